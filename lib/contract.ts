@@ -1,0 +1,159 @@
+import type { CallingOptions, Context, Logger, ServiceBroker, ServiceSchema } from "moleculer";
+import { Errors } from "moleculer";
+import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
+
+/** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
+export type Access = "anyone" | "user" | "owner" | "admin";
+
+export interface ActionContract {
+	readonly summary?: string;
+	/** "POST /orders/:id/cancel", below /api. An action without a route is internal: only services may call it. */
+	readonly rest?: string;
+	/** Other methods that mean the same, PUT beside PATCH for instance. */
+	readonly also?: readonly string[];
+	readonly auth?: Access;
+	/** Status of success; 200 unless given. 204 has no body. */
+	readonly status?: 201 | 202 | 204;
+	readonly params: Shape;
+	readonly returns: Rule;
+	/** The codes of the errors (declared in some contract's `errors`) that a caller must expect. */
+	readonly throws?: readonly string[];
+	/** Honours the Idempotency-Key header. */
+	readonly idempotent?: true;
+	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
+	readonly page?: true;
+	/** Milliseconds until the caller gives up; the broker's default unless given. */
+	readonly timeout?: number;
+	/** A read that may be sent again when its answer was lost. */
+	readonly retry?: true;
+}
+export interface ErrorContract {
+	readonly status: number;
+	readonly message: string;
+}
+export interface Contract {
+	readonly name: string;
+	readonly actions: { readonly [name: string]: ActionContract };
+	/** Past tense; the event `confirmed` of `order` is `order.confirmed` everywhere. */
+	readonly events?: { readonly [type: string]: Shape };
+	readonly errors?: { readonly [code: string]: ErrorContract };
+}
+
+/** Every domain adds itself: declare module "../../lib/contract.ts" { interface Contracts { orders: typeof orders } } */
+// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
+export interface Contracts {}
+
+type Dot<A, B> = `${A & string}.${B & string}`;
+type Union<T> = T[keyof T];
+type ActionsOf<D extends keyof Contracts> = {
+	[K in keyof Contracts[D]["actions"] as Dot<D, K>]: Contracts[D]["actions"][K];
+};
+type EventsOf<D extends keyof Contracts> = Contracts[D] extends { events: infer E } ? E : unknown;
+type ErrorsOf<D extends keyof Contracts> = Contracts[D] extends { errors: infer E } ? E : unknown;
+type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void ? I : never;
+
+/** All actions of all contracts, by their full names. */
+export type Actions = Merge<Union<{ [D in keyof Contracts]: ActionsOf<D> }>>;
+/** All events of all contracts, by their types. */
+export type Events = Merge<Union<{ [D in keyof Contracts]: EventsOf<D> }>>;
+export type EventType = keyof Events & string;
+export type EventData<E extends EventType> = Infer<Events[E]>;
+export type ErrorCode = keyof Merge<Union<{ [D in keyof Contracts]: ErrorsOf<D> }>> & string;
+
+type Params<A> = A extends { params: infer P } ? P : never;
+type Returns<A> = A extends { returns: infer R } ? Value<R> : never;
+type Args<P> = Record<never, never> extends P ? [params?: P, options?: CallingOptions] : [params: P, options?: CallingOptions];
+
+/** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
+export interface Meta {
+	user?: { id: string; email: string; role: "user" | "admin" } | null;
+	idempotency_key?: string;
+	respond_async?: boolean;
+	traceparent?: string;
+	$statusCode?: number;
+	$responseHeaders?: Record<string, string>;
+}
+
+export type Call = <N extends keyof Actions & string>(name: N, ...args: Args<Input<Params<Actions[N]>>>) => Promise<Returns<Actions[N]>>;
+export type Ctx<P = unknown> = Omit<Context<P, Meta>, "call" | "mcall" | "emit" | "broadcast" | "broker"> & { call: Call };
+
+/** A mixin, and in M the members that it puts on `this`. */
+export interface Mixin<M = unknown> {
+	readonly $this?: M;
+	readonly mixins?: readonly object[];
+	readonly settings?: object;
+	readonly methods?: object;
+	created?(this: never): void;
+	started?(this: never): Promise<void>;
+	stopped?(this: never): Promise<void>;
+}
+type Members<X> = X extends readonly [Mixin<infer M>, ...infer Rest] ? M & Members<Rest> : unknown;
+
+export interface ServiceThis {
+	readonly name: string;
+	readonly broker: ServiceBroker & { call: Call };
+	readonly logger: Logger;
+}
+type Handler<M, A> = A extends { params: infer P; returns: infer R }
+	? (this: ServiceThis & M, ctx: Ctx<Infer<P>>) => Promise<Value<R>>
+	: never;
+
+interface Implementation<C extends Contract, M, S> {
+	/** Runs when the service starts, after its mixins; what it returns becomes part of `this`. */
+	setup?(this: ServiceThis & M): S | Promise<S>;
+	/** Runs when everything that the service depends on is there. */
+	ready?(this: ServiceThis & M & S): void | Promise<void>;
+	actions: { [K in keyof C["actions"]]: Handler<M & S, C["actions"][K]> };
+	/** Runs before the mixins stop. */
+	stop?(this: ServiceThis & M & S): void | Promise<void>;
+	dependencies?: (keyof Contracts)[];
+}
+
+export const contract = <const C extends Contract>(c: C): C => c;
+
+/**
+ * Joins a contract and its handlers into a plain Moleculer schema: `implement(orders, database, …mixins).with({ actions })`.
+ * Two calls, because TypeScript would otherwise widen enum results to string.
+ */
+export const implement = <C extends Contract, const X extends readonly Mixin[]>(c: C, ...mixins: X) => ({
+	with<S = unknown>({ actions, setup, ready, stop, dependencies }: Implementation<C, Members<X>, S>): ServiceSchema {
+		const joined = Object.entries(c.actions).map(([name, action]) => [name, register(action, actions[name as keyof typeof actions])]);
+		return {
+			name: c.name,
+			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
+			dependencies: dependencies as string[],
+			metadata: { events: c.events, errors: c.errors },
+			actions: Object.fromEntries(joined),
+			async started(this: ServiceThis & Members<X> & S) {
+				if (setup) Object.assign(this, await setup.call(this));
+				await ready?.call(this);
+			},
+			async stopped(this: ServiceThis & Members<X> & S) {
+				await stop?.call(this);
+			},
+		} as unknown as ServiceSchema;
+	},
+});
+
+/** moleculer spells routes and visibility its own way; everything else of a contract is registered as it stands. */
+function register(action: ActionContract, handler: unknown) {
+	return {
+		...action,
+		params: { $$strict: true, ...action.params },
+		visibility: action.rest ? "published" : "public",
+		handler,
+	};
+}
+
+/** Errors keep their `type` across nodes but lose their class, so only types are ever compared. */
+export function failure<C extends Contract>(c: C, code: keyof C["errors"] & string, data?: object, message?: string): Error {
+	const { status, message: standard } = c.errors![code]!;
+	return new Errors.MoleculerClientError(message ?? standard, status, code, data);
+}
+/** Throws one of the contract's own errors. `data` becomes extra members of the problem document. */
+export function raise<C extends Contract>(c: C, code: keyof C["errors"] & string, data?: object, message?: string): never {
+	throw failure(c, code, data, message);
+}
+/** Whether something that was caught is this error, wherever it was thrown. */
+export const isError = (error: unknown, code: ErrorCode | "VALIDATION_ERROR"): boolean =>
+	(error as { type?: string } | null)?.type === code;

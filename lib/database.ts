@@ -1,0 +1,89 @@
+import type { Client, QueryResultRow } from "pg";
+import { Sequelize, type Transaction } from "sequelize";
+
+/** A statement with a name of its own: Postgres parses and plans it once per connection. */
+export interface Statement {
+	readonly name: string;
+	readonly text: string;
+}
+/** Names a statement. The name is unique within a database. */
+export const sql = (name: string, text: string): Statement => ({ name, text });
+
+/** Runs statements, on a connection of the pool (each its own transaction) or inside one transaction. Rows come in wire form: times as RFC 3339 text, numeric as number. */
+export interface Queryable {
+	query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]>;
+}
+export interface Tx extends Queryable {
+	/** For the Sequelize models: `Model.update(…, { transaction: tx.handle })`. */
+	readonly handle: Transaction;
+}
+
+export interface DatabaseOptions {
+	readonly url: string;
+	readonly poolSize: number;
+	readonly echo?: (statement: string) => void;
+}
+
+const NUMERIC = 1700;
+const BIGINT = 20;
+const TIMESTAMPTZ = 1184;
+
+interface ConnectionManager {
+	getConnection(options: { type: "write" }): Promise<Client>;
+	releaseConnection(connection: Client): void;
+	oidParserMap: Map<number, (text: string) => unknown>;
+}
+
+/** One service's database: one pool, shared by Sequelize's models, by moleculer-db's adapter and by prepared statements. */
+export class Database implements Queryable {
+	readonly sequelize: Sequelize;
+	readonly #connections: ConnectionManager;
+	readonly #echo: DatabaseOptions["echo"];
+
+	constructor({ url, poolSize, echo }: DatabaseOptions) {
+		this.#echo = echo;
+		this.sequelize = new Sequelize(url, {
+			dialect: "postgres",
+			logging: echo ? (statement) => echo(statement) : false,
+			pool: { max: poolSize, min: 0, acquire: 30_000, idle: 60_000 },
+			dialectOptions: { keepAlive: true },
+			define: { timestamps: false, underscored: true },
+		});
+		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
+		const parsers = this.#connections.oidParserMap;
+		parsers.set(NUMERIC, Number);
+		parsers.set(BIGINT, Number);
+		parsers.set(TIMESTAMPTZ, (text) => new Date(text).toISOString());
+	}
+
+	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
+		const connection = await this.#connections.getConnection({ type: "write" });
+		try {
+			return await this.#run<Row>(connection, statement, values);
+		} finally {
+			this.#connections.releaseConnection(connection);
+		}
+	}
+
+	/** Commits when `work` fulfils, rolls back when it rejects. */
+	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+		return this.sequelize.transaction(async (handle) => {
+			const { connection } = handle as unknown as { connection: Client };
+			return work({ handle, query: (statement, values) => this.#run(connection, statement, values) });
+		});
+	}
+
+	async #run<Row extends QueryResultRow>(connection: Client, statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
+		const query = typeof statement === "string" ? { text: statement } : statement;
+		this.#echo?.(query.text);
+		const { rows } = await connection.query<Row>({ ...query, values: values as unknown[] });
+		return rows;
+	}
+
+	close(): Promise<void> {
+		return this.sequelize.close();
+	}
+}
+
+/** The database of one service: the setting names a pattern, `{service}` in it is the service's name. */
+export const databaseUrl = (pattern: string, service: string): string => pattern.replaceAll("{service}", service);

@@ -1,0 +1,190 @@
+/**
+ * The subset of fastest-validator's rules that contracts are written in, the TypeScript type that each rule means, and its JSON Schema.
+ * Rules are plain data: they travel in Moleculer's registry, so another node can read them.
+ */
+interface Leaf {
+	string: string;
+	email: string;
+	uuid: string;
+	number: number;
+	boolean: boolean;
+	money: number;
+	time: string;
+	any: unknown;
+}
+interface Common {
+	readonly optional?: true;
+	readonly nullable?: true;
+	readonly description?: string;
+}
+export type Rule =
+	| (Common & {
+			readonly type: "string";
+			readonly min?: number;
+			readonly max?: number;
+			readonly length?: number;
+			readonly pattern?: string;
+			readonly trim?: true;
+			readonly default?: string;
+	  })
+	| (Common & { readonly type: "email"; readonly max?: number; readonly normalize?: true })
+	| (Common & { readonly type: "uuid" })
+	| (Common & {
+			readonly type: "number";
+			readonly integer?: true;
+			readonly min?: number;
+			readonly max?: number;
+			/** Only for what arrives in a path or a query string, where everything is text. */
+			readonly convert?: true;
+			readonly default?: number;
+	  })
+	| (Common & { readonly type: "boolean"; readonly convert?: true; readonly default?: boolean })
+	/** A decimal number in major units with at most two decimals, as NUMERIC(12,2) holds it. */
+	| (Common & { readonly type: "money"; readonly min?: number; readonly convert?: true })
+	/** An RFC 3339 time in UTC. */
+	| (Common & { readonly type: "time" })
+	| (Common & { readonly type: "any" })
+	| (Common & { readonly type: "enum"; readonly values: readonly string[]; readonly default?: string })
+	| (Common & { readonly type: "array"; readonly items: Rule; readonly min?: number; readonly max?: number })
+	| (Common & { readonly type: "object"; readonly props: Shape });
+export type Shape = { readonly [field: string]: Rule };
+
+type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
+	? V
+	: R extends { type: "array"; items: infer I }
+		? Value<I>[]
+		: R extends { type: "object"; props: infer P }
+			? Infer<P>
+			: R extends { type: infer T extends keyof Leaf }
+				? Leaf[T]
+				: never;
+/** The type of one rule's value. */
+export type Value<R> = R extends { nullable: true } ? Bare<R> | null : Bare<R>;
+
+type Flat<T> = { [K in keyof T]: T[K] } & {};
+type OptionalIn<S> = { [K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never }[keyof S];
+type OptionalOut<S> = { [K in keyof S]: S[K] extends { optional: true } ? K : never }[keyof S];
+
+/** What a caller passes: fields with a default may be left out. */
+export type Input<S> = Flat<
+	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Value<S[K]> } & { -readonly [K in OptionalIn<S>]?: Value<S[K]> }
+>;
+/** What a handler receives: defaults are filled in. */
+export type Infer<S> = Flat<
+	{ -readonly [K in Exclude<keyof S, OptionalOut<S>>]: Value<S[K]> } & { -readonly [K in OptionalOut<S>]?: Value<S[K]> }
+>;
+
+export const shape = <const S extends Shape>(props: S): S => props;
+/** The rule of an object with these fields. */
+export const object = <const S extends Shape>(props: S) => ({ type: "object", props }) as const;
+/** The rule of a list of `items`. */
+export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(items: R, options?: O) =>
+	({ type: "array", items, ...options }) as const;
+/** One page of a list: the gateway answers `rows` as the body and `total` as X-Total-Count. */
+export const page = <const S extends Shape>(props: S) =>
+	({ type: "object", props: { rows: list(object(props)), total: { type: "number", integer: true } } }) as const;
+/** The parameters that every list takes. */
+export const paging = shape({
+	skip: { type: "number", integer: true, min: 0, max: 1_000_000_000, convert: true, default: 0 },
+	limit: { type: "number", integer: true, min: 1, max: 100, convert: true, default: 100 },
+});
+
+/** The same fields, each of them optional: the body of a partial update. */
+export const partial = <const S extends Shape>(props: S) =>
+	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, { ...rule, optional: true }])) as {
+		[K in keyof S]: S[K] & { optional: true };
+	};
+/** Only the named fields of a shape. */
+export const pick = <const S extends Shape, K extends keyof S>(props: S, ...fields: K[]) =>
+	Object.fromEntries(fields.map((field) => [field, props[field]])) as { [F in K]: S[F] };
+
+const MONEY_MAX = 9_999_999_999.99;
+
+/** Options for fastest-validator that teach it our rules; unknown fields are errors at every depth. */
+export const validatorOptions = {
+	useNewCustomCheckerFunction: true,
+	haltOnFirstError: false,
+	defaults: { object: { strict: true } },
+	messages: {
+		money: "The '{field}' field must be an amount with at most two decimals!",
+		time: "The '{field}' field must be an RFC 3339 time!",
+	},
+	customRules: {
+		money(this: Compiler, { schema, messages }: CompiledRule<{ min?: number; convert?: boolean }>) {
+			const convert = schema.convert ? `if (typeof value === "string" && value.trim() !== "") value = Number(value);` : "";
+			return {
+				source: `${convert}
+				if (typeof value !== "number" || !(value >= ${schema.min ?? 0}) || value > ${MONEY_MAX} || Math.round(value * 100) / 100 !== value) {
+					${this.makeError({ type: "money", actual: "value", messages })}
+				}
+				return value;`,
+			};
+		},
+		time(this: Compiler, { messages }: CompiledRule<object>) {
+			return {
+				source: `if (typeof value !== "string" || !/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?Z$/.test(value)) {
+					${this.makeError({ type: "time", actual: "value", messages })}
+				}
+				return value;`,
+			};
+		},
+	},
+};
+
+interface Compiler {
+	makeError(parts: { type: string; actual: string; messages: object }): string;
+}
+interface CompiledRule<S> {
+	schema: S;
+	messages: object;
+}
+
+const defined = (entries: Record<string, unknown>) =>
+	Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
+
+/** The same rule as JSON Schema (2020-12), for the OpenAPI and AsyncAPI documents. */
+export function toJsonSchema(rule: Rule): Record<string, unknown> {
+	const base = defined({ ...describe(rule), description: rule.description });
+	return rule.nullable ? { anyOf: [base, { type: "null" }] } : base;
+}
+function describe(rule: Rule): Record<string, unknown> {
+	switch (rule.type) {
+		case "string":
+			return {
+				type: "string",
+				minLength: rule.length ?? rule.min,
+				maxLength: rule.length ?? rule.max,
+				pattern: rule.pattern,
+				default: rule.default,
+			};
+		case "email":
+			return { type: "string", format: "email", maxLength: rule.max };
+		case "uuid":
+			return { type: "string", format: "uuid" };
+		case "number":
+			return { type: rule.integer ? "integer" : "number", minimum: rule.min, maximum: rule.max, default: rule.default };
+		case "money":
+			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, multipleOf: 0.01 };
+		case "time":
+			return { type: "string", format: "date-time" };
+		case "boolean":
+			return { type: "boolean", default: rule.default };
+		case "enum":
+			return { type: "string", enum: rule.values, default: rule.default };
+		case "array":
+			return { type: "array", items: toJsonSchema(rule.items), minItems: rule.min, maxItems: rule.max };
+		case "object":
+			return objectSchema(rule.props);
+		case "any":
+			return {};
+	}
+}
+/** A shape as a JSON Schema object. */
+export function objectSchema(props: Shape): Record<string, unknown> {
+	return {
+		type: "object",
+		properties: Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, toJsonSchema(rule)])),
+		required: Object.keys(props).filter((field) => !props[field]!.optional && !("default" in props[field]!)),
+		additionalProperties: false,
+	};
+}

@@ -1,0 +1,4 @@
+drop table retries;
+drop table inbox;
+drop table outbox_readers;
+drop table outbox;

@@ -1,0 +1,49 @@
+import { contract } from "../../lib/contract.ts";
+import { object, shape } from "../../lib/schema.ts";
+
+const tokens = shape({
+	access_token: { type: "string" },
+	token_type: { type: "enum", values: ["bearer"] },
+	expires_in: { type: "number", integer: true, description: "Seconds" },
+	refresh_token: { type: "string" },
+});
+const refresh_token = { type: "string", min: 1, max: 200 } as const;
+
+export const auth = contract({
+	name: "auth",
+	actions: {
+		login: {
+			summary: "Exchange e-mail address and password for tokens",
+			rest: "POST /users/login",
+			auth: "anyone",
+			params: { email: { type: "email", max: 254, normalize: true }, password: { type: "string", min: 1, max: 128 } },
+			returns: object(tokens),
+			throws: ["INVALID_CREDENTIALS"],
+		},
+		refresh: {
+			summary: "Exchange a refresh token for a new pair; one that was already used revokes its whole family",
+			rest: "POST /auth/refresh",
+			auth: "anyone",
+			params: { refresh_token },
+			returns: object(tokens),
+			throws: ["UNAUTHENTICATED"],
+		},
+		logout: {
+			summary: "End a session",
+			rest: "POST /auth/logout",
+			auth: "anyone",
+			status: 204,
+			params: { refresh_token },
+			returns: { type: "any" },
+		},
+	},
+	errors: {
+		UNAUTHENTICATED: { status: 401, message: "Invalid authentication credentials" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		auth: typeof auth;
+	}
+}

@@ -1,0 +1,80 @@
+import { contract } from "../../lib/contract.ts";
+import { command } from "../../lib/outcome.ts";
+import { list, object, shape } from "../../lib/schema.ts";
+
+const product_id = { product_id: { type: "uuid" } } as const;
+const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
+const on_hand = { type: "number", integer: true, min: 0, max: 1_000_000_000 } as const;
+
+export const stock = shape({
+	...product_id,
+	on_hand,
+	reserved: { type: "number", integer: true, min: 0 },
+	available: { type: "number", integer: true, min: 0, description: "on_hand less reserved" },
+});
+const reservation = shape({ order_id: { type: "uuid" }, items: list(object({ ...product_id, quantity })) });
+
+export const inventory = contract({
+	name: "inventory",
+	actions: {
+		get: {
+			summary: "Stock of a product",
+			rest: "GET /inventory/:product_id",
+			auth: "anyone",
+			params: product_id,
+			returns: object(stock),
+			throws: ["STOCK_NOT_FOUND"],
+			retry: true,
+		},
+		set: {
+			summary: "Set what is on hand; never below what is reserved",
+			rest: "PUT /inventory/:product_id",
+			auth: "admin",
+			params: { ...product_id, on_hand },
+			returns: object(stock),
+			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW"],
+		},
+		adjust: {
+			summary: "Add to or take from what is on hand",
+			rest: "POST /inventory/:product_id/adjustments",
+			auth: "admin",
+			status: 201,
+			params: {
+				...product_id,
+				delta: { type: "number", integer: true, min: -1_000_000_000, max: 1_000_000_000 },
+				reason: { type: "string", min: 1, max: 500, trim: true },
+			},
+			returns: object(stock),
+			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW"],
+		},
+		/** Opens the books of a new product; again is no error and changes nothing. */
+		open: { params: { ...product_id, on_hand }, returns: object(stock) },
+		/** All lines of an order or none. Refuses with OUT_OF_STOCK, or with RELEASED what was released before it was reserved. */
+		reserve: command("Hold stock for orders", {
+			items: list(object({ ...product_id, quantity }), { min: 1, max: 100 }),
+		}),
+		/** Gives back what an order holds; an order that holds nothing leaves a tombstone, which refuses a late `reserve`. */
+		release: command("Give held stock back", {}),
+	},
+	events: {
+		"inventory.reserved": reservation,
+		"inventory.released": { order_id: { type: "uuid" } },
+		"inventory.adjusted": {
+			...product_id,
+			delta: { type: "number", integer: true },
+			on_hand,
+			reason: { type: "string" },
+		},
+	},
+	errors: {
+		STOCK_NOT_FOUND: { status: 404, message: "There is no stock record of this product" },
+		STOCK_TOO_LOW: { status: 409, message: "On hand cannot be less than what is reserved" },
+		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		inventory: typeof inventory;
+	}
+}

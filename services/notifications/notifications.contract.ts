@@ -1,0 +1,44 @@
+import { contract } from "../../lib/contract.ts";
+import { object, page, paging, shape } from "../../lib/schema.ts";
+
+export const notification = shape({
+	id: { type: "uuid" },
+	user_id: { type: "uuid" },
+	channel: { type: "enum", values: ["email"] },
+	template: { type: "enum", values: ["welcome", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"] },
+	subject: { type: "string" },
+	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good. */
+	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
+	attempts: { type: "number", integer: true },
+	sent_at: { type: "time", nullable: true },
+	event_id: { type: "uuid" },
+});
+
+export const notifications = contract({
+	name: "notifications",
+	actions: {
+		list: {
+			summary: "Own messages, newest first; all of them for an admin",
+			rest: "GET /notifications",
+			auth: "user",
+			page: true,
+			params: { ...paging, user_id: { type: "uuid", optional: true } },
+			returns: page(notification),
+		},
+		get: {
+			summary: "One message with its text",
+			rest: "GET /notifications/:id",
+			auth: "owner",
+			params: { id: { type: "uuid" } },
+			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
+			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+	},
+	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		notifications: typeof notifications;
+	}
+}

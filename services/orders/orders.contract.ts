@@ -1,0 +1,131 @@
+import { contract } from "../../lib/contract.ts";
+import { list, object, page, paging, shape } from "../../lib/schema.ts";
+
+const id = { id: { type: "uuid" } } as const;
+const reason = { type: "string", min: 1, max: 500, trim: true } as const;
+const quantity = { type: "number", integer: true, min: 1, max: 1000 } as const;
+const status = { type: "enum", values: ["pending", "confirmed", "shipped", "delivered", "cancelled"] } as const;
+
+const line = shape({
+	product_id: { type: "uuid" },
+	name: { type: "string" },
+	quantity: { type: "number", integer: true, min: 1 },
+	unit_price: { type: "money" },
+	line_total: { type: "money" },
+});
+export const order = shape({
+	...id,
+	user_id: { type: "uuid" },
+	status,
+	items: list(object(line)),
+	total_amount: { type: "money" },
+	currency: { type: "string" },
+	cancellation_reason: { type: "string", nullable: true },
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+/** With what other services know; null where such a service is down. */
+const enriched = shape({
+	...order,
+	items: list(object({ ...line, product: { type: "any", nullable: true } })),
+	user: { type: "any", nullable: true },
+});
+const step = shape({
+	order_id: { type: "uuid" },
+	user_id: { type: "uuid" },
+	total_amount: { type: "money" },
+	currency: { type: "string" },
+});
+
+export const orders = contract({
+	name: "orders",
+	actions: {
+		create: {
+			summary: "Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
+			rest: "POST /orders",
+			auth: "user",
+			status: 201,
+			idempotent: true,
+			params: {
+				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
+				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
+				shipping_address: { type: "string", min: 1, max: 500, trim: true, optional: true },
+				user_id: { type: "uuid", optional: true, description: "The caller's own, unless an admin orders for somebody" },
+			},
+			returns: object(order),
+			throws: [
+				"USER_NOT_FOUND",
+				"PRODUCT_NOT_FOUND",
+				"MIXED_CURRENCIES",
+				"OUT_OF_STOCK",
+				"PAYMENT_DECLINED",
+				"UNDELIVERABLE",
+				"ORDER_CANCELLED",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
+		},
+		list: {
+			summary: "Own orders; all of them for an admin",
+			rest: "GET /orders",
+			auth: "user",
+			page: true,
+			params: { ...paging, status: { ...status, optional: true }, user_id: { type: "uuid", optional: true } },
+			returns: page(order),
+		},
+		get: {
+			summary: "One order, with its user and products",
+			rest: "GET /orders/:id",
+			auth: "owner",
+			params: id,
+			returns: object(enriched),
+			throws: ["ORDER_NOT_FOUND"],
+			retry: true,
+		},
+		cancel: {
+			summary: "Cancel before shipping: refunds and releases",
+			rest: "POST /orders/:id/cancel",
+			auth: "owner",
+			params: { ...id, reason: { ...reason, optional: true } },
+			returns: object(order),
+			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+		},
+		ship: {
+			summary: "Hand an order to the carrier",
+			rest: "POST /orders/:id/ship",
+			auth: "admin",
+			params: id,
+			returns: object(order),
+			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+		},
+		deliver: {
+			summary: "Note an order as delivered",
+			rest: "POST /orders/:id/deliver",
+			auth: "admin",
+			params: id,
+			returns: object(order),
+			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+		},
+	},
+	events: {
+		"order.created": step,
+		"order.confirmed": step,
+		"order.shipped": step,
+		"order.delivered": step,
+		"order.cancelled": { ...step, reason: { type: "string" } },
+	},
+	errors: {
+		ORDER_NOT_FOUND: { status: 404, message: "Order not found" },
+		ILLEGAL_TRANSITION: { status: 409, message: "The order's status does not allow this" },
+		MIXED_CURRENCIES: { status: 409, message: "One order cannot mix currencies" },
+		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
+		IDEMPOTENCY_KEY_IN_USE: { status: 409, message: "A request with this Idempotency-Key is still running" },
+		IDEMPOTENCY_KEY_REUSED: { status: 422, message: "This Idempotency-Key was used with another body" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		orders: typeof orders;
+	}
+}

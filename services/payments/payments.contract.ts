@@ -1,0 +1,73 @@
+import { contract } from "../../lib/contract.ts";
+import { command } from "../../lib/outcome.ts";
+import { list, object, shape } from "../../lib/schema.ts";
+
+const order_id = { order_id: { type: "uuid" } } as const;
+const amount = { type: "money" } as const;
+const currency = { type: "string", length: 3 } as const;
+
+export const payment = shape({
+	id: { type: "uuid" },
+	...order_id,
+	user_id: { type: "uuid" },
+	amount,
+	currency,
+	/** `cancelled`: reversed before anything was charged, so a late charge is refused. */
+	status: { type: "enum", values: ["captured", "declined", "partially_refunded", "refunded", "cancelled"] },
+	refunded_amount: amount,
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, currency });
+
+export const payments = contract({
+	name: "payments",
+	actions: {
+		list: {
+			summary: "Payments of an order",
+			rest: "GET /payments",
+			auth: "owner",
+			params: order_id,
+			returns: list(object(payment)),
+		},
+		refund: {
+			summary: "Pay back a part, or all that is left",
+			rest: "POST /payments/:id/refunds",
+			auth: "admin",
+			status: 201,
+			idempotent: true,
+			params: {
+				id: { type: "uuid" },
+				amount: { type: "money", min: 0.01, optional: true },
+				reason: { type: "string", max: 500, optional: true },
+			},
+			returns: object(payment),
+			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE"],
+		},
+		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed before it was charged. */
+		charge: command("Charge orders", {
+			user_id: { type: "uuid" },
+			amount,
+			currency,
+			payment_token: { type: "string", max: 100 },
+		}),
+		/** Pays back all that was charged; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
+		reverse: command("Undo the charges of orders", {}),
+	},
+	events: {
+		"payment.captured": money_moved,
+		"payment.declined": { ...order_id, reason: { type: "string" } },
+		"payment.refunded": money_moved,
+	},
+	errors: {
+		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
+		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		NOT_REFUNDABLE: { status: 409, message: "There is not that much left to refund" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		payments: typeof payments;
+	}
+}

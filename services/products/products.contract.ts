@@ -1,0 +1,112 @@
+import { contract } from "../../lib/contract.ts";
+import { list, object, page, paging, partial, shape } from "../../lib/schema.ts";
+
+const id = { id: { type: "uuid" } } as const;
+const name = { type: "string", min: 1, max: 255, trim: true } as const;
+const description = { type: "string", max: 5000, nullable: true } as const;
+const price = { type: "money" } as const;
+const currency = { type: "string", pattern: "^[A-Z]{3}$", description: "ISO 4217" } as const;
+const category = { type: "string", min: 1, max: 100, trim: true } as const;
+const sku = { type: "string", min: 1, max: 64, nullable: true, pattern: "^[A-Za-z0-9._-]+$" } as const;
+
+export const product = shape({
+	...id,
+	name,
+	description,
+	price,
+	currency,
+	category,
+	sku,
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+
+export const products = contract({
+	name: "products",
+	actions: {
+		create: {
+			summary: "Add a product; `stock` is what is on hand of it",
+			rest: "POST /products",
+			auth: "admin",
+			status: 201,
+			params: {
+				name,
+				price,
+				category,
+				description: { ...description, optional: true },
+				sku: { ...sku, optional: true },
+				currency: { ...currency, default: "EUR" },
+				stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
+			},
+			returns: object(product),
+			throws: ["SKU_TAKEN"],
+		},
+		list: {
+			summary: "Browse and search the catalogue",
+			rest: "GET /products",
+			auth: "anyone",
+			page: true,
+			params: {
+				...paging,
+				category: { ...category, optional: true },
+				q: { type: "string", min: 1, max: 200, trim: true, optional: true, description: "Words to find in name and description" },
+				min_price: { type: "money", convert: true, optional: true },
+				max_price: { type: "money", convert: true, optional: true },
+				sort: {
+					type: "enum",
+					values: ["name", "-name", "price", "-price", "created_at", "-created_at"],
+					default: "created_at",
+				},
+			},
+			returns: page(product),
+		},
+		get: {
+			summary: "One product",
+			rest: "GET /products/:id",
+			auth: "anyone",
+			params: id,
+			returns: object(product),
+			throws: ["PRODUCT_NOT_FOUND"],
+			retry: true,
+		},
+		update: {
+			summary: "Change a product",
+			rest: "PATCH /products/:id",
+			also: ["PUT"],
+			auth: "admin",
+			params: { ...id, ...partial({ name, description, price, currency, category, sku }) },
+			returns: object(product),
+			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN"],
+		},
+		remove: {
+			summary: "Take a product out of the catalogue; past orders keep it",
+			rest: "DELETE /products/:id",
+			auth: "admin",
+			status: 204,
+			params: id,
+			returns: { type: "any" },
+			throws: ["PRODUCT_NOT_FOUND"],
+		},
+		/** Set-based, for other services: null where there is no such product in the catalogue. */
+		resolve: {
+			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
+			returns: list({ type: "object", props: product, nullable: true }),
+			retry: true,
+		},
+	},
+	events: {
+		"product.created": { product_id: { type: "uuid" } },
+		"product.updated": { product_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
+		"product.removed": { product_id: { type: "uuid" } },
+	},
+	errors: {
+		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+		SKU_TAKEN: { status: 409, message: "Another product has this SKU" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		products: typeof products;
+	}
+}

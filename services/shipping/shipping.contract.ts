@@ -1,0 +1,55 @@
+import { contract } from "../../lib/contract.ts";
+import { command } from "../../lib/outcome.ts";
+import { list, shape } from "../../lib/schema.ts";
+
+const order_id = { order_id: { type: "uuid" } } as const;
+
+export const shipment = shape({
+	id: { type: "uuid" },
+	...order_id,
+	user_id: { type: "uuid" },
+	shipping_address: { type: "string", nullable: true },
+	/** `cancelled` without an address: unscheduled before it was scheduled, so a late `schedule` is refused. */
+	status: { type: "enum", values: ["scheduled", "dispatched", "delivered", "cancelled"] },
+	tracking_number: { type: "string" },
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+
+export const shipping = contract({
+	name: "shipping",
+	actions: {
+		/** Refuses with UNDELIVERABLE, or with UNSCHEDULED what was unscheduled before it was scheduled. */
+		schedule: command("Book shipments", {
+			user_id: { type: "uuid" },
+			shipping_address: { type: "string", max: 500, nullable: true },
+		}),
+		/** Refuses with DISPATCHED what has left the house; an order without a shipment leaves a tombstone, which refuses a late `schedule`. */
+		unschedule: command("Cancel shipments", {}),
+		/** Refuses with NOT_SCHEDULED what was cancelled or never scheduled. */
+		dispatch: command("Hand parcels to the carrier", {}),
+		/** Refuses with NOT_DISPATCHED what is not on its way. */
+		deliver: command("Note parcels as delivered", {}),
+		/** Set-based, for other services: null where an order has no shipment. */
+		resolve: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "object", props: shipment, nullable: true }),
+			retry: true,
+		},
+	},
+	events: {
+		"shipment.scheduled": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
+		"shipment.dispatched": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
+		"shipment.delivered": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
+		"shipment.cancelled": { ...order_id },
+	},
+	errors: {
+		UNDELIVERABLE: { status: 409, message: "The address cannot be delivered to" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		shipping: typeof shipping;
+	}
+}

@@ -1,0 +1,106 @@
+import { contract } from "../../lib/contract.ts";
+import { list, object, page, paging, shape } from "../../lib/schema.ts";
+
+const email = { type: "email", max: 254, normalize: true } as const;
+const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
+const role = { type: "enum", values: ["user", "admin"] } as const;
+/** At most 72 bytes besides, because bcrypt reads no further. */
+const password = { type: "string", min: 8, max: 128 } as const;
+
+export const user = shape({
+	id: { type: "uuid" },
+	email,
+	full_name,
+	role,
+	is_active: { type: "boolean" },
+	is_verified: { type: "boolean" },
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+
+const id = { id: { type: "uuid" } } as const;
+
+export const users = contract({
+	name: "users",
+	actions: {
+		create: {
+			summary: "Register",
+			rest: "POST /users",
+			auth: "anyone",
+			status: 201,
+			params: { email, password, full_name },
+			returns: object(user),
+			throws: ["EMAIL_TAKEN"],
+		},
+		verifyEmail: {
+			summary: "Confirm an e-mail address with the token from the welcome message",
+			rest: "POST /users/verify-email",
+			auth: "anyone",
+			status: 204,
+			params: { token: { type: "string", min: 1, max: 200 } },
+			returns: { type: "any" },
+			throws: ["INVALID_TOKEN"],
+		},
+		list: { summary: "List users", rest: "GET /users", auth: "admin", page: true, params: paging, returns: page(user) },
+		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
+		get: { summary: "One user", rest: "GET /users/:id", auth: "owner", params: id, returns: object(user), throws: ["USER_NOT_FOUND"] },
+		update: {
+			summary: "Change a user; is_active and role only by an admin",
+			rest: "PATCH /users/:id",
+			also: ["PUT"],
+			auth: "owner",
+			params: {
+				...id,
+				email: { ...email, optional: true },
+				full_name: { ...full_name, optional: true },
+				is_active: { type: "boolean", optional: true },
+				role: { ...role, optional: true },
+			},
+			returns: object(user),
+			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN"],
+		},
+		remove: {
+			summary: "Deactivate a user; the row stays for the orders",
+			rest: "DELETE /users/:id",
+			auth: "admin",
+			status: 204,
+			params: id,
+			returns: { type: "any" },
+			throws: ["USER_NOT_FOUND"],
+		},
+		/** Set-based, for other services: null where there is no such user. */
+		resolve: {
+			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "object", props: user, nullable: true }),
+			retry: true,
+		},
+		/** The active user with this address and password; takes the same time for an unknown address. */
+		authenticate: {
+			params: { email, password: { type: "string", min: 1, max: 128 } },
+			returns: object(user),
+			throws: ["INVALID_CREDENTIALS"],
+		},
+		/** A fresh single-use token that proves whoever brings it back reads this user's mail. */
+		issueVerification: {
+			params: { user_id: { type: "uuid" } },
+			returns: object({ token: { type: "string" } }),
+			throws: ["USER_NOT_FOUND"],
+		},
+	},
+	events: {
+		"user.created": { user_id: { type: "uuid" }, email, full_name },
+		"user.updated": { user_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
+	},
+	errors: {
+		EMAIL_TAKEN: { status: 409, message: "This e-mail address is already registered" },
+		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
+		USER_NOT_FOUND: { status: 404, message: "User not found" },
+		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },
+	},
+});
+
+declare module "../../lib/contract.ts" {
+	interface Contracts {
+		users: typeof users;
+	}
+}
