@@ -5,6 +5,8 @@ export default {
 	extensionsToTreatAsEsm: [".ts"],
 	testMatch: ["**/*.test.ts"],
 	modulePathIgnorePatterns: ["<rootDir>/.data", "<rootDir>/data"],
+	globalSetup: "./test/support/global-setup.ts",
+	globalTeardown: "./test/support/global-teardown.ts",
 	testTimeout: 30000,
 	maxWorkers: 2,
 };

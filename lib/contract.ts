@@ -1,5 +1,6 @@
 import type { CallingOptions, Context, Logger, ServiceBroker, ServiceSchema } from "moleculer";
 import { Errors } from "moleculer";
+import type { CommonError } from "./errors.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
@@ -48,8 +49,8 @@ type Union<T> = T[keyof T];
 type ActionsOf<D extends keyof Contracts> = {
 	[K in keyof Contracts[D]["actions"] as Dot<D, K>]: Contracts[D]["actions"][K];
 };
-type EventsOf<D extends keyof Contracts> = Contracts[D] extends { events: infer E } ? E : unknown;
-type ErrorsOf<D extends keyof Contracts> = Contracts[D] extends { errors: infer E } ? E : unknown;
+type EventsOf<D extends keyof Contracts> = Contracts[D] extends { events: infer E } ? E : Record<never, never>;
+type ErrorsOf<D extends keyof Contracts> = Contracts[D] extends { errors: infer E } ? E : Record<never, never>;
 type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void ? I : never;
 
 /** All actions of all contracts, by their full names. */
@@ -155,5 +156,4 @@ export function raise<C extends Contract>(c: C, code: keyof C["errors"] & string
 	throw failure(c, code, data, message);
 }
 /** Whether something that was caught is this error, wherever it was thrown. */
-export const isError = (error: unknown, code: ErrorCode | "VALIDATION_ERROR"): boolean =>
-	(error as { type?: string } | null)?.type === code;
+export const isError = (error: unknown, code: ErrorCode | CommonError): boolean => (error as { type?: string } | null)?.type === code;

@@ -11,26 +11,11 @@ interface Row {
 	traceparent: string | null;
 	time: string;
 }
-/** A fact before it is written. */
-export interface Draft {
-	readonly type: string;
-	readonly subject: string;
-	readonly data: object;
-	readonly traceparent?: string;
-}
 
-const WRITE = sql(
-	"outbox_write",
-	"insert into outbox (type, subject, data, traceparent) select * from unnest($1::text[], $2::text[], $3::json[], $4::text[])",
-);
-/** Writes facts in the caller's transaction. */
-export const write = (tx: Queryable, drafts: readonly Draft[]): Promise<unknown> =>
-	tx.query(WRITE, [
-		drafts.map(({ type }) => type),
-		drafts.map(({ subject }) => subject),
-		drafts.map(({ data }) => JSON.stringify(data)),
-		drafts.map(({ traceparent }) => traceparent ?? null),
-	]);
+const WRITE = sql("outbox_write", "insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)");
+/** Writes a fact in the caller's transaction. */
+export const write = (tx: Queryable, type: string, subject: string, json: string, traceparent?: string): Promise<unknown> =>
+	tx.query(WRITE, [type, subject, json, traceparent ?? null]);
 
 const BATCH = 500;
 const LEASE = "5 seconds";

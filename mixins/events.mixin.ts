@@ -4,7 +4,7 @@ import type { Tx } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { type Event, type EventOf, type Matching, matches, type Pattern } from "../lib/events.ts";
 import { type Inbox, inbox } from "../lib/inbox.ts";
-import { type Draft, prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
+import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 
 /** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
@@ -15,8 +15,8 @@ export type Subscriptions<M = unknown> = {
 export interface HasEvents {
 	/** Writes a fact into the outbox, in the caller's transaction. */
 	publish<E extends EventType>(tx: Tx, type: E, subject: string, data: EventData<E>, traceparent?: string): Promise<void>;
-	/** The same fact, checked, for a statement that writes many outbox rows by itself; call `wakeRelay` after it. */
-	draft<E extends EventType>(type: E, subject: string, data: EventData<E>, traceparent?: string): Draft;
+	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
+	fact<E extends EventType>(type: E, data: EventData<E>): string;
 	/** Facts were committed. */
 	wakeRelay(): void;
 }
@@ -38,13 +38,13 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 	const patterns = Object.keys(subscriptions);
 	return {
 		methods: {
-			draft(this: Self, type: string, subject: string, data: object, traceparent?: string): Draft {
+			fact(this: Self, type: string, data: object): string {
 				const verdict = this.$checks.get(type)?.(data);
 				if (verdict !== true) throw new Error(`${type} does not keep to its contract: ${JSON.stringify(verdict ?? "not declared")}`);
-				return { type, subject, data, ...(traceparent ? { traceparent } : {}) };
+				return JSON.stringify(data);
 			},
-			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: never, traceparent?: string) {
-				await write(tx, [this.draft(type, subject, data, traceparent)]);
+			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: EventData<EventType>, traceparent?: string) {
+				await write(tx, type, subject, this.fact(type, data), traceparent);
 				tx.handle.afterCommit(() => this.wakeRelay());
 			},
 			wakeRelay(this: Self) {

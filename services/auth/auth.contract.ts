@@ -37,9 +37,6 @@ export const auth = contract({
 			returns: { type: "any" },
 		},
 	},
-	errors: {
-		UNAUTHENTICATED: { status: 401, message: "Invalid authentication credentials" },
-	},
 });
 
 declare module "../../lib/contract.ts" {

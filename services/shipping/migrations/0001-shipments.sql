@@ -1,0 +1,11 @@
+create table shipments (
+	id uuid primary key,
+	order_id uuid not null unique,
+	-- A tombstone, left by an undo that came before its do, has no user.
+	user_id uuid,
+	shipping_address text,
+	status text not null check (status in ('scheduled', 'dispatched', 'delivered', 'cancelled')),
+	tracking_number text not null,
+	created_at timestamptz not null default now(),
+	updated_at timestamptz not null default now()
+);

@@ -1,0 +1,112 @@
+import { v7 as uuid } from "uuid";
+import { implement } from "../../lib/contract.ts";
+import { sql } from "../../lib/database.ts";
+import { done, pending, refused } from "../../lib/outcome.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { database } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import { type shipment, shipping } from "./shipping.contract.ts";
+import { isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
+
+/** What a statement of this file answers for each order: the status its shipment has now. */
+type Standing = { order_id: string; status: Status };
+
+const SCHEDULE = sql(
+	"schedule",
+	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::json[])
+			as w(id, order_id, user_id, address, tracking_number, event)),
+		made as (insert into shipments (id, order_id, user_id, shipping_address, status, tracking_number)
+			select id, order_id, user_id, address, 'scheduled', tracking_number from wanted
+			on conflict (order_id) do nothing returning order_id, status),
+		told as (insert into outbox (type, subject, data)
+			select 'shipment.scheduled', order_id::text, event from wanted join made using (order_id))
+	select order_id, status from made
+	union all select order_id, status from shipments where order_id = any($2)`,
+);
+const UNSCHEDULE = sql(
+	"unschedule",
+	`with wanted as (select * from unnest($1::uuid[], $2::json[]) as w(order_id, event)),
+		made as (insert into shipments as s (id, order_id, status, tracking_number)
+			select gen_random_uuid(), order_id, 'cancelled', '' from wanted order by order_id
+			on conflict (order_id) do update set status = 'cancelled', updated_at = now() where s.status = 'scheduled'
+			returning order_id, status, user_id),
+		told as (insert into outbox (type, subject, data)
+			select 'shipment.cancelled', order_id::text, event from wanted join made using (order_id) where user_id is not null)
+	select order_id, status from made
+	union all select order_id, status from shipments where order_id = any($1)`,
+);
+/** From one status to the next; `$4` is the event's type. */
+const ADVANCE = sql(
+	"advance",
+	`with moved as (update shipments set status = $3, updated_at = now() where order_id = any($1::uuid[]) and status = $2
+			returning id, order_id, status, tracking_number),
+		told as (insert into outbox (type, subject, data)
+			select $4, order_id::text, json_build_object('order_id', order_id, 'shipment_id', id, 'tracking_number', tracking_number) from moved)
+	select order_id, status from moved
+	union all select order_id, status from shipments where order_id = any($1) and status <> $2`,
+);
+const FIND = sql("find", "select * from shipments where order_id = any($1::uuid[]) and user_id is not null");
+
+const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
+const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
+
+export default implement(shipping, database, events(shipping)).with({
+	actions: {
+		async schedule({ params: { orders } }) {
+			const wanted = orders
+				.filter(({ shipping_address }) => isDeliverable(shipping_address))
+				.map((order) => {
+					const shipment_id = uuid();
+					return { ...order, shipment_id, tracking_number: trackingNumber(shipment_id) };
+				});
+			const rows = await this.db.query<Standing>(SCHEDULE, [
+				wanted.map(({ shipment_id }) => shipment_id),
+				wanted.map(({ order_id }) => order_id),
+				wanted.map(({ user_id }) => user_id),
+				wanted.map(({ shipping_address }) => shipping_address),
+				wanted.map(({ tracking_number }) => tracking_number),
+				wanted.map(({ order_id, shipment_id, tracking_number }) =>
+					this.fact("shipment.scheduled", { order_id, shipment_id, tracking_number }),
+				),
+			]);
+			this.wakeRelay();
+			const standing = statuses(rows);
+			return orders.map(({ order_id, shipping_address }) => {
+				if (!isDeliverable(shipping_address)) return refused("UNDELIVERABLE");
+				const status = standing.get(order_id);
+				// Another node is scheduling it at this very moment.
+				if (!status) return pending;
+				return status === "cancelled" ? refused("UNSCHEDULED") : done;
+			});
+		},
+
+		async unschedule({ params: { orders } }) {
+			const wanted = ids(orders);
+			const facts = wanted.map((order_id) => this.fact("shipment.cancelled", { order_id }));
+			const standing = statuses(await this.db.query<Standing>(UNSCHEDULE, [wanted, facts]));
+			this.wakeRelay();
+			return orders.map(({ order_id }) => (standing.get(order_id) === "cancelled" ? done : refused("DISPATCHED")));
+		},
+
+		async dispatch({ params: { orders } }) {
+			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "scheduled", "dispatched", "shipment.dispatched"]));
+			this.wakeRelay();
+			return orders.map(({ order_id }) => {
+				const status = standing.get(order_id);
+				return status === "dispatched" || status === "delivered" ? done : refused("NOT_SCHEDULED");
+			});
+		},
+
+		async deliver({ params: { orders } }) {
+			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "dispatched", "delivered", "shipment.delivered"]));
+			this.wakeRelay();
+			return orders.map(({ order_id }) => (standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED")));
+		},
+
+		async resolve({ params: { order_ids } }) {
+			const rows = await this.db.query<Infer<typeof shipment>>(FIND, [order_ids]);
+			const found = new Map(rows.map((row) => [row.order_id, row]));
+			return order_ids.map((order_id) => found.get(order_id) ?? null);
+		},
+	},
+});

@@ -1,0 +1,97 @@
+import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Call, Contract, Ctx, Meta } from "../../lib/contract.ts";
+import { implement } from "../../lib/contract.ts";
+import { type Env, readEnv } from "../../lib/env.ts";
+import { loadService, makeNode } from "../../lib/node.ts";
+import type { Infer, Value } from "../../lib/schema.ts";
+import { checkReturns } from "../../middlewares/check-returns.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
+import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
+
+export interface Answer {
+	status: number;
+	headers: Headers;
+	// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
+	body: any;
+}
+export interface Shop {
+	readonly broker: ServiceBroker;
+	/** Calls an action, typed by its contract. */
+	readonly call: Call;
+	readonly env: Env;
+	readonly databases: Databases;
+	/** The gateway's address. */
+	readonly url: string;
+	/** `http("POST /api/orders", { token, body })`; an object as body is sent as JSON, a string as it is. */
+	http(request: string, options?: { token?: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+	stop(): Promise<void>;
+}
+
+export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a", email: "admin@example.com", role: "admin" };
+
+/**
+ * Starts services in this process, on databases of their own. `stubs` stand in for neighbours.
+ * @param options.services which; every one of them unless given
+ */
+export async function startShop(
+	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
+): Promise<Shop> {
+	const { services = [...domains, "api"], stubs = [] } = options;
+	const databases = await makeDatabases(services.filter((name) => domains.includes(name)));
+	const env = readEnv({
+		NODE_ENV: "test",
+		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
+		PORT: "0",
+		BCRYPT_COST: "4",
+		DATABASE_URL: databases.pattern,
+		DATABASE_POOL: "5",
+		JWT_SECRET: "a secret for tests only, long enough to be one",
+		...options.env,
+	});
+	const base = brokerOptions(env);
+	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
+	const broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+	await broker.start();
+	const port = (broker.getLocalService("api") as { server?: { address(): { port: number } } } | undefined)?.server?.address().port;
+	const url = `http://127.0.0.1:${port}`;
+	return {
+		broker,
+		call: broker.call.bind(broker) as unknown as Call,
+		env,
+		databases,
+		url,
+		http: (request, init) => send(url, request, init),
+		async stop() {
+			await broker.stop();
+			await databases.drop();
+		},
+	};
+}
+
+async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
+	const [method, path] = request.split(/ (.*)/s) as [string, string];
+	const response = await fetch(url + path, {
+		method,
+		headers: {
+			...(body === undefined ? {} : { "content-type": "application/json" }),
+			...(token ? { authorization: `Bearer ${token}` } : {}),
+			...headers,
+		},
+		...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+	});
+	const text = await response.text();
+	const json = response.headers.get("content-type")?.includes("json");
+	return { status: response.status, headers: response.headers, body: json && text ? JSON.parse(text) : text };
+}
+
+type Stubs<C extends Contract> = {
+	[K in keyof C["actions"]]?: (ctx: Ctx<Infer<C["actions"][K]["params"]>>) => Promise<Value<C["actions"][K]["returns"]>>;
+};
+/** A neighbour made from its contract: parameters are validated and results checked like the real one's; what is not given fails. */
+export function stub<const C extends Contract>(contract: C, actions: Stubs<C>): ServiceSchema {
+	const missing = (name: string) => async () => {
+		throw new Error(`${contract.name}.${name} is not stubbed`);
+	};
+	const all = Object.fromEntries(Object.keys(contract.actions).map((name) => [name, actions[name] ?? missing(name)]));
+	return implement(contract).with({ actions: all as never });
+}
