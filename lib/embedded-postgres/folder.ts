@@ -27,8 +27,10 @@ export interface DataFolder {
 	readonly password: string;
 	/** Whom to run Postgres as; undefined: as ourselves. */
 	readonly account: Account | undefined;
-	/** Whether initdb has finished here once. */
+	/** Whether the cluster is there. */
 	readonly made: boolean;
+	/** Whether that is noted, see `markMade`. */
+	readonly marked: boolean;
 	release(): Promise<void>;
 }
 
@@ -60,7 +62,17 @@ export async function openDataFolder(dataDir: string, log: (line: string) => voi
 		}
 		for (const folder of new Set([path, place])) await removeDrafts(folder);
 		const password = await keepPassword(path, made);
-		return { path, id: marker.id, pgData: marker.pgData, logFile: join(path, "postgres.log"), password, account, made, release };
+		return {
+			path,
+			id: marker.id,
+			pgData: marker.pgData,
+			logFile: join(path, "postgres.log"),
+			password,
+			account,
+			made,
+			marked: marker.made,
+			release,
+		};
 	} catch (error) {
 		await release();
 		throw error;
@@ -68,8 +80,8 @@ export async function openDataFolder(dataDir: string, log: (line: string) => voi
 }
 
 /** Notes that the cluster exists: from now on its absence is a fault (a volume not mounted), never a reason to begin anew. */
-export async function markMade({ path, id, pgData }: DataFolder): Promise<void> {
-	await writeMarker(path, { id, pgData, made: true });
+export async function markMade({ path, id, pgData, marked }: DataFolder): Promise<void> {
+	if (!marked) await writeMarker(path, { id, pgData, made: true });
 }
 
 const exists = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
