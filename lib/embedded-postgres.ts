@@ -1,9 +1,12 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { findBinaries, platformPackage } from "./embedded-postgres-binaries.ts";
-import { type DataFolder, openDataFolder } from "./embedded-postgres-folder.ts";
-import { HOST, initialise, launch, recover, type Started, USER } from "./embedded-postgres-process.ts";
+import { findBinaries, platformPackage } from "./embedded-postgres/binaries.ts";
+import { type DataFolder, markMade, openDataFolder } from "./embedded-postgres/folder.ts";
+import { initialise, USER } from "./embedded-postgres/initialise.ts";
+import { HOST, launch } from "./embedded-postgres/launch.ts";
+import { recover } from "./embedded-postgres/recover.ts";
+import type { Started } from "./embedded-postgres/spawn.ts";
 import { StartError } from "./start-error.ts";
 
 const FAST_STOP_MS = 4000;
@@ -41,23 +44,31 @@ export interface EmbeddedPostgresOptions {
  * @throws StartError with one line that says what is wrong and what to do; nothing is left running then
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-	const log = options.log ?? (() => undefined);
-	const packageFolder = platformPackage();
-	const folder = await openDataFolder(options.dataDir, log);
 	try {
-		const native = await findBinaries(folder.account, packageFolder);
-		if (await isMissing(folder.pgData)) await initialise(native, folder);
-		await checkVersion(native, folder);
-		await recover(folder, log);
-		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...options.settings }, log);
-		return running(started, port, folder, options.onExit);
+		return await start(options, options.log ?? (() => undefined));
 	} catch (error) {
-		await folder.lock.release();
-		throw error;
+		if (error instanceof StartError) throw error;
+		const message = `the embedded Postgres cannot start on ${options.dataDir} (${(error as Error).message}): mend that, or choose another folder`;
+		throw new StartError(message, { cause: error });
 	}
 }
 
-const isMissing = async (path: string) => (await stat(path).catch(() => undefined)) === undefined;
+async function start({ dataDir, settings, onExit }: EmbeddedPostgresOptions, log: (line: string) => void): Promise<EmbeddedPostgres> {
+	const packageFolder = platformPackage();
+	const folder = await openDataFolder(dataDir, log);
+	try {
+		const native = await findBinaries(folder.account, packageFolder);
+		if (!folder.made) await initialise(native, folder);
+		await markMade(folder);
+		await checkVersion(native, folder);
+		await recover(folder, log);
+		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log);
+		return running(started, port, folder, onExit);
+	} catch (error) {
+		await folder.release();
+		throw error;
+	}
+}
 
 async function checkVersion(native: string, { path, pgData }: DataFolder): Promise<void> {
 	const ours = await majorVersion(native);
@@ -78,7 +89,7 @@ async function majorVersion(native: string): Promise<string> {
 function running({ child, exited }: Started, port: number, folder: DataFolder, onExit?: (reason: string) => void): EmbeddedPostgres {
 	let stopping: Promise<void> | undefined;
 	const ended = exited.then(async ({ code, signal }) => {
-		await folder.lock.release();
+		await folder.release();
 		if (!stopping) onExit?.(`Postgres ended by itself (${signal ?? `code ${code}`}): see ${folder.logFile}`);
 	});
 	// A program that has nothing else to do may end; Postgres then ends with it.

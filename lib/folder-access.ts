@@ -11,7 +11,7 @@ export const READ = 4;
 export const ENTER = 1;
 
 /** The `code` of a failed system call, "" for any other error. */
-export const errorCode = (error: unknown) => (error instanceof Error && "code" in error ? String(error.code) : "");
+export const errorCode = (error: unknown) => (typeof error === "object" && error !== null && "code" in error ? String(error.code) : "");
 
 /** Whether an account that is not ours may use `path` (bits of one rwx digit) and enter every folder above it. Access lists are not read. */
 export async function canReach(path: string, account: Account, bits: number): Promise<boolean> {

@@ -82,7 +82,8 @@ export async function lockFile(path: string): Promise<ProcessLock> {
 			}
 			const theirs = await readFile(path, "utf8").catch(() => "");
 			const holder = parseHolder(theirs);
-			if (holder && (await findProcess(holder.pid))?.started === holder.started) throw new LockedError(holder.pid);
+			const alive = holder && (await findProcess(holder.pid));
+			if (alive && alive.started === holder.started) throw new LockedError(holder.pid);
 			await removeStale(path, theirs);
 		}
 	} finally {

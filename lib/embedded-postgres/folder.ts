@@ -1,14 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
-import { access, chmod, chown, constants, mkdir, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
+import { access, chmod, constants, mkdir, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { APPLICATION } from "./embedded-postgres-binaries.ts";
-import { type Account, canReach, ENTER, errorCode, ownFolder, writeDurably } from "./folder-access.ts";
-import { LockedError, lockFile, type ProcessLock } from "./process-lock.ts";
-import { StartError } from "./start-error.ts";
+import { type Account, canReach, ENTER, errorCode, ownFolder } from "../folder-access.ts";
+import { LockedError, lockFile, type ProcessLock } from "../process-lock.ts";
+import { StartError } from "../start-error.ts";
+import { APPLICATION } from "./binaries.ts";
+import { giveToOwner, keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
 
-/** Postgres refuses to run as root, so root runs it as this user: "nobody" nearly everywhere, and no user has to be made. */
-const UNPRIVILEGED: Account = { uid: 65534, gid: 65534 };
-const MARKER = "embedded-postgres.json";
+/**
+ * Postgres refuses to run as root, so root runs it as nobody: no user has to be made. initdb wants one that has a name,
+ * which on macOS is daemon (its nobody is -2, which not every call takes).
+ */
+const UNPRIVILEGED: Account = process.platform === "darwin" ? { uid: 1, gid: 1 } : { uid: 65534, gid: 65534 };
 const LOCK = "lock";
 const OURS = [MARKER, LOCK, "password", "postgres.log", "pgdata", "initdb-", "lost+found", ".DS_Store"];
 const STALE_DRAFT_MS = 60_000;
@@ -24,7 +27,11 @@ export interface DataFolder {
 	readonly password: string;
 	/** Whom to run Postgres as; undefined: as ourselves. */
 	readonly account: Account | undefined;
-	readonly lock: ProcessLock;
+	/** Whether the cluster is there. */
+	readonly made: boolean;
+	/** Whether that is noted, see `markMade`. */
+	readonly marked: boolean;
+	release(): Promise<void>;
 }
 
 /**
@@ -34,18 +41,47 @@ export interface DataFolder {
 export async function openDataFolder(dataDir: string, log: (line: string) => void): Promise<DataFolder> {
 	const path = await makeFolder(resolve(dataDir));
 	await refuseForeign(path);
-	const lock = await lockFolder(path);
+	const locks = [await lockFolder(path)];
+	const release = async () => {
+		for (const lock of locks) await lock.release();
+	};
 	try {
-		await removeDrafts(path);
-		const marker = await readMarker(path);
-		const account = await chooseAccount(path, marker);
-		const { id, pgData } = marker ?? (await writeMarker(path, account, log));
-		const password = await keepPassword(path, await exists(pgData));
-		return { path, id, pgData, logFile: join(path, "postgres.log"), password, account, lock };
+		const known = await readMarker(path);
+		const account = await chooseAccount(path, known);
+		const marker = known ?? (await chooseCluster(path, account, log));
+		const place = dirname(marker.pgData);
+		// A copy of a data folder whose cluster is elsewhere leads to the same cluster.
+		if (place !== path && (await exists(place))) locks.push(await lockFolder(place));
+		const made = await exists(marker.pgData);
+		if (marker.made && !made)
+			throw new StartError(`the data in ${marker.pgData} are missing: bring them back, or choose an empty or a new folder`);
+		if (account && !(await canReach(place, account, ENTER))) {
+			throw new StartError(
+				`Postgres runs as uid ${account.uid} here, which cannot enter ${place}: give others the right to enter it and the folders above it`,
+			);
+		}
+		for (const folder of new Set([path, place])) await removeDrafts(folder);
+		const password = await keepPassword(path, made);
+		return {
+			path,
+			id: marker.id,
+			pgData: marker.pgData,
+			logFile: join(path, "postgres.log"),
+			password,
+			account,
+			made,
+			marked: marker.made,
+			release,
+		};
 	} catch (error) {
-		await lock.release();
+		await release();
 		throw error;
 	}
+}
+
+/** Notes that the cluster exists: from now on its absence is a fault (a volume not mounted), never a reason to begin anew. */
+export async function markMade({ path, id, pgData, marked }: DataFolder): Promise<void> {
+	if (!marked) await writeMarker(path, { id, pgData, made: true });
 }
 
 const exists = async (path: string) => (await stat(path).catch(() => undefined)) !== undefined;
@@ -82,7 +118,9 @@ async function refuseForeign(path: string): Promise<void> {
 
 async function lockFolder(path: string): Promise<ProcessLock> {
 	try {
-		return await lockFile(join(path, LOCK));
+		const lock = await lockFile(join(path, LOCK));
+		await giveToOwner(join(path, LOCK), path);
+		return lock;
 	} catch (error) {
 		if (error instanceof LockedError) {
 			throw new StartError(
@@ -99,27 +137,13 @@ async function removeDrafts(path: string): Promise<void> {
 		const draft = join(path, name);
 		const age = Date.now() - ((await stat(draft).catch(() => undefined))?.mtimeMs ?? 0);
 		if (name.startsWith("initdb-") || (name.startsWith(`${LOCK}.`) && age > STALE_DRAFT_MS)) {
-			await rm(draft, { recursive: true, force: true, maxRetries: 3 });
+			// An initdb whose parent was killed may still be writing there; then the next start removes it.
+			await rm(draft, { recursive: true, force: true }).catch(() => undefined);
 		}
 	}
 }
 
-async function readMarker(path: string): Promise<{ id: string; pgData: string } | undefined> {
-	const file = join(path, MARKER);
-	const text = await readFile(file, "utf8").catch((error) => {
-		if (errorCode(error) === "ENOENT") return undefined;
-		throw new StartError(`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`);
-	});
-	if (text === undefined) return undefined;
-	try {
-		const { id, pgData } = JSON.parse(text);
-		return { id, pgData: resolve(path, pgData) };
-	} catch {
-		throw new StartError(`${file} is damaged: restore it from a backup, or choose an empty or a new folder`);
-	}
-}
-
-async function chooseAccount(path: string, marker: { pgData: string } | undefined): Promise<Account | undefined> {
+async function chooseAccount(path: string, marker: Marker | undefined): Promise<Account | undefined> {
 	const uid = process.getuid?.();
 	const owner = marker && (await stat(marker.pgData).catch(() => undefined));
 	if (uid !== 0) {
@@ -128,17 +152,21 @@ async function chooseAccount(path: string, marker: { pgData: string } | undefine
 			`the data folder ${path} belongs to uid ${owner.uid}, this is uid ${uid}: run as the user who made it, or as root`,
 		);
 	}
-	// Data that an ordinary user has made stay that user's when root starts on them.
-	return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : UNPRIVILEGED;
+	// What belongs to an ordinary user stays that user's when root starts on it.
+	if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
+	const folder = await stat(path);
+	return folder.uid !== 0 && (await hasName(folder.uid)) ? { uid: folder.uid, gid: folder.gid } : UNPRIVILEGED;
 }
 
-async function writeMarker(
-	path: string,
-	account: Account | undefined,
-	log: (line: string) => void,
-): Promise<{ id: string; pgData: string }> {
+/** A folder mounted into a container often belongs to a uid that is unknown there, and for such a one initdb does not run. */
+async function hasName(uid: number): Promise<boolean> {
+	const users = await readFile("/etc/passwd", "utf8").catch(() => "");
+	return users.split("\n").some((line) => line.split(":")[2] === String(uid));
+}
+
+async function chooseCluster(path: string, account: Account | undefined, log: (line: string) => void): Promise<Marker> {
 	const id = randomBytes(8).toString("hex");
-	let pgData = "pgdata";
+	let pgData = join(path, "pgdata");
 	if (account) {
 		// The folder is ours alone and what is secret in it has modes of its own, so letting others pass through gives nothing away.
 		await chmod(path, ((await stat(path)).mode & 0o777) | 0o111);
@@ -147,12 +175,8 @@ async function writeMarker(
 			log(`Postgres cannot run below ${path} as root does not let others in; its files are kept in ${pgData}`);
 		}
 	}
-	await writeDurably(
-		join(path, MARKER),
-		JSON.stringify({ about: "a database of this program; do not edit", id, pgData }, undefined, "\t"),
-		0o644,
-	);
-	return { id, pgData: resolve(path, pgData) };
+	await writeMarker(path, { id, pgData, made: false });
+	return { id, pgData, made: false };
 }
 
 async function placeElsewhere(path: string, id: string, account: Account): Promise<string> {
@@ -164,24 +188,4 @@ async function placeElsewhere(path: string, id: string, account: Account): Promi
 	throw new StartError(
 		`Postgres cannot run below ${path} (it does not run as root, and others cannot enter there) nor in ${place}: choose a data folder that others may enter`,
 	);
-}
-
-async function keepPassword(path: string, hasData: boolean): Promise<string> {
-	const file = join(path, "password");
-	const kept = await readFile(file, "utf8").catch((error) => {
-		if (errorCode(error) === "ENOENT") return "";
-		throw new StartError(`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`);
-	});
-	if (kept.trim()) return kept.trim();
-	if (hasData) throw new StartError(`${file} is missing, and the data cannot be opened without it: restore it from a backup`);
-	const password = randomBytes(24).toString("base64url");
-	await writeDurably(file, `${password}\n`);
-	return password;
-}
-
-/** Files that root makes in an ordinary user's folder go to that user, or the user's next start could not use them. */
-export async function giveToOwner(file: string, folder: string): Promise<void> {
-	if (process.getuid?.() !== 0) return;
-	const { uid, gid } = await stat(folder);
-	await chown(file, uid, gid);
 }

@@ -3,8 +3,8 @@ import { access, chmod, constants, copyFile, lstat, mkdir, readdir, readFile, re
 import { createRequire } from "node:module";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { type Account, canReach, ENTER, errorCode, ownFolder, READ } from "./folder-access.ts";
-import { StartError } from "./start-error.ts";
+import { type Account, canReach, ENTER, errorCode, ownFolder, READ } from "../folder-access.ts";
+import { StartError } from "../start-error.ts";
 
 export const APPLICATION = "moleculer-commerce";
 const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
@@ -52,8 +52,14 @@ export async function findBinaries(
 
 function copyPlaces(): string[] {
 	const uid = process.getuid?.() ?? 0;
-	const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
-	return [uid === 0 ? `/var/lib/${APPLICATION}` : join(cache, APPLICATION), join(tmpdir(), `${APPLICATION}-${uid}`)];
+	const temporary = join(tmpdir(), `${APPLICATION}-${uid}`);
+	if (uid === 0) return [`/var/lib/${APPLICATION}`, temporary];
+	try {
+		return [join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), APPLICATION), temporary];
+	} catch {
+		// a uid without an entry in /etc/passwd, as containers have, has no home
+		return [temporary];
+	}
 }
 
 interface Link {
