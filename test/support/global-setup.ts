@@ -12,7 +12,7 @@ import { domains, root, TEMPLATE } from "./databases.ts";
 export default async function setup(): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-test-"));
 	const postgres = await startEmbeddedPostgres({
-		dataDir: join(folder, "postgres"),
+		dataDir: folder,
 		// The run's databases are thrown away with it, so nothing needs to survive a power failure.
 		settings: { fsync: "off", full_page_writes: "off", max_connections: "600" },
 	});
