@@ -119,8 +119,6 @@ export const orders = contract({
 		ILLEGAL_TRANSITION: { status: 409, message: "The order's status does not allow this" },
 		MIXED_CURRENCIES: { status: 409, message: "One order cannot mix currencies" },
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
-		IDEMPOTENCY_KEY_IN_USE: { status: 409, message: "A request with this Idempotency-Key is still running" },
-		IDEMPOTENCY_KEY_REUSED: { status: 422, message: "This Idempotency-Key was used with another body" },
 	},
 });
 
