@@ -126,8 +126,6 @@ export const orders = contract({
 		UNDELIVERABLE: { status: 409, message: "The address cannot be delivered to" },
 		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
-		IDEMPOTENCY_KEY_IN_USE: { status: 409, message: "A request with this Idempotency-Key is still running" },
-		IDEMPOTENCY_KEY_REUSED: { status: 422, message: "This Idempotency-Key was used with another body" },
 	},
 });
 

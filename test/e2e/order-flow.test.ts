@@ -31,7 +31,9 @@ test("from registering to the message about a delivered order", async () => {
 	expect((await shop.http(`POST ${order}/ship`, { token: admin.token })).body.status).toBe("shipped");
 	await eventually(async () => expect(await stockOf(product.id)).toMatchObject({ on_hand: 3, reserved: 0 }));
 	expect((await shop.http(`POST ${order}/deliver`, { token: admin.token })).body.status).toBe("delivered");
-	await eventually(async () => expect(await templates(customer)).toEqual(["order_confirmed", "order_delivered", "order_shipped", "welcome"]));
+	await eventually(async () =>
+		expect(await templates(customer)).toEqual(["order_confirmed", "order_delivered", "order_shipped", "welcome"]),
+	);
 	const [payment] = (await shop.http(`GET /api/payments?order_id=${placed.body.id}`, { token: customer.token })).body;
 	expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 });
@@ -53,7 +55,10 @@ test("a declined payment and an undeliverable address leave neither stock held n
 	const order = { items: [{ product_id: product.id, quantity: 1 }] };
 	const declined = await shop.http("POST /api/orders", { token: customer.token, body: { ...order, payment_token: "tok_declined" } });
 	expect([declined.status, declined.body.code]).toEqual([402, "PAYMENT_DECLINED"]);
-	const undeliverable = await shop.http("POST /api/orders", { token: customer.token, body: { ...order, shipping_address: "Undeliverable 1" } });
+	const undeliverable = await shop.http("POST /api/orders", {
+		token: customer.token,
+		body: { ...order, shipping_address: "Undeliverable 1" },
+	});
 	expect([undeliverable.status, undeliverable.body.code]).toEqual([409, "UNDELIVERABLE"]);
 	expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 3 });
 	for (const { body } of [declined, undeliverable]) {
@@ -67,7 +72,10 @@ test("a declined payment and an undeliverable address leave neither stock held n
 test("a cancelled order is refunded, released and told of", async () => {
 	const customer = await register(shop);
 	const product = await makeProduct(shop, admin, { stock: 1 });
-	const { body: order } = await shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 1 }] } });
+	const { body: order } = await shop.http("POST /api/orders", {
+		token: customer.token,
+		body: { items: [{ product_id: product.id, quantity: 1 }] },
+	});
 	const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token, body: { reason: "Too slow" } });
 	expect(cancelled.body).toMatchObject({ status: "cancelled", cancellation_reason: "Too slow" });
 	expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 1 });
@@ -83,8 +91,13 @@ test.each([
 ])("a payment that %s: %s, and is charged once", async (payment_token) => {
 	const customer = await register(shop);
 	const product = await makeProduct(shop, admin, { stock: 1 });
-	const { body } = await shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 1 }], payment_token } });
-	await eventually(async () => expect((await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status).toBe("confirmed"));
+	const { body } = await shop.http("POST /api/orders", {
+		token: customer.token,
+		body: { items: [{ product_id: product.id, quantity: 1 }], payment_token },
+	});
+	await eventually(async () =>
+		expect((await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status).toBe("confirmed"),
+	);
 	const charged = await shop.http(`GET /api/payments?order_id=${body.id}`, { token: customer.token });
 	expect(charged.body).toMatchObject([{ status: "captured" }]);
 });
