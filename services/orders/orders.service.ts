@@ -1,9 +1,10 @@
 import { setTimeout as after } from "node:timers/promises";
 import { v7 as uuid } from "uuid";
 import { batch } from "../../lib/batch.ts";
-import { type Call, implement, raise } from "../../lib/contract.ts";
+import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
+import { answerOf, type Earlier, findKey, keepAnswer, keepFailure, keyedRequest, replay } from "../../lib/idempotency.ts";
 import { type End, sagas } from "../../lib/saga.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
@@ -23,6 +24,42 @@ async function visible(db: Database, id: string, caller: { id: string; role: "us
 	const found = await store.find(db, id);
 	rules.assertVisible(found?.order, caller);
 	return found!.order;
+}
+
+/** A new order at the start of its saga. */
+function newSaga(
+	user_id: string,
+	priced: Pick<rules.Order, "items" | "total_amount" | "currency">,
+	wishes: { payment_token: string; shipping_address?: string },
+	deadlineMs: number,
+): OrderSaga {
+	const now = new Date();
+	const [id, created_at] = [uuid(), now.toISOString()];
+	return {
+		id,
+		direction: "forward",
+		attempt: 1,
+		deadline: now.getTime() + deadlineMs,
+		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
+		payment_token: wishes.payment_token,
+		shipping_address: wishes.shipping_address ?? null,
+	};
+}
+
+/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
+async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<rules.Order> {
+	if (earlier && earlier.status === null && earlier.subject) {
+		const found = await store.find(db, earlier.subject);
+		if (found && !found.state) {
+			const { order } = found;
+			const answer =
+				order.status === "cancelled"
+					? answerOf(rules.cancelledError(order.id, order.cancellation_reason ?? ""))
+					: { status: 201, answer: order };
+			return replay(meta, { subject: order.id, ...answer });
+		}
+	}
+	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
 }
 
 /**
@@ -85,9 +122,8 @@ export default implement(
 			owner,
 			deadlineMs,
 			waitMs,
-			place: batch(async (placed: OrderSaga[]) => {
-				const facts = placed.map(({ order }) => this.fact("order.created", factOf(order)));
-				await store.place(this.db, owner, placed, facts);
+			place: batch(async (placing: store.NewOrder[]) => {
+				const placed = await store.place(this.db, owner, placing);
 				this.wakeRelay();
 				return placed;
 			}),
@@ -106,39 +142,33 @@ export default implement(
 	},
 
 	actions: {
-		async create({ params, meta }) {
+		async create(ctx) {
+			const { params, meta } = ctx;
+			const request = keyedRequest(ctx);
+			const earlier = request && (await findKey(this.db, request));
+			if (earlier) return replayOrder(this.db, meta, earlier);
+
 			const user_id = rules.buyer(meta.user!, params.user_id);
 			const wanted = rules.mergeItems(params.items);
-			const [user, catalogue] = await Promise.all([this.findUser(user_id), this.findProducts(wanted.map(({ product_id }) => product_id))]);
+			const ids = wanted.map(({ product_id }) => product_id);
+			const [user, catalogue] = await Promise.all([this.findUser(user_id), this.findProducts(ids)]);
 			if (!user?.is_active) raise(orders, "USER_NOT_FOUND");
-			const now = new Date();
-			const order: rules.Order = {
-				id: uuid(),
-				user_id,
-				status: "pending",
-				...rules.priceItems(wanted, catalogue),
-				cancellation_reason: null,
-				created_at: now.toISOString(),
-				updated_at: now.toISOString(),
-			};
-			const saga: OrderSaga = {
-				id: order.id,
-				direction: "forward",
-				attempt: 1,
-				deadline: now.getTime() + this.deadlineMs,
-				order,
-				payment_token: params.payment_token,
-				shipping_address: params.shipping_address ?? null,
-			};
-			await this.place(saga);
+
+			const saga = newSaga(user_id, rules.priceItems(wanted, catalogue), params, this.deadlineMs);
+			const fact = this.fact("order.created", factOf(saga.order));
+			if (!(await this.place({ saga, fact, request }))) return replayOrder(this.db, meta, await findKey(this.db, request!));
 			const running = this.sagas.run(saga);
 			if (meta.respond_async) {
 				meta.$statusCode = 202;
-				return order;
+				return saga.order;
 			}
 			const end = await settle(this.db, saga, running, this.waitMs);
-			if (end?.status === "closed" || end?.status === "stuck") throw rules.cancelledError(order.id, end.reason, end.detail);
-			return order;
+			const failed =
+				end && "reason" in end ? rules.cancelledError(saga.id, end.reason, "detail" in end ? end.detail : undefined) : undefined;
+			if (request && failed) await keepFailure(this.db, request, failed);
+			else if (request && end) await keepAnswer(this.db, request, 201, saga.order);
+			if (failed) throw failed;
+			return saga.order;
 		},
 
 		async list({ params: { skip, limit, status, user_id }, meta }) {

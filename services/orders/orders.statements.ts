@@ -15,17 +15,22 @@ export interface SagaRow extends Order {
 	readonly saga_reason: string | null;
 }
 
+/** Orders with an idempotency key are placed only if the key is new; answers the ids of those that were placed. */
 export const PLACE = sql(
 	"place",
-	`with placed as (insert into orders (id, user_id, status, total_amount, currency, payment_token, shipping_address, saga_state, saga_owner,
+	`with wanted as (select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+			$9::json[], $10::text[], $11::text[]) as w(id, user_id, total, currency, token, address, at, event, key, hash)),
+	keyed as (insert into idempotency_keys (user_id, action, key, body_hash, subject)
+		select user_id, 'orders.create', key, hash, id from wanted where key is not null on conflict do nothing returning subject),
+	new as (select * from wanted where key is null or id::text in (select subject from keyed)),
+	placed as (insert into orders (id, user_id, status, total_amount, currency, payment_token, shipping_address, saga_state, saga_owner,
 			created_at, updated_at)
-		select id, user_id, 'pending', total, currency, token, address, 'forward', $1, at, at
-		from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
-			as w(id, user_id, total, currency, token, address, at)),
-	told as (insert into outbox (type, subject, data)
-		select 'order.created', id::text, event from unnest($2::uuid[], $9::json[]) as w(id, event))
-	insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
-	select * from unnest($10::uuid[], $11::int[], $12::uuid[], $13::text[], $14::int[], $15::numeric[], $16::numeric[])`,
+		select id, user_id, 'pending', total, currency, token, address, 'forward', $1, at, at from new returning id),
+	told as (insert into outbox (type, subject, data) select 'order.created', id::text, event from new),
+	lines as (insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
+		select line.* from unnest($12::uuid[], $13::int[], $14::uuid[], $15::text[], $16::int[], $17::numeric[], $18::numeric[])
+			as line(order_id, position, product_id, name, quantity, unit_price, line_total) join new on new.id = line.order_id)
+	select id from placed`,
 );
 
 /** The saga writes below share their first lines: ours are the open sagas whose attempt is still the one that we know. */

@@ -1,4 +1,5 @@
 import type { Database, Queryable } from "../../lib/database.ts";
+import type { KeyedRequest } from "../../lib/idempotency.ts";
 import type { Saga, SagaStore, Turned } from "../../lib/saga.ts";
 import type { Order, Status } from "./orders.rules.ts";
 import type { OrderSaga } from "./orders.saga.ts";
@@ -91,20 +92,28 @@ export function toSaga(row: statements.SagaRow, deadlineMs: number): OrderSaga {
 	};
 }
 
-/** Writes new orders, each with its lines, its saga and its first event. */
-export async function place(db: Database, owner: string, sagas: readonly OrderSaga[], facts: readonly string[]): Promise<void> {
-	const all = sagas.map(({ order }) => order);
+/** A new order, and the request that it answers where that came with an idempotency key. */
+export interface NewOrder {
+	readonly saga: OrderSaga;
+	readonly fact: string;
+	readonly request: KeyedRequest | undefined;
+}
+/** Writes new orders, each with its lines, its saga, its first event and its key. Answers false for those whose key was taken. */
+export async function place(db: Database, owner: string, placing: readonly NewOrder[]): Promise<boolean[]> {
+	const all = placing.map(({ saga }) => saga.order);
 	const lines = all.flatMap(({ id, items }) => items.map((line, position) => ({ ...line, id, position })));
-	await db.query(statements.PLACE, [
+	const rows = await db.query<{ id: string }>(statements.PLACE, [
 		owner,
 		all.map(({ id }) => id),
 		all.map(({ user_id }) => user_id),
 		all.map(({ total_amount }) => total_amount),
 		all.map(({ currency }) => currency),
-		sagas.map(({ payment_token }) => payment_token),
-		sagas.map(({ shipping_address }) => shipping_address),
+		placing.map(({ saga }) => saga.payment_token),
+		placing.map(({ saga }) => saga.shipping_address),
 		all.map(({ created_at }) => created_at),
-		facts,
+		placing.map(({ fact }) => fact),
+		placing.map(({ request }) => request?.key),
+		placing.map(({ request }) => request?.hash),
 		lines.map(({ id }) => id),
 		lines.map(({ position }) => position),
 		lines.map(({ product_id }) => product_id),
@@ -113,6 +122,8 @@ export async function place(db: Database, owner: string, sagas: readonly OrderSa
 		lines.map(({ unit_price }) => unit_price),
 		lines.map(({ line_total }) => line_total),
 	]);
+	const placed = new Set(rows.map(({ id }) => id));
+	return all.map(({ id }) => placed.has(id));
 }
 
 /** An order with the state of its saga. */

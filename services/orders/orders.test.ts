@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import type { Meta } from "../../lib/contract.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
@@ -211,4 +212,40 @@ test("orders placed together share their steps, and each has its own outcome", a
 	reserve = () => (n++ % 2 ? refused("OUT_OF_STOCK") : done);
 	const settled = await Promise.allSettled(Array.from({ length: 20 }, () => place()));
 	expect(settled.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+});
+
+test("the same idempotency key and body make one order, also at the same time, and the answer comes again", async () => {
+	const items = [item()];
+	const idempotency_key = uuid();
+	const send = (body: object = { items }) => {
+		const meta: Meta = { user: customer, idempotency_key };
+		return shop.call("orders.create", body as { items: typeof items }, { meta }).then(
+			(order) => ({ order, replayed: meta.$responseHeaders?.["Idempotent-Replayed"] }),
+			(error) => ({ error }),
+		);
+	};
+	const answers = await Promise.all([send(), send(), send()]);
+	const made = answers.filter((answer) => "order" in answer);
+	const ids = new Set(made.map(({ order }) => order.id));
+	expect(ids.size).toBe(1);
+	for (const answer of answers) if ("error" in answer) expect(answer.error).toMatchObject({ type: "IDEMPOTENCY_KEY_IN_USE" });
+	const [first] = made;
+	expect(await send()).toEqual({ order: first!.order, replayed: "true" });
+	expect(await send({ items: [item()] })).toMatchObject({ error: { type: "IDEMPOTENCY_KEY_REUSED" } });
+	const [{ count }] = (await shop.databases.query("orders", "select count(*)::int from idempotency_keys where key = $1", [
+		idempotency_key,
+	])) as [{ count: number }];
+	expect(count).toBe(1);
+});
+
+test("a failed order fails again under its key, and a lost answer is told from the order", async () => {
+	reserve = () => refused("OUT_OF_STOCK");
+	const meta = () => ({ user: customer, idempotency_key: "once" });
+	const items = [item()];
+	const failed = await shop.call("orders.create", { items }, { meta: meta() }).catch((error) => error);
+	reserve = () => done;
+	const same = { type: "OUT_OF_STOCK", code: 409, data: { order_id: failed.data.order_id } };
+	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
+	await shop.databases.query("orders", "update idempotency_keys set status = null, answer = null where key = 'once'");
+	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
 });
