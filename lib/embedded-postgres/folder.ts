@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { access, chmod, constants, mkdir, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Account, canReach, ENTER, errorCode, ownFolder } from "../folder-access.ts";
+import { type Account, canReach, ENTER, errorCode, giveToOwner, ownFolder } from "../folder-access.ts";
 import { LockedError, lockFile, type ProcessLock } from "../process-lock.ts";
 import { StartError } from "../start-error.ts";
 import { APPLICATION } from "./binaries.ts";
-import { giveToOwner, keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
+import { keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
 
 /**
  * Postgres refuses to run as root, so root runs it as nobody: no user has to be made. initdb wants one that has a name,
