@@ -1,0 +1,87 @@
+import { sql } from "../../lib/database.ts";
+
+/*
+ * Whoever changes reservations locks first the stock rows by product_id and then the reservations by order_id, in one statement that
+ * decides on what it locked. So nobody who waits for stock holds a reservation, and batches of several nodes never deadlock.
+ */
+
+/** The lines of some rows, added up by product. */
+const totals = (rows: string) =>
+	`select product_id, sum(quantity) as quantity from ${rows}, unnest(product_ids, quantities) as line (product_id, quantity) group by product_id`;
+
+/**
+ * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
+ * what stands: nothing for an order that is still open.
+ * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event.
+ */
+export const RESERVE = sql(
+	"reserve",
+	`with wanted as materialized (
+			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities, w.fact
+			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[]) as w (order_id, products, quantities, fact)
+			where not exists (select from reservations r where r.order_id = w.order_id)),
+		need as materialized (${totals("wanted")}),
+		free as (select product_id, on_hand - reserved as quantity from stock
+			where product_id in (select product_id from need) order by product_id for update),
+		verdict as (select bool_and(need.quantity <= coalesce(free.quantity, 0)) as fits from need left join free using (product_id)),
+		made as (insert into reservations (order_id, status, product_ids, quantities)
+			select order_id, 'held', product_ids, quantities from wanted where (select fits from verdict) order by order_id
+			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
+		held as (update stock s set reserved = reserved + made.quantity, updated_at = now()
+			from (${totals("made")}) made where s.product_id = made.product_id),
+		told as (insert into outbox (type, subject, data)
+			select 'inventory.reserved', order_id::text, fact from made join wanted using (order_id))
+	select order_id, status from made
+	union all select order_id, status from reservations where order_id = any($1)`,
+);
+
+/**
+ * Ends what the given orders hold, and leaves a tombstone for an order that holds nothing. Answers what stands: nothing for an order that
+ * another statement is changing at this very moment.
+ * @param change what it means for the stock
+ * @param told further parts, which tell others of `closed`
+ */
+const close = (name: string, status: "released" | "fulfilled", change: string, told = "") =>
+	sql(
+		name,
+		`with wanted as materialized (
+				select w.order_id, coalesce(r.product_ids, '{}') as product_ids, coalesce(r.quantities, '{}') as quantities
+				from unnest($1::uuid[]) as w (order_id) left join reservations r using (order_id)
+				where r.status = 'held' or r.status is null),
+			locked as (select product_id from stock
+				where product_id in (select unnest(product_ids) from wanted) order by product_id for update),
+			closed as (insert into reservations as r (order_id, status, product_ids, quantities)
+				select order_id, '${status}', product_ids, quantities from wanted
+				where (select count(*) from locked) is not null order by order_id
+				on conflict (order_id) do update set status = excluded.status, updated_at = now()
+					-- One that was reserved meanwhile has lines whose stock is not locked here.
+					where r.status = 'held' and r.product_ids = excluded.product_ids
+				returning r.order_id, r.status, r.product_ids, r.quantities),
+			changed as (update stock s set ${change}, updated_at = now()
+				from (${totals("closed")}) line where s.product_id = line.product_id)
+			${told}
+		select order_id, status from closed
+		union all select order_id, status from reservations where order_id = any($1) and status <> 'held'`,
+	);
+/** `$2` is each order's event; tombstones tell nobody. */
+export const RELEASE = close(
+	"release",
+	"released",
+	"reserved = reserved - line.quantity",
+	`, told as (insert into outbox (type, subject, data)
+		select 'inventory.released', order_id::text, fact from closed join unnest($1::uuid[], $2::json[]) as f (order_id, fact) using (order_id)
+		where product_ids <> '{}')`,
+);
+export const FULFIL = close("fulfil", "fulfilled", "on_hand = on_hand - line.quantity, reserved = reserved - line.quantity");
+
+export const FIND_RESERVATIONS = sql("find_reservations", "select order_id, status from reservations where order_id = any($1::uuid[])");
+
+const STOCK = "product_id, on_hand, reserved, on_hand - reserved as available";
+export const FIND_STOCK = sql("find_stock", `select ${STOCK} from stock where product_id = $1`);
+export const LOCK_STOCK = sql("lock_stock", `select ${STOCK} from stock where product_id = any($1::uuid[]) order by product_id for update`);
+export const OPEN = sql("open", `insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing`);
+export const CHANGE = sql(
+	"change",
+	`with noted as (insert into adjustments (product_id, delta, on_hand, reason) values ($1, $3, $2, $4))
+	update stock set on_hand = $2, updated_at = now() where product_id = $1 returning ${STOCK}`,
+);
