@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import FastestValidator from "fastest-validator";
 import type { ServiceBroker } from "moleculer";
 import { type Infer, shape } from "./schema.ts";
@@ -198,3 +200,6 @@ export function envOf(broker: ServiceBroker | object): Env {
 	envs.set(broker, env);
 	return env;
 }
+
+/** Where a user's programs keep what can be made anew (XDG Base Directory Specification). */
+export const cacheFolder = (): string => process.env.XDG_CACHE_HOME || join(homedir(), ".cache");

@@ -160,8 +160,8 @@ async function chooseAccount(path: string, marker: Marker | undefined): Promise<
 
 /** A folder mounted into a container often belongs to a uid that is unknown there, and for such a one initdb does not run. */
 async function hasName(uid: number): Promise<boolean> {
-	const users = await readFile("/etc/passwd", "utf8").catch(() => "");
-	return users.split("\n").some((line) => line.split(":")[2] === String(uid));
+	const accounts = await readFile("/etc/passwd", "utf8").catch(() => "");
+	return accounts.split("\n").some((line) => line.split(":")[2] === String(uid));
 }
 
 async function chooseCluster(path: string, account: Account | undefined, log: (line: string) => void): Promise<Marker> {
