@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Call } from "../lib/contract.ts";
 import type { Env } from "../lib/env.ts";
 import { keep, recall } from "../lib/keep.ts";
-import "../services/products/products.contract.ts";
-import "../services/users/users.contract.ts";
+import type {} from "../services/products/products.contract.ts";
+import type {} from "../services/users/users.contract.ts";
 
 export interface Login {
 	readonly label: string;
