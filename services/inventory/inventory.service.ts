@@ -86,11 +86,14 @@ function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<strin
 		const products = new Set(wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)));
 		const stocks = await tx.query<Stock>(LOCK_STOCK, [[...products]]);
 		// Read after the lock, which whoever else reserves one of these orders needs too.
-		const standing = statuses(await tx.query<Standing>(FIND_RESERVATIONS, [ids(wishes)]));
+		const look = async () => statuses(await tx.query<Standing>(FIND_RESERVATIONS, [ids(wishes)]));
+		let standing = await look();
 		const open = wishes.filter(({ order_id }) => !standing.has(order_id));
 		const { granted, short } = allot(open, new Map(stocks.map(({ product_id, available }) => [product_id, available])));
 		if (granted.length > 0) {
-			for (const { order_id, status } of await tx.query<Standing>(RESERVE, reservations(self, granted))) standing.set(order_id, status);
+			await tx.query(RESERVE, reservations(self, granted));
+			// Again, because a tombstone needs no stock and may have been faster.
+			standing = await look();
 		}
 		return new Map(
 			wishes.map(({ order_id }) => {

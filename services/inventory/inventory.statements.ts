@@ -9,6 +9,18 @@ import { sql } from "../../lib/database.ts";
 const totals = (rows: string) =>
 	`select product_id, sum(quantity) as quantity from ${rows}, unnest(product_ids, quantities) as line (product_id, quantity) group by product_id`;
 
+/** The stock of some products, newer than what the rest of the statement sees when it had to wait for another. */
+const locked = (products: string) =>
+	`select product_id, on_hand, reserved from stock where product_id = any (array(${products})) order by product_id for update`;
+
+/**
+ * Writes stock anew from its locked state. `set reserved = reserved + …` would end right as well, but Postgres checks the table's
+ * constraints first on the outdated row, and so it failed for no reason.
+ */
+const rewrite = (rows: string, onHand: string, reserved: string) =>
+	`update stock s set on_hand = ${onHand}, reserved = ${reserved}, updated_at = now()
+	from locked join (${totals(rows)}) line using (product_id) where s.product_id = locked.product_id`;
+
 /**
  * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
  * what stands: nothing for an order that is still open.
@@ -21,14 +33,12 @@ export const RESERVE = sql(
 			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[]) as w (order_id, products, quantities, fact)
 			where not exists (select from reservations r where r.order_id = w.order_id)),
 		need as materialized (${totals("wanted")}),
-		free as (select product_id, on_hand - reserved as quantity from stock
-			where product_id in (select product_id from need) order by product_id for update),
-		verdict as (select bool_and(need.quantity <= coalesce(free.quantity, 0)) as fits from need left join free using (product_id)),
+		locked as (${locked("select product_id from need")}),
+		verdict as (select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits from need left join locked using (product_id)),
 		made as (insert into reservations (order_id, status, product_ids, quantities)
 			select order_id, 'held', product_ids, quantities from wanted where (select fits from verdict) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
-		held as (update stock s set reserved = reserved + made.quantity, updated_at = now()
-			from (${totals("made")}) made where s.product_id = made.product_id),
+		held as (${rewrite("made", "locked.on_hand", "locked.reserved + line.quantity")}),
 		told as (insert into outbox (type, subject, data)
 			select 'inventory.reserved', order_id::text, fact from made join wanted using (order_id))
 	select order_id, status from made
@@ -38,18 +48,17 @@ export const RESERVE = sql(
 /**
  * Ends what the given orders hold, and leaves a tombstone for an order that holds nothing. Answers what stands: nothing for an order that
  * another statement is changing at this very moment.
- * @param change what it means for the stock
+ * @param onHand what is on hand afterwards
  * @param told further parts, which tell others of `closed`
  */
-const close = (name: string, status: "released" | "fulfilled", change: string, told = "") =>
+const close = (name: string, status: "released" | "fulfilled", onHand: string, told = "") =>
 	sql(
 		name,
 		`with wanted as materialized (
 				select w.order_id, coalesce(r.product_ids, '{}') as product_ids, coalesce(r.quantities, '{}') as quantities
 				from unnest($1::uuid[]) as w (order_id) left join reservations r using (order_id)
 				where r.status = 'held' or r.status is null),
-			locked as (select product_id from stock
-				where product_id in (select unnest(product_ids) from wanted) order by product_id for update),
+			locked as (${locked("select unnest(product_ids) from wanted")}),
 			closed as (insert into reservations as r (order_id, status, product_ids, quantities)
 				select order_id, '${status}', product_ids, quantities from wanted
 				where (select count(*) from locked) is not null order by order_id
@@ -57,8 +66,7 @@ const close = (name: string, status: "released" | "fulfilled", change: string, t
 					-- One that was reserved meanwhile has lines whose stock is not locked here.
 					where r.status = 'held' and r.product_ids = excluded.product_ids
 				returning r.order_id, r.status, r.product_ids, r.quantities),
-			changed as (update stock s set ${change}, updated_at = now()
-				from (${totals("closed")}) line where s.product_id = line.product_id)
+			changed as (${rewrite("closed", onHand, "locked.reserved - line.quantity")})
 			${told}
 		select order_id, status from closed
 		union all select order_id, status from reservations where order_id = any($1) and status <> 'held'`,
@@ -67,12 +75,12 @@ const close = (name: string, status: "released" | "fulfilled", change: string, t
 export const RELEASE = close(
 	"release",
 	"released",
-	"reserved = reserved - line.quantity",
+	"locked.on_hand",
 	`, told as (insert into outbox (type, subject, data)
 		select 'inventory.released', order_id::text, fact from closed join unnest($1::uuid[], $2::json[]) as f (order_id, fact) using (order_id)
 		where product_ids <> '{}')`,
 );
-export const FULFIL = close("fulfil", "fulfilled", "on_hand = on_hand - line.quantity, reserved = reserved - line.quantity");
+export const FULFIL = close("fulfil", "fulfilled", "locked.on_hand - line.quantity");
 
 export const FIND_RESERVATIONS = sql("find_reservations", "select order_id, status from reservations where order_id = any($1::uuid[])");
 

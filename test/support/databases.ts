@@ -31,11 +31,13 @@ export async function makeDatabases(names: readonly string[]): Promise<Databases
 	return {
 		pattern: `postgres://{service}:secret@${hostname}:${port}/${prefix}{service}`,
 		async query(service, text, values) {
-			const pool =
-				pools.get(service) ??
-				new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
-			pool.on("error", () => undefined); // a test may well shut the server down
-			pools.set(service, pool);
+			let pool = pools.get(service);
+			if (!pool) {
+				pool = new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
+				// A connection that is being closed may be overtaken by `drop`.
+				pool.on("error", () => {});
+				pools.set(service, pool);
+			}
 			return (await pool.query(text, values)).rows;
 		},
 		async drop() {
