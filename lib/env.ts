@@ -89,6 +89,7 @@ export const settings = shape({
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,
+		max: 72,
 		optional: true,
 		description: "The administrator's password; outside production one is made at the first start",
 	},

@@ -20,7 +20,9 @@ export function screen({ url, services, logins, productId, places, prompt }: Scr
 		"",
 		url ? `The shop is open at ${url}` : `Running without a gateway: ${services.join(", ")}`,
 		"",
-		...logins.map(({ label, email, password }) => `  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(its password was changed)"}`),
+		...logins.map(
+			({ label, email, password }) => `  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(has another password by now)"}`,
+		),
 		...(url && customer && productId ? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""] : [""]),
 		...(url ? [`  ${"API".padEnd(14)} ${url}/docs`] : []),
 		`  ${"Data".padEnd(14)} ${places.length > 0 ? `${places.join(" and ")} (delete to begin anew)` : "on the server of DATABASE_URL"}`,

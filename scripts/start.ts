@@ -47,6 +47,6 @@ run("moleculer-commerce", async (program) => {
 
 	const productId = has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
 	say(screen({ url: addressOf(broker, env), services, logins, productId, places: databases.places, prompt }));
-	program.onEnd(0, () => say("Stopping …"));
+	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);
 });

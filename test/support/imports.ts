@@ -71,10 +71,10 @@ export const layers: readonly Layer[] = [
 	{
 		name: "rules",
 		files: /^services\/(?<domain>\w+)\/[\w.-]+\.rules\.ts$/,
-		rule: "lib, their own contract and other rules of their folder, and packages that do no input or output",
+		rule: "lib, their own contract, other rules and types of their folder, and packages that do no input or output",
 		may: (it, domain) => {
 			if (isPackage(it)) return it.typeOnly || !INFRASTRUCTURE.test(it.target);
-			return below("lib").test(it.target) || (isOwn(it, domain) && /\.(contract|rules)\.ts$/.test(it.target));
+			return below("lib").test(it.target) || (isOwn(it, domain) && (it.typeOnly || /\.(contract|rules)\.ts$/.test(it.target)));
 		},
 	},
 	{

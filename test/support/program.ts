@@ -54,9 +54,8 @@ export function runScript(
 	env: Record<string, string>,
 	{ args = [], uid }: { args?: readonly string[]; uid?: number } = {},
 ): Running {
-	const [command = "", ...rest] = scripts[script]!.split(" ");
 	const path = [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
-	const child = spawn(command, [...rest, ...args], {
+	const child = spawn("sh", ["-c", [scripts[script], ...args].join(" ")], {
 		cwd: root,
 		env: { PATH: path, HOME: tmpdir(), ...env },
 		stdio: ["ignore", "pipe", "pipe"],
