@@ -17,7 +17,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 	return {
 		namespace: env.NAMESPACE,
 		nodeID,
-		logger: { type: "Console", options: { level: env.LOGLEVEL, formatter: "short" } },
+		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
 		// A dead node is noticed within 3 to 6 seconds; with 10 and 30 it got calls for half a minute.
@@ -27,7 +27,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 		requestTimeout: 10_000,
 		// Opens when of at least five calls within a minute half have failed; tries one call after 30 seconds.
 		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
-		tracking: { enabled: true, shutdownTimeout: 5000 },
+		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
 		middlewares,
 		internalServices: {
