@@ -233,13 +233,16 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	const logger = { warn: (line: string) => told.push(line), info: (line: string) => told.push(line) };
 	const open = () => openCache({ NAMESPACE: "", CACHER: redis.url }, logger);
 
-	/** When both nodes keep and read. */
-	const works = () =>
+	/** When both caches keep and read. */
+	const works = (first = one, second = other) =>
 		eventually(async () => {
-			const name = `probe${names++}`;
-			for (const from of [one, other]) await from.of<Row>(name, 60_000).through(["a"], load);
+			const [here, there] = [first, second].map((cache) => cache.of<Row>(`probe${names}`, 60_000));
+			names++;
+			await here!.through(["a"], load);
+			await there!.through(["b"], load);
 			loads = [];
-			await other.of<Row>(name, 60_000).through(["a"], load);
+			await here!.through(["b"], load);
+			await there!.through(["a"], load);
 			expect(loads).toEqual([]);
 		}, 20);
 
@@ -278,7 +281,9 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		connection = connectRedis(redis.url, quiet);
 		// Comes back later than the others.
 		connection.options.retryStrategy = () => 1500;
-		const late = cacheOn(redisStore(connection), "cache::").of<Row>("hanging", 60_000);
+		const cache = cacheOn(redisStore(connection), "cache::");
+		await works(cache);
+		const late = cache.of<Row>("hanging", 60_000);
 		const reader = other.of<Row>("hanging", 60_000);
 		await reader.through(["a", "b"], load);
 		redis.process.pause();
