@@ -123,7 +123,7 @@ export const validatorOptions = {
 	} satisfies Record<Rule["type"], object>,
 	plugins: [refineText],
 	messages: {
-		text: "The '{field}' field must not contain the character U+0000!",
+		text: "The '{field}' field must be Unicode text without the character U+0000!",
 		money: "The '{field}' field must be an amount with at most two decimals!",
 		time: "The '{field}' field must be an RFC 3339 time!",
 	},
@@ -150,8 +150,8 @@ export const validatorOptions = {
 };
 
 /**
- * What fastest-validator's own rules for text leave out: Postgres' text cannot hold U+0000, and ids are compared as text, so they come
- * in the one spelling that RFC 9562 writes.
+ * What fastest-validator's own rules for text leave out: Postgres' text cannot hold U+0000, nor its JSON one half of a surrogate pair, and
+ * ids are compared as text, so they come in the one spelling that RFC 9562 writes.
  */
 function refineText(validator: Compiler): void {
 	const wrap = (name: string, after: (rule: CompiledRule<object>) => string) => {
@@ -162,7 +162,7 @@ function refineText(validator: Compiler): void {
 		};
 	};
 	const text = ({ messages }: CompiledRule<object>) =>
-		`if (value.includes("\\0")) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
+		`if (value.includes("\\0") || !value.isWellFormed()) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
 	wrap("string", text);
 	wrap("email", text);
 	wrap("uuid", () => "value = value.toLowerCase();");
