@@ -65,9 +65,15 @@ type Flat<T> = { [K in keyof T]: T[K] } & {};
 type OptionalIn<S> = { [K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never }[keyof S];
 type OptionalOut<S> = { [K in keyof S]: S[K] extends { optional: true } ? K : never }[keyof S];
 
-/** What a caller passes: fields with a default may be left out. */
+type Passed<R> = R extends { nullable: true } ? BarePassed<R> | null : BarePassed<R>;
+type BarePassed<R> = R extends { type: "array"; items: infer I }
+	? Passed<I>[]
+	: R extends { type: "object"; props: infer P }
+		? Input<P>
+		: Bare<R>;
+/** What a caller passes: fields with a default may be left out, at every depth. */
 export type Input<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Value<S[K]> } & { -readonly [K in OptionalIn<S>]?: Value<S[K]> }
+	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & { -readonly [K in OptionalIn<S>]?: Passed<S[K]> }
 >;
 /** What a handler receives: defaults are filled in. */
 export type Infer<S> = Flat<
