@@ -2,7 +2,7 @@ import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
-import { loadService, makeNode } from "../../lib/node.ts";
+import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
@@ -38,7 +38,7 @@ export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a",
 export async function startShop(
 	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
 ): Promise<Shop> {
-	const { services = [...domains, "api"], stubs = [] } = options;
+	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
 	const databases = await makeDatabases([...services.filter((name) => domains.includes(name)), ...keeping]);
 	const env = readEnv({
