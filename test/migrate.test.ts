@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import pg from "pg";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
 
+jest.setTimeout(60_000);
 const prefix = `m${randomBytes(4).toString("hex")}_`;
 const { host } = new URL(process.env.TEST_POSTGRES!);
 const DATABASE_URL = `postgres://${prefix}{service}:secret@${host}/${prefix}{service}`;

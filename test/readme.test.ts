@@ -2,11 +2,12 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterEach, expect, test } from "@jest/globals";
+import { afterEach, expect, jest, test } from "@jest/globals";
 import { root } from "./support/databases.ts";
 import { eventually } from "./support/eventually.ts";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
 
+jest.setTimeout(120_000);
 afterEach(clearUp);
 
 /** The fenced bash blocks of one section. */

@@ -2,13 +2,15 @@ import { execFile } from "node:child_process";
 import { chown, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/embedded-postgres/test/support.ts";
 import { eventually } from "./support/eventually.ts";
 import { clearUp, makeDataFolder, type Running, runScript } from "./support/program.ts";
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
+// Each test makes a cluster with a database per service, which a busy disk takes its time for.
+jest.setTimeout(120_000);
 afterEach(clearUp);
 
 const start = (folder: string, script = "start") => runScript(script, { DATA_DIR: folder, PORT: "0" });

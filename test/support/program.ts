@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { processesWith } from "../../lib/embedded-postgres/test/support.ts";
@@ -33,6 +33,8 @@ const folders = new Set<string>();
 /** A data folder of the test's own; several starts may share it. */
 export async function makeDataFolder(): Promise<string> {
 	const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-start-"));
+	// Root's Postgres, which is not run as root, can then keep its files inside.
+	await chmod(folder, 0o755);
 	folders.add(folder);
 	return folder;
 }
@@ -83,7 +85,7 @@ export function runScript(
 				const match = pattern.exec(output);
 				if (!match) throw new Error(`${pattern} is not in: ${output}${errors}`);
 				return match;
-			}, 25);
+			}, 60);
 			const early = ended.then(({ code }) => pattern.exec(output) ?? Promise.reject(new Error(`ended with ${code}: ${output}${errors}`)));
 			return Promise.race([search, early]);
 		},
