@@ -1,3 +1,13 @@
+/** moleculer's: nobody there, nobody free, no time left. */
+const CALL = new Set([
+	"SERVICE_NOT_FOUND",
+	"SERVICE_NOT_AVAILABLE",
+	"REQUEST_TIMEOUT",
+	"REQUEST_SKIPPED",
+	"REQUEST_REJECTED",
+	"QUEUE_FULL",
+	"NODE_DISCONNECTED",
+]);
 const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
 /** Postgres: connection exceptions, insufficient resources, operator intervention (SQLSTATE classes 08, 53, 57). */
 const SQLSTATE = /^(08|53|57)[0-9A-Z]{3}$/;
@@ -10,8 +20,7 @@ const SEQUELIZE = /^Sequelize(Connection|HostNot|AccessDenied|InvalidConnection)
 export function isOutage(error: unknown): boolean {
 	const { code, type, name, message, retryable, parent } = (error ?? {}) as Record<string, unknown>;
 	if (retryable === true) return true;
-	if (type === "SERVICE_NOT_FOUND" || type === "SERVICE_NOT_AVAILABLE" || type === "REQUEST_TIMEOUT" || type === "NODE_DISCONNECTED")
-		return true;
+	if (typeof type === "string" && CALL.has(type)) return true;
 	if (typeof code === "string" && (SOCKET.test(code) || SQLSTATE.test(code))) return true;
 	if (typeof name === "string" && SEQUELIZE.test(name)) return true;
 	if (typeof message === "string" && /^Connection terminated|timeout exceeded when trying to connect|ConnectionManager/.test(message))
