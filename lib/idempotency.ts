@@ -32,7 +32,8 @@ const CLAIM = sql(
 );
 const FIND = sql(
 	"idempotency_find",
-	"select body_hash, subject, status, answer from idempotency_keys where user_id = $1 and action = $2 and key = $3",
+	`select body_hash, subject, status, answer from idempotency_keys
+	where user_id = $1 and action = $2 and key = $3 and created_at >= now() - ${KEPT}`,
 );
 const KEEP = sql(
 	"idempotency_keep",
@@ -73,10 +74,18 @@ export async function claimKey(
 	subject: string | null = null,
 ): Promise<Earlier | null> {
 	if ((await tx.query(CLAIM, [user_id, action, key, hash, subject])).length > 0) return null;
-	const [found] = await tx.query<Earlier & { body_hash: string }>(FIND, [user_id, action, key]);
+	const found = await findKey(tx, { user_id, action, key, hash });
 	// Pruned in between: the next try gets it.
 	if (!found) throw commonError("IDEMPOTENCY_KEY_IN_USE");
-	if (found.body_hash !== hash) throw commonError("IDEMPOTENCY_KEY_REUSED");
+	return found;
+}
+/**
+ * What an earlier request under this key left, if there was one.
+ * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
+ */
+export async function findKey(queryable: Queryable, { user_id, action, key, hash }: KeyedRequest): Promise<Earlier | undefined> {
+	const [found] = await queryable.query<Earlier & { body_hash: string }>(FIND, [user_id, action, key]);
+	if (found && found.body_hash !== hash) throw commonError("IDEMPOTENCY_KEY_REUSED");
 	return found;
 }
 
@@ -85,10 +94,15 @@ export async function keepAnswer(queryable: Queryable, request: KeyedRequest, st
 	const { user_id, action, key } = request;
 	await queryable.query(KEEP, [user_id, action, key, status, JSON.stringify(answer)]);
 }
+/** One of our named errors, as an answer that can be kept. */
+export function answerOf(error: Error): { status: number; answer: object } {
+	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
+	return { status: code, answer: { type, message, data } };
+}
 /** Keeps one of our named errors as the answer; whoever asks again gets the same error. */
 export function keepFailure(queryable: Queryable, request: KeyedRequest, error: Error): Promise<void> {
-	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
-	return keepAnswer(queryable, request, code, { type, message, data });
+	const { status, answer } = answerOf(error);
+	return keepAnswer(queryable, request, status, answer);
 }
 
 /**

@@ -1,0 +1,45 @@
+import { expect, test } from "@jest/globals";
+import FastestValidator from "fastest-validator";
+import { list, object, type Shape, validatorOptions } from "./schema.ts";
+
+const Validator = FastestValidator as unknown as typeof FastestValidator.default;
+const validator = new Validator(validatorOptions as object);
+
+/** What is wrong with a value by these rules, and the value as the handler would get it. */
+function check(rules: Shape, value: object) {
+	const verdict = validator.compile({ $$strict: true, ...structuredClone(rules) } as never)(value) as true | { type: string }[];
+	return { wrong: verdict === true ? [] : verdict.map(({ type }) => type), value };
+}
+
+test("null is refused where a field is optional, at every depth, and taken where it is nullable", () => {
+	const rules = { a: { type: "string", optional: true }, b: { type: "uuid", nullable: true } } as const;
+	const deep = { ...rules, c: { ...object(rules), optional: true }, d: { ...list(rules.b), optional: true } } as const;
+	expect(check(deep, { b: null }).wrong).toEqual([]);
+	expect(check(deep, { a: null, b: null, c: { a: null, b: null }, d: [null] }).wrong).toEqual(["required", "required"]);
+});
+
+test("text that Postgres cannot hold is refused", () => {
+	const rules = { name: { type: "string", trim: true }, email: { type: "email", normalize: true } } as const;
+	expect(check(rules, { name: "a\0b", email: "a\0@example.com" }).wrong).toEqual(["text", "text"]);
+	expect(check(rules, { name: "half a \ud83d", email: "a\udc00@example.com" }).wrong).toEqual(["text", "text"]);
+	expect(check(rules, { name: 1, email: {} }).wrong).toEqual(["string", "string"]);
+	expect(check(rules, { name: " Zoë 🛒 ", email: " Zoe@Example.com" })).toEqual({
+		wrong: [],
+		value: { name: "Zoë 🛒", email: "zoe@example.com" },
+	});
+});
+
+test("ids come in lower case", () => {
+	const id = "019A0000-0000-7000-8000-00000000000A";
+	expect(check({ id: { type: "uuid" }, more: list({ type: "uuid" }) }, { id, more: [id] })).toEqual({
+		wrong: [],
+		value: { id: id.toLowerCase(), more: [id.toLowerCase()] },
+	});
+	expect(check({ id: { type: "uuid" } }, { id: "nobody" }).wrong).toEqual(["uuid"]);
+});
+
+test("an amount has at most two decimals", () => {
+	const rules = { price: { type: "money" } } as const;
+	for (const price of [0, 19.99, 0.07, 9_999_999_999.99]) expect(check(rules, { price }).wrong).toEqual([]);
+	for (const price of [-1, 0.001, Number.NaN, 10_000_000_000, "19.99"]) expect(check(rules, { price }).wrong).toEqual(["money"]);
+});
