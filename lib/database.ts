@@ -24,9 +24,12 @@ export interface DatabaseOptions {
 	readonly echo?: (statement: string) => void;
 }
 
-const NUMERIC = 1700;
-const BIGINT = 20;
-const TIMESTAMPTZ = 1184;
+/** Postgres' type numbers, and what their text becomes in wire form. */
+const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
+	[20, Number], // bigint: counts
+	[1700, Number], // numeric: money
+	[1184, (text) => new Date(text).toISOString()], // timestamptz
+]);
 
 interface ConnectionManager {
 	getConnection(options: { type: "write" }): Promise<Client>;
@@ -50,10 +53,11 @@ export class Database implements Queryable {
 			define: { timestamps: false, underscored: true },
 		});
 		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
+		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;
-		parsers.set(NUMERIC, Number);
-		parsers.set(BIGINT, Number);
-		parsers.set(TIMESTAMPTZ, (text) => new Date(text).toISOString());
+		const set = parsers.set.bind(parsers);
+		parsers.set = (oid, parser) => set(oid, wireForm.get(oid) ?? parser);
+		for (const [oid, parser] of wireForm) set(oid, parser);
 	}
 
 	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {

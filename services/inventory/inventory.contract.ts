@@ -4,7 +4,8 @@ import { list, object, shape } from "../../lib/schema.ts";
 
 const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
-const on_hand = { type: "number", integer: true, min: 0, max: 1_000_000_000 } as const;
+export const MAX_ON_HAND = 1_000_000_000;
+const on_hand = { type: "number", integer: true, min: 0, max: MAX_ON_HAND } as const;
 
 export const stock = shape({
 	...product_id,
@@ -12,7 +13,11 @@ export const stock = shape({
 	reserved: { type: "number", integer: true, min: 0 },
 	available: { type: "number", integer: true, min: 0, description: "on_hand less reserved" },
 });
-const reservation = shape({ order_id: { type: "uuid" }, items: list(object({ ...product_id, quantity })) });
+/** Each product once; the lines that were asked for are added up. */
+const reservation = shape({
+	order_id: { type: "uuid" },
+	items: list(object({ ...product_id, quantity: { type: "number", integer: true } })),
+});
 
 export const inventory = contract({
 	name: "inventory",
@@ -41,7 +46,7 @@ export const inventory = contract({
 			status: 201,
 			params: {
 				...product_id,
-				delta: { type: "number", integer: true, min: -1_000_000_000, max: 1_000_000_000 },
+				delta: { type: "number", integer: true, min: -MAX_ON_HAND, max: MAX_ON_HAND },
 				reason: { type: "string", min: 1, max: 500, trim: true },
 			},
 			returns: object(stock),
@@ -49,11 +54,17 @@ export const inventory = contract({
 		},
 		/** Opens the books of a new product; again is no error and changes nothing. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },
-		/** All lines of an order or none. Refuses with OUT_OF_STOCK, or with RELEASED what was released before it was reserved. */
+		/**
+		 * All lines of an order or none, first come, first served. Refuses with OUT_OF_STOCK, whose detail is the product's id, or with
+		 * RELEASED what was released, also before it was reserved.
+		 */
 		reserve: command("Hold stock for orders", {
 			items: list(object({ ...product_id, quantity }), { min: 1, max: 100 }),
 		}),
-		/** Gives back what an order holds; an order that holds nothing leaves a tombstone, which refuses a late `reserve`. */
+		/**
+		 * Gives back what an order holds; an order that holds nothing leaves a tombstone, which refuses a late `reserve`. Refuses with
+		 * FULFILLED what was shipped.
+		 */
 		release: command("Give held stock back", {}),
 	},
 	events: {

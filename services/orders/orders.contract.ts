@@ -61,6 +61,7 @@ export const orders = contract({
 				"PAYMENT_DECLINED",
 				"UNDELIVERABLE",
 				"ORDER_CANCELLED",
+				"ORDER_TOO_LARGE",
 				"IDEMPOTENCY_KEY_IN_USE",
 				"IDEMPOTENCY_KEY_REUSED",
 			],
@@ -119,8 +120,12 @@ export const orders = contract({
 		ILLEGAL_TRANSITION: { status: 409, message: "The order's status does not allow this" },
 		MIXED_CURRENCIES: { status: 409, message: "One order cannot mix currencies" },
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
-		IDEMPOTENCY_KEY_IN_USE: { status: 409, message: "A request with this Idempotency-Key is still running" },
-		IDEMPOTENCY_KEY_REUSED: { status: 422, message: "This Idempotency-Key was used with another body" },
+		ORDER_TOO_LARGE: { status: 409, message: "The order's total is more than can be charged" },
+		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
+		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		UNDELIVERABLE: { status: 409, message: "The address cannot be delivered to" },
+		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+		USER_NOT_FOUND: { status: 404, message: "User not found" },
 	},
 });
 

@@ -33,7 +33,7 @@ const UNSCHEDULE = sql(
 		told as (insert into outbox (type, subject, data)
 			select 'shipment.cancelled', order_id::text, event from wanted join made using (order_id) where user_id is not null)
 	select order_id, status from made
-	union all select order_id, status from shipments where order_id = any($1)`,
+	union all select order_id, status from shipments where order_id = any($1) and order_id not in (select order_id from made)`,
 );
 /** From one status to the next; `$4` is the event's type. */
 const ADVANCE = sql(

@@ -40,6 +40,16 @@ test("an undo that comes before its do leaves a tombstone, and the late do is re
 	expect(await shop.call("shipping.resolve", { order_ids: [mine.order_id] })).toEqual([null]);
 });
 
+test("a scheduled order is unscheduled once, with one event", async () => {
+	const mine = order();
+	const only = { orders: [{ order_id: mine.order_id }] };
+	await shop.call("shipping.schedule", { orders: [mine] });
+	expect(await shop.call("shipping.unschedule", only)).toEqual([{ status: "done" }]);
+	expect(await shop.call("shipping.unschedule", only)).toEqual([{ status: "done" }]);
+	const told = await shop.databases.query("shipping", "select type from outbox where subject = $1 order by xid, seq", [mine.order_id]);
+	expect(told.map(({ type }) => type)).toEqual(["shipment.scheduled", "shipment.cancelled"]);
+});
+
 test("what was dispatched can be delivered but not unscheduled", async () => {
 	const mine = order();
 	const only = { orders: [{ order_id: mine.order_id }] };

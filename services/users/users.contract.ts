@@ -57,7 +57,7 @@ export const users = contract({
 				role: { ...role, optional: true },
 			},
 			returns: object(user),
-			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN"],
+			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN", "LAST_ADMIN"],
 		},
 		remove: {
 			summary: "Deactivate a user; the row stays for the orders",
@@ -66,7 +66,7 @@ export const users = contract({
 			status: 204,
 			params: id,
 			returns: { type: "any" },
-			throws: ["USER_NOT_FOUND"],
+			throws: ["USER_NOT_FOUND", "LAST_ADMIN"],
 		},
 		/** Set-based, for other services: null where there is no such user. */
 		resolve: {
@@ -80,11 +80,19 @@ export const users = contract({
 			returns: object(user),
 			throws: ["INVALID_CREDENTIALS"],
 		},
-		/** A fresh single-use token that proves whoever brings it back reads this user's mail. */
+		/**
+		 * A fresh single-use token, good for 48 hours, that proves whoever brings it back reads the mail of this address: the one it is about to
+		 * be sent to, or else the user's own. Once the user has another address it proves nothing.
+		 */
 		issueVerification: {
-			params: { user_id: { type: "uuid" } },
+			params: { user_id: { type: "uuid" }, email: { ...email, optional: true } },
 			returns: object({ token: { type: "string" } }),
 			throws: ["USER_NOT_FOUND"],
+		},
+		/** Registers a user unless the address is taken, and then answers with whoever has it: for what a first start needs. */
+		seed: {
+			params: { email, password, full_name, role, is_verified: { type: "boolean" } },
+			returns: object(user),
 		},
 	},
 	events: {
@@ -95,6 +103,7 @@ export const users = contract({
 		EMAIL_TAKEN: { status: 409, message: "This e-mail address is already registered" },
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
+		LAST_ADMIN: { status: 409, message: "The last active administrator can neither be deactivated nor lose the role" },
 		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },
 	},
 });

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { serviceNames } from "../../lib/node.ts";
+import { hasDatabase, serviceNames } from "../../lib/node.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
 /** The services that have a database. */
-export const domains = serviceNames(services).filter((name) => name !== "api");
+export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
 export const TEMPLATE = "template_";
 
 /** Databases of a test's own, copied from the run's templates. */
@@ -39,7 +39,8 @@ export async function makeDatabases(names: readonly string[]): Promise<Databases
 		},
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
-			for (const name of names) await admin.query(`drop database ${prefix}${name} with (force)`);
+			// Not with (force): Postgres waits some seconds for connections that are still closing, where force would fail them loudly.
+			for (const name of names) await admin.query(`drop database ${prefix}${name}`);
 			await admin.end();
 		},
 	};

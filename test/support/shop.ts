@@ -1,10 +1,12 @@
 import type { ServiceBroker, ServiceSchema } from "moleculer";
-import type { Call, Contract, Ctx, Meta } from "../../lib/contract.ts";
-import { implement } from "../../lib/contract.ts";
+import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
+import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
-import { loadService, makeNode } from "../../lib/node.ts";
+import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
+import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
+import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
 
@@ -30,14 +32,15 @@ export interface Shop {
 export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a", email: "admin@example.com", role: "admin" };
 
 /**
- * Starts services in this process, on databases of their own. `stubs` stand in for neighbours.
+ * Starts services in this process, on databases of their own. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
  */
 export async function startShop(
 	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
 ): Promise<Shop> {
-	const { services = [...domains, "api"], stubs = [] } = options;
-	const databases = await makeDatabases(services.filter((name) => domains.includes(name)));
+	const { services = serviceNames(folder), stubs = [] } = options;
+	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
+	const databases = await makeDatabases([...services.filter((name) => domains.includes(name)), ...keeping]);
 	const env = readEnv({
 		NODE_ENV: "test",
 		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
@@ -94,11 +97,21 @@ async function send(url: string, request: string, { token, body, headers = {} }:
 type Stubs<C extends Contract> = {
 	[K in keyof C["actions"]]?: (ctx: Ctx<Infer<C["actions"][K]["params"]>>) => Promise<Value<C["actions"][K]["returns"]>>;
 };
-/** A neighbour made from its contract: parameters are validated and results checked like the real one's; what is not given fails. */
-export function stub<const C extends Contract>(contract: C, actions: Stubs<C>): ServiceSchema {
+/**
+ * A neighbour made from its contract: parameters are validated and results checked like the real one's; what is not given fails. With
+ * `database` and `events(contract)` as mixins it publishes the real one's events, see `publisher`.
+ */
+export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, ...mixins: Mixin[]): ServiceSchema {
 	const missing = (name: string) => async () => {
 		throw new Error(`${contract.name}.${name} is not stubbed`);
 	};
 	const all = Object.fromEntries(Object.keys(contract.actions).map((name) => [name, actions[name] ?? missing(name)]));
-	return implement(contract).with({ actions: all as never });
+	return implement(contract, ...mixins).with({ actions: all as never });
+}
+
+/** Publishes a fact through the outbox of a service that runs here. */
+export function publisher(broker: ServiceBroker, service: string) {
+	const self = broker.getLocalService(service) as unknown as HasDatabase & HasEvents;
+	return <E extends EventType>(type: E, subject: string, data: EventData<E>): Promise<void> =>
+		self.db.transaction((tx) => self.publish(tx, type, subject, data));
 }

@@ -1,0 +1,80 @@
+import { connect, type Socket } from "node:net";
+
+export interface Reply {
+	readonly status: number;
+	readonly body: Buffer;
+}
+
+const HEAD_END = Buffer.from("\r\n\r\n");
+
+/**
+ * One keep-alive connection that sends one request at a time. Hand-made, because a full HTTP client would take more of the machine
+ * than the server under test.
+ */
+export class Connection {
+	readonly #socket: Socket;
+	readonly #host: string;
+	#buffer: Buffer = Buffer.alloc(0);
+	#waiting: { resolve(reply: Reply): void; reject(error: Error): void } | undefined;
+
+	constructor(url: string) {
+		const { hostname, port } = new URL(url);
+		this.#host = `${hostname}:${port}`;
+		this.#socket = connect({ host: hostname, port: Number(port), noDelay: true });
+		this.#socket.on("data", (chunk) => this.#read(chunk));
+		this.#socket.on("error", (error) => this.#waiting?.reject(error));
+		this.#socket.on("close", () => this.#waiting?.reject(new Error("The server closed the connection")));
+	}
+
+	request(method: string, path: string, { token, body }: { token?: string | undefined; body?: unknown } = {}): Promise<Reply> {
+		const text = body === undefined ? "" : JSON.stringify(body);
+		const head =
+			`${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n` +
+			(token ? `Authorization: Bearer ${token}\r\n` : "") +
+			(text
+				? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`
+				: method === "POST"
+					? "Content-Length: 0\r\n"
+					: "");
+		return new Promise((resolve, reject) => {
+			this.#waiting = { resolve, reject };
+			this.#socket.write(`${head}\r\n${text}`);
+		});
+	}
+
+	#read(chunk: Buffer): void {
+		this.#buffer = this.#buffer.length > 0 ? Buffer.concat([this.#buffer, chunk]) : chunk;
+		const end = this.#buffer.indexOf(HEAD_END);
+		if (end < 0) return;
+		const head = this.#buffer.toString("latin1", 0, end);
+		const body = this.#buffer.subarray(end + 4);
+		const length = /\r\ncontent-length: *(\d+)/i.exec(head);
+		if (length) {
+			if (body.length < Number(length[1])) return;
+		} else if (/\r\ntransfer-encoding: *chunked/i.test(head)) {
+			if (!body.toString("latin1", Math.max(0, body.length - 5)).endsWith("0\r\n\r\n")) return;
+		}
+		const waiting = this.#waiting;
+		this.#waiting = undefined;
+		this.#buffer = Buffer.alloc(0);
+		const payload = length ? body.subarray(0, Number(length[1])) : unchunk(body);
+		waiting?.resolve({ status: Number(head.slice(9, 12)), body: payload });
+	}
+
+	close(): void {
+		this.#waiting = undefined;
+		this.#socket.destroy();
+	}
+}
+
+function unchunk(body: Buffer): Buffer {
+	const parts: Buffer[] = [];
+	for (let at = 0; at < body.length; ) {
+		const line = body.indexOf("\r\n", at);
+		const size = Number.parseInt(body.toString("latin1", at, line), 16);
+		if (!size) break;
+		parts.push(body.subarray(line + 2, line + 2 + size));
+		at = line + 2 + size + 2;
+	}
+	return Buffer.concat(parts);
+}

@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { Errors } from "moleculer";
+import type { Ctx, Meta } from "./contract.ts";
+import { type Database, type Queryable, sql } from "./database.ts";
+import { commonError } from "./errors.ts";
+
+/** A request under an Idempotency-Key, which is the caller's own and counts for one action. */
+export interface KeyedRequest {
+	readonly user_id: string;
+	readonly action: string;
+	readonly key: string;
+	readonly hash: string;
+}
+/** What is known of an earlier request under the same key. */
+export interface Earlier {
+	/** The id of what it made. */
+	readonly subject: string | null;
+	/** Null while it is running, or if it was cut off. */
+	readonly status: number | null;
+	readonly answer: unknown;
+}
+
+const KEPT = "interval '24 hours'";
+/** A key that is older than it is kept is free again, pruned or not. */
+const CLAIM = sql(
+	"idempotency_claim",
+	`insert into idempotency_keys as k (user_id, action, key, body_hash, subject) values ($1, $2, $3, $4, $5)
+	on conflict (user_id, action, key) do update
+		set body_hash = excluded.body_hash, subject = excluded.subject, status = null, answer = null, created_at = now()
+		where k.created_at < now() - ${KEPT}
+	returning 1 as claimed`,
+);
+const FIND = sql(
+	"idempotency_find",
+	`select body_hash, subject, status, answer from idempotency_keys
+	where user_id = $1 and action = $2 and key = $3 and created_at >= now() - ${KEPT}`,
+);
+const KEEP = sql(
+	"idempotency_keep",
+	"update idempotency_keys set status = $4, answer = $5 where user_id = $1 and action = $2 and key = $3",
+);
+const PRUNE = sql(
+	"idempotency_prune",
+	`delete from idempotency_keys where ctid = any(array(
+		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit 1000)) returning 1 as gone`,
+);
+
+/** The same for the same parameters, in whatever order their fields were written: SHA-256 over JSON with sorted keys. */
+export const requestHash = (params: unknown): string =>
+	createHash("sha256")
+		.update(JSON.stringify(params, sorted) ?? "")
+		.digest("hex");
+
+const sorted = (_: string, value: unknown) =>
+	value !== null && typeof value === "object" && !Array.isArray(value)
+		? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+		: value;
+
+/** The request as its key guards it; undefined for one without a key, or without a user. */
+export function keyedRequest({ action, params, meta: { user, idempotency_key } }: Ctx): KeyedRequest | undefined {
+	if (!idempotency_key || !user || !action?.name) return undefined;
+	return { user_id: user.id, action: action.name, key: idempotency_key, hash: requestHash(params) };
+}
+
+/**
+ * Takes a key, in the transaction of what it guards. Of two requests at the same time the second waits here until the first has committed.
+ * @param subject the id of what the request is going to make
+ * @returns null if the key is now this request's; else what the earlier one left
+ * @throws IDEMPOTENCY_KEY_REUSED if the earlier request had other parameters
+ */
+export async function claimKey(
+	tx: Queryable,
+	{ user_id, action, key, hash }: KeyedRequest,
+	subject: string | null = null,
+): Promise<Earlier | null> {
+	if ((await tx.query(CLAIM, [user_id, action, key, hash, subject])).length > 0) return null;
+	const found = await findKey(tx, { user_id, action, key, hash });
+	// Pruned in between: the next try gets it.
+	if (!found) throw commonError("IDEMPOTENCY_KEY_IN_USE");
+	return found;
+}
+/**
+ * What an earlier request under this key left, if there was one.
+ * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
+ */
+export async function findKey(queryable: Queryable, { user_id, action, key, hash }: KeyedRequest): Promise<Earlier | undefined> {
+	const [found] = await queryable.query<Earlier & { body_hash: string }>(FIND, [user_id, action, key]);
+	if (found && found.body_hash !== hash) throw commonError("IDEMPOTENCY_KEY_REUSED");
+	return found;
+}
+
+/** Keeps the answer for whoever asks again. */
+export async function keepAnswer(queryable: Queryable, request: KeyedRequest, status: number, answer: unknown): Promise<void> {
+	const { user_id, action, key } = request;
+	await queryable.query(KEEP, [user_id, action, key, status, JSON.stringify(answer)]);
+}
+/** One of our named errors, as an answer that can be kept. */
+export function answerOf(error: Error): { status: number; answer: object } {
+	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
+	return { status: code, answer: { type, message, data } };
+}
+/** Keeps one of our named errors as the answer; whoever asks again gets the same error. */
+export function keepFailure(queryable: Queryable, request: KeyedRequest, error: Error): Promise<void> {
+	const { status, answer } = answerOf(error);
+	return keepAnswer(queryable, request, status, answer);
+}
+
+/**
+ * Answers, or fails, as the earlier request did, and says so in a header.
+ * @throws IDEMPOTENCY_KEY_IN_USE if there is no answer yet
+ */
+export function replay<T>(meta: Meta, { status, answer }: Earlier): T {
+	if (status === null) throw commonError("IDEMPOTENCY_KEY_IN_USE");
+	meta.$responseHeaders = { ...meta.$responseHeaders, "Idempotent-Replayed": "true" };
+	if (status >= 400) {
+		const { type, message, data } = answer as { type: string; message: string; data?: object };
+		throw new Errors.MoleculerClientError(message, status, type, data);
+	}
+	meta.$statusCode = status;
+	return answer as T;
+}
+
+/** Removes a bounded number of keys that are no longer kept; answers how many. */
+export const pruneKeys = async (db: Database): Promise<number> => (await db.query(PRUNE)).length;

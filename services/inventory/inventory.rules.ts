@@ -1,0 +1,38 @@
+export interface Line {
+	readonly product_id: string;
+	readonly quantity: number;
+}
+export interface Wish {
+	readonly order_id: string;
+	readonly items: readonly Line[];
+}
+
+/** The same product twice is one line with the sum. */
+export function mergeLines(items: readonly Line[]): Line[] {
+	const sums = new Map<string, number>();
+	for (const { product_id, quantity } of items) sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
+	return [...sums].map(([product_id, quantity]) => ({ product_id, quantity }));
+}
+
+/**
+ * Gives out what is available, first come, first served: all lines of an order or none. An order that does not fit takes nothing and leaves
+ * the rest to those behind it.
+ * @param wishes lines merged
+ * @param available by product; a product that is missing has none
+ * @returns who gets what they wished for, and for everybody else the product that was short
+ */
+export function allot(wishes: readonly Wish[], available: ReadonlyMap<string, number>): { granted: Wish[]; short: Map<string, string> } {
+	const left = new Map(available);
+	const granted: Wish[] = [];
+	const short = new Map<string, string>();
+	for (const wish of wishes) {
+		const missing = wish.items.find(({ product_id, quantity }) => quantity > (left.get(product_id) ?? 0));
+		if (missing) {
+			short.set(wish.order_id, missing.product_id);
+			continue;
+		}
+		for (const { product_id, quantity } of wish.items) left.set(product_id, left.get(product_id)! - quantity);
+		granted.push(wish);
+	}
+	return { granted, short };
+}

@@ -1,0 +1,125 @@
+import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
+import type { Tx } from "../../lib/database.ts";
+import { invalidField } from "../../lib/errors.ts";
+import type { EventOf } from "../../lib/events.ts";
+import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
+import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import type {} from "../orders/orders.contract.ts";
+import { inventory, MAX_ON_HAND, type stock } from "./inventory.contract.ts";
+import { allot, mergeLines, type Wish } from "./inventory.rules.ts";
+import { CHANGE, FIND_RESERVATIONS, FIND_STOCK, FULFIL, LOCK_STOCK, OPEN, RELEASE, RESERVE } from "./inventory.statements.ts";
+
+type Stock = Infer<typeof stock>;
+type Standing = { order_id: string; status: "held" | "released" | "fulfilled" };
+type Self = ServiceThis & HasDatabase & HasEvents;
+
+const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
+const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
+
+export default implement(inventory, database, events(inventory, { "order.shipped": fulfil })).with({
+	actions: {
+		async get({ params: { product_id } }) {
+			const [found] = await this.db.query<Stock>(FIND_STOCK, [product_id]);
+			return found ?? raise(inventory, "STOCK_NOT_FOUND");
+		},
+
+		async set({ params: { product_id, on_hand } }) {
+			return change(this, product_id, "Set", () => on_hand);
+		},
+
+		async adjust({ params: { product_id, delta, reason } }) {
+			return change(this, product_id, reason, (before) => before + delta);
+		},
+
+		async open({ params: { product_id, on_hand } }) {
+			await this.db.query(OPEN, [product_id, on_hand]);
+			const [found] = await this.db.query<Stock>(FIND_STOCK, [product_id]);
+			return found!;
+		},
+
+		async reserve({ params: { orders } }) {
+			const wishes = [...new Map(orders.map(({ order_id, items }) => [order_id, { order_id, items: mergeLines(items) }])).values()];
+			const standing = statuses(await this.db.query<Standing>(RESERVE, reservations(this, wishes)));
+			const open = wishes.filter(({ order_id }) => !standing.has(order_id));
+			const rest = open.length > 0 ? await reserveWhatFits(this, open) : new Map<string, Outcome>();
+			this.wakeRelay();
+			return orders.map(({ order_id }) => rest.get(order_id) ?? reserved(standing.get(order_id)));
+		},
+
+		async release({ params: { orders } }) {
+			const standing = new Map<string, Standing["status"]>();
+			let open = ids(orders);
+			// What another statement is changing is looked at again; nothing changes more than twice, from nothing to held to its end.
+			for (let look = 0; look < 3 && open.length > 0; look++) {
+				const facts = open.map((order_id) => this.fact("inventory.released", { order_id }));
+				for (const { order_id, status } of await this.db.query<Standing>(RELEASE, [open, facts])) standing.set(order_id, status);
+				open = open.filter((order_id) => !standing.has(order_id));
+			}
+			this.wakeRelay();
+			return orders.map(({ order_id }) => {
+				const status = standing.get(order_id);
+				if (!status) return pending;
+				return status === "released" ? done : refused("FULFILLED");
+			});
+		},
+	},
+});
+
+function reserved(status: Standing["status"] | undefined): Outcome {
+	if (!status) return pending;
+	return status === "released" ? refused("RELEASED") : done;
+}
+
+/** The parameters of RESERVE. */
+const reservations = (self: Self, wishes: readonly Wish[]) => [
+	wishes.map(({ order_id }) => order_id),
+	wishes.map(({ items }) => `{${items.map(({ product_id }) => product_id)}}`),
+	wishes.map(({ items }) => `{${items.map(({ quantity }) => quantity)}}`),
+	wishes.map(({ order_id, items }) => self.fact("inventory.reserved", { order_id, items: [...items] })),
+];
+
+/** The long way, for when there is not enough for everybody: one at a time, on locked stock. */
+function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<string, Outcome>> {
+	return self.db.transaction(async (tx) => {
+		const products = new Set(wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)));
+		const stocks = await tx.query<Stock>(LOCK_STOCK, [[...products]]);
+		// Read after the lock, which whoever else reserves one of these orders needs too.
+		const look = async () => statuses(await tx.query<Standing>(FIND_RESERVATIONS, [ids(wishes)]));
+		let standing = await look();
+		const open = wishes.filter(({ order_id }) => !standing.has(order_id));
+		const { granted, short } = allot(open, new Map(stocks.map(({ product_id, available }) => [product_id, available])));
+		if (granted.length > 0) {
+			await tx.query(RESERVE, reservations(self, granted));
+			// Again, because a tombstone needs no stock and may have been faster.
+			standing = await look();
+		}
+		return new Map(
+			wishes.map(({ order_id }) => {
+				const missing = short.get(order_id);
+				return [order_id, missing ? refused("OUT_OF_STOCK", missing) : reserved(standing.get(order_id))];
+			}),
+		);
+	});
+}
+
+/** What was shipped has left the house. */
+async function fulfil(tx: Tx, shipped: EventOf<"order.shipped">[]): Promise<void> {
+	await tx.query(FULFIL, [ids(shipped.map(({ data }) => data))]);
+}
+
+function change(self: Self, product_id: string, reason: string, next: (onHand: number) => number): Promise<Stock> {
+	return self.db.transaction(async (tx) => {
+		const [before] = await tx.query<Stock>(LOCK_STOCK, [[product_id]]);
+		if (!before) return raise(inventory, "STOCK_NOT_FOUND");
+		const on_hand = next(before.on_hand);
+		if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
+		if (on_hand > MAX_ON_HAND) throw invalidField("delta", "numberMax", `On hand cannot be more than ${MAX_ON_HAND}`);
+		if (on_hand === before.on_hand) return before;
+		const delta = on_hand - before.on_hand;
+		const [after] = await tx.query<Stock>(CHANGE, [product_id, on_hand, delta, reason]);
+		await self.publish(tx, "inventory.adjusted", product_id, { product_id, delta, on_hand, reason });
+		return after!;
+	});
+}

@@ -1,0 +1,3 @@
+drop table adjustments;
+drop table reservations;
+drop table stock;

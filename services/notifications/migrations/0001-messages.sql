@@ -1,0 +1,20 @@
+create table messages (
+	id uuid primary key,
+	user_id uuid not null,
+	event_id uuid not null,
+	channel text not null,
+	template text not null,
+	subject text not null,
+	-- What the template needs; neither name nor address, which are the users service's.
+	data jsonb not null,
+	status text not null check (status in ('queued', 'sent', 'kept', 'failed')),
+	attempts int not null default 0,
+	-- When a queued message is due. A node that sends it puts this off, so that no other one does.
+	next_at timestamptz not null default now(),
+	last_error text,
+	sent_at timestamptz,
+	created_at timestamptz not null default now(),
+	unique (event_id, user_id)
+);
+create index messages_of_user on messages (user_id, id desc);
+create index messages_due on messages (next_at) where status = 'queued';

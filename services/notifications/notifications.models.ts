@@ -1,0 +1,17 @@
+import { DataTypes, type Model, type ModelAttributes, type ModelStatic, type Sequelize } from "sequelize";
+import type { notification } from "./notifications.contract.ts";
+
+/** What the lists show of a message. */
+const columns: Record<keyof typeof notification, ModelAttributes[string]> = {
+	id: { type: DataTypes.UUID, primaryKey: true },
+	user_id: DataTypes.UUID,
+	channel: DataTypes.TEXT,
+	template: DataTypes.TEXT,
+	subject: DataTypes.TEXT,
+	status: DataTypes.TEXT,
+	attempts: DataTypes.INTEGER,
+	sent_at: DataTypes.DATE,
+	event_id: DataTypes.UUID,
+};
+
+export const defineMessage = (sequelize: Sequelize): ModelStatic<Model> => sequelize.define("message", columns, { tableName: "messages" });

@@ -1,0 +1,58 @@
+import { expect, test } from "@jest/globals";
+import type {} from "../users/users.contract.ts";
+import { contentOf, isRefusal, listedUser, messageId, shownData, verificationLink } from "./notifications.rules.ts";
+
+const envelope = {
+	specversion: "1.0",
+	id: "e",
+	source: "/users",
+	subject: "s",
+	time: "t",
+	datacontenttype: "application/json",
+	sequence: "1",
+} as const;
+
+test("a message holds neither the address nor the name that the event tells of", () => {
+	const data = { user_id: "u", email: "a@example.com", full_name: "A" };
+	expect(contentOf({ ...envelope, type: "user.created", data })).toEqual({ template: "welcome", data: {} });
+	const order = { order_id: "o", user_id: "u", total_amount: 1, currency: "EUR", reason: "TIMED_OUT" };
+	expect(contentOf({ ...envelope, type: "order.cancelled", data: order })).toEqual({
+		template: "order_cancelled",
+		data: { order_id: "o", total_amount: 1, currency: "EUR", reason: "TIMED_OUT" },
+	});
+});
+
+test("users list their own messages, admins those of anybody", () => {
+	const [user, boss] = [
+		{ id: "u", role: "user" },
+		{ id: "b", role: "admin" },
+	] as const;
+	expect(listedUser(user)).toBe("u");
+	expect(listedUser(user, "u")).toBe("u");
+	expect(() => listedUser(user, "v")).toThrow("Insufficient permissions");
+	expect(listedUser(boss)).toBeUndefined();
+	expect(listedUser(boss, "u")).toBe("u");
+});
+
+test("a message's id names the event and the sender's host, however the sender is written", () => {
+	for (const from of ["Shop <shop@mail.example.com>", "shop@mail.example.com", '"A @ B" <shop@mail.example.com> '])
+		expect(messageId("e", "welcome", from)).toBe("<e.welcome@mail.example.com>");
+});
+
+test("only what a mail server says about the message itself and for good is a refusal", () => {
+	expect(isRefusal({ code: "EENVELOPE", responseCode: 550 })).toBe(true);
+	expect(isRefusal({ code: "EMESSAGE", responseCode: 554 })).toBe(true);
+	expect(isRefusal({ code: "EENVELOPE" })).toBe(true); // an address that cannot be written into an envelope
+	expect(isRefusal({ code: "EENVELOPE", responseCode: 450 })).toBe(false);
+	expect(isRefusal({ code: "EAUTH", responseCode: 535 })).toBe(false);
+	expect(isRefusal({ code: "ESOCKET" })).toBe(false);
+	expect(isRefusal(new Error("something else"))).toBe(false);
+});
+
+test("a verification link keeps its token whole, and is shown only where it was not mailed", () => {
+	const link = verificationLink("https://shop.example.com/", "a+b/c=&d");
+	expect(new URL(link).searchParams.get("token")).toBe("a+b/c=&d");
+	expect(link).toMatch(/^https:\/\/shop\.example\.com\/verify-email\?/);
+	expect(shownData({ link }, "kept")).toEqual({ link });
+	for (const status of ["queued", "sent", "failed"]) expect(JSON.stringify(shownData({ link }, status))).toBe("{}");
+});

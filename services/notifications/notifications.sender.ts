@@ -1,0 +1,154 @@
+import type { Logger } from "moleculer";
+import { createTransport } from "nodemailer";
+import { type Call, isError } from "../../lib/contract.ts";
+import { type Database, sql } from "../../lib/database.ts";
+import type { Env } from "../../lib/env.ts";
+import { type Loop, loop } from "../../lib/loop.ts";
+import type {} from "../users/users.contract.ts";
+import { type Content, isRefusal, messageId, needsLink, verificationLink } from "./notifications.rules.ts";
+import { render } from "./notifications.templates.ts";
+
+type Due = Content & {
+	readonly id: string;
+	readonly user_id: string;
+	readonly event_id: string;
+	readonly attempts: number;
+	readonly created_at: string;
+};
+interface Person {
+	readonly email: string;
+	readonly full_name: string;
+}
+/** How a message fared. `queued`: it comes again after `wait` seconds. */
+interface Fate {
+	readonly status: "sent" | "kept" | "failed" | "queued";
+	/** 1 where a mail server was tried. */
+	readonly tries: 0 | 1;
+	readonly wait?: number;
+	readonly error?: string;
+}
+
+/** How many messages are under way at once, each on a connection of its own. */
+const LANES = 5;
+/** Longer than this no delivery may take; well within the two minutes for which taking a message over hides it from other nodes. */
+const PATIENCE = 60_000;
+/** How long a stop lets deliveries finish; what it cuts off is sent again. */
+const GRACE = 5000;
+const POLL = 1000;
+
+const CLAIM = sql(
+	"messages_claim",
+	`update messages set next_at = now() + interval '2 minutes' where id in (
+		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
+	returning id, user_id, event_id, template, data, attempts, created_at`,
+);
+const KEEP_LINK = sql("messages_link", "update messages set data = jsonb_set(data, '{link}', to_jsonb($2::text)) where id = $1");
+const SETTLE = sql(
+	"messages_settle",
+	`update messages m set status = f.status, attempts = m.attempts + f.tries, last_error = f.error, next_at = now() + make_interval(secs => f.wait),
+		sent_at = case when f.status = 'sent' then now() end, data = case when f.status = 'sent' then m.data - 'link' else m.data end
+	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[]) as f(id, status, tries, wait, error)
+	where m.id = f.id and m.status = 'queued'`,
+);
+
+export interface SenderOptions {
+	readonly db: Database;
+	readonly call: Call;
+	readonly env: Env;
+	readonly logger: Logger;
+}
+
+/**
+ * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
+ * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
+ */
+export function startSender({ db, call, env, logger }: SenderOptions): Loop {
+	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
+	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
+	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
+	const cutOff = new AbortController();
+
+	/** The link is kept before it is first sent, so that each repetition carries the same one. */
+	async function withLink<M extends Due>(message: M): Promise<M> {
+		if (!needsLink(message)) return message;
+		const { token } = await call("users.issueVerification", { user_id: message.user_id });
+		const link = verificationLink(PUBLIC_URL, token);
+		await db.query(KEEP_LINK, [message.id, link]);
+		return { ...message, data: { ...message.data, link } };
+	}
+
+	async function deliver(due: Due, person: Person | null): Promise<Fate> {
+		let message: Due;
+		try {
+			message = await withLink(due);
+		} catch (error) {
+			if (isError(error, "USER_NOT_FOUND")) return { status: "failed", tries: 0, error: text(error) };
+			return postponed(error);
+		}
+		if (!transport) return { status: "kept", tries: 0 };
+		if (!person) return { status: "failed", tries: 0, error: "There is no such user" };
+		try {
+			const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE), cutOff.signal]);
+			await transport.sendMail({ ...compose(message, person, MAIL_FROM), signal });
+			return { status: "sent", tries: 1 };
+		} catch (error) {
+			const wait = isRefusal(error) ? undefined : backoff[due.attempts];
+			const { code, responseCode } = error as { code?: string; responseCode?: number };
+			// The server's own words may hold the address; they stay in the row.
+			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", { id: due.id, code, responseCode });
+			return { ...(wait === undefined ? { status: "failed" } : { status: "queued", wait }), tries: 1, error: text(error) };
+		}
+	}
+
+	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
+	function postponed(error: unknown): Fate {
+		logger.warn("A mail could not be prepared and will be later", { error });
+		return { status: "queued", tries: 0, wait: backoff[0] ?? 1, error: text(error) };
+	}
+
+	async function turn(): Promise<boolean> {
+		const due = await db.query<Due>(CLAIM);
+		if (due.length === 0) return false;
+		const fates = await resolve(due)
+			.then((people) => Promise.all(due.map((message, i) => deliver(message, people[i] ?? null))))
+			.catch((error) => due.map(() => postponed(error)));
+		await db.query(SETTLE, [
+			due.map(({ id }) => id),
+			fates.map(({ status }) => status),
+			fates.map(({ tries }) => tries),
+			fates.map(({ wait }) => wait ?? 0),
+			fates.map(({ error }) => error ?? null),
+		]);
+		return due.length === LANES;
+	}
+	const resolve = async (due: readonly Due[]) => (transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : []);
+
+	const sending = loop({ every: POLL, turn, onError: (error) => logger.warn("Mails that are due could not be read", { error }) });
+	return {
+		wake: sending.wake,
+		async stop() {
+			const late = setTimeout(() => cutOff.abort(), GRACE);
+			await sending.stop();
+			clearTimeout(late);
+			transport?.close();
+		},
+	};
+}
+
+const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 1000);
+
+/** Repeats nothing by itself: that is what the queue is for. */
+const pool = (url: string) =>
+	createTransport({ url, pool: true, maxConnections: LANES, maxRequeues: 0, disableFileAccess: true, disableUrlAccess: true });
+
+function compose(message: Due, { email, full_name }: Person, from: string) {
+	return {
+		...render(message.template, message.data, full_name),
+		from,
+		to: { name: full_name, address: email },
+		date: new Date(message.created_at),
+		messageId: messageId(message.event_id, message.template, from),
+		// Nobody's holiday note should answer (RFC 3834).
+		headers: { "Auto-Submitted": "auto-generated" },
+	};
+}

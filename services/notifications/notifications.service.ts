@@ -1,0 +1,88 @@
+import { v7 as uuid } from "uuid";
+import { type Call, implement, type ServiceThis } from "../../lib/contract.ts";
+import { sql, type Tx } from "../../lib/database.ts";
+import { envOf } from "../../lib/env.ts";
+import type { EventOf } from "../../lib/events.ts";
+import type { Loop } from "../../lib/loop.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { database, records } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import type {} from "../orders/orders.contract.ts";
+import type {} from "../users/users.contract.ts";
+import { type notification, notifications } from "./notifications.contract.ts";
+import { defineMessage } from "./notifications.models.ts";
+import { assertVisible, type Content, contentOf, listedUser, type Mailed, needsLink, shownData } from "./notifications.rules.ts";
+import { startSender } from "./notifications.sender.ts";
+import { render, subjectOf } from "./notifications.templates.ts";
+
+type Notification = Infer<typeof notification>;
+
+const QUEUE = sql(
+	"messages_queue",
+	`insert into messages (id, user_id, event_id, channel, template, subject, data, status)
+	select id, user_id, event_id, 'email', template, subject, data, status
+	from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[])
+		as w(id, user_id, event_id, template, subject, data, status)
+	on conflict (event_id, user_id) do nothing`,
+);
+const FIND = sql(
+	"messages_find",
+	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
+);
+
+/** Writes down what is to be sent; who sends it is another matter. */
+async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: EventOf<Mailed>[]): Promise<void> {
+	const mailing = envOf(this.broker).SMTP_URL !== undefined;
+	const contents = found.map(contentOf);
+	await tx.query(QUEUE, [
+		found.map(() => uuid()),
+		found.map(({ data }) => data.user_id),
+		found.map(({ id }) => id),
+		contents.map(({ template }) => template),
+		contents.map(({ template, data }) => subjectOf(template, data)),
+		contents.map(({ data }) => JSON.stringify(data)),
+		// What nobody will send needs no second look either.
+		contents.map((content) => (mailing || needsLink(content) ? "queued" : "kept")),
+	]);
+	// It may not have started yet; then it looks when it does.
+	tx.handle.afterCommit(() => this.sender?.wake());
+}
+
+export default implement(
+	notifications,
+	database,
+	records<Notification>(defineMessage),
+	events<{ sender?: Loop }>(notifications, {
+		"user.created": queue,
+		"order.confirmed": queue,
+		"order.shipped": queue,
+		"order.delivered": queue,
+		"order.cancelled": queue,
+	}),
+).with({
+	setup() {
+		const { db, logger } = this;
+		return { sender: startSender({ db, logger, env: envOf(this.broker), call: this.broker.call.bind(this.broker) as Call }) };
+	},
+	stop() {
+		return this.sender?.stop();
+	},
+
+	actions: {
+		async list(ctx) {
+			const { user_id, skip, limit } = ctx.params;
+			const owner = listedUser(ctx.meta.user!, user_id);
+			// Ids grow with time.
+			return this.listRecords(ctx, { skip, limit, sort: ["-id"], where: owner ? { user_id: owner } : {} });
+		},
+
+		async get(ctx) {
+			const [found] = await this.db.query<Notification & Content>(FIND, [ctx.params.id]);
+			assertVisible(found, ctx.meta.user!);
+			const [recipient] = await ctx.call("users.resolve", { ids: [found.user_id] });
+			const { data, ...message } = found;
+			const { text, html } = render(message.template, shownData(data, message.status), recipient?.full_name ?? "");
+			return { ...message, to: recipient?.email ?? "", text, html };
+		},
+	},
+});

@@ -1,0 +1,107 @@
+import type { Value } from "../../lib/schema.ts";
+import type { notification } from "./notifications.contract.ts";
+
+export type Template = Value<typeof notification.template>;
+interface OrderData {
+	readonly order_id: string;
+	readonly total_amount: number;
+	readonly currency: string;
+}
+/** What each template is filled with. */
+export interface TemplateData {
+	/** Without the link where it may not be shown. */
+	readonly welcome: { readonly link?: string };
+	readonly order_confirmed: OrderData;
+	readonly order_shipped: OrderData;
+	readonly order_delivered: OrderData;
+	/** The reason is a code or somebody's own words. */
+	readonly order_cancelled: OrderData & { readonly reason: string };
+}
+export interface Mail {
+	readonly subject: string;
+	readonly text: string;
+	readonly html: string;
+}
+
+type Paragraph = string | { readonly link: string };
+interface Letter {
+	readonly subject: string;
+	readonly body: readonly Paragraph[];
+}
+
+const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } = {
+	welcome: ({ link }) => ({
+		subject: "Welcome to the shop",
+		body: [
+			"Your account is ready.",
+			...(link
+				? [
+						"Please confirm your e-mail address:",
+						{ link },
+						"A program sends the token in this link to POST /api/users/verify-email instead.",
+					]
+				: ["The link that confirms your e-mail address is only in the message that was mailed to you."]),
+			"If you did not register, you need not do anything.",
+		],
+	}),
+	order_confirmed: ({ order_id, ...sum }) => ({
+		subject: `Order ${order_id} is confirmed`,
+		body: [`Thank you for your order ${order_id}. It is confirmed and paid: ${amount(sum)}.`, "We write again when it is on its way."],
+	}),
+	order_shipped: ({ order_id }) => ({
+		subject: `Order ${order_id} is on its way`,
+		body: [`Your order ${order_id} was handed to the carrier.`],
+	}),
+	order_delivered: ({ order_id }) => ({
+		subject: `Order ${order_id} was delivered`,
+		body: [`Your order ${order_id} was delivered. We hope that you enjoy it.`],
+	}),
+	order_cancelled: ({ order_id, reason, ...sum }) => ({
+		subject: `Order ${order_id} was cancelled`,
+		body: [
+			`Your order ${order_id} over ${amount(sum)} was cancelled: ${inWords(reason)}.`,
+			"You owe us nothing; what you have paid for it is refunded in full.",
+		],
+	}),
+};
+
+const reasons = new Map([
+	["OUT_OF_STOCK", "we do not have enough of what you ordered"],
+	["PAYMENT_DECLINED", "the payment was declined"],
+	["UNDELIVERABLE", "we cannot deliver to the address that you gave"],
+	["TIMED_OUT", "we could not complete it in time"],
+]);
+/** Why an order was cancelled, as its customer reads it. Codes that we have no words for stay inside. */
+export const inWords = (reason: string): string =>
+	reasons.get(reason) ?? (/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
+
+/** An amount in major units with its currency. */
+function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "currency">): string {
+	// Intl throws at what is no currency code.
+	if (!/^[A-Z]{3}$/i.test(currency)) return `${total_amount.toFixed(2)} ${currency}`;
+	return new Intl.NumberFormat("en", { style: "currency", currency }).format(total_amount);
+}
+
+const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character]!);
+/** A line break in a header would begin another header. */
+const oneLine = (text: string) => text.replace(/\s+/g, " ").trim();
+
+/** The subject alone, which needs no recipient. */
+export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]): string => oneLine(letters[template](data).subject);
+
+/** A message as its recipient reads it. Every value is escaped in the HTML. */
+export function render<T extends Template>(template: T, data: TemplateData[T], name: string): Mail {
+	const subject = subjectOf(template, data);
+	const paragraphs: Paragraph[] = [name ? `Hello ${oneLine(name)},` : "Hello,", ...letters[template](data).body, "The shop"];
+	const html = paragraphs.map((paragraph) => {
+		if (typeof paragraph === "string") return `<p>${escapeHtml(paragraph)}</p>`;
+		const link = escapeHtml(paragraph.link);
+		return `<p><a href="${link}">${link}</a></p>`;
+	});
+	return {
+		subject,
+		text: `${paragraphs.map((paragraph) => (typeof paragraph === "string" ? paragraph : paragraph.link)).join("\n\n")}\n`,
+		html: `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head>\n<body>\n${html.join("\n")}\n</body></html>\n`,
+	};
+}

@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { Errors } from "moleculer";
+import { v7 as uuid } from "uuid";
+import { failure } from "../../lib/contract.ts";
+import { database } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { orders } from "../orders/orders.contract.ts";
+import { users } from "../users/users.contract.ts";
+import "./notifications.contract.ts";
+
+const time = "2026-01-01T00:00:00.000Z";
+const someone = (id: string) => ({
+	id,
+	email: `${id}@example.com`,
+	full_name: "Grace <b>Hopper</b>",
+	role: "user" as const,
+	is_active: true,
+	is_verified: false,
+	created_at: time,
+	updated_at: time,
+});
+
+/** How the users service answers next when it is asked for a token. */
+let issue: () => string;
+let shop: Shop;
+let tell: ReturnType<typeof publisher>;
+let tellOfUser: ReturnType<typeof publisher>;
+beforeAll(async () => {
+	shop = await startShop({
+		services: ["notifications"],
+		env: { PUBLIC_URL: "https://shop.example.com/", EVENT_BACKOFF: "0.05" },
+		stubs: [
+			stub(
+				users,
+				{
+					resolve: async ({ params: { ids } }) => ids.map(someone),
+					issueVerification: async () => ({ token: issue() }),
+				},
+				database,
+				events(users),
+			),
+			stub(orders, {}, database, events(orders)),
+		],
+	});
+	tell = publisher(shop.broker, "orders");
+	tellOfUser = publisher(shop.broker, "users");
+});
+afterAll(() => shop?.stop());
+beforeEach(() => {
+	issue = uuid;
+});
+
+const as = (id: string) => ({ meta: { user: { id, email: "user@example.com", role: "user" } } });
+const asAdmin = { meta: { user: admin } };
+const order = (user_id: string) => ({ order_id: uuid(), user_id, total_amount: 39.98, currency: "EUR" });
+const confirm = (data: ReturnType<typeof order>) => tell("order.confirmed", data.order_id, data);
+const register = (user_id: string) => tellOfUser("user.created", user_id, { user_id, email: `${user_id}@example.com`, full_name: "Grace" });
+const messagesOf = async (id: string) => (await shop.call("notifications.list", {}, as(id))).rows;
+const soon = (id: string, count: number) =>
+	eventually(async () => {
+		const found = await messagesOf(id);
+		expect(found).toHaveLength(count);
+		return found;
+	});
+
+test("each step of an order but its creation makes one message, newest first", async () => {
+	const data = order(uuid());
+	await tell("order.created", data.order_id, data);
+	await confirm(data);
+	await tell("order.shipped", data.order_id, data);
+	await tell("order.delivered", data.order_id, data);
+	const found = await soon(data.user_id, 3);
+	expect(found.map(({ template }) => template)).toEqual(["order_delivered", "order_shipped", "order_confirmed"]);
+	expect(found[2]).toMatchObject({
+		channel: "email",
+		status: "kept",
+		attempts: 0,
+		sent_at: null,
+		subject: `Order ${data.order_id} is confirmed`,
+	});
+	const { text, to } = await shop.call("notifications.get", { id: found[2]!.id }, as(data.user_id));
+	expect(text).toContain("€39.98");
+	expect(to).toBe(`${data.user_id}@example.com`);
+});
+
+test("a cancelled order's message says why in words", async () => {
+	const data = order(uuid());
+	await tell("order.cancelled", data.order_id, { ...data, reason: "PAYMENT_DECLINED" });
+	const [message] = await soon(data.user_id, 1);
+	const { text } = await shop.call("notifications.get", { id: message!.id }, as(data.user_id));
+	expect(text).toContain("was cancelled: the payment was declined.");
+});
+
+test("an event that is delivered again makes no second message, even when its receipt was forgotten", async () => {
+	const data = order(uuid());
+	await confirm(data);
+	const [message] = await soon(data.user_id, 1);
+	const again = () =>
+		shop.databases.query(
+			"orders",
+			"insert into outbox (id, type, subject, data) select id, type, subject, data from outbox where id = $1 limit 1",
+			[message!.event_id],
+		);
+	await again();
+	await tell("order.shipped", data.order_id, data);
+	await soon(data.user_id, 2);
+	await shop.databases.query("notifications", "delete from inbox where event_id = $1", [message!.event_id]);
+	await again();
+	await tell("order.delivered", data.order_id, data);
+	expect((await soon(data.user_id, 3)).map(({ template }) => template)).toEqual(["order_delivered", "order_shipped", "order_confirmed"]);
+});
+
+test("without a mail server a welcome is kept, with a verification link that stays the same", async () => {
+	const id = uuid();
+	let issued = 0;
+	issue = () => `token ${++issued}`;
+	await register(id);
+	const [message] = await soon(id, 1);
+	await eventually(async () => expect((await messagesOf(id))[0]!.status).toBe("kept"));
+	const { text, html } = await shop.call("notifications.get", { id: message!.id }, as(id));
+	expect(text).toContain("https://shop.example.com/verify-email?token=token%201\n");
+	expect(html).toContain("Hello Grace &lt;b&gt;Hopper&lt;/b&gt;,");
+	expect((await shop.call("notifications.get", { id: message!.id }, asAdmin)).text).toBe(text);
+	expect(issued).toBe(1);
+});
+
+test("a welcome waits for as long as the users service is away, and no try is counted", async () => {
+	const id = uuid();
+	let asked = 0;
+	issue = () => {
+		asked++;
+		throw new Errors.ServiceNotAvailableError({ action: "users.issueVerification" });
+	};
+	await register(id);
+	await eventually(() => expect(asked).toBeGreaterThan(2));
+	expect((await messagesOf(id))[0]).toMatchObject({ status: "queued", attempts: 0 });
+	issue = uuid;
+	await eventually(async () => expect((await messagesOf(id))[0]!.status).toBe("kept"));
+});
+
+test("a welcome to somebody who does not exist any more fails at once", async () => {
+	const id = uuid();
+	issue = () => {
+		throw failure(users, "USER_NOT_FOUND");
+	};
+	await register(id);
+	await eventually(async () => expect((await messagesOf(id))[0]).toMatchObject({ status: "failed", attempts: 0 }));
+});
+
+test("users see their own messages only, admins those of everybody", async () => {
+	const [mine, theirs] = [order(uuid()), order(uuid())];
+	await confirm(mine);
+	await confirm(theirs);
+	const [[message]] = [await soon(mine.user_id, 1), await soon(theirs.user_id, 1)];
+	const { id } = message!;
+	const list = (user_id: string, by: object) => shop.call("notifications.list", { user_id }, by);
+
+	expect(await list(mine.user_id, as(mine.user_id))).toEqual({ rows: [message], total: 1 });
+	await expect(list(mine.user_id, as(theirs.user_id))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+	await expect(shop.call("notifications.get", { id }, as(theirs.user_id))).rejects.toMatchObject({
+		type: "NOTIFICATION_NOT_FOUND",
+		code: 404,
+	});
+	await expect(shop.call("notifications.get", { id: uuid() }, asAdmin)).rejects.toMatchObject({ type: "NOTIFICATION_NOT_FOUND" });
+	await expect(shop.call("notifications.list", {})).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
+
+	expect(await list(mine.user_id, asAdmin)).toEqual({ rows: [message], total: 1 });
+	const everybody = await shop.call("notifications.list", { limit: 2 }, asAdmin);
+	expect(everybody.rows.map(({ user_id }) => user_id)).toEqual([theirs.user_id, mine.user_id]);
+	const next = await shop.call("notifications.list", { skip: 1, limit: 1 }, asAdmin);
+	expect(next).toEqual({ rows: [message], total: everybody.total });
+});

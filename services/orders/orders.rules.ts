@@ -1,0 +1,77 @@
+import { failure, raise } from "../../lib/contract.ts";
+import { commonError } from "../../lib/errors.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { type order, orders } from "./orders.contract.ts";
+
+export type Order = Infer<typeof order>;
+export type Line = Order["items"][number];
+export type Status = Order["status"];
+export interface Wanted {
+	readonly product_id: string;
+	readonly quantity: number;
+}
+interface Product {
+	readonly id: string;
+	readonly name: string;
+	readonly price: number;
+	readonly currency: string;
+}
+type Caller = { readonly id: string; readonly role: "user" | "admin" };
+
+/** Every way that a status may go; nothing else. */
+export const transitions: Readonly<Record<Status, readonly Status[]>> = {
+	pending: ["confirmed", "cancelled"],
+	confirmed: ["shipped", "cancelled"],
+	shipped: ["delivered"],
+	delivered: [],
+	cancelled: [],
+};
+export function assertCanBecome(current: Status, next: Status): void {
+	if (!transitions[current].includes(next))
+		raise(orders, "ILLEGAL_TRANSITION", { status: current }, `An order that is ${current} cannot become ${next}`);
+}
+
+/** Whom the order is for: the caller, unless an admin orders for somebody. */
+export function buyer(caller: Caller, user_id = caller.id): string {
+	if (user_id !== caller.id && caller.role !== "admin") throw commonError("FORBIDDEN");
+	return user_id;
+}
+/** Somebody else's order does not exist, as far as they can see. */
+export function assertVisible<O extends { user_id: string }>(found: O | undefined, caller: Caller): asserts found is O {
+	if (!found || (found.user_id !== caller.id && caller.role !== "admin")) raise(orders, "ORDER_NOT_FOUND");
+}
+
+/** The same product twice is one line, at its first place. */
+export function mergeItems(items: readonly Wanted[]): Wanted[] {
+	const merged = new Map<string, number>();
+	for (const { product_id, quantity } of items) merged.set(product_id, (merged.get(product_id) ?? 0) + quantity);
+	return [...merged].map(([product_id, quantity]) => ({ product_id, quantity }));
+}
+
+const cents = (amount: number) => Math.round(amount * 100);
+
+/** The order's lines and sums at the catalogue's prices of this moment, summed in cents. */
+export function priceItems(items: readonly Wanted[], catalogue: readonly (Product | null)[]) {
+	const missing = items.filter((_, i) => !catalogue[i]);
+	if (missing.length > 0) {
+		const ids = missing.map(({ product_id }) => product_id);
+		throw productNotFound(ids);
+	}
+	const products = catalogue as readonly Product[];
+	const currency = products[0]!.currency;
+	if (products.some((product) => product.currency !== currency)) raise(orders, "MIXED_CURRENCIES");
+	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
+		const { name, price } = products[i]!;
+		return { product_id, name, quantity, unit_price: price, line_total: (cents(price) * quantity) / 100 };
+	});
+	const total_amount = lines.reduce((sum, { line_total }) => sum + cents(line_total), 0) / 100;
+	if (total_amount > 9_999_999_999.99) raise(orders, "ORDER_TOO_LARGE");
+	return { items: lines, total_amount, currency };
+}
+const productNotFound = (product_ids: string[]) => failure(orders, "PRODUCT_NOT_FOUND", { product_ids });
+
+/** What the customer is told of an order that its saga gave up. */
+export function cancelledError(order_id: string, reason: string, detail?: string): Error {
+	const code = reason in orders.errors ? (reason as keyof typeof orders.errors) : "ORDER_CANCELLED";
+	return failure(orders, code, { order_id, reason: detail ?? reason });
+}

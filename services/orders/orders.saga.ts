@@ -1,0 +1,52 @@
+import type { Call } from "../../lib/contract.ts";
+import type { Saga, Step } from "../../lib/saga.ts";
+import type {} from "../inventory/inventory.contract.ts";
+import type {} from "../payments/payments.contract.ts";
+import type {} from "../shipping/shipping.contract.ts";
+import type { Order } from "./orders.rules.ts";
+
+/** An order on its way, with all that its steps need. */
+export interface OrderSaga extends Saga {
+	readonly order: Order;
+	readonly payment_token: string;
+	readonly shipping_address: string | null;
+}
+
+const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(({ id }) => ({ order_id: id })) });
+
+/** What an order goes through, and how each step is taken back. */
+export const orderSteps = (call: Call): Step<OrderSaga>[] => [
+	{
+		name: "reserve",
+		do: (sagas) =>
+			call("inventory.reserve", {
+				orders: sagas.map(({ id, order }) => ({
+					order_id: id,
+					items: order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
+				})),
+			}),
+		undo: (sagas) => call("inventory.release", only(sagas)),
+	},
+	{
+		name: "charge",
+		do: (sagas) =>
+			call("payments.charge", {
+				orders: sagas.map(({ id, order, payment_token }) => ({
+					order_id: id,
+					user_id: order.user_id,
+					amount: order.total_amount,
+					currency: order.currency,
+					payment_token,
+				})),
+			}),
+		undo: (sagas) => call("payments.reverse", only(sagas)),
+	},
+	{
+		name: "schedule",
+		do: (sagas) =>
+			call("shipping.schedule", {
+				orders: sagas.map(({ id, order, shipping_address }) => ({ order_id: id, user_id: order.user_id, shipping_address })),
+			}),
+		undo: (sagas) => call("shipping.unschedule", only(sagas)),
+	},
+];

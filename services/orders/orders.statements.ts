@@ -1,0 +1,119 @@
+import { sql } from "../../lib/database.ts";
+import type { Order } from "./orders.rules.ts";
+
+/** An order as it goes over the wire. */
+const ORDER = `o.id, o.user_id, o.status, o.total_amount, o.currency, o.cancellation_reason, o.created_at, o.updated_at,
+	(select json_agg(json_build_object('product_id', product_id, 'name', name, 'quantity', quantity, 'unit_price', unit_price,
+		'line_total', line_total) order by position) from order_items where order_id = o.id) as items`;
+const SAGA = `${ORDER}, o.payment_token, o.shipping_address, o.saga_state, o.saga_attempt, o.saga_reason`;
+
+export interface SagaRow extends Order {
+	readonly payment_token: string;
+	readonly shipping_address: string | null;
+	readonly saga_state: "forward" | "backward" | "stuck" | null;
+	readonly saga_attempt: number;
+	readonly saga_reason: string | null;
+}
+
+/** Orders with an idempotency key are placed only if the key is new; answers the ids of those that were placed. */
+export const PLACE = sql(
+	"place",
+	`with wanted as (select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
+			$9::json[], $10::text[], $11::text[]) as w(id, user_id, total, currency, token, address, at, event, key, hash)),
+	keyed as (insert into idempotency_keys (user_id, action, key, body_hash, subject)
+		select user_id, 'orders.create', key, hash, id from wanted where key is not null on conflict do nothing returning subject),
+	new as (select * from wanted where key is null or id::text in (select subject from keyed)),
+	placed as (insert into orders (id, user_id, status, total_amount, currency, payment_token, shipping_address, saga_state, saga_owner,
+			created_at, updated_at)
+		select id, user_id, 'pending', total, currency, token, address, 'forward', $1, at, at from new returning id),
+	told as (insert into outbox (type, subject, data) select 'order.created', id::text, event from new),
+	lines as (insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
+		select line.* from unnest($12::uuid[], $13::int[], $14::uuid[], $15::text[], $16::int[], $17::numeric[], $18::numeric[])
+			as line(order_id, position, product_id, name, quantity, unit_price, line_total) join new on new.id = line.order_id)
+	select id from placed`,
+);
+
+/** The saga writes below share their first lines: ours are the open sagas whose attempt is still the one that we know. */
+const OURS = "from unnest($1::uuid[], $2::int[]) as w(id, attempt) where o.id = w.id and o.saga_attempt = w.attempt";
+
+export const COMPLETE = sql(
+	"complete",
+	`with done as (update orders o set status = 'confirmed', saga_state = null, saga_owner = null, updated_at = $4
+		${OURS} and o.saga_state = 'forward' and o.status = 'pending' returning o.id),
+	told as (insert into outbox (type, subject, data)
+		select 'order.confirmed', id::text, event from done join unnest($1::uuid[], $3::json[]) as w(id, event) using (id))
+	select id from done`,
+);
+export const TURN = sql(
+	"turn",
+	`update orders o set saga_state = 'backward', saga_reason = w.reason
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
+	where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state = 'forward' returning o.id`,
+);
+export const CLOSE = sql(
+	"close",
+	`with done as (update orders o set status = 'cancelled', cancellation_reason = w.reason, saga_state = null, saga_owner = null,
+			saga_reason = null, updated_at = $5
+		from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
+		where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state in ('forward', 'backward') returning o.id),
+	told as (insert into outbox (type, subject, data)
+		select 'order.cancelled', id::text, event from done join unnest($1::uuid[], $4::json[]) as w(id, event) using (id))
+	select id from done`,
+);
+export const ABORT = sql(
+	"abort",
+	`update orders o set saga_state = null, saga_owner = null, saga_reason = null
+	${OURS} and o.saga_state = 'backward' and o.status = 'confirmed' returning o.id`,
+);
+export const STALL = sql(
+	"stall",
+	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
+	where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state = 'backward' returning o.id`,
+);
+
+export const BEAT = sql(
+	"beat",
+	`insert into saga_nodes (id, lease_until) values ($1, now() + make_interval(secs => $2 / 1000.0))
+	on conflict (id) do update set lease_until = excluded.lease_until`,
+);
+export const LEAVE = sql("leave", "delete from saga_nodes where id = $1");
+export const CLAIM = sql(
+	"claim",
+	`with gone as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
+	mine as (update orders set saga_owner = $1, saga_attempt = saga_attempt + 1 where id in (
+		select id from orders o where saga_state in ('forward', 'backward')
+			and not exists (select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
+		limit $2 for update skip locked) returning *)
+	select ${SAGA} from mine o`,
+);
+
+/** Takes an order back, out of its running saga or after it; not while it is being taken back already. */
+export const TAKE_BACK = sql(
+	"take_back",
+	`with mine as (update orders set saga_state = 'backward', saga_owner = $2, saga_attempt = saga_attempt + 1, saga_reason = $3
+		where id = $1 and ((status = 'pending' and saga_state = 'forward') or (status = 'confirmed' and saga_state is null)) returning *)
+	select ${SAGA} from mine o`,
+);
+/** From one status to the next, outside any saga; `$4` is the event's type. */
+export const ADVANCE = sql(
+	"advance",
+	`with moved as (update orders set status = $3, updated_at = now()
+		where id = any($1::uuid[]) and status = $2 and saga_state is null returning *),
+	told as (insert into outbox (type, subject, data)
+		select $4, id::text, json_build_object('order_id', id, 'user_id', user_id, 'total_amount', total_amount, 'currency', currency) from moved)
+	select id from moved`,
+);
+export const BUSY = sql("busy", "select id from orders where id = any($1::uuid[]) and status = $2 and saga_state is not null");
+
+export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
+
+/** One page, newest first; ids grow with time. */
+export const page = (filters: readonly ("user_id" | "status")[]) => {
+	const where = filters.map((column, i) => `o.${column} = $${i + 3}`).join(" and ") || "true";
+	const name = filters.join("_") || "all";
+	return {
+		rows: sql(`page_${name}`, `select ${ORDER} from orders o where ${where} order by o.id desc offset $1 limit $2`),
+		total: sql(`count_${name}`, `select count(*) as total from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
+	};
+};

@@ -1,0 +1,141 @@
+import type { Database, Queryable } from "../../lib/database.ts";
+import type { KeyedRequest } from "../../lib/idempotency.ts";
+import type { Saga, SagaStore, Turned } from "../../lib/saga.ts";
+import type { Order, Status } from "./orders.rules.ts";
+import type { OrderSaga } from "./orders.saga.ts";
+import * as statements from "./orders.statements.ts";
+
+interface StoreOptions {
+	readonly db: Database;
+	/** This node, in the orders that it owns. */
+	readonly owner: string;
+	readonly leaseMs: number;
+	readonly deadlineMs: number;
+	/** The data of an event about this order, checked, as JSON. */
+	fact(type: "order.confirmed" | "order.cancelled", order: Order, reason?: string): string;
+	/** Facts were committed. */
+	told(): void;
+}
+
+/** The order rows as the store of their sagas. Each write holds the attempt, so a run that was overtaken changes nothing. */
+export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: StoreOptions): SagaStore<OrderSaga> {
+	const ids = (sagas: readonly OrderSaga[]) => sagas.map(({ id }) => id);
+	const attempts = (sagas: readonly OrderSaga[]) => sagas.map(({ attempt }) => attempt);
+	const answer = (sagas: readonly Saga[], rows: { id: string }[]) => {
+		const written = new Set(rows.map(({ id }) => id));
+		return sagas.map(({ id }) => written.has(id));
+	};
+	const parts = (turned: readonly Turned<OrderSaga>[]) => {
+		const sagas = turned.map(({ saga }) => saga);
+		return { sagas, keys: [ids(sagas), attempts(sagas)], reasons: turned.map(({ reason }) => reason) };
+	};
+
+	/** What was written to the row is now so of the order that travels with the saga, too. */
+	const note = (sagas: readonly OrderSaga[], ours: boolean[], change: (saga: OrderSaga, i: number) => Partial<Order>) => {
+		sagas.forEach((saga, i) => {
+			if (ours[i]) Object.assign(saga.order, change(saga, i));
+		});
+		told();
+		return ours;
+	};
+
+	return {
+		async complete(sagas) {
+			const updated_at = new Date().toISOString();
+			const facts = sagas.map(({ order }) => fact("order.confirmed", order));
+			const rows = await db.query<{ id: string }>(statements.COMPLETE, [ids(sagas), attempts(sagas), facts, updated_at]);
+			return note(sagas, answer(sagas, rows), () => ({ status: "confirmed", updated_at }));
+		},
+		async turn(turned) {
+			const { sagas, keys, reasons } = parts(turned);
+			return answer(sagas, await db.query<{ id: string }>(statements.TURN, [...keys, reasons]));
+		},
+		async close(turned) {
+			const { sagas, keys, reasons } = parts(turned);
+			const facts = turned.map(({ saga, reason }) => fact("order.cancelled", saga.order, reason));
+			const updated_at = new Date().toISOString();
+			const rows = await db.query<{ id: string }>(statements.CLOSE, [...keys, reasons, facts, updated_at]);
+			return note(sagas, answer(sagas, rows), (_, i) => ({ status: "cancelled", cancellation_reason: reasons[i]!, updated_at }));
+		},
+		async abort(sagas) {
+			return answer(sagas, await db.query<{ id: string }>(statements.ABORT, [ids(sagas), attempts(sagas)]));
+		},
+		async stall(turned) {
+			const { sagas, keys, reasons } = parts(turned);
+			return answer(sagas, await db.query<{ id: string }>(statements.STALL, [...keys, reasons]));
+		},
+		async claim(limit) {
+			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit]);
+			return rows.map((row) => toSaga(row, deadlineMs));
+		},
+		async beat() {
+			await db.query(statements.BEAT, [owner, leaseMs]);
+		},
+		async leave() {
+			await db.query(statements.LEAVE, [owner]);
+		},
+	};
+}
+
+/** A saga as it stands in its order's row. */
+export function toSaga(row: statements.SagaRow, deadlineMs: number): OrderSaga {
+	const { saga_state, saga_attempt, saga_reason, payment_token, shipping_address, ...order } = row;
+	return {
+		id: order.id,
+		direction: saga_state === "backward" ? "backward" : "forward",
+		attempt: saga_attempt,
+		deadline: Date.parse(order.created_at) + deadlineMs,
+		...(saga_reason ? { reason: saga_reason } : {}),
+		order,
+		payment_token,
+		shipping_address,
+	};
+}
+
+/** A new order, and the request that it answers where that came with an idempotency key. */
+export interface NewOrder {
+	readonly saga: OrderSaga;
+	readonly fact: string;
+	readonly request: KeyedRequest | undefined;
+}
+/** Writes new orders, each with its lines, its saga, its first event and its key. Answers false for those whose key was taken. */
+export async function place(db: Database, owner: string, placing: readonly NewOrder[]): Promise<boolean[]> {
+	const all = placing.map(({ saga }) => saga.order);
+	const lines = all.flatMap(({ id, items }) => items.map((line, position) => ({ ...line, id, position })));
+	const rows = await db.query<{ id: string }>(statements.PLACE, [
+		owner,
+		all.map(({ id }) => id),
+		all.map(({ user_id }) => user_id),
+		all.map(({ total_amount }) => total_amount),
+		all.map(({ currency }) => currency),
+		placing.map(({ saga }) => saga.payment_token),
+		placing.map(({ saga }) => saga.shipping_address),
+		all.map(({ created_at }) => created_at),
+		placing.map(({ fact }) => fact),
+		placing.map(({ request }) => request?.key),
+		placing.map(({ request }) => request?.hash),
+		lines.map(({ id }) => id),
+		lines.map(({ position }) => position),
+		lines.map(({ product_id }) => product_id),
+		lines.map(({ name }) => name),
+		lines.map(({ quantity }) => quantity),
+		lines.map(({ unit_price }) => unit_price),
+		lines.map(({ line_total }) => line_total),
+	]);
+	const placed = new Set(rows.map(({ id }) => id));
+	return all.map(({ id }) => placed.has(id));
+}
+
+/** An order with the state of its saga. */
+export async function find(db: Database, id: string): Promise<{ order: Order; state: statements.SagaRow["saga_state"] } | undefined> {
+	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
+	return row && { order: toSaga(row, 0).order, state: row.saga_state };
+}
+
+/** Moves orders that no saga is working on from one status to the next; the others stay as they are. */
+export const advance = (db: Queryable, ids: readonly string[], from: Status, to: Status): Promise<{ id: string }[]> =>
+	db.query(statements.ADVANCE, [ids, from, to, `order.${to}`]);
+
+/** Which of these are still in this status because a saga is working on them. */
+export const busy = (db: Queryable, ids: readonly string[], status: Status): Promise<{ id: string }[]> =>
+	db.query(statements.BUSY, [ids, status]);

@@ -1,0 +1,2 @@
+drop table verifications;
+drop table users;

@@ -1,0 +1,73 @@
+import { expect, test } from "@jest/globals";
+import {
+	assertMayChange,
+	assertMaySee,
+	assertPasswordFits,
+	assertWantsSomething,
+	changesOf,
+	endsAdministrator,
+	fitsBcrypt,
+	type User,
+} from "./users.rules.ts";
+
+const zoe: User = {
+	id: "019a0000-0000-7000-8000-00000000000b",
+	email: "zoe@example.com",
+	full_name: "Zoë",
+	role: "user",
+	is_active: true,
+	is_verified: true,
+	created_at: "2026-01-01T00:00:00.000Z",
+	updated_at: "2026-01-01T00:00:00.000Z",
+};
+const other = "019a0000-0000-7000-8000-00000000000c";
+const admin = { ...zoe, id: other, role: "admin" } as const;
+const forbidden = expect.objectContaining({ type: "FORBIDDEN", code: 403 });
+
+test("a password is measured in bytes, not in characters", () => {
+	expect(fitsBcrypt("a".repeat(72))).toBe(true);
+	expect(fitsBcrypt("a".repeat(73))).toBe(false);
+	expect(fitsBcrypt("🐎".repeat(18))).toBe(true);
+	expect(fitsBcrypt("🐎".repeat(19))).toBe(false);
+	expect(() => assertPasswordFits("é".repeat(37))).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "password" })] } }),
+	);
+});
+
+test("users see and change themselves, admins see and change everybody", () => {
+	expect(() => assertMaySee(zoe, zoe.id)).not.toThrow();
+	expect(() => assertMaySee(zoe, other)).toThrow(forbidden);
+	expect(() => assertMaySee(admin, zoe.id)).not.toThrow();
+	expect(() => assertMayChange(zoe, zoe.id, { full_name: "Zoe" })).not.toThrow();
+	expect(() => assertMayChange(zoe, other, { full_name: "Zoe" })).toThrow(forbidden);
+	expect(() => assertMayChange(admin, zoe.id, { role: "admin", is_active: false })).not.toThrow();
+});
+
+test("only an admin says who is an admin and who is active, even where nothing would change", () => {
+	expect(() => assertMayChange(zoe, zoe.id, { role: "admin" })).toThrow(forbidden);
+	expect(() => assertMayChange(zoe, zoe.id, { role: zoe.role })).toThrow(forbidden);
+	expect(() => assertMayChange(zoe, zoe.id, { is_active: true })).toThrow(forbidden);
+});
+
+test("an update names at least one field", () => {
+	expect(() => assertWantsSomething({})).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR" }));
+	expect(() => assertWantsSomething({ is_active: false })).not.toThrow();
+});
+
+test("only what differs is a change", () => {
+	expect(changesOf(zoe, { email: zoe.email, full_name: "Zoe", is_active: true })).toEqual({ full_name: "Zoe" });
+	expect(changesOf(zoe, { email: zoe.email })).toEqual({});
+});
+
+test("a new address is not verified, whatever the old one was", () => {
+	expect(changesOf(zoe, { email: "new@example.com" })).toEqual({ email: "new@example.com", is_verified: false });
+	expect(changesOf({ ...zoe, is_verified: false }, { email: "new@example.com" })).toEqual({ email: "new@example.com" });
+});
+
+test("an administration ends with the role or with the account, and only where there was one", () => {
+	expect(endsAdministrator(admin, { role: "user" })).toBe(true);
+	expect(endsAdministrator(admin, { is_active: false })).toBe(true);
+	expect(endsAdministrator(admin, { full_name: "Zoe" })).toBe(false);
+	expect(endsAdministrator({ ...admin, is_active: false }, { role: "user" })).toBe(false);
+	expect(endsAdministrator(zoe, { is_active: false })).toBe(false);
+});

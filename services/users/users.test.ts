@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { CallingOptions } from "moleculer";
+import { v7 as uuid } from "uuid";
+import { type Shop, admin as somebody, startShop } from "../../test/support/shop.ts";
+import "./users.contract.ts";
+import type { User } from "./users.rules.ts";
+
+let shop: Shop;
+let chief: User;
+beforeAll(async () => {
+	shop = await startShop({ services: ["users"] });
+	const account = { email: "chief@example.com", password: "correct horse", full_name: "Chief", role: "admin", is_verified: true } as const;
+	chief = await shop.call("users.seed", account);
+});
+afterAll(() => shop?.stop());
+
+const as = ({ id, email, role }: Pick<User, "id" | "email" | "role">): CallingOptions => ({ meta: { user: { id, email, role } } });
+const registration = () => ({ email: `${uuid()}@example.com`, password: "correct horse", full_name: "Zoë" });
+const register = () => shop.call("users.create", registration());
+const makeAdmin = async () => {
+	const { id } = await register();
+	return shop.call("users.update", { id, role: "admin" }, as(chief));
+};
+const failing = (type: string) => expect.objectContaining({ type });
+/** The facts that were published of a user, in order. */
+const told = (id: string) =>
+	shop.databases.query<{ type: string; data: unknown }>("users", "select type, data from outbox where subject = $1 order by xid, seq", [
+		id,
+	]);
+
+test("who registers is an active user, not verified, and everybody who wants to know is told", async () => {
+	const { email, password, full_name } = registration();
+	const zoe = await shop.call("users.create", { email: ` ${email.toUpperCase()}`, password, full_name: " Zoë " });
+	expect(zoe).toMatchObject({ email, full_name, role: "user", is_active: true, is_verified: false });
+	expect(await told(zoe.id)).toEqual([{ type: "user.created", data: { user_id: zoe.id, email, full_name } }]);
+	expect(await shop.call("users.get", { id: zoe.id }, as(zoe))).toEqual(zoe);
+});
+
+test("of two registrations of one address at once, one is made and one is refused", async () => {
+	const mine = registration();
+	const outcomes = await Promise.allSettled([mine, { ...mine, email: mine.email.toUpperCase() }].map((r) => shop.call("users.create", r)));
+	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
+	await expect(shop.call("users.create", mine)).rejects.toMatchObject({ type: "EMAIL_TAKEN", code: 409 });
+	const rows = await shop.databases.query("users", "select id from outbox where data ->> 'email' = $1", [mine.email]);
+	expect(rows).toHaveLength(1);
+});
+
+test.each([
+	["a password of too few characters", { password: "1234567" }],
+	["a password of too many bytes", { password: "🐎".repeat(19) }],
+	["no address", { email: "zoe" }],
+	["an address that Postgres cannot hold", { email: "zoe\0@example.com" }],
+	["an empty name", { full_name: "  " }],
+	["a name that Postgres cannot hold", { full_name: "Zo\0ë" }],
+	["a role of their own choice", { role: "admin" }],
+])("a registration with %s is refused", async (_what, part) => {
+	await expect(shop.call("users.create", { ...registration(), ...part } as never)).rejects.toMatchObject({ code: 422 });
+});
+
+test("no answer holds a password's hash, and the hash is no password", async () => {
+	const { id } = await register();
+	const [row] = await shop.databases.query<{ hashed_password: string }>("users", "select hashed_password from users where id = $1", [id]);
+	expect(row!.hashed_password).toMatch(/^\$2b\$04\$/);
+	const answers = [
+		await shop.call("users.list", {}, as(chief)),
+		await shop.call("users.get", { id }, as(chief)),
+		await shop.call("users.me", {}, as({ id, email: "", role: "user" })),
+		await shop.call("users.resolve", { ids: [id] }),
+		await shop.call("users.update", { id, full_name: "Zoe" }, as(chief)),
+	];
+	expect(JSON.stringify(answers)).not.toMatch(/hash|\$2b/);
+});
+
+test("admins page through all users", async () => {
+	await register();
+	const all = await shop.call("users.list", {}, as(chief));
+	expect(all.total).toBe(all.rows.length);
+	expect(await shop.call("users.list", { skip: 1, limit: 1 }, as(chief))).toEqual({ rows: [all.rows[1]], total: all.total });
+});
+
+test("users see themselves and nobody else, admins everybody", async () => {
+	const [zoe, other] = [await register(), await register()];
+	expect(await shop.call("users.me", {}, as(zoe))).toEqual(zoe);
+	await expect(shop.call("users.get", { id: other.id }, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+	await expect(shop.call("users.list", {}, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN" });
+	expect(await shop.call("users.get", { id: other.id.toUpperCase() }, as(chief))).toEqual(other);
+	await expect(shop.call("users.get", { id: uuid() }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND", code: 404 });
+	await expect(shop.call("users.me", {}, as(somebody!))).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
+});
+
+test("an update changes what it names, tells which fields, and says nothing where nothing changed", async () => {
+	const zoe = await register();
+	const wanted = { id: zoe.id, full_name: "Zoe", email: zoe.email };
+	const after = await shop.call("users.update", wanted, as(zoe));
+	expect(after).toEqual({ ...zoe, full_name: "Zoe", updated_at: after.updated_at });
+	expect(Date.parse(after.updated_at)).toBeGreaterThan(Date.parse(zoe.updated_at));
+	expect(await shop.call("users.update", wanted, as(zoe))).toEqual(after);
+	expect((await told(zoe.id)).slice(1)).toEqual([{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["full_name"] } }]);
+});
+
+test("an update that may not be, or says nothing, changes nothing", async () => {
+	const [zoe, other] = [await register(), await register()];
+	const attempt = (wanted: object, id = zoe.id) => shop.call("users.update", { id, ...wanted }, as(zoe));
+	await expect(attempt({ role: "admin" })).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(attempt({ is_active: true, full_name: "Zoe" })).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(attempt({ full_name: "Zoe" }, other.id)).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(attempt({})).rejects.toMatchObject({ code: 422 });
+	await expect(attempt({ full_name: null })).rejects.toMatchObject({ code: 422 });
+	await expect(attempt({ hashed_password: "x" })).rejects.toMatchObject({ code: 422 });
+	await expect(attempt({ email: other.email.toUpperCase() })).rejects.toMatchObject({ type: "EMAIL_TAKEN", code: 409 });
+	await expect(shop.call("users.update", { id: uuid(), role: "user" }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+	expect(await shop.call("users.resolve", { ids: [zoe.id, other.id] })).toEqual([zoe, other]);
+	expect(await told(zoe.id)).toHaveLength(1);
+});
+
+test("updates of different fields at once are all kept", async () => {
+	const zoe = await register();
+	const email = `${uuid()}@example.com`;
+	const wanted = [{ full_name: "Zoe" }, { email }, { role: "admin" as const }, { is_active: false }];
+	await Promise.all(wanted.map((one) => shop.call("users.update", { id: zoe.id, ...one }, as(chief))));
+	expect(await shop.call("users.get", { id: zoe.id }, as(chief))).toMatchObject(Object.assign({}, ...wanted));
+	expect(await told(zoe.id)).toHaveLength(1 + wanted.length);
+});
+
+test("of two users who take one address at once, one gets it", async () => {
+	const pair = [await register(), await register()];
+	const email = `${uuid()}@example.com`;
+	const outcomes = await Promise.allSettled(pair.map((one) => shop.call("users.update", { id: one.id, email }, as(one))));
+	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
+});
+
+test("two users who take each other's address at once get neither an error of ours nor both addresses", async () => {
+	for (let i = 0; i < 10; i++) {
+		const [a, b] = [await register(), await register()];
+		const swap = [
+			shop.call("users.update", { id: a.id, email: b.email }, as(a)),
+			shop.call("users.update", { id: b.id, email: a.email }, as(b)),
+		];
+		for (const outcome of await Promise.allSettled(swap)) {
+			expect(outcome).toEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
+		}
+	}
+});
+
+test("who is removed stays for the orders but is not active", async () => {
+	const zoe = await register();
+	await shop.call("users.remove", { id: zoe.id }, as(chief));
+	await shop.call("users.remove", { id: zoe.id }, as(chief));
+	expect(await shop.call("users.get", { id: zoe.id }, as(chief))).toMatchObject({
+		...zoe,
+		is_active: false,
+		updated_at: expect.anything(),
+	});
+	expect((await told(zoe.id)).slice(1)).toEqual([{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["is_active"] } }]);
+	await expect(shop.call("users.me", {}, as(zoe))).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
+	await expect(shop.call("users.remove", { id: zoe.id }, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(shop.call("users.remove", { id: uuid() }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+});
+
+test("the last active administrator stays one", async () => {
+	const inactive = await makeAdmin();
+	await shop.call("users.remove", { id: inactive.id }, as(chief));
+	await expect(shop.call("users.remove", { id: chief.id }, as(chief))).rejects.toMatchObject({ type: "LAST_ADMIN", code: 409 });
+	await expect(shop.call("users.update", { id: chief.id, role: "user" }, as(chief))).rejects.toMatchObject({ type: "LAST_ADMIN" });
+	expect(await shop.call("users.me", {}, as(chief))).toMatchObject({ role: "admin", is_active: true });
+});
+
+test("two administrators who remove each other at once do not both succeed", async () => {
+	for (let i = 0; i < 5; i++) {
+		const other = await makeAdmin();
+		const each = [
+			shop.call("users.remove", { id: chief.id }, as(other)),
+			shop.call("users.update", { id: other.id, role: "user" }, as(chief)),
+		];
+		const outcomes = await Promise.allSettled(each);
+		expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+		expect(outcomes).toContainEqual({ status: "rejected", reason: failing("LAST_ADMIN") });
+		if (outcomes[0]!.status === "fulfilled") chief = other;
+	}
+});
+
+test("users are resolved in the order asked for, with null for strangers and twice for who is named twice", async () => {
+	const [a, b] = [await register(), await register()];
+	expect(await shop.call("users.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] })).toEqual([b, null, a, b]);
+	expect(await shop.call("users.resolve", { ids: [] })).toEqual([]);
+});
+
+test("seeding registers once and afterwards answers with whoever is there", async () => {
+	const account = { ...registration(), role: "admin", is_verified: true } as const;
+	const [first, again] = await Promise.all([shop.call("users.seed", account), shop.call("users.seed", account)]);
+	expect(first).toMatchObject({ email: account.email, role: "admin", is_verified: true });
+	expect(again).toEqual(first);
+	expect(await shop.call("users.seed", { ...account, password: "another horse", role: "user" })).toEqual(first);
+	expect((await told(first.id)).map(({ type }) => type)).toEqual(["user.created"]);
+	await expect(shop.call("users.seed", { ...account, email: "long@example.com", password: "é".repeat(37) })).rejects.toMatchObject({
+		code: 422,
+	});
+	await shop.call("users.remove", { id: first.id }, as(chief));
+});
