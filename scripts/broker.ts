@@ -15,9 +15,13 @@ const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
 const CLOSE_MS = 1000;
 
+/** Reads the services' code. */
+export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
+	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
+
 /** Starts a broker with these services; it drains and stops when the program ends. */
-export async function startBroker(program: Program, env: Env, root: string, services: readonly string[]): Promise<ServiceBroker> {
-	const schemas = await program.step(Promise.all(services.map((name) => loadService(join(root, "services"), name))));
+export async function startBroker(program: Program, env: Env, schemas: readonly ServiceSchema[]): Promise<ServiceBroker> {
+	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
 	const broker = makeNode(brokerOptions(env), env, schemas);
