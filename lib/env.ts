@@ -14,8 +14,18 @@ export const settings = shape({
 		default: "development",
 		description: "production refuses to start with a secret missing, short or well known",
 	},
-	NAMESPACE: { type: "string", default: "", description: "Clusters with different namespaces on one NATS do not see each other" },
-	NODEID: { type: "string", optional: true, description: "Name of this node; a token that is new at each start is added" },
+	NAMESPACE: {
+		type: "string",
+		default: "",
+		pattern: "^[A-Za-z0-9_-]*$",
+		description: "Clusters with different namespaces on one NATS do not see each other",
+	},
+	NODEID: {
+		type: "string",
+		optional: true,
+		pattern: "^[A-Za-z0-9._-]+$",
+		description: "Name of this node, the host's unless given; a token that is new at each start is added",
+	},
 	SERVICES: { type: "string", default: "", description: "Which services this process runs, comma-separated; all of them when empty" },
 	LOGLEVEL: {
 		type: "enum",
