@@ -58,7 +58,7 @@ export async function startPostgres(): Promise<Postgres> {
 	};
 }
 
-export const ADMIN = { email: "admin@example.com", password: "benchmark admin" };
+export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
 
 async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
@@ -95,7 +95,7 @@ export async function startShop(postgres: Postgres, name: string, folder = here)
 		DATA_DIR: data,
 		DATABASE_URL: pattern,
 		PORT: String(port),
-		JWT_SECRET: "only for a benchmark, and long enough for that",
+		JWT_SECRET: "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a",
 		ADMIN_EMAIL: ADMIN.email,
 		ADMIN_PASSWORD: ADMIN.password,
 		RATE_LIMIT_ENABLED: "false",
