@@ -34,8 +34,15 @@ export interface Postgres {
 /** A Postgres of the benchmark's own, durable as in production, shared by all targets so that they meet the same one. */
 export async function startPostgres(): Promise<Postgres> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
-	const server = await startEmbeddedPostgres({ dataDir: folder, settings: { shared_buffers: "512MB", max_wal_size: "4GB" } });
+	const server = await startEmbeddedPostgres({
+		dataDir: folder,
+		settings: { shared_buffers: "512MB", max_wal_size: "4GB", shared_preload_libraries: "pg_stat_statements" },
+	});
 	const at = (database: string) => `postgres://${server.user}:${server.password}@${server.host}:${server.port}/${database}`;
+	const admin = new pg.Client({ connectionString: at("postgres") });
+	await admin.connect();
+	await admin.query("create extension pg_stat_statements");
+	await admin.end();
 	const client = async (database: string) => {
 		const made = new pg.Client({ connectionString: at(database) });
 		await made.connect();
