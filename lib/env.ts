@@ -95,13 +95,13 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
-	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator that the first start creates" },
+	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,
 		max: 72,
 		optional: true,
-		description: "The administrator's password; outside production one is made at the first start",
+		description: "The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",

@@ -48,7 +48,7 @@ run("moleculer-commerce", async (program) => {
 	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
 	if (quiet) return;
 
-	const productId = has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
+	const productId = demo && has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
 	say(screen({ url: addressOf(broker, env), services, logins, productId, places: databases.places, prompt }));
 	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);
