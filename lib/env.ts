@@ -135,6 +135,15 @@ export const settings = shape({
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
 		description: "Seconds before each repetition of a failed event; after the last it is a dead letter",
 	},
+	EVENT_REPLICAS: {
+		type: "number",
+		integer: true,
+		min: 1,
+		max: 5,
+		convert: true,
+		default: 1,
+		description: "How many NATS servers keep each event; 3 where NATS is a cluster",
+	},
 	EVENT_RETENTION_HOURS: {
 		type: "number",
 		min: 1,

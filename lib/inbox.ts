@@ -13,6 +13,12 @@ const KEEP = sql(
 	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5) from unnest($2::uuid[], $3::json[]) as w(id, event)
 	on conflict do nothing`,
 );
+/** What is no event is a dead letter at once. */
+const BURY = sql(
+	"retries_bury",
+	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
+	values ($1, gen_random_uuid(), json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())`,
+);
 const RETRIES = 50;
 /** Taking one over hides it for a minute, longer than a handler may take. */
 const DUE = sql(
@@ -89,6 +95,10 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 		 * when neither could be written down, or when others are not there any more because the process is stopping. The same events come again then.
 		 */
 		accept,
+		/** Keeps what was delivered but is no event, as a dead letter. */
+		async bury(text: string, error: unknown): Promise<void> {
+			await db.query(BURY, [group, text.replaceAll("\0", "").slice(0, 10_000), note(error)]);
+		},
 		/** Tries again what is due, in the order in which it was written; true when there may be more. */
 		async retry(): Promise<boolean> {
 			const due = await db.query<{ event: Event; attempts: number }>(DUE, [group]);

@@ -29,9 +29,12 @@ const BATCH = 500;
 const POLL = 1000;
 const CLAIM = sql(
 	"outbox_claim",
-	`insert into outbox_readers (name, owner, lease_until) values ($1, $2, now() + make_interval(secs => $3))
-	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until
-		where outbox_readers.owner = $2 or outbox_readers.owner is null or outbox_readers.lease_until < now()
+	`insert into outbox_readers as r (name, owner, lease_until, target) values ($1, $2, now() + make_interval(secs => $3), $4)
+	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until, target = excluded.target,
+			seen = case when r.target is distinct from $4 then '1:1:' else r.seen end,
+			upto = case when r.target is distinct from $4 then null else r.upto end,
+			seq = case when r.target is distinct from $4 then 0 else r.seq end
+		where r.owner = $2 or r.owner is null or r.lease_until < now()
 	returning seen::text, upto::text, seq`,
 );
 const COLUMNS = "seq, id, type, subject, data, traceparent, time";
@@ -69,6 +72,8 @@ export interface ReaderOptions {
 	readonly source: string;
 	/** Seconds until others may take over from a node that fell silent. */
 	readonly lease?: number;
+	/** Tells where events go. When it is another place than before, a stream that was lost and made anew, all that is kept is told again. */
+	target?(): Promise<string>;
 	/** Takes events over for good. While it rejects, the position stays and the same events come again. */
 	deliver(events: Event[]): Promise<void>;
 	onError(error: unknown): void;
@@ -80,7 +85,7 @@ export interface ReaderOptions {
  * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
  * position and a crash come again.
  */
-export function readOutbox({ db, name, owner, source, lease = 5, deliver, onError }: ReaderOptions): Loop {
+export function readOutbox({ db, name, owner, source, lease = 5, target, deliver, onError }: ReaderOptions): Loop {
 	/** What the row says, for as long as nobody else can have claimed it. */
 	let position: Position | undefined;
 	let trustedUntil = 0;
@@ -91,7 +96,7 @@ export function readOutbox({ db, name, owner, source, lease = 5, deliver, onErro
 		if (!adopted) await db.query(ADOPT);
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;
-		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease]);
+		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease, (await target?.()) ?? null]);
 		return claimed;
 	}
 	async function advance(next: Position): Promise<boolean> {

@@ -4,8 +4,10 @@ import type { Tx } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { type Event, type EventOf, type Matching, matches, type Pattern } from "../lib/events.ts";
 import { forget, inbox } from "../lib/inbox.ts";
+import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
+import { addProbe } from "../lib/probe.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 
 /** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
@@ -27,6 +29,8 @@ interface Self extends ServiceThis, HasDatabase, HasEvents {
 	/** What must end before the database closes. */
 	$ends: (() => Promise<void>)[];
 	$closing: boolean;
+	/** Lets go of the stream, where there is one. */
+	$release(): Promise<void>;
 }
 
 const RETRY_EVERY = 500;
@@ -60,56 +64,88 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 			this.$readers = new Set();
 			this.$ends = [];
 			this.$closing = false;
+			this.$release = async () => undefined;
 		},
 		async started(this: Self) {
+			const { broker } = this;
+			const carrier = await carrierOf(this);
 			const open = () => {
-				if (types.length > 0) this.$ends.push(offer(this, types));
-				if (patterns.length > 0) this.$ends.push(...receive(this, subscriptions));
+				if (types.length > 0) this.$ends.push(offer(this, carrier, types));
+				if (patterns.length > 0) this.$ends.push(...receive(this, carrier, subscriptions));
 				this.$ends.push(pruning(this));
 			};
 			// A handler may need any service of this process, so events begin to flow when all of them are there.
-			if (this.broker.started) return open();
-			this.broker.localBus.once("$broker.started", open);
-			this.$ends.push(async () => void this.broker.localBus.off("$broker.started", open));
+			if (broker.started) return open();
+			broker.localBus.once("$broker.started", open);
+			this.$ends.push(async () => void broker.localBus.off("$broker.started", open));
 		},
 		async stopped(this: Self) {
 			this.$closing = true;
 			await Promise.all(this.$ends.map((end) => end()));
+			await this.$release();
 		},
 	};
 }
 
 const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.stopping;
 
-/** Lets groups follow the outbox; answers how that ends. */
-function offer(self: Self, types: readonly string[]): () => Promise<void> {
+/** JetStream where the cluster has NATS, else this process by itself. */
+async function carrierOf(self: Self): Promise<EventStream | undefined> {
+	const { broker, logger } = self;
+	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS } = envOf(broker);
+	if (!TRANSPORTER) return undefined;
+	const { stream, release } = await sharedStream(broker, {
+		servers: TRANSPORTER,
+		namespace: NAMESPACE,
+		replicas: EVENT_REPLICAS,
+		retentionHours: EVENT_RETENTION_HOURS,
+		name: `${broker.nodeID}-events`,
+		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
+	});
+	self.$release = release;
+	addProbe(self, () => stream.ping());
+	return stream;
+}
+
+/** Lets others hear what is in the outbox; answers how that ends. */
+function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
 	const { broker, db, logger, name } = self;
-	const attach = (group: Group): Follower => {
-		const reader = readOutbox({
+	const read = (reader: string, deliver: (found: Event[]) => Promise<void>, target?: () => Promise<string>): Follower => {
+		const following = readOutbox({
 			db,
-			name: group.name,
+			name: reader,
 			owner: broker.nodeID,
 			source: `/${name}`,
-			deliver: (found) => group.accept(found.filter(({ type }) => group.patterns.some((pattern) => matches(pattern, type)))),
+			...(target ? { target } : {}),
+			deliver,
 			onError: (error) => {
-				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { group: group.name, error });
+				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
 			},
 		});
-		self.$readers.add(reader);
+		self.$readers.add(following);
 		return {
 			async stop() {
-				await reader.stop();
-				self.$readers.delete(reader);
+				await following.stop();
+				self.$readers.delete(following);
 			},
 		};
 	};
+	if (stream)
+		return read(
+			"stream",
+			(found) => stream.publish(found),
+			() => stream.identity(),
+		).stop;
+	const attach = ({ name: group, patterns, accept }: Group) =>
+		read(group, (found) => accept(found.filter(({ type }) => patterns.some((pattern) => matches(pattern, type)))));
 	return localBus(broker).offer({ types, attach });
 }
 
-/** Takes over what others tell, and tries again what failed; answers how each of both ends. */
-function receive(self: Self, subscriptions: object): (() => Promise<void>)[] {
+/** Takes over what others tell, and tries again what failed; answers how each of these ends. */
+function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
 	const { broker, db, logger, name } = self;
-	const { accept, retry } = inbox({
+	const patterns = Object.keys(subscriptions);
+	const { accept, bury, retry } = inbox({
 		db,
 		group: name,
 		backoff: envOf(broker).EVENT_BACKOFF.split(",").map(Number),
@@ -130,7 +166,10 @@ function receive(self: Self, subscriptions: object): (() => Promise<void>)[] {
 		turn: retry,
 		onError: (error) => logger.warn("Events due for another try could not be read", { error }),
 	});
-	return [localBus(broker).join({ name, patterns: Object.keys(subscriptions), accept }), retrying.stop];
+	const carried = stream
+		? patterns.map((pattern) => stream.follow(name, pattern, accept, bury).stop)
+		: [localBus(broker).join({ name, patterns, accept })];
+	return [...carried, retrying.stop];
 }
 
 /** Removes what is old; answers how that ends. */

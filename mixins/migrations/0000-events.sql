@@ -26,6 +26,8 @@ create table outbox_readers (
 	seen pg_snapshot not null default '1:1:',
 	upto pg_snapshot,
 	seq bigint not null default 0,
+	-- Where the events went: a stream that is lost and made anew is another place.
+	target text,
 	owner text,
 	lease_until timestamptz
 );
