@@ -32,7 +32,7 @@ const DONE = sql("retries_done", "delete from retries where group_name = $1 and 
 const FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
-		next_at = now() + make_interval(secs => coalesce($4, 0)), dead_at = case when $4::float8 is null then now() end
+		next_at = now() + make_interval(secs => coalesce($4::float8, 0)), dead_at = case when $4::float8 is null then now() end
 	where group_name = $1 and event_id = $2`,
 );
 
@@ -112,9 +112,9 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 	};
 }
 
-/** A failure as the history of a dead letter shows it. Postgres' JSON cannot hold U+0000. */
+/** A failure as the history of a dead letter shows it. Postgres' JSON holds neither U+0000 nor half a surrogate pair. */
 const note = (error: unknown) => {
-	const message = (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
+	const message = (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000).toWellFormed();
 	return JSON.stringify({ time: new Date().toISOString(), message });
 };
 

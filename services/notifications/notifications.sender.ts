@@ -133,7 +133,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	};
 }
 
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 1000);
+const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
 
 /** Repeats nothing by itself: that is what the queue is for. */
 const pool = (url: string) =>
