@@ -8,7 +8,7 @@ import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { payments } from "./payments.contract.ts";
 import type { PaymentProvider } from "./payments.provider.ts";
 import { type Payment, planRefund } from "./payments.rules.ts";
-import { LOCK_PAYMENT, RESERVE_REFUND, SETTLE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
+import { LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
 export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {
@@ -65,9 +65,11 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		async settleOf(paymentIds: readonly string[]): Promise<Refund[]> {
 			return settle(await db.query<Refund>(UNSETTLED_OF, [paymentIds]));
 		},
-		/** Finishes what somebody left unfinished. */
-		async sweep(): Promise<void> {
-			await settle(await db.query<Refund>(UNSETTLED_FOR_LONG));
+		/** Finishes what somebody left unfinished. Answers whether there is more that is worth a try at once. */
+		async sweep(): Promise<boolean> {
+			const found = await db.query<Refund>(UNSETTLED_FOR_LONG);
+			const open = await settle(found);
+			return found.length === SWEPT_AT_ONCE && open.length === 0;
 		},
 	};
 }

@@ -1,5 +1,6 @@
 import { implement } from "../../lib/contract.ts";
 import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency.ts";
+import { loop } from "../../lib/loop.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
@@ -19,15 +20,12 @@ export default implement(payments, database, events(payments), idempotency).with
 		const { db, fact, wakeRelay, logger } = this;
 		const desk = { db, fact, wakeRelay, logger, provider: simulatedProvider(db), patience: PATIENCE };
 		const refunds = refunding(desk);
-		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished, a sweep will try again", { error });
-		const sweep = () => refunds.sweep().catch(unfinished);
-		return { refunds, charges: charging(desk, refunds), unfinished, sweep, sweeping: setInterval(sweep, SWEEP_EVERY) };
-	},
-	async ready() {
-		await this.sweep();
+		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished and will be tried again", { error });
+		const sweeping = loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished });
+		return { refunds, charges: charging(desk, refunds), unfinished, sweeping };
 	},
 	stop() {
-		clearInterval(this.sweeping);
+		return this.sweeping?.stop();
 	},
 
 	actions: {

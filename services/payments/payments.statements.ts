@@ -58,10 +58,12 @@ export const RESERVE_REFUND = sql(
 const UNSETTLED = `select r.id, r.amount, p.id as payment_id, p.order_id, p.currency
 	from refunds r join payments p on p.id = r.payment_id where r.settled_at is null`;
 export const UNSETTLED_OF = sql("unsettled_of", `${UNSETTLED} and p.id = any($1::uuid[])`);
+/** The most refunds that one sweep takes. */
+export const SWEPT_AT_ONCE = 100;
 /** Old enough that nobody is likely to be at it. */
 export const UNSETTLED_FOR_LONG = sql(
 	"unsettled_for_long",
-	`${UNSETTLED} and r.at < now() - interval '10 seconds' order by r.at limit 100`,
+	`${UNSETTLED} and r.at < now() - interval '10 seconds' order by r.at limit ${SWEPT_AT_ONCE}`,
 );
 export const SETTLE = sql(
 	"settle",
