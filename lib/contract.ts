@@ -25,8 +25,10 @@ export interface ActionContract {
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */
 	readonly timeout?: number;
-	/** A read that may be sent again when its answer was lost. */
+	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
+	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
+	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
 export interface ErrorContract {
 	readonly status: number;
@@ -136,10 +138,11 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 	},
 });
 
-/** moleculer spells routes and visibility its own way; everything else of a contract is registered as it stands. */
-function register(action: ActionContract, handler: unknown) {
+/** moleculer spells some things its own way; everything else of a contract is registered as it stands. */
+function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
 	return {
 		...unshared({ ...action, params: { $$strict: true, ...action.params } }),
+		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
 		visibility: action.rest ? "published" : "public",
 		handler,
 	};

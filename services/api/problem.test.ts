@@ -172,7 +172,7 @@ test.each([
 	["no time left", new Errors.RequestSkippedError(about)],
 	["an open circuit", new Errors.RequestRejectedError(about)],
 	["a full queue", new Errors.QueueIsFullError({ ...about, size: 1, limit: 1 } as never)],
-	["a node that is gone", Object.assign(new Error(secret), { type: "NODE_DISCONNECTED", code: 502 })],
+	["a NATS that is gone", Object.assign(new Error(secret), { type: "BAD_GATEWAY", code: 502 })],
 	["a database that is gone", Object.assign(new Error(secret), { code: "ECONNREFUSED" })],
 	["a database that shuts down", Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } })],
 ])("what cannot be answered now can be asked again: %s", async (_what, error) => {
