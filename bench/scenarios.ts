@@ -1,3 +1,4 @@
+import { setTimeout as after } from "node:timers/promises";
 import { Connection } from "./client.ts";
 import type { Operation } from "./load.ts";
 import { ADMIN, type Target } from "./targets.ts";
@@ -16,8 +17,19 @@ async function ok(reply: Promise<{ status: number; body: Buffer }>, wanted: numb
 	return JSON.parse(body.toString());
 }
 
-/** Runs `work` for 0 … count - 1 over a few connections, answers in order. */
-async function many<T>(url: string, count: number, work: (connection: Connection, n: number) => Promise<T>): Promise<T[]> {
+async function retry<T>(work: () => Promise<T>): Promise<T> {
+	for (let tries = 0; ; tries++) {
+		try {
+			return await work();
+		} catch (error) {
+			if (tries > 50) throw error;
+			await after(100);
+		}
+	}
+}
+
+/** Runs `work` for 0 … count - 1 over a few connections at once (`lanes`), answers in order. */
+async function many<T>(url: string, count: number, lanes: number, work: (connection: Connection, n: number) => Promise<T>): Promise<T[]> {
 	const results: T[] = [];
 	let next = 0;
 	const lane = async () => {
@@ -25,7 +37,7 @@ async function many<T>(url: string, count: number, work: (connection: Connection
 		for (let n = next++; n < count; n = next++) results[n] = await work(connection, n);
 		connection.close();
 	};
-	await Promise.all(Array.from({ length: 16 }, lane));
+	await Promise.all(Array.from({ length: lanes }, lane));
 	return results;
 }
 
@@ -33,9 +45,10 @@ async function many<T>(url: string, count: number, work: (connection: Connection
 export async function seed({ url }: Target, products: number, users: number): Promise<World> {
 	const first = new Connection(url);
 	const login = (connection: Connection, body: object) => ok(connection.request("POST", "/api/users/login", { body }), 200);
-	const { access_token: admin } = await login(first, ADMIN);
+	// The first start makes the administrator a moment after the shop is ready.
+	const admin = await retry(async () => (await login(first, ADMIN)).access_token as string);
 	first.close();
-	const made = await many(url, products, async (connection, n) => {
+	const made = await many(url, products, 16, async (connection, n) => {
 		const words = `${WORDS[n % 8]} ${WORDS[(n >> 3) % 8]}`;
 		const body = {
 			name: `Product ${n} ${words}`,
@@ -51,7 +64,7 @@ export async function seed({ url }: Target, products: number, users: number): Pr
 		return id as string;
 	});
 	const accounts = Array.from({ length: users }, (_, n) => ({ email: `buyer${n}@example.com`, password: `password of ${n}` }));
-	const tokens = await many(url, users, async (connection, n) => {
+	const tokens = await many(url, users, 2, async (connection, n) => {
 		await ok(connection.request("POST", "/api/users", { body: { ...accounts[n], full_name: `Buyer ${n}` } }), 201);
 		return (await login(connection, accounts[n]!)).access_token as string;
 	});

@@ -34,8 +34,15 @@ export interface Postgres {
 /** A Postgres of the benchmark's own, durable as in production, shared by all targets so that they meet the same one. */
 export async function startPostgres(): Promise<Postgres> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
-	const server = await startEmbeddedPostgres({ dataDir: folder, settings: { shared_buffers: "512MB", max_wal_size: "4GB" } });
+	const server = await startEmbeddedPostgres({
+		dataDir: folder,
+		settings: { shared_buffers: "512MB", max_wal_size: "4GB", shared_preload_libraries: "pg_stat_statements" },
+	});
 	const at = (database: string) => `postgres://${server.user}:${server.password}@${server.host}:${server.port}/${database}`;
+	const admin = new pg.Client({ connectionString: at("postgres") });
+	await admin.connect();
+	await admin.query("create extension pg_stat_statements");
+	await admin.end();
 	const client = async (database: string) => {
 		const made = new pg.Client({ connectionString: at(database) });
 		await made.connect();
@@ -58,7 +65,7 @@ export async function startPostgres(): Promise<Postgres> {
 	};
 }
 
-export const ADMIN = { email: "admin@example.com", password: "benchmark admin" };
+export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
 
 async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
@@ -80,8 +87,8 @@ async function end(child: ChildProcess): Promise<void> {
 	await gone;
 }
 
-/** The shop, from the checkout in `folder`: everything in one process. */
-export async function startShop(postgres: Postgres, name: string, folder = here): Promise<Target> {
+/** The shop, from the checkout in `folder`: everything in one process. With `profile`, a folder, it leaves its CPU profile there as it ends. */
+export async function startShop(postgres: Postgres, name: string, profile?: string, folder = here): Promise<Target> {
 	const services = serviceNames(join(folder, "services")).filter((service) => service !== "api");
 	const { host } = new URL(postgres.admin);
 	const pattern = `postgres://{service}:secret@${host}/${name}_{service}`;
@@ -95,12 +102,12 @@ export async function startShop(postgres: Postgres, name: string, folder = here)
 		DATA_DIR: data,
 		DATABASE_URL: pattern,
 		PORT: String(port),
-		JWT_SECRET: "only for a benchmark, and long enough for that",
+		JWT_SECRET: "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a",
 		ADMIN_EMAIL: ADMIN.email,
 		ADMIN_PASSWORD: ADMIN.password,
 		RATE_LIMIT_ENABLED: "false",
 	};
-	const child = start(["scripts/start.ts", "--quiet"], env, folder);
+	const child = start([...(profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : []), "scripts/start.ts", "--quiet"], env, folder);
 	child.stdout?.resume();
 	const url = `http://127.0.0.1:${port}`;
 	await ready(url, child);

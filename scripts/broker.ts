@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Env } from "../lib/env.ts";
+import { openHealthListener } from "../lib/health-listener.ts";
 import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
@@ -15,12 +16,21 @@ const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
 const CLOSE_MS = 1000;
 
+/** Reads the services' code. */
+export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
+	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
+
 /** Starts a broker with these services; it drains and stops when the program ends. */
-export async function startBroker(program: Program, env: Env, root: string, services: readonly string[]): Promise<ServiceBroker> {
-	const schemas = await program.step(Promise.all(services.map((name) => loadService(join(root, "services"), name))));
+export async function startBroker(program: Program, env: Env, schemas: readonly ServiceSchema[]): Promise<ServiceBroker> {
+	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
 	const broker = makeNode(brokerOptions(env), env, schemas);
+	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
+	if (env.HEALTH_PORT > 0) {
+		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
+		program.onEnd(CLOSE_MS, close);
+	}
 	const stop = broker.stop.bind(broker);
 	program.onEnd(env.DRAIN_MS + CLOSE_MS, () => stop());
 	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;

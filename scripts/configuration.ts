@@ -17,11 +17,10 @@ names it. An empty value counts as absent. Each may also come from a file that \
 
 /** The document, made from the settings. */
 export function configuration(): string {
-	const rows = Object.entries(settings as Record<string, Rule>).map(([name, rule]) =>
-		[`\`${name}\``, describeValues(rule), describeDefault(rule), rule.description ?? ""].map(cell).join(" | "),
+	const items = Object.entries(settings as Record<string, Rule>).map(
+		([name, rule]) => `- \`${name}\` (${describeValues(rule)}${describeDefault(rule)}): ${rule.description}`,
 	);
-	const head = ["Name | Value | Default | Meaning", "--- | --- | --- | ---"];
-	return `${INTRODUCTION}\n${[...head, ...rows].map((row) => `| ${row} |`).join("\n")}\n`;
+	return `${INTRODUCTION}\n${items.join("\n")}\n`;
 }
 
 function describeValues(rule: Rule): string {
@@ -46,9 +45,7 @@ function describeRange(min: number | undefined, max: number | undefined): string
 
 function describeDefault(rule: Rule): string {
 	const value = "default" in rule ? rule.default : undefined;
-	return value === undefined || value === "" ? "" : `\`${value}\``;
+	return value === undefined || value === "" ? "" : `; default \`${value}\``;
 }
-
-const cell = (text: string) => text.replaceAll("|", "\\|");
 
 if (import.meta.main) writeFileSync(path, configuration());

@@ -5,7 +5,7 @@ import { readEnv } from "../lib/env.ts";
 import { chosenServices } from "../lib/node.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
-import { addressOf, startBroker } from "./broker.ts";
+import { addressOf, loadServices, startBroker } from "./broker.ts";
 import { prepareDatabases } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
 import { screen } from "./screen.ts";
@@ -31,12 +31,15 @@ run("moleculer-commerce", async (program) => {
 	const folder = resolve(given.DATA_DIR);
 	const services = chosenServices(join(root, "services"), given.SERVICES);
 	assertSecrets(given, services);
+	// Postgres and the services' code take about as long to load, so they do it side by side.
+	const loading = loadServices(root, services);
+	loading.catch(() => undefined);
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
-	const JWT_SECRET = await program.step(jwtSecret(given, folder));
+	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
 	const env = { ...given, DATABASE_URL: databases.url, JWT_SECRET, LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn") } as const;
 	say("Starting the services …");
-	const broker = await startBroker(program, env, root, services);
+	const broker = await startBroker(program, env, await program.step(loading));
 
 	const call = broker.call.bind(broker) as unknown as Call;
 	const demo = databases.embedded && env.NODE_ENV !== "production";
@@ -45,7 +48,7 @@ run("moleculer-commerce", async (program) => {
 	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
 	if (quiet) return;
 
-	const productId = has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
+	const productId = demo && has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
 	say(screen({ url: addressOf(broker, env), services, logins, productId, places: databases.places, prompt }));
 	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);

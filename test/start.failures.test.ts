@@ -2,10 +2,11 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/embedded-postgres/test/support.ts";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
 
+jest.setTimeout(60_000);
 afterEach(clearUp);
 
 /** A start that must fail: with code 1, one line on stderr, and nothing left running. Answers the line. */

@@ -31,18 +31,16 @@ export async function makeDatabases(names: readonly string[]): Promise<Databases
 	return {
 		pattern: `postgres://{service}:secret@${hostname}:${port}/${prefix}{service}`,
 		async query(service, text, values) {
-			let pool = pools.get(service);
-			if (!pool) {
-				pool = new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
-				// A connection that is being closed may be overtaken by `drop`.
-				pool.on("error", () => {});
-				pools.set(service, pool);
-			}
+			const pool =
+				pools.get(service) ??
+				new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
+			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
 		},
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
-			for (const name of names) await admin.query(`drop database ${prefix}${name} with (force)`);
+			// Not with (force): Postgres waits some seconds for connections that are still closing, where force would fail them loudly.
+			for (const name of names) await admin.query(`drop database ${prefix}${name}`);
 			await admin.end();
 		},
 	};

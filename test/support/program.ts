@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { processesWith } from "../../lib/embedded-postgres/test/support.ts";
@@ -19,6 +19,8 @@ export interface Running {
 	output(): string;
 	/** Waits for a text on stdout; fails if the program ends before. */
 	says(pattern: RegExp): Promise<RegExpExecArray>;
+	/** Keys pressed, for a program in a terminal. */
+	type(keys: string): void;
 	readonly ended: Promise<End>;
 	/** Sends a signal and waits for the end. */
 	stop(signal?: NodeJS.Signals): Promise<End>;
@@ -31,6 +33,8 @@ const folders = new Set<string>();
 /** A data folder of the test's own; several starts may share it. */
 export async function makeDataFolder(): Promise<string> {
 	const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-start-"));
+	// Root's Postgres, which is not run as root, can then keep its files inside.
+	await chmod(folder, 0o755);
 	folders.add(folder);
 	return folder;
 }
@@ -48,17 +52,20 @@ export async function clearUp(): Promise<void> {
 	folders.clear();
 }
 
-/** Runs what one of package.json's scripts says, as npm does: with the project's own Node first on the PATH. */
+/**
+ * Runs what one of package.json's scripts says, as npm does: with the project's own Node first on the PATH.
+ * @param options.terminal in a terminal of its own, where everything comes on stdout
+ */
 export function runScript(
 	script: string,
 	env: Record<string, string>,
-	{ args = [], uid }: { args?: readonly string[]; uid?: number } = {},
+	{ args = [], uid, terminal = false }: { args?: readonly string[]; uid?: number; terminal?: boolean } = {},
 ): Running {
-	const path = [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
-	const child = spawn("sh", ["-c", [scripts[script], ...args].join(" ")], {
+	const command = [scripts[script], ...args].join(" ");
+	const [file, ...words] = terminal ? ["script", "-qec", command, "/dev/null"] : ["sh", "-c", command];
+	const child = spawn(file!, words, {
 		cwd: root,
-		env: { PATH: path, HOME: tmpdir(), ...env },
-		stdio: ["ignore", "pipe", "pipe"],
+		env: { PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter), HOME: tmpdir(), ...env },
 		...(uid === undefined ? {} : { uid, gid: uid }),
 	});
 	let [output, errors] = ["", ""];
@@ -71,13 +78,14 @@ export function runScript(
 	const program: Running = {
 		child,
 		output: () => output,
+		type: (keys) => void child.stdin.write(keys),
 		ended,
 		async says(pattern) {
 			const search = eventually(() => {
 				const match = pattern.exec(output);
 				if (!match) throw new Error(`${pattern} is not in: ${output}${errors}`);
 				return match;
-			}, 25);
+			}, 60);
 			const early = ended.then(({ code }) => pattern.exec(output) ?? Promise.reject(new Error(`ended with ${code}: ${output}${errors}`)));
 			return Promise.race([search, early]);
 		},

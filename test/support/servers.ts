@@ -57,7 +57,7 @@ export function startNats(folder: string): Promise<Server> {
 		scheme: "nats",
 		file,
 		folder,
-		args: (port) => ["-c", natsConfig(file, folder), "-a", "127.0.0.1", "-p", `${port}`, "-sd", join(folder, "jetstream")],
+		args: (port) => ["-c", natsConfig(file, folder), "-a", "127.0.0.1", "-p", `${port}`],
 		greeting: { ask: "", answer: /^INFO / },
 	});
 }
@@ -69,17 +69,21 @@ export function startRedis(folder: string): Promise<Server> {
 		scheme: "redis",
 		file: find("redis-server")!,
 		folder,
-		args: (port) => [join(root, "deploy/redis.conf"), "--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder],
+		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", ""],
 		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },
 	});
 }
 
-/** The configuration of every shape, without what this version does not know. */
+/** The configuration of the cluster, with places of the test's own and without what an older version does not know. */
 function natsConfig(file: string, folder: string): string {
 	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
-	const text = readFileSync(join(root, "deploy/nats.conf"), "utf8");
+	const known = major > 2 || minor >= 10;
+	const text = readFileSync(join(root, "deploy/nats.conf"), "utf8")
+		.replace(/^(server_name|http_port):.*$/gm, "")
+		.replace(/^\s*store_dir:.*$/m, `store_dir: ${JSON.stringify(join(folder, "jetstream"))}`)
+		.replace(/^\s*sync_interval:.*$/m, (line) => (known ? line : ""));
 	const path = join(folder, "nats.conf");
-	writeFileSync(path, major > 2 || minor >= 10 ? text : text.replace(/^\s*sync_interval:.*$/m, ""));
+	writeFileSync(path, text);
 	return path;
 }
 

@@ -53,8 +53,15 @@ export async function startShop(
 	});
 	const base = brokerOptions(env);
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
-	const broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
-	await broker.start();
+	let broker: ServiceBroker | undefined;
+	try {
+		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+		await broker.start();
+	} catch (error) {
+		await broker?.stop();
+		await databases.drop();
+		throw error;
+	}
 	const port = (broker.getLocalService("api") as { server?: { address(): { port: number } } } | undefined)?.server?.address().port;
 	const url = `http://127.0.0.1:${port}`;
 	return {
