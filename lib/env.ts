@@ -95,6 +95,12 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
+	JWT_SECRET_PREVIOUS: {
+		type: "string",
+		min: 32,
+		optional: true,
+		description: "Also accepted on access tokens, never signs: while JWT_SECRET is being changed, the one before or the one to come",
+	},
 	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator that the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
