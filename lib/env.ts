@@ -73,7 +73,7 @@ export const settings = shape({
 		default: 3000,
 		description: "How long what is under way may take to finish when the process is told to end",
 	},
-	HOST: { type: "string", default: "127.0.0.1", description: "Address that the gateway listens on" },
+	HOST: { type: "string", default: "127.0.0.1", description: "Address that the gateway and the port for health checks listen on" },
 	PORT: {
 		type: "number",
 		integer: true,
@@ -82,6 +82,15 @@ export const settings = shape({
 		convert: true,
 		default: 3000,
 		description: "Port that the gateway listens on",
+	},
+	HEALTH_PORT: {
+		type: "number",
+		integer: true,
+		min: 0,
+		max: 65535,
+		convert: true,
+		default: 0,
+		description: "Port that answers /health/live and /health/ready whatever services this process runs; 0 for none",
 	},
 	PUBLIC_URL: {
 		type: "string",
@@ -95,13 +104,13 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
-	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator that the first start creates" },
+	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,
 		max: 72,
 		optional: true,
-		description: "The administrator's password; outside production one is made at the first start",
+		description: "The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",
@@ -134,6 +143,15 @@ export const settings = shape({
 		default: "1,5,30,120,600",
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
 		description: "Seconds before each repetition of a failed event; after the last it is a dead letter",
+	},
+	EVENT_REPLICAS: {
+		type: "number",
+		integer: true,
+		min: 1,
+		max: 5,
+		convert: true,
+		default: 1,
+		description: "How many NATS servers keep each event; 3 where NATS is a cluster",
 	},
 	EVENT_RETENTION_HOURS: {
 		type: "number",

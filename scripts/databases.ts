@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { databaseUrl } from "../lib/database.ts";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
@@ -11,6 +12,9 @@ import { StartError } from "../lib/start-error.ts";
 
 /** A little more than Postgres takes at most, see startEmbeddedPostgres. */
 const STOP_MS = 8000;
+/** A first start on a slow disk takes some of it. */
+const PREPARE_MS = 120_000;
+const ANSWER_MS = 9000;
 
 export interface Databases {
 	/** A DATABASE_URL. */
@@ -35,7 +39,8 @@ interface Where {
 export async function prepareDatabases(program: Program, { DATABASE_URL }: Env, where: Where): Promise<Databases> {
 	const services = where.services.filter((name) => hasDatabase(where.root, name));
 	if (!DATABASE_URL) return startDatabases(program, { ...where, services });
-	await program.step(assertMigrated(DATABASE_URL, where.root, services));
+	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
+	await program.step(assertMigrated(DATABASE_URL, where.root, services), { ms: ANSWER_MS, late });
 	return { url: DATABASE_URL, embedded: false, places: [] };
 }
 
@@ -52,9 +57,13 @@ async function startDatabases(program: Program, { root, folder, services, say }:
 	// Always the same one, made from a secret that is kept anyway: it can neither get lost by itself nor stop fitting the roles.
 	const secret = createHmac("sha256", password).update("services").digest("base64url");
 	const url = `postgres://{service}:${secret}@${host}:${port}/{service}`;
-	await program.step(createDatabases(`postgres://${user}:${password}@${host}:${port}/postgres`, url, services));
-	await program.step(Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name)))));
-	return { url, embedded: true, places: pgData.startsWith(folder + sep) ? [folder] : [folder, pgData] };
+	const prepare = async () => {
+		await createDatabases(`postgres://${user}:${password}@${host}:${port}/postgres`, url, services);
+		await Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))));
+	};
+	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
+	await program.step(prepare(), { ms: PREPARE_MS, late });
+	return { url, embedded: true, places: pgData.startsWith((await realpath(folder)) + sep) ? [folder] : [folder, pgData] };
 }
 
 async function assertMigrated(url: string, root: string, services: readonly string[]): Promise<void> {

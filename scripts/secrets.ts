@@ -10,7 +10,7 @@ const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|12345|(.)\1{7}
 /** @throws StartError if production lacks a secret or has one that anybody could guess */
 export function assertSecrets({ NODE_ENV, JWT_SECRET, ADMIN_PASSWORD }: Env, services: readonly string[]): void {
 	if (NODE_ENV !== "production") return;
-	if (!JWT_SECRET && SIGNING.some((name) => services.includes(name)))
+	if (!JWT_SECRET && haveTokens(services))
 		throw new StartError(
 			"NODE_ENV is production and JWT_SECRET is missing: set it to at least 32 random characters, the same on every node",
 		);
@@ -20,6 +20,10 @@ export function assertSecrets({ NODE_ENV, JWT_SECRET, ADMIN_PASSWORD }: Env, ser
 	}
 }
 
-/** Signs the access tokens. One that was made stays, so that a restart logs nobody out. */
-export const jwtSecret = async ({ NODE_ENV, JWT_SECRET }: Env, folder: string): Promise<string | undefined> =>
-	JWT_SECRET ?? (NODE_ENV === "production" ? undefined : keep(folder, "jwt-secret", () => randomBytes(48).toString("base64url")));
+/** Signs the access tokens, where this process has to do with them. One that was made stays, so that a restart logs nobody out. */
+export async function jwtSecret({ NODE_ENV, JWT_SECRET }: Env, folder: string, services: readonly string[]): Promise<string | undefined> {
+	if (JWT_SECRET || NODE_ENV === "production" || !haveTokens(services)) return JWT_SECRET;
+	return keep(folder, "jwt-secret", () => randomBytes(48).toString("base64url"));
+}
+
+const haveTokens = (services: readonly string[]) => SIGNING.some((name) => services.includes(name));

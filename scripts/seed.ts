@@ -16,10 +16,9 @@ export interface Login {
 const CATALOGUE_MARK = "catalogue-imported";
 const newPassword = () => randomBytes(12).toString("base64url");
 
-/** Makes the administrator where a password for one is given or may be made up, and with `demo` a customer. Existing ones stay as they are. */
+/** Makes the administrator whose password is given; with `demo` it is made up where it is not, and there is a customer too. Existing ones stay as they are. */
 export async function seedLogins(call: Call, env: Env, folder: string, demo: boolean): Promise<Login[]> {
-	const makeUp = env.NODE_ENV !== "production";
-	const admin = env.ADMIN_PASSWORD ?? (makeUp ? await keep(folder, "admin-password", newPassword) : undefined);
+	const admin = env.ADMIN_PASSWORD ?? (demo ? await keep(folder, "admin-password", newPassword) : undefined);
 	const customer = demo ? await keep(folder, "customer-password", newPassword) : undefined;
 	return Promise.all([
 		...(admin ? [seedLogin(call, { label: "Administrator", email: env.ADMIN_EMAIL, role: "admin", password: admin })] : []),

@@ -36,7 +36,7 @@ run("moleculer-commerce", async (program) => {
 	loading.catch(() => undefined);
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
-	const JWT_SECRET = await program.step(jwtSecret(given, folder));
+	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
 	const env = { ...given, DATABASE_URL: databases.url, JWT_SECRET, LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn") } as const;
 	say("Starting the services …");
 	const broker = await startBroker(program, env, await program.step(loading));
@@ -48,7 +48,7 @@ run("moleculer-commerce", async (program) => {
 	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
 	if (quiet) return;
 
-	const productId = has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
+	const productId = demo && has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
 	say(screen({ url: addressOf(broker, env), services, logins, productId, places: databases.places, prompt }));
 	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);

@@ -41,8 +41,10 @@ function readBytes(req: IncomingMessage): Promise<Buffer> {
 			} else chunks.push(chunk);
 		});
 		req.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-		// The sender went away in the middle; nobody will read the answer.
-		const gone = () => reject(commonError("MALFORMED_BODY"));
+		// The sender went away in the middle; nobody will read the answer. After the end it is no news.
+		const gone = () => {
+			if (!req.readableEnded) reject(commonError("MALFORMED_BODY"));
+		};
 		req.once("error", gone);
 		req.once("close", gone);
 	});

@@ -36,12 +36,10 @@ const PATIENCE = 60_000;
 const GRACE = 5000;
 const POLL = 1000;
 
-const CLAIM = sql(
-	"messages_claim",
-	`update messages set next_at = now() + interval '2 minutes' where id in (
+// Without a name, so that it is planned each time: a plan made while the table was small would go on reading the whole of it.
+const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at`,
-);
+	returning id, user_id, event_id, template, data, attempts, created_at`;
 const KEEP_LINK = sql("messages_link", "update messages set data = jsonb_set(data, '{link}', to_jsonb($2::text)) where id = $1");
 const SETTLE = sql(
 	"messages_settle",
@@ -135,7 +133,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	};
 }
 
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 1000);
+const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
 
 /** Repeats nothing by itself: that is what the queue is for. */
 const pool = (url: string) =>

@@ -75,11 +75,16 @@ const reasons = new Map([
 export const inWords = (reason: string): string =>
 	reasons.get(reason) ?? (/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
 
+/** Making one takes a hundred times as long as using it. */
+const formats = new Map<string, Intl.NumberFormat>();
+
 /** An amount in major units with its currency. */
 function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "currency">): string {
 	// Intl throws at what is no currency code.
 	if (!/^[A-Z]{3}$/i.test(currency)) return `${total_amount.toFixed(2)} ${currency}`;
-	return new Intl.NumberFormat("en", { style: "currency", currency }).format(total_amount);
+	const format = formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
+	formats.set(currency, format);
+	return format.format(total_amount);
 }
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
