@@ -205,6 +205,14 @@ export const settings = shape({
 		default: 30000,
 		description: "How long an order's steps are tried before the order is cancelled",
 	},
+	RESERVATION_SECONDS: {
+		type: "number",
+		integer: true,
+		min: 1,
+		convert: true,
+		default: 900,
+		description: "How long stock is held before its order is asked after; that of a lost order is then given back",
+	},
 	LEASE_MS: {
 		type: "number",
 		integer: true,

@@ -1,5 +1,5 @@
 import { contract } from "../../lib/contract.ts";
-import { object, page, paging, shape } from "../../lib/schema.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
 	id: { type: "uuid" },
@@ -35,6 +35,12 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
 			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+		/** For the audit: all messages about these orders. */
+		auditMessages: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
+			retry: true,
 		},
 	},
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },
