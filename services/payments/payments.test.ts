@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contract.ts";
 import type { Outcome } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { token } from "../../test/support/gateway.ts";
+import { neighbours, token } from "../../test/support/gateway.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./payments.contract.ts";
 
@@ -11,7 +11,7 @@ let shop: Shop;
 /** Another node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments", "api"] });
+	shop = await startShop({ services: ["payments", "api"], stubs: neighbours() });
 	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 });
 afterAll(async () => {
