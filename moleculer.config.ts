@@ -1,25 +1,78 @@
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { BrokerOptions } from "moleculer";
+import { breakersOf } from "./lib/breakers.ts";
 import { type Env, readEnv } from "./lib/env.ts";
+import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
 import { authorize } from "./middlewares/authorize.ts";
+import { breaker } from "./middlewares/breaker.ts";
+import { deadline } from "./middlewares/deadline.ts";
+import { retry } from "./middlewares/retry.ts";
 
 /** What of moleculer differs from its defaults, each with its reason. */
 export function brokerOptions(env: Env): BrokerOptions {
+	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
+	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 	return {
 		namespace: env.NAMESPACE,
-		// New at each start: a breaker that opened against a node stays with that node's id.
-		nodeID: `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`,
-		logger: { type: "Console", options: { level: env.LOGLEVEL, formatter: "short" } },
+		nodeID,
+		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
-		middlewares: [authorize],
+		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
+		// A dead node is noticed within 3 to 6 seconds; with 10 and 30 it got calls for half a minute.
+		heartbeatInterval: 1,
+		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
-		tracking: { enabled: true, shutdownTimeout: 5000 },
-		transporter: (env.TRANSPORTER ?? null) as BrokerOptions["transporter"],
+		// Opens when of at least five calls within a minute half have failed; tries one call after 30 seconds.
+		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
+		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
+		internalMiddlewares: false,
+		middlewares,
+		internalServices: {
+			$node: {
+				name: "$node",
+				actions: {
+					/** `call $node.breakers` in the REPL; other nodes are asked with `--$nodeID`. */
+					breakers: { handler: (ctx) => breakersOf(ctx.broker) },
+				},
+			},
+		},
 		// Registered by ourselves, so that it runs after the services have drained.
 		skipProcessEventRegistration: true,
 	};
 }
+
+/**
+ * moleculer's own middlewares and ours, from the handler outwards. Its own order puts the breaker inside the timeout, where it never sees one, and
+ * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out.
+ */
+const middlewares = [
+	"ActionHook",
+	"Bulkhead",
+	"Validator",
+	authorize,
+	// Counts what is under way, so that a service that stops can wait for it.
+	"ContextTracker",
+	"Timeout",
+	breaker,
+	// Forgets a request that will not be answered; each repetition is one of its own.
+	"ErrorHandler",
+	retry,
+	deadline,
+	"Metrics",
+] as unknown as NonNullable<BrokerOptions["middlewares"]>;
+
+const nats = (url: string, name: string) => ({
+	type: "NATS" as const,
+	options: {
+		url,
+		name,
+		// A server that vanished without a word is noticed after 10 seconds instead of 4 minutes, and looked for twice a second.
+		pingInterval: 5000,
+		reconnectTimeWait: 500,
+	},
+});
 
 export default () => brokerOptions(readEnv());

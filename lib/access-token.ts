@@ -13,6 +13,11 @@ export interface AccessClaims {
 	readonly session: string;
 }
 
+export interface VerifiedClaims extends AccessClaims {
+	/** When the token expires, in seconds since 1970. */
+	readonly exp: number;
+}
+
 /** Seconds that an access token is good for. */
 export const ACCESS_TOKEN_SECONDS = 900;
 
@@ -33,7 +38,7 @@ export const signAccessToken = ({ sub, email, role, session }: AccessClaims, sec
  * The claims of a token that `signAccessToken` made with the same secret.
  * @throws UNAUTHENTICATED for any other, and for one that has expired
  */
-export function verifyAccessToken(token: string, secret: string): AccessClaims {
+export function verifyAccessToken(token: string, secret: string): VerifiedClaims {
 	try {
 		// The algorithm is ours to choose: a token's own header could ask for none. `maxAge` refuses a token that never expires.
 		return jwt.verify(token, secret, {
@@ -41,7 +46,7 @@ export function verifyAccessToken(token: string, secret: string): AccessClaims {
 			issuer: NAME,
 			audience: NAME,
 			maxAge: ACCESS_TOKEN_SECONDS,
-		}) as unknown as AccessClaims;
+		}) as unknown as VerifiedClaims;
 	} catch {
 		throw commonError("UNAUTHENTICATED");
 	}

@@ -25,8 +25,10 @@ export interface ActionContract {
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */
 	readonly timeout?: number;
-	/** A read that may be sent again when its answer was lost. */
+	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
+	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
+	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
 export interface ErrorContract {
 	readonly status: number;
@@ -123,7 +125,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 			name: c.name,
 			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
 			dependencies: dependencies as string[],
-			metadata: { events: c.events, errors: c.errors },
+			metadata: unshared({ events: c.events, errors: c.errors }),
 			actions: Object.fromEntries(joined),
 			async started(this: ServiceThis & Members<X> & S) {
 				if (setup) Object.assign(this, await setup.call(this));
@@ -136,15 +138,21 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 	},
 });
 
-/** moleculer spells routes and visibility its own way; everything else of a contract is registered as it stands. */
-function register(action: ActionContract, handler: unknown) {
+/** moleculer spells some things its own way; everything else of a contract is registered as it stands. */
+function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
 	return {
-		...action,
-		params: { $$strict: true, ...action.params },
+		...unshared({ ...action, params: { $$strict: true, ...action.params } }),
+		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
 		visibility: action.rest ? "published" : "public",
 		handler,
 	};
 }
+
+/**
+ * A copy in which no object occurs twice. moleculer takes one that it meets again for a circle and leaves it out of what it tells other nodes,
+ * and contracts share rules everywhere.
+ */
+const unshared = <T>(data: T): T => JSON.parse(JSON.stringify(data));
 
 /** Errors keep their `type` across nodes but lose their class, so only types are ever compared. */
 export function failure<C extends Contract>(c: C, code: keyof C["errors"] & string, data?: object, message?: string): Error {

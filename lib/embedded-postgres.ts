@@ -23,6 +23,8 @@ export interface EmbeddedPostgres {
 	readonly user: string;
 	readonly password: string;
 	readonly pid: number;
+	/** Where its files are: in the data folder, or elsewhere where Postgres cannot run there. */
+	readonly pgData: string;
 	/** Ends sessions and stops Postgres: cleanly, or after about 4 s at once (the next start then recovers). May be called again. */
 	stop(): Promise<void>;
 }
@@ -110,6 +112,7 @@ function running({ child, exited }: Started, port: number, folder: DataFolder, o
 		user: USER,
 		password: folder.password,
 		pid: child.pid ?? 0,
+		pgData: folder.pgData,
 		stop: () => {
 			stopping ??= stop();
 			return stopping;

@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import FastestValidator from "fastest-validator";
 import type { ServiceBroker } from "moleculer";
 import { type Infer, shape } from "./schema.ts";
@@ -12,14 +14,24 @@ export const settings = shape({
 		default: "development",
 		description: "production refuses to start with a secret missing, short or well known",
 	},
-	NAMESPACE: { type: "string", default: "", description: "Clusters with different namespaces on one NATS do not see each other" },
-	NODEID: { type: "string", optional: true, description: "Name of this node; a token that is new at each start is added" },
+	NAMESPACE: {
+		type: "string",
+		default: "",
+		pattern: "^[A-Za-z0-9_-]*$",
+		description: "Clusters with different namespaces on one NATS do not see each other",
+	},
+	NODEID: {
+		type: "string",
+		optional: true,
+		pattern: "^[A-Za-z0-9._-]+$",
+		description: "Name of this node, the host's unless given; a token that is new at each start is added",
+	},
 	SERVICES: { type: "string", default: "", description: "Which services this process runs, comma-separated; all of them when empty" },
 	LOGLEVEL: {
 		type: "enum",
 		values: ["fatal", "error", "warn", "info", "debug", "trace"],
-		default: "info",
-		description: "The least important level that is logged",
+		optional: true,
+		description: "The least important level that is logged; info unless given, warn where the start screen is shown",
 	},
 	TRANSPORTER: {
 		type: "string",
@@ -35,6 +47,12 @@ export const settings = shape({
 		description:
 			"postgres://{service}:password@host:5432/{service}; {service} becomes the service's name. Without it an embedded Postgres is started",
 	},
+	DATABASE_ADMIN_URL: {
+		type: "string",
+		optional: true,
+		pattern: "^postgres(ql)?://",
+		description: "Only for npm run migrate: a user who may create roles and databases; with it, missing ones are created",
+	},
 	DATABASE_POOL: {
 		type: "number",
 		integer: true,
@@ -45,7 +63,16 @@ export const settings = shape({
 		description: "The most connections that one service opens in one process",
 	},
 	SQL_ECHO: { type: "boolean", convert: true, default: false, description: "Log every statement" },
-	DATA_DIR: { type: "string", default: ".data", description: "Folder of the embedded Postgres" },
+	DATA_DIR: { type: "string", default: ".data", description: "Folder of the embedded Postgres and of secrets that were made, not given" },
+	DRAIN_MS: {
+		type: "number",
+		integer: true,
+		min: 0,
+		max: 60_000,
+		convert: true,
+		default: 3000,
+		description: "How long what is under way may take to finish when the process is told to end",
+	},
 	HOST: { type: "string", default: "127.0.0.1", description: "Address that the gateway listens on" },
 	PORT: {
 		type: "number",
@@ -68,12 +95,13 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
-	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator that the first start creates" },
+	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,
+		max: 72,
 		optional: true,
-		description: "The administrator's password; outside production one is made at the first start",
+		description: "The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",
@@ -183,3 +211,6 @@ export function envOf(broker: ServiceBroker | object): Env {
 	envs.set(broker, env);
 	return env;
 }
+
+/** Where a user's programs keep what can be made anew (XDG Base Directory Specification). */
+export const cacheFolder = (): string => process.env.XDG_CACHE_HOME || join(homedir(), ".cache");

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** The user (and group) that a process runs as. */
@@ -69,4 +69,11 @@ export async function syncFolder(path: string): Promise<void> {
 	} finally {
 		await handle.close();
 	}
+}
+
+/** Files that root makes in an ordinary user's folder go to that user, or the user's next start could not use them. */
+export async function giveToOwner(file: string, folder: string): Promise<void> {
+	if (process.getuid?.() !== 0) return;
+	const { uid, gid } = await stat(folder);
+	await chown(file, uid, gid);
 }

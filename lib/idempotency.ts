@@ -39,10 +39,12 @@ const KEEP = sql(
 	"idempotency_keep",
 	"update idempotency_keys set status = $4, answer = $5 where user_id = $1 and action = $2 and key = $3",
 );
+/** The most keys that are pruned at once. */
+export const PRUNED_AT_ONCE = 1000;
 const PRUNE = sql(
 	"idempotency_prune",
 	`delete from idempotency_keys where ctid = any(array(
-		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit 1000)) returning 1 as gone`,
+		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit ${PRUNED_AT_ONCE})) returning 1 as gone`,
 );
 
 /** The same for the same parameters, in whatever order their fields were written: SHA-256 over JSON with sorted keys. */

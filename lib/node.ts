@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type BrokerOptions, ServiceBroker, type ServiceSchema } from "moleculer";
@@ -40,3 +40,5 @@ export const migrationFolders = (root: string, service: string): string[] => [
 	join(root, "mixins/migrations"),
 	join(root, "services", service, "migrations"),
 ];
+/** Whether a service has a database: those do that have migrations. */
+export const hasDatabase = (root: string, service: string): boolean => existsSync(join(root, "services", service, "migrations"));

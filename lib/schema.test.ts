@@ -21,6 +21,7 @@ test("null is refused where a field is optional, at every depth, and taken where
 test("text that Postgres cannot hold is refused", () => {
 	const rules = { name: { type: "string", trim: true }, email: { type: "email", normalize: true } } as const;
 	expect(check(rules, { name: "a\0b", email: "a\0@example.com" }).wrong).toEqual(["text", "text"]);
+	expect(check(rules, { name: "half a \ud83d", email: "a\udc00@example.com" }).wrong).toEqual(["text", "text"]);
 	expect(check(rules, { name: 1, email: {} }).wrong).toEqual(["string", "string"]);
 	expect(check(rules, { name: " Zoë 🛒 ", email: " Zoe@Example.com" })).toEqual({
 		wrong: [],

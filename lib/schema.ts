@@ -65,9 +65,15 @@ type Flat<T> = { [K in keyof T]: T[K] } & {};
 type OptionalIn<S> = { [K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never }[keyof S];
 type OptionalOut<S> = { [K in keyof S]: S[K] extends { optional: true } ? K : never }[keyof S];
 
-/** What a caller passes: fields with a default may be left out. */
+type Passed<R> = R extends { nullable: true } ? BarePassed<R> | null : BarePassed<R>;
+type BarePassed<R> = R extends { type: "array"; items: infer I }
+	? Passed<I>[]
+	: R extends { type: "object"; props: infer P }
+		? Input<P>
+		: Bare<R>;
+/** What a caller passes: fields with a default may be left out, at every depth. */
 export type Input<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Value<S[K]> } & { -readonly [K in OptionalIn<S>]?: Value<S[K]> }
+	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & { -readonly [K in OptionalIn<S>]?: Passed<S[K]> }
 >;
 /** What a handler receives: defaults are filled in. */
 export type Infer<S> = Flat<
@@ -123,7 +129,7 @@ export const validatorOptions = {
 	} satisfies Record<Rule["type"], object>,
 	plugins: [refineText],
 	messages: {
-		text: "The '{field}' field must not contain the character U+0000!",
+		text: "The '{field}' field must be Unicode text without the character U+0000!",
 		money: "The '{field}' field must be an amount with at most two decimals!",
 		time: "The '{field}' field must be an RFC 3339 time!",
 	},
@@ -150,8 +156,8 @@ export const validatorOptions = {
 };
 
 /**
- * What fastest-validator's own rules for text leave out: Postgres' text cannot hold U+0000, and ids are compared as text, so they come
- * in the one spelling that RFC 9562 writes.
+ * What fastest-validator's own rules for text leave out: Postgres' text cannot hold U+0000, nor its JSON one half of a surrogate pair, and
+ * ids are compared as text, so they come in the one spelling that RFC 9562 writes.
  */
 function refineText(validator: Compiler): void {
 	const wrap = (name: string, after: (rule: CompiledRule<object>) => string) => {
@@ -162,7 +168,7 @@ function refineText(validator: Compiler): void {
 		};
 	};
 	const text = ({ messages }: CompiledRule<object>) =>
-		`if (value.includes("\\0")) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
+		`if (value.includes("\\0") || !value.isWellFormed()) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
 	wrap("string", text);
 	wrap("email", text);
 	wrap("uuid", () => "value = value.toLowerCase();");

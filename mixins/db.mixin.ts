@@ -5,6 +5,7 @@ import type { Model, ModelStatic, Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
+import { addProbe } from "../lib/probe.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
@@ -22,6 +23,7 @@ export const database: Mixin<HasDatabase> = {
 			poolSize: DATABASE_POOL,
 			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(statement) } : {}),
 		});
+		addProbe(this, () => this.db.query("select 1"));
 	},
 	async started(this: HasDatabase) {
 		await this.db.query("select 1");

@@ -1,18 +1,20 @@
 import type { Mixin, ServiceThis } from "../lib/contract.ts";
-import { pruneKeys } from "../lib/idempotency.ts";
+import { PRUNED_AT_ONCE, pruneKeys } from "../lib/idempotency.ts";
+import { type Loop, loop } from "../lib/loop.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 
 const PRUNE_EVERY = 60_000;
 
 /** Forgets old Idempotency-Keys, in small steps, on the database of the `database` mixin. */
 export const idempotency: Mixin = {
-	started(this: ServiceThis & HasDatabase & { $pruning: NodeJS.Timeout }) {
-		const prune = () => pruneKeys(this.db).catch((error) => this.logger.warn("Pruning the idempotency keys failed", error));
-		this.$pruning = setInterval(prune, PRUNE_EVERY);
-		return Promise.resolve();
+	async started(this: ServiceThis & HasDatabase & { $pruning: Loop }) {
+		this.$pruning = loop({
+			every: PRUNE_EVERY,
+			turn: async () => (await pruneKeys(this.db)) === PRUNED_AT_ONCE,
+			onError: (error) => this.logger.warn("Pruning the idempotency keys failed", { error }),
+		});
 	},
-	stopped(this: { $pruning?: NodeJS.Timeout }) {
-		clearInterval(this.$pruning);
-		return Promise.resolve();
+	async stopped(this: { $pruning?: Loop }) {
+		await this.$pruning?.stop();
 	},
 };

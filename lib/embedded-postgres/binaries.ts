@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { access, chmod, constants, copyFile, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { cacheFolder } from "../env.ts";
 import { type Account, canReach, ENTER, errorCode, ownFolder, READ } from "../folder-access.ts";
 import { StartError } from "../start-error.ts";
 
@@ -55,7 +56,7 @@ function copyPlaces(): string[] {
 	const temporary = join(tmpdir(), `${APPLICATION}-${uid}`);
 	if (uid === 0) return [`/var/lib/${APPLICATION}`, temporary];
 	try {
-		return [join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), APPLICATION), temporary];
+		return [join(cacheFolder(), APPLICATION), temporary];
 	} catch {
 		// a uid without an entry in /etc/passwd, as containers have, has no home
 		return [temporary];

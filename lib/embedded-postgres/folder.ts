@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { access, chmod, constants, mkdir, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Account, canReach, ENTER, errorCode, ownFolder } from "../folder-access.ts";
+import { type Account, canReach, ENTER, errorCode, giveToOwner, ownFolder } from "../folder-access.ts";
 import { LockedError, lockFile, type ProcessLock } from "../process-lock.ts";
 import { StartError } from "../start-error.ts";
 import { APPLICATION } from "./binaries.ts";
-import { giveToOwner, keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
+import { keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
 
 /**
  * Postgres refuses to run as root, so root runs it as nobody: no user has to be made. initdb wants one that has a name,
@@ -160,8 +160,8 @@ async function chooseAccount(path: string, marker: Marker | undefined): Promise<
 
 /** A folder mounted into a container often belongs to a uid that is unknown there, and for such a one initdb does not run. */
 async function hasName(uid: number): Promise<boolean> {
-	const users = await readFile("/etc/passwd", "utf8").catch(() => "");
-	return users.split("\n").some((line) => line.split(":")[2] === String(uid));
+	const accounts = await readFile("/etc/passwd", "utf8").catch(() => "");
+	return accounts.split("\n").some((line) => line.split(":")[2] === String(uid));
 }
 
 async function chooseCluster(path: string, account: Account | undefined, log: (line: string) => void): Promise<Marker> {

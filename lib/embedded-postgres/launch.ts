@@ -3,10 +3,9 @@ import { open, readFile } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Account, errorCode } from "../folder-access.ts";
+import { type Account, errorCode, giveToOwner } from "../folder-access.ts";
 import { StartError } from "../start-error.ts";
 import type { DataFolder } from "./folder.ts";
-import { giveToOwner } from "./marker.ts";
 import { ENVIRONMENT, type Exit, lastError, type Started, start } from "./spawn.ts";
 
 export const HOST = "127.0.0.1";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { chown, readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { errorCode, writeDurably } from "../folder-access.ts";
+import { errorCode, giveToOwner, writeDurably } from "../folder-access.ts";
 import { StartError } from "../start-error.ts";
 
 /** The file that says a data folder is ours. */
@@ -49,11 +49,4 @@ export async function keepPassword(path: string, hasData: boolean): Promise<stri
 	await writeDurably(file, `${password}\n`);
 	await giveToOwner(file, path);
 	return password;
-}
-
-/** Files that root makes in an ordinary user's folder go to that user, or the user's next start could not use them. */
-export async function giveToOwner(file: string, folder: string): Promise<void> {
-	if (process.getuid?.() !== 0) return;
-	const { uid, gid } = await stat(folder);
-	await chown(file, uid, gid);
 }

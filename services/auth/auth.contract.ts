@@ -20,6 +20,10 @@ export const auth = contract({
 			returns: object(tokens),
 			throws: ["INVALID_CREDENTIALS"],
 		},
+		/**
+		 * A used token in somebody's hands means that it was stolen, from one side or the other, so nobody keeps the session. That holds for two
+		 * requests at once as well: a client sends one at a time, and one that never saw the answer signs in again.
+		 */
 		refresh: {
 			summary: "Exchange a refresh token for a new pair; one that was already used revokes its whole family",
 			rest: "POST /auth/refresh",
@@ -28,8 +32,9 @@ export const auth = contract({
 			returns: object(tokens),
 			throws: ["UNAUTHENTICATED"],
 		},
+		/** Access tokens that are out already are good until they expire. A token that nobody knows ends nothing and is no error. */
 		logout: {
-			summary: "End a session",
+			summary: "End a session: none of its refresh tokens works any more",
 			rest: "POST /auth/logout",
 			auth: "anyone",
 			status: 204,

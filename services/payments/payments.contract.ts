@@ -12,8 +12,9 @@ export const payment = shape({
 	user_id: { type: "uuid" },
 	amount,
 	currency,
-	/** `cancelled`: reversed before anything was charged, so a late charge is refused. */
+	/** `cancelled`: reversed before a charge was on record, so a late one is refused. */
 	status: { type: "enum", values: ["captured", "declined", "partially_refunded", "refunded", "cancelled"] },
+	/** What was paid back, or is on its way. */
 	refunded_amount: amount,
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
@@ -42,9 +43,9 @@ export const payments = contract({
 				reason: { type: "string", max: 500, optional: true },
 			},
 			returns: object(payment),
-			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE"],
+			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE", "IDEMPOTENCY_KEY_REUSED"],
 		},
-		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed before it was charged. */
+		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed. What does not answer promptly is `pending`: ask again. */
 		charge: command("Charge orders", {
 			user_id: { type: "uuid" },
 			amount,

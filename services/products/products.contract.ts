@@ -7,7 +7,8 @@ const description = { type: "string", max: 5000, nullable: true } as const;
 const price = { type: "money" } as const;
 const currency = { type: "string", pattern: "^[A-Z]{3}$", description: "ISO 4217" } as const;
 const category = { type: "string", min: 1, max: 100, trim: true } as const;
-const sku = { type: "string", min: 1, max: 64, nullable: true, pattern: "^[A-Za-z0-9._-]+$" } as const;
+const sku_text = { type: "string", min: 1, max: 64, pattern: "^[A-Za-z0-9._-]+$" } as const;
+const sku = { ...sku_text, nullable: true } as const;
 
 export const product = shape({
 	...id,
@@ -21,6 +22,16 @@ export const product = shape({
 	updated_at: { type: "time" },
 });
 
+const newProduct = shape({
+	name,
+	price,
+	category,
+	description: { ...description, optional: true },
+	sku: { ...sku, optional: true },
+	currency: { ...currency, default: "EUR" },
+	stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
+});
+
 export const products = contract({
 	name: "products",
 	actions: {
@@ -29,15 +40,7 @@ export const products = contract({
 			rest: "POST /products",
 			auth: "admin",
 			status: 201,
-			params: {
-				name,
-				price,
-				category,
-				description: { ...description, optional: true },
-				sku: { ...sku, optional: true },
-				currency: { ...currency, default: "EUR" },
-				stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
-			},
+			params: newProduct,
 			returns: object(product),
 			throws: ["SKU_TAKEN"],
 		},
@@ -92,6 +95,11 @@ export const products = contract({
 			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
 			returns: list({ type: "object", props: product, nullable: true }),
 			retry: true,
+		},
+		/** Adds what the catalogue never had, by SKU; `imported` tells how many that were. */
+		import: {
+			params: { products: list(object({ ...newProduct, sku: sku_text }), { min: 1, max: 1000 }) },
+			returns: object({ imported: { type: "number", integer: true } }),
 		},
 	},
 	events: {

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { serviceNames } from "../../lib/node.ts";
+import { hasDatabase, serviceNames } from "../../lib/node.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
 /** The services that have a database. */
-export const domains = serviceNames(services).filter((name) => name !== "api");
+export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
 export const TEMPLATE = "template_";
 
 /** Databases of a test's own, copied from the run's templates. */
@@ -31,18 +31,16 @@ export async function makeDatabases(names: readonly string[]): Promise<Databases
 	return {
 		pattern: `postgres://{service}:secret@${hostname}:${port}/${prefix}{service}`,
 		async query(service, text, values) {
-			let pool = pools.get(service);
-			if (!pool) {
-				pool = new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
-				// A connection that is being closed may be overtaken by `drop`.
-				pool.on("error", () => {});
-				pools.set(service, pool);
-			}
+			const pool =
+				pools.get(service) ??
+				new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
+			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
 		},
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
-			for (const name of names) await admin.query(`drop database ${prefix}${name} with (force)`);
+			// Not with (force): Postgres waits some seconds for connections that are still closing, where force would fail them loudly.
+			for (const name of names) await admin.query(`drop database ${prefix}${name}`);
 			await admin.end();
 		},
 	};

@@ -2,7 +2,7 @@ import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
-import { loadService, makeNode } from "../../lib/node.ts";
+import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
@@ -38,7 +38,7 @@ export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a",
 export async function startShop(
 	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
 ): Promise<Shop> {
-	const { services = [...domains, "api"], stubs = [] } = options;
+	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
 	const databases = await makeDatabases([...services.filter((name) => domains.includes(name)), ...keeping]);
 	const env = readEnv({
@@ -53,8 +53,15 @@ export async function startShop(
 	});
 	const base = brokerOptions(env);
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
-	const broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
-	await broker.start();
+	let broker: ServiceBroker | undefined;
+	try {
+		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+		await broker.start();
+	} catch (error) {
+		await broker?.stop();
+		await databases.drop();
+		throw error;
+	}
 	const port = (broker.getLocalService("api") as { server?: { address(): { port: number } } } | undefined)?.server?.address().port;
 	const url = `http://127.0.0.1:${port}`;
 	return {

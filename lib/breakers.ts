@@ -1,0 +1,50 @@
+import type { ServiceBroker } from "moleculer";
+
+/** A circuit breaker that does not let everything through: of one action on one other node, as this node sees it. */
+export interface Breaker {
+	readonly action: string;
+	readonly node: string;
+	/** `half-open`: one call is let through to see how it fares. */
+	readonly state: "open" | "half-open";
+	/** Calls since the last look at the clock, and how many of them failed. */
+	readonly calls: number;
+	readonly failures: number;
+}
+/** moleculer's own record of an endpoint. */
+interface Circuit {
+	readonly ep: { readonly id: string; readonly action: { readonly name: string } };
+	readonly state: "close" | "half_open" | "half_open_wait" | "open";
+	readonly count: number;
+	readonly failures: number;
+	readonly cbTimer: NodeJS.Timeout | null;
+}
+interface HasCircuits {
+	readonly CircuitBreakerStore?: Map<string, Circuit>;
+}
+
+/** The breakers that are not closed, against nodes that are there. */
+export function breakersOf(broker: ServiceBroker): Breaker[] {
+	const { CircuitBreakerStore: circuits = new Map<string, Circuit>() } = broker as HasCircuits;
+	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
+	return [...circuits.values()]
+		.filter(({ state, ep }) => state !== "close" && there.has(ep.id))
+		.map(({ ep, state, count, failures }) => ({
+			action: ep.action.name,
+			node: ep.id,
+			state: state === "open" ? "open" : "half-open",
+			calls: count,
+			failures,
+		}));
+}
+
+/**
+ * A node that was lost and came back, after NATS was away for instance, has new endpoints under its old id. A breaker that still holds the old one
+ * would watch the calls and open nothing.
+ */
+export function forgetStale(broker: ServiceBroker, endpoint: { readonly name: string }): void {
+	const circuits = (broker as HasCircuits).CircuitBreakerStore;
+	const circuit = circuits?.get(endpoint.name);
+	if (!circuit || (circuit.ep as object) === endpoint) return;
+	clearTimeout(circuit.cbTimer ?? undefined);
+	circuits!.delete(endpoint.name);
+}

@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto";
+import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { errorCode, giveToOwner, syncFolder } from "./folder-access.ts";
+import { StartError } from "./start-error.ts";
+
+/**
+ * A text that is made once and kept in a file that only its owner can read. Processes that ask at once all get the same.
+ * @throws StartError if the file can be neither read nor written
+ */
+export async function keep(folder: string, name: string, make: () => string): Promise<string> {
+	try {
+		return (await recall(folder, name)) ?? (await write(folder, name, make()));
+	} catch (error) {
+		if (error instanceof StartError) throw error;
+		const user = `this user (uid ${process.getuid?.()})`;
+		throw new StartError(
+			`${join(folder, name)} cannot be kept (${errorCode(error) || error}): give ${user} the right to it, or choose another folder`,
+		);
+	}
+}
+
+/** What is kept under a name, or undefined. */
+export async function recall(folder: string, name: string): Promise<string | undefined> {
+	try {
+		return (await readFile(join(folder, name), "utf8")).trim() || undefined;
+	} catch (error) {
+		if (errorCode(error) === "ENOENT") return undefined;
+		throw error;
+	}
+}
+
+async function write(folder: string, name: string, text: string): Promise<string> {
+	await mkdir(folder, { recursive: true });
+	const draft = `${join(folder, name)}.${randomBytes(6).toString("hex")}`;
+	await writeFile(draft, `${text}\n`, { mode: 0o600, flag: "wx", flush: true });
+	try {
+		await giveToOwner(draft, folder);
+		await link(draft, join(folder, name));
+		await syncFolder(folder);
+		return text;
+	} catch (error) {
+		if (errorCode(error) !== "EEXIST") throw error;
+		const theirs = await recall(folder, name);
+		if (!theirs) throw new StartError(`${join(folder, name)} is empty: delete it`);
+		return theirs;
+	} finally {
+		await rm(draft, { force: true });
+	}
+}

@@ -1,0 +1,76 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StartError } from "./start-error.ts";
+
+/** One Ctrl-C reaches us twice under npm and `node --watch`: from the terminal, and passed on by them. */
+const ECHO_MS = 500;
+
+/** A process from its first step to its end. */
+export interface Program {
+	/**
+	 * Waits for a step of the start. Where `limit` is given, a step that takes longer than `ms` fails with the line `late`. When the
+	 * process is ending already, this never returns: what ends would only look like a failed start.
+	 */
+	step<T>(work: Promise<T>, limit?: { ms: number; late: string }): Promise<T>;
+	/** Has `release` called when the process ends, the last one first. It gets `ms` and is then left behind. */
+	onEnd(ms: number, release: () => unknown): void;
+	/** Ends the process well. */
+	stop(): Promise<never>;
+	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
+	fail(error: unknown): Promise<never>;
+}
+
+const never = new Promise<never>(() => undefined);
+
+/** Runs a program that ends by a signal, by `stop` or by `fail`, and in each case only after everything was released. */
+export function run(name: string, main: (program: Program) => Promise<void>): void {
+	const releases: { ms: number; release: () => unknown }[] = [];
+	let endedAt: number | undefined;
+	let code = 0;
+	// Nothing else may keep the process running, in the middle of its start for instance.
+	const alive = setInterval(() => undefined, 2 ** 30);
+
+	async function end(): Promise<never> {
+		if (endedAt !== undefined) return never;
+		endedAt = Date.now();
+		for (const { ms, release } of releases.reverse()) {
+			const work = Promise.resolve().then(release);
+			await Promise.race([work, delay(ms)]).catch((error) => report(name, error));
+		}
+		clearInterval(alive);
+		process.exit(code);
+	}
+
+	const program: Program = {
+		async step(work, limit) {
+			const bounded = limit ? Promise.race([work, delay(limit.ms).then(() => Promise.reject(new StartError(limit.late)))]) : work;
+			return bounded.then(
+				(result) => (endedAt === undefined ? result : never),
+				(error) => (endedAt === undefined ? Promise.reject(error) : never),
+			);
+		},
+		onEnd: (ms, release) => void releases.push({ ms, release }),
+		stop: end,
+		fail(error) {
+			code = 1;
+			report(name, error);
+			return end();
+		},
+	};
+
+	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+		process.on(signal, () => {
+			if (signal === "SIGINT" && endedAt !== undefined && Date.now() - endedAt > ECHO_MS) process.exit(1);
+			program.stop();
+		});
+	}
+	process.on("uncaughtException", program.fail);
+	process.on("unhandledRejection", program.fail);
+	// Whoever read our output has gone, which is no reason to go as well.
+	for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+	main(program).catch(program.fail);
+}
+
+function report(name: string, error: unknown): void {
+	if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/\s*\n\s*/g, " ")}`);
+	else console.error(`${name} failed unexpectedly:`, error);
+}

@@ -1,0 +1,40 @@
+import type { Context, Middleware, ServiceBroker } from "moleculer";
+import moleculer from "moleculer";
+import { forgetStale } from "../lib/breakers.ts";
+
+type Handler = (ctx: Context & { endpoint: { name: string } }) => Promise<unknown>;
+type Wrap = (this: ServiceBroker, next: Handler, action: object) => Handler;
+interface CircuitBreaker {
+	created(broker: ServiceBroker): void;
+	stopped(): void;
+	remoteAction: Wrap;
+}
+const { CircuitBreaker } = (moleculer as unknown as { Middlewares: { CircuitBreaker(broker: ServiceBroker): CircuitBreaker } }).Middlewares;
+
+/**
+ * moleculer's circuit breaker, for calls to other nodes only: it keeps callers from waiting for a node that does not answer and sends them to
+ * another. A service in the same process has no other; its failures come at once, and shutting it for a while would only prolong them.
+ */
+export function breaker(broker: ServiceBroker): Middleware {
+	const { created, stopped, remoteAction } = CircuitBreaker(broker);
+	return {
+		name: "Breaker",
+		created(broker: ServiceBroker) {
+			created(broker);
+			const logger = broker.getLogger("breaker");
+			const tell = (event: string, message: string) =>
+				broker.localBus.on(`$circuit-breaker.${event}`, (data) => logger.warn(message, data));
+			tell("opened", "A circuit breaker opened");
+			tell("half-opened", "A circuit breaker lets one call through");
+			tell("closed", "A circuit breaker closed");
+		},
+		stopped,
+		remoteAction(this: ServiceBroker, next: Handler, action: object): Handler {
+			const guarded = remoteAction.call(this, next, action);
+			return (ctx) => {
+				forgetStale(broker, ctx.endpoint);
+				return guarded(ctx);
+			};
+		},
+	} as unknown as Middleware;
+}

@@ -1,0 +1,53 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Env } from "../lib/env.ts";
+import { loadService, makeNode } from "../lib/node.ts";
+import { assertFree } from "../lib/port.ts";
+import type { Program } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+
+const START_MS = 15_000;
+/** Time for NATS, and for services on other nodes that ours depend on. */
+const JOIN_MS = 60_000;
+/** Beyond DRAIN_MS: closing what was drained. */
+const CLOSE_MS = 1000;
+
+/** Reads the services' code. */
+export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
+	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
+
+/** Starts a broker with these services; it drains and stops when the program ends. */
+export async function startBroker(program: Program, env: Env, schemas: readonly ServiceSchema[]): Promise<ServiceBroker> {
+	const services = schemas.map(({ name }) => name);
+	assertComplete(env, services, schemas);
+	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
+	const broker = makeNode(brokerOptions(env), env, schemas);
+	const stop = broker.stop.bind(broker);
+	program.onEnd(env.DRAIN_MS + CLOSE_MS, () => stop());
+	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;
+	await program.step(broker.start(), {
+		ms,
+		late: `the services did not start within ${ms / 1000} s: LOGLEVEL=debug shows what they wait for`,
+	});
+	return broker;
+}
+
+/** A service waits for those that it depends on; alone in its process it would wait for ever. */
+function assertComplete({ TRANSPORTER }: Env, services: readonly string[], schemas: readonly ServiceSchema[]): void {
+	const needed = new Set(schemas.flatMap(({ dependencies }) => (dependencies ?? []) as string[]));
+	const missing = [...needed].filter((name) => !services.includes(name));
+	if (missing.length > 0 && !TRANSPORTER)
+		throw new StartError(`SERVICES needs ${missing.join(", ")} as well, or a TRANSPORTER to reach them on other nodes`);
+}
+
+/** Where this machine reaches the gateway of this process, if it has one. */
+export function addressOf(broker: ServiceBroker, { HOST }: Env): string | undefined {
+	const gateway = broker.getLocalService("api") as unknown as { server: Server } | undefined;
+	if (!gateway) return undefined;
+	const host = { "0.0.0.0": "127.0.0.1", "::": "localhost" }[HOST] ?? HOST;
+	const { port } = gateway.server.address() as AddressInfo;
+	return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,75 @@
+import { createHmac } from "node:crypto";
+import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { databaseUrl } from "../lib/database.ts";
+import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
+import type { Env } from "../lib/env.ts";
+import { createDatabases, migrate, pendingMigrations } from "../lib/migrate.ts";
+import { hasDatabase, migrationFolders } from "../lib/node.ts";
+import type { Program } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+
+/** A little more than Postgres takes at most, see startEmbeddedPostgres. */
+const STOP_MS = 8000;
+/** A first start on a slow disk takes some of it. */
+const PREPARE_MS = 120_000;
+const ANSWER_MS = 9000;
+
+export interface Databases {
+	/** A DATABASE_URL. */
+	readonly url: string;
+	readonly embedded: boolean;
+	/** The folders with data of ours. */
+	readonly places: readonly string[];
+}
+interface Where {
+	readonly root: string;
+	/** DATA_DIR. */
+	readonly folder: string;
+	readonly services: readonly string[];
+	readonly say: (line: string) => void;
+}
+
+/**
+ * A migrated database for each of the services that have one: on the server of DATABASE_URL, or else on a Postgres of our own, which is
+ * started here and stops when the program ends.
+ * @throws StartError if a server's database cannot be reached or is older than its service
+ */
+export async function prepareDatabases(program: Program, { DATABASE_URL }: Env, where: Where): Promise<Databases> {
+	const services = where.services.filter((name) => hasDatabase(where.root, name));
+	if (!DATABASE_URL) return startDatabases(program, { ...where, services });
+	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
+	await program.step(assertMigrated(DATABASE_URL, where.root, services), { ms: ANSWER_MS, late });
+	return { url: DATABASE_URL, embedded: false, places: [] };
+}
+
+async function startDatabases(program: Program, { root, folder, services, say }: Where): Promise<Databases> {
+	const dataDir = join(folder, "postgres");
+	say(existsSync(dataDir) ? "Starting the database …" : "Preparing the database, only this first time …");
+	const onExit = (reason: string) => program.fail(new StartError(reason));
+	const starting = startEmbeddedPostgres({ dataDir, log: say, onExit }).catch((error) => {
+		throw new StartError(`${error.message} (DATA_DIR names the folder, DATABASE_URL a Postgres of your own)`, { cause: error });
+	});
+	const stop = async () => (await starting.catch(() => undefined))?.stop();
+	program.onEnd(STOP_MS, stop);
+	const { host, port, user, password, pgData } = await program.step(starting);
+	// Always the same one, made from a secret that is kept anyway: it can neither get lost by itself nor stop fitting the roles.
+	const secret = createHmac("sha256", password).update("services").digest("base64url");
+	const url = `postgres://{service}:${secret}@${host}:${port}/{service}`;
+	const prepare = async () => {
+		await createDatabases(`postgres://${user}:${password}@${host}:${port}/postgres`, url, services);
+		await Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))));
+	};
+	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
+	await program.step(prepare(), { ms: PREPARE_MS, late });
+	return { url, embedded: true, places: pgData.startsWith((await realpath(folder)) + sep) ? [folder] : [folder, pgData] };
+}
+
+async function assertMigrated(url: string, root: string, services: readonly string[]): Promise<void> {
+	const pending = await Promise.all(
+		services.map(async (name) => ({ name, missing: await pendingMigrations(databaseUrl(url, name), migrationFolders(root, name)) })),
+	);
+	const stale = pending.filter(({ missing }) => missing.length > 0).map(({ name, missing }) => `${name} (${missing.join(", ")})`);
+	if (stale.length > 0) throw new StartError(`migrations are missing in ${stale.join(", ")}: run "npm run migrate" first`);
+}

@@ -1,0 +1,25 @@
+import { randomBytes } from "node:crypto";
+import type { Env } from "../lib/env.ts";
+import { keep } from "../lib/keep.ts";
+import { StartError } from "../lib/start-error.ts";
+
+const SIGNING = ["api", "auth"];
+/** What examples and tutorials are full of; what is random looks like none of it. */
+const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|12345|(.)\1{7}/i;
+
+/** @throws StartError if production lacks a secret or has one that anybody could guess */
+export function assertSecrets({ NODE_ENV, JWT_SECRET, ADMIN_PASSWORD }: Env, services: readonly string[]): void {
+	if (NODE_ENV !== "production") return;
+	if (!JWT_SECRET && SIGNING.some((name) => services.includes(name)))
+		throw new StartError(
+			"NODE_ENV is production and JWT_SECRET is missing: set it to at least 32 random characters, the same on every node",
+		);
+	for (const [name, value] of Object.entries({ JWT_SECRET, ADMIN_PASSWORD })) {
+		if (value && WELL_KNOWN.test(value))
+			throw new StartError(`NODE_ENV is production and ${name} is easily guessed: set it to random characters`);
+	}
+}
+
+/** Signs the access tokens. One that was made stays, so that a restart logs nobody out. */
+export const jwtSecret = async ({ NODE_ENV, JWT_SECRET }: Env, folder: string): Promise<string | undefined> =>
+	JWT_SECRET ?? (NODE_ENV === "production" ? undefined : keep(folder, "jwt-secret", () => randomBytes(48).toString("base64url")));

@@ -1,0 +1,41 @@
+import type { Shape } from "../../lib/schema.ts";
+import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
+import { queryOf } from "./parameters.ts";
+
+/** Answers with what the action returned, in the shape that its contract gives it. */
+export function answer(gateway: Gateway, req: Request, res: Response, result: unknown): void {
+	send(gateway, req, res, shape(req, result));
+}
+
+function shape(req: Request, result: unknown): Answer {
+	const { contract, collection } = req.$alias;
+	const { $statusCode, $responseHeaders } = req.$ctx.meta;
+	const status = $statusCode ?? contract?.status ?? 200;
+	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
+	if (contract?.page) {
+		const { rows, total } = result as { rows: unknown[]; total: number };
+		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total), ...$responseHeaders };
+		return { status, headers, body: JSON.stringify(rows) };
+	}
+	const { id } = (result ?? {}) as { id?: unknown };
+	const created = status === 201 && collection && typeof id === "string";
+	const headers = { ...(created ? { Location: `${req.parsedUrl}/${id}` } : {}), ...$responseHeaders };
+	return { status, headers, body: JSON.stringify(result ?? null) };
+}
+
+/** The neighbouring pages (RFC 8288), with everything else of the query kept. */
+function links(req: Request, params: Shape, total: number): { Link?: string } {
+	const query = queryOf(req);
+	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
+	const [skip, limit] = [given("skip"), given("limit")];
+	const link = (rel: string, to: number) => {
+		query.set("skip", String(to));
+		query.set("limit", String(limit));
+		return `<${req.parsedUrl}?${query}>; rel="${rel}"`;
+	};
+	const all = [
+		...(skip + limit < total ? [link("next", skip + limit)] : []),
+		...(skip > 0 ? [link("prev", Math.max(0, skip - limit))] : []),
+	];
+	return all.length > 0 ? { Link: all.join(", ") } : {};
+}

@@ -1,0 +1,136 @@
+import { join } from "node:path";
+import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
+import ApiService from "moleculer-web";
+import { assertAccess } from "../../lib/access.ts";
+import { envOf } from "../../lib/env.ts";
+import { serviceNames } from "../../lib/node.ts";
+import { StartError } from "../../lib/start-error.ts";
+import { answer } from "./answer.ts";
+import { authenticator } from "./authenticate.ts";
+import { cors } from "./cors.ts";
+import { type Gateway, type Request, type Response, send } from "./exchange.ts";
+import { Listener } from "./listener.ts";
+import { metadata, requestId } from "./metadata.ts";
+import { pages } from "./pages.ts";
+import { readParameters } from "./parameters.ts";
+import { answerError } from "./problem.ts";
+import { Routes, type Target } from "./routes.ts";
+
+/** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
+const names = serviceNames(join(import.meta.dirname, ".."));
+
+/** Runs between the choice of an action and its call: who asks, and for what. */
+async function prepare(
+	this: Gateway,
+	ctx: Request["$ctx"],
+	_route: object,
+	req: Request,
+	_res: Response,
+	{ contract }: Target,
+): Promise<void> {
+	if (!contract) return;
+	const user = this.authenticate(req.headers.authorization);
+	assertAccess(contract.auth, user);
+	Object.assign(ctx.meta, metadata(req.headers, contract), { user });
+	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+}
+
+/**
+ * The gateway: moleculer-web takes a request through its stages and makes the call; what we know better is overridden: which route it is
+ * (from the registry, without a scan), what its parameters are, and what the answer looks like.
+ */
+export default {
+	name: "api",
+	mixins: [ApiService],
+	settings: {
+		// Ours, see Listener: moleculer-web's ends the process when the port is taken, and does not wait for requests when it stops.
+		server: false,
+		rootCallOptions(options: { requestID?: string }, req: Request) {
+			req.startedAt = performance.now();
+			req.id = requestId(req.headers);
+			options.requestID = req.id;
+		},
+		routes: [{ path: "/", autoAliases: true, mergeParams: false, bodyParsers: false, logging: false, onBeforeCall: prepare }],
+		logRouteRegistration: null,
+		debounceTime: 100,
+		// Functions are of no use to other nodes.
+		$secureSettings: ["routes", "rootCallOptions"],
+	},
+	// They would be callable from every node, and listAliases has a route of its own.
+	actions: { listAliases: false, addRoute: false, removeRoute: false },
+
+	created(this: Gateway) {
+		const { JWT_SECRET, CORS_ORIGINS } = envOf(this.broker);
+		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
+		this.authenticate = authenticator(JWT_SECRET);
+		this.cors = cors(CORS_ORIGINS);
+		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
+		this.listener = new Listener(this.httpHandler);
+		this.server = this.listener.server;
+		// The services of this node stop all at once; requests under way need them.
+		this.broker.middlewares.add({ name: "Drain", stopping: () => this.listener.close(patience(this)) } as Middleware);
+	},
+
+	async started(this: Gateway) {
+		const { HOST, PORT } = envOf(this.broker);
+		await neighboursStarted(this.broker);
+		this.regenerateAutoAliases();
+		await this.listener.open(HOST, PORT);
+		this.logger.info(`The gateway listens on http://${HOST}:${PORT}`);
+	},
+
+	async stopped(this: Gateway) {
+		await this.listener.close(patience(this));
+	},
+
+	methods: {
+		/** moleculer-web calls it, debounced, when services come or go; and once before `created`. */
+		regenerateAutoAliases(this: Gateway) {
+			for (const problem of this.table?.learn(this.broker) ?? []) this.logger.error(problem);
+		},
+		/** The query is read where it counts. */
+		parseQueryString({ url }: Request) {
+			return { url: url!.split("?", 1)[0], query: {} };
+		},
+		resolveAlias(this: Gateway, path: string, method: string | undefined) {
+			const { target, params } = this.table.find(method, path);
+			return { alias: target, params };
+		},
+		/** @returns whether the request is answered */
+		corsHandler(this: Gateway, _settings: object, req: Request, res: Response): boolean {
+			if (req.method !== "OPTIONS") return false;
+			const methods = this.table.allow(req.parsedUrl);
+			send(this, req, res, {
+				status: 204,
+				headers: { Allow: methods.join(", "), ...this.cors.preflight(req.headers.origin, methods) },
+			});
+			return true;
+		},
+		sendResponse(this: Gateway, req: Request, res: Response, result: unknown) {
+			answer(this, req, res, result);
+		},
+		errorHandler(this: Gateway, req: Request, res: Response, error: unknown) {
+			try {
+				answerError(this, req, res, error);
+			} catch (failure) {
+				this.logger.error("A request could not be answered", { request_id: req.id, error: failure });
+				res.destroy();
+			}
+		},
+	},
+} as unknown as ServiceSchema;
+
+/** When the other services of this node are there: from then on no route is missing. */
+function neighboursStarted(broker: ServiceBroker): Promise<void> {
+	return new Promise((resolve) => {
+		const look = () => {
+			if (!broker.services.every(({ name, fullName }) => name === "api" || broker.registry.hasService(fullName, broker.nodeID))) return;
+			broker.localBus.off("$services.changed", look);
+			resolve();
+		};
+		broker.localBus.on("$services.changed", look);
+		look();
+	});
+}
+
+const patience = ({ broker }: Gateway): number => broker.options.tracking?.shutdownTimeout ?? 5000;

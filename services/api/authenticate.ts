@@ -1,0 +1,30 @@
+import { verifyAccessToken } from "../../lib/access-token.ts";
+import type { Meta } from "../../lib/contract.ts";
+import { commonError } from "../../lib/errors.ts";
+
+/** Who sends an Authorization header; null if there is none. @throws UNAUTHENTICATED for any header that is not a good token's */
+export type Authenticate = (authorization: string | undefined) => NonNullable<Meta["user"]> | null;
+
+const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i;
+const REMEMBERED = 5000;
+
+/** Verifies access tokens (RFC 6750) and remembers the latest good ones until they expire: a signature costs more than the rest of a request. */
+export function authenticator(secret: string): Authenticate {
+	const verified = new Map<string, { user: NonNullable<Meta["user"]>; exp: number }>();
+	return (authorization) => {
+		if (authorization === undefined) return null;
+		const token = BEARER.exec(authorization)?.[1];
+		if (!token) throw commonError("UNAUTHENTICATED");
+		let known = verified.get(token);
+		verified.delete(token);
+		if (!known || known.exp * 1000 <= Date.now()) {
+			const { sub, email, role, exp } = verifyAccessToken(token, secret);
+			// Many requests will share it.
+			known = { user: Object.freeze({ id: sub, email, role }), exp };
+		}
+		// A map keeps the order of insertion: the first one is the one that was not used for the longest time.
+		verified.set(token, known);
+		if (verified.size > REMEMBERED) verified.delete(verified.keys().next().value!);
+		return known.user;
+	};
+}

@@ -1,0 +1,80 @@
+import type { IncomingMessage } from "node:http";
+import { commonError, invalidField } from "../../lib/errors.ts";
+
+const LIMIT = 100 * 1024;
+const DEPTH = 20;
+/** Parameters mean nothing here (RFC 8259): JSON is UTF-8. */
+const JSON_BODY = /^application\/json *($|;)/i;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * The JSON object in a request's body; without a body an empty one.
+ * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY, VALIDATION_ERROR
+ */
+export async function readBody(req: IncomingMessage): Promise<Record<string, unknown>> {
+	const { "content-type": type = "", "content-encoding": encoding = "identity", "content-length": length } = req.headers;
+	const chunked = req.headers["transfer-encoding"] !== undefined;
+	if (!chunked && !(Number(length) > 0)) return {};
+	if (Number(length) > LIMIT) throw commonError("PAYLOAD_TOO_LARGE");
+	const bytes = await readBytes(req);
+	if (bytes.length === 0) return {};
+	if (!JSON_BODY.test(type) || encoding !== "identity") throw commonError("UNSUPPORTED_MEDIA_TYPE");
+	const body = parse(bytes);
+	if (typeof body !== "object" || body === null || Array.isArray(body)) {
+		throw invalidField("", "OBJECT", "The body must be a JSON object");
+	}
+	assertClean(body, "", 1);
+	return body as Record<string, unknown>;
+}
+
+/** What is too much is not kept, but still taken from the connection by node:http, so that the sender gets to read the answer. */
+function readBytes(req: IncomingMessage): Promise<Buffer> {
+	return new Promise((resolve, reject) => {
+		const chunks: Buffer[] = [];
+		let size = 0;
+		req.on("data", (chunk: Buffer) => {
+			size += chunk.length;
+			if (size > LIMIT) {
+				req.removeAllListeners("data");
+				req.resume();
+				reject(commonError("PAYLOAD_TOO_LARGE"));
+			} else chunks.push(chunk);
+		});
+		req.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+		// The sender went away in the middle; nobody will read the answer.
+		const gone = () => reject(commonError("MALFORMED_BODY"));
+		req.once("error", gone);
+		req.once("close", gone);
+	});
+}
+
+function parse(bytes: Buffer): unknown {
+	try {
+		return JSON.parse(utf8.decode(bytes));
+	} catch {
+		throw commonError("MALFORMED_BODY");
+	}
+}
+
+/** Refuses what no handler should have to think of. @param depth of the value's own fields */
+function assertClean(value: unknown, field: string, depth: number): void {
+	if (typeof value === "string") assertText(value, field);
+	if (typeof value !== "object" || value === null) return;
+	if (depth > DEPTH) throw invalidField(field, "DEPTH", `The body is nested deeper than ${DEPTH} levels`);
+	for (const [key, inner] of Object.entries(value)) {
+		assertKey(key);
+		assertClean(inner, Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key, depth + 1);
+	}
+}
+
+/** @throws VALIDATION_ERROR for text that has no UTF-8 form, or that Postgres cannot hold */
+export function assertText(text: string, field: string): void {
+	if (text.includes("\0") || !text.isWellFormed()) {
+		throw invalidField(field, "TEXT", `The '${field}' field holds a character that cannot be stored`);
+	}
+}
+/** @throws VALIDATION_ERROR for a key that would reach an object's prototype */
+export function assertKey(key: string): void {
+	assertText(key, "");
+	if (key === "__proto__") throw invalidField(key, "OBJECT_STRICT", "A field cannot have this name");
+}

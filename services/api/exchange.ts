@@ -1,0 +1,72 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import helmet from "helmet";
+import type { Logger, ServiceBroker } from "moleculer";
+import type { Meta } from "../../lib/contract.ts";
+import type { Authenticate } from "./authenticate.ts";
+import type { Cors } from "./cors.ts";
+import type { Listener } from "./listener.ts";
+import type { Routes, Target } from "./routes.ts";
+
+/** The gateway's service: what it has of moleculer-web, and what it adds. */
+export interface Gateway {
+	readonly broker: ServiceBroker;
+	readonly logger: Logger;
+	readonly routes: object[];
+	server: Server;
+	httpHandler(req: IncomingMessage, res: ServerResponse): void;
+	regenerateAutoAliases(): void;
+	listener: Listener;
+	table: Routes;
+	authenticate: Authenticate;
+	cors: Cors;
+}
+
+/** A request as moleculer-web hands it around, with what we note on it. */
+export interface Request extends IncomingMessage {
+	id: string;
+	/** By `performance.now()`. */
+	startedAt: number;
+	/** Without the query and without a slash at its end. */
+	parsedUrl: string;
+	$ctx: { meta: Meta };
+	$alias: Target;
+	$params: Record<string, unknown>;
+}
+export type Response = ServerResponse<IncomingMessage>;
+/** A handler of moleculer-web's: it answers, or calls `next` with an error. */
+export type Handler = (this: Gateway, req: Request, res: Response, next: (error: unknown) => void) => void;
+
+export interface Answer {
+	readonly status: number;
+	readonly headers?: Readonly<Record<string, string>> | undefined;
+	readonly type?: string;
+	readonly body?: string;
+}
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** helmet's headers, for answers that are data and never a page to be rendered. They are the same each time, so they are asked for once. */
+const SECURITY: Record<string, string> = {};
+helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } })(
+	{} as IncomingMessage,
+	{
+		setHeader(name: string, value: string) {
+			SECURITY[name] = value;
+		},
+		removeHeader: () => undefined,
+	} as unknown as ServerResponse,
+	() => undefined,
+);
+
+/** The one place where answers leave. */
+export function send(gateway: Gateway, req: Request, res: Response, { status, headers, type = JSON_TYPE, body }: Answer): void {
+	res.writeHead(status, {
+		...SECURITY,
+		...gateway.cors.headers(req.headers.origin),
+		"X-Request-ID": req.id,
+		"X-Process-Time": (performance.now() - req.startedAt).toFixed(3),
+		...(body === undefined ? {} : { "Content-Type": type, "Content-Length": Buffer.byteLength(body) }),
+		...(gateway.listener.closing ? { Connection: "close" } : {}),
+		...headers,
+	});
+	res.end(body);
+}

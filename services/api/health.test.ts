@@ -1,0 +1,51 @@
+import { afterEach, expect, test } from "@jest/globals";
+import { neighbours } from "../../test/support/gateway.ts";
+import { type Shop, startShop } from "../../test/support/shop.ts";
+
+const running: { stop(): Promise<unknown> }[] = [];
+afterEach(async () => {
+	await Promise.all(running.splice(0).map((one) => one.stop()));
+});
+const down = { status: "down", nodes: 0 };
+const up = { status: "up", nodes: 1 };
+
+async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
+	const shop = await startShop({ services: ["api"], ...options });
+	running.push(shop);
+	return shop;
+}
+
+test("the root says that the gateway runs", async () => {
+	const shop = await start({});
+	expect(await shop.http("GET /")).toMatchObject({ status: 200, body: { message: expect.any(String), docs: "/docs" } });
+});
+
+test("health lists every service of the shop, there or not", async () => {
+	const shop = await start({ stubs: neighbours() });
+	const { status, body } = await shop.http("GET /health");
+	expect(status).toBe(200);
+	expect(body).toEqual({
+		status: "degraded",
+		services: {
+			api: up,
+			auth: down,
+			inventory: down,
+			notifications: down,
+			orders: up,
+			payments: down,
+			products: up,
+			shipping: down,
+			users: up,
+		},
+	});
+});
+
+test("a service whose database does not answer is down, and its node is not ready", async () => {
+	const shop = await start({ services: ["api", "shipping"] });
+	expect((await shop.http("GET /health")).body.services.shipping).toEqual(up);
+	expect((await shop.http("GET /health/ready")).status).toBe(200);
+	await (shop.broker.getLocalService("shipping") as unknown as { db: { close(): Promise<void> } }).db.close();
+	expect((await shop.http("GET /health")).body.services.shipping).toEqual(down);
+	expect(await shop.http("GET /health/ready")).toMatchObject({ status: 503, body: { status: "not ready", failing: ["shipping"] } });
+	expect((await shop.http("GET /health/live")).status).toBe(200);
+});

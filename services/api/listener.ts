@@ -1,0 +1,70 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { StartError } from "../../lib/start-error.ts";
+
+const REASONS: Record<string, string> = {
+	EADDRINUSE: "is in use already: set PORT to another one, or stop what uses it",
+	EACCES: "may not be used by this user: set PORT to one above 1023",
+	EADDRNOTAVAIL: "is no address of this machine: set HOST to one that is",
+	ENOTFOUND: "is no address of this machine: set HOST to one that is",
+};
+
+/** The HTTP server: it knows which requests are under way, and closes without cutting them off. */
+export class Listener {
+	readonly server: Server;
+	#underWay = 0;
+	#closing: Promise<void> | undefined;
+
+	constructor(handle: (req: IncomingMessage, res: ServerResponse) => void) {
+		const finished = () => {
+			this.#underWay--;
+			if (this.closing && this.#underWay === 0) this.server.closeAllConnections();
+		};
+		this.server = createServer(
+			{
+				headersTimeout: 10_000,
+				requestTimeout: 30_000,
+				// Longer than the minute for which proxies and load balancers keep a connection, so that they never send into a closing one.
+				keepAliveTimeout: 65_000,
+				connectionsCheckingInterval: 5000,
+			},
+			(req, res) => {
+				this.#underWay++;
+				res.once("close", finished);
+				handle(req, res);
+			},
+		);
+	}
+
+	/** No new connections are taken, and each answer ends its own. */
+	get closing(): boolean {
+		return this.#closing !== undefined;
+	}
+
+	/** @throws StartError if the address cannot be listened on */
+	async open(host: string, port: number): Promise<void> {
+		// The node was told to stop before it had started.
+		if (this.closing) return;
+		await new Promise<void>((resolve, reject) => {
+			const refuse = ({ code = "", message }: NodeJS.ErrnoException) =>
+				reject(new StartError(`Port ${port} of ${host} ${REASONS[code] ?? `cannot be listened on: ${message}`}`));
+			this.server.once("error", refuse);
+			this.server.listen(port, host, () => {
+				this.server.off("error", refuse);
+				resolve();
+			});
+		});
+	}
+
+	/** Waits for the requests under way, at most `ms`, and ends every connection that carries none. */
+	close(ms: number): Promise<void> {
+		this.#closing ??= new Promise((resolve) => {
+			const timer = setTimeout(() => this.server.closeAllConnections(), ms);
+			this.server.close(() => {
+				clearTimeout(timer);
+				resolve();
+			});
+			if (this.#underWay === 0) this.server.closeAllConnections();
+		});
+		return this.#closing;
+	}
+}

@@ -1,0 +1,34 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import type { ActionContract, Meta } from "../../lib/contract.ts";
+import { commonError } from "../../lib/errors.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
+/** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The caller's name for the request, where it is safe to repeat, or a new one. */
+export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): string {
+	return typeof theirs === "string" && REQUEST_ID.test(theirs) ? theirs : randomUUID();
+}
+
+/**
+ * What of the headers travels with the call. Nothing else of what a client sends gets into an action's meta.
+ * @throws BAD_HEADER
+ */
+export function metadata(headers: IncomingHttpHeaders, { idempotent }: ActionContract): Meta {
+	const meta: Meta = {};
+	const { "idempotency-key": key, prefer, traceparent } = headers;
+	if (idempotent && key !== undefined) {
+		if (typeof key !== "string" || !IDEMPOTENCY_KEY.test(key)) {
+			throw commonError("BAD_HEADER", undefined, "Idempotency-Key takes 1 to 255 printable ASCII characters");
+		}
+		meta.idempotency_key = key;
+	}
+	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
+	// A malformed one is left out, as its specification wants it.
+	if (typeof traceparent === "string" && TRACEPARENT.test(traceparent)) meta.traceparent = traceparent;
+	return meta;
+}

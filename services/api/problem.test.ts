@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { Errors } from "moleculer";
+import { v7 as uuid } from "uuid";
+import { failure } from "../../lib/contract.ts";
+import { commonError } from "../../lib/errors.ts";
+import { neighbours, token } from "../../test/support/gateway.ts";
+import { type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { notifications } from "../notifications/notifications.contract.ts";
+import { payments } from "../payments/payments.contract.ts";
+
+let shop: Shop;
+let user: string;
+let admin: string;
+/** What the stubbed actions fail with. */
+let fault: unknown;
+const logged: { level: string; entry: Record<string, unknown> }[] = [];
+
+beforeAll(async () => {
+	const fail = async () => {
+		throw fault;
+	};
+	shop = await startShop({
+		services: ["api"],
+		stubs: [
+			...neighbours(),
+			stub(payments, { refund: fail, list: fail }),
+			stub(notifications, {
+				/** Passes something on that the other refuses. */
+				list: async (ctx) => ctx.call("payments.list", { order_id: "not an id" }).then(() => ({ rows: [], total: 0 })),
+			}),
+		],
+	});
+	user = token(shop.env);
+	admin = token(shop.env, "admin");
+	const { logger } = shop.broker.getLocalService("api") as unknown as { logger: Record<string, unknown> };
+	for (const level of ["warn", "error"]) {
+		logger[level] = (message: string, entry: Record<string, unknown>) => logged.push({ level, entry: { message, ...entry } });
+	}
+});
+beforeEach(() => {
+	logged.length = 0;
+});
+afterAll(() => shop?.stop());
+
+async function failWith(error: unknown) {
+	fault = error;
+	return shop.http(`GET /api/payments?order_id=${uuid()}`, { token: user });
+}
+
+test("an unknown address", async () => {
+	for (const path of [
+		"/api/nothing",
+		"/nothing",
+		"/api/products//x",
+		"/api//products",
+		"/api/products/%zz",
+		"/api/%ff",
+		"/api",
+		"//api/products",
+	]) {
+		const { status, headers, body } = await shop.http(`GET ${path}`);
+		expect([path, status, body.code]).toEqual([path, 404, "ROUTE_NOT_FOUND"]);
+		expect(headers.get("content-type")).toBe("application/problem+json");
+		expect(body).toEqual({
+			type: "/docs/errors#ROUTE_NOT_FOUND",
+			title: "Route not found",
+			status: 404,
+			detail: "There is nothing at this address",
+			code: "ROUTE_NOT_FOUND",
+			request_id: headers.get("x-request-id"),
+		});
+	}
+});
+
+test("a known address with another method", async () => {
+	const { status, headers, body } = await shop.http("DELETE /api/products", { token: admin });
+	expect([status, body.code, headers.get("allow")]).toEqual([405, "METHOD_NOT_ALLOWED", "GET, HEAD, POST, OPTIONS"]);
+	expect((await shop.http("POST /health")).headers.get("allow")).toBe("GET, HEAD, OPTIONS");
+	expect((await shop.http("PATCH /api/users/me", { token: user, body: {} })).status).toBe(405);
+});
+
+test("nobody, where somebody is asked for; before anything else is looked at", async () => {
+	const { status, headers, body } = await shop.http("POST /api/products", { body: "{" });
+	expect([status, body.code, body.detail]).toEqual([401, "UNAUTHENTICATED", "Invalid authentication credentials"]);
+	expect(headers.get("www-authenticate")).toBe("Bearer");
+});
+
+test("a token that is not good, even where none is needed", async () => {
+	const good = token(shop.env);
+	const other = token({ ...shop.env, JWT_SECRET: "another secret, just as long as the first one" });
+	const none = `${Buffer.from('{"alg":"none"}').toString("base64url")}.${good.split(".")[1]}.`;
+	for (const bad of ["x", other, none, `${good}x`, good.slice(0, -1), `${good} ${good}`]) {
+		const { status, headers, body } = await shop.http("GET /api/products", { token: bad });
+		expect([status, body.code, headers.get("www-authenticate")]).toEqual([401, "UNAUTHENTICATED", "Bearer"]);
+	}
+	for (const authorization of ["", "Bearer", "Bearer ", "Basic dTpw", good]) {
+		expect((await shop.http("GET /api/products", { headers: { authorization } })).status).toBe(401);
+	}
+	expect((await shop.http("GET /api/users/me", { headers: { authorization: `bearer ${good}` } })).status).toBe(200);
+});
+
+test("somebody who may not", async () => {
+	const { status, body } = await shop.http("POST /api/products", { token: user, body: {} });
+	expect([status, body.code, body.detail]).toEqual([403, "FORBIDDEN", "Insufficient permissions"]);
+});
+
+test("an error of a contract passes with its status, and with what else it says", async () => {
+	const order_id = uuid();
+	const { status, body } = await failWith(failure(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }));
+	expect(status).toBe(402);
+	expect(body).toMatchObject({ status: 402, code: "PAYMENT_DECLINED", title: "Payment declined", order_id });
+	expect(logged).toEqual([
+		{
+			level: "warn",
+			entry: expect.objectContaining({
+				request_id: body.request_id,
+				method: "GET",
+				path: "/api/payments",
+				status: 402,
+				code: "PAYMENT_DECLINED",
+			}),
+		},
+	]);
+});
+
+test("an error that came from another node, without its class, is the same", async () => {
+	const plain = Object.assign(new Error("Not that much"), { code: 409, type: "NOT_REFUNDABLE", data: { left: 1 } });
+	expect(await failWith(plain)).toMatchObject({ status: 409, body: { code: "NOT_REFUNDABLE", detail: "Not that much", left: 1 } });
+});
+
+test("what an action finds invalid by itself reads like what the validator finds", async () => {
+	fault = commonError("VALIDATION_ERROR", { errors: [{ field: "amount", message: "Too much", code: "TOO_MUCH" }] });
+	const { status, body } = await shop.http(`POST /api/payments/${uuid()}/refunds`, { token: admin, body: {} });
+	expect([status, body.code, body.errors]).toEqual([422, "VALIDATION_ERROR", [{ field: "amount", message: "Too much", code: "TOO_MUCH" }]]);
+});
+
+const secret = "secret: db password";
+test.each([
+	["a plain error", new Error(secret)],
+	["a thrown text", secret],
+	["nothing", undefined],
+	["moleculer's own", new Errors.MoleculerError(secret, 500, "ERR_SECRET", { secret })],
+	["a status that is none", new Errors.MoleculerError(secret, 200, "FINE", { secret })],
+	["a status without a code", Object.assign(new Error(secret), { code: 404 })],
+	["Postgres' no", Object.assign(new Error(secret), { code: "23505", detail: secret })],
+	["too many calls in calls", new Errors.MaxCallLevelError({ nodeID: secret, level: 100 })],
+])("the message of an internal error stays inside: %s", async (_what, error) => {
+	const { status, body } = await failWith(error);
+	expect(status).toBe(500);
+	expect(body).toEqual({
+		type: "/docs/errors#INTERNAL_ERROR",
+		title: "Internal error",
+		status: 500,
+		detail: "Something went wrong on our side",
+		code: "INTERNAL_ERROR",
+		request_id: expect.any(String),
+	});
+	expect(logged).toHaveLength(1);
+	expect(logged[0]).toMatchObject({ level: "error", entry: { status: 500, error: expect.anything() } });
+});
+
+test("what one service gets wrong in its call to another is not the client's mistake", async () => {
+	const { status, body } = await shop.http("GET /api/notifications", { token: user });
+	expect([status, body.code, body.errors]).toEqual([500, "INTERNAL_ERROR", undefined]);
+});
+
+const about = { action: "orders.create", nodeID: secret };
+test.each([
+	["no such service", new Errors.ServiceNotFoundError(about)],
+	["no node with it", new Errors.ServiceNotAvailableError(about)],
+	["no answer in time", new Errors.RequestTimeoutError(about)],
+	["no time left", new Errors.RequestSkippedError(about)],
+	["an open circuit", new Errors.RequestRejectedError(about)],
+	["a full queue", new Errors.QueueIsFullError({ ...about, size: 1, limit: 1 } as never)],
+	["a NATS that is gone", Object.assign(new Error(secret), { type: "BAD_GATEWAY", code: 502 })],
+	["a database that is gone", Object.assign(new Error(secret), { code: "ECONNREFUSED" })],
+	["a database that shuts down", Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } })],
+])("what cannot be answered now can be asked again: %s", async (_what, error) => {
+	const { status, headers, body } = await failWith(error);
+	expect([status, body.code, body.detail, headers.get("retry-after")]).toEqual([
+		503,
+		"SERVICE_UNAVAILABLE",
+		"Service temporarily unavailable",
+		"5",
+	]);
+	expect(JSON.stringify(body)).not.toContain(secret);
+	expect(logged).toMatchObject([{ level: "error", entry: { status: 503 } }]);
+});

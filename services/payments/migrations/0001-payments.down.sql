@@ -1,0 +1,2 @@
+drop table refunds;
+drop table payments;

@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { v7 as uuid } from "uuid";
+import type { Outcome } from "../../lib/outcome.ts";
+import { type Shop, startShop } from "../../test/support/shop.ts";
+import { charging } from "./payments.charges.ts";
+import { type Desk, refunding } from "./payments.refunds.ts";
+import { simulatedProvider } from "./payments.simulated-provider.ts";
+
+let shop: Shop;
+let desk: Desk;
+beforeAll(async () => {
+	shop = await startShop({ services: ["payments"] });
+	const { db, fact, wakeRelay } = shop.broker.getLocalService("payments") as unknown as Desk;
+	// Nothing here is slow but the steps that a test holds back, and those are waited for.
+	const patience = { budget: 600_000, lull: 600_000 };
+	desk = { db, fact, wakeRelay, logger: { warn: () => undefined }, provider: simulatedProvider(db), patience };
+});
+afterAll(() => shop?.stop());
+
+/** A node that does one thing for one order. Each of its steps (a statement, a request to the provider) waits until it is let through. */
+function node(act: (desk: Desk) => Promise<unknown>) {
+	let go: () => void = () => undefined;
+	let arrive: () => void = () => undefined;
+	let die: (reason: Error) => void = () => undefined;
+	let over = false;
+	let dead = false;
+	const gate = () =>
+		new Promise<void>((resolve, reject) => {
+			if (dead) return reject(new Error("dead"));
+			[go, die] = [resolve, reject];
+			arrive();
+		});
+	const gated = <A, R>(step: (of: A[]) => Promise<R>[]) => {
+		return (all: readonly A[]): Promise<R>[] => all.map((one) => gate().then(() => step([one])[0]!));
+	};
+	const { db, provider } = desk;
+	const slowly = {
+		...desk,
+		db: {
+			query: (...args: Parameters<typeof db.query>) => gate().then(() => db.query(...args)),
+			transaction: (work: never) => gate().then(() => db.transaction(work)),
+		},
+		provider: { charge: gated(provider.charge), refund: gated(provider.refund), cancel: gated(provider.cancel), lookup: provider.lookup },
+	} as unknown as Desk;
+	let running: Promise<unknown> | undefined;
+	return {
+		/** Lets it do its next step and waits until it stands before the one after that. */
+		async step(): Promise<void> {
+			if (over) return;
+			const arrived = new Promise<void>((resolve) => {
+				arrive = resolve;
+			});
+			if (running) go();
+			else
+				running = act(slowly).finally(() => {
+					over = true;
+					arrive();
+				});
+			await Promise.race([arrived, running]);
+		},
+		isOver: () => over,
+		/** Nothing of it moves any more. */
+		async kill(): Promise<void> {
+			dead = true;
+			die(new Error("dead"));
+			await running?.catch(() => undefined);
+		},
+	};
+}
+
+const acts = {
+	charge: (order: Order) => (at: Desk) => charging(at, refunding(at)).charge([order]),
+	reverse: (order: Order) => (at: Desk) => charging(at, refunding(at)).reverse([order.order_id]),
+	/** As the action does it: written down in one transaction, then settled. */
+	refund: (order: Order) => async (at: Desk) => {
+		const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [order.order_id]);
+		const refunds = refunding(at);
+		const made = payment && (await at.db.transaction((tx) => refunds.reserve(tx, { id: payment.id, amount: 4 })).catch(() => undefined));
+		if (made) await refunds.settle([made.refund]);
+	},
+};
+type Act = keyof typeof acts;
+const order = (payment_token: string) => ({ order_id: uuid(), user_id: uuid(), amount: 10, currency: "EUR", payment_token });
+type Order = ReturnType<typeof order>;
+
+/** What the provider's books, our books and our events say at the end. */
+async function books({ order_id }: Order) {
+	const [row] = await desk.db.query<Record<"charged" | "paid_back" | "captured" | "refunded" | "told_captured" | "told_refunded", number>>(
+		`select
+			(select coalesce(sum(amount), 0) from ledger_charges where key = $1::text) as charged,
+			(select coalesce(sum(amount), 0) from ledger_refunds where charge_key = $1::text) as paid_back,
+			(select coalesce(sum(amount), 0) from payments where order_id = $1::uuid and status not in ('declined', 'cancelled')) as captured,
+			(select coalesce(sum(refunded_amount), 0) from payments where order_id = $1::uuid) as refunded,
+			(select coalesce(sum((data->>'amount')::numeric), 0) from outbox where subject = $1::text and type = 'payment.captured') as told_captured,
+			(select coalesce(sum((data->>'amount')::numeric), 0) from outbox where subject = $1::text and type = 'payment.refunded') as told_refunded`,
+		[order_id],
+	);
+	return row!;
+}
+
+/** What a saga does in the end: asks until it is told. */
+async function insist(act: Act, mine: Order): Promise<Outcome> {
+	for (let tries = 0; tries < 5; tries++) {
+		const [outcome] = (await acts[act](mine)(desk)) as Outcome[];
+		if (outcome?.status !== "pending") return outcome!;
+	}
+	throw new Error(`${act} stays pending`);
+}
+
+const act = fc.constantFrom<Act>("charge", "reverse", "refund");
+/** Which nodes there are, and after how many steps each one dies. */
+const nodes = fc.array(fc.record({ does: act, dies: fc.option(fc.nat(6), { nil: Number.POSITIVE_INFINITY }) }), {
+	minLength: 2,
+	maxLength: 4,
+});
+const token = fc.constantFrom("tok_ok", "tok_ok", "tok_flaky", "tok_declined");
+const turns = fc.array(fc.nat(3), { maxLength: 30 });
+
+test("whatever charges, refunds and reversals do between each other's steps, and wherever they die, the money is charged once or all back", async () => {
+	const world = fc.record({ token, nodes, turns, early: fc.boolean(), endsReversed: fc.boolean() });
+	await fc.assert(
+		fc.asyncProperty(world, async ({ token, nodes, turns, early, endsReversed }) => {
+			const mine = order(token);
+			if (early) await insist("charge", mine);
+			const running = nodes.map(({ does, dies }) => ({ does, dies, steps: 0, node: node(acts[does](mine)) }));
+			const turn = async (one: (typeof running)[number] | undefined) => {
+				if (one && one.steps++ < one.dies) await one.node.step();
+			};
+			for (const n of turns) await turn(running[n]);
+			for (const one of running) while (!one.node.isOver() && one.steps < one.dies) await turn(one);
+			for (const one of running) await one.node.kill();
+
+			const reversed = endsReversed || running.some(({ does, steps }) => does === "reverse" && steps > 1);
+			if (reversed) expect(await insist("reverse", mine)).toEqual({ status: "done" });
+			const outcome = await insist("charge", mine);
+			const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [mine.order_id]);
+			await refunding(desk).settleOf([payment!.id]);
+
+			const { charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			if (reversed) expect(outcome).toEqual({ status: "refused", code: "REVERSED" });
+			else expect(outcome).toMatchObject(token === "tok_declined" ? { code: "PAYMENT_DECLINED" } : { status: "done" });
+			expect(charged).toBe(reversed ? paid_back : token === "tok_declined" ? 0 : 10);
+			expect([0, 10]).toContain(charged);
+			// Where a reversal overtook the record of a charge, nobody was told of either.
+			expect({ told_captured, told_refunded }).toEqual({ told_captured: captured, told_refunded: refunded });
+			expect(captured - refunded).toBe(charged - paid_back);
+		}),
+		{ numRuns: 120 },
+	);
+}, 120_000);

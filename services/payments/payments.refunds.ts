@@ -1,0 +1,76 @@
+import type { Logger } from "moleculer";
+import { v7 as uuid } from "uuid";
+import { raise } from "../../lib/contract.ts";
+import type { Tx } from "../../lib/database.ts";
+import { type Patience, promptly } from "../../lib/promptly.ts";
+import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { payments } from "./payments.contract.ts";
+import type { PaymentProvider } from "./payments.provider.ts";
+import { type Payment, planRefund } from "./payments.rules.ts";
+import { LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
+
+/** What moving money takes: this service's books, its events, and who moves it. */
+export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {
+	readonly logger: Pick<Logger, "warn">;
+	readonly provider: PaymentProvider;
+	readonly patience: Patience;
+}
+/** A refund that is written down, as the provider needs to know it. */
+export interface Refund {
+	readonly id: string;
+	readonly payment_id: string;
+	readonly order_id: string;
+	readonly currency: string;
+	readonly amount: number;
+}
+
+/**
+ * A refund is first written down, which takes its amount out of what is left, and then asked of the provider under its own id until the
+ * provider has confirmed it. Whoever wrote it down may die in between: a sweep on any node, or a reversal, asks again.
+ */
+export function refunding({ db, fact, wakeRelay, logger, provider, patience }: Desk) {
+	/** Takes a refund's amount out of what is left. @throws PAYMENT_NOT_FOUND, NOT_REFUNDABLE */
+	async function reserve(tx: Tx, { id, amount, reason }: { id: string; amount?: number; reason?: string }) {
+		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
+		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
+		const plan = planRefund(found, amount);
+		const refund_id = uuid();
+		const [payment] = await tx.query<Payment>(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
+		const { order_id, currency } = found;
+		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount };
+		return { payment: payment!, refund };
+	}
+
+	/** Has refunds paid out; answers those that the provider did not confirm promptly. */
+	async function settle(refunds: readonly Refund[]): Promise<Refund[]> {
+		if (refunds.length === 0) return [];
+		const requests = refunds.map(({ id, order_id, amount }) => ({ key: id, charge_key: order_id, amount }));
+		const heard = await promptly(provider.refund(requests), patience);
+		const settled = refunds.filter((_, i) => heard[i]?.status === "fulfilled");
+		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>
+			fact("payment.refunded", { order_id, payment_id, amount, currency }),
+		);
+		if (settled.length > 0) await db.query(SETTLE, [settled.map(({ id }) => id), settled.map(({ order_id }) => order_id), facts]);
+		wakeRelay();
+		const open = refunds.filter((refund) => !settled.includes(refund));
+		if (open.length > 0) logger.warn("The payment provider has not confirmed refunds, they are asked for again", { refunds: open });
+		return open;
+	}
+
+	return {
+		reserve,
+		settle,
+		/** Has the unfinished refunds of these payments paid out; answers those that still are not. */
+		async settleOf(paymentIds: readonly string[]): Promise<Refund[]> {
+			return settle(await db.query<Refund>(UNSETTLED_OF, [paymentIds]));
+		},
+		/** Finishes what somebody left unfinished. Answers whether there is more that is worth a try at once. */
+		async sweep(): Promise<boolean> {
+			const found = await db.query<Refund>(UNSETTLED_FOR_LONG);
+			const open = await settle(found);
+			return found.length === SWEPT_AT_ONCE && open.length === 0;
+		},
+	};
+}
+export type Refunds = ReturnType<typeof refunding>;

@@ -1,0 +1,61 @@
+import { raise } from "../../lib/contract.ts";
+import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { type payment, payments } from "./payments.contract.ts";
+
+export type Payment = Infer<typeof payment>;
+export type Status = Payment["status"];
+
+/** What can be done to a payment, and what becomes of it by where it stands; what is not listed is illegal. */
+export const transitions = {
+	capture: { none: "captured" },
+	decline: { none: "declined" },
+	refundPart: { captured: "partially_refunded", partially_refunded: "partially_refunded" },
+	refundRest: { captured: "refunded", partially_refunded: "refunded" },
+	/** Where there is nothing to pay back it only sees to it that nothing is charged any more. */
+	reverse: {
+		none: "cancelled",
+		captured: "refunded",
+		partially_refunded: "refunded",
+		refunded: "refunded",
+		declined: "declined",
+		cancelled: "cancelled",
+	},
+} as const satisfies Record<string, Partial<Record<Status | "none", Status>>>;
+
+/** The next status. @throws NOT_REFUNDABLE for an illegal transition */
+export function next(status: Status | "none", transition: keyof typeof transitions): Status {
+	const to: Partial<Record<Status | "none", Status>> = transitions[transition];
+	return to[status] ?? raise(payments, "NOT_REFUNDABLE", { payment_status: status });
+}
+
+/** Money is added and compared in minor units. */
+const cents = (amount: number): number => Math.round(amount * 100);
+
+/** What is not paid back yet, nor on its way. */
+export const left = ({ amount, refunded_amount }: Pick<Payment, "amount" | "refunded_amount">): number =>
+	(cents(amount) - cents(refunded_amount)) / 100;
+
+/**
+ * How much a refund pays back, and what the payment is then.
+ * @param wish all that is left unless given
+ * @throws NOT_REFUNDABLE if that much is not left, or nothing is, or the payment is being reversed
+ */
+export function planRefund(from: Payment & { reversal: string | null }, wish: number = left(from)): { amount: number; status: Status } {
+	const rest = from.reversal ? 0 : left(from);
+	if (cents(wish) <= 0 || cents(wish) > cents(rest)) raise(payments, "NOT_REFUNDABLE", { left: rest });
+	return { amount: wish, status: next(from.status, cents(wish) === cents(rest) ? "refundRest" : "refundPart") };
+}
+
+/** Where an order's payment stands, as far as charging is concerned. */
+export interface Standing {
+	readonly status: Status;
+	readonly decline_reason: string | null;
+	readonly reversal: string | null;
+}
+/** What a charge comes to, by what is on record for the order. A refund does not take back that the order was charged; a reversal does. */
+export function chargeOutcome(standing: Standing | undefined): Outcome {
+	if (!standing) return pending;
+	if (standing.reversal) return refused("REVERSED");
+	return standing.status === "declined" ? refused("PAYMENT_DECLINED", standing.decline_reason ?? undefined) : done;
+}

@@ -1,0 +1,59 @@
+import { implement } from "../../lib/contract.ts";
+import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency.ts";
+import { loop } from "../../lib/loop.ts";
+import { database } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { charging } from "./payments.charges.ts";
+import { payments } from "./payments.contract.ts";
+import { refunding } from "./payments.refunds.ts";
+import type { Payment } from "./payments.rules.ts";
+import { simulatedProvider } from "./payments.simulated-provider.ts";
+import { LIST } from "./payments.statements.ts";
+
+/** A batch is answered within `budget`, and sooner when only slow orders are left in it. */
+const PATIENCE = { budget: 250, lull: 50 };
+const SWEEP_EVERY = 5000;
+
+export default implement(payments, database, events(payments), idempotency).with({
+	setup() {
+		const { db, fact, wakeRelay, logger } = this;
+		const desk = { db, fact, wakeRelay, logger, provider: simulatedProvider(db), patience: PATIENCE };
+		const refunds = refunding(desk);
+		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished and will be tried again", { error });
+		const sweeping = loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished });
+		return { refunds, charges: charging(desk, refunds), unfinished, sweeping };
+	},
+	stop() {
+		return this.sweeping?.stop();
+	},
+
+	actions: {
+		async list({ params: { order_id }, meta: { user } }) {
+			return this.db.query<Payment>(LIST, [order_id, user!.role === "admin" ? null : user!.id]);
+		},
+
+		async refund(ctx) {
+			const request = keyedRequest(ctx);
+			// The answer is kept before the provider is asked: from here on the refund happens, if need be without this request.
+			const made = await this.db.transaction(async (tx) => {
+				const earlier = request && (await claimKey(tx, request));
+				if (earlier) return { earlier };
+				const reserved = await this.refunds.reserve(tx, ctx.params);
+				if (request) await keepAnswer(tx, request, 201, reserved.payment);
+				return reserved;
+			});
+			if ("earlier" in made) return replay<Payment>(ctx.meta, made.earlier);
+			await this.refunds.settle([made.refund]).catch(this.unfinished);
+			return made.payment;
+		},
+
+		async charge({ params: { orders } }) {
+			return this.charges.charge(orders);
+		},
+
+		async reverse({ params: { orders } }) {
+			return this.charges.reverse(orders.map(({ order_id }) => order_id));
+		},
+	},
+});

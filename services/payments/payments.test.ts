@@ -1,0 +1,288 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import type { Meta } from "../../lib/contract.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import "./payments.contract.ts";
+
+let shop: Shop;
+beforeAll(async () => {
+	shop = await startShop({ services: ["payments"] });
+});
+afterAll(() => shop?.stop());
+
+const order = (payment_token = "tok_ok", amount = 19.99) => ({
+	order_id: uuid(),
+	user_id: uuid(),
+	amount,
+	currency: "EUR",
+	payment_token,
+});
+type Order = ReturnType<typeof order>;
+const done = { status: "done" };
+const reversed = { status: "refused", code: "REVERSED" };
+
+const charge = (...orders: Order[]) => shop.call("payments.charge", { orders });
+const reverse = (...orders: Order[]) => shop.call("payments.reverse", { orders: orders.map(({ order_id }) => ({ order_id })) });
+const list = (order_id: string, user: Meta["user"] = admin) => shop.call("payments.list", { order_id }, { meta: { user } });
+const refund = (id: string, params: { amount?: number; reason?: string } = {}, meta: Meta = {}) =>
+	shop.call("payments.refund", { id, ...params }, { meta: { user: admin, ...meta } });
+
+/** Asks, as a saga does, until every order has its outcome. */
+const settled = (...orders: Order[]) =>
+	eventually(async () => {
+		const outcomes = await charge(...orders);
+		expect(outcomes).not.toContainEqual({ status: "pending" });
+		return outcomes;
+	});
+async function captured(amount?: number) {
+	const mine = order("tok_ok", amount);
+	expect(await settled(mine)).toEqual([done]);
+	const [payment] = await list(mine.order_id);
+	return { mine, id: payment!.id };
+}
+/** What the provider has of an order's money, by its own entries. */
+async function ledger({ order_id }: Order) {
+	const [entry] = await shop.databases.query<{ charges: number; balance: number }>(
+		"payments",
+		`select count(*)::int as charges, coalesce(sum(amount), 0)::float8
+			- coalesce((select sum(amount) from ledger_refunds where charge_key = $1), 0)::float8 as balance
+		from ledger_charges where key = $1 and status = 'captured'`,
+		[order_id],
+	);
+	return entry!;
+}
+const told = async ({ order_id }: Order) => {
+	const rows = await shop.databases.query(
+		"payments",
+		"select type, data->>'amount' as amount from outbox where subject = $1 order by xid, seq",
+		[order_id],
+	);
+	return rows.map(({ type, amount }) => (amount ? `${type} ${Number(amount)}` : type));
+};
+
+test("an order is charged once, however often it is asked for", async () => {
+	const mine = order();
+	expect(await settled(mine, mine)).toEqual([done, done]);
+	expect(await settled(mine)).toEqual([done]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 19.99 });
+	expect(await told(mine)).toEqual(["payment.captured 19.99"]);
+	expect(await list(mine.order_id)).toMatchObject([{ status: "captured", amount: 19.99, refunded_amount: 0, user_id: mine.user_id }]);
+});
+
+test("a card that is declined is refused with the reason, and stays so", async () => {
+	const [bad, unknown] = [order("tok_declined"), order("tok_of_nobody")];
+	const refusals = [
+		{ status: "refused", code: "PAYMENT_DECLINED", detail: "card declined" },
+		{ status: "refused", code: "PAYMENT_DECLINED", detail: "unknown payment method" },
+	];
+	expect(await settled(bad, unknown)).toEqual(refusals);
+	expect(await settled({ ...bad, payment_token: "tok_ok" }, unknown)).toEqual(refusals);
+	expect(await ledger(bad)).toEqual({ charges: 0, balance: 0 });
+	expect(await told(bad)).toEqual(["payment.declined"]);
+	expect(await list(bad.order_id)).toMatchObject([{ status: "declined" }]);
+	expect(await reverse(bad)).toEqual([done]);
+	expect(await list(bad.order_id)).toMatchObject([{ status: "declined" }]);
+	expect(await told(bad)).toEqual(["payment.declined"]);
+});
+
+test("slow, flaky and silent cards neither delay nor fail their neighbours, and end charged once", async () => {
+	const [ok, slow, flaky, bad, timeout] = [order(), order("tok_slow"), order("tok_flaky"), order("tok_declined"), order("tok_timeout")];
+	const batch = [slow, ok, flaky, bad, timeout];
+	const first = await eventually(async () => {
+		const outcomes = await charge(...batch);
+		expect(outcomes[1]).toEqual(done);
+		expect(outcomes[3]).toMatchObject({ code: "PAYMENT_DECLINED" });
+		return outcomes;
+	});
+	expect(first[0]).toEqual({ status: "pending" });
+	expect(await ledger(slow)).toEqual({ charges: 0, balance: 0 });
+	expect(await settled(...batch)).toEqual([done, done, done, expect.objectContaining({ code: "PAYMENT_DECLINED" }), done]);
+	for (const one of [ok, slow, flaky, timeout]) {
+		expect(await ledger(one)).toEqual({ charges: 1, balance: 19.99 });
+		expect(await told(one)).toEqual(["payment.captured 19.99"]);
+	}
+});
+
+test("a flaky card works at the third try, wherever the tries are made", async () => {
+	const mine = order("tok_flaky");
+	const second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
+	expect(await charge(mine)).toEqual([{ status: "pending" }]);
+	expect(await second.call("payments.charge", { orders: [mine] })).toEqual([{ status: "pending" }]);
+	await second.stop();
+	expect(await settled(mine)).toEqual([done]);
+	const [{ attempts }] = (await shop.databases.query("payments", "select attempts from ledger_attempts where key = $1", [
+		mine.order_id,
+	])) as [{ attempts: number }];
+	expect(attempts).toBe(3);
+});
+
+test("a slow card's answer is recorded when it comes, though nobody asks again", async () => {
+	const mine = order("tok_slow");
+	expect(await charge(mine)).toEqual([{ status: "pending" }]);
+	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 19.99"]));
+	expect(await charge(mine)).toEqual([done]);
+});
+
+test("two nodes that charge the same orders at the same time charge each of them once", async () => {
+	const second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
+	const tokens = ["tok_ok", "tok_flaky", "tok_timeout", "tok_ok", "tok_declined"];
+	const orders = Array.from({ length: 40 }, (_, n) => order(tokens[n % tokens.length]));
+	const ask = (node: Shop, some: Order[]) => node.call("payments.charge", { orders: some });
+	await Promise.all([ask(shop, orders), ask(second, orders.toReversed()), ask(shop, orders.toReversed()), ask(second, orders)]);
+	const outcomes = await settled(...orders);
+	await second.stop();
+	for (const [n, mine] of orders.entries()) {
+		const works = mine.payment_token !== "tok_declined";
+		expect(outcomes[n]!.status).toBe(works ? "done" : "refused");
+		expect(await ledger(mine)).toEqual(works ? { charges: 1, balance: 19.99 } : { charges: 0, balance: 0 });
+		expect(await told(mine)).toEqual([works ? "payment.captured 19.99" : "payment.declined"]);
+	}
+});
+
+test("a reversal pays back all, once, and no charge comes after it", async () => {
+	const { mine } = await captured();
+	expect(await reverse(mine, mine)).toEqual([done, done]);
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await charge(mine)).toEqual([reversed]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+	expect(await told(mine)).toEqual(["payment.captured 19.99", "payment.refunded 19.99"]);
+	expect(await list(mine.order_id)).toMatchObject([{ status: "refunded", refunded_amount: 19.99 }]);
+});
+
+test("an undo that comes before its do leaves a tombstone, and the late do is refused", async () => {
+	const mine = order();
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await charge(mine)).toEqual([reversed]);
+	expect(await ledger(mine)).toEqual({ charges: 0, balance: 0 });
+	expect(await told(mine)).toEqual([]);
+	expect(await list(mine.order_id)).toEqual([]);
+});
+
+test("what was charged though its answer never came is paid back by a reversal, and nobody is told of either", async () => {
+	const mine = order("tok_timeout");
+	expect(await charge(mine)).toEqual([{ status: "pending" }]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 19.99 });
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await charge(mine)).toEqual([reversed]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+	expect(await told(mine)).toEqual([]);
+});
+
+test("a slow charge that is reversed while it is under way never takes the money", async () => {
+	const mine = order("tok_slow");
+	expect(await charge(mine)).toEqual([{ status: "pending" }]);
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await settled(mine)).toEqual([reversed]);
+	expect(await ledger(mine)).toEqual({ charges: 0, balance: 0 });
+});
+
+test("refunds pay back parts, then the rest, and not a cent more", async () => {
+	const { mine, id } = await captured(10);
+	expect(await refund(id, { amount: 2.5, reason: "Scratched" })).toMatchObject({ status: "partially_refunded", refunded_amount: 2.5 });
+	await expect(refund(id, { amount: 7.51 })).rejects.toMatchObject({ code: 409, type: "NOT_REFUNDABLE", data: { left: 7.5 } });
+	expect(await refund(id)).toMatchObject({ status: "refunded", refunded_amount: 10 });
+	await expect(refund(id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 2.5", "payment.refunded 7.5"]);
+	expect(await charge(mine)).toEqual([done]);
+});
+
+test("a reversal pays back what refunds have left", async () => {
+	const { mine, id } = await captured(10);
+	await refund(id, { amount: 4 });
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4", "payment.refunded 6"]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+	await expect(refund(id, { amount: 1 })).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
+});
+
+test("refunds at the same time never pay back more than was paid", async () => {
+	const { mine, id } = await captured(10);
+	const tries = await Promise.allSettled(Array.from({ length: 8 }, () => refund(id, { amount: 3 })));
+	expect(tries.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
+	expect(await list(mine.order_id)).toMatchObject([{ status: "partially_refunded", refunded_amount: 9 }]);
+	await eventually(async () => expect(await ledger(mine)).toEqual({ charges: 1, balance: 1 }));
+});
+
+test("refunds and a reversal at the same time pay back exactly what was paid", async () => {
+	for (let round = 0; round < 10; round++) {
+		const { mine, id } = await captured(10);
+		const refunds = [3, 3, 5].map((amount) => refund(id, { amount }).catch(() => undefined));
+		const reversals = [reverse(mine), reverse(mine)];
+		await Promise.all([...refunds, ...reversals]);
+		await eventually(async () => expect(await reverse(mine)).toEqual([done]));
+		expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+		const amounts = (await told(mine)).slice(1).map((line) => Number(line.split(" ")[1]));
+		expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBe(10);
+	}
+});
+
+test("a refund under an Idempotency-Key happens once and is answered alike, but not with another body", async () => {
+	const { mine, id } = await captured(10);
+	const metas = Array.from({ length: 3 }, (): Meta => ({ idempotency_key: `refund of ${id}` }));
+	const answers = await Promise.all(
+		metas.map((meta) => shop.call("payments.refund", { id, amount: 4 }, { meta: { user: admin, ...meta } })),
+	);
+	expect(answers[1]).toEqual(answers[0]);
+	expect(answers[2]).toEqual(answers[0]);
+	expect(await list(mine.order_id)).toMatchObject([{ refunded_amount: 4 }]);
+	await expect(refund(id, { amount: 5 }, metas[0])).rejects.toMatchObject({ code: 422, type: "IDEMPOTENCY_KEY_REUSED" });
+	expect(await refund(id, { amount: 4 }, { idempotency_key: "another" })).toMatchObject({ refunded_amount: 8 });
+});
+
+test("an answer that is given again says so in a header", async () => {
+	const { id } = await captured(10);
+	const headers = async () => {
+		const meta: Meta = { user: admin, idempotency_key: `again ${id}` };
+		const call = shop.broker.call as unknown as (
+			name: string,
+			params: object,
+			options: object,
+		) => Promise<unknown> & { ctx: { meta: Meta } };
+		const answer = call.call(shop.broker, "payments.refund", { id, amount: 1 }, { meta });
+		await answer;
+		return answer.ctx.meta.$responseHeaders;
+	};
+	expect(await headers()).toBeUndefined();
+	expect(await headers()).toEqual({ "Idempotent-Replayed": "true" });
+});
+
+test("a refund that its node did not live to finish is finished", async () => {
+	const { mine, id } = await captured(10);
+	await shop.databases.query(
+		"payments",
+		`with noted as (insert into refunds (id, payment_id, amount, at) values ($2, $1, 4, now() - interval '1 minute'))
+		update payments set status = 'partially_refunded', refunded_amount = 4 where id = $1`,
+		[id, uuid()],
+	);
+	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]));
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
+});
+
+test("a reversal finishes a refund that was left unfinished before it pays back the rest", async () => {
+	const { mine, id } = await captured(10);
+	await shop.databases.query(
+		"payments",
+		`with noted as (insert into refunds (id, payment_id, amount) values ($2, $1, 4))
+		update payments set status = 'partially_refunded', refunded_amount = 4 where id = $1`,
+		[id, uuid()],
+	);
+	expect(await reverse(mine)).toEqual([done]);
+	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4", "payment.refunded 6"]);
+	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+});
+
+test("payments are seen by their owner and by an admin, and refunded by an admin", async () => {
+	const { mine, id } = await captured();
+	const user = (id: string): Meta["user"] => ({ id, email: "somebody@example.com", role: "user" });
+	expect(await list(mine.order_id, user(mine.user_id))).toMatchObject([{ id }]);
+	expect(await list(mine.order_id)).toMatchObject([{ id }]);
+	expect(await list(mine.order_id, user(uuid()))).toEqual([]);
+	expect(await list(uuid())).toEqual([]);
+	await expect(list(mine.order_id, null)).rejects.toMatchObject({ code: 401 });
+	await expect(refund(id, {}, { user: user(mine.user_id) })).rejects.toMatchObject({ code: 403 });
+	await expect(refund(uuid())).rejects.toMatchObject({ code: 404, type: "PAYMENT_NOT_FOUND" });
+	for (const amount of [0, -1, 0.001]) await expect(refund(id, { amount })).rejects.toMatchObject({ code: 422 });
+	expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]);
+});

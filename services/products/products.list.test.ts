@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { inventory } from "../inventory/inventory.contract.ts";
+import "./products.contract.ts";
+
+let shop: Shop;
+const stubs = [stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) })];
+beforeAll(async () => {
+	shop = await startShop({ services: ["products"], stubs });
+	const products = wares.map(([name, price, category, description = null], i) => ({ name, price, category, description, sku: `T-${i}` }));
+	// Together, so that all have the same created_at and only the id tells them apart.
+	await shop.call("products.import", { products });
+});
+afterAll(() => shop?.stop());
+
+const wares: [name: string, price: number, category: string, description?: string][] = [
+	["Running Shoes", 80, "Sports", "Light shoes for long runs"],
+	["Shoe Box", 5, "Home", "Cardboard, for one pair"],
+	["USB-C Cable 3.5 m", 9.99, "Electronics", "Charges at 5 V/3 A, see example.com/cables"],
+	["Red Mug", 9.99, "100% Home", "Not blue"],
+	["Blue Mug", 9.99, "Kitchen_ware", "Holds 350 ml"],
+	["Café Crème", 0, "O'Brien's", 'The "strong" kind'],
+	["Zebra", 3, "kitchen_ware"],
+	["Grüner Tee", 4.2, "Kitchen\\ware", "Sencha & Bancha"],
+];
+type Query = Parameters<typeof list>[0];
+const list = (query: {
+	q?: string;
+	category?: string;
+	min_price?: number;
+	max_price?: number;
+	sort?: string;
+	skip?: number;
+	limit?: number;
+}) => shop.call("products.list", query as object);
+const names = async (query: Query) => (await list(query)).rows.map(({ name }) => name);
+
+test("without a filter everything is listed, oldest first, with the total behind the page", async () => {
+	const all = await list({});
+	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([8, wares.map(([name]) => name)]);
+	const page = await list({ skip: 6, limit: 5 });
+	expect([page.total, page.rows]).toEqual([8, all.rows.slice(6)]);
+	expect(await list({ skip: 100 })).toEqual({ rows: [], total: 8 });
+});
+
+test("every way to sort is stable, so that pages neither overlap nor leave anything out", async () => {
+	for (const sort of ["name", "price", "created_at"]) {
+		const all = await names({ sort });
+		const pages = await Promise.all(wares.map((_, skip) => names({ sort, skip, limit: 1 })));
+		expect(pages.flat()).toEqual(all);
+		expect(await names({ sort: `-${sort}` })).toEqual(all.toReversed());
+	}
+	expect((await list({ sort: "price" })).rows.map(({ price }) => price)).toEqual([0, 3, 4.2, 5, 9.99, 9.99, 9.99, 80]);
+});
+
+test("a price range includes its ends and may be free of charge", async () => {
+	expect(await names({ min_price: 5, max_price: 9.99 })).toEqual(["Shoe Box", "USB-C Cable 3.5 m", "Red Mug", "Blue Mug"]);
+	expect(await names({ max_price: 0 })).toEqual(["Café Crème"]);
+	expect((await list({ min_price: 9.99, limit: 1 })).total).toBe(4);
+	await expect(list({ min_price: 5.01, max_price: 5 })).rejects.toMatchObject({ code: 422, data: { errors: [{ field: "min_price" }] } });
+	// As they come out of a query string.
+	expect(await names({ min_price: "4.20", max_price: "5", skip: "1", limit: "1" } as object)).toEqual(["Grüner Tee"]);
+});
+
+test("a category is compared as it stands, whatever signs are in it", async () => {
+	for (const [name, , category] of wares) expect(await names({ category })).toEqual([name]);
+	for (const category of ["%", "Kitchen%", "Kitchen.ware", "sports", "' or ''='", "100%25 Home"])
+		expect(await names({ category })).toEqual([]);
+	expect(await names({ category: " Sports " })).toEqual(["Running Shoes"]);
+});
+
+test("words are found in name and description: all of them, by their beginning or their stem, in any case", async () => {
+	expect(await names({ q: "shoe" })).toEqual(["Running Shoes", "Shoe Box"]);
+	expect(await names({ q: "SHOES" })).toEqual(["Running Shoes", "Shoe Box"]);
+	expect(await names({ q: "run sho" })).toEqual(["Running Shoes"]);
+	expect(await names({ q: "mug blue" })).toEqual(["Red Mug", "Blue Mug"]);
+	expect(await names({ q: "mug nothing" })).toEqual([]);
+	expect(await names({ q: "usb-c" })).toEqual(["USB-C Cable 3.5 m"]);
+	expect(await names({ q: "3.5" })).toEqual(["USB-C Cable 3.5 m"]);
+	expect(await names({ q: "cables" })).toEqual(["USB-C Cable 3.5 m"]);
+	expect(await names({ q: "café" })).toEqual(["Café Crème"]);
+	expect(await names({ q: "grüner" })).toEqual(["Grüner Tee"]);
+	expect(await names({ q: "the not" })).toEqual([]);
+	expect(await names({ q: "not" })).toEqual(["Red Mug"]);
+});
+
+test("search and filters narrow each other down, and the total says how far", async () => {
+	expect(await list({ q: "mug", category: "Kitchen_ware", min_price: 1 })).toMatchObject({ total: 1, rows: [{ name: "Blue Mug" }] });
+	expect(await list({ q: "mug", sort: "-name", limit: 1 })).toMatchObject({ total: 2, rows: [{ name: "Red Mug" }] });
+});
+
+test("the signs of SQL, LIKE and text search mean nothing in a query", async () => {
+	for (const q of ["%", "_", "% _", "'", '"', "\\", "&", "!", ":*", "<->", "()", "--", ";", "?", "$"])
+		expect(await list({ q })).toEqual({ rows: [], total: 0 });
+	for (const q of ["mug | red", '"mug red', "mug:* red", "mug')-- red", "(mug red", "mug \\ red", "mug% red", "red'mug", "-red mug"])
+		expect(await names({ q })).toEqual(["Red Mug"]);
+	for (const q of ["$1", ":mug", ":name", "???mug"]) await expect(list({ q })).resolves.toBeDefined();
+	expect(await names({ q: "mug & !red" })).toEqual(["Red Mug"]);
+	expect(await names({ q: "zeb%" })).toEqual(["Zebra"]);
+	expect(await names({ q: "'; drop table products; --" })).toEqual([]);
+	expect((await list({})).total).toBe(8);
+});
+
+test("what is no filter is refused", async () => {
+	const wrong = [
+		{ sort: "sku" },
+		{ sort: "price desc" },
+		{ q: "" },
+		{ q: "  " },
+		{ q: "a\0" },
+		{ q: "x".repeat(201) },
+		{ limit: 101 },
+		{ limit: 0 },
+	];
+	for (const query of [
+		...wrong,
+		{ skip: -1 },
+		{ min_price: -1 },
+		{ min_price: "a" },
+		{ search: "x" },
+		{ query: { deleted_at: null } },
+		{ category: ["a"] },
+	])
+		await expect(list(query as object)).rejects.toMatchObject({ code: 422 });
+});
+
+test("a search finds what is new and what was changed, and no longer what it was", async () => {
+	const asAdmin = { meta: { user: admin } };
+	const { id } = await shop.call("products.create", { name: "Lantern", price: 1, category: "New" }, asAdmin);
+	expect(await names({ q: "lanterns" })).toEqual(["Lantern"]);
+	await shop.call("products.update", { id, name: "Torch" }, asAdmin);
+	expect([await names({ q: "lantern" }), await names({ q: "torch" })]).toEqual([[], ["Torch"]]);
+	await shop.call("products.remove", { id }, asAdmin);
+	expect(await names({ q: "torch" })).toEqual([]);
+});

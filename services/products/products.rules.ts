@@ -1,0 +1,25 @@
+import { invalidField } from "../../lib/errors.ts";
+import type { Infer } from "../../lib/schema.ts";
+import type { product } from "./products.contract.ts";
+
+export type Product = Infer<typeof product>;
+/** What can change of a product. */
+export type Changes = Partial<Omit<Product, "id" | "created_at" | "updated_at">>;
+
+/** The words of a query: runs of letters and digits. Everything else, the operators of text search above all, only separates them. */
+export const searchWords = (query: string): string[] => [...new Set(query.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [])];
+
+/** @throws VALIDATION_ERROR when no price can be in the range */
+export function assertRange({ min_price, max_price }: { min_price?: number; max_price?: number }): void {
+	if (min_price !== undefined && max_price !== undefined && min_price > max_price)
+		throw invalidField("min_price", "range", "min_price is more than max_price");
+}
+
+/** @throws VALIDATION_ERROR when nothing is wanted */
+export function assertWantsSomething(wanted: Changes): void {
+	if (Object.keys(wanted).length === 0) throw invalidField("", "empty", "Name at least one field to change");
+}
+
+/** What differs from how the product is. */
+export const changesOf = (before: Product, wanted: Changes): Changes =>
+	Object.fromEntries(Object.entries(wanted).filter(([field, value]) => value !== before[field as keyof Product]));

@@ -1,0 +1,117 @@
+import { v7 as uuid } from "uuid";
+import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
+import { sql, type Tx } from "../../lib/database.ts";
+import type { Infer } from "../../lib/schema.ts";
+import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
+import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import type {} from "../inventory/inventory.contract.ts";
+import { product, products } from "./products.contract.ts";
+import { defineProduct, matching } from "./products.models.ts";
+import { assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
+
+type Self = ServiceThis & HasDatabase & HasEvents;
+type NewProduct = Infer<typeof products.actions.create.params>;
+
+const COLUMNS = Object.keys(product).join(", ");
+
+/** `$1` is the products as JSON, `$2` and `$3` their ids and events. */
+const ADD = sql(
+	"add",
+	`with made as (insert into products (id, name, description, price, currency, category, sku)
+			select id, name, description, price, currency, category, sku from json_to_recordset($1)
+				as p (id uuid, name text, description text, price numeric, currency text, category text, sku text)
+			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
+		told as (insert into outbox (type, subject, data)
+			select 'product.created', id::text, fact from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
+	select * from made`,
+);
+const LOCK = sql("lock", `select ${COLUMNS} from products where id = $1 and deleted_at is null for update`);
+const CHANGE = sql(
+	"change",
+	`update products set name = $2, description = $3, price = $4, currency = $5, category = $6, sku = $7, updated_at = now()
+	where id = $1 returning ${COLUMNS}`,
+);
+const REMOVE = sql("remove", "update products set deleted_at = now() where id = $1");
+const BY_IDS = sql("by_ids", `select ${COLUMNS} from products where id = any($1::uuid[]) and deleted_at is null`);
+const IS_TAKEN = sql("is_taken", "select from products where sku = $1 and deleted_at is null");
+const EVER_HAD = sql("ever_had", "select distinct sku from products where sku = any($1)");
+
+export default implement(products, database, records<Product>(defineProduct), events(products)).with({
+	actions: {
+		async create(ctx) {
+			const { sku } = ctx.params;
+			if (sku && (await this.db.query(IS_TAKEN, [sku])).length > 0) raise(products, "SKU_TAKEN");
+			const [made] = await add(this, ctx, [ctx.params]);
+			return made ?? raise(products, "SKU_TAKEN");
+		},
+
+		list(ctx) {
+			const { skip, limit, sort, q, ...filter } = ctx.params;
+			assertRange(filter);
+			const where = matching({ ...filter, ...(q === undefined ? {} : { words: searchWords(q) }) });
+			return this.listRecords(ctx, { skip, limit, sort: [sort, sort.startsWith("-") ? "-id" : "id"], where });
+		},
+
+		async get({ params: { id } }) {
+			return (await this.findRecord(id)) ?? raise(products, "PRODUCT_NOT_FOUND");
+		},
+
+		async update({ params: { id, ...wanted } }) {
+			assertWantsSomething(wanted);
+			return this.db.transaction(async (tx) => {
+				const before = await lock(tx, id);
+				const changes = changesOf(before, wanted);
+				const updated_fields = Object.keys(changes);
+				if (updated_fields.length === 0) return before;
+				const { name, description, price, currency, category, sku } = { ...before, ...changes };
+				const [after] = await tx.query<Product>(CHANGE, [id, name, description, price, currency, category, sku]).catch(skuTaken);
+				await this.publish(tx, "product.updated", id, { product_id: id, updated_fields });
+				return after!;
+			});
+		},
+
+		async remove({ params: { id } }) {
+			await this.db.transaction(async (tx) => {
+				await lock(tx, id);
+				await tx.query(REMOVE, [id]);
+				await this.publish(tx, "product.removed", id, { product_id: id });
+			});
+		},
+
+		async resolve({ params: { ids } }) {
+			const rows = await this.db.query<Product>(BY_IDS, [ids]);
+			const found = new Map(rows.map((row) => [row.id, row]));
+			return ids.map((id) => found.get(id) ?? null);
+		},
+
+		async import(ctx) {
+			const wanted = new Map(ctx.params.products.map((one) => [one.sku, one]));
+			// What was taken out of the catalogue later stays out.
+			for (const { sku } of await this.db.query<{ sku: string }>(EVER_HAD, [[...wanted.keys()]])) wanted.delete(sku);
+			return { imported: wanted.size === 0 ? 0 : (await add(this, ctx, [...wanted.values()])).length };
+		},
+	},
+});
+
+/** Adds the products whose SKU is free and answers them. */
+async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise<Product[]> {
+	const rows = wanted.map((one) => ({ ...one, id: uuid() }));
+	// Before the products, so that nobody ever sees one without books. Books of a product that is not added after all do no harm.
+	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
+	const ids = rows.map(({ id }) => id);
+	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
+	const made = await self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts]);
+	self.wakeRelay();
+	return made;
+}
+
+/** Holds the product until the transaction ends. */
+async function lock(tx: Tx, id: string): Promise<Product> {
+	const [found] = await tx.query<Product>(LOCK, [id]);
+	return found ?? raise(products, "PRODUCT_NOT_FOUND");
+}
+
+function skuTaken(error: { code?: string }): never {
+	if (error.code === "23505") raise(products, "SKU_TAKEN");
+	throw error;
+}

@@ -1,0 +1,7 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "@jest/globals";
+import { configuration, path } from "../scripts/configuration.ts";
+
+test("docs/configuration.md is what npm run docs:configuration makes of lib/env.ts", () => {
+	expect(readFileSync(path, "utf8")).toBe(configuration());
+});

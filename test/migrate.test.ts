@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
+import pg from "pg";
+import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+
+jest.setTimeout(60_000);
+const prefix = `m${randomBytes(4).toString("hex")}_`;
+const { host } = new URL(process.env.TEST_POSTGRES!);
+const DATABASE_URL = `postgres://${prefix}{service}:secret@${host}/${prefix}{service}`;
+/** Not a superuser: managed servers give none away. */
+const DATABASE_ADMIN_URL = `postgres://${prefix}admin:secret@${host}/postgres`;
+const superuser = new pg.Client(process.env.TEST_POSTGRES);
+
+beforeAll(async () => {
+	await superuser.connect();
+	await superuser.query(`create role ${prefix}admin login createdb createrole password 'secret'`);
+});
+afterAll(async () => {
+	await clearUp();
+	for (const service of ["shipping", "inventory"]) {
+		await superuser.query(`drop database if exists ${prefix}${service} with (force)`);
+		await superuser.query(`drop role if exists ${prefix}${service}`);
+	}
+	await superuser.query(`drop role ${prefix}admin`);
+	await superuser.end();
+});
+
+const run = async (script: string, args: string[] = [], env: Record<string, string> = {}) => {
+	const program = runScript(script, { SERVICES: "shipping,inventory", DATABASE_URL, ...env }, { args });
+	const { code, errors } = await program.ended;
+	return { code, errors, output: program.output().trimEnd().split("\n") };
+};
+
+test("npm run migrate makes databases on a server, brings them up to date and takes a migration back", async () => {
+	expect(await run("start")).toMatchObject({ code: 1, errors: expect.stringMatching(/does not let|does not exist/) });
+
+	const made = await run("migrate", [], { DATABASE_ADMIN_URL });
+	expect(made).toMatchObject({ code: 0, errors: "" });
+	expect(made.output[0]).toMatch(/^shipping: applied 0000-events, .*0001-shipments$/);
+	expect((await run("migrate", ["up"], { DATABASE_ADMIN_URL })).output).toEqual(["shipping: up to date", "inventory: up to date"]);
+
+	const program = runScript("start:node", { SERVICES: "shipping,inventory", DATABASE_URL, DATA_DIR: await makeDataFolder() });
+	await program.says(/started successfully/);
+	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
+
+	expect((await run("migrate", ["down", "shipping"])).output).toEqual(["shipping: took back 0001-shipments"]);
+	expect((await run("migrate", ["status"])).output).toEqual(["shipping: lacks 0001-shipments", "inventory: up to date"]);
+	expect(await run("start")).toMatchObject({
+		code: 1,
+		errors: 'moleculer-commerce: migrations are missing in shipping (0001-shipments): run "npm run migrate" first',
+	});
+});
+
+test("a service's role may not connect to another service's database", async () => {
+	const intruder = new pg.Client(`postgres://${prefix}shipping:secret@${host}/${prefix}inventory`);
+	await expect(intruder.connect()).rejects.toThrow(/permission denied/);
+});
+
+test("npm run migrate refuses what it does not know, and the embedded databases", async () => {
+	expect(await run("migrate", ["sideways"])).toMatchObject({ code: 1, errors: expect.stringContaining('say "up"') });
+	expect(await run("migrate", ["down"])).toMatchObject({ code: 1, errors: expect.stringContaining('"down SERVICE"') });
+	expect(await run("migrate", ["down", "users"])).toMatchObject({ code: 1, errors: expect.stringContaining("none of") });
+	expect(await run("migrate", [], { DATABASE_URL: "" })).toMatchObject({ code: 1, errors: expect.stringContaining("at each start") });
+});

@@ -1,0 +1,104 @@
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { processesWith } from "../lib/embedded-postgres/test/support.ts";
+import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+
+jest.setTimeout(60_000);
+afterEach(clearUp);
+
+/** A start that must fail: with code 1, one line on stderr, and nothing left running. Answers the line. */
+async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {
+	const folder = env.DATA_DIR ?? (await makeDataFolder());
+	const { code, errors } = await runScript("start", { SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env }, { args }).ended;
+	expect({ code, lines: errors.split("\n").length, errors }).toMatchObject({ code: 1, lines: 1 });
+	expect(await processesWith(folder)).toEqual([]);
+	return errors;
+}
+
+describe("a start that cannot succeed says in one line why, and what to do:", () => {
+	test("a wrong setting", async () => {
+		expect(await refusal({ PORT: "http" })).toMatch(/PORT: it must be a number/);
+	});
+
+	test("an unknown service", async () => {
+		expect(await refusal({ SERVICES: "shipping,shoping" })).toMatch(/SERVICES names shoping; there are .*shipping/);
+	});
+
+	test("services without those that they call", async () => {
+		expect(await refusal({ SERVICES: "orders" })).toMatch(/SERVICES needs .*products.* or a TRANSPORTER/);
+	});
+
+	test("an argument that it does not know", async () => {
+		expect(await refusal({}, ["--silent"])).toMatch(/--quiet .*not "--silent"/);
+	});
+
+	test("a data folder that cannot be written", async () => {
+		const file = join(await makeDataFolder(), "file");
+		await writeFile(file, "");
+		expect(await refusal({ DATA_DIR: join(file, "data") })).toMatch(/file\/data.* cannot be written .*DATA_DIR/);
+	});
+
+	test("a data folder with a Postgres cluster that is not ours", async () => {
+		const DATA_DIR = await makeDataFolder();
+		await mkdir(join(DATA_DIR, "postgres"));
+		await writeFile(join(DATA_DIR, "postgres/PG_VERSION"), "9\n");
+		expect(await refusal({ DATA_DIR })).toMatch(/not made by this program: choose an empty or a new folder/);
+	});
+
+	test("a port that is taken", async () => {
+		const server = createServer().listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		try {
+			const line = await refusal({ SERVICES: "", PORT: String(port) });
+			expect(line).toContain(`port ${port} on 127.0.0.1 is taken by another program`);
+		} finally {
+			server.close();
+		}
+	});
+
+	test("an address that is not this machine's", async () => {
+		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(/HOST 192\.0\.2\.1 cannot be listened on/);
+	});
+
+	test("a database that cannot be reached", async () => {
+		const server = createServer().listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		server.close();
+		const line = await refusal({ DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}` });
+		expect(line).toMatch(/database shipping on 127\.0\.0\.1:\d+ cannot be reached \(.*ECONNREFUSED.*\): start it, or correct DATABASE_URL/);
+		expect(line).not.toContain("hush");
+	});
+
+	test("a database server that takes connections and never answers", async () => {
+		const server = createServer(() => undefined).listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		try {
+			expect(await refusal({ DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}` })).toMatch(
+				/cannot be reached \(timeout/,
+			);
+		} finally {
+			server.close();
+		}
+	});
+
+	test("a DATABASE_URL that cannot be read", async () => {
+		expect(await refusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" })).toMatch(/DATABASE_URL .*percent-encode/);
+	});
+
+	test("production without a secret, or with a well-known one", async () => {
+		const production = { NODE_ENV: "production", SERVICES: "auth,users" };
+		expect(await refusal(production)).toMatch(/production and JWT_SECRET is missing/);
+		expect(await refusal({ ...production, JWT_SECRET: "your-256-bit-secret-your-256-bit" })).toMatch(/JWT_SECRET is easily guessed/);
+	});
+
+	test("a Node that is too old", async () => {
+		const old = `data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });`;
+		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(/needs Node 24 .*npm start/);
+	});
+});
