@@ -3,11 +3,11 @@ import { chown, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
-import { processesWith } from "../lib/embedded-postgres/test/support.ts";
+import { canSwitchUser, processesWith } from "../lib/embedded-postgres/test/support.ts";
 import { eventually } from "./support/eventually.ts";
 import { clearUp, makeDataFolder, type Running, runScript } from "./support/program.ts";
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const whereUsersSwitch = canSwitchUser ? test : test.skip;
 
 // Each test makes a cluster with a database per service, which a busy disk takes its time for.
 jest.setTimeout(120_000);
@@ -95,7 +95,7 @@ describe("npm start", () => {
 		await screenOf(start(folder));
 	});
 
-	asRoot("runs as an ordinary user", async () => {
+	whereUsersSwitch("runs as an ordinary user", async () => {
 		const folder = await makeDataFolder();
 		await chown(folder, 1, 1);
 		const program = runScript("start", { DATA_DIR: join(folder, "data"), PORT: "0" }, { uid: 1 });

@@ -5,7 +5,7 @@ import { type Database, sql } from "../../lib/database.ts";
 import type { Env } from "../../lib/env.ts";
 import { type Loop, loop } from "../../lib/loop.ts";
 import type {} from "../users/users.contract.ts";
-import { type Content, isRefusal, messageId, needsLink, verificationLink } from "./notifications.rules.ts";
+import { type Content, isRefusal, mailedLink, messageId, missingLink } from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
 
 type Due = Content & {
@@ -54,23 +54,26 @@ export interface SenderOptions {
 	readonly call: Call;
 	readonly env: Env;
 	readonly logger: Logger;
+	/** Whether the process is stopping, and others have gone already. */
+	closing(): boolean;
 }
 
 /**
  * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
  * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
  */
-export function startSender({ db, call, env, logger }: SenderOptions): Loop {
+export function startSender({ db, call, env, logger, closing }: SenderOptions): Loop {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
 	const cutOff = new AbortController();
 
 	/** The link is kept before it is first sent, so that each repetition carries the same one. */
-	async function withLink<M extends Due>(message: M): Promise<M> {
-		if (!needsLink(message)) return message;
-		const { token } = await call("users.issueVerification", { user_id: message.user_id });
-		const link = verificationLink(PUBLIC_URL, token);
+	async function withLink<M extends Due>(message: M, email: string | undefined): Promise<M> {
+		const missing = missingLink(message);
+		if (!missing) return message;
+		const { token } = await call(missing.action, { user_id: message.user_id, ...(email ? { email } : {}) });
+		const link = mailedLink(PUBLIC_URL, missing.page, token);
 		await db.query(KEEP_LINK, [message.id, link]);
 		return { ...message, data: { ...message.data, link } };
 	}
@@ -78,7 +81,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	async function deliver(due: Due, person: Person | null): Promise<Fate> {
 		let message: Due;
 		try {
-			message = await withLink(due);
+			message = await withLink(due, person?.email);
 		} catch (error) {
 			if (isError(error, "USER_NOT_FOUND")) return { status: "failed", tries: 0, error: text(error) };
 			return postponed(error);
@@ -94,13 +97,13 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
 			// The server's own words may hold the address; they stay in the row.
 			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", { id: due.id, code, responseCode });
-			return { ...(wait === undefined ? { status: "failed" } : { status: "queued", wait }), tries: 1, error: text(error) };
+			return { status: wait === undefined ? "failed" : "queued", wait, tries: 1, error: text(error) };
 		}
 	}
 
 	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
 	function postponed(error: unknown): Fate {
-		logger.warn("A mail could not be prepared and will be later", { error });
+		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
 		return { status: "queued", tries: 0, wait: backoff[0] ?? 1, error: text(error) };
 	}
 
