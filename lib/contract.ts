@@ -74,7 +74,10 @@ type Args<P> = Record<never, never> extends P ? [params?: P, options?: CallingOp
 
 /** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
 export interface Meta {
-	user?: { id: string; email: string; role: "user" | "admin" } | null;
+	/** `session`: the sign-in that the access token came from. */
+	user?: { id: string; email: string; role: "user" | "admin"; session?: string } | null;
+	/** Where the client's connection came from: an IPv4 address or an IPv6 network. */
+	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
 	traceparent?: string;

@@ -198,17 +198,17 @@ async function take(
 	return accept(event);
 }
 
-const shared = new WeakMap<object, { stream: Promise<EventStream>; users: number }>();
+const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
 /** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
 export async function sharedStream(broker: object, options: StreamOptions): Promise<{ stream: EventStream; release(): Promise<void> }> {
-	const entry = shared.get(broker) ?? { stream: openStream(options), users: 0 };
+	const entry = shared.get(broker) ?? { stream: openStream(options), holders: 0 };
 	shared.set(broker, entry);
-	entry.users++;
+	entry.holders++;
 	const stream = await entry.stream;
 	return {
 		stream,
 		async release() {
-			if (--entry.users > 0) return;
+			if (--entry.holders > 0) return;
 			shared.delete(broker);
 			await stream.close();
 		},

@@ -5,7 +5,10 @@ export const notification = shape({
 	id: { type: "uuid" },
 	user_id: { type: "uuid" },
 	channel: { type: "enum", values: ["email"] },
-	template: { type: "enum", values: ["welcome", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"] },
+	template: {
+		type: "enum",
+		values: ["welcome", "verify_email", "password_reset", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"],
+	},
 	subject: { type: "string" },
 	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good. */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
