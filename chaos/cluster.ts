@@ -35,6 +35,8 @@ export interface Cluster {
 	/** Settings with which one more node joins. */
 	readonly env: Readonly<Record<string, string>>;
 	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	/** Starts one more node; `preload` is a file that is loaded before anything else. */
+	add(kind: keyof typeof KINDS, name: string, options: { env?: Record<string, string>; preload?: string }): Promise<Member>;
 	stop(): Promise<void>;
 }
 
@@ -55,9 +57,9 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
 	const stop = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
-		await Promise.all(members.filter(({ kind }) => kind !== "postgres").map((one) => one.kill()));
+		await Promise.all(members.map((one) => one.end()));
 		await postgres.stop();
-		await rm(folder, { recursive: true, force: true });
+		await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 	};
 	try {
 		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
@@ -96,28 +98,33 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			ORDER_DEADLINE_MS: "15000",
 		};
 		const urls: string[] = [];
+		const make = async (kind: keyof typeof KINDS, name: string, over: Record<string, string> = {}, preload?: string) =>
+			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, preload);
 		for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
 			for (let n = 1; n <= size[kind]; n++) {
 				const port = await freePort();
-				const health = await freePort();
 				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);
-				const settings = { ...env, SERVICES: KINDS[kind], NODEID: `${kind}-${n}`, PORT: String(port), HEALTH_PORT: String(health) };
-				members.push(nodeMember(`${kind}-${n}`, folder, settings, bug, `http://127.0.0.1:${health}/health/ready`));
+				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }, bug && join(root, "chaos/bugs", `${bug}.ts`)));
 			}
 		}
 		await Promise.all(members.filter(({ kind }) => kind === "node").map((one) => one.start()));
-		return { members, urls, env, query, stop };
+		const add: Cluster["add"] = async (kind, name, { env, preload }) => {
+			const node = await make(kind, name, env, preload);
+			members.push(node);
+			await node.start();
+			return node;
+		};
+		return { members, urls, env, query, add, stop };
 	} catch (error) {
 		await stop();
 		throw error;
 	}
 }
 
-function nodeMember(name: string, folder: string, env: Record<string, string>, bug: Bug | undefined, ready: string): Member {
-	const preload = bug ? ["--import", join(root, "chaos/bugs", `${bug}.ts`)] : [];
-	const args = ["--no-warnings", ...preload, join(root, "scripts/start.ts"), "--quiet"];
+function nodeMember(name: string, folder: string, env: Record<string, string>, preload: string | undefined): Member {
+	const args = ["--no-warnings", ...(preload ? ["--import", preload] : []), join(root, "scripts/start.ts"), "--quiet"];
 	return member("node", { name, file: process.execPath, args, env, log: join(folder, `${name}.log`) }, async () => {
-		const answer = await fetch(ready, { signal: AbortSignal.timeout(2000) });
+		const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, { signal: AbortSignal.timeout(2000) });
 		if (!answer.ok) throw new Error(`${name} is not ready`);
 	});
 }

@@ -28,7 +28,7 @@ const TARGETS = { node: 70, nats: 12, redis: 8, postgres: 10 } as const;
 export function plan(seed: number, seconds: number, members: readonly Pick<Member, "name" | "kind">[]): Fault[] {
 	const dice = random(seed);
 	const faults: Fault[] = [];
-	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(0.4, 2.6)) faults.push(one(dice, at, members));
+	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(0.3, 1.7)) faults.push(one(dice, at, members));
 	return faults;
 }
 function one(dice: Random, at: number, members: readonly Pick<Member, "name" | "kind">[]): Fault {

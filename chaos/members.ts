@@ -14,12 +14,16 @@ export interface Member {
 	term(): Promise<void>;
 	/** Runs it again, until it answers. */
 	start(): Promise<void>;
+	/** Ends it for good. */
+	end(): Promise<void>;
 	log(): string;
 }
+const START_MS = 60_000;
 
 /** A process that is started again under the same command. `ready` rejects until it answers. */
 export function member(kind: Member["kind"], command: Command, ready: () => Promise<unknown>): Member {
 	let process: Process | undefined;
+	let over = false;
 	return {
 		name: command.name,
 		kind,
@@ -31,10 +35,23 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
 			const slow = after(10_000, "slow" as const, { ref: false });
 			if (process && (await Promise.race([process.term(), slow])) === "slow") await process.kill();
 		},
+		/** One that ends while it starts, because what it needs is away, is started again, as whatever supervises it would. */
 		async start() {
-			const mine = startProcess(command);
-			process = mine;
-			await Promise.race([mine.failure, until(ready)]);
+			for (const end = Date.now() + START_MS; !over; ) {
+				const mine = startProcess(command);
+				process = mine;
+				try {
+					return await Promise.race([mine.failure, until(ready)]);
+				} catch (error) {
+					await mine.kill();
+					if (Date.now() > end) throw error;
+					await after(300);
+				}
+			}
+		},
+		async end() {
+			over = true;
+			await process?.kill();
 		},
 		log: () => process?.log() ?? "",
 	};
@@ -63,6 +80,7 @@ export function postgresMember(pid: number, ready: () => Promise<unknown>): Memb
 		kill: crash,
 		term: crash,
 		start: () => until(ready),
+		end: async () => undefined,
 		log: () => "",
 	};
 }

@@ -9,6 +9,7 @@ import { check, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
 import { ADMIN, type Bug, type Cluster, type Size, startCluster } from "./cluster.ts";
 import { type Happened, inflict, plan } from "./faults.ts";
+import { until } from "./members.ts";
 import { random } from "./random.ts";
 import { Tally } from "./tally.ts";
 
@@ -95,7 +96,11 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
 	};
 	const login = async ({ email, password }: typeof ADMIN) =>
 		(await ask("POST /api/users/login", { body: { email, password } })).access_token as string;
-	const admin = await login(ADMIN);
+	// The first node makes the administrator a moment after it is ready.
+	let admin = "";
+	await until(async () => {
+		admin = await login(ADMIN);
+	}, 20);
 	const shoppers: Shopper[] = [];
 	for (let n = 0; n < buyers; n++) {
 		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
@@ -115,7 +120,7 @@ async function settle(
 	cluster: Cluster,
 	purchases: readonly Purchase[],
 	stock: ReadonlyMap<string, number>,
-	until: number,
+	patience: number,
 ): Promise<Finding[]> {
 	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
 	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
@@ -123,7 +128,7 @@ async function settle(
 	try {
 		const call = broker.call.bind(broker) as Call;
 		for (let last: Finding[] = []; ; await after(500)) {
-			const late = Date.now() > until;
+			const late = Date.now() > patience;
 			if (!late && (await unsettled(cluster)) > 0) continue;
 			try {
 				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });

@@ -9,6 +9,6 @@ replace({ name: "complete", word: "order.confirmed" }, async (query, { text }, v
 	const [ids] = values;
 	const facts = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
 	await query(TELL, [ids, facts]);
-	await after(100);
+	await after(500);
 	return query(text.replace("insert into outbox (type, subject, data)", ""), values);
 });
