@@ -2,6 +2,7 @@ import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
@@ -115,7 +116,11 @@ export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, .
 	const missing = (name: string) => async () => {
 		throw new Error(`${contract.name}.${name} is not stubbed`);
 	};
-	const all = Object.fromEntries(Object.keys(contract.actions).map((name) => [name, actions[name] ?? missing(name)]));
+	const all = Object.fromEntries(
+		Object.keys(contract.actions)
+			.filter((name) => !(name in eventActions))
+			.map((name) => [name, actions[name] ?? missing(name)]),
+	);
 	return implement(contract, ...mixins).with({ actions: all as never });
 }
 
