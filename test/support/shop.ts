@@ -1,4 +1,4 @@
-import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
@@ -35,9 +35,10 @@ export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a",
 /**
  * Starts services in this process, on databases of their own. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
+ * @param options.middlewares outside all others
  */
 export async function startShop(
-	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
+	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string>; middlewares?: Middleware[] } = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
@@ -56,7 +57,10 @@ export async function startShop(
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {
-		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])] }, env, [
+			...schemas,
+			...stubs,
+		]);
 		await broker.start();
 	} catch (error) {
 		await broker?.stop();
