@@ -21,6 +21,8 @@ export interface ActionContract {
 	readonly throws?: readonly string[];
 	/** Honours the Idempotency-Key header. */
 	readonly idempotent?: true;
+	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
+	readonly strict?: true;
 	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */

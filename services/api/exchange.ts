@@ -5,6 +5,7 @@ import type { Meta } from "../../lib/contract.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
 import type { Listener } from "./listener.ts";
+import type { LimitHeaders, RateLimits } from "./rate-limits.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Routes, Target } from "./routes.ts";
 
@@ -21,6 +22,7 @@ export interface Gateway {
 	authenticate: Authenticate;
 	cors: Cors;
 	revocations: Revocations;
+	limits: RateLimits;
 	/** How many proxies of ours a request comes through. */
 	proxies: number;
 }
@@ -30,6 +32,8 @@ export interface Request extends IncomingMessage {
 	id: string;
 	/** By `performance.now()`. */
 	startedAt: number;
+	/** Where the request was counted. */
+	limit?: LimitHeaders;
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
 	$ctx: { meta: Meta };
@@ -70,6 +74,7 @@ export function send(gateway: Gateway, req: Request, res: Response, { status, he
 		"X-Process-Time": (performance.now() - req.startedAt).toFixed(3),
 		...(body === undefined ? {} : { "Content-Type": type, "Content-Length": Buffer.byteLength(body) }),
 		...(gateway.listener.closing ? { Connection: "close" } : {}),
+		...req.limit,
 		...headers,
 	});
 	res.end(body);
