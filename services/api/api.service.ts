@@ -21,6 +21,7 @@ import { answerError } from "./problem.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { Revocations } from "./revocations.ts";
 import { Routes, type Target } from "./routes.ts";
+import { Streams } from "./streams.ts";
 
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
 const names = serviceNames(join(import.meta.dirname, ".."));
@@ -39,7 +40,10 @@ async function prepare(
 	const user = await countRequest(this, req, contract, address);
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
+	if (contract.stream) this.streams.assertRoom(user!.id);
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const { "last-event-id": last } = req.headers;
+	if (contract.stream && typeof last === "string" && last !== "") req.$params.after = last;
 }
 
 /** Who asks. Those whom nobody knows, and who brings a bad token, count by their address. @throws RATE_LIMITED, UNAUTHENTICATED */
@@ -91,11 +95,12 @@ export default {
 		this.proxies = TRUST_PROXY;
 		this.cors = cors(CORS_ORIGINS);
 		this.limits = rateLimits(this.broker, this.logger, env);
+		this.streams = new Streams(this);
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
 		this.listener = new Listener(this.httpHandler);
 		this.server = this.listener.server;
 		// The services of this node stop all at once; requests under way need them.
-		this.broker.middlewares.add({ name: "Drain", stopping: () => this.listener.close(patience(this)) } as Middleware);
+		this.broker.middlewares.add({ name: "Drain", stopping: () => close(this) } as Middleware);
 	},
 
 	async started(this: Gateway) {
@@ -108,7 +113,7 @@ export default {
 	},
 
 	async stopped(this: Gateway) {
-		await this.listener.close(patience(this));
+		await close(this);
 		await this.revocations.stop();
 		this.limits.close();
 	},
@@ -169,4 +174,9 @@ function neighboursStarted(broker: ServiceBroker): Promise<void> {
 	});
 }
 
-const patience = ({ broker }: Gateway): number => broker.options.tracking?.shutdownTimeout ?? 5000;
+/** No new connections; streams end, everything else is answered. */
+async function close({ listener, streams, broker }: Gateway): Promise<void> {
+	const closed = listener.close(broker.options.tracking?.shutdownTimeout ?? 5000);
+	await streams.close();
+	await closed;
+}

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, shape } from "../../lib/schema.ts";
 
@@ -66,6 +67,7 @@ export const inventory = contract({
 		 * FULFILLED what was shipped.
 		 */
 		release: command("Give held stock back", {}),
+		history,
 	},
 	events: {
 		"inventory.reserved": reservation,

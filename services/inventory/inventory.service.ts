@@ -2,6 +2,7 @@ import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
 import { invalidField } from "../../lib/errors.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { factsOf } from "../../lib/history.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
@@ -63,6 +64,10 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 				if (!status) return pending;
 				return status === "released" ? done : refused("FULFILLED");
 			});
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

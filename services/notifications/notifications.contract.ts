@@ -1,5 +1,5 @@
 import { contract } from "../../lib/contract.ts";
-import { object, page, paging, shape } from "../../lib/schema.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
 	id: { type: "uuid" },
@@ -35,6 +35,14 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
 			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+		/** For other services: a user's messages about one order, oldest first. */
+		about: {
+			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
+			returns: list(
+				object({ ...pick(notification, "template", "channel", "status", "attempts", "sent_at"), created_at: { type: "time" } }),
+			),
+			retry: true,
 		},
 	},
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },

@@ -29,6 +29,11 @@ const FIND = sql(
 	"messages_find",
 	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
 );
+const ABOUT = sql(
+	"messages_about",
+	`select template, channel, status, attempts, sent_at, created_at from messages
+	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
+);
 
 /** Writes down what is to be sent; who sends it is another matter. */
 async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: EventOf<Mailed>[]): Promise<void> {
@@ -89,6 +94,10 @@ export default implement(
 			const { data, ...message } = found;
 			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), recipient?.full_name ?? "");
 			return { ...message, to: recipient?.email ?? "", text, html };
+		},
+
+		about({ params: { user_id, order_id } }) {
+			return this.db.query(ABOUT, [user_id, order_id]);
 		},
 	},
 });

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, shape } from "../../lib/schema.ts";
 
@@ -54,6 +55,7 @@ export const payments = contract({
 		}),
 		/** Pays back all that was charged; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
 		reverse: command("Undo the charges of orders", {}),
+		history,
 	},
 	events: {
 		"payment.captured": money_moved,

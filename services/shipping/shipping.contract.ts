@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, shape } from "../../lib/schema.ts";
 
@@ -36,6 +37,7 @@ export const shipping = contract({
 			returns: list({ type: "object", props: shipment, nullable: true }),
 			retry: true,
 		},
+		history,
 	},
 	events: {
 		"shipment.scheduled": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },

@@ -119,6 +119,17 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/orders": users(201, async (scene) => ({ body: { items: [{ product_id: await product(scene), quantity: 1 }] } })),
 	"GET /api/orders": { ...users(200, placed), hides: true },
 	"GET /api/orders/:id": own(200, order, 404),
+	"GET /api/orders/:id/timeline": own(200, order, 404),
+	// Of an order that is over, or the answer would not end.
+	"GET /api/orders/:id/events": own(
+		200,
+		async (scene) => {
+			const { path } = await order(scene);
+			await scene.shop.http(`POST /api/orders/${path.id}/cancel`, { token: scene.owner.token });
+			return { path };
+		},
+		404,
+	),
 	"POST /api/orders/:id/cancel": own(200, order, 404),
 	"POST /api/orders/:id/ship": admins(200, order),
 	"POST /api/orders/:id/deliver": admins(200, async (scene) => {
