@@ -7,6 +7,7 @@ import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
+import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { retry } from "./middlewares/retry.ts";
 
@@ -29,7 +30,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
-		middlewares,
+		middlewares: middlewares(env),
 		internalServices: {
 			$node: {
 				name: "$node",
@@ -46,23 +47,26 @@ export function brokerOptions(env: Env): BrokerOptions {
 
 /**
  * moleculer's own middlewares and ours, from the handler outwards. Its own order puts the breaker inside the timeout, where it never sees one, and
- * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out.
+ * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out, and so
+ * is its cacher, see docs/adr/0007-cache-with-leases.md.
  */
-const middlewares = [
-	"ActionHook",
-	"Bulkhead",
-	"Validator",
-	authorize,
-	// Counts what is under way, so that a service that stops can wait for it.
-	"ContextTracker",
-	"Timeout",
-	breaker,
-	// Forgets a request that will not be answered; each repetition is one of its own.
-	"ErrorHandler",
-	retry,
-	deadline,
-	"Metrics",
-] as unknown as NonNullable<BrokerOptions["middlewares"]>;
+const middlewares = (env: Env) =>
+	[
+		"ActionHook",
+		"Bulkhead",
+		cache(env),
+		"Validator",
+		authorize,
+		// Counts what is under way, so that a service that stops can wait for it.
+		"ContextTracker",
+		"Timeout",
+		breaker,
+		// Forgets a request that will not be answered; each repetition is one of its own.
+		"ErrorHandler",
+		retry,
+		deadline,
+		"Metrics",
+	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({
 	type: "NATS" as const,

@@ -27,6 +27,11 @@ export interface ActionContract {
 	readonly timeout?: number;
 	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
+	/**
+	 * The answer is kept for `ttl` milliseconds, by all parameters, and by the caller unless `auth` is `anyone`: such an answer must not depend on who asks.
+	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
+	 */
+	readonly cache?: { readonly ttl: number };
 	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
@@ -69,7 +74,10 @@ type Args<P> = Record<never, never> extends P ? [params?: P, options?: CallingOp
 
 /** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
 export interface Meta {
-	user?: { id: string; email: string; role: "user" | "admin" } | null;
+	/** `session`: the sign-in that the access token came from. */
+	user?: { id: string; email: string; role: "user" | "admin"; session?: string } | null;
+	/** Where the client's connection came from: an IPv4 address or an IPv6 network. */
+	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
 	traceparent?: string;

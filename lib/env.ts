@@ -104,6 +104,12 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
+	JWT_SECRET_PREVIOUS: {
+		type: "string",
+		min: 32,
+		optional: true,
+		description: "Also accepted on access tokens, never signs: while JWT_SECRET is being changed, the one before or the one to come",
+	},
 	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
@@ -120,6 +126,28 @@ export const settings = shape({
 		convert: true,
 		default: 10,
 		description: "Work factor of password hashes",
+	},
+	RATE_LIMIT_ENABLED: {
+		type: "boolean",
+		convert: true,
+		default: true,
+		description: "Refuse what one user or one address asks for too often; counted in Redis where CACHER names one",
+	},
+	RATE_LIMIT_PER_MINUTE: {
+		type: "number",
+		integer: true,
+		min: 1,
+		convert: true,
+		default: 1200,
+		description: "Requests that one user, or one address without a user, may make in a minute",
+	},
+	RATE_LIMIT_STRICT_PER_MINUTE: {
+		type: "number",
+		integer: true,
+		min: 1,
+		convert: true,
+		default: 30,
+		description: "The same per address for what is worth guessing or flooding: sign-in, registration, passwords",
 	},
 	CORS_ORIGINS: { type: "string", default: "", description: "Origins that browsers may call from, comma-separated" },
 	TRUST_PROXY: {
@@ -176,6 +204,14 @@ export const settings = shape({
 		convert: true,
 		default: 30000,
 		description: "How long an order's steps are tried before the order is cancelled",
+	},
+	RESERVATION_SECONDS: {
+		type: "number",
+		integer: true,
+		min: 1,
+		convert: true,
+		default: 900,
+		description: "How long stock is held before its order is asked after; that of a lost order is then given back",
 	},
 	LEASE_MS: {
 		type: "number",

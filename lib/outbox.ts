@@ -27,6 +27,8 @@ export const write = (tx: Queryable, type: string, subject: string, json: string
 
 const BATCH = 500;
 const POLL = 1000;
+/** Milliseconds that events wait for others to be handed over with, in one turn. */
+const GATHER = 20;
 const CLAIM = sql(
 	"outbox_claim",
 	`insert into outbox_readers as r (name, owner, lease_until, target) values ($1, $2, now() + make_interval(secs => $3), $4)
@@ -123,7 +125,7 @@ export function readOutbox({ db, name, owner, source, lease = 5, target, deliver
 		return held && (full || from.upto !== null);
 	}
 
-	const reading = loop({ every: POLL, turn, onError });
+	const reading = loop({ every: POLL, gather: GATHER, turn, onError });
 	reading.wake();
 	return {
 		wake: reading.wake,

@@ -15,8 +15,8 @@ export interface Program {
 	step<T>(work: Promise<T>, limit?: { ms: number; late: string }): Promise<T>;
 	/** Has `release` called when the process ends, the last one first, with the ms that this has taken so far. It gets `ms` and is then left behind. */
 	onEnd(ms: number, release: Release): void;
-	/** Ends the process well. */
-	stop(): Promise<never>;
+	/** Ends the process, well unless told otherwise. */
+	stop(exitCode?: number): Promise<never>;
 	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
 	fail(error: unknown): Promise<never>;
 }
@@ -52,7 +52,10 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 			);
 		},
 		onEnd: (ms, release) => void releases.push({ ms, release }),
-		stop: end,
+		stop(exitCode = 0) {
+			if (endedAt === undefined) code = exitCode;
+			return end();
+		},
 		fail(error) {
 			code = 1;
 			report(name, error);

@@ -2,11 +2,14 @@ import { join } from "node:path";
 import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiService from "moleculer-web";
 import { assertAccess } from "../../lib/access.ts";
+import { accessTokenVerifier } from "../../lib/access-token.ts";
 import { envOf } from "../../lib/env.ts";
 import { serviceNames } from "../../lib/node.ts";
+import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
 import { answer } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
+import { clientAddress } from "./client-address.ts";
 import { cors } from "./cors.ts";
 import { type Gateway, type Request, type Response, send } from "./exchange.ts";
 import { Listener } from "./listener.ts";
@@ -14,6 +17,7 @@ import { metadata, requestId } from "./metadata.ts";
 import { pages } from "./pages.ts";
 import { readParameters } from "./parameters.ts";
 import { answerError } from "./problem.ts";
+import { Revocations } from "./revocations.ts";
 import { Routes, type Target } from "./routes.ts";
 
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
@@ -31,7 +35,7 @@ async function prepare(
 	if (!contract) return;
 	const user = this.authenticate(req.headers.authorization);
 	assertAccess(contract.auth, user);
-	Object.assign(ctx.meta, metadata(req.headers, contract), { user });
+	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address: clientAddress(req, this.proxies) });
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
 }
 
@@ -60,9 +64,11 @@ export default {
 	actions: { listAliases: false, addRoute: false, removeRoute: false },
 
 	created(this: Gateway) {
-		const { JWT_SECRET, CORS_ORIGINS } = envOf(this.broker);
+		const { JWT_SECRET, JWT_SECRET_PREVIOUS, CORS_ORIGINS, TRUST_PROXY } = envOf(this.broker);
 		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
-		this.authenticate = authenticator(JWT_SECRET);
+		this.revocations = new Revocations(this.broker, this.logger);
+		this.authenticate = authenticator(accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS), this.revocations);
+		this.proxies = TRUST_PROXY;
 		this.cors = cors(CORS_ORIGINS);
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
 		this.listener = new Listener(this.httpHandler);
@@ -75,12 +81,20 @@ export default {
 		const { HOST, PORT } = envOf(this.broker);
 		await neighboursStarted(this.broker);
 		this.regenerateAutoAliases();
+		await this.revocations.start();
 		await this.listener.open(HOST, PORT);
 		this.logger.info(`The gateway listens on http://${HOST}:${PORT}`);
 	},
 
 	async stopped(this: Gateway) {
 		await this.listener.close(patience(this));
+		await this.revocations.stop();
+	},
+
+	events: {
+		[REVOKED](this: Gateway) {
+			this.revocations.wake();
+		},
 	},
 
 	methods: {

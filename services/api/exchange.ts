@@ -5,6 +5,7 @@ import type { Meta } from "../../lib/contract.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
 import type { Listener } from "./listener.ts";
+import type { Revocations } from "./revocations.ts";
 import type { Routes, Target } from "./routes.ts";
 
 /** The gateway's service: what it has of moleculer-web, and what it adds. */
@@ -19,6 +20,9 @@ export interface Gateway {
 	table: Routes;
 	authenticate: Authenticate;
 	cors: Cors;
+	revocations: Revocations;
+	/** How many proxies of ours a request comes through. */
+	proxies: number;
 }
 
 /** A request as moleculer-web hands it around, with what we note on it. */

@@ -79,6 +79,7 @@ export function toAnswer({ status, code, detail, errors, data }: Problem, reques
 		headers: {
 			...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
 			...(status === 405 ? { Allow: (data as { allow: string[] }).allow.join(", ") } : {}),
+			...(status === 429 ? { "Retry-After": String((data as { retry_after?: number } | undefined)?.retry_after ?? RETRY_AFTER) } : {}),
 			...(status === 503 ? { "Retry-After": RETRY_AFTER } : {}),
 		},
 		body: JSON.stringify({

@@ -1,11 +1,14 @@
 import { contract } from "../../lib/contract.ts";
-import { object, page, paging, shape } from "../../lib/schema.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
 	id: { type: "uuid" },
 	user_id: { type: "uuid" },
 	channel: { type: "enum", values: ["email"] },
-	template: { type: "enum", values: ["welcome", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"] },
+	template: {
+		type: "enum",
+		values: ["welcome", "verify_email", "password_reset", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"],
+	},
 	subject: { type: "string" },
 	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good. */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
@@ -32,6 +35,12 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
 			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+		/** For the audit: all messages about these orders. */
+		auditMessages: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
+			retry: true,
 		},
 	},
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },

@@ -5,7 +5,7 @@ import { type Database, sql } from "../../lib/database.ts";
 import type { Env } from "../../lib/env.ts";
 import { type Loop, loop } from "../../lib/loop.ts";
 import type {} from "../users/users.contract.ts";
-import { type Content, isRefusal, messageId, needsLink, verificationLink } from "./notifications.rules.ts";
+import { type Content, isRefusal, mailedLink, messageId, missingLink } from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
 
 type Due = Content & {
@@ -67,10 +67,11 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	const cutOff = new AbortController();
 
 	/** The link is kept before it is first sent, so that each repetition carries the same one. */
-	async function withLink<M extends Due>(message: M): Promise<M> {
-		if (!needsLink(message)) return message;
-		const { token } = await call("users.issueVerification", { user_id: message.user_id });
-		const link = verificationLink(PUBLIC_URL, token);
+	async function withLink<M extends Due>(message: M, email: string | undefined): Promise<M> {
+		const missing = missingLink(message);
+		if (!missing) return message;
+		const { token } = await call(missing.action, { user_id: message.user_id, ...(email ? { email } : {}) });
+		const link = mailedLink(PUBLIC_URL, missing.page, token);
 		await db.query(KEEP_LINK, [message.id, link]);
 		return { ...message, data: { ...message.data, link } };
 	}
@@ -78,7 +79,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	async function deliver(due: Due, person: Person | null): Promise<Fate> {
 		let message: Due;
 		try {
-			message = await withLink(due);
+			message = await withLink(due, person?.email);
 		} catch (error) {
 			if (isError(error, "USER_NOT_FOUND")) return { status: "failed", tries: 0, error: text(error) };
 			return postponed(error);

@@ -1,5 +1,4 @@
 import { setTimeout as after } from "node:timers/promises";
-import { v7 as uuid } from "uuid";
 import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
@@ -10,9 +9,10 @@ import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
+import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import * as rules from "./orders.rules.ts";
-import { type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 
@@ -24,26 +24,6 @@ async function visible(db: Database, id: string, caller: { id: string; role: "us
 	const found = await store.find(db, id);
 	rules.assertVisible(found?.order, caller);
 	return found!.order;
-}
-
-/** A new order at the start of its saga. */
-function newSaga(
-	user_id: string,
-	priced: Pick<rules.Order, "items" | "total_amount" | "currency">,
-	wishes: { payment_token: string; shipping_address?: string },
-	deadlineMs: number,
-): OrderSaga {
-	const now = new Date();
-	const [id, created_at] = [uuid(), now.toISOString()];
-	return {
-		id,
-		direction: "forward",
-		attempt: 1,
-		deadline: now.getTime() + deadlineMs,
-		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
-		payment_token: wishes.payment_token,
-		shipping_address: wishes.shipping_address ?? null,
-	};
 }
 
 /** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
@@ -100,7 +80,12 @@ export default implement(
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 
 	setup() {
-		const { LEASE_MS: leaseMs, ORDER_DEADLINE_MS: deadlineMs, ORDER_WAIT_MS: waitMs } = envOf(this.broker);
+		const {
+			EVENT_RETENTION_HOURS: retentionHours,
+			LEASE_MS: leaseMs,
+			ORDER_DEADLINE_MS: deadlineMs,
+			ORDER_WAIT_MS: waitMs,
+		} = envOf(this.broker);
 		const call = this.broker.call.bind(this.broker) as Call;
 		const owner = this.broker.nodeID;
 		const runner = sagas<OrderSaga>({
@@ -119,6 +104,7 @@ export default implement(
 		});
 		return {
 			sagas: runner,
+			auditing: auditing({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
 			waitMs,
@@ -217,10 +203,31 @@ export default implement(
 		async deliver(ctx) {
 			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
 			rules.assertCanBecome(order.status, "delivered");
-			await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
 			await store.advance(this.db, [order.id], "shipped", "delivered");
 			this.wakeRelay();
 			return visible(this.db, order.id, ctx.meta.user!);
+		},
+
+		async stuck({ params: { limit } }) {
+			return store.stuck(this.db, limit);
+		},
+
+		async retry({ params: { id } }) {
+			const found = await store.find(this.db, id);
+			if (!found) raise(orders, "ORDER_NOT_FOUND");
+			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+			await this.sagas.wake();
+			return found.order;
+		},
+
+		async fates({ params: { order_ids } }) {
+			return store.fates(this.db, order_ids);
+		},
+
+		async audit({ params }) {
+			return this.auditing.audit(params);
 		},
 	},
 });

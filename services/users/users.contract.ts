@@ -1,5 +1,5 @@
 import { contract } from "../../lib/contract.ts";
-import { list, object, page, paging, shape } from "../../lib/schema.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 const email = { type: "email", max: 254, normalize: true } as const;
 const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
@@ -19,6 +19,9 @@ export const user = shape({
 });
 
 const id = { id: { type: "uuid" } } as const;
+const token = { type: "string", min: 1, max: 200 } as const;
+/** Grows with every change after which access tokens from before must not be believed any more. */
+const token_version = { type: "number", integer: true } as const;
 
 export const users = contract({
 	name: "users",
@@ -37,9 +40,35 @@ export const users = contract({
 			rest: "POST /users/verify-email",
 			auth: "anyone",
 			status: 204,
-			params: { token: { type: "string", min: 1, max: 200 } },
+			params: { token },
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN"],
+		},
+		requestPasswordReset: {
+			summary: "Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
+			rest: "POST /users/password-reset",
+			auth: "anyone",
+			status: 202,
+			params: { email },
+			returns: object({ message: { type: "string" } }),
+		},
+		resetPassword: {
+			summary: "Set a new password with the token from the mailed link; ends every session",
+			rest: "POST /users/password-reset/confirm",
+			auth: "anyone",
+			status: 204,
+			params: { token, new_password: password },
+			returns: { type: "any" },
+			throws: ["INVALID_TOKEN"],
+		},
+		changePassword: {
+			summary: "Change one's own password; ends one's other sessions",
+			rest: "POST /users/:id/password",
+			auth: "owner",
+			status: 204,
+			params: { ...id, current_password: { type: "string", min: 1, max: 128 }, new_password: password },
+			returns: { type: "any" },
+			throws: ["WRONG_PASSWORD", "RATE_LIMITED"],
 		},
 		list: { summary: "List users", rest: "GET /users", auth: "admin", page: true, params: paging, returns: page(user) },
 		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
@@ -74,17 +103,32 @@ export const users = contract({
 			returns: list({ type: "object", props: user, nullable: true }),
 			retry: true,
 		},
-		/** The active user with this address and password; takes the same time for an unknown address. */
+		/** Set-based, for whoever signs tokens: what is in them. */
+		identify: {
+			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "object", props: { ...pick(user, "id", "email", "role", "is_active"), token_version }, nullable: true }),
+			retry: true,
+		},
+		/**
+		 * The active user with this address and password; takes the same time for an unknown address. After some failures the pair of account and
+		 * client address has to wait, longer each time.
+		 */
 		authenticate: {
 			params: { email, password: { type: "string", min: 1, max: 128 } },
-			returns: object(user),
-			throws: ["INVALID_CREDENTIALS"],
+			returns: object({ ...user, token_version }),
+			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
 		},
 		/**
 		 * A fresh single-use token, good for 48 hours, that proves whoever brings it back reads the mail of this address: the one it is about to
 		 * be sent to, or else the user's own. Once the user has another address it proves nothing.
 		 */
 		issueVerification: {
+			params: { user_id: { type: "uuid" }, email: { ...email, optional: true } },
+			returns: object({ token: { type: "string" } }),
+			throws: ["USER_NOT_FOUND"],
+		},
+		/** The same for setting a new password: good for an hour, and only while this is the address of an active user. */
+		issuePasswordReset: {
 			params: { user_id: { type: "uuid" }, email: { ...email, optional: true } },
 			returns: object({ token: { type: "string" } }),
 			throws: ["USER_NOT_FOUND"],
@@ -98,10 +142,19 @@ export const users = contract({
 	events: {
 		"user.created": { user_id: { type: "uuid" }, email, full_name },
 		"user.updated": { user_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
+		"user.password_reset_requested": { user_id: { type: "uuid" } },
+		/** Access tokens with a lower version are void. With `ended` so are the sessions that they came from, but for `except`, where the change was made. */
+		"user.access_changed": {
+			user_id: { type: "uuid" },
+			token_version,
+			sessions: { type: "enum", values: ["kept", "ended"] },
+			except: { type: "uuid", optional: true },
+		},
 	},
 	errors: {
 		EMAIL_TAKEN: { status: 409, message: "This e-mail address is already registered" },
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
+		WRONG_PASSWORD: { status: 403, message: "The current password is wrong" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
 		LAST_ADMIN: { status: 409, message: "The last active administrator can neither be deactivated nor lose the role" },
 		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },

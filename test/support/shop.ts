@@ -70,13 +70,19 @@ export async function startShop(
 		env,
 		databases,
 		url,
-		http: (request, init) => send(url, request, init),
+		http: httpOf(url),
 		async stop() {
 			await broker.stop();
 			await databases.drop();
 		},
 	};
 }
+
+/** Sends requests to the gateway at this address. */
+export const httpOf =
+	(url: string): Shop["http"] =>
+	(request, init) =>
+		send(url, request, init);
 
 async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];

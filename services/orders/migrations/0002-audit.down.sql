@@ -1,0 +1,2 @@
+drop index orders_stuck;
+drop index outbox_subject;
