@@ -123,6 +123,7 @@ describe("architecture", () => {
 		);
 		const long = files.flatMap((file) => {
 			const lines = read(root, file).text.split("\n").length - 1;
+			if (LISTS.includes(file)) return [];
 			const most = isTest(file) ? MAX_TEST_LINES : MAX_LINES;
 			return lines > most ? [`${file} has ${lines} lines, ${most} are the most`] : [];
 		});
