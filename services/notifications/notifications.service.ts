@@ -71,8 +71,9 @@ export default implement(
 	}),
 ).with({
 	setup() {
-		const { db, logger } = this;
-		return { sender: startSender({ db, logger, env: envOf(this.broker), call: this.broker.call.bind(this.broker) as Call }) };
+		const { broker, db, logger } = this;
+		const call = broker.call.bind(broker) as Call;
+		return { sender: startSender({ db, logger, call, env: envOf(broker), closing: () => broker.stopping }) };
 	},
 	stop() {
 		return this.sender?.stop();

@@ -182,7 +182,7 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [id, this.owner, reason]);
+			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [this.owner, id, reason]);
 			if (!row) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const saga = store.toSaga(row, this.deadlineMs);
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
@@ -214,11 +214,11 @@ export default implement(
 			return store.stuck(this.db, limit);
 		},
 
+		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
 		async retry({ params: { id } }) {
 			const found = await store.find(this.db, id);
 			if (!found) raise(orders, "ORDER_NOT_FOUND");
 			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
-			await this.sagas.wake();
 			return found.order;
 		},
 
