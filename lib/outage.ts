@@ -53,9 +53,9 @@ export function isNodeFailure(error: unknown): boolean {
 	return !UNANSWERED.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
 }
 
-/** Whether a call may fare better when it is sent again at once: its answer was lost, or the node was leaving and said so. */
+/** Whether a call may fare better when it is sent again at once: an answer was lost, here or further on, or the node was leaving and said so. */
 export function isWorthRetrying(error: unknown): boolean {
 	const { type, nodeID, data } = look(error);
-	if (nodeID === undefined) return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED" || type === "BAD_GATEWAY";
-	return (type === "SERVICE_NOT_AVAILABLE" || type === "SERVICE_NOT_FOUND") && data?.nodeID === nodeID;
+	if (type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED" || type === "BAD_GATEWAY") return true;
+	return (type === "SERVICE_NOT_AVAILABLE" || type === "SERVICE_NOT_FOUND") && nodeID !== undefined && data?.nodeID === nodeID;
 }
