@@ -1,6 +1,7 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import moleculer, { Errors } from "moleculer";
-import { forgetStale } from "../lib/breakers.ts";
+import { forgetStale, forgive } from "../lib/breakers.ts";
+import { isAnswer } from "../lib/outage.ts";
 
 type Handler = (ctx: Context & { endpoint: { name: string } }) => Promise<unknown>;
 type Wrap = (this: ServiceBroker, next: Handler, action: object) => Handler;
@@ -43,9 +44,17 @@ export function breaker(broker: ServiceBroker): Middleware {
 				}
 			};
 			const guarded = remoteAction.call(this, unmasked, action);
-			return (ctx) => {
-				forgetStale(broker, ctx.endpoint);
-				return guarded(ctx);
+			return async (ctx) => {
+				const { endpoint } = ctx;
+				forgetStale(broker, endpoint);
+				try {
+					const result = await guarded(ctx);
+					forgive(broker, endpoint);
+					return result;
+				} catch (error) {
+					if (isAnswer(error)) forgive(broker, endpoint);
+					throw error;
+				}
 			};
 		},
 	} as unknown as Middleware;

@@ -78,7 +78,8 @@ export async function startShop(
 	};
 }
 
-async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
+/** Sends a request to a gateway. */
+export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,
