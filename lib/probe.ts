@@ -23,24 +23,17 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
 	return verdicts.flat();
 }
 
-/**
- * What of this node does not answer: its services by their names, and `nats` and `redis` where they are configured. A lost connection still
- * calls itself connected, so each is asked.
- */
+/** What of this node does not answer: its services by their names, and `nats`, which calls itself connected even when it is lost. */
 export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<string[]> {
 	const nats = (broker.transit?.tx as { client?: { flush(): Promise<void> } } | undefined)?.client;
-	const redis = (broker.cacher as { client?: { ping(): Promise<string> } } | undefined)?.client;
-	const servers = { nats: async () => nats?.flush(), redis: async () => redis?.ping() };
-	const [services, ...others] = await Promise.all([
+	const [services, connection] = await Promise.all([
 		failingServices(broker, ms),
-		...Object.entries(servers).map(([name, roundTrip]) =>
-			within(ms, roundTrip()).then(
-				() => [],
-				() => [name],
-			),
+		within(ms, Promise.resolve(nats?.flush())).then(
+			() => [],
+			() => ["nats"],
 		),
 	]);
-	return [services, others].flat(2);
+	return [...services, ...connection];
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
