@@ -116,7 +116,7 @@ export async function openStream(options: StreamOptions) {
 			accept: (events: Event[]) => Promise<void>,
 			bury: (text: string, error: unknown) => Promise<void>,
 		): Follower {
-			const durable_name = `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
+			const durable_name = durable(group, pattern);
 			const config = {
 				durable_name,
 				filter_subject: subject(pattern.replace(/\*$/, ">")),
@@ -159,6 +159,16 @@ export async function openStream(options: StreamOptions) {
 			};
 		},
 
+		/** How many events the stream holds that a group has still to take over. */
+		async pending(group: string, patterns: readonly string[]): Promise<number> {
+			const api = await manager();
+			const waiting = patterns.map(async (pattern) => {
+				const { num_pending, num_ack_pending } = await api.consumers.info(stream, durable(group, pattern));
+				return num_pending + num_ack_pending;
+			});
+			return (await Promise.all(waiting)).reduce((sum, n) => sum + n, 0);
+		},
+
 		/** A round trip to the server. */
 		async ping(): Promise<void> {
 			await connection.flush();
@@ -168,6 +178,9 @@ export async function openStream(options: StreamOptions) {
 		},
 	};
 }
+/** The name of a group's consumer for one pattern. */
+const durable = (group: string, pattern: string) => `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
+
 export type EventStream = Awaited<ReturnType<typeof openStream>>;
 
 /** Acknowledges a message when it is taken over, keeps it ours for as long as that takes, and gives it back when it fails. */

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { settings } from "../lib/env.ts";
 import type { Rule } from "../lib/schema.ts";
+import { settings } from "../lib/settings.ts";
 
 /** Where the document is. */
 export const path = join(import.meta.dirname, "../docs/configuration.md");

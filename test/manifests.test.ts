@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { readEnv, settings } from "../lib/env.ts";
+import { readEnv } from "../lib/env.ts";
 import { serviceNames } from "../lib/node.ts";
+import { settings } from "../lib/settings.ts";
 import { root } from "./support/databases.ts";
 import {
 	type Container,

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
@@ -24,6 +25,7 @@ const reservation = shape({
 export const inventory = contract({
 	name: "inventory",
 	actions: {
+		...eventActions,
 		get: {
 			summary: "Stock of a product",
 			rest: "GET /inventory/:product_id",

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
@@ -20,6 +21,7 @@ export const notification = shape({
 export const notifications = contract({
 	name: "notifications",
 	actions: {
+		...eventActions,
 		list: {
 			summary: "Own messages, newest first; all of them for an admin",
 			rest: "GET /notifications",

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, shape } from "../../lib/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
@@ -43,6 +44,7 @@ const stuck = shape({ ...id, user_id: { type: "uuid" }, status, reason: { type: 
 export const orders = contract({
 	name: "orders",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
 			rest: "POST /orders",

@@ -214,11 +214,11 @@ export default implement(
 			return store.stuck(this.db, limit);
 		},
 
+		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
 		async retry({ params: { id } }) {
 			const found = await store.find(this.db, id);
 			if (!found) raise(orders, "ORDER_NOT_FOUND");
 			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
-			await this.sagas.wake();
 			return found.order;
 		},
 

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, range, shape } from "../../lib/schema.ts";
 
@@ -24,6 +25,7 @@ const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, c
 export const payments = contract({
 	name: "payments",
 	actions: {
+		...eventActions,
 		list: {
 			summary: "Payments of an order",
 			rest: "GET /payments",

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
@@ -19,6 +20,7 @@ export const shipment = shape({
 export const shipping = contract({
 	name: "shipping",
 	actions: {
+		...eventActions,
 		/** Refuses with UNDELIVERABLE, or with UNSCHEDULED what was unscheduled before it was scheduled. */
 		schedule: command("Book shipments", {
 			user_id: { type: "uuid" },

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 const email = { type: "email", max: 254, normalize: true } as const;
@@ -26,6 +27,7 @@ const token_version = { type: "number", integer: true } as const;
 export const users = contract({
 	name: "users",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Register",
 			rest: "POST /users",
