@@ -129,16 +129,9 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 1200,
-		description: "Requests that one user, or one address without a user, may make in a minute",
+		description: "Of one user, or one address",
 	},
-	RATE_LIMIT_STRICT_PER_MINUTE: {
-		type: "number",
-		integer: true,
-		min: 1,
-		convert: true,
-		default: 30,
-		description: "The same per address for what is worth guessing or flooding: sign-in, registration, passwords",
-	},
+	RATE_LIMIT_STRICT_PER_MINUTE: { type: "number", integer: true, min: 1, convert: true, default: 30, description: "Sign-ins and the like" },
 	CORS_ORIGINS: { type: "string", default: "", description: "Origins that browsers may call from, comma-separated" },
 	TRUST_PROXY: {
 		type: "number",
