@@ -162,6 +162,14 @@ export const settings = shape({
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
 		description: "Seconds before each repetition of a failed event; after the last it is a dead letter",
 	},
+	EVENT_ACK_WAIT_MS: {
+		type: "number",
+		integer: true,
+		min: 300,
+		convert: true,
+		default: 15_000,
+		description: "How long NATS waits for word of a node that holds events before it gives them to another node",
+	},
 	EVENT_REPLICAS: {
 		type: "number",
 		integer: true,
