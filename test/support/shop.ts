@@ -51,6 +51,7 @@ export async function startShop(
 		DATABASE_URL: databases.pattern,
 		DATABASE_POOL: "5",
 		JWT_SECRET: "a secret for tests only, long enough to be one",
+		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
 	const base = brokerOptions(env);
