@@ -26,8 +26,8 @@ export function brokerOptions(env: Env): BrokerOptions {
 		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
-		// Opens when of at least five calls within a minute half have failed; tries one call after 30 seconds.
-		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
+		// Opens after five failures in a row (see middlewares/breaker.ts) and tries one call after 30 seconds.
+		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
 		middlewares: middlewares(env),

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
+import { cacheOf, provideCache } from "./cache.ts";
 import { openHealthListener } from "./health-listener.ts";
 import { addProbe } from "./probe.ts";
 import { StartError } from "./start-error.ts";
@@ -59,12 +60,14 @@ test("a node is ready only while everything that it stands on answers", async ()
 	expect((await ask("/health/ready")).status).toBe(200);
 });
 
-test("a NATS that is lost is named, whatever its client thinks of the connection", async () => {
+test("servers that are lost are named, whatever their clients think of the connection", async () => {
 	await broker.start();
-	Object.assign(broker, { transit: { tx: { client: { flush: () => Promise.reject(new Error("gone")) } } } });
+	const lost = () => Promise.reject(new Error("gone"));
+	Object.assign(broker, { transit: { tx: { client: { flush: lost } } } });
+	provideCache(broker, { ...cacheOf(broker), ping: lost });
 	const { status, body } = await ask("/health/ready");
 	Object.assign(broker, { transit: undefined });
-	expect({ status, body }).toEqual({ status: 503, body: { status: "not ready", failing: ["nats"] } });
+	expect({ status, body }).toEqual({ status: 503, body: { status: "not ready", failing: ["nats", "redis"] } });
 });
 
 test("nothing else is answered", async () => {

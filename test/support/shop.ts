@@ -90,7 +90,8 @@ export const httpOf =
 	(request, init) =>
 		send(url, request, init);
 
-async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
+/** Sends a request to a gateway. */
+export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,
