@@ -127,8 +127,10 @@ test.each(both(CANCELLING))("an order is shipped %s of its cancel: one wins (the
 	const { id } = (await place()).body;
 	const shipped = meanwhile(boundary, () => ship(id), holding);
 	const cancelWon = won(await cancel(id));
-	const shipWon = won(await shipped());
+	const shipping = await shipped();
+	const shipWon = won(shipping);
 	expect([cancelWon, shipWon].filter(Boolean)).toHaveLength(1);
+	if (shipWon) expect(shipping.body.status).toBe("shipped");
 	await eventually(async () => expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"));
 	await settledInOrder(id);
 });

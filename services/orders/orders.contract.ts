@@ -100,7 +100,7 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases",
+			summary: "Cancel before shipping: refunds and releases. 202 while that takes its time",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
 			params: { ...id, reason: { ...reason, optional: true } },
