@@ -16,7 +16,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
 	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 	return {
-		namespace: env.NAMESPACE,
+		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
 		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
@@ -26,8 +26,8 @@ export function brokerOptions(env: Env): BrokerOptions {
 		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
-		// Opens when of at least five calls within a minute half have failed; tries one call after 30 seconds.
-		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
+		// Opens after five failures in a row (see middlewares/breaker.ts) and tries one call after 30 seconds.
+		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
 		middlewares: middlewares(env),

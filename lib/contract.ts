@@ -22,6 +22,12 @@ export interface ActionContract {
 	readonly throws?: readonly string[];
 	/** Honours the Idempotency-Key header. */
 	readonly idempotent?: true;
+	/** GET answers an ETag and honours If-None-Match; a change honours If-Match, which its handler finds in `meta.if_match`. */
+	readonly etag?: true;
+	/** `returns` is `streamed`: answered as Server-Sent Events. `watch` is the `versionsOf` action that tells when to call this one again. */
+	readonly stream?: { readonly watch: string };
+	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
+	readonly strict?: true;
 	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */
@@ -81,6 +87,8 @@ export interface Meta {
 	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
+	/** Entity tags, one of which what is to be changed must have. */
+	if_match?: string;
 	traceparent?: string;
 	$statusCode?: number;
 	$responseHeaders?: Record<string, string>;

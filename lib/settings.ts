@@ -14,6 +14,12 @@ export const settings = shape({
 		pattern: "^[A-Za-z0-9_-]*$",
 		description: "Clusters with different namespaces on one NATS do not see each other",
 	},
+	COLOR: {
+		type: "string",
+		default: "",
+		pattern: "^[A-Za-z0-9_-]*$",
+		description: "Of two versions on the same data, blue and green: nodes call only those of their own colour, and share all else",
+	},
 	NODEID: {
 		type: "string",
 		optional: true,
@@ -98,12 +104,7 @@ export const settings = shape({
 		optional: true,
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
-	JWT_SECRET_PREVIOUS: {
-		type: "string",
-		min: 32,
-		optional: true,
-		description: "Also accepted on access tokens, never signs: while JWT_SECRET is being changed, the one before or the one to come",
-	},
+	JWT_SECRET_PREVIOUS: { type: "string", min: 32, optional: true, description: "Accepted beside JWT_SECRET while that is being changed" },
 	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
 	ADMIN_PASSWORD: {
 		type: "string",
@@ -121,12 +122,7 @@ export const settings = shape({
 		default: 10,
 		description: "Work factor of password hashes",
 	},
-	RATE_LIMIT_ENABLED: {
-		type: "boolean",
-		convert: true,
-		default: true,
-		description: "Refuse what one user or one address asks for too often; counted in Redis where CACHER names one",
-	},
+	RATE_LIMIT_ENABLED: { type: "boolean", convert: true, default: true, description: "Refuse requests that come too often, with 429" },
 	RATE_LIMIT_PER_MINUTE: {
 		type: "number",
 		integer: true,

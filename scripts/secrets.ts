@@ -8,13 +8,13 @@ const SIGNING = ["api", "auth"];
 const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|12345|(.)\1{7}/i;
 
 /** @throws StartError if production lacks a secret or has one that anybody could guess */
-export function assertSecrets({ NODE_ENV, JWT_SECRET, ADMIN_PASSWORD }: Env, services: readonly string[]): void {
+export function assertSecrets({ NODE_ENV, JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_PASSWORD }: Env, services: readonly string[]): void {
 	if (NODE_ENV !== "production") return;
 	if (!JWT_SECRET && haveTokens(services))
 		throw new StartError(
 			"NODE_ENV is production and JWT_SECRET is missing: set it to at least 32 random characters, the same on every node",
 		);
-	for (const [name, value] of Object.entries({ JWT_SECRET, ADMIN_PASSWORD })) {
+	for (const [name, value] of Object.entries({ JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_PASSWORD })) {
 		if (value && WELL_KNOWN.test(value))
 			throw new StartError(`NODE_ENV is production and ${name} is easily guessed: set it to random characters`);
 	}

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
-import { readEnv, settings } from "../lib/env.ts";
+import { readEnv } from "../lib/env.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";
+import { settings } from "../lib/settings.ts";
 import { root } from "./support/databases.ts";
 
 interface ComposeService {

@@ -142,3 +142,9 @@ function send(
 		else req.flushHeaders();
 	});
 }
+
+test("a body with more fields than any request has is refused, however flat", async () => {
+	const items = Array.from({ length: 2001 }, () => 1);
+	const { status, body } = await shop.http("POST /api/products", { token: token(shop.env, "admin"), body: { items } });
+	expect([status, body.errors[0].code]).toEqual([422, "FIELDS"]);
+});

@@ -91,6 +91,16 @@ export class Routes {
 		}
 	}
 
+	/** What is published now, by method and path as a client writes them; without a contract it is a page of the gateway's own. */
+	list(): { readonly method: string; readonly path: string; readonly contract?: Published }[] {
+		const own = Object.keys(this.#pages).map((page) => ({ method: split(page)[0], path: split(page)[1] }));
+		const actions = [...this.#known.values()].flatMap((contract) => {
+			const [method, path] = split(contract.rest);
+			return [method, ...(contract.also ?? [])].map((verb) => ({ method: verb, path: `/api${path}`, contract }));
+		});
+		return [...own, ...actions];
+	}
+
 	allow(path: string): string[] {
 		return this.#router.allow(path);
 	}

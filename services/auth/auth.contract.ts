@@ -18,6 +18,7 @@ export const auth = contract({
 		login: {
 			summary: "Exchange e-mail address and password for tokens",
 			rest: "POST /users/login",
+			strict: true,
 			auth: "anyone",
 			params: { email: { type: "email", max: 254, normalize: true }, password: { type: "string", min: 1, max: 128 } },
 			returns: object(tokens),

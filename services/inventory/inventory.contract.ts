@@ -1,5 +1,6 @@
 import { contract } from "../../lib/contract.ts";
 import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
@@ -88,6 +89,7 @@ export const inventory = contract({
 			),
 			retry: true,
 		},
+		history,
 	},
 	events: {
 		"inventory.reserved": reservation,

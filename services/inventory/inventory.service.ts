@@ -3,6 +3,7 @@ import type { Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { invalidField } from "../../lib/errors.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { factsOf } from "../../lib/history.ts";
 import { loop } from "../../lib/loop.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
@@ -90,6 +91,10 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 
 		async auditReservations({ params: { after, upto, limit } }) {
 			return this.db.query<Standing & { items: Line[] }>(AUDIT_RESERVATIONS, [after, upto, limit]);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

@@ -44,6 +44,14 @@ export const notifications = contract({
 			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
 			retry: true,
 		},
+		/** For other services: a user's messages about one order, oldest first. */
+		about: {
+			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
+			returns: list(
+				object({ ...pick(notification, "template", "channel", "status", "attempts", "sent_at"), created_at: { type: "time" } }),
+			),
+			retry: true,
+		},
 	},
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },
 });

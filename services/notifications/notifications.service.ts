@@ -33,6 +33,11 @@ const FIND = sql(
 	"messages_find",
 	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
 );
+const ABOUT = sql(
+	"messages_about",
+	`select template, channel, status, attempts, sent_at, created_at from messages
+	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
+);
 
 /** Writes down what is to be sent; who sends it is another matter. */
 async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: EventOf<Mailed>[]): Promise<void> {
@@ -98,6 +103,10 @@ export default implement(
 
 		async auditMessages({ params: { order_ids } }) {
 			return this.db.query<Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }>(AUDIT, [order_ids]);
+		},
+
+		about({ params: { user_id, order_id } }) {
+			return this.db.query(ABOUT, [user_id, order_id]);
 		},
 	},
 });

@@ -1,6 +1,7 @@
 import { contract } from "../../lib/contract.ts";
 import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, shape } from "../../lib/schema.ts";
+import { streamed, versionsOf } from "../../lib/streams.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const reason = { type: "string", min: 1, max: 500, trim: true } as const;
@@ -30,6 +31,15 @@ const enriched = shape({
 	...order,
 	items: list(object({ ...line, product: { type: "any", nullable: true } })),
 	user: { type: "any", nullable: true },
+});
+export const timelineEntry = shape({
+	time: { type: "time" },
+	/** Which service tells it. */
+	source: { type: "string" },
+	kind: { type: "enum", values: ["event", "step", "compensation", "message"] },
+	name: { type: "string" },
+	detail: { type: "any", nullable: true },
+	trace_id: { type: "string", nullable: true },
 });
 const step = shape({
 	order_id: { type: "uuid" },
@@ -145,6 +155,35 @@ export const orders = contract({
 			}),
 			timeout: 30_000,
 		},
+		timeline: {
+			summary: "What happened to an order, step by step, as far as it is kept",
+			rest: "GET /orders/:id/timeline",
+			auth: "owner",
+			params: id,
+			returns: object({
+				order_id: { type: "uuid" },
+				status,
+				/** How many runs have worked on it: each takeover and each cancellation is one more. */
+				attempts: { type: "number", integer: true },
+				entries: list(object(timelineEntry)),
+				/** Services that could not be asked. */
+				incomplete: list({ type: "string" }),
+			}),
+			throws: ["ORDER_NOT_FOUND"],
+			retry: true,
+		},
+		events: {
+			summary: "What happens to an order, as it happens; ends with the order. Last-Event-ID goes on where a stream broke off",
+			rest: "GET /orders/:id/events",
+			auth: "owner",
+			stream: { watch: "orders.versions" },
+			params: { ...id, after: { type: "string", pattern: "^\\d{1,19}$", optional: true, description: "Instead of Last-Event-ID" } },
+			returns: streamed,
+			throws: ["ORDER_NOT_FOUND", "RATE_LIMITED"],
+			retry: true,
+		},
+		/** For streams: of each order something that changes when it does; null where there is none. */
+		versions: versionsOf,
 	},
 	events: {
 		"order.created": step,

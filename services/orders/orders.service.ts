@@ -3,6 +3,7 @@ import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
+import { factsOf } from "../../lib/history.ts";
 import { answerOf, type Earlier, findKey, keepAnswer, keepFailure, keyedRequest, replay } from "../../lib/idempotency.ts";
 import { type End, sagas } from "../../lib/saga.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -15,16 +16,18 @@ import * as rules from "./orders.rules.ts";
 import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
+import * as timeline from "./orders.timeline.ts";
 
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
 
-/** An order that the caller may see. */
-async function visible(db: Database, id: string, caller: { id: string; role: "user" | "admin" }): Promise<rules.Order> {
+/** An order that the caller may see, and how many runs have worked on it. */
+async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["user"]>): Promise<{ order: rules.Order; attempt: number }> {
 	const found = await store.find(db, id);
 	rules.assertVisible(found?.order, caller);
-	return found!.order;
+	return found!;
 }
+const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
 
 /** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
 async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<rules.Order> {
@@ -228,6 +231,22 @@ export default implement(
 
 		async audit({ params }) {
 			return this.auditing.audit(params);
+		},
+
+		async timeline(ctx) {
+			return timeline.collect(ctx.call.bind(ctx), this.db, await visibleRow(this.db, ctx.params.id, ctx.meta.user!));
+		},
+
+		async events({ params: { id, after }, meta }) {
+			const order = await visible(this.db, id, meta.user!);
+			const facts = await factsOf(this.db, id, after);
+			return { events: facts.map(timeline.toStreamEvent), ended: rules.transitions[order.status].length === 0 };
+		},
+
+		async versions({ params: { ids } }) {
+			const rows = await this.db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
+			const found = new Map(rows.map(({ id, version }) => [id, version]));
+			return ids.map((id) => found.get(id) ?? null);
 		},
 	},
 });

@@ -142,3 +142,6 @@ export const page = (filters: readonly ("user_id" | "status")[]) => {
 		total: sql(`count_${name}`, `select count(*) as total from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
 	};
 };
+
+/** Something that changes when an order does. */
+export const VERSIONS = sql("versions", "select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])");

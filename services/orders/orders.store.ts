@@ -126,9 +126,12 @@ export async function place(db: Database, owner: string, placing: readonly NewOr
 }
 
 /** An order with the state of its saga. */
-export async function find(db: Database, id: string): Promise<{ order: Order; state: statements.SagaRow["saga_state"] } | undefined> {
+export async function find(
+	db: Database,
+	id: string,
+): Promise<{ order: Order; state: statements.SagaRow["saga_state"]; attempt: number } | undefined> {
 	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
-	return row && { order: toSaga(row, 0).order, state: row.saga_state };
+	return row && { order: toSaga(row, 0).order, state: row.saga_state, attempt: row.saga_attempt };
 }
 
 /** Moves orders that no saga is working on from one status to the next; the others stay as they are. */

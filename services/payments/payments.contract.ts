@@ -1,5 +1,6 @@
 import { contract } from "../../lib/contract.ts";
 import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, range, shape } from "../../lib/schema.ts";
 
@@ -68,6 +69,7 @@ export const payments = contract({
 			returns: list(object({ key: { type: "string" }, charged: amount, refunded: amount })),
 			retry: true,
 		},
+		history,
 	},
 	events: {
 		"payment.captured": money_moved,

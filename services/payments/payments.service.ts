@@ -1,4 +1,5 @@
 import { implement } from "../../lib/contract.ts";
+import { factsOf } from "../../lib/history.ts";
 import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency.ts";
 import { loop } from "../../lib/loop.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -65,6 +66,10 @@ export default implement(payments, database, events(payments), idempotency).with
 
 		async auditCharges({ params }) {
 			return this.provider.books(params);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

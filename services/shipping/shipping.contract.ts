@@ -1,5 +1,6 @@
 import { contract } from "../../lib/contract.ts";
 import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
 import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
@@ -45,6 +46,7 @@ export const shipping = contract({
 		},
 		/** For the audit: all shipments and tombstones in a range of orders. */
 		auditShipments: { params: range, returns: list(object(pick(shipment, "order_id", "status"))), retry: true },
+		history,
 	},
 	events: {
 		"shipment.scheduled": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },

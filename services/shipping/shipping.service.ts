@@ -1,6 +1,7 @@
 import { v7 as uuid } from "uuid";
 import { implement } from "../../lib/contract.ts";
 import { sql } from "../../lib/database.ts";
+import { factsOf } from "../../lib/history.ts";
 import { done, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -121,6 +122,10 @@ export default implement(shipping, database, events(shipping)).with({
 			const rows = await this.db.query<Infer<typeof shipment>>(FIND, [order_ids]);
 			const found = new Map(rows.map((row) => [row.order_id, row]));
 			return order_ids.map((order_id) => found.get(order_id) ?? null);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

@@ -31,6 +31,7 @@ export const users = contract({
 		create: {
 			summary: "Register",
 			rest: "POST /users",
+			strict: true,
 			auth: "anyone",
 			status: 201,
 			params: { email, password, full_name },
@@ -40,6 +41,7 @@ export const users = contract({
 		verifyEmail: {
 			summary: "Confirm an e-mail address with the token from the welcome message",
 			rest: "POST /users/verify-email",
+			strict: true,
 			auth: "anyone",
 			status: 204,
 			params: { token },
@@ -49,6 +51,7 @@ export const users = contract({
 		requestPasswordReset: {
 			summary: "Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
 			rest: "POST /users/password-reset",
+			strict: true,
 			auth: "anyone",
 			status: 202,
 			params: { email },
@@ -57,6 +60,7 @@ export const users = contract({
 		resetPassword: {
 			summary: "Set a new password with the token from the mailed link; ends every session",
 			rest: "POST /users/password-reset/confirm",
+			strict: true,
 			auth: "anyone",
 			status: 204,
 			params: { token, new_password: password },
@@ -66,6 +70,7 @@ export const users = contract({
 		changePassword: {
 			summary: "Change one's own password; ends one's other sessions",
 			rest: "POST /users/:id/password",
+			strict: true,
 			auth: "owner",
 			status: 204,
 			params: { ...id, current_password: { type: "string", min: 1, max: 128 }, new_password: password },

@@ -38,6 +38,7 @@ beforeAll(async () => {
 		BCRYPT_COST: "4",
 		DATABASE_URL: databases.pattern,
 		JWT_SECRET: "a secret for tests only, long enough to be one",
+		RATE_LIMIT_ENABLED: "false",
 	});
 	gateways = [await start("users", "auth", "api"), await start("api")];
 	admin = await makeAdmin({ http: gateways[0]!, call: brokers[0]!.call.bind(brokers[0]) as unknown as Shop["call"] });

@@ -51,6 +51,7 @@ export async function startShop(
 		DATABASE_URL: databases.pattern,
 		DATABASE_POOL: "5",
 		JWT_SECRET: "a secret for tests only, long enough to be one",
+		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
 	const base = brokerOptions(env);
@@ -89,7 +90,8 @@ export const httpOf =
 	(request, init) =>
 		send(url, request, init);
 
-async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
+/** Sends a request to a gateway. */
+export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,

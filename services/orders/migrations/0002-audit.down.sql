@@ -1,2 +1,1 @@
 drop index orders_stuck;
-drop index outbox_subject;
