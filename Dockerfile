@@ -20,6 +20,6 @@ COPY services ./services
 # By number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 3000 3030
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["/app/deploy/ready.sh"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ["/app/deploy/ready.sh"]
 # Without npm or a shell in between, so that signals reach the program.
 CMD ["node", "scripts/start.ts", "--quiet"]

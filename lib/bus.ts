@@ -51,6 +51,8 @@ export function localBus(broker: object) {
 		for (const gone of mine) links.delete(gone);
 	};
 	return {
+		/** The groups of this process. */
+		groups: (): readonly Group[] => [...groups],
 		/** A group is there; answers how it leaves. */
 		join(group: Group): () => Promise<void> {
 			groups.add(group);

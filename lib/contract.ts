@@ -1,6 +1,7 @@
 import type { CallingOptions, Context, Logger, ServiceBroker, ServiceSchema } from "moleculer";
 import { Errors } from "moleculer";
 import type { CommonError } from "./errors.ts";
+import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
@@ -35,6 +36,11 @@ export interface ActionContract {
 	readonly timeout?: number;
 	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
+	/**
+	 * The answer is kept for `ttl` milliseconds, by all parameters, and by the caller unless `auth` is `anyone`: such an answer must not depend on who asks.
+	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
+	 */
+	readonly cache?: { readonly ttl: number };
 	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
@@ -99,6 +105,8 @@ export interface Mixin<M = unknown> {
 	readonly mixins?: readonly object[];
 	readonly settings?: object;
 	readonly methods?: object;
+	readonly actions?: object;
+	readonly metadata?: object;
 	created?(this: never): void;
 	started?(this: never): Promise<void>;
 	stopped?(this: never): Promise<void>;
@@ -119,7 +127,8 @@ interface Implementation<C extends Contract, M, S> {
 	setup?(this: ServiceThis & M): S | Promise<S>;
 	/** Runs when everything that the service depends on is there. */
 	ready?(this: ServiceThis & M & S): void | Promise<void>;
-	actions: { [K in keyof C["actions"]]: Handler<M & S, C["actions"][K]> };
+	/** All but those that the events mixin implements. */
+	actions: { [K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]> };
 	/** Runs before the mixins stop. */
 	stop?(this: ServiceThis & M & S): void | Promise<void>;
 	dependencies?: (keyof Contracts)[];
@@ -133,7 +142,10 @@ export const contract = <const C extends Contract>(c: C): C => c;
  */
 export const implement = <C extends Contract, const X extends readonly Mixin[]>(c: C, ...mixins: X) => ({
 	with<S = unknown>({ actions, setup, ready, stop, dependencies }: Implementation<C, Members<X>, S>): ServiceSchema {
-		const joined = Object.entries(c.actions).map(([name, action]) => [name, register(action, actions[name as keyof typeof actions])]);
+		const handlers = actions as Record<string, unknown>;
+		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
+			name in handlers ? [[name, register(action, handlers[name])]] : [],
+		);
 		return {
 			name: c.name,
 			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
@@ -152,7 +164,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 });
 
 /** moleculer spells some things its own way; everything else of a contract is registered as it stands. */
-function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
+export function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
 	return {
 		...unshared({ ...action, params: { $$strict: true, ...action.params } }),
 		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { ServiceBroker } from "moleculer";
+import { cacheOf, provideCache } from "./cache.ts";
 import { openHealthListener } from "./health-listener.ts";
 import { addProbe } from "./probe.ts";
 import { StartError } from "./start-error.ts";
@@ -62,9 +63,10 @@ test("a node is ready only while everything that it stands on answers", async ()
 test("servers that are lost are named, whatever their clients think of the connection", async () => {
 	await broker.start();
 	const lost = () => Promise.reject(new Error("gone"));
-	Object.assign(broker, { transit: { tx: { client: { flush: lost } } }, cacher: { client: { ping: lost } } });
+	Object.assign(broker, { transit: { tx: { client: { flush: lost } } } });
+	provideCache(broker, { ...cacheOf(broker), ping: lost });
 	const { status, body } = await ask("/health/ready");
-	Object.assign(broker, { transit: undefined, cacher: undefined });
+	Object.assign(broker, { transit: undefined });
 	expect({ status, body }).toEqual({ status: 503, body: { status: "not ready", failing: ["nats", "redis"] } });
 });
 

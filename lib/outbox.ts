@@ -155,6 +155,29 @@ function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, sourc
 	return event as Event;
 }
 
+const TOLD = `select ${COLUMNS} from outbox
+	where seq > $1 and ($2::timestamptz is null or time >= $2) and ($3::timestamptz is null or time < $3) and type = any($4)
+	order by seq limit ${BATCH}`;
+/**
+ * Goes once more through what the outbox holds, in the order in which it was written.
+ * @returns how many events were told again
+ */
+export async function tellAgain(
+	db: Database,
+	source: string,
+	{ since, until, types }: { since: string | null; until: string | null; types: readonly string[] },
+	deliver: (events: Event[]) => Promise<void>,
+): Promise<number> {
+	let told = 0;
+	for (let seq = 0; ; ) {
+		const rows = await db.query<Row>(TOLD, [seq, since, until, types]);
+		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
+		told += rows.length;
+		if (rows.length < BATCH) return told;
+		seq = rows.at(-1)!.seq;
+	}
+}
+
 const STEP = 1000;
 const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${STEP})
 	delete from outbox o using oldest where o.seq = oldest.seq and oldest.time < now() - make_interval(secs => $1 * 3600.0)

@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { cacheOf } from "./cache.ts";
 
 type Probe = () => Promise<unknown>;
 const probes = new WeakMap<object, Probe[]>();
@@ -29,8 +30,7 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
  */
 export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<string[]> {
 	const nats = (broker.transit?.tx as { client?: { flush(): Promise<void> } } | undefined)?.client;
-	const redis = (broker.cacher as { client?: { ping(): Promise<string> } } | undefined)?.client;
-	const servers = { nats: async () => nats?.flush(), redis: async () => redis?.ping() };
+	const servers = { nats: async () => nats?.flush(), redis: () => cacheOf(broker).ping() };
 	const [services, ...others] = await Promise.all([
 		failingServices(broker, ms),
 		...Object.entries(servers).map(([name, roundTrip]) =>

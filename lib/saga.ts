@@ -12,26 +12,37 @@ export interface Saga {
 	/** Why it goes backward. */
 	readonly reason?: string;
 }
-/** One step with its way back, side by side. Both are set-based and idempotent, and undoing what never happened leaves a tombstone. */
+/**
+ * One step with its way back, side by side. Both are set-based, idempotent, and may arrive at any time and more than once: runs that were
+ * overtaken and calls that timed out are still on their way, so one list may even name a saga twice.
+ */
 export interface Step<S extends Saga> {
 	readonly name: string;
+	/** A refusal holds nothing; it may be different next time. */
 	do(sagas: S[]): Promise<Outcome[]>;
+	/** Undoing what never happened leaves a tombstone, which refuses a late `do` for ever. What refuses to be undone once does so for ever. */
 	undo(sagas: S[]): Promise<Outcome[]>;
 }
-/** Where sagas are kept. Each write answers per saga whether it was still ours: same attempt, still open. */
+/**
+ * Where sagas are kept. Each write answers per saga whether it was ours to write: same attempt, and in the state that the write begins with.
+ * A write whose answer was lost is sent again.
+ */
 export interface SagaStore<S extends Saga> {
-	/** Every step holds. */
+	/** Every step holds. From `forward` to the end. */
 	complete(sagas: S[]): Promise<boolean[]>;
-	/** From now on only back. */
+	/** From now on only back. Also true when the same attempt has turned already: else its run would end here and the saga be nobody's. */
 	turn(sagas: Turned<S>[]): Promise<boolean[]>;
-	/** Nothing is held any more. */
+	/** Nothing is held any more. From `backward` to the end. */
 	close(sagas: Turned<S>[]): Promise<boolean[]>;
-	/** The way back is barred by something that happened first: as if it had never been asked for. */
+	/** The way back is barred by something that happened first: as if it had never been asked for. False for what was never complete. */
 	abort(sagas: S[]): Promise<boolean[]>;
-	/** Going back failed too often: left alone until somebody retries it. */
+	/** Going back failed too often: left alone until somebody asks for it again. From `backward`. */
 	stall(sagas: Turned<S>[]): Promise<boolean[]>;
-	/** Takes over what nodes that fell silent have left open. */
-	claim(limit: number): Promise<S[]>;
+	/**
+	 * Takes over what nobody runs and `running` does not name, each with a new attempt: what nodes that fell silent have left open, and what has
+	 * been this node's for longer than a lease, because the answer that would have started it was lost.
+	 */
+	claim(limit: number, running: string[]): Promise<S[]>;
 	/** This node is alive: what it runs stays its own for another while. */
 	beat(): Promise<void>;
 	/** This node runs nothing any more. */
@@ -42,7 +53,7 @@ export interface Turned<S extends Saga> {
 	readonly reason: string;
 	readonly detail?: string;
 }
-/** How a run ended. `lost`: another run has taken the saga over, and its end counts. */
+/** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
 export type End =
 	| { readonly status: "completed" | "lost" }
 	| { readonly status: "closed" | "stuck"; readonly reason: string; readonly detail?: string }
@@ -79,70 +90,64 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	const complete = batch<S, boolean>((all) => store.complete(all));
 	const turn = batch<Turned<S>, boolean>((all) => store.turn(all));
 	const close = batch<Turned<S>, boolean>((all) => store.close(all));
-	const open = new Set<Promise<End>>();
+	/** What runs here. One saga may run twice, for a moment, when it is taken back where it runs. */
+	const open = new Map<Promise<End>, string>();
 	let draining = false;
 	let stopping = false;
 
-	/** Repeats what says nothing; gives up when `expired` says so, and answers undefined then. */
+	/** Repeats what says nothing. Answers undefined when `expired` says so, or when nothing more is to be asked because we stop. */
 	async function insist<R>(
 		saga: S,
 		where: string,
 		attempt: () => Promise<R | undefined>,
 		expired: (tries: number) => boolean,
 	): Promise<R | undefined> {
-		for (let tries = 0; ; tries++) {
+		for (let tries = 0; !stopping; await pause(backoff(tries++))) {
 			try {
 				const result = await attempt();
 				if (result !== undefined) return result;
 			} catch (error) {
 				onTrouble(saga, where, error);
 			}
-			if (expired(tries + 1)) return undefined;
-			await pause(backoff(tries));
+			if (expired(tries + 1)) break;
 		}
+		return undefined;
 	}
 	const settled = async (outcome: Promise<Outcome>) => {
 		const answer = await outcome;
 		return answer.status === "pending" ? undefined : answer;
 	};
-	const forever = () => stopping;
-	/** Our own store is asked until it answers: whether the saga is still ours must be known. */
-	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) =>
-		(await insist(saga, where, ask, forever)) ?? false;
+	const never = () => false;
+	/** Our own store is asked until it answers, because whether the saga is still ours must be known; or until we stop, and it is not. */
+	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) => (await insist(saga, where, ask, never)) ?? false;
 
 	async function forward(saga: S): Promise<End> {
-		const late = () => stopping || now() >= saga.deadline;
+		const late = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
 			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
 			if (outcome?.status === "done") continue;
-			if (!outcome && stopping && now() < saga.deadline) return { status: "lost" };
-			// A refused step holds nothing. One that never answered may hold something, and so may steps that another run of this saga reached.
-			const held = saga.attempt > 1 ? steps.length : outcome ? index : index + 1;
-			return giveUp({ saga, reason: outcome?.code ?? "TIMED_OUT", ...(outcome?.detail ? { detail: outcome.detail } : {}) }, held);
+			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...(outcome?.detail ? { detail: outcome.detail } : {}) };
+			// The decision is on record before anything is undone: nobody who takes over may go forward again.
+			if (!(await write(saga, "turn", () => turn(turned)))) return { status: "lost" };
+			// Whatever was asked is undone, also what was refused: an earlier or second copy of the call may still be on its way. Another run
+			// of this saga may have asked for more.
+			return backward(turned, saga.attempt > 1 ? steps.length : index + 1);
 		}
 		return { status: (await write(saga, "complete", () => complete(saga))) ? "completed" : "lost" };
 	}
 
-	async function giveUp(turned: Turned<S>, held: number): Promise<End> {
-		// The decision is on record before anything is undone: nobody who takes over may go forward again.
-		if (held > 0 && !(await write(turned.saga, "turn", () => turn(turned)))) return { status: "lost" };
-		return backward(turned, held);
-	}
-
-	async function backward(turned: Turned<S>, held: number): Promise<End> {
+	/** Undoes the first `asked` steps, last one first. */
+	async function backward(turned: Turned<S>, asked: number): Promise<End> {
 		const { saga, reason, detail } = turned;
-		for (let index = held - 1; index >= 0; index--) {
-			const exhausted = (tries: number) => stopping || tries >= undoTries;
+		const exhausted = (tries: number) => tries >= undoTries;
+		for (let index = asked - 1; index >= 0; index--) {
 			const outcome = await insist(saga, `undo ${steps[index]!.name}`, () => settled(lanes[index]!.undo(saga)), exhausted);
 			if (outcome?.status === "done") continue;
-			if (!outcome && stopping) return { status: "lost" };
 			// The last step comes undone first; when it refuses, nothing has been undone yet.
-			if (outcome && index === steps.length - 1) {
-				const ours = await write(saga, "abort", async () => (await store.abort([saga]))[0]);
-				return ours ? { status: "aborted", reason: outcome.code ?? "REFUSED" } : { status: "lost" };
-			}
-			await write(saga, "stall", async () => (await store.stall([turned]))[0]);
-			return { status: "stuck", reason };
+			const barred = outcome && index === steps.length - 1;
+			if (barred && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
+				return { status: "aborted", reason: outcome.code ?? "REFUSED" };
+			return (await write(saga, "stall", async () => (await store.stall([turned]))[0])) ? { status: "stuck", reason } : { status: "lost" };
 		}
 		if (!(await write(saga, "close", () => close(turned)))) return { status: "lost" };
 		return { status: "closed", reason, ...(detail ? { detail } : {}) };
@@ -155,7 +160,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			onTrouble(saga, "run", error);
 			return { status: "lost" };
 		});
-		open.add(tracked);
+		open.set(tracked, saga.id);
 		tracked.finally(() => open.delete(tracked));
 		return tracked;
 	}
@@ -163,40 +168,40 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	async function watch(): Promise<void> {
 		try {
 			await store.beat();
-			if (!draining) for (const saga of await store.claim(CLAIM_LIMIT)) run(saga);
+			if (draining) return;
+			// What a stopping node has claimed is nobody's again as soon as the node leaves.
+			for (const saga of await store.claim(CLAIM_LIMIT, [...open.values()])) if (!draining) run(saga);
 		} catch (error) {
 			onTrouble(undefined, "claim", error);
 		}
 	}
 
-	let timer: NodeJS.Timeout | undefined;
 	let watching: Promise<void> = Promise.resolve();
+	async function keepWatching(): Promise<void> {
+		while (!stopping) {
+			watching = watch();
+			await watching;
+			await pause(options.beatEvery);
+		}
+	}
 	return {
 		run,
 		/** Signs in and takes over what others have left, now and from now on. */
 		async start(): Promise<void> {
 			await store.beat();
-			const again = () => {
-				watching = watch().then(() => {
-					if (!stopping) timer = setTimeout(again, options.beatEvery);
-				});
-			};
-			again();
+			keepWatching();
 		},
-		/** Takes over at once what is open and nobody's, a saga that somebody wants retried for instance. */
-		wake: watch,
 		/** Lets what is under way finish for up to `grace` milliseconds, then leaves the rest to other nodes. */
 		async stop(grace = 3000): Promise<void> {
 			draining = true;
 			const rest = async () => {
-				while (open.size > 0) await Promise.all(open);
+				while (open.size > 0) await Promise.all(open.keys());
 			};
-			await Promise.race([rest(), sleep(grace)]);
+			await Promise.race([rest(), pause(grace)]);
 			stopping = true;
-			clearTimeout(timer);
 			await watching;
-			await Promise.race([rest(), sleep(1000)]);
-			await store.leave();
+			await Promise.race([rest(), pause(1000)]);
+			await store.leave().catch((error) => onTrouble(undefined, "leave", error));
 		},
 	};
 }

@@ -97,6 +97,13 @@ export const paging = shape({
 	limit: { type: "number", integer: true, min: 1, max: 100, convert: true, default: 100 },
 });
 
+/** A walk over all rows in the order of an id: those behind `after`, up to and with `upto`. */
+export const range = shape({
+	after: { type: "uuid" },
+	upto: { type: "uuid", nullable: true, description: "To the end when null" },
+	limit: { type: "number", integer: true, min: 1, max: 1000 },
+});
+
 /** The same fields, each of them optional: the body of a partial update. */
 export const partial = <const S extends Shape>(props: S) =>
 	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, { ...rule, optional: true }])) as {

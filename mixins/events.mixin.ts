@@ -9,6 +9,7 @@ import { loop } from "../lib/loop.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { addProbe } from "../lib/probe.ts";
 import type { HasDatabase } from "./db.mixin.ts";
+import { eventHandlers } from "./event-actions.ts";
 
 /** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
 export type Subscriptions<M = unknown> = {
@@ -29,6 +30,8 @@ interface Self extends ServiceThis, HasDatabase, HasEvents {
 	/** What must end before the database closes. */
 	$ends: (() => Promise<void>)[];
 	$closing: boolean;
+	/** What carries events between nodes; without it they stay in this process. */
+	$stream: EventStream | undefined;
 	/** Lets go of the stream, where there is one. */
 	$release(): Promise<void>;
 }
@@ -44,6 +47,9 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 	const types = Object.keys(contract.events ?? {});
 	const patterns = Object.keys(subscriptions);
 	return {
+		// So that others can tell what a group is to hear again.
+		metadata: { subscriptions: patterns },
+		actions: eventHandlers(types, patterns),
 		methods: {
 			fact(this: Self, type: string, data: object): string {
 				const verdict = this.$checks.get(type)?.(data);
@@ -69,6 +75,7 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 		async started(this: Self) {
 			const { broker } = this;
 			const carrier = await carrierOf(this);
+			this.$stream = carrier;
 			const open = () => {
 				if (types.length > 0) this.$ends.push(offer(this, carrier, types));
 				if (patterns.length > 0) this.$ends.push(...receive(this, carrier, subscriptions));
@@ -92,13 +99,14 @@ const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.st
 /** JetStream where the cluster has NATS, else this process by itself. */
 async function carrierOf(self: Self): Promise<EventStream | undefined> {
 	const { broker, logger } = self;
-	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS } = envOf(broker);
+	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_ACK_WAIT_MS } = envOf(broker);
 	if (!TRANSPORTER) return undefined;
 	const { stream, release } = await sharedStream(broker, {
 		servers: TRANSPORTER,
 		namespace: NAMESPACE,
 		replicas: EVENT_REPLICAS,
 		retentionHours: EVENT_RETENTION_HOURS,
+		ackWait: EVENT_ACK_WAIT_MS,
 		name: `${broker.nodeID}-events`,
 		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});

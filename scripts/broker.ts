@@ -14,7 +14,7 @@ const START_MS = 15_000;
 /** Time for NATS, and for services on other nodes that ours depend on. */
 const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
-const CLOSE_MS = 1000;
+const CLOSE_MS = 500;
 
 /** Reads the services' code. */
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>

@@ -73,7 +73,7 @@ deploy_compose() {
 		compose run --rm --no-deps migrate
 		say "Replacing the nodes"
 		# The gateway last: what it offers is there by then.
-		for service in $(compose config --services | grep -vxE 'edge|api|migrate|postgres|nats|redis') api; do replace "$service"; done
+		for service in $(ls services | grep -vx api) api; do replace "$service"; done
 		compose up -d --no-build --no-deps --no-recreate edge
 	fi
 	say "Deployed $TAG"
@@ -83,30 +83,33 @@ deploy_compose() {
 
 overlay=k8s/overlays/blue-green
 
-# What of the overlay has these labels; a finished Job cannot be changed, so it is made anew.
+# Applies what of the overlay has these labels.
 apply() { kubectl apply -k "$overlay" -l "$1"; }
 
 deploy_color() {
-	local color=$1 job=job/shop-migrate-$1
+	local color=$1 job=job/shop-migrate-$1 namespace deployment
 	[ -e "$overlay/secrets.env" ] || fail "$overlay/secrets.env is missing: copy secrets.env.example and fill it in"
-	local namespace
 	namespace=$(sed -n 's/^namespace: *//p' "$overlay/kustomization.yaml")
 	kube() { kubectl --namespace "$namespace" "$@"; }
 
 	say "What both colours share"
 	apply '!color,!switch'
 	say "Migrating with $color"
+	# A finished Job cannot be changed.
 	kube delete "$job" --ignore-not-found
-	apply "color=$color,app.kubernetes.io/component=migration"
+	apply "color=$color,app.kubernetes.io/component!=node"
 	kube wait --for=condition=complete --timeout=300s "$job"
 	say "Bringing up $color"
-	apply "color=$color,app.kubernetes.io/component!=migration"
-	local deployment
+	apply "color=$color,app.kubernetes.io/component=node"
+	for deployment in $(kube get deployments -l "color=$color" -o name); do
+		# A colour that was put to rest has none, and its autoscaler leaves it so.
+		[ "$(kube get "$deployment" -o 'jsonpath={.spec.replicas}')" -ge 3 ] || kube scale "$deployment" --replicas=3
+	done
 	for deployment in $(kube get deployments -l "color=$color" -o name); do kube rollout status --timeout=300s "$deployment"; done
 	say "Switching to $color"
 	sed -i "s/color: .*/color: $color/" "$overlay/switch.yaml"
 	apply switch
-	say "Customers reach $color. Commit $overlay/switch.yaml; leave the other colour up until its events are handled (docs/running.md)"
+	say "Customers reach $color. Commit $overlay/switch.yaml, and leave the other colour up until its events are handled (docs/running.md)"
 }
 
 case "$*" in

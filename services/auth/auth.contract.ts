@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { revocationsAnswer } from "../../lib/revocations.ts";
 import { object, shape } from "../../lib/schema.ts";
 
@@ -13,6 +14,7 @@ const refresh_token = { type: "string", min: 1, max: 200 } as const;
 export const auth = contract({
 	name: "auth",
 	actions: {
+		...eventActions,
 		login: {
 			summary: "Exchange e-mail address and password for tokens",
 			rest: "POST /users/login",

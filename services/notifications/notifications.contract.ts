@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
@@ -20,6 +21,7 @@ export const notification = shape({
 export const notifications = contract({
 	name: "notifications",
 	actions: {
+		...eventActions,
 		list: {
 			summary: "Own messages, newest first; all of them for an admin",
 			rest: "GET /notifications",
@@ -35,6 +37,12 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
 			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+		/** For the audit: all messages about these orders. */
+		auditMessages: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
+			retry: true,
 		},
 		/** For other services: a user's messages about one order, oldest first. */
 		about: {

@@ -54,13 +54,15 @@ export interface SenderOptions {
 	readonly call: Call;
 	readonly env: Env;
 	readonly logger: Logger;
+	/** Whether the process is stopping, and others have gone already. */
+	closing(): boolean;
 }
 
 /**
  * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
  * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
  */
-export function startSender({ db, call, env, logger }: SenderOptions): Loop {
+export function startSender({ db, call, env, logger, closing }: SenderOptions): Loop {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
@@ -95,13 +97,13 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
 			// The server's own words may hold the address; they stay in the row.
 			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", { id: due.id, code, responseCode });
-			return { ...(wait === undefined ? { status: "failed" } : { status: "queued", wait }), tries: 1, error: text(error) };
+			return { status: wait === undefined ? "failed" : "queued", wait, tries: 1, error: text(error) };
 		}
 	}
 
 	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
 	function postponed(error: unknown): Fate {
-		logger.warn("A mail could not be prepared and will be later", { error });
+		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
 		return { status: "queued", tries: 0, wait: backoff[0] ?? 1, error: text(error) };
 	}
 

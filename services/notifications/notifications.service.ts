@@ -25,6 +25,10 @@ const QUEUE = sql(
 		as w(id, user_id, event_id, template, subject, data, status)
 	on conflict (event_id, user_id) do nothing`,
 );
+const AUDIT = sql(
+	"messages_audit",
+	"select data ->> 'order_id' as order_id, event_id, user_id, template from messages where data ->> 'order_id' = any($1::text[])",
+);
 const FIND = sql(
 	"messages_find",
 	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
@@ -72,8 +76,9 @@ export default implement(
 	}),
 ).with({
 	setup() {
-		const { db, logger } = this;
-		return { sender: startSender({ db, logger, env: envOf(this.broker), call: this.broker.call.bind(this.broker) as Call }) };
+		const { broker, db, logger } = this;
+		const call = broker.call.bind(broker) as Call;
+		return { sender: startSender({ db, logger, call, env: envOf(broker), closing: () => broker.stopping }) };
 	},
 	stop() {
 		return this.sender?.stop();
@@ -94,6 +99,10 @@ export default implement(
 			const { data, ...message } = found;
 			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), recipient?.full_name ?? "");
 			return { ...message, to: recipient?.email ?? "", text, html };
+		},
+
+		async auditMessages({ params: { order_ids } }) {
+			return this.db.query<Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }>(AUDIT, [order_ids]);
 		},
 
 		about({ params: { user_id, order_id } }) {

@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, shape } from "../../lib/schema.ts";
 import { streamed, versionsOf } from "../../lib/streams.ts";
 
@@ -47,9 +48,13 @@ const step = shape({
 	currency: { type: "string" },
 });
 
+const count = { type: "number", integer: true } as const;
+const stuck = shape({ ...id, user_id: { type: "uuid" }, status, reason: { type: "string", nullable: true }, created_at: { type: "time" } });
+
 export const orders = contract({
 	name: "orders",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
 			rest: "POST /orders",
@@ -95,7 +100,7 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases",
+			summary: "Cancel before shipping: refunds and releases. 202 while that takes its time",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
 			params: { ...id, reason: { ...reason, optional: true } },
@@ -117,6 +122,39 @@ export const orders = contract({
 			params: id,
 			returns: object(order),
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+		},
+		/** Orders that could not be taken back, oldest first; `count` of all of them. */
+		stuck: { params: { limit: paging.limit }, returns: object({ count, rows: list(object(stuck)) }) },
+		/** Has a stuck order taken back once more. */
+		retry: { params: id, returns: object(order), throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"] },
+		/**
+		 * What becomes of orders, for whoever holds something for them. `cancelled` is final. An order is there before anybody hears of it, so one that is
+		 * `unknown` to whoever heard of it earlier will never be.
+		 */
+		fates: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "enum", values: ["open", "confirmed", "cancelled", "unknown"] }),
+			retry: true,
+		},
+		/**
+		 * Compares what all services know, on a system that is at work. It looks around for some seconds and then answers where to go on; orders that
+		 * somebody is working on are skipped.
+		 */
+		audit: {
+			params: {
+				after: { type: "string", pattern: "^(stock|orders):.{1,255}$", optional: true, description: "`next` of the call before" },
+				since: { type: "time", optional: true, description: "Only orders placed since then" },
+				quiet: { ...count, min: 0, default: 60, description: "Seconds that an order was left in peace" },
+				recheck: { ...count, min: 0, max: 5000, default: 1000, description: "Milliseconds until suspects are looked at again" },
+			},
+			returns: object({
+				total: { ...count, nullable: true, description: "Orders to look at, told by the first call" },
+				checked: count,
+				skipped: count,
+				violations: list(object({ invariant: { type: "string" }, subject: { type: "string" }, detail: { type: "string" } })),
+				next: { type: "string", nullable: true, description: "null at the end" },
+			}),
+			timeout: 30_000,
 		},
 		timeline: {
 			summary: "What happened to an order, step by step, as far as it is kept",

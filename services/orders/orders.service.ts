@@ -1,19 +1,20 @@
 import { setTimeout as after } from "node:timers/promises";
-import { v7 as uuid } from "uuid";
 import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
-import { answerOf, type Earlier, findKey, keepAnswer, keepFailure, keyedRequest, replay } from "../../lib/idempotency.ts";
-import { type End, sagas } from "../../lib/saga.ts";
+import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
+import { sagas } from "../../lib/saga.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
+import { replayOrder, settle } from "./orders.answers.ts";
+import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import * as rules from "./orders.rules.ts";
-import { type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
@@ -28,59 +29,6 @@ async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["us
 	return found!;
 }
 const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
-
-/** A new order at the start of its saga. */
-function newSaga(
-	user_id: string,
-	priced: Pick<rules.Order, "items" | "total_amount" | "currency">,
-	wishes: { payment_token: string; shipping_address?: string },
-	deadlineMs: number,
-): OrderSaga {
-	const now = new Date();
-	const [id, created_at] = [uuid(), now.toISOString()];
-	return {
-		id,
-		direction: "forward",
-		attempt: 1,
-		deadline: now.getTime() + deadlineMs,
-		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
-		payment_token: wishes.payment_token,
-		shipping_address: wishes.shipping_address ?? null,
-	};
-}
-
-/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
-async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<rules.Order> {
-	if (earlier && earlier.status === null && earlier.subject) {
-		const found = await store.find(db, earlier.subject);
-		if (found && !found.state) {
-			const { order } = found;
-			const answer =
-				order.status === "cancelled"
-					? answerOf(rules.cancelledError(order.id, order.cancellation_reason ?? ""))
-					: { status: 201, answer: order };
-			return replay(meta, { subject: order.id, ...answer });
-		}
-	}
-	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
-}
-
-/**
- * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
- * up to date in every case.
- */
-async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
-	const late = Date.now() + milliseconds;
-	const end = await Promise.race([running, after(milliseconds, undefined, { ref: false })]);
-	if (end?.status !== "lost") return end;
-	while (Date.now() < late) {
-		const found = await store.find(db, saga.id);
-		Object.assign(saga.order, found?.order);
-		if (!found?.state) return saga.order.status === "cancelled" ? { status: "closed", reason: saga.order.cancellation_reason ?? "" } : end;
-		await after(50);
-	}
-	return undefined;
-}
 
 /** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
 function followShipment(from: rules.Status, to: rules.Status) {
@@ -103,7 +51,12 @@ export default implement(
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 
 	setup() {
-		const { LEASE_MS: leaseMs, ORDER_DEADLINE_MS: deadlineMs, ORDER_WAIT_MS: waitMs } = envOf(this.broker);
+		const {
+			EVENT_RETENTION_HOURS: retentionHours,
+			LEASE_MS: leaseMs,
+			ORDER_DEADLINE_MS: deadlineMs,
+			ORDER_WAIT_MS: waitMs,
+		} = envOf(this.broker);
 		const call = this.broker.call.bind(this.broker) as Call;
 		const owner = this.broker.nodeID;
 		const runner = sagas<OrderSaga>({
@@ -122,6 +75,7 @@ export default implement(
 		});
 		return {
 			sagas: runner,
+			auditing: auditing({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
 			waitMs,
@@ -199,11 +153,14 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [id, this.owner, reason]);
-			if (!row) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
-			const saga = store.toSaga(row, this.deadlineMs);
+			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
+			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
-			if (end?.status === "aborted") raise(orders, "ILLEGAL_TRANSITION", { reason: end.reason }, "The order is already on its way");
+			const { status } = saga.order;
+			if (status === "cancelled") return saga.order;
+			// Here or on a node that took it over, something was first that cannot be taken back.
+			if (end && end.status !== "stuck") raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
+			meta.$statusCode = 202;
 			return saga.order;
 		},
 
@@ -212,18 +169,43 @@ export default implement(
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
-			await store.advance(this.db, [order.id], "confirmed", "shipped");
-			this.wakeRelay();
-			return visible(this.db, order.id, ctx.meta.user!);
+			// A cancel that lost may not have let go of the order yet.
+			for (const late = Date.now() + this.waitMs; ; await after(50)) {
+				await store.advance(this.db, [order.id], "confirmed", "shipped");
+				this.wakeRelay();
+				const now = await visible(this.db, order.id, ctx.meta.user!);
+				if (now.status !== "confirmed" || Date.now() > late) return now;
+			}
 		},
 
 		async deliver(ctx) {
 			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
 			rules.assertCanBecome(order.status, "delivered");
-			await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
 			await store.advance(this.db, [order.id], "shipped", "delivered");
 			this.wakeRelay();
 			return visible(this.db, order.id, ctx.meta.user!);
+		},
+
+		async stuck({ params: { limit } }) {
+			return store.stuck(this.db, limit);
+		},
+
+		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
+		async retry({ params: { id } }) {
+			const found = await store.find(this.db, id);
+			if (!found) raise(orders, "ORDER_NOT_FOUND");
+			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+			return found.order;
+		},
+
+		async fates({ params: { order_ids } }) {
+			return store.fates(this.db, order_ids);
+		},
+
+		async audit({ params }) {
+			return this.auditing.audit(params);
 		},
 
 		async timeline(ctx) {

@@ -33,43 +33,45 @@ export const PLACE = sql(
 	select id from placed`,
 );
 
-/** The saga writes below share their first lines: ours are the open sagas whose attempt is still the one that we know. */
-const OURS = "from unnest($1::uuid[], $2::int[]) as w(id, attempt) where o.id = w.id and o.saga_attempt = w.attempt";
+/**
+ * The saga writes below share these lines: ours are the sagas whose attempt is still the one that we know. What they answer and tell others
+ * holds the attempt as well, because one batch may bring two attempts at one order.
+ */
+const OURS = "where o.id = w.id and o.saga_attempt = w.attempt";
+const WRITTEN = "returning o.id, o.saga_attempt as attempt";
+const END = "saga_state = null, saga_owner = null, saga_reason = null";
 
 export const COMPLETE = sql(
 	"complete",
-	`with done as (update orders o set status = 'confirmed', saga_state = null, saga_owner = null, updated_at = $4
-		${OURS} and o.saga_state = 'forward' and o.status = 'pending' returning o.id),
+	`with done as (update orders o set status = 'confirmed', ${END}, updated_at = $4
+		from unnest($1::uuid[], $2::int[]) as w(id, attempt) ${OURS} and o.saga_state = 'forward' and o.status = 'pending' ${WRITTEN}),
 	told as (insert into outbox (type, subject, data)
-		select 'order.confirmed', id::text, event from done join unnest($1::uuid[], $3::json[]) as w(id, event) using (id))
-	select id from done`,
+		select 'order.confirmed', id::text, event from done join unnest($1::uuid[], $2::int[], $3::json[]) as w(id, attempt, event) using (id, attempt))
+	select id, attempt from done`,
 );
+/** Also answers for what the same attempt has turned before, when that answer was lost. */
 export const TURN = sql(
 	"turn",
 	`update orders o set saga_state = 'backward', saga_reason = w.reason
-	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
-	where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state = 'forward' returning o.id`,
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state in ('forward', 'backward') ${WRITTEN}`,
 );
 export const CLOSE = sql(
 	"close",
-	`with done as (update orders o set status = 'cancelled', cancellation_reason = w.reason, saga_state = null, saga_owner = null,
-			saga_reason = null, updated_at = $5
-		from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
-		where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state in ('forward', 'backward') returning o.id),
+	`with done as (update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END}, updated_at = $5
+		from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state = 'backward' ${WRITTEN}),
 	told as (insert into outbox (type, subject, data)
-		select 'order.cancelled', id::text, event from done join unnest($1::uuid[], $4::json[]) as w(id, event) using (id))
-	select id from done`,
+		select 'order.cancelled', id::text, event from done join unnest($1::uuid[], $2::int[], $4::json[]) as w(id, attempt, event) using (id, attempt))
+	select id, attempt from done`,
 );
 export const ABORT = sql(
 	"abort",
-	`update orders o set saga_state = null, saga_owner = null, saga_reason = null
-	${OURS} and o.saga_state = 'backward' and o.status = 'confirmed' returning o.id`,
+	`update orders o set ${END}
+	from unnest($1::uuid[], $2::int[]) as w(id, attempt) ${OURS} and o.saga_state = 'backward' and o.status = 'confirmed' ${WRITTEN}`,
 );
 export const STALL = sql(
 	"stall",
 	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
-	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
-	where o.id = w.id and o.saga_attempt = w.attempt and o.saga_state = 'backward' returning o.id`,
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state = 'backward' ${WRITTEN}`,
 );
 
 export const BEAT = sql(
@@ -78,21 +80,27 @@ export const BEAT = sql(
 	on conflict (id) do update set lease_until = excluded.lease_until`,
 );
 export const LEAVE = sql("leave", "delete from saga_nodes where id = $1");
+
+const TAKE = "saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now()";
+/** `$3` are the orders whose sagas run on this node, `$4` is its lease in milliseconds. */
 export const CLAIM = sql(
 	"claim",
 	`with gone as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
-	mine as (update orders set saga_owner = $1, saga_attempt = saga_attempt + 1 where id in (
-		select id from orders o where saga_state in ('forward', 'backward')
-			and not exists (select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
-		limit $2 for update skip locked) returning *)
+	due as materialized (select id from orders o where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
+		and (not exists (select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
+			or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
+		order by saga_since limit $2 for update skip locked),
+	mine as (update orders o set ${TAKE} from due where o.id = due.id returning o.*)
 	select ${SAGA} from mine o`,
 );
 
-/** Takes an order back, out of its running saga or after it; not while it is being taken back already. */
+/** Takes an order back, out of its running saga or after it, or once more when that got stuck; not while it is being taken back already. */
 export const TAKE_BACK = sql(
 	"take_back",
-	`with mine as (update orders set saga_state = 'backward', saga_owner = $2, saga_attempt = saga_attempt + 1, saga_reason = $3
-		where id = $1 and ((status = 'pending' and saga_state = 'forward') or (status = 'confirmed' and saga_state is null)) returning *)
+	`with mine as (update orders set saga_state = 'backward', ${TAKE},
+			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end
+		where id = $2 and ((status = 'pending' and saga_state = 'forward') or (status = 'confirmed' and saga_state is null) or saga_state = 'stuck')
+		returning *)
 	select ${SAGA} from mine o`,
 );
 /** From one status to the next, outside any saga; `$4` is the event's type. */
@@ -105,6 +113,23 @@ export const ADVANCE = sql(
 	select id from moved`,
 );
 export const BUSY = sql("busy", "select id from orders where id = any($1::uuid[]) and status = $2 and saga_state is not null");
+
+export const COUNT_STUCK = sql("count_stuck", "select count(*) as count from orders where saga_state = 'stuck'");
+export const LIST_STUCK = sql(
+	"list_stuck",
+	"select id, user_id, status, saga_reason as reason, created_at from orders where saga_state = 'stuck' order by id limit $1",
+);
+/** Nobody's, so that the next node that looks takes it over. */
+export const RETRY = sql(
+	"retry",
+	"update orders set saga_state = 'backward', saga_owner = null, saga_attempt = saga_attempt + 1 where id = $1 and saga_state = 'stuck' returning id",
+);
+export const FATES = sql(
+	"fates",
+	`select id, case when saga_state is not null then 'open' when status = 'cancelled' then 'cancelled' when status = 'pending' then 'open'
+		else 'confirmed' end as fate
+	from orders where id = any($1::uuid[])`,
+);
 
 export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
 

@@ -1,4 +1,4 @@
-import type { Database, Queryable } from "../../lib/database.ts";
+import type { Database, Queryable, Statement } from "../../lib/database.ts";
 import type { KeyedRequest } from "../../lib/idempotency.ts";
 import type { Saga, SagaStore, Turned } from "../../lib/saga.ts";
 import type { Order, Status } from "./orders.rules.ts";
@@ -19,16 +19,17 @@ interface StoreOptions {
 
 /** The order rows as the store of their sagas. Each write holds the attempt, so a run that was overtaken changes nothing. */
 export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: StoreOptions): SagaStore<OrderSaga> {
-	const ids = (sagas: readonly OrderSaga[]) => sagas.map(({ id }) => id);
-	const attempts = (sagas: readonly OrderSaga[]) => sagas.map(({ attempt }) => attempt);
-	const answer = (sagas: readonly Saga[], rows: { id: string }[]) => {
-		const written = new Set(rows.map(({ id }) => id));
-		return sagas.map(({ id }) => written.has(id));
+	const keys = (sagas: readonly Saga[]) => [sagas.map(({ id }) => id), sagas.map(({ attempt }) => attempt)];
+	/** For each saga, whether the statement has written it. */
+	const write = async (sagas: readonly Saga[], statement: Statement, ...values: unknown[]) => {
+		const rows = await db.query<Pick<Saga, "id" | "attempt">>(statement, [...keys(sagas), ...values]);
+		const written = new Set(rows.map(({ id, attempt }) => `${id} ${attempt}`));
+		return sagas.map(({ id, attempt }) => written.has(`${id} ${attempt}`));
 	};
-	const parts = (turned: readonly Turned<OrderSaga>[]) => {
-		const sagas = turned.map(({ saga }) => saga);
-		return { sagas, keys: [ids(sagas), attempts(sagas)], reasons: turned.map(({ reason }) => reason) };
-	};
+	const parts = (turned: readonly Turned<OrderSaga>[]) => ({
+		sagas: turned.map(({ saga }) => saga),
+		reasons: turned.map(({ reason }) => reason),
+	});
 
 	/** What was written to the row is now so of the order that travels with the saga, too. */
 	const note = (sagas: readonly OrderSaga[], ours: boolean[], change: (saga: OrderSaga, i: number) => Partial<Order>) => {
@@ -43,29 +44,27 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: Store
 		async complete(sagas) {
 			const updated_at = new Date().toISOString();
 			const facts = sagas.map(({ order }) => fact("order.confirmed", order));
-			const rows = await db.query<{ id: string }>(statements.COMPLETE, [ids(sagas), attempts(sagas), facts, updated_at]);
-			return note(sagas, answer(sagas, rows), () => ({ status: "confirmed", updated_at }));
+			const ours = await write(sagas, statements.COMPLETE, facts, updated_at);
+			return note(sagas, ours, () => ({ status: "confirmed", updated_at }));
 		},
 		async turn(turned) {
-			const { sagas, keys, reasons } = parts(turned);
-			return answer(sagas, await db.query<{ id: string }>(statements.TURN, [...keys, reasons]));
+			const { sagas, reasons } = parts(turned);
+			return write(sagas, statements.TURN, reasons);
 		},
 		async close(turned) {
-			const { sagas, keys, reasons } = parts(turned);
+			const { sagas, reasons } = parts(turned);
 			const facts = turned.map(({ saga, reason }) => fact("order.cancelled", saga.order, reason));
 			const updated_at = new Date().toISOString();
-			const rows = await db.query<{ id: string }>(statements.CLOSE, [...keys, reasons, facts, updated_at]);
-			return note(sagas, answer(sagas, rows), (_, i) => ({ status: "cancelled", cancellation_reason: reasons[i]!, updated_at }));
+			const ours = await write(sagas, statements.CLOSE, reasons, facts, updated_at);
+			return note(sagas, ours, (_, i) => ({ status: "cancelled", cancellation_reason: reasons[i]!, updated_at }));
 		},
-		async abort(sagas) {
-			return answer(sagas, await db.query<{ id: string }>(statements.ABORT, [ids(sagas), attempts(sagas)]));
-		},
+		abort: (sagas) => write(sagas, statements.ABORT),
 		async stall(turned) {
-			const { sagas, keys, reasons } = parts(turned);
-			return answer(sagas, await db.query<{ id: string }>(statements.STALL, [...keys, reasons]));
+			const { sagas, reasons } = parts(turned);
+			return write(sagas, statements.STALL, reasons);
 		},
-		async claim(limit) {
-			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit]);
+		async claim(limit, running) {
+			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit, running, leaseMs]);
 			return rows.map((row) => toSaga(row, deadlineMs));
 		},
 		async beat() {
@@ -126,6 +125,18 @@ export async function place(db: Database, owner: string, placing: readonly NewOr
 	return all.map(({ id }) => placed.has(id));
 }
 
+/** Takes an order back on behalf of a node, which has to run the saga that this answers; undefined if nothing may be taken back now. */
+export async function takeBack(
+	db: Database,
+	owner: string,
+	id: string,
+	reason: string,
+	deadlineMs: number,
+): Promise<OrderSaga | undefined> {
+	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [owner, id, reason]);
+	return row && toSaga(row, deadlineMs);
+}
+
 /** An order with the state of its saga. */
 export async function find(
 	db: Database,
@@ -142,3 +153,22 @@ export const advance = (db: Queryable, ids: readonly string[], from: Status, to:
 /** Which of these are still in this status because a saga is working on them. */
 export const busy = (db: Queryable, ids: readonly string[], status: Status): Promise<{ id: string }[]> =>
 	db.query(statements.BUSY, [ids, status]);
+
+/** Orders that could not be taken back. */
+export async function stuck(db: Database, limit: number) {
+	const [[all], rows] = await Promise.all([
+		db.query<{ count: number }>(statements.COUNT_STUCK),
+		db.query<Pick<Order, "id" | "user_id" | "status" | "created_at"> & { reason: string | null }>(statements.LIST_STUCK, [limit]),
+	]);
+	return { count: all!.count, rows };
+}
+/** Leaves a stuck order to whichever node takes it; false if it is not stuck. */
+export const retry = async (db: Database, id: string): Promise<boolean> => (await db.query(statements.RETRY, [id])).length > 0;
+
+export type Fate = "open" | "confirmed" | "cancelled" | "unknown";
+/** What becomes of orders. */
+export async function fates(db: Database, ids: readonly string[]): Promise<Fate[]> {
+	const rows = await db.query<{ id: string; fate: Fate }>(statements.FATES, [ids]);
+	const known = new Map(rows.map(({ id, fate }) => [id, fate]));
+	return ids.map((id) => known.get(id) ?? "unknown");
+}

@@ -9,6 +9,13 @@ export const LIST = sql(
 	`select ${COLUMNS} from payments where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 
+export const AUDIT_PAYMENTS = sql(
+	"audit_payments",
+	`select order_id, amount, status, refunded_amount,
+		(select coalesce(sum(r.amount), 0) from refunds r where r.payment_id = p.id and r.settled_at is null) as unsettled
+	from payments p where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
+);
+
 /** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
 export const RECORD = sql(
 	"record",

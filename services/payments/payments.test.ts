@@ -3,6 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contract.ts";
 import type { Outcome } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { neighbours, token } from "../../test/support/gateway.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./payments.contract.ts";
 
@@ -10,7 +11,7 @@ let shop: Shop;
 /** Another node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments"] });
+	shop = await startShop({ services: ["payments", "api"], stubs: neighbours() });
 	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 });
 afterAll(async () => {
@@ -235,21 +236,34 @@ test("a refund under an Idempotency-Key happens once and is answered alike, but 
 	expect(await refund(id, { amount: 4 }, { idempotency_key: "another" })).toMatchObject({ refunded_amount: 8 });
 });
 
-test("an answer that is given again says so in a header", async () => {
-	const { id } = await captured(10);
-	const headers = async () => {
-		const meta: Meta = { user: admin, idempotency_key: `again ${id}` };
-		const call = shop.broker.call as unknown as (
-			name: string,
-			params: object,
-			options: object,
-		) => Promise<unknown> & { ctx: { meta: Meta } };
-		const answer = call.call(shop.broker, "payments.refund", { id, amount: 1 }, { meta });
-		await answer;
-		return answer.ctx.meta.$responseHeaders;
-	};
-	expect(await headers()).toBeUndefined();
-	expect(await headers()).toEqual({ "Idempotent-Replayed": "true" });
+test("over HTTP the same request again has the same answer and says so, and a bad one changes nothing", async () => {
+	const { mine, id } = await captured(10);
+	const post = (body: unknown, headers = {}, to = id) =>
+		shop.http(`POST /api/payments/${to}/refunds`, { token: token(shop.env, "admin", admin!.id), body, headers });
+	const bad = [
+		{ amount: "4" },
+		{ amount: 0 },
+		{ amount: 1e12 },
+		{ amount: null },
+		{ reason: "\0" },
+		{ reason: "x".repeat(501) },
+		{ all: 1 },
+	];
+	for (const body of bad) expect(await post(body)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
+	expect(await post({}, {}, uuid())).toMatchObject({ status: 404, body: { code: "PAYMENT_NOT_FOUND" } });
+	expect(await post({ amount: 10.01 })).toMatchObject({ status: 409, body: { code: "NOT_REFUNDABLE", left: 10 } });
+	const key = { "Idempotency-Key": `refund of ${id}` };
+	const first = await post({ amount: 4, reason: "Scratched" }, key);
+	const again = await post({ reason: "Scratched", amount: 4 }, key);
+	expect(first).toMatchObject({ status: 201, body: { refunded_amount: 4 } });
+	expect(again).toMatchObject({ status: 201, body: first.body });
+	expect([first, again].map(({ headers }) => headers.get("idempotent-replayed"))).toEqual([null, "true"]);
+	expect(await post({ amount: 5 }, key)).toMatchObject({ status: 422, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]);
+	const seen = (sub: string) => shop.http(`GET /api/payments?order_id=${mine.order_id}`, { token: token(shop.env, "user", sub) });
+	expect(await seen(mine.user_id)).toMatchObject({ status: 200, body: [first.body] });
+	expect(await seen(uuid())).toMatchObject({ status: 200, body: [] });
+	expect(await shop.http("GET /api/payments", { token: token(shop.env) })).toMatchObject({ status: 422 });
 });
 
 test("a refund that its node did not live to finish is finished", async () => {

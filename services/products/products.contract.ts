@@ -1,4 +1,5 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, partial, shape } from "../../lib/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
@@ -35,6 +36,7 @@ const newProduct = shape({
 export const products = contract({
 	name: "products",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Add a product; `stock` is what is on hand of it",
 			rest: "POST /products",

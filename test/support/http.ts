@@ -17,7 +17,8 @@ export const httpOf =
 		return answer;
 	};
 
-async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Http>[1] = {}): Promise<Answer> {
+/** Sends a request to a gateway. */
+export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Http>[1] = {}): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,

@@ -1,7 +1,8 @@
-import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
@@ -29,9 +30,10 @@ export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a",
 /**
  * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
+ * @param options.middlewares outside all others
  */
 export async function startShop(
-	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
+	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string>; middlewares?: Middleware[] } = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
@@ -51,7 +53,10 @@ export async function startShop(
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {
-		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])] }, env, [
+			...schemas,
+			...stubs,
+		]);
 		await broker.start();
 	} catch (error) {
 		await broker?.stop();
@@ -85,7 +90,11 @@ export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, .
 	const missing = (name: string) => async () => {
 		throw new Error(`${contract.name}.${name} is not stubbed`);
 	};
-	const all = Object.fromEntries(Object.keys(contract.actions).map((name) => [name, actions[name] ?? missing(name)]));
+	const all = Object.fromEntries(
+		Object.keys(contract.actions)
+			.filter((name) => !(name in eventActions))
+			.map((name) => [name, actions[name] ?? missing(name)]),
+	);
 	return implement(contract, ...mixins).with({ actions: all as never });
 }
 

@@ -11,6 +11,8 @@ create table orders (
 	saga_state text check (saga_state in ('forward', 'backward', 'stuck')),
 	saga_owner text,
 	saga_attempt int not null default 1,
+	-- When the owner took it.
+	saga_since timestamptz not null default now(),
 	saga_reason text,
 	created_at timestamptz not null,
 	updated_at timestamptz not null
