@@ -63,8 +63,8 @@ async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefine
 }
 
 /**
- * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
- * up to date in every case.
+ * How an order's saga ends, if it does within `milliseconds`. Where its run was lost the order's row tells, and what is still `lost` is then
+ * an order that was not cancelled. `saga.order` is up to date in every case.
  */
 async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
 	const late = Date.now() + milliseconds;
@@ -196,11 +196,11 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [this.owner, id, reason]);
-			if (!row) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
-			const saga = store.toSaga(row, this.deadlineMs);
+			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
+			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
-			if (end?.status === "aborted") raise(orders, "ILLEGAL_TRANSITION", { reason: end.reason }, "The order is already on its way");
+			if (end?.status === "aborted" || end?.status === "lost")
+				raise(orders, "ILLEGAL_TRANSITION", { status: saga.order.status }, "The order is already on its way");
 			return saga.order;
 		},
 
