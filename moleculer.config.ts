@@ -7,6 +7,7 @@ import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
+import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { retry } from "./middlewares/retry.ts";
 
@@ -15,7 +16,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
 	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 	return {
-		namespace: env.NAMESPACE,
+		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
 		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
@@ -25,11 +26,11 @@ export function brokerOptions(env: Env): BrokerOptions {
 		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
-		// Opens when of at least five calls within a minute half have failed; tries one call after 30 seconds.
-		circuitBreaker: { enabled: true, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
+		// Opens after five failures in a row (see middlewares/breaker.ts) and tries one call after 30 seconds.
+		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
-		middlewares,
+		middlewares: middlewares(env),
 		internalServices: {
 			$node: {
 				name: "$node",
@@ -46,23 +47,26 @@ export function brokerOptions(env: Env): BrokerOptions {
 
 /**
  * moleculer's own middlewares and ours, from the handler outwards. Its own order puts the breaker inside the timeout, where it never sees one, and
- * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out.
+ * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out, and so
+ * is its cacher, see docs/adr/0007-cache-with-leases.md.
  */
-const middlewares = [
-	"ActionHook",
-	"Bulkhead",
-	"Validator",
-	authorize,
-	// Counts what is under way, so that a service that stops can wait for it.
-	"ContextTracker",
-	"Timeout",
-	breaker,
-	// Forgets a request that will not be answered; each repetition is one of its own.
-	"ErrorHandler",
-	retry,
-	deadline,
-	"Metrics",
-] as unknown as NonNullable<BrokerOptions["middlewares"]>;
+const middlewares = (env: Env) =>
+	[
+		"ActionHook",
+		"Bulkhead",
+		cache(env),
+		"Validator",
+		authorize,
+		// Counts what is under way, so that a service that stops can wait for it.
+		"ContextTracker",
+		"Timeout",
+		breaker,
+		// Forgets a request that will not be answered; each repetition is one of its own.
+		"ErrorHandler",
+		retry,
+		deadline,
+		"Metrics",
+	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({
 	type: "NATS" as const,

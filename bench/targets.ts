@@ -87,8 +87,8 @@ async function end(child: ChildProcess): Promise<void> {
 	await gone;
 }
 
-/** The shop, from the checkout in `folder`: everything in one process. */
-export async function startShop(postgres: Postgres, name: string, folder = here): Promise<Target> {
+/** The shop, from the checkout in `folder`: everything in one process. With `profile`, a folder, it leaves its CPU profile there as it ends. */
+export async function startShop(postgres: Postgres, name: string, profile?: string, folder = here): Promise<Target> {
 	const services = serviceNames(join(folder, "services")).filter((service) => service !== "api");
 	const { host } = new URL(postgres.admin);
 	const pattern = `postgres://{service}:secret@${host}/${name}_{service}`;
@@ -107,7 +107,7 @@ export async function startShop(postgres: Postgres, name: string, folder = here)
 		ADMIN_PASSWORD: ADMIN.password,
 		RATE_LIMIT_ENABLED: "false",
 	};
-	const child = start(["scripts/start.ts", "--quiet"], env, folder);
+	const child = start([...(profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : []), "scripts/start.ts", "--quiet"], env, folder);
 	child.stdout?.resume();
 	const url = `http://127.0.0.1:${port}`;
 	await ready(url, child);

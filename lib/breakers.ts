@@ -6,16 +6,15 @@ export interface Breaker {
 	readonly node: string;
 	/** `half-open`: one call is let through to see how it fares. */
 	readonly state: "open" | "half-open";
-	/** Calls since the last look at the clock, and how many of them failed. */
-	readonly calls: number;
+	/** How many calls failed in a row. */
 	readonly failures: number;
 }
 /** moleculer's own record of an endpoint. */
 interface Circuit {
 	readonly ep: { readonly id: string; readonly action: { readonly name: string } };
 	readonly state: "close" | "half_open" | "half_open_wait" | "open";
-	readonly count: number;
-	readonly failures: number;
+	count: number;
+	failures: number;
 	readonly cbTimer: NodeJS.Timeout | null;
 }
 interface HasCircuits {
@@ -28,11 +27,10 @@ export function breakersOf(broker: ServiceBroker): Breaker[] {
 	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
 	return [...circuits.values()]
 		.filter(({ state, ep }) => state !== "close" && there.has(ep.id))
-		.map(({ ep, state, count, failures }) => ({
+		.map(({ ep, state, failures }) => ({
 			action: ep.action.name,
 			node: ep.id,
 			state: state === "open" ? "open" : "half-open",
-			calls: count,
 			failures,
 		}));
 }
@@ -47,4 +45,15 @@ export function forgetStale(broker: ServiceBroker, endpoint: { readonly name: st
 	if (!circuit || (circuit.ep as object) === endpoint) return;
 	clearTimeout(circuit.cbTimer ?? undefined);
 	circuits!.delete(endpoint.name);
+}
+
+/**
+ * The endpoint has answered. moleculer weighs failures against all calls of the last minute, so that a busy node could fail for half of it; here
+ * every answer takes the failures before it away, and what is left are failures in a row.
+ */
+export function forgive(broker: ServiceBroker, endpoint: { readonly name: string }): void {
+	const circuit = (broker as HasCircuits).CircuitBreakerStore?.get(endpoint.name);
+	if (circuit?.state !== "close") return;
+	circuit.count = 0;
+	circuit.failures = 0;
 }

@@ -7,15 +7,26 @@ export interface Group {
 	readonly patterns: readonly string[];
 	accept(events: Event[]): Promise<void>;
 }
-/** A service that writes events: which, and how a group is attached to what it wrote. */
+/** A group's way of reading what a source wrote. */
+export interface Follower {
+	/** Fulfils when what was being handed over is done. May be called more than once. */
+	stop(): Promise<void>;
+}
+/** A service that writes events: which, and how a group begins to follow what it wrote. */
 export interface Source {
 	readonly types: readonly string[];
-	attach(group: Group): void;
+	attach(group: Group): Follower;
+}
+interface Link {
+	readonly group: Group;
+	readonly source: Source;
+	readonly follower: Follower;
 }
 
 interface Bus {
-	readonly groups: Group[];
-	readonly sources: Source[];
+	readonly groups: Set<Group>;
+	readonly sources: Set<Source>;
+	readonly links: Set<Link>;
 }
 const buses = new WeakMap<object, Bus>();
 
@@ -26,16 +37,39 @@ const wants = ({ patterns }: Group, { types }: Source) => types.some((type) => p
  * something for it. This is what carries events where no NATS is configured.
  */
 export function localBus(broker: object) {
-	const bus = buses.get(broker) ?? { groups: [], sources: [] };
+	const bus: Bus = buses.get(broker) ?? { groups: new Set(), sources: new Set(), links: new Set() };
 	buses.set(broker, bus);
+	const { groups, sources, links } = bus;
+
+	const link = (group: Group, source: Source) => {
+		if (wants(group, source)) links.add({ group, source, follower: source.attach(group) });
+	};
+	/** Both ends wait for what is being handed over: only then may either close its database. */
+	const unlink = async (end: Group | Source) => {
+		const mine = [...links].filter(({ group, source }) => group === end || source === end);
+		await Promise.all(mine.map(({ follower }) => follower.stop()));
+		for (const gone of mine) links.delete(gone);
+	};
 	return {
-		join(group: Group): void {
-			bus.groups.push(group);
-			for (const source of bus.sources) if (wants(group, source)) source.attach(group);
+		/** The groups of this process. */
+		groups: (): readonly Group[] => [...groups],
+		/** A group is there; answers how it leaves. */
+		join(group: Group): () => Promise<void> {
+			groups.add(group);
+			for (const source of sources) link(group, source);
+			return () => {
+				groups.delete(group);
+				return unlink(group);
+			};
 		},
-		offer(source: Source): void {
-			bus.sources.push(source);
-			for (const group of bus.groups) if (wants(group, source)) source.attach(group);
+		/** A source is there; answers how it leaves. */
+		offer(source: Source): () => Promise<void> {
+			sources.add(source);
+			for (const group of groups) link(group, source);
+			return () => {
+				sources.delete(source);
+				return unlink(source);
+			};
 		},
 	};
 }

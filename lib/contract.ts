@@ -1,6 +1,7 @@
 import type { CallingOptions, Context, Logger, ServiceBroker, ServiceSchema } from "moleculer";
 import { Errors } from "moleculer";
 import type { CommonError } from "./errors.ts";
+import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
@@ -21,12 +22,25 @@ export interface ActionContract {
 	readonly throws?: readonly string[];
 	/** Honours the Idempotency-Key header. */
 	readonly idempotent?: true;
+	/** GET answers an ETag and honours If-None-Match; a change honours If-Match, which its handler finds in `meta.if_match`. */
+	readonly etag?: true;
+	/** `returns` is `streamed`: answered as Server-Sent Events. `watch` is the `versionsOf` action that tells when to call this one again. */
+	readonly stream?: { readonly watch: string };
+	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
+	readonly strict?: true;
+	/** Honours `Prefer: respond-async` with 202. */
+	readonly async?: true;
 	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */
 	readonly timeout?: number;
 	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
+	/**
+	 * The answer is kept for `ttl` milliseconds, by all parameters, and by the caller unless `auth` is `anyone`: such an answer must not depend on who asks.
+	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
+	 */
+	readonly cache?: { readonly ttl: number };
 	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
@@ -69,9 +83,14 @@ type Args<P> = Record<never, never> extends P ? [params?: P, options?: CallingOp
 
 /** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
 export interface Meta {
-	user?: { id: string; email: string; role: "user" | "admin" } | null;
+	/** `session`: the sign-in that the access token came from. */
+	user?: { id: string; email: string; role: "user" | "admin"; session?: string } | null;
+	/** Where the client's connection came from: an IPv4 address or an IPv6 network. */
+	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
+	/** Entity tags, one of which what is to be changed must have. */
+	if_match?: string;
 	traceparent?: string;
 	$statusCode?: number;
 	$responseHeaders?: Record<string, string>;
@@ -86,6 +105,8 @@ export interface Mixin<M = unknown> {
 	readonly mixins?: readonly object[];
 	readonly settings?: object;
 	readonly methods?: object;
+	readonly actions?: object;
+	readonly metadata?: object;
 	created?(this: never): void;
 	started?(this: never): Promise<void>;
 	stopped?(this: never): Promise<void>;
@@ -106,7 +127,8 @@ interface Implementation<C extends Contract, M, S> {
 	setup?(this: ServiceThis & M): S | Promise<S>;
 	/** Runs when everything that the service depends on is there. */
 	ready?(this: ServiceThis & M & S): void | Promise<void>;
-	actions: { [K in keyof C["actions"]]: Handler<M & S, C["actions"][K]> };
+	/** All but those that the events mixin implements. */
+	actions: { [K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]> };
 	/** Runs before the mixins stop. */
 	stop?(this: ServiceThis & M & S): void | Promise<void>;
 	dependencies?: (keyof Contracts)[];
@@ -120,7 +142,10 @@ export const contract = <const C extends Contract>(c: C): C => c;
  */
 export const implement = <C extends Contract, const X extends readonly Mixin[]>(c: C, ...mixins: X) => ({
 	with<S = unknown>({ actions, setup, ready, stop, dependencies }: Implementation<C, Members<X>, S>): ServiceSchema {
-		const joined = Object.entries(c.actions).map(([name, action]) => [name, register(action, actions[name as keyof typeof actions])]);
+		const handlers = actions as Record<string, unknown>;
+		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
+			name in handlers ? [[name, register(action, handlers[name])]] : [],
+		);
 		return {
 			name: c.name,
 			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
@@ -139,7 +164,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 });
 
 /** moleculer spells some things its own way; everything else of a contract is registered as it stands. */
-function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
+export function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
 	return {
 		...unshared({ ...action, params: { $$strict: true, ...action.params } }),
 		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),

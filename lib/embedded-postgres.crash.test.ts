@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import { findBinaries } from "./embedded-postgres/binaries.ts";
 import {
 	afterwards,
+	canSwitchUser,
 	clearUp,
 	connect,
 	eventually,
@@ -18,7 +19,7 @@ import {
 } from "./embedded-postgres/test/support.ts";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
 
-const asRoot = isRoot ? test : test.skip;
+const whereUsersSwitch = canSwitchUser ? test : test.skip;
 
 afterEach(clearUp);
 
@@ -132,7 +133,7 @@ describe("after kill -9", () => {
 		expect(await query(winner!, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	asRoot("all of this holds for an ordinary user", async () => {
+	whereUsersSwitch("all of this holds for an ordinary user", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, 1, 1);
 		const { child, outcome } = runProgram(dataDir, { uid: 1 });

@@ -1,11 +1,23 @@
 import { chmod, chown, mkdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { afterwards, clearUp, connect, gone, isAlive, isRoot, makeFolder, query, runProgram } from "./embedded-postgres/test/support.ts";
+import {
+	afterwards,
+	canSwitchUser,
+	clearUp,
+	connect,
+	gone,
+	isAlive,
+	isRoot,
+	makeFolder,
+	query,
+	runProgram,
+} from "./embedded-postgres/test/support.ts";
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { StartError } from "./start-error.ts";
 
 const asRoot = isRoot ? test : test.skip;
+const whereUsersSwitch = canSwitchUser ? test : test.skip;
 /** daemon, who is there on every machine. */
 const someUser = 1;
 const unknownUser = 12345;
@@ -158,7 +170,7 @@ describe("a start is refused in one line", () => {
 		await query(theirs, "SELECT 1");
 	});
 
-	asRoot("to an ordinary user on a folder that is not theirs", async () => {
+	whereUsersSwitch("to an ordinary user on a folder that is not theirs", async () => {
 		const dataDir = await makeFolder();
 		const { error } = await runProgram(dataDir, { uid: someUser }).outcome;
 		expect(error).toMatch(/StartError: .* cannot be written \(EACCES\): choose another, or give this user \(uid 1\)/);
@@ -182,7 +194,7 @@ describe("who runs it", () => {
 		expect(lines).toHaveLength(1);
 	});
 
-	asRoot("an ordinary user: starts, stops, and root can use the same folder in between", async () => {
+	whereUsersSwitch("an ordinary user: starts, stops, and root can use the same folder in between", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, someUser, someUser);
 		for (const uid of [someUser, undefined, someUser]) {
@@ -197,14 +209,14 @@ describe("who runs it", () => {
 		}
 	});
 
-	asRoot("a user without a name: root can start in their folder, they themselves are told why not", async () => {
+	whereUsersSwitch("a user without a name: root can start in their folder, they themselves are told why not", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, unknownUser, unknownUser);
 		expect((await runProgram(dataDir, { uid: unknownUser }).outcome).error).toMatch(/uid 12345 has none: add it to \/etc\/passwd/);
 		await query(await start(dataDir), "SELECT 1");
 	});
 
-	asRoot("root begins in an ordinary user's folder: that user can go on", async () => {
+	whereUsersSwitch("root begins in an ordinary user's folder: that user can go on", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, someUser, someUser);
 		await mkdir(join(dataDir, "lost+found"));

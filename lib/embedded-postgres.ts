@@ -25,8 +25,8 @@ export interface EmbeddedPostgres {
 	readonly pid: number;
 	/** Where its files are: in the data folder, or elsewhere where Postgres cannot run there. */
 	readonly pgData: string;
-	/** Ends sessions and stops Postgres: cleanly, or after about 4 s at once (the next start then recovers). May be called again. */
-	stop(): Promise<void>;
+	/** Ends sessions and stops Postgres: cleanly, or after `patience` ms at once (the next start then recovers). May be called again. */
+	stop(patience?: number): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
@@ -97,10 +97,10 @@ function running({ child, exited }: Started, port: number, folder: DataFolder, o
 	// A program that has nothing else to do may end; Postgres then ends with it.
 	child.unref();
 
-	const stop = async () => {
+	const stop = async (patience: number) => {
 		child.ref();
 		child.kill("SIGINT");
-		if (await within(FAST_STOP_MS, ended)) return;
+		if (await within(patience, ended)) return;
 		child.kill("SIGQUIT");
 		if (await within(IMMEDIATE_STOP_MS, ended)) return;
 		child.kill("SIGKILL");
@@ -113,8 +113,8 @@ function running({ child, exited }: Started, port: number, folder: DataFolder, o
 		password: folder.password,
 		pid: child.pid ?? 0,
 		pgData: folder.pgData,
-		stop: () => {
-			stopping ??= stop();
+		stop: (patience = FAST_STOP_MS) => {
+			stopping ??= stop(patience);
 			return stopping;
 		},
 	};

@@ -6,6 +6,7 @@ export const commonErrors = {
 	BAD_HEADER: { status: 400, message: "A header is malformed" },
 	UNAUTHENTICATED: { status: 401, message: "Invalid authentication credentials" },
 	FORBIDDEN: { status: 403, message: "Insufficient permissions" },
+	DEAD_LETTER_NOT_FOUND: { status: 404, message: "There is no such dead letter" },
 	ROUTE_NOT_FOUND: { status: 404, message: "There is nothing at this address" },
 	METHOD_NOT_ALLOWED: { status: 405, message: "This address does not take this method" },
 	IDEMPOTENCY_KEY_IN_USE: { status: 409, message: "A request with this Idempotency-Key is still running" },

@@ -2,28 +2,37 @@ import { type Database, sql, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
 import { isOutage } from "./outage.ts";
 
+/** In one order, so that two deliveries of the same events do not lock each other out. */
 const RECEIVE = sql(
 	"inbox_receive",
-	"insert into inbox (group_name, event_id) select $1, unnest($2::uuid[]) on conflict do nothing returning event_id",
+	"insert into inbox (group_name, event_id) select $1, id from unnest($2::uuid[]) id order by id on conflict do nothing returning event_id",
 );
 const KEEP = sql(
 	"retries_keep",
 	`insert into retries (group_name, event_id, event, errors, next_at)
-	values ($1, $2, $3, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5)) on conflict do nothing`,
+	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5) from unnest($2::uuid[], $3::json[]) as w(id, event)
+	on conflict do nothing`,
 );
+/** What is no event is a dead letter at once. */
+const BURY = sql(
+	"retries_bury",
+	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
+	values ($1, gen_random_uuid(), json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())`,
+);
+const RETRIES = 50;
 /** Taking one over hides it for a minute, longer than a handler may take. */
 const DUE = sql(
 	"retries_due",
 	`update retries set next_at = now() + interval '1 minute' where (group_name, event_id) in (
 		select group_name, event_id from retries where group_name = $1 and dead_at is null and next_at <= now()
-		order by next_at limit 50 for update skip locked)
+		order by next_at limit ${RETRIES} for update skip locked)
 	returning event, attempts`,
 );
 const DONE = sql("retries_done", "delete from retries where group_name = $1 and event_id = $2");
 const FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
-		next_at = now() + make_interval(secs => coalesce($4, 0)), dead_at = case when $4::float8 is null then now() end
+		next_at = now() + make_interval(secs => coalesce($4::float8, 0)), dead_at = case when $4::float8 is null then now() end
 	where group_name = $1 and event_id = $2`,
 );
 
@@ -35,10 +44,12 @@ export interface InboxOptions {
 	/** Runs in the transaction that also notes the events as received, so they take effect once. */
 	handle(tx: Tx, events: Event[]): Promise<void>;
 	onFailure(error: unknown, event: Event, dead: boolean): void;
+	/** Whether the process is stopping: what fails then because others have gone already is left for the next start. */
+	closing(): boolean;
 }
 
 /** One consumer group's way in: each event takes effect once, however often it is delivered. */
-export function inbox({ db, group, backoff, handle, onFailure }: InboxOptions) {
+export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
 	const once = (events: Event[], after?: (tx: Tx) => Promise<unknown>): Promise<void> =>
 		db.transaction(async (tx) => {
 			const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
@@ -48,40 +59,70 @@ export function inbox({ db, group, backoff, handle, onFailure }: InboxOptions) {
 			await after?.(tx);
 		});
 
-	const note = (error: unknown) =>
-		JSON.stringify({ time: new Date().toISOString(), message: error instanceof Error ? error.message : String(error) });
+	async function accept(events: Event[]): Promise<void> {
+		if (events.length === 0) return;
+		try {
+			await once(events);
+		} catch (error) {
+			const outage = isOutage(error);
+			if (outage && closing()) throw error;
+			if (events.length > 1 && !outage) {
+				const half = events.length >> 1;
+				await accept(events.slice(0, half));
+				return accept(events.slice(half));
+			}
+			const ids = events.map(({ id }) => id);
+			await db.query(KEEP, [group, ids, events.map((event) => JSON.stringify(event)), note(error), backoff[0] ?? 0]);
+			for (const event of events) onFailure(error, event, false);
+		}
+	}
+
+	async function again(event: Event, attempts: number): Promise<void> {
+		try {
+			await once([event], (tx) => tx.query(DONE, [group, event.id]));
+		} catch (error) {
+			// That is no fault of the event, which comes again.
+			if (closing() && isOutage(error)) return;
+			const wait = backoff[attempts] ?? null;
+			await db.query(FAILED, [group, event.id, note(error), wait]);
+			onFailure(error, event, wait === null);
+		}
+	}
 
 	return {
-		/** Takes delivered events over: they took effect, or wait for another try. Rejects only when neither could be written down. */
-		async accept(events: Event[]): Promise<void> {
-			if (events.length === 0) return;
-			try {
-				await once(events);
-			} catch (error) {
-				if (events.length > 1 && !isOutage(error)) {
-					for (const event of events) await this.accept([event]);
-					return;
-				}
-				for (const event of events) {
-					onFailure(error, event, false);
-					await db.query(KEEP, [group, event.id, JSON.stringify(event), note(error), backoff[0] ?? 0]);
-				}
-			}
+		/**
+		 * Takes delivered events over: they took effect, or wait for another try. One that fails does not hold back the others. Rejects only
+		 * when neither could be written down, or when others are not there any more because the process is stopping. The same events come again then.
+		 */
+		accept,
+		/** Keeps what was delivered but is no event, as a dead letter. */
+		async bury(text: string, error: unknown): Promise<void> {
+			await db.query(BURY, [group, text.replaceAll("\0", "").slice(0, 10_000), note(error)]);
 		},
-		/** Tries again what is due; answers how many there were. */
-		async retry(): Promise<number> {
+		/** Tries again what is due, in the order in which it was written; true when there may be more. */
+		async retry(): Promise<boolean> {
 			const due = await db.query<{ event: Event; attempts: number }>(DUE, [group]);
+			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
 			for (const { event, attempts } of due) {
-				try {
-					await once([event], (tx) => tx.query(DONE, [group, event.id]));
-				} catch (error) {
-					const wait = backoff[attempts] ?? null;
-					await db.query(FAILED, [group, event.id, note(error), wait]);
-					onFailure(error, event, wait === null);
-				}
+				if (closing()) break;
+				await again(event, attempts);
 			}
-			return due.length;
+			return due.length === RETRIES;
 		},
 	};
 }
-export type Inbox = ReturnType<typeof inbox>;
+
+/** A failure as the history of a dead letter shows it. Postgres' JSON holds neither U+0000 nor half a surrogate pair. */
+const note = (error: unknown) => {
+	const message = (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000).toWellFormed();
+	return JSON.stringify({ time: new Date().toISOString(), message });
+};
+
+const STEP = 1000;
+const FORGET = `with old as (select group_name, event_id from inbox where time < now() - make_interval(secs => $1 * 3600.0) order by time limit ${STEP})
+	delete from inbox i using old where i.group_name = old.group_name and i.event_id = old.event_id returning 1 as gone`;
+/**
+ * One small step in forgetting which events came more than `hours` ago: longer than any outbox or stream keeps them. True when there may be
+ * more.
+ */
+export const forget = async (db: Database, hours: number): Promise<boolean> => (await db.query(FORGET, [hours])).length === STEP;

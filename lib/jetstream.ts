@@ -1,28 +1,32 @@
+import { setTimeout as pause } from "node:timers/promises";
 import {
 	AckPolicy,
 	type ConsumerConfig,
 	connect,
 	DeliverPolicy,
-	type JetStreamClient,
 	type JetStreamManager,
 	type JsMsg,
-	type NatsConnection,
 	nanos,
 	RetentionPolicy,
 	StorageType,
 	type StreamInfo,
 } from "nats";
-import { batch } from "./batch.ts";
+import { batch, reject } from "./batch.ts";
+import type { Follower } from "./bus.ts";
 import type { Event } from "./events.ts";
 
 const HOUR = 3_600_000;
-/** A consumer hands a message to somebody else when nobody spoke for it this long; a handler that takes longer keeps it alive. */
-const ACK_WAIT = 30_000;
-const KEEP_ALIVE = 10_000;
-/** Events that one consumer takes over at once, and that it may hold. */
+/** Events that are taken over at once, and that one consumer of a node may hold besides those that are on their way to it. */
 const BATCH = 200;
-const HELD = 1000;
+const HELD = 2 * BATCH;
+/** That all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
+const HELD_BY_ALL = 20 * HELD;
+/** Before anything that failed is tried again. */
 const PAUSE = 1000;
+/** What the stream has seen within this time it does not take twice. */
+const DUPLICATES = 120_000;
+/** JetStream's own number for "there is a stream of this name with another configuration". */
+const STREAM_NAME_IN_USE = 10058;
 
 export interface StreamOptions {
 	/** nats://host:4222, comma-separated for several. */
@@ -31,27 +35,31 @@ export interface StreamOptions {
 	readonly namespace: string;
 	readonly replicas: number;
 	readonly retentionHours: number;
+	/** Milliseconds after which a message is somebody else's when nobody spoke for it; a handler that takes longer keeps it alive. */
+	readonly ackWait: number;
 	/** This node, as NATS shows it. */
 	readonly name: string;
 	onTrouble(where: string, error: unknown): void;
 }
 
-/** Events on JetStream: one stream, a durable pull consumer for each group and pattern. Both are made and kept up to date by whoever comes first. */
+/**
+ * Events on JetStream: one stream, and a durable pull consumer for each group and pattern, shared by the nodes of the group. Both are made,
+ * kept up to date, and made anew when they were lost, by whoever comes first.
+ */
 export async function openStream(options: StreamOptions) {
 	const { servers, namespace, name, onTrouble } = options;
+	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
-	const subject = (type: string) => `${namespace ? `${namespace}.` : ""}events.${type}`;
-	const connection: NatsConnection = await connect({
+	const subject = (type: string) => `${prefix}events.${type}`;
+	const connection = await connect({
 		servers: servers.split(","),
 		name,
 		maxReconnectAttempts: -1,
 		reconnectTimeWait: 500,
 		waitOnFirstConnect: true,
 	});
-	const js: JetStreamClient = connection.jetstream({ timeout: 5000 });
-	let stopping = false;
-	const loops: Promise<void>[] = [];
-	const consuming = new Set<{ close(): Promise<unknown> }>();
+	const js = connection.jetstream({ timeout: 5000 });
+	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
 
 	const wanted = {
 		name: stream,
@@ -60,128 +68,178 @@ export async function openStream(options: StreamOptions) {
 		retention: RetentionPolicy.Limits,
 		num_replicas: options.replicas,
 		max_age: nanos(options.retentionHours * HOUR),
-		duplicate_window: nanos(120_000),
+		duplicate_window: nanos(DUPLICATES),
 	};
-	/** Made by whoever comes first; brought up to date when a setting has changed. */
-	async function ensure(manager: JetStreamManager): Promise<StreamInfo> {
+	async function ensureStream(api: JetStreamManager): Promise<StreamInfo> {
 		try {
-			return await manager.streams.add(wanted);
+			return await api.streams.add(wanted);
 		} catch (error) {
 			if ((error as { api_error?: { err_code: number } }).api_error?.err_code !== STREAM_NAME_IN_USE) throw error;
-			return manager.streams.update(stream, wanted);
+			return api.streams.update(stream, wanted);
 		}
 	}
-	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
-
-	/** Keeps a message ours while its handler runs. */
-	async function settle(message: JsMsg, handled: Promise<void>): Promise<void> {
-		const alive = setInterval(() => message.working(), KEEP_ALIVE);
-		try {
-			await handled;
-			message.ack();
-		} catch {
-			message.nak(PAUSE);
-		} finally {
-			clearInterval(alive);
-		}
-	}
-
-	async function consume(
-		config: Partial<ConsumerConfig> & { durable_name: string },
-		take: (message: JsMsg) => Promise<void>,
-	): Promise<void> {
+	async function openConsumer(config: Partial<ConsumerConfig> & { durable_name: string }) {
 		const api = await manager();
-		await ensure(api);
+		await ensureStream(api);
 		await api.consumers.add(stream, config);
 		const consumer = await js.consumers.get(stream, config.durable_name);
-		const messages = await consumer.consume({ max_messages: HELD, idle_heartbeat: 2000, abort_on_missing_resource: true });
-		consuming.add(messages);
-		const held = new Set<Promise<void>>();
-		try {
-			for await (const message of messages) {
-				const work = settle(message, take(message));
-				held.add(work);
-				work.finally(() => held.delete(work));
-			}
-			await Promise.all(held);
-		} finally {
-			consuming.delete(messages);
-		}
+		return consumer.consume({ max_messages: BATCH, idle_heartbeat: 2000, abort_on_missing_resource: true });
 	}
 
 	return {
 		/** Tells one incarnation of the stream from the next: it changes when the stream was lost and made anew. */
 		async identity(): Promise<string> {
-			const { created } = await ensure(await manager());
+			const { created } = await ensureStream(await manager());
 			return `${stream} ${created}`;
 		},
-		/** Sends events in one go; fulfils when the stream holds them all. What it holds already it ignores, by their ids. */
-		async publish(events: readonly Event[]): Promise<void> {
+
+		/**
+		 * Sends events in one go; fulfils when the stream holds them all. What it took less than two minutes ago it ignores, by its id.
+		 * @param again sends also what the stream may have taken a moment ago
+		 */
+		async publish(events: readonly Event[], again = false): Promise<void> {
+			const mark = again ? `-${Date.now()}` : "";
 			await Promise.all(
-				events.map((event) => js.publish(subject(event.type), JSON.stringify(event), { msgID: event.id, expect: { streamName: stream } })),
+				events.map((event) =>
+					js.publish(subject(event.type), JSON.stringify(event), { msgID: event.id + mark, expect: { streamName: stream } }),
+				),
 			);
 		},
+
 		/**
 		 * Hands over what the stream holds for a group, from where the group left off, also after restarts and lost connections.
 		 * @param accept takes events over for good; those of a rejected batch come again
-		 * @param reject takes over what is no event at all
+		 * @param bury takes over for good what is no event at all
 		 */
 		follow(
 			group: string,
 			pattern: string,
 			accept: (events: Event[]) => Promise<void>,
-			reject: (text: string, error: unknown) => Promise<void>,
-		): void {
-			const durable_name = `${group}-${pattern.replace(/\.\*$/, "-all").replaceAll(".", "-")}`;
+			bury: (text: string, error: unknown) => Promise<void>,
+		): Follower {
+			const durable_name = durable(group, pattern);
 			const config = {
 				durable_name,
-				filter_subject: subject(pattern.replace(/\.\*$/, ".>")),
+				filter_subject: subject(pattern.replace(/\*$/, ">")),
 				ack_policy: AckPolicy.Explicit,
 				deliver_policy: DeliverPolicy.All,
-				ack_wait: nanos(ACK_WAIT),
-				max_ack_pending: HELD,
+				ack_wait: nanos(options.ackWait),
+				max_ack_pending: HELD_BY_ALL,
 			};
-			const together = batch<Event, undefined>(
+			let stopping = false;
+			const together = batch<Event, void>(
 				async (events) => {
+					// Others can do at once what has not been begun here.
+					if (stopping) return events.map(() => reject(new Error("This node is stopping")));
 					await accept(events);
 					return events.map(() => undefined);
 				},
-				{ max: BATCH, lanes: 2 },
+				{ max: BATCH },
 			);
-			const take = async (message: JsMsg) => {
-				let event: Event;
-				try {
-					event = message.json<Event>();
-					if (typeof event?.id !== "string" || typeof event.type !== "string") throw new Error("It has no id or no type");
-				} catch (error) {
-					return reject(message.string(), error);
+			const holding = { aliveEvery: options.ackWait / 3, returnAfter: () => (stopping ? 0 : PAUSE) };
+			let close: () => Promise<unknown> = async () => undefined;
+
+			async function consume(): Promise<void> {
+				const messages = await openConsumer(config);
+				close = () => messages.close();
+				if (stopping) await close();
+				const held = new Set<Promise<void>>();
+				for await (const message of messages) {
+					const work = settle(message, take(message, together, bury), holding);
+					held.add(work);
+					work.finally(() => held.delete(work));
+					if (held.size >= HELD) await Promise.race(held);
 				}
-				await together(event);
-			};
-			const forever = async () => {
+				await Promise.all(held);
+			}
+			async function run(): Promise<void> {
 				while (!stopping) {
-					await consume(config, take).catch((error) => {
+					await consume().catch((error) => {
 						if (!stopping) onTrouble(durable_name, error);
 					});
-					if (!stopping) await new Promise((resolve) => setTimeout(resolve, PAUSE));
+					if (!stopping) await pause(PAUSE);
 				}
+			}
+			const running = run();
+			return {
+				/** Finishes what was begun and gives back the rest. */
+				async stop() {
+					stopping = true;
+					await close();
+					await running;
+				},
 			};
-			loops.push(forever());
 		},
+
+		/** How many events the stream holds that a group has still to take over. */
+		async pending(group: string, patterns: readonly string[]): Promise<number> {
+			const api = await manager();
+			const waiting = patterns.map(async (pattern) => {
+				const { num_pending, num_ack_pending } = await api.consumers.info(stream, durable(group, pattern));
+				return num_pending + num_ack_pending;
+			});
+			return (await Promise.all(waiting)).reduce((sum, n) => sum + n, 0);
+		},
+
 		/** A round trip to the server. */
 		async ping(): Promise<void> {
 			await connection.flush();
 		},
-		/** Takes nothing new, finishes what is held, then hangs up. */
 		async close(): Promise<void> {
-			stopping = true;
-			await Promise.all([...consuming].map((messages) => messages.close()));
-			await Promise.all(loops);
 			await connection.drain();
 		},
 	};
 }
+/** The name of a group's consumer for one pattern. */
+const durable = (group: string, pattern: string) => `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
+
 export type EventStream = Awaited<ReturnType<typeof openStream>>;
 
-/** JetStream's own number for it, in its API's error codes. */
-const STREAM_NAME_IN_USE = 10058;
+/** Acknowledges a message when it is taken over, keeps it ours for as long as that takes, and gives it back when it fails. */
+async function settle(
+	message: JsMsg,
+	taken: Promise<void>,
+	{ aliveEvery, returnAfter }: { aliveEvery: number; returnAfter(): number },
+): Promise<void> {
+	const alive = setInterval(() => message.working(), aliveEvery);
+	try {
+		await taken;
+		message.ack();
+	} catch {
+		message.nak(returnAfter());
+	} finally {
+		clearInterval(alive);
+	}
+}
+
+async function take(
+	message: JsMsg,
+	accept: (event: Event) => Promise<void>,
+	bury: (text: string, error: unknown) => Promise<void>,
+): Promise<void> {
+	let event: Event;
+	try {
+		event = message.json<Event>();
+		if (typeof event?.id !== "string" || typeof event.type !== "string") throw new Error("It has no id or no type");
+	} catch (error) {
+		return bury(message.string(), error);
+	}
+	return accept(event);
+}
+
+const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
+/** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
+export async function sharedStream(broker: object, options: StreamOptions): Promise<{ stream: EventStream; release(): Promise<void> }> {
+	const entry = shared.get(broker) ?? { stream: openStream(options), holders: 0 };
+	shared.set(broker, entry);
+	entry.holders++;
+	const stream = await entry.stream;
+	return {
+		stream,
+		async release() {
+			if (--entry.holders > 0) return;
+			shared.delete(broker);
+			await stream.close();
+		},
+	};
+}

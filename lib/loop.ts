@@ -1,6 +1,8 @@
 export interface LoopOptions {
 	/** Milliseconds between two turns, unless the loop is woken. */
 	readonly every: number;
+	/** Milliseconds that a turn waits for more work to come together, however often the loop is woken; none unless given. */
+	readonly gather?: number;
 	/** One look for work. True when there is more, so that the next turn follows at once. */
 	turn(): Promise<boolean>;
 	/** A turn failed; the next one comes after the usual pause. Failures of a last turn, while others stop as well, are not told. */
@@ -14,18 +16,23 @@ export interface Loop {
 }
 
 /** Looks for work again and again, one turn at a time. The first one comes after a pause too, unless the loop is woken. */
-export function loop({ every, turn, onError }: LoopOptions): Loop {
+export function loop({ every, gather = 0, turn, onError }: LoopOptions): Loop {
 	let stopping = false;
 	let woken = false;
 	let interrupt: (() => void) | undefined;
 
+	async function sleep(milliseconds: number): Promise<void> {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const timer = setTimeout(resolve, milliseconds);
+		interrupt = resolve;
+		await promise;
+		clearTimeout(timer);
+	}
 	async function pause(): Promise<void> {
-		if (!woken && !stopping) {
-			const { promise, resolve } = Promise.withResolvers<void>();
-			const timer = setTimeout(resolve, every);
-			interrupt = resolve;
-			await promise;
-			clearTimeout(timer);
+		if (!woken && !stopping) await sleep(every);
+		if (gather > 0 && woken && !stopping) {
+			// Woken again meanwhile, it goes on waiting for the rest of the time.
+			for (const end = performance.now() + gather; !stopping && performance.now() < end; ) await sleep(end - performance.now());
 		}
 		woken = false;
 	}

@@ -109,28 +109,35 @@ function umzug(client: pg.Client, folders: readonly string[]) {
  * Makes a role and a database for each service where they are missing. A role owns its own database and may not connect to the others'.
  * @param admin a connection string that may create roles and databases
  * @param pattern the DATABASE_URL, with `{service}` in it
+ * @returns the names of the databases that were missing
  */
-export const createDatabases = (admin: string, pattern: string, services: readonly string[]): Promise<void> =>
-	connected(
-		admin,
-		async (client) => {
-			const { escapeIdentifier, escapeLiteral } = client;
-			await client.query("select pg_advisory_lock($1)", [LOCK]);
-			const roles = names((await client.query<{ name: string }>("select rolname as name from pg_roles")).rows);
-			const databases = names((await client.query<{ name: string }>("select datname as name from pg_database")).rows);
-			for (const service of services) {
-				const { username, password, pathname } = parse(databaseUrl(pattern, service), "DATABASE_URL");
-				const [role, database] = [decodeURIComponent(username), decodeURIComponent(pathname.slice(1))];
-				if (!roles.includes(role)) {
-					await client.query(`create role ${escapeIdentifier(role)} login password ${escapeLiteral(decodeURIComponent(password))}`);
-					// An administrator who is no superuser can give databases only to roles that it belongs to.
-					await client.query(`grant ${escapeIdentifier(role)} to current_user`);
-					roles.push(role);
-				}
-				if (!databases.includes(database))
-					await client.query(`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(role)}`);
-				await client.query(`revoke connect on database ${escapeIdentifier(database)} from public`);
-			}
-		},
-		"DATABASE_ADMIN_URL",
-	);
+export const createDatabases = (admin: string, pattern: string, services: readonly string[]): Promise<string[]> =>
+	connected(admin, (client) => createMissing(client, pattern, services), "DATABASE_ADMIN_URL");
+
+async function createMissing(client: pg.Client, pattern: string, services: readonly string[]): Promise<string[]> {
+	const { escapeIdentifier, escapeLiteral } = client;
+	await client.query("select pg_advisory_lock($1)", [LOCK]);
+	const roles = names((await client.query<{ name: string }>("select rolname as name from pg_roles")).rows);
+	const databases = names((await client.query<{ name: string }>("select datname as name from pg_database")).rows);
+	const made: string[] = [];
+	for (const service of services) {
+		const { username, password, pathname } = parse(databaseUrl(pattern, service), "DATABASE_URL");
+		const [role, database, secret] = [username, pathname.slice(1), password].map(decodeURIComponent) as [string, string, string];
+		if (!roles.includes(role)) {
+			await client.query(`create role ${escapeIdentifier(role)} login password ${escapeLiteral(secret)}`);
+			// An administrator who is no superuser can give databases only to roles that it belongs to.
+			await client.query(`grant ${escapeIdentifier(role)} to current_user`);
+			roles.push(role);
+		}
+		if (!databases.includes(database)) {
+			await client.query(`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(role)}`);
+			databases.push(database);
+			made.push(database);
+		}
+		await client.query(`revoke connect on database ${escapeIdentifier(database)} from public`);
+	}
+	return made;
+}
+
+/** Has the server write to its files what is so far only in its log, which stopping it would otherwise have to do. */
+export const checkpoint = (admin: string): Promise<void> => connected(admin, async (client) => void (await client.query("checkpoint")));

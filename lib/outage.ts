@@ -25,7 +25,7 @@ interface Failure {
 	readonly retryable?: unknown;
 	readonly parent?: unknown;
 	readonly nodeID?: unknown;
-	readonly data?: { readonly nodeID?: unknown };
+	readonly data?: { readonly nodeID?: unknown; readonly action?: unknown };
 }
 const look = (error: unknown): Failure => error ?? {};
 
@@ -53,9 +53,18 @@ export function isNodeFailure(error: unknown): boolean {
 	return !UNANSWERED.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
 }
 
-/** Whether a call may fare better when it is sent again at once: its answer was lost, or the node was leaving and said so. */
-export function isWorthRetrying(error: unknown): boolean {
+/** Whether a failure is what the called node, or one further on, had to say: it works. */
+export const isAnswer = (error: unknown): boolean => look(error).nodeID !== undefined && !isNodeFailure(error);
+
+/** Whether a read may fare better when it is sent again at once: an answer was lost, here or further on. */
+export const isWorthRetrying = (error: unknown): boolean => {
+	const { type } = look(error);
+	return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED" || type === "BAD_GATEWAY";
+};
+
+/** Whether a node did not even begin with a call of `action`, because it was about to end: it can do no harm on another. */
+export function wasDropped(error: unknown, action: string): boolean {
 	const { type, nodeID, data } = look(error);
-	if (nodeID === undefined) return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED" || type === "BAD_GATEWAY";
-	return (type === "SERVICE_NOT_AVAILABLE" || type === "SERVICE_NOT_FOUND") && data?.nodeID === nodeID;
+	if (type !== "SERVICE_NOT_AVAILABLE" && type !== "SERVICE_NOT_FOUND") return false;
+	return nodeID !== undefined && data?.nodeID === nodeID && data.action === action;
 }

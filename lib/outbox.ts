@@ -1,8 +1,8 @@
 import { type Database, type Queryable, sql } from "./database.ts";
 import type { Event } from "./events.ts";
+import { type Loop, loop } from "./loop.ts";
 
 interface Row {
-	xid: string;
 	seq: number;
 	id: string;
 	type: string;
@@ -10,6 +10,14 @@ interface Row {
 	data: unknown;
 	traceparent: string | null;
 	time: string;
+	/** The snapshot of the statement that read it. */
+	upto: string;
+}
+/** What a reader has handed over: all that `seen`, a snapshot, holds, and of what `upto` holds besides, the rows up to `seq`. */
+interface Position {
+	seen: string;
+	upto: string | null;
+	seq: number;
 }
 
 const WRITE = sql("outbox_write", "insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)");
@@ -18,30 +26,44 @@ export const write = (tx: Queryable, type: string, subject: string, json: string
 	tx.query(WRITE, [type, subject, json, traceparent ?? null]);
 
 const BATCH = 500;
-const LEASE = "5 seconds";
+const POLL = 1000;
+/** Milliseconds that events wait for others to be handed over with, in one turn. */
+const GATHER = 20;
 const CLAIM = sql(
 	"outbox_claim",
-	`insert into outbox_readers (name, owner, lease_until) values ($1, $2, now() + interval '${LEASE}')
-	on conflict (name) do update set owner = $2, lease_until = now() + interval '${LEASE}'
-		where outbox_readers.owner = $2 or outbox_readers.owner is null or outbox_readers.lease_until < now()
-	returning xid::text, seq`,
+	`insert into outbox_readers as r (name, owner, lease_until, target) values ($1, $2, now() + make_interval(secs => $3), $4)
+	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until, target = excluded.target,
+			seen = case when r.target is distinct from $4 then '1:1:' else r.seen end,
+			upto = case when r.target is distinct from $4 then null else r.upto end,
+			seq = case when r.target is distinct from $4 then 0 else r.seq end
+		where r.owner = $2 or r.owner is null or r.lease_until < now()
+	returning seen::text, upto::text, seq`,
 );
-const READ = sql(
-	"outbox_read",
-	`select xid::text, seq, id, type, subject, data, traceparent, time from outbox
-	where (xid, seq) > ($1::text::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-	order by xid, seq limit ${BATCH}`,
-);
+const COLUMNS = "seq, id, type, subject, data, traceparent, time";
+// Without names, so that they are planned each time: a plan made while the table was small would go on reading the whole of it.
+/** What was committed since a snapshot. Only the numbers are sorted: there may be very many when nobody has read for long. */
+const READ_NEW = `with first as (select seq from outbox_since($1) seq order by seq limit ${BATCH})
+	select ${COLUMNS}, pg_current_snapshot()::text as upto from outbox join first using (seq) order by seq`;
+/** What was committed between two snapshots, from a number on. */
+const READ_ON = `select ${COLUMNS}, $2::text as upto from outbox
+	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
 	"outbox_advance",
-	`update outbox_readers set xid = $3::text::xid8, seq = $4, lease_until = now() + interval '${LEASE}' where name = $1 and owner = $2 returning 1 as held`,
+	`update outbox_readers set seen = $3::pg_snapshot, upto = $4::pg_snapshot, seq = $5, lease_until = now() + make_interval(secs => $6)
+	where name = $1 and owner = $2 returning 1 as held`,
 );
 const RELEASE = sql("outbox_release", "update outbox_readers set owner = null where name = $1 and owner = $2");
-const WAITING = sql("outbox_waiting", "select exists (select from outbox where (xid, seq) > ($1::text::xid8, $2::bigint)) as waiting");
-
-/** How soon a reader looks again: rows are there that an older open transaction still hides; nothing is there. */
-const SOON = 5;
-const SLOW = 1000;
+/**
+ * A database that was restored from a dump holds transaction ids and snapshots of another server, ahead of this one's: to a reader, all
+ * that happens from now on would seem to be seen. Its events are told again; inboxes know what they had.
+ */
+const ADOPT = sql(
+	"outbox_adopt",
+	`with moved as (update outbox set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot()))
+	update outbox_readers set seen = default, upto = null, seq = 0, owner = null
+	where pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot())`,
+);
 
 export interface ReaderOptions {
 	readonly db: Database;
@@ -50,78 +72,74 @@ export interface ReaderOptions {
 	/** The node; only one at a time reads on behalf of `name`, by a lease. */
 	readonly owner: string;
 	readonly source: string;
+	/** Seconds until others may take over from a node that fell silent. */
+	readonly lease?: number;
+	/** Tells where events go. When it is another place than before, a stream that was lost and made anew, all that is kept is told again. */
+	target?(): Promise<string>;
 	/** Takes events over for good. While it rejects, the position stays and the same events come again. */
 	deliver(events: Event[]): Promise<void>;
 	onError(error: unknown): void;
 }
 
 /**
- * Follows an outbox from a kept position, in the order of its transactions. At least once: events between the last kept position and
- * a crash come again.
+ * Follows an outbox from a kept position: each turn reads what was committed since the last one, however long its transaction was open, in
+ * the order in which it was written. Two transactions that change the same row commit one after the other, and the second writes its events
+ * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
+ * position and a crash come again.
  */
-export function readOutbox({ db, name, owner, source, deliver, onError }: ReaderOptions) {
-	let stopping = false;
-	let again = false;
-	let wakeUp: (() => void) | undefined;
+export function readOutbox({ db, name, owner, source, lease = 5, target, deliver, onError }: ReaderOptions): Loop {
+	/** What the row says, for as long as nobody else can have claimed it. */
+	let position: Position | undefined;
+	let trustedUntil = 0;
+	let adopted = false;
 
-	const pause = (milliseconds: number) =>
-		new Promise<void>((resolve) => {
-			if (again || stopping) return resolve();
-			const timer = setTimeout(resolve, milliseconds);
-			wakeUp = () => {
-				clearTimeout(timer);
-				resolve();
-			};
-		}).then(() => {
-			again = false;
-		});
-
-	/** Reads until nothing is left; answers how long to pause. */
-	async function follow(): Promise<number> {
-		const [position] = await db.query<{ xid: string; seq: number }>(CLAIM, [name, owner]);
-		if (!position) return SLOW;
-		let { xid, seq } = position;
-		while (!stopping) {
-			const rows = await db.query<Row>(READ, [xid, seq]);
-			const last = rows.at(-1);
-			if (!last) break;
-			await deliver(rows.map((row) => toEvent(row, source)));
-			({ xid, seq } = last);
-			if ((await db.query(ADVANCE, [name, owner, xid, seq])).length === 0) return SLOW;
-		}
-		const [more] = await db.query<{ waiting: boolean }>(WAITING, [xid, seq]);
-		return more!.waiting ? SOON : SLOW;
+	async function claim(): Promise<Position | undefined> {
+		if (position && performance.now() < trustedUntil) return position;
+		if (!adopted) await db.query(ADOPT);
+		adopted = true;
+		trustedUntil = performance.now() + lease * 500;
+		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease, (await target?.()) ?? null]);
+		return claimed;
+	}
+	async function advance(next: Position): Promise<boolean> {
+		trustedUntil = performance.now() + lease * 500;
+		const held = await db.query(ADVANCE, [name, owner, next.seen, next.upto, next.seq, lease]);
+		if (held.length > 0) position = next;
+		return held.length > 0;
 	}
 
-	const running = (async () => {
-		while (!stopping) {
-			const wait = await follow().catch((error) => {
-				onError(error);
-				return SLOW;
-			});
-			await pause(wait);
+	async function turn(): Promise<boolean> {
+		const from = await claim();
+		// Until the next position is kept, only the row knows.
+		position = undefined;
+		if (!from) return false;
+		const rows = await (from.upto ? db.query<Row>(READ_ON, [from.seen, from.upto, from.seq]) : db.query<Row>(READ_NEW, [from.seen]));
+		const upto = from.upto ?? rows[0]?.upto;
+		if (!upto) {
+			position = from;
+			return false;
 		}
-		await db.query(RELEASE, [name, owner]).catch(onError);
-	})();
+		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
+		const full = rows.length === BATCH;
+		const held = await advance(full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 });
+		return held && (full || from.upto !== null);
+	}
 
+	const reading = loop({ every: POLL, gather: GATHER, turn, onError });
+	reading.wake();
 	return {
-		/** Something was committed. */
-		wake() {
-			again = true;
-			wakeUp?.();
-		},
+		wake: reading.wake,
 		/** Finishes what it holds and gives the lease back. */
 		async stop() {
-			stopping = true;
-			wakeUp?.();
-			await running;
+			await reading.stop();
+			// When this fails the lease runs out by itself.
+			await db.query(RELEASE, [name, owner]).catch(() => {});
 		},
 	};
 }
-export type Reader = ReturnType<typeof readOutbox>;
+export type Reader = Loop;
 
-function toEvent(row: Row, source: string): Event {
-	const { id, type, subject, data, traceparent, time } = row;
+function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
 	const event = {
 		specversion: "1.0",
 		id,
@@ -132,17 +150,41 @@ function toEvent(row: Row, source: string): Event {
 		datacontenttype: "application/json",
 		data,
 		...(traceparent ? { traceparent } : {}),
-		sequence: `${row.xid.padStart(20, "0")}.${String(row.seq).padStart(19, "0")}`,
+		sequence: String(seq).padStart(19, "0"),
 	};
 	return event as Event;
 }
 
-const PRUNE = sql(
-	"outbox_prune",
-	`delete from outbox o using (
-		select xid, seq from outbox where time < now() - make_interval(hours => $1)
-			and (xid, seq) <= (select xid, seq from outbox_readers order by xid, seq limit 1) order by xid, seq limit 1000) old
-	where o.xid = old.xid and o.seq = old.seq returning 1 as gone`,
-);
-/** Removes a bounded number of published events that are older than `hours`; answers how many. */
-export const prune = async (db: Database, hours: number): Promise<number> => (await db.query(PRUNE, [hours])).length;
+const TOLD = `select ${COLUMNS} from outbox
+	where seq > $1 and ($2::timestamptz is null or time >= $2) and ($3::timestamptz is null or time < $3) and type = any($4)
+	order by seq limit ${BATCH}`;
+/**
+ * Goes once more through what the outbox holds, in the order in which it was written.
+ * @returns how many events were told again
+ */
+export async function tellAgain(
+	db: Database,
+	source: string,
+	{ since, until, types }: { since: string | null; until: string | null; types: readonly string[] },
+	deliver: (events: Event[]) => Promise<void>,
+): Promise<number> {
+	let told = 0;
+	for (let seq = 0; ; ) {
+		const rows = await db.query<Row>(TOLD, [seq, since, until, types]);
+		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
+		told += rows.length;
+		if (rows.length < BATCH) return told;
+		seq = rows.at(-1)!.seq;
+	}
+}
+
+const STEP = 1000;
+const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${STEP})
+	delete from outbox o using oldest where o.seq = oldest.seq and oldest.time < now() - make_interval(secs => $1 * 3600.0)
+		and not exists (select from outbox_readers where not pg_visible_in_snapshot(oldest.xid, seen))
+	returning 1 as gone`;
+/**
+ * One small step in removing events that are older than `hours` and that every reader has handed over; where nobody reads, age alone
+ * counts. True when there may be more.
+ */
+export const prune = async (db: Database, hours: number): Promise<boolean> => (await db.query(PRUNE, [hours])).length === STEP;

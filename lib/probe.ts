@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { cacheOf } from "./cache.ts";
 
 type Probe = () => Promise<unknown>;
 const probes = new WeakMap<object, Probe[]>();
@@ -21,6 +22,25 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
 		}),
 	);
 	return verdicts.flat();
+}
+
+/**
+ * What of this node does not answer: its services by their names, and `nats` and `redis` where they are configured. A lost connection still
+ * calls itself connected, so each is asked.
+ */
+export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<string[]> {
+	const nats = (broker.transit?.tx as { client?: { flush(): Promise<void> } } | undefined)?.client;
+	const servers = { nats: async () => nats?.flush(), redis: () => cacheOf(broker).ping() };
+	const [services, ...others] = await Promise.all([
+		failingServices(broker, ms),
+		...Object.entries(servers).map(([name, roundTrip]) =>
+			within(ms, roundTrip()).then(
+				() => [],
+				() => [name],
+			),
+		),
+	]);
+	return [services, others].flat(2);
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { StartError } from "./start-error.ts";
 
+type Release = (elapsed: number) => unknown;
+
 /** One Ctrl-C reaches us twice under npm and `node --watch`: from the terminal, and passed on by them. */
 const ECHO_MS = 500;
 
@@ -11,10 +13,10 @@ export interface Program {
 	 * process is ending already, this never returns: what ends would only look like a failed start.
 	 */
 	step<T>(work: Promise<T>, limit?: { ms: number; late: string }): Promise<T>;
-	/** Has `release` called when the process ends, the last one first. It gets `ms` and is then left behind. */
-	onEnd(ms: number, release: () => unknown): void;
-	/** Ends the process well. */
-	stop(): Promise<never>;
+	/** Has `release` called when the process ends, the last one first, with the ms that this has taken so far. It gets `ms` and is then left behind. */
+	onEnd(ms: number, release: Release): void;
+	/** Ends the process, well unless told otherwise. */
+	stop(exitCode?: number): Promise<never>;
 	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
 	fail(error: unknown): Promise<never>;
 }
@@ -23,7 +25,7 @@ const never = new Promise<never>(() => undefined);
 
 /** Runs a program that ends by a signal, by `stop` or by `fail`, and in each case only after everything was released. */
 export function run(name: string, main: (program: Program) => Promise<void>): void {
-	const releases: { ms: number; release: () => unknown }[] = [];
+	const releases: { ms: number; release: Release }[] = [];
 	let endedAt: number | undefined;
 	let code = 0;
 	// Nothing else may keep the process running, in the middle of its start for instance.
@@ -31,9 +33,10 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 
 	async function end(): Promise<never> {
 		if (endedAt !== undefined) return never;
-		endedAt = Date.now();
+		const begun = Date.now();
+		endedAt = begun;
 		for (const { ms, release } of releases.reverse()) {
-			const work = Promise.resolve().then(release);
+			const work = Promise.resolve().then(() => release(Date.now() - begun));
 			await Promise.race([work, delay(ms)]).catch((error) => report(name, error));
 		}
 		clearInterval(alive);
@@ -49,7 +52,10 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 			);
 		},
 		onEnd: (ms, release) => void releases.push({ ms, release }),
-		stop: end,
+		stop(exitCode = 0) {
+			if (endedAt === undefined) code = exitCode;
+			return end();
+		},
 		fail(error) {
 			code = 1;
 			report(name, error);

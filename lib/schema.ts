@@ -16,6 +16,8 @@ interface Common {
 	readonly optional?: true;
 	readonly nullable?: true;
 	readonly description?: string;
+	/** For the documents; needed where a pattern keeps one from being made up. */
+	readonly example?: unknown;
 }
 export type Rule =
 	| (Common & {
@@ -93,6 +95,13 @@ export const page = <const S extends Shape>(props: S) =>
 export const paging = shape({
 	skip: { type: "number", integer: true, min: 0, max: 1_000_000_000, convert: true, default: 0 },
 	limit: { type: "number", integer: true, min: 1, max: 100, convert: true, default: 100 },
+});
+
+/** A walk over all rows in the order of an id: those behind `after`, up to and with `upto`. */
+export const range = shape({
+	after: { type: "uuid" },
+	upto: { type: "uuid", nullable: true, description: "To the end when null" },
+	limit: { type: "number", integer: true, min: 1, max: 1000 },
 });
 
 /** The same fields, each of them optional: the body of a partial update. */
@@ -188,7 +197,7 @@ const defined = (entries: Record<string, unknown>) =>
 
 /** The same rule as JSON Schema (2020-12), for the OpenAPI and AsyncAPI documents. */
 export function toJsonSchema(rule: Rule): Record<string, unknown> {
-	const base = defined({ ...describe(rule), description: rule.description });
+	const base = { ...defined(describe(rule)), ...defined({ description: rule.description }) };
 	return rule.nullable ? { anyOf: [base, { type: "null" }] } : base;
 }
 function describe(rule: Rule): Record<string, unknown> {
@@ -208,7 +217,8 @@ function describe(rule: Rule): Record<string, unknown> {
 		case "number":
 			return { type: rule.integer ? "integer" : "number", minimum: rule.min, maximum: rule.max, default: rule.default };
 		case "money":
-			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, multipleOf: 0.01 };
+			// Not multipleOf: 19.99 is no multiple of 0.01 in floating point, and validators differ over it.
+			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, description: "Major units with at most two decimals" };
 		case "time":
 			return { type: "string", format: "date-time" };
 		case "boolean":

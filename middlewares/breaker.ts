@@ -1,6 +1,7 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import moleculer from "moleculer";
-import { forgetStale } from "../lib/breakers.ts";
+import moleculer, { Errors } from "moleculer";
+import { forgetStale, forgive } from "../lib/breakers.ts";
+import { isAnswer } from "../lib/outage.ts";
 
 type Handler = (ctx: Context & { endpoint: { name: string } }) => Promise<unknown>;
 type Wrap = (this: ServiceBroker, next: Handler, action: object) => Handler;
@@ -17,6 +18,11 @@ const { CircuitBreaker } = (moleculer as unknown as { Middlewares: { CircuitBrea
  */
 export function breaker(broker: ServiceBroker): Middleware {
 	const { created, stopped, remoteAction } = CircuitBreaker(broker);
+	/** The called node has the same time and may be the first to say that it is up. That is its own silence, and no third node's. */
+	const isOurTimeout = (error: unknown, action: string): boolean => {
+		const { type, nodeID, data } = (error ?? {}) as { type?: string; nodeID?: string; data?: { action?: string; nodeID?: string } };
+		return type === "REQUEST_TIMEOUT" && nodeID !== undefined && data?.action === action && data.nodeID === broker.nodeID;
+	};
 	return {
 		name: "Breaker",
 		created(broker: ServiceBroker) {
@@ -29,11 +35,26 @@ export function breaker(broker: ServiceBroker): Middleware {
 			tell("closed", "A circuit breaker closed");
 		},
 		stopped,
-		remoteAction(this: ServiceBroker, next: Handler, action: object): Handler {
-			const guarded = remoteAction.call(this, next, action);
-			return (ctx) => {
-				forgetStale(broker, ctx.endpoint);
-				return guarded(ctx);
+		remoteAction(this: ServiceBroker, next: Handler, action: { name: string }): Handler {
+			const unmasked: Handler = async (ctx) => {
+				try {
+					return await next(ctx);
+				} catch (error) {
+					throw isOurTimeout(error, action.name) ? new Errors.RequestTimeoutError({ action: action.name, nodeID: ctx.nodeID! }) : error;
+				}
+			};
+			const guarded = remoteAction.call(this, unmasked, action);
+			return async (ctx) => {
+				const { endpoint } = ctx;
+				forgetStale(broker, endpoint);
+				try {
+					const result = await guarded(ctx);
+					forgive(broker, endpoint);
+					return result;
+				} catch (error) {
+					if (isAnswer(error)) forgive(broker, endpoint);
+					throw error;
+				}
 			};
 		},
 	} as unknown as Middleware;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { isWorthRetrying } from "../lib/outage.ts";
+import { isWorthRetrying, wasDropped } from "../lib/outage.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {
@@ -12,34 +12,36 @@ interface Action {
 const BACKOFF = [50, 200];
 
 /**
- * Sends a read again, at most twice, when its answer was lost on the way from another node, each time to whichever node is next. All tries share the
- * time of the call, each getting half of what is left and the last one the rest. A call made by an action that is itself sent again is not: tries would multiply.
+ * Sends a call to another node again, at most twice, each time to whichever node is next: a read whose answer was lost, and whatever a node dropped
+ * unseen because it was about to end. All tries of a read share its time, each getting half of what is left and the last one the rest. A read made by an
+ * action that is itself sent again is not: tries would multiply.
  */
 export function retry(broker: ServiceBroker): Middleware {
 	const repetitions = new WeakSet<Context>();
 	return {
 		name: "Retry",
-		remoteAction(next: Handler, action: Action): Handler {
-			if (!action.retry) return next;
+		remoteAction: (next: Handler, action: Action): Handler => {
 			return (ctx) => {
 				const { timeout, nodeID, parentCtx } = ctx.options;
-				const parent = parentCtx?.action as Action | undefined | null;
-				return !timeout || nodeID || parent?.retry || repetitions.has(ctx) ? next(ctx) : insist(ctx, next, action, Date.now() + timeout);
+				if (!timeout || nodeID || repetitions.has(ctx)) return next(ctx);
+				const isRead = action.retry === true && (parentCtx?.action as Action | undefined | null)?.retry !== true;
+				return insist(ctx, next, { name: action.name, isRead, deadline: Date.now() + timeout });
 			};
 		},
 	} as unknown as Middleware;
 
-	async function insist(ctx: Context, next: Handler, { name }: Action, deadline: number): Promise<unknown> {
+	async function insist(ctx: Context, next: Handler, { name, isRead, deadline }: { name: string; isRead: boolean; deadline: number }) {
 		const { options } = ctx;
 		for (let tries = 0; ; tries++) {
 			const left = deadline - Date.now();
-			const timeout = tries < BACKOFF.length ? left / 2 : left;
+			const timeout = isRead && tries < BACKOFF.length ? left / 2 : left;
 			try {
-				return await (tries === 0 ? next(withTime(ctx, timeout)) : again(ctx, timeout));
+				return await (tries === 0 ? next(withTime(ctx, timeout)) : again(timeout));
 			} catch (error) {
+				const worthIt = wasDropped(error, name) || (isRead && isWorthRetrying(error));
 				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
-				if (tries >= BACKOFF.length || !isWorthRetrying(error) || Date.now() + wait >= deadline) throw error;
-				broker.logger.warn("A read is sent again", { action: name, node: ctx.nodeID, request_id: ctx.requestID, error });
+				if (tries >= BACKOFF.length || !worthIt || Date.now() + wait >= deadline) throw error;
+				broker.logger.warn("A call is sent again", { action: name, node: ctx.nodeID, request_id: ctx.requestID, error });
 				await pause(wait);
 			}
 		}
@@ -47,7 +49,7 @@ export function retry(broker: ServiceBroker): Middleware {
 			one.options = { ...options, timeout };
 			return one;
 		}
-		function again(ctx: Context, timeout: number): Promise<unknown> {
+		function again(timeout: number): Promise<unknown> {
 			const copy = withTime((ctx as Context & { copy(): Context }).copy(), timeout);
 			repetitions.add(copy);
 			// A call with a context of its own goes through the choice of a node and through all middlewares anew.

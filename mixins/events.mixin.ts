@@ -1,11 +1,15 @@
-import { type Group, localBus } from "../lib/bus.ts";
+import { type Follower, type Group, localBus } from "../lib/bus.ts";
 import type { Contract, EventData, EventType, Mixin, ServiceThis } from "../lib/contract.ts";
 import type { Tx } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { type Event, type EventOf, type Matching, matches, type Pattern } from "../lib/events.ts";
-import { type Inbox, inbox } from "../lib/inbox.ts";
+import { forget, inbox } from "../lib/inbox.ts";
+import { type EventStream, sharedStream } from "../lib/jetstream.ts";
+import { loop } from "../lib/loop.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
+import { addProbe } from "../lib/probe.ts";
 import type { HasDatabase } from "./db.mixin.ts";
+import { eventHandlers } from "./event-actions.ts";
 
 /** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
 export type Subscriptions<M = unknown> = {
@@ -13,7 +17,7 @@ export type Subscriptions<M = unknown> = {
 };
 
 export interface HasEvents {
-	/** Writes a fact into the outbox, in the caller's transaction. */
+	/** Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. */
 	publish<E extends EventType>(tx: Tx, type: E, subject: string, data: EventData<E>, traceparent?: string): Promise<void>;
 	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
 	fact<E extends EventType>(type: E, data: EventData<E>): string;
@@ -21,9 +25,15 @@ export interface HasEvents {
 	wakeRelay(): void;
 }
 interface Self extends ServiceThis, HasDatabase, HasEvents {
-	$readers: Reader[];
 	$checks: Map<string, (data: object) => true | object[]>;
-	$timers: NodeJS.Timeout[];
+	$readers: Set<Reader>;
+	/** What must end before the database closes. */
+	$ends: (() => Promise<void>)[];
+	$closing: boolean;
+	/** What carries events between nodes; without it they stay in this process. */
+	$stream: EventStream | undefined;
+	/** Lets go of the stream, where there is one. */
+	$release(): Promise<void>;
 }
 
 const RETRY_EVERY = 500;
@@ -37,6 +47,9 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 	const types = Object.keys(contract.events ?? {});
 	const patterns = Object.keys(subscriptions);
 	return {
+		// So that others can tell what a group is to hear again.
+		metadata: { subscriptions: patterns },
+		actions: eventHandlers(types, patterns),
 		methods: {
 			fact(this: Self, type: string, data: object): string {
 				const verdict = this.$checks.get(type)?.(data);
@@ -54,76 +67,150 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 		created(this: Self) {
 			const validator = this.broker.validator as unknown as { compile(shape: object): (data: object) => true | object[] };
 			this.$checks = new Map(types.map((type) => [type, validator.compile({ $$strict: true, ...contract.events![type] })]));
-			this.$readers = [];
-			this.$timers = [];
+			this.$readers = new Set();
+			this.$ends = [];
+			this.$closing = false;
+			this.$release = async () => undefined;
 		},
 		async started(this: Self) {
-			const { db, logger } = this;
-			const env = envOf(this.broker);
-			const bus = localBus(this.broker);
-			if (types.length > 0) {
-				const attach = (group: Group) => {
-					const deliver = (found: Event[]) =>
-						group.accept(found.filter(({ type }) => group.patterns.some((pattern) => matches(pattern, type))));
-					const onError = (error: unknown) =>
-						logger.warn("Events could not be handed over and will be again", { group: group.name, error });
-					this.$readers.push(readOutbox({ db, name: group.name, owner: this.broker.nodeID, source: `/${this.name}`, deliver, onError }));
-				};
-				bus.offer({ types, attach });
-				this.$timers.push(
-					setInterval(
-						() => prune(db, env.EVENT_RETENTION_HOURS).catch((error) => logger.warn("Pruning the outbox failed", error)),
-						PRUNE_EVERY,
-					),
-				);
-			}
-			if (patterns.length > 0) {
-				const box = inbox({
-					db,
-					group: this.name,
-					backoff: env.EVENT_BACKOFF.split(",").map(Number),
-					handle: (tx, found) => dispatch(this, subscriptions, tx, found),
-					onFailure,
-				});
-				bus.join({ name: this.name, patterns, accept: (found) => box.accept(found) });
-				this.$timers.push(repeat(box));
-			}
-			function onFailure(error: unknown, { id, type }: Event, dead: boolean) {
-				logger[dead ? "error" : "warn"](dead ? "An event became a dead letter" : "An event's handler failed and will be tried again", {
-					id,
-					type,
-					error,
-				});
-			}
-			function repeat(box: Inbox) {
-				let busy = false;
-				return setInterval(() => {
-					if (busy) return;
-					busy = true;
-					box
-						.retry()
-						.catch((error) => logger.warn("Events due for another try could not be read", error))
-						.finally(() => {
-							busy = false;
-						});
-				}, RETRY_EVERY);
-			}
+			const { broker } = this;
+			const carrier = await carrierOf(this);
+			this.$stream = carrier;
+			const open = () => {
+				if (types.length > 0) this.$ends.push(offer(this, carrier, types));
+				if (patterns.length > 0) this.$ends.push(...receive(this, carrier, subscriptions));
+				this.$ends.push(pruning(this));
+			};
+			// A handler may need any service of this process, so events begin to flow when all of them are there.
+			if (broker.started) return open();
+			broker.localBus.once("$broker.started", open);
+			this.$ends.push(async () => void broker.localBus.off("$broker.started", open));
 		},
 		async stopped(this: Self) {
-			for (const timer of this.$timers) clearInterval(timer);
-			await Promise.all(this.$readers.map((reader) => reader.stop()));
+			this.$closing = true;
+			await Promise.all(this.$ends.map((end) => end()));
+			await this.$release();
 		},
 	};
 }
 
-/** Hands a batch to the handlers, each type to the most exact pattern. */
+const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.stopping;
+
+/** JetStream where the cluster has NATS, else this process by itself. */
+async function carrierOf(self: Self): Promise<EventStream | undefined> {
+	const { broker, logger } = self;
+	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_ACK_WAIT_MS } = envOf(broker);
+	if (!TRANSPORTER) return undefined;
+	const { stream, release } = await sharedStream(broker, {
+		servers: TRANSPORTER,
+		namespace: NAMESPACE,
+		replicas: EVENT_REPLICAS,
+		retentionHours: EVENT_RETENTION_HOURS,
+		ackWait: EVENT_ACK_WAIT_MS,
+		name: `${broker.nodeID}-events`,
+		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
+	});
+	self.$release = release;
+	addProbe(self, () => stream.ping());
+	return stream;
+}
+
+/** Lets others hear what is in the outbox; answers how that ends. */
+function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
+	const { broker, db, logger, name } = self;
+	const read = (reader: string, deliver: (found: Event[]) => Promise<void>, target?: () => Promise<string>): Follower => {
+		const following = readOutbox({
+			db,
+			name: reader,
+			owner: broker.nodeID,
+			source: `/${name}`,
+			...(target ? { target } : {}),
+			deliver,
+			onError: (error) => {
+				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
+			},
+		});
+		self.$readers.add(following);
+		return {
+			async stop() {
+				await following.stop();
+				self.$readers.delete(following);
+			},
+		};
+	};
+	if (stream)
+		return read(
+			"stream",
+			(found) => stream.publish(found),
+			() => stream.identity(),
+		).stop;
+	const attach = ({ name: group, patterns, accept }: Group) =>
+		read(group, (found) => accept(found.filter(({ type }) => patterns.some((pattern) => matches(pattern, type)))));
+	return localBus(broker).offer({ types, attach });
+}
+
+/** Takes over what others tell, and tries again what failed; answers how each of these ends. */
+function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
+	const { broker, db, logger, name } = self;
+	const patterns = Object.keys(subscriptions);
+	const { accept, bury, retry } = inbox({
+		db,
+		group: name,
+		backoff: envOf(broker).EVENT_BACKOFF.split(",").map(Number),
+		async handle(tx, found) {
+			await dispatch(self, subscriptions, tx, found);
+			// A handler may have written facts of its own.
+			tx.handle.afterCommit(() => self.wakeRelay());
+		},
+		onFailure(error, { id, type }, dead) {
+			const failed = { id, type, error };
+			if (dead) logger.error("An event became a dead letter", failed);
+			else logger.warn("An event's handler failed and will be tried again", failed);
+		},
+		closing: () => isClosing(self),
+	});
+	const retrying = loop({
+		every: RETRY_EVERY,
+		turn: retry,
+		onError: (error) => logger.warn("Events due for another try could not be read", { error }),
+	});
+	const carried = stream
+		? patterns.map((pattern) => stream.follow(name, pattern, accept, bury).stop)
+		: [localBus(broker).join({ name, patterns, accept })];
+	return [...carried, retrying.stop];
+}
+
+/** Removes what is old; answers how that ends. */
+function pruning(self: Self): () => Promise<void> {
+	const { broker, db, logger } = self;
+	const hours = envOf(broker).EVENT_RETENTION_HOURS;
+	return loop({
+		every: PRUNE_EVERY,
+		async turn() {
+			const more = [await prune(db, hours), await forget(db, hours + 24)];
+			return more.includes(true);
+		},
+		onError: (error) => logger.warn("Old events could not be removed", { error }),
+	}).stop;
+}
+
+type Handler = (tx: Tx, events: Event[]) => Promise<void>;
+/**
+ * Hands a batch to the handlers, each type to the most exact pattern, in as few calls as keep the events of one subject in their order.
+ */
 async function dispatch(self: ServiceThis, subscriptions: object, tx: Tx, found: Event[]): Promise<void> {
-	const handlers = Object.entries(subscriptions) as [string, (tx: Tx, events: Event[]) => Promise<void>][];
+	const handlers = Object.entries(subscriptions) as [string, Handler][];
 	handlers.sort(([a], [b]) => Number(a.endsWith("*")) - Number(b.endsWith("*")));
-	const rest = new Set(found);
-	for (const [pattern, handler] of handlers) {
-		const mine = [...rest].filter(({ type }) => matches(pattern, type));
-		for (const event of mine) rest.delete(event);
-		if (mine.length > 0) await handler.call(self, tx, mine);
+	const calls: { handler: Handler; events: Event[] }[] = [];
+	const latest = new Map<string, number>();
+	for (const event of found) {
+		const handler = handlers.find(([pattern]) => matches(pattern, event.type))?.[1];
+		if (!handler) continue;
+		const earliest = latest.get(event.subject) ?? 0;
+		const open = calls.findIndex((call, i) => i >= earliest && call.handler === handler);
+		const index = open >= 0 ? open : calls.push({ handler, events: [] }) - 1;
+		calls[index]!.events.push(event);
+		latest.set(event.subject, index);
 	}
+	for (const { handler, events } of calls) await handler.call(self, tx, events);
 }

@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
 		products: { type: "string", default: "1000" },
 		users: { type: "string", default: "50" },
 		profile: { type: "boolean", default: false },
+		"cpu-profile": { type: "string" },
 		json: { type: "string" },
 		"no-floor": { type: "boolean", default: false },
 		help: { type: "boolean", short: "h", default: false },
@@ -31,6 +32,7 @@ if (options.help) {
   --products 1000  --users 50
   --no-floor          without the floor server beside
   --profile           the statements that took longest, after each measurement
+  --cpu-profile DIR   the shop leaves its CPU profile there as it ends
   --json FILE         results as JSON`);
 	process.exit(0);
 }
@@ -132,7 +134,7 @@ function print(row: Row): void {
 const postgres = await startPostgres();
 const stops: (() => Promise<void>)[] = [() => postgres.stop()];
 try {
-	const shop = await startShop(postgres, "shop");
+	const shop = await startShop(postgres, "shop", options["cpu-profile"]);
 	stops.unshift(() => shop.stop());
 	console.log("Seeding …");
 	const worlds: [Target, World][] = [[shop, await seed(shop, Number(options.products), Number(options.users))]];

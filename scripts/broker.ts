@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Env } from "../lib/env.ts";
+import { openHealthListener } from "../lib/health-listener.ts";
 import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
@@ -13,7 +14,7 @@ const START_MS = 15_000;
 /** Time for NATS, and for services on other nodes that ours depend on. */
 const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
-const CLOSE_MS = 1000;
+const CLOSE_MS = 500;
 
 /** Reads the services' code. */
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
@@ -25,6 +26,11 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
 	const broker = makeNode(brokerOptions(env), env, schemas);
+	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
+	if (env.HEALTH_PORT > 0) {
+		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
+		program.onEnd(CLOSE_MS, close);
+	}
 	const stop = broker.stop.bind(broker);
 	program.onEnd(env.DRAIN_MS + CLOSE_MS, () => stop());
 	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;

@@ -1,16 +1,16 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { settings } from "../lib/env.ts";
 import type { Rule } from "../lib/schema.ts";
+import { settings } from "../lib/settings.ts";
 
 /** Where the document is. */
 export const path = join(import.meta.dirname, "../docs/configuration.md");
 
-const INTRODUCTION = `<!-- Made from lib/env.ts by npm run docs:configuration. -->
+const INTRODUCTION = `<!-- Made from lib/settings.ts by npm run docs:configuration. -->
 
 # Configuration
 
-Every setting is an environment variable, read and checked in [lib/env.ts](../lib/env.ts). A wrong value stops the start with a line that
+Every setting is an environment variable, declared in [lib/settings.ts](../lib/settings.ts). A wrong value stops the start with a line that
 names it. An empty value counts as absent. Each may also come from a file that \`NAME_FILE\` names, as container secrets do:
 \`JWT_SECRET_FILE=/run/secrets/jwt\`.
 `;

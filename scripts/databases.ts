@@ -5,13 +5,15 @@ import { join, sep } from "node:path";
 import { databaseUrl } from "../lib/database.ts";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import type { Env } from "../lib/env.ts";
-import { createDatabases, migrate, pendingMigrations } from "../lib/migrate.ts";
+import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/migrate.ts";
 import { hasDatabase, migrationFolders } from "../lib/node.ts";
 import type { Program } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
-/** A little more than Postgres takes at most, see startEmbeddedPostgres. */
-const STOP_MS = 8000;
+/** Beyond DRAIN_MS, for Postgres to stop cleanly; it has what draining left over as well. */
+const STOP_MS = 1500;
+/** Beyond all patience, see startEmbeddedPostgres. */
+const GIVE_UP_MS = 10_000;
 /** A first start on a slow disk takes some of it. */
 const PREPARE_MS = 120_000;
 const ANSWER_MS = 9000;
@@ -36,30 +38,36 @@ interface Where {
  * started here and stops when the program ends.
  * @throws StartError if a server's database cannot be reached or is older than its service
  */
-export async function prepareDatabases(program: Program, { DATABASE_URL }: Env, where: Where): Promise<Databases> {
+export async function prepareDatabases(program: Program, { DATABASE_URL, DRAIN_MS }: Env, where: Where): Promise<Databases> {
 	const services = where.services.filter((name) => hasDatabase(where.root, name));
-	if (!DATABASE_URL) return startDatabases(program, { ...where, services });
+	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...where, services });
 	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
 	await program.step(assertMigrated(DATABASE_URL, where.root, services), { ms: ANSWER_MS, late });
 	return { url: DATABASE_URL, embedded: false, places: [] };
 }
 
-async function startDatabases(program: Program, { root, folder, services, say }: Where): Promise<Databases> {
+async function startDatabases(program: Program, drain: number, { root, folder, services, say }: Where): Promise<Databases> {
 	const dataDir = join(folder, "postgres");
 	say(existsSync(dataDir) ? "Starting the database …" : "Preparing the database, only this first time …");
 	const onExit = (reason: string) => program.fail(new StartError(reason));
 	const starting = startEmbeddedPostgres({ dataDir, log: say, onExit }).catch((error) => {
 		throw new StartError(`${error.message} (DATA_DIR names the folder, DATABASE_URL a Postgres of your own)`, { cause: error });
 	});
-	const stop = async () => (await starting.catch(() => undefined))?.stop();
-	program.onEnd(STOP_MS, stop);
+	const stop = async (elapsed: number) => {
+		const postgres = await starting.catch(() => undefined);
+		await postgres?.stop(Math.max(STOP_MS / 3, drain + STOP_MS - elapsed));
+	};
+	program.onEnd(GIVE_UP_MS, stop);
 	const { host, port, user, password, pgData } = await program.step(starting);
 	// Always the same one, made from a secret that is kept anyway: it can neither get lost by itself nor stop fitting the roles.
 	const secret = createHmac("sha256", password).update("services").digest("base64url");
 	const url = `postgres://{service}:${secret}@${host}:${port}/{service}`;
+	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
 	const prepare = async () => {
-		await createDatabases(`postgres://${user}:${password}@${host}:${port}/postgres`, url, services);
+		const made = await createDatabases(admin, url, services);
 		await Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))));
+		// Now, while nobody waits for it, rather than when the program is told to end.
+		if (made.length > 0) checkpoint(admin).catch(() => undefined);
 	};
 	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
 	await program.step(prepare(), { ms: PREPARE_MS, late });

@@ -36,7 +36,7 @@ run("moleculer-commerce", async (program) => {
 	loading.catch(() => undefined);
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
-	const JWT_SECRET = await program.step(jwtSecret(given, folder));
+	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
 	const env = { ...given, DATABASE_URL: databases.url, JWT_SECRET, LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn") } as const;
 	say("Starting the services …");
 	const broker = await startBroker(program, env, await program.step(loading));

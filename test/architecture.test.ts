@@ -9,6 +9,8 @@ const root = join(import.meta.dirname, "..");
 const MAX_LINES = 250;
 /** Tests stand side by side and are read one at a time. */
 const MAX_TEST_LINES = 400;
+/** Lists of data, an entry like the next: long is all they can be. */
+const LISTS = ["lib/settings.ts", "scripts/demo-catalogue.ts"];
 /** Words that name a service and are ordinary words in lib as well. */
 const ORDINARY = ["api", "auth"];
 /** lib files that know a domain, each with its reason. */
@@ -121,6 +123,7 @@ describe("architecture", () => {
 		);
 		const long = files.flatMap((file) => {
 			const lines = read(root, file).text.split("\n").length - 1;
+			if (LISTS.includes(file)) return [];
 			const most = isTest(file) ? MAX_TEST_LINES : MAX_LINES;
 			return lines > most ? [`${file} has ${lines} lines, ${most} are the most`] : [];
 		});

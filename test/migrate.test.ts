@@ -1,12 +1,20 @@
 import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import pg from "pg";
+import { root } from "./support/databases.ts";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
 
 jest.setTimeout(60_000);
 const prefix = `m${randomBytes(4).toString("hex")}_`;
 const { host } = new URL(process.env.TEST_POSTGRES!);
 const DATABASE_URL = `postgres://${prefix}{service}:secret@${host}/${prefix}{service}`;
+const newest = readdirSync(join(root, "services/shipping/migrations"))
+	.filter((file) => !file.endsWith(".down.sql"))
+	.sort()
+	.at(-1)!
+	.replace(".sql", "");
 /** Not a superuser: managed servers give none away. */
 const DATABASE_ADMIN_URL = `postgres://${prefix}admin:secret@${host}/postgres`;
 const superuser = new pg.Client(process.env.TEST_POSTGRES);
@@ -36,18 +44,18 @@ test("npm run migrate makes databases on a server, brings them up to date and ta
 
 	const made = await run("migrate", [], { DATABASE_ADMIN_URL });
 	expect(made).toMatchObject({ code: 0, errors: "" });
-	expect(made.output[0]).toMatch(/^shipping: applied 0000-events, .*0001-shipments$/);
+	expect(made.output[0]).toMatch(new RegExp(`^shipping: applied 0000-events, .*${newest}$`));
 	expect((await run("migrate", ["up"], { DATABASE_ADMIN_URL })).output).toEqual(["shipping: up to date", "inventory: up to date"]);
 
 	const program = runScript("start:node", { SERVICES: "shipping,inventory", DATABASE_URL, DATA_DIR: await makeDataFolder() });
 	await program.says(/started successfully/);
 	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 
-	expect((await run("migrate", ["down", "shipping"])).output).toEqual(["shipping: took back 0001-shipments"]);
-	expect((await run("migrate", ["status"])).output).toEqual(["shipping: lacks 0001-shipments", "inventory: up to date"]);
+	expect((await run("migrate", ["down", "shipping"])).output).toEqual([`shipping: took back ${newest}`]);
+	expect((await run("migrate", ["status"])).output).toEqual([`shipping: lacks ${newest}`, "inventory: up to date"]);
 	expect(await run("start")).toMatchObject({
 		code: 1,
-		errors: 'moleculer-commerce: migrations are missing in shipping (0001-shipments): run "npm run migrate" first',
+		errors: `moleculer-commerce: migrations are missing in shipping (${newest}): run "npm run migrate" first`,
 	});
 });
 

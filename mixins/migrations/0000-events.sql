@@ -1,22 +1,33 @@
 -- What every service's database has: events on their way out, and events that came in.
 create table outbox (
-	-- Rows are read in the order of their transactions and only when no older transaction is under way any more, so a reader that keeps
-	-- its position never misses a row that was numbered early and committed late.
+	-- Grows with the order in which events were written.
+	seq bigint generated always as identity primary key,
+	-- Tells, against a snapshot, whether a row was committed by then: a reader that keeps snapshots misses no row that was numbered early
+	-- and committed late.
 	xid xid8 not null default pg_current_xact_id(),
-	seq bigint generated always as identity,
 	id uuid not null default gen_random_uuid(),
 	type text not null,
 	subject text not null,
 	data json not null,
 	traceparent text,
-	time timestamptz not null default now(),
-	primary key (xid, seq)
+	time timestamptz not null default now()
 );
+create index outbox_xid on outbox (xid);
+
+-- The events that were committed since a snapshot, by the index always: the table may have grown a lot since its statistics were made, and
+-- the planner would then rather read the whole of it.
+create function outbox_since(seen pg_snapshot) returns setof bigint language sql stable
+	set enable_seqscan = off set enable_bitmapscan = off
+	as $$ select seq from outbox where xid >= pg_snapshot_xmin(seen) and not pg_visible_in_snapshot(xid, seen) $$;
 
 create table outbox_readers (
 	name text primary key,
-	xid xid8 not null default '0',
+	-- All that this snapshot holds was handed over, and of what `upto` holds besides, the rows up to `seq`.
+	seen pg_snapshot not null default '1:1:',
+	upto pg_snapshot,
 	seq bigint not null default 0,
+	-- Where the events went: a stream that is lost and made anew is another place.
+	target text,
 	owner text,
 	lease_until timestamptz
 );

@@ -2,11 +2,15 @@ import { join } from "node:path";
 import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiService from "moleculer-web";
 import { assertAccess } from "../../lib/access.ts";
+import { accessTokenVerifier } from "../../lib/access-token.ts";
+import { type ActionContract, isError } from "../../lib/contract.ts";
 import { envOf } from "../../lib/env.ts";
 import { serviceNames } from "../../lib/node.ts";
+import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
 import { answer } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
+import { clientAddress } from "./client-address.ts";
 import { cors } from "./cors.ts";
 import { type Gateway, type Request, type Response, send } from "./exchange.ts";
 import { Listener } from "./listener.ts";
@@ -14,7 +18,10 @@ import { metadata, requestId } from "./metadata.ts";
 import { pages } from "./pages.ts";
 import { readParameters } from "./parameters.ts";
 import { answerError } from "./problem.ts";
+import { rateLimits } from "./rate-limits.ts";
+import { Revocations } from "./revocations.ts";
 import { Routes, type Target } from "./routes.ts";
+import { Streams } from "./streams.ts";
 
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
 const names = serviceNames(join(import.meta.dirname, ".."));
@@ -29,10 +36,30 @@ async function prepare(
 	{ contract }: Target,
 ): Promise<void> {
 	if (!contract) return;
-	const user = this.authenticate(req.headers.authorization);
+	const address = clientAddress(req, this.proxies);
+	const user = await countRequest(this, req, contract, address);
 	assertAccess(contract.auth, user);
-	Object.assign(ctx.meta, metadata(req.headers, contract), { user });
+	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
+	if (contract.stream) this.streams.assertRoom(user!.id);
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const { "last-event-id": last } = req.headers;
+	if (contract.stream && typeof last === "string" && last !== "") req.$params.after = last;
+}
+
+/** Who asks. Those whom nobody knows, and who brings a bad token, count by their address. @throws RATE_LIMITED, UNAUTHENTICATED */
+async function countRequest(gateway: Gateway, req: Request, { strict }: ActionContract, address: string) {
+	const count = (who: string) =>
+		gateway.limits.count(who, strict === true, (headers) => {
+			req.limit = headers;
+		});
+	try {
+		const user = gateway.authenticate(req.headers.authorization);
+		await count(strict ? address : (user?.id ?? address));
+		return user;
+	} catch (error) {
+		if (isError(error, "UNAUTHENTICATED")) await count(address);
+		throw error;
+	}
 }
 
 /**
@@ -60,27 +87,41 @@ export default {
 	actions: { listAliases: false, addRoute: false, removeRoute: false },
 
 	created(this: Gateway) {
-		const { JWT_SECRET, CORS_ORIGINS } = envOf(this.broker);
+		const env = envOf(this.broker);
+		const { JWT_SECRET, JWT_SECRET_PREVIOUS, CORS_ORIGINS, TRUST_PROXY } = env;
 		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
-		this.authenticate = authenticator(JWT_SECRET);
+		this.revocations = new Revocations(this.broker, this.logger);
+		this.authenticate = authenticator(accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS), this.revocations);
+		this.proxies = TRUST_PROXY;
 		this.cors = cors(CORS_ORIGINS);
+		this.limits = rateLimits(this.broker, this.logger, env);
+		this.streams = new Streams(this);
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
 		this.listener = new Listener(this.httpHandler);
 		this.server = this.listener.server;
 		// The services of this node stop all at once; requests under way need them.
-		this.broker.middlewares.add({ name: "Drain", stopping: () => this.listener.close(patience(this)) } as Middleware);
+		this.broker.middlewares.add({ name: "Drain", stopping: () => close(this) } as Middleware);
 	},
 
 	async started(this: Gateway) {
 		const { HOST, PORT } = envOf(this.broker);
 		await neighboursStarted(this.broker);
 		this.regenerateAutoAliases();
+		await this.revocations.start();
 		await this.listener.open(HOST, PORT);
 		this.logger.info(`The gateway listens on http://${HOST}:${PORT}`);
 	},
 
 	async stopped(this: Gateway) {
-		await this.listener.close(patience(this));
+		await close(this);
+		await this.revocations.stop();
+		this.limits.close();
+	},
+
+	events: {
+		[REVOKED](this: Gateway) {
+			this.revocations.wake();
+		},
 	},
 
 	methods: {
@@ -133,4 +174,9 @@ function neighboursStarted(broker: ServiceBroker): Promise<void> {
 	});
 }
 
-const patience = ({ broker }: Gateway): number => broker.options.tracking?.shutdownTimeout ?? 5000;
+/** No new connections; streams end, everything else is answered. */
+async function close({ listener, streams, broker }: Gateway): Promise<void> {
+	const closed = listener.close(broker.options.tracking?.shutdownTimeout ?? 5000);
+	await streams.close();
+	await closed;
+}

@@ -127,10 +127,17 @@ test("of the headers only those with a meaning travel with the call, and nothing
 	});
 	await shop.http("GET /api/products", { headers });
 	await shop.http("GET /api/products", { headers: { traceparent: "00-0-0-01", prefer: "respond-asynchronously" } });
+	const address = "127.0.0.1";
 	expect(heard.map(({ meta }) => meta)).toEqual([
-		{ user: { id, email: "user@example.com", role: "user" }, idempotency_key: "key 1", respond_async: true, traceparent },
-		{ user: null, respond_async: true, traceparent },
-		{ user: null },
+		{
+			user: { id, email: "user@example.com", role: "user", session: expect.any(String) },
+			address,
+			idempotency_key: "key 1",
+			respond_async: true,
+			traceparent,
+		},
+		{ user: null, address, respond_async: true, traceparent },
+		{ user: null, address },
 	]);
 });
 

@@ -1,16 +1,26 @@
-import { verifyAccessToken } from "../../lib/access-token.ts";
+import type { AccessClaims, Verify } from "../../lib/access-token.ts";
 import type { Meta } from "../../lib/contract.ts";
 import { commonError } from "../../lib/errors.ts";
 
+type User = NonNullable<Meta["user"]>;
 /** Who sends an Authorization header; null if there is none. @throws UNAUTHENTICATED for any header that is not a good token's */
-export type Authenticate = (authorization: string | undefined) => NonNullable<Meta["user"]> | null;
+export type Authenticate = (authorization: string | undefined) => User | null;
+/** What is known of tokens that are void before they expire. */
+export interface Revoked {
+	/** False while nothing is known yet. */
+	readonly known: boolean;
+	isVoid(claims: AccessClaims): boolean;
+}
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i;
 const REMEMBERED = 5000;
 
-/** Verifies access tokens (RFC 6750) and remembers the latest good ones until they expire: a signature costs more than the rest of a request. */
-export function authenticator(secret: string): Authenticate {
-	const verified = new Map<string, { user: NonNullable<Meta["user"]>; exp: number }>();
+/**
+ * Verifies access tokens (RFC 6750) and remembers the latest good ones until they expire: a signature costs more than the rest of a request.
+ * @throws SERVICE_UNAVAILABLE while it is not known which tokens are revoked
+ */
+export function authenticator(verify: Verify, revoked: Revoked): Authenticate {
+	const verified = new Map<string, { user: User; claims: AccessClaims; exp: number }>();
 	return (authorization) => {
 		if (authorization === undefined) return null;
 		const token = BEARER.exec(authorization)?.[1];
@@ -18,10 +28,13 @@ export function authenticator(secret: string): Authenticate {
 		let known = verified.get(token);
 		verified.delete(token);
 		if (!known || known.exp * 1000 <= Date.now()) {
-			const { sub, email, role, exp } = verifyAccessToken(token, secret);
+			const claims = verify(token);
+			const { sub, email, role, session, exp } = claims;
 			// Many requests will share it.
-			known = { user: Object.freeze({ id: sub, email, role }), exp };
+			known = { user: Object.freeze({ id: sub, email, role, session }), claims, exp };
 		}
+		if (!revoked.known) throw commonError("SERVICE_UNAVAILABLE");
+		if (revoked.isVoid(known.claims)) throw commonError("UNAUTHENTICATED");
 		// A map keeps the order of insertion: the first one is the one that was not used for the longest time.
 		verified.set(token, known);
 		if (verified.size > REMEMBERED) verified.delete(verified.keys().next().value!);

@@ -1,7 +1,8 @@
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { type Heard, neighbours, token } from "../../test/support/gateway.ts";
-import { type Answer, type Shop, startShop } from "../../test/support/shop.ts";
+import type { Answer } from "../../test/support/http.ts";
+import { type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
@@ -142,3 +143,9 @@ function send(
 		else req.flushHeaders();
 	});
 }
+
+test("a body with more fields than any request has is refused, however flat", async () => {
+	const items = Array.from({ length: 2001 }, () => 1);
+	const { status, body } = await shop.http("POST /api/products", { token: token(shop.env, "admin"), body: { items } });
+	expect([status, body.errors[0].code]).toEqual([422, "FIELDS"]);
+});

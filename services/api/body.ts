@@ -3,6 +3,8 @@ import { commonError, invalidField } from "../../lib/errors.ts";
 
 const LIMIT = 100 * 1024;
 const DEPTH = 20;
+/** More fields and elements than any request has: 100 order lines come to a few hundred. */
+const FIELDS = 2000;
 /** Parameters mean nothing here (RFC 8259): JSON is UTF-8. */
 const JSON_BODY = /^application\/json *($|;)/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -23,7 +25,7 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
 	if (typeof body !== "object" || body === null || Array.isArray(body)) {
 		throw invalidField("", "OBJECT", "The body must be a JSON object");
 	}
-	assertClean(body, "", 1);
+	assertClean(body, "", 1, { left: FIELDS });
 	return body as Record<string, unknown>;
 }
 
@@ -41,8 +43,10 @@ function readBytes(req: IncomingMessage): Promise<Buffer> {
 			} else chunks.push(chunk);
 		});
 		req.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-		// The sender went away in the middle; nobody will read the answer.
-		const gone = () => reject(commonError("MALFORMED_BODY"));
+		// The sender went away in the middle; nobody will read the answer. After the end it is no news.
+		const gone = () => {
+			if (!req.readableEnded) reject(commonError("MALFORMED_BODY"));
+		};
 		req.once("error", gone);
 		req.once("close", gone);
 	});
@@ -56,14 +60,17 @@ function parse(bytes: Buffer): unknown {
 	}
 }
 
-/** Refuses what no handler should have to think of. @param depth of the value's own fields */
-function assertClean(value: unknown, field: string, depth: number): void {
+/** Refuses what no handler should have to think of. @param depth of the value's own fields @param fields that the rest of the body may have */
+function assertClean(value: unknown, field: string, depth: number, fields: { left: number }): void {
 	if (typeof value === "string") assertText(value, field);
 	if (typeof value !== "object" || value === null) return;
 	if (depth > DEPTH) throw invalidField(field, "DEPTH", `The body is nested deeper than ${DEPTH} levels`);
-	for (const [key, inner] of Object.entries(value)) {
+	const entries = Object.entries(value);
+	fields.left -= entries.length;
+	if (fields.left < 0) throw invalidField("", "FIELDS", `The body has more than ${FIELDS} fields and elements`);
+	for (const [key, inner] of entries) {
 		assertKey(key);
-		assertClean(inner, Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key, depth + 1);
+		assertClean(inner, Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key, depth + 1, fields);
 	}
 }
 

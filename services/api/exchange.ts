@@ -5,7 +5,10 @@ import type { Meta } from "../../lib/contract.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
 import type { Listener } from "./listener.ts";
+import type { LimitHeaders, RateLimits } from "./rate-limits.ts";
+import type { Revocations } from "./revocations.ts";
 import type { Routes, Target } from "./routes.ts";
+import type { Streams } from "./streams.ts";
 
 /** The gateway's service: what it has of moleculer-web, and what it adds. */
 export interface Gateway {
@@ -19,6 +22,11 @@ export interface Gateway {
 	table: Routes;
 	authenticate: Authenticate;
 	cors: Cors;
+	revocations: Revocations;
+	limits: RateLimits;
+	streams: Streams;
+	/** How many proxies of ours a request comes through. */
+	proxies: number;
 }
 
 /** A request as moleculer-web hands it around, with what we note on it. */
@@ -26,6 +34,8 @@ export interface Request extends IncomingMessage {
 	id: string;
 	/** By `performance.now()`. */
 	startedAt: number;
+	/** Where the request was counted. */
+	limit?: LimitHeaders;
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
 	$ctx: { meta: Meta };
@@ -57,16 +67,22 @@ helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: 
 	() => undefined,
 );
 
-/** The one place where answers leave. */
-export function send(gateway: Gateway, req: Request, res: Response, { status, headers, type = JSON_TYPE, body }: Answer): void {
-	res.writeHead(status, {
+/** The one place where answers begin: the head, and what every answer has in it. */
+export function begin(gateway: Gateway, req: Request, res: Response, status: number, headers?: Answer["headers"]): Response {
+	return res.writeHead(status, {
 		...SECURITY,
 		...gateway.cors.headers(req.headers.origin),
 		"X-Request-ID": req.id,
 		"X-Process-Time": (performance.now() - req.startedAt).toFixed(3),
-		...(body === undefined ? {} : { "Content-Type": type, "Content-Length": Buffer.byteLength(body) }),
 		...(gateway.listener.closing ? { Connection: "close" } : {}),
+		...req.limit,
 		...headers,
 	});
-	res.end(body);
+}
+
+/** A whole answer. */
+export function send(gateway: Gateway, req: Request, res: Response, { status, headers, type = JSON_TYPE, body }: Answer): void {
+	const content: Record<string, string> =
+		body === undefined ? {} : { "Content-Type": type, "Content-Length": String(Buffer.byteLength(body)) };
+	begin(gateway, req, res, status, { ...content, ...headers }).end(body);
 }

@@ -1,10 +1,11 @@
 import { Agent, request } from "node:http";
-import { createServer, type Server } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { expect, test } from "@jest/globals";
 import { StartError } from "../../lib/start-error.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { startShop, stub } from "../../test/support/shop.ts";
 import { products } from "../products/products.contract.ts";
+import { Listener } from "./listener.ts";
 
 /** A catalogue that answers when it is told to. */
 function slowCatalogue() {
@@ -85,4 +86,23 @@ test.each([
 	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is no address of this machine: set HOST"],
 ])("a gateway with %j does not start, and says why", async (env, reason) => {
 	await expect(startShop({ services: ["api"], env: env as unknown as Record<string, string> })).rejects.toThrow(reason);
+});
+
+test.each([
+	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
+	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
+])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
+	const listener = new Listener((req) => void req.resume(), { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 });
+	await listener.open("127.0.0.1", 0);
+	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
+	let answer = "";
+	socket.on("data", (chunk) => (answer += chunk));
+	socket.on("error", () => undefined);
+	const closed = new Promise((resolve) => socket.once("close", resolve));
+	socket.write(beginning);
+	const dripping = setInterval(() => socket.write("x"), 20);
+	await closed;
+	clearInterval(dripping);
+	expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+	await listener.close(0);
 });

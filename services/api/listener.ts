@@ -8,24 +8,29 @@ const REASONS: Record<string, string> = {
 	ENOTFOUND: "is no address of this machine: set HOST to one that is",
 };
 
+/** Milliseconds. Whoever sends slower than this is cut off (408, by node:http), so that nobody holds connections for nothing. */
+const PATIENCE = {
+	headersTimeout: 10_000,
+	requestTimeout: 30_000,
+	connectionsCheckingInterval: 5000,
+};
+
 /** The HTTP server: it knows which requests are under way, and closes without cutting them off. */
 export class Listener {
 	readonly server: Server;
 	#underWay = 0;
 	#closing: Promise<void> | undefined;
 
-	constructor(handle: (req: IncomingMessage, res: ServerResponse) => void) {
+	constructor(handle: (req: IncomingMessage, res: ServerResponse) => void, patience: Readonly<typeof PATIENCE> = PATIENCE) {
 		const finished = () => {
 			this.#underWay--;
 			if (this.closing && this.#underWay === 0) this.server.closeAllConnections();
 		};
 		this.server = createServer(
 			{
-				headersTimeout: 10_000,
-				requestTimeout: 30_000,
+				...patience,
 				// Longer than the minute for which proxies and load balancers keep a connection, so that they never send into a closing one.
 				keepAliveTimeout: 65_000,
-				connectionsCheckingInterval: 5000,
 			},
 			(req, res) => {
 				this.#underWay++;

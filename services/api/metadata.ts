@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type { ActionContract, Meta } from "../../lib/contract.ts";
 import { commonError } from "../../lib/errors.ts";
+import { isTagList } from "../../lib/etag.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
@@ -18,14 +19,18 @@ export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): stri
  * What of the headers travels with the call. Nothing else of what a client sends gets into an action's meta.
  * @throws BAD_HEADER
  */
-export function metadata(headers: IncomingHttpHeaders, { idempotent }: ActionContract): Meta {
+export function metadata(headers: IncomingHttpHeaders, { idempotent, etag }: ActionContract): Meta {
 	const meta: Meta = {};
-	const { "idempotency-key": key, prefer, traceparent } = headers;
+	const { "idempotency-key": key, "if-match": tags, prefer, traceparent } = headers;
 	if (idempotent && key !== undefined) {
 		if (typeof key !== "string" || !IDEMPOTENCY_KEY.test(key)) {
 			throw commonError("BAD_HEADER", undefined, "Idempotency-Key takes 1 to 255 printable ASCII characters");
 		}
 		meta.idempotency_key = key;
+	}
+	if (etag && tags !== undefined) {
+		if (!isTagList(tags)) throw commonError("BAD_HEADER", undefined, "If-Match takes entity tags in quotes, or *");
+		meta.if_match = tags;
 	}
 	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
 	// A malformed one is left out, as its specification wants it.

@@ -34,7 +34,7 @@ interface Complaint {
 
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
 /** Seconds. */
-const RETRY_AFTER = "5";
+const RETRY_AFTER = 5;
 
 /**
  * Errors that are meant for the client pass, all others are hidden behind one fixed sentence.
@@ -70,21 +70,24 @@ function toFieldErrors({ type, field = "", message, actual }: Complaint): FieldE
 		.map((name) => ({ field: field ? `${field}.${name}` : name, message: `There is no field '${name}' here`, code }));
 }
 
+/** SKU_TAKEN is "Sku taken". */
+export const titleOf = (code: string): string => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+
 /** RFC 9457. `type` leads to the code's section of the error reference. */
 export function toAnswer({ status, code, detail, errors, data }: Problem, requestId: string): Answer {
-	const title = code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as { retry_after?: number; allow?: string[] };
 	return {
 		status,
 		type: "application/problem+json",
 		headers: {
 			...(status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
-			...(status === 405 ? { Allow: (data as { allow: string[] }).allow.join(", ") } : {}),
-			...(status === 503 ? { "Retry-After": RETRY_AFTER } : {}),
+			...(status === 405 ? { Allow: members.allow!.join(", ") } : {}),
+			...(status === 429 || status === 503 ? { "Retry-After": String(retry_after) } : {}),
 		},
 		body: JSON.stringify({
-			...data,
+			...members,
 			type: `/docs/errors#${code}`,
-			title,
+			title: titleOf(code),
 			status,
 			detail,
 			code,

@@ -32,6 +32,8 @@ export class Routes {
 	readonly #pages: Readonly<Record<string, Handler>>;
 	readonly #route: object;
 	#router = new Router<Target>();
+	/** Grows whenever the routes may have changed. */
+	revision = 0;
 
 	/**
 	 * @param domains the services that the shop consists of, met or not
@@ -78,6 +80,7 @@ export class Routes {
 			}
 		}
 		this.#router = router;
+		this.revision++;
 		return wrong;
 	}
 
@@ -89,6 +92,16 @@ export class Routes {
 			const domain = /^\/api\/([^/]+)/.exec(path)?.[1] ?? "";
 			throw this.#domains.has(domain) && !this.#met.has(domain) ? commonError("SERVICE_UNAVAILABLE") : error;
 		}
+	}
+
+	/** What is published now, by method and path as a client writes them; without a contract it is a page of the gateway's own. */
+	list(): { readonly method: string; readonly path: string; readonly contract?: Published }[] {
+		const own = Object.keys(this.#pages).map((page) => ({ method: split(page)[0], path: split(page)[1] }));
+		const actions = [...this.#known.values()].flatMap((contract) => {
+			const [method, path] = split(contract.rest);
+			return [method, ...(contract.also ?? [])].map((verb) => ({ method: verb, path: `/api${path}`, contract }));
+		});
+		return [...own, ...actions];
 	}
 
 	allow(path: string): string[] {

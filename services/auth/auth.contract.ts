@@ -1,4 +1,6 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { revocationsAnswer } from "../../lib/revocations.ts";
 import { object, shape } from "../../lib/schema.ts";
 
 const tokens = shape({
@@ -12,13 +14,15 @@ const refresh_token = { type: "string", min: 1, max: 200 } as const;
 export const auth = contract({
 	name: "auth",
 	actions: {
+		...eventActions,
 		login: {
 			summary: "Exchange e-mail address and password for tokens",
 			rest: "POST /users/login",
+			strict: true,
 			auth: "anyone",
 			params: { email: { type: "email", max: 254, normalize: true }, password: { type: "string", min: 1, max: 128 } },
 			returns: object(tokens),
-			throws: ["INVALID_CREDENTIALS"],
+			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
 		},
 		/**
 		 * A used token in somebody's hands means that it was stolen, from one side or the other, so nobody keeps the session. That holds for two
@@ -32,15 +36,29 @@ export const auth = contract({
 			returns: object(tokens),
 			throws: ["UNAUTHENTICATED"],
 		},
-		/** Access tokens that are out already are good until they expire. A token that nobody knows ends nothing and is no error. */
+		/** A token that nobody knows ends nothing and is no error. */
 		logout: {
-			summary: "End a session: none of its refresh tokens works any more",
+			summary: "End a session: none of its tokens works any more",
 			rest: "POST /auth/logout",
 			auth: "anyone",
 			status: 204,
 			params: { refresh_token },
 			returns: { type: "any" },
 		},
+		logoutEverywhere: {
+			summary: "End all of one's sessions",
+			rest: "POST /auth/logout-everywhere",
+			auth: "user",
+			status: 204,
+			params: {},
+			returns: { type: "any" },
+		},
+		/** For gateways: which access tokens are void before they expire, see lib/revocations.ts; all that matter unless `since` is given. */
+		revocations: { params: { since: { type: "time", optional: true } }, returns: revocationsAnswer, timeout: 2000 },
+	},
+	errors: {
+		/** As in users: also said here when the password was changed between its check and the opening of a session. */
+		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 	},
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { verifyAccessToken } from "../../lib/access-token.ts";
+import { accessTokenVerifier } from "../../lib/access-token.ts";
 import { loadService } from "../../lib/node.ts";
 import { services } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -19,7 +19,7 @@ const register = () => shop.call("users.create", { email: `${uuid()}@example.com
 const login = ({ email }: { email: string }) => shop.call("auth.login", { email, password });
 const refresh = (refresh_token: string) => shop.call("auth.refresh", { refresh_token });
 const logout = (refresh_token: string) => shop.call("auth.logout", { refresh_token });
-const claims = ({ access_token }: { access_token: string }) => verifyAccessToken(access_token, shop.env.JWT_SECRET!);
+const claims = ({ access_token }: { access_token: string }) => accessTokenVerifier(shop.env.JWT_SECRET!)(access_token);
 const query = (text: string, ...values: unknown[]) => shop.databases.query<Record<string, unknown>>("auth", text, values);
 
 const unauthenticated = { type: "UNAUTHENTICATED", code: 401 };
@@ -163,13 +163,15 @@ test("a token is not used up when nobody can say who its user is", async () => {
 		is_verified: false,
 		created_at: now,
 		updated_at: now,
+		token_version: 1,
 	};
 	let down = false;
 	const neighbour = stub(users, {
 		authenticate: async () => zoe,
-		resolve: async () => {
+		identify: async () => {
 			if (down) throw new Error("The users are not to be reached");
-			return [zoe];
+			const { id, email, role, is_active, token_version } = zoe;
+			return [{ id, email, role, is_active, token_version }];
 		},
 	});
 	const alone = await startShop({ services: ["auth"], stubs: [neighbour] });

@@ -1,10 +1,14 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
-import { list, object, shape } from "../../lib/schema.ts";
+import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
 const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
 export const MAX_ON_HAND = 1_000_000_000;
+/** What the books say, right or wrong. */
+const count = { type: "number", integer: true } as const;
 const on_hand = { type: "number", integer: true, min: 0, max: MAX_ON_HAND } as const;
 
 export const stock = shape({
@@ -22,6 +26,7 @@ const reservation = shape({
 export const inventory = contract({
 	name: "inventory",
 	actions: {
+		...eventActions,
 		get: {
 			summary: "Stock of a product",
 			rest: "GET /inventory/:product_id",
@@ -66,6 +71,25 @@ export const inventory = contract({
 		 * FULFILLED what was shipped.
 		 */
 		release: command("Give held stock back", {}),
+		/** For the audit: the books of products in the order of their ids, and what reservations hold of each, all at one moment. */
+		auditStock: {
+			params: pick(range, "after", "limit"),
+			returns: list(object({ ...product_id, on_hand: count, reserved: count, held: count })),
+			retry: true,
+		},
+		/** For the audit: all reservations and tombstones in a range of orders. */
+		auditReservations: {
+			params: range,
+			returns: list(
+				object({
+					order_id: { type: "uuid" },
+					status: { type: "enum", values: ["held", "released", "fulfilled"] },
+					items: list(object({ ...product_id, quantity: count })),
+				}),
+			),
+			retry: true,
+		},
+		history,
 	},
 	events: {
 		"inventory.reserved": reservation,

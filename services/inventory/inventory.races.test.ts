@@ -16,6 +16,7 @@ beforeAll(async () => {
 		types: ["order.shipped"],
 		attach(joined) {
 			group = joined;
+			return { stop: async () => {} };
 		},
 	});
 });

@@ -1,24 +1,57 @@
-import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
+import { type Call, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
+import { envOf } from "../../lib/env.ts";
 import { invalidField } from "../../lib/errors.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { factsOf } from "../../lib/history.ts";
+import { loop } from "../../lib/loop.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
 import { inventory, MAX_ON_HAND, type stock } from "./inventory.contract.ts";
-import { allot, mergeLines, type Wish } from "./inventory.rules.ts";
-import { CHANGE, FIND_RESERVATIONS, FIND_STOCK, FULFIL, LOCK_STOCK, OPEN, RELEASE, RESERVE } from "./inventory.statements.ts";
+import { expire } from "./inventory.expiry.ts";
+import { allot, type Line, mergeLines, type Wish } from "./inventory.rules.ts";
+import {
+	AUDIT_RESERVATIONS,
+	AUDIT_STOCK,
+	CHANGE,
+	FIND_RESERVATIONS,
+	FIND_STOCK,
+	FULFIL,
+	LOCK_STOCK,
+	OPEN,
+	RELEASE,
+	RESERVE,
+} from "./inventory.statements.ts";
 
 type Stock = Infer<typeof stock>;
 type Standing = { order_id: string; status: "held" | "released" | "fulfilled" };
+const EXPIRY_EVERY = 10_000;
+
+type StockLook = Pick<Stock, "product_id" | "on_hand" | "reserved"> & { held: number };
 type Self = ServiceThis & HasDatabase & HasEvents;
 
 const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
 const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
 
 export default implement(inventory, database, events(inventory, { "order.shipped": fulfil })).with({
+	setup() {
+		const seconds = envOf(this.broker).RESERVATION_SECONDS;
+		const call = this.broker.call.bind(this.broker) as Call;
+		return {
+			expiring: loop({
+				every: Math.min(seconds * 1000, EXPIRY_EVERY),
+				turn: () => expire({ db: this.db, call, seconds, release: (orders) => release(this, orders) }),
+				onError: (error) => this.logger.warn("What holds stock for long could not be looked into and will be again", { error }),
+			}),
+		};
+	},
+	stop() {
+		return this.expiring?.stop();
+	},
+
 	actions: {
 		async get({ params: { product_id } }) {
 			const [found] = await this.db.query<Stock>(FIND_STOCK, [product_id]);
@@ -49,20 +82,19 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 		},
 
 		async release({ params: { orders } }) {
-			const standing = new Map<string, Standing["status"]>();
-			let open = ids(orders);
-			// What another statement is changing is looked at again; nothing changes more than twice, from nothing to held to its end.
-			for (let look = 0; look < 3 && open.length > 0; look++) {
-				const facts = open.map((order_id) => this.fact("inventory.released", { order_id }));
-				for (const { order_id, status } of await this.db.query<Standing>(RELEASE, [open, facts])) standing.set(order_id, status);
-				open = open.filter((order_id) => !standing.has(order_id));
-			}
-			this.wakeRelay();
-			return orders.map(({ order_id }) => {
-				const status = standing.get(order_id);
-				if (!status) return pending;
-				return status === "released" ? done : refused("FULFILLED");
-			});
+			return release(this, orders);
+		},
+
+		async auditStock({ params: { after, limit } }) {
+			return this.db.query<StockLook>(AUDIT_STOCK, [after, limit]);
+		},
+
+		async auditReservations({ params: { after, upto, limit } }) {
+			return this.db.query<Standing & { items: Line[] }>(AUDIT_RESERVATIONS, [after, upto, limit]);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });
@@ -72,12 +104,30 @@ function reserved(status: Standing["status"] | undefined): Outcome {
 	return status === "released" ? refused("RELEASED") : done;
 }
 
+async function release(self: Self, orders: readonly { order_id: string }[]): Promise<Outcome[]> {
+	const standing = new Map<string, Standing["status"]>();
+	let open = ids(orders);
+	// What another statement is changing is looked at again; nothing changes more than twice, from nothing to held to its end.
+	for (let look = 0; look < 3 && open.length > 0; look++) {
+		const facts = open.map((order_id) => self.fact("inventory.released", { order_id }));
+		for (const { order_id, status } of await self.db.query<Standing>(RELEASE, [open, facts])) standing.set(order_id, status);
+		open = open.filter((order_id) => !standing.has(order_id));
+	}
+	self.wakeRelay();
+	return orders.map(({ order_id }) => {
+		const status = standing.get(order_id);
+		if (!status) return pending;
+		return status === "released" ? done : refused("FULFILLED");
+	});
+}
+
 /** The parameters of RESERVE. */
 const reservations = (self: Self, wishes: readonly Wish[]) => [
 	wishes.map(({ order_id }) => order_id),
 	wishes.map(({ items }) => `{${items.map(({ product_id }) => product_id)}}`),
 	wishes.map(({ items }) => `{${items.map(({ quantity }) => quantity)}}`),
 	wishes.map(({ order_id, items }) => self.fact("inventory.reserved", { order_id, items: [...items] })),
+	envOf(self.broker).RESERVATION_SECONDS,
 ];
 
 /** The long way, for when there is not enough for everybody: one at a time, on locked stock. */

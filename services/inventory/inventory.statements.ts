@@ -27,7 +27,7 @@ const isAmong = (rows: string) => `(order_id in (select order_id from ${rows})) 
 /**
  * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
  * what stands: nothing for an order that is still open.
- * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event.
+ * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event, `$5` the seconds until somebody asks after it.
  */
 export const RESERVE = sql(
 	"reserve",
@@ -38,8 +38,8 @@ export const RESERVE = sql(
 		need as materialized (${totals("wanted")}),
 		locked as (${locked("select product_id from need")}),
 		verdict as (select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits from need left join locked using (product_id)),
-		made as (insert into reservations (order_id, status, product_ids, quantities)
-			select order_id, 'held', product_ids, quantities from wanted where (select fits from verdict) order by order_id
+		made as (insert into reservations (order_id, status, product_ids, quantities, expires_at)
+			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $5) from wanted where (select fits from verdict) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
 		held as (${rewrite("made", "locked.on_hand", "locked.reserved + line.quantity")}),
 		told as (insert into outbox (type, subject, data)
@@ -86,6 +86,20 @@ export const RELEASE = close(
 export const FULFIL = close("fulfil", "fulfilled", "locked.on_hand - line.quantity");
 
 export const FIND_RESERVATIONS = sql("find_reservations", "select order_id, status from reservations where order_id = any($1::uuid[])");
+
+export const AUDIT_STOCK = sql(
+	"audit_stock",
+	`with page as (select product_id, on_hand, reserved from stock where product_id > $1 order by product_id limit $2),
+		held as (select product_id, sum(quantity)::int as held from reservations, unnest(product_ids, quantities) as line (product_id, quantity)
+			where status = 'held' and product_id in (select product_id from page) group by product_id)
+	select product_id, on_hand, reserved, coalesce(held, 0) as held from page left join held using (product_id) order by product_id`,
+);
+export const AUDIT_RESERVATIONS = sql(
+	"audit_reservations",
+	`select order_id, status, coalesce((select json_agg(json_build_object('product_id', product_id, 'quantity', quantity))
+		from unnest(product_ids, quantities) as line (product_id, quantity)), '[]') as items
+	from reservations where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
+);
 
 const STOCK = "product_id, on_hand, reserved, on_hand - reserved as available";
 export const FIND_STOCK = sql("find_stock", `select ${STOCK} from stock where product_id = $1`);

@@ -1,11 +1,15 @@
 import { contract } from "../../lib/contract.ts";
-import { object, page, paging, shape } from "../../lib/schema.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 export const notification = shape({
 	id: { type: "uuid" },
 	user_id: { type: "uuid" },
 	channel: { type: "enum", values: ["email"] },
-	template: { type: "enum", values: ["welcome", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"] },
+	template: {
+		type: "enum",
+		values: ["welcome", "verify_email", "password_reset", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"],
+	},
 	subject: { type: "string" },
 	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good. */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
@@ -17,6 +21,7 @@ export const notification = shape({
 export const notifications = contract({
 	name: "notifications",
 	actions: {
+		...eventActions,
 		list: {
 			summary: "Own messages, newest first; all of them for an admin",
 			rest: "GET /notifications",
@@ -32,6 +37,20 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
 			throws: ["NOTIFICATION_NOT_FOUND"],
+		},
+		/** For the audit: all messages about these orders. */
+		auditMessages: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
+			retry: true,
+		},
+		/** For other services: a user's messages about one order, oldest first. */
+		about: {
+			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
+			returns: list(
+				object({ ...pick(notification, "template", "channel", "status", "attempts", "sent_at"), created_at: { type: "time" } }),
+			),
+			retry: true,
 		},
 	},
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },

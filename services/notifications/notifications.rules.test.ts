@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type {} from "../users/users.contract.ts";
-import { contentOf, isRefusal, listedUser, messageId, shownData, verificationLink } from "./notifications.rules.ts";
+import { contentOf, isRefusal, listedUser, mailedLink, messageId, shownData } from "./notifications.rules.ts";
 
 const envelope = {
 	specversion: "1.0",
@@ -50,9 +50,23 @@ test("only what a mail server says about the message itself and for good is a re
 });
 
 test("a verification link keeps its token whole, and is shown only where it was not mailed", () => {
-	const link = verificationLink("https://shop.example.com/", "a+b/c=&d");
+	const link = mailedLink("https://shop.example.com/", "verify-email", "a+b/c=&d");
 	expect(new URL(link).searchParams.get("token")).toBe("a+b/c=&d");
 	expect(link).toMatch(/^https:\/\/shop\.example\.com\/verify-email\?/);
-	expect(shownData({ link }, "kept")).toEqual({ link });
-	for (const status of ["queued", "sent", "failed"]) expect(JSON.stringify(shownData({ link }, status))).toBe("{}");
+	const [user, boss] = [{ id: "u", role: "user" } as const, { id: "b", role: "admin" } as const];
+	const shown = (template: "welcome" | "password_reset", status: string, caller: typeof user | typeof boss) =>
+		JSON.stringify(shownData({ link }, { template, status }, caller));
+	for (const caller of [user, boss]) {
+		expect(shown("welcome", "kept", caller)).toBe(JSON.stringify({ link }));
+		for (const status of ["queued", "sent", "failed"]) expect(shown("welcome", status, caller)).toBe("{}");
+	}
+	expect(shown("password_reset", "kept", user)).toBe("{}");
+	expect(shown("password_reset", "kept", boss)).toBe(JSON.stringify({ link }));
+	expect(shown("password_reset", "sent", boss)).toBe("{}");
+});
+
+test("of a user's changes only another address is written about", () => {
+	const changed = (updated_fields: string[]) => contentOf({ ...envelope, type: "user.updated", data: { user_id: "u", updated_fields } });
+	expect(changed(["full_name", "role"])).toBeUndefined();
+	expect(changed(["email", "is_verified"])).toEqual({ template: "verify_email", data: {} });
 });

@@ -17,27 +17,63 @@ export function assertVisible<M extends { user_id: string }>(found: M | undefine
 	if (!found || (found.user_id !== caller.id && caller.role !== "admin")) raise(notifications, "NOTIFICATION_NOT_FOUND");
 }
 
-/** The events that somebody is written to about. */
-export type Mailed = "user.created" | "order.confirmed" | "order.shipped" | "order.delivered" | "order.cancelled";
+/** The events that somebody may be written to about. */
+export type Mailed =
+	| "user.created"
+	| "user.updated"
+	| "user.password_reset_requested"
+	| "order.confirmed"
+	| "order.shipped"
+	| "order.delivered"
+	| "order.cancelled";
 /** A template and what it is filled with. */
 export type Content = { [T in Template]: { readonly template: T; readonly data: TemplateData[T] } }[Template];
 
-/** What an event's user is written. The event's address and name stay behind: they may have changed when the message is sent. */
-export function contentOf({ type, data }: EventOf<Mailed>): Content {
-	if (type === "user.created") return { template: "welcome", data: {} };
-	const { user_id: _, ...rest } = data;
-	return { template: type.replace(".", "_"), data: rest } as Content;
+/**
+ * What an event's user is written; undefined where it is nothing to write about. The event's address and name stay behind: they may have changed
+ * when the message is sent.
+ */
+export function contentOf({ type, data }: EventOf<Mailed>): Content | undefined {
+	switch (type) {
+		case "user.created":
+			return { template: "welcome", data: {} };
+		case "user.updated":
+			return data.updated_fields.includes("email") ? { template: "verify_email", data: {} } : undefined;
+		case "user.password_reset_requested":
+			return { template: "password_reset", data: {} };
+		default: {
+			const { user_id: _, ...rest } = data;
+			return { template: type.replace(".", "_"), data: rest } as Content;
+		}
+	}
 }
 
-/** A welcome carries a link that only the users service can make. */
-export const needsLink = ({ template, data }: Content): boolean => template === "welcome" && !data.link;
+/** Messages with a link that only the users service can make: the page it leads to, and the action that makes its token. */
+const linked = {
+	welcome: { page: "verify-email", action: "users.issueVerification" },
+	verify_email: { page: "verify-email", action: "users.issueVerification" },
+	password_reset: { page: "password-reset", action: "users.issuePasswordReset" },
+} as const;
 
-/** The link proves that whoever follows it reads the mail: where there is mail, it is shown nowhere else. */
-export const shownData = <D extends object>(data: D, status: string): Omit<D, "link"> =>
-	status === "kept" ? data : { ...data, link: undefined };
+/** The link that is still missing in a message, if one is. */
+export const missingLink = ({ template, data }: Content): (typeof linked)[keyof typeof linked] | undefined =>
+	template in linked && !(data as { link?: string }).link ? linked[template as keyof typeof linked] : undefined;
 
-export const verificationLink = (publicUrl: string, token: string): string =>
-	`${publicUrl.replace(/\/+$/, "")}/verify-email?token=${encodeURIComponent(token)}`;
+/**
+ * The link proves that whoever follows it reads the mail: where there is mail, it is shown nowhere else. One that sets a password is shown to admins
+ * at most, who can help somebody without mail; a stolen access token must not be enough to get one.
+ */
+export function shownData<D extends object>(
+	data: D,
+	{ status, template }: { status: string; template: Template },
+	caller: Caller,
+): Omit<D, "link"> {
+	const shown = status === "kept" && (template !== "password_reset" || caller.role === "admin");
+	return shown ? data : { ...data, link: undefined };
+}
+
+export const mailedLink = (publicUrl: string, page: string, token: string): string =>
+	`${publicUrl.replace(/\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
 
 /** The same for each repetition, so that a mail server can tell one (RFC 5322, 3.6.4). */
 export function messageId(event_id: string, template: Template, from: string): string {

@@ -167,7 +167,7 @@ afterEach(async () => {
 /** Another node. */
 function anotherSender(): Loop {
 	const db = new Database({ url: databaseUrl(shop.databases.pattern, "notifications"), poolSize: 2 });
-	const sender = startSender({ db, call: shop.call, env: shop.env, logger: shop.broker.logger });
+	const sender = startSender({ db, call: shop.call, env: shop.env, logger: shop.broker.logger, closing: () => false });
 	senders.push({ sender, db });
 	return sender;
 }

@@ -5,7 +5,7 @@ import { type Database, sql } from "../../lib/database.ts";
 import type { Env } from "../../lib/env.ts";
 import { type Loop, loop } from "../../lib/loop.ts";
 import type {} from "../users/users.contract.ts";
-import { type Content, isRefusal, messageId, needsLink, verificationLink } from "./notifications.rules.ts";
+import { type Content, isRefusal, mailedLink, messageId, missingLink } from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
 
 type Due = Content & {
@@ -36,12 +36,10 @@ const PATIENCE = 60_000;
 const GRACE = 5000;
 const POLL = 1000;
 
-const CLAIM = sql(
-	"messages_claim",
-	`update messages set next_at = now() + interval '2 minutes' where id in (
+// Without a name, so that it is planned each time: a plan made while the table was small would go on reading the whole of it.
+const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at`,
-);
+	returning id, user_id, event_id, template, data, attempts, created_at`;
 const KEEP_LINK = sql("messages_link", "update messages set data = jsonb_set(data, '{link}', to_jsonb($2::text)) where id = $1");
 const SETTLE = sql(
 	"messages_settle",
@@ -56,23 +54,26 @@ export interface SenderOptions {
 	readonly call: Call;
 	readonly env: Env;
 	readonly logger: Logger;
+	/** Whether the process is stopping, and others have gone already. */
+	closing(): boolean;
 }
 
 /**
  * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
  * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
  */
-export function startSender({ db, call, env, logger }: SenderOptions): Loop {
+export function startSender({ db, call, env, logger, closing }: SenderOptions): Loop {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
 	const cutOff = new AbortController();
 
 	/** The link is kept before it is first sent, so that each repetition carries the same one. */
-	async function withLink<M extends Due>(message: M): Promise<M> {
-		if (!needsLink(message)) return message;
-		const { token } = await call("users.issueVerification", { user_id: message.user_id });
-		const link = verificationLink(PUBLIC_URL, token);
+	async function withLink<M extends Due>(message: M, email: string | undefined): Promise<M> {
+		const missing = missingLink(message);
+		if (!missing) return message;
+		const { token } = await call(missing.action, { user_id: message.user_id, ...(email ? { email } : {}) });
+		const link = mailedLink(PUBLIC_URL, missing.page, token);
 		await db.query(KEEP_LINK, [message.id, link]);
 		return { ...message, data: { ...message.data, link } };
 	}
@@ -80,7 +81,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	async function deliver(due: Due, person: Person | null): Promise<Fate> {
 		let message: Due;
 		try {
-			message = await withLink(due);
+			message = await withLink(due, person?.email);
 		} catch (error) {
 			if (isError(error, "USER_NOT_FOUND")) return { status: "failed", tries: 0, error: text(error) };
 			return postponed(error);
@@ -96,13 +97,13 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
 			// The server's own words may hold the address; they stay in the row.
 			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", { id: due.id, code, responseCode });
-			return { ...(wait === undefined ? { status: "failed" } : { status: "queued", wait }), tries: 1, error: text(error) };
+			return { status: wait === undefined ? "failed" : "queued", wait, tries: 1, error: text(error) };
 		}
 	}
 
 	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
 	function postponed(error: unknown): Fate {
-		logger.warn("A mail could not be prepared and will be later", { error });
+		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
 		return { status: "queued", tries: 0, wait: backoff[0] ?? 1, error: text(error) };
 	}
 
@@ -135,7 +136,7 @@ export function startSender({ db, call, env, logger }: SenderOptions): Loop {
 	};
 }
 
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).slice(0, 1000);
+const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
 
 /** Repeats nothing by itself: that is what the queue is for. */
 const pool = (url: string) =>

@@ -11,7 +11,7 @@ import type {} from "../orders/orders.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
-import { assertVisible, type Content, contentOf, listedUser, type Mailed, needsLink, shownData } from "./notifications.rules.ts";
+import { assertVisible, type Content, contentOf, listedUser, type Mailed, missingLink, shownData } from "./notifications.rules.ts";
 import { startSender } from "./notifications.sender.ts";
 import { render, subjectOf } from "./notifications.templates.ts";
 
@@ -25,24 +25,37 @@ const QUEUE = sql(
 		as w(id, user_id, event_id, template, subject, data, status)
 	on conflict (event_id, user_id) do nothing`,
 );
+const AUDIT = sql(
+	"messages_audit",
+	"select data ->> 'order_id' as order_id, event_id, user_id, template from messages where data ->> 'order_id' = any($1::text[])",
+);
 const FIND = sql(
 	"messages_find",
 	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
+);
+const ABOUT = sql(
+	"messages_about",
+	`select template, channel, status, attempts, sent_at, created_at from messages
+	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
 );
 
 /** Writes down what is to be sent; who sends it is another matter. */
 async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: EventOf<Mailed>[]): Promise<void> {
 	const mailing = envOf(this.broker).SMTP_URL !== undefined;
-	const contents = found.map(contentOf);
+	const letters = found.flatMap((event) => {
+		const content = contentOf(event);
+		return content ? [{ event, content }] : [];
+	});
+	const contents = letters.map(({ content }) => content);
 	await tx.query(QUEUE, [
-		found.map(() => uuid()),
-		found.map(({ data }) => data.user_id),
-		found.map(({ id }) => id),
+		letters.map(() => uuid()),
+		letters.map(({ event }) => event.data.user_id),
+		letters.map(({ event }) => event.id),
 		contents.map(({ template }) => template),
 		contents.map(({ template, data }) => subjectOf(template, data)),
 		contents.map(({ data }) => JSON.stringify(data)),
 		// What nobody will send needs no second look either.
-		contents.map((content) => (mailing || needsLink(content) ? "queued" : "kept")),
+		contents.map((content) => (mailing || missingLink(content) ? "queued" : "kept")),
 	]);
 	// It may not have started yet; then it looks when it does.
 	tx.handle.afterCommit(() => this.sender?.wake());
@@ -54,6 +67,8 @@ export default implement(
 	records<Notification>(defineMessage),
 	events<{ sender?: Loop }>(notifications, {
 		"user.created": queue,
+		"user.updated": queue,
+		"user.password_reset_requested": queue,
 		"order.confirmed": queue,
 		"order.shipped": queue,
 		"order.delivered": queue,
@@ -61,8 +76,9 @@ export default implement(
 	}),
 ).with({
 	setup() {
-		const { db, logger } = this;
-		return { sender: startSender({ db, logger, env: envOf(this.broker), call: this.broker.call.bind(this.broker) as Call }) };
+		const { broker, db, logger } = this;
+		const call = broker.call.bind(broker) as Call;
+		return { sender: startSender({ db, logger, call, env: envOf(broker), closing: () => broker.stopping }) };
 	},
 	stop() {
 		return this.sender?.stop();
@@ -81,8 +97,16 @@ export default implement(
 			assertVisible(found, ctx.meta.user!);
 			const [recipient] = await ctx.call("users.resolve", { ids: [found.user_id] });
 			const { data, ...message } = found;
-			const { text, html } = render(message.template, shownData(data, message.status), recipient?.full_name ?? "");
+			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), recipient?.full_name ?? "");
 			return { ...message, to: recipient?.email ?? "", text, html };
+		},
+
+		async auditMessages({ params: { order_ids } }) {
+			return this.db.query<Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }>(AUDIT, [order_ids]);
+		},
+
+		about({ params: { user_id, order_id } }) {
+			return this.db.query(ABOUT, [user_id, order_id]);
 		},
 	},
 });

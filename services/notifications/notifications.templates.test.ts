@@ -4,6 +4,8 @@ import { inWords, render, type Template, type TemplateData } from "./notificatio
 const order = { order_id: "019a0000-0000-7000-8000-000000000001", total_amount: 1234.5, currency: "EUR" };
 const samples: { [T in Template]: TemplateData[T] } = {
 	welcome: { link: "https://shop.example.com/verify-email?token=abc" },
+	verify_email: { link: "https://shop.example.com/verify-email?token=abc" },
+	password_reset: { link: "https://shop.example.com/password-reset?token=abc" },
 	order_confirmed: order,
 	order_shipped: order,
 	order_delivered: order,
@@ -55,8 +57,8 @@ test("reasons are told in words, and codes that nobody knows stay inside", () =>
 	expect(inWords("constructor")).toBe("constructor");
 });
 
-test("without its link a welcome says where the link is", () => {
-	const { text } = render("welcome", {}, "");
+test.each(["welcome", "verify_email", "password_reset"] as const)("without its link %s says where the link is", (template) => {
+	const { text } = render(template, {}, "");
 	expect(text).not.toContain("http");
 	expect(text).toContain("only in the message that was mailed to you");
 });

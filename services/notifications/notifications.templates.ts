@@ -11,6 +11,8 @@ interface OrderData {
 export interface TemplateData {
 	/** Without the link where it may not be shown. */
 	readonly welcome: { readonly link?: string };
+	readonly verify_email: { readonly link?: string };
+	readonly password_reset: { readonly link?: string };
 	readonly order_confirmed: OrderData;
 	readonly order_shipped: OrderData;
 	readonly order_delivered: OrderData;
@@ -29,19 +31,35 @@ interface Letter {
 	readonly body: readonly Paragraph[];
 }
 
+/** A link to follow, or where it is. @param call that a program makes instead of following it */
+const invitation = (words: string, call: string, link: string | undefined): Paragraph[] =>
+	link
+		? [words, { link }, `A program sends the token in this link to ${call} instead.`]
+		: ["The link is only in the message that was mailed to you."];
+
 const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } = {
 	welcome: ({ link }) => ({
 		subject: "Welcome to the shop",
 		body: [
 			"Your account is ready.",
-			...(link
-				? [
-						"Please confirm your e-mail address:",
-						{ link },
-						"A program sends the token in this link to POST /api/users/verify-email instead.",
-					]
-				: ["The link that confirms your e-mail address is only in the message that was mailed to you."]),
+			...invitation("Please confirm your e-mail address:", "POST /api/users/verify-email", link),
 			"If you did not register, you need not do anything.",
+		],
+	}),
+	verify_email: ({ link }) => ({
+		subject: "Please confirm your new e-mail address",
+		body: [
+			"The e-mail address of your account was changed to this one.",
+			...invitation("Please confirm it:", "POST /api/users/verify-email", link),
+			"If you have no account with us, you need not do anything.",
+		],
+	}),
+	password_reset: ({ link }) => ({
+		subject: "Set a new password",
+		body: [
+			"Somebody, we hope it was you, wants a new password for your account.",
+			...invitation("This link, good for an hour, sets one:", "POST /api/users/password-reset/confirm", link),
+			"If it was not you, you need not do anything: your password is still the same.",
 		],
 	}),
 	order_confirmed: ({ order_id, ...sum }) => ({
@@ -75,11 +93,16 @@ const reasons = new Map([
 export const inWords = (reason: string): string =>
 	reasons.get(reason) ?? (/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
 
+/** Making one takes a hundred times as long as using it. */
+const formats = new Map<string, Intl.NumberFormat>();
+
 /** An amount in major units with its currency. */
 function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "currency">): string {
 	// Intl throws at what is no currency code.
 	if (!/^[A-Z]{3}$/i.test(currency)) return `${total_amount.toFixed(2)} ${currency}`;
-	return new Intl.NumberFormat("en", { style: "currency", currency }).format(total_amount);
+	const format = formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
+	formats.set(currency, format);
+	return format.format(total_amount);
 }
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

@@ -1,5 +1,7 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, shape } from "../../lib/schema.ts";
+import { streamed, versionsOf } from "../../lib/streams.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const reason = { type: "string", min: 1, max: 500, trim: true } as const;
@@ -30,6 +32,15 @@ const enriched = shape({
 	items: list(object({ ...line, product: { type: "any", nullable: true } })),
 	user: { type: "any", nullable: true },
 });
+export const timelineEntry = shape({
+	time: { type: "time" },
+	/** Which service tells it. */
+	source: { type: "string" },
+	kind: { type: "enum", values: ["event", "step", "compensation", "message"] },
+	name: { type: "string" },
+	detail: { type: "any", nullable: true },
+	trace_id: { type: "string", nullable: true },
+});
 const step = shape({
 	order_id: { type: "uuid" },
 	user_id: { type: "uuid" },
@@ -37,15 +48,20 @@ const step = shape({
 	currency: { type: "string" },
 });
 
+const count = { type: "number", integer: true } as const;
+const stuck = shape({ ...id, user_id: { type: "uuid" }, status, reason: { type: "string", nullable: true }, created_at: { type: "time" } });
+
 export const orders = contract({
 	name: "orders",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
 			rest: "POST /orders",
 			auth: "user",
 			status: 201,
 			idempotent: true,
+			async: true,
 			params: {
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
@@ -84,7 +100,7 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases",
+			summary: "Cancel before shipping: refunds and releases. 202 while that takes its time",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
 			params: { ...id, reason: { ...reason, optional: true } },
@@ -107,6 +123,77 @@ export const orders = contract({
 			returns: object(order),
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
 		},
+		/** Orders that could not be taken back, oldest first; `count` of all of them. */
+		stuck: { params: { limit: paging.limit }, returns: object({ count, rows: list(object(stuck)) }) },
+		/** Has a stuck order taken back once more. */
+		retry: { params: id, returns: object(order), throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"] },
+		/**
+		 * What becomes of orders, for whoever holds something for them. `cancelled` is final. An order is there before anybody hears of it, so one that is
+		 * `unknown` to whoever heard of it earlier will never be.
+		 */
+		fates: {
+			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "enum", values: ["open", "confirmed", "cancelled", "unknown"] }),
+			retry: true,
+		},
+		/**
+		 * Compares what all services know, on a system that is at work. It looks around for some seconds and then answers where to go on; orders that
+		 * somebody is working on are skipped.
+		 */
+		audit: {
+			params: {
+				after: { type: "string", pattern: "^(stock|orders):.{1,255}$", optional: true, description: "`next` of the call before" },
+				since: { type: "time", optional: true, description: "Only orders placed since then" },
+				quiet: { ...count, min: 0, default: 60, description: "Seconds that an order was left in peace" },
+				recheck: { ...count, min: 0, max: 5000, default: 1000, description: "Milliseconds until suspects are looked at again" },
+			},
+			returns: object({
+				total: { ...count, nullable: true, description: "Orders to look at, told by the first call" },
+				checked: count,
+				skipped: count,
+				violations: list(object({ invariant: { type: "string" }, subject: { type: "string" }, detail: { type: "string" } })),
+				next: { type: "string", nullable: true, description: "null at the end" },
+			}),
+			timeout: 30_000,
+		},
+		timeline: {
+			summary: "What happened to an order, step by step, as far as it is kept",
+			rest: "GET /orders/:id/timeline",
+			auth: "owner",
+			params: id,
+			returns: object({
+				order_id: { type: "uuid" },
+				status,
+				/** How many runs have worked on it: each takeover and each cancellation is one more. */
+				attempts: { type: "number", integer: true },
+				entries: list(object(timelineEntry)),
+				/** Services that could not be asked. */
+				incomplete: list({ type: "string" }),
+			}),
+			throws: ["ORDER_NOT_FOUND"],
+			retry: true,
+		},
+		events: {
+			summary: "What happens to an order, as it happens; ends with the order. Last-Event-ID goes on where a stream broke off",
+			rest: "GET /orders/:id/events",
+			auth: "owner",
+			stream: { watch: "orders.versions" },
+			params: {
+				...id,
+				after: {
+					type: "string",
+					pattern: "^\\d{1,19}$",
+					example: "0000000000000000042",
+					optional: true,
+					description: "Instead of Last-Event-ID",
+				},
+			},
+			returns: streamed,
+			throws: ["ORDER_NOT_FOUND", "RATE_LIMITED"],
+			retry: true,
+		},
+		/** For streams: of each order something that changes when it does; null where there is none. */
+		versions: versionsOf,
 	},
 	events: {
 		"order.created": step,

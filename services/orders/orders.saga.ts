@@ -1,3 +1,4 @@
+import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contract.ts";
 import type { Saga, Step } from "../../lib/saga.ts";
 import type {} from "../inventory/inventory.contract.ts";
@@ -10,6 +11,26 @@ export interface OrderSaga extends Saga {
 	readonly order: Order;
 	readonly payment_token: string;
 	readonly shipping_address: string | null;
+}
+
+/** A new order at the start of its saga. */
+export function newSaga(
+	user_id: string,
+	priced: Pick<Order, "items" | "total_amount" | "currency">,
+	wishes: { payment_token: string; shipping_address?: string },
+	deadlineMs: number,
+): OrderSaga {
+	const now = new Date();
+	const [id, created_at] = [uuid(), now.toISOString()];
+	return {
+		id,
+		direction: "forward",
+		attempt: 1,
+		deadline: now.getTime() + deadlineMs,
+		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
+		payment_token: wishes.payment_token,
+		shipping_address: wishes.shipping_address ?? null,
+	};
 }
 
 const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(({ id }) => ({ order_id: id })) });

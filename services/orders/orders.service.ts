@@ -1,83 +1,34 @@
 import { setTimeout as after } from "node:timers/promises";
-import { v7 as uuid } from "uuid";
 import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
-import { answerOf, type Earlier, findKey, keepAnswer, keepFailure, keyedRequest, replay } from "../../lib/idempotency.ts";
-import { type End, sagas } from "../../lib/saga.ts";
+import { factsOf } from "../../lib/history.ts";
+import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
+import { sagas } from "../../lib/saga.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
+import { replayOrder, settle } from "./orders.answers.ts";
+import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import * as rules from "./orders.rules.ts";
-import { type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
+import * as timeline from "./orders.timeline.ts";
 
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
 
-/** An order that the caller may see. */
-async function visible(db: Database, id: string, caller: { id: string; role: "user" | "admin" }): Promise<rules.Order> {
+/** An order that the caller may see, and how many runs have worked on it. */
+async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["user"]>): Promise<{ order: rules.Order; attempt: number }> {
 	const found = await store.find(db, id);
 	rules.assertVisible(found?.order, caller);
-	return found!.order;
+	return found!;
 }
-
-/** A new order at the start of its saga. */
-function newSaga(
-	user_id: string,
-	priced: Pick<rules.Order, "items" | "total_amount" | "currency">,
-	wishes: { payment_token: string; shipping_address?: string },
-	deadlineMs: number,
-): OrderSaga {
-	const now = new Date();
-	const [id, created_at] = [uuid(), now.toISOString()];
-	return {
-		id,
-		direction: "forward",
-		attempt: 1,
-		deadline: now.getTime() + deadlineMs,
-		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
-		payment_token: wishes.payment_token,
-		shipping_address: wishes.shipping_address ?? null,
-	};
-}
-
-/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
-async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<rules.Order> {
-	if (earlier && earlier.status === null && earlier.subject) {
-		const found = await store.find(db, earlier.subject);
-		if (found && !found.state) {
-			const { order } = found;
-			const answer =
-				order.status === "cancelled"
-					? answerOf(rules.cancelledError(order.id, order.cancellation_reason ?? ""))
-					: { status: 201, answer: order };
-			return replay(meta, { subject: order.id, ...answer });
-		}
-	}
-	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
-}
-
-/**
- * How an order's saga ends, if it does within `milliseconds`. Where its run was lost the order's row tells, and what is still `lost` is then
- * an order that was not cancelled. `saga.order` is up to date in every case.
- */
-async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
-	const late = Date.now() + milliseconds;
-	const end = await Promise.race([running, after(milliseconds, undefined, { ref: false })]);
-	if (end?.status !== "lost") return end;
-	while (Date.now() < late) {
-		const found = await store.find(db, saga.id);
-		Object.assign(saga.order, found?.order);
-		if (!found?.state) return saga.order.status === "cancelled" ? { status: "closed", reason: saga.order.cancellation_reason ?? "" } : end;
-		await after(50);
-	}
-	return undefined;
-}
+const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
 
 /** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
 function followShipment(from: rules.Status, to: rules.Status) {
@@ -100,7 +51,12 @@ export default implement(
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 
 	setup() {
-		const { LEASE_MS: leaseMs, ORDER_DEADLINE_MS: deadlineMs, ORDER_WAIT_MS: waitMs } = envOf(this.broker);
+		const {
+			EVENT_RETENTION_HOURS: retentionHours,
+			LEASE_MS: leaseMs,
+			ORDER_DEADLINE_MS: deadlineMs,
+			ORDER_WAIT_MS: waitMs,
+		} = envOf(this.broker);
 		const call = this.broker.call.bind(this.broker) as Call;
 		const owner = this.broker.nodeID;
 		const runner = sagas<OrderSaga>({
@@ -119,6 +75,7 @@ export default implement(
 		});
 		return {
 			sagas: runner,
+			auditing: auditing({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
 			waitMs,
@@ -199,8 +156,11 @@ export default implement(
 			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
 			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
-			if (end?.status === "aborted" || end?.status === "lost")
-				raise(orders, "ILLEGAL_TRANSITION", { status: saga.order.status }, "The order is already on its way");
+			const { status } = saga.order;
+			if (status === "cancelled") return saga.order;
+			// Here or on a node that took it over, something was first that cannot be taken back.
+			if (end && end.status !== "stuck") raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
+			meta.$statusCode = 202;
 			return saga.order;
 		},
 
@@ -209,18 +169,59 @@ export default implement(
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
-			await store.advance(this.db, [order.id], "confirmed", "shipped");
-			this.wakeRelay();
-			return visible(this.db, order.id, ctx.meta.user!);
+			// A cancel that lost may not have let go of the order yet.
+			for (const late = Date.now() + this.waitMs; ; await after(50)) {
+				await store.advance(this.db, [order.id], "confirmed", "shipped");
+				this.wakeRelay();
+				const now = await visible(this.db, order.id, ctx.meta.user!);
+				if (now.status !== "confirmed" || Date.now() > late) return now;
+			}
 		},
 
 		async deliver(ctx) {
 			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
 			rules.assertCanBecome(order.status, "delivered");
-			await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
+			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
 			await store.advance(this.db, [order.id], "shipped", "delivered");
 			this.wakeRelay();
 			return visible(this.db, order.id, ctx.meta.user!);
+		},
+
+		async stuck({ params: { limit } }) {
+			return store.stuck(this.db, limit);
+		},
+
+		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
+		async retry({ params: { id } }) {
+			const found = await store.find(this.db, id);
+			if (!found) raise(orders, "ORDER_NOT_FOUND");
+			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+			return found.order;
+		},
+
+		async fates({ params: { order_ids } }) {
+			return store.fates(this.db, order_ids);
+		},
+
+		async audit({ params }) {
+			return this.auditing.audit(params);
+		},
+
+		async timeline(ctx) {
+			return timeline.collect(ctx.call.bind(ctx), this.db, await visibleRow(this.db, ctx.params.id, ctx.meta.user!));
+		},
+
+		async events({ params: { id, after }, meta }) {
+			const order = await visible(this.db, id, meta.user!);
+			const facts = await factsOf(this.db, id, after);
+			return { events: facts.map(timeline.toStreamEvent), ended: rules.transitions[order.status].length === 0 };
+		},
+
+		async versions({ params: { ids } }) {
+			const rows = await this.db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
+			const found = new Map(rows.map(({ id, version }) => [id, version]));
+			return ids.map((id) => found.get(id) ?? null);
 		},
 	},
 });

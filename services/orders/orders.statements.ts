@@ -114,6 +114,23 @@ export const ADVANCE = sql(
 );
 export const BUSY = sql("busy", "select id from orders where id = any($1::uuid[]) and status = $2 and saga_state is not null");
 
+export const COUNT_STUCK = sql("count_stuck", "select count(*) as count from orders where saga_state = 'stuck'");
+export const LIST_STUCK = sql(
+	"list_stuck",
+	"select id, user_id, status, saga_reason as reason, created_at from orders where saga_state = 'stuck' order by id limit $1",
+);
+/** Nobody's, so that the next node that looks takes it over. */
+export const RETRY = sql(
+	"retry",
+	"update orders set saga_state = 'backward', saga_owner = null, saga_attempt = saga_attempt + 1 where id = $1 and saga_state = 'stuck' returning id",
+);
+export const FATES = sql(
+	"fates",
+	`select id, case when saga_state is not null then 'open' when status = 'cancelled' then 'cancelled' when status = 'pending' then 'open'
+		else 'confirmed' end as fate
+	from orders where id = any($1::uuid[])`,
+);
+
 export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
 
 /** One page, newest first; ids grow with time. */
@@ -125,3 +142,6 @@ export const page = (filters: readonly ("user_id" | "status")[]) => {
 		total: sql(`count_${name}`, `select count(*) as total from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
 	};
 };
+
+/** Something that changes when an order does. */
+export const VERSIONS = sql("versions", "select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])");

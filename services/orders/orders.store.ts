@@ -138,9 +138,12 @@ export async function takeBack(
 }
 
 /** An order with the state of its saga. */
-export async function find(db: Database, id: string): Promise<{ order: Order; state: statements.SagaRow["saga_state"] } | undefined> {
+export async function find(
+	db: Database,
+	id: string,
+): Promise<{ order: Order; state: statements.SagaRow["saga_state"]; attempt: number } | undefined> {
 	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
-	return row && { order: toSaga(row, 0).order, state: row.saga_state };
+	return row && { order: toSaga(row, 0).order, state: row.saga_state, attempt: row.saga_attempt };
 }
 
 /** Moves orders that no saga is working on from one status to the next; the others stay as they are. */
@@ -150,3 +153,22 @@ export const advance = (db: Queryable, ids: readonly string[], from: Status, to:
 /** Which of these are still in this status because a saga is working on them. */
 export const busy = (db: Queryable, ids: readonly string[], status: Status): Promise<{ id: string }[]> =>
 	db.query(statements.BUSY, [ids, status]);
+
+/** Orders that could not be taken back. */
+export async function stuck(db: Database, limit: number) {
+	const [[all], rows] = await Promise.all([
+		db.query<{ count: number }>(statements.COUNT_STUCK),
+		db.query<Pick<Order, "id" | "user_id" | "status" | "created_at"> & { reason: string | null }>(statements.LIST_STUCK, [limit]),
+	]);
+	return { count: all!.count, rows };
+}
+/** Leaves a stuck order to whichever node takes it; false if it is not stuck. */
+export const retry = async (db: Database, id: string): Promise<boolean> => (await db.query(statements.RETRY, [id])).length > 0;
+
+export type Fate = "open" | "confirmed" | "cancelled" | "unknown";
+/** What becomes of orders. */
+export async function fates(db: Database, ids: readonly string[]): Promise<Fate[]> {
+	const rows = await db.query<{ id: string; fate: Fate }>(statements.FATES, [ids]);
+	const known = new Map(rows.map(({ id, fate }) => [id, fate]));
+	return ids.map((id) => known.get(id) ?? "unknown");
+}

@@ -28,6 +28,7 @@ const unknownProduct = uuid();
 /** What the neighbours were asked to do, and how they answer next. */
 let asked: string[];
 let reserve: () => Promise<Outcome> | Outcome;
+let release: () => Promise<Outcome> | Outcome;
 let charge: () => Promise<Outcome> | Outcome;
 let release: () => Promise<Outcome> | Outcome;
 const command = (name: string, answer: () => Promise<Outcome> | Outcome) => async (ctx: { params: { orders: { order_id: string }[] } }) =>
@@ -66,6 +67,7 @@ afterAll(() => shop?.stop());
 beforeEach(() => {
 	asked = [];
 	reserve = () => done;
+	release = () => done;
 	charge = () => done;
 	release = () => done;
 });
@@ -278,4 +280,49 @@ test("a failed order fails again under its key, and a lost answer is told from t
 	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
 	await shop.databases.query("orders", "update idempotency_keys set status = null, answer = null where key = 'once'");
 	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
+});
+
+test("an order that cannot be taken back is stuck, is listed, and is taken back when somebody retries it", async () => {
+	const { id } = await place();
+	release = () => refused("FULFILLED");
+	await shop.call("orders.cancel", { id }, as(customer));
+	const listed = await shop.call("orders.stuck", {});
+	expect(listed.rows).toContainEqual({
+		id,
+		user_id: customer.id,
+		status: "confirmed",
+		reason: "Cancelled on request",
+		created_at: expect.any(String),
+	});
+	expect(listed.count).toBe(listed.rows.length);
+	expect(await shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+
+	release = () => done;
+	expect(await shop.call("orders.retry", { id })).toMatchObject({ id });
+	await eventually(async () => expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "cancelled" }));
+	expect((await shop.call("orders.stuck", {})).rows.map((row) => row.id)).not.toContain(id);
+	await expect(shop.call("orders.retry", { id })).rejects.toMatchObject({ type: "ILLEGAL_TRANSITION" });
+	await expect(shop.call("orders.retry", { id: uuid() })).rejects.toMatchObject({ type: "ORDER_NOT_FOUND" });
+});
+
+test("what becomes of an order: open, confirmed, cancelled, or nobody knows of it", async () => {
+	const { id: confirmed } = await place();
+	const { id: shipped } = await place();
+	await shop.call("orders.ship", { id: shipped }, as(admin!));
+	const { id: cancelled } = await place();
+	await shop.call("orders.cancel", { id: cancelled }, as(customer));
+	const answering = Promise.withResolvers<Outcome>();
+	charge = () => answering.promise;
+	const { id: open } = await shop.call("orders.create", { items: [item()] }, { meta: { user: customer, respond_async: true } });
+	const fates = await shop.call("orders.fates", { order_ids: [open, confirmed, uuid(), shipped, cancelled] });
+	expect(fates).toEqual(["open", "confirmed", "unknown", "confirmed", "cancelled"]);
+	answering.resolve(done);
+});
+
+test("a parcel that came back cannot be delivered", async () => {
+	const { id } = await place();
+	await shop.call("orders.ship", { id }, as(admin!));
+	await shop.call("shipping.return", { orders: [{ order_id: id }] });
+	await expect(shop.call("orders.deliver", { id }, as(admin!))).rejects.toMatchObject({ type: "ILLEGAL_TRANSITION" });
+	expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "shipped" });
 });

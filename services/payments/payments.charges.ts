@@ -64,7 +64,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		}
 	}
 	const unanswered = (order_id: string, error: unknown) =>
-		logger.warn("A charge came to no answer and has to be asked for again", { order_id, error });
+		logger.warn("The payment provider gave no answer and has to be asked again", { order_id, error });
 
 	async function record(heard: readonly { order: Order; answer: ChargeAnswer }[]): Promise<Outcomes> {
 		const outcomes: Outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));

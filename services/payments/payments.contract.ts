@@ -1,10 +1,12 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
-import { list, object, shape } from "../../lib/schema.ts";
+import { list, object, range, shape } from "../../lib/schema.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 const amount = { type: "money" } as const;
-const currency = { type: "string", length: 3 } as const;
+const currency = { type: "string", length: 3, example: "EUR" } as const;
 
 export const payment = shape({
 	id: { type: "uuid" },
@@ -24,6 +26,7 @@ const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, c
 export const payments = contract({
 	name: "payments",
 	actions: {
+		...eventActions,
 		list: {
 			summary: "Payments of an order",
 			rest: "GET /payments",
@@ -54,6 +57,19 @@ export const payments = contract({
 		}),
 		/** Pays back all that was charged; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
 		reverse: command("Undo the charges of orders", {}),
+		/** For the audit: all payments and tombstones in a range of orders. `unsettled` is the part of `refunded_amount` that the provider may not have paid back yet. */
+		auditPayments: {
+			params: range,
+			returns: list(object({ ...order_id, amount, status: payment.status, refunded_amount: amount, unsettled: amount })),
+			retry: true,
+		},
+		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. */
+		auditCharges: {
+			params: range,
+			returns: list(object({ key: { type: "string" }, charged: amount, refunded: amount })),
+			retry: true,
+		},
+		history,
 	},
 	events: {
 		"payment.captured": money_moved,

@@ -19,6 +19,18 @@ export interface RefundRequest {
 	readonly amount: number;
 }
 
+export interface BookRange {
+	readonly after: string;
+	/** To the end when null. */
+	readonly upto: string | null;
+	readonly limit: number;
+}
+export interface Booking {
+	readonly key: string;
+	readonly charged: number;
+	readonly refunded: number;
+}
+
 /**
  * Who moves the money. One call takes many, and each has an answer of its own in its own time, so a slow one holds nobody back. An answer
  * that rejects, or never comes, says nothing about whether the money moved: ask again under the same key.
@@ -30,6 +42,8 @@ export interface PaymentProvider {
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
 	/** Closes keys for good: pays back all that is left of their charges, and refuses a charge that comes later. Answers how much it paid back, again the same when asked again. */
 	cancel(keys: readonly string[]): Promise<number>[];
+	/** Its books: what was charged under the keys behind `after`, up to and with `upto`, and paid back of that, in the order of the keys. */
+	books(range: BookRange): Promise<Booking[]>;
 	/** What became of a key, null if nothing did. */
 	lookup(keys: readonly string[]): Promise<ChargeAnswer | null>[];
 }

@@ -2,21 +2,27 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import type { Outcome } from "../../lib/outcome.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { charging } from "./payments.charges.ts";
 import { type Desk, refunding } from "./payments.refunds.ts";
 import { simulatedProvider } from "./payments.simulated-provider.ts";
 
 let shop: Shop;
+let second: Shop;
 let desk: Desk;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
+	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 	const { db, fact, wakeRelay } = shop.broker.getLocalService("payments") as unknown as Desk;
 	// Nothing here is slow but the steps that a test holds back, and those are waited for.
 	const patience = { budget: 600_000, lull: 600_000 };
 	desk = { db, fact, wakeRelay, logger: { warn: () => undefined }, provider: simulatedProvider(db), patience };
 });
-afterAll(() => shop?.stop());
+afterAll(async () => {
+	await second?.stop();
+	await shop?.stop();
+});
 
 /** A node that does one thing for one order. Each of its steps (a statement, a request to the provider) waits until it is let through. */
 function node(act: (desk: Desk) => Promise<unknown>) {
@@ -31,8 +37,12 @@ function node(act: (desk: Desk) => Promise<unknown>) {
 			[go, die] = [resolve, reject];
 			arrive();
 		});
-	const gated = <A, R>(step: (of: A[]) => Promise<R>[]) => {
-		return (all: readonly A[]): Promise<R>[] => all.map((one) => gate().then(() => step([one])[0]!));
+	const gated = <A, R>(step: (of: readonly A[]) => Promise<R>[]) => {
+		return (all: readonly A[]): Promise<R>[] => {
+			if (all.length === 0) return [];
+			const begun = gate().then(() => step(all));
+			return all.map((_, i) => begun.then((answers) => answers[i]!));
+		};
 	};
 	const { db, provider } = desk;
 	const slowly = {
@@ -146,6 +156,31 @@ test("whatever charges, refunds and reversals do between each other's steps, and
 			expect({ told_captured, told_refunded }).toEqual({ told_captured: captured, told_refunded: refunded });
 			expect(captured - refunded).toBe(charged - paid_back);
 		}),
-		{ numRuns: 120 },
+		{ numRuns: 300 },
 	);
+}, 120_000);
+
+test("two nodes that charge and reverse the same batches at the same time end with all money back", async () => {
+	const tokens = ["tok_ok", "tok_ok", "tok_flaky", "tok_timeout", "tok_declined"];
+	const only = (orders: Order[]) => ({ orders: orders.map(({ order_id }) => ({ order_id })) });
+	const shuffled = (orders: Order[]) => orders.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at);
+	for (let round = 0; round < 15; round++) {
+		const orders = Array.from({ length: 20 }, (_, n) => order(tokens[n % tokens.length]!));
+		const calls = [shop, second, shop, second].flatMap((node) => {
+			const some = shuffled(orders).map(({ one }) => one);
+			const charge = () => node.call("payments.charge", { orders: some });
+			const reverse = () => node.call("payments.reverse", only(some.slice(round)));
+			return Math.random() < 0.5 ? [charge, reverse] : [reverse, charge];
+		});
+		await Promise.all(calls.map((call) => call()));
+		const reversed = orders.map(() => ({ status: "done" }));
+		await eventually(async () => expect(await second.call("payments.reverse", only(orders))).toEqual(reversed));
+		for (const outcome of await shop.call("payments.charge", { orders })) expect(outcome).not.toEqual({ status: "done" });
+		for (const mine of orders) {
+			const { charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			expect([0, 10]).toContain(charged);
+			expect({ paid_back, told_captured, told_refunded }).toEqual({ paid_back: charged, told_captured: captured, told_refunded: refunded });
+			expect(captured).toBe(refunded);
+		}
+	}
 }, 120_000);

@@ -54,7 +54,8 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		if (settled.length > 0) await db.query(SETTLE, [settled.map(({ id }) => id), settled.map(({ order_id }) => order_id), facts]);
 		wakeRelay();
 		const open = refunds.filter((refund) => !settled.includes(refund));
-		if (open.length > 0) logger.warn("The payment provider has not confirmed refunds, they are asked for again", { refunds: open });
+		const error = heard.find((result) => result?.status === "rejected")?.reason;
+		if (open.length > 0) logger.warn("The payment provider has not confirmed refunds and will be asked again", { refunds: open, error });
 		return open;
 	}
 

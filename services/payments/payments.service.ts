@@ -1,4 +1,5 @@
 import { implement } from "../../lib/contract.ts";
+import { factsOf } from "../../lib/history.ts";
 import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency.ts";
 import { loop } from "../../lib/loop.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -9,7 +10,9 @@ import { payments } from "./payments.contract.ts";
 import { refunding } from "./payments.refunds.ts";
 import type { Payment } from "./payments.rules.ts";
 import { simulatedProvider } from "./payments.simulated-provider.ts";
-import { LIST } from "./payments.statements.ts";
+import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
+
+type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & { unsettled: number };
 
 /** A batch is answered within `budget`, and sooner when only slow orders are left in it. */
 const PATIENCE = { budget: 250, lull: 50 };
@@ -18,11 +21,12 @@ const SWEEP_EVERY = 5000;
 export default implement(payments, database, events(payments), idempotency).with({
 	setup() {
 		const { db, fact, wakeRelay, logger } = this;
-		const desk = { db, fact, wakeRelay, logger, provider: simulatedProvider(db), patience: PATIENCE };
+		const provider = simulatedProvider(db);
+		const desk = { db, fact, wakeRelay, logger, provider, patience: PATIENCE };
 		const refunds = refunding(desk);
 		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished and will be tried again", { error });
 		const sweeping = loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished });
-		return { refunds, charges: charging(desk, refunds), unfinished, sweeping };
+		return { provider, refunds, charges: charging(desk, refunds), unfinished, sweeping };
 	},
 	stop() {
 		return this.sweeping?.stop();
@@ -54,6 +58,18 @@ export default implement(payments, database, events(payments), idempotency).with
 
 		async reverse({ params: { orders } }) {
 			return this.charges.reverse(orders.map(({ order_id }) => order_id));
+		},
+
+		async auditPayments({ params: { after, upto, limit } }) {
+			return this.db.query<PaymentLook>(AUDIT_PAYMENTS, [after, upto, limit]);
+		},
+
+		async auditCharges({ params }) {
+			return this.provider.books(params);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

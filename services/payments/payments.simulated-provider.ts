@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Database, sql } from "../../lib/database.ts";
-import type { ChargeAnswer, ChargeRequest, PaymentProvider, RefundRequest } from "./payments.provider.ts";
+import type { Booking, ChargeAnswer, ChargeRequest, PaymentProvider, RefundRequest } from "./payments.provider.ts";
 
 interface Entry {
 	key: string;
@@ -42,6 +42,12 @@ const CANCEL = sql(
 		paid as (insert into ledger_refunds (key, charge_key, amount)
 			select 'cancel ' || key, key, cancelled from closed where cancelled > 0 on conflict (key) do nothing)
 	select key, cancelled as paid_back from closed`,
+);
+/** Collated bytewise, so that keys stand in the order of the ids that they are. Paid back is what the single refunds add up to. */
+const BOOKS = sql(
+	"ledger_books",
+	`select key, amount as charged, (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key) as refunded
+	from ledger_charges c where key collate "C" > $1 and ($2::text is null or key collate "C" <= $2) order by key collate "C" limit $3`,
 );
 
 const SLOW = 3000;
@@ -121,6 +127,9 @@ export function simulatedProvider(db: Database): PaymentProvider {
 				.query<{ key: string; paid_back: number }>(CANCEL, [[...new Set(keys)]])
 				.then((rows) => new Map(rows.map(({ key, paid_back }) => [key, paid_back])));
 			return keys.map(async (key) => (await closed).get(key)!);
+		},
+		books({ after, upto, limit }) {
+			return db.query<Booking>(BOOKS, [after, upto, limit]);
 		},
 		lookup(keys) {
 			if (keys.length === 0) return [];

@@ -9,6 +9,13 @@ export const LIST = sql(
 	`select ${COLUMNS} from payments where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 
+export const AUDIT_PAYMENTS = sql(
+	"audit_payments",
+	`select order_id, amount, status, refunded_amount,
+		(select coalesce(sum(r.amount), 0) from refunds r where r.payment_id = p.id and r.settled_at is null) as unsettled
+	from payments p where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
+);
+
 /** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
 export const RECORD = sql(
 	"record",
@@ -35,10 +42,10 @@ export const END_REVERSAL = sql(
 	"end_reversal",
 	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::numeric[], $4::json[], $5::uuid[])
 			as w (id, status, paid_back, fact, refund_id)),
-		-- In one order, so that two nodes that end the same reversals do not deadlock.
+		-- Each is ended once; and in one order, so that two nodes that end the same ones do not deadlock.
 		locked as materialized (select id from payments where id = any($1) and reversal = 'begun' order by order_id for update),
 		moved as (update payments p set status = w.status, refunded_amount = p.refunded_amount + w.paid_back, reversal = 'done', updated_at = now()
-			from wanted w join locked using (id) where p.id = w.id and p.reversal = 'begun'
+			from wanted w join locked using (id) where p.id = w.id
 			returning p.id, p.order_id, w.paid_back, w.fact, w.refund_id),
 		noted as (insert into refunds (id, payment_id, amount, reason, settled_at)
 			select refund_id, id, paid_back, 'reversed', now() from moved where fact is not null)
@@ -69,7 +76,7 @@ export const SETTLE = sql(
 	"settle",
 	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::json[]) as w (id, order_id, fact)),
 		locked as materialized (select id from refunds where id = any($1) and settled_at is null order by id for update),
-		settled as (update refunds r set settled_at = now() from wanted w join locked using (id) where r.id = w.id and r.settled_at is null
+		settled as (update refunds r set settled_at = now() from wanted w join locked using (id) where r.id = w.id
 			returning w.order_id, w.fact)
 	insert into outbox (type, subject, data) select 'payment.refunded', order_id, fact from settled`,
 );

@@ -1,15 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contract.ts";
+import type { Outcome } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { neighbours, token } from "../../test/support/gateway.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./payments.contract.ts";
 
 let shop: Shop;
+/** Another node on the same database. */
+let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments"] });
+	shop = await startShop({ services: ["payments", "api"], stubs: neighbours() });
+	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 });
-afterAll(() => shop?.stop());
+afterAll(async () => {
+	await second?.stop();
+	await shop?.stop();
+});
 
 const order = (payment_token = "tok_ok", amount = 19.99) => ({
 	order_id: uuid(),
@@ -23,18 +31,20 @@ const done = { status: "done" };
 const reversed = { status: "refused", code: "REVERSED" };
 
 const charge = (...orders: Order[]) => shop.call("payments.charge", { orders });
-const reverse = (...orders: Order[]) => shop.call("payments.reverse", { orders: orders.map(({ order_id }) => ({ order_id })) });
+const only = (orders: Order[]) => ({ orders: orders.map(({ order_id }) => ({ order_id })) });
 const list = (order_id: string, user: Meta["user"] = admin) => shop.call("payments.list", { order_id }, { meta: { user } });
 const refund = (id: string, params: { amount?: number; reason?: string } = {}, meta: Meta = {}) =>
 	shop.call("payments.refund", { id, ...params }, { meta: { user: admin, ...meta } });
 
 /** Asks, as a saga does, until every order has its outcome. */
-const settled = (...orders: Order[]) =>
+const insist = (ask: () => Promise<Outcome[]>) =>
 	eventually(async () => {
-		const outcomes = await charge(...orders);
+		const outcomes = await ask();
 		expect(outcomes).not.toContainEqual({ status: "pending" });
 		return outcomes;
 	});
+const settled = (...orders: Order[]) => insist(() => charge(...orders));
+const reverse = (...orders: Order[]) => insist(() => shop.call("payments.reverse", only(orders)));
 async function captured(amount?: number) {
 	const mine = order("tok_ok", amount);
 	expect(await settled(mine)).toEqual([done]);
@@ -106,10 +116,8 @@ test("slow, flaky and silent cards neither delay nor fail their neighbours, and 
 
 test("a flaky card works at the third try, wherever the tries are made", async () => {
 	const mine = order("tok_flaky");
-	const second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 	expect(await charge(mine)).toEqual([{ status: "pending" }]);
 	expect(await second.call("payments.charge", { orders: [mine] })).toEqual([{ status: "pending" }]);
-	await second.stop();
 	expect(await settled(mine)).toEqual([done]);
 	const [{ attempts }] = (await shop.databases.query("payments", "select attempts from ledger_attempts where key = $1", [
 		mine.order_id,
@@ -121,17 +129,15 @@ test("a slow card's answer is recorded when it comes, though nobody asks again",
 	const mine = order("tok_slow");
 	expect(await charge(mine)).toEqual([{ status: "pending" }]);
 	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 19.99"]));
-	expect(await charge(mine)).toEqual([done]);
+	expect(await settled(mine)).toEqual([done]);
 });
 
 test("two nodes that charge the same orders at the same time charge each of them once", async () => {
-	const second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
 	const tokens = ["tok_ok", "tok_flaky", "tok_timeout", "tok_ok", "tok_declined"];
 	const orders = Array.from({ length: 40 }, (_, n) => order(tokens[n % tokens.length]));
 	const ask = (node: Shop, some: Order[]) => node.call("payments.charge", { orders: some });
 	await Promise.all([ask(shop, orders), ask(second, orders.toReversed()), ask(shop, orders.toReversed()), ask(second, orders)]);
 	const outcomes = await settled(...orders);
-	await second.stop();
 	for (const [n, mine] of orders.entries()) {
 		const works = mine.payment_token !== "tok_declined";
 		expect(outcomes[n]!.status).toBe(works ? "done" : "refused");
@@ -144,7 +150,7 @@ test("a reversal pays back all, once, and no charge comes after it", async () =>
 	const { mine } = await captured();
 	expect(await reverse(mine, mine)).toEqual([done, done]);
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await charge(mine)).toEqual([reversed]);
+	expect(await settled(mine)).toEqual([reversed]);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
 	expect(await told(mine)).toEqual(["payment.captured 19.99", "payment.refunded 19.99"]);
 	expect(await list(mine.order_id)).toMatchObject([{ status: "refunded", refunded_amount: 19.99 }]);
@@ -153,7 +159,7 @@ test("a reversal pays back all, once, and no charge comes after it", async () =>
 test("an undo that comes before its do leaves a tombstone, and the late do is refused", async () => {
 	const mine = order();
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await charge(mine)).toEqual([reversed]);
+	expect(await settled(mine)).toEqual([reversed]);
 	expect(await ledger(mine)).toEqual({ charges: 0, balance: 0 });
 	expect(await told(mine)).toEqual([]);
 	expect(await list(mine.order_id)).toEqual([]);
@@ -162,9 +168,9 @@ test("an undo that comes before its do leaves a tombstone, and the late do is re
 test("what was charged though its answer never came is paid back by a reversal, and nobody is told of either", async () => {
 	const mine = order("tok_timeout");
 	expect(await charge(mine)).toEqual([{ status: "pending" }]);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 19.99 });
+	await eventually(async () => expect(await ledger(mine)).toEqual({ charges: 1, balance: 19.99 }));
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await charge(mine)).toEqual([reversed]);
+	expect(await settled(mine)).toEqual([reversed]);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
 	expect(await told(mine)).toEqual([]);
 });
@@ -185,7 +191,7 @@ test("refunds pay back parts, then the rest, and not a cent more", async () => {
 	await expect(refund(id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
 	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 2.5", "payment.refunded 7.5"]);
-	expect(await charge(mine)).toEqual([done]);
+	expect(await settled(mine)).toEqual([done]);
 });
 
 test("a reversal pays back what refunds have left", async () => {
@@ -209,9 +215,8 @@ test("refunds and a reversal at the same time pay back exactly what was paid", a
 	for (let round = 0; round < 10; round++) {
 		const { mine, id } = await captured(10);
 		const refunds = [3, 3, 5].map((amount) => refund(id, { amount }).catch(() => undefined));
-		const reversals = [reverse(mine), reverse(mine)];
-		await Promise.all([...refunds, ...reversals]);
-		await eventually(async () => expect(await reverse(mine)).toEqual([done]));
+		await Promise.all([...refunds, reverse(mine), second.call("payments.reverse", only([mine]))]);
+		expect(await reverse(mine)).toEqual([done]);
 		expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
 		const amounts = (await told(mine)).slice(1).map((line) => Number(line.split(" ")[1]));
 		expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBe(10);
@@ -231,21 +236,34 @@ test("a refund under an Idempotency-Key happens once and is answered alike, but 
 	expect(await refund(id, { amount: 4 }, { idempotency_key: "another" })).toMatchObject({ refunded_amount: 8 });
 });
 
-test("an answer that is given again says so in a header", async () => {
-	const { id } = await captured(10);
-	const headers = async () => {
-		const meta: Meta = { user: admin, idempotency_key: `again ${id}` };
-		const call = shop.broker.call as unknown as (
-			name: string,
-			params: object,
-			options: object,
-		) => Promise<unknown> & { ctx: { meta: Meta } };
-		const answer = call.call(shop.broker, "payments.refund", { id, amount: 1 }, { meta });
-		await answer;
-		return answer.ctx.meta.$responseHeaders;
-	};
-	expect(await headers()).toBeUndefined();
-	expect(await headers()).toEqual({ "Idempotent-Replayed": "true" });
+test("over HTTP the same request again has the same answer and says so, and a bad one changes nothing", async () => {
+	const { mine, id } = await captured(10);
+	const post = (body: unknown, headers = {}, to = id) =>
+		shop.http(`POST /api/payments/${to}/refunds`, { token: token(shop.env, "admin", admin!.id), body, headers });
+	const bad = [
+		{ amount: "4" },
+		{ amount: 0 },
+		{ amount: 1e12 },
+		{ amount: null },
+		{ reason: "\0" },
+		{ reason: "x".repeat(501) },
+		{ all: 1 },
+	];
+	for (const body of bad) expect(await post(body)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
+	expect(await post({}, {}, uuid())).toMatchObject({ status: 404, body: { code: "PAYMENT_NOT_FOUND" } });
+	expect(await post({ amount: 10.01 })).toMatchObject({ status: 409, body: { code: "NOT_REFUNDABLE", left: 10 } });
+	const key = { "Idempotency-Key": `refund of ${id}` };
+	const first = await post({ amount: 4, reason: "Scratched" }, key);
+	const again = await post({ reason: "Scratched", amount: 4 }, key);
+	expect(first).toMatchObject({ status: 201, body: { refunded_amount: 4 } });
+	expect(again).toMatchObject({ status: 201, body: first.body });
+	expect([first, again].map(({ headers }) => headers.get("idempotent-replayed"))).toEqual([null, "true"]);
+	expect(await post({ amount: 5 }, key)).toMatchObject({ status: 422, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
+	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]);
+	const seen = (sub: string) => shop.http(`GET /api/payments?order_id=${mine.order_id}`, { token: token(shop.env, "user", sub) });
+	expect(await seen(mine.user_id)).toMatchObject({ status: 200, body: [first.body] });
+	expect(await seen(uuid())).toMatchObject({ status: 200, body: [] });
+	expect(await shop.http("GET /api/payments", { token: token(shop.env) })).toMatchObject({ status: 422 });
 });
 
 test("a refund that its node did not live to finish is finished", async () => {

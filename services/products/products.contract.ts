@@ -1,13 +1,14 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { list, object, page, paging, partial, shape } from "../../lib/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const name = { type: "string", min: 1, max: 255, trim: true } as const;
 const description = { type: "string", max: 5000, nullable: true } as const;
 const price = { type: "money" } as const;
-const currency = { type: "string", pattern: "^[A-Z]{3}$", description: "ISO 4217" } as const;
+const currency = { type: "string", pattern: "^[A-Z]{3}$", example: "EUR", description: "ISO 4217" } as const;
 const category = { type: "string", min: 1, max: 100, trim: true } as const;
-const sku_text = { type: "string", min: 1, max: 64, pattern: "^[A-Za-z0-9._-]+$" } as const;
+const sku_text = { type: "string", min: 1, max: 64, pattern: "^[A-Za-z0-9._-]+$", example: "MUG-1" } as const;
 const sku = { ...sku_text, nullable: true } as const;
 
 export const product = shape({
@@ -35,6 +36,7 @@ const newProduct = shape({
 export const products = contract({
 	name: "products",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Add a product; `stock` is what is on hand of it",
 			rest: "POST /products",
@@ -67,6 +69,7 @@ export const products = contract({
 			summary: "One product",
 			rest: "GET /products/:id",
 			auth: "anyone",
+			etag: true,
 			params: id,
 			returns: object(product),
 			throws: ["PRODUCT_NOT_FOUND"],
@@ -77,9 +80,10 @@ export const products = contract({
 			rest: "PATCH /products/:id",
 			also: ["PUT"],
 			auth: "admin",
+			etag: true,
 			params: { ...id, ...partial({ name, description, price, currency, category, sku }) },
 			returns: object(product),
-			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN"],
+			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN", "PRECONDITION_FAILED"],
 		},
 		remove: {
 			summary: "Take a product out of the catalogue; past orders keep it",

@@ -1,6 +1,8 @@
 import { v7 as uuid } from "uuid";
 import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
+import { commonError } from "../../lib/errors.ts";
+import { etagOf, namesTag } from "../../lib/etag.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
@@ -56,10 +58,11 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			return (await this.findRecord(id)) ?? raise(products, "PRODUCT_NOT_FOUND");
 		},
 
-		async update({ params: { id, ...wanted } }) {
+		async update({ params: { id, ...wanted }, meta }) {
 			assertWantsSomething(wanted);
 			return this.db.transaction(async (tx) => {
 				const before = await lock(tx, id);
+				if (meta.if_match && !namesTag(meta.if_match, etagOf(before), "strong")) throw commonError("PRECONDITION_FAILED");
 				const changes = changesOf(before, wanted);
 				const updated_fields = Object.keys(changes);
 				if (updated_fields.length === 0) return before;

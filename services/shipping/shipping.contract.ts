@@ -1,6 +1,8 @@
 import { contract } from "../../lib/contract.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { history } from "../../lib/history.ts";
 import { command } from "../../lib/outcome.ts";
-import { list, shape } from "../../lib/schema.ts";
+import { list, object, pick, range, shape } from "../../lib/schema.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 
@@ -10,7 +12,7 @@ export const shipment = shape({
 	user_id: { type: "uuid" },
 	shipping_address: { type: "string", nullable: true },
 	/** `cancelled` without an address: unscheduled before it was scheduled, so a late `schedule` is refused. */
-	status: { type: "enum", values: ["scheduled", "dispatched", "delivered", "cancelled"] },
+	status: { type: "enum", values: ["scheduled", "dispatched", "delivered", "returned", "cancelled"] },
 	tracking_number: { type: "string" },
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
@@ -19,6 +21,7 @@ export const shipment = shape({
 export const shipping = contract({
 	name: "shipping",
 	actions: {
+		...eventActions,
 		/** Refuses with UNDELIVERABLE, or with UNSCHEDULED what was unscheduled before it was scheduled. */
 		schedule: command("Book shipments", {
 			user_id: { type: "uuid" },
@@ -30,17 +33,26 @@ export const shipping = contract({
 		dispatch: command("Hand parcels to the carrier", {}),
 		/** Refuses with NOT_DISPATCHED what is not on its way. */
 		deliver: command("Note parcels as delivered", {}),
+		/**
+		 * The carrier could not deliver and brought it back. The order stays shipped and can no longer be delivered; what becomes of the money and
+		 * of the goods, people decide, with a refund and an adjustment of the stock. Refuses with NOT_DISPATCHED what is not on its way.
+		 */
+		return: command("Note parcels as returned to sender", {}),
 		/** Set-based, for other services: null where an order has no shipment. */
 		resolve: {
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "object", props: shipment, nullable: true }),
 			retry: true,
 		},
+		/** For the audit: all shipments and tombstones in a range of orders. */
+		auditShipments: { params: range, returns: list(object(pick(shipment, "order_id", "status"))), retry: true },
+		history,
 	},
 	events: {
 		"shipment.scheduled": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
 		"shipment.dispatched": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
 		"shipment.delivered": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
+		"shipment.returned": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
 		"shipment.cancelled": { ...order_id },
 	},
 	errors: {

@@ -1,12 +1,13 @@
 import { v7 as uuid } from "uuid";
 import { implement } from "../../lib/contract.ts";
 import { sql } from "../../lib/database.ts";
+import { factsOf } from "../../lib/history.ts";
 import { done, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import { type shipment, shipping } from "./shipping.contract.ts";
-import { isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
+import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 
 /** What a statement of this file answers for each order: the status its shipment has now. */
 type Standing = { order_id: string; status: Status };
@@ -44,6 +45,10 @@ const ADVANCE = sql(
 			select $4, order_id::text, json_build_object('order_id', order_id, 'shipment_id', id, 'tracking_number', tracking_number) from moved)
 	select order_id, status from moved
 	union all select order_id, status from shipments where order_id = any($1) and status <> $2`,
+);
+const AUDIT = sql(
+	"audit",
+	"select order_id, status from shipments where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3",
 );
 const FIND = sql("find", "select * from shipments where order_id = any($1::uuid[]) and user_id is not null");
 
@@ -93,7 +98,7 @@ export default implement(shipping, database, events(shipping)).with({
 			this.wakeRelay();
 			return orders.map(({ order_id }) => {
 				const status = standing.get(order_id);
-				return status === "dispatched" || status === "delivered" ? done : refused("NOT_SCHEDULED");
+				return status && hasLeft(status) ? done : refused("NOT_SCHEDULED");
 			});
 		},
 
@@ -103,10 +108,24 @@ export default implement(shipping, database, events(shipping)).with({
 			return orders.map(({ order_id }) => (standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED")));
 		},
 
+		async return({ params: { orders } }) {
+			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "dispatched", "returned", "shipment.returned"]));
+			this.wakeRelay();
+			return orders.map(({ order_id }) => (standing.get(order_id) === "returned" ? done : refused("NOT_DISPATCHED")));
+		},
+
+		async auditShipments({ params: { after, upto, limit } }) {
+			return this.db.query<Standing>(AUDIT, [after, upto, limit]);
+		},
+
 		async resolve({ params: { order_ids } }) {
 			const rows = await this.db.query<Infer<typeof shipment>>(FIND, [order_ids]);
 			const found = new Map(rows.map((row) => [row.order_id, row]));
 			return order_ids.map((order_id) => found.get(order_id) ?? null);
+		},
+
+		history({ params: { subject } }) {
+			return factsOf(this.db, subject);
 		},
 	},
 });

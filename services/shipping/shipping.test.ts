@@ -62,3 +62,17 @@ test("what was dispatched can be delivered but not unscheduled", async () => {
 	const types = await shop.databases.query("shipping", "select type from outbox where subject = $1 order by xid, seq", [mine.order_id]);
 	expect(types.map(({ type }) => type)).toEqual(["shipment.scheduled", "shipment.dispatched", "shipment.delivered"]);
 });
+
+test("what is on its way may come back, once, and is then neither delivered nor unscheduled", async () => {
+	const mine = order();
+	const only = { orders: [{ order_id: mine.order_id }] };
+	await shop.call("shipping.schedule", { orders: [mine] });
+	expect(await shop.call("shipping.return", only)).toEqual([{ status: "refused", code: "NOT_DISPATCHED" }]);
+	await shop.call("shipping.dispatch", only);
+	expect(await shop.call("shipping.return", only)).toEqual([{ status: "done" }]);
+	expect(await shop.call("shipping.return", only)).toEqual([{ status: "done" }]);
+	expect(await shop.call("shipping.deliver", only)).toEqual([{ status: "refused", code: "NOT_DISPATCHED" }]);
+	expect(await shop.call("shipping.unschedule", only)).toEqual([{ status: "refused", code: "DISPATCHED" }]);
+	const told = await shop.databases.query("shipping", "select type from outbox where subject = $1 order by seq", [mine.order_id]);
+	expect(told.map(({ type }) => type)).toEqual(["shipment.scheduled", "shipment.dispatched", "shipment.returned"]);
+});

@@ -1,11 +1,12 @@
 import { contract } from "../../lib/contract.ts";
-import { list, object, page, paging, shape } from "../../lib/schema.ts";
+import { eventActions } from "../../lib/event-actions.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
 
 const email = { type: "email", max: 254, normalize: true } as const;
 const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
 const role = { type: "enum", values: ["user", "admin"] } as const;
 /** At most 72 bytes besides, because bcrypt reads no further. */
-const password = { type: "string", min: 8, max: 128 } as const;
+const password = { type: "string", min: 8, max: 128, example: "correct horse" } as const;
 
 export const user = shape({
 	id: { type: "uuid" },
@@ -18,28 +19,69 @@ export const user = shape({
 	updated_at: { type: "time" },
 });
 
+/** A hash takes 50 ms of one of few threads: what cannot be done within seconds is better refused, and the rest of the service goes on. */
+const hashing = { bulkhead: { concurrency: 10, queue: 100 } } as const;
+
 const id = { id: { type: "uuid" } } as const;
+const token = { type: "string", min: 1, max: 200 } as const;
+/** Grows with every change after which access tokens from before must not be believed any more. */
+const token_version = { type: "number", integer: true } as const;
 
 export const users = contract({
 	name: "users",
 	actions: {
+		...eventActions,
 		create: {
 			summary: "Register",
 			rest: "POST /users",
+			strict: true,
 			auth: "anyone",
 			status: 201,
 			params: { email, password, full_name },
 			returns: object(user),
 			throws: ["EMAIL_TAKEN"],
+			...hashing,
 		},
 		verifyEmail: {
 			summary: "Confirm an e-mail address with the token from the welcome message",
 			rest: "POST /users/verify-email",
+			strict: true,
 			auth: "anyone",
 			status: 204,
-			params: { token: { type: "string", min: 1, max: 200 } },
+			params: { token },
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN"],
+		},
+		requestPasswordReset: {
+			summary: "Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
+			rest: "POST /users/password-reset",
+			strict: true,
+			auth: "anyone",
+			status: 202,
+			params: { email },
+			returns: object({ message: { type: "string" } }),
+		},
+		resetPassword: {
+			summary: "Set a new password with the token from the mailed link; ends every session",
+			rest: "POST /users/password-reset/confirm",
+			strict: true,
+			auth: "anyone",
+			status: 204,
+			params: { token, new_password: password },
+			returns: { type: "any" },
+			throws: ["INVALID_TOKEN"],
+			...hashing,
+		},
+		changePassword: {
+			summary: "Change one's own password; ends one's other sessions",
+			rest: "POST /users/:id/password",
+			strict: true,
+			auth: "owner",
+			status: 204,
+			params: { ...id, current_password: { type: "string", min: 1, max: 128 }, new_password: password },
+			returns: { type: "any" },
+			throws: ["WRONG_PASSWORD", "RATE_LIMITED"],
+			...hashing,
 		},
 		list: { summary: "List users", rest: "GET /users", auth: "admin", page: true, params: paging, returns: page(user) },
 		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
@@ -74,17 +116,33 @@ export const users = contract({
 			returns: list({ type: "object", props: user, nullable: true }),
 			retry: true,
 		},
-		/** The active user with this address and password; takes the same time for an unknown address. */
+		/** Set-based, for whoever signs tokens: what is in them. */
+		identify: {
+			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
+			returns: list({ type: "object", props: { ...pick(user, "id", "email", "role", "is_active"), token_version }, nullable: true }),
+			retry: true,
+		},
+		/**
+		 * The active user with this address and password; takes the same time for an unknown address. After some failures the pair of account and
+		 * client address has to wait, longer each time.
+		 */
 		authenticate: {
 			params: { email, password: { type: "string", min: 1, max: 128 } },
-			returns: object(user),
-			throws: ["INVALID_CREDENTIALS"],
+			returns: object({ ...user, token_version }),
+			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
+			...hashing,
 		},
 		/**
 		 * A fresh single-use token, good for 48 hours, that proves whoever brings it back reads the mail of this address: the one it is about to
 		 * be sent to, or else the user's own. Once the user has another address it proves nothing.
 		 */
 		issueVerification: {
+			params: { user_id: { type: "uuid" }, email: { ...email, optional: true } },
+			returns: object({ token: { type: "string" } }),
+			throws: ["USER_NOT_FOUND"],
+		},
+		/** The same for setting a new password: good for an hour, and only while this is the address of an active user. */
+		issuePasswordReset: {
 			params: { user_id: { type: "uuid" }, email: { ...email, optional: true } },
 			returns: object({ token: { type: "string" } }),
 			throws: ["USER_NOT_FOUND"],
@@ -98,10 +156,19 @@ export const users = contract({
 	events: {
 		"user.created": { user_id: { type: "uuid" }, email, full_name },
 		"user.updated": { user_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
+		"user.password_reset_requested": { user_id: { type: "uuid" } },
+		/** Access tokens with a lower version are void. With `ended` so are the sessions that they came from, but for `except`, where the change was made. */
+		"user.access_changed": {
+			user_id: { type: "uuid" },
+			token_version,
+			sessions: { type: "enum", values: ["kept", "ended"] },
+			except: { type: "uuid", optional: true },
+		},
 	},
 	errors: {
 		EMAIL_TAKEN: { status: 409, message: "This e-mail address is already registered" },
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
+		WRONG_PASSWORD: { status: 403, message: "The current password is wrong" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
 		LAST_ADMIN: { status: 409, message: "The last active administrator can neither be deactivated nor lose the role" },
 		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },

@@ -12,13 +12,17 @@ export type Changes = Partial<Pick<User, "email" | "full_name" | "role" | "is_ac
 const PASSWORD_BYTES = 72;
 export const fitsBcrypt = (password: string): boolean => Buffer.byteLength(password) <= PASSWORD_BYTES;
 /** @throws VALIDATION_ERROR */
-export function assertPasswordFits(password: string): void {
-	if (!fitsBcrypt(password)) throw invalidField("password", "bytesMax", `A password takes at most ${PASSWORD_BYTES} bytes in UTF-8`);
+export function assertPasswordFits(password: string, field = "password"): void {
+	if (!fitsBcrypt(password)) throw invalidField(field, "bytesMax", `A password takes at most ${PASSWORD_BYTES} bytes in UTF-8`);
 }
 
 /** @throws FORBIDDEN unless it is the caller's own account or the caller is an admin */
 export function assertMaySee({ id, role }: Caller, userId: string): void {
 	if (id !== userId && role !== "admin") throw commonError("FORBIDDEN");
+}
+/** @throws FORBIDDEN for somebody else's account, for admins too */
+export function assertIsSelf({ id }: Caller, userId: string): void {
+	if (id !== userId) throw commonError("FORBIDDEN");
 }
 /** @throws FORBIDDEN for somebody else's account, and for a role or `is_active`, unless the caller is an admin */
 export function assertMayChange(caller: Caller, userId: string, wanted: Changes): void {
@@ -40,3 +44,9 @@ export function changesOf(user: User, wanted: Changes): Changes {
 /** Whether these changes leave one active administrator less. */
 export const endsAdministrator = (user: User, changes: Changes): boolean =>
 	user.role === "admin" && user.is_active && (changes.role === "user" || changes.is_active === false);
+
+/** What becomes of the user's sessions; undefined where these changes do not touch what access tokens tell. */
+export function sessionsAfter(changes: Changes): "kept" | "ended" | undefined {
+	if (changes.is_active === false) return "ended";
+	return changes.role === undefined ? undefined : "kept";
+}

@@ -3,13 +3,23 @@ import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
+import { loop } from "../../lib/loop.ts";
 import { type Passwords, passwords } from "../../lib/passwords.ts";
-import { digest, makeSecretToken } from "../../lib/secret-token.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { user, users } from "./users.contract.ts";
 import { defineUser } from "./users.models.ts";
 import {
+	type Account as Credentials,
+	keepUpToDate,
+	REQUEST_RESET,
+	RESETS_EVERY,
+	resetPassword,
+	setPassword,
+	tellOfResets,
+} from "./users.passwords.ts";
+import {
+	assertIsSelf,
 	assertMayChange,
 	assertMaySee,
 	assertPasswordFits,
@@ -18,10 +28,14 @@ import {
 	changesOf,
 	endsAdministrator,
 	fitsBcrypt,
+	sessionsAfter,
 	type User,
 } from "./users.rules.ts";
+import { guarded } from "./users.sign-ins.ts";
+import { issue, redeem } from "./users.tokens.ts";
 
 type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords };
+type Identity = Pick<User, "id" | "email" | "role" | "is_active"> & { token_version: number };
 type Account = Pick<User, "email" | "full_name" | "role" | "is_verified">;
 
 /** What anybody may be shown of a user. */
@@ -35,36 +49,34 @@ const REGISTER = sql(
 const LOCK = sql("lock", `select ${COLUMNS} from users where id = $1 for update`);
 const CHANGE = sql(
 	"change",
-	`update users set email = $2, full_name = $3, role = $4, is_active = $5, is_verified = $6, updated_at = now()
-	where id = $1 returning ${COLUMNS}`,
+	`update users set email = $2, full_name = $3, role = $4, is_active = $5, is_verified = $6, token_version = token_version + $7, updated_at = now()
+	where id = $1 returning ${COLUMNS}, token_version`,
 );
 const BY_EMAIL = sql("by_email", `select ${COLUMNS} from users where email = $1`);
 const BY_IDS = sql("by_ids", `select ${COLUMNS} from users where id = any($1::uuid[])`);
-const CREDENTIALS = sql("credentials", `select ${COLUMNS}, hashed_password from users where email = $1`);
-const REHASH = sql("rehash", "update users set hashed_password = $3 where id = $1 and hashed_password = $2");
+const IDENTITIES = sql("identities", "select id, email, role, is_active, token_version from users where id = any($1::uuid[])");
+const CREDENTIALS = sql("credentials", `select ${COLUMNS}, token_version, hashed_password from users where email = $1`);
 
 const TAKE_TURNS = sql("take_turns", "select pg_advisory_xact_lock(hashtext('administrators'))");
 const OTHER_ADMIN = sql("other_admin", "select id from users where role = 'admin' and is_active and id <> $1 limit 1");
-
-/** Takes some expired tokens away as it adds one, so that they cannot pile up. */
-const ISSUE = sql(
-	"issue",
-	`with expired as (delete from verifications where token_hash in (
-		select token_hash from verifications where expires_at < now() limit 10 for update skip locked))
-	insert into verifications (token_hash, user_id, email, expires_at)
-	select $1, id, coalesce($3, email), now() + interval '48 hours' from users where id = $2 returning user_id`,
-);
-const REDEEM = sql("redeem", "delete from verifications where token_hash = $1 and expires_at > now() returning user_id, email");
 
 /** Unique violation; and the deadlock of two users who take each other's address. */
 const isTaken = (error: unknown): boolean => ["23505", "40P01"].includes((error as { code: string }).code);
 
 export default implement(users, database, records<User>(defineUser), events(users)).with({
 	setup() {
-		return { passwords: passwords({ cost: envOf(this.broker).BCRYPT_COST }) };
+		return {
+			passwords: passwords({ cost: envOf(this.broker).BCRYPT_COST }),
+			resets: loop({
+				every: RESETS_EVERY,
+				turn: () => tellOfResets(this),
+				onError: (error) => this.logger.warn("Requests for new passwords could not be read", { error }),
+			}),
+		};
 	},
-	stop() {
-		return this.passwords.close();
+	async stop() {
+		await this.resets.stop();
+		await this.passwords.close();
 	},
 	actions: {
 		async create({ params: { email, password, full_name } }) {
@@ -74,11 +86,32 @@ export default implement(users, database, records<User>(defineUser), events(user
 
 		async verifyEmail({ params: { token } }) {
 			await this.db.transaction(async (tx) => {
-				const [proof] = await tx.query<{ user_id: string; email: string }>(REDEEM, [digest(token)]);
-				if (!proof) raise(users, "INVALID_TOKEN");
-				const owner = await lock(tx, proof.user_id);
-				if (owner.email !== proof.email) raise(users, "INVALID_TOKEN");
+				const { user_id, email } = await redeem(tx, "email", token);
+				const owner = await lock(tx, user_id);
+				if (owner.email !== email) raise(users, "INVALID_TOKEN");
 				await change(this, tx, owner, { is_verified: true });
+			});
+		},
+
+		async requestPasswordReset({ params: { email } }) {
+			await this.db.query(REQUEST_RESET, [email]);
+			this.resets.wake();
+			return { message: "If there is an account with this address, a link was mailed to it" };
+		},
+
+		async resetPassword({ params: { token, new_password } }) {
+			await resetPassword(this, token, new_password);
+		},
+
+		async changePassword({ params: { id, current_password, new_password }, meta }) {
+			assertIsSelf(meta.user!, id);
+			assertPasswordFits(new_password, "new_password");
+			const [account] = await this.db.query<User>(BY_IDS, [[id]]);
+			if (!account?.is_active) throw commonError("UNAUTHENTICATED");
+			await guarded(this.db, account.email, meta.address, async () => {
+				const found = await credentialsOf(this, account.email, current_password);
+				if (found?.id !== id) raise(users, "WRONG_PASSWORD");
+				await setPassword(this, found, new_password, meta.user!.session);
 			});
 		},
 
@@ -119,23 +152,28 @@ export default implement(users, database, records<User>(defineUser), events(user
 			return ids.map((id) => found.get(id) ?? null);
 		},
 
-		async authenticate({ params: { email, password } }) {
-			const [account] = await this.db.query<User & { hashed_password: string }>(CREDENTIALS, [email]);
-			const known = fitsBcrypt(password) ? account?.hashed_password : undefined;
-			const matches = await this.passwords.matches(password, known);
-			if (!matches || !account?.is_active) raise(users, "INVALID_CREDENTIALS");
-			const { hashed_password, ...found } = account;
-			if (this.passwords.isOutdated(hashed_password)) {
-				// Nothing is written over a password that was changed meanwhile.
-				await this.db.query(REHASH, [found.id, hashed_password, await this.passwords.hash(password)]);
-			}
-			return found;
+		async identify({ params: { ids } }) {
+			const rows = await this.db.query<Identity>(IDENTITIES, [ids]);
+			const found = new Map(rows.map((row) => [row.id, row]));
+			return ids.map((id) => found.get(id) ?? null);
+		},
+
+		authenticate({ params: { email, password }, meta }) {
+			return guarded(this.db, email, meta.address, async () => {
+				const found = await credentialsOf(this, email, password);
+				if (!found?.is_active) raise(users, "INVALID_CREDENTIALS");
+				const { hashed_password, ...shown } = found;
+				await keepUpToDate(this, found, password);
+				return shown;
+			});
 		},
 
 		async issueVerification({ params: { user_id, email } }) {
-			const token = makeSecretToken();
-			const issued = await this.db.query(ISSUE, [digest(token), user_id, email ?? null]);
-			return issued.length > 0 ? { token } : raise(users, "USER_NOT_FOUND");
+			return { token: await issue(this.db, "email", user_id, email) };
+		},
+
+		async issuePasswordReset({ params: { user_id, email } }) {
+			return { token: await issue(this.db, "password", user_id, email) };
 		},
 
 		async seed({ params: { password, ...account } }) {
@@ -144,6 +182,13 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 	},
 });
+
+/** Whose address and password these are, active or not. Takes as long for an address that nobody has. */
+async function credentialsOf(self: Self, email: string, password: string): Promise<(User & Credentials) | undefined> {
+	const [account] = await self.db.query<User & Credentials>(CREDENTIALS, [email]);
+	const known = fitsBcrypt(password) ? account?.hashed_password : undefined;
+	return (await self.passwords.matches(password, known)) ? account : undefined;
+}
 
 /** The new user, or undefined when the address is taken, be it by a registration that is only now under way. */
 async function register(self: Self, account: Account, password: string): Promise<User | undefined> {
@@ -170,9 +215,12 @@ async function change(self: Self, tx: Tx, before: User, wanted: Changes): Promis
 	if (updated_fields.length === 0) return before;
 	if (endsAdministrator(before, changes)) await assertAnotherAdmin(tx, before.id);
 	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
-	const [after] = await tx.query<User>(CHANGE, [id, email, full_name, role, is_active, is_verified]);
+	const sessions = sessionsAfter(changes);
+	const [changed] = await tx.query<User & Identity>(CHANGE, [id, email, full_name, role, is_active, is_verified, sessions ? 1 : 0]);
+	const { token_version, ...after } = changed!;
 	await self.publish(tx, "user.updated", id, { user_id: id, updated_fields });
-	return after!;
+	if (sessions) await self.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
+	return after;
 }
 
 /** Administrators go one after the other: two who remove each other at once would both still see the other. */

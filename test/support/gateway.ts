@@ -3,6 +3,7 @@ import { v7 as uuid } from "uuid";
 import { signAccessToken } from "../../lib/access-token.ts";
 import type { Meta } from "../../lib/contract.ts";
 import type { Env } from "../../lib/env.ts";
+import { auth } from "../../services/auth/auth.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
@@ -30,7 +31,7 @@ const product = (name: string) => ({
 
 /** An access token of somebody, good for this shop. */
 export const token = (env: Env, role: "user" | "admin" = "user", sub: string = uuid()): string =>
-	signAccessToken({ sub, email: `${role}@example.com`, role, session: uuid() }, env.JWT_SECRET!);
+	signAccessToken({ sub, email: `${role}@example.com`, role, session: uuid(), version: 1 }, env.JWT_SECRET!);
 
 /** Neighbours of the gateway that answer something fitting and write down what they were called with. */
 export function neighbours(heard: Heard[] = []): ServiceSchema[] {
@@ -87,5 +88,6 @@ export function neighbours(heard: Heard[] = []): ServiceSchema[] {
 				};
 			},
 		}),
+		stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
 	];
 }

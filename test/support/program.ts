@@ -80,15 +80,23 @@ export function runScript(
 		output: () => output,
 		type: (keys) => void child.stdin.write(keys),
 		ended,
-		async says(pattern) {
-			const search = eventually(() => {
-				const match = pattern.exec(output);
-				if (!match) throw new Error(`${pattern} is not in: ${output}${errors}`);
-				return match;
-			}, 60);
-			const early = ended.then(({ code }) => pattern.exec(output) ?? Promise.reject(new Error(`ended with ${code}: ${output}${errors}`)));
-			return Promise.race([search, early]);
-		},
+		says: (pattern) =>
+			new Promise((resolve, reject) => {
+				const fail = (why: string) => reject(new Error(`${why}, and ${pattern} is not in: ${output}${errors}`));
+				const timer = setTimeout(() => fail("a minute has passed"), 60_000);
+				const look = () => {
+					const match = pattern.exec(output);
+					if (!match) return;
+					clearTimeout(timer);
+					resolve(match);
+				};
+				child.stdout.on("data", look);
+				ended.then(({ code }) => {
+					clearTimeout(timer);
+					fail(`it ended with ${code}`);
+				});
+				look();
+			}),
 		async stop(signal = "SIGTERM") {
 			child.kill(signal);
 			return ended;

@@ -1,21 +1,18 @@
-import type { ServiceBroker, ServiceSchema } from "moleculer";
+import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contract.ts";
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
+import { eventActions } from "../../lib/event-actions.ts";
 import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
+import { assertDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
+import { type Http, httpOf } from "./http.ts";
 
-export interface Answer {
-	status: number;
-	headers: Headers;
-	// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
-	body: any;
-}
 export interface Shop {
 	readonly broker: ServiceBroker;
 	/** Calls an action, typed by its contract. */
@@ -24,19 +21,19 @@ export interface Shop {
 	readonly databases: Databases;
 	/** The gateway's address. */
 	readonly url: string;
-	/** `http("POST /api/orders", { token, body })`; an object as body is sent as JSON, a string as it is. */
-	http(request: string, options?: { token?: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+	readonly http: Http;
 	stop(): Promise<void>;
 }
 
 export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a", email: "admin@example.com", role: "admin" };
 
 /**
- * Starts services in this process, on databases of their own. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
+ * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
+ * @param options.middlewares outside all others
  */
 export async function startShop(
-	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string> } = {},
+	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string>; middlewares?: Middleware[] } = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
@@ -49,13 +46,17 @@ export async function startShop(
 		DATABASE_URL: databases.pattern,
 		DATABASE_POOL: "5",
 		JWT_SECRET: "a secret for tests only, long enough to be one",
+		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
 	const base = brokerOptions(env);
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {
-		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns] }, env, [...schemas, ...stubs]);
+		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])] }, env, [
+			...schemas,
+			...stubs,
+		]);
 		await broker.start();
 	} catch (error) {
 		await broker?.stop();
@@ -70,28 +71,12 @@ export async function startShop(
 		env,
 		databases,
 		url,
-		http: (request, init) => send(url, request, init),
+		http: httpOf(url, options.services ? undefined : assertDocumented),
 		async stop() {
 			await broker.stop();
 			await databases.drop();
 		},
 	};
-}
-
-async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
-	const [method, path] = request.split(/ (.*)/s) as [string, string];
-	const response = await fetch(url + path, {
-		method,
-		headers: {
-			...(body === undefined ? {} : { "content-type": "application/json" }),
-			...(token ? { authorization: `Bearer ${token}` } : {}),
-			...headers,
-		},
-		...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-	});
-	const text = await response.text();
-	const json = response.headers.get("content-type")?.includes("json");
-	return { status: response.status, headers: response.headers, body: json && text ? JSON.parse(text) : text };
 }
 
 type Stubs<C extends Contract> = {
@@ -105,7 +90,11 @@ export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, .
 	const missing = (name: string) => async () => {
 		throw new Error(`${contract.name}.${name} is not stubbed`);
 	};
-	const all = Object.fromEntries(Object.keys(contract.actions).map((name) => [name, actions[name] ?? missing(name)]));
+	const all = Object.fromEntries(
+		Object.keys(contract.actions)
+			.filter((name) => !(name in eventActions))
+			.map((name) => [name, actions[name] ?? missing(name)]),
+	);
 	return implement(contract, ...mixins).with({ actions: all as never });
 }
 

@@ -8,9 +8,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import type { EmbeddedPostgres } from "../../embedded-postgres.ts";
+import { canReach, ENTER, READ } from "../../folder-access.ts";
 import { findProcess } from "../../process-lock.ts";
 
 export const isRoot = process.getuid?.() === 0;
+/** Whether a program of this checkout can be run as another user: root can do that, but others cannot enter a checkout below /root. */
+export const canSwitchUser = isRoot && (await canReach(process.execPath, { uid: 1, gid: 1 }, READ | ENTER));
 
 const clearing: (() => Promise<unknown> | unknown)[] = [];
 

@@ -1,0 +1,68 @@
+import { expect, test } from "@jest/globals";
+import type { Purchase } from "./buyers.ts";
+import { check } from "./checks.ts";
+import type { Answer } from "./client.ts";
+import { plan } from "./faults.ts";
+
+const order = (over: object = {}) => ({
+	id: "order",
+	user_id: "buyer",
+	status: "confirmed",
+	saga_state: null,
+	cancellation_reason: null,
+	...over,
+});
+const purchase = (over: Partial<Purchase> = {}): Purchase => ({
+	user_id: "buyer",
+	key: "key",
+	answers: [{ status: 201, body: { id: "order", status: "confirmed" } }],
+	order_id: "order",
+	promised: new Set(),
+	...over,
+});
+const answer = (status: number, body: object): Answer => ({ status, body });
+
+/** What is found where the databases hold this. */
+async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[] } = {}) {
+	const query = async (_service: string, text: string) => {
+		if (text.includes("from orders")) return orders;
+		if (text.includes("sum(quantity)")) return [{ product_id: "tea", quantity: sold }];
+		return text.includes("dead_at") ? dead : [];
+	};
+	return (await check({ query: query as never }, purchases, new Map([["tea", 5]]))).map(({ invariant }) => invariant);
+}
+
+test("orders that are as their buyers were told are all right", async () => {
+	expect(await found([purchase()], [order()], { sold: 5 })).toEqual([]);
+	const refused = answer(409, { code: "OUT_OF_STOCK", order_id: "order" });
+	expect(await found([purchase({ answers: [refused, refused] })], [order({ status: "cancelled" })])).toEqual([]);
+	expect(await found([purchase({ cancelTried: true })], [order({ status: "cancelled" })])).toEqual([]);
+	// Nobody was told of it, and somebody waits in vain for an answer.
+	expect(await found([{ user_id: "buyer", key: "key", answers: [], promised: new Set() }], [order()])).toEqual([]);
+});
+
+test.each<[string, Purchase[], object[]]>([
+	["ACKNOWLEDGED_ORDER_LOST", [purchase()], []],
+	["CONFIRMED_ORDER_CANCELLED", [purchase()], [order({ status: "cancelled" })]],
+	["REFUSED_ORDER_ALIVE", [purchase({ answers: [answer(402, { code: "PAYMENT_DECLINED", order_id: "order" })] })], [order()]],
+	["PROMISE_BROKEN", [purchase({ promised: new Set(["cancel"] as const) })], [order()]],
+	["PROMISE_BROKEN", [purchase({ promised: new Set(["ship", "deliver"] as const) })], [order({ status: "shipped" })]],
+	["SAGA_OPEN", [purchase()], [order({ saga_state: "stuck" })]],
+	["MORE_ORDERS_THAN_REQUESTS", [purchase()], [order(), order({ id: "another" })]],
+	["ONE_ORDER_FOR_TWO_KEYS", [purchase(), purchase({ key: "another" })], [order()]],
+	["TWO_ORDERS_FOR_ONE_KEY", [purchase({ answers: [answer(201, { id: "order" }), answer(201, { id: "another" })] })], [order()]],
+])("%s is found", async (invariant, purchases, orders) => {
+	expect(await found(purchases, orders)).toEqual([invariant]);
+});
+
+test("what was oversold and what was given up is found", async () => {
+	expect(await found([], [], { sold: 6 })).toEqual(["OVERSOLD"]);
+	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual(["DEAD_LETTER", "DEAD_LETTER", "DEAD_LETTER"]);
+});
+
+test("the same seed plans the same faults, another one others", () => {
+	const members = (["node", "nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind }));
+	expect(plan(7, 60, members)).toEqual(plan(7, 60, members));
+	expect(plan(7, 60, members)).not.toEqual(plan(8, 60, members));
+	expect(new Set(plan(7, 300, members).map(({ target, kind }) => `${kind} ${target}`)).size).toBe(12);
+});

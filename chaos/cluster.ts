@@ -1,0 +1,170 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import pg from "pg";
+import { databaseUrl } from "../lib/database.ts";
+import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
+import { createDatabases, migrate } from "../lib/migrate.ts";
+import { hasDatabase, migrationFolders, serviceNames } from "../lib/node.ts";
+import { freePort } from "../test/support/processes.ts";
+import { type Member, member, postgresMember } from "./members.ts";
+
+const root = join(import.meta.dirname, "..");
+export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
+/** What each kind of node runs. */
+const KINDS = {
+	edge: "api,auth,users,products",
+	orders: "orders",
+	goods: "inventory,shipping",
+	money: "payments,notifications",
+} as const;
+/** How many nodes there are of each kind. */
+export type Size = Readonly<Record<keyof typeof KINDS, number>>;
+
+/** A deliberate bug, which the checks have to find. */
+export const BUGS = ["tombstone", "early-publish", "lease"] as const;
+export type Bug = (typeof BUGS)[number];
+
+export interface Cluster {
+	readonly members: readonly Member[];
+	/** The gateways' addresses. */
+	readonly urls: readonly string[];
+	/** Settings with which one more node joins. */
+	readonly env: Readonly<Record<string, string>>;
+	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	/** Starts one more node; `preload` is a file that is loaded before anything else. */
+	add(kind: keyof typeof KINDS, name: string, options: { env?: Record<string, string>; preload?: string }): Promise<Member>;
+	stop(): Promise<void>;
+}
+
+/** Where Debian keeps servers is not on everybody's PATH. */
+export function findServer(name: string): string | undefined {
+	const places = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+	return places.map((place) => join(place, name)).find((file) => existsSync(file));
+}
+export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
+
+/** Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own. */
+export async function startCluster(size: Size, bug: Bug | undefined, say: (line: string) => void): Promise<Cluster> {
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
+	chmodSync(folder, 0o755);
+	const members: Member[] = [];
+	const pools = new Map<string, pg.Pool>();
+	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
+	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
+	const stop = async () => {
+		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
+		await Promise.all(members.map((one) => one.end()));
+		await postgres.stop();
+		await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+	};
+	try {
+		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
+		const at = `${postgres.host}:${postgres.port}`;
+		const admin = `postgres://${postgres.user}:${postgres.password}@${at}/postgres`;
+		const pattern = `postgres://{service}:chaos@${at}/{service}`;
+		await createDatabases(admin, pattern, services);
+		await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
+		const query: Cluster["query"] = async (service, text, values) => {
+			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
+			// Its sessions end with each crash of Postgres; the next query opens a new one.
+			if (!pools.has(service)) pool.on("error", () => undefined);
+			pools.set(service, pool);
+			return (await pool.query(text, values)).rows;
+		};
+		members.push(postgresMember(postgres.pid, () => query("orders", "select 1")));
+
+		say("Starting NATS, Redis and the nodes …");
+		const [nats, redis] = await Promise.all([natsMember(folder), redisMember(folder)]);
+		members.push(nats.member, redis.member);
+		const env = {
+			NODE_ENV: "test",
+			LOGLEVEL: "warn",
+			TRANSPORTER: nats.url,
+			CACHER: redis.url,
+			DATABASE_URL: pattern,
+			DATABASE_POOL: "8",
+			DATA_DIR: join(folder, "data"),
+			JWT_SECRET: "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a",
+			ADMIN_EMAIL: ADMIN.email,
+			ADMIN_PASSWORD: ADMIN.password,
+			BCRYPT_COST: "4",
+			RATE_LIMIT_ENABLED: "false",
+			// What an outage made fail is due again soon after it, and no outage is long enough to bury an event.
+			EVENT_BACKOFF: "0.5,1,2,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3",
+			ORDER_DEADLINE_MS: "15000",
+		};
+		const urls: string[] = [];
+		const make = async (kind: keyof typeof KINDS, name: string, over: Record<string, string> = {}, preload?: string) =>
+			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, preload);
+		for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
+			for (let n = 1; n <= size[kind]; n++) {
+				const port = await freePort();
+				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);
+				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }, bug && join(root, "chaos/bugs", `${bug}.ts`)));
+			}
+		}
+		await Promise.all(members.filter(({ kind }) => kind === "node").map((one) => one.start()));
+		const add: Cluster["add"] = async (kind, name, { env, preload }) => {
+			const node = await make(kind, name, env, preload);
+			members.push(node);
+			await node.start();
+			return node;
+		};
+		return { members, urls, env, query, add, stop };
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+}
+
+function nodeMember(name: string, folder: string, env: Record<string, string>, preload: string | undefined): Member {
+	const args = ["--no-warnings", ...(preload ? ["--import", preload] : []), join(root, "scripts/start.ts"), "--quiet"];
+	return member("node", { name, file: process.execPath, args, env, log: join(folder, `${name}.log`) }, async () => {
+		const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, { signal: AbortSignal.timeout(2000) });
+		if (!answer.ok) throw new Error(`${name} is not ready`);
+	});
+}
+
+/** @param folder for its configuration and its log; JetStream keeps its files in `jetstream` there */
+export async function natsMember(folder: string) {
+	const port = await freePort();
+	const file = findServer("nats-server")!;
+	const config = join(folder, "nats.conf");
+	mkdirSync(join(folder, "jetstream"));
+	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
+	// What belongs to a host of its own, and what an older server does not know.
+	const foreign =
+		major > 2 || minor >= 10 ? /^\s*(server_name|http_port|store_dir):.*$/gm : /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
+	writeFileSync(config, readFileSync(join(root, "deploy/nats.conf"), "utf8").replace(foreign, ""));
+	const args = ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-sd", join(folder, "jetstream")];
+	const made = member("nats", { name: "nats", file, args, log: join(folder, "nats.log") }, () => greeting(port, "", /^INFO /));
+	await made.start();
+	return { member: made, url: `nats://127.0.0.1:${port}` };
+}
+
+async function redisMember(folder: string) {
+	const port = await freePort();
+	const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "no"];
+	const command = { name: "redis", file: findServer("redis-server")!, args, log: join(folder, "redis.log") };
+	const made = member("redis", command, () => greeting(port, "PING\r\n", /^\+PONG/));
+	await made.start();
+	return { member: made, url: `redis://127.0.0.1:${port}` };
+}
+
+/** What a server says when one speaks to it. */
+function greeting(port: number, ask: string, wanted: RegExp): Promise<void> {
+	const { promise, resolve, reject } = Promise.withResolvers<void>();
+	const socket = connect(port, "127.0.0.1", () => socket.write(ask));
+	socket.setTimeout(1000, () => socket.destroy(new Error("no answer")));
+	socket.once("data", (data) => {
+		if (wanted.test(data.toString())) resolve();
+		else reject(new Error(`It says ${data}`));
+		socket.destroy();
+	});
+	socket.once("error", reject);
+	return promise;
+}

@@ -1,0 +1,110 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as after } from "node:timers/promises";
+import { type Command, type Process, startProcess } from "../test/support/processes.ts";
+
+/** Something in the cluster that can be disturbed: a node, or a server that all nodes need. */
+export interface Member {
+	readonly name: string;
+	readonly kind: "node" | "nats" | "redis" | "postgres";
+	pause(): void;
+	resume(): void;
+	/** Ends it without a word. */
+	kill(): Promise<void>;
+	/** Has it end by itself. */
+	term(): Promise<void>;
+	/** Runs it again, until it answers. */
+	start(): Promise<void>;
+	/** Ends it for good. */
+	end(): Promise<void>;
+	log(): string;
+}
+const START_MS = 60_000;
+
+/** A process that is started again under the same command. `ready` rejects until it answers. */
+export function member(kind: Member["kind"], command: Command, ready: () => Promise<unknown>): Member {
+	let process: Process | undefined;
+	let over = false;
+	return {
+		name: command.name,
+		kind,
+		pause: () => process?.pause(),
+		resume: () => process?.resume(),
+		kill: async () => process?.kill(),
+		async term() {
+			// One that cannot end, because what it needs is away, is ended.
+			const slow = after(10_000, "slow" as const, { ref: false });
+			if (process && (await Promise.race([process.term(), slow])) === "slow") await process.kill();
+		},
+		/** One that ends while it starts, because what it needs is away, is started again, as whatever supervises it would. */
+		async start() {
+			for (const end = Date.now() + START_MS; !over; ) {
+				const mine = startProcess(command);
+				process = mine;
+				try {
+					return await Promise.race([mine.failure, until(ready)]);
+				} catch (error) {
+					await mine.kill();
+					if (Date.now() > end) throw error;
+					await after(300);
+				}
+			}
+		},
+		async end() {
+			over = true;
+			await process?.kill();
+		},
+		log: () => process?.log() ?? "",
+	};
+}
+
+/**
+ * Postgres, which the program that runs the chaos has started. One of its processes that is killed takes all sessions with it, and Postgres
+ * recovers from its log; the first process stays, so that the port does.
+ */
+export function postgresMember(pid: number, ready: () => Promise<unknown>): Member {
+	const signal = (name: NodeJS.Signals) => {
+		for (const child of childrenOf(pid)) {
+			try {
+				process.kill(child, name);
+			} catch {
+				// It has just ended by itself.
+			}
+		}
+	};
+	const crash = async () => signal("SIGKILL");
+	return {
+		name: "postgres",
+		kind: "postgres",
+		pause: () => signal("SIGSTOP"),
+		resume: () => signal("SIGCONT"),
+		kill: crash,
+		term: crash,
+		start: () => until(ready),
+		end: async () => undefined,
+		log: () => "",
+	};
+}
+
+function childrenOf(parent: number): number[] {
+	return readdirSync("/proc").flatMap((name) => {
+		if (!/^\d+$/.test(name)) return [];
+		try {
+			const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+			return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent ? [Number(name)] : [];
+		} catch {
+			return [];
+		}
+	});
+}
+
+/** Tries until `check` fulfils. */
+export async function until(check: () => Promise<unknown>, seconds = 90): Promise<void> {
+	for (const end = Date.now() + seconds * 1000; ; await after(100)) {
+		try {
+			await check();
+			return;
+		} catch (error) {
+			if (Date.now() > end) throw error;
+		}
+	}
+}

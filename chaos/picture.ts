@@ -1,0 +1,63 @@
+import type { Happened } from "./faults.ts";
+import type { ChaosResult } from "./run.ts";
+
+const [LEFT, WIDTH, HEIGHT, LANE] = [90, 1080, 220, 20];
+const COLOURS = { done: "#3a9d5d", refused: "#d9b23c", failed: "#c8453b", kill: "#c8453b", pause: "#7a5fb0", restart: "#3b7fc4" } as const;
+
+/** The timeline of a run as a page that stands by itself: requests by the second, latency, and the faults below. */
+export function picture(title: string, { faults, tally, findings, settledAfter }: ChaosResult): string {
+	const seconds = tally.seconds();
+	const length = Math.max(seconds.length, ...faults.map(({ until }) => Math.ceil(until)));
+	const x = (second: number) => LEFT + (second / length) * WIDTH;
+	const most = Math.max(1, ...seconds.map(({ done, refused, failed }) => done + refused + failed));
+	const slowest = Math.max(1, ...seconds.map(({ p95 }) => p95));
+	const names = [...new Set(faults.map(({ target }) => target))].sort();
+	const bars = seconds.flatMap((second, n) => {
+		let top = HEIGHT;
+		return (["done", "refused", "failed"] as const).map((outcome) => {
+			const height = (second[outcome] / most) * HEIGHT;
+			top -= height;
+			return box(x(n), top, WIDTH / length - 1, height, COLOURS[outcome], `second ${n}: ${second[outcome]} ${outcome}`);
+		});
+	});
+	const line = seconds.map(({ p95 }, n) => `${x(n + 0.5).toFixed(1)},${(HEIGHT - (p95 / slowest) * HEIGHT).toFixed(1)}`).join(" ");
+	const lane = (fault: Happened) => {
+		const width = Math.max(3, x(fault.until) - x(fault.at));
+		const y = HEIGHT + 36 + names.indexOf(fault.target) * LANE;
+		return box(
+			x(fault.at),
+			y,
+			width,
+			LANE - 6,
+			COLOURS[fault.kind],
+			`${fault.kind} ${fault.target}, ${fault.at.toFixed(1)} to ${fault.until.toFixed(1)} s`,
+		);
+	};
+	const ticks = Array.from({ length: Math.floor(length / 5) + 1 }, (_, n) => text(x(n * 5), HEIGHT + 16, `${n * 5} s`, "middle"));
+	const labels = names.map((name, n) => text(LEFT - 8, HEIGHT + 47 + n * LANE, name, "end"));
+	const height = HEIGHT + 50 + names.length * LANE;
+	const verdict = findings.length === 0 ? `no violation, settled after ${settledAfter.toFixed(1)} s` : `${findings.length} violations`;
+	return `<!doctype html>
+<meta charset="utf-8"><title>${escaped(title)}</title>
+<style>body{font:14px system-ui;margin:24px;max-width:1220px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}text{font-size:11px;fill:#555}</style>
+<h1>${escaped(title)}</h1>
+<p>${escaped(verdict)}</p>
+<svg viewBox="0 0 ${LEFT + WIDTH + 10} ${height}" role="img" aria-label="Requests, latency and faults over time">
+${text(LEFT - 8, 12, `${most} / s`, "end")}${text(LEFT - 8, 26, `${slowest} ms`, "end")}
+${bars.join("\n")}
+<polyline points="${line}" fill="none" stroke="#222" stroke-width="1.5"><title>95th percentile of the latency</title></polyline>
+${ticks.join("")}${labels.join("")}
+${faults.map(lane).join("\n")}
+</svg>
+<p>${Object.entries(COLOURS)
+		.map(([name, colour]) => `<i style="background:${colour}"></i>${name === "done" ? "answered" : name}`)
+		.join("")}<i style="background:#222"></i>95th percentile of the latency</p>
+${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escaped(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
+`;
+}
+
+const box = (x: number, y: number, width: number, height: number, colour: string, title: string) =>
+	`<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour}"><title>${escaped(title)}</title></rect>`;
+const text = (x: number, y: number, content: string, anchor: string) =>
+	`<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${escaped(content)}</text>`;
+const escaped = (content: string) => content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

@@ -1,0 +1,36 @@
+/** Numbers that look random and are the same for the same seed (mulberry32). */
+export interface Random {
+	/** From 0 up to 1. */
+	next(): number;
+	between(low: number, high: number): number;
+	whole(low: number, high: number): number;
+	pick<T>(all: readonly T[]): T;
+	/** One of the keys, each as often as its weight says. */
+	weighted<K extends string>(weights: Readonly<Record<K, number>>): K;
+}
+
+export function random(seed: number): Random {
+	let state = seed >>> 0;
+	const next = () => {
+		state = (state + 0x6d2b79f5) >>> 0;
+		let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+	};
+	const between = (low: number, high: number) => low + next() * (high - low);
+	return {
+		next,
+		between,
+		whole: (low, high) => Math.floor(between(low, high + 1)),
+		pick: (all) => all[Math.floor(next() * all.length)]!,
+		weighted<K extends string>(weights: Readonly<Record<K, number>>) {
+			const entries = Object.entries(weights) as [K, number][];
+			let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
+			for (const [key, weight] of entries) {
+				left -= weight;
+				if (left < 0) return key;
+			}
+			return entries[0]![0];
+		},
+	};
+}

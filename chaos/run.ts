@@ -1,0 +1,145 @@
+import { setTimeout as after } from "node:timers/promises";
+import type { Call } from "../lib/contract.ts";
+import { readEnv } from "../lib/env.ts";
+import { makeNode } from "../lib/node.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+import { walkAudit } from "../scripts/audit/walk.ts";
+import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
+import { check, type Finding, unsettled } from "./checks.ts";
+import { client } from "./client.ts";
+import { ADMIN, type Bug, type Cluster, type Size, startCluster } from "./cluster.ts";
+import { type Happened, inflict, plan } from "./faults.ts";
+import { until } from "./members.ts";
+import { random } from "./random.ts";
+import { Tally } from "./tally.ts";
+
+export interface ChaosOptions {
+	readonly seconds: number;
+	readonly seed: number;
+	readonly buyers: number;
+	readonly size: Size;
+	readonly bug?: Bug | undefined;
+	say(line: string): void;
+	/** Called about five times a second while the faults last. */
+	onProgress(seconds: number, requests: number): void;
+}
+export interface ChaosResult {
+	readonly findings: readonly Finding[];
+	readonly faults: readonly Happened[];
+	readonly tally: Tally;
+	readonly orders: Readonly<Record<string, number>>;
+	/** How long it took after the last fault until everything was settled. */
+	readonly settledAfter: number;
+}
+
+const SETTLE_MS = 30_000;
+const PRODUCTS = 12;
+/** Hot products sell out, the others do not. */
+const stockOf = (n: number) => (n < 3 ? 150 : 5000);
+
+/** Runs a cluster, buyers and faults, and finds out whether anything was broken for good. */
+export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
+	const { seconds, seed, say } = options;
+	const cluster = await startCluster(options.size, options.bug, say);
+	try {
+		const { shoppers, admin, stock } = await openShop(cluster, options);
+		say(`${seconds} s of chaos, seed ${seed} …`);
+		const start = Date.now();
+		const closingAt = start + seconds * 1000;
+		const tally = new Tally(start);
+		let patience = Number.POSITIVE_INFINITY;
+		const market = {
+			client: client(cluster.urls, tally, random(seed)),
+			seed,
+			products: [...stock.keys()],
+			admin: () => admin,
+			closing: () => Date.now() > closingAt,
+			closed: () => Date.now() > patience,
+		};
+		const purchases: Purchase[] = [];
+		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
+		const working = work(purchases, market);
+		const progress = setInterval(() => options.onProgress((Date.now() - start) / 1000, tally.requests), 200);
+		const faults = await inflict(plan(seed, seconds, cluster.members), cluster.members, start);
+		await after(Math.max(0, closingAt - Date.now()));
+		clearInterval(progress);
+		say("The faults are over, everything may settle …");
+		const calm = Date.now();
+		patience = calm + SETTLE_MS;
+		await Promise.all([...shopping, working]);
+		const findings = await settle(cluster, purchases, stock, patience);
+		const orders = await cluster.query<{ status: string; n: number }>(
+			"orders",
+			"select status, count(*)::int as n from orders group by status",
+		);
+		return {
+			findings,
+			faults,
+			tally,
+			orders: Object.fromEntries(orders.map(({ status, n }) => [status, n])),
+			settledAfter: (Date.now() - calm) / 1000,
+		};
+	} finally {
+		await cluster.stop();
+	}
+}
+
+/** Accounts and products, while everything is still well. */
+async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
+	const patience = Date.now() + SETTLE_MS;
+	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
+	const late = () => Date.now() > patience;
+	const ask = async (request: string, options: object) => {
+		const answer = await insist("open", request, options, late);
+		if (!answer || answer.status >= 400) throw new Error(`${request} was answered with ${JSON.stringify(answer ?? "nothing")}`);
+		return answer.body;
+	};
+	const login = async ({ email, password }: typeof ADMIN) =>
+		(await ask("POST /api/users/login", { body: { email, password } })).access_token as string;
+	// The first node makes the administrator a moment after it is ready.
+	let admin = "";
+	await until(async () => {
+		admin = await login(ADMIN);
+	}, 20);
+	const shoppers: Shopper[] = [];
+	for (let n = 0; n < buyers; n++) {
+		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
+		const { id } = await ask("POST /api/users", { body: { ...account, full_name: `Buyer ${n}` } });
+		shoppers.push({ id, token: await login(account) });
+	}
+	const stock = new Map<string, number>();
+	for (let n = 0; n < PRODUCTS; n++) {
+		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock: stockOf(n) };
+		stock.set((await ask("POST /api/products", { token: admin, body })).id, stockOf(n));
+	}
+	return { shoppers, admin, stock };
+}
+
+/** Waits until nothing is under way any more, and answers what is wrong then, or at the latest when time is up. */
+async function settle(
+	cluster: Cluster,
+	purchases: readonly Purchase[],
+	stock: ReadonlyMap<string, number>,
+	patience: number,
+): Promise<Finding[]> {
+	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
+	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	await broker.start();
+	try {
+		const call = broker.call.bind(broker) as Call;
+		for (let last: Finding[] = []; ; await after(500)) {
+			const late = Date.now() > patience;
+			if (!late && (await unsettled(cluster)) > 0) continue;
+			try {
+				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });
+				last = [...violations, ...(await check(cluster, purchases, stock))];
+				if (last.length === 0 && skipped === 0) return [];
+			} catch (error) {
+				last = [{ invariant: "NO_AUDIT", subject: "orders.audit", detail: String(error) }];
+			}
+			if (late) return last;
+		}
+	} finally {
+		await broker.stop();
+	}
+}

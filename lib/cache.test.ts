@@ -1,0 +1,306 @@
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { eventually } from "../test/support/eventually.ts";
+import { describeWith, type Server, startRedis } from "../test/support/servers.ts";
+import { memoryStore } from "./cache/memory.ts";
+import { redisStore } from "./cache/redis.ts";
+import { HOLD_MS, LEASE_MS } from "./cache/store.ts";
+import { type Cache, type Cached, cacheOn, openCache } from "./cache.ts";
+import { connectRedis } from "./redis.ts";
+
+interface Row {
+	id: string;
+	price: number;
+}
+/** The database: what is committed, and how often it was asked. */
+let rows: Map<string, Row>;
+let loads: string[][];
+const load = async (ids: string[]) => {
+	loads.push(ids);
+	return ids.map((id) => (rows.has(id) ? { ...rows.get(id)! } : null));
+};
+const commit = async (id: string, price: number) => void rows.set(id, { id, price });
+/** A load that has read from the database, and answers when it is told to. */
+function slowLoad() {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+	return {
+		begun,
+		finish: resolve,
+		load: async (ids: string[]) => {
+			const read = await load(ids);
+			begin();
+			await promise;
+			return read;
+		},
+	};
+}
+let names = 0;
+const quiet = { warn: () => undefined, info: () => undefined };
+
+beforeEach(() => {
+	rows = new Map(["a", "b", "c"].map((id) => [id, { id, price: 1 }]));
+	loads = [];
+});
+
+/** What holds for a cache that two nodes look into, whatever it is kept in. */
+function behaviour(open: () => { one: Cache; other: Cache }): void {
+	let one: Cached<Row>;
+	let other: Cached<Row>;
+	beforeEach(() => {
+		const name = `things${names++}`;
+		const caches = open();
+		one = caches.one.of(name, 60_000);
+		other = caches.other.of(name, 60_000);
+	});
+	const price = async (cached: Cached<Row>, id = "a") => (await cached.through([id], load))[0]?.price;
+
+	test("rows come in the order asked for, also twice, and are loaded once for all nodes", async () => {
+		const wanted = ["b", "nobody", "a", "b"];
+		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
+		expect(await one.through(wanted, load)).toEqual(expected);
+		expect(await other.through(["c", ...wanted], load)).toEqual([{ id: "c", price: 1 }, ...expected]);
+		expect(loads).toEqual([
+			["b", "nobody", "a"],
+			["c", "nobody"],
+		]);
+		expect(await one.through([], load)).toEqual([]);
+	});
+
+	test("more rows than fit into one question", async () => {
+		const ids = Array.from({ length: 1203 }, (_, i) => `id${i}`);
+		for (const id of ids) await commit(id, 2);
+		await one.through(ids, load);
+		expect((await other.through(ids, load)).map((row) => row?.id)).toEqual(ids);
+		expect(loads).toHaveLength(1);
+	});
+
+	test("what somebody does to a row that he got is not seen by others", async () => {
+		for (let i = 0; i < 2; i++) (await one.through(["a"], load))[0]!.price = 99;
+		expect(await price(other)).toBe(1);
+	});
+
+	test("a change is seen on every node when it is done", async () => {
+		await price(one);
+		await other.changing(["a"], () => commit("a", 2));
+		expect(await price(one)).toBe(2);
+		await one.changing(["a"], async () => void rows.delete("a"));
+		expect(await other.through(["a"], load)).toEqual([null]);
+	});
+
+	test("who read before a change and answers after it keeps nothing", async () => {
+		const slow = slowLoad();
+		const reading = one.through(["a"], slow.load);
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		slow.finish();
+		expect(await reading).toEqual([{ id: "a", price: 1 }]);
+		expect(await price(one)).toBe(2);
+		expect(await price(other)).toBe(2);
+	});
+
+	test("who read before a change keeps nothing either where somebody else has kept the new row already", async () => {
+		const slow = slowLoad();
+		const reading = one.through(["a"], slow.load);
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		expect(await price(other)).toBe(2);
+		slow.finish();
+		await reading;
+		expect(await price(one)).toBe(2);
+	});
+
+	test("while a change is under way nothing is kept, so that nothing is old if its node dies after the commit", async () => {
+		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
+		let before: number | undefined;
+		void one.changing(["a"], async () => {
+			before = await price(other);
+			await commit("a", 2);
+			die();
+			return new Promise(() => undefined);
+		});
+		await committed;
+		expect(before).toBe(1);
+		expect(await price(other)).toBe(2);
+	});
+
+	test("of two changes at once the first to end leaves the other's row alone", async () => {
+		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
+		const first = one.changing(["a"], () => firstDone);
+		await other.changing(["a"], async () => {
+			finishFirst();
+			await first;
+			await price(one);
+			await price(one);
+			await commit("a", 3);
+		});
+		expect(loads).toHaveLength(2);
+		expect(await price(one)).toBe(3);
+	});
+
+	test("a change that is refused gives its row back; one that may still commit does not", async () => {
+		const refuse = (error: object) => one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
+		await refuse(new Error("SKU_TAKEN"));
+		await price(one);
+		await price(one);
+		expect(loads).toHaveLength(1);
+		await refuse(Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" }));
+		await price(other);
+		await price(other);
+		expect(loads).toHaveLength(3);
+	});
+
+	test("an answer is made once for all nodes, and anew after any change", async () => {
+		const total = async (cached: Cached<Row>) =>
+			cached.answer("sum", 60_000, async () => [...rows.values()].reduce((sum, { price }) => sum + price, 0));
+		expect(await total(one)).toBe(3);
+		await commit("a", 5);
+		expect(await total(other)).toBe(3);
+		await one.changing([], () => commit("b", 5));
+		expect(await total(other)).toBe(11);
+		expect(await other.answer("something else", 60_000, async () => null)).toBe(null);
+	});
+
+	test("an answer that was begun before a change is not kept", async () => {
+		const slow = slowLoad();
+		const answering = one.answer("list", 60_000, () => slow.load(["a"]));
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		slow.finish();
+		await answering;
+		expect(await one.answer("list", 60_000, () => load(["a"]))).toEqual([{ id: "a", price: 2 }]);
+	});
+}
+
+describe("a cache in memory", () => {
+	let now = 0;
+	behaviour(() => {
+		const cache = cacheOn(memoryStore(), "");
+		return { one: cache, other: cache };
+	});
+
+	test("forgets after its time, and takes back leases and holds of whoever died", async () => {
+		const cached = cacheOn(
+			memoryStore(() => now),
+			"",
+		).of<Row>("things", 1000);
+		const look = () => cached.through(["a"], load);
+		await look();
+		now += 1001;
+		await look();
+		expect(loads).toHaveLength(2);
+		now += 1001;
+		void cached.through(["a"], () => new Promise(() => undefined));
+		void cached.changing(["b"], () => new Promise(() => undefined));
+		now += Math.max(LEASE_MS, HOLD_MS) + 1;
+		loads = [];
+		for (let i = 0; i < 2; i++) await cached.through(["a", "b"], load);
+		expect(loads).toEqual([["a", "b"]]);
+	});
+
+	test("does not grow without end", async () => {
+		const cached = cacheOn(memoryStore(), "").of<Row>("things", 60_000);
+		await cached.through(["a"], load);
+		await cached.through(
+			Array.from({ length: 10_000 }, (_, i) => `x${i}`),
+			async (ids) => ids.map((id) => ({ id, price: 1 })),
+		);
+		loads = [];
+		await cached.through(["a"], load);
+		expect(loads).toEqual([["a"]]);
+	});
+});
+
+test("nodes of a cluster without Redis keep nothing", async () => {
+	const cached = openCache({ NAMESPACE: "", TRANSPORTER: "nats://127.0.0.1" }, quiet).of<Row>("things", 60_000);
+	await cached.through(["a"], load);
+	await cached.changing(["a"], () => commit("a", 2));
+	expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+	expect(await cached.answer("list", 60_000, async () => 1)).toBe(1);
+	expect(await cached.answer("list", 60_000, async () => 2)).toBe(2);
+});
+
+describeWith(["redis-server"], "a cache in Redis", () => {
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cache-"));
+	let redis: Server;
+	let one: Cache;
+	let other: Cache;
+	let connection: ReturnType<typeof connectRedis> | undefined;
+	let told: string[];
+	const logger = { warn: (line: string) => told.push(line), info: (line: string) => told.push(line) };
+	const open = () => openCache({ NAMESPACE: "", CACHER: redis.url }, logger);
+
+	/** When both caches keep and read. */
+	const works = (first = one, second = other) =>
+		eventually(async () => {
+			const [here, there] = [first, second].map((cache) => cache.of<Row>(`probe${names}`, 60_000));
+			names++;
+			await here!.through(["a"], load);
+			await there!.through(["b"], load);
+			loads = [];
+			await here!.through(["b"], load);
+			await there!.through(["a"], load);
+			expect(loads).toEqual([]);
+		}, 20);
+
+	beforeAll(async () => {
+		told = [];
+		redis = await startRedis(folder);
+		[one, other] = [open(), open()];
+		await works();
+	});
+	afterAll(async () => {
+		connection?.disconnect();
+		await Promise.all([one?.close(), other?.close()]);
+		await redis?.stop();
+		await rm(folder, { recursive: true, force: true });
+	});
+
+	behaviour(() => ({ one, other }));
+
+	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
+		told = [];
+		const cached = one.of<Row>("outage", 60_000);
+		await cached.through(["a"], load);
+		await redis.process.kill();
+		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 1 }]);
+		await cached.changing(["a"], () => commit("a", 2));
+		expect(await other.of<Row>("outage", 60_000).through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		await expect(one.ping()).rejects.toThrow();
+		await redis.restart();
+		await works();
+		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		await one.ping();
+		expect(told.sort()).toEqual([...Array(2).fill("Redis is back"), ...Array(2).fill("Redis is gone; it goes on without it, and slower")]);
+	});
+
+	test("a change that a hanging Redis could not be told is told when it goes on, before anybody reads", async () => {
+		connection = connectRedis(redis.url, quiet);
+		// Comes back later than the others.
+		connection.options.retryStrategy = () => 1500;
+		const cache = cacheOn(redisStore(connection), "cache::");
+		await works(cache);
+		const late = cache.of<Row>("hanging", 60_000);
+		const reader = other.of<Row>("hanging", 60_000);
+		await reader.through(["a", "b"], load);
+		redis.process.pause();
+		// The first question finds out; what follows is not even sent.
+		await late.through(["a"], load);
+		await late.changing(["a"], () => commit("a", 2));
+		expect(await reader.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		redis.process.resume();
+		const seen = new Set<number | undefined>();
+		await eventually(async () => {
+			seen.add((await reader.through(["a"], load))[0]?.price);
+			loads = [];
+			await reader.through(["b"], load);
+			// It reads again, and what it had before is still there: Redis has not lost it.
+			expect(loads).toEqual([]);
+		}, 20);
+		seen.add((await reader.through(["a"], load))[0]?.price);
+		expect([...seen]).toEqual([2]);
+	});
+});

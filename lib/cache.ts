@@ -1,0 +1,118 @@
+import { createHash, randomUUID } from "node:crypto";
+import { memoryStore } from "./cache/memory.ts";
+import { redisStore } from "./cache/redis.ts";
+import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./cache/store.ts";
+import { isOutage } from "./outage.ts";
+import { connectRedis } from "./redis.ts";
+
+/** What one service keeps of its own rows. All of it is plain JSON, parsed anew each time: nobody can change what others get. */
+export interface Cached<Row> {
+	/** Rows by their ids, in that order, null where there is none; `load` is asked for those that are not kept. */
+	through(ids: readonly string[], load: (missing: string[]) => Promise<readonly (Row | null)[]>): Promise<(Row | null)[]>;
+	/** An answer that was made from this service's rows and nothing else, a page of a list for instance; any change makes it void. */
+	answer<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
+	/**
+	 * Makes a change to these rows, in a transaction that has committed when `change` fulfils. From then on nobody on any node gets what was before it;
+	 * while it is under way nobody keeps anything.
+	 */
+	changing<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
+}
+export interface Cache {
+	/** The cache of the service `name`, with how many milliseconds its rows are kept. */
+	of<Row>(name: string, ttl: number): Cached<Row>;
+	/** Rejects when the store does not answer. */
+	ping(): Promise<void>;
+	close(): Promise<void>;
+}
+
+interface Settings {
+	readonly NAMESPACE: string;
+	readonly TRANSPORTER?: string;
+	readonly CACHER?: string;
+}
+/** Nodes of a cluster without Redis keep nothing: what one of them changes the others could not know. */
+export function openCache({ NAMESPACE, TRANSPORTER, CACHER }: Settings, logger: Parameters<typeof connectRedis>[1]): Cache {
+	const store = CACHER ? redisStore(connectRedis(CACHER, logger)) : TRANSPORTER ? noStore : memoryStore();
+	return cacheOn(store, `cache:${NAMESPACE}:`);
+}
+
+const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
+const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
+
+export function cacheOn(store: CacheStore, prefix: string): Cache {
+	/** What is kept, by key; what is not is made, and kept where it may be. */
+	async function keep<V>(
+		keys: readonly string[],
+		ttl: number,
+		make: (missing: number[]) => Promise<readonly (V | null)[]>,
+	): Promise<(V | null)[]> {
+		const taken = await store.take(keys);
+		const values = taken.map((one) => (hasValue(one) ? (JSON.parse(one.value) as V) : null));
+		const missing = taken.flatMap((one, i) => (hasValue(one) ? [] : [i]));
+		if (missing.length === 0) return values;
+		const made = await make(missing);
+		const filled = missing.flatMap((i, n) => {
+			const one = taken[i]!;
+			const value = made[n] ?? null;
+			values[i] = value;
+			return hasLease(one) && value !== null ? [{ key: keys[i]!, lease: one.lease, value: JSON.stringify(value) }] : [];
+		});
+		await store.fill(filled, ttl);
+		return values;
+	}
+
+	/** A token that every change replaces; undefined while there is none to be had. */
+	async function current(generation: string): Promise<string | undefined> {
+		const [taken] = await store.take([generation]);
+		if (hasValue(taken!)) return taken.value;
+		if (!hasLease(taken!)) return undefined;
+		const token = randomUUID();
+		await store.fill([{ key: generation, lease: taken.lease, value: token }], MAX_TTL_MS);
+		return token;
+	}
+
+	return {
+		of<Row>(name: string, ttl: number): Cached<Row> {
+			const row = (id: string) => `${prefix}${name}:row:${id}`;
+			/** Part of each answer's key. */
+			const generation = `${prefix}${name}:generation`;
+
+			return {
+				async through(ids, load) {
+					const distinct = [...new Set(ids)];
+					const values = await keep<Row>(distinct.map(row), ttl, (missing) => load(missing.map((i) => distinct[i]!)));
+					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
+					return ids.map((id) => found.get(id) ?? null);
+				},
+				async answer(key, ttl, make) {
+					const token = await current(generation);
+					if (token === undefined) return make();
+					const digest = createHash("sha256").update(key).digest("base64url");
+					const [answer] = await keep([`${prefix}${name}:answer:${token}:${digest}`], ttl, async () => [{ made: await make() }]);
+					return answer!.made;
+				},
+				async changing(ids, change) {
+					const keys = [generation, ...ids.map(row)];
+					const holder = randomUUID();
+					await store.hold(keys, holder);
+					try {
+						const result = await change();
+						await store.release(keys, holder);
+						return result;
+					} catch (error) {
+						// Where the answer of the commit was lost, it may still be under way: the hold then runs out by itself.
+						if (!isOutage(error)) await store.release(keys, holder);
+						throw error;
+					}
+				},
+			};
+		},
+		ping: () => store.ping(),
+		close: () => store.close(),
+	};
+}
+
+const caches = new WeakMap<object, Cache>();
+export const provideCache = (broker: object, cache: Cache): void => void caches.set(broker, cache);
+/** The cache of a broker; one that was given none keeps nothing. */
+export const cacheOf = (broker: object): Cache => caches.get(broker) ?? cacheOn(noStore, "");

@@ -1,0 +1,38 @@
+import { createServer } from "node:http";
+import type { ServiceBroker } from "moleculer";
+import { failingParts } from "./probe.ts";
+import { StartError } from "./start-error.ts";
+
+type Page = (broker: ServiceBroker) => Promise<{ status: number; content: object }>;
+
+const pages: Record<string, Page> = {
+	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
+	"/health/ready": async (broker) => {
+		const failing = await failingParts(broker);
+		const ready = broker.started && failing.length === 0;
+		return { status: ready ? 200 : 503, content: { status: ready ? "ready" : "not ready", failing } };
+	},
+};
+
+/**
+ * Answers those who start, watch and end this node, whatever services it runs: /health/live while the process can answer at all,
+ * /health/ready from when its services have started until it is told to stop, as long as all that it stands on answers.
+ * @returns what closes it
+ * @throws StartError if the address cannot be listened on
+ */
+export async function openHealthListener(broker: ServiceBroker, host: string, port: number): Promise<() => void> {
+	const server = createServer(async (req, res) => {
+		const page = req.method === "GET" ? pages[req.url!] : undefined;
+		const { status, content } = page ? await page(broker) : { status: 404, content: { status: "not found" } };
+		res.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(JSON.stringify(content));
+	});
+	await new Promise<void>((resolve, reject) => {
+		const refuse = ({ message }: Error) =>
+			reject(new StartError(`HEALTH_PORT ${port} of ${host} cannot be listened on (${message}): set it to another port`));
+		server.once("error", refuse).listen(port, host, resolve);
+	});
+	return () => {
+		server.close();
+		server.closeAllConnections();
+	};
+}

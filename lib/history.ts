@@ -1,0 +1,24 @@
+import { type Queryable, sql } from "./database.ts";
+import { type Infer, list, object, shape } from "./schema.ts";
+
+/** A fact as its service's outbox still holds it. */
+export const fact = shape({
+	/** Grows with the order in which the service wrote its facts; compare as text. */
+	sequence: { type: "string" },
+	type: { type: "string" },
+	time: { type: "time" },
+	data: { type: "any" },
+	traceparent: { type: "string", nullable: true },
+});
+export type Fact = Infer<typeof fact>;
+
+/** For other services: what was told of something, oldest first; only what its events' retention has left. */
+export const history = { params: { subject: { type: "uuid" } }, returns: list(object(fact)), retry: true } as const;
+
+const FACTS = sql(
+	"outbox_history",
+	`select lpad(seq::text, 19, '0') as sequence, type, time, data, traceparent from outbox
+	where subject = $1 and seq > $2 order by seq limit 500`,
+);
+/** @param after the sequence of the last fact that is known already */
+export const factsOf = (db: Queryable, subject: string, after = "0"): Promise<Fact[]> => db.query<Fact>(FACTS, [subject, after]);

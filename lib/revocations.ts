@@ -1,0 +1,23 @@
+import { type Infer, list, object, shape } from "./schema.ts";
+
+/** What makes an access token void before it expires. */
+export const revocation = shape({
+	/** The user's tokens with a lower version than `below` are void, but for those of the session `except` … */
+	user_id: { type: "uuid", nullable: true },
+	below: { type: "number", integer: true, nullable: true },
+	except: { type: "uuid", nullable: true },
+	/** … or every token of this session. */
+	session_id: { type: "uuid", nullable: true },
+	at: { type: "time" },
+});
+export type Revocation = Infer<typeof revocation>;
+
+/** The most that one answer holds; there may be more when it is full. */
+export const REVOCATIONS_AT_ONCE = 2000;
+/** Revocations from `since` on, oldest first, and the time of the clock that wrote them. */
+export const revocationsAnswer = object({ revocations: list(object(revocation)), now: { type: "time" } });
+
+/** Whoever keeps the revocations answers this action … */
+export const REVOCATIONS = "auth.revocations";
+/** … and broadcasts this when there are new ones. It may get lost. */
+export const REVOKED = "auth.revoked";

@@ -1,0 +1,33 @@
+import type { Context, Middleware, ServiceBroker } from "moleculer";
+import { cacheOf, openCache, provideCache } from "../lib/cache.ts";
+import type { ActionContract, Meta } from "../lib/contract.ts";
+import type { Env } from "../lib/env.ts";
+
+type Handler = (ctx: Context<object, Meta>) => Promise<unknown>;
+type Action = ActionContract & { readonly name: string; readonly service: { readonly name: string } };
+
+/** Opens the cache of a broker, and keeps the answers of actions whose contract says so. It belongs behind whatever checks the caller and the parameters. */
+export const cache = (env: Env): Middleware =>
+	({
+		name: "Cache",
+		created(broker: ServiceBroker) {
+			provideCache(broker, openCache(env, broker.getLogger("cache")));
+		},
+		localAction(this: ServiceBroker, next: Handler, { name, service, auth, params, cache: kept }: Action): Handler {
+			if (!kept) return next;
+			const fields = Object.keys(params);
+			return async (ctx) => {
+				const { user } = ctx.meta;
+				const caller = auth === "anyone" ? [] : [user?.id, user?.role];
+				// By name, so that what was left out differs from null.
+				const given = Object.fromEntries(fields.map((field) => [field, ctx.params[field as never]]));
+				const key = JSON.stringify([name, caller, given]);
+				return cacheOf(this)
+					.of(service.name, kept.ttl)
+					.answer(key, kept.ttl, () => next(ctx));
+			};
+		},
+		async stopped(broker: ServiceBroker) {
+			await cacheOf(broker).close();
+		},
+	}) as unknown as Middleware;

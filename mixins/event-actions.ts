@@ -1,0 +1,78 @@
+import type { ServiceBroker } from "moleculer";
+import { localBus } from "../lib/bus.ts";
+import { type Ctx, register } from "../lib/contract.ts";
+import type { Database } from "../lib/database.ts";
+import { deadLetters, eventFigures, type Filter, likeType, span } from "../lib/dead-letters.ts";
+import { invalidField } from "../lib/errors.ts";
+import { eventActions } from "../lib/event-actions.ts";
+import { type Event, matches } from "../lib/events.ts";
+import type { EventStream } from "../lib/jetstream.ts";
+import { tellAgain } from "../lib/outbox.ts";
+
+interface Self {
+	readonly name: string;
+	readonly broker: ServiceBroker;
+	readonly db: Database;
+	readonly $stream: EventStream | undefined;
+}
+type Handlers = { [K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown> };
+interface Replay {
+	readonly since?: string;
+	readonly until?: string;
+	readonly type?: string;
+	readonly group?: string;
+}
+
+/** What operators can ask a service about its events: dead letters of its group, a replay of its outbox, and figures. */
+export function eventHandlers(types: readonly string[], patterns: readonly string[]): object {
+	const handlers: Handlers = {
+		async deadLetters({ params }: Ctx<Filter & { after?: string; limit: number }>) {
+			const { after, limit, ...filter } = params;
+			return deadLetters(this.db, this.name).list(filter, after, limit);
+		},
+		async deadLetter({ params }: Ctx<{ event_id: string }>) {
+			return deadLetters(this.db, this.name).show(params.event_id);
+		},
+		async retryDeadLetters({ params }: Ctx<Filter>) {
+			return { count: await deadLetters(this.db, this.name).retry(params) };
+		},
+		async discardDeadLetters({ params }: Ctx<Filter>) {
+			return { count: await deadLetters(this.db, this.name).discard(params) };
+		},
+		async replayEvents({ params }: Ctx<Replay>) {
+			const [since, until] = span(params);
+			const wanted = replayed(this.broker, types, params);
+			const count = await tellAgain(this.db, `/${this.name}`, { since, until, types: wanted }, (events) =>
+				tell(this, events, params.group),
+			);
+			return { count };
+		},
+		async eventFigures() {
+			const pending = this.$stream && patterns.length > 0 ? await this.$stream.pending(this.name, patterns) : 0;
+			return { ...(await eventFigures(this.db)), pending };
+		},
+	};
+	return Object.fromEntries(
+		Object.entries(handlers).map(([name, handler]) => [name, register(eventActions[name as keyof Handlers], handler)]),
+	);
+}
+
+/** Which of a service's types a replay is about. */
+function replayed(broker: ServiceBroker, types: readonly string[], { type, group }: Replay): string[] {
+	const like = likeType(type);
+	const wanted = like === null ? [...types] : types.filter((one) => matches(type!, one));
+	if (group === undefined) return wanted;
+	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { subscriptions?: string[] } }[];
+	const patterns = services.find(({ name }) => name === group)?.metadata?.subscriptions;
+	if (!patterns) throw invalidField("group", "UNKNOWN", `No service of the name ${group} subscribes to events`);
+	return wanted.filter((one) => patterns.some((pattern) => matches(pattern, one)));
+}
+
+/** Once more to whoever carries events, or to the groups of this process. */
+async function tell({ broker, $stream }: Self, events: Event[], group: string | undefined): Promise<void> {
+	if ($stream) return $stream.publish(events, true);
+	const groups = localBus(broker)
+		.groups()
+		.filter(({ name }) => group === undefined || name === group);
+	for (const { patterns, accept } of groups) await accept(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
+}

@@ -1,0 +1,2 @@
+-- What was told of one thing. The ids grow with time, so it is written at its end.
+create index outbox_subject on outbox (subject);

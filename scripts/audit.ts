@@ -1,0 +1,63 @@
+import { parseArgs } from "node:util";
+import type { Call } from "../lib/contract.ts";
+import { readEnv } from "../lib/env.ts";
+import { makeNode } from "../lib/node.ts";
+import { run } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+import { walkAudit } from "./audit/walk.ts";
+
+const USAGE = `npm run audit -- [--since TIME | --all] [--json]
+  --all            every order there is; otherwise those of the last day
+  --since TIME     those placed since then, 2026-01-31T12:00:00Z for instance
+  --json           the report as JSON, without a progress bar
+It joins the cluster at TRANSPORTER. In the prompt of npm start, "call orders.audit" does the same. Ends with 1 if something is wrong.`;
+
+const DAY = 86_400_000;
+const JOIN_MS = 15_000;
+
+function read() {
+	try {
+		const { values } = parseArgs({ options: { since: { type: "string" }, all: { type: "boolean" }, json: { type: "boolean" } } });
+		if (values.since && values.all) throw new Error("both --since and --all");
+		const time = values.since ? Date.parse(values.since) : Date.now() - DAY;
+		if (Number.isNaN(time)) throw new Error(`${values.since} is no time`);
+		return { json: values.json ?? false, since: values.all ? undefined : new Date(time).toISOString() };
+	} catch (error) {
+		throw new StartError(`${(error as Error).message}\n${USAGE}`);
+	}
+}
+
+run("audit", async (program) => {
+	const { json, since } = read();
+	const env = readEnv();
+	if (!env.TRANSPORTER) throw new StartError(`TRANSPORTER is not set: this joins a cluster.\n${USAGE}`);
+	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	program.onEnd(3000, () => broker.stop());
+	await program.step(broker.start(), { ms: JOIN_MS, late: "NATS did not answer: correct TRANSPORTER" });
+	await program.step(broker.waitForServices(["orders", "inventory", "payments", "shipping", "notifications"], JOIN_MS), {
+		ms: JOIN_MS,
+		late: "not all services are there, and all of them have to be asked",
+	});
+	const bar = !json && process.stderr.isTTY;
+	const report = await program.step(
+		walkAudit(broker.call.bind(broker) as Call, since ? { since } : {}, ({ checked, skipped, total }) => {
+			if (bar) process.stderr.write(`\r${progress(checked + skipped, total)}`);
+		}),
+	);
+	if (bar) process.stderr.write("\r\x1b[K");
+	if (json) console.log(JSON.stringify(report, null, "\t"));
+	else {
+		for (const { invariant, subject, detail } of report.violations) console.log(`${invariant.padEnd(26)} ${subject}  ${detail}`);
+		const found = report.violations.length === 0 ? "nothing is wrong" : `${report.violations.length} violations`;
+		console.log(`${report.checked} orders checked, ${report.skipped} skipped because they are under way, ${report.stuck} stuck: ${found}`);
+	}
+	await program.stop(report.violations.length > 0 ? 1 : 0);
+});
+
+const WIDTH = 40;
+function progress(done: number, total: number): string {
+	const part = total === 0 ? 1 : Math.min(1, done / total);
+	const full = Math.round(part * WIDTH);
+	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.round(part * 100)} %  ${done} of ${total} orders`;
+}

@@ -1,0 +1,101 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { BUGS, type Bug, missingServers } from "../chaos/cluster.ts";
+import { picture } from "../chaos/picture.ts";
+import { type ChaosResult, chaos } from "../chaos/run.ts";
+import { run } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+
+const USAGE = `npm run chaos -- [options]
+  --seconds 60   how long faults happen
+  --seed 7       repeats the faults and the wishes of an earlier run; another one each time unless given
+  --buyers 16    how many people are at work
+  --orders 3     how many nodes run the orders
+  --bug NAME     with a deliberate bug, to see that it is found: ${BUGS.join(", ")}
+  --out FOLDER   where the picture goes; data/chaos unless given
+It needs nats-server and redis-server; Postgres comes with npm ci. docs/chaos.md tells what it does. Ends with 1 if something was broken.`;
+
+function read() {
+	try {
+		const { values } = parseArgs({
+			options: {
+				seconds: { type: "string", default: "60" },
+				seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
+				buyers: { type: "string", default: "16" },
+				orders: { type: "string", default: "3" },
+				bug: { type: "string" },
+				out: { type: "string", default: "data/chaos" },
+				help: { type: "boolean", short: "h" },
+			},
+		});
+		if (values.help) return undefined;
+		const whole = (name: "seconds" | "seed" | "buyers" | "orders", least: number) => {
+			const number = Number(values[name]);
+			if (!Number.isInteger(number) || number < least) throw new Error(`--${name} is a whole number from ${least} on`);
+			return number;
+		};
+		if (values.bug && !BUGS.includes(values.bug as Bug)) throw new Error(`--bug is one of ${BUGS.join(", ")}`);
+		return {
+			seconds: whole("seconds", 3),
+			seed: whole("seed", 0),
+			buyers: whole("buyers", 1),
+			orders: whole("orders", 1),
+			bug: values.bug as Bug | undefined,
+			out: values.out,
+		};
+	} catch (error) {
+		throw new StartError(`${(error as Error).message}; npm run chaos -- --help tells more`);
+	}
+}
+
+const WIDTH = 40;
+function bar(seconds: number, total: number, requests: number): string {
+	const full = Math.min(WIDTH, Math.round((seconds / total) * WIDTH));
+	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`;
+}
+
+function summary({ findings, faults, tally, orders, settledAfter }: ChaosResult): string {
+	const count = (kind: string) => faults.filter((fault) => fault.kind === kind).length;
+	const statuses = Object.entries(orders).map(([status, n]) => `${n} ${status}`);
+	return [
+		"",
+		`Faults    ${count("kill")} kills, ${count("pause")} pauses, ${count("restart")} restarts`,
+		`Requests  ${tally.requests}; latency p50 ${tally.percentile(0.5)} ms, p95 ${tally.percentile(0.95)} ms, p99 ${tally.percentile(0.99)} ms`,
+		...tally.kinds().map(([what, n]) => `          ${String(n).padStart(6)}  ${what}`),
+		`Orders    ${statuses.join(", ")}`,
+		`Settled   ${settledAfter.toFixed(1)} s after the last fault`,
+		...findings.slice(0, 50).map(({ invariant, subject, detail }) => `VIOLATION ${invariant}  ${subject}  ${detail}`),
+		findings.length === 0 ? "No violation" : `${findings.length} violations`,
+	].join("\n");
+}
+
+run("chaos", async (program) => {
+	const options = read();
+	if (!options) {
+		console.log(USAGE);
+		return program.stop();
+	}
+	const missing = missingServers();
+	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+	const { seconds, seed, buyers, orders, bug, out } = options;
+	const live = process.stderr.isTTY;
+	const result = await program.step(
+		chaos({
+			seconds,
+			seed,
+			buyers,
+			bug,
+			size: { edge: 2, orders, goods: 2, money: 2 },
+			say: (line) => console.log(live ? `\r\x1b[K${line}` : line),
+			onProgress: (now, requests) => void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
+		}),
+	);
+	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);
+	mkdirSync(resolve(out), { recursive: true });
+	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${bug ? ` --bug ${bug}` : ""}`;
+	writeFileSync(file, picture(command, result));
+	console.log(summary(result));
+	console.log(`Picture   ${file}\nAgain     ${command}`);
+	await program.stop(result.findings.length > 0 ? 1 : 0);
+});

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes a developer's machine ready: Node's packages, and the servers that the tests of the cluster start. Changes nothing that is there already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has() { command -v "$1" >/dev/null 2>&1; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+has node && has npm || fail "Node 20 or newer with npm is missing: https://nodejs.org (the project brings its own Node 24 for everything else)"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "this is Node $(node --version), and 20 is the oldest that will do"
+
+echo "Installing packages …"
+npm ci
+
+missing=()
+has nats-server || missing+=(nats-server)
+has redis-server || missing+=(redis-server)
+if [ ${#missing[@]} -gt 0 ]; then
+	if [ "$(id -u)" = 0 ] && has apt-get; then
+		echo "Installing ${missing[*]} …"
+		apt-get update -qq
+		# Without starting them: the tests start their own, on free ports.
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	else
+		echo "The cluster's tests will be left out: ${missing[*]} missing (on Debian: sudo apt-get install ${missing[*]})"
+	fi
+fi
+has docker || echo "docker is missing: needed for the compose files only"
+has kubectl || echo "kubectl is missing: needed for the Kubernetes manifests and their tests only"
+
+cat <<'TEXT'
+
+Ready.
+  npm start                       the whole shop in one process
+  npm run dev                     the same, restarted at each change
+  npm test                        all tests
+  docker compose up --build       the cluster, at http://localhost:8080
+TEXT

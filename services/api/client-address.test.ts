@@ -1,0 +1,33 @@
+import { expect, test } from "@jest/globals";
+import { clientAddress } from "./client-address.ts";
+
+const from = (remoteAddress: string | undefined, forwarded?: string, proxies = 0) =>
+	clientAddress({ socket: { remoteAddress }, headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded } }, proxies);
+
+test("without a proxy of ours the connection tells, whatever the header says", () => {
+	expect(from("203.0.113.7")).toBe("203.0.113.7");
+	expect(from("203.0.113.7", "198.51.100.1, 198.51.100.2")).toBe("203.0.113.7");
+	expect(from("::ffff:203.0.113.7")).toBe("203.0.113.7");
+	expect(from(undefined)).toBe("unknown");
+});
+
+test("behind proxies it is what the outermost of them saw, and what stands further left is the client's own invention", () => {
+	expect(from("10.0.0.1", "203.0.113.7", 1)).toBe("203.0.113.7");
+	expect(from("10.0.0.1", "1.1.1.1, 203.0.113.7", 1)).toBe("203.0.113.7");
+	expect(from("10.0.0.1", "1.1.1.1, 203.0.113.7, 10.0.0.2", 2)).toBe("203.0.113.7");
+	expect(from("10.0.0.1", "203.0.113.7", 2)).toBe("203.0.113.7");
+	expect(from("10.0.0.1", undefined, 1)).toBe("10.0.0.1");
+});
+
+test("what is no address is nobody's", () => {
+	for (const nonsense of ["nobody", "1.2.3.4.5", "<script>", "a".repeat(300), "' or 1=1"])
+		expect(from("10.0.0.1", nonsense, 1)).toBe("unknown");
+});
+
+test("the addresses of one IPv6 network count as one", () => {
+	expect(from("2001:db8:0:1:aaaa::1")).toBe("2001:db8:0:1::/64");
+	expect(from("2001:0db8::1:0:0:0:2")).toBe(from("2001:db8:0:1::ffff"));
+	expect(from("2001:db8::1")).toBe("2001:db8:0:0::/64");
+	expect(from("::1")).toBe("0:0:0:0::/64");
+	expect(from("fe80::1%eth0")).toBe("fe80:0:0:0::/64");
+});

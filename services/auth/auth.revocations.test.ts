@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { accessTokenVerifier } from "../../lib/access-token.ts";
+import { database } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { users } from "../users/users.contract.ts";
+import "./auth.contract.ts";
+
+/** The version of everybody's tokens. */
+let version = 1;
+/** Holds the next sign-ins between the check of the password and the opening of the session. */
+let hold: Promise<void> | undefined;
+const person = (id: string) => ({ id, email: `${id}@example.com`, role: "user" as const, is_active: true, token_version: version });
+
+let shop: Shop;
+let tell: ReturnType<typeof publisher>;
+beforeAll(async () => {
+	const neighbour = stub(
+		users,
+		{
+			identify: async ({ params: { ids } }) => ids.map(person),
+			async authenticate({ params: { email } }) {
+				const found = person(email.split("@")[0]!);
+				await hold;
+				const now = new Date().toISOString();
+				return { ...found, full_name: "Zoë", is_verified: true, created_at: now, updated_at: now };
+			},
+		},
+		database,
+		events(users),
+	);
+	shop = await startShop({ services: ["auth"], stubs: [neighbour] });
+	tell = publisher(shop.broker, "users");
+});
+afterAll(() => shop?.stop());
+
+const login = async (id: string) => {
+	const tokens = await shop.call("auth.login", { email: `${id}@example.com`, password: "correct horse" });
+	return { ...tokens, ...accessTokenVerifier(shop.env.JWT_SECRET!)(tokens.access_token) };
+};
+const refresh = ({ refresh_token }: { refresh_token: string }) => shop.call("auth.refresh", { refresh_token });
+const revocations = async (id: string, ...sessions: string[]) =>
+	(await shop.call("auth.revocations", {})).revocations.filter(
+		({ user_id, session_id }) => user_id === id || sessions.includes(session_id ?? ""),
+	);
+const change = (user_id: string, data: { token_version: number; sessions: "kept" | "ended"; except?: string }) =>
+	tell("user.access_changed", user_id, { user_id, ...data });
+const unauthenticated = { type: "UNAUTHENTICATED" };
+
+test("a changed password makes older tokens void and ends older sessions, but for the one where it was changed", async () => {
+	const id = uuid();
+	const [here, elsewhere] = [await login(id), await login(id)];
+	await change(id, { token_version: 2, sessions: "ended", except: here.session });
+	const expected = { user_id: id, below: 2, except: here.session, session_id: null, at: expect.any(String) };
+	await eventually(async () => expect(await revocations(id)).toEqual([expected]));
+	await expect(refresh(elsewhere)).rejects.toMatchObject(unauthenticated);
+	await refresh(here);
+});
+
+test("a changed role makes older tokens void and lets the sessions go on", async () => {
+	const id = uuid();
+	const session = await login(id);
+	await change(id, { token_version: 2, sessions: "kept" });
+	await eventually(async () => expect(await revocations(id)).toMatchObject([{ user_id: id, below: 2, except: null }]));
+	await refresh(session);
+});
+
+test("a change that is heard of late ends no session that was opened after it", async () => {
+	const id = uuid();
+	const old = await login(id);
+	version = 2;
+	const young = await login(id);
+	version = 1;
+	await change(id, { token_version: 2, sessions: "ended" });
+	await eventually(async () => expect(await revocations(id)).toHaveLength(1));
+	await expect(refresh(old)).rejects.toMatchObject(unauthenticated);
+	await refresh(young);
+});
+
+test("who was signing in while the password was changed does not get in with the old one", async () => {
+	const id = uuid();
+	const { promise, resolve } = Promise.withResolvers<void>();
+	hold = promise;
+	const late = login(id);
+	await change(id, { token_version: 2, sessions: "ended" });
+	await eventually(async () => expect(await revocations(id)).toHaveLength(1));
+	hold = undefined;
+	resolve();
+	await expect(late).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
+});
+
+test("signing out, and a refresh token that comes twice, make the session's access tokens void", async () => {
+	const id = uuid();
+	const [first, second, third] = [await login(id), await login(id), await login(id)];
+	await shop.call("auth.logout", { refresh_token: first.refresh_token });
+	await refresh(second);
+	await expect(refresh(second)).rejects.toMatchObject(unauthenticated);
+	const ended = await revocations(id, first.session, second.session, third.session);
+	expect(ended.map(({ session_id }) => session_id)).toEqual([first.session, second.session]);
+});
+
+test("signing out everywhere ends all of one's sessions and nobody else's", async () => {
+	const [id, other] = [uuid(), uuid()];
+	const mine = [await login(id), await login(id)];
+	const theirs = await login(other);
+	await shop.call("auth.logoutEverywhere", {}, { meta: { user: { id, email: "", role: "user" } } });
+	const ended = await revocations(id, ...mine.map(({ session }) => session), theirs.session);
+	expect(new Set(ended.map(({ session_id }) => session_id))).toEqual(new Set(mine.map(({ session }) => session)));
+	for (const session of mine) await expect(refresh(session)).rejects.toMatchObject(unauthenticated);
+	await refresh(theirs);
+});
+
+test("only what is young enough to matter is answered, and of that what is asked for", async () => {
+	const query = (text: string) => shop.databases.query("auth", text);
+	await query("insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '17 minutes')");
+	await query("insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '14 minutes')");
+	const { revocations: all, now } = await shop.call("auth.revocations", {});
+	const ages = all.map(({ at }) => Math.round((Date.parse(now) - Date.parse(at)) / 60_000));
+	expect([Math.max(...ages), ages[0]]).toEqual([14, 14]);
+	const since = new Date(Date.parse(now) - 60_000).toISOString();
+	expect((await shop.call("auth.revocations", { since })).revocations).toHaveLength(all.length - 1);
+});

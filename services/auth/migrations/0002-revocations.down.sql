@@ -1,0 +1,2 @@
+alter table sessions drop column token_version;
+drop table revocations;

@@ -1,0 +1,1 @@
+create index reservations_expiring on reservations (expires_at) where status = 'held' and expires_at is not null;

@@ -1,0 +1,1 @@
+create index messages_order on messages ((data ->> 'order_id'));

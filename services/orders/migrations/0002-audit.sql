@@ -1,0 +1,2 @@
+-- Those that wait for somebody.
+create index orders_stuck on orders (id) where saga_state = 'stuck';

@@ -1,0 +1,103 @@
+import type { Call } from "../../lib/contract.ts";
+import type { Queryable } from "../../lib/database.ts";
+import { type Fact, factsOf } from "../../lib/history.ts";
+import type { Infer } from "../../lib/schema.ts";
+import type { Streamed } from "../../lib/streams.ts";
+import type {} from "../inventory/inventory.contract.ts";
+import type {} from "../notifications/notifications.contract.ts";
+import type {} from "../payments/payments.contract.ts";
+import type {} from "../shipping/shipping.contract.ts";
+import type { timelineEntry } from "./orders.contract.ts";
+import type { Order } from "./orders.rules.ts";
+
+export type Entry = Infer<typeof timelineEntry>;
+interface Timeline {
+	readonly order_id: string;
+	readonly status: Order["status"];
+	readonly attempts: number;
+	readonly entries: Entry[];
+	readonly incomplete: string[];
+}
+interface Message {
+	readonly template: string;
+	readonly channel: string;
+	readonly status: string;
+	readonly attempts: number;
+	readonly created_at: string;
+	readonly sent_at: string | null;
+}
+
+/** What a step did, and what took it back; every other fact is an event of the order's. */
+const kinds: Readonly<Record<string, Entry["kind"]>> = {
+	"inventory.reserved": "step",
+	"payment.captured": "step",
+	"payment.declined": "step",
+	"shipment.scheduled": "step",
+	"inventory.released": "compensation",
+	"payment.refunded": "compensation",
+	"shipment.cancelled": "compensation",
+};
+
+const traceOf = (traceparent: string | null): string | null => traceparent?.split("-")[1] ?? null;
+
+const toEntry = (source: string, { type, time, data, traceparent }: Fact): Entry => ({
+	time,
+	source,
+	kind: kinds[type] ?? "event",
+	name: type,
+	detail: data,
+	trace_id: traceOf(traceparent),
+});
+
+const ofMessage = ({ template, created_at, ...detail }: Message): Entry => ({
+	time: created_at,
+	source: "notifications",
+	kind: "message",
+	name: template,
+	detail,
+	trace_id: null,
+});
+
+/** What the order's own row tells where the facts are not kept any more. */
+function ofRow({ status, created_at, updated_at, cancellation_reason }: Order, known: readonly Fact[]): Entry[] {
+	const told = new Set(known.map(({ type }) => type));
+	const entry = (name: string, time: string, detail: object | null): Entry[] =>
+		told.has(name) ? [] : [{ time, source: "orders", kind: "event", name, detail, trace_id: null }];
+	const settled =
+		status === "pending" ? [] : entry(`order.${status}`, updated_at, cancellation_reason ? { reason: cancellation_reason } : null);
+	return [...entry("order.created", created_at, null), ...settled];
+}
+
+/** Everything that is known of an order, in the order in which it happened. */
+export function timelineOf(order: Order, facts: Readonly<Record<string, readonly Fact[]>>, messages: readonly Message[]): Entry[] {
+	const told = Object.entries(facts).flatMap(([source, found]) => found.map((fact) => toEntry(source, fact)));
+	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage)].sort((a, b) =>
+		a.time < b.time ? -1 : a.time > b.time ? 1 : 0,
+	);
+}
+
+/** Asks everybody who had to do with an order; who is not there is named in `incomplete`. */
+export async function collect(call: Call, db: Queryable, { order, attempt }: { order: Order; attempt: number }): Promise<Timeline> {
+	const { id: subject, user_id } = order;
+	const incomplete: string[] = [];
+	const from = <T>(source: string, answer: Promise<T[]>) =>
+		answer.catch((): T[] => {
+			incomplete.push(source);
+			return [];
+		});
+	const [orders, inventory, payments, shipping, messages] = await Promise.all([
+		factsOf(db, subject),
+		from("inventory", call("inventory.history", { subject })),
+		from("payments", call("payments.history", { subject })),
+		from("shipping", call("shipping.history", { subject })),
+		from("notifications", call("notifications.about", { user_id, order_id: subject })),
+	]);
+	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages);
+	return { order_id: order.id, status: order.status, attempts: attempt, entries, incomplete: incomplete.sort() };
+}
+
+export const toStreamEvent = ({ sequence, type, time, data }: Fact): Streamed["events"][number] => ({
+	id: sequence,
+	type,
+	data: { time, ...(data as object) },
+});

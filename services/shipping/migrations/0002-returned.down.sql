@@ -1,0 +1,4 @@
+-- What came back had been on its way.
+update shipments set status = 'dispatched' where status = 'returned';
+alter table shipments drop constraint shipments_status_check;
+alter table shipments add constraint shipments_status_check check (status in ('scheduled', 'dispatched', 'delivered', 'cancelled'));

@@ -1,0 +1,88 @@
+import { raise, type ServiceThis } from "../../lib/contract.ts";
+import { sql, type Tx } from "../../lib/database.ts";
+import type { Passwords } from "../../lib/passwords.ts";
+import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { users } from "./users.contract.ts";
+import { assertPasswordFits } from "./users.rules.ts";
+import { assertGood, redeem } from "./users.tokens.ts";
+
+type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords };
+export interface Account {
+	readonly id: string;
+	readonly hashed_password: string;
+	readonly token_version: number;
+}
+
+const REHASH = sql("rehash", "update users set hashed_password = $3 where id = $1 and hashed_password = $2");
+/** Nobody has been faster: the password is still the one that was checked. */
+const SET = sql(
+	"set_password",
+	`update users set hashed_password = $3, token_version = token_version + 1, updated_at = now()
+	where id = $1 and hashed_password = $2 returning token_version`,
+);
+const RESET = sql(
+	"reset_password",
+	`with others as (delete from verifications where user_id = $1 and purpose = 'password')
+	update users set hashed_password = $3, token_version = token_version + 1, updated_at = now()
+	where id = $1 and email = $2 and is_active returning token_version`,
+);
+
+/** Once a minute and address, so that nobody is buried in mails. */
+export const REQUEST_RESET = sql(
+	"request_reset",
+	`with old as (delete from password_reset_requests where email in (
+		select email from password_reset_requests where handled_at < now() - interval '1 day' limit 10 for update skip locked))
+	insert into password_reset_requests as r (email) values ($1)
+	on conflict (email) do update set requested_at = now(), handled_at = null where r.handled_at < now() - interval '1 minute'`,
+);
+const STEP = 100;
+const HANDLE = sql(
+	"handle_resets",
+	`with due as (update password_reset_requests set handled_at = now() where email in (
+		select email from password_reset_requests where handled_at is null order by requested_at limit ${STEP} for update skip locked)
+	returning email)
+	select u.id from due left join users u on u.email = due.email and u.is_active`,
+);
+/** Milliseconds. Requests wake this node; those of a node that died are seen here. */
+export const RESETS_EVERY = 5000;
+
+/** Publishes which users want a new password. Answers whether there may be more. */
+export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
+	self.db.transaction(async (tx) => {
+		const due = await tx.query<{ id: string | null }>(HANDLE);
+		for (const { id } of due) if (id) await self.publish(tx, "user.password_reset_requested", id, { user_id: id });
+		return due.length === STEP;
+	});
+
+/** A hash of another cost is made anew. Nothing is written over a password that was changed meanwhile. */
+export async function keepUpToDate({ db, passwords }: Self, { id, hashed_password }: Account, password: string): Promise<void> {
+	if (passwords.isOutdated(hashed_password)) await db.query(REHASH, [id, hashed_password, await passwords.hash(password)]);
+}
+
+/** @param session in which it is changed; it goes on. @throws WRONG_PASSWORD when the password was changed meanwhile */
+export async function setPassword(self: Self, { id, hashed_password }: Account, password: string, session?: string): Promise<void> {
+	const hashed = await self.passwords.hash(password);
+	await self.db.transaction(async (tx) => {
+		const [changed] = await tx.query<{ token_version: number }>(SET, [id, hashed_password, hashed]);
+		if (!changed) raise(users, "WRONG_PASSWORD");
+		await tellOfChange(self, tx, id, changed.token_version, session);
+	});
+}
+
+/** @throws INVALID_TOKEN, also when the token's address is not the user's any more */
+export async function resetPassword(self: Self, token: string, password: string): Promise<void> {
+	assertPasswordFits(password, "new_password");
+	// Hashing is dear; nonsense does not get that far.
+	await assertGood(self.db, "password", token);
+	const hashed = await self.passwords.hash(password);
+	await self.db.transaction(async (tx) => {
+		const { user_id, email } = await redeem(tx, "password", token);
+		const [changed] = await tx.query<{ token_version: number }>(RESET, [user_id, email, hashed]);
+		if (!changed) raise(users, "INVALID_TOKEN");
+		await tellOfChange(self, tx, user_id, changed.token_version);
+	});
+}
+
+const tellOfChange = (self: Self, tx: Tx, user_id: string, token_version: number, except?: string): Promise<void> =>
+	self.publish(tx, "user.access_changed", user_id, { user_id, token_version, sessions: "ended", ...(except ? { except } : {}) });

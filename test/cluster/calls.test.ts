@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import type { ActionContract } from "../../lib/contract.ts";
+import { isOutage } from "../../lib/outage.ts";
+import { inventory } from "../../services/inventory/inventory.contract.ts";
+import { orders } from "../../services/orders/orders.contract.ts";
+import { products } from "../../services/products/products.contract.ts";
+import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWith } from "../support/servers.ts";
+import { admin, stub } from "../support/shop.ts";
+
+const as = (user: object) => ({ meta: { user } });
+const customer = { ...admin!, id: uuid(), role: "user" };
+
+describeWith(["nats-server", "redis-server"], "calls between processes", () => {
+	let cluster: Cluster;
+	let first: ClusterNode;
+	beforeAll(async () => {
+		const books = stub(inventory, {
+			open: async ({ params: { product_id, on_hand } }) => ({ product_id, on_hand, reserved: 0, available: on_hand }),
+		});
+		cluster = await startCluster({ services: ["products"], stubs: [books] });
+		first = await cluster.start("first", ["products"]);
+	}, 60_000);
+	afterAll(() => cluster?.stop());
+
+	const addProduct = (over: object = {}) =>
+		cluster.call("products.create", { name: "Tea", price: 19.99, category: "Drinks", ...over }, as(admin!));
+	const change = (id: string, price: number) => cluster.call("products.update", { id, price }, as(admin!));
+
+	test("an action's contract arrives whole in the registry of another node", () => {
+		const actions = cluster.broker.registry.getActionList({ skipInternal: true });
+		for (const [name, action] of Object.entries(products.actions) as [string, ActionContract][]) {
+			const found = actions.find((one) => one.name === `products.${name}`)?.action;
+			expect(found).toMatchObject({
+				...action,
+				params: { $$strict: true, ...action.params },
+				visibility: action.rest ? "published" : "public",
+			});
+		}
+		const [service] = cluster.broker.registry.getServiceList({ onlyAvailable: true }).filter(({ name }) => name === products.name);
+		expect(service!.metadata).toMatchObject({ events: products.events, errors: products.errors });
+	});
+
+	test("parameters are checked on the node that was called, and brought into form there", async () => {
+		const field = (name: string) => expect.objectContaining({ field: name });
+		await expect(cluster.broker.call("products.create", { name: "", price: -1, more: 1 }, as(admin!))).rejects.toMatchObject({
+			type: "VALIDATION_ERROR",
+			code: 422,
+			data: expect.arrayContaining([field("name"), field("price"), field("category")]),
+		});
+		const product = await addProduct({ name: "  Tea " });
+		expect(product).toMatchObject({ name: "Tea", price: 19.99, currency: "EUR" });
+	});
+
+	test("who may call an action is held to on the node that was called", async () => {
+		const params = { name: "Tea", price: 1, category: "Drinks" };
+		await expect(cluster.call("products.create", params)).rejects.toMatchObject({ type: "UNAUTHENTICATED", code: 401 });
+		await expect(cluster.call("products.create", params, as(customer))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+	});
+
+	test("errors keep their type, code, message and data", async () => {
+		const { message, status } = products.errors.PRODUCT_NOT_FOUND;
+		await expect(cluster.call("products.get", { id: uuid() })).rejects.toMatchObject({ type: "PRODUCT_NOT_FOUND", code: status, message });
+		const sku = `SKU-${uuid()}`;
+		await addProduct({ sku });
+		await expect(addProduct({ sku })).rejects.toMatchObject({ type: "SKU_TAKEN", code: 409 });
+	});
+
+	test("an answer of more than a megabyte arrives", async () => {
+		const description = "x".repeat(4900);
+		const { id } = await addProduct({ description });
+		const found = await cluster.call("products.resolve", { ids: Array(400).fill(id) });
+		expect(found).toHaveLength(400);
+		expect(found[399]).toMatchObject({ id, description });
+	});
+
+	test("a service that runs nowhere is an outage", async () => {
+		const refusal = await cluster.broker.call(`${orders.name}.get`, { id: uuid() }).catch((error) => error);
+		expect(refusal).toMatchObject({ type: "SERVICE_NOT_FOUND" });
+		expect(isOutage(refusal)).toBe(true);
+	});
+
+	test("a node that is told to end loses no call, and the other one goes on", async () => {
+		const leaving = await cluster.start("leaving", ["products"]);
+		const { id } = await addProduct();
+		let price = 0;
+		let busy = true;
+		const shopping = Promise.all(
+			Array.from({ length: 4 }, async () => {
+				while (busy) {
+					await change(id, ++price);
+					expect(await cluster.call("products.get", { id })).toMatchObject({ id });
+				}
+			}),
+		);
+		shopping.catch(() => undefined);
+		await eventually(() => expect(price).toBeGreaterThan(20));
+		expect(await leaving.process.term()).toBe(0);
+		const before = price;
+		await eventually(() => expect(price).toBeGreaterThan(before + 20));
+		busy = false;
+		await shopping;
+		expect(cluster.has(leaving)).toBe(false);
+	}, 60_000);
+
+	test("a node that dies without a word is left out; reads that it was asked for are answered by the other one", async () => {
+		const dying = await cluster.start("dying", ["products"]);
+		const { id } = await addProduct();
+		await dying.process.kill();
+		const reads = await Promise.all(Array.from({ length: 20 }, () => cluster.call("products.get", { id })));
+		expect(reads.map((read) => read.id)).toEqual(Array(20).fill(id));
+		await eventually(() => expect(cluster.has(dying)).toBe(false));
+		for (let price = 1; price <= 20; price++) expect(await change(id, price)).toMatchObject({ price });
+		expect(cluster.has(first)).toBe(true);
+	}, 60_000);
+});

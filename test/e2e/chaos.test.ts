@@ -1,0 +1,21 @@
+import { expect, test } from "@jest/globals";
+import { chaos } from "../../chaos/run.ts";
+import { describeWith } from "../support/servers.ts";
+
+const SECONDS = 10;
+
+describeWith(["nats-server", "redis-server"], "A short run of chaos", () => {
+	test("buyers at work while nodes and servers are killed and paused: nothing is broken for good", async () => {
+		const { findings, faults, orders } = await chaos({
+			seconds: SECONDS,
+			seed: 7,
+			buyers: 6,
+			size: { edge: 1, orders: 2, goods: 1, money: 1 },
+			say: () => undefined,
+			onProgress: () => undefined,
+		});
+		expect(findings).toEqual([]);
+		expect(faults.length).toBeGreaterThan(1);
+		expect(Object.values(orders).reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
+	}, 150_000);
+});

@@ -1,0 +1,30 @@
+import { ServiceBroker } from "moleculer";
+import { Database, type Statement } from "../../lib/database.ts";
+
+/**
+ * Preloaded into a node of a test: it dies, as by kill -9, on one side of a call or of a statement. DIE_AT says where: "before payments.charge",
+ * "after complete".
+ */
+const { DIE_AT, NODE_ENV } = process.env;
+if (NODE_ENV !== "test" || !DIE_AT) throw new Error("This is for tests only, and DIE_AT says where");
+
+const dieAt = (boundary: string) => {
+	if (boundary === DIE_AT) process.kill(process.pid, "SIGKILL");
+};
+
+const call = ServiceBroker.prototype.call;
+ServiceBroker.prototype.call = async function (this: ServiceBroker, name: string, ...rest: never[]) {
+	dieAt(`before ${name}`);
+	const answer = await (call as (...all: unknown[]) => Promise<unknown>).call(this, name, ...rest);
+	dieAt(`after ${name}`);
+	return answer;
+} as never;
+
+const query = Database.prototype.query;
+Database.prototype.query = async function (this: Database, statement: Statement | string, values?: readonly unknown[]) {
+	const name = typeof statement === "string" ? "" : statement.name;
+	dieAt(`before ${name}`);
+	const rows = await query.call(this, statement, values);
+	dieAt(`after ${name}`);
+	return rows;
+} as typeof query;

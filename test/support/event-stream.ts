@@ -1,0 +1,46 @@
+/** One event of a stream; a comment has neither id nor data. */
+export interface Message {
+	readonly id?: string;
+	readonly event?: string;
+	readonly data?: string;
+	readonly comment?: string;
+}
+export interface EventStream {
+	readonly status: number;
+	readonly headers: Headers;
+	/** What came so far, comments too. */
+	readonly messages: Message[];
+	/** Fulfils when the other side has ended the stream well. */
+	readonly ended: Promise<void>;
+	close(): void;
+}
+
+/** Listens to Server-Sent Events as a browser's EventSource does, but for coming back by itself. */
+export async function listen(url: string, { token, lastEventId }: { token: string; lastEventId?: string }): Promise<EventStream> {
+	const abort = new AbortController();
+	const headers = { authorization: `Bearer ${token}`, ...(lastEventId ? { "last-event-id": lastEventId } : {}) };
+	const response = await fetch(url, { headers, signal: abort.signal });
+	const messages: Message[] = [];
+	const read = async () => {
+		let text = "";
+		const decoder = new TextDecoder();
+		for await (const chunk of response.body ?? []) {
+			text += decoder.decode(chunk, { stream: true });
+			const blocks = text.split("\n\n");
+			text = blocks.pop()!;
+			messages.push(...blocks.map(parse).filter((message) => Object.keys(message).length > 0));
+		}
+	};
+	const ended = read();
+	ended.catch(() => undefined);
+	return { status: response.status, headers: response.headers, messages, ended, close: () => abort.abort() };
+}
+
+const parse = (block: string): Message =>
+	Object.fromEntries(
+		block.split("\n").flatMap((line) => {
+			const colon = line.indexOf(":");
+			const [field, value] = [line.slice(0, colon) || "comment", line.slice(colon + 1).trim()];
+			return field === "retry" ? [] : [[field, value]];
+		}),
+	);

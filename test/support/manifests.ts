@@ -1,0 +1,125 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
+import { root } from "./databases.ts";
+
+export interface Container {
+	readonly name: string;
+	readonly image: string;
+	readonly env?: readonly {
+		readonly name: string;
+		readonly value?: string;
+		readonly valueFrom?: Partial<Record<"configMapKeyRef" | "secretKeyRef", { name: string; key: string; optional?: boolean }>>;
+	}[];
+	readonly envFrom?: readonly { readonly configMapRef: { readonly name: string } }[];
+	readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+	readonly resources?: Record<"limits" | "requests", { cpu?: string; memory?: string } | undefined>;
+	readonly securityContext?: {
+		allowPrivilegeEscalation?: boolean;
+		readOnlyRootFilesystem?: boolean;
+		capabilities?: { drop?: string[]; add?: string[] };
+	};
+	readonly livenessProbe?: Probe;
+	readonly readinessProbe?: Probe;
+	readonly startupProbe?: Probe;
+	readonly lifecycle?: { readonly preStop?: { readonly exec: { readonly command: string[] } } };
+}
+export interface Probe {
+	readonly httpGet?: { readonly port: string | number };
+	readonly tcpSocket?: { readonly port: string | number };
+	readonly periodSeconds?: number;
+	readonly initialDelaySeconds?: number;
+}
+export interface PodSpec {
+	readonly containers: readonly Container[];
+	readonly initContainers?: readonly Container[];
+	readonly serviceAccountName?: string;
+	readonly automountServiceAccountToken?: boolean;
+	readonly enableServiceLinks?: boolean;
+	readonly terminationGracePeriodSeconds?: number;
+	readonly securityContext?: { runAsNonRoot?: boolean; runAsUser?: number; seccompProfile?: { type: string } };
+	readonly volumes?: readonly { readonly name: string; readonly configMap?: { readonly name: string } }[];
+}
+/** A manifest as far as the tests look into it. */
+export interface Manifest {
+	readonly apiVersion: string;
+	readonly kind: string;
+	readonly metadata: { readonly name: string; readonly labels?: Record<string, string> };
+	readonly data?: Record<string, string>;
+	// biome-ignore lint/suspicious/noExplicitAny: each kind has its own
+	readonly spec?: any;
+	readonly automountServiceAccountToken?: boolean;
+}
+/** A manifest that makes pods. */
+export interface Workload extends Manifest {
+	readonly spec: { readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: PodSpec } };
+}
+
+export const nameOf = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
+export const isWorkload = (manifest: Manifest): manifest is Workload => manifest.spec?.template?.spec?.containers !== undefined;
+export const containersOf = ({ spec }: Workload): Container[] => [
+	...(spec.template.spec.initContainers ?? []),
+	...spec.template.spec.containers,
+];
+export const matches = (selector: Record<string, string>, labels: Record<string, string> = {}) =>
+	Object.entries(selector).every(([key, value]) => labels[key] === value);
+
+const runs = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
+/** What renders kustomizations on this machine. */
+const renderer = runs("kubectl", "kustomize", "--help")
+	? ["kubectl", "kustomize"]
+	: runs("kustomize", "version")
+		? ["kustomize", "build"]
+		: [];
+export const canRender = renderer.length > 0;
+
+/** Renders an overlay as it is applied, with the example's secrets. */
+export function render(overlay: string): Manifest[] {
+	return inFolder((folder) => {
+		cpSync(join(root, "k8s"), folder, { recursive: true });
+		const path = join(folder, "overlays", overlay);
+		if (existsSync(join(path, "secrets.env.example"))) cpSync(join(path, "secrets.env.example"), join(path, "secrets.env"));
+		const [command = "", ...args] = renderer;
+		const { status, stdout, stderr } = spawnSync(command, [...args, path], { encoding: "utf8" });
+		if (status !== 0) throw new Error(`${overlay} cannot be rendered: ${stderr}`);
+		return parseAllDocuments(stdout).map((document) => unfold(document.toJS() as Manifest));
+	});
+}
+
+/** Long values of a Secret come in lines, which Kubernetes puts together again. */
+const unfold = (manifest: Manifest): Manifest =>
+	manifest.kind === "Secret"
+		? { ...manifest, data: Object.fromEntries(Object.entries(manifest.data ?? {}).map(([key, value]) => [key, value.replace(/\s/g, "")])) }
+		: manifest;
+
+/**
+ * The fields that Kubernetes does not know, and values of a wrong type. The schemas let unknown fields pass, so each manifest is written down as
+ * a literal of its type, where the compiler finds them at any depth.
+ */
+export function strangeFields(manifests: readonly Manifest[]): string {
+	return inFolder((folder) => {
+		symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+		const lines = manifests.map(
+			(manifest, i) =>
+				`export const m${i}: import("kubernetes-models/${manifest.apiVersion}").I${manifest.kind} = ${JSON.stringify(manifest, null, "\t")};`,
+		);
+		writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+		writeFileSync(join(folder, "manifests.ts"), lines.join("\n"));
+		const options = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--types", ""];
+		return spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...options, "manifests.ts"], {
+			cwd: folder,
+			encoding: "utf8",
+		}).stdout;
+	});
+}
+
+function inFolder<T>(work: (folder: string) => T): T {
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-manifests-"));
+	try {
+		return work(folder);
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+}
