@@ -1,5 +1,8 @@
 import type { ServiceBroker } from "moleculer";
+import { envOf } from "../../lib/env.ts";
 import { failingServices } from "../../lib/probe.ts";
+import { version } from "../../lib/version.ts";
+import { asyncapi, eventServices } from "./asyncapi.ts";
 import { type Gateway, type Handler, send } from "./exchange.ts";
 import { healthCheck } from "./health.ts";
 
@@ -10,6 +13,10 @@ export function pages(broker: ServiceBroker, names: readonly string[]): Record<s
 	const health = healthCheck(broker, names);
 	return {
 		"GET /": page(async () => ({ status: 200, content: { message: "The shop's API is running", docs: "/docs" } })),
+		"GET /asyncapi.json": page(async () => ({
+			status: 200,
+			content: asyncapi(eventServices(broker), { version, namespace: envOf(broker).NAMESPACE }),
+		})),
 		"GET /health": page(async () => ({ status: 200, content: await health() })),
 		"GET /health/live": page(async () => ({ status: 200, content: { status: "alive" } })),
 		"GET /health/ready": page(readiness),
