@@ -129,7 +129,7 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 1200,
-		description: "Requests that one user, or one address without a user, may make in a minute",
+		description: "Requests of one user, or of one address, in a minute",
 	},
 	RATE_LIMIT_STRICT_PER_MINUTE: {
 		type: "number",

@@ -6,7 +6,7 @@ const email = { type: "email", max: 254, normalize: true } as const;
 const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
 const role = { type: "enum", values: ["user", "admin"] } as const;
 /** At most 72 bytes besides, because bcrypt reads no further. */
-const password = { type: "string", min: 8, max: 128 } as const;
+const password = { type: "string", min: 8, max: 128, example: "correct horse" } as const;
 
 export const user = shape({
 	id: { type: "uuid" },
@@ -18,6 +18,9 @@ export const user = shape({
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });
+
+/** A hash takes 50 ms of one of few threads: what cannot be done within seconds is better refused, and the rest of the service goes on. */
+const hashing = { bulkhead: { concurrency: 10, queue: 100 } } as const;
 
 const id = { id: { type: "uuid" } } as const;
 const token = { type: "string", min: 1, max: 200 } as const;
@@ -37,6 +40,7 @@ export const users = contract({
 			params: { email, password, full_name },
 			returns: object(user),
 			throws: ["EMAIL_TAKEN"],
+			...hashing,
 		},
 		verifyEmail: {
 			summary: "Confirm an e-mail address with the token from the welcome message",
@@ -66,6 +70,7 @@ export const users = contract({
 			params: { token, new_password: password },
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN"],
+			...hashing,
 		},
 		changePassword: {
 			summary: "Change one's own password; ends one's other sessions",
@@ -76,6 +81,7 @@ export const users = contract({
 			params: { ...id, current_password: { type: "string", min: 1, max: 128 }, new_password: password },
 			returns: { type: "any" },
 			throws: ["WRONG_PASSWORD", "RATE_LIMITED"],
+			...hashing,
 		},
 		list: { summary: "List users", rest: "GET /users", auth: "admin", page: true, params: paging, returns: page(user) },
 		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
@@ -124,6 +130,7 @@ export const users = contract({
 			params: { email, password: { type: "string", min: 1, max: 128 } },
 			returns: object({ ...user, token_version }),
 			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
+			...hashing,
 		},
 		/**
 		 * A fresh single-use token, good for 48 hours, that proves whoever brings it back reads the mail of this address: the one it is about to

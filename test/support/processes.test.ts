@@ -1,0 +1,26 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, expect, test } from "@jest/globals";
+import { findProcess } from "../../lib/process-lock.ts";
+import { eventually } from "./eventually.ts";
+
+let child: ChildProcess | undefined;
+afterEach(() => void child?.kill("SIGKILL"));
+
+/** A test that starts two processes, ends the first, and says the pids of both. */
+const program = `
+	const { startProcess } = await import(${JSON.stringify(import.meta.resolve("./processes.ts"))});
+	const [first, second] = ["first", "second"].map((name) => startProcess({ name, file: "sleep", args: ["1000"], log: "/dev/null" }));
+	await first.kill();
+	console.log(first.pid, second.pid);
+	setInterval(() => undefined, 1000);`;
+
+test.each(["SIGKILL", "SIGINT"] as const)("what a test has started ends with it, also by %s", async (signal) => {
+	child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+	const [line] = await once(child.stdout!, "data");
+	const [first, second] = String(line).split(" ").map(Number);
+	expect(await findProcess(first!)).toBeUndefined();
+	expect(await findProcess(second!)).toBeDefined();
+	child.kill(signal);
+	await eventually(async () => expect(await findProcess(second!)).toBeUndefined());
+});
