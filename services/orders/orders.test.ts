@@ -30,7 +30,6 @@ let asked: string[];
 let reserve: () => Promise<Outcome> | Outcome;
 let release: () => Promise<Outcome> | Outcome;
 let charge: () => Promise<Outcome> | Outcome;
-let release: () => Promise<Outcome> | Outcome;
 const command = (name: string, answer: () => Promise<Outcome> | Outcome) => async (ctx: { params: { orders: { order_id: string }[] } }) =>
 	Promise.all(
 		ctx.params.orders.map(({ order_id }) => {
@@ -69,7 +68,6 @@ beforeEach(() => {
 	reserve = () => done;
 	release = () => done;
 	charge = () => done;
-	release = () => done;
 });
 
 const as = (user: object) => ({ meta: { user } });
