@@ -25,6 +25,7 @@ const PAGES: Readonly<Record<string, { summary: string; type?: string; unready?:
 	"/health/live": { summary: "That this process is alive" },
 	"/health/ready": { summary: "Whether requests should be sent here", unready: true },
 	"/openapi.json": { summary: "This document" },
+	"/asyncapi.json": { summary: "The events between the services, as AsyncAPI" },
 	"/docs": { summary: "This document as a page to try things out on", type: "text/html" },
 	"/docs/errors": { summary: "Every error code", type: "text/html" },
 };

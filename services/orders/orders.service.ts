@@ -156,9 +156,8 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [this.owner, id, reason]);
-			if (!row) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
-			const saga = store.toSaga(row, this.deadlineMs);
+			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
+			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
 			const { status } = saga.order;
 			if (status === "cancelled") return saga.order;
