@@ -100,7 +100,7 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases. 202 while that takes its time",
+			summary: "Cancel before shipping: refunds and releases; the order says whether that is done",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
 			params: { ...id, reason: { ...reason, optional: true } },
