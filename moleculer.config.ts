@@ -16,7 +16,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
 	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 	return {
-		namespace: env.NAMESPACE,
+		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
 		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],

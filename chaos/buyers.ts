@@ -32,8 +32,8 @@ export interface Market {
 	readonly closed: () => boolean;
 }
 
-const TOKENS = { tok_ok: 70, tok_declined: 8, tok_flaky: 8, tok_timeout: 9, tok_slow: 5 } as const;
-const WISHES = { buy: 62, twice: 12, hasty: 14, cancel: 12 } as const;
+const TOKENS = { tok_ok: 76, tok_declined: 8, tok_flaky: 8, tok_timeout: 5, tok_slow: 3 } as const;
+const WISHES = { buy: 52, twice: 10, hasty: 26, cancel: 12 } as const;
 const HOT = 3;
 
 /** Buys, cancels and asks again until the market closes, and comes to an end with everything that was begun. `all` grows meanwhile. */

@@ -22,20 +22,24 @@ const LASTS = {
 	redis: { kill: [0.2, 4], pause: [0.5, 4], restart: [0, 1] },
 	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 0] },
 } as const satisfies Record<Member["kind"], Record<Fault["kind"], readonly [number, number]>>;
-const TARGETS = { node: 70, nats: 12, redis: 8, postgres: 10 } as const;
+/** The nodes that run orders have the most to lose. */
+const TARGETS = { orders: 40, node: 28, nats: 10, redis: 8, postgres: 14 } as const;
 
 /** All faults of a run, the same for the same seed and the same members. */
 export function plan(seed: number, seconds: number, members: readonly Pick<Member, "name" | "kind">[]): Fault[] {
 	const dice = random(seed);
 	const faults: Fault[] = [];
-	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(0.3, 1.7)) faults.push(one(dice, at, members));
+	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(0.6, 2.6)) faults.push(one(dice, at, members));
 	return faults;
 }
 function one(dice: Random, at: number, members: readonly Pick<Member, "name" | "kind">[]): Fault {
 	const wanted = dice.weighted(TARGETS);
-	const { name } = dice.pick(members.filter(({ kind }) => kind === wanted));
+	const part = wanted === "orders" ? "node" : wanted;
+	const all = members.filter(({ kind }) => kind === part);
+	const some = wanted === "orders" ? all.filter(({ name }) => name.startsWith("orders")) : all;
+	const { name } = dice.pick(some.length > 0 ? some : all);
 	const kind = dice.weighted({ kill: 50, pause: 35, restart: 15 });
-	const [low, high] = LASTS[wanted][kind];
+	const [low, high] = LASTS[part][kind];
 	return { at: round(at), target: name, kind, lasts: round(dice.between(low, high)) };
 }
 const round = (n: number) => Math.round(n * 100) / 100;

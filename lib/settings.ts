@@ -14,6 +14,12 @@ export const settings = shape({
 		pattern: "^[A-Za-z0-9_-]*$",
 		description: "Clusters with different namespaces on one NATS do not see each other",
 	},
+	COLOR: {
+		type: "string",
+		default: "",
+		pattern: "^[A-Za-z0-9_-]*$",
+		description: "Of two versions on the same data, blue and green: nodes call only those of their own colour, and share all else",
+	},
 	NODEID: {
 		type: "string",
 		optional: true,

@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { readEnv } from "../lib/env.ts";
 import { serviceNames } from "../lib/node.ts";
 import { settings } from "../lib/settings.ts";
+import { brokerOptions } from "../moleculer.config.ts";
 import { root } from "./support/databases.ts";
 import {
 	type Container,
@@ -203,6 +204,11 @@ withKubectl.each(overlays)("the overlay %s", (overlay) => {
 				.replaceAll(color, "COLOR")
 				.replace(/(COLOR)-[a-z0-9]{10}/g, "$1");
 		expect(text("green")).toBe(text("blue"));
+		const [blue, green] = ["blue", "green"].map((color) =>
+			readEnv(of("ConfigMap").find(({ metadata }) => metadata.labels?.color === color)!.data!),
+		);
+		expect(brokerOptions(blue!).namespace).not.toBe(brokerOptions(green!).namespace);
+		expect({ ...blue, COLOR: "" }).toEqual({ ...green, COLOR: "" });
 		expect(["blue", "green"]).toContain(named("Service", "shop")!.spec.selector.color);
 	});
 });
