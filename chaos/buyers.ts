@@ -70,7 +70,8 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 			token,
 			body: { reason: "Changed my mind" },
 		});
-		if (answer?.status === 200) purchase.promised.add("cancel");
+		// One that takes its time is answered with the order as it is.
+		if (answer?.status === 200 && answer.body.status === "cancelled") purchase.promised.add("cancel");
 	}
 
 	const wishes = {

@@ -4,7 +4,7 @@ import { eventually } from "../test/support/eventually.ts";
 import { everySagaEnds, neighboursAreUnharmed, nobodyTakesOver } from "../test/support/saga-model.ts";
 import { sagaTable } from "../test/support/saga-table.ts";
 import { done, type Outcome, pending, refused } from "./outcome.ts";
-import { type Saga, type SagaOptions, sagas } from "./saga.ts";
+import { type Saga, type SagaOptions, type SagaStore, sagas } from "./saga.ts";
 
 // A few seconds, but the machine may have other things to do.
 jest.setTimeout(180_000);
@@ -45,20 +45,23 @@ function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b",
 		};
 		return { name, do: answer("do"), undo: answer("undo") };
 	};
-	const node = (name: string, options: Partial<SagaOptions<Saga>> = {}) => {
+	const storeOf = (name: string): SagaStore<Saga> => {
 		const { complete, turn, close, abort, stall, claim, beat, leave } = table.as(name);
-		return sagas<Saga>({
+		return {
+			complete: async (all) => complete(all),
+			turn: async (all) => turn(all),
+			close: async (all) => close(all),
+			abort: async (all) => abort(all),
+			stall: async (all) => stall(all),
+			claim: async (limit, running) => claim(limit, running),
+			beat: async () => beat(),
+			leave: async () => leave(),
+		};
+	};
+	const node = (name: string, options: Partial<SagaOptions<Saga>> = {}) =>
+		sagas<Saga>({
 			steps: [step("a"), step("b")],
-			store: {
-				complete: async (all) => complete(all),
-				turn: async (all) => turn(all),
-				close: async (all) => close(all),
-				abort: async (all) => abort(all),
-				stall: async (all) => stall(all),
-				claim: async (limit, running) => claim(limit, running),
-				beat: async () => beat(),
-				leave: async () => leave(),
-			},
+			store: storeOf(name),
 			beatEvery: LEASE,
 			undoTries: 3,
 			now: () => clock,
@@ -70,9 +73,8 @@ function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b",
 			onTrouble: (saga, where) => troubles.push(`${where} ${saga?.id ?? ""}`),
 			...options,
 		});
-	};
 	const place = (owner: string, id: string) => table.place(owner, { id, deadline: 10_000 });
-	return { table, asked, troubles, node, place };
+	return { table, asked, troubles, node, storeOf, place };
 }
 
 test("sagas that reach a step together travel together, each with its own outcome", async () => {
@@ -136,6 +138,26 @@ test("a node that stops lets a run finish, and takes nothing new", async () => {
 	expect(await running).toEqual({ status: "completed" });
 	await stopped;
 	expect(table.rows.get("2")).toMatchObject({ owner: "gone", attempt: 1 });
+});
+
+test("what a node has claimed while it was being stopped it leaves to others at once", async () => {
+	let goOn = () => {};
+	const { asked, node, storeOf, place, table } = workshop();
+	place("gone", "1");
+	const store = storeOf("one");
+	const claim: typeof store.claim = async (limit, running) => {
+		const claimed = await store.claim(limit, running);
+		await new Promise<void>((resolve) => (goOn = resolve));
+		return claimed;
+	};
+	const one = node("one", { store: { ...store, claim } });
+	await one.start();
+	await eventually(() => expect(table.rows.get("1")).toMatchObject({ owner: "one" }));
+	const stopped = one.stop();
+	goOn();
+	await stopped;
+	expect(asked).toEqual([]);
+	expect(await storeOf("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 3 }]);
 });
 
 test("what a node could not finish before it stopped is another's at once, and the stopped node asks nothing more", async () => {

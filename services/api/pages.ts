@@ -1,7 +1,9 @@
 import type { ServiceBroker } from "moleculer";
+import { envOf } from "../../lib/env.ts";
 import { commonErrors } from "../../lib/errors.ts";
 import { failingServices } from "../../lib/probe.ts";
 import { version } from "../../lib/version.ts";
+import { asyncapi, eventServices } from "./asyncapi.ts";
 import { docsAssets, docsPage, errorsPage } from "./docs.ts";
 import { type Answer, type Gateway, type Handler, send } from "./exchange.ts";
 import { healthCheck } from "./health.ts";
@@ -32,6 +34,7 @@ export function pages(broker: ServiceBroker, names: readonly string[]): Record<s
 		"GET /health/live": page(async () => json({ status: "alive" })),
 		"GET /health/ready": page(readiness),
 		"GET /openapi.json": page(async ({ table }) => ({ status: 200, body: document(table) })),
+		"GET /asyncapi.json": page(async () => json(asyncapi(eventServices(broker), { version, namespace: envOf(broker).NAMESPACE }))),
 		"GET /docs": page(async () => docsPage),
 		"GET /docs/errors": page(async () => errorsPage({ ...commonErrors, ...errorsOf(broker) })),
 		...Object.fromEntries(assets),

@@ -61,7 +61,7 @@ export const orders = contract({
 			auth: "user",
 			status: 201,
 			idempotent: true,
-			async: true,
+			async: "on request",
 			params: {
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
@@ -100,9 +100,10 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases. 202 while that takes its time",
+			summary: "Cancel before shipping: refunds and releases; the order says whether that is done",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
+			async: "when slow",
 			params: { ...id, reason: { ...reason, optional: true } },
 			returns: object(order),
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],

@@ -19,6 +19,9 @@ import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
 
+/** How long a parcel that has left waits for its order to be free to say so. */
+const NOTE_MS = 1000;
+
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
 
@@ -160,7 +163,6 @@ export default implement(
 			if (status === "cancelled") return saga.order;
 			// Here or on a node that took it over, something was first that cannot be taken back.
 			if (end && end.status !== "stuck") raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
-			meta.$statusCode = 202;
 			return saga.order;
 		},
 
@@ -169,8 +171,8 @@ export default implement(
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
-			// A cancel that lost may not have let go of the order yet.
-			for (const late = Date.now() + this.waitMs; ; await after(50)) {
+			// A cancel that lost may not have let go of the order yet. At the latest the shipment's event notes it.
+			for (const late = Date.now() + NOTE_MS; ; await after(50)) {
 				await store.advance(this.db, [order.id], "confirmed", "shipped");
 				this.wakeRelay();
 				const now = await visible(this.db, order.id, ctx.meta.user!);

@@ -1,0 +1,30 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { breaks } from "../lib/compatible.ts";
+import type { Contract } from "../lib/contract.ts";
+import { commonErrors } from "../lib/errors.ts";
+import { run } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+import { readContracts } from "./openapi.ts";
+
+const path = join(import.meta.dirname, "../docs/contracts/released.json");
+
+/** The contracts as they were released last. */
+export const releasedContracts = (): Contract[] => JSON.parse(readFileSync(path, "utf8"));
+
+/** The contracts as they are, those errors included that no service owns. */
+export const presentContracts = async (): Promise<Contract[]> => [
+	{ name: "api", actions: {}, errors: commonErrors },
+	...(await readContracts()),
+];
+
+if (import.meta.main)
+	run("contracts:release", async (program) => {
+		const present = await presentContracts();
+		const broken = breaks(releasedContracts(), present);
+		if (broken.length > 0 && !process.argv.includes("--breaking"))
+			throw new StartError(`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`);
+		writeFileSync(path, `${JSON.stringify(present, null, "\t")}\n`);
+		console.log(`Wrote ${path}`);
+		await program.stop();
+	});
