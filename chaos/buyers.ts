@@ -70,7 +70,7 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 			token,
 			body: { reason: "Changed my mind" },
 		});
-		// A cancel that is still under way is answered with 200, too.
+		// One that takes its time is answered with the order as it is.
 		if (answer?.status === 200 && answer.body.status === "cancelled") purchase.promised.add("cancel");
 	}
 

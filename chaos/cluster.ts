@@ -129,7 +129,8 @@ function nodeMember(name: string, folder: string, env: Record<string, string>, p
 	});
 }
 
-async function natsMember(folder: string) {
+/** @param folder for its configuration and its log; JetStream keeps its files in `jetstream` there */
+export async function natsMember(folder: string) {
 	const port = await freePort();
 	const file = findServer("nats-server")!;
 	const config = join(folder, "nats.conf");

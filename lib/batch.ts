@@ -15,9 +15,9 @@ interface Waiting<T, R> {
 
 /**
  * Gathers what arrives while the last run is under way and hands it to `step` in one piece: no timer, no wait when idle.
- * `step` answers per element, in the order given. An element that fails by itself answers `reject(error)`. When a run fails as a
- * whole, and not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must therefore be idempotent
- * or all-or-nothing.
+ * `step` answers per element, in the order given. An element that fails by itself answers `reject(error)`. When a run fails as a whole, and
+ * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
+ * therefore be idempotent or all-or-nothing.
  */
 export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejection)[]>, { max = 500, lanes = 1 }: BatchOptions = {}) {
 	let waiting: Waiting<T, R>[] = [];

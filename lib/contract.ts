@@ -28,6 +28,8 @@ export interface ActionContract {
 	readonly stream?: { readonly watch: string };
 	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
 	readonly strict?: true;
+	/** Honours `Prefer: respond-async` with 202. */
+	readonly async?: true;
 	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */

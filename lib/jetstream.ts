@@ -11,17 +11,16 @@ import {
 	StorageType,
 	type StreamInfo,
 } from "nats";
-import { batch } from "./batch.ts";
+import { batch, reject } from "./batch.ts";
 import type { Follower } from "./bus.ts";
 import type { Event } from "./events.ts";
 
 const HOUR = 3_600_000;
-/** A consumer hands a message to somebody else when nobody spoke for it this long; a handler that takes longer keeps it alive. */
-const ACK_WAIT = 30_000;
-const KEEP_ALIVE = 10_000;
-/** Events that are taken over at once, and that one consumer of a node may hold. */
+/** Events that are taken over at once, and that one consumer of a node may hold besides those that are on their way to it. */
 const BATCH = 200;
-const HELD = 1000;
+const HELD = 2 * BATCH;
+/** That all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
+const HELD_BY_ALL = 20 * HELD;
 /** Before anything that failed is tried again. */
 const PAUSE = 1000;
 /** What the stream has seen within this time it does not take twice. */
@@ -36,6 +35,8 @@ export interface StreamOptions {
 	readonly namespace: string;
 	readonly replicas: number;
 	readonly retentionHours: number;
+	/** Milliseconds after which a message is somebody else's when nobody spoke for it; a handler that takes longer keeps it alive. */
+	readonly ackWait: number;
 	/** This node, as NATS shows it. */
 	readonly name: string;
 	onTrouble(where: string, error: unknown): void;
@@ -82,7 +83,7 @@ export async function openStream(options: StreamOptions) {
 		await ensureStream(api);
 		await api.consumers.add(stream, config);
 		const consumer = await js.consumers.get(stream, config.durable_name);
-		return consumer.consume({ max_messages: HELD, idle_heartbeat: 2000, abort_on_missing_resource: true });
+		return consumer.consume({ max_messages: BATCH, idle_heartbeat: 2000, abort_on_missing_resource: true });
 	}
 
 	return {
@@ -122,11 +123,20 @@ export async function openStream(options: StreamOptions) {
 				filter_subject: subject(pattern.replace(/\*$/, ">")),
 				ack_policy: AckPolicy.Explicit,
 				deliver_policy: DeliverPolicy.All,
-				ack_wait: nanos(ACK_WAIT),
-				max_ack_pending: HELD,
+				ack_wait: nanos(options.ackWait),
+				max_ack_pending: HELD_BY_ALL,
 			};
-			const together = batch<Event, void>((events) => accept(events).then(() => events.map(() => undefined)), { max: BATCH });
 			let stopping = false;
+			const together = batch<Event, void>(
+				async (events) => {
+					// Others can do at once what has not been begun here.
+					if (stopping) return events.map(() => reject(new Error("This node is stopping")));
+					await accept(events);
+					return events.map(() => undefined);
+				},
+				{ max: BATCH },
+			);
+			const holding = { aliveEvery: options.ackWait / 3, returnAfter: () => (stopping ? 0 : PAUSE) };
 			let close: () => Promise<unknown> = async () => undefined;
 
 			async function consume(): Promise<void> {
@@ -135,9 +145,10 @@ export async function openStream(options: StreamOptions) {
 				if (stopping) await close();
 				const held = new Set<Promise<void>>();
 				for await (const message of messages) {
-					const work = settle(message, take(message, together, bury));
+					const work = settle(message, take(message, together, bury), holding);
 					held.add(work);
 					work.finally(() => held.delete(work));
+					if (held.size >= HELD) await Promise.race(held);
 				}
 				await Promise.all(held);
 			}
@@ -151,6 +162,7 @@ export async function openStream(options: StreamOptions) {
 			}
 			const running = run();
 			return {
+				/** Finishes what was begun and gives back the rest. */
 				async stop() {
 					stopping = true;
 					await close();
@@ -184,13 +196,17 @@ const durable = (group: string, pattern: string) => `${group}-${pattern.replace(
 export type EventStream = Awaited<ReturnType<typeof openStream>>;
 
 /** Acknowledges a message when it is taken over, keeps it ours for as long as that takes, and gives it back when it fails. */
-async function settle(message: JsMsg, taken: Promise<void>): Promise<void> {
-	const alive = setInterval(() => message.working(), KEEP_ALIVE);
+async function settle(
+	message: JsMsg,
+	taken: Promise<void>,
+	{ aliveEvery, returnAfter }: { aliveEvery: number; returnAfter(): number },
+): Promise<void> {
+	const alive = setInterval(() => message.working(), aliveEvery);
 	try {
 		await taken;
 		message.ack();
 	} catch {
-		message.nak(PAUSE);
+		message.nak(returnAfter());
 	} finally {
 		clearInterval(alive);
 	}

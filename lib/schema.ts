@@ -16,6 +16,8 @@ interface Common {
 	readonly optional?: true;
 	readonly nullable?: true;
 	readonly description?: string;
+	/** For the documents; needed where a pattern keeps one from being made up. */
+	readonly example?: unknown;
 }
 export type Rule =
 	| (Common & {
@@ -195,7 +197,7 @@ const defined = (entries: Record<string, unknown>) =>
 
 /** The same rule as JSON Schema (2020-12), for the OpenAPI and AsyncAPI documents. */
 export function toJsonSchema(rule: Rule): Record<string, unknown> {
-	const base = defined({ ...describe(rule), description: rule.description });
+	const base = { ...defined(describe(rule)), ...defined({ description: rule.description }) };
 	return rule.nullable ? { anyOf: [base, { type: "null" }] } : base;
 }
 function describe(rule: Rule): Record<string, unknown> {
@@ -215,7 +217,8 @@ function describe(rule: Rule): Record<string, unknown> {
 		case "number":
 			return { type: rule.integer ? "integer" : "number", minimum: rule.min, maximum: rule.max, default: rule.default };
 		case "money":
-			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, multipleOf: 0.01 };
+			// Not multipleOf: 19.99 is no multiple of 0.01 in floating point, and validators differ over it.
+			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, description: "Major units with at most two decimals" };
 		case "time":
 			return { type: "string", format: "date-time" };
 		case "boolean":

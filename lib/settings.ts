@@ -129,7 +129,7 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 1200,
-		description: "Requests that one user, or one address without a user, may make in a minute",
+		description: "Requests of one user, or of one address, in a minute",
 	},
 	RATE_LIMIT_STRICT_PER_MINUTE: {
 		type: "number",
@@ -161,6 +161,14 @@ export const settings = shape({
 		default: "1,5,30,120,600",
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
 		description: "Seconds before each repetition of a failed event; after the last it is a dead letter",
+	},
+	EVENT_ACK_WAIT_MS: {
+		type: "number",
+		integer: true,
+		min: 300,
+		convert: true,
+		default: 15_000,
+		description: "How long NATS waits for word of a node that holds events before it gives them to another node",
 	},
 	EVENT_REPLICAS: {
 		type: "number",

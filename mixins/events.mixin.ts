@@ -99,13 +99,14 @@ const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.st
 /** JetStream where the cluster has NATS, else this process by itself. */
 async function carrierOf(self: Self): Promise<EventStream | undefined> {
 	const { broker, logger } = self;
-	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS } = envOf(broker);
+	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_ACK_WAIT_MS } = envOf(broker);
 	if (!TRANSPORTER) return undefined;
 	const { stream, release } = await sharedStream(broker, {
 		servers: TRANSPORTER,
 		namespace: NAMESPACE,
 		replicas: EVENT_REPLICAS,
 		retentionHours: EVENT_RETENTION_HOURS,
+		ackWait: EVENT_ACK_WAIT_MS,
 		name: `${broker.nodeID}-events`,
 		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
-import { connect } from "nats";
+import { AckPolicy, connect, nanos } from "nats";
 import { v7 as uuid } from "uuid";
 import { contract, implement } from "../lib/contract.ts";
 import type { Tx } from "../lib/database.ts";
@@ -28,6 +28,8 @@ describeWith(["nats-server"], "events on JetStream", () => {
 	let brokers: ServiceBroker[];
 	/** Each test has a stream of its own. */
 	let namespace: string;
+	/** How long NATS waits for word of a node. */
+	let ackWait: number;
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-stream-"));
 		nats = await startNats(folder);
@@ -40,6 +42,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		namespace = `t${uuid().slice(-8)}`;
 		databases = await makeDatabases(["orders", "shipping", "payments"]);
 		brokers = [];
+		ackWait = 1500;
 		for (const group of ["shipping", "payments"])
 			await databases.query(group, "create table effects (event text not null, at bigint generated always as identity)");
 	});
@@ -57,6 +60,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			DATABASE_URL: databases.pattern,
 			DATABASE_POOL: "4",
 			EVENT_BACKOFF: "0.01",
+			EVENT_ACK_WAIT_MS: String(ackWait),
 		});
 		const broker = makeNode(brokerOptions(env), env, services);
 		brokers.push(broker);
@@ -192,6 +196,65 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await expect(broker.call("shipping.deadLetter", { event_id: letter!.event_id })).rejects.toMatchObject({
 			type: "DEAD_LETTER_NOT_FOUND",
 		});
+	});
+
+	test("a handler may take longer than NATS waits, because its node keeps speaking for the event", async () => {
+		const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+		const source = await start(
+			producer(),
+			consumer("shipping", {
+				"order.created": async (tx, found) => {
+					await gate;
+					await note(tx, found);
+				},
+			}),
+		);
+		const id = uuid();
+		await tell(source)("order.created", id);
+		const connection = await connect({ servers: nats.url });
+		const api = await connection.jetstreamManager();
+		const stream = `EVENTS-${namespace}`;
+		const silent = { durable_name: "silent", ack_policy: AckPolicy.Explicit, ack_wait: nanos(ackWait) };
+		await eventually(() => api.consumers.add(stream, silent));
+		// One that says nothing gets its event again and again, which shows that the time is over for the other as well.
+		const watch = await connection.jetstream().consumers.get(stream, "silent");
+		for await (const message of await watch.consume()) if (message.info.deliveryCount > 2) break;
+		expect(await api.consumers.info(stream, "shipping-order-created")).toMatchObject({ num_ack_pending: 1, num_redelivered: 0 });
+		open();
+		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
+		await connection.close();
+	});
+
+	test("a node that stops finishes what it has begun and gives the rest back at once", async () => {
+		ackWait = 120_000;
+		const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+		const begun: string[] = [];
+		const source = await start(producer());
+		const leaving = await start(
+			consumer("shipping", {
+				"order.created": async (tx, found) => {
+					begun.push(...found.map(({ subject }) => subject));
+					await gate;
+					await note(tx, found);
+				},
+			}),
+		);
+		const [first, ...rest] = ids(20) as [string, ...string[]];
+		await tell(source)("order.created", first);
+		await eventually(() => expect(begun).toEqual([first]));
+		for (const id of rest) await tell(source)("order.created", id);
+		const connection = await connect({ servers: nats.url });
+		const api = await connection.jetstreamManager();
+		const info = () => api.consumers.info(`EVENTS-${namespace}`, "shipping-order-created");
+		await eventually(async () => expect(await info()).toMatchObject({ num_ack_pending: 20, num_waiting: 1 }));
+		const left = stop(leaving);
+		await eventually(async () => expect(await info()).toMatchObject({ num_waiting: 0 }));
+		open();
+		await left;
+		expect(await effects()).toEqual([`order.created ${first}`]);
+		await start(consumer("shipping", { "order.created": note }));
+		await eventually(async () => expect((await effects()).sort()).toEqual([first, ...rest].map((id) => `order.created ${id}`).sort()));
+		await connection.close();
 	});
 
 	test("a replay tells again by time, type and group; who did it already does nothing", async () => {

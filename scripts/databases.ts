@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { databaseUrl } from "../lib/database.ts";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import type { Env } from "../lib/env.ts";
@@ -17,6 +18,9 @@ const GIVE_UP_MS = 10_000;
 /** A first start on a slow disk takes some of it. */
 const PREPARE_MS = 120_000;
 const ANSWER_MS = 9000;
+/** In a cluster everything starts at once, in whatever order: the server, the job that migrates, the nodes. */
+const JOIN_MS = 60_000;
+const LOOK_AGAIN_MS = 1000;
 
 export interface Databases {
 	/** A DATABASE_URL. */
@@ -38,11 +42,12 @@ interface Where {
  * started here and stops when the program ends.
  * @throws StartError if a server's database cannot be reached or is older than its service
  */
-export async function prepareDatabases(program: Program, { DATABASE_URL, DRAIN_MS }: Env, where: Where): Promise<Databases> {
+export async function prepareDatabases(program: Program, { DATABASE_URL, DRAIN_MS, TRANSPORTER }: Env, where: Where): Promise<Databases> {
 	const services = where.services.filter((name) => hasDatabase(where.root, name));
 	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...where, services });
 	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
-	await program.step(assertMigrated(DATABASE_URL, where.root, services), { ms: ANSWER_MS, late });
+	const patience = TRANSPORTER ? JOIN_MS : 0;
+	await program.step(waitForDatabases(DATABASE_URL, where.root, services, patience), { ms: patience + ANSWER_MS, late });
 	return { url: DATABASE_URL, embedded: false, places: [] };
 }
 
@@ -72,6 +77,20 @@ async function startDatabases(program: Program, drain: number, { root, folder, s
 	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
 	await program.step(prepare(), { ms: PREPARE_MS, late });
 	return { url, embedded: true, places: pgData.startsWith((await realpath(folder)) + sep) ? [folder] : [folder, pgData] };
+}
+
+/** Looks every second until the databases are there and migrated; tells each reason to wait once. After `patience` milliseconds that reason counts. */
+async function waitForDatabases(url: string, root: string, services: readonly string[], patience: number): Promise<void> {
+	const end = Date.now() + patience;
+	for (let told = ""; ; await pause(LOOK_AGAIN_MS)) {
+		try {
+			return await assertMigrated(url, root, services);
+		} catch (error) {
+			if (!(error instanceof StartError) || Date.now() >= end) throw error;
+			if (error.message !== told) console.error(`Waiting: ${error.message}`);
+			told = error.message;
+		}
+	}
 }
 
 async function assertMigrated(url: string, root: string, services: readonly string[]): Promise<void> {

@@ -5,7 +5,10 @@ import { StartError } from "../lib/start-error.ts";
 
 const SIGNING = ["api", "auth"];
 /** What examples and tutorials are full of; what is random looks like none of it. */
-const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|12345|(.)\1{7}/i;
+const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|qwert|12345|(.)\1{7}/i;
+/** Thirty-two times the same few characters are long and still nothing. */
+const DISTINCT = 10;
+const isGuessable = (value: string): boolean => WELL_KNOWN.test(value) || new Set(value).size < Math.min(DISTINCT, value.length / 2);
 
 /** @throws StartError if production lacks a secret or has one that anybody could guess */
 export function assertSecrets({ NODE_ENV, JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_PASSWORD }: Env, services: readonly string[]): void {
@@ -15,7 +18,7 @@ export function assertSecrets({ NODE_ENV, JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN
 			"NODE_ENV is production and JWT_SECRET is missing: set it to at least 32 random characters, the same on every node",
 		);
 	for (const [name, value] of Object.entries({ JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_PASSWORD })) {
-		if (value && WELL_KNOWN.test(value))
+		if (value && isGuessable(value))
 			throw new StartError(`NODE_ENV is production and ${name} is easily guessed: set it to random characters`);
 	}
 }

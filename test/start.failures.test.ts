@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/embedded-postgres/test/support.ts";
+import { eventually } from "./support/eventually.ts";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
 
 jest.setTimeout(60_000);
@@ -85,6 +86,26 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		} finally {
 			server.close();
 		}
+	});
+
+	test("in a cluster, where things start in any order, it waits and says once what for", async () => {
+		const server = createServer().listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		server.close();
+		const program = runScript("start", {
+			SERVICES: "shipping",
+			DATA_DIR: await makeDataFolder(),
+			TRANSPORTER: "nats://127.0.0.1:1",
+			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
+		});
+		let told = "";
+		program.child.stderr!.on("data", (chunk) => {
+			told += chunk;
+		});
+		await eventually(() => expect(told).toMatch(/Waiting: the database shipping on .* cannot be reached/));
+		const { code, errors } = await program.stop("SIGTERM");
+		expect({ code, lines: errors.split("\n").length }).toEqual({ code: 0, lines: 1 });
 	});
 
 	test("a DATABASE_URL that cannot be read", async () => {

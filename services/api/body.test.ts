@@ -1,7 +1,8 @@
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { type Heard, neighbours, token } from "../../test/support/gateway.ts";
-import { type Answer, type Shop, startShop } from "../../test/support/shop.ts";
+import type { Answer } from "../../test/support/http.ts";
+import { type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;

@@ -1,19 +1,51 @@
 import type { ServiceBroker } from "moleculer";
+import { envOf } from "../../lib/env.ts";
+import { commonErrors } from "../../lib/errors.ts";
 import { failingServices } from "../../lib/probe.ts";
-import { type Gateway, type Handler, send } from "./exchange.ts";
+import { version } from "../../lib/version.ts";
+import { asyncapi, eventServices } from "./asyncapi.ts";
+import { docsAssets, docsPage, errorsPage } from "./docs.ts";
+import { type Answer, type Gateway, type Handler, send } from "./exchange.ts";
 import { healthCheck } from "./health.ts";
+import { type ErrorCatalogue, openapi } from "./openapi.ts";
+import type { Routes } from "./routes.ts";
 
-type Page = (gateway: Gateway) => Promise<{ status: number; content: object }>;
+type Page = (gateway: Gateway) => Promise<Answer>;
+const json = (content: object, status = 200): Answer => ({
+	status,
+	headers: { "Cache-Control": "no-store" },
+	body: JSON.stringify(content),
+});
 
 /** The addresses around the API. @param names the services that the shop consists of */
 export function pages(broker: ServiceBroker, names: readonly string[]): Record<string, Handler> {
 	const health = healthCheck(broker, names);
-	return {
-		"GET /": page(async () => ({ status: 200, content: { message: "The shop's API is running", docs: "/docs" } })),
-		"GET /health": page(async () => ({ status: 200, content: await health() })),
-		"GET /health/live": page(async () => ({ status: 200, content: { status: "alive" } })),
-		"GET /health/ready": page(readiness),
+	// Made anew when the routes have changed, and not for everybody who asks.
+	let made = { revision: -1, text: "" };
+	const document = (table: Routes): string => {
+		const { revision } = table;
+		if (made.revision !== revision) made = { revision, text: JSON.stringify(openapi(table.list(), errorsOf(broker), version)) };
+		return made.text;
 	};
+	const assets = Object.entries(docsAssets).map(([route, load]) => [route, page(load)]);
+	return {
+		"GET /": page(async () => json({ message: "The shop's API is running", docs: "/docs" })),
+		"GET /health": page(async () => json(await health())),
+		"GET /health/live": page(async () => json({ status: "alive" })),
+		"GET /health/ready": page(readiness),
+		"GET /openapi.json": page(async ({ table }) => ({ status: 200, body: document(table) })),
+		"GET /asyncapi.json": page(async () => json(asyncapi(eventServices(broker), { version, namespace: envOf(broker).NAMESPACE }))),
+		"GET /docs": page(async () => docsPage),
+		"GET /docs/errors": page(async () => errorsPage({ ...commonErrors, ...errorsOf(broker) })),
+		...Object.fromEntries(assets),
+	};
+}
+
+/** The errors that the services of the live cluster declare. */
+function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
+	const services = registry.getServiceList({ withActions: false, skipInternal: true });
+	const all = services.flatMap(({ metadata }) => Object.entries((metadata?.errors ?? {}) as ErrorCatalogue));
+	return Object.fromEntries(all);
 }
 
 /** Whether requests should be sent here: no while this node starts or stops, or while a database of its services does not answer. */
@@ -21,18 +53,12 @@ const readiness: Page = async ({ broker, listener }) => {
 	const failing = await failingServices(broker);
 	// broker.started turns false as soon as the broker is told to stop, before the listener closes.
 	const ready = broker.started && !listener.closing && failing.length === 0;
-	return { status: ready ? 200 : 503, content: { status: ready ? "ready" : "not ready", failing } };
+	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);
 };
 
 const page = (content: Page): Handler =>
 	function (req, res, next) {
 		content(this)
-			.then((found) =>
-				send(this, req, res, {
-					status: found.status,
-					headers: { "Cache-Control": "no-store" },
-					body: JSON.stringify(found.content),
-				}),
-			)
+			.then((found) => send(this, req, res, found))
 			.catch(next);
 	};

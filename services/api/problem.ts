@@ -70,10 +70,12 @@ function toFieldErrors({ type, field = "", message, actual }: Complaint): FieldE
 		.map((name) => ({ field: field ? `${field}.${name}` : name, message: `There is no field '${name}' here`, code }));
 }
 
+/** SKU_TAKEN is "Sku taken". */
+export const titleOf = (code: string): string => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+
 /** RFC 9457. `type` leads to the code's section of the error reference. */
 export function toAnswer({ status, code, detail, errors, data }: Problem, requestId: string): Answer {
 	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as { retry_after?: number; allow?: string[] };
-	const title = code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 	return {
 		status,
 		type: "application/problem+json",
@@ -85,7 +87,7 @@ export function toAnswer({ status, code, detail, errors, data }: Problem, reques
 		body: JSON.stringify({
 			...members,
 			type: `/docs/errors#${code}`,
-			title,
+			title: titleOf(code),
 			status,
 			detail,
 			code,

@@ -5,7 +5,8 @@ import { createServer } from "node:net";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
-import { type Answer, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import type { Answer } from "../../test/support/http.ts";
+import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { auth } from "../auth/auth.contract.ts";
 import type { RateLimits } from "./rate-limits.ts";
 

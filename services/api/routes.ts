@@ -32,6 +32,8 @@ export class Routes {
 	readonly #pages: Readonly<Record<string, Handler>>;
 	readonly #route: object;
 	#router = new Router<Target>();
+	/** Grows whenever the routes may have changed. */
+	revision = 0;
 
 	/**
 	 * @param domains the services that the shop consists of, met or not
@@ -78,6 +80,7 @@ export class Routes {
 			}
 		}
 		this.#router = router;
+		this.revision++;
 		return wrong;
 	}
 

@@ -61,6 +61,7 @@ export const orders = contract({
 			auth: "user",
 			status: 201,
 			idempotent: true,
+			async: true,
 			params: {
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
@@ -99,7 +100,7 @@ export const orders = contract({
 			retry: true,
 		},
 		cancel: {
-			summary: "Cancel before shipping: refunds and releases",
+			summary: "Cancel before shipping: refunds and releases; the order says whether that is done",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
 			params: { ...id, reason: { ...reason, optional: true } },
@@ -177,7 +178,16 @@ export const orders = contract({
 			rest: "GET /orders/:id/events",
 			auth: "owner",
 			stream: { watch: "orders.versions" },
-			params: { ...id, after: { type: "string", pattern: "^\\d{1,19}$", optional: true, description: "Instead of Last-Event-ID" } },
+			params: {
+				...id,
+				after: {
+					type: "string",
+					pattern: "^\\d{1,19}$",
+					example: "0000000000000000042",
+					optional: true,
+					description: "Instead of Last-Event-ID",
+				},
+			},
 			returns: streamed,
 			throws: ["ORDER_NOT_FOUND", "RATE_LIMITED"],
 			retry: true,

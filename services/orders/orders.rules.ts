@@ -72,6 +72,7 @@ const productNotFound = (product_ids: string[]) => failure(orders, "PRODUCT_NOT_
 
 /** What the customer is told of an order that its saga gave up. */
 export function cancelledError(order_id: string, reason: string, detail?: string): Error {
-	const code = reason in orders.errors ? (reason as keyof typeof orders.errors) : "ORDER_CANCELLED";
+	// The reason may be what somebody wrote, "constructor" for instance.
+	const code = Object.hasOwn(orders.errors, reason) ? (reason as keyof typeof orders.errors) : "ORDER_CANCELLED";
 	return failure(orders, code, { order_id, reason: detail ?? reason });
 }

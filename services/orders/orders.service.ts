@@ -4,12 +4,13 @@ import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
-import { answerOf, type Earlier, findKey, keepAnswer, keepFailure, keyedRequest, replay } from "../../lib/idempotency.ts";
-import { type End, sagas } from "../../lib/saga.ts";
+import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
+import { sagas } from "../../lib/saga.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
+import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import * as rules from "./orders.rules.ts";
@@ -17,6 +18,9 @@ import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
+
+/** How long a parcel that has left waits for its order to be free to say so. */
+const NOTE_MS = 1000;
 
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
@@ -28,39 +32,6 @@ async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["us
 	return found!;
 }
 const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
-
-/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
-async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<rules.Order> {
-	if (earlier && earlier.status === null && earlier.subject) {
-		const found = await store.find(db, earlier.subject);
-		if (found && !found.state) {
-			const { order } = found;
-			const answer =
-				order.status === "cancelled"
-					? answerOf(rules.cancelledError(order.id, order.cancellation_reason ?? ""))
-					: { status: 201, answer: order };
-			return replay(meta, { subject: order.id, ...answer });
-		}
-	}
-	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
-}
-
-/**
- * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
- * up to date in every case.
- */
-async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
-	const late = Date.now() + milliseconds;
-	const end = await Promise.race([running, after(milliseconds, undefined, { ref: false })]);
-	if (end?.status !== "lost") return end;
-	while (Date.now() < late) {
-		const found = await store.find(db, saga.id);
-		Object.assign(saga.order, found?.order);
-		if (!found?.state) return saga.order.status === "cancelled" ? { status: "closed", reason: saga.order.cancellation_reason ?? "" } : end;
-		await after(50);
-	}
-	return undefined;
-}
 
 /** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
 function followShipment(from: rules.Status, to: rules.Status) {
@@ -185,11 +156,13 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const [row] = await this.db.query<statements.SagaRow>(statements.TAKE_BACK, [this.owner, id, reason]);
-			if (!row) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
-			const saga = store.toSaga(row, this.deadlineMs);
+			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
+			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
-			if (end?.status === "aborted") raise(orders, "ILLEGAL_TRANSITION", { reason: end.reason }, "The order is already on its way");
+			const { status } = saga.order;
+			if (status === "cancelled") return saga.order;
+			// Here or on a node that took it over, something was first that cannot be taken back.
+			if (end && end.status !== "stuck") raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
 			return saga.order;
 		},
 
@@ -198,9 +171,13 @@ export default implement(
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
-			await store.advance(this.db, [order.id], "confirmed", "shipped");
-			this.wakeRelay();
-			return visible(this.db, order.id, ctx.meta.user!);
+			// A cancel that lost may not have let go of the order yet. At the latest the shipment's event notes it.
+			for (const late = Date.now() + NOTE_MS; ; await after(50)) {
+				await store.advance(this.db, [order.id], "confirmed", "shipped");
+				this.wakeRelay();
+				const now = await visible(this.db, order.id, ctx.meta.user!);
+				if (now.status !== "confirmed" || Date.now() > late) return now;
+			}
 		},
 
 		async deliver(ctx) {

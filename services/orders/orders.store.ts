@@ -125,6 +125,18 @@ export async function place(db: Database, owner: string, placing: readonly NewOr
 	return all.map(({ id }) => placed.has(id));
 }
 
+/** Takes an order back on behalf of a node, which has to run the saga that this answers; undefined if nothing may be taken back now. */
+export async function takeBack(
+	db: Database,
+	owner: string,
+	id: string,
+	reason: string,
+	deadlineMs: number,
+): Promise<OrderSaga | undefined> {
+	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [owner, id, reason]);
+	return row && toSaga(row, deadlineMs);
+}
+
 /** An order with the state of its saga. */
 export async function find(
 	db: Database,

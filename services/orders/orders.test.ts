@@ -88,7 +88,7 @@ test("an order that all steps agree to is confirmed at the catalogue's prices", 
 	expect(await eventsOf(order.id)).toEqual(["order.created", "order.confirmed"]);
 });
 
-test("a refused first step cancels the order and asks for nothing else", async () => {
+test("a refused first step cancels the order and asks for nothing but to undo it, in case the call arrives once more", async () => {
 	reserve = () => refused("OUT_OF_STOCK");
 	const failed = await place().catch((error) => error);
 	expect(failed).toMatchObject({ code: 409, type: "OUT_OF_STOCK", data: { order_id: expect.any(String) } });
@@ -97,7 +97,7 @@ test("a refused first step cancels the order and asks for nothing else", async (
 		status: "cancelled",
 		cancellation_reason: "OUT_OF_STOCK",
 	});
-	expect(steps(order_id)).toEqual(["reserve"]);
+	expect(steps(order_id)).toEqual(["reserve", "release"]);
 	expect(await eventsOf(order_id)).toEqual(["order.created", "order.cancelled"]);
 });
 
@@ -105,7 +105,7 @@ test("a declined payment gives the stock back", async () => {
 	charge = () => refused("PAYMENT_DECLINED", "insufficient funds");
 	const failed = await place().catch((error) => error);
 	expect(failed).toMatchObject({ code: 402, type: "PAYMENT_DECLINED", data: { reason: "insufficient funds" } });
-	expect(steps(failed.data.order_id)).toEqual(["reserve", "charge", "release"]);
+	expect(steps(failed.data.order_id)).toEqual(["reserve", "charge", "reverse", "release"]);
 });
 
 test("an undeliverable address gives money and stock back", async () => {
@@ -121,15 +121,15 @@ test("a step that says nothing is asked again until it says something", async ()
 });
 
 test("an order that takes too long is answered as pending and settles later", async () => {
-	let release = () => {};
+	let open = () => {};
 	const gate = new Promise<void>((resolve) => {
-		release = resolve;
+		open = resolve;
 	});
 	charge = () => gate.then(() => done);
 	const slow = shop.call("orders.create", { items: [item()] }, { meta: { user: customer, respond_async: true } });
 	const { id, status } = await slow;
 	expect(status).toBe("pending");
-	release();
+	open();
 	await eventually(async () => expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "confirmed" }));
 });
 
@@ -186,6 +186,34 @@ test("an open order of a node that fell silent is taken over and finished", asyn
 	]);
 	await eventually(async () => expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "confirmed" }));
 	expect(steps(id).filter((step) => step === "charge")).toHaveLength(2);
+});
+
+const meddle = (id: string, change: string) => shop.databases.query("orders", `update orders set ${change} where id = $1`, [id]);
+
+test("an order that this node owns and nobody runs, because an answer of the database was lost, is finished as well", async () => {
+	const { id } = await place();
+	const owner = shop.broker.nodeID;
+	await meddle(id, `status = 'pending', saga_state = 'forward', saga_owner = '${owner}', saga_since = now() - interval '1 hour'`);
+	await eventually(async () => expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "confirmed" }));
+});
+
+test("an order that got stuck on its way back stays so until it is cancelled once more", async () => {
+	const { id } = await place();
+	await meddle(id, "saga_state = 'stuck', saga_owner = null, saga_reason = 'PAYMENT_DECLINED'");
+	expect(await shop.call("orders.cancel", { id, reason: "Again" }, as(customer))).toMatchObject({
+		status: "cancelled",
+		cancellation_reason: "PAYMENT_DECLINED",
+	});
+});
+
+test("a cancel that another node had to give up is refused", async () => {
+	const { id } = await place();
+	release = async () => {
+		await meddle(id, "saga_state = null, saga_owner = null, saga_attempt = saga_attempt + 1");
+		return done;
+	};
+	const cancelling = shop.call("orders.cancel", { id }, as(customer));
+	await expect(cancelling).rejects.toMatchObject({ type: "ILLEGAL_TRANSITION", data: { status: "confirmed" } });
 });
 
 test("an unknown product places nothing", async () => {

@@ -6,7 +6,7 @@ import { list, object, range, shape } from "../../lib/schema.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 const amount = { type: "money" } as const;
-const currency = { type: "string", length: 3 } as const;
+const currency = { type: "string", length: 3, example: "EUR" } as const;
 
 export const payment = shape({
 	id: { type: "uuid" },

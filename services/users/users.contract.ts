@@ -6,7 +6,7 @@ const email = { type: "email", max: 254, normalize: true } as const;
 const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
 const role = { type: "enum", values: ["user", "admin"] } as const;
 /** At most 72 bytes besides, because bcrypt reads no further. */
-const password = { type: "string", min: 8, max: 128 } as const;
+const password = { type: "string", min: 8, max: 128, example: "correct horse" } as const;
 
 export const user = shape({
 	id: { type: "uuid" },

@@ -76,6 +76,12 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /health": everybody(200),
 	"GET /health/live": everybody(200),
 	"GET /health/ready": everybody(200),
+	"GET /openapi.json": everybody(200),
+	"GET /docs": everybody(200),
+	"GET /docs/errors": everybody(200),
+	"GET /docs/page.js": everybody(200),
+	"GET /docs/swagger-ui-bundle.js": everybody(200),
+	"GET /docs/swagger-ui.css": everybody(200),
 
 	"POST /api/users": everybody(201, () => ({ body: account() })),
 	"POST /api/users/login": everybody(200, ({ owner }) => ({ body: { email: owner.email, password: owner.password } })),

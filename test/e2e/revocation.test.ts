@@ -6,7 +6,8 @@ import { brokerOptions } from "../../moleculer.config.ts";
 import { type Customer, login, makeAdmin, register } from "../support/actors.ts";
 import { type Databases, makeDatabases, services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
-import { httpOf, type Shop } from "../support/shop.ts";
+import { httpOf } from "../support/http.ts";
+import type { Shop } from "../support/shop.ts";
 
 /** Long enough for one look, and half of what is promised. */
 const SECONDS = 2;

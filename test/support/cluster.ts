@@ -10,9 +10,10 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
+import { send } from "./http.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 import { type Server, startNats, startRedis } from "./servers.ts";
-import { type Shop, send } from "./shop.ts";
+import type { Shop } from "./shop.ts";
 
 /** Some of the shop's services in a process of their own. */
 export interface ClusterNode {

@@ -9,14 +9,10 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
+import { assertDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
+import { type Http, httpOf } from "./http.ts";
 
-export interface Answer {
-	status: number;
-	headers: Headers;
-	// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
-	body: any;
-}
 export interface Shop {
 	readonly broker: ServiceBroker;
 	/** Calls an action, typed by its contract. */
@@ -25,15 +21,14 @@ export interface Shop {
 	readonly databases: Databases;
 	/** The gateway's address. */
 	readonly url: string;
-	/** `http("POST /api/orders", { token, body })`; an object as body is sent as JSON, a string as it is. */
-	http(request: string, options?: { token?: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+	readonly http: Http;
 	stop(): Promise<void>;
 }
 
 export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a", email: "admin@example.com", role: "admin" };
 
 /**
- * Starts services in this process, on databases of their own. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
+ * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
  * @param options.middlewares outside all others
  */
@@ -76,35 +71,12 @@ export async function startShop(
 		env,
 		databases,
 		url,
-		http: httpOf(url),
+		http: httpOf(url, options.services ? undefined : assertDocumented),
 		async stop() {
 			await broker.stop();
 			await databases.drop();
 		},
 	};
-}
-
-/** Sends requests to the gateway at this address. */
-export const httpOf =
-	(url: string): Shop["http"] =>
-	(request, init) =>
-		send(url, request, init);
-
-/** Sends a request to a gateway. */
-export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Shop["http"]>[1] = {}): Promise<Answer> {
-	const [method, path] = request.split(/ (.*)/s) as [string, string];
-	const response = await fetch(url + path, {
-		method,
-		headers: {
-			...(body === undefined ? {} : { "content-type": "application/json" }),
-			...(token ? { authorization: `Bearer ${token}` } : {}),
-			...headers,
-		},
-		...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-	});
-	const text = await response.text();
-	const json = response.headers.get("content-type")?.includes("json");
-	return { status: response.status, headers: response.headers, body: json && text ? JSON.parse(text) : text };
 }
 
 type Stubs<C extends Contract> = {

@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { Answer } from "./exchange.ts";
+import type { ErrorCatalogue } from "./openapi.ts";
+import { titleOf } from "./problem.ts";
+
+/** Everything comes from here and is asked for here; Swagger UI writes some styles into its elements. */
+const CSP = [
+	"default-src 'none'",
+	"script-src 'self'",
+	"style-src 'self' 'unsafe-inline'",
+	"img-src 'self' data:",
+	"connect-src 'self'",
+	"frame-ancestors 'none'",
+];
+const HTML = "text/html; charset=utf-8";
+
+const html = (body: string): Answer => ({ status: 200, type: HTML, headers: { "Content-Security-Policy": CSP.join(";") }, body });
+
+/** The page on which the API is tried out: Swagger UI, served from its package, so that it works without the internet. */
+export const docsPage = html(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>The shop's API</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="data:,"></head>
+<body><div id="page"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/page.js"></script>
+</body></html>
+`);
+
+/** Whoever logs in on the page is logged in on the page: the token is used for what comes after. */
+const PAGE = `const ui = SwaggerUIBundle({
+	url: "/openapi.json",
+	dom_id: "#page",
+	deepLinking: true,
+	tryItOutEnabled: true,
+	validatorUrl: null,
+	responseInterceptor(response) {
+		if (response.ok && /\\/api\\/(users\\/login|auth\\/refresh)$/.test(response.url)) ui.preauthorizeApiKey("bearerAuth", JSON.parse(response.text).access_token);
+		return response;
+	},
+});
+`;
+
+const folder = (): string => dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+const SCRIPT = "text/javascript; charset=utf-8";
+const KEPT = { "Cache-Control": "public, max-age=86400" };
+const asset = async (file: string, type: string): Promise<Answer> => ({
+	status: 200,
+	type,
+	headers: KEPT,
+	body: await readFile(join(folder(), file), "utf8"),
+});
+
+/** What the page is made of. */
+export const docsAssets: Readonly<Record<string, () => Promise<Answer>>> = {
+	"GET /docs/page.js": async () => ({ status: 200, type: SCRIPT, headers: KEPT, body: PAGE }),
+	"GET /docs/swagger-ui-bundle.js": () => asset("swagger-ui-bundle.js", SCRIPT),
+	"GET /docs/swagger-ui.css": () => asset("swagger-ui.css", "text/css; charset=utf-8"),
+};
+
+const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character]!);
+
+/** The error reference: the `type` of a problem leads to its code's section. */
+export function errorsPage(errors: ErrorCatalogue): Answer {
+	const sections = Object.entries(errors)
+		.sort(([a], [b]) => (a < b ? -1 : 1))
+		.map(
+			([code, { status, message }]) =>
+				`<section id="${code}"><h2>${code}</h2><p>${status} ${titleOf(code)}: ${escapeHtml(message)}</p></section>`,
+		);
+	return html(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Errors of the shop's API</title><link rel="icon" href="data:,"></head>
+<body><h1>Errors</h1>
+${sections.join("\n")}
+</body></html>
+`);
+}

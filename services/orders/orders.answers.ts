@@ -1,0 +1,39 @@
+import { setTimeout as after } from "node:timers/promises";
+import type { Meta } from "../../lib/contract.ts";
+import type { Database } from "../../lib/database.ts";
+import { answerOf, type Earlier, replay } from "../../lib/idempotency.ts";
+import type { End } from "../../lib/saga.ts";
+import { cancelledError, type Order } from "./orders.rules.ts";
+import type { OrderSaga } from "./orders.saga.ts";
+import * as store from "./orders.store.ts";
+
+/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
+export async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<Order> {
+	if (earlier && earlier.status === null && earlier.subject) {
+		const found = await store.find(db, earlier.subject);
+		if (found && !found.state) {
+			const { order } = found;
+			const answer =
+				order.status === "cancelled" ? answerOf(cancelledError(order.id, order.cancellation_reason ?? "")) : { status: 201, answer: order };
+			return replay(meta, { subject: order.id, ...answer });
+		}
+	}
+	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
+}
+
+/**
+ * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
+ * up to date in every case.
+ */
+export async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
+	const late = Date.now() + milliseconds;
+	const end = await Promise.race([running, after(milliseconds, undefined, { ref: false })]);
+	if (end?.status !== "lost") return end;
+	while (Date.now() < late) {
+		const found = await store.find(db, saga.id);
+		Object.assign(saga.order, found?.order);
+		if (!found?.state) return saga.order.status === "cancelled" ? { status: "closed", reason: saga.order.cancellation_reason ?? "" } : end;
+		await after(50);
+	}
+	return undefined;
+}

@@ -1,0 +1,133 @@
+import { expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { orders } from "./orders.contract.ts";
+import { assertCanBecome, assertVisible, buyer, cancelledError, mergeItems, priceItems, transitions } from "./orders.rules.ts";
+
+const caught = (work: () => unknown): { code: number; type: string; data: Record<string, unknown> } => {
+	try {
+		work();
+	} catch (error) {
+		return error as ReturnType<typeof caught>;
+	}
+	throw new Error("Nothing was thrown");
+};
+const product = (price: number, over: object = {}) => ({ id: "p", name: "Tea", price, currency: "EUR", ...over });
+
+test("an order goes from one status to another only as the table says", () => {
+	const allowed = ["pending confirmed", "pending cancelled", "confirmed shipped", "confirmed cancelled", "shipped delivered"];
+	const statuses = orders.actions.create.returns.props.status.values;
+	expect(Object.keys(transitions).sort()).toEqual([...statuses].sort());
+	for (const from of statuses) {
+		for (const to of statuses) {
+			const become = () => assertCanBecome(from, to);
+			if (allowed.includes(`${from} ${to}`)) expect(become).not.toThrow();
+			else expect(caught(become)).toMatchObject({ code: 409, type: "ILLEGAL_TRANSITION", data: { status: from } });
+		}
+	}
+});
+
+test("an order is for its caller, and only an admin orders for somebody else", () => {
+	expect(buyer({ id: "me", role: "user" })).toBe("me");
+	expect(buyer({ id: "me", role: "user" }, "me")).toBe("me");
+	expect(buyer({ id: "me", role: "admin" }, "you")).toBe("you");
+	expect(caught(() => buyer({ id: "me", role: "user" }, "you"))).toMatchObject({ code: 403, type: "FORBIDDEN" });
+});
+
+test("somebody else's order looks like one that does not exist", () => {
+	const mine = { user_id: "me" };
+	const hidden = { code: 404, type: "ORDER_NOT_FOUND" };
+	expect(() => assertVisible(mine, { id: "me", role: "user" })).not.toThrow();
+	expect(() => assertVisible(mine, { id: "you", role: "admin" })).not.toThrow();
+	expect(caught(() => assertVisible(mine, { id: "you", role: "user" }))).toMatchObject(hidden);
+	expect(caught(() => assertVisible(undefined, { id: "me", role: "user" }))).toEqual(
+		expect.objectContaining(caught(() => assertVisible(mine, { id: "you", role: "user" }))),
+	);
+	expect(caught(() => assertVisible(undefined, { id: "you", role: "admin" }))).toMatchObject(hidden);
+});
+
+const wanted = fc.array(fc.record({ product_id: fc.constantFrom("a", "b", "c", "d"), quantity: fc.integer({ min: 1, max: 1000 }) }), {
+	minLength: 1,
+	maxLength: 100,
+});
+const sumOf = (items: readonly { product_id: string; quantity: number }[], id: string) =>
+	items.filter(({ product_id }) => product_id === id).reduce((sum, { quantity }) => sum + quantity, 0);
+
+test("merged items name each product once, in the order that they came, with nothing lost or added", () => {
+	fc.assert(
+		fc.property(wanted, (items) => {
+			const merged = mergeItems(items);
+			const ids = merged.map(({ product_id }) => product_id);
+			expect(ids).toEqual([...new Set(items.map(({ product_id }) => product_id))]);
+			for (const id of ids) expect(sumOf(merged, id)).toBe(sumOf(items, id));
+		}),
+	);
+});
+
+/** The most cents that the columns, and the contract's `money`, hold. */
+const MOST = 999_999_999_999n;
+const line = fc.record({
+	// Everyday prices, and those at the edge.
+	cents: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.integer({ min: 0, max: 999_999_999_999 })),
+	quantity: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 100_000 })),
+});
+const decimal = (cents: bigint) => `${cents / 100n}.${String(cents % 100n).padStart(2, "0")}`;
+
+test("totals are exact to the cent, and a total that cannot be stored is refused", () => {
+	let tooLarge = 0;
+	const property = fc.property(fc.array(line, { minLength: 1, maxLength: 20 }), (lines) => {
+		const items = lines.map(({ quantity }, i) => ({ product_id: `${i}`, quantity }));
+		const price = () =>
+			priceItems(
+				items,
+				lines.map(({ cents }) => product(cents / 100)),
+			);
+		const totals = lines.map(({ cents, quantity }) => BigInt(cents) * BigInt(quantity));
+		const total = totals.reduce((sum, cents) => sum + cents, 0n);
+		if (total > MOST) {
+			tooLarge++;
+			return expect(caught(price)).toMatchObject({ code: 409, type: "ORDER_TOO_LARGE" });
+		}
+		const priced = price();
+		expect(priced.items.map(({ line_total }) => line_total.toFixed(2))).toEqual(totals.map(decimal));
+		expect(priced.total_amount.toFixed(2)).toBe(decimal(total));
+		// What is stored as text and read again is the same number.
+		expect(Number(decimal(total))).toBe(priced.total_amount);
+	});
+	fc.assert(property, { numRuns: 1000, examples: [[[{ cents: Number(MOST), quantity: 1 }]], [[{ cents: Number(MOST), quantity: 2 }]]] });
+	expect(tooLarge).toBeGreaterThan(1);
+});
+
+test("a line holds the catalogue's name and price of this moment", () => {
+	const items = [{ product_id: "a", quantity: 3 }];
+	expect(priceItems(items, [product(0.1)])).toEqual({
+		items: [{ product_id: "a", name: "Tea", quantity: 3, unit_price: 0.1, line_total: 0.3 }],
+		total_amount: 0.3,
+		currency: "EUR",
+	});
+});
+
+test("products that do not exist are all named, and currencies do not mix", () => {
+	const items = ["a", "b", "c"].map((product_id) => ({ product_id, quantity: 1 }));
+	expect(caught(() => priceItems(items, [null, product(1), null]))).toMatchObject({
+		code: 404,
+		type: "PRODUCT_NOT_FOUND",
+		data: { product_ids: ["a", "c"] },
+	});
+	const mixed = [product(1), product(1), product(1, { currency: "USD" })];
+	expect(caught(() => priceItems(items, mixed))).toMatchObject({ code: 409, type: "MIXED_CURRENCIES" });
+});
+
+test("whatever the reason of a cancellation, the customer is told of it with a 4xx and the order's id", () => {
+	const told = (reason: string, detail?: string) => cancelledError("o", reason, detail) as unknown as ReturnType<typeof caught>;
+	expect(told("PAYMENT_DECLINED", "card declined")).toMatchObject({
+		code: 402,
+		type: "PAYMENT_DECLINED",
+		data: { order_id: "o", reason: "card declined" },
+	});
+	expect(told("OUT_OF_STOCK")).toMatchObject({ code: 409, type: "OUT_OF_STOCK", data: { order_id: "o", reason: "OUT_OF_STOCK" } });
+	fc.assert(
+		fc.property(fc.oneof(fc.string(), fc.constantFrom("TIMED_OUT", "constructor", "__proto__", "toString")), (reason) => {
+			expect(told(reason)).toMatchObject({ code: 409, type: "ORDER_CANCELLED", data: { order_id: "o", reason } });
+		}),
+	);
+});

@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Shop, startShop } from "../support/shop.ts";
+
+/** Debian's. Where everything must be shown to work it has to be there. */
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const required = process.env.CI === "true";
+if (!executablePath && !required) console.warn("There is no Chromium here, so nobody opens /docs: apt-get install chromium");
+
+let shop: Shop;
+let browser: Browser;
+let customer: Customer;
+beforeAll(async () => {
+	if (!executablePath) return;
+	shop = await startShop();
+	customer = await register(shop);
+	browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+}, 60_000);
+afterAll(async () => {
+	await browser?.close();
+	await shop?.stop();
+});
+
+/** Tries a POST out as one does on the page. @returns the status that it shows */
+async function tryOut(page: Page, path: string, body: object): Promise<string> {
+	const block = page.locator(".opblock-post").filter({ has: page.locator(`[data-path="${path}"]`) });
+	await block.locator(".opblock-summary-control").click();
+	await block.locator("textarea.body-param__text").fill(JSON.stringify(body));
+	await block.locator("button.execute").click();
+	const status = block.locator(".live-responses-table .response .response-col_status").first();
+	await status.waitFor();
+	return (await status.textContent())!.trim().slice(0, 3);
+}
+
+(executablePath || required ? test : test.skip)(
+	"on /docs one logs in and places an order, without the internet",
+	async () => {
+		expect(executablePath).toBeDefined();
+		const product = await makeProduct(shop, await makeAdmin(shop));
+		const page = await browser.newPage();
+		const elsewhere: string[] = [];
+		const problems: string[] = [];
+		page.on("request", (request) => {
+			if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(shop.url)) elsewhere.push(request.url());
+		});
+		page.on("pageerror", (error) => problems.push(error.message));
+		page.on("console", (message) => {
+			if (message.type() === "error") problems.push(message.text());
+		});
+		await page.goto(`${shop.url}/docs`);
+		const { email, password } = customer;
+		expect(await tryOut(page, "/api/users/login", { email, password })).toBe("200");
+		expect(await tryOut(page, "/api/orders", { items: [{ product_id: product.id, quantity: 1 }] })).toBe("201");
+		const { body: orders } = await shop.http("GET /api/orders", { token: customer.token });
+		expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
+		expect(elsewhere).toEqual([]);
+		expect(problems).toEqual([]);
+	},
+	120_000,
+);
