@@ -153,6 +153,19 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(loads).toHaveLength(3);
 	});
 
+	test("nodes of two versions, whose rows differ, leave each other's rows alone and see each other's changes", async () => {
+		const name = `things${names++}`;
+		const { one: old, other: young } = open();
+		const before = old.of<Row>(name, 60_000, { price: { type: "number" } });
+		const after = young.of<Row>(name, 60_000, { price: { type: "number" }, currency: { type: "string" } });
+		await price(before);
+		loads = [];
+		for (const cached of [after, before, after]) expect(await price(cached)).toBe(1);
+		expect(loads).toHaveLength(2);
+		await after.changing(["a"], () => commit("a", 2));
+		for (const cached of [before, after, before]) expect(await price(cached)).toBe(2);
+	});
+
 	test("an answer is made once for all nodes, and anew after any change", async () => {
 		const total = async (cached: Cached<Row>) =>
 			cached.answer("sum", 60_000, async () => [...rows.values()].reduce((sum, { price }) => sum + price, 0));

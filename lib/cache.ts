@@ -18,8 +18,12 @@ export interface Cached<Row> {
 	changing<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
 }
 export interface Cache {
-	/** The cache of the service `name`, with how many milliseconds its rows are kept. */
-	of<Row>(name: string, ttl: number): Cached<Row>;
+	/**
+	 * The cache of the service `name`.
+	 * @param ttl milliseconds that its rows are kept
+	 * @param shape of its rows; nodes of another version, whose rows have another shape, leave them alone
+	 */
+	of<Row>(name: string, ttl: number, shape?: object): Cached<Row>;
 	/** Rejects when the store does not answer. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
@@ -36,18 +40,20 @@ export function openCache({ NAMESPACE, TRANSPORTER, CACHER }: Settings, logger: 
 	return cacheOn(store, `cache:${NAMESPACE}:`);
 }
 
+const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
 const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
 
 export function cacheOn(store: CacheStore, prefix: string): Cache {
-	/** What is kept, by key; what is not is made, and kept where it may be. */
+	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
 		keys: readonly string[],
+		mark: string,
 		ttl: number,
 		make: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
-		const taken = await store.take(keys);
-		const values = taken.map((one) => (hasValue(one) ? (JSON.parse(one.value) as V) : null));
+		const taken = (await store.take(keys)).map((one) => (hasValue(one) && !one.value.startsWith(mark) ? "busy" : one));
+		const values = taken.map((one) => (hasValue(one) ? (JSON.parse(one.value.slice(mark.length)) as V) : null));
 		const missing = taken.flatMap((one, i) => (hasValue(one) ? [] : [i]));
 		if (missing.length === 0) return values;
 		const made = await make(missing);
@@ -55,7 +61,7 @@ export function cacheOn(store: CacheStore, prefix: string): Cache {
 			const one = taken[i]!;
 			const value = made[n] ?? null;
 			values[i] = value;
-			return hasLease(one) && value !== null ? [{ key: keys[i]!, lease: one.lease, value: JSON.stringify(value) }] : [];
+			return hasLease(one) && value !== null ? [{ key: keys[i]!, lease: one.lease, value: mark + JSON.stringify(value) }] : [];
 		});
 		await store.fill(filled, ttl);
 		return values;
@@ -72,23 +78,23 @@ export function cacheOn(store: CacheStore, prefix: string): Cache {
 	}
 
 	return {
-		of<Row>(name: string, ttl: number): Cached<Row> {
+		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
 			const row = (id: string) => `${prefix}${name}:row:${id}`;
+			const mark = digest(JSON.stringify(shape)).slice(0, 8);
 			/** Part of each answer's key. */
 			const generation = `${prefix}${name}:generation`;
 
 			return {
 				async through(ids, load) {
 					const distinct = [...new Set(ids)];
-					const values = await keep<Row>(distinct.map(row), ttl, (missing) => load(missing.map((i) => distinct[i]!)));
+					const values = await keep<Row>(distinct.map(row), mark, ttl, (missing) => load(missing.map((i) => distinct[i]!)));
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
 				async answer(key, ttl, make) {
 					const token = await current(generation);
 					if (token === undefined) return make();
-					const digest = createHash("sha256").update(key).digest("base64url");
-					const [answer] = await keep([`${prefix}${name}:answer:${token}:${digest}`], ttl, async () => [{ made: await make() }]);
+					const [answer] = await keep([`${prefix}${name}:answer:${token}:${digest(key)}`], "", ttl, async () => [{ made: await make() }]);
 					return answer!.made;
 				},
 				async changing(ids, change) {

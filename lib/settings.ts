@@ -39,7 +39,12 @@ export const settings = shape({
 		pattern: "^nats://",
 		description: "nats://host:4222 joins the cluster there; without it everything runs in this process",
 	},
-	CACHER: { type: "string", optional: true, pattern: "^rediss?://", description: "redis://host:6379; without it caches live in memory" },
+	CACHER: {
+		type: "string",
+		optional: true,
+		pattern: "^rediss?://",
+		description: "redis://host:6379; without it one process caches in its memory, and nodes of a cluster cache nothing",
+	},
 	DATABASE_URL: {
 		type: "string",
 		optional: true,

@@ -13,7 +13,7 @@ export const cache = (env: Env): Middleware =>
 		created(broker: ServiceBroker) {
 			provideCache(broker, openCache(env, broker.getLogger("cache")));
 		},
-		localAction(this: ServiceBroker, next: Handler, { name, service, auth, params, cache: kept }: Action): Handler {
+		localAction(this: ServiceBroker, next: Handler, { name, service, auth, params, returns, cache: kept }: Action): Handler {
 			if (!kept) return next;
 			const fields = Object.keys(params);
 			return async (ctx) => {
@@ -21,7 +21,7 @@ export const cache = (env: Env): Middleware =>
 				const caller = auth === "anyone" ? [] : [user?.id, user?.role];
 				// By name, so that what was left out differs from null.
 				const given = Object.fromEntries(fields.map((field) => [field, ctx.params[field as never]]));
-				const key = JSON.stringify([name, caller, given]);
+				const key = JSON.stringify([name, returns, caller, given]);
 				return cacheOf(this)
 					.of(service.name, kept.ttl)
 					.answer(key, kept.ttl, () => next(ctx));
