@@ -142,7 +142,8 @@ test("a node that stops lets a run finish, and takes nothing new", async () => {
 
 test("what a node has claimed while it was being stopped it leaves to others at once", async () => {
 	let goOn = () => {};
-	const { asked, node, storeOf, place, table } = workshop();
+	let answer: (outcome: Outcome) => void = () => {};
+	const { asked, node, storeOf, place, table } = workshop({ "do a": () => new Promise<Outcome>((resolve) => (answer = resolve)) });
 	place("gone", "1");
 	const store = storeOf("one");
 	const claim: typeof store.claim = async (limit, running) => {
@@ -150,13 +151,17 @@ test("what a node has claimed while it was being stopped it leaves to others at 
 		await new Promise<void>((resolve) => (goOn = resolve));
 		return claimed;
 	};
-	const one = node("one", { store: { ...store, claim } });
+	const one = node("one", { store: { ...store, claim }, pause: never });
 	await one.start();
 	await eventually(() => expect(table.rows.get("1")).toMatchObject({ owner: "one" }));
+	const running = one.run(place("one", "2"));
+	await eventually(() => expect(asked).toEqual(["do a 2"]));
 	const stopped = one.stop();
 	goOn();
+	answer(done);
+	expect(await running).toEqual({ status: "completed" });
 	await stopped;
-	expect(asked).toEqual([]);
+	expect(asked).toEqual(["do a 2", "do b 2"]);
 	expect(await storeOf("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 3 }]);
 });
 
