@@ -127,9 +127,14 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
-	test("of two changes at once the first to end leaves the other's row alone", async () => {
+	test("of two changes at once the one that began first and ends first leaves the other's row alone", async () => {
 		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
-		const first = one.changing(["a"], () => firstDone);
+		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
+		const first = one.changing(["a"], () => {
+			beginFirst();
+			return firstDone;
+		});
+		await firstBegun;
 		await other.changing(["a"], async () => {
 			finishFirst();
 			await first;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { RETRY_MS } from "../redis.ts";
+import { RETRY_MS, soon } from "../redis.ts";
 import { type CacheStore, HOLD_MS, LEASE_MS, MAX_TTL_MS, type Taken } from "./store.ts";
 
 /** A key holds `v` and a value, `l` and a lease, or `h` and a holder. */
@@ -44,7 +44,7 @@ export function redisStore(redis: Redis): CacheStore {
 	async function run<T>(script: string, keys: readonly string[], ...args: (string | number)[]): Promise<T[] | undefined> {
 		try {
 			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) => keys.slice(i * MOST, (i + 1) * MOST));
-			return (await Promise.all(parts.map((part) => redis.eval(script, part.length, ...part, ...args)))) as T[];
+			return (await soon(Promise.all(parts.map((part) => redis.eval(script, part.length, ...part, ...args))))) as T[];
 		} catch (error) {
 			if (redis.status === "ready") {
 				redis.emit("error", error);
@@ -98,7 +98,7 @@ export function redisStore(redis: Redis): CacheStore {
 			if (!(await run(RELEASE, keys, `h${holder}`))) owe(keys);
 		},
 		async ping() {
-			await redis.ping();
+			await soon(redis.ping());
 		},
 		async close() {
 			redis.disconnect();
