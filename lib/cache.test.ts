@@ -277,7 +277,15 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await rm(folder, { recursive: true, force: true });
 	});
 
-	behaviour(() => ({ one, other }));
+	describe("that has all the time it wants", () => {
+		const patient: Cache[] = [];
+		beforeAll(async () => {
+			for (let i = 0; i < 2; i++) patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+			await works(...patient);
+		});
+		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
+		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
+	});
 
 	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
 		told = [];

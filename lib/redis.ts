@@ -34,15 +34,15 @@ export function connectRedis(url: string, logger: Told): Redis {
 }
 /** Milliseconds between two tries to reach a Redis that is gone. */
 export const RETRY_MS = 500;
+/** Milliseconds after which a Redis that does not answer is gone. */
+export const ANSWER_MS = 250;
 
-const ANSWER_MS = 250;
-
-/** A command's answer; rejects when it does not come soon. */
-export function soon<T>(command: Promise<T>): Promise<T> {
+/** A command's answer; rejects when it does not come within `ms`. */
+export function soon<T>(command: Promise<T>, ms: number): Promise<T> {
 	return new Promise((resolve, reject) => {
 		// A busy event loop runs late timers first: what lies in the socket already is read before Redis counts as silent.
-		const late = () => setImmediate(() => reject(new Error(`Redis has not answered within ${ANSWER_MS} ms`)));
-		const timer = setTimeout(late, ANSWER_MS);
+		const late = () => setImmediate(() => reject(new Error(`Redis has not answered within ${ms} ms`)));
+		const timer = setTimeout(late, ms);
 		command.then(resolve, reject).finally(() => clearTimeout(timer));
 	});
 }
