@@ -28,8 +28,8 @@ export interface ActionContract {
 	readonly stream?: { readonly watch: string };
 	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
 	readonly strict?: true;
-	/** Honours `Prefer: respond-async` with 202. */
-	readonly async?: true;
+	/** When it answers 202 with what there is so far: on `Prefer: respond-async`, or when it takes long. */
+	readonly async?: "on request" | "when slow";
 	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
 	readonly page?: true;
 	/** Milliseconds until the caller gives up; the broker's default unless given. */

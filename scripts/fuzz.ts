@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readEnv } from "../lib/env.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { fuzz } from "../test/fuzz/fuzz.ts";
@@ -21,7 +22,7 @@ function read() {
 
 run("fuzz", async (program) => {
 	const { url = "http://127.0.0.1:3000", seed = String(Date.now() % 1_000_000), requests = "50000", lanes = "8", help } = read();
-	const { ADMIN_EMAIL: email = "admin@example.com", ADMIN_PASSWORD: password } = process.env;
+	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
 	if (help || !password) throw new StartError(HELP);
 	const http = httpOf(url);
 	const admin = async (): Promise<Customer> => ({ id: "", email, password, token: await login({ http }, { email, password }) });

@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { type Breaker, breakersOf } from "../../lib/breakers.ts";
 import { failingServices } from "../../lib/probe.ts";
 
 type Status = "up" | "down";
@@ -6,6 +7,8 @@ export interface Health {
 	readonly status: "healthy" | "degraded";
 	/** `nodes`: how many of them answered. */
 	readonly services: Record<string, { status: Status; nodes: number }>;
+	/** Circuit breakers of this gateway that do not let everything through; left out while there are none. */
+	readonly breakers?: Pick<Breaker, "action" | "state">[];
 }
 
 const PING_MS = 2000;
@@ -38,9 +41,11 @@ async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> 
 		const count = nodes.get(name)?.size ?? 0;
 		return [name, { status: count > 0 ? "up" : "down", nodes: count }] as const;
 	});
+	const breakers = breakersOf(broker).map(({ action, state }) => ({ action, state }));
 	return {
 		status: services.every(([, { status }]) => status === "up") ? "healthy" : "degraded",
 		services: Object.fromEntries(services),
+		...(breakers.length > 0 ? { breakers } : {}),
 	};
 }
 

@@ -110,7 +110,7 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 		...(idempotent
 			? [header("Idempotency-Key", "1 to 255 printable characters: the same key and body get the same answer for 24 hours")]
 			: []),
-		...(async ? [header("Prefer", "respond-async answers 202 at once")] : []),
+		...(async === "on request" ? [header("Prefer", "respond-async answers 202 at once")] : []),
 		...(etag
 			? [method === "GET" ? header("If-None-Match", "304 when nothing has changed") : header("If-Match", "412 when it has changed")]
 			: []),
@@ -138,7 +138,7 @@ function success(method: string, { status: own, returns, page: paged, etag, stre
 	const content = { [JSON_BODY]: { schema: toJsonSchema(rule), example: sampleOf(rule) } };
 	return {
 		[status]: { description, headers: headers(...(paged ? ["X-Total-Count", "Link"] : []), ...(etag ? ["ETag"] : [])), content },
-		...(async ? { 202: { description: "Accepted; Location leads to it", headers: headers(), content } } : {}),
+		...(async ? { 202: { description: "Accepted; it goes on", headers: headers(), content } } : {}),
 		...(etag && method === "GET" ? { 304: { description: "Nothing has changed", headers: headers("ETag") } } : {}),
 	};
 }

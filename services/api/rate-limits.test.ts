@@ -1,22 +1,22 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
 import type { Answer } from "../../test/support/http.ts";
+import { freePort } from "../../test/support/processes.ts";
+import { describeWith, startRedis } from "../../test/support/servers.ts";
 import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { auth } from "../auth/auth.contract.ts";
 import type { RateLimits } from "./rate-limits.ts";
 
 const shops: Shop[] = [];
-let redis: ChildProcess | undefined;
+const ends: (() => Promise<void>)[] = [];
 afterEach(async () => {
 	jest.restoreAllMocks();
 	for (const shop of shops.splice(0)) await shop.stop();
-	redis?.kill("SIGKILL");
-	redis = undefined;
+	for (const end of ends.splice(0)) await end();
 });
 
 async function start(env: Record<string, string> = {}): Promise<Shop> {
@@ -93,48 +93,37 @@ test("it can be switched off", async () => {
 	expect((await browse(shop)).headers.get("ratelimit")).toBeNull();
 });
 
-const binary = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"].find(existsSync);
-async function startRedis(port: number): Promise<void> {
-	redis = spawn(binary!, ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], { stdio: "ignore" });
-	await once(redis, "spawn");
-}
-const freePort = () =>
-	new Promise<number>((resolve) => {
-		const server = createServer().listen(0, "127.0.0.1", () => {
-			const { port } = server.address() as { port: number };
-			server.close(() => resolve(port));
-		});
-	});
-
 test("without a Redis that answers everybody passes, and it is counted how often", async () => {
 	const shop = await start({ CACHER: `redis://127.0.0.1:${await freePort()}` });
 	expect(await repeat(8, () => browse(shop))).toEqual(Array(8).fill(200));
 	expect(limitsOf(shop).uncounted).toBe(8);
 });
 
-(binary ? test : test.skip)("gateways count together in Redis, and go on counting when it is back", async () => {
-	const port = await freePort();
-	await startRedis(port);
-	const env = { CACHER: `redis://127.0.0.1:${port}`, RATE_LIMIT_PER_MINUTE: "1000" };
-	const [one, two] = [await start(env), await start(env)];
-	const left = async (shop: Shop) => Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
-	const first = await eventually(async () => {
-		const found = await left(one);
-		expect(found).toBeGreaterThan(0);
-		await left(two);
-		return found;
-	});
-	const second = await eventually(async () => {
-		const found = await left(two);
-		expect(found).toBeGreaterThan(0);
-		return found;
-	});
-	expect(second).toBeLessThan(first);
-	expect(await left(one)).toBe(second - 1);
+describeWith(["redis-server"], "with a Redis", () => {
+	test("gateways count together, and go on counting when it is back", async () => {
+		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
+		const redis = await startRedis(folder);
+		ends.push(async () => {
+			await redis.stop();
+			await rm(folder, { recursive: true, force: true });
+		});
+		const env = { CACHER: redis.url, RATE_LIMIT_PER_MINUTE: "1000" };
+		const [one, two] = [await start(env), await start(env)];
+		const left = async (shop: Shop) => Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
+		const counted = (shop: Shop) =>
+			eventually(async () => {
+				const found = await left(shop);
+				expect(found).toBeGreaterThan(0);
+				return found;
+			});
+		const first = await counted(one);
+		const second = await counted(two);
+		expect(second).toBeLessThan(first);
+		expect(await left(one)).toBe(second - 1);
 
-	redis!.kill("SIGKILL");
-	await once(redis!, "exit");
-	expect((await browse(one)).status).toBe(200);
-	await startRedis(port);
-	await eventually(async () => expect(await left(one)).toBeGreaterThan(0));
+		await redis.process.kill();
+		expect((await browse(one)).status).toBe(200);
+		await redis.restart();
+		await counted(one);
+	});
 });

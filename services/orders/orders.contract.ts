@@ -61,7 +61,7 @@ export const orders = contract({
 			auth: "user",
 			status: 201,
 			idempotent: true,
-			async: true,
+			async: "on request",
 			params: {
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
@@ -103,6 +103,7 @@ export const orders = contract({
 			summary: "Cancel before shipping: refunds and releases; the order says whether that is done",
 			rest: "POST /orders/:id/cancel",
 			auth: "owner",
+			async: "when slow",
 			params: { ...id, reason: { ...reason, optional: true } },
 			returns: object(order),
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],

@@ -8,7 +8,7 @@ import { eventually } from "../../test/support/eventually.ts";
 import { sagaTable } from "../../test/support/saga-table.ts";
 import type { OrderSaga } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
-import { advance, busy, find, orderStore, place, takeBack } from "./orders.store.ts";
+import { advance, busy, find, orderStore, place, retry, takeBack } from "./orders.store.ts";
 
 /** Longer than a test takes, so that leases run out only when a test says so. */
 const LEASE = 60_000;
@@ -83,11 +83,12 @@ const kinds = {
 	abort: 2,
 	stall: 2,
 	"take back": 3,
+	retry: 1,
 	claim: 3,
-	beat: 1,
+	beat: 4,
 	leave: 1,
 	advance: 1,
-	pass: 1,
+	pass: 3,
 };
 /** One operation; which of the fields count depends on its kind. */
 const operations = fc.record({
@@ -137,6 +138,7 @@ function bothWorlds() {
 				clock += milliseconds;
 				return pass(milliseconds);
 			}
+			if (kind === "retry") return expect(await retry(db, id)).toBe(table.retry(id));
 			if (kind === "advance") {
 				table.ship(id);
 				await advance(db, [id], "confirmed", "shipped");
@@ -211,6 +213,37 @@ test("of two attempts at one order in one batch, only the newer is told that it 
 	expect(told).toEqual([{ reason: "Please" }]);
 });
 
+test("a node's orders are its own while it beats, and anybody's after a lease of silence or when it has left", async () => {
+	const [one, two] = nodes.map(storeOf);
+	await two!.beat();
+	for (const goAway of [() => pass(LEASE + 1), () => one!.leave()]) {
+		await one!.beat();
+		const [saga] = await placed("one");
+		await pass(LEASE / 2);
+		for (const store of [one!, two!]) await store.beat();
+		expect(await two!.claim(10, [])).toEqual([]);
+		await goAway();
+		await two!.beat();
+		expect(await two!.claim(10, [])).toMatchObject([{ id: saga!.id, attempt: 2 }]);
+		expect(await one!.complete([saga!])).toEqual([false]);
+		await clear();
+		await two!.beat();
+	}
+});
+
+test("what has been a node's own for a lease and does not run there it takes up itself, and nobody else", async () => {
+	const [one, two] = nodes.map(storeOf);
+	const [lost, running] = await placed("one", 2);
+	const claims = async () => {
+		for (const store of [one!, two!]) await store.beat();
+		return [await two!.claim(10, []), await one!.claim(10, [running!.id])];
+	};
+	expect(await claims()).toEqual([[], []]);
+	await pass(LEASE + 1);
+	expect(await claims()).toMatchObject([[], [{ id: lost!.id, attempt: 2 }]]);
+	expect(await claims()).toEqual([[], []]);
+});
+
 test("two nodes that claim at once share what is there, each order once and under a new attempt", async () => {
 	for (let round = 0; round < 5; round++) {
 		await clear();
@@ -223,14 +256,28 @@ test("two nodes that claim at once share what is there, each order once and unde
 	}
 });
 
+test("a claim does not wait for what another node is claiming", async () => {
+	await storeOf("two").beat();
+	const open = await placed("gone", 3);
+	const [, , rest] = await db.transaction(async (tx) => [
+		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE])),
+		...(await storeOf("two").claim(10, [])),
+	]);
+	expect(open.map(({ id }) => id)).toContain(rest!.id);
+	expect(await db.query("select saga_owner as owner, count(*) as n from orders group by 1 order by 1")).toEqual([
+		{ owner: "one", n: 2 },
+		{ owner: "two", n: 1 },
+	]);
+});
+
 test("a claim takes at most its limit, what has waited longest first", async () => {
-	const first = await placed("gone", 2);
-	await pass(1000);
-	const second = await placed("gone", 2);
+	const recent = await placed("gone", 2);
+	const old = await placed("gone", 2);
+	await db.query("update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])", [old.map(({ id }) => id)]);
 	await storeOf("one").beat();
 	const ids = async (limit: number) => (await storeOf("one").claim(limit, [])).map(({ id }) => id).sort();
-	expect(await ids(2)).toEqual(first.map(({ id }) => id).sort());
-	expect(await ids(200)).toEqual(second.map(({ id }) => id).sort());
+	expect(await ids(2)).toEqual(old.map(({ id }) => id).sort());
+	expect(await ids(200)).toEqual(recent.map(({ id }) => id).sort());
 	expect(await ids(200)).toEqual([]);
 });
 

@@ -51,6 +51,7 @@ export const products = contract({
 			rest: "GET /products",
 			auth: "anyone",
 			page: true,
+			cache: { ttl: 10_000 },
 			params: {
 				...paging,
 				category: { ...category, optional: true },

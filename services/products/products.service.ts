@@ -1,4 +1,5 @@
 import { v7 as uuid } from "uuid";
+import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
@@ -11,8 +12,11 @@ import { product, products } from "./products.contract.ts";
 import { defineProduct, matching } from "./products.models.ts";
 import { assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents;
+type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
 type NewProduct = Infer<typeof products.actions.create.params>;
+
+/** Milliseconds that a row may be kept; changes end that at once. */
+const KEPT_MS = 60_000;
 
 const COLUMNS = Object.keys(product).join(", ");
 
@@ -39,6 +43,10 @@ const IS_TAKEN = sql("is_taken", "select from products where sku = $1 and delete
 const EVER_HAD = sql("ever_had", "select distinct sku from products where sku = any($1)");
 
 export default implement(products, database, records<Product>(defineProduct), events(products)).with({
+	setup() {
+		return { rows: cacheOf(this.broker).of<Product>("products", KEPT_MS, product) };
+	},
+
 	actions: {
 		async create(ctx) {
 			const { sku } = ctx.params;
@@ -55,12 +63,13 @@ export default implement(products, database, records<Product>(defineProduct), ev
 		},
 
 		async get({ params: { id } }) {
-			return (await this.findRecord(id)) ?? raise(products, "PRODUCT_NOT_FOUND");
+			const [found] = await this.rows.through([id], async ([id]) => [await this.findRecord(id!)]);
+			return found ?? raise(products, "PRODUCT_NOT_FOUND");
 		},
 
 		async update({ params: { id, ...wanted }, meta }) {
 			assertWantsSomething(wanted);
-			return this.db.transaction(async (tx) => {
+			return changing(this, id, async (tx) => {
 				const before = await lock(tx, id);
 				if (meta.if_match && !namesTag(meta.if_match, etagOf(before), "strong")) throw commonError("PRECONDITION_FAILED");
 				const changes = changesOf(before, wanted);
@@ -74,7 +83,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 		},
 
 		async remove({ params: { id } }) {
-			await this.db.transaction(async (tx) => {
+			await changing(this, id, async (tx) => {
 				await lock(tx, id);
 				await tx.query(REMOVE, [id]);
 				await this.publish(tx, "product.removed", id, { product_id: id });
@@ -82,9 +91,11 @@ export default implement(products, database, records<Product>(defineProduct), ev
 		},
 
 		async resolve({ params: { ids } }) {
-			const rows = await this.db.query<Product>(BY_IDS, [ids]);
-			const found = new Map(rows.map((row) => [row.id, row]));
-			return ids.map((id) => found.get(id) ?? null);
+			return this.rows.through(ids, async (missing) => {
+				const rows = await this.db.query<Product>(BY_IDS, [missing]);
+				const found = new Map(rows.map((row) => [row.id, row]));
+				return missing.map((id) => found.get(id) ?? null);
+			});
 		},
 
 		async import(ctx) {
@@ -103,10 +114,14 @@ async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise
 	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
 	const ids = rows.map(({ id }) => id);
 	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
-	const made = await self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts]);
+	const made = await self.rows.changing([], () => self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts]));
 	self.wakeRelay();
 	return made;
 }
+
+/** Changes one product, for all readers at once. */
+const changing = <R>({ db, rows }: Self, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
+	rows.changing([id], () => db.transaction(change));
 
 /** Holds the product until the transaction ends. */
 async function lock(tx: Tx, id: string): Promise<Product> {

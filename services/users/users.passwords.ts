@@ -1,3 +1,4 @@
+import type { Cached } from "../../lib/cache.ts";
 import { raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import type { Passwords } from "../../lib/passwords.ts";
@@ -5,9 +6,9 @@ import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { users } from "./users.contract.ts";
 import { assertPasswordFits } from "./users.rules.ts";
-import { assertGood, redeem } from "./users.tokens.ts";
+import { ownerOf, redeem } from "./users.tokens.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords };
+type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords; rows: Cached<unknown> };
 export interface Account {
 	readonly id: string;
 	readonly hashed_password: string;
@@ -47,6 +48,10 @@ const HANDLE = sql(
 /** Milliseconds. Requests wake this node; those of a node that died are seen here. */
 export const RESETS_EVERY = 5000;
 
+/** Changes one user, for all readers at once. */
+export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
+	rows.changing([id], () => db.transaction(change));
+
 /** Publishes which users want a new password. Answers whether there may be more. */
 export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
 	self.db.transaction(async (tx) => {
@@ -63,7 +68,7 @@ export async function keepUpToDate({ db, passwords }: Self, { id, hashed_passwor
 /** @param session in which it is changed; it goes on. @throws WRONG_PASSWORD when the password was changed meanwhile */
 export async function setPassword(self: Self, { id, hashed_password }: Account, password: string, session?: string): Promise<void> {
 	const hashed = await self.passwords.hash(password);
-	await self.db.transaction(async (tx) => {
+	await changing(self, id, async (tx) => {
 		const [changed] = await tx.query<{ token_version: number }>(SET, [id, hashed_password, hashed]);
 		if (!changed) raise(users, "WRONG_PASSWORD");
 		await tellOfChange(self, tx, id, changed.token_version, session);
@@ -74,9 +79,9 @@ export async function setPassword(self: Self, { id, hashed_password }: Account, 
 export async function resetPassword(self: Self, token: string, password: string): Promise<void> {
 	assertPasswordFits(password, "new_password");
 	// Hashing is dear; nonsense does not get that far.
-	await assertGood(self.db, "password", token);
+	const id = await ownerOf(self.db, "password", token);
 	const hashed = await self.passwords.hash(password);
-	await self.db.transaction(async (tx) => {
+	await changing(self, id, async (tx) => {
 		const { user_id, email } = await redeem(tx, "password", token);
 		const [changed] = await tx.query<{ token_version: number }>(RESET, [user_id, email, hashed]);
 		if (!changed) raise(users, "INVALID_TOKEN");

@@ -1,16 +1,18 @@
 import { v7 as uuid } from "uuid";
+import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
 import { loop } from "../../lib/loop.ts";
 import { type Passwords, passwords } from "../../lib/passwords.ts";
-import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
+import { database, type HasDatabase, type HasRecords, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { user, users } from "./users.contract.ts";
 import { defineUser } from "./users.models.ts";
 import {
 	type Account as Credentials,
+	changing,
 	keepUpToDate,
 	REQUEST_RESET,
 	RESETS_EVERY,
@@ -32,11 +34,14 @@ import {
 	type User,
 } from "./users.rules.ts";
 import { guarded } from "./users.sign-ins.ts";
-import { issue, redeem } from "./users.tokens.ts";
+import { issue, ownerOf, redeem } from "./users.tokens.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords };
+type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords; rows: Cached<User> };
 type Identity = Pick<User, "id" | "email" | "role" | "is_active"> & { token_version: number };
 type Account = Pick<User, "email" | "full_name" | "role" | "is_verified">;
+
+/** Milliseconds that a row may be kept; changes end that at once. */
+const KEPT_MS = 60_000;
 
 /** What anybody may be shown of a user. */
 const COLUMNS = Object.keys(user).join(", ");
@@ -66,6 +71,7 @@ const isTaken = (error: unknown): boolean => ["23505", "40P01"].includes((error 
 export default implement(users, database, records<User>(defineUser), events(users)).with({
 	setup() {
 		return {
+			rows: cacheOf(this.broker).of<User>("users", KEPT_MS, user),
 			passwords: passwords({ cost: envOf(this.broker).BCRYPT_COST }),
 			resets: loop({
 				every: RESETS_EVERY,
@@ -85,7 +91,8 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		async verifyEmail({ params: { token } }) {
-			await this.db.transaction(async (tx) => {
+			const id = await ownerOf(this.db, "email", token);
+			await changing(this, id, async (tx) => {
 				const { user_id, email } = await redeem(tx, "email", token);
 				const owner = await lock(tx, user_id);
 				if (owner.email !== email) raise(users, "INVALID_TOKEN");
@@ -121,21 +128,21 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		async me({ meta }) {
-			const found = await this.findRecord(meta.user!.id);
+			const found = await find(this, meta.user!.id);
 			if (!found?.is_active) throw commonError("UNAUTHENTICATED");
 			return found;
 		},
 
 		async get({ params: { id }, meta }) {
 			assertMaySee(meta.user!, id);
-			return (await this.findRecord(id)) ?? raise(users, "USER_NOT_FOUND");
+			return (await find(this, id)) ?? raise(users, "USER_NOT_FOUND");
 		},
 
 		async update({ params: { id, ...wanted }, meta }) {
 			assertMayChange(meta.user!, id, wanted);
 			assertWantsSomething(wanted);
 			try {
-				return await this.db.transaction(async (tx) => change(this, tx, await lock(tx, id), wanted));
+				return await changing(this, id, async (tx) => change(this, tx, await lock(tx, id), wanted));
 			} catch (error) {
 				if (isTaken(error)) raise(users, "EMAIL_TAKEN");
 				throw error;
@@ -143,13 +150,15 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		async remove({ params: { id } }) {
-			await this.db.transaction(async (tx) => change(this, tx, await lock(tx, id), { is_active: false }));
+			await changing(this, id, async (tx) => change(this, tx, await lock(tx, id), { is_active: false }));
 		},
 
 		async resolve({ params: { ids } }) {
-			const rows = await this.db.query<User>(BY_IDS, [ids]);
-			const found = new Map(rows.map((row) => [row.id, row]));
-			return ids.map((id) => found.get(id) ?? null);
+			return this.rows.through(ids, async (missing) => {
+				const rows = await this.db.query<User>(BY_IDS, [missing]);
+				const found = new Map(rows.map((row) => [row.id, row]));
+				return missing.map((id) => found.get(id) ?? null);
+			});
 		},
 
 		async identify({ params: { ids } }) {
@@ -200,6 +209,12 @@ async function register(self: Self, account: Account, password: string): Promise
 		if (created) await self.publish(tx, "user.created", created.id, { user_id: created.id, email, full_name });
 		return created;
 	});
+}
+
+/** One user, as every node sees them at this moment. */
+async function find({ rows, findRecord }: Self & HasRecords<User>, id: string): Promise<User | null> {
+	const [found] = await rows.through([id], async ([id]) => [await findRecord(id!)]);
+	return found!;
 }
 
 /** Holds the user until the transaction ends. */

@@ -24,7 +24,7 @@ const REDEEM = sql(
 	"redeem",
 	"delete from verifications where token_hash = $1 and purpose = $2 and expires_at > now() returning user_id, email",
 );
-const LOOK = sql("look", "select from verifications where token_hash = $1 and purpose = $2 and expires_at > now()");
+const LOOK = sql("look", "select user_id from verifications where token_hash = $1 and purpose = $2 and expires_at > now()");
 
 /** @param email that it is about to be sent to; the user's own unless given. @throws USER_NOT_FOUND */
 export async function issue(db: Queryable, purpose: Purpose, user_id: string, email?: string): Promise<string> {
@@ -39,7 +39,8 @@ export async function redeem(tx: Queryable, purpose: Purpose, token: string): Pr
 	return proof ?? raise(users, "INVALID_TOKEN");
 }
 
-/** Whether a token is worth the work that comes before it is used up. @throws INVALID_TOKEN */
-export async function assertGood(db: Queryable, purpose: Purpose, token: string): Promise<void> {
-	if ((await db.query(LOOK, [digest(token), purpose])).length === 0) raise(users, "INVALID_TOKEN");
+/** Whose token it is, if it is worth the work that comes before it is used up. @throws INVALID_TOKEN */
+export async function ownerOf(db: Queryable, purpose: Purpose, token: string): Promise<string> {
+	const [found] = await db.query<{ user_id: string }>(LOOK, [digest(token), purpose]);
+	return found?.user_id ?? raise(users, "INVALID_TOKEN");
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { breakersOf } from "../../lib/breakers.ts";
 import { isOutage } from "../../lib/outage.ts";
+import { healthCheck } from "../../services/api/health.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
@@ -60,6 +61,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		expect(failed).toHaveLength(10);
 		for (const error of failed) expect(error).toMatchObject({ type: "REQUEST_TIMEOUT" });
 		expect(breakersOf(cluster.broker)).toEqual([expect.objectContaining({ action: "shipping.schedule", node: other.id, state: "open" })]);
+		expect((await healthCheck(cluster.broker, [])()).breakers).toEqual([{ action: "shipping.schedule", state: "open" }]);
 		for (let i = 0; i < 10; i++) expect(await schedule({ timeout: 500 })).toEqual([{ status: "done" }]);
 		other.process.resume();
 		await bothAnswer();

@@ -63,7 +63,7 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 	const operator = join();
 	for (let steps = 0; !isSettled(world); steps++) {
 		if (steps > PATIENCE) throw new Error(`Open for ever: ${JSON.stringify(openRows(world))}`);
-		if (world.isQuiet()) for (const { id, state } of openRows(world)) if (state === "stuck") cancel(world, operator, id);
+		if (world.isQuiet()) for (const { id, state } of openRows(world)) if (state === "stuck") unstick(world, operator, id, plan.orderly);
 		await world.step();
 	}
 	for (const { state, status } of world.table.rows.values()) world.count(state ?? status);
@@ -112,6 +112,9 @@ const place = (world: SagaWorld, node: Node, id: string) =>
 	);
 const cancel = (world: SagaWorld, node: Node, id: string) =>
 	begin(world, node, `cancel of ${id}`, () => world.table.takeBack(node.name, id, "CANCELLED"));
+/** By running it anew, or by leaving it to whoever takes it over. */
+const unstick = (world: SagaWorld, node: Node, id: string, orderly = false) =>
+	orderly || world.table.rows.get(id)!.attempt % 2 ? cancel(world, node, id) : world.table.retry(id);
 
 /** As a service begins sagas: what is written is run, and what was not answered is not. */
 async function begin(world: SagaWorld, node: Node, label: string, write: () => Saga | undefined): Promise<void> {

@@ -61,6 +61,13 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 			move(row, "taken back", { state: "backward", owner, attempt: row.attempt + 1, since: now(), reason: first });
 			return sagaOf(row);
 		},
+		/** Leaves one that is stuck to whichever node takes it. */
+		retry(id: string): boolean {
+			const row = rows.get(id);
+			if (row?.state !== "stuck") return false;
+			move(row, "taken back", { state: "backward", owner: null, attempt: row.attempt + 1 });
+			return true;
+		},
 		/** What was confirmed moves on, outside any saga. */
 		ship(id: string): void {
 			const row = rows.get(id);

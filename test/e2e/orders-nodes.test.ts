@@ -31,14 +31,14 @@ const groups = Array.from({ length: Math.ceil(boundaries.length / TOGETHER) }, (
 	boundaries.slice(i * TOGETHER, (i + 1) * TOGETHER),
 );
 
-describeWith(["nats-server", "redis-server"], "An orders node that dies between two steps", () => {
+describeWith(["nats-server", "redis-server"], "Several orders nodes", () => {
 	let cluster: Cluster;
 	let broker: ServiceBroker;
 	let call: Call;
 	let order: { items: { product_id: string; quantity: number }[] };
 	let meta: { user: { id: string; email: string; role: "user" } };
 	beforeAll(async () => {
-		cluster = await startCluster({ edge: 1, orders: 1, goods: 1, money: 1 }, undefined, () => undefined);
+		cluster = await startCluster({ edge: 1, orders: 3, goods: 1, money: 1 }, undefined, () => undefined);
 		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
 		broker = makeNode(brokerOptions(env), env, []);
 		await broker.start();
@@ -85,8 +85,22 @@ describeWith(["nats-server", "redis-server"], "An orders node that dies between 
 		return { boundary, ...settled };
 	}
 
+	test("200 buyers at once for 20 pieces: 20 are confirmed, all others hear that it is out of stock", async () => {
+		const { id } = await call("products.create", { name: "Rare tea", price: 5, category: "Drinks", stock: 20 }, { meta: { user: admin } });
+		const items = [{ product_id: id, quantity: 1 }];
+		const buy = () =>
+			call("orders.create", { items }, { meta: { ...meta } }).then(
+				({ status }) => status,
+				({ type }) => type,
+			);
+		const answers = await Promise.all(Array.from({ length: 200 }, buy));
+		expect(answers.filter((answer) => answer === "confirmed")).toHaveLength(20);
+		expect(answers.filter((answer) => answer === "OUT_OF_STOCK")).toHaveLength(180);
+		expect(await call("inventory.get", { product_id: id })).toMatchObject({ on_hand: 20, reserved: 20, available: 0 });
+	});
+
 	test.each(groups.map((group) => [group.map(({ boundary }) => boundary).join(", "), group] as const))(
-		"%s: the order settles in time, the same way as without",
+		"a node that dies %s: the order settles in time, the same way as without",
 		async (_names, group) => {
 			const ends = await Promise.all(group.map(dieAt));
 			expect(ends.map(({ boundary, status }) => ({ boundary, end: status }))).toEqual(
