@@ -127,9 +127,14 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
-	test("of two changes at once the first to end leaves the other's row alone", async () => {
+	test("of two changes at once the one that began first and ends first leaves the other's row alone", async () => {
 		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
-		const first = one.changing(["a"], () => firstDone);
+		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
+		const first = one.changing(["a"], () => {
+			beginFirst();
+			return firstDone;
+		});
+		await firstBegun;
 		await other.changing(["a"], async () => {
 			finishFirst();
 			await first;
@@ -272,7 +277,15 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await rm(folder, { recursive: true, force: true });
 	});
 
-	behaviour(() => ({ one, other }));
+	describe("that has all the time it wants", () => {
+		const patient: Cache[] = [];
+		beforeAll(async () => {
+			for (let i = 0; i < 2; i++) patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+			await works(...patient);
+		});
+		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
+		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
+	});
 
 	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
 		told = [];

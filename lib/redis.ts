@@ -5,16 +5,14 @@ interface Told {
 	info(message: string): void;
 }
 
-/**
- * A connection to a Redis that may come and go: while it is gone every command fails at once, and nothing is queued. A server that takes
- * longer than `COMMAND_MS` counts as gone. Each outage is one line in the log.
- */
+/** A connection to a Redis that may come and go: while it is gone every command fails at once, and nothing is queued. Each outage is one line in the log. */
 export function connectRedis(url: string, logger: Told): Redis {
 	const redis = new Redis(url, {
 		enableOfflineQueue: false,
 		maxRetriesPerRequest: 0,
 		autoResendUnfulfilledCommands: false,
-		commandTimeout: COMMAND_MS,
+		// Of what the connection itself asks when it begins.
+		commandTimeout: 2000,
 		connectTimeout: 2000,
 		retryStrategy: () => RETRY_MS,
 	});
@@ -34,6 +32,17 @@ export function connectRedis(url: string, logger: Told): Redis {
 	});
 	return redis;
 }
-const COMMAND_MS = 250;
 /** Milliseconds between two tries to reach a Redis that is gone. */
 export const RETRY_MS = 500;
+/** Milliseconds after which a Redis that does not answer is gone. */
+export const ANSWER_MS = 250;
+
+/** A command's answer; rejects when it does not come within `ms`. */
+export function soon<T>(command: Promise<T>, ms: number): Promise<T> {
+	return new Promise((resolve, reject) => {
+		// A busy event loop runs late timers first: what lies in the socket already is read before Redis counts as silent.
+		const late = () => setImmediate(() => reject(new Error(`Redis has not answered within ${ms} ms`)));
+		const timer = setTimeout(late, ms);
+		command.then(resolve, reject).finally(() => clearTimeout(timer));
+	});
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { RETRY_MS } from "../redis.ts";
+import { ANSWER_MS, RETRY_MS, soon } from "../redis.ts";
 import { type CacheStore, HOLD_MS, LEASE_MS, MAX_TTL_MS, type Taken } from "./store.ts";
 
 /** A key holds `v` and a value, `l` and a lease, or `h` and a holder. */
@@ -35,7 +35,7 @@ const SETTLE_MS = 2 * RETRY_MS + 1000;
  * Keeps values in Redis, where every node sees the same. Without Redis nothing is kept and nothing fails; changes that could not be told are told as soon as
  * it is back.
  */
-export function redisStore(redis: Redis): CacheStore {
+export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 	/** Keys whose change Redis was not told, and until when somebody might still have a value of them. */
 	const owed = new Map<string, number>();
 	let readableFrom = Number.POSITIVE_INFINITY;
@@ -44,7 +44,7 @@ export function redisStore(redis: Redis): CacheStore {
 	async function run<T>(script: string, keys: readonly string[], ...args: (string | number)[]): Promise<T[] | undefined> {
 		try {
 			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) => keys.slice(i * MOST, (i + 1) * MOST));
-			return (await Promise.all(parts.map((part) => redis.eval(script, part.length, ...part, ...args)))) as T[];
+			return (await soon(Promise.all(parts.map((part) => redis.eval(script, part.length, ...part, ...args))), answerMs)) as T[];
 		} catch (error) {
 			if (redis.status === "ready") {
 				redis.emit("error", error);
@@ -98,7 +98,7 @@ export function redisStore(redis: Redis): CacheStore {
 			if (!(await run(RELEASE, keys, `h${holder}`))) owe(keys);
 		},
 		async ping() {
-			await redis.ping();
+			await soon(redis.ping(), answerMs);
 		},
 		async close() {
 			redis.disconnect();

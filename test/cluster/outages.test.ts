@@ -34,11 +34,12 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		expect(isOutage(lost)).toBe(true);
 		await cluster.nats.restart();
 		await bothAnswer();
-		// And from each of them to the others again.
-		const seen = await cluster.broker.call<{ id: string; available: boolean }[], object>("$node.list", {}, { nodeID: steady.id });
-		expect(seen.filter(({ available }) => available).map(({ id }) => id)).toEqual(
-			expect.arrayContaining([other.id, cluster.broker.nodeID]),
-		);
+		// And each of them finds the others again.
+		await eventually(async () => {
+			const list = await cluster.broker.call<{ id: string; available: boolean }[], object>("$node.list", {}, { nodeID: steady.id });
+			const seen = list.filter(({ available }) => available).map(({ id }) => id);
+			expect(seen).toEqual(expect.arrayContaining([other.id, cluster.broker.nodeID]));
+		}, 20);
 	}, 60_000);
 
 	test("without Redis calls go on, and nobody ends", async () => {
