@@ -77,6 +77,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /health/live": everybody(200),
 	"GET /health/ready": everybody(200),
 	"GET /openapi.json": everybody(200),
+	"GET /asyncapi.json": everybody(200),
 	"GET /docs": everybody(200),
 	"GET /docs/errors": everybody(200),
 	"GET /docs/page.js": everybody(200),
