@@ -81,3 +81,16 @@ test("a port that is taken is named in one line", async () => {
 	expect(error).toBeInstanceOf(StartError);
 	expect(error.message).toMatch(new RegExp(`^HEALTH_PORT ${port} of ${HOST} `));
 });
+
+test("its figures are told in Prometheus' format", async () => {
+	broker.createService({
+		name: "shelf",
+		actions: { eventFigures: () => ({ backlog: 2, lag_seconds: 0.5, retries: 0, dead_letters: 1, pending: 3 }) },
+	});
+	await broker.start();
+	const response = await fetch(`http://${HOST}:${port}/metrics`);
+	expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4");
+	const text = await response.text();
+	expect(text).toContain('shop_outbox_lag_seconds{service="shelf"} 0.5\n');
+	for (const line of text.trimEnd().split("\n")) expect(line).toMatch(/^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+\{[a-z]+="[^"]*"\} [\d.]+)$/);
+});

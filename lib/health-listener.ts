@@ -1,9 +1,10 @@
 import { createServer } from "node:http";
 import type { ServiceBroker } from "moleculer";
+import { metrics } from "./metrics.ts";
 import { failingParts } from "./probe.ts";
 import { StartError } from "./start-error.ts";
 
-type Page = (broker: ServiceBroker) => Promise<{ status: number; content: object }>;
+type Page = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
 
 const pages: Record<string, Page> = {
 	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
@@ -12,11 +13,12 @@ const pages: Record<string, Page> = {
 		const ready = broker.started && failing.length === 0;
 		return { status: ready ? 200 : 503, content: { status: ready ? "ready" : "not ready", failing } };
 	},
+	"/metrics": async (broker) => ({ status: 200, content: await metrics(broker) }),
 };
 
 /**
  * Answers those who start, watch and end this node, whatever services it runs: /health/live while the process can answer at all,
- * /health/ready from when its services have started until it is told to stop, as long as all that it stands on answers.
+ * /health/ready from when its services have started until it is told to stop, as long as all that it stands on answers; /metrics with its figures for Prometheus.
  * @returns what closes it
  * @throws StartError if the address cannot be listened on
  */
@@ -24,7 +26,9 @@ export async function openHealthListener(broker: ServiceBroker, host: string, po
 	const server = createServer(async (req, res) => {
 		const page = req.method === "GET" ? pages[req.url!] : undefined;
 		const { status, content } = page ? await page(broker) : { status: 404, content: { status: "not found" } };
-		res.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store" }).end(JSON.stringify(content));
+		const [type, body] =
+			typeof content === "string" ? ["text/plain; version=0.0.4", content] : ["application/json", JSON.stringify(content)];
+		res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
 	});
 	await new Promise<void>((resolve, reject) => {
 		const refuse = ({ message }: Error) =>

@@ -11,6 +11,7 @@ import type { Tx } from "../lib/database.ts";
 import { readEnv } from "../lib/env.ts";
 import { eventActions } from "../lib/event-actions.ts";
 import type { Event } from "../lib/events.ts";
+import { metrics } from "../lib/metrics.ts";
 import { makeNode } from "../lib/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
@@ -169,6 +170,8 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await eventually(async () => expect(await effects()).toEqual([`order.confirmed ${good}`]));
 		const figures = () => broker.call("shipping.eventFigures") as Promise<{ dead_letters: number; retries: number; pending: number }>;
 		await eventually(async () => expect(await figures()).toMatchObject({ dead_letters: 1, retries: 0, pending: 0 }));
+		expect(await metrics(broker)).toContain('# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n');
+		expect(await metrics(source)).toMatch(/^shop_outbox_backlog_events\{service="orders"\} \d+$/m);
 		const [letter] = (await broker.call("shipping.deadLetters", { type: "order.*" })) as {
 			subject: string;
 			event_id: string;

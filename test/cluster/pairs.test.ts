@@ -78,6 +78,19 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything", () => {
 		}
 		const orders = async () => (await cluster.databases.query<{ n: number }>("orders", "select count(*)::int as n from orders"))[0]!.n;
 
+		test("what was changed at one node is what the other one answers, at once", async () => {
+			const admin = await makeAdmin(cluster);
+			const { id } = await makeProduct(cluster, admin, { price: 1 });
+			const [one, other] = [open[0]!.url, open[1]!.url];
+			for (let price = 2; price < 12; price++) {
+				for (const url of [one, other]) await send(url, `GET /api/products/${id}`);
+				const changed = await send(price % 2 ? one : other, `PATCH /api/products/${id}`, { token: admin.token, body: { price } });
+				expect(changed.status).toBe(200);
+				// Each gateway asks the next of two nodes in turn, so both are asked.
+				for (const url of [one, one, other, other]) expect((await send(url, `GET /api/products/${id}`)).body.price).toBe(price);
+			}
+		});
+
 		test("both nodes of a service do the same share of the work", async () => {
 			const counts = new Map<string, number>();
 			for (let i = 0; i < 100; i++) {
