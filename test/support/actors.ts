@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { eventually } from "./eventually.ts";
 import type { Shop } from "./shop.ts";
 
 export interface Customer {
@@ -24,7 +25,8 @@ export async function login(shop: Http, { email, password }: { email: string; pa
 /** An administrator, as the first start makes one. */
 export async function makeAdmin(shop: Http & Pick<Shop, "call">): Promise<Customer> {
 	const account = { email: `admin-${unique()}@example.com`, password: "correct horse admin" };
-	const user = await shop.call("users.seed", { ...account, full_name: "An Admin", role: "admin", is_verified: true });
+	// In a cluster a busy node may be missed for a moment.
+	const user = await eventually(() => shop.call("users.seed", { ...account, full_name: "An Admin", role: "admin", is_verified: true }));
 	return { ...account, id: user.id, token: await login(shop, account) };
 }
 /** A product in the catalogue, with stock. */
