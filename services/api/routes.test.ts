@@ -94,7 +94,8 @@ test("a contract is in the registry as it was written, here and on another node"
 	const written = {
 		"orders.create": { ...create, visibility: "published" },
 		"orders.get": { ...get, visibility: "published" },
-		"products.list": products.actions.list,
+		// A neighbour that is made from its contract keeps no answers.
+		"products.list": { ...products.actions.list, cache: undefined },
 		"products.update": products.actions.update,
 	};
 	const remote = await node(namespace, neighbours());
