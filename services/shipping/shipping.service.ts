@@ -4,8 +4,8 @@ import { sql } from "../../lib/database.ts";
 import { factsOf } from "../../lib/history.ts";
 import { done, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
-import { database } from "../../mixins/db.mixin.ts";
-import { events } from "../../mixins/events.mixin.ts";
+import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
+import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { type shipment, shipping } from "./shipping.contract.ts";
 import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 
@@ -44,7 +44,7 @@ const ADVANCE = sql(
 		told as (insert into outbox (type, subject, data)
 			select $4, order_id::text, json_build_object('order_id', order_id, 'shipment_id', id, 'tracking_number', tracking_number) from moved)
 	select order_id, status from moved
-	union all select order_id, status from shipments where order_id = any($1) and status <> $2`,
+	union all select order_id, status from shipments where order_id = any($1) and order_id not in (select order_id from moved)`,
 );
 const AUDIT = sql(
 	"audit",
@@ -55,10 +55,39 @@ const FIND = sql("find", "select * from shipments where order_id = any($1::uuid[
 const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
 const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
 
+/**
+ * Asks a statement about orders and, as long as `isOpen` says so of an answer, again: who had to wait for another statement has seen what was
+ * before it. A shipment changes but a few times. What is open after all that is left out.
+ */
+async function settled(
+	orders: readonly string[],
+	isOpen: (status: Status | undefined) => boolean,
+	ask: (orders: string[]) => Promise<Standing[]>,
+): Promise<Map<string, Status>> {
+	const standing = new Map<string, Status>();
+	let open = [...orders];
+	for (let look = 0; look < 4 && open.length > 0; look++) {
+		const found = statuses(await ask(open));
+		for (const [order_id, status] of found) if (!isOpen(status)) standing.set(order_id, status);
+		open = open.filter((order_id) => isOpen(found.get(order_id)));
+	}
+	return standing;
+}
+/** Moves shipments from one status to the next; answers what each is now, nothing for orders that have none. */
+async function advance(self: HasDatabase & HasEvents, orders: readonly string[], from: Status, to: Status): Promise<Map<string, Status>> {
+	const standing = await settled(
+		orders,
+		(status) => status === from,
+		(open) => self.db.query<Standing>(ADVANCE, [open, from, to, `shipment.${to}`]),
+	);
+	self.wakeRelay();
+	return standing;
+}
+
 export default implement(shipping, database, events(shipping)).with({
 	actions: {
 		async schedule({ params: { orders } }) {
-			const wanted = orders
+			const wanted = [...new Map(orders.map((order) => [order.order_id, order])).values()]
 				.filter(({ shipping_address }) => isDeliverable(shipping_address))
 				.map((order) => {
 					const shipment_id = uuid();
@@ -86,16 +115,22 @@ export default implement(shipping, database, events(shipping)).with({
 		},
 
 		async unschedule({ params: { orders } }) {
-			const wanted = ids(orders);
-			const facts = wanted.map((order_id) => this.fact("shipment.cancelled", { order_id }));
-			const standing = statuses(await this.db.query<Standing>(UNSCHEDULE, [wanted, facts]));
+			const standing = await settled(
+				ids(orders),
+				(status) => !status || status === "scheduled",
+				(open) => this.db.query<Standing>(UNSCHEDULE, [open, open.map((order_id) => this.fact("shipment.cancelled", { order_id }))]),
+			);
 			this.wakeRelay();
-			return orders.map(({ order_id }) => (standing.get(order_id) === "cancelled" ? done : refused("DISPATCHED")));
+			return orders.map(({ order_id }) => {
+				const status = standing.get(order_id);
+				// A refusal is for good, so it is given only to what has left.
+				if (!status) return pending;
+				return status === "cancelled" ? done : refused("DISPATCHED");
+			});
 		},
 
 		async dispatch({ params: { orders } }) {
-			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "scheduled", "dispatched", "shipment.dispatched"]));
-			this.wakeRelay();
+			const standing = await advance(this, ids(orders), "scheduled", "dispatched");
 			return orders.map(({ order_id }) => {
 				const status = standing.get(order_id);
 				return status && hasLeft(status) ? done : refused("NOT_SCHEDULED");
@@ -103,14 +138,12 @@ export default implement(shipping, database, events(shipping)).with({
 		},
 
 		async deliver({ params: { orders } }) {
-			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "dispatched", "delivered", "shipment.delivered"]));
-			this.wakeRelay();
+			const standing = await advance(this, ids(orders), "dispatched", "delivered");
 			return orders.map(({ order_id }) => (standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED")));
 		},
 
 		async return({ params: { orders } }) {
-			const standing = statuses(await this.db.query<Standing>(ADVANCE, [ids(orders), "dispatched", "returned", "shipment.returned"]));
-			this.wakeRelay();
+			const standing = await advance(this, ids(orders), "dispatched", "returned");
 			return orders.map(({ order_id }) => (standing.get(order_id) === "returned" ? done : refused("NOT_DISPATCHED")));
 		},
 
