@@ -32,7 +32,8 @@ export function loop({ every, gather = 0, turn, onError }: LoopOptions): Loop {
 		if (!woken && !stopping) await sleep(every);
 		if (gather > 0 && woken && !stopping) {
 			// Woken again meanwhile, it goes on waiting for the rest of the time.
-			for (const end = performance.now() + gather; !stopping && performance.now() < end; ) await sleep(Math.max(0, end - performance.now()));
+			for (const end = performance.now() + gather; !stopping && performance.now() < end; )
+				await sleep(Math.max(0, end - performance.now()));
 		}
 		woken = false;
 	}
