@@ -1,14 +1,7 @@
+import type { DeadLetter as Letter } from "../../lib/dead-letters.ts";
 import { type Cluster, columns, json } from "./cluster.ts";
 import type { Command } from "./commands.ts";
 
-interface Letter {
-	readonly event_id: string;
-	readonly type: string;
-	readonly subject: string;
-	readonly attempts: number;
-	readonly error: string;
-	readonly dead_at: string;
-}
 interface Figures {
 	readonly backlog: number;
 	readonly lag_seconds: number;
