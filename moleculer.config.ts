@@ -10,6 +10,7 @@ import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { retry } from "./middlewares/retry.ts";
+import { traceparent } from "./middlewares/traceparent.ts";
 
 /** What of moleculer differs from its defaults, each with its reason. */
 export function brokerOptions(env: Env): BrokerOptions {
@@ -65,6 +66,7 @@ const middlewares = (env: Env) =>
 		"ErrorHandler",
 		retry,
 		deadline,
+		traceparent,
 		"Metrics",
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
