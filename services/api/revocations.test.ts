@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
+import { type Env, readEnv } from "../../lib/env.ts";
+import { loadService, makeNode } from "../../lib/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
+import { type Customer, makeAdmin, register } from "../../test/support/actors.ts";
+import { type Databases, makeDatabases, services } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { httpOf } from "../../test/support/http.ts";
+import type { Shop } from "../../test/support/shop.ts";
+
+/** Long enough for one look, and half of what is promised. */
+const SECONDS = 2;
+
+const namespace = `revocation-${process.pid}`;
+const brokers: ServiceBroker[] = [];
+let databases: Databases;
+let env: Env;
+/** Two gateways; with the first one live users and auth. */
+let gateways: Shop["http"][];
+let admin: Customer;
+
+async function start(...names: string[]): Promise<Shop["http"]> {
+	const schemas = await Promise.all(names.map((name) => loadService(services, name)));
+	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
+	brokers.push(broker);
+	await broker.start();
+	const { server } = broker.getLocalService("api") as unknown as { server: { address(): { port: number } } };
+	return httpOf(`http://127.0.0.1:${server.address().port}`);
+}
+
+beforeAll(async () => {
+	databases = await makeDatabases(["users", "auth"]);
+	env = readEnv({
+		NODE_ENV: "test",
+		NAMESPACE: namespace,
+		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
+		PORT: "0",
+		BCRYPT_COST: "4",
+		DATABASE_URL: databases.pattern,
+		JWT_SECRET: "a secret for tests only, long enough to be one",
+		RATE_LIMIT_ENABLED: "false",
+	});
+	gateways = [await start("users", "auth", "api"), await start("api")];
+	admin = await makeAdmin({ http: gateways[0]!, call: brokers[0]!.call.bind(brokers[0]) as unknown as Shop["call"] });
+	await brokers[1]!.waitForServices(["users", "auth"]);
+	await eventually(async () => expect(await statuses(admin.token)).toEqual([200, 200]));
+});
+afterAll(async () => {
+	for (const broker of brokers.reverse()) await broker.stop();
+	await databases?.drop();
+});
+
+const statuses = (token: string) => Promise.all(gateways.map(async (http) => (await http("GET /api/users/me", { token })).status));
+const refusedEverywhere = (token: string) => eventually(async () => expect(await statuses(token)).toEqual([401, 401]), SECONDS);
+
+test("a gateway that starts later knows what was revoked before", async () => {
+	const customer = await register({ http: gateways[0]! });
+	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
+	await refusedEverywhere(customer.token);
+	const third = await start("api");
+	await eventually(async () => expect((await third("GET /api/users/me", { token: admin.token })).status).toBe(200));
+	expect((await third("GET /api/users/me", { token: customer.token })).status).toBe(401);
+});
+
+test("without hints the next look finds it", async () => {
+	const deaf = await start("api");
+	await eventually(async () => expect((await deaf("GET /api/users/me", { token: admin.token })).status).toBe(200));
+	const service = brokers.at(-1)!.getLocalService("api") as unknown as { revocations: { wake(): void } };
+	service.revocations.wake = () => undefined;
+	const customer = await register({ http: gateways[0]! });
+	expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(200);
+	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
+	await eventually(async () => expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(401), SECONDS);
+});
+
+test("a gateway that has never heard of revocations believes nobody, and says that it is not the caller's fault", async () => {
+	await brokers[0]!.destroyService("auth");
+	const fresh = await start("api");
+	const { status, headers } = await fresh("GET /api/users/me", { token: admin.token });
+	expect([status, headers.get("retry-after")]).toEqual([503, "5"]);
+	// Those who have go on with what they know.
+	expect(await statuses(admin.token)).toEqual([200, 200]);
+	brokers[0]!.createService(await loadService(services, "auth"));
+	await eventually(async () => expect((await fresh("GET /api/users/me", { token: admin.token })).status).toBe(200));
+});

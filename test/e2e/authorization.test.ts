@@ -1,0 +1,16 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Routes } from "../../services/api/routes.ts";
+import { type Shop, startShop } from "../support/shop.ts";
+import { table } from "./authorization.table.ts";
+
+let shop: Shop;
+beforeAll(async () => {
+	shop = await startShop();
+});
+afterAll(() => shop?.stop());
+
+test("the table has a row for every route, and no other", () => {
+	const { table: known } = shop.broker.getLocalService("api") as unknown as { table: Routes };
+	const routes = known.list().map(({ method, path }) => `${method} ${path}`);
+	expect(Object.keys(table).sort()).toEqual(routes.sort());
+});

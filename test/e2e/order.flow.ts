@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
+
+type Ordering = Pick<AnyShop, "call" | "http" | "stop">;
+
+export function orders(open: () => Promise<Ordering>): void {
+	let shop: Ordering;
+	let admin: Customer;
+	beforeAll(async () => {
+		shop = await open();
+		admin = await makeAdmin(shop);
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+
+	const templates = async (customer: Customer) => {
+		const { body } = await shop.http("GET /api/notifications", { token: customer.token });
+		return body.map(({ template }: { template: string }) => template).sort();
+	};
+	const stockOf = async (product_id: string) => (await shop.http(`GET /api/inventory/${product_id}`)).body;
+
+	test("from registering to the message about a delivered order", async () => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { price: 19.99, stock: 5 });
+		const placed = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { items: [{ product_id: product.id, quantity: 2 }] },
+		});
+		expect(placed.status).toBe(201);
+		expect(placed.body).toMatchObject({ status: "confirmed", total_amount: 39.98, user_id: customer.id });
+		expect(placed.headers.get("location")).toBe(`/api/orders/${placed.body.id}`);
+		expect(await stockOf(product.id)).toEqual({ product_id: product.id, on_hand: 5, reserved: 2, available: 3 });
+
+		const order = `/api/orders/${placed.body.id}`;
+		expect((await shop.http(`POST ${order}/ship`, { token: customer.token })).status).toBe(403);
+		expect((await shop.http(`POST ${order}/ship`, { token: admin.token })).body.status).toBe("shipped");
+		await eventually(async () => expect(await stockOf(product.id)).toMatchObject({ on_hand: 3, reserved: 0 }));
+		expect((await shop.http(`POST ${order}/deliver`, { token: admin.token })).body.status).toBe("delivered");
+		await eventually(async () =>
+			expect(await templates(customer)).toEqual(["order_confirmed", "order_delivered", "order_shipped", "welcome"]),
+		);
+		const [payment] = (await shop.http(`GET /api/payments?order_id=${placed.body.id}`, { token: customer.token })).body;
+		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
+	});
+
+	test("50 buyers at once for 20 pieces: 20 are confirmed, 30 hear OUT_OF_STOCK, none is left", async () => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 20 });
+		const buy = () => shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 1 }] } });
+		const answers = await Promise.all(Array.from({ length: 50 }, buy));
+		const outcomes = answers.map(({ status, body }) => `${status} ${body.code ?? body.status}`);
+		expect(outcomes.filter((outcome) => outcome === "201 confirmed")).toHaveLength(20);
+		expect(outcomes.filter((outcome) => outcome === "409 OUT_OF_STOCK")).toHaveLength(30);
+		expect(await stockOf(product.id)).toMatchObject({ on_hand: 20, reserved: 20, available: 0 });
+	});
+
+	test("a declined payment and an undeliverable address leave neither stock held nor money taken", async () => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 3 });
+		const order = { items: [{ product_id: product.id, quantity: 1 }] };
+		const declined = await shop.http("POST /api/orders", { token: customer.token, body: { ...order, payment_token: "tok_declined" } });
+		expect([declined.status, declined.body.code]).toEqual([402, "PAYMENT_DECLINED"]);
+		const undeliverable = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { ...order, shipping_address: "Undeliverable 1" },
+		});
+		expect([undeliverable.status, undeliverable.body.code]).toEqual([409, "UNDELIVERABLE"]);
+		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 3 });
+		for (const { body } of [declined, undeliverable]) {
+			const { body: order } = await shop.http(`GET /api/orders/${body.order_id}`, { token: customer.token });
+			expect(order).toMatchObject({ status: "cancelled", cancellation_reason: body.code });
+		}
+		const [refunded] = (await shop.http(`GET /api/payments?order_id=${undeliverable.body.order_id}`, { token: customer.token })).body;
+		expect(refunded).toMatchObject({ status: "refunded" });
+	});
+
+	test("a cancelled order is refunded, released and told of", async () => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 1 });
+		const { body: order } = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { items: [{ product_id: product.id, quantity: 1 }] },
+		});
+		const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token, body: { reason: "Too slow" } });
+		expect(cancelled.body).toMatchObject({ status: "cancelled", cancellation_reason: "Too slow" });
+		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 1 });
+		const again = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token });
+		expect([again.status, again.body.code]).toEqual([409, "ILLEGAL_TRANSITION"]);
+		await eventually(async () => expect(await templates(customer)).toContain("order_cancelled"));
+	});
+
+	test.each([
+		["tok_flaky", "fails twice and then works"],
+		["tok_slow", "takes its time"],
+		["tok_timeout", "charges without ever answering"],
+	])("a payment that %s: %s, and is charged once", async (payment_token) => {
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 1 });
+		const { body } = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { items: [{ product_id: product.id, quantity: 1 }], payment_token },
+		});
+		await eventually(async () =>
+			expect((await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status).toBe("confirmed"),
+		);
+		const charged = await shop.http(`GET /api/payments?order_id=${body.id}`, { token: customer.token });
+		expect(charged.body).toMatchObject([{ status: "captured" }]);
+	});
+}
