@@ -118,12 +118,18 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 /** Lets others hear what is in the outbox; answers how that ends. */
 function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
 	const { broker, db, logger, name } = self;
-	const read = (reader: string, deliver: (found: Event[]) => Promise<void>, target?: () => Promise<string>): Follower => {
+	const read = (
+		reader: string,
+		wanted: readonly string[],
+		deliver: (found: Event[]) => Promise<void>,
+		target?: () => Promise<string>,
+	): Follower => {
 		const following = readOutbox({
 			db,
 			name: reader,
 			owner: broker.nodeID,
 			source: `/${name}`,
+			types: wanted,
 			...(target ? { target } : {}),
 			deliver,
 			onError: (error) => {
@@ -141,11 +147,16 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 	if (stream)
 		return read(
 			"stream",
+			types,
 			(found) => stream.publish(found),
 			() => stream.identity(),
 		).stop;
 	const attach = ({ name: group, patterns, accept }: Group) =>
-		read(group, (found) => accept(found.filter(({ type }) => patterns.some((pattern) => matches(pattern, type)))));
+		read(
+			group,
+			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
+			accept,
+		);
 	return localBus(broker).offer({ types, attach });
 }
 
