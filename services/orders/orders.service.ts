@@ -5,7 +5,7 @@ import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
-import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
+import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { sagas } from "../../lib/saga.ts";
 import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -101,6 +101,8 @@ export default implement(
 					afterwards: (begun) => within(CONVOY_MS, Promise.all(begun.map((order) => order && "running" in order && order.running))),
 				},
 			),
+			findKey: batch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
+			keepAnswer: batch((kept: Kept[]) => keepAnswers(this.db, kept)),
 			findUser: batch((ids: string[]) => call("users.resolve", { ids })),
 			findProducts: batch(async (lists: string[][]) => {
 				const found = await call("products.resolve", { ids: lists.flat() });
@@ -119,7 +121,7 @@ export default implement(
 		async create(ctx) {
 			const { params, meta } = ctx;
 			const request = keyedRequest(ctx);
-			const earlier = request && (await findKey(this.db, request));
+			const earlier = request && (await this.findKey(request));
 			if (earlier) return replayOrder(this.db, meta, earlier);
 
 			const user_id = rules.buyer(meta.user!, params.user_id);
@@ -131,7 +133,7 @@ export default implement(
 			const saga = newSaga(user_id, rules.priceItems(wanted, catalogue), params, this.deadlineMs);
 			const fact = this.fact("order.created", factOf(saga.order));
 			const placed = await this.place({ saga, fact, request });
-			if (!placed) return replayOrder(this.db, meta, await findKey(this.db, request!));
+			if (!placed) return replayOrder(this.db, meta, await this.findKey(request!));
 			if (meta.respond_async) {
 				meta.$statusCode = 202;
 				return saga.order;
@@ -139,8 +141,7 @@ export default implement(
 			const end = await settle(this.db, saga, placed.running, this.waitMs);
 			const failed =
 				end && "reason" in end ? rules.cancelledError(saga.id, end.reason, "detail" in end ? end.detail : undefined) : undefined;
-			if (request && failed) await keepFailure(this.db, request, failed);
-			else if (request && end) await keepAnswer(this.db, request, 201, saga.order);
+			if (request && end) await this.keepAnswer({ request, ...(failed ? answerOf(failed) : { status: 201, answer: saga.order }) });
 			if (failed) throw failed;
 			return saga.order;
 		},
