@@ -23,10 +23,11 @@ const purchase = (over: Partial<Purchase> = {}): Purchase => ({
 const answer = (status: number, body: object): Answer => ({ status, body });
 
 /** What is found where the databases hold this. */
-async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[] } = {}) {
+async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[], books = [] as object[] } = {}) {
 	const query = async (_service: string, text: string) => {
 		if (text.includes("from orders")) return orders;
 		if (text.includes("sum(quantity)")) return [{ product_id: "tea", quantity: sold }];
+		if (text.includes("ledger_charges")) return books;
 		return text.includes("dead_at") ? dead : [];
 	};
 	return (await check({ query: query as never }, purchases, new Map([["tea", 5]]))).map(({ invariant }) => invariant);
@@ -58,6 +59,15 @@ test.each<[string, Purchase[], object[]]>([
 test("what was oversold and what was given up is found", async () => {
 	expect(await found([], [], { sold: 6 })).toEqual(["OVERSOLD"]);
 	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual(["DEAD_LETTER", "DEAD_LETTER", "DEAD_LETTER"]);
+});
+
+test("money that the provider holds for nothing is found", async () => {
+	const books = [{ key: "order", authorized: 0, held: 10 }];
+	expect(await found([purchase()], [order()], { books })).toEqual([]);
+	const cancelled = purchase({ answers: [], cancelTried: true });
+	expect(await found([cancelled], [order({ status: "cancelled" })], { books })).toEqual(["MONEY_KEPT"]);
+	expect(await found([purchase()], [order()], { books: [...books, { key: "again", authorized: 0, held: 10 }] })).toEqual(["MONEY_KEPT"]);
+	expect(await found([purchase()], [order()], { books: [{ key: "order", authorized: 10, held: 0 }] })).toEqual(["AUTHORIZATION_OPEN"]);
 });
 
 test("the same seed plans the same faults, another one others", () => {
