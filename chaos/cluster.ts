@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import pg from "pg";
 import { databaseUrl } from "../lib/database.ts";
-import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import { createDatabases, migrate } from "../lib/migrate.ts";
 import { hasDatabase, migrationFolders, serviceNames } from "../lib/node.ts";
 import { freePort } from "../test/support/processes.ts";
@@ -54,19 +53,17 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
 	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
-	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
+	const postgres = await postgresMember({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
 	const stop = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
 		await Promise.all(members.map((one) => one.end()));
-		await postgres.stop();
+		await postgres.member.end();
 		await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 	};
 	try {
 		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
-		const at = `${postgres.host}:${postgres.port}`;
-		const admin = `postgres://${postgres.user}:${postgres.password}@${at}/postgres`;
-		const pattern = `postgres://{service}:chaos@${at}/{service}`;
-		await createDatabases(admin, pattern, services);
+		const pattern = `postgres://{service}:chaos@${postgres.address}/{service}`;
+		await createDatabases(postgres.admin, pattern, services);
 		await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
 		const query: Cluster["query"] = async (service, text, values) => {
 			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
@@ -75,7 +72,7 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
 		};
-		members.push(postgresMember(postgres.pid, () => query("orders", "select 1")));
+		members.push(postgres.member);
 
 		say("Starting NATS, Redis and the nodes …");
 		const [nats, redis] = await Promise.all([natsMember(folder), redisMember(folder)]);

@@ -20,7 +20,7 @@ const LASTS = {
 	node: { kill: [0.2, 4], pause: [0.5, 8], restart: [0, 1] },
 	nats: { kill: [0.2, 3], pause: [0.5, 3], restart: [0, 1] },
 	redis: { kill: [0.2, 4], pause: [0.5, 4], restart: [0, 1] },
-	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 0] },
+	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 1] },
 } as const satisfies Record<Member["kind"], Record<Fault["kind"], readonly [number, number]>>;
 /** The nodes that run orders have the most to lose. */
 const TARGETS = { orders: 40, node: 28, nats: 10, redis: 8, postgres: 14 } as const;

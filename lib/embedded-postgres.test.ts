@@ -51,6 +51,15 @@ describe("an embedded Postgres", () => {
 		expect(second.password).toBe(first.password);
 	});
 
+	test("starts again where it was when it is told the port", async () => {
+		const dataDir = await makeFolder();
+		const { port, stop } = await start(dataDir);
+		await stop();
+		const again = await start(dataDir, { port });
+		expect(again.port).toBe(port);
+		expect(await query(again, "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+	});
+
 	test("is durable, UTF-8, and takes settings", async () => {
 		const postgres = await start(await makeFolder(), { settings: { work_mem: "5MB", listen_addresses: "*" } });
 		const names = ["fsync", "synchronous_commit", "server_encoding", "work_mem", "listen_addresses", "unix_socket_directories"];

@@ -18,7 +18,7 @@ const SETTINGS = { max_connections: "200", shared_buffers: "128MB", jit: "off" }
 /** A running Postgres of our own. It listens on loopback only. */
 export interface EmbeddedPostgres {
 	readonly host: string;
-	/** Another one at each start. */
+	/** Another one at each start, unless it was chosen. */
 	readonly port: number;
 	readonly user: string;
 	readonly password: string;
@@ -36,6 +36,8 @@ export interface EmbeddedPostgresOptions {
 	readonly log?: (line: string) => void;
 	/** Postgres settings over our own, for example `{ work_mem: "8MB" }`. */
 	readonly settings?: Record<string, string>;
+	/** Where it listens; a free port unless given. */
+	readonly port?: number;
 	/** Postgres ended though nobody asked it to; `reason` is one line. */
 	readonly onExit?: (reason: string) => void;
 }
@@ -55,7 +57,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 	}
 }
 
-async function start({ dataDir, settings, onExit }: EmbeddedPostgresOptions, log: (line: string) => void): Promise<EmbeddedPostgres> {
+async function start(
+	{ dataDir, settings, onExit, port: chosen }: EmbeddedPostgresOptions,
+	log: (line: string) => void,
+): Promise<EmbeddedPostgres> {
 	const packageFolder = platformPackage();
 	const folder = await openDataFolder(dataDir, log);
 	try {
@@ -64,7 +69,7 @@ async function start({ dataDir, settings, onExit }: EmbeddedPostgresOptions, log
 		await markMade(folder);
 		await checkVersion(native, folder);
 		await recover(folder, log);
-		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log);
+		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log, chosen);
 		return running(started, port, folder, onExit);
 	} catch (error) {
 		await folder.release();
