@@ -3,6 +3,7 @@ import type { Purchase } from "./buyers.ts";
 import { check } from "./checks.ts";
 import type { Answer } from "./client.ts";
 import { plan } from "./faults.ts";
+import { PROFILES, type Profile } from "./profiles.ts";
 
 const order = (over: object = {}) => ({
 	id: "order",
@@ -70,9 +71,20 @@ test("money that the provider holds for nothing is found", async () => {
 	expect(await found([purchase()], [order()], { books: [{ key: "order", authorized: 10, held: 0 }] })).toEqual(["AUTHORIZATION_OPEN"]);
 });
 
+const members = [
+	...["orders-1", "orders-2", "goods-1", "edge-1"].map((name) => ({ name, kind: "node" as const })),
+	...(["nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind })),
+];
+
 test("the same seed plans the same faults, another one others", () => {
-	const members = (["node", "nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind }));
-	expect(plan(7, 60, members)).toEqual(plan(7, 60, members));
-	expect(plan(7, 60, members)).not.toEqual(plan(8, 60, members));
-	expect(new Set(plan(7, 300, members).map(({ target, kind }) => `${kind} ${target}`)).size).toBe(12);
+	const { all } = PROFILES;
+	expect(plan(7, 60, members, all)).toEqual(plan(7, 60, members, all));
+	expect(plan(7, 60, members, all)).not.toEqual(plan(8, 60, members, all));
+	expect(new Set(plan(7, 600, members, all).map(({ target, kind }) => `${kind} ${target}`)).size).toBe(3 * members.length);
+});
+
+test("a profile's faults are of its kinds, and happen to its targets", () => {
+	const planned = (profile: Profile) => new Set(plan(7, 60, members, profile).map(({ target, kind }) => `${kind} ${target}`));
+	expect(planned(PROFILES.takeover)).toEqual(new Set(["kill orders-1", "kill orders-2"]));
+	expect(planned(PROFILES.lateness)).toEqual(new Set(["pause goods-1"]));
 });

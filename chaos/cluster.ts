@@ -23,10 +23,6 @@ const KINDS = {
 /** How many nodes there are of each kind. */
 export type Size = Readonly<Record<keyof typeof KINDS, number>>;
 
-/** A deliberate bug, which the checks have to find. */
-export const BUGS = ["tombstone", "early-publish", "lease"] as const;
-export type Bug = (typeof BUGS)[number];
-
 export interface Cluster {
 	readonly members: readonly Member[];
 	/** The gateways' addresses. */
@@ -46,8 +42,11 @@ export function findServer(name: string): string | undefined {
 }
 export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
 
-/** Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own. */
-export async function startCluster(size: Size, bug: Bug | undefined, say: (line: string) => void): Promise<Cluster> {
+/**
+ * Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own.
+ * @param preloads files that every node loads before anything else
+ */
+export async function startCluster(size: Size, preloads: readonly string[], say: (line: string) => void): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
@@ -95,18 +94,18 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			ORDER_DEADLINE_MS: "15000",
 		};
 		const urls: string[] = [];
-		const make = async (kind: keyof typeof KINDS, name: string, over: Record<string, string> = {}, preload?: string) =>
-			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, preload);
+		const make = async (kind: keyof typeof KINDS, name: string, over: Record<string, string> = {}, first = preloads) =>
+			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, first);
 		for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
 			for (let n = 1; n <= size[kind]; n++) {
 				const port = await freePort();
 				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);
-				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }, bug && join(root, "chaos/bugs", `${bug}.ts`)));
+				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }));
 			}
 		}
 		await Promise.all(members.filter(({ kind }) => kind === "node").map((one) => one.start()));
 		const add: Cluster["add"] = async (kind, name, { env, preload }) => {
-			const node = await make(kind, name, env, preload);
+			const node = await make(kind, name, env, [...preloads, ...(preload ? [preload] : [])]);
 			members.push(node);
 			await node.start();
 			return node;
@@ -118,8 +117,8 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 	}
 }
 
-function nodeMember(name: string, folder: string, env: Record<string, string>, preload: string | undefined): Member {
-	const args = ["--no-warnings", ...(preload ? ["--import", preload] : []), join(root, "scripts/start.ts"), "--quiet"];
+function nodeMember(name: string, folder: string, env: Record<string, string>, preloads: readonly string[]): Member {
+	const args = ["--no-warnings", ...preloads.flatMap((file) => ["--import", file]), join(root, "scripts/start.ts"), "--quiet"];
 	return member("node", { name, file: process.execPath, args, env, log: join(folder, `${name}.log`) }, async () => {
 		const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, { signal: AbortSignal.timeout(2000) });
 		if (!answer.ok) throw new Error(`${name} is not ready`);

@@ -119,7 +119,7 @@ function childrenOf(parent: number): number[] {
 
 /** Tries until `check` fulfils. */
 export async function until(check: () => Promise<unknown>, seconds = 90): Promise<void> {
-	for (const end = Date.now() + seconds * 1000; ; await after(100)) {
+	for (const end = Date.now() + seconds * 1000; ; await after(50)) {
 		try {
 			await check();
 			return;

@@ -1,4 +1,4 @@
-import { replace } from "./patch.ts";
+import { replace } from "../patch.ts";
 
 /** A node's lease never runs out, so nobody takes over what it leaves. */
 replace({ name: "beat", word: "saga_nodes" }, (query, { text }, values) =>

@@ -1,4 +1,4 @@
-import { replace } from "./patch.ts";
+import { replace } from "../patch.ts";
 
 /** Releasing what was never reserved leaves nothing behind, so a reserve that comes late holds stock for ever. */
 replace({ name: "release", word: "reservations" }, async (query, { text }, values) => {

@@ -7,7 +7,7 @@ import { describeWith } from "../support/servers.ts";
 describeWith(["nats-server", "redis-server"], "npm run audit", () => {
 	let cluster: Cluster;
 	beforeAll(async () => {
-		cluster = await startCluster({ edge: 1, orders: 1, goods: 1, money: 1 }, undefined, () => undefined);
+		cluster = await startCluster({ edge: 1, orders: 1, goods: 1, money: 1 }, [], () => undefined);
 	}, 120_000);
 	afterEach(clearUp);
 	afterAll(() => cluster?.stop(), 60_000);
