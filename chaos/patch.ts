@@ -20,3 +20,10 @@ export function replace(
 		return other(run, statement, values);
 	} as typeof original;
 }
+
+/** A statement's text with something else in one place. @throws if it has no such place any more: a bug that is none would prove nothing. */
+export function changed(text: string, place: string | RegExp, other: string): string {
+	const result = text.replace(place, other);
+	if (result === text) throw new Error(`Nothing like ${place} is in: ${text}`);
+	return result;
+}

@@ -51,13 +51,13 @@ describe("an embedded Postgres", () => {
 		expect(second.password).toBe(first.password);
 	});
 
-	test("starts again where it was when it is told the port", async () => {
+	test("starts again on the port that it had, where that is asked for", async () => {
 		const dataDir = await makeFolder();
 		const { port, stop } = await start(dataDir);
 		await stop();
-		const again = await start(dataDir, { port });
-		expect(again.port).toBe(port);
-		expect(await query(again, "SELECT 1 AS n")).toEqual([{ n: 1 }]);
+		const second = await start(dataDir, { port });
+		expect(second.port).toBe(port);
+		expect(await query(second, "SELECT 7 AS n")).toEqual([{ n: 7 }]);
 	});
 
 	test("is durable, UTF-8, and takes settings", async () => {

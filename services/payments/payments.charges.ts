@@ -1,19 +1,20 @@
 import { v7 as uuid } from "uuid";
 import { type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
+import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { Answer } from "./payments.provider.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
 import { AUTHORIZED_FOR_LONG, CAPTURED, RECORD } from "./payments.statements.ts";
 
-export interface Order {
+export interface Order extends Traced {
 	readonly order_id: string;
 	readonly user_id: string;
 	readonly amount: number;
 	readonly currency: string;
 	readonly payment_token: string;
 }
-type Due = Pick<Order, "order_id" | "amount" | "currency">;
+type Due = Pick<Order, "order_id" | "amount" | "currency" | "traceparent">;
 type Heard<O extends Due = Order> = { readonly order: O; readonly answer: Answer };
 type Recorded = Standing & { readonly id: string; readonly order_id: string };
 
@@ -101,7 +102,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		const outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
 		const rows = heard.flatMap(({ order, answer }) => (answer.status === "closed" ? [] : [toRow(order, answer)]));
 		if (rows.length === 0) return outcomes;
-		const found = await db.query<Recorded>(RECORD, columns(rows, RECORDED));
+		const found = await db.query<Recorded>(RECORD, [...columns(rows, RECORDED), tracesOf(rows)]);
 		wakeRelay();
 		const standing = new Map(found.map((row) => [row.order_id, row]));
 		// Authorised was on record already, so the statement that writes new payments has left it alone.
@@ -110,25 +111,24 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		return outcomes;
 	}
 
-	/** Writes down that payments which were on record as authorised are captured; answers those that it has written. */
+	/** Writes down that payments which were on record as authorised are captured; answers where they stand then. */
 	async function noteCaptures(heard: readonly Heard<Due>[], standing: ReadonlyMap<string, Pick<Recorded, "id" | "status">>) {
-		const rows = heard.flatMap(({ order: { order_id, amount, currency }, answer }) => {
+		const rows = heard.flatMap(({ order: { order_id, amount, currency, traceparent }, answer }) => {
 			const known = standing.get(order_id);
 			if (answer.status !== "captured" || known?.status !== "authorized") return [];
 			const { id } = known;
-			return [
-				{ id, status: next("authorized", "capture"), event: fact("payment.captured", { order_id, payment_id: id, amount, currency }) },
-			];
+			const event = fact("payment.captured", { order_id, payment_id: id, amount, currency });
+			return [{ id, status: next("authorized", "capture"), event, traceparent }];
 		});
 		if (rows.length === 0) return [];
-		const written = await db.query<Recorded>(CAPTURED, columns(rows, ["id", "status", "event"]));
+		const written = await db.query<Recorded>(CAPTURED, [...columns(rows, ["id", "status", "event"]), tracesOf(rows)]);
 		wakeRelay();
 		return written;
 	}
 
-	function toRow({ order_id, user_id, amount, currency }: Order, answer: Exclude<Answer, { status: "closed" }>) {
+	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Exclude<Answer, { status: "closed" }>) {
 		const id = uuid();
-		const common = { id, order_id, user_id, amount, currency };
+		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;
 			const event = fact("payment.declined", { order_id, reason });
@@ -170,7 +170,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 }
 export type Charges = ReturnType<typeof charging>;
 
-/** The parameters of RECORD, in their order. */
+/** The parameters of RECORD, in their order, but for the traces, which come last. */
 const RECORDED = ["id", "order_id", "user_id", "amount", "currency", "status", "decline_reason", "type", "event"] as const;
 /** Rows as arrays, one for each field. */
 export const columns = <K extends string>(rows: readonly Record<K, unknown>[], fields: readonly K[]) =>

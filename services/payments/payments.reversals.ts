@@ -1,13 +1,14 @@
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, pending } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
+import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { type Charges, columns } from "./payments.charges.ts";
 import type { Answer } from "./payments.provider.ts";
 import type { Desk, Refunds } from "./payments.refunds.ts";
 import { left, next, type Payment, undoing } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
 
-type Reversing = Payment & { reversal: "begun" | "done" };
+type Reversing = Payment & Traced & { reversal: "begun" | "done" };
 /** A payment, and how much of it is to be paid back. */
 interface PayBack {
 	readonly payment: Reversing;
@@ -64,23 +65,28 @@ export function reversing(
 	}
 
 	/** How it ends where nothing was captured. What nobody was told of is over without a word as well. */
-	function voiding({ id, order_id, amount, currency, status }: Reversing) {
+	function voiding({ id, order_id, amount, currency, status, traceparent }: Reversing) {
 		if (status !== "authorized") return { id, status, type: null, event: null, paid_back: 0 };
 		const event = fact("payment.voided", { order_id, payment_id: id, amount, currency });
-		return { id, status: next(status, "void"), type: "payment.voided", event, paid_back: 0 };
+		return { id, status: next(status, "void"), type: "payment.voided", event, paid_back: 0, traceparent };
 	}
-	function refunding({ id, order_id, currency, status }: Reversing, amount: number) {
+	function refunding({ id, order_id, currency, status, traceparent }: Reversing, amount: number) {
 		if (undoing[status] !== "refund") return { id, status, type: null, event: null, paid_back: 0 };
 		const event = fact("payment.refunded", { order_id, payment_id: id, amount, currency });
-		return { id, status: next(status, "refundRest"), type: "payment.refunded", event, paid_back: amount };
+		return { id, status: next(status, "refundRest"), type: "payment.refunded", event, paid_back: amount, traceparent };
 	}
 
 	return {
-		/** One outcome for each order; `pending` where the provider has not confirmed it yet. */
-		async reverse(orderIds: readonly string[]): Promise<Outcome[]> {
+		/**
+		 * One outcome for each order; `pending` where the provider has not confirmed it yet.
+		 * @param traces of the orders that have one
+		 */
+		async reverse(orderIds: readonly string[], traces: ReadonlyMap<string, string | undefined> = new Map()): Promise<Outcome[]> {
 			const wanted = [...new Set(orderIds)];
 			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => uuid()), wanted, next("none", "bar")]);
-			const open = standing.filter(({ reversal }) => reversal === "begun");
+			const open = standing.flatMap((payment) =>
+				payment.reversal === "begun" ? [{ ...payment, traceparent: traces.get(payment.order_id) }] : [],
+			);
 			// All that is left goes back at once, so what was promised in part comes before it.
 			const unsettled = new Set((await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id));
 			const ready = Map.groupBy(
@@ -90,7 +96,7 @@ export function reversing(
 			const { ended, captured } = await release([...(ready.get("void") ?? []), ...(ready.get("ask") ?? [])]);
 			const paid = await payBack([...captured, ...(ready.get("refund") ?? []).map((payment) => ({ payment, amount: left(payment) }))]);
 			const over = [...(ready.get("nothing") ?? []).map(voiding), ...ended, ...paid];
-			if (over.length > 0) await db.query(END_REVERSAL, columns(over, ENDED));
+			if (over.length > 0) await db.query(END_REVERSAL, [...columns(over, ENDED), tracesOf(over)]);
 			wakeRelay();
 			const closed = new Set(over.map(({ id }) => id));
 			const rest = new Set(open.flatMap(({ id, order_id }) => (closed.has(id) ? [] : [order_id])));
@@ -102,5 +108,5 @@ export function reversing(
 /** What a payment is paid back of that turned out to be captured: all, for nobody could have refunded a part of it. */
 const toPayBack = (payment: Reversing, { amount }: Extract<Answer, { status: "captured" }>): PayBack => ({ payment, amount });
 
-/** The parameters of END_REVERSAL, in their order. */
+/** The parameters of END_REVERSAL, in their order, but for the traces, which come last. */
 const ENDED = ["id", "status", "type", "event", "paid_back"] as const;

@@ -23,13 +23,14 @@ export const AUDIT_PAYMENTS = sql(
 /** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
 export const RECORD = sql(
 	"record",
-	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[])
-			as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact)),
+	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[],
+			$10::text[]) as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact, traceparent)),
 		made as (insert into payments (id, order_id, user_id, amount, currency, status, decline_reason, authorized_at, captured_at)
 			select id, order_id, user_id, amount, currency, status, decline_reason,
 				case when status <> 'declined' then now() end, case when status = 'captured' then now() end
 			from wanted order by order_id on conflict (order_id) do nothing returning id, order_id, status, decline_reason, reversal),
-		told as (insert into outbox (type, subject, data) select type, order_id::text, fact from made join wanted using (order_id))
+		told as (insert into outbox (type, subject, data, traceparent)
+			select type, order_id::text, fact, traceparent from made join wanted using (order_id))
 	select id, order_id, status, decline_reason, reversal from made
 	union all select id, order_id, status, decline_reason, reversal from payments where order_id = any($2)`,
 );
@@ -37,11 +38,13 @@ export const RECORD = sql(
 /** What was authorised is captured, once, and also while it is being reversed; answers where all of them stand then. */
 export const CAPTURED = sql(
 	"captured",
-	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::json[]) as w (id, status, fact)),
+	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::json[], $4::text[]) as w (id, status, fact, traceparent)),
 		locked as materialized (select * from payments where id = any($1) order by order_id for update),
 		moved as (update payments p set status = w.status, captured_at = now(), updated_at = now()
-			from wanted w join locked using (id) where p.id = w.id and locked.status = 'authorized' returning p.id, p.order_id, p.status, w.fact),
-		told as (insert into outbox (type, subject, data) select 'payment.captured', order_id::text, fact from moved)
+			from wanted w join locked using (id) where p.id = w.id and locked.status = 'authorized'
+			returning p.id, p.order_id, p.status, w.fact, w.traceparent),
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'payment.captured', order_id::text, fact, traceparent from moved)
 	select id, locked.order_id, coalesce(moved.status, locked.status) as status, decline_reason, reversal from locked left join moved using (id)`,
 );
 /** Old enough that nobody is likely to be at it. */
@@ -62,17 +65,18 @@ export const BEGIN_REVERSAL = sql(
 /** `$3` and `$4` are events; a reversal without one moved no money that anybody knew of. */
 export const END_REVERSAL = sql(
 	"end_reversal",
-	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::numeric[]) as w (id, status, type, fact, paid_back)),
+	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::numeric[], $6::text[])
+			as w (id, status, type, fact, paid_back, traceparent)),
 		-- Each is ended once; and in one order, so that two nodes that end the same ones do not deadlock.
 		locked as materialized (select id from payments where id = any($1) and reversal = 'begun' order by order_id for update),
 		moved as (update payments p set status = w.status, refunded_amount = p.refunded_amount + w.paid_back, reversal = 'done', updated_at = now(),
 				voided_at = case when w.status = 'voided' then now() end
 			from wanted w join locked using (id) where p.id = w.id
-			returning p.id, p.order_id, w.paid_back, w.type, w.fact),
+			returning p.id, p.order_id, w.paid_back, w.type, w.fact, w.traceparent),
 		-- Under the key that the provider knows it by.
 		noted as (insert into refunds (id, payment_id, amount, reason, settled_at)
 			select id, id, paid_back, 'reversed', now() from moved where type = 'payment.refunded')
-	insert into outbox (type, subject, data) select type, order_id::text, fact from moved where type is not null`,
+	insert into outbox (type, subject, data, traceparent) select type, order_id::text, fact, traceparent from moved where type is not null`,
 );
 
 export const LOCK_PAYMENT = sql(
@@ -101,5 +105,5 @@ export const SETTLE = sql(
 		locked as materialized (select id from refunds where id = any($1) and settled_at is null order by id for update),
 		settled as (update refunds r set settled_at = now() from wanted w join locked using (id) where r.id = w.id
 			returning w.order_id, w.fact)
-	insert into outbox (type, subject, data) select 'payment.refunded', order_id, fact from settled`,
+	insert into outbox (type, subject, data, traceparent) select 'payment.refunded', order_id, fact, $4::text from settled`,
 );
