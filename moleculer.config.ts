@@ -11,6 +11,7 @@ import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { retry } from "./middlewares/retry.ts";
+import { traceparent } from "./middlewares/traceparent.ts";
 
 /** What of moleculer differs from its defaults, each with its reason. */
 export function brokerOptions(env: Env): BrokerOptions {
@@ -66,6 +67,7 @@ const middlewares = (env: Env) =>
 		"ErrorHandler",
 		retry,
 		deadline,
+		traceparent,
 		"Metrics",
 		lostNodes,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
