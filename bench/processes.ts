@@ -10,7 +10,8 @@ interface ProcessTimes {
 	readonly rssMb: number;
 }
 
-function readProcess(pid: number): ProcessTimes | undefined {
+/** Undefined when it has ended. */
+export function readProcess(pid: number): ProcessTimes | undefined {
 	try {
 		const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
 		const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
