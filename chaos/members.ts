@@ -6,6 +6,8 @@ import { type Command, type Process, startProcess } from "../test/support/proces
 export interface Member {
 	readonly name: string;
 	readonly kind: "node" | "nats" | "redis" | "postgres";
+	/** Of the process that runs now. */
+	readonly pid: number | undefined;
 	pause(): void;
 	resume(): void;
 	/** Ends it without a word. */
@@ -27,6 +29,9 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
 	return {
 		name: command.name,
 		kind,
+		get pid() {
+			return process?.pid;
+		},
 		pause: () => process?.pause(),
 		resume: () => process?.resume(),
 		kill: async () => process?.kill(),
@@ -75,6 +80,7 @@ export function postgresMember(pid: number, ready: () => Promise<unknown>): Memb
 	return {
 		name: "postgres",
 		kind: "postgres",
+		pid,
 		pause: () => signal("SIGSTOP"),
 		resume: () => signal("SIGCONT"),
 		kill: crash,
