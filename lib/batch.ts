@@ -1,4 +1,5 @@
 import { isOutage } from "./outage.ts";
+import { outsideTraces } from "./traceparent.ts";
 
 export interface BatchOptions {
 	/** The most elements that one run takes. */
@@ -63,7 +64,7 @@ export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejecti
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			setImmediate(pump);
+			outsideTraces(() => setImmediate(pump));
 		});
 }
 

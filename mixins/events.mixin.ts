@@ -8,16 +8,23 @@ import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { addProbe } from "../lib/probe.ts";
+import { commonTrace, currentTraceparent, inTrace } from "../lib/traceparent.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
 
-/** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
+/**
+ * Handlers by what they want to hear. They run in the transaction that notes the events as received, and in the events' trace. Events of several traces
+ * may come at once; then a handler passes on which is whose.
+ */
 export type Subscriptions<M = unknown> = {
 	[P in Pattern]?: (this: ServiceThis & M, tx: Tx, events: EventOf<Matching<P>>[]) => Promise<void>;
 };
 
 export interface HasEvents {
-	/** Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. */
+	/**
+	 * Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. It belongs to the
+	 * trace that is worked on, unless another one is given.
+	 */
 	publish<E extends EventType>(tx: Tx, type: E, subject: string, data: EventData<E>, traceparent?: string): Promise<void>;
 	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
 	fact<E extends EventType>(type: E, data: EventData<E>): string;
@@ -57,7 +64,7 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 				return JSON.stringify(data);
 			},
 			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: EventData<EventType>, traceparent?: string) {
-				await write(tx, type, subject, this.fact(type, data), traceparent);
+				await write(tx, type, subject, this.fact(type, data), traceparent ?? currentTraceparent());
 				tx.handle.afterCommit(() => this.wakeRelay());
 			},
 			wakeRelay(this: Self) {
@@ -223,5 +230,5 @@ async function dispatch(self: ServiceThis, subscriptions: object, tx: Tx, found:
 		calls[index]!.events.push(event);
 		latest.set(event.subject, index);
 	}
-	for (const { handler, events } of calls) await handler.call(self, tx, events);
+	for (const { handler, events } of calls) await inTrace(commonTrace(events), () => handler.call(self, tx, events));
 }

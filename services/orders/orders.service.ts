@@ -3,6 +3,7 @@ import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
+import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
 import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
 import { sagas } from "../../lib/saga.ts";
@@ -35,9 +36,9 @@ const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.O
 
 /** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
 function followShipment(from: rules.Status, to: rules.Status) {
-	return async (tx: Queryable, found: readonly { subject: string }[]) => {
+	return async (tx: Queryable, found: readonly Event[]) => {
 		const ids = found.map(({ subject }) => subject);
-		await store.advance(tx, ids, from, to);
+		await store.advance(tx, ids, from, to, found);
 		const waiting = await store.busy(tx, ids, from);
 		if (waiting.length > 0) throw new Error(`Sagas are still working on ${waiting.map(({ id }) => id)}`);
 	};
