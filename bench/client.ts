@@ -48,11 +48,17 @@ export class Connection {
 		waiting?.reject(error);
 	}
 
-	request(method: string, path: string, { token, body }: { token?: string | undefined; body?: unknown } = {}): Promise<Reply> {
+	/** @param options.key goes along as Idempotency-Key */
+	request(
+		method: string,
+		path: string,
+		{ token, body, key }: { token?: string | undefined; body?: unknown; key?: string } = {},
+	): Promise<Reply> {
 		const text = body === undefined ? "" : JSON.stringify(body);
 		const head =
 			`${method} ${path} HTTP/1.1\r\nHost: ${this.#address.host}:${this.#address.port}\r\n` +
 			(token ? `Authorization: Bearer ${token}\r\n` : "") +
+			(key ? `Idempotency-Key: ${key}\r\n` : "") +
 			(text
 				? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`
 				: method === "POST"

@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 import { StartError } from "../lib/start-error.ts";
+import { scaleScenarios } from "./scale.ts";
 import { scenarios } from "./scenarios.ts";
 import type { Shape } from "./shop.ts";
 
 const OPTIONS = {
 	shape: { type: "string", default: "embedded" },
-	scenarios: { type: "string", default: "product,list,search,login,order,order-hot,order-multi,mixed" },
-	buyers: { type: "string", default: "1,16,64" },
+	scenarios: { type: "string" },
+	buyers: { type: "string" },
 	rate: { type: "string" },
 	seconds: { type: "string", default: "5" },
 	warmup: { type: "string", default: "2" },
@@ -27,6 +28,10 @@ const OPTIONS = {
 	env: { type: "string", multiple: true },
 	help: { type: "boolean", short: "h", default: false },
 } as const;
+
+const USUAL = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
+const NOISE = ["product", "product-during-logins"];
+const SCALE = Object.keys(scaleScenarios);
 
 export const USAGE = `npm run bench -- [options]
 What is started
@@ -72,8 +77,9 @@ export function read(args = process.argv.slice(2)) {
 		const { scale, vs, shape } = values;
 		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
 		const noise = values["login-noise"];
-		const names = noise ? ["product", "product-during-logins"] : values.scenarios.split(",");
-		const unknown = names.filter((name) => !(name in scenarios));
+		const names = values.scenarios?.split(",") ?? (scale ? SCALE : noise ? NOISE : USUAL);
+		const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
+		const unknown = names.filter((name) => !(name in known));
 		if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
 		const orders = size("orders", scale ? 5_000_000 : 20_000);
 		const products = size("products", scale ? 1_000_000 : 1000);
@@ -85,8 +91,8 @@ export function read(args = process.argv.slice(2)) {
 		return {
 			shape: shape as Shape,
 			scenarios: names,
-			buyers: noise && values.buyers === OPTIONS.buyers.default ? [16] : list("buyers"),
-			rates: noise && !values.rate ? [200] : list("rate"),
+			buyers: values.buyers ? list("buyers") : scale ? [4] : noise || minutes ? [16] : [1, 16, 64],
+			rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : [],
 			seconds: one("seconds", 0),
 			warmup: one("warmup", 0),
 			rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),

@@ -47,9 +47,29 @@ function bars(title: string, unit: string, all: readonly Bar[]): string {
 		return [...columns, text(LEFT + (g + 0.5) * room, TOP + HEIGHT + 14, escaped(group), "middle")];
 	});
 	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, short(highest * share), "end"));
-	return `<figure><figcaption>${escaped(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escaped(title)}">
-${ticks.join("")}${drawn.join("\n")}</svg></figure>`;
+	return figure(title, unit, [...ticks, ...drawn]);
 }
+
+/** Something over minutes, a line for each name. */
+export function lines(title: string, unit: string, all: readonly { name: string; points: readonly { x: number; y: number }[] }[]): string {
+	const names = all.map(({ name }) => name);
+	const colour = colours(names);
+	const points = all.flatMap(({ points }) => points);
+	const [longest, highest] = [Math.max(1e-9, ...points.map(({ x }) => x)), Math.max(1e-9, ...points.map(({ y }) => y))];
+	const place = ({ x, y }: { x: number; y: number }) =>
+		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
+	const drawn = all.map(
+		({ name, points }) =>
+			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${colour(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
+	);
+	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, short(highest * share), "end"));
+	const end = text(WIDTH, TOP + HEIGHT + 14, `${short(longest)} min`, "end");
+	return figure(title, unit, [...ticks, ...drawn, end]) + legend(names, colour);
+}
+
+const figure = (title: string, unit: string, drawn: readonly string[]) =>
+	`<figure><figcaption>${escaped(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escaped(title)}">
+${drawn.join("\n")}</svg></figure>`;
 
 const short = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3));
 const legend = (names: readonly string[], colour: (name: string) => string) =>

@@ -1,5 +1,5 @@
 import { medians } from "./figures.ts";
-import { type Figures, Meter, type Wish } from "./measure.ts";
+import { type Figures, Meter } from "./measure.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Target } from "./target.ts";
 
@@ -32,8 +32,8 @@ export interface Plan {
 	readonly rounds: number;
 	readonly seconds: number;
 	readonly warmup: number;
-	/** Scenarios beside those that everybody has. */
-	readonly more?: Readonly<Record<string, Scenario>>;
+	/** Scenarios of a target beside those that everybody has. */
+	more?(target: Target): Readonly<Record<string, Scenario>>;
 	onRow?(row: Row, all: readonly Row[]): void;
 	onProgress?(line: string): void;
 	/** Something else that is worth knowing of a measurement that has just ended. */
@@ -51,20 +51,19 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 		onProgress(`${meter.target.name} at rest`);
 		idle[meter.target.name] = await meter.idle(Math.min(3, seconds));
 	}
-	const all: Readonly<Record<string, Scenario>> = { ...scenarios, ...plan.more };
+	const find = (name: string, target: Target) => ({ ...scenarios, ...plan.more?.(target) })[name]!;
 	const loads = plan.buyers.flatMap((buyers) => (plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })));
-	const work = plan.scenarios.flatMap((name) => loads.map(({ buyers, rate }) => ({ name, scenario: all[name]!, buyers, rate })));
+	const work = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
 	let step = 0;
-	for (const { name, scenario, buyers, rate } of work) {
-		const taking = meters.filter(({ target }) => target.name !== "floor" || scenario.floor);
+	for (const { name, buyers, rate } of work) {
+		const taking = meters.filter(({ target }) => target.name !== "floor" || find(name, target).floor);
 		const found = new Map(taking.map((meter) => [meter, { figures: [] as Figures[], errors: {} as Record<string, number> }]));
 		step++;
 		for (let round = 1; round <= plan.rounds; round++) {
 			for (const meter of taking) {
 				const { name: target } = meter.target;
 				onProgress(`${step}/${work.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`);
-				const wish: Wish = { scenario, buyers, rate, seconds, warmup };
-				const measured = await meter.measure(wish);
+				const measured = await meter.measure({ scenario: find(name, meter.target), buyers, rate, seconds, warmup });
 				const { figures, errors } = found.get(meter)!;
 				figures.push(measured.figures);
 				for (const [status, n] of Object.entries(measured.errors)) errors[status] = (errors[status] ?? 0) + n;

@@ -38,8 +38,14 @@ const SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 const ORDER_PATH = ["orders", "inventory", "payments", "shipping", "notifications", "users", "products", "auth"];
 const rank = (service: string) => (ORDER_PATH.indexOf(service) + ORDER_PATH.length + 1) % (ORDER_PATH.length + 1);
 
+export interface Shop extends Target {
+	readonly places: readonly Place[];
+	/** With which a node would join; undefined where there is no cluster. */
+	readonly cluster: Readonly<Record<string, string>> | undefined;
+}
+
 /** Starts a shop as production would, on new databases that have a past. */
-export async function startShop(options: ShopOptions): Promise<Target & { readonly places: readonly Place[] }> {
+export async function startShop(options: ShopOptions): Promise<Shop> {
 	const { name, shape, checkout, servers, past, onEnd } = options;
 	const folder = join(options.folder, name.replace(/\W/g, "_"));
 	mkdirSync(folder);
@@ -75,6 +81,7 @@ export async function startShop(options: ShopOptions): Promise<Target & { readon
 	const nodes = new Map<string, Process>();
 	const stopNodes = () => Promise.all([...nodes.values()].map(stop));
 	const pids: Record<string, number> = {};
+	let cluster: Record<string, string> | undefined;
 	if (shape === "embedded") {
 		onEnd(stopNodes);
 		start("node", {});
@@ -84,11 +91,12 @@ export async function startShop(options: ShopOptions): Promise<Target & { readon
 		const redis = await redisMember(folder);
 		onEnd(() => redis.member.end());
 		onEnd(stopNodes);
-		const cluster = { TRANSPORTER: nats.url, CACHER: redis.url };
+		const joining = { TRANSPORTER: nats.url, CACHER: redis.url };
+		cluster = { ...env, ...joining };
 		for (const service of all) {
 			const server = places.find((place) => place.service === service)?.server;
 			const own = { SERVICES: service, NODEID: service, ...(server ? { DATABASE_URL: pattern(server) } : {}) };
-			start(service === "api" ? "gateway" : service, { ...cluster, ...own });
+			start(service === "api" ? "gateway" : service, { ...joining, ...own });
 		}
 		Object.assign(pids, { nats: nats.member.pid, redis: redis.member.pid });
 	}
@@ -102,6 +110,7 @@ export async function startShop(options: ShopOptions): Promise<Target & { readon
 		url,
 		past,
 		places,
+		cluster,
 		pids: { ...Object.fromEntries([...nodes].map(([node, { pid }]) => [node, pid])), ...pids },
 		databases: new Map([...databases].map(([server, own]) => [server, own.map(({ database }) => database)])),
 		tokens: () => tokens(checkout, past),

@@ -7,7 +7,7 @@ import type { Options } from "./options.ts";
 import { Past, type Size } from "./past.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
 import { checkOut } from "./revision.ts";
-import { startShop } from "./shop.ts";
+import { type Shop, startShop } from "./shop.ts";
 import { rowsInAll } from "./shop-past.ts";
 import type { Target } from "./target.ts";
 
@@ -17,7 +17,7 @@ export const root = join(import.meta.dirname, "..");
 export interface Site {
 	readonly servers: readonly Postgres[];
 	/** Starts a shop: what is here, or another revision's checkout, which then is its name. */
-	shop(name: string, size: Size, revision?: string): Promise<Target>;
+	shop(name: string, size: Size, revision?: string): Promise<Shop>;
 	floor(size: Size): Promise<Target>;
 }
 
