@@ -1,5 +1,5 @@
 import { isOutage } from "./outage.ts";
-import { outsideTraces } from "./traceparent.ts";
+import { currentTraceparent, inTracesOf, type Traced } from "./traceparent.ts";
 
 export interface BatchOptions {
 	/** The most elements that one run takes. */
@@ -8,7 +8,7 @@ export interface BatchOptions {
 	readonly lanes?: number;
 }
 
-interface Waiting<T, R> {
+interface Waiting<T, R> extends Traced {
 	readonly value: T;
 	resolve(result: R): void;
 	reject(error: unknown): void;
@@ -27,7 +27,7 @@ export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejecti
 
 	async function settle(part: Waiting<T, R>[]): Promise<void> {
 		try {
-			const results = await step(part.map(({ value }) => value));
+			const results = await inTracesOf(part, () => step(part.map(({ value }) => value)));
 			if (results.length !== part.length) throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
 			part.forEach(({ resolve, reject }, i) => {
 				const result = results[i]!;
@@ -60,11 +60,11 @@ export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejecti
 
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
-			waiting.push({ value, resolve, reject });
+			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			outsideTraces(() => setImmediate(pump));
+			setImmediate(pump);
 		});
 }
 

@@ -1,7 +1,7 @@
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
-import { type Traced, tracesOf } from "../../lib/traceparent.ts";
+import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { ChargeAnswer } from "./payments.provider.ts";
 import type { Desk, Refunds } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Payment, type Standing } from "./payments.rules.ts";
@@ -101,7 +101,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			const heard = await promptly([...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))], patience);
 			const answered = [...fresh, ...asked].flatMap((order, i) => {
 				const result = heard[i];
-				if (!result && launched[i]) follow(order, launched[i]);
+				if (!result && launched[i]) inTracesOf([order], () => follow(order, launched[i]!));
 				if (result?.status === "rejected") unanswered(order.order_id, result.reason);
 				return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
 			});
