@@ -10,6 +10,7 @@ import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
+import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
@@ -29,7 +30,7 @@ export function brokerOptions(env: Env, traces?: Tracing): BrokerOptions {
 		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		// A dead node is noticed within 3 to 6 seconds; with 10 and 30 it got calls for half a minute.
+		// A dead node is noticed within 5 seconds (see middlewares/lost-nodes.ts); with 10 and 30 it got calls for half a minute.
 		heartbeatInterval: 1,
 		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
@@ -76,6 +77,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		...(traces ? [tracing(traces)] : []),
 		traceparent,
 		"Metrics",
+		lostNodes,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({
