@@ -4,6 +4,7 @@ import { authorization } from "./authorization.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
 import { orders } from "./order.flow.ts";
 import { orderEvents } from "./order-events.flow.ts";
+import { orderTraces } from "./order-traces.flow.ts";
 import { revocation } from "./revocation.flow.ts";
 import { secrets } from "./secrets.flow.ts";
 import type { Flow } from "./shape.ts";
@@ -15,6 +16,7 @@ export const flows: Readonly<Record<string, Flow>> = {
 	audit,
 	authorization,
 	revocation,
+	"order traces": orderTraces,
 	"order events": orderEvents,
 	"fuzzed requests": fuzzing,
 	secrets,

@@ -1,18 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { traceIdOf } from "../../lib/traceparent.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "./actors.ts";
-import { eventually } from "./eventually.ts";
-import type { Shop } from "./shop.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
 
-type Opened = Pick<Shop, "call" | "http" | "stop" | "databases">;
+type Opened = Pick<AnyShop, "call" | "http" | "stop" | "databases">;
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 const newTrace = () => ({ traceparent: `00-${hex(16)}-${hex(8)}-01` });
 type Headers = Partial<ReturnType<typeof newTrace>>;
 
-/** Everything that happens to an order belongs to the trace of the request that made it happen. @param open starts the shop, `seconds` at most */
-export function orderTraces(open: () => Promise<Opened>, seconds = 30): void {
+/** Everything that happens to an order belongs to the trace of the request that made it happen. */
+export function orderTraces(open: () => Promise<Opened>): void {
 	let shop: Opened;
 	let admin: Customer;
 	let customer: Customer;
@@ -22,7 +22,7 @@ export function orderTraces(open: () => Promise<Opened>, seconds = 30): void {
 		admin = await makeAdmin(shop);
 		customer = await register(shop);
 		product = await makeProduct(shop, admin, { stock: 1000 });
-	}, seconds * 1000);
+	}, START_MS);
 	afterAll(() => shop?.stop());
 
 	async function place(headers: Headers, body: object = {}): Promise<string> {
