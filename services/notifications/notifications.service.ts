@@ -1,8 +1,8 @@
-import { v7 as uuid } from "uuid";
 import { type Call, implement, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { newId } from "../../lib/id.ts";
 import type { Loop } from "../../lib/loop.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { tracesOf } from "../../lib/traceparent.ts";
@@ -49,7 +49,7 @@ async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: Event
 	});
 	const contents = letters.map(({ content }) => content);
 	await tx.query(QUEUE, [
-		letters.map(() => uuid()),
+		letters.map(() => newId()),
 		letters.map(({ event }) => event.data.user_id),
 		letters.map(({ event }) => event.id),
 		contents.map(({ template }) => template),

@@ -1,4 +1,4 @@
-import { readProcess } from "../../bench/processes.ts";
+import { residentMemory } from "../../bench/processes.ts";
 
 const EVERY_MS = 1000;
 
@@ -22,8 +22,8 @@ export function watchMemory(processes: readonly { readonly name: string; readonl
 	const rounds: Map<string, number[]>[] = [new Map()];
 	function look(): void {
 		for (const { name, pid } of processes) {
-			const found = pid === undefined ? undefined : readProcess(pid);
-			if (found) rounds.at(-1)!.set(name, [...(rounds.at(-1)!.get(name) ?? []), found.rssMb]);
+			const found = pid === undefined ? undefined : residentMemory(pid);
+			if (found) rounds.at(-1)!.set(name, [...(rounds.at(-1)!.get(name) ?? []), found]);
 		}
 	}
 	const timer = setInterval(look, EVERY_MS);
