@@ -92,7 +92,9 @@ export async function postgresMember(options: EmbeddedPostgresOptions): Promise<
 	const member: Member = {
 		name: "postgres",
 		kind: "postgres",
-		pid,
+		get pid() {
+			return server.pid;
+		},
 		pause: () => signal("SIGSTOP"),
 		resume: () => signal("SIGCONT"),
 		kill: async () => signal("SIGKILL"),

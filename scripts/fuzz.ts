@@ -58,7 +58,7 @@ function read() {
 async function startOwn(program: Program): Promise<Target> {
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
-	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, undefined, console.log));
+	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log));
 	program.onEnd(20_000, () => cluster.stop());
 	return { urls: cluster.urls, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };
 }
