@@ -1,5 +1,5 @@
 import { isOutage } from "./outage.ts";
-import { outsideTraces } from "./traceparent.ts";
+import { currentTraceparent, inTracesOf, type Traced } from "./traceparent.ts";
 
 export interface BatchOptions<R = unknown> {
 	/** The most elements that one run takes. */
@@ -13,7 +13,7 @@ export interface BatchOptions<R = unknown> {
 	readonly afterwards?: (results: readonly (R | Rejection)[]) => Promise<unknown>;
 }
 
-interface Waiting<T, R> {
+interface Waiting<T, R> extends Traced {
 	readonly value: T;
 	resolve(result: R): void;
 	reject(error: unknown): void;
@@ -36,7 +36,7 @@ export function batch<T, R>(
 	/** Puts what is to be waited for afterwards into `left`. */
 	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
 		try {
-			const results = await step(part.map(({ value }) => value));
+			const results = await inTracesOf(part, () => step(part.map(({ value }) => value)));
 			if (results.length !== part.length) throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
 			part.forEach(({ resolve, reject }, i) => {
 				const result = results[i]!;
@@ -75,11 +75,11 @@ export function batch<T, R>(
 
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
-			waiting.push({ value, resolve, reject });
+			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			outsideTraces(() => setImmediate(pump));
+			setImmediate(pump);
 		});
 }
 

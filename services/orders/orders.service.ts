@@ -1,12 +1,13 @@
 import { setTimeout as after } from "node:timers/promises";
 import { batch } from "../../lib/batch.ts";
-import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
+import { callerOf, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { sagas } from "../../lib/saga.ts";
+import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
@@ -20,6 +21,7 @@ import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
+import { sagaTraces } from "./orders.traces.ts";
 
 /** How long a parcel that has left waits for its order to be free to say so. */
 const NOTE_MS = 1000;
@@ -68,7 +70,8 @@ export default implement(
 			ORDER_DEADLINE_MS: deadlineMs,
 			ORDER_WAIT_MS: waitMs,
 		} = envOf(this.broker);
-		const call = this.broker.call.bind(this.broker) as Call;
+		const call = callerOf(this);
+		const tracer = tracingOf(this.broker)?.of(this.name);
 		const owner = this.broker.nodeID;
 		const runner = sagas<OrderSaga>({
 			steps: orderSteps(call),
@@ -82,6 +85,7 @@ export default implement(
 					type === "order.cancelled" ? this.fact(type, { ...factOf(order), reason }) : this.fact(type, factOf(order)),
 			}),
 			beatEvery: leaseMs / 4,
+			...(tracer ? { around: sagaTraces(tracer) } : {}),
 			onTrouble: (saga, where, error) => this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
 		});
 		return {

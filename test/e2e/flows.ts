@@ -18,6 +18,7 @@ export const flows: Readonly<Record<string, Flow>> = {
 	revocation,
 	"order traces": orderTraces,
 	"order events": orderEvents,
+	"order traces": orderTraces,
 	"fuzzed requests": fuzzing,
 	secrets,
 };

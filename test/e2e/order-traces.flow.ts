@@ -5,15 +5,13 @@ import { type Customer, makeAdmin, makeProduct, register } from "../support/acto
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
-type Opened = Pick<AnyShop, "call" | "http" | "stop" | "databases">;
-
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 const newTrace = () => ({ traceparent: `00-${hex(16)}-${hex(8)}-01` });
 type Headers = Partial<ReturnType<typeof newTrace>>;
 
 /** Everything that happens to an order belongs to the trace of the request that made it happen. */
-export function orderTraces(open: () => Promise<Opened>): void {
-	let shop: Opened;
+export function orderTraces(open: () => Promise<AnyShop>): void {
+	let shop: AnyShop;
 	let admin: Customer;
 	let customer: Customer;
 	let product: { id: string };
@@ -23,7 +21,7 @@ export function orderTraces(open: () => Promise<Opened>): void {
 		customer = await register(shop);
 		product = await makeProduct(shop, admin, { stock: 1000 });
 	}, START_MS);
-	afterAll(() => shop?.stop());
+	afterAll(() => shop?.stop(), START_MS);
 
 	async function place(headers: Headers, body: object = {}): Promise<string> {
 		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };
