@@ -16,7 +16,6 @@ export const flows: Readonly<Record<string, Flow>> = {
 	audit,
 	authorization,
 	revocation,
-	"order traces": orderTraces,
 	"order events": orderEvents,
 	"order traces": orderTraces,
 	"fuzzed requests": fuzzing,
