@@ -32,8 +32,12 @@ const CLAIM = sql(
 );
 const FIND = sql(
 	"idempotency_find",
-	`select body_hash, subject, status, answer from idempotency_keys
-	where user_id = $1 and action = $2 and key = $3 and created_at >= now() - ${KEPT}`,
+	`select body_hash, subject, status, answer, created_at < now() - ${KEPT} as expired from idempotency_keys
+	where user_id = $1 and action = $2 and key = $3`,
+);
+const FREE = sql(
+	"idempotency_free",
+	`delete from idempotency_keys where user_id = $1 and action = $2 and key = $3 and created_at < now() - ${KEPT}`,
 );
 const KEEP = sql(
 	"idempotency_keep",
@@ -82,11 +86,16 @@ export async function claimKey(
 	return found;
 }
 /**
- * What an earlier request under this key left, if there was one.
+ * What an earlier request under this key left, if there was one. A key that is older than it is kept is freed on the way, pruned or not, so that
+ * a statement which takes keys need not look at their age.
  * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
  */
 export async function findKey(queryable: Queryable, { user_id, action, key, hash }: KeyedRequest): Promise<Earlier | undefined> {
-	const [found] = await queryable.query<Earlier & { body_hash: string }>(FIND, [user_id, action, key]);
+	const [found] = await queryable.query<Earlier & { body_hash: string; expired: boolean }>(FIND, [user_id, action, key]);
+	if (found?.expired) {
+		await queryable.query(FREE, [user_id, action, key]);
+		return undefined;
+	}
 	if (found && found.body_hash !== hash) throw commonError("IDEMPOTENCY_KEY_REUSED");
 	return found;
 }
