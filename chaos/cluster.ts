@@ -143,7 +143,8 @@ export async function natsMember(folder: string) {
 	return { member: made, url: `nats://127.0.0.1:${port}` };
 }
 
-async function redisMember(folder: string) {
+/** @param folder for its log; it keeps no data */
+export async function redisMember(folder: string) {
 	const port = await freePort();
 	const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "no"];
 	const command = { name: "redis", file: findServer("redis-server")!, args, log: join(folder, "redis.log") };

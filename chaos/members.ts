@@ -8,6 +8,8 @@ import { type Command, type Process, startProcess } from "../test/support/proces
 export interface Member {
 	readonly name: string;
 	readonly kind: "node" | "nats" | "redis" | "postgres";
+	/** Of the process that runs now. */
+	readonly pid: number | undefined;
 	pause(): void;
 	resume(): void;
 	/** Ends it without a word. */
@@ -29,6 +31,9 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
 	return {
 		name: command.name,
 		kind,
+		get pid() {
+			return process?.pid;
+		},
 		pause: () => process?.pause(),
 		resume: () => process?.resume(),
 		kill: async () => process?.kill(),
@@ -87,6 +92,9 @@ export async function postgresMember(options: EmbeddedPostgresOptions): Promise<
 	const member: Member = {
 		name: "postgres",
 		kind: "postgres",
+		get pid() {
+			return server.pid;
+		},
 		pause: () => signal("SIGSTOP"),
 		resume: () => signal("SIGCONT"),
 		kill: async () => signal("SIGKILL"),

@@ -1,7 +1,7 @@
-import { v7 as uuid } from "uuid";
+import { newId } from "../../lib/id.ts";
 import { type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
-import { type Traced, tracesOf } from "../../lib/traceparent.ts";
+import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { Answer } from "./payments.provider.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
@@ -76,7 +76,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		const heard = await promptly([...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))], patience);
 		return [...fresh, ...asked].flatMap((order, i) => {
 			const result = heard[i];
-			if (!result && launched[i]) follow(order, launched[i]);
+			if (!result && launched[i]) inTracesOf([order], () => follow(order, launched[i]!));
 			if (result?.status === "rejected") unanswered(order.order_id, result.reason);
 			return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
 		});
@@ -91,7 +91,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		const captured = new Map<Heard, Heard>();
 		open.forEach((one, i) => {
 			const result = results[i];
-			if (!result) follow(one.order, captures[i]!);
+			if (!result) inTracesOf([one.order], () => follow(one.order, captures[i]!));
 			if (result?.status === "rejected") unanswered(one.order.order_id, result.reason);
 			if (result?.status === "fulfilled") captured.set(one, { order: one.order, answer: result.value });
 		});
@@ -127,7 +127,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	}
 
 	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Exclude<Answer, { status: "closed" }>) {
-		const id = uuid();
+		const id = newId();
 		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;

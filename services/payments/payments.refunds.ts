@@ -1,7 +1,7 @@
 import type { Logger } from "moleculer";
-import { v7 as uuid } from "uuid";
 import { raise } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
+import { newId } from "../../lib/id.ts";
 import { type Patience, promptly } from "../../lib/promptly.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
@@ -36,7 +36,7 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
 		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
 		const plan = planRefund(found, amount);
-		const refund_id = uuid();
+		const refund_id = newId();
 		await tx.query(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
 		const { order_id, currency } = found;
 		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount };

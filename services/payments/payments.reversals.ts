@@ -1,4 +1,4 @@
-import { v7 as uuid } from "uuid";
+import { newId } from "../../lib/id.ts";
 import { done, type Outcome, pending } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
 import { type Traced, tracesOf } from "../../lib/traceparent.ts";
@@ -83,7 +83,7 @@ export function reversing(
 		 */
 		async reverse(orderIds: readonly string[], traces: ReadonlyMap<string, string | undefined> = new Map()): Promise<Outcome[]> {
 			const wanted = [...new Set(orderIds)];
-			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => uuid()), wanted, next("none", "bar")]);
+			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => newId()), wanted, next("none", "bar")]);
 			const open = standing.flatMap((payment) =>
 				payment.reversal === "begun" ? [{ ...payment, traceparent: traces.get(payment.order_id) }] : [],
 			);
