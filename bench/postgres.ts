@@ -25,7 +25,6 @@ const SETTINGS = {
 	checkpoint_timeout: "1h",
 	shared_preload_libraries: "pg_stat_statements,auto_explain",
 	"pg_stat_statements.max": "10000",
-	"auto_explain.log_min_duration": "-1",
 };
 
 /** @param folder others may enter it */

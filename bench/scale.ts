@@ -49,7 +49,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	search: { about: "a word that an eighth has", operation: get((_, n) => `/api/products?q=oak&${page(n)}`) },
 	"search-rare": {
 		about: "a word that ten products have",
-		operation: get(({ size }, n) => `/api/products?q=${rareWord(pick(size.products, n))}&${page(0)}`),
+		operation: get(({ size }, n) => `/api/products?q=${rareWord(pick(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`),
 	},
 	order: scenarios.order!,
 	"order-get": { about: "a past order", operation: (world) => own(world, (world, n) => `/api/orders/${orderOf(world, n)}`) },
