@@ -71,7 +71,8 @@ export class Past {
 		return {
 			id: this.sqlId("product"),
 			name: sqlName("n"),
-			description: "'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it.'",
+			description:
+				"'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it.'",
 			price: sqlPrice("n"),
 			currency: "'EUR'",
 			category: `'Category ' || n % ${CATEGORIES}`,

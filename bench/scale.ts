@@ -22,8 +22,8 @@ function orderOf({ past, tokens }: World, n: number): string {
 	const each = Math.floor(orders / users);
 	return past.id("order", pick(tokens.length, n) + users * pick(each, n));
 }
-/** Another page each time, from the first 2,000 products, so that a page that is kept for ten seconds is seldom the answer. */
-const page = (n: number, from = 0) => `limit=${20 + (n % 21)}&skip=${from + pick(2000, n)}`;
+/** Another page each time, from the first `span` products, so that a page that is kept for ten seconds is seldom the answer. */
+const page = (n: number, span: number) => `limit=${20 + (n % 21)}&skip=${pick(span, n)}`;
 const get =
 	(path: (past: Past, n: number) => string): Scenario["operation"] =>
 	({ past }) =>
@@ -33,23 +33,28 @@ const get =
 /** What may get slower as tables grow. Every page is another one, or the cache would answer. */
 export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	product: scenarios.product!,
-	list: { about: "a page near the beginning", operation: get((_, n) => `/api/products?${page(n)}`) },
+	list: { about: "a page near the beginning", operation: get((_, n) => `/api/products?${page(n, 800)}`) },
 	"list-deep": {
-		about: "a page behind nine tenths of the catalogue",
-		operation: get(({ size }, n) => `/api/products?${page(n, Math.floor(size.products * 0.9))}`),
+		about: "a page behind a product that nine tenths of the catalogue come before",
+		operation: get((past, n) => {
+			const at = Math.floor(past.size.products * 0.9) + pick(Math.floor(past.size.products / 20), n);
+			return `/api/products?limit=${20 + (n % 21)}&after=${past.id("product", at)}`;
+		}),
 	},
 	"list-category": {
 		about: "a page of a tenth of the catalogue",
-		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&${page(n)}`),
+		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&${page(n, 80)}`),
 	},
 	"list-price": {
 		about: "the same by price",
-		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&sort=price&${page(n)}`),
+		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&sort=price&${page(n, 80)}`),
 	},
-	search: { about: "a word that an eighth has", operation: get((_, n) => `/api/products?q=oak&${page(n)}`) },
+	search: { about: "a word that an eighth has", operation: get((_, n) => `/api/products?q=oak&${page(n, 100)}`) },
 	"search-rare": {
 		about: "a word that ten products have",
-		operation: get(({ size }, n) => `/api/products?q=${rareWord(pick(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`),
+		operation: get(
+			({ size }, n) => `/api/products?q=${rareWord(pick(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
+		),
 	},
 	order: scenarios.order!,
 	"order-get": { about: "a past order", operation: (world) => own(world, (world, n) => `/api/orders/${orderOf(world, n)}`) },
