@@ -7,8 +7,8 @@ import type { Row } from "./rounds.ts";
 import { pick, type Scenario, scenarios, type World } from "./scenarios.ts";
 import type { Target } from "./target.ts";
 
-/** What there is on normal tables. */
-export const NORMAL = { products: 1000, users: 200, orders: 20_000 };
+/** What there is on normal tables: so many products that the cache has few of them, as of a million. */
+export const NORMAL = { products: 10_000, users: 200, orders: 20_000 };
 /** By how much an operation may cost more on large tables. */
 export const GOAL = 20;
 
@@ -96,15 +96,19 @@ export async function explain(target: Target, scenario: Scenario): Promise<strin
 	await set("set auto_explain.log_min_duration = '0.2ms'", "set auto_explain.log_analyze = on", "set auto_explain.log_buffers = on");
 	await new Meter(target).measure({ scenario, buyers: 1, seconds: 0.2, warmup: 0 });
 	await set("reset auto_explain.log_min_duration", "reset auto_explain.log_analyze", "reset auto_explain.log_buffers");
-	const logs = await Promise.all(servers.map(async ({ log }, n) => (await readFile(log)).subarray(begun[n]).toString()));
-	return slowestPlan(logs.join("\n"));
+	const plans = await Promise.all(
+		servers.map(async ({ log, user }, n) =>
+			plansIn((await readFile(log)).subarray(begun[n]).toString()).filter((plan) => plan.user !== user),
+		),
+	);
+	return plans.flat().reduce((worst, plan) => (plan.ms > worst.ms ? plan : worst), { ms: 0, text: "None took a fifth of a millisecond." })
+		.text;
 }
 
-/** Of all plans in a log of Postgres the one that took longest. */
-export function slowestPlan(log: string): string {
-	const plans = log.split(/^(?=\S.*duration: )/m).flatMap((text) => {
-		const duration = /^\S.*duration: ([\d.]+) ms {2}plan:/.exec(text)?.[1];
-		return duration ? [{ ms: Number(duration), text: text.split(/\n(?=\S)/)[0]! }] : [];
+/** The plans in a log of Postgres whose lines begin with the user. */
+export function plansIn(log: string): { user: string; ms: number; text: string }[] {
+	return log.split(/\n(?!\t)/).flatMap((text) => {
+		const [, user, ms] = /^(\S+) LOG: {2}duration: ([\d.]+) ms {2}plan:/.exec(text) ?? [];
+		return user ? [{ user, ms: Number(ms), text }] : [];
 	});
-	return plans.reduce((worst, plan) => (plan.ms > worst.ms ? plan : worst), { ms: -1, text: "" }).text;
 }
