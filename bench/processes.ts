@@ -38,6 +38,9 @@ const memoryOf = (pid: number): number[] | undefined =>
 		SHARES.map((name) => (Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0) * 1024) / 1e6),
 	);
 
+/** A process's resident memory in MB; undefined when it has ended. */
+export const residentMemory = (pid: number): number | undefined => memoryOf(pid)?.reduce((sum, share) => sum + share, 0);
+
 /** Usage of several processes by their names, each with everything below it, the time of children that have ended included. */
 export function usage<Name extends string>(pids: Readonly<Record<Name, number>>): Record<Name, Usage> {
 	const all = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (timesOf(Number(name)) ?? []) : []));

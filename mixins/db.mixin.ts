@@ -6,6 +6,7 @@ import type { Ctx, Mixin, ServiceThis } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { addProbe } from "../lib/probe.ts";
+import { tracingOf } from "../lib/tracing/tracing.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
@@ -21,6 +22,7 @@ export const database: Mixin<HasDatabase> = {
 		this.db = new Database({
 			url: databaseUrl(DATABASE_URL, this.name),
 			poolSize: DATABASE_POOL,
+			tracer: tracingOf(this.broker)?.of(this.name),
 			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(statement) } : {}),
 		});
 		addProbe(this, () => this.db.query("select 1"));
