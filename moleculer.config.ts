@@ -5,6 +5,7 @@ import { breakersOf } from "./lib/breakers.ts";
 import { type Env, readEnv } from "./lib/env.ts";
 import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
+import { openTracing, type Tracing } from "./lib/tracing/tracing.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
@@ -12,11 +13,17 @@ import { deadline } from "./middlewares/deadline.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
+import { tracing } from "./middlewares/tracing.ts";
+
+/** New at each start: moleculer's breakers and its registry know a node by this name and by nothing else. */
+const newNodeID = ({ NODEID }: Env): string => `${NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+
+/** The traces of a node, where its settings ask for them. */
+export const openTraces = (env: Env): Promise<Tracing | undefined> => openTracing(env, newNodeID(env));
 
 /** What of moleculer differs from its defaults, each with its reason. */
-export function brokerOptions(env: Env): BrokerOptions {
-	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
-	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+export function brokerOptions(env: Env, traces?: Tracing): BrokerOptions {
+	const nodeID = traces?.instance ?? newNodeID(env);
 	return {
 		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
@@ -32,7 +39,7 @@ export function brokerOptions(env: Env): BrokerOptions {
 		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
-		middlewares: middlewares(env),
+		middlewares: middlewares(env, traces),
 		internalServices: {
 			$node: {
 				name: "$node",
@@ -52,7 +59,7 @@ export function brokerOptions(env: Env): BrokerOptions {
  * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out, and so
  * is its cacher, see docs/adr/0007-cache-with-leases.md.
  */
-const middlewares = (env: Env) =>
+const middlewares = (env: Env, traces: Tracing | undefined) =>
 	[
 		"ActionHook",
 		"Bulkhead",
@@ -67,6 +74,7 @@ const middlewares = (env: Env) =>
 		"ErrorHandler",
 		retry,
 		deadline,
+		...(traces ? [tracing(traces)] : []),
 		traceparent,
 		"Metrics",
 		lostNodes,
@@ -83,4 +91,7 @@ const nats = (url: string, name: string) => ({
 	},
 });
 
-export default () => brokerOptions(readEnv());
+export default async () => {
+	const env = readEnv();
+	return brokerOptions(env, await openTraces(env));
+};

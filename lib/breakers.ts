@@ -35,6 +35,13 @@ export function breakersOf(broker: ServiceBroker): Breaker[] {
 		}));
 }
 
+/** How the breaker between this node and an endpoint stands. */
+export function circuitOf(broker: ServiceBroker, { name }: { readonly name: string }): "closed" | "half-open" | "open" {
+	const state = (broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close";
+	if (state === "close") return "closed";
+	return state === "open" ? "open" : "half-open";
+}
+
 /**
  * A node that was lost and came back, after NATS was away for instance, has new endpoints under its old id. A breaker that still holds the old one
  * would watch the calls and open nothing.

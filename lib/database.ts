@@ -1,5 +1,7 @@
-import type { Client, QueryResultRow } from "pg";
+import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
+import type { Tracer } from "./tracing/tracing.ts";
+import { type Look, shown } from "./tracing/work.ts";
 
 /** A statement with a name of its own: Postgres parses and plans it once per connection. */
 export interface Statement {
@@ -25,6 +27,7 @@ export interface DatabaseOptions {
 	readonly url: string;
 	readonly poolSize: number;
 	readonly echo?: (statement: string) => void;
+	readonly tracer?: Tracer | undefined;
 }
 
 /** Postgres' type numbers, and what their text becomes in wire form. */
@@ -33,6 +36,18 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number,
 	[1700, Number], // numeric: money
 	[1184, (text) => new Date(text).toISOString()], // timestamptz
 ]);
+
+/**
+ * Sequelize listens for a connection's errors a moment after it is there. A server that ends all sessions may say so within that moment, and
+ * an error that nobody listens for ends the process.
+ */
+class HeardClient extends pg.Client {
+	constructor(config: ClientConfig) {
+		super(config);
+		// By this Sequelize's pool knows a connection that is of no use any more.
+		this.on("error", () => Object.assign(this, { _invalid: true }));
+	}
+}
 
 interface ConnectionManager {
 	getConnection(options: { type: "write" }): Promise<Client>;
@@ -45,11 +60,14 @@ export class Database implements Queryable {
 	readonly sequelize: Sequelize;
 	readonly #connections: ConnectionManager;
 	readonly #echo: DatabaseOptions["echo"];
+	readonly #tracer: Tracer | undefined;
 
-	constructor({ url, poolSize, echo }: DatabaseOptions) {
+	constructor({ url, poolSize, echo, tracer }: DatabaseOptions) {
 		this.#echo = echo;
+		this.#tracer = tracer;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
+			dialectModule: Object.create(pg, { Client: { value: HeardClient } }),
 			logging: echo ? (statement) => echo(statement) : false,
 			pool: { max: poolSize, min: 0, acquire: 30_000, idle: 60_000 },
 			dialectOptions: { keepAlive: true },
@@ -61,6 +79,7 @@ export class Database implements Queryable {
 		const set = parsers.set.bind(parsers);
 		parsers.set = (oid, parser) => set(oid, wireForm.get(oid) ?? parser);
 		for (const [oid, parser] of wireForm) set(oid, parser);
+		if (tracer) this.#showModels(tracer);
 	}
 
 	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
@@ -83,14 +102,37 @@ export class Database implements Queryable {
 	async #run<Row extends QueryResultRow>(connection: Client, statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
 		const query = typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
-		const { rows } = await connection.query<Row>({ ...query, values: values as unknown[] });
+		const asked = () => connection.query<Row>({ ...query, values: values as unknown[] });
+		const { rows } = await (this.#tracer
+			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
+			: asked());
 		return rows;
+	}
+
+	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
+	#look(name: string): Look {
+		const attributes = () => ({ "db.system": "postgresql", "db.name": this.sequelize.config.database, "db.operation.name": name });
+		return { kind: "client", name: () => name, attributes };
+	}
+	/** What Sequelize asks by itself: its models' statements, and where transactions begin and end. */
+	#showModels(tracer: Tracer): void {
+		const { sequelize } = this;
+		const query = sequelize.query.bind(sequelize) as (statement: unknown, options?: { model?: { name: string } }) => Promise<unknown>;
+		const showing: typeof query = (statement, options) => {
+			const text = typeof statement === "string" ? statement : (statement as { query: string }).query;
+			const model = options?.model?.name;
+			return shown(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () => query(statement, options));
+		};
+		Object.assign(sequelize, { query: showing });
 	}
 
 	close(): Promise<void> {
 		return this.sequelize.close();
 	}
 }
+
+/** What a statement without a name does. */
+const verb = (text: string): string => /^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
 /** The database of one service: the setting names a pattern, `{service}` in it is the service's name. */
 export const databaseUrl = (pattern: string, service: string): string => pattern.replaceAll("{service}", service);

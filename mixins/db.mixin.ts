@@ -1,11 +1,12 @@
 import { createRequire } from "node:module";
 import type { ServiceSchema } from "moleculer";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
-import type { Model, ModelStatic, Sequelize } from "sequelize";
+import { type Model, type ModelStatic, Op, type Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { addProbe } from "../lib/probe.ts";
+import { tracingOf } from "../lib/tracing/tracing.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
@@ -21,6 +22,7 @@ export const database: Mixin<HasDatabase> = {
 		this.db = new Database({
 			url: databaseUrl(DATABASE_URL, this.name),
 			poolSize: DATABASE_POOL,
+			tracer: tracingOf(this.broker)?.of(this.name),
 			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(statement) } : {}),
 		});
 		addProbe(this, () => this.db.query("select 1"));
@@ -39,6 +41,10 @@ export interface ListQuery {
 	/** Column names, `-` in front for descending; only names that the contract allows may come here. */
 	readonly sort: readonly string[];
 	readonly where?: object;
+	/** Narrows the page, and not the total. */
+	readonly page?: object;
+	/** How the total is come by, where counting anew each time would take too long. */
+	readonly total?: (count: () => Promise<number>) => Promise<number>;
 }
 export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
@@ -69,12 +75,12 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 				const found = await this.adapter.findById(id);
 				return (found?.get({ plain: true }) as Row | undefined) ?? null;
 			},
-			async listRecords(this: DbSelf<Row>, ctx: object, { skip, limit, sort, where = {} }: ListQuery) {
-				const [rows, total] = await Promise.all([
-					this._find(ctx, { limit, offset: skip, sort: [...sort], query: where }),
-					this._count(ctx, { query: where }),
+			async listRecords(this: DbSelf<Row>, ctx: object, { skip, limit, sort, where = {}, page, total = (count) => count() }: ListQuery) {
+				const [rows, all] = await Promise.all([
+					this._find(ctx, { limit, offset: skip, sort: [...sort], query: page ? { [Op.and]: [where, page] } : where }),
+					total(() => this._count(ctx, { query: where })),
 				]);
-				return { rows, total };
+				return { rows, total: all };
 			},
 		},
 		created(this: DbSelf<Row>) {

@@ -8,13 +8,15 @@ import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
-import { brokerOptions } from "../moleculer.config.ts";
+import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
 const START_MS = 15_000;
 /** Time for NATS, and for services on other nodes that ours depend on. */
 const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
 const CLOSE_MS = 500;
+/** For the last traces to be sent. */
+const FLUSH_MS = 2000;
 
 /** Reads the services' code. */
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
@@ -25,7 +27,10 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
-	const broker = makeNode(brokerOptions(env), env, schemas);
+	const traces = await program.step(openTraces(env));
+	// What ends last: what the others do until then is to be seen, too.
+	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
+	const broker = makeNode(brokerOptions(env, traces), env, schemas);
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));

@@ -1,16 +1,16 @@
-import { v7 as uuid } from "uuid";
 import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
 import { etagOf, namesTag } from "../../lib/etag.ts";
+import { newId } from "../../lib/id.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
-import { defineProduct, matching } from "./products.models.ts";
+import { areRare, behind, defineProduct, matching } from "./products.models.ts";
 import { assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
 
 type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
@@ -56,11 +56,23 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			return made ?? raise(products, "SKU_TAKEN");
 		},
 
-		list(ctx) {
-			const { skip, limit, sort, q, ...filter } = ctx.params;
-			assertRange(filter);
-			const where = matching({ ...filter, ...(q === undefined ? {} : { words: searchWords(q) }) });
-			return this.listRecords(ctx, { skip, limit, sort: [sort, sort.startsWith("-") ? "-id" : "id"], where });
+		async list(ctx) {
+			const { skip, limit, sort, after, q, ...range } = ctx.params;
+			assertRange(range);
+			const words = q === undefined ? undefined : searchWords(q);
+			const filter = { ...range, ...(words ? { words } : {}) };
+			// Both take as long as the catalogue is large, and all pages have them in common.
+			const kept = <A>(what: string, of: object, make: () => Promise<A>) =>
+				this.rows.answer(`${what} ${JSON.stringify(of)}`, KEPT_MS, make);
+			const rare = words?.length ? await kept("rare", words, () => areRare(this.db, words)) : false;
+			return this.listRecords(ctx, {
+				skip,
+				limit,
+				sort: [sort, sort.startsWith("-") ? "-id" : "id"],
+				where: matching(filter, rare),
+				...(after ? { page: behind(sort, after) } : {}),
+				total: (count) => kept("total", filter, count),
+			});
 		},
 
 		async get({ params: { id } }) {
@@ -110,7 +122,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 
 /** Adds the products whose SKU is free and answers them. */
 async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise<Product[]> {
-	const rows = wanted.map((one) => ({ ...one, id: uuid() }));
+	const rows = wanted.map((one) => ({ ...one, id: newId() }));
 	// Before the products, so that nobody ever sees one without books. Books of a product that is not added after all do no harm.
 	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
 	const ids = rows.map(({ id }) => id);

@@ -8,7 +8,7 @@ import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
-import { brokerOptions } from "../../moleculer.config.ts";
+import { brokerOptions, openTraces } from "../../moleculer.config.ts";
 import { assertDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
 import { type Http, httpOf } from "./http.ts";
@@ -49,7 +49,7 @@ export async function startShop(
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
-	const base = brokerOptions(env);
+	const base = brokerOptions(env, await openTraces(env));
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {

@@ -1,0 +1,114 @@
+import { readFile, stat } from "node:fs/promises";
+import { setTimeout as after } from "node:timers/promises";
+import { change } from "./figures.ts";
+import { Meter, sum } from "./measure.ts";
+import { type Past, rareWord } from "./past.ts";
+import type { Row } from "./rounds.ts";
+import { pick, type Scenario, scenarios, type World } from "./scenarios.ts";
+import type { Target } from "./target.ts";
+
+/** What there is on normal tables: so many products that the cache has few of them, as of a million. */
+export const NORMAL = { products: 10_000, users: 200, orders: 20_000 };
+/** By how much an operation may cost more on large tables. */
+export const GOAL = 20;
+
+const own = (world: World, path: (world: World, n: number) => string): ReturnType<Scenario["operation"]> => {
+	const { tokens } = world;
+	return (connection, n) => connection.request("GET", path(world, n), { token: tokens[pick(tokens.length, n)] });
+};
+/** Order `n` of the buyer who holds token `n`. */
+function orderOf({ past, tokens }: World, n: number): string {
+	const { users, orders } = past.size;
+	const each = Math.floor(orders / users);
+	return past.id("order", pick(tokens.length, n) + users * pick(each, n));
+}
+/** Another page each time, from the first `span` products, so that a page that is kept for ten seconds is seldom the answer. */
+const page = (n: number, span: number) => `limit=${20 + (n % 21)}&skip=${pick(span, n)}`;
+const get =
+	(path: (past: Past, n: number) => string): Scenario["operation"] =>
+	({ past }) =>
+	(connection, n) =>
+		connection.request("GET", path(past, n));
+
+/** What may get slower as tables grow. Every page is another one, or the cache would answer. */
+export const scaleScenarios: Readonly<Record<string, Scenario>> = {
+	product: scenarios.product!,
+	list: { about: "a page near the beginning", operation: get((_, n) => `/api/products?${page(n, 800)}`) },
+	"list-deep": {
+		about: "a page behind a product that nine tenths of the catalogue come before",
+		operation: get((past, n) => {
+			const at = Math.floor(past.size.products * 0.9) + pick(Math.floor(past.size.products / 20), n);
+			return `/api/products?limit=${20 + (n % 21)}&after=${past.id("product", at)}`;
+		}),
+	},
+	"list-category": {
+		about: "a page of a tenth of the catalogue",
+		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&${page(n, 80)}`),
+	},
+	"list-price": {
+		about: "the same by price",
+		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&sort=price&${page(n, 80)}`),
+	},
+	search: { about: "a word that an eighth has", operation: get((_, n) => `/api/products?q=oak&${page(n, 100)}`) },
+	"search-rare": {
+		about: "a word that ten products have",
+		operation: get(
+			({ size }, n) => `/api/products?q=${rareWord(pick(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
+		),
+	},
+	order: scenarios.order!,
+	"order-get": { about: "a past order", operation: (world) => own(world, (world, n) => `/api/orders/${orderOf(world, n)}`) },
+	"orders-mine": { about: "a buyer's newest orders", operation: (world) => own(world, () => "/api/orders?limit=20") },
+	timeline: {
+		about: "what every service knows of a past order",
+		operation: (world) => own(world, (world, n) => `/api/orders/${orderOf(world, n)}/timeline`),
+	},
+};
+
+/** How much more each operation costs on the large tables, in percent. */
+export interface Growth {
+	readonly scenario: string;
+	readonly buyers: number;
+	readonly cpu: number;
+	readonly p50: number;
+}
+export function growth(rows: readonly Row[], normal: string, large: string): Growth[] {
+	return rows
+		.filter(({ target }) => target === large)
+		.map(({ scenario, buyers, median: after }) => {
+			const before = rows.find((row) => row.target === normal && row.scenario === scenario && row.buyers === buyers)!.median;
+			return { scenario, buyers, cpu: change(sum(before.cpu), sum(after.cpu)), p50: change(before.p50, after.p50) };
+		});
+}
+
+/** The plans, as Postgres carried them out, of what one operation makes it do. */
+export async function explain(target: Target, scenario: Scenario): Promise<string> {
+	const servers = [...target.databases.keys()];
+	const set = async (...settings: string[]) => {
+		for (const server of servers) {
+			for (const setting of settings) await server.query("postgres", `alter system ${setting}`);
+			await server.query("postgres", "select pg_reload_conf()");
+		}
+		// Sessions hear of it before their next statement.
+		await after(500);
+	};
+	const begun = await Promise.all(servers.map(({ log }) => stat(log).then(({ size }) => size)));
+	await set("set auto_explain.log_min_duration = '0.2ms'", "set auto_explain.log_analyze = on", "set auto_explain.log_buffers = on");
+	await new Meter(target).measure({ scenario, buyers: 1, seconds: 0.2, warmup: 0 });
+	await set("reset auto_explain.log_min_duration", "reset auto_explain.log_analyze", "reset auto_explain.log_buffers");
+	const plans = await Promise.all(
+		servers.map(async ({ log, user }, n) =>
+			plansIn((await readFile(log)).subarray(begun[n]).toString()).filter((plan) => plan.user !== user),
+		),
+	);
+	return plans.flat().reduce((worst, plan) => (plan.ms > worst.ms ? plan : worst), { ms: 0, text: "None took a fifth of a millisecond." })
+		.text;
+}
+
+/** The plans in a log of Postgres whose lines begin with the user. */
+export function plansIn(log: string): { user: string; ms: number; text: string }[] {
+	return log.split(/\n(?!\t)/).flatMap((text) => {
+		const [, user, ms] = /^(\S+) LOG: {2}duration: ([\d.]+) ms {2}plan:/.exec(text) ?? [];
+		return user ? [{ user, ms: Number(ms), text }] : [];
+	});
+}
