@@ -1,4 +1,4 @@
-import type { Client, QueryResultRow } from "pg";
+import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
 import type { Tracer } from "./tracing/tracing.ts";
 import { type Look, shown } from "./tracing/work.ts";
@@ -34,6 +34,18 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number,
 	[1184, (text) => new Date(text).toISOString()], // timestamptz
 ]);
 
+/**
+ * Sequelize listens for a connection's errors a moment after it is there. A server that ends all sessions may say so within that moment, and
+ * an error that nobody listens for ends the process.
+ */
+class HeardClient extends pg.Client {
+	constructor(config: ClientConfig) {
+		super(config);
+		// By this Sequelize's pool knows a connection that is of no use any more.
+		this.on("error", () => Object.assign(this, { _invalid: true }));
+	}
+}
+
 interface ConnectionManager {
 	getConnection(options: { type: "write" }): Promise<Client>;
 	releaseConnection(connection: Client): void;
@@ -52,6 +64,7 @@ export class Database implements Queryable {
 		this.#tracer = tracer;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
+			dialectModule: Object.create(pg, { Client: { value: HeardClient } }),
 			logging: echo ? (statement) => echo(statement) : false,
 			pool: { max: poolSize, min: 0, acquire: 30_000, idle: 60_000 },
 			dialectOptions: { keepAlive: true },

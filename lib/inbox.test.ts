@@ -5,7 +5,7 @@ import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { Database, databaseUrl, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
-import { forget, type InboxOptions, inbox } from "./inbox.ts";
+import { forget, type InboxOptions, inbox, retriesOf } from "./inbox.ts";
 
 let databases: Databases;
 let db: Database;
@@ -109,6 +109,25 @@ test("what failed is tried again in its order until it takes effect", async () =
 	expect(await effects()).toEqual(["one", "two", "three"]);
 	expect(await retries()).toEqual([]);
 	expect(await retry()).toBe(false);
+});
+
+test("how often an event failed is known while it waits, when it has taken effect, and when it is given up", async () => {
+	let broken = true;
+	const { accept, retry } = box((subject) => {
+		if (broken || subject === "hopeless") throw new Error("Not now");
+	});
+	const known = async (subject: string) =>
+		(await retriesOf(db, "group", subject)).map(({ type, failures, state }) => [type, failures.length, state]);
+	await accept([event("one"), event("hopeless")]);
+	await retry();
+	expect(await known("one")).toEqual([["user.updated", 2, "waiting"]]);
+	broken = false;
+	await accept([event("smooth")]);
+	await retry();
+	expect(await known("one")).toEqual([["user.updated", 2, "done"]]);
+	expect(await known("hopeless")).toEqual([["user.updated", 3, "dead"]]);
+	expect(await known("smooth")).toEqual([]);
+	expect(await retriesOf(db, "another", "one")).toEqual([]);
 });
 
 test("after its last try an event is a dead letter with all its errors, and rests", async () => {

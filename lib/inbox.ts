@@ -1,4 +1,4 @@
-import { type Database, sql, type Tx } from "./database.ts";
+import { type Database, type Queryable, sql, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
 import { isOutage } from "./outage.ts";
 import { inTracesOf } from "./traceparent.ts";
@@ -29,7 +29,14 @@ const DUE = sql(
 		order by next_at limit ${RETRIES} for update skip locked)
 	returning event, attempts`,
 );
-const DONE = sql("retries_done", "delete from retries where group_name = $1 and event_id = $2");
+/** The failures stay known, for `retriesOf`. */
+const DONE = sql(
+	"retries_done",
+	`with done as (delete from retries where group_name = $1 and event_id = $2 returning event, errors)
+	update inbox set type = event->>'type', subject = event->>'subject', traceparent = event->>'traceparent',
+		failures = array(select e->>'time' from jsonb_array_elements(errors) e)
+	from done where group_name = $1 and event_id = $2`,
+);
 const FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
@@ -129,3 +136,22 @@ const FORGET = `with old as (select group_name, event_id from inbox where time <
  * more.
  */
 export const forget = async (db: Database, hours: number): Promise<boolean> => (await db.query(FORGET, [hours])).length === STEP;
+
+/** An event that its handler failed to take at least once. */
+export interface Retried {
+	readonly type: string;
+	readonly traceparent: string | null;
+	/** When it failed, the first time first. */
+	readonly failures: string[];
+	readonly state: "waiting" | "dead" | "done";
+}
+const RETRIED = sql(
+	"retries_of",
+	`select event->>'type' as type, event->>'traceparent' as traceparent, array(select e->>'time' from jsonb_array_elements(errors) e) as failures,
+		case when dead_at is null then 'waiting' else 'dead' end as state
+	from retries where group_name = $1 and event->>'subject' = $2
+	union all select type, traceparent, failures, 'done' from inbox where group_name = $1 and subject = $2`,
+);
+/** What a group has failed to take of the events about something, as far as that is kept. */
+export const retriesOf = (db: Queryable, group: string, subject: string): Promise<Retried[]> =>
+	db.query<Retried>(RETRIED, [group, subject]);

@@ -73,7 +73,7 @@ export async function startCluster(options: {
 		const nats = await opened(startNats(folder), (server) => server.stop());
 		const redis = await opened(startRedis(folder), (server) => server.stop());
 		const kept = options.services.filter((name) => domains.includes(name));
-		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.stop()) : undefined;
+		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.end()) : undefined;
 		const databases = await opened(makeDatabases(kept, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
 			NODE_ENV: "test",
