@@ -8,7 +8,10 @@ export interface Statement {
 	readonly name: string;
 	readonly text: string;
 }
-/** Names a statement. The name is unique within a database. */
+/**
+ * Names a statement. The name is unique within a database. It names its columns as well: what was planned for `*` fails on every connection from when a
+ * migration adds a column.
+ */
 export const sql = (name: string, text: string): Statement => ({ name, text });
 
 /** Runs statements, on a connection of the pool (each its own transaction) or inside one transaction. Rows come in wire form: times as RFC 3339 text, numeric as number. */

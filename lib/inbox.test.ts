@@ -169,6 +169,32 @@ test("nodes share what is to be tried again", async () => {
 	expect(await effects()).toHaveLength(120);
 });
 
+test("what a node was trying again when it died is tried by another at once", async () => {
+	await box(refuse("one")).accept([event("one")]);
+	// Dead for good: nothing of it is ever closed.
+	const dying = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
+	const begun = Promise.withResolvers<number>();
+	const stuck = box(undefined, {
+		db: dying,
+		async handle(tx) {
+			const [row] = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
+			begun.resolve(row!.pid);
+			await new Promise(() => undefined);
+		},
+	});
+	stuck.retry().catch(() => undefined);
+	const pid = await begun.promise;
+	// As long as it lives it is left alone.
+	await box().retry();
+	expect(await effects()).toEqual([]);
+	await databases.query("users", "select pg_terminate_backend($1)", [pid]);
+	await eventually(async () => {
+		await box().retry();
+		expect(await effects()).toEqual(["one"]);
+	});
+	expect(await retries()).toEqual([]);
+});
+
 test("what was tried again meanwhile takes no second effect when it is delivered again", async () => {
 	const one = event("one");
 	let broken = true;
