@@ -30,7 +30,7 @@ const ADD = sql(
 			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
 		told as (insert into outbox (type, subject, data, traceparent)
 			select 'product.created', id::text, fact, $4::text from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
-	select * from made`,
+	select ${COLUMNS} from made`,
 );
 const LOCK = sql("lock", `select ${COLUMNS} from products where id = $1 and deleted_at is null for update`);
 const CHANGE = sql(

@@ -2,11 +2,15 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { howToInstall, missingServers } from "../../chaos/cluster.ts";
 import { startEmbeddedPostgres } from "../../lib/embedded-postgres.ts";
 import { makeTemplates } from "./databases.ts";
 
 /** One real Postgres for the whole run, with a migrated template of each service's database; a test file copies the ones it needs. */
 export default async function setup(): Promise<void> {
+	const missing = missingServers();
+	if (missing.length > 0 && process.env.CI !== "true")
+		process.stderr.write(`\nEverything on a cluster is left out: ${howToInstall(missing)}\n`);
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-test-"));
 	const postgres = await startEmbeddedPostgres({
 		dataDir: folder,

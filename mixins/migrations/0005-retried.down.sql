@@ -1,0 +1,3 @@
+drop index retries_subject;
+drop index inbox_retried;
+alter table inbox drop column failures, drop column traceparent, drop column subject, drop column type;
