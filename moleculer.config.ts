@@ -3,22 +3,24 @@ import { hostname } from "node:os";
 import type { BrokerOptions } from "moleculer";
 import { breakersOf } from "./lib/breakers.ts";
 import { type Env, readEnv } from "./lib/env.ts";
+import { Log } from "./lib/log.ts";
 import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
+import { observe } from "./middlewares/observe.ts";
 import { retry } from "./middlewares/retry.ts";
 
 /** What of moleculer differs from its defaults, each with its reason. */
-export function brokerOptions(env: Env): BrokerOptions {
+export function brokerOptions(env: Env, log = new Log(env)): BrokerOptions {
 	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
 	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 	return {
 		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
-		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
+		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
 		// A dead node is noticed within 3 to 6 seconds; with 10 and 30 it got calls for half a minute.
@@ -65,7 +67,8 @@ const middlewares = (env: Env) =>
 		"ErrorHandler",
 		retry,
 		deadline,
-		"Metrics",
+		// Outside all others: what they refuse counts as well.
+		observe,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({

@@ -1,3 +1,4 @@
+import { outsideCalls } from "./log/current.ts";
 import { isOutage } from "./outage.ts";
 
 export interface BatchOptions {
@@ -63,7 +64,7 @@ export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejecti
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			setImmediate(pump);
+			outsideCalls(() => setImmediate(pump));
 		});
 }
 

@@ -31,7 +31,17 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number,
 	[1184, (text) => new Date(text).toISOString()], // timestamptz
 ]);
 
+/** How a pool's connections are used at this moment. */
+export interface PoolUse {
+	readonly busy: number;
+	readonly idle: number;
+	/** What waits for a connection. */
+	readonly waiting: number;
+	readonly limit: number;
+}
+
 interface ConnectionManager {
+	readonly pool: { readonly using: number; readonly available: number; readonly waiting: number; readonly maxSize: number };
 	getConnection(options: { type: "write" }): Promise<Client>;
 	releaseConnection(connection: Client): void;
 	oidParserMap: Map<number, (text: string) => unknown>;
@@ -82,6 +92,11 @@ export class Database implements Queryable {
 		this.#echo?.(query.text);
 		const { rows } = await connection.query<Row>({ ...query, values: values as unknown[] });
 		return rows;
+	}
+
+	get use(): PoolUse {
+		const { using, available, waiting, maxSize } = this.#connections.pool;
+		return { busy: using, idle: available, waiting, limit: maxSize };
 	}
 
 	close(): Promise<void> {

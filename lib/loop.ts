@@ -1,3 +1,5 @@
+import { outsideCalls } from "./log/current.ts";
+
 export interface LoopOptions {
 	/** Milliseconds between two turns, unless the loop is woken. */
 	readonly every: number;
@@ -49,7 +51,7 @@ export function loop({ every, gather = 0, turn, onError }: LoopOptions): Loop {
 		}
 	}
 
-	const running = run();
+	const running = outsideCalls(run);
 	return {
 		wake() {
 			woken = true;

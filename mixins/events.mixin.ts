@@ -111,7 +111,7 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});
 	self.$release = release;
-	addProbe(self, () => stream.ping());
+	addProbe(self, "nats", () => stream.ping());
 	return stream;
 }
 

@@ -26,6 +26,7 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
 	const broker = makeNode(brokerOptions(env), env, schemas);
+	program.tellFailures((error) => broker.logger.fatal("It failed unexpectedly and ends", { error }));
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
