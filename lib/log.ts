@@ -3,6 +3,7 @@ import moleculer from "moleculer";
 import { type DestinationStream, destination as openDestination, pino } from "pino";
 import type { Env } from "./env.ts";
 import { whoNow } from "./log/current.ts";
+import { gather } from "./log/gather.ts";
 import { pretty } from "./log/pretty.ts";
 import { redact, redactText } from "./log/redact.ts";
 
@@ -20,14 +21,9 @@ interface Factory {
 }
 const { Base } = moleculer.Loggers as unknown as { Base: new (options: object) => { init(factory: Factory): void } };
 
-/** Lines wait for others, up to so many bytes and milliseconds, and are written in one go while requests go on. They are written at once when the process ends. */
-const TOGETHER = { minLength: 16_384, periodicFlush: 200 };
-/** Bytes that wait for whoever reads our output; beyond that lines are lost, and the shop goes on. */
-const MOST_WAITING = 32 * 1024 * 1024;
-
 let stdout: DestinationStream | undefined;
 const toStdout = (): DestinationStream => {
-	stdout ??= openDestination({ dest: 1, sync: false, maxLength: MOST_WAITING, ...TOGETHER });
+	stdout ??= gather(1);
 	return stdout;
 };
 const toTerminal = (): DestinationStream => {
