@@ -15,14 +15,15 @@ import { type Member, member, postgresMember } from "./members.ts";
 const root = join(import.meta.dirname, "..");
 export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
 /** What each kind of node runs. */
-const KINDS = {
+export const KINDS = {
 	edge: "api,auth,users,products",
 	orders: "orders",
 	goods: "inventory,shipping",
 	money: "payments,notifications",
 } as const;
+export type Kind = keyof typeof KINDS;
 /** How many nodes there are of each kind. */
-export type Size = Readonly<Record<keyof typeof KINDS, number>>;
+export type Size = Readonly<Record<Kind, number>>;
 
 /** A deliberate bug, which the checks have to find. */
 export const BUGS = ["tombstone", "early-publish", "lease"] as const;
@@ -36,7 +37,7 @@ export interface Cluster {
 	readonly env: Readonly<Record<string, string>>;
 	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
 	/** Starts one more node; `preload` is a file that is loaded before anything else. */
-	add(kind: keyof typeof KINDS, name: string, options: { env?: Record<string, string>; preload?: string }): Promise<Member>;
+	add(kind: Kind, name: string, options: { env?: Record<string, string>; preload?: string }): Promise<Member>;
 	stop(): Promise<void>;
 }
 
@@ -98,9 +99,9 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			ORDER_DEADLINE_MS: "15000",
 		};
 		const urls: string[] = [];
-		const make = async (kind: keyof typeof KINDS, name: string, over: Record<string, string> = {}, preload?: string) =>
+		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, preload?: string) =>
 			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, preload);
-		for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
+		for (const kind of Object.keys(KINDS) as Kind[]) {
 			for (let n = 1; n <= size[kind]; n++) {
 				const port = await freePort();
 				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);

@@ -91,7 +91,6 @@ export interface Meta {
 	respond_async?: boolean;
 	/** Entity tags, one of which what is to be changed must have. */
 	if_match?: string;
-	traceparent?: string;
 	$statusCode?: number;
 	$responseHeaders?: Record<string, string>;
 }

@@ -51,6 +51,15 @@ describe("an embedded Postgres", () => {
 		expect(second.password).toBe(first.password);
 	});
 
+	test("starts again on the port that it had, where that is asked for", async () => {
+		const dataDir = await makeFolder();
+		const { port, stop } = await start(dataDir);
+		await stop();
+		const second = await start(dataDir, { port });
+		expect(second.port).toBe(port);
+		expect(await query(second, "SELECT 7 AS n")).toEqual([{ n: 7 }]);
+	});
+
 	test("is durable, UTF-8, and takes settings", async () => {
 		const postgres = await start(await makeFolder(), { settings: { work_mem: "5MB", listen_addresses: "*" } });
 		const names = ["fsync", "synchronous_commit", "server_encoding", "work_mem", "listen_addresses", "unix_socket_directories"];

@@ -18,7 +18,7 @@ const SETTINGS = { max_connections: "200", shared_buffers: "128MB", jit: "off" }
 /** A running Postgres of our own. It listens on loopback only. */
 export interface EmbeddedPostgres {
 	readonly host: string;
-	/** Another one at each start. */
+	/** Another one at each start, unless one was asked for. */
 	readonly port: number;
 	readonly user: string;
 	readonly password: string;
@@ -32,6 +32,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedPostgresOptions {
 	/** Where the data live; made if missing. It must be empty the first time, and is ours alone from then on. */
 	readonly dataDir: string;
+	/** A free one unless given: that of an earlier start, for those who go on asking there. */
+	readonly port?: number;
 	/** Gets the few things worth telling, a line each. */
 	readonly log?: (line: string) => void;
 	/** Postgres settings over our own, for example `{ work_mem: "8MB" }`. */
@@ -55,7 +57,10 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 	}
 }
 
-async function start({ dataDir, settings, onExit }: EmbeddedPostgresOptions, log: (line: string) => void): Promise<EmbeddedPostgres> {
+async function start(
+	{ dataDir, port: wanted, settings, onExit }: EmbeddedPostgresOptions,
+	log: (line: string) => void,
+): Promise<EmbeddedPostgres> {
 	const packageFolder = platformPackage();
 	const folder = await openDataFolder(dataDir, log);
 	try {
@@ -64,7 +69,7 @@ async function start({ dataDir, settings, onExit }: EmbeddedPostgresOptions, log
 		await markMade(folder);
 		await checkVersion(native, folder);
 		await recover(folder, log);
-		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log);
+		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log, wanted);
 		return running(started, port, folder, onExit);
 	} catch (error) {
 		await folder.release();

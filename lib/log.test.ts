@@ -6,6 +6,7 @@ import { readEnv } from "./env.ts";
 import { onBehalfOf } from "./log/current.ts";
 import { pretty } from "./log/pretty.ts";
 import { Log } from "./log.ts";
+import { inTrace } from "./traceparent.ts";
 
 type Line = Record<string, unknown>;
 /** A broker whose log can be read. */
@@ -51,8 +52,7 @@ test("what is below the level is not written", () => {
 	expect(lines.map(({ message }) => message)).toEqual(["look"]);
 });
 
-const callOf = (requestID: string, id: string, trace: string) =>
-	({ requestID, headers: { traceparent: `00-${trace}-00f067aa0ba902b7-01` }, meta: { user: { id } } }) as unknown as Context;
+const callOf = (requestID: string, id: string) => ({ requestID, meta: { user: { id } } }) as unknown as Context;
 
 test("a line that is written while a call is worked on says for whom, and one of a batch of many for nobody", async () => {
 	const { broker, lines } = start();
@@ -68,7 +68,8 @@ test("a line that is written while a call is worked on says for whom, and one of
 		logger.info("after");
 	};
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-	await Promise.all(["a", "b"].map((id) => onBehalfOf(callOf(`r-${id}`, `u-${id}`, trace), handle)));
+	const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
+	await Promise.all(["a", "b"].map((id) => onBehalfOf(callOf(`r-${id}`, `u-${id}`), () => inTrace(traceparent, handle))));
 	const who = lines.map(({ message, request_id, user_id, trace_id }) => [message, request_id, user_id, trace_id]);
 	const of = (message: string, id: string) => [message, `r-${id}`, `u-${id}`, trace];
 	expect(who).toEqual([of("call", "a"), of("call", "b"), ["batch", undefined, undefined, undefined], of("after", "a"), of("after", "b")]);

@@ -21,7 +21,7 @@ interface Factory {
 }
 const { Base } = moleculer.Loggers as unknown as { Base: new (options: object) => { init(factory: Factory): void } };
 
-let stdout: DestinationStream | undefined;
+let stdout: ReturnType<typeof gather> | undefined;
 const toStdout = (): DestinationStream => {
 	stdout ??= gather(1);
 	return stdout;
@@ -111,6 +111,9 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 	const message = words.length > 0 ? words.join(" ") : (error?.message ?? "");
 	return { message: redactText(stripVTControlCharacters(message)).trim(), about };
 }
+
+/** When all that was logged so far is written. */
+export const written = async (): Promise<void> => stdout?.written();
 
 const logs = new WeakMap<object, Log>();
 /** The log of a broker; undefined where it has none. */

@@ -37,6 +37,7 @@ function follow(over: Partial<ReaderOptions> = {}) {
 		name: "group",
 		owner: "node",
 		source: "/users",
+		types: ["user.created", "user.updated"],
 		onError: (error) => failures.push(error),
 		...over,
 		async deliver(found) {
@@ -278,6 +279,16 @@ test("what some reader has not handed over yet is kept, however old; the rest go
 	expect(await kept()).toEqual(["old", "unread", "young"]);
 	expect(await prune(db, 1.5)).toBe(false);
 	expect(await kept()).toEqual(["unread", "young"]);
+});
+
+test("a reader goes past what it does not want, so that it can be pruned, and hears what it wants", async () => {
+	const { seen } = follow({ types: ["user.created"], lease: 0.2 });
+	await tellMany(1200, "other");
+	await eventually(() => expect(prune(db, -1)).resolves.toBe(true));
+	await write(db, "user.created", "wanted", "{}");
+	await tell(db, "unwanted");
+	await eventually(() => expect(seen).toEqual(["wanted"]));
+	expect(failures).toEqual([]);
 });
 
 test("pruning goes in small steps, also where nobody reads", async () => {

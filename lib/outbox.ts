@@ -40,13 +40,17 @@ const CLAIM = sql(
 	returning seen::text, upto::text, seq`,
 );
 const COLUMNS = "seq, id, type, subject, data, traceparent, time";
-// Without names, so that they are planned each time: a plan made while the table was small would go on reading the whole of it.
-/** What was committed since a snapshot. Only the numbers are sorted: there may be very many when nobody has read for long. */
-const READ_NEW = `with first as (select seq from outbox_since($1) seq order by seq limit ${BATCH})
-	select ${COLUMNS}, pg_current_snapshot()::text as upto from outbox join first using (seq) order by seq`;
-/** What was committed between two snapshots, from a number on. */
+/** What was committed since a snapshot, and the snapshot up to which that is all. One row without an event when there is nothing. */
+const READ_NEW = sql(
+	"outbox_read_new",
+	`select pg_current_snapshot()::text as upto, ${COLUMNS} from (select) once left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
+);
+/**
+ * What was committed between two snapshots, from a number on. Without a name, so that it is planned each time: a plan made while the table
+ * was small would go on reading the whole of it.
+ */
 const READ_ON = `select ${COLUMNS}, $2::text as upto from outbox
-	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
 	"outbox_advance",
@@ -72,6 +76,8 @@ export interface ReaderOptions {
 	/** The node; only one at a time reads on behalf of `name`, by a lease. */
 	readonly owner: string;
 	readonly source: string;
+	/** The events that it wants. */
+	readonly types: readonly string[];
 	/** Seconds until others may take over from a node that fell silent. */
 	readonly lease?: number;
 	/** Tells where events go. When it is another place than before, a stream that was lost and made anew, all that is kept is told again. */
@@ -87,41 +93,49 @@ export interface ReaderOptions {
  * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
  * position and a crash come again.
  */
-export function readOutbox({ db, name, owner, source, lease = 5, target, deliver, onError }: ReaderOptions): Loop {
-	/** What the row says, for as long as nobody else can have claimed it. */
+export function readOutbox({ db, name, owner, source, types, lease = 5, target, deliver, onError }: ReaderOptions): Loop {
+	/** How far it is, for as long as nobody else can have claimed it: what the row says, or further where nothing wanted came since. */
 	let position: Position | undefined;
+	let passed = false;
 	let trustedUntil = 0;
 	let adopted = false;
 
-	async function claim(): Promise<Position | undefined> {
+	async function hold(): Promise<Position | undefined> {
 		if (position && performance.now() < trustedUntil) return position;
+		if (position && passed && (await keep(position))) return position;
 		if (!adopted) await db.query(ADOPT);
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;
 		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease, (await target?.()) ?? null]);
 		return claimed;
 	}
-	async function advance(next: Position): Promise<boolean> {
+	async function keep(next: Position): Promise<boolean> {
 		trustedUntil = performance.now() + lease * 500;
 		const held = await db.query(ADVANCE, [name, owner, next.seen, next.upto, next.seq, lease]);
-		if (held.length > 0) position = next;
+		position = held.length > 0 ? next : undefined;
+		passed = false;
 		return held.length > 0;
+	}
+	async function read({ seen, upto, seq }: Position): Promise<{ rows: Row[]; upto: string }> {
+		if (upto) return { rows: await db.query<Row>(READ_ON, [seen, upto, seq, types]), upto };
+		const rows = await db.query<Row>(READ_NEW, [seen, types]);
+		return { rows: rows.filter(({ id }) => id !== null), upto: rows[0]!.upto };
 	}
 
 	async function turn(): Promise<boolean> {
-		const from = await claim();
+		const from = await hold();
 		// Until the next position is kept, only the row knows.
 		position = undefined;
 		if (!from) return false;
-		const rows = await (from.upto ? db.query<Row>(READ_ON, [from.seen, from.upto, from.seq]) : db.query<Row>(READ_NEW, [from.seen]));
-		const upto = from.upto ?? rows[0]?.upto;
-		if (!upto) {
-			position = from;
+		const { rows, upto } = await read(from);
+		if (rows.length === 0 && !from.upto) {
+			position = { seen: upto, upto: null, seq: 0 };
+			passed = true;
 			return false;
 		}
 		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
 		const full = rows.length === BATCH;
-		const held = await advance(full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 });
+		const held = await keep(full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 });
 		return held && (full || from.upto !== null);
 	}
 

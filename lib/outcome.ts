@@ -1,4 +1,5 @@
 import { type Infer, list, object, type Shape, shape } from "./schema.ts";
+import { traced } from "./traceparent.ts";
 
 /**
  * How one order fared in a set-based command. `done`: it holds, now or already before. `refused`: no, and asking again will not help; nothing
@@ -15,10 +16,11 @@ export const done: Outcome = { status: "done" };
 export const pending: Outcome = { status: "pending" };
 export const refused = (code: string, detail?: string): Outcome => ({ status: "refused", code, ...(detail ? { detail } : {}) });
 
-/** A set-based command between services: a list of orders in, an outcome for each in the same order out. One order is a list of one. */
+/** A set-based command between services: a list of orders in, each perhaps with its trace, an outcome for each in the same order out. One order is a
+ * list of one. */
 export const command = <const S extends Shape>(summary: string, order: S) =>
 	({
 		summary,
-		params: { orders: list(object({ order_id: { type: "uuid" }, ...order } as const), { min: 1, max: 1000 }) },
+		params: { orders: list(object({ order_id: { type: "uuid" }, ...order, ...traced } as const), { min: 1, max: 1000 }) },
 		returns: list(object(outcome)),
 	}) as const;

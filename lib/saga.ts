@@ -71,6 +71,8 @@ export interface SagaOptions<S extends Saga> {
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
 	onTrouble(saga: S | undefined, where: string, error: unknown): void;
+	/** Told of each run as it begins; what this answers is told how it ended. */
+	onRun?(saga: S): (end: End) => void;
 }
 
 const CLAIM_LIMIT = 200;
@@ -155,13 +157,17 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 
 	/** Runs one saga that this node owns to its end. Never rejects. */
 	function run(saga: S): Promise<End> {
+		const ended = options.onRun?.(saga);
 		const work = saga.direction === "forward" ? forward(saga) : backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
 		const tracked = work.catch((error): End => {
 			onTrouble(saga, "run", error);
 			return { status: "lost" };
 		});
 		open.set(tracked, saga.id);
-		tracked.finally(() => open.delete(tracked));
+		tracked.then((end) => {
+			open.delete(tracked);
+			ended?.(end);
+		});
 		return tracked;
 	}
 

@@ -1,2 +1,42 @@
-/** https://www.w3.org/TR/trace-context/#traceparent-header: the trace's id is its second part. */
-export const traceIdOf = (traceparent: string | undefined): string | undefined => traceparent?.split("-", 2)[1];
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/**
+ * https://www.w3.org/TR/trace-context/#traceparent-header, version 00: which trace something belongs to, and what in it comes before. It is all that
+ * travels of a trace: in `ctx.headers` with calls, in the outbox and the envelope with events, and per element with batches.
+ */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+export const isTraceparent = (value: unknown): value is string => typeof value === "string" && TRACEPARENT.test(value);
+
+/** The trace's id, the same for all that belongs to it. */
+export const traceIdOf = (traceparent: string | null | undefined): string | undefined => traceparent?.split("-", 2)[1];
+
+/** What may have a trace of its own among others. */
+export interface Traced {
+	readonly traceparent?: string | null | undefined;
+}
+/** The same as a field of a contract. */
+export const traced = { traceparent: { type: "string", length: 55, optional: true } } as const;
+
+const storage = new AsyncLocalStorage<string | undefined>();
+
+/** The trace that is worked on here and now; undefined where there is none, or where it is the work of many. */
+export const currentTraceparent = (): string | undefined => storage.getStore();
+/** Does something as a part of a trace. */
+export const inTrace = <T>(traceparent: string | undefined, work: () => T): T => storage.run(traceparent, work);
+/** Begins what outlives whoever happened to begin it: a loop, or a batch of many. */
+export const outsideTraces = <T>(work: () => T): T => storage.exit(work);
+
+/**
+ * The traces of elements, as a parameter for a set-based statement: each its own or else the one that is worked on. Where there are none it is null, which
+ * `unnest` takes for nulls all along.
+ */
+export function tracesOf(elements: readonly Traced[]): (string | null)[] | null {
+	const here = currentTraceparent();
+	if (!here && !elements.some(({ traceparent }) => traceparent)) return null;
+	return elements.map(({ traceparent }) => traceparent ?? here ?? null);
+}
+/** The trace of all these elements, if it is one. */
+export function commonTrace(elements: readonly Traced[]): string | undefined {
+	const first = elements[0]?.traceparent ?? undefined;
+	return elements.every(({ traceparent }) => (traceparent ?? undefined) === first) ? first : undefined;
+}

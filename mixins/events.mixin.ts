@@ -6,18 +6,27 @@ import { type Event, type EventOf, type Matching, matches, type Pattern } from "
 import { forget, inbox } from "../lib/inbox.ts";
 import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
+import { catalogue } from "../lib/metrics/catalogue.ts";
+import { metricsOf } from "../lib/metrics/registry.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { addProbe } from "../lib/probe.ts";
+import { commonTrace, currentTraceparent, inTrace } from "../lib/traceparent.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
 
-/** Handlers by what they want to hear. They run in the transaction that notes the events as received. */
+/**
+ * Handlers by what they want to hear. They run in the transaction that notes the events as received, and in the events' trace. Events of several traces
+ * may come at once; then a handler passes on which is whose.
+ */
 export type Subscriptions<M = unknown> = {
 	[P in Pattern]?: (this: ServiceThis & M, tx: Tx, events: EventOf<Matching<P>>[]) => Promise<void>;
 };
 
 export interface HasEvents {
-	/** Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. */
+	/**
+	 * Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. It belongs to the
+	 * trace that is worked on, unless another one is given.
+	 */
 	publish<E extends EventType>(tx: Tx, type: E, subject: string, data: EventData<E>, traceparent?: string): Promise<void>;
 	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
 	fact<E extends EventType>(type: E, data: EventData<E>): string;
@@ -57,7 +66,7 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 				return JSON.stringify(data);
 			},
 			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: EventData<EventType>, traceparent?: string) {
-				await write(tx, type, subject, this.fact(type, data), traceparent);
+				await write(tx, type, subject, this.fact(type, data), traceparent ?? currentTraceparent());
 				tx.handle.afterCommit(() => this.wakeRelay());
 			},
 			wakeRelay(this: Self) {
@@ -118,14 +127,24 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 /** Lets others hear what is in the outbox; answers how that ends. */
 function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
 	const { broker, db, logger, name } = self;
-	const read = (reader: string, deliver: (found: Event[]) => Promise<void>, target?: () => Promise<string>): Follower => {
+	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
+	const read = (
+		reader: string,
+		wanted: readonly string[],
+		deliver: (found: Event[]) => Promise<void>,
+		target?: () => Promise<string>,
+	): Follower => {
 		const following = readOutbox({
 			db,
 			name: reader,
 			owner: broker.nodeID,
 			source: `/${name}`,
+			types: wanted,
 			...(target ? { target } : {}),
-			deliver,
+			async deliver(found) {
+				await deliver(found);
+				published.add(found.length);
+			},
 			onError: (error) => {
 				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
 			},
@@ -141,11 +160,16 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 	if (stream)
 		return read(
 			"stream",
+			types,
 			(found) => stream.publish(found),
 			() => stream.identity(),
 		).stop;
 	const attach = ({ name: group, patterns, accept }: Group) =>
-		read(group, (found) => accept(found.filter(({ type }) => patterns.some((pattern) => matches(pattern, type)))));
+		read(
+			group,
+			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
+			accept,
+		);
 	return localBus(broker).offer({ types, attach });
 }
 
@@ -153,6 +177,8 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
 	const { broker, db, logger, name } = self;
 	const patterns = Object.keys(subscriptions);
+	const counted = (outcome: string) => metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
+	const consumed = { done: counted("done"), failed: counted("failed"), dead: counted("dead") };
 	const { accept, bury, retry } = inbox({
 		db,
 		group: name,
@@ -160,10 +186,14 @@ function receive(self: Self, stream: EventStream | undefined, subscriptions: obj
 		async handle(tx, found) {
 			await dispatch(self, subscriptions, tx, found);
 			// A handler may have written facts of its own.
-			tx.handle.afterCommit(() => self.wakeRelay());
+			tx.handle.afterCommit(() => {
+				self.wakeRelay();
+				consumed.done.add(found.length);
+			});
 		},
 		onFailure(error, { id, type }, dead) {
 			const failed = { id, type, error };
+			consumed[dead ? "dead" : "failed"].add();
 			if (dead) logger.error("An event became a dead letter", failed);
 			else logger.warn("An event's handler failed and will be tried again", failed);
 		},
@@ -212,5 +242,5 @@ async function dispatch(self: ServiceThis, subscriptions: object, tx: Tx, found:
 		calls[index]!.events.push(event);
 		latest.set(event.subject, index);
 	}
-	for (const { handler, events } of calls) await handler.call(self, tx, events);
+	for (const { handler, events } of calls) await inTrace(commonTrace(events), () => handler.call(self, tx, events));
 }

@@ -13,12 +13,14 @@ import { eventActions } from "../lib/event-actions.ts";
 import type { Event } from "../lib/events.ts";
 import { metrics } from "../lib/metrics.ts";
 import { makeNode } from "../lib/node.ts";
+import { inTrace } from "../lib/traceparent.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
 import { publisher, stub } from "../test/support/shop.ts";
+import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./db.mixin.ts";
 import { events, type Subscriptions } from "./events.mixin.ts";
 
@@ -88,6 +90,14 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) => publish(type, id, fact());
 	};
 	const ids = (count: number) => Array.from({ length: count }, () => uuid());
+
+	test("what a handler calls and publishes is in the trace of its event", async () => {
+		const source = await start(producer());
+		await start(...tracedConsumer());
+		const all = ids(20);
+		for (const id of all) await inTrace(traceOf(id), () => tell(source)("order.created", id));
+		await expectTraces(databases, all);
+	});
 
 	test("every group hears everything once, each event by one of the group's nodes, in the order in which it was written", async () => {
 		const source = await start(producer());

@@ -6,12 +6,14 @@ import type { Tx } from "../lib/database.ts";
 import { readEnv } from "../lib/env.ts";
 import type { Event } from "../lib/events.ts";
 import { makeNode } from "../lib/node.ts";
+import { inTrace } from "../lib/traceparent.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { users } from "../services/users/users.contract.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { publisher, stub } from "../test/support/shop.ts";
+import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./db.mixin.ts";
 import { events, type Subscriptions } from "./events.mixin.ts";
 
@@ -69,6 +71,13 @@ const tell = (broker: ServiceBroker) => {
 	const publish = publisher(broker, "orders");
 	return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) => publish(type, id, fact());
 };
+
+test("what a handler calls and publishes is in the trace of its event", async () => {
+	const broker = await start(producer(), ...tracedConsumer());
+	const ids = Array.from({ length: 20 }, () => uuid());
+	for (const id of ids) await inTrace(traceOf(id), () => tell(broker)("order.created", id));
+	await expectTraces(databases, ids);
+});
 
 test("a pattern brings all events of its kind, and a handler for the very type comes before it", async () => {
 	const exact: string[] = [];

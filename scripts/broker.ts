@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Env } from "../lib/env.ts";
 import { openHealthListener } from "../lib/health-listener.ts";
+import { written } from "../lib/log.ts";
 import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
@@ -26,6 +27,7 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
 	const broker = makeNode(brokerOptions(env), env, schemas);
+	program.onEnd(CLOSE_MS, written);
 	program.tellFailures((error) => broker.logger.fatal("It failed unexpectedly and ends", { error }));
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {

@@ -32,7 +32,7 @@ run("fuzz", async (program) => {
 	console.log(`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${url}`);
 	const began = performance.now();
 	const report = await fuzz({
-		url,
+		urls: [url],
 		routes,
 		setUp: setUpWith({ http }, admin),
 		seed: Number(seed),

@@ -13,10 +13,16 @@ const POLL_MS = 5;
 const READY_TIMEOUT_MS = 120_000;
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
-/** Runs Postgres on a free port until it takes connections. */
-export async function launch(native: string, folder: DataFolder, settings: Record<string, string>, log: (line: string) => void) {
+/** Runs Postgres until it takes connections, on the port that is wanted or else on a free one. */
+export async function launch(
+	native: string,
+	folder: DataFolder,
+	settings: Record<string, string>,
+	log: (line: string) => void,
+	wanted?: number,
+) {
 	for (let attempt = 1; ; attempt++) {
-		const port = await freePort();
+		const port = wanted ?? (await freePort());
 		const result = await launchOn(port, native, folder, settings, log);
 		if ("child" in result) return { ...result, port };
 		const { failure } = result;

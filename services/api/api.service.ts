@@ -10,6 +10,7 @@ import { metricsOf } from "../../lib/metrics/registry.ts";
 import { serviceNames } from "../../lib/node.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
+import { isTraceparent } from "../../lib/traceparent.ts";
 import { answer } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
@@ -43,9 +44,11 @@ async function prepare(
 	const user = await countRequest(this, req, contract, address);
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
+	const { traceparent, "last-event-id": last } = req.headers;
+	// A malformed one is left out, as its specification wants it.
+	if (isTraceparent(traceparent)) ctx.headers = { traceparent };
 	if (contract.stream) this.streams.assertRoom(user!.id);
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
-	const { "last-event-id": last } = req.headers;
 	if (contract.stream && typeof last === "string" && last !== "") req.$params.after = last;
 }
 

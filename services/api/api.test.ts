@@ -134,11 +134,11 @@ test("of the headers only those with a meaning travel with the call, and nothing
 			address,
 			idempotency_key: "key 1",
 			respond_async: true,
-			traceparent,
 		},
-		{ user: null, address, respond_async: true, traceparent },
+		{ user: null, address, respond_async: true },
 		{ user: null, address },
 	]);
+	expect(heard.map(({ headers }) => headers)).toEqual([{ traceparent }, { traceparent }, {}]);
 });
 
 test("a listed origin may read every answer, errors too; another gets no permission", async () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import helmet from "helmet";
 import type { Logger, ServiceBroker } from "moleculer";
 import type { Meta } from "../../lib/contract.ts";
+import type { Traced } from "../../lib/traceparent.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
 import type { Journal } from "./journal.ts";
@@ -42,7 +43,7 @@ export interface Request extends IncomingMessage {
 	failure?: { readonly error: unknown; readonly code: string };
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
-	$ctx: { meta: Meta };
+	$ctx: { meta: Meta; headers: Traced };
 	$alias: Target;
 	$params: Record<string, unknown>;
 }

@@ -1,10 +1,10 @@
 import type { ServiceBroker } from "moleculer";
 import { envOf } from "../../lib/env.ts";
-import { traceOf } from "../../lib/log/current.ts";
 import { redact, redactText } from "../../lib/log/redact.ts";
 import { type Log, logOf, timestamp } from "../../lib/log.ts";
 import { catalogue } from "../../lib/metrics/catalogue.ts";
 import { type Counter, type Histogram, type Metrics, metricsOf } from "../../lib/metrics/registry.ts";
+import { traceIdOf } from "../../lib/traceparent.ts";
 import type { Request, Response } from "./exchange.ts";
 import type { Target } from "./routes.ts";
 
@@ -65,7 +65,7 @@ export class Journal {
 		if (!this.#log?.logs(level) || (this.#least !== "all" && status < (this.#least === "errors" ? 400 : 500))) return;
 		const { failure } = req;
 		const user = req.$ctx?.meta.user?.id;
-		const trace = req.$ctx && traceOf({ requestID: null, ...req.$ctx });
+		const trace = traceIdOf(req.$ctx?.headers.traceparent);
 		let line = `{"level":"${level}","timestamp":"${timestamp()}","logger":"access","service":"api","message":"${MESSAGES[level]}"`;
 		line += `,"request_id":"${req.id}","method":"${label(req.method!)}","path":${JSON.stringify(redactText(req.parsedUrl ?? ""))}`;
 		line += `,"status":${status},"duration_ms":${ms.toFixed(3)}`;

@@ -7,8 +7,6 @@ import { isTagList } from "../../lib/etag.ts";
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
-/** https://www.w3.org/TR/trace-context/#traceparent-header, version 00. */
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** The caller's name for the request, where it is safe to repeat, or a new one. */
 export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): string {
@@ -21,7 +19,7 @@ export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): stri
  */
 export function metadata(headers: IncomingHttpHeaders, { idempotent, etag }: ActionContract): Meta {
 	const meta: Meta = {};
-	const { "idempotency-key": key, "if-match": tags, prefer, traceparent } = headers;
+	const { "idempotency-key": key, "if-match": tags, prefer } = headers;
 	if (idempotent && key !== undefined) {
 		if (typeof key !== "string" || !IDEMPOTENCY_KEY.test(key)) {
 			throw commonError("BAD_HEADER", undefined, "Idempotency-Key takes 1 to 255 printable ASCII characters");
@@ -33,7 +31,5 @@ export function metadata(headers: IncomingHttpHeaders, { idempotent, etag }: Act
 		meta.if_match = tags;
 	}
 	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
-	// A malformed one is left out, as its specification wants it.
-	if (typeof traceparent === "string" && TRACEPARENT.test(traceparent)) meta.traceparent = traceparent;
 	return meta;
 }

@@ -5,6 +5,7 @@ export interface Line {
 export interface Wish {
 	readonly order_id: string;
 	readonly items: readonly Line[];
+	readonly traceparent?: string;
 }
 
 /** The same product twice is one line with the sum. */

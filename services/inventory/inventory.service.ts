@@ -7,6 +7,7 @@ import { factsOf } from "../../lib/history.ts";
 import { loop } from "../../lib/loop.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
+import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
@@ -34,7 +35,9 @@ type StockLook = Pick<Stock, "product_id" | "on_hand" | "reserved"> & { held: nu
 type Self = ServiceThis & HasDatabase & HasEvents;
 
 const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
-const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
+type Order = Traced & { readonly order_id: string };
+const distinct = <O extends Order>(orders: readonly O[]): O[] => [...new Map(orders.map((order) => [order.order_id, order])).values()];
+const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) => order_id);
 
 export default implement(inventory, database, events(inventory, { "order.shipped": fulfil })).with({
 	setup() {
@@ -73,7 +76,7 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 		},
 
 		async reserve({ params: { orders } }) {
-			const wishes = [...new Map(orders.map(({ order_id, items }) => [order_id, { order_id, items: mergeLines(items) }])).values()];
+			const wishes = distinct(orders).map((order) => ({ ...order, items: mergeLines(order.items) }));
 			const standing = statuses(await this.db.query<Standing>(RESERVE, reservations(this, wishes)));
 			const open = wishes.filter(({ order_id }) => !standing.has(order_id));
 			const rest = open.length > 0 ? await reserveWhatFits(this, open) : new Map<string, Outcome>();
@@ -104,14 +107,15 @@ function reserved(status: Standing["status"] | undefined): Outcome {
 	return status === "released" ? refused("RELEASED") : done;
 }
 
-async function release(self: Self, orders: readonly { order_id: string }[]): Promise<Outcome[]> {
+async function release(self: Self, orders: readonly Order[]): Promise<Outcome[]> {
 	const standing = new Map<string, Standing["status"]>();
-	let open = ids(orders);
+	let open = distinct(orders);
 	// What another statement is changing is looked at again; nothing changes more than twice, from nothing to held to its end.
 	for (let look = 0; look < 3 && open.length > 0; look++) {
-		const facts = open.map((order_id) => self.fact("inventory.released", { order_id }));
-		for (const { order_id, status } of await self.db.query<Standing>(RELEASE, [open, facts])) standing.set(order_id, status);
-		open = open.filter((order_id) => !standing.has(order_id));
+		const facts = open.map(({ order_id }) => self.fact("inventory.released", { order_id }));
+		const closed = await self.db.query<Standing>(RELEASE, [ids(open), facts, tracesOf(open)]);
+		for (const { order_id, status } of closed) standing.set(order_id, status);
+		open = open.filter(({ order_id }) => !standing.has(order_id));
 	}
 	self.wakeRelay();
 	return orders.map(({ order_id }) => {
@@ -127,6 +131,7 @@ const reservations = (self: Self, wishes: readonly Wish[]) => [
 	wishes.map(({ items }) => `{${items.map(({ product_id }) => product_id)}}`),
 	wishes.map(({ items }) => `{${items.map(({ quantity }) => quantity)}}`),
 	wishes.map(({ order_id, items }) => self.fact("inventory.reserved", { order_id, items: [...items] })),
+	tracesOf(wishes),
 	envOf(self.broker).RESERVATION_SECONDS,
 ];
 

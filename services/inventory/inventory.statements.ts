@@ -27,23 +27,23 @@ const isAmong = (rows: string) => `(order_id in (select order_id from ${rows})) 
 /**
  * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
  * what stands: nothing for an order that is still open.
- * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event, `$5` the seconds until somebody asks after it.
+ * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event, `$5` its trace, `$6` the seconds until somebody asks after it.
  */
 export const RESERVE = sql(
 	"reserve",
 	`with wanted as materialized (
-			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities, w.fact
-			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[]) as w (order_id, products, quantities, fact)
+			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities, w.fact, w.traceparent
+			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::text[]) as w (order_id, products, quantities, fact, traceparent)
 			where not exists (select from reservations r where r.order_id = w.order_id)),
 		need as materialized (${totals("wanted")}),
 		locked as (${locked("select product_id from need")}),
 		verdict as (select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits from need left join locked using (product_id)),
 		made as (insert into reservations (order_id, status, product_ids, quantities, expires_at)
-			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $5) from wanted where (select fits from verdict) order by order_id
+			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $6) from wanted where (select fits from verdict) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
 		held as (${rewrite("made", "locked.on_hand", "locked.reserved + line.quantity")}),
-		told as (insert into outbox (type, subject, data)
-			select 'inventory.reserved', order_id::text, fact from wanted where ${isAmong("made")})
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'inventory.reserved', order_id::text, fact, traceparent from wanted where ${isAmong("made")})
 	select order_id, status from made
 	union all select order_id, status from reservations where order_id = any($1)`,
 );
@@ -74,13 +74,14 @@ const close = (name: string, status: "released" | "fulfilled", onHand: string, t
 		select order_id, status from closed
 		union all select order_id, status from reservations where order_id = any($1) and status <> 'held'`,
 	);
-/** `$2` is each order's event; tombstones tell nobody. */
+/** `$2` is each order's event, `$3` its trace; tombstones tell nobody. */
 export const RELEASE = close(
 	"release",
 	"released",
 	"locked.on_hand",
-	`, told as (insert into outbox (type, subject, data)
-		select 'inventory.released', order_id::text, fact from unnest($1::uuid[], $2::json[]) as f (order_id, fact)
+	`, told as (insert into outbox (type, subject, data, traceparent)
+		select 'inventory.released', order_id::text, fact, traceparent
+		from unnest($1::uuid[], $2::json[], $3::text[]) as f (order_id, fact, traceparent)
 		where ${isAmong("closed where product_ids <> '{}'")})`,
 );
 export const FULFIL = close("fulfil", "fulfilled", "locked.on_hand - line.quantity");

@@ -48,7 +48,11 @@ export const notifications = contract({
 		about: {
 			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
 			returns: list(
-				object({ ...pick(notification, "template", "channel", "status", "attempts", "sent_at"), created_at: { type: "time" } }),
+				object({
+					...pick(notification, "template", "channel", "status", "attempts", "sent_at"),
+					created_at: { type: "time" },
+					traceparent: { type: "string", nullable: true, optional: true },
+				}),
 			),
 			retry: true,
 		},

@@ -5,6 +5,7 @@ import { envOf } from "../../lib/env.ts";
 import type { EventOf } from "../../lib/events.ts";
 import type { Loop } from "../../lib/loop.ts";
 import type { Infer } from "../../lib/schema.ts";
+import { tracesOf } from "../../lib/traceparent.ts";
 import { database, records } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
@@ -19,10 +20,10 @@ type Notification = Infer<typeof notification>;
 
 const QUEUE = sql(
 	"messages_queue",
-	`insert into messages (id, user_id, event_id, channel, template, subject, data, status)
-	select id, user_id, event_id, 'email', template, subject, data, status
-	from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[])
-		as w(id, user_id, event_id, template, subject, data, status)
+	`insert into messages (id, user_id, event_id, channel, template, subject, data, status, traceparent)
+	select id, user_id, event_id, 'email', template, subject, data, status, traceparent
+	from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[])
+		as w(id, user_id, event_id, template, subject, data, status, traceparent)
 	on conflict (event_id, user_id) do nothing`,
 );
 const AUDIT = sql(
@@ -35,7 +36,7 @@ const FIND = sql(
 );
 const ABOUT = sql(
 	"messages_about",
-	`select template, channel, status, attempts, sent_at, created_at from messages
+	`select template, channel, status, attempts, sent_at, created_at, traceparent from messages
 	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
 );
 
@@ -56,6 +57,7 @@ async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: Event
 		contents.map(({ data }) => JSON.stringify(data)),
 		// What nobody will send needs no second look either.
 		contents.map((content) => (mailing || missingLink(content) ? "queued" : "kept")),
+		tracesOf(letters.map(({ event }) => event)),
 	]);
 	// It may not have started yet; then it looks when it does.
 	tx.handle.afterCommit(() => this.sender?.wake());

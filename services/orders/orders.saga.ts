@@ -1,13 +1,14 @@
 import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contract.ts";
 import type { Saga, Step } from "../../lib/saga.ts";
+import { currentTraceparent, type Traced } from "../../lib/traceparent.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import type {} from "../payments/payments.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
 import type { Order } from "./orders.rules.ts";
 
-/** An order on its way, with all that its steps need. */
-export interface OrderSaga extends Saga {
+/** An order on its way, with all that its steps need, and the trace that they belong to. */
+export interface OrderSaga extends Saga, Traced {
 	readonly order: Order;
 	readonly payment_token: string;
 	readonly shipping_address: string | null;
@@ -30,10 +31,12 @@ export function newSaga(
 		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
 		payment_token: wishes.payment_token,
 		shipping_address: wishes.shipping_address ?? null,
+		traceparent: currentTraceparent(),
 	};
 }
 
-const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(({ id }) => ({ order_id: id })) });
+const named = ({ id, traceparent }: OrderSaga) => ({ order_id: id, ...(traceparent ? { traceparent } : {}) });
+const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
 
 /** What an order goes through, and how each step is taken back. */
 export const orderSteps = (call: Call): Step<OrderSaga>[] => [
@@ -41,9 +44,9 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 		name: "reserve",
 		do: (sagas) =>
 			call("inventory.reserve", {
-				orders: sagas.map(({ id, order }) => ({
-					order_id: id,
-					items: order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
+				orders: sagas.map((saga) => ({
+					...named(saga),
+					items: saga.order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
 				})),
 			}),
 		undo: (sagas) => call("inventory.release", only(sagas)),
@@ -52,12 +55,12 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 		name: "charge",
 		do: (sagas) =>
 			call("payments.charge", {
-				orders: sagas.map(({ id, order, payment_token }) => ({
-					order_id: id,
-					user_id: order.user_id,
-					amount: order.total_amount,
-					currency: order.currency,
-					payment_token,
+				orders: sagas.map((saga) => ({
+					...named(saga),
+					user_id: saga.order.user_id,
+					amount: saga.order.total_amount,
+					currency: saga.order.currency,
+					payment_token: saga.payment_token,
 				})),
 			}),
 		undo: (sagas) => call("payments.reverse", only(sagas)),
@@ -66,7 +69,7 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 		name: "schedule",
 		do: (sagas) =>
 			call("shipping.schedule", {
-				orders: sagas.map(({ id, order, shipping_address }) => ({ order_id: id, user_id: order.user_id, shipping_address })),
+				orders: sagas.map((saga) => ({ ...named(saga), user_id: saga.order.user_id, shipping_address: saga.shipping_address })),
 			}),
 		undo: (sagas) => call("shipping.unschedule", only(sagas)),
 	},

@@ -3,6 +3,7 @@ import { batch } from "../../lib/batch.ts";
 import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database, Queryable } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
+import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
 import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
 import { sagas } from "../../lib/saga.ts";
@@ -13,6 +14,7 @@ import type {} from "../users/users.contract.ts";
 import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
+import { orderMetrics } from "./orders.metrics.ts";
 import * as rules from "./orders.rules.ts";
 import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
@@ -35,9 +37,9 @@ const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.O
 
 /** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
 function followShipment(from: rules.Status, to: rules.Status) {
-	return async (tx: Queryable, found: readonly { subject: string }[]) => {
+	return async (tx: Queryable, found: readonly Event[]) => {
 		const ids = found.map(({ subject }) => subject);
-		await store.advance(tx, ids, from, to);
+		await store.advance(tx, ids, from, to, found);
 		const waiting = await store.busy(tx, ids, from);
 		if (waiting.length > 0) throw new Error(`Sagas are still working on ${waiting.map(({ id }) => id)}`);
 	};
@@ -62,7 +64,9 @@ export default implement(
 		} = envOf(this.broker);
 		const call = this.broker.call.bind(this.broker) as Call;
 		const owner = this.broker.nodeID;
+		const metrics = orderMetrics(this.broker, this.db);
 		const runner = sagas<OrderSaga>({
+			onRun: metrics.run,
 			steps: orderSteps(call),
 			store: store.orderStore({
 				db: this.db,
@@ -78,6 +82,7 @@ export default implement(
 		});
 		return {
 			sagas: runner,
+			metrics,
 			auditing: auditing({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
@@ -117,6 +122,7 @@ export default implement(
 			const saga = newSaga(user_id, rules.priceItems(wanted, catalogue), params, this.deadlineMs);
 			const fact = this.fact("order.created", factOf(saga.order));
 			if (!(await this.place({ saga, fact, request }))) return replayOrder(this.db, meta, await findKey(this.db, request!));
+			this.metrics.placed(saga);
 			const running = this.sagas.run(saga);
 			if (meta.respond_async) {
 				meta.$statusCode = 202;
@@ -207,7 +213,9 @@ export default implement(
 		},
 
 		async audit({ params }) {
-			return this.auditing.audit(params);
+			const found = await this.auditing.audit(params);
+			this.metrics.violated(found.violations.length);
+			return found;
 		},
 
 		async timeline(ctx) {

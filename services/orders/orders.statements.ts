@@ -5,11 +5,12 @@ import type { Order } from "./orders.rules.ts";
 const ORDER = `o.id, o.user_id, o.status, o.total_amount, o.currency, o.cancellation_reason, o.created_at, o.updated_at,
 	(select json_agg(json_build_object('product_id', product_id, 'name', name, 'quantity', quantity, 'unit_price', unit_price,
 		'line_total', line_total) order by position) from order_items where order_id = o.id) as items`;
-const SAGA = `${ORDER}, o.payment_token, o.shipping_address, o.saga_state, o.saga_attempt, o.saga_reason`;
+const SAGA = `${ORDER}, o.payment_token, o.shipping_address, o.traceparent, o.saga_state, o.saga_attempt, o.saga_reason`;
 
 export interface SagaRow extends Order {
 	readonly payment_token: string;
 	readonly shipping_address: string | null;
+	readonly traceparent: string | null;
 	readonly saga_state: "forward" | "backward" | "stuck" | null;
 	readonly saga_attempt: number;
 	readonly saga_reason: string | null;
@@ -19,14 +20,14 @@ export interface SagaRow extends Order {
 export const PLACE = sql(
 	"place",
 	`with wanted as (select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::timestamptz[],
-			$9::json[], $10::text[], $11::text[]) as w(id, user_id, total, currency, token, address, at, event, key, hash)),
+			$9::json[], $10::text[], $11::text[], $19::text[]) as w(id, user_id, total, currency, token, address, at, event, key, hash, traceparent)),
 	keyed as (insert into idempotency_keys (user_id, action, key, body_hash, subject)
 		select user_id, 'orders.create', key, hash, id from wanted where key is not null on conflict do nothing returning subject),
 	new as (select * from wanted where key is null or id::text in (select subject from keyed)),
 	placed as (insert into orders (id, user_id, status, total_amount, currency, payment_token, shipping_address, saga_state, saga_owner,
-			created_at, updated_at)
-		select id, user_id, 'pending', total, currency, token, address, 'forward', $1, at, at from new returning id),
-	told as (insert into outbox (type, subject, data) select 'order.created', id::text, event from new),
+			created_at, updated_at, traceparent)
+		select id, user_id, 'pending', total, currency, token, address, 'forward', $1, at, at, traceparent from new returning id),
+	told as (insert into outbox (type, subject, data, traceparent) select 'order.created', id::text, event, traceparent from new),
 	lines as (insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
 		select line.* from unnest($12::uuid[], $13::int[], $14::uuid[], $15::text[], $16::int[], $17::numeric[], $18::numeric[])
 			as line(order_id, position, product_id, name, quantity, unit_price, line_total) join new on new.id = line.order_id)
@@ -44,9 +45,9 @@ const END = "saga_state = null, saga_owner = null, saga_reason = null";
 export const COMPLETE = sql(
 	"complete",
 	`with done as (update orders o set status = 'confirmed', ${END}, updated_at = $4
-		from unnest($1::uuid[], $2::int[]) as w(id, attempt) ${OURS} and o.saga_state = 'forward' and o.status = 'pending' ${WRITTEN}),
-	told as (insert into outbox (type, subject, data)
-		select 'order.confirmed', id::text, event from done join unnest($1::uuid[], $2::int[], $3::json[]) as w(id, attempt, event) using (id, attempt))
+		from unnest($1::uuid[], $2::int[]) as w(id, attempt) ${OURS} and o.saga_state = 'forward' and o.status = 'pending' ${WRITTEN}, o.traceparent),
+	told as (insert into outbox (type, subject, data, traceparent)
+		select 'order.confirmed', id::text, event, traceparent from done join unnest($1::uuid[], $2::int[], $3::json[]) as w(id, attempt, event) using (id, attempt))
 	select id, attempt from done`,
 );
 /** Also answers for what the same attempt has turned before, when that answer was lost. */
@@ -58,9 +59,9 @@ export const TURN = sql(
 export const CLOSE = sql(
 	"close",
 	`with done as (update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END}, updated_at = $5
-		from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state = 'backward' ${WRITTEN}),
-	told as (insert into outbox (type, subject, data)
-		select 'order.cancelled', id::text, event from done join unnest($1::uuid[], $2::int[], $4::json[]) as w(id, attempt, event) using (id, attempt))
+		from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state = 'backward' ${WRITTEN}, o.traceparent),
+	told as (insert into outbox (type, subject, data, traceparent)
+		select 'order.cancelled', id::text, event, traceparent from done join unnest($1::uuid[], $2::int[], $4::json[]) as w(id, attempt, event) using (id, attempt))
 	select id, attempt from done`,
 );
 export const ABORT = sql(
@@ -94,22 +95,25 @@ export const CLAIM = sql(
 	select ${SAGA} from mine o`,
 );
 
-/** Takes an order back, out of its running saga or after it, or once more when that got stuck; not while it is being taken back already. */
+/**
+ * Takes an order back, out of its running saga or after it, or once more when that got stuck; not while it is being taken back already. Its trace goes on with
+ * that of whoever wants it, `$4`. */
 export const TAKE_BACK = sql(
 	"take_back",
 	`with mine as (update orders set saga_state = 'backward', ${TAKE},
-			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end
+			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end, traceparent = coalesce($4, traceparent)
 		where id = $2 and ((status = 'pending' and saga_state = 'forward') or (status = 'confirmed' and saga_state is null) or saga_state = 'stuck')
 		returning *)
 	select ${SAGA} from mine o`,
 );
-/** From one status to the next, outside any saga; `$4` is the event's type. */
+/** From one status to the next, outside any saga; `$4` is the event's type, `$5` are the traces. An order may be named twice. */
 export const ADVANCE = sql(
 	"advance",
 	`with moved as (update orders set status = $3, updated_at = now()
 		where id = any($1::uuid[]) and status = $2 and saga_state is null returning *),
-	told as (insert into outbox (type, subject, data)
-		select $4, id::text, json_build_object('order_id', id, 'user_id', user_id, 'total_amount', total_amount, 'currency', currency) from moved)
+	told as (insert into outbox (type, subject, data, traceparent)
+		select $4, id::text, json_build_object('order_id', id, 'user_id', user_id, 'total_amount', total_amount, 'currency', currency),
+			(select w.traceparent from unnest($1::uuid[], $5::text[]) as w(order_id, traceparent) where w.order_id = id limit 1) from moved)
 	select id from moved`,
 );
 export const BUSY = sql("busy", "select id from orders where id = any($1::uuid[]) and status = $2 and saga_state is not null");
@@ -145,3 +149,10 @@ export const page = (filters: readonly ("user_id" | "status")[]) => {
 
 /** Something that changes when an order does. */
 export const VERSIONS = sql("versions", "select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])");
+/** Of sagas, for operators: how many are open, since when the oldest, and how many are stuck. */
+export const SAGA_FIGURES = sql(
+	"saga_figures",
+	`select count(*) filter (where saga_state <> 'stuck') as open, count(*) filter (where saga_state = 'stuck') as stuck,
+		coalesce(extract(epoch from now() - min(saga_since) filter (where saga_state <> 'stuck')), 0)::float8 as oldest
+	from orders where saga_state is not null`,
+);

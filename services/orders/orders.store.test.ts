@@ -53,6 +53,7 @@ function newSaga(): OrderSaga {
 		order,
 		payment_token: "tok_ok",
 		shipping_address: null,
+		traceparent: `00-${id.replaceAll("-", "")}-00f067aa0ba902b7-01`,
 	};
 }
 async function placed(owner: string, count = 1): Promise<OrderSaga[]> {
@@ -312,7 +313,7 @@ test("a write that has to wait for a cancel finds that it is too late, and tells
 		const [saga] = await placed("one");
 		if (write === ship) await complete(saga!);
 		const before = await eventsOf(saga!.id);
-		expect(await overtaken(statements.TAKE_BACK, ["two", saga!.id, "Please"], () => write(saga!))).toEqual([false]);
+		expect(await overtaken(statements.TAKE_BACK, ["two", saga!.id, "Please", null], () => write(saga!))).toEqual([false]);
 		expect(await eventsOf(saga!.id)).toEqual(before);
 		expect(await db.query("select saga_owner, saga_attempt, saga_reason from orders where id = $1", [saga!.id])).toEqual([
 			{ saga_owner: "two", saga_attempt: 2, saga_reason: "Please" },

@@ -1,6 +1,7 @@
 import type { Database, Queryable, Statement } from "../../lib/database.ts";
 import type { KeyedRequest } from "../../lib/idempotency.ts";
 import type { Saga, SagaStore, Turned } from "../../lib/saga.ts";
+import { currentTraceparent, type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { Order, Status } from "./orders.rules.ts";
 import type { OrderSaga } from "./orders.saga.ts";
 import * as statements from "./orders.statements.ts";
@@ -78,7 +79,7 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: Store
 
 /** A saga as it stands in its order's row. */
 export function toSaga(row: statements.SagaRow, deadlineMs: number): OrderSaga {
-	const { saga_state, saga_attempt, saga_reason, payment_token, shipping_address, ...order } = row;
+	const { saga_state, saga_attempt, saga_reason, payment_token, shipping_address, traceparent, ...order } = row;
 	return {
 		id: order.id,
 		direction: saga_state === "backward" ? "backward" : "forward",
@@ -88,6 +89,7 @@ export function toSaga(row: statements.SagaRow, deadlineMs: number): OrderSaga {
 		order,
 		payment_token,
 		shipping_address,
+		traceparent,
 	};
 }
 
@@ -120,6 +122,7 @@ export async function place(db: Database, owner: string, placing: readonly NewOr
 		lines.map(({ quantity }) => quantity),
 		lines.map(({ unit_price }) => unit_price),
 		lines.map(({ line_total }) => line_total),
+		tracesOf(placing.map(({ saga }) => saga)),
 	]);
 	const placed = new Set(rows.map(({ id }) => id));
 	return all.map(({ id }) => placed.has(id));
@@ -133,7 +136,7 @@ export async function takeBack(
 	reason: string,
 	deadlineMs: number,
 ): Promise<OrderSaga | undefined> {
-	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [owner, id, reason]);
+	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [owner, id, reason, currentTraceparent()]);
 	return row && toSaga(row, deadlineMs);
 }
 
@@ -146,9 +149,17 @@ export async function find(
 	return row && { order: toSaga(row, 0).order, state: row.saga_state, attempt: row.saga_attempt };
 }
 
-/** Moves orders that no saga is working on from one status to the next; the others stay as they are. */
-export const advance = (db: Queryable, ids: readonly string[], from: Status, to: Status): Promise<{ id: string }[]> =>
-	db.query(statements.ADVANCE, [ids, from, to, `order.${to}`]);
+/**
+ * Moves orders that no saga is working on from one status to the next; the others stay as they are.
+ * @param traces what made them move, an element for each, where it is not one thing
+ */
+export const advance = (
+	db: Queryable,
+	ids: readonly string[],
+	from: Status,
+	to: Status,
+	traces: readonly Traced[] = ids.map(() => ({})),
+): Promise<{ id: string }[]> => db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, tracesOf(traces)]);
 
 /** Which of these are still in this status because a saga is working on them. */
 export const busy = (db: Queryable, ids: readonly string[], status: Status): Promise<{ id: string }[]> =>

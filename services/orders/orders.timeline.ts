@@ -3,6 +3,7 @@ import type { Queryable } from "../../lib/database.ts";
 import { type Fact, factsOf } from "../../lib/history.ts";
 import type { Infer } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
+import { traceIdOf } from "../../lib/traceparent.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import type {} from "../notifications/notifications.contract.ts";
 import type {} from "../payments/payments.contract.ts";
@@ -25,6 +26,7 @@ interface Message {
 	readonly attempts: number;
 	readonly created_at: string;
 	readonly sent_at: string | null;
+	readonly traceparent?: string | null;
 }
 
 /** What a step did, and what took it back; every other fact is an event of the order's. */
@@ -38,24 +40,22 @@ const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"shipment.cancelled": "compensation",
 };
 
-const traceOf = (traceparent: string | null): string | null => traceparent?.split("-")[1] ?? null;
-
 const toEntry = (source: string, { type, time, data, traceparent }: Fact): Entry => ({
 	time,
 	source,
 	kind: kinds[type] ?? "event",
 	name: type,
 	detail: data,
-	trace_id: traceOf(traceparent),
+	trace_id: traceIdOf(traceparent) ?? null,
 });
 
-const ofMessage = ({ template, created_at, ...detail }: Message): Entry => ({
+const ofMessage = ({ template, created_at, traceparent, ...detail }: Message): Entry => ({
 	time: created_at,
 	source: "notifications",
 	kind: "message",
 	name: template,
 	detail,
-	trace_id: null,
+	trace_id: traceIdOf(traceparent) ?? null,
 });
 
 /** What the order's own row tells where the facts are not kept any more. */

@@ -1,12 +1,13 @@
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
+import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { ChargeAnswer } from "./payments.provider.ts";
 import type { Desk, Refunds } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Payment, type Standing } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL, RECORD } from "./payments.statements.ts";
 
-export interface Order {
+export interface Order extends Traced {
 	readonly order_id: string;
 	readonly user_id: string;
 	readonly amount: number;
@@ -70,16 +71,16 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		const outcomes: Outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
 		const rows = heard.flatMap(({ order, answer }) => (answer.status === "closed" ? [] : [toRow(order, answer)]));
 		if (rows.length === 0) return outcomes;
-		const standing = await db.query<Standing & { order_id: string }>(RECORD, columns(rows, RECORDED));
+		const standing = await db.query<Standing & { order_id: string }>(RECORD, [...columns(rows, RECORDED), tracesOf(rows)]);
 		wakeRelay();
 		const byOrder = new Map(standing.map((row) => [row.order_id, row]));
 		for (const { order_id } of rows) outcomes.set(order_id, chargeOutcome(byOrder.get(order_id)));
 		return outcomes;
 	}
 
-	function toRow({ order_id, user_id, amount, currency }: Order, answer: Known) {
+	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Known) {
 		const id = uuid();
-		const common = { id, order_id, user_id, amount, currency };
+		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;
 			const event = fact("payment.declined", { order_id, reason });
@@ -108,8 +109,11 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			return orders.map(({ order_id }) => outcomes.get(order_id) ?? pending);
 		},
 
-		/** One outcome for each order; `pending` where the provider has not confirmed it yet. */
-		async reverse(orderIds: readonly string[]): Promise<Outcome[]> {
+		/**
+		 * One outcome for each order; `pending` where the provider has not confirmed it yet.
+		 * @param traces of the orders that have one
+		 */
+		async reverse(orderIds: readonly string[], traces: ReadonlyMap<string, string | undefined> = new Map()): Promise<Outcome[]> {
 			const wanted = [...new Set(orderIds)];
 			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => uuid()), wanted, next("none", "reverse")]);
 			const open = standing.filter(({ reversal }) => reversal === "begun");
@@ -122,7 +126,8 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 				if (result?.status === "rejected") unanswered(payment.order_id, result.reason);
 				return result?.status === "fulfilled" ? [closing(payment, result.value)] : [];
 			});
-			if (closed.length > 0) await db.query(END_REVERSAL, columns(closed, CLOSED));
+			const told = tracesOf(closed.map(({ order_id }) => ({ traceparent: traces.get(order_id) })));
+			if (closed.length > 0) await db.query(END_REVERSAL, [...columns(closed, CLOSED), told]);
 			wakeRelay();
 			const rest = new Set(open.map(({ order_id }) => order_id));
 			for (const { order_id } of closed) rest.delete(order_id);
@@ -139,7 +144,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	}
 }
 
-/** The parameters of RECORD and of END_REVERSAL, in their order. */
+/** The parameters of RECORD and of END_REVERSAL, in their order, but for the traces, which come last. */
 const RECORDED = ["id", "order_id", "user_id", "amount", "currency", "status", "decline_reason", "type", "event"] as const;
 const CLOSED = ["id", "status", "paid_back", "event", "refund_id"] as const;
 const columns = <K extends string>(rows: readonly Record<K, unknown>[], fields: readonly K[]) =>

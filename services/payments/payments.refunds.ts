@@ -3,6 +3,7 @@ import { v7 as uuid } from "uuid";
 import { raise } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type Patience, promptly } from "../../lib/promptly.ts";
+import { currentTraceparent } from "../../lib/traceparent.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { payments } from "./payments.contract.ts";
@@ -51,7 +52,8 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>
 			fact("payment.refunded", { order_id, payment_id, amount, currency }),
 		);
-		if (settled.length > 0) await db.query(SETTLE, [settled.map(({ id }) => id), settled.map(({ order_id }) => order_id), facts]);
+		const ids = [settled.map(({ id }) => id), settled.map(({ order_id }) => order_id)];
+		if (settled.length > 0) await db.query(SETTLE, [...ids, facts, currentTraceparent()]);
 		wakeRelay();
 		const open = refunds.filter((refund) => !settled.includes(refund));
 		const error = heard.find((result) => result?.status === "rejected")?.reason;

@@ -57,7 +57,8 @@ export default implement(payments, database, events(payments), idempotency).with
 		},
 
 		async reverse({ params: { orders } }) {
-			return this.charges.reverse(orders.map(({ order_id }) => order_id));
+			const ids = orders.map(({ order_id }) => order_id);
+			return this.charges.reverse(ids, new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])));
 		},
 
 		async auditPayments({ params: { after, upto, limit } }) {

@@ -19,12 +19,13 @@ export const AUDIT_PAYMENTS = sql(
 /** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
 export const RECORD = sql(
 	"record",
-	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[])
-			as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact)),
+	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[],
+			$10::text[]) as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact, traceparent)),
 		made as (insert into payments (id, order_id, user_id, amount, currency, status, decline_reason)
 			select id, order_id, user_id, amount, currency, status, decline_reason from wanted order by order_id
 			on conflict (order_id) do nothing returning order_id, status, decline_reason, reversal),
-		told as (insert into outbox (type, subject, data) select type, order_id::text, fact from made join wanted using (order_id))
+		told as (insert into outbox (type, subject, data, traceparent)
+			select type, order_id::text, fact, traceparent from made join wanted using (order_id))
 	select order_id, status, decline_reason, reversal from made
 	union all select order_id, status, decline_reason, reversal from payments where order_id = any($2)`,
 );
@@ -40,16 +41,16 @@ export const BEGIN_REVERSAL = sql(
 /** `$4` are events; a reversal without one moved no money that anybody knew of. */
 export const END_REVERSAL = sql(
 	"end_reversal",
-	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::numeric[], $4::json[], $5::uuid[])
-			as w (id, status, paid_back, fact, refund_id)),
+	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::numeric[], $4::json[], $5::uuid[], $6::text[])
+			as w (id, status, paid_back, fact, refund_id, traceparent)),
 		-- Each is ended once; and in one order, so that two nodes that end the same ones do not deadlock.
 		locked as materialized (select id from payments where id = any($1) and reversal = 'begun' order by order_id for update),
 		moved as (update payments p set status = w.status, refunded_amount = p.refunded_amount + w.paid_back, reversal = 'done', updated_at = now()
 			from wanted w join locked using (id) where p.id = w.id
-			returning p.id, p.order_id, w.paid_back, w.fact, w.refund_id),
+			returning p.id, p.order_id, w.paid_back, w.fact, w.refund_id, w.traceparent),
 		noted as (insert into refunds (id, payment_id, amount, reason, settled_at)
 			select refund_id, id, paid_back, 'reversed', now() from moved where fact is not null)
-	insert into outbox (type, subject, data) select 'payment.refunded', order_id::text, fact from moved where fact is not null`,
+	insert into outbox (type, subject, data, traceparent) select 'payment.refunded', order_id::text, fact, traceparent from moved where fact is not null`,
 );
 
 export const LOCK_PAYMENT = sql(
@@ -78,5 +79,5 @@ export const SETTLE = sql(
 		locked as materialized (select id from refunds where id = any($1) and settled_at is null order by id for update),
 		settled as (update refunds r set settled_at = now() from wanted w join locked using (id) where r.id = w.id
 			returning w.order_id, w.fact)
-	insert into outbox (type, subject, data) select 'payment.refunded', order_id, fact from settled`,
+	insert into outbox (type, subject, data, traceparent) select 'payment.refunded', order_id, fact, $4::text from settled`,
 );

@@ -5,6 +5,7 @@ import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
 import { etagOf, namesTag } from "../../lib/etag.ts";
 import type { Infer } from "../../lib/schema.ts";
+import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
@@ -20,15 +21,15 @@ const KEPT_MS = 60_000;
 
 const COLUMNS = Object.keys(product).join(", ");
 
-/** `$1` is the products as JSON, `$2` and `$3` their ids and events. */
+/** `$1` is the products as JSON, `$2` and `$3` their ids and events, `$4` the trace. */
 const ADD = sql(
 	"add",
 	`with made as (insert into products (id, name, description, price, currency, category, sku)
 			select id, name, description, price, currency, category, sku from json_to_recordset($1)
 				as p (id uuid, name text, description text, price numeric, currency text, category text, sku text)
 			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
-		told as (insert into outbox (type, subject, data)
-			select 'product.created', id::text, fact from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'product.created', id::text, fact, $4::text from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
 	select * from made`,
 );
 const LOCK = sql("lock", `select ${COLUMNS} from products where id = $1 and deleted_at is null for update`);
@@ -114,7 +115,7 @@ async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise
 	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
 	const ids = rows.map(({ id }) => id);
 	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
-	const made = await self.rows.changing([], () => self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts]));
+	const made = await self.rows.changing([], () => self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts, currentTraceparent()]));
 	self.wakeRelay();
 	return made;
 }

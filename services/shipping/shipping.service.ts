@@ -4,6 +4,7 @@ import { sql } from "../../lib/database.ts";
 import { factsOf } from "../../lib/history.ts";
 import { done, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
+import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { type shipment, shipping } from "./shipping.contract.ts";
@@ -14,25 +15,25 @@ type Standing = { order_id: string; status: Status };
 
 const SCHEDULE = sql(
 	"schedule",
-	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::json[])
-			as w(id, order_id, user_id, address, tracking_number, event)),
+	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::json[], $7::text[])
+			as w(id, order_id, user_id, address, tracking_number, event, traceparent)),
 		made as (insert into shipments (id, order_id, user_id, shipping_address, status, tracking_number)
 			select id, order_id, user_id, address, 'scheduled', tracking_number from wanted
 			on conflict (order_id) do nothing returning order_id, status),
-		told as (insert into outbox (type, subject, data)
-			select 'shipment.scheduled', order_id::text, event from wanted join made using (order_id))
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'shipment.scheduled', order_id::text, event, traceparent from wanted join made using (order_id))
 	select order_id, status from made
 	union all select order_id, status from shipments where order_id = any($2)`,
 );
 const UNSCHEDULE = sql(
 	"unschedule",
-	`with wanted as (select * from unnest($1::uuid[], $2::json[]) as w(order_id, event)),
+	`with wanted as (select * from unnest($1::uuid[], $2::json[], $3::text[]) as w(order_id, event, traceparent)),
 		made as (insert into shipments as s (id, order_id, status, tracking_number)
 			select gen_random_uuid(), order_id, 'cancelled', '' from wanted order by order_id
 			on conflict (order_id) do update set status = 'cancelled', updated_at = now() where s.status = 'scheduled'
 			returning order_id, status, user_id),
-		told as (insert into outbox (type, subject, data)
-			select 'shipment.cancelled', order_id::text, event from wanted join made using (order_id) where user_id is not null)
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'shipment.cancelled', order_id::text, event, traceparent from wanted join made using (order_id) where user_id is not null)
 	select order_id, status from made
 	union all select order_id, status from shipments where order_id = any($1) and order_id not in (select order_id from made)`,
 );
@@ -41,8 +42,9 @@ const ADVANCE = sql(
 	"advance",
 	`with moved as (update shipments set status = $3, updated_at = now() where order_id = any($1::uuid[]) and status = $2
 			returning id, order_id, status, tracking_number),
-		told as (insert into outbox (type, subject, data)
-			select $4, order_id::text, json_build_object('order_id', order_id, 'shipment_id', id, 'tracking_number', tracking_number) from moved)
+		told as (insert into outbox (type, subject, data, traceparent)
+			select $4, order_id::text, json_build_object('order_id', order_id, 'shipment_id', id, 'tracking_number', tracking_number), traceparent
+			from moved join unnest($1::uuid[], $5::text[]) as w(order_id, traceparent) using (order_id))
 	select order_id, status from moved
 	union all select order_id, status from shipments where order_id = any($1) and order_id not in (select order_id from moved)`,
 );
@@ -53,32 +55,34 @@ const AUDIT = sql(
 const FIND = sql("find", "select * from shipments where order_id = any($1::uuid[]) and user_id is not null");
 
 const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
-const ids = (orders: readonly { order_id: string }[]) => [...new Set(orders.map(({ order_id }) => order_id))];
+type Order = Traced & { readonly order_id: string };
+const distinct = <O extends Order>(orders: readonly O[]): O[] => [...new Map(orders.map((order) => [order.order_id, order])).values()];
+const ids = (orders: readonly Order[]) => orders.map(({ order_id }) => order_id);
 
 /**
  * Asks a statement about orders and, as long as `isOpen` says so of an answer, again: who had to wait for another statement has seen what was
  * before it. A shipment changes but a few times. What is open after all that is left out.
  */
 async function settled(
-	orders: readonly string[],
+	orders: readonly Order[],
 	isOpen: (status: Status | undefined) => boolean,
-	ask: (orders: string[]) => Promise<Standing[]>,
+	ask: (orders: Order[]) => Promise<Standing[]>,
 ): Promise<Map<string, Status>> {
 	const standing = new Map<string, Status>();
-	let open = [...orders];
+	let open = distinct(orders);
 	for (let look = 0; look < 4 && open.length > 0; look++) {
 		const found = statuses(await ask(open));
 		for (const [order_id, status] of found) if (!isOpen(status)) standing.set(order_id, status);
-		open = open.filter((order_id) => isOpen(found.get(order_id)));
+		open = open.filter(({ order_id }) => isOpen(found.get(order_id)));
 	}
 	return standing;
 }
 /** Moves shipments from one status to the next; answers what each is now, nothing for orders that have none. */
-async function advance(self: HasDatabase & HasEvents, orders: readonly string[], from: Status, to: Status): Promise<Map<string, Status>> {
+async function advance(self: HasDatabase & HasEvents, orders: readonly Order[], from: Status, to: Status): Promise<Map<string, Status>> {
 	const standing = await settled(
 		orders,
 		(status) => status === from,
-		(open) => self.db.query<Standing>(ADVANCE, [open, from, to, `shipment.${to}`]),
+		(open) => self.db.query<Standing>(ADVANCE, [ids(open), from, to, `shipment.${to}`, tracesOf(open)]),
 	);
 	self.wakeRelay();
 	return standing;
@@ -87,7 +91,7 @@ async function advance(self: HasDatabase & HasEvents, orders: readonly string[],
 export default implement(shipping, database, events(shipping)).with({
 	actions: {
 		async schedule({ params: { orders } }) {
-			const wanted = [...new Map(orders.map((order) => [order.order_id, order])).values()]
+			const wanted = distinct(orders)
 				.filter(({ shipping_address }) => isDeliverable(shipping_address))
 				.map((order) => {
 					const shipment_id = uuid();
@@ -102,6 +106,7 @@ export default implement(shipping, database, events(shipping)).with({
 				wanted.map(({ order_id, shipment_id, tracking_number }) =>
 					this.fact("shipment.scheduled", { order_id, shipment_id, tracking_number }),
 				),
+				tracesOf(wanted),
 			]);
 			this.wakeRelay();
 			const standing = statuses(rows);
@@ -116,9 +121,12 @@ export default implement(shipping, database, events(shipping)).with({
 
 		async unschedule({ params: { orders } }) {
 			const standing = await settled(
-				ids(orders),
+				orders,
 				(status) => !status || status === "scheduled",
-				(open) => this.db.query<Standing>(UNSCHEDULE, [open, open.map((order_id) => this.fact("shipment.cancelled", { order_id }))]),
+				(open) => {
+					const facts = open.map(({ order_id }) => this.fact("shipment.cancelled", { order_id }));
+					return this.db.query<Standing>(UNSCHEDULE, [ids(open), facts, tracesOf(open)]);
+				},
 			);
 			this.wakeRelay();
 			return orders.map(({ order_id }) => {
@@ -130,7 +138,7 @@ export default implement(shipping, database, events(shipping)).with({
 		},
 
 		async dispatch({ params: { orders } }) {
-			const standing = await advance(this, ids(orders), "scheduled", "dispatched");
+			const standing = await advance(this, orders, "scheduled", "dispatched");
 			return orders.map(({ order_id }) => {
 				const status = standing.get(order_id);
 				return status && hasLeft(status) ? done : refused("NOT_SCHEDULED");
@@ -138,12 +146,12 @@ export default implement(shipping, database, events(shipping)).with({
 		},
 
 		async deliver({ params: { orders } }) {
-			const standing = await advance(this, ids(orders), "dispatched", "delivered");
+			const standing = await advance(this, orders, "dispatched", "delivered");
 			return orders.map(({ order_id }) => (standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED")));
 		},
 
 		async return({ params: { orders } }) {
-			const standing = await advance(this, ids(orders), "dispatched", "returned");
+			const standing = await advance(this, orders, "dispatched", "returned");
 			return orders.map(({ order_id }) => (standing.get(order_id) === "returned" ? done : refused("NOT_DISPATCHED")));
 		},
 

@@ -34,16 +34,17 @@ export const REQUEST_RESET = sql(
 	"request_reset",
 	`with old as (delete from password_reset_requests where email in (
 		select email from password_reset_requests where handled_at < now() - interval '1 day' limit 10 for update skip locked))
-	insert into password_reset_requests as r (email) values ($1)
-	on conflict (email) do update set requested_at = now(), handled_at = null where r.handled_at < now() - interval '1 minute'`,
+	insert into password_reset_requests as r (email, traceparent) values ($1, $2)
+	on conflict (email) do update set requested_at = now(), handled_at = null, traceparent = excluded.traceparent
+		where r.handled_at < now() - interval '1 minute'`,
 );
 const STEP = 100;
 const HANDLE = sql(
 	"handle_resets",
 	`with due as (update password_reset_requests set handled_at = now() where email in (
 		select email from password_reset_requests where handled_at is null order by requested_at limit ${STEP} for update skip locked)
-	returning email)
-	select u.id from due left join users u on u.email = due.email and u.is_active`,
+	returning email, traceparent)
+	select u.id, due.traceparent from due left join users u on u.email = due.email and u.is_active`,
 );
 /** Milliseconds. Requests wake this node; those of a node that died are seen here. */
 export const RESETS_EVERY = 5000;
@@ -55,8 +56,9 @@ export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string,
 /** Publishes which users want a new password. Answers whether there may be more. */
 export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
 	self.db.transaction(async (tx) => {
-		const due = await tx.query<{ id: string | null }>(HANDLE);
-		for (const { id } of due) if (id) await self.publish(tx, "user.password_reset_requested", id, { user_id: id });
+		const due = await tx.query<{ id: string | null; traceparent: string | undefined }>(HANDLE);
+		for (const { id, traceparent } of due)
+			if (id) await self.publish(tx, "user.password_reset_requested", id, { user_id: id }, traceparent);
 		return due.length === STEP;
 	});
 

@@ -6,6 +6,7 @@ import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
 import { loop } from "../../lib/loop.ts";
 import { type Passwords, passwords } from "../../lib/passwords.ts";
+import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, type HasRecords, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { user, users } from "./users.contract.ts";
@@ -101,7 +102,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		async requestPasswordReset({ params: { email } }) {
-			await this.db.query(REQUEST_RESET, [email]);
+			await this.db.query(REQUEST_RESET, [email, currentTraceparent()]);
 			this.resets.wake();
 			return { message: "If there is an account with this address, a link was mailed to it" };
 		},

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { type Customer, makeProduct, register } from "../support/actors.ts";
-import type { Shop } from "../support/shop.ts";
+import type { AnyShop } from "./shape.ts";
 
 /** What a request is about: somebody's things, made anew for each request so that none spoils the next. */
 export interface Scene {
-	readonly shop: Shop;
+	readonly shop: AnyShop;
 	readonly admin: Customer;
 	readonly owner: Customer;
 }

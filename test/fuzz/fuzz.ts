@@ -10,15 +10,20 @@ const INTERNAL =
 	/sequelize|postgres|relation "|syntax error|invalid input|duplicate key|violates|node_modules|\.ts:\d|TypeError|RangeError|ReferenceError|Cannot read|ECONN|\bat \w+ \(|moleculer|localhost:\d/i;
 
 export interface FuzzOptions {
-	readonly url: string;
+	/** The gateways, which are asked in turn. */
+	readonly urls: readonly string[];
 	readonly routes: readonly (DocumentedRoute & { readonly contract: Published })[];
 	/** For each route anew, because some requests end what others need: tokens to try, and ids that are there. */
 	setUp(): Promise<{ readonly tokens: readonly (string | undefined)[]; readonly known: Known }>;
 	readonly seed: number;
 	readonly perRoute: number;
+	/** How often all routes are gone through, each time with a part of the requests. */
+	readonly rounds?: number;
 	/** How many requests are under way at once. */
 	readonly lanes?: number;
 	onProgress?(done: number, of: number, failures: number): void;
+	/** After each round; the first is 0. */
+	onRound?(round: number): void;
 }
 export interface Failure {
 	readonly what: string;
@@ -35,25 +40,34 @@ export interface FuzzReport {
 }
 
 /** Sends requests made from the contracts, and looks for answers that nobody should ever get. */
-export async function fuzz({ url, routes, setUp, seed, perRoute, lanes = 8, onProgress }: FuzzOptions): Promise<FuzzReport> {
+export async function fuzz({
+	urls,
+	routes,
+	setUp,
+	seed,
+	perRoute,
+	rounds = 1,
+	lanes = 8,
+	onProgress,
+	onRound,
+}: FuzzOptions): Promise<FuzzReport> {
 	const agent = new Agent({ keepAlive: true, maxSockets: lanes });
 	const statuses: Record<number, number> = {};
 	const failures: Failure[] = [];
 	let requests = 0;
-	for (const [index, { method, path, contract }] of routes.entries()) {
+	/** One route's share of a round. */
+	async function fuzzRoute(index: number, from: number, upto: number): Promise<void> {
+		const { method, path, contract } = routes[index]!;
 		const { tokens, known } = await setUp();
-		let sent = 0;
+		let sent = from;
 		const lane = async () => {
-			while (sent < perRoute) {
+			while (sent < upto) {
 				const own = seed + index * 1_000_003 + sent++;
 				const next = random(own);
 				const made = makeRequest(method, path, contract, known, next);
 				const token = tokens[Math.floor(next() * tokens.length)];
-				const { status, text } = await send(
-					agent,
-					url,
-					token ? { ...made, headers: { ...made.headers, authorization: `Bearer ${token}` } } : made,
-				);
+				const headers = token ? { ...made.headers, authorization: `Bearer ${token}` } : made.headers;
+				const { status, text } = await send(agent, urls[own % urls.length]!, { ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
 				const what = wrong(status, text);
 				if (what) failures.push({ what, request: made, seed: own, answer: text.slice(0, 500) });
@@ -62,6 +76,11 @@ export async function fuzz({ url, routes, setUp, seed, perRoute, lanes = 8, onPr
 			}
 		};
 		await Promise.all(Array.from({ length: lanes }, lane));
+	}
+	for (let round = 0; round < rounds; round++) {
+		const upto = (n: number) => Math.round((perRoute * n) / rounds);
+		for (const index of routes.keys()) await fuzzRoute(index, upto(round), upto(round + 1));
+		onRound?.(round);
 	}
 	agent.destroy();
 	return { requests, statuses, failures };

@@ -11,6 +11,7 @@ import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, domains, makeDatabases, root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { send } from "./http.ts";
+import { type Postgres, startPostgres } from "./postgres.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 import { type Server, startNats, startRedis } from "./servers.ts";
 import type { Shop } from "./shop.ts";
@@ -27,13 +28,19 @@ export interface ClusterNode {
 export interface Cluster extends Pick<Shop, "call" | "http"> {
 	readonly nats: Server;
 	readonly redis: Server;
+	/** Its own, where that was asked for. */
+	readonly postgres: Postgres | undefined;
 	readonly databases: Databases;
+	/** Settings with which one more node joins. */
+	readonly env: Readonly<Record<string, string>>;
 	/** The node in this process: it calls, and runs the stubs. */
 	readonly broker: ServiceBroker;
 	/** Starts a node, and waits until its services are seen. */
 	start(name: string, services: readonly string[], env?: Record<string, string>): Promise<ClusterNode>;
 	/** Whether the registry still has a node. */
 	has(node: ClusterNode): boolean;
+	/** What all its nodes have written. */
+	log(): string;
 	stop(): Promise<void>;
 }
 
@@ -44,11 +51,13 @@ const START_SECONDS = 40;
  * Starts NATS, Redis, and databases for these services; with KEEP_LOGS set, the logs of all processes are left behind.
  * @param options.services those that will run somewhere
  * @param options.stubs run in this process
+ * @param options.postgres whether to start one for this cluster alone, which can be stopped
  */
 export async function startCluster(options: {
 	services: readonly string[];
 	stubs?: ServiceSchema[];
 	env?: Record<string, string>;
+	postgres?: boolean;
 }): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cluster-"));
 	const ends: (() => Promise<unknown>)[] = [() => clearFolder(folder)];
@@ -64,7 +73,8 @@ export async function startCluster(options: {
 		const nats = await opened(startNats(folder), (server) => server.stop());
 		const redis = await opened(startRedis(folder), (server) => server.stop());
 		const kept = options.services.filter((name) => domains.includes(name));
-		const databases = await opened(makeDatabases(kept), (all) => all.drop());
+		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.stop()) : undefined;
+		const databases = await opened(makeDatabases(kept, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
 			NODE_ENV: "test",
 			TRANSPORTER: nats.url,
@@ -76,22 +86,27 @@ export async function startCluster(options: {
 			JWT_SECRET: "a secret for tests only, long enough to be one",
 			...options.env,
 		};
-		const observer = readEnv({ LOGLEVEL: process.env.LOGLEVEL ?? "fatal", ...source, NODEID: "observer" });
+		const observer = readEnv({ ...source, LOGLEVEL: process.env.LOGLEVEL ?? "fatal", NODEID: "observer" });
 		const broker = await opened(startObserver(observer, options.stubs ?? []), (node) => node.stop());
+		const nodes: ClusterNode[] = [];
 		const gateways: ClusterNode[] = [];
 		return {
 			nats,
 			redis,
+			postgres,
 			databases,
+			env: source,
 			broker,
 			call: broker.call.bind(broker) as unknown as Call,
 			http: (request, init) => send(gateways[0]!.url, request, init),
 			async start(name, services, env = {}) {
 				const node = await startNode(broker, folder, name, services, { ...source, ...env }, (end) => ends.push(end));
+				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
 				return node;
 			},
 			has: ({ id }) => broker.registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id),
+			log: () => nodes.map(({ process }) => process.log()).join("\n"),
 			stop,
 		};
 	} catch (error) {

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { hasDatabase, serviceNames } from "../../lib/node.ts";
+import { databaseUrl } from "../../lib/database.ts";
+import { createDatabases, migrate } from "../../lib/migrate.ts";
+import { hasDatabase, migrationFolders, serviceNames } from "../../lib/node.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
@@ -15,33 +17,53 @@ export interface Databases {
 	readonly pattern: string;
 	/** Looks into, or meddles with, one service's database. */
 	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	/** Ends a service's sessions, and lets nobody in any more. */
+	cut(service: string): Promise<void>;
 	drop(): Promise<void>;
 }
 
-export async function makeDatabases(names: readonly string[]): Promise<Databases> {
-	const admin = new pg.Client(process.env.TEST_POSTGRES);
-	await admin.connect();
+/** Makes the databases that those of tests are copied from. @param url of somebody who may make databases */
+export async function makeTemplates(url: string): Promise<void> {
+	const { host } = new URL(url);
+	const pattern = `postgres://{service}:secret@${host}/${TEMPLATE}{service}`;
+	await createDatabases(url, pattern, domains);
+	await Promise.all(domains.map((service) => migrate(databaseUrl(pattern, service), migrationFolders(root, service))));
+}
+
+/** @param url of a Postgres with templates; the run's own unless given */
+export async function makeDatabases(names: readonly string[], url = process.env.TEST_POSTGRES!): Promise<Databases> {
 	const prefix = `t${randomBytes(5).toString("hex")}_`;
-	for (const name of names) {
-		await admin.query(`create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name} strategy file_copy`);
+	/** For each time anew: a Postgres may have been started again meanwhile. */
+	async function administer(...statements: string[]): Promise<void> {
+		const admin = new pg.Client(url);
+		await admin.connect();
+		try {
+			for (const statement of statements) await admin.query(statement);
+		} finally {
+			await admin.end();
+		}
 	}
-	const { host, port } = new URL(process.env.TEST_POSTGRES!);
+	await administer(...names.map((name) => `create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name} strategy file_copy`));
+	const pattern = `postgres://{service}:secret@${new URL(url).host}/${prefix}{service}`;
 	const pools = new Map<string, pg.Pool>();
-	const { hostname } = new URL(`http://${host}`);
 	return {
-		pattern: `postgres://{service}:secret@${hostname}:${port}/${prefix}{service}`,
+		pattern,
 		async query(service, text, values) {
-			const pool =
-				pools.get(service) ??
-				new pg.Pool({ connectionString: `postgres://${service}:secret@${hostname}:${port}/${prefix}${service}`, max: 2 });
+			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
+			// A session that waits may be ended together with Postgres; the next query opens a new one.
+			if (!pools.has(service)) pool.on("error", () => undefined);
 			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
 		},
+		cut: (service) =>
+			administer(
+				`alter database ${prefix}${service} allow_connections false`,
+				`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${prefix}${service}'`,
+			),
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
 			// Not with (force): Postgres waits some seconds for connections that are still closing, where force would fail them loudly.
-			for (const name of names) await admin.query(`drop database ${prefix}${name}`);
-			await admin.end();
+			await administer(...names.map((name) => `drop database ${prefix}${name}`));
 		},
 	};
 }

@@ -3,6 +3,7 @@ import { v7 as uuid } from "uuid";
 import { signAccessToken } from "../../lib/access-token.ts";
 import type { Meta } from "../../lib/contract.ts";
 import type { Env } from "../../lib/env.ts";
+import type { Traced } from "../../lib/traceparent.ts";
 import { auth } from "../../services/auth/auth.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
@@ -15,6 +16,7 @@ export interface Heard {
 	readonly params: unknown;
 	readonly meta: Meta;
 	readonly requestID: string | null;
+	readonly headers: Traced;
 }
 
 const product = (name: string) => ({
@@ -35,8 +37,8 @@ export const token = (env: Env, role: "user" | "admin" = "user", sub: string = u
 
 /** Neighbours of the gateway that answer something fitting and write down what they were called with. */
 export function neighbours(heard: Heard[] = []): ServiceSchema[] {
-	const hear = (action: string, { params, meta, requestID }: Omit<Heard, "action">) =>
-		heard.push({ action, params, meta: { ...meta }, requestID });
+	const hear = (action: string, { params, meta, requestID, headers }: Omit<Heard, "action">) =>
+		heard.push({ action, params, meta: { ...meta }, requestID, headers });
 	const catalogue = ["First", "Second", "Third", "Fourth", "Fifth"].map(product);
 	return [
 		stub(products, {

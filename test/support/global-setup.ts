@@ -2,11 +2,8 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { databaseUrl } from "../../lib/database.ts";
 import { startEmbeddedPostgres } from "../../lib/embedded-postgres.ts";
-import { createDatabases, migrate } from "../../lib/migrate.ts";
-import { migrationFolders } from "../../lib/node.ts";
-import { domains, root, TEMPLATE } from "./databases.ts";
+import { makeTemplates } from "./databases.ts";
 
 /** One real Postgres for the whole run, with a migrated template of each service's database; a test file copies the ones it needs. */
 export default async function setup(): Promise<void> {
@@ -19,9 +16,7 @@ export default async function setup(): Promise<void> {
 	const { host, port, user, password } = postgres;
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
 	process.env.TEST_POSTGRES = admin;
-	const pattern = `postgres://{service}:secret@${host}:${port}/${TEMPLATE}{service}`;
-	await createDatabases(admin, pattern, domains);
-	await Promise.all(domains.map((service) => migrate(databaseUrl(pattern, service), migrationFolders(root, service))));
+	await makeTemplates(admin);
 	(globalThis as { stopPostgres?: () => Promise<void> }).stopPostgres = async () => {
 		await postgres.stop();
 		await rm(folder, { recursive: true, force: true });

@@ -1,19 +1,14 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { afterEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { type Cluster, startCluster } from "../../chaos/cluster.ts";
+import type { Cluster } from "../support/cluster.ts";
 import { clearUp, runScript } from "../support/program.ts";
-import { describeWith } from "../support/servers.ts";
 
-describeWith(["nats-server", "redis-server"], "npm run audit", () => {
-	let cluster: Cluster;
-	beforeAll(async () => {
-		cluster = await startCluster({ edge: 1, orders: 1, goods: 1, money: 1 }, undefined, () => undefined);
-	}, 120_000);
+/** The program joins a cluster, so it is for that shape alone. */
+export function auditProgram(cluster: () => Cluster): void {
 	afterEach(clearUp);
-	afterAll(() => cluster?.stop(), 60_000);
 
 	const audit = async (...args: string[]) => {
-		const program = runScript("audit", cluster.env, { args });
+		const program = runScript("audit", cluster().env, { args });
 		return { ...(await program.ended), output: program.output() };
 	};
 
@@ -22,13 +17,13 @@ describeWith(["nats-server", "redis-server"], "npm run audit", () => {
 
 		const id = uuid();
 		const held = "insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
-		await cluster.query("inventory", held, [id]);
+		await cluster().databases.query("inventory", held, [id]);
 		const lines = await audit();
 		expect(lines).toMatchObject({ code: 1, output: expect.stringMatching(new RegExp(`^RESERVATION_WITHOUT_ORDER +${id}  `)) });
 		const json = await audit("--json", "--since", "2026-01-01T00:00:00Z");
 		expect(json.code).toBe(1);
 		expect(JSON.parse(json.output)).toMatchObject({ violations: [{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }] });
-		await cluster.query("inventory", "delete from reservations where order_id = $1", [id]);
+		await cluster().databases.query("inventory", "delete from reservations where order_id = $1", [id]);
 	}, 60_000);
 
 	test.each([["--since", "yesterday"], ["--since=2026-01-01T00:00:00Z", "--all"], ["--nonsense"]])(
@@ -37,4 +32,4 @@ describeWith(["nats-server", "redis-server"], "npm run audit", () => {
 			expect(await audit(...args.filter(Boolean))).toMatchObject({ code: 1, errors: expect.stringContaining("npm run audit") });
 		},
 	);
-});
+}

@@ -3,11 +3,11 @@ import type { ServiceBroker } from "moleculer";
 import { type Env, readEnv } from "../../lib/env.ts";
 import { loadService, makeNode } from "../../lib/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { type Customer, login, makeAdmin, register } from "../support/actors.ts";
-import { type Databases, makeDatabases, services } from "../support/databases.ts";
-import { eventually } from "../support/eventually.ts";
-import { httpOf } from "../support/http.ts";
-import type { Shop } from "../support/shop.ts";
+import { type Customer, makeAdmin, register } from "../../test/support/actors.ts";
+import { type Databases, makeDatabases, services } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { httpOf } from "../../test/support/http.ts";
+import type { Shop } from "../../test/support/shop.ts";
 
 /** Long enough for one look, and half of what is promised. */
 const SECONDS = 2;
@@ -53,39 +53,6 @@ afterAll(async () => {
 
 const statuses = (token: string) => Promise.all(gateways.map(async (http) => (await http("GET /api/users/me", { token })).status));
 const refusedEverywhere = (token: string) => eventually(async () => expect(await statuses(token)).toEqual([401, 401]), SECONDS);
-
-test.each<[string, (customer: Customer) => [request: string, options: object]]>([
-	["was deactivated", ({ id }) => [`DELETE /api/users/${id}`, { token: admin.token }]],
-	["got another role", ({ id }) => [`PATCH /api/users/${id}`, { token: admin.token, body: { role: "admin" } }]],
-	["signed out everywhere", ({ token }) => ["POST /api/auth/logout-everywhere", { token }]],
-])("the token of a user who %s is refused by every gateway within two seconds", async (_what, act) => {
-	const customer = await register({ http: gateways[0]! });
-	expect(await statuses(customer.token)).toEqual([200, 200]);
-	const [request, options] = act(customer);
-	expect((await gateways[1]!(request, options)).status).toBeLessThan(300);
-	await refusedEverywhere(customer.token);
-	expect(await statuses(admin.token)).toEqual([200, 200]);
-});
-
-test("a changed password leaves the token good with which it was changed, and no other", async () => {
-	const customer = await register({ http: gateways[0]! });
-	const other = await login({ http: gateways[1]! }, customer);
-	const body = { current_password: customer.password, new_password: "battery staple" };
-	const { status } = await gateways[0]!(`POST /api/users/${customer.id}/password`, { token: customer.token, body });
-	expect(status).toBe(204);
-	await refusedEverywhere(other);
-	expect(await statuses(customer.token)).toEqual([200, 200]);
-	expect(await statuses(await login({ http: gateways[1]! }, { ...customer, password: "battery staple" }))).toEqual([200, 200]);
-});
-
-test("who signs out is out on every gateway, where the refresh token alone told who it was", async () => {
-	const customer = await register({ http: gateways[0]! });
-	const { body: tokens } = await gateways[0]!("POST /api/users/login", { body: { email: customer.email, password: customer.password } });
-	const { refresh_token } = tokens;
-	expect((await gateways[1]!("POST /api/auth/logout", { body: { refresh_token } })).status).toBe(204);
-	await refusedEverywhere(tokens.access_token);
-	expect(await statuses(customer.token)).toEqual([200, 200]);
-});
 
 test("a gateway that starts later knows what was revoked before", async () => {
 	const customer = await register({ http: gateways[0]! });

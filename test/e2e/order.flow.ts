@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "./actors.ts";
-import { eventually } from "./eventually.ts";
-import type { Shop } from "./shop.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
 
-type Opened = Pick<Shop, "call" | "http" | "stop">;
+type Ordering = Pick<AnyShop, "call" | "http" | "stop">;
 
-/** What every shape of the shop must do: the tests of the order flow, over HTTP. @param open starts the shop, `seconds` at most */
-export function orderFlow(open: () => Promise<Opened>, seconds = 30): void {
-	let shop: Opened;
+export function orders(open: () => Promise<Ordering>): void {
+	let shop: Ordering;
 	let admin: Customer;
 	beforeAll(async () => {
 		shop = await open();
 		admin = await makeAdmin(shop);
-	}, seconds * 1000);
-	afterAll(() => shop?.stop());
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
 
 	const templates = async (customer: Customer) => {
 		const { body } = await shop.http("GET /api/notifications", { token: customer.token });

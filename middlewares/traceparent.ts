@@ -1,0 +1,33 @@
+import type { Context, Middleware } from "moleculer";
+import { currentTraceparent, inTrace } from "../lib/traceparent.ts";
+
+type Handler = (ctx: Context) => Promise<unknown>;
+
+/** A call belongs to the trace that it says, else to its caller's, else to the one that is worked on where it is made. */
+function traceparentOf({ headers, options: { parentCtx } }: Context): string | undefined {
+	return headers.traceparent ?? parentCtx?.headers.traceparent ?? currentTraceparent();
+}
+/** A copy: a caller may pass the same headers to many calls. */
+function carry(ctx: Context, traceparent: string): void {
+	if (ctx.headers.traceparent !== traceparent) ctx.headers = { ...ctx.headers, traceparent };
+}
+
+/** Takes the trace of a call to whatever the called action does: its calls, here and on other nodes, and what it publishes. */
+export const traceparent = {
+	name: "Traceparent",
+	localAction(next: Handler): Handler {
+		return (ctx) => {
+			const traceparent = traceparentOf(ctx);
+			if (!traceparent) return next(ctx);
+			carry(ctx, traceparent);
+			return inTrace(traceparent, () => next(ctx));
+		};
+	},
+	remoteAction(next: Handler): Handler {
+		return (ctx) => {
+			const traceparent = traceparentOf(ctx);
+			if (traceparent) carry(ctx, traceparent);
+			return next(ctx);
+		};
+	},
+} as unknown as Middleware;

@@ -1,0 +1,2 @@
+-- The trace of what it tells about.
+alter table messages add column traceparent text;

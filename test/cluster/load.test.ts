@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Kind } from "../../chaos/cluster.ts";
+import { walkAudit } from "../../scripts/audit/walk.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import type { Cluster } from "../support/cluster.ts";
+import { domains } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
+import { kinds, type Pairs, startPairs } from "../support/pairs.ts";
+import { describeWith } from "../support/servers.ts";
+
+/** What a buyer heard, and how many milliseconds after the buyers had begun. */
+interface Heard {
+	readonly status: number;
+	readonly id: string | undefined;
+	readonly at: number;
+}
+const START_MS = 120_000;
+/** How long a node may be dead before nobody asks it any more. */
+const NOTICED_MS = 5000;
+
+describeWith(["nats-server", "redis-server"], "two nodes of everything, and buyers at work", () => {
+	let pairs: Pairs;
+	let cluster: Cluster;
+	let admin: Customer;
+	let buy: () => Promise<{ status: number; id: string | undefined }>;
+	beforeAll(async () => {
+		pairs = await startPairs({ postgres: true });
+		({ cluster } = pairs);
+		const everyone = { call: cluster.call, http: pairs.gateways()[0]!.http };
+		admin = await makeAdmin(everyone);
+		const { token } = await register(everyone);
+		const product = await makeProduct(everyone, admin, { stock: 1_000_000 });
+		const body = { items: [{ product_id: product.id, quantity: 1 }] };
+		let turn = 0;
+		buy = async () => {
+			const open = pairs.gateways();
+			// A connection for each: one that is kept may be closed by the other side at any moment.
+			const headers = { connection: "close" };
+			const answer = await open[turn++ % open.length]!.http("POST /api/orders", { token, body, headers });
+			return { status: answer.status, id: answer.body.id };
+		};
+	}, START_MS);
+	afterAll(() => cluster?.stop(), START_MS);
+
+	/** Four buyers at work while something happens. */
+	async function during(happening: (elapsed: () => number) => Promise<unknown>): Promise<Heard[]> {
+		const heard: Heard[] = [];
+		const from = Date.now();
+		const elapsed = () => Date.now() - from;
+		let working = true;
+		const buyer = async () => {
+			while (working) heard.push({ ...(await buy()), at: elapsed() });
+		};
+		const buyers = [buyer(), buyer(), buyer(), buyer()];
+		try {
+			await happening(elapsed);
+		} finally {
+			working = false;
+			await Promise.all(buyers);
+		}
+		return heard;
+	}
+	/** Waits until so many more orders are there. */
+	async function sold(more: number): Promise<void> {
+		const count = async () => (await cluster.databases.query<{ n: number }>("orders", "select count(*)::int as n from orders"))[0]!.n;
+		const before = await eventually(count, 30);
+		await eventually(async () => expect(await count()).toBeGreaterThanOrEqual(before + more), 30);
+	}
+	const failed = (heard: readonly Heard[]) => heard.filter(({ status }) => status !== 201);
+	const unexplained = (heard: readonly Heard[]) => failed(heard).filter(({ status }) => status !== 503);
+
+	/** Every order that was acknowledged is there, all came to an end, and the audit has nothing to say against any. */
+	async function expectNothingLost(heard: readonly Heard[]): Promise<void> {
+		const known = heard.flatMap(({ id }) => id ?? []);
+		await eventually(async () => {
+			const found = await cluster.databases.query("orders", "select id from orders where id = any($1::uuid[]) and saga_state is null", [
+				known,
+			]);
+			expect(found).toHaveLength(known.length);
+			const { violations, skipped } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
+			expect({ violations, skipped }).toEqual({ violations: [], skipped: 0 });
+		}, 30);
+	}
+
+	test("what was changed at one node is what the other one answers, at once", async () => {
+		const [one, other] = pairs.gateways().map(({ http }) => http) as [Pairs["cluster"]["http"], Pairs["cluster"]["http"]];
+		const { id } = await makeProduct({ http: one }, admin, { price: 1 });
+		for (let price = 2; price < 12; price++) {
+			for (const http of [one, other]) await http(`GET /api/products/${id}`);
+			const changed = await (price % 2 ? one : other)(`PATCH /api/products/${id}`, { token: admin.token, body: { price } });
+			expect(changed.status).toBe(200);
+			// Each gateway asks the next of two nodes in turn, so both are asked.
+			for (const http of [one, one, other, other]) expect((await http(`GET /api/products/${id}`)).body.price).toBe(price);
+		}
+	});
+
+	test.each(domains)("both nodes of %s do the same share of the work", async (service) => {
+		const counts = new Map<string, number>();
+		for (let i = 0; i < 50; i++) {
+			const call = cluster.broker.call(`${service}.deadLetters`, {});
+			const { nodeID } = (call as unknown as { ctx: { nodeID: string } }).ctx;
+			counts.set(nodeID, (counts.get(nodeID) ?? 0) + 1);
+			await call;
+		}
+		expect(counts.size).toBe(2);
+		for (const count of counts.values()) expect(Math.abs(count - 25)).toBeLessThanOrEqual(5);
+	});
+
+	test("each node in turn is told to end and replaced, and not one request fails", async () => {
+		const heard = await during(async () => {
+			for (const kind of kinds) {
+				for (const _ of pairs.nodes(kind)) {
+					// Customers are sent elsewhere; what was sent to it before is still under way.
+					expect(await pairs.takeOut(kind).process.term()).toBe(0);
+					await pairs.add(kind);
+				}
+			}
+		});
+		expect(failed(heard)).toEqual([]);
+		await expectNothingLost(heard);
+	}, 180_000);
+
+	test.each<Kind>(["orders", "goods"])(
+		"a node of %s that dies without a word costs a few answers 503, none after five seconds, and no order",
+		async (kind) => {
+			let died = 0;
+			const heard = await during(async (elapsed) => {
+				await sold(20);
+				await pairs.takeOut(kind).process.kill();
+				died = elapsed();
+				await eventually(() => expect(elapsed()).toBeGreaterThan(died + NOTICED_MS), 10);
+				await sold(20);
+			});
+			expect(unexplained(heard)).toEqual([]);
+			expect(failed(heard).filter(({ at }) => at > died + NOTICED_MS)).toEqual([]);
+			await expectNothingLost(heard);
+			await pairs.add(kind);
+		},
+		120_000,
+	);
+
+	test("Redis is stopped and started, and not one request fails", async () => {
+		const heard = await during(async () => {
+			await sold(10);
+			await cluster.redis.process.term();
+			await sold(30);
+			await cluster.redis.restart();
+			await sold(30);
+		});
+		expect(failed(heard)).toEqual([]);
+		await expectNothingLost(heard);
+	}, 120_000);
+
+	test("NATS is stopped and started: 503 meanwhile, and then everything works by itself", async () => {
+		const heard = await during(async () => {
+			await sold(10);
+			await cluster.nats.process.term();
+			await cluster.nats.restart();
+			await sold(30);
+		});
+		expect(unexplained(heard)).toEqual([]);
+		await expectNothingLost(heard);
+	}, 120_000);
+
+	test("Postgres is stopped and started: 503 meanwhile, and then everything works by itself", async () => {
+		const heard = await during(async () => {
+			await sold(10);
+			await cluster.postgres!.stop();
+			await eventually(async () => expect((await buy()).status).toBe(503));
+			await cluster.postgres!.restart();
+			// Breakers that opened meanwhile let one call through after half a minute.
+			await eventually(async () => expect((await buy()).status).toBe(201), 60);
+			await sold(30);
+		});
+		expect(unexplained(heard)).toEqual([]);
+		await expectNothingLost(heard);
+		// Nobody has ended: after another start a node has another id.
+		const everybody = kinds.flatMap((kind) => pairs.nodes(kind));
+		await Promise.all(everybody.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
+	}, 120_000);
+});

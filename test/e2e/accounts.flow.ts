@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { type Customer, login, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
+
+export const accounts: Flow = (open) => {
+	let shop: AnyShop;
+	beforeAll(async () => {
+		shop = await open();
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+
+	const mailedToken = async (customer: Pick<Customer, "id" | "email">, template: string) =>
+		/token=([\w-]+)/.exec(await shop.letter(customer, template))?.[1];
+
+	test("a forgotten password is replaced through the mailed link, once, and whoever was signed in is not any more", async () => {
+		const customer = await register(shop);
+		const { body: tokens } = await shop.http("POST /api/users/login", { body: { email: customer.email, password: customer.password } });
+		const asked = await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+		const nobody = await shop.http("POST /api/users/password-reset", { body: { email: "nobody@example.com" } });
+		expect([asked.status, nobody.status]).toEqual([202, 202]);
+		expect(asked.body).toEqual(nobody.body);
+
+		const token = await mailedToken(customer, "password_reset");
+		const confirm = (new_password: string) => shop.http("POST /api/users/password-reset/confirm", { body: { token, new_password } });
+		expect((await confirm("battery staple")).status).toBe(204);
+		expect((await confirm("third password")).body).toMatchObject({ status: 422, code: "INVALID_TOKEN" });
+		await login(shop, { email: customer.email, password: "battery staple" });
+		await eventually(async () => expect(new Set(await statuses(shop, customer.token))).toEqual(new Set([401])), 2);
+		const refreshed = await shop.http("POST /api/auth/refresh", { body: { refresh_token: tokens.refresh_token } });
+		expect(refreshed.status).toBe(401);
+	});
+
+	test("a stolen access token is not enough to set a new password", async () => {
+		const customer = await register(shop);
+		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+		const text = await eventually(async () => {
+			const { body } = await shop.http("GET /api/notifications", { token: customer.token });
+			const { id } = body.find(({ template }: { template: string }) => template === "password_reset");
+			return (await shop.http(`GET /api/notifications/${id}`, { token: customer.token })).body.text;
+		});
+		expect(text).not.toContain("token=");
+		expect(text).toContain("only in the message that was mailed");
+	});
+
+	test("a new address is verified by a link that is mailed to it", async () => {
+		const customer = await register(shop);
+		const first = await mailedToken(customer, "welcome");
+		expect((await shop.http("POST /api/users/verify-email", { body: { token: first } })).status).toBe(204);
+		const email = `new-${customer.email}`;
+		const moved = await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body: { email } });
+		expect(moved.body).toMatchObject({ email, is_verified: false });
+		const token = await mailedToken({ ...customer, email }, "verify_email");
+		expect((await shop.http("POST /api/users/verify-email", { body: { token } })).status).toBe(204);
+		for (const { http } of shop.gateways)
+			expect((await http("GET /api/users/me", { token: customer.token })).body).toMatchObject({ email, is_verified: true });
+	});
+};

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { walkAudit } from "../../scripts/audit/walk.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+
+export const audit: Flow = (open) => {
+	let shop: AnyShop;
+	let admin: Customer;
+	beforeAll(async () => {
+		shop = await open();
+		admin = await makeAdmin(shop);
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+
+	/** Everything, however young. */
+	const violations = async () => {
+		const { violations, skipped } = await walkAudit(shop.call, { quiet: 0, recheck: 0 });
+		expect(skipped).toBe(0);
+		return violations;
+	};
+
+	test("orders that came to every kind of end are found to be in order, and what is not is named", async () => {
+		const { token } = await register(shop);
+		const product = await makeProduct(shop, admin);
+		const items = [{ product_id: product.id, quantity: 1 }];
+		const place = (over: object = {}) => shop.http("POST /api/orders", { token, body: { items, ...over } });
+		const placed = await Promise.all([
+			place(),
+			place(),
+			place(),
+			place({ payment_token: "tok_declined" }),
+			place({ shipping_address: "Undeliverable 1" }),
+		]);
+		expect(placed.map(({ status }) => status)).toEqual([201, 201, 201, 402, 409]);
+		await shop.http(`POST /api/orders/${placed[0].body.id}/cancel`, { token });
+		await shop.http(`POST /api/orders/${placed[1].body.id}/ship`, { token: admin.token });
+		await eventually(async () => expect(await violations()).toEqual([]));
+
+		const id = uuid();
+		const held = "insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+		await shop.databases.query("inventory", held, [id]);
+		expect(await violations()).toMatchObject([{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }]);
+		await shop.databases.query("inventory", "delete from reservations where order_id = $1", [id]);
+	});
+};

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect } from "@jest/globals";
+import type { ParsedMail } from "mailparser";
+import { eventually } from "../support/eventually.ts";
+import { type MailServer, startMailServer } from "../support/mail-server.ts";
+import { kindOf, type Pairs, startPairs } from "../support/pairs.ts";
+import { describeWith } from "../support/servers.ts";
+import { auditProgram } from "./audit-program.ts";
+import { flows } from "./flows.ts";
+import { type AnyShop, inTurn, START_MS } from "./shape.ts";
+
+describeWith(["nats-server", "redis-server"], "everything in pairs of processes", () => {
+	let mails: MailServer;
+	let pairs: Pairs;
+	/** One for all: starting it takes longer than most tests. */
+	let shop: AnyShop;
+	beforeAll(async () => {
+		mails = await startMailServer();
+		pairs = await startPairs({ env: { SMTP_URL: mails.url } });
+		shop = shopOf(pairs, mails);
+	}, START_MS);
+	afterAll(async () => {
+		await pairs?.cluster.stop();
+		await mails?.stop();
+	}, START_MS);
+
+	const own = async (env: Record<string, string>): Promise<AnyShop> => {
+		const pairs = await startPairs({ env });
+		return { ...shopOf(pairs, mails), stop: () => pairs.cluster.stop() };
+	};
+	const open = (env?: Record<string, string>) => (env ? own(env) : Promise.resolve(shop));
+
+	// First: it expects a shop without orders.
+	describe("npm run audit", () => auditProgram(() => pairs.cluster));
+	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
+});
+
+function shopOf({ cluster, gateways, nodes, takeOut, add }: Pairs, { mails }: MailServer): AnyShop {
+	return {
+		call: cluster.call,
+		http: inTurn(gateways),
+		get gateways() {
+			return gateways();
+		},
+		secret: cluster.env.JWT_SECRET!,
+		databases: cluster.databases,
+		letter: ({ email }, template) =>
+			eventually(() => {
+				const isTo = ({ to }: ParsedMail) => [to].flat().some((list) => list?.value.some(({ address }) => address === email));
+				const found = mails.findLast((mail) => mail.messageId?.includes(`.${template}@`) && isTo(mail));
+				expect(found).toBeDefined();
+				return found!.text!;
+			}),
+		log: cluster.log,
+		async without(service, act) {
+			const kind = kindOf(service);
+			const gone = Array.from(nodes(kind), () => kind).map(takeOut);
+			await Promise.all(gone.map(({ process }) => process.term()));
+			try {
+				await act();
+			} finally {
+				await Promise.all(gone.map(() => add(kind)));
+			}
+		},
+		async endGateway() {
+			expect(await takeOut("edge").process.term()).toBe(0);
+			await add("edge");
+		},
+		stop: async () => undefined,
+	};
+}

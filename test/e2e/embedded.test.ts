@@ -1,0 +1,53 @@
+import { inspect } from "node:util";
+import { describe, expect, jest } from "@jest/globals";
+import { loadService } from "../../lib/node.ts";
+import { makeAdmin } from "../support/actors.ts";
+import { services } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
+import { startShop } from "../support/shop.ts";
+import { flows } from "./flows.ts";
+import type { AnyShop } from "./shape.ts";
+
+/** All services in this process, without a mail server: messages are kept, and an administrator may read them. */
+async function open(env?: Record<string, string>): Promise<AnyShop> {
+	const said: string[] = [];
+	const levels = env ? (["debug", "info", "log", "warn", "error", "trace"] as const) : [];
+	for (const level of levels) {
+		const write = (...args: unknown[]) => void said.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
+		jest.spyOn(console, level).mockImplementation(write);
+	}
+	const shop = await startShop(env ? { env, onLog: (line) => void said.push(line) } : {});
+	const { call, http, databases } = shop;
+	return {
+		call,
+		http,
+		databases,
+		gateways: [{ url: shop.url, http }],
+		secret: shop.env.JWT_SECRET!,
+		async letter({ id }, template) {
+			const { token } = await makeAdmin(shop);
+			return eventually(async () => {
+				const { body: all } = await http(`GET /api/notifications?user_id=${id}`, { token });
+				const found = all.find((one: { template: string; status: string }) => one.template === template && one.status === "kept");
+				expect(found).toBeDefined();
+				return (await http(`GET /api/notifications/${found.id}`, { token })).body.text;
+			});
+		},
+		log: () => said.join("\n"),
+		async without(service, act) {
+			await shop.broker.destroyService(service);
+			await act();
+			shop.broker.createService(await loadService(services, service));
+			await shop.broker.waitForServices(service);
+		},
+		endGateway: () => shop.broker.stop(),
+		async stop() {
+			await shop.stop();
+			jest.restoreAllMocks();
+		},
+	};
+}
+
+describe("everything in one process", () => {
+	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
+});

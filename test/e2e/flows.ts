@@ -1,0 +1,21 @@
+import { accounts } from "./accounts.flow.ts";
+import { audit } from "./audit.flow.ts";
+import { authorization } from "./authorization.flow.ts";
+import { fuzzing } from "./fuzz.flow.ts";
+import { orders } from "./order.flow.ts";
+import { orderEvents } from "./order-events.flow.ts";
+import { revocation } from "./revocation.flow.ts";
+import { secrets } from "./secrets.flow.ts";
+import type { Flow } from "./shape.ts";
+
+/** Everything that is run on every shape. The audit comes before tests that meddle with what it looks at. */
+export const flows: Readonly<Record<string, Flow>> = {
+	orders,
+	accounts,
+	audit,
+	authorization,
+	revocation,
+	"order events": orderEvents,
+	"fuzzed requests": fuzzing,
+	secrets,
+};

@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { readContracts, routesOf } from "../../scripts/openapi.ts";
+import { fuzz } from "../fuzz/fuzz.ts";
+import { setUpWith } from "../fuzz/set-up.ts";
+import { makeAdmin } from "../support/actors.ts";
+import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+
+const SEED = Number(process.env.FUZZ_SEED ?? 20260101);
+const PER_ROUTE = 25;
+
+export const fuzzing: Flow = (open) => {
+	let shop: AnyShop;
+	beforeAll(async () => {
+		shop = await open();
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+
+	test(`no request that the contracts can be turned into gets an answer that nobody should get (seed ${SEED})`, async () => {
+		const routes = routesOf(await readContracts());
+		const { requests, statuses, failures } = await fuzz({
+			urls: shop.gateways.map(({ url }) => url),
+			routes,
+			setUp: setUpWith(shop, () => makeAdmin(shop)),
+			seed: SEED,
+			perRoute: PER_ROUTE,
+		});
+		expect(failures.slice(0, 5)).toEqual([]);
+		expect(requests).toBe(routes.length * PER_ROUTE);
+		// It got through to the services, and was not only turned away at the door.
+		const share = (from: number) =>
+			Object.entries(statuses).reduce((sum, [status, count]) => sum + (Math.floor(Number(status) / 100) === from ? count : 0), 0) /
+			requests;
+		expect(share(2)).toBeGreaterThan(0.05);
+		expect(share(4)).toBeGreaterThan(0.3);
+		expect((await shop.http("GET /health")).body.status).toBe("healthy");
+	}, 120_000);
+};

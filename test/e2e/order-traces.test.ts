@@ -1,0 +1,4 @@
+import { orderTraces } from "../support/order-traces.ts";
+import { startShop } from "../support/shop.ts";
+
+orderTraces(() => startShop());
