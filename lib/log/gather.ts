@@ -12,8 +12,8 @@ const LAST_MS = 50;
 /** What of pino's destination is used, which its types do not know to take bytes. */
 interface Output {
 	write(bytes: Buffer): void;
-	flush(done: (error?: Error | null) => void): void;
 	on(event: "drain", listener: () => void): void;
+	once(event: "drain", listener: () => void): void;
 }
 
 /**
@@ -27,7 +27,7 @@ export function gather(fd: number) {
 		contentMode: "buffer",
 		minLength: 0,
 		maxLength: MOST_WAITING,
-	} as object) as Output;
+	} as object) as unknown as Output;
 	let buffer = Buffer.allocUnsafe(SIZE);
 	let used = 0;
 	let writing = false;
@@ -57,10 +57,10 @@ export function gather(fd: number) {
 			if (most > SIZE) hand(Buffer.from(line));
 			else used += buffer.write(line, used);
 		},
-		/** Fulfils when all lines are written, or cannot be. */
+		/** Fulfils when all lines are written. */
 		written(): Promise<void> {
 			pass();
-			return new Promise((resolve) => output.flush(() => resolve()));
+			return new Promise((resolve) => (writing ? output.once("drain", resolve) : resolve()));
 		},
 	};
 }
