@@ -7,7 +7,9 @@ import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 
-type Name = "nats-server" | "redis-server";
+type Name = keyof typeof PACKAGES;
+/** What Debian has them in. */
+const PACKAGES = { "nats-server": "nats-server", "redis-server": "redis-server", promtool: "prometheus", prometheus: "prometheus" };
 
 /** A server that can be ended in every way, and started again on the same port and data. */
 export interface Server {
@@ -22,7 +24,7 @@ export interface Server {
 
 /** Debian has nats-server where an ordinary user's PATH does not lead. */
 const PLACES = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-function find(name: Name): string | undefined {
+export function find(name: Name): string | undefined {
 	return PLACES.map((place) => join(place, name)).find((file) => {
 		try {
 			accessSync(file, constants.X_OK);
@@ -36,7 +38,8 @@ function find(name: Name): string | undefined {
 /** Tests that need servers which npm does not bring. Where these are not installed the tests are left out, and where CI is "true" they fail. */
 export function describeWith(servers: readonly Name[], title: string, tests: () => void): void {
 	const missing = servers.filter((name) => !find(name));
-	const why = `${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`;
+	const packages = new Set(missing.map((name) => PACKAGES[name]));
+	const why = `${missing.join(" and ")} not found; on Debian: apt-get install ${[...packages].join(" ")}`;
 	if (missing.length === 0) {
 		describe(title, tests);
 	} else if (process.env.CI === "true") {
