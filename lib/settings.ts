@@ -107,7 +107,7 @@ export const settings = shape({
 		max: 65535,
 		convert: true,
 		default: 0,
-		description: "Port that answers /health/live and /health/ready whatever services this process runs; 0 for none",
+		description: "Port that answers /health/live, /health/ready and /metrics whatever services this process runs; 0 for none",
 	},
 	PUBLIC_URL: {
 		type: "string",
