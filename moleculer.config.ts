@@ -6,6 +6,7 @@ import { type Env, readEnv } from "./lib/env.ts";
 import { Log } from "./lib/log.ts";
 import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
+import { openTracing, type Tracing } from "./lib/tracing/tracing.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
@@ -14,11 +15,17 @@ import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { observe } from "./middlewares/observe.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
+import { tracing } from "./middlewares/tracing.ts";
+
+/** New at each start: moleculer's breakers and its registry know a node by this name and by nothing else. */
+const newNodeID = ({ NODEID }: Env): string => `${NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+
+/** The traces of a node, where its settings ask for them. */
+export const openTraces = (env: Env): Promise<Tracing | undefined> => openTracing(env, newNodeID(env));
 
 /** What of moleculer differs from its defaults, each with its reason. */
-export function brokerOptions(env: Env, log = new Log(env)): BrokerOptions {
-	// New at each start: moleculer's breakers and its registry know a node by this name and by nothing else.
-	const nodeID = `${env.NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): BrokerOptions {
+	const nodeID = traces?.instance ?? newNodeID(env);
 	return {
 		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
@@ -34,7 +41,7 @@ export function brokerOptions(env: Env, log = new Log(env)): BrokerOptions {
 		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
-		middlewares: middlewares(env),
+		middlewares: middlewares(env, traces),
 		internalServices: {
 			$node: {
 				name: "$node",
@@ -54,7 +61,7 @@ export function brokerOptions(env: Env, log = new Log(env)): BrokerOptions {
  * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out, and so
  * is its cacher, see docs/adr/0007-cache-with-leases.md.
  */
-const middlewares = (env: Env) =>
+const middlewares = (env: Env, traces: Tracing | undefined) =>
 	[
 		"ActionHook",
 		"Bulkhead",
@@ -69,6 +76,7 @@ const middlewares = (env: Env) =>
 		"ErrorHandler",
 		retry,
 		deadline,
+		...(traces ? [tracing(traces)] : []),
 		traceparent,
 		// Outside all others: what they refuse counts as well.
 		observe,
@@ -86,4 +94,7 @@ const nats = (url: string, name: string) => ({
 	},
 });
 
-export default () => brokerOptions(readEnv());
+export default async () => {
+	const env = readEnv();
+	return brokerOptions(env, await openTraces(env));
+};

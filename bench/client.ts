@@ -12,25 +12,53 @@ const HEAD_END = Buffer.from("\r\n\r\n");
  * than the server under test.
  */
 export class Connection {
-	readonly #socket: Socket;
-	readonly #host: string;
+	readonly #address: { host: string; port: number };
+	#socket!: Socket;
 	#buffer: Buffer = Buffer.alloc(0);
 	#waiting: { resolve(reply: Reply): void; reject(error: Error): void } | undefined;
 
 	constructor(url: string) {
 		const { hostname, port } = new URL(url);
-		this.#host = `${hostname}:${port}`;
-		this.#socket = connect({ host: hostname, port: Number(port), noDelay: true });
-		this.#socket.on("data", (chunk) => this.#read(chunk));
-		this.#socket.on("error", (error) => this.#waiting?.reject(error));
-		this.#socket.on("close", () => this.#waiting?.reject(new Error("The server closed the connection")));
+		this.#address = { host: hostname, port: Number(port) };
+		this.reopen();
 	}
 
-	request(method: string, path: string, { token, body }: { token?: string | undefined; body?: unknown } = {}): Promise<Reply> {
+	/** A new one in place of one that failed. */
+	reopen(): void {
+		this.#socket?.destroy();
+		this.#buffer = Buffer.alloc(0);
+		const socket = connect({ ...this.#address, noDelay: true });
+		this.#socket = socket;
+		const fail = (error: Error) => {
+			if (socket === this.#socket) this.#fail(error);
+		};
+		socket.on("data", (chunk) => this.#read(chunk));
+		socket.on("error", fail);
+		socket.on("close", () => fail(new Error("The server closed the connection")));
+	}
+
+	/** Waits no longer for the answer that is due. */
+	abandon(): void {
+		this.#fail(new Error("No answer in time"));
+	}
+
+	#fail(error: Error): void {
+		const waiting = this.#waiting;
+		this.#waiting = undefined;
+		waiting?.reject(error);
+	}
+
+	/** @param options.key goes along as Idempotency-Key */
+	request(
+		method: string,
+		path: string,
+		{ token, body, key }: { token?: string | undefined; body?: unknown; key?: string } = {},
+	): Promise<Reply> {
 		const text = body === undefined ? "" : JSON.stringify(body);
 		const head =
-			`${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n` +
+			`${method} ${path} HTTP/1.1\r\nHost: ${this.#address.host}:${this.#address.port}\r\n` +
 			(token ? `Authorization: Bearer ${token}\r\n` : "") +
+			(key ? `Idempotency-Key: ${key}\r\n` : "") +
 			(text
 				? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`
 				: method === "POST"
@@ -38,7 +66,8 @@ export class Connection {
 					: "");
 		return new Promise((resolve, reject) => {
 			this.#waiting = { resolve, reject };
-			this.#socket.write(`${head}\r\n${text}`);
+			if (this.#socket.destroyed) this.#fail(new Error("The server closed the connection"));
+			else this.#socket.write(`${head}\r\n${text}`);
 		});
 	}
 

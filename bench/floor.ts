@@ -4,19 +4,10 @@ import pg from "pg";
 
 /**
  * The floor: what the plainest possible shop costs. One process, bare node:http, prepared statements, one transaction on one database for
- * an order; no services, no saga, no events, no accounts. Takes the database as its argument, prints its port and product ids as JSON.
+ * an order; no services, no saga, no events, no accounts, no Idempotency-Key. Takes the database and the port as its arguments.
  */
-const pool = new pg.Pool({ connectionString: process.argv[2], max: 15 });
-await pool.query(`
-	drop table if exists items, orders, stock, products;
-	create table products (id uuid primary key, name text, description text, price numeric(12,2), currency text, category text, created_at timestamptz default now());
-	create table stock (product_id uuid primary key, on_hand int, reserved int default 0) with (fillfactor = 50);
-	create table orders (id uuid primary key, user_id uuid, status text, total_amount numeric(12,2), created_at timestamptz default now());
-	create table items (order_id uuid references orders, product_id uuid, quantity int, unit_price numeric(12,2), primary key (order_id, product_id));
-	insert into products select gen_random_uuid(), 'Product ' || n, repeat('Plain words. ', 8), 9.99 + n % 50, 'EUR', 'Category ' || n % 10 from generate_series(1, 1000) n;
-	insert into stock select id, 100000000 from products;
-	create index on products (category, created_at);`);
-await pool.query("vacuum analyze");
+const [, , connectionString, port] = process.argv;
+const pool = new pg.Pool({ connectionString, max: 15 });
 
 const one = { name: "one", text: "select * from products where id = $1" };
 const many = { name: "many", text: "select * from products order by created_at, id limit $1" };
@@ -28,22 +19,25 @@ const insert = { name: "insert", text: "insert into orders (id, user_id, status,
 const item = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
 
 async function order({ items }: { items: { product_id: string; quantity: number }[] }) {
+	// In one order, or two orders of the same products would lock each other out.
+	items.sort((a, b) => (a.product_id < b.product_id ? -1 : 1));
 	const client = await pool.connect();
 	try {
 		await client.query("begin");
 		const id = randomUUID();
-		let total = 0;
+		let cents = 0;
 		const lines: unknown[][] = [];
 		for (const { product_id, quantity } of items) {
 			const { rows } = await client.query({ ...take, values: [product_id, quantity] });
 			if (!rows[0]) throw new Error("OUT_OF_STOCK");
-			total += Number(rows[0].price) * quantity;
+			cents += Math.round(Number(rows[0].price) * 100) * quantity;
 			lines.push([id, product_id, quantity, rows[0].price]);
 		}
-		await client.query({ ...insert, values: [id, randomUUID(), total.toFixed(2)] });
+		const total_amount = cents / 100;
+		await client.query({ ...insert, values: [id, randomUUID(), total_amount] });
 		for (const values of lines) await client.query({ ...item, values });
 		await client.query("commit");
-		return { id, status: "confirmed", total_amount: total };
+		return { id, status: "confirmed", items, total_amount };
 	} catch (error) {
 		await client.query("rollback");
 		throw error;
@@ -74,7 +68,4 @@ const server = createServer((request, response) => {
 		pool.query({ ...many, values: [limit] }).then(({ rows }) => answer(response, 200, rows), failed);
 	}
 });
-server.listen(0, "127.0.0.1", async () => {
-	const { rows } = await pool.query<{ id: string }>("select id from products order by created_at, id");
-	console.log(JSON.stringify({ port: (server.address() as { port: number }).port, products: rows.map(({ id }) => id) }));
-});
+server.listen(Number(port), "127.0.0.1");

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as after } from "node:timers/promises";
 import type { Answer, Client } from "./client.ts";
+import type { Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
 /** An order as its buyer knows it. */
@@ -23,6 +24,7 @@ export interface Shopper {
 export interface Market {
 	readonly client: Client;
 	readonly seed: number;
+	readonly profile: Pick<Profile, "tokens" | "wishes">;
 	/** The first ones are hot: most orders are for them. */
 	readonly products: readonly string[];
 	readonly admin: () => string;
@@ -32,13 +34,11 @@ export interface Market {
 	readonly closed: () => boolean;
 }
 
-const TOKENS = { tok_ok: 76, tok_declined: 8, tok_flaky: 8, tok_timeout: 5, tok_slow: 3 } as const;
-const WISHES = { buy: 52, twice: 10, hasty: 26, cancel: 12 } as const;
 const HOT = 3;
 
 /** Buys, cancels and asks again until the market closes, and comes to an end with everything that was begun. `all` grows meanwhile. */
 export async function shop(number: number, { id: user_id, token }: Shopper, market: Market, all: Purchase[]): Promise<void> {
-	const { client, products, closing, closed } = market;
+	const { client, products, profile, closing, closed } = market;
 	const dice = random(market.seed * 1000 + number);
 	const mine: Purchase[] = [];
 
@@ -46,7 +46,7 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 		const product = () => (dice.next() < 0.6 ? products[dice.whole(0, HOT - 1)]! : dice.pick(products));
 		const items = Array.from({ length: dice.whole(1, 3) }, () => ({ product_id: product(), quantity: dice.whole(1, 2) }));
 		const address = dice.next() < 0.04 ? "Undeliverable Road 1" : "Main Street 1";
-		return { items, payment_token: dice.weighted(TOKENS), shipping_address: address };
+		return { items, payment_token: dice.weighted(profile.tokens), shipping_address: address };
 	}
 	function begin() {
 		const purchase: Purchase = { user_id, key: randomUUID(), answers: [], promised: new Set() };
@@ -92,7 +92,7 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 		},
 	};
 	while (!closing()) {
-		await wishes[dice.weighted(WISHES)]();
+		await wishes[dice.weighted(profile.wishes)]();
 		await after(dice.between(0, 40));
 	}
 }

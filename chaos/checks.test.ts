@@ -3,6 +3,7 @@ import type { Purchase } from "./buyers.ts";
 import { check } from "./checks.ts";
 import type { Answer } from "./client.ts";
 import { plan } from "./faults.ts";
+import { PROFILES, type Profile } from "./profiles.ts";
 
 const order = (over: object = {}) => ({
 	id: "order",
@@ -23,10 +24,11 @@ const purchase = (over: Partial<Purchase> = {}): Purchase => ({
 const answer = (status: number, body: object): Answer => ({ status, body });
 
 /** What is found where the databases hold this. */
-async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[] } = {}) {
+async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[], books = [] as object[] } = {}) {
 	const query = async (_service: string, text: string) => {
 		if (text.includes("from orders")) return orders;
 		if (text.includes("sum(quantity)")) return [{ product_id: "tea", quantity: sold }];
+		if (text.includes("ledger_charges")) return books;
 		return text.includes("dead_at") ? dead : [];
 	};
 	return (await check({ query: query as never }, purchases, new Map([["tea", 5]]))).map(({ invariant }) => invariant);
@@ -60,9 +62,29 @@ test("what was oversold and what was given up is found", async () => {
 	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual(["DEAD_LETTER", "DEAD_LETTER", "DEAD_LETTER"]);
 });
 
+test("money that the provider holds for nothing is found", async () => {
+	const books = [{ key: "order", authorized: 0, held: 10 }];
+	expect(await found([purchase()], [order()], { books })).toEqual([]);
+	const cancelled = purchase({ answers: [], cancelTried: true });
+	expect(await found([cancelled], [order({ status: "cancelled" })], { books })).toEqual(["MONEY_KEPT"]);
+	expect(await found([purchase()], [order()], { books: [...books, { key: "again", authorized: 0, held: 10 }] })).toEqual(["MONEY_KEPT"]);
+	expect(await found([purchase()], [order()], { books: [{ key: "order", authorized: 10, held: 0 }] })).toEqual(["AUTHORIZATION_OPEN"]);
+});
+
+const members = [
+	...["orders-1", "orders-2", "goods-1", "edge-1"].map((name) => ({ name, kind: "node" as const })),
+	...(["nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind })),
+];
+
 test("the same seed plans the same faults, another one others", () => {
-	const members = (["node", "nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind }));
-	expect(plan(7, 60, members)).toEqual(plan(7, 60, members));
-	expect(plan(7, 60, members)).not.toEqual(plan(8, 60, members));
-	expect(new Set(plan(7, 300, members).map(({ target, kind }) => `${kind} ${target}`)).size).toBe(12);
+	const { all } = PROFILES;
+	expect(plan(7, 60, members, all)).toEqual(plan(7, 60, members, all));
+	expect(plan(7, 60, members, all)).not.toEqual(plan(8, 60, members, all));
+	expect(new Set(plan(7, 600, members, all).map(({ target, kind }) => `${kind} ${target}`)).size).toBe(3 * members.length);
+});
+
+test("a profile's faults are of its kinds, and happen to its targets", () => {
+	const planned = (profile: Profile) => new Set(plan(7, 60, members, profile).map(({ target, kind }) => `${kind} ${target}`));
+	expect(planned(PROFILES.takeover)).toEqual(new Set(["kill orders-1", "kill orders-2"]));
+	expect(planned(PROFILES.lateness)).toEqual(new Set(["pause goods-1"]));
 });

@@ -23,6 +23,7 @@ export async function unsettled({ query }: Pick<Cluster, "query">): Promise<numb
 	]);
 	return open!.n + waiting.reduce((sum, [row]) => sum + row!.n, 0);
 }
+const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;
 
 /** What the audit cannot know: what buyers were told, what there was at the beginning, and that everything came to an end. */
@@ -42,7 +43,9 @@ export async function check(
 	const dead = await Promise.all(
 		CONSUMERS.map((service) => query<{ event_id: string }>(service, "select event_id from retries where dead_at is not null")),
 	);
+	const books = await query<Booked>("payments", LEDGER);
 	return [
+		...books.flatMap((booked) => [...squared(booked, orders.get(booked.key))]),
 		...stored.filter(({ saga_state }) => saga_state).map(({ id, saga_state }) => finding("SAGA_OPEN", id, `its saga is ${saga_state}`)),
 		...purchases.flatMap((purchase) => [...keptWord(purchase, orders)]),
 		...oncePerKey(purchases, stored),
@@ -53,7 +56,22 @@ export async function check(
 	];
 }
 
-const HOLDING = ["confirmed", "shipped", "delivered"];
+interface Booked {
+	readonly key: string;
+	readonly authorized: number;
+	readonly held: number;
+}
+/** The payment provider's books as they are, past everything that might tell them wrongly. */
+const LEDGER = `select key, 0 as authorized, amount::float8
+		- (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key)::float8 as held
+	from ledger_charges c where status = 'captured'
+	union all select key, amount::float8, 0 from ledger_authorizations a where not exists (select from ledger_charges c where c.key = a.key)`;
+/** What the provider holds belongs to an order that holds something, and is there once: under the order's own key. */
+function* squared({ key, authorized, held }: Booked, order: Stored | undefined): Iterable<Finding> {
+	if (authorized > 0) yield finding("AUTHORIZATION_OPEN", key, `${authorized} is set aside for good`);
+	if (held > 0 && !HOLDING.includes(order?.status ?? ""))
+		yield finding("MONEY_KEPT", key, `the provider holds ${held} for an order that is ${order?.status ?? "unknown"}`);
+}
 
 /** Whether an order is what its buyer was told. */
 function* keptWord({ key, order_id, answers, cancelTried, promised }: Purchase, orders: ReadonlyMap<string, Stored>): Iterable<Finding> {

@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import pg from "pg";
 import { databaseUrl } from "../lib/database.ts";
-import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import { createDatabases, migrate } from "../lib/migrate.ts";
 import { hasDatabase, migrationFolders, serviceNames } from "../lib/node.ts";
 import { freePort } from "../test/support/processes.ts";
@@ -24,10 +23,6 @@ export const KINDS = {
 export type Kind = keyof typeof KINDS;
 /** How many nodes there are of each kind. */
 export type Size = Readonly<Record<Kind, number>>;
-
-/** A deliberate bug, which the checks have to find. */
-export const BUGS = ["tombstone", "early-publish", "lease"] as const;
-export type Bug = (typeof BUGS)[number];
 
 export interface Cluster {
 	readonly members: readonly Member[];
@@ -48,26 +43,27 @@ export function findServer(name: string): string | undefined {
 }
 export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
 
-/** Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own. */
-export async function startCluster(size: Size, bug: Bug | undefined, say: (line: string) => void): Promise<Cluster> {
+/**
+ * Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own.
+ * @param preloads files that every node loads before anything else
+ */
+export async function startCluster(size: Size, preloads: readonly string[], say: (line: string) => void): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
 	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
-	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
+	const postgres = await postgresMember({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
 	const stop = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
 		await Promise.all(members.map((one) => one.end()));
-		await postgres.stop();
+		await postgres.member.end();
 		await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 	};
 	try {
 		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
-		const at = `${postgres.host}:${postgres.port}`;
-		const admin = `postgres://${postgres.user}:${postgres.password}@${at}/postgres`;
-		const pattern = `postgres://{service}:chaos@${at}/{service}`;
-		await createDatabases(admin, pattern, services);
+		const pattern = `postgres://{service}:chaos@${postgres.address}/{service}`;
+		await createDatabases(postgres.admin, pattern, services);
 		await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
 		const query: Cluster["query"] = async (service, text, values) => {
 			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
@@ -76,7 +72,7 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
 		};
-		members.push(postgresMember(postgres.pid, () => query("orders", "select 1")));
+		members.push(postgres.member);
 
 		say("Starting NATS, Redis and the nodes …");
 		const [nats, redis] = await Promise.all([natsMember(folder), redisMember(folder)]);
@@ -99,18 +95,18 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 			ORDER_DEADLINE_MS: "15000",
 		};
 		const urls: string[] = [];
-		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, preload?: string) =>
-			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, preload);
+		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, first = preloads) =>
+			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, first);
 		for (const kind of Object.keys(KINDS) as Kind[]) {
 			for (let n = 1; n <= size[kind]; n++) {
 				const port = await freePort();
 				if (kind === "edge") urls.push(`http://127.0.0.1:${port}`);
-				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }, bug && join(root, "chaos/bugs", `${bug}.ts`)));
+				members.push(await make(kind, `${kind}-${n}`, { PORT: String(port) }));
 			}
 		}
 		await Promise.all(members.filter(({ kind }) => kind === "node").map((one) => one.start()));
 		const add: Cluster["add"] = async (kind, name, { env, preload }) => {
-			const node = await make(kind, name, env, preload);
+			const node = await make(kind, name, env, [...preloads, ...(preload ? [preload] : [])]);
 			members.push(node);
 			await node.start();
 			return node;
@@ -122,8 +118,8 @@ export async function startCluster(size: Size, bug: Bug | undefined, say: (line:
 	}
 }
 
-function nodeMember(name: string, folder: string, env: Record<string, string>, preload: string | undefined): Member {
-	const args = ["--no-warnings", ...(preload ? ["--import", preload] : []), join(root, "scripts/start.ts"), "--quiet"];
+function nodeMember(name: string, folder: string, env: Record<string, string>, preloads: readonly string[]): Member {
+	const args = ["--no-warnings", ...preloads.flatMap((file) => ["--import", file]), join(root, "scripts/start.ts"), "--quiet"];
 	return member("node", { name, file: process.execPath, args, env, log: join(folder, `${name}.log`) }, async () => {
 		const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, { signal: AbortSignal.timeout(2000) });
 		if (!answer.ok) throw new Error(`${name} is not ready`);
@@ -147,7 +143,8 @@ export async function natsMember(folder: string) {
 	return { member: made, url: `nats://127.0.0.1:${port}` };
 }
 
-async function redisMember(folder: string) {
+/** @param folder for its log; it keeps no data */
+export async function redisMember(folder: string) {
 	const port = await freePort();
 	const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "no"];
 	const command = { name: "redis", file: findServer("redis-server")!, args, log: join(folder, "redis.log") };

@@ -1,12 +1,14 @@
+import assert from "node:assert";
 import { setTimeout as after } from "node:timers/promises";
-import type { Member } from "./members.ts";
+import { type Member, until } from "./members.ts";
+import type { FaultKind, Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
 export interface Fault {
 	/** Seconds since the beginning. */
 	readonly at: number;
 	readonly target: string;
-	readonly kind: "kill" | "pause" | "restart";
+	readonly kind: FaultKind;
 	/** Seconds until it is put right. */
 	readonly lasts: number;
 }
@@ -15,37 +17,48 @@ export interface Happened extends Fault {
 	readonly until: number;
 }
 
+/** How long a fault waits for its moment. */
+const MOMENT_SECONDS = 8;
+
 /** How long something is away. Postgres and NATS stop everybody, so they come back sooner. */
 const LASTS = {
 	node: { kill: [0.2, 4], pause: [0.5, 8], restart: [0, 1] },
 	nats: { kill: [0.2, 3], pause: [0.5, 3], restart: [0, 1] },
 	redis: { kill: [0.2, 4], pause: [0.5, 4], restart: [0, 1] },
-	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 0] },
-} as const satisfies Record<Member["kind"], Record<Fault["kind"], readonly [number, number]>>;
-/** The nodes that run orders have the most to lose. */
-const TARGETS = { orders: 40, node: 28, nats: 10, redis: 8, postgres: 14 } as const;
+	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 1] },
+} as const satisfies Record<Member["kind"], Record<FaultKind, readonly [number, number]>>;
 
-/** All faults of a run, the same for the same seed and the same members. */
-export function plan(seed: number, seconds: number, members: readonly Pick<Member, "name" | "kind">[]): Fault[] {
+type Victim = Pick<Member, "name" | "kind">;
+/** All faults of a run, the same for the same seed, the same profile and the same members. */
+export function plan(seed: number, seconds: number, members: readonly Victim[], profile: Profile): Fault[] {
 	const dice = random(seed);
 	const faults: Fault[] = [];
-	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(0.6, 2.6)) faults.push(one(dice, at, members));
+	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(...profile.every))
+		faults.push(one(dice, at, members, profile));
 	return faults;
 }
-function one(dice: Random, at: number, members: readonly Pick<Member, "name" | "kind">[]): Fault {
-	const wanted = dice.weighted(TARGETS);
-	const part = wanted === "orders" ? "node" : wanted;
+function one(dice: Random, at: number, members: readonly Victim[], { targets, kinds, lasts }: Profile): Fault {
+	const wanted = dice.weighted(targets);
+	const part = wanted === "orders" || wanted === "goods" ? "node" : wanted;
 	const all = members.filter(({ kind }) => kind === part);
-	const some = wanted === "orders" ? all.filter(({ name }) => name.startsWith("orders")) : all;
+	const some = part === wanted ? all : all.filter(({ name }) => name.startsWith(wanted));
 	const { name } = dice.pick(some.length > 0 ? some : all);
-	const kind = dice.weighted({ kill: 50, pause: 35, restart: 15 });
-	const [low, high] = LASTS[part][kind];
+	const kind = dice.weighted(kinds);
+	const [low, high] = lasts ?? LASTS[part][kind];
 	return { at: round(at), target: name, kind, lasts: round(dice.between(low, high)) };
 }
 const round = (n: number) => Math.round(n * 100) / 100;
 
-/** Lets the faults happen at their times; fulfils when everything is put right again. What is already away is left alone. */
-export async function inflict(faults: readonly Fault[], members: readonly Member[], begun: number): Promise<Happened[]> {
+/**
+ * Lets the faults happen at their times; fulfils when everything is put right again. What is already away is left alone.
+ * @param isMoment what a fault waits for when its time has come, though not for ever
+ */
+export async function inflict(
+	faults: readonly Fault[],
+	members: readonly Member[],
+	begun: number,
+	isMoment?: (target: string) => Promise<boolean>,
+): Promise<Happened[]> {
 	const away = new Set<string>();
 	const happened: Happened[] = [];
 	const seconds = () => (Date.now() - begun) / 1000;
@@ -54,6 +67,7 @@ export async function inflict(faults: readonly Fault[], members: readonly Member
 			await after(Math.max(0, fault.at - seconds()) * 1000);
 			if (away.has(fault.target)) return;
 			away.add(fault.target);
+			if (isMoment) await until(async () => assert(await isMoment(fault.target)), MOMENT_SECONDS).catch(() => undefined);
 			const at = seconds();
 			await suffer(members.find(({ name }) => name === fault.target)!, fault);
 			happened.push({ ...fault, at, until: seconds() });

@@ -1,11 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
+import pg from "pg";
+import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import { type Command, type Process, startProcess } from "../test/support/processes.ts";
 
 /** Something in the cluster that can be disturbed: a node, or a server that all nodes need. */
 export interface Member {
 	readonly name: string;
 	readonly kind: "node" | "nats" | "redis" | "postgres";
+	/** Of the process that runs now. */
+	readonly pid: number | undefined;
 	pause(): void;
 	resume(): void;
 	/** Ends it without a word. */
@@ -27,6 +31,9 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
 	return {
 		name: command.name,
 		kind,
+		get pid() {
+			return process?.pid;
+		},
 		pause: () => process?.pause(),
 		resume: () => process?.resume(),
 		kill: async () => process?.kill(),
@@ -58,12 +65,23 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
 }
 
 /**
- * Postgres, which the program that runs the chaos has started. One of its processes that is killed takes all sessions with it, and Postgres
- * recovers from its log; the first process stays, so that the port does.
+ * Postgres, which the program that runs the chaos has started. It crashes when one of its processes is killed, which takes all sessions with
+ * it, and recovers from its log; or it is ended in order, sessions and all, and started again on the same port and folder.
  */
-export function postgresMember(pid: number, ready: () => Promise<unknown>): Member {
+export async function postgresMember(options: EmbeddedPostgresOptions): Promise<{ member: Member; address: string; admin: string }> {
+	let server = await startEmbeddedPostgres(options);
+	let away = false;
+	const { host, port, user, password } = server;
+	const address = `${host}:${port}`;
+	const admin = `postgres://${user}:${password}@${address}/postgres`;
+	const ready = async () => {
+		const client = new pg.Client({ connectionString: admin });
+		client.on("error", () => undefined);
+		await client.connect();
+		await client.query("select 1").finally(() => client.end());
+	};
 	const signal = (name: NodeJS.Signals) => {
-		for (const child of childrenOf(pid)) {
+		for (const child of childrenOf(server.pid)) {
 			try {
 				process.kill(child, name);
 			} catch {
@@ -71,18 +89,28 @@ export function postgresMember(pid: number, ready: () => Promise<unknown>): Memb
 			}
 		}
 	};
-	const crash = async () => signal("SIGKILL");
-	return {
+	const member: Member = {
 		name: "postgres",
 		kind: "postgres",
+		get pid() {
+			return server.pid;
+		},
 		pause: () => signal("SIGSTOP"),
 		resume: () => signal("SIGCONT"),
-		kill: crash,
-		term: crash,
-		start: () => until(ready),
-		end: async () => undefined,
+		kill: async () => signal("SIGKILL"),
+		async term() {
+			away = true;
+			await server.stop();
+		},
+		async start() {
+			if (away) server = await startEmbeddedPostgres({ ...options, port });
+			away = false;
+			await until(ready);
+		},
+		end: () => server.stop(),
 		log: () => "",
 	};
+	return { member, address, admin };
 }
 
 function childrenOf(parent: number): number[] {
@@ -99,7 +127,7 @@ function childrenOf(parent: number): number[] {
 
 /** Tries until `check` fulfils. */
 export async function until(check: () => Promise<unknown>, seconds = 90): Promise<void> {
-	for (const end = Date.now() + seconds * 1000; ; await after(100)) {
+	for (const end = Date.now() + seconds * 1000; ; await after(50)) {
 		try {
 			await check();
 			return;

@@ -1,5 +1,6 @@
 import type { Happened } from "./faults.ts";
 import type { ChaosResult } from "./run.ts";
+import { box, escaped, text } from "./svg.ts";
 
 const [LEFT, WIDTH, HEIGHT, LANE] = [90, 1080, 220, 20];
 const COLOURS = { done: "#3a9d5d", refused: "#d9b23c", failed: "#c8453b", kill: "#c8453b", pause: "#7a5fb0", restart: "#3b7fc4" } as const;
@@ -55,9 +56,3 @@ ${faults.map(lane).join("\n")}
 ${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escaped(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
 `;
 }
-
-const box = (x: number, y: number, width: number, height: number, colour: string, title: string) =>
-	`<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour}"><title>${escaped(title)}</title></rect>`;
-const text = (x: number, y: number, content: string, anchor: string) =>
-	`<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${escaped(content)}</text>`;
-const escaped = (content: string) => content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

@@ -6,7 +6,7 @@ export interface Random {
 	whole(low: number, high: number): number;
 	pick<T>(all: readonly T[]): T;
 	/** One of the keys, each as often as its weight says. */
-	weighted<K extends string>(weights: Readonly<Record<K, number>>): K;
+	weighted<K extends string>(weights: Readonly<Partial<Record<K, number>>>): K;
 }
 
 export function random(seed: number): Random {
@@ -23,7 +23,7 @@ export function random(seed: number): Random {
 		between,
 		whole: (low, high) => Math.floor(between(low, high + 1)),
 		pick: (all) => all[Math.floor(next() * all.length)]!,
-		weighted<K extends string>(weights: Readonly<Record<K, number>>) {
+		weighted<K extends string>(weights: Readonly<Partial<Record<K, number>>>) {
 			const entries = Object.entries(weights) as [K, number][];
 			let left = next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
 			for (const [key, weight] of entries) {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import type { Call } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
@@ -7,9 +8,10 @@ import { walkAudit } from "../scripts/audit/walk.ts";
 import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
 import { check, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
-import { ADMIN, type Bug, type Cluster, type Size, startCluster } from "./cluster.ts";
+import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
 import { type Happened, inflict, plan } from "./faults.ts";
 import { until } from "./members.ts";
+import { BUGS, type Bug, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
 import { Tally } from "./tally.ts";
 
@@ -19,6 +21,10 @@ export interface ChaosOptions {
 	readonly buyers: number;
 	readonly size: Size;
 	readonly bug?: Bug | undefined;
+	/** Which faults; those that meet the bug, or else all of them, unless given. */
+	readonly faults?: ProfileName | undefined;
+	/** Seconds that everything has to settle after the last fault; 30 unless given. */
+	readonly patience?: number;
 	say(line: string): void;
 	/** Called about five times a second while the faults last. */
 	onProgress(seconds: number, requests: number): void;
@@ -32,42 +38,56 @@ export interface ChaosResult {
 	readonly settledAfter: number;
 }
 
-const SETTLE_MS = 30_000;
+const OPENING_MS = 30_000;
 const PRODUCTS = 12;
 /** Hot products sell out, the others do not. */
 const stockOf = (n: number) => (n < 3 ? 150 : 5000);
 
 /** Runs a cluster, buyers and faults, and finds out whether anything was broken for good. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-	const { seconds, seed, say } = options;
-	const cluster = await startCluster(options.size, options.bug, say);
+	const { seconds, seed, say, bug, patience: settling = 30 } = options;
+	const profile = profileOf(options.faults, bug);
+	const preloads = [...(bug ? [`bugs/${bug}.ts`] : []), ...(profile.slow ? [`slow/${profile.slow}.ts`] : [])];
+	const cluster = await startCluster(
+		options.size,
+		preloads.map((file) => join(import.meta.dirname, file)),
+		say,
+	);
 	try {
 		const { shoppers, admin, stock } = await openShop(cluster, options);
 		say(`${seconds} s of chaos, seed ${seed} …`);
 		const start = Date.now();
 		const closingAt = start + seconds * 1000;
 		const tally = new Tally(start);
+		let waiting = true;
 		let patience = Number.POSITIVE_INFINITY;
 		const market = {
 			client: client(cluster.urls, tally, random(seed)),
 			seed,
+			profile,
 			products: [...stock.keys()],
 			admin: () => admin,
-			closing: () => Date.now() > closingAt,
+			// Who waits for a moment waits for the buyers to bring it about.
+			closing: () => Date.now() > closingAt && !(profile.moment && waiting),
 			closed: () => Date.now() > patience,
 		};
 		const purchases: Purchase[] = [];
 		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
 		const working = work(purchases, market);
 		const progress = setInterval(() => options.onProgress((Date.now() - start) / 1000, tally.requests), 200);
-		const faults = await inflict(plan(seed, seconds, cluster.members), cluster.members, start);
+		const { moment } = profile;
+		const isMoment = moment ? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0 : undefined;
+		const faults = await inflict(plan(seed, seconds, cluster.members, profile), cluster.members, start, isMoment);
+		waiting = false;
 		await after(Math.max(0, closingAt - Date.now()));
 		clearInterval(progress);
 		say("The faults are over, everything may settle …");
 		const calm = Date.now();
-		patience = calm + SETTLE_MS;
+		patience = calm + settling * 1000;
 		await Promise.all([...shopping, working]);
-		const findings = await settle(cluster, purchases, stock, patience);
+		// A bug that shows is not given the time to go away.
+		const isFound = (found: readonly Finding[]) => found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
+		const findings = await settle(cluster, purchases, stock, patience, isFound);
 		const orders = await cluster.query<{ status: string; n: number }>(
 			"orders",
 			"select status, count(*)::int as n from orders group by status",
@@ -86,7 +106,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 
 /** Accounts and products, while everything is still well. */
 async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
-	const patience = Date.now() + SETTLE_MS;
+	const patience = Date.now() + OPENING_MS;
 	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
 	const late = () => Date.now() > patience;
 	const ask = async (request: string, options: object) => {
@@ -121,6 +141,7 @@ async function settle(
 	purchases: readonly Purchase[],
 	stock: ReadonlyMap<string, number>,
 	patience: number,
+	isEnough: (found: readonly Finding[]) => boolean,
 ): Promise<Finding[]> {
 	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
 	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
@@ -137,7 +158,7 @@ async function settle(
 			} catch (error) {
 				last = [{ invariant: "NO_AUDIT", subject: "orders.audit", detail: String(error) }];
 			}
-			if (late) return last;
+			if (late || isEnough(last)) return last;
 		}
 	} finally {
 		await broker.stop();

@@ -171,3 +171,34 @@ test("whatever is in a run and however runs end, each element has its own answer
 	});
 	await fc.assert(property, { numRuns: 400, seed: 1 });
 });
+
+test("a lane may wait for what its run has begun: the rest arrives together meanwhile, and nobody's answer waits for that", async () => {
+	const { runs, step, seen } = heldStep();
+	const begun: PromiseWithResolvers<void>[] = [];
+	const afterwards = () => {
+		begun.push(Promise.withResolvers<void>());
+		return begun.at(-1)!.promise;
+	};
+	const add = batch(step, { afterwards });
+	const first = add(1);
+	await turns(1);
+	runs[0]!.end();
+	expect(await first).toBe(1);
+	const rest = [add(2), add(3)];
+	await turns(3);
+	expect(seen()).toEqual([[1]]);
+	begun[0]!.resolve();
+	await turns(2);
+	expect(seen()).toEqual([[1], [2, 3]]);
+	runs[1]!.end();
+	expect(await Promise.all(rest)).toEqual([2, 3]);
+});
+
+test("the halves of a failed run do not wait for what one of them has begun", async () => {
+	const step = async (values: number[]) => {
+		if (values.length > 1) throw new Error("Too many");
+		return values;
+	};
+	const add = batch(step, { afterwards: () => new Promise(() => undefined) });
+	expect(await Promise.all([add(1), add(2)])).toEqual([1, 2]);
+});

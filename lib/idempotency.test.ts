@@ -4,7 +4,7 @@ import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import type { Meta } from "./contract.ts";
 import { Database, databaseUrl, type Tx } from "./database.ts";
 import { commonError } from "./errors.ts";
-import { claimKey, type Earlier, keepAnswer, keepFailure, keyedRequest, pruneKeys, replay, requestHash } from "./idempotency.ts";
+import { answerOf, claimKey, type Earlier, keepAnswer, keepAnswers, keyedRequest, pruneKeys, replay, requestHash } from "./idempotency.ts";
 
 let databases: Databases;
 let db: Database;
@@ -82,7 +82,7 @@ test("an earlier answer or error is given again, and one that is not there yet i
 	const [fine, failed, running] = [request(), request(), request()];
 	for (const one of [fine, failed, running]) await claimKey(db, one);
 	await keepAnswer(db, fine, 201, { id: 1 });
-	await keepFailure(db, failed, commonError("FORBIDDEN", { why: "because" }));
+	await keepAnswers(db, [{ request: failed, ...answerOf(commonError("FORBIDDEN", { why: "because" })) }]);
 	const again = async (one: typeof fine, meta: Meta) => replay(meta, (await claimKey(db, one)) as Earlier);
 	const meta: Meta = { $responseHeaders: { ETag: "1" } };
 	expect(await again(fine, meta)).toEqual({ id: 1 });

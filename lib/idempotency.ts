@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { Errors } from "moleculer";
+import { Rejection, reject } from "./batch.ts";
 import type { Ctx, Meta } from "./contract.ts";
 import { type Database, type Queryable, sql } from "./database.ts";
 import { commonError } from "./errors.ts";
@@ -30,14 +31,18 @@ const CLAIM = sql(
 		where k.created_at < now() - ${KEPT}
 	returning 1 as claimed`,
 );
+const REQUESTS = "unnest($1::uuid[], $2::text[], $3::text[]";
 const FIND = sql(
 	"idempotency_find",
-	`select body_hash, subject, status, answer from idempotency_keys
-	where user_id = $1 and action = $2 and key = $3 and created_at >= now() - ${KEPT}`,
+	`select n, body_hash, subject, status, answer from ${REQUESTS}) with ordinality as w (user_id, action, key, n)
+		join idempotency_keys using (user_id, action, key)
+	where created_at >= now() - ${KEPT}`,
 );
 const KEEP = sql(
 	"idempotency_keep",
-	"update idempotency_keys set status = $4, answer = $5 where user_id = $1 and action = $2 and key = $3",
+	`update idempotency_keys k set status = w.status, answer = w.answer
+	from ${REQUESTS}, $4::int[], $5::json[]) as w (user_id, action, key, status, answer)
+	where k.user_id = w.user_id and k.action = w.action and k.key = w.key`,
 );
 /** The most keys that are pruned at once. */
 export const PRUNED_AT_ONCE = 1000;
@@ -85,28 +90,44 @@ export async function claimKey(
  * What an earlier request under this key left, if there was one.
  * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
  */
-export async function findKey(queryable: Queryable, { user_id, action, key, hash }: KeyedRequest): Promise<Earlier | undefined> {
-	const [found] = await queryable.query<Earlier & { body_hash: string }>(FIND, [user_id, action, key]);
-	if (found && found.body_hash !== hash) throw commonError("IDEMPOTENCY_KEY_REUSED");
+export async function findKey(queryable: Queryable, request: KeyedRequest): Promise<Earlier | undefined> {
+	const [found] = await findKeys(queryable, [request]);
+	if (found instanceof Rejection) throw found.error;
 	return found;
 }
-
-/** Keeps the answer for whoever asks again. */
-export async function keepAnswer(queryable: Queryable, request: KeyedRequest, status: number, answer: unknown): Promise<void> {
-	const { user_id, action, key } = request;
-	await queryable.query(KEEP, [user_id, action, key, status, JSON.stringify(answer)]);
+/** The same for many requests at once, as a step of a batch. */
+export async function findKeys(queryable: Queryable, requests: readonly KeyedRequest[]): Promise<(Earlier | Rejection | undefined)[]> {
+	const rows = await queryable.query<Earlier & { n: number; body_hash: string }>(FIND, columns(requests));
+	const found = new Map(rows.map((row) => [row.n, row]));
+	return requests.map(({ hash }, i) => {
+		const earlier = found.get(i + 1);
+		return earlier && earlier.body_hash !== hash ? reject(commonError("IDEMPOTENCY_KEY_REUSED")) : earlier;
+	});
 }
-/** One of our named errors, as an answer that can be kept. */
+const columns = (requests: readonly KeyedRequest[]) =>
+	(["user_id", "action", "key"] as const).map((field) => requests.map((one) => one[field]));
+
+/** An answer that is kept for whoever asks again. */
+export interface Kept {
+	readonly request: KeyedRequest;
+	readonly status: number;
+	readonly answer: unknown;
+}
+/** Keeps answers, in one statement, as a step of a batch. */
+export async function keepAnswers(queryable: Queryable, kept: readonly Kept[]): Promise<readonly Kept[]> {
+	const requests = kept.map(({ request }) => request);
+	const [statuses, answers] = [kept.map(({ status }) => status), kept.map(({ answer }) => JSON.stringify(answer))];
+	await queryable.query(KEEP, [...columns(requests), statuses, answers]);
+	return kept;
+}
+export async function keepAnswer(queryable: Queryable, request: KeyedRequest, status: number, answer: unknown): Promise<void> {
+	await keepAnswers(queryable, [{ request, status, answer }]);
+}
+/** One of our named errors, as an answer that can be kept; whoever asks again gets the same error. */
 export function answerOf(error: Error): { status: number; answer: object } {
 	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
 	return { status: code, answer: { type, message, data } };
 }
-/** Keeps one of our named errors as the answer; whoever asks again gets the same error. */
-export function keepFailure(queryable: Queryable, request: KeyedRequest, error: Error): Promise<void> {
-	const { status, answer } = answerOf(error);
-	return keepAnswer(queryable, request, status, answer);
-}
-
 /**
  * Answers, or fails, as the earlier request did, and says so in a header.
  * @throws IDEMPOTENCY_KEY_IN_USE if there is no answer yet

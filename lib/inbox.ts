@@ -1,6 +1,7 @@
 import { type Database, sql, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
 import { isOutage } from "./outage.ts";
+import { inTracesOf } from "./traceparent.ts";
 
 /** In one order, so that two deliveries of the same events do not lock each other out. */
 const RECEIVE = sql(
@@ -51,13 +52,15 @@ export interface InboxOptions {
 /** One consumer group's way in: each event takes effect once, however often it is delivered. */
 export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
 	const once = (events: Event[], after?: (tx: Tx) => Promise<unknown>): Promise<void> =>
-		db.transaction(async (tx) => {
-			const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
-			const fresh = new Set(rows.map(({ event_id }) => event_id));
-			const unseen = events.filter(({ id }) => fresh.delete(id));
-			if (unseen.length > 0) await handle(tx, unseen);
-			await after?.(tx);
-		});
+		inTracesOf(events, () =>
+			db.transaction(async (tx) => {
+				const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
+				const fresh = new Set(rows.map(({ event_id }) => event_id));
+				const unseen = events.filter(({ id }) => fresh.delete(id));
+				if (unseen.length > 0) await handle(tx, unseen);
+				await after?.(tx);
+			}),
+		);
 
 	async function accept(events: Event[]): Promise<void> {
 		if (events.length === 0) return;

@@ -67,11 +67,11 @@ test("a line that is written while a call is worked on says for whom, and one of
 		await together(1);
 		logger.info("after");
 	};
-	const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-	const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
-	await Promise.all(["a", "b"].map((id) => onBehalfOf(callOf(`r-${id}`, `u-${id}`), () => inTrace(traceparent, handle))));
+	const traces: Record<string, string> = { a: "4bf92f3577b34da6a3ce929d0e0e4736", b: "0af7651916cd43dd8448eb211c80319c" };
+	const begin = (id: string) => onBehalfOf(callOf(`r-${id}`, `u-${id}`), () => inTrace(`00-${traces[id]}-00f067aa0ba902b7-01`, handle));
+	await Promise.all(["a", "b"].map(begin));
 	const who = lines.map(({ message, request_id, user_id, trace_id }) => [message, request_id, user_id, trace_id]);
-	const of = (message: string, id: string) => [message, `r-${id}`, `u-${id}`, trace];
+	const of = (message: string, id: string) => [message, `r-${id}`, `u-${id}`, traces[id]];
 	expect(who).toEqual([of("call", "a"), of("call", "b"), ["batch", undefined, undefined, undefined], of("after", "a"), of("after", "b")]);
 });
 

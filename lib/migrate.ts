@@ -1,38 +1,81 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { Umzug } from "umzug";
 import { databaseUrl } from "./database.ts";
+import { migrationsIn, runMigration } from "./migration.ts";
 import { StartError } from "./start-error.ts";
 
 /** Any number will do, as long as it is always the same one. */
 const LOCK = 7_306_417;
 const CONNECT_MS = 5000;
+const LOOK_AGAIN_MS = 50;
 
 /**
- * Brings one service's database to the newest version. Migrations are SQL files, `0001-name.sql` with its way back in `0001-name.down.sql`;
- * each runs in a transaction. An advisory lock makes nodes that start together wait for the first.
+ * Brings one service's database to the newest version, file by file (see lib/migration.ts). An advisory lock makes nodes that start together wait for the first.
  * @param folders where the migrations are; what all services share comes first
  * @returns the names of the migrations that were applied
  */
 export const migrate = (url: string, folders: readonly string[]): Promise<string[]> =>
 	connected(url, async (client) => {
-		await client.query("select pg_advisory_lock($1)", [LOCK]);
+		await lock(client);
 		return names(await umzug(client, folders).up());
 	});
 
-/** Takes the newest applied migration back; answers its name, or nothing where none is applied. */
+/**
+ * Takes the migration back that was applied last; answers its name, or nothing where none is applied.
+ * @throws StartError if a newer version has applied it, which alone knows its way back
+ */
 export const revert = (url: string, folders: readonly string[]): Promise<string[]> =>
 	connected(url, async (client) => {
-		await client.query("select pg_advisory_lock($1)", [LOCK]);
-		return names(await umzug(client, folders).down());
+		await lock(client);
+		const newest = (await appliedTo(client)).at(-1)?.name;
+		if (newest === undefined) return [];
+		if (!migrationsIn(folders).some(({ name }) => name === newest))
+			throw new StartError(`${newest} was applied by a newer version, which has to be the one to take it back`);
+		return names(await umzug(client, folders).down({ migrations: [newest] }));
 	});
 
 /** The migrations that a database lacks. Changes nothing. */
-export const pendingMigrations = (url: string, folders: readonly string[]): Promise<string[]> =>
-	connected(url, async (client) => names(await umzug(client, folders).pending()));
+export const pendingMigrations = async (url: string, folders: readonly string[]): Promise<string[]> =>
+	(await migrationState(url, folders)).missing;
 
-const names = (migrations: { name: string }[]) => migrations.map(({ name }) => name);
+/** Where a database stands. */
+export interface MigrationState {
+	/** In the order in which they were applied, with those of a newer version. */
+	readonly applied: readonly { readonly name: string; readonly applied_at: Date }[];
+	/** What is here and was not applied. */
+	readonly missing: string[];
+	/** What was applied and is not here. */
+	readonly newer: string[];
+}
+/** Changes nothing. */
+export const migrationState = (url: string, folders: readonly string[]): Promise<MigrationState> =>
+	connected(url, async (client) => {
+		const applied = await appliedTo(client);
+		const [here, there] = [names(migrationsIn(folders)), names(applied)];
+		return {
+			applied,
+			missing: here.filter((name) => !there.includes(name)),
+			newer: there.filter((name) => !here.includes(name)),
+		};
+	});
+
+const names = (migrations: readonly { readonly name: string }[]) => migrations.map(({ name }) => name);
+
+/** Asked for again and again: who waits inside a statement is waited for by an index that is being built, and neither would ever end. */
+async function lock(client: pg.Client): Promise<void> {
+	for (;;) {
+		const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [LOCK]);
+		if (rows[0]!.mine) return;
+		await pause(LOOK_AGAIN_MS);
+	}
+}
+
+async function appliedTo(client: pg.Client): Promise<{ name: string; applied_at: Date }[]> {
+	const tables = await client.query("select from pg_tables where schemaname = current_schema and tablename = 'migrations'");
+	if (tables.rowCount === 0) return [];
+	return (await client.query("select name, applied_at from migrations order by applied_at, name")).rows;
+}
 
 /** @throws StartError if there is no way in, naming the database but never the password */
 async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>, setting = "DATABASE_URL"): Promise<T> {
@@ -66,44 +109,20 @@ function noWayIn({ hostname, port, pathname, username }: URL, { code, message }:
 	return `${database} cannot be reached (${message || code}): start it, or correct ${setting}`;
 }
 
-function umzug(client: pg.Client, folders: readonly string[]) {
-	const files = folders.flatMap((folder) =>
-		readdirSync(folder)
-			.filter((file) => file.endsWith(".sql") && !file.endsWith(".down.sql"))
-			.sort()
-			.map((file) => ({ name: file.slice(0, -4), up: join(folder, file), down: join(folder, file.replace(/\.sql$/, ".down.sql")) })),
-	);
-	/** A change and the note of it in one transaction: a process that dies in between leaves both or none. */
-	const run = async (path: string, note: string, name: string) => {
-		await client.query("begin");
-		try {
-			await client.query(readFileSync(path, "utf8"));
-			await client.query("create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())");
-			await client.query(note, [name]);
-			await client.query("commit");
-		} catch (error) {
-			await client.query("rollback");
-			throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
-		}
-	};
-	return new Umzug({
-		migrations: files.map(({ name, up, down }) => ({
+const umzug = (client: pg.Client, folders: readonly string[]) =>
+	new Umzug({
+		migrations: migrationsIn(folders).map(({ name, up, down }) => ({
 			name,
-			up: () => run(up, "insert into migrations (name) values ($1)", name),
-			down: () => run(down, "delete from migrations where name = $1", name),
+			up: () => runMigration(client, up, name, "insert into migrations (name) values ($1)"),
+			down: () => runMigration(client, down, name, "delete from migrations where name = $1"),
 		})),
 		logger: undefined,
 		storage: {
-			async executed() {
-				const tables = await client.query("select from pg_tables where schemaname = current_schema and tablename = 'migrations'");
-				if (tables.rowCount === 0) return [];
-				return names((await client.query<{ name: string }>("select name from migrations order by name")).rows);
-			},
+			executed: async () => names(await appliedTo(client)),
 			logMigration: async () => undefined,
 			unlogMigration: async () => undefined,
 		},
 	});
-}
 
 /**
  * Makes a role and a database for each service where they are missing. A role owns its own database and may not connect to the others'.
@@ -116,7 +135,7 @@ export const createDatabases = (admin: string, pattern: string, services: readon
 
 async function createMissing(client: pg.Client, pattern: string, services: readonly string[]): Promise<string[]> {
 	const { escapeIdentifier, escapeLiteral } = client;
-	await client.query("select pg_advisory_lock($1)", [LOCK]);
+	await lock(client);
 	const roles = names((await client.query<{ name: string }>("select rolname as name from pg_roles")).rows);
 	const databases = names((await client.query<{ name: string }>("select datname as name from pg_database")).rows);
 	const made: string[] = [];

@@ -15,6 +15,7 @@ export function connectRedis(url: string, logger: Told): Redis {
 		commandTimeout: 2000,
 		connectTimeout: 2000,
 		retryStrategy: () => RETRY_MS,
+		disconnectTimeout: DISCONNECT_MS,
 	});
 	let gone = false;
 	let cause: unknown;
@@ -34,6 +35,8 @@ export function connectRedis(url: string, logger: Told): Redis {
 }
 /** Milliseconds between two tries to reach a Redis that is gone. */
 export const RETRY_MS = 500;
+/** Milliseconds that a connection may take to close. One that is closed already, because Redis is gone, keeps the process for as long. */
+export const DISCONNECT_MS = 100;
 /** Milliseconds after which a Redis that does not answer is gone. */
 export const ANSWER_MS = 250;
 

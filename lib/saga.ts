@@ -1,5 +1,7 @@
 import { batch } from "./batch.ts";
 import type { Outcome } from "./outcome.ts";
+import { kindOf } from "./tracing/failure.ts";
+import { note } from "./tracing/notes.ts";
 
 /** One long transaction over several services. What it is about rides along in the type that extends this. */
 export interface Saga {
@@ -71,8 +73,8 @@ export interface SagaOptions<S extends Saga> {
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
 	onTrouble(saga: S | undefined, where: string, error: unknown): void;
-	/** Told of each run as it begins; what this answers is told how it ended. */
-	onRun?(saga: S): (end: End) => void;
+	/** Looks on while a saga runs. */
+	around?(saga: S, run: () => Promise<End>): Promise<End>;
 }
 
 const CLAIM_LIMIT = 200;
@@ -84,7 +86,16 @@ const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
  * step together travel together. A failure that says nothing (a timeout, a node that died) is tried again, since do and undo are idempotent.
  */
 export function sagas<S extends Saga>(options: SagaOptions<S>) {
-	const { steps, store, onTrouble, undoTries = 30, backoff = doubling, now = Date.now, pause = sleep } = options;
+	const {
+		steps,
+		store,
+		onTrouble,
+		around = (_, run) => run(),
+		undoTries = 30,
+		backoff = doubling,
+		now = Date.now,
+		pause = sleep,
+	} = options;
 	const lanes = steps.map((step) => ({
 		do: batch<S, Outcome>((all) => step.do(all)),
 		undo: batch<S, Outcome>((all) => step.undo(all)),
@@ -110,6 +121,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 				if (result !== undefined) return result;
 			} catch (error) {
 				onTrouble(saga, where, error);
+				note(saga, "retry", { step: where, try: tries + 2, "error.type": kindOf(error) });
 			}
 			if (expired(tries + 1)) break;
 		}
@@ -129,6 +141,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
 			if (outcome?.status === "done") continue;
 			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...(outcome?.detail ? { detail: outcome.detail } : {}) };
+			note(saga, "compensation", { step: step.name, reason: turned.reason });
 			// The decision is on record before anything is undone: nobody who takes over may go forward again.
 			if (!(await write(saga, "turn", () => turn(turned)))) return { status: "lost" };
 			// Whatever was asked is undone, also what was refused: an earlier or second copy of the call may still be on its way. Another run
@@ -157,17 +170,14 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 
 	/** Runs one saga that this node owns to its end. Never rejects. */
 	function run(saga: S): Promise<End> {
-		const ended = options.onRun?.(saga);
-		const work = saga.direction === "forward" ? forward(saga) : backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
-		const tracked = work.catch((error): End => {
+		const work = () =>
+			saga.direction === "forward" ? forward(saga) : backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
+		const tracked = around(saga, work).catch((error): End => {
 			onTrouble(saga, "run", error);
 			return { status: "lost" };
 		});
 		open.set(tracked, saga.id);
-		tracked.then((end) => {
-			open.delete(tracked);
-			ended?.(end);
-		});
+		tracked.finally(() => open.delete(tracked));
 		return tracked;
 	}
 

@@ -1,5 +1,8 @@
 import { shape } from "./schema.ts";
 
+/** As W3C Baggage writes lists of names and values. */
+const HEADERS = "^\\s*([^=,\\s]+\\s*=[^,]*(,\\s*|$))*$";
+
 /** Every setting of a process. Text comes in, typed values go out; what is secret may also come from the file that NAME_FILE names. */
 export const settings = shape({
 	NODE_ENV: {
@@ -236,4 +239,56 @@ export const settings = shape({
 		default: 4000,
 		description: "How long a silent node keeps its open orders before another takes them over",
 	},
+	OTEL_EXPORTER_OTLP_ENDPOINT: {
+		type: "string",
+		optional: true,
+		pattern: "^https?://",
+		description: "http://collector:4318 receives traces by OTLP over HTTP; without it none are made",
+	},
+	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
+		type: "string",
+		optional: true,
+		pattern: "^https?://",
+		description: "The same with its path, http://collector:4318/v1/traces for instance",
+	},
+	OTEL_EXPORTER_OTLP_HEADERS: {
+		type: "string",
+		optional: true,
+		pattern: HEADERS,
+		description: "Sent along with traces, name=value,…, percent-encoded",
+	},
+	OTEL_EXPORTER_OTLP_TRACES_HEADERS: { type: "string", optional: true, pattern: HEADERS, description: "More of them; these win" },
+	OTEL_EXPORTER_OTLP_PROTOCOL: {
+		type: "enum",
+		values: ["http/protobuf", "http/json"],
+		default: "http/protobuf",
+		description: "How traces are encoded",
+	},
+	OTEL_SERVICE_NAME: {
+		type: "string",
+		optional: true,
+		description: "The name of all that this process runs in traces; each service has its own unless given",
+	},
+	OTEL_RESOURCE_ATTRIBUTES: {
+		type: "string",
+		optional: true,
+		pattern: HEADERS,
+		description:
+			"What else is to be known of this process in traces, name=value,…, percent-encoded; deployment.environment is NODE_ENV unless given",
+	},
+	OTEL_TRACES_SAMPLER: {
+		type: "enum",
+		values: ["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"],
+		default: "parentbased_always_on",
+		description: "Which requests are traced; parentbased leaves it to a client that sends a traceparent",
+	},
+	OTEL_TRACES_SAMPLER_ARG: {
+		type: "number",
+		min: 0,
+		max: 1,
+		convert: true,
+		default: 1,
+		description: "The share of requests that traceidratio traces",
+	},
+	OTEL_SDK_DISABLED: { type: "boolean", convert: true, default: false, description: "Make no traces, whatever else is set" },
 });

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { eventually } from "../test/support/eventually.ts";
 import { batch } from "./batch.ts";
 import { loop } from "./loop.ts";
-import { commonTrace, currentTraceparent, inTrace, isTraceparent, traceIdOf, tracesOf } from "./traceparent.ts";
+import { currentTraceparent, currentTraces, inTrace, inTracesOf, isSampled, isTraceparent, traceIdOf, tracesOf } from "./traceparent.ts";
 
 const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
 const one = `00-${trace}-00f067aa0ba902b7-01`;
@@ -39,27 +39,45 @@ test("what is done in a trace knows it, as long as that takes, and nobody else d
 	expect(currentTraceparent()).toBeUndefined();
 });
 
-test("a batch of many and a loop belong to nobody's trace, whoever began them; whoever waits for them keeps theirs", async () => {
+test("a batch is done for the traces of all its elements: in the one that they share, else in nobody's", async () => {
 	const found: unknown[] = [];
 	const add = batch(async (all: number[]) => {
-		found.push(currentTraceparent());
+		found.push([currentTraceparent(), currentTraces()]);
 		return all;
 	});
 	await inTrace(one, async () => {
-		await add(1);
+		await Promise.all([add(1), add(2)]);
 		expect(currentTraceparent()).toBe(one);
-		const turning = loop({
+	});
+	await Promise.all([inTrace(one, () => add(1)), add(2), inTrace(other, () => add(3)), inTrace(one, () => add(4))]);
+	await add(1);
+	expect(found).toEqual([
+		[one, [one]],
+		[undefined, [one, other]],
+		[undefined, []],
+	]);
+	expect([isSampled(one), isSampled(other)]).toEqual([true, false]);
+	expect(inTracesOf([{ traceparent: one }, { traceparent: null }], () => [currentTraceparent(), currentTraces()])).toEqual([
+		undefined,
+		[one],
+	]);
+});
+
+test("a loop belongs to nobody's trace, whoever began it", async () => {
+	const found: unknown[] = [];
+	const turning = inTrace(one, () =>
+		loop({
 			every: 1,
 			async turn() {
 				found.push(currentTraceparent());
 				return false;
 			},
 			onError: () => {},
-		});
-		await eventually(() => expect(found.length).toBeGreaterThan(1));
-		await turning.stop();
-	});
-	expect(new Set(found)).toEqual(new Set([undefined]));
+		}),
+	);
+	await eventually(() => expect(found).toContain(undefined));
+	await turning.stop();
+	expect(found).not.toContain(one);
 });
 
 test("elements have their own trace or the one that is worked on, and where there is none the statement gets no list at all", () => {
@@ -67,6 +85,4 @@ test("elements have their own trace or the one that is worked on, and where ther
 	expect(tracesOf(elements)).toEqual([one, null, null]);
 	expect(inTrace(other, () => tracesOf(elements))).toEqual([one, other, other]);
 	expect(tracesOf([{}, { traceparent: null }])).toBeNull();
-	expect(commonTrace([{ traceparent: one }, { traceparent: one }])).toBe(one);
-	expect([commonTrace(elements), commonTrace([]), commonTrace([{}, { traceparent: one }])]).toEqual([undefined, undefined, undefined]);
 });

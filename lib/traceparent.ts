@@ -17,13 +17,32 @@ export interface Traced {
 /** The same as a field of a contract. */
 export const traced = { traceparent: { type: "string", length: 55, optional: true } } as const;
 
-const storage = new AsyncLocalStorage<string | undefined>();
+/** Whether the trace is recorded, by whoever can (https://www.w3.org/TR/trace-context/#sampled-flag). */
+export const isSampled = (traceparent: string): boolean => (Number.parseInt(traceparent.slice(-1), 16) & 1) === 1;
+
+/** One trace, or those of all that is worked on together. */
+const storage = new AsyncLocalStorage<string | readonly string[] | undefined>();
 
 /** The trace that is worked on here and now; undefined where there is none, or where it is the work of many. */
-export const currentTraceparent = (): string | undefined => storage.getStore();
+export function currentTraceparent(): string | undefined {
+	const current = storage.getStore();
+	return typeof current === "string" ? current : undefined;
+}
+const NONE: readonly string[] = [];
+/** All the traces that what is done here and now is done for. */
+export function currentTraces(): readonly string[] {
+	const current = storage.getStore();
+	return typeof current === "string" ? [current] : (current ?? NONE);
+}
 /** Does something as a part of a trace. */
 export const inTrace = <T>(traceparent: string | undefined, work: () => T): T => storage.run(traceparent, work);
-/** Begins what outlives whoever happened to begin it: a loop, or a batch of many. */
+/** Does something for all these elements at once. What it tells of one of them belongs to that one's trace, which it has to say unless all have the same. */
+export function inTracesOf<T>(elements: readonly Traced[], work: () => T): T {
+	const first = elements[0]?.traceparent ?? undefined;
+	if (elements.every(({ traceparent }) => (traceparent ?? undefined) === first)) return storage.run(first, work);
+	return storage.run([...new Set(elements.flatMap(({ traceparent }) => traceparent ?? []))], work);
+}
+/** Begins what outlives whoever happened to begin it, a loop for instance. */
 export const outsideTraces = <T>(work: () => T): T => storage.exit(work);
 
 /**
@@ -34,9 +53,4 @@ export function tracesOf(elements: readonly Traced[]): (string | null)[] | null 
 	const here = currentTraceparent();
 	if (!here && !elements.some(({ traceparent }) => traceparent)) return null;
 	return elements.map(({ traceparent }) => traceparent ?? here ?? null);
-}
-/** The trace of all these elements, if it is one. */
-export function commonTrace(elements: readonly Traced[]): string | undefined {
-	const first = elements[0]?.traceparent ?? undefined;
-	return elements.every(({ traceparent }) => (traceparent ?? undefined) === first) ? first : undefined;
 }

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { isWorthRetrying, wasDropped } from "../lib/outage.ts";
+import { kindOf } from "../lib/tracing/failure.ts";
+import { note } from "../lib/tracing/notes.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {
@@ -42,6 +44,7 @@ export function retry(broker: ServiceBroker): Middleware {
 				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
 				if (tries >= BACKOFF.length || !worthIt || Date.now() + wait >= deadline) throw error;
 				broker.logger.warn("A call is sent again", { action: name, node: ctx.nodeID, request_id: ctx.requestID, error });
+				note(ctx, "retry", { try: tries + 2, "error.type": kindOf(error), "moleculer.node": ctx.nodeID ?? undefined });
 				await pause(wait);
 			}
 		}

@@ -2,6 +2,7 @@ import type { Context, Middleware } from "moleculer";
 import { currentTraceparent, inTrace } from "../lib/traceparent.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
+type Send = (name: string, payload: unknown, options?: string | string[] | { headers?: object }) => Promise<unknown>;
 
 /** A call belongs to the trace that it says, else to its caller's, else to the one that is worked on where it is made. */
 function traceparentOf({ headers, options: { parentCtx } }: Context): string | undefined {
@@ -11,6 +12,17 @@ function traceparentOf({ headers, options: { parentCtx } }: Context): string | u
 function carry(ctx: Context, traceparent: string): void {
 	if (ctx.headers.traceparent !== traceparent) ctx.headers = { ...ctx.headers, traceparent };
 }
+
+/** Events that may be lost carry the trace, too; those that matter do in the outbox. */
+const sending = (next: Send): Send => {
+	return (name, payload, options) => {
+		const traceparent = currentTraceparent();
+		if (!traceparent) return next(name, payload, options);
+		const given: { headers?: object } | undefined =
+			Array.isArray(options) || typeof options === "string" ? ({ groups: options } as object) : options;
+		return next(name, payload, { ...given, headers: { ...given?.headers, traceparent } });
+	};
+};
 
 /** Takes the trace of a call to whatever the called action does: its calls, here and on other nodes, and what it publishes. */
 export const traceparent = {
@@ -30,4 +42,6 @@ export const traceparent = {
 			return next(ctx);
 		};
 	},
+	emit: sending,
+	broadcast: sending,
 } as unknown as Middleware;

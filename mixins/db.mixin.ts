@@ -9,6 +9,7 @@ import { withoutLiterals } from "../lib/log/redact.ts";
 import { catalogue } from "../lib/metrics/catalogue.ts";
 import { metricsOf } from "../lib/metrics/registry.ts";
 import { addProbe } from "../lib/probe.ts";
+import { tracingOf } from "../lib/tracing/tracing.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
@@ -24,6 +25,7 @@ export const database: Mixin<HasDatabase> = {
 		this.db = new Database({
 			url: databaseUrl(DATABASE_URL, this.name),
 			poolSize: DATABASE_POOL,
+			tracer: tracingOf(this.broker)?.of(this.name),
 			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(withoutLiterals(statement)) } : {}),
 		});
 		addProbe(this, "postgres", () => this.db.query("select 1"));

@@ -6,13 +6,14 @@ import { type Event, type EventOf, type Matching, matches, type Pattern } from "
 import { forget, inbox } from "../lib/inbox.ts";
 import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
-import { catalogue } from "../lib/metrics/catalogue.ts";
-import { metricsOf } from "../lib/metrics/registry.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { addProbe } from "../lib/probe.ts";
-import { commonTrace, currentTraceparent, inTrace } from "../lib/traceparent.ts";
+import { currentTraceparent } from "../lib/traceparent.ts";
+import { tracingOf } from "../lib/tracing/tracing.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
+import { consumedBy, counting } from "./event-metrics.ts";
+import { type EventTraces, eventTraces } from "./event-traces.ts";
 
 /**
  * Handlers by what they want to hear. They run in the transaction that notes the events as received, and in the events' trace. Events of several traces
@@ -41,6 +42,7 @@ interface Self extends ServiceThis, HasDatabase, HasEvents {
 	$closing: boolean;
 	/** What carries events between nodes; without it they stay in this process. */
 	$stream: EventStream | undefined;
+	$traces: EventTraces;
 	/** Lets go of the stream, where there is one. */
 	$release(): Promise<void>;
 }
@@ -85,6 +87,7 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 			const { broker } = this;
 			const carrier = await carrierOf(this);
 			this.$stream = carrier;
+			this.$traces = eventTraces(tracingOf(broker)?.of(this.name), carrier ? "nats" : "process");
 			const open = () => {
 				if (types.length > 0) this.$ends.push(offer(this, carrier, types));
 				if (patterns.length > 0) this.$ends.push(...receive(this, carrier, subscriptions));
@@ -127,7 +130,6 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 /** Lets others hear what is in the outbox; answers how that ends. */
 function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
 	const { broker, db, logger, name } = self;
-	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
 	const read = (
 		reader: string,
 		wanted: readonly string[],
@@ -141,10 +143,7 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 			source: `/${name}`,
 			types: wanted,
 			...(target ? { target } : {}),
-			async deliver(found) {
-				await deliver(found);
-				published.add(found.length);
-			},
+			deliver: self.$traces.sending(counting(self, deliver)),
 			onError: (error) => {
 				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
 			},
@@ -177,8 +176,7 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
 	const { broker, db, logger, name } = self;
 	const patterns = Object.keys(subscriptions);
-	const counted = (outcome: string) => metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
-	const consumed = { done: counted("done"), failed: counted("failed"), dead: counted("dead") };
+	const consumed = consumedBy(self);
 	const { accept, bury, retry } = inbox({
 		db,
 		group: name,
@@ -228,7 +226,7 @@ type Handler = (tx: Tx, events: Event[]) => Promise<void>;
 /**
  * Hands a batch to the handlers, each type to the most exact pattern, in as few calls as keep the events of one subject in their order.
  */
-async function dispatch(self: ServiceThis, subscriptions: object, tx: Tx, found: Event[]): Promise<void> {
+async function dispatch(self: Self, subscriptions: object, tx: Tx, found: Event[]): Promise<void> {
 	const handlers = Object.entries(subscriptions) as [string, Handler][];
 	handlers.sort(([a], [b]) => Number(a.endsWith("*")) - Number(b.endsWith("*")));
 	const calls: { handler: Handler; events: Event[] }[] = [];
@@ -242,5 +240,5 @@ async function dispatch(self: ServiceThis, subscriptions: object, tx: Tx, found:
 		calls[index]!.events.push(event);
 		latest.set(event.subject, index);
 	}
-	for (const { handler, events } of calls) await inTrace(commonTrace(events), () => handler.call(self, tx, events));
+	for (const { handler, events } of calls) await self.$traces.handling(events, (found) => handler.call(self, tx, found));
 }

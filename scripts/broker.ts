@@ -9,13 +9,15 @@ import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
-import { brokerOptions } from "../moleculer.config.ts";
+import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
 const START_MS = 15_000;
 /** Time for NATS, and for services on other nodes that ours depend on. */
 const JOIN_MS = 60_000;
 /** Beyond DRAIN_MS: closing what was drained. */
 const CLOSE_MS = 500;
+/** For the last traces to be sent. */
+const FLUSH_MS = 2000;
 
 /** Reads the services' code. */
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
@@ -26,8 +28,11 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
-	const broker = makeNode(brokerOptions(env), env, schemas);
+	// What ends last: what the others do until then is to be seen, too.
 	program.onEnd(CLOSE_MS, written);
+	const traces = await program.step(openTraces(env));
+	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
+	const broker = makeNode(brokerOptions(env, traces), env, schemas);
 	program.tellFailures((error) => broker.logger.fatal("It failed unexpectedly and ends", { error }));
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {

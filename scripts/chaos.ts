@@ -1,8 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { BUGS, type Bug, missingServers } from "../chaos/cluster.ts";
+import { missingServers } from "../chaos/cluster.ts";
 import { picture } from "../chaos/picture.ts";
+import { BUGS, PROFILES } from "../chaos/profiles.ts";
 import { type ChaosResult, chaos } from "../chaos/run.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
@@ -12,7 +13,10 @@ const USAGE = `npm run chaos -- [options]
   --seed 7       repeats the faults and the wishes of an earlier run; another one each time unless given
   --buyers 16    how many people are at work
   --orders 3     how many nodes run the orders
-  --bug NAME     with a deliberate bug, to see that it is found: ${BUGS.join(", ")}
+  --faults NAME  which faults: ${Object.entries(PROFILES)
+		.map(([name, { about }]) => `${name} (${about})`)
+		.join(", ")}
+  --bug NAME     with a deliberate bug, to see that it is found: ${Object.keys(BUGS).join(", ")}; --faults is what meets it unless given
   --out FOLDER   where the picture goes; data/chaos unless given
 It needs nats-server and redis-server; Postgres comes with npm ci. docs/chaos.md tells what it does. Ends with 1 if something was broken.`;
 
@@ -24,6 +28,7 @@ function read() {
 				seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
 				buyers: { type: "string", default: "16" },
 				orders: { type: "string", default: "3" },
+				faults: { type: "string" },
 				bug: { type: "string" },
 				out: { type: "string", default: "data/chaos" },
 				help: { type: "boolean", short: "h" },
@@ -35,13 +40,18 @@ function read() {
 			if (!Number.isInteger(number) || number < least) throw new Error(`--${name} is a whole number from ${least} on`);
 			return number;
 		};
-		if (values.bug && !BUGS.includes(values.bug as Bug)) throw new Error(`--bug is one of ${BUGS.join(", ")}`);
+		const one = <K extends string>(name: "bug" | "faults", known: Readonly<Record<K, unknown>>): K | undefined => {
+			const value = values[name];
+			if (value !== undefined && !Object.hasOwn(known, value)) throw new Error(`--${name} is one of ${Object.keys(known).join(", ")}`);
+			return value as K | undefined;
+		};
 		return {
 			seconds: whole("seconds", 3),
 			seed: whole("seed", 0),
 			buyers: whole("buyers", 1),
 			orders: whole("orders", 1),
-			bug: values.bug as Bug | undefined,
+			bug: one("bug", BUGS),
+			faults: one("faults", PROFILES),
 			out: values.out,
 		};
 	} catch (error) {
@@ -78,7 +88,7 @@ run("chaos", async (program) => {
 	}
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
-	const { seconds, seed, buyers, orders, bug, out } = options;
+	const { seconds, seed, buyers, orders, bug, faults, out } = options;
 	const live = process.stderr.isTTY;
 	const result = await program.step(
 		chaos({
@@ -86,6 +96,7 @@ run("chaos", async (program) => {
 			seed,
 			buyers,
 			bug,
+			faults,
 			size: { edge: 2, orders, goods: 2, money: 2 },
 			say: (line) => console.log(live ? `\r\x1b[K${line}` : line),
 			onProgress: (now, requests) => void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
@@ -93,7 +104,8 @@ run("chaos", async (program) => {
 	);
 	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);
 	mkdirSync(resolve(out), { recursive: true });
-	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${bug ? ` --bug ${bug}` : ""}`;
+	const chosen = `${faults ? ` --faults ${faults}` : ""}${bug ? ` --bug ${bug}` : ""}`;
+	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
 	writeFileSync(file, picture(command, result));
 	console.log(summary(result));
 	console.log(`Picture   ${file}\nAgain     ${command}`);

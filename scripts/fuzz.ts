@@ -1,56 +1,135 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { ADMIN, missingServers, startCluster } from "../chaos/cluster.ts";
 import { readEnv } from "../lib/env.ts";
-import { run } from "../lib/program.ts";
+import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
-import { fuzz } from "../test/fuzz/fuzz.ts";
+import { type FuzzReport, fuzz } from "../test/fuzz/fuzz.ts";
+import { type Held, watchMemory } from "../test/fuzz/memory.ts";
 import { setUpWith } from "../test/fuzz/set-up.ts";
 import { type Customer, login } from "../test/support/actors.ts";
 import { httpOf } from "../test/support/http.ts";
 import { readContracts, routesOf } from "./openapi.ts";
 
-const HELP = `npm run fuzz -- [--url http://127.0.0.1:3000] [--seed 1] [--requests 50000] [--lanes 8]
-ADMIN_EMAIL and ADMIN_PASSWORD name an administrator of a shop that runs there with RATE_LIMIT_ENABLED=false, and that may be filled with nonsense.`;
+const HELP = `npm run fuzz -- [options]
+  --shape cluster              starts a cluster of its own, two nodes of each service, and sees that no process grows
+  --url http://127.0.0.1:3000  or asks a shop that runs there with RATE_LIMIT_ENABLED=false and may be filled with nonsense;
+                               ADMIN_EMAIL and ADMIN_PASSWORD name an administrator
+  --seed 1                     repeats an earlier run
+  --requests 50000             how many
+  --lanes 8                    how many at once
+Ends with 1 if an answer is one that nobody should get, none comes, or memory grows.`;
+/** How often all routes are gone through: thirds of these are compared for memory. */
+const ROUNDS = 9;
+const LEAST_FOR_MEMORY = 20_000;
+
+interface Target {
+	readonly urls: readonly string[];
+	readonly admin: { readonly email: string; readonly password: string };
+	/** What runs it, where that is ours. */
+	readonly processes: readonly { readonly name: string; readonly pid: number | undefined }[];
+}
 
 function read() {
 	try {
 		const text = { type: "string" } as const;
-		return parseArgs({ options: { url: text, seed: text, requests: text, lanes: text, help: { type: "boolean" } } }).values;
-	} catch {
-		throw new StartError(HELP);
+		const { values } = parseArgs({
+			options: { shape: text, url: text, seed: text, requests: text, lanes: text, help: { type: "boolean" } },
+		});
+		const whole = (given: string | undefined, otherwise: number) => {
+			const number = Number(given ?? otherwise);
+			if (!Number.isInteger(number) || number < 1) throw new Error(`${given} is no whole number`);
+			return number;
+		};
+		if (values.help) return undefined;
+		if (values.shape && (values.shape !== "cluster" || values.url)) throw new Error("--shape is cluster, and has no --url");
+		return {
+			cluster: values.shape === "cluster",
+			url: values.url ?? "http://127.0.0.1:3000",
+			seed: whole(values.seed, (Date.now() % 1_000_000) + 1),
+			requests: whole(values.requests, 50_000),
+			lanes: whole(values.lanes, 8),
+		};
+	} catch (error) {
+		throw new StartError(`${(error as Error).message}; npm run fuzz -- --help tells more`);
 	}
 }
 
-run("fuzz", async (program) => {
-	const { url = "http://127.0.0.1:3000", seed = String(Date.now() % 1_000_000), requests = "50000", lanes = "8", help } = read();
+async function startOwn(program: Program): Promise<Target> {
+	const missing = missingServers();
+	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log));
+	program.onEnd(20_000, () => cluster.stop());
+	return { urls: cluster.urls, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };
+}
+function given(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
-	if (help || !password) throw new StartError(HELP);
-	const http = httpOf(url);
-	const admin = async (): Promise<Customer> => ({ id: "", email, password, token: await login({ http }, { email, password }) });
-	if (!(await admin()).token) throw new StartError(`${email} cannot sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);
-	const routes = routesOf(await readContracts());
-	const perRoute = Math.ceil(Number(requests) / routes.length);
-	console.log(`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${url}`);
-	const began = performance.now();
-	const report = await fuzz({
-		urls: [url],
-		routes,
-		setUp: setUpWith({ http }, admin),
-		seed: Number(seed),
-		perRoute,
-		lanes: Number(lanes),
-		onProgress: bar(),
-	});
-	process.stdout.write("\n");
-	const statuses = Object.entries(report.statuses).map(([status, count]) => `${status}: ${count}`);
-	console.log(`${report.requests} requests in ${((performance.now() - began) / 1000).toFixed(1)} s; ${statuses.join(", ")}`);
-	for (const { what, request, seed, answer } of report.failures.slice(0, 20)) {
-		console.log(
-			`\n${request.method} ${request.path.slice(0, 200)} ${what} (seed ${seed})\n  ${request.body?.toString().slice(0, 300) ?? ""}\n  ${answer}`,
-		);
+	if (!password) throw new StartError("ADMIN_EMAIL and ADMIN_PASSWORD name no administrator; npm run fuzz -- --help tells more");
+	return { urls: [url], admin: { email, password }, processes: [] };
+}
+
+run("fuzz", async (program) => {
+	const options = read();
+	if (!options) {
+		console.log(HELP);
+		return program.stop();
 	}
-	if (report.failures.length > 0) throw new StartError(`${report.failures.length} answers that nobody should get`);
+	const { cluster, url, seed, requests, lanes } = options;
+	const { urls, admin: account, processes } = cluster ? await startOwn(program) : given(url);
+	const http = httpOf(urls[0]!);
+	const admin = async (): Promise<Customer> => ({ id: "", ...account, token: await login({ http }, account) });
+	await program.step(assertAdmin(admin, urls[0]!));
+	const routes = routesOf(await readContracts());
+	const perRoute = Math.ceil(requests / routes.length);
+	console.log(`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`);
+	const began = performance.now();
+	const memory = watchMemory(processes);
+	const report = await program.step(
+		fuzz({
+			urls,
+			routes,
+			setUp: setUpWith({ http }, admin),
+			seed,
+			perRoute,
+			rounds: ROUNDS,
+			lanes,
+			onProgress: bar(),
+			onRound: memory.turn,
+		}),
+	);
+	const held = memory.stop();
+	process.stdout.write("\n");
+	console.log(summary(report, held, performance.now() - began));
+	const bad = report.failures.length;
+	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
+	// So few requests fill no heap, and say nothing about one that fills.
+	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);
+	if (growing.length > 0) throw new StartError(`${growing.map(({ name }) => name).join(", ")} did not stop growing`);
 	await program.stop();
 });
+
+/** The first node makes the administrator a moment after it is ready. */
+async function assertAdmin(admin: () => Promise<Customer>, url: string): Promise<void> {
+	for (const end = Date.now() + 10_000; !(await admin()).token; await delay(200)) {
+		if (Date.now() > end) throw new StartError(`nobody can sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);
+	}
+}
+
+function summary({ requests, statuses, failures }: FuzzReport, held: readonly Held[], ms: number): string {
+	const answers = Object.entries(statuses).map(([status, count]) => `${status}: ${count}`);
+	return [
+		`${requests} requests in ${(ms / 1000).toFixed(1)} s; ${answers.join(", ")}`,
+		...held.map(
+			({ name, warm, end, flat }) => `${name.padEnd(10)} ${warm.toFixed(0)} MB, in the end ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
+		),
+		...failures
+			.slice(0, 20)
+			.map(
+				({ what, request: { method, path, body }, seed, answer }) =>
+					`\n${method} ${path.slice(0, 200)} ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${answer}`,
+			),
+	].join("\n");
+}
 
 /** A line that fills. */
 function bar(): (done: number, of: number, failures: number) => void {

@@ -1,44 +1,110 @@
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { databaseUrl } from "../lib/database.ts";
-import { type Env, readEnv } from "../lib/env.ts";
-import { createDatabases, migrate, pendingMigrations, revert } from "../lib/migrate.ts";
+import { readEnv } from "../lib/env.ts";
+import { createDatabases, type MigrationState, migrate, migrationState, revert } from "../lib/migrate.ts";
 import { chosenServices, hasDatabase, migrationFolders } from "../lib/node.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
 const root = join(import.meta.dirname, "..");
-const USAGE = 'say "up" (the default), "status", or "down SERVICE", which takes back the newest migration of one service';
+const USAGE = `npm run migrate -- [command]
+  up                  brings the databases to this version; the default
+  status              tells where each of them stands, and changes nothing
+  down SERVICE --yes  takes back the migration that was applied last, of this service only, and what it has written since
+It goes by DATABASE_URL, and by SERVICES, all of them unless set. With DATABASE_ADMIN_URL, "up" makes the roles and databases that are missing.
+docs/upgrading.md tells when to run it.`;
 
-type Step = (url: string, folders: readonly string[]) => Promise<string[]>;
+interface Wish {
+	readonly command: "up" | "status" | "down";
+	/** For "down". */
+	readonly service: string | undefined;
+	readonly sure: boolean;
+}
 
-/** Does the same with each service's database in turn and tells what came of it. */
-async function each(services: readonly string[], pattern: string, step: Step, done: string, nothing: string): Promise<void> {
-	for (const service of services) {
-		const names = await step(databaseUrl(pattern, service), migrationFolders(root, service));
-		console.log(`${service}: ${names.length > 0 ? `${done} ${names.join(", ")}` : nothing}`);
+/** What was asked for, or nothing where that is to be told what there is to ask for. */
+function wish(): Wish | undefined {
+	try {
+		const { values, positionals } = parseArgs({
+			allowPositionals: true,
+			options: { yes: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
+		});
+		if (values.help) return undefined;
+		const [command = "up", service, ...rest] = positionals;
+		if (command !== "up" && command !== "status" && command !== "down") throw new Error(`"${command}" is no command`);
+		if (rest.length > 0 || (service !== undefined && command !== "down")) throw new Error(`"${command}" does not take so many words`);
+		if (service === undefined && command === "down") throw new Error('"down SERVICE --yes" takes back one service at a time');
+		return { command, service, sure: values.yes };
+	} catch (error) {
+		throw new StartError(`${(error as Error).message}; npm run migrate -- --help tells more`);
 	}
 }
 
-async function carryOut([command = "up", service, ...rest]: string[], env: Env): Promise<void> {
-	const { DATABASE_URL, DATABASE_ADMIN_URL } = env;
-	if (!DATABASE_URL) throw new StartError("DATABASE_URL is not set, and the embedded databases are migrated at each start");
-	const services = chosenServices(join(root, "services"), env.SERVICES).filter((name) => hasDatabase(root, name));
-	if (rest.length > 0 || (service !== undefined) !== (command === "down")) throw new StartError(USAGE);
-	switch (command) {
-		case "up":
-			if (DATABASE_ADMIN_URL) await createDatabases(DATABASE_ADMIN_URL, DATABASE_URL, services);
-			return each(services, DATABASE_URL, migrate, "applied", "up to date");
-		case "status":
-			return each(services, DATABASE_URL, pendingMigrations, "lacks", "up to date");
-		case "down":
-			if (!services.includes(service!)) throw new StartError(`${service} is none of ${services.join(", ")}`);
-			return each([service!], DATABASE_URL, revert, "took back", "nothing to take back");
-		default:
-			throw new StartError(USAGE);
-	}
+const last = ({ applied }: MigrationState) => applied.at(-1);
+
+/** A line for each service, in columns. */
+function table(states: readonly { readonly service: string; readonly state: MigrationState }[]): string {
+	const rows = states.map(({ service, state }) => {
+		const { missing, newer, applied } = state;
+		const newest = last(state);
+		const words = [
+			...(missing.length > 0 ? [`lacks ${missing.join(", ")}`] : []),
+			...(newer.length > 0 ? [`newer: ${newer.join(", ")}`] : []),
+		];
+		const when = newest ? newest.applied_at.toISOString().slice(0, 16).replace("T", " ") : "";
+		return [service, String(applied.length), newest?.name ?? "nothing", when, words.join("; ") || "up to date"];
+	});
+	const all = [["service", "applied", "last", "at (UTC)", "state"], ...rows];
+	const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+	return all
+		.map((row) =>
+			row
+				.map((cell, column) => cell.padEnd(widths[column]!))
+				.join("  ")
+				.trimEnd(),
+		)
+		.join("\n");
 }
 
 run("migrate", async (program) => {
-	await program.step(carryOut(process.argv.slice(2), readEnv()));
+	const wanted = wish();
+	if (!wanted) {
+		console.log(USAGE);
+		return program.stop();
+	}
+	await program.step(carryOut(wanted));
 	await program.stop();
 });
+
+async function carryOut({ command, service, sure }: Wish): Promise<void> {
+	const { DATABASE_URL, DATABASE_ADMIN_URL, SERVICES } = readEnv();
+	if (!DATABASE_URL)
+		throw new StartError(
+			"DATABASE_URL is not set: say which databases, postgres://{service}:password@host:5432/{service}. The embedded ones are migrated at each start",
+		);
+	const services = chosenServices(join(root, "services"), SERVICES).filter((name) => hasDatabase(root, name));
+	const at = (name: string) => [databaseUrl(DATABASE_URL, name), migrationFolders(root, name)] as const;
+
+	if (command === "down") {
+		if (!services.includes(service!)) throw new StartError(`${service} is none of ${services.join(", ")}`);
+		const newest = last(await migrationState(...at(service!)));
+		if (newest && !sure)
+			throw new StartError(
+				`this would take back ${newest.name} of ${service}, and with it the data that it made room for. If it should: npm run migrate -- down ${service} --yes`,
+			);
+		const [name] = await revert(...at(service!));
+		console.log(`${service}: ${name ? `took back ${name}` : "nothing to take back"}`);
+		return;
+	}
+	if (command === "status") {
+		const states = [];
+		for (const name of services) states.push({ service: name, state: await migrationState(...at(name)) });
+		console.log(table(states));
+		return;
+	}
+	if (DATABASE_ADMIN_URL) await createDatabases(DATABASE_ADMIN_URL, DATABASE_URL, services);
+	for (const name of services) {
+		const applied = await migrate(...at(name));
+		console.log(`${name}: ${applied.length > 0 ? `applied ${applied.join(", ")}` : "up to date"}`);
+	}
+}

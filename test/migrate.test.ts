@@ -51,8 +51,13 @@ test("npm run migrate makes databases on a server, brings them up to date and ta
 	await program.says(/started successfully/);
 	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 
-	expect((await run("migrate", ["down", "shipping"])).output).toEqual([`shipping: took back ${newest}`]);
-	expect((await run("migrate", ["status"])).output).toEqual([`shipping: lacks ${newest}`, "inventory: up to date"]);
+	expect(await run("migrate", ["down", "shipping"])).toMatchObject({ code: 1, errors: expect.stringContaining(`take back ${newest}`) });
+	expect((await run("migrate", ["down", "shipping", "--yes"])).output).toEqual([`shipping: took back ${newest}`]);
+	expect((await run("migrate", ["status"])).output).toEqual([
+		expect.stringMatching(/^service +applied +last +at \(UTC\) +state$/),
+		expect.stringMatching(new RegExp(`^shipping +\\d+ +\\S+ +\\S+ \\S+ +lacks ${newest}$`)),
+		expect.stringMatching(/^inventory +\d+ +\S+ +\S+ \S+ +up to date$/),
+	]);
 	expect(await run("start")).toMatchObject({
 		code: 1,
 		errors: `moleculer-commerce: migrations are missing in shipping (${newest}): run "npm run migrate" first`,
@@ -64,9 +69,27 @@ test("a service's role may not connect to another service's database", async () 
 	await expect(intruder.connect()).rejects.toThrow(/permission denied/);
 });
 
+test("what a newer version has applied is shown, and taken back by nobody else", async () => {
+	const database = new pg.Client(DATABASE_URL.replaceAll("{service}", "inventory"));
+	await database.connect();
+	await database.query("insert into migrations (name) values ('0099-of-tomorrow')");
+	try {
+		expect((await run("migrate", ["status"])).output.at(-1)).toMatch(/^inventory .* newer: 0099-of-tomorrow$/);
+		const { code, errors } = await run("migrate", ["down", "inventory", "--yes"]);
+		expect({ code, errors }).toEqual({ code: 1, errors: expect.stringContaining("0099-of-tomorrow was applied by a newer version") });
+	} finally {
+		await database.query("delete from migrations where name = '0099-of-tomorrow'");
+		await database.end();
+	}
+});
+
 test("npm run migrate refuses what it does not know, and the embedded databases", async () => {
-	expect(await run("migrate", ["sideways"])).toMatchObject({ code: 1, errors: expect.stringContaining('say "up"') });
-	expect(await run("migrate", ["down"])).toMatchObject({ code: 1, errors: expect.stringContaining('"down SERVICE"') });
-	expect(await run("migrate", ["down", "users"])).toMatchObject({ code: 1, errors: expect.stringContaining("none of") });
-	expect(await run("migrate", [], { DATABASE_URL: "" })).toMatchObject({ code: 1, errors: expect.stringContaining("at each start") });
+	const refused = (why: string) => ({ code: 1, output: [""], errors: expect.stringContaining(why) });
+	expect(await run("migrate", ["sideways"])).toEqual(refused('"sideways" is no command; npm run migrate -- --help tells more'));
+	expect(await run("migrate", ["up", "users"])).toEqual(refused("does not take so many words"));
+	expect(await run("migrate", ["--force"])).toEqual(refused("--force"));
+	expect(await run("migrate", ["down"])).toEqual(refused('"down SERVICE --yes"'));
+	expect(await run("migrate", ["down", "users"])).toEqual(refused("none of"));
+	expect(await run("migrate", [], { DATABASE_URL: "" })).toEqual(refused("at each start"));
+	expect(await run("migrate", ["--help"])).toMatchObject({ code: 0, output: expect.arrayContaining([expect.stringContaining("status ")]) });
 });

@@ -1,5 +1,5 @@
 import { setTimeout as after } from "node:timers/promises";
-import { replace } from "./patch.ts";
+import { changed, replace } from "../patch.ts";
 
 const TELL =
 	"insert into outbox (type, subject, data) select 'order.confirmed', id, event from unnest($1::text[], $2::json[]) as w(id, event)";
@@ -9,6 +9,6 @@ replace({ name: "complete", word: "order.confirmed" }, async (query, { text }, v
 	const [ids] = values;
 	const facts = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
 	await query(TELL, [ids, facts]);
-	await after(500);
-	return query(text.replace("insert into outbox (type, subject, data)", ""), values);
+	await after(1000);
+	return query(changed(text, /insert into outbox \([^)]*\)/, ""), values);
 });

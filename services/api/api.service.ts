@@ -10,7 +10,7 @@ import { metricsOf } from "../../lib/metrics/registry.ts";
 import { serviceNames } from "../../lib/node.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
-import { isTraceparent } from "../../lib/traceparent.ts";
+import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { answer } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
@@ -26,6 +26,7 @@ import { rateLimits } from "./rate-limits.ts";
 import { Revocations } from "./revocations.ts";
 import { Routes, type Target } from "./routes.ts";
 import { Streams } from "./streams.ts";
+import { trace } from "./traces.ts";
 
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
 const names = serviceNames(join(import.meta.dirname, ".."));
@@ -36,19 +37,18 @@ async function prepare(
 	ctx: Request["$ctx"],
 	_route: object,
 	req: Request,
-	_res: Response,
+	res: Response,
 	{ contract }: Target,
 ): Promise<void> {
 	if (!contract) return;
+	trace(this, ctx, req, res, contract);
 	const address = clientAddress(req, this.proxies);
 	const user = await countRequest(this, req, contract, address);
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
-	const { traceparent, "last-event-id": last } = req.headers;
-	// A malformed one is left out, as its specification wants it.
-	if (isTraceparent(traceparent)) ctx.headers = { traceparent };
 	if (contract.stream) this.streams.assertRoom(user!.id);
 	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const { "last-event-id": last } = req.headers;
 	if (contract.stream && typeof last === "string" && last !== "") req.$params.after = last;
 }
 
@@ -99,6 +99,7 @@ export default {
 		this.revocations = new Revocations(this.broker, this.logger);
 		this.authenticate = authenticator(accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS), this.revocations);
 		this.proxies = TRUST_PROXY;
+		this.tracer = tracingOf(this.broker)?.of("api");
 		this.cors = cors(CORS_ORIGINS);
 		this.limits = rateLimits(this.broker, this.logger, env);
 		this.streams = new Streams(this);

@@ -3,6 +3,7 @@ import helmet from "helmet";
 import type { Logger, ServiceBroker } from "moleculer";
 import type { Meta } from "../../lib/contract.ts";
 import type { Traced } from "../../lib/traceparent.ts";
+import type { Tracer } from "../../lib/tracing/tracing.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
 import type { Journal } from "./journal.ts";
@@ -28,6 +29,7 @@ export interface Gateway {
 	revocations: Revocations;
 	limits: RateLimits;
 	streams: Streams;
+	tracer: Tracer | undefined;
 	/** How many proxies of ours a request comes through. */
 	proxies: number;
 }

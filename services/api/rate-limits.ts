@@ -4,6 +4,7 @@ import type { Env } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
 import { catalogue } from "../../lib/metrics/catalogue.ts";
 import { metricsOf } from "../../lib/metrics/registry.ts";
+import { DISCONNECT_MS } from "../../lib/redis.ts";
 
 const WINDOW_MS = 60_000;
 /** A name, and how many requests it allows in a minute. */
@@ -98,6 +99,7 @@ function connect(url: string): Redis {
 		enableOfflineQueue: false,
 		enableAutoPipelining: true,
 		retryStrategy: (times) => Math.min(times * 100, 1000),
+		disconnectTimeout: DISCONNECT_MS,
 	});
 	// What fails is told where it is asked; without a listener it would be printed as well.
 	redis.on("error", () => undefined);

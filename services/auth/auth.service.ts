@@ -1,10 +1,10 @@
-import { v7 as uuid } from "uuid";
 import { ACCESS_TOKEN_SECONDS, type AccessClaims, signAccessToken } from "../../lib/access-token.ts";
 import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { newId } from "../../lib/id.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { digest, makeSecretToken } from "../../lib/secret-token.ts";
 import { StartError } from "../../lib/start-error.ts";
@@ -38,7 +38,7 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 	actions: {
 		async login(ctx) {
 			const { token_version, ...user } = await ctx.call("users.authenticate", ctx.params);
-			const [id, token] = [uuid(), makeSecretToken()];
+			const [id, token] = [newId(), makeSecretToken()];
 			const opened = await sessions.open(this.db, { id, user_id: user.id, token_version, token: digest(token) });
 			if (!opened) raise(auth, "INVALID_CREDENTIALS");
 			return pair({ ...user, token_version }, id, token, this.secret);

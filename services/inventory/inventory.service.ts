@@ -1,4 +1,4 @@
-import { type Call, implement, raise, type ServiceThis } from "../../lib/contract.ts";
+import { callerOf, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { invalidField } from "../../lib/errors.ts";
@@ -42,7 +42,7 @@ const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) =>
 export default implement(inventory, database, events(inventory, { "order.shipped": fulfil })).with({
 	setup() {
 		const seconds = envOf(this.broker).RESERVATION_SECONDS;
-		const call = this.broker.call.bind(this.broker) as Call;
+		const call = callerOf(this);
 		return {
 			expiring: loop({
 				every: Math.min(seconds * 1000, EXPIRY_EVERY),

@@ -4,6 +4,9 @@ import { type Call, isError } from "../../lib/contract.ts";
 import { type Database, sql } from "../../lib/database.ts";
 import type { Env } from "../../lib/env.ts";
 import { type Loop, loop } from "../../lib/loop.ts";
+import { inTracesOf } from "../../lib/traceparent.ts";
+import type { Tracer } from "../../lib/tracing/tracing.ts";
+import { anySampled, forEach, type Look } from "../../lib/tracing/work.ts";
 import type {} from "../users/users.contract.ts";
 import { type Content, isRefusal, mailedLink, messageId, missingLink } from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
@@ -14,6 +17,7 @@ type Due = Content & {
 	readonly event_id: string;
 	readonly attempts: number;
 	readonly created_at: string;
+	readonly traceparent: string | null;
 };
 interface Person {
 	readonly email: string;
@@ -39,7 +43,7 @@ const POLL = 1000;
 // Without a name, so that it is planned each time: a plan made while the table was small would go on reading the whole of it.
 const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at`;
+	returning id, user_id, event_id, template, data, attempts, created_at, traceparent`;
 const KEEP_LINK = sql("messages_link", "update messages set data = jsonb_set(data, '{link}', to_jsonb($2::text)) where id = $1");
 const SETTLE = sql(
 	"messages_settle",
@@ -49,11 +53,19 @@ const SETTLE = sql(
 	where m.id = f.id and m.status = 'queued'`,
 );
 
+/** Who is written to, and what, is not shown. */
+const MAIL: Look<Due> = {
+	kind: "client",
+	name: () => "mail",
+	attributes: ({ id, event_id, template }) => ({ "mail.id": id, "mail.template": template, "messaging.message.id": event_id }),
+};
+
 export interface SenderOptions {
 	readonly db: Database;
 	readonly call: Call;
 	readonly env: Env;
 	readonly logger: Logger;
+	readonly tracer?: Tracer | undefined;
 	/** Whether the process is stopping, and others have gone already. */
 	closing(): boolean;
 }
@@ -62,7 +74,7 @@ export interface SenderOptions {
  * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
  * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
  */
-export function startSender({ db, call, env, logger, closing }: SenderOptions): Loop {
+export function startSender({ db, call, env, logger, tracer, closing }: SenderOptions): Loop {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
@@ -101,6 +113,16 @@ export function startSender({ db, call, env, logger, closing }: SenderOptions): 
 		}
 	}
 
+	/** In the trace of what the message tells about. */
+	function showing(message: Due, send: () => Promise<Fate>): Promise<Fate> {
+		if (!tracer || !anySampled([message])) return inTracesOf([message], send);
+		return forEach(tracer, [message], MAIL, async (_, [span]) => {
+			const fate = await send();
+			span?.set({ "mail.fate": fate.status, "mail.tries": message.attempts + fate.tries });
+			return fate;
+		});
+	}
+
 	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
 	function postponed(error: unknown): Fate {
 		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
@@ -111,7 +133,7 @@ export function startSender({ db, call, env, logger, closing }: SenderOptions): 
 		const due = await db.query<Due>(CLAIM);
 		if (due.length === 0) return false;
 		const fates = await resolve(due)
-			.then((people) => Promise.all(due.map((message, i) => deliver(message, people[i] ?? null))))
+			.then((people) => Promise.all(due.map((message, i) => showing(message, () => deliver(message, people[i] ?? null)))))
 			.catch((error) => due.map(() => postponed(error)));
 		await db.query(SETTLE, [
 			due.map(({ id }) => id),

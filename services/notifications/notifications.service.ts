@@ -1,11 +1,12 @@
-import { v7 as uuid } from "uuid";
-import { type Call, implement, type ServiceThis } from "../../lib/contract.ts";
+import { callerOf, implement, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import type { EventOf } from "../../lib/events.ts";
+import { newId } from "../../lib/id.ts";
 import type { Loop } from "../../lib/loop.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { tracesOf } from "../../lib/traceparent.ts";
+import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { database, records } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
@@ -49,7 +50,7 @@ async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: Event
 	});
 	const contents = letters.map(({ content }) => content);
 	await tx.query(QUEUE, [
-		letters.map(() => uuid()),
+		letters.map(() => newId()),
 		letters.map(({ event }) => event.data.user_id),
 		letters.map(({ event }) => event.id),
 		contents.map(({ template }) => template),
@@ -79,8 +80,8 @@ export default implement(
 ).with({
 	setup() {
 		const { broker, db, logger } = this;
-		const call = broker.call.bind(broker) as Call;
-		return { sender: startSender({ db, logger, call, env: envOf(broker), closing: () => broker.stopping }) };
+		const tracer = tracingOf(broker)?.of(this.name);
+		return { sender: startSender({ db, logger, call: callerOf(this), env: envOf(broker), tracer, closing: () => broker.stopping }) };
 	},
 	stop() {
 		return this.sender?.stop();

@@ -3,6 +3,7 @@ import type { Meta } from "../../lib/contract.ts";
 import type { Database } from "../../lib/database.ts";
 import { answerOf, type Earlier, replay } from "../../lib/idempotency.ts";
 import type { End } from "../../lib/saga.ts";
+import { within } from "../../lib/within.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./orders.saga.ts";
 import * as store from "./orders.store.ts";
@@ -27,7 +28,7 @@ export async function replayOrder(db: Database, meta: Meta, earlier: Earlier | u
  */
 export async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
 	const late = Date.now() + milliseconds;
-	const end = await Promise.race([running, after(milliseconds, undefined, { ref: false })]);
+	const end = await within(milliseconds, running);
 	if (end?.status !== "lost") return end;
 	while (Date.now() < late) {
 		const found = await store.find(db, saga.id);

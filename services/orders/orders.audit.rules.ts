@@ -18,7 +18,7 @@ export interface Look {
 	readonly reservation?: { status: "held" | "released" | "fulfilled"; items: { product_id: string; quantity: number }[] } | undefined;
 	readonly payment?: { status: string; amount: number; refunded_amount: number; unsettled: number } | undefined;
 	/** The payment provider's side. */
-	readonly charge?: { charged: number; refunded: number } | undefined;
+	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
 	readonly shipment?: { status: string } | undefined;
 	readonly messages: readonly { event_id: string; user_id: string; template: string }[];
 }
@@ -99,18 +99,27 @@ function* judgeCancelled({ reservation, payment, shipment }: Look): Iterable<Fou
 	if (shipment && shipment.status !== "cancelled") yield ["CANCELLED_BUT_SHIPPED", `its shipment is ${shipment.status}`];
 }
 
-/** What the provider took and paid back is what our payment says, save for refunds that are still on their way. */
+/**
+ * What the provider took and paid back is what our payment says, save for refunds that are still on their way, and nothing is set aside any
+ * more once an order is settled.
+ */
 function* judgeLedger({ order, payment, charge }: Look): Iterable<Found> {
-	const ours = MONEY_TAKEN.has(payment?.status) ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
-	const theirs = charge ?? { charged: 0, refunded: 0 };
+	const taken = MONEY_TAKEN.has(payment?.status);
+	const ours = taken ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
+	const theirs = charge ?? { authorized: 0, charged: 0, refunded: 0 };
+	if (theirs.authorized > 0) yield ["AUTHORIZATION_OPEN", `${theirs.authorized} is set aside, and neither captured nor voided`];
+	else if (payment?.status === "authorized") yield ["AUTHORIZATION_OPEN", "its payment says that it is authorised, the provider does not"];
+	if (order === undefined && payment === undefined) return;
 	const left = cents(theirs.charged) - cents(theirs.refunded);
 	const wanted = cents(ours.amount) - cents(ours.refunded_amount);
-	const known = order !== undefined || payment !== undefined;
-	if (known && (left < wanted || left > wanted + cents(ours.unsettled)))
+	if (!taken && left > 0) yield ["CAPTURE_WITHOUT_PAYMENT", `the provider holds ${left / 100}, and there is no payment of that`];
+	else if (left < wanted || left > wanted + cents(ours.unsettled))
 		yield ["LEDGER_MISMATCH", `the provider holds ${left / 100}, our payment says ${wanted / 100}`];
 	// A charge that nobody had on record may have been paid back in full; otherwise both sides name the same charge.
-	if (known && ours.amount > 0 && cents(theirs.charged) !== cents(ours.amount))
-		yield ["LEDGER_MISMATCH", `the provider charged ${theirs.charged}, our payment says ${ours.amount}`];
+	if (taken && cents(theirs.charged) > cents(ours.amount))
+		yield ["CAPTURED_TWICE", `the provider captured ${theirs.charged}, our payment says ${ours.amount}`];
+	else if (taken && cents(theirs.charged) < cents(ours.amount))
+		yield ["LEDGER_MISMATCH", `the provider captured ${theirs.charged}, our payment says ${ours.amount}`];
 }
 
 function* judgeEvents(order: AuditedOrder, events: NonNullable<AuditedOrder["events"]>, messages: Look["messages"]): Iterable<Found> {

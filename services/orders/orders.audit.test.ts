@@ -83,6 +83,16 @@ test.each<[string, string, string, string]>([
 	["its parcel left unnoticed", "WRONG_SHIPMENT", "shipping", "update shipments set status = 'delivered' where order_id = $1"],
 	["the provider charged less", "LEDGER_MISMATCH", "payments", "update ledger_charges set amount = 1 where key = $1::uuid::text"],
 	["the provider charged more", "LEDGER_MISMATCH", "payments", "update ledger_charges set amount = 99 where key = $1::uuid::text"],
+	["the provider captured twice", "CAPTURED_TWICE", "payments", "update ledger_charges set amount = amount * 2 where key = $1::uuid::text"],
+	["the provider captured what nobody has on record", "CAPTURE_WITHOUT_PAYMENT", "payments", "delete from payments where order_id = $1"],
+	[
+		"it was never captured",
+		"AUTHORIZATION_OPEN",
+		"payments",
+		`with gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
+		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
+	],
+	["its payment was left behind", "AUTHORIZATION_OPEN", "payments", "update payments set status = 'authorized' where order_id = $1"],
 	["nobody works on it", "PENDING_WITHOUT_SAGA", "orders", "update orders set status = 'pending' where id = $1"],
 	["its saga is stuck", "SAGA_STUCK", "orders", "update orders set saga_state = 'stuck' where id = $1"],
 	[
@@ -122,6 +132,14 @@ test.each<[string, string, string, string]>([
 		"update payments set refunded_amount = 0, status = 'captured' where order_id = $1",
 	],
 	["the provider kept the money", "LEDGER_MISMATCH", "payments", "update ledger_refunds set amount = 1 where charge_key = $1::uuid::text"],
+	[
+		"its money is still set aside",
+		"AUTHORIZATION_OPEN",
+		"payments",
+		`with paid as (delete from ledger_refunds where charge_key = $1::uuid::text),
+			gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
+		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
+	],
 	["it is going to be shipped", "CANCELLED_BUT_SHIPPED", "shipping", "update shipments set status = 'scheduled' where order_id = $1"],
 ])("a cancelled order is told of when %s", async (_what, invariant, service, text) => {
 	const { id } = await buy();
@@ -146,6 +164,11 @@ test.each<[string, string, string]>([
 		"CHARGE_WITHOUT_ORDER",
 		"payments",
 		"insert into ledger_charges (key, status, amount, currency) values ($1::uuid::text, 'captured', 1, 'EUR')",
+	],
+	[
+		"AUTHORIZATION_OPEN",
+		"payments",
+		"insert into ledger_authorizations (key, amount, currency, token) values ($1::uuid::text, 1, 'EUR', 'tok_ok')",
 	],
 	[
 		"SHIPMENT_WITHOUT_ORDER",

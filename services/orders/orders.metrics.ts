@@ -67,20 +67,21 @@ export function orderMetrics(broker: ServiceBroker, db: Database) {
 			// Told as 0 until the first one is: nothing at all could not be compared.
 			for (const metric of [metrics.confirmed, metrics.revenue, metrics.refunded]) all.counter(metric, currency);
 		},
-		/** A run begins; answers what is to be told how it ended. */
-		run({ order }: OrderSaga): (end: End) => void {
+		/** Counts how a run ends. */
+		async around({ order }: OrderSaga, run: () => Promise<End>): Promise<End> {
+			// What is so now: the run writes what becomes of the order into it.
 			const { currency, total_amount, status } = order;
 			const begun = performance.now();
-			return (end) => {
-				seconds[end.status].observe((performance.now() - begun) / 1000);
-				if (end.status === "completed") {
-					all.counter(metrics.confirmed, currency).add();
-					all.counter(metrics.revenue, currency).add(total_amount);
-				}
-				if (end.status !== "closed") return;
-				all.counter(metrics.cancelled, currency, CODES.has(end.reason) ? end.reason : "REQUESTED").add();
-				if (status === "confirmed") all.counter(metrics.refunded, currency).add(total_amount);
-			};
+			const end = await run();
+			seconds[end.status].observe((performance.now() - begun) / 1000);
+			if (end.status === "completed") {
+				all.counter(metrics.confirmed, currency).add();
+				all.counter(metrics.revenue, currency).add(total_amount);
+			}
+			if (end.status !== "closed") return end;
+			all.counter(metrics.cancelled, currency, CODES.has(end.reason) ? end.reason : "REQUESTED").add();
+			if (status === "confirmed") all.counter(metrics.refunded, currency).add(total_amount);
+			return end;
 		},
 		violated(count: number): void {
 			violations.add(count);

@@ -1,5 +1,5 @@
-import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contract.ts";
+import { newId } from "../../lib/id.ts";
 import type { Saga, Step } from "../../lib/saga.ts";
 import { currentTraceparent, type Traced } from "../../lib/traceparent.ts";
 import type {} from "../inventory/inventory.contract.ts";
@@ -22,7 +22,7 @@ export function newSaga(
 	deadlineMs: number,
 ): OrderSaga {
 	const now = new Date();
-	const [id, created_at] = [uuid(), now.toISOString()];
+	const [id, created_at] = [newId(), now.toISOString()];
 	return {
 		id,
 		direction: "forward",

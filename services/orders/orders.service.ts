@@ -1,12 +1,13 @@
 import { setTimeout as after } from "node:timers/promises";
 import { batch } from "../../lib/batch.ts";
-import { type Call, implement, type Meta, raise } from "../../lib/contract.ts";
-import type { Database, Queryable } from "../../lib/database.ts";
+import { callerOf, implement, type Meta, raise } from "../../lib/contract.ts";
+import type { Database } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
-import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
-import { findKey, keepAnswer, keepFailure, keyedRequest } from "../../lib/idempotency.ts";
-import { sagas } from "../../lib/saga.ts";
+import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
+import { type End, sagas } from "../../lib/saga.ts";
+import { tracingOf } from "../../lib/tracing/tracing.ts";
+import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../products/products.contract.ts";
@@ -17,12 +18,20 @@ import { orders } from "./orders.contract.ts";
 import { orderMetrics } from "./orders.metrics.ts";
 import * as rules from "./orders.rules.ts";
 import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
+import { sagaTraces } from "./orders.traces.ts";
 
 /** How long a parcel that has left waits for its order to be free to say so. */
 const NOTE_MS = 1000;
+/**
+ * How many groups of new orders are on their way through their sagas at once, and how long the next group waits for one of them at most.
+ * Without it every step finds a few orders at a time and costs each of them as much as it would cost a hundred.
+ */
+const CONVOYS = 2;
+const CONVOY_MS = 20;
 
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
@@ -34,16 +43,6 @@ async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["us
 	return found!;
 }
 const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
-
-/** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
-function followShipment(from: rules.Status, to: rules.Status) {
-	return async (tx: Queryable, found: readonly Event[]) => {
-		const ids = found.map(({ subject }) => subject);
-		await store.advance(tx, ids, from, to, found);
-		const waiting = await store.busy(tx, ids, from);
-		if (waiting.length > 0) throw new Error(`Sagas are still working on ${waiting.map(({ id }) => id)}`);
-	};
-}
 
 export default implement(
 	orders,
@@ -62,11 +61,12 @@ export default implement(
 			ORDER_DEADLINE_MS: deadlineMs,
 			ORDER_WAIT_MS: waitMs,
 		} = envOf(this.broker);
-		const call = this.broker.call.bind(this.broker) as Call;
+		const call = callerOf(this);
+		const tracer = tracingOf(this.broker)?.of(this.name);
 		const owner = this.broker.nodeID;
+		const traced = tracer ? sagaTraces(tracer) : (_: OrderSaga, run: () => Promise<End>) => run();
 		const metrics = orderMetrics(this.broker, this.db);
 		const runner = sagas<OrderSaga>({
-			onRun: metrics.run,
 			steps: orderSteps(call),
 			store: store.orderStore({
 				db: this.db,
@@ -78,6 +78,7 @@ export default implement(
 					type === "order.cancelled" ? this.fact(type, { ...factOf(order), reason }) : this.fact(type, factOf(order)),
 			}),
 			beatEvery: leaseMs / 4,
+			around: (saga, run) => metrics.around(saga, () => traced(saga, run)),
 			onTrouble: (saga, where, error) => this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
 		});
 		return {
@@ -87,11 +88,23 @@ export default implement(
 			owner,
 			deadlineMs,
 			waitMs,
-			place: batch(async (placing: store.NewOrder[]) => {
-				const placed = await store.place(this.db, owner, placing);
-				this.wakeRelay();
-				return placed;
-			}),
+			place: batch(
+				async (placing: store.NewOrder[]) => {
+					const placed = await store.place(this.db, owner, placing);
+					this.wakeRelay();
+					return placing.map(({ saga }, i) => {
+						if (!placed[i]) return undefined;
+						metrics.placed(saga);
+						return { running: runner.run(saga) };
+					});
+				},
+				{
+					lanes: CONVOYS,
+					afterwards: (begun) => within(CONVOY_MS, Promise.all(begun.map((order) => order && "running" in order && order.running))),
+				},
+			),
+			findKey: batch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
+			keepAnswer: batch((kept: Kept[]) => keepAnswers(this.db, kept)),
 			findUser: batch((ids: string[]) => call("users.resolve", { ids })),
 			findProducts: batch(async (lists: string[][]) => {
 				const found = await call("products.resolve", { ids: lists.flat() });
@@ -110,7 +123,7 @@ export default implement(
 		async create(ctx) {
 			const { params, meta } = ctx;
 			const request = keyedRequest(ctx);
-			const earlier = request && (await findKey(this.db, request));
+			const earlier = request && (await this.findKey(request));
 			if (earlier) return replayOrder(this.db, meta, earlier);
 
 			const user_id = rules.buyer(meta.user!, params.user_id);
@@ -121,18 +134,16 @@ export default implement(
 
 			const saga = newSaga(user_id, rules.priceItems(wanted, catalogue), params, this.deadlineMs);
 			const fact = this.fact("order.created", factOf(saga.order));
-			if (!(await this.place({ saga, fact, request }))) return replayOrder(this.db, meta, await findKey(this.db, request!));
-			this.metrics.placed(saga);
-			const running = this.sagas.run(saga);
+			const placed = await this.place({ saga, fact, request });
+			if (!placed) return replayOrder(this.db, meta, await this.findKey(request!));
 			if (meta.respond_async) {
 				meta.$statusCode = 202;
 				return saga.order;
 			}
-			const end = await settle(this.db, saga, running, this.waitMs);
+			const end = await settle(this.db, saga, placed.running, this.waitMs);
 			const failed =
 				end && "reason" in end ? rules.cancelledError(saga.id, end.reason, "detail" in end ? end.detail : undefined) : undefined;
-			if (request && failed) await keepFailure(this.db, request, failed);
-			else if (request && end) await keepAnswer(this.db, request, 201, saga.order);
+			if (request && end) await this.keepAnswer({ request, ...(failed ? answerOf(failed) : { status: 201, answer: saga.order }) });
 			if (failed) throw failed;
 			return saga.order;
 		},

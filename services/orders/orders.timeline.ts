@@ -32,11 +32,13 @@ interface Message {
 /** What a step did, and what took it back; every other fact is an event of the order's. */
 const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"inventory.reserved": "step",
+	"payment.authorized": "step",
 	"payment.captured": "step",
 	"payment.declined": "step",
 	"shipment.scheduled": "step",
 	"inventory.released": "compensation",
 	"payment.refunded": "compensation",
+	"payment.voided": "compensation",
 	"shipment.cancelled": "compensation",
 };
 

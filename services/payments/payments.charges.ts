@@ -1,11 +1,11 @@
-import { v7 as uuid } from "uuid";
-import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
+import { newId } from "../../lib/id.ts";
+import { type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { promptly } from "../../lib/promptly.ts";
-import { type Traced, tracesOf } from "../../lib/traceparent.ts";
-import type { ChargeAnswer } from "./payments.provider.ts";
-import type { Desk, Refunds } from "./payments.refunds.ts";
-import { chargeOutcome, next, type Payment, type Standing } from "./payments.rules.ts";
-import { BEGIN_REVERSAL, END_REVERSAL, RECORD } from "./payments.statements.ts";
+import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
+import type { Answer } from "./payments.provider.ts";
+import type { Desk } from "./payments.refunds.ts";
+import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
+import { AUTHORIZED_FOR_LONG, CAPTURED, RECORD } from "./payments.statements.ts";
 
 export interface Order extends Traced {
 	readonly order_id: string;
@@ -14,9 +14,9 @@ export interface Order extends Traced {
 	readonly currency: string;
 	readonly payment_token: string;
 }
-type Known = Exclude<ChargeAnswer, { status: "closed" }>;
-type Outcomes = Map<string, Outcome>;
-type Reversing = Payment & { reversal: "begun" | "done" };
+type Due = Pick<Order, "order_id" | "amount" | "currency" | "traceparent">;
+type Heard<O extends Due = Order> = { readonly order: O; readonly answer: Answer };
+type Recorded = Standing & { readonly id: string; readonly order_id: string };
 
 /** After so long an answer is taken for lost, and the provider is asked anew. */
 const LOST = 5000;
@@ -24,24 +24,27 @@ const LOST = 5000;
 const MOST = 5000;
 
 /**
- * Charging orders and its undo, with the order's id as the provider's idempotency key.
- *
- * Do: the provider charges; the result is recorded. Undo: the row is marked (or a tombstone made); the provider closes the key, which pays
- * back whatever was charged under it; the end is recorded. Whatever crashes or overtakes between these steps, asking again is enough:
- * - charged, but not recorded: the provider gives the same answer to the next charge, and a reversal has the money paid back.
- * - marked, but not closed: a charge may still go through at the provider, but finds the mark when it comes to be recorded, is refused, and
- *   closing the key pays it back. The reversal is not done before that, so it is asked for again.
- * - closed, but not recorded: closing again answers as it did.
+ * Charging orders: the provider authorises and captures in one request, with the order's id as the key of both, and the result is recorded.
+ * A payment goes from nothing to captured, so, in one statement of ours. Whatever crashes or gets lost in between, asking again is enough:
+ * - nothing is on record: the provider gives the answer that it has for the key, or goes on where it broke off.
+ * - an authorisation is on record: it is captured, under the same key.
  * So there is nothing to reconcile besides: who asked for a charge asks until it is done or refused, or has it reversed until that is done.
+ * What was only authorised nobody captures unasked: its order may be given up, and to void it is better than to pay it back.
  */
-export function charging({ db, fact, wakeRelay, logger, provider, patience }: Desk, refunds: Refunds) {
+export function charging({ db, fact, wakeRelay, logger, provider, patience }: Desk) {
 	/** Orders whose answer is still to come. */
-	const flights = new Map<string, Promise<ChargeAnswer>>();
+	const flights = new Map<string, Promise<Answer>>();
 
 	/** Asks the provider to charge an order; once at a time. */
-	function launch(orders: readonly Order[]): Promise<ChargeAnswer>[] {
-		const answers = provider.charge(
-			orders.map(({ order_id, amount, currency, payment_token }) => ({ key: order_id, amount, currency, token: payment_token })),
+	function launch(orders: readonly Order[]): Promise<Answer>[] {
+		const answers = provider.authorize(
+			orders.map(({ order_id, amount, currency, payment_token }) => ({
+				key: order_id,
+				amount,
+				currency,
+				token: payment_token,
+				capture: true,
+			})),
 		);
 		answers.forEach((answer, i) => {
 			const { order_id } = orders[i]!;
@@ -51,12 +54,12 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		});
 		return answers;
 	}
-	function forget(order_id: string, answer: Promise<ChargeAnswer>) {
+	function forget(order_id: string, answer: Promise<Answer>) {
 		if (flights.get(order_id) === answer) flights.delete(order_id);
 	}
 
 	/** Records an answer whenever it comes. */
-	async function follow(order: Order, answer: Promise<ChargeAnswer>): Promise<void> {
+	async function follow(order: Order, answer: Promise<Answer>): Promise<void> {
 		setTimeout(() => forget(order.order_id, answer), LOST).unref();
 		try {
 			await record([{ order, answer: await answer }]);
@@ -67,27 +70,73 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	const unanswered = (order_id: string, error: unknown) =>
 		logger.warn("The payment provider gave no answer and has to be asked again", { order_id, error });
 
-	async function record(heard: readonly { order: Order; answer: ChargeAnswer }[]): Promise<Outcomes> {
-		const outcomes: Outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
+	/** What was answered promptly. An answer that is under way may have been lost, so what became of its order is looked up. */
+	async function ask(fresh: readonly Order[], asked: readonly Order[]): Promise<Heard[]> {
+		const launched = launch(fresh);
+		const heard = await promptly([...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))], patience);
+		return [...fresh, ...asked].flatMap((order, i) => {
+			const result = heard[i];
+			if (!result && launched[i]) inTracesOf([order], () => follow(order, launched[i]!));
+			if (result?.status === "rejected") unanswered(order.order_id, result.reason);
+			return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
+		});
+	}
+
+	/** Captures what broke off after it was authorised; it is as it was where that is not answered promptly. */
+	async function goOn(heard: readonly Heard[]): Promise<readonly Heard[]> {
+		const open = heard.filter(({ answer }) => answer.status === "authorized");
+		if (open.length === 0) return heard;
+		const captures = provider.capture(open.map(({ order: { order_id, amount } }) => ({ key: order_id, authorization: order_id, amount })));
+		const results = await promptly(captures, patience);
+		const captured = new Map<Heard, Heard>();
+		open.forEach((one, i) => {
+			const result = results[i];
+			if (!result) inTracesOf([one.order], () => follow(one.order, captures[i]!));
+			if (result?.status === "rejected") unanswered(one.order.order_id, result.reason);
+			if (result?.status === "fulfilled") captured.set(one, { order: one.order, answer: result.value });
+		});
+		return heard.map((one) => captured.get(one) ?? one);
+	}
+
+	async function record(heard: readonly Heard[]): Promise<Map<string, Outcome>> {
+		const outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
 		const rows = heard.flatMap(({ order, answer }) => (answer.status === "closed" ? [] : [toRow(order, answer)]));
 		if (rows.length === 0) return outcomes;
-		const standing = await db.query<Standing & { order_id: string }>(RECORD, [...columns(rows, RECORDED), tracesOf(rows)]);
+		const found = await db.query<Recorded>(RECORD, [...columns(rows, RECORDED), tracesOf(rows)]);
 		wakeRelay();
-		const byOrder = new Map(standing.map((row) => [row.order_id, row]));
-		for (const { order_id } of rows) outcomes.set(order_id, chargeOutcome(byOrder.get(order_id)));
+		const standing = new Map(found.map((row) => [row.order_id, row]));
+		// Authorised was on record already, so the statement that writes new payments has left it alone.
+		for (const row of await noteCaptures(heard, standing)) standing.set(row.order_id, row);
+		for (const { order_id } of rows) outcomes.set(order_id, chargeOutcome(standing.get(order_id)));
 		return outcomes;
 	}
 
-	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Known) {
-		const id = uuid();
+	/** Writes down that payments which were on record as authorised are captured; answers where they stand then. */
+	async function noteCaptures(heard: readonly Heard<Due>[], standing: ReadonlyMap<string, Pick<Recorded, "id" | "status">>) {
+		const rows = heard.flatMap(({ order: { order_id, amount, currency, traceparent }, answer }) => {
+			const known = standing.get(order_id);
+			if (answer.status !== "captured" || known?.status !== "authorized") return [];
+			const { id } = known;
+			const event = fact("payment.captured", { order_id, payment_id: id, amount, currency });
+			return [{ id, status: next("authorized", "capture"), event, traceparent }];
+		});
+		if (rows.length === 0) return [];
+		const written = await db.query<Recorded>(CAPTURED, [...columns(rows, ["id", "status", "event"]), tracesOf(rows)]);
+		wakeRelay();
+		return written;
+	}
+
+	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Exclude<Answer, { status: "closed" }>) {
+		const id = newId();
 		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;
 			const event = fact("payment.declined", { order_id, reason });
 			return { ...common, status: next("none", "decline"), decline_reason: reason, type: "payment.declined", event };
 		}
-		const event = fact("payment.captured", { order_id, payment_id: id, amount, currency });
-		return { ...common, status: next("none", "capture"), decline_reason: null, type: "payment.captured", event };
+		const type = `payment.${answer.status}` as const;
+		const status = next("none", answer.status === "captured" ? "capture" : "authorize");
+		return { ...common, status, decline_reason: null, type, event: fact(type, { order_id, payment_id: id, amount, currency }) };
 	}
 
 	return {
@@ -96,56 +145,33 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			const wanted = [...new Map(orders.map((order) => [order.order_id, order])).values()];
 			const asked = wanted.filter(({ order_id }) => flights.has(order_id));
 			const fresh = wanted.filter(({ order_id }) => !flights.has(order_id)).slice(0, Math.max(0, MOST - flights.size));
-			const launched = launch(fresh);
-			// The answer of one that is under way may have been lost on its way, so what became of it is looked up.
-			const heard = await promptly([...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))], patience);
-			const answered = [...fresh, ...asked].flatMap((order, i) => {
-				const result = heard[i];
-				if (!result && launched[i]) follow(order, launched[i]);
-				if (result?.status === "rejected") unanswered(order.order_id, result.reason);
-				return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
-			});
-			const outcomes = await record(answered);
+			const outcomes = await record(await goOn(await ask(fresh, asked)));
 			return orders.map(({ order_id }) => outcomes.get(order_id) ?? pending);
 		},
 
+		noteCaptures,
+
 		/**
-		 * One outcome for each order; `pending` where the provider has not confirmed it yet.
-		 * @param traces of the orders that have one
+		 * Looks after authorisations that have been on record for some time: where the provider has captured one meanwhile, whose answer
+		 * nobody lived to record, that is recorded.
 		 */
-		async reverse(orderIds: readonly string[], traces: ReadonlyMap<string, string | undefined> = new Map()): Promise<Outcome[]> {
-			const wanted = [...new Set(orderIds)];
-			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => uuid()), wanted, next("none", "reverse")]);
-			const open = standing.filter(({ reversal }) => reversal === "begun");
-			// Closing the key pays back all that is left, so what was promised in part comes before it.
-			const unsettled = new Set((await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id));
-			const ready = open.filter(({ id }) => !unsettled.has(id));
-			const heard = await promptly(provider.cancel(ready.map(({ order_id }) => order_id)), patience);
-			const closed = ready.flatMap((payment, i) => {
+		async reconcile(): Promise<boolean> {
+			const open = await db.query<Due & { id: string; status: "authorized" }>(AUTHORIZED_FOR_LONG);
+			if (open.length === 0) return false;
+			const heard = await promptly(provider.lookup(open.map(({ order_id }) => order_id)), patience);
+			const known = open.flatMap((order, i) => {
 				const result = heard[i];
-				if (result?.status === "rejected") unanswered(payment.order_id, result.reason);
-				return result?.status === "fulfilled" ? [closing(payment, result.value)] : [];
+				return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
 			});
-			const told = tracesOf(closed.map(({ order_id }) => ({ traceparent: traces.get(order_id) })));
-			if (closed.length > 0) await db.query(END_REVERSAL, [...columns(closed, CLOSED), told]);
-			wakeRelay();
-			const rest = new Set(open.map(({ order_id }) => order_id));
-			for (const { order_id } of closed) rest.delete(order_id);
-			return orderIds.map((order_id) => (rest.has(order_id) ? pending : done));
+			await noteCaptures(known, new Map(open.map((one) => [one.order_id, one])));
+			return false;
 		},
 	};
-
-	function closing({ id, order_id, status, currency }: Reversing, amount: number) {
-		const to = next(status, "reverse");
-		// What was charged but never on record nobody was told of, so nobody is told that it was paid back either.
-		const known = to !== status;
-		const event = known ? fact("payment.refunded", { order_id, payment_id: id, amount, currency }) : null;
-		return { id, order_id, status: to, paid_back: known ? amount : 0, event, refund_id: uuid() };
-	}
 }
+export type Charges = ReturnType<typeof charging>;
 
-/** The parameters of RECORD and of END_REVERSAL, in their order, but for the traces, which come last. */
+/** The parameters of RECORD, in their order, but for the traces, which come last. */
 const RECORDED = ["id", "order_id", "user_id", "amount", "currency", "status", "decline_reason", "type", "event"] as const;
-const CLOSED = ["id", "status", "paid_back", "event", "refund_id"] as const;
-const columns = <K extends string>(rows: readonly Record<K, unknown>[], fields: readonly K[]) =>
+/** Rows as arrays, one for each field. */
+export const columns = <K extends string>(rows: readonly Record<K, unknown>[], fields: readonly K[]) =>
 	fields.map((field) => rows.map((row) => row[field]));

@@ -14,13 +14,28 @@ export const payment = shape({
 	user_id: { type: "uuid" },
 	amount,
 	currency,
-	/** `cancelled`: reversed before a charge was on record, so a late one is refused. */
-	status: { type: "enum", values: ["captured", "declined", "partially_refunded", "refunded", "cancelled"] },
+	/**
+	 * `authorized`: set aside for us, the capture is under way. `voided`: let go of before it was captured. `cancelled`: reversed before a
+	 * charge was on record, so a late one is refused.
+	 */
+	status: { type: "enum", values: ["authorized", "captured", "declined", "partially_refunded", "refunded", "voided", "cancelled"] },
 	/** What was paid back, or is on its way. */
 	refunded_amount: amount,
+	authorized_at: { type: "time", nullable: true },
+	captured_at: { type: "time", nullable: true },
+	voided_at: { type: "time", nullable: true },
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });
+const refund = shape({
+	id: { type: "uuid" },
+	amount,
+	reason: { type: "string", nullable: true },
+	created_at: { type: "time" },
+	settled_at: { type: "time", nullable: true, description: "When the provider had confirmed it" },
+});
+/** A payment as people see it. */
+export const paymentSeen = shape({ ...payment, refunds: list(object(refund)) });
 const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, currency });
 
 export const payments = contract({
@@ -32,7 +47,7 @@ export const payments = contract({
 			rest: "GET /payments",
 			auth: "owner",
 			params: order_id,
-			returns: list(object(payment)),
+			returns: list(object(paymentSeen)),
 		},
 		refund: {
 			summary: "Pay back a part, or all that is left",
@@ -45,7 +60,7 @@ export const payments = contract({
 				amount: { type: "money", min: 0.01, optional: true },
 				reason: { type: "string", max: 500, optional: true },
 			},
-			returns: object(payment),
+			returns: object(paymentSeen),
 			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed. What does not answer promptly is `pending`: ask again. */
@@ -55,7 +70,7 @@ export const payments = contract({
 			currency,
 			payment_token: { type: "string", max: 100 },
 		}),
-		/** Pays back all that was charged; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
+		/** Voids what was authorised, pays back what was captured; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
 		reverse: command("Undo the charges of orders", {}),
 		/** For the audit: all payments and tombstones in a range of orders. `unsettled` is the part of `refunded_amount` that the provider may not have paid back yet. */
 		auditPayments: {
@@ -63,18 +78,21 @@ export const payments = contract({
 			returns: list(object({ ...order_id, amount, status: payment.status, refunded_amount: amount, unsettled: amount })),
 			retry: true,
 		},
-		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. */
+		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. `authorized` is what is set aside and neither captured nor voided. */
 		auditCharges: {
 			params: range,
-			returns: list(object({ key: { type: "string" }, charged: amount, refunded: amount })),
+			returns: list(object({ key: { type: "string" }, authorized: amount, charged: amount, refunded: amount })),
 			retry: true,
 		},
 		history,
 	},
 	events: {
+		/** Only where the capture did not follow at once. */
+		"payment.authorized": money_moved,
 		"payment.captured": money_moved,
 		"payment.declined": { ...order_id, reason: { type: "string" } },
 		"payment.refunded": money_moved,
+		"payment.voided": money_moved,
 	},
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },

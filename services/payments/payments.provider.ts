@@ -1,21 +1,35 @@
-export interface ChargeRequest {
-	/** Idempotency key: there is one charge under a key, ever. */
+export interface AuthorizeRequest {
+	/** Idempotency key, and the name of the authorisation from then on: there is one under a key, ever. */
 	readonly key: string;
 	readonly amount: number;
 	readonly currency: string;
 	/** Names the payer's card. */
 	readonly token: string;
+	/** Captures all of it in the same request, under the same key. */
+	readonly capture: boolean;
 }
-/** `closed`: the key was cancelled; whatever was charged under it is paid back. */
-export type ChargeAnswer =
-	| { readonly status: "captured" }
+/** What has become of an authorisation. `closed`: it was voided, or its key was before it came. */
+export type Answer =
+	| { readonly status: "authorized" }
+	| { readonly status: "captured"; readonly amount: number }
 	| { readonly status: "declined"; readonly reason: string }
 	| { readonly status: "closed" };
 
+export interface CaptureRequest {
+	/** Idempotency key of the capture. */
+	readonly key: string;
+	readonly authorization: string;
+	readonly amount: number;
+}
+export interface VoidRequest {
+	/** Idempotency key of the void. */
+	readonly key: string;
+	readonly authorization: string;
+}
 export interface RefundRequest {
 	/** Idempotency key of the refund. */
 	readonly key: string;
-	readonly charge_key: string;
+	readonly authorization: string;
 	readonly amount: number;
 }
 
@@ -27,6 +41,8 @@ export interface BookRange {
 }
 export interface Booking {
 	readonly key: string;
+	/** Set aside, and neither captured nor voided. */
+	readonly authorized: number;
 	readonly charged: number;
 	readonly refunded: number;
 }
@@ -36,14 +52,19 @@ export interface Booking {
  * that rejects, or never comes, says nothing about whether the money moved: ask again under the same key.
  */
 export interface PaymentProvider {
-	/** A key that was charged before gives the answer that it gave then, whatever else the request says. */
-	charge(requests: readonly ChargeRequest[]): Promise<ChargeAnswer>[];
-	/** Pays back a part of a charge. Rejects if that much is not left. */
+	/**
+	 * Sets money aside. The same request again gives the answer of where its authorisation stands now; where that had broken off before the
+	 * capture that it asks for, it goes on.
+	 */
+	authorize(requests: readonly AuthorizeRequest[]): Promise<Answer>[];
+	/** Takes what was set aside, once. Rejects if it was captured under another key, if it is not that much, or if it is unknown. */
+	capture(requests: readonly CaptureRequest[]): Promise<Answer>[];
+	/** Lets go of what was set aside, and refuses an authorisation that comes later. What is captured, or was declined, stays as it is. */
+	void(requests: readonly VoidRequest[]): Promise<Answer>[];
+	/** Pays back a part of what was captured. Rejects if that much is not left. */
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
-	/** Closes keys for good: pays back all that is left of their charges, and refuses a charge that comes later. Answers how much it paid back, again the same when asked again. */
-	cancel(keys: readonly string[]): Promise<number>[];
-	/** Its books: what was charged under the keys behind `after`, up to and with `upto`, and paid back of that, in the order of the keys. */
+	/** What has become of a key, null if nothing was asked under it. */
+	lookup(keys: readonly string[]): Promise<Answer | null>[];
+	/** Its books: what stands under the keys behind `after`, up to and with `upto`, in the order of the keys. */
 	books(range: BookRange): Promise<Booking[]>;
-	/** What became of a key, null if nothing did. */
-	lookup(keys: readonly string[]): Promise<ChargeAnswer | null>[];
 }

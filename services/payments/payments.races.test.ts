@@ -6,6 +6,7 @@ import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { charging } from "./payments.charges.ts";
 import { type Desk, refunding } from "./payments.refunds.ts";
+import { reversing } from "./payments.reversals.ts";
 import { simulatedProvider } from "./payments.simulated-provider.ts";
 
 let shop: Shop;
@@ -24,8 +25,18 @@ afterAll(async () => {
 	await shop?.stop();
 });
 
-/** A node that does one thing for one order. Each of its steps (a statement, a request to the provider) waits until it is let through. */
-function node(act: (desk: Desk) => Promise<unknown>) {
+/**
+ * What becomes of a request to the provider. `lost`: it is done, but not answered. `away`: neither. `halts`: what asks for a capture, too,
+ * is only authorised. `breaks off`: and the answer is lost.
+ */
+const FATES = ["comes", "lost", "away", "halts", "breaks off"] as const;
+type Fate = (typeof FATES)[number];
+
+/**
+ * A node that does one thing for one order. Each of its steps (a statement, a request to the provider) waits until it is let through.
+ * @param fates of its requests to the provider, one after the other
+ */
+function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 	let go: () => void = () => undefined;
 	let arrive: () => void = () => undefined;
 	let die: (reason: Error) => void = () => undefined;
@@ -37,10 +48,19 @@ function node(act: (desk: Desk) => Promise<unknown>) {
 			[go, die] = [resolve, reject];
 			arrive();
 		});
-	const gated = <A, R>(step: (of: readonly A[]) => Promise<R>[]) => {
+	let requests = 0;
+	const gated = <A extends object, R>(step: (of: readonly A[]) => Promise<R>[]) => {
 		return (all: readonly A[]): Promise<R>[] => {
 			if (all.length === 0) return [];
-			const begun = gate().then(() => step(all));
+			const fate = fates[requests++] ?? "comes";
+			const begun = gate().then(async () => {
+				if (fate === "away") throw new Error("The provider is not there");
+				const half = fate === "halts" || fate === "breaks off";
+				const answers = step(half ? all.map((one) => ("capture" in one ? { ...one, capture: false } : one)) : all);
+				if (fate === "comes" || fate === "halts") return answers;
+				await Promise.allSettled(answers);
+				throw new Error("The answer was lost");
+			});
 			return all.map((_, i) => begun.then((answers) => answers[i]!));
 		};
 	};
@@ -51,7 +71,13 @@ function node(act: (desk: Desk) => Promise<unknown>) {
 			query: (...args: Parameters<typeof db.query>) => gate().then(() => db.query(...args)),
 			transaction: (work: never) => gate().then(() => db.transaction(work)),
 		},
-		provider: { charge: gated(provider.charge), refund: gated(provider.refund), cancel: gated(provider.cancel), lookup: provider.lookup },
+		provider: {
+			authorize: gated(provider.authorize),
+			capture: gated(provider.capture),
+			void: gated(provider.void),
+			refund: gated(provider.refund),
+			lookup: provider.lookup,
+		},
 	} as unknown as Desk;
 	let running: Promise<unknown> | undefined;
 	return {
@@ -80,8 +106,8 @@ function node(act: (desk: Desk) => Promise<unknown>) {
 }
 
 const acts = {
-	charge: (order: Order) => (at: Desk) => charging(at, refunding(at)).charge([order]),
-	reverse: (order: Order) => (at: Desk) => charging(at, refunding(at)).reverse([order.order_id]),
+	charge: (order: Order) => (at: Desk) => charging(at).charge([order]),
+	reverse: (order: Order) => (at: Desk) => reversing(at, refunding(at), charging(at)).reverse([order.order_id]),
 	/** As the action does it: written down in one transaction, then settled. */
 	refund: (order: Order) => async (at: Desk) => {
 		const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [order.order_id]);
@@ -94,13 +120,16 @@ type Act = keyof typeof acts;
 const order = (payment_token: string) => ({ order_id: uuid(), user_id: uuid(), amount: 10, currency: "EUR", payment_token });
 type Order = ReturnType<typeof order>;
 
+type Sum = "open" | "captures" | "charged" | "paid_back" | "captured" | "refunded" | "told_captured" | "told_refunded";
 /** What the provider's books, our books and our events say at the end. */
 async function books({ order_id }: Order) {
-	const [row] = await desk.db.query<Record<"charged" | "paid_back" | "captured" | "refunded" | "told_captured" | "told_refunded", number>>(
+	const [row] = await desk.db.query<Record<Sum, number>>(
 		`select
+			(select count(*) from ledger_authorizations where key = $1::text and not exists (select from ledger_charges where key = $1::text)) as open,
+			(select count(*) from ledger_charges where status = 'captured' and (key = $1::text or capture_key = $1::text)) as captures,
 			(select coalesce(sum(amount), 0) from ledger_charges where key = $1::text) as charged,
 			(select coalesce(sum(amount), 0) from ledger_refunds where charge_key = $1::text) as paid_back,
-			(select coalesce(sum(amount), 0) from payments where order_id = $1::uuid and status not in ('declined', 'cancelled')) as captured,
+			(select coalesce(sum(amount), 0) from payments where order_id = $1::uuid and captured_at is not null) as captured,
 			(select coalesce(sum(refunded_amount), 0) from payments where order_id = $1::uuid) as refunded,
 			(select coalesce(sum((data->>'amount')::numeric), 0) from outbox where subject = $1::text and type = 'payment.captured') as told_captured,
 			(select coalesce(sum((data->>'amount')::numeric), 0) from outbox where subject = $1::text and type = 'payment.refunded') as told_refunded`,
@@ -119,21 +148,25 @@ async function insist(act: Act, mine: Order): Promise<Outcome> {
 }
 
 const act = fc.constantFrom<Act>("charge", "reverse", "refund");
-/** Which nodes there are, and after how many steps each one dies. */
-const nodes = fc.array(fc.record({ does: act, dies: fc.option(fc.nat(6), { nil: Number.POSITIVE_INFINITY }) }), {
-	minLength: 2,
-	maxLength: 4,
-});
+/** Which nodes there are, after how many steps each one dies, and which answers it does not get. */
+const nodes = fc.array(
+	fc.record({
+		does: act,
+		dies: fc.option(fc.nat(8), { nil: Number.POSITIVE_INFINITY }),
+		fates: fc.array(fc.constantFrom(...FATES), { maxLength: 3 }),
+	}),
+	{ minLength: 2, maxLength: 4 },
+);
 const token = fc.constantFrom("tok_ok", "tok_ok", "tok_flaky", "tok_declined");
 const turns = fc.array(fc.nat(3), { maxLength: 30 });
 
-test("whatever charges, refunds and reversals do between each other's steps, and wherever they die, the money is charged once or all back", async () => {
+test("whatever charges, refunds and reversals do between each other's steps, wherever they die and whatever answers are lost, the money is captured once or all back", async () => {
 	const world = fc.record({ token, nodes, turns, early: fc.boolean(), endsReversed: fc.boolean() });
 	await fc.assert(
 		fc.asyncProperty(world, async ({ token, nodes, turns, early, endsReversed }) => {
 			const mine = order(token);
 			if (early) await insist("charge", mine);
-			const running = nodes.map(({ does, dies }) => ({ does, dies, steps: 0, node: node(acts[does](mine)) }));
+			const running = nodes.map(({ does, dies, fates }) => ({ does, dies, steps: 0, node: node(acts[does](mine), fates) }));
 			const turn = async (one: (typeof running)[number] | undefined) => {
 				if (one && one.steps++ < one.dies) await one.node.step();
 			};
@@ -147,7 +180,9 @@ test("whatever charges, refunds and reversals do between each other's steps, and
 			const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [mine.order_id]);
 			await refunding(desk).settleOf([payment!.id]);
 
-			const { charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			const { open, captures, charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			expect(open).toBe(0);
+			expect(captures).toBeLessThanOrEqual(1);
 			if (reversed) expect(outcome).toEqual({ status: "refused", code: "REVERSED" });
 			else expect(outcome).toMatchObject(token === "tok_declined" ? { code: "PAYMENT_DECLINED" } : { status: "done" });
 			expect(charged).toBe(reversed ? paid_back : token === "tok_declined" ? 0 : 10);
@@ -156,9 +191,23 @@ test("whatever charges, refunds and reversals do between each other's steps, and
 			expect({ told_captured, told_refunded }).toEqual({ told_captured: captured, told_refunded: refunded });
 			expect(captured - refunded).toBe(charged - paid_back);
 		}),
-		{ numRuns: 300 },
+		{ numRuns: 600 },
 	);
 }, 120_000);
+
+test("a batch that goes well costs the provider one statement and us one, whatever its size", async () => {
+	const statements: unknown[] = [];
+	const db = {
+		query: (...args: Parameters<typeof desk.db.query>) => {
+			statements.push(args[0]);
+			return desk.db.query(...args);
+		},
+	} as typeof desk.db;
+	const counted = charging({ ...desk, db, provider: simulatedProvider(db) });
+	const orders = Array.from({ length: 50 }, (_, n) => order(n % 5 ? "tok_ok" : "tok_declined"));
+	await counted.charge(orders);
+	expect(statements).toHaveLength(2);
+});
 
 test("two nodes that charge and reverse the same batches at the same time end with all money back", async () => {
 	const tokens = ["tok_ok", "tok_ok", "tok_flaky", "tok_timeout", "tok_declined"];
@@ -177,7 +226,8 @@ test("two nodes that charge and reverse the same batches at the same time end wi
 		await eventually(async () => expect(await second.call("payments.reverse", only(orders))).toEqual(reversed));
 		for (const outcome of await shop.call("payments.charge", { orders })) expect(outcome).not.toEqual({ status: "done" });
 		for (const mine of orders) {
-			const { charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			const { open, charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			expect(open).toBe(0);
 			expect([0, 10]).toContain(charged);
 			expect({ paid_back, told_captured, told_refunded }).toEqual({ paid_back: charged, told_captured: captured, told_refunded: refunded });
 			expect(captured).toBe(refunded);

@@ -1,15 +1,15 @@
 import type { Logger } from "moleculer";
-import { v7 as uuid } from "uuid";
 import { raise } from "../../lib/contract.ts";
 import type { Tx } from "../../lib/database.ts";
+import { newId } from "../../lib/id.ts";
 import { type Patience, promptly } from "../../lib/promptly.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { payments } from "./payments.contract.ts";
 import type { PaymentProvider } from "./payments.provider.ts";
-import { type Payment, planRefund } from "./payments.rules.ts";
-import { LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
+import { type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
+import { LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
 export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {
@@ -36,17 +36,18 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
 		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
 		const plan = planRefund(found, amount);
-		const refund_id = uuid();
-		const [payment] = await tx.query<Payment>(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
+		const refund_id = newId();
+		await tx.query(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
 		const { order_id, currency } = found;
 		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount };
+		const [payment] = await tx.query<PaymentSeen>(LIST, [order_id, null]);
 		return { payment: payment!, refund };
 	}
 
 	/** Has refunds paid out; answers those that the provider did not confirm promptly. */
 	async function settle(refunds: readonly Refund[]): Promise<Refund[]> {
 		if (refunds.length === 0) return [];
-		const requests = refunds.map(({ id, order_id, amount }) => ({ key: id, charge_key: order_id, amount }));
+		const requests = refunds.map(({ id, order_id, amount }) => ({ key: id, authorization: order_id, amount }));
 		const heard = await promptly(provider.refund(requests), patience);
 		const settled = refunds.filter((_, i) => heard[i]?.status === "fulfilled");
 		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>

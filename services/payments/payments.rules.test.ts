@@ -1,6 +1,17 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { chargeOutcome, left, next, type Payment, planRefund, type Status, transitions } from "./payments.rules.ts";
+import { payment as shape } from "./payments.contract.ts";
+import {
+	chargeOutcome,
+	left,
+	next,
+	type Payment,
+	planRefund,
+	type Status,
+	type Transition,
+	transitions,
+	undoing,
+} from "./payments.rules.ts";
 
 const payment = (over: Partial<Payment> & { reversal?: string | null } = {}) => ({
 	id: "",
@@ -10,6 +21,9 @@ const payment = (over: Partial<Payment> & { reversal?: string | null } = {}) => 
 	currency: "EUR",
 	status: "captured" as Status,
 	refunded_amount: 0,
+	authorized_at: null,
+	captured_at: null,
+	voided_at: null,
 	created_at: "",
 	updated_at: "",
 	reversal: null,
@@ -17,22 +31,33 @@ const payment = (over: Partial<Payment> & { reversal?: string | null } = {}) => 
 });
 const notRefundable = (work: () => unknown) => expect(work).toThrow(expect.objectContaining({ type: "NOT_REFUNDABLE", code: 409 }));
 
-test("nothing leads out of refunded, declined and cancelled", () => {
-	for (const end of ["refunded", "declined", "cancelled"] as const) {
-		notRefundable(() => next(end, "refundPart"));
-		notRefundable(() => next(end, "refundRest"));
-		expect(next(end, "reverse")).toBe(end);
-	}
-	for (const transition of ["capture", "decline"] as const) {
-		for (const status of Object.keys(transitions.reverse)) {
-			if (status !== "none") notRefundable(() => next(status as Status, transition));
+const statuses = shape.status.values;
+
+test("every transition leads from where it is listed to where it says, and from everywhere else it throws", () => {
+	for (const transition of Object.keys(transitions) as Transition[]) {
+		const listed: Partial<Record<Status | "none", Status>> = transitions[transition];
+		for (const from of ["none", ...statuses] as const) {
+			if (listed[from]) expect(next(from, transition)).toBe(listed[from]);
+			else notRefundable(() => next(from, transition));
 		}
 	}
 });
 
-test("a reversal never leaves money with us", () => {
-	expect(Object.values(transitions.reverse)).not.toContain("captured");
-	expect(Object.values(transitions.reverse)).not.toContain("partially_refunded");
+test("nothing leads out of refunded, declined, voided and cancelled, and nothing is captured twice or voided after it was captured", () => {
+	const ends = Object.entries(undoing).flatMap(([status, undo]) => (undo === "nothing" || undo === "ask" ? [status as Status] : []));
+	expect(ends.sort()).toEqual(["cancelled", "declined", "refunded", "voided"]);
+	for (const end of ends) for (const transition of Object.keys(transitions) as Transition[]) notRefundable(() => next(end, transition));
+	for (const taken of ["captured", "partially_refunded"] as const) {
+		for (const transition of ["authorize", "capture", "void", "decline"] as const) notRefundable(() => next(taken, transition));
+	}
+});
+
+test("what undoes a payment is a way that its state machine has, and leaves no money with us", () => {
+	for (const status of statuses) {
+		const undo = undoing[status];
+		if (undo === "void") expect(next(status, "void")).toBe("voided");
+		if (undo === "refund") expect(next(status, "refundRest")).toBe("refunded");
+	}
 });
 
 test("a refund of a part leaves the rest, a refund of the rest nothing", () => {
@@ -47,6 +72,8 @@ test("more than is left, nothing at all, and a payment that is being reversed ca
 	notRefundable(() => planRefund(payment({ amount: 0 })));
 	notRefundable(() => planRefund(payment({ status: "declined" })));
 	notRefundable(() => planRefund(payment({ status: "declined" }), 5));
+	notRefundable(() => planRefund(payment({ status: "authorized" }), 5));
+	notRefundable(() => planRefund(payment({ status: "voided" }), 5));
 	notRefundable(() => planRefund(payment({ status: "refunded", refunded_amount: 10 })));
 	notRefundable(() => planRefund(payment({ reversal: "begun" }), 1));
 });
@@ -72,9 +99,10 @@ test("a charge comes to what is on record", () => {
 	const standing = (status: Status, reversal: string | null = null) =>
 		chargeOutcome({ status, reversal, decline_reason: status === "declined" ? "card declined" : null });
 	expect(chargeOutcome(undefined)).toEqual({ status: "pending" });
+	expect(standing("authorized")).toEqual({ status: "pending" });
 	for (const status of ["captured", "partially_refunded", "refunded"] as const) expect(standing(status)).toEqual({ status: "done" });
 	expect(standing("declined")).toEqual({ status: "refused", code: "PAYMENT_DECLINED", detail: "card declined" });
-	for (const status of ["captured", "refunded", "cancelled"] as const) {
+	for (const status of ["authorized", "captured", "refunded", "voided", "cancelled"] as const) {
 		for (const reversal of ["begun", "done"]) expect(standing(status, reversal)).toEqual({ status: "refused", code: "REVERSED" });
 	}
 });

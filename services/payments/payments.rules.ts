@@ -1,33 +1,46 @@
 import { raise } from "../../lib/contract.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
-import { type payment, payments } from "./payments.contract.ts";
+import { type payment, type paymentSeen, payments } from "./payments.contract.ts";
 
 export type Payment = Infer<typeof payment>;
+/** A payment as people see it. */
+export type PaymentSeen = Infer<typeof paymentSeen>;
 export type Status = Payment["status"];
 
-/** What can be done to a payment, and what becomes of it by where it stands; what is not listed is illegal. */
+/** What can happen to a payment, and what becomes of it by where it stands; what is not listed is illegal. */
 export const transitions = {
-	capture: { none: "captured" },
+	authorize: { none: "authorized" },
+	/** From nothing where the provider authorises and captures in one request. */
+	capture: { none: "captured", authorized: "captured" },
 	decline: { none: "declined" },
+	void: { authorized: "voided" },
 	refundPart: { captured: "partially_refunded", partially_refunded: "partially_refunded" },
 	refundRest: { captured: "refunded", partially_refunded: "refunded" },
-	/** Where there is nothing to pay back it only sees to it that nothing is charged any more. */
-	reverse: {
-		none: "cancelled",
-		captured: "refunded",
-		partially_refunded: "refunded",
-		refunded: "refunded",
-		declined: "declined",
-		cancelled: "cancelled",
-	},
+	/** A tombstone: nothing is on record yet, and nothing will be. */
+	bar: { none: "cancelled" },
 } as const satisfies Record<string, Partial<Record<Status | "none", Status>>>;
+export type Transition = keyof typeof transitions;
 
 /** The next status. @throws NOT_REFUNDABLE for an illegal transition */
-export function next(status: Status | "none", transition: keyof typeof transitions): Status {
+export function next(status: Status | "none", transition: Transition): Status {
 	const to: Partial<Record<Status | "none", Status>> = transitions[transition];
 	return to[status] ?? raise(payments, "NOT_REFUNDABLE", { payment_status: status });
 }
+
+/**
+ * What undoes a payment. `ask`: nothing is on record, so the provider is to say whether there is anything to void or to refund; a void does
+ * that, for it leaves alone what is captured.
+ */
+export const undoing = {
+	authorized: "void",
+	captured: "refund",
+	partially_refunded: "refund",
+	cancelled: "ask",
+	declined: "nothing",
+	refunded: "nothing",
+	voided: "nothing",
+} as const satisfies Record<Status, "void" | "refund" | "ask" | "nothing">;
 
 /** Money is added and compared in minor units. */
 const cents = (amount: number): number => Math.round(amount * 100);
@@ -39,10 +52,13 @@ export const left = ({ amount, refunded_amount }: Pick<Payment, "amount" | "refu
 /**
  * How much a refund pays back, and what the payment is then.
  * @param wish all that is left unless given
- * @throws NOT_REFUNDABLE if that much is not left, or nothing is, or the payment is being reversed
+ * @throws NOT_REFUNDABLE if that much is not left, or nothing is, or the payment is not captured, or is being reversed
  */
-export function planRefund(from: Payment & { reversal: string | null }, wish: number = left(from)): { amount: number; status: Status } {
-	const rest = from.reversal ? 0 : left(from);
+export function planRefund(
+	from: Pick<Payment, "status" | "amount" | "refunded_amount"> & { reversal: string | null },
+	wish: number = left(from),
+): { amount: number; status: Status } {
+	const rest = from.reversal || undoing[from.status] !== "refund" ? 0 : left(from);
 	if (cents(wish) <= 0 || cents(wish) > cents(rest)) raise(payments, "NOT_REFUNDABLE", { left: rest });
 	return { amount: wish, status: next(from.status, cents(wish) === cents(rest) ? "refundRest" : "refundPart") };
 }
@@ -55,7 +71,7 @@ export interface Standing {
 }
 /** What a charge comes to, by what is on record for the order. A refund does not take back that the order was charged; a reversal does. */
 export function chargeOutcome(standing: Standing | undefined): Outcome {
-	if (!standing) return pending;
-	if (standing.reversal) return refused("REVERSED");
+	if (standing?.reversal) return refused("REVERSED");
+	if (!standing || standing.status === "authorized") return pending;
 	return standing.status === "declined" ? refused("PAYMENT_DECLINED", standing.decline_reason ?? undefined) : done;
 }

@@ -8,7 +8,8 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { charging } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
 import { refunding } from "./payments.refunds.ts";
-import type { Payment } from "./payments.rules.ts";
+import { reversing } from "./payments.reversals.ts";
+import type { Payment, PaymentSeen } from "./payments.rules.ts";
 import { simulatedProvider } from "./payments.simulated-provider.ts";
 import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
 
@@ -25,16 +26,21 @@ export default implement(payments, database, events(payments), idempotency).with
 		const desk = { db, fact, wakeRelay, logger, provider, patience: PATIENCE };
 		const refunds = refunding(desk);
 		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished and will be tried again", { error });
-		const sweeping = loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished });
-		return { provider, refunds, charges: charging(desk, refunds), unfinished, sweeping };
+		const charges = charging(desk);
+		const unrecorded = (error: unknown) => logger.warn("Authorisations could not be looked up and will be again", { error });
+		const sweeps = [
+			loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished }),
+			loop({ every: SWEEP_EVERY, turn: charges.reconcile, onError: unrecorded }),
+		];
+		return { provider, refunds, charges, reversals: reversing(desk, refunds, charges), unfinished, sweeps };
 	},
-	stop() {
-		return this.sweeping?.stop();
+	async stop() {
+		await Promise.all((this.sweeps ?? []).map((sweep) => sweep.stop()));
 	},
 
 	actions: {
 		async list({ params: { order_id }, meta: { user } }) {
-			return this.db.query<Payment>(LIST, [order_id, user!.role === "admin" ? null : user!.id]);
+			return this.db.query<PaymentSeen>(LIST, [order_id, user!.role === "admin" ? null : user!.id]);
 		},
 
 		async refund(ctx) {
@@ -47,7 +53,7 @@ export default implement(payments, database, events(payments), idempotency).with
 				if (request) await keepAnswer(tx, request, 201, reserved.payment);
 				return reserved;
 			});
-			if ("earlier" in made) return replay<Payment>(ctx.meta, made.earlier);
+			if ("earlier" in made) return replay<PaymentSeen>(ctx.meta, made.earlier);
 			await this.refunds.settle([made.refund]).catch(this.unfinished);
 			return made.payment;
 		},
@@ -58,7 +64,7 @@ export default implement(payments, database, events(payments), idempotency).with
 
 		async reverse({ params: { orders } }) {
 			const ids = orders.map(({ order_id }) => order_id);
-			return this.charges.reverse(ids, new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])));
+			return this.reversals.reverse(ids, new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])));
 		},
 
 		async auditPayments({ params: { after, upto, limit } }) {

@@ -1,54 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Database, sql } from "../../lib/database.ts";
-import type { Booking, ChargeAnswer, ChargeRequest, PaymentProvider, RefundRequest } from "./payments.provider.ts";
-
-interface Entry {
-	key: string;
-	status: ChargeAnswer["status"];
-	reason: string | null;
-	/** Charged by this very request, not by an earlier one. */
-	fresh: boolean;
-}
-
-const ENTRIES = `select key, case when cancelled is null then status else 'closed' end as status, reason, false as fresh from ledger_charges`;
-const LOOKUP = sql("ledger_lookup", `${ENTRIES} where key = any($1::text[])`);
-/** Writes the new ones of `$1`; answers with all entries under `$6`. */
-const CHARGE = sql(
-	"ledger_charge",
-	`with made as (insert into ledger_charges (key, status, amount, currency, reason)
-			select key, status, amount, currency, reason from unnest($1::text[], $2::text[], $3::numeric[], $4::text[], $5::text[])
-				as w (key, status, amount, currency, reason) order by key
-			on conflict (key) do nothing returning key, status, reason)
-	select key, status, reason, true as fresh from made union all ${ENTRIES} where key = any($6::text[])`,
-);
-const ATTEMPT = sql(
-	"ledger_attempt",
-	`insert into ledger_attempts as a (key, attempts) select key, 1 from unnest($1::text[]) as w (key) order by key
-	on conflict (key) do update set attempts = a.attempts + 1 returning key, attempts`,
-);
-/** A refund that exceeds what is left breaks the check of `refunded`, and nothing is written. */
-const REFUND = sql(
-	"ledger_refund",
-	`with made as (insert into ledger_refunds (key, charge_key, amount) values ($1, $2, $3)
-			on conflict (key) do nothing returning charge_key, amount)
-	update ledger_charges c set refunded = c.refunded + made.amount from made where c.key = made.charge_key`,
-);
-const CANCEL = sql(
-	"ledger_cancel",
-	`with closed as (insert into ledger_charges as c (key, status, amount, currency, cancelled)
-			select key, 'closed', 0, '', 0 from unnest($1::text[]) as w (key) order by key
-			on conflict (key) do update set cancelled = coalesce(c.cancelled, c.amount - c.refunded), refunded = c.amount
-			returning key, cancelled),
-		paid as (insert into ledger_refunds (key, charge_key, amount)
-			select 'cancel ' || key, key, cancelled from closed where cancelled > 0 on conflict (key) do nothing)
-	select key, cancelled as paid_back from closed`,
-);
-/** Collated bytewise, so that keys stand in the order of the ids that they are. Paid back is what the single refunds add up to. */
-const BOOKS = sql(
-	"ledger_books",
-	`select key, amount as charged, (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key) as refunded
-	from ledger_charges c where key collate "C" > $1 and ($2::text is null or key collate "C" <= $2) order by key collate "C" limit $3`,
-);
+import type { Database, Statement } from "../../lib/database.ts";
+import type { Answer, AuthorizeRequest, Booking, PaymentProvider, RefundRequest } from "./payments.provider.ts";
+import { ATTEMPT, AUTHORIZE, BOOKS, CAPTURE, CHARGE, type Entry, LOOKUP, REFUND, VOID } from "./payments.simulated-ledger.ts";
 
 const SLOW = 3000;
 const FAILURES = 2;
@@ -59,26 +12,42 @@ const declined = (token: string): string | null => {
 	if (works.has(token)) return null;
 	return token === "tok_declined" ? "card declined" : "unknown payment method";
 };
+/** Whether an answer that never comes is that of the authorisation, so that the capture does not happen before somebody asks again. */
+export const breaksOff = ({ key, token }: Pick<AuthorizeRequest, "key" | "token">): boolean =>
+	token === "tok_timeout" && /[13579bdf]$/.test(key);
+const stopsAtAuthorization = (request: AuthorizeRequest) => !declined(request.token) && (!request.capture || breaksOff(request));
+/** What becomes of an answer that gets lost on its way. */
+const lost = () => new Promise<never>(() => undefined);
 
 /**
  * A payment provider for development and tests, with books of its own in the `ledger_` tables. The token names how the card behaves, as
  * the test cards of real providers do:
  * `tok_ok` works; `tok_declined` and every unknown token are declined; `tok_flaky` is unavailable twice, counted over restarts and nodes;
- * `tok_slow` takes 3 s; `tok_timeout` is charged, but the answer never comes. Who asks again gets the answer from the books.
+ * `tok_slow` takes 3 s; `tok_timeout` is charged, but the answer never comes: of one half of the keys that of the capture, of those that end
+ * in an odd digit already that of the authorisation, and then that of the capture as well. Who asks again gets the answer from the books.
  */
 export function simulatedProvider(db: Database): PaymentProvider {
 	/** The keys of those flaky cards that fail this time. */
-	async function failing(requests: readonly ChargeRequest[]): Promise<Set<string>> {
+	async function failing(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		const flaky = requests.filter(({ token }) => token === "tok_flaky").map(({ key }) => key);
 		if (flaky.length === 0) return new Set();
 		const rows = await db.query<{ key: string; attempts: number }>(ATTEMPT, [[...new Set(flaky)]]);
 		return new Set(rows.filter(({ attempts }) => attempts <= FAILURES).map(({ key }) => key));
 	}
 
+	/** Runs a statement that answers entries, and answers with those of all `keys`. */
+	async function entries(keys: readonly string[], statement: Statement, values: readonly unknown[]): Promise<Map<string, Entry>> {
+		const found = new Map((await db.query<Entry>(statement, values)).map((entry) => [entry.key, entry]));
+		// Written by somebody else while this statement ran, so it met them but did not see them; or there is no more than an authorisation.
+		const unseen = keys.filter((key) => !found.has(key));
+		if (unseen.length > 0) for (const entry of await db.query<Entry>(LOOKUP, [unseen])) found.set(entry.key, entry);
+		return found;
+	}
+
 	/** Charges `requests` in one statement, and answers with the entries of all `keys`, theirs among them. */
-	async function enter(requests: readonly ChargeRequest[], keys: readonly string[]): Promise<Map<string, Entry>> {
+	function enter(requests: readonly AuthorizeRequest[], keys: readonly string[]): Promise<Map<string, Entry>> {
 		const reasons = requests.map(({ token }) => declined(token));
-		const rows = await db.query<Entry>(CHARGE, [
+		return entries(keys, CHARGE, [
 			requests.map(({ key }) => key),
 			reasons.map((reason) => (reason ? "declined" : "captured")),
 			requests.map(({ amount }, i) => (reasons[i] ? 0 : amount)),
@@ -86,54 +55,81 @@ export function simulatedProvider(db: Database): PaymentProvider {
 			reasons,
 			keys,
 		]);
-		const entries = new Map(rows.map((entry) => [entry.key, entry]));
-		// Written by somebody else while this statement ran, so it met them but did not see them.
-		const unseen = requests.map(({ key }) => key).filter((key) => !entries.has(key));
-		if (unseen.length > 0) for (const entry of await db.query<Entry>(LOOKUP, [unseen])) entries.set(entry.key, entry);
-		return entries;
 	}
 
-	async function begin(requests: readonly ChargeRequest[]) {
+	/** Writes down authorisations alone; answers the keys of the new ones. */
+	async function setAside(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
+		if (requests.length === 0) return new Set();
+		const fields = (["key", "amount", "currency", "token"] as const).map((field) => requests.map((request) => request[field]));
+		return new Set((await db.query<{ key: string }>(AUTHORIZE, fields)).map(({ key }) => key));
+	}
+
+	/** Authorises `requests`, and captures where that is wanted; answers with the entries of all `keys`, and which authorisations are new. */
+	async function settle(requests: readonly AuthorizeRequest[], keys: readonly string[]) {
+		const aside = await setAside(requests.filter(stopsAtAuthorization));
+		const charging = requests.filter((request) => !aside.has(request.key) && (request.capture || declined(request.token)));
+		return { aside, found: await enter(charging, keys) };
+	}
+
+	async function begin(requests: readonly AuthorizeRequest[]) {
 		const failed = await failing(requests);
 		const prompt = requests.filter(({ key, token }) => token !== "tok_slow" && !failed.has(key));
-		return { failed, entries: await enter(prompt, [...new Set(requests.map(({ key }) => key))]) };
+		const keys = new Set(requests.map(({ key }) => key).filter((key) => !failed.has(key)));
+		return { failed, ...(await settle(prompt, [...keys])) };
+	}
+
+	async function payBack(requests: readonly RefundRequest[]): Promise<void> {
+		const fields = (["key", "authorization", "amount"] as const).map((field) => requests.map((request) => request[field]));
+		await db.query(REFUND, fields);
 	}
 
 	return {
-		charge(requests) {
+		authorize(requests) {
 			if (requests.length === 0) return [];
 			const begun = begin(requests);
 			return requests.map(async (request) => {
-				const { failed, entries } = await begun;
+				const { failed, aside, found } = await begun;
 				if (failed.has(request.key)) throw new Error("The payment provider is unavailable");
-				const entry = entries.get(request.key) ?? (await later(request));
-				if (entry.fresh && request.token === "tok_timeout") return new Promise<never>(() => undefined);
+				const isNew = aside.has(request.key);
+				const entry = found.get(request.key) ?? (await later(request));
+				if (request.token === "tok_timeout" && (isNew || entry.fresh)) return lost();
 				return answer(entry);
 			});
-			async function later(request: ChargeRequest): Promise<Entry> {
+			async function later(request: AuthorizeRequest): Promise<Entry> {
 				// Unreferenced: the process may end meanwhile, as with a real provider.
 				await pause(SLOW, undefined, { ref: false });
-				return (await enter([request], [request.key])).get(request.key)!;
+				return (await settle([request], [request.key])).found.get(request.key)!;
 			}
 		},
-		refund(requests) {
-			return requests.map(async ({ key, charge_key, amount }: RefundRequest) => {
-				await db.query(REFUND, [key, charge_key, amount]);
+		capture(requests) {
+			if (requests.length === 0) return [];
+			const keys = requests.map(({ authorization }) => authorization);
+			const found = entries(keys, CAPTURE, [keys, requests.map(({ key }) => key), requests.map(({ amount }) => amount)]);
+			return requests.map(async ({ key, authorization }) => {
+				const entry = (await found).get(authorization);
+				if (!entry || entry.status === "authorized") throw new Error("There is no authorisation of that much");
+				if (entry.status === "captured" && (entry.capture_key ?? entry.key) !== key) throw new Error("It is captured already");
+				return entry.token === "tok_timeout" ? lost() : answer(entry);
 			});
 		},
-		cancel(keys) {
-			if (keys.length === 0) return [];
-			const closed = db
-				.query<{ key: string; paid_back: number }>(CANCEL, [[...new Set(keys)]])
-				.then((rows) => new Map(rows.map(({ key, paid_back }) => [key, paid_back])));
-			return keys.map(async (key) => (await closed).get(key)!);
+		void(requests) {
+			if (requests.length === 0) return [];
+			const keys = [...new Set(requests.map(({ authorization }) => authorization))];
+			const found = entries(keys, VOID, [keys]);
+			return requests.map(async ({ authorization }) => answer((await found).get(authorization)!));
+		},
+		refund(requests) {
+			if (requests.length === 0) return [];
+			// One that is refused takes all others with it, so then each goes by itself.
+			const together = payBack(requests);
+			return requests.map((request) => together.catch(() => payBack([request])));
 		},
 		books({ after, upto, limit }) {
 			return db.query<Booking>(BOOKS, [after, upto, limit]);
 		},
 		lookup(keys) {
 			if (keys.length === 0) return [];
-			const found = db.query<Entry>(LOOKUP, [keys]).then((rows) => new Map(rows.map((entry) => [entry.key, entry])));
+			const found = entries([], LOOKUP, [keys]);
 			return keys.map(async (key) => {
 				const entry = (await found).get(key);
 				return entry ? answer(entry) : null;
@@ -142,4 +138,7 @@ export function simulatedProvider(db: Database): PaymentProvider {
 	};
 }
 
-const answer = ({ status, reason }: Entry): ChargeAnswer => (status === "declined" ? { status, reason: reason! } : { status });
+function answer({ status, amount, reason }: Entry): Answer {
+	if (status === "captured") return { status, amount };
+	return status === "declined" ? { status, reason: reason! } : { status };
+}

@@ -2,11 +2,15 @@ import { sql } from "../../lib/database.ts";
 import { payment } from "./payments.contract.ts";
 
 const COLUMNS = Object.keys(payment).join(", ");
+const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
+const REFUNDS = `coalesce((select json_agg(json_build_object('id', r.id, 'amount', r.amount, 'reason', r.reason,
+	'created_at', to_char(r.at at time zone 'UTC', ${TIME}), 'settled_at', to_char(r.settled_at at time zone 'UTC', ${TIME})) order by r.at, r.id)
+	from refunds r where r.payment_id = p.id), '[]') as refunds`;
 
 /** The payment of the order `$1`, if it is of the user `$2` or that is null. */
 export const LIST = sql(
 	"payments_of_order",
-	`select ${COLUMNS} from payments where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
+	`select ${COLUMNS}, ${REFUNDS} from payments p where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 
 export const AUDIT_PAYMENTS = sql(
@@ -21,13 +25,33 @@ export const RECORD = sql(
 	"record",
 	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[],
 			$10::text[]) as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact, traceparent)),
-		made as (insert into payments (id, order_id, user_id, amount, currency, status, decline_reason)
-			select id, order_id, user_id, amount, currency, status, decline_reason from wanted order by order_id
-			on conflict (order_id) do nothing returning order_id, status, decline_reason, reversal),
+		made as (insert into payments (id, order_id, user_id, amount, currency, status, decline_reason, authorized_at, captured_at)
+			select id, order_id, user_id, amount, currency, status, decline_reason,
+				case when status <> 'declined' then now() end, case when status = 'captured' then now() end
+			from wanted order by order_id on conflict (order_id) do nothing returning id, order_id, status, decline_reason, reversal),
 		told as (insert into outbox (type, subject, data, traceparent)
 			select type, order_id::text, fact, traceparent from made join wanted using (order_id))
-	select order_id, status, decline_reason, reversal from made
-	union all select order_id, status, decline_reason, reversal from payments where order_id = any($2)`,
+	select id, order_id, status, decline_reason, reversal from made
+	union all select id, order_id, status, decline_reason, reversal from payments where order_id = any($2)`,
+);
+
+/** What was authorised is captured, once, and also while it is being reversed; answers where all of them stand then. */
+export const CAPTURED = sql(
+	"captured",
+	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::json[], $4::text[]) as w (id, status, fact, traceparent)),
+		locked as materialized (select * from payments where id = any($1) order by order_id for update),
+		moved as (update payments p set status = w.status, captured_at = now(), updated_at = now()
+			from wanted w join locked using (id) where p.id = w.id and locked.status = 'authorized'
+			returning p.id, p.order_id, p.status, w.fact, w.traceparent),
+		told as (insert into outbox (type, subject, data, traceparent)
+			select 'payment.captured', order_id::text, fact, traceparent from moved)
+	select id, locked.order_id, coalesce(moved.status, locked.status) as status, decline_reason, reversal from locked left join moved using (id)`,
+);
+/** Old enough that nobody is likely to be at it. */
+export const AUTHORIZED_FOR_LONG = sql(
+	"authorized_for_long",
+	`select id, order_id, amount, currency, status from payments
+	where status = 'authorized' and updated_at < now() - interval '10 seconds' order by updated_at limit 100`,
 );
 
 /** Begins the reversal of orders, `$1` are ids for tombstones. An update in any case, so that it answers with what stands. */
@@ -38,19 +62,21 @@ export const BEGIN_REVERSAL = sql(
 	on conflict (order_id) do update set reversal = coalesce(p.reversal, 'begun'), updated_at = now()
 	returning ${COLUMNS}, reversal`,
 );
-/** `$4` are events; a reversal without one moved no money that anybody knew of. */
+/** `$3` and `$4` are events; a reversal without one moved no money that anybody knew of. */
 export const END_REVERSAL = sql(
 	"end_reversal",
-	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::numeric[], $4::json[], $5::uuid[], $6::text[])
-			as w (id, status, paid_back, fact, refund_id, traceparent)),
+	`with wanted as (select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::numeric[], $6::text[])
+			as w (id, status, type, fact, paid_back, traceparent)),
 		-- Each is ended once; and in one order, so that two nodes that end the same ones do not deadlock.
 		locked as materialized (select id from payments where id = any($1) and reversal = 'begun' order by order_id for update),
-		moved as (update payments p set status = w.status, refunded_amount = p.refunded_amount + w.paid_back, reversal = 'done', updated_at = now()
+		moved as (update payments p set status = w.status, refunded_amount = p.refunded_amount + w.paid_back, reversal = 'done', updated_at = now(),
+				voided_at = case when w.status = 'voided' then now() end
 			from wanted w join locked using (id) where p.id = w.id
-			returning p.id, p.order_id, w.paid_back, w.fact, w.refund_id, w.traceparent),
+			returning p.id, p.order_id, w.paid_back, w.type, w.fact, w.traceparent),
+		-- Under the key that the provider knows it by.
 		noted as (insert into refunds (id, payment_id, amount, reason, settled_at)
-			select refund_id, id, paid_back, 'reversed', now() from moved where fact is not null)
-	insert into outbox (type, subject, data, traceparent) select 'payment.refunded', order_id::text, fact, traceparent from moved where fact is not null`,
+			select id, id, paid_back, 'reversed', now() from moved where type = 'payment.refunded')
+	insert into outbox (type, subject, data, traceparent) select type, order_id::text, fact, traceparent from moved where type is not null`,
 );
 
 export const LOCK_PAYMENT = sql(
@@ -60,7 +86,7 @@ export const LOCK_PAYMENT = sql(
 export const RESERVE_REFUND = sql(
 	"reserve_refund",
 	`with noted as (insert into refunds (id, payment_id, amount, reason) values ($2, $1, $3, $4))
-	update payments set status = $5, refunded_amount = refunded_amount + $3, updated_at = now() where id = $1 returning ${COLUMNS}`,
+	update payments set status = $5, refunded_amount = refunded_amount + $3, updated_at = now() where id = $1`,
 );
 
 const UNSETTLED = `select r.id, r.amount, p.id as payment_id, p.order_id, p.currency

@@ -1,9 +1,9 @@
-import { v7 as uuid } from "uuid";
 import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
 import { etagOf, namesTag } from "../../lib/etag.ts";
+import { newId } from "../../lib/id.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
@@ -110,7 +110,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 
 /** Adds the products whose SKU is free and answers them. */
 async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise<Product[]> {
-	const rows = wanted.map((one) => ({ ...one, id: uuid() }));
+	const rows = wanted.map((one) => ({ ...one, id: newId() }));
 	// Before the products, so that nobody ever sees one without books. Books of a product that is not added after all do no harm.
 	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
 	const ids = rows.map(({ id }) => id);

@@ -1,7 +1,7 @@
-import { v7 as uuid } from "uuid";
 import { implement } from "../../lib/contract.ts";
 import { sql } from "../../lib/database.ts";
 import { factsOf } from "../../lib/history.ts";
+import { newId } from "../../lib/id.ts";
 import { done, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { type Traced, tracesOf } from "../../lib/traceparent.ts";
@@ -94,7 +94,7 @@ export default implement(shipping, database, events(shipping)).with({
 			const wanted = distinct(orders)
 				.filter(({ shipping_address }) => isDeliverable(shipping_address))
 				.map((order) => {
-					const shipment_id = uuid();
+					const shipment_id = newId();
 					return { ...order, shipment_id, tracking_number: trackingNumber(shipment_id) };
 				});
 			const rows = await this.db.query<Standing>(SCHEDULE, [

@@ -1,9 +1,9 @@
-import { v7 as uuid } from "uuid";
 import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
+import { newId } from "../../lib/id.ts";
 import { loop } from "../../lib/loop.ts";
 import { type Passwords, passwords } from "../../lib/passwords.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
@@ -206,7 +206,7 @@ async function register(self: Self, account: Account, password: string): Promise
 	const hashed = await self.passwords.hash(password);
 	const { email, full_name, role, is_verified } = account;
 	return self.db.transaction(async (tx) => {
-		const [created] = await tx.query<User>(REGISTER, [uuid(), email, full_name, role, is_verified, hashed]);
+		const [created] = await tx.query<User>(REGISTER, [newId(), email, full_name, role, is_verified, hashed]);
 		if (created) await self.publish(tx, "user.created", created.id, { user_id: created.id, email, full_name });
 		return created;
 	});

@@ -4,6 +4,7 @@ import { authorization } from "./authorization.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
 import { orders } from "./order.flow.ts";
 import { orderEvents } from "./order-events.flow.ts";
+import { orderTraces } from "./order-traces.flow.ts";
 import { revocation } from "./revocation.flow.ts";
 import { secrets } from "./secrets.flow.ts";
 import type { Flow } from "./shape.ts";
@@ -16,6 +17,7 @@ export const flows: Readonly<Record<string, Flow>> = {
 	authorization,
 	revocation,
 	"order events": orderEvents,
+	"order traces": orderTraces,
 	"fuzzed requests": fuzzing,
 	secrets,
 };

@@ -38,7 +38,7 @@ describeWith(["nats-server", "redis-server"], "Several orders nodes", () => {
 	let order: { items: { product_id: string; quantity: number }[] };
 	let meta: { user: { id: string; email: string; role: "user" } };
 	beforeAll(async () => {
-		cluster = await startCluster({ edge: 1, orders: 3, goods: 1, money: 1 }, undefined, () => undefined);
+		cluster = await startCluster({ edge: 1, orders: 3, goods: 1, money: 1 }, [], () => undefined);
 		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
 		broker = makeNode(brokerOptions(env), env, []);
 		await broker.start();

@@ -24,6 +24,7 @@ export interface Command {
 	readonly name: string;
 	readonly file: string;
 	readonly args: readonly string[];
+	readonly cwd?: string;
 	readonly env?: Record<string, string | undefined>;
 	/** Both of its outputs are appended here. */
 	readonly log: string;
@@ -58,9 +59,10 @@ function tell(what: "started" | "ended", pid: number): void {
 	guard = undefined;
 }
 
-export function startProcess({ name, file, args, env = {}, log }: Command): Process {
+export function startProcess({ name, file, args, cwd, env = {}, log }: Command): Process {
 	const output = openSync(log, "a");
-	const child = spawn(file, args, { detached: true, stdio: ["ignore", output, output], env: { PATH: process.env.PATH, ...env } });
+	const where = cwd === undefined ? {} : { cwd };
+	const child = spawn(file, args, { ...where, detached: true, stdio: ["ignore", output, output], env: { PATH: process.env.PATH, ...env } });
 	closeSync(output);
 	const pid = child.pid;
 	if (pid === undefined) throw new Error(`${name}: ${file} cannot be started`);

@@ -9,7 +9,7 @@ import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
-import { brokerOptions } from "../../moleculer.config.ts";
+import { brokerOptions, openTraces } from "../../moleculer.config.ts";
 import { assertDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
 import { type Http, httpOf } from "./http.ts";
@@ -57,7 +57,7 @@ export async function startShop(
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
-	const base = brokerOptions(env, new Log(env, options.onLog && { write: options.onLog }));
+	const base = brokerOptions(env, await openTraces(env), new Log(env, options.onLog && { write: options.onLog }));
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {

@@ -1,10 +1,10 @@
-import { Database, type Statement } from "../../lib/database.ts";
+import { Database, type Statement } from "../lib/database.ts";
 
 type Query = (text: string, values: readonly unknown[]) => Promise<object[]>;
 
 /**
  * Puts something else in the place of one statement, in a process of a test. Nothing of the program knows of this: a node gets a bug by
- * being started with `node --import chaos/bugs/….ts`.
+ * being started with `node --import chaos/bugs/….ts`, and is slow with one of chaos/slow.
  * @param fits the statement's name, and a word in its text that tells the database
  */
 export function replace(
@@ -19,4 +19,11 @@ export function replace(
 			return original.call(this, statement, values);
 		return other(run, statement, values);
 	} as typeof original;
+}
+
+/** A statement's text with something else in one place. @throws if it has no such place any more: a bug that is none would prove nothing. */
+export function changed(text: string, place: string | RegExp, other: string): string {
+	const result = text.replace(place, other);
+	if (result === text) throw new Error(`Nothing like ${place} is in: ${text}`);
+	return result;
 }

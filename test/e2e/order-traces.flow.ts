@@ -1,19 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { traceIdOf } from "../../lib/traceparent.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "./actors.ts";
-import { eventually } from "./eventually.ts";
-import type { Shop } from "./shop.ts";
-
-type Opened = Pick<Shop, "call" | "http" | "stop" | "databases">;
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 const newTrace = () => ({ traceparent: `00-${hex(16)}-${hex(8)}-01` });
 type Headers = Partial<ReturnType<typeof newTrace>>;
 
-/** Everything that happens to an order belongs to the trace of the request that made it happen. @param open starts the shop, `seconds` at most */
-export function orderTraces(open: () => Promise<Opened>, seconds = 30): void {
-	let shop: Opened;
+/** Everything that happens to an order belongs to the trace of the request that made it happen. */
+export function orderTraces(open: () => Promise<AnyShop>): void {
+	let shop: AnyShop;
 	let admin: Customer;
 	let customer: Customer;
 	let product: { id: string };
@@ -22,8 +20,8 @@ export function orderTraces(open: () => Promise<Opened>, seconds = 30): void {
 		admin = await makeAdmin(shop);
 		customer = await register(shop);
 		product = await makeProduct(shop, admin, { stock: 1000 });
-	}, seconds * 1000);
-	afterAll(() => shop?.stop());
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
 
 	async function place(headers: Headers, body: object = {}): Promise<string> {
 		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };

@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, expect, jest, test } from "@jest/globals";
+import { clearUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import type { Findings } from "./rounds.ts";
+
+jest.setTimeout(120_000);
+afterEach(clearUp);
+
+const SMALL = ["--products", "20", "--users", "4", "--orders", "60", "--seconds", "0.5", "--warmup", "0", "--buyers", "2"];
+
+test("the benchmark measures the shop beside the floor, finds its orders in order, and keeps figures and plots", async () => {
+	const folder = await makeDataFolder();
+	const [json, page] = [join(folder, "bench.json"), join(folder, "bench.html")];
+	const bench = runScript("bench", {}, { args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] });
+	const { code, errors } = await bench.ended;
+	expect({ code, errors }).toEqual({ code: 0, errors: "" });
+	const { rows, violations, checked } = JSON.parse(await readFile(json, "utf8")) as Findings;
+	expect(violations).toEqual([]);
+	expect(rows.map(({ target, errors }) => [target, errors])).toEqual([
+		["shop", {}],
+		["floor", {}],
+	]);
+	for (const { target, median: figures } of rows) {
+		expect(checked[target]).toBe(figures.operations);
+		expect(figures.operations).toBeGreaterThan(0);
+		// An order takes a transaction that writes, at the least.
+		expect(figures.commits).toBeGreaterThanOrEqual(0.9);
+		expect(figures.statements).toBeGreaterThan(figures.commits);
+		expect(figures.p50).toBeLessThanOrEqual(figures.p99);
+		expect(Object.keys(figures.cpu)).toEqual(["node", "postgres"]);
+	}
+	expect(await readFile(page, "utf8")).toMatch(/<svg[\s\S]*<rect[\s\S]*order/);
+});
+
+test("options that make no sense are refused in one line, before anything is started", async () => {
+	for (const [args, why] of [
+		[["--scenarios", "product,nonsense"], /no scenario nonsense/],
+		[["--buyers", "many"], /--buyers is a number/],
+		[["--vs", "HEAD", "--scale"], /runs of their own/],
+	] as const) {
+		const { code, errors } = await runScript("bench", {}, { args }).ended;
+		expect([code, errors]).toEqual([1, expect.stringMatching(why)]);
+	}
+});

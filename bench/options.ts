@@ -1,0 +1,121 @@
+import { parseArgs } from "node:util";
+import { StartError } from "../lib/start-error.ts";
+import { scaleScenarios } from "./scale.ts";
+import { scenarios } from "./scenarios.ts";
+import type { Shape } from "./shop.ts";
+
+const OPTIONS = {
+	shape: { type: "string", default: "embedded" },
+	scenarios: { type: "string" },
+	buyers: { type: "string" },
+	rate: { type: "string" },
+	seconds: { type: "string", default: "5" },
+	warmup: { type: "string", default: "2" },
+	rounds: { type: "string" },
+	products: { type: "string" },
+	users: { type: "string" },
+	orders: { type: "string" },
+	postgres: { type: "string", default: "1" },
+	vs: { type: "string" },
+	"no-floor": { type: "boolean", default: false },
+	"login-noise": { type: "boolean", default: false },
+	scale: { type: "boolean", default: false },
+	minutes: { type: "string" },
+	json: { type: "string" },
+	page: { type: "string" },
+	profile: { type: "boolean", default: false },
+	"cpu-profile": { type: "string" },
+	env: { type: "string", multiple: true },
+	help: { type: "boolean", short: "h", default: false },
+} as const;
+
+const USUAL = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
+const NOISE = ["product", "product-during-logins"];
+const SCALE = Object.keys(scaleScenarios);
+
+export const USAGE = `npm run bench -- [options]
+What is started
+  --shape embedded        or cluster: a process for each service, a gateway, NATS and Redis
+  --vs REV                another revision beside, measured in turn: A B A B
+  --postgres 2            servers that the services are spread over (cluster)
+  --products 1000 --users 200 --orders 20000    what there is already
+  --env NAME=VALUE        a setting of the shop, as often as wanted
+  --no-floor              without the plainest possible server beside
+What is measured
+  --scenarios a,b         ${Object.entries(scenarios)
+		.map(([name, { about }]) => `${name}: ${about}`)
+		.join("\n                          ")}
+  --buyers 1,16,64        at once
+  --rate 100,500          open loop: so many operations a second on schedule, whatever the answers do
+  --seconds 5 --warmup 2  of each measurement
+  --rounds 1              each figure is the median of the rounds; 3 with --vs
+Other runs
+  --login-noise           products by id without and with 16 clients who log in, 200 a second
+  --scale                 the same operations on 1,000 products and 20,000 orders and on --products 1000000 --orders 5000000
+  --minutes 30            memory and tables under a mixed load of --rate 50
+What comes out
+  --json FILE             all figures
+  --page FILE             plots, as a page that stands by itself
+  --profile               the statements that took longest, after each measurement
+  --cpu-profile DIR       the shop's processes leave their CPU profiles there as they end
+Ends with 1 if orders, stock or payments do not fit what was answered.`;
+
+export type Options = NonNullable<ReturnType<typeof read>>;
+
+/** @throws StartError naming what is wrong; answers undefined where help is wanted */
+export function read(args = process.argv.slice(2)) {
+	try {
+		const { values } = parseArgs({ args, options: OPTIONS });
+		if (values.help) return undefined;
+		const list = (name: "buyers" | "rate") =>
+			(values[name] ?? "")
+				.split(",")
+				.filter(Boolean)
+				.map((text) => number(name, text));
+		const one = (name: "seconds" | "warmup" | "postgres", least = 1) => number(name, values[name], least);
+		const size = (name: "products" | "users" | "orders", usual: number) => (values[name] ? number(name, values[name]) : usual);
+		const { scale, vs, shape } = values;
+		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
+		const noise = values["login-noise"];
+		const names = values.scenarios?.split(",") ?? (scale ? SCALE : noise ? NOISE : USUAL);
+		const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
+		const unknown = names.filter((name) => !(name in known));
+		if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
+		const orders = size("orders", scale ? 5_000_000 : 20_000);
+		const products = size("products", scale ? 1_000_000 : 1000);
+		const postgres = one("postgres");
+		if (postgres > 1 && shape !== "cluster") throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
+		const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
+		if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
+			throw new Error("--scale, --vs, --minutes and --login-noise are runs of their own");
+		return {
+			shape: shape as Shape,
+			scenarios: names,
+			buyers: values.buyers ? list("buyers") : scale ? [4] : noise || minutes ? [16] : [1, 16, 64],
+			rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : [],
+			seconds: one("seconds", 0),
+			warmup: one("warmup", 0),
+			rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
+			size: { products, orders, users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200) },
+			postgres,
+			vs,
+			floor: !values["no-floor"],
+			noise,
+			scale,
+			minutes,
+			json: values.json,
+			page: values.page,
+			profile: values.profile,
+			cpuProfile: values["cpu-profile"],
+			env: Object.fromEntries((values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)])),
+		};
+	} catch (error) {
+		throw new StartError(`${(error as Error).message}. --help lists the options`);
+	}
+}
+
+function number(name: string, text: string, least = 1): number {
+	const value = Number(text);
+	if (!(value >= least)) throw new Error(`--${name} is a number, at least ${least}, not ${text}`);
+	return value;
+}

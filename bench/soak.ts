@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import type { Connection } from "./client.ts";
+import { slope } from "./figures.ts";
+import { Meter, mapValues } from "./measure.ts";
+import type { Postgres } from "./postgres.ts";
+import { orderOne, type Scenario, scenarios, type World } from "./scenarios.ts";
+import type { Shop } from "./shop.ts";
+
+/** Tables that grow with use and are to be pruned; the condition says what should be gone by now, a minute or two late. */
+const PRUNED: readonly (readonly [table: string, services: readonly string[] | "all", overdue: string])[] = [
+	["outbox", "all", "time < now() - interval '7 days 3 minutes'"],
+	["inbox", "all", "time < now() - interval '8 days 3 minutes'"],
+	["idempotency_keys", ["orders", "payments"], "created_at < now() - interval '24 hours 3 minutes'"],
+	["sessions", ["auth"], "expires_at < now() - interval '3 minutes'"],
+	["refresh_tokens", ["auth"], "created_at < now() - interval '31 days'"],
+];
+/** How many rows there are in each that are overdue from the beginning, so that pruning shows within minutes. */
+const OVERDUE = 5000;
+/** Puts them there. */
+const AGED: Readonly<Record<string, string>> = {
+	outbox: `insert into outbox (xid, type, subject, data, time)
+		select '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE})`,
+	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(), now() - interval '9 days' from generate_series(1, ${OVERDUE})`,
+	idempotency_keys: `insert into idempotency_keys (user_id, action, key, body_hash, status, created_at)
+		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours' from generate_series(1, ${OVERDUE}) n`,
+	sessions: `insert into sessions (id, user_id, created_at, expires_at)
+		select gen_random_uuid(), gen_random_uuid(), now() - interval '40 days', now() - interval '10 days' from generate_series(1, ${OVERDUE})`,
+	refresh_tokens: `insert into refresh_tokens (token_hash, session_id, created_at)
+		select sha256(id::text::bytea), id, created_at from sessions where expires_at < now()`,
+};
+
+export interface Sample {
+	/** Since the beginning. */
+	readonly minutes: number;
+	readonly rss: Readonly<Record<string, number>>;
+	/** Rows by table, over all services that have it. */
+	readonly rows: Readonly<Record<string, number>>;
+	readonly overdue: Readonly<Record<string, number>>;
+	readonly p99: number;
+	readonly errors: number;
+}
+export interface Soak {
+	readonly samples: readonly Sample[];
+	/** MB per hour in the second half, by group of processes. */
+	readonly growth: Readonly<Record<string, number>>;
+	readonly violations: readonly string[];
+	readonly orders: number;
+}
+
+/** Everything that leaves something behind: mostly reads, orders with and without a key, now and then a login. */
+const soaking: Scenario = {
+	about: "85 % reads, 14 % orders, half of them with a key, 1 % logins",
+	operation: (world) => {
+		const [read, login] = [scenarios.mixed!.operation(world), scenarios.login!.operation(world)];
+		return (connection, n) =>
+			n % 100 === 50
+				? login(connection, n)
+				: n % 7 !== 0
+					? read(connection, n)
+					: n % 2
+						? orderOne(world, connection, n)
+						: keyed(world, connection, n);
+	},
+};
+function keyed({ tokens, past }: World, connection: Connection, n: number) {
+	const body = { items: [{ product_id: past.id("product", n % past.size.products), quantity: 1 }] };
+	return connection.request("POST", "/api/orders", { token: tokens[n % tokens.length], body, key: randomUUID() });
+}
+
+/** Puts a steady load on a shop for a long time, and watches its memory and the tables that are to be pruned. */
+export async function soak(
+	target: Shop,
+	{ minutes, rate, buyers, onSample }: { minutes: number; rate: number; buyers: number; onSample(sample: Sample): void },
+): Promise<Soak> {
+	const meter = new Meter(target);
+	const each = PRUNED.flatMap(([table, services, overdue]) =>
+		target.places
+			.filter(({ service }) => services === "all" || services.includes(service))
+			.map(({ server, database }) => ({ table, overdue, server, database })),
+	);
+	for (const { table, server, database } of each) await server.query(database, AGED[table]!);
+	const samples: Sample[] = [];
+	const violations: string[] = [];
+	const begun = Date.now();
+	const step = Math.max(2, Math.min(30, (minutes * 60) / 10));
+	while (Date.now() < begun + minutes * 60_000) {
+		const { figures, errors, violations: wrong } = await meter.measure({ scenario: soaking, buyers, rate, seconds: step, warmup: 0 });
+		violations.push(...wrong);
+		const counts = await Promise.all(each.map(count));
+		const total = (which: "rows" | "overdue") =>
+			Object.fromEntries(
+				[...Map.groupBy(counts, ({ table }) => table)].map(([table, all]) => [table, all.reduce((sum, one) => sum + one[which], 0)]),
+			);
+		const failed = Object.values(errors).reduce((sum, n) => sum + n, 0);
+		const sample = { minutes: (Date.now() - begun) / 60_000, rss: figures.rss, rows: total("rows"), overdue: total("overdue") };
+		samples.push({ ...sample, p99: figures.p99, errors: failed });
+		onSample(samples.at(-1)!);
+	}
+	const { violations: wrong, books } = await meter.check();
+	const late = samples.slice(samples.length >> 1);
+	const growth = mapValues(samples[0]!.rss, (_, group) => slope(late.map(({ minutes, rss }) => ({ x: minutes / 60, y: rss[group]! }))));
+	return { samples, growth, violations: [...violations, ...wrong], orders: books.confirmed };
+}
+
+async function count({ table, overdue, server, database }: { table: string; overdue: string; server: Postgres; database: string }) {
+	const [row] = await server.query<{ rows: number; overdue: number }>(
+		database,
+		`select count(*)::int as rows, (count(*) filter (where ${overdue}))::int as overdue from ${table}`,
+	);
+	return { table, ...row! };
+}
+
+/** What became of the rows that were overdue from the beginning. */
+export function prunings({ samples }: Soak): string[] {
+	const [first, last] = [samples[0]!, samples.at(-1)!];
+	return Object.keys(last.rows).map(
+		(table) =>
+			`${table.padEnd(18)}${String(first.rows[table]).padStart(9)} -> ${String(last.rows[table]).padStart(9)} rows, of these overdue ${last.overdue[table]}`,
+	);
+}

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
+import { v7 as uuid } from "uuid";
+import { contract, failure, implement } from "../lib/contract.ts";
+import { readEnv } from "../lib/env.ts";
+import { makeNode } from "../lib/node.ts";
+import { command, done, refused } from "../lib/outcome.ts";
+import { currentTraceparent, currentTraces, inTracesOf } from "../lib/traceparent.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+import { eventually } from "../test/support/eventually.ts";
+import { recordedTraces } from "../test/support/recorded-traces.ts";
+
+const trace = (id: string, flags = "01") => `00-${id.repeat(32)}-00f067aa0ba902b7-${flags}`;
+const [one, other, unsampled] = [trace("1"), trace("2"), trace("3", "00")];
+
+const action = { params: {}, returns: { type: "any" } } as const;
+const things = contract({
+	name: "things",
+	actions: { look: { ...action, retry: true }, fail: action, refuse: action, handle: command("Handle orders", {}) },
+	errors: { NO: { status: 409, message: "No" } },
+});
+/** What `handle` was given, and in which traces. */
+let handled: { orders: unknown; traces: readonly string[]; current: string | undefined } | undefined;
+/** What a node does that is asked to look. */
+let looks: (() => unknown)[];
+const handlers = implement(things).with({
+	actions: {
+		look: async (ctx) => (looks.shift() ?? (() => (ctx as unknown as Context).headers))(),
+		async fail() {
+			throw new Error("Somebody's name");
+		},
+		async refuse() {
+			throw failure(things, "NO");
+		},
+		async handle({ params: { orders } }) {
+			handled = { orders, traces: currentTraces(), current: currentTraceparent() };
+			return orders.map((_, i) => (i === 0 ? done : refused("NOT_THIS")));
+		},
+	},
+});
+
+let traces: ReturnType<typeof recordedTraces>;
+const brokers: ServiceBroker[] = [];
+beforeEach(() => {
+	traces = recordedTraces();
+	looks = [];
+});
+afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
+async function startNode(name: string, ...schemas: ServiceSchema[]): Promise<ServiceBroker> {
+	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
+	const { circuitBreaker, ...options } = brokerOptions(env, { ...traces, instance: name });
+	const broker = makeNode({ ...options, transporter: "Fake", circuitBreaker: { ...circuitBreaker!, halfOpenTime: 100 } }, env, schemas);
+	brokers.push(broker);
+	await broker.start();
+	return broker;
+}
+async function startTwo(): Promise<ServiceBroker> {
+	const [caller] = await Promise.all([startNode("caller"), startNode("callee", handlers)]);
+	await eventually(() => expect(caller!.registry.actions.get("things.look")?.count()).toBe(1));
+	return caller!;
+}
+const told = () => traces.spans.map(({ service, kind, name }) => `${service} ${kind} ${name}`);
+
+test("a call has a span on either side, the one below the other, and in one process there is one", async () => {
+	const caller = await startTwo();
+	const headers = await caller.call("things.look", {}, { headers: { traceparent: one }, caller: "orders" });
+	expect(told()).toEqual(["orders client things.look", "things server things.look"]);
+	const [client, server] = traces.spans;
+	expect([client!.parent, server!.parent, headers]).toEqual([one, client!.traceparent, { traceparent: server!.traceparent }]);
+	expect(client!.attributes).toMatchObject({
+		"rpc.service": "things",
+		"rpc.method": "look",
+		"moleculer.node": "callee",
+		"circuit_breaker.state": "closed",
+	});
+	expect(traces.spans.every(({ ended }) => ended)).toBe(true);
+	traces.spans.length = 0;
+	await brokers[1]!.call("things.look", {}, { headers: { traceparent: one } });
+	expect(told()).toEqual(["things internal things.look"]);
+});
+
+test("what is not recorded has no span, and goes on with the traceparent that it has", async () => {
+	const caller = await startTwo();
+	expect(await caller.call("things.look", {}, { headers: { traceparent: unsampled } })).toEqual({ traceparent: unsampled });
+	expect(await caller.call("things.look")).toEqual({});
+	await caller.call("things.handle", { orders: [{ order_id: uuid(), traceparent: unsampled }] });
+	expect(traces.spans).toEqual([]);
+});
+
+test("a failure is shown by its kind, never by its words, and what a caller must expect is none", async () => {
+	const caller = await startTwo();
+	for (const name of ["things.fail", "things.refuse"])
+		await expect(caller.call(name, {}, { headers: { traceparent: one } })).rejects.toThrow();
+	expect(traces.spans.map(({ failure }) => failure)).toEqual(["Error", "Error", "NO", "NO"]);
+	expect(JSON.stringify(traces.spans)).not.toContain("Somebody");
+});
+
+test("of a call about many orders each recorded one has a span in its own trace, and tells how it fared", async () => {
+	const caller = await startTwo();
+	const orders = [one, other, unsampled, undefined].map((traceparent) => ({ order_id: uuid(), ...(traceparent ? { traceparent } : {}) }));
+	await caller.call("things.handle", { orders });
+	expect(told()).toEqual([...Array(2).fill("moleculer-commerce client things.handle"), ...Array(2).fill("things server things.handle")]);
+	const [client, otherClient, server, otherServer] = traces.spans;
+	expect([client, otherClient, server, otherServer].map((span) => span!.parent)).toEqual([
+		one,
+		other,
+		client!.traceparent,
+		otherClient!.traceparent,
+	]);
+	expect(
+		[server, otherServer].map((span) => [span!.attributes["order.id"], span!.attributes["batch.size"], span!.attributes["order.outcome"]]),
+	).toEqual([
+		[orders[0]!.order_id, 4, "done"],
+		[orders[1]!.order_id, 4, "refused"],
+	]);
+	expect(otherServer!.attributes["order.refusal"]).toBe("NOT_THIS");
+	const inside = [server!.traceparent, otherServer!.traceparent];
+	expect(handled).toMatchObject({ current: undefined, traces: [...inside, unsampled] });
+	expect(handled!.orders).toMatchObject([{ traceparent: inside[0] }, { traceparent: inside[1] }, { traceparent: unsampled }, {}]);
+	// The caller's own list is as it was.
+	expect(orders.map(({ traceparent }) => traceparent)).toEqual([one, other, unsampled, undefined]);
+	await caller.call("things.handle", { orders: [orders[0]] });
+	expect(handled!.current).toBe(traces.spans.at(-1)!.traceparent);
+});
+
+test("a call that is made for many has a span in each of their traces", async () => {
+	const caller = await startTwo();
+	await inTracesOf([{ traceparent: one }, { traceparent: other }, {}], () => caller.call("things.look"));
+	const clients = traces.spans.filter(({ kind }) => kind === "client");
+	expect(clients.map(({ parent, ended }) => ({ parent, ended }))).toEqual([
+		{ parent: one, ended: true },
+		{ parent: other, ended: true },
+	]);
+});
+
+test("a repetition is noted on the call's span, and so is a circuit breaker that opens", async () => {
+	const caller = await startTwo();
+	const never = () => new Promise(() => undefined);
+	looks = [never];
+	await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 2000 });
+	const [client, ...rest] = traces.spans;
+	expect(client!.notes).toEqual([["retry", { try: 2, "error.type": "REQUEST_TIMEOUT", "moleculer.node": "callee" }]]);
+	expect(rest.filter(({ kind }) => kind === "client").map(({ parent }) => parent)).toEqual([client!.traceparent]);
+	traces.spans.length = 0;
+	looks = Array.from({ length: 20 }, () => never);
+	for (let i = 0; i < 5; i++) await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 20 }).catch(() => undefined);
+	expect(traces.spans.flatMap(({ notes }) => notes)).toContainEqual(["circuit breaker open", { "circuit_breaker.state": "open" }]);
+});
+
+test("an event that may be lost carries the trace of whoever sent it", async () => {
+	const heard: unknown[] = [];
+	const listener = {
+		name: "listener",
+		events: { "something.happened": (ctx: Context) => void heard.push(ctx.headers) },
+	} as unknown as ServiceSchema;
+	const broker = await startNode("one", listener);
+	await inTracesOf([{ traceparent: one }], () => broker.broadcast("something.happened"));
+	await broker.emit("something.happened");
+	await eventually(() => expect(heard).toHaveLength(2));
+	expect(heard).toEqual([{ traceparent: one }, {}]);
+	expect(told()).toEqual(["listener consumer something.happened"]);
+});

@@ -1,0 +1,1 @@
+alter table outbox alter column id set default gen_random_uuid();

@@ -1,0 +1,35 @@
+import { expect, test } from "@jest/globals";
+import { BUGS, type Bug, type ProfileName } from "../../chaos/profiles.ts";
+import { chaos } from "../../chaos/run.ts";
+import { describeWith } from "../support/servers.ts";
+
+const run = async (options: { bug?: Bug; faults?: ProfileName; patience?: number }) => {
+	const { findings } = await chaos({
+		seconds: 4,
+		seed: 7,
+		buyers: 12,
+		size: { edge: 1, orders: 2, goods: 2, money: 1 },
+		say: () => undefined,
+		onProgress: () => undefined,
+		...options,
+	});
+	return [...new Set(findings.map(({ invariant }) => invariant))];
+};
+
+describeWith(["nats-server", "redis-server"], "Faults that are aimed at a bug", () => {
+	test.each(Object.keys(BUGS) as Bug[])(
+		"find it: %s",
+		async (bug) => {
+			expect(await run({ bug, patience: 5 })).toContain(BUGS[bug].breaks);
+		},
+		120_000,
+	);
+
+	test.each([...new Set(Object.values(BUGS).map(({ faults }) => faults))])(
+		"find nothing where there is none: %s",
+		async (faults) => {
+			expect(await run({ faults })).toEqual([]);
+		},
+		120_000,
+	);
+});

@@ -1,0 +1,171 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { eventually } from "../support/eventually.ts";
+import { type MailServer, startMailServer } from "../support/mail-server.ts";
+import { type ReceivedSpan, type Receiver, startReceiver, tree } from "../support/otlp-receiver.ts";
+import { type Shop, startShop } from "../support/shop.ts";
+
+let receiver: Receiver;
+let mail: MailServer;
+let shop: Shop;
+let admin: Customer;
+let product: { id: string };
+beforeAll(async () => {
+	[receiver, mail] = await Promise.all([startReceiver(), startMailServer()]);
+	shop = await startShop({
+		env: {
+			OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+			OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+			OTEL_RESOURCE_ATTRIBUTES: "deployment.environment=blue%20room",
+			SMTP_URL: mail.url,
+		},
+	});
+	admin = await makeAdmin(shop);
+	product = await makeProduct(shop, admin, { stock: 1000 });
+});
+afterAll(async () => {
+	await shop?.stop();
+	await Promise.all([receiver?.stop(), mail?.stop()]);
+});
+
+const hex = (bytes: number) => randomBytes(bytes).toString("hex");
+const newTrace = (flags = "01") => {
+	const id = hex(16);
+	return { id, headers: { traceparent: `00-${id}-${hex(8)}-${flags}` } };
+};
+const spansOf = (id: string) => receiver.spans.filter(({ trace }) => trace === id);
+const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name);
+/** Waits until all of a trace has come that these spans are the last of. */
+const whole = (id: string, ...last: string[]) =>
+	eventually(() => {
+		const spans = spansOf(id);
+		expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(last));
+		return spans;
+	}, 20);
+const place = (customer: Customer, headers: Record<string, string>, over: object = {}) =>
+	shop.http("POST /api/orders", { token: customer.token, headers, body: { items: [{ product_id: product.id, quantity: 1 }], ...over } });
+
+test("an order is one trace, from the request to the e-mail", async () => {
+	const customer = await register(shop);
+	const { id, headers } = newTrace();
+	expect((await place(customer, headers)).status).toBe(201);
+	const spans = await whole(id, "mail", "saga", "POST /api/orders");
+	// Users and products may be known from before.
+	expect(tree(spans.filter(({ name }) => name !== "by_ids"))).toEqual([
+		"api server POST /api/orders",
+		"  orders internal orders.create",
+		"    orders client place",
+		"    orders internal saga",
+		"      inventory internal inventory.reserve",
+		"        inventory client reserve",
+		"      orders client complete",
+		"      payments internal payments.charge",
+		"        payments client ledger_charge",
+		"        payments client record",
+		"      shipping internal shipping.schedule",
+		"        shipping client schedule",
+		"    orders producer send order.confirmed",
+		"      notifications client commit",
+		"      notifications client inbox_receive",
+		"      notifications client start transaction",
+		"      notifications consumer process order.confirmed",
+		"        notifications client mail",
+		"        notifications client messages_queue",
+		"    products internal products.resolve",
+		"    users internal users.resolve",
+	]);
+	const [request] = named(spans, "POST /api/orders");
+	expect(request!.parent).toBe(headers.traceparent.split("-")[2]);
+	expect(request!.attributes).toEqual({ "http.request.method": "POST", "http.route": "/api/orders", "http.response.status_code": 201 });
+	expect(request!.resource).toEqual({
+		"service.name": "api",
+		"service.namespace": "moleculer-commerce",
+		"service.version": "0.1.0",
+		"service.instance.id": shop.broker.nodeID,
+		"deployment.environment": "blue room",
+		"deployment.environment.name": "blue room",
+	});
+	expect(named(spans, "reserve")[0]!.attributes).toMatchObject({ "db.system": "postgresql", "db.operation.name": "reserve" });
+	expect(named(spans, "mail")[0]!.attributes).toMatchObject({ "mail.template": "order_confirmed", "mail.fate": "sent" });
+}, 40_000);
+
+test("of orders that travel together each has the whole of its way in its own trace", async () => {
+	const customer = await register(shop);
+	const traces = Array.from({ length: 12 }, () => newTrace());
+	await Promise.all(traces.map(({ headers }) => place(customer, headers)));
+	for (const { id } of traces) {
+		const spans = await whole(id, "mail", "saga");
+		const lines = tree(spans).map((line) => line.trim());
+		for (const [service, action, statement] of [
+			["inventory", "inventory.reserve", "reserve"],
+			["payments", "payments.charge", "record"],
+			["shipping", "shipping.schedule", "schedule"],
+		])
+			expect(lines).toEqual(expect.arrayContaining([`${service} internal ${action}`, `${service} client ${statement}`]));
+		expect(named(spans, "inventory.reserve")).toHaveLength(1);
+		expect(named(spans, "inventory.reserve")[0]!.parent).toBe(named(spans, "saga")[0]!.id);
+	}
+	const sizes = traces.flatMap(({ id }) =>
+		named(spansOf(id), "inventory.reserve").map(({ attributes }) => Number(attributes["batch.size"])),
+	);
+	expect(Math.max(...sizes)).toBeGreaterThan(1);
+}, 40_000);
+
+test("an order that is taken back shows why and how, and what its customer must expect is no failure", async () => {
+	const customer = await register(shop);
+	const { id, headers } = newTrace();
+	expect((await place(customer, headers, { shipping_address: "Undeliverable 1" })).status).toBe(409);
+	const spans = await whole(id, "mail", "saga", "POST /api/orders");
+	const [saga] = named(spans, "saga");
+	expect(saga!.events).toEqual([{ name: "compensation", attributes: { step: "schedule", reason: "UNDELIVERABLE" } }]);
+	expect(saga!.attributes).toMatchObject({ "saga.end": "closed" });
+	for (const undo of ["inventory.release", "payments.reverse", "shipping.unschedule"])
+		expect(named(spans, undo).map(({ parent }) => parent)).toEqual([saga!.id]);
+	expect(named(spans, "shipping.schedule")[0]!.attributes).toMatchObject({ "order.outcome": "refused", "order.refusal": "UNDELIVERABLE" });
+	expect(spans.filter(({ failed }) => failed)).toEqual([]);
+}, 40_000);
+
+test("a request begins a trace where its client does not, unless the client wants none", async () => {
+	const { id, headers } = newTrace("00");
+	await shop.http("GET /api/products?q=unsampled", { headers });
+	await shop.http("GET /api/products/not-an-id");
+	const [refused] = await eventually(() => {
+		const found = named(receiver.spans, "GET /api/products/:id");
+		expect(found).toHaveLength(1);
+		return found;
+	});
+	expect(refused).toMatchObject({ parent: undefined, failed: false, attributes: { "http.response.status_code": 422 } });
+	expect(spansOf(id)).toEqual([]);
+});
+
+test("nothing that people tell us is on any span, nor are their tokens", async () => {
+	const email = "planted.secret@example.com";
+	const account = { email, password: "planted password", full_name: "Planted Name" };
+	const { id, headers } = newTrace();
+	const post = (path: string, body: object, token?: string) => shop.http(`POST ${path}`, { headers, body, ...(token ? { token } : {}) });
+	await post("/api/users", account);
+	await post("/api/users", account);
+	const { body: login } = await post("/api/users/login", { email, password: account.password });
+	const token = login.access_token;
+	await post("/api/users/login", { email, password: "a planted wrong one" });
+	await post(
+		"/api/orders",
+		{ items: [{ product_id: product.id, quantity: 1 }], shipping_address: "Planted Street 1", payment_token: "tok_ok" },
+		token,
+	);
+	const refused = await post("/api/orders", { items: [{ product_id: product.id, quantity: 1 }], payment_token: "tok_planted" }, token);
+	const { body: order } = await post("/api/orders", { items: [{ product_id: product.id, quantity: 1 }] }, token);
+	await post(`/api/orders/${order.id}/cancel`, { reason: "PLANTED_REASON" }, token);
+	await post("/api/users/password-reset", { email });
+	await shop.http("GET /api/products?q=planted-search", { headers });
+	expect(refused.status).toBe(402);
+	const mails = () => named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);
+	await eventually(() => expect(mails()).toEqual(expect.arrayContaining(["welcome", "password_reset", "order_cancelled"])), 20);
+	const mailed = mail.mails.map(({ text }) => text).join();
+	const links = [...mailed.matchAll(/token=([\w-]+)/g)].map(([, secret]) => secret!);
+	expect(links.length).toBeGreaterThan(0);
+	const everything = receiver.bodies.join("\n");
+	for (const secret of ["planted", "Planted", "PLANTED", token, ...links, "127.0.0.1", "tok_"])
+		expect([secret, everything.includes(secret)]).toEqual([secret, false]);
+}, 60_000);
