@@ -105,7 +105,7 @@ export async function explain(target: Target, scenario: Scenario): Promise<strin
 	const statements = [...Map.groupBy(plans.flat(), ({ statement }) => statement).values()];
 	const total = (all: readonly Plan[]) => all.reduce((sum, { ms }) => sum + ms, 0);
 	const [worst] = statements.toSorted((a, b) => total(b) - total(a));
-	return worst?.toSorted((a, b) => b.ms - a.ms)[0]!.text ?? "No statement took a fifth of a millisecond.";
+	return worst?.toSorted((a, b) => b.ms - a.ms)[0]?.text ?? "No statement took a fifth of a millisecond.";
 }
 
 interface Plan {
