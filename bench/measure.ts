@@ -40,13 +40,12 @@ export interface Measurement {
 	readonly violations: readonly string[];
 }
 
-/** Numbers that the first operation of warming up and of measuring get, so that these are about other products. */
-const [WARM, MEASURED] = [0, 1_000_000];
-
 /** Measures one target, and keeps in mind what its buyers were told. */
 export class Meter {
 	readonly target: Target;
 	readonly #told = { confirmed: 0, unsure: 0 };
+	/** The number of the next operation: each is about another product than those before it, for as long as there are any. */
+	#next = 0;
 
 	constructor(target: Target) {
 		this.target = target;
@@ -88,16 +87,20 @@ export class Meter {
 		const operation = scenario.operation(world);
 		const placed: Placed[] = [];
 		const note = (reply: Reply | undefined) => this.#note(reply, placed);
-		const run = (seconds: number, first: number) => load({ url: target.url, operation, buyers, seconds, rate, first, note });
+		const run = async (seconds: number) => {
+			const result = await load({ url: target.url, operation, buyers, seconds, rate, first: this.#next, note });
+			this.#next += result.operations;
+			return result;
+		};
 		const beside = scenario.beside && keepBusy(target.url, scenario.beside.operation(world), scenario.beside.clients);
 		let [result, settled]: [LoadResult | undefined, boolean] = [undefined, true];
 		try {
-			if (warmup > 0) await run(warmup, WARM);
+			if (warmup > 0) await run(warmup);
 			await settle(target);
 			// Each measurement writes the whole of a page to the log when it first touches it, and none has a checkpoint in the middle.
 			await Promise.all(this.#servers.map((server) => server.query("postgres", "checkpoint")));
 			const before = await this.#look();
-			result = await run(seconds, MEASURED);
+			result = await run(seconds);
 			settled = await settle(target);
 			const after = await this.#look();
 			const violations = [

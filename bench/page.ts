@@ -16,6 +16,7 @@ const COLOURS = [
 	"#5b6bd0",
 	"#888888",
 	"#30506e",
+	"#b8b03c",
 ];
 const LATENCIES = ["p50", "p95", "p99"] as const;
 
@@ -138,7 +139,7 @@ export function page(command: string, { rows, violations, checked }: Findings, m
 	const books = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
 	return `<!doctype html>
 <meta charset="utf-8"><title>${escaped(command)}</title>
-<style>body{font:14px system-ui;margin:24px}section{display:flex;flex-wrap:wrap;align-items:end}h2{width:100%;margin:20px 0 4px;font-size:16px}
+<style>body{font:14px system-ui;margin:24px}section{display:flex;flex-wrap:wrap;align-items:end}h1{font-size:18px}h2{width:100%;margin:20px 0 4px;font-size:16px}
 figure{margin:0 12px 0 0;width:400px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}text{font-size:10px;fill:#555}
 table{border-collapse:collapse;margin-top:24px}th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
 <h1>${escaped(command)}</h1>

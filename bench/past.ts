@@ -15,7 +15,7 @@ const DAYS: Readonly<Record<Kind, number>> = { product: 365, user: 365, order: 9
 export const SESSIONS_EACH = 5;
 /** Words that an eighth of the products have each; ten products each have one of their own besides. */
 export const WORDS = ["oak", "wool", "linen", "copper", "glass", "paper", "stone", "clay"] as const;
-export const rareWord = (n: number): string => `lot${Math.floor(n / 10)}`;
+export const rareWord = (n: number): string => `lot${String(Math.floor(n / 10)).padStart(9, "0")}`;
 const CATEGORIES = 10;
 export const category = (n: number): string => `Category ${n % CATEGORIES}`;
 /** What is on hand of each product. */
@@ -71,7 +71,8 @@ export class Past {
 		return {
 			id: this.sqlId("product"),
 			name: sqlName("n"),
-			description: "'Plain and sturdy, made to last, from lot' || n / 10 || '. Comes in a box with a note on how to look after it.'",
+			description:
+				"'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it.'",
 			price: sqlPrice("n"),
 			currency: "'EUR'",
 			category: `'Category ' || n % ${CATEGORIES}`,

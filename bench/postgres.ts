@@ -8,6 +8,8 @@ export interface Postgres {
 	readonly pid: number;
 	/** host:port */
 	readonly at: string;
+	/** The administrator. */
+	readonly user: string;
 	/** A connection string of the administrator's. */
 	url(database: string): string;
 	query<Row extends pg.QueryResultRow>(database: string, text: string, values?: unknown[]): Promise<Row[]>;
@@ -25,7 +27,8 @@ const SETTINGS = {
 	checkpoint_timeout: "1h",
 	shared_preload_libraries: "pg_stat_statements,auto_explain",
 	"pg_stat_statements.max": "10000",
-	"auto_explain.log_min_duration": "-1",
+	// Tells whose plan it is.
+	log_line_prefix: "%u ",
 };
 
 /** @param folder others may enter it */
@@ -47,6 +50,7 @@ export async function startPostgres(folder: string, name: string): Promise<Postg
 	return {
 		pid: server.pid,
 		at,
+		user: server.user,
 		url,
 		query,
 		log: join(dataDir, "postgres.log"),

@@ -6,7 +6,7 @@ const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padSta
 const times = (n: number, base: number | undefined) => (base ? `${(n / base).toFixed(2)}x` : "");
 
 export const HEADLINE =
-	"                                           rate      p50      p95      p99   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
+	"                                                   rate      p50      p95      p99   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
 
 const same = (row: Row) => (other: Row) => other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
 
@@ -19,7 +19,7 @@ export function line(row: Row, all: readonly Row[]): string {
 	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
 	const bad = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
 	return [
-		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(15)}${load.padStart(8)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
+		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(22)}${load.padStart(9)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
 			`${fixed(figures.p95, 9)}${fixed(figures.p99, 9)}${fixed(cpu, 12, 3)}${fixed(figures.statements, 6)}${fixed(figures.commits, 9)}` +
 			`${fixed(sum(figures.rss), 6, 0)}${times(figures.rate, floor?.rate).padStart(20)}${times(cpu, floor && sum(floor.cpu)).padStart(6)}`,
 		`             ${groups.join(", ")})`,
@@ -37,7 +37,7 @@ export function comparison(rows: readonly Row[], ours: string, theirs: string): 
 			const [now, then] = [row.median, before.median];
 			const [a, b] = [sum(now.cpu), sum(then.cpu)];
 			return [
-				`${row.scenario.padEnd(15)}${String(row.buyers).padStart(4)} buyers   rate ${times(now.rate, then.rate)}   p50 ${times(now.p50, then.p50)}` +
+				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers   rate ${times(now.rate, then.rate)}   p50 ${times(now.p50, then.p50)}` +
 					`   p99 ${times(now.p99, then.p99)}   CPU ${times(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)   SQL ${times(now.statements, then.statements)}`,
 			];
 		});

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { startFloor } from "./floor-target.ts";
 import type { Options } from "./options.ts";
 import { Past, type Size } from "./past.ts";
@@ -64,7 +64,18 @@ export function openSite({ shape, postgres, cpuProfile, env }: Wanted, say: (lin
 						say(`Filling the tables of ${name}: ${Math.min(99, Math.floor((100 * rows) / all))} %`);
 					};
 					say(`Making the databases of ${name} …`);
-					return startShop({ name, shape, checkout, folder, servers, past, profile: cpuProfile, env, onRows, onEnd });
+					return startShop({
+						name,
+						shape,
+						checkout,
+						folder,
+						servers,
+						past,
+						profile: cpuProfile && resolve(cpuProfile),
+						env,
+						onRows,
+						onEnd,
+					});
 				},
 				floor(size) {
 					say("Starting the floor …");

@@ -3,6 +3,7 @@ import { Errors } from "moleculer";
 import type { CommonError } from "./errors.ts";
 import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
+import { strict, tolerant } from "./unknown-fields.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
 export type Access = "anyone" | "user" | "owner" | "admin";
@@ -148,7 +149,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 	with<S = unknown>({ actions, setup, ready, stop, dependencies }: Implementation<C, Members<X>, S>): ServiceSchema {
 		const handlers = actions as Record<string, unknown>;
 		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
-			name in handlers ? [[name, register(action, handlers[name])]] : [],
+			name in handlers ? [[name, register(action, handlers[name], action.rest ? strict : tolerant)]] : [],
 		);
 		return {
 			name: c.name,
@@ -167,10 +168,14 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 	},
 });
 
-/** moleculer spells some things its own way; everything else of a contract is registered as it stands. */
-export function register({ bulkhead, ...action }: ActionContract, handler: unknown) {
+/**
+ * moleculer spells some things its own way; everything else of a contract is registered as it stands.
+ * @param reading what becomes of parameters that the contract does not know: an error for clients and operators; services, which may be of a newer
+ * version, are understood without them (docs/adr/0013)
+ */
+export function register({ bulkhead, ...action }: ActionContract, handler: unknown, reading: (params: Shape) => object = strict) {
 	return {
-		...unshared({ ...action, params: { $$strict: true, ...action.params } }),
+		...unshared({ ...action, params: reading(action.params) }),
 		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
 		visibility: action.rest ? "published" : "public",
 		handler,

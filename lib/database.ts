@@ -1,14 +1,17 @@
-import type { Client, QueryResultRow } from "pg";
+import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
 import type { Tracer } from "./tracing/tracing.ts";
-import { shown } from "./tracing/work.ts";
+import { type Look, shown } from "./tracing/work.ts";
 
 /** A statement with a name of its own: Postgres parses and plans it once per connection. */
 export interface Statement {
 	readonly name: string;
 	readonly text: string;
 }
-/** Names a statement. The name is unique within a database. */
+/**
+ * Names a statement. The name is unique within a database. It names its columns as well: what was planned for `*` fails on every connection from when a
+ * migration adds a column.
+ */
 export const sql = (name: string, text: string): Statement => ({ name, text });
 
 /** Runs statements, on a connection of the pool (each its own transaction) or inside one transaction. Rows come in wire form: times as RFC 3339 text, numeric as number. */
@@ -33,6 +36,18 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number,
 	[1700, Number], // numeric: money
 	[1184, (text) => new Date(text).toISOString()], // timestamptz
 ]);
+
+/**
+ * Sequelize listens for a connection's errors a moment after it is there. A server that ends all sessions may say so within that moment, and
+ * an error that nobody listens for ends the process.
+ */
+class HeardClient extends pg.Client {
+	constructor(config: ClientConfig) {
+		super(config);
+		// By this Sequelize's pool knows a connection that is of no use any more.
+		this.on("error", () => Object.assign(this, { _invalid: true }));
+	}
+}
 
 /** How a pool's connections are used at this moment. */
 export interface PoolUse {
@@ -62,6 +77,7 @@ export class Database implements Queryable {
 		this.#tracer = tracer;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
+			dialectModule: Object.create(pg, { Client: { value: HeardClient } }),
 			logging: echo ? (statement) => echo(statement) : false,
 			pool: { max: poolSize, min: 0, acquire: 30_000, idle: 60_000 },
 			dialectOptions: { keepAlive: true },
@@ -73,7 +89,7 @@ export class Database implements Queryable {
 		const set = parsers.set.bind(parsers);
 		parsers.set = (oid, parser) => set(oid, wireForm.get(oid) ?? parser);
 		for (const [oid, parser] of wireForm) set(oid, parser);
-		if (tracer) this.#showModels();
+		if (tracer) this.#showModels(tracer);
 	}
 
 	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
@@ -97,7 +113,9 @@ export class Database implements Queryable {
 		const query = typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
 		const asked = () => connection.query<Row>({ ...query, values: values as unknown[] });
-		const { rows } = await this.#shown("name" in query ? query.name : verb(query.text), asked);
+		const { rows } = await (this.#tracer
+			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
+			: asked());
 		return rows;
 	}
 
@@ -107,19 +125,18 @@ export class Database implements Queryable {
 	}
 
 	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
-	#shown<R>(name: string, ask: () => Promise<R>): Promise<R> {
-		if (!this.#tracer) return ask();
+	#look(name: string): Look {
 		const attributes = () => ({ "db.system": "postgresql", "db.name": this.sequelize.config.database, "db.operation.name": name });
-		return shown(this.#tracer, { kind: "client", name: () => name, attributes }, ask);
+		return { kind: "client", name: () => name, attributes };
 	}
 	/** What Sequelize asks by itself: its models' statements, and where transactions begin and end. */
-	#showModels(): void {
+	#showModels(tracer: Tracer): void {
 		const { sequelize } = this;
 		const query = sequelize.query.bind(sequelize) as (statement: unknown, options?: { model?: { name: string } }) => Promise<unknown>;
 		const showing: typeof query = (statement, options) => {
 			const text = typeof statement === "string" ? statement : (statement as { query: string }).query;
 			const model = options?.model?.name;
-			return this.#shown(model ? `${verb(text)} ${model}` : verb(text), () => query(statement, options));
+			return shown(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () => query(statement, options));
 		};
 		Object.assign(sequelize, { query: showing });
 	}

@@ -58,6 +58,19 @@ export const eventActions = {
 		returns: count,
 		timeout: 600_000,
 	},
+	/** For other services: which events about something the handler had to try again, and when it failed. */
+	retries: {
+		params: { subject: { type: "uuid" } },
+		returns: list(
+			object({
+				type: { type: "string" },
+				traceparent: { type: "string", nullable: true },
+				failures: list({ type: "time" }),
+				state: { type: "enum", values: ["waiting", "dead", "done"] },
+			}),
+		),
+		retry: true,
+	},
 	eventFigures: {
 		summary: "How far events are behind",
 		params: {},

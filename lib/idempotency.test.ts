@@ -4,7 +4,18 @@ import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import type { Meta } from "./contract.ts";
 import { Database, databaseUrl, type Tx } from "./database.ts";
 import { commonError } from "./errors.ts";
-import { answerOf, claimKey, type Earlier, keepAnswer, keepAnswers, keyedRequest, pruneKeys, replay, requestHash } from "./idempotency.ts";
+import {
+	answerOf,
+	claimKey,
+	type Earlier,
+	findKey,
+	keepAnswer,
+	keepAnswers,
+	keyedRequest,
+	pruneKeys,
+	replay,
+	requestHash,
+} from "./idempotency.ts";
 
 let databases: Databases;
 let db: Database;
@@ -100,6 +111,10 @@ test("a key is kept for a day, then it is free again and pruned", async () => {
 	await age(recent, 23);
 	await age(old, 25);
 	expect(await claimKey(db, { ...old, hash: "another" })).toBeNull();
+	await age(old, 25);
+	expect(await findKey(db, { ...old, hash: "a third" })).toBeUndefined();
+	expect(await db.query("select from idempotency_keys where user_id = $1", [old.user_id])).toEqual([]);
+	expect(await claimKey(db, { ...old, hash: "a third" })).toBeNull();
 	await age(old, 25);
 	expect(await pruneKeys(db)).toBe(1);
 	expect(await pruneKeys(db)).toBe(0);

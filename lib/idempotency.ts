@@ -34,9 +34,13 @@ const CLAIM = sql(
 const REQUESTS = "unnest($1::uuid[], $2::text[], $3::text[]";
 const FIND = sql(
 	"idempotency_find",
-	`select n, body_hash, subject, status, answer from ${REQUESTS}) with ordinality as w (user_id, action, key, n)
-		join idempotency_keys using (user_id, action, key)
-	where created_at >= now() - ${KEPT}`,
+	`select n, body_hash, subject, status, answer, created_at < now() - ${KEPT} as expired
+	from ${REQUESTS}) with ordinality as w (user_id, action, key, n) join idempotency_keys using (user_id, action, key)`,
+);
+const FREE = sql(
+	"idempotency_free",
+	`delete from idempotency_keys k using ${REQUESTS}) as w (user_id, action, key)
+	where k.user_id = w.user_id and k.action = w.action and k.key = w.key and k.created_at < now() - ${KEPT}`,
 );
 const KEEP = sql(
 	"idempotency_keep",
@@ -87,7 +91,8 @@ export async function claimKey(
 	return found;
 }
 /**
- * What an earlier request under this key left, if there was one.
+ * What an earlier request under this key left, if there was one. A key that is older than it is kept is freed on the way, pruned or not, so that
+ * a statement which takes keys need not look at their age.
  * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
  */
 export async function findKey(queryable: Queryable, request: KeyedRequest): Promise<Earlier | undefined> {
@@ -97,8 +102,10 @@ export async function findKey(queryable: Queryable, request: KeyedRequest): Prom
 }
 /** The same for many requests at once, as a step of a batch. */
 export async function findKeys(queryable: Queryable, requests: readonly KeyedRequest[]): Promise<(Earlier | Rejection | undefined)[]> {
-	const rows = await queryable.query<Earlier & { n: number; body_hash: string }>(FIND, columns(requests));
-	const found = new Map(rows.map((row) => [row.n, row]));
+	const rows = await queryable.query<Earlier & { n: number; body_hash: string; expired: boolean }>(FIND, columns(requests));
+	const old = rows.flatMap(({ n, expired }) => (expired ? [requests[n - 1]!] : []));
+	if (old.length > 0) await queryable.query(FREE, columns(old));
+	const found = new Map(rows.flatMap((row) => (row.expired ? [] : [[row.n, row]])));
 	return requests.map(({ hash }, i) => {
 		const earlier = found.get(i + 1);
 		return earlier && earlier.body_hash !== hash ? reject(commonError("IDEMPOTENCY_KEY_REUSED")) : earlier;

@@ -5,7 +5,7 @@ import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { Database, databaseUrl, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
-import { forget, type InboxOptions, inbox } from "./inbox.ts";
+import { forget, type InboxOptions, inbox, retriesOf } from "./inbox.ts";
 
 let databases: Databases;
 let db: Database;
@@ -111,6 +111,25 @@ test("what failed is tried again in its order until it takes effect", async () =
 	expect(await retry()).toBe(false);
 });
 
+test("how often an event failed is known while it waits, when it has taken effect, and when it is given up", async () => {
+	let broken = true;
+	const { accept, retry } = box((subject) => {
+		if (broken || subject === "hopeless") throw new Error("Not now");
+	});
+	const known = async (subject: string) =>
+		(await retriesOf(db, "group", subject)).map(({ type, failures, state }) => [type, failures.length, state]);
+	await accept([event("one"), event("hopeless")]);
+	await retry();
+	expect(await known("one")).toEqual([["user.updated", 2, "waiting"]]);
+	broken = false;
+	await accept([event("smooth")]);
+	await retry();
+	expect(await known("one")).toEqual([["user.updated", 2, "done"]]);
+	expect(await known("hopeless")).toEqual([["user.updated", 3, "dead"]]);
+	expect(await known("smooth")).toEqual([]);
+	expect(await retriesOf(db, "another", "one")).toEqual([]);
+});
+
 test("after its last try an event is a dead letter with all its errors, and rests", async () => {
 	let attempt = 0;
 	const { accept, retry } = box(() => {
@@ -148,6 +167,32 @@ test("nodes share what is to be tried again", async () => {
 	});
 	expect(new Set(await effects()).size).toBe(120);
 	expect(await effects()).toHaveLength(120);
+});
+
+test("what a node was trying again when it died is tried by another at once", async () => {
+	await box(refuse("one")).accept([event("one")]);
+	// Dead for good: nothing of it is ever closed.
+	const dying = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
+	const begun = Promise.withResolvers<number>();
+	const stuck = box(undefined, {
+		db: dying,
+		async handle(tx) {
+			const [row] = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
+			begun.resolve(row!.pid);
+			await new Promise(() => undefined);
+		},
+	});
+	stuck.retry().catch(() => undefined);
+	const pid = await begun.promise;
+	// As long as it lives it is left alone.
+	await box().retry();
+	expect(await effects()).toEqual([]);
+	await databases.query("users", "select pg_terminate_backend($1)", [pid]);
+	await eventually(async () => {
+		await box().retry();
+		expect(await effects()).toEqual(["one"]);
+	});
+	expect(await retries()).toEqual([]);
 });
 
 test("what was tried again meanwhile takes no second effect when it is delivered again", async () => {

@@ -1,4 +1,4 @@
-import { type Database, sql, type Tx } from "./database.ts";
+import { type Database, type Queryable, sql, type Tx } from "./database.ts";
 import type { Event } from "./events.ts";
 import { isOutage } from "./outage.ts";
 import { inTracesOf } from "./traceparent.ts";
@@ -21,15 +21,27 @@ const BURY = sql(
 	values ($1, gen_random_uuid(), json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())`,
 );
 const RETRIES = 50;
-/** Taking one over hides it for a minute, longer than a handler may take. */
 const DUE = sql(
 	"retries_due",
-	`update retries set next_at = now() + interval '1 minute' where (group_name, event_id) in (
-		select group_name, event_id from retries where group_name = $1 and dead_at is null and next_at <= now()
-		order by next_at limit ${RETRIES} for update skip locked)
-	returning event, attempts`,
+	`select event from retries where group_name = $1 and dead_at is null and next_at <= now() order by next_at limit ${RETRIES}`,
 );
-const DONE = sql("retries_done", "delete from retries where group_name = $1 and event_id = $2");
+/**
+ * Whoever tries an event again holds its row for as long as that takes, and no longer than its connection lives: what a node was at when it
+ * died, another one can take up at once.
+ */
+const HOLD = sql(
+	"retries_hold",
+	`select attempts from retries where group_name = $1 and event_id = $2 and dead_at is null and next_at <= now()
+	for update skip locked`,
+);
+/** The failures stay known, for `retriesOf`. */
+const DONE = sql(
+	"retries_done",
+	`with done as (delete from retries where group_name = $1 and event_id = $2 returning event, errors)
+	update inbox set type = event->>'type', subject = event->>'subject', traceparent = event->>'traceparent',
+		failures = array(select e->>'time' from jsonb_array_elements(errors) e)
+	from done where group_name = $1 and event_id = $2`,
+);
 const FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
@@ -51,21 +63,18 @@ export interface InboxOptions {
 
 /** One consumer group's way in: each event takes effect once, however often it is delivered. */
 export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
-	const once = (events: Event[], after?: (tx: Tx) => Promise<unknown>): Promise<void> =>
-		inTracesOf(events, () =>
-			db.transaction(async (tx) => {
-				const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
-				const fresh = new Set(rows.map(({ event_id }) => event_id));
-				const unseen = events.filter(({ id }) => fresh.delete(id));
-				if (unseen.length > 0) await handle(tx, unseen);
-				await after?.(tx);
-			}),
-		);
+	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) => inTracesOf(events, () => db.transaction(work));
+	const once = (events: Event[]) => async (tx: Tx) => {
+		const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
+		const fresh = new Set(rows.map(({ event_id }) => event_id));
+		const unseen = events.filter(({ id }) => fresh.delete(id));
+		if (unseen.length > 0) await handle(tx, unseen);
+	};
 
 	async function accept(events: Event[]): Promise<void> {
 		if (events.length === 0) return;
 		try {
-			await once(events);
+			await inTransaction(events, once(events));
 		} catch (error) {
 			const outage = isOutage(error);
 			if (outage && closing()) throw error;
@@ -80,16 +89,34 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 		}
 	}
 
-	async function again(event: Event, attempts: number): Promise<void> {
+	/** Tries an event again, unless somebody else is at it or was; answers whether it did. */
+	async function again(event: Event): Promise<boolean> {
+		let tried = false;
+		let tell: (() => void) | undefined;
+		const attempt = async (tx: Tx): Promise<void> => {
+			const [held] = await tx.query<{ attempts: number }>(HOLD, [group, event.id]);
+			if (!held) return;
+			tried = true;
+			await tx.query("savepoint untried");
+			try {
+				await once([event])(tx);
+				await tx.query(DONE, [group, event.id]);
+			} catch (error) {
+				// That is no fault of the event, which comes again.
+				if (closing() && isOutage(error)) throw error;
+				await tx.query("rollback to savepoint untried");
+				const wait = backoff[held.attempts] ?? null;
+				await tx.query(FAILED, [group, event.id, note(error), wait]);
+				tell = () => onFailure(error, event, wait === null);
+			}
+		};
 		try {
-			await once([event], (tx) => tx.query(DONE, [group, event.id]));
+			await inTransaction([event], attempt);
 		} catch (error) {
-			// That is no fault of the event, which comes again.
-			if (closing() && isOutage(error)) return;
-			const wait = backoff[attempts] ?? null;
-			await db.query(FAILED, [group, event.id, note(error), wait]);
-			onFailure(error, event, wait === null);
+			if (!closing() || !isOutage(error)) throw error;
 		}
+		tell?.();
+		return tried;
 	}
 
 	return {
@@ -104,13 +131,14 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 		},
 		/** Tries again what is due, in the order in which it was written; true when there may be more. */
 		async retry(): Promise<boolean> {
-			const due = await db.query<{ event: Event; attempts: number }>(DUE, [group]);
+			const due = await db.query<{ event: Event }>(DUE, [group]);
 			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
-			for (const { event, attempts } of due) {
+			let tried = 0;
+			for (const { event } of due) {
 				if (closing()) break;
-				await again(event, attempts);
+				if (await again(event)) tried++;
 			}
-			return due.length === RETRIES;
+			return tried === RETRIES;
 		},
 	};
 }
@@ -129,3 +157,22 @@ const FORGET = `with old as (select group_name, event_id from inbox where time <
  * more.
  */
 export const forget = async (db: Database, hours: number): Promise<boolean> => (await db.query(FORGET, [hours])).length === STEP;
+
+/** An event that its handler failed to take at least once. */
+export interface Retried {
+	readonly type: string;
+	readonly traceparent: string | null;
+	/** When it failed, the first time first. */
+	readonly failures: string[];
+	readonly state: "waiting" | "dead" | "done";
+}
+const RETRIED = sql(
+	"retries_of",
+	`select event->>'type' as type, event->>'traceparent' as traceparent, array(select e->>'time' from jsonb_array_elements(errors) e) as failures,
+		case when dead_at is null then 'waiting' else 'dead' end as state
+	from retries where group_name = $1 and event->>'subject' = $2
+	union all select type, traceparent, failures, 'done' from inbox where group_name = $1 and subject = $2`,
+);
+/** What a group has failed to take of the events about something, as far as that is kept. */
+export const retriesOf = (db: Queryable, group: string, subject: string): Promise<Retried[]> =>
+	db.query<Retried>(RETRIED, [group, subject]);

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { Database, databaseUrl, type Tx } from "./database.ts";
+import { eventFigures } from "./dead-letters.ts";
 import type { Event } from "./events.ts";
 import { prune, type Reader, type ReaderOptions, readOutbox, write } from "./outbox.ts";
 
@@ -27,6 +28,9 @@ afterEach(async () => {
 	await Promise.all(transactions.splice(0).map((transaction) => transaction.commit()));
 	await Promise.all(readers.splice(0).map((reader) => reader.stop()));
 });
+
+/** What the outbox holds. */
+const kept = async () => (await db.query<{ subject: string }>("select subject from outbox order by seq")).map(({ subject }) => subject);
 
 /** A reader under way; `seen` has the subjects that it has handed over. */
 function follow(over: Partial<ReaderOptions> = {}) {
@@ -256,7 +260,6 @@ test("a reader that is stopped finishes what it holds and gives way at once", as
 });
 
 test("what some reader has not handed over yet is kept, however old; the rest goes when it is old", async () => {
-	const kept = async () => (await db.query<{ subject: string }>("select subject from outbox order by seq")).map(({ subject }) => subject);
 	await tell(db, "old");
 	const slow = follow({
 		name: "slow",
@@ -289,6 +292,28 @@ test("a reader goes past what it does not want, so that it can be pruned, and he
 	await tell(db, "unwanted");
 	await eventually(() => expect(seen).toEqual(["wanted"]));
 	expect(failures).toEqual([]);
+});
+
+test("a reader that is gone for good holds nothing back; one that comes back goes on from where it was, with what there is", async () => {
+	await tell(db, "1");
+	const before = follow();
+	await eventually(() => expect(before.seen).toEqual(["1"]));
+	await before.reader.stop();
+	await tell(db, "2");
+	await db.query("update outbox set time = time - interval '2 hours'");
+	await tell(db, "3");
+	const away = (days: number) => db.query("update outbox_readers set lease_until = now() - make_interval(days => $1)", [days]);
+	await away(6);
+	await prune(db, 1);
+	expect(await kept()).toEqual(["2", "3"]);
+	expect(await eventFigures(db)).toMatchObject({ backlog: 2 });
+	await away(8);
+	expect(await eventFigures(db)).toMatchObject({ backlog: 0, lag_seconds: 0 });
+	await prune(db, 1);
+	expect(await kept()).toEqual(["3"]);
+	const after = follow();
+	after.reader.wake();
+	await eventually(() => expect(after.seen).toEqual(["3"]));
 });
 
 test("pruning goes in small steps, also where nobody reads", async () => {

@@ -1,13 +1,14 @@
 import { expect, test } from "@jest/globals";
 import FastestValidator from "fastest-validator";
 import { list, object, type Shape, validatorOptions } from "./schema.ts";
+import { strict, tolerant } from "./unknown-fields.ts";
 
 const Validator = FastestValidator as unknown as typeof FastestValidator.default;
 const validator = new Validator(validatorOptions as object);
 
 /** What is wrong with a value by these rules, and the value as the handler would get it. */
-function check(rules: Shape, value: object) {
-	const verdict = validator.compile({ $$strict: true, ...structuredClone(rules) } as never)(value) as true | { type: string }[];
+function check(rules: Shape, value: object, reading = strict) {
+	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value) as true | { type: string }[];
 	return { wrong: verdict === true ? [] : verdict.map(({ type }) => type), value };
 }
 
@@ -42,4 +43,24 @@ test("an amount has at most two decimals", () => {
 	const rules = { price: { type: "money" } } as const;
 	for (const price of [0, 19.99, 0.07, 9_999_999_999.99]) expect(check(rules, { price }).wrong).toEqual([]);
 	for (const price of [-1, 0.001, Number.NaN, 10_000_000_000, "19.99"]) expect(check(rules, { price }).wrong).toEqual(["money"]);
+});
+
+test("a field that is not known is an error to the strict, and left out by the tolerant, at every depth", () => {
+	const rules = {
+		id: { type: "uuid" },
+		lines: list(object({ n: { type: "number" } })),
+		place: { ...object({ x: { type: "number" } }), nullable: true },
+	} as const;
+	const given = () => ({
+		id: "019a0000-0000-7000-8000-00000000000a",
+		more: 1,
+		lines: [{ n: 1, more: 2 }, { n: 2 }],
+		place: { x: 1, more: {} },
+	});
+	expect(check(rules, given()).wrong).toEqual(["objectStrict", "objectStrict", "objectStrict"]);
+	expect(check(rules, given(), tolerant)).toEqual({
+		wrong: [],
+		value: { id: given().id, lines: [{ n: 1 }, { n: 2 }], place: { x: 1 } },
+	});
+	expect(check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, tolerant).wrong).toEqual(["number"]);
 });

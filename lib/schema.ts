@@ -118,7 +118,7 @@ const MONEY_MAX = 9_999_999_999.99;
 /** fastest-validator would take null wherever a field is optional; here null is a value, and only `nullable` allows it. */
 const notNull = { nullable: false };
 
-/** Options for fastest-validator that teach it our rules; unknown fields are errors at every depth. */
+/** Options for fastest-validator that teach it our rules; unknown fields are errors at every depth unless a rule says otherwise. */
 export const validatorOptions = {
 	useNewCustomCheckerFunction: true,
 	haltOnFirstError: false,

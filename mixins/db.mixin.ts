@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type { ServiceSchema } from "moleculer";
 import SequelizeAdapter from "moleculer-db-adapter-sequelize";
-import type { Model, ModelStatic, Sequelize } from "sequelize";
+import { type Model, type ModelStatic, Op, type Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
@@ -51,6 +51,10 @@ export interface ListQuery {
 	/** Column names, `-` in front for descending; only names that the contract allows may come here. */
 	readonly sort: readonly string[];
 	readonly where?: object;
+	/** Narrows the page, and not the total. */
+	readonly page?: object;
+	/** How the total is come by, where counting anew each time would take too long. */
+	readonly total?: (count: () => Promise<number>) => Promise<number>;
 }
 export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
@@ -81,12 +85,12 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 				const found = await this.adapter.findById(id);
 				return (found?.get({ plain: true }) as Row | undefined) ?? null;
 			},
-			async listRecords(this: DbSelf<Row>, ctx: object, { skip, limit, sort, where = {} }: ListQuery) {
-				const [rows, total] = await Promise.all([
-					this._find(ctx, { limit, offset: skip, sort: [...sort], query: where }),
-					this._count(ctx, { query: where }),
+			async listRecords(this: DbSelf<Row>, ctx: object, { skip, limit, sort, where = {}, page, total = (count) => count() }: ListQuery) {
+				const [rows, all] = await Promise.all([
+					this._find(ctx, { limit, offset: skip, sort: [...sort], query: page ? { [Op.and]: [where, page] } : where }),
+					total(() => this._count(ctx, { query: where })),
 				]);
-				return { rows, total };
+				return { rows, total: all };
 			},
 		},
 		created(this: DbSelf<Row>) {

@@ -6,6 +6,7 @@ import { deadLetters, eventFigures, type Filter, likeType, span } from "../lib/d
 import { invalidField } from "../lib/errors.ts";
 import { eventActions } from "../lib/event-actions.ts";
 import { type Event, matches } from "../lib/events.ts";
+import { retriesOf } from "../lib/inbox.ts";
 import type { EventStream } from "../lib/jetstream.ts";
 import { tellAgain } from "../lib/outbox.ts";
 
@@ -23,7 +24,7 @@ interface Replay {
 	readonly group?: string;
 }
 
-/** What operators can ask a service about its events: dead letters of its group, a replay of its outbox, and figures. */
+/** What operators can ask a service about its events: dead letters and retries of its group, a replay of its outbox, and figures. */
 export function eventHandlers(types: readonly string[], patterns: readonly string[]): object {
 	const handlers: Handlers = {
 		async deadLetters({ params }: Ctx<Filter & { after?: string; limit: number }>) {
@@ -46,6 +47,9 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 				tell(this, events, params.group),
 			);
 			return { count };
+		},
+		async retries({ params }: Ctx<{ subject: string }>) {
+			return retriesOf(this.db, this.name, params.subject);
 		},
 		async eventFigures() {
 			const pending = this.$stream && patterns.length > 0 ? await this.$stream.pending(this.name, patterns) : 0;

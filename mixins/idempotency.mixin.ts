@@ -13,6 +13,8 @@ export const idempotency: Mixin = {
 			turn: async () => (await pruneKeys(this.db)) === PRUNED_AT_ONCE,
 			onError: (error) => this.logger.warn("Pruning the idempotency keys failed", { error }),
 		});
+		// What has grown old while nobody ran.
+		this.$pruning.wake();
 	},
 	async stopped(this: { $pruning?: Loop }) {
 		await this.$pruning?.stop();

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { missingServers } from "../chaos/cluster.ts";
+import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { picture } from "../chaos/picture.ts";
 import { BUGS, PROFILES } from "../chaos/profiles.ts";
 import { type ChaosResult, chaos } from "../chaos/run.ts";
@@ -87,7 +87,7 @@ run("chaos", async (program) => {
 		return program.stop();
 	}
 	const missing = missingServers();
-	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const { seconds, seed, buyers, orders, bug, faults, out } = options;
 	const live = process.stderr.isTTY;
 	const result = await program.step(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { ADMIN, missingServers, startCluster } from "../chaos/cluster.ts";
+import { ADMIN, howToInstall, missingServers, startCluster } from "../chaos/cluster.ts";
 import { readEnv } from "../lib/env.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
@@ -57,7 +57,7 @@ function read() {
 
 async function startOwn(program: Program): Promise<Target> {
 	const missing = missingServers();
-	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log));
 	program.onEnd(20_000, () => cluster.stop());
 	return { urls: cluster.urls, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse, stringify } from "yaml";
+import { findServer } from "../chaos/cluster.ts";
 import { root } from "./support/databases.ts";
-import { describeWith, find } from "./support/servers.ts";
+import { describeWith } from "./support/servers.ts";
 
 interface Rule {
 	readonly alert: string;
@@ -159,7 +160,7 @@ describeWith(["promtool"], "alerts, by Prometheus' own tests", () => {
 		try {
 			const path = join(folder, "tests.yml");
 			writeFileSync(path, stringify({ rule_files: [file], evaluation_interval: "10s", tests: testsOf(rule) }));
-			expect(() => execFileSync(find("promtool")!, ["test", "rules", path], { encoding: "utf8", stdio: "pipe" })).not.toThrow();
+			expect(() => execFileSync(findServer("promtool")!, ["test", "rules", path], { encoding: "utf8", stdio: "pipe" })).not.toThrow();
 		} finally {
 			rmSync(folder, { recursive: true });
 		}

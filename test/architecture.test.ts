@@ -100,6 +100,15 @@ describe("architecture", () => {
 		expect(repeated(numbers)).toEqual([]);
 	});
 
+	test("services call only actions without a route, which nodes of another version understand as well", () => {
+		const called = sources
+			.filter(({ file }) => file.startsWith("services/"))
+			.flatMap(({ file, text }) => [...text.matchAll(/\bcall\(\s*"(\w+\.\w+)"/g)].map(([, name]) => ({ file, name: name! })));
+		expect(called.length).toBeGreaterThan(20);
+		const internal = actions.filter(({ action }) => !action.rest).map(({ name }) => name);
+		expect(called.filter(({ name }) => !internal.includes(name))).toEqual([]);
+	});
+
 	test("no two actions have the same route", () => {
 		const routes = actions.flatMap(({ action }) => routesOf(action));
 		expect(routes.length).toBeGreaterThan(0);

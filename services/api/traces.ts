@@ -11,7 +11,8 @@ export function trace(gateway: Gateway, ctx: Request["$ctx"], req: Request, res:
 	const parent = isTraceparent(req.headers.traceparent) ? req.headers.traceparent : undefined;
 	const route = rest.replace(" ", " /api");
 	const span = gateway.tracer?.enter(route, parent, req.startedAt);
-	const traceparent = span?.traceparent ?? parent;
+	// What is not recorded here need not be looked at behind.
+	const traceparent = span?.traceparent ?? (gateway.tracer ? parent?.replace(/..$/, "00") : parent);
 	if (traceparent) ctx.headers = { traceparent };
 	if (!span) return;
 	const [method, path] = route.split(" ");

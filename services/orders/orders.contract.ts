@@ -36,7 +36,8 @@ export const timelineEntry = shape({
 	time: { type: "time" },
 	/** Which service tells it. */
 	source: { type: "string" },
-	kind: { type: "enum", values: ["event", "step", "compensation", "message"] },
+	/** `retry`: an event's handler failed, and the event comes again. */
+	kind: { type: "enum", values: ["event", "step", "compensation", "message", "retry"] },
 	name: { type: "string" },
 	detail: { type: "any", nullable: true },
 	trace_id: { type: "string", nullable: true },

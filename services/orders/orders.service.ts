@@ -10,6 +10,7 @@ import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { replayOrder, settle } from "./orders.answers.ts";
@@ -51,6 +52,7 @@ export default implement(
 		"shipment.dispatched": followShipment("confirmed", "shipped"),
 		"shipment.delivered": followShipment("shipped", "delivered"),
 	}),
+	idempotency,
 ).with({
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contract.ts";
+import type { Loop } from "../../lib/loop.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
@@ -278,6 +279,45 @@ test("a failed order fails again under its key, and a lost answer is told from t
 	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
 	await shop.databases.query("orders", "update idempotency_keys set status = null, answer = null where key = 'once'");
 	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
+});
+
+test("a key that has expired is free again, pruned or not, and of those who use it at the same time one gets it", async () => {
+	const idempotency_key = uuid();
+	const send = async (items = [item()]) => {
+		const meta: Meta = { user: customer, idempotency_key };
+		return shop.call("orders.create", { items }, { meta });
+	};
+	const first = await send();
+	const age = (hours: number) =>
+		shop.databases.query("orders", "update idempotency_keys set created_at = now() - make_interval(hours => $2) where key = $1", [
+			idempotency_key,
+			hours,
+		]);
+	await age(23);
+	await expect(send()).rejects.toMatchObject({ type: "IDEMPOTENCY_KEY_REUSED" });
+	await age(25);
+	const items = [item()];
+	const answers = await Promise.allSettled(Array.from({ length: 4 }, () => send(items)));
+	const made = new Set(answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.id] : [])));
+	expect(made.size).toBe(1);
+	expect(made).not.toContain(first.id);
+	for (const answer of answers) if (answer.status === "rejected") expect(answer.reason).toMatchObject({ type: "IDEMPOTENCY_KEY_IN_USE" });
+	expect(made).toContain((await send(items)).id);
+});
+
+test("keys that have expired are pruned while the service runs, and others stay", async () => {
+	await shop.databases.query(
+		"orders",
+		`insert into idempotency_keys (user_id, action, key, body_hash, created_at)
+		select gen_random_uuid(), 'orders.create', 'to be pruned ' || n, '', now() - make_interval(hours => case when n = 0 then 23 else 25 end)
+		from generate_series(0, 2500) n`,
+	);
+	// As it does every minute.
+	(shop.broker.getLocalService("orders") as unknown as { $pruning: Loop }).$pruning.wake();
+	await eventually(async () => {
+		const rows = await shop.databases.query("orders", "select key from idempotency_keys where key like 'to be pruned %'");
+		expect(rows).toEqual([{ key: "to be pruned 0" }]);
+	});
 });
 
 test("an order that cannot be taken back is stuck, is listed, and is taken back when somebody retries it", async () => {

@@ -1,6 +1,7 @@
 import type { Call } from "../../lib/contract.ts";
 import type { Queryable } from "../../lib/database.ts";
 import { type Fact, factsOf } from "../../lib/history.ts";
+import { type Retried, retriesOf } from "../../lib/inbox.ts";
 import type { Infer } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
 import { traceIdOf } from "../../lib/traceparent.ts";
@@ -60,6 +61,17 @@ const ofMessage = ({ template, created_at, traceparent, ...detail }: Message): E
 	trace_id: traceIdOf(traceparent) ?? null,
 });
 
+/** Each time that a handler failed. Why is not for customers: operators find it in the log and, of dead letters, in `deadLetter`. */
+const ofRetried = (source: string, { type, traceparent, failures, state }: Retried): Entry[] =>
+	failures.map((time, i) => ({
+		time,
+		source,
+		kind: "retry",
+		name: type,
+		detail: { attempt: i + 1, state },
+		trace_id: traceIdOf(traceparent) ?? null,
+	}));
+
 /** What the order's own row tells where the facts are not kept any more. */
 function ofRow({ status, created_at, updated_at, cancellation_reason }: Order, known: readonly Fact[]): Entry[] {
 	const told = new Set(known.map(({ type }) => type));
@@ -71,9 +83,15 @@ function ofRow({ status, created_at, updated_at, cancellation_reason }: Order, k
 }
 
 /** Everything that is known of an order, in the order in which it happened. */
-export function timelineOf(order: Order, facts: Readonly<Record<string, readonly Fact[]>>, messages: readonly Message[]): Entry[] {
+export function timelineOf(
+	order: Order,
+	facts: Readonly<Record<string, readonly Fact[]>>,
+	messages: readonly Message[],
+	retried: Readonly<Record<string, readonly Retried[]>>,
+): Entry[] {
 	const told = Object.entries(facts).flatMap(([source, found]) => found.map((fact) => toEntry(source, fact)));
-	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage)].sort((a, b) =>
+	const failed = Object.entries(retried).flatMap(([source, found]) => found.flatMap((one) => ofRetried(source, one)));
+	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage), ...failed].sort((a, b) =>
 		a.time < b.time ? -1 : a.time > b.time ? 1 : 0,
 	);
 }
@@ -81,22 +99,27 @@ export function timelineOf(order: Order, facts: Readonly<Record<string, readonly
 /** Asks everybody who had to do with an order; who is not there is named in `incomplete`. */
 export async function collect(call: Call, db: Queryable, { order, attempt }: { order: Order; attempt: number }): Promise<Timeline> {
 	const { id: subject, user_id } = order;
-	const incomplete: string[] = [];
+	const incomplete = new Set<string>();
 	const from = <T>(source: string, answer: Promise<T[]>) =>
 		answer.catch((): T[] => {
-			incomplete.push(source);
+			incomplete.add(source);
 			return [];
 		});
-	const [orders, inventory, payments, shipping, messages] = await Promise.all([
+	const [orders, inventory, payments, shipping, messages, ...retried] = await Promise.all([
 		factsOf(db, subject),
 		from("inventory", call("inventory.history", { subject })),
 		from("payments", call("payments.history", { subject })),
 		from("shipping", call("shipping.history", { subject })),
 		from("notifications", call("notifications.about", { user_id, order_id: subject })),
+		retriesOf(db, "orders", subject),
+		...NEIGHBOURS.map((name) => from(name, call(`${name}.retries`, { subject }))),
 	]);
-	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages);
-	return { order_id: order.id, status: order.status, attempts: attempt, entries, incomplete: incomplete.sort() };
+	const retries = Object.fromEntries(["orders", ...NEIGHBOURS].map((name, i) => [name, retried[i]!]));
+	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages, retries);
+	return { order_id: order.id, status: order.status, attempts: attempt, entries, incomplete: [...incomplete].sort() };
 }
+/** Whose handlers hear of orders, beside our own. */
+const NEIGHBOURS = ["inventory", "notifications"] as const;
 
 export const toStreamEvent = ({ sequence, type, time, data }: Fact): Streamed["events"][number] => ({
 	id: sequence,

@@ -54,6 +54,12 @@ export const products = contract({
 			cache: { ttl: 10_000 },
 			params: {
 				...paging,
+				after: {
+					...id.id,
+					optional: true,
+					description:
+						"Only what comes behind this product, the last of the page before: as quick at the end of a long list as at its beginning",
+				},
 				category: { ...category, optional: true },
 				q: { type: "string", min: 1, max: 200, trim: true, optional: true, description: "Words to find in name and description" },
 				min_price: { type: "money", convert: true, optional: true },

@@ -30,6 +30,7 @@ const list = (query: {
 	min_price?: number;
 	max_price?: number;
 	sort?: string;
+	after?: string;
 	skip?: number;
 	limit?: number;
 }) => shop.call("products.list", query as object);
@@ -51,6 +52,43 @@ test("every way to sort is stable, so that pages neither overlap nor leave anyth
 		expect(await names({ sort: `-${sort}` })).toEqual(all.toReversed());
 	}
 	expect((await list({ sort: "price" })).rows.map(({ price }) => price)).toEqual([0, 3, 4.2, 5, 9.99, 9.99, 9.99, 80]);
+});
+
+test("a page may begin behind the last product of the page before, in every order, and the total stays that of all", async () => {
+	for (const sort of ["name", "price", "created_at", "-name", "-price", "-created_at"]) {
+		const all = await list({ sort });
+		const walked: string[] = [];
+		for (let after: { after?: string } = {}; ; ) {
+			const { rows, total } = await list({ sort, limit: 3, ...after });
+			expect(total).toBe(wares.length);
+			if (rows.length === 0) break;
+			walked.push(...rows.map(({ name }) => name));
+			after = { after: rows.at(-1)!.id };
+		}
+		expect(walked).toEqual(all.rows.map(({ name }) => name));
+	}
+	const [first] = (await list({ category: "Kitchen_ware" })).rows;
+	expect(await list({ category: "Kitchen_ware", after: first!.id })).toEqual({ rows: [], total: 1 });
+	expect((await list({ after: "019a0000-0000-7000-8000-000000000000" })).rows).toEqual([]);
+	await expect(list({ after: "' or true --" })).rejects.toMatchObject({ code: 422 });
+});
+
+test("words that very many products have are found as well, in order, with their total", async () => {
+	const add = (from: number) =>
+		shop.call("products.import", {
+			products: Array.from({ length: 600 }, (_, i) => ({
+				name: `Common ${from + i}`,
+				price: from + i,
+				category: "Bulk",
+				sku: `BULK-${from + i}`,
+			})),
+		});
+	await add(0);
+	expect((await list({ q: "common", sort: "-price", limit: 2 })).rows.map(({ price }) => price)).toEqual([599, 598]);
+	await add(600);
+	expect(await list({ q: "common", sort: "-price", limit: 1 })).toMatchObject({ total: 1200, rows: [{ price: 1199 }] });
+	expect(await list({ q: "common 1199", category: "Bulk" })).toMatchObject({ total: 1, rows: [{ price: 1199 }] });
+	await shop.databases.query("products", "delete from products where category = 'Bulk'");
 });
 
 test("a price range includes its ends and may be free of charge", async () => {

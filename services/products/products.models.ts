@@ -1,14 +1,5 @@
-import {
-	DataTypes,
-	fn,
-	literal,
-	type Model,
-	type ModelAttributes,
-	type ModelStatic,
-	Op,
-	type Sequelize,
-	type WhereOptions,
-} from "sequelize";
+import { DataTypes, literal, type Model, type ModelAttributes, type ModelStatic, Op, type Sequelize, type WhereOptions } from "sequelize";
+import type { Queryable } from "../../lib/database.ts";
 import type { product } from "./products.contract.ts";
 
 /** What the catalogue shows of a product. */
@@ -35,21 +26,46 @@ export interface Filter {
 	/** Each of them must occur: a word that begins with it, or one of the same English stem. Nothing matches an empty list. */
 	readonly words?: readonly string[];
 }
+/** Of so many products or fewer with some words all are looked at. Of more, there are enough on the way through the catalogue in the order of the page. */
+const FEW = 1000;
 
-/** A filter as Sequelize writes it; whatever the values hold, they stay values. */
-export function matching({ category, min_price, max_price, words }: Filter): WhereOptions {
-	const found = words?.map((word) => ({
-		[Op.or]: [
-			{ search: { [Op.match]: fn("to_tsquery", "simple", `${word}:*`) } },
-			{ search: { [Op.match]: fn("plainto_tsquery", "english", word) } },
-		],
-	}));
+/** @param words runs of letters and digits, and nothing else: quoted, they are text in SQL and single words in a tsquery */
+const queryFor = (words: readonly string[]): string =>
+	words.map((word) => `(to_tsquery('simple', '${word}:*') || plainto_tsquery('english', '${word}'))`).join(" && ");
+const someWith = (words: readonly string[]): string => `products_with_words(${queryFor(words)}, ${FEW + 1})`;
+
+/** Whether few products have all of these words. */
+export async function areRare(db: Queryable, words: readonly string[]): Promise<boolean> {
+	const [row] = await db.query<{ found: number }>(`select count(*)::int as found from ${someWith(words)}`);
+	return row!.found <= FEW;
+}
+
+/**
+ * A filter as Sequelize writes it; whatever the values hold, they stay values.
+ * @param rare whether few products have its words
+ */
+export function matching({ category, min_price, max_price, words }: Filter, rare: boolean): WhereOptions {
 	return {
 		[Op.and]: [
 			...(category === undefined ? [] : [{ category }]),
 			...(min_price === undefined ? [] : [{ price: { [Op.gte]: min_price } }]),
 			...(max_price === undefined ? [] : [{ price: { [Op.lte]: max_price } }]),
-			...(found?.length === 0 ? [literal("false")] : (found ?? [])),
+			...(words === undefined ? [] : [withWords(words, rare)]),
 		],
 	};
+}
+function withWords(words: readonly string[], rare: boolean): WhereOptions {
+	if (words.length === 0) return literal("false") as unknown as WhereOptions;
+	return rare ? { id: { [Op.in]: literal(`(select ${someWith(words)})`) } } : { search: { [Op.match]: literal(`(${queryFor(words)})`) } };
+}
+
+/**
+ * What comes behind a product in this order; nothing, behind one that never was.
+ * @param sort one of the columns that lists are sorted by, `-` in front for descending
+ * @param id a UUID
+ */
+export function behind(sort: string, id: string): WhereOptions {
+	const column = sort.replace("-", "");
+	const place = `((select ${column} from products where id = '${id}'), '${id}'::uuid)`;
+	return literal(`(${column}, id) ${sort.startsWith("-") ? "<" : ">"} ${place}`) as unknown as WhereOptions;
 }

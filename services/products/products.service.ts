@@ -10,7 +10,7 @@ import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
-import { defineProduct, matching } from "./products.models.ts";
+import { areRare, behind, defineProduct, matching } from "./products.models.ts";
 import { assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
 
 type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
@@ -30,7 +30,7 @@ const ADD = sql(
 			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
 		told as (insert into outbox (type, subject, data, traceparent)
 			select 'product.created', id::text, fact, $4::text from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
-	select * from made`,
+	select ${COLUMNS} from made`,
 );
 const LOCK = sql("lock", `select ${COLUMNS} from products where id = $1 and deleted_at is null for update`);
 const CHANGE = sql(
@@ -56,11 +56,23 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			return made ?? raise(products, "SKU_TAKEN");
 		},
 
-		list(ctx) {
-			const { skip, limit, sort, q, ...filter } = ctx.params;
-			assertRange(filter);
-			const where = matching({ ...filter, ...(q === undefined ? {} : { words: searchWords(q) }) });
-			return this.listRecords(ctx, { skip, limit, sort: [sort, sort.startsWith("-") ? "-id" : "id"], where });
+		async list(ctx) {
+			const { skip, limit, sort, after, q, ...range } = ctx.params;
+			assertRange(range);
+			const words = q === undefined ? undefined : searchWords(q);
+			const filter = { ...range, ...(words ? { words } : {}) };
+			// Both take as long as the catalogue is large, and all pages have them in common.
+			const kept = <A>(what: string, of: object, make: () => Promise<A>) =>
+				this.rows.answer(`${what} ${JSON.stringify(of)}`, KEPT_MS, make);
+			const rare = words?.length ? await kept("rare", words, () => areRare(this.db, words)) : false;
+			return this.listRecords(ctx, {
+				skip,
+				limit,
+				sort: [sort, sort.startsWith("-") ? "-id" : "id"],
+				where: matching(filter, rare),
+				...(after ? { page: behind(sort, after) } : {}),
+				total: (count) => kept("total", filter, count),
+			});
 		},
 
 		async get({ params: { id } }) {

@@ -7,7 +7,7 @@ import type { Infer } from "../../lib/schema.ts";
 import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
-import { type shipment, shipping } from "./shipping.contract.ts";
+import { shipment, shipping } from "./shipping.contract.ts";
 import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 
 /** What a statement of this file answers for each order: the status its shipment has now. */
@@ -52,7 +52,10 @@ const AUDIT = sql(
 	"audit",
 	"select order_id, status from shipments where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3",
 );
-const FIND = sql("find", "select * from shipments where order_id = any($1::uuid[]) and user_id is not null");
+const FIND = sql(
+	"find",
+	`select ${Object.keys(shipment).join(", ")} from shipments where order_id = any($1::uuid[]) and user_id is not null`,
+);
 
 const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
 type Order = Traced & { readonly order_id: string };

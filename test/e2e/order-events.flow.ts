@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
 import { type EventStream, listen } from "../support/event-stream.ts";
@@ -23,7 +24,8 @@ export const orderEvents: Flow = (open) => {
 		return placed.id ?? placed.order_id;
 	}
 	/** Through the last gateway: where there are two, those who listen at the first hear of what was done elsewhere. */
-	const act = (id: string, what: string) => shop.gateways.at(-1)!.http(`POST /api/orders/${id}/${what}`, { token: admin.token });
+	const act = (id: string, what: string, headers = {}) =>
+		shop.gateways.at(-1)!.http(`POST /api/orders/${id}/${what}`, { token: admin.token, headers });
 	let turn = 0;
 	/** At the next gateway. */
 	const watch = (id: string, lastEventId?: string, token = customer.token) =>
@@ -117,6 +119,26 @@ export const orderEvents: Flow = (open) => {
 		const times = found.entries.map(({ time }: { time: string }) => time);
 		expect(times).toEqual([...times].sort());
 	});
+
+	test("the timeline tells how often a handler had to try again, and not why", async () => {
+		const id = await place();
+		const meddle = (what: string) => shop.databases.query("notifications", `alter table messages ${what}`);
+		const retries = async () => {
+			const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
+			expect(JSON.stringify(body)).not.toContain("no_news");
+			return body.entries.filter(({ kind }: { kind: string }) => kind === "retry");
+		};
+		const trace_id = randomBytes(16).toString("hex");
+		const retry = { source: "notifications", name: "order.shipped", time: expect.any(String), trace_id };
+		await meddle("add constraint no_news check (template <> 'order_shipped') not valid");
+		try {
+			await act(id, "ship", { traceparent: `00-${trace_id}-00f067aa0ba902b7-01` });
+			await eventually(async () => expect((await retries())[0]).toMatchObject({ ...retry, detail: { attempt: 1, state: "waiting" } }));
+		} finally {
+			await meddle("drop constraint no_news");
+		}
+		await eventually(async () => expect((await retries())[0]).toMatchObject({ ...retry, detail: { attempt: 1, state: "done" } }), 20);
+	}, 60_000);
 
 	test(
 		"the timeline says who could not be asked, and tells from the order itself what is not kept any more",

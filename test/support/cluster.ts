@@ -35,8 +35,8 @@ export interface Cluster extends Pick<Shop, "call" | "http"> {
 	readonly env: Readonly<Record<string, string>>;
 	/** The node in this process: it calls, and runs the stubs. */
 	readonly broker: ServiceBroker;
-	/** Starts a node, and waits until its services are seen. */
-	start(name: string, services: readonly string[], env?: Record<string, string>): Promise<ClusterNode>;
+	/** Starts a node, and waits until its services are seen. @param folder of the program; another one has another version of it */
+	start(name: string, services: readonly string[], env?: Record<string, string>, folder?: string): Promise<ClusterNode>;
 	/** Whether the registry still has a node. */
 	has(node: ClusterNode): boolean;
 	/** What all its nodes have written. */
@@ -73,7 +73,7 @@ export async function startCluster(options: {
 		const nats = await opened(startNats(folder), (server) => server.stop());
 		const redis = await opened(startRedis(folder), (server) => server.stop());
 		const kept = options.services.filter((name) => domains.includes(name));
-		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.stop()) : undefined;
+		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.end()) : undefined;
 		const databases = await opened(makeDatabases(kept, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
 			NODE_ENV: "test",
@@ -99,8 +99,9 @@ export async function startCluster(options: {
 			broker,
 			call: broker.call.bind(broker) as unknown as Call,
 			http: (request, init) => send(gateways[0]!.url, request, init),
-			async start(name, services, env = {}) {
-				const node = await startNode(broker, folder, name, services, { ...source, ...env }, (end) => ends.push(end));
+			async start(name, services, env = {}, program = root) {
+				const log = join(folder, `${name}.log`);
+				const node = await startNode(broker, { name, services, env: { ...source, ...env }, program, log }, (end) => ends.push(end));
 				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
 				return node;
@@ -122,21 +123,26 @@ async function startObserver(env: Env, stubs: ServiceSchema[]): Promise<ServiceB
 	return broker;
 }
 
+interface NodeOptions {
+	readonly name: string;
+	readonly services: readonly string[];
+	readonly env: Record<string, string>;
+	/** The folder that it is in. */
+	readonly program: string;
+	readonly log: string;
+}
 async function startNode(
 	broker: ServiceBroker,
-	folder: string,
-	name: string,
-	services: readonly string[],
-	source: Record<string, string>,
+	{ name, services, env, program, log }: NodeOptions,
 	onEnd: (end: () => Promise<unknown>) => void,
 ): Promise<ClusterNode> {
 	const port = await freePort();
 	const process = startProcess({
 		name,
 		file: globalThis.process.execPath,
-		args: [join(root, "scripts/start.ts"), "--quiet"],
-		env: { ...source, NODEID: name, SERVICES: services.join(","), PORT: String(port) },
-		log: join(folder, `${name}.log`),
+		args: [join(program, "scripts/start.ts"), "--quiet"],
+		env: { ...env, NODEID: name, SERVICES: services.join(","), PORT: String(port) },
+		log,
 	});
 	onEnd(() => process.kill());
 	const seen = eventually(() => {

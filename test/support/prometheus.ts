@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { findServer } from "../../chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, startProcess } from "./processes.ts";
-import { find } from "./servers.ts";
 
 const folder = join(root, "deploy/observability");
 
@@ -38,7 +38,7 @@ export async function startPrometheus(place: string, nodes: Readonly<Record<stri
 	const port = await freePort();
 	const server = startProcess({
 		name: "prometheus",
-		file: find("prometheus")!,
+		file: findServer("prometheus")!,
 		args: [
 			`--config.file=${join(place, "prometheus.yml")}`,
 			`--storage.tsdb.path=${join(place, "tsdb")}`,

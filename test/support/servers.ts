@@ -1,15 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { describe, test } from "@jest/globals";
+import { findServer, howToInstall } from "../../chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 
-type Name = keyof typeof PACKAGES;
-/** What Debian has them in. */
-const PACKAGES = { "nats-server": "nats-server", "redis-server": "redis-server", promtool: "prometheus", prometheus: "prometheus" };
+type Name = "nats-server" | "redis-server" | "prometheus" | "promtool";
 
 /** A server that can be ended in every way, and started again on the same port and data. */
 export interface Server {
@@ -22,39 +21,23 @@ export interface Server {
 	stop(): Promise<void>;
 }
 
-/** Debian has nats-server where an ordinary user's PATH does not lead. */
-const PLACES = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-export function find(name: Name): string | undefined {
-	return PLACES.map((place) => join(place, name)).find((file) => {
-		try {
-			accessSync(file, constants.X_OK);
-			return true;
-		} catch {
-			return false;
-		}
-	});
-}
-
-/** Tests that need servers which npm does not bring. Where these are not installed the tests are left out, and where CI is "true" they fail. */
+/** Tests that need servers which npm does not bring. Where these are not installed the tests are left out (the run says so, once), and where CI is "true" they fail. */
 export function describeWith(servers: readonly Name[], title: string, tests: () => void): void {
-	const missing = servers.filter((name) => !find(name));
-	const packages = new Set(missing.map((name) => PACKAGES[name]));
-	const why = `${missing.join(" and ")} not found; on Debian: apt-get install ${[...packages].join(" ")}`;
+	const missing = servers.filter((name) => !findServer(name));
 	if (missing.length === 0) {
 		describe(title, tests);
 	} else if (process.env.CI === "true") {
 		test(title, () => {
-			throw new Error(why);
+			throw new Error(howToInstall(missing));
 		});
 	} else {
-		process.stderr.write(`Left out: "${title}" (${why})\n`);
 		describe.skip(title, tests);
 	}
 }
 
 /** @param folder for its data and its log */
 export function startNats(folder: string): Promise<Server> {
-	const file = find("nats-server")!;
+	const file = findServer("nats-server")!;
 	return startServer({
 		name: "nats",
 		scheme: "nats",
@@ -70,7 +53,7 @@ export function startRedis(folder: string): Promise<Server> {
 	return startServer({
 		name: "redis",
 		scheme: "redis",
-		file: find("redis-server")!,
+		file: findServer("redis-server")!,
 		folder,
 		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", ""],
 		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },

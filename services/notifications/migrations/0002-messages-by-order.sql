@@ -1,1 +1,2 @@
-create index messages_order on messages ((data ->> 'order_id'));
+-- no transaction
+create index concurrently if not exists messages_order on messages ((data ->> 'order_id'));

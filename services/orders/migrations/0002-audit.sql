@@ -1,2 +1,3 @@
+-- no transaction
 -- Those that wait for somebody.
-create index orders_stuck on orders (id) where saga_state = 'stuck';
+create index concurrently if not exists orders_stuck on orders (id) where saga_state = 'stuck';

@@ -2,7 +2,9 @@
 alter table users add column token_version int not null default 1;
 
 -- What the token proves whoever has it may do.
-alter table verifications add column purpose text not null default 'email' check (purpose in ('email', 'password'));
+alter table verifications add column purpose text not null default 'email';
+-- What is there already is looked at by a later migration, without a lock.
+alter table verifications add constraint verifications_purpose_check check (purpose in ('email', 'password')) not valid;
 
 -- Who asks for a new password is written down whether or not there is such a user, and looked up later, so that the answer takes the same time.
 create table password_reset_requests (

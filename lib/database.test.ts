@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { type Databases, makeDatabases } from "../test/support/databases.ts";
+import { eventually } from "../test/support/eventually.ts";
+import { Database, databaseUrl } from "./database.ts";
+
+let databases: Databases;
+let url: string;
+beforeAll(async () => {
+	databases = await makeDatabases(["shipping"]);
+	url = databaseUrl(databases.pattern, "shipping");
+});
+afterAll(() => databases?.drop());
+
+/** How many connections Postgres has from a pool that calls itself so. */
+const connections = async (name: string) =>
+	(await databases.query("shipping", "select from pg_stat_activity where application_name = $1", [name])).length;
+
+test("a pool opens no more connections than it may, who comes later waits for one, and closing it ends all", async () => {
+	const db = new Database({ url: `${url}?application_name=three`, poolSize: 3 });
+	const { promise: go, resolve } = Promise.withResolvers<void>();
+	const transactions = Array.from({ length: 3 }, () =>
+		db.transaction(async (tx) => {
+			await tx.query("select 1");
+			await go;
+		}),
+	);
+	await eventually(async () => expect(await connections("three")).toBe(3));
+	let late = false;
+	const waiting = db.query("select 1").then(() => (late = true));
+	await databases.query("shipping", "select 1");
+	expect([late, await connections("three")]).toEqual([false, 3]);
+	resolve();
+	await Promise.all([...transactions, waiting]);
+	await db.close();
+	await eventually(async () => expect(await connections("three")).toBe(0));
+});
+
+test("of a transaction that fails nothing stays, and its connection serves the next", async () => {
+	const said: string[] = [];
+	const db = new Database({ url, poolSize: 1, echo: (statement) => said.push(statement) });
+	const failing = db.transaction(async (tx) => {
+		await tx.query("create table half (id int)");
+		throw new Error("on purpose");
+	});
+	await expect(failing).rejects.toThrow("on purpose");
+	expect(await db.query("select to_regclass('half') as half")).toEqual([{ half: null }]);
+	// Echoed, where that is asked for.
+	expect(said).toEqual(expect.arrayContaining(["create table half (id int)", expect.stringContaining("ROLLBACK")]));
+	await db.close();
+});
+
+const message = (type: string, body: string) => {
+	const head = Buffer.alloc(5);
+	head.write(type);
+	head.writeInt32BE(4 + Buffer.byteLength(body), 1);
+	return Buffer.concat([head, Buffer.from(body)]);
+};
+/** What Postgres says: a session is open; and it ends, because an administrator wants it (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+const OPEN = Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I")]);
+const ENDED = message("E", "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0");
+
+let close: (() => Promise<unknown>) | undefined;
+afterEach(() => close?.());
+
+test("a server that ends a session in the moment in which it opened fails a query, and not the process", async () => {
+	const sockets = new Set<Socket>();
+	const server = createServer((socket) => {
+		sockets.add(socket);
+		socket.on("error", () => undefined);
+		// In one piece, so that the client reads both before anybody else runs.
+		socket.once("data", () => socket.end(Buffer.concat([OPEN, ENDED])));
+	}).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as { port: number };
+	const db = new Database({ url: `postgres://somebody:secret@127.0.0.1:${port}/nothing`, poolSize: 2 });
+	close = async () => {
+		for (const socket of sockets) socket.destroy();
+		server.close();
+		await db.close();
+	};
+	await expect(db.query("select 1")).rejects.toThrow();
+	await expect(db.query("select 1")).rejects.toThrow();
+	expect(sockets.size).toBe(2);
+});

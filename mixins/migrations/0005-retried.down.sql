@@ -1,0 +1,1 @@
+alter table inbox drop column failures, drop column traceparent, drop column subject, drop column type;

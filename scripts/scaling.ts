@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import type { Findings } from "../bench/rounds.ts";
+import { costOf, tables } from "../bench/scaling.ts";
+import { run } from "../lib/program.ts";
+import { StartError } from "../lib/start-error.ts";
+
+/** The rates of docs/scaling.md. */
+const RATES = [10, 1000, 100_000];
+
+/** Prints the tables of docs/scaling.md from a measurement of orders in a cluster. */
+run("scaling", async (program) => {
+	const [file] = process.argv.slice(2);
+	if (!file) throw new StartError("say which file: the --json of npm run bench -- --shape cluster --scenarios order");
+	const { rows } = JSON.parse(readFileSync(file, "utf8")) as Findings;
+	const measured = rows.filter(({ target, scenario }) => target === "shop" && scenario === "order").at(-1);
+	if (!measured) throw new StartError(`${file} holds no measurement of the scenario "order" on the shop`);
+	console.log(tables(costOf(measured.median), RATES));
+	await program.stop();
+});

@@ -1,0 +1,1 @@
+drop function products_with_words;

@@ -1,0 +1,1 @@
+alter table verifications validate constraint verifications_purpose_check;

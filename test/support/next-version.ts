@@ -1,0 +1,105 @@
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { root } from "./databases.ts";
+
+/** What replaces what in a file; each stands there exactly once. */
+type Edit = readonly [file: string, from: string, to: string];
+
+/**
+ * The version after this one: an order's wrapping. A parameter, the fields of two events, and columns are added, as docs/upgrading.md says they may be.
+ * `none` is what the new version writes where the old one, which knows nothing of it, asked or told.
+ */
+const EDITS: readonly Edit[] = [
+	[
+		"services/orders/orders.saga.ts",
+		"shipping_address: saga.shipping_address }",
+		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { colour: "red" } }`,
+	],
+	[
+		"services/orders/orders.contract.ts",
+		`"order.confirmed": step`,
+		`"order.confirmed": { ...step, wrapping: { type: "string", optional: true } }`,
+	],
+	["services/orders/orders.service.ts", ": this.fact(type, factOf(order))", `: this.fact(type, { ...factOf(order), wrapping: "gift" })`],
+
+	[
+		"services/shipping/shipping.contract.ts",
+		`shipping_address: { type: "string", max: 500, nullable: true },`,
+		`shipping_address: { type: "string", max: 500, nullable: true },
+			wrapping: { type: "string", max: 50, optional: true },
+			ribbon: { type: "object", props: { colour: { type: "string" } }, optional: true },`,
+	],
+	["services/shipping/shipping.service.ts", "$6::json[], $7::text[])\n", "$6::json[], $7::text[], $8::text[])\n"],
+	[
+		"services/shipping/shipping.service.ts",
+		"tracking_number, event, traceparent)),\n",
+		"tracking_number, event, traceparent, wrapping)),\n",
+	],
+	[
+		"services/shipping/shipping.service.ts",
+		"shipping_address, status, tracking_number)",
+		"shipping_address, status, tracking_number, wrapping)",
+	],
+	[
+		"services/shipping/shipping.service.ts",
+		"address, 'scheduled', tracking_number from wanted",
+		"address, 'scheduled', tracking_number, wrapping from wanted",
+	],
+	[
+		"services/shipping/shipping.service.ts",
+		"tracesOf(wanted),\n",
+		`tracesOf(wanted),\n\t\t\t\twanted.map(({ wrapping }) => wrapping ?? "none"),\n`,
+	],
+	[
+		"services/shipping/shipping.contract.ts",
+		`"shipment.scheduled": { ...order_id,`,
+		`"shipment.scheduled": { ...order_id, wrapping: { type: "string", optional: true },`,
+	],
+	[
+		"services/shipping/shipping.service.ts",
+		`this.fact("shipment.scheduled", { order_id,`,
+		`this.fact("shipment.scheduled", { ...(wrapping ? { wrapping } : {}), order_id,`,
+	],
+	[
+		"services/shipping/shipping.service.ts",
+		"wanted.map(({ order_id, shipment_id, tracking_number })",
+		"wanted.map(({ order_id, shipment_id, tracking_number, wrapping })",
+	],
+
+	[
+		"services/notifications/notifications.service.ts",
+		"subject, data, status, traceparent)\n\tselect",
+		"subject, data, status, traceparent, wrapping)\n\tselect",
+	],
+	[
+		"services/notifications/notifications.service.ts",
+		"subject, data, status, traceparent\n\tfrom",
+		"subject, data, status, traceparent, coalesce(data ->> 'wrapping', 'none')\n\tfrom",
+	],
+];
+const MIGRATIONS: Readonly<Record<string, string>> = {
+	shipping: "alter table shipments add column wrapping text;\n",
+	notifications: "alter table messages add column wrapping text;\n",
+};
+const COPIED = ["lib", "middlewares", "mixins", "scripts", "services", "moleculer.config.ts", "package.json"];
+
+/** Writes the next version into a folder of its own, and answers where. */
+export function makeNextVersion(): string {
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-next-"));
+	for (const name of COPIED) cpSync(join(root, name), join(folder, name), { recursive: true });
+	symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+	for (const [file, from, to] of EDITS) {
+		const path = join(folder, file);
+		const parts = readFileSync(path, "utf8").split(from);
+		if (parts.length !== 2)
+			throw new Error(`${file} has ${JSON.stringify(from)} ${parts.length - 1} times, and the next version replaces one`);
+		writeFileSync(path, parts.join(to));
+	}
+	for (const [service, text] of Object.entries(MIGRATIONS)) {
+		const path = join(folder, "services", service, "migrations/9000-wrapping");
+		writeFileSync(`${path}.sql`, text);
+		writeFileSync(`${path}.down.sql`, "select 1;\n");
+	}
+	return folder;
+}
