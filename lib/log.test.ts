@@ -45,6 +45,19 @@ test("an error comes with its stack and its cause, whichever way it was handed o
 	expect(JSON.stringify(lines)).not.toMatch(/select 1|parameters/);
 });
 
+test("what a line is about does not take the place of what the line is", () => {
+	const { broker, lines } = start();
+	broker.logger.info("Look", { level: 3, message: "mine", service: "shipping" });
+	expect(lines[0]).toMatchObject({
+		level: "info",
+		message: "Look",
+		service: "orders",
+		its_level: 3,
+		its_message: "mine",
+		its_service: "shipping",
+	});
+});
+
 test("what is below the level is not written", () => {
 	const { broker, lines } = start({ LOGLEVEL: "warn" });
 	broker.logger.info("hello");
@@ -107,6 +120,13 @@ test("what cannot be written as it is still makes a line", () => {
 	const circle: Record<string, unknown> = { n: 1n, when: new Date(0), nothing: undefined };
 	circle.self = circle;
 	broker.logger.info("\u001b[32mgreen\u001b[39m", 5, ["a", { b: 1 }], circle);
+	broker.logger.error("odd", { error: Object.assign(new Error("x"), { message: undefined }) });
+	broker.logger.error("worse", {
+		get oops() {
+			throw new Error("no");
+		},
+	});
+	expect(lines.map(({ message }) => message).slice(1)).toEqual(["odd", "worse"]);
 	expect(lines[0]).toMatchObject({ message: 'green 5 ["a",{"b":1}]', n: "1", when: "1970-01-01T00:00:00.000Z" });
 });
 

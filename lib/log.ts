@@ -98,6 +98,8 @@ export class Log extends Base {
 	}
 }
 
+/** Fields that every line has of its own. */
+const OWN = ["level", "timestamp", "logger", "service", "message"];
 /** What moleculer and services hand to a logger: words, and what the line is about. */
 function read(args: readonly unknown[]): { message: string; about: object } {
 	const words: string[] = [];
@@ -106,6 +108,10 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 		if (arg instanceof Error) about.error = redact(arg);
 		else if (typeof arg === "object" && arg !== null && !Array.isArray(arg)) Object.assign(about, redact(arg));
 		else words.push(typeof arg === "string" ? arg : JSON.stringify(redact(arg)));
+	}
+	for (const name of OWN.filter((one) => one in about)) {
+		about[`its_${name}`] = about[name];
+		delete about[name];
 	}
 	const { error } = about as { error?: { message?: string } };
 	const message = words.length > 0 ? words.join(" ") : (error?.message ?? "");

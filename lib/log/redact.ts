@@ -29,18 +29,26 @@ export function redactText(text: string): string {
 
 const DEEPEST = 6;
 const MOST = 50;
-/** A copy of what a line is to tell, without what is secret or personal; errors become what is worth reading of them. */
-export function redact(value: unknown, depth = 0): unknown {
+/** A copy of what a line is to tell, without what is secret or personal; errors become what is worth reading of them. Never throws, whatever was thrown. */
+export function redact(value: unknown): unknown {
+	try {
+		return clean(value, 0);
+	} catch {
+		return { unreadable: true };
+	}
+}
+
+function clean(value: unknown, depth: number): unknown {
 	if (typeof value === "string") return redactText(value);
 	if (typeof value === "bigint") return String(value);
 	if (typeof value !== "object" || value === null) return value;
 	if (value instanceof Date) return value;
 	if (isError(value)) return describe(value, depth);
 	if (depth >= DEEPEST) return "…";
-	if (Array.isArray(value)) return value.slice(0, MOST).map((one) => redact(one, depth + 1));
+	if (Array.isArray(value)) return value.slice(0, MOST).map((one) => clean(one, depth + 1));
 	const fields = value instanceof Map ? [...value] : Object.entries(value);
 	return Object.fromEntries(
-		fields.slice(0, MOST).map(([key, content]) => [key, HIDDEN.test(key) && content != null ? "[hidden]" : redact(content, depth + 1)]),
+		fields.slice(0, MOST).map(([key, content]) => [key, HIDDEN.test(key) && content != null ? "[hidden]" : clean(content, depth + 1)]),
 	);
 }
 
@@ -57,12 +65,12 @@ const isError = (value: object): value is Failure =>
 function describe({ name, message, code, type, nodeID, stack, cause }: Failure, depth: number): object {
 	return {
 		name,
-		message: redactText(message),
+		message: redactText(String(message)),
 		...(code === undefined ? {} : { code }),
 		...(type === undefined ? {} : { type }),
 		...(nodeID === undefined ? {} : { node: nodeID }),
-		...(stack ? { stack: redactText(stack) } : {}),
-		...(cause === undefined || depth >= DEEPEST ? {} : { cause: redact(cause, depth + 1) }),
+		...(stack ? { stack: redactText(String(stack)) } : {}),
+		...(cause === undefined || depth >= DEEPEST ? {} : { cause: clean(cause, depth + 1) }),
 	};
 }
 

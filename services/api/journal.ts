@@ -72,7 +72,7 @@ export class Journal {
 		if (user) line += `,"user_id":"${user}"`;
 		if (trace) line += `,"trace_id":"${trace}"`;
 		if (failure) line += `,"code":"${failure.code}"`;
-		if (failure && level === "error") line += `,"error":${JSON.stringify(redact(failure.error))}`;
+		if (failure && level === "error") line += `,"error":${JSON.stringify(redact(failure.error) ?? null)}`;
 		this.#log.write(`${line}}\n`);
 	}
 }
