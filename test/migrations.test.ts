@@ -82,7 +82,10 @@ describe("of what is done to a table that is there", () => {
 		["lock table stock", "leave it out"],
 		["truncate stock", "leave it out"],
 		["reindex table stock", "leave it out"],
-		["do $$ begin alter table stock add column c int not null; end $$", "write it as a statement"],
+		["do $$ begin if true then alter table stock add column c int not null; end if; end $$", "make it nullable"],
+		["do $$ begin execute 'drop table ' || 'stock'; end $$", "write it as a statement"],
+		["do $$ begin loop update stock set old = 1; commit; end loop; end $$", "begins with"],
+		["-- no transaction\ndo $$ begin update stock set old = 1; end $$", "commits every few thousand rows"],
 		["commit", "begins or ends a transaction"],
 		["create rule r as on insert to stock do instead nothing", "RuleStmt is not known"],
 	])("%j is refused, with what to write instead", async (text, advice) => {
@@ -103,7 +106,8 @@ describe("of what is done to a table that is there", () => {
 		"alter table stock set (fillfactor = 50)",
 		"-- Nobody's.\n-- unread since 0.4.0\nalter table stock drop column old",
 		"create or replace function f() returns int language sql as $$ select 1 $$",
-		"-- no transaction\ndo $$ begin update stock set old = 1; commit; end $$",
+		"-- no transaction\ndo $$ begin loop update stock set old = 1 where old is null; exit when not found; commit; end loop; end $$",
+		"do $$ begin if true then alter table stock alter column old set default 1; end if; end $$",
 	])("%j is well", async (text) => {
 		expect(await of(text)).toEqual([]);
 	});

@@ -1,3 +1,1 @@
-drop index retries_subject;
-drop index inbox_retried;
 alter table inbox drop column failures, drop column traceparent, drop column subject, drop column type;

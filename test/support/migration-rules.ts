@@ -1,4 +1,13 @@
-import { type AlterTableCmd, type ColumnDef, type Constraint, type DropStmt, type IndexStmt, type Node, parse } from "libpg-query";
+import {
+	type AlterTableCmd,
+	type ColumnDef,
+	type Constraint,
+	type DropStmt,
+	type IndexStmt,
+	type Node,
+	parse,
+	parsePlPgSQL,
+} from "libpg-query";
 import { isWithoutTransaction } from "../../lib/migration.ts";
 
 /** A migration, by its path inside the project. */
@@ -14,7 +23,10 @@ interface State {
 	readonly unproved: Set<string>;
 	/** The statement, with the comments before it. */
 	readonly source: string;
+	/** Whether its file runs outside any transaction. */
 	readonly alone: boolean;
+	/** Whether it is part of a block that commits as it goes. */
+	readonly batched?: boolean;
 	/** Versions that were released. */
 	readonly released: readonly string[];
 }
@@ -43,12 +55,27 @@ export async function violations(files: readonly MigrationFile[], released: read
 			const to = stmt_len === undefined ? bytes.length : stmt_location + stmt_len;
 			const source = bytes.subarray(from, to).toString();
 			from = to;
-			for (const problem of statement(stmt!, { live, unproved, source, alone, released })) found.push(`${file}: ${problem}`);
+			const state = { live, unproved, source, alone, released };
+			const problems = "DoStmt" in stmt! ? await block(state) : statement(stmt!, state);
+			for (const problem of problems) found.push(`${file}: ${problem}`);
 			if ("CreateStmt" in stmt!) made.add(stmt.CreateStmt.relation!.relname!);
 		}
 		for (const table of made) live.add(table);
 	}
 	return found;
+}
+
+/** A DO block, by the statements in it. */
+async function block(state: State): Promise<string[]> {
+	const text = JSON.stringify(await parsePlPgSQL(state.source));
+	if (text.includes('"PLpgSQL_stmt_dynexecute"'))
+		return ["puts together what it executes, which cannot be checked: write it as a statement"];
+	const queries = [...text.matchAll(/"PLpgSQL_expr":\{"query":("(?:[^"\\]|\\.)*"),"parseMode":0\}/g)].map(
+		([, query]) => JSON.parse(query!) as string,
+	);
+	const inside = await Promise.all(queries.map(async (query) => (await parse(query)).stmts ?? []));
+	const batched = state.alone && text.includes('"PLpgSQL_stmt_commit"');
+	return inside.flat().flatMap(({ stmt }) => statement(stmt!, { ...state, batched }));
 }
 
 function statement(node: Node, state: State): string[] {
@@ -64,12 +91,8 @@ function statement(node: Node, state: State): string[] {
 		return ["renames what the version before still calls by its name: add the new one, write both, and drop the old one a version later"];
 	if ("UpdateStmt" in node || "DeleteStmt" in node) {
 		const { relation } = "UpdateStmt" in node ? node.UpdateStmt : node.DeleteStmt;
-		return isLive(relation) ? [`keeps the rows of ${relation!.relname} locked until it ends: ${BACKFILL}`] : [];
+		return isLive(relation) && !state.batched ? [`keeps the rows of ${relation!.relname} locked until it ends: ${BACKFILL}`] : [];
 	}
-	if ("DoStmt" in node)
-		return /\b(alter|create|drop|lock|truncate|vacuum|reindex)\b/i.test(state.source)
-			? ["hides in a DO block what cannot be checked there: write it as a statement"]
-			: [];
 	if (HARMLESS.some((kind) => kind in node)) return [];
 	if ("TransactionStmt" in node) return [`begins or ends a transaction: each file runs in one, or ${ALONE} without one`];
 	const [kind] = Object.keys(node);

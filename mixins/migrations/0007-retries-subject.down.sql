@@ -1,0 +1,1 @@
+drop index retries_subject;
