@@ -4,7 +4,7 @@ import { type Options, read, USAGE } from "../bench/options.ts";
 import { page } from "../bench/page.ts";
 import { type Result, runOf } from "../bench/runs.ts";
 import { openSite } from "../bench/targets.ts";
-import { missingServers } from "../chaos/cluster.ts";
+import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
@@ -26,7 +26,7 @@ function keep({ json, page: html }: Options, { findings, more, figures }: Result
 
 async function measure(program: Program, options: Options): Promise<void> {
 	const missing = options.shape === "cluster" ? missingServers() : [];
-	if (missing.length > 0) throw new StartError(`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`);
+	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const { open, close } = openSite(options, progress);
 	program.onEnd(END_MS, close);
 	const site = await program.step(open());

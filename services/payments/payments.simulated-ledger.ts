@@ -76,14 +76,14 @@ export const ATTEMPT = sql(
 	`insert into ledger_attempts as a (key, attempts) select key, 1 from unnest($1::text[]) as w (key) order by key
 	on conflict (key) do update set attempts = a.attempts + 1 returning key, attempts`,
 );
-/** Collated bytewise, so that keys stand in the order of the ids that they are. Paid back is what the single refunds add up to. */
-const RANGE = `key collate "C" > $1 and ($2::text is null or key collate "C" <= $2)`;
+/** Keys are ids of one form, which every collation puts in the order of the ids. Paid back is what the single refunds add up to. */
+const RANGE = "key > $1 and ($2::text is null or key <= $2)";
 export const BOOKS = sql(
 	"ledger_books",
 	`select key, authorized, charged, (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = page.key) as refunded
 	from (select * from (
 			select key, 0 as authorized, amount as charged from ledger_charges where ${RANGE}
 			union all select key, amount, 0 from ledger_authorizations a where ${RANGE} and ${OPEN}) both_kinds
-		order by key collate "C" limit $3) page
-	order by key collate "C"`,
+		order by key limit $3) page
+	order by key`,
 );
