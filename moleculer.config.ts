@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { BrokerOptions } from "moleculer";
 import { breakersOf } from "./lib/breakers.ts";
 import { type Env, readEnv } from "./lib/env.ts";
+import { Log } from "./lib/log.ts";
 import { isNodeFailure } from "./lib/outage.ts";
 import { validatorOptions } from "./lib/schema.ts";
 import { openTracing, type Tracing } from "./lib/tracing/tracing.ts";
@@ -11,6 +12,7 @@ import { breaker } from "./middlewares/breaker.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
+import { observe } from "./middlewares/observe.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
@@ -22,12 +24,12 @@ const newNodeID = ({ NODEID }: Env): string => `${NODEID ?? hostname()}-${Date.n
 export const openTraces = (env: Env): Promise<Tracing | undefined> => openTracing(env, newNodeID(env));
 
 /** What of moleculer differs from its defaults, each with its reason. */
-export function brokerOptions(env: Env, traces?: Tracing): BrokerOptions {
+export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): BrokerOptions {
 	const nodeID = traces?.instance ?? newNodeID(env);
 	return {
 		namespace: [env.NAMESPACE, env.COLOR].filter(Boolean).join("-"),
 		nodeID,
-		logger: { type: "Console", options: { level: env.LOGLEVEL ?? "info", formatter: "short" } },
+		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
 		// A dead node is noticed within 5 seconds (see middlewares/lost-nodes.ts); with 10 and 30 it got calls for half a minute.
@@ -76,7 +78,8 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		deadline,
 		...(traces ? [tracing(traces)] : []),
 		traceparent,
-		"Metrics",
+		// Outside all others: what they refuse counts as well.
+		observe,
 		lostNodes,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 

@@ -5,7 +5,7 @@ import { forgetStatements, slowest } from "./postgres.ts";
 import { comparison, HEADLINE, line, resting } from "./report.ts";
 import { type Findings, measureAll } from "./rounds.ts";
 import { explain, GOAL, growth, NORMAL, scaleScenarios } from "./scale.ts";
-import { scenarios } from "./scenarios.ts";
+import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Shop } from "./shop.ts";
 import { prunings, soak } from "./soak.ts";
 import type { Target } from "./target.ts";
@@ -71,6 +71,10 @@ function printNoise({ rows }: Findings, print: Voice["print"]): void {
 const scale: Run = async (options, site, { print, progress }) => {
 	const [normal, large] = [await site.shop("normal", NORMAL), await site.shop("large", options.size)];
 	const auditors = await Promise.all([normal, large].map(openAuditor));
+	const scenariosOf = (target: Target): Readonly<Record<string, Scenario>> => ({
+		...scaleScenarios,
+		...auditors.find(({ shop }) => shop === target)?.audit,
+	});
 	// What has no route can only be asked for inside a cluster.
 	const wanted = [...options.scenarios.filter((name) => name !== "audit"), ...(large.cluster ? ["audit"] : [])];
 	print(HEADLINE);
@@ -78,7 +82,7 @@ const scale: Run = async (options, site, { print, progress }) => {
 		const findings = await measureAll([normal, large], {
 			...options,
 			scenarios: wanted,
-			more: (target) => ({ ...scaleScenarios, ...auditors.find(({ shop }) => shop === target)?.audit }),
+			more: scenariosOf,
 			onProgress: progress,
 			onRow: (row, all) => print(line(row, all)),
 		});
@@ -90,9 +94,9 @@ const scale: Run = async (options, site, { print, progress }) => {
 		for (const { scenario, cpu, p50 } of grown)
 			print(`${scenario.padEnd(15)} CPU ${signed(cpu)}   p50 ${signed(p50)}   ${cpu < GOAL ? "" : "NOT FLAT"}`);
 		const plans: Record<string, string> = {};
-		for (const { scenario } of grown.filter(({ cpu, scenario }) => cpu >= GOAL && scenario in scaleScenarios)) {
+		for (const { scenario } of grown.filter(({ cpu }) => cpu >= GOAL)) {
 			progress(`Why is ${scenario} not flat?`);
-			plans[scenario] = await explain(large, scaleScenarios[scenario]!);
+			plans[scenario] = await explain(large, scenariosOf(large)[scenario]!);
 			print(`\nThe slowest statement of ${scenario} on the large tables:\n${plans[scenario]}`);
 		}
 		return { findings, more: { growth: grown, plans } };
@@ -102,7 +106,12 @@ const scale: Run = async (options, site, { print, progress }) => {
 };
 const signed = (percent: number) => `${percent >= 0 ? "+" : ""}${percent.toFixed(0)} %`.padStart(8);
 
-async function openAuditor(shop: Shop) {
+interface Auditor {
+	readonly shop: Shop;
+	readonly audit: Readonly<Record<string, Scenario>>;
+	stop(): Promise<void>;
+}
+async function openAuditor(shop: Shop): Promise<Auditor> {
 	if (!shop.cluster) return { shop, audit: {}, stop: async () => undefined };
 	const { call, stop } = await joinCluster(shop.cluster);
 	const { server, database } = shop.places.find(({ service }) => service === "orders")!;

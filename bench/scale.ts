@@ -101,14 +101,26 @@ export async function explain(target: Target, scenario: Scenario): Promise<strin
 			plansIn((await readFile(log)).subarray(begun[n]).toString()).filter((plan) => plan.user !== user),
 		),
 	);
-	return plans.flat().reduce((worst, plan) => (plan.ms > worst.ms ? plan : worst), { ms: 0, text: "None took a fifth of a millisecond." })
-		.text;
+	// What took longest in all, and of that the slowest.
+	const statements = [...Map.groupBy(plans.flat(), ({ statement }) => statement).values()];
+	const total = (all: readonly Plan[]) => all.reduce((sum, { ms }) => sum + ms, 0);
+	const [worst = []] = statements.toSorted((a, b) => total(b) - total(a));
+	const [slowest] = worst.toSorted((a, b) => b.ms - a.ms);
+	return slowest?.text ?? "No statement took a fifth of a millisecond.";
 }
 
+interface Plan {
+	readonly user: string;
+	readonly ms: number;
+	/** The beginning of it, with which it is told from others. */
+	readonly statement: string;
+	readonly text: string;
+}
 /** The plans in a log of Postgres whose lines begin with the user. */
-export function plansIn(log: string): { user: string; ms: number; text: string }[] {
+export function plansIn(log: string): Plan[] {
 	return log.split(/\n(?!\t)/).flatMap((text) => {
 		const [, user, ms] = /^(\S+) LOG: {2}duration: ([\d.]+) ms {2}plan:/.exec(text) ?? [];
-		return user ? [{ user, ms: Number(ms), text }] : [];
+		const statement = /Query Text: (.{0,60})/.exec(text)?.[1] ?? "";
+		return user ? [{ user, ms: Number(ms), statement, text }] : [];
 	});
 }

@@ -42,8 +42,10 @@ export function findServer(name: string): string | undefined {
 	return places.map((place) => join(place, name)).find((file) => existsSync(file));
 }
 export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
-export const howToInstall = (missing: readonly string[]): string =>
-	`${missing.join(" and ")} not found; on Debian: apt-get install ${missing.join(" ")}`;
+export function howToInstall(missing: readonly string[]): string {
+	const packages = new Set(missing.map((name) => (name === "promtool" ? "prometheus" : name)));
+	return `${missing.join(" and ")} not found; on Debian: apt-get install ${[...packages].join(" ")}`;
+}
 
 /**
  * Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own.

@@ -1,3 +1,4 @@
+import { outsideCalls } from "./log/current.ts";
 import { isOutage } from "./outage.ts";
 import { currentTraceparent, inTracesOf, type Traced } from "./traceparent.ts";
 
@@ -79,7 +80,7 @@ export function batch<T, R>(
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			setImmediate(pump);
+			outsideCalls(() => setImmediate(pump));
 		});
 }
 

@@ -1,11 +1,11 @@
 import type { ServiceBroker } from "moleculer";
 
-/** A circuit breaker that does not let everything through: of one action on one other node, as this node sees it. */
+/** A circuit breaker: of one action on one other node, as this node sees it. */
 export interface Breaker {
 	readonly action: string;
 	readonly node: string;
 	/** `half-open`: one call is let through to see how it fares. */
-	readonly state: "open" | "half-open";
+	readonly state: "open" | "half-open" | "closed";
 	/** How many calls failed in a row. */
 	readonly failures: number;
 }
@@ -21,25 +21,23 @@ interface HasCircuits {
 	readonly CircuitBreakerStore?: Map<string, Circuit>;
 }
 
-/** The breakers that are not closed, against nodes that are there. */
-export function breakersOf(broker: ServiceBroker): Breaker[] {
+const STATES = { close: "closed", half_open: "half-open", half_open_wait: "half-open", open: "open" } as const;
+
+/** All breakers of calls that this node has made, against nodes that are there. */
+export function circuitsOf(broker: ServiceBroker): Breaker[] {
 	const { CircuitBreakerStore: circuits = new Map<string, Circuit>() } = broker as HasCircuits;
 	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
 	return [...circuits.values()]
-		.filter(({ state, ep }) => state !== "close" && there.has(ep.id))
-		.map(({ ep, state, failures }) => ({
-			action: ep.action.name,
-			node: ep.id,
-			state: state === "open" ? "open" : "half-open",
-			failures,
-		}));
+		.filter(({ ep }) => there.has(ep.id))
+		.map(({ ep, state, failures }) => ({ action: ep.action.name, node: ep.id, state: STATES[state], failures }));
 }
 
+/** The breakers that do not let everything through. */
+export const breakersOf = (broker: ServiceBroker): Breaker[] => circuitsOf(broker).filter(({ state }) => state !== "closed");
+
 /** How the breaker between this node and an endpoint stands. */
-export function circuitOf(broker: ServiceBroker, { name }: { readonly name: string }): "closed" | "half-open" | "open" {
-	const state = (broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close";
-	if (state === "close") return "closed";
-	return state === "open" ? "open" : "half-open";
+export function circuitOf(broker: ServiceBroker, { name }: { readonly name: string }): Breaker["state"] {
+	return STATES[(broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close"];
 }
 
 /**

@@ -2,6 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
 import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./cache/store.ts";
+import { catalogue } from "./metrics/catalogue.ts";
+import { type Counter, Metrics } from "./metrics/registry.ts";
 import { isOutage } from "./outage.ts";
 import { connectRedis } from "./redis.ts";
 
@@ -35,24 +37,44 @@ interface Settings {
 	readonly CACHER?: string;
 }
 /** Nodes of a cluster without Redis keep nothing: what one of them changes the others could not know. */
-export function openCache({ NAMESPACE, TRANSPORTER, CACHER }: Settings, logger: Parameters<typeof connectRedis>[1]): Cache {
+export function openCache(
+	{ NAMESPACE, TRANSPORTER, CACHER }: Settings,
+	logger: Parameters<typeof connectRedis>[1],
+	metrics = new Metrics(),
+): Cache {
 	const store = CACHER ? redisStore(connectRedis(CACHER, logger)) : TRANSPORTER ? noStore : memoryStore();
-	return cacheOn(store, `cache:${NAMESPACE}:`);
+	return cacheOn(store, `cache:${NAMESPACE}:`, metrics);
 }
 
 const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
 const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
 
-export function cacheOn(store: CacheStore, prefix: string): Cache {
+/** How often what was asked for was there. */
+interface Lookups {
+	readonly hit: Counter;
+	readonly miss: Counter;
+	readonly busy: Counter;
+}
+
+export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
+	const lookups = new Map<string, Lookups>();
+	function lookupsOf(service: string): Lookups {
+		const counted = (result: string) => metrics.counter(catalogue.cacheLookups, service, result);
+		const found = lookups.get(service) ?? { hit: counted("hit"), miss: counted("miss"), busy: counted("busy") };
+		lookups.set(service, found);
+		return found;
+	}
 	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
 		keys: readonly string[],
 		mark: string,
 		ttl: number,
+		counted: Lookups,
 		make: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
 		const taken = (await store.take(keys)).map((one) => (hasValue(one) && !one.value.startsWith(mark) ? "busy" : one));
+		for (const one of taken) (one === "busy" ? counted.busy : "value" in one ? counted.hit : counted.miss).add();
 		const values = taken.map((one) => (hasValue(one) ? (JSON.parse(one.value.slice(mark.length)) as V) : null));
 		const missing = taken.flatMap((one, i) => (hasValue(one) ? [] : [i]));
 		if (missing.length === 0) return values;
@@ -81,20 +103,25 @@ export function cacheOn(store: CacheStore, prefix: string): Cache {
 		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
 			const row = (id: string) => `${prefix}${name}:row:${id}`;
 			const mark = digest(JSON.stringify(shape)).slice(0, 8);
+			const counted = lookupsOf(name);
 			/** Part of each answer's key. */
 			const generation = `${prefix}${name}:generation`;
 
 			return {
 				async through(ids, load) {
 					const distinct = [...new Set(ids)];
-					const values = await keep<Row>(distinct.map(row), mark, ttl, (missing) => load(missing.map((i) => distinct[i]!)));
+					const values = await keep<Row>(distinct.map(row), mark, ttl, counted, (missing) => load(missing.map((i) => distinct[i]!)));
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
 				async answer(key, ttl, make) {
 					const token = await current(generation);
-					if (token === undefined) return make();
-					const [answer] = await keep([`${prefix}${name}:answer:${token}:${digest(key)}`], "", ttl, async () => [{ made: await make() }]);
+					if (token === undefined) {
+						counted.busy.add();
+						return make();
+					}
+					const kept = `${prefix}${name}:answer:${token}:${digest(key)}`;
+					const [answer] = await keep([kept], "", ttl, counted, async () => [{ made: await make() }]);
 					return answer!.made;
 				},
 				async changing(ids, change) {

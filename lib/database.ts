@@ -49,7 +49,17 @@ class HeardClient extends pg.Client {
 	}
 }
 
+/** How a pool's connections are used at this moment. */
+export interface PoolUse {
+	readonly busy: number;
+	readonly idle: number;
+	/** What waits for a connection. */
+	readonly waiting: number;
+	readonly limit: number;
+}
+
 interface ConnectionManager {
+	readonly pool: { readonly using: number; readonly available: number; readonly waiting: number; readonly maxSize: number };
 	getConnection(options: { type: "write" }): Promise<Client>;
 	releaseConnection(connection: Client): void;
 	oidParserMap: Map<number, (text: string) => unknown>;
@@ -107,6 +117,11 @@ export class Database implements Queryable {
 			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
 			: asked());
 		return rows;
+	}
+
+	get use(): PoolUse {
+		const { using, available, waiting, maxSize } = this.#connections.pool;
+		return { busy: using, idle: available, waiting, limit: maxSize };
 	}
 
 	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */

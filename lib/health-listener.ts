@@ -1,5 +1,7 @@
 import { createServer } from "node:http";
 import type { ServiceBroker } from "moleculer";
+import { metricsOf } from "./metrics/registry.ts";
+import { watchRuntime } from "./metrics/runtime.ts";
 import { metrics } from "./metrics.ts";
 import { failingParts } from "./probe.ts";
 import { StartError } from "./start-error.ts";
@@ -35,7 +37,9 @@ export async function openHealthListener(broker: ServiceBroker, host: string, po
 			reject(new StartError(`HEALTH_PORT ${port} of ${host} cannot be listened on (${message}): set it to another port`));
 		server.once("error", refuse).listen(port, host, resolve);
 	});
+	const unwatch = watchRuntime(metricsOf(broker));
 	return () => {
+		unwatch();
 		server.close();
 		server.closeAllConnections();
 	};

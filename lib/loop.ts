@@ -1,4 +1,4 @@
-import { outsideTraces } from "./traceparent.ts";
+import { outsideCalls } from "./log/current.ts";
 
 export interface LoopOptions {
 	/** Milliseconds between two turns, unless the loop is woken. */
@@ -51,7 +51,7 @@ export function loop({ every, gather = 0, turn, onError }: LoopOptions): Loop {
 		}
 	}
 
-	const running = outsideTraces(run);
+	const running = outsideCalls(run);
 	return {
 		wake() {
 			woken = true;

@@ -19,6 +19,8 @@ export interface Program {
 	stop(exitCode?: number): Promise<never>;
 	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
 	fail(error: unknown): Promise<never>;
+	/** From now on there is a log for what fails unexpectedly. */
+	tellFailures(tell: (error: unknown) => void): void;
 }
 
 const never = new Promise<never>(() => undefined);
@@ -31,13 +33,19 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 	// Nothing else may keep the process running, in the middle of its start for instance.
 	const alive = setInterval(() => undefined, 2 ** 30);
 
+	let told = (error: unknown): void => console.error(`${name} failed unexpectedly:`, error);
+	function report(error: unknown): void {
+		if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/\s*\n\s*/g, " ")}`);
+		else told(error);
+	}
+
 	async function end(): Promise<never> {
 		if (endedAt !== undefined) return never;
 		const begun = Date.now();
 		endedAt = begun;
 		for (const { ms, release } of releases.reverse()) {
 			const work = Promise.resolve().then(() => release(Date.now() - begun));
-			await Promise.race([work, delay(ms)]).catch((error) => report(name, error));
+			await Promise.race([work, delay(ms)]).catch(report);
 		}
 		clearInterval(alive);
 		process.exit(code);
@@ -56,9 +64,12 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 			if (endedAt === undefined) code = exitCode;
 			return end();
 		},
+		tellFailures(tell) {
+			told = tell;
+		},
 		fail(error) {
 			code = 1;
-			report(name, error);
+			report(error);
 			return end();
 		},
 	};
@@ -74,9 +85,4 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 	// Whoever read our output has gone, which is no reason to go as well.
 	for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 	main(program).catch(program.fail);
-}
-
-function report(name: string, error: unknown): void {
-	if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/\s*\n\s*/g, " ")}`);
-	else console.error(`${name} failed unexpectedly:`, error);
 }

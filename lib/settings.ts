@@ -36,6 +36,18 @@ export const settings = shape({
 		optional: true,
 		description: "The least important level that is logged; info unless given, warn where the start screen is shown",
 	},
+	LOG_FORMAT: {
+		type: "enum",
+		values: ["json", "pretty"],
+		optional: true,
+		description: "Lines of JSON, or lines for the eye; json in production and pretty elsewhere unless given",
+	},
+	ACCESS_LOG: {
+		type: "enum",
+		values: ["all", "errors", "off"],
+		default: "all",
+		description: "Which requests get a line: all, those that were refused or failed, or only those that failed for a fault of ours (off)",
+	},
 	TRANSPORTER: {
 		type: "string",
 		optional: true,
@@ -98,7 +110,7 @@ export const settings = shape({
 		max: 65535,
 		convert: true,
 		default: 0,
-		description: "Port that answers /health/live and /health/ready whatever services this process runs; 0 for none",
+		description: "Port that answers /health/live, /health/ready and /metrics whatever services this process runs; 0 for none",
 	},
 	PUBLIC_URL: {
 		type: "string",

@@ -2,6 +2,7 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { cacheOf, openCache, provideCache } from "../lib/cache.ts";
 import type { ActionContract, Meta } from "../lib/contract.ts";
 import type { Env } from "../lib/env.ts";
+import { metricsOf } from "../lib/metrics/registry.ts";
 
 type Handler = (ctx: Context<object, Meta>) => Promise<unknown>;
 type Action = ActionContract & { readonly name: string; readonly service: { readonly name: string } };
@@ -11,7 +12,7 @@ export const cache = (env: Env): Middleware =>
 	({
 		name: "Cache",
 		created(broker: ServiceBroker) {
-			provideCache(broker, openCache(env, broker.getLogger("cache")));
+			provideCache(broker, openCache(env, broker.getLogger("cache"), metricsOf(broker)));
 		},
 		localAction(this: ServiceBroker, next: Handler, { name, service, auth, params, returns, cache: kept }: Action): Handler {
 			if (!kept) return next;

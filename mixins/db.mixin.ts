@@ -5,6 +5,9 @@ import { type Model, type ModelStatic, Op, type Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
+import { withoutLiterals } from "../lib/log/redact.ts";
+import { catalogue } from "../lib/metrics/catalogue.ts";
+import { metricsOf } from "../lib/metrics/registry.ts";
 import { addProbe } from "../lib/probe.ts";
 import { tracingOf } from "../lib/tracing/tracing.ts";
 
@@ -23,9 +26,16 @@ export const database: Mixin<HasDatabase> = {
 			url: databaseUrl(DATABASE_URL, this.name),
 			poolSize: DATABASE_POOL,
 			tracer: tracingOf(this.broker)?.of(this.name),
-			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(statement) } : {}),
+			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(withoutLiterals(statement)) } : {}),
 		});
-		addProbe(this, () => this.db.query("select 1"));
+		addProbe(this, "postgres", () => this.db.query("select 1"));
+		metricsOf(this.broker).collect((tell) => {
+			const { busy, idle, waiting, limit } = this.db.use;
+			tell(catalogue.pool, busy, this.name, "busy");
+			tell(catalogue.pool, idle, this.name, "idle");
+			tell(catalogue.poolWaiting, waiting, this.name);
+			tell(catalogue.poolLimit, limit, this.name);
+		});
 	},
 	async started(this: HasDatabase) {
 		await this.db.query("select 1");

@@ -12,6 +12,7 @@ import { currentTraceparent } from "../lib/traceparent.ts";
 import { tracingOf } from "../lib/tracing/tracing.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
+import { consumedBy, counting } from "./event-metrics.ts";
 import { type EventTraces, eventTraces } from "./event-traces.ts";
 
 /**
@@ -122,7 +123,7 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});
 	self.$release = release;
-	addProbe(self, () => stream.ping());
+	addProbe(self, "nats", () => stream.ping());
 	return stream;
 }
 
@@ -142,7 +143,7 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 			source: `/${name}`,
 			types: wanted,
 			...(target ? { target } : {}),
-			deliver: self.$traces.sending(deliver),
+			deliver: self.$traces.sending(counting(self, deliver)),
 			onError: (error) => {
 				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
 			},
@@ -175,6 +176,7 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
 	const { broker, db, logger, name } = self;
 	const patterns = Object.keys(subscriptions);
+	const consumed = consumedBy(self);
 	const { accept, bury, retry } = inbox({
 		db,
 		group: name,
@@ -182,10 +184,14 @@ function receive(self: Self, stream: EventStream | undefined, subscriptions: obj
 		async handle(tx, found) {
 			await dispatch(self, subscriptions, tx, found);
 			// A handler may have written facts of its own.
-			tx.handle.afterCommit(() => self.wakeRelay());
+			tx.handle.afterCommit(() => {
+				self.wakeRelay();
+				consumed.done.add(found.length);
+			});
 		},
 		onFailure(error, { id, type }, dead) {
 			const failed = { id, type, error };
+			consumed[dead ? "dead" : "failed"].add();
 			if (dead) logger.error("An event became a dead letter", failed);
 			else logger.warn("An event's handler failed and will be tried again", failed);
 		},

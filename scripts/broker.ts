@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Env } from "../lib/env.ts";
 import { openHealthListener } from "../lib/health-listener.ts";
+import { written } from "../lib/log.ts";
 import { loadService, makeNode } from "../lib/node.ts";
 import { assertFree } from "../lib/port.ts";
 import type { Program } from "../lib/program.ts";
@@ -27,10 +28,12 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
-	const traces = await program.step(openTraces(env));
 	// What ends last: what the others do until then is to be seen, too.
+	program.onEnd(CLOSE_MS, written);
+	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
 	const broker = makeNode(brokerOptions(env, traces), env, schemas);
+	program.tellFailures((error) => broker.logger.fatal("It failed unexpectedly and ends", { error }));
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));

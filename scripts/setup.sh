@@ -15,6 +15,7 @@ npm ci
 missing=()
 has nats-server || missing+=(nats-server)
 has redis-server || missing+=(redis-server)
+has promtool || missing+=(prometheus)
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "$(id -u)" = 0 ] && has apt-get; then
 		echo "Installing ${missing[*]} …"
@@ -22,7 +23,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 		# Without starting them: the tests start their own, on free ports.
 		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 	else
-		echo "The cluster's tests will be left out: ${missing[*]} missing (on Debian: sudo apt-get install ${missing[*]})"
+		echo "The tests of the cluster and its alerts will be left out: ${missing[*]} missing (on Debian: sudo apt-get install ${missing[*]})"
 	fi
 fi
 has docker || echo "docker is missing: needed for the compose files only"

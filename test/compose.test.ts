@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
@@ -99,7 +99,7 @@ test("every image has a version, and every file and volume that is mounted exist
 	];
 	expect(images.filter((image) => !/:[\w.${}:-]+$/.test(image) || image.endsWith(":latest"))).toEqual([]);
 	for (const [source = ""] of Object.values(plain.services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(":")))) {
-		if (source.startsWith("./")) expect(read(source)).not.toBe("");
+		if (source.startsWith("./")) expect(statSync(join(root, source)).size).toBeGreaterThan(0);
 		else expect(Object.keys(plain.volumes!)).toContain(source);
 	}
 });
@@ -114,6 +114,16 @@ test("our containers are not root and can change nothing, and signals reach the 
 test("the edge asks the gateway's port, and the image opens the ports that it listens on", () => {
 	expect(read("deploy/nginx.conf")).toContain(`http://api:${inImage.PORT}`);
 	expect(dockerfile).toContain(`EXPOSE ${inImage.PORT} ${inImage.HEALTH_PORT}`);
+});
+
+test("what shows how the shop is doing is asked for, finds every node, and is limited in production as well", () => {
+	const profile = Object.entries(plain.services).filter(([, { profiles }]) => profiles?.includes("observability"));
+	expect(names(profile).sort()).toEqual(["grafana", "jaeger", "prometheus"]);
+	expect(breaking(profile, (_, name) => production.services[name]?.mem_limit)).toEqual([]);
+	const { scrape_configs } = parse(read("deploy/observability/prometheus.yml"));
+	const [nodes] = scrape_configs[0].dns_sd_configs;
+	expect(nodes.names.toSorted()).toEqual(domains.toSorted());
+	expect(String(nodes.port)).toBe(inImage.HEALTH_PORT);
 });
 
 test("an event is acknowledged only when it is on NATS's disk", () => {

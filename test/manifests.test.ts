@@ -167,6 +167,15 @@ withKubectl.each(overlays)("the overlay %s", (overlay) => {
 		}
 	});
 
+	test("Prometheus finds the figures of every node", () => {
+		for (const { spec } of nodes as Workload[]) {
+			const { annotations = {} } = spec.template.metadata;
+			const health = containersOf({ spec } as Workload)[0]!.ports!.find(({ name }) => name === "health")!;
+			expect(annotations).toMatchObject({ "prometheus.io/scrape": "true", "prometheus.io/path": "/metrics" });
+			expect(annotations["prometheus.io/port"]).toBe(String(health.containerPort));
+		}
+	});
+
 	if (overlay === "dev") return;
 
 	test("every node has three pods or more, which are not taken away all at once", () => {

@@ -5,6 +5,8 @@ import { assertAccess } from "../../lib/access.ts";
 import { accessTokenVerifier } from "../../lib/access-token.ts";
 import { type ActionContract, isError } from "../../lib/contract.ts";
 import { envOf } from "../../lib/env.ts";
+import { catalogue } from "../../lib/metrics/catalogue.ts";
+import { metricsOf } from "../../lib/metrics/registry.ts";
 import { serviceNames } from "../../lib/node.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
@@ -14,6 +16,7 @@ import { authenticator } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
 import { cors } from "./cors.ts";
 import { type Gateway, type Request, type Response, send } from "./exchange.ts";
+import { Journal } from "./journal.ts";
 import { Listener } from "./listener.ts";
 import { metadata, requestId } from "./metadata.ts";
 import { pages } from "./pages.ts";
@@ -101,7 +104,9 @@ export default {
 		this.limits = rateLimits(this.broker, this.logger, env);
 		this.streams = new Streams(this);
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
-		this.listener = new Listener(this.httpHandler);
+		this.journal = new Journal(this.broker);
+		this.listener = new Listener(this.httpHandler, (req, res) => this.journal.note(req as Request, res as Response));
+		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.underWay));
 		this.server = this.listener.server;
 		// The services of this node stop all at once; requests under way need them.
 		this.broker.middlewares.add({ name: "Drain", stopping: () => close(this) } as Middleware);

@@ -6,6 +6,7 @@ import type { Traced } from "../../lib/traceparent.ts";
 import type { Tracer } from "../../lib/tracing/tracing.ts";
 import type { Authenticate } from "./authenticate.ts";
 import type { Cors } from "./cors.ts";
+import type { Journal } from "./journal.ts";
 import type { Listener } from "./listener.ts";
 import type { LimitHeaders, RateLimits } from "./rate-limits.ts";
 import type { Revocations } from "./revocations.ts";
@@ -21,6 +22,7 @@ export interface Gateway {
 	httpHandler(req: IncomingMessage, res: ServerResponse): void;
 	regenerateAutoAliases(): void;
 	listener: Listener;
+	journal: Journal;
 	table: Routes;
 	authenticate: Authenticate;
 	cors: Cors;
@@ -39,6 +41,8 @@ export interface Request extends IncomingMessage {
 	startedAt: number;
 	/** Where the request was counted. */
 	limit?: LimitHeaders;
+	/** Why it is not answered with what was asked for. */
+	failure?: { readonly error: unknown; readonly code: string };
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
 	$ctx: { meta: Meta; headers: Traced };

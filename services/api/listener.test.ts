@@ -92,7 +92,11 @@ test.each([
 	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
 	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
 ])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
-	const listener = new Listener((req) => void req.resume(), { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 20 });
+	const listener = new Listener((req) => void req.resume(), undefined, {
+		headersTimeout: 100,
+		requestTimeout: 200,
+		connectionsCheckingInterval: 20,
+	});
 	await listener.open("127.0.0.1", 0);
 	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
 	let answer = "";

@@ -21,11 +21,18 @@ export class Listener {
 	#underWay = 0;
 	#closing: Promise<void> | undefined;
 
-	constructor(handle: (req: IncomingMessage, res: ServerResponse) => void, patience: Readonly<typeof PATIENCE> = PATIENCE) {
-		const finished = () => {
-			this.#underWay--;
-			if (this.closing && this.#underWay === 0) this.server.closeAllConnections();
-		};
+	/** @param ended is told of each request as it ends, answered or not */
+	constructor(
+		handle: (req: IncomingMessage, res: ServerResponse) => void,
+		ended: (req: IncomingMessage, res: ServerResponse) => void = () => undefined,
+		patience: Readonly<typeof PATIENCE> = PATIENCE,
+	) {
+		const listener = this;
+		function finished(this: ServerResponse): void {
+			listener.#underWay--;
+			if (listener.closing && listener.#underWay === 0) listener.server.closeAllConnections();
+			ended(this.req, this);
+		}
 		this.server = createServer(
 			{
 				...patience,
@@ -38,6 +45,10 @@ export class Listener {
 				handle(req, res);
 			},
 		);
+	}
+
+	get underWay(): number {
+		return this.#underWay;
 	}
 
 	/** No new connections are taken, and each answer ends its own. */

@@ -97,12 +97,10 @@ export function toAnswer({ status, code, detail, errors, data }: Problem, reques
 	};
 }
 
-/** Answers a request that failed, and logs it: here and nowhere else. */
+/** Answers a request that failed; the journal logs it when it ends, and nobody else does. */
 export function answerError(gateway: Gateway, req: Request, res: Response, error: unknown): void {
 	const problem = toProblem(error, req.$alias?.action);
-	const about = { request_id: req.id, method: req.method, path: req.parsedUrl, status: problem.status, code: problem.code };
-	if (problem.status < 500) gateway.logger.warn("A request was refused", about);
-	else gateway.logger.error("A request failed", { ...about, error });
+	req.failure = { error, code: problem.code };
 	if (res.headersSent) {
 		// Half an answer cannot be taken back; the client must see that it is not whole.
 		res.destroy();

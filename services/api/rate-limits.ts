@@ -2,6 +2,8 @@ import { Redis } from "ioredis";
 import type { Logger, ServiceBroker } from "moleculer";
 import type { Env } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
+import { catalogue } from "../../lib/metrics/catalogue.ts";
+import { metricsOf } from "../../lib/metrics/registry.ts";
 import { DISCONNECT_MS } from "../../lib/redis.ts";
 
 const WINDOW_MS = 60_000;
@@ -32,9 +34,6 @@ export interface RateLimits {
 	close(): void;
 }
 
-/** Of requests that passed uncounted. */
-export const UNCOUNTED = "api.ratelimit.uncounted.total";
-
 /**
  * Limits what one user or one address may ask for (docs/security.md), counted for all gateways together where there is a Redis, and told to the client as
  * draft-ietf-httpapi-ratelimit-headers has it. A Redis that is away lets everybody pass: the shop is worth more than its limits.
@@ -44,14 +43,14 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		default: { name: "default", quota: env.RATE_LIMIT_PER_MINUTE },
 		strict: { name: "strict", quota: env.RATE_LIMIT_STRICT_PER_MINUTE },
 	};
-	broker.metrics.register({
-		name: UNCOUNTED,
-		type: "counter",
-		description: "Requests that no rate limit was applied to, Redis being away",
-	});
+	const metrics = metricsOf(broker);
+	const refused = {
+		default: metrics.counter(catalogue.refusedByLimit, "default"),
+		strict: metrics.counter(catalogue.refusedByLimit, "strict"),
+	};
+	const uncounted = metrics.counter(catalogue.uncounted);
 	const redis = env.RATE_LIMIT_ENABLED && env.CACHER ? connect(env.CACHER) : undefined;
 	const counter = redis ? inRedis(redis, env.NAMESPACE) : inMemory();
-	let uncounted = 0;
 	let away = false;
 
 	/** @returns undefined when Redis does not answer */
@@ -64,8 +63,7 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		} catch (error) {
 			if (!away) logger.warn("Redis does not answer, so no rate limit is applied", { error });
 			away = true;
-			uncounted++;
-			broker.metrics.increment(UNCOUNTED);
+			uncounted.add();
 			return undefined;
 		}
 	}
@@ -81,10 +79,12 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 				RateLimit: `"${name}";r=${Math.max(0, quota - count.hits)};t=${seconds}`,
 				"RateLimit-Policy": `"${name}";q=${quota};w=${WINDOW_MS / 1000}`,
 			});
-			if (count.hits > quota) throw commonError("RATE_LIMITED", { retry_after: seconds });
+			if (count.hits <= quota) return;
+			refused[name].add();
+			throw commonError("RATE_LIMITED", { retry_after: seconds });
 		},
 		get uncounted() {
-			return uncounted;
+			return uncounted.value;
 		},
 		close: () => redis?.disconnect(),
 	};

@@ -14,6 +14,8 @@ export interface Target {
 	readonly collection?: boolean;
 	/** … or this. */
 	readonly handler?: Handler;
+	/** Its path as it was written, with names in place of values. */
+	readonly pattern: string;
 	/** moleculer-web's own record of the path prefix; it has one for all. */
 	readonly route: object;
 }
@@ -69,14 +71,18 @@ export class Routes {
 		const wrong: string[] = [];
 		const router = new Router<Target>();
 		const route = this.#route;
-		for (const [page, handler] of Object.entries(this.#pages)) router.add(...split(page), { handler, route });
+		for (const [page, handler] of Object.entries(this.#pages)) {
+			const [method, path] = split(page);
+			router.add(method, path, { handler, pattern: path, route });
+		}
 		const actions = [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 		const collections = new Set(actions.flatMap(({ rest }) => /^GET (.+)\/:[^/]+$/.exec(rest)?.[1] ?? []));
 		for (const contract of actions) {
 			const [method, path] = split(contract.rest);
-			const target = { action: contract.name, contract, collection: collections.has(path), route };
+			const pattern = `/api${path}`;
+			const target = { action: contract.name, contract, collection: collections.has(path), pattern, route };
 			for (const verb of [method, ...(contract.also ?? [])]) {
-				if (!router.add(verb, `/api${path}`, target)) wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
+				if (!router.add(verb, pattern, target)) wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
 			}
 		}
 		this.#router = router;

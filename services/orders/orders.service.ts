@@ -1,12 +1,11 @@
 import { setTimeout as after } from "node:timers/promises";
 import { batch } from "../../lib/batch.ts";
 import { callerOf, implement, type Meta, raise } from "../../lib/contract.ts";
-import type { Database, Queryable } from "../../lib/database.ts";
+import type { Database } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
-import type { Event } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
-import { sagas } from "../../lib/saga.ts";
+import { type End, sagas } from "../../lib/saga.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -17,8 +16,10 @@ import type {} from "../users/users.contract.ts";
 import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
+import { orderMetrics } from "./orders.metrics.ts";
 import * as rules from "./orders.rules.ts";
 import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
 import * as timeline from "./orders.timeline.ts";
@@ -44,16 +45,6 @@ async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["us
 }
 const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
 
-/** The status follows what happened to the parcel, also where whoever asked for it did not live to note it. */
-function followShipment(from: rules.Status, to: rules.Status) {
-	return async (tx: Queryable, found: readonly Event[]) => {
-		const ids = found.map(({ subject }) => subject);
-		await store.advance(tx, ids, from, to, found);
-		const waiting = await store.busy(tx, ids, from);
-		if (waiting.length > 0) throw new Error(`Sagas are still working on ${waiting.map(({ id }) => id)}`);
-	};
-}
-
 export default implement(
 	orders,
 	database,
@@ -75,6 +66,8 @@ export default implement(
 		const call = callerOf(this);
 		const tracer = tracingOf(this.broker)?.of(this.name);
 		const owner = this.broker.nodeID;
+		const traced = tracer ? sagaTraces(tracer) : (_: OrderSaga, run: () => Promise<End>) => run();
+		const metrics = orderMetrics(this.broker, this.db);
 		const runner = sagas<OrderSaga>({
 			steps: orderSteps(call),
 			store: store.orderStore({
@@ -87,11 +80,12 @@ export default implement(
 					type === "order.cancelled" ? this.fact(type, { ...factOf(order), reason }) : this.fact(type, factOf(order)),
 			}),
 			beatEvery: leaseMs / 4,
-			...(tracer ? { around: sagaTraces(tracer) } : {}),
+			around: (saga, run) => metrics.around(saga, () => traced(saga, run)),
 			onTrouble: (saga, where, error) => this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
 		});
 		return {
 			sagas: runner,
+			metrics,
 			auditing: auditing({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
@@ -100,7 +94,11 @@ export default implement(
 				async (placing: store.NewOrder[]) => {
 					const placed = await store.place(this.db, owner, placing);
 					this.wakeRelay();
-					return placing.map(({ saga }, i) => (placed[i] ? { running: runner.run(saga) } : undefined));
+					return placing.map(({ saga }, i) => {
+						if (!placed[i]) return undefined;
+						metrics.placed(saga);
+						return { running: runner.run(saga) };
+					});
 				},
 				{
 					lanes: CONVOYS,
@@ -228,7 +226,9 @@ export default implement(
 		},
 
 		async audit({ params }) {
-			return this.auditing.audit(params);
+			const found = await this.auditing.audit(params);
+			this.metrics.violated(found.violations.length);
+			return found;
 		},
 
 		async timeline(ctx) {

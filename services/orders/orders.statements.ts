@@ -149,3 +149,10 @@ export const page = (filters: readonly ("user_id" | "status")[]) => {
 
 /** Something that changes when an order does. */
 export const VERSIONS = sql("versions", "select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])");
+/** Of sagas, for operators: how many are open, since when the oldest, and how many are stuck. */
+export const SAGA_FIGURES = sql(
+	"saga_figures",
+	`select count(*) filter (where saga_state <> 'stuck') as open, count(*) filter (where saga_state = 'stuck') as stuck,
+		coalesce(extract(epoch from now() - min(saga_since) filter (where saga_state <> 'stuck')), 0)::float8 as oldest
+	from orders where saga_state is not null`,
+);

@@ -39,7 +39,7 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 		nodes.gateway = await cluster.start("gateway", ["api"], traced);
 		admin = await makeAdmin(cluster);
 		product = await makeProduct(cluster, admin, { stock: 100 });
-	}, 90_000);
+	}, 120_000);
 	afterAll(async () => {
 		await cluster?.stop();
 		await Promise.all([receiver?.stop(), mail?.stop()]);

@@ -16,7 +16,7 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 		const write = (...args: unknown[]) => void said.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
 		jest.spyOn(console, level).mockImplementation(write);
 	}
-	const shop = await startShop(env ? { env } : {});
+	const shop = await startShop(env ? { env, onLog: (line) => void said.push(line) } : {});
 	const { call, http, databases } = shop;
 	return {
 		call,

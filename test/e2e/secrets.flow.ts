@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { makeAdmin, register } from "../support/actors.ts";
+import { makeAdmin, makeProduct, register } from "../support/actors.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http } from "../support/http.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -14,7 +14,11 @@ const planted = {
 	wrong: "PLANTED-wrong-password",
 	next: "PLANTED-next-password",
 	token: "PLANTED-token",
+	query: "PLANTED-query-token",
+	card: "tok_PLANTED_card",
 };
+/** Who somebody is and where they live, which nobody needs to know who reads a log. */
+const personal = { name: "PLANTED Person", address: "PLANTED Street 1", email: "planted@mail.example.com" };
 
 export const secrets: Flow = (open) => {
 	const answers: string[] = [];
@@ -38,6 +42,37 @@ export const secrets: Flow = (open) => {
 		answers.push(JSON.stringify([[...answer.headers], answer.body]));
 		return answer;
 	};
+
+	/** Where in the log it came out, if it did. */
+	function seen(secret: string): string | undefined {
+		const log = shop.log();
+		const at = log.toLowerCase().indexOf(secret.toLowerCase());
+		return at < 0 ? undefined : log.slice(Math.max(0, at - 300), at + 100);
+	}
+
+	test("nobody's name or address, and no token of a link or a card, gets into the log", async () => {
+		const admin = await makeAdmin(shop);
+		const { name, address, email } = personal;
+		const account = { email, password: planted.password, full_name: name };
+		const { body: user } = await shop.http("POST /api/users", { body: account });
+		await ask("POST /api/users", { body: account });
+		const { body: tokens } = await shop.http("POST /api/users/login", { body: { email, password: planted.password } });
+		const { access_token: token } = tokens;
+		const product = await makeProduct(shop, admin);
+		const order = { items: [{ product_id: product.id, quantity: 1 }], payment_token: planted.card, shipping_address: address };
+		await ask("POST /api/orders", { token, body: order });
+		await ask("POST /api/orders", { token, body: { ...order, payment_token: "tok_flaky" } });
+		await ask("POST /api/orders", { token, body: { ...order, shipping_address: `Undeliverable, ${address}` } });
+		await ask(`GET /api/orders?token=${planted.query}&email=${encodeURIComponent(email)}`, { token });
+		await ask(`GET /api/users/verify-email?token=${planted.query}`);
+		await ask(`GET /api/products/${encodeURIComponent(email)}`);
+		await ask(`GET /nowhere/${email}?reset_token=${planted.query}`);
+		await ask(`PATCH /api/users/${user.id}`, { token, body: { full_name: `${name} again` } });
+		await eventually(() => expect(shop.log().split("A mail failed").length).toBeGreaterThan(2));
+		expect(shop.log()).toContain("/nowhere/[e-mail]");
+		for (const secret of [name, address, email, encodeURIComponent(email), planted.query, planted.card, token])
+			expect(seen(secret)).toBeUndefined();
+	});
 
 	test("nothing secret that goes in comes out in a log or an error, whatever goes wrong", async () => {
 		const admin = await makeAdmin(shop);
@@ -75,8 +110,7 @@ export const secrets: Flow = (open) => {
 		expect(log.split("\n").length).toBeGreaterThan(50);
 		expect(log).toContain("A request failed");
 		for (const secret of secrets) {
-			const at = log.indexOf(secret);
-			expect(at < 0 ? undefined : log.slice(Math.max(0, at - 300), at + 100)).toBeUndefined();
+			expect(seen(secret)).toBeUndefined();
 			expect(answers.filter((answer) => answer.includes(secret))).toEqual([]);
 		}
 		// The database's own password; the role's name is part of it in no way.

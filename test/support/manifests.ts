@@ -54,7 +54,12 @@ export interface Manifest {
 }
 /** A manifest that makes pods. */
 export interface Workload extends Manifest {
-	readonly spec: { readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: PodSpec } };
+	readonly spec: {
+		readonly template: {
+			readonly metadata: { readonly labels: Record<string, string>; readonly annotations?: Record<string, string> };
+			readonly spec: PodSpec;
+		};
+	};
 }
 
 export const nameOf = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;

@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
-import { findServer, howToInstall, missingServers } from "../../chaos/cluster.ts";
+import { findServer, howToInstall } from "../../chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 
-type Name = "nats-server" | "redis-server";
+type Name = "nats-server" | "redis-server" | "prometheus" | "promtool";
 
 /** A server that can be ended in every way, and started again on the same port and data. */
 export interface Server {
@@ -23,7 +23,7 @@ export interface Server {
 
 /** Tests that need servers which npm does not bring. Where these are not installed the tests are left out (the run says so, once), and where CI is "true" they fail. */
 export function describeWith(servers: readonly Name[], title: string, tests: () => void): void {
-	const missing = missingServers().filter((name) => (servers as readonly string[]).includes(name));
+	const missing = servers.filter((name) => !findServer(name));
 	if (missing.length === 0) {
 		describe(title, tests);
 	} else if (process.env.CI === "true") {

@@ -3,6 +3,7 @@ import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/
 import { implement, type Mixin } from "../../lib/contract.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
 import { eventActions } from "../../lib/event-actions.ts";
+import { Log } from "../../lib/log.ts";
 import { loadService, makeNode, serviceNames } from "../../lib/node.ts";
 import type { Infer, Value } from "../../lib/schema.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
@@ -31,9 +32,16 @@ export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a",
  * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
  * @param options.services which; every one of them unless given
  * @param options.middlewares outside all others
+ * @param options.onLog is given each line of the log, as JSON
  */
 export async function startShop(
-	options: { services?: string[]; stubs?: ServiceSchema[]; env?: Record<string, string>; middlewares?: Middleware[] } = {},
+	options: {
+		services?: string[];
+		stubs?: ServiceSchema[];
+		env?: Record<string, string>;
+		middlewares?: Middleware[];
+		onLog?: (line: string) => void;
+	} = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
 	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
@@ -49,7 +57,7 @@ export async function startShop(
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
-	const base = brokerOptions(env, await openTraces(env));
+	const base = brokerOptions(env, await openTraces(env), new Log(env, options.onLog && { write: options.onLog }));
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {

@@ -1,4 +1,3 @@
-drop index payments_authorized;
 -- Who asked for it asks again; what was being let go of, or was, is a tombstone.
 delete from payments where status = 'authorized' and reversal is null;
 update payments set status = 'cancelled', user_id = null, amount = 0, currency = '' where status in ('authorized', 'voided');

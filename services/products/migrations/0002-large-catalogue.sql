@@ -1,7 +1,3 @@
--- A category by name or by price, in the order that pages come in.
-create index products_category_name on products (category, name, id) where deleted_at is null;
-create index products_category_price on products (category, price, id) where deleted_at is null;
-
 -- The ids of some products with these words, by the index on words always: the planner takes beginnings of words for far more frequent than they are,
 -- and would rather walk through the catalogue in the order of the page until it has enough of what is hardly there.
 create function products_with_words(words tsquery, most int) returns setof uuid language sql stable rows 100

@@ -1,0 +1,22 @@
+import { catalogue } from "../lib/metrics/catalogue.ts";
+import { type Counter, metricsOf } from "../lib/metrics/registry.ts";
+
+interface Self {
+	readonly name: string;
+	readonly broker: object;
+}
+
+/** Counts what a service hands over. */
+export function counting<E>({ broker, name }: Self, deliver: (found: E[]) => Promise<void>): (found: E[]) => Promise<void> {
+	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
+	return async (found) => {
+		await deliver(found);
+		published.add(found.length);
+	};
+}
+
+/** What becomes of the events that a service takes over. */
+export function consumedBy({ broker, name }: Self): Readonly<Record<"done" | "failed" | "dead", Counter>> {
+	const counted = (outcome: string) => metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
+	return { done: counted("done"), failed: counted("failed"), dead: counted("dead") };
+}

@@ -1,0 +1,22 @@
+import { expect, test } from "@jest/globals";
+import { watchMemory } from "./memory.ts";
+
+const me = { name: "me", pid: process.pid };
+const run = (watch: ReturnType<typeof watchMemory>, rounds: number) => {
+	for (let round = 0; round < rounds; round++) watch.turn();
+};
+
+test("a process that holds what it held before is flat, one that goes on growing is not, and one that has ended is none", () => {
+	const steady = watchMemory([me]);
+	run(steady, 9);
+	expect(steady.stop()).toEqual([{ name: "me", warm: expect.any(Number), end: expect.any(Number), flat: true }]);
+
+	const growing = watchMemory([me, { name: "gone", pid: undefined }]);
+	run(growing, 6);
+	const kept = Buffer.alloc(500e6, 1);
+	run(growing, 3);
+	const [mine, gone] = growing.stop();
+	expect(mine).toMatchObject({ flat: false });
+	expect(gone).toMatchObject({ flat: false });
+	expect(kept).toHaveLength(500e6);
+});
