@@ -1,7 +1,7 @@
 import type { Call } from "../../lib/contract.ts";
 import { newId } from "../../lib/id.ts";
 import type { Saga, Step } from "../../lib/saga.ts";
-import { currentTraceparent, type Traced } from "../../lib/traceparent.ts";
+import type { Traced } from "../../lib/traceparent.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import type {} from "../payments/payments.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
@@ -16,9 +16,8 @@ export interface OrderSaga extends Saga, Traced {
 
 /** A new order at the start of its saga. */
 export function newSaga(
-	user_id: string,
+	{ user_id, payment_token, shipping_address, traceparent }: Traced & { user_id: string; payment_token: string; shipping_address?: string },
 	priced: Pick<Order, "items" | "total_amount" | "currency">,
-	wishes: { payment_token: string; shipping_address?: string },
 	deadlineMs: number,
 ): OrderSaga {
 	const now = new Date();
@@ -29,9 +28,9 @@ export function newSaga(
 		attempt: 1,
 		deadline: now.getTime() + deadlineMs,
 		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
-		payment_token: wishes.payment_token,
-		shipping_address: wishes.shipping_address ?? null,
-		traceparent: currentTraceparent(),
+		payment_token,
+		shipping_address: shipping_address ?? null,
+		traceparent,
 	};
 }
 

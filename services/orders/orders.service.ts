@@ -6,19 +6,18 @@ import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { type End, sagas } from "../../lib/saga.ts";
+import { currentTraceparent } from "../../lib/traceparent.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
-import { within } from "../../lib/within.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
-import type {} from "../products/products.contract.ts";
-import type {} from "../users/users.contract.ts";
 import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import { orderMetrics } from "./orders.metrics.ts";
+import { placing } from "./orders.placing.ts";
 import * as rules from "./orders.rules.ts";
-import { newSaga, type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { type OrderSaga, orderSteps } from "./orders.saga.ts";
 import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
@@ -27,13 +26,6 @@ import { sagaTraces } from "./orders.traces.ts";
 
 /** How long a parcel that has left waits for its order to be free to say so. */
 const NOTE_MS = 1000;
-/**
- * How many groups of new orders are on their way through their sagas at once, and how long the next group waits for one of them at most.
- * Without it every step finds a few orders at a time and costs each of them as much as it would cost a hundred.
- */
-const CONVOYS = 2;
-const CONVOY_MS = 20;
-
 /** An order as its events tell of it. */
 const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
 
@@ -90,28 +82,25 @@ export default implement(
 			owner,
 			deadlineMs,
 			waitMs,
-			place: batch(
-				async (placing: store.NewOrder[]) => {
-					const placed = await store.place(this.db, owner, placing);
+			place: placing({
+				call,
+				deadlineMs,
+				write: async (wanted) => {
+					const written = await store.place(
+						this.db,
+						owner,
+						wanted.map((one) => ({ ...one, fact: this.fact("order.created", factOf(one.saga.order)) })),
+					);
 					this.wakeRelay();
-					return placing.map(({ saga }, i) => {
-						if (!placed[i]) return undefined;
-						metrics.placed(saga);
-						return { running: runner.run(saga) };
-					});
+					return written;
 				},
-				{
-					lanes: CONVOYS,
-					afterwards: (begun) => within(CONVOY_MS, Promise.all(begun.map((order) => order && "running" in order && order.running))),
+				run(saga) {
+					metrics.placed(saga);
+					return runner.run(saga);
 				},
-			),
+			}),
 			findKey: batch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
 			keepAnswer: batch((kept: Kept[]) => keepAnswers(this.db, kept)),
-			findUser: batch((ids: string[]) => call("users.resolve", { ids })),
-			findProducts: batch(async (lists: string[][]) => {
-				const found = await call("products.resolve", { ids: lists.flat() });
-				return lists.map((ids) => found.splice(0, ids.length));
-			}),
 		};
 	},
 	ready() {
@@ -128,21 +117,20 @@ export default implement(
 			const earlier = request && (await this.findKey(request));
 			if (earlier) return replayOrder(this.db, meta, earlier);
 
-			const user_id = rules.buyer(meta.user!, params.user_id);
-			const wanted = rules.mergeItems(params.items);
-			const ids = wanted.map(({ product_id }) => product_id);
-			const [user, catalogue] = await Promise.all([this.findUser(user_id), this.findProducts(ids)]);
-			if (!user?.is_active) raise(orders, "USER_NOT_FOUND");
-
-			const saga = newSaga(user_id, rules.priceItems(wanted, catalogue), params, this.deadlineMs);
-			const fact = this.fact("order.created", factOf(saga.order));
-			const placed = await this.place({ saga, fact, request });
+			const placed = await this.place({
+				...params,
+				user_id: rules.buyer(meta.user!, params.user_id),
+				items: rules.mergeItems(params.items),
+				traceparent: currentTraceparent(),
+				request,
+			});
 			if (!placed) return replayOrder(this.db, meta, await this.findKey(request!));
+			const { saga, running } = placed;
 			if (meta.respond_async) {
 				meta.$statusCode = 202;
 				return saga.order;
 			}
-			const end = await settle(this.db, saga, placed.running, this.waitMs);
+			const end = await settle(this.db, saga, running, this.waitMs);
 			const failed =
 				end && "reason" in end ? rules.cancelledError(saga.id, end.reason, "detail" in end ? end.detail : undefined) : undefined;
 			if (request && end) await this.keepAnswer({ request, ...(failed ? answerOf(failed) : { status: 201, answer: saga.order }) });

@@ -1,0 +1,86 @@
+import { batch, type Rejection, reject } from "../../lib/batch.ts";
+import { type Call, raise } from "../../lib/contract.ts";
+import type { KeyedRequest } from "../../lib/idempotency.ts";
+import type { End } from "../../lib/saga.ts";
+import type { Traced } from "../../lib/traceparent.ts";
+import { within } from "../../lib/within.ts";
+import type {} from "../products/products.contract.ts";
+import type {} from "../users/users.contract.ts";
+import { orders } from "./orders.contract.ts";
+import { priceItems, type Wanted } from "./orders.rules.ts";
+import { newSaga, type OrderSaga } from "./orders.saga.ts";
+
+/**
+ * How many groups of new orders are on their way through their sagas at once, and how many milliseconds the next group waits for one of them
+ * at most. Without it every step finds a few orders at a time, and costs each of them as much as it would cost a hundred.
+ */
+const GROUPS = 2;
+const TOGETHER_MS = 20;
+
+/** What somebody wants to order, and the request that it answers where that came with an idempotency key. */
+export interface Wish extends Traced {
+	readonly user_id: string;
+	/** Each product once. */
+	readonly items: readonly Wanted[];
+	readonly payment_token: string;
+	readonly shipping_address?: string;
+	readonly request: KeyedRequest | undefined;
+}
+/** An order that is there, and its saga, which runs. */
+export interface Placed {
+	readonly saga: OrderSaga;
+	readonly running: Promise<End>;
+}
+
+interface Desk {
+	readonly call: Call;
+	readonly deadlineMs: number;
+	/** Writes new orders; false for those whose key was taken. */
+	write(placing: readonly { saga: OrderSaga; request: KeyedRequest | undefined }[]): Promise<boolean[]>;
+	/** Runs the saga of a new order. */
+	run(saga: OrderSaga): Promise<End>;
+}
+
+/**
+ * Places the orders that arrive together, at the catalogue's prices of this moment, and begins their sagas.
+ * @returns per wish the order, or undefined where its idempotency key was taken
+ */
+export function placing({ call, deadlineMs, write, run }: Desk) {
+	async function place(wishes: Wish[]): Promise<(Placed | Rejection | undefined)[]> {
+		const [users, catalogue] = await Promise.all([
+			found(
+				wishes.map(({ user_id }) => user_id),
+				(ids) => call("users.resolve", { ids }),
+			),
+			found(
+				wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
+				(ids) => call("products.resolve", { ids }),
+			),
+		]);
+		const sagas = wishes.map((wish) => {
+			try {
+				if (!users.get(wish.user_id)?.is_active) return raise(orders, "USER_NOT_FOUND");
+				const products = wish.items.map(({ product_id }) => catalogue.get(product_id) ?? null);
+				return newSaga(wish, priceItems(wish.items, products), deadlineMs);
+			} catch (error) {
+				return reject(error);
+			}
+		});
+		const good = sagas.flatMap((saga, i) => ("id" in saga ? [{ saga, request: wishes[i]!.request }] : []));
+		const written = good.length > 0 ? await write(good) : [];
+		const placed = new Map(good.flatMap(({ saga }, i) => (written[i] ? [[saga, { saga, running: run(saga) }]] : [])));
+		return sagas.map((saga) => ("id" in saga ? placed.get(saga) : saga));
+	}
+	const running = (placed: Placed | Rejection | undefined) => placed && "running" in placed && placed.running;
+	return batch(place, { lanes: GROUPS, afterwards: (placed) => within(TOGETHER_MS, Promise.all(placed.map(running))) });
+}
+
+/** What there is under some ids, each asked for once. */
+async function found<T>(
+	ids: readonly string[],
+	resolve: (ids: string[]) => Promise<readonly (T | null)[]>,
+): Promise<Map<string, T | null>> {
+	const unique = [...new Set(ids)];
+	const all = await resolve(unique);
+	return new Map(unique.map((id, i) => [id, all[i] ?? null]));
+}
