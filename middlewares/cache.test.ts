@@ -43,7 +43,9 @@ test("an answer is made once for the same parameters, after they were checked an
 	const first = await ask("list", { n: "2" });
 	expect(await ask("list", { n: 2 })).toBe(first);
 	expect(asked).toEqual(['{"n":2}']);
-	await expect(ask("list", { n: 2, more: true })).rejects.toMatchObject({ code: 422 });
+	// What its contract does not know makes no difference.
+	expect(await ask("list", { n: 2, more: true })).toBe(first);
+	await expect(ask("list", { n: "many" })).rejects.toMatchObject({ code: 422 });
 	for (const params of [{ n: 3 }, { q: "2" }, { q: null }, {}]) await ask("list", params);
 	expect(asked).toHaveLength(5);
 });
