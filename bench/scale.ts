@@ -104,8 +104,9 @@ export async function explain(target: Target, scenario: Scenario): Promise<strin
 	// What took longest in all, and of that the slowest.
 	const statements = [...Map.groupBy(plans.flat(), ({ statement }) => statement).values()];
 	const total = (all: readonly Plan[]) => all.reduce((sum, { ms }) => sum + ms, 0);
-	const [worst] = statements.toSorted((a, b) => total(b) - total(a));
-	return worst?.toSorted((a, b) => b.ms - a.ms)[0]?.text ?? "No statement took a fifth of a millisecond.";
+	const [worst = []] = statements.toSorted((a, b) => total(b) - total(a));
+	const [slowest] = worst.toSorted((a, b) => b.ms - a.ms);
+	return slowest?.text ?? "No statement took a fifth of a millisecond.";
 }
 
 interface Plan {

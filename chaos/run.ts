@@ -121,17 +121,17 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
 	await until(async () => {
 		admin = await login(ADMIN);
 	}, 20);
-	const shoppers: Shopper[] = [];
-	for (let n = 0; n < buyers; n++) {
+	const register = async (n: number): Promise<Shopper> => {
 		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
 		const { id } = await ask("POST /api/users", { body: { ...account, full_name: `Buyer ${n}` } });
-		shoppers.push({ id, token: await login(account) });
-	}
-	const stock = new Map<string, number>();
-	for (let n = 0; n < PRODUCTS; n++) {
+		return { id, token: await login(account) };
+	};
+	const list = async (n: number): Promise<[id: string, stock: number]> => {
 		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock: stockOf(n) };
-		stock.set((await ask("POST /api/products", { token: admin, body })).id, stockOf(n));
-	}
+		return [(await ask("POST /api/products", { token: admin, body })).id, stockOf(n)];
+	};
+	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
+	const stock = new Map(await Promise.all(Array.from({ length: PRODUCTS }, (_, n) => list(n))));
 	return { shoppers, admin, stock };
 }
 
