@@ -96,7 +96,9 @@ describeWith(["nats-server", "redis-server", "prometheus"], "what a cluster tell
 			eventually(async () => expect(await prometheus.query(expr)).toHaveLength(times), START_MS / 1000);
 		await holds("count_over_time(up[1m]) >= 2", Object.keys(ports).length);
 		await useTheShop(cluster);
+		// The last that was done, as the node of orders and as the gateway tell of it.
 		await holds('increase(shop_orders_cancelled_total{reason="REQUESTED"}[1m]) > 0', 1);
+		await holds('increase(shop_http_requests_total{route="/api/orders/:id/cancel"}[1m]) > 0', 1);
 	}, START_MS);
 	afterAll(async () => {
 		await prometheus?.stop();
