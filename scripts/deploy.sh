@@ -13,8 +13,12 @@ fail() { printf 'deploy: %s\n' "$*" >&2; exit 1; }
 
 # --- one host ---------------------------------------------------------------------------------------------------------------------
 
-compose() {
-	if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+# Docker's own compose where it is there, or the older program.
+find_compose() {
+	command -v docker >/dev/null || fail "docker is missing: https://docs.docker.com/engine/install"
+	if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }; return; fi
+	command -v docker-compose >/dev/null || fail "docker compose is missing: https://docs.docker.com/compose/install"
+	compose() { docker-compose "$@"; }
 }
 
 random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
@@ -33,12 +37,16 @@ make_secrets() {
 	secret smtp_url ""
 }
 
+# Waits until these containers are healthy. One that the engine calls unhealthy has had its time.
 healthy() {
-	for _ in $(seq 90); do
-		local waiting
-		waiting=$(docker inspect -f '{{.State.Health.Status}}' "$@" | grep -vc '^healthy$' || true)
-		[ "$waiting" = 0 ] && return
-		sleep 1
+	local found
+	for _ in $(seq 120); do
+		found=$(docker inspect -f '{{.State.Health.Status}}' "$@") || return 1
+		case "$found" in
+		*unhealthy*) return 1 ;;
+		*starting*) sleep 1 ;;
+		*) return 0 ;;
+		esac
 	done
 	return 1
 }
@@ -48,9 +56,16 @@ replace() {
 	local service=$1 old new count
 	old=$(compose ps -q "$service")
 	count=$(wc -w <<<"$old")
+	if [ "$count" = 0 ]; then
+		# New with this version.
+		compose up -d --no-build --no-deps "$service"
+		healthy $(compose ps -q "$service") || fail "$service, which is new, does not become healthy"
+		echo "started $service"
+		return
+	fi
 	compose up -d --no-build --no-deps --no-recreate --scale "$service=$((2 * count))" "$service"
-	new=$(compose ps -q "$service" | grep -vxF "$old")
-	healthy $new || { docker rm -f $new >/dev/null; fail "the new $service does not become healthy; the old one still runs"; }
+	new=$(compose ps -q "$service" | grep -vxF "$old" || true)
+	[ -n "$new" ] && healthy $new || { docker rm -f $new >/dev/null 2>&1 || true; fail "the new $service does not become healthy; the old one still runs"; }
 	docker stop $old >/dev/null
 	docker rm $old >/dev/null
 	echo "replaced $count of $service"
@@ -58,22 +73,26 @@ replace() {
 
 deploy_compose() {
 	export COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml:docker-compose.prod.yml}
-	export TAG=${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)}
+	local running nodes
+	nodes=$(ls services)
+	find_compose
+	TAG=${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)} || fail "this is no checkout of git: say IMAGE_TAG"
+	export TAG
 	make_secrets
 	say "Building moleculer-commerce:$TAG"
 	compose build migrate
-	local running
 	running=$(compose ps -q api 2>/dev/null || true)
 	if [ -z "$running" ]; then
 		say "Starting everything"
 		compose up -d --no-build
+		healthy $(compose ps -q $nodes edge) || fail "not everything becomes healthy: see what docker ps and docker logs say"
 	else
 		say "Migrating"
 		compose up -d --no-build --no-recreate postgres nats redis
-		compose run --rm --no-deps migrate
+		compose run --rm --no-deps migrate || fail "the migration failed; the nodes run as before"
 		say "Replacing the nodes"
 		# The gateway last: what it offers is there by then.
-		for service in $(ls services | grep -vx api) api; do replace "$service"; done
+		for service in $(grep -vx api <<<"$nodes") api; do replace "$service"; done
 		compose up -d --no-build --no-deps --no-recreate edge
 	fi
 	say "Deployed $TAG"
@@ -86,10 +105,15 @@ overlay=k8s/overlays/blue-green
 # Applies what of the overlay has these labels.
 apply() { kubectl apply -k "$overlay" -l "$1"; }
 
+# Says which colour customers reach from now on.
+turn() { sed "s/color: .*/color: $1/" "$overlay/switch.yaml" >"$overlay/.switch.yaml" && mv "$overlay/.switch.yaml" "$overlay/switch.yaml"; }
+
 deploy_color() {
-	local color=$1 job=job/shop-migrate-$1 namespace deployment
+	local color=$1 job=job/shop-migrate-$1 namespace before deployments deployment replicas
+	command -v kubectl >/dev/null || fail "kubectl is missing: https://kubernetes.io/docs/tasks/tools"
 	[ -e "$overlay/secrets.env" ] || fail "$overlay/secrets.env is missing: copy secrets.env.example and fill it in"
 	namespace=$(sed -n 's/^namespace: *//p' "$overlay/kustomization.yaml")
+	before=$(sed -n 's/^ *color: *//p' "$overlay/switch.yaml")
 	kube() { kubectl --namespace "$namespace" "$@"; }
 
 	say "What both colours share"
@@ -98,17 +122,22 @@ deploy_color() {
 	# A finished Job cannot be changed.
 	kube delete "$job" --ignore-not-found
 	apply "color=$color,app.kubernetes.io/component!=node"
-	kube wait --for=condition=complete --timeout=300s "$job"
+	kube wait --for=condition=complete --timeout=300s "$job" || fail "the migration with $color does not end well (kubectl -n $namespace logs $job); nothing is switched"
 	say "Bringing up $color"
 	apply "color=$color,app.kubernetes.io/component=node"
-	for deployment in $(kube get deployments -l "color=$color" -o name); do
+	deployments=$(kube get deployments -l "color=$color" -o name)
+	[ -n "$deployments" ] || fail "$color has no deployments; nothing is switched"
+	for deployment in $deployments; do
 		# A colour that was put to rest has none, and its autoscaler leaves it so.
-		[ "$(kube get "$deployment" -o 'jsonpath={.spec.replicas}')" -ge 3 ] || kube scale "$deployment" --replicas=3
+		replicas=$(kube get "$deployment" -o 'jsonpath={.spec.replicas}')
+		[ "${replicas:-0}" -ge 3 ] || kube scale "$deployment" --replicas=3
 	done
-	for deployment in $(kube get deployments -l "color=$color" -o name); do kube rollout status --timeout=300s "$deployment"; done
+	for deployment in $deployments; do
+		kube rollout status --timeout=300s "$deployment" || fail "$deployment does not become ready; nothing is switched (kubectl -n $namespace get pods -l color=$color)"
+	done
 	say "Switching to $color"
-	sed -i "s/color: .*/color: $color/" "$overlay/switch.yaml"
-	apply switch
+	turn "$color"
+	apply switch || { turn "$before"; fail "the switch could not be applied: customers still reach $before"; }
 	say "Customers reach $color. Commit $overlay/switch.yaml, and leave the other colour up until its events are handled (docs/running.md)"
 }
 
