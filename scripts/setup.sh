@@ -12,20 +12,13 @@ has node && has npm || fail "Node 20 or newer with npm is missing: https://nodej
 echo "Installing packages …"
 npm ci
 
-missing=()
-has nats-server || missing+=(nats-server)
-has redis-server || missing+=(redis-server)
-has promtool || missing+=(prometheus)
-if [ ${#missing[@]} -gt 0 ]; then
-	if [ "$(id -u)" = 0 ] && has apt-get; then
-		echo "Installing ${missing[*]} …"
-		apt-get update -qq
-		# Without starting them: the tests start their own, on free ports.
-		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-	else
-		echo "The tests of the cluster and its alerts will be left out: ${missing[*]} missing (on Debian: sudo apt-get install ${missing[*]})"
-	fi
+missing=$(.ci/install --missing)
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && has apt-get; then
+	echo "Installing $missing …"
+	.ci/install || echo "They could not be installed."
+	missing=$(.ci/install --missing)
 fi
+[ -z "$missing" ] || echo "Tests that need them will be left out: $missing missing (on Debian: sudo .ci/install)"
 has docker || echo "docker is missing: needed for the compose files only"
 has kubectl || echo "kubectl is missing: needed for the Kubernetes manifests and their tests only"
 

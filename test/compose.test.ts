@@ -1,15 +1,17 @@
 import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { readEnv } from "../lib/env.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";
 import { settings } from "../lib/settings.ts";
 import { root } from "./support/databases.ts";
+import { filesIn, importsOf } from "./support/imports.ts";
 
 interface ComposeService {
 	readonly image?: string;
 	readonly build?: string;
+	readonly pull_policy?: string;
 	readonly command?: readonly string[];
 	readonly environment?: Record<string, string>;
 	readonly depends_on?: Record<string, { condition: string }>;
@@ -70,6 +72,27 @@ test.each([
 		const direct = Object.entries({ ...inImage, ...environment }).filter(([key]) => !key.endsWith("_FILE"));
 		expect(() => readEnv(Object.fromEntries(direct))).not.toThrow();
 	}
+});
+
+test("a node's image is made by migrate's build, and nobody is asked for it", () => {
+	expect(breaking(ours, ({ pull_policy, build }, name) => (name === "migrate" ? build : pull_policy === "never"))).toEqual([]);
+	expect(new Set(ours.map(([, { image }]) => image)).size).toBe(1);
+});
+
+test("what is copied into the image finds all that it imports there", () => {
+	const ignored = read(".dockerignore")
+		.split("\n")
+		.filter((line) => line.startsWith("scripts/"));
+	const inside = (file: string) => !/(^|\/)test\/|\.test\.ts$/.test(file) && !ignored.some((pattern) => matchesGlob(file, pattern));
+	const folders = [...dockerfile.matchAll(/^COPY (\w+) \.\/\1$/gm)].map(([, folder]) => folder!);
+	const files = ["moleculer.config.ts", ...folders.flatMap((folder) => filesIn(root, folder))].filter((file) => inside(file));
+	const lost = files.flatMap((file) =>
+		importsOf(file, read(file))
+			.filter(({ target, kind, typeOnly }) => kind === "file" && !typeOnly && !files.includes(target) && target !== "package.json")
+			.map(({ target }) => `${file}: ${target}`),
+	);
+	expect(folders).toContain("scripts");
+	expect(lost).toEqual([]);
 });
 
 test("only the edge is open to the outside, and nothing has a name that could not be had twice", () => {
