@@ -11,7 +11,7 @@ describe("scripts/deploy.sh on one host", () => {
 	const deployed = (tag: string) => ({ api_1: tag, edge_1: tag, orders_1: tag, users_1: tag });
 	const onHost = (programs = ["docker", "docker-compose"]) => {
 		checkout = makeCheckout(programs, services);
-		return (tag: string, env = {}) => checkout.deploy([], { IMAGE_TAG: tag, ...env });
+		return (tag: string, env = {}) => checkout.run("deploy.sh", [], { IMAGE_TAG: tag, ...env });
 	};
 
 	test.each([
@@ -85,7 +85,7 @@ describe("scripts/deploy.sh on one host", () => {
 describe("scripts/deploy.sh on Kubernetes", () => {
 	const onCluster = (programs = ["kubectl"]) => {
 		checkout = makeCheckout(programs);
-		return (color: string, env = {}) => checkout.deploy(["--color", color], env);
+		return (color: string, env = {}) => checkout.run("deploy.sh", ["--color", color], env);
 	};
 	const live = () => /color: (\w+)/.exec(checkout.read("k8s/overlays/blue-green/switch.yaml"))![1];
 	const applied = (calls: readonly string[]) =>
@@ -169,6 +169,6 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 	test.each([[["--color"]], [["--color", "red"]], [["--color=green"]], [["green"]], [["--colour", "green"]]])("refuses %j", (args) => {
 		checkout = makeCheckout(["kubectl", "docker", "docker-compose"]);
 		const told = "deploy: say nothing, or --color blue or --color green\n";
-		expect(checkout.deploy(args)).toMatchObject({ code: 1, errors: told, calls: [""] });
+		expect(checkout.run("deploy.sh", args)).toMatchObject({ code: 1, errors: told, calls: [""] });
 	});
 });
