@@ -1,3 +1,4 @@
+import { setTimeout as after } from "node:timers/promises";
 import { batch, type Rejection, reject } from "../../lib/batch.ts";
 import { type Call, raise } from "../../lib/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency.ts";
@@ -11,11 +12,12 @@ import { priceItems, type Wanted } from "./orders.rules.ts";
 import { newSaga, type OrderSaga } from "./orders.saga.ts";
 
 /**
- * How many groups of new orders are on their way through their sagas at once, and how many milliseconds the next group waits for one of them
- * at most. Without it every step finds a few orders at a time, and costs each of them as much as it would cost a hundred.
+ * New orders go through their sagas in groups, one at a time: without that every step finds a few orders and costs each of them as much as it
+ * would cost a hundred. The next group waits for the one before, this many milliseconds at most, and then for those who have just got their
+ * answer and want more; unless there was but one.
  */
-const GROUPS = 2;
-const TOGETHER_MS = 20;
+const TOGETHER_MS = 50;
+const RETURN_MS = 3;
 
 /** What somebody wants to order, and the request that it answers where that came with an idempotency key. */
 export interface Wish extends Traced {
@@ -72,7 +74,11 @@ export function placing({ call, deadlineMs, write, run }: Desk) {
 		return sagas.map((saga) => ("id" in saga ? placed.get(saga) : saga));
 	}
 	const running = (placed: Placed | Rejection | undefined) => placed && "running" in placed && placed.running;
-	return batch(place, { lanes: GROUPS, afterwards: (placed) => within(TOGETHER_MS, Promise.all(placed.map(running))) });
+	async function afterwards(group: readonly (Placed | Rejection | undefined)[]): Promise<void> {
+		await within(TOGETHER_MS, Promise.all(group.map(running)));
+		if (group.length > 1) await after(RETURN_MS);
+	}
+	return batch(place, { afterwards });
 }
 
 /** What there is under some ids, each asked for once. */
