@@ -190,6 +190,7 @@ async function useTheShop(cluster: Cluster): Promise<void> {
 	for (let i = 0; i < 3; i++) await cluster.http(`GET /api/products/${product.id}`);
 	await cluster.http("GET /api/nothing");
 	await cluster.http("GET /health");
-	await cluster.call("orders.audit", { quiet: 0, recheck: 10 });
+	// What has just been ordered is left in peace: its mails may still be on their way, and that is no violation.
+	await cluster.call("orders.audit", {});
 	await cluster.http(`POST /api/orders/${first.id}/cancel`, { token });
 }
