@@ -249,7 +249,8 @@ test("orders are counted up to ten thousand, and estimated above", async () => {
 	expect([await total({ user_id }), await total({ user_id: other })]).toEqual([10_001, 50]);
 	expect(await total({ user_id: other, status: "delivered" })).toBe(50);
 	for (const filter of [{}, { status: "delivered" }]) expect(await total(filter)).toBeGreaterThan(10_000);
-	expect((await shop.call("orders.list", { limit: 1 }, as(admin!))).total).toBeGreaterThan(10_000);
+	const page = await shop.call("orders.list", { user_id, skip: 9_999, limit: 3 }, as(admin!));
+	expect([page.rows.length, page.total]).toEqual([2, 10_001]);
 	await shop.databases.query("orders", "delete from orders where user_id = any($1)", [[user_id, other]]);
 });
 
