@@ -49,7 +49,7 @@ export interface Request extends IncomingMessage {
 	parsedUrl: string;
 	/** As the client wrote it. */
 	originalUrl: string;
-	$ctx: { meta: Meta; headers: Traced };
+	$ctx: { meta: Meta; headers: Traced; requestID?: string };
 	/** The action, on the node that is to be called. */
 	$endpoint: object;
 	$alias: Target;
