@@ -8,6 +8,9 @@ import type { Target } from "./target.ts";
 const MAILS = "select count(*) from messages where id > $1 and template = 'order_confirmed'";
 const OF_NEW = "from orders where id > $1 and status in ('confirmed', 'shipped', 'delivered')";
 
+/** Other revisions keep them in a table of their own. */
+const LINES = "coalesce(to_json(orders) -> 'items', (select json_agg(order_items) from order_items where order_id = orders.id))";
+
 /** Reads a shop's databases. */
 export function shopBooks(places: readonly Place[], past: Past): Pick<Target, "settled" | "find" | "books"> {
 	const since = [past.end];
@@ -42,7 +45,8 @@ export function shopBooks(places: readonly Place[], past: Past): Pick<Target, "s
 				ask<{ status: string; n: number }>("orders", "select status, count(*)::int as n from orders where id > $1 group by status", since),
 				pieces(
 					"orders",
-					`select product_id as id, sum(quantity)::int as n from order_items where order_id > $1 and order_id in (select id ${OF_NEW}) group by 1`,
+					`select product_id as id, sum(quantity)::int as n
+					from (select ${LINES} as lines ${OF_NEW}) new, json_to_recordset(lines) as line (product_id uuid, quantity int) group by 1`,
 					since,
 				),
 				pieces("inventory", "select product_id as id, reserved as n from stock where reserved > 0"),

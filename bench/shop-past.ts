@@ -110,10 +110,12 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 			{
 				table: "orders",
 				to: orders,
-				columns: { ...past.order, currency: "'EUR'", payment_token: "'tok_ok'", updated_at: past.sqlTime("order") },
+				columns: { ...past.order, items: past.items, currency: "'EUR'", payment_token: "'tok_ok'", updated_at: past.sqlTime("order") },
 			},
 			{
+				// Where other revisions keep them.
 				table: "order_items",
+				unless: "orders.items",
 				to: orders,
 				each: `cross join lateral ${past.lines}`,
 				columns: {

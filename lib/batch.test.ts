@@ -194,6 +194,28 @@ test("a lane may wait for what its run has begun: the rest arrives together mean
 	expect(await Promise.all(rest)).toEqual([2, 3]);
 });
 
+test("a lane may wait for those who were answered to come back, and begins with the last of them", async () => {
+	const { runs, step, seen } = heldStep();
+	const add = batch(step, { afterwards: (results, arrivals) => arrivals(results.length) });
+	const group = Promise.all([add(1), add(2)]);
+	await turns(1);
+	const other = add(3);
+	runs[0]!.end();
+	await group;
+	const back = [add(4)];
+	await turns(3);
+	// The other one came while they were under way, and is none of them.
+	expect(seen()).toEqual([[1, 2]]);
+	back.push(add(5));
+	await turns(3);
+	expect(seen()).toEqual([
+		[1, 2],
+		[3, 4, 5],
+	]);
+	runs[1]!.end();
+	expect(await Promise.all([other, ...back])).toEqual([3, 4, 5]);
+});
+
 test("the halves of a failed run do not wait for what one of them has begun", async () => {
 	const step = async (values: number[]) => {
 		if (values.length > 1) throw new Error("Too many");

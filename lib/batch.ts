@@ -9,9 +9,10 @@ export interface BatchOptions<R = unknown> {
 	readonly lanes?: number;
 	/**
 	 * What a run's lane waits for after the run was answered. Where work goes on through further batches, it keeps those who began it together
-	 * for all of its way, so that each of those batches is as large as the first. Must not reject.
+	 * for all of its way, so that each of those batches is as large as the first. `arrivals` fulfils when that many more elements
+	 * have come. Must not reject.
 	 */
-	readonly afterwards?: (results: readonly (R | Rejection)[]) => Promise<unknown>;
+	readonly afterwards?: (results: readonly (R | Rejection)[], arrivals: (count: number) => Promise<void>) => Promise<unknown>;
 }
 
 interface Waiting<T, R> extends Traced {
@@ -33,7 +34,8 @@ export function batch<T, R>(
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
-
+	let awaited: { readonly total: number; tell(): void }[] = [];
+	const arrivals = (count: number) => new Promise<void>((tell) => awaited.push({ total: waiting.length + count, tell }));
 	/** Puts what is to be waited for afterwards into `left`. */
 	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
 		try {
@@ -44,7 +46,7 @@ export function batch<T, R>(
 				if (result instanceof Rejection) reject(result.error);
 				else resolve(result as R);
 			});
-			if (afterwards) left.push(afterwards(results));
+			if (afterwards) left.push(afterwards(results, arrivals));
 		} catch (error) {
 			if (part.length === 1 || isOutage(error)) {
 				for (const { reject } of part) reject(error);
@@ -67,6 +69,7 @@ export function batch<T, R>(
 			const part = waiting.slice(0, max);
 			waiting = waiting.slice(max);
 			running++;
+			awaited = [];
 			run(part).finally(() => {
 				running--;
 				pump();
@@ -77,6 +80,7 @@ export function batch<T, R>(
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
 			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
+			for (const { total, tell } of awaited) if (waiting.length >= total) tell();
 			if (scheduled || running >= lanes) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
-import { Database, databaseUrl } from "./database.ts";
+import { Database, databaseUrl, sql } from "./database.ts";
 
 let databases: Databases;
 let url: string;
@@ -83,4 +83,26 @@ test("a server that ends a session in the moment in which it opened fails a quer
 	await expect(db.query("select 1")).rejects.toThrow();
 	await expect(db.query("select 1")).rejects.toThrow();
 	expect(sockets.size).toBe(2);
+});
+
+describe("what is inserted without a look", () => {
+	const ADD = sql("add_numbers", "insert into numbers select * from unnest($1::int[]) returning n");
+	let db: Database;
+	beforeAll(async () => {
+		db = new Database({ url, poolSize: 2 });
+		await db.query("create table numbers (n int primary key check (n < 100))");
+	});
+	afterAll(() => db?.close());
+	const held = async () => (await db.query<{ n: number }>("select n from numbers order by n")).map(({ n }) => n);
+
+	test("is all there, or nothing of it where some of it was there before", async () => {
+		expect(await db.insertNew(ADD, [[1, 2]])).toEqual([{ n: 1 }, { n: 2 }]);
+		expect(await db.insertNew(ADD, [[3, 2]])).toBeUndefined();
+		expect(await held()).toEqual([1, 2]);
+	});
+
+	test("fails as anything else does for any other reason", async () => {
+		await expect(db.insertNew(ADD, [[4, 100]])).rejects.toMatchObject({ code: "23514" });
+		expect(await held()).toEqual([1, 2]);
+	});
 });

@@ -1,5 +1,6 @@
 import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
+import { arrayLiteral } from "./array-literal.ts";
 import type { Tracer } from "./tracing/tracing.ts";
 import { type Look, shown } from "./tracing/work.ts";
 
@@ -83,6 +84,10 @@ export class Database implements Queryable {
 			dialectOptions: { keepAlive: true },
 			define: { timestamps: false, underscored: true },
 		});
+		// A set-based statement costs more to plan than to run with few rows, and the plan is the same however many there are.
+		this.sequelize.addHook("afterConnect", (connection) =>
+			(connection as Client).query("set plan_cache_mode = force_generic_plan").then(() => undefined),
+		);
 		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
 		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;
@@ -101,6 +106,19 @@ export class Database implements Queryable {
 		}
 	}
 
+	/**
+	 * Runs a statement that inserts what nobody has inserted before. Answers undefined, and nothing has changed, where some of it was there: it met a
+	 * unique index. So a hot path inserts without a thought for what is there, which saves Postgres a fifth of the work, and looks closer only then.
+	 */
+	async insertNew<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<Row[] | undefined> {
+		try {
+			return await this.query<Row>(statement, values);
+		} catch (error) {
+			if ((error as { code?: string }).code === UNIQUE_VIOLATION) return undefined;
+			throw error;
+		}
+	}
+
 	/** Commits when `work` fulfils, rolls back when it rejects. */
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 		return this.sequelize.transaction(async (handle) => {
@@ -112,7 +130,8 @@ export class Database implements Queryable {
 	async #run<Row extends QueryResultRow>(connection: Client, statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
 		const query = typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
-		const asked = () => connection.query<Row>({ ...query, values: values as unknown[] });
+		const parameters = values?.map((value) => (Array.isArray(value) ? (arrayLiteral(value) ?? value) : value));
+		const asked = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
 			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
 			: asked());
@@ -146,6 +165,7 @@ export class Database implements Queryable {
 	}
 }
 
+const UNIQUE_VIOLATION = "23505";
 /** What a statement without a name does. */
 const verb = (text: string): string => /^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 

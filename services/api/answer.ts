@@ -38,7 +38,7 @@ function shape(req: Request, result: unknown): Answer {
 	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
 	if (contract?.page) {
 		const { rows, total } = result as { rows: unknown[]; total: number };
-		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total), ...$responseHeaders };
+		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total, rows.length), ...$responseHeaders };
 		return { status, headers, body: JSON.stringify(rows) };
 	}
 	const { id } = (result ?? {}) as { id?: unknown };
@@ -62,8 +62,8 @@ function isUnchanged({ method, headers: { "if-none-match": known } }: Request, e
 	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
 }
 
-/** The neighbouring pages (RFC 8288), with everything else of the query kept. */
-function links(req: Request, params: Shape, total: number): { Link?: string } {
+/** The neighbouring pages (RFC 8288), with everything else of the query kept. Nothing comes behind a page that is not full. */
+function links(req: Request, params: Shape, total: number, shown: number): { Link?: string } {
 	const query = queryOf(req);
 	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
 	const [skip, limit] = [given("skip"), given("limit")];
@@ -73,7 +73,7 @@ function links(req: Request, params: Shape, total: number): { Link?: string } {
 		return `<${req.parsedUrl}?${query}>; rel="${rel}"`;
 	};
 	const all = [
-		...(skip + limit < total ? [link("next", skip + limit)] : []),
+		...(shown === limit && skip + limit < total ? [link("next", skip + limit)] : []),
 		...(skip > 0 ? [link("prev", Math.max(0, skip - limit))] : []),
 	];
 	return all.length > 0 ? { Link: all.join(", ") } : {};

@@ -25,6 +25,7 @@ import {
 	OPEN,
 	RELEASE,
 	RESERVE,
+	RESERVE_NEW,
 } from "./inventory.statements.ts";
 
 type Stock = Infer<typeof stock>;
@@ -77,7 +78,15 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 
 		async reserve({ params: { orders } }) {
 			const wishes = distinct(orders).map((order) => ({ ...order, items: mergeLines(order.items) }));
-			const standing = statuses(await this.db.query<Standing>(RESERVE, reservations(this, wishes)));
+			const values = reservations(this, wishes);
+			const wanted = mergeLines(wishes.flatMap(({ items }) => items));
+			const totals = [wanted.map(({ product_id }) => product_id), wanted.map(({ quantity }) => quantity)];
+			const [verdict] = (await this.db.insertNew<{ fits: boolean }>(RESERVE_NEW, [...totals, ...values])) ?? [];
+			if (verdict?.fits) {
+				this.wakeRelay();
+				return orders.map(() => done);
+			}
+			const standing = verdict ? new Map() : statuses(await this.db.query<Standing>(RESERVE, values));
 			const open = wishes.filter(({ order_id }) => !standing.has(order_id));
 			const rest = open.length > 0 ? await reserveWhatFits(this, open) : new Map<string, Outcome>();
 			this.wakeRelay();

@@ -25,6 +25,25 @@ const rewrite = (rows: string, onHand: string, reserved: string) =>
 const isAmong = (rows: string) => `(order_id in (select order_id from ${rows})) is true`;
 
 /**
+ * Holds stock for orders that have no reservation yet, if there is enough for every one of them, or else for none; answers which.
+ * `$1` are the products and `$2` how many of each are wanted in all, `$3` the orders, the rest as in RESERVE.
+ */
+export const RESERVE_NEW = sql(
+	"reserve_new",
+	`with locked as (select product_id, on_hand, reserved + w.quantity as reserved
+			from unnest($1::uuid[], $2::int[]) as w (product_id, quantity) join stock s using (product_id) order by product_id for update of s),
+		verdict as (select count(*) = cardinality($1) and bool_and(reserved <= on_hand) as fits from locked),
+		held as (update stock s set on_hand = locked.on_hand, reserved = locked.reserved, updated_at = now()
+			from locked where s.product_id = locked.product_id and (select fits from verdict)),
+		made as (insert into reservations (order_id, status, product_ids, quantities, expires_at)
+			select order_id, 'held', products::uuid[], quantities::int[], now() + make_interval(secs => $8)
+			from unnest($3::uuid[], $4::text[], $5::text[]) as w (order_id, products, quantities) where (select fits from verdict) order by order_id),
+		told as (insert into outbox (type, subject, data, traceparent) select 'inventory.reserved', order_id::text, fact, traceparent
+			from unnest($3, $6::json[], $7::text[]) as w (order_id, fact, traceparent) where (select fits from verdict))
+	select fits from verdict`,
+);
+
+/**
  * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
  * what stands: nothing for an order that is still open.
  * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event, `$5` its trace, `$6` the seconds until somebody asks after it.

@@ -6,6 +6,7 @@ import type {} from "../notifications/notifications.contract.ts";
 import type {} from "../payments/payments.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
 import { type AuditedOrder, judgeOrder, judgeStock, type Look, type Violation } from "./orders.audit.rules.ts";
+import { ITEMS } from "./orders.statements.ts";
 
 /** Orders and products in one page; the most that a neighbour tells of at once. */
 const PAGE = 500;
@@ -22,7 +23,7 @@ const ORDERS = sql(
 	"audit_orders",
 	`select o.id, o.user_id, o.status, o.total_amount, o.saga_state, o.saga_attempt as attempt,
 		o.updated_at > now() - make_interval(secs => $2) as young,
-		(select json_agg(json_build_object('product_id', product_id, 'quantity', quantity)) from order_items where order_id = o.id) as items,
+		${ITEMS},
 		case when o.created_at > now() - make_interval(secs => $3 * 3600.0 - 3600) then coalesce((select json_agg(json_build_object('id', id, 'type', type))
 			from outbox where subject = o.id::text), '[]') end as events
 	from orders o where o.id = any($1::uuid[])`,

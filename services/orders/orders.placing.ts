@@ -1,4 +1,3 @@
-import { setTimeout as after } from "node:timers/promises";
 import { batch, type Rejection, reject } from "../../lib/batch.ts";
 import { type Call, raise } from "../../lib/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency.ts";
@@ -14,7 +13,7 @@ import { newSaga, type OrderSaga } from "./orders.saga.ts";
 /**
  * New orders go through their sagas in groups, one at a time: without that every step finds a few orders and costs each of them as much as it
  * would cost a hundred. The next group waits for the one before, this many milliseconds at most, and then for those who have just got their
- * answer and want more; unless there was but one.
+ * answer and want more, until as many have come; unless there was but one.
  */
 const TOGETHER_MS = 50;
 const RETURN_MS = 3;
@@ -74,9 +73,9 @@ export function placing({ call, deadlineMs, write, run }: Desk) {
 		return sagas.map((saga) => ("id" in saga ? placed.get(saga) : saga));
 	}
 	const running = (placed: Placed | Rejection | undefined) => placed && "running" in placed && placed.running;
-	async function afterwards(group: readonly (Placed | Rejection | undefined)[]): Promise<void> {
+	async function afterwards(group: readonly (Placed | Rejection | undefined)[], arrivals: (count: number) => Promise<void>): Promise<void> {
 		await within(TOGETHER_MS, Promise.all(group.map(running)));
-		if (group.length > 1) await after(RETURN_MS);
+		if (group.length > 1) await within(RETURN_MS, arrivals(group.length));
 	}
 	return batch(place, { afterwards });
 }

@@ -6,6 +6,7 @@ import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { type End, sagas } from "../../lib/saga.ts";
+import { pageOf, totalOf } from "../../lib/total.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -142,11 +143,11 @@ export default implement(
 			const mine = meta.user!.role === "admin" ? user_id : rules.buyer(meta.user!, user_id);
 			const filters = { ...(mine ? { user_id: mine } : {}), ...(status ? { status } : {}) };
 			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
-			const [rows, [count]] = await Promise.all([
+			const [rows, total] = await Promise.all([
 				this.db.query<rules.Order>(page.rows, [skip, limit, ...Object.values(filters)]),
-				this.db.query<{ total: number }>(page.total, Object.values(filters)),
+				totalOf(this.db, page.all, Object.values(filters)),
 			]);
-			return { rows, total: count!.total };
+			return pageOf(rows, total, { skip, limit });
 		},
 
 		async get(ctx) {

@@ -338,6 +338,19 @@ test("an order moves on only while no saga works on it, and is busy otherwise", 
 	expect(await eventsOf(over!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
 });
 
+test("the lines of an order from before are read from where they were", async () => {
+	const [saga] = await placed("one");
+	const [line] = saga!.order.items;
+	await db.query("update orders set items = null where id = $1", [saga!.id]);
+	await db.query(
+		`insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
+		values ($1, 1, $2, 'Cup', 2, 1.50, 3), ($1, 0, $3, $4, 1, 5, 5)`,
+		[saga!.id, line!.product_id, line!.product_id, line!.name],
+	);
+	const cups = { product_id: line!.product_id, name: "Cup", quantity: 2, unit_price: 1.5, line_total: 3 };
+	expect((await find(db, saga!.id))!.order).toEqual({ ...saga!.order, items: [line, cups] });
+});
+
 test("nodes that have been gone for long are forgotten", async () => {
 	await storeOf("gone").beat();
 	await pass(LEASE + 3_600_000);

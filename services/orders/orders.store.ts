@@ -102,26 +102,19 @@ export interface NewOrder {
 /** Writes new orders, each with its lines, its saga, its first event and its key. Answers false for those whose key was taken. */
 export async function place(db: Database, owner: string, placing: readonly NewOrder[]): Promise<boolean[]> {
 	const all = placing.map(({ saga }) => saga.order);
-	const lines = all.flatMap(({ id, items }) => items.map((line, position) => ({ ...line, id, position })));
 	const rows = await db.query<{ id: string }>(statements.PLACE, [
 		owner,
 		all.map(({ id }) => id),
 		all.map(({ user_id }) => user_id),
 		all.map(({ total_amount }) => total_amount),
 		all.map(({ currency }) => currency),
+		all.map(({ items }) => JSON.stringify(items)),
 		placing.map(({ saga }) => saga.payment_token),
 		placing.map(({ saga }) => saga.shipping_address),
 		all.map(({ created_at }) => created_at),
 		placing.map(({ fact }) => fact),
 		placing.map(({ request }) => request?.key),
 		placing.map(({ request }) => request?.hash),
-		lines.map(({ id }) => id),
-		lines.map(({ position }) => position),
-		lines.map(({ product_id }) => product_id),
-		lines.map(({ name }) => name),
-		lines.map(({ quantity }) => quantity),
-		lines.map(({ unit_price }) => unit_price),
-		lines.map(({ line_total }) => line_total),
 		tracesOf(placing.map(({ saga }) => saga)),
 	]);
 	const placed = new Set(rows.map(({ id }) => id));

@@ -5,7 +5,7 @@ import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { Answer } from "./payments.provider.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
-import { AUTHORIZED_FOR_LONG, CAPTURED, RECORD } from "./payments.statements.ts";
+import { AUTHORIZED_FOR_LONG, CAPTURED, RECORD, RECORD_NEW } from "./payments.statements.ts";
 
 export interface Order extends Traced {
 	readonly order_id: string;
@@ -102,7 +102,9 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		const outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
 		const rows = heard.flatMap(({ order, answer }) => (answer.status === "closed" ? [] : [toRow(order, answer)]));
 		if (rows.length === 0) return outcomes;
-		const found = await db.query<Recorded>(RECORD, [...columns(rows, RECORDED), tracesOf(rows)]);
+		const values = [...columns(rows, RECORDED), tracesOf(rows)];
+		const isNew = await db.insertNew(RECORD_NEW, values);
+		const found = isNew ? rows.map((row) => ({ ...row, reversal: null })) : await db.query<Recorded>(RECORD, values);
 		wakeRelay();
 		const standing = new Map(found.map((row) => [row.order_id, row]));
 		// Authorised was on record already, so the statement that writes new payments has left it alone.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
+import type { Statement } from "../../lib/database.ts";
 import type { Outcome } from "../../lib/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
@@ -197,12 +198,12 @@ test("whatever charges, refunds and reversals do between each other's steps, whe
 
 test("a batch that goes well costs the provider one statement and us one, whatever its size", async () => {
 	const statements: unknown[] = [];
-	const db = {
-		query: (...args: Parameters<typeof desk.db.query>) => {
-			statements.push(args[0]);
-			return desk.db.query(...args);
-		},
-	} as typeof desk.db;
+	const { db: real } = desk;
+	const counting = (name: "query" | "insertNew") => (statement: Statement, values: unknown[]) => {
+		statements.push(statement);
+		return real[name](statement, values);
+	};
+	const db = { query: counting("query"), insertNew: counting("insertNew") } as unknown as typeof real;
 	const counted = charging({ ...desk, db, provider: simulatedProvider(db) });
 	const orders = Array.from({ length: 50 }, (_, n) => order(n % 5 ? "tok_ok" : "tok_declined"));
 	await counted.charge(orders);

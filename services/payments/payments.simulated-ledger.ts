@@ -24,12 +24,15 @@ export const LOOKUP = sql(
 	`${ENTRIES} where key = any($1::text[])
 	union all select key, 'authorized', amount, null, null, false, null from ledger_authorizations a where key = any($1) and ${OPEN}`,
 );
+const NEW_CHARGES = `insert into ledger_charges (key, status, amount, currency, reason)
+			select key, status, amount, currency, reason from unnest($1::text[], $2::text[], $3::numeric[], $4::text[], $5::text[])
+				as w (key, status, amount, currency, reason) order by key`;
+/** Authorises and captures under keys of which nothing is known. */
+export const CHARGE_NEW = sql("ledger_charge_new", NEW_CHARGES);
 /** Authorises and captures: writes the new ones of `$1`; answers with all entries under `$6`. */
 export const CHARGE = sql(
 	"ledger_charge",
-	`with made as (insert into ledger_charges (key, status, amount, currency, reason)
-			select key, status, amount, currency, reason from unnest($1::text[], $2::text[], $3::numeric[], $4::text[], $5::text[])
-				as w (key, status, amount, currency, reason) order by key
+	`with made as (${NEW_CHARGES}
 			on conflict (key) do nothing returning key, status, amount, reason)
 	select key, status, amount, reason, null as capture_key, true as fresh, null as token from made
 	union all ${ENTRIES} where key = any($6::text[])`,

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "../../lib/database.ts";
 import type { Answer, AuthorizeRequest, Booking, PaymentProvider, RefundRequest } from "./payments.provider.ts";
-import { ATTEMPT, AUTHORIZE, BOOKS, CAPTURE, CHARGE, type Entry, LOOKUP, REFUND, VOID } from "./payments.simulated-ledger.ts";
+import { ATTEMPT, AUTHORIZE, BOOKS, CAPTURE, CHARGE, CHARGE_NEW, type Entry, LOOKUP, REFUND, VOID } from "./payments.simulated-ledger.ts";
 
 const SLOW = 3000;
 const FAILURES = 2;
@@ -45,16 +45,19 @@ export function simulatedProvider(db: Database): PaymentProvider {
 	}
 
 	/** Charges `requests` in one statement, and answers with the entries of all `keys`, theirs among them. */
-	function enter(requests: readonly AuthorizeRequest[], keys: readonly string[]): Promise<Map<string, Entry>> {
-		const reasons = requests.map(({ token }) => declined(token));
-		return entries(keys, CHARGE, [
-			requests.map(({ key }) => key),
-			reasons.map((reason) => (reason ? "declined" : "captured")),
-			requests.map(({ amount }, i) => (reasons[i] ? 0 : amount)),
+	async function enter(requests: readonly AuthorizeRequest[], keys: readonly string[]): Promise<Map<string, Entry>> {
+		const fresh = requests.map(({ key, amount, token }): Entry => {
+			const reason = declined(token);
+			const booked = reason ? ({ status: "declined", amount: 0 } as const) : ({ status: "captured", amount } as const);
+			return { key, ...booked, reason, capture_key: null, fresh: true, token: null };
+		});
+		const values = [
+			...(["key", "status", "amount"] as const).map((field) => fresh.map((entry) => entry[field])),
 			requests.map(({ currency }) => currency),
-			reasons,
-			keys,
-		]);
+			fresh.map(({ reason }) => reason),
+		];
+		const areNew = requests.length === keys.length && (await db.insertNew(CHARGE_NEW, values));
+		return areNew ? new Map(fresh.map((entry) => [entry.key, entry])) : entries(keys, CHARGE, [...values, keys]);
 	}
 
 	/** Writes down authorisations alone; answers the keys of the new ones. */

@@ -20,15 +20,21 @@ export const AUDIT_PAYMENTS = sql(
 	from payments p where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
 );
 
-/** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
-export const RECORD = sql(
-	"record",
-	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[],
-			$10::text[]) as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact, traceparent)),
+const NEW_PAYMENTS = `with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[], $7::text[],
+			$8::text[], $9::json[], $10::text[]) as w (id, order_id, user_id, amount, currency, status, decline_reason, type, fact, traceparent)),
 		made as (insert into payments (id, order_id, user_id, amount, currency, status, decline_reason, authorized_at, captured_at)
 			select id, order_id, user_id, amount, currency, status, decline_reason,
 				case when status <> 'declined' then now() end, case when status = 'captured' then now() end
-			from wanted order by order_id on conflict (order_id) do nothing returning id, order_id, status, decline_reason, reversal),
+			from wanted order by order_id`;
+/** For orders of which nothing is on record. */
+export const RECORD_NEW = sql(
+	"record_new",
+	`${NEW_PAYMENTS}) insert into outbox (type, subject, data, traceparent) select type, order_id::text, fact, traceparent from wanted`,
+);
+/** Answers where each order stands now: nothing for one that another statement is recording at this very moment. */
+export const RECORD = sql(
+	"record",
+	`${NEW_PAYMENTS} on conflict (order_id) do nothing returning id, order_id, status, decline_reason, reversal),
 		told as (insert into outbox (type, subject, data, traceparent)
 			select type, order_id::text, fact, traceparent from made join wanted using (order_id))
 	select id, order_id, status, decline_reason, reversal from made

@@ -13,12 +13,18 @@ import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.
 /** What a statement of this file answers for each order: the status its shipment has now. */
 type Standing = { order_id: string; status: Status };
 
-const SCHEDULE = sql(
-	"schedule",
-	`with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::json[], $7::text[])
+const NEW_SHIPMENTS = `with wanted as (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::json[], $7::text[])
 			as w(id, order_id, user_id, address, tracking_number, event, traceparent)),
 		made as (insert into shipments (id, order_id, user_id, shipping_address, status, tracking_number)
-			select id, order_id, user_id, address, 'scheduled', tracking_number from wanted
+			select id, order_id, user_id, address, 'scheduled', tracking_number from wanted order by order_id`;
+/** For orders that nobody has scheduled, or unscheduled, before. */
+const SCHEDULE_NEW = sql(
+	"schedule_new",
+	`${NEW_SHIPMENTS}) insert into outbox (type, subject, data, traceparent) select 'shipment.scheduled', order_id::text, event, traceparent from wanted`,
+);
+const SCHEDULE = sql(
+	"schedule",
+	`${NEW_SHIPMENTS}
 			on conflict (order_id) do nothing returning order_id, status),
 		told as (insert into outbox (type, subject, data, traceparent)
 			select 'shipment.scheduled', order_id::text, event, traceparent from wanted join made using (order_id))
@@ -100,7 +106,7 @@ export default implement(shipping, database, events(shipping)).with({
 					const shipment_id = newId();
 					return { ...order, shipment_id, tracking_number: trackingNumber(shipment_id) };
 				});
-			const rows = await this.db.query<Standing>(SCHEDULE, [
+			const values = [
 				wanted.map(({ shipment_id }) => shipment_id),
 				wanted.map(({ order_id }) => order_id),
 				wanted.map(({ user_id }) => user_id),
@@ -110,12 +116,13 @@ export default implement(shipping, database, events(shipping)).with({
 					this.fact("shipment.scheduled", { order_id, shipment_id, tracking_number }),
 				),
 				tracesOf(wanted),
-			]);
+			];
+			const areNew = await this.db.insertNew(SCHEDULE_NEW, values);
+			const standing = areNew ? undefined : statuses(await this.db.query<Standing>(SCHEDULE, values));
 			this.wakeRelay();
-			const standing = statuses(rows);
 			return orders.map(({ order_id, shipping_address }) => {
 				if (!isDeliverable(shipping_address)) return refused("UNDELIVERABLE");
-				const status = standing.get(order_id);
+				const status = standing ? standing.get(order_id) : "scheduled";
 				// Another node is scheduling it at this very moment.
 				if (!status) return pending;
 				return status === "cancelled" ? refused("UNSCHEDULED") : done;
