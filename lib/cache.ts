@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { batch } from "./batch.ts";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
 import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./cache/store.ts";
@@ -26,6 +27,12 @@ export interface Cache {
 	 * @param shape of its rows; nodes of another version, whose rows have another shape, leave them alone
 	 */
 	of<Row>(name: string, ttl: number, shape?: object): Cached<Row>;
+	/**
+	 * A token that every change of this service's rows replaces: whatever was made from them after it was read is up to date while a later reading
+	 * answers the same. Undefined while a change is under way, and where nothing is kept. Those who ask at the same time share one question, which had not
+	 * been sent when they asked.
+	 */
+	version(name: string): Promise<string | undefined>;
 	/** Rejects when the store does not answer. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
@@ -99,13 +106,25 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 		return token;
 	}
 
+	const generationOf = (name: string) => `${prefix}${name}:generation`;
+	const versions = new Map<string, (asked: undefined) => Promise<string | undefined>>();
+	function versionOf(name: string) {
+		const found =
+			versions.get(name) ??
+			batch<undefined, string | undefined>(async (asked) => Array(asked.length).fill(await current(generationOf(name))), {
+				max: Number.POSITIVE_INFINITY,
+			});
+		versions.set(name, found);
+		return found;
+	}
+
 	return {
 		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
 			const row = (id: string) => `${prefix}${name}:row:${id}`;
 			const mark = digest(JSON.stringify(shape)).slice(0, 8);
 			const counted = lookupsOf(name);
 			/** Part of each answer's key. */
-			const generation = `${prefix}${name}:generation`;
+			const generation = generationOf(name);
 
 			return {
 				async through(ids, load) {
@@ -140,6 +159,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 				},
 			};
 		},
+		version: (name) => versionOf(name)(undefined),
 		ping: () => store.ping(),
 		close: () => store.close(),
 	};
