@@ -49,6 +49,25 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 	});
 	const ask = (from = near, make = read) => from.answer(service, "/things/1", 60_000, make);
 
+	test("of many at once only those that are not kept are asked for, and what there is not is asked for again", async () => {
+		const asked: string[][] = [];
+		const rows = (keys: string[]) =>
+			near.answers(service, keys, 60_000, async (missing) => {
+				asked.push(missing);
+				return missing.map((key) => (key === "none" ? null : `${key} ${price}`));
+			});
+		expect(await rows(["a", "none", "b"])).toEqual(["a 1", null, "b 1"]);
+		expect(await rows(["c", "b", "none", "a"])).toEqual(["c 1", "b 1", null, "a 1"]);
+		expect(await rows(["a", "b"])).toEqual(["a 1", "b 1"]);
+		await change(commit(2));
+		expect(await rows(["a", "b"])).toEqual(["a 2", "b 2"]);
+		expect(asked).toEqual([
+			["a", "none", "b"],
+			["c", "none"],
+			["a", "b"],
+		]);
+	});
+
 	test("an answer is made once, and anew after a change at another node", async () => {
 		for (let i = 0; i < 3; i++) expect(await ask()).toBe("price 1");
 		expect(reads).toBe(1);

@@ -49,25 +49,44 @@ export class Near<A> {
 	 * @param make when it fails, nothing is kept
 	 */
 	async answer(service: string, key: string, ttl: number, make: () => Promise<A>): Promise<A> {
+		const [answer] = await this.answers(service, [key], ttl, async () => [await make()]);
+		return answer as A;
+	}
+
+	/** The same for many keys at once, in their order; `make` is asked for those that are not kept. What there is not, null, is not kept. */
+	async answers(
+		service: string,
+		keys: readonly string[],
+		ttl: number,
+		make: (missing: string[]) => Promise<readonly (A | null)[]>,
+	): Promise<(A | null)[]> {
 		const { hit, miss, busy } = this.#lookupsOf(service);
 		const now = this.#now();
 		const version = await this.#cache.version(service);
 		if (version === undefined) {
-			busy.add();
-			return make();
+			busy.add(keys.length);
+			return [...(await make([...keys]))];
 		}
+		const answers: (A | null | undefined)[] = keys.map((key) => this.#find(key, version, now));
+		const missing = keys.flatMap((key, i) => (answers[i] === undefined ? [{ key, i }] : []));
+		hit.add(keys.length - missing.length);
+		miss.add(missing.length);
+		const made = missing.length > 0 ? await make(missing.map(({ key }) => key)) : [];
+		missing.forEach(({ key, i }, n) => {
+			const answer = made[n] ?? null;
+			answers[i] = answer;
+			if (answer !== null) this.#keep(key, { answer, version, until: now + ttl, bytes: this.#bytesOf(answer) + 2 * key.length });
+		});
+		return answers as (A | null)[];
+	}
+
+	#find(key: string, version: string, now: number): A | undefined {
 		const found = this.#kept.get(key);
-		if (found?.version === version && found.until > now) {
-			hit.add();
-			// A map keeps the order of insertion.
-			this.#kept.delete(key);
-			this.#kept.set(key, found);
-			return found.answer;
-		}
-		miss.add();
-		const answer = await make();
-		this.#keep(key, { answer, version, until: now + ttl, bytes: this.#bytesOf(answer) + 2 * key.length });
-		return answer;
+		if (found?.version !== version || found.until <= now) return undefined;
+		// A map keeps the order of insertion.
+		this.#kept.delete(key);
+		this.#kept.set(key, found);
+		return found.answer;
 	}
 
 	get bytes(): number {

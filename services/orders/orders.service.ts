@@ -16,6 +16,7 @@ import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import { orderMetrics } from "./orders.metrics.ts";
+import { neighbours } from "./orders.neighbours.ts";
 import { placing } from "./orders.placing.ts";
 import * as rules from "./orders.rules.ts";
 import { type OrderSaga, orderSteps } from "./orders.saga.ts";
@@ -84,7 +85,7 @@ export default implement(
 			deadlineMs,
 			waitMs,
 			place: placing({
-				call,
+				...neighbours(this.broker, call),
 				deadlineMs,
 				write: async (wanted) => {
 					const written = await store.place(
