@@ -190,7 +190,13 @@ test("an answer that depends on who asks, or that is no answer to a GET, cannot 
 		return implement(contract({ name: "things", actions: { kept } })).with({ actions: { kept: async () => null } });
 	};
 	expect(asking({})).not.toThrow();
-	for (const wrong of [{ auth: "user" }, { auth: "admin" }, { rest: "POST /things" }, { stream: { watch: "things.versions" } }] as const) {
+	for (const wrong of [
+		{ auth: "user" },
+		{ auth: "admin" },
+		{ rest: "POST /things" },
+		{ also: ["POST"] },
+		{ stream: { watch: "things.versions" } },
+	] as const) {
 		expect(asking(wrong)).toThrow("`near`");
 	}
 	expect(asking({ rest: undefined as never })).toThrow("`near`");
