@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
 import { batch } from "./batch.ts";
+import { type Lookups, lookupsIn } from "./cache/lookups.ts";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
 import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./cache/store.ts";
 import { catalogue } from "./metrics/catalogue.ts";
-import { type Counter, Metrics } from "./metrics/registry.ts";
+import { Metrics } from "./metrics/registry.ts";
 import { isOutage } from "./outage.ts";
 import { connectRedis } from "./redis.ts";
 
@@ -57,21 +58,8 @@ const digest = (text: string) => createHash("sha256").update(text).digest("base6
 const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
 
-/** How often what was asked for was there. */
-interface Lookups {
-	readonly hit: Counter;
-	readonly miss: Counter;
-	readonly busy: Counter;
-}
-
 export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
-	const lookups = new Map<string, Lookups>();
-	function lookupsOf(service: string): Lookups {
-		const counted = (result: string) => metrics.counter(catalogue.cacheLookups, service, result);
-		const found = lookups.get(service) ?? { hit: counted("hit"), miss: counted("miss"), busy: counted("busy") };
-		lookups.set(service, found);
-		return found;
-	}
+	const lookupsOf = lookupsIn(metrics, catalogue.cacheLookups);
 	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
 		keys: readonly string[],
@@ -111,9 +99,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 	function versionOf(name: string) {
 		const found =
 			versions.get(name) ??
-			batch<undefined, string | undefined>(async (asked) => Array(asked.length).fill(await current(generationOf(name))), {
-				max: Number.POSITIVE_INFINITY,
-			});
+			batch<undefined, string | undefined>(async (asked) => Array(asked.length).fill(await current(generationOf(name))));
 		versions.set(name, found);
 		return found;
 	}

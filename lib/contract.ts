@@ -180,8 +180,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
  * version, are understood without them (docs/adr/0013)
  */
 export function register({ bulkhead, ...action }: ActionContract, handler: unknown, reading: (params: Shape) => object = strict) {
-	if (action.near && !isForAll(action))
-		throw new StartError(`${action.rest ?? "An action without a route"} asks for \`near\`, which is for a GET that is open to anyone`);
+	assertSharable(action);
 	return {
 		...unshared({ ...action, params: reading(action.params) }),
 		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
@@ -190,8 +189,11 @@ export function register({ bulkhead, ...action }: ActionContract, handler: unkno
 	};
 }
 
-/** Whether whoever asks for the same gets the same. */
-const isForAll = ({ rest, auth, stream }: ActionContract): boolean => rest?.startsWith("GET ") === true && auth === "anyone" && !stream;
+/** @throws StartError where gateways would keep what is not the same for all who ask for it */
+function assertSharable({ near, rest = "an action without a route", also, auth, stream }: ActionContract): void {
+	if (!near || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
+	throw new StartError(`\`near\` is for a GET that is open to anyone, and not for ${rest}`);
+}
 
 /**
  * A copy in which no object occurs twice. moleculer takes one that it meets again for a circle and leaves it out of what it tells other nodes,

@@ -1,6 +1,7 @@
 import type { Cache } from "../cache.ts";
 import { catalogue } from "../metrics/catalogue.ts";
-import { type Counter, Metrics } from "../metrics/registry.ts";
+import { Metrics } from "../metrics/registry.ts";
+import { type Lookups, lookupsIn } from "./lookups.ts";
 
 interface Entry<A> {
 	readonly answer: A;
@@ -8,11 +9,6 @@ interface Entry<A> {
 	readonly version: string;
 	readonly until: number;
 	readonly bytes: number;
-}
-interface Lookups {
-	readonly hit: Counter;
-	readonly miss: Counter;
-	readonly busy: Counter;
 }
 const MOST_BYTES = 32 * 1024 * 1024;
 
@@ -22,12 +18,11 @@ const MOST_BYTES = 32 * 1024 * 1024;
  */
 export class Near<A> {
 	readonly #cache: Cache;
-	readonly #metrics: Metrics;
+	readonly #lookupsOf: (service: string) => Lookups;
 	readonly #bytesOf: (answer: A) => number;
 	readonly #most: number;
 	readonly #now: () => number;
 	readonly #kept = new Map<string, Entry<A>>();
-	readonly #lookups = new Map<string, Lookups>();
 	#bytes = 0;
 
 	/** @param bytesOf how much memory an answer takes, more or less */
@@ -38,7 +33,7 @@ export class Near<A> {
 	) {
 		this.#cache = cache;
 		this.#bytesOf = bytesOf;
-		this.#metrics = metrics;
+		this.#lookupsOf = lookupsIn(metrics, catalogue.nearLookups);
 		this.#most = most;
 		this.#now = now;
 	}
@@ -105,12 +100,5 @@ export class Near<A> {
 	#forget(key: string): void {
 		this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
 		this.#kept.delete(key);
-	}
-
-	#lookupsOf(service: string): Lookups {
-		const counted = (result: string) => this.#metrics.counter(catalogue.nearLookups, service, result);
-		const found = this.#lookups.get(service) ?? { hit: counted("hit"), miss: counted("miss"), busy: counted("busy") };
-		this.#lookups.set(service, found);
-		return found;
 	}
 }

@@ -4,20 +4,20 @@ import type { Shape } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
 import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
 import { queryOf, readParameters } from "./parameters.ts";
-import { type Published, serviceOf } from "./routes.ts";
+import { serviceOf } from "./routes.ts";
 
 /** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
 export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	const { contract } = req.$alias;
 	if (contract?.stream) gateway.streams.open(req, res, (await call(req)) as Streamed);
-	else deliver(gateway, req, res, contract?.near ? await near(gateway, req, contract) : shape(req, await call(req)));
+	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
 }
 
 /** What is kept needs no parameters, for they were read, and found right, when it was made. */
-function near({ near, table }: Gateway, req: Request, { name, near: kept }: Published): Promise<Answer> {
+function kept({ near, table }: Gateway, req: Request, action: string, { ttl }: { ttl: number }): Promise<Answer> {
 	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
 	const key = `${table.revision} ${req.originalUrl}`;
-	return near.answer(serviceOf(name), key, kept!.ttl, async () => {
+	return near.answer(serviceOf(action), key, ttl, async () => {
 		const { body, ...head } = shape(req, await call(req));
 		return body === undefined ? head : { ...head, body: bytesOf(body as string) };
 	});
