@@ -1,9 +1,11 @@
 import { createHash, randomUUID } from "node:crypto";
+import { batch } from "./batch.ts";
+import { type Lookups, lookupsIn } from "./cache/lookups.ts";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
 import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./cache/store.ts";
 import { catalogue } from "./metrics/catalogue.ts";
-import { type Counter, Metrics } from "./metrics/registry.ts";
+import { Metrics } from "./metrics/registry.ts";
 import { isOutage } from "./outage.ts";
 import { connectRedis } from "./redis.ts";
 
@@ -26,6 +28,12 @@ export interface Cache {
 	 * @param shape of its rows; nodes of another version, whose rows have another shape, leave them alone
 	 */
 	of<Row>(name: string, ttl: number, shape?: object): Cached<Row>;
+	/**
+	 * A token that every change of this service's rows replaces: whatever was made from them after it was read is up to date while a later reading
+	 * answers the same. Undefined while a change is under way, and where nothing is kept. Those who ask at the same time share one question, which had not
+	 * been sent when they asked.
+	 */
+	version(name: string): Promise<string | undefined>;
 	/** Rejects when the store does not answer. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
@@ -50,21 +58,8 @@ const digest = (text: string) => createHash("sha256").update(text).digest("base6
 const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
 
-/** How often what was asked for was there. */
-interface Lookups {
-	readonly hit: Counter;
-	readonly miss: Counter;
-	readonly busy: Counter;
-}
-
 export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
-	const lookups = new Map<string, Lookups>();
-	function lookupsOf(service: string): Lookups {
-		const counted = (result: string) => metrics.counter(catalogue.cacheLookups, service, result);
-		const found = lookups.get(service) ?? { hit: counted("hit"), miss: counted("miss"), busy: counted("busy") };
-		lookups.set(service, found);
-		return found;
-	}
+	const lookupsOf = lookupsIn(metrics, catalogue.cacheLookups);
 	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
 		keys: readonly string[],
@@ -99,13 +94,23 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 		return token;
 	}
 
+	const generationOf = (name: string) => `${prefix}${name}:generation`;
+	const versions = new Map<string, (asked: undefined) => Promise<string | undefined>>();
+	function versionOf(name: string) {
+		const found =
+			versions.get(name) ??
+			batch<undefined, string | undefined>(async (asked) => Array(asked.length).fill(await current(generationOf(name))));
+		versions.set(name, found);
+		return found;
+	}
+
 	return {
 		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
 			const row = (id: string) => `${prefix}${name}:row:${id}`;
 			const mark = digest(JSON.stringify(shape)).slice(0, 8);
 			const counted = lookupsOf(name);
 			/** Part of each answer's key. */
-			const generation = `${prefix}${name}:generation`;
+			const generation = generationOf(name);
 
 			return {
 				async through(ids, load) {
@@ -140,6 +145,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 				},
 			};
 		},
+		version: (name) => versionOf(name)(undefined),
 		ping: () => store.ping(),
 		close: () => store.close(),
 	};

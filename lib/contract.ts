@@ -3,6 +3,7 @@ import { Errors } from "moleculer";
 import type { CommonError } from "./errors.ts";
 import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
+import { StartError } from "./start-error.ts";
 import { strict, tolerant } from "./unknown-fields.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
@@ -42,6 +43,11 @@ export interface ActionContract {
 	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
 	 */
 	readonly cache?: { readonly ttl: number };
+	/**
+	 * Gateways keep the finished answer for `ttl` milliseconds at most and give it to everybody, until the service's rows change (docs/adr/0016). Only for a GET that
+	 * is open to anyone: the answer is made from its path and query and from the service's own rows, as with `cache`, and from nothing else.
+	 */
+	readonly near?: { readonly ttl: number };
 	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
@@ -174,12 +180,19 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
  * version, are understood without them (docs/adr/0013)
  */
 export function register({ bulkhead, ...action }: ActionContract, handler: unknown, reading: (params: Shape) => object = strict) {
+	assertSharable(action);
 	return {
 		...unshared({ ...action, params: reading(action.params) }),
 		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
 		visibility: action.rest ? "published" : "public",
 		handler,
 	};
+}
+
+/** @throws StartError where gateways would keep what is not the same for all who ask for it */
+function assertSharable({ near, rest = "an action without a route", also, auth, stream }: ActionContract): void {
+	if (!near || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
+	throw new StartError(`\`near\` is for a GET that is open to anyone, and not for ${rest}`);
 }
 
 /**

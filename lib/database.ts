@@ -84,6 +84,10 @@ export class Database implements Queryable {
 			dialectOptions: { keepAlive: true },
 			define: { timestamps: false, underscored: true },
 		});
+		// A set-based statement costs more to plan than to run with few rows, and the plan is the same however many there are.
+		this.sequelize.addHook("afterConnect", (connection) =>
+			(connection as Client).query("set plan_cache_mode = force_generic_plan").then(() => undefined),
+		);
 		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
 		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;

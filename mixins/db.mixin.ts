@@ -9,6 +9,7 @@ import { withoutLiterals } from "../lib/log/redact.ts";
 import { catalogue } from "../lib/metrics/catalogue.ts";
 import { metricsOf } from "../lib/metrics/registry.ts";
 import { addProbe } from "../lib/probe.ts";
+import { type Place, pageOf, totalOf } from "../lib/total.ts";
 import { tracingOf } from "../lib/tracing/tracing.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
@@ -45,9 +46,7 @@ export const database: Mixin<HasDatabase> = {
 	},
 };
 
-export interface ListQuery {
-	readonly skip: number;
-	readonly limit: number;
+export interface ListQuery extends Place {
 	/** Column names, `-` in front for descending; only names that the contract allows may come here. */
 	readonly sort: readonly string[];
 	readonly where?: object;
@@ -60,7 +59,7 @@ export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
 	/** A row by its id, or null. */
 	findRecord(id: string): Promise<Row | null>;
-	/** One page and the total behind it. */
+	/** One page and the total behind it, see lib/total.ts. */
 	listRecords(ctx: Ctx, query: ListQuery): Promise<{ rows: Row[]; total: number }>;
 }
 interface DbSelf<Row> extends ServiceThis, HasDatabase {
@@ -69,7 +68,6 @@ interface DbSelf<Row> extends ServiceThis, HasDatabase {
 	adapter: { init(broker: object, service: object): void; findById(id: string): Promise<Model | null> };
 	connect(): Promise<void>;
 	_find(ctx: object, params: object): Promise<Row[]>;
-	_count(ctx: object, params: object): Promise<number>;
 }
 
 /**
@@ -85,12 +83,13 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 				const found = await this.adapter.findById(id);
 				return (found?.get({ plain: true }) as Row | undefined) ?? null;
 			},
-			async listRecords(this: DbSelf<Row>, ctx: object, { skip, limit, sort, where = {}, page, total = (count) => count() }: ListQuery) {
+			async listRecords(this: DbSelf<Row>, ctx: object, query: ListQuery) {
+				const { skip, limit, sort, where = {}, page, total = (count) => count() } = query;
 				const [rows, all] = await Promise.all([
 					this._find(ctx, { limit, offset: skip, sort: [...sort], query: page ? { [Op.and]: [where, page] } : where }),
-					total(() => this._count(ctx, { query: where })),
+					total(() => totalOf(this.db, selectAll(this.model, where))),
 				]);
-				return { rows, total: all };
+				return pageOf(rows, all, query);
 			},
 		},
 		created(this: DbSelf<Row>) {
@@ -104,4 +103,14 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 			return this.connect();
 		},
 	};
+}
+
+interface QueryGenerator {
+	selectQuery(table: unknown, options: { attributes: string[]; where: object }, model: ModelStatic<Model>): string;
+}
+/** What a model finds, as a statement: Sequelize's own count has no bound, and cannot be explained. */
+function selectAll(model: ModelStatic<Model>, where: object): string {
+	const generator = model.sequelize!.getQueryInterface().queryGenerator as QueryGenerator;
+	const { where: scope = {} } = model.options.defaultScope ?? {};
+	return generator.selectQuery(model.getTableName(), { attributes: ["id"], where: { [Op.and]: [scope, where] } }, model).replace(/;$/, "");
 }

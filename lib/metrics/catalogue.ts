@@ -64,6 +64,12 @@ export const catalogue = {
 		help: "Values asked of the cache: hit, miss, or busy while they are being changed or filled, or nothing is kept",
 		labels: ["service", "result"],
 	},
+	nearLookups: {
+		name: "shop_near_answers_total",
+		type: "counter",
+		help: "Requests that a gateway might have an answer to: hit, miss, or busy while what it is made from is being changed, or nothing is kept",
+		labels: ["service", "result"],
+	},
 
 	pool: {
 		name: "shop_database_pool_connections",

@@ -1,13 +1,34 @@
+import type { Context } from "moleculer";
 import { etagOf, isTagList, namesTag } from "../../lib/etag.ts";
 import type { Shape } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
 import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
-import { queryOf } from "./parameters.ts";
+import { queryOf, readParameters } from "./parameters.ts";
+import { serviceOf } from "./routes.ts";
 
-/** Answers with what the action returned, in the shape that its contract gives it. */
-export function answer(gateway: Gateway, req: Request, res: Response, result: unknown): void {
-	if (req.$alias.contract?.stream) gateway.streams.open(req, res, result as Streamed);
-	else send(gateway, req, res, shape(req, result));
+/** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
+export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
+	const { contract } = req.$alias;
+	if (contract?.stream) gateway.streams.open(req, res, (await call(req)) as Streamed);
+	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
+}
+
+/** What is kept needs no parameters, for they were read, and found right, when it was made. */
+function kept({ near, table }: Gateway, req: Request, action: string, { ttl }: { ttl: number }): Promise<Answer> {
+	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
+	const key = `${table.revision} ${req.originalUrl}`;
+	return near.answer(serviceOf(action), key, ttl, async () => {
+		const { body, ...head } = shape(req, await call(req));
+		return body === undefined ? head : { ...head, body: bytesOf(body as string) };
+	});
+}
+
+async function call(req: Request): Promise<unknown> {
+	const { $ctx, $endpoint, $alias, headers } = req;
+	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const { "last-event-id": last } = headers;
+	if ($alias.contract!.stream && typeof last === "string" && last !== "") req.$params.after = last;
+	return ($ctx as Context).call($endpoint as never, req.$params);
 }
 
 function shape(req: Request, result: unknown): Answer {
@@ -17,15 +38,23 @@ function shape(req: Request, result: unknown): Answer {
 	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
 	if (contract?.page) {
 		const { rows, total } = result as { rows: unknown[]; total: number };
-		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total), ...$responseHeaders };
+		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total, rows.length), ...$responseHeaders };
 		return { status, headers, body: JSON.stringify(rows) };
 	}
-	const tag: { ETag?: string } = contract?.etag ? { ETag: etagOf(result as object) } : {};
-	if (tag.ETag && isUnchanged(req, tag.ETag)) return { status: 304, headers: { ...tag, ...$responseHeaders } };
 	const { id } = (result ?? {}) as { id?: unknown };
 	const created = status === 201 && collection && typeof id === "string";
-	const headers = { ...(created ? { Location: `${req.parsedUrl}/${id}` } : {}), ...tag, ...$responseHeaders };
+	const headers = {
+		...(created ? { Location: `${req.parsedUrl}/${id}` } : {}),
+		...(contract?.etag ? { ETag: etagOf(result as object) } : {}),
+		...$responseHeaders,
+	};
 	return { status, headers, body: JSON.stringify(result ?? null) };
+}
+
+/** Sends an answer, or only says that the client has it already. */
+function deliver(gateway: Gateway, req: Request, res: Response, whole: Answer): void {
+	const { headers } = whole;
+	send(gateway, req, res, headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : whole);
 }
 
 /** Whether the client has this already. A header that is none of the kind does no harm: it gets the whole answer. */
@@ -33,8 +62,8 @@ function isUnchanged({ method, headers: { "if-none-match": known } }: Request, e
 	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
 }
 
-/** The neighbouring pages (RFC 8288), with everything else of the query kept. */
-function links(req: Request, params: Shape, total: number): { Link?: string } {
+/** The neighbouring pages (RFC 8288), with everything else of the query kept. Nothing comes behind a page that is not full. */
+function links(req: Request, params: Shape, total: number, shown: number): { Link?: string } {
 	const query = queryOf(req);
 	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
 	const [skip, limit] = [given("skip"), given("limit")];
@@ -44,8 +73,21 @@ function links(req: Request, params: Shape, total: number): { Link?: string } {
 		return `<${req.parsedUrl}?${query}>; rel="${rel}"`;
 	};
 	const all = [
-		...(skip + limit < total ? [link("next", skip + limit)] : []),
+		...(shown === limit && skip + limit < total ? [link("next", skip + limit)] : []),
 		...(skip > 0 ? [link("prev", Math.max(0, skip - limit))] : []),
 	];
 	return all.length > 0 ? { Link: all.join(", ") } : {};
+}
+
+/** In memory of its own: a small buffer is otherwise a part of a larger one, which all of its parts keep. */
+function bytesOf(text: string): Buffer {
+	const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+	bytes.write(text);
+	return bytes;
+}
+
+/** How much memory an answer takes: its body, its headers, and about as much again as the objects around them do. */
+export function sizeOf({ headers = {}, body = "" }: Answer): number {
+	const texts = Object.values(headers).reduce((sum, text) => sum + 2 * text.length, 0);
+	return Buffer.byteLength(body) + texts + 1000;
 }

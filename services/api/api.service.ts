@@ -3,6 +3,8 @@ import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiService from "moleculer-web";
 import { assertAccess } from "../../lib/access.ts";
 import { accessTokenVerifier } from "../../lib/access-token.ts";
+import { Near } from "../../lib/cache/near.ts";
+import { cacheOf } from "../../lib/cache.ts";
 import { type ActionContract, isError } from "../../lib/contract.ts";
 import { envOf } from "../../lib/env.ts";
 import { catalogue } from "../../lib/metrics/catalogue.ts";
@@ -11,7 +13,7 @@ import { serviceNames } from "../../lib/node.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
-import { answer } from "./answer.ts";
+import { answer, sizeOf } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
 import { cors } from "./cors.ts";
@@ -20,7 +22,6 @@ import { Journal } from "./journal.ts";
 import { Listener } from "./listener.ts";
 import { metadata, requestId } from "./metadata.ts";
 import { pages } from "./pages.ts";
-import { readParameters } from "./parameters.ts";
 import { answerError } from "./problem.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { Revocations } from "./revocations.ts";
@@ -31,7 +32,7 @@ import { trace } from "./traces.ts";
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
 const names = serviceNames(join(import.meta.dirname, ".."));
 
-/** Runs between the choice of an action and its call: who asks, and for what. */
+/** Runs between the choice of an action and its call: who asks, and whether he may. */
 async function prepare(
 	this: Gateway,
 	ctx: Request["$ctx"],
@@ -40,6 +41,7 @@ async function prepare(
 	res: Response,
 	{ contract }: Target,
 ): Promise<void> {
+	ctx.requestID = req.id;
 	if (!contract) return;
 	trace(this, ctx, req, res, contract);
 	const address = clientAddress(req, this.proxies);
@@ -47,9 +49,6 @@ async function prepare(
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
 	if (contract.stream) this.streams.assertRoom(user!.id);
-	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
-	const { "last-event-id": last } = req.headers;
-	if (contract.stream && typeof last === "string" && last !== "") req.$params.after = last;
 }
 
 /** Who asks. Those whom nobody knows, and who brings a bad token, count by their address. @throws RATE_LIMITED, UNAUTHENTICATED */
@@ -81,7 +80,8 @@ export default {
 		rootCallOptions(options: { requestID?: string }, req: Request) {
 			req.startedAt = performance.now();
 			req.id = requestId(req.headers);
-			options.requestID = req.id;
+			// Set in `prepare`: moleculer-web would make a header of it at once, and after that node:http takes all others the slow way.
+			options.requestID = "";
 		},
 		routes: [{ path: "/", autoAliases: true, mergeParams: false, bodyParsers: false, logging: false, onBeforeCall: prepare }],
 		logRouteRegistration: null,
@@ -103,6 +103,7 @@ export default {
 		this.cors = cors(CORS_ORIGINS);
 		this.limits = rateLimits(this.broker, this.logger, env);
 		this.streams = new Streams(this);
+		this.near = new Near(cacheOf(this.broker), sizeOf, { metrics: metricsOf(this.broker) });
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
 		this.journal = new Journal(this.broker);
 		this.listener = new Listener(this.httpHandler, (req, res) => this.journal.note(req as Request, res as Response));
@@ -156,8 +157,10 @@ export default {
 			});
 			return true;
 		},
-		sendResponse(this: Gateway, req: Request, res: Response, result: unknown) {
-			answer(this, req, res, result);
+		/** In place of the call: where an answer is kept, there is none. @returns that the request is answered */
+		async callAction(this: Gateway, _route: object, _action: string, req: Request, res: Response): Promise<boolean> {
+			await answer(this, req, res);
+			return true;
 		},
 		errorHandler(this: Gateway, req: Request, res: Response, error: unknown) {
 			try {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import helmet from "helmet";
 import type { Logger, ServiceBroker } from "moleculer";
+import type { Near } from "../../lib/cache/near.ts";
 import type { Meta } from "../../lib/contract.ts";
 import type { Traced } from "../../lib/traceparent.ts";
 import type { Tracer } from "../../lib/tracing/tracing.ts";
@@ -29,6 +30,7 @@ export interface Gateway {
 	revocations: Revocations;
 	limits: RateLimits;
 	streams: Streams;
+	near: Near<Answer>;
 	tracer: Tracer | undefined;
 	/** How many proxies of ours a request comes through. */
 	proxies: number;
@@ -45,7 +47,11 @@ export interface Request extends IncomingMessage {
 	failure?: { readonly error: unknown; readonly code: string };
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
-	$ctx: { meta: Meta; headers: Traced };
+	/** As the client wrote it. */
+	originalUrl: string;
+	$ctx: { meta: Meta; headers: Traced; requestID?: string };
+	/** The action, on the node that is to be called. */
+	$endpoint: object;
 	$alias: Target;
 	$params: Record<string, unknown>;
 }
@@ -57,7 +63,7 @@ export interface Answer {
 	readonly status: number;
 	readonly headers?: Readonly<Record<string, string>> | undefined;
 	readonly type?: string;
-	readonly body?: string;
+	readonly body?: string | Buffer;
 }
 export const JSON_TYPE = "application/json; charset=utf-8";
 

@@ -1,6 +1,7 @@
 import { commonErrors } from "../../lib/errors.ts";
 import { sampleOf, sampleOfShape } from "../../lib/sample.ts";
 import { objectSchema, type Rule, type Shape, toJsonSchema } from "../../lib/schema.ts";
+import { COUNTED } from "../../lib/total.ts";
 import { problemExample, problemSchema } from "./openapi-problems.ts";
 import type { Published } from "./routes.ts";
 
@@ -64,7 +65,10 @@ export function openapi(routes: readonly DocumentedRoute[], errors: ErrorCatalog
 			headers: {
 				"X-Request-ID": { description: "The caller's where it is well-formed, or a new one", schema: { type: "string" } },
 				"X-Process-Time": { description: "Milliseconds", schema: { type: "string" } },
-				"X-Total-Count": { description: "How many there are on all pages", schema: { type: "string" } },
+				"X-Total-Count": {
+					description: `How many there are on all pages: exactly up to ${COUNTED}, above that an estimate`,
+					schema: { type: "string" },
+				},
 				Link: { description: "The neighbouring pages (RFC 8288)", schema: { type: "string" } },
 				ETag: { schema: { type: "string" } },
 				"Retry-After": { description: "Seconds", schema: { type: "string" } },

@@ -21,7 +21,8 @@ export interface Target {
 }
 
 const ROUTE = /^([A-Z]+) (\/\S*)$/;
-const serviceOf = (action: string): string => action.slice(0, action.lastIndexOf("."));
+/** The name of an action's service. */
+export const serviceOf = (action: string): string => action.slice(0, action.lastIndexOf("."));
 
 /**
  * The routes of the live cluster. A route stays known when its service is gone, so that a call is answered with 503 and not with 404; it goes

@@ -1,6 +1,5 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Call } from "../../lib/contract.ts";
 import type { End } from "../../lib/saga.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { placing, type Wish } from "./orders.placing.ts";
@@ -29,12 +28,13 @@ beforeEach(() => {
 		[buyer, user],
 		[tea, product],
 	]);
-	const call = async (name: string, { ids }: { ids: string[] }) => {
+	const lookUp = (name: string) => async (ids: string[]) => {
 		asked.push({ name, ids });
-		return ids.map((id) => known.get(id) ?? null);
+		return ids.map((id) => (known.get(id) ?? null) as never);
 	};
 	place = placing({
-		call: call as unknown as Call,
+		users: lookUp("users"),
+		products: lookUp("products"),
 		deadlineMs: 1000,
 		async write(wanted) {
 			groups.push(wanted.length);
@@ -49,8 +49,8 @@ test("wishes that arrive together are one group, which asks for each buyer and p
 	await Promise.all([place(wish()), place(wish()), place(wish())]);
 	expect(groups).toEqual([3]);
 	expect(asked).toEqual([
-		{ name: "users.resolve", ids: [buyer] },
-		{ name: "products.resolve", ids: [tea] },
+		{ name: "users", ids: [buyer] },
+		{ name: "products", ids: [tea] },
 	]);
 	expect(new Set(runs.map(({ saga }) => saga.id)).size).toBe(3);
 });

@@ -1,13 +1,11 @@
 import { batch, type Rejection, reject } from "../../lib/batch.ts";
-import { type Call, raise } from "../../lib/contract.ts";
+import { raise } from "../../lib/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency.ts";
 import type { End } from "../../lib/saga.ts";
 import type { Traced } from "../../lib/traceparent.ts";
 import { within } from "../../lib/within.ts";
-import type {} from "../products/products.contract.ts";
-import type {} from "../users/users.contract.ts";
 import { orders } from "./orders.contract.ts";
-import { priceItems, type Wanted } from "./orders.rules.ts";
+import { type Product, priceItems, type Wanted } from "./orders.rules.ts";
 import { newSaga, type OrderSaga } from "./orders.saga.ts";
 
 /**
@@ -33,8 +31,11 @@ export interface Placed {
 	readonly running: Promise<End>;
 }
 
+/** What others know under some ids, in their order; null where there is nothing. */
+type LookUp<T> = (ids: string[]) => Promise<readonly (T | null)[]>;
 interface Desk {
-	readonly call: Call;
+	readonly users: LookUp<{ readonly is_active: boolean }>;
+	readonly products: LookUp<Product>;
 	readonly deadlineMs: number;
 	/** Writes new orders; false for those whose key was taken. */
 	write(placing: readonly { saga: OrderSaga; request: KeyedRequest | undefined }[]): Promise<boolean[]>;
@@ -46,23 +47,23 @@ interface Desk {
  * Places the orders that arrive together, at the catalogue's prices of this moment, and begins their sagas.
  * @returns per wish the order, or undefined where its idempotency key was taken
  */
-export function placing({ call, deadlineMs, write, run }: Desk) {
+export function placing({ users: buyers, products, deadlineMs, write, run }: Desk) {
 	async function place(wishes: Wish[]): Promise<(Placed | Rejection | undefined)[]> {
 		const [users, catalogue] = await Promise.all([
 			found(
 				wishes.map(({ user_id }) => user_id),
-				(ids) => call("users.resolve", { ids }),
+				buyers,
 			),
 			found(
 				wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
-				(ids) => call("products.resolve", { ids }),
+				products,
 			),
 		]);
 		const sagas = wishes.map((wish) => {
 			try {
 				if (!users.get(wish.user_id)?.is_active) return raise(orders, "USER_NOT_FOUND");
-				const products = wish.items.map(({ product_id }) => catalogue.get(product_id) ?? null);
-				return newSaga(wish, priceItems(wish.items, products), deadlineMs);
+				const wanted = wish.items.map(({ product_id }) => catalogue.get(product_id) ?? null);
+				return newSaga(wish, priceItems(wish.items, wanted), deadlineMs);
 			} catch (error) {
 				return reject(error);
 			}
@@ -81,11 +82,8 @@ export function placing({ call, deadlineMs, write, run }: Desk) {
 }
 
 /** What there is under some ids, each asked for once. */
-async function found<T>(
-	ids: readonly string[],
-	resolve: (ids: string[]) => Promise<readonly (T | null)[]>,
-): Promise<Map<string, T | null>> {
+async function found<T>(ids: readonly string[], lookUp: LookUp<T>): Promise<Map<string, T | null>> {
 	const unique = [...new Set(ids)];
-	const all = await resolve(unique);
+	const all = await lookUp(unique);
 	return new Map(unique.map((id, i) => [id, all[i] ?? null]));
 }

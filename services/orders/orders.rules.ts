@@ -10,7 +10,8 @@ export interface Wanted {
 	readonly product_id: string;
 	readonly quantity: number;
 }
-interface Product {
+/** What an order needs to know of a product. */
+export interface Product {
 	readonly id: string;
 	readonly name: string;
 	readonly price: number;

@@ -6,6 +6,7 @@ import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { type End, sagas } from "../../lib/saga.ts";
+import { pageOf, totalOf } from "../../lib/total.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { database } from "../../mixins/db.mixin.ts";
@@ -15,6 +16,7 @@ import { replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import { orderMetrics } from "./orders.metrics.ts";
+import { neighbours } from "./orders.neighbours.ts";
 import { placing } from "./orders.placing.ts";
 import * as rules from "./orders.rules.ts";
 import { type OrderSaga, orderSteps } from "./orders.saga.ts";
@@ -83,7 +85,7 @@ export default implement(
 			deadlineMs,
 			waitMs,
 			place: placing({
-				call,
+				...neighbours(this.broker, call),
 				deadlineMs,
 				write: async (wanted) => {
 					const written = await store.place(
@@ -142,11 +144,11 @@ export default implement(
 			const mine = meta.user!.role === "admin" ? user_id : rules.buyer(meta.user!, user_id);
 			const filters = { ...(mine ? { user_id: mine } : {}), ...(status ? { status } : {}) };
 			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
-			const [rows, [count]] = await Promise.all([
+			const [rows, total] = await Promise.all([
 				this.db.query<rules.Order>(page.rows, [skip, limit, ...Object.values(filters)]),
-				this.db.query<{ total: number }>(page.total, Object.values(filters)),
+				totalOf(this.db, page.all, Object.values(filters)),
 			]);
-			return { rows, total: count!.total };
+			return pageOf(rows, total, { skip, limit });
 		},
 
 		async get(ctx) {

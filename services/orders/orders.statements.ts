@@ -135,13 +135,13 @@ export const FATES = sql(
 
 export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
 
-/** One page, newest first; ids grow with time. */
+/** One page, newest first, and all that the list has; ids grow with time. */
 export const page = (filters: readonly ("user_id" | "status")[]) => {
 	const where = filters.map((column, i) => `o.${column} = $${i + 3}`).join(" and ") || "true";
 	const name = filters.join("_") || "all";
 	return {
 		rows: sql(`page_${name}`, `select ${ORDER} from orders o where ${where} order by o.id desc offset $1 limit $2`),
-		total: sql(`count_${name}`, `select count(*) as total from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
+		all: sql(`count_${name}`, `select from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
 	};
 };
 

@@ -238,6 +238,22 @@ test("a customer sees their own orders only, an admin everybody's", async () => 
 	expect(all.total).toBeGreaterThan(1);
 });
 
+test("orders are counted up to ten thousand, and estimated above", async () => {
+	const { id } = await place();
+	const [user_id, other] = [uuid(), uuid()];
+	// Older than all others, so that these come first in nobody's list but their own.
+	const copies = `insert into orders select (jsonb_populate_record(o, jsonb_build_object('id', '00000000-0000-7000-8000-' || lpad(n::text, 12, '0'),
+		'status', 'delivered', 'user_id', case when n <= 50 then $2 else $3 end))).* from orders o, generate_series(1, 10051) n where o.id = $1`;
+	await shop.databases.query("orders", copies, [id, other, user_id]);
+	const total = async (filter: object) => (await shop.call("orders.list", { limit: 1, skip: 20_000, ...filter }, as(admin!))).total;
+	expect([await total({ user_id }), await total({ user_id: other })]).toEqual([10_001, 50]);
+	expect(await total({ user_id: other, status: "delivered" })).toBe(50);
+	for (const filter of [{}, { status: "delivered" }]) expect(await total(filter)).toBeGreaterThan(10_000);
+	const page = await shop.call("orders.list", { user_id, skip: 9_999, limit: 3 }, as(admin!));
+	expect([page.rows.length, page.total]).toEqual([2, 10_001]);
+	await shop.databases.query("orders", "delete from orders where user_id = any($1)", [[user_id, other]]);
+});
+
 test("orders placed together share their steps, and each has its own outcome", async () => {
 	let n = 0;
 	reserve = () => (n++ % 2 ? refused("OUT_OF_STOCK") : done);

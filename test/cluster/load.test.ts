@@ -5,6 +5,7 @@ import { type Customer, makeAdmin, makeProduct, register } from "../support/acto
 import type { Cluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
+import type { Http } from "../support/http.ts";
 import { kinds, type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 
@@ -83,16 +84,71 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 	}
 
 	test("what was changed at one node is what the other one answers, at once", async () => {
-		const [one, other] = pairs.gateways().map(({ http }) => http) as [Pairs["cluster"]["http"], Pairs["cluster"]["http"]];
-		const { id } = await makeProduct({ http: one }, admin, { price: 1 });
+		const [one, other] = pairs.gateways().map(({ http }) => http) as [Http, Http];
+		const category = "changing";
+		const { id } = await makeProduct({ http: one }, admin, { price: 1, category });
+		const list = `GET /api/products?category=${category}`;
 		for (let price = 2; price < 12; price++) {
-			for (const http of [one, other]) await http(`GET /api/products/${id}`);
+			// Each gateway asks the next of two nodes in turn, so both are asked; and each has an answer of its own.
+			for (const http of [one, one, other, other]) for (const request of [`GET /api/products/${id}`, list]) await http(request);
 			const changed = await (price % 2 ? one : other)(`PATCH /api/products/${id}`, { token: admin.token, body: { price } });
 			expect(changed.status).toBe(200);
-			// Each gateway asks the next of two nodes in turn, so both are asked.
-			for (const http of [one, one, other, other]) expect((await http(`GET /api/products/${id}`)).body.price).toBe(price);
+			for (const http of [one, one, other, other]) {
+				expect((await http(`GET /api/products/${id}`)).body.price).toBe(price);
+				expect((await http(list)).body.map((row: { price: number }) => row.price)).toEqual([price]);
+			}
+		}
+		const more = await makeProduct({ http: other }, admin, { category });
+		for (const http of [one, other]) expect((await http(list)).headers.get("x-total-count")).toBe("2");
+		await one(`DELETE /api/products/${more.id}`, { token: admin.token });
+		for (const http of [one, other]) {
+			expect((await http(list)).headers.get("x-total-count")).toBe("1");
+			expect((await http(`GET /api/products/${more.id}`)).status).toBe(404);
 		}
 	});
+
+	test("the same while many read and others change other products: nobody reads a price from before a change that was answered", async () => {
+		const gateways = pairs.gateways().map(({ http }) => http);
+		const category = "busy";
+		const wares = await Promise.all([1, 2, 3].map(() => makeProduct({ http: gateways[0]! }, admin, { price: 1, category })));
+		/** What each costs at least, by the changes that were answered; prices only rise. */
+		const prices = new Map(wares.map(({ id }) => [id, 1]));
+		let reads = 0;
+		const wrong: object[] = [];
+		function look(before: ReadonlyMap<string, number>, rows: readonly { id: string; price: number }[]): void {
+			reads++;
+			for (const { id, price } of rows) if (price < before.get(id)!) wrong.push({ id, price, before: before.get(id) });
+		}
+		const changing = wares.map(async ({ id }, i) => {
+			for (let price = 2; price <= 30; price++) {
+				const http = gateways[(price + i) % gateways.length]!;
+				expect((await http(`PATCH /api/products/${id}`, { token: admin.token, body: { price } })).status).toBe(200);
+				prices.set(id, price);
+				// Others find the time to keep an answer.
+				for (const one of gateways) {
+					const before = new Map(prices);
+					look(before, [(await one(`GET /api/products/${id}`)).body]);
+				}
+			}
+		});
+		let changed = false;
+		const reading = Array.from({ length: 8 }, async (_, n) => {
+			for (let i = n; !changed; i++) {
+				const http = gateways[i % gateways.length]!;
+				const before = new Map(prices);
+				const { body } = await http(i % 3 ? `GET /api/products/${wares[i % wares.length]!.id}` : `GET /api/products?category=${category}`);
+				look(before, [body].flat());
+			}
+		});
+		try {
+			await Promise.all(changing);
+		} finally {
+			changed = true;
+			await Promise.all(reading);
+		}
+		expect(wrong).toEqual([]);
+		expect(reads).toBeGreaterThan(200);
+	}, 60_000);
 
 	test.each(domains)("both nodes of %s do the same share of the work", async (service) => {
 		const counts = new Map<string, number>();

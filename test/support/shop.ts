@@ -104,7 +104,7 @@ export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, .
 			.map((name) => [name, actions[name] ?? missing(name)]),
 	);
 	// Nothing of it is kept: a test that changes its answer gets the new one.
-	const fresh = Object.fromEntries(Object.entries(contract.actions).map(([name, { cache: _, ...action }]) => [name, action]));
+	const fresh = Object.fromEntries(Object.entries(contract.actions).map(([name, { cache: _, near: __, ...action }]) => [name, action]));
 	return implement({ ...contract, actions: fresh } as Contract, ...mixins).with({ actions: all as never });
 }
 
