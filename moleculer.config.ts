@@ -13,6 +13,7 @@ import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { observe } from "./middlewares/observe.ts";
+import { oneWrite } from "./middlewares/one-write.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
@@ -81,6 +82,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		// Outside all others: what they refuse counts as well.
 		observe,
 		lostNodes,
+		oneWrite,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({

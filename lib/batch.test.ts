@@ -45,6 +45,18 @@ test("what arrives while a run is under way travels together, as much as one run
 	expect(seen()).toEqual([[0], [1, 2, 3], [4]]);
 });
 
+test("elements may count for more than one; one that is larger than a run may be travels alone", async () => {
+	const { runs, step, seen } = heldStep();
+	const add = batch(step, { max: 10, sizeOf: (value) => value });
+	const all = [4, 6, 1, 30, 5, 5, 5].map(add);
+	for (let run = 0; run < 5; run++) {
+		await turns(1);
+		runs[run]!.end();
+	}
+	expect(await Promise.all(all)).toEqual([4, 6, 1, 30, 5, 5, 5]);
+	expect(seen()).toEqual([[4, 6], [1], [30], [5, 5], [5]]);
+});
+
 test("with lanes, a slow run does not hold up the next one", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = batch(step, { lanes: 2 });

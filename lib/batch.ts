@@ -2,9 +2,11 @@ import { outsideCalls } from "./log/current.ts";
 import { isOutage } from "./outage.ts";
 import { currentTraceparent, inTracesOf, type Traced } from "./traceparent.ts";
 
-export interface BatchOptions<R = unknown> {
-	/** The most elements that one run takes. */
+export interface BatchOptions<T = unknown, R = unknown> {
+	/** The most elements that one run takes, or the sum of their sizes; one that is larger by itself travels alone. */
 	readonly max?: number;
+	/** For how many an element counts; one unless given. */
+	sizeOf?(value: T): number;
 	/** How many runs may be under way at once; one unless given. */
 	readonly lanes?: number;
 	/**
@@ -29,7 +31,7 @@ interface Waiting<T, R> extends Traced {
  */
 export function batch<T, R>(
 	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
-	{ max = 500, lanes = 1, afterwards }: BatchOptions<R> = {},
+	{ max = 500, sizeOf = () => 1, lanes = 1, afterwards }: BatchOptions<T, R> = {},
 ) {
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
@@ -63,11 +65,20 @@ export function batch<T, R>(
 		await settle(part, left);
 		await Promise.all(left);
 	}
+	/** How many of those that wait go into one run. */
+	function fitting(): number {
+		let size = 0;
+		const end = waiting.findIndex(({ value }, i) => {
+			size += sizeOf(value);
+			return i > 0 && size > max;
+		});
+		return end < 0 ? waiting.length : end;
+	}
 	function pump(): void {
 		scheduled = false;
 		while (running < lanes && waiting.length > 0) {
-			const part = waiting.slice(0, max);
-			waiting = waiting.slice(max);
+			const part = waiting.slice(0, fitting());
+			waiting = waiting.slice(part.length);
 			running++;
 			awaited = [];
 			run(part).finally(() => {

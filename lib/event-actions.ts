@@ -79,7 +79,11 @@ export const eventActions = {
 			lag_seconds: { type: "number", description: "Age of the oldest of them" },
 			retries: { type: "number", integer: true, description: "Events waiting for another try" },
 			dead_letters: { type: "number", integer: true },
-			pending: { type: "number", integer: true, description: "Events in the stream that this service has still to take over" },
+			pending: {
+				type: "number",
+				integer: true,
+				description: "Messages in the stream, each of one or more events, that this service has still to take over",
+			},
 		}),
 	},
 } as const;

@@ -14,11 +14,12 @@ const KEEP = sql(
 	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5) from unnest($2::uuid[], $3::json[]) as w(id, event)
 	on conflict do nothing`,
 );
-/** What is no event is a dead letter at once. */
+/** What is no event is a dead letter at once, and one only, however often it is delivered: its id is made of its text (RFC 9562, version 8). */
 const BURY = sql(
 	"retries_bury",
 	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
-	values ($1, gen_random_uuid(), json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())`,
+	values ($1, overlay(overlay(md5($2::text) placing '8' from 13) placing '8' from 17)::uuid, json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())
+	on conflict do nothing`,
 );
 const RETRIES = 50;
 const DUE = sql(

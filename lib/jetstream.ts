@@ -4,6 +4,7 @@ import {
 	type ConsumerConfig,
 	connect,
 	DeliverPolicy,
+	headers,
 	type JetStreamManager,
 	type JsMsg,
 	nanos,
@@ -13,14 +14,18 @@ import {
 } from "nats";
 import { batch, reject } from "./batch.ts";
 import type { Follower } from "./bus.ts";
+import { BATCH_FORMAT, packed, type Unpacked, unpacked } from "./event-batches.ts";
 import type { Event } from "./events.ts";
 
 const HOUR = 3_600_000;
-/** Events that are taken over at once, and that one consumer of a node may hold besides those that are on their way to it. */
+/** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
 const BATCH = 200;
 const HELD = 2 * BATCH;
-/** That all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
+const ON_THE_WAY = 50;
+/** Messages that all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
 const HELD_BY_ALL = 20 * HELD;
+/** Bytes of a message, well below what NATS takes (1 MB unless set) and about as many events as are taken over at once. */
+const MAX_BYTES = 128 * 1024;
 /** Before anything that failed is tried again. */
 const PAUSE = 1000;
 /** What the stream has seen within this time it does not take twice. */
@@ -83,7 +88,7 @@ export async function openStream(options: StreamOptions) {
 		await ensureStream(api);
 		await api.consumers.add(stream, config);
 		const consumer = await js.consumers.get(stream, config.durable_name);
-		return consumer.consume({ max_messages: BATCH, idle_heartbeat: 2000, abort_on_missing_resource: true });
+		return consumer.consume({ max_messages: ON_THE_WAY, idle_heartbeat: 2000, abort_on_missing_resource: true });
 	}
 
 	return {
@@ -94,15 +99,20 @@ export async function openStream(options: StreamOptions) {
 		},
 
 		/**
-		 * Sends events in one go; fulfils when the stream holds them all. What it took less than two minutes ago it ignores, by its id.
+		 * Sends events in one go, those of a type together; fulfils when the stream holds them all. A message that it took less than two minutes ago it
+		 * ignores, by its id.
 		 * @param again sends also what the stream may have taken a moment ago
 		 */
 		async publish(events: readonly Event[], again = false): Promise<void> {
 			const mark = again ? `-${Date.now()}` : "";
+			// What NATS takes includes headers.
+			const maxBytes = Math.min(MAX_BYTES, (connection.info?.max_payload ?? MAX_BYTES) - 4096);
 			await Promise.all(
-				events.map((event) =>
-					js.publish(subject(event.type), JSON.stringify(event), { msgID: event.id + mark, expect: { streamName: stream } }),
-				),
+				packed(events, maxBytes).map(({ type, id, text }) => {
+					const format = headers();
+					format.set("Content-Type", BATCH_FORMAT);
+					return js.publish(subject(type), text, { msgID: id + mark, headers: format, expect: { streamName: stream } });
+				}),
 			);
 		},
 
@@ -127,15 +137,19 @@ export async function openStream(options: StreamOptions) {
 				max_ack_pending: HELD_BY_ALL,
 			};
 			let stopping = false;
-			const together = batch<Event, void>(
-				async (events) => {
+			const together = batch<Event[], void>(
+				async (messages) => {
 					// Others can do at once what has not been begun here.
-					if (stopping) return events.map(() => reject(new Error("This node is stopping")));
-					await accept(events);
-					return events.map(() => undefined);
+					if (stopping) return messages.map(() => reject(new Error("This node is stopping")));
+					await accept(messages.flat());
+					return messages.map(() => undefined);
 				},
-				{ max: BATCH },
+				{ max: BATCH, sizeOf: ({ length }) => length },
 			);
+			async function take({ events, others }: Unpacked): Promise<void> {
+				if (events.length > 0) await together(events);
+				for (const { text, error } of others) await bury(text, error);
+			}
 			const holding = { aliveEvery: options.ackWait / 3, returnAfter: () => (stopping ? 0 : PAUSE) };
 			let close: () => Promise<unknown> = async () => undefined;
 
@@ -144,11 +158,17 @@ export async function openStream(options: StreamOptions) {
 				close = () => messages.close();
 				if (stopping) await close();
 				const held = new Set<Promise<void>>();
+				let count = 0;
 				for await (const message of messages) {
-					const work = settle(message, take(message, together, bury), holding);
+					const found = unpacked(message.string());
+					const size = Math.max(1, found.events.length);
+					const work = settle(message, take(found), holding).finally(() => {
+						held.delete(work);
+						count -= size;
+					});
 					held.add(work);
-					work.finally(() => held.delete(work));
-					if (held.size >= HELD) await Promise.race(held);
+					count += size;
+					while (count >= HELD) await Promise.race(held);
 				}
 				await Promise.all(held);
 			}
@@ -171,7 +191,7 @@ export async function openStream(options: StreamOptions) {
 			};
 		},
 
-		/** How many events the stream holds that a group has still to take over. */
+		/** How many messages the stream holds that a group has still to take over. */
 		async pending(group: string, patterns: readonly string[]): Promise<number> {
 			const api = await manager();
 			const waiting = patterns.map(async (pattern) => {
@@ -210,21 +230,6 @@ async function settle(
 	} finally {
 		clearInterval(alive);
 	}
-}
-
-async function take(
-	message: JsMsg,
-	accept: (event: Event) => Promise<void>,
-	bury: (text: string, error: unknown) => Promise<void>,
-): Promise<void> {
-	let event: Event;
-	try {
-		event = message.json<Event>();
-		if (typeof event?.id !== "string" || typeof event.type !== "string") throw new Error("It has no id or no type");
-	} catch (error) {
-		return bury(message.string(), error);
-	}
-	return accept(event);
 }
 
 const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();

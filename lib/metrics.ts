@@ -13,7 +13,7 @@ const EVENT_GAUGES: Readonly<Record<keyof EventFigures, Metric>> = {
 	lag_seconds: catalogue.outboxLag,
 	retries: catalogue.eventRetries,
 	dead_letters: catalogue.deadLetters,
-	pending: catalogue.pendingEvents,
+	pending: catalogue.pendingMessages,
 };
 const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 

@@ -28,7 +28,7 @@ export const write = (tx: Queryable, type: string, subject: string, json: string
 const BATCH = 500;
 const POLL = 1000;
 /** Milliseconds that events wait for others to be handed over with, in one turn. */
-const GATHER = 50;
+const GATHER = 100;
 const CLAIM = sql(
 	"outbox_claim",
 	`insert into outbox_readers as r (name, owner, lease_until, target) values ($1, $2, now() + make_interval(secs => $3), $4)

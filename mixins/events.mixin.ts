@@ -6,6 +6,7 @@ import { type Event, type EventOf, type Matching, matches, type Pattern } from "
 import { forget, inbox } from "../lib/inbox.ts";
 import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
+import { orderedGroups } from "../lib/ordered-groups.ts";
 import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { addProbe } from "../lib/probe.ts";
 import { currentTraceparent } from "../lib/traceparent.ts";
@@ -229,16 +230,7 @@ type Handler = (tx: Tx, events: Event[]) => Promise<void>;
 async function dispatch(self: Self, subscriptions: object, tx: Tx, found: Event[]): Promise<void> {
 	const handlers = Object.entries(subscriptions) as [string, Handler][];
 	handlers.sort(([a], [b]) => Number(a.endsWith("*")) - Number(b.endsWith("*")));
-	const calls: { handler: Handler; events: Event[] }[] = [];
-	const latest = new Map<string, number>();
-	for (const event of found) {
-		const handler = handlers.find(([pattern]) => matches(pattern, event.type))?.[1];
-		if (!handler) continue;
-		const earliest = latest.get(event.subject) ?? 0;
-		const open = calls.findIndex((call, i) => i >= earliest && call.handler === handler);
-		const index = open >= 0 ? open : calls.push({ handler, events: [] }) - 1;
-		calls[index]!.events.push(event);
-		latest.set(event.subject, index);
-	}
-	for (const { handler, events } of calls) await self.$traces.handling(events, (found) => handler.call(self, tx, found));
+	const handlerOf = ({ type }: Event) => handlers.find(([pattern]) => matches(pattern, type))?.[1];
+	for (const { key: handler, members } of orderedGroups(found, handlerOf))
+		await self.$traces.handling(members, (events) => handler.call(self, tx, events));
 }

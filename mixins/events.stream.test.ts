@@ -144,6 +144,59 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await eventually(async () => expect(await effects()).toHaveLength(25), 25);
 	}, 60_000);
 
+	test("events that come together are few messages, whose batches keep each subject in its order", async () => {
+		const all = ids(300);
+		const written = all.flatMap((id) => [`order.created ${id}`, `order.confirmed ${id}`]);
+		await start(producer());
+		const lines = written.map((line) => line.split(" "));
+		await databases.query(
+			"orders",
+			"insert into outbox (type, subject, data) select t, s, $3 from unnest($1::text[], $2::text[]) w(t, s)",
+			[lines.map(([type]) => type), lines.map(([, id]) => id), JSON.stringify({ ...fact(), note: "x".repeat(1000) })],
+		);
+		await start(consumer("shipping"));
+		await eventually(async () => expect(await effects()).toHaveLength(600), 20);
+		const heard = await effects();
+		for (const id of all) expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(heard.indexOf(`order.confirmed ${id}`));
+		const connection = await connect({ servers: nats.url });
+		const { state } = await (await connection.jetstreamManager()).streams.info(`EVENTS-${namespace}`);
+		// Two turns of the outbox, 128 KiB a message.
+		expect(state.messages).toBeGreaterThanOrEqual(6);
+		expect(state.messages).toBeLessThanOrEqual(10);
+		await connection.close();
+	});
+
+	test("a message that is one event is heard, and of a batch that is delivered twice each event takes effect once", async () => {
+		await start(producer());
+		await start(consumer("shipping"));
+		const connection = await connect({ servers: nats.url });
+		const send = (body: unknown) =>
+			eventually(() => connection.jetstream().publish(`${namespace}.events.order.created`, JSON.stringify(body)));
+		const [one, two, three] = ids(3).map((subject, i) => ({ id: uuid(), type: "order.created", subject, sequence: `${i}` }));
+		for (const body of [one, [one, two], [two, one, three], []]) await send(body);
+		await eventually(async () => expect(await effects()).toEqual([one, two, three].map((event) => `order.created ${event!.subject}`)));
+		await connection.close();
+	});
+
+	test("what is no event inside a batch is a dead letter by itself", async () => {
+		await start(producer());
+		const broker = await start(consumer("shipping"));
+		const connection = await connect({ servers: nats.url });
+		const [one, two] = ids(2).map((subject, i) => ({ id: uuid(), type: "order.created", subject, sequence: `${i}` }));
+		const mixed = JSON.stringify([one, { id: "7" }, two]);
+		// Delivered twice, it is one dead letter all the same.
+		for (let time = 0; time < 2; time++) await connection.jetstream().publish(`${namespace}.events.order.created`, mixed);
+		await connection.close();
+		await eventually(async () => expect(await effects()).toEqual([`order.created ${one!.subject}`, `order.created ${two!.subject}`]));
+		await eventually(async () => expect(await broker.call("shipping.eventFigures")).toMatchObject({ pending: 0 }));
+		const letters = (await broker.call("shipping.deadLetters")) as { event_id: string }[];
+		expect(letters).toHaveLength(1);
+		expect(await broker.call("shipping.deadLetter", { event_id: letters[0]!.event_id })).toMatchObject({
+			event: { text: '{"id":"7"}' },
+			error: "It has no type, or no UUID as its id",
+		});
+	});
+
 	test("what is no event is a dead letter at once and holds nobody back", async () => {
 		const source = await start(producer());
 		const broker = await start(consumer("shipping"));
@@ -259,7 +312,8 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		const connection = await connect({ servers: nats.url });
 		const api = await connection.jetstreamManager();
 		const info = () => api.consumers.info(`EVENTS-${namespace}`, "shipping-order-created");
-		await eventually(async () => expect(await info()).toMatchObject({ num_ack_pending: 20, num_waiting: 1 }));
+		await eventually(async () => expect(await source.call("orders.eventFigures")).toMatchObject({ backlog: 0 }));
+		await eventually(async () => expect(await info()).toMatchObject({ num_pending: 0, num_waiting: 1 }));
 		const left = stop(leaving);
 		await eventually(async () => expect(await info()).toMatchObject({ num_waiting: 0 }));
 		open();

@@ -71,10 +71,10 @@ const cases: Readonly<Record<string, Case>> = {
 		good: { 'shop_outbox_lag_seconds{service="orders"}': "0 40 0 40 0x30" },
 	},
 	ShopConsumerLag: {
-		bad: { 'shop_consumer_pending_events{service="orders"}': "0+900x30" },
+		bad: { 'shop_consumer_pending_messages{service="orders"}': "0+900x30" },
 		at: 9,
 		about: { service: "orders" },
-		good: { 'shop_consumer_pending_events{service="orders"}': "0 5000 3000 900x30" },
+		good: { 'shop_consumer_pending_messages{service="orders"}': "0 5000 3000 900x30" },
 	},
 	ShopNodeDown: {
 		bad: { [`up{job="shop",${node}}`]: "1 0x30" },

@@ -104,10 +104,10 @@ export const catalogue = {
 		help: "Events that wait for somebody to retry or discard them",
 		labels: service,
 	},
-	pendingEvents: {
-		name: "shop_consumer_pending_events",
+	pendingMessages: {
+		name: "shop_consumer_pending_messages",
 		type: "gauge",
-		help: "Events in the stream that this service has still to take over",
+		help: "Messages in the stream, each of one or more events, that this service has still to take over",
 		labels: service,
 	},
 	publishedEvents: {

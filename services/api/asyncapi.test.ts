@@ -55,7 +55,7 @@ test("a pattern receives every type that it covers, below the namespace's subjec
 	expect(made.channels["shipment.dispatched"]).toMatchObject({ address: "blue.events.shipment.dispatched" });
 });
 
-test("a message is the envelope and the data of its contract, and may have fields that are not known yet", () => {
+test("a message is a batch of events, each the envelope and the data of its contract, and may have fields that are not known yet", () => {
 	const check = ajv().addSchema(made, "asyncapi").compile({ $ref: "asyncapi#/components/messages/order.confirmed/payload" });
 	const event = {
 		specversion: "1.0",
@@ -68,8 +68,10 @@ test("a message is the envelope and the data of its contract, and may have field
 		sequence: "0000000000000000001",
 		data: { order_id: uuid(), total_amount: 5 },
 	};
-	expect(check(event)).toBe(true);
-	expect(check({ ...event, data: { ...event.data, gift: true } })).toBe(true);
-	expect(check({ ...event, data: { order_id: uuid() } })).toBe(false);
-	expect(check({ ...event, type: "order.shipped" })).toBe(false);
+	expect(check([event, event])).toBe(true);
+	expect(check([{ ...event, data: { ...event.data, gift: true } }])).toBe(true);
+	expect(check([event, { ...event, data: { order_id: uuid() } }])).toBe(false);
+	expect(check([{ ...event, type: "order.shipped" }])).toBe(false);
+	expect(check(event)).toBe(false);
+	expect(made.components.messages["order.confirmed"]).toMatchObject({ contentType: "application/cloudevents-batch+json" });
 });

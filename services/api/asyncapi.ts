@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { BATCH_FORMAT } from "../../lib/event-batches.ts";
 import { matches } from "../../lib/events.ts";
 import { objectSchema, type Shape } from "../../lib/schema.ts";
 
@@ -34,7 +35,7 @@ export function asyncapi(services: readonly EventService[], { version, namespace
 			title: "The shop's events",
 			version,
 			description:
-				"CloudEvents 1.0 in a JetStream stream, delivered at least once: their ids tell what came before. Fields are only ever added, so ignore those that you do not know.",
+				"CloudEvents 1.0 in a JetStream stream, delivered at least once, several in a message: their ids tell what came before. Fields are only ever added, so ignore those that you do not know.",
 			license: { name: "MIT" },
 		},
 		defaultContentType: "application/json",
@@ -44,7 +45,7 @@ export function asyncapi(services: readonly EventService[], { version, namespace
 		})),
 		operations: Object.fromEntries(services.flatMap((service) => operations(service, Object.keys(types)))),
 		components: {
-			messages: each((type) => ({ name: type, contentType: "application/cloudevents+json", payload: payload(type) })),
+			messages: each((type) => ({ name: type, contentType: BATCH_FORMAT, payload: { type: "array", items: event(type) } })),
 			schemas: { ...each((_, shape) => withRoomToGrow(objectSchema(shape)) as Json), CloudEvent: envelope },
 		},
 	};
@@ -59,7 +60,7 @@ function operations({ name, events, subscriptions }: EventService, types: readon
 	return [...Object.keys(events).map((type) => operation("send", type)), ...heard.map((type) => operation("receive", type))];
 }
 
-const payload = (type: string): Json => ({
+const event = (type: string): Json => ({
 	allOf: [
 		{ $ref: "#/components/schemas/CloudEvent" },
 		{ type: "object", properties: { type: { const: type }, data: { $ref: `#/components/schemas/${type}` } } },
