@@ -10,11 +10,15 @@ import { newSaga, type OrderSaga } from "./orders.saga.ts";
 
 /**
  * New orders go through their sagas in groups, one at a time: without that every step finds a few orders and costs each of them as much as it
- * would cost a hundred. The next group waits for the one before, this many milliseconds at most, and then for those who have just got their
- * answer and want more, until as many have come; unless there was but one.
+ * would cost a hundred. The next group waits for the one before, this many milliseconds at most.
  */
 const TOGETHER_MS = 50;
-const RETURN_MS = 3;
+/**
+ * Then it waits for those who have just got their answer and want more, until as many have come: so long for each of them, and no longer than the
+ * most. Who was alone is not waited for.
+ */
+const RETURN_MS = 0.25;
+const RETURN_MOST_MS = 10;
 
 /** What somebody wants to order, and the request that it answers where that came with an idempotency key. */
 export interface Wish extends Traced {
@@ -76,7 +80,7 @@ export function placing({ users: buyers, products, deadlineMs, write, run }: Des
 	const running = (placed: Placed | Rejection | undefined) => placed && "running" in placed && placed.running;
 	async function afterwards(group: readonly (Placed | Rejection | undefined)[], arrivals: (count: number) => Promise<void>): Promise<void> {
 		await within(TOGETHER_MS, Promise.all(group.map(running)));
-		if (group.length > 1) await within(RETURN_MS, arrivals(group.length));
+		if (group.length > 1) await within(Math.min(group.length * RETURN_MS, RETURN_MOST_MS), arrivals(group.length));
 	}
 	return batch(place, { afterwards });
 }
