@@ -26,8 +26,8 @@ const answer = (status: number, body: object): Answer => ({ status, body });
 /** What is found where the databases hold this. */
 async function found(purchases: Purchase[], orders: object[], { sold = 0, dead = [] as object[], books = [] as object[] } = {}) {
 	const query = async (_service: string, text: string) => {
-		if (text.includes("from orders")) return orders;
 		if (text.includes("sum(quantity)")) return [{ product_id: "tea", quantity: sold }];
+		if (text.includes("from orders")) return orders;
 		if (text.includes("ledger_charges")) return books;
 		return text.includes("dead_at") ? dead : [];
 	};

@@ -58,13 +58,13 @@ test("an order is one trace, from the request to the e-mail", async () => {
 		"    orders client place",
 		"    orders internal saga",
 		"      inventory internal inventory.reserve",
-		"        inventory client reserve",
+		"        inventory client reserve_new",
 		"      orders client complete",
 		"      payments internal payments.charge",
-		"        payments client ledger_charge",
-		"        payments client record",
+		"        payments client ledger_charge_new",
+		"        payments client record_new",
 		"      shipping internal shipping.schedule",
-		"        shipping client schedule",
+		"        shipping client schedule_new",
 		"    orders producer send order.confirmed",
 		"      notifications client commit",
 		"      notifications client inbox_receive",
@@ -86,7 +86,7 @@ test("an order is one trace, from the request to the e-mail", async () => {
 		"deployment.environment": "blue room",
 		"deployment.environment.name": "blue room",
 	});
-	expect(named(spans, "reserve")[0]!.attributes).toMatchObject({ "db.system": "postgresql", "db.operation.name": "reserve" });
+	expect(named(spans, "reserve_new")[0]!.attributes).toMatchObject({ "db.system": "postgresql", "db.operation.name": "reserve_new" });
 	expect(named(spans, "mail")[0]!.attributes).toMatchObject({ "mail.template": "order_confirmed", "mail.fate": "sent" });
 }, 40_000);
 
@@ -98,9 +98,9 @@ test("of orders that travel together each has the whole of its way in its own tr
 		const spans = await whole(id, "mail", "saga");
 		const lines = tree(spans).map((line) => line.trim());
 		for (const [service, action, statement] of [
-			["inventory", "inventory.reserve", "reserve"],
-			["payments", "payments.charge", "record"],
-			["shipping", "shipping.schedule", "schedule"],
+			["inventory", "inventory.reserve", "reserve_new"],
+			["payments", "payments.charge", "record_new"],
+			["shipping", "shipping.schedule", "schedule_new"],
 		])
 			expect(lines).toEqual(expect.arrayContaining([`${service} internal ${action}`, `${service} client ${statement}`]));
 		expect(named(spans, "inventory.reserve")).toHaveLength(1);
