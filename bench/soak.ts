@@ -18,8 +18,9 @@ const PRUNED: readonly (readonly [table: string, services: readonly string[] | "
 const OVERDUE = 5000;
 /** Puts them there. */
 const AGED: Readonly<Record<string, string>> = {
-	outbox: `insert into outbox (xid, type, subject, data, time)
-		select '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE})`,
+	// Numbered before all others, as what is older is.
+	outbox: `insert into outbox (seq, xid, type, subject, data, time) overriding system value
+		select -n, '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE}) n`,
 	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(), now() - interval '9 days' from generate_series(1, ${OVERDUE})`,
 	idempotency_keys: `insert into idempotency_keys (user_id, action, key, body_hash, status, created_at)
 		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours' from generate_series(1, ${OVERDUE}) n`,
