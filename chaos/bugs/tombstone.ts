@@ -1,7 +1,7 @@
 import { replace } from "../patch.ts";
 
 /** Releasing what was never reserved leaves nothing behind, so a reserve that comes late holds stock for ever. */
-replace({ name: "release", word: "reservations" }, async (query, { text }, values) => {
+replace({ name: /^release$/, word: "reservations" }, async (query, { text }, values) => {
 	const [ids] = values as [string[]];
 	const held = await query("select order_id from reservations where order_id = any($1)", [ids]);
 	const known = new Set(held.map((row) => (row as { order_id: string }).order_id));
