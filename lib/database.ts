@@ -50,6 +50,12 @@ class HeardClient extends pg.Client {
 	}
 }
 
+/**
+ * What each session tells the planner. A set-based statement costs more to plan than to run with few rows, and the plan is the same however many there are.
+ * And a page at random costs no more than the next one where disks do not turn: else a thousand rows are read to find twenty.
+ */
+const PLANNING = "set plan_cache_mode = force_generic_plan; set random_page_cost = 1.1";
+
 /** How a pool's connections are used at this moment. */
 export interface PoolUse {
 	readonly busy: number;
@@ -84,10 +90,7 @@ export class Database implements Queryable {
 			dialectOptions: { keepAlive: true },
 			define: { timestamps: false, underscored: true },
 		});
-		// A set-based statement costs more to plan than to run with few rows, and the plan is the same however many there are.
-		this.sequelize.addHook("afterConnect", (connection) =>
-			(connection as Client).query("set plan_cache_mode = force_generic_plan").then(() => undefined),
-		);
+		this.sequelize.addHook("afterConnect", (connection) => (connection as Client).query(PLANNING).then(() => undefined));
 		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
 		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;
