@@ -87,6 +87,9 @@ export interface StatementTime extends Record<string, unknown> {
 	readonly calls: number;
 	readonly ms: number;
 	readonly mean_us: number;
+	/** Pages that were not in Postgres' buffers, and pages that went into the log whole, for each call. */
+	readonly read: number;
+	readonly whole: number;
 	readonly query: string;
 }
 /** The statements that took longest since `forgetStatements`, in these databases. */
@@ -94,7 +97,7 @@ export const slowest = (server: Postgres, databases: readonly string[]): Promise
 	server.query<StatementTime>(
 		"postgres",
 		`select d.datname as database, calls::int, round(total_exec_time)::int as ms, round(mean_exec_time * 1000)::int as mean_us,
-			regexp_replace(query, '\\s+', ' ', 'g') as query
+			shared_blks_read::float8 / calls as read, wal_fpi::float8 / calls as whole, regexp_replace(query, '\\s+', ' ', 'g') as query
 		from pg_stat_statements s join pg_database d on d.oid = s.dbid
 		where d.datname = any($1) and s.userid <> current_user::regrole order by total_exec_time desc limit 20`,
 		[databases],

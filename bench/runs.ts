@@ -36,7 +36,7 @@ const compare: Run = async (options, site, { print, progress }) => {
 		...options,
 		onProgress: progress,
 		onRow: (row, all) => print(line(row, all)),
-		...(options.profile ? { afterEach: (target) => profile(target, print) } : {}),
+		...profiling(options, print),
 	});
 	for (const text of resting(findings.idle)) print(text);
 	if (options.vs) print(["", `shop against ${options.vs}`, ...comparison(findings.rows, "shop", options.vs)].join("\n"));
@@ -44,12 +44,14 @@ const compare: Run = async (options, site, { print, progress }) => {
 	return { findings };
 };
 
+const profiling = (options: Options, print: Voice["print"]) =>
+	options.profile ? { afterEach: (target: Target) => profile(target, print) } : {};
 async function profile({ databases }: Target, print: Voice["print"]): Promise<void> {
 	for (const [server, names] of databases) {
-		for (const { database, calls, ms, mean_us, query } of await slowest(server, names))
-			print(
-				`${String(ms).padStart(8)} ms  ${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us  ${database}: ${query.slice(0, 110)}`,
-			);
+		for (const { database, calls, ms, mean_us, read, whole, query } of await slowest(server, names)) {
+			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${read.toFixed(1)} pages read, ${whole.toFixed(1)} logged whole`;
+			print(`${String(ms).padStart(8)} ms  ${each}  ${database}: ${query.slice(0, 90)}`);
+		}
 		await forgetStatements(server);
 	}
 }
@@ -85,6 +87,7 @@ const scale: Run = async (options, site, { print, progress }) => {
 			more: scenariosOf,
 			onProgress: progress,
 			onRow: (row, all) => print(line(row, all)),
+			...profiling(options, print),
 		});
 		const grown = growth(findings.rows, "normal", "large");
 		const { products, orders } = options.size;

@@ -64,6 +64,22 @@ const ENDED = message("E", "SFATAL\0VFATAL\0C57P01\0Mterminating connection due 
 let close: (() => Promise<unknown>) | undefined;
 afterEach(() => close?.());
 
+test("few rows are found in a small table by its index, and nothing starts processes or a compiler, however large the planner thinks it is", async () => {
+	const db = new Database({ url, poolSize: 1 });
+	await db.query("create table pieces (id int primary key, name text not null)");
+	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1, 1000) n");
+	await db.query("analyze pieces");
+	const plan = async (statement: string) =>
+		(await db.query<Record<string, string>>(`explain ${statement}`)).map((line) => line["QUERY PLAN"]).join("\n");
+	const some = "select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id) join pieces using (id)";
+	expect(await plan(some)).toMatch(/Index Scan/);
+	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1001, 400000) n");
+	await db.query("analyze pieces");
+	expect(await plan("select count(*) from pieces a cross join pieces b where a.name < b.name")).not.toMatch(/Gather|JIT/);
+	await db.query("drop table pieces");
+	await db.close();
+});
+
 test("a server that ends a session in the moment in which it opened fails a query, and not the process", async () => {
 	const sockets = new Set<Socket>();
 	const server = createServer((socket) => {

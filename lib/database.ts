@@ -51,10 +51,16 @@ class HeardClient extends pg.Client {
 }
 
 /**
- * What each session tells the planner. A set-based statement costs more to plan than to run with few rows, and the plan is the same however many there are.
- * And a page at random costs no more than the next one where disks do not turn: else a thousand rows are read to find twenty.
+ * What each session tells the planner of statements that are small and many. One costs more to plan than to run with few rows, and its plan is the same however
+ * many there are. A page at random costs no more than the next one where disks do not turn: else a thousand rows are read to find twenty. And one that the planner
+ * takes for a large one, because it cannot know how little is new in an outbox, must not start other processes or a compiler each time.
  */
-const PLANNING = "set plan_cache_mode = force_generic_plan; set random_page_cost = 1.1";
+const PLANNING = [
+	"set plan_cache_mode = force_generic_plan",
+	"set random_page_cost = 1.1",
+	"set max_parallel_workers_per_gather = 0",
+	"set jit = off",
+].join(";");
 
 /** How a pool's connections are used at this moment. */
 export interface PoolUse {
