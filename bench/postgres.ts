@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
@@ -21,7 +22,6 @@ export interface Postgres {
 /** Durable as in production: what costs time there, above all the disk at each commit, costs time here as well. */
 const SETTINGS = {
 	max_connections: "400",
-	shared_buffers: "512MB",
 	max_wal_size: "4GB",
 	// Each measurement begins with a checkpoint of ours, and none comes in between.
 	checkpoint_timeout: "1h",
@@ -31,12 +31,16 @@ const SETTINGS = {
 	log_line_prefix: "%u ",
 };
 
-/** @param folder others may enter it */
-export async function startPostgres(folder: string, name: string): Promise<Postgres> {
+/**
+ * @param folder others may enter it
+ * @param share of a quarter of the machine's memory, which is what Postgres' manual advises for its buffers
+ */
+export async function startPostgres(folder: string, name: string, share = 1): Promise<Postgres> {
 	const dataDir = join(folder, name);
 	mkdirSync(dataDir);
 	chmodSync(dataDir, 0o755);
-	const server = await startEmbeddedPostgres({ dataDir, settings: SETTINGS });
+	const shared_buffers = `${Math.floor((totalmem() / 4 / 2 ** 20) * share)}MB`;
+	const server = await startEmbeddedPostgres({ dataDir, settings: { ...SETTINGS, shared_buffers } });
 	const at = `${server.host}:${server.port}`;
 	const url = (database: string) => `postgres://${server.user}:${server.password}@${at}/${database}`;
 	const pools = new Map<string, pg.Pool>();

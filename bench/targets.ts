@@ -47,7 +47,7 @@ export function openSite({ shape, postgres, cpuProfile, env }: Wanted, say: (lin
 			say("Starting Postgres …");
 			const servers: Postgres[] = [];
 			for (let n = 1; n <= postgres; n++) {
-				const server = await startPostgres(folder, `postgres-${n}`);
+				const server = await startPostgres(folder, `postgres-${n}`, 1 / postgres);
 				onEnd(() => server.stop());
 				servers.push(server);
 			}
