@@ -77,7 +77,10 @@ export function read(args = process.argv.slice(2)) {
 		const { scale, vs, shape } = values;
 		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
 		const noise = values["login-noise"];
-		const names = values.scenarios?.split(",") ?? (scale ? SCALE : noise ? NOISE : USUAL);
+		// An audit has no route and can only be asked for inside a cluster.
+		const scaling = shape === "cluster" ? [...SCALE, "audit"] : SCALE;
+		const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? NOISE : USUAL);
+		if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
 		const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
 		const unknown = names.filter((name) => !(name in known));
 		if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);

@@ -77,13 +77,10 @@ const scale: Run = async (options, site, { print, progress }) => {
 		...scaleScenarios,
 		...auditors.find(({ shop }) => shop === target)?.audit,
 	});
-	// What has no route can only be asked for inside a cluster.
-	const wanted = [...options.scenarios.filter((name) => name !== "audit"), ...(large.cluster ? ["audit"] : [])];
 	print(HEADLINE);
 	try {
 		const findings = await measureAll([normal, large], {
 			...options,
-			scenarios: wanted,
 			more: scenariosOf,
 			onProgress: progress,
 			onRow: (row, all) => print(line(row, all)),
