@@ -25,6 +25,8 @@ export interface ShopOptions {
 	readonly past: Past;
 	/** Where it leaves CPU profiles as it ends. */
 	readonly profile?: string | undefined;
+	/** Whether the nodes of a cluster cache anything. */
+	readonly caching: boolean;
 	/** More settings of its processes. */
 	readonly env?: Readonly<Record<string, string>> | undefined;
 	onRows?(n: number): void;
@@ -91,7 +93,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		const redis = await redisMember(folder);
 		onEnd(() => redis.member.end());
 		onEnd(stopNodes);
-		const joining = { TRANSPORTER: nats.url, CACHER: redis.url };
+		const joining = { TRANSPORTER: nats.url, ...(options.caching ? { CACHER: redis.url } : {}) };
 		cluster = { ...env, ...joining };
 		for (const service of all) {
 			const server = places.find((place) => place.service === service)?.server;

@@ -21,13 +21,13 @@ export interface Site {
 	floor(size: Size): Promise<Target>;
 }
 
-type Wanted = Pick<Options, "shape" | "postgres" | "cpuProfile" | "env">;
+type Wanted = Pick<Options, "shape" | "postgres" | "scale" | "cpuProfile" | "env">;
 
 /**
  * A site that can be closed from the first moment on: everything is ended and nothing left behind, however far it has come.
  * @param say gets a line each time there is something new to wait for
  */
-export function openSite({ shape, postgres, cpuProfile, env }: Wanted, say: (line: string) => void) {
+export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, say: (line: string) => void) {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
 	chmodSync(folder, 0o755);
 	const ends: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
@@ -72,6 +72,8 @@ export function openSite({ shape, postgres, cpuProfile, env }: Wanted, say: (lin
 						servers,
 						past,
 						profile: cpuProfile && resolve(cpuProfile),
+						// What caches give says nothing about tables.
+						caching: !scale,
 						env,
 						onRows,
 						onEnd,
