@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, expect, test } from "@jest/globals";
 import { type Passwords, passwords } from "./passwords.ts";
 
@@ -44,6 +45,17 @@ test("hashing starts worker threads, and not before there is something to hash",
 	await hash("correct horse");
 	expect(started).toBeGreaterThan(0);
 	unsubscribe("worker_threads", count);
+});
+
+const onLinux = process.platform === "linux" ? test : test.skip;
+onLinux("whoever hashes gives way to whoever answers", async () => {
+	/** How far each thread of this process gives way: the 19th field, and the 17th behind the name. */
+	const threads = () =>
+		readdirSync("/proc/self/task").map((id) => Number(readFileSync(`/proc/self/task/${id}/stat`, "utf8").split(") ")[1]!.split(" ")[16]));
+	const [usual] = threads();
+	await open().hash("correct horse");
+	expect(Math.max(...threads())).toBeGreaterThan(usual!);
+	expect(threads()[0]).toBe(usual);
 });
 
 test("what cannot be done soon is refused at once, and the rest is still done", async () => {

@@ -7,6 +7,8 @@ import type * as worker from "./passwords.worker.ts";
 /** One thread stays free for everything else, and a flood of sign-ins takes two at most. */
 const THREADS = Math.min(2, Math.max(1, availableParallelism() - 1));
 const IDLE_MS = 60_000;
+/** By how much the threads give way, as `nice` counts: whoever signs in waits a little longer where processors are scarce, and nobody else does. */
+const GIVE_WAY = 5;
 
 export interface PasswordOptions {
 	/** bcrypt's work factor: each step doubles the time. */
@@ -21,7 +23,7 @@ export interface PasswordOptions {
  */
 export function passwords({ cost, queue = 200 }: PasswordOptions) {
 	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
-	const pool = new Piscina({ filename, minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS });
+	const pool = new Piscina({ filename, minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS, niceIncrement: GIVE_WAY });
 	/** Belongs to no password, and takes as long to compare with as any other hash of this cost. */
 	const decoy = bcrypt.genSaltSync(cost) + ".".repeat(31);
 
