@@ -2,22 +2,35 @@ import { type Queryable, type Statement, sql } from "./database.ts";
 
 /** A list of so many rows or fewer is counted. Of a longer one the total is an estimate, for counting takes as long as the list is. */
 export const COUNTED = 10_000;
+/** So many are counted before anything else is tried, and what Postgres takes for so much longer than COUNTED is not counted any further. */
+const FEW = 1000;
+const FAR = 5;
 
 interface Explained {
 	readonly "QUERY PLAN": readonly [{ readonly Plan: { readonly "Plan Rows": number } }];
 }
+/** How many rows Postgres takes a list for, by what it found when it last analysed the table. */
+export async function estimateOf(db: Queryable, all: string, values: readonly unknown[] = []): Promise<number> {
+	const [explained] = await db.query<Explained>(`explain (format json) ${all}`, values);
+	return explained!["QUERY PLAN"][0].Plan["Plan Rows"];
+}
 
 /**
- * How many rows there are in a list: exactly, up to COUNTED; above that, what Postgres takes them for since it last analysed the table, and at least one more.
+ * How many rows there are in a list: exactly, up to COUNTED; above that, what Postgres takes them for, and at least one more.
  * @param all finds every one of them
  */
 export async function totalOf(db: Queryable, all: Statement | string, values: readonly unknown[] = []): Promise<number> {
 	const text = typeof all === "string" ? all : all.text;
-	const count = `select count(*) as total from (${text} limit ${COUNTED + 1}) as counted`;
-	const [counted] = await db.query<{ total: number }>(typeof all === "string" ? count : sql(all.name, count), values);
-	if (counted!.total <= COUNTED) return counted!.total;
-	const [explained] = await db.query<Explained>(`explain (format json) ${text}`, values);
-	return Math.max(COUNTED + 1, explained!["QUERY PLAN"][0].Plan["Plan Rows"]);
+	const count = async (most: number) => {
+		const counting = `select count(*) as total from (${text} limit ${most + 1}) as counted`;
+		return (await db.query<{ total: number }>(typeof all === "string" ? counting : sql(`${all.name}_${most}`, counting), values))[0]!.total;
+	};
+	const few = await count(FEW);
+	if (few <= FEW) return few;
+	const estimate = await estimateOf(db, text, values);
+	if (estimate > FAR * COUNTED) return estimate;
+	const counted = await count(COUNTED);
+	return counted <= COUNTED ? counted : Math.max(counted, estimate);
 }
 
 /** Where a page begins, and how long it may be. */

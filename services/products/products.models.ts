@@ -1,5 +1,6 @@
 import { DataTypes, literal, type Model, type ModelAttributes, type ModelStatic, Op, type Sequelize, type WhereOptions } from "sequelize";
 import type { Queryable } from "../../lib/database.ts";
+import { estimateOf } from "../../lib/total.ts";
 import type { product } from "./products.contract.ts";
 
 /** What the catalogue shows of a product. */
@@ -34,10 +35,23 @@ const queryFor = (words: readonly string[]): string =>
 	words.map((word) => `(to_tsquery('simple', '${word}:*') || plainto_tsquery('english', '${word}'))`).join(" && ");
 const someWith = (words: readonly string[]): string => `products_with_words(${queryFor(words)}, ${FEW + 1})`;
 
-/** Whether few products have all of these words. */
+/** A word that such a part of the products has is not looked up: Postgres has counted it, for it takes one that it knows nothing of for less. */
+const MANY = 0.006;
+const ALL = "select from products where deleted_at is null";
+
+/**
+ * Whether few products have all of these words. One that many have is known from when Postgres last analysed the table: the index on words would gather each of
+ * those products first. Of several, each of which many have, none may have all, so they are looked up.
+ */
 export async function areRare(db: Queryable, words: readonly string[]): Promise<boolean> {
+	if (words.length === 1 && (await haveMany(db, words[0]!))) return false;
 	const [row] = await db.query<{ found: number }>(`select count(*)::int as found from ${someWith(words)}`);
 	return row!.found <= FEW;
+}
+/** Of beginnings of words Postgres knows nothing. */
+async function haveMany(db: Queryable, word: string): Promise<boolean> {
+	const found = await estimateOf(db, `${ALL} and search @@ plainto_tsquery('english', '${word}')`);
+	return found > Math.max(10 * FEW, MANY * (await estimateOf(db, ALL)));
 }
 
 /**
