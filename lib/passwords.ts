@@ -7,8 +7,6 @@ import type * as worker from "./passwords.worker.ts";
 /** One thread stays free for everything else, and a flood of sign-ins takes two at most. */
 const THREADS = Math.min(2, Math.max(1, availableParallelism() - 1));
 const IDLE_MS = 60_000;
-/** By how much the threads give way, as `nice` counts: whoever signs in waits a little longer where processors are scarce, and nobody else does. */
-const GIVE_WAY = 5;
 
 export interface PasswordOptions {
 	/** bcrypt's work factor: each step doubles the time. */
@@ -23,13 +21,13 @@ export interface PasswordOptions {
  */
 export function passwords({ cost, queue = 200 }: PasswordOptions) {
 	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
-	const pool = new Piscina({ filename, minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS, niceIncrement: GIVE_WAY });
+	const pool = new Piscina({ filename, minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS });
 	/** Belongs to no password, and takes as long to compare with as any other hash of this cost. */
 	const decoy = bcrypt.genSaltSync(cost) + ".".repeat(31);
 
-	async function run<N extends keyof typeof worker>(name: N, task: Parameters<(typeof worker)[N]>[0]) {
-		if (pool.queueSize >= queue) throw commonError("SERVICE_UNAVAILABLE");
-		return (await pool.run(task, { name })) as ReturnType<(typeof worker)[N]>;
+	function run<N extends keyof typeof worker>(name: N, task: Parameters<(typeof worker)[N]>[0]) {
+		const done = pool.queueSize < queue ? pool.run(task, { name }) : Promise.reject(commonError("SERVICE_UNAVAILABLE"));
+		return done as ReturnType<(typeof worker)[N]>;
 	}
 
 	return {
