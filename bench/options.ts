@@ -51,7 +51,7 @@ What is measured
   --rounds 1              each figure is the median of the rounds; 3 with --vs
 Other runs
   --login-noise           products by id without and with 16 clients who log in, 200 a second
-  --scale                 the same operations on 1,000 products and 20,000 orders and on --products 1000000 --orders 5000000
+  --scale                 the same operations on 10,000 products and 20,000 orders and on --products 1000000 --orders 5000000
   --minutes 30            memory and tables under a mixed load of --rate 50
 What comes out
   --json FILE             all figures
