@@ -7,7 +7,7 @@ import type { Row } from "./rounds.ts";
 import { pick, type Scenario, scenarios, type World } from "./scenarios.ts";
 import type { Target } from "./target.ts";
 
-/** What there is on normal tables: so many products that the cache has few of them, as of a million. */
+/** What there is on normal tables. One process keeps all of these products near, so how flat reads are shows in a cluster, which caches nothing here. */
 export const NORMAL = { products: 10_000, users: 200, orders: 20_000 };
 /** By how much an operation may cost more on large tables. */
 export const GOAL = 20;
