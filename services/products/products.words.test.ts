@@ -3,7 +3,7 @@ import { Database, databaseUrl } from "../../lib/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { areRare } from "./products.models.ts";
 
-const ALL = 20_000;
+const ALL = 30_000;
 let databases: Databases;
 let db: Database;
 const asked: string[] = [];
@@ -43,5 +43,6 @@ test("one that is known to be in many products is not looked up, and all others 
 	expect(await look("silver")).toEqual([true, true]);
 	// The beginning of a word, and two words that many have, though none has both.
 	expect(await look("scr")).toEqual([false, true]);
+	expect(await look("steel")).toEqual([false, false]);
 	expect(await look("steel", "brass")).toEqual([true, true]);
 });
