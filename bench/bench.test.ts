@@ -42,8 +42,15 @@ test("options that make no sense are refused in one line that says which", () =>
 		[["--vs", "HEAD", "--scale"], /runs of their own/],
 		[["--shape", "round"], /not round/],
 		[["--postgres", "2"], /--shape cluster/],
+		[["--scale", "--scenarios", "order,audit"], /audit needs --shape cluster/],
 		[["--nonsense"], /--help lists the options/],
 	] as const)
 		expect(() => read([...args])).toThrow(why);
 	expect(read(["--help"])).toBeUndefined();
+});
+
+test("on large tables an audit is measured where it can be asked for, and nothing that was not named", () => {
+	expect(read(["--scale"])!.scenarios).not.toContain("audit");
+	expect(read(["--scale", "--shape", "cluster"])!.scenarios).toContain("audit");
+	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual(["order"]);
 });
