@@ -48,7 +48,7 @@ export async function areRare(db: Queryable, words: readonly string[]): Promise<
 	const [row] = await db.query<{ found: number }>(`select count(*)::int as found from ${someWith(words)}`);
 	return row!.found <= FEW;
 }
-/** Of beginnings of words Postgres knows nothing. */
+/** Asked by the stem alone, for of beginnings of words Postgres knows nothing. Where it is not many by far, looking costs little and is sure. */
 async function haveMany(db: Queryable, word: string): Promise<boolean> {
 	const found = await estimateOf(db, `${ALL} and search @@ plainto_tsquery('english', '${word}')`);
 	return found > Math.max(10 * FEW, MANY * (await estimateOf(db, ALL)));
