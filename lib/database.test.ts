@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { toProblem } from "../services/api/problem.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { Database, databaseUrl, sql } from "./database.ts";
+import { onBehalfOf } from "./log/current.ts";
+import { isOutage } from "./outage.ts";
 
 let databases: Databases;
 let url: string;
@@ -35,6 +38,75 @@ test("a pool opens no more connections than it may, who comes later waits for on
 	await Promise.all([...transactions, waiting]);
 	await db.close();
 	await eventually(async () => expect(await connections("three")).toBe(0));
+});
+
+describe("a pool whose connections are all in use", () => {
+	let db: Database;
+	let release: () => void;
+	let held: Promise<unknown>;
+	beforeEach(async () => {
+		db = new Database({ url, poolSize: 1 });
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+		release = resolve;
+		held = db.transaction(async () => {
+			begin();
+			await promise;
+		});
+		await begun;
+	});
+	afterEach(async () => {
+		release();
+		await held;
+		await db.close();
+	});
+	const call = (milliseconds: number) => ({ requestID: null, meta: {}, deadline: performance.now() + milliseconds });
+	const kinds: Record<string, () => Promise<unknown>> = {
+		query: () => db.query("select 1"),
+		transaction: () => db.transaction(async () => undefined),
+		"model statement": () => db.sequelize.query("select 1"),
+	};
+
+	test.each(Object.keys(kinds))("a %s waits no longer than its call", async (kind) => {
+		// Came first, and belongs to no call: it waits on.
+		const patient = db.query("select 1 as one");
+		const hurried = onBehalfOf(call(50), kinds[kind]!);
+		const first = await Promise.race([patient, hurried.catch((error: unknown) => ({ error }))]);
+		const { error } = first as { error: unknown };
+		expect(isOutage(error)).toBe(true);
+		expect(toProblem(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
+		expect(db.use).toMatchObject({ busy: 1, waiting: 1 });
+		release();
+		expect(await patient).toEqual([{ one: 1 }]);
+	});
+
+	test("a call that has ended does not wait at all, and still gets a connection that is free", async () => {
+		const ended = call(-1);
+		const refused = onBehalfOf(ended, () => db.query("select 1"));
+		expect(db.use.waiting).toBe(0);
+		await expect(refused).rejects.toThrow("The call ended before it got a database connection");
+		release();
+		await held;
+		expect(await onBehalfOf(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
+	});
+
+	test("more requests than the queue holds are refused at once, and the others are served in order", async () => {
+		const served: number[] = [];
+		const refused: unknown[] = [];
+		const requests = Array.from({ length: 130 }, (_, n) =>
+			db.query("select 1").then(
+				() => served.push(n),
+				(error) => refused.push(error),
+			),
+		);
+		await eventually(() => expect(refused.length).toBeGreaterThan(0));
+		expect(refused.every(isOutage)).toBe(true);
+		expect(db.use.waiting).toBe(100);
+		release();
+		await Promise.all(requests);
+		expect(served).toEqual(Array.from({ length: 100 }, (_, n) => n));
+		expect(refused).toHaveLength(30);
+	});
 });
 
 test("of a transaction that fails nothing stays, and its connection serves the next", async () => {

@@ -1,6 +1,7 @@
 import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
-import { Sequelize, type Transaction } from "sequelize";
+import { ConnectionAcquireTimeoutError, Sequelize, type Transaction } from "sequelize";
 import { arrayLiteral } from "./array-literal.ts";
+import { timeLeft } from "./log/current.ts";
 import type { Tracer } from "./tracing/tracing.ts";
 import { type Look, shown } from "./tracing/work.ts";
 
@@ -71,11 +72,43 @@ export interface PoolUse {
 	readonly limit: number;
 }
 
+/** Milliseconds that a request waits for a connection, unless its call ends sooner: half of what a call has. */
+const ACQUIRE_MS = 5000;
+/** Requests per connection that may wait. A longer queue would only hold requests whose callers have given up. */
+const WAITING_PER_CONNECTION = 100;
+
+/** The part of sequelize-pool that we use. */
+interface ConnectionPool {
+	readonly using: number;
+	readonly available: number;
+	readonly waiting: number;
+	readonly maxSize: number;
+	/** Read by each `acquire`, before it returns. */
+	acquireTimeoutMillis: number;
+	acquire(): Promise<Client>;
+}
 interface ConnectionManager {
-	readonly pool: { readonly using: number; readonly available: number; readonly waiting: number; readonly maxSize: number };
+	readonly pool: ConnectionPool;
 	getConnection(options: { type: "write" }): Promise<Client>;
 	releaseConnection(connection: Client): void;
 	oidParserMap: Map<number, (text: string) => unknown>;
+}
+
+/**
+ * Bounds the queue of a pool, and ends each wait for a connection no later than the call that it belongs to. Both failures are outages to
+ * `isOutage`, so a client gets 503 and a batch is not split.
+ */
+function boundWaits(pool: ConnectionPool): void {
+	const acquire = pool.acquire.bind(pool);
+	const refuse = (message: string) => Promise.reject(new ConnectionAcquireTimeoutError(new Error(message)));
+	pool.acquire = () => {
+		if (pool.waiting >= pool.maxSize * WAITING_PER_CONNECTION) return refuse("Too many requests wait for a database connection");
+		const left = timeLeft();
+		// A handler may still clean up after its call has ended, as long as it holds up no other call.
+		if (left <= 0 && pool.using >= pool.maxSize) return refuse("The call ended before it got a database connection");
+		pool.acquireTimeoutMillis = left > 0 ? Math.min(ACQUIRE_MS, left) : ACQUIRE_MS;
+		return acquire();
+	};
 }
 
 /** One service's database: one pool, shared by Sequelize's models, by moleculer-db's adapter and by prepared statements. */
@@ -92,12 +125,13 @@ export class Database implements Queryable {
 			dialect: "postgres",
 			dialectModule: Object.create(pg, { Client: { value: HeardClient } }),
 			logging: echo ? (statement) => echo(statement) : false,
-			pool: { max: poolSize, min: 0, acquire: 30_000, idle: 60_000 },
+			pool: { max: poolSize, min: 0, acquire: ACQUIRE_MS, idle: 60_000 },
 			dialectOptions: { keepAlive: true },
 			define: { timestamps: false, underscored: true },
 		});
 		this.sequelize.addHook("afterConnect", (connection) => (connection as Client).query(PLANNING).then(() => undefined));
 		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
+		boundWaits(this.#connections.pool);
 		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;
 		const set = parsers.set.bind(parsers);

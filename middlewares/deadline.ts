@@ -1,6 +1,6 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 
-type Handler = (ctx: Context) => Promise<unknown>;
+type Handler = (ctx: Context & { deadline?: number }) => Promise<unknown>;
 
 /**
  * How long a call may take: what is left of its caller's time, and never more than the `timeout` of the contract. moleculer itself forgets the
@@ -10,7 +10,10 @@ function wrap(this: ServiceBroker, next: Handler, { timeout }: { timeout?: numbe
 	const { requestTimeout = 0 } = this.options;
 	return (ctx) => {
 		const given = ctx.options.timeout ?? timeout ?? requestTimeout;
-		ctx.options = { ...ctx.options, timeout: Math.min(given, timeout ?? given) };
+		const limit = Math.min(given, timeout ?? given);
+		ctx.options = { ...ctx.options, timeout: limit };
+		// For waits inside the handler, which must not outlive the call (`timeLeft` in lib/log/current.ts).
+		if (limit > 0) ctx.deadline = performance.now() + limit;
 		return next(ctx);
 	};
 }

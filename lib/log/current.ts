@@ -1,9 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { currentTraceparent, outsideTraces, traceIdOf } from "../traceparent.ts";
 
-/** What a call carries with it, as far as a line in the log tells of it. */
+/** The part of a call's context that log lines and time limits need. */
 interface Call {
 	readonly requestID: string | null;
+	/** When the caller gives up, by `performance.now()`. */
+	readonly deadline?: number;
 	readonly meta: { readonly user?: { readonly id: string } | null };
 }
 /** Whom a line is about. Left out where it is not known. */
@@ -19,6 +21,9 @@ const calls = new AsyncLocalStorage<Call | undefined>();
 export const onBehalfOf = <C, R>(call: C, work: (call: C) => R): R => calls.run(call as Call, work, call);
 /** Begins what outlives whoever happened to begin it: a loop, or a batch of many. */
 export const outsideCalls = <R>(work: () => R): R => calls.exit(() => outsideTraces(work));
+
+/** Milliseconds until the caller of the current call gives up; Infinity outside calls and in calls without a time limit. */
+export const timeLeft = (): number => (calls.getStore()?.deadline ?? Number.POSITIVE_INFINITY) - performance.now();
 
 /** Whom a line that is written now is about. */
 export function whoNow(): Who {
