@@ -9,6 +9,7 @@ import { validatorOptions } from "./lib/schema.ts";
 import { openTracing, type Tracing } from "./lib/tracing/tracing.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { breaker } from "./middlewares/breaker.ts";
+import { bulkhead } from "./middlewares/bulkhead.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
@@ -65,7 +66,7 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 const middlewares = (env: Env, traces: Tracing | undefined) =>
 	[
 		"ActionHook",
-		"Bulkhead",
+		bulkhead,
 		cache(env),
 		"Validator",
 		authorize,

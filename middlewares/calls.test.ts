@@ -5,6 +5,7 @@ import { breakersOf } from "../lib/breakers.ts";
 import { type Ctx, contract, failure, implement } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
 import { commonError } from "../lib/errors.ts";
+import { whoNow } from "../lib/log/current.ts";
 import { makeNode } from "../lib/node.ts";
 import { isOutage } from "../lib/outage.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -287,4 +288,42 @@ test("what is expensive is worked on by a few at a time; more than may wait is r
 	const outcomes = await Promise.allSettled(calls);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "fulfilled", "rejected", "rejected"]);
 	expect(most).toBe(1);
+});
+
+describe("a call that waits in the queue of a bulkhead", () => {
+	/** The handler holds its first call until `release`, and records which call the log context belongs to, and which call it executes. */
+	async function startHeld() {
+		const { promise, resolve: release } = Promise.withResolvers<void>();
+		const executed: { n: number | undefined; user: string | undefined }[] = [];
+		const { nodes } = await startThings(async (ctx) => {
+			executed.push({ n: ctx.params.n, user: whoNow().user_id });
+			await promise;
+		});
+		const call = (n: number, timeout: number) =>
+			nodes[0]!.call("things.costly", { n }, { timeout, meta: { user: { id: `user ${n}` } } as object });
+		return { call, executed, release };
+	}
+
+	test("is executed in its own log context", async () => {
+		const { call, executed, release } = await startHeld();
+		const calls = [call(1, 5000), call(2, 5000)];
+		await eventually(() => expect(executed).toHaveLength(1));
+		release();
+		await Promise.all(calls);
+		expect(executed).toEqual([
+			{ n: 1, user: "user 1" },
+			{ n: 2, user: "user 2" },
+		]);
+	});
+
+	test("is not executed when its caller has given up", async () => {
+		const { call, executed, release } = await startHeld();
+		const first = call(1, 5000);
+		await eventually(() => expect(executed).toHaveLength(1));
+		await expect(call(2, 50)).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+		release();
+		await first;
+		await call(3, 5000);
+		expect(executed.map(({ n }) => n)).toEqual([1, 3]);
+	});
 });
