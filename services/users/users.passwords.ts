@@ -1,7 +1,8 @@
 import type { Cached } from "../../lib/cache.ts";
 import { raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import { envOf } from "../../lib/env.ts";
+import { type Passwords, passwords } from "../../lib/passwords.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { users } from "./users.contract.ts";
@@ -48,6 +49,14 @@ const HANDLE = sql(
 );
 /** Milliseconds. Requests wake this node; those of a node that died are seen here. */
 export const RESETS_EVERY = 5000;
+
+export function openPasswords({ broker, logger }: ServiceThis): Passwords {
+	const opened = passwords({ cost: envOf(broker).BCRYPT_COST });
+	const { implementation } = opened;
+	if (implementation === "bcryptjs")
+		logger.info("The optional package bcrypt is not installed; passwords take longer to hash", { implementation });
+	return opened;
+}
 
 /** Changes one user, for all readers at once. */
 export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>

@@ -1,11 +1,10 @@
 import { type Cached, cacheOf } from "../../lib/cache.ts";
 import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
-import { envOf } from "../../lib/env.ts";
 import { commonError } from "../../lib/errors.ts";
 import { newId } from "../../lib/id.ts";
 import { loop } from "../../lib/loop.ts";
-import { type Passwords, passwords } from "../../lib/passwords.ts";
+import type { Passwords } from "../../lib/passwords.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, type HasRecords, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
@@ -15,6 +14,7 @@ import {
 	type Account as Credentials,
 	changing,
 	keepUpToDate,
+	openPasswords,
 	REQUEST_RESET,
 	RESETS_EVERY,
 	resetPassword,
@@ -73,7 +73,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 	setup() {
 		return {
 			rows: cacheOf(this.broker).of<User>("users", KEPT_MS, user),
-			passwords: passwords({ cost: envOf(this.broker).BCRYPT_COST }),
+			passwords: openPasswords(this),
 			resets: loop({
 				every: RESETS_EVERY,
 				turn: () => tellOfResets(this),

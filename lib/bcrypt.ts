@@ -1,0 +1,45 @@
+import { createRequire } from "node:module";
+import { Piscina } from "piscina";
+import type * as worker from "./passwords.worker.ts";
+
+/** An implementation of bcrypt that computes outside the event loop. All of them read and write the same hashes. */
+export interface Bcrypt {
+	readonly name: "bcrypt" | "bcryptjs";
+	hash(password: string, cost: number): Promise<string>;
+	compare(password: string, hashed: string): Promise<boolean>;
+	close(): Promise<void>;
+}
+
+const IDLE_MS = 60_000;
+
+/** The optional package `bcrypt`, in Node's own thread pool; undefined where it is not installed or has no binary for this platform. */
+export function nativeBcrypt(): Bcrypt | undefined {
+	let native: Pick<Bcrypt, "hash" | "compare">;
+	try {
+		native = createRequire(import.meta.url)("bcrypt");
+	} catch {
+		return undefined;
+	}
+	return {
+		name: "bcrypt",
+		hash: (password, cost) => native.hash(password, cost),
+		// $2y$ is PHP's name for the same algorithm, which the package does not accept.
+		compare: (password, hashed) => native.compare(password, hashed.replace(/^\$2y\$/, "$2b$")),
+		close: async () => undefined,
+	};
+}
+
+/** bcryptjs in worker threads, which start with the first password and end when idle. */
+export function javascriptBcrypt(threads: number): Bcrypt {
+	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
+	// Without stricterFIFO Piscina puts a task that finds no free thread at the tail of its queue.
+	const pool = new Piscina({ filename, minThreads: 0, maxThreads: threads, idleTimeout: IDLE_MS, stricterFIFO: true });
+	const run = <N extends keyof typeof worker>(name: N, task: Parameters<(typeof worker)[N]>[0]) =>
+		pool.run(task, { name }) as Promise<ReturnType<(typeof worker)[N]>>;
+	return {
+		name: "bcryptjs",
+		hash: (password, cost) => run("hash", { password, cost }),
+		compare: (password, hashed) => run("compare", { password, hashed }),
+		close: () => pool.close(),
+	};
+}

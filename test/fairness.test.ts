@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { batch } from "../lib/batch.ts";
+import { contract, implement } from "../lib/contract.ts";
+import { Database, databaseUrl } from "../lib/database.ts";
+import { readEnv } from "../lib/env.ts";
+import type { Event } from "../lib/events.ts";
+import { inbox } from "../lib/inbox.ts";
+import { makeNode } from "../lib/node.ts";
+import { passwords } from "../lib/passwords.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+import { type Databases, makeDatabases } from "./support/databases.ts";
+import { expectFair, steadyLoad } from "./support/steady-load.ts";
+
+// Every bounded resource, under more requests than it can serve at once.
+
+test.each(["bcrypt", "bcryptjs"])("password hashing with %s starves no request", async (implementation) => {
+	const { hash, matches, close } = passwords({ cost: 4, javascript: implementation === "bcryptjs" });
+	const hashed = await hash("correct horse");
+	let n = 0;
+	expectFair(await steadyLoad(8, 240, () => (n++ % 2 ? hash("correct horse") : matches("correct horse", hashed))));
+	await close();
+});
+
+test("a bulkhead starves no call", async () => {
+	const turn = () => new Promise((resolve) => setImmediate(resolve));
+	const things = contract({
+		name: "things",
+		actions: { make: { params: {}, returns: { type: "any" }, bulkhead: { concurrency: 2, queue: 100 } } },
+	});
+	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
+	const broker = makeNode(brokerOptions(env), env, [implement(things).with({ actions: { make: turn as never } })]);
+	await broker.start();
+	expectFair(await steadyLoad(16, 640, () => broker.call("things.make")));
+	await broker.stop();
+});
+
+test.each([1, 3])("a micro-batch starves no element, with %i lanes", async (lanes) => {
+	const step = async (values: number[]) => {
+		await new Promise((resolve) => setImmediate(resolve));
+		// One element in eight fails its whole run, which is then split.
+		if (values.length > 1 && values.some((value) => value % 8 === 0)) throw new Error("refused");
+		return values;
+	};
+	const add = batch(step, { max: 4, lanes });
+	let n = 0;
+	expectFair(await steadyLoad(16, 640, () => add(++n)));
+});
+
+describe("on Postgres", () => {
+	let databases: Databases;
+	let db: Database;
+	beforeAll(async () => {
+		databases = await makeDatabases(["users"]);
+		db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 2 });
+	});
+	afterAll(async () => {
+		await db?.close();
+		await databases?.drop();
+	});
+
+	test("a connection pool starves neither queries nor transactions nor models", async () => {
+		await db.query("select 1");
+		let n = 0;
+		const kinds = [() => db.query("select 1"), () => db.transaction((tx) => tx.query("select 1")), () => db.sequelize.query("select 1")];
+		expectFair(await steadyLoad(12, 600, () => kinds[n++ % kinds.length]!()));
+	});
+
+	test("events that always fail do not keep a due event from its retry", async () => {
+		const failing = new Set<string>();
+		const event = (subject: string) =>
+			({
+				specversion: "1.0",
+				id: uuid(),
+				source: "/users",
+				type: "user.updated",
+				subject,
+				data: {},
+				sequence: String(failing.size),
+			}) as unknown as Event;
+		const done: string[] = [];
+		const { accept, retry } = inbox({
+			db,
+			group: "group",
+			// Due again at once, as often as one likes.
+			backoff: Array(1000).fill(0),
+			async handle(_tx, events) {
+				for (const { subject } of events) {
+					if (failing.has(subject)) throw new Error("refused");
+					done.push(subject);
+				}
+			},
+			onFailure: () => undefined,
+			closing: () => false,
+		});
+		for (let n = 0; n < 200; n++) {
+			failing.add(`poison ${n}`);
+			await accept([event(`poison ${n}`)]);
+		}
+		failing.add("good");
+		await accept([event("good")]);
+		failing.delete("good");
+		for (let turn = 0; turn < 5; turn++) await retry();
+		expect(done).toEqual(["good"]);
+	});
+});

@@ -1,0 +1,29 @@
+import { expect } from "@jest/globals";
+
+/**
+ * Keeps `clients` requests in flight until `total` have finished, then waits for the rest.
+ * @returns the wait of each request, counted in requests that finished meanwhile: independent of the speed of the machine
+ */
+export async function steadyLoad(clients: number, total: number, request: () => Promise<unknown>): Promise<number[]> {
+	const waits: number[] = [];
+	const client = async (): Promise<void> => {
+		while (waits.length < total) {
+			const before = waits.length;
+			await request();
+			waits.push(waits.length - before);
+		}
+	};
+	await Promise.all(Array.from({ length: clients }, client));
+	return waits;
+}
+
+/**
+ * Asserts that no request was starved: the longest wait is at most ten times the median. The margin is for a slot that the operating system
+ * holds up while another one goes on; a starved request waits until the load ends.
+ */
+export function expectFair(waits: readonly number[]): void {
+	const sorted = waits.toSorted((a, b) => a - b);
+	const median = sorted[sorted.length >> 1]!;
+	const longest = sorted.at(-1)!;
+	expect({ median, longest, fair: longest <= 10 * Math.max(median, 1) }).toEqual({ median, longest, fair: true });
+}
