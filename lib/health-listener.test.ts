@@ -82,6 +82,18 @@ test("a port that is taken is named in one line", async () => {
 	expect(error.message).toMatch(new RegExp(`^HEALTH_PORT ${port} of ${HOST} `));
 });
 
+test("a page that fails is answered with 500, and the listener goes on", async () => {
+	await broker.start();
+	const works = cacheOf(broker);
+	const fail = () => {
+		throw new Error("on purpose");
+	};
+	provideCache(broker, { ...works, ping: fail });
+	expect(await ask("/health/ready")).toEqual({ status: 500, body: { status: "failed" } });
+	provideCache(broker, works);
+	expect((await ask("/health/ready")).status).toBe(200);
+});
+
 test("its figures are told in Prometheus' format", async () => {
 	broker.createService({
 		name: "shelf",

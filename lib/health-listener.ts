@@ -25,9 +25,18 @@ const pages: Record<string, Page> = {
  * @throws StartError if the address cannot be listened on
  */
 export async function openHealthListener(broker: ServiceBroker, host: string, port: number): Promise<() => void> {
+	/** A page that fails is a response as well: a rejection would end the process, and a silent connection hold up the prober. */
+	async function load(page: Page): ReturnType<Page> {
+		try {
+			return await page(broker);
+		} catch (error) {
+			broker.logger.error("A page of the health listener failed", { error });
+			return { status: 500, content: { status: "failed" } };
+		}
+	}
 	const server = createServer(async (req, res) => {
-		const page = req.method === "GET" ? pages[req.url!] : undefined;
-		const { status, content } = page ? await page(broker) : { status: 404, content: { status: "not found" } };
+		const page = req.method === "GET" && Object.hasOwn(pages, req.url!) ? pages[req.url!] : undefined;
+		const { status, content } = page ? await load(page) : { status: 404, content: { status: "not found" } };
 		const [type, body] =
 			typeof content === "string" ? ["text/plain; version=0.0.4", content] : ["application/json", JSON.stringify(content)];
 		res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
