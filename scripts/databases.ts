@@ -4,6 +4,7 @@ import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { databaseUrl } from "../lib/database.ts";
+import { assertShared, lockAlone } from "../lib/database-lock.ts";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import type { Env } from "../lib/env.ts";
 import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/migrate.ts";
@@ -21,6 +22,7 @@ const ANSWER_MS = 9000;
 /** In a cluster everything starts at once, in whatever order: the server, the job that migrates, the nodes. */
 const JOIN_MS = 60_000;
 const LOOK_AGAIN_MS = 1000;
+const UNLOCK_MS = 500;
 
 export interface Databases {
 	/** A DATABASE_URL. */
@@ -43,12 +45,37 @@ interface Where {
  * @throws StartError if a server's database cannot be reached or is older than its service
  */
 export async function prepareDatabases(program: Program, { DATABASE_URL, DRAIN_MS, TRANSPORTER }: Env, where: Where): Promise<Databases> {
-	const services = where.services.filter((name) => hasDatabase(where.root, name));
+	const services = withDatabase(where.root, where.services);
 	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...where, services });
 	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
 	const patience = TRANSPORTER ? JOIN_MS : 0;
 	await program.step(waitForDatabases(DATABASE_URL, where.root, services, patience), { ms: patience + ANSWER_MS, late });
 	return { url: DATABASE_URL, embedded: false, places: [] };
+}
+
+/** Those of the services that have a database. */
+export const withDatabase = (root: string, services: readonly string[]): string[] => services.filter((name) => hasDatabase(root, name));
+
+/**
+ * Keeps two processes off one server if one of them caches in its memory: it would serve data that the other one has changed.
+ * @throws StartError if there is such a process
+ */
+export async function claimDatabases(
+	program: Program,
+	{ TRANSPORTER, CACHER }: Env,
+	url: string,
+	services: readonly string[],
+): Promise<void> {
+	const urls = services.map((name) => databaseUrl(url, name));
+	if (TRANSPORTER || CACHER) {
+		await program.step(Promise.all(urls.map((one) => assertShared(one))));
+		return;
+	}
+	const claim = async (one: string) => {
+		const lock = await lockAlone(one, { onLost: (error) => void program.fail(error) });
+		program.onEnd(UNLOCK_MS, () => lock.release());
+	};
+	await program.step(Promise.all(urls.map(claim)));
 }
 
 async function startDatabases(program: Program, drain: number, { root, folder, services, say }: Where): Promise<Databases> {

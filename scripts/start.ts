@@ -6,7 +6,7 @@ import { chosenServices } from "../lib/node.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { addressOf, loadServices, startBroker } from "./broker.ts";
-import { prepareDatabases } from "./databases.ts";
+import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
 import { screen } from "./screen.ts";
 import { assertSecrets, jwtSecret } from "./secrets.ts";
@@ -36,6 +36,8 @@ run("moleculer-commerce", async (program) => {
 	loading.catch(() => undefined);
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
+	// An embedded Postgres belongs to this process anyway, by the lock of its data folder.
+	if (!databases.embedded) await claimDatabases(program, given, databases.url, withDatabase(root, services));
 	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
 	const env = { ...given, DATABASE_URL: databases.url, JWT_SECRET, LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn") } as const;
 	say("Starting the services …");
