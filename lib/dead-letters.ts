@@ -1,6 +1,6 @@
 import type { Database } from "./database.ts";
 import { commonError, invalidField } from "./errors.ts";
-import { READERS } from "./outbox.ts";
+import { unread } from "./outbox-readers.ts";
 
 export interface Filter {
 	readonly event_id?: string;
@@ -69,8 +69,8 @@ export function deadLetters(db: Database, group: string) {
 }
 
 const FIGURES = `select
-	(select count(*) from (select from ${READERS} r, outbox_since(r.seen) limit 10000) behind) as backlog,
-	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from ${READERS} r, outbox_since(r.seen) s join outbox o on o.seq = s) as lag_seconds,
+	(select least(count(*), 10000) from outbox_readers r, lateral ${unread("seq", 10_000)} o) as backlog,
+	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from outbox_readers r, lateral ${unread("time", 1)} o) as lag_seconds,
 	(select count(*) from retries where dead_at is null) as retries,
 	(select count(*) from retries where dead_at is not null) as dead_letters`;
 /** How far a service's events are behind, out of its own database. */

@@ -71,6 +71,30 @@ export const eventActions = {
 		),
 		retry: true,
 	},
+	/** For consumers, which remember the events that they received for at least as long. */
+	oldestEvent: {
+		params: {},
+		returns: object({ time: { type: "time", nullable: true, description: "When it was written; null if the outbox is empty" } }),
+		retry: true,
+	},
+	eventReaders: {
+		summary: "The readers of the outbox",
+		params: {},
+		returns: list(
+			object({
+				name: { type: "string" },
+				owner: { type: "string", nullable: true, description: "The node that reads; null while none does" },
+				lease_until: { type: "time", nullable: true },
+				lag_seconds: { type: "number", description: "Age of the oldest event that it has not handed over" },
+			}),
+		),
+	},
+	/** Only one for which no node reads. */
+	removeEventReader: {
+		summary: "Remove a reader that is no longer used, so that the outbox no longer keeps events for it",
+		params: { name: { type: "string", min: 1, max: 200 } },
+		returns: count,
+	},
 	eventFigures: {
 		summary: "How far events are behind",
 		params: {},

@@ -257,3 +257,19 @@ test("receipts are forgotten when they are old, in small steps", async () => {
 	expect(await forget(db, 2)).toBe(false);
 	expect(await db.query("select event_id from inbox")).toEqual([{ event_id: young.id }]);
 });
+
+test("receipts are kept as long as an outbox may publish their events again", async () => {
+	const add = "insert into inbox (group_name, event_id, time) values ('group', $1, now() - make_interval(hours => $2))";
+	const [newer, older] = [uuid(), uuid()];
+	await db.query(add, [newer, 20]);
+	await db.query(add, [older, 40]);
+	const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+	const left = async () =>
+		(await db.query<{ event_id: string }>("select event_id from inbox order by time desc")).map(({ event_id }) => event_id);
+	await forget(db, 2, hoursAgo(50));
+	expect(await left()).toEqual([newer, older]);
+	await forget(db, 2, hoursAgo(30));
+	expect(await left()).toEqual([newer]);
+	await forget(db, 2, null);
+	expect(await left()).toEqual([]);
+});

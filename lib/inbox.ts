@@ -151,13 +151,17 @@ const note = (error: unknown) => {
 };
 
 const STEP = 1000;
-const FORGET = `with old as (select group_name, event_id from inbox where time < now() - make_interval(secs => $1 * 3600.0) order by time limit ${STEP})
+/** The margin covers differences between the clocks of two database servers. */
+const FORGET = `with old as (select group_name, event_id from inbox
+		where time < least(now() - make_interval(secs => $1 * 3600.0), $2::timestamptz - interval '1 hour') order by time limit ${STEP})
 	delete from inbox i using old where i.group_name = old.group_name and i.event_id = old.event_id returning 1 as gone`;
 /**
- * One small step in forgetting which events came more than `hours` ago: longer than any outbox or stream keeps them. True when there may be
- * more.
+ * One small step in forgetting events that were received more than `hours` ago, which is longer than the stream keeps them, and before the oldest
+ * event that an outbox still holds, because an outbox publishes again whatever it holds. True when there may be more.
+ * @param oldest when that event was written; null where the outboxes are empty
  */
-export const forget = async (db: Database, hours: number): Promise<boolean> => (await db.query(FORGET, [hours])).length === STEP;
+export const forget = async (db: Database, hours: number, oldest: string | null = null): Promise<boolean> =>
+	(await db.query(FORGET, [hours, oldest])).length === STEP;
 
 /** An event that its handler failed to take at least once. */
 export interface Retried {

@@ -5,6 +5,7 @@ import { Database, databaseUrl, type Tx } from "./database.ts";
 import { eventFigures } from "./dead-letters.ts";
 import type { Event } from "./events.ts";
 import { prune, type Reader, type ReaderOptions, readOutbox, write } from "./outbox.ts";
+import { oldestEvent, outboxReaders, removeReader, retireReaders } from "./outbox-readers.ts";
 
 let databases: Databases;
 let db: Database;
@@ -294,7 +295,7 @@ test("a reader goes past what it does not want, so that it can be pruned, and he
 	expect(failures).toEqual([]);
 });
 
-test("a reader that is gone for good holds nothing back; one that comes back goes on from where it was, with what there is", async () => {
+test("a reader that was silent for weeks loses no event, and shows in the figures, until it is removed", async () => {
 	await tell(db, "1");
 	const before = follow();
 	await eventually(() => expect(before.seen).toEqual(["1"]));
@@ -302,18 +303,45 @@ test("a reader that is gone for good holds nothing back; one that comes back goe
 	await tell(db, "2");
 	await db.query("update outbox set time = time - interval '2 hours'");
 	await tell(db, "3");
-	const away = (days: number) => db.query("update outbox_readers set lease_until = now() - make_interval(days => $1)", [days]);
-	await away(6);
+	await db.query("update outbox_readers set lease_until = now() - interval '30 days'");
 	await prune(db, 1);
 	expect(await kept()).toEqual(["2", "3"]);
-	expect(await eventFigures(db)).toMatchObject({ backlog: 2 });
-	await away(8);
-	expect(await eventFigures(db)).toMatchObject({ backlog: 0, lag_seconds: 0 });
-	await prune(db, 1);
-	expect(await kept()).toEqual(["3"]);
+	const figures = await eventFigures(db);
+	expect(figures.backlog).toBe(2);
+	expect(figures.lag_seconds).toBeGreaterThan(7000);
+	expect(await outboxReaders(db)).toEqual([
+		{ name: "group", owner: null, lease_until: expect.any(String), lag_seconds: expect.any(Number) },
+	]);
 	const after = follow();
 	after.reader.wake();
-	await eventually(() => expect(after.seen).toEqual(["3"]));
+	await eventually(() => expect(after.seen).toEqual(["2", "3"]));
+	expect(await removeReader(db, "group")).toBe(0);
+	await after.reader.stop();
+	await tell(db, "4");
+	await db.query("update outbox set time = time - interval '2 hours'");
+	await prune(db, 1);
+	expect(await kept()).toEqual(["4"]);
+	expect(await removeReader(db, "group")).toBe(1);
+	await prune(db, 1);
+	expect(await kept()).toEqual([]);
+});
+
+test("readers of the other way in which events travel are retired, unless a node reads for them", async () => {
+	const add = "insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
+	const names = async () => (await outboxReaders(db)).map(({ name }) => name);
+	await db.query(add, [["notifications", "shipping", "stream"], null, -10]);
+	await db.query(add, [["payments"], "a node", 60]);
+	expect((await retireReaders(db, true)).sort()).toEqual(["notifications", "shipping"]);
+	expect(await names()).toEqual(["payments", "stream"]);
+	expect(await retireReaders(db, false)).toEqual(["stream"]);
+	expect(await names()).toEqual(["payments"]);
+});
+
+test("the oldest event that an outbox holds is known", async () => {
+	expect(await oldestEvent(db)).toBeNull();
+	for (const subject of ["1", "2"]) await tell(db, subject);
+	await db.query("update outbox set time = '2026-01-01T00:00:00Z' where subject = '1'");
+	expect(await oldestEvent(db)).toBe("2026-01-01T00:00:00.000Z");
 });
 
 test("pruning goes in small steps, also where nobody reads", async () => {

@@ -192,19 +192,13 @@ export async function tellAgain(
 	}
 }
 
-/**
- * The readers that count. One that no node has read for since a week is gone for good: a consumer group that was given up, or those that were
- * read for in one process before there was NATS. Its position stays, so that it goes on from there if it does come back, without what was
- * removed meanwhile.
- */
-export const READERS = "(select * from outbox_readers where lease_until > now() - interval '7 days')";
 const STEP = 1000;
 const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${STEP})
 	delete from outbox o using oldest where o.seq = oldest.seq and oldest.time < now() - make_interval(secs => $1 * 3600.0)
-		and not exists (select from ${READERS} r where not pg_visible_in_snapshot(oldest.xid, seen))
+		and not exists (select from outbox_readers where not pg_visible_in_snapshot(oldest.xid, seen))
 	returning 1 as gone`;
 /**
- * One small step in removing events that are older than `hours` and that every reader that is not gone has handed over; where nobody reads, age alone
- * counts. True when there may be more.
+ * One small step in removing events that are older than `hours` and that every reader has handed over, however long no node has read for it; without
+ * readers age alone counts. True when there may be more.
  */
 export const prune = async (db: Database, hours: number): Promise<boolean> => (await db.query(PRUNE, [hours])).length === STEP;

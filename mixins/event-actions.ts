@@ -9,6 +9,7 @@ import { type Event, matches } from "../lib/events.ts";
 import { retriesOf } from "../lib/inbox.ts";
 import type { EventStream } from "../lib/jetstream.ts";
 import { tellAgain } from "../lib/outbox.ts";
+import { oldestEvent, outboxReaders, removeReader } from "../lib/outbox-readers.ts";
 
 interface Self {
 	readonly name: string;
@@ -50,6 +51,15 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 		},
 		async retries({ params }: Ctx<{ subject: string }>) {
 			return retriesOf(this.db, this.name, params.subject);
+		},
+		async oldestEvent() {
+			return { time: await oldestEvent(this.db) };
+		},
+		async eventReaders() {
+			return outboxReaders(this.db);
+		},
+		async removeEventReader({ params }: Ctx<{ name: string }>) {
+			return { count: await removeReader(this.db, params.name) };
 		},
 		async eventFigures() {
 			const pending = this.$stream && patterns.length > 0 ? await this.$stream.pending(this.name, patterns) : 0;

@@ -3,17 +3,19 @@ import type { Contract, EventData, EventType, Mixin, ServiceThis } from "../lib/
 import type { Tx } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
 import { type Event, type EventOf, type Matching, matches, type Pattern } from "../lib/events.ts";
-import { forget, inbox } from "../lib/inbox.ts";
+import { inbox } from "../lib/inbox.ts";
 import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
 import { orderedGroups } from "../lib/ordered-groups.ts";
-import { prune, type Reader, readOutbox, write } from "../lib/outbox.ts";
+import { type Reader, readOutbox, write } from "../lib/outbox.ts";
+import { STREAM_READER } from "../lib/outbox-readers.ts";
 import { addProbe } from "../lib/probe.ts";
 import { currentTraceparent } from "../lib/traceparent.ts";
 import { tracingOf } from "../lib/tracing/tracing.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
 import { consumedBy, counting } from "./event-metrics.ts";
+import { pruning } from "./event-retention.ts";
 import { type EventTraces, eventTraces } from "./event-traces.ts";
 
 /**
@@ -49,7 +51,6 @@ interface Self extends ServiceThis, HasDatabase, HasEvents {
 }
 
 const RETRY_EVERY = 500;
-const PRUNE_EVERY = 60_000;
 
 /**
  * A service's events, both ways, on the database of the `database` mixin: what it publishes goes through its outbox, what it subscribes to
@@ -92,7 +93,7 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 			const open = () => {
 				if (types.length > 0) this.$ends.push(offer(this, carrier, types));
 				if (patterns.length > 0) this.$ends.push(...receive(this, carrier, subscriptions));
-				this.$ends.push(pruning(this));
+				this.$ends.push(pruning(this, patterns, carrier !== undefined));
 			};
 			// A handler may need any service of this process, so events begin to flow when all of them are there.
 			if (broker.started) return open();
@@ -159,7 +160,7 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 	};
 	if (stream)
 		return read(
-			"stream",
+			STREAM_READER,
 			types,
 			(found) => stream.publish(found),
 			() => stream.identity(),
@@ -207,20 +208,6 @@ function receive(self: Self, stream: EventStream | undefined, subscriptions: obj
 		? patterns.map((pattern) => stream.follow(name, pattern, accept, bury).stop)
 		: [localBus(broker).join({ name, patterns, accept })];
 	return [...carried, retrying.stop];
-}
-
-/** Removes what is old; answers how that ends. */
-function pruning(self: Self): () => Promise<void> {
-	const { broker, db, logger } = self;
-	const hours = envOf(broker).EVENT_RETENTION_HOURS;
-	return loop({
-		every: PRUNE_EVERY,
-		async turn() {
-			const more = [await prune(db, hours), await forget(db, hours + 24)];
-			return more.includes(true);
-		},
-		onError: (error) => logger.warn("Old events could not be removed", { error }),
-	}).stop;
 }
 
 type Handler = (tx: Tx, events: Event[]) => Promise<void>;

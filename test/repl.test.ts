@@ -114,6 +114,14 @@ describeWith(["nats-server"], "npm run repl", () => {
 		expect((await repl("events", "replay", "--group", "shipping")).output).toMatch(/^orders: \d+ told again$/m);
 	}, 120_000);
 
+	test("lists the readers of the outboxes, and does not remove one that a node reads for", async () => {
+		expect((await repl("events", "readers", "--service", "orders")).output).toMatch(/^orders +stream +\S+ +\d+\.\d s$/m);
+		expect(await repl("events", "remove-reader", "stream")).toMatchObject({
+			code: 1,
+			errors: expect.stringContaining("There is no such reader, or a node still reads for it"),
+		});
+	}, 120_000);
+
 	test("ends with 1 and one clear word when something is wrong", async () => {
 		expect(await repl("dlq", "retry")).toMatchObject({ code: 1, errors: expect.stringMatching(/Say which/) });
 		expect(await repl("dlq", "show")).toMatchObject({ code: 1, errors: expect.stringContaining("Say: dlq show ID") });

@@ -9,6 +9,11 @@ interface Figures {
 	readonly dead_letters: number;
 	readonly pending: number;
 }
+interface Reader {
+	readonly name: string;
+	readonly owner: string | null;
+	readonly lag_seconds: number;
+}
 const PAGE = 1000;
 
 /** Of services that have the same event as a dead letter, each has its own. */
@@ -95,6 +100,29 @@ export const eventCommands: Record<string, Command> = {
 			const services = cluster.having("replayEvents", service);
 			const told = await each<{ count: number }>(cluster, services, "replayEvents", params);
 			return told.map(([name, { count }]) => `${name}: ${count} told again`).join("\n");
+		},
+	},
+	"events readers": {
+		about: "Readers of the outboxes, and how far each is behind",
+		options: ["service"],
+		async run(cluster, { service }) {
+			const found = await each<Reader[]>(cluster, cluster.having("eventReaders", service), "eventReaders", {});
+			const rows = found.flatMap(([name, readers]) =>
+				readers.map((reader) => [name, reader.name, reader.owner ?? "-", `${reader.lag_seconds.toFixed(1)} s`]),
+			);
+			return columns([["SERVICE", "READER", "NODE", "LAG"], ...rows]);
+		},
+	},
+	"events remove-reader": {
+		about: "Remove a reader that is no longer used; the outbox keeps events for it until then",
+		words: ["NAME"],
+		options: ["service"],
+		async run(cluster, { service }, [name]) {
+			const services = cluster.having("removeEventReader", service);
+			const found = await each<{ count: number }>(cluster, services, "removeEventReader", { name });
+			const removed = found.filter(([, { count }]) => count > 0).map(([from]) => `${from}: removed ${name}`);
+			if (removed.length === 0) throw new Error("There is no such reader, or a node still reads for it");
+			return removed.join("\n");
 		},
 	},
 	"events status": {
