@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { batch } from "../lib/batch.ts";
-import { contract, implement } from "../lib/contract.ts";
+import { type Call, contract, implement } from "../lib/contract.ts";
 import { Database, databaseUrl } from "../lib/database.ts";
 import { readEnv } from "../lib/env.ts";
 import type { Event } from "../lib/events.ts";
@@ -9,6 +9,7 @@ import { inbox } from "../lib/inbox.ts";
 import { makeNode } from "../lib/node.ts";
 import { passwords } from "../lib/passwords.ts";
 import { brokerOptions } from "../moleculer.config.ts";
+import { expire } from "../services/inventory/inventory.expiry.ts";
 import { type Databases, makeDatabases } from "./support/databases.ts";
 import { expectFair, steadyLoad } from "./support/steady-load.ts";
 
@@ -51,7 +52,7 @@ describe("on Postgres", () => {
 	let databases: Databases;
 	let db: Database;
 	beforeAll(async () => {
-		databases = await makeDatabases(["users"]);
+		databases = await makeDatabases(["users", "inventory"]);
 		db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 2 });
 	});
 	afterAll(async () => {
@@ -102,5 +103,31 @@ describe("on Postgres", () => {
 		failing.delete("good");
 		for (let turn = 0; turn < 5; turn++) await retry();
 		expect(done).toEqual(["good"]);
+	});
+
+	test("reservations of orders that stay open do not keep an abandoned one from being released", async () => {
+		const inventory = new Database({ url: databaseUrl(databases.pattern, "inventory"), poolSize: 2 });
+		const held = Array.from({ length: 1200 }, () => uuid());
+		const abandoned = held.at(-1)!;
+		await inventory.query(
+			`insert into reservations (order_id, status, product_ids, quantities, expires_at)
+			select id, 'held', '{}', '{}', now() - interval '1 hour' + n * interval '1 ms' from unnest($1::uuid[]) with ordinality as o(id, n)`,
+			[held],
+		);
+		const released: string[] = [];
+		const sweep = () =>
+			expire({
+				db: inventory,
+				call: (async (_: string, { order_ids }: { order_ids: string[] }) =>
+					order_ids.map((id) => (id === abandoned ? "unknown" : "open"))) as unknown as Call,
+				seconds: 0,
+				async release(orders) {
+					released.push(...orders.map(({ order_id }) => order_id));
+					return orders.map(() => ({ status: "done" as const }));
+				},
+			});
+		for (let turn = 0; turn < 3; turn++) await sweep();
+		await inventory.close();
+		expect(released).toEqual([abandoned]);
 	});
 });

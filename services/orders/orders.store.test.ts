@@ -257,6 +257,18 @@ test("two nodes that claim at once share what is there, each order once and unde
 	}
 });
 
+test("sagas that are claimed and given up again and again do not keep the others from being claimed", async () => {
+	const two = storeOf("two");
+	const open = await placed("gone", 7);
+	const claimed = new Set<string>();
+	for (let round = 0; round < 4; round++) {
+		await two.beat();
+		for (const { id } of await two.claim(2, [])) claimed.add(id);
+		await two.leave();
+	}
+	expect(claimed).toEqual(new Set(open.map(({ id }) => id)));
+});
+
 test("a claim does not wait for what another node is claiming", async () => {
 	await storeOf("two").beat();
 	const open = await placed("gone", 3);
