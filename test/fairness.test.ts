@@ -19,7 +19,7 @@ test.each(["bcrypt", "bcryptjs"])("password hashing with %s starves no request",
 	const { hash, matches, close } = passwords({ cost: 4, javascript: implementation === "bcryptjs" });
 	const hashed = await hash("correct horse");
 	let n = 0;
-	expectFair(await steadyLoad(8, 240, () => (n++ % 2 ? hash("correct horse") : matches("correct horse", hashed))));
+	expectFair(await steadyLoad(8, 600, () => (n++ % 2 ? hash("correct horse") : matches("correct horse", hashed))));
 	await close();
 });
 
@@ -32,7 +32,7 @@ test("a bulkhead starves no call", async () => {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
 	const broker = makeNode(brokerOptions(env), env, [implement(things).with({ actions: { make: turn as never } })]);
 	await broker.start();
-	expectFair(await steadyLoad(16, 640, () => broker.call("things.make")));
+	expectFair(await steadyLoad(16, 960, () => broker.call("things.make")));
 	await broker.stop();
 });
 
@@ -53,7 +53,7 @@ describe("on Postgres", () => {
 	let db: Database;
 	beforeAll(async () => {
 		databases = await makeDatabases(["users", "inventory"]);
-		db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 2 });
+		db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
 	});
 	afterAll(async () => {
 		await db?.close();
@@ -64,7 +64,7 @@ describe("on Postgres", () => {
 		await db.query("select 1");
 		let n = 0;
 		const kinds = [() => db.query("select 1"), () => db.transaction((tx) => tx.query("select 1")), () => db.sequelize.query("select 1")];
-		expectFair(await steadyLoad(12, 600, () => kinds[n++ % kinds.length]!()));
+		expectFair(await steadyLoad(12, 900, () => kinds[n++ % kinds.length]!()));
 	});
 
 	test("events that always fail do not keep a due event from its retry", async () => {
