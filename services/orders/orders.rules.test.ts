@@ -1,7 +1,16 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { orders } from "./orders.contract.ts";
-import { assertCanBecome, assertVisible, buyer, cancelledError, mergeItems, priceItems, transitions } from "./orders.rules.ts";
+import {
+	assertCanBecome,
+	assertVisible,
+	buyer,
+	cancelledError,
+	mergeItems,
+	priceItems,
+	statusesBefore,
+	transitions,
+} from "./orders.rules.ts";
 
 const caught = (work: () => unknown): { code: number; type: string; data: Record<string, unknown> } => {
 	try {
@@ -12,6 +21,12 @@ const caught = (work: () => unknown): { code: number; type: string; data: Record
 	throw new Error("Nothing was thrown");
 };
 const product = (price: number, over: object = {}) => ({ id: "p", name: "Tea", price, currency: "EUR", ...over });
+
+test("the statuses before another one are all from which it can still be reached", () => {
+	expect(statusesBefore("shipped")).toEqual(["pending", "confirmed"]);
+	expect(statusesBefore("delivered")).toEqual(["pending", "confirmed", "shipped"]);
+	expect(statusesBefore("pending")).toEqual([]);
+});
 
 test("an order goes from one status to another only as the table says", () => {
 	const allowed = ["pending confirmed", "pending cancelled", "confirmed shipped", "confirmed cancelled", "shipped delivered"];

@@ -27,6 +27,11 @@ export const transitions: Readonly<Record<Status, readonly Status[]>> = {
 	delivered: [],
 	cancelled: [],
 };
+/** Every status from which an order can still reach this one. */
+export function statusesBefore(status: Status): Status[] {
+	const direct = (Object.keys(transitions) as Status[]).filter((from) => transitions[from].includes(status));
+	return [...new Set(direct.flatMap((from) => [...statusesBefore(from), from]))];
+}
 export function assertCanBecome(current: Status, next: Status): void {
 	if (!transitions[current].includes(next))
 		raise(orders, "ILLEGAL_TRANSITION", { status: current }, `An order that is ${current} cannot become ${next}`);

@@ -114,7 +114,7 @@ export const ADVANCE = sql(
 			(select w.traceparent from unnest($1::uuid[], $5::text[]) as w(order_id, traceparent) where w.order_id = id limit 1) from moved)
 	select id from moved`,
 );
-export const BUSY = sql("busy", "select id from orders where id = any($1::uuid[]) and status = $2 and saga_state is not null");
+export const WITH_STATUS = sql("with_status", "select id from orders where id = any($1::uuid[]) and status = any($2::text[])");
 
 export const COUNT_STUCK = sql("count_stuck", "select count(*) as count from orders where saga_state = 'stuck'");
 export const LIST_STUCK = sql(

@@ -154,9 +154,9 @@ export const advance = (
 	traces: readonly Traced[] = ids.map(() => ({})),
 ): Promise<{ id: string }[]> => db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, tracesOf(traces)]);
 
-/** Which of these are still in this status because a saga is working on them. */
-export const busy = (db: Queryable, ids: readonly string[], status: Status): Promise<{ id: string }[]> =>
-	db.query(statements.BUSY, [ids, status]);
+/** Those of the orders that have one of these statuses. */
+export const withStatus = (db: Queryable, ids: readonly string[], statuses: readonly Status[]): Promise<{ id: string }[]> =>
+	db.query(statements.WITH_STATUS, [ids, statuses]);
 
 /** Orders that could not be taken back. */
 export async function stuck(db: Database, limit: number) {
