@@ -12,6 +12,7 @@ import { breaker } from "./middlewares/breaker.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
 import { cache } from "./middlewares/cache.ts";
 import { deadline } from "./middlewares/deadline.ts";
+import { divide } from "./middlewares/divide.ts";
 import { lostNodes } from "./middlewares/lost-nodes.ts";
 import { observe } from "./middlewares/observe.ts";
 import { oneWrite } from "./middlewares/one-write.ts";
@@ -77,6 +78,8 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		// Forgets a request that will not be answered; each repetition is one of its own.
 		"ErrorHandler",
 		retry,
+		// Outside the repetitions: a message that is too large stays so on every node.
+		divide,
 		deadline,
 		...(traces ? [tracing(traces)] : []),
 		traceparent,

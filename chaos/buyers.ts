@@ -24,7 +24,7 @@ export interface Shopper {
 export interface Market {
 	readonly client: Client;
 	readonly seed: number;
-	readonly profile: Pick<Profile, "tokens" | "wishes">;
+	readonly profile: Pick<Profile, "tokens" | "wishes" | "large">;
 	/** The first ones are hot: most orders are for them. */
 	readonly products: readonly string[];
 	readonly admin: () => string;
@@ -35,6 +35,8 @@ export interface Market {
 }
 
 const HOT = 3;
+/** Orders of a pile. */
+const PILE = 10;
 
 /** Buys, cancels and asks again until the market closes, and comes to an end with everything that was begun. `all` grows meanwhile. */
 export async function shop(number: number, { id: user_id, token }: Shopper, market: Market, all: Purchase[]): Promise<void> {
@@ -44,7 +46,9 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 
 	function basket() {
 		const product = () => (dice.next() < 0.6 ? products[dice.whole(0, HOT - 1)]! : dice.pick(products));
-		const items = Array.from({ length: dice.whole(1, 3) }, () => ({ product_id: product(), quantity: dice.whole(1, 2) }));
+		const items = profile.large
+			? products.slice(0, profile.large.lines).map((product_id) => ({ product_id, quantity: 1 }))
+			: Array.from({ length: dice.whole(1, 3) }, () => ({ product_id: product(), quantity: dice.whole(1, 2) }));
 		const address = dice.next() < 0.04 ? "Undeliverable Road 1" : "Main Street 1";
 		return { items, payment_token: dice.weighted(profile.tokens), shipping_address: address };
 	}
@@ -86,6 +90,15 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 			const purchase = await begin()({ prefer: "respond-async" });
 			await after(dice.between(0, 60));
 			await cancel(purchase);
+		},
+		/** More orders than anything of the shop can carry in one message, if they are large. */
+		pile: async () => {
+			await Promise.all(Array.from({ length: PILE }, () => begin()({ prefer: "respond-async" })));
+			await after(dice.between(500, 1500));
+		},
+		browse: async () => {
+			await client.send("browse", "GET /api/products?limit=100", {});
+			await client.send("browse", "GET /api/orders?limit=100", { token });
 		},
 		cancel: async () => {
 			if (mine.length > 0) await cancel(dice.pick(mine));

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { Purchase } from "./buyers.ts";
-import { check } from "./checks.ts";
+import { check, crashes } from "./checks.ts";
 import type { Answer } from "./client.ts";
 import { plan } from "./faults.ts";
 import { PROFILES, type Profile } from "./profiles.ts";
@@ -60,6 +60,13 @@ test.each<[string, Purchase[], object[]]>([
 test("what was oversold and what was given up is found", async () => {
 	expect(await found([], [], { sold: 6 })).toEqual(["OVERSOLD"]);
 	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual(["DEAD_LETTER", "DEAD_LETTER", "DEAD_LETTER"]);
+});
+
+test("a node that crashed is found, and one that was killed is not", () => {
+	const node = (name: string, text: string, kind: "node" | "nats" = "node") => ({ name, kind, log: () => text });
+	const crashed = `started\n{"level":60,"msg":"It failed unexpectedly and ends"}\nstarted`;
+	const found = crashes([node("orders-1", crashed), node("orders-2", "started\nstarted"), node("nats", crashed, "nats")]);
+	expect(found).toMatchObject([{ invariant: "NODE_CRASHED", subject: "orders-1", detail: expect.stringContaining("It failed") }]);
 });
 
 test("money that the provider holds for nothing is found", async () => {

@@ -1,5 +1,6 @@
 import type { Purchase } from "./buyers.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Member } from "./members.ts";
 
 export interface Finding {
 	readonly invariant: string;
@@ -23,6 +24,11 @@ export async function unsettled({ query }: Pick<Cluster, "query">): Promise<numb
 	]);
 	return open!.n + waiting.reduce((sum, [row]) => sum + row!.n, 0);
 }
+/** Nodes that ended because of an error that nothing caught: only faults may end a node. */
+export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[]): Finding[] =>
+	members
+		.filter(({ kind, log }) => kind === "node" && log().includes("It failed unexpectedly"))
+		.map(({ name, log }) => finding("NODE_CRASHED", name, /^.*It failed unexpectedly.*$/m.exec(log())![0].slice(0, 500)));
 const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;
 

@@ -50,8 +50,14 @@ export function howToInstall(missing: readonly string[]): string {
 /**
  * Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own.
  * @param preloads files that every node loads before anything else
+ * @param maxPayload of NATS, in bytes; that of its configuration unless given
  */
-export async function startCluster(size: Size, preloads: readonly string[], say: (line: string) => void): Promise<Cluster> {
+export async function startCluster(
+	size: Size,
+	preloads: readonly string[],
+	say: (line: string) => void,
+	maxPayload?: number,
+): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
@@ -79,7 +85,7 @@ export async function startCluster(size: Size, preloads: readonly string[], say:
 		members.push(postgres.member);
 
 		say("Starting NATS, Redis and the nodes …");
-		const [nats, redis] = await Promise.all([natsMember(folder), redisMember(folder)]);
+		const [nats, redis] = await Promise.all([natsMember(folder, maxPayload), redisMember(folder)]);
 		members.push(nats.member, redis.member);
 		const env = {
 			NODE_ENV: "test",
@@ -130,18 +136,29 @@ function nodeMember(name: string, folder: string, env: Record<string, string>, p
 	});
 }
 
-/** @param folder for its configuration and its log; JetStream keeps its files in `jetstream` there */
-export async function natsMember(folder: string) {
-	const port = await freePort();
-	const file = findServer("nats-server")!;
-	const config = join(folder, "nats.conf");
-	mkdirSync(join(folder, "jetstream"));
+/** The one configuration of NATS. */
+export const NATS_CONFIG = "k8s/components/nats/nats.conf";
+/**
+ * Writes the configuration of NATS into a folder, without the settings that belong to a host and those that an older server does not know.
+ * @param maxPayload in bytes, instead of that of the file
+ * @returns the arguments that the server is started with
+ */
+export function natsArguments(file: string, folder: string, port: number, maxPayload?: number): string[] {
 	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
-	// What belongs to a host of its own, and what an older server does not know.
 	const foreign =
 		major > 2 || minor >= 10 ? /^\s*(server_name|http_port|store_dir):.*$/gm : /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
-	writeFileSync(config, readFileSync(join(root, "deploy/nats.conf"), "utf8").replace(foreign, ""));
-	const args = ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-sd", join(folder, "jetstream")];
+	const config = join(folder, "nats.conf");
+	const text = readFileSync(join(root, NATS_CONFIG), "utf8").replace(foreign, "");
+	writeFileSync(config, maxPayload ? text.replace(/^max_payload:.*$/m, `max_payload: ${maxPayload}`) : text);
+	return ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-sd", join(folder, "jetstream")];
+}
+
+/** @param folder for its configuration and its log; JetStream keeps its files in `jetstream` there */
+export async function natsMember(folder: string, maxPayload?: number) {
+	const port = await freePort();
+	const file = findServer("nats-server")!;
+	mkdirSync(join(folder, "jetstream"));
+	const args = natsArguments(file, folder, port, maxPayload);
 	const made = member("nats", { name: "nats", file, args, log: join(folder, "nats.log") }, () => greeting(port, "", /^INFO /));
 	await made.start();
 	return { member: made, url: `nats://127.0.0.1:${port}` };

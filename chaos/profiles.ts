@@ -19,9 +19,14 @@ export interface Profile {
 	readonly moment?: string;
 	/** What takes its time on every node, by a file in chaos/slow. */
 	readonly slow?: "reserve";
+	/** Orders of so many lines, and products with descriptions of so many characters, on a NATS server with the smallest `max_payload`. */
+	readonly large?: { readonly lines: number; readonly description: number };
 	readonly tokens: Weights<"tok_ok" | "tok_declined" | "tok_flaky" | "tok_timeout" | "tok_slow">;
-	/** Buy; ask twice at once; take it back while it is worked on; take back something bought before. */
-	readonly wishes: Weights<"buy" | "twice" | "hasty" | "cancel">;
+	/**
+	 * Buy; ask twice at once; take it back while it is worked on; take back something bought before; place ten orders without waiting; list products and
+	 * orders.
+	 */
+	readonly wishes: Weights<"buy" | "twice" | "hasty" | "cancel" | "pile" | "browse">;
 }
 
 export const PROFILES = {
@@ -55,6 +60,17 @@ export const PROFILES = {
 		slow: "reserve",
 		tokens: { tok_ok: 1 },
 		wishes: { hasty: 9, buy: 1 },
+	},
+	large: {
+		about: "batches, claims and lists are larger than one NATS message",
+		every: [1, 2],
+		// Orders wait in front of stopped inventory nodes, and those of dead nodes are claimed together.
+		targets: { goods: 3, orders: 1 },
+		kinds: { pause: 1, kill: 1 },
+		lasts: [1, 2],
+		large: { lines: 100, description: 5000 },
+		tokens: { tok_ok: 1 },
+		wishes: { pile: 5, browse: 4, cancel: 1 },
 	},
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;

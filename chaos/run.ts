@@ -2,16 +2,17 @@ import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import type { Call } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
+import { LEAST_MAX_PAYLOAD } from "../lib/message-size.ts";
 import { makeNode } from "../lib/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "../scripts/audit/walk.ts";
 import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
-import { check, type Finding, unsettled } from "./checks.ts";
+import { check, crashes, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
 import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
 import { type Happened, inflict, plan } from "./faults.ts";
 import { until } from "./members.ts";
-import { BUGS, type Bug, type ProfileName, profileOf } from "./profiles.ts";
+import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
 import { Tally } from "./tally.ts";
 
@@ -42,6 +43,7 @@ const OPENING_MS = 30_000;
 const PRODUCTS = 12;
 /** Hot products sell out, the others do not. */
 const stockOf = (n: number) => (n < 3 ? 150 : 5000);
+const PLENTY = 1_000_000;
 
 /** Runs a cluster, buyers and faults, and finds out whether anything was broken for good. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -52,9 +54,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		options.size,
 		preloads.map((file) => join(import.meta.dirname, file)),
 		say,
+		profile.large && LEAST_MAX_PAYLOAD,
 	);
 	try {
-		const { shoppers, admin, stock } = await openShop(cluster, options);
+		const { shoppers, admin, stock } = await openShop(cluster, options, profile);
 		say(`${seconds} s of chaos, seed ${seed} …`);
 		const start = Date.now();
 		const closingAt = start + seconds * 1000;
@@ -105,7 +108,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 }
 
 /** Accounts and products, while everything is still well. */
-async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
+async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { large }: Profile) {
 	const patience = Date.now() + OPENING_MS;
 	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
 	const late = () => Date.now() > patience;
@@ -127,11 +130,14 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions) {
 		return { id, token: await login(account) };
 	};
 	const list = async (n: number): Promise<[id: string, stock: number]> => {
-		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock: stockOf(n) };
-		return [(await ask("POST /api/products", { token: admin, body })).id, stockOf(n)];
+		const stock = large ? PLENTY : stockOf(n);
+		// Three bytes for each character.
+		const description = large ? "本".repeat(large.description) : null;
+		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock, description };
+		return [(await ask("POST /api/products", { token: admin, body })).id, stock];
 	};
 	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
-	const stock = new Map(await Promise.all(Array.from({ length: PRODUCTS }, (_, n) => list(n))));
+	const stock = new Map(await Promise.all(Array.from({ length: large?.lines ?? PRODUCTS }, (_, n) => list(n))));
 	return { shoppers, admin, stock };
 }
 
@@ -153,7 +159,7 @@ async function settle(
 			if (!late && (await unsettled(cluster)) > 0) continue;
 			try {
 				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });
-				last = [...violations, ...(await check(cluster, purchases, stock))];
+				last = [...violations, ...crashes(cluster.members), ...(await check(cluster, purchases, stock))];
 				if (last.length === 0 && skipped === 0) return [];
 			} catch (error) {
 				last = [{ invariant: "NO_AUDIT", subject: "orders.audit", detail: String(error) }];

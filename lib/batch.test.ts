@@ -57,6 +57,20 @@ test("elements may count for more than one; one that is larger than a run may be
 	expect(seen()).toEqual([[4, 6], [1], [30], [5, 5], [5]]);
 });
 
+test("a run has at most so many bytes as the limit allows when it begins", async () => {
+	const { runs, step, seen } = heldStep();
+	let most = 10;
+	const add = batch(step, { max: 3, maxBytes: () => most, bytesOf: (value) => value });
+	const all = [4, 6, 1, 30, 5, 5, 1, 1, 1, 1].map(add);
+	for (let run = 0; run < 6; run++) {
+		await turns(1);
+		if (run === 3) most = 100;
+		runs[run]!.end();
+	}
+	await Promise.all(all);
+	expect(seen()).toEqual([[4, 6], [1], [30], [5, 5], [1, 1, 1], [1]]);
+});
+
 test("with lanes, a slow run does not hold up the next one", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = batch(step, { lanes: 2 });

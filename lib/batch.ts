@@ -7,6 +7,10 @@ export interface BatchOptions<T = unknown, R = unknown> {
 	readonly max?: number;
 	/** For how many an element counts; one unless given. */
 	sizeOf?(value: T): number;
+	/** The size of a run in bytes, for elements that travel in one message; at the time of the run. */
+	maxBytes?(): number;
+	/** The size of an element in such a message; an estimate is enough, because a run that is still too large is cut in halves. */
+	bytesOf?(value: T): number;
 	/** How many runs may be under way at once; one unless given. */
 	readonly lanes?: number;
 	/**
@@ -29,10 +33,9 @@ interface Waiting<T, R> extends Traced {
  * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
  * therefore be idempotent or all-or-nothing.
  */
-export function batch<T, R>(
-	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
-	{ max = 500, sizeOf = () => 1, lanes = 1, afterwards }: BatchOptions<T, R> = {},
-) {
+export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejection)[]>, options: BatchOptions<T, R> = {}) {
+	const { max = 500, sizeOf = () => 1, lanes = 1, afterwards } = options;
+	const { maxBytes = () => Number.POSITIVE_INFINITY, bytesOf = () => 0 } = options;
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
@@ -67,10 +70,12 @@ export function batch<T, R>(
 	}
 	/** How many of those that wait go into one run. */
 	function fitting(): number {
-		let size = 0;
+		const most = maxBytes();
+		let [size, bytes] = [0, 0];
 		const end = waiting.findIndex(({ value }, i) => {
 			size += sizeOf(value);
-			return i > 0 && size > max;
+			bytes += bytesOf(value);
+			return i > 0 && (size > max || bytes > most);
 		});
 		return end < 0 ? waiting.length : end;
 	}

@@ -39,6 +39,12 @@ export interface ActionContract {
 	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
 	readonly retry?: true;
 	/**
+	 * How a call is divided when its request or its result is too large for one NATS message; pages need no declaration. The result is a list. `list` names
+	 * the parameter whose elements are distributed. `range` names the field of a row that `after` refers to, in an action with `after` and `limit`. The
+	 * action must be safe to repeat.
+	 */
+	readonly divide?: { readonly list: string } | { readonly range: string };
+	/**
 	 * The answer is kept for `ttl` milliseconds, by all parameters, and by the caller unless `auth` is `anyone`: such an answer must not depend on who asks.
 	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
 	 */

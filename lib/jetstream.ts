@@ -16,6 +16,7 @@ import { batch, reject } from "./batch.ts";
 import type { Follower } from "./bus.ts";
 import { BATCH_FORMAT, packed, type Unpacked, unpacked } from "./event-batches.ts";
 import type { Event } from "./events.ts";
+import { assertAccepted, eventBatchBytes } from "./message-size.ts";
 
 const HOUR = 3_600_000;
 /** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
@@ -24,8 +25,6 @@ const HELD = 2 * BATCH;
 const ON_THE_WAY = 50;
 /** Messages that all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
 const HELD_BY_ALL = 20 * HELD;
-/** Bytes of a message, well below what NATS takes (1 MB unless set) and about as many events as are taken over at once. */
-const MAX_BYTES = 128 * 1024;
 /** Before anything that failed is tried again. */
 const PAUSE = 1000;
 /** What the stream has seen within this time it does not take twice. */
@@ -63,6 +62,7 @@ export async function openStream(options: StreamOptions) {
 		reconnectTimeWait: 500,
 		waitOnFirstConnect: true,
 	});
+	await assertAccepted(connection);
 	const js = connection.jetstream({ timeout: 5000 });
 	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
 
@@ -105,10 +105,8 @@ export async function openStream(options: StreamOptions) {
 		 */
 		async publish(events: readonly Event[], again = false): Promise<void> {
 			const mark = again ? `-${Date.now()}` : "";
-			// What NATS takes includes headers.
-			const maxBytes = Math.min(MAX_BYTES, (connection.info?.max_payload ?? MAX_BYTES) - 4096);
 			await Promise.all(
-				packed(events, maxBytes).map(({ type, id, text }) => {
+				packed(events, eventBatchBytes(connection)).map(({ type, id, text }) => {
 					const format = headers();
 					format.set("Content-Type", BATCH_FORMAT);
 					return js.publish(subject(type), text, { msgID: id + mark, headers: format, expect: { streamName: stream } });

@@ -1,3 +1,5 @@
+import { isMessageTooLarge } from "./message-size.ts";
+
 /**
  * moleculer's words for a call that nobody answered, or not in time. An open breaker, a service without a node, a full queue and a lost
  * NATS all come as one of them, with codes from 404 to 514.
@@ -49,6 +51,8 @@ export function isOutage(error: unknown): boolean {
  */
 export function isNodeFailure(error: unknown): boolean {
 	const { code, type, nodeID } = look(error);
+	// The node works: it has a result, which is larger than NATS allows.
+	if (isMessageTooLarge(error)) return false;
 	if (nodeID === undefined) return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED";
 	return !UNANSWERED.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
 }

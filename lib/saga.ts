@@ -1,4 +1,4 @@
-import { batch } from "./batch.ts";
+import { type BatchOptions, batch } from "./batch.ts";
 import type { Outcome } from "./outcome.ts";
 import { kindOf } from "./tracing/failure.ts";
 import { note } from "./tracing/notes.ts";
@@ -64,6 +64,8 @@ export type End =
 export interface SagaOptions<S extends Saga> {
 	readonly steps: readonly Step<S>[];
 	readonly store: SagaStore<S>;
+	/** The bytes of a message in which sagas reach a step together, and the most that one saga takes of it. */
+	readonly messages?: Required<Pick<BatchOptions<S>, "maxBytes" | "bytesOf">>;
 	/** Milliseconds between two signs of life; a third of the lease at most. */
 	readonly beatEvery: number;
 	/** How often a failing undo is tried before the saga is stuck. */
@@ -89,6 +91,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	const {
 		steps,
 		store,
+		messages,
 		onTrouble,
 		around = (_, run) => run(),
 		undoTries = 30,
@@ -97,8 +100,8 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 		pause = sleep,
 	} = options;
 	const lanes = steps.map((step) => ({
-		do: batch<S, Outcome>((all) => step.do(all)),
-		undo: batch<S, Outcome>((all) => step.undo(all)),
+		do: batch<S, Outcome>((all) => step.do(all), messages),
+		undo: batch<S, Outcome>((all) => step.undo(all), messages),
 	}));
 	const complete = batch<S, boolean>((all) => store.complete(all));
 	const turn = batch<Turned<S>, boolean>((all) => store.turn(all));

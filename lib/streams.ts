@@ -11,4 +11,5 @@ export const versionsOf = {
 	params: { ids: list({ type: "uuid" }, { max: 1000 }) },
 	returns: list({ type: "string", nullable: true }),
 	retry: true,
+	divide: { list: "ids" },
 } as const;

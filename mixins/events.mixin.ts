@@ -6,6 +6,7 @@ import { type Event, type EventOf, type Matching, matches, type Pattern } from "
 import { inbox } from "../lib/inbox.ts";
 import { type EventStream, sharedStream } from "../lib/jetstream.ts";
 import { loop } from "../lib/loop.ts";
+import { assertSendable } from "../lib/message-size.ts";
 import { orderedGroups } from "../lib/ordered-groups.ts";
 import { type Reader, readOutbox, write } from "../lib/outbox.ts";
 import { STREAM_READER } from "../lib/outbox-readers.ts";
@@ -67,7 +68,9 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 			fact(this: Self, type: string, data: object): string {
 				const verdict = this.$checks.get(type)?.(data);
 				if (verdict !== true) throw new Error(`${type} does not keep to its contract: ${JSON.stringify(verdict ?? "not declared")}`);
-				return JSON.stringify(data);
+				const json = JSON.stringify(data);
+				assertSendable(type, Buffer.byteLength(json));
+				return json;
 			},
 			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: EventData<EventType>, traceparent?: string) {
 				await write(tx, type, subject, this.fact(type, data), traceparent ?? currentTraceparent());

@@ -79,6 +79,18 @@ test("what a handler calls and publishes is in the trace of its event", async ()
 	await expectTraces(databases, ids);
 });
 
+test("an event that is too large fails its transaction, and the events after it are published", async () => {
+	const broker = await start(producer(), consumer("shipping", { "order.*": note }));
+	const huge = { ...fact(), currency: "x".repeat(64 * 1024) };
+	await expect(publisher(broker, "orders")("order.created", "1", huge)).rejects.toMatchObject({
+		type: "EVENT_TOO_LARGE",
+		data: { max: 64 * 1024 },
+	});
+	await tell(broker)("order.created", "2");
+	await eventually(async () => expect(await effects()).toEqual(["order.created 2"]));
+	expect(await databases.query("orders", "select from outbox")).toHaveLength(1);
+});
+
 test("a pattern brings all events of its kind, and a handler for the very type comes before it", async () => {
 	const exact: string[] = [];
 	const broker = await start(

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import { expect, test } from "@jest/globals";
 import { parse } from "yaml";
+import { NATS_CONFIG } from "../chaos/cluster.ts";
 import { readEnv } from "../lib/env.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";
 import { settings } from "../lib/settings.ts";
@@ -150,7 +151,14 @@ test("what shows how the shop is doing is asked for, finds every node, and is li
 });
 
 test("an event is acknowledged only when it is on NATS's disk", () => {
-	expect(read("deploy/nats.conf")).toMatch(/^\s*sync_interval: always$/m);
+	expect(read(NATS_CONFIG)).toMatch(/^\s*sync_interval: always$/m);
+});
+
+test("Compose, Kubernetes, the tests and the tools share one configuration of NATS", () => {
+	const { command, volumes } = plain.services.nats!;
+	expect(volumes).toContain(`./${NATS_CONFIG}:${command!.at(-1)}:ro`);
+	const setters = filesIn(root, "deploy", "k8s").filter((file) => /^\s*max_payload/m.test(read(file)));
+	expect(setters).toEqual([NATS_CONFIG]);
 });
 
 test("in production everything has its limits, comes back by itself, and keeps its secrets in files", () => {

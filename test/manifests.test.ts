@@ -1,6 +1,7 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { NATS_CONFIG } from "../chaos/cluster.ts";
 import { readEnv } from "../lib/env.ts";
 import { serviceNames } from "../lib/node.ts";
 import { settings } from "../lib/settings.ts";
@@ -176,6 +177,11 @@ withKubectl.each(overlays)("the overlay %s", (overlay) => {
 		}
 	});
 
+	test("NATS has the configuration that Compose and the tests have", () => {
+		const [config] = of("ConfigMap").flatMap(({ data }) => data?.["nats.conf"] ?? []);
+		expect(config).toBe(readFileSync(join(root, NATS_CONFIG), "utf8"));
+	});
+
 	if (overlay === "dev") return;
 
 	test("every node has three pods or more, which are not taken away all at once", () => {
@@ -194,9 +200,11 @@ withKubectl.each(overlays)("the overlay %s", (overlay) => {
 		const nats = named("StatefulSet", "nats")!;
 		expect(nats.spec.replicas).toBe(3);
 		const config = (nats as Workload).spec.template.spec.volumes![0]!.configMap!.name;
-		const text = named("ConfigMap", config)!.data!["nats.conf"]!;
-		expect(text).toMatch(/^\s*sync_interval: always$/m);
-		expect(text.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
+		const { "nats.conf": one, "cluster.conf": text } = named("ConfigMap", config)!.data!;
+		expect(one).toMatch(/^\s*sync_interval: always$/m);
+		expect(text).toMatch(/^include nats\.conf$/m);
+		expect((nats as Workload).spec.template.spec.containers[0]).toMatchObject({ args: ["--config", "/etc/nats/cluster.conf"] });
+		expect(text!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
 	});
 
 	test("nothing is reachable that no policy names, and every policy is about somebody", () => {

@@ -76,6 +76,7 @@ export const inventory = contract({
 			params: pick(range, "after", "limit"),
 			returns: list(object({ ...product_id, on_hand: count, reserved: count, held: count })),
 			retry: true,
+			divide: { range: "product_id" },
 		},
 		/** For the audit: all reservations and tombstones in a range of orders. */
 		auditReservations: {
@@ -88,6 +89,7 @@ export const inventory = contract({
 				}),
 			),
 			retry: true,
+			divide: { range: "order_id" },
 		},
 		history,
 	},

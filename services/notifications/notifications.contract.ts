@@ -43,6 +43,7 @@ export const notifications = contract({
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
 			retry: true,
+			divide: { list: "order_ids" },
 		},
 		/** For other services: a user's messages about one order, oldest first. */
 		about: {

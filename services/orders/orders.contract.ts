@@ -137,6 +137,7 @@ export const orders = contract({
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "enum", values: ["open", "confirmed", "cancelled", "unknown"] }),
 			retry: true,
+			divide: { list: "order_ids" },
 		},
 		/**
 		 * Compares what all services know, on a system that is at work. It looks around for some seconds and then answers where to go on; orders that

@@ -34,6 +34,16 @@ export function newSaga(
 	};
 }
 
+/** Ids, amounts and the payment token of an order, with a trace, as JSON. */
+const ORDER_BYTES = 1000;
+/** A product and its quantity. */
+const LINE_BYTES = 90;
+/** JSON escapes a character with six bytes at most. */
+const CHARACTER_BYTES = 6;
+/** The most bytes that an order takes in the message of a step. */
+export const bytesOf = ({ order, shipping_address }: OrderSaga): number =>
+	ORDER_BYTES + order.items.length * LINE_BYTES + (shipping_address?.length ?? 0) * CHARACTER_BYTES;
+
 const named = ({ id, traceparent }: OrderSaga) => ({ order_id: id, ...(traceparent ? { traceparent } : {}) });
 const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
 

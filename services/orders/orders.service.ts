@@ -5,6 +5,7 @@ import type { Database } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
+import { batchBytesOf, maxPayloadOf } from "../../lib/message-size.ts";
 import { type End, sagas } from "../../lib/saga.ts";
 import { pageOf, totalOf } from "../../lib/total.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
@@ -19,7 +20,7 @@ import { orderMetrics } from "./orders.metrics.ts";
 import { neighbours } from "./orders.neighbours.ts";
 import { placing } from "./orders.placing.ts";
 import * as rules from "./orders.rules.ts";
-import { type OrderSaga, orderSteps } from "./orders.saga.ts";
+import { bytesOf, type OrderSaga, orderSteps } from "./orders.saga.ts";
 import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
 import * as store from "./orders.store.ts";
@@ -64,11 +65,13 @@ export default implement(
 		const metrics = orderMetrics(this.broker, this.db);
 		const runner = sagas<OrderSaga>({
 			steps: orderSteps(call),
+			messages: { maxBytes: () => batchBytesOf(this.broker), bytesOf },
 			store: store.orderStore({
 				db: this.db,
 				owner,
 				leaseMs,
 				deadlineMs,
+				claimBytes: () => maxPayloadOf(this.broker),
 				told: () => this.wakeRelay(),
 				fact: (type, order, reason = "") =>
 					type === "order.cancelled" ? this.fact(type, { ...factOf(order), reason }) : this.fact(type, factOf(order)),

@@ -81,15 +81,19 @@ export const BEAT = sql(
 export const LEAVE = sql("leave", "delete from saga_nodes where id = $1");
 
 const TAKE = "saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now()";
-/** `$3` are the orders whose sagas run on this node, `$4` is its lease in milliseconds. */
+/**
+ * `$3` are the orders whose sagas run on this node, `$4` is its lease in milliseconds. `$5` limits the bytes of all their lines: sagas that are claimed
+ * together reach their next step together.
+ */
 export const CLAIM = sql(
 	"claim",
 	`with gone as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
-	due as materialized (select id from orders o where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
+	due as materialized (select id, saga_since, coalesce(octet_length(items::text), 0) as bytes from orders o where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
 		and (not exists (select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
 			or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
 		order by saga_since limit $2 for update skip locked),
-	mine as (update orders o set ${TAKE} from due where o.id = due.id returning o.*)
+	fitting as (select id from (select id, sum(bytes) over (order by saga_since, id) - bytes as before from due) d where before < $5::bigint),
+	mine as (update orders o set ${TAKE} from fitting f where o.id = f.id returning o.*)
 	select ${SAGA} from mine o`,
 );
 

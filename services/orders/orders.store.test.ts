@@ -28,13 +28,18 @@ const clear = async () => {
 	for (const table of ["orders", "saga_nodes", "outbox"]) await db.query(`delete from ${table}`);
 };
 beforeEach(clear);
+beforeEach(() => {
+	claimBytes = Number.MAX_SAFE_INTEGER;
+});
 
+let claimBytes = Number.MAX_SAFE_INTEGER;
 const storeOf = (owner: string) =>
 	orderStore({
 		db,
 		owner,
 		leaseMs: LEASE,
 		deadlineMs: DEADLINE,
+		claimBytes: () => claimBytes,
 		told: () => {},
 		fact: (_, order, reason) => JSON.stringify({ order_id: order.id, reason }),
 	});
@@ -273,7 +278,7 @@ test("a claim does not wait for what another node is claiming", async () => {
 	await storeOf("two").beat();
 	const open = await placed("gone", 3);
 	const [, , rest] = await db.transaction(async (tx) => [
-		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE])),
+		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE, claimBytes])),
 		...(await storeOf("two").claim(10, [])),
 	]);
 	expect(open.map(({ id }) => id)).toContain(rest!.id);
@@ -292,6 +297,18 @@ test("a claim takes at most its limit, what has waited longest first", async () 
 	expect(await ids(2)).toEqual(old.map(({ id }) => id).sort());
 	expect(await ids(200)).toEqual(recent.map(({ id }) => id).sort());
 	expect(await ids(200)).toEqual([]);
+});
+
+test("a claim takes at most its limit of bytes, and at least one saga", async () => {
+	await storeOf("one").beat();
+	const sagas = await placed("gone", 3);
+	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>("select octet_length(items::text) as bytes from orders limit 1");
+	const claim = async (limit: number) => {
+		claimBytes = limit;
+		const ids = (await storeOf("one").claim(10, [])).map(({ id }) => id);
+		return sagas.filter(({ id }) => ids.includes(id)).length;
+	};
+	expect([await claim(2 * bytes), await claim(1), await claim(Number.MAX_SAFE_INTEGER)]).toEqual([2, 1, 0]);
 });
 
 test("a claimed saga brings all that its steps need", async () => {

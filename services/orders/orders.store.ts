@@ -12,6 +12,8 @@ interface StoreOptions {
 	readonly owner: string;
 	readonly leaseMs: number;
 	readonly deadlineMs: number;
+	/** How many bytes of order lines are claimed at once; one order is claimed whatever it has. */
+	claimBytes(): number;
 	/** The data of an event about this order, checked, as JSON. */
 	fact(type: "order.confirmed" | "order.cancelled", order: Order, reason?: string): string;
 	/** Facts were committed. */
@@ -19,7 +21,7 @@ interface StoreOptions {
 }
 
 /** The order rows as the store of their sagas. Each write holds the attempt, so a run that was overtaken changes nothing. */
-export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: StoreOptions): SagaStore<OrderSaga> {
+export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, told }: StoreOptions): SagaStore<OrderSaga> {
 	const keys = (sagas: readonly Saga[]) => [sagas.map(({ id }) => id), sagas.map(({ attempt }) => attempt)];
 	/** For each saga, whether the statement has written it. */
 	const write = async (sagas: readonly Saga[], statement: Statement, ...values: unknown[]) => {
@@ -65,7 +67,7 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, fact, told }: Store
 			return write(sagas, statements.STALL, reasons);
 		},
 		async claim(limit, running) {
-			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit, running, leaseMs]);
+			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit, running, leaseMs, claimBytes()]);
 			return rows.map((row) => toSaga(row, deadlineMs));
 		},
 		async beat() {

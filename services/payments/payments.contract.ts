@@ -77,12 +77,14 @@ export const payments = contract({
 			params: range,
 			returns: list(object({ ...order_id, amount, status: payment.status, refunded_amount: amount, unsettled: amount })),
 			retry: true,
+			divide: { range: "order_id" },
 		},
 		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. `authorized` is what is set aside and neither captured nor voided. */
 		auditCharges: {
 			params: range,
 			returns: list(object({ key: { type: "string" }, authorized: amount, charged: amount, refunded: amount })),
 			retry: true,
+			divide: { range: "key" },
 		},
 		history,
 	},

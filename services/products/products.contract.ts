@@ -108,6 +108,7 @@ export const products = contract({
 			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
 			returns: list({ type: "object", props: product, nullable: true }),
 			retry: true,
+			divide: { list: "ids" },
 		},
 		/** Adds what the catalogue never had, by SKU; `imported` tells how many that were. */
 		import: {

@@ -43,9 +43,15 @@ export const shipping = contract({
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "object", props: shipment, nullable: true }),
 			retry: true,
+			divide: { list: "order_ids" },
 		},
 		/** For the audit: all shipments and tombstones in a range of orders. */
-		auditShipments: { params: range, returns: list(object(pick(shipment, "order_id", "status"))), retry: true },
+		auditShipments: {
+			params: range,
+			returns: list(object(pick(shipment, "order_id", "status"))),
+			retry: true,
+			divide: { range: "order_id" },
+		},
 		history,
 	},
 	events: {

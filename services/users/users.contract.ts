@@ -115,12 +115,14 @@ export const users = contract({
 			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "object", props: user, nullable: true }),
 			retry: true,
+			divide: { list: "ids" },
 		},
 		/** Set-based, for whoever signs tokens: what is in them. */
 		identify: {
 			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "object", props: { ...pick(user, "id", "email", "role", "is_active"), token_version }, nullable: true }),
 			retry: true,
+			divide: { list: "ids" },
 		},
 		/**
 		 * The active user with this address and password; takes the same time for an unknown address. After some failures the pair of account and

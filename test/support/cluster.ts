@@ -52,12 +52,14 @@ const START_SECONDS = 40;
  * @param options.services those that will run somewhere
  * @param options.stubs run in this process
  * @param options.postgres whether to start one for this cluster alone, which can be stopped
+ * @param options.maxPayload of NATS, in bytes; that of its configuration unless given
  */
 export async function startCluster(options: {
 	services: readonly string[];
 	stubs?: ServiceSchema[];
 	env?: Record<string, string>;
 	postgres?: boolean;
+	maxPayload?: number;
 }): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cluster-"));
 	const ends: (() => Promise<unknown>)[] = [() => clearFolder(folder)];
@@ -70,7 +72,7 @@ export async function startCluster(options: {
 		return result;
 	};
 	try {
-		const nats = await opened(startNats(folder), (server) => server.stop());
+		const nats = await opened(startNats(folder, options.maxPayload), (server) => server.stop());
 		const redis = await opened(startRedis(folder), (server) => server.stop());
 		const kept = options.services.filter((name) => domains.includes(name));
 		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.end()) : undefined;

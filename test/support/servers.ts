@@ -1,10 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
-import { findServer, howToInstall } from "../../chaos/cluster.ts";
-import { root } from "./databases.ts";
+import { findServer, howToInstall, natsArguments } from "../../chaos/cluster.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 
@@ -35,15 +33,18 @@ export function describeWith(servers: readonly Name[], title: string, tests: () 
 	}
 }
 
-/** @param folder for its data and its log */
-export function startNats(folder: string): Promise<Server> {
+/**
+ * @param folder for its data and its log
+ * @param maxPayload in bytes, instead of that of the configuration
+ */
+export function startNats(folder: string, maxPayload?: number): Promise<Server> {
 	const file = findServer("nats-server")!;
 	return startServer({
 		name: "nats",
 		scheme: "nats",
 		file,
 		folder,
-		args: (port) => ["-c", natsConfig(file, folder), "-a", "127.0.0.1", "-p", `${port}`],
+		args: (port) => natsArguments(file, folder, port, maxPayload),
 		greeting: { ask: "", answer: /^INFO / },
 	});
 }
@@ -58,19 +59,6 @@ export function startRedis(folder: string): Promise<Server> {
 		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", ""],
 		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },
 	});
-}
-
-/** The configuration of the cluster, with places of the test's own and without what an older version does not know. */
-function natsConfig(file: string, folder: string): string {
-	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
-	const known = major > 2 || minor >= 10;
-	const text = readFileSync(join(root, "deploy/nats.conf"), "utf8")
-		.replace(/^(server_name|http_port):.*$/gm, "")
-		.replace(/^\s*store_dir:.*$/m, `store_dir: ${JSON.stringify(join(folder, "jetstream"))}`)
-		.replace(/^\s*sync_interval:.*$/m, (line) => (known ? line : ""));
-	const path = join(folder, "nats.conf");
-	writeFileSync(path, text);
-	return path;
 }
 
 interface Kind {

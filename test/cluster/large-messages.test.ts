@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { LEAST_MAX_PAYLOAD } from "../../lib/message-size.ts";
+import { START_MS } from "../e2e/shape.ts";
+import { type Customer, makeAdmin, register } from "../support/actors.ts";
+import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
+import { domains } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWith } from "../support/servers.ts";
+
+const LINES = 100;
+const QUEUED = 330;
+const LISTED = 76;
+
+describeWith(["nats-server", "redis-server"], "a NATS server with the smallest max_payload", () => {
+	let cluster: Cluster;
+	let admin: Customer;
+	let customer: Customer;
+	let nodes: ClusterNode[];
+	let inventory: ClusterNode;
+	let items: { product_id: string; quantity: number }[];
+	beforeAll(async () => {
+		const env = { RATE_LIMIT_ENABLED: "false", ORDER_DEADLINE_MS: "600000" };
+		cluster = await startCluster({ services: domains, env, maxPayload: LEAST_MAX_PAYLOAD });
+		const started = await Promise.all([
+			cluster.start("inventory", ["inventory"]),
+			cluster.start("orders-1", ["orders"]),
+			cluster.start("orders-2", ["orders"]),
+			cluster.start("money", ["payments", "shipping", "notifications"]),
+			cluster.start("edge", ["api", "auth", "users", "products"]),
+		]);
+		[inventory, ...nodes] = started as [ClusterNode, ...ClusterNode[]];
+		[admin, customer] = [await makeAdmin(cluster), await register(cluster)];
+		// Three bytes for each character.
+		const description = "本".repeat(5000);
+		const meta = { user: { id: admin.id, email: admin.email, role: "admin" as const } };
+		const add = async (n: number) => {
+			const product = { name: `Product ${n}`, price: 1, category: "Large", stock: 1_000_000, description };
+			return { product_id: (await cluster.call("products.create", product, { meta })).id, quantity: 1 };
+		};
+		items = await Promise.all(Array.from({ length: LINES }, (_, n) => add(n)));
+	}, START_MS);
+	afterAll(() => cluster?.stop(), START_MS);
+
+	const sameProcesses = () => {
+		for (const { process } of nodes) expect(process.log()).not.toContain("failed unexpectedly");
+		expect(nodes.filter((node) => !cluster.has(node))).toEqual([]);
+	};
+	const place = (headers: Record<string, string> = {}) =>
+		cluster.http("POST /api/orders", { token: customer.token, body: { items }, headers });
+	const count = async (status: string) => {
+		const rows = await cluster.databases.query<{ n: number }>("orders", "select count(*)::int as n from orders where status = $1", [
+			status,
+		]);
+		return rows[0]!.n;
+	};
+
+	test("an anonymous list of 100 products with long descriptions arrives whole", async () => {
+		const { status, body } = await cluster.http("GET /api/products?category=Large&limit=100");
+		expect(status).toBe(200);
+		expect(new Set(body.map(({ id }: { id: string }) => id)).size).toBe(100);
+		const rest = await cluster.http("GET /api/products?category=Large&skip=40");
+		expect(rest.body).toEqual(body.slice(40));
+		sameProcesses();
+	}, 60_000);
+
+	test("a node can announce all its actions to others in one message", () => {
+		// Every node of the cluster together: no node has more actions than all services.
+		const known = cluster.broker.registry.nodes as unknown as { toArray(): { local: boolean; rawInfo?: { services: object[] } }[] };
+		const announced = known.toArray().flatMap(({ local, rawInfo }) => (local ? [] : (rawInfo?.services ?? [])));
+		expect(announced.length).toBeGreaterThan(domains.length);
+		expect(JSON.stringify(announced).length).toBeLessThan(LEAST_MAX_PAYLOAD);
+	});
+
+	test("330 orders of 100 lines that waited for a stopped inventory node are all confirmed", async () => {
+		await inventory.process.kill();
+		for (let n = 0; n < QUEUED; n += 10) await Promise.all(Array.from({ length: 10 }, () => place({ prefer: "respond-async" })));
+		expect(await count("pending")).toBe(QUEUED);
+		await cluster.start("inventory-2", ["inventory"]);
+		await eventually(async () => expect(await count("confirmed")).toBe(QUEUED), 120);
+		sameProcesses();
+	}, 240_000);
+
+	test("a list of 76 orders of 100 lines arrives whole, with its total and the next page", async () => {
+		const { status, body, headers } = await cluster.http(`GET /api/orders?limit=${LISTED}`, { token: customer.token });
+		expect(status).toBe(200);
+		expect(new Set(body.map(({ id }: { id: string }) => id)).size).toBe(LISTED);
+		expect(body[0].items).toHaveLength(LINES);
+		expect(headers.get("x-total-count")).toBe(String(QUEUED));
+		expect(headers.get("link")).toContain('rel="next"');
+		sameProcesses();
+	}, 60_000);
+
+	test("one result that is too large by itself is an error, and everything else goes on", async () => {
+		const [{ id }] = (await cluster.http("GET /api/orders?limit=1", { token: customer.token })).body;
+		// It shows the description of each of its products.
+		const refused = await cluster.http(`GET /api/orders/${id}`, { token: customer.token });
+		expect(refused).toMatchObject({ status: 500, body: { code: "INTERNAL_ERROR" } });
+		sameProcesses();
+		expect((await place()).body.status).toBe("confirmed");
+	}, 60_000);
+
+	test("the audit of large orders is divided as well", async () => {
+		const { checked, violations } = await cluster.call("orders.audit", {
+			quiet: 0,
+			recheck: 0,
+			after: "orders:00000000-0000-0000-0000-000000000000",
+		});
+		expect(checked).toBeGreaterThan(0);
+		expect(violations).toEqual([]);
+		sameProcesses();
+	}, 60_000);
+});
