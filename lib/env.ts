@@ -3,14 +3,15 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import FastestValidator from "fastest-validator";
 import type { ServiceBroker } from "moleculer";
-import type { Infer } from "./schema.ts";
+import { type Infer, validatorOptions } from "./schema.ts";
 import { settings } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 
 export type Env = Infer<typeof settings>;
 
 const Validator = FastestValidator as unknown as typeof FastestValidator.default; // its typings and its module disagree
-const check = new Validator({ useNewCustomCheckerFunction: true }).compile(structuredClone(settings) as never);
+const { plugins, messages } = validatorOptions;
+const check = new Validator({ useNewCustomCheckerFunction: true, plugins, messages } as object).compile(structuredClone(settings) as never);
 
 /**
  * Reads the settings out of `source` (names as in settings.ts; an empty value counts as absent).

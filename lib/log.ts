@@ -98,6 +98,8 @@ export class Log extends Base {
 	}
 }
 
+/** Characters. Cut before a pattern looks at them. */
+const LONGEST_MESSAGE = 8000;
 /** Fields that every line has of its own. */
 const OWN = ["level", "timestamp", "logger", "service", "message"];
 /** What moleculer and services hand to a logger: words, and what the line is about. */
@@ -115,7 +117,7 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 	}
 	const { error } = about as { error?: { message?: string } };
 	const message = words.length > 0 ? words.join(" ") : (error?.message ?? "");
-	return { message: redactText(stripVTControlCharacters(message)).trim(), about };
+	return { message: redactText(stripVTControlCharacters(message.slice(0, LONGEST_MESSAGE))).trim(), about };
 }
 
 /** When all that was logged so far is written. */

@@ -35,7 +35,7 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 
 	let told = (error: unknown): void => console.error(`${name} failed unexpectedly:`, error);
 	function report(error: unknown): void {
-		if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/\s*\n\s*/g, " ")}`);
+		if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/(?<!\s)\s*\n\s*/g, " ")}`);
 		else told(error);
 	}
 

@@ -1,5 +1,6 @@
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import FastestValidator from "fastest-validator";
+import { readContracts } from "../scripts/openapi.ts";
 import { list, object, type Shape, validatorOptions } from "./schema.ts";
 import { strict, tolerant } from "./unknown-fields.ts";
 
@@ -63,4 +64,50 @@ test("a field that is not known is an error to the strict, and left out by the t
 		value: { id: given().id, lines: [{ n: 1 }, { n: 2 }], place: { x: 1 } },
 	});
 	expect(check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, tolerant).wrong).toEqual(["number"]);
+});
+
+describe("a value of the wrong length", () => {
+	test("is rejected before a pattern looks at it", () => {
+		const pattern = "^a+$";
+		const rules = { name: { type: "string", min: 2, max: 5, trim: true, pattern }, code: { type: "string", length: 3, pattern } } as const;
+		expect(check(rules, { name: "b".repeat(100_000), code: "bbbb" }).wrong).toEqual(["stringMax", "stringLength"]);
+		expect(check(rules, { name: " b ", code: "" }).wrong).toEqual(["stringMin", "stringLength"]);
+		expect(check(rules, { name: "bbb", code: "aaa" }).wrong).toEqual(["stringPattern"]);
+		expect(check(rules, { name: " aaaaa ", code: "aaa" })).toEqual({ wrong: [], value: { name: "aaaaa", code: "aaa" } });
+	});
+
+	test("is one error, also where its content is wrong as well", () => {
+		const rules = { email: { type: "email", max: 20, normalize: true }, lines: list({ type: "number" }, { max: 2 }) } as const;
+		expect(check(rules, { email: `${"@.".repeat(1100)} x`, lines: ["a", "b", "c"] }).wrong).toEqual(["emailMax", "arrayMax"]);
+		// The length that counts is the one that is stored: "İ" has two characters in lower case.
+		expect(check(rules, { email: `${"İ".repeat(10)}@example.com`, lines: [] }).wrong).toEqual(["emailMax"]);
+	});
+
+	test("is one error for every parameter of every contract that has a limit", async () => {
+		const limited = (await readContracts()).flatMap(({ name, actions }) =>
+			Object.entries(actions).flatMap(([key, { params }]) =>
+				Object.entries(params as Shape).flatMap(([field, rule]) => {
+					const { max, length = max } = rule as { max?: number; length?: number };
+					if (length === undefined || rule.type === "number") return [];
+					const value = rule.type === "array" ? Array(length + 1).fill(null) : "@.".repeat(length);
+					return check({ [field]: rule }, { [field]: value }).wrong.map((wrong) => ({ at: `${name}.${key} ${field}`, wrong }));
+				}),
+			),
+		);
+		expect(limited.length).toBeGreaterThan(30);
+		expect(limited.filter(({ wrong }) => !/(Max|Length)$/.test(wrong))).toEqual([]);
+	});
+});
+
+test("an e-mail address has one @, and dots in its domain that stand between characters", () => {
+	const rules = { email: { type: "email" } } as const;
+	for (const email of ["a@example.com", "zoë.k+x@sub.example.co", "'@1.2"]) expect(check(rules, { email }).wrong).toEqual([]);
+	for (const email of ["a", "a@b", "@b.c", "a@b.", "a@.b", "a@b..c", "a@b@c.d", "a b@c.d", "a@c.d\n"])
+		expect(check(rules, { email }).wrong).toEqual(["email"]);
+	expect(check(rules, { email: "" }).wrong).toEqual(["emailEmpty"]);
+});
+
+test("what a message says does not grow with names that the client chose", () => {
+	const verdict = validator.compile({ $$strict: true, a: { type: "string" } } as never)({ a: "x", ["$`".repeat(10_000)]: 1 });
+	expect((verdict as { message: string }[]).map(({ message }) => message.length < 100)).toEqual([true]);
 });

@@ -1,3 +1,5 @@
+import { type CompiledRule, type Compiler, refineRules } from "./validator-rules.ts";
+
 /**
  * The subset of fastest-validator's rules that contracts are written in, the TypeScript type that each rule means, and its JSON Schema.
  * Rules are plain data: they travel in Moleculer's registry, so another node can read them.
@@ -136,8 +138,10 @@ export const validatorOptions = {
 		array: notNull,
 		object: { ...notNull, strict: true },
 	} satisfies Record<Rule["type"], object>,
-	plugins: [refineText],
+	plugins: [refineRules],
 	messages: {
+		// Without the names themselves: they are as long as the client likes, and are given beside the message.
+		objectStrict: "The object '{field}' has fields that are not known!",
 		text: "The '{field}' field must be Unicode text without the character U+0000!",
 		money: "The '{field}' field must be an amount with at most two decimals!",
 		time: "The '{field}' field must be an RFC 3339 time!",
@@ -163,34 +167,6 @@ export const validatorOptions = {
 		},
 	},
 };
-
-/**
- * What fastest-validator's own rules for text leave out: Postgres' text cannot hold U+0000, nor its JSON one half of a surrogate pair, and
- * ids are compared as text, so they come in the one spelling that RFC 9562 writes.
- */
-function refineText(validator: Compiler): void {
-	const wrap = (name: string, after: (rule: CompiledRule<object>) => string) => {
-		const original = validator.rules[name]!;
-		validator.rules[name] = function (rule, ...rest) {
-			const { source, ...compiled } = original.call(this, rule, ...rest);
-			return { ...compiled, source: `value = (() => { ${source} })(); if (typeof value === "string") { ${after(rule)} } return value;` };
-		};
-	};
-	const text = ({ messages }: CompiledRule<object>) =>
-		`if (value.includes("\\0") || !value.isWellFormed()) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
-	wrap("string", text);
-	wrap("email", text);
-	wrap("uuid", () => "value = value.toLowerCase();");
-}
-
-interface Compiler {
-	makeError(parts: { type: string; actual: string; messages: object }): string;
-	rules: Record<string, (this: Compiler, rule: CompiledRule<object>, ...rest: unknown[]) => { source: string }>;
-}
-interface CompiledRule<S> {
-	schema: S;
-	messages: object;
-}
 
 const defined = (entries: Record<string, unknown>) =>
 	Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));

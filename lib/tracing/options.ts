@@ -21,7 +21,7 @@ function decode(text: string): string {
 export function destination(env: Env): { url: string; headers: Record<string, string> } {
 	const base = env.OTEL_EXPORTER_OTLP_ENDPOINT;
 	return {
-		url: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base?.replace(/\/+$/, "")}/v1/traces`,
+		url: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base?.replace(/(?<!\/)\/+$/, "")}/v1/traces`,
 		headers: { ...pairs(env.OTEL_EXPORTER_OTLP_HEADERS), ...pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS) },
 	};
 }

@@ -181,7 +181,7 @@ function page(path: string): Json | undefined {
 	const { summary, type = JSON_BODY, unready } = known;
 	const content = { [type]: { schema: type === JSON_BODY ? { type: "object" } : { type: "string" } } };
 	return {
-		operationId: `gateway${path.replace(/\W+(\w)/g, (_, letter: string) => `.${letter}`).replace(/\/$/, ".root")}`,
+		operationId: `gateway${path.replace(/(?<!\W)\W+(\w)/g, (_, letter: string) => `.${letter}`).replace(/\/$/, ".root")}`,
 		summary,
 		tags: ["gateway"],
 		security: [],

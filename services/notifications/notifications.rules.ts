@@ -73,7 +73,7 @@ export function shownData<D extends object>(
 }
 
 export const mailedLink = (publicUrl: string, page: string, token: string): string =>
-	`${publicUrl.replace(/\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
+	`${publicUrl.replace(/(?<!\/)\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
 
 /** The same for each repetition, so that a mail server can tell one (RFC 5322, 3.6.4). */
 export function messageId(event_id: string, template: Template, from: string): string {
