@@ -50,7 +50,7 @@ export const catalogue = {
 	uncounted: {
 		name: "shop_rate_limit_uncounted_total",
 		type: "counter",
-		help: "Requests that no rate limit was applied to, Redis being away",
+		help: "Requests that a gateway counted by itself, not together with the others, because Redis did not respond",
 	},
 	breakers: {
 		name: "shop_breaker_state",

@@ -5,7 +5,6 @@ import { assertAccess } from "../../lib/access.ts";
 import { accessTokenVerifier } from "../../lib/access-token.ts";
 import { Near } from "../../lib/cache/near.ts";
 import { cacheOf } from "../../lib/cache.ts";
-import { type ActionContract, isError } from "../../lib/contract.ts";
 import { envOf } from "../../lib/env.ts";
 import { catalogue } from "../../lib/metrics/catalogue.ts";
 import { metricsOf } from "../../lib/metrics/registry.ts";
@@ -13,14 +12,14 @@ import { serviceNames } from "../../lib/node.ts";
 import { REVOKED } from "../../lib/revocations.ts";
 import { StartError } from "../../lib/start-error.ts";
 import { tracingOf } from "../../lib/tracing/tracing.ts";
+import { admit } from "./admission.ts";
 import { answer, sizeOf } from "./answer.ts";
 import { authenticator } from "./authenticate.ts";
-import { clientAddress } from "./client-address.ts";
 import { cors } from "./cors.ts";
 import { type Gateway, type Request, type Response, send } from "./exchange.ts";
 import { Journal } from "./journal.ts";
 import { Listener } from "./listener.ts";
-import { metadata, requestId } from "./metadata.ts";
+import { metadata } from "./metadata.ts";
 import { pages } from "./pages.ts";
 import { answerError } from "./problem.ts";
 import { rateLimits } from "./rate-limits.ts";
@@ -44,27 +43,12 @@ async function prepare(
 	ctx.requestID = req.id;
 	if (!contract) return;
 	trace(this, ctx, req, res, contract);
-	const address = clientAddress(req, this.proxies);
-	const user = await countRequest(this, req, contract, address);
+	const { address, authentication } = req;
+	if (authentication.error) throw authentication.error;
+	const { user } = authentication;
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
 	if (contract.stream) this.streams.assertRoom(user!.id);
-}
-
-/** Who asks. Those whom nobody knows, and who brings a bad token, count by their address. @throws RATE_LIMITED, UNAUTHENTICATED */
-async function countRequest(gateway: Gateway, req: Request, { strict }: ActionContract, address: string) {
-	const count = (who: string) =>
-		gateway.limits.count(who, strict === true, (headers) => {
-			req.limit = headers;
-		});
-	try {
-		const user = gateway.authenticate(req.headers.authorization);
-		await count(strict ? address : (user?.id ?? address));
-		return user;
-	} catch (error) {
-		if (isError(error, "UNAUTHENTICATED")) await count(address);
-		throw error;
-	}
 }
 
 /**
@@ -77,9 +61,7 @@ export default {
 	settings: {
 		// Ours, see Listener: moleculer-web's ends the process when the port is taken, and does not wait for requests when it stops.
 		server: false,
-		rootCallOptions(options: { requestID?: string }, req: Request) {
-			req.startedAt = performance.now();
-			req.id = requestId(req.headers);
+		rootCallOptions(options: { requestID?: string }) {
 			// Set in `prepare`: moleculer-web would make a header of it at once, and after that node:http takes all others the slow way.
 			options.requestID = "";
 		},
@@ -106,7 +88,10 @@ export default {
 		this.near = new Near(cacheOf(this.broker), sizeOf, { metrics: metricsOf(this.broker) });
 		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
 		this.journal = new Journal(this.broker);
-		this.listener = new Listener(this.httpHandler, (req, res) => this.journal.note(req as Request, res as Response));
+		this.listener = new Listener(
+			(req, res) => void admit(this, req as Request, res as Response),
+			(req, res) => this.journal.note(req as Request, res as Response),
+		);
 		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.underWay));
 		this.server = this.listener.server;
 		// The services of this node stop all at once; requests under way need them.

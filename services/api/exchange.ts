@@ -21,6 +21,7 @@ export interface Gateway {
 	readonly routes: object[];
 	server: Server;
 	httpHandler(req: IncomingMessage, res: ServerResponse): void;
+	errorHandler(req: Request, res: Response, error: unknown): void;
 	regenerateAutoAliases(): void;
 	listener: Listener;
 	journal: Journal;
@@ -41,8 +42,12 @@ export interface Request extends IncomingMessage {
 	id: string;
 	/** By `performance.now()`. */
 	startedAt: number;
-	/** Where the request was counted. */
+	/** Of the limit that the request was counted for. */
 	limit?: LimitHeaders;
+	/** The client's, as far as it can be trusted. */
+	address: string;
+	/** The user, null for an anonymous request. `error`: the token is invalid, or cannot be verified now. */
+	authentication: { readonly user: ReturnType<Authenticate>; readonly error?: unknown };
 	/** Why it is not answered with what was asked for. */
 	failure?: { readonly error: unknown; readonly code: string };
 	/** Without the query and without a slash at its end. */

@@ -48,9 +48,17 @@ function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
 	return Object.fromEntries(all);
 }
 
+const checks = new WeakMap<ServiceBroker, Promise<string[]>>();
+/** Requests that arrive during a check share its result: they are not limited, and each check is a round trip to every database. */
+function sharedCheck(broker: ServiceBroker): Promise<string[]> {
+	const running = checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
+	checks.set(broker, running);
+	return running;
+}
+
 /** Whether requests should be sent here: no while this node starts or stops, or while a database of its services does not answer. */
 const readiness: Page = async ({ broker, listener }) => {
-	const failing = await failingServices(broker);
+	const failing = await sharedCheck(broker);
 	// broker.started turns false as soon as the broker is told to stop, before the listener closes.
 	const ready = broker.started && !listener.closing && failing.length === 0;
 	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
+import { metrics } from "../../lib/metrics.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
 import type { Answer } from "../../test/support/http.ts";
@@ -93,10 +94,55 @@ test("it can be switched off", async () => {
 	expect((await browse(shop)).headers.get("ratelimit")).toBeNull();
 });
 
-test("without a Redis that answers everybody passes, and it is counted how often", async () => {
+test("counts requests before they are routed: pages, unknown paths and methods, and preflights as well", async () => {
+	const others = [
+		...["GET /", "GET /health", "GET /openapi.json", "GET /asyncapi.json", "GET /docs", "GET /docs/errors", "GET /docs/page.js"],
+		...["GET /nowhere", "GET /api/nowhere/1", "PUT /docs", "DELETE /api/products", "OPTIONS /api/products", "OPTIONS /nowhere", "GET /%ff"],
+	];
+	const shop = await start({ RATE_LIMIT_PER_MINUTE: String(others.length) });
+	const first = await Promise.all(others.map((request) => shop.http(request)));
+	expect(first.map(({ status, headers }) => [status === 429, headers.has("ratelimit")])).toEqual(others.map(() => [false, true]));
+	const then = await Promise.all(others.map((request) => shop.http(request)));
+	expect(then.map(({ status }) => status)).toEqual(others.map(() => 429));
+	const { body, headers } = await shop.http("GET /nowhere");
+	expect(body).toMatchObject({ code: "RATE_LIMITED" });
+	expect(headers.get("retry-after")).toMatch(/^\d+$/);
+	expect((await browse(shop)).status).toBe(429);
+	expect((await browse(shop, { token: token(shop.env) })).status).toBe(200);
+});
+
+test("does not limit the probes of load balancers", async () => {
+	const shop = await start();
+	for (const probe of ["GET /health/live", "GET /health/ready"]) {
+		const answers = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
+		expect(new Set(answers.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`))).toEqual(new Set(["200 false"]));
+	}
+	expect(await repeat(6, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429]);
+});
+
+test("counts a refused request for its route", async () => {
+	const shop = await start();
+	await repeat(6, () => browse(shop));
+	await repeat(1, () => shop.http("GET /nowhere"));
+	const text = await metrics(shop.broker);
+	expect(text).toContain('shop_http_requests_total{method="GET",route="/api/products",status="429"} 1\n');
+	expect(text).toContain('shop_http_requests_total{method="GET",route="none",status="429"} 1\n');
+	expect(text).toContain('shop_rate_limit_refused_total{policy="default"} 2\n');
+});
+
+test("clients behind a proxy that adds ports are counted apart", async () => {
+	const shop = await start({ TRUST_PROXY: "1" });
+	const from = (hop: string) => browse(shop, { headers: { "x-forwarded-for": hop } });
+	let port = 40_000;
+	expect(await repeat(6, () => from(`203.0.113.1:${port++}`))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect((await from(`203.0.113.2:${port}`)).status).toBe(200);
+	expect((await from(`[2001:db8::1]:${port}`)).status).toBe(200);
+});
+
+test("a gateway counts by itself while Redis does not respond", async () => {
 	const shop = await start({ CACHER: `redis://127.0.0.1:${await freePort()}` });
-	expect(await repeat(8, () => browse(shop))).toEqual(Array(8).fill(200));
-	expect(limitsOf(shop).uncounted).toBe(8);
+	expect(await repeat(7, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429, 429]);
+	expect(limitsOf(shop).uncounted).toBe(7);
 });
 
 describeWith(["redis-server"], "with a Redis", () => {
@@ -122,8 +168,32 @@ describeWith(["redis-server"], "with a Redis", () => {
 		expect(await left(one)).toBe(second - 1);
 
 		await redis.process.kill();
-		expect((await browse(one)).status).toBe(200);
+		const { status, headers } = await browse(one);
+		expect([status, headers.get("ratelimit")]).toEqual([200, expect.stringContaining("r=999;")]);
 		await redis.restart();
 		await counted(one);
+	});
+
+	test("a client that used up its quota is refused by every gateway, until its window ends", async () => {
+		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
+		const redis = await startRedis(folder);
+		ends.push(async () => {
+			await redis.stop();
+			await rm(folder, { recursive: true, force: true });
+		});
+		const [one, two] = [await start({ CACHER: redis.url }), await start({ CACHER: redis.url })];
+		const user = { token: token(one.env) };
+		// Until it is connected to Redis, a gateway counts by itself.
+		const connected = (shop: Shop) =>
+			eventually(async () => {
+				const before = limitsOf(shop).uncounted;
+				await browse(shop);
+				expect(limitsOf(shop).uncounted).toBe(before);
+			});
+		await Promise.all([connected(one), connected(two)]);
+		expect(await repeat(7, () => browse(one, user))).toEqual([200, 200, 200, 200, 200, 429, 429]);
+		const { status, headers } = await browse(two, user);
+		expect(status).toBe(429);
+		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
 	});
 });

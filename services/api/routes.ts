@@ -101,6 +101,15 @@ export class Routes {
 		}
 	}
 
+	/** The target of a request; undefined where `find` throws. */
+	peek(method: string | undefined, path: string): Target | undefined {
+		try {
+			return this.find(method, path).target;
+		} catch {
+			return undefined;
+		}
+	}
+
 	/** What is published now, by method and path as a client writes them; without a contract it is a page of the gateway's own. */
 	list(): { readonly method: string; readonly path: string; readonly contract?: Published }[] {
 		const own = Object.keys(this.#pages).map((page) => ({ method: split(page)[0], path: split(page)[1] }));
