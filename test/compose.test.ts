@@ -35,10 +35,13 @@ interface Compose {
 }
 
 const read = (file: string) => readFileSync(join(root, file), "utf8");
-/** Variables are filled in with their defaults, those that must be given with any value. */
-const compose = (file: string) =>
+/** Fills in variables: with the operator's value, the default, or any value where there is no default. */
+const compose = (file: string, given: Readonly<Record<string, string>> = {}) =>
 	parse(
-		read(file).replace(/\$\{\w+(?::-([^}]*)|:\?[^}]*)?\}/g, (_, or?: string) => or ?? "http://given.example.com"),
+		read(file).replace(
+			/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)?\}/g,
+			(_, name: string, or?: string) => given[name] ?? or ?? "http://given.example.com",
+		),
 		{ merge: true },
 	) as Compose;
 
@@ -180,9 +183,19 @@ test("in production everything has its limits, comes back by itself, and keeps i
 	);
 });
 
+test("the operator sets how many proxies are trusted; without that it is the edge", () => {
+	const trusted = (services: Record<string, ComposeService>) =>
+		readEnv({ TRUST_PROXY: services.api!.environment!.TRUST_PROXY }).TRUST_PROXY;
+	const given = { TRUST_PROXY: "2" };
+	expect([trusted(plain.services), trusted(overlaid())]).toEqual([1, 1]);
+	expect([trusted(compose("docker-compose.yml", given).services), trusted(overlaid(given))]).toEqual([2, 2]);
+	expect(read("deploy/nginx.conf")).toContain("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;");
+});
+
 /** The services as they are with both files. */
-function overlaid(): Record<string, ComposeService> {
-	const merged = Object.entries(plain.services).map(([name, service]) => {
+function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, ComposeService> {
+	const production = compose("docker-compose.prod.yml", given);
+	const merged = Object.entries(compose("docker-compose.yml", given).services).map(([name, service]) => {
 		const over = production.services[name];
 		return [name, { ...service, ...over, environment: { ...service.environment, ...over?.environment } }] as const;
 	});

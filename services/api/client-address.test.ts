@@ -24,10 +24,31 @@ test("what is no address is nobody's", () => {
 		expect(from("10.0.0.1", nonsense, 1)).toBe("unknown");
 });
 
-test("the addresses of one IPv6 network count as one", () => {
+test("groups the addresses of one IPv6 network", () => {
 	expect(from("2001:db8:0:1:aaaa::1")).toBe("2001:db8:0:1::/64");
 	expect(from("2001:0db8::1:0:0:0:2")).toBe(from("2001:db8:0:1::ffff"));
-	expect(from("2001:db8::1")).toBe("2001:db8:0:0::/64");
-	expect(from("::1")).toBe("0:0:0:0::/64");
-	expect(from("fe80::1%eth0")).toBe("fe80:0:0:0::/64");
+	expect(from("2001:db8::1")).toBe("2001:db8::/64");
+	expect(from("::1")).toBe("::/64");
+	expect(from("fe80::1%eth0")).toBe("fe80::/64");
+});
+
+test("ignores the ports that some proxies add to addresses", () => {
+	const client = (hop: string) => from("10.0.0.1", `198.51.100.1:80, ${hop}`, 1);
+	expect(client("203.0.113.7:50123")).toBe("203.0.113.7");
+	expect(client("203.0.113.8:50123")).toBe("203.0.113.8");
+	expect(client("[2001:db8:0:1::5]:50123")).toBe("2001:db8:0:1::/64");
+	expect(client("[2001:db8:0:2::5]")).toBe("2001:db8:0:2::/64");
+	expect(client("2001:db8:0:3::5")).toBe("2001:db8:0:3::/64");
+	expect(client("[::ffff:203.0.113.7]:1")).toBe("203.0.113.7");
+	for (const wrong of ["203.0.113.7:port", "[203.0.113.7:1", "203.0.113.7:1:2", "[]:1", ":80", "[::1]x"])
+		expect(client(wrong)).toBe("unknown");
+});
+
+test("reads a header of the greatest length that node:http accepts", () => {
+	const most = 16_000;
+	for (const piece of ["1:", "1.1.1.1, ", ", ", "[", "::", " ", "1.", "%a"]) {
+		const header = piece.repeat(most / piece.length);
+		expect(from("10.0.0.1", `${header}, 203.0.113.7`, 1)).toBe("203.0.113.7");
+		expect(from("10.0.0.1", header, 10)).toMatch(/^(unknown|1\.1\.1\.1|10\.0\.0\.1)$/);
+	}
 });

@@ -1,41 +1,40 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import ipaddr from "ipaddr.js";
+import proxyAddr from "proxy-addr";
 
-const V4_IN_V6 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+/** Some proxies add the port: 203.0.113.7:1234, [2001:db8::1]:1234. IPv6 addresses may have brackets without one. */
+const WITH_PORT = /^(?:\[([^[\]]+)\]|([\d.]+))(?::\d{1,5})?$/;
+/** Longer than any address, zone and port. */
+const LONGEST = 100;
+/** One customer usually has a whole IPv6 network of this size. */
+const IPV6_PREFIX = 64;
 
 /**
- * Where a request came from, as far as that can be believed: the connection's other end or, behind `proxies` of our own, what the outermost of them
- * wrote. Further to the left X-Forwarded-For says what the client likes. One customer has a whole IPv6 network of 64 bits, so that is the address.
+ * The address that a request came from, as far as it can be trusted: the connection's remote address or, behind `proxies` proxies of ours, the address
+ * that the outermost of them wrote into X-Forwarded-For. Everything further left is chosen by the client.
+ * @returns an IPv4 address, an IPv6 network such as `2001:db8:0:1::/64`, or `unknown` for anything else
  */
 export function clientAddress(
-	{ socket, headers }: Pick<IncomingMessage, "headers"> & { socket: { remoteAddress?: string | undefined } },
+	req: Pick<IncomingMessage, "headers"> & { socket: { remoteAddress?: string | undefined } },
 	proxies: number,
 ): string {
-	const { "x-forwarded-for": forwarded = "" } = headers;
-	const hops = [
-		...String(forwarded)
-			.split(",")
-			.map((hop) => hop.trim()),
-		socket.remoteAddress ?? "",
-	].filter((hop) => hop !== "");
-	const address = hops[Math.max(0, hops.length - 1 - proxies)] ?? "";
-	const plain = V4_IN_V6.exec(address)?.[1] ?? address;
-	switch (isIP(plain)) {
+	const hop = proxyAddr(req as IncomingMessage, (_, index) => index < proxies) ?? "";
+	if (hop.length > LONGEST) return "unknown";
+	const [, v6, v4] = WITH_PORT.exec(hop) ?? [];
+	const address = v6 ?? v4 ?? hop;
+	// First, because the patterns of ipaddr.js are not made for long texts; and most addresses are done with it.
+	switch (isIP(address)) {
 		case 4:
-			return plain;
+			return address;
 		case 6:
-			return network(plain);
+			return clientOf(ipaddr.process(address));
 		default:
 			return "unknown";
 	}
 }
 
-/** The first 64 bits, written in one way. */
-function network(address: string): string {
-	const { hostname } = new URL(`http://[${address.split("%")[0]}]`);
-	const [head = "", tail] = hostname.slice(1, -1).split("::") as [string, string?];
-	const groups = (part: string) => (part === "" ? [] : part.split(":"));
-	const [before, after] = [groups(head), groups(tail ?? "")];
-	const all = tail === undefined ? before : [...before, ...Array(8 - before.length - after.length).fill("0"), ...after];
-	return `${all.slice(0, 4).join(":")}::/64`;
+function clientOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
+	if (address.kind() === "ipv4") return address.toString();
+	return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().split("%")[0]}/${IPV6_PREFIX}`)}/${IPV6_PREFIX}`;
 }
