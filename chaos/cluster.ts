@@ -28,6 +28,8 @@ export interface Cluster {
 	readonly members: readonly Member[];
 	/** The gateways' addresses. */
 	readonly urls: readonly string[];
+	/** The addresses of the nodes' health ports. */
+	readonly health: readonly string[];
 	/** Settings with which one more node joins. */
 	readonly env: Readonly<Record<string, string>>;
 	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
@@ -105,8 +107,12 @@ export async function startCluster(
 			ORDER_DEADLINE_MS: "15000",
 		};
 		const urls: string[] = [];
-		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, first = preloads) =>
-			nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(await freePort()), ...over }, first);
+		const health: string[] = [];
+		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, first = preloads) => {
+			const port = await freePort();
+			health.push(`http://127.0.0.1:${port}`);
+			return nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(port), ...over }, first);
+		};
 		for (const kind of Object.keys(KINDS) as Kind[]) {
 			for (let n = 1; n <= size[kind]; n++) {
 				const port = await freePort();
@@ -121,7 +127,7 @@ export async function startCluster(
 			await node.start();
 			return node;
 		};
-		return { members, urls, env, query, add, stop };
+		return { members, urls, health, env, query, add, stop };
 	} catch (error) {
 		await stop();
 		throw error;

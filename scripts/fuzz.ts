@@ -1,12 +1,16 @@
+import { Agent } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { ADMIN, howToInstall, missingServers, startCluster } from "../chaos/cluster.ts";
 import { readEnv } from "../lib/env.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
-import { type FuzzReport, fuzz } from "../test/fuzz/fuzz.ts";
+import { attacks } from "../test/fuzz/attacks.ts";
+import { type FuzzOptions, type FuzzReport, fuzz } from "../test/fuzz/fuzz.ts";
 import { type Held, watchMemory } from "../test/fuzz/memory.ts";
+import type { FuzzRequest } from "../test/fuzz/requests.ts";
 import { setUpWith } from "../test/fuzz/set-up.ts";
+import { findStalls, MOST_MS } from "../test/fuzz/stalls.ts";
 import { type Customer, login } from "../test/support/actors.ts";
 import { httpOf } from "../test/support/http.ts";
 import { readContracts, routesOf } from "./openapi.ts";
@@ -18,13 +22,16 @@ const HELP = `npm run fuzz -- [options]
   --seed 1                     repeats an earlier run
   --requests 50000             how many
   --lanes 8                    how many at once
-Ends with 1 if an answer is one that nobody should get, none comes, or memory grows.`;
+Then it sends adversarial texts of the greatest length in each parameter, header, path and query, one request at a time.
+Ends with 1 if an answer is one that nobody should get, none comes, memory grows, or a request blocks an event loop for more than ${MOST_MS} ms.`;
 /** How often all routes are gone through: thirds of these are compared for memory. */
 const ROUNDS = 9;
 const LEAST_FOR_MEMORY = 20_000;
 
 interface Target {
 	readonly urls: readonly string[];
+	/** Addresses that respond from the event loop of each node that is known. */
+	readonly nodes: readonly string[];
 	readonly admin: { readonly email: string; readonly password: string };
 	/** What runs it, where that is ours. */
 	readonly processes: readonly { readonly name: string; readonly pid: number | undefined }[];
@@ -60,12 +67,12 @@ async function startOwn(program: Program): Promise<Target> {
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log));
 	program.onEnd(20_000, () => cluster.stop());
-	return { urls: cluster.urls, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };
+	return { urls: cluster.urls, nodes: cluster.health, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };
 }
 function given(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
 	if (!password) throw new StartError("ADMIN_EMAIL and ADMIN_PASSWORD name no administrator; npm run fuzz -- --help tells more");
-	return { urls: [url], admin: { email, password }, processes: [] };
+	return { urls: [url], nodes: [url], admin: { email, password }, processes: [] };
 }
 
 run("fuzz", async (program) => {
@@ -75,11 +82,12 @@ run("fuzz", async (program) => {
 		return program.stop();
 	}
 	const { cluster, url, seed, requests, lanes } = options;
-	const { urls, admin: account, processes } = cluster ? await startOwn(program) : given(url);
+	const { urls, nodes, admin: account, processes } = cluster ? await startOwn(program) : given(url);
 	const http = httpOf(urls[0]!);
 	const admin = async (): Promise<Customer> => ({ id: "", ...account, token: await login({ http }, account) });
 	await program.step(assertAdmin(admin, urls[0]!));
 	const routes = routesOf(await readContracts());
+	const setUp = setUpWith({ http }, admin);
 	const perRoute = Math.ceil(requests / routes.length);
 	console.log(`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`);
 	const began = performance.now();
@@ -88,7 +96,7 @@ run("fuzz", async (program) => {
 		fuzz({
 			urls,
 			routes,
-			setUp: setUpWith({ http }, admin),
+			setUp,
 			seed,
 			perRoute,
 			rounds: ROUNDS,
@@ -100,13 +108,34 @@ run("fuzz", async (program) => {
 	const held = memory.stop();
 	process.stdout.write("\n");
 	console.log(summary(report, held, performance.now() - began));
+	const stalls = await program.step(attack(report, routes, urls[0]!, nodes, setUp));
 	const bad = report.failures.length;
 	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
 	// So few requests fill no heap, and say nothing about one that fills.
 	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);
 	if (growing.length > 0) throw new StartError(`${growing.map(({ name }) => name).join(", ")} did not stop growing`);
+	if (stalls.length > 0) throw new StartError(`${stalls.length} requests blocked an event loop for more than ${MOST_MS} ms`);
 	await program.stop();
 });
+
+/** Sends adversarial requests, and those that were slow, one at a time. */
+async function attack(
+	{ slow }: FuzzReport,
+	routes: FuzzOptions["routes"],
+	url: string,
+	nodes: readonly string[],
+	setUp: FuzzOptions["setUp"],
+) {
+	const { tokens } = await setUp();
+	const agent = new Agent({ keepAlive: true });
+	const { sent, stalls } = await findStalls(agent, url, [...slow, ...attacks(routes, tokens.at(-1))], nodes);
+	agent.destroy();
+	console.log(`${sent} adversarial and slow requests, one at a time; ${stalls.length} blocked an event loop`);
+	for (const { ms, request } of stalls.slice(0, 20)) console.log(`${ms.toFixed(0)} ms: ${shown(request)}`);
+	return stalls;
+}
+const shown = ({ method, path, headers, body }: FuzzRequest): string =>
+	[`${method} ${path.slice(0, 200)}`, body?.toString().slice(0, 300) ?? "", JSON.stringify(headers).slice(0, 300)].join("\n  ");
 
 /** The first node makes the administrator a moment after it is ready. */
 async function assertAdmin(admin: () => Promise<Customer>, url: string): Promise<void> {

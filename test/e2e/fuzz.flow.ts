@@ -1,7 +1,10 @@
+import { Agent } from "node:http";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { readContracts, routesOf } from "../../scripts/openapi.ts";
+import { attacks } from "../fuzz/attacks.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
 import { setUpWith } from "../fuzz/set-up.ts";
+import { findStalls } from "../fuzz/stalls.ts";
 import { makeAdmin } from "../support/actors.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
@@ -33,5 +36,16 @@ export const fuzzing: Flow = (open) => {
 		expect(share(2)).toBeGreaterThan(0.05);
 		expect(share(4)).toBeGreaterThan(0.3);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
+	}, 120_000);
+
+	test("no adversarial text of the greatest length blocks an event loop", async () => {
+		const urls = shop.gateways.map(({ url }) => url);
+		const { token } = await makeAdmin(shop);
+		const agent = new Agent({ keepAlive: true });
+		const requests = attacks(routesOf(await readContracts()), token, ["@.", "passw", "a%40a."]);
+		const { sent, stalls } = await findStalls(agent, urls[0]!, requests, urls);
+		agent.destroy();
+		expect(sent).toBeGreaterThan(200);
+		expect(stalls.map(({ ms, request: { method, path } }) => `${method} ${path.slice(0, 100)}: ${ms}`)).toEqual([]);
 	}, 120_000);
 };

@@ -5,6 +5,9 @@ import { type FuzzRequest, type Known, makeRequest, random } from "./requests.ts
 
 /** Longer than any request may take: what does not answer by then hangs. */
 const PATIENCE = 15_000;
+/** Milliseconds after which a request is kept to be sent again. */
+const SLOW_MS = 50;
+const MOST_SLOW = 200;
 /** What only the inside knows. None of it is in what is sent. */
 const INTERNAL =
 	/sequelize|postgres|relation "|syntax error|invalid input|duplicate key|violates|node_modules|\.ts:\d|TypeError|RangeError|ReferenceError|Cannot read|ECONN|\bat \w+ \(|moleculer|localhost:\d/i;
@@ -37,6 +40,8 @@ export interface FuzzReport {
 	/** How often each status came. */
 	readonly statuses: Readonly<Record<number, number>>;
 	readonly failures: readonly Failure[];
+	/** Some of the requests that took long enough to have blocked an event loop: to be sent again, alone. */
+	readonly slow: readonly FuzzRequest[];
 }
 
 /** Sends requests made from the contracts, and looks for answers that nobody should ever get. */
@@ -54,6 +59,7 @@ export async function fuzz({
 	const agent = new Agent({ keepAlive: true, maxSockets: lanes });
 	const statuses: Record<number, number> = {};
 	const failures: Failure[] = [];
+	const slow: FuzzRequest[] = [];
 	let requests = 0;
 	/** One route's share of a round. */
 	async function fuzzRoute(index: number, from: number, upto: number): Promise<void> {
@@ -67,7 +73,9 @@ export async function fuzz({
 				const made = makeRequest(method, path, contract, known, next);
 				const token = tokens[Math.floor(next() * tokens.length)];
 				const headers = token ? { ...made.headers, authorization: `Bearer ${token}` } : made.headers;
+				const began = performance.now();
 				const { status, text } = await send(agent, urls[own % urls.length]!, { ...made, headers });
+				if (performance.now() - began > SLOW_MS && slow.length < MOST_SLOW) slow.push({ ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
 				const what = wrong(status, text);
 				if (what) failures.push({ what, request: made, seed: own, answer: text.slice(0, 500) });
@@ -83,7 +91,7 @@ export async function fuzz({
 		onRound?.(round);
 	}
 	agent.destroy();
-	return { requests, statuses, failures };
+	return { requests, statuses, failures, slow };
 }
 
 function wrong(status: number, text: string): string | undefined {
@@ -102,7 +110,7 @@ function wrong(status: number, text: string): string | undefined {
 }
 
 /** Status 0 is no answer; a stream counts as answered when it has begun. */
-function send(agent: Agent, url: string, { method, path, headers, body }: FuzzRequest): Promise<{ status: number; text: string }> {
+export function send(agent: Agent, url: string, { method, path, headers, body }: FuzzRequest): Promise<{ status: number; text: string }> {
 	return new Promise((resolve) => {
 		const outgoing = request(url + path, { method, headers, agent, timeout: PATIENCE }, (incoming) => {
 			const status = incoming.statusCode ?? 0;

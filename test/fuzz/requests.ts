@@ -68,6 +68,8 @@ const TEXTS: readonly string[] = [
 	"x".repeat(129),
 	"ä".repeat(73),
 	"x".repeat(6000),
+	`${"@.".repeat(1100)} x`,
+	"passw".repeat(300),
 	"*",
 	"🏴‍☠️".repeat(50),
 ];
