@@ -9,7 +9,7 @@ import { serviceOf } from "./routes.ts";
 /** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
 export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	const { contract } = req.$alias;
-	if (contract?.stream) gateway.streams.open(req, res, (await call(req)) as Streamed);
+	if (contract?.stream) await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
 	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
 }
 

@@ -48,7 +48,6 @@ async function prepare(
 	const { user } = authentication;
 	assertAccess(contract.auth, user);
 	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
-	if (contract.stream) this.streams.assertRoom(user!.id);
 }
 
 /**
@@ -91,6 +90,7 @@ export default {
 		this.listener = new Listener(
 			(req, res) => void admit(this, req as Request, res as Response),
 			(req, res) => this.journal.note(req as Request, res as Response),
+			(req, error) => this.logger.error("A response failed", { request_id: (req as Request).id, error }),
 		);
 		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.underWay));
 		this.server = this.listener.server;

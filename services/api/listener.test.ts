@@ -92,7 +92,7 @@ test.each([
 	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
 	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
 ])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
-	const listener = new Listener((req) => void req.resume(), undefined, {
+	const listener = new Listener((req) => void req.resume(), undefined, undefined, {
 		headersTimeout: 100,
 		requestTimeout: 200,
 		connectionsCheckingInterval: 20,
@@ -108,5 +108,22 @@ test.each([
 	await closed;
 	clearInterval(dripping);
 	expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+	await listener.close(0);
+});
+
+test("a write after the end of a response is reported and does not end the process", async () => {
+	const errors: Error[] = [];
+	const listener = new Listener(
+		(_req, res) => {
+			res.end("whole");
+			for (let i = 0; i < 2; i++) res.write("late");
+		},
+		undefined,
+		(_req, error) => void errors.push(error),
+	);
+	await listener.open("127.0.0.1", 0);
+	const response = await fetch(`http://127.0.0.1:${(listener.server.address() as { port: number }).port}/`);
+	expect(await response.text()).toBe("whole");
+	await eventually(() => expect(errors).toHaveLength(2));
 	await listener.close(0);
 });

@@ -21,10 +21,14 @@ export class Listener {
 	#underWay = 0;
 	#closing: Promise<void> | undefined;
 
-	/** @param ended is told of each request as it ends, answered or not */
+	/**
+	 * @param ended is told of each request as it ends, answered or not
+	 * @param failed receives the errors of responses, such as a write after the end
+	 */
 	constructor(
 		handle: (req: IncomingMessage, res: ServerResponse) => void,
 		ended: (req: IncomingMessage, res: ServerResponse) => void = () => undefined,
+		failed: (req: IncomingMessage, error: Error) => void = () => undefined,
 		patience: Readonly<typeof PATIENCE> = PATIENCE,
 	) {
 		const listener = this;
@@ -32,6 +36,9 @@ export class Listener {
 			listener.#underWay--;
 			if (listener.closing && listener.#underWay === 0) listener.server.closeAllConnections();
 			ended(this.req, this);
+		}
+		function responseFailed(this: ServerResponse, error: Error): void {
+			failed(this.req, error);
 		}
 		this.server = createServer(
 			{
@@ -42,6 +49,8 @@ export class Listener {
 			(req, res) => {
 				this.#underWay++;
 				res.once("close", finished);
+				// Permanent: an error event without a listener ends the process.
+				res.on("error", responseFailed);
 				handle(req, res);
 			},
 		);

@@ -1,143 +1,170 @@
-import type { Context, ServiceBroker } from "moleculer";
+import type { Context } from "moleculer";
+import { type Backoff, backoff } from "../../lib/backoff.ts";
 import { commonError } from "../../lib/errors.ts";
 import { type Loop, loop } from "../../lib/loop.ts";
 import type { Streamed } from "../../lib/streams.ts";
+import { EventStream, HEARTBEAT_MS } from "./event-stream.ts";
 import { begin, type Gateway, type Request, type Response } from "./exchange.ts";
+import { toProblem } from "./problem.ts";
 
-/** Milliseconds: news is looked for, and that the other side is still there. Proxies end what is silent for a minute. */
-const LOOK_EVERY = 400;
-const BEAT_EVERY = 15_000;
-/** What a client waits before it comes back after the end of a connection. */
-const RETRY = 1000;
+/** Milliseconds between two polls, and at most after failures in a row. */
+const POLL_MS = 400;
+const LONGEST_POLL_MS = 15_000;
 const PER_USER = 10;
 const PER_GATEWAY = 2000;
-/** Ids in one question, see `versionsOf`. */
-const AT_ONCE = 1000;
-/** Bytes that a client may leave unread. */
-const UNREAD = 65_536;
+/** IDs in one poll, see `versionsOf`. */
+const IDS_PER_POLL = 1000;
 
-interface Stream {
-	readonly user: string;
-	readonly req: Request;
-	readonly res: Response;
-	readonly watch: string;
-	readonly subject: string;
-	version: string | null | undefined;
-	after: string | undefined;
-	beatAt: number;
+/** State of the polls of one `watch` action. */
+interface Poll {
+	underWay: boolean;
+	readonly retries: Backoff;
 }
 
 /**
- * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While somebody listens, one question for all of a gateway's
- * streams tells every 400 ms which of them have news: nobody has to announce anything, so it is all the same which node a change was made on,
- * and orders that nobody watches cost nothing.
+ * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While streams
+ * are open, one poll for all of a gateway's streams finds out every 400 ms which of them have new
+ * events. No node has to announce a change, and orders without a listener cost nothing.
+ *
+ * Each stream has its own position, its own read and its own backoff: a stream that cannot be read
+ * neither delays the others nor makes them receive an event twice.
  */
 export class Streams {
-	readonly #open = new Set<Stream>();
-	readonly #broker: ServiceBroker;
+	/** Also those whose first events are still being loaded: they count against the limits. */
+	readonly #open = new Set<EventStream>();
+	readonly #polls = new Map<string, Poll>();
 	readonly #gateway: Gateway;
 	#loop: Loop | undefined;
 	#closing = false;
 
 	constructor(gateway: Gateway) {
 		this.#gateway = gateway;
-		this.#broker = gateway.broker;
 	}
 
-	/** @throws RATE_LIMITED when the user has too many open; SERVICE_UNAVAILABLE when the gateway has, or is about to stop */
-	assertRoom(user: string): void {
-		if (this.#closing || this.#open.size >= PER_GATEWAY) throw commonError("SERVICE_UNAVAILABLE");
-		const theirs = [...this.#open].filter((stream) => stream.user === user).length;
-		if (theirs >= PER_USER) throw commonError("RATE_LIMITED", { retry_after: BEAT_EVERY / 1000 }, `At most ${PER_USER} streams at once`);
-	}
-
-	/** Begins to answer. @param first what the action says by now */
-	open(req: Request, res: Response, first: Streamed): void {
-		const { after } = req.$params as { after?: string };
-		// Told that there is no more, a browser does not come back (204, as the specification has it).
-		if (first.ended && first.events.length === 0) return void begin(this.#gateway, req, res, 204).end();
-		begin(this.#gateway, req, res, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
-		if (req.method === "HEAD") return void res.end();
-		const { id } = req.$params as { id: string };
-		const user = req.$ctx.meta.user!.id;
-		const stream: Stream = {
-			user,
-			req,
-			res,
-			watch: req.$alias.contract!.stream!.watch,
-			subject: id,
-			version: undefined,
-			after,
-			beatAt: Date.now(),
-		};
-		res.write(`retry: ${RETRY}\n\n`);
-		res.once("close", () => this.#open.delete(stream));
+	/**
+	 * Responds with an event stream, or with 204 if no event will ever follow.
+	 * @param load reads the first events
+	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway has, or is about to stop
+	 */
+	async serve(req: Request, res: Response, load: () => Promise<Streamed>): Promise<void> {
+		this.#assertRoom(req.$ctx.meta.user!.id);
+		// The place is taken before the first await; otherwise parallel requests pass the check together.
+		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
+		if (stream.over) return;
 		this.#open.add(stream);
-		this.#tell(stream, first);
-		this.#loop ??= loop({
-			every: LOOK_EVERY,
-			turn: () => this.#look(),
-			onError: (error) => this.#gateway.logger.warn("Streams could not be asked for news", { error }),
-		});
+		try {
+			const first = await load();
+			if (this.#closing) throw commonError("SERVICE_UNAVAILABLE");
+			if (!stream.over) this.#start(stream, res, first);
+		} catch (error) {
+			stream.close();
+			throw error;
+		}
 	}
 
-	/** Ends every stream; their clients come back and find another gateway. */
+	/** Ends every stream. Their clients reconnect to another gateway. */
 	async close(): Promise<void> {
 		this.#closing = true;
-		for (const { res } of this.#open) res.end(": this node is stopping\n\n");
+		for (const stream of this.#open) if (stream.started) stream.end("this node is stopping");
 		await this.#loop?.stop();
 	}
 
-	async #look(): Promise<boolean> {
-		for (const stream of this.#open) this.#check(stream);
-		const byWatch = Map.groupBy(this.#open, ({ watch }) => watch);
-		for (const [watch, streams] of byWatch) {
-			for (let i = 0; i < streams.length; i += AT_ONCE) await this.#ask(watch, streams.slice(i, i + AT_ONCE));
+	#assertRoom(user: string): void {
+		if (this.#closing || this.#open.size >= PER_GATEWAY) throw commonError("SERVICE_UNAVAILABLE");
+		const own = [...this.#open].filter((stream) => stream.user === user).length;
+		if (own >= PER_USER) throw commonError("RATE_LIMITED", { retry_after: HEARTBEAT_MS / 1000 }, `At most ${PER_USER} streams at once`);
+	}
+
+	#start(stream: EventStream, res: Response, first: Streamed): void {
+		const { req } = stream;
+		// The specification's way to stop a browser from reconnecting.
+		const nothingFollows = first.ended && first.events.length === 0;
+		if (nothingFollows || req.method === "HEAD") stream.close();
+		if (nothingFollows) return void begin(this.#gateway, req, res, 204).end();
+		begin(this.#gateway, req, res, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
+		if (req.method === "HEAD") return void res.end();
+		stream.start(first);
+		this.#loop ??= loop({
+			every: POLL_MS,
+			turn: async () => this.#look(),
+			onError: (error) => this.#gateway.logger.error("Event streams could not be polled", { error }),
+		});
+	}
+
+	/** Starts polls and does not wait for them: a slow service must not delay the heartbeats. */
+	#look(): boolean {
+		for (const stream of this.#open) if (stream.started) this.#check(stream);
+		const readable = [...this.#open].filter((stream) => stream.started && !stream.reading && !stream.retries.waits());
+		for (const [watch, streams] of Map.groupBy(readable, ({ req }) => req.$alias.contract!.stream!.watch)) {
+			const poll = this.#polls.get(watch) ?? { underWay: false, retries: backoff(2 * POLL_MS, LONGEST_POLL_MS) };
+			this.#polls.set(watch, poll);
+			if (!poll.underWay && !poll.retries.waits()) void this.#poll(watch, poll, streams);
 		}
 		return false;
 	}
 
-	/** Ends what may not go on, and lets the other side know that we are here. */
-	#check(stream: Stream): void {
-		const { req, res } = stream;
+	/** Ends a stream whose token has become invalid, and sends heartbeats. */
+	#check(stream: EventStream): void {
 		try {
-			this.#gateway.authenticate(req.headers.authorization);
+			this.#gateway.authenticate(stream.req.headers.authorization);
 		} catch {
-			res.end(": the access token is not good any more\n\n");
-			this.#open.delete(stream);
-			return;
+			stream.end("the access token is not good any more");
 		}
-		if (res.writableLength > UNREAD) res.destroy();
-		else if (Date.now() - stream.beatAt >= BEAT_EVERY) {
-			res.write(":\n\n");
-			stream.beatAt = Date.now();
+		stream.keepAlive();
+	}
+
+	/** Never rejects. */
+	async #poll(watch: string, poll: Poll, streams: readonly EventStream[]): Promise<void> {
+		poll.underWay = true;
+		try {
+			for (let i = 0; i < streams.length; i += IDS_PER_POLL) await this.#compare(watch, streams.slice(i, i + IDS_PER_POLL));
+			poll.retries.succeeded();
+		} catch (error) {
+			poll.retries.failed();
+			if (!this.#closing) this.#gateway.logger.warn("Event streams could not be polled; will retry", { watch, error });
+		} finally {
+			poll.underWay = false;
 		}
 	}
 
-	async #ask(watch: string, streams: readonly Stream[]): Promise<void> {
+	/** Starts a read of each stream whose subject has changed. */
+	async #compare(watch: string, streams: readonly EventStream[]): Promise<void> {
 		const ids = [...new Set(streams.map(({ subject }) => subject))];
-		const versions = await this.#broker.call<(string | null)[], object>(watch, { ids });
-		const now = new Map(ids.map((id, i) => [id, versions[i] ?? null]));
-		const moved = streams.filter((stream) => stream.version !== now.get(stream.subject));
-		await Promise.all(moved.map((stream) => this.#fetch(stream, now.get(stream.subject)!)));
-	}
-
-	/** Asks for one stream's news as its reader would, with the reader's rights. */
-	async #fetch(stream: Stream, version: string | null): Promise<void> {
-		const { action, contract } = stream.req.$alias;
-		const params = { ...stream.req.$params, ...(stream.after === undefined ? {} : { after: stream.after }) };
-		const parentCtx = stream.req.$ctx as Context;
-		const news = await this.#broker.call<Streamed, object>(action ?? contract!.name, params, { meta: parentCtx.meta });
-		stream.version = version;
-		this.#tell(stream, news);
-	}
-
-	#tell(stream: Stream, { events, ended }: Streamed): void {
-		for (const { id, type, data } of events) {
-			stream.res.write(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
-			stream.after = id;
-			stream.beatAt = Date.now();
+		const versions = await this.#gateway.broker.call<(string | null)[], object>(watch, { ids });
+		const current = new Map(ids.map((id, i) => [id, versions[i] ?? null]));
+		for (const stream of streams) {
+			const version = current.get(stream.subject)!;
+			if (stream.started && stream.version !== version) void this.#read(stream, version);
 		}
-		if (ended) stream.res.end();
+	}
+
+	/** Reads one stream's new events with the rights of its client. Never rejects. */
+	async #read(stream: EventStream, version: string | null): Promise<void> {
+		stream.reading = true;
+		try {
+			stream.deliver(await this.#load(stream));
+			stream.version = version;
+			stream.retries.succeeded();
+		} catch (error) {
+			this.#readFailed(stream, error);
+		} finally {
+			stream.reading = false;
+		}
+	}
+
+	#load({ req, position }: EventStream): Promise<Streamed> {
+		const { action, contract } = req.$alias;
+		const params = { ...req.$params, ...(position === undefined ? {} : { after: position }) };
+		const { meta } = req.$ctx as Context;
+		return this.#gateway.broker.call<Streamed, object>(action ?? contract!.name, params, { meta });
+	}
+
+	#readFailed(stream: EventStream, error: unknown): void {
+		// The client may not read it any more, or its subject is gone: it reconnects and receives the error.
+		const { status } = toProblem(error, stream.req.$alias.action);
+		if (status < 500) stream.end("these events cannot be read any more");
+		else stream.retries.failed();
+		if (status >= 500 && !this.#closing)
+			this.#gateway.logger.warn("An event stream could not be read; will retry", { request_id: stream.req.id, error });
 	}
 }
