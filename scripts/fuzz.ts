@@ -6,10 +6,11 @@ import { readEnv } from "../lib/env.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { attacks } from "../test/fuzz/attacks.ts";
+import { fuzzStreams } from "../test/fuzz/event-streams.ts";
 import { type FuzzOptions, type FuzzReport, fuzz } from "../test/fuzz/fuzz.ts";
 import { type Held, watchMemory } from "../test/fuzz/memory.ts";
 import type { FuzzRequest } from "../test/fuzz/requests.ts";
-import { setUpWith } from "../test/fuzz/set-up.ts";
+import { setUpWith, streamsSetUpWith } from "../test/fuzz/set-up.ts";
 import { findStalls, MOST_MS } from "../test/fuzz/stalls.ts";
 import { type Customer, login } from "../test/support/actors.ts";
 import { httpOf } from "../test/support/http.ts";
@@ -22,11 +23,14 @@ const HELP = `npm run fuzz -- [options]
   --seed 1                     repeats an earlier run
   --requests 50000             how many
   --lanes 8                    how many at once
-Then it sends adversarial texts of the greatest length in each parameter, header, path and query, one request at a time.
+Pipelined, parallel and aborted event streams follow. Then it sends adversarial texts of the greatest length in each parameter, header,
+path and query, one request at a time.
 Ends with 1 if an answer is one that nobody should get, none comes, memory grows, or a request blocks an event loop for more than ${MOST_MS} ms.`;
 /** How often all routes are gone through: thirds of these are compared for memory. */
 const ROUNDS = 9;
 const LEAST_FOR_MEMORY = 20_000;
+/** Of pipelined, parallel and aborted event streams, at each gateway. */
+const STREAM_ROUNDS = 200;
 
 interface Target {
 	readonly urls: readonly string[];
@@ -105,11 +109,13 @@ run("fuzz", async (program) => {
 			onRound: memory.turn,
 		}),
 	);
+	const streams = await program.step(fuzzStreams({ urls, seed, rounds: STREAM_ROUNDS, setUp: streamsSetUpWith({ http }, admin) }));
 	const held = memory.stop();
 	process.stdout.write("\n");
-	console.log(summary(report, held, performance.now() - began));
+	const failures = [...report.failures, ...streams];
+	console.log(summary({ ...report, failures }, held, performance.now() - began));
 	const stalls = await program.step(attack(report, routes, urls[0]!, nodes, setUp));
-	const bad = report.failures.length;
+	const bad = failures.length;
 	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
 	// So few requests fill no heap, and say nothing about one that fills.
 	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);

@@ -2,8 +2,9 @@ import { Agent } from "node:http";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { readContracts, routesOf } from "../../scripts/openapi.ts";
 import { attacks } from "../fuzz/attacks.ts";
+import { fuzzStreams } from "../fuzz/event-streams.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
-import { setUpWith } from "../fuzz/set-up.ts";
+import { setUpWith, streamsSetUpWith } from "../fuzz/set-up.ts";
 import { findStalls } from "../fuzz/stalls.ts";
 import { makeAdmin } from "../support/actors.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -35,6 +36,17 @@ export const fuzzing: Flow = (open) => {
 			requests;
 		expect(share(2)).toBeGreaterThan(0.05);
 		expect(share(4)).toBeGreaterThan(0.3);
+		expect((await shop.http("GET /health")).body.status).toBe("healthy");
+	}, 120_000);
+
+	test(`gateways survive pipelined, parallel and aborted event streams (seed ${SEED})`, async () => {
+		const failures = await fuzzStreams({
+			urls: shop.gateways.map(({ url }) => url),
+			setUp: streamsSetUpWith(shop, () => makeAdmin(shop)),
+			seed: SEED,
+			rounds: 40,
+		});
+		expect(failures).toEqual([]);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
 	}, 120_000);
 

@@ -1,15 +1,17 @@
 import { type Customer, makeProduct, register } from "../support/actors.ts";
 import type { Shop } from "../support/shop.ts";
+import type { StreamFuzzOptions } from "./event-streams.ts";
 import type { FuzzOptions } from "./fuzz.ts";
+
+type Http = Pick<Shop, "http">;
 
 /** Somebody new with an order, and an administrator's token that nobody spends. */
 export const setUpWith =
-	(shop: Pick<Shop, "http">, admin: () => Promise<Customer>): FuzzOptions["setUp"] =>
+	(shop: Http, admin: () => Promise<Customer>): FuzzOptions["setUp"] =>
 	async () => {
 		const [boss, customer] = [await admin(), await register(shop)];
 		const product = await makeProduct(shop, boss, { stock: 1_000_000 });
-		const items = [{ product_id: product.id, quantity: 1 }];
-		const { body: order } = await shop.http("POST /api/orders", { token: customer.token, body: { items } });
+		const order = await placeOrder(shop, customer, product);
 		const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, { token: customer.token });
 		return {
 			tokens: [undefined, customer.token, boss.token, boss.token],
@@ -21,3 +23,18 @@ export const setUpWith =
 			},
 		};
 	};
+
+/** A new customer with one confirmed and one canceled order. */
+export const streamsSetUpWith =
+	(shop: Http, admin: () => Promise<Customer>): StreamFuzzOptions["setUp"] =>
+	async () => {
+		const [boss, customer] = [await admin(), await register(shop)];
+		const product = await makeProduct(shop, boss, { stock: 100 });
+		const [open, finished] = [await placeOrder(shop, customer, product), await placeOrder(shop, customer, product)];
+		await shop.http(`POST /api/orders/${finished.id}/cancel`, { token: customer.token });
+		return { token: customer.token, open: open.id, finished: finished.id };
+	};
+
+async function placeOrder({ http }: Http, { token }: Customer, { id: product_id }: { id: string }): Promise<{ id: string }> {
+	return (await http("POST /api/orders", { token, body: { items: [{ product_id, quantity: 1 }] } })).body;
+}
