@@ -2,9 +2,12 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { fuzzChanges } from "../test/fuzz/overlapping-changes.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../test/support/servers.ts";
+import { lru } from "./cache/lru.ts";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
 import { HOLD_MS, LEASE_MS } from "./cache/store.ts";
@@ -146,6 +149,76 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(one)).toBe(3);
 	});
 
+	test("a change stays held when one that overlaps it ends first", async () => {
+		const gate = Promise.withResolvers<void>();
+		const begun = Promise.withResolvers<void>();
+		const sum = (cached: Cached<Row>) => cached.answer("sum", 60_000, async () => rows.get("a")!.price);
+		const first = one.changing(["a"], async () => {
+			begun.resolve();
+			await gate.promise;
+			await commit("a", 2);
+			// The answer of the commit is lost, so nothing is released.
+			throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
+		});
+		await begun.promise;
+		await other.changing(["a"], () => commit("a", 5));
+		expect([await price(one), await price(other), await sum(one)]).toEqual([5, 5, 5]);
+		gate.resolve();
+		await expect(first).rejects.toThrow("terminated");
+		expect([await price(one), await price(other), await sum(one)]).toEqual([2, 2, 2]);
+	});
+
+	test("the row is stored again when the last of several overlapping changes has ended", async () => {
+		const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
+		const changes = gates.map(({ promise }, i) => (i % 2 ? other : one).changing(["a"], () => promise));
+		for (const i of [1, 0]) {
+			gates[i]!.resolve();
+			await changes[i];
+		}
+		for (let i = 0; i < 2; i++) await price(one);
+		expect(loads).toHaveLength(2);
+		gates[2]!.resolve();
+		await changes[2];
+		for (let i = 0; i < 2; i++) await price(one);
+		expect(loads).toHaveLength(3);
+	});
+
+	test("no read returns a value from before an answered change, whatever changes overlap and nodes die", async () => {
+		const nodes = [one, other];
+		await commit("a", 0);
+		const pauses = async (next: () => number) => {
+			for (let turns = Math.floor(next() * 4); turns > 0; turns--) await turn();
+		};
+		const stale = await fuzzChanges({
+			seed: 20260101,
+			writers: 4,
+			readers: 4,
+			writes: 100,
+			async write(value, writer, next) {
+				const change = async () => {
+					await pauses(next);
+					await commit("a", value);
+					await pauses(next);
+					// Few: each of them keeps the row from being stored until its hold expires.
+					if (writer === 3 && value > 390) throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
+				};
+				await nodes[writer % 2]!.changing(["a"], change).catch(() => undefined);
+				await pauses(next);
+			},
+			async read(reader, next) {
+				const slow = async (ids: string[]) => {
+					const read = await load(ids);
+					await pauses(next);
+					return read;
+				};
+				const cached = nodes[reader % 2]!;
+				if (reader > 1) return cached.answer("price", 60_000, async () => (await slow(["a"]))[0]!.price);
+				return (await cached.through(["a"], slow))[0]!.price;
+			},
+		});
+		expect(stale).toEqual([]);
+	});
+
 	test("a change that is refused gives its row back; one that may still commit does not", async () => {
 		const refuse = (error: object) => one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
 		await refuse(new Error("SKU_TAKEN"));
@@ -194,17 +267,14 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 }
 
 describe("a cache in memory", () => {
-	let now = 0;
+	let now = 1;
 	behaviour(() => {
 		const cache = cacheOn(memoryStore(), "");
 		return { one: cache, other: cache };
 	});
 
 	test("forgets after its time, and takes back leases and holds of whoever died", async () => {
-		const cached = cacheOn(
-			memoryStore(() => now),
-			"",
-		).of<Row>("things", 1000);
+		const cached = cacheOn(memoryStore({ now: () => now }), "").of<Row>("things", 1000);
 		const look = () => cached.through(["a"], load);
 		await look();
 		now += 1001;
@@ -219,16 +289,48 @@ describe("a cache in memory", () => {
 		expect(loads).toEqual([["a", "b"]]);
 	});
 
-	test("does not grow without end", async () => {
+	const small = { maxBytes: 1_000_000 };
+	test("is bounded in bytes, whatever the number of its entries", async () => {
+		const cached = cacheOn(memoryStore(small), "").of<Row>("things", 60_000);
+		const page = "x".repeat(100_000);
+		const pages = async () => {
+			let made = 0;
+			for (let i = 0; i < 20; i++) await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
+			return made;
+		};
+		// Each takes 200 kB: by the time the last one is stored, the first one has been evicted.
+		expect([await pages(), await pages()]).toEqual([20, 20]);
+		await cached.through(["a"], load);
+		await cached.through(["a"], load);
+		expect(loads).toHaveLength(1);
+	});
+
+	test("does not store a page that would take the place of many", async () => {
 		const cached = cacheOn(memoryStore(), "").of<Row>("things", 60_000);
-		await cached.through(["a"], load);
-		await cached.through(
-			Array.from({ length: 10_000 }, (_, i) => `x${i}`),
-			async (ids) => ids.map((id) => ({ id, price: 1 })),
-		);
-		loads = [];
-		await cached.through(["a"], load);
-		expect(loads).toEqual([["a"]]);
+		let made = 0;
+		const page = (length: number) => cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
+		for (const length of [200_000, 200_000, 300_000, 300_000]) await page(length);
+		expect(made).toBe(3);
+	});
+
+	test("does not evict a hold, however much is stored meanwhile", async () => {
+		const store = memoryStore(small);
+		await store.hold(["held"], "somebody");
+		for (let i = 0; i < 20; i++) {
+			const [taken] = await store.take([`key ${i}`]);
+			await store.fill([{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }], 60_000);
+		}
+		expect(await store.take(["held"])).toEqual(["busy"]);
+		await store.release(["held"], "somebody");
+		expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
+	});
+
+	test("removes expired entries that are not read again", async () => {
+		const entries = lru<string>({ maxBytes: 1_000_000, sizeOf: ({ length }) => length });
+		entries.set("brief", "x", { ttl: 20 });
+		entries.set("long", "x", { ttl: 60_000 });
+		await eventually(() => expect(entries.size).toBe(1));
+		expect(entries.get("long")).toBe("x");
 	});
 });
 
@@ -285,6 +387,29 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		});
 		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
 		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
+	});
+
+	test("a hold ends with its last holder that is alive, and holds of earlier versions count", async () => {
+		const [raw, own] = [connectRedis(redis.url, quiet), connectRedis(redis.url, quiet)];
+		const store = redisStore(own, 10_000);
+		try {
+			await eventually(async () => expect(await store.take(["probe"])).not.toEqual(["busy"]), 20);
+			const later = Date.now() + 60_000;
+			const take = async (text: string) => {
+				await raw.set("held", text);
+				return (await store.take(["held"]))[0];
+			};
+			expect(await take("hdead=1")).toEqual({ lease: expect.any(String) });
+			expect(await take(`hdead=1 alive=${later}`)).toBe("busy");
+			await store.release(["held"], "alive");
+			expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
+			expect(await take("h0190aaaa-bbbb")).toBe("busy");
+			await store.hold(["held"], "new");
+			await store.release(["held"], "new");
+			expect(await store.take(["held"])).toEqual(["busy"]);
+		} finally {
+			for (const client of [raw, own]) client.disconnect();
+		}
 	});
 
 	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {

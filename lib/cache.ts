@@ -54,6 +54,12 @@ export function openCache(
 	return cacheOn(store, `cache:${NAMESPACE}:`, metrics);
 }
 
+/**
+ * Characters of the longest value that is stored. Larger pages are loaded each time: reading one back takes
+ * about as long as making it, and a few hundred of them would displace everything else.
+ */
+const MAX_LENGTH = 256 * 1024;
+
 const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
 const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
@@ -78,7 +84,9 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 			const one = taken[i]!;
 			const value = made[n] ?? null;
 			values[i] = value;
-			return hasLease(one) && value !== null ? [{ key: keys[i]!, lease: one.lease, value: mark + JSON.stringify(value) }] : [];
+			if (!hasLease(one) || value === null) return [];
+			const text = mark + JSON.stringify(value);
+			return text.length <= MAX_LENGTH ? [{ key: keys[i]!, lease: one.lease, value: text }] : [];
 		});
 		await store.fill(filled, ttl);
 		return values;

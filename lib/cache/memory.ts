@@ -1,55 +1,72 @@
 import { randomUUID } from "node:crypto";
+import { lru } from "./lru.ts";
 import { type CacheStore, HOLD_MS, LEASE_MS } from "./store.ts";
 
 interface Entry {
-	readonly kind: "value" | "lease" | "hold";
+	readonly kind: "value" | "lease";
 	readonly text: string;
-	readonly until: number;
 }
-const MOST = 10_000;
+/** Objects around the text of an entry. */
+const ENTRY_BYTES = 200;
+const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Keeps values in this process, for a shop that has no other. The oldest give way to new ones. */
-export function memoryStore(now: () => number = Date.now): CacheStore {
-	const entries = new Map<string, Entry>();
+/** Stores values in this process, for a shop that has no other. */
+export function memoryStore({ now = Date.now, maxBytes = MAX_BYTES }: { now?: () => number; maxBytes?: number } = {}): CacheStore {
+	const entries = lru<Entry>({ maxBytes, sizeOf: ({ text }) => 2 * text.length + ENTRY_BYTES, now });
+	/** Expiry of each holder, by key. Apart from the entries, because a hold must not be evicted. */
+	const holds = new Map<string, Map<string, number>>();
 
-	function look(key: string): Entry | undefined {
-		const found = entries.get(key);
-		if (!found || found.until > now()) return found;
-		entries.delete(key);
-		return undefined;
+	function isHeld(key: string): boolean {
+		const holders = holds.get(key);
+		if (!holders) return false;
+		for (const [holder, until] of holders) if (until <= now()) holders.delete(holder);
+		if (holders.size === 0) holds.delete(key);
+		return holders.size > 0;
 	}
-	function put(key: string, kind: Entry["kind"], text: string, ms: number): void {
-		entries.delete(key);
-		entries.set(key, { kind, text, until: now() + ms });
-		if (entries.size > MOST) entries.delete(entries.keys().next().value!);
+	/** Removes expired holds. The map is ordered by the latest hold of each key. */
+	function sweep(): void {
+		for (const key of holds.keys()) if (isHeld(key)) return;
 	}
 
 	return {
 		async take(keys) {
 			return keys.map((key) => {
-				const found = look(key);
+				if (isHeld(key)) return "busy";
+				const found = entries.get(key);
 				if (found) return found.kind === "value" ? { value: found.text } : "busy";
 				const lease = randomUUID();
-				put(key, "lease", lease, LEASE_MS);
+				entries.set(key, { kind: "lease", text: lease }, { ttl: LEASE_MS });
 				return { lease };
 			});
 		},
 		async fill(filled, ttl) {
 			for (const { key, lease, value } of filled) {
-				const found = look(key);
-				if (found?.kind === "lease" && found.text === lease) put(key, "value", value, ttl);
+				const found = entries.get(key);
+				if (found?.kind === "lease" && found.text === lease) entries.set(key, { kind: "value", text: value }, { ttl });
 			}
 		},
 		async hold(keys, holder) {
-			for (const key of keys) put(key, "hold", holder, HOLD_MS);
+			sweep();
+			for (const key of keys) {
+				entries.delete(key);
+				const holders = holds.get(key) ?? new Map<string, number>();
+				holders.set(holder, now() + HOLD_MS);
+				holds.delete(key);
+				holds.set(key, holders);
+			}
 		},
 		async release(keys, holder) {
 			for (const key of keys) {
-				const found = look(key);
-				if (found?.kind !== "hold" || found.text === holder) entries.delete(key);
+				// After an expired hold, a reader may have stored a value from before the change.
+				entries.delete(key);
+				holds.get(key)?.delete(holder);
+				isHeld(key);
 			}
 		},
 		ping: async () => undefined,
-		close: async () => entries.clear(),
+		async close() {
+			entries.clear();
+			holds.clear();
+		},
 	};
 }

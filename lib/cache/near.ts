@@ -2,13 +2,12 @@ import type { Cache } from "../cache.ts";
 import { catalogue } from "../metrics/catalogue.ts";
 import { Metrics } from "../metrics/registry.ts";
 import { type Lookups, lookupsIn } from "./lookups.ts";
+import { lru } from "./lru.ts";
 
 interface Entry<A> {
 	readonly answer: A;
 	/** Of its service, before it was made. */
 	readonly version: string;
-	readonly until: number;
-	readonly bytes: number;
 }
 const MOST_BYTES = 32 * 1024 * 1024;
 
@@ -19,23 +18,17 @@ const MOST_BYTES = 32 * 1024 * 1024;
 export class Near<A> {
 	readonly #cache: Cache;
 	readonly #lookupsOf: (service: string) => Lookups;
-	readonly #bytesOf: (answer: A) => number;
-	readonly #most: number;
-	readonly #now: () => number;
-	readonly #kept = new Map<string, Entry<A>>();
-	#bytes = 0;
+	readonly #entries: ReturnType<typeof lru<Entry<A>>>;
 
 	/** @param bytesOf how much memory an answer takes, more or less */
 	constructor(
 		cache: Cache,
 		bytesOf: (answer: A) => number,
-		{ metrics = new Metrics(), most = MOST_BYTES, now = Date.now }: { metrics?: Metrics; most?: number; now?: () => number } = {},
+		{ metrics = new Metrics(), most = MOST_BYTES, now }: { metrics?: Metrics; most?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
-		this.#bytesOf = bytesOf;
 		this.#lookupsOf = lookupsIn(metrics, catalogue.nearLookups);
-		this.#most = most;
-		this.#now = now;
+		this.#entries = lru({ maxBytes: most, sizeOf: ({ answer }) => bytesOf(answer), now });
 	}
 
 	/**
@@ -56,13 +49,12 @@ export class Near<A> {
 		make: (missing: string[]) => Promise<readonly (A | null)[]>,
 	): Promise<(A | null)[]> {
 		const { hit, miss, busy } = this.#lookupsOf(service);
-		const now = this.#now();
 		const version = await this.#cache.version(service);
 		if (version === undefined) {
 			busy.add(keys.length);
 			return [...(await make([...keys]))];
 		}
-		const answers: (A | null | undefined)[] = keys.map((key) => this.#find(key, version, now));
+		const answers: (A | null | undefined)[] = keys.map((key) => this.#find(key, version));
 		const missing = keys.flatMap((key, i) => (answers[i] === undefined ? [{ key, i }] : []));
 		hit.add(keys.length - missing.length);
 		miss.add(missing.length);
@@ -70,35 +62,17 @@ export class Near<A> {
 		missing.forEach(({ key, i }, n) => {
 			const answer = made[n] ?? null;
 			answers[i] = answer;
-			if (answer !== null) this.#keep(key, { answer, version, until: now + ttl, bytes: this.#bytesOf(answer) + 2 * key.length });
+			if (answer !== null) this.#entries.set(key, { answer, version }, { ttl });
 		});
 		return answers as (A | null)[];
 	}
 
-	#find(key: string, version: string, now: number): A | undefined {
-		const found = this.#kept.get(key);
-		if (found?.version !== version || found.until <= now) return undefined;
-		// A map keeps the order of insertion.
-		this.#kept.delete(key);
-		this.#kept.set(key, found);
-		return found.answer;
+	#find(key: string, version: string): A | undefined {
+		const found = this.#entries.get(key);
+		return found?.version === version ? found.answer : undefined;
 	}
 
 	get bytes(): number {
-		return this.#bytes;
-	}
-
-	#keep(key: string, entry: Entry<A>): void {
-		this.#forget(key);
-		this.#kept.set(key, entry);
-		this.#bytes += entry.bytes;
-		for (const oldest of this.#kept.keys()) {
-			if (this.#bytes <= this.#most) break;
-			this.#forget(oldest);
-		}
-	}
-	#forget(key: string): void {
-		this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
-		this.#kept.delete(key);
+		return this.#entries.calculatedSize;
 	}
 }

@@ -9,9 +9,12 @@ export interface CacheStore {
 	take(keys: readonly string[]): Promise<Taken[]>;
 	/** Keeps values for `ttl` milliseconds, each where its lease still holds. */
 	fill(entries: readonly { key: string; lease: string; value: string }[], ttl: number): Promise<void>;
-	/** Empties keys and keeps them empty until they are released, or for HOLD_MS. */
+	/**
+	 * Empties keys, and keeps them empty until all of their holders have released them. A holder that does
+	 * not release its keys, because its node died, loses them after HOLD_MS.
+	 */
 	hold(keys: readonly string[], holder: string): Promise<void>;
-	/** Ends a hold; a later one of somebody else stays. */
+	/** Ends one holder's hold. Holds of other holders remain, whichever began first. */
 	release(keys: readonly string[], holder: string): Promise<void>;
 	/** Rejects when the store does not answer. */
 	ping(): Promise<void>;

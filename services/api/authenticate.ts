@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { AccessClaims, Verify } from "../../lib/access-token.ts";
 import type { Meta } from "../../lib/contract.ts";
 import { commonError } from "../../lib/errors.ts";
@@ -20,24 +21,21 @@ const REMEMBERED = 5000;
  * @throws SERVICE_UNAVAILABLE while it is not known which tokens are revoked
  */
 export function authenticator(verify: Verify, revoked: Revoked): Authenticate {
-	const verified = new Map<string, { user: User; claims: AccessClaims; exp: number }>();
+	const verified = new LRUCache<string, { user: User; claims: AccessClaims; exp: number }>({ max: REMEMBERED });
 	return (authorization) => {
 		if (authorization === undefined) return null;
 		const token = BEARER.exec(authorization)?.[1];
 		if (!token) throw commonError("UNAUTHENTICATED");
 		let known = verified.get(token);
-		verified.delete(token);
 		if (!known || known.exp * 1000 <= Date.now()) {
 			const claims = verify(token);
 			const { sub, email, role, session, exp } = claims;
 			// Many requests will share it.
 			known = { user: Object.freeze({ id: sub, email, role, session }), claims, exp };
+			verified.set(token, known);
 		}
 		if (!revoked.known) throw commonError("SERVICE_UNAVAILABLE");
 		if (revoked.isVoid(known.claims)) throw commonError("UNAUTHENTICATED");
-		// A map keeps the order of insertion: the first one is the one that was not used for the longest time.
-		verified.set(token, known);
-		if (verified.size > REMEMBERED) verified.delete(verified.keys().next().value!);
 		return known.user;
 	};
 }
