@@ -10,7 +10,7 @@ import { fuzzStreams } from "../test/fuzz/event-streams.ts";
 import { type FuzzOptions, type FuzzReport, fuzz } from "../test/fuzz/fuzz.ts";
 import { type Held, watchMemory } from "../test/fuzz/memory.ts";
 import type { FuzzRequest } from "../test/fuzz/requests.ts";
-import { setUpWith, streamsSetUpWith } from "../test/fuzz/set-up.ts";
+import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../test/fuzz/set-up.ts";
 import { findStalls, MOST_MS } from "../test/fuzz/stalls.ts";
 import { type Customer, login } from "../test/support/actors.ts";
 import { httpOf } from "../test/support/http.ts";
@@ -23,12 +23,14 @@ const HELP = `npm run fuzz -- [options]
   --seed 1                     repeats an earlier run
   --requests 50000             how many
   --lanes 8                    how many at once
-Pipelined, parallel and aborted event streams follow. Then it sends adversarial texts of the greatest length in each parameter, header,
-path and query, one request at a time.
+Pipelined, parallel and aborted event streams follow, and overlapping changes of a product. Then it sends adversarial texts of the greatest
+length in each parameter, header, path and query, one request at a time.
 Ends with 1 if an answer is one that nobody should get, none comes, memory grows, or a request blocks an event loop for more than ${MOST_MS} ms.`;
 /** How often all routes are gone through: thirds of these are compared for memory. */
 const ROUNDS = 9;
 const LEAST_FOR_MEMORY = 20_000;
+/** Writes of each of four writers of one product. */
+const PRODUCT_WRITES = 100;
 /** Of pipelined, parallel and aborted event streams, at each gateway. */
 const STREAM_ROUNDS = 200;
 
@@ -110,12 +112,15 @@ run("fuzz", async (program) => {
 		}),
 	);
 	const streams = await program.step(fuzzStreams({ urls, seed, rounds: STREAM_ROUNDS, setUp: streamsSetUpWith({ http }, admin) }));
+	const gateways = urls.map((one) => ({ http: httpOf(one) }));
+	const stale = await program.step(fuzzProductChanges(gateways, admin, { seed, writes: PRODUCT_WRITES }));
 	const held = memory.stop();
 	process.stdout.write("\n");
 	const failures = [...report.failures, ...streams];
 	console.log(summary({ ...report, failures }, held, performance.now() - began));
+	for (const what of stale.slice(0, 20)) console.log(what);
 	const stalls = await program.step(attack(report, routes, urls[0]!, nodes, setUp));
-	const bad = failures.length;
+	const bad = failures.length + stale.length;
 	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
 	// So few requests fill no heap, and say nothing about one that fills.
 	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);

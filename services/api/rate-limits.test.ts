@@ -2,12 +2,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
+import { Redis } from "ioredis";
+import { openCache } from "../../lib/cache.ts";
 import { metrics } from "../../lib/metrics.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
 import type { Answer } from "../../test/support/http.ts";
 import { freePort } from "../../test/support/processes.ts";
-import { describeWith, startRedis } from "../../test/support/servers.ts";
+import { describeWith, evictionPolicy, startRedis } from "../../test/support/servers.ts";
 import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { auth } from "../auth/auth.contract.ts";
 import type { RateLimits } from "./rate-limits.ts";
@@ -174,26 +176,77 @@ describeWith(["redis-server"], "with a Redis", () => {
 		await counted(one);
 	});
 
-	test("a client that used up its quota is refused by every gateway, until its window ends", async () => {
+	/** Until it is connected to Redis, a gateway counts by itself. */
+	const connected = (shop: Shop) =>
+		eventually(async () => {
+			const before = limitsOf(shop).uncounted;
+			await browse(shop);
+			expect(limitsOf(shop).uncounted).toBe(before);
+		});
+	/** A Redis of its own, and a client that looks into it. */
+	async function openRedis(args: string[] = []) {
 		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
-		const redis = await startRedis(folder);
+		const redis = await startRedis(folder, args);
+		const raw = new Redis(redis.url);
 		ends.push(async () => {
+			raw.disconnect();
 			await redis.stop();
 			await rm(folder, { recursive: true, force: true });
 		});
-		const [one, two] = [await start({ CACHER: redis.url }), await start({ CACHER: redis.url })];
+		return { url: redis.url, raw };
+	}
+
+	test("a client that used up its quota is refused by every gateway, until its window ends", async () => {
+		const { url } = await openRedis();
+		const [one, two] = [await start({ CACHER: url }), await start({ CACHER: url })];
 		const user = { token: token(one.env) };
-		// Until it is connected to Redis, a gateway counts by itself.
-		const connected = (shop: Shop) =>
-			eventually(async () => {
-				const before = limitsOf(shop).uncounted;
-				await browse(shop);
-				expect(limitsOf(shop).uncounted).toBe(before);
-			});
 		await Promise.all([connected(one), connected(two)]);
 		expect(await repeat(7, () => browse(one, user))).toEqual([200, 200, 200, 200, 200, 429, 429]);
 		const { status, headers } = await browse(two, user);
 		expect(status).toBe(429);
 		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
+	});
+
+	test("cached pages that fill Redis displace neither counters nor holds", async () => {
+		const { url, raw } = await openRedis(["--maxmemory", "8mb", "--maxmemory-policy", evictionPolicy()]);
+		const cache = openCache({ NAMESPACE: "", CACHER: url }, { warn: () => undefined, info: () => undefined });
+		ends.push(() => cache.close());
+		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
+		await connected(shop);
+		await repeat(20, () => browse(shop));
+		const [bucket] = await raw.keys("*:limits:*");
+		const counters = await raw.hgetall(bucket!);
+
+		const pages = cache.of("pages", 60_000);
+		const gate = Promise.withResolvers<void>();
+		const change = cache.of("things", 60_000).changing(["a"], () => gate.promise);
+		const evicted = async () => Number(/evicted_keys:(\d+)/.exec(await raw.info("stats"))![1]);
+		const page = "x".repeat(200_000);
+		let number = 0;
+		await eventually(async () => {
+			for (let i = 0; i < 20; i++) await pages.answer(`page ${number++}`, 60_000, async () => page);
+			expect(await evicted()).toBeGreaterThan(100);
+		}, 30);
+
+		expect(await raw.hgetall(bucket!)).toEqual(counters);
+		expect(await raw.get("cache::things:row:a")).toMatch(/^h/);
+		gate.resolve();
+		await change;
+		expect(await raw.get("cache::things:row:a")).toBeNull();
+		// Redis still accepts writes, because pages can be evicted.
+		expect(await raw.set("cache::probe", page, "PX", 1000)).toBe("OK");
+	}, 60_000);
+
+	test("a window ends for all counters of its bucket, and a new one begins", async () => {
+		const { url, raw } = await openRedis();
+		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
+		await connected(shop);
+		await repeat(6, () => browse(shop));
+		const [bucket, ...others] = await raw.keys("*:limits:*");
+		expect(others).toEqual([]);
+		expect(await raw.ttl(bucket!)).toBe(-1);
+		await raw.hset(bucket!, "ends", "1");
+		expect((await browse(shop)).headers.get("ratelimit")).toMatch(/r=999;t=60$/);
+		expect(await raw.hlen(bucket!)).toBe(2);
 	});
 });

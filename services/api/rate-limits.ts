@@ -44,7 +44,14 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		const options = { points: quota, duration: WINDOW_SECONDS, keyPrefix: `${env.NAMESPACE || "shop"}:limit:${name}` };
 		// A client that has used up its quota is refused without another request to Redis.
 		const shared =
-			redis && new RateLimiterRedis({ ...options, storeClient: redis, rejectIfRedisNotReady: true, inMemoryBlockOnConsumed: quota });
+			redis &&
+			new RateLimiterRedis({
+				...options,
+				storeClient: redis,
+				rejectIfRedisNotReady: true,
+				inMemoryBlockOnConsumed: quota,
+				customIncrTtlLuaScript: incrementScript(env.NAMESPACE || "shop"),
+			});
 		return { name, quota, shared, local: new RateLimiterMemory(options) };
 	};
 	const policies: Record<PolicyName, Policy> = {
@@ -112,6 +119,31 @@ async function countWith(limiter: RateLimiterRedis | RateLimiterMemory, client: 
 		return { allowed: false, remaining: 0, endsIn: refusal.msBeforeNext };
 	}
 }
+
+/** Windows that end at different times, so that refused clients do not all return at once. */
+const BUCKETS = 16;
+
+/**
+ * Counters are fields of a few hashes, and the window of a hash begins with its first request. A hash has no time to live: with the
+ * policy `volatile-lru`, Redis evicts only keys that have one, so cached pages never displace counters. The next request after the end of
+ * a window replaces the hash. A clock that was set back ends the window as well.
+ *
+ * @param namespace prefix of the hashes; the script gets the counter's key, the points and the window in seconds
+ */
+const incrementScript = (namespace: string): string => `
+local hash = 0
+for i = 1, #KEYS[1] do hash = (hash * 31 + string.byte(KEYS[1], i)) % 4294967296 end
+local bucket = ${JSON.stringify(`${namespace}:limits:`)} .. string.format("%d", hash % ${BUCKETS})
+local time = redis.call("time")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = tonumber(ARGV[2]) * 1000
+local left = tonumber(redis.call("hget", bucket, "ends") or 0) - now
+if left <= 0 or left > window then
+	redis.call("unlink", bucket)
+	redis.call("hset", bucket, "ends", string.format("%.0f", now + window))
+	left = window
+end
+return { redis.call("hincrby", bucket, KEYS[1], ARGV[1]), left }`;
 
 /** Fails fast: a late count is worth less than a response. */
 function connect(url: string): Redis {

@@ -4,7 +4,7 @@ import { readContracts, routesOf } from "../../scripts/openapi.ts";
 import { attacks } from "../fuzz/attacks.ts";
 import { fuzzStreams } from "../fuzz/event-streams.ts";
 import { fuzz } from "../fuzz/fuzz.ts";
-import { setUpWith, streamsSetUpWith } from "../fuzz/set-up.ts";
+import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../fuzz/set-up.ts";
 import { findStalls } from "../fuzz/stalls.ts";
 import { makeAdmin } from "../support/actors.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -37,6 +37,10 @@ export const fuzzing: Flow = (open) => {
 		expect(share(2)).toBeGreaterThan(0.05);
 		expect(share(4)).toBeGreaterThan(0.3);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
+	}, 120_000);
+
+	test(`no gateway returns a product from before an answered change (seed ${SEED})`, async () => {
+		expect(await fuzzProductChanges(shop.gateways, () => makeAdmin(shop), { seed: SEED, writes: 25 })).toEqual([]);
 	}, 120_000);
 
 	test(`gateways survive pipelined, parallel and aborted event streams (seed ${SEED})`, async () => {

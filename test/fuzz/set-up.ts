@@ -2,6 +2,7 @@ import { type Customer, makeProduct, register } from "../support/actors.ts";
 import type { Shop } from "../support/shop.ts";
 import type { StreamFuzzOptions } from "./event-streams.ts";
 import type { FuzzOptions } from "./fuzz.ts";
+import { fuzzChanges } from "./overlapping-changes.ts";
 
 type Http = Pick<Shop, "http">;
 
@@ -37,4 +38,37 @@ export const streamsSetUpWith =
 
 async function placeOrder({ http }: Http, { token }: Customer, { id: product_id }: { id: string }): Promise<{ id: string }> {
 	return (await http("POST /api/orders", { token, body: { items: [{ product_id, quantity: 1 }] } })).body;
+}
+
+/** Overlapping changes of one product, which readers at all gateways must see once they are answered. */
+export async function fuzzProductChanges(
+	gateways: readonly Http[],
+	admin: () => Promise<Customer>,
+	{ seed, writes }: { readonly seed: number; readonly writes: number },
+): Promise<string[]> {
+	const { token } = await admin();
+	const { body: product } = await gateways[0]!.http("POST /api/products", {
+		token,
+		body: { name: "0", price: 1, category: "Things", stock: 1 },
+	});
+	const at = (index: number) => gateways[index % gateways.length]!;
+	const path = `/api/products/${product.id}`;
+	return fuzzChanges({
+		seed,
+		writers: 4,
+		readers: 4,
+		writes,
+		async write(value, writer) {
+			const { status } = await at(writer).http(`PATCH ${path}`, { token, body: { name: String(value) } });
+			if (status !== 200) throw new Error(`PATCH ${path} answered ${status}`);
+		},
+		read: async (reader, next) => {
+			const gateway = at(reader);
+			if (next() < 0.5) return Number((await gateway.http(`GET ${path}`)).body.name);
+			const { body } = await gateway.http("GET /api/products?sort=-created_at&limit=100");
+			const found = body.find(({ id }: { id: string }) => id === product.id);
+			// A product that others create meanwhile may take its place on the page.
+			return Number((found ?? (await gateway.http(`GET ${path}`)).body).name);
+		},
+	});
 }

@@ -49,14 +49,17 @@ export function startNats(folder: string, maxPayload?: number): Promise<Server> 
 	});
 }
 
-/** @param folder for its log; it keeps no data */
-export function startRedis(folder: string): Promise<Server> {
+/**
+ * @param folder for its log; it keeps no data
+ * @param options further arguments, such as `--maxmemory`
+ */
+export function startRedis(folder: string, options: readonly string[] = []): Promise<Server> {
 	return startServer({
 		name: "redis",
 		scheme: "redis",
 		file: findServer("redis-server")!,
 		folder,
-		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", ""],
+		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", "", ...options],
 		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },
 	});
 }
@@ -104,4 +107,10 @@ async function greet(port: number, { ask, answer }: Kind["greeting"]): Promise<v
 		socket.once("error", reject);
 	});
 	if (!answer.test(text)) throw new Error(`unexpected: ${text}`);
+}
+
+/** How the cluster's Redis chooses the keys that it evicts when its memory is full. */
+export function evictionPolicy(): string {
+	const text = readFileSync(join(root, "docker-compose.yml"), "utf8");
+	return /"--maxmemory-policy", "([a-z-]+)"/.exec(text)![1]!;
 }
