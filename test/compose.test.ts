@@ -1,8 +1,12 @@
 import { readFileSync, statSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import { expect, test } from "@jest/globals";
-import { parse } from "yaml";
+
+
+import { parse, parseAllDocuments } from "yaml";
 import { NATS_CONFIG } from "../chaos/cluster.ts";
+
+
 import { readEnv } from "../lib/env.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";
 import { settings } from "../lib/settings.ts";
@@ -201,3 +205,10 @@ function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, 
 	});
 	return Object.fromEntries(merged);
 }
+
+test("Redis evicts only keys with a time to live, with the same arguments in Compose and Kubernetes", () => {
+	const [deployment] = parseAllDocuments(read("k8s/components/redis/redis.yaml")).map((document) => document.toJS());
+	const { command } = plain.services.redis!;
+	expect(command).toEqual(deployment.spec.template.spec.containers[0].args);
+	expect(command!.join(" ")).toContain("--maxmemory 128mb --maxmemory-policy volatile-lru");
+});
