@@ -7,10 +7,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/g
 import { fuzzChanges } from "../test/fuzz/overlapping-changes.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../test/support/servers.ts";
-import { lru } from "./cache/lru.ts";
 import { memoryStore } from "./cache/memory.ts";
 import { redisStore } from "./cache/redis.ts";
-import { HOLD_MS, LEASE_MS } from "./cache/store.ts";
 import { type Cache, type Cached, cacheOn, openCache } from "./cache.ts";
 import { connectRedis } from "./redis.ts";
 
@@ -282,70 +280,9 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 }
 
 describe("a cache in memory", () => {
-	let now = 1;
 	behaviour(() => {
 		const cache = cacheOn(memoryStore(), "");
 		return { one: cache, other: cache };
-	});
-
-	test("forgets after its time, and takes back leases and holds of whoever died", async () => {
-		const cached = cacheOn(memoryStore({ now: () => now }), "").of<Row>("things", 1000);
-		const look = () => cached.through(["a"], load);
-		await look();
-		now += 1001;
-		await look();
-		expect(loads).toHaveLength(2);
-		now += 1001;
-		void cached.through(["a"], () => new Promise(() => undefined));
-		void cached.changing(["b"], () => new Promise(() => undefined));
-		now += Math.max(LEASE_MS, HOLD_MS) + 1;
-		loads = [];
-		for (let i = 0; i < 2; i++) await cached.through(["a", "b"], load);
-		expect(loads).toEqual([["a", "b"]]);
-	});
-
-	const small = { maxBytes: 1_000_000 };
-	test("is bounded in bytes, whatever the number of its entries", async () => {
-		const cached = cacheOn(memoryStore(small), "").of<Row>("things", 60_000);
-		const page = "x".repeat(100_000);
-		const pages = async () => {
-			let made = 0;
-			for (let i = 0; i < 20; i++) await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
-			return made;
-		};
-		// Each takes 200 kB: by the time the last one is stored, the first one has been evicted.
-		expect([await pages(), await pages()]).toEqual([20, 20]);
-		await cached.through(["a"], load);
-		await cached.through(["a"], load);
-		expect(loads).toHaveLength(1);
-	});
-
-	test("does not store a page that would take the place of many", async () => {
-		const cached = cacheOn(memoryStore(), "").of<Row>("things", 60_000);
-		let made = 0;
-		const page = (length: number) => cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
-		for (const length of [200_000, 200_000, 300_000, 300_000]) await page(length);
-		expect(made).toBe(3);
-	});
-
-	test("does not evict a hold, however much is stored meanwhile", async () => {
-		const store = memoryStore(small);
-		await store.hold(["held"], "somebody");
-		for (let i = 0; i < 20; i++) {
-			const [taken] = await store.take([`key ${i}`]);
-			await store.fill([{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }], 60_000);
-		}
-		expect(await store.take(["held"])).toEqual(["busy"]);
-		await store.release(["held"], "somebody");
-		expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
-	});
-
-	test("removes expired entries that are not read again", async () => {
-		const entries = lru<string>({ maxBytes: 1_000_000, sizeOf: ({ length }) => length });
-		entries.set("brief", "x", { ttl: 20 });
-		entries.set("long", "x", { ttl: 60_000 });
-		await eventually(() => expect(entries.size).toBe(1));
-		expect(entries.get("long")).toBe("x");
 	});
 });
 
@@ -402,29 +339,6 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		});
 		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
 		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
-	});
-
-	test("a hold ends with its last holder that is alive, and holds of earlier versions count", async () => {
-		const [raw, own] = [connectRedis(redis.url, quiet), connectRedis(redis.url, quiet)];
-		const store = redisStore(own, 10_000);
-		try {
-			await eventually(async () => expect(await store.take(["probe"])).not.toEqual(["busy"]), 20);
-			const later = Date.now() + 60_000;
-			const take = async (text: string) => {
-				await raw.set("held", text);
-				return (await store.take(["held"]))[0];
-			};
-			expect(await take("hdead=1")).toEqual({ lease: expect.any(String) });
-			expect(await take(`hdead=1 alive=${later}`)).toBe("busy");
-			await store.release(["held"], "alive");
-			expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
-			expect(await take("h0190aaaa-bbbb")).toBe("busy");
-			await store.hold(["held"], "new");
-			await store.release(["held"], "new");
-			expect(await store.take(["held"])).toEqual(["busy"]);
-		} finally {
-			for (const client of [raw, own]) client.disconnect();
-		}
 	});
 
 	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
