@@ -2,10 +2,8 @@ import { readFileSync, statSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import { expect, test } from "@jest/globals";
 
-
 import { parse, parseAllDocuments } from "yaml";
 import { NATS_CONFIG } from "../chaos/cluster.ts";
-
 
 import { readEnv } from "../lib/env.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
 import { findServer, howToInstall, natsArguments } from "../../chaos/cluster.ts";
+import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
 
