@@ -43,11 +43,22 @@ async function prepare(
 	ctx.requestID = req.id;
 	if (!contract) return;
 	trace(this, ctx, req, res, contract);
-	const { address, authentication } = req;
-	if (authentication.error) throw authentication.error;
-	const { user } = authentication;
+	const user = identify(contract, req, res);
 	assertAccess(contract.auth, user);
-	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address });
+	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address: req.address });
+}
+
+/**
+ * Returns the caller, or null without one. A public route ignores a token that is invalid or cannot be verified now: a client that sends
+ * its token with every request must still be able to browse, sign in and refresh. RFC 9110, 11.6.1, allows WWW-Authenticate in any
+ * response, so the client learns that its token is invalid.
+ * @throws UNAUTHENTICATED, SERVICE_UNAVAILABLE where the route requires a user
+ */
+function identify({ auth }: ActionContract, { authentication: { user, error } }: Request, res: Response) {
+	if (!error) return user;
+	if (auth !== "anyone") throw error;
+	if (isError(error, "UNAUTHENTICATED")) res.setHeader("WWW-Authenticate", 'Bearer error="invalid_token"');
+	return null;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { StartError } from "../../lib/start-error.ts";
 
 const EXPOSED =
-	"ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Process-Time, X-Request-ID, X-Total-Count";
+	"ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Process-Time, X-Request-ID, X-Total-Count";
 const ACCEPTED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
 
 export interface Cors {

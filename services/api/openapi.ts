@@ -150,8 +150,8 @@ function success(method: string, { status: own, returns, page: paged, etag, stre
 function failures(method: string, contract: Published, catalogue: ErrorCatalogue): Json {
 	const { auth, idempotent, etag, throws = [] } = contract;
 	const codes = new Set<string>([
-		"UNAUTHENTICATED",
-		...(auth === "anyone" ? [] : ["FORBIDDEN"]),
+		// A public route ignores an invalid token.
+		...(auth === "anyone" ? [] : ["UNAUTHENTICATED", "FORBIDDEN"]),
 		...(WITHOUT_BODY.has(method) ? [] : ["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]),
 		...(idempotent || etag ? ["BAD_HEADER"] : []),
 		// Fields that nobody asked for are errors, too.

@@ -88,20 +88,6 @@ test("nobody, where somebody is asked for; before anything else is looked at", a
 	expect(headers.get("www-authenticate")).toBe("Bearer");
 });
 
-test("a token that is not good, even where none is needed", async () => {
-	const good = token(shop.env);
-	const other = token({ ...shop.env, JWT_SECRET: "another secret, just as long as the first one" });
-	const none = `${Buffer.from('{"alg":"none"}').toString("base64url")}.${good.split(".")[1]}.`;
-	for (const bad of ["x", other, none, `${good}x`, good.slice(0, -1), `${good} ${good}`]) {
-		const { status, headers, body } = await shop.http("GET /api/products", { token: bad });
-		expect([status, body.code, headers.get("www-authenticate")]).toEqual([401, "UNAUTHENTICATED", "Bearer"]);
-	}
-	for (const authorization of ["", "Bearer", "Bearer ", "Basic dTpw", good]) {
-		expect((await shop.http("GET /api/products", { headers: { authorization } })).status).toBe(401);
-	}
-	expect((await shop.http("GET /api/users/me", { headers: { authorization: `bearer ${good}` } })).status).toBe(200);
-});
-
 test("somebody who may not", async () => {
 	const { status, body } = await shop.http("POST /api/products", { token: user, body: {} });
 	expect([status, body.code, body.detail]).toEqual([403, "FORBIDDEN", "Insufficient permissions"]);

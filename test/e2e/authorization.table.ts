@@ -24,7 +24,7 @@ export interface Row {
 	readonly hides?: true;
 	request?(scene: Scene): Request | Promise<Request>;
 }
-/** A token that is expired, tampered with, signed with none, or of somebody who was deactivated gets this from every route of the API. */
+/** Status of a route that requires a user, for a request without a token or with an invalid one. */
 export const BAD_TOKEN = 401;
 
 const everybody = (status: number, request?: Row["request"]): Row => ({
