@@ -29,10 +29,11 @@ const SHOW = `select ${LETTER}, event, errors from retries where ${CHOSEN}`;
 const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${CHOSEN} returning 1 as done`;
 const DISCARD = `delete from retries where ${CHOSEN} returning 1 as done`;
 
-/** A time as it was given, or a clear word that it is none. */
+/** The time in UTC; null without one. @throws VALIDATION_ERROR for text that is not a time between the years 1 and 9999 */
 function time(field: string, text: string | undefined): string | null {
 	if (text === undefined) return null;
-	if (Number.isNaN(Date.parse(text))) throw invalidField(field, "TIME", `The '${field}' field must be an RFC 3339 time`);
+	const year = new Date(text).getUTCFullYear();
+	if (!(year >= 1 && year <= 9999)) throw invalidField(field, "TIME", `The '${field}' field must be an RFC 3339 time`);
 	return new Date(text).toISOString();
 }
 /** A pattern of event types for SQL's LIKE. */

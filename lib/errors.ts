@@ -26,6 +26,6 @@ export function commonError(code: CommonError, data?: object, message?: string):
 	const { status, message: standard } = commonErrors[code];
 	return new Errors.MoleculerClientError(message ?? standard, status, code, data);
 }
-/** What a validator would say of one field. */
-export const invalidField = (field: string, code: string, message: string): Error =>
+/** A validation error of one field. `code` is in SCREAMING_SNAKE_CASE like every `errors[].code`; the type rejects a lower-case letter. */
+export const invalidField = (field: string, code: Uppercase<string>, message: string): Error =>
 	commonError("VALIDATION_ERROR", { errors: [{ field, message, code }] });

@@ -7,17 +7,54 @@ import { strict, tolerant } from "./unknown-fields.ts";
 const Validator = FastestValidator as unknown as typeof FastestValidator.default;
 const validator = new Validator(validatorOptions as object);
 
-/** What is wrong with a value by these rules, and the value as the handler would get it. */
-function check(rules: Shape, value: object, reading = strict) {
-	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value) as true | { type: string }[];
-	return { wrong: verdict === true ? [] : verdict.map(({ type }) => type), value };
+/** The validator's errors for a value, which it changes to what the handler would receive. */
+function errorsOf(rules: Shape, value: object, reading = strict): { type: string; message: string }[] {
+	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value);
+	return verdict === true ? [] : (verdict as { type: string; message: string }[]);
 }
+const check = (rules: Shape, value: object, reading = strict) => ({
+	wrong: errorsOf(rules, value, reading).map(({ type }) => type),
+	value,
+});
+const messagesOf = (rules: Shape, value: object) => errorsOf(rules, value).map(({ message }) => message);
 
-test("null is refused where a field is optional, at every depth, and taken where it is nullable", () => {
+test("null is accepted only where a field is nullable, at every depth", () => {
 	const rules = { a: { type: "string", optional: true }, b: { type: "uuid", nullable: true } } as const;
 	const deep = { ...rules, c: { ...object(rules), optional: true }, d: { ...list(rules.b), optional: true } } as const;
 	expect(check(deep, { b: null }).wrong).toEqual([]);
-	expect(check(deep, { a: null, b: null, c: { a: null, b: null }, d: [null] }).wrong).toEqual(["required", "required"]);
+	expect(check(deep, { a: null, b: null, c: { a: null, b: null }, d: [null] }).wrong).toEqual(["notNull", "notNull"]);
+	expect(check({ e: { type: "money" }, f: list({ type: "uuid" }) }, { e: null, f: [null] }).wrong).toEqual(["notNull", "notNull"]);
+	expect(check({ e: { type: "money" } }, {}).wrong).toEqual(["required"]);
+});
+
+test("a default replaces a missing value, and never null", () => {
+	const rules = {
+		text: { type: "string", default: "some" },
+		number: { type: "number", default: 7 },
+		flag: { type: "boolean", default: true },
+		choice: { type: "enum", values: ["one", "two"], default: "one" },
+	} as const;
+	const defaults = { text: "some", number: 7, flag: true, choice: "one" };
+	expect(check(rules, {})).toEqual({ wrong: [], value: defaults });
+	const nulls = { text: null, number: null, flag: null, choice: null };
+	expect(check(rules, { ...nulls })).toEqual({ wrong: Array(4).fill("notNull"), value: nulls });
+	const nullable = Object.fromEntries(Object.entries(rules).map(([field, rule]) => [field, { ...rule, nullable: true }])) as Shape;
+	expect(check(nullable, { ...nulls })).toEqual({ wrong: [], value: nulls });
+});
+
+test("the length of text counts code points, after trimming", () => {
+	const rules = { text: { type: "string", min: 2, max: 4, trim: true }, code: { type: "string", length: 2, optional: true } } as const;
+	for (const text of ["ab", "abcd", "🛒🛒", "🛒🛒🛒🛒", " 🛒a ", "e\u0301"]) expect(check(rules, { text }).wrong).toEqual([]);
+	expect(check(rules, { text: "🛒" }).wrong).toEqual(["stringMin"]);
+	expect(check(rules, { text: "🛒🛒🛒🛒🛒" }).wrong).toEqual(["stringMax"]);
+	expect(check(rules, { text: "ab", code: "🛒🛒" }).wrong).toEqual([]);
+	expect(check(rules, { text: "ab", code: "🛒" }).wrong).toEqual(["stringLength"]);
+});
+
+test("a pattern is not run on text of the wrong length", () => {
+	const rules = { text: { type: "string", max: 3, pattern: "^a+$" } } as const;
+	expect(check(rules, { text: "bbb" }).wrong).toEqual(["stringPattern"]);
+	expect(check(rules, { text: "bbbb" }).wrong).toEqual(["stringMax"]);
 });
 
 test("text that Postgres cannot hold is refused", () => {
@@ -40,10 +77,39 @@ test("ids come in lower case", () => {
 	expect(check({ id: { type: "uuid" } }, { id: "nobody" }).wrong).toEqual(["uuid"]);
 });
 
-test("an amount has at most two decimals", () => {
+test("an amount has at most two decimals and names the limit that it breaks", () => {
 	const rules = { price: { type: "money" } } as const;
 	for (const price of [0, 19.99, 0.07, 9_999_999_999.99]) expect(check(rules, { price }).wrong).toEqual([]);
-	for (const price of [-1, 0.001, Number.NaN, 10_000_000_000, "19.99"]) expect(check(rules, { price }).wrong).toEqual(["money"]);
+	for (const price of [0.001, Number.NaN, "19.99", true]) expect(check(rules, { price }).wrong).toEqual(["money"]);
+	for (const price of [-1, Number.NEGATIVE_INFINITY]) expect(check(rules, { price }).wrong).toEqual(["moneyMin"]);
+	for (const price of [10_000_000_000, Number.POSITIVE_INFINITY]) expect(check(rules, { price }).wrong).toEqual(["moneyMax"]);
+	expect(messagesOf({ price: { type: "money", min: 0.01 } }, { price: 0 })).toEqual([
+		"The 'price' field must be greater than or equal to 0.01.",
+	]);
+});
+
+test("a time is one that Postgres can store", () => {
+	const rules = { at: { type: "time" } } as const;
+	for (const at of ["2026-01-01T12:00:00Z", "2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]) {
+		expect(check(rules, { at }).wrong).toEqual([]);
+	}
+	for (const at of [
+		"2026-02-30T12:00:00Z",
+		"2025-02-29T12:00:00Z",
+		"2026-13-01T12:00:00Z",
+		"2026-01-01T25:00:00Z",
+		"0000-01-01T12:00:00Z",
+		"2026-01-01T12:00:00+02:00",
+		1,
+	]) {
+		expect(check(rules, { at }).wrong).toEqual(["time"]);
+	}
+});
+
+test("the error of an unknown value lists the allowed ones", () => {
+	expect(messagesOf({ sort: { type: "enum", values: ["name", "-name"] } }, { sort: "colour" })).toEqual([
+		"The 'sort' field must be one of: name, -name.",
+	]);
 });
 
 test("a field that is not known is an error to the strict, and left out by the tolerant, at every depth", () => {

@@ -1,4 +1,4 @@
-import { type CompiledRule, type Compiler, refineRules } from "./validator-rules.ts";
+import { customRules, MONEY_MAX, messages, refineRules, rejectNull } from "./validation-rules.ts";
 
 /**
  * The subset of fastest-validator's rules that contracts are written in, the TypeScript type that each rule means, and its JSON Schema.
@@ -115,8 +115,6 @@ export const partial = <const S extends Shape>(props: S) =>
 export const pick = <const S extends Shape, K extends keyof S>(props: S, ...fields: K[]) =>
 	Object.fromEntries(fields.map((field) => [field, props[field]])) as { [F in K]: S[F] };
 
-const MONEY_MAX = 9_999_999_999.99;
-
 /** fastest-validator would take null wherever a field is optional; here null is a value, and only `nullable` allows it. */
 const notNull = { nullable: false };
 
@@ -138,34 +136,9 @@ export const validatorOptions = {
 		array: notNull,
 		object: { ...notNull, strict: true },
 	} satisfies Record<Rule["type"], object>,
-	plugins: [refineRules],
-	messages: {
-		// Without the names themselves: they are as long as the client likes, and are given beside the message.
-		objectStrict: "The object '{field}' has fields that are not known!",
-		text: "The '{field}' field must be Unicode text without the character U+0000!",
-		money: "The '{field}' field must be an amount with at most two decimals!",
-		time: "The '{field}' field must be an RFC 3339 time!",
-	},
-	customRules: {
-		money(this: Compiler, { schema, messages }: CompiledRule<{ min?: number; convert?: boolean }>) {
-			const convert = schema.convert ? `if (typeof value === "string" && value.trim() !== "") value = Number(value);` : "";
-			return {
-				source: `${convert}
-				if (typeof value !== "number" || !(value >= ${schema.min ?? 0}) || value > ${MONEY_MAX} || Math.round(value * 100) / 100 !== value) {
-					${this.makeError({ type: "money", actual: "value", messages })}
-				}
-				return value;`,
-			};
-		},
-		time(this: Compiler, { messages }: CompiledRule<object>) {
-			return {
-				source: `if (typeof value !== "string" || !/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?Z$/.test(value)) {
-					${this.makeError({ type: "time", actual: "value", messages })}
-				}
-				return value;`,
-			};
-		},
-	},
+	plugins: [refineRules, rejectNull],
+	messages,
+	customRules,
 };
 
 const defined = (entries: Record<string, unknown>) =>

@@ -50,6 +50,7 @@ const EXCEPTIONS: readonly { readonly file: string; readonly source: RegExp; rea
 ];
 /** Files that compute patterns, and why none of them gets a long text. Those of contracts and settings are tested below. */
 const COMPUTED: Readonly<Record<string, string>> = {
+	"lib/validation-rules.ts": "the patterns of contracts",
 	"lib/log/redact.ts": "lib/log/redact.test.ts measures these",
 	"ipaddr.js/lib/ipaddr.js": "get what node:net takes for an address: 60 characters at most",
 	"fastest-validator/lib/rules/string.js": "the patterns of contracts",

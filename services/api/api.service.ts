@@ -5,6 +5,7 @@ import { assertAccess } from "../../lib/access.ts";
 import { accessTokenVerifier } from "../../lib/access-token.ts";
 import { Near } from "../../lib/cache/near.ts";
 import { cacheOf } from "../../lib/cache.ts";
+import { type ActionContract, isError } from "../../lib/contract.ts";
 import { envOf } from "../../lib/env.ts";
 import { catalogue } from "../../lib/metrics/catalogue.ts";
 import { metricsOf } from "../../lib/metrics/registry.ts";

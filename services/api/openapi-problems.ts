@@ -1,5 +1,8 @@
 import { titleOf } from "./problem.ts";
 
+/** Every code is in SCREAMING_SNAKE_CASE, also those of single fields. */
+const CODE = "^[A-Z][A-Z0-9_]*$";
+
 /** RFC 9457, and what is always in it here; an error may have members of its own. */
 export const problemSchema = {
 	type: "object",
@@ -9,14 +12,14 @@ export const problemSchema = {
 		title: { type: "string" },
 		status: { type: "integer", minimum: 400, maximum: 599 },
 		detail: { type: "string" },
-		code: { type: "string", pattern: "^[A-Z][A-Z0-9_]*$", description: "Stays the same; programs should look at nothing else" },
+		code: { type: "string", pattern: CODE, description: "Stays the same; programs should look at nothing else" },
 		request_id: { type: "string" },
 		errors: {
 			type: "array",
 			items: {
 				type: "object",
 				required: ["field", "message", "code"],
-				properties: { field: { type: "string" }, message: { type: "string" }, code: { type: "string" } },
+				properties: { field: { type: "string" }, message: { type: "string" }, code: { type: "string", pattern: CODE } },
 				additionalProperties: false,
 			},
 		},

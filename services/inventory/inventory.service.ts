@@ -179,7 +179,7 @@ function change(self: Self, product_id: string, reason: string, next: (onHand: n
 		if (!before) return raise(inventory, "STOCK_NOT_FOUND");
 		const on_hand = next(before.on_hand);
 		if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
-		if (on_hand > MAX_ON_HAND) throw invalidField("delta", "numberMax", `On hand cannot be more than ${MAX_ON_HAND}`);
+		if (on_hand > MAX_ON_HAND) throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
 		if (on_hand === before.on_hand) return before;
 		const delta = on_hand - before.on_hand;
 		const [after] = await tx.query<Stock>(CHANGE, [product_id, on_hand, delta, reason]);

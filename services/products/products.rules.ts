@@ -12,12 +12,12 @@ export const searchWords = (query: string): string[] => [...new Set(query.match(
 /** @throws VALIDATION_ERROR when no price can be in the range */
 export function assertRange({ min_price, max_price }: { min_price?: number; max_price?: number }): void {
 	if (min_price !== undefined && max_price !== undefined && min_price > max_price)
-		throw invalidField("min_price", "range", "min_price is more than max_price");
+		throw invalidField("min_price", "RANGE", "min_price is more than max_price");
 }
 
 /** @throws VALIDATION_ERROR when nothing is wanted */
 export function assertWantsSomething(wanted: Changes): void {
-	if (Object.keys(wanted).length === 0) throw invalidField("", "empty", "Name at least one field to change");
+	if (Object.keys(wanted).length === 0) throw invalidField("", "EMPTY", "Name at least one field to change");
 }
 
 /** What differs from how the product is. */

@@ -13,7 +13,7 @@ const PASSWORD_BYTES = 72;
 export const fitsBcrypt = (password: string): boolean => Buffer.byteLength(password) <= PASSWORD_BYTES;
 /** @throws VALIDATION_ERROR */
 export function assertPasswordFits(password: string, field = "password"): void {
-	if (!fitsBcrypt(password)) throw invalidField(field, "bytesMax", `A password takes at most ${PASSWORD_BYTES} bytes in UTF-8`);
+	if (!fitsBcrypt(password)) throw invalidField(field, "BYTES_MAX", `A password takes at most ${PASSWORD_BYTES} bytes in UTF-8`);
 }
 
 /** @throws FORBIDDEN unless it is the caller's own account or the caller is an admin */
@@ -31,7 +31,7 @@ export function assertMayChange(caller: Caller, userId: string, wanted: Changes)
 }
 /** @throws VALIDATION_ERROR when nothing is wanted */
 export function assertWantsSomething(wanted: Changes): void {
-	if (Object.keys(wanted).length === 0) throw invalidField("", "empty", "Name at least one field to change");
+	if (Object.keys(wanted).length === 0) throw invalidField("", "EMPTY", "Name at least one field to change");
 }
 
 /** What differs from how the user is. Nobody has proved yet to read the mail of a new address. */
