@@ -24,6 +24,7 @@ import { metadata } from "./metadata.ts";
 import { pages } from "./pages.ts";
 import { answerError } from "./problem.ts";
 import { rateLimits } from "./rate-limits.ts";
+import { readTarget } from "./request-target.ts";
 import { Revocations } from "./revocations.ts";
 import { Routes, type Target } from "./routes.ts";
 import { Streams } from "./streams.ts";
@@ -137,8 +138,8 @@ export default {
 			for (const problem of this.table?.learn(this.broker) ?? []) this.logger.error(problem);
 		},
 		/** The query is read where it counts. */
-		parseQueryString({ url }: Request) {
-			return { url: url!.split("?", 1)[0], query: {} };
+		parseQueryString(req: Request) {
+			return { url: readTarget(req), query: {} };
 		},
 		resolveAlias(this: Gateway, path: string, method: string | undefined) {
 			const { target, params } = this.table.find(method, path);
