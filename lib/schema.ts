@@ -90,9 +90,15 @@ export const object = <const S extends Shape>(props: S) => ({ type: "object", pr
 /** The rule of a list of `items`. */
 export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(items: R, options?: O) =>
 	({ type: "array", items, ...options }) as const;
-/** One page of a list: the gateway answers `rows` as the body and `total` as X-Total-Count. */
+/**
+ * One page of a list: the gateway answers `rows` as the body and `total` as X-Total-Count. `more` tells whether rows follow, for pages whose
+ * position in the list is unknown; without it, the position and the total tell.
+ */
 export const page = <const S extends Shape>(props: S) =>
-	({ type: "object", props: { rows: list(object(props)), total: { type: "number", integer: true } } }) as const;
+	({
+		type: "object",
+		props: { rows: list(object(props)), total: { type: "number", integer: true }, more: { type: "boolean", optional: true } },
+	}) as const;
 /** The parameters that every list takes. */
 export const paging = shape({
 	skip: { type: "number", integer: true, min: 0, max: 1_000_000_000, convert: true, default: 0 },

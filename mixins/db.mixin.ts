@@ -59,8 +59,8 @@ export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
 	/** A row by its id, or null. */
 	findRecord(id: string): Promise<Row | null>;
-	/** One page and the total behind it, see lib/total.ts. */
-	listRecords(ctx: Ctx, query: ListQuery): Promise<{ rows: Row[]; total: number }>;
+	/** One page and the total behind it, see lib/total.ts. `more`, for a page that `page` narrows: whether rows follow. */
+	listRecords(ctx: Ctx, query: ListQuery): Promise<{ rows: Row[]; total: number; more?: boolean }>;
 }
 interface DbSelf<Row> extends ServiceThis, HasDatabase {
 	schema: { model?: ModelStatic<Model> };
@@ -85,11 +85,17 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 			},
 			async listRecords(this: DbSelf<Row>, ctx: object, query: ListQuery) {
 				const { skip, limit, sort, where = {}, page, total = (count) => count() } = query;
-				const [rows, all] = await Promise.all([
-					this._find(ctx, { limit, offset: skip, sort: [...sort], query: page ? { [Op.and]: [where, page] } : where }),
+				const [found, all] = await Promise.all([
+					// One more than the page shows, because the total does not tell what follows a page behind a row.
+					this._find(ctx, {
+						limit: page ? limit + 1 : limit,
+						offset: skip,
+						sort: [...sort],
+						query: page ? { [Op.and]: [where, page] } : where,
+					}),
 					total(() => totalOf(this.db, selectAll(this.model, where))),
 				]);
-				return pageOf(rows, all, query);
+				return { ...pageOf(found.slice(0, limit), all, query), ...(page ? { more: found.length > limit } : {}) };
 			},
 		},
 		created(this: DbSelf<Row>) {

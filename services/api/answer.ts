@@ -4,7 +4,7 @@ import type { Shape } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
 import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
 import { queryOf, readParameters } from "./parameters.ts";
-import { serviceOf } from "./routes.ts";
+import { parentOf, serviceOf } from "./routes.ts";
 
 /** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
 export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
@@ -32,23 +32,30 @@ async function call(req: Request): Promise<unknown> {
 }
 
 function shape(req: Request, result: unknown): Answer {
-	const { contract, collection } = req.$alias;
-	const { $statusCode, $responseHeaders } = req.$ctx.meta;
+	const { contract } = req.$alias;
+	const { $statusCode, $responseHeaders, respond_async } = req.$ctx.meta;
 	const status = $statusCode ?? contract?.status ?? 200;
 	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
 	if (contract?.page) {
-		const { rows, total } = result as { rows: unknown[]; total: number };
-		const headers = { "X-Total-Count": String(total), ...links(req, contract.params, total, rows.length), ...$responseHeaders };
-		return { status, headers, body: JSON.stringify(rows) };
+		const page = result as Page;
+		const headers = { "X-Total-Count": String(page.total), ...links(req, contract.params, page), ...$responseHeaders };
+		return { status, headers, body: JSON.stringify(page.rows) };
 	}
-	const { id } = (result ?? {}) as { id?: unknown };
-	const created = status === 201 && collection && typeof id === "string";
 	const headers = {
-		...(created ? { Location: `${req.parsedUrl}/${id}` } : {}),
+		...location(req, status, result),
+		...(status === 202 && respond_async ? { "Preference-Applied": "respond-async" } : {}),
 		...(contract?.etag ? { ETag: etagOf(result as object) } : {}),
 		...$responseHeaders,
 	};
 	return { status, headers, body: JSON.stringify(result ?? null) };
+}
+
+/** Where a created resource is, or the resource whose state tells how accepted work goes on (RFC 9110, 15.3.3). */
+function location({ $alias: { collection, onResource }, parsedUrl }: Request, status: number, result: unknown): { Location?: string } {
+	if (status !== 201 && status !== 202) return {};
+	const { id } = (result ?? {}) as { id?: unknown };
+	if (collection && typeof id === "string") return { Location: `${parsedUrl}/${id}` };
+	return status === 202 && onResource ? { Location: parentOf(parsedUrl) } : {};
 }
 
 /** Sends an answer, or only says that the client has it already. */
@@ -62,19 +69,31 @@ function isUnchanged({ method, headers: { "if-none-match": known } }: Request, e
 	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
 }
 
-/** The neighbouring pages (RFC 8288), with everything else of the query kept. Nothing comes behind a page that is not full. */
-function links(req: Request, params: Shape, total: number, shown: number): { Link?: string } {
+interface Page {
+	readonly rows: readonly { readonly id?: string }[];
+	readonly total: number;
+	readonly more?: boolean;
+}
+
+/**
+ * The neighboring pages (RFC 8288), with everything else of the query kept. A page behind a row (`after`) is followed by the page behind its
+ * own last row; its `skip` does not tell its position in the list.
+ */
+function links(req: Request, params: Shape, { rows, total, more }: Page): { Link?: string } {
 	const query = queryOf(req);
 	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
 	const [skip, limit] = [given("skip"), given("limit")];
-	const link = (rel: string, to: number) => {
-		query.set("skip", String(to));
-		query.set("limit", String(limit));
-		return `<${req.parsedUrl}?${query}>; rel="${rel}"`;
+	const link = (rel: string, change: Record<string, string>) => {
+		const target = new URLSearchParams(query);
+		for (const [name, value] of Object.entries({ ...change, limit: String(limit) })) target.set(name, value);
+		if (change.after) target.delete("skip");
+		return `<${req.parsedUrl}?${target}>; rel="${rel}"`;
 	};
+	const last = query.has("after") ? rows.at(-1)?.id : undefined;
+	const next: Record<string, string> = last ? { after: last } : { skip: String(skip + limit) };
 	const all = [
-		...(shown === limit && skip + limit < total ? [link("next", skip + limit)] : []),
-		...(skip > 0 ? [link("prev", Math.max(0, skip - limit))] : []),
+		...((more ?? (rows.length === limit && skip + limit < total)) ? [link("next", next)] : []),
+		...(skip > 0 ? [link("prev", { skip: String(Math.max(0, skip - limit)) })] : []),
 	];
 	return all.length > 0 ? { Link: all.join(", ") } : {};
 }

@@ -47,7 +47,7 @@ async function prepare(
 	trace(this, ctx, req, res, contract);
 	const user = identify(contract, req, res);
 	assertAccess(contract.auth, user);
-	Object.assign(ctx.meta, metadata(req.headers, contract), { user, address: req.address });
+	Object.assign(ctx.meta, metadata(req, contract), { user, address: req.address });
 }
 
 /**

@@ -2,6 +2,7 @@ import { commonErrors } from "../../lib/errors.ts";
 import { sampleOf, sampleOfShape } from "../../lib/sample.ts";
 import { objectSchema, type Rule, type Shape, toJsonSchema } from "../../lib/schema.ts";
 import { COUNTED } from "../../lib/total.ts";
+import { CHANGES } from "./metadata.ts";
 import { problemExample, problemSchema } from "./openapi-problems.ts";
 import type { Published } from "./routes.ts";
 
@@ -71,6 +72,8 @@ export function openapi(routes: readonly DocumentedRoute[], errors: ErrorCatalog
 				},
 				Link: { description: "The neighbouring pages (RFC 8288)", schema: { type: "string" } },
 				ETag: { schema: { type: "string" } },
+				Location: { description: "The resource that was created, or that shows how the work goes on", schema: { type: "string" } },
+				"Preference-Applied": { description: "respond-async, when the request preferred it (RFC 7240)", schema: { type: "string" } },
 				"Retry-After": { description: "Seconds", schema: { type: "string" } },
 			},
 		},
@@ -142,7 +145,7 @@ function success(method: string, { status: own, returns, page: paged, etag, stre
 	const content = { [JSON_BODY]: { schema: toJsonSchema(rule), example: sampleOf(rule) } };
 	return {
 		[status]: { description, headers: headers(...(paged ? ["X-Total-Count", "Link"] : []), ...(etag ? ["ETag"] : [])), content },
-		...(async ? { 202: { description: "Accepted; it goes on", headers: headers(), content } } : {}),
+		...(async ? { 202: { description: "Accepted; it goes on", headers: headers("Location", "Preference-Applied"), content } } : {}),
 		...(etag && method === "GET" ? { 304: { description: "Nothing has changed", headers: headers("ETag") } } : {}),
 	};
 }
@@ -156,6 +159,7 @@ function failures(method: string, contract: Published, catalogue: ErrorCatalogue
 		...(idempotent || etag ? ["BAD_HEADER"] : []),
 		// Fields that nobody asked for are errors, too.
 		"VALIDATION_ERROR",
+		...(CHANGES.has(method) ? ["PRECONDITION_FAILED"] : []),
 		...throws,
 		"RATE_LIMITED",
 		"INTERNAL_ERROR",

@@ -12,6 +12,8 @@ export interface Target {
 	readonly contract?: Published;
 	/** What is created here is found again below this path, under its id. */
 	readonly collection?: boolean;
+	/** The path without its last segment is that of a resource, on which this route acts: /orders/:id/cancel. */
+	readonly onResource?: boolean;
 	/** … or this. */
 	readonly handler?: Handler;
 	/** Its path as it was written, with names in place of values. */
@@ -78,10 +80,18 @@ export class Routes {
 		}
 		const actions = [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 		const collections = new Set(actions.flatMap(({ rest }) => /^GET (.+)\/:[^/]+$/.exec(rest)?.[1] ?? []));
+		const resources = new Set(actions.flatMap(({ rest }) => /^GET (.+\/:[^/]+)$/.exec(rest)?.[1] ?? []));
 		for (const contract of actions) {
 			const [method, path] = split(contract.rest);
 			const pattern = `/api${path}`;
-			const target = { action: contract.name, contract, collection: collections.has(path), pattern, route };
+			const target = {
+				action: contract.name,
+				contract,
+				collection: collections.has(path),
+				onResource: resources.has(parentOf(path)),
+				pattern,
+				route,
+			};
 			for (const verb of [method, ...(contract.also ?? [])]) {
 				if (!router.add(verb, pattern, target)) wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
 			}
@@ -124,6 +134,9 @@ export class Routes {
 		return this.#router.allow(path);
 	}
 }
+
+/** A path without its last segment. */
+export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
 function split(route: string): [method: string, path: string] {
 	const [, method, path] = ROUTE.exec(route)!;

@@ -1,5 +1,5 @@
 import { failure, raise } from "../../lib/contract.ts";
-import { commonError } from "../../lib/errors.ts";
+import { commonError, invalidField } from "../../lib/errors.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { type order, orders } from "./orders.contract.ts";
 
@@ -47,10 +47,21 @@ export function assertVisible<O extends { user_id: string }>(found: O | undefine
 	if (!found || (found.user_id !== caller.id && caller.role !== "admin")) raise(orders, "ORDER_NOT_FOUND");
 }
 
-/** The same product twice is one line, at its first place. */
+const MAX_QUANTITY = orders.actions.create.params.items.items.props.quantity.max;
+
+/**
+ * One line per product, at the place of its first one.
+ * @throws VALIDATION_ERROR for more of one product than a single line may have
+ */
 export function mergeItems(items: readonly Wanted[]): Wanted[] {
 	const merged = new Map<string, number>();
-	for (const { product_id, quantity } of items) merged.set(product_id, (merged.get(product_id) ?? 0) + quantity);
+	for (const [i, { product_id, quantity }] of items.entries()) {
+		const sum = (merged.get(product_id) ?? 0) + quantity;
+		if (sum > MAX_QUANTITY) {
+			throw invalidField(`items[${i}].quantity`, "NUMBER_MAX", `An order has at most ${MAX_QUANTITY} of one product, in all of its lines`);
+		}
+		merged.set(product_id, sum);
+	}
 	return [...merged].map(([product_id, quantity]) => ({ product_id, quantity }));
 }
 

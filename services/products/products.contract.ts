@@ -99,9 +99,10 @@ export const products = contract({
 			rest: "DELETE /products/:id",
 			auth: "admin",
 			status: 204,
+			etag: true,
 			params: id,
 			returns: { type: "any" },
-			throws: ["PRODUCT_NOT_FOUND"],
+			throws: ["PRODUCT_NOT_FOUND", "PRECONDITION_FAILED"],
 		},
 		/** Set-based, for other services: null where there is no such product in the catalogue. */
 		resolve: {

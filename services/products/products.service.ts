@@ -1,5 +1,5 @@
 import { type Cached, cacheOf } from "../../lib/cache.ts";
-import { type Ctx, implement, raise, type ServiceThis } from "../../lib/contract.ts";
+import { type Ctx, implement, type Meta, raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
 import { etagOf, namesTag } from "../../lib/etag.ts";
@@ -84,7 +84,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			assertWantsSomething(wanted);
 			return changing(this, id, async (tx) => {
 				const before = await lock(tx, id);
-				if (meta.if_match && !namesTag(meta.if_match, etagOf(before), "strong")) throw commonError("PRECONDITION_FAILED");
+				assertMatches(meta, before);
 				const changes = changesOf(before, wanted);
 				const updated_fields = Object.keys(changes);
 				if (updated_fields.length === 0) return before;
@@ -95,9 +95,9 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			});
 		},
 
-		async remove({ params: { id } }) {
+		async remove({ params: { id }, meta }) {
 			await changing(this, id, async (tx) => {
-				await lock(tx, id);
+				assertMatches(meta, await lock(tx, id));
 				await tx.query(REMOVE, [id]);
 				await this.publish(tx, "product.removed", id, { product_id: id });
 			});
@@ -140,6 +140,11 @@ const changing = <R>({ db, rows }: Self, id: string, change: (tx: Tx) => Promise
 async function lock(tx: Tx, id: string): Promise<Product> {
 	const [found] = await tx.query<Product>(LOCK, [id]);
 	return found ?? raise(products, "PRODUCT_NOT_FOUND");
+}
+
+/** @throws PRECONDITION_FAILED if the caller named another version of the product in If-Match */
+function assertMatches({ if_match }: Meta, current: Product): void {
+	if (if_match && !namesTag(if_match, etagOf(current), "strong")) throw commonError("PRECONDITION_FAILED");
 }
 
 function skuTaken(error: { code?: string }): never {
