@@ -9,12 +9,18 @@ export const outcome = shape({
 	status: { type: "enum", values: ["done", "refused", "pending"] },
 	code: { type: "string", optional: true, description: "Why it was refused" },
 	detail: { type: "string", optional: true },
+	data: { type: "any", optional: true, description: "Facts about a refusal, by name" },
 });
 export type Outcome = Infer<typeof outcome>;
 
 export const done: Outcome = { status: "done" };
 export const pending: Outcome = { status: "pending" };
-export const refused = (code: string, detail?: string): Outcome => ({ status: "refused", code, ...(detail ? { detail } : {}) });
+export const refused = (code: string, detail?: string, data?: object): Outcome => ({
+	status: "refused",
+	code,
+	...(detail ? { detail } : {}),
+	...(data ? { data } : {}),
+});
 
 /** A set-based command between services: a list of orders in, each perhaps with its trace, an outcome for each in the same order out. One order is a
  * list of one. */

@@ -54,11 +54,13 @@ export interface Turned<S extends Saga> {
 	readonly saga: S;
 	readonly reason: string;
 	readonly detail?: string;
+	/** Facts about the refusal, see `outcome`. Not stored. */
+	readonly data?: unknown;
 }
 /** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
 export type End =
 	| { readonly status: "completed" | "lost" }
-	| { readonly status: "closed" | "stuck"; readonly reason: string; readonly detail?: string }
+	| { readonly status: "closed" | "stuck"; readonly reason: string; readonly detail?: string; readonly data?: unknown }
 	| { readonly status: "aborted"; readonly reason: string };
 
 export interface SagaOptions<S extends Saga> {
@@ -78,6 +80,12 @@ export interface SagaOptions<S extends Saga> {
 	/** Looks on while a saga runs. */
 	around?(saga: S, run: () => Promise<End>): Promise<End>;
 }
+
+/** What a refusal says beyond its code. */
+const explanationOf = ({ detail, data }: { readonly detail?: string; readonly data?: unknown } = {}) => ({
+	...(detail ? { detail } : {}),
+	...(data === undefined ? {} : { data }),
+});
 
 const CLAIM_LIMIT = 200;
 const doubling = (repetition: number) => Math.min(50 * 2 ** repetition, 5000);
@@ -143,7 +151,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 		for (const [index, step] of steps.entries()) {
 			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
 			if (outcome?.status === "done") continue;
-			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...(outcome?.detail ? { detail: outcome.detail } : {}) };
+			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...explanationOf(outcome) };
 			note(saga, "compensation", { step: step.name, reason: turned.reason });
 			// The decision is on record before anything is undone: nobody who takes over may go forward again.
 			if (!(await write(saga, "turn", () => turn(turned)))) return { status: "lost" };
@@ -156,7 +164,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 
 	/** Undoes the first `asked` steps, last one first. */
 	async function backward(turned: Turned<S>, asked: number): Promise<End> {
-		const { saga, reason, detail } = turned;
+		const { saga, reason } = turned;
 		const exhausted = (tries: number) => tries >= undoTries;
 		for (let index = asked - 1; index >= 0; index--) {
 			const outcome = await insist(saga, `undo ${steps[index]!.name}`, () => settled(lanes[index]!.undo(saga)), exhausted);
@@ -168,7 +176,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			return (await write(saga, "stall", async () => (await store.stall([turned]))[0])) ? { status: "stuck", reason } : { status: "lost" };
 		}
 		if (!(await write(saga, "close", () => close(turned)))) return { status: "lost" };
-		return { status: "closed", reason, ...(detail ? { detail } : {}) };
+		return { status: "closed", reason, ...explanationOf(turned) };
 	}
 
 	/** Runs one saga that this node owns to its end. Never rejects. */

@@ -60,8 +60,8 @@ export const inventory = contract({
 		/** Opens the books of a new product; again is no error and changes nothing. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },
 		/**
-		 * All lines of an order or none, first come, first served. Refuses with OUT_OF_STOCK, whose detail is the product's id, or with
-		 * RELEASED what was released, also before it was reserved.
+		 * All lines of an order or none, first come, first served. Refuses with OUT_OF_STOCK, whose detail is the product's id and whose data are
+		 * `product_id` and `available`, or with RELEASED what was released, also before it was reserved.
 		 */
 		reserve: command("Hold stock for orders", {
 			items: list(object({ ...product_id, quantity }), { min: 1, max: 100 }),

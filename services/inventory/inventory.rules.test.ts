@@ -20,9 +20,9 @@ test("who comes first is served first, and an order that does not fit leaves its
 		]),
 	);
 	expect(granted.map(({ order_id }) => order_id)).toEqual(["1", "3", "4"]);
-	expect([...short]).toEqual([["2", "a"]]);
+	expect([...short]).toEqual([["2", { product_id: "a", available: 1 }]]);
 });
 
 test("of an unknown product there is nothing", () => {
-	expect(allot([wish("1", { a: 1 })], new Map())).toEqual({ granted: [], short: new Map([["1", "a"]]) });
+	expect(allot([wish("1", { a: 1 })], new Map())).toEqual({ granted: [], short: new Map([["1", { product_id: "a", available: 0 }]]) });
 });

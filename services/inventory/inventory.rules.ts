@@ -2,6 +2,11 @@ export interface Line {
 	readonly product_id: string;
 	readonly quantity: number;
 }
+/** The product that an order could not be given, and the quantity that was available when its turn came. */
+export interface Shortage {
+	readonly product_id: string;
+	readonly available: number;
+}
 export interface Wish {
 	readonly order_id: string;
 	readonly items: readonly Line[];
@@ -20,16 +25,17 @@ export function mergeLines(items: readonly Line[]): Line[] {
  * the rest to those behind it.
  * @param wishes lines merged
  * @param available by product; a product that is missing has none
- * @returns who gets what they wished for, and for everybody else the product that was short
+ * @returns who gets what they wished for, and for every other order the product that was short with its available quantity
  */
-export function allot(wishes: readonly Wish[], available: ReadonlyMap<string, number>): { granted: Wish[]; short: Map<string, string> } {
+export function allot(wishes: readonly Wish[], available: ReadonlyMap<string, number>): { granted: Wish[]; short: Map<string, Shortage> } {
 	const left = new Map(available);
 	const granted: Wish[] = [];
-	const short = new Map<string, string>();
+	const short = new Map<string, Shortage>();
 	for (const wish of wishes) {
 		const missing = wish.items.find(({ product_id, quantity }) => quantity > (left.get(product_id) ?? 0));
 		if (missing) {
-			short.set(wish.order_id, missing.product_id);
+			const { product_id } = missing;
+			short.set(wish.order_id, { product_id, available: left.get(product_id) ?? 0 });
 			continue;
 		}
 		for (const { product_id, quantity } of wish.items) left.set(product_id, left.get(product_id)! - quantity);

@@ -162,7 +162,7 @@ function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<strin
 		return new Map(
 			wishes.map(({ order_id }) => {
 				const missing = short.get(order_id);
-				return [order_id, missing ? refused("OUT_OF_STOCK", missing) : reserved(standing.get(order_id))];
+				return [order_id, missing ? refused("OUT_OF_STOCK", missing.product_id, missing) : reserved(standing.get(order_id))];
 			}),
 		);
 	});

@@ -39,11 +39,18 @@ test("an order holds all its lines once, however often it is asked for, and says
 	expect(await facts(mine.order_id)).toEqual([{ type: "inventory.reserved", data: mine }]);
 });
 
+const outOfStock = (product_id: string, available: number) => ({
+	status: "refused",
+	code: "OUT_OF_STOCK",
+	detail: product_id,
+	data: { product_id, available },
+});
+
 test("the same product twice within an order is added up", async () => {
 	const a = await product(5);
 	const line = { product_id: a, quantity: 3 };
 	const twice = { order_id: uuid(), items: [line, line] };
-	expect(await reserve(twice)).toEqual([{ status: "refused", code: "OUT_OF_STOCK", detail: a }]);
+	expect(await reserve(twice)).toEqual([outOfStock(a, 5)]);
 	await shop.call("inventory.adjust", { product_id: a, delta: 1, reason: "found one" }, asAdmin);
 	expect(await reserve(twice)).toEqual([done]);
 	expect(await stock(a)).toMatchObject({ reserved: 6, available: 0 });
@@ -52,7 +59,7 @@ test("the same product twice within an order is added up", async () => {
 test("an order that is short of one product holds nothing, leaves no tombstone, and its neighbours are served first come, first served", async () => {
 	const [a, b] = [await product(3), await product(1)];
 	const [first, second, third, fourth] = [order({ [a]: 2 }), order({ [b]: 1, [a]: 2 }), order({ [b]: 1 }), order({ [a]: 1 })];
-	const short = { status: "refused", code: "OUT_OF_STOCK", detail: a };
+	const short = outOfStock(a, 1);
 	expect(await reserve(first, second, third, fourth)).toEqual([done, short, done, done]);
 	expect(await stock(a)).toMatchObject({ reserved: 3 });
 	expect(await stock(b)).toMatchObject({ reserved: 1 });
@@ -63,10 +70,7 @@ test("an order that is short of one product holds nothing, leaves no tombstone, 
 
 test("an unknown product is out of stock and holds back nobody", async () => {
 	const [a, unknown] = [await product(1), uuid()];
-	expect(await reserve(order({ [unknown]: 1 }), order({ [a]: 1 }))).toEqual([
-		{ status: "refused", code: "OUT_OF_STOCK", detail: unknown },
-		done,
-	]);
+	expect(await reserve(order({ [unknown]: 1 }), order({ [a]: 1 }))).toEqual([outOfStock(unknown, 0), done]);
 });
 
 test("what an order held is given back once, and the order is not reserved again", async () => {

@@ -1,6 +1,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import type { Meta } from "../../lib/contract.ts";
 import type { Database } from "../../lib/database.ts";
+import { commonError } from "../../lib/errors.ts";
 import { answerOf, type Earlier, replay } from "../../lib/idempotency.ts";
 import type { End } from "../../lib/saga.ts";
 import { within } from "../../lib/within.ts";
@@ -8,14 +9,20 @@ import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./orders.saga.ts";
 import * as store from "./orders.store.ts";
 
-/** Answers as the request did that came first under the same key; where its answer was lost in a crash, the order tells. */
+/**
+ * Responds as the first request with the same key did. If a crash lost its response, the order's row supplies it.
+ * @throws IDEMPOTENCY_KEY_IN_USE, with the order's id, while the order's saga runs
+ */
 export async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<Order> {
 	if (earlier && earlier.status === null && earlier.subject) {
 		const found = await store.find(db, earlier.subject);
-		if (found && !found.state) {
+		if (found?.state) throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
+		if (found) {
 			const { order } = found;
 			const answer =
-				order.status === "cancelled" ? answerOf(cancelledError(order.id, order.cancellation_reason ?? "")) : { status: 201, answer: order };
+				order.status === "cancelled"
+					? answerOf(cancelledError(order, { reason: order.cancellation_reason ?? "" }))
+					: { status: 201, answer: order };
 			return replay(meta, { subject: order.id, ...answer });
 		}
 	}

@@ -141,13 +141,20 @@ test("products that do not exist are all named, and currencies do not mix", () =
 });
 
 test("whatever the reason of a cancellation, the customer is told of it with a 4xx and the order's id", () => {
-	const told = (reason: string, detail?: string) => cancelledError("o", reason, detail) as unknown as ReturnType<typeof caught>;
+	const items = [{ product_id: "p", name: "Tea", quantity: 5, unit_price: 1, line_total: 5 }];
+	const told = (reason: string, detail?: string, data?: object) =>
+		cancelledError({ id: "o", items }, { reason, ...(detail ? { detail } : {}), ...(data ? { data } : {}) }) as unknown as ReturnType<
+			typeof caught
+		>;
 	expect(told("PAYMENT_DECLINED", "card declined")).toMatchObject({
 		code: 402,
 		type: "PAYMENT_DECLINED",
 		data: { order_id: "o", reason: "card declined" },
 	});
 	expect(told("OUT_OF_STOCK")).toMatchObject({ code: 409, type: "OUT_OF_STOCK", data: { order_id: "o", reason: "OUT_OF_STOCK" } });
+	const short = told("OUT_OF_STOCK", "p", { product_id: "p", available: 3 });
+	expect(short).toMatchObject({ code: 409, message: 'Not enough stock of "Tea": 5 ordered, 3 available' });
+	expect(short.data).toEqual({ order_id: "o", reason: "p", product_id: "p", name: "Tea", available: 3 });
 	fc.assert(
 		fc.property(fc.oneof(fc.string(), fc.constantFrom("TIMED_OUT", "constructor", "__proto__", "toString")), (reason) => {
 			expect(told(reason)).toMatchObject({ code: 409, type: "ORDER_CANCELLED", data: { order_id: "o", reason } });

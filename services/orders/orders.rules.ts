@@ -87,9 +87,25 @@ export function priceItems(items: readonly Wanted[], catalogue: readonly (Produc
 }
 const productNotFound = (product_ids: string[]) => failure(orders, "PRODUCT_NOT_FOUND", { product_ids });
 
-/** What the customer is told of an order that its saga gave up. */
-export function cancelledError(order_id: string, reason: string, detail?: string): Error {
-	// The reason may be what somebody wrote, "constructor" for instance.
+/** Why a saga was compensated: a code, and what the step that refused said beyond it. */
+interface Cancellation {
+	readonly reason: string;
+	readonly detail?: string;
+	readonly data?: unknown;
+}
+/** The error for a client whose order was cancelled by its saga. */
+export function cancelledError({ id, items }: Pick<Order, "id" | "items">, { reason, detail, data }: Cancellation): Error {
+	// The reason may be free text, "constructor" for instance.
 	const code = Object.hasOwn(orders.errors, reason) ? (reason as keyof typeof orders.errors) : "ORDER_CANCELLED";
-	return failure(orders, code, { order_id, reason: detail ?? reason });
+	const { message, ...shortage } = code === "OUT_OF_STOCK" ? shortageOf(items, data) : {};
+	return failure(orders, code, { order_id: id, reason: detail ?? reason, ...shortage }, message);
+}
+/** The line that could not be reserved and the quantity that was available; nothing when a node of an older version refused it. */
+function shortageOf(items: readonly Line[], data: unknown): { message?: string; product_id?: string; name?: string; available?: number } {
+	const { product_id, available } = (data ?? {}) as { product_id?: string; available?: number };
+	const line = items.find((one) => one.product_id === product_id);
+	if (!line || available === undefined) return {};
+	const { name, quantity } = line;
+	const message = `Not enough stock of "${name}": ${quantity} ordered, ${available} available`;
+	return { message, product_id: line.product_id, name, available };
 }

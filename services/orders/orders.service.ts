@@ -136,8 +136,7 @@ export default implement(
 				return saga.order;
 			}
 			const end = await settle(this.db, saga, running, this.waitMs);
-			const failed =
-				end && "reason" in end ? rules.cancelledError(saga.id, end.reason, "detail" in end ? end.detail : undefined) : undefined;
+			const failed = end && "reason" in end ? rules.cancelledError(saga.order, end) : undefined;
 			if (request && end) await this.keepAnswer({ request, ...(failed ? answerOf(failed) : { status: 201, answer: saga.order }) });
 			if (failed) throw failed;
 			return saga.order;

@@ -102,6 +102,29 @@ test("a refused first step cancels the order and asks for nothing but to undo it
 	expect(await eventsOf(order_id)).toEqual(["order.created", "order.cancelled"]);
 });
 
+test("an order that stock does not cover names the product and the available quantity, also when it is repeated", async () => {
+	const line = item(2);
+	reserve = () => refused("OUT_OF_STOCK", line.product_id, { product_id: line.product_id, available: 1 });
+	const create = () => shop.call("orders.create", { items: [line] }, { meta: { user: customer, idempotency_key: "short" } });
+	const message = 'Not enough stock of "Tea": 2 ordered, 1 available';
+	const shortage = { product_id: line.product_id, name: "Tea", available: 1 };
+	for (let i = 0; i < 2; i++) {
+		await expect(create()).rejects.toMatchObject({ code: 409, type: "OUT_OF_STOCK", message, data: shortage });
+	}
+});
+
+test("a request whose order is still being placed under the same key is told the order's id", async () => {
+	const gate = Promise.withResolvers<Outcome>();
+	reserve = () => gate.promise;
+	const items = [item()];
+	const create = (meta: object = {}) =>
+		shop.call("orders.create", { items }, { meta: { user: customer, idempotency_key: "running", ...meta } });
+	const { id } = await create({ respond_async: true });
+	await expect(create()).rejects.toMatchObject({ code: 409, type: "IDEMPOTENCY_KEY_IN_USE", data: { order_id: id } });
+	gate.resolve(done);
+	await eventually(async () => expect(await create()).toMatchObject({ id, status: "confirmed" }));
+});
+
 test("a declined payment gives the stock back", async () => {
 	charge = () => refused("PAYMENT_DECLINED", "insufficient funds");
 	const failed = await place().catch((error) => error);
