@@ -65,7 +65,7 @@ function deliver(gateway: Gateway, req: Request, res: Response, whole: Answer): 
 }
 
 /** Whether the client has this already. A header that is none of the kind does no harm: it gets the whole answer. */
-function isUnchanged({ method, headers: { "if-none-match": known } }: Request, etag: string): boolean {
+export function isUnchanged({ method, headers: { "if-none-match": known } }: Request, etag: string): boolean {
 	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
 }
 

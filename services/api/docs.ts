@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { Answer } from "./exchange.ts";
+import { type Document, document, loadOnce } from "./documents.ts";
 import type { ErrorCatalogue } from "./openapi.ts";
 import { titleOf } from "./problem.ts";
 
@@ -16,7 +16,7 @@ const CSP = [
 ];
 const HTML = "text/html; charset=utf-8";
 
-const html = (body: string): Answer => ({ status: 200, type: HTML, headers: { "Content-Security-Policy": CSP.join(";") }, body });
+const html = (content: string): Document => document(content, HTML, { "Content-Security-Policy": CSP.join(";") });
 
 /** The page on which the API is tried out: Swagger UI, served from its package, so that it works without the internet. */
 export const docsPage = html(`<!doctype html>
@@ -47,25 +47,21 @@ const PAGE = `const ui = SwaggerUIBundle({
 const folder = (): string => dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 const SCRIPT = "text/javascript; charset=utf-8";
 const KEPT = { "Cache-Control": "public, max-age=86400" };
-const asset = async (file: string, type: string): Promise<Answer> => ({
-	status: 200,
-	type,
-	headers: KEPT,
-	body: await readFile(join(folder(), file), "utf8"),
-});
+const asset = (file: string, type: string) => loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, KEPT));
+const script = document(PAGE, SCRIPT, KEPT);
 
-/** What the page is made of. */
-export const docsAssets: Readonly<Record<string, () => Promise<Answer>>> = {
-	"GET /docs/page.js": async () => ({ status: 200, type: SCRIPT, headers: KEPT, body: PAGE }),
-	"GET /docs/swagger-ui-bundle.js": () => asset("swagger-ui-bundle.js", SCRIPT),
-	"GET /docs/swagger-ui.css": () => asset("swagger-ui.css", "text/css; charset=utf-8"),
+/** The files that the page loads. */
+export const docsAssets: Readonly<Record<string, () => Promise<Document>>> = {
+	"GET /docs/page.js": async () => script,
+	"GET /docs/swagger-ui-bundle.js": asset("swagger-ui-bundle.js", SCRIPT),
+	"GET /docs/swagger-ui.css": asset("swagger-ui.css", "text/css; charset=utf-8"),
 };
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character]!);
 
 /** The error reference: the `type` of a problem leads to its code's section. */
-export function errorsPage(errors: ErrorCatalogue): Answer {
+export function errorsPage(errors: ErrorCatalogue): Document {
 	const sections = Object.entries(errors)
 		.sort(([a], [b]) => (a < b ? -1 : 1))
 		.map(

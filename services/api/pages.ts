@@ -5,12 +5,13 @@ import { failingServices } from "../../lib/probe.ts";
 import { version } from "../../lib/version.ts";
 import { asyncapi, eventServices } from "./asyncapi.ts";
 import { docsAssets, docsPage, errorsPage } from "./docs.ts";
-import { type Answer, type Gateway, type Handler, send } from "./exchange.ts";
+import { type Document, document, documentResponse, perRevision } from "./documents.ts";
+import { type Answer, type Gateway, type Handler, type Request, send } from "./exchange.ts";
 import { healthCheck } from "./health.ts";
 import { type ErrorCatalogue, openapi } from "./openapi.ts";
 import type { Routes } from "./routes.ts";
 
-type Page = (gateway: Gateway) => Promise<Answer>;
+type Page = (gateway: Gateway, req: Request) => Promise<Answer>;
 const json = (content: object, status = 200): Answer => ({
 	status,
 	headers: { "Cache-Control": "no-store" },
@@ -20,23 +21,23 @@ const json = (content: object, status = 200): Answer => ({
 /** The addresses around the API. @param names the services that the shop consists of */
 export function pages(broker: ServiceBroker, names: readonly string[]): Record<string, Handler> {
 	const health = healthCheck(broker, names);
-	// Made anew when the routes have changed, and not for everybody who asks.
-	let made = { revision: -1, text: "" };
-	const document = (table: Routes): string => {
-		const { revision } = table;
-		if (made.revision !== revision) made = { revision, text: JSON.stringify(openapi(table.list(), errorsOf(broker), version)) };
-		return made.text;
-	};
-	const assets = Object.entries(docsAssets).map(([route, load]) => [route, page(load)]);
+	const openApi = perRevision((table: Routes) => document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))));
+	// The registry's services, events and errors change together with the routes, so the revision of the routes stands for all of them.
+	const asyncApi = perRevision(() => {
+		const { NAMESPACE: namespace } = envOf(broker);
+		return document(JSON.stringify(asyncapi(eventServices(broker), { version, namespace })));
+	});
+	const errors = perRevision(() => errorsPage({ ...commonErrors, ...errorsOf(broker) }));
+	const assets = Object.entries(docsAssets).map(([route, load]) => [route, documentPage(load)]);
 	return {
 		"GET /": page(async () => json({ message: "The shop's API is running", docs: "/docs" })),
 		"GET /health": page(async () => json(await health())),
 		"GET /health/live": page(async () => json({ status: "alive" })),
 		"GET /health/ready": page(readiness),
-		"GET /openapi.json": page(async ({ table }) => ({ status: 200, body: document(table) })),
-		"GET /asyncapi.json": page(async () => json(asyncapi(eventServices(broker), { version, namespace: envOf(broker).NAMESPACE }))),
-		"GET /docs": page(async () => docsPage),
-		"GET /docs/errors": page(async () => errorsPage({ ...commonErrors, ...errorsOf(broker) })),
+		"GET /openapi.json": documentPage(async ({ table }) => openApi(table)),
+		"GET /asyncapi.json": documentPage(async ({ table }) => asyncApi(table)),
+		"GET /docs": documentPage(async () => docsPage),
+		"GET /docs/errors": documentPage(async ({ table }) => errors(table)),
 		...Object.fromEntries(assets),
 	};
 }
@@ -66,7 +67,9 @@ const readiness: Page = async ({ broker, listener }) => {
 
 const page = (content: Page): Handler =>
 	function (req, res, next) {
-		content(this)
+		content(this, req)
 			.then((found) => send(this, req, res, found))
 			.catch(next);
 	};
+const documentPage = (load: (gateway: Gateway) => Promise<Document>): Handler =>
+	page(async (gateway, req) => documentResponse(req, await load(gateway)));
