@@ -1,4 +1,5 @@
 import { get, type IncomingMessage } from "node:http";
+import { buffer } from "node:stream/consumers";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { neighbours } from "../../test/support/gateway.ts";
@@ -16,7 +17,7 @@ async function load(path: string, headers: Record<string, string> = {}, method =
 	const res = await new Promise<IncomingMessage>((resolve, reject) => {
 		get(shop.url + path, { headers, method }, resolve).once("error", reject);
 	});
-	return { res, body: Buffer.concat(await Array.fromAsync(res as AsyncIterable<Buffer>)) };
+	return { res, body: await buffer(res) };
 }
 
 describe.each([
@@ -53,8 +54,8 @@ describe.each([
 	test("is not sent again to a client that has it, in whichever encoding", async () => {
 		const { etag = "" } = (await load(path)).res.headers;
 		expect(etag).toMatch(/^W\/"[\w-]{27}"$/);
-		for (const headers of [{}, { "accept-encoding": "br" }, { "accept-encoding": "gzip" }]) {
-			const { res, body } = await load(path, { ...headers, "if-none-match": etag });
+		for (const encoding of ["identity", "br", "gzip"]) {
+			const { res, body } = await load(path, { "accept-encoding": encoding, "if-none-match": etag });
 			expect([res.statusCode, body.length, res.headers.etag, res.headers["content-type"]]).toEqual([304, 0, etag, undefined]);
 		}
 		expect((await load(path, { "if-none-match": '"other"' })).res.statusCode).toBe(200);
