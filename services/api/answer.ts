@@ -3,12 +3,16 @@ import { etagOf, isTagList, namesTag } from "../../lib/etag.ts";
 import type { Shape } from "../../lib/schema.ts";
 import type { Streamed } from "../../lib/streams.ts";
 import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
-import { queryOf, readParameters } from "./parameters.ts";
+import { queryOf, readParameters, withoutIgnored } from "./parameters.ts";
 import { parentOf, serviceOf } from "./routes.ts";
 
 /** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
 export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	const { contract } = req.$alias;
+	if (contract?.auth === "anyone" && contract.rest.startsWith("GET ")) {
+		req.originalUrl = withoutIgnored(req.originalUrl);
+		req.url = req.originalUrl;
+	}
 	if (contract?.stream) await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
 	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
 }

@@ -52,7 +52,7 @@ export interface Request extends IncomingMessage {
 	failure?: { readonly error: unknown; readonly code: string };
 	/** Without the query and without a slash at its end. */
 	parsedUrl: string;
-	/** As the client wrote it. */
+	/** As the client wrote it, except for an absolute form and, in public reads, for parameters that are ignored. */
 	originalUrl: string;
 	$ctx: { meta: Meta; headers: Traced; requestID?: string };
 	/** The action, on the node that is to be called. */

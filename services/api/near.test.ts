@@ -124,6 +124,13 @@ describe("an answer that is kept", () => {
 		}
 	});
 
+	test("is the same with parameters that are ignored", async () => {
+		await shop.http(`GET ${list()}`);
+		calls = [];
+		for (const more of ["&utm_source=mail", "&q=", "&_=1"]) expect((await shop.http(`GET ${list(more)}`)).status).toBe(200);
+		expect(calls).toEqual([]);
+	});
+
 	test("is for everybody, and an invalid token is reported only to its sender", async () => {
 		const reported = async (options = {}) => (await shop.http(`GET ${path}`, options)).headers.get("www-authenticate");
 		expect(await reported({ token: "nonsense" })).not.toBeNull();

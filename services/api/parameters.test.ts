@@ -85,6 +85,10 @@ test.each([
 	"q=%00",
 	"limit=101",
 	"limit=x",
+	"utm=x",
+	"gclidx=1",
+	"_x=1",
+	"categroy=books",
 	"sort=password",
 ])("the query ?%s is refused", async (query) => {
 	expect(await shop.http(`GET /api/products?${query}`)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
@@ -108,4 +112,27 @@ test("an Idempotency-Key is 1 to 255 printable characters, where it means someth
 	for (const key of ["", "x".repeat(256), "caf\u00e9", "a\tb"]) expect(verdict(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
 	expect((await keyed("x".repeat(255))).status).toBe(202);
 	expect((await create(book, { "idempotency-key": "x".repeat(256) })).status).toBe(201);
+});
+
+test.each([
+	["utm_source=mail&utm_medium=e-mail&utm_campaign=caf%C3%A9", {}],
+	["_=1764318626000", {}],
+	["fbclid=x&gclid=y&msclkid=z&category=books", { category: "books" }],
+	["q=", {}],
+	["q", {}],
+	["q=+%20&category=&min_price=&max_price=&sort=&limit=&skip=&after=", {}],
+	["", {}],
+	["&&", {}],
+	["q=tea+%26+milk&category=&utm_source=x&limit=5", { q: "tea & milk", limit: 5 }],
+])("a public list ignores the tracking and blank parameters of ?%s", async (query, params) => {
+	const { status, headers } = await shop.http(`GET /api/products?${query}`);
+	expect(status).toBe(200);
+	expect(heard[0]!.params).toEqual({ skip: 0, limit: 100, sort: "created_at", ...params });
+	expect(headers.get("link") ?? "").not.toMatch(/utm_|category=&/);
+});
+
+test("a public resource and its stock ignore tracking parameters, and other routes do not", async () => {
+	const id = uuid();
+	expect((await shop.http(`GET /api/products/${id}?utm_source=mail`)).status).toBe(200);
+	expect((await shop.http("GET /api/users/me?utm_source=mail", { token: admin })).status).toBe(422);
 });

@@ -18,6 +18,28 @@ export async function readParameters(req: Request, path: Record<string, string>)
 	return params;
 }
 
+/** Parameters that advertising and mailing tools append to links, and `_`, which jQuery appends against caches. */
+const TRACKING =
+	/^(?:utm_\w+|_|_ga|_gl|dclid|fbclid|gbraid|gclid|gclsrc|igshid|li_fat_id|mc_cid|mc_eid|msclkid|srsltid|ttclid|twclid|wbraid|yclid)$/;
+/** A query that may have something to leave out: a blank value, or a name that begins like one of those. */
+const IGNORABLE = /[?&](?:[^=&]*(?:=(?:\+|%20)*)?(?:&|$)|utm_|_|dclid|fbclid|g|igshid|li_|mc_|msclkid|srsltid|t[tw]clid|wbraid|yclid)/;
+
+/**
+ * The path and query of a public read, without tracking parameters and blank ones: links that are shared contain the former, HTML forms
+ * submit the latter. All other unknown parameters stay errors, so that a misspelled filter does not list everything.
+ */
+export function withoutIgnored(url: string): string {
+	const start = url.indexOf("?");
+	if (start < 0 || !IGNORABLE.test(url)) return url;
+	// The parts stay as they are written, so that the rest of the query leads to the same entry of the response cache.
+	const kept = url
+		.slice(start + 1)
+		.split("&")
+		.filter((part) => [...new URLSearchParams(part)].some(([name, value]) => value.trim() !== "" && !TRACKING.test(name)));
+	const path = url.slice(0, start);
+	return kept.length > 0 ? `${path}?${kept.join("&")}` : path;
+}
+
 export function queryOf({ url = "" }: Request): URLSearchParams {
 	const start = url.indexOf("?");
 	return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
