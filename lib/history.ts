@@ -1,4 +1,5 @@
 import { type Queryable, sql } from "./database.ts";
+import { invalidField } from "./errors.ts";
 import { type Infer, list, object, shape } from "./schema.ts";
 
 /** A fact as its service's outbox still holds it. */
@@ -20,5 +21,12 @@ const FACTS = sql(
 	`select lpad(seq::text, 19, '0') as sequence, type, time, data, traceparent from outbox
 	where subject = $1 and seq > $2 order by seq limit 500`,
 );
+/** The largest sequence that the outbox's bigint column holds; text of 19 digits can exceed it. */
+const MAX_SEQUENCE = 2n ** 63n - 1n;
+/** @throws VALIDATION_ERROR for digits that are not a sequence */
+export function assertSequence(field: string, digits: string): void {
+	if (BigInt(digits) > MAX_SEQUENCE)
+		throw invalidField(field, "NUMBER_MAX", `The '${field}' field must be less than or equal to ${MAX_SEQUENCE}.`);
+}
 /** @param after the sequence of the last fact that is known already */
 export const factsOf = (db: Queryable, subject: string, after = "0"): Promise<Fact[]> => db.query<Fact>(FACTS, [subject, after]);

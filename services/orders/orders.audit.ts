@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Call } from "../../lib/contract.ts";
 import { type Database, sql } from "../../lib/database.ts";
+import { invalidField } from "../../lib/errors.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import type {} from "../notifications/notifications.contract.ts";
 import type {} from "../payments/payments.contract.ts";
@@ -14,6 +15,8 @@ const MOST = 1000;
 const FIRST = "00000000-0000-0000-0000-000000000000";
 const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Seconds, about 30 years. Postgres' intervals do not hold every number of seconds. */
+const LONGEST_QUIET = 1e9;
 /** A call looks at pages for so long and then answers where it stopped. */
 const BUDGET_MS = 3000;
 
@@ -95,7 +98,7 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 		const real = ids.filter((id) => UUID.test(id));
 		// Read after the neighbours: an order is there before any of them hears of it.
 		const [rows, messages] = await Promise.all([
-			db.query<Row>(ORDERS, [real, quiet, retentionHours]),
+			db.query<Row>(ORDERS, [real, Math.min(quiet, LONGEST_QUIET), retentionHours]),
 			mapAsync(chunks(real, MOST), (order_ids) => call("notifications.auditMessages", { order_ids })),
 		]);
 		const orders = new Map(rows.map((row) => [row.id, row]));
@@ -142,6 +145,7 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 		async audit(wish: AuditWish): Promise<Audit & { total: number | null }> {
 			const first = wish.since ? idOfTime(wish.since) : FIRST;
 			let [part, after] = (wish.after ?? `stock:${FIRST}`).split(":") as [string, string];
+			if (!UUID.test(after)) throw invalidField("after", "UUID", "The 'after' field must be the 'next' of an earlier call.");
 			const total = wish.after ? null : (await db.query<{ total: number }>(COUNT, [first]))[0]!.total;
 			const sum = { total, checked: 0, skipped: 0, violations: [] as Violation[], next: null as string | null };
 			for (const late = Date.now() + BUDGET_MS; ; ) {
@@ -163,9 +167,9 @@ export type Auditing = ReturnType<typeof auditing>;
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
 
-/** The smallest UUID version 7 of that moment (RFC 9562, 5.7): its first 48 bits are milliseconds since 1970. */
+/** The smallest UUID version 7 of that moment, or of 1970 (RFC 9562, 5.7): its first 48 bits are milliseconds since then. */
 function idOfTime(time: string): string {
-	const hex = Date.parse(time).toString(16).padStart(12, "0");
+	const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, "0");
 	return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }
 

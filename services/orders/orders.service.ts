@@ -3,7 +3,7 @@ import { batch } from "../../lib/batch.ts";
 import { callerOf, implement, type Meta, raise } from "../../lib/contract.ts";
 import type { Database } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
-import { factsOf } from "../../lib/history.ts";
+import { assertSequence, factsOf } from "../../lib/history.ts";
 import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/message-size.ts";
 import { type End, sagas } from "../../lib/saga.ts";
@@ -228,6 +228,7 @@ export default implement(
 		},
 
 		async events({ params: { id, after }, meta }) {
+			if (after) assertSequence("after", after);
 			const order = await visible(this.db, id, meta.user!);
 			const facts = await factsOf(this.db, id, after);
 			return { events: facts.map(timeline.toStreamEvent), ended: rules.transitions[order.status].length === 0 };
