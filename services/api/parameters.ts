@@ -22,7 +22,7 @@ export async function readParameters(req: Request, path: Record<string, string>)
 const TRACKING =
 	/^(?:utm_\w+|_|_ga|_gl|dclid|fbclid|gbraid|gclid|gclsrc|igshid|li_fat_id|mc_cid|mc_eid|msclkid|srsltid|ttclid|twclid|wbraid|yclid)$/;
 /** A query that may have something to leave out: a blank value, or a name that begins like one of those. */
-const IGNORABLE = /[?&](?:[^=&]*(?:=(?:\+|%20)*)?(?:&|$)|utm_|_|dclid|fbclid|g|igshid|li_|mc_|msclkid|srsltid|t[tw]clid|wbraid|yclid)/;
+const IGNORABLE = /[?&](?:[^=&?]*(?:=(?:\+|%20)*)?(?:&|$)|utm_|_|dclid|fbclid|g|igshid|li_|mc_|msclkid|srsltid|t[tw]clid|wbraid|yclid)/;
 
 /**
  * The path and query of a public read, without tracking parameters and blank ones: links that are shared contain the former, HTML forms
