@@ -22,8 +22,13 @@ export interface ActionContract {
 	readonly returns: Rule;
 	/** The codes of the errors (declared in some contract's `errors`) that a caller must expect. */
 	readonly throws?: readonly string[];
-	/** Honours the Idempotency-Key header. */
+	/** Honors the Idempotency-Key header. */
 	readonly idempotent?: true;
+	/**
+	 * The reason why a POST needs no Idempotency-Key, for instance that a repeated request has no
+	 * second effect. Every POST declares either this or `idempotent`.
+	 */
+	readonly repeatable?: string;
 	/** GET answers an ETag and honours If-None-Match; a change honours If-Match, which its handler finds in `meta.if_match`. */
 	readonly etag?: true;
 	/** `returns` is `streamed`: answered as Server-Sent Events. `watch` is the `versionsOf` action that tells when to call this one again. */

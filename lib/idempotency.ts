@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { Errors } from "moleculer";
 import { Rejection, reject } from "./batch.ts";
 import type { Ctx, Meta } from "./contract.ts";
-import { type Database, type Queryable, sql } from "./database.ts";
+import { type Database, type Queryable, sql, type Tx } from "./database.ts";
 import { commonError } from "./errors.ts";
 
-/** A request under an Idempotency-Key, which is the caller's own and counts for one action. */
+/** A request with an Idempotency-Key. The scope of a key is one caller and one action. */
 export interface KeyedRequest {
+	/** The caller, who may act on behalf of another user. */
 	readonly user_id: string;
 	readonly action: string;
 	readonly key: string;
@@ -148,6 +149,26 @@ export function replay<T>(meta: Meta, { status, answer }: Earlier): T {
 	}
 	meta.$statusCode = status;
 	return answer as T;
+}
+
+/**
+ * Executes a command at most once per key. The key, the command's effects and the stored response
+ * commit in one transaction, so a failed command leaves its key free. Without a key the command
+ * always executes.
+ * @param status HTTP status of the stored response
+ * @throws IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE
+ */
+export async function executeOnce<T>(db: Database, ctx: Ctx, status: number, command: (tx: Tx) => Promise<T>): Promise<T> {
+	const request = keyedRequest(ctx);
+	if (!request) return db.transaction(command);
+	const { earlier, result } = await db.transaction(async (tx) => {
+		const earlier = await claimKey(tx, request);
+		if (earlier) return { earlier };
+		const result = await command(tx);
+		await keepAnswer(tx, request, status, result);
+		return { result };
+	});
+	return earlier ? replay<T>(ctx.meta, earlier) : (result as T);
 }
 
 /** Removes a bounded number of keys that are no longer kept; answers how many. */

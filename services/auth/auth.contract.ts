@@ -18,6 +18,7 @@ export const auth = contract({
 		login: {
 			summary: "Exchange e-mail address and password for tokens",
 			rest: "POST /users/login",
+			repeatable: "signs in once more; a response with tokens is never stored",
 			strict: true,
 			auth: "anyone",
 			params: { email: { type: "email", max: 254, normalize: true }, password: { type: "string", min: 1, max: 128 } },
@@ -31,6 +32,7 @@ export const auth = contract({
 		refresh: {
 			summary: "Exchange a refresh token for a new pair; one that was already used revokes its whole family",
 			rest: "POST /auth/refresh",
+			repeatable: "a refresh token is valid once",
 			auth: "anyone",
 			params: { refresh_token },
 			returns: object(tokens),
@@ -40,6 +42,7 @@ export const auth = contract({
 		logout: {
 			summary: "End a session: none of its tokens works any more",
 			rest: "POST /auth/logout",
+			repeatable: "an ended session stays ended",
 			auth: "anyone",
 			status: 204,
 			params: { refresh_token },
@@ -48,6 +51,7 @@ export const auth = contract({
 		logoutEverywhere: {
 			summary: "End all of one's sessions",
 			rest: "POST /auth/logout-everywhere",
+			repeatable: "ended sessions stay ended",
 			auth: "user",
 			status: 204,
 			params: {},

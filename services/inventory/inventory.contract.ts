@@ -49,13 +49,14 @@ export const inventory = contract({
 			rest: "POST /inventory/:product_id/adjustments",
 			auth: "admin",
 			status: 201,
+			idempotent: true,
 			params: {
 				...product_id,
 				delta: { type: "number", integer: true, min: -MAX_ON_HAND, max: MAX_ON_HAND },
 				reason: { type: "string", min: 1, max: 500, trim: true },
 			},
 			returns: object(stock),
-			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW"],
+			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		/** Opens the books of a new product; again is no error and changes nothing. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },

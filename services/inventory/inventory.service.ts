@@ -4,12 +4,14 @@ import { envOf } from "../../lib/env.ts";
 import { invalidField } from "../../lib/errors.ts";
 import type { EventOf } from "../../lib/events.ts";
 import { factsOf } from "../../lib/history.ts";
+import { executeOnce } from "../../lib/idempotency.ts";
 import { loop } from "../../lib/loop.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
 import { inventory, MAX_ON_HAND, type stock } from "./inventory.contract.ts";
 import { expire } from "./inventory.expiry.ts";
@@ -40,7 +42,7 @@ type Order = Traced & { readonly order_id: string };
 const distinct = <O extends Order>(orders: readonly O[]): O[] => [...new Map(orders.map((order) => [order.order_id, order])).values()];
 const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) => order_id);
 
-export default implement(inventory, database, events(inventory, { "order.shipped": fulfil })).with({
+export default implement(inventory, database, events(inventory, { "order.shipped": fulfil }), idempotency).with({
 	setup() {
 		const seconds = envOf(this.broker).RESERVATION_SECONDS;
 		const call = callerOf(this);
@@ -63,11 +65,12 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 		},
 
 		async set({ params: { product_id, on_hand } }) {
-			return change(this, product_id, "Set", () => on_hand);
+			return this.db.transaction((tx) => change(this, tx, product_id, "Set", () => on_hand));
 		},
 
-		async adjust({ params: { product_id, delta, reason } }) {
-			return change(this, product_id, reason, (before) => before + delta);
+		async adjust(ctx) {
+			const { product_id, delta, reason } = ctx.params;
+			return executeOnce(this.db, ctx, 201, (tx) => change(this, tx, product_id, reason, (before) => before + delta));
 		},
 
 		async open({ params: { product_id, on_hand } }) {
@@ -173,17 +176,15 @@ async function fulfil(tx: Tx, shipped: EventOf<"order.shipped">[]): Promise<void
 	await tx.query(FULFIL, [ids(shipped.map(({ data }) => data))]);
 }
 
-function change(self: Self, product_id: string, reason: string, next: (onHand: number) => number): Promise<Stock> {
-	return self.db.transaction(async (tx) => {
-		const [before] = await tx.query<Stock>(LOCK_STOCK, [[product_id]]);
-		if (!before) return raise(inventory, "STOCK_NOT_FOUND");
-		const on_hand = next(before.on_hand);
-		if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
-		if (on_hand > MAX_ON_HAND) throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
-		if (on_hand === before.on_hand) return before;
-		const delta = on_hand - before.on_hand;
-		const [after] = await tx.query<Stock>(CHANGE, [product_id, on_hand, delta, reason]);
-		await self.publish(tx, "inventory.adjusted", product_id, { product_id, delta, on_hand, reason });
-		return after!;
-	});
+async function change(self: Self, tx: Tx, product_id: string, reason: string, next: (onHand: number) => number): Promise<Stock> {
+	const [before] = await tx.query<Stock>(LOCK_STOCK, [[product_id]]);
+	if (!before) return raise(inventory, "STOCK_NOT_FOUND");
+	const on_hand = next(before.on_hand);
+	if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
+	if (on_hand > MAX_ON_HAND) throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
+	if (on_hand === before.on_hand) return before;
+	const delta = on_hand - before.on_hand;
+	const [after] = await tx.query<Stock>(CHANGE, [product_id, on_hand, delta, reason]);
+	await self.publish(tx, "inventory.adjusted", product_id, { product_id, delta, on_hand, reason });
+	return after!;
 }

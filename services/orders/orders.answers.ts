@@ -1,13 +1,34 @@
 import { setTimeout as after } from "node:timers/promises";
-import type { Meta } from "../../lib/contract.ts";
+import { isError, type Meta } from "../../lib/contract.ts";
 import type { Database } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
-import { answerOf, type Earlier, replay } from "../../lib/idempotency.ts";
+import { answerOf, type Earlier, type KeyedRequest, replay } from "../../lib/idempotency.ts";
 import type { End } from "../../lib/saga.ts";
 import { within } from "../../lib/within.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./orders.saga.ts";
 import * as store from "./orders.store.ts";
+
+/**
+ * Returns the stored response of an earlier request with the same key.
+ *
+ * The scope of a key is the caller. Older versions stored the key of an order that an administrator
+ * placed for a customer under the customer. Such a key counts if the body, which names the customer,
+ * is the same. Keys expire after a day, so the next version no longer needs the second lookup.
+ */
+export async function findEarlierOrder(
+	findKey: (request: KeyedRequest) => Promise<Earlier | undefined>,
+	request: KeyedRequest,
+	buyer: string,
+): Promise<Earlier | undefined> {
+	const own = await findKey(request);
+	if (own || buyer === request.user_id) return own;
+	return findKey({ ...request, user_id: buyer }).catch((error) => {
+		// The customer's own key, for another order.
+		if (isError(error, "IDEMPOTENCY_KEY_REUSED")) return undefined;
+		throw error;
+	});
+}
 
 /**
  * Responds as the first request with the same key did. If a crash lost its response, the order's row supplies it.

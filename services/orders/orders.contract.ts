@@ -103,6 +103,7 @@ export const orders = contract({
 		cancel: {
 			summary: "Cancel before shipping: refunds and releases; the order says whether that is done",
 			rest: "POST /orders/:id/cancel",
+			repeatable: "an order changes to a status once",
 			auth: "owner",
 			async: "when slow",
 			params: { ...id, reason: { ...reason, optional: true } },
@@ -112,6 +113,7 @@ export const orders = contract({
 		ship: {
 			summary: "Hand an order to the carrier",
 			rest: "POST /orders/:id/ship",
+			repeatable: "an order changes to a status once",
 			auth: "admin",
 			params: id,
 			returns: object(order),
@@ -120,6 +122,7 @@ export const orders = contract({
 		deliver: {
 			summary: "Note an order as delivered",
 			rest: "POST /orders/:id/deliver",
+			repeatable: "an order changes to a status once",
 			auth: "admin",
 			params: id,
 			returns: object(order),

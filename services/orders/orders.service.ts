@@ -13,7 +13,7 @@ import { tracingOf } from "../../lib/tracing/tracing.ts";
 import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
-import { replayOrder, settle } from "./orders.answers.ts";
+import { findEarlierOrder, replayOrder, settle } from "./orders.answers.ts";
 import { auditing } from "./orders.audit.ts";
 import { orders } from "./orders.contract.ts";
 import { orderMetrics } from "./orders.metrics.ts";
@@ -118,13 +118,14 @@ export default implement(
 	actions: {
 		async create(ctx) {
 			const { params, meta } = ctx;
+			const user_id = rules.buyer(meta.user!, params.user_id);
 			const request = keyedRequest(ctx);
-			const earlier = request && (await this.findKey(request));
+			const earlier = request && (await findEarlierOrder(this.findKey, request, user_id));
 			if (earlier) return replayOrder(this.db, meta, earlier);
 
 			const placed = await this.place({
 				...params,
-				user_id: rules.buyer(meta.user!, params.user_id),
+				user_id,
 				items: rules.mergeItems(params.items),
 				traceparent: currentTraceparent(),
 				request,

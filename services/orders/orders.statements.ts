@@ -21,9 +21,10 @@ export interface SagaRow extends Order {
 export const PLACE = sql(
 	"place",
 	`with wanted as (select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::json[], $7::text[], $8::text[], $9::timestamptz[],
-			$10::json[], $11::text[], $12::text[], $13::text[]) as w(id, user_id, total, currency, items, token, address, at, event, key, hash, traceparent)),
+			$10::json[], $11::text[], $12::text[], $13::text[], $14::uuid[])
+			as w(id, user_id, total, currency, items, token, address, at, event, key, hash, traceparent, caller)),
 	keyed as (insert into idempotency_keys (user_id, action, key, body_hash, subject)
-		select user_id, 'orders.create', key, hash, id from wanted where key is not null on conflict do nothing returning subject),
+		select caller, 'orders.create', key, hash, id from wanted where key is not null on conflict do nothing returning subject),
 	new as (select * from wanted where key is null or id::text in (select subject from keyed)),
 	placed as (insert into orders (id, user_id, status, total_amount, currency, items, payment_token, shipping_address, saga_state, saga_owner,
 			created_at, updated_at, traceparent)

@@ -118,6 +118,7 @@ export async function place(db: Database, owner: string, placing: readonly NewOr
 		placing.map(({ request }) => request?.key),
 		placing.map(({ request }) => request?.hash),
 		tracesOf(placing.map(({ saga }) => saga)),
+		placing.map(({ request }) => request?.user_id),
 	]);
 	const placed = new Set(rows.map(({ id }) => id));
 	return all.map(({ id }) => placed.has(id));

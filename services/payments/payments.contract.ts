@@ -61,7 +61,7 @@ export const payments = contract({
 				reason: { type: "string", max: 500, optional: true },
 			},
 			returns: object(paymentSeen),
-			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE", "IDEMPOTENCY_KEY_REUSED"],
+			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed. What does not answer promptly is `pending`: ask again. */
 		charge: command("Charge orders", {

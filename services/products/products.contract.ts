@@ -42,9 +42,10 @@ export const products = contract({
 			rest: "POST /products",
 			auth: "admin",
 			status: 201,
+			idempotent: true,
 			params: newProduct,
 			returns: object(product),
-			throws: ["SKU_TAKEN"],
+			throws: ["SKU_TAKEN", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		list: {
 			summary: "Browse and search the catalogue",

@@ -4,10 +4,12 @@ import { sql, type Tx } from "../../lib/database.ts";
 import { commonError } from "../../lib/errors.ts";
 import { etagOf, namesTag } from "../../lib/etag.ts";
 import { newId } from "../../lib/id.ts";
+import { executeOnce, findKey, keyedRequest, replay } from "../../lib/idempotency.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasDatabase, records } from "../../mixins/db.mixin.ts";
 import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
 import { areRare, behind, defineProduct, matching } from "./products.models.ts";
@@ -43,7 +45,7 @@ const BY_IDS = sql("by_ids", `select ${COLUMNS} from products where id = any($1:
 const IS_TAKEN = sql("is_taken", "select from products where sku = $1 and deleted_at is null");
 const EVER_HAD = sql("ever_had", "select distinct sku from products where sku = any($1)");
 
-export default implement(products, database, records<Product>(defineProduct), events(products)).with({
+export default implement(products, database, records<Product>(defineProduct), events(products), idempotency).with({
 	setup() {
 		return { rows: cacheOf(this.broker).of<Product>("products", KEPT_MS, product) };
 	},
@@ -51,9 +53,22 @@ export default implement(products, database, records<Product>(defineProduct), ev
 	actions: {
 		async create(ctx) {
 			const { sku } = ctx.params;
-			if (sku && (await this.db.query(IS_TAKEN, [sku])).length > 0) raise(products, "SKU_TAKEN");
-			const [made] = await add(this, ctx, [ctx.params]);
-			return made ?? raise(products, "SKU_TAKEN");
+			const taken = sku && (await this.db.query(IS_TAKEN, [sku])).length > 0;
+			// Read after the SKU: a product and its key commit together, so a request that finds the
+			// product also finds the key.
+			const request = keyedRequest(ctx);
+			const earlier = request && (await findKey(this.db, request));
+			if (earlier) return replay<Product>(ctx.meta, earlier);
+			if (taken) raise(products, "SKU_TAKEN");
+			const values = await openBooks(this, ctx, [ctx.params]);
+			const made = await this.rows.changing([], () =>
+				executeOnce(this.db, ctx, 201, async (tx) => {
+					const [made] = await tx.query<Product>(ADD, values);
+					return made ?? raise(products, "SKU_TAKEN");
+				}),
+			);
+			this.wakeRelay();
+			return made;
 		},
 
 		async list(ctx) {
@@ -115,21 +130,24 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			const wanted = new Map(ctx.params.products.map((one) => [one.sku, one]));
 			// What was taken out of the catalogue later stays out.
 			for (const { sku } of await this.db.query<{ sku: string }>(EVER_HAD, [[...wanted.keys()]])) wanted.delete(sku);
-			return { imported: wanted.size === 0 ? 0 : (await add(this, ctx, [...wanted.values()])).length };
+			if (wanted.size === 0) return { imported: 0 };
+			const values = await openBooks(this, ctx, [...wanted.values()]);
+			const made = await this.rows.changing([], () => this.db.query<Product>(ADD, values));
+			this.wakeRelay();
+			return { imported: made.length };
 		},
 	},
 });
 
-/** Adds the products whose SKU is free and answers them. */
-async function add(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise<Product[]> {
+/** Creates the stock records of new products and returns the parameters of ADD. */
+async function openBooks(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): Promise<unknown[]> {
 	const rows = wanted.map((one) => ({ ...one, id: newId() }));
-	// Before the products, so that nobody ever sees one without books. Books of a product that is not added after all do no harm.
+	// Before the products, so that no reader sees one without a stock record. The record of a
+	// product that is not added after all is harmless.
 	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
 	const ids = rows.map(({ id }) => id);
 	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
-	const made = await self.rows.changing([], () => self.db.query<Product>(ADD, [JSON.stringify(rows), ids, facts, currentTraceparent()]));
-	self.wakeRelay();
-	return made;
+	return [JSON.stringify(rows), ids, facts, currentTraceparent()];
 }
 
 /** Changes one product, for all readers at once. */

@@ -34,6 +34,7 @@ export const users = contract({
 		create: {
 			summary: "Register",
 			rest: "POST /users",
+			repeatable: "an address registers once",
 			strict: true,
 			auth: "anyone",
 			status: 201,
@@ -45,6 +46,7 @@ export const users = contract({
 		verifyEmail: {
 			summary: "Confirm an e-mail address with the token from the welcome message",
 			rest: "POST /users/verify-email",
+			repeatable: "a token is valid once",
 			strict: true,
 			auth: "anyone",
 			status: 204,
@@ -55,6 +57,7 @@ export const users = contract({
 		requestPasswordReset: {
 			summary: "Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
 			rest: "POST /users/password-reset",
+			repeatable: "at most one mail per minute and address",
 			strict: true,
 			auth: "anyone",
 			status: 202,
@@ -64,6 +67,7 @@ export const users = contract({
 		resetPassword: {
 			summary: "Set a new password with the token from the mailed link; ends every session",
 			rest: "POST /users/password-reset/confirm",
+			repeatable: "a token is valid once",
 			strict: true,
 			auth: "anyone",
 			status: 204,
@@ -75,6 +79,7 @@ export const users = contract({
 		changePassword: {
 			summary: "Change one's own password; ends one's other sessions",
 			rest: "POST /users/:id/password",
+			repeatable: "the current password is different after the first request",
 			strict: true,
 			auth: "owner",
 			status: 204,
