@@ -4,6 +4,7 @@ import { check, crashes } from "./checks.ts";
 import type { Answer } from "./client.ts";
 import { plan } from "./faults.ts";
 import { PROFILES, type Profile } from "./profiles.ts";
+import { checkThefts } from "./thieves.ts";
 
 const order = (over: object = {}) => ({
 	id: "order",
@@ -94,4 +95,22 @@ test("a profile's faults are of its kinds, and happen to its targets", () => {
 	const planned = (profile: Profile) => new Set(plan(7, 60, members, profile).map(({ target, kind }) => `${kind} ${target}`));
 	expect(planned(PROFILES.takeover)).toEqual(new Set(["kill orders-1", "kill orders-2"]));
 	expect(planned(PROFILES.lateness)).toEqual(new Set(["pause goods-1"]));
+});
+
+test("a stolen session that outlives a password change is found, and so is an owner's session that does not", async () => {
+	const theft = { user_id: "victim", kept: "kept", stolen: ["first", "second"], refresh_token: "refresh" };
+	const found = async (accepted: string[]) =>
+		(
+			await checkThefts(
+				{
+					statuses: async (token) => [accepted.includes(token) ? 200 : 401, 401].slice(0, token === "kept" ? 1 : 2),
+					refresh: async (token) => (accepted.includes(token) ? 200 : 401),
+				},
+				[theft],
+			)
+		).map(({ invariant }) => invariant);
+	expect(await found(["kept"])).toEqual([]);
+	expect(await found(["kept", "second"])).toEqual(["STOLEN_SESSION_ALIVE"]);
+	expect(await found(["kept", "refresh"])).toEqual(["STOLEN_SESSION_ALIVE"]);
+	expect(await found([])).toEqual(["OWN_SESSION_ENDED"]);
 });

@@ -15,6 +15,7 @@ import { until } from "./members.ts";
 import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
 import { Tally } from "./tally.ts";
+import { checkThefts, gatewaysAt, steal, type Theft } from "./thieves.ts";
 
 export interface ChaosOptions {
 	readonly seconds: number;
@@ -35,12 +36,15 @@ export interface ChaosResult {
 	readonly faults: readonly Happened[];
 	readonly tally: Tally;
 	readonly orders: Readonly<Record<string, number>>;
+	/** Accounts whose owner changed the password while an attacker refreshed a stolen session. */
+	readonly thefts: number;
 	/** How long it took after the last fault until everything was settled. */
 	readonly settledAfter: number;
 }
 
 const OPENING_MS = 30_000;
 const PRODUCTS = 12;
+const THIEVES = 2;
 /** Hot products sell out, the others do not. */
 const stockOf = (n: number) => (n < 3 ? 150 : 5000);
 const PLENTY = 1_000_000;
@@ -77,6 +81,8 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		const purchases: Purchase[] = [];
 		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
 		const working = work(purchases, market);
+		const thefts: Theft[] = [];
+		const stealing = Array.from({ length: THIEVES }, (_, n) => steal(n, market, thefts));
 		const progress = setInterval(() => options.onProgress((Date.now() - start) / 1000, tally.requests), 200);
 		const { moment } = profile;
 		const isMoment = moment ? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0 : undefined;
@@ -87,10 +93,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		say("The faults are over, everything may settle …");
 		const calm = Date.now();
 		patience = calm + settling * 1000;
-		await Promise.all([...shopping, working]);
+		await Promise.all([...shopping, working, ...stealing]);
 		// A bug that shows is not given the time to go away.
 		const isFound = (found: readonly Finding[]) => found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
-		const findings = await settle(cluster, purchases, stock, patience, isFound);
+		const verify = async () => [...(await check(cluster, purchases, stock)), ...(await checkThefts(gatewaysAt(cluster.urls), thefts))];
+		const findings = await settle(cluster, verify, patience, isFound);
 		const orders = await cluster.query<{ status: string; n: number }>(
 			"orders",
 			"select status, count(*)::int as n from orders group by status",
@@ -100,6 +107,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			faults,
 			tally,
 			orders: Object.fromEntries(orders.map(({ status, n }) => [status, n])),
+			thefts: thefts.length,
 			settledAfter: (Date.now() - calm) / 1000,
 		};
 	} finally {
@@ -144,8 +152,7 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 /** Waits until nothing is under way any more, and answers what is wrong then, or at the latest when time is up. */
 async function settle(
 	cluster: Cluster,
-	purchases: readonly Purchase[],
-	stock: ReadonlyMap<string, number>,
+	verify: () => Promise<Finding[]>,
 	patience: number,
 	isEnough: (found: readonly Finding[]) => boolean,
 ): Promise<Finding[]> {
@@ -159,7 +166,7 @@ async function settle(
 			if (!late && (await unsettled(cluster)) > 0) continue;
 			try {
 				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });
-				last = [...violations, ...crashes(cluster.members), ...(await check(cluster, purchases, stock))];
+				last = [...violations, ...crashes(cluster.members), ...(await verify())];
 				if (last.length === 0 && skipped === 0) return [];
 			} catch (error) {
 				last = [{ invariant: "NO_AUDIT", subject: "orders.audit", detail: String(error) }];

@@ -14,8 +14,17 @@ export type Revocation = Infer<typeof revocation>;
 
 /** The most that one answer holds; there may be more when it is full. */
 export const REVOCATIONS_AT_ONCE = 2000;
-/** Revocations from `since` on, oldest first, and the time of the clock that wrote them. */
-export const revocationsAnswer = object({ revocations: list(object(revocation)), now: { type: "time" } });
+/**
+ * A page of revocations. `cursor` continues behind it: with the rest of the list while there is
+ * `more`, then with revocations that have committed since.
+ */
+export const revocationsAnswer = object({
+	revocations: list(object(revocation)),
+	now: { type: "time" },
+	/** Missing in responses to older gateways, which pass a time, and of older nodes. */
+	cursor: { type: "string", optional: true },
+	more: { type: "boolean", optional: true },
+});
 
 /** Whoever keeps the revocations answers this action … */
 export const REVOCATIONS = "auth.revocations";

@@ -65,7 +65,7 @@ function bar(seconds: number, total: number, requests: number): string {
 	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`;
 }
 
-function summary({ findings, faults, tally, orders, settledAfter }: ChaosResult): string {
+function summary({ findings, faults, tally, orders, thefts, settledAfter }: ChaosResult): string {
 	const count = (kind: string) => faults.filter((fault) => fault.kind === kind).length;
 	const statuses = Object.entries(orders).map(([status, n]) => `${n} ${status}`);
 	return [
@@ -74,6 +74,7 @@ function summary({ findings, faults, tally, orders, settledAfter }: ChaosResult)
 		`Requests  ${tally.requests}; latency p50 ${tally.percentile(0.5)} ms, p95 ${tally.percentile(0.95)} ms, p99 ${tally.percentile(0.99)} ms`,
 		...tally.kinds().map(([what, n]) => `          ${String(n).padStart(6)}  ${what}`),
 		`Orders    ${statuses.join(", ")}`,
+		`Thefts    ${thefts} stolen sessions met a password change`,
 		`Settled   ${settledAfter.toFixed(1)} s after the last fault`,
 		...findings.slice(0, 50).map(({ invariant, subject, detail }) => `VIOLATION ${invariant}  ${subject}  ${detail}`),
 		findings.length === 0 ? "No violation" : `${findings.length} violations`,

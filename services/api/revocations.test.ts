@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
+import pg from "pg";
+import { accessTokenVerifier } from "../../lib/access-token.ts";
+import { databaseUrl } from "../../lib/database.ts";
 import { type Env, readEnv } from "../../lib/env.ts";
 import { loadService, makeNode } from "../../lib/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
@@ -72,6 +75,39 @@ test("without hints the next look finds it", async () => {
 	expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(200);
 	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
 	await eventually(async () => expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(401), SECONDS);
+});
+
+test("a revocation that commits late, or with a time of the past, is found by the next look", async () => {
+	const customer = await register({ http: gateways[0]! });
+	expect(await statuses(customer.token)).toEqual([200, 200]);
+	const { session } = accessTokenVerifier(env.JWT_SECRET!)(customer.token);
+	// Longer ago than gateways look back.
+	await databases.query("auth", "insert into revocations (session_id, at) values ($1, now() - interval '5 minutes')", [session]);
+	await refusedEverywhere(customer.token);
+});
+
+test("a token that was refreshed before the password change became known is refused with the change", async () => {
+	const customer = await register({ http: gateways[0]! });
+	const credentials = { email: customer.email, password: customer.password };
+	const attacker = (await gateways[0]!("POST /api/users/login", { body: credentials })).body;
+	const db = new pg.Client({ connectionString: databaseUrl(databases.pattern, "auth") });
+	await db.connect();
+	try {
+		// Those who end a user's sessions take this lock first: the event waits.
+		await db.query("select pg_advisory_lock(hashtextextended($1::text, 0))", [customer.id]);
+		const body = { current_password: customer.password, new_password: "battery staple" };
+		const changed = await gateways[0]!(`POST /api/users/${customer.id}/password`, { token: customer.token, body });
+		expect(changed.status).toBe(204);
+		const refreshed = await gateways[0]!("POST /api/auth/refresh", { body: { refresh_token: attacker.refresh_token } });
+		expect(refreshed.status).toBe(200);
+		await db.query("select pg_advisory_unlock_all()");
+		await refusedEverywhere(refreshed.body.access_token);
+		const again = await gateways[0]!("POST /api/auth/refresh", { body: { refresh_token: refreshed.body.refresh_token } });
+		expect(again.status).toBe(401);
+		expect(await statuses(customer.token)).toEqual([200, 200]);
+	} finally {
+		await db.end();
+	}
 });
 
 test("a gateway that has never heard of revocations believes nobody, and says that it is not the caller's fault", async () => {

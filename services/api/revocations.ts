@@ -7,20 +7,19 @@ import { REVOCATIONS, REVOCATIONS_AT_ONCE, type Revocation } from "../../lib/rev
 const EVERY = 1000;
 /** How long one look may take. */
 const PATIENCE = 1000;
-/** What was written so long before the last look is looked at again: it may have been committed after it. */
-const OVERLAP = 10_000;
-/** When a token that was revoked has expired in any case, clocks that disagree allowed for. */
+/** Milliseconds until a revoked token has expired in any case, with a margin for clocks that differ. */
 const LIFETIME = (ACCESS_TOKEN_SECONDS + 120) * 1000;
 
 interface Void {
 	readonly below: number;
 	readonly except: string | null;
-	/** By our own clock. */
+	/** By `performance.now()`, which no correction of the system clock moves. */
 	readonly until: number;
 }
 interface Answer {
 	readonly revocations: readonly Revocation[];
-	readonly now: string;
+	readonly cursor?: string;
+	readonly more?: boolean;
 }
 
 /**
@@ -32,7 +31,9 @@ export class Revocations {
 	readonly #users = new Map<string, Void[]>();
 	readonly #broker: ServiceBroker;
 	readonly #logger: Logger;
-	#since: string | undefined;
+	/** Continues the list; the whole list is read where it is undefined. */
+	#next: { readonly cursor: string } | { readonly since: string } | undefined;
+	#known = false;
 	#late = false;
 	#loop: Loop | undefined;
 
@@ -41,9 +42,9 @@ export class Revocations {
 		this.#logger = logger;
 	}
 
-	/** Whether the list was ever read. Before that, nobody's token can be believed. */
+	/** Whether the whole list was read once. Before that, no token can be accepted. */
 	get known(): boolean {
-		return this.#since !== undefined;
+		return this.#known;
 	}
 
 	/** Waits, but not for long, until the list is there, and keeps it up to date from then on. */
@@ -64,18 +65,20 @@ export class Revocations {
 		return this.#users.get(sub)?.some(({ below, except }) => version < below && session !== except) ?? false;
 	}
 
-	/** One look. Answers whether there is more to read. */
+	/** Reads one page. Returns whether there is more to read. */
 	async #look(): Promise<boolean> {
-		const params = this.#since === undefined ? {} : { since: this.#since };
-		const { revocations, now } = await this.#broker.call<Answer, object>(REVOCATIONS, params, { timeout: PATIENCE });
-		const until = Date.now() + LIFETIME;
+		const page = await this.#broker.call<Answer, object>(REVOCATIONS, this.#next ?? {}, { timeout: PATIENCE });
+		const { revocations, cursor, more = revocations.length === REVOCATIONS_AT_ONCE } = page;
+		const until = performance.now() + LIFETIME;
 		for (const revocation of revocations) this.#add(revocation, until);
-		const full = revocations.length === REVOCATIONS_AT_ONCE;
-		this.#since = full ? revocations.at(-1)!.at : new Date(Date.parse(now) - OVERLAP).toISOString();
+		// A node of an older version has no cursor: the whole list is read each time.
+		if (cursor !== undefined) this.#next = { cursor };
+		else this.#next = more ? { since: revocations.at(-1)!.at } : undefined;
+		this.#known ||= !more;
 		if (this.#late) this.#logger.info("Revoked access tokens are known again");
 		this.#late = false;
 		this.#forget();
-		return full;
+		return more;
 	}
 
 	#add({ user_id, below, except, session_id }: Revocation, until: number): void {
@@ -89,7 +92,7 @@ export class Revocations {
 	}
 
 	#forget(): void {
-		const now = Date.now();
+		const now = performance.now();
 		for (const [id, until] of this.#sessions) {
 			if (until > now) break;
 			this.#sessions.delete(id);

@@ -57,8 +57,18 @@ export const auth = contract({
 			params: {},
 			returns: { type: "any" },
 		},
-		/** For gateways: which access tokens are void before they expire, see lib/revocations.ts; all that matter unless `since` is given. */
-		revocations: { params: { since: { type: "time", optional: true } }, returns: revocationsAnswer, timeout: 2000 },
+		/**
+		 * For gateways: the access tokens that are void before they expire, see lib/revocations.ts.
+		 * Without a `cursor` the list begins anew. Older gateways pass `since`.
+		 */
+		revocations: {
+			params: {
+				since: { type: "time", optional: true },
+				cursor: { type: "string", max: 65_536, pattern: "^([\\d:,]*/){2}\\d+$", optional: true },
+			},
+			returns: revocationsAnswer,
+			timeout: 2000,
+		},
 	},
 	errors: {
 		/** As in users: also said here when the password was changed between its check and the opening of a session. */

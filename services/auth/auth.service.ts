@@ -12,6 +12,7 @@ import { database } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
 import type {} from "../users/users.contract.ts";
 import { auth } from "./auth.contract.ts";
+import * as revocations from "./auth.revocations.ts";
 import * as sessions from "./auth.sessions.ts";
 
 const PRUNE_EVERY = 60_000;
@@ -48,19 +49,22 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 			const old = digest(ctx.params.refresh_token);
 			const session = await sessions.find(this.db, old);
 			if (!session) throw commonError("UNAUTHENTICATED");
-			// Asked before the token counts as used: when nobody can answer, the client tries again with the same one.
+			// Before the token counts as used: the client can retry with it if users is unavailable.
 			const [user] = await ctx.call("users.identify", { ids: [session.user_id] });
 			if (!user?.is_active) {
 				await sessions.end(this.db, session.id);
 				throw commonError("UNAUTHENTICATED");
 			}
 			const token = makeSecretToken();
-			const exchanged = await this.db.transaction((tx) => sessions.exchange(tx, session.id, old, digest(token)));
-			if (!exchanged) {
+			const known = await this.db.transaction((tx) => sessions.exchange(tx, session.id, old, digest(token)));
+			if (known === undefined) {
 				hint(this);
 				throw commonError("UNAUTHENTICATED");
 			}
-			return pair(user, session.id, token, this.secret);
+			// A user's version may be newer than what this service knows: the event that ends this session
+			// may still be on its way. The older version makes that event revoke this token, too.
+			const token_version = Math.min(user.token_version, known);
+			return pair({ ...user, token_version }, session.id, token, this.secret);
 		},
 
 		async logout({ params: { refresh_token } }) {
@@ -75,8 +79,8 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 			hint(this);
 		},
 
-		revocations({ params: { since } }) {
-			return sessions.revocations(this.db, since);
+		async revocations({ params: { since, cursor } }) {
+			return since ? revocations.listSince(this.db, since) : revocations.list(this.db, cursor);
 		},
 	},
 });

@@ -1,13 +1,12 @@
 import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
 import type { EventData } from "../../lib/contract.ts";
 import { type Database, type Queryable, sql, type Tx } from "../../lib/database.ts";
-import { REVOCATIONS_AT_ONCE, type Revocation } from "../../lib/revocations.ts";
 import type {} from "../users/users.contract.ts";
 
 /** How long a session lives after its last refresh. */
 const LIFETIME = "interval '30 days'";
-/** How long an access token can live, and some time for clocks that disagree. */
-const TOKEN_LIFETIME = `interval '${ACCESS_TOKEN_SECONDS + 60} seconds'`;
+/** The lifetime of an access token, and a margin for clocks that differ. */
+export const TOKEN_LIFETIME = `interval '${ACCESS_TOKEN_SECONDS + 60} seconds'`;
 
 /** Those who open and who end sessions of one user go one after the other: neither would see what the other has not committed yet. */
 const TAKE_TURNS = sql("take_turns", "select pg_advisory_xact_lock(hashtextextended($1::text, 0))");
@@ -18,10 +17,15 @@ const OPEN = sql(
 	insert into refresh_tokens (token_hash, session_id) select $3, id from session returning session_id`,
 );
 const FIND = sql("find", "select s.id, s.user_id from sessions s join refresh_tokens t on t.session_id = s.id where t.token_hash = $1");
-/** Holds the session until the transaction ends: whoever refreshes or revokes it meanwhile waits. */
+/**
+ * Holds the session until the transaction ends: whoever refreshes or revokes it meanwhile waits. Its
+ * version becomes that of the latest change that this service knows and that the session survived.
+ */
 const EXTEND = sql(
 	"extend",
-	`update sessions set expires_at = now() + ${LIFETIME} where id = $1 and revoked_at is null and expires_at > now() returning id`,
+	`update sessions s set expires_at = now() + ${LIFETIME},
+		token_version = greatest(s.token_version, (select max(below) from revocations r where r.user_id = s.user_id))
+	where id = $1 and revoked_at is null and expires_at > now() returning token_version`,
 );
 const USE = sql("use", "update refresh_tokens set used_at = now() where token_hash = $1 and used_at is null returning session_id");
 const ADD = sql("add", "insert into refresh_tokens (token_hash, session_id) values ($1, $2)");
@@ -37,17 +41,18 @@ const END_ALL = sql(
 	`with ended as (update sessions set revoked_at = now() where user_id = $1 and revoked_at is null returning id, expires_at) ${NOTE}`,
 );
 const VOID = sql("void_tokens", "insert into revocations (user_id, below, except_session, ends_sessions) values ($1, $2, $3, $4)");
+/** Each ended session is also revoked by its id, whatever version its tokens have. */
 const END_OLD = sql(
 	"end_old_sessions",
-	`update sessions set revoked_at = now()
-	where user_id = $1 and token_version < $2 and id is distinct from $3::uuid and revoked_at is null`,
+	`with ended as (update sessions set revoked_at = now()
+		where user_id = $1 and token_version < $2 and id is distinct from $3::uuid and revoked_at is null
+		returning id, expires_at) ${NOTE}`,
 );
-const LIST = sql(
-	"list_revocations",
-	`select user_id, below, except_session as except, session_id, at from revocations
-	where at >= coalesce($1, now() - ${TOKEN_LIFETIME}) order by at limit ${REVOCATIONS_AT_ONCE}`,
-);
-const NOW = sql("now", "select now()");
+/**
+ * A gateway may learn of a revocation as late as TOKEN_LIFETIME and then applies it as long again.
+ * EXTEND needs the row until no gateway applies it.
+ */
+const REVOCATION_LIFETIME = `interval '${2 * ACCESS_TOKEN_SECONDS + 600} seconds'`;
 
 const STEP = 500;
 /** Tokens first: those of a session that has expired are all that old, so no session takes many with it. */
@@ -65,7 +70,7 @@ const PRUNE = [
 	sql(
 		"prune_revocations",
 		`delete from revocations where id in (select id from revocations
-			where at < now() - ${TOKEN_LIFETIME} limit ${STEP} for update skip locked) returning 1 as gone`,
+			where at < now() - ${REVOCATION_LIFETIME} limit ${STEP} for update skip locked) returning 1 as gone`,
 	),
 ];
 
@@ -89,14 +94,14 @@ export const find = async (db: Queryable, token: Buffer): Promise<{ id: string; 
 /**
  * Puts a new token in the place of one that was not used yet (RFC 9700, 4.14.2). Of several requests with one token the first wins; the next
  * finds it used and revokes the session, the winner's new token with it: which of them is the thief cannot be told.
- * @returns false, and does not throw, when there is nothing to exchange: the revocation must be committed
+ * @returns the session's token version; undefined if there is nothing to exchange. It does not throw, because the revocation must be committed
  */
-export async function exchange(tx: Tx, session: string, old: Buffer, next: Buffer): Promise<boolean> {
-	const [live] = await tx.query(EXTEND, [session]);
-	if (!live) return false;
+export async function exchange(tx: Tx, session: string, old: Buffer, next: Buffer): Promise<number | undefined> {
+	const [live] = await tx.query<{ token_version: number }>(EXTEND, [session]);
+	if (!live) return undefined;
 	const [used] = await tx.query(USE, [old]);
 	await (used ? tx.query(ADD, [next, session]) : tx.query(END, [session]));
-	return used !== undefined;
+	return used && live.token_version;
 }
 
 /** Ends one session, and its access tokens. */
@@ -115,12 +120,6 @@ export async function voidTokens(tx: Tx, change: EventData<"user.access_changed"
 	await tx.query(TAKE_TURNS, [user_id]);
 	await tx.query(VOID, [user_id, token_version, except, sessions === "ended"]);
 	if (sessions === "ended") await tx.query(END_OLD, [user_id, token_version, except]);
-}
-
-export async function revocations(db: Queryable, since: string | undefined): Promise<{ revocations: Revocation[]; now: string }> {
-	// The clock is read first: what is committed later is younger, or was hidden by its own transaction, which the reader allows for.
-	const [clock] = await db.query<{ now: string }>(NOW);
-	return { now: clock!.now, revocations: await db.query<Revocation>(LIST, [since ?? null]) };
 }
 
 /** In small steps, so that no statement holds many rows. */

@@ -6,7 +6,7 @@ const SECONDS = 10;
 
 describeWith(["nats-server", "redis-server"], "A short run of chaos", () => {
 	test("buyers at work while nodes and servers are killed and paused: nothing is broken for good", async () => {
-		const { findings, faults, orders } = await chaos({
+		const { findings, faults, orders, thefts } = await chaos({
 			seconds: SECONDS,
 			seed: 7,
 			buyers: 6,
@@ -16,6 +16,7 @@ describeWith(["nats-server", "redis-server"], "A short run of chaos", () => {
 		});
 		expect(findings).toEqual([]);
 		expect(faults.length).toBeGreaterThan(1);
+		expect(thefts).toBeGreaterThan(0);
 		expect(Object.values(orders).reduce((sum, n) => sum + n, 0)).toBeGreaterThan(0);
 	}, 150_000);
 });

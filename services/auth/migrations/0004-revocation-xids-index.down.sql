@@ -1,0 +1,1 @@
+drop index revocations_xid;
