@@ -46,9 +46,10 @@ export const database: Mixin<HasDatabase> = {
 	},
 };
 
+export type Sort = string | readonly [expression: object, direction: "ASC" | "DESC"];
 export interface ListQuery extends Place {
-	/** Column names, `-` in front for descending; only names that the contract allows may come here. */
-	readonly sort: readonly string[];
+	/** Column names, `-` in front for descending; only names that the contract allows may come here. Or an expression and its direction. */
+	readonly sort: readonly Sort[];
 	readonly where?: object;
 	/** Narrows the page, and not the total. */
 	readonly page?: object;
@@ -65,7 +66,11 @@ export interface HasRecords<Row> {
 interface DbSelf<Row> extends ServiceThis, HasDatabase {
 	schema: { model?: ModelStatic<Model> };
 	model: ModelStatic<Model>;
-	adapter: { init(broker: object, service: object): void; findById(id: string): Promise<Model | null> };
+	adapter: {
+		init(broker: object, service: object): void;
+		findById(id: string): Promise<Model | null>;
+		transformSort(sort: string[]): object[];
+	};
 	connect(): Promise<void>;
 	_find(ctx: object, params: object): Promise<Row[]>;
 }
@@ -104,6 +109,11 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 			this.schema.model = this.model;
 			this.adapter = new SequelizeAdapter(this.db.sequelize) as unknown as DbSelf<Row>["adapter"];
 			this.adapter.init(this.broker, this);
+			// The adapter itself sorts by columns only.
+			const transformSort = this.adapter.transformSort.bind(this.adapter);
+			Object.assign(this.adapter, {
+				transformSort: (sort: Sort[]) => sort.flatMap((one) => (typeof one === "string" ? transformSort([one]) : [one])),
+			});
 		},
 		started(this: DbSelf<Row>) {
 			return this.connect();

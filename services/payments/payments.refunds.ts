@@ -8,7 +8,7 @@ import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { payments } from "./payments.contract.ts";
 import type { PaymentProvider } from "./payments.provider.ts";
-import { type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
+import { assertAmount, type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
 import { LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
@@ -35,6 +35,7 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 	async function reserve(tx: Tx, { id, amount, reason }: { id: string; amount?: number; reason?: string }) {
 		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
 		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
+		if (amount !== undefined) assertAmount(amount, found.currency);
 		const plan = planRefund(found, amount);
 		const refund_id = newId();
 		await tx.query(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);

@@ -2,6 +2,7 @@ import { expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { payment as shape } from "./payments.contract.ts";
 import {
+	assertAmount,
 	chargeOutcome,
 	left,
 	next,
@@ -32,6 +33,12 @@ const payment = (over: Partial<Payment> & { reversal?: string | null } = {}) => 
 const notRefundable = (work: () => unknown) => expect(work).toThrow(expect.objectContaining({ type: "NOT_REFUNDABLE", code: 409 }));
 
 const statuses = shape.status.values;
+
+test("a refund has no more decimals than its currency", () => {
+	expect(() => assertAmount(1.5, "EUR")).not.toThrow();
+	expect(() => assertAmount(150, "JPY")).not.toThrow();
+	expect(() => assertAmount(1.5, "JPY")).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR", code: 422 }));
+});
 
 test("every transition leads from where it is listed to where it says, and from everywhere else it throws", () => {
 	for (const transition of Object.keys(transitions) as Transition[]) {

@@ -1,4 +1,6 @@
 import { raise } from "../../lib/contract.ts";
+import { fitsCurrency } from "../../lib/currency.ts";
+import { invalidField } from "../../lib/errors.ts";
 import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
 import type { Infer } from "../../lib/schema.ts";
 import { type payment, type paymentSeen, payments } from "./payments.contract.ts";
@@ -41,6 +43,11 @@ export const undoing = {
 	refunded: "nothing",
 	voided: "nothing",
 } as const satisfies Record<Status, "void" | "refund" | "ask" | "nothing">;
+
+/** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
+export function assertAmount(amount: number, currency: string): void {
+	if (!fitsCurrency(amount, currency)) throw invalidField("amount", "money", `An amount in ${currency} has fewer decimals`);
+}
 
 /** Money is added and compared in minor units. */
 const cents = (amount: number): number => Math.round(amount * 100);

@@ -62,8 +62,15 @@ export const products = contract({
 					description:
 						"Only what comes behind this product, the last of the page before: as quick at the end of a long list as at its beginning",
 				},
-				category: { ...category, optional: true },
-				q: { type: "string", min: 1, max: 200, trim: true, optional: true, description: "Words to find in name and description" },
+				category: { ...category, optional: true, description: "In any case" },
+				q: {
+					type: "string",
+					min: 1,
+					max: 200,
+					trim: true,
+					optional: true,
+					description: "Words to find in name, description, category and SKU",
+				},
 				min_price: { type: "money", convert: true, optional: true },
 				max_price: { type: "money", convert: true, optional: true },
 				sort: {

@@ -1,6 +1,19 @@
-import { DataTypes, literal, type Model, type ModelAttributes, type ModelStatic, Op, type Sequelize, type WhereOptions } from "sequelize";
-import type { Queryable } from "../../lib/database.ts";
+import {
+	col,
+	DataTypes,
+	fn,
+	literal,
+	type Model,
+	type ModelAttributes,
+	type ModelStatic,
+	Op,
+	type Sequelize,
+	type WhereOptions,
+	where,
+} from "sequelize";
+import { type Queryable, sql } from "../../lib/database.ts";
 import { estimateOf } from "../../lib/total.ts";
+import type { Sort } from "../../mixins/db.mixin.ts";
 import type { product } from "./products.contract.ts";
 
 /** What the catalogue shows of a product. */
@@ -24,16 +37,19 @@ export interface Filter {
 	readonly category?: string;
 	readonly min_price?: number;
 	readonly max_price?: number;
-	/** Each of them must occur: a word that begins with it, or one of the same English stem. Nothing matches an empty list. */
+	/**
+	 * Each of them must occur, as the beginning of a word or as its English stem; stop words only if
+	 * there are no others. Nothing matches an empty list.
+	 */
 	readonly words?: readonly string[];
 }
 /** Of so many products or fewer with some words all are looked at. Of more, there are enough on the way through the catalogue in the order of the page. */
 const FEW = 1000;
 
 /** @param words runs of letters and digits, and nothing else: quoted, they are text in SQL and single words in a tsquery */
-const queryFor = (words: readonly string[]): string =>
-	words.map((word) => `(to_tsquery('simple', '${word}:*') || plainto_tsquery('english', '${word}'))`).join(" && ");
-const someWith = (words: readonly string[]): string => `products_with_words(${queryFor(words)}, ${FEW + 1})`;
+const queryFor = (words: readonly string[]): string => `search_query(array[${words.map((word) => `'${word}'`).join()}])`;
+const someWith = (words: readonly string[]): string => `products_with_terms(${queryFor(words)}, ${FEW + 1})`;
+const CONTENT_WORDS = sql("content_words", "select to_json(content_words($1)) as content");
 
 /** A word that such a part of the products has is not looked up: Postgres has counted it, for it takes one that it knows nothing of for less. */
 const MANY = 0.006;
@@ -44,13 +60,17 @@ const ALL = "select from products where deleted_at is null";
  * those products first. Of several, each of which many have, none may have all, so they are looked up.
  */
 export async function areRare(db: Queryable, words: readonly string[]): Promise<boolean> {
-	if (words.length === 1 && (await haveMany(db, words[0]!))) return false;
+	const content = words.length === 1 ? words : await contentWords(db, words);
+	if (content.length === 1 && (await haveMany(db, content[0]!))) return false;
 	const [row] = await db.query<{ found: number }>(`select count(*)::int as found from ${someWith(words)}`);
 	return row!.found <= FEW;
 }
+/** The words that must occur: without stop words, unless there are no others. */
+const contentWords = async (db: Queryable, words: readonly string[]): Promise<string[]> =>
+	(await db.query<{ content: string[] }>(CONTENT_WORDS, [words]))[0]!.content;
 /** Asked by the stem alone, for of beginnings of words Postgres knows nothing. Where it is not many by far, looking costs little and is sure. */
 async function haveMany(db: Queryable, word: string): Promise<boolean> {
-	const found = await estimateOf(db, `${ALL} and search @@ plainto_tsquery('english', '${word}')`);
+	const found = await estimateOf(db, `${ALL} and terms @@ plainto_tsquery('english', search_text('${word}'))`);
 	return found > Math.max(10 * FEW, MANY * (await estimateOf(db, ALL)));
 }
 
@@ -61,7 +81,7 @@ async function haveMany(db: Queryable, word: string): Promise<boolean> {
 export function matching({ category, min_price, max_price, words }: Filter, rare: boolean): WhereOptions {
 	return {
 		[Op.and]: [
-			...(category === undefined ? [] : [{ category }]),
+			...(category === undefined ? [] : [where(fn("category_key", col("category")), fn("category_key", category))]),
 			...(min_price === undefined ? [] : [{ price: { [Op.gte]: min_price } }]),
 			...(max_price === undefined ? [] : [{ price: { [Op.lte]: max_price } }]),
 			...(words === undefined ? [] : [withWords(words, rare)]),
@@ -70,7 +90,7 @@ export function matching({ category, min_price, max_price, words }: Filter, rare
 }
 function withWords(words: readonly string[], rare: boolean): WhereOptions {
 	if (words.length === 0) return literal("false") as unknown as WhereOptions;
-	return rare ? { id: { [Op.in]: literal(`(select ${someWith(words)})`) } } : { search: { [Op.match]: literal(`(${queryFor(words)})`) } };
+	return rare ? { id: { [Op.in]: literal(`(select ${someWith(words)})`) } } : { terms: { [Op.match]: literal(`(${queryFor(words)})`) } };
 }
 
 /**
@@ -81,5 +101,13 @@ function withWords(words: readonly string[], rare: boolean): WhereOptions {
 export function behind(sort: string, id: string): WhereOptions {
 	const column = sort.replace("-", "");
 	const place = `((select ${column} from products where id = '${id}'), '${id}'::uuid)`;
-	return literal(`(${column}, id) ${sort.startsWith("-") ? "<" : ">"} ${place}`) as unknown as WhereOptions;
+	return literal(`(${sorted(column)}, id) ${sort.startsWith("-") ? "<" : ">"} ${place}`) as unknown as WhereOptions;
+}
+
+/** Names are sorted by the root collation of Unicode, as the indexes on them are. */
+const sorted = (column: string): string => (column === "name" ? 'name collate "und-x-icu"' : column);
+/** The order of a list, with the id behind it so that pages do not overlap. */
+export function order(sort: string): Sort[] {
+	const direction = sort.startsWith("-") ? "DESC" : "ASC";
+	return [sorted(sort.replace("-", "")), "id"].map((expression) => [literal(expression), direction]);
 }

@@ -1,3 +1,4 @@
+import { decimalsOf, fitsCurrency, MONEY_DECIMALS } from "../../lib/currency.ts";
 import { invalidField } from "../../lib/errors.ts";
 import type { Infer } from "../../lib/schema.ts";
 import type { product } from "./products.contract.ts";
@@ -8,6 +9,15 @@ export type Changes = Partial<Omit<Product, "id" | "created_at" | "updated_at">>
 
 /** The words of a query: runs of letters and digits. Everything else, the operators of text search above all, only separates them. */
 export const searchWords = (query: string): string[] => [...new Set(query.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [])];
+
+/** @throws VALIDATION_ERROR for an unknown currency, or a price that has more decimals than its currency */
+export function assertPrice({ price, currency }: { price: number; currency: string }): void {
+	const decimals = decimalsOf(currency);
+	if (decimals === undefined) throw invalidField("currency", "currency", `${currency} is not a currency of ISO 4217`);
+	if (decimals > MONEY_DECIMALS)
+		throw invalidField("currency", "currency", `${currency} has ${decimals} decimals; amounts have at most ${MONEY_DECIMALS}`);
+	if (!fitsCurrency(price, currency)) throw invalidField("price", "money", `A price in ${currency} has at most ${decimals} decimals`);
+}
 
 /** @throws VALIDATION_ERROR when no price can be in the range */
 export function assertRange({ min_price, max_price }: { min_price?: number; max_price?: number }): void {

@@ -12,8 +12,8 @@ import { events, type HasEvents } from "../../mixins/events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
-import { areRare, behind, defineProduct, matching } from "./products.models.ts";
-import { assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
+import { areRare, behind, defineProduct, matching, order } from "./products.models.ts";
+import { assertPrice, assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
 
 type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
 type NewProduct = Infer<typeof products.actions.create.params>;
@@ -53,6 +53,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 	actions: {
 		async create(ctx) {
 			const { sku } = ctx.params;
+			assertPrice(ctx.params);
 			const taken = sku && (await this.db.query(IS_TAKEN, [sku])).length > 0;
 			// Read after the SKU: a product and its key commit together, so a request that finds the
 			// product also finds the key.
@@ -83,7 +84,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			return this.listRecords(ctx, {
 				skip,
 				limit,
-				sort: [sort, sort.startsWith("-") ? "-id" : "id"],
+				sort: order(sort),
 				where: matching(filter, rare),
 				...(after ? { page: behind(sort, after) } : {}),
 				total: (count) => kept("total", filter, count),
@@ -103,6 +104,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 				const changes = changesOf(before, wanted);
 				const updated_fields = Object.keys(changes);
 				if (updated_fields.length === 0) return before;
+				if ("price" in changes || "currency" in changes) assertPrice({ ...before, ...changes });
 				const { name, description, price, currency, category, sku } = { ...before, ...changes };
 				const [after] = await tx.query<Product>(CHANGE, [id, name, description, price, currency, category, sku]).catch(skuTaken);
 				await this.publish(tx, "product.updated", id, { product_id: id, updated_fields });
@@ -127,6 +129,7 @@ export default implement(products, database, records<Product>(defineProduct), ev
 		},
 
 		async import(ctx) {
+			for (const one of ctx.params.products) assertPrice(one);
 			const wanted = new Map(ctx.params.products.map((one) => [one.sku, one]));
 			// What was taken out of the catalogue later stays out.
 			for (const { sku } of await this.db.query<{ sku: string }>(EVER_HAD, [[...wanted.keys()]])) wanted.delete(sku);

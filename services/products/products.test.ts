@@ -35,6 +35,21 @@ test("prices are exact to the cent, from nothing to the most that there can be",
 	}
 });
 
+test("a price has the decimals of its currency, and its currency exists", async () => {
+	const [yen, euros] = [await create({ currency: "JPY", price: 150 }), await create({ price: 1.5 })];
+	expect(yen).toMatchObject({ currency: "JPY", price: 150 });
+	const refused = (field: string) => ({ code: 422, data: { errors: [expect.objectContaining({ field })] } });
+	await expect(update(yen.id, { price: 1.5 })).rejects.toMatchObject(refused("price"));
+	await expect(update(euros.id, { currency: "JPY" })).rejects.toMatchObject(refused("price"));
+	await expect(update(euros.id, { currency: "ZZZ" })).rejects.toMatchObject(refused("currency"));
+	expect(await update(euros.id, { currency: "JPY", price: 200 })).toMatchObject({ currency: "JPY", price: 200 });
+	const products = [{ name: "x", price: 0.5, category: "x", currency: "KRW", sku: "WON-1" }];
+	await expect(shop.call("products.import", { products })).rejects.toMatchObject(refused("price"));
+	// A product from before this rule can be changed otherwise.
+	await shop.databases.query("products", "update products set currency = 'ZZZ' where id = $1", [yen.id]);
+	expect(await update(yen.id, { category: "Old" })).toMatchObject({ currency: "ZZZ", category: "Old" });
+});
+
 test("description and SKU may be null or left out, and many products may have no SKU", async () => {
 	const [a, b] = [await create({ description: null, sku: null }), await create()];
 	for (const made of [a, b]) expect(made).toMatchObject({ description: null, sku: null });
@@ -53,6 +68,10 @@ test("what is no product is refused and changes nothing", async () => {
 		{ price: 10_000_000_000 },
 		{ category: "" },
 		{ currency: "eur" },
+		{ currency: "ZZZ" },
+		{ currency: "JPY", price: 1.5 },
+		// Amounts are stored with two decimals.
+		{ currency: "BHD", price: 1 },
 		{ sku: "a b" },
 		{ stock: 1.5 },
 		{ stock: -1 },

@@ -26,7 +26,7 @@ afterAll(async () => {
 /** Whether they are rare, and whether the index on words was asked. */
 async function look(...words: string[]) {
 	asked.length = 0;
-	return [await areRare(db, words), asked.some((statement) => statement.includes("products_with_words"))];
+	return [await areRare(db, words), asked.some((statement) => statement.includes("products_with_terms"))];
 }
 
 test("words are looked up as long as nothing is known of them", async () => {
@@ -41,8 +41,35 @@ test("one that is known to be in many products is not looked up, and all others 
 	expect(await look("tin")).toEqual([true, true]);
 	expect(await look("gold")).toEqual([true, true]);
 	expect(await look("silver")).toEqual([true, true]);
+	// A stop word is not one of several words.
+	expect(await look("the", "steel")).toEqual([false, false]);
 	// The beginning of a word, and two words that many have, though none has both.
 	expect(await look("scr")).toEqual([false, true]);
 	expect(await look("steel")).toEqual([false, false]);
 	expect(await look("steel", "brass")).toEqual([true, true]);
+});
+
+test("pages of every order and of a category come from an index, without a sort", async () => {
+	await db.query("update products set category = 'gold' where id in (select id from products limit 300)");
+	await db.query("vacuum analyze products");
+	const plan = async (where: string, order: string) => {
+		const text = `explain select id from products where deleted_at is null and ${where} order by ${order} limit 20`;
+		return (await db.query<{ "QUERY PLAN": string }>(text)).map((row) => row["QUERY PLAN"]).join("\n");
+	};
+	const category = "category_key(category) = category_key('Gold')";
+	const name = 'name collate "und-x-icu"';
+	const behind = `(${name}, id) > ((select name from products limit 1), '00000000-0000-0000-0000-000000000000'::uuid)`;
+	const plans = await Promise.all([
+		plan("true", `${name}, id`),
+		plan("true", `${name} desc, id desc`),
+		plan(behind, `${name}, id`),
+		plan(category, "created_at, id"),
+		plan(category, `${name}, id`),
+		plan(category, "price, id"),
+	]);
+
+	expect(plans.filter((text) => /Sort/.test(text))).toEqual([]);
+	const counted = await db.query<{ "QUERY PLAN": string }>(`explain select id from products where deleted_at is null and ${category}`);
+	expect(counted[0]!["QUERY PLAN"]).toMatch(/Index Only Scan/);
+	expect(plans[2]).toMatch(/Index Cond: \(ROW\(/);
 });

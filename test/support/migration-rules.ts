@@ -108,6 +108,8 @@ const HARMLESS = [
 	"AlterEnumStmt",
 	"CreateSeqStmt",
 	"CreateStatsStmt",
+	// It keeps writers waiting only until its transaction ends, and reads no row.
+	"CreateTrigStmt",
 	"ViewStmt",
 	"CommentStmt",
 	"InsertStmt",

@@ -1,0 +1,2 @@
+-- Nothing to revert: the column is dropped with its migration.
+select 1;
