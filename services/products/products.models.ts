@@ -13,7 +13,6 @@ import {
 } from "sequelize";
 import { type Queryable, sql } from "../../lib/database.ts";
 import { estimateOf } from "../../lib/total.ts";
-import type { Sort } from "../../mixins/db.mixin.ts";
 import type { product } from "./products.contract.ts";
 
 /** What the catalogue shows of a product. */
@@ -107,7 +106,7 @@ export function behind(sort: string, id: string): WhereOptions {
 /** Names are sorted by the root collation of Unicode, as the indexes on them are. */
 const sorted = (column: string): string => (column === "name" ? 'name collate "und-x-icu"' : column);
 /** The order of a list, with the id behind it so that pages do not overlap. */
-export function order(sort: string): Sort[] {
+export function order(sort: string): [expression: object, direction: "ASC" | "DESC"][] {
 	const direction = sort.startsWith("-") ? "DESC" : "ASC";
 	return [sorted(sort.replace("-", "")), "id"].map((expression) => [literal(expression), direction]);
 }
