@@ -17,7 +17,7 @@ beforeAll(async () => {
 		select gen_random_uuid(), 'Screw of ' || case when n = 1 then 'gold' when n <= 1001 then 'tin' when n % 2 = 0 then 'steel' else 'brass' end, 1, 'EUR', 'Screws'
 		from generate_series(1, ${ALL}) n`,
 	);
-});
+}, 60_000);
 afterAll(async () => {
 	await db?.close();
 	await databases?.drop();
