@@ -46,7 +46,7 @@ export const undoing = {
 
 /** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
 export function assertAmount(amount: number, currency: string): void {
-	if (!fitsCurrency(amount, currency)) throw invalidField("amount", "money", `An amount in ${currency} has fewer decimals`);
+	if (!fitsCurrency(amount, currency)) throw invalidField("amount", "MONEY", `An amount in ${currency} has fewer decimals`);
 }
 
 /** Money is added and compared in minor units. */

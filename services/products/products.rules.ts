@@ -13,10 +13,10 @@ export const searchWords = (query: string): string[] => [...new Set(query.match(
 /** @throws VALIDATION_ERROR for an unknown currency, or a price that has more decimals than its currency */
 export function assertPrice({ price, currency }: { price: number; currency: string }): void {
 	const decimals = decimalsOf(currency);
-	if (decimals === undefined) throw invalidField("currency", "currency", `${currency} is not a currency of ISO 4217`);
+	if (decimals === undefined) throw invalidField("currency", "CURRENCY", `${currency} is not a currency of ISO 4217`);
 	if (decimals > MONEY_DECIMALS)
-		throw invalidField("currency", "currency", `${currency} has ${decimals} decimals; amounts have at most ${MONEY_DECIMALS}`);
-	if (!fitsCurrency(price, currency)) throw invalidField("price", "money", `A price in ${currency} has at most ${decimals} decimals`);
+		throw invalidField("currency", "CURRENCY", `${currency} has ${decimals} decimals; amounts have at most ${MONEY_DECIMALS}`);
+	if (!fitsCurrency(price, currency)) throw invalidField("price", "MONEY", `A price in ${currency} has at most ${decimals} decimals`);
 }
 
 /** @throws VALIDATION_ERROR when no price can be in the range */
