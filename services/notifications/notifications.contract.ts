@@ -8,10 +8,20 @@ export const notification = shape({
 	channel: { type: "enum", values: ["email"] },
 	template: {
 		type: "enum",
-		values: ["welcome", "verify_email", "password_reset", "order_confirmed", "order_shipped", "order_delivered", "order_cancelled"],
+		values: [
+			"welcome",
+			"verify_email",
+			"password_reset",
+			"email_change",
+			"email_change_notice",
+			"order_confirmed",
+			"order_shipped",
+			"order_delivered",
+			"order_cancelled",
+		],
 	},
 	subject: { type: "string" },
-	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good. */
+	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good, or its recipient got too many mails of this kind. */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
 	attempts: { type: "number", integer: true },
 	sent_at: { type: "time", nullable: true },
@@ -35,7 +45,12 @@ export const notifications = contract({
 			rest: "GET /notifications/:id",
 			auth: "owner",
 			params: { id: { type: "uuid" } },
-			returns: object({ ...notification, to: { type: "string" }, text: { type: "string" }, html: { type: "string" } }),
+			returns: object({
+				...notification,
+				to: { type: "string", description: "Empty where the message goes to a pending or former address" },
+				text: { type: "string" },
+				html: { type: "string" },
+			}),
 			throws: ["NOTIFICATION_NOT_FOUND"],
 		},
 		/** For the audit: all messages about these orders. */

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type {} from "../users/users.contract.ts";
-import { contentOf, isRefusal, listedUser, mailedLink, messageId, shownData } from "./notifications.rules.ts";
+import { contentOf, isRefusal, listedUser, mailedLink, messageId, nameIn, shownData } from "./notifications.rules.ts";
 
 const envelope = {
 	specversion: "1.0",
@@ -54,19 +54,44 @@ test("a verification link keeps its token whole, and is shown only where it was 
 	expect(new URL(link).searchParams.get("token")).toBe("a+b/c=&d");
 	expect(link).toMatch(/^https:\/\/shop\.example\.com\/verify-email\?/);
 	const [user, boss] = [{ id: "u", role: "user" } as const, { id: "b", role: "admin" } as const];
-	const shown = (template: "welcome" | "password_reset", status: string, caller: typeof user | typeof boss) =>
-		JSON.stringify(shownData({ link }, { template, status }, caller));
+	const shown = (
+		template: "welcome" | "password_reset" | "email_change" | "email_change_notice",
+		status: string,
+		caller: typeof user | typeof boss,
+	) => JSON.stringify(shownData({ link }, { template, status }, caller));
 	for (const caller of [user, boss]) {
 		expect(shown("welcome", "kept", caller)).toBe(JSON.stringify({ link }));
 		for (const status of ["queued", "sent", "failed"]) expect(shown("welcome", status, caller)).toBe("{}");
 	}
-	expect(shown("password_reset", "kept", user)).toBe("{}");
-	expect(shown("password_reset", "kept", boss)).toBe(JSON.stringify({ link }));
-	expect(shown("password_reset", "sent", boss)).toBe("{}");
+	for (const template of ["password_reset", "email_change", "email_change_notice"] as const) {
+		expect(shown(template, "kept", user)).toBe("{}");
+		expect(shown(template, "kept", boss)).toBe(JSON.stringify({ link }));
+		expect(shown(template, "sent", boss)).toBe("{}");
+	}
+	expect(shownData({ taken: true, to: "a@example.com" }, { template: "email_change", status: "queued" }, user)).toEqual({});
 });
 
-test("of a user's changes only another address is written about", () => {
-	const changed = (updated_fields: string[]) => contentOf({ ...envelope, type: "user.updated", data: { user_id: "u", updated_fields } });
+test("of a user's changes only an address that is not verified is written about", () => {
+	const changed = (updated_fields: string[], is_verified?: true) =>
+		contentOf({ ...envelope, type: "user.updated", data: { user_id: "u", updated_fields, ...(is_verified ? { is_verified } : {}) } });
 	expect(changed(["full_name", "role"])).toBeUndefined();
 	expect(changed(["email", "is_verified"])).toEqual({ template: "verify_email", data: {} });
+	expect(changed(["email", "is_verified"], true)).toBeUndefined();
+	const data = { user_id: "u", change_id: 7 };
+	expect(contentOf({ ...envelope, type: "user.email_change_requested", data })).toEqual({
+		template: "email_change",
+		data: { change_id: 7 },
+	});
+	expect(contentOf({ ...envelope, type: "user.email_change_recorded", data })).toEqual({
+		template: "email_change_notice",
+		data: { change_id: 7 },
+	});
+});
+
+test("a recipient has a name in messages to a verified address of the account only", () => {
+	const person = { full_name: "Zoe", is_verified: true };
+	expect(nameIn({ template: "welcome", data: {} }, person)).toBe("Zoe");
+	expect(nameIn({ template: "welcome", data: {} }, { ...person, is_verified: false })).toBeUndefined();
+	expect(nameIn({ template: "email_change_notice", data: { change_id: 1 } }, person)).toBeUndefined();
+	expect(nameIn({ template: "welcome", data: {} }, null)).toBeUndefined();
 });

@@ -36,7 +36,7 @@ beforeAll(async () => {
 										full_name: 'Grâce "G"\r\nHopper',
 										role: "user",
 										is_active: true,
-										is_verified: false,
+										is_verified: true,
 										created_at: time,
 										updated_at: time,
 									},

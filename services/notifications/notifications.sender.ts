@@ -8,7 +8,8 @@ import { inTracesOf } from "../../lib/traceparent.ts";
 import type { Tracer } from "../../lib/tracing/tracing.ts";
 import { anySampled, forEach, type Look } from "../../lib/tracing/work.ts";
 import type {} from "../users/users.contract.ts";
-import { type Content, isRefusal, mailedLink, messageId, missingLink } from "./notifications.rules.ts";
+import { beyondQuota } from "./notifications.quotas.ts";
+import { type Content, goesElsewhere, isRefusal, lacksLink, linkOf, mailedLink, messageId, nameIn } from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
 
 type Due = Content & {
@@ -18,10 +19,13 @@ type Due = Content & {
 	readonly attempts: number;
 	readonly created_at: string;
 	readonly traceparent: string | null;
+	/** Whether it was counted against its recipient's quota. */
+	readonly counted: boolean;
 };
 interface Person {
 	readonly email: string;
 	readonly full_name: string;
+	readonly is_verified: boolean;
 }
 /** How a message fared. `queued`: it comes again after `wait` seconds. */
 interface Fate {
@@ -43,12 +47,12 @@ const POLL = 1000;
 // Without a name, so that it is planned each time: a plan made while the table was small would go on reading the whole of it.
 const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at, traceparent`;
-const KEEP_LINK = sql("messages_link", "update messages set data = jsonb_set(data, '{link}', to_jsonb($2::text)) where id = $1");
+	returning id, user_id, event_id, template, data, attempts, created_at, traceparent, counted`;
+const KEEP_LINK = sql("messages_link", "update messages set data = data || $2::jsonb where id = $1");
 const SETTLE = sql(
 	"messages_settle",
 	`update messages m set status = f.status, attempts = m.attempts + f.tries, last_error = f.error, next_at = now() + make_interval(secs => f.wait),
-		sent_at = case when f.status = 'sent' then now() end, data = case when f.status = 'sent' then m.data - 'link' else m.data end
+		sent_at = case when f.status = 'sent' then now() end, data = case when f.status in ('sent', 'failed') then m.data - '{link,to,taken}'::text[] else m.data end
 	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[]) as f(id, status, tries, wait, error)
 	where m.id = f.id and m.status = 'queued'`,
 );
@@ -80,29 +84,53 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
 	const cutOff = new AbortController();
 
-	/** The link is kept before it is first sent, so that each repetition carries the same one. */
-	async function withLink<M extends Due>(message: M, email: string | undefined): Promise<M> {
-		const missing = missingLink(message);
-		if (!missing) return message;
-		const { token } = await call(missing.action, { user_id: message.user_id, ...(email ? { email } : {}) });
-		const link = mailedLink(PUBLIC_URL, missing.page, token);
-		await db.query(KEEP_LINK, [message.id, link]);
-		return { ...message, data: { ...message.data, link } };
+	/** The link is stored before it is first sent, so that each repetition carries the same one. */
+	async function withLink(message: Due, email?: string): Promise<Due> {
+		if (!lacksLink(message)) return message;
+		const { page } = linkOf(message.template)!;
+		const { token, ...recipient } = await issueToken(message, email);
+		const data = { ...recipient, ...(token === null ? { taken: true } : { link: mailedLink(PUBLIC_URL, page, token) }) };
+		await db.query(KEEP_LINK, [message.id, JSON.stringify(data)]);
+		return { ...message, data: { ...message.data, ...data } } as Due;
+	}
+	async function issueToken(message: Due, email?: string): Promise<{ token: string | null; to?: string }> {
+		const { user_id } = message;
+		if (goesElsewhere(message)) {
+			const { action } = linkOf(message.template) as { action: "users.issueEmailChange" | "users.issueEmailChangeUndo" };
+			const issued = await call(action, { user_id, change_id: message.data.change_id });
+			return { token: issued.token, to: issued.email };
+		}
+		const { action } = linkOf(message.template) as { action: "users.issueVerification" | "users.issuePasswordReset" };
+		return call(action, { user_id, ...(email ? { email } : {}) });
+	}
+
+	/** The message with its link and address, or its fate if it is not to be sent. Counts first: a new link would revoke the one that was mailed. */
+	async function prepare(due: Due, person: Person | null): Promise<{ message: Due; to: string } | Fate> {
+		const message = goesElsewhere(due) ? await withLink(due) : due;
+		const to = goesElsewhere(message) ? message.data.to : person?.email;
+		if (!transport) {
+			await withLink(message);
+			return { status: "kept", tries: 0 };
+		}
+		if (!to) return { status: "failed", tries: 0, error: "There is no such user" };
+		const beyond = await beyondQuota(db, message, to);
+		if (beyond === "drop") return { status: "failed", tries: 0, error: "The recipient got too many mails of this kind" };
+		if (beyond !== undefined) return { status: "queued", tries: 0, wait: beyond, error: "The recipient got too many mails of this kind" };
+		return { message: await withLink(message, to), to };
 	}
 
 	async function deliver(due: Due, person: Person | null): Promise<Fate> {
-		let message: Due;
+		let prepared: { message: Due; to: string } | Fate;
 		try {
-			message = await withLink(due, person?.email);
+			prepared = await prepare(due, person);
 		} catch (error) {
-			if (isError(error, "USER_NOT_FOUND")) return { status: "failed", tries: 0, error: text(error) };
-			return postponed(error);
+			const gone = isError(error, "USER_NOT_FOUND") || isError(error, "EMAIL_CHANGE_NOT_FOUND");
+			return gone ? { status: "failed", tries: 0, error: text(error) } : postponed(error);
 		}
-		if (!transport) return { status: "kept", tries: 0 };
-		if (!person) return { status: "failed", tries: 0, error: "There is no such user" };
+		if (!transport || "status" in prepared) return prepared as Fate;
 		try {
 			const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE), cutOff.signal]);
-			await transport.sendMail({ ...compose(message, person, MAIL_FROM), signal });
+			await transport.sendMail({ ...compose(prepared.message, prepared.to, nameIn(due, person), MAIL_FROM), signal });
 			return { status: "sent", tries: 1 };
 		} catch (error) {
 			const wait = isRefusal(error) ? undefined : backoff[due.attempts];
@@ -164,11 +192,11 @@ const text = (error: unknown) => (error instanceof Error ? error.message : Strin
 const pool = (url: string) =>
 	createTransport({ url, pool: true, maxConnections: LANES, maxRequeues: 0, disableFileAccess: true, disableUrlAccess: true });
 
-function compose(message: Due, { email, full_name }: Person, from: string) {
+function compose(message: Due, address: string, name: string | undefined, from: string) {
 	return {
-		...render(message.template, message.data, full_name),
+		...render(message.template, message.data, name),
 		from,
-		to: { name: full_name, address: email },
+		to: name === undefined ? address : { name, address },
 		date: new Date(message.created_at),
 		messageId: messageId(message.event_id, message.template, from),
 		// Nobody's holiday note should answer (RFC 3834).

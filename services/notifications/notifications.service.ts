@@ -13,7 +13,17 @@ import type {} from "../orders/orders.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
-import { assertVisible, type Content, contentOf, listedUser, type Mailed, missingLink, shownData } from "./notifications.rules.ts";
+import {
+	assertVisible,
+	type Content,
+	contentOf,
+	goesElsewhere,
+	lacksLink,
+	listedUser,
+	type Mailed,
+	nameIn,
+	shownData,
+} from "./notifications.rules.ts";
 import { startSender } from "./notifications.sender.ts";
 import { render, subjectOf } from "./notifications.templates.ts";
 
@@ -57,7 +67,7 @@ async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: Event
 		contents.map(({ template, data }) => subjectOf(template, data)),
 		contents.map(({ data }) => JSON.stringify(data)),
 		// What nobody will send needs no second look either.
-		contents.map((content) => (mailing || missingLink(content) ? "queued" : "kept")),
+		contents.map((content) => (mailing || lacksLink(content) ? "queued" : "kept")),
 		tracesOf(letters.map(({ event }) => event)),
 	]);
 	// It may not have started yet; then it looks when it does.
@@ -72,6 +82,8 @@ export default implement(
 		"user.created": queue,
 		"user.updated": queue,
 		"user.password_reset_requested": queue,
+		"user.email_change_requested": queue,
+		"user.email_change_recorded": queue,
 		"order.confirmed": queue,
 		"order.shipped": queue,
 		"order.delivered": queue,
@@ -100,8 +112,8 @@ export default implement(
 			assertVisible(found, ctx.meta.user!);
 			const [recipient] = await ctx.call("users.resolve", { ids: [found.user_id] });
 			const { data, ...message } = found;
-			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), recipient?.full_name ?? "");
-			return { ...message, to: recipient?.email ?? "", text, html };
+			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), nameIn(found, recipient ?? null));
+			return { ...message, to: goesElsewhere(found) ? "" : (recipient?.email ?? ""), text, html };
 		},
 
 		async auditMessages({ params: { order_ids } }) {

@@ -6,6 +6,8 @@ const samples: { [T in Template]: TemplateData[T] } = {
 	welcome: { link: "https://shop.example.com/verify-email?token=abc" },
 	verify_email: { link: "https://shop.example.com/verify-email?token=abc" },
 	password_reset: { link: "https://shop.example.com/password-reset?token=abc" },
+	email_change: { change_id: 1, link: "https://shop.example.com/email-change?token=abc" },
+	email_change_notice: { change_id: 1, link: "https://shop.example.com/email-change/undo?token=abc" },
 	order_confirmed: order,
 	order_shipped: order,
 	order_delivered: order,
@@ -57,8 +59,25 @@ test("reasons are told in words, and codes that nobody knows stay inside", () =>
 	expect(inWords("constructor")).toBe("constructor");
 });
 
-test.each(["welcome", "verify_email", "password_reset"] as const)("without its link %s says where the link is", (template) => {
-	const { text } = render(template, {}, "");
+const linked = ["welcome", "verify_email", "password_reset", "email_change", "email_change_notice"] as const;
+test.each(linked)("without its link %s says where the link is", (template) => {
+	const { text } = render(template, { change_id: 1 }, "");
 	expect(text).not.toContain("http");
 	expect(text).toContain("only in the message that was mailed to you");
+});
+
+test("without a verified recipient a message has no words of a user in it", () => {
+	const evil = "http://phish.example click here";
+	const { text, html } = render("order_cancelled", { ...order, reason: evil });
+	expect(`${text} ${html}`).not.toContain("phish");
+	expect(text).toContain("it could not be completed");
+	expect(text.split("\n")[0]).toBe("Hello,");
+	expect(render("order_cancelled", { ...order, reason: "PAYMENT_DECLINED" }).text).toContain("the payment was declined");
+});
+
+test("the mail to a new address that has an account says so, and has no link", () => {
+	const { text, subject } = render("email_change", { change_id: 1, taken: true });
+	expect(text).toContain("It has an account already.");
+	expect(text).not.toContain("http");
+	expect(subject).toBe(render("email_change", samples.email_change).subject);
 });

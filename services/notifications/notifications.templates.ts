@@ -13,6 +13,9 @@ export interface TemplateData {
 	readonly welcome: { readonly link?: string };
 	readonly verify_email: { readonly link?: string };
 	readonly password_reset: { readonly link?: string };
+	/** `to`: the recipient, until the message is sent. `taken`: the new address has an account, which only its owner may learn. */
+	readonly email_change: { readonly change_id: number; readonly to?: string; readonly link?: string; readonly taken?: true };
+	readonly email_change_notice: { readonly change_id: number; readonly to?: string; readonly link?: string };
 	readonly order_confirmed: OrderData;
 	readonly order_shipped: OrderData;
 	readonly order_delivered: OrderData;
@@ -62,6 +65,32 @@ const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } =
 			"If it was not you, you need not do anything: your password is still the same.",
 		],
 	}),
+	email_change: ({ link, taken }) => ({
+		subject: "Your e-mail address at the shop",
+		body: taken
+			? [
+					"Somebody asked to use this e-mail address for an account. It has an account already.",
+					"If it was you, sign in with this address, or set a new password if you forgot it.",
+					"If it was not you, you need not do anything.",
+				]
+			: [
+					"Somebody, we hope it was you, asked to use this e-mail address for an account at the shop.",
+					...invitation("This link, valid for 48 hours, confirms it:", "POST /api/users/email-change/confirm", link),
+					"If it was not you, do not use the link.",
+				],
+	}),
+	email_change_notice: ({ link }) => ({
+		subject: "The e-mail address of your account changes",
+		body: [
+			"Another e-mail address was requested for your account, or set by an administrator.",
+			"If that is what you want, you need not do anything.",
+			...invitation(
+				"If it is not, this link, valid for seven days, restores this address, signs everybody out and sets a new password:",
+				"POST /api/users/email-change/undo",
+				link,
+			),
+		],
+	}),
 	order_confirmed: ({ order_id, ...sum }) => ({
 		subject: `Order ${order_id} is confirmed`,
 		body: [`Thank you for your order ${order_id}. It is confirmed and paid: ${amount(sum)}.`, "We write again when it is on its way."],
@@ -93,6 +122,10 @@ const reasons = new Map([
 export const inWords = (reason: string): string =>
 	reasons.get(reason) ?? (/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
 
+/** A user's reason is left out; a code is not theirs. */
+const withoutOwnWords = <D extends object>(data: D): D =>
+	"reason" in data && typeof data.reason === "string" && !reasons.has(data.reason) ? { ...data, reason: "CANCELLED" } : data;
+
 /** Making one takes a hundred times as long as using it. */
 const formats = new Map<string, Intl.NumberFormat>();
 
@@ -113,10 +146,14 @@ const oneLine = (text: string) => text.replace(/\s+/g, " ").trim();
 /** The subject alone, which needs no recipient. */
 export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]): string => oneLine(letters[template](data).subject);
 
-/** A message as its recipient reads it. Every value is escaped in the HTML. */
-export function render<T extends Template>(template: T, data: TemplateData[T], name: string): Mail {
+/**
+ * A message as its recipient reads it. Every value is escaped in the HTML.
+ * @param name of a recipient who has proved to read this mail. Without it the message has no words of a user in it: they could be sent to a stranger.
+ */
+export function render<T extends Template>(template: T, data: TemplateData[T], name?: string): Mail {
 	const subject = subjectOf(template, data);
-	const paragraphs: Paragraph[] = [name ? `Hello ${oneLine(name)},` : "Hello,", ...letters[template](data).body, "The shop"];
+	const body = letters[template](name === undefined ? withoutOwnWords(data) : data).body;
+	const paragraphs: Paragraph[] = [name ? `Hello ${oneLine(name)},` : "Hello,", ...body, "The shop"];
 	const html = paragraphs.map((paragraph) => {
 		if (typeof paragraph === "string") return `<p>${escapeHtml(paragraph)}</p>`;
 		const link = escapeHtml(paragraph.link);

@@ -17,7 +17,7 @@ const someone = (id: string) => ({
 	full_name: "Grace <b>Hopper</b>",
 	role: "user" as const,
 	is_active: true,
-	is_verified: false,
+	is_verified: true,
 	created_at: time,
 	updated_at: time,
 });

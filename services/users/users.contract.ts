@@ -24,6 +24,8 @@ const hashing = { bulkhead: { concurrency: 10, queue: 100 } } as const;
 
 const id = { id: { type: "uuid" } } as const;
 const token = { type: "string", min: 1, max: 200 } as const;
+/** The number of an e-mail change, see migrations/0005. */
+const change_id = { type: "number", integer: true, min: 1 } as const;
 /** Grows with every change after which access tokens from before must not be believed any more. */
 const token_version = { type: "number", integer: true } as const;
 
@@ -76,6 +78,28 @@ export const users = contract({
 			throws: ["INVALID_TOKEN"],
 			...hashing,
 		},
+		confirmEmailChange: {
+			summary: "Move the account to the new e-mail address with the token mailed to it; ends every session",
+			rest: "POST /users/email-change/confirm",
+			strict: true,
+			auth: "anyone",
+			status: 204,
+			params: { token },
+			returns: { type: "any" },
+			throws: ["INVALID_TOKEN", "EMAIL_TAKEN"],
+		},
+		undoEmailChange: {
+			summary:
+				"Restore the former e-mail address with the token mailed to it, and set a new password; ends every session. Valid for seven days",
+			rest: "POST /users/email-change/undo",
+			strict: true,
+			auth: "anyone",
+			status: 204,
+			params: { token, new_password: password },
+			returns: { type: "any" },
+			throws: ["INVALID_TOKEN", "EMAIL_TAKEN"],
+			...hashing,
+		},
 		changePassword: {
 			summary: "Change one's own password; ends one's other sessions",
 			rest: "POST /users/:id/password",
@@ -92,19 +116,23 @@ export const users = contract({
 		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
 		get: { summary: "One user", rest: "GET /users/:id", auth: "owner", params: id, returns: object(user), throws: ["USER_NOT_FOUND"] },
 		update: {
-			summary: "Change a user; is_active and role only by an admin",
+			summary:
+				"Change a user; is_active and role only by an admin. A new e-mail address requires the caller's own current_password. One's own address changes when the link mailed to the new one is used",
 			rest: "PATCH /users/:id",
 			also: ["PUT"],
+			strict: true,
 			auth: "owner",
 			params: {
 				...id,
 				email: { ...email, optional: true },
+				current_password: { type: "string", min: 1, max: 128, optional: true },
 				full_name: { ...full_name, optional: true },
 				is_active: { type: "boolean", optional: true },
 				role: { ...role, optional: true },
 			},
 			returns: object(user),
-			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN", "LAST_ADMIN"],
+			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN", "LAST_ADMIN", "WRONG_PASSWORD", "PRECONDITION_FAILED", "RATE_LIMITED"],
+			...hashing,
 		},
 		remove: {
 			summary: "Deactivate a user; the row stays for the orders",
@@ -154,6 +182,20 @@ export const users = contract({
 			returns: object({ token: { type: "string" } }),
 			throws: ["USER_NOT_FOUND"],
 		},
+		/**
+		 * A fresh token for the new address of a pending change, valid for 48 hours after the request. Null if that address already has an account.
+		 */
+		issueEmailChange: {
+			params: { user_id: { type: "uuid" }, change_id },
+			returns: object({ email: { type: "string" }, token: { type: "string", nullable: true } }),
+			throws: ["EMAIL_CHANGE_NOT_FOUND"],
+		},
+		/** A fresh token for the former address, with which its owner undoes the change for seven days after the request. */
+		issueEmailChangeUndo: {
+			params: { user_id: { type: "uuid" }, change_id },
+			returns: object({ email: { type: "string" }, token: { type: "string" } }),
+			throws: ["EMAIL_CHANGE_NOT_FOUND"],
+		},
 		/** Registers a user unless the address is taken, and then answers with whoever has it: for what a first start needs. */
 		seed: {
 			params: { email, password, full_name, role, is_verified: { type: "boolean" } },
@@ -162,7 +204,16 @@ export const users = contract({
 	},
 	events: {
 		"user.created": { user_id: { type: "uuid" }, email, full_name },
-		"user.updated": { user_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
+		"user.updated": {
+			user_id: { type: "uuid" },
+			updated_fields: list({ type: "string" }),
+			/** True if the owner of the address has proved that they read its mail. */
+			is_verified: { type: "boolean", optional: true },
+		},
+		/** A user requested another e-mail address, which is pending until the link mailed to it is used. */
+		"user.email_change_requested": { user_id: { type: "uuid" }, change_id },
+		/** A change of the e-mail address was requested by the user, or made by an administrator. The former address gets a notice. */
+		"user.email_change_recorded": { user_id: { type: "uuid" }, change_id },
 		"user.password_reset_requested": { user_id: { type: "uuid" } },
 		/** Access tokens with a lower version are void. With `ended` so are the sessions that they came from, but for `except`, where the change was made. */
 		"user.access_changed": {
@@ -178,6 +229,7 @@ export const users = contract({
 		WRONG_PASSWORD: { status: 403, message: "The current password is wrong" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
 		LAST_ADMIN: { status: 409, message: "The last active administrator can neither be deactivated nor lose the role" },
+		EMAIL_CHANGE_NOT_FOUND: { status: 404, message: "The e-mail change is not pending any more" },
 		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },
 	},
 });

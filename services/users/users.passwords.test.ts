@@ -78,11 +78,12 @@ test("asking for a new password is answered in the same way for everybody, and t
 	await eventually(async () => expect(await told(zoe.id, "user.password_reset_requested")).toHaveLength(2));
 });
 
-test("a token sets a new password once and ends every session", async () => {
+test("a token sets a new password once, verifies the address, and ends every session", async () => {
 	const zoe = await register();
-	const [{ token }, { token: another }] = [await issue(zoe.id, zoe.email), await issue(zoe.id)];
+	const [{ token: another }, { token }] = [await issue(zoe.id, zoe.email), await issue(zoe.id)];
 	await reset(token, "battery staple");
-	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id });
+	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id, is_verified: true });
+	expect(await told(zoe.id, "user.updated")).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
 	expect(await told(zoe.id, "user.access_changed")).toEqual([{ data: { user_id: zoe.id, token_version: 2, sessions: "ended" } }]);
 	for (const used of [token, another, "nonsense"]) await expect(reset(used, "third password")).rejects.toMatchObject(invalid);
 	await signIn(zoe.email, "battery staple");
@@ -99,7 +100,7 @@ test("a token is worth nothing after an hour, for a former address, for a deacti
 	const [late, moved, gone, other] = [await register(), await register(), await register(), await register()];
 	const tokens = await Promise.all([late, moved, gone].map(({ id }) => issue(id)));
 	await query("update verifications set expires_at = expires_at - interval '61 minutes' where user_id = $1", late.id);
-	await shop.call("users.update", { id: moved.id, email: `${uuid()}@example.com` }, { meta: { user: admin } });
+	await query("update users set email = $2 where id = $1", moved.id, `${uuid()}@example.com`);
 	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
 	const verification = await shop.call("users.issueVerification", { user_id: other.id });
 	for (const { token } of [...tokens, verification]) await expect(reset(token, "battery staple")).rejects.toMatchObject(invalid);
@@ -107,6 +108,35 @@ test("a token is worth nothing after an hour, for a former address, for a deacti
 	const { token } = await issue(other.id);
 	await expect(shop.call("users.verifyEmail", { token })).rejects.toMatchObject(invalid);
 	await expect(issue(gone.id)).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+});
+
+test("a change of password, address or account status revokes every link", async () => {
+	const chief = await shop.call("users.seed", {
+		email: `${uuid()}@example.com`,
+		password,
+		full_name: "Chief",
+		role: "admin",
+		is_verified: true,
+	});
+	const asChief = { meta: { user: chief } };
+	const events: Record<string, (zoe: User) => Promise<unknown>> = {
+		"a change of password": (zoe) => change(zoe, password, "battery staple"),
+		"a reset of the password": async (zoe) => reset((await issue(zoe.id)).token, "battery staple"),
+		"a change of address": ({ id }) =>
+			shop.call("users.update", { id, email: `${uuid()}@example.com`, current_password: password }, asChief),
+		"a deactivation that is taken back": async ({ id }) => {
+			for (const is_active of [false, true]) await shop.call("users.update", { id, is_active }, asChief);
+		},
+	};
+	for (const [event, happen] of Object.entries(events)) {
+		const zoe = await register();
+		const { token: verification } = await shop.call("users.issueVerification", { user_id: zoe.id });
+		const { token } = await issue(zoe.id);
+		await happen(zoe);
+		const outcomes = await Promise.allSettled([reset(token, "third password"), shop.call("users.verifyEmail", { token: verification })]);
+		const types = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason?.type);
+		expect([event, ...types]).toEqual([event, "INVALID_TOKEN", "INVALID_TOKEN"]);
+	}
 });
 
 test("after ten failures the pair of account and address waits, with the right password too; nobody else does", async () => {

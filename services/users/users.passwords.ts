@@ -1,20 +1,17 @@
-import type { Cached } from "../../lib/cache.ts";
 import { raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import { envOf } from "../../lib/env.ts";
 import { type Passwords, passwords } from "../../lib/passwords.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { changing, lock, publishUpdate, type Self as Users } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
-import { assertPasswordFits } from "./users.rules.ts";
-import { ownerOf, redeem } from "./users.tokens.ts";
+import type { Credentials } from "./users.credentials.ts";
+import { acceptPassword, changesOf, fitsBcrypt, type User } from "./users.rules.ts";
+import { ownerOf, redeem, revokeLinks } from "./users.tokens.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords; rows: Cached<unknown> };
-export interface Account {
-	readonly id: string;
-	readonly hashed_password: string;
-	readonly token_version: number;
-}
+type Self = Users & { passwords: Passwords };
+type Account = Pick<User, "id"> & Credentials;
 
 const REHASH = sql("rehash", "update users set hashed_password = $3 where id = $1 and hashed_password = $2");
 /** Nobody has been faster: the password is still the one that was checked. */
@@ -25,8 +22,7 @@ const SET = sql(
 );
 const RESET = sql(
 	"reset_password",
-	`with others as (delete from verifications where user_id = $1 and purpose = 'password')
-	update users set hashed_password = $3, token_version = token_version + 1, updated_at = now()
+	`update users set hashed_password = $3, is_verified = true, token_version = token_version + 1, updated_at = now()
 	where id = $1 and email = $2 and is_active returning token_version`,
 );
 
@@ -58,10 +54,6 @@ export function openPasswords({ broker, logger }: ServiceThis): Passwords {
 	return opened;
 }
 
-/** Changes one user, for all readers at once. */
-export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
-	rows.changing([id], () => db.transaction(change));
-
 /** Publishes which users want a new password. Answers whether there may be more. */
 export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
 	self.db.transaction(async (tx) => {
@@ -73,29 +65,35 @@ export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
 
 /** A hash of another cost is made anew. Nothing is written over a password that was changed meanwhile. */
 export async function keepUpToDate({ db, passwords }: Self, { id, hashed_password }: Account, password: string): Promise<void> {
-	if (passwords.isOutdated(hashed_password)) await db.query(REHASH, [id, hashed_password, await passwords.hash(password)]);
+	const normalized = password.normalize("NFC");
+	if (!passwords.isOutdated(hashed_password) || !fitsBcrypt(normalized)) return;
+	await db.query(REHASH, [id, hashed_password, await passwords.hash(normalized)]);
 }
 
-/** @param session in which it is changed; it goes on. @throws WRONG_PASSWORD when the password was changed meanwhile */
+/** @param session in which it is changed; it goes on. @throws VALIDATION_ERROR, WRONG_PASSWORD when the password was changed meanwhile */
 export async function setPassword(self: Self, { id, hashed_password }: Account, password: string, session?: string): Promise<void> {
-	const hashed = await self.passwords.hash(password);
+	const hashed = await self.passwords.hash(acceptPassword(password, "new_password"));
 	await changing(self, id, async (tx) => {
 		const [changed] = await tx.query<{ token_version: number }>(SET, [id, hashed_password, hashed]);
 		if (!changed) raise(users, "WRONG_PASSWORD");
+		await revokeLinks(tx, id);
 		await tellOfChange(self, tx, id, changed.token_version, session);
 	});
 }
 
-/** @throws INVALID_TOKEN, also when the token's address is not the user's any more */
+/** The token proves as well that the user reads the mail of the address. @throws INVALID_TOKEN, also when the address is not the user's any more */
 export async function resetPassword(self: Self, token: string, password: string): Promise<void> {
-	assertPasswordFits(password, "new_password");
+	const accepted = acceptPassword(password, "new_password");
 	// Hashing is dear; nonsense does not get that far.
 	const id = await ownerOf(self.db, "password", token);
-	const hashed = await self.passwords.hash(password);
+	const hashed = await self.passwords.hash(accepted);
 	await changing(self, id, async (tx) => {
+		const owner = await lock(tx, id);
 		const { user_id, email } = await redeem(tx, "password", token);
 		const [changed] = await tx.query<{ token_version: number }>(RESET, [user_id, email, hashed]);
 		if (!changed) raise(users, "INVALID_TOKEN");
+		await revokeLinks(tx, id);
+		await publishUpdate(self, tx, owner, changesOf(owner, { is_verified: true }));
 		await tellOfChange(self, tx, user_id, changed.token_version);
 	});
 }

@@ -1,12 +1,17 @@
 import { expect, test } from "@jest/globals";
 import {
+	acceptChanges,
+	acceptEmail,
+	acceptName,
+	acceptPassword,
 	assertMayChange,
 	assertMaySee,
-	assertPasswordFits,
 	assertWantsSomething,
 	changesOf,
+	emailKeys,
 	endsAdministrator,
 	fitsBcrypt,
+	passwordForms,
 	type User,
 } from "./users.rules.ts";
 
@@ -29,8 +34,57 @@ test("a password is measured in bytes, not in characters", () => {
 	expect(fitsBcrypt("a".repeat(73))).toBe(false);
 	expect(fitsBcrypt("🐎".repeat(18))).toBe(true);
 	expect(fitsBcrypt("🐎".repeat(19))).toBe(false);
-	expect(() => assertPasswordFits("é".repeat(37))).toThrow(
+	expect(() => acceptPassword("é".repeat(37))).toThrow(
 		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "password" })] } }),
+	);
+});
+
+test("a password is normalized to NFC before it is measured and hashed", () => {
+	const decomposed = "é".repeat(30).normalize("NFD");
+	expect(acceptPassword(decomposed)).toBe("é".repeat(30));
+	expect(() => acceptPassword("é".repeat(5).normalize("NFD"))).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR" }));
+	expect(passwordForms(decomposed)).toEqual(["é".repeat(30), decomposed]);
+	expect(passwordForms("correct horse")).toEqual(["correct horse"]);
+});
+
+test("an address is stored in its canonical form and found under the form that it was stored in before", () => {
+	expect(acceptEmail(" Zoe@Bücher.example")).toBe("zoe@xn--bcher-kva.example");
+	expect(() => acceptEmail("<zoe@example.com>")).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "email" })] } }),
+	);
+	expect(emailKeys("Zoe@Bücher.example")).toEqual({ canonical: "zoe@xn--bcher-kva.example", stored: "zoe@bücher.example" });
+	expect(emailKeys("<Zoe@example.com>")).toEqual({ canonical: "<zoe@example.com>", stored: "<zoe@example.com>" });
+	expect(acceptChanges({ email: "<zoe@example.com>" }, { email: "<zoe@example.com>" })).toEqual({ email: "<zoe@example.com>" });
+});
+
+test.each([
+	"Zoë",
+	"Zoë".normalize("NFD"),
+	"J.R.R. Tolkien",
+	"O’Neil-Smith, Jr.",
+	"Smith & Sons (3M)",
+	"山田太郎",
+	"Анна·Мария",
+	"میر\u200cزا",
+	"Ph.D. Ó Briain",
+])("%s is a name", (name) => {
+	expect(acceptName(name)).toBe(name.normalize("NFC"));
+});
+test.each([
+	"http://phish.example click here",
+	"phish.example",
+	"www.phish.example",
+	"a@example.com",
+	"<b>Zoe</b>",
+	"Zoe\nBcc: x",
+	"Zoe\u202e",
+	"[Zoe](x)",
+	"123",
+	"...",
+	"🎁 Zoe",
+])("%j is no name", (name) => {
+	expect(() => acceptName(name)).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "full_name" })] } }),
 	);
 });
 
@@ -59,9 +113,10 @@ test("only what differs is a change", () => {
 	expect(changesOf(zoe, { email: zoe.email })).toEqual({});
 });
 
-test("a new address is not verified, whatever the old one was", () => {
+test("a new address is not verified unless its owner has proved it", () => {
 	expect(changesOf(zoe, { email: "new@example.com" })).toEqual({ email: "new@example.com", is_verified: false });
 	expect(changesOf({ ...zoe, is_verified: false }, { email: "new@example.com" })).toEqual({ email: "new@example.com" });
+	expect(changesOf(zoe, { email: "new@example.com", is_verified: true })).toEqual({ email: "new@example.com" });
 });
 
 test("an administration ends with the role or with the account, and only where there was one", () => {

@@ -1,73 +1,58 @@
-import { type Cached, cacheOf } from "../../lib/cache.ts";
-import { implement, raise, type ServiceThis } from "../../lib/contract.ts";
-import { sql, type Tx } from "../../lib/database.ts";
-import { commonError } from "../../lib/errors.ts";
+import { cacheOf } from "../../lib/cache.ts";
+import { implement, raise } from "../../lib/contract.ts";
+import { sql } from "../../lib/database.ts";
+import { commonError, invalidField } from "../../lib/errors.ts";
 import { newId } from "../../lib/id.ts";
 import { loop } from "../../lib/loop.ts";
 import type { Passwords } from "../../lib/passwords.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
-import { database, type HasDatabase, type HasRecords, records } from "../../mixins/db.mixin.ts";
-import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import { database, type HasRecords, records } from "../../mixins/db.mixin.ts";
+import { events } from "../../mixins/events.mixin.ts";
+import { COLUMNS, change, changing, lock, orTaken, type Self as Users } from "./users.changes.ts";
 import { user, users } from "./users.contract.ts";
+import { credentialsOf, passwordOfCaller } from "./users.credentials.ts";
+import {
+	changeAsAdmin,
+	changeOwn,
+	confirmEmailChange,
+	issueConfirmation,
+	issueUndo,
+	RESERVED,
+	undoEmailChange,
+} from "./users.email-changes.ts";
 import { defineUser } from "./users.models.ts";
+import { keepUpToDate, openPasswords, REQUEST_RESET, RESETS_EVERY, resetPassword, setPassword, tellOfResets } from "./users.passwords.ts";
 import {
-	type Account as Credentials,
-	changing,
-	keepUpToDate,
-	openPasswords,
-	REQUEST_RESET,
-	RESETS_EVERY,
-	resetPassword,
-	setPassword,
-	tellOfResets,
-} from "./users.passwords.ts";
-import {
+	acceptChanges,
+	acceptEmail,
+	acceptName,
+	acceptPassword,
 	assertIsSelf,
 	assertMayChange,
 	assertMaySee,
-	assertPasswordFits,
 	assertWantsSomething,
-	type Changes,
-	changesOf,
-	endsAdministrator,
-	fitsBcrypt,
-	sessionsAfter,
+	emailKeys,
 	type User,
 } from "./users.rules.ts";
 import { guarded } from "./users.sign-ins.ts";
 import { issue, ownerOf, redeem } from "./users.tokens.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents & { passwords: Passwords; rows: Cached<User> };
+type Self = Users & { passwords: Passwords };
 type Identity = Pick<User, "id" | "email" | "role" | "is_active"> & { token_version: number };
 type Account = Pick<User, "email" | "full_name" | "role" | "is_verified">;
 
 /** Milliseconds that a row may be kept; changes end that at once. */
 const KEPT_MS = 60_000;
 
-/** What anybody may be shown of a user. */
-const COLUMNS = Object.keys(user).join(", ");
-
 const REGISTER = sql(
 	"register",
-	`insert into users (id, email, full_name, role, is_verified, hashed_password) values ($1, $2, $3, $4, $5, $6)
+	`insert into users (id, email, full_name, role, is_verified, hashed_password)
+	select $1::uuid, $2::text, $3::text, $4::text, $5::boolean, $6::text where not exists (${RESERVED})
 	on conflict (email) do nothing returning ${COLUMNS}`,
-);
-const LOCK = sql("lock", `select ${COLUMNS} from users where id = $1 for update`);
-const CHANGE = sql(
-	"change",
-	`update users set email = $2, full_name = $3, role = $4, is_active = $5, is_verified = $6, token_version = token_version + $7, updated_at = now()
-	where id = $1 returning ${COLUMNS}, token_version`,
 );
 const BY_EMAIL = sql("by_email", `select ${COLUMNS} from users where email = $1`);
 const BY_IDS = sql("by_ids", `select ${COLUMNS} from users where id = any($1::uuid[])`);
 const IDENTITIES = sql("identities", "select id, email, role, is_active, token_version from users where id = any($1::uuid[])");
-const CREDENTIALS = sql("credentials", `select ${COLUMNS}, token_version, hashed_password from users where email = $1`);
-
-const TAKE_TURNS = sql("take_turns", "select pg_advisory_xact_lock(hashtext('administrators'))");
-const OTHER_ADMIN = sql("other_admin", "select id from users where role = 'admin' and is_active and id <> $1 limit 1");
-
-/** Unique violation; and the deadlock of two users who take each other's address. */
-const isTaken = (error: unknown): boolean => ["23505", "40P01"].includes((error as { code: string }).code);
 
 export default implement(users, database, records<User>(defineUser), events(users)).with({
 	setup() {
@@ -87,22 +72,23 @@ export default implement(users, database, records<User>(defineUser), events(user
 	},
 	actions: {
 		async create({ params: { email, password, full_name } }) {
-			const created = await register(this, { email, full_name, role: "user", is_verified: false }, password);
+			const account = { email: acceptEmail(email), full_name: acceptName(full_name), role: "user", is_verified: false } as const;
+			const created = await register(this, account, password);
 			return created ?? raise(users, "EMAIL_TAKEN");
 		},
 
 		async verifyEmail({ params: { token } }) {
 			const id = await ownerOf(this.db, "email", token);
 			await changing(this, id, async (tx) => {
-				const { user_id, email } = await redeem(tx, "email", token);
-				const owner = await lock(tx, user_id);
+				const owner = await lock(tx, id);
+				const { email } = await redeem(tx, "email", token);
 				if (owner.email !== email) raise(users, "INVALID_TOKEN");
 				await change(this, tx, owner, { is_verified: true });
 			});
 		},
 
 		async requestPasswordReset({ params: { email } }) {
-			await this.db.query(REQUEST_RESET, [email, currentTraceparent()]);
+			await this.db.query(REQUEST_RESET, [emailKeys(email).canonical, currentTraceparent()]);
 			this.resets.wake();
 			return { message: "If there is an account with this address, a link was mailed to it" };
 		},
@@ -113,14 +99,16 @@ export default implement(users, database, records<User>(defineUser), events(user
 
 		async changePassword({ params: { id, current_password, new_password }, meta }) {
 			assertIsSelf(meta.user!, id);
-			assertPasswordFits(new_password, "new_password");
-			const [account] = await this.db.query<User>(BY_IDS, [[id]]);
-			if (!account?.is_active) throw commonError("UNAUTHENTICATED");
-			await guarded(this.db, account.email, meta.address, async () => {
-				const found = await credentialsOf(this, account.email, current_password);
-				if (found?.id !== id) raise(users, "WRONG_PASSWORD");
-				await setPassword(this, found, new_password, meta.user!.session);
-			});
+			acceptPassword(new_password, "new_password");
+			await setPassword(this, await passwordOfCaller(this, meta, current_password), new_password, meta.user!.session);
+		},
+
+		async confirmEmailChange({ params: { token } }) {
+			await confirmEmailChange(this, token);
+		},
+
+		async undoEmailChange({ params: { token, new_password } }) {
+			await undoEmailChange(this, token, new_password);
 		},
 
 		list(ctx) {
@@ -139,15 +127,26 @@ export default implement(users, database, records<User>(defineUser), events(user
 			return (await find(this, id)) ?? raise(users, "USER_NOT_FOUND");
 		},
 
-		async update({ params: { id, ...wanted }, meta }) {
+		async update({ params: { id, current_password, ...wanted }, meta }) {
 			assertMayChange(meta.user!, id, wanted);
 			assertWantsSomething(wanted);
-			try {
-				return await changing(this, id, async (tx) => change(this, tx, await lock(tx, id), wanted));
-			} catch (error) {
-				if (isTaken(error)) raise(users, "EMAIL_TAKEN");
-				throw error;
+			const [present] = await this.db.query<User>(BY_IDS, [[id]]);
+			if (!present) raise(users, "USER_NOT_FOUND");
+			const changes = acceptChanges(present, wanted);
+			if (changes.email !== undefined && changes.email !== present.email) {
+				if (current_password === undefined)
+					throw invalidField("current_password", "required", "Another e-mail address requires your current password");
+				await passwordOfCaller(this, meta, current_password);
 			}
+			const update = id === meta.user!.id ? changeOwn : changeAsAdmin;
+			return orTaken(
+				changing(this, id, async (tx) => {
+					const before = await lock(tx, id);
+					// The password was required, or not, by comparison with the address of then.
+					if (changes.email !== undefined && before.email !== present.email) throw commonError("PRECONDITION_FAILED");
+					return update(this, tx, before, changes);
+				}),
+			);
 		},
 
 		async remove({ params: { id } }) {
@@ -169,7 +168,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		authenticate({ params: { email, password }, meta }) {
-			return guarded(this.db, email, meta.address, async () => {
+			return guarded(this.db, emailKeys(email).canonical, meta.address, async () => {
 				const found = await credentialsOf(this, email, password);
 				if (!found?.is_active) raise(users, "INVALID_CREDENTIALS");
 				const { hashed_password, ...shown } = found;
@@ -186,24 +185,25 @@ export default implement(users, database, records<User>(defineUser), events(user
 			return { token: await issue(this.db, "password", user_id, email) };
 		},
 
+		async issueEmailChange({ params: { user_id, change_id } }) {
+			return issueConfirmation(this.db, user_id, change_id);
+		},
+
+		async issueEmailChangeUndo({ params: { user_id, change_id } }) {
+			return issueUndo(this.db, user_id, change_id);
+		},
+
 		async seed({ params: { password, ...account } }) {
-			const find = async () => (await this.db.query<User>(BY_EMAIL, [account.email]))[0];
-			return (await find()) ?? (await register(this, account, password)) ?? (await find())!;
+			const email = acceptEmail(account.email);
+			const find = async () => (await this.db.query<User>(BY_EMAIL, [email]))[0];
+			return (await find()) ?? (await register(this, { ...account, email }, password)) ?? (await find())!;
 		},
 	},
 });
 
-/** Whose address and password these are, active or not. Takes as long for an address that nobody has. */
-async function credentialsOf(self: Self, email: string, password: string): Promise<(User & Credentials) | undefined> {
-	const [account] = await self.db.query<User & Credentials>(CREDENTIALS, [email]);
-	const known = fitsBcrypt(password) ? account?.hashed_password : undefined;
-	return (await self.passwords.matches(password, known)) ? account : undefined;
-}
-
 /** The new user, or undefined when the address is taken, be it by a registration that is only now under way. */
 async function register(self: Self, account: Account, password: string): Promise<User | undefined> {
-	assertPasswordFits(password);
-	const hashed = await self.passwords.hash(password);
+	const hashed = await self.passwords.hash(acceptPassword(password));
 	const { email, full_name, role, is_verified } = account;
 	return self.db.transaction(async (tx) => {
 		const [created] = await tx.query<User>(REGISTER, [newId(), email, full_name, role, is_verified, hashed]);
@@ -216,32 +216,4 @@ async function register(self: Self, account: Account, password: string): Promise
 async function find({ rows, findRecord }: Self & HasRecords<User>, id: string): Promise<User | null> {
 	const [found] = await rows.through([id], async ([id]) => [await findRecord(id!)]);
 	return found!;
-}
-
-/** Holds the user until the transaction ends. */
-async function lock(tx: Tx, id: string): Promise<User> {
-	const [found] = await tx.query<User>(LOCK, [id]);
-	return found ?? raise(users, "USER_NOT_FOUND");
-}
-
-/** Makes a locked user as wanted; what is so already is neither written nor told. */
-async function change(self: Self, tx: Tx, before: User, wanted: Changes): Promise<User> {
-	const changes = changesOf(before, wanted);
-	const updated_fields = Object.keys(changes);
-	if (updated_fields.length === 0) return before;
-	if (endsAdministrator(before, changes)) await assertAnotherAdmin(tx, before.id);
-	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
-	const sessions = sessionsAfter(changes);
-	const [changed] = await tx.query<User & Identity>(CHANGE, [id, email, full_name, role, is_active, is_verified, sessions ? 1 : 0]);
-	const { token_version, ...after } = changed!;
-	await self.publish(tx, "user.updated", id, { user_id: id, updated_fields });
-	if (sessions) await self.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
-	return after;
-}
-
-/** Administrators go one after the other: two who remove each other at once would both still see the other. */
-async function assertAnotherAdmin(tx: Tx, id: string): Promise<void> {
-	await tx.query(TAKE_TURNS);
-	const [other] = await tx.query(OTHER_ADMIN, [id]);
-	if (!other) raise(users, "LAST_ADMIN");
 }

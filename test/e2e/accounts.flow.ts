@@ -43,16 +43,35 @@ export const accounts: Flow = (open) => {
 		expect(text).toContain("only in the message that was mailed");
 	});
 
-	test("a new address is verified by a link that is mailed to it", async () => {
+	test("a new address is in force when its mailed link is used, and the former one can undo that", async () => {
 		const customer = await register(shop);
 		const first = await mailedToken(customer, "welcome");
 		expect((await shop.http("POST /api/users/verify-email", { body: { token: first } })).status).toBe(204);
 		const email = `new-${customer.email}`;
-		const moved = await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body: { email } });
-		expect(moved.body).toMatchObject({ email, is_verified: false });
-		const token = await mailedToken({ ...customer, email }, "verify_email");
-		expect((await shop.http("POST /api/users/verify-email", { body: { token } })).status).toBe(204);
+		const body = { email, current_password: customer.password };
+		const asked = await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });
+		expect(asked).toMatchObject({ status: 200, body: { email: customer.email, is_verified: true } });
+		const undo = await mailedToken(customer, "email_change_notice");
+		const token = await mailedToken({ ...customer, email }, "email_change");
+		expect((await shop.http("POST /api/users/email-change/confirm", { body: { token } })).status).toBe(204);
+		await eventually(async () => expect(new Set(await statuses(shop, customer.token))).toEqual(new Set([401])), 2);
+		const moved = await login(shop, { ...customer, email });
 		for (const { http } of shop.gateways)
-			expect((await http("GET /api/users/me", { token: customer.token })).body).toMatchObject({ email, is_verified: true });
+			expect((await http("GET /api/users/me", { token: moved })).body).toMatchObject({ email, is_verified: true });
+
+		const restored = await shop.http("POST /api/users/email-change/undo", { body: { token: undo, new_password: "battery staple" } });
+		expect(restored.status).toBe(204);
+		await eventually(async () => expect(new Set(await statuses(shop, moved))).toEqual(new Set([401])), 2);
+		const back = await login(shop, { ...customer, password: "battery staple" });
+		expect((await shop.http("GET /api/users/me", { token: back })).body).toMatchObject({ email: customer.email });
+	});
+
+	test("a stolen access token is not enough to move the account to another address", async () => {
+		const customer = await register(shop);
+		const change = (body: object) => shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });
+		expect((await change({ email: `thief-${customer.email}` })).body).toMatchObject({ status: 422, code: "VALIDATION_ERROR" });
+		const guess = { email: `thief-${customer.email}`, current_password: "wrong horse" };
+		expect((await change(guess)).body).toMatchObject({ status: 403, code: "WRONG_PASSWORD" });
+		expect((await shop.http("GET /api/users/me", { token: customer.token })).body).toMatchObject({ email: customer.email });
 	});
 };

@@ -44,6 +44,12 @@ const password = "correct horse";
 const account = () => ({ email: `${unique()}@example.com`, password, full_name: "A Customer" });
 
 const self = ({ owner }: Scene) => ({ path: { id: owner.id } });
+const changeOfAddress = async (shop: AnyShop) => {
+	const { id: user_id, token, email } = await register(shop);
+	await shop.http(`PATCH /api/users/${user_id}`, { token, body: { email: `new-${email}`, current_password: password } });
+	const [change] = await shop.databases.query<{ id: string }>("users", "select id from email_changes where user_id = $1", [user_id]);
+	return { user_id, change_id: Number(change!.id) };
+};
 const product = async ({ shop, admin }: Scene) => (await makeProduct(shop, admin)).id;
 const stock = async (scene: Scene) => ({ path: { product_id: await product(scene) } });
 const place = async (scene: Scene) => {
@@ -93,6 +99,15 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/users/password-reset/confirm": everybody(204, async ({ shop }) => {
 		const { id } = await register(shop);
 		return { body: { ...(await shop.call("users.issuePasswordReset", { user_id: id })), new_password: "battery staple" } };
+	}),
+	"POST /api/users/email-change/confirm": everybody(204, async ({ shop }) => {
+		const { user_id, change_id } = await changeOfAddress(shop);
+		const { token } = await shop.call("users.issueEmailChange", { user_id, change_id });
+		return { body: { token } };
+	}),
+	"POST /api/users/email-change/undo": everybody(204, async ({ shop }) => {
+		const { token } = await shop.call("users.issueEmailChangeUndo", await changeOfAddress(shop));
+		return { body: { token, new_password: "battery staple" } };
 	}),
 	"POST /api/auth/refresh": everybody(200, async ({ shop, owner }) => {
 		const { body } = await shop.http("POST /api/users/login", { body: { email: owner.email, password: owner.password } });

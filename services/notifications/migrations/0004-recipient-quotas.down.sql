@@ -1,0 +1,2 @@
+alter table messages drop column counted;
+drop table recipient_quotas;

@@ -1,0 +1,1 @@
+drop index verifications_user;
