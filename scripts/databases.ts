@@ -11,6 +11,7 @@ import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/
 import { hasDatabase, migrationFolders } from "../lib/node.ts";
 import type { Program } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
+import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
 /** Beyond DRAIN_MS, for Postgres to stop cleanly; it has what draining left over as well. */
 const STOP_MS = 1500;
@@ -98,6 +99,10 @@ async function startDatabases(program: Program, drain: number, { root, folder, s
 	const prepare = async () => {
 		const made = await createDatabases(admin, url, services);
 		await Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))));
+		if (services.includes("users")) {
+			const { problems } = await canonicalizeEmails(databaseUrl(url, "users"));
+			for (const problem of problems) say(`E-mail addresses: ${problem}`);
+		}
 		// Now, while nobody waits for it, rather than when the program is told to end.
 		if (made.length > 0) checkpoint(admin).catch(() => undefined);
 	};

@@ -6,10 +6,11 @@ import { createDatabases, type MigrationState, migrate, migrationState, revert }
 import { chosenServices, hasDatabase, migrationFolders } from "../lib/node.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
+import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
 const root = join(import.meta.dirname, "..");
 const USAGE = `npm run migrate -- [command]
-  up                  brings the databases to this version; the default
+  up                  brings the databases to this version, and names accounts with one e-mail address in two spellings; the default
   status              tells where each of them stands, and changes nothing
   down SERVICE --yes  takes back the migration that was applied last, of this service only, and what it has written since
 It goes by DATABASE_URL, and by SERVICES, all of them unless set. With DATABASE_ADMIN_URL, "up" makes the roles and databases that are missing.
@@ -106,5 +107,10 @@ async function carryOut({ command, service, sure }: Wish): Promise<void> {
 	for (const name of services) {
 		const applied = await migrate(...at(name));
 		console.log(`${name}: ${applied.length > 0 ? `applied ${applied.join(", ")}` : "up to date"}`);
+	}
+	if (services.includes("users")) {
+		const { changed, problems } = await canonicalizeEmails(databaseUrl(DATABASE_URL, "users"));
+		if (changed > 0) console.log(`users: stored ${changed} e-mail addresses in canonical form`);
+		for (const problem of problems) console.error(`users: ${problem}`);
 	}
 }
