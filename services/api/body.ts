@@ -7,6 +7,7 @@ const DEPTH = 20;
 const FIELDS = 2000;
 /** Parameters mean nothing here (RFC 8259): JSON is UTF-8. */
 const JSON_BODY = /^application\/json *($|;)/i;
+const FORM_BODY = /^application\/x-www-form-urlencoded *($|;)/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -27,6 +28,17 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
 	}
 	assertClean(body, "", 1, { left: FIELDS });
 	return body as Record<string, unknown>;
+}
+
+/**
+ * The fields of an HTML form in a request's body.
+ * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY
+ */
+export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
+	const { "content-type": type = "", "content-length": length } = req.headers;
+	if (!FORM_BODY.test(type)) throw commonError("UNSUPPORTED_MEDIA_TYPE", undefined, "Send application/x-www-form-urlencoded");
+	if (Number(length) > LIMIT) throw commonError("PAYLOAD_TOO_LARGE");
+	return new URLSearchParams((await readBytes(req)).toString("utf8"));
 }
 
 /** What is too much is not kept, but still taken from the connection by node:http, so that the sender gets to read the answer. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { escapeHtml } from "../../lib/html.ts";
 import { type Document, document, loadOnce } from "./documents.ts";
 import type { ErrorCatalogue } from "./openapi.ts";
 import { titleOf } from "./problem.ts";
@@ -56,9 +57,6 @@ export const docsAssets: Readonly<Record<string, () => Promise<Document>>> = {
 	"GET /docs/swagger-ui-bundle.js": asset("swagger-ui-bundle.js", SCRIPT),
 	"GET /docs/swagger-ui.css": asset("swagger-ui.css", "text/css; charset=utf-8"),
 };
-
-const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const escapeHtml = (text: string) => text.replace(/[&<>"]/g, (character) => entities[character]!);
 
 /** The error reference: the `type` of a problem leads to its code's section. */
 export function errorsPage(errors: ErrorCatalogue): Document {

@@ -8,6 +8,7 @@ import { docsAssets, docsPage, errorsPage } from "./docs.ts";
 import { type Document, document, documentResponse, perRevision } from "./documents.ts";
 import { type Answer, type Gateway, type Handler, type Request, send } from "./exchange.ts";
 import { healthCheck } from "./health.ts";
+import { linkPages } from "./link-pages.ts";
 import { type ErrorCatalogue, openapi } from "./openapi.ts";
 import type { Routes } from "./routes.ts";
 
@@ -39,6 +40,7 @@ export function pages(broker: ServiceBroker, names: readonly string[]): Record<s
 		"GET /docs": documentPage(async () => docsPage),
 		"GET /docs/errors": documentPage(async ({ table }) => errors(table)),
 		...Object.fromEntries(assets),
+		...linkPages,
 	};
 }
 

@@ -1,3 +1,4 @@
+import { escapeHtml } from "../../lib/html.ts";
 import type { Value } from "../../lib/schema.ts";
 import type { notification } from "./notifications.contract.ts";
 
@@ -138,8 +139,6 @@ function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "cu
 	return format.format(total_amount);
 }
 
-const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
-const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => entities[character]!);
 /** A line break in a header would begin another header. */
 const oneLine = (text: string) => text.replace(/\s+/g, " ").trim();
 

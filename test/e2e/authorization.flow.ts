@@ -39,11 +39,12 @@ export const authorization: Flow = (open) => {
 	}
 
 	async function ask(route: string, row: Row, owner: Customer, token: string | undefined) {
-		const { path = {}, query, body } = (await row.request?.({ ...scene, owner })) ?? {};
+		const { path = {}, query, body, form } = (await row.request?.({ ...scene, owner })) ?? {};
 		const address = route.replace(/:(\w+)/g, (_, name) => path[name] ?? `no-${name}`);
 		const { status, body: answer } = await shop.http(query ? `${address}?${query}` : address, {
 			...(token ? { token } : {}),
 			...(body ? { body } : {}),
+			...(form ? { body: String(new URLSearchParams(form)), headers: { "content-type": "application/x-www-form-urlencoded" } } : {}),
 		});
 		return { status, answer };
 	}

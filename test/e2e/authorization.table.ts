@@ -13,6 +13,8 @@ interface Request {
 	readonly path?: Readonly<Record<string, string>>;
 	readonly query?: string;
 	readonly body?: object;
+	/** A body as HTML forms send it. */
+	readonly form?: Readonly<Record<string, string>>;
 }
 export interface Row {
 	/** Status by who asks: without a token, a user who has nothing to do with it, whose it is, an administrator. */
@@ -89,6 +91,15 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /docs/page.js": everybody(200),
 	"GET /docs/swagger-ui-bundle.js": everybody(200),
 	"GET /docs/swagger-ui.css": everybody(200),
+
+	"GET /verify-email": everybody(200, () => ({ query: "token=x" })),
+	"GET /password-reset": everybody(200, () => ({ query: "token=x" })),
+	"GET /email-change": everybody(200, () => ({ query: "token=x" })),
+	"GET /email-change/undo": everybody(200, () => ({ query: "token=x" })),
+	"POST /verify-email": everybody(422, () => ({ form: { token: "unknown" } })),
+	"POST /password-reset": everybody(422, () => ({ form: { token: "unknown", new_password: "battery staple" } })),
+	"POST /email-change": everybody(422, () => ({ form: { token: "unknown" } })),
+	"POST /email-change/undo": everybody(422, () => ({ form: { token: "unknown", new_password: "battery staple" } })),
 
 	"POST /api/users": everybody(201, () => ({ body: account() })),
 	"POST /api/users/login": everybody(200, ({ owner }) => ({ body: { email: owner.email, password: owner.password } })),

@@ -1,22 +1,17 @@
-import { existsSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect } from "@jest/globals";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { chromiumPath, testInBrowser } from "../support/browser.ts";
 import { type Shop, startShop } from "../support/shop.ts";
-
-/** Debian's. Where everything must be shown to work it has to be there. */
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-const required = process.env.CI === "true";
-if (!executablePath && !required) console.warn("There is no Chromium here, so nobody opens /docs: apt-get install chromium");
 
 let shop: Shop;
 let browser: Browser;
 let customer: Customer;
 beforeAll(async () => {
-	if (!executablePath) return;
+	if (!chromiumPath) return;
 	shop = await startShop();
 	customer = await register(shop);
-	browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+	browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
 }, 60_000);
 afterAll(async () => {
 	await browser?.close();
@@ -34,10 +29,10 @@ async function tryOut(page: Page, path: string, body: object): Promise<string> {
 	return (await status.textContent())!.trim().slice(0, 3);
 }
 
-(executablePath || required ? test : test.skip)(
+testInBrowser(
 	"on /docs one logs in and places an order, without the internet",
 	async () => {
-		expect(executablePath).toBeDefined();
+		expect(chromiumPath).toBeDefined();
 		const product = await makeProduct(shop, await makeAdmin(shop));
 		const page = await browser.newPage();
 		const elsewhere: string[] = [];

@@ -1,0 +1,188 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import type { ParsedMail } from "mailparser";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Customer, login, register } from "../support/actors.ts";
+import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import { eventually } from "../support/eventually.ts";
+import { send } from "../support/http.ts";
+import { type MailServer, startMailServer } from "../support/mail-server.ts";
+import { type Shop, startShop } from "../support/shop.ts";
+
+const PAGES = ["/verify-email", "/password-reset", "/email-change", "/email-change/undo"];
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+
+let mail: MailServer;
+let shop: Shop;
+let browser: Browser | undefined;
+let context: BrowserContext | undefined;
+const log: string[] = [];
+beforeAll(async () => {
+	mail = await startMailServer();
+	const env = { SMTP_URL: mail.url, LOGLEVEL: "info", PUBLIC_URL: "http://shop.invalid" };
+	shop = await startShop({ env, onLog: (line) => void log.push(line) });
+	if (!chromiumPath) return;
+	browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+	context = await browser.newContext({ javaScriptEnabled: false });
+}, 60_000);
+afterAll(async () => {
+	await browser?.close();
+	await shop?.stop();
+	await mail?.stop();
+});
+
+/** The address of the latest link of a kind that was mailed to somebody, on this shop. */
+const linkTo = (email: string, template: string): Promise<string> =>
+	eventually(() => {
+		const isTo = ({ to }: ParsedMail) => [to].flat().some((list) => list?.value.some(({ address }) => address === email));
+		const found = mail.mails.findLast((one) => one.messageId?.includes(`.${template}@`) && isTo(one));
+		return /http:\/\/shop\.invalid(\S+token=[\w-]+)/.exec(found!.text!)![1]!;
+	});
+/** What the pages loaded from elsewhere, and what their policy blocked. */
+const wrong: string[] = [];
+/** Opens a link as its recipient does. */
+async function open(link: string): Promise<Page> {
+	const page = await context!.newPage();
+	page.on("request", (request) => {
+		if (!request.url().startsWith(shop.url) && !request.url().startsWith("data:")) wrong.push(`loads ${request.url()}`);
+	});
+	page.on("console", (message) => {
+		if (/security policy|refused|blocked/i.test(message.text())) wrong.push(message.text());
+	});
+	await page.goto(shop.url + link);
+	return page;
+}
+afterEach(() => expect(wrong).toEqual([]));
+/** Fills the form in, where there is something to fill in, and sends it. @returns what the page then says */
+async function submit(page: Page, password?: string): Promise<string | null> {
+	if (password) await page.getByLabel("New password").fill(password);
+	await page.getByRole("button").click();
+	return page.locator("main").textContent();
+}
+const me = async ({ email, password }: Pick<Customer, "email" | "password">) =>
+	(await shop.http("GET /api/users/me", { token: await login(shop, { email, password } as Customer) })).body;
+
+testInBrowser(
+	"confirms an address by its link, without JavaScript",
+	async () => {
+		const customer = await register(shop);
+		const link = await linkTo(customer.email, "welcome");
+		const page = await open(link);
+		// Opening it has changed nothing: mail scanners open links as well.
+		expect(await me(customer)).toMatchObject({ is_verified: false });
+		expect(await submit(page)).toContain("Your e-mail address is confirmed.");
+		expect(await me(customer)).toMatchObject({ is_verified: true });
+		expect(await submit(await open(link))).toContain("This link is not valid any more.");
+	},
+	60_000,
+);
+
+testInBrowser(
+	"sets a forgotten password by its link, without JavaScript",
+	async () => {
+		const customer = await register(shop);
+		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+		const page = await open(await linkTo(customer.email, "password_reset"));
+		// 37 characters, which the browser accepts, of 74 bytes, which bcrypt does not read.
+		const refused = await submit(page, "é".repeat(37));
+		expect(refused).toContain("at most 72 bytes");
+		expect(await submit(page, "battery staple")).toContain("Your new password is set.");
+		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({ id: customer.id });
+	},
+	60_000,
+);
+
+testInBrowser(
+	"changes an address by the link to the new one, and undoes it by the link to the former one, without JavaScript",
+	async () => {
+		const customer = await register(shop);
+		const email = `new-${customer.email}`;
+		const body = { email, current_password: customer.password };
+		expect((await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body })).status).toBe(200);
+		const changed = await submit(await open(await linkTo(email, "email_change")));
+		expect(changed).toContain("Your account uses this e-mail address now.");
+		expect(await me({ ...customer, email })).toMatchObject({ id: customer.id });
+		const undone = await submit(await open(await linkTo(customer.email, "email_change_notice")), "battery staple");
+		expect(undone).toContain("Your account uses this e-mail address again.");
+		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({ id: customer.id });
+	},
+	60_000,
+);
+
+test("every mailed link leads to a page", async () => {
+	const customer = await register(shop);
+	await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+	const body = { email: `new-${customer.email}`, current_password: customer.password };
+	await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });
+	const links = await Promise.all([
+		linkTo(customer.email, "welcome"),
+		linkTo(customer.email, "password_reset"),
+		linkTo(body.email, "email_change"),
+		linkTo(customer.email, "email_change_notice"),
+	]);
+	expect(links.map((link) => link.split("?")[0])).toEqual(PAGES);
+	for (const link of links) {
+		const page = await send(shop.url, `GET ${link}`);
+		expect(page.status).toBe(200);
+		expect(page.body).toContain(`value="${link.split("token=")[1]}"`);
+	}
+});
+
+test("the pages neither run scripts nor send their address anywhere, and are not stored", async () => {
+	for (const path of PAGES) {
+		const { headers, body } = await send(shop.url, `GET ${path}?token=abc`);
+		expect(headers.get("content-security-policy")).toMatch(
+			/^default-src 'none';style-src 'sha256-[\w+/=]+';img-src data:;form-action 'self'/,
+		);
+		expect(headers.get("referrer-policy")).toBe("no-referrer");
+		expect(headers.get("cache-control")).toBe("no-store");
+		expect(body).not.toMatch(/<script|https?:/);
+	}
+});
+
+test.each(["", "?token=", "?token=%3Cscript%3E", `?token=${"x".repeat(201)}`])("a link with %j is incomplete", async (query) => {
+	for (const path of PAGES) {
+		const { status, body } = await send(shop.url, `GET ${path}${query}`);
+		expect(status).toBe(400);
+		expect(body).toContain("This link is incomplete.");
+		expect(body).not.toContain("<form");
+	}
+});
+
+test("a form with a bad token, without a token, too large or of another kind is refused as a page", async () => {
+	for (const path of PAGES) {
+		const post = (body: string, headers: Record<string, string> = FORM) => send(shop.url, `POST ${path}`, { body, headers });
+		const responses = [
+			await post("token=unknown&new_password=battery+staple"),
+			await post("new_password=battery+staple"),
+			await post(`token=${"x".repeat(200_000)}`),
+			await post("{}", { "content-type": "application/json" }),
+		];
+		expect(responses.map(({ status }) => status)).toEqual([422, 422, 413, 415]);
+		for (const { headers } of responses) expect(headers.get("content-type")).toContain("text/html");
+	}
+});
+
+test("no token of a link gets into the log", async () => {
+	const secret = "planted-secret-token";
+	for (const path of PAGES) {
+		await send(shop.url, `GET ${path}?token=${secret}`);
+		await send(shop.url, `POST ${path}?token=${secret}`, { body: `token=${secret}&new_password=planted-password`, headers: FORM });
+	}
+	await eventually(() => expect(log.filter((line) => line.includes(`"path":"${PAGES.at(-1)}"`)).length).toBeGreaterThanOrEqual(2));
+	expect(log.filter((line) => line.includes("planted"))).toEqual([]);
+});
+
+test("forms count as sensitive requests of their address", async () => {
+	const limited = await startShop({
+		services: ["api", "auth", "users"],
+		env: { RATE_LIMIT_ENABLED: "true", RATE_LIMIT_STRICT_PER_MINUTE: "3" },
+	});
+	try {
+		const statuses = [];
+		for (let i = 0; i < 5; i++)
+			statuses.push((await send(limited.url, "POST /verify-email", { body: "token=unknown", headers: FORM })).status);
+		expect(statuses).toEqual([422, 422, 422, 429, 429]);
+	} finally {
+		await limited.stop();
+	}
+});
