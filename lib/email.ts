@@ -5,22 +5,28 @@ const MAX_LENGTH = 254;
 /** Octets of the part before "@" (RFC 5321, 4.5.3.1.1). */
 const MAX_LOCAL_BYTES = 64;
 /**
- * A dot-atom (RFC 5322, 3.2.3) whose atoms may be Unicode (RFC 6531), but neither invisible nor able to close or quote an address.
- * Linear: each character fits one part of the pattern only.
+ * A dot-atom (RFC 5322, 3.2.3) whose atoms may be Unicode (RFC 6531), but neither invisible nor
+ * able to close or quote an address. Linear: each character fits one part of the pattern only.
  */
 const LOCAL =
 	/^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}<>()[\],;:\\"@.]+(?:\.[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}<>()[\],;:\\"@.]+)*$/u;
-/** `domainToASCII` removes these instead of failing, so that two spellings would look different and be the same. */
+/**
+ * `domainToASCII` removes these instead of failing, so that two spellings would look different and
+ * be the same.
+ */
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}%[\]]/u;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * The canonical form of an e-mail address: trimmed, NFC, lower case, with an ASCII domain (IDNA). Two addresses of one mailbox that
- * differ in nothing else have the same form. Applying the function twice gives the same result as applying it once.
- * @returns undefined for text that is not a plain address: brackets, a second "@", empty parts, an invisible character, an IP address
+ * The canonical form of an e-mail address: trimmed, NFC, lower case, with an ASCII domain (IDNA).
+ * Two addresses of one mailbox that differ in nothing else have the same form. Applying the
+ * function twice gives the same result as applying it once.
+ * @returns undefined for text that is not a plain address: brackets, a second "@", empty parts, an
+ * invisible character, an IP address
  */
 export function canonicalEmail(text: string): string | undefined {
-	// The factor covers spaces at the ends and decomposed characters; longer text is not worth normalizing.
+	// The factor covers spaces at the ends and decomposed characters; longer text is not worth
+	// normalizing.
 	if (text.length > 4 * MAX_LENGTH) return undefined;
 	const folded = text.trim().normalize("NFC").toLowerCase().normalize("NFC");
 	const at = folded.indexOf("@");

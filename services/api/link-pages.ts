@@ -8,10 +8,16 @@ import { type Answer, type Gateway, type Handler, type Request, send } from "./e
 import { queryOf } from "./parameters.ts";
 import { type Problem, toAnswer, toProblem } from "./problem.ts";
 
-/** A page that a mailed link leads to. Opening it changes nothing, because mail scanners open links; its form calls an action. */
+/**
+ * A page that a mailed link leads to. Opening it changes nothing, because mail scanners open links;
+ * its form calls an action.
+ */
 interface LinkPage {
 	readonly path: string;
-	/** The route of the action, which takes the link's token and, where `password` is set, a new password. */
+	/**
+	 * The route of the action, which takes the link's token and, where `password` is set, a new
+	 * password.
+	 */
 	readonly route: string;
 	readonly title: string;
 	readonly text: string;
@@ -77,7 +83,10 @@ const HEADERS = {
 	"X-Robots-Tag": "noindex",
 };
 
-/** The pages that mailed links lead to, by method and path. They are plain HTML forms, which work without JavaScript. */
+/**
+ * The pages that mailed links lead to, by method and path. They are plain HTML forms, which work
+ * without JavaScript.
+ */
 export const linkPages: Readonly<Record<string, Handler>> = Object.fromEntries(
 	PAGES.flatMap((page) => [
 		[`GET ${page.path}`, handler(async (_, req) => open(page, queryOf(req).get("token")))],

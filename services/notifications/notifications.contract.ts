@@ -21,7 +21,10 @@ export const notification = shape({
 		],
 	},
 	subject: { type: "string" },
-	/** `kept`: no mail server is configured. `failed`: the mail server refused it for good, or its recipient got too many mails of this kind. */
+	/**
+	 * `kept`: no mail server is configured. `failed`: the mail server refused it for good, or its
+	 * recipient got too many mails of this kind.
+	 */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
 	attempts: { type: "number", integer: true },
 	sent_at: { type: "time", nullable: true },

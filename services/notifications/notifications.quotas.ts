@@ -3,7 +3,10 @@ import { digest } from "../../lib/secret-token.ts";
 import { quotas } from "./notifications.rules.ts";
 import type { Template } from "./notifications.templates.ts";
 
-/** Counts a message, and marks it as counted, unless its recipient's quota is used up: one statement, so that senders at once do not exceed it. */
+/**
+ * Counts a message, and marks it as counted, unless its recipient's quota is used up: one
+ * statement, so that senders at once do not exceed it.
+ */
 const COUNT = sql(
 	"count_recipient",
 	`with expired as (delete from recipient_quotas where (recipient_hash, template) in (

@@ -54,7 +54,10 @@ export function contentOf({ type, data }: EventOf<Mailed>): Content | undefined 
 	}
 }
 
-/** Messages with a link that only the users service can make: the page it leads to, and the action that issues its token. */
+/**
+ * Messages with a link that only the users service can make: the page it leads to, and the action
+ * that issues its token.
+ */
 const linked = {
 	welcome: { page: "verify-email", action: "users.issueVerification" },
 	verify_email: { page: "verify-email", action: "users.issueVerification" },
@@ -63,7 +66,10 @@ const linked = {
 	email_change_notice: { page: "email-change/undo", action: "users.issueEmailChangeUndo" },
 } as const;
 type Linked = keyof typeof linked;
-/** Messages that go to a pending or former address of the user, which the users service gives together with the token. */
+/**
+ * Messages that go to a pending or former address of the user, which the users service gives
+ * together with the token.
+ */
 const ELSEWHERE = ["email_change", "email_change_notice"] as const;
 export type Elsewhere = Extract<Content, { template: (typeof ELSEWHERE)[number] }>;
 export const goesElsewhere = (content: Content): content is Elsewhere => ELSEWHERE.some((template) => template === content.template);
@@ -80,8 +86,9 @@ export const lacksLink = ({ template, data }: Content): boolean => {
 /** Links that take an account over: a stolen access token must not be enough to read one. */
 const GUARDED: readonly Template[] = ["password_reset", ...ELSEWHERE];
 /**
- * The link proves that whoever follows it reads the mail: where there is mail, it is shown nowhere else, nor is whether an address has an account.
- * A link that takes an account over is shown to admins at most, who can help somebody without mail.
+ * The link proves that whoever follows it reads the mail: where there is mail, it is shown nowhere
+ * else, nor is whether an address has an account. A link that takes an account over is shown to
+ * admins at most, who can help somebody without mail.
  */
 export function shownData<D extends object>(
 	data: D,
@@ -97,13 +104,17 @@ interface Person {
 	readonly is_verified: boolean;
 }
 /**
- * What a recipient is called. A user who has not proved to read the mail of an address has no name in it: strangers could be sent any words.
- * The same holds for addresses that the account does not have.
+ * What a recipient is called. A user who has not proved to read the mail of an address has no name
+ * in it: strangers could be sent any words. The same holds for addresses that the account does not
+ * have.
  */
 export const nameIn = (content: Content, person: Person | null): string | undefined =>
 	person?.is_verified && !goesElsewhere(content) ? person.full_name : undefined;
 
-/** How many mails of a template an address gets in so many hours. What comes beyond is dropped, or waits until the hours are over. */
+/**
+ * How many mails of a template an address gets in so many hours. What comes beyond is dropped, or
+ * waits until the hours are over.
+ */
 interface Quota {
 	readonly mails: number;
 	readonly hours: number;

@@ -104,7 +104,10 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		return call(action, { user_id, ...(email ? { email } : {}) });
 	}
 
-	/** The message with its link and address, or its fate if it is not to be sent. Counts first: a new link would revoke the one that was mailed. */
+	/**
+	 * The message with its link and address, or its fate if it is not to be sent. Counts first: a
+	 * new link would revoke the one that was mailed.
+	 */
 	async function prepare(due: Due, person: Person | null): Promise<{ message: Due; to: string } | Fate> {
 		const message = goesElsewhere(due) ? await withLink(due) : due;
 		const to = goesElsewhere(message) ? message.data.to : person?.email;

@@ -14,7 +14,10 @@ export interface TemplateData {
 	readonly welcome: { readonly link?: string };
 	readonly verify_email: { readonly link?: string };
 	readonly password_reset: { readonly link?: string };
-	/** `to`: the recipient, until the message is sent. `taken`: the new address has an account, which only its owner may learn. */
+	/**
+	 * `to`: the recipient, until the message is sent. `taken`: the new address has an account,
+	 * which only its owner may learn.
+	 */
 	readonly email_change: { readonly change_id: number; readonly to?: string; readonly link?: string; readonly taken?: true };
 	readonly email_change_notice: { readonly change_id: number; readonly to?: string; readonly link?: string };
 	readonly order_confirmed: OrderData;
@@ -70,23 +73,23 @@ const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } =
 		subject: "Your e-mail address at the shop",
 		body: taken
 			? [
-					"Somebody asked to use this e-mail address for an account. It has an account already.",
-					"If it was you, sign in with this address, or set a new password if you forgot it.",
-					"If it was not you, you need not do anything.",
+					"We received a request to use this e-mail address for another account. It has an account already.",
+					"If you made the request, sign in with this address, or set a new password if you forgot it.",
+					"If you did not, ignore this message.",
 				]
 			: [
-					"Somebody, we hope it was you, asked to use this e-mail address for an account at the shop.",
-					...invitation("This link, valid for 48 hours, confirms it:", "POST /api/users/email-change/confirm", link),
-					"If it was not you, do not use the link.",
+					"We received a request to use this e-mail address for an account at the shop.",
+					...invitation("To confirm it, use this link within 48 hours:", "POST /api/users/email-change/confirm", link),
+					"If you did not make the request, do not use the link.",
 				],
 	}),
 	email_change_notice: ({ link }) => ({
 		subject: "The e-mail address of your account changes",
 		body: [
-			"Another e-mail address was requested for your account, or set by an administrator.",
-			"If that is what you want, you need not do anything.",
+			"A change of the e-mail address of your account was requested, or made by an administrator.",
+			"If you agree with it, ignore this message.",
 			...invitation(
-				"If it is not, this link, valid for seven days, restores this address, signs everybody out and sets a new password:",
+				"If you do not, use this link within seven days. It restores this address, ends all sessions and sets a new password:",
 				"POST /api/users/email-change/undo",
 				link,
 			),
@@ -147,7 +150,8 @@ export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]
 
 /**
  * A message as its recipient reads it. Every value is escaped in the HTML.
- * @param name of a recipient who has proved to read this mail. Without it the message has no words of a user in it: they could be sent to a stranger.
+ * @param name of a recipient who has proved to read this mail. Without it the message has no words
+ * of a user in it: they could be sent to a stranger.
  */
 export function render<T extends Template>(template: T, data: TemplateData[T], name?: string): Mail {
 	const subject = subjectOf(template, data);

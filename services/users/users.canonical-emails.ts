@@ -2,7 +2,9 @@ import { Database, sql } from "../../lib/database.ts";
 import { canonicalEmail } from "../../lib/email.ts";
 
 const PAGE = 1000;
-/** Addresses that are canonical at a glance: nearly all, so that only the others leave the database. */
+/**
+ * Addresses that are canonical at a glance: nearly all, so that only the others leave the database.
+ */
 const PLAIN = "^[a-z0-9_+-]+(\\.[a-z0-9_+-]+)*@[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*\\.[a-z]+$";
 const UNUSUAL = sql(
 	"unusual_emails",
@@ -21,13 +23,17 @@ const UNIQUE_VIOLATION = "23505";
 export interface CanonicalEmails {
 	/** How many accounts got their address in canonical form. */
 	readonly changed: number;
-	/** What an operator has to decide, a line for each account that stays as it is. Names accounts by their IDs, never by their addresses. */
+	/**
+	 * What an operator has to decide, a line for each account that stays as it is. Names accounts
+	 * by their IDs, never by their addresses.
+	 */
 	readonly problems: readonly string[];
 }
 
 /**
- * Stores the e-mail addresses from before the canonical form was defined in that form. An account whose canonical address belongs to another one, or
- * that has none, stays as it is; its owner signs in as before. May run at any time, beside nodes of any version, and again.
+ * Stores the e-mail addresses from before the canonical form was defined in that form. An account
+ * whose canonical address belongs to another one, or that has none, stays as it is; its owner signs
+ * in as before. May run at any time, beside nodes of any version, and again.
  */
 export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> {
 	const db = new Database({ url, poolSize: 1 });

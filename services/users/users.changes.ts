@@ -62,7 +62,10 @@ export async function publishUpdate(self: HasEvents, tx: Tx, after: Pick<User, "
 	await self.publish(tx, "user.updated", after.id, { user_id: after.id, updated_fields, ...verified });
 }
 
-/** Administrators go one after the other: two who remove each other at once would both still see the other. */
+/**
+ * Administrators go one after the other: two who remove each other at once would both still see the
+ * other.
+ */
 async function assertAnotherAdmin(tx: Tx, id: string): Promise<void> {
 	await tx.query(TAKE_TURNS);
 	const [other] = await tx.query(OTHER_ADMIN, [id]);

@@ -183,14 +183,18 @@ export const users = contract({
 			throws: ["USER_NOT_FOUND"],
 		},
 		/**
-		 * A fresh token for the new address of a pending change, valid for 48 hours after the request. Null if that address already has an account.
+		 * A fresh token for the new address of a pending change, valid for 48 hours after the
+		 * request. Null if that address already has an account.
 		 */
 		issueEmailChange: {
 			params: { user_id: { type: "uuid" }, change_id },
 			returns: object({ email: { type: "string" }, token: { type: "string", nullable: true } }),
 			throws: ["EMAIL_CHANGE_NOT_FOUND"],
 		},
-		/** A fresh token for the former address, with which its owner undoes the change for seven days after the request. */
+		/**
+		 * A fresh token for the former address, with which its owner undoes the change for seven
+		 * days after the request.
+		 */
 		issueEmailChangeUndo: {
 			params: { user_id: { type: "uuid" }, change_id },
 			returns: object({ email: { type: "string" }, token: { type: "string" } }),
@@ -210,9 +214,15 @@ export const users = contract({
 			/** True if the owner of the address has proved that they read its mail. */
 			is_verified: { type: "boolean", optional: true },
 		},
-		/** A user requested another e-mail address, which is pending until the link mailed to it is used. */
+		/**
+		 * A user requested another e-mail address, which is pending until the link mailed to it is
+		 * used.
+		 */
 		"user.email_change_requested": { user_id: { type: "uuid" }, change_id },
-		/** A change of the e-mail address was requested by the user, or made by an administrator. The former address gets a notice. */
+		/**
+		 * A change of the e-mail address was requested by the user, or made by an administrator.
+		 * The former address gets a notice.
+		 */
 		"user.email_change_recorded": { user_id: { type: "uuid" }, change_id },
 		"user.password_reset_requested": { user_id: { type: "uuid" } },
 		/** Access tokens with a lower version are void. With `ended` so are the sessions that they came from, but for `except`, where the change was made. */

@@ -22,7 +22,10 @@ const BY_EMAIL = sql(
 );
 const OWN_EMAIL = sql("own_email", "select email from users where id = $1 and is_active");
 
-/** The account with this address and password, active or not. Takes as long for an address without an account. */
+/**
+ * The account with this address and password, active or not. Takes as long for an address without
+ * an account.
+ */
 export async function credentialsOf({ db, passwords }: Self, email: string, password: string): Promise<(User & Credentials) | undefined> {
 	const { canonical, stored } = emailKeys(email);
 	const [account] = await db.query<User & Credentials>(BY_EMAIL, [canonical, stored]);
@@ -32,7 +35,10 @@ export async function credentialsOf({ db, passwords }: Self, email: string, pass
 	return undefined;
 }
 
-/** The caller's account, if this is its password. Wrong ones count as failed sign-ins. @throws UNAUTHENTICATED, WRONG_PASSWORD, RATE_LIMITED */
+/**
+ * The caller's account, if this is its password. Wrong ones count as failed sign-ins.
+ * @throws UNAUTHENTICATED, WRONG_PASSWORD, RATE_LIMITED
+ */
 export async function passwordOfCaller(self: Self, { user, address }: Meta, password: string): Promise<User & Credentials> {
 	const [own] = await self.db.query<Pick<User, "email">>(OWN_EMAIL, [user!.id]);
 	if (!own) throw commonError("UNAUTHENTICATED");

@@ -57,7 +57,10 @@ const OWNER_TO_UNDO = sql(
 	"owner_to_undo",
 	`select user_id from email_changes where undo_hash = $1 and created_at > now() - ${UNDO_WITHIN}`,
 );
-/** With all later changes of the user, so that a thief who changed the address twice cannot undo the undoing. */
+/**
+ * With all later changes of the user, so that a thief who changed the address twice cannot undo the
+ * undoing.
+ */
 const UNDO = sql(
 	"undo_email_change",
 	`with first as (select id, user_id, old_email from email_changes where undo_hash = $1 and user_id = $2),
@@ -71,8 +74,9 @@ const RESTORE = sql(
 );
 
 /**
- * Changes one's own account. A new address is pending until the link mailed to it is used; the present one cancels a pending change.
- * Whether the new address has an account shows in the mail to it only.
+ * Changes one's own account. A new address is pending until the link mailed to it is used; the
+ * present one cancels a pending change. Whether the new address has an account shows in the mail to
+ * it only.
  * @throws RATE_LIMITED
  */
 export async function changeOwn(self: Self, tx: Tx, before: User, { email, ...others }: Changes): Promise<User> {
@@ -107,7 +111,10 @@ async function record(self: Self, tx: Tx, { id, email }: User, newEmail: string,
 const isTakenByAnother = async (db: Queryable, user_id: string, email: string): Promise<boolean> =>
 	(await db.query(TAKEN, [user_id, email])).length > 0;
 
-/** @returns the new address, and a token unless that address has an account. @throws EMAIL_CHANGE_NOT_FOUND */
+/**
+ * @returns the new address, and a token unless that address has an account.
+ * @throws EMAIL_CHANGE_NOT_FOUND
+ */
 export function issueConfirmation(db: Database, user_id: string, change_id: number): Promise<{ email: string; token: string | null }> {
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
@@ -130,7 +137,10 @@ export function issueUndo(db: Database, user_id: string, change_id: number): Pro
 	});
 }
 
-/** Moves the account to its new address, and ends its sessions. @throws INVALID_TOKEN, EMAIL_TAKEN */
+/**
+ * Moves the account to its new address, and ends its sessions.
+ * @throws INVALID_TOKEN, EMAIL_TAKEN
+ */
 export async function confirmEmailChange(self: Self, token: string): Promise<void> {
 	const hash = digest(token);
 	const id = await ownerOf(self.db, OWNER_TO_CONFIRM, hash);
@@ -146,7 +156,8 @@ export async function confirmEmailChange(self: Self, token: string): Promise<voi
 }
 
 /**
- * Restores the former address, sets a new password, because whoever changed the address knew the old one, and ends every session.
+ * Restores the former address, sets a new password, because whoever changed the address knew the
+ * old one, and ends every session.
  * @throws INVALID_TOKEN, EMAIL_TAKEN
  */
 export async function undoEmailChange(self: Self & { passwords: Passwords }, token: string, password: string): Promise<void> {

@@ -70,7 +70,10 @@ export async function keepUpToDate({ db, passwords }: Self, { id, hashed_passwor
 	await db.query(REHASH, [id, hashed_password, await passwords.hash(normalized)]);
 }
 
-/** @param session in which it is changed; it goes on. @throws VALIDATION_ERROR, WRONG_PASSWORD when the password was changed meanwhile */
+/**
+ * @param session in which it is changed; it goes on.
+ * @throws VALIDATION_ERROR, WRONG_PASSWORD when the password was changed meanwhile
+ */
 export async function setPassword(self: Self, { id, hashed_password }: Account, password: string, session?: string): Promise<void> {
 	const hashed = await self.passwords.hash(acceptPassword(password, "new_password"));
 	await changing(self, id, async (tx) => {
@@ -81,7 +84,10 @@ export async function setPassword(self: Self, { id, hashed_password }: Account, 
 	});
 }
 
-/** The token proves as well that the user reads the mail of the address. @throws INVALID_TOKEN, also when the address is not the user's any more */
+/**
+ * The token proves as well that the user reads the mail of the address.
+ * @throws INVALID_TOKEN, also when the address is not the user's any more
+ */
 export async function resetPassword(self: Self, token: string, password: string): Promise<void> {
 	const accepted = acceptPassword(password, "new_password");
 	// Hashing is dear; nonsense does not get that far.

@@ -14,7 +14,8 @@ const PASSWORD_BYTES = 72;
 const PASSWORD_MIN = 8;
 export const fitsBcrypt = (password: string): boolean => Buffer.byteLength(password) <= PASSWORD_BYTES;
 /**
- * A new password in the form in which it is hashed: NFC, because keyboards differ in how they compose "é".
+ * A new password in the form in which it is hashed: NFC, because keyboards differ in how they
+ * compose "é".
  * @throws VALIDATION_ERROR
  */
 export function acceptPassword(password: string, field = "password"): string {
@@ -24,8 +25,8 @@ export function acceptPassword(password: string, field = "password"): string {
 	return normalized;
 }
 /**
- * The forms in which a stored hash may have read this password, the most likely one first. Hashes from before passwords were normalized
- * were made of whatever form the keyboard gave.
+ * The forms in which a stored hash may have read this password, the most likely one first. Hashes
+ * from before passwords were normalized were made of whatever form the keyboard gave.
  */
 export const passwordForms = (password: string): string[] => [...new Set([password.normalize("NFC"), password.normalize("NFD"), password])];
 
@@ -36,19 +37,28 @@ export const acceptEmail = (email: string): string => {
 	return canonical;
 };
 /**
- * How an address is looked up: by its canonical form, or as it was stored before that form was defined. Accounts whose canonical address
- * belongs to another account keep the old form.
+ * How an address is looked up: by its canonical form, or as it was stored before that form was
+ * defined. Accounts whose canonical address belongs to another account keep the old form.
  */
 export function emailKeys(email: string): { canonical: string; stored: string } {
 	const stored = email.trim().toLowerCase();
 	return { canonical: canonicalEmail(email) ?? stored, stored };
 }
 
-/** Letters of any script with their marks and joiners, digits, spaces, and the punctuation of names of people and companies. */
+/**
+ * Letters of any script with their marks and joiners, digits, spaces, and the punctuation of names
+ * of people and companies.
+ */
 const NAME = /^(?:[\p{L}\p{M}\p{N}\p{Zs}.,'’ʼ‘`´"&()+‐–·・-]|\u200c|\u200d)+$/u;
-/** Mail programs make a link of "shop.example". An initial in front of the dot ("J.R.") is no domain. */
+/**
+ * Mail programs make a link of "shop.example". An initial in front of the dot ("J.R.") is no
+ * domain.
+ */
 const DOMAIN = /[\p{L}\p{N}]{2}\.[\p{L}\p{N}]{2}/u;
-/** @returns the name in NFC. @throws VALIDATION_ERROR for what is no name, such as a web address: names are copied into mails */
+/**
+ * @returns the name in NFC.
+ * @throws VALIDATION_ERROR for what is no name, such as a web address: names are copied into mails
+ */
 export function acceptName(name: string): string {
 	const normalized = name.normalize("NFC");
 	if (NAME.test(normalized) && /\p{L}/u.test(normalized) && !DOMAIN.test(normalized)) return normalized;
@@ -59,7 +69,10 @@ export function acceptName(name: string): string {
 	);
 }
 
-/** The wanted changes of a user, in canonical form; the present address passes as it is stored. @throws VALIDATION_ERROR */
+/**
+ * The wanted changes of a user, in canonical form; the present address passes as it is stored.
+ * @throws VALIDATION_ERROR
+ */
 export function acceptChanges(present: Pick<User, "email">, { email, full_name, ...others }: Changes): Changes {
 	return {
 		...others,

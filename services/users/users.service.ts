@@ -135,7 +135,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 			const changes = acceptChanges(present, wanted);
 			if (changes.email !== undefined && changes.email !== present.email) {
 				if (current_password === undefined)
-					throw invalidField("current_password", "required", "Another e-mail address requires your current password");
+					throw invalidField("current_password", "REQUIRED", "Another e-mail address requires your current password");
 				await passwordOfCaller(this, meta, current_password);
 			}
 			const update = id === meta.user!.id ? changeOwn : changeAsAdmin;

@@ -12,7 +12,10 @@ export interface Proof {
 
 const GOOD_FOR: Record<Purpose, string> = { email: "48 hours", password: "1 hour" };
 
-/** Serializes with other issues and with every change that revokes links. A deactivated user gets no link that sets a password. */
+/**
+ * Serializes with other issues and with every change that revokes links. A deactivated user gets no
+ * link that sets a password.
+ */
 const LOCK_OWNER = sql("lock_owner", "select id from users where id = $1 and (is_active or $2 = 'email') for no key update");
 const DROP_OLDER = sql("drop_older_links", "delete from verifications where user_id = $1 and purpose = $2");
 /** Takes some expired tokens away as it adds one, so that they cannot pile up. */
@@ -51,8 +54,9 @@ export function issue(db: Database, purpose: Purpose, user_id: string, email?: s
 }
 
 /**
- * Revokes every link mailed to a user whose row is locked: verification, new password, pending change of address. Links that undo a change of
- * address stay valid, because a thief changes password and address first.
+ * Revokes every link mailed to a user whose row is locked: verification, new password, pending
+ * change of address. Links that undo a change of address stay valid, because a thief changes
+ * password and address first.
  */
 export const revokeLinks = (tx: Tx, user_id: string): Promise<unknown> => tx.query(REVOKE, [user_id]);
 

@@ -52,7 +52,10 @@ async function open(link: string): Promise<Page> {
 	return page;
 }
 afterEach(() => expect(wrong).toEqual([]));
-/** Fills the form in, where there is something to fill in, and sends it. @returns what the page then says */
+/**
+ * Fills the form in, where there is something to fill in, and sends it.
+ * @returns what the page then says
+ */
 async function submit(page: Page, password?: string): Promise<string | null> {
 	if (password) await page.getByLabel("New password").fill(password);
 	await page.getByRole("button").click();

@@ -1,5 +1,5 @@
--- A change of a user's e-mail address: pending until the link mailed to the new address is used, then done. For some days after the request,
--- a link mailed to the old address undoes it.
+-- A change of a user's e-mail address: pending until the link mailed to the new address is used,
+-- then done. For some days after the request, a link mailed to the old address undoes it.
 create table email_changes (
 	-- Assigned while the user's row is locked: the order of one user's changes.
 	id bigint generated always as identity primary key,
@@ -7,7 +7,8 @@ create table email_changes (
 	old_email text not null,
 	new_email text not null,
 	pending boolean not null,
-	-- SHA-256 of the tokens in the mailed links; null before the mail is sent, and after the link is revoked.
+	-- SHA-256 of the tokens in the mailed links; null before the mail is sent, and after the link
+	-- is revoked.
 	confirm_hash bytea unique,
 	undo_hash bytea unique,
 	created_at timestamptz not null default now()
