@@ -87,6 +87,7 @@ export const users = contract({
 			params: { token },
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN", "EMAIL_TAKEN"],
+			repeatable: "a token is valid once",
 		},
 		undoEmailChange: {
 			summary:
@@ -98,6 +99,7 @@ export const users = contract({
 			params: { token, new_password: password },
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN", "EMAIL_TAKEN"],
+			repeatable: "a token is valid once",
 			...hashing,
 		},
 		changePassword: {
