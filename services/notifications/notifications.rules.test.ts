@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type {} from "../users/users.contract.ts";
-import { contentOf, isRefusal, listedUser, mailedLink, messageId, nameIn, shownData } from "./notifications.rules.ts";
+import { contentOf, isRefusal, listedUser, mailedLink, messageId, nameIn, preparationWait, shownData } from "./notifications.rules.ts";
 
 const envelope = {
 	specversion: "1.0",
@@ -94,4 +94,10 @@ test("a recipient has a name in messages to a verified address of the account on
 	expect(nameIn({ template: "welcome", data: {} }, { ...person, is_verified: false })).toBeUndefined();
 	expect(nameIn({ template: "email_change_notice", data: { change_id: 1 } }, person)).toBeUndefined();
 	expect(nameIn({ template: "welcome", data: {} }, null)).toBeUndefined();
+});
+
+test("a message that cannot be prepared waits longer the older it is, up to a quarter of an hour", () => {
+	const waits = [0, 60, 600, 86_400].map((age) => preparationWait(age, 1, 0));
+	expect(waits).toEqual([1, 15, 150, 900]);
+	expect(preparationWait(60, 1, 1)).toBe(30);
 });

@@ -143,6 +143,17 @@ export function messageId(event_id: string, template: Template, from: string): s
 	return `<${event_id}.${template}@${host}>`;
 }
 
+const LONGEST_WAIT = 900;
+/**
+ * Seconds until the next attempt to prepare a message. The wait grows with the message's age, so that messages that fail each time give way
+ * to others.
+ * @param age of the message in seconds
+ * @param first wait at least
+ * @param random between 0 and 1, for jitter
+ */
+export const preparationWait = (age: number, first: number, random: number): number =>
+	Math.max(first, Math.min(LONGEST_WAIT, (age / 2) * (0.5 + random / 2)));
+
 /**
  * Whether a mail server refused a message for good (RFC 5321, 4.2.1: 5yz). A refusal of ourselves, a wrong password for instance, says nothing
  * about the message.

@@ -9,7 +9,17 @@ import type { Tracer } from "../../lib/tracing/tracing.ts";
 import { anySampled, forEach, type Look } from "../../lib/tracing/work.ts";
 import type {} from "../users/users.contract.ts";
 import { beyondQuota } from "./notifications.quotas.ts";
-import { type Content, goesElsewhere, isRefusal, lacksLink, linkOf, mailedLink, messageId, nameIn } from "./notifications.rules.ts";
+import {
+	type Content,
+	goesElsewhere,
+	isRefusal,
+	lacksLink,
+	linkOf,
+	mailedLink,
+	messageId,
+	nameIn,
+	preparationWait,
+} from "./notifications.rules.ts";
 import { render } from "./notifications.templates.ts";
 
 type Due = Content & {
@@ -128,7 +138,7 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 			prepared = await prepare(due, person);
 		} catch (error) {
 			const gone = isError(error, "USER_NOT_FOUND") || isError(error, "EMAIL_CHANGE_NOT_FOUND");
-			return gone ? { status: "failed", tries: 0, error: text(error) } : postponed(error);
+			return gone ? { status: "failed", tries: 0, error: text(error) } : postponed(due, error);
 		}
 		if (!transport || "status" in prepared) return prepared as Fate;
 		try {
@@ -155,9 +165,14 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 	}
 
 	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
-	function postponed(error: unknown): Fate {
+	function postponed({ created_at }: Due, error: unknown): Fate {
 		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
-		return { status: "queued", tries: 0, wait: backoff[0] ?? 1, error: text(error) };
+		return {
+			status: "queued",
+			tries: 0,
+			wait: preparationWait((Date.now() - Date.parse(created_at)) / 1000, backoff[0] ?? 1, Math.random()),
+			error: text(error),
+		};
 	}
 
 	async function turn(): Promise<boolean> {
@@ -165,7 +180,7 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		if (due.length === 0) return false;
 		const fates = await resolve(due)
 			.then((people) => Promise.all(due.map((message, i) => showing(message, () => deliver(message, people[i] ?? null)))))
-			.catch((error) => due.map(() => postponed(error)));
+			.catch((error) => due.map((message) => postponed(message, error)));
 		await db.query(SETTLE, [
 			due.map(({ id }) => id),
 			fates.map(({ status }) => status),

@@ -5,7 +5,7 @@ import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
 import type { Answer } from "./payments.provider.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
-import { AUTHORIZED_FOR_LONG, CAPTURED, RECORD, RECORD_NEW } from "./payments.statements.ts";
+import { CAPTURED, CLAIM_AUTHORIZED, RECORD, RECORD_NEW, SWEPT_AT_ONCE } from "./payments.statements.ts";
 
 export interface Order extends Traced {
 	readonly order_id: string;
@@ -154,11 +154,12 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		noteCaptures,
 
 		/**
-		 * Looks after authorisations that have been on record for some time: where the provider has captured one meanwhile, whose answer
-		 * nobody lived to record, that is recorded.
+		 * Looks up authorizations that have been on record for some time. The provider may have captured one whose response was never
+		 * recorded, because the node died; then the capture is recorded.
+		 * @returns whether more authorizations may be due
 		 */
 		async reconcile(): Promise<boolean> {
-			const open = await db.query<Due & { id: string; status: "authorized" }>(AUTHORIZED_FOR_LONG);
+			const open = await db.query<Due & { id: string; status: "authorized" }>(CLAIM_AUTHORIZED);
 			if (open.length === 0) return false;
 			const heard = await promptly(provider.lookup(open.map(({ order_id }) => order_id)), patience);
 			const known = open.flatMap((order, i) => {
@@ -166,7 +167,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 				return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
 			});
 			await noteCaptures(known, new Map(open.map((one) => [one.order_id, one])));
-			return false;
+			return open.length === SWEPT_AT_ONCE;
 		},
 	};
 }

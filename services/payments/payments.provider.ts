@@ -33,6 +33,11 @@ export interface RefundRequest {
 	readonly amount: number;
 }
 
+/** A refund that the provider has paid. */
+export interface PaidRefund {
+	readonly amount: number;
+}
+
 export interface BookRange {
 	readonly after: string;
 	/** To the end when null. */
@@ -49,7 +54,8 @@ export interface Booking {
 
 /**
  * Who moves the money. One call takes many, and each has an answer of its own in its own time, so a slow one holds nobody back. An answer
- * that rejects, or never comes, says nothing about whether the money moved: ask again under the same key.
+ * that rejects, or never comes, says nothing about whether the money moved: ask again under the same key. Providers forget idempotency keys
+ * after about 24 hours; after that, look the object up before the request is repeated.
  */
 export interface PaymentProvider {
 	/**
@@ -63,6 +69,8 @@ export interface PaymentProvider {
 	void(requests: readonly VoidRequest[]): Promise<Answer>[];
 	/** Pays back a part of what was captured. Rejects if that much is not left. */
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
+	/** Looks up refunds by their idempotency keys, however old; null if the provider has no refund under the key. */
+	findRefunds(requests: readonly Pick<RefundRequest, "key" | "authorization">[]): Promise<PaidRefund | null>[];
 	/** What has become of a key, null if nothing was asked under it. */
 	lookup(keys: readonly string[]): Promise<Answer | null>[];
 	/** Its books: what stands under the keys behind `after`, up to and with `upto`, in the order of the keys. */

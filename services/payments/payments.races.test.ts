@@ -78,6 +78,7 @@ function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 			void: gated(provider.void),
 			refund: gated(provider.refund),
 			lookup: provider.lookup,
+			findRefunds: provider.findRefunds,
 		},
 	} as unknown as Desk;
 	let running: Promise<unknown> | undefined;

@@ -7,9 +7,9 @@ import { currentTraceparent } from "../../lib/traceparent.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
 import { payments } from "./payments.contract.ts";
-import type { PaymentProvider } from "./payments.provider.ts";
+import type { PaymentProvider, RefundRequest } from "./payments.provider.ts";
 import { assertAmount, type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
-import { LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_FOR_LONG, UNSETTLED_OF } from "./payments.statements.ts";
+import { CLAIM_UNSETTLED, LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_OF } from "./payments.statements.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
 export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {
@@ -24,6 +24,28 @@ export interface Refund {
 	readonly order_id: string;
 	readonly currency: string;
 	readonly amount: number;
+	/** Whether the provider may have forgotten the refund's idempotency key. */
+	readonly stale_key: boolean;
+}
+
+/**
+ * Requests refunds. A provider that has forgotten an idempotency key would pay the same refund twice, so a refund with a stale key is looked
+ * up first and requested only if the provider has no record of it.
+ */
+export function requestRefunds(
+	provider: Pick<PaymentProvider, "refund" | "findRefunds">,
+	requests: readonly (RefundRequest & { readonly stale_key: boolean })[],
+): Promise<void>[] {
+	const stale = requests.filter(({ stale_key }) => stale_key);
+	const fresh = requests.filter(({ stale_key }) => !stale_key);
+	const refunds = provider.refund(fresh);
+	const lookups = provider.findRefunds(stale);
+	const repeated = stale.map(async (request, i) => {
+		if (!(await lookups[i])) await provider.refund([request])[0];
+	});
+	const results = [...refunds, ...repeated];
+	const byRequest = new Map([...fresh, ...stale].map((request, i) => [request, results[i]!]));
+	return requests.map((request) => byRequest.get(request)!);
 }
 
 /**
@@ -40,7 +62,7 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		const refund_id = newId();
 		await tx.query(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
 		const { order_id, currency } = found;
-		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount };
+		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount, stale_key: false };
 		const [payment] = await tx.query<PaymentSeen>(LIST, [order_id, null]);
 		return { payment: payment!, refund };
 	}
@@ -48,8 +70,8 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 	/** Has refunds paid out; answers those that the provider did not confirm promptly. */
 	async function settle(refunds: readonly Refund[]): Promise<Refund[]> {
 		if (refunds.length === 0) return [];
-		const requests = refunds.map(({ id, order_id, amount }) => ({ key: id, authorization: order_id, amount }));
-		const heard = await promptly(provider.refund(requests), patience);
+		const requests = refunds.map(({ id, order_id, amount, stale_key }) => ({ key: id, authorization: order_id, amount, stale_key }));
+		const heard = await promptly(requestRefunds(provider, requests), patience);
 		const settled = refunds.filter((_, i) => heard[i]?.status === "fulfilled");
 		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>
 			fact("payment.refunded", { order_id, payment_id, amount, currency }),
@@ -70,11 +92,14 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		async settleOf(paymentIds: readonly string[]): Promise<Refund[]> {
 			return settle(await db.query<Refund>(UNSETTLED_OF, [paymentIds]));
 		},
-		/** Finishes what somebody left unfinished. Answers whether there is more that is worth a try at once. */
+		/**
+		 * Settles refunds that an earlier request left unsettled.
+		 * @returns whether more refunds may be due
+		 */
 		async sweep(): Promise<boolean> {
-			const found = await db.query<Refund>(UNSETTLED_FOR_LONG);
-			const open = await settle(found);
-			return found.length === SWEPT_AT_ONCE && open.length === 0;
+			const found = await db.query<Refund>(CLAIM_UNSETTLED);
+			await settle(found);
+			return found.length === SWEPT_AT_ONCE;
 		},
 	};
 }

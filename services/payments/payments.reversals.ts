@@ -4,11 +4,12 @@ import { promptly } from "../../lib/promptly.ts";
 import { type Traced, tracesOf } from "../../lib/traceparent.ts";
 import { type Charges, columns } from "./payments.charges.ts";
 import type { Answer } from "./payments.provider.ts";
-import type { Desk, Refunds } from "./payments.refunds.ts";
+import { type Desk, type Refunds, requestRefunds } from "./payments.refunds.ts";
 import { left, next, type Payment, undoing } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
 
-type Reversing = Payment & Traced & { reversal: "begun" | "done" };
+/** `stale_key`: the reversal began so long ago that the provider may have forgotten the idempotency key of its payout. */
+type Reversing = Payment & Traced & { reversal: "begun" | "done"; stale_key: boolean };
 /** A payment, and how much of it is to be paid back. */
 interface PayBack {
 	readonly payment: Reversing;
@@ -55,10 +56,15 @@ export function reversing(
 	}
 
 	async function payBack(due: readonly PayBack[]) {
-		const requests = due.map(({ payment: { id, order_id }, amount }) => ({ key: id, authorization: order_id, amount }));
+		const requests = due.map(({ payment: { id, order_id, stale_key }, amount }) => ({
+			key: id,
+			authorization: order_id,
+			amount,
+			stale_key,
+		}));
 		const paid = await heard(
 			due.map(({ payment }) => payment),
-			provider.refund(requests),
+			requestRefunds(provider, requests),
 		);
 		const amounts = new Map(due.map(({ payment, amount }) => [payment.id, amount]));
 		return paid.map(({ payment }) => refunding(payment, amounts.get(payment.id)!));

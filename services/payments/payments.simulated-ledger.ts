@@ -63,17 +63,22 @@ export const VOID = sql(
 );
 /**
  * A refund that exceeds what is left breaks the check of `refunded`, one of an unknown charge the foreign key, and nothing is written. What
- * was closed after its capture has nothing left to pay back, and to pay back nothing is done without a word.
+ * was closed after its capture has nothing left to pay back, and to pay back nothing is done without a word. As real providers do, the ledger
+ * forgets idempotency keys after 24 hours: the same request then pays once more.
  */
 export const REFUND = sql(
 	"ledger_refund",
-	`with made as (insert into ledger_refunds (key, charge_key, amount)
-			select w.key, w.charge_key, w.amount from unnest($1::text[], $2::text[], $3::numeric[]) as w (key, charge_key, amount)
+	`with wanted as (select * from unnest($1::text[], $2::text[], $3::numeric[]) as w (key, charge_key, amount)),
+		made as (insert into ledger_refunds as r (key, charge_key, amount)
+			select w.key, w.charge_key, w.amount from wanted w
 			left join ledger_charges c on c.key = w.charge_key where c.cancelled is null and w.amount > 0
-			order by w.key on conflict (key) do nothing returning charge_key, amount)
+			order by w.key on conflict (key) do update set amount = r.amount + excluded.amount, at = now()
+				where r.at < now() - interval '24 hours'
+			returning key)
 	update ledger_charges c set refunded = c.refunded + paid.amount
-	from (select charge_key, sum(amount) as amount from made group by charge_key) paid where c.key = paid.charge_key`,
+	from (select charge_key, sum(amount) as amount from wanted join made using (key) group by charge_key) paid where c.key = paid.charge_key`,
 );
+export const FIND_REFUNDS = sql("ledger_find_refunds", "select key, amount from ledger_refunds where key = any($1::text[])");
 export const ATTEMPT = sql(
 	"ledger_attempt",
 	`insert into ledger_attempts as a (key, attempts) select key, 1 from unnest($1::text[]) as w (key) order by key

@@ -1,7 +1,19 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "../../lib/database.ts";
 import type { Answer, AuthorizeRequest, Booking, PaymentProvider, RefundRequest } from "./payments.provider.ts";
-import { ATTEMPT, AUTHORIZE, BOOKS, CAPTURE, CHARGE, CHARGE_NEW, type Entry, LOOKUP, REFUND, VOID } from "./payments.simulated-ledger.ts";
+import {
+	ATTEMPT,
+	AUTHORIZE,
+	BOOKS,
+	CAPTURE,
+	CHARGE,
+	CHARGE_NEW,
+	type Entry,
+	FIND_REFUNDS,
+	LOOKUP,
+	REFUND,
+	VOID,
+} from "./payments.simulated-ledger.ts";
 
 const SLOW = 3000;
 const FAILURES = 2;
@@ -126,6 +138,14 @@ export function simulatedProvider(db: Database): PaymentProvider {
 			// One that is refused takes all others with it, so then each goes by itself.
 			const together = payBack(requests);
 			return requests.map((request) => together.catch(() => payBack([request])));
+		},
+		findRefunds(requests) {
+			if (requests.length === 0) return [];
+			const rows = db.query<{ key: string; amount: number }>(FIND_REFUNDS, [requests.map(({ key }) => key)]);
+			return requests.map(async ({ key }) => {
+				const found = (await rows).find((row) => row.key === key);
+				return found ? { amount: found.amount } : null;
+			});
 		},
 		books({ after, upto, limit }) {
 			return db.query<Booking>(BOOKS, [after, upto, limit]);

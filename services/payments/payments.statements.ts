@@ -53,20 +53,39 @@ export const CAPTURED = sql(
 			select 'payment.captured', order_id::text, fact, traceparent from moved)
 	select id, locked.order_id, coalesce(moved.status, locked.status) as status, decline_reason, reversal from locked left join moved using (id)`,
 );
-/** Old enough that nobody is likely to be at it. */
-export const AUTHORIZED_FOR_LONG = sql(
-	"authorized_for_long",
-	`select id, order_id, amount, currency, status from payments
-	where status = 'authorized' and updated_at < now() - interval '10 seconds' order by updated_at limit 100`,
+/** The most rows that one turn of a sweep claims. */
+export const SWEPT_AT_ONCE = 100;
+/** A younger row is likely to be handled by the request that wrote it. */
+const GRACE = "interval '10 seconds'";
+/** Exponential backoff with jitter, from 5 to 10 seconds up to a quarter of an hour. `attempts` is the column that counts earlier attempts. */
+const backoff = (attempts: string) => `make_interval(secs => least(900, 10 * power(2, least(${attempts}, 10))) * (0.5 + random() / 2))`;
+/**
+ * Claims authorizations to look up. The claim itself schedules the next attempt, so it is also the lease: no other node takes the row before
+ * then, a node that dies delays it only, and a row that keeps failing gives way to others.
+ */
+export const CLAIM_AUTHORIZED = sql(
+	"claim_authorized",
+	`with due as materialized (select id from payments
+			where status = 'authorized' and check_at <= now() and updated_at < now() - ${GRACE}
+			order by check_at limit ${SWEPT_AT_ONCE} for update skip locked)
+	update payments p set checks = checks + 1, check_at = now() + ${backoff("p.checks")} from due where p.id = due.id
+	returning p.id, p.order_id, p.amount, p.currency, p.status`,
 );
+
+/**
+ * Whether the provider may have forgotten an idempotency key that was first used at a given time. Providers keep keys for 24 hours; half of that
+ * leaves room for requests under way and for clocks that differ.
+ */
+const isStale = (firstUsed: string) => `${firstUsed} < now() - interval '12 hours'`;
 
 /** Begins the reversal of orders, `$1` are ids for tombstones. An update in any case, so that it answers with what stands. */
 export const BEGIN_REVERSAL = sql(
 	"begin_reversal",
-	`insert into payments as p (id, order_id, status, reversal)
-	select id, order_id, $3, 'begun' from unnest($1::uuid[], $2::uuid[]) as w (id, order_id) order by order_id
-	on conflict (order_id) do update set reversal = coalesce(p.reversal, 'begun'), updated_at = now()
-	returning ${COLUMNS}, reversal`,
+	`insert into payments as p (id, order_id, status, reversal, reversal_at)
+	select id, order_id, $3, 'begun', now() from unnest($1::uuid[], $2::uuid[]) as w (id, order_id) order by order_id
+	on conflict (order_id) do update set reversal = coalesce(p.reversal, 'begun'), updated_at = now(),
+		reversal_at = coalesce(p.reversal_at, case when p.reversal is null then now() else p.created_at end)
+	returning ${COLUMNS}, reversal, ${isStale("p.reversal_at")} as stale_key`,
 );
 /** `$3` and `$4` are events; a reversal without one moved no money that anybody knew of. */
 export const END_REVERSAL = sql(
@@ -95,15 +114,20 @@ export const RESERVE_REFUND = sql(
 	update payments set status = $5, refunded_amount = refunded_amount + $3, updated_at = now() where id = $1`,
 );
 
-const UNSETTLED = `select r.id, r.amount, p.id as payment_id, p.order_id, p.currency
-	from refunds r join payments p on p.id = r.payment_id where r.settled_at is null`;
-export const UNSETTLED_OF = sql("unsettled_of", `${UNSETTLED} and p.id = any($1::uuid[])`);
-/** The most refunds that one sweep takes. */
-export const SWEPT_AT_ONCE = 100;
-/** Old enough that nobody is likely to be at it. */
-export const UNSETTLED_FOR_LONG = sql(
-	"unsettled_for_long",
-	`${UNSETTLED} and r.at < now() - interval '10 seconds' order by r.at limit ${SWEPT_AT_ONCE}`,
+const REFUND = `r.id, r.amount, p.id as payment_id, p.order_id, p.currency, ${isStale("r.at")} as stale_key`;
+export const UNSETTLED_OF = sql(
+	"unsettled_of",
+	`select ${REFUND} from refunds r join payments p on p.id = r.payment_id where r.settled_at is null and p.id = any($1::uuid[])`,
+);
+/** Claims unsettled refunds, as CLAIM_AUTHORIZED claims authorizations. */
+export const CLAIM_UNSETTLED = sql(
+	"claim_unsettled",
+	`with due as materialized (select id from refunds
+			where settled_at is null and next_at <= now() and at < now() - ${GRACE}
+			order by next_at limit ${SWEPT_AT_ONCE} for update skip locked)
+	update refunds r set attempts = attempts + 1, next_at = now() + ${backoff("r.attempts")}
+	from due, payments p where r.id = due.id and p.id = r.payment_id
+	returning ${REFUND}`,
 );
 export const SETTLE = sql(
 	"settle",
