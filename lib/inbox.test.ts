@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
@@ -272,4 +272,28 @@ test("receipts are kept as long as an outbox may publish their events again", as
 	expect(await left()).toEqual([newer]);
 	await forget(db, 2, null);
 	expect(await left()).toEqual([]);
+});
+
+test("an event whose transaction cannot be committed does not block the retries of others", async () => {
+	// Sequelize reports each failed commit there.
+	const warnings = jest.spyOn(console, "warn").mockImplementation(() => undefined);
+	await db.query("create table unique_effects (subject text not null unique deferrable initially deferred)");
+	let broken = true;
+	const { accept, retry } = box(undefined, {
+		async handle(tx, events) {
+			if (broken) throw new Error("Not yet");
+			for (const { subject } of events)
+				await tx.query("insert into unique_effects select $1 from generate_series(1, $2)", [subject, subject === "bad" ? 2 : 1]);
+		},
+	});
+	for (const subject of ["bad", "good"]) await accept([event(subject)]);
+	broken = false;
+	await eventually(async () => {
+		await retry();
+		expect(await db.query("select subject from unique_effects")).toEqual([{ subject: "good" }]);
+		expect(await retries()).toMatchObject([{ attempts: 3, dead_at: expect.any(String) }]);
+	});
+	expect(told).toEqual(["bad", "good", "bad", "bad!"]);
+	await db.query("drop table unique_effects");
+	warnings.mockRestore();
 });

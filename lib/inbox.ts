@@ -93,10 +93,17 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 	/** Tries an event again, unless somebody else is at it or was; answers whether it did. */
 	async function again(event: Event): Promise<boolean> {
 		let tried = false;
+		let attempts = 0;
 		let tell: (() => void) | undefined;
+		const fail = async (queryable: Queryable, failed: Event, error: unknown): Promise<void> => {
+			const wait = backoff[attempts] ?? null;
+			await queryable.query(FAILED, [group, failed.id, note(error), wait]);
+			tell = () => onFailure(error, failed, wait === null);
+		};
 		const attempt = async (tx: Tx): Promise<void> => {
 			const [held] = await tx.query<{ attempts: number }>(HOLD, [group, event.id]);
 			if (!held) return;
+			attempts = held.attempts;
 			tried = true;
 			await tx.query("savepoint untried");
 			try {
@@ -106,15 +113,17 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 				// That is no fault of the event, which comes again.
 				if (closing() && isOutage(error)) throw error;
 				await tx.query("rollback to savepoint untried");
-				const wait = backoff[held.attempts] ?? null;
-				await tx.query(FAILED, [group, event.id, note(error), wait]);
-				tell = () => onFailure(error, event, wait === null);
+				await fail(tx, event, error);
 			}
 		};
 		try {
 			await inTransaction([event], attempt);
 		} catch (error) {
-			if (!closing() || !isOutage(error)) throw error;
+			const outage = isOutage(error);
+			if (outage && closing()) return tried;
+			if (outage || !tried) throw error;
+			// The commit failed, so the attempt has to be counted in another transaction: else the event would block others for good.
+			await fail(db, event, error);
 		}
 		tell?.();
 		return tried;
