@@ -147,15 +147,19 @@ export const NATS_CONFIG = "k8s/components/nats/nats.conf";
 /**
  * Writes the configuration of NATS into a folder, without the settings that belong to a host and those that an older server does not know.
  * @param maxPayload in bytes, instead of that of the file
+ * @param store the size of JetStream's store, instead of that of the file
  * @returns the arguments that the server is started with
  */
-export function natsArguments(file: string, folder: string, port: number, maxPayload?: number): string[] {
+export function natsArguments(file: string, folder: string, port: number, maxPayload?: number, store?: string): string[] {
 	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
 	const foreign =
 		major > 2 || minor >= 10 ? /^\s*(server_name|http_port|store_dir):.*$/gm : /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
 	const config = join(folder, "nats.conf");
-	const text = readFileSync(join(root, NATS_CONFIG), "utf8").replace(foreign, "");
-	writeFileSync(config, maxPayload ? text.replace(/^max_payload:.*$/m, `max_payload: ${maxPayload}`) : text);
+	const text = readFileSync(join(root, NATS_CONFIG), "utf8")
+		.replace(foreign, "")
+		.replace(/^max_payload:.*$/m, (line) => (maxPayload ? `max_payload: ${maxPayload}` : line))
+		.replace(/^\s*max_file_store:.*$/m, (line) => (store ? `max_file_store: ${store}` : line));
+	writeFileSync(config, text);
 	return ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-sd", join(folder, "jetstream")];
 }
 

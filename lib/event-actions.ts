@@ -58,6 +58,15 @@ export const eventActions = {
 		returns: count,
 		timeout: 600_000,
 	},
+	/** For consumer groups whose unread messages the stream has discarded: one page of the outbox, oldest first, empty at its end. */
+	outboxEvents: {
+		params: {
+			after: { type: "string", pattern: "^\\d{1,19}$", description: "The sequence behind which the page begins" },
+			types: list({ type: "string", max: 100 }, { max: 1000 }),
+		},
+		returns: list({ type: "any" }),
+		retry: true,
+	},
 	/** For other services: which events about something the handler had to try again, and when it failed. */
 	retries: {
 		params: { subject: { type: "uuid" } },
@@ -107,6 +116,10 @@ export const eventActions = {
 				type: "number",
 				integer: true,
 				description: "Messages in the stream, each of one or more events, that this service has still to take over",
+			},
+			unread_share: {
+				type: "number",
+				description: "The share of the stream's limits, in bytes or in age, that these messages take; they are discarded at 1",
 			},
 		}),
 	},

@@ -1,24 +1,14 @@
 import { setTimeout as pause } from "node:timers/promises";
-import {
-	AckPolicy,
-	type ConsumerConfig,
-	connect,
-	DeliverPolicy,
-	headers,
-	type JetStreamManager,
-	type JsMsg,
-	nanos,
-	RetentionPolicy,
-	StorageType,
-	type StreamInfo,
-} from "nats";
+import { AckPolicy, type ConsumerConfig, connect, DeliverPolicy, Events, headers, type JetStreamManager, type JsMsg, nanos } from "nats";
 import { batch, reject } from "./batch.ts";
 import type { Follower } from "./bus.ts";
 import { BATCH_FORMAT, packed, type Unpacked, unpacked } from "./event-batches.ts";
 import type { Event } from "./events.ts";
 import { assertAccepted, eventBatchBytes } from "./message-size.ts";
+import type { Acknowledged } from "./outbox-destination.ts";
+import { type StreamSize, streamConfig } from "./stream-config.ts";
+import { type ConsumerState, consumerState, holds, identityOf, removeConsumersAhead, shareBehind } from "./stream-state.ts";
 
-const HOUR = 3_600_000;
 /** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
 const BATCH = 200;
 const HELD = 2 * BATCH;
@@ -27,23 +17,19 @@ const ON_THE_WAY = 50;
 const HELD_BY_ALL = 20 * HELD;
 /** Before anything that failed is tried again. */
 const PAUSE = 1000;
-/** What the stream has seen within this time it does not take twice. */
-const DUPLICATES = 120_000;
-/** JetStream's own number for "there is a stream of this name with another configuration". */
-const STREAM_NAME_IN_USE = 10058;
 
-export interface StreamOptions {
+export interface StreamOptions extends StreamSize {
 	/** nats://host:4222, comma-separated for several. */
 	readonly servers: string;
 	/** Keeps clusters on one NATS apart. */
 	readonly namespace: string;
-	readonly replicas: number;
-	readonly retentionHours: number;
 	/** Milliseconds after which a message is somebody else's when nobody spoke for it; a handler that takes longer keeps it alive. */
 	readonly ackWait: number;
 	/** This node, as NATS shows it. */
 	readonly name: string;
 	onTrouble(where: string, error: unknown): void;
+	/** The store of NATS has no room for `maxBytes`, so the stream has this size. */
+	onSmaller(maxBytes: number): void;
 }
 
 /**
@@ -51,7 +37,7 @@ export interface StreamOptions {
  * kept up to date, and made anew when they were lost, by whoever comes first.
  */
 export async function openStream(options: StreamOptions) {
-	const { servers, namespace, name, onTrouble } = options;
+	const { servers, namespace, name, onTrouble, onSmaller } = options;
 	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
 	const subject = (type: string) => `${prefix}events.${type}`;
@@ -66,67 +52,78 @@ export async function openStream(options: StreamOptions) {
 	const js = connection.jetstream({ timeout: 5000 });
 	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
 
-	const wanted = {
-		name: stream,
-		subjects: [subject(">")],
-		storage: StorageType.File,
-		retention: RetentionPolicy.Limits,
-		num_replicas: options.replicas,
-		max_age: nanos(options.retentionHours * HOUR),
-		duplicate_window: nanos(DUPLICATES),
-	};
-	async function ensureStream(api: JetStreamManager): Promise<StreamInfo> {
-		try {
-			return await api.streams.add(wanted);
-		} catch (error) {
-			if ((error as { api_error?: { err_code: number } }).api_error?.err_code !== STREAM_NAME_IN_USE) throw error;
-			return api.streams.update(stream, wanted);
-		}
+	const config = streamConfig(stream, subject(">"), options, onSmaller);
+	const listeners = new Set<() => void>();
+	async function watchConnection(): Promise<void> {
+		for await (const { type } of connection.status()) if (type === Events.Reconnect) for (const listener of listeners) listener();
 	}
-	async function openConsumer(config: Partial<ConsumerConfig> & { durable_name: string }) {
+	watchConnection();
+
+	async function openConsumer(
+		wanted: Partial<ConsumerConfig> & { durable_name: string },
+		prepare: (state: ConsumerState) => Promise<void>,
+	) {
 		const api = await manager();
-		await ensureStream(api);
-		await api.consumers.add(stream, config);
-		const consumer = await js.consumers.get(stream, config.durable_name);
+		await config.ensure(api);
+		await api.consumers.add(stream, wanted);
+		await prepare(await stateOf(api, wanted.durable_name));
+		const consumer = await js.consumers.get(stream, wanted.durable_name);
 		return consumer.consume({ max_messages: ON_THE_WAY, idle_heartbeat: 2000, abort_on_missing_resource: true });
 	}
 
+	const stateOf = async (api: JetStreamManager, consumer: string) => consumerState(api, await config.info(api), consumer);
+	let configured = false;
 	return {
-		/** Tells one incarnation of the stream from the next: it changes when the stream was lost and made anew. */
-		async identity(): Promise<string> {
-			const { created } = await ensureStream(await manager());
-			return `${stream} ${created}`;
+		async inspect(last: Acknowledged | undefined) {
+			const api = await manager();
+			if (!configured) await config.ensure(api);
+			configured = true;
+			const info = await config.info(api);
+			const intact = !last || (await holds(api, stream, info.state, last));
+			if (!intact) await removeConsumersAhead(api, stream, info.state);
+			return { identity: identityOf(info), intact };
+		},
+		/** Calls `listener` when the connection was lost and is there again. @returns how that ends */
+		onReconnect(listener: () => void): () => void {
+			listeners.add(listener);
+			return () => void listeners.delete(listener);
 		},
 
 		/**
 		 * Sends events in one go, those of a type together; fulfils when the stream holds them all. A message that it took less than two minutes ago it
 		 * ignores, by its id.
 		 * @param again sends also what the stream may have taken a moment ago
+		 * @returns the last message that the stream acknowledged
 		 */
-		async publish(events: readonly Event[], again = false): Promise<void> {
+		async publish(events: readonly Event[], again = false): Promise<Acknowledged | undefined> {
 			const mark = again ? `-${Date.now()}` : "";
-			await Promise.all(
-				packed(events, eventBatchBytes(connection)).map(({ type, id, text }) => {
+			const acks = await Promise.all(
+				packed(events, eventBatchBytes(connection)).map(async ({ type, id, text }) => {
 					const format = headers();
 					format.set("Content-Type", BATCH_FORMAT);
-					return js.publish(subject(type), text, { msgID: id + mark, headers: format, expect: { streamName: stream } });
+					const message = id + mark;
+					const { seq } = await js.publish(subject(type), text, { msgID: message, headers: format, expect: { streamName: stream } });
+					return { sequence: seq, message };
 				}),
 			);
+			return acks.sort((a, b) => a.sequence - b.sequence).at(-1);
 		},
 
 		/**
 		 * Hands over what the stream holds for a group, from where the group left off, also after restarts and lost connections.
 		 * @param accept takes events over for good; those of a rejected batch come again
 		 * @param bury takes over for good what is no event at all
+		 * @param prepare is called each time before the group begins to read
 		 */
 		follow(
 			group: string,
 			pattern: string,
 			accept: (events: Event[]) => Promise<void>,
 			bury: (text: string, error: unknown) => Promise<void>,
+			prepare: (state: ConsumerState) => Promise<void>,
 		): Follower {
-			const durable_name = durable(group, pattern);
-			const config = {
+			const durable_name = consumerName(group, pattern);
+			const consumer = {
 				durable_name,
 				filter_subject: subject(pattern.replace(/\*$/, ">")),
 				ack_policy: AckPolicy.Explicit,
@@ -152,7 +149,7 @@ export async function openStream(options: StreamOptions) {
 			let close: () => Promise<unknown> = async () => undefined;
 
 			async function consume(): Promise<void> {
-				const messages = await openConsumer(config);
+				const messages = await openConsumer(consumer, prepare);
 				close = () => messages.close();
 				if (stopping) await close();
 				const held = new Set<Promise<void>>();
@@ -189,14 +186,16 @@ export async function openStream(options: StreamOptions) {
 			};
 		},
 
-		/** How many messages the stream holds that a group has still to take over. */
-		async pending(group: string, patterns: readonly string[]): Promise<number> {
+		/** How far each consumer of a group has read the stream. */
+		async states(group: string, patterns: readonly string[]): Promise<ConsumerState[]> {
 			const api = await manager();
-			const waiting = patterns.map(async (pattern) => {
-				const { num_pending, num_ack_pending } = await api.consumers.info(stream, durable(group, pattern));
-				return num_pending + num_ack_pending;
-			});
-			return (await Promise.all(waiting)).reduce((sum, n) => sum + n, 0);
+			return Promise.all(patterns.map((pattern) => stateOf(api, consumerName(group, pattern))));
+		},
+		/** The share of the stream's limits that the messages take which a consumer has still to take over. @param seq known to be taken over */
+		async unreadShare({ open, acked }: ConsumerState, seq: number): Promise<number> {
+			if (open === 0) return 0;
+			const api = await manager();
+			return shareBehind(api, await config.info(api), Math.max(acked, seq));
 		},
 
 		/** A round trip to the server. */
@@ -209,7 +208,7 @@ export async function openStream(options: StreamOptions) {
 	};
 }
 /** The name of a group's consumer for one pattern. */
-const durable = (group: string, pattern: string) => `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
+export const consumerName = (group: string, pattern: string) => `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
 
 export type EventStream = Awaited<ReturnType<typeof openStream>>;
 

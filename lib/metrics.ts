@@ -14,6 +14,7 @@ const EVENT_GAUGES: Readonly<Record<keyof EventFigures, Metric>> = {
 	retries: catalogue.eventRetries,
 	dead_letters: catalogue.deadLetters,
 	pending: catalogue.pendingMessages,
+	unread_share: catalogue.unreadShare,
 };
 const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 

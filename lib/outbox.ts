@@ -1,8 +1,9 @@
 import { type Database, type Queryable, sql } from "./database.ts";
 import type { Event } from "./events.ts";
 import { type Loop, loop } from "./loop.ts";
+import { type Acknowledged, CHECKPOINT, type Destination, isSetBack, type Remembered, verified } from "./outbox-destination.ts";
 
-interface Row {
+export interface Row {
 	seq: number;
 	id: string;
 	type: string;
@@ -14,7 +15,7 @@ interface Row {
 	upto: string;
 }
 /** What a reader has handed over: all that `seen`, a snapshot, holds, and of what `upto` holds besides, the rows up to `seq`. */
-interface Position {
+interface Position extends Remembered {
 	seen: string;
 	upto: string | null;
 	seq: number;
@@ -31,15 +32,12 @@ const POLL = 1000;
 const GATHER = 100;
 const CLAIM = sql(
 	"outbox_claim",
-	`insert into outbox_readers as r (name, owner, lease_until, target) values ($1, $2, now() + make_interval(secs => $3), $4)
-	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until, target = excluded.target,
-			seen = case when r.target is distinct from $4 then '1:1:' else r.seen end,
-			upto = case when r.target is distinct from $4 then null else r.upto end,
-			seq = case when r.target is distinct from $4 then 0 else r.seq end
+	`insert into outbox_readers as r (name, owner, lease_until) values ($1, $2, now() + make_interval(secs => $3))
+	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until
 		where r.owner = $2 or r.owner is null or r.lease_until < now()
-	returning seen::text, upto::text, seq`,
+	returning ${CHECKPOINT}`,
 );
-const COLUMNS = "seq, id, type, subject, data, traceparent, time";
+export const COLUMNS = "seq, id, type, subject, data, traceparent, time";
 /** What was committed since a snapshot, and the snapshot up to which that is all. One row without an event when there is nothing. */
 const READ_NEW = sql(
 	"outbox_read_new",
@@ -54,7 +52,8 @@ const READ_ON = `select ${COLUMNS}, $2::text as upto from outbox
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
 	"outbox_advance",
-	`update outbox_readers set seen = $3::pg_snapshot, upto = $4::pg_snapshot, seq = $5, lease_until = now() + make_interval(secs => $6)
+	`update outbox_readers set seen = $3::pg_snapshot, upto = $4::pg_snapshot, seq = $5, lease_until = now() + make_interval(secs => $6),
+		acked_seq = $7, acked_message = $8
 	where name = $1 and owner = $2 returning 1 as held`,
 );
 const RELEASE = sql("outbox_release", "update outbox_readers set owner = null where name = $1 and owner = $2");
@@ -80,10 +79,10 @@ export interface ReaderOptions {
 	readonly types: readonly string[];
 	/** Seconds until others may take over from a node that fell silent. */
 	readonly lease?: number;
-	/** Tells where events go. When it is another place than before, a stream that was lost and made anew, all that is kept is told again. */
-	target?(): Promise<string>;
+	/** Where events go, if it may lose them. It is inspected with every renewal of the lease; when it has lost events, the outbox is read again. */
+	readonly destination?: Destination;
 	/** Takes events over for good. While it rejects, the position stays and the same events come again. */
-	deliver(events: Event[]): Promise<void>;
+	deliver(events: Event[]): Promise<Acknowledged | undefined> | Promise<void>;
 	onError(error: unknown): void;
 }
 
@@ -93,25 +92,32 @@ export interface ReaderOptions {
  * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
  * position and a crash come again.
  */
-export function readOutbox({ db, name, owner, source, types, lease = 5, target, deliver, onError }: ReaderOptions): Loop {
+export function readOutbox({ db, name, owner, source, types, lease = 5, destination, deliver, onError }: ReaderOptions): Reader {
 	/** How far it is, for as long as nobody else can have claimed it: what the row says, or further where nothing wanted came since. */
 	let position: Position | undefined;
 	let passed = false;
 	let trustedUntil = 0;
 	let adopted = false;
+	/** Set when the destination may have lost events, until it was inspected. */
+	let suspect = false;
 
 	async function hold(): Promise<Position | undefined> {
-		if (position && performance.now() < trustedUntil) return position;
-		if (position && passed && (await keep(position))) return position;
+		const current = position;
+		if (current && !suspect && performance.now() < trustedUntil) return current;
+		// If anything below fails, the next turn claims and inspects again.
+		position = undefined;
+		suspect = false;
+		if (current && passed && (await keep(current)) && !destination) return current;
 		if (!adopted) await db.query(ADOPT);
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;
-		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease, (await target?.()) ?? null]);
-		return claimed;
+		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease]);
+		return claimed && destination ? verified(db, destination, { name, owner }, claimed) : claimed;
 	}
 	async function keep(next: Position): Promise<boolean> {
 		trustedUntil = performance.now() + lease * 500;
-		const held = await db.query(ADVANCE, [name, owner, next.seen, next.upto, next.seq, lease]);
+		const { seen, upto, seq, acked_seq, acked_message } = next;
+		const held = await db.query(ADVANCE, [name, owner, seen, upto, seq, lease, acked_seq, acked_message]);
 		position = held.length > 0 ? next : undefined;
 		passed = false;
 		return held.length > 0;
@@ -129,13 +135,17 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, target, 
 		if (!from) return false;
 		const { rows, upto } = await read(from);
 		if (rows.length === 0 && !from.upto) {
-			position = { seen: upto, upto: null, seq: 0 };
+			position = { ...from, seen: upto, upto: null, seq: 0 };
 			passed = true;
 			return false;
 		}
-		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
+		const ack = rows.length > 0 ? await deliver(rows.map((row) => toEvent(row, source))) : undefined;
+		// Events that went to a destination which has lost others come again, after those.
+		if (isSetBack(from, ack ?? undefined)) suspect = true;
+		if (suspect) return false;
 		const full = rows.length === BATCH;
-		const held = await keep(full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 });
+		const next = full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 };
+		const held = await keep({ ...from, ...next, ...(ack ? { acked_seq: ack.sequence, acked_message: ack.message } : {}) });
 		return held && (full || from.upto !== null);
 	}
 
@@ -143,6 +153,10 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, target, 
 	reading.wake();
 	return {
 		wake: reading.wake,
+		recheck() {
+			suspect = true;
+			reading.wake();
+		},
 		/** Finishes what it holds and gives the lease back. */
 		async stop() {
 			await reading.stop();
@@ -151,9 +165,12 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, target, 
 		},
 	};
 }
-export type Reader = Loop;
+export interface Reader extends Loop {
+	/** Has the destination inspected before anything more is delivered. */
+	recheck(): void;
+}
 
-function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
+export function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
 	const event = {
 		specversion: "1.0",
 		id,

@@ -199,6 +199,14 @@ export const settings = shape({
 		default: 1,
 		description: "How many NATS servers keep each event; 3 where NATS is a cluster",
 	},
+	EVENT_STREAM_MB: {
+		type: "number",
+		min: 0.5,
+		convert: true,
+		default: 1024,
+		description:
+			"Size of the stream that carries events, in MiB, well below NATS' max_file_store; beyond it the oldest are discarded, and read from the outboxes where needed",
+	},
 	EVENT_RETENTION_HOURS: {
 		type: "number",
 		min: 1,

@@ -9,13 +9,16 @@ import { type Event, matches } from "../lib/events.ts";
 import { retriesOf } from "../lib/inbox.ts";
 import type { EventStream } from "../lib/jetstream.ts";
 import { tellAgain } from "../lib/outbox.ts";
+import { outboxPage } from "../lib/outbox-pages.ts";
 import { oldestEvent, outboxReaders, removeReader } from "../lib/outbox-readers.ts";
+import type { Refilling } from "./event-refill.ts";
 
 interface Self {
 	readonly name: string;
 	readonly broker: ServiceBroker;
 	readonly db: Database;
 	readonly $stream: EventStream | undefined;
+	readonly $refilling: Refilling | undefined;
 }
 type Handlers = { [K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown> };
 interface Replay {
@@ -49,6 +52,9 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 			);
 			return { count };
 		},
+		async outboxEvents({ params: { after, types: wanted } }: Ctx<{ after: string; types: string[] }>) {
+			return outboxPage(this.db, `/${this.name}`, after, wanted);
+		},
 		async retries({ params }: Ctx<{ subject: string }>) {
 			return retriesOf(this.db, this.name, params.subject);
 		},
@@ -62,8 +68,10 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 			return { count: await removeReader(this.db, params.name) };
 		},
 		async eventFigures() {
-			const pending = this.$stream && patterns.length > 0 ? await this.$stream.pending(this.name, patterns) : 0;
-			return { ...(await eventFigures(this.db)), pending };
+			const states = (await this.$stream?.states(this.name, patterns)) ?? [];
+			const pending = states.reduce((sum, { open }) => sum + open, 0);
+			const unread_share = (await this.$refilling?.unreadShare(states)) ?? 0;
+			return { ...(await eventFigures(this.db)), pending, unread_share };
 		},
 	};
 	return Object.fromEntries(
@@ -84,7 +92,7 @@ function replayed(broker: ServiceBroker, types: readonly string[], { type, group
 
 /** Once more to whoever carries events, or to the groups of this process. */
 async function tell({ broker, $stream }: Self, events: Event[], group: string | undefined): Promise<void> {
-	if ($stream) return $stream.publish(events, true);
+	if ($stream) return void (await $stream.publish(events, true));
 	const groups = localBus(broker)
 		.groups()
 		.filter(({ name }) => group === undefined || name === group);

@@ -7,11 +7,12 @@ interface Self {
 }
 
 /** Counts what a service hands over. */
-export function counting<E>({ broker, name }: Self, deliver: (found: E[]) => Promise<void>): (found: E[]) => Promise<void> {
+export function counting<E, R>({ broker, name }: Self, deliver: (found: E[]) => Promise<R>): (found: E[]) => Promise<R> {
 	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
 	return async (found) => {
-		await deliver(found);
+		const result = await deliver(found);
 		published.add(found.length);
+		return result;
 	};
 }
 

@@ -24,7 +24,7 @@ export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "proce
 	const [sent, processed] = [look("producer", "send"), look("consumer", "process")];
 	return {
 		/** @param deliver hands events over to whatever carries them */
-		sending(deliver: (events: Event[]) => Promise<void>): (events: Event[]) => Promise<void> {
+		sending<R>(deliver: (events: Event[]) => Promise<R>): (events: Event[]) => Promise<R> {
 			if (!tracer) return deliver;
 			return (found) => (anySampled(found) ? forEach(tracer, found, sent, deliver) : deliver(found));
 		},

@@ -1,4 +1,4 @@
-import { type Follower, type Group, localBus } from "../lib/bus.ts";
+import { type Group, localBus } from "../lib/bus.ts";
 import type { Contract, EventData, EventType, Mixin, ServiceThis } from "../lib/contract.ts";
 import type { Tx } from "../lib/database.ts";
 import { envOf } from "../lib/env.ts";
@@ -9,6 +9,7 @@ import { loop } from "../lib/loop.ts";
 import { assertSendable } from "../lib/message-size.ts";
 import { orderedGroups } from "../lib/ordered-groups.ts";
 import { type Reader, readOutbox, write } from "../lib/outbox.ts";
+import type { Acknowledged, Destination } from "../lib/outbox-destination.ts";
 import { STREAM_READER } from "../lib/outbox-readers.ts";
 import { addProbe } from "../lib/probe.ts";
 import { currentTraceparent } from "../lib/traceparent.ts";
@@ -16,6 +17,7 @@ import { tracingOf } from "../lib/tracing/tracing.ts";
 import type { HasDatabase } from "./db.mixin.ts";
 import { eventHandlers } from "./event-actions.ts";
 import { consumedBy, counting } from "./event-metrics.ts";
+import { type Refilling, refilling } from "./event-refill.ts";
 import { pruning } from "./event-retention.ts";
 import { type EventTraces, eventTraces } from "./event-traces.ts";
 
@@ -46,6 +48,8 @@ interface Self extends ServiceThis, HasDatabase, HasEvents {
 	$closing: boolean;
 	/** What carries events between nodes; without it they stay in this process. */
 	$stream: EventStream | undefined;
+	/** Refills this service's consumers when the stream has discarded what they had not read. */
+	$refilling: Refilling | undefined;
 	$traces: EventTraces;
 	/** Lets go of the stream, where there is one. */
 	$release(): Promise<void>;
@@ -116,15 +120,18 @@ const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.st
 /** JetStream where the cluster has NATS, else this process by itself. */
 async function carrierOf(self: Self): Promise<EventStream | undefined> {
 	const { broker, logger } = self;
-	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_ACK_WAIT_MS } = envOf(broker);
+	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_STREAM_MB, EVENT_ACK_WAIT_MS } = envOf(broker);
 	if (!TRANSPORTER) return undefined;
 	const { stream, release } = await sharedStream(broker, {
 		servers: TRANSPORTER,
 		namespace: NAMESPACE,
 		replicas: EVENT_REPLICAS,
 		retentionHours: EVENT_RETENTION_HOURS,
+		maxBytes: Math.floor(EVENT_STREAM_MB * 2 ** 20),
 		ackWait: EVENT_ACK_WAIT_MS,
 		name: `${broker.nodeID}-events`,
+		onSmaller: (maxBytes) =>
+			logger.warn("NATS has no room for EVENT_STREAM_MB, so the stream of events is smaller, or has no limit (-1)", { maxBytes }),
 		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});
 	self.$release = release;
@@ -138,16 +145,16 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 	const read = (
 		reader: string,
 		wanted: readonly string[],
-		deliver: (found: Event[]) => Promise<void>,
-		target?: () => Promise<string>,
-	): Follower => {
+		deliver: (found: Event[]) => Promise<Acknowledged | undefined>,
+		destination?: Destination,
+	): Reader => {
 		const following = readOutbox({
 			db,
 			name: reader,
 			owner: broker.nodeID,
 			source: `/${name}`,
 			types: wanted,
-			...(target ? { target } : {}),
+			...(destination ? { destination } : {}),
 			deliver: self.$traces.sending(counting(self, deliver)),
 			onError: (error) => {
 				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
@@ -155,24 +162,26 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 		});
 		self.$readers.add(following);
 		return {
+			...following,
 			async stop() {
 				await following.stop();
 				self.$readers.delete(following);
 			},
 		};
 	};
-	if (stream)
-		return read(
-			STREAM_READER,
-			types,
-			(found) => stream.publish(found),
-			() => stream.identity(),
-		).stop;
+	if (stream) {
+		const relay = read(STREAM_READER, types, (found) => stream.publish(found), stream);
+		const end = stream.onReconnect(relay.recheck);
+		return async () => {
+			end();
+			await relay.stop();
+		};
+	}
 	const attach = ({ name: group, patterns, accept }: Group) =>
 		read(
 			group,
 			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
-			accept,
+			(found) => accept(found).then(() => undefined),
 		);
 	return localBus(broker).offer({ types, attach });
 }
@@ -207,8 +216,10 @@ function receive(self: Self, stream: EventStream | undefined, subscriptions: obj
 		turn: retry,
 		onError: (error) => logger.warn("Events due for another try could not be read", { error }),
 	});
-	const carried = stream
-		? patterns.map((pattern) => stream.follow(name, pattern, accept, bury).stop)
+	const refill = stream && refilling(self, stream, patterns, accept);
+	self.$refilling = refill;
+	const carried = refill
+		? [...patterns.map((pattern) => stream.follow(name, pattern, accept, bury, refill.track).stop), refill.stop]
 		: [localBus(broker).join({ name, patterns, accept })];
 	return [...carried, retrying.stop];
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { storm } from "../chaos/storm/run.ts";
-import { GROUPS } from "../chaos/storm/services.ts";
+import { ALL_GROUPS } from "../chaos/storm/services.ts";
 import { violations } from "../chaos/storm/verdict.ts";
 import { makeDatabases } from "../test/support/databases.ts";
 import { describeWith } from "../test/support/servers.ts";
@@ -12,7 +12,7 @@ import { describeWith } from "../test/support/servers.ts";
 describeWith(["nats-server"], "a storm of events", () => {
 	test("takes effect exactly once in every group, whatever is killed or lost, and poison holds nobody back", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
-		const databases = await makeDatabases(["orders", ...GROUPS]);
+		const databases = await makeDatabases(["orders", ...ALL_GROUPS]);
 		try {
 			const { pattern, query } = databases;
 			const result = await storm({ events: 1000, seconds: 8, seed: 4, pattern, query, folder, onProgress: () => undefined });

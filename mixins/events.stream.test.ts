@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { cp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
@@ -64,6 +64,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			DATABASE_POOL: "4",
 			EVENT_BACKOFF: "0.01",
 			EVENT_ACK_WAIT_MS: String(ackWait),
+			EVENT_STREAM_MB: "16",
 		});
 		const broker = makeNode(brokerOptions(env), env, services);
 		brokers.push(broker);
@@ -143,6 +144,50 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await eventually(async () => expect(await effects("payments")).toHaveLength(25), 25);
 		await eventually(async () => expect(await effects()).toHaveLength(25), 25);
 	}, 60_000);
+
+	test("a stream that was lost while its relay is idle is filled for a group that comes later", async () => {
+		const source = await start(producer());
+		const all = ids(20);
+		for (const id of all) await tell(source)("order.created", id);
+		await start(consumer("payments"));
+		await eventually(async () => expect(await effects("payments")).toHaveLength(20));
+		await nats.process.kill();
+		await rm(join(folder, "jetstream"), { recursive: true, force: true });
+		await nats.restart();
+		await start(consumer("shipping"));
+		await eventually(async () => expect((await effects()).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()), 30);
+	}, 60_000);
+
+	test.each([
+		["idle", 0],
+		["busy", 5],
+	])(
+		"a stream that was restored from a backup is filled from the outbox of an %s relay",
+		async (_, more) => {
+			const source = await start(producer());
+			await start(consumer("shipping"));
+			const [early, late, later] = [ids(10), ids(10), ids(more)];
+			const told = async (group: string, all: readonly string[]) =>
+				eventually(async () => expect((await effects(group)).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()), 30);
+			for (const id of early) await tell(source)("order.created", id);
+			await told("shipping", early);
+			await nats.process.kill();
+			await cp(join(folder, "jetstream"), join(folder, "backup"), { recursive: true });
+			await nats.restart();
+			for (const id of late) await tell(source)("order.created", id);
+			await told("shipping", [...early, ...late]);
+			await nats.process.kill();
+			await rm(join(folder, "jetstream"), { recursive: true, force: true });
+			await rename(join(folder, "backup"), join(folder, "jetstream"));
+			// Events that are published before anybody has noticed get the sequences of those that were lost.
+			for (const id of later) await tell(source)("order.created", id);
+			await nats.restart();
+			await start(consumer("payments"));
+			await told("payments", [...early, ...late, ...later]);
+			await told("shipping", [...early, ...late, ...later]);
+		},
+		90_000,
+	);
 
 	test("events that come together are few messages, whose batches keep each subject in its order", async () => {
 		const all = ids(300);

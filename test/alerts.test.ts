@@ -76,6 +76,15 @@ const cases: Readonly<Record<string, Case>> = {
 		about: { service: "orders" },
 		good: { 'shop_consumer_pending_messages{service="orders"}': "0 5000 3000 900x30" },
 	},
+	ShopEventsNearDiscard: {
+		bad: {
+			'shop_consumer_unread_share{service="orders",instance="a"}': "0.1+0.1x9 1x20",
+			'shop_consumer_unread_share{service="users"}': "0.2x30",
+		},
+		at: 9,
+		about: { service: "orders" },
+		good: { 'shop_consumer_unread_share{service="orders"}': "0.1 0.7 0.9 0.3 0.4x30" },
+	},
 	ShopNodeDown: {
 		bad: { [`up{job="shop",${node}}`]: "1 0x30" },
 		at: 4,

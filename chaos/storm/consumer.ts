@@ -2,12 +2,12 @@ import { readEnv } from "../../lib/env.ts";
 import { makeNode } from "../../lib/node.ts";
 import { run } from "../../lib/program.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { consumer, GROUPS } from "./services.ts";
+import { ALL_GROUPS, consumer } from "./services.ts";
 
-/** A node with every consumer group, as a process of its own that can be killed. */
+/** A node with the consumer groups that its arguments name, as a process of its own that can be killed. */
 run("consumer", async (program) => {
 	const env = readEnv();
-	const broker = makeNode(brokerOptions(env), env, GROUPS.map(consumer));
+	const broker = makeNode(brokerOptions(env), env, ALL_GROUPS.filter((group) => process.argv.includes(group)).map(consumer));
 	program.onEnd(env.DRAIN_MS, () => broker.stop());
 	await program.step(broker.start());
 });

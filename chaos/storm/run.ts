@@ -16,7 +16,7 @@ import { type Process, startProcess } from "../../test/support/processes.ts";
 import { natsMember } from "../cluster.ts";
 import type { Member } from "../members.ts";
 import { type Random, random } from "../random.ts";
-import { EFFECTS, GROUPS, POISON, producer } from "./services.ts";
+import { ALL_GROUPS, EFFECTS, GROUPS, LATE, POISON, producer } from "./services.ts";
 import { violations } from "./verdict.ts";
 
 export interface StormOptions {
@@ -51,12 +51,12 @@ const SUBJECTS = 200;
 const PATIENCE_MS = 150_000;
 
 /**
- * Writes events while consumers are killed every second and NATS is killed twice, and once more with the loss of all that it kept, and finds
- * out whether each event took effect exactly once in every group.
+ * Writes events while consumers are killed every second and NATS is killed twice, and once more with the loss of all that it kept. Then NATS
+ * loses everything while no event is on its way, and another group starts. Finds out whether each event took effect exactly once in every group.
  */
 export async function storm(options: StormOptions): Promise<StormResult> {
 	const { events, seconds, seed, pattern, query, folder } = options;
-	for (const group of GROUPS) await query(group, EFFECTS);
+	for (const group of ALL_GROUPS) await query(group, EFFECTS);
 	const nats = await natsMember(folder);
 	const settings = {
 		NODE_ENV: "test",
@@ -71,6 +71,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, [producer()]);
 	const herd = consumers(settings, folder, random(seed));
 	const wrong: string[] = [];
+	let late: Process | undefined;
 	const progress = setInterval(async () => {
 		const behind = await Promise.all(GROUPS.map((group) => count(options, group))).catch(() => [0]);
 		options.onProgress({ written: writer.written(), effects: Math.min(...behind), kills: herd.kills() });
@@ -82,17 +83,20 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 		await Promise.all([writer.run(), herd.suffer(seconds), upset(nats.member, folder, seconds)]);
 		const calm = Date.now();
 		herd.start();
-		const settled = () => settle(options, broker, events);
-		if (!(await settled())) wrong.push(`Not everything was taken over within ${PATIENCE_MS / 1000} s`);
+		const settled = (groups: readonly string[]) => settle(options, broker, events, groups);
+		if (!(await settled(GROUPS))) wrong.push(`Not everything was taken over within ${PATIENCE_MS / 1000} s`);
 		const settledAfter = (Date.now() - calm) / 1000;
+		late = await wipeIdle(options, nats.member, settings);
+		if (!(await settled(ALL_GROUPS))) wrong.push("Not everything was taken over after the idle stream was wiped");
 		const { count: replayed } = await (broker.call.bind(broker) as Call)("orders.replayEvents", {});
-		if (!(await settled())) wrong.push("The replay was not taken over in time");
+		if (!(await settled(ALL_GROUPS))) wrong.push("The replay was not taken over in time");
 		wrong.push(...herd.complaints(), ...(await verdict(options, events)));
 		const poison = writer.poison();
 		return { violations: wrong, written: writer.written(), poison, kills: herd.kills(), settledAfter, replayed };
 	} finally {
 		clearInterval(progress);
 		await herd.end();
+		await late?.kill();
 		await broker.stop();
 		await nats.member.end();
 	}
@@ -130,15 +134,18 @@ function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: R
 	};
 }
 
+function startConsumer(name: string, groups: readonly string[], settings: Record<string, string>, folder: string): Process {
+	const args = ["--no-warnings", join(import.meta.dirname, "consumer.ts"), ...groups];
+	return startProcess({ name, file: process.execPath, args, env: { ...settings, NODEID: name }, log: join(folder, `${name}.log`) });
+}
+
 /** The processes that are killed. */
 function consumers(settings: Record<string, string>, folder: string, dice: Random) {
 	const herd = new Map<number, Process>();
 	const doomed = new Set<Process>();
 	const complaints: string[] = [];
 	const spawn = (n: number) => {
-		const args = ["--no-warnings", join(import.meta.dirname, "consumer.ts")];
-		const env = { ...settings, NODEID: `consumer-${n}` };
-		const one = startProcess({ name: `consumer ${n}`, file: process.execPath, args, env, log: join(folder, `consumer-${n}.log`) });
+		const one = startConsumer(`consumer-${n}`, GROUPS, settings, folder);
 		herd.set(n, one);
 		one.failure.catch((error: Error) => {
 			if (doomed.has(one)) return;
@@ -191,8 +198,16 @@ type Tables = Pick<StormOptions, "query">;
 const count = async ({ query }: Tables, group: string): Promise<number> =>
 	(await query<{ n: number }>(group, "select count(*)::int as n from effects"))[0]!.n;
 
+/** While no event is on its way, NATS loses everything; then a group starts that was not there before. */
+async function wipeIdle({ folder }: StormOptions, nats: Member, settings: Record<string, string>): Promise<Process> {
+	await nats.kill();
+	await rm(join(folder, "jetstream"), { recursive: true, force: true });
+	await nats.start();
+	return startConsumer(LATE, [LATE], settings, folder);
+}
+
 /** Waits until every group has all that it can take, and no more is on its way to it; whether that came in time. */
-async function settle({ query }: Tables, broker: ServiceBroker, events: number): Promise<boolean> {
+async function settle({ query }: Tables, broker: ServiceBroker, events: number, groups: readonly string[]): Promise<boolean> {
 	const quiet = async (group: string) => {
 		const [{ done = 0, waiting = 0 } = {}] = await query<{ done: number; waiting: number }>(
 			group,
@@ -204,7 +219,7 @@ async function settle({ query }: Tables, broker: ServiceBroker, events: number):
 		return figures?.pending === 0;
 	};
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await after(200)) {
-		const calm = await Promise.all(GROUPS.map(quiet));
+		const calm = await Promise.all(groups.map(quiet));
 		if (!calm.includes(false)) return true;
 	}
 	return false;
@@ -213,7 +228,7 @@ async function settle({ query }: Tables, broker: ServiceBroker, events: number):
 async function verdict({ query }: Tables, events: number): Promise<string[]> {
 	const outbox = await query<{ id: string; subject: string }>("orders", "select id, subject from outbox order by seq");
 	const ids = (rows: { id: string }[]) => rows.map(({ id }) => id);
-	const groups = GROUPS.map(async (name) => ({
+	const groups = ALL_GROUPS.map(async (name) => ({
 		name,
 		effects: ids(await query(name, "select event_id as id from effects")),
 		dead: ids(await query(name, "select event_id as id from retries where dead_at is not null")),

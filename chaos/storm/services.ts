@@ -9,6 +9,9 @@ import { orders } from "../../services/orders/orders.contract.ts";
 
 /** The consumer groups, under names of services, for they need databases. */
 export const GROUPS = ["shipping", "payments"] as const;
+/** The group that starts only after the idle stream was wiped. */
+export const LATE = "inventory";
+export const ALL_GROUPS = [...GROUPS, LATE] as const;
 /** What an event is about that no handler can take. */
 export const POISON = "poison";
 
@@ -22,7 +25,7 @@ export function producer(): ServiceSchema {
 	return implement(source, database, events(source)).with({ actions: {} });
 }
 
-export function consumer(name: (typeof GROUPS)[number]): ServiceSchema {
+export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 	const group = contract({ name, actions: { ...eventActions } });
 	const take = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query(NOTE, [found.map(({ id }) => id)]);

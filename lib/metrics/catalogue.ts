@@ -110,6 +110,12 @@ export const catalogue = {
 		help: "Messages in the stream, each of one or more events, that this service has still to take over",
 		labels: service,
 	},
+	unreadShare: {
+		name: "shop_consumer_unread_share",
+		type: "gauge",
+		help: "Share of the stream's limits, in bytes or in age, that the messages take which this service has still to take over; at 1 the stream discards them",
+		labels: service,
+	},
 	publishedEvents: {
 		name: "shop_events_published_total",
 		type: "counter",

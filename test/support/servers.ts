@@ -37,15 +37,16 @@ export function describeWith(servers: readonly Name[], title: string, tests: () 
 /**
  * @param folder for its data and its log
  * @param maxPayload in bytes, instead of that of the configuration
+ * @param store the size of JetStream's store, "1MB" for instance, instead of that of the configuration
  */
-export function startNats(folder: string, maxPayload?: number): Promise<Server> {
+export function startNats(folder: string, maxPayload?: number, store?: string): Promise<Server> {
 	const file = findServer("nats-server")!;
 	return startServer({
 		name: "nats",
 		scheme: "nats",
 		file,
 		folder,
-		args: (port) => natsArguments(file, folder, port, maxPayload),
+		args: (port) => natsArguments(file, folder, port, maxPayload, store),
 		greeting: { ask: "", answer: /^INFO / },
 	});
 }

@@ -1,0 +1,118 @@
+import {
+	DiscardPolicy,
+	type JetStreamManager,
+	nanos,
+	RetentionPolicy,
+	StorageType,
+	type StoredMsg,
+	type StreamConfig,
+	type StreamInfo,
+} from "nats";
+
+const HOUR = 3_600_000;
+/** What the stream has seen within this time it does not take twice. */
+const DUPLICATES = 120_000;
+/** Outboxes serve replays and refills, so the stream holds only what consumer groups are about to read. */
+const STREAM_HOURS = 24;
+/** A stream smaller than this would discard events before anybody has read them. */
+const LEAST_BYTES = 128 * 1024;
+/** JetStream reserves no room for a stream without a limit. */
+const UNLIMITED = -1;
+/** JetStream's own error codes. The first one means that there is a stream of this name with another configuration. */
+const STREAM_NAME_IN_USE = 10058;
+const STREAM_NOT_FOUND = 10059;
+const NO_MESSAGE = 10037;
+const NO_ROOM: readonly number[] = [10023, 10047];
+
+export interface StreamSize {
+	readonly replicas: number;
+	readonly retentionHours: number;
+	/** Beyond it the stream discards its oldest messages. */
+	readonly maxBytes: number;
+}
+
+const errorCode = (error: unknown): number => (error as { api_error?: { err_code: number } }).api_error?.err_code ?? 0;
+
+/** The configuration of the stream. It discards old messages rather than refuse new ones: one absent group must not stop all others. */
+const configuration = (name: string, subject: string, { replicas, retentionHours, maxBytes }: StreamSize): Partial<StreamConfig> => ({
+	name,
+	subjects: [subject],
+	storage: StorageType.File,
+	retention: RetentionPolicy.Limits,
+	discard: DiscardPolicy.Old,
+	num_replicas: replicas,
+	max_age: nanos(Math.min(retentionHours, STREAM_HOURS) * HOUR),
+	max_bytes: maxBytes,
+	duplicate_window: nanos(DUPLICATES),
+});
+
+async function addOrUpdate(api: JetStreamManager, config: Partial<StreamConfig>): Promise<StreamInfo> {
+	try {
+		return await api.streams.add(config);
+	} catch (error) {
+		if (errorCode(error) !== STREAM_NAME_IN_USE) throw error;
+		return api.streams.update(config.name!, config);
+	}
+}
+
+async function find(api: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+	try {
+		return await api.streams.info(name);
+	} catch (error) {
+		if (errorCode(error) !== STREAM_NOT_FOUND) throw error;
+		return undefined;
+	}
+}
+
+/** For `catch`: a value instead of the failure, if that is a lack of room. */
+const unlessFull =
+	<T>(value: T) =>
+	(error: unknown): T => {
+		if (!NO_ROOM.includes(errorCode(error))) throw error;
+		return value;
+	};
+
+/**
+ * The stream by its name and subject. `ensure` creates it, or updates its configuration. A NATS server whose store has no room for
+ * `maxBytes` gets a stream that takes half of what it has room for, at most, or has no limit if all room is reserved for other streams.
+ * @param onSmaller is given that size, or -1, once
+ */
+export function streamConfig(name: string, subject: string, size: StreamSize, onSmaller: (maxBytes: number) => void) {
+	let fitting = size.maxBytes;
+	const update = (api: JetStreamManager, maxBytes: number) => addOrUpdate(api, configuration(name, subject, { ...size, maxBytes }));
+
+	async function fit(api: JetStreamManager, found: StreamInfo | undefined): Promise<StreamInfo> {
+		// Another node has found out what fits.
+		if (found && found.config.max_bytes > 0) return update(api, found.config.max_bytes).catch(unlessFull(found));
+		for (let maxBytes = size.maxBytes / 2; maxBytes >= LEAST_BYTES; maxBytes = Math.floor(maxBytes / 2)) {
+			const fits = await update(api, maxBytes).catch(unlessFull(undefined));
+			if (!fits) continue;
+			// An update needs room beside what is reserved already, so that is given back first.
+			await api.streams.update(name, { max_bytes: UNLIMITED });
+			return api.streams.update(name, { max_bytes: Math.floor(maxBytes / 2) });
+		}
+		return update(api, UNLIMITED);
+	}
+	async function ensure(api: JetStreamManager): Promise<StreamInfo> {
+		const info = await update(api, fitting).catch(unlessFull(undefined));
+		if (info) return info;
+		const smaller = await fit(api, await find(api, name));
+		if (smaller.config.max_bytes !== fitting) onSmaller(smaller.config.max_bytes);
+		fitting = smaller.config.max_bytes;
+		return smaller;
+	}
+	return {
+		ensure,
+		/** The stream, which is created if it is not there. */
+		info: async (api: JetStreamManager): Promise<StreamInfo> => (await find(api, name)) ?? ensure(api),
+	};
+}
+/** The message under a sequence, if the stream has one. */
+export async function messageAt(api: JetStreamManager, stream: string, seq: number): Promise<StoredMsg | undefined> {
+	try {
+		return await api.streams.getMessage(stream, { seq });
+	} catch (error) {
+		if (errorCode(error) !== NO_MESSAGE) throw error;
+		return undefined;
+	}
+}
