@@ -1,6 +1,6 @@
 import type { Queryable } from "./database.ts";
 import type { Event } from "./events.ts";
-import { COLUMNS, type Row, toEvent } from "./outbox.ts";
+import { COLUMNS, type Row, toEvent } from "./outbox-row.ts";
 
 const ROWS = 500;
 /** A page travels as one message, and NATS takes 256 KiB at least. */

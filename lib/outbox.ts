@@ -2,15 +2,9 @@ import { type Database, type Queryable, sql } from "./database.ts";
 import type { Event } from "./events.ts";
 import { type Loop, loop } from "./loop.ts";
 import { type Acknowledged, CHECKPOINT, type Destination, isSetBack, type Remembered, verified } from "./outbox-destination.ts";
+import { COLUMNS, toEvent, type Row as Written } from "./outbox-row.ts";
 
-export interface Row {
-	seq: number;
-	id: string;
-	type: string;
-	subject: string;
-	data: unknown;
-	traceparent: string | null;
-	time: string;
+interface Row extends Written {
 	/** The snapshot of the statement that read it. */
 	upto: string;
 }
@@ -37,7 +31,6 @@ const CLAIM = sql(
 		where r.owner = $2 or r.owner is null or r.lease_until < now()
 	returning ${CHECKPOINT}`,
 );
-export const COLUMNS = "seq, id, type, subject, data, traceparent, time";
 /** What was committed since a snapshot, and the snapshot up to which that is all. One row without an event when there is nothing. */
 const READ_NEW = sql(
 	"outbox_read_new",
@@ -168,22 +161,6 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, destinat
 export interface Reader extends Loop {
 	/** Has the destination inspected before anything more is delivered. */
 	recheck(): void;
-}
-
-export function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
-	const event = {
-		specversion: "1.0",
-		id,
-		source,
-		type,
-		subject,
-		time,
-		datacontenttype: "application/json",
-		data,
-		...(traceparent ? { traceparent } : {}),
-		sequence: String(seq).padStart(19, "0"),
-	};
-	return event as Event;
 }
 
 const TOLD = `select ${COLUMNS} from outbox

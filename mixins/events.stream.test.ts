@@ -159,10 +159,10 @@ describeWith(["nats-server"], "events on JetStream", () => {
 	}, 60_000);
 
 	test.each([
-		["idle", 0],
-		["busy", 5],
+		["an idle", 0],
+		["a busy", 5],
 	])(
-		"a stream that was restored from a backup is filled from the outbox of an %s relay",
+		"a stream that was restored from a backup is filled from the outbox of %s relay",
 		async (_, more) => {
 			const source = await start(producer());
 			await start(consumer("shipping"));
