@@ -35,6 +35,8 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 		namespace: `t${uuid().slice(-8)}`,
 		replicas: 1,
 		retentionHours: 1,
+		maxBytes: 2 ** 26,
+		onSmaller: () => undefined,
 		ackWait: 1000,
 		name: "test",
 		onTrouble: () => undefined,
@@ -54,10 +56,16 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 		const largest = { text: "" };
 		largest.text = "x".repeat(DATA_BYTES - JSON.stringify(largest).length);
 		const events = Array.from({ length: 20 }, () => event(largest));
-		await stream.identity();
+		await stream.inspect(undefined);
 		await stream.publish(events);
 		const received = new Set<string>();
-		const follower = stream.follow("group", "order.*", async (found) => found.forEach(({ id }) => void received.add(id)), bury);
+		const follower = stream.follow(
+			"group",
+			"order.*",
+			async (found) => found.forEach(({ id }) => void received.add(id)),
+			bury,
+			async () => undefined,
+		);
 		await eventually(() => expect(received.size).toBe(20));
 		await follower.stop();
 		await stream.close();
