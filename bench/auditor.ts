@@ -17,8 +17,8 @@ export async function joinCluster(settings: Readonly<Record<string, string>>): P
 }
 
 /** Compares what all services know of the newest order. */
-export const auditOne = (call: Call, beforeNewest: () => Promise<string>): Scenario => ({
-	about: "what all services know of one order, compared",
+export const auditScenario = (call: Call, beforeNewest: () => Promise<string>): Scenario => ({
+	description: "what all services know of one order, compared",
 	operation: (): Operation => {
 		const from = beforeNewest();
 		return async () => {

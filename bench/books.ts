@@ -1,10 +1,10 @@
 /** An order as a buyer was told of it, or as the database has it. */
-export interface Placed {
+export interface OrderRecord {
 	readonly id: string;
 	readonly status: string;
 }
 /** What a shop's databases say about all orders since its past. */
-export interface Books {
+export interface ShopState {
 	/** Orders that stand: confirmed and what follows. */
 	readonly confirmed: number;
 	readonly cancelled: number;
@@ -13,26 +13,28 @@ export interface Books {
 	/** Pieces by product that stand in confirmed orders. */
 	readonly sold: ReadonlyMap<string, number>;
 	/** Pieces by product that the stock has given away. */
-	readonly taken: ReadonlyMap<string, number>;
+	readonly reserved: ReadonlyMap<string, number>;
 	/** Where there are payments, shipments and e-mails: how many of them, and how much money, next to what the orders come to. */
-	readonly paid?: Readonly<Record<"payments" | "shipments" | "mails" | "amount" | "total", number>>;
+	readonly fulfillment?: Readonly<Record<"payments" | "shipments" | "mails" | "amount" | "total", number>>;
 }
 /** What buyers were told in all. */
-export interface Told {
+export interface ResponseCounts {
 	/** Answers that named an order which stands. */
 	readonly confirmed: number;
 	/** Requests that ended without an answer, with an error of the server, or with an order that was still open: may have become an order. */
-	readonly unsure: number;
+	readonly undetermined: number;
 }
 
-const STANDING = ["confirmed", "shipped", "delivered"];
-const AT_MOST = 5;
+const CONFIRMED_STATUSES = ["confirmed", "shipped", "delivered"];
+const MAX_REPORTED = 5;
 /** The first few in full, the others by their number. */
-const some = (violations: string[]): string[] =>
-	violations.length > AT_MOST ? [...violations.slice(0, AT_MOST), `and ${violations.length - AT_MOST} more of this kind`] : violations;
+const truncate = (violations: string[]): string[] =>
+	violations.length > MAX_REPORTED
+		? [...violations.slice(0, MAX_REPORTED), `and ${violations.length - MAX_REPORTED} more of this kind`]
+		: violations;
 
 /** Whether each order that a buyer was told of is in the database, once, and not worse than was said. */
-export function judgeAnswers(told: readonly Placed[], stored: readonly Placed[]): string[] {
+export function checkResponses(told: readonly OrderRecord[], stored: readonly OrderRecord[]): string[] {
 	const found = new Map(stored.map(({ id, status }) => [id, status]));
 	const seen = new Set<string>();
 	const wrong = told.flatMap(({ id, status }) => {
@@ -41,27 +43,29 @@ export function judgeAnswers(told: readonly Placed[], stored: readonly Placed[])
 		if (twice) return [`order ${id} was the answer to two requests`];
 		const now = found.get(id);
 		if (!now) return [`order ${id} was answered with ${status} and is not stored`];
-		return STANDING.includes(status) && !STANDING.includes(now) ? [`order ${id} was answered with ${status} and is ${now}`] : [];
+		return CONFIRMED_STATUSES.includes(status) && !CONFIRMED_STATUSES.includes(now)
+			? [`order ${id} was answered with ${status} and is ${now}`]
+			: [];
 	});
-	return some(wrong);
+	return truncate(wrong);
 }
 
 /** Whether as many orders are stored as were answered, and whether stock and money went where the orders say. */
-export function judgeBooks({ confirmed, unsure }: Told, books: Books): string[] {
+export function checkShopState({ confirmed, undetermined }: ResponseCounts, books: ShopState): string[] {
 	const surplus = books.confirmed - confirmed;
 	const wrong: string[] = [];
-	if (surplus < 0 || surplus > unsure)
-		wrong.push(`${confirmed} orders were answered and ${unsure} requests left open, and ${books.confirmed} orders are stored`);
+	if (surplus < 0 || surplus > undetermined)
+		wrong.push(`${confirmed} orders were answered and ${undetermined} requests left open, and ${books.confirmed} orders are stored`);
 	if (books.open > 0) wrong.push(`${books.open} orders are still open`);
-	const products = new Set([...books.sold.keys(), ...books.taken.keys()]);
+	const products = new Set([...books.sold.keys(), ...books.reserved.keys()]);
 	const stock = [...products].flatMap((id) => {
-		const [sold, taken] = [books.sold.get(id) ?? 0, books.taken.get(id) ?? 0];
+		const [sold, taken] = [books.sold.get(id) ?? 0, books.reserved.get(id) ?? 0];
 		return sold === taken ? [] : [`of product ${id} the orders have ${sold} and ${taken} left the stock`];
 	});
-	const { paid } = books;
-	if (paid && (paid.payments !== books.confirmed || paid.amount !== paid.total))
-		wrong.push(`${books.confirmed} orders come to ${paid.total}, and ${paid.payments} payments to ${paid.amount}`);
-	if (paid && (paid.shipments !== books.confirmed || paid.mails !== books.confirmed))
-		wrong.push(`${books.confirmed} orders have ${paid.shipments} shipments and ${paid.mails} e-mails`);
-	return [...wrong, ...some(stock)];
+	const { fulfillment } = books;
+	if (fulfillment && (fulfillment.payments !== books.confirmed || fulfillment.amount !== fulfillment.total))
+		wrong.push(`${books.confirmed} orders come to ${fulfillment.total}, and ${fulfillment.payments} payments to ${fulfillment.amount}`);
+	if (fulfillment && (fulfillment.shipments !== books.confirmed || fulfillment.mails !== books.confirmed))
+		wrong.push(`${books.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`);
+	return [...wrong, ...truncate(stock)];
 }

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 
-export interface Reply {
+/** Response to an HTTP request. */
+export interface HttpResponse {
 	readonly status: number;
 	readonly body: Buffer;
 }
@@ -8,14 +9,14 @@ export interface Reply {
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 /**
- * One keep-alive connection that sends one request at a time. Hand-made, because a full HTTP client would take more of the machine
- * than the server under test.
+ * Minimal HTTP client: one keep-alive connection with one request in flight. A general HTTP client
+ * would use more CPU than the server under test.
  */
 export class Connection {
 	readonly #address: { host: string; port: number };
 	#socket!: Socket;
 	#buffer: Buffer = Buffer.alloc(0);
-	#waiting: { resolve(reply: Reply): void; reject(error: Error): void } | undefined;
+	#waiting: { resolve(response: HttpResponse): void; reject(error: Error): void } | undefined;
 
 	constructor(url: string) {
 		const { hostname, port } = new URL(url);
@@ -23,7 +24,7 @@ export class Connection {
 		this.reopen();
 	}
 
-	/** A new one in place of one that failed. */
+	/** Replaces the socket after a failure. */
 	reopen(): void {
 		this.#socket?.destroy();
 		this.#buffer = Buffer.alloc(0);
@@ -37,9 +38,9 @@ export class Connection {
 		socket.on("close", () => fail(new Error("The server closed the connection")));
 	}
 
-	/** Waits no longer for the answer that is due. */
+	/** Rejects the request in flight. */
 	abandon(): void {
-		this.#fail(new Error("No answer in time"));
+		this.#fail(new Error("No response in time"));
 	}
 
 	#fail(error: Error): void {
@@ -48,12 +49,17 @@ export class Connection {
 		waiting?.reject(error);
 	}
 
-	/** @param options.key goes along as Idempotency-Key */
+	/**
+	 * Sends a request and returns its response.
+	 *
+	 * @param options.key value of the Idempotency-Key header
+	 * @throws Error if the connection fails or the response is abandoned
+	 */
 	request(
 		method: string,
 		path: string,
 		{ token, body, key }: { token?: string | undefined; body?: unknown; key?: string } = {},
-	): Promise<Reply> {
+	): Promise<HttpResponse> {
 		const text = body === undefined ? "" : JSON.stringify(body);
 		const head =
 			`${method} ${path} HTTP/1.1\r\nHost: ${this.#address.host}:${this.#address.port}\r\n` +

@@ -1,27 +1,27 @@
 import { expect, test } from "@jest/globals";
-import { change, median, medians, percentile, slope } from "./figures.ts";
+import { median, medians, percentChange, percentile, slope } from "./figures.ts";
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
-test("a percentile is the nearest rank: of a hundred values the 99th is the one with 99 at or below it", () => {
+test("percentiles use the nearest rank", () => {
 	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(100), share))).toEqual([50, 95, 99, 100]);
 	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(1000), share))).toEqual([500, 950, 990, 1000]);
 });
 
-test("a percentile of few values is one of them, and the tail is the slowest", () => {
+test("percentiles of a small sample use the nearest rank", () => {
 	expect([0, 0.5, 0.95, 0.99, 1].map((share) => percentile([7], share))).toEqual([7, 7, 7, 7, 7]);
 	expect([0.5, 0.51, 0.99].map((share) => percentile([1, 9], share))).toEqual([1, 9, 9]);
 	expect(percentile(Float64Array.of(1, 2, 3), 0.5)).toBe(2);
 	expect(percentile([], 0.5)).toBeNaN();
 });
 
-test("a share that floating point cannot hold exactly does not slip to the next rank", () => {
+test("percentiles do not slip to the next rank through floating-point error", () => {
 	// 0.07 * 100 is 7.000000000000001.
 	expect(percentile(upTo(100), 0.07)).toBe(7);
 	for (const rank of upTo(100)) expect(percentile(upTo(100), rank / 100)).toBe(rank);
 });
 
-test("the median is the middle one, or the mean of two, whatever order the values come in", () => {
+test("the median is the middle value or the mean of the two middle values, in any input order", () => {
 	expect(median([3, 1, 2])).toBe(2);
 	expect(median([4, 1, 10, 2])).toBe(3);
 	expect(median([5])).toBe(5);
@@ -31,7 +31,7 @@ test("the median is the middle one, or the mean of two, whatever order the value
 	expect(rounds).toEqual([10, 9, 100]);
 });
 
-test("medians are taken figure by figure, so one bad round spoils none of them", () => {
+test("medians are taken for each figure separately, so that one bad round affects none of them", () => {
 	const rounds = [
 		{ target: "shop", rate: 100, cpu: { node: 1, postgres: 5 } },
 		{ target: "shop", rate: 2, cpu: { node: 90, postgres: 4 } },
@@ -40,11 +40,11 @@ test("medians are taken figure by figure, so one bad round spoils none of them",
 	expect(medians(rounds)).toEqual({ target: "shop", rate: 100, cpu: { node: 2, postgres: 5 } });
 });
 
-test("change is told in percent, growth as the slope of the nearest line", () => {
-	expect(change(50, 60)).toBeCloseTo(20);
-	expect(change(50, 25)).toBeCloseTo(-50);
+test("percentChange returns percent and slope fits a least-squares line", () => {
+	expect(percentChange(50, 60)).toBeCloseTo(20);
+	expect(percentChange(50, 25)).toBeCloseTo(-50);
 	expect(slope([0, 1, 2, 3].map((x) => ({ x, y: 5 + 2 * x })))).toBeCloseTo(2);
 	expect(slope([{ x: 1, y: 7 }])).toBe(0);
-	// A spike in the middle is no growth.
+	// A spike in the middle does not count as growth.
 	expect(slope([1, 1, 9, 1, 1].map((y, x) => ({ x, y })))).toBeCloseTo(0);
 });

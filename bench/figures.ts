@@ -1,22 +1,26 @@
 /**
- * The value that `share` of all are at or below, by the nearest rank: always one that was measured, never one in between.
+ * Percentile by nearest rank: always a measured value, never an interpolated one.
+ *
  * @param sorted in ascending order
  * @param share 0.99 for the 99th percentile
- * @returns NaN of nothing
+ * @returns NaN for an empty sample
  */
 export function percentile(sorted: ArrayLike<number>, share: number): number {
 	const rank = Math.ceil(share * sorted.length - 1e-9);
 	return sorted[Math.max(0, rank - 1)] ?? Number.NaN;
 }
 
-/** The middle one, or the mean of the two in the middle; NaN of nothing. */
+/** Median: the middle value, or the mean of the two middle values; NaN for an empty sample. */
 export function median(numbers: readonly number[]): number {
 	const sorted = numbers.toSorted((a, b) => a - b);
 	const half = sorted.length >> 1;
 	return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
-/** Medians of several rounds, figure by figure; `rounds` all have the same shape, of numbers and of records of such. */
+/**
+ * Median of each figure over several rounds. All rounds have the same shape: numbers, and nested
+ * records of numbers. Other values are taken from the first round.
+ */
 export function medians<T extends object>(rounds: readonly T[]): T {
 	const first = rounds[0]! as Record<string, unknown>;
 	const entries = Object.entries(first).map(([name, value]) => {
@@ -27,10 +31,10 @@ export function medians<T extends object>(rounds: readonly T[]): T {
 	return Object.fromEntries(entries) as T;
 }
 
-/** By how much `after` is more than `before`, in percent. */
-export const change = (before: number, after: number): number => (after / before - 1) * 100;
+/** Relative change from `before` to `after`, in percent. */
+export const percentChange = (before: number, after: number): number => (after / before - 1) * 100;
 
-/** How fast something grows: the slope of the straight line that lies nearest (least squares), in y per x. */
+/** Slope of the least-squares regression line, in y per x; 0 if all points share one x. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
 	const mean = (pick: (point: { x: number; y: number }) => number) => points.reduce((sum, point) => sum + pick(point), 0) / points.length;
 	const [x, y] = [mean((point) => point.x), mean((point) => point.y)];

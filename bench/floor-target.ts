@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { createDatabases } from "../lib/migrate.ts";
 import { freePort, startProcess } from "../test/support/processes.ts";
-import type { Placed } from "./books.ts";
-import { insert, ON_HAND, type Past } from "./past.ts";
+import type { OrderRecord } from "./books.ts";
+import { INITIAL_STOCK, insertRows, type SeedHistory } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
 import { eventually, type Target } from "./target.ts";
 
@@ -15,22 +15,22 @@ const TABLES = `
 	create index on products (category, created_at);`;
 const DATABASE = "floor";
 
-/** Starts the floor, with the same products and past orders as a shop has. */
+/** Starts the floor, with the same products and history orders as a shop has. */
 export async function startFloor(options: {
 	folder: string;
 	server: Postgres;
-	past: Past;
+	history: SeedHistory;
 	onEnd(stop: () => Promise<unknown>): void;
 }): Promise<Target> {
-	const { folder, server, past, onEnd } = options;
-	const address = `postgres://floor:secret@${server.at}/${DATABASE}`;
+	const { folder, server, history, onEnd } = options;
+	const address = `postgres://floor:secret@${server.address}/${DATABASE}`;
 	await createDatabases(server.url("postgres"), address, [DATABASE]);
 	await server.query(
 		DATABASE,
 		`${TABLES} alter table products owner to floor; alter table stock owner to floor;
 		alter table orders owner to floor; alter table items owner to floor;`,
 	);
-	await fill(server, past);
+	await insertFloorHistory(server, history);
 	const port = await freePort();
 	const process = startProcess({
 		name: "floor",
@@ -46,14 +46,14 @@ export async function startFloor(options: {
 	return {
 		name: "floor",
 		url,
-		past,
+		history,
 		pids: { node: process.pid },
 		databases: new Map([[server, [DATABASE]]]),
 		tokens: async () => [""],
-		settled: async () => true,
-		find: (ids) =>
-			server.query<Placed & Record<string, unknown>>(DATABASE, "select id, status from orders where id = any($1::uuid[])", [ids]),
-		async books() {
+		isSettled: async () => true,
+		findOrders: (ids) =>
+			server.query<OrderRecord & Record<string, unknown>>(DATABASE, "select id, status from orders where id = any($1::uuid[])", [ids]),
+		async readState() {
 			const [orders] = await server.query<{ n: number }>(DATABASE, "select count(*)::int as n from orders where status = 'confirmed'");
 			return {
 				confirmed: orders!.n,
@@ -62,23 +62,23 @@ export async function startFloor(options: {
 				sold: await pieces(
 					"select product_id as id, sum(quantity)::int as n from items join orders on id = order_id where status = 'confirmed' group by 1",
 				),
-				taken: await pieces("select product_id as id, reserved as n from stock where reserved > 0"),
+				reserved: await pieces("select product_id as id, reserved as n from stock where reserved > 0"),
 			};
 		},
 	};
 }
 
 /** Past orders are delivered, and what they took is no longer on hand. */
-async function fill(server: Postgres, past: Past): Promise<void> {
-	const { products, orders } = past.size;
-	const { product_id, price } = past.line;
-	const item = { order_id: past.order.id, product_id, quantity: "1", unit_price: price };
+async function insertFloorHistory(server: Postgres, history: SeedHistory): Promise<void> {
+	const { products, orders } = history.size;
+	const { product_id, price } = history.line;
+	const item = { order_id: history.order.id, product_id, quantity: "1", unit_price: price };
 	const all = [
-		{ table: "products", to: products, columns: past.product },
-		{ table: "stock", to: products, columns: { product_id: past.product.id, on_hand: String(ON_HAND), reserved: "0" } },
-		{ table: "orders", to: orders, columns: past.order },
-		{ table: "items", to: orders, columns: item, each: `cross join lateral ${past.lines}` },
+		{ table: "products", to: products, columns: history.product },
+		{ table: "stock", to: products, columns: { product_id: history.product.id, on_hand: String(INITIAL_STOCK), reserved: "0" } },
+		{ table: "orders", to: orders, columns: history.order },
+		{ table: "items", to: orders, columns: item, each: `cross join lateral ${history.lines}` },
 	];
-	await insert(server, DATABASE, all, () => undefined);
+	await insertRows(server, DATABASE, all, () => undefined);
 	await server.query(DATABASE, "vacuum analyze");
 }

@@ -9,16 +9,16 @@ import pg from "pg";
 const [, , connectionString, port] = process.argv;
 const pool = new pg.Pool({ connectionString, max: 15 });
 
-const one = { name: "one", text: "select * from products where id = $1" };
-const many = { name: "many", text: "select * from products order by created_at, id limit $1" };
-const take = {
+const selectProduct = { name: "one", text: "select * from products where id = $1" };
+const selectProducts = { name: "many", text: "select * from products order by created_at, id limit $1" };
+const reserveStock = {
 	name: "take",
 	text: "update stock set reserved = reserved + $2 where product_id = $1 and on_hand - reserved >= $2 returning (select price from products where id = $1)",
 };
-const insert = { name: "insert", text: "insert into orders (id, user_id, status, total_amount) values ($1, $2, 'confirmed', $3)" };
-const item = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
+const insertOrder = { name: "insert", text: "insert into orders (id, user_id, status, total_amount) values ($1, $2, 'confirmed', $3)" };
+const insertItem = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
 
-async function order({ items }: { items: { product_id: string; quantity: number }[] }) {
+async function placeOrder({ items }: { items: { product_id: string; quantity: number }[] }) {
 	// In one order, or two orders of the same products would lock each other out.
 	items.sort((a, b) => (a.product_id < b.product_id ? -1 : 1));
 	const client = await pool.connect();
@@ -28,14 +28,14 @@ async function order({ items }: { items: { product_id: string; quantity: number 
 		let cents = 0;
 		const lines: unknown[][] = [];
 		for (const { product_id, quantity } of items) {
-			const { rows } = await client.query({ ...take, values: [product_id, quantity] });
+			const { rows } = await client.query({ ...reserveStock, values: [product_id, quantity] });
 			if (!rows[0]) throw new Error("OUT_OF_STOCK");
 			cents += Math.round(Number(rows[0].price) * 100) * quantity;
 			lines.push([id, product_id, quantity, rows[0].price]);
 		}
 		const total_amount = cents / 100;
-		await client.query({ ...insert, values: [id, randomUUID(), total_amount] });
-		for (const values of lines) await client.query({ ...item, values });
+		await client.query({ ...insertOrder, values: [id, randomUUID(), total_amount] });
+		for (const values of lines) await client.query({ ...insertItem, values });
 		await client.query("commit");
 		return { id, status: "confirmed", items, total_amount };
 	} catch (error) {
@@ -46,7 +46,7 @@ async function order({ items }: { items: { product_id: string; quantity: number 
 	}
 }
 
-function answer(response: ServerResponse, status: number, value: unknown): void {
+function respond(response: ServerResponse, status: number, value: unknown): void {
 	const text = JSON.stringify(value);
 	response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
 	response.end(text);
@@ -54,18 +54,18 @@ function answer(response: ServerResponse, status: number, value: unknown): void 
 
 const server = createServer((request, response) => {
 	const url = request.url ?? "";
-	const failed = (error: Error) => answer(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
+	const failed = (error: Error) => respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
 	if (request.method === "POST") {
 		let text = "";
 		request.setEncoding("utf8").on("data", (chunk: string) => {
 			text += chunk;
 		});
-		request.on("end", () => order(JSON.parse(text)).then((made) => answer(response, 201, made), failed));
+		request.on("end", () => placeOrder(JSON.parse(text)).then((made) => respond(response, 201, made), failed));
 	} else if (url.startsWith("/api/products/")) {
-		pool.query({ ...one, values: [url.slice(14)] }).then(({ rows }) => answer(response, 200, rows[0]), failed);
+		pool.query({ ...selectProduct, values: [url.slice(14)] }).then(({ rows }) => respond(response, 200, rows[0]), failed);
 	} else {
 		const limit = Number(new URL(url, "http://floor").searchParams.get("limit") ?? 20);
-		pool.query({ ...many, values: [limit] }).then(({ rows }) => answer(response, 200, rows), failed);
+		pool.query({ ...selectProducts, values: [limit] }).then(({ rows }) => respond(response, 200, rows), failed);
 	}
 });
 server.listen(Number(port), "127.0.0.1");

@@ -1,41 +1,47 @@
 import { setTimeout as after } from "node:timers/promises";
-import { Connection, type Reply } from "./client.ts";
+import { Connection, type HttpResponse } from "./client.ts";
 import { percentile } from "./figures.ts";
 
-/** Sends one operation over a connection; `n` counts them. */
-export type Operation = (connection: Connection, n: number) => Promise<Reply>;
+/** Sends one operation over a connection; `n` is its sequence number. */
+export type Operation = (connection: Connection, n: number) => Promise<HttpResponse>;
 
 export interface LoadOptions {
 	readonly url: string;
 	readonly operation: Operation;
-	/** Connections, each with one request under way at most. */
+	/** Connections, each with at most one request in flight. */
 	readonly buyers: number;
 	readonly seconds: number;
-	/** Operations per second, due on schedule whatever the answers do; without it each buyer sends as soon as it was answered. */
+	/**
+	 * Open loop: scheduled operations per second, independent of responses. Without it (closed loop)
+	 * each buyer sends the next request after the previous response.
+	 */
 	readonly rate?: number | undefined;
-	/** The number of the first operation. */
-	readonly first?: number;
-	/** Gets every reply, and undefined for a request that stayed without one. */
-	readonly note?: (reply: Reply | undefined) => void;
+	/** Sequence number of the first operation. */
+	readonly firstNumber?: number;
+	/** Receives each response, or undefined for a request without a response. */
+	readonly onResponse?: (response: HttpResponse | undefined) => void;
 }
 export interface LoadResult {
 	readonly operations: number;
-	/** From the first request to the last answer. */
+	/** From the first request to the last response. */
 	readonly seconds: number;
-	/** How many were answered with which status, or failed with which message. */
+	/** Number of operations by response status or error message. */
 	readonly statuses: Readonly<Record<string, number>>;
-	/** Milliseconds. In an open loop counted from when the request was due, so that a stalled server cannot hide its queue. */
+	/**
+	 * Latency in milliseconds. In an open loop it counts from the scheduled time, so that it includes
+	 * the queue of a stalled server (no coordinated omission).
+	 */
 	readonly p50: number;
 	readonly p95: number;
 	readonly p99: number;
 	readonly max: number;
 }
 
-/** How long answers are waited for when all has been sent. */
-const PATIENCE_MS = 30_000;
+/** Time limit for responses after the last scheduled request. */
+const RESPONSE_TIMEOUT_MS = 30_000;
 
-/** Puts load on a server and measures what it answers. Every operation that was sent, or was due, counts, however late its answer is. */
-export async function load({ url, operation, buyers, seconds, rate, first = 0, note }: LoadOptions): Promise<LoadResult> {
+/** Generates load and measures the responses. Every sent or scheduled operation counts, however late. */
+export async function generateLoad({ url, operation, buyers, seconds, rate, firstNumber = 0, onResponse }: LoadOptions): Promise<LoadResult> {
 	const connections = Array.from({ length: buyers }, () => new Connection(url));
 	const times: number[] = [];
 	const statuses: Record<string, number> = {};
@@ -44,40 +50,40 @@ export async function load({ url, operation, buyers, seconds, rate, first = 0, n
 		statuses[status] = (statuses[status] ?? 0) + 1;
 	};
 	const send = async (connection: Connection, n: number, due: number) => {
-		const reply = await operation(connection, first + n).catch((error: Error) => error);
-		count(reply instanceof Error ? reply.message : String(reply.status), due);
-		note?.(reply instanceof Error ? undefined : reply);
-		if (reply instanceof Error) connection.reopen();
+		const response = await operation(connection, firstNumber + n).catch((error: Error) => error);
+		count(response instanceof Error ? response.message : String(response.status), due);
+		onResponse?.(response instanceof Error ? undefined : response);
+		if (response instanceof Error) connection.reopen();
 	};
 
 	const started = performance.now();
 	const end = started + seconds * 1000;
 	let next = 0;
-	async function closed(connection: Connection): Promise<void> {
+	async function closedLoop(connection: Connection): Promise<void> {
 		for (let now = started; now < end; now = performance.now()) await send(connection, next++, now);
 	}
-	/** Whichever connection is free takes the operation that is due next: nobody waits for a slow answer to somebody else while another is free. */
-	async function open(connection: Connection): Promise<void> {
+	/** A free connection takes the next scheduled operation, so that a slow response delays no other. */
+	async function openLoop(connection: Connection): Promise<void> {
 		for (;;) {
 			const n = next++;
 			const due = started + (n * 1000) / rate!;
 			if (due >= end) return;
 			const wait = due - performance.now();
 			if (wait > 0) await after(wait);
-			else if (-wait > PATIENCE_MS) {
+			else if (-wait > RESPONSE_TIMEOUT_MS) {
 				count("not sent in time", due);
 				continue;
 			}
-			// A timer may fire a moment early.
+			// A timer may fire slightly early.
 			await send(connection, n, Math.min(due, performance.now()));
 		}
 	}
 
-	const late = setInterval(() => {
-		if (performance.now() > end + PATIENCE_MS) for (const connection of connections) connection.abandon();
+	const deadline = setInterval(() => {
+		if (performance.now() > end + RESPONSE_TIMEOUT_MS) for (const connection of connections) connection.abandon();
 	}, 1000);
-	await Promise.all(connections.map(rate ? open : closed));
-	clearInterval(late);
+	await Promise.all(connections.map(rate ? openLoop : closedLoop));
+	clearInterval(deadline);
 	const elapsed = (performance.now() - started) / 1000;
 	for (const connection of connections) connection.close();
 	const sorted = Float64Array.from(times).sort();
@@ -85,14 +91,14 @@ export async function load({ url, operation, buyers, seconds, rate, first = 0, n
 	return { operations: times.length, seconds: elapsed, statuses, p50, p95, p99, max };
 }
 
-/** The same operation over and over, unmeasured, until it is stopped; answers how many there were. */
-export function keepBusy(url: string, operation: Operation, clients: number): { stop(): Promise<number> } {
+/** Repeats an operation without measuring it. `stop` returns the number of completed operations. */
+export function startBackgroundLoad(url: string, operation: Operation, clients: number): { stop(): Promise<number> } {
 	const connections = Array.from({ length: clients }, () => new Connection(url));
 	let [n, done, running] = [0, 0, true];
-	const all = connections.map(async (connection) => {
+	const clientLoops = connections.map(async (connection) => {
 		while (running) {
-			const reply = await operation(connection, n++).catch(() => undefined);
-			if (reply) done++;
+			const response = await operation(connection, n++).catch(() => undefined);
+			if (response) done++;
 			else connection.reopen();
 		}
 		connection.close();
@@ -100,7 +106,7 @@ export function keepBusy(url: string, operation: Operation, clients: number): { 
 	return {
 		async stop() {
 			running = false;
-			await Promise.all(all);
+			await Promise.all(clientLoops);
 			return done;
 		},
 	};

@@ -1,10 +1,10 @@
-import { type Books, judgeAnswers, judgeBooks, type Placed } from "./books.ts";
-import type { Reply } from "./client.ts";
-import { keepBusy, type LoadResult, load } from "./load.ts";
-import { type Postgres, workOf } from "./postgres.ts";
-import { type Usage, usage } from "./processes.ts";
+import { checkResponses, checkShopState, type OrderRecord, type ShopState } from "./books.ts";
+import type { HttpResponse } from "./client.ts";
+import { generateLoad, type LoadResult, startBackgroundLoad } from "./load.ts";
+import { type Postgres, readWork } from "./postgres.ts";
+import { type ResourceUsage, readUsage } from "./processes.ts";
 import type { Scenario } from "./scenarios.ts";
-import { settle, type Target } from "./target.ts";
+import { type Target, waitUntilSettled } from "./target.ts";
 
 /** What one measurement found; the median of several has the same form. */
 export interface Figures {
@@ -26,7 +26,7 @@ export interface Figures {
 	/** Memory at the end in MB, by group. */
 	readonly rss: Readonly<Record<string, number>>;
 }
-export interface Wish {
+export interface MeasurementOptions {
 	readonly scenario: Scenario;
 	readonly buyers: number;
 	readonly seconds: number;
@@ -40,10 +40,10 @@ export interface Measurement {
 	readonly violations: readonly string[];
 }
 
-/** Measures one target, and keeps in mind what its buyers were told. */
+/** Measures one target, and keeps in mind what its buyers were responses. */
 export class Meter {
 	readonly target: Target;
-	readonly #told = { confirmed: 0, unsure: 0 };
+	readonly #responses = { confirmed: 0, undetermined: 0 };
 	/** The number of the next operation: each is about another product than those before it, for as long as there are any. */
 	#next = 0;
 
@@ -62,10 +62,10 @@ export class Meter {
 	}
 
 	async #look() {
-		const work = await Promise.all([...this.target.databases].map(([server, databases]) => workOf(server, databases)));
+		const work = await Promise.all([...this.target.databases].map(([server, databases]) => readWork(server, databases)));
 		const generator = process.cpuUsage();
 		return {
-			groups: usage(this.#groups),
+			groups: readUsage(this.#groups),
 			generator: (generator.user + generator.system) / 1000,
 			statements: work.reduce((sum, { statements }) => sum + statements, 0),
 			commits: work.reduce((sum, { commits }) => sum + commits, 0),
@@ -74,34 +74,35 @@ export class Meter {
 
 	/** What its processes use while nobody asks anything: CPU milliseconds per second, by group. */
 	async idle(seconds: number): Promise<Record<string, number>> {
-		await settle(this.target);
-		const [before, from] = [usage(this.#groups), performance.now()];
+		await waitUntilSettled(this.target);
+		const [before, from] = [readUsage(this.#groups), performance.now()];
 		await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-		const [after, elapsed] = [usage(this.#groups), (performance.now() - from) / 1000];
+		const [after, elapsed] = [readUsage(this.#groups), (performance.now() - from) / 1000];
 		return mapValues(after, ({ cpuMs }, group) => (cpuMs - before[group]!.cpuMs) / elapsed);
 	}
 
-	async measure({ scenario, buyers, seconds, warmup, rate }: Wish): Promise<Measurement> {
+	async measure({ scenario, buyers, seconds, warmup, rate }: MeasurementOptions): Promise<Measurement> {
 		const { target } = this;
-		const world = { past: target.past, tokens: await target.tokens() };
+		const world = { history: target.history, tokens: await target.tokens() };
 		const operation = scenario.operation(world);
-		const placed: Placed[] = [];
-		const note = (reply: Reply | undefined) => this.#note(reply, placed);
+		const placed: OrderRecord[] = [];
+		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, placed);
 		const run = async (seconds: number) => {
-			const result = await load({ url: target.url, operation, buyers, seconds, rate, first: this.#next, note });
+			const result = await generateLoad({ url: target.url, operation, buyers, seconds, rate, firstNumber: this.#next, onResponse });
 			this.#next += result.operations;
 			return result;
 		};
-		const beside = scenario.beside && keepBusy(target.url, scenario.beside.operation(world), scenario.beside.clients);
+		const beside =
+			scenario.background && startBackgroundLoad(target.url, scenario.background.operation(world), scenario.background.clients);
 		let [result, settled]: [LoadResult | undefined, boolean] = [undefined, true];
 		try {
 			if (warmup > 0) await run(warmup);
-			await settle(target);
+			await waitUntilSettled(target);
 			// Each measurement writes the whole of a page to the log when it first touches it, and none has a checkpoint in the middle.
 			await Promise.all(this.#servers.map((server) => server.query("postgres", "checkpoint")));
 			const before = await this.#look();
 			result = await run(seconds);
-			settled = await settle(target);
+			settled = await waitUntilSettled(target);
 			const after = await this.#look();
 			const violations = [
 				...(settled ? [] : ["what the operations have set off was not done within a minute"]),
@@ -128,30 +129,30 @@ export class Meter {
 	}
 
 	/** Answers to a purchase tell the order's id and status; what else is answered is no order. */
-	#note(reply: Reply | undefined, placed: Placed[]): void {
-		if (!reply || reply.status >= 500) this.#told.unsure++;
-		if (reply?.status !== 201 && reply?.status !== 202) return;
-		const { id, status } = JSON.parse(reply.body.toString()) as Placed;
+	#onResponse(response: HttpResponse | undefined, placed: OrderRecord[]): void {
+		if (!response || response.status >= 500) this.#responses.undetermined++;
+		if (response?.status !== 201 && response?.status !== 202) return;
+		const { id, status } = JSON.parse(response.body.toString()) as OrderRecord;
 		placed.push({ id, status });
-		if (status === "pending") this.#told.unsure++;
-		else this.#told.confirmed++;
+		if (status === "pending") this.#responses.undetermined++;
+		else this.#responses.confirmed++;
 	}
 
-	async #checkAnswers(placed: readonly Placed[]): Promise<string[]> {
+	async #checkAnswers(placed: readonly OrderRecord[]): Promise<string[]> {
 		if (placed.length === 0) return [];
-		const stored = await this.target.find(placed.map(({ id }) => id));
-		return judgeAnswers(placed, stored);
+		const stored = await this.target.findOrders(placed.map(({ id }) => id));
+		return checkResponses(placed, stored);
 	}
 
 	/** What is wrong, after everything, with all that was ever ordered here. */
-	async check(): Promise<{ violations: string[]; books: Books }> {
-		await settle(this.target);
-		const books = await this.target.books();
-		return { violations: judgeBooks(this.#told, books), books };
+	async check(): Promise<{ violations: string[]; books: ShopState }> {
+		await waitUntilSettled(this.target);
+		const books = await this.target.readState();
+		return { violations: checkShopState(this.#responses, books), books };
 	}
 
 	/** Memory by group. */
-	memory = (): Record<string, Usage> => usage(this.#groups);
+	memory = (): Record<string, ResourceUsage> => readUsage(this.#groups);
 }
 
 export const mapValues = <V, R>(record: Readonly<Record<string, V>>, make: (value: V, name: string) => R): Record<string, R> =>

@@ -29,9 +29,9 @@ const OPTIONS = {
 	help: { type: "boolean", short: "h", default: false },
 } as const;
 
-const USUAL = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
-const NOISE = ["product", "product-during-logins"];
-const SCALE = Object.keys(scaleScenarios);
+const DEFAULT_SCENARIOS = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
+const LOGIN_NOISE_SCENARIOS = ["product", "product-during-logins"];
+const SCALE_SCENARIOS = Object.keys(scaleScenarios);
 
 export const USAGE = `npm run bench -- [options]
 What is started
@@ -43,7 +43,7 @@ What is started
   --no-floor              without the plainest possible server beside
 What is measured
   --scenarios a,b         ${Object.entries(scenarios)
-		.map(([name, { about }]) => `${name}: ${about}`)
+		.map(([name, { description }]) => `${name}: ${description}`)
 		.join("\n                          ")}
   --buyers 1,16,64        at once
   --rate 100,500          open loop: so many operations a second on schedule, whatever the answers do
@@ -78,8 +78,8 @@ export function read(args = process.argv.slice(2)) {
 		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
 		const noise = values["login-noise"];
 		// An audit has no route and can only be asked for inside a cluster.
-		const scaling = shape === "cluster" ? [...SCALE, "audit"] : SCALE;
-		const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? NOISE : USUAL);
+		const scaling = shape === "cluster" ? [...SCALE_SCENARIOS, "audit"] : SCALE_SCENARIOS;
+		const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
 		if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
 		const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
 		const unknown = names.filter((name) => !(name in known));

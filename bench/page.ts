@@ -3,7 +3,7 @@ import { sum } from "./measure.ts";
 import type { Findings, Row } from "./rounds.ts";
 
 const [WIDTH, HEIGHT, LEFT, TOP] = [380, 170, 46, 16];
-const COLOURS = [
+const COLORS = [
 	"#3b7fc4",
 	"#d9923c",
 	"#3a9d5d",
@@ -25,60 +25,64 @@ interface Bar {
 	readonly group: string;
 	readonly title: string;
 	/** From the bottom up. */
-	readonly parts: readonly { readonly name: string; readonly value: number; readonly colour: string }[];
+	readonly segments: readonly { readonly name: string; readonly value: number; readonly color: string }[];
 }
 
-/** Bars in groups, each stacked of its parts, on one scale. */
-function bars(title: string, unit: string, all: readonly Bar[]): string {
+/** Bars in groups, each stacked of its segments, on one scale. */
+function barChart(title: string, unit: string, all: readonly Bar[]): string {
 	const groups = [...new Set(all.map(({ group }) => group))];
-	const highest = Math.max(1e-9, ...all.map(({ parts }) => parts.reduce((total, { value }) => total + value, 0)));
+	const highest = Math.max(1e-9, ...all.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)));
 	const scale = HEIGHT / highest;
 	const room = (WIDTH - LEFT) / groups.length;
 	const drawn = groups.flatMap((group, g) => {
 		const own = all.filter((bar) => bar.group === group);
 		const width = (room - 14) / own.length;
-		const columns = own.flatMap(({ title, parts }, n) => {
+		const columns = own.flatMap(({ title, segments }, n) => {
 			let top = TOP + HEIGHT;
-			return parts.map(({ name, value, colour }) => {
+			return segments.map(({ name, value, color }) => {
 				top -= value * scale;
-				const label = `${title}, ${name}: ${short(value)} ${unit}`;
-				return box(LEFT + g * room + 7 + n * width, top, Math.max(1, width - 1), value * scale, colour, label);
+				const label = `${title}, ${name}: ${formatNumber(value)} ${unit}`;
+				return box(LEFT + g * room + 7 + n * width, top, Math.max(1, width - 1), value * scale, color, label);
 			});
 		});
 		return [...columns, text(LEFT + (g + 0.5) * room, TOP + HEIGHT + 14, escaped(group), "middle")];
 	});
-	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, short(highest * share), "end"));
+	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"));
 	return figure(title, unit, [...ticks, ...drawn]);
 }
 
 /** Something over minutes, a line for each name. */
-export function lines(title: string, unit: string, all: readonly { name: string; points: readonly { x: number; y: number }[] }[]): string {
+export function lineChart(
+	title: string,
+	unit: string,
+	all: readonly { name: string; points: readonly { x: number; y: number }[] }[],
+): string {
 	const names = all.map(({ name }) => name);
-	const colour = colours(names);
+	const color = colorScale(names);
 	const points = all.flatMap(({ points }) => points);
 	const [longest, highest] = [Math.max(1e-9, ...points.map(({ x }) => x)), Math.max(1e-9, ...points.map(({ y }) => y))];
 	const place = ({ x, y }: { x: number; y: number }) =>
 		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
 	const drawn = all.map(
 		({ name, points }) =>
-			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${colour(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
+			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
 	);
-	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, short(highest * share), "end"));
-	const end = text(WIDTH, TOP + HEIGHT + 14, `${short(longest)} min`, "end");
-	return figure(title, unit, [...ticks, ...drawn, end]) + legend(names, colour);
+	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"));
+	const end = text(WIDTH, TOP + HEIGHT + 14, `${formatNumber(longest)} min`, "end");
+	return figure(title, unit, [...ticks, ...drawn, end]) + legend(names, color);
 }
 
 const figure = (title: string, unit: string, drawn: readonly string[]) =>
 	`<figure><figcaption>${escaped(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escaped(title)}">
 ${drawn.join("\n")}</svg></figure>`;
 
-const short = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3));
-const legend = (names: readonly string[], colour: (name: string) => string) =>
-	`<p>${names.map((name) => `<i style="background:${colour(name)}"></i>${escaped(name)}`).join(" ")}</p>`;
+const formatNumber = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3));
+const legend = (names: readonly string[], color: (name: string) => string) =>
+	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escaped(name)}`).join(" ")}</p>`;
 const loadOf = ({ buyers, offered }: Row) => (offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`);
 
-/** A way to give every name of a list a colour of its own. */
-const colours = (names: readonly string[]) => (name: string) => COLOURS[names.indexOf(name) % COLOURS.length]!;
+/** A way to give every name of a list a color of its own. */
+const colorScale = (names: readonly string[]) => (name: string) => COLORS[names.indexOf(name) % COLORS.length]!;
 
 function table(rows: readonly Row[]): string {
 	const head = [
@@ -109,41 +113,41 @@ function table(rows: readonly Row[]): string {
 			figures.commits,
 		];
 		const bad = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
-		return [row.scenario, loadOf(row), row.target, ...numbers.map(short), short(sum(figures.rss)), bad.join(", ")];
+		return [row.scenario, loadOf(row), row.target, ...numbers.map(formatNumber), formatNumber(sum(figures.rss)), bad.join(", ")];
 	});
 	const cells = (tag: string, row: readonly string[]) => `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
 	return `<table>${cells("th", head)}${body.map((row) => cells("td", row)).join("\n")}</table>`;
 }
 
 /** The results as a page that stands by itself. */
-export function page(command: string, { rows, violations, checked }: Findings, more = ""): string {
+export function resultPage(command: string, { rows, violations, checked }: Findings, more = ""): string {
 	const targets = [...new Set(rows.map(({ target }) => target))];
 	const groups = [...new Set(rows.flatMap(({ median: figures }) => Object.keys(figures.cpu)))];
-	const [ofTarget, ofGroup, ofLatency] = [colours(targets), colours(groups), colours(LATENCIES)];
+	const [ofTarget, ofGroup, ofLatency] = [colorScale(targets), colorScale(groups), colorScale(LATENCIES)];
 	const sections = [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
 		const own = rows.filter((row) => row.scenario === scenario);
-		const each = (parts: (row: Row) => Bar["parts"]) =>
-			own.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, parts: parts(row) }));
-		const rates = each(({ target, median: figures }) => [{ name: "rate", value: figures.rate, colour: ofTarget(target) }]);
+		const each = (segments: (row: Row) => Bar["segments"]) =>
+			own.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, segments: segments(row) }));
+		const rates = each(({ target, median: figures }) => [{ name: "rate", value: figures.rate, color: ofTarget(target) }]);
 		// Stacked as steps, so that the top of each is its percentile.
 		const latencies = each(({ median: figures }) =>
 			LATENCIES.map((name, n) => ({
 				name: `up to ${name}`,
 				value: figures[name] - (n > 0 ? figures[LATENCIES[n - 1]!] : 0),
-				colour: ofLatency(name),
+				color: ofLatency(name),
 			})),
 		);
-		const cpu = each(({ median: figures }) => Object.entries(figures.cpu).map(([name, value]) => ({ name, value, colour: ofGroup(name) })));
-		return `<section><h2>${escaped(scenario)}</h2>${bars("Rate", "operations/s", rates)}${bars("Latency", "ms", latencies)}${bars("CPU per operation", "ms", cpu)}</section>`;
+		const cpu = each(({ median: figures }) => Object.entries(figures.cpu).map(([name, value]) => ({ name, value, color: ofGroup(name) })));
+		return `<section><h2>${escaped(scenario)}</h2>${barChart("Rate", "operations/s", rates)}${barChart("Latency", "ms", latencies)}${barChart("CPU per operation", "ms", cpu)}</section>`;
 	});
-	const books = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
+	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
 	return `<!doctype html>
 <meta charset="utf-8"><title>${escaped(command)}</title>
 <style>body{font:14px system-ui;margin:24px}section{display:flex;flex-wrap:wrap;align-items:end}h1{font-size:18px}h2{width:100%;margin:20px 0 4px;font-size:16px}
 figure{margin:0 12px 0 0;width:400px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}text{font-size:10px;fill:#555}
 table{border-collapse:collapse;margin-top:24px}th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
 <h1>${escaped(command)}</h1>
-<p>${violations.length === 0 ? "Every order is stored as it was answered" : `${violations.length} violations`} (${escaped(books.join(", "))}). Bars of one group
+<p>${violations.length === 0 ? "Every order is stored as it was answered" : `${violations.length} violations`} (${escaped(checkedOrders.join(", "))}). Bars of one group
 stand in the order of the targets: ${escaped(targets.join(", "))}. Point at one to see its numbers.</p>
 ${legend(targets, ofTarget)}${legend(LATENCIES, ofLatency)}${legend(groups, ofGroup)}
 ${sections.join("\n")}

@@ -2,47 +2,47 @@ import { createHash } from "node:crypto";
 import type { Postgres } from "./postgres.ts";
 
 /** How much there is when the measuring begins. */
-export interface Size {
+export interface SeedSize {
 	readonly products: number;
 	readonly users: number;
 	/** Delivered by now, each of one to three products. */
 	readonly orders: number;
 }
-export type Kind = "product" | "user" | "order" | "session";
-const DAY = 86_400_000;
+export type EntityKind = "product" | "user" | "order" | "session";
+const DAY_MS = 86_400_000;
 /** For how many days they came in. */
-const DAYS: Readonly<Record<Kind, number>> = { product: 365, user: 365, order: 90, session: 20 };
-export const SESSIONS_EACH = 5;
+const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = { product: 365, user: 365, order: 90, session: 20 };
+export const SESSIONS_PER_USER = 5;
 /** Words that an eighth of the products have each; ten products each have one of their own besides. */
-export const WORDS = ["oak", "wool", "linen", "copper", "glass", "paper", "stone", "clay"] as const;
+export const COMMON_WORDS = ["oak", "wool", "linen", "copper", "glass", "paper", "stone", "clay"] as const;
 export const rareWord = (n: number): string => `lot${String(Math.floor(n / 10)).padStart(9, "0")}`;
 const CATEGORIES = 10;
 export const category = (n: number): string => `Category ${n % CATEGORIES}`;
 /** What is on hand of each product. */
-export const ON_HAND = 100_000_000;
+export const INITIAL_STOCK = 100_000_000;
 
 /**
  * What happened before, the same in every database because all of it follows from numbers: the id of the nth order, for instance, is a
  * UUID version 7 of its time, and whoever needs it computes it.
  */
-export class Past {
-	readonly size: Size;
+export class SeedHistory {
+	readonly size: SeedSize;
 	readonly #now: number;
 
-	constructor(size: Size, now: number) {
+	constructor(size: SeedSize, now: number) {
 		this.size = size;
 		this.#now = now;
 	}
 
-	#count = (kind: Kind): number =>
-		({ product: this.size.products, user: this.size.users, order: this.size.orders, session: this.size.users * SESSIONS_EACH })[kind];
+	#count = (kind: EntityKind): number =>
+		({ product: this.size.products, user: this.size.users, order: this.size.orders, session: this.size.users * SESSIONS_PER_USER })[kind];
 	/** Milliseconds between two of a kind, and the time of the first. */
-	#times(kind: Kind): { step: number; base: number } {
-		const step = Math.max(1, Math.floor((DAYS[kind] * DAY) / Math.max(1, this.#count(kind))));
+	#times(kind: EntityKind): { step: number; base: number } {
+		const step = Math.max(1, Math.floor((PERIOD_DAYS[kind] * DAY_MS) / Math.max(1, this.#count(kind))));
 		return { step, base: this.#now - step * this.#count(kind) };
 	}
 
-	id(kind: Kind, n: number): string {
+	id(kind: EntityKind, n: number): string {
 		const { step, base } = this.#times(kind);
 		const time = (base + n * step).toString(16).padStart(12, "0");
 		const noise = createHash("md5").update(`${kind}${n}`).digest("hex");
@@ -50,18 +50,18 @@ export class Past {
 	}
 
 	/** The same in SQL, where `n` is an expression. `fact` makes another id of the same time. */
-	sqlId(kind: Kind, n = "n", fact = ""): string {
+	sqlId(kind: EntityKind, n = "n", fact = ""): string {
 		const noise = `md5('${kind}${fact}' || (${n}))`;
 		return `(lpad(to_hex(${this.#sqlMs(kind, n)}), 12, '0') || '7' || substr(${noise}, 1, 3) || '8' || substr(${noise}, 4, 15))::uuid`;
 	}
-	#sqlMs(kind: Kind, n: string): string {
+	#sqlMs(kind: EntityKind, n: string): string {
 		const { step, base } = this.#times(kind);
 		return `(${base} + (${n})::bigint * ${step})`;
 	}
-	sqlTime = (kind: Kind, n = "n"): string => `to_timestamp(${this.#sqlMs(kind, n)} / 1000.0)`;
+	sqlTime = (kind: EntityKind, n = "n"): string => `to_timestamp(${this.#sqlMs(kind, n)} / 1000.0)`;
 
 	/** All ids of the past are below this one, and those that are made from now on above it. */
-	get end(): string {
+	get endId(): string {
 		const time = this.#now.toString(16).padStart(12, "0");
 		return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 	}
@@ -105,9 +105,9 @@ export class Past {
 }
 const sqlPrice = (product: string): string => `(9.99 + ${product} % 50)::numeric(12, 2)`;
 const sqlName = (product: string): string =>
-	`'Product ' || (${product}) || ' of ' || (array['${WORDS.join("','")}'])[1 + (${product}) % ${WORDS.length}]`;
+	`'Product ' || (${product}) || ' of ' || (array['${COMMON_WORDS.join("','")}'])[1 + (${product}) % ${COMMON_WORDS.length}]`;
 /** A part of a table: how many rows, and what stands in each column of row `n`. */
-export interface Rows {
+export interface SeedRows {
 	readonly table: string;
 	/** `n` goes from here … */
 	readonly from?: number;
@@ -115,30 +115,30 @@ export interface Rows {
 	readonly to: number;
 	readonly columns: Readonly<Record<string, string>>;
 	/** What each `n` is joined with. */
-	readonly each?: string;
+	readonly join?: string;
 	/** A column, as table.column, that holds all of it already where there is one. */
-	readonly unless?: string;
+	readonly skipIfColumn?: string;
 }
-const CHUNK = 100_000;
+const ROWS_PER_INSERT = 100_000;
 
 /**
  * Inserts them in bulk. Columns that the table does not have are left out, so that other revisions of the shop can be filled as well.
  * @param onRows is told of each chunk
  */
-export async function insert(server: Postgres, database: string, all: readonly Rows[], onRows: (n: number) => void): Promise<void> {
+export async function insertRows(server: Postgres, database: string, all: readonly SeedRows[], onRows: (n: number) => void): Promise<void> {
 	const found = await server.query<{ name: string }>(
 		database,
 		"select table_name || '.' || column_name as name from information_schema.columns where table_schema = 'public'",
 	);
 	const there = new Set(found.map(({ name }) => name));
-	for (const { table, from: first = 0, to, columns, each = "", unless } of all) {
-		if (unless && there.has(unless)) continue;
+	for (const { table, from: first = 0, to, columns, join = "", skipIfColumn } of all) {
+		if (skipIfColumn && there.has(skipIfColumn)) continue;
 		const known = Object.entries(columns).filter(([name]) => there.has(`${table}.${name}`));
 		const names = known.map(([name]) => name).join(", ");
 		const values = known.map(([, value]) => value).join(", ");
-		for (let from = first; from < to; from += CHUNK) {
-			const until = Math.min(from + CHUNK, to) - 1;
-			await server.query(database, `insert into ${table} (${names}) select ${values} from generate_series(${from}, ${until}) n ${each}`);
+		for (let from = first; from < to; from += ROWS_PER_INSERT) {
+			const until = Math.min(from + ROWS_PER_INSERT, to) - 1;
+			await server.query(database, `insert into ${table} (${names}) select ${values} from generate_series(${from}, ${until}) n ${join}`);
 			onRows(until + 1 - from);
 		}
 	}

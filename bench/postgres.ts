@@ -4,36 +4,38 @@ import { join } from "node:path";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 
-/** A server of the benchmark's own. Ours is its administrator; what is measured comes in under other users. */
+/** Postgres server of the benchmark. Its own queries use the administrator; the targets use other users. */
 export interface Postgres {
 	readonly pid: number;
-	/** host:port */
-	readonly at: string;
-	/** The administrator. */
+	/** `host:port` */
+	readonly address: string;
+	/** Name of the administrator. */
 	readonly user: string;
-	/** A connection string of the administrator's. */
+	/** Connection string of the administrator. */
 	url(database: string): string;
 	query<Row extends pg.QueryResultRow>(database: string, text: string, values?: unknown[]): Promise<Row[]>;
-	/** Its log, where plans are. */
+	/** Path of the server log, which contains the plans of auto_explain. */
 	readonly log: string;
 	stop(): Promise<void>;
 }
 
-/** Durable as in production: what costs time there, above all the disk at each commit, costs time here as well. */
+/** Durability stays at its defaults: every commit waits for the disk, as in production. */
 const SETTINGS = {
 	max_connections: "400",
 	max_wal_size: "4GB",
-	// Each measurement begins with a checkpoint of ours, and none comes in between.
+	// Each measurement starts with an explicit checkpoint; none may run during it.
 	checkpoint_timeout: "1h",
 	shared_preload_libraries: "pg_stat_statements,auto_explain",
 	"pg_stat_statements.max": "10000",
-	// Tells whose plan it is.
+	// The user name attributes each plan to a service.
 	log_line_prefix: "%u ",
 };
 
 /**
- * @param folder others may enter it
- * @param share of a quarter of the machine's memory, which is what Postgres' manual advises for its buffers
+ * Starts a Postgres server with its data in `folder/name`.
+ *
+ * @param folder must be accessible to other users: Postgres does not run as root
+ * @param share of a quarter of the machine's memory, the manual's advice for `shared_buffers`
  */
 export async function startPostgres(folder: string, name: string, share = 1): Promise<Postgres> {
 	const dataDir = join(folder, name);
@@ -41,8 +43,8 @@ export async function startPostgres(folder: string, name: string, share = 1): Pr
 	chmodSync(dataDir, 0o755);
 	const shared_buffers = `${Math.floor((totalmem() / 4 / 2 ** 20) * share)}MB`;
 	const server = await startEmbeddedPostgres({ dataDir, settings: { ...SETTINGS, shared_buffers } });
-	const at = `${server.host}:${server.port}`;
-	const url = (database: string) => `postgres://${server.user}:${server.password}@${at}/${database}`;
+	const address = `${server.host}:${server.port}`;
+	const url = (database: string) => `postgres://${server.user}:${server.password}@${address}/${database}`;
 	const pools = new Map<string, pg.Pool>();
 	const query: Postgres["query"] = async (database, text, values) => {
 		const pool = pools.get(database) ?? new pg.Pool({ connectionString: url(database), max: 2 });
@@ -53,7 +55,7 @@ export async function startPostgres(folder: string, name: string, share = 1): Pr
 	await query("postgres", "create extension pg_stat_statements");
 	return {
 		pid: server.pid,
-		at,
+		address,
 		user: server.user,
 		url,
 		query,
@@ -65,18 +67,19 @@ export async function startPostgres(folder: string, name: string, share = 1): Pr
 	};
 }
 
-/** What a server has done so far. */
-export interface Work {
-	/** Statements of other users than the administrator, in some of its databases. */
+/** Cumulative work of a server. */
+export interface ServerWork {
+	/** Statements in the given databases, without those of the administrator. */
 	readonly statements: number;
-	/** Transactions that wrote something; these wait for the disk when they commit. */
+	/** Transactions that wrote rows. Only these wait for the disk when they commit. */
 	readonly commits: number;
 }
 /**
- * Exact at any moment, which the counters of pg_stat_database are not: sessions report to those now and then. Transactions are counted by
- * their numbers, which only those get that write.
+ * Reads the cumulative work of a server. The result is exact at any time; the counters of
+ * pg_stat_database lag behind because sessions report to them at intervals. Commits are counted by
+ * transaction id, which Postgres assigns only to transactions that write.
  */
-export async function workOf(server: Postgres, databases: readonly string[]): Promise<Work> {
+export async function readWork(server: Postgres, databases: readonly string[]): Promise<ServerWork> {
 	const [row] = await server.query<{ statements: string; commits: string }>(
 		"postgres",
 		`select (select coalesce(sum(calls), 0) from pg_stat_statements s join pg_database d on d.oid = s.dbid
@@ -91,19 +94,21 @@ export interface StatementTime extends Record<string, unknown> {
 	readonly calls: number;
 	readonly ms: number;
 	readonly mean_us: number;
-	/** Pages that were not in Postgres' buffers, and pages that went into the log whole, for each call. */
-	readonly read: number;
-	readonly whole: number;
+	/** Pages per call that were not in shared_buffers. */
+	readonly pages_read: number;
+	/** Full-page images in the WAL per call. */
+	readonly full_page_images: number;
 	readonly query: string;
 }
-/** The statements that took longest since `forgetStatements`, in these databases. */
-export const slowest = (server: Postgres, databases: readonly string[]): Promise<StatementTime[]> =>
+/** Returns the 20 statements with the highest total time since `resetStatements`. */
+export const slowestStatements = (server: Postgres, databases: readonly string[]): Promise<StatementTime[]> =>
 	server.query<StatementTime>(
 		"postgres",
 		`select d.datname as database, calls::int, round(total_exec_time)::int as ms, round(mean_exec_time * 1000)::int as mean_us,
-			shared_blks_read::float8 / calls as read, wal_fpi::float8 / calls as whole, regexp_replace(query, '\\s+', ' ', 'g') as query
+			shared_blks_read::float8 / calls as pages_read,
+			wal_fpi::float8 / calls as full_page_images, regexp_replace(query, '\\s+', ' ', 'g') as query
 		from pg_stat_statements s join pg_database d on d.oid = s.dbid
 		where d.datname = any($1) and s.userid <> current_user::regrole order by total_exec_time desc limit 20`,
 		[databases],
 	);
-export const forgetStatements = (server: Postgres) => server.query("postgres", "select pg_stat_statements_reset()");
+export const resetStatements = (server: Postgres) => server.query("postgres", "select pg_stat_statements_reset()");

@@ -3,17 +3,18 @@ import type { Row } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
 /** How many times `base`, which may be nothing. */
-const times = (n: number, base: number | undefined) => (base ? `${(n / base).toFixed(2)}x` : "");
+const formatRatio = (n: number, base: number | undefined) => (base ? `${(n / base).toFixed(2)}x` : "");
 
-export const HEADLINE =
+export const COLUMN_HEADINGS =
 	"                                                   rate      p50      p95      p99   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
 
-const same = (row: Row) => (other: Row) => other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
+const hasSameLoad = (row: Row) => (other: Row) =>
+	other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
 
 /** One row as a line, with its ratio to the floor where that was measured, and where the CPU time went below it. */
-export function line(row: Row, all: readonly Row[]): string {
+export function formatRow(row: Row, all: readonly Row[]): string {
 	const { median: figures, errors } = row;
-	const floor = row.target === "floor" ? undefined : all.filter(same(row)).find(({ target }) => target === "floor")?.median;
+	const floor = row.target === "floor" ? undefined : all.filter(hasSameLoad(row)).find(({ target }) => target === "floor")?.median;
 	const load = row.offered === null ? `${row.buyers}` : `${row.buyers} @ ${row.offered}/s`;
 	const cpu = sum(figures.cpu);
 	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
@@ -21,30 +22,30 @@ export function line(row: Row, all: readonly Row[]): string {
 	return [
 		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(22)}${load.padStart(9)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
 			`${fixed(figures.p95, 9)}${fixed(figures.p99, 9)}${fixed(cpu, 12, 3)}${fixed(figures.statements, 6)}${fixed(figures.commits, 9)}` +
-			`${fixed(sum(figures.rss), 6, 0)}${times(figures.rate, floor?.rate).padStart(20)}${times(cpu, floor && sum(floor.cpu)).padStart(6)}`,
+			`${fixed(sum(figures.rss), 6, 0)}${formatRatio(figures.rate, floor?.rate).padStart(20)}${formatRatio(cpu, floor && sum(floor.cpu)).padStart(6)}`,
 		`             ${groups.join(", ")})`,
 		...(bad.length > 0 ? [`             ERRORS ${bad.join(", ")}`] : []),
 	].join("\n");
 }
 
 /** How a second revision compares with the first: ratios of medians. */
-export function comparison(rows: readonly Row[], ours: string, theirs: string): string[] {
+export function formatComparison(rows: readonly Row[], ours: string, theirs: string): string[] {
 	return rows
 		.filter(({ target }) => target === ours)
 		.flatMap((row) => {
-			const before = rows.filter(same(row)).find(({ target }) => target === theirs);
+			const before = rows.filter(hasSameLoad(row)).find(({ target }) => target === theirs);
 			if (!before) return [];
 			const [now, then] = [row.median, before.median];
 			const [a, b] = [sum(now.cpu), sum(then.cpu)];
 			return [
-				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers   rate ${times(now.rate, then.rate)}   p50 ${times(now.p50, then.p50)}` +
-					`   p99 ${times(now.p99, then.p99)}   CPU ${times(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)   SQL ${times(now.statements, then.statements)}`,
+				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers   rate ${formatRatio(now.rate, then.rate)}   p50 ${formatRatio(now.p50, then.p50)}` +
+					`   p99 ${formatRatio(now.p99, then.p99)}   CPU ${formatRatio(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)   SQL ${formatRatio(now.statements, then.statements)}`,
 			];
 		});
 }
 
 /** The idle lines: milliseconds of CPU in a second. */
-export const resting = (idle: Readonly<Record<string, Readonly<Record<string, number>>>>): string[] =>
+export const formatIdle = (idle: Readonly<Record<string, Readonly<Record<string, number>>>>): string[] =>
 	Object.entries(idle).map(([target, groups]) => {
 		const parts = Object.values(mapValues(groups, (ms, name) => `${name} ${ms.toFixed(1)}`));
 		return `${target.padEnd(13)}at rest: CPU ${sum(groups).toFixed(1)} ms per second (${parts.join(", ")})`;

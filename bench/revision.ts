@@ -8,8 +8,10 @@ import { StartError } from "../lib/start-error.ts";
 const run = promisify(execFile);
 
 /**
- * Another revision's checkout, as a worktree of git in `folder`, with the modules that are here, or its own where its lock file differs.
- * @throws StartError if there is no such revision
+ * Checks out a revision as a git worktree in `folder` and returns its path. It shares our
+ * node_modules unless its lock file differs; then `npm ci` installs its own.
+ *
+ * @throws StartError if the revision does not exist
  */
 export async function checkOut(
 	root: string,
@@ -22,11 +24,11 @@ export async function checkOut(
 	try {
 		await git("rev-parse", "--verify", `${revision}^{commit}`);
 	} catch {
-		throw new StartError(`there is no revision ${revision}: give --vs a commit, a branch or a tag of this repository`);
+		throw new StartError(`unknown revision ${revision}: --vs expects a commit, branch or tag of this repository`);
 	}
 	onEnd(() => git("worktree", "remove", "--force", path));
 	await git("worktree", "add", "--detach", path, revision);
-	const [ours, theirs] = await Promise.all([root, path].map((place) => readFile(join(place, "package-lock.json"), "utf8")));
+	const [ours, theirs] = await Promise.all([root, path].map((checkout) => readFile(join(checkout, "package-lock.json"), "utf8")));
 	if (ours === theirs) symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
 	else await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: path, maxBuffer: 2 ** 26 });
 	return path;

@@ -33,7 +33,7 @@ export interface Plan {
 	readonly seconds: number;
 	readonly warmup: number;
 	/** Scenarios of a target beside those that everybody has. */
-	more?(target: Target): Readonly<Record<string, Scenario>>;
+	extraScenarios?(target: Target): Readonly<Record<string, Scenario>>;
 	onRow?(row: Row, all: readonly Row[]): void;
 	onProgress?(line: string): void;
 	/** Something else that is worth knowing of a measurement that has just ended. */
@@ -51,12 +51,12 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 		onProgress(`${meter.target.name} at rest`);
 		idle[meter.target.name] = await meter.idle(Math.min(3, seconds));
 	}
-	const find = (name: string, target: Target) => ({ ...scenarios, ...plan.more?.(target) })[name]!;
+	const find = (name: string, target: Target) => ({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
 	const loads = plan.buyers.flatMap((buyers) => (plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })));
 	const work = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
 	let step = 0;
 	for (const { name, buyers, rate } of work) {
-		const taking = meters.filter(({ target }) => target.name !== "floor" || find(name, target).floor);
+		const taking = meters.filter(({ target }) => target.name !== "floor" || find(name, target).runsOnFloor);
 		const found = new Map(taking.map((meter) => [meter, { figures: [] as Figures[], errors: {} as Record<string, number> }]));
 		step++;
 		for (let round = 1; round <= plan.rounds; round++) {

@@ -1,62 +1,62 @@
-import { auditOne, joinCluster } from "./auditor.ts";
+import { auditScenario, joinCluster } from "./auditor.ts";
 import type { Options } from "./options.ts";
-import { lines } from "./page.ts";
-import { forgetStatements, slowest } from "./postgres.ts";
-import { comparison, HEADLINE, line, resting } from "./report.ts";
+import { lineChart } from "./page.ts";
+import { resetStatements, slowestStatements } from "./postgres.ts";
+import { COLUMN_HEADINGS, formatComparison, formatIdle, formatRow } from "./report.ts";
 import { type Findings, measureAll } from "./rounds.ts";
-import { explain, GOAL, growth, NORMAL, scaleScenarios } from "./scale.ts";
+import { computeGrowth, explainSlowest, GROWTH_LIMIT_PERCENT, NORMAL_SIZE, scaleScenarios } from "./scale.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Shop } from "./shop.ts";
-import { prunings, soak } from "./soak.ts";
+import { formatPruning, soak } from "./soak.ts";
 import type { Target } from "./target.ts";
-import type { Site } from "./targets.ts";
+import type { BenchmarkEnvironment } from "./targets.ts";
 
 /** Where a run tells how it goes. */
-export interface Voice {
+export interface Output {
 	/** A line that stays. */
 	print(text: string): void;
 	/** What is going on at this moment. */
 	progress(text: string): void;
 }
 /** What a run found, what belongs into its JSON besides, and into its page. */
-export interface Result {
+export interface RunResult {
 	readonly findings: Findings;
-	readonly more?: object;
-	readonly figures?: string;
+	readonly extraJson?: object;
+	readonly charts?: string;
 }
-type Run = (options: Options, site: Site, voice: Voice) => Promise<Result>;
+type Run = (options: Options, site: BenchmarkEnvironment, voice: Output) => Promise<RunResult>;
 
 /** A shop, perhaps another revision of it, and the floor. */
-const compare: Run = async (options, site, { print, progress }) => {
-	const targets: Target[] = [await site.shop("shop", options.size)];
-	if (options.vs) targets.push(await site.shop(options.vs, options.size, options.vs));
-	if (options.floor) targets.push(await site.floor(options.size));
-	print(HEADLINE);
+const runComparison: Run = async (options, site, { print, progress }) => {
+	const targets: Target[] = [await site.startShop("shop", options.size)];
+	if (options.vs) targets.push(await site.startShop(options.vs, options.size, options.vs));
+	if (options.floor) targets.push(await site.startFloor(options.size));
+	print(COLUMN_HEADINGS);
 	const findings = await measureAll(targets, {
 		...options,
 		onProgress: progress,
-		onRow: (row, all) => print(line(row, all)),
-		...profiling(options, print),
+		onRow: (row, all) => print(formatRow(row, all)),
+		...profilingHook(options, print),
 	});
-	for (const text of resting(findings.idle)) print(text);
-	if (options.vs) print(["", `shop against ${options.vs}`, ...comparison(findings.rows, "shop", options.vs)].join("\n"));
-	if (options.noise) printNoise(findings, print);
+	for (const text of formatIdle(findings.idle)) print(text);
+	if (options.vs) print(["", `shop against ${options.vs}`, ...formatComparison(findings.rows, "shop", options.vs)].join("\n"));
+	if (options.noise) printLoginNoise(findings, print);
 	return { findings };
 };
 
-const profiling = (options: Options, print: Voice["print"]) =>
-	options.profile ? { afterEach: (target: Target) => profile(target, print) } : {};
-async function profile({ databases }: Target, print: Voice["print"]): Promise<void> {
+const profilingHook = (options: Options, print: Output["print"]) =>
+	options.profile ? { afterEach: (target: Target) => printSlowestStatements(target, print) } : {};
+async function printSlowestStatements({ databases }: Target, print: Output["print"]): Promise<void> {
 	for (const [server, names] of databases) {
-		for (const { database, calls, ms, mean_us, read, whole, query } of await slowest(server, names)) {
-			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${read.toFixed(1)} pages read, ${whole.toFixed(1)} logged whole`;
+		for (const { database, calls, ms, mean_us, pages_read, full_page_images, query } of await slowestStatements(server, names)) {
+			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} logged whole`;
 			print(`${String(ms).padStart(8)} ms  ${each}  ${database}: ${query.slice(0, 90)}`);
 		}
-		await forgetStatements(server);
+		await resetStatements(server);
 	}
 }
 
-function printNoise({ rows }: Findings, print: Voice["print"]): void {
+function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
 	for (const alone of rows.filter(({ target, scenario }) => target === "shop" && scenario === "product")) {
 		const during = rows.find(
 			({ scenario, buyers, offered }) => scenario === "product-during-logins" && buyers === alone.buyers && offered === alone.offered,
@@ -64,65 +64,67 @@ function printNoise({ rows }: Findings, print: Voice["print"]): void {
 		const times = during.median.p99 / alone.median.p99;
 		print(
 			`p99 of products, ${alone.buyers} buyers: ${alone.median.p99.toFixed(2)} ms alone, ${during.median.p99.toFixed(2)} ms while ` +
-				`${scenarios["product-during-logins"]!.beside!.clients} clients log in: ${times.toFixed(2)}x (goal: 2x at most)`,
+				`${scenarios["product-during-logins"]!.background!.clients} clients log in: ${times.toFixed(2)}x (goal: 2x at most)`,
 		);
 	}
 }
 
 /** The same operations on normal and on large tables, in turn. */
-const scale: Run = async (options, site, { print, progress }) => {
-	const [normal, large] = [await site.shop("normal", NORMAL), await site.shop("large", options.size)];
-	const auditors = await Promise.all([normal, large].map(openAuditor));
+const runScale: Run = async (options, site, { print, progress }) => {
+	const [normal, large] = [await site.startShop("normal", NORMAL_SIZE), await site.startShop("large", options.size)];
+	const auditors = await Promise.all([normal, large].map(openAuditClient));
 	const scenariosOf = (target: Target): Readonly<Record<string, Scenario>> => ({
 		...scaleScenarios,
 		...auditors.find(({ shop }) => shop === target)?.audit,
 	});
-	print(HEADLINE);
+	print(COLUMN_HEADINGS);
 	try {
 		const findings = await measureAll([normal, large], {
 			...options,
-			more: scenariosOf,
+			extraScenarios: scenariosOf,
 			onProgress: progress,
-			onRow: (row, all) => print(line(row, all)),
-			...profiling(options, print),
+			onRow: (row, all) => print(formatRow(row, all)),
+			...profilingHook(options, print),
 		});
-		const grown = growth(findings.rows, "normal", "large");
+		const grown = computeGrowth(findings.rows, "normal", "large");
 		const { products, orders } = options.size;
 		print(
-			`\nOn ${products} products and ${orders} orders instead of ${NORMAL.products} and ${NORMAL.orders} (goal: less than ${GOAL} % more)`,
+			`\nOn ${products} products and ${orders} orders instead of ${NORMAL_SIZE.products} and ${NORMAL_SIZE.orders} (goal: less than ${GROWTH_LIMIT_PERCENT} % more)`,
 		);
 		for (const { scenario, cpu, p50 } of grown)
-			print(`${scenario.padEnd(15)} CPU ${signed(cpu)}   p50 ${signed(p50)}   ${cpu < GOAL ? "" : "NOT FLAT"}`);
+			print(
+				`${scenario.padEnd(15)} CPU ${formatPercent(cpu)}   p50 ${formatPercent(p50)}   ${cpu < GROWTH_LIMIT_PERCENT ? "" : "NOT FLAT"}`,
+			);
 		const plans: Record<string, string> = {};
-		for (const { scenario } of grown.filter(({ cpu }) => cpu >= GOAL)) {
+		for (const { scenario } of grown.filter(({ cpu }) => cpu >= GROWTH_LIMIT_PERCENT)) {
 			progress(`Why is ${scenario} not flat?`);
-			plans[scenario] = await explain(large, scenariosOf(large)[scenario]!);
+			plans[scenario] = await explainSlowest(large, scenariosOf(large)[scenario]!);
 			print(`\nThe slowest statement of ${scenario} on the large tables:\n${plans[scenario]}`);
 		}
-		return { findings, more: { growth: grown, plans } };
+		return { findings, extraJson: { growth: grown, plans } };
 	} finally {
 		for (const { stop } of auditors) await stop();
 	}
 };
-const signed = (percent: number) => `${percent >= 0 ? "+" : ""}${percent.toFixed(0)} %`.padStart(8);
+const formatPercent = (percent: number) => `${percent >= 0 ? "+" : ""}${percent.toFixed(0)} %`.padStart(8);
 
-interface Auditor {
+interface AuditClient {
 	readonly shop: Shop;
 	readonly audit: Readonly<Record<string, Scenario>>;
 	stop(): Promise<void>;
 }
-async function openAuditor(shop: Shop): Promise<Auditor> {
+async function openAuditClient(shop: Shop): Promise<AuditClient> {
 	if (!shop.cluster) return { shop, audit: {}, stop: async () => undefined };
 	const { call, stop } = await joinCluster(shop.cluster);
-	const { server, database } = shop.places.find(({ service }) => service === "orders")!;
+	const { server, database } = shop.serviceDatabases.find(({ service }) => service === "orders")!;
 	const beforeNewest = async () =>
 		(await server.query<{ id: string }>(database, "select id from orders order by id desc offset 1 limit 1"))[0]!.id;
-	return { shop, audit: { audit: auditOne(call, beforeNewest) }, stop };
+	return { shop, audit: { audit: auditScenario(call, beforeNewest) }, stop };
 }
 
 /** A steady load for a long time. */
-const endure: Run = async (options, site, { print, progress }) => {
-	const shop = await site.shop("shop", options.size);
+const runSoak: Run = async (options, site, { print, progress }) => {
+	const shop = await site.startShop("shop", options.size);
 	const minutes = options.minutes!;
 	progress(`${minutes} minutes of load …`);
 	const result = await soak(shop, {
@@ -143,16 +145,16 @@ const endure: Run = async (options, site, { print, progress }) => {
 			.map(([group, mb]) => `${group} ${mb >= 0 ? "+" : ""}${mb.toFixed(1)}`)
 			.join(", "),
 	);
-	print(`\nTables that are pruned:\n${prunings(result).join("\n")}`);
+	print(`\nTables that are pruned:\n${formatPruning(result).join("\n")}`);
 	const overTime = (pick: "rss" | "rows") =>
 		Object.keys(result.samples[0]![pick]).map((name) => ({
 			name,
 			points: result.samples.map((sample) => ({ x: sample.minutes, y: sample[pick][name]! })),
 		}));
-	const figures = `<section><h2>Over time</h2>${lines("Memory", "MB", overTime("rss"))}${lines("Rows", "rows", overTime("rows"))}</section>`;
+	const charts = `<section><h2>Over time</h2>${lineChart("Memory", "MB", overTime("rss"))}${lineChart("Rows", "rows", overTime("rows"))}</section>`;
 	const findings = { rows: [], idle: {}, violations: result.violations, checked: { shop: result.orders } };
-	return { findings, more: { soak: result }, figures };
+	return { findings, extraJson: { soak: result }, charts };
 };
 
 /** The run that these options ask for. */
-export const runOf = ({ scale: large, minutes }: Options): Run => (large ? scale : minutes === undefined ? compare : endure);
+export const selectRun = ({ scale: large, minutes }: Options): Run => (large ? runScale : minutes === undefined ? runComparison : runSoak);

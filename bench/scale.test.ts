@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { Row } from "./rounds.ts";
-import { growth, plansIn } from "./scale.ts";
+import { computeGrowth, parsePlans } from "./scale.ts";
 
 const row = (target: string, scenario: string, cpu: Record<string, number>, p50: number) =>
 	({ target, scenario, buyers: 4, median: { cpu, p50 } }) as unknown as Row;
@@ -12,7 +12,7 @@ test("growth is the change of all CPU time, scenario by scenario", () => {
 		row("normal", "order", { node: 2 }, 4),
 		row("large", "order", { node: 1 }, 8),
 	];
-	expect(growth(rows, "normal", "large")).toEqual([
+	expect(computeGrowth(rows, "normal", "large")).toEqual([
 		{ scenario: "list", buyers: 4, cpu: 50, p50: 0 },
 		{ scenario: "order", buyers: 4, cpu: -50, p50: 100 },
 	]);
@@ -27,7 +27,7 @@ products LOG:  duration: 0.310 ms  plan:
 admin LOG:  duration: 12.5 ms  plan:
 \tQuery Text: select 2
 products LOG:  something else`;
-	expect(plansIn(log)).toEqual([
+	expect(parsePlans(log)).toEqual([
 		{ user: "products", ms: 0.31, statement: "select 1", text: expect.stringMatching(/^products[\s\S]*rows=1 width=4\)$/) },
 		{ user: "admin", ms: 12.5, statement: "select 2", text: expect.stringContaining("select 2") },
 	]);

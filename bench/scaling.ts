@@ -1,50 +1,55 @@
 import type { Figures } from "./measure.ts";
 
-/** Processor time of one order in milliseconds, by who spends it, and how often it makes Postgres wait for its disk. */
-export interface Cost {
+/** CPU milliseconds per order by component, and writing transactions per order. */
+export interface OrderCost {
 	readonly gateway: number;
-	/** All services together. */
+	/** Sum over all services. */
 	readonly services: number;
 	readonly postgres: number;
 	readonly nats: number;
 	readonly redis: number;
 	readonly commits: number;
 }
-/** How busy a processor may be on average, so that there is room for peaks and for the loss of a node. */
-export const BUSY = 0.6;
-/** Processors of a node of the shop, of a database server and of a NATS server. */
-export const CORES = { node: 2, postgres: 32, nats: 8, redis: 1 } as const;
+/** Planned average CPU utilization. The rest is headroom for peaks and for the loss of a node. */
+export const TARGET_UTILIZATION = 0.6;
+/** CPU cores per machine, by component. */
+export const CORES_PER_MACHINE = { node: 2, postgres: 32, nats: 8, redis: 1 } as const;
 
-export function costOf({ cpu, commits }: Figures): Cost {
+/** Sums the measured CPU time per order by component. */
+export function costPerOrder({ cpu, commits }: Figures): OrderCost {
 	const { gateway = 0, nats = 0, redis = 0, ...rest } = cpu;
 	const isPostgres = (name: string) => name.startsWith("postgres");
-	const sum = (wanted: (name: string) => boolean) =>
+	const sum = (includes: (name: string) => boolean) =>
 		Object.entries(rest)
-			.filter(([name]) => wanted(name))
+			.filter(([name]) => includes(name))
 			.reduce((total, [, ms]) => total + ms, 0);
 	return { gateway, services: sum((name) => !isPostgres(name)), postgres: sum(isPostgres), nats, redis, commits };
 }
 
-/** Processors that `rate` orders per second keep busy: rate × milliseconds ÷ 1000 ÷ BUSY. */
-export const cores = (rate: number, ms: number): number => (rate * ms) / 1000 / BUSY;
-/** Machines with so many processors each, at least one. */
-export const machines = (rate: number, ms: number, each: number): number => Math.max(1, Math.ceil(cores(rate, ms) / each));
+/** Cores for `rate` orders per second: rate × milliseconds ÷ 1000 ÷ TARGET_UTILIZATION. */
+export const requiredCores = (rate: number, ms: number): number => (rate * ms) / 1000 / TARGET_UTILIZATION;
+/** Machines with `coresEach` cores for `rate` orders per second, at least one. */
+export const requiredMachines = (rate: number, ms: number, coresEach: number): number =>
+	Math.max(1, Math.ceil(requiredCores(rate, ms) / coresEach));
 
 const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
-const short = (n: number) => (n >= 10 ? Math.ceil(n).toLocaleString("en") : n.toFixed(n >= 1 ? 1 : 2));
+const formatNumber = (n: number) => (n >= 10 ? Math.ceil(n).toLocaleString("en") : n.toFixed(n >= 1 ? 1 : 2));
 
-/** The cost of an order, and what it comes to at some rates, as the tables of docs/scaling.md. */
-export function tables(cost: Cost, rates: readonly number[]): string {
+/** Formats the cost per order and the required machines at each rate, as in docs/scaling.md. */
+export function formatTables(cost: OrderCost, rates: readonly number[]): string {
 	const parts = [
-		["gateway", cost.gateway, CORES.node],
-		["services", cost.services, CORES.node],
-		["Postgres", cost.postgres, CORES.postgres],
-		["NATS", cost.nats, CORES.nats],
-		["Redis", cost.redis, CORES.redis],
+		["gateway", cost.gateway, CORES_PER_MACHINE.node],
+		["services", cost.services, CORES_PER_MACHINE.node],
+		["Postgres", cost.postgres, CORES_PER_MACHINE.postgres],
+		["NATS", cost.nats, CORES_PER_MACHINE.nats],
+		["Redis", cost.redis, CORES_PER_MACHINE.redis],
 	] as const;
 	const rule = (n: number) => row(["---", ...Array<string>(n).fill("---:")]);
 	const needed = ([name, ms, each]: (typeof parts)[number]) =>
-		row([`${name}, of ${each} cores`, ...rates.map((rate) => `${short(cores(rate, ms))} → ${machines(rate, ms, each)}`)]);
+		row([
+			`${name}, of ${each} cores`,
+			...rates.map((rate) => `${formatNumber(requiredCores(rate, ms))} → ${requiredMachines(rate, ms, each)}`),
+		]);
 	return [
 		row(["an order costs", "ms of CPU"]),
 		rule(1),

@@ -1,80 +1,87 @@
-import type { Connection, Reply } from "./client.ts";
+import type { Connection, HttpResponse } from "./client.ts";
 import type { Operation } from "./load.ts";
-import { type Past, WORDS } from "./past.ts";
-import { PASSWORD } from "./shop-past.ts";
+import { COMMON_WORDS, type SeedHistory } from "./past.ts";
+import { BUYER_PASSWORD } from "./shop-past.ts";
 
 /** What the scenarios buy and who buys. */
-export interface World {
-	readonly past: Past;
+export interface ScenarioData {
+	readonly history: SeedHistory;
 	/** Of the first users there are. */
 	readonly tokens: readonly string[];
 }
 export interface Scenario {
-	readonly about: string;
-	operation(world: World): Operation;
+	readonly description: string;
+	operation(world: ScenarioData): Operation;
 	/** What goes on beside it, unmeasured, and by how many clients. */
-	readonly beside?: { readonly clients: number; operation(world: World): Operation };
+	readonly background?: { readonly clients: number; operation(world: ScenarioData): Operation };
 	/** Whether the floor can do it as well. */
-	readonly floor?: true;
+	readonly runsOnFloor?: true;
 }
 
 /** Spreads over `count` of something without a random number in the hot loop; neighbours in time are far apart. */
-export const pick = (count: number, n: number): number => (n * 7919) % count;
-export const productId = ({ past }: World, n: number): string => past.id("product", pick(past.size.products, n));
-const get = (path: (world: World, n: number) => string) => (world: World) => (connection: Connection, n: number) =>
+export const spread = (count: number, n: number): number => (n * 7919) % count;
+export const productId = ({ history }: ScenarioData, n: number): string => history.id("product", spread(history.size.products, n));
+const get = (path: (world: ScenarioData, n: number) => string) => (world: ScenarioData) => (connection: Connection, n: number) =>
 	connection.request("GET", path(world, n));
 
-function order({ tokens }: World, connection: Connection, n: number, products: readonly string[]): Promise<Reply> {
+function placeOrder({ tokens }: ScenarioData, connection: Connection, n: number, products: readonly string[]): Promise<HttpResponse> {
 	const items = products.map((product_id) => ({ product_id, quantity: 1 }));
-	return connection.request("POST", "/api/orders", { token: tokens[pick(tokens.length, n)], body: { items } });
+	return connection.request("POST", "/api/orders", { token: tokens[spread(tokens.length, n)], body: { items } });
 }
-export const orderOne = (world: World, connection: Connection, n: number): Promise<Reply> =>
-	order(world, connection, n, [productId(world, n)]);
+export const placeOrderOfOneItem = (world: ScenarioData, connection: Connection, n: number): Promise<HttpResponse> =>
+	placeOrder(world, connection, n, [productId(world, n)]);
 const login =
-	({ past }: World) =>
+	({ history }: ScenarioData) =>
 	(connection: Connection, n: number) =>
 		connection.request("POST", "/api/users/login", {
-			body: { email: `buyer${pick(past.size.users, n)}@example.com`, password: PASSWORD },
+			body: { email: `buyer${spread(history.size.users, n)}@example.com`, password: BUYER_PASSWORD },
 		});
 const product = get((world, n) => `/api/products/${productId(world, n)}`);
-const LIST = "/api/products?limit=20";
+const LIST_PATH = "/api/products?limit=20";
 
 /** Every scenario by its name. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
-	product: { about: "one product by its id", operation: product, floor: true },
-	list: { about: "the first page of the catalogue", operation: get(() => LIST), floor: true },
-	search: { about: "a word that an eighth of the catalogue has", operation: get((_, n) => `${LIST}&q=${WORDS[n % WORDS.length]}`) },
-	login: { about: "e-mail and password, another user each time", operation: login },
-	order: { about: "one line, any product", operation: (world) => (connection, n) => orderOne(world, connection, n), floor: true },
+	product: { description: "one product by its id", operation: product, runsOnFloor: true },
+	list: { description: "the first page of the catalogue", operation: get(() => LIST_PATH), runsOnFloor: true },
+	search: {
+		description: "a word that an eighth of the catalogue has",
+		operation: get((_, n) => `${LIST_PATH}&q=${COMMON_WORDS[n % COMMON_WORDS.length]}`),
+	},
+	login: { description: "e-mail and password, another user each time", operation: login },
+	order: {
+		description: "one line, any product",
+		operation: (world) => (connection, n) => placeOrderOfOneItem(world, connection, n),
+		runsOnFloor: true,
+	},
 	"order-hot": {
-		about: "one line, the same product for all",
-		operation: (world) => (connection, n) => order(world, connection, n, [productId(world, 0)]),
-		floor: true,
+		description: "one line, the same product for all",
+		operation: (world) => (connection, n) => placeOrder(world, connection, n, [productId(world, 0)]),
+		runsOnFloor: true,
 	},
 	"order-multi": {
-		about: "five lines",
+		description: "five lines",
 		operation: (world) => (connection, n) =>
-			order(
+			placeOrder(
 				world,
 				connection,
 				n,
 				[0, 1, 2, 3, 4].map((i) => productId(world, n * 5 + i)),
 			),
-		floor: true,
+		runsOnFloor: true,
 	},
 	mixed: {
-		about: "95 % reads: 70 % products, 25 % lists; 5 % orders",
+		description: "95 % reads: 70 % products, 25 % lists; 5 % orders",
 		operation: (world) => (connection, n) =>
 			n % 20 === 0
-				? orderOne(world, connection, n)
+				? placeOrderOfOneItem(world, connection, n)
 				: n % 4 === 1
-					? connection.request("GET", LIST)
+					? connection.request("GET", LIST_PATH)
 					: connection.request("GET", `/api/products/${productId(world, n)}`),
-		floor: true,
+		runsOnFloor: true,
 	},
 	"product-during-logins": {
-		about: "one product by its id, while 16 clients log in without a pause",
+		description: "one product by its id, while 16 clients log in without a pause",
 		operation: product,
-		beside: { clients: 16, operation: login },
+		background: { clients: 16, operation: login },
 	},
 };

@@ -1,54 +1,54 @@
 import bcrypt from "bcryptjs";
-import { insert, ON_HAND, type Past, type Rows, SESSIONS_EACH } from "./past.ts";
+import { INITIAL_STOCK, insertRows, SESSIONS_PER_USER, type SeedHistory, type SeedRows } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
 
-export const PASSWORD = "correct horse battery staple";
+export const BUYER_PASSWORD = "correct horse battery staple";
 /** Events are kept for a week, notes that they came in for a day more. */
-const WEEK = 7 / 90;
+const RETAINED_SHARE = 7 / 90;
 
 /** Where a service keeps its data. */
-export interface Place {
+export interface ServiceDatabase {
 	readonly service: string;
 	readonly server: Postgres;
 	readonly database: string;
 }
 
-/** Events of past orders. With a transaction number below all others they count as handed over, by whoever reads the outbox and wherever to. */
-const told = (past: Past, from: number, type: string, data = "json_build_object('order_id', {id})"): Rows => ({
+/** Events of history orders. With a transaction number below all others they count as handed over, by whoever reads the outbox and wherever to. */
+const publishedEvents = (history: SeedHistory, from: number, type: string, data = "json_build_object('order_id', {id})"): SeedRows => ({
 	table: "outbox",
 	from,
-	to: past.size.orders,
+	to: history.size.orders,
 	columns: {
 		xid: "'0'::xid8",
-		id: past.sqlId("order", "n", type),
+		id: history.sqlId("order", "n", type),
 		type: `'${type}'`,
-		subject: `${past.sqlId("order")}::text`,
-		data: data.replace("{id}", past.sqlId("order")),
-		time: past.sqlTime("order"),
+		subject: `${history.sqlId("order")}::text`,
+		data: data.replace("{id}", history.sqlId("order")),
+		time: history.sqlTime("order"),
 	},
 });
-const heard = (past: Past, from: number, group: string, type: string): Rows => ({
+const consumedEvents = (history: SeedHistory, from: number, group: string, type: string): SeedRows => ({
 	table: "inbox",
 	from,
-	to: past.size.orders,
-	columns: { group_name: `'${group}'`, event_id: past.sqlId("order", "n", type), time: past.sqlTime("order") },
+	to: history.size.orders,
+	columns: { group_name: `'${group}'`, event_id: history.sqlId("order", "n", type), time: history.sqlTime("order") },
 });
 
 /** What each service has kept of products, users, and orders that were all paid and delivered. */
-function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
-	const { products, users, orders } = past.size;
-	const recent = Math.floor(orders * (1 - WEEK));
-	const { id: order, user_id: buyer, total_amount: amount } = past.order;
-	const times = (kind: "order" | "product" | "user") => ({ created_at: past.sqlTime(kind), updated_at: past.sqlTime(kind) });
+function rowsByService(history: SeedHistory): Readonly<Record<string, readonly SeedRows[]>> {
+	const { products, users, orders } = history.size;
+	const recent = Math.floor(orders * (1 - RETAINED_SHARE));
+	const { id: order, user_id: buyer, total_amount: amount } = history.order;
+	const times = (kind: "order" | "product" | "user") => ({ created_at: history.sqlTime(kind), updated_at: history.sqlTime(kind) });
 	const fact = `json_build_object('order_id', {id}, 'user_id', ${buyer}, 'total_amount', ${amount}, 'currency', 'EUR')`;
-	const hash = bcrypt.hashSync(PASSWORD, 10);
+	const hash = bcrypt.hashSync(BUYER_PASSWORD, 10);
 	return {
 		users: [
 			{
 				table: "users",
 				to: users,
 				columns: {
-					id: past.sqlId("user"),
+					id: history.sqlId("user"),
 					email: "'buyer' || n || '@example.com'",
 					full_name: "'Buyer ' || n",
 					hashed_password: `'${hash}'`,
@@ -61,21 +61,21 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 		auth: [
 			{
 				table: "sessions",
-				to: users * SESSIONS_EACH,
+				to: users * SESSIONS_PER_USER,
 				columns: {
-					id: past.sqlId("session"),
-					user_id: past.sqlId("user", `n / ${SESSIONS_EACH}`),
-					created_at: past.sqlTime("session"),
-					expires_at: `${past.sqlTime("session")} + interval '30 days'`,
+					id: history.sqlId("session"),
+					user_id: history.sqlId("user", `n / ${SESSIONS_PER_USER}`),
+					created_at: history.sqlTime("session"),
+					expires_at: `${history.sqlTime("session")} + interval '30 days'`,
 				},
 			},
 			{
 				table: "refresh_tokens",
-				to: users * SESSIONS_EACH,
+				to: users * SESSIONS_PER_USER,
 				columns: {
 					token_hash: "sha256(('token' || n)::bytea)",
-					session_id: past.sqlId("session"),
-					created_at: past.sqlTime("session"),
+					session_id: history.sqlId("session"),
+					created_at: history.sqlTime("session"),
 				},
 			},
 		],
@@ -83,14 +83,14 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 			{
 				table: "products",
 				to: products,
-				columns: { ...past.product, sku: "'SKU-' || n", updated_at: past.sqlTime("product") },
+				columns: { ...history.product, sku: "'SKU-' || n", updated_at: history.sqlTime("product") },
 			},
 		],
 		inventory: [
 			{
 				table: "stock",
 				to: products,
-				columns: { product_id: past.sqlId("product"), on_hand: String(ON_HAND), reserved: "0", ...times("product") },
+				columns: { product_id: history.sqlId("product"), on_hand: String(INITIAL_STOCK), reserved: "0", ...times("product") },
 			},
 			{
 				table: "reservations",
@@ -98,38 +98,44 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 				columns: {
 					order_id: order,
 					status: "'fulfilled'",
-					product_ids: `array(select ${past.line.product_id} from ${past.lines})`,
-					quantities: `array(select 1 from ${past.lines})`,
+					product_ids: `array(select ${history.line.product_id} from ${history.lines})`,
+					quantities: `array(select 1 from ${history.lines})`,
 					...times("order"),
 				},
 			},
-			told(past, recent, "inventory.reserved"),
-			heard(past, recent, "inventory", "order.shipped"),
+			publishedEvents(history, recent, "inventory.reserved"),
+			consumedEvents(history, recent, "inventory", "order.shipped"),
 		],
 		orders: [
 			{
 				table: "orders",
 				to: orders,
-				columns: { ...past.order, items: past.items, currency: "'EUR'", payment_token: "'tok_ok'", updated_at: past.sqlTime("order") },
+				columns: {
+					...history.order,
+					items: history.items,
+					currency: "'EUR'",
+					payment_token: "'tok_ok'",
+					updated_at: history.sqlTime("order"),
+				},
 			},
 			{
 				// Where other revisions keep them.
 				table: "order_items",
-				unless: "orders.items",
+				skipIfColumn: "orders.items",
 				to: orders,
-				each: `cross join lateral ${past.lines}`,
+				join: `cross join lateral ${history.lines}`,
 				columns: {
 					order_id: order,
 					position: "k",
-					product_id: past.line.product_id,
-					name: past.line.name,
+					product_id: history.line.product_id,
+					name: history.line.name,
 					quantity: "1",
-					unit_price: past.line.price,
-					line_total: past.line.price,
+					unit_price: history.line.price,
+					line_total: history.line.price,
 				},
 			},
-			...["created", "confirmed", "shipped", "delivered"].map((step) => told(past, recent, `order.${step}`, fact)),
-			...["dispatched", "delivered"].map((step) => heard(past, recent, "orders", `shipment.${step}`)),
+			...["created", "confirmed", "shipped", "delivered"].map((step) => publishedEvents(history, recent, `order.${step}`, fact)),
+			...["dispatched", "delivered"].map((step) => consumedEvents(history, recent, "orders", `shipment.${step}`)),
 			{
 				// Yesterday's, of those who ordered with a key.
 				table: "idempotency_keys",
@@ -149,7 +155,7 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 				table: "payments",
 				to: orders,
 				columns: {
-					id: past.sqlId("order", "n", "payment"),
+					id: history.sqlId("order", "n", "payment"),
 					order_id: order,
 					user_id: buyer,
 					amount,
@@ -161,16 +167,16 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 			{
 				table: "ledger_charges",
 				to: orders,
-				columns: { key: `${order}::text`, status: "'captured'", amount, currency: "'EUR'", at: past.sqlTime("order") },
+				columns: { key: `${order}::text`, status: "'captured'", amount, currency: "'EUR'", at: history.sqlTime("order") },
 			},
-			told(past, recent, "payment.captured"),
+			publishedEvents(history, recent, "payment.captured"),
 		],
 		shipping: [
 			{
 				table: "shipments",
 				to: orders,
 				columns: {
-					id: past.sqlId("order", "n", "shipment"),
+					id: history.sqlId("order", "n", "shipment"),
 					order_id: order,
 					user_id: buyer,
 					status: "'delivered'",
@@ -178,41 +184,45 @@ function rowsOf(past: Past): Readonly<Record<string, readonly Rows[]>> {
 					...times("order"),
 				},
 			},
-			...["scheduled", "dispatched", "delivered"].map((step) => told(past, recent, `shipment.${step}`)),
+			...["scheduled", "dispatched", "delivered"].map((step) => publishedEvents(history, recent, `shipment.${step}`)),
 		],
 		notifications: ["confirmed", "shipped", "delivered"].flatMap((step) => [
 			{
 				table: "messages",
 				to: orders,
 				columns: {
-					id: past.sqlId("order", "n", `message ${step}`),
+					id: history.sqlId("order", "n", `message ${step}`),
 					user_id: buyer,
-					event_id: past.sqlId("order", "n", `order.${step}`),
+					event_id: history.sqlId("order", "n", `order.${step}`),
 					channel: "'email'",
 					template: `'order_${step}'`,
 					subject: `'Your order is ${step}'`,
 					data: `json_build_object('order_id', ${order}, 'total_amount', ${amount}, 'currency', 'EUR')::jsonb`,
 					status: "'kept'",
-					created_at: past.sqlTime("order"),
+					created_at: history.sqlTime("order"),
 				},
 			},
-			heard(past, recent, "notifications", `order.${step}`),
+			consumedEvents(history, recent, "notifications", `order.${step}`),
 		]),
 	};
 }
 
 /** How many rows there will be, give or take. */
-export const rowsInAll = (past: Past): number =>
-	Object.values(rowsOf(past))
+export const countSeedRows = (history: SeedHistory): number =>
+	Object.values(rowsByService(history))
 		.flat()
 		.reduce((sum, { from = 0, to }) => sum + to - from, 0);
 
-/** Fills the migrated, empty databases of a shop with its past, all at the same time, and has Postgres look at them. */
-export async function fill(past: Past, places: readonly Place[], onRows: (n: number) => void = () => undefined): Promise<void> {
-	const rows = rowsOf(past);
+/** Fills the migrated, empty databases of a shop with its history, all at the same time, and has Postgres look at them. */
+export async function insertSeedHistory(
+	history: SeedHistory,
+	serviceDatabases: readonly ServiceDatabase[],
+	onRows: (n: number) => void = () => undefined,
+): Promise<void> {
+	const rows = rowsByService(history);
 	await Promise.all(
-		places.map(async ({ service, server, database }) => {
-			await insert(server, database, rows[service] ?? [], onRows);
+		serviceDatabases.map(async ({ service, server, database }) => {
+			await insertRows(server, database, rows[service] ?? [], onRows);
 			await server.query(database, "vacuum analyze");
 		}),
 	);

@@ -6,10 +6,10 @@ import { promisify } from "node:util";
 import { natsMember, redisMember } from "../chaos/cluster.ts";
 import { hasDatabase, serviceNames } from "../lib/node.ts";
 import { freePort, type Process, startProcess } from "../test/support/processes.ts";
-import type { Past } from "./past.ts";
+import type { SeedHistory } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
-import { shopBooks } from "./shop-books.ts";
-import { fill, type Place } from "./shop-past.ts";
+import { shopStateReader } from "./shop-books.ts";
+import { insertSeedHistory, type ServiceDatabase } from "./shop-past.ts";
 import { eventually, type Target } from "./target.ts";
 
 export type Shape = "embedded" | "cluster";
@@ -22,7 +22,7 @@ export interface ShopOptions {
 	readonly folder: string;
 	/** Services are spread over them, one after the other. */
 	readonly servers: readonly Postgres[];
-	readonly past: Past;
+	readonly history: SeedHistory;
 	/** Where it leaves CPU profiles as it ends. */
 	readonly profile?: string | undefined;
 	/** Whether the nodes of a cluster cache anything. */
@@ -34,39 +34,39 @@ export interface ShopOptions {
 	onEnd(stop: () => Promise<unknown>): void;
 }
 
-const STOP_MS = 8000;
-const SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
+const STOP_TIMEOUT_MS = 8000;
+const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 /** Those at work on an order first, so that two servers get half of them each. */
 const ORDER_PATH = ["orders", "inventory", "payments", "shipping", "notifications", "users", "products", "auth"];
 const rank = (service: string) => (ORDER_PATH.indexOf(service) + ORDER_PATH.length + 1) % (ORDER_PATH.length + 1);
 
 export interface Shop extends Target {
-	readonly places: readonly Place[];
+	readonly serviceDatabases: readonly ServiceDatabase[];
 	/** With which a node would join; undefined where there is no cluster. */
 	readonly cluster: Readonly<Record<string, string>> | undefined;
 }
 
-/** Starts a shop as production would, on new databases that have a past. */
+/** Starts a shop as production would, on new databases that have a history. */
 export async function startShop(options: ShopOptions): Promise<Shop> {
-	const { name, shape, checkout, servers, past, onEnd } = options;
+	const { name, shape, checkout, servers, history, onEnd } = options;
 	const folder = join(options.folder, name.replace(/\W/g, "_"));
 	mkdirSync(folder);
 	const all = serviceNames(join(checkout, "services"));
 	const prefix = `${name.replace(/\W/g, "_").toLowerCase()}_`;
-	const places = all
+	const serviceDatabases = all
 		.filter((service) => hasDatabase(checkout, service))
 		.sort((a, b) => rank(a) - rank(b))
-		.map((service, n): Place => ({ service, server: servers[n % servers.length]!, database: prefix + service }));
-	const pattern = ({ at }: Postgres) => `postgres://{service}:secret@${at}/${prefix}{service}`;
-	await Promise.all(servers.map((server) => migrate(checkout, server, pattern(server), places)));
-	await fill(past, places, options.onRows);
+		.map((service, n): ServiceDatabase => ({ service, server: servers[n % servers.length]!, database: prefix + service }));
+	const pattern = ({ address }: Postgres) => `postgres://{service}:secret@${address}/${prefix}{service}`;
+	await Promise.all(servers.map((server) => migrate(checkout, server, pattern(server), serviceDatabases)));
+	await insertSeedHistory(history, serviceDatabases, options.onRows);
 
 	const env = {
 		NODE_ENV: "production",
 		LOGLEVEL: "warn",
 		DATA_DIR: join(folder, "data"),
 		DATABASE_URL: pattern(servers[0]!),
-		JWT_SECRET: SECRET,
+		JWT_SECRET: JWT_SECRET,
 		ADMIN_EMAIL: "admin@example.com",
 		ADMIN_PASSWORD: "qV7x2mLw9TzR4kNd",
 		RATE_LIMIT_ENABLED: "false",
@@ -81,7 +81,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 	};
 
 	const nodes = new Map<string, Process>();
-	const stopNodes = () => Promise.all([...nodes.values()].map(stop));
+	const stopNodes = () => Promise.all([...nodes.values()].map(stopProcess));
 	const pids: Record<string, number> = {};
 	let cluster: Record<string, string> | undefined;
 	if (shape === "embedded") {
@@ -96,7 +96,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		const joining = { TRANSPORTER: nats.url, ...(options.caching ? { CACHER: redis.url } : {}) };
 		cluster = { ...env, ...joining };
 		for (const service of all) {
-			const server = places.find((place) => place.service === service)?.server;
+			const server = serviceDatabases.find((entry) => entry.service === service)?.server;
 			const own = { SERVICES: service, NODEID: service, ...(server ? { DATABASE_URL: pattern(server) } : {}) };
 			start(service === "api" ? "gateway" : service, { ...joining, ...own });
 		}
@@ -104,36 +104,36 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 	}
 	const url = `http://127.0.0.1:${port}`;
 	const failures = [...nodes.values()].map(({ failure }) => failure);
-	await Promise.race([eventually(() => healthy(url)), ...failures]);
-	const books = shopBooks(places, past);
-	const databases = Map.groupBy(places, ({ server }) => server);
+	await Promise.race([eventually(() => assertHealthy(url)), ...failures]);
+	const books = shopStateReader(serviceDatabases, history);
+	const databases = Map.groupBy(serviceDatabases, ({ server }) => server);
 	return {
 		name,
 		url,
-		past,
-		places,
+		history,
+		serviceDatabases,
 		cluster,
 		pids: { ...Object.fromEntries([...nodes].map(([node, { pid }]) => [node, pid])), ...pids },
 		databases: new Map([...databases].map(([server, own]) => [server, own.map(({ database }) => database)])),
-		tokens: () => tokens(checkout, past),
+		tokens: () => signTokens(checkout, history),
 		...books,
 	};
 }
 
 /** Lets it drain, and does not wait for ever. */
-async function stop(node: Process): Promise<void> {
-	await Promise.race([node.term(), after(STOP_MS)]);
+async function stopProcess(node: Process): Promise<void> {
+	await Promise.race([node.term(), after(STOP_TIMEOUT_MS)]);
 	await node.kill();
 }
 
 /** With the program that this revision has for it. */
-async function migrate(checkout: string, server: Postgres, pattern: string, places: readonly Place[]): Promise<void> {
-	const services = places.filter((place) => place.server === server).map(({ service }) => service);
+async function migrate(checkout: string, server: Postgres, pattern: string, serviceDatabases: readonly ServiceDatabase[]): Promise<void> {
+	const services = serviceDatabases.filter((entry) => entry.server === server).map(({ service }) => service);
 	const env = { DATABASE_URL: pattern, DATABASE_ADMIN_URL: server.url("postgres"), SERVICES: services.join(",") };
 	await promisify(execFile)(process.execPath, ["--no-warnings", "scripts/migrate.ts"], { cwd: checkout, env });
 }
 
-async function healthy(url: string): Promise<void> {
+async function assertHealthy(url: string): Promise<void> {
 	const ready = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5000) });
 	if (!ready.ok) throw new Error(`${url} is not ready: ${await ready.text()}`);
 	const health = (await (await fetch(`${url}/health`, { signal: AbortSignal.timeout(10_000) })).json()) as { status: string };
@@ -141,16 +141,16 @@ async function healthy(url: string): Promise<void> {
 }
 
 /** Tokens as a login would give them, without a hash for each. Signed by the revision that is to believe them. */
-async function tokens(checkout: string, past: Past): Promise<string[]> {
+async function signTokens(checkout: string, history: SeedHistory): Promise<string[]> {
 	const { signAccessToken } = (await import(join(checkout, "lib/access-token.ts"))) as typeof import("../lib/access-token.ts");
-	return Array.from({ length: Math.min(past.size.users, 200) }, (_, n) => {
+	return Array.from({ length: Math.min(history.size.users, 200) }, (_, n) => {
 		const claims = {
-			sub: past.id("user", n),
+			sub: history.id("user", n),
 			email: `buyer${n}@example.com`,
 			role: "user",
-			session: past.id("session", n),
+			session: history.id("session", n),
 			version: 1,
 		} as const;
-		return signAccessToken(claims, SECRET);
+		return signAccessToken(claims, JWT_SECRET);
 	});
 }

@@ -3,11 +3,11 @@ import type { Connection } from "./client.ts";
 import { slope } from "./figures.ts";
 import { Meter, mapValues } from "./measure.ts";
 import type { Postgres } from "./postgres.ts";
-import { orderOne, type Scenario, scenarios, type World } from "./scenarios.ts";
+import { placeOrderOfOneItem, type Scenario, type ScenarioData, scenarios } from "./scenarios.ts";
 import type { Shop } from "./shop.ts";
 
 /** Tables that grow with use and are to be pruned; the condition says what should be gone by now, a minute or two late. */
-const PRUNED: readonly (readonly [table: string, services: readonly string[] | "all", overdue: string])[] = [
+const PRUNED_TABLES: readonly (readonly [table: string, services: readonly string[] | "all", overdue: string])[] = [
 	["outbox", "all", "time < now() - interval '7 days 3 minutes'"],
 	["inbox", "all", "time < now() - interval '8 days 3 minutes'"],
 	["idempotency_keys", ["orders", "payments"], "created_at < now() - interval '24 hours 3 minutes'"],
@@ -15,17 +15,17 @@ const PRUNED: readonly (readonly [table: string, services: readonly string[] | "
 	["refresh_tokens", ["auth"], "created_at < now() - interval '31 days'"],
 ];
 /** How many rows there are in each that are overdue from the beginning, so that pruning shows within minutes. */
-const OVERDUE = 5000;
+const OVERDUE_ROWS = 5000;
 /** Puts them there. */
-const AGED: Readonly<Record<string, string>> = {
+const INSERT_OVERDUE: Readonly<Record<string, string>> = {
 	// Numbered before all others, as what is older is.
 	outbox: `insert into outbox (seq, xid, type, subject, data, time) overriding system value
-		select -n, '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE}) n`,
-	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(), now() - interval '9 days' from generate_series(1, ${OVERDUE})`,
+		select -n, '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE_ROWS}) n`,
+	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(), now() - interval '9 days' from generate_series(1, ${OVERDUE_ROWS})`,
 	idempotency_keys: `insert into idempotency_keys (user_id, action, key, body_hash, status, created_at)
-		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours' from generate_series(1, ${OVERDUE}) n`,
+		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours' from generate_series(1, ${OVERDUE_ROWS}) n`,
 	sessions: `insert into sessions (id, user_id, created_at, expires_at)
-		select gen_random_uuid(), gen_random_uuid(), now() - interval '40 days', now() - interval '10 days' from generate_series(1, ${OVERDUE})`,
+		select gen_random_uuid(), gen_random_uuid(), now() - interval '40 days', now() - interval '10 days' from generate_series(1, ${OVERDUE_ROWS})`,
 	refresh_tokens: `insert into refresh_tokens (token_hash, session_id, created_at)
 		select sha256(id::text::bytea), id, created_at from sessions where expires_at < now()`,
 };
@@ -40,7 +40,7 @@ export interface Sample {
 	readonly p99: number;
 	readonly errors: number;
 }
-export interface Soak {
+export interface SoakResult {
 	readonly samples: readonly Sample[];
 	/** MB per hour in the second half, by group of processes. */
 	readonly growth: Readonly<Record<string, number>>;
@@ -49,8 +49,8 @@ export interface Soak {
 }
 
 /** Everything that leaves something behind: mostly reads, orders with and without a key, now and then a login. */
-const soaking: Scenario = {
-	about: "85 % reads, 14 % orders, half of them with a key, 1 % logins",
+const soakScenario: Scenario = {
+	description: "85 % reads, 14 % orders, half of them with a key, 1 % logins",
 	operation: (world) => {
 		const [read, login] = [scenarios.mixed!.operation(world), scenarios.login!.operation(world)];
 		return (connection, n) =>
@@ -59,12 +59,12 @@ const soaking: Scenario = {
 				: n % 7 !== 0
 					? read(connection, n)
 					: n % 2
-						? orderOne(world, connection, n)
-						: keyed(world, connection, n);
+						? placeOrderOfOneItem(world, connection, n)
+						: orderWithKey(world, connection, n);
 	},
 };
-function keyed({ tokens, past }: World, connection: Connection, n: number) {
-	const body = { items: [{ product_id: past.id("product", n % past.size.products), quantity: 1 }] };
+function orderWithKey({ tokens, history }: ScenarioData, connection: Connection, n: number) {
+	const body = { items: [{ product_id: history.id("product", n % history.size.products), quantity: 1 }] };
 	return connection.request("POST", "/api/orders", { token: tokens[n % tokens.length], body, key: randomUUID() });
 }
 
@@ -72,22 +72,22 @@ function keyed({ tokens, past }: World, connection: Connection, n: number) {
 export async function soak(
 	target: Shop,
 	{ minutes, rate, buyers, onSample }: { minutes: number; rate: number; buyers: number; onSample(sample: Sample): void },
-): Promise<Soak> {
+): Promise<SoakResult> {
 	const meter = new Meter(target);
-	const each = PRUNED.flatMap(([table, services, overdue]) =>
-		target.places
+	const each = PRUNED_TABLES.flatMap(([table, services, overdue]) =>
+		target.serviceDatabases
 			.filter(({ service }) => services === "all" || services.includes(service))
 			.map(({ server, database }) => ({ table, overdue, server, database })),
 	);
-	for (const { table, server, database } of each) await server.query(database, AGED[table]!);
+	for (const { table, server, database } of each) await server.query(database, INSERT_OVERDUE[table]!);
 	const samples: Sample[] = [];
 	const violations: string[] = [];
 	const begun = Date.now();
 	const step = Math.max(2, Math.min(30, (minutes * 60) / 10));
 	while (Date.now() < begun + minutes * 60_000) {
-		const { figures, errors, violations: wrong } = await meter.measure({ scenario: soaking, buyers, rate, seconds: step, warmup: 0 });
+		const { figures, errors, violations: wrong } = await meter.measure({ scenario: soakScenario, buyers, rate, seconds: step, warmup: 0 });
 		violations.push(...wrong);
-		const counts = await Promise.all(each.map(count));
+		const counts = await Promise.all(each.map(countRows));
 		const total = (which: "rows" | "overdue") =>
 			Object.fromEntries(
 				[...Map.groupBy(counts, ({ table }) => table)].map(([table, all]) => [table, all.reduce((sum, one) => sum + one[which], 0)]),
@@ -103,7 +103,7 @@ export async function soak(
 	return { samples, growth, violations: [...violations, ...wrong], orders: books.confirmed };
 }
 
-async function count({ table, overdue, server, database }: { table: string; overdue: string; server: Postgres; database: string }) {
+async function countRows({ table, overdue, server, database }: { table: string; overdue: string; server: Postgres; database: string }) {
 	const [row] = await server.query<{ rows: number; overdue: number }>(
 		database,
 		`select count(*)::int as rows, (count(*) filter (where ${overdue}))::int as overdue from ${table}`,
@@ -112,7 +112,7 @@ async function count({ table, overdue, server, database }: { table: string; over
 }
 
 /** What became of the rows that were overdue from the beginning. */
-export function prunings({ samples }: Soak): string[] {
+export function formatPruning({ samples }: SoakResult): string[] {
 	const [first, last] = [samples[0]!, samples.at(-1)!];
 	return Object.keys(last.rows).map(
 		(table) =>

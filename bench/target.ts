@@ -1,13 +1,13 @@
 import { setTimeout as after } from "node:timers/promises";
-import type { Books, Placed } from "./books.ts";
-import type { Past } from "./past.ts";
+import type { OrderRecord, ShopState } from "./books.ts";
+import type { SeedHistory } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
 
 /** A server under test. */
 export interface Target {
 	readonly name: string;
 	readonly url: string;
-	readonly past: Past;
+	readonly history: SeedHistory;
 	/** Its processes in groups, each by the process that the others of the group come from. Postgres is not among them. */
 	readonly pids: Readonly<Record<string, number>>;
 	/** Its databases, by the server that they are on. */
@@ -15,19 +15,19 @@ export interface Target {
 	/** Access tokens of all who buy, good for another quarter of an hour. */
 	tokens(): Promise<readonly string[]>;
 	/** Whether nothing is under way any more: no order, no event, no message. */
-	settled(): Promise<boolean>;
+	isSettled(): Promise<boolean>;
 	/** What became of these orders, as the database has it. */
-	find(ids: readonly string[]): Promise<Placed[]>;
+	findOrders(ids: readonly string[]): Promise<OrderRecord[]>;
 	/** What is in the books of all orders since the past. */
-	books(): Promise<Books>;
+	readState(): Promise<ShopState>;
 }
 
 /** How long what is under way may take until it is done. */
-const SETTLE_MS = 60_000;
+const SETTLE_TIMEOUT_MS = 60_000;
 
 /** Waits until nothing is under way; false if that takes too long. */
-export async function settle({ settled }: Target): Promise<boolean> {
-	for (const late = Date.now() + SETTLE_MS; Date.now() < late; await after(50)) if (await settled()) return true;
+export async function waitUntilSettled({ isSettled }: Target): Promise<boolean> {
+	for (const late = Date.now() + SETTLE_TIMEOUT_MS; Date.now() < late; await after(50)) if (await isSettled()) return true;
 	return false;
 }
 

@@ -4,30 +4,30 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startFloor } from "./floor-target.ts";
 import type { Options } from "./options.ts";
-import { Past, type Size } from "./past.ts";
+import { SeedHistory, type SeedSize } from "./past.ts";
 import { type Postgres, startPostgres } from "./postgres.ts";
 import { checkOut } from "./revision.ts";
 import { type Shop, startShop } from "./shop.ts";
-import { rowsInAll } from "./shop-past.ts";
+import { countSeedRows } from "./shop-past.ts";
 import type { Target } from "./target.ts";
 
 export const root = join(import.meta.dirname, "..");
 
 /** A folder and servers of the benchmark's own, and what runs on them. */
-export interface Site {
+export interface BenchmarkEnvironment {
 	readonly servers: readonly Postgres[];
 	/** Starts a shop: what is here, or another revision's checkout, which then is its name. */
-	shop(name: string, size: Size, revision?: string): Promise<Shop>;
-	floor(size: Size): Promise<Target>;
+	startShop(name: string, size: SeedSize, revision?: string): Promise<Shop>;
+	startFloor(size: SeedSize): Promise<Target>;
 }
 
-type Wanted = Pick<Options, "shape" | "postgres" | "scale" | "cpuProfile" | "env">;
+type EnvironmentOptions = Pick<Options, "shape" | "postgres" | "scale" | "cpuProfile" | "env">;
 
 /**
  * A site that can be closed from the first moment on: everything is ended and nothing left behind, however far it has come.
  * @param say gets a line each time there is something new to wait for
  */
-export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, say: (line: string) => void) {
+export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions, say: (line: string) => void) {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
 	chmodSync(folder, 0o755);
 	const ends: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
@@ -43,7 +43,7 @@ export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, sa
 			closing ??= close();
 			return closing;
 		},
-		async open(): Promise<Site> {
+		async open(): Promise<BenchmarkEnvironment> {
 			say("Starting Postgres …");
 			const servers: Postgres[] = [];
 			for (let n = 1; n <= postgres; n++) {
@@ -53,11 +53,11 @@ export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, sa
 			}
 			return {
 				servers,
-				async shop(name, size, revision) {
+				async startShop(name, size, revision) {
 					if (revision) say(`Checking out ${revision} …`);
 					const checkout = revision ? await checkOut(root, revision, folder, onEnd) : root;
-					const past = new Past(size, now);
-					const all = rowsInAll(past);
+					const history = new SeedHistory(size, now);
+					const all = countSeedRows(history);
 					let rows = 0;
 					const onRows = (n: number) => {
 						rows += n;
@@ -70,7 +70,7 @@ export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, sa
 						checkout,
 						folder,
 						servers,
-						past,
+						history,
 						profile: cpuProfile && resolve(cpuProfile),
 						// What caches give says nothing about tables.
 						caching: !scale,
@@ -79,9 +79,9 @@ export function openSite({ shape, postgres, scale, cpuProfile, env }: Wanted, sa
 						onEnd,
 					});
 				},
-				floor(size) {
+				startFloor(size) {
 					say("Starting the floor …");
-					return startFloor({ folder, server: servers[0]!, past: new Past(size, now), onEnd });
+					return startFloor({ folder, server: servers[0]!, history: new SeedHistory(size, now), onEnd });
 				},
 			};
 		},

@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Options, read, USAGE } from "../bench/options.ts";
-import { page } from "../bench/page.ts";
-import { type Result, runOf } from "../bench/runs.ts";
-import { openSite } from "../bench/targets.ts";
+import { resultPage } from "../bench/page.ts";
+import { type RunResult, selectRun } from "../bench/runs.ts";
+import { createEnvironment } from "../bench/targets.ts";
 import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
@@ -18,19 +18,19 @@ const print = (text: string) => {
 	console.log(text);
 };
 
-function keep({ json, page: html }: Options, { findings, more, figures }: Result): void {
+function keep({ json, page: html }: Options, { findings, extraJson, charts }: RunResult): void {
 	const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
-	if (json) writeFileSync(resolve(json), JSON.stringify({ command, ...findings, ...more }, null, "\t"));
-	if (html) writeFileSync(resolve(html), page(command, findings, figures));
+	if (json) writeFileSync(resolve(json), JSON.stringify({ command, ...findings, ...extraJson }, null, "\t"));
+	if (html) writeFileSync(resolve(html), resultPage(command, findings, charts));
 }
 
 async function measure(program: Program, options: Options): Promise<void> {
 	const missing = options.shape === "cluster" ? missingServers() : [];
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
-	const { open, close } = openSite(options, progress);
+	const { open, close } = createEnvironment(options, progress);
 	program.onEnd(END_MS, close);
 	const site = await program.step(open());
-	const result = await program.step(runOf(options)(options, site, { print, progress }));
+	const result = await program.step(selectRun(options)(options, site, { print, progress }));
 	keep(options, result);
 	const { checked, violations } = result.findings;
 	const orders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Findings } from "../bench/rounds.ts";
-import { costOf, tables } from "../bench/scaling.ts";
+import { costPerOrder, formatTables } from "../bench/scaling.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
@@ -14,6 +14,6 @@ run("scaling", async (program) => {
 	const { rows } = JSON.parse(readFileSync(file, "utf8")) as Findings;
 	const measured = rows.filter(({ target, scenario }) => target === "shop" && scenario === "order").at(-1);
 	if (!measured) throw new StartError(`${file} holds no measurement of the scenario "order" on the shop`);
-	console.log(tables(costOf(measured.median), RATES));
+	console.log(formatTables(costPerOrder(measured.median), RATES));
 	await program.stop();
 });
