@@ -7,7 +7,7 @@ import type {} from "../services/orders/orders.contract.ts";
 import type { Operation } from "./load.ts";
 import type { Scenario } from "./scenarios.ts";
 
-/** A node of ours in a shop's cluster: what has no route can be asked from nowhere else. */
+/** Joins a shop's cluster as a node, to call actions that have no route. */
 export async function joinCluster(settings: Readonly<Record<string, string>>): Promise<{ call: Call; stop(): Promise<void> }> {
 	const env = readEnv({ ...settings, NODEID: "bench", LOGLEVEL: "fatal" });
 	const broker: ServiceBroker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
@@ -16,9 +16,9 @@ export async function joinCluster(settings: Readonly<Record<string, string>>): P
 	return { call: broker.call.bind(broker) as Call, stop: () => broker.stop() };
 }
 
-/** Compares what all services know of the newest order. */
+/** Scenario that audits the newest order. `beforeNewest` returns the id of the order before it. */
 export const auditScenario = (call: Call, beforeNewest: () => Promise<string>): Scenario => ({
-	description: "what all services know of one order, compared",
+	description: "audit of one order",
 	operation: (): Operation => {
 		const from = beforeNewest();
 		return async () => {

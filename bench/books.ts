@@ -1,71 +1,84 @@
-/** An order as a buyer was told of it, or as the database has it. */
+/** Order as a response returned it, or as the database stores it. */
 export interface OrderRecord {
 	readonly id: string;
 	readonly status: string;
 }
-/** What a shop's databases say about all orders since its past. */
+/** State of a target's databases, for all orders that are newer than the seed history. */
 export interface ShopState {
-	/** Orders that stand: confirmed and what follows. */
+	/** Orders that are confirmed, shipped or delivered. */
 	readonly confirmed: number;
 	readonly cancelled: number;
-	/** Neither. */
+	/** Orders that are neither confirmed nor cancelled. */
 	readonly open: number;
-	/** Pieces by product that stand in confirmed orders. */
+	/** Quantity by product in confirmed orders. */
 	readonly sold: ReadonlyMap<string, number>;
-	/** Pieces by product that the stock has given away. */
+	/** Quantity by product that inventory has reserved. */
 	readonly reserved: ReadonlyMap<string, number>;
-	/** Where there are payments, shipments and e-mails: how many of them, and how much money, next to what the orders come to. */
+	/**
+	 * Numbers of captured payments, scheduled shipments and confirmation e-mails, the amount paid, and
+	 * the total of the confirmed orders. Absent for a target without these services.
+	 */
 	readonly fulfillment?: Readonly<Record<"payments" | "shipments" | "mails" | "amount" | "total", number>>;
 }
-/** What buyers were told in all. */
+/** Responses to all order requests, counted by their meaning. */
 export interface ResponseCounts {
-	/** Answers that named an order which stands. */
+	/** Responses with a confirmed order. */
 	readonly confirmed: number;
-	/** Requests that ended without an answer, with an error of the server, or with an order that was still open: may have become an order. */
+	/** No response, a 5xx status, or a pending order: an order may or may not exist. */
 	readonly undetermined: number;
 }
 
 const CONFIRMED_STATUSES = ["confirmed", "shipped", "delivered"];
 const MAX_REPORTED = 5;
-/** The first few in full, the others by their number. */
+/** Keeps the first few violations and counts the others. */
 const truncate = (violations: string[]): string[] =>
 	violations.length > MAX_REPORTED
 		? [...violations.slice(0, MAX_REPORTED), `and ${violations.length - MAX_REPORTED} more of this kind`]
 		: violations;
 
-/** Whether each order that a buyer was told of is in the database, once, and not worse than was said. */
-export function checkResponses(told: readonly OrderRecord[], stored: readonly OrderRecord[]): string[] {
+/**
+ * Checks that each returned order is stored, was returned once, and has not lost its confirmation.
+ *
+ * @returns violations
+ */
+export function checkResponses(returned: readonly OrderRecord[], stored: readonly OrderRecord[]): string[] {
 	const found = new Map(stored.map(({ id, status }) => [id, status]));
 	const seen = new Set<string>();
-	const wrong = told.flatMap(({ id, status }) => {
-		const twice = seen.has(id);
+	const violations = returned.flatMap(({ id, status }) => {
+		const duplicate = seen.has(id);
 		seen.add(id);
-		if (twice) return [`order ${id} was the answer to two requests`];
-		const now = found.get(id);
-		if (!now) return [`order ${id} was answered with ${status} and is not stored`];
-		return CONFIRMED_STATUSES.includes(status) && !CONFIRMED_STATUSES.includes(now)
-			? [`order ${id} was answered with ${status} and is ${now}`]
+		if (duplicate) return [`order ${id} was returned for two requests`];
+		const storedStatus = found.get(id);
+		if (!storedStatus) return [`order ${id} was returned as ${status} but is not stored`];
+		return CONFIRMED_STATUSES.includes(status) && !CONFIRMED_STATUSES.includes(storedStatus)
+			? [`order ${id} was returned as ${status} but is ${storedStatus}`]
 			: [];
 	});
-	return truncate(wrong);
+	return truncate(violations);
 }
 
-/** Whether as many orders are stored as were answered, and whether stock and money went where the orders say. */
-export function checkShopState({ confirmed, undetermined }: ResponseCounts, books: ShopState): string[] {
-	const surplus = books.confirmed - confirmed;
-	const wrong: string[] = [];
+/**
+ * Checks the stored orders against the responses, and against stock, payments, shipments and e-mails.
+ *
+ * @returns violations
+ */
+export function checkShopState({ confirmed, undetermined }: ResponseCounts, state: ShopState): string[] {
+	const surplus = state.confirmed - confirmed;
+	const violations: string[] = [];
 	if (surplus < 0 || surplus > undetermined)
-		wrong.push(`${confirmed} orders were answered and ${undetermined} requests left open, and ${books.confirmed} orders are stored`);
-	if (books.open > 0) wrong.push(`${books.open} orders are still open`);
-	const products = new Set([...books.sold.keys(), ...books.reserved.keys()]);
+		violations.push(`${state.confirmed} orders are stored, but ${confirmed} were returned and ${undetermined} responses are undetermined`);
+	if (state.open > 0) violations.push(`${state.open} orders are still open`);
+	const products = new Set([...state.sold.keys(), ...state.reserved.keys()]);
 	const stock = [...products].flatMap((id) => {
-		const [sold, taken] = [books.sold.get(id) ?? 0, books.reserved.get(id) ?? 0];
-		return sold === taken ? [] : [`of product ${id} the orders have ${sold} and ${taken} left the stock`];
+		const [sold, reserved] = [state.sold.get(id) ?? 0, state.reserved.get(id) ?? 0];
+		return sold === reserved ? [] : [`product ${id}: ${sold} sold in orders, but ${reserved} reserved in stock`];
 	});
-	const { fulfillment } = books;
-	if (fulfillment && (fulfillment.payments !== books.confirmed || fulfillment.amount !== fulfillment.total))
-		wrong.push(`${books.confirmed} orders come to ${fulfillment.total}, and ${fulfillment.payments} payments to ${fulfillment.amount}`);
-	if (fulfillment && (fulfillment.shipments !== books.confirmed || fulfillment.mails !== books.confirmed))
-		wrong.push(`${books.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`);
-	return [...wrong, ...truncate(stock)];
+	const { fulfillment } = state;
+	if (fulfillment && (fulfillment.payments !== state.confirmed || fulfillment.amount !== fulfillment.total))
+		violations.push(
+			`${state.confirmed} orders total ${fulfillment.total}, but ${fulfillment.payments} payments total ${fulfillment.amount}`,
+		);
+	if (fulfillment && (fulfillment.shipments !== state.confirmed || fulfillment.mails !== state.confirmed))
+		violations.push(`${state.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`);
+	return [...violations, ...truncate(stock)];
 }

@@ -41,7 +41,7 @@ export async function startFloor(options: {
 	onEnd(() => process.kill());
 	const url = `http://127.0.0.1:${port}`;
 	await Promise.race([process.failure, eventually(async () => fetch(`${url}/api/products?limit=1`))]);
-	const pieces = async (text: string, values: unknown[] = []) =>
+	const quantities = async (text: string, values: unknown[] = []) =>
 		new Map((await server.query<{ id: string; n: number }>(DATABASE, text, values)).map(({ id, n }) => [id, n]));
 	return {
 		name: "floor",
@@ -59,16 +59,16 @@ export async function startFloor(options: {
 				confirmed: orders!.n,
 				cancelled: 0,
 				open: 0,
-				sold: await pieces(
+				sold: await quantities(
 					"select product_id as id, sum(quantity)::int as n from items join orders on id = order_id where status = 'confirmed' group by 1",
 				),
-				reserved: await pieces("select product_id as id, reserved as n from stock where reserved > 0"),
+				reserved: await quantities("select product_id as id, reserved as n from stock where reserved > 0"),
 			};
 		},
 	};
 }
 
-/** Past orders are delivered, and what they took is no longer on hand. */
+/** Inserts products, stock and delivered orders. Delivered orders have no reservation. */
 async function insertFloorHistory(server: Postgres, history: SeedHistory): Promise<void> {
 	const { products, orders } = history.size;
 	const { product_id, price } = history.line;

@@ -3,8 +3,9 @@ import { createServer, type ServerResponse } from "node:http";
 import pg from "pg";
 
 /**
- * The floor: what the plainest possible shop costs. One process, bare node:http, prepared statements, one transaction on one database for
- * an order; no services, no saga, no events, no accounts, no Idempotency-Key. Takes the database and the port as its arguments.
+ * The floor: the minimal server that the benchmark compares with. One process, plain node:http,
+ * prepared statements, and one transaction on one database per order; no services, saga, events,
+ * accounts or idempotency keys. Arguments: connection string and port.
  */
 const [, , connectionString, port] = process.argv;
 const pool = new pg.Pool({ connectionString, max: 15 });
@@ -19,7 +20,7 @@ const insertOrder = { name: "insert", text: "insert into orders (id, user_id, st
 const insertItem = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
 
 async function placeOrder({ items }: { items: { product_id: string; quantity: number }[] }) {
-	// In one order, or two orders of the same products would lock each other out.
+	// A fixed lock order prevents deadlocks between orders of the same products.
 	items.sort((a, b) => (a.product_id < b.product_id ? -1 : 1));
 	const client = await pool.connect();
 	try {
@@ -54,18 +55,18 @@ function respond(response: ServerResponse, status: number, value: unknown): void
 
 const server = createServer((request, response) => {
 	const url = request.url ?? "";
-	const failed = (error: Error) => respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
+	const fail = (error: Error) => respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
 	if (request.method === "POST") {
 		let text = "";
 		request.setEncoding("utf8").on("data", (chunk: string) => {
 			text += chunk;
 		});
-		request.on("end", () => placeOrder(JSON.parse(text)).then((made) => respond(response, 201, made), failed));
+		request.on("end", () => placeOrder(JSON.parse(text)).then((created) => respond(response, 201, created), fail));
 	} else if (url.startsWith("/api/products/")) {
-		pool.query({ ...selectProduct, values: [url.slice(14)] }).then(({ rows }) => respond(response, 200, rows[0]), failed);
+		pool.query({ ...selectProduct, values: [url.slice(14)] }).then(({ rows }) => respond(response, 200, rows[0]), fail);
 	} else {
 		const limit = Number(new URL(url, "http://floor").searchParams.get("limit") ?? 20);
-		pool.query({ ...selectProducts, values: [limit] }).then(({ rows }) => respond(response, 200, rows), failed);
+		pool.query({ ...selectProducts, values: [limit] }).then(({ rows }) => respond(response, 200, rows), fail);
 	}
 });
 server.listen(Number(port), "127.0.0.1");

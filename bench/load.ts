@@ -41,7 +41,15 @@ export interface LoadResult {
 const RESPONSE_TIMEOUT_MS = 30_000;
 
 /** Generates load and measures the responses. Every sent or scheduled operation counts, however late. */
-export async function generateLoad({ url, operation, buyers, seconds, rate, firstNumber = 0, onResponse }: LoadOptions): Promise<LoadResult> {
+export async function generateLoad({
+	url,
+	operation,
+	buyers,
+	seconds,
+	rate,
+	firstNumber = 0,
+	onResponse,
+}: LoadOptions): Promise<LoadResult> {
 	const connections = Array.from({ length: buyers }, () => new Connection(url));
 	const times: number[] = [];
 	const statuses: Record<string, number> = {};

@@ -2,28 +2,29 @@ import { checkResponses, checkShopState, type OrderRecord, type ShopState } from
 import type { HttpResponse } from "./client.ts";
 import { generateLoad, type LoadResult, startBackgroundLoad } from "./load.ts";
 import { type Postgres, readWork } from "./postgres.ts";
-import { type ResourceUsage, readUsage } from "./processes.ts";
+import { readUsage } from "./processes.ts";
 import type { Scenario } from "./scenarios.ts";
 import { type Target, waitUntilSettled } from "./target.ts";
 
-/** What one measurement found; the median of several has the same form. */
+/** Figures of one measurement, or the medians of several. */
 export interface Figures {
 	readonly operations: number;
-	/** Operations per second, up to the last answer. */
+	/** Operations per second, from the first request to the last response. */
 	readonly rate: number;
-	/** Milliseconds. */
+	/** Latency in milliseconds. */
 	readonly p50: number;
 	readonly p95: number;
 	readonly p99: number;
 	readonly max: number;
-	/** CPU milliseconds per operation, by group of processes, until everything that the operations have set off was done. */
+	/** CPU milliseconds per operation by process group, including the subsequent background work. */
 	readonly cpu: Readonly<Record<string, number>>;
-	/** The same of the load generator. */
+	/** CPU milliseconds per operation of the load generator. */
 	readonly generator: number;
-	/** SQL statements, and transactions that wrote, per operation. */
+	/** SQL statements per operation. */
 	readonly statements: number;
+	/** Writing transactions per operation. */
 	readonly commits: number;
-	/** Memory at the end in MB, by group. */
+	/** Resident memory in MB at the end, by process group. */
 	readonly rss: Readonly<Record<string, number>>;
 }
 export interface MeasurementOptions {
@@ -35,16 +36,16 @@ export interface MeasurementOptions {
 }
 export interface Measurement {
 	readonly figures: Figures;
-	/** How many operations did not succeed, by status or message. */
+	/** Number of failed operations by status or error message. */
 	readonly errors: Readonly<Record<string, number>>;
 	readonly violations: readonly string[];
 }
 
-/** Measures one target, and keeps in mind what its buyers were responses. */
+/** Measures one target and counts its responses for the final check. */
 export class Meter {
 	readonly target: Target;
 	readonly #responses = { confirmed: 0, undetermined: 0 };
-	/** The number of the next operation: each is about another product than those before it, for as long as there are any. */
+	/** Sequence number of the next operation. Scenarios derive the product from it, so that products repeat late. */
 	#next = 0;
 
 	constructor(target: Target) {
@@ -55,13 +56,13 @@ export class Meter {
 		return [...this.target.databases.keys()];
 	}
 
-	/** Every group by the process that it comes from, Postgres included. */
+	/** Root process of each process group, including Postgres. */
 	get #groups(): Record<string, number> {
 		const name = (n: number) => (this.#servers.length === 1 ? "postgres" : `postgres-${n + 1}`);
 		return { ...this.target.pids, ...Object.fromEntries(this.#servers.map(({ pid }, n) => [name(n), pid])) };
 	}
 
-	async #look() {
+	async #snapshot() {
 		const work = await Promise.all([...this.target.databases].map(([server, databases]) => readWork(server, databases)));
 		const generator = process.cpuUsage();
 		return {
@@ -72,7 +73,7 @@ export class Meter {
 		};
 	}
 
-	/** What its processes use while nobody asks anything: CPU milliseconds per second, by group. */
+	/** Measures the CPU usage without load, in milliseconds per second by process group. */
 	async idle(seconds: number): Promise<Record<string, number>> {
 		await waitUntilSettled(this.target);
 		const [before, from] = [readUsage(this.#groups), performance.now()];
@@ -81,80 +82,79 @@ export class Meter {
 		return mapValues(after, ({ cpuMs }, group) => (cpuMs - before[group]!.cpuMs) / elapsed);
 	}
 
+	/** Runs the load of one measurement and computes its figures. */
 	async measure({ scenario, buyers, seconds, warmup, rate }: MeasurementOptions): Promise<Measurement> {
 		const { target } = this;
-		const world = { history: target.history, tokens: await target.tokens() };
-		const operation = scenario.operation(world);
-		const placed: OrderRecord[] = [];
-		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, placed);
+		const data = { history: target.history, tokens: await target.tokens() };
+		const operation = scenario.operation(data);
+		const returned: OrderRecord[] = [];
+		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, returned);
 		const run = async (seconds: number) => {
 			const result = await generateLoad({ url: target.url, operation, buyers, seconds, rate, firstNumber: this.#next, onResponse });
 			this.#next += result.operations;
 			return result;
 		};
-		const beside =
-			scenario.background && startBackgroundLoad(target.url, scenario.background.operation(world), scenario.background.clients);
+		const background =
+			scenario.background && startBackgroundLoad(target.url, scenario.background.operation(data), scenario.background.clients);
 		let [result, settled]: [LoadResult | undefined, boolean] = [undefined, true];
 		try {
 			if (warmup > 0) await run(warmup);
 			await waitUntilSettled(target);
-			// Each measurement writes the whole of a page to the log when it first touches it, and none has a checkpoint in the middle.
+			// After a checkpoint, the first write to a page logs the full page. With a checkpoint here, each
+			// measurement pays for that alike, and none contains a checkpoint.
 			await Promise.all(this.#servers.map((server) => server.query("postgres", "checkpoint")));
-			const before = await this.#look();
+			const before = await this.#snapshot();
 			result = await run(seconds);
 			settled = await waitUntilSettled(target);
-			const after = await this.#look();
+			const after = await this.#snapshot();
 			const violations = [
-				...(settled ? [] : ["what the operations have set off was not done within a minute"]),
-				...(await this.#checkAnswers(placed)),
+				...(settled ? [] : ["background work was still in progress after one minute"]),
+				...(await this.#checkReturnedOrders(returned)),
 			];
 			const { operations, statuses } = result;
 			const errors = Object.fromEntries(Object.entries(statuses).filter(([status]) => !/^2\d\d$/.test(status)));
 			const failed = Object.values(errors).reduce((sum, n) => sum + n, 0);
-			if (failed === operations) violations.push(`not one operation succeeded: ${JSON.stringify(errors)}`);
-			const each = (pick: (look: typeof before) => number) => (pick(after) - pick(before)) / operations;
-			const cpu = mapValues(after.groups, (_, group) => each(({ groups }) => groups[group]!.cpuMs));
+			if (failed === operations) violations.push(`no operation succeeded: ${JSON.stringify(errors)}`);
+			const perOperation = (pick: (snapshot: typeof before) => number) => (pick(after) - pick(before)) / operations;
+			const cpu = mapValues(after.groups, (_, group) => perOperation(({ groups }) => groups[group]!.cpuMs));
 			const { p50, p95, p99, max } = result;
 			const figures: Figures = {
 				...{ operations, rate: operations / result.seconds, p50, p95, p99, max, cpu },
-				generator: each(({ generator }) => generator),
-				statements: each(({ statements }) => statements),
-				commits: each(({ commits }) => commits),
+				generator: perOperation(({ generator }) => generator),
+				statements: perOperation(({ statements }) => statements),
+				commits: perOperation(({ commits }) => commits),
 				rss: mapValues(after.groups, ({ rssMb }) => rssMb),
 			};
 			return { figures, errors, violations };
 		} finally {
-			await beside?.stop();
+			await background?.stop();
 		}
 	}
 
-	/** Answers to a purchase tell the order's id and status; what else is answered is no order. */
-	#onResponse(response: HttpResponse | undefined, placed: OrderRecord[]): void {
+	/** Counts a response. Only responses with status 201 or 202 contain an order. */
+	#onResponse(response: HttpResponse | undefined, returned: OrderRecord[]): void {
 		if (!response || response.status >= 500) this.#responses.undetermined++;
 		if (response?.status !== 201 && response?.status !== 202) return;
 		const { id, status } = JSON.parse(response.body.toString()) as OrderRecord;
-		placed.push({ id, status });
+		returned.push({ id, status });
 		if (status === "pending") this.#responses.undetermined++;
 		else this.#responses.confirmed++;
 	}
 
-	async #checkAnswers(placed: readonly OrderRecord[]): Promise<string[]> {
-		if (placed.length === 0) return [];
-		const stored = await this.target.findOrders(placed.map(({ id }) => id));
-		return checkResponses(placed, stored);
+	async #checkReturnedOrders(returned: readonly OrderRecord[]): Promise<string[]> {
+		if (returned.length === 0) return [];
+		const stored = await this.target.findOrders(returned.map(({ id }) => id));
+		return checkResponses(returned, stored);
 	}
 
-	/** What is wrong, after everything, with all that was ever ordered here. */
-	async check(): Promise<{ violations: string[]; books: ShopState }> {
+	/** Checks the invariants over all orders of this meter's target, after the last measurement. */
+	async check(): Promise<{ violations: string[]; state: ShopState }> {
 		await waitUntilSettled(this.target);
-		const books = await this.target.readState();
-		return { violations: checkShopState(this.#responses, books), books };
+		const state = await this.target.readState();
+		return { violations: checkShopState(this.#responses, state), state };
 	}
-
-	/** Memory by group. */
-	memory = (): Record<string, ResourceUsage> => readUsage(this.#groups);
 }
 
-export const mapValues = <V, R>(record: Readonly<Record<string, V>>, make: (value: V, name: string) => R): Record<string, R> =>
-	Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(value, name)]));
+export const mapValues = <V, R>(record: Readonly<Record<string, V>>, map: (value: V, name: string) => R): Record<string, R> =>
+	Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
 export const sum = (record: Readonly<Record<string, number>>): number => Object.values(record).reduce((total, n) => total + n, 0);

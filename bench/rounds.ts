@@ -3,44 +3,44 @@ import { type Figures, Meter } from "./measure.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Target } from "./target.ts";
 
-/** One scenario with so many buyers, on one target. */
+/** Result of one scenario and load on one target. */
 export interface Row {
 	readonly target: string;
 	readonly scenario: string;
 	readonly buyers: number;
-	/** Operations per second that were due; null where each buyer sends as soon as it was answered. */
+	/** Scheduled operations per second of an open loop; null for a closed loop. */
 	readonly offered: number | null;
-	/** Medians over the rounds, figure by figure. */
+	/** Median of each figure over the rounds. */
 	readonly median: Figures;
 	readonly rounds: readonly Figures[];
 	readonly errors: Readonly<Record<string, number>>;
 }
 export interface Findings {
 	readonly rows: readonly Row[];
-	/** CPU milliseconds per second while nobody asks anything. */
+	/** CPU milliseconds per second without load, by target and process group. */
 	readonly idle: Readonly<Record<string, Readonly<Record<string, number>>>>;
-	/** By target; a benchmark with one is worth nothing. */
+	/** Violated invariants. The figures of a run with violations are void. */
 	readonly violations: readonly string[];
-	/** What was ordered and checked, by target. */
+	/** Number of checked orders by target. */
 	readonly checked: Readonly<Record<string, number>>;
 }
 export interface Plan {
 	readonly scenarios: readonly string[];
 	readonly buyers: readonly number[];
-	/** Of open loops; empty where the buyers send as they can. */
+	/** Operations per second of open loops; empty for closed loops. */
 	readonly rates: readonly number[];
 	readonly rounds: number;
 	readonly seconds: number;
 	readonly warmup: number;
-	/** Scenarios of a target beside those that everybody has. */
+	/** Scenarios of one target in addition to the common ones. */
 	extraScenarios?(target: Target): Readonly<Record<string, Scenario>>;
 	onRow?(row: Row, all: readonly Row[]): void;
 	onProgress?(line: string): void;
-	/** Something else that is worth knowing of a measurement that has just ended. */
+	/** Runs after each measurement. */
 	afterEach?(target: Target, scenario: string): Promise<void>;
 }
 
-/** Measures the targets in turn, round by round, and then sees whether their books are in order. */
+/** Measures the targets alternately in each round, then checks the invariants of each target. */
 export async function measureAll(targets: readonly Target[], plan: Plan): Promise<Findings> {
 	const meters = targets.map((target) => new Meter(target));
 	const { onProgress = () => undefined, seconds, warmup } = plan;
@@ -48,30 +48,30 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 	const rows: Row[] = [];
 	const violations: string[] = [];
 	for (const meter of meters) {
-		onProgress(`${meter.target.name} at rest`);
+		onProgress(`${meter.target.name} idle`);
 		idle[meter.target.name] = await meter.idle(Math.min(3, seconds));
 	}
-	const find = (name: string, target: Target) => ({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
+	const findScenario = (name: string, target: Target) => ({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
 	const loads = plan.buyers.flatMap((buyers) => (plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })));
-	const work = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
+	const steps = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
 	let step = 0;
-	for (const { name, buyers, rate } of work) {
-		const taking = meters.filter(({ target }) => target.name !== "floor" || find(name, target).runsOnFloor);
-		const found = new Map(taking.map((meter) => [meter, { figures: [] as Figures[], errors: {} as Record<string, number> }]));
+	for (const { name, buyers, rate } of steps) {
+		const participants = meters.filter(({ target }) => target.name !== "floor" || findScenario(name, target).runsOnFloor);
+		const collected = new Map(participants.map((meter) => [meter, { figures: [] as Figures[], errors: {} as Record<string, number> }]));
 		step++;
 		for (let round = 1; round <= plan.rounds; round++) {
-			for (const meter of taking) {
+			for (const meter of participants) {
 				const { name: target } = meter.target;
-				onProgress(`${step}/${work.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`);
-				const measured = await meter.measure({ scenario: find(name, meter.target), buyers, rate, seconds, warmup });
-				const { figures, errors } = found.get(meter)!;
+				onProgress(`${step}/${steps.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`);
+				const measured = await meter.measure({ scenario: findScenario(name, meter.target), buyers, rate, seconds, warmup });
+				const { figures, errors } = collected.get(meter)!;
 				figures.push(measured.figures);
 				for (const [status, n] of Object.entries(measured.errors)) errors[status] = (errors[status] ?? 0) + n;
 				violations.push(...measured.violations.map((violation) => `${target}, ${name} with ${buyers} buyers: ${violation}`));
 				await plan.afterEach?.(meter.target, name);
 			}
 		}
-		for (const [{ target }, { figures, errors }] of found) {
+		for (const [{ target }, { figures, errors }] of collected) {
 			const median = medians(figures);
 			rows.push({ target: target.name, scenario: name, buyers, offered: rate ?? null, median, rounds: figures, errors });
 			plan.onRow?.(rows.at(-1)!, rows);
@@ -79,10 +79,10 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 	}
 	const checked: Record<string, number> = {};
 	for (const meter of meters) {
-		onProgress(`${meter.target.name}: are the books in order?`);
-		const { violations: wrong, books } = await meter.check();
-		checked[meter.target.name] = books.confirmed;
-		violations.push(...wrong.map((violation) => `${meter.target.name}: ${violation}`));
+		onProgress(`${meter.target.name}: checking invariants`);
+		const { violations: found, state } = await meter.check();
+		checked[meter.target.name] = state.confirmed;
+		violations.push(...found.map((violation) => `${meter.target.name}: ${violation}`));
 	}
 	return { rows, idle, violations, checked };
 }

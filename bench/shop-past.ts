@@ -2,11 +2,12 @@ import bcrypt from "bcryptjs";
 import { INITIAL_STOCK, insertRows, SESSIONS_PER_USER, type SeedHistory, type SeedRows } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
 
+/** Password of every buyer. */
 export const BUYER_PASSWORD = "correct horse battery staple";
-/** Events are kept for a week, notes that they came in for a day more. */
+/** Share of the 90 days of orders whose events are still retained (7 days in the outbox). */
 const RETAINED_SHARE = 7 / 90;
 
-/** Where a service keeps its data. */
+/** Database of a service. */
 export interface ServiceDatabase {
 	readonly service: string;
 	readonly server: Postgres;
@@ -27,6 +28,7 @@ const publishedEvents = (history: SeedHistory, from: number, type: string, data 
 		time: history.sqlTime("order"),
 	},
 });
+/** Inbox rows of seed orders. */
 const consumedEvents = (history: SeedHistory, from: number, group: string, type: string): SeedRows => ({
 	table: "inbox",
 	from,
@@ -34,13 +36,13 @@ const consumedEvents = (history: SeedHistory, from: number, group: string, type:
 	columns: { group_name: `'${group}'`, event_id: history.sqlId("order", "n", type), time: history.sqlTime("order") },
 });
 
-/** What each service has kept of products, users, and orders that were all paid and delivered. */
+/** Rows of each service. All seed orders are paid and delivered. */
 function rowsByService(history: SeedHistory): Readonly<Record<string, readonly SeedRows[]>> {
 	const { products, users, orders } = history.size;
 	const recent = Math.floor(orders * (1 - RETAINED_SHARE));
 	const { id: order, user_id: buyer, total_amount: amount } = history.order;
 	const times = (kind: "order" | "product" | "user") => ({ created_at: history.sqlTime(kind), updated_at: history.sqlTime(kind) });
-	const fact = `json_build_object('order_id', {id}, 'user_id', ${buyer}, 'total_amount', ${amount}, 'currency', 'EUR')`;
+	const eventData = `json_build_object('order_id', {id}, 'user_id', ${buyer}, 'total_amount', ${amount}, 'currency', 'EUR')`;
 	const hash = bcrypt.hashSync(BUYER_PASSWORD, 10);
 	return {
 		users: [
@@ -119,7 +121,7 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 				},
 			},
 			{
-				// Where other revisions keep them.
+				// Order lines of older revisions.
 				table: "order_items",
 				skipIfColumn: "orders.items",
 				to: orders,
@@ -134,10 +136,10 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 					line_total: history.line.price,
 				},
 			},
-			...["created", "confirmed", "shipped", "delivered"].map((step) => publishedEvents(history, recent, `order.${step}`, fact)),
+			...["created", "confirmed", "shipped", "delivered"].map((step) => publishedEvents(history, recent, `order.${step}`, eventData)),
 			...["dispatched", "delivered"].map((step) => consumedEvents(history, recent, "orders", `shipment.${step}`)),
 			{
-				// Yesterday's, of those who ordered with a key.
+				// Keys of recent orders; one order in 200 has a key.
 				table: "idempotency_keys",
 				to: Math.floor(orders / 200),
 				columns: {
@@ -207,7 +209,7 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 	};
 }
 
-/** How many rows there will be, give or take. */
+/** Approximate number of rows that insertSeedHistory inserts. */
 export const countSeedRows = (history: SeedHistory): number =>
 	Object.values(rowsByService(history))
 		.flat()

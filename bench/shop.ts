@@ -16,37 +16,37 @@ export type Shape = "embedded" | "cluster";
 export interface ShopOptions {
 	readonly name: string;
 	readonly shape: Shape;
-	/** The checkout that it is started from. */
+	/** Root of the source tree to start. */
 	readonly checkout: string;
-	/** For its data and logs. */
+	/** Parent folder of data and logs. */
 	readonly folder: string;
-	/** Services are spread over them, one after the other. */
+	/** The service databases are distributed over these servers in turn. */
 	readonly servers: readonly Postgres[];
 	readonly history: SeedHistory;
-	/** Where it leaves CPU profiles as it ends. */
+	/** Folder for the CPU profiles that the processes write when they exit. */
 	readonly profile?: string | undefined;
-	/** Whether the nodes of a cluster cache anything. */
+	/** Whether the nodes of a cluster use Redis as a cache. */
 	readonly caching: boolean;
-	/** More settings of its processes. */
+	/** Additional environment variables of the processes. */
 	readonly env?: Readonly<Record<string, string>> | undefined;
 	onRows?(n: number): void;
-	/** Is told at once of everything that has to be stopped. */
+	/** Registers a clean-up function as soon as a resource exists. */
 	onEnd(stop: () => Promise<unknown>): void;
 }
 
 const STOP_TIMEOUT_MS = 8000;
 const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
-/** Those at work on an order first, so that two servers get half of them each. */
+/** Services on the order path come first, so that two servers share their load equally. */
 const ORDER_PATH = ["orders", "inventory", "payments", "shipping", "notifications", "users", "products", "auth"];
 const rank = (service: string) => (ORDER_PATH.indexOf(service) + ORDER_PATH.length + 1) % (ORDER_PATH.length + 1);
 
 export interface Shop extends Target {
 	readonly serviceDatabases: readonly ServiceDatabase[];
-	/** With which a node would join; undefined where there is no cluster. */
+	/** Environment of a node that joins the cluster; undefined for an embedded shop. */
 	readonly cluster: Readonly<Record<string, string>> | undefined;
 }
 
-/** Starts a shop as production would, on new databases that have a history. */
+/** Starts a shop in production mode, on new databases with a seed history. */
 export async function startShop(options: ShopOptions): Promise<Shop> {
 	const { name, shape, checkout, servers, history, onEnd } = options;
 	const folder = join(options.folder, name.replace(/\W/g, "_"));
@@ -66,7 +66,7 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		LOGLEVEL: "warn",
 		DATA_DIR: join(folder, "data"),
 		DATABASE_URL: pattern(servers[0]!),
-		JWT_SECRET: JWT_SECRET,
+		JWT_SECRET,
 		ADMIN_EMAIL: "admin@example.com",
 		ADMIN_PASSWORD: "qV7x2mLw9TzR4kNd",
 		RATE_LIMIT_ENABLED: "false",
@@ -74,10 +74,10 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 	};
 	const args = ["--no-warnings", ...(options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [])];
 	const port = await freePort();
-	const start = (node: string, over: Record<string, string>): void => {
+	const start = (node: string, overrides: Record<string, string>): void => {
 		const command = { name: node, file: process.execPath, args: [...args, "scripts/start.ts", "--quiet"], cwd: checkout };
-		const made = startProcess({ ...command, env: { ...env, PORT: String(port), ...over }, log: join(folder, `${node}.log`) });
-		nodes.set(node, made);
+		const started = startProcess({ ...command, env: { ...env, PORT: String(port), ...overrides }, log: join(folder, `${node}.log`) });
+		nodes.set(node, started);
 	};
 
 	const nodes = new Map<string, Process>();
@@ -93,19 +93,19 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		const redis = await redisMember(folder);
 		onEnd(() => redis.member.end());
 		onEnd(stopNodes);
-		const joining = { TRANSPORTER: nats.url, ...(options.caching ? { CACHER: redis.url } : {}) };
-		cluster = { ...env, ...joining };
+		const clusterEnv = { TRANSPORTER: nats.url, ...(options.caching ? { CACHER: redis.url } : {}) };
+		cluster = { ...env, ...clusterEnv };
 		for (const service of all) {
 			const server = serviceDatabases.find((entry) => entry.service === service)?.server;
-			const own = { SERVICES: service, NODEID: service, ...(server ? { DATABASE_URL: pattern(server) } : {}) };
-			start(service === "api" ? "gateway" : service, { ...joining, ...own });
+			const serviceEnv = { SERVICES: service, NODEID: service, ...(server ? { DATABASE_URL: pattern(server) } : {}) };
+			start(service === "api" ? "gateway" : service, { ...clusterEnv, ...serviceEnv });
 		}
 		Object.assign(pids, { nats: nats.member.pid, redis: redis.member.pid });
 	}
 	const url = `http://127.0.0.1:${port}`;
 	const failures = [...nodes.values()].map(({ failure }) => failure);
 	await Promise.race([eventually(() => assertHealthy(url)), ...failures]);
-	const books = shopStateReader(serviceDatabases, history);
+	const stateReader = shopStateReader(serviceDatabases, history);
 	const databases = Map.groupBy(serviceDatabases, ({ server }) => server);
 	return {
 		name,
@@ -116,17 +116,17 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		pids: { ...Object.fromEntries([...nodes].map(([node, { pid }]) => [node, pid])), ...pids },
 		databases: new Map([...databases].map(([server, own]) => [server, own.map(({ database }) => database)])),
 		tokens: () => signTokens(checkout, history),
-		...books,
+		...stateReader,
 	};
 }
 
-/** Lets it drain, and does not wait for ever. */
+/** Stops a process gracefully, and kills it after STOP_TIMEOUT_MS. */
 async function stopProcess(node: Process): Promise<void> {
 	await Promise.race([node.term(), after(STOP_TIMEOUT_MS)]);
 	await node.kill();
 }
 
-/** With the program that this revision has for it. */
+/** Runs the migrations of the revision under test. */
 async function migrate(checkout: string, server: Postgres, pattern: string, serviceDatabases: readonly ServiceDatabase[]): Promise<void> {
 	const services = serviceDatabases.filter((entry) => entry.server === server).map(({ service }) => service);
 	const env = { DATABASE_URL: pattern, DATABASE_ADMIN_URL: server.url("postgres"), SERVICES: services.join(",") };
@@ -140,7 +140,7 @@ async function assertHealthy(url: string): Promise<void> {
 	if (health.status !== "healthy") throw new Error(`${url} is not healthy: ${JSON.stringify(health)}`);
 }
 
-/** Tokens as a login would give them, without a hash for each. Signed by the revision that is to believe them. */
+/** Signs access tokens without logins. Uses the code of the revision that verifies them. */
 async function signTokens(checkout: string, history: SeedHistory): Promise<string[]> {
 	const { signAccessToken } = (await import(join(checkout, "lib/access-token.ts"))) as typeof import("../lib/access-token.ts");
 	return Array.from({ length: Math.min(history.size.users, 200) }, (_, n) => {

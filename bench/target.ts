@@ -3,41 +3,41 @@ import type { OrderRecord, ShopState } from "./books.ts";
 import type { SeedHistory } from "./past.ts";
 import type { Postgres } from "./postgres.ts";
 
-/** A server under test. */
+/** Server under test. */
 export interface Target {
 	readonly name: string;
 	readonly url: string;
 	readonly history: SeedHistory;
-	/** Its processes in groups, each by the process that the others of the group come from. Postgres is not among them. */
+	/** Root process of each process group, without Postgres. */
 	readonly pids: Readonly<Record<string, number>>;
-	/** Its databases, by the server that they are on. */
+	/** Database names by Postgres server. */
 	readonly databases: ReadonlyMap<Postgres, readonly string[]>;
-	/** Access tokens of all who buy, good for another quarter of an hour. */
+	/** Access tokens of the buyers, valid for 15 minutes. */
 	tokens(): Promise<readonly string[]>;
-	/** Whether nothing is under way any more: no order, no event, no message. */
+	/** Whether no order, event or message is in progress. */
 	isSettled(): Promise<boolean>;
-	/** What became of these orders, as the database has it. */
+	/** Reads these orders from the database. */
 	findOrders(ids: readonly string[]): Promise<OrderRecord[]>;
-	/** What is in the books of all orders since the past. */
+	/** Reads the state of all orders that are newer than the seed history. */
 	readState(): Promise<ShopState>;
 }
 
-/** How long what is under way may take until it is done. */
+/** Time limit for the completion of all work in progress. */
 const SETTLE_TIMEOUT_MS = 60_000;
 
-/** Waits until nothing is under way; false if that takes too long. */
+/** Waits until no work is in progress. Returns false after SETTLE_TIMEOUT_MS. */
 export async function waitUntilSettled({ isSettled }: Target): Promise<boolean> {
-	for (const late = Date.now() + SETTLE_TIMEOUT_MS; Date.now() < late; await after(50)) if (await isSettled()) return true;
+	for (const deadline = Date.now() + SETTLE_TIMEOUT_MS; Date.now() < deadline; await after(50)) if (await isSettled()) return true;
 	return false;
 }
 
-/** Tries until `check` fulfils. */
+/** Retries `check` until it succeeds. @throws the last error of `check` after `ms` milliseconds */
 export async function eventually<T>(check: () => Promise<T>, ms = 60_000): Promise<T> {
-	for (const late = Date.now() + ms; ; await after(50)) {
+	for (const deadline = Date.now() + ms; ; await after(50)) {
 		try {
 			return await check();
 		} catch (error) {
-			if (Date.now() > late) throw error;
+			if (Date.now() > deadline) throw error;
 		}
 	}
 }

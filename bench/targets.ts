@@ -13,10 +13,10 @@ import type { Target } from "./target.ts";
 
 export const root = join(import.meta.dirname, "..");
 
-/** A folder and servers of the benchmark's own, and what runs on them. */
+/** Temporary folder and Postgres servers of a benchmark run, on which targets are started. */
 export interface BenchmarkEnvironment {
 	readonly servers: readonly Postgres[];
-	/** Starts a shop: what is here, or another revision's checkout, which then is its name. */
+	/** Starts a shop from this source tree or from a checkout of `revision`. */
 	startShop(name: string, size: SeedSize, revision?: string): Promise<Shop>;
 	startFloor(size: SeedSize): Promise<Target>;
 }
@@ -24,18 +24,21 @@ export interface BenchmarkEnvironment {
 type EnvironmentOptions = Pick<Options, "shape" | "postgres" | "scale" | "cpuProfile" | "env">;
 
 /**
- * A site that can be closed from the first moment on: everything is ended and nothing left behind, however far it has come.
- * @param say gets a line each time there is something new to wait for
+ * Creates the environment of a benchmark run. `close` may be called at any time, also before `open`
+ * has returned: it stops all processes and removes the temporary folder.
+ *
+ * @param onProgress receives a line when a new phase starts
  */
-export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions, say: (line: string) => void) {
+export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions, onProgress: (line: string) => void) {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
 	chmodSync(folder, 0o755);
-	const ends: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
-	const onEnd = (stop: () => Promise<unknown>) => void ends.push(stop);
+	const cleanups: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
+	const onEnd = (stop: () => Promise<unknown>) => void cleanups.push(stop);
 	const now = Date.now();
 	let closing: Promise<void> | undefined;
 	const close = async () => {
-		for (let end = ends.pop(); end; end = ends.pop()) await end().catch((error) => say(`Could not be cleared away: ${error}`));
+		for (let cleanup = cleanups.pop(); cleanup; cleanup = cleanups.pop())
+			await cleanup().catch((error) => onProgress(`Clean-up failed: ${error}`));
 	};
 
 	return {
@@ -44,7 +47,7 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 			return closing;
 		},
 		async open(): Promise<BenchmarkEnvironment> {
-			say("Starting Postgres …");
+			onProgress("Starting Postgres …");
 			const servers: Postgres[] = [];
 			for (let n = 1; n <= postgres; n++) {
 				const server = await startPostgres(folder, `postgres-${n}`, 1 / postgres);
@@ -54,16 +57,16 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 			return {
 				servers,
 				async startShop(name, size, revision) {
-					if (revision) say(`Checking out ${revision} …`);
+					if (revision) onProgress(`Checking out ${revision} …`);
 					const checkout = revision ? await checkOut(root, revision, folder, onEnd) : root;
 					const history = new SeedHistory(size, now);
-					const all = countSeedRows(history);
+					const total = countSeedRows(history);
 					let rows = 0;
 					const onRows = (n: number) => {
 						rows += n;
-						say(`Filling the tables of ${name}: ${Math.min(99, Math.floor((100 * rows) / all))} %`);
+						onProgress(`Inserting seed history of ${name}: ${Math.min(99, Math.floor((100 * rows) / total))} %`);
 					};
-					say(`Making the databases of ${name} …`);
+					onProgress(`Creating the databases of ${name} …`);
 					return startShop({
 						name,
 						shape,
@@ -72,7 +75,7 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 						servers,
 						history,
 						profile: cpuProfile && resolve(cpuProfile),
-						// What caches give says nothing about tables.
+						// Cache hits would hide the cost of large tables.
 						caching: !scale,
 						env,
 						onRows,
@@ -80,7 +83,7 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 					});
 				},
 				startFloor(size) {
-					say("Starting the floor …");
+					onProgress("Starting the floor …");
 					return startFloor({ folder, server: servers[0]!, history: new SeedHistory(size, now), onEnd });
 				},
 			};
