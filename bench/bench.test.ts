@@ -10,7 +10,7 @@ afterEach(clearUp);
 
 const SMALL = ["--products", "20", "--users", "4", "--orders", "60", "--seconds", "0.5", "--warmup", "0", "--buyers", "2"];
 
-test("the benchmark measures the shop beside the floor, finds its orders in order, and keeps figures and plots", async () => {
+test("bench measures the shop and the floor, checks the orders, and writes JSON and a page", async () => {
 	const folder = await makeDataFolder();
 	const [json, page] = [join(folder, "bench.json"), join(folder, "bench.html")];
 	const bench = runScript("bench", {}, { args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] });
@@ -25,7 +25,7 @@ test("the benchmark measures the shop beside the floor, finds its orders in orde
 	for (const { target, median: figures } of rows) {
 		expect(checked[target]).toBe(figures.operations);
 		expect(figures.operations).toBeGreaterThan(0);
-		// An order takes a transaction that writes, at the least.
+		// An order takes at least one writing transaction. Groups of orders may share one.
 		expect(figures.commits).toBeGreaterThanOrEqual(0.9);
 		expect(figures.statements).toBeGreaterThan(figures.commits);
 		expect(figures.p50).toBeLessThanOrEqual(figures.p99);
@@ -34,12 +34,12 @@ test("the benchmark measures the shop beside the floor, finds its orders in orde
 	expect(await readFile(page, "utf8")).toMatch(/<svg[\s\S]*<rect[\s\S]*order/);
 });
 
-test("options that make no sense are refused in one line that says which", () => {
+test("rejects invalid options and names the option", () => {
 	for (const [args, why] of [
 		[["--scenarios", "product,nonsense"], /no scenario nonsense/],
 		[["--buyers", "many"], /--buyers is a number/],
 		[["--rounds", "0"], /--rounds is a number, at least 1/],
-		[["--vs", "HEAD", "--scale"], /runs of their own/],
+		[["--vs", "HEAD", "--scale"], /exclude each other/],
 		[["--shape", "round"], /not round/],
 		[["--postgres", "2"], /--shape cluster/],
 		[["--scale", "--scenarios", "order,audit"], /audit needs --shape cluster/],
@@ -49,7 +49,7 @@ test("options that make no sense are refused in one line that says which", () =>
 	expect(read(["--help"])).toBeUndefined();
 });
 
-test("on large tables an audit is measured where it can be asked for, and nothing that was not named", () => {
+test("--scale includes the audit in a cluster only, and only the named scenarios if any are named", () => {
 	expect(read(["--scale"])!.scenarios).not.toContain("audit");
 	expect(read(["--scale", "--shape", "cluster"])!.scenarios).toContain("audit");
 	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual(["order"]);

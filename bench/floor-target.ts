@@ -15,7 +15,7 @@ const TABLES = `
 	create index on products (category, created_at);`;
 const DATABASE = "floor";
 
-/** Starts the floor, with the same products and history orders as a shop has. */
+/** Starts the floor with the same seed products and orders as a shop. */
 export async function startFloor(options: {
 	folder: string;
 	server: Postgres;

@@ -34,35 +34,40 @@ const LOGIN_NOISE_SCENARIOS = ["product", "product-during-logins"];
 const SCALE_SCENARIOS = Object.keys(scaleScenarios);
 
 export const USAGE = `npm run bench -- [options]
-What is started
-  --shape embedded        or cluster: a process for each service, a gateway, NATS and Redis
-  --vs REV                another revision beside, measured in turn: A B A B
-  --postgres 2            servers that the services are spread over (cluster)
-  --products 1000 --users 200 --orders 20000    what there is already
-  --env NAME=VALUE        a setting of the shop, as often as wanted
-  --no-floor              without the plainest possible server beside
-What is measured
+Targets
+  --shape embedded        or cluster: one process per service, a gateway, NATS and Redis
+  --vs REV                also measure another revision, alternately: A B A B
+  --postgres 2            Postgres servers that share the service databases (cluster)
+  --products 1000 --users 200 --orders 20000    rows of the seed history
+  --env NAME=VALUE        environment variable of the shop; may be repeated
+  --no-floor              do not measure the floor (a minimal server for comparison)
+Load
   --scenarios a,b         ${Object.entries(scenarios)
 		.map(([name, { description }]) => `${name}: ${description}`)
 		.join("\n                          ")}
-  --buyers 1,16,64        at once
-  --rate 100,500          open loop: so many operations a second on schedule, whatever the answers do
-  --seconds 5 --warmup 2  of each measurement
+  --buyers 1,16,64        concurrent buyers
+  --rate 100,500          open loop: scheduled operations per second, independent of responses
+  --seconds 5 --warmup 2  duration of each measurement and of the load before it
   --rounds 1              each figure is the median of the rounds; 3 with --vs
 Other runs
-  --login-noise           products by id without and with 16 clients who log in, 200 a second
-  --scale                 the same operations on 10,000 products and 20,000 orders and on --products 1000000 --orders 5000000
-  --minutes 30            memory and tables under a mixed load of --rate 50
-What comes out
+  --login-noise           product at 200/s, without and with 16 clients that log in continuously
+  --scale                 10,000 products and 20,000 orders compared with
+                          --products 1000000 --orders 5000000
+  --minutes 30            memory and table sizes under a mixed load of --rate 50
+Output
   --json FILE             all figures
-  --page FILE             plots, as a page that stands by itself
-  --profile               the statements that took longest, after each measurement
-  --cpu-profile DIR       the shop's processes leave their CPU profiles there as they end
-Ends with 1 if orders, stock or payments do not fit what was answered.`;
+  --page FILE             charts, as a self-contained HTML page
+  --profile               the slowest SQL statements after each measurement
+  --cpu-profile DIR       write a CPU profile of each process of the shop to DIR
+The exit code is 1 if orders, stock or payments do not match the responses.`;
 
 export type Options = NonNullable<ReturnType<typeof read>>;
 
-/** @throws StartError naming what is wrong; answers undefined where help is wanted */
+/**
+ * Parses the command line. Returns undefined for --help.
+ *
+ * @throws StartError that names the invalid option
+ */
 export function read(args = process.argv.slice(2)) {
 	try {
 		const { values } = parseArgs({ args, options: OPTIONS });
@@ -77,7 +82,7 @@ export function read(args = process.argv.slice(2)) {
 		const { scale, vs, shape } = values;
 		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
 		const noise = values["login-noise"];
-		// An audit has no route and can only be asked for inside a cluster.
+		// The audit has no route, so that only a node of the cluster can call it.
 		const scaling = shape === "cluster" ? [...SCALE_SCENARIOS, "audit"] : SCALE_SCENARIOS;
 		const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
 		if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
@@ -90,7 +95,7 @@ export function read(args = process.argv.slice(2)) {
 		if (postgres > 1 && shape !== "cluster") throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
 		const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
 		if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
-			throw new Error("--scale, --vs, --minutes and --login-noise are runs of their own");
+			throw new Error("--scale, --vs, --minutes and --login-noise exclude each other");
 		return {
 			shape: shape as Shape,
 			scenarios: names,

@@ -21,37 +21,37 @@ const COLORS = [
 const LATENCIES = ["p50", "p95", "p99"] as const;
 
 interface Bar {
-	/** Bars of one group stand side by side. */
+	/** Bars of one group are drawn side by side. */
 	readonly group: string;
 	readonly title: string;
-	/** From the bottom up. */
+	/** Stacked from bottom to top. */
 	readonly segments: readonly { readonly name: string; readonly value: number; readonly color: string }[];
 }
 
-/** Bars in groups, each stacked of its segments, on one scale. */
+/** Grouped, stacked bar chart as an HTML figure. */
 function barChart(title: string, unit: string, all: readonly Bar[]): string {
 	const groups = [...new Set(all.map(({ group }) => group))];
 	const highest = Math.max(1e-9, ...all.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)));
 	const scale = HEIGHT / highest;
-	const room = (WIDTH - LEFT) / groups.length;
+	const groupWidth = (WIDTH - LEFT) / groups.length;
 	const drawn = groups.flatMap((group, g) => {
-		const own = all.filter((bar) => bar.group === group);
-		const width = (room - 14) / own.length;
-		const columns = own.flatMap(({ title, segments }, n) => {
+		const members = all.filter((bar) => bar.group === group);
+		const width = (groupWidth - 14) / members.length;
+		const columns = members.flatMap(({ title, segments }, n) => {
 			let top = TOP + HEIGHT;
 			return segments.map(({ name, value, color }) => {
 				top -= value * scale;
 				const label = `${title}, ${name}: ${formatNumber(value)} ${unit}`;
-				return box(LEFT + g * room + 7 + n * width, top, Math.max(1, width - 1), value * scale, color, label);
+				return box(LEFT + g * groupWidth + 7 + n * width, top, Math.max(1, width - 1), value * scale, color, label);
 			});
 		});
-		return [...columns, text(LEFT + (g + 0.5) * room, TOP + HEIGHT + 14, escaped(group), "middle")];
+		return [...columns, text(LEFT + (g + 0.5) * groupWidth, TOP + HEIGHT + 14, escaped(group), "middle")];
 	});
 	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"));
 	return figure(title, unit, [...ticks, ...drawn]);
 }
 
-/** Something over minutes, a line for each name. */
+/** Line chart over minutes with one line per name, as an HTML figure. */
 export function lineChart(
 	title: string,
 	unit: string,
@@ -81,7 +81,7 @@ const legend = (names: readonly string[], color: (name: string) => string) =>
 	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escaped(name)}`).join(" ")}</p>`;
 const loadOf = ({ buyers, offered }: Row) => (offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`);
 
-/** A way to give every name of a list a color of its own. */
+/** Returns a function that assigns a color to each name. */
 const colorScale = (names: readonly string[]) => (name: string) => COLORS[names.indexOf(name) % COLORS.length]!;
 
 function table(rows: readonly Row[]): string {
@@ -112,24 +112,24 @@ function table(rows: readonly Row[]): string {
 			figures.statements,
 			figures.commits,
 		];
-		const bad = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
-		return [row.scenario, loadOf(row), row.target, ...numbers.map(formatNumber), formatNumber(sum(figures.rss)), bad.join(", ")];
+		const failures = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
+		return [row.scenario, loadOf(row), row.target, ...numbers.map(formatNumber), formatNumber(sum(figures.rss)), failures.join(", ")];
 	});
 	const cells = (tag: string, row: readonly string[]) => `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
 	return `<table>${cells("th", head)}${body.map((row) => cells("td", row)).join("\n")}</table>`;
 }
 
-/** The results as a page that stands by itself. */
+/** Renders the results as a self-contained HTML page. */
 export function resultPage(command: string, { rows, violations, checked }: Findings, more = ""): string {
 	const targets = [...new Set(rows.map(({ target }) => target))];
 	const groups = [...new Set(rows.flatMap(({ median: figures }) => Object.keys(figures.cpu)))];
 	const [ofTarget, ofGroup, ofLatency] = [colorScale(targets), colorScale(groups), colorScale(LATENCIES)];
 	const sections = [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
-		const own = rows.filter((row) => row.scenario === scenario);
+		const ownRows = rows.filter((row) => row.scenario === scenario);
 		const each = (segments: (row: Row) => Bar["segments"]) =>
-			own.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, segments: segments(row) }));
+			ownRows.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, segments: segments(row) }));
 		const rates = each(({ target, median: figures }) => [{ name: "rate", value: figures.rate, color: ofTarget(target) }]);
-		// Stacked as steps, so that the top of each is its percentile.
+		// Stacked differences: the top of each segment is its percentile.
 		const latencies = each(({ median: figures }) =>
 			LATENCIES.map((name, n) => ({
 				name: `up to ${name}`,
@@ -147,8 +147,8 @@ export function resultPage(command: string, { rows, violations, checked }: Findi
 figure{margin:0 12px 0 0;width:400px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}text{font-size:10px;fill:#555}
 table{border-collapse:collapse;margin-top:24px}th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
 <h1>${escaped(command)}</h1>
-<p>${violations.length === 0 ? "Every order is stored as it was answered" : `${violations.length} violations`} (${escaped(checkedOrders.join(", "))}). Bars of one group
-stand in the order of the targets: ${escaped(targets.join(", "))}. Point at one to see its numbers.</p>
+<p>${violations.length === 0 ? "No violations" : `${violations.length} violations`} (checked orders: ${escaped(checkedOrders.join(", "))}). Bars of one group
+appear in the order of the targets: ${escaped(targets.join(", "))}. Hover over a bar to see its figures.</p>
 ${legend(targets, ofTarget)}${legend(LATENCIES, ofLatency)}${legend(groups, ofGroup)}
 ${sections.join("\n")}
 ${more}

@@ -2,33 +2,34 @@ import { mapValues, sum } from "./measure.ts";
 import type { Row } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
-/** How many times `base`, which may be nothing. */
+/** Ratio to `base`; empty without a base. */
 const formatRatio = (n: number, base: number | undefined) => (base ? `${(n / base).toFixed(2)}x` : "");
 
+/** Column headings for the lines of formatRow. */
 export const COLUMN_HEADINGS =
 	"                                                   rate      p50      p95      p99   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
 
 const hasSameLoad = (row: Row) => (other: Row) =>
 	other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
 
-/** One row as a line, with its ratio to the floor where that was measured, and where the CPU time went below it. */
+/** Formats a row with its ratio to the floor, followed by CPU time per process group and errors. */
 export function formatRow(row: Row, all: readonly Row[]): string {
 	const { median: figures, errors } = row;
 	const floor = row.target === "floor" ? undefined : all.filter(hasSameLoad(row)).find(({ target }) => target === "floor")?.median;
 	const load = row.offered === null ? `${row.buyers}` : `${row.buyers} @ ${row.offered}/s`;
 	const cpu = sum(figures.cpu);
 	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
-	const bad = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
+	const failures = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
 	return [
 		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(22)}${load.padStart(9)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
 			`${fixed(figures.p95, 9)}${fixed(figures.p99, 9)}${fixed(cpu, 12, 3)}${fixed(figures.statements, 6)}${fixed(figures.commits, 9)}` +
 			`${fixed(sum(figures.rss), 6, 0)}${formatRatio(figures.rate, floor?.rate).padStart(20)}${formatRatio(cpu, floor && sum(floor.cpu)).padStart(6)}`,
 		`             ${groups.join(", ")})`,
-		...(bad.length > 0 ? [`             ERRORS ${bad.join(", ")}`] : []),
+		...(failures.length > 0 ? [`             ERRORS ${failures.join(", ")}`] : []),
 	].join("\n");
 }
 
-/** How a second revision compares with the first: ratios of medians. */
+/** Formats the ratios of medians of target `ours` to target `theirs`. */
 export function formatComparison(rows: readonly Row[], ours: string, theirs: string): string[] {
 	return rows
 		.filter(({ target }) => target === ours)
@@ -44,7 +45,7 @@ export function formatComparison(rows: readonly Row[], ours: string, theirs: str
 		});
 }
 
-/** The idle lines: milliseconds of CPU in a second. */
+/** Formats the idle CPU time of each target, in milliseconds per second. */
 export const formatIdle = (idle: Readonly<Record<string, Readonly<Record<string, number>>>>): string[] =>
 	Object.entries(idle).map(([target, groups]) => {
 		const parts = Object.values(mapValues(groups, (ms, name) => `${name} ${ms.toFixed(1)}`));

@@ -11,26 +11,28 @@ import { formatPruning, soak } from "./soak.ts";
 import type { Target } from "./target.ts";
 import type { BenchmarkEnvironment } from "./targets.ts";
 
-/** Where a run tells how it goes. */
+/** Output of a run. */
 export interface Output {
-	/** A line that stays. */
+	/** Prints a line. */
 	print(text: string): void;
-	/** What is going on at this moment. */
+	/** Replaces the progress line. */
 	progress(text: string): void;
 }
-/** What a run found, what belongs into its JSON besides, and into its page. */
+/** Result of a run. */
 export interface RunResult {
 	readonly findings: Findings;
+	/** Additional properties of the JSON file. */
 	readonly extraJson?: object;
+	/** Additional charts of the result page, as HTML. */
 	readonly charts?: string;
 }
-type Run = (options: Options, site: BenchmarkEnvironment, voice: Output) => Promise<RunResult>;
+type Run = (options: Options, environment: BenchmarkEnvironment, output: Output) => Promise<RunResult>;
 
-/** A shop, perhaps another revision of it, and the floor. */
-const runComparison: Run = async (options, site, { print, progress }) => {
-	const targets: Target[] = [await site.startShop("shop", options.size)];
-	if (options.vs) targets.push(await site.startShop(options.vs, options.size, options.vs));
-	if (options.floor) targets.push(await site.startFloor(options.size));
+/** Measures a shop next to another revision (`--vs`) and the floor. */
+const runComparison: Run = async (options, environment, { print, progress }) => {
+	const targets: Target[] = [await environment.startShop("shop", options.size)];
+	if (options.vs) targets.push(await environment.startShop(options.vs, options.size, options.vs));
+	if (options.floor) targets.push(await environment.startFloor(options.size));
 	print(COLUMN_HEADINGS);
 	const findings = await measureAll(targets, {
 		...options,
@@ -39,7 +41,7 @@ const runComparison: Run = async (options, site, { print, progress }) => {
 		...profilingHook(options, print),
 	});
 	for (const text of formatIdle(findings.idle)) print(text);
-	if (options.vs) print(["", `shop against ${options.vs}`, ...formatComparison(findings.rows, "shop", options.vs)].join("\n"));
+	if (options.vs) print(["", `shop compared with ${options.vs}`, ...formatComparison(findings.rows, "shop", options.vs)].join("\n"));
 	if (options.noise) printLoginNoise(findings, print);
 	return { findings };
 };
@@ -49,7 +51,7 @@ const profilingHook = (options: Options, print: Output["print"]) =>
 async function printSlowestStatements({ databases }: Target, print: Output["print"]): Promise<void> {
 	for (const [server, names] of databases) {
 		for (const { database, calls, ms, mean_us, pages_read, full_page_images, query } of await slowestStatements(server, names)) {
-			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} logged whole`;
+			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
 			print(`${String(ms).padStart(8)} ms  ${each}  ${database}: ${query.slice(0, 90)}`);
 		}
 		await resetStatements(server);
@@ -61,17 +63,17 @@ function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
 		const during = rows.find(
 			({ scenario, buyers, offered }) => scenario === "product-during-logins" && buyers === alone.buyers && offered === alone.offered,
 		)!;
-		const times = during.median.p99 / alone.median.p99;
+		const ratio = during.median.p99 / alone.median.p99;
 		print(
 			`p99 of products, ${alone.buyers} buyers: ${alone.median.p99.toFixed(2)} ms alone, ${during.median.p99.toFixed(2)} ms while ` +
-				`${scenarios["product-during-logins"]!.background!.clients} clients log in: ${times.toFixed(2)}x (goal: 2x at most)`,
+				`${scenarios["product-during-logins"]!.background!.clients} clients log in: ${ratio.toFixed(2)}x (goal: 2x at most)`,
 		);
 	}
 }
 
-/** The same operations on normal and on large tables, in turn. */
-const runScale: Run = async (options, site, { print, progress }) => {
-	const [normal, large] = [await site.startShop("normal", NORMAL_SIZE), await site.startShop("large", options.size)];
+/** Measures the same operations on normal and on large tables, alternately. */
+const runScale: Run = async (options, environment, { print, progress }) => {
+	const [normal, large] = [await environment.startShop("normal", NORMAL_SIZE), await environment.startShop("large", options.size)];
 	const auditors = await Promise.all([normal, large].map(openAuditClient));
 	const scenariosOf = (target: Target): Readonly<Record<string, Scenario>> => ({
 		...scaleScenarios,
@@ -86,22 +88,22 @@ const runScale: Run = async (options, site, { print, progress }) => {
 			onRow: (row, all) => print(formatRow(row, all)),
 			...profilingHook(options, print),
 		});
-		const grown = computeGrowth(findings.rows, "normal", "large");
+		const growths = computeGrowth(findings.rows, "normal", "large");
 		const { products, orders } = options.size;
 		print(
-			`\nOn ${products} products and ${orders} orders instead of ${NORMAL_SIZE.products} and ${NORMAL_SIZE.orders} (goal: less than ${GROWTH_LIMIT_PERCENT} % more)`,
+			`\nOn ${products} products and ${orders} orders compared with ${NORMAL_SIZE.products} and ${NORMAL_SIZE.orders} (goal: CPU growth below ${GROWTH_LIMIT_PERCENT} %)`,
 		);
-		for (const { scenario, cpu, p50 } of grown)
+		for (const { scenario, cpu, p50 } of growths)
 			print(
 				`${scenario.padEnd(15)} CPU ${formatPercent(cpu)}   p50 ${formatPercent(p50)}   ${cpu < GROWTH_LIMIT_PERCENT ? "" : "NOT FLAT"}`,
 			);
 		const plans: Record<string, string> = {};
-		for (const { scenario } of grown.filter(({ cpu }) => cpu >= GROWTH_LIMIT_PERCENT)) {
-			progress(`Why is ${scenario} not flat?`);
+		for (const { scenario } of growths.filter(({ cpu }) => cpu >= GROWTH_LIMIT_PERCENT)) {
+			progress(`Explaining ${scenario} …`);
 			plans[scenario] = await explainSlowest(large, scenariosOf(large)[scenario]!);
-			print(`\nThe slowest statement of ${scenario} on the large tables:\n${plans[scenario]}`);
+			print(`\nMost expensive statement of ${scenario} on the large tables:\n${plans[scenario]}`);
 		}
-		return { findings, extraJson: { growth: grown, plans } };
+		return { findings, extraJson: { growth: growths, plans } };
 	} finally {
 		for (const { stop } of auditors) await stop();
 	}
@@ -122,9 +124,9 @@ async function openAuditClient(shop: Shop): Promise<AuditClient> {
 	return { shop, audit: { audit: auditScenario(call, beforeNewest) }, stop };
 }
 
-/** A steady load for a long time. */
-const runSoak: Run = async (options, site, { print, progress }) => {
-	const shop = await site.startShop("shop", options.size);
+/** Applies a steady load for a long time (`--minutes`). */
+const runSoak: Run = async (options, environment, { print, progress }) => {
+	const shop = await environment.startShop("shop", options.size);
 	const minutes = options.minutes!;
 	progress(`${minutes} minutes of load …`);
 	const result = await soak(shop, {
@@ -139,13 +141,13 @@ const runSoak: Run = async (options, site, { print, progress }) => {
 			);
 		},
 	});
-	print("\nMemory in the second half, MB per hour:");
+	print("\nMemory growth in the second half, MB per hour:");
 	print(
 		Object.entries(result.growth)
 			.map(([group, mb]) => `${group} ${mb >= 0 ? "+" : ""}${mb.toFixed(1)}`)
 			.join(", "),
 	);
-	print(`\nTables that are pruned:\n${formatPruning(result).join("\n")}`);
+	print(`\nPruned tables:\n${formatPruning(result).join("\n")}`);
 	const overTime = (pick: "rss" | "rows") =>
 		Object.keys(result.samples[0]![pick]).map((name) => ({
 			name,
@@ -156,5 +158,5 @@ const runSoak: Run = async (options, site, { print, progress }) => {
 	return { findings, extraJson: { soak: result }, charts };
 };
 
-/** The run that these options ask for. */
+/** Returns the run that the options select. */
 export const selectRun = ({ scale: large, minutes }: Options): Run => (large ? runScale : minutes === undefined ? runComparison : runSoak);

@@ -5,7 +5,7 @@ import { computeGrowth, parsePlans } from "./scale.ts";
 const row = (target: string, scenario: string, cpu: Record<string, number>, p50: number) =>
 	({ target, scenario, buyers: 4, median: { cpu, p50 } }) as unknown as Row;
 
-test("growth is the change of all CPU time, scenario by scenario", () => {
+test("computeGrowth compares the total CPU time of each scenario", () => {
 	const rows = [
 		row("normal", "list", { node: 1, postgres: 1 }, 2),
 		row("large", "list", { node: 1, postgres: 2 }, 2),
@@ -18,7 +18,7 @@ test("growth is the change of all CPU time, scenario by scenario", () => {
 	]);
 });
 
-test("plans are cut out of the log with their lines, and with who had them made", () => {
+test("parsePlans extracts each plan with its lines and its user", () => {
 	const log = `
 admin LOG:  received SIGHUP
 products LOG:  duration: 0.310 ms  plan:

@@ -14,7 +14,10 @@ export interface ServiceDatabase {
 	readonly database: string;
 }
 
-/** Events of history orders. With a transaction number below all others they count as handed over, by whoever reads the outbox and wherever to. */
+/**
+ * Outbox rows of seed orders. Their transaction id is below all others, so that every relay regards
+ * them as published.
+ */
 const publishedEvents = (history: SeedHistory, from: number, type: string, data = "json_build_object('order_id', {id})"): SeedRows => ({
 	table: "outbox",
 	from,
@@ -215,7 +218,7 @@ export const countSeedRows = (history: SeedHistory): number =>
 		.flat()
 		.reduce((sum, { from = 0, to }) => sum + to - from, 0);
 
-/** Fills the migrated, empty databases of a shop with its history, all at the same time, and has Postgres look at them. */
+/** Inserts the seed history into the migrated, empty databases in parallel, then runs VACUUM ANALYZE. */
 export async function insertSeedHistory(
 	history: SeedHistory,
 	serviceDatabases: readonly ServiceDatabase[],

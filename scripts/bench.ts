@@ -8,17 +8,17 @@ import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
-/** Time for everything to drain and stop. */
+/** Time limit for stopping all processes and removing the temporary folder. */
 const END_MS = 60_000;
-const live = process.stderr.isTTY;
-/** In one line that the next one overwrites, and only for somebody who watches. */
-const progress = (text: string) => void (live && process.stderr.write(`\r\x1b[K${text}`));
+const isTerminal = process.stderr.isTTY;
+/** Overwrites the progress line; does nothing unless stderr is a terminal. */
+const progress = (text: string) => void (isTerminal && process.stderr.write(`\r\x1b[K${text}`));
 const print = (text: string) => {
 	progress("");
 	console.log(text);
 };
 
-function keep({ json, page: html }: Options, { findings, extraJson, charts }: RunResult): void {
+function writeFiles({ json, page: html }: Options, { findings, extraJson, charts }: RunResult): void {
 	const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
 	if (json) writeFileSync(resolve(json), JSON.stringify({ command, ...findings, ...extraJson }, null, "\t"));
 	if (html) writeFileSync(resolve(html), resultPage(command, findings, charts));
@@ -29,12 +29,12 @@ async function measure(program: Program, options: Options): Promise<void> {
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const { open, close } = createEnvironment(options, progress);
 	program.onEnd(END_MS, close);
-	const site = await program.step(open());
-	const result = await program.step(selectRun(options)(options, site, { print, progress }));
-	keep(options, result);
+	const environment = await program.step(open());
+	const result = await program.step(selectRun(options)(options, environment, { print, progress }));
+	writeFiles(options, result);
 	const { checked, violations } = result.findings;
-	const orders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
-	print(`\nOrders that were held against stock, payments, parcels and mails: ${orders.join(", ")}`);
+	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
+	print(`\nOrders checked against stock, payments, shipments and e-mails: ${checkedOrders.join(", ")}`);
 	for (const violation of violations) print(`VIOLATION ${violation}`);
 	await program.stop(violations.length > 0 ? 1 : 0);
 }

@@ -4,16 +4,16 @@ import { costPerOrder, formatTables } from "../bench/scaling.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
-/** The rates of docs/scaling.md. */
+/** Orders per second in docs/scaling.md. */
 const RATES = [10, 1000, 100_000];
 
 /** Prints the tables of docs/scaling.md from a measurement of orders in a cluster. */
 run("scaling", async (program) => {
 	const [file] = process.argv.slice(2);
-	if (!file) throw new StartError("say which file: the --json of npm run bench -- --shape cluster --scenarios order");
+	if (!file) throw new StartError("missing file: pass the --json file of npm run bench -- --shape cluster --scenarios order");
 	const { rows } = JSON.parse(readFileSync(file, "utf8")) as Findings;
 	const measured = rows.filter(({ target, scenario }) => target === "shop" && scenario === "order").at(-1);
-	if (!measured) throw new StartError(`${file} holds no measurement of the scenario "order" on the shop`);
+	if (!measured) throw new StartError(`${file} contains no measurement of the scenario "order" on the shop`);
 	console.log(formatTables(costPerOrder(measured.median), RATES));
 	await program.stop();
 });
