@@ -25,7 +25,7 @@ test("bench measures the shop and the floor, checks the orders, and writes JSON 
 	for (const { target, median: figures } of rows) {
 		expect(checked[target]).toBe(figures.operations);
 		expect(figures.operations).toBeGreaterThan(0);
-		// An order takes at least one writing transaction. Groups of orders may share one.
+		// An order takes at least one writing transaction.
 		expect(figures.commits).toBeGreaterThanOrEqual(0.9);
 		expect(figures.statements).toBeGreaterThan(figures.commits);
 		expect(figures.p50).toBeLessThanOrEqual(figures.p99);

@@ -42,13 +42,13 @@ const truncate = (violations: string[]): string[] =>
  * @returns violations
  */
 export function checkResponses(returned: readonly OrderRecord[], stored: readonly OrderRecord[]): string[] {
-	const found = new Map(stored.map(({ id, status }) => [id, status]));
+	const storedStatuses = new Map(stored.map(({ id, status }) => [id, status]));
 	const seen = new Set<string>();
 	const violations = returned.flatMap(({ id, status }) => {
 		const duplicate = seen.has(id);
 		seen.add(id);
 		if (duplicate) return [`order ${id} was returned for two requests`];
-		const storedStatus = found.get(id);
+		const storedStatus = storedStatuses.get(id);
 		if (!storedStatus) return [`order ${id} was returned as ${status} but is not stored`];
 		return CONFIRMED_STATUSES.includes(status) && !CONFIRMED_STATUSES.includes(storedStatus)
 			? [`order ${id} was returned as ${status} but is ${storedStatus}`]
@@ -58,7 +58,7 @@ export function checkResponses(returned: readonly OrderRecord[], stored: readonl
 }
 
 /**
- * Checks the stored orders against the responses, and against stock, payments, shipments and e-mails.
+ * Checks the stored orders against the responses, stock, payments, shipments and e-mails.
  *
  * @returns violations
  */

@@ -40,7 +40,7 @@ export interface LoadResult {
 /** Time limit for responses after the last scheduled request. */
 const RESPONSE_TIMEOUT_MS = 30_000;
 
-/** Generates load and measures the responses. Every sent or scheduled operation counts, however late. */
+/** Generates load and measures the responses. Every operation counts, however late its response. */
 export async function generateLoad({
 	url,
 	operation,
@@ -70,7 +70,7 @@ export async function generateLoad({
 	async function closedLoop(connection: Connection): Promise<void> {
 		for (let now = started; now < end; now = performance.now()) await send(connection, next++, now);
 	}
-	/** A free connection takes the next scheduled operation, so that a slow response delays no other. */
+	/** A free connection takes the next scheduled operation: a slow response delays no other. */
 	async function openLoop(connection: Connection): Promise<void> {
 		for (;;) {
 			const n = next++;

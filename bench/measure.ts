@@ -16,7 +16,7 @@ export interface Figures {
 	readonly p95: number;
 	readonly p99: number;
 	readonly max: number;
-	/** CPU milliseconds per operation by process group, including the subsequent background work. */
+	/** CPU milliseconds per operation by process group, including background work afterwards. */
 	readonly cpu: Readonly<Record<string, number>>;
 	/** CPU milliseconds per operation of the load generator. */
 	readonly generator: number;
@@ -27,6 +27,7 @@ export interface Figures {
 	/** Resident memory in MB at the end, by process group. */
 	readonly rss: Readonly<Record<string, number>>;
 }
+/** Load of one measurement. */
 export interface MeasurementOptions {
 	readonly scenario: Scenario;
 	readonly buyers: number;
@@ -45,7 +46,7 @@ export interface Measurement {
 export class Meter {
 	readonly target: Target;
 	readonly #responses = { confirmed: 0, undetermined: 0 };
-	/** Sequence number of the next operation. Scenarios derive the product from it, so that products repeat late. */
+	/** Sequence number of the next operation. It continues over measurements to vary the products. */
 	#next = 0;
 
 	constructor(target: Target) {

@@ -29,13 +29,13 @@ interface Bar {
 }
 
 /** Grouped, stacked bar chart as an HTML figure. */
-function barChart(title: string, unit: string, all: readonly Bar[]): string {
-	const groups = [...new Set(all.map(({ group }) => group))];
-	const highest = Math.max(1e-9, ...all.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)));
+function barChart(title: string, unit: string, allBars: readonly Bar[]): string {
+	const groups = [...new Set(allBars.map(({ group }) => group))];
+	const highest = Math.max(1e-9, ...allBars.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)));
 	const scale = HEIGHT / highest;
 	const groupWidth = (WIDTH - LEFT) / groups.length;
 	const drawn = groups.flatMap((group, g) => {
-		const members = all.filter((bar) => bar.group === group);
+		const members = allBars.filter((bar) => bar.group === group);
 		const width = (groupWidth - 14) / members.length;
 		const columns = members.flatMap(({ title, segments }, n) => {
 			let top = TOP + HEIGHT;
@@ -55,15 +55,15 @@ function barChart(title: string, unit: string, all: readonly Bar[]): string {
 export function lineChart(
 	title: string,
 	unit: string,
-	all: readonly { name: string; points: readonly { x: number; y: number }[] }[],
+	series: readonly { name: string; points: readonly { x: number; y: number }[] }[],
 ): string {
-	const names = all.map(({ name }) => name);
+	const names = series.map(({ name }) => name);
 	const color = colorScale(names);
-	const points = all.flatMap(({ points }) => points);
+	const points = series.flatMap(({ points }) => points);
 	const [longest, highest] = [Math.max(1e-9, ...points.map(({ x }) => x)), Math.max(1e-9, ...points.map(({ y }) => y))];
 	const place = ({ x, y }: { x: number; y: number }) =>
 		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
-	const drawn = all.map(
+	const drawn = series.map(
 		({ name, points }) =>
 			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
 	);
@@ -126,18 +126,20 @@ export function resultPage(command: string, { rows, violations, checked }: Findi
 	const [ofTarget, ofGroup, ofLatency] = [colorScale(targets), colorScale(groups), colorScale(LATENCIES)];
 	const sections = [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
 		const ownRows = rows.filter((row) => row.scenario === scenario);
-		const each = (segments: (row: Row) => Bar["segments"]) =>
+		const toBars = (segments: (row: Row) => Bar["segments"]) =>
 			ownRows.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, segments: segments(row) }));
-		const rates = each(({ target, median: figures }) => [{ name: "rate", value: figures.rate, color: ofTarget(target) }]);
+		const rates = toBars(({ target, median: figures }) => [{ name: "rate", value: figures.rate, color: ofTarget(target) }]);
 		// Stacked differences: the top of each segment is its percentile.
-		const latencies = each(({ median: figures }) =>
+		const latencies = toBars(({ median: figures }) =>
 			LATENCIES.map((name, n) => ({
 				name: `up to ${name}`,
 				value: figures[name] - (n > 0 ? figures[LATENCIES[n - 1]!] : 0),
 				color: ofLatency(name),
 			})),
 		);
-		const cpu = each(({ median: figures }) => Object.entries(figures.cpu).map(([name, value]) => ({ name, value, color: ofGroup(name) })));
+		const cpu = toBars(({ median: figures }) =>
+			Object.entries(figures.cpu).map(([name, value]) => ({ name, value, color: ofGroup(name) })),
+		);
 		return `<section><h2>${escaped(scenario)}</h2>${barChart("Rate", "operations/s", rates)}${barChart("Latency", "ms", latencies)}${barChart("CPU per operation", "ms", cpu)}</section>`;
 	});
 	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);

@@ -4,7 +4,10 @@ import { join } from "node:path";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 
-/** Postgres server of the benchmark. Its own queries use the administrator; the targets use other users. */
+/**
+ * Postgres server of the benchmark. The queries of the benchmark run as administrator; the targets
+ * connect as other users, so that their statements can be counted separately.
+ */
 export interface Postgres {
 	readonly pid: number;
 	/** `host:port` */

@@ -51,8 +51,8 @@ const profilingHook = (options: Options, print: Output["print"]) =>
 async function printSlowestStatements({ databases }: Target, print: Output["print"]): Promise<void> {
 	for (const [server, names] of databases) {
 		for (const { database, calls, ms, mean_us, pages_read, full_page_images, query } of await slowestStatements(server, names)) {
-			const each = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
-			print(`${String(ms).padStart(8)} ms  ${each}  ${database}: ${query.slice(0, 90)}`);
+			const perCall = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
+			print(`${String(ms).padStart(8)} ms  ${perCall}  ${database}: ${query.slice(0, 90)}`);
 		}
 		await resetStatements(server);
 	}

@@ -18,7 +18,10 @@ export interface Scenario {
 	readonly runsOnFloor?: true;
 }
 
-/** Maps `n` to an index below `count`. Successive indexes are far apart; no random numbers in the hot loop. */
+/**
+ * Maps `n` to an index below `count`. Successive indexes are far apart. Replaces random numbers,
+ * which would cost time in the hot loop.
+ */
 export const spread = (count: number, n: number): number => (n * 7919) % count;
 export const productId = ({ history }: ScenarioData, n: number): string => history.id("product", spread(history.size.products, n));
 const get = (path: (data: ScenarioData, n: number) => string) => (data: ScenarioData) => (connection: Connection, n: number) =>

@@ -142,7 +142,7 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 			...["created", "confirmed", "shipped", "delivered"].map((step) => publishedEvents(history, recent, `order.${step}`, eventData)),
 			...["dispatched", "delivered"].map((step) => consumedEvents(history, recent, "orders", `shipment.${step}`)),
 			{
-				// Keys of recent orders; one order in 200 has a key.
+				// Keys within their retention of 24 hours, for one order in 200.
 				table: "idempotency_keys",
 				to: Math.floor(orders / 200),
 				columns: {
@@ -218,7 +218,7 @@ export const countSeedRows = (history: SeedHistory): number =>
 		.flat()
 		.reduce((sum, { from = 0, to }) => sum + to - from, 0);
 
-/** Inserts the seed history into the migrated, empty databases in parallel, then runs VACUUM ANALYZE. */
+/** Inserts the seed history into the migrated databases in parallel, then runs VACUUM ANALYZE. */
 export async function insertSeedHistory(
 	history: SeedHistory,
 	serviceDatabases: readonly ServiceDatabase[],

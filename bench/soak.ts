@@ -17,7 +17,7 @@ const PRUNED_TABLES: readonly (readonly [table: string, services: readonly strin
 	["sessions", ["auth"], "expires_at < now() - interval '3 minutes'"],
 	["refresh_tokens", ["auth"], "created_at < now() - interval '31 days'"],
 ];
-/** Overdue rows that are inserted into each table at the start, so that pruning shows within minutes. */
+/** Overdue rows that each table has at the start, so that pruning shows within minutes. */
 const OVERDUE_ROWS = 5000;
 /** Statements that insert the overdue rows. */
 const INSERT_OVERDUE: Readonly<Record<string, string>> = {
@@ -52,7 +52,7 @@ export interface SoakResult {
 	readonly orders: number;
 }
 
-/** Mixed load that writes to all pruned tables: reads, orders with and without a key, logins. */
+/** Mixed load that fills the pruned tables: reads, orders with and without a key, logins. */
 const soakScenario: Scenario = {
 	description: "85 % reads, 14 % orders (half of them with an idempotency key), 1 % logins",
 	operation: (data) => {

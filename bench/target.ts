@@ -31,7 +31,11 @@ export async function waitUntilSettled({ isSettled }: Target): Promise<boolean> 
 	return false;
 }
 
-/** Retries `check` until it succeeds. @throws the last error of `check` after `ms` milliseconds */
+/**
+ * Retries `check` until it succeeds.
+ *
+ * @throws the last error of `check` after `ms` milliseconds
+ */
 export async function eventually<T>(check: () => Promise<T>, ms = 60_000): Promise<T> {
 	for (const deadline = Date.now() + ms; ; await after(50)) {
 		try {
