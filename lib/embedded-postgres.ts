@@ -6,6 +6,7 @@ import { initialise, USER } from "./embedded-postgres/initialise.ts";
 import { HOST, launch } from "./embedded-postgres/launch.ts";
 import { recover } from "./embedded-postgres/recover.ts";
 import type { Started } from "./embedded-postgres/spawn.ts";
+import { dropLibpqVariables } from "./env.ts";
 import { StartError } from "./start-error.ts";
 import { within } from "./within.ts";
 
@@ -48,6 +49,7 @@ export interface EmbeddedPostgresOptions {
  * @throws StartError with one line that says what is wrong and what to do; nothing is left running then
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+	dropLibpqVariables();
 	try {
 		return await start(options, options.log ?? (() => undefined));
 	} catch (error) {

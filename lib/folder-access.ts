@@ -1,5 +1,5 @@
 import { chmod, chown, lstat, mkdir, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 
 /** The user (and group) that a process runs as. */
 export interface Account {
@@ -31,12 +31,37 @@ export async function canReach(path: string, account: Account, bits: number): Pr
 }
 
 /**
+ * Creates a folder and the folders above it. Unlike the `recursive` option of node:fs it ends where a folder cannot contain others: that
+ * option repeats forever below /proc, which reports ENOENT for every new name.
+ */
+export async function makeFolders(path: string): Promise<void> {
+	const missing: string[] = [];
+	for (let current = resolve(path); !(await isFolder(current)); current = dirname(current)) missing.push(current);
+	for (const folder of missing.reverse()) {
+		await mkdir(folder).catch(async (error) => {
+			// Another process may have created it in the meantime.
+			if (errorCode(error) !== "EEXIST" || !(await isFolder(folder))) throw error;
+		});
+	}
+}
+
+/** @throws if the path leads through a file */
+async function isFolder(path: string): Promise<boolean> {
+	try {
+		return (await stat(path)).isDirectory();
+	} catch (error) {
+		if (errorCode(error) === "ENOENT") return false;
+		throw error;
+	}
+}
+
+/**
  * Makes a folder that only we can write to, or takes an existing one if that is so. A name that others can foresee
  * (in a shared /tmp) may have been taken by somebody else on purpose: their folder, or their link, is refused.
  */
 export async function ownFolder(path: string, mode: number): Promise<boolean> {
 	try {
-		await mkdir(dirname(path), { recursive: true });
+		await makeFolders(dirname(path));
 		const made = await mkdir(path, { mode }).then(
 			() => true,
 			(error) => {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode, giveToOwner, syncFolder } from "./folder-access.ts";
+import { errorCode, giveToOwner, makeFolders, syncFolder } from "./folder-access.ts";
 import { StartError } from "./start-error.ts";
 
 /**
@@ -31,7 +31,7 @@ export async function recall(folder: string, name: string): Promise<string | und
 }
 
 async function write(folder: string, name: string, text: string): Promise<string> {
-	await mkdir(folder, { recursive: true });
+	await makeFolders(folder);
 	const draft = `${join(folder, name)}.${randomBytes(6).toString("hex")}`;
 	await writeFile(draft, `${text}\n`, { mode: 0o600, flag: "wx", flush: true });
 	try {

@@ -1,6 +1,13 @@
 import { createServer } from "node:net";
+import type { Env } from "./env.ts";
 import { errorCode } from "./folder-access.ts";
 import { StartError } from "./start-error.ts";
+
+/** @throws StartError if the gateway and the health checks share a port. `api`: whether this process runs the gateway */
+export function assertDistinctPorts({ PORT, HEALTH_PORT }: Pick<Env, "PORT" | "HEALTH_PORT">, api: boolean): void {
+	if (!api || PORT === 0 || PORT !== HEALTH_PORT) return;
+	throw new StartError(`PORT and HEALTH_PORT are both ${PORT}: set HEALTH_PORT to another port`);
+}
 
 /** @throws StartError if nobody can listen there */
 export async function assertFree(host: string, port: number): Promise<void> {

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import type { Call } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
 import { chosenServices } from "../lib/node.ts";
+import { assertDistinctPorts } from "../lib/port.ts";
 import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { addressOf, loadServices, startBroker } from "./broker.ts";
@@ -31,6 +32,7 @@ run("moleculer-commerce", async (program) => {
 	const folder = resolve(given.DATA_DIR);
 	const services = chosenServices(join(root, "services"), given.SERVICES);
 	assertSecrets(given, services);
+	assertDistinctPorts(given, services.includes("api"));
 	// Postgres and the services' code take about as long to load, so they do it side by side.
 	const loading = loadServices(root, services);
 	loading.catch(() => undefined);

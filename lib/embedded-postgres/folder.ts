@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { access, chmod, constants, mkdir, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
+import { access, chmod, constants, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Account, canReach, ENTER, errorCode, giveToOwner, ownFolder } from "../folder-access.ts";
+import { type Account, canReach, ENTER, errorCode, giveToOwner, makeFolders, ownFolder } from "../folder-access.ts";
 import { LockedError, lockFile, type ProcessLock } from "../process-lock.ts";
 import { StartError } from "../start-error.ts";
 import { APPLICATION } from "./binaries.ts";
@@ -88,13 +88,16 @@ const exists = async (path: string) => (await stat(path).catch(() => undefined))
 
 async function makeFolder(path: string): Promise<string> {
 	try {
-		await mkdir(path, { recursive: true });
+		await makeFolders(path);
 		await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
 		return await realpath(path);
 	} catch (error) {
-		const reason = { EEXIST: "it is a file", ENOTDIR: "a part of the path is a file", EROFS: "its file system is read-only" }[
-			errorCode(error)
-		];
+		const reason = {
+			EEXIST: "it is a file",
+			ENOENT: "its file system creates no folders there",
+			ENOTDIR: "a part of the path is a file",
+			EROFS: "its file system is read-only",
+		}[errorCode(error)];
 		const uid = process.getuid?.();
 		throw new StartError(
 			`the data folder ${path} cannot be written (${reason ?? errorCode(error)}): choose another, or give this user (uid ${uid}) the right to write there`,
