@@ -125,7 +125,12 @@ export const settings = shape({
 		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
 	JWT_SECRET_PREVIOUS: { type: "string", min: 32, optional: true, description: "Accepted beside JWT_SECRET while that is being changed" },
-	ADMIN_EMAIL: { type: "email", default: "admin@example.com", description: "The administrator whom the first start creates" },
+	ADMIN_EMAIL: {
+		type: "email",
+		normalize: true,
+		default: "admin@example.com",
+		description: "Address of the administrator that a start creates if the shop has none; later starts ignore it",
+	},
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,

@@ -21,7 +21,8 @@ export function screen({ url, services, logins, productId, places, prompt }: Scr
 		url ? `The shop is open at ${url}` : `Running without a gateway: ${services.join(", ")}`,
 		"",
 		...logins.map(
-			({ label, email, password }) => `  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(has another password by now)"}`,
+			({ label, email, password }) =>
+				`  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(the configured password is not accepted)"}`,
 		),
 		...(url && customer && productId ? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""] : [""]),
 		...(url ? [`  ${"API".padEnd(14)} ${url}/docs`] : []),

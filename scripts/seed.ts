@@ -9,33 +9,43 @@ export interface Login {
 	readonly label: string;
 	readonly email: string;
 	readonly role: "admin" | "user";
-	/** Undefined when it was changed since we gave it. */
+	/** Undefined if it is not accepted: it was changed, or the account does not exist. */
 	readonly password: string | undefined;
 }
 
 const CATALOGUE_MARK = "catalogue-imported";
 const newPassword = () => randomBytes(12).toString("base64url");
 
-/** Makes the administrator whose password is given; with `demo` it is made up where it is not, and there is a customer too. Existing ones stay as they are. */
-export async function seedLogins(call: Call, env: Env, folder: string, demo: boolean): Promise<Login[]> {
-	const admin = env.ADMIN_PASSWORD ?? (demo ? await keep(folder, "admin-password", newPassword) : undefined);
-	const customer = demo ? await keep(folder, "customer-password", newPassword) : undefined;
+/** The password with which the users service creates the first administrator. A demo shop generates one and stores it in `folder`. */
+export async function adminPassword({ ADMIN_PASSWORD }: Env, folder: string, demo: boolean): Promise<string | undefined> {
+	return ADMIN_PASSWORD ?? (demo ? keep(folder, "admin-password", newPassword) : undefined);
+}
+
+/** The accounts to show on the start screen. With `demo` it creates a customer unless there is one. */
+export async function seedLogins(call: Call, { ADMIN_EMAIL, ADMIN_PASSWORD }: Env, folder: string, demo: boolean): Promise<Login[]> {
+	const admin = { label: "Administrator", email: ADMIN_EMAIL, role: "admin", password: ADMIN_PASSWORD } as const;
+	const customer = { label: "Customer", email: "customer@example.com", role: "user" } as const;
 	return Promise.all([
-		...(admin ? [seedLogin(call, { label: "Administrator", email: env.ADMIN_EMAIL, role: "admin", password: admin })] : []),
-		...(customer ? [seedLogin(call, { label: "Customer", email: "customer@example.com", role: "user", password: customer })] : []),
+		...(ADMIN_PASSWORD ? [tryLogin(call, admin)] : []),
+		...(demo ? [seedCustomer(call, { ...customer, password: await keep(folder, "customer-password", newPassword) })] : []),
 	]);
 }
 
-async function seedLogin(call: Call, login: Login & { password: string }): Promise<Login> {
+async function seedCustomer(call: Call, login: Login & { password: string }): Promise<Login> {
 	const { label, email, password, role } = login;
-	const fits = () =>
-		call("users.authenticate", { email, password }).then(
-			() => true,
-			() => false,
-		);
-	if (await fits()) return login;
+	const found = await tryLogin(call, login);
+	if (found.password) return found;
 	await call("users.seed", { email, password, full_name: label, role, is_verified: true });
-	return (await fits()) ? login : { ...login, password: undefined };
+	return tryLogin(call, login);
+}
+
+/** The login, without its password if that is not accepted. */
+async function tryLogin(call: Call, login: Login): Promise<Login> {
+	const { email, password = "" } = login;
+	return call("users.authenticate", { email, password }).then(
+		() => login,
+		() => ({ ...login, password: undefined }),
+	);
 }
 
 /** Fills an empty shop, once: what is taken out of the catalogue later stays out. */

@@ -11,7 +11,7 @@ import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
 import { screen } from "./screen.ts";
 import { assertSecrets, jwtSecret } from "./secrets.ts";
-import { findSomethingInStock, seedCatalogue, seedLogins } from "./seed.ts";
+import { adminPassword, findSomethingInStock, seedCatalogue, seedLogins } from "./seed.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -41,14 +41,21 @@ run("moleculer-commerce", async (program) => {
 	// An embedded Postgres belongs to this process anyway, by the lock of its data folder.
 	if (!databases.embedded) await claimDatabases(program, given, databases.url, withDatabase(root, services));
 	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
-	const env = { ...given, DATABASE_URL: databases.url, JWT_SECRET, LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn") } as const;
+	const demo = databases.embedded && given.NODE_ENV !== "production";
+	const has = (...names: string[]) => names.every((name) => services.includes(name));
+	const ADMIN_PASSWORD = has("users") ? await program.step(adminPassword(given, folder, demo)) : undefined;
+	const env = {
+		...given,
+		DATABASE_URL: databases.url,
+		JWT_SECRET,
+		ADMIN_PASSWORD,
+		LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn"),
+	} as const;
 	say("Starting the services …");
 	const broker = await startBroker(program, env, await program.step(loading));
 
 	const call = broker.call.bind(broker) as unknown as Call;
-	const demo = databases.embedded && env.NODE_ENV !== "production";
-	const has = (...names: string[]) => names.every((name) => services.includes(name));
-	const logins = has("users") ? await program.step(seedLogins(call, env, folder, demo)) : [];
+	const logins = has("users") && (demo || !quiet) ? await program.step(seedLogins(call, env, folder, demo)) : [];
 	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
 	if (quiet) return;
 

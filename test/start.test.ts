@@ -4,10 +4,15 @@ import { join } from "node:path";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { canSwitchUser, processesWith } from "../lib/embedded-postgres/test/support.ts";
 import { eventually } from "./support/eventually.ts";
+import { freePort } from "./support/processes.ts";
 import { clearUp, makeDataFolder, type Running, runScript } from "./support/program.ts";
+import { testIf } from "./support/skip.ts";
 
-const inTerminal = process.platform === "linux" && existsSync("/usr/bin/script") ? test : test.skip;
-const whereUsersSwitch = canSwitchUser ? test : test.skip;
+const inTerminal = testIf(
+	process.platform === "linux" && existsSync("/usr/bin/script"),
+	"/usr/bin/script is not installed (apt-get install bsdutils)",
+);
+const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
 
 // Each test makes a cluster with a database per service, which a busy disk takes its time for.
 jest.setTimeout(120_000);
@@ -99,6 +104,24 @@ describe("npm start", () => {
 		expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
 		await eventually(async () => expect(await processesWith(folder)).toEqual([]));
 		await screenOf(start(folder));
+	});
+
+	test("is healthy only when its first administrator can sign in, whatever libpq variables the shell has", async () => {
+		const [folder, port] = [await makeDataFolder(), await freePort()];
+		const admin = { email: "owner@example.com", password: "tR4-vm9.Kx2" };
+		const program = runScript("start:node", {
+			DATA_DIR: folder,
+			PORT: String(port),
+			ADMIN_EMAIL: admin.email,
+			ADMIN_PASSWORD: admin.password,
+			// Hashing the password takes long enough for a health check in between.
+			BCRYPT_COST: "13",
+			...{ PGSSLMODE: "require", PGOPTIONS: "-c default_transaction_read_only=on", PGSSLNEGOTIATION: "direct", PGPASSWORD: "other" },
+		});
+		const url = `http://127.0.0.1:${port}`;
+		const early = program.ended.then(({ errors }) => Promise.reject(new Error(errors)));
+		await Promise.race([early, eventually(async () => expect((await send(url, "/health")).body.status).toBe("healthy"), 60_000)]);
+		expect(await logIn(url, admin)).toEqual(expect.any(String));
 	});
 
 	whereUsersSwitch("runs as an ordinary user", async () => {

@@ -3,6 +3,7 @@ import { raise, type ServiceThis } from "../../lib/contract.ts";
 import { sql, type Tx } from "../../lib/database.ts";
 import type { HasDatabase } from "../../mixins/db.mixin.ts";
 import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { hasOtherAdministrator } from "./users.administrators.ts";
 import { user, users } from "./users.contract.ts";
 import { type Changes, changesOf, endsAdministrator, revokesLinks, sessionsAfter, type User } from "./users.rules.ts";
 import { revokeLinks } from "./users.tokens.ts";
@@ -18,8 +19,6 @@ const CHANGE = sql(
 	`update users set email = $2, full_name = $3, role = $4, is_active = $5, is_verified = $6, token_version = token_version + $7, updated_at = now()
 	where id = $1 returning ${COLUMNS}, token_version`,
 );
-const TAKE_TURNS = sql("take_turns", "select pg_advisory_xact_lock(hashtext('administrators'))");
-const OTHER_ADMIN = sql("other_admin", "select id from users where role = 'admin' and is_active and id <> $1 limit 1");
 
 /** Changes one user, for all readers at once. */
 export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
@@ -35,7 +34,7 @@ export async function lock(tx: Tx, id: string): Promise<User> {
 export async function change(self: Self, tx: Tx, before: User, wanted: Changes): Promise<User> {
 	const changes = changesOf(before, wanted);
 	if (Object.keys(changes).length === 0) return before;
-	if (endsAdministrator(before, changes)) await assertAnotherAdmin(tx, before.id);
+	if (endsAdministrator(before, changes) && !(await hasOtherAdministrator(tx, before.id))) raise(users, "LAST_ADMIN");
 	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
 	const sessions = sessionsAfter(changes);
 	const [changed] = await tx.query<User & { token_version: number }>(CHANGE, [
@@ -60,16 +59,6 @@ export async function publishUpdate(self: HasEvents, tx: Tx, after: Pick<User, "
 	if (updated_fields.length === 0) return;
 	const verified = changes.email !== undefined && after.is_verified ? { is_verified: true } : {};
 	await self.publish(tx, "user.updated", after.id, { user_id: after.id, updated_fields, ...verified });
-}
-
-/**
- * Administrators go one after the other: two who remove each other at once would both still see the
- * other.
- */
-async function assertAnotherAdmin(tx: Tx, id: string): Promise<void> {
-	await tx.query(TAKE_TURNS);
-	const [other] = await tx.query(OTHER_ADMIN, [id]);
-	if (!other) raise(users, "LAST_ADMIN");
 }
 
 /** Unique violation, or the deadlock of two users who take each other's address. */

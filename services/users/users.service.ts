@@ -8,6 +8,7 @@ import type { Passwords } from "../../lib/passwords.ts";
 import { currentTraceparent } from "../../lib/traceparent.ts";
 import { database, type HasRecords, records } from "../../mixins/db.mixin.ts";
 import { events } from "../../mixins/events.mixin.ts";
+import { createFirstAdministrator } from "./users.administrators.ts";
 import { COLUMNS, change, changing, lock, orTaken, type Self as Users } from "./users.changes.ts";
 import { user, users } from "./users.contract.ts";
 import { credentialsOf, passwordOfCaller } from "./users.credentials.ts";
@@ -65,6 +66,9 @@ export default implement(users, database, records<User>(defineUser), events(user
 				onError: (error) => this.logger.warn("Requests for new passwords could not be read", { error }),
 			}),
 		};
+	},
+	async ready() {
+		await createFirstAdministrator(this, (account, password, mayCreate) => register(this, account, password, mayCreate));
 	},
 	async stop() {
 		await this.resets.stop();
@@ -201,11 +205,17 @@ export default implement(users, database, records<User>(defineUser), events(user
 	},
 });
 
-/** The new user, or undefined when the address is taken, be it by a registration that is only now under way. */
-async function register(self: Self, account: Account, password: string): Promise<User | undefined> {
+/** The new user, or undefined if `mayCreate` forbids it or the address is taken, possibly by a concurrent registration. */
+async function register(
+	self: Self,
+	account: Account,
+	password: string,
+	mayCreate: (tx: Tx) => Promise<boolean> = async () => true,
+): Promise<User | undefined> {
 	const hashed = await self.passwords.hash(acceptPassword(password));
 	const { email, full_name, role, is_verified } = account;
 	return self.db.transaction(async (tx) => {
+		if (!(await mayCreate(tx))) return undefined;
 		const [created] = await tx.query<User>(REGISTER, [newId(), email, full_name, role, is_verified, hashed]);
 		if (created) await self.publish(tx, "user.created", created.id, { user_id: created.id, email, full_name });
 		return created;
