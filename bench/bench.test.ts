@@ -43,7 +43,7 @@ test("rejects invalid options and names the option", () => {
 		[["--shape", "round"], /not round/],
 		[["--postgres", "2"], /--shape cluster/],
 		[["--scale", "--scenarios", "order,audit"], /audit needs --shape cluster/],
-		[["--nonsense"], /--help lists the options/],
+		[["--nonsense"], /--help" lists the arguments/],
 	] as const)
 		expect(() => read([...args])).toThrow(why);
 	expect(read(["--help"])).toBeUndefined();

@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { StartError } from "../lib/start-error.ts";
+import { parseCommandLine, type Values } from "../lib/command-line.ts";
 import { scaleScenarios } from "./scale.ts";
 import { scenarios } from "./scenarios.ts";
 import type { Shape } from "./shop.ts";
@@ -26,7 +25,6 @@ const OPTIONS = {
 	profile: { type: "boolean", default: false },
 	"cpu-profile": { type: "string" },
 	env: { type: "string", multiple: true },
-	help: { type: "boolean", short: "h", default: false },
 } as const;
 
 const DEFAULT_SCENARIOS = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
@@ -64,62 +62,58 @@ The exit code is 1 if orders, stock or payments do not match the responses.`;
 export type Options = NonNullable<ReturnType<typeof read>>;
 
 /**
- * Parses the command line. Returns undefined for --help.
- *
- * @throws StartError that names the invalid option
+ * Parses the arguments. Returns undefined if they request help.
+ * @throws StartError naming the wrong argument
  */
-export function read(args = process.argv.slice(2)) {
-	try {
-		const { values } = parseArgs({ args, options: OPTIONS });
-		if (values.help) return undefined;
-		const list = (name: "buyers" | "rate") =>
-			(values[name] ?? "")
-				.split(",")
-				.filter(Boolean)
-				.map((text) => number(name, text));
-		const one = (name: "seconds" | "warmup" | "postgres", least = 1) => number(name, values[name], least);
-		const size = (name: "products" | "users" | "orders", usual: number) => (values[name] ? number(name, values[name]) : usual);
-		const { scale, vs, shape } = values;
-		if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
-		const noise = values["login-noise"];
-		// The audit has no route, so that only a node of the cluster can call it.
-		const scaling = shape === "cluster" ? [...SCALE_SCENARIOS, "audit"] : SCALE_SCENARIOS;
-		const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
-		if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
-		const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
-		const unknown = names.filter((name) => !(name in known));
-		if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
-		const orders = size("orders", scale ? 5_000_000 : 20_000);
-		const products = size("products", scale ? 1_000_000 : 1000);
-		const postgres = one("postgres");
-		if (postgres > 1 && shape !== "cluster") throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
-		const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
-		if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
-			throw new Error("--scale, --vs, --minutes and --login-noise exclude each other");
-		return {
-			shape: shape as Shape,
-			scenarios: names,
-			buyers: values.buyers ? list("buyers") : scale ? [4] : noise || minutes ? [16] : [1, 16, 64],
-			rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : [],
-			seconds: one("seconds", 0),
-			warmup: one("warmup", 0),
-			rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
-			size: { products, orders, users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200) },
-			postgres,
-			vs,
-			floor: !values["no-floor"],
-			noise,
-			scale,
-			minutes,
-			json: values.json,
-			page: values.page,
-			profile: values.profile,
-			cpuProfile: values["cpu-profile"],
-			env: Object.fromEntries((values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)])),
-		};
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}. --help lists the options`);
-	}
+export const read = (args = process.argv.slice(2)) =>
+	parseCommandLine({ command: "npm run bench --", usage: USAGE, options: OPTIONS, convert }, args);
+
+function convert(values: Values<typeof OPTIONS>) {
+	const list = (name: "buyers" | "rate") =>
+		(values[name] ?? "")
+			.split(",")
+			.filter(Boolean)
+			.map((text) => number(name, text));
+	const one = (name: "seconds" | "warmup" | "postgres", least = 1) => number(name, values[name], least);
+	const size = (name: "products" | "users" | "orders", usual: number) => (values[name] ? number(name, values[name]) : usual);
+	const { scale, vs, shape } = values;
+	if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
+	const noise = values["login-noise"];
+	// The audit has no route, so that only a node of the cluster can call it.
+	const scaling = shape === "cluster" ? [...SCALE_SCENARIOS, "audit"] : SCALE_SCENARIOS;
+	const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
+	if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
+	const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
+	const unknown = names.filter((name) => !(name in known));
+	if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
+	const orders = size("orders", scale ? 5_000_000 : 20_000);
+	const products = size("products", scale ? 1_000_000 : 1000);
+	const postgres = one("postgres");
+	if (postgres > 1 && shape !== "cluster") throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
+	const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
+	if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
+		throw new Error("--scale, --vs, --minutes and --login-noise exclude each other");
+	return {
+		shape: shape as Shape,
+		scenarios: names,
+		buyers: values.buyers ? list("buyers") : scale ? [4] : noise || minutes ? [16] : [1, 16, 64],
+		rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : [],
+		seconds: one("seconds", 0),
+		warmup: one("warmup", 0),
+		rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
+		size: { products, orders, users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200) },
+		postgres,
+		vs,
+		floor: !values["no-floor"],
+		noise,
+		scale,
+		minutes,
+		json: values.json,
+		page: values.page,
+		profile: values.profile,
+		cpuProfile: values["cpu-profile"],
+		env: Object.fromEntries((values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)])),
+	};
 }
 
 function number(name: string, text: string, least = 1): number {

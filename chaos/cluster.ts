@@ -44,9 +44,16 @@ export function findServer(name: string): string | undefined {
 	return places.map((place) => join(place, name)).find((file) => existsSync(file));
 }
 export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
-export function howToInstall(missing: readonly string[]): string {
-	const packages = new Set(missing.map((name) => (name === "promtool" ? "prometheus" : name)));
-	return `${missing.join(" and ")} not found; on Debian: apt-get install ${[...packages].join(" ")}`;
+/** The Debian packages of missing servers. */
+const packagesOf = (missing: readonly string[]): string[] => [
+	...new Set(missing.map((name) => (name === "promtool" ? "prometheus" : name))),
+];
+export const howToInstall = (missing: readonly string[]): string =>
+	`${missing.join(" and ")} not found; on Debian: apt-get install ${packagesOf(missing).join(" ")}`;
+/** The same as the reason for which a test is skipped. */
+export function whatIsMissing(missing: readonly string[]): string {
+	const packages = packagesOf(missing);
+	return `${packages.join(" and ")} ${packages.length > 1 ? "are" : "is"} not installed (apt-get install ${packages.join(" ")})`;
 }
 
 /**

@@ -1,8 +1,8 @@
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../lib/command-line.ts";
 import type { Call } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
 import { makeNode } from "../lib/node.ts";
-import { run } from "../lib/program.ts";
+import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "./audit/walk.ts";
@@ -16,22 +16,23 @@ It joins the cluster at TRANSPORTER. In the prompt of npm start, "call orders.au
 const DAY = 86_400_000;
 const JOIN_MS = 15_000;
 
-function read() {
-	try {
-		const { values } = parseArgs({ options: { since: { type: "string" }, all: { type: "boolean" }, json: { type: "boolean" } } });
-		if (values.since && values.all) throw new Error("both --since and --all");
-		const time = values.since ? Date.parse(values.since) : Date.now() - DAY;
-		if (Number.isNaN(time)) throw new Error(`${values.since} is no time`);
-		return { json: values.json ?? false, since: values.all ? undefined : new Date(time).toISOString() };
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}\n${USAGE}`);
-	}
-}
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run audit --",
+		usage: USAGE,
+		options: { since: { type: "string" }, all: { type: "boolean" }, json: { type: "boolean" } },
+		convert({ since, all, json = false }) {
+			if (since && all) throw new Error("--since and --all exclude each other");
+			const time = since ? Date.parse(since) : Date.now() - DAY;
+			if (Number.isNaN(time)) throw new Error(`--since must be a time, not "${since}"`);
+			return { json, since: all ? undefined : new Date(time).toISOString() };
+		},
+	});
 
 run("audit", async (program) => {
-	const { json, since } = read();
+	const { json, since } = await read(program);
 	const env = readEnv();
-	if (!env.TRANSPORTER) throw new StartError(`TRANSPORTER is not set: this joins a cluster.\n${USAGE}`);
+	if (!env.TRANSPORTER) throw new StartError("TRANSPORTER is not set: set it to the NATS server of the cluster that the audit should join");
 	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
 	program.onEnd(3000, () => broker.stop());
 	await program.step(broker.start(), { ms: JOIN_MS, late: "NATS did not answer: correct TRANSPORTER" });

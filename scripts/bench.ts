@@ -5,6 +5,7 @@ import { resultPage } from "../bench/page.ts";
 import { type RunResult, selectRun } from "../bench/runs.ts";
 import { createEnvironment } from "../bench/targets.ts";
 import { howToInstall, missingServers } from "../chaos/cluster.ts";
+import { printUsage } from "../lib/command-line.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
@@ -40,8 +41,5 @@ async function measure(program: Program, options: Options): Promise<void> {
 }
 
 run("bench", async (program) => {
-	const options = read();
-	if (options) return measure(program, options);
-	console.log(USAGE);
-	await program.stop();
+	await measure(program, read() ?? (await printUsage(program, USAGE)));
 });

@@ -1,11 +1,12 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { picture } from "../chaos/picture.ts";
 import { BUGS, PROFILES } from "../chaos/profiles.ts";
 import { type ChaosResult, chaos } from "../chaos/run.ts";
-import { run } from "../lib/program.ts";
+import { readCommandLine, wholeNumber } from "../lib/command-line.ts";
+import { makeFolders } from "../lib/folder-access.ts";
+import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 
 const USAGE = `npm run chaos -- [options]
@@ -20,43 +21,33 @@ const USAGE = `npm run chaos -- [options]
   --out FOLDER   where the picture goes; data/chaos unless given
 It needs nats-server and redis-server; Postgres comes with npm ci. docs/chaos.md tells what it does. Ends with 1 if something was broken.`;
 
-function read() {
-	try {
-		const { values } = parseArgs({
-			options: {
-				seconds: { type: "string", default: "60" },
-				seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
-				buyers: { type: "string", default: "16" },
-				orders: { type: "string", default: "3" },
-				faults: { type: "string" },
-				bug: { type: "string" },
-				out: { type: "string", default: "data/chaos" },
-				help: { type: "boolean", short: "h" },
-			},
-		});
-		if (values.help) return undefined;
-		const whole = (name: "seconds" | "seed" | "buyers" | "orders", least: number) => {
-			const number = Number(values[name]);
-			if (!Number.isInteger(number) || number < least) throw new Error(`--${name} is a whole number from ${least} on`);
-			return number;
-		};
-		const one = <K extends string>(name: "bug" | "faults", known: Readonly<Record<K, unknown>>): K | undefined => {
-			const value = values[name];
-			if (value !== undefined && !Object.hasOwn(known, value)) throw new Error(`--${name} is one of ${Object.keys(known).join(", ")}`);
-			return value as K | undefined;
-		};
-		return {
-			seconds: whole("seconds", 3),
-			seed: whole("seed", 0),
-			buyers: whole("buyers", 1),
-			orders: whole("orders", 1),
-			bug: one("bug", BUGS),
-			faults: one("faults", PROFILES),
-			out: values.out,
-		};
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}; npm run chaos -- --help tells more`);
-	}
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run chaos --",
+		usage: USAGE,
+		options: {
+			seconds: { type: "string", default: "60" },
+			seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
+			buyers: { type: "string", default: "16" },
+			orders: { type: "string", default: "3" },
+			faults: { type: "string" },
+			bug: { type: "string" },
+			out: { type: "string", default: "data/chaos" },
+		},
+		convert: ({ seconds, seed, buyers, orders, bug, faults, out }) => ({
+			seconds: wholeNumber("seconds", seconds, 3),
+			seed: wholeNumber("seed", seed, 0),
+			buyers: wholeNumber("buyers", buyers, 1),
+			orders: wholeNumber("orders", orders, 1),
+			bug: oneOf("bug", bug, BUGS),
+			faults: oneOf("faults", faults, PROFILES),
+			out,
+		}),
+	});
+
+function oneOf<K extends string>(option: string, value: string | undefined, known: Readonly<Record<K, unknown>>): K | undefined {
+	if (value !== undefined && !Object.hasOwn(known, value)) throw new Error(`--${option} must be one of ${Object.keys(known).join(", ")}`);
+	return value as K | undefined;
 }
 
 const WIDTH = 40;
@@ -82,11 +73,7 @@ function summary({ findings, faults, tally, orders, thefts, settledAfter }: Chao
 }
 
 run("chaos", async (program) => {
-	const options = read();
-	if (!options) {
-		console.log(USAGE);
-		return program.stop();
-	}
+	const options = await read(program);
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const { seconds, seed, buyers, orders, bug, faults, out } = options;
@@ -104,7 +91,7 @@ run("chaos", async (program) => {
 		}),
 	);
 	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);
-	mkdirSync(resolve(out), { recursive: true });
+	await makeFolders(resolve(out));
 	const chosen = `${faults ? ` --faults ${faults}` : ""}${bug ? ` --bug ${bug}` : ""}`;
 	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
 	writeFileSync(file, picture(command, result));

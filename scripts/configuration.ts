@@ -1,5 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { noArguments, readCommandLine } from "../lib/command-line.ts";
+import { run } from "../lib/program.ts";
 import type { Rule } from "../lib/schema.ts";
 import { settings } from "../lib/settings.ts";
 
@@ -48,4 +50,9 @@ function describeDefault(rule: Rule): string {
 	return value === undefined || value === "" ? "" : `; default \`${value}\``;
 }
 
-if (import.meta.main) writeFileSync(path, configuration());
+if (import.meta.main)
+	run("docs:configuration", async (program) => {
+		await readCommandLine(program, noArguments("npm run docs:configuration --", "Writes docs/configuration.md from lib/settings.ts."));
+		writeFileSync(path, configuration());
+		await program.stop();
+	});

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readCommandLine } from "../lib/command-line.ts";
 import { breaks } from "../lib/compatible.ts";
 import type { Contract } from "../lib/contract.ts";
 import { commonErrors } from "../lib/errors.ts";
@@ -7,6 +8,9 @@ import { run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { readContracts } from "./openapi.ts";
 
+const USAGE = `npm run contracts:release -- [--breaking]
+  Writes the present contracts to docs/contracts/released.json. Fails if they are incompatible with the last release.
+  --breaking  writes them nevertheless`;
 const path = join(import.meta.dirname, "../docs/contracts/released.json");
 
 /** The contracts as they were released last. */
@@ -20,9 +24,15 @@ export const presentContracts = async (): Promise<Contract[]> => [
 
 if (import.meta.main)
 	run("contracts:release", async (program) => {
+		const { breaking } = await readCommandLine(program, {
+			command: "npm run contracts:release --",
+			usage: USAGE,
+			options: { breaking: { type: "boolean", default: false } },
+			convert: (values) => values,
+		});
 		const present = await presentContracts();
 		const broken = breaks(releasedContracts(), present);
-		if (broken.length > 0 && !process.argv.includes("--breaking"))
+		if (broken.length > 0 && !breaking)
 			throw new StartError(`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`);
 		writeFileSync(path, `${JSON.stringify(present, null, "\t")}\n`);
 		console.log(`Wrote ${path}`);

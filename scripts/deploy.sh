@@ -6,6 +6,7 @@
 #
 # Settings: COMPOSE_FILE (other or further compose files), IMAGE_TAG (the commit unless given), and on Kubernetes what kubectl reads.
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit ;; esac
 cd "$(dirname "$0")/.."
 
 say() { printf '\n=== %s\n' "$*"; }
@@ -144,5 +145,5 @@ deploy_color() {
 case "$*" in
 "") deploy_compose ;;
 "--color blue" | "--color green") deploy_color "$2" ;;
-*) fail "say nothing, or --color blue or --color green" ;;
+*) fail "unknown arguments \"$*\"; \"scripts/deploy.sh --help\" lists them" ;;
 esac

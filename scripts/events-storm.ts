@@ -2,11 +2,11 @@ import { chmodSync, mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import pg from "pg";
 import { findServer } from "../chaos/cluster.ts";
 import { type StormResult, storm } from "../chaos/storm/run.ts";
 import { ALL_GROUPS } from "../chaos/storm/services.ts";
+import { readCommandLine, wholeNumber } from "../lib/command-line.ts";
 import { databaseUrl } from "../lib/database.ts";
 import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
 import { createDatabases, migrate } from "../lib/migrate.ts";
@@ -22,27 +22,21 @@ const USAGE = `npm run events:storm -- [options]
 Consumers are killed every second, NATS is killed twice and loses everything once in between, and once more when all is quiet; afterwards every
 event has to have taken effect exactly once in every group, also in one that starts only then. It needs nats-server; Postgres comes with npm ci. Ends with 1 if something was lost or done twice.`;
 
-function read() {
-	try {
-		const { values } = parseArgs({
-			options: {
-				events: { type: "string", default: "10000" },
-				seconds: { type: "string", default: "30" },
-				seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
-				help: { type: "boolean", short: "h" },
-			},
-		});
-		if (values.help) return undefined;
-		const whole = (name: "events" | "seconds" | "seed", least: number) => {
-			const number = Number(values[name]);
-			if (!Number.isInteger(number) || number < least) throw new Error(`--${name} is a whole number from ${least} on`);
-			return number;
-		};
-		return { events: whole("events", 1), seconds: whole("seconds", 4), seed: whole("seed", 0) };
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}; npm run events:storm -- --help tells more`);
-	}
-}
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run events:storm --",
+		usage: USAGE,
+		options: {
+			events: { type: "string", default: "10000" },
+			seconds: { type: "string", default: "30" },
+			seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
+		},
+		convert: ({ events, seconds, seed }) => ({
+			events: wholeNumber("events", events, 1),
+			seconds: wholeNumber("seconds", seconds, 4),
+			seed: wholeNumber("seed", seed, 0),
+		}),
+	});
 
 const WIDTH = 40;
 function bar(events: number, { written, effects, kills }: { written: number; effects: number; kills: number }): string {
@@ -80,11 +74,7 @@ async function openDatabases(program: Program, folder: string) {
 }
 
 run("events-storm", async (program) => {
-	const options = read();
-	if (!options) {
-		console.log(USAGE);
-		return program.stop();
-	}
+	const options = await read(program);
 	if (!findServer("nats-server")) throw new StartError("nats-server not found; on Debian: apt-get install nats-server");
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
 	chmodSync(folder, 0o755);

@@ -1,7 +1,7 @@
 import { Agent } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { ADMIN, howToInstall, missingServers, startCluster } from "../chaos/cluster.ts";
+import { readCommandLine, wholeNumber } from "../lib/command-line.ts";
 import { readEnv } from "../lib/env.ts";
 import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
@@ -16,7 +16,7 @@ import { type Customer, login } from "../test/support/actors.ts";
 import { httpOf } from "../test/support/http.ts";
 import { readContracts, routesOf } from "./openapi.ts";
 
-const HELP = `npm run fuzz -- [options]
+const USAGE = `npm run fuzz -- [options]
   --shape cluster              starts a cluster of its own, two nodes of each service, and sees that no process grows
   --url http://127.0.0.1:3000  or asks a shop that runs there with RATE_LIMIT_ENABLED=false and may be filled with nonsense;
                                ADMIN_EMAIL and ADMIN_PASSWORD name an administrator
@@ -43,30 +43,23 @@ interface Target {
 	readonly processes: readonly { readonly name: string; readonly pid: number | undefined }[];
 }
 
-function read() {
-	try {
-		const text = { type: "string" } as const;
-		const { values } = parseArgs({
-			options: { shape: text, url: text, seed: text, requests: text, lanes: text, help: { type: "boolean" } },
-		});
-		const whole = (given: string | undefined, otherwise: number) => {
-			const number = Number(given ?? otherwise);
-			if (!Number.isInteger(number) || number < 1) throw new Error(`${given} is no whole number`);
-			return number;
-		};
-		if (values.help) return undefined;
-		if (values.shape && (values.shape !== "cluster" || values.url)) throw new Error("--shape is cluster, and has no --url");
-		return {
-			cluster: values.shape === "cluster",
-			url: values.url ?? "http://127.0.0.1:3000",
-			seed: whole(values.seed, (Date.now() % 1_000_000) + 1),
-			requests: whole(values.requests, 50_000),
-			lanes: whole(values.lanes, 8),
-		};
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}; npm run fuzz -- --help tells more`);
-	}
-}
+const text = { type: "string" } as const;
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run fuzz --",
+		usage: USAGE,
+		options: { shape: text, url: text, seed: text, requests: text, lanes: text },
+		convert({ shape, url, seed, requests, lanes }) {
+			if (shape && (shape !== "cluster" || url)) throw new Error("--shape must be cluster, and excludes --url");
+			return {
+				cluster: shape === "cluster",
+				url: url ?? "http://127.0.0.1:3000",
+				seed: wholeNumber("seed", seed ?? String((Date.now() % 1_000_000) + 1), 1),
+				requests: wholeNumber("requests", requests ?? "50000", 1),
+				lanes: wholeNumber("lanes", lanes ?? "8", 1),
+			};
+		},
+	});
 
 async function startOwn(program: Program): Promise<Target> {
 	const missing = missingServers();
@@ -77,17 +70,12 @@ async function startOwn(program: Program): Promise<Target> {
 }
 function given(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
-	if (!password) throw new StartError("ADMIN_EMAIL and ADMIN_PASSWORD name no administrator; npm run fuzz -- --help tells more");
+	if (!password) throw new StartError("ADMIN_EMAIL and ADMIN_PASSWORD name no administrator: set them, or use --shape cluster");
 	return { urls: [url], nodes: [url], admin: { email, password }, processes: [] };
 }
 
 run("fuzz", async (program) => {
-	const options = read();
-	if (!options) {
-		console.log(HELP);
-		return program.stop();
-	}
-	const { cluster, url, seed, requests, lanes } = options;
+	const { cluster, url, seed, requests, lanes } = await read(program);
 	const { urls, nodes, admin: account, processes } = cluster ? await startOwn(program) : given(url);
 	const http = httpOf(urls[0]!);
 	const admin = async (): Promise<Customer> => ({ id: "", ...account, token: await login({ http }, account) });
@@ -148,7 +136,7 @@ async function attack(
 const shown = ({ method, path, headers, body }: FuzzRequest): string =>
 	[`${method} ${path.slice(0, 200)}`, body?.toString().slice(0, 300) ?? "", JSON.stringify(headers).slice(0, 300)].join("\n  ");
 
-/** The first node makes the administrator a moment after it is ready. */
+/** Nodes may still be discovering each other just after they are ready. */
 async function assertAdmin(admin: () => Promise<Customer>, url: string): Promise<void> {
 	for (const end = Date.now() + 10_000; !(await admin()).token; await delay(200)) {
 		if (Date.now() > end) throw new StartError(`nobody can sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);

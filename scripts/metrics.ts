@@ -1,8 +1,10 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { noArguments, readCommandLine } from "../lib/command-line.ts";
 import { catalogue } from "../lib/metrics/catalogue.ts";
 import type { Metric } from "../lib/metrics/registry.ts";
 import { serviceNames } from "../lib/node.ts";
+import { run } from "../lib/program.ts";
 
 /** Where the document is. */
 export const path = join(import.meta.dirname, "../docs/metrics.md");
@@ -33,4 +35,9 @@ export async function document(): Promise<string> {
 	return `${INTRODUCTION}\n${items.join("\n")}\n`;
 }
 
-if (import.meta.main) writeFileSync(path, await document());
+if (import.meta.main)
+	run("docs:metrics", async (program) => {
+		await readCommandLine(program, noArguments("npm run docs:metrics --", "Writes docs/metrics.md from the declarations of all metrics."));
+		writeFileSync(path, await document());
+		await program.stop();
+	});

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../lib/command-line.ts";
 import { databaseUrl } from "../lib/database.ts";
 import { readEnv } from "../lib/env.ts";
 import { createDatabases, type MigrationState, migrate, migrationState, revert } from "../lib/migrate.ts";
 import { chosenServices, hasDatabase, migrationFolders } from "../lib/node.ts";
-import { run } from "../lib/program.ts";
+import { type Program, run } from "../lib/program.ts";
 import { StartError } from "../lib/start-error.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
@@ -23,23 +23,19 @@ interface Wish {
 	readonly sure: boolean;
 }
 
-/** What was asked for, or nothing where that is to be told what there is to ask for. */
-function wish(): Wish | undefined {
-	try {
-		const { values, positionals } = parseArgs({
-			allowPositionals: true,
-			options: { yes: { type: "boolean", default: false }, help: { type: "boolean", short: "h" } },
-		});
-		if (values.help) return undefined;
-		const [command = "up", service, ...rest] = positionals;
-		if (command !== "up" && command !== "status" && command !== "down") throw new Error(`"${command}" is no command`);
-		if (rest.length > 0 || (service !== undefined && command !== "down")) throw new Error(`"${command}" does not take so many words`);
-		if (service === undefined && command === "down") throw new Error('"down SERVICE --yes" takes back one service at a time');
-		return { command, service, sure: values.yes };
-	} catch (error) {
-		throw new StartError(`${(error as Error).message}; npm run migrate -- --help tells more`);
-	}
-}
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run migrate --",
+		usage: USAGE,
+		options: { yes: { type: "boolean", default: false } },
+		positionals: 2,
+		convert({ yes }, [command = "up", service]): Wish {
+			if (command !== "up" && command !== "status" && command !== "down") throw new Error(`Unknown command "${command}"`);
+			if (service !== undefined && command !== "down") throw new Error(`Unexpected argument "${service}"`);
+			if (service === undefined && command === "down") throw new Error('"down" requires the name of a service');
+			return { command, service, sure: yes };
+		},
+	});
 
 const last = ({ applied }: MigrationState) => applied.at(-1);
 
@@ -68,12 +64,7 @@ function table(states: readonly { readonly service: string; readonly state: Migr
 }
 
 run("migrate", async (program) => {
-	const wanted = wish();
-	if (!wanted) {
-		console.log(USAGE);
-		return program.stop();
-	}
-	await program.step(carryOut(wanted));
+	await program.step(carryOut(await read(program)));
 	await program.stop();
 });
 

@@ -1,7 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { noArguments, readCommandLine } from "../lib/command-line.ts";
 import type { Contract } from "../lib/contract.ts";
 import { serviceNames } from "../lib/node.ts";
+import { run } from "../lib/program.ts";
 import { version } from "../lib/version.ts";
 import { type DocumentedRoute, openapi } from "../services/api/openapi.ts";
 import { pages } from "../services/api/pages.ts";
@@ -39,4 +41,9 @@ export async function document(): Promise<string> {
 	return `${JSON.stringify(openapi([...own, ...routesOf(contracts)], errors, version), null, "\t")}\n`;
 }
 
-if (import.meta.main) writeFileSync(path, await document());
+if (import.meta.main)
+	run("openapi", async (program) => {
+		await readCommandLine(program, noArguments("npm run openapi --", "Writes docs/openapi.json from the contracts of all services."));
+		writeFileSync(path, await document());
+		await program.stop();
+	});

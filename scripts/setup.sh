@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
 # Makes a developer's machine ready: Node's packages, and the servers that the tests of the cluster start. Changes nothing that is there already.
 set -euo pipefail
+case "$*" in
+"") ;;
+-h | --help) sed -n '2s/^# //p' "$0"; exit ;;
+*) printf 'setup: unknown argument "%s"; "scripts/setup.sh --help" describes it\n' "$*" >&2; exit 1 ;;
+esac
 cd "$(dirname "$0")/.."
 
 has() { command -v "$1" >/dev/null 2>&1; }

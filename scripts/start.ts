@@ -1,11 +1,10 @@
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readCommandLine } from "../lib/command-line.ts";
 import type { Call } from "../lib/contract.ts";
 import { readEnv } from "../lib/env.ts";
 import { chosenServices } from "../lib/node.ts";
 import { assertDistinctPorts } from "../lib/port.ts";
-import { run } from "../lib/program.ts";
-import { StartError } from "../lib/start-error.ts";
+import { type Program, run } from "../lib/program.ts";
 import { addressOf, loadServices, startBroker } from "./broker.ts";
 import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
@@ -15,18 +14,31 @@ import { adminPassword, findSomethingInStock, seedCatalogue, seedLogins } from "
 
 const root = join(import.meta.dirname, "..");
 
-/** What runs, and how, is in the environment (docs/configuration.md). The arguments say only who is watching. */
-function watching() {
-	try {
-		const { values } = parseArgs({ options: { quiet: { type: "boolean" }, "no-prompt": { type: "boolean" } } });
-		return { quiet: values.quiet ?? false, prompt: !values.quiet && !values["no-prompt"] && canPrompt() };
-	} catch {
-		throw new StartError(`this takes --quiet (logs only) or --no-prompt, not "${process.argv.slice(2).join(" ")}"`);
-	}
+const USAGE = `npm start -- [--quiet | --no-prompt] [--watch]
+  --quiet      prints log lines only
+  --no-prompt  opens no prompt in a terminal
+  --watch      restarts when a file changes, without a prompt; npm run dev does this
+Environment variables configure everything else: docs/configuration.md lists them.`;
+
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm start --",
+		usage: USAGE,
+		options: { quiet: { type: "boolean" }, "no-prompt": { type: "boolean" }, watch: { type: "boolean" } },
+		convert: ({ quiet = false, "no-prompt": noPrompt = false, watch = false }) => {
+			return { quiet, watch, prompt: !quiet && !noPrompt && !watch && canPrompt() };
+		},
+	});
+
+/** Replaces this process only after its arguments were accepted: `node --watch` would wait for changes after its program has failed. */
+function restartOnChange(quiet: boolean): void {
+	const program = join(import.meta.dirname, "start.js");
+	process.execve!(process.execPath, [process.execPath, "--watch", program, quiet ? "--quiet" : "--no-prompt"]);
 }
 
 run("moleculer-commerce", async (program) => {
-	const { quiet, prompt } = watching();
+	const { quiet, watch, prompt } = await read(program);
+	if (watch) return restartOnChange(quiet);
 	const say = quiet ? () => undefined : (line: string) => console.log(line);
 	const given = readEnv();
 	const folder = resolve(given.DATA_DIR);

@@ -168,7 +168,7 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 
 	test.each([[["--color"]], [["--color", "red"]], [["--color=green"]], [["green"]], [["--colour", "green"]]])("refuses %j", (args) => {
 		checkout = makeCheckout(["kubectl", "docker", "docker-compose"]);
-		const told = "deploy: say nothing, or --color blue or --color green\n";
+		const told = `deploy: unknown arguments "${args.join(" ")}"; "scripts/deploy.sh --help" lists them\n`;
 		expect(checkout.run("deploy.sh", args)).toMatchObject({ code: 1, errors: told, calls: [""] });
 	});
 });

@@ -124,8 +124,8 @@ describeWith(["nats-server"], "npm run repl", () => {
 
 	test("ends with 1 and one clear word when something is wrong", async () => {
 		expect(await repl("dlq", "retry")).toMatchObject({ code: 1, errors: expect.stringMatching(/Say which/) });
-		expect(await repl("dlq", "show")).toMatchObject({ code: 1, errors: expect.stringContaining("Say: dlq show ID") });
-		expect(await repl("dlq", "burn")).toMatchObject({ code: 1, errors: expect.stringContaining("dlq discard [ID]") });
+		expect(await repl("dlq", "show")).toMatchObject({ code: 1, errors: expect.stringContaining("usage: dlq show ID") });
+		expect(await repl("dlq", "burn")).toMatchObject({ code: 1, errors: expect.stringMatching(/no command "dlq burn".*--help/) });
 	}, 120_000);
 
 	test("its prompt has moleculer's commands and the shop's own", async () => {
@@ -145,7 +145,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 		program.type("events status\r");
 		await program.says(/shipping +0 +0\.0 s +\d+ +\d+ +1/);
 		program.type("dlq show\r");
-		await program.says(/Say: dlq show ID/);
+		await program.says(/usage: dlq show ID/);
 		program.type("events\r");
 		await program.says(/Event/);
 		program.type("exit\r");

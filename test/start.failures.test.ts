@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/embedded-postgres/test/support.ts";
@@ -21,7 +21,7 @@ async function refusal(env: Record<string, string>, args: string[] = []): Promis
 
 describe("a start that cannot succeed says in one line why, and what to do:", () => {
 	test("a wrong setting", async () => {
-		expect(await refusal({ PORT: "http" })).toMatch(/PORT: it must be a number/);
+		expect(await refusal({ PORT: "http" })).toMatch(/PORT must be a number \(Port that the gateway listens on\)/);
 	});
 
 	test("an unknown service", async () => {
@@ -33,13 +33,33 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 	});
 
 	test("an argument that it does not know", async () => {
-		expect(await refusal({}, ["--silent"])).toMatch(/--quiet .*not "--silent"/);
+		expect(await refusal({}, ["--silent"])).toMatch(/Unknown option '--silent'; "npm start -- --help"/);
 	});
 
 	test("a data folder that cannot be written", async () => {
 		const file = join(await makeDataFolder(), "file");
 		await writeFile(file, "");
 		expect(await refusal({ DATA_DIR: join(file, "data") })).toMatch(/file\/data.* cannot be written .*DATA_DIR/);
+	});
+
+	test("a data folder on a file system that creates no folders", async () => {
+		expect(await refusal({ DATA_DIR: "/proc/moleculer-commerce" })).toMatch(/\/proc\/moleculer-commerce.* cannot be written .*DATA_DIR/);
+	});
+
+	test("the gateway and the health checks on one port", async () => {
+		const line = await refusal({ SERVICES: "", PORT: "3999", HEALTH_PORT: "3999" });
+		expect(line).toMatch(/PORT and HEALTH_PORT are both 3999: set HEALTH_PORT to another port/);
+	});
+
+	test("a secret that is given twice", async () => {
+		expect(await refusal({ ADMIN_PASSWORD: "tR4-vm9.Kx2", ADMIN_PASSWORD_FILE: "/run/secrets/admin_password" })).toMatch(
+			/ADMIN_PASSWORD and ADMIN_PASSWORD_FILE are both set: unset one of them/,
+		);
+	});
+
+	test("an administrator's password that bcrypt cannot hash", async () => {
+		const line = await refusal({ SERVICES: "users", ADMIN_PASSWORD: "é".repeat(40) });
+		expect(line).toMatch(/ADMIN_PASSWORD is longer than 72 bytes: set it to a shorter password/);
 	});
 
 	test("a data folder with a Postgres cluster that is not ours", async () => {
@@ -76,7 +96,9 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 	});
 
 	test("a database server that takes connections and never answers", async () => {
-		const server = createServer(() => undefined).listen(0, "127.0.0.1");
+		const sockets: Socket[] = [];
+		// A connection outlives its server, and would keep the process of this test running.
+		const server = createServer((socket) => void sockets.push(socket)).listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		try {
@@ -84,6 +106,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 				/cannot be reached \(timeout/,
 			);
 		} finally {
+			for (const socket of sockets) socket.destroy();
 			server.close();
 		}
 	});

@@ -87,30 +87,38 @@ export function find(words: readonly string[]): string | undefined {
 }
 
 /**
- * Carries a command out.
- * @returns what is to be shown
- * @throws what is wrong with the words, or what the cluster says
+ * Parses a command and its arguments, and changes nothing.
+ * @returns runs the command; its result is the text to print
+ * @throws Error naming the wrong argument
  */
-export async function execute(broker: ServiceBroker, words: readonly string[]): Promise<string> {
+export function parse(words: readonly string[]): (broker: ServiceBroker) => Promise<string> {
 	const name = find(words);
-	if (!name) throw new Error(`There is no such command. There are:\n${overview()}`);
+	if (!name) throw new Error(`There is no command "${words.join(" ")}"; "npm run repl -- --help" lists the commands`);
 	const command = commands[name]!;
 	const { words: wanted = [], options = [] } = command;
-	const parse = () => {
+	const parsed = () => {
 		const known = Object.fromEntries(options.map((option) => [option, { type: "string" } as const]));
 		const { values, positionals } = parseArgs({ args: words.slice(2), options: known, allowPositionals: true });
 		const least = wanted.filter((word) => !word.startsWith("[")).length;
-		if (positionals.length < least || positionals.length > wanted.length) throw new Error("Too few or too many words");
+		if (positionals.length < least || positionals.length > wanted.length) throw new Error("Too few or too many arguments");
 		return { values: values as Record<string, string>, positionals };
 	};
-	let parsed: ReturnType<typeof parse>;
 	try {
-		parsed = parse();
+		const { values, positionals } = parsed();
+		return (broker) => command.run(clusterOf(broker), values, positionals);
 	} catch (error) {
-		throw new Error(`${(error as Error).message}\nSay: ${usage(name, command)}`);
+		const [problem] = (error as Error).message.split(/\. To specify|\n/);
+		throw new Error(`${problem}; usage: ${usage(name, command)}`);
 	}
-	return command.run(clusterOf(broker), parsed.values, parsed.positionals);
 }
+
+/**
+ * Parses and runs a command.
+ * @returns the text to print
+ * @throws Error naming the wrong argument, or the error of the cluster
+ */
+export const execute = async (broker: ServiceBroker, words: readonly string[]): Promise<string> => parse(words)(broker);
+
 /** What is worth telling of a failure: a refused call names the fields. */
 export function explain(error: unknown): string {
 	const { message, data } = error as Error & { data?: { errors?: { message?: string }[] } | { message?: string }[] };
