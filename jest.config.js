@@ -1,6 +1,7 @@
 /** Node strips the types itself, so nothing is transformed. */
 export default {
-	testEnvironment: "node",
+	testEnvironment: "./test/support/environment.ts",
+	reporters: ["default", "./test/support/skip-reporter.ts"],
 	transform: {},
 	extensionsToTreatAsEsm: [".ts"],
 	testMatch: ["**/*.test.ts"],

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { chown, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { testIf } from "../test/support/skip.ts";
 import { findBinaries } from "./embedded-postgres/binaries.ts";
 import {
 	afterwards,
@@ -19,7 +20,7 @@ import {
 } from "./embedded-postgres/test/support.ts";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
 
-const whereUsersSwitch = canSwitchUser ? test : test.skip;
+const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
 
 afterEach(clearUp);
 

@@ -1,6 +1,7 @@
 import { chmod, chown, mkdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
+import { testIf } from "../test/support/skip.ts";
 import {
 	afterwards,
 	canSwitchUser,
@@ -16,8 +17,8 @@ import {
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { StartError } from "./start-error.ts";
 
-const asRoot = isRoot ? test : test.skip;
-const whereUsersSwitch = canSwitchUser ? test : test.skip;
+const asRoot = testIf(isRoot, "they need root (run as root)");
+const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
 /** daemon, who is there on every machine. */
 const someUser = 1;
 const unknownUser = 12345;

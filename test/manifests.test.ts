@@ -20,10 +20,14 @@ import {
 	strangeFields,
 	type Workload,
 } from "./support/manifests.ts";
+import { withReason } from "./support/skip.ts";
 
-if (!canRender) console.log("The Kubernetes manifests are not tested: kubectl is missing (https://kubernetes.io/docs/tasks/tools)");
-/** A check that CI leaves out is no check. */
-const withKubectl = canRender || process.env.CI === "true" ? describe : describe.skip;
+/** CI must not skip them. */
+const possible = canRender || process.env.CI === "true";
+const withKubectl = possible ? describe : describe.skip;
+const title = possible
+	? "the overlay %s"
+	: withReason("the overlay %s", "kubectl is not installed (https://kubernetes.io/docs/tasks/tools)");
 
 const services = serviceNames(join(root, "services"));
 const overlays = readdirSync(join(root, "k8s/overlays"));
@@ -33,7 +37,7 @@ const isNode = ({ metadata }: Manifest) => metadata.labels?.["app.kubernetes.io/
 const breaking = <T extends Manifest>(manifests: readonly T[], keeps: (manifest: T) => unknown) =>
 	manifests.filter((manifest) => !keeps(manifest)).map(nameOf);
 
-withKubectl.each(overlays)("the overlay %s", (overlay) => {
+withKubectl.each(overlays)(title, (overlay) => {
 	const manifests = canRender ? render(overlay) : [];
 	const of = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
 	const workloads = manifests.filter(isWorkload);

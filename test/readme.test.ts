@@ -6,12 +6,13 @@ import { afterEach, expect, jest, test } from "@jest/globals";
 import { root } from "./support/databases.ts";
 import { eventually } from "./support/eventually.ts";
 import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+import { testIf } from "./support/skip.ts";
 
 jest.setTimeout(120_000);
 afterEach(clearUp);
 
 // A machine without it cannot follow the tour, and nothing else is wrong with it.
-const whereCurlIs = spawnSync("curl", ["--version"]).error ? test.skip : test;
+const whereCurlIs = testIf(!spawnSync("curl", ["--version"]).error, "curl is not installed (apt-get install curl)");
 
 /** The fenced bash blocks of one section. */
 function blocks(markdown: string, section: string): string[] {

@@ -3,11 +3,12 @@ import { chmod, chown, cp, lstat, mkdir, readdir, rm, symlink } from "node:fs/pr
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { testIf } from "../../test/support/skip.ts";
 import { StartError } from "../start-error.ts";
 import { findBinaries, platformPackage } from "./binaries.ts";
 import { clearUp, isRoot, makeFolder } from "./test/support.ts";
 
-const asRoot = isRoot ? test : test.skip;
+const asRoot = testIf(isRoot, "they need root (run as root)");
 const nobody = { uid: 65534, gid: 65534 };
 
 let folder: string;

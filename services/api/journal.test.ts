@@ -14,13 +14,16 @@ const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 let shop: Shop;
 let lines: Line[];
 let asked: (string | undefined)[];
+/** Ends slow requests, whose timers would otherwise run for 10 s after the test. */
+let ended: PromiseWithResolvers<void>;
 async function start(env: Record<string, string> = {}) {
 	lines = [];
 	asked = [];
+	ended = Promise.withResolvers();
 	const catalogue = stub(products, {
 		async list({ params }) {
 			asked.push(params.q);
-			if (params.q === "slow") await new Promise(() => undefined);
+			if (params.q === "slow") await ended.promise;
 			return { rows: [], total: 0 };
 		},
 		async get({ params }) {
@@ -39,7 +42,10 @@ async function start(env: Record<string, string> = {}) {
 	});
 	return shop;
 }
-afterEach(() => shop?.stop());
+afterEach(async () => {
+	ended.resolve();
+	await shop?.stop();
+});
 const access = () => lines.filter(({ logger }) => logger === "access");
 const oneLine = () =>
 	eventually(() => {

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
-import { test } from "@jest/globals";
+import { testIf } from "./skip.ts";
 
-/** Debian's Chromium, or another one of this machine. */
+/** Path of an installed Chromium or Chrome. */
 export const chromiumPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-/** Where everything must be shown to work, a missing browser fails the tests. */
+/** In CI, a missing browser fails the tests instead of skipping them. */
 const required = process.env.CI === "true";
-if (!chromiumPath && !required) console.warn("Chromium is missing, so tests in a browser are skipped: apt-get install chromium");
 
 /** `test` for a test that needs a browser. */
-export const testInBrowser: typeof test | typeof test.skip = chromiumPath || required ? test : test.skip;
+export const testInBrowser = testIf(required || chromiumPath !== undefined, "chromium is not installed (apt-get install chromium)");

@@ -2,18 +2,11 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findServer, howToInstall } from "../../chaos/cluster.ts";
 import { startEmbeddedPostgres } from "../../lib/embedded-postgres.ts";
 import { makeTemplates } from "./databases.ts";
 
-/** What npm does not bring: the servers of a cluster, and what tells whether its alerts and dashboards are right. */
-const SERVERS = ["nats-server", "redis-server", "prometheus", "promtool"];
-
 /** One real Postgres for the whole run, with a migrated template of each service's database; a test file copies the ones it needs. */
 export default async function setup(): Promise<void> {
-	const missing = SERVERS.filter((name) => !findServer(name));
-	if (missing.length > 0 && process.env.CI !== "true")
-		process.stderr.write(`\nEverything that needs them is left out: ${howToInstall(missing)}\n`);
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-test-"));
 	const postgres = await startEmbeddedPostgres({
 		dataDir: folder,

@@ -2,10 +2,11 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
-import { findServer, howToInstall, natsArguments } from "../../chaos/cluster.ts";
+import { findServer, howToInstall, natsArguments, whatIsMissing } from "../../chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
+import { describeIf } from "./skip.ts";
 
 type Name = "nats-server" | "redis-server" | "prometheus" | "promtool";
 
@@ -20,7 +21,7 @@ export interface Server {
 	stop(): Promise<void>;
 }
 
-/** Tests that need servers which npm does not bring. Where these are not installed the tests are left out (the run says so, once), and where CI is "true" they fail. */
+/** Tests that need servers which npm does not bring. Without these servers the tests are skipped, or fail if CI is "true". */
 export function describeWith(servers: readonly Name[], title: string, tests: () => void): void {
 	const missing = servers.filter((name) => !findServer(name));
 	if (missing.length === 0) {
@@ -30,7 +31,7 @@ export function describeWith(servers: readonly Name[], title: string, tests: () 
 			throw new Error(howToInstall(missing));
 		});
 	} else {
-		describe.skip(title, tests);
+		describeIf(false, whatIsMissing(missing))(title, tests);
 	}
 }
 

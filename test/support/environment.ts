@@ -1,0 +1,43 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { TestEnvironment } from "jest-environment-node";
+
+/** Resources that keep a process running, as `process.getActiveResourcesInfo()` names them. */
+const KINDS = ["Timeout", "TCPServerWrap", "TCPSocketWrap", "ProcessWrap", "MessagePort", "Worker"];
+/** For what closes by itself soon: connections, debounced work of moleculer. */
+const PATIENCE_MS = 3000;
+const POLL_MS = 20;
+
+function openResources(): Map<string, number> {
+	const counts = new Map<string, number>();
+	for (const kind of process.getActiveResourcesInfo()) if (KINDS.includes(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+	return counts;
+}
+
+/**
+ * Node's environment, which fails a test file that leaves timers, servers, connections, processes or threads open. They would keep jest's
+ * worker running after the last test, and jest would kill it without naming the file.
+ */
+export default class ClosingEnvironment extends TestEnvironment {
+	#before = new Map<string, number>();
+
+	override async setup(): Promise<void> {
+		await super.setup();
+		this.#before = openResources();
+	}
+
+	override async teardown(): Promise<void> {
+		await super.teardown();
+		const until = Date.now() + PATIENCE_MS;
+		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
+		const left = this.#left();
+		if (left.length > 0)
+			throw new Error(`This test file leaves open: ${left.join(", ")}. --detectOpenHandles shows where they were opened`);
+	}
+
+	#left(): string[] {
+		return [...openResources()].flatMap(([kind, count]) => {
+			const more = count - (this.#before.get(kind) ?? 0);
+			return more > 0 ? [`${more} ${kind}`] : [];
+		});
+	}
+}
