@@ -119,8 +119,10 @@ describe("npm start", () => {
 			...{ PGSSLMODE: "require", PGOPTIONS: "-c default_transaction_read_only=on", PGSSLNEGOTIATION: "direct", PGPASSWORD: "other" },
 		});
 		const url = `http://127.0.0.1:${port}`;
-		const early = program.ended.then(({ errors }) => Promise.reject(new Error(errors)));
-		await Promise.race([early, eventually(async () => expect((await send(url, "/health")).body.status).toBe("healthy"), 60_000)]);
+		await eventually(async () => {
+			if (program.child.exitCode === null) expect((await send(url, "/health")).body.status).toBe("healthy");
+		}, 60);
+		expect({ code: program.child.exitCode, output: program.output() }).toMatchObject({ code: null });
 		expect(await logIn(url, admin)).toEqual(expect.any(String));
 	});
 
