@@ -1,6 +1,6 @@
 import { cacheOf } from "../../lib/cache.ts";
 import { implement, raise } from "../../lib/contract.ts";
-import { sql } from "../../lib/database.ts";
+import { sql, type Tx } from "../../lib/database.ts";
 import { commonError, invalidField } from "../../lib/errors.ts";
 import { newId } from "../../lib/id.ts";
 import { loop } from "../../lib/loop.ts";
