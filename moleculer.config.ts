@@ -1,21 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { BrokerOptions } from "moleculer";
-import { breakersOf } from "./lib/breakers.ts";
-import { type Env, readEnv } from "./lib/env.ts";
-import { Log } from "./lib/log.ts";
-import { isNodeFailure } from "./lib/outage.ts";
-import { validatorOptions } from "./lib/schema.ts";
-import { openTracing, type Tracing } from "./lib/tracing/tracing.ts";
+import { validatorOptions } from "./lib/contracts/schema.ts";
+import { Log } from "./lib/observability/logging/log.ts";
+import { openTracing, type Tracing } from "./lib/observability/tracing/tracing.ts";
+import { breakersOf } from "./lib/resilience/circuit-breakers.ts";
+import { isNodeFailure } from "./lib/resilience/outages.ts";
+import { type Env, readEnv } from "./lib/settings/env.ts";
 import { authorize } from "./middlewares/authorize.ts";
-import { breaker } from "./middlewares/breaker.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
 import { cache } from "./middlewares/cache.ts";
+import { observe } from "./middlewares/call-metrics.ts";
+import { breaker } from "./middlewares/circuit-breaker.ts";
+import { oneWrite } from "./middlewares/coalesce-writes.ts";
+import { lostNodes } from "./middlewares/dead-nodes.ts";
 import { deadline } from "./middlewares/deadline.ts";
-import { divide } from "./middlewares/divide.ts";
-import { lostNodes } from "./middlewares/lost-nodes.ts";
-import { observe } from "./middlewares/observe.ts";
-import { oneWrite } from "./middlewares/one-write.ts";
+import { divide } from "./middlewares/divide-large-calls.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
@@ -35,12 +35,12 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		// A dead node is noticed within 5 seconds (see middlewares/lost-nodes.ts); with 10 and 30 it got calls for half a minute.
+		// A dead node is noticed within 5 seconds (see middlewares/dead-nodes.ts); with 10 and 30 it got calls for half a minute.
 		heartbeatInterval: 1,
 		heartbeatTimeout: 3,
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
-		// Opens after five failures in a row (see middlewares/breaker.ts) and tries one call after 30 seconds.
+		// Opens after five failures in a row (see middlewares/circuit-breaker.ts) and tries one call after 30 seconds.
 		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,

@@ -1,6 +1,6 @@
 import type { Context, Middleware } from "moleculer";
-import { assertAccess } from "../lib/access.ts";
-import type { Access, Meta } from "../lib/contract.ts";
+import type { Access, Meta } from "../lib/contracts/contract.ts";
+import { assertAccess } from "../lib/security/access-rules.ts";
 
 type Handler = (ctx: Context<unknown, Meta>) => Promise<unknown>;
 

@@ -1,5 +1,5 @@
 import { type Context, Errors, type Middleware, type ServiceBroker } from "moleculer";
-import { boundedQueue } from "../lib/bounded-queue.ts";
+import { boundedQueue } from "../lib/async/bounded-queue.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {

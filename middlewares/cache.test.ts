@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { cacheOf } from "../lib/cache.ts";
-import { contract, implement, type Meta } from "../lib/contract.ts";
+import { cacheOf } from "../lib/caching/lease-cache.ts";
+import { contract, implement, type Meta } from "../lib/contracts/contract.ts";
 import { admin, type Shop, startShop } from "../test/support/shop.ts";
 
 const params = { q: { type: "string", optional: true, nullable: true }, n: { type: "number", convert: true, default: 1 } } as const;

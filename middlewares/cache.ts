@@ -1,8 +1,8 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { cacheOf, openCache, provideCache } from "../lib/cache.ts";
-import type { ActionContract, Meta } from "../lib/contract.ts";
-import type { Env } from "../lib/env.ts";
-import { metricsOf } from "../lib/metrics/registry.ts";
+import { cacheOf, openCache, provideCache } from "../lib/caching/lease-cache.ts";
+import type { ActionContract, Meta } from "../lib/contracts/contract.ts";
+import { metricsOf } from "../lib/observability/metrics/registry.ts";
+import type { Env } from "../lib/settings/env.ts";
 
 type Handler = (ctx: Context<object, Meta>) => Promise<unknown>;
 type Action = ActionContract & { readonly name: string; readonly service: { readonly name: string } };

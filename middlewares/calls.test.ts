@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker } from "moleculer";
 import { Errors } from "moleculer";
-import { breakersOf } from "../lib/breakers.ts";
-import { type Ctx, contract, failure, implement } from "../lib/contract.ts";
-import { readEnv } from "../lib/env.ts";
-import { commonError } from "../lib/errors.ts";
-import { whoNow } from "../lib/log/current.ts";
-import { makeNode } from "../lib/node.ts";
-import { isOutage } from "../lib/outage.ts";
+import { whoNow } from "../lib/context/call-context.ts";
+import { type Ctx, contract, failure, implement } from "../lib/contracts/contract.ts";
+import { commonError } from "../lib/contracts/errors.ts";
+import { breakersOf } from "../lib/resilience/circuit-breakers.ts";
+import { isOutage } from "../lib/resilience/outages.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 

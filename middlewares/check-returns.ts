@@ -1,5 +1,5 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import type { Rule } from "../lib/schema.ts";
+import type { Rule } from "../lib/contracts/schema.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Checker {

@@ -12,7 +12,7 @@ function wrap(this: ServiceBroker, next: Handler, { timeout }: { timeout?: numbe
 		const given = ctx.options.timeout ?? timeout ?? requestTimeout;
 		const limit = Math.min(given, timeout ?? given);
 		ctx.options = { ...ctx.options, timeout: limit };
-		// For waits inside the handler, which must not outlive the call (`timeLeft` in lib/log/current.ts).
+		// For waits inside the handler, which must not outlive the call (`timeLeft` in lib/context/call-context.ts).
 		if (limit > 0) ctx.deadline = performance.now() + limit;
 		return next(ctx);
 	};

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { isWorthRetrying, wasDropped } from "../lib/outage.ts";
-import { kindOf } from "../lib/tracing/failure.ts";
-import { note } from "../lib/tracing/notes.ts";
+import { kindOf } from "../lib/observability/tracing/failure.ts";
+import { note } from "../lib/observability/tracing/notes.ts";
+import { isWorthRetrying, wasDropped } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
-import { contract, implement } from "../lib/contract.ts";
-import { readEnv } from "../lib/env.ts";
-import { makeNode } from "../lib/node.ts";
-import { currentTraceparent, inTrace } from "../lib/traceparent.ts";
+import { currentTraceparent, inTrace } from "../lib/context/traceparent.ts";
+import { contract, implement } from "../lib/contracts/contract.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 

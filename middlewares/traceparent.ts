@@ -1,5 +1,5 @@
 import type { Context, Middleware } from "moleculer";
-import { currentTraceparent, inTrace } from "../lib/traceparent.ts";
+import { currentTraceparent, inTrace } from "../lib/context/traceparent.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 type Send = (name: string, payload: unknown, options?: string | string[] | { headers?: object }) => Promise<unknown>;

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { contract, failure, implement } from "../lib/contract.ts";
-import { readEnv } from "../lib/env.ts";
-import { makeNode } from "../lib/node.ts";
-import { command, done, refused } from "../lib/outcome.ts";
-import { currentTraceparent, currentTraces, inTracesOf } from "../lib/traceparent.ts";
+import { currentTraceparent, currentTraces, inTracesOf } from "../lib/context/traceparent.ts";
+import { contract, failure, implement } from "../lib/contracts/contract.ts";
+import { command, done, refused } from "../lib/contracts/outcome.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { recordedTraces } from "../test/support/recorded-traces.ts";

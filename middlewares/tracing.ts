@@ -1,9 +1,9 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { circuitOf } from "../lib/breakers.ts";
-import { currentTraces, isSampled, type Traced } from "../lib/traceparent.ts";
-import { noteOn } from "../lib/tracing/notes.ts";
-import { type Kind, provideTracing, type Span, type Tracing } from "../lib/tracing/tracing.ts";
-import { anySampled, forEach, type Look, shown } from "../lib/tracing/work.ts";
+import { currentTraces, isSampled, type Traced } from "../lib/context/traceparent.ts";
+import { noteOn } from "../lib/observability/tracing/notes.ts";
+import { type Kind, provideTracing, type Span, type Tracing } from "../lib/observability/tracing/tracing.ts";
+import { anySampled, forEach, type Look, shown } from "../lib/observability/tracing/work.ts";
+import { circuitOf } from "../lib/resilience/circuit-breakers.ts";
 
 type Order = Traced & { readonly order_id: string };
 type Call = Context<{ orders?: readonly Order[] }, object, object, { traceparent?: string }> & { endpoint: { name: string } };

@@ -1,7 +1,7 @@
-import type { Mixin, ServiceThis } from "../lib/contract.ts";
-import { PRUNED_AT_ONCE, pruneKeys } from "../lib/idempotency.ts";
-import { type Loop, loop } from "../lib/loop.ts";
-import type { HasDatabase } from "./db.mixin.ts";
+import { type Loop, loop } from "../lib/async/poller.ts";
+import type { Mixin, ServiceThis } from "../lib/contracts/contract.ts";
+import { PRUNED_AT_ONCE, pruneKeys } from "../lib/idempotency/idempotency.ts";
+import type { HasDatabase } from "./database.mixin.ts";
 
 const PRUNE_EVERY = 60_000;
 

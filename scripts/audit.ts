@@ -1,9 +1,9 @@
-import { readCommandLine } from "../lib/command-line.ts";
-import type { Call } from "../lib/contract.ts";
-import { readEnv } from "../lib/env.ts";
-import { makeNode } from "../lib/node.ts";
-import { type Program, run } from "../lib/program.ts";
-import { StartError } from "../lib/start-error.ts";
+import type { Call } from "../lib/contracts/contract.ts";
+import { readCommandLine } from "../lib/process/command-line.ts";
+import { type Program, run } from "../lib/process/lifecycle.ts";
+import { StartError } from "../lib/process/start-error.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "./audit/walk.ts";
 

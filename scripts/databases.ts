@@ -3,14 +3,14 @@ import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { databaseUrl } from "../lib/database.ts";
-import { assertShared, lockAlone } from "../lib/database-lock.ts";
-import { startEmbeddedPostgres } from "../lib/embedded-postgres.ts";
-import type { Env } from "../lib/env.ts";
-import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/migrate.ts";
-import { hasDatabase, migrationFolders } from "../lib/node.ts";
-import type { Program } from "../lib/program.ts";
-import { StartError } from "../lib/start-error.ts";
+import { databaseUrl } from "../lib/persistence/database.ts";
+import { assertShared, lockAlone } from "../lib/persistence/database-lock.ts";
+import { startEmbeddedPostgres } from "../lib/persistence/embedded-postgres/embedded-postgres.ts";
+import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/persistence/migrate.ts";
+import type { Program } from "../lib/process/lifecycle.ts";
+import { StartError } from "../lib/process/start-error.ts";
+import type { Env } from "../lib/settings/env.ts";
+import { hasDatabase, migrationFolders } from "../lib/settings/node.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
 /** Beyond DRAIN_MS, for Postgres to stop cleanly; it has what draining left over as well. */

@@ -1,4 +1,4 @@
-import type { Input } from "../lib/schema.ts";
+import type { Input } from "../lib/contracts/schema.ts";
 import type { products } from "../services/products/products.contract.ts";
 
 type NewProduct = Input<typeof products.actions.import.params>["products"][number];

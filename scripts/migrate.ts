@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { readCommandLine } from "../lib/command-line.ts";
-import { databaseUrl } from "../lib/database.ts";
-import { readEnv } from "../lib/env.ts";
-import { createDatabases, type MigrationState, migrate, migrationState, revert } from "../lib/migrate.ts";
-import { chosenServices, hasDatabase, migrationFolders } from "../lib/node.ts";
-import { type Program, run } from "../lib/program.ts";
-import { StartError } from "../lib/start-error.ts";
+import { databaseUrl } from "../lib/persistence/database.ts";
+import { createDatabases, type MigrationState, migrate, migrationState, revert } from "../lib/persistence/migrate.ts";
+import { readCommandLine } from "../lib/process/command-line.ts";
+import { type Program, run } from "../lib/process/lifecycle.ts";
+import { StartError } from "../lib/process/start-error.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { chosenServices, hasDatabase, migrationFolders } from "../lib/settings/node.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
 const root = join(import.meta.dirname, "..");

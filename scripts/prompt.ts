@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { REPLServer } from "node:repl";
 import type { ServiceBroker } from "moleculer";
-import type { Program } from "../lib/program.ts";
+import type { Program } from "../lib/process/lifecycle.ts";
 import { commands, execute, explain, find, overview } from "./repl/commands.ts";
 
 /** Whether somebody can type at us: a terminal, and we are not in its background, where asking for input would halt us. */

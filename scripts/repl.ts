@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { printUsage, requestsHelp } from "../lib/command-line.ts";
-import { readEnv } from "../lib/env.ts";
-import { makeNode, serviceNames } from "../lib/node.ts";
-import { run } from "../lib/program.ts";
-import { StartError } from "../lib/start-error.ts";
+import { printUsage, requestsHelp } from "../lib/process/command-line.ts";
+import { run } from "../lib/process/lifecycle.ts";
+import { StartError } from "../lib/process/start-error.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode, serviceNames } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { openPrompt } from "./prompt.ts";
 import { explain, overview, parse } from "./repl/commands.ts";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Env } from "../lib/env.ts";
-import { keep } from "../lib/keep.ts";
-import { StartError } from "../lib/start-error.ts";
+import { keep } from "../lib/process/secret-file.ts";
+import { StartError } from "../lib/process/start-error.ts";
+import type { Env } from "../lib/settings/env.ts";
 
 const SIGNING = ["api", "auth"];
 /** What examples and tutorials are full of; what is random looks like none of it. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type { Call } from "../lib/contract.ts";
-import type { Env } from "../lib/env.ts";
-import { keep, recall } from "../lib/keep.ts";
+import type { Call } from "../lib/contracts/contract.ts";
+import { keep, recall } from "../lib/process/secret-file.ts";
+import type { Env } from "../lib/settings/env.ts";
 import type {} from "../services/products/products.contract.ts";
 import type {} from "../services/users/users.contract.ts";
 

@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
-import { readCommandLine } from "../lib/command-line.ts";
-import type { Call } from "../lib/contract.ts";
-import { readEnv } from "../lib/env.ts";
-import { chosenServices } from "../lib/node.ts";
-import { assertDistinctPorts } from "../lib/port.ts";
-import { type Program, run } from "../lib/program.ts";
+import type { Call } from "../lib/contracts/contract.ts";
+import { readCommandLine } from "../lib/process/command-line.ts";
+import { type Program, run } from "../lib/process/lifecycle.ts";
+import { assertDistinctPorts } from "../lib/process/port.ts";
+import { readEnv } from "../lib/settings/env.ts";
+import { chosenServices } from "../lib/settings/node.ts";
 import { addressOf, loadServices, startBroker } from "./broker.ts";
 import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import type { ActionContract, Contract } from "../lib/contract.ts";
-import { commonErrors } from "../lib/errors.ts";
-import { serviceNames } from "../lib/node.ts";
+import type { ActionContract, Contract } from "../lib/contracts/contract.ts";
+import { commonErrors } from "../lib/contracts/errors.ts";
+import { serviceNames } from "../lib/settings/node.ts";
 import { filesIn, importViolations, read } from "./support/imports.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -10,12 +10,12 @@ const MAX_LINES = 250;
 /** Tests stand side by side and are read one at a time. */
 const MAX_TEST_LINES = 400;
 /** Lists of data, an entry like the next: long is all they can be. */
-const LISTS = ["lib/settings.ts", "scripts/demo-catalogue.ts"];
+const LISTS = ["lib/settings/settings.ts", "scripts/demo-catalogue.ts"];
 /** Words that name a service and are ordinary words in lib as well. */
 const ORDINARY = ["api", "auth"];
 /** lib files that know a domain, each with its reason. */
 const EXEMPT: Record<string, string> = {
-	"lib/outcome.ts": "the set-based commands between services are all about orders",
+	"lib/contracts/outcome.ts": "the set-based commands between services are all about orders",
 };
 
 const names = serviceNames(join(root, "services"));
@@ -41,10 +41,10 @@ describe("architecture", () => {
 	});
 
 	test.each([
-		["lib/batch.ts", `import { x } from "../mixins/db.mixin.ts";`],
-		["lib/batch.ts", `const x = await import("../services/orders/orders.contract.ts");`],
-		["mixins/db.mixin.ts", `import type { Order } from "../services/orders/orders.contract.ts";`],
-		["services/api/routes.ts", `import type {} from "../orders/orders.contract.ts";`],
+		["lib/async/micro-batch.ts", `import { x } from "../mixins/database.mixin.ts";`],
+		["lib/async/micro-batch.ts", `const x = await import("../services/orders/orders.contract.ts");`],
+		["mixins/database.mixin.ts", `import type { Order } from "../services/orders/orders.contract.ts";`],
+		["services/api/routing/routes.ts", `import type {} from "../orders/orders.contract.ts";`],
 		["services/orders/orders.contract.ts", `import { users } from "../users/users.contract.ts";`],
 		["services/orders/orders.contract.ts", `import pg from "pg";`],
 		["services/orders/orders.rules.ts", `import {\n\tErrors,\n} from "moleculer";`],
@@ -52,7 +52,7 @@ describe("architecture", () => {
 		["services/orders/orders.models.ts", `import { Errors } from "moleculer";`],
 		["services/orders/orders.service.ts", `import "../users/users.contract.ts";`],
 		["services/orders/orders.service.ts", `import { find } from "../users/users.rules.ts";`],
-		["services/orders/orders.saga.ts", `export { find } from "../users/users.service.ts";`],
+		["services/orders/saga/steps.ts", `export { find } from "../users/users.service.ts";`],
 	])("%s may not say %j", (file, source) => {
 		expect(importViolations(file, source)).toHaveLength(1);
 	});
@@ -71,9 +71,9 @@ describe("architecture", () => {
 		expect(names.filter((name) => !files.includes(`services/${name}/${name}.service.ts`))).toEqual([]);
 	});
 
-	test("only lib/env.ts reads the environment", () => {
+	test("only lib/settings/env.ts reads the environment", () => {
 		const readers = [...sources, ...filesIn(root, "scripts").map((file) => read(root, file)), read(root, "moleculer.config.ts")]
-			.filter(({ file, text }) => file !== "lib/env.ts" && /\bprocess\s*\.\s*env\b|\benv\b[^;\n]*from "node:process"/.test(text))
+			.filter(({ file, text }) => file !== "lib/settings/env.ts" && /\bprocess\s*\.\s*env\b|\benv\b[^;\n]*from "node:process"/.test(text))
 			.map(({ file }) => file);
 		expect(readers).toEqual([]);
 	});

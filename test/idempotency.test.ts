@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { ActionContract } from "../lib/contract.ts";
-import type { Loop } from "../lib/loop.ts";
-import { presentContracts } from "../scripts/contracts.ts";
+import type { Loop } from "../lib/async/poller.ts";
+import type { ActionContract } from "../lib/contracts/contract.ts";
+import { presentContracts } from "../tools/contracts/release.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "./support/actors.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 

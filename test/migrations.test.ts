@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { databaseUrl } from "../lib/database.ts";
-import { migrate, migrationState, revert } from "../lib/migrate.ts";
-import { migrationFolders } from "../lib/node.ts";
+import { databaseUrl } from "../lib/persistence/database.ts";
+import { migrate, migrationState, revert } from "../lib/persistence/migrate.ts";
+import { migrationFolders } from "../lib/settings/node.ts";
 import { domains, makeDatabases, root } from "./support/databases.ts";
 import { filesIn, read } from "./support/imports.ts";
 import { type MigrationFile, violations } from "./support/migration-rules.ts";

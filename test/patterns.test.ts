@@ -2,9 +2,9 @@ import { globSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { checkSync } from "recheck";
-import type { Rule, Shape } from "../lib/schema.ts";
-import { settings } from "../lib/settings.ts";
-import { readContracts } from "../scripts/openapi.ts";
+import type { Rule, Shape } from "../lib/contracts/schema.ts";
+import { settings } from "../lib/settings/settings.ts";
+import { readContracts } from "../tools/documents/openapi.ts";
 import { root } from "./support/databases.ts";
 import { filesOfPackage, type Pattern, patternsOf } from "./support/patterns.ts";
 
@@ -24,12 +24,12 @@ const PATIENCE = 20_000;
 const MOST_STEPS = 1e6;
 /** Patterns that are not linear, by the end of the file's name, and the longest text that they get from a client; 0 where they get none. */
 const EXCEPTIONS: readonly { readonly file: string; readonly source: RegExp; readonly longest: number; readonly reason: string }[] = [
-	{ file: "lib/migration.ts", source: /^\\bcreate/, longest: 0, reason: "reads migrations" },
+	{ file: "lib/persistence/migration.ts", source: /^\\bcreate/, longest: 0, reason: "reads migrations" },
 	{ file: "lodash.includes/index.js", source: /./, longest: 0, reason: "reads options of jsonwebtoken" },
 	{ file: "ms/index.js", source: /^\^\(/, longest: 0, reason: "reads durations that we pass to jsonwebtoken; has a limit of 100" },
 	{ file: "ipaddr.js/lib/ipaddr.js", source: /^%\.\+\$$/, longest: 60, reason: "gets what node:net takes for an address" },
-	{ file: "fastest-validator/lib/rules/email.js", source: /^\^\\S/, longest: 0, reason: "lib/schema.ts replaces this rule" },
-	{ file: "fastest-validator/dist/index.js", source: /^\^\\S\+@/, longest: 0, reason: "lib/schema.ts replaces this rule" },
+	{ file: "fastest-validator/lib/rules/email.js", source: /^\^\\S/, longest: 0, reason: "lib/contracts/schema.ts replaces this rule" },
+	{ file: "fastest-validator/dist/index.js", source: /^\^\\S\+@/, longest: 0, reason: "lib/contracts/schema.ts replaces this rule" },
 	{ file: "nodemailer/dist/cjs/nodemailer.js", source: /^\\\/\+\$$/, longest: 0, reason: "reads settings of test accounts" },
 	{ file: "nodemailer/dist/cjs/smtp-connection/index.js", source: /^\^334/, longest: 0, reason: "reads the mail server's greeting" },
 	{ file: "nodemailer/dist/cjs/mime-funcs/index.js", source: /^\(\\s\+\)/, longest: 76, reason: "gets one folded line" },
@@ -50,8 +50,8 @@ const EXCEPTIONS: readonly { readonly file: string; readonly source: RegExp; rea
 ];
 /** Files that compute patterns, and why none of them gets a long text. Those of contracts and settings are tested below. */
 const COMPUTED: Readonly<Record<string, string>> = {
-	"lib/validation-rules.ts": "the patterns of contracts",
-	"lib/log/redact.ts": "lib/log/redact.test.ts measures these",
+	"lib/contracts/validation-rules.ts": "the patterns of contracts",
+	"lib/observability/logging/redact.ts": "lib/observability/logging/redact.test.ts measures these",
 	"ipaddr.js/lib/ipaddr.js": "get what node:net takes for an address: 60 characters at most",
 	"fastest-validator/lib/rules/string.js": "the patterns of contracts",
 	"fastest-validator/dist/index.js": "the patterns of contracts, and of a rule for currencies that contracts cannot have",

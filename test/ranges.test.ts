@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { sampleOf } from "../lib/sample.ts";
-import type { Rule, Shape } from "../lib/schema.ts";
-import { MONEY_MAX } from "../lib/validation-rules.ts";
-import { presentContracts } from "../scripts/contracts.ts";
+import { sampleOf } from "../lib/contracts/examples.ts";
+import type { Rule, Shape } from "../lib/contracts/schema.ts";
+import { MONEY_MAX } from "../lib/contracts/validation-rules.ts";
+import { presentContracts } from "../tools/contracts/release.ts";
 import { type Customer, makeAdmin, makeProduct } from "./support/actors.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 

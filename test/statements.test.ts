@@ -1,11 +1,11 @@
 import { expect, jest, test } from "@jest/globals";
 import { type Node, parse, type SelectStmt } from "libpg-query";
-import * as database from "../lib/database.ts";
+import * as database from "../lib/persistence/database.ts";
 import { root } from "./support/databases.ts";
 import { filesIn, read } from "./support/imports.ts";
 
 const found: database.Statement[] = [];
-jest.unstable_mockModule("../lib/database.ts", () => ({
+jest.unstable_mockModule("../lib/persistence/database.ts", () => ({
 	...database,
 	sql(name: string, text: string) {
 		const statement = database.sql(name, text);

@@ -1,4 +1,4 @@
-import type { Call } from "../../lib/contract.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 
 export interface AuditReport {

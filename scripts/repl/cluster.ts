@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import type { Call } from "../../lib/contract.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 
 /** The cluster as a command sees it. */

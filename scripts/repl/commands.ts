@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { ServiceBroker } from "moleculer";
-import type { Breaker } from "../../lib/breakers.ts";
+import type { Breaker } from "../../lib/resilience/circuit-breakers.ts";
 import { walkAudit } from "../audit/walk.ts";
 import { type Cluster, clusterOf, columns } from "./cluster.ts";
 import { eventCommands } from "./events.ts";

@@ -1,4 +1,4 @@
-import type { DeadLetter as Letter } from "../../lib/dead-letters.ts";
+import type { DeadLetter as Letter } from "../../lib/messaging/dead-letters.ts";
 import { type Cluster, columns, json } from "./cluster.ts";
 import type { Command } from "./commands.ts";
 

@@ -1,7 +1,7 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { revocationsAnswer } from "../../lib/revocations.ts";
-import { object, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { object, shape } from "../../lib/contracts/schema.ts";
+import { revocationsAnswer } from "../../lib/security/revocations.ts";
 
 const tokens = shape({
 	access_token: { type: "string" },
@@ -58,7 +58,7 @@ export const auth = contract({
 			returns: { type: "any" },
 		},
 		/**
-		 * For gateways: the access tokens that are void before they expire, see lib/revocations.ts.
+		 * For gateways: the access tokens that are void before they expire, see lib/security/revocations.ts.
 		 * Without a `cursor` the list begins anew. Older gateways pass `since`.
 		 */
 		revocations: {
@@ -76,7 +76,7 @@ export const auth = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		auth: typeof auth;
 	}

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
 import { v7 as uuid } from "uuid";
-import { accessTokenVerifier } from "../../lib/access-token.ts";
-import { databaseUrl } from "../../lib/database.ts";
-import { database } from "../../mixins/db.mixin.ts";
-import { events } from "../../mixins/events.mixin.ts";
+import { databaseUrl } from "../../lib/persistence/database.ts";
+import { accessTokenVerifier } from "../../lib/security/access-token.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { events } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { users } from "../users/users.contract.ts";

@@ -1,5 +1,5 @@
-import { type Queryable, sql } from "../../lib/database.ts";
-import { REVOCATIONS_AT_ONCE, type Revocation } from "../../lib/revocations.ts";
+import { type Queryable, sql } from "../../lib/persistence/database.ts";
+import { REVOCATIONS_AT_ONCE, type Revocation } from "../../lib/security/revocations.ts";
 import { TOKEN_LIFETIME } from "./auth.sessions.ts";
 
 const COLUMNS = "user_id, below, except_session as except, session_id, at";
@@ -47,7 +47,7 @@ interface Page {
 }
 
 /**
- * Revocations by snapshot, as an outbox is read (lib/outbox.ts): a row that commits late is never
+ * Revocations by snapshot, as an outbox is read (lib/messaging/outbox.ts): a row that commits late is never
  * missed, whatever its time and the clock say. A cursor is `seen/upto/id`: the snapshot in which the
  * last list was read, and within a list its snapshot and the last id.
  */

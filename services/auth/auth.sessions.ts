@@ -1,6 +1,6 @@
-import { ACCESS_TOKEN_SECONDS } from "../../lib/access-token.ts";
-import type { EventData } from "../../lib/contract.ts";
-import { type Database, type Queryable, sql, type Tx } from "../../lib/database.ts";
+import type { EventData } from "../../lib/contracts/contract.ts";
+import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
+import { ACCESS_TOKEN_SECONDS } from "../../lib/security/access-token.ts";
 import type {} from "../users/users.contract.ts";
 
 /** How long a session lives after its last refresh. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { accessTokenVerifier } from "../../lib/access-token.ts";
-import { loadService } from "../../lib/node.ts";
+import { accessTokenVerifier } from "../../lib/security/access-token.ts";
+import { loadService } from "../../lib/settings/node.ts";
 import { services } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";

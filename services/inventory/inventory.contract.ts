@@ -1,8 +1,8 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { history } from "../../lib/history.ts";
-import { command } from "../../lib/outcome.ts";
-import { list, object, pick, range, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { command } from "../../lib/contracts/outcome.ts";
+import { list, object, pick, range, shape } from "../../lib/contracts/schema.ts";
+import { history } from "../../lib/messaging/event-history.ts";
 
 const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
@@ -111,7 +111,7 @@ export const inventory = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		inventory: typeof inventory;
 	}

@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
-import type { Fate } from "../orders/orders.store.ts";
+import type { Fate } from "../orders/saga/store.ts";
 import "./inventory.contract.ts";
 
 /** What orders answers, and how often each was asked after. */

@@ -1,6 +1,6 @@
-import type { Call } from "../../lib/contract.ts";
-import { type Database, sql } from "../../lib/database.ts";
-import type { Outcome } from "../../lib/outcome.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
+import { type Database, sql } from "../../lib/persistence/database.ts";
 import type {} from "../orders/orders.contract.ts";
 
 const AT_ONCE = 500;

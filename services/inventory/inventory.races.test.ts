@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
-import { type Group, localBus } from "../../lib/bus.ts";
-import type { Event } from "../../lib/events.ts";
-import type { Outcome } from "../../lib/outcome.ts";
+import type { Event } from "../../lib/contracts/event.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
+import { type Group, localBus } from "../../lib/messaging/event-transport.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./inventory.contract.ts";

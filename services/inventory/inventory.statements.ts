@@ -1,4 +1,4 @@
-import { sql } from "../../lib/database.ts";
+import { sql } from "../../lib/persistence/database.ts";
 
 /*
  * Whoever changes reservations locks first the stock rows by product_id and then the reservations by order_id, in one statement that

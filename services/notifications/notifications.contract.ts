@@ -1,6 +1,6 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/contracts/schema.ts";
 
 export const notification = shape({
 	id: { type: "uuid" },
@@ -79,7 +79,7 @@ export const notifications = contract({
 	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		notifications: typeof notifications;
 	}

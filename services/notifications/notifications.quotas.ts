@@ -1,5 +1,5 @@
-import { type Queryable, sql } from "../../lib/database.ts";
-import { digest } from "../../lib/secret-token.ts";
+import { type Queryable, sql } from "../../lib/persistence/database.ts";
+import { digest } from "../../lib/security/secret-token.ts";
 import { quotas } from "./notifications.rules.ts";
 import type { Template } from "./notifications.templates.ts";
 

@@ -1,6 +1,6 @@
-import { raise } from "../../lib/contract.ts";
-import { commonError } from "../../lib/errors.ts";
-import type { EventOf } from "../../lib/events.ts";
+import { raise } from "../../lib/contracts/contract.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
+import type { EventOf } from "../../lib/contracts/event.ts";
 import { notifications } from "./notifications.contract.ts";
 import type { Template, TemplateData } from "./notifications.templates.ts";
 

@@ -1,12 +1,12 @@
 import type { Logger } from "moleculer";
 import { createTransport } from "nodemailer";
-import { type Call, isError } from "../../lib/contract.ts";
-import { type Database, sql } from "../../lib/database.ts";
-import type { Env } from "../../lib/env.ts";
-import { type Loop, loop } from "../../lib/loop.ts";
-import { inTracesOf } from "../../lib/traceparent.ts";
-import type { Tracer } from "../../lib/tracing/tracing.ts";
-import { anySampled, forEach, type Look } from "../../lib/tracing/work.ts";
+import { type Loop, loop } from "../../lib/async/poller.ts";
+import { inTracesOf } from "../../lib/context/traceparent.ts";
+import { type Call, isError } from "../../lib/contracts/contract.ts";
+import type { Tracer } from "../../lib/observability/tracing/tracing.ts";
+import { anySampled, forEach, type Look } from "../../lib/observability/tracing/work.ts";
+import { type Database, sql } from "../../lib/persistence/database.ts";
+import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";
 import { beyondQuota } from "./notifications.quotas.ts";
 import {

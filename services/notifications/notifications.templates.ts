@@ -1,5 +1,5 @@
-import { escapeHtml } from "../../lib/html.ts";
-import type { Value } from "../../lib/schema.ts";
+import type { Value } from "../../lib/contracts/schema.ts";
+import { escapeHtml } from "../../lib/text/html.ts";
 import type { notification } from "./notifications.contract.ts";
 
 export type Template = Value<typeof notification.template>;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { failure } from "../../lib/contract.ts";
-import { database } from "../../mixins/db.mixin.ts";
-import { events } from "../../mixins/events.mixin.ts";
+import { failure } from "../../lib/contracts/contract.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { events } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Context, Middleware } from "moleculer";
-import type { Statement } from "../../lib/database.ts";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { Statement } from "../../lib/persistence/database.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/actors.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { Answer } from "../../test/support/http.ts";

@@ -1,7 +1,7 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { list, object, page, paging, shape } from "../../lib/schema.ts";
-import { streamed, versionsOf } from "../../lib/streams.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { streamed, versionsOf } from "../../lib/contracts/event-stream.ts";
+import { list, object, page, paging, shape } from "../../lib/contracts/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const reason = { type: "string", min: 1, max: 500, trim: true } as const;
@@ -222,7 +222,7 @@ export const orders = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		orders: typeof orders;
 	}

@@ -1,6 +1,6 @@
-import { failure, raise } from "../../lib/contract.ts";
-import { commonError, invalidField } from "../../lib/errors.ts";
-import type { Infer } from "../../lib/schema.ts";
+import { failure, raise } from "../../lib/contracts/contract.ts";
+import { commonError, invalidField } from "../../lib/contracts/errors.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
 import { type order, orders } from "./orders.contract.ts";
 
 export type Order = Infer<typeof order>;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/actors.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { publisher, type Shop, startShop } from "../../test/support/shop.ts";
@@ -8,7 +8,7 @@ import "../shipping/shipping.contract.ts";
 import "./orders.contract.ts";
 import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
-import { takeBack } from "./orders.store.ts";
+import { takeBack } from "./saga/store.ts";
 
 let shop: Shop;
 let admin: Customer;

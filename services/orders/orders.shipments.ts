@@ -1,7 +1,7 @@
-import type { Queryable } from "../../lib/database.ts";
-import type { Event } from "../../lib/events.ts";
+import type { Event } from "../../lib/contracts/event.ts";
+import type { Queryable } from "../../lib/persistence/database.ts";
 import * as rules from "./orders.rules.ts";
-import * as store from "./orders.store.ts";
+import * as store from "./saga/store.ts";
 
 /**
  * Moves orders to the status that the events about their shipments report, also if the node that

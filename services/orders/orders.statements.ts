@@ -1,4 +1,4 @@
-import { sql } from "../../lib/database.ts";
+import { sql } from "../../lib/persistence/database.ts";
 import type { Order } from "./orders.rules.ts";
 
 /** The lines of an order `o`. They stand in its row; those of the first orders have a table of their own. */

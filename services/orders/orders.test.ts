@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Meta } from "../../lib/contract.ts";
-import type { Loop } from "../../lib/loop.ts";
-import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
+import type { Loop } from "../../lib/async/poller.ts";
+import type { Meta } from "../../lib/contracts/contract.ts";
+import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { inventory } from "../inventory/inventory.contract.ts";

@@ -1,11 +1,11 @@
-import { newId } from "../../lib/id.ts";
-import { type Outcome, pending, refused } from "../../lib/outcome.ts";
-import { promptly } from "../../lib/promptly.ts";
-import { inTracesOf, type Traced, tracesOf } from "../../lib/traceparent.ts";
-import type { Answer } from "./payments.provider.ts";
+import { promptly } from "../../lib/async/promptly.ts";
+import { inTracesOf, type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
+import { newId } from "../../lib/persistence/id.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
 import { CAPTURED, CLAIM_AUTHORIZED, RECORD, RECORD_NEW, SWEPT_AT_ONCE } from "./payments.statements.ts";
+import type { Answer } from "./providers/provider.ts";
 
 export interface Order extends Traced {
 	readonly order_id: string;

@@ -1,8 +1,8 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { history } from "../../lib/history.ts";
-import { command } from "../../lib/outcome.ts";
-import { list, object, range, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { command } from "../../lib/contracts/outcome.ts";
+import { list, object, range, shape } from "../../lib/contracts/schema.ts";
+import { history } from "../../lib/messaging/event-history.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 const amount = { type: "money" } as const;
@@ -103,7 +103,7 @@ export const payments = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		payments: typeof payments;
 	}

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
-import type { Statement } from "../../lib/database.ts";
-import type { Outcome } from "../../lib/outcome.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
+import type { Statement } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { charging } from "./payments.charges.ts";
 import { type Desk, refunding } from "./payments.refunds.ts";
 import { reversing } from "./payments.reversals.ts";
-import { simulatedProvider } from "./payments.simulated-provider.ts";
+import { simulatedProvider } from "./providers/simulated/provider.ts";
 
 let shop: Shop;
 let second: Shop;

@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { cashier, done, type Order, order, reversed } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
-import { breaksOff } from "./payments.simulated-provider.ts";
+import { breaksOff } from "./providers/simulated/provider.ts";
 
 let shop: Shop;
 /** Another node on the same database. */

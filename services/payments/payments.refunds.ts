@@ -1,15 +1,15 @@
 import type { Logger } from "moleculer";
-import { raise } from "../../lib/contract.ts";
-import type { Tx } from "../../lib/database.ts";
-import { newId } from "../../lib/id.ts";
-import { type Patience, promptly } from "../../lib/promptly.ts";
-import { currentTraceparent } from "../../lib/traceparent.ts";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
-import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { type Patience, promptly } from "../../lib/async/promptly.ts";
+import { currentTraceparent } from "../../lib/context/traceparent.ts";
+import { raise } from "../../lib/contracts/contract.ts";
+import type { Tx } from "../../lib/persistence/database.ts";
+import { newId } from "../../lib/persistence/id.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { payments } from "./payments.contract.ts";
-import type { PaymentProvider, RefundRequest } from "./payments.provider.ts";
 import { assertAmount, type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
 import { CLAIM_UNSETTLED, LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_OF } from "./payments.statements.ts";
+import type { PaymentProvider, RefundRequest } from "./providers/provider.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
 export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {

@@ -1,12 +1,12 @@
-import { newId } from "../../lib/id.ts";
-import { done, type Outcome, pending } from "../../lib/outcome.ts";
-import { promptly } from "../../lib/promptly.ts";
-import { type Traced, tracesOf } from "../../lib/traceparent.ts";
+import { promptly } from "../../lib/async/promptly.ts";
+import { type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { done, type Outcome, pending } from "../../lib/contracts/outcome.ts";
+import { newId } from "../../lib/persistence/id.ts";
 import { type Charges, columns } from "./payments.charges.ts";
-import type { Answer } from "./payments.provider.ts";
 import { type Desk, type Refunds, requestRefunds } from "./payments.refunds.ts";
 import { left, next, type Payment, undoing } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
+import type { Answer } from "./providers/provider.ts";
 
 /** `stale_key`: the reversal began so long ago that the provider may have forgotten the idempotency key of its payout. */
 type Reversing = Payment & Traced & { reversal: "begun" | "done"; stale_key: boolean };

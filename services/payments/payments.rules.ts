@@ -1,8 +1,8 @@
-import { raise } from "../../lib/contract.ts";
-import { fitsCurrency } from "../../lib/currency.ts";
-import { invalidField } from "../../lib/errors.ts";
-import { done, type Outcome, pending, refused } from "../../lib/outcome.ts";
-import type { Infer } from "../../lib/schema.ts";
+import { raise } from "../../lib/contracts/contract.ts";
+import { invalidField } from "../../lib/contracts/errors.ts";
+import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import { fitsCurrency } from "../../lib/money/currency.ts";
 import { type payment, type paymentSeen, payments } from "./payments.contract.ts";
 
 export type Payment = Infer<typeof payment>;

@@ -1,17 +1,17 @@
-import { implement } from "../../lib/contract.ts";
-import { factsOf } from "../../lib/history.ts";
-import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency.ts";
-import { loop } from "../../lib/loop.ts";
-import { database } from "../../mixins/db.mixin.ts";
-import { events } from "../../mixins/events.mixin.ts";
+import { loop } from "../../lib/async/poller.ts";
+import { implement } from "../../lib/contracts/contract.ts";
+import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency/idempotency.ts";
+import { factsOf } from "../../lib/messaging/event-history.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { events } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { charging } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
 import { refunding } from "./payments.refunds.ts";
 import { reversing } from "./payments.reversals.ts";
 import type { Payment, PaymentSeen } from "./payments.rules.ts";
-import { simulatedProvider } from "./payments.simulated-provider.ts";
 import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
+import { simulatedProvider } from "./providers/simulated/provider.ts";
 
 type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & { unsettled: number };
 

@@ -1,4 +1,4 @@
-import { sql } from "../../lib/database.ts";
+import { sql } from "../../lib/persistence/database.ts";
 import { payment } from "./payments.contract.ts";
 
 const COLUMNS = Object.keys(payment).join(", ");

@@ -3,8 +3,8 @@ import { eventually } from "../../test/support/eventually.ts";
 import { cashier, type Order, order } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { charging } from "./payments.charges.ts";
-import type { PaymentProvider } from "./payments.provider.ts";
 import { type Desk, refunding } from "./payments.refunds.ts";
+import type { PaymentProvider } from "./providers/provider.ts";
 
 let shop: Shop;
 /** Another node on the same database. */

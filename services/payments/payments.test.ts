@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Meta } from "../../lib/contract.ts";
+import type { Meta } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
 import { cashier, done, type Order, only, order, reversed } from "../../test/support/payments.ts";

@@ -1,6 +1,6 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { list, object, page, paging, partial, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { list, object, page, paging, partial, shape } from "../../lib/contracts/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
 const name = { type: "string", min: 1, max: 255, trim: true } as const;
@@ -136,7 +136,7 @@ export const products = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		products: typeof products;
 	}

@@ -11,8 +11,8 @@ import {
 	type WhereOptions,
 	where,
 } from "sequelize";
-import { type Queryable, sql } from "../../lib/database.ts";
-import { estimateOf } from "../../lib/total.ts";
+import { estimateOf } from "../../lib/persistence/approximate-count.ts";
+import { type Queryable, sql } from "../../lib/persistence/database.ts";
 import type { product } from "./products.contract.ts";
 
 /** What the catalogue shows of a product. */

@@ -1,6 +1,6 @@
-import { decimalsOf, fitsCurrency, MONEY_DECIMALS } from "../../lib/currency.ts";
-import { invalidField } from "../../lib/errors.ts";
-import type { Infer } from "../../lib/schema.ts";
+import { invalidField } from "../../lib/contracts/errors.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import { decimalsOf, fitsCurrency, MONEY_DECIMALS } from "../../lib/money/currency.ts";
 import type { product } from "./products.contract.ts";
 
 export type Product = Infer<typeof product>;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { Database, databaseUrl } from "../../lib/database.ts";
+import { Database, databaseUrl } from "../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { areRare } from "./products.models.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./shipping.contract.ts";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Value } from "../../lib/schema.ts";
+import type { Value } from "../../lib/contracts/schema.ts";
 import type { shipment } from "./shipping.contract.ts";
 
 export type Status = Value<typeof shipment.status>;

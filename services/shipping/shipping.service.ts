@@ -1,12 +1,12 @@
-import { implement } from "../../lib/contract.ts";
-import { sql } from "../../lib/database.ts";
-import { factsOf } from "../../lib/history.ts";
-import { newId } from "../../lib/id.ts";
-import { done, pending, refused } from "../../lib/outcome.ts";
-import type { Infer } from "../../lib/schema.ts";
-import { type Traced, tracesOf } from "../../lib/traceparent.ts";
-import { database, type HasDatabase } from "../../mixins/db.mixin.ts";
-import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import { type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { implement } from "../../lib/contracts/contract.ts";
+import { done, pending, refused } from "../../lib/contracts/outcome.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import { factsOf } from "../../lib/messaging/event-history.ts";
+import { sql } from "../../lib/persistence/database.ts";
+import { newId } from "../../lib/persistence/id.ts";
+import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
+import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { shipment, shipping } from "./shipping.contract.ts";
 import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
-import { readEnv } from "../../lib/env.ts";
-import { loadService, makeNode } from "../../lib/node.ts";
+import { readEnv } from "../../lib/settings/env.ts";
+import { loadService, makeNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, services as folder, makeDatabases } from "../../test/support/databases.ts";
 import "./users.contract.ts";

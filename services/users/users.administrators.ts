@@ -1,8 +1,8 @@
-import type { ServiceThis } from "../../lib/contract.ts";
-import { sql, type Tx } from "../../lib/database.ts";
-import { envOf } from "../../lib/env.ts";
-import { StartError } from "../../lib/start-error.ts";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
+import type { ServiceThis } from "../../lib/contracts/contract.ts";
+import { sql, type Tx } from "../../lib/persistence/database.ts";
+import { StartError } from "../../lib/process/start-error.ts";
+import { envOf } from "../../lib/settings/env.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { fitsBcrypt } from "./users.rules.ts";
 
 const TAKE_TURNS = sql("take_turns", "select pg_advisory_xact_lock(hashtext('administrators'))");

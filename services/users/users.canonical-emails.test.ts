@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { databaseUrl } from "../../lib/database.ts";
+import { databaseUrl } from "../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { clearUp, runScript } from "../../test/support/program.ts";
 import { canonicalizeEmails } from "./users.canonical-emails.ts";

@@ -1,5 +1,5 @@
-import { Database, sql } from "../../lib/database.ts";
-import { canonicalEmail } from "../../lib/email.ts";
+import { Database, sql } from "../../lib/persistence/database.ts";
+import { canonicalEmail } from "../../lib/text/email.ts";
 
 const PAGE = 1000;
 /**

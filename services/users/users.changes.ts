@@ -1,8 +1,8 @@
-import type { Cached } from "../../lib/cache.ts";
-import { raise, type ServiceThis } from "../../lib/contract.ts";
-import { sql, type Tx } from "../../lib/database.ts";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
-import type { HasEvents } from "../../mixins/events.mixin.ts";
+import type { Cached } from "../../lib/caching/lease-cache.ts";
+import { raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { sql, type Tx } from "../../lib/persistence/database.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { hasOtherAdministrator } from "./users.administrators.ts";
 import { user, users } from "./users.contract.ts";
 import { type Changes, changesOf, endsAdministrator, revokesLinks, sessionsAfter, type User } from "./users.rules.ts";

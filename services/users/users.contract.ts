@@ -1,6 +1,6 @@
-import { contract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { list, object, page, paging, pick, shape } from "../../lib/schema.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { list, object, page, paging, pick, shape } from "../../lib/contracts/schema.ts";
 
 const email = { type: "email", max: 254, normalize: true } as const;
 const full_name = { type: "string", min: 1, max: 255, trim: true } as const;
@@ -246,7 +246,7 @@ export const users = contract({
 	},
 });
 
-declare module "../../lib/contract.ts" {
+declare module "../../lib/contracts/contract.ts" {
 	interface Contracts {
 		users: typeof users;
 	}

@@ -1,7 +1,7 @@
-import { type Meta, raise } from "../../lib/contract.ts";
-import { type Database, sql } from "../../lib/database.ts";
-import { commonError } from "../../lib/errors.ts";
-import type { Passwords } from "../../lib/passwords.ts";
+import { type Meta, raise } from "../../lib/contracts/contract.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
+import { type Database, sql } from "../../lib/persistence/database.ts";
+import type { Passwords } from "../../lib/security/passwords.ts";
 import { COLUMNS } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
 import { emailKeys, fitsBcrypt, passwordForms, type User } from "./users.rules.ts";

@@ -1,8 +1,8 @@
-import { raise } from "../../lib/contract.ts";
-import { type Database, type Queryable, sql, type Tx } from "../../lib/database.ts";
-import { commonError } from "../../lib/errors.ts";
-import type { Passwords } from "../../lib/passwords.ts";
-import { digest, makeSecretToken } from "../../lib/secret-token.ts";
+import { raise } from "../../lib/contracts/contract.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
+import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
+import type { Passwords } from "../../lib/security/passwords.ts";
+import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { change, changing, lock, orTaken, publishUpdate, type Self } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
 import { acceptPassword, type Changes, changesOf, type User } from "./users.rules.ts";

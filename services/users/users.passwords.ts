@@ -1,9 +1,9 @@
-import { raise, type ServiceThis } from "../../lib/contract.ts";
-import { sql, type Tx } from "../../lib/database.ts";
-import { envOf } from "../../lib/env.ts";
-import { type Passwords, passwords } from "../../lib/passwords.ts";
-import type { HasDatabase } from "../../mixins/db.mixin.ts";
-import type { HasEvents } from "../../mixins/events.mixin.ts";
+import { raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { sql, type Tx } from "../../lib/persistence/database.ts";
+import { type Passwords, passwords } from "../../lib/security/passwords.ts";
+import { envOf } from "../../lib/settings/env.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { changing, lock, publishUpdate, type Self as Users } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
 import type { Credentials } from "./users.credentials.ts";

@@ -1,7 +1,7 @@
-import type { Meta } from "../../lib/contract.ts";
-import { canonicalEmail } from "../../lib/email.ts";
-import { commonError, invalidField } from "../../lib/errors.ts";
-import type { Infer } from "../../lib/schema.ts";
+import type { Meta } from "../../lib/contracts/contract.ts";
+import { commonError, invalidField } from "../../lib/contracts/errors.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import { canonicalEmail } from "../../lib/text/email.ts";
 import type { user } from "./users.contract.ts";
 
 export type User = Infer<typeof user>;

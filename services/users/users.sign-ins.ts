@@ -1,6 +1,6 @@
-import { type Queryable, sql } from "../../lib/database.ts";
-import { commonError } from "../../lib/errors.ts";
-import { digest } from "../../lib/secret-token.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
+import { type Queryable, sql } from "../../lib/persistence/database.ts";
+import { digest } from "../../lib/security/secret-token.ts";
 
 /** Failures that cost nothing: typing errors, and a program that signs in several times at once. */
 const FREE = 10;

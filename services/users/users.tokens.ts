@@ -1,6 +1,6 @@
-import { raise } from "../../lib/contract.ts";
-import { type Database, type Queryable, sql, type Tx } from "../../lib/database.ts";
-import { digest, makeSecretToken } from "../../lib/secret-token.ts";
+import { raise } from "../../lib/contracts/contract.ts";
+import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
+import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { users } from "./users.contract.ts";
 
 type Purpose = "email" | "password";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { ActionContract } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { isOutage } from "../../lib/outage.ts";
-import { strict, tolerant } from "../../lib/unknown-fields.ts";
+import type { ActionContract } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { strict, tolerant } from "../../lib/contracts/unknown-fields.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
 import { inventory } from "../../services/inventory/inventory.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";

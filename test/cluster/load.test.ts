@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { Kind } from "../../chaos/cluster.ts";
 import { walkAudit } from "../../scripts/audit/walk.ts";
+import type { Kind } from "../../tools/chaos/cluster.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";

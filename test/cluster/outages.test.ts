@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { breakersOf } from "../../lib/breakers.ts";
-import { isOutage } from "../../lib/outage.ts";
-import { healthCheck } from "../../services/api/health.ts";
+import { breakersOf } from "../../lib/resilience/circuit-breakers.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
+import { healthCheck } from "../../services/api/cluster-health.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";

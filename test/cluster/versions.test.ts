@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { databaseUrl } from "../../lib/database.ts";
-import { migrate } from "../../lib/migrate.ts";
-import { migrationFolders } from "../../lib/node.ts";
+import { databaseUrl } from "../../lib/persistence/database.ts";
+import { migrate } from "../../lib/persistence/migrate.ts";
+import { migrationFolders } from "../../lib/settings/node.ts";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import { makeAdmin, makeProduct, register } from "../support/actors.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";

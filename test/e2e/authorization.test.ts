@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { Routes } from "../../services/api/routes.ts";
+import type { Routes } from "../../services/api/routing/routes.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 import { table } from "./authorization.table.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { BUGS, type Bug, type ProfileName } from "../../chaos/profiles.ts";
-import { chaos } from "../../chaos/run.ts";
+import { BUGS, type Bug, type ProfileName } from "../../tools/chaos/profiles.ts";
+import { chaos } from "../../tools/chaos/run.ts";
 import { describeWith } from "../support/servers.ts";
 
 const run = async (options: { bug?: Bug; faults?: ProfileName; patience?: number }) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { chaos } from "../../chaos/run.ts";
+import { chaos } from "../../tools/chaos/run.ts";
 import { describeWith } from "../support/servers.ts";
 
 const SECONDS = 10;

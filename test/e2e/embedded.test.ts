@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, jest } from "@jest/globals";
-import { loadService } from "../../lib/node.ts";
+import { loadService } from "../../lib/settings/node.ts";
 import { makeAdmin } from "../support/actors.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,11 +1,11 @@
 import { Agent } from "node:http";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { readContracts, routesOf } from "../../scripts/openapi.ts";
-import { attacks } from "../fuzz/attacks.ts";
-import { fuzzStreams } from "../fuzz/event-streams.ts";
-import { fuzz } from "../fuzz/fuzz.ts";
-import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../fuzz/set-up.ts";
-import { findStalls } from "../fuzz/stalls.ts";
+import { readContracts, routesOf } from "../../tools/documents/openapi.ts";
+import { attacks } from "../../tools/fuzz/attacks.ts";
+import { fuzzStreams } from "../../tools/fuzz/event-streams.ts";
+import { fuzz } from "../../tools/fuzz/fuzz.ts";
+import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../../tools/fuzz/set-up.ts";
+import { findStalls } from "../../tools/fuzz/stalls.ts";
 import { makeAdmin } from "../support/actors.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 

@@ -1,4 +1,4 @@
-import type { Call } from "../../lib/contract.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
 import type { Customer } from "../support/actors.ts";
 import type { Databases } from "../support/databases.ts";
 import type { Http } from "../support/http.ts";

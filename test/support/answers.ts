@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { path } from "../../scripts/openapi.ts";
+import { path } from "../../tools/documents/openapi.ts";
 import type { Answer } from "./http.ts";
 
 interface Response {

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { databaseUrl } from "../../lib/database.ts";
-import { createDatabases, migrate } from "../../lib/migrate.ts";
-import { hasDatabase, migrationFolders, serviceNames } from "../../lib/node.ts";
+import { databaseUrl } from "../../lib/persistence/database.ts";
+import { createDatabases, migrate } from "../../lib/persistence/migrate.ts";
+import { hasDatabase, migrationFolders, serviceNames } from "../../lib/settings/node.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");

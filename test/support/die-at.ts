@@ -1,5 +1,5 @@
 import { ServiceBroker } from "moleculer";
-import { Database, type Statement } from "../../lib/database.ts";
+import { Database, type Statement } from "../../lib/persistence/database.ts";
 
 /**
  * Preloaded into a node of a test: it dies, as by kill -9, on one side of a call or of a statement. DIE_AT says where: "before payments.charge",

@@ -1,9 +1,9 @@
 import type { ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { signAccessToken } from "../../lib/access-token.ts";
-import type { Meta } from "../../lib/contract.ts";
-import type { Env } from "../../lib/env.ts";
-import type { Traced } from "../../lib/traceparent.ts";
+import type { Traced } from "../../lib/context/traceparent.ts";
+import type { Meta } from "../../lib/contracts/contract.ts";
+import { signAccessToken } from "../../lib/security/access-token.ts";
+import type { Env } from "../../lib/settings/env.ts";
 import { auth } from "../../services/auth/auth.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";

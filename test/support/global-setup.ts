@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedPostgres } from "../../lib/embedded-postgres.ts";
+import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { makeTemplates } from "./databases.ts";
 
 /** One real Postgres for the whole run, with a migrated template of each service's database; a test file copies the ones it needs. */

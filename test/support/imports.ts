@@ -3,23 +3,25 @@ import { builtinModules } from "node:module";
 import { join, posix } from "node:path";
 
 export interface Import {
-	/** A path inside the project, or the name of a package. */
+	/** Path from the project root, or name of a package. */
 	readonly target: string;
 	readonly kind: "file" | "package";
 	readonly typeOnly: boolean;
 }
 
-// Formatted code has its imports at the start of a line; `import(…)` and `require(…)` may be anywhere.
-const STATIC = /^(?:import|export)\s+(?<type>type\s+)?(?:[^"';]*?\sfrom\s+)?"(?<from>[^"]+)"/gm;
+// The formatter puts imports at the start of a line; `import(…)` and `require(…)` can be anywhere.
+const STATIC =
+	/^(?:import|export)\s+(?<type>type\s+)?(?:[^"';]*?\sfrom\s+)?"(?<from>[^"]+)"/gm;
 const DYNAMIC = /\b(?:import|require|require\.resolve)\(\s*"(?<from>[^"]+)"/g;
 
-/** What a source file imports; Node's own modules are left out. */
+/** Imports of a source file, without Node's built-in modules. */
 export function importsOf(file: string, source: string): Import[] {
 	return [STATIC, DYNAMIC].flatMap((pattern) =>
 		[...source.matchAll(pattern)].flatMap(({ groups }): Import[] => {
 			const from = groups!.from!;
 			const typeOnly = groups!.type !== undefined;
-			if (from.startsWith(".")) return [{ target: posix.join(posix.dirname(file), from), kind: "file", typeOnly }];
+			if (from.startsWith("."))
+				return [{ target: posix.join(posix.dirname(file), from), kind: "file", typeOnly }];
 			if (from.startsWith("node:") || builtinModules.includes(from)) return [];
 			const target = from.split("/", from.startsWith("@") ? 2 : 1).join("/");
 			return [{ target, kind: "package", typeOnly }];
@@ -27,94 +29,167 @@ export function importsOf(file: string, source: string): Import[] {
 	);
 }
 
+/** Folders of lib from bottom to top: a folder may import itself and the folders before it. */
+export const LIB_FOLDERS = [
+	"context",
+	"resilience",
+	"async",
+	"process",
+	"contracts",
+	"settings",
+	"observability",
+	"persistence",
+	"caching",
+	"health",
+	"security",
+	"idempotency",
+	"messaging",
+	"saga",
+] as const;
+
 export interface Layer {
 	readonly name: string;
-	/** The named group `domain` is the service whose folder it is. */
+	/** The named group `domain` is the folder of the service, or of lib. */
 	readonly files: RegExp;
-	/** In words, for whoever breaks it. */
+	/** Allowed imports, for the message of a violation. */
 	readonly rule: string;
-	may(imported: Import, domain: string): boolean;
+	isAllowed(imported: Import, domain: string): boolean;
 }
 
-const below = (...folders: string[]) => new RegExp(`^(${folders.join("|")})/`);
+const inside = (...folders: string[]) => new RegExp(`^(${folders.join("|")})/`);
 const isPackage = ({ kind }: Import) => kind === "package";
 const isContract = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.ts$/.test(target);
 const isOwn = ({ target }: Import, domain: string) => target.startsWith(`services/${domain}/`);
-const INFRASTRUCTURE = /^(moleculer|sequelize|pg$|umzug$|nats$|ioredis$)/;
+const INFRASTRUCTURE = /^(moleculer|sequelize|pg$|nats$|ioredis$)/;
 
-/** Who may import what. The first layer that a file belongs to counts; tests and scripts may import anything. */
+/** Import rules. The first layer that matches a file applies. Tests may import anything. */
 export const layers: readonly Layer[] = [
 	{
-		name: "lib",
-		files: /^lib\//,
-		rule: "lib and packages",
-		may: (it) => isPackage(it) || below("lib").test(it.target),
+		name: "a folder of lib",
+		files: /^lib\/(?<domain>[\w-]+)\//,
+		rule: `packages, its own folder and lower folders of lib (${LIB_FOLDERS.join(" < ")})`,
+		isAllowed: (imported, folder) => {
+			const target = /^lib\/([\w-]+)\//.exec(imported.target)?.[1];
+			return isPackage(imported) || isLower(target, folder);
+		},
 	},
 	{
-		name: "a mixin or a middleware",
-		files: /^(?<folder>mixins|middlewares)\//,
-		rule: "lib, packages, and files of its own folder",
-		may: (it) => isPackage(it) || below("lib", "mixins", "middlewares").test(it.target),
+		name: "a mixin or middleware",
+		files: /^(mixins|middlewares)\//,
+		rule: "lib, packages, and mixins or middlewares",
+		isAllowed: (imported) =>
+			isPackage(imported) || inside("lib", "mixins", "middlewares").test(imported.target),
 	},
 	{
 		name: "the gateway",
 		files: /^services\/(?<domain>api)\//,
-		rule: "lib, middlewares, packages and its own folder; it reads the domains from the registry",
-		may: (it, domain) => isPackage(it) || isOwn(it, domain) || below("lib", "middlewares").test(it.target),
+		rule: "lib, middlewares, packages and its own folder; it reads domains from the registry",
+		isAllowed: (imported, domain) =>
+			isPackage(imported) ||
+			isOwn(imported, domain) ||
+			inside("lib", "middlewares").test(imported.target),
 	},
 	{
 		name: "a contract",
 		files: /^services\/(?<domain>\w+)\/\k<domain>\.contract\.ts$/,
 		rule: "lib",
-		may: (it) => below("lib").test(it.target),
+		isAllowed: ({ target }) => inside("lib").test(target),
 	},
 	{
 		name: "rules",
-		files: /^services\/(?<domain>\w+)\/[\w.-]+\.rules\.ts$/,
-		rule: "lib, their own contract, other rules and types of their folder, and packages that do no input or output",
-		may: (it, domain) => {
-			if (isPackage(it)) return it.typeOnly || !INFRASTRUCTURE.test(it.target);
-			return below("lib").test(it.target) || (isOwn(it, domain) && (it.typeOnly || /\.(contract|rules)\.ts$/.test(it.target)));
+		files: /^services\/(?<domain>\w+)\/(?:[\w-]+\/)*(?:[\w.-]+\.)?rules\.ts$/,
+		rule: "lib, their own contract, other rules and types of their folder, and packages without I/O",
+		isAllowed: (imported, domain) => {
+			if (isPackage(imported)) return imported.typeOnly || !INFRASTRUCTURE.test(imported.target);
+			if (inside("lib").test(imported.target)) return true;
+			const isPure = imported.typeOnly || /(\.contract|\brules)\.ts$/.test(imported.target);
+			return isOwn(imported, domain) && isPure;
 		},
 	},
 	{
 		name: "models",
 		files: /^services\/(?<domain>\w+)\/[\w.-]+\.models\.ts$/,
 		rule: "sequelize, lib, and their own contract and rules",
-		may: (it, domain) => {
-			if (isPackage(it)) return it.target === "sequelize";
-			return below("lib").test(it.target) || (isOwn(it, domain) && /\.(contract|rules)\.ts$/.test(it.target));
+		isAllowed: (imported, domain) => {
+			if (isPackage(imported)) return imported.target === "sequelize";
+			if (inside("lib").test(imported.target)) return true;
+			return isOwn(imported, domain) && /(\.contract|\brules)\.ts$/.test(imported.target);
 		},
 	},
 	{
 		name: "a service",
 		files: /^services\/(?<domain>\w+)\//,
-		rule: "its own folder, mixins, lib, packages, and with import type other services' contracts",
-		may: (it, domain) => isPackage(it) || isOwn(it, domain) || below("lib", "mixins").test(it.target) || (isContract(it) && it.typeOnly),
+		rule: "its own folder, mixins, lib, packages, and types of other services' contracts",
+		isAllowed: (imported, domain) =>
+			isPackage(imported) ||
+			isOwn(imported, domain) ||
+			inside("lib", "mixins").test(imported.target) ||
+			(isContract(imported) && imported.typeOnly),
+	},
+	{
+		name: "a tool or script",
+		files: /^(tools|scripts)\//,
+		rule: "anything but services, of which only the contracts",
+		isAllowed: (imported) => isContract(imported) || !inside("services").test(imported.target),
 	},
 ];
 
-/** What is wrong with the imports of a file, a line each. */
+function isLower(target: string | undefined, folder: string): boolean {
+	const order: readonly string[] = LIB_FOLDERS;
+	return target !== undefined && order.includes(target) && order.indexOf(target) <= order.indexOf(folder);
+}
+
+/** Violations of the import rules by one file, one line each. */
 export function importViolations(file: string, source: string): string[] {
-	for (const { name, files, rule, may } of layers) {
+	for (const { name, files, rule, isAllowed } of layers) {
 		const match = files.exec(file);
 		if (!match) continue;
 		return importsOf(file, source)
-			.filter((imported) => !may(imported, match.groups?.domain ?? ""))
-			.map(({ target, typeOnly }) => `${file} imports ${typeOnly ? "the type of " : ""}${target}, but ${name} may import only: ${rule}`);
+			.filter((imported) => !isAllowed(imported, match.groups?.domain ?? ""))
+			.map(({ target, typeOnly }) => {
+				const what = typeOnly ? `the type of ${target}` : target;
+				return `${file} imports ${what}, but ${name} may import only: ${rule}`;
+			});
 	}
 	return [];
+}
+
+/** Import cycles, each as the list of its files. Type-only imports count: they mix up layers too. */
+export function importCycles(sources: readonly Source[]): string[][] {
+	const graph = new Map(
+		sources.map(({ file, text }) => [
+			file,
+			importsOf(file, text).flatMap(({ kind, target }) => (kind === "file" ? [target] : [])),
+		]),
+	);
+	const state = new Map<string, "open" | "done">();
+	const path: string[] = [];
+	const cycles: string[][] = [];
+	const visit = (file: string): void => {
+		if (state.get(file) === "open") cycles.push([...path.slice(path.indexOf(file)), file]);
+		if (state.has(file)) return;
+		state.set(file, "open");
+		path.push(file);
+		for (const target of graph.get(file) ?? []) visit(target);
+		path.pop();
+		state.set(file, "done");
+	};
+	for (const file of graph.keys()) visit(file);
+	return cycles;
 }
 
 export interface Source {
 	readonly file: string;
 	readonly text: string;
 }
-/** The files below these folders of the project, as paths from its root. */
+/** Paths, from the project root, of all files in the given folders. */
 export const filesIn = (root: string, ...folders: string[]): string[] =>
 	folders.flatMap((folder) =>
 		readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
 			.filter((entry) => entry.isFile())
 			.map((entry) => posix.join(posix.relative(root, entry.parentPath), entry.name)),
 	);
-export const read = (root: string, file: string): Source => ({ file, text: readFileSync(join(root, file), "utf8") });
+export const read = (root: string, file: string): Source => ({
+	file,
+	text: readFileSync(join(root, file), "utf8"),
+});

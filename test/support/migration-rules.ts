@@ -8,7 +8,7 @@ import {
 	parse,
 	parsePlPgSQL,
 } from "libpg-query";
-import { isWithoutTransaction } from "../../lib/migration.ts";
+import { isWithoutTransaction } from "../../lib/persistence/migration.ts";
 
 /** A migration, by its path inside the project. */
 export interface MigrationFile {

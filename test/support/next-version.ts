@@ -12,7 +12,7 @@ type Edit = readonly [file: string, from: string, to: string];
  */
 const EDITS: readonly Edit[] = [
 	[
-		"services/orders/orders.saga.ts",
+		"services/orders/saga/steps.ts",
 		"shipping_address: saga.shipping_address }",
 		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { colour: "red" } }`,
 	],

@@ -1,4 +1,4 @@
-import { KINDS, type Kind } from "../../chaos/cluster.ts";
+import { KINDS, type Kind } from "../../tools/chaos/cluster.ts";
 import { assertDocumented } from "./answers.ts";
 import { type Cluster, type ClusterNode, startCluster } from "./cluster.ts";
 import { domains } from "./databases.ts";

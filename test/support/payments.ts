@@ -1,7 +1,7 @@
 import { expect } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Meta } from "../../lib/contract.ts";
-import type { Outcome } from "../../lib/outcome.ts";
+import type { Meta } from "../../lib/contracts/contract.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type {} from "../../services/payments/payments.contract.ts";
 import { eventually } from "./eventually.ts";
 import { admin, type Shop } from "./shop.ts";

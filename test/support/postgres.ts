@@ -1,6 +1,6 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
-import { postgresMember } from "../../chaos/members.ts";
+import { postgresMember } from "../../tools/chaos/members.ts";
 import { makeTemplates } from "./databases.ts";
 
 /** A Postgres of a test's own, which can be stopped, and started again on the same port and data. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, expect, test } from "@jest/globals";
-import { findProcess } from "../../lib/process-lock.ts";
+import { findProcess } from "../../lib/process/process-lock.ts";
 import { eventually } from "./eventually.ts";
 
 let child: ChildProcess | undefined;

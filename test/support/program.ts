@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { processesWith } from "../../lib/embedded-postgres/test/support.ts";
+import { processesWith } from "../../lib/persistence/embedded-postgres/test/support.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 

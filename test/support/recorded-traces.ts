@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { isSampled, traceIdOf } from "../../lib/traceparent.ts";
-import { kindOf } from "../../lib/tracing/failure.ts";
-import type { Attributes, Span, Tracing } from "../../lib/tracing/tracing.ts";
+import { isSampled, traceIdOf } from "../../lib/context/traceparent.ts";
+import { kindOf } from "../../lib/observability/tracing/failure.ts";
+import type { Attributes, Span, Tracing } from "../../lib/observability/tracing/tracing.ts";
 
 export interface RecordedSpan {
 	readonly service: string;

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
-import { findServer, howToInstall, natsArguments, whatIsMissing } from "../../chaos/cluster.ts";
+import { findServer, howToInstall, natsArguments, whatIsMissing } from "../../tools/chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";

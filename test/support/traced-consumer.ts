@@ -1,10 +1,10 @@
 import { expect } from "@jest/globals";
 import type { Context, ServiceSchema } from "moleculer";
-import { type Call, contract, implement } from "../../lib/contract.ts";
-import { eventActions } from "../../lib/event-actions.ts";
-import { traceIdOf } from "../../lib/traceparent.ts";
-import { database } from "../../mixins/db.mixin.ts";
-import { events, type HasEvents } from "../../mixins/events.mixin.ts";
+import { traceIdOf } from "../../lib/context/traceparent.ts";
+import { type Call, contract, implement } from "../../lib/contracts/contract.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import { payments } from "../../services/payments/payments.contract.ts";
 import { shipping } from "../../services/shipping/shipping.contract.ts";

@@ -1,0 +1,66 @@
+import { outsideCalls } from "../context/call-context.ts";
+
+export interface LoopOptions {
+	/** Milliseconds between two turns, unless the loop is woken. */
+	readonly every: number;
+	/** Milliseconds that a turn waits for more work to come together, however often the loop is woken; none unless given. */
+	readonly gather?: number;
+	/** One look for work. True when there is more, so that the next turn follows at once. */
+	turn(): Promise<boolean>;
+	/** A turn failed; the next one comes after the usual pause. Failures of a last turn, while others stop as well, are not told. */
+	onError(error: unknown): void;
+}
+export interface Loop {
+	/** There is work: look at once, or again when a turn is under way. */
+	wake(): void;
+	/** Waits for the turn under way; there is none after it. */
+	stop(): Promise<void>;
+}
+
+/** Looks for work again and again, one turn at a time. The first one comes after a pause too, unless the loop is woken. */
+export function loop({ every, gather = 0, turn, onError }: LoopOptions): Loop {
+	let stopping = false;
+	let woken = false;
+	let interrupt: (() => void) | undefined;
+
+	async function sleep(milliseconds: number): Promise<void> {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const timer = setTimeout(resolve, milliseconds);
+		interrupt = resolve;
+		await promise;
+		clearTimeout(timer);
+	}
+	async function pause(): Promise<void> {
+		if (!woken && !stopping) await sleep(every);
+		if (gather > 0 && woken && !stopping) {
+			// Woken again meanwhile, it goes on waiting for the rest of the time.
+			for (const end = performance.now() + gather; !stopping && performance.now() < end; )
+				await sleep(Math.max(0, end - performance.now()));
+		}
+		woken = false;
+	}
+	async function run(): Promise<void> {
+		let more = false;
+		while (!stopping) {
+			if (!more) await pause();
+			if (stopping) return;
+			more = await turn().catch((error) => {
+				if (!stopping) onError(error);
+				return false;
+			});
+		}
+	}
+
+	const running = outsideCalls(run);
+	return {
+		wake() {
+			woken = true;
+			interrupt?.();
+		},
+		async stop() {
+			stopping = true;
+			interrupt?.();
+			await running;
+		},
+	};
+}

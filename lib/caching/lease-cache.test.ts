@@ -1,0 +1,386 @@
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { eventually } from "../../test/support/eventually.ts";
+import { describeWith, type Server, startRedis } from "../../test/support/servers.ts";
+import { fuzzChanges } from "../../tools/fuzz/overlapping-changes.ts";
+import { type Cache, type Cached, cacheOn, openCache } from "./lease-cache.ts";
+import { memoryStore } from "./memory-store.ts";
+import { connectRedis } from "./redis-connection.ts";
+import { redisStore } from "./redis-store.ts";
+
+interface Row {
+	id: string;
+	price: number;
+}
+/** The database: what is committed, and how often it was asked. */
+let rows: Map<string, Row>;
+let loads: string[][];
+const load = async (ids: string[]) => {
+	loads.push(ids);
+	return ids.map((id) => (rows.has(id) ? { ...rows.get(id)! } : null));
+};
+const commit = async (id: string, price: number) => void rows.set(id, { id, price });
+/** A load that has read from the database, and answers when it is told to. */
+function slowLoad() {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+	return {
+		begun,
+		finish: resolve,
+		load: async (ids: string[]) => {
+			const read = await load(ids);
+			begin();
+			await promise;
+			return read;
+		},
+	};
+}
+let names = 0;
+const quiet = { warn: () => undefined, info: () => undefined };
+
+beforeEach(() => {
+	rows = new Map(["a", "b", "c"].map((id) => [id, { id, price: 1 }]));
+	loads = [];
+});
+
+/** Overlapping changes of one row on two nodes; some of them die between their commit and their release. */
+function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise<string[]> {
+	const name = `things${names++}`;
+	const nodes = [caches.one.of<Row>(name, 60_000), caches.other.of<Row>(name, 60_000)];
+	rows.set("a", { id: "a", price: 0 });
+	const pauses = async (next: () => number) => {
+		// Most are short and a few are long, so that whole changes happen within another one.
+		for (let turns = Math.floor(40 * next() ** 4); turns > 0; turns--) {
+			await turn();
+			// As long as a command takes.
+			await caches.one.ping();
+		}
+	};
+	const commits: number[] = [];
+	return fuzzChanges({
+		seed,
+		commits,
+		writers: 3,
+		readers: 4,
+		writes: 3,
+		async write(value, writer, next) {
+			const change = async () => {
+				await pauses(next);
+				await commit("a", value);
+				commits.push(value);
+				if (next() < 0.3) throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
+				await pauses(next);
+			};
+			await nodes[writer % 2]!.changing(["a"], change).catch(() => undefined);
+			await pauses(next);
+		},
+		async read(reader, next) {
+			const slow = async (ids: string[]) => {
+				const read = await load(ids);
+				await pauses(next);
+				return read;
+			};
+			const cached = nodes[reader % 2]!;
+			if (reader > 1) return cached.answer("price", 60_000, async () => (await slow(["a"]))[0]!.price);
+			return (await cached.through(["a"], slow))[0]!.price;
+		},
+	});
+}
+
+/** What holds for a cache that two nodes look into, whatever it is kept in. */
+function behaviour(open: () => { one: Cache; other: Cache }): void {
+	let one: Cached<Row>;
+	let other: Cached<Row>;
+	beforeEach(() => {
+		const name = `things${names++}`;
+		const caches = open();
+		one = caches.one.of(name, 60_000);
+		other = caches.other.of(name, 60_000);
+	});
+	const price = async (cached: Cached<Row>, id = "a") => (await cached.through([id], load))[0]?.price;
+
+	test("rows come in the order asked for, also twice, and are loaded once for all nodes", async () => {
+		const wanted = ["b", "nobody", "a", "b"];
+		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
+		expect(await one.through(wanted, load)).toEqual(expected);
+		expect(await other.through(["c", ...wanted], load)).toEqual([{ id: "c", price: 1 }, ...expected]);
+		expect(loads).toEqual([
+			["b", "nobody", "a"],
+			["c", "nobody"],
+		]);
+		expect(await one.through([], load)).toEqual([]);
+	});
+
+	test("more rows than fit into one question", async () => {
+		const ids = Array.from({ length: 1203 }, (_, i) => `id${i}`);
+		for (const id of ids) await commit(id, 2);
+		await one.through(ids, load);
+		expect((await other.through(ids, load)).map((row) => row?.id)).toEqual(ids);
+		expect(loads).toHaveLength(1);
+	});
+
+	test("what somebody does to a row that he got is not seen by others", async () => {
+		for (let i = 0; i < 2; i++) (await one.through(["a"], load))[0]!.price = 99;
+		expect(await price(other)).toBe(1);
+	});
+
+	test("a change is seen on every node when it is done", async () => {
+		await price(one);
+		await other.changing(["a"], () => commit("a", 2));
+		expect(await price(one)).toBe(2);
+		await one.changing(["a"], async () => void rows.delete("a"));
+		expect(await other.through(["a"], load)).toEqual([null]);
+	});
+
+	test("who read before a change and answers after it keeps nothing", async () => {
+		const slow = slowLoad();
+		const reading = one.through(["a"], slow.load);
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		slow.finish();
+		expect(await reading).toEqual([{ id: "a", price: 1 }]);
+		expect(await price(one)).toBe(2);
+		expect(await price(other)).toBe(2);
+	});
+
+	test("who read before a change keeps nothing either where somebody else has kept the new row already", async () => {
+		const slow = slowLoad();
+		const reading = one.through(["a"], slow.load);
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		expect(await price(other)).toBe(2);
+		slow.finish();
+		await reading;
+		expect(await price(one)).toBe(2);
+	});
+
+	test("while a change is under way nothing is kept, so that nothing is old if its node dies after the commit", async () => {
+		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
+		let before: number | undefined;
+		void one.changing(["a"], async () => {
+			before = await price(other);
+			await commit("a", 2);
+			die();
+			return new Promise(() => undefined);
+		});
+		await committed;
+		expect(before).toBe(1);
+		expect(await price(other)).toBe(2);
+	});
+
+	test("of two changes at once the one that began first and ends first leaves the other's row alone", async () => {
+		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
+		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
+		const first = one.changing(["a"], () => {
+			beginFirst();
+			return firstDone;
+		});
+		await firstBegun;
+		await other.changing(["a"], async () => {
+			finishFirst();
+			await first;
+			await price(one);
+			await price(one);
+			await commit("a", 3);
+		});
+		expect(loads).toHaveLength(2);
+		expect(await price(one)).toBe(3);
+	});
+
+	test("a change stays held when one that overlaps it ends first", async () => {
+		const gate = Promise.withResolvers<void>();
+		const begun = Promise.withResolvers<void>();
+		const sum = (cached: Cached<Row>) => cached.answer("sum", 60_000, async () => rows.get("a")!.price);
+		const first = one.changing(["a"], async () => {
+			begun.resolve();
+			await gate.promise;
+			await commit("a", 2);
+			// The answer of the commit is lost, so nothing is released.
+			throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
+		});
+		await begun.promise;
+		await other.changing(["a"], () => commit("a", 5));
+		expect([await price(one), await price(other), await sum(one)]).toEqual([5, 5, 5]);
+		gate.resolve();
+		await expect(first).rejects.toThrow("terminated");
+		expect([await price(one), await price(other), await sum(one)]).toEqual([2, 2, 2]);
+	});
+
+	test("the row is stored again when the last of several overlapping changes has ended", async () => {
+		const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
+		const changes = gates.map(({ promise }, i) => (i % 2 ? other : one).changing(["a"], () => promise));
+		for (const i of [1, 0]) {
+			gates[i]!.resolve();
+			await changes[i];
+		}
+		for (let i = 0; i < 2; i++) await price(one);
+		expect(loads).toHaveLength(2);
+		gates[2]!.resolve();
+		await changes[2];
+		for (let i = 0; i < 2; i++) await price(one);
+		expect(loads).toHaveLength(3);
+	});
+
+	test("no read returns a value from before an answered change, whatever changes overlap and nodes die", async () => {
+		const caches = open();
+		const stale: string[] = [];
+		for (let seed = 0; seed < 80; seed++) stale.push(...(await oneHistory(seed, caches)));
+		expect(stale).toEqual([]);
+	}, 60_000);
+
+	test("a change that is refused gives its row back; one that may still commit does not", async () => {
+		const refuse = (error: object) => one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
+		await refuse(new Error("SKU_TAKEN"));
+		await price(one);
+		await price(one);
+		expect(loads).toHaveLength(1);
+		await refuse(Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" }));
+		await price(other);
+		await price(other);
+		expect(loads).toHaveLength(3);
+	});
+
+	test("nodes of two versions, whose rows differ, leave each other's rows alone and see each other's changes", async () => {
+		const name = `things${names++}`;
+		const { one: old, other: young } = open();
+		const before = old.of<Row>(name, 60_000, { price: { type: "number" } });
+		const after = young.of<Row>(name, 60_000, { price: { type: "number" }, currency: { type: "string" } });
+		await price(before);
+		loads = [];
+		for (const cached of [after, before, after]) expect(await price(cached)).toBe(1);
+		expect(loads).toHaveLength(2);
+		await after.changing(["a"], () => commit("a", 2));
+		for (const cached of [before, after, before]) expect(await price(cached)).toBe(2);
+	});
+
+	test("an answer is made once for all nodes, and anew after any change", async () => {
+		const total = async (cached: Cached<Row>) =>
+			cached.answer("sum", 60_000, async () => [...rows.values()].reduce((sum, { price }) => sum + price, 0));
+		expect(await total(one)).toBe(3);
+		await commit("a", 5);
+		expect(await total(other)).toBe(3);
+		await one.changing([], () => commit("b", 5));
+		expect(await total(other)).toBe(11);
+		expect(await other.answer("something else", 60_000, async () => null)).toBe(null);
+	});
+
+	test("an answer that was begun before a change is not kept", async () => {
+		const slow = slowLoad();
+		const answering = one.answer("list", 60_000, () => slow.load(["a"]));
+		await slow.begun;
+		await other.changing(["a"], () => commit("a", 2));
+		slow.finish();
+		await answering;
+		expect(await one.answer("list", 60_000, () => load(["a"]))).toEqual([{ id: "a", price: 2 }]);
+	});
+}
+
+describe("a cache in memory", () => {
+	behaviour(() => {
+		const cache = cacheOn(memoryStore(), "");
+		return { one: cache, other: cache };
+	});
+});
+
+test("nodes of a cluster without Redis keep nothing", async () => {
+	const cached = openCache({ NAMESPACE: "", TRANSPORTER: "nats://127.0.0.1" }, quiet).of<Row>("things", 60_000);
+	await cached.through(["a"], load);
+	await cached.changing(["a"], () => commit("a", 2));
+	expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+	expect(await cached.answer("list", 60_000, async () => 1)).toBe(1);
+	expect(await cached.answer("list", 60_000, async () => 2)).toBe(2);
+});
+
+describeWith(["redis-server"], "a cache in Redis", () => {
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cache-"));
+	let redis: Server;
+	let one: Cache;
+	let other: Cache;
+	let connection: ReturnType<typeof connectRedis> | undefined;
+	let told: string[];
+	const logger = { warn: (line: string) => told.push(line), info: (line: string) => told.push(line) };
+	const open = () => openCache({ NAMESPACE: "", CACHER: redis.url }, logger);
+
+	/** When both caches keep and read. */
+	const works = (first = one, second = other) =>
+		eventually(async () => {
+			const [here, there] = [first, second].map((cache) => cache.of<Row>(`probe${names}`, 60_000));
+			names++;
+			await here!.through(["a"], load);
+			await there!.through(["b"], load);
+			loads = [];
+			await here!.through(["b"], load);
+			await there!.through(["a"], load);
+			expect(loads).toEqual([]);
+		}, 20);
+
+	beforeAll(async () => {
+		told = [];
+		redis = await startRedis(folder);
+		[one, other] = [open(), open()];
+		await works();
+	});
+	afterAll(async () => {
+		connection?.disconnect();
+		await Promise.all([one?.close(), other?.close()]);
+		await redis?.stop();
+		await rm(folder, { recursive: true, force: true });
+	});
+
+	describe("that has all the time it wants", () => {
+		const patient: Cache[] = [];
+		beforeAll(async () => {
+			for (let i = 0; i < 2; i++) patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+			await works(...patient);
+		});
+		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
+		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
+	});
+
+	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
+		told = [];
+		const cached = one.of<Row>("outage", 60_000);
+		await cached.through(["a"], load);
+		await redis.process.kill();
+		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 1 }]);
+		await cached.changing(["a"], () => commit("a", 2));
+		expect(await other.of<Row>("outage", 60_000).through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		await expect(one.ping()).rejects.toThrow();
+		await redis.restart();
+		await works();
+		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		await one.ping();
+		expect(told.sort()).toEqual([...Array(2).fill("Redis is back"), ...Array(2).fill("Redis is gone; it goes on without it, and slower")]);
+	});
+
+	test("a change that a hanging Redis could not be told is told when it goes on, before anybody reads", async () => {
+		connection = connectRedis(redis.url, quiet);
+		// Comes back later than the others.
+		connection.options.retryStrategy = () => 1500;
+		const cache = cacheOn(redisStore(connection), "cache::");
+		await works(cache);
+		const late = cache.of<Row>("hanging", 60_000);
+		const reader = other.of<Row>("hanging", 60_000);
+		await reader.through(["a", "b"], load);
+		redis.process.pause();
+		// The first question finds out; what follows is not even sent.
+		await late.through(["a"], load);
+		await late.changing(["a"], () => commit("a", 2));
+		expect(await reader.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		redis.process.resume();
+		const seen = new Set<number | undefined>();
+		await eventually(async () => {
+			seen.add((await reader.through(["a"], load))[0]?.price);
+			loads = [];
+			await reader.through(["b"], load);
+			// It reads again, and what it had before is still there: Redis has not lost it.
+			expect(loads).toEqual([]);
+		}, 20);
+		seen.add((await reader.through(["a"], load))[0]?.price);
+		expect([...seen]).toEqual([2]);
+	});
+});

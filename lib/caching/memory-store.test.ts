@@ -1,0 +1,78 @@
+import { describe, expect, test } from "@jest/globals";
+import { eventually } from "../../test/support/eventually.ts";
+import { cacheOn } from "./lease-cache.ts";
+import { lru } from "./lru.ts";
+import { memoryStore } from "./memory-store.ts";
+import { HOLD_MS, LEASE_MS } from "./store.ts";
+
+describe("the cache in memory", () => {
+	test("forgets rows after their time to live, and leases and holds of readers and writers that died", async () => {
+		let now = 1;
+		let loads: string[][] = [];
+		const load = async (ids: string[]) => {
+			loads.push(ids);
+			return ids.map((id) => ({ id }));
+		};
+		const cached = cacheOn(memoryStore({ now: () => now }), "").of<object>("things", 1000);
+		const look = () => cached.through(["a"], load);
+		await look();
+		now += 1001;
+		await look();
+		expect(loads).toHaveLength(2);
+		now += 1001;
+		void cached.through(["a"], () => new Promise(() => undefined));
+		void cached.changing(["b"], () => new Promise(() => undefined));
+		now += Math.max(LEASE_MS, HOLD_MS) + 1;
+		loads = [];
+		for (let i = 0; i < 2; i++) await cached.through(["a", "b"], load);
+		expect(loads).toEqual([["a", "b"]]);
+	});
+
+	const small = { maxBytes: 1_000_000 };
+	test("is bounded in bytes, whatever the number of its entries", async () => {
+		const cached = cacheOn(memoryStore(small), "").of<object>("things", 60_000);
+		const page = "x".repeat(100_000);
+		const pages = async () => {
+			let made = 0;
+			for (let i = 0; i < 20; i++) await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
+			return made;
+		};
+		// Each takes 200 kB: by the time the last one is stored, the first one has been evicted.
+		expect([await pages(), await pages()]).toEqual([20, 20]);
+		let loads = 0;
+		const load = async (ids: string[]) => {
+			loads++;
+			return ids.map((id) => ({ id }));
+		};
+		for (let i = 0; i < 2; i++) await cached.through(["a"], load);
+		expect(loads).toBe(1);
+	});
+
+	test("does not store a page that would take the place of many", async () => {
+		const cached = cacheOn(memoryStore(), "").of<object>("things", 60_000);
+		let made = 0;
+		const page = (length: number) => cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
+		for (const length of [200_000, 200_000, 300_000, 300_000]) await page(length);
+		expect(made).toBe(3);
+	});
+
+	test("does not evict a hold, however much is stored meanwhile", async () => {
+		const store = memoryStore(small);
+		await store.hold(["held"], "somebody");
+		for (let i = 0; i < 20; i++) {
+			const [taken] = await store.take([`key ${i}`]);
+			await store.fill([{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }], 60_000);
+		}
+		expect(await store.take(["held"])).toEqual(["busy"]);
+		await store.release(["held"], "somebody");
+		expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
+	});
+
+	test("removes expired entries that are not read again", async () => {
+		const entries = lru<string>({ maxBytes: 1_000_000, sizeOf: ({ length }) => length });
+		entries.set("brief", "x", { ttl: 20 });
+		entries.set("long", "x", { ttl: 60_000 });
+		await eventually(() => expect(entries.size).toBe(1));
+		expect(entries.get("long")).toBe("x");
+	});
+});

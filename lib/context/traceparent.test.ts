@@ -1,0 +1,88 @@
+import { expect, test } from "@jest/globals";
+import { eventually } from "../../test/support/eventually.ts";
+import { batch } from "../async/micro-batch.ts";
+import { loop } from "../async/poller.ts";
+import { currentTraceparent, currentTraces, inTrace, inTracesOf, isSampled, isTraceparent, traceIdOf, tracesOf } from "./traceparent.ts";
+
+const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+const one = `00-${trace}-00f067aa0ba902b7-01`;
+const other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+test("a traceparent is what version 00 of the specification says, and its trace id is told", () => {
+	for (const good of [one, other]) expect(isTraceparent(good)).toBe(true);
+	for (const bad of [
+		undefined,
+		["00"],
+		"",
+		"00-0-0-01",
+		one.toUpperCase(),
+		`${one}-more`,
+		`ff${one.slice(2)}`,
+		`00-${"0".repeat(32)}-00f067aa0ba902b7-01`,
+		`00-${trace}-${"0".repeat(16)}-01`,
+	])
+		expect(isTraceparent(bad)).toBe(false);
+	expect(traceIdOf(one)).toBe(trace);
+	expect([traceIdOf(undefined), traceIdOf(null)]).toEqual([undefined, undefined]);
+});
+
+test("what is done in a trace knows it, as long as that takes, and nobody else does", async () => {
+	const seen = await Promise.all(
+		[one, other, undefined].map((traceparent) =>
+			inTrace(traceparent, async () => {
+				await new Promise(setImmediate);
+				return currentTraceparent();
+			}),
+		),
+	);
+	expect(seen).toEqual([one, other, undefined]);
+	expect(currentTraceparent()).toBeUndefined();
+});
+
+test("a batch is done for the traces of all its elements: in the one that they share, else in nobody's", async () => {
+	const found: unknown[] = [];
+	const add = batch(async (all: number[]) => {
+		found.push([currentTraceparent(), currentTraces()]);
+		return all;
+	});
+	await inTrace(one, async () => {
+		await Promise.all([add(1), add(2)]);
+		expect(currentTraceparent()).toBe(one);
+	});
+	await Promise.all([inTrace(one, () => add(1)), add(2), inTrace(other, () => add(3)), inTrace(one, () => add(4))]);
+	await add(1);
+	expect(found).toEqual([
+		[one, [one]],
+		[undefined, [one, other]],
+		[undefined, []],
+	]);
+	expect([isSampled(one), isSampled(other)]).toEqual([true, false]);
+	expect(inTracesOf([{ traceparent: one }, { traceparent: null }], () => [currentTraceparent(), currentTraces()])).toEqual([
+		undefined,
+		[one],
+	]);
+});
+
+test("a loop belongs to nobody's trace, whoever began it", async () => {
+	const found: unknown[] = [];
+	const turning = inTrace(one, () =>
+		loop({
+			every: 1,
+			async turn() {
+				found.push(currentTraceparent());
+				return false;
+			},
+			onError: () => {},
+		}),
+	);
+	await eventually(() => expect(found).toContain(undefined));
+	await turning.stop();
+	expect(found).not.toContain(one);
+});
+
+test("elements have their own trace or the one that is worked on, and where there is none the statement gets no list at all", () => {
+	const elements = [{ traceparent: one }, {}, { traceparent: null }];
+	expect(tracesOf(elements)).toEqual([one, null, null]);
+	expect(inTrace(other, () => tracesOf(elements))).toEqual([one, other, other]);
+	expect(tracesOf([{}, { traceparent: null }])).toBeNull();
+});

@@ -1,0 +1,48 @@
+import type { ServiceBroker } from "moleculer";
+import type { eventActions } from "../contracts/event-actions.ts";
+import type { Value } from "../contracts/schema.ts";
+import { catalogue } from "../observability/metrics/catalogue.ts";
+import { type Metric, metricsOf, type Tell } from "../observability/metrics/registry.ts";
+import { version } from "../process/version.ts";
+import { type Breaker, circuitsOf } from "../resilience/circuit-breakers.ts";
+import { servers } from "./probes.ts";
+
+type EventFigures = Value<(typeof eventActions)["eventFigures"]["returns"]>;
+const EVENT_GAUGES: Readonly<Record<keyof EventFigures, Metric>> = {
+	backlog: catalogue.outboxBacklog,
+	lag_seconds: catalogue.outboxLag,
+	retries: catalogue.eventRetries,
+	dead_letters: catalogue.deadLetters,
+	pending: catalogue.pendingMessages,
+	unread_share: catalogue.unreadShare,
+};
+const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
+
+/** The figures of this node, in Prometheus' text format. A part that cannot tell its own is left out. */
+export function metrics(broker: ServiceBroker): Promise<string> {
+	const collectors = [tellNode, tellBreakers, tellServers, tellEvents].map((collect) => (tell: Tell) => collect(broker, tell));
+	return metricsOf(broker).text(collectors);
+}
+
+function tellNode({ nodeID, services }: ServiceBroker, tell: Tell): void {
+	const names = services.map(({ name }) => name).filter((name) => !name.startsWith("$"));
+	tell(catalogue.nodeInfo, 1, version, nodeID, names.sort().join(","));
+}
+
+function tellBreakers(broker: ServiceBroker, tell: Tell): void {
+	for (const { action, node, state } of circuitsOf(broker)) tell(catalogue.breakers, BREAKER_STATES[state], action, node);
+}
+
+async function tellServers(broker: ServiceBroker, tell: Tell): Promise<void> {
+	for (const [server, up] of await servers(broker)) tell(catalogue.serverUp, up ? 1 : 0, server);
+}
+
+async function tellEvents(broker: ServiceBroker, tell: Tell): Promise<void> {
+	const names = broker.services.map(({ name }) => name).filter((name) => broker.registry.actions.isAvailable(`${name}.eventFigures`));
+	await Promise.allSettled(
+		names.map(async (service) => {
+			const figures = await broker.call<EventFigures, object>(`${service}.eventFigures`, {}, { nodeID: broker.nodeID, timeout: 2000 });
+			for (const [field, metric] of Object.entries(EVENT_GAUGES)) tell(metric, figures[field as keyof EventFigures], service);
+		}),
+	);
+}

@@ -1,0 +1,30 @@
+import type { Event } from "../contracts/event.ts";
+
+/** A row of an outbox, as COLUMNS reads it. */
+export interface Row {
+	seq: number;
+	id: string;
+	type: string;
+	subject: string;
+	data: unknown;
+	traceparent: string | null;
+	time: string;
+}
+export const COLUMNS = "seq, id, type, subject, data, traceparent, time";
+
+/** The CloudEvent of a row. */
+export function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
+	const event = {
+		specversion: "1.0",
+		id,
+		source,
+		type,
+		subject,
+		time,
+		datacontenttype: "application/json",
+		data,
+		...(traceparent ? { traceparent } : {}),
+		sequence: String(seq).padStart(19, "0"),
+	};
+	return event as Event;
+}

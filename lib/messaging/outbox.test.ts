@@ -1,0 +1,371 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { type Databases, makeDatabases } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import type { Event } from "../contracts/event.ts";
+import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
+import { eventFigures } from "./dead-letters.ts";
+import { prune, type Reader, type ReaderOptions, readOutbox, write } from "./outbox.ts";
+import { oldestEvent, outboxReaders, removeReader, retireReaders } from "./outbox-checkpoints.ts";
+
+let databases: Databases;
+let db: Database;
+beforeAll(async () => {
+	databases = await makeDatabases(["users"]);
+	db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 20 });
+});
+afterAll(async () => {
+	await db?.close();
+	await databases?.drop();
+});
+
+const readers: Reader[] = [];
+const transactions: { commit(): Promise<void> }[] = [];
+const failures: unknown[] = [];
+beforeEach(async () => {
+	failures.length = 0;
+	await db.query("truncate outbox, outbox_readers");
+});
+afterEach(async () => {
+	await Promise.all(transactions.splice(0).map((transaction) => transaction.commit()));
+	await Promise.all(readers.splice(0).map((reader) => reader.stop()));
+});
+
+/** What the outbox holds. */
+const kept = async () => (await db.query<{ subject: string }>("select subject from outbox order by seq")).map(({ subject }) => subject);
+
+/** A reader under way; `seen` has the subjects that it has handed over. */
+function follow(over: Partial<ReaderOptions> = {}) {
+	const seen: string[] = [];
+	const events: Event[] = [];
+	const reader = readOutbox({
+		db,
+		name: "group",
+		owner: "node",
+		source: "/users",
+		types: ["user.created", "user.updated"],
+		onError: (error) => failures.push(error),
+		...over,
+		async deliver(found) {
+			await over.deliver?.(found);
+			events.push(...found);
+			seen.push(...found.map(({ subject }) => subject));
+		},
+	});
+	readers.push(reader);
+	return { seen, events, reader };
+}
+const tell = (tx: Tx | Database, subject: string) => write(tx, "user.updated", subject, "{}");
+const tellMany = (count: number, prefix: string) =>
+	db.query("insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n", [count, prefix]);
+const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
+/** Holds up deliveries until it is opened. */
+function gate() {
+	const opened = Promise.withResolvers<void>();
+	let arrived = 0;
+	return {
+		open: opened.resolve,
+		get arrived() {
+			return arrived;
+		},
+		async pass() {
+			arrived++;
+			await opened.promise;
+		},
+	};
+}
+
+/** A transaction that stays open until it is told to commit. */
+async function open() {
+	let run: ((work: (tx: Tx) => Promise<unknown>) => Promise<unknown>) | undefined;
+	let commit: (() => void) | undefined;
+	const begun = Promise.withResolvers<void>();
+	const done = db.transaction(async (tx) => {
+		run = (work) => work(tx);
+		begun.resolve();
+		await new Promise<void>((resolve) => {
+			commit = resolve;
+		});
+	});
+	await begun.promise;
+	const transaction = {
+		run: run!,
+		async commit() {
+			commit!();
+			await done;
+		},
+	};
+	transactions.push(transaction);
+	return transaction;
+}
+
+test("what was written first and committed last is not missed", async () => {
+	const early = await open();
+	await early.run((tx) => tell(tx, "early"));
+	const { seen, reader } = follow();
+	await tell(db, "late");
+	reader.wake();
+	await eventually(() => expect(seen).toContain("late"));
+	await early.commit();
+	reader.wake();
+	await eventually(() => expect(seen).toEqual(["late", "early"]));
+});
+
+test("what happened to one thing is told in the order in which it happened, whichever transaction began first", async () => {
+	await db.query("create table things (id text primary key, state int not null)");
+	await db.query("insert into things values ('thing', 0)");
+	const advance = (tx: Tx, state: number) =>
+		tx.query("update things set state = $1 where id = 'thing'", [state]).then(() => tell(tx, `state ${state}`));
+	const [long, first, second] = [await open(), await open(), await open()];
+	// The second begins to write before the first, and somebody who has nothing to do with them in between.
+	await second.run((tx) => tx.query("select pg_current_xact_id()"));
+	await long.run((tx) => tx.query("select pg_current_xact_id()"));
+	const { seen, reader, events } = follow();
+	await first.run((tx) => advance(tx, 1));
+	await first.commit();
+	await second.run((tx) => advance(tx, 2));
+	await second.commit();
+	reader.wake();
+	await eventually(() => expect(seen).toContain("state 2"));
+	await long.commit();
+	reader.wake();
+	await eventually(() => expect(seen).toEqual(["state 1", "state 2"]));
+	expect(events[0]!.sequence < events[1]!.sequence).toBe(true);
+	await db.query("drop table things");
+});
+
+test("an event travels as a CloudEvent", async () => {
+	const { events } = follow();
+	await write(db, "user.created", "somebody", '{"user_id":"somebody"}', "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	await eventually(() => expect(events).toHaveLength(1));
+	expect(events[0]).toEqual({
+		specversion: "1.0",
+		id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+		source: "/users",
+		type: "user.created",
+		subject: "somebody",
+		time: expect.stringMatching(/^\d{4}-.*Z$/),
+		datacontenttype: "application/json",
+		data: { user_id: "somebody" },
+		traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		sequence: expect.stringMatching(/^\d{19}$/),
+	});
+});
+
+test("many writers at once: each event comes once, and those of one thing in their order", async () => {
+	await db.query("create table counters (id int primary key, value int not null)");
+	await db.query("insert into counters select n, 0 from generate_series(1, 3) n");
+	const { seen, reader } = follow();
+	const bump = async (...ids: number[]) => {
+		await db.transaction(async (tx) => {
+			await tx.query("select pg_current_xact_id()");
+			for (const id of ids) {
+				const [row] = await tx.query<{ value: number }>("update counters set value = value + 1 where id = $1 returning value", [id]);
+				await tell(tx, `${id}:${row!.value}`);
+				await tx.query("select pg_sleep(random() * 0.005)");
+			}
+		});
+		reader.wake();
+	};
+	const rounds = Array.from({ length: 60 }, (_, n) => [[1, 2], [2, 3], [1], [1, 3]][n % 4]!);
+	await Promise.all(rounds.map((ids) => bump(...ids)));
+	const total = rounds.flat().length;
+	await eventually(() => expect(seen.length).toBeGreaterThanOrEqual(total));
+	expect(seen).toHaveLength(total);
+	for (const id of [1, 2, 3]) {
+		const mine = seen.filter((subject) => subject.startsWith(`${id}:`));
+		expect(mine).toEqual(numbered(mine.length, `${id}:`));
+	}
+	await db.query("drop table counters");
+});
+
+test("a long backlog comes in order, whatever is committed meanwhile", async () => {
+	const early = await open();
+	await early.run((tx) => tell(tx, "early"));
+	await tellMany(1100, "backlog ");
+	const door = gate();
+	const { seen } = follow({ deliver: door.pass });
+	await eventually(() => expect(door.arrived).toBe(1));
+	await early.commit();
+	await tellMany(3, "new ");
+	door.open();
+	await eventually(() => expect(seen).toHaveLength(1104));
+	expect(seen).toEqual([...numbered(1100, "backlog "), "early", ...numbered(3, "new ")]);
+});
+
+test("who takes over in the middle of a backlog goes on behind what was handed over", async () => {
+	await tellMany(1100, "");
+	const first = follow({
+		owner: "first",
+		async deliver([event]) {
+			if (event!.subject !== "1") throw new Error("The process dies here");
+		},
+	});
+	await eventually(() => expect(failures).toHaveLength(1));
+	await tell(db, "late");
+	await first.reader.stop();
+	const second = follow({ owner: "second" });
+	await eventually(() => expect(second.seen).toContain("late"));
+	expect([...first.seen, ...second.seen]).toEqual([...numbered(1100, ""), "late"]);
+});
+
+test("while a group cannot take events over they come again, and other groups go on", async () => {
+	let broken = true;
+	const mine = follow({
+		async deliver() {
+			if (broken) throw new Error("The group's database is down");
+		},
+	});
+	const theirs = follow({ name: "another group" });
+	await tell(db, "1");
+	await tell(db, "2");
+	theirs.reader.wake();
+	await eventually(() => expect(theirs.seen).toEqual(["1", "2"]));
+	await eventually(() => expect(failures).not.toHaveLength(0));
+	expect(mine.seen).toEqual([]);
+	broken = false;
+	await eventually(() => expect(mine.seen).toEqual(["1", "2"]));
+});
+
+test("one node reads on behalf of a group, and another takes over when it falls silent", async () => {
+	const door = gate();
+	const silent = follow({ owner: "silent", lease: 0.5, deliver: door.pass });
+	await tell(db, "1");
+	await eventually(() => expect(door.arrived).toBe(1));
+	const other = follow({ owner: "other" });
+	await eventually(() => expect(other.seen).toEqual(["1"]));
+	await tell(db, "2");
+	other.reader.wake();
+	await eventually(() => expect(other.seen).toEqual(["1", "2"]));
+	// What the first one held was taken from it: it neither sets the position back nor reads on.
+	door.open();
+	await eventually(() => expect(silent.seen).toEqual(["1"]));
+	await tell(db, "3");
+	silent.reader.wake();
+	other.reader.wake();
+	await eventually(() => expect(other.seen).toEqual(["1", "2", "3"]));
+	expect(silent.seen).toEqual(["1"]);
+});
+
+test("a reader that is stopped finishes what it holds and gives way at once", async () => {
+	const door = gate();
+	const { reader, seen } = follow({ owner: "first", lease: 3600, deliver: door.pass });
+	await tell(db, "1");
+	await eventually(() => expect(door.arrived).toBe(1));
+	const stopped = reader.stop();
+	await tell(db, "2");
+	door.open();
+	await stopped;
+	expect(seen).toEqual(["1"]);
+	const next = follow({ owner: "next" });
+	await eventually(() => expect(next.seen).toEqual(["2"]));
+});
+
+test("what some reader has not handed over yet is kept, however old; the rest goes when it is old", async () => {
+	await tell(db, "old");
+	const slow = follow({
+		name: "slow",
+		deliver: async ([event]) => {
+			if (event!.subject !== "old") throw new Error("Not yet");
+		},
+	});
+	const fast = follow({ name: "fast" });
+	await eventually(() => expect([slow.seen, fast.seen]).toEqual([["old"], ["old"]]));
+	await tell(db, "unread");
+	fast.reader.wake();
+	slow.reader.wake();
+	await eventually(() => expect(fast.seen).toContain("unread"));
+	await eventually(() => expect(failures).not.toHaveLength(0));
+	await db.query("update outbox set time = time - interval '2 hours'");
+	await tell(db, "young");
+	fast.reader.wake();
+	await eventually(() => expect(fast.seen).toContain("young"));
+	expect(await prune(db, 3)).toBe(false);
+	expect(await kept()).toEqual(["old", "unread", "young"]);
+	expect(await prune(db, 1.5)).toBe(false);
+	expect(await kept()).toEqual(["unread", "young"]);
+});
+
+test("a reader goes past what it does not want, so that it can be pruned, and hears what it wants", async () => {
+	const { seen } = follow({ types: ["user.created"], lease: 0.2 });
+	await tellMany(1200, "other");
+	await eventually(() => expect(prune(db, -1)).resolves.toBe(true));
+	await write(db, "user.created", "wanted", "{}");
+	await tell(db, "unwanted");
+	await eventually(() => expect(seen).toEqual(["wanted"]));
+	expect(failures).toEqual([]);
+});
+
+test("a reader that was silent for weeks loses no event, and shows in the figures, until it is removed", async () => {
+	await tell(db, "1");
+	const before = follow();
+	await eventually(() => expect(before.seen).toEqual(["1"]));
+	await before.reader.stop();
+	await tell(db, "2");
+	await db.query("update outbox set time = time - interval '2 hours'");
+	await tell(db, "3");
+	await db.query("update outbox_readers set lease_until = now() - interval '30 days'");
+	await prune(db, 1);
+	expect(await kept()).toEqual(["2", "3"]);
+	const figures = await eventFigures(db);
+	expect(figures.backlog).toBe(2);
+	expect(figures.lag_seconds).toBeGreaterThan(7000);
+	expect(await outboxReaders(db)).toEqual([
+		{ name: "group", owner: null, lease_until: expect.any(String), lag_seconds: expect.any(Number) },
+	]);
+	const after = follow();
+	after.reader.wake();
+	await eventually(() => expect(after.seen).toEqual(["2", "3"]));
+	expect(await removeReader(db, "group")).toBe(0);
+	await after.reader.stop();
+	await tell(db, "4");
+	await db.query("update outbox set time = time - interval '2 hours'");
+	await prune(db, 1);
+	expect(await kept()).toEqual(["4"]);
+	expect(await removeReader(db, "group")).toBe(1);
+	await prune(db, 1);
+	expect(await kept()).toEqual([]);
+});
+
+test("readers of the other way in which events travel are retired, unless a node reads for them", async () => {
+	const add = "insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
+	const names = async () => (await outboxReaders(db)).map(({ name }) => name);
+	await db.query(add, [["notifications", "shipping", "stream"], null, -10]);
+	await db.query(add, [["payments"], "a node", 60]);
+	expect((await retireReaders(db, true)).sort()).toEqual(["notifications", "shipping"]);
+	expect(await names()).toEqual(["payments", "stream"]);
+	expect(await retireReaders(db, false)).toEqual(["stream"]);
+	expect(await names()).toEqual(["payments"]);
+});
+
+test("the oldest event that an outbox holds is known", async () => {
+	expect(await oldestEvent(db)).toBeNull();
+	for (const subject of ["1", "2"]) await tell(db, subject);
+	await db.query("update outbox set time = '2026-01-01T00:00:00Z' where subject = '1'");
+	expect(await oldestEvent(db)).toBe("2026-01-01T00:00:00.000Z");
+});
+
+test("pruning goes in small steps, also where nobody reads", async () => {
+	await tellMany(1500, "");
+	await db.query("update outbox set time = time - interval '2 hours'");
+	expect(await prune(db, 1)).toBe(true);
+	expect(await prune(db, 1)).toBe(false);
+	expect(await db.query("select from outbox")).toEqual([]);
+});
+
+test("a database that was restored into a server with lower transaction ids tells its events again, and new ones", async () => {
+	await tell(db, "1");
+	const before = follow();
+	await eventually(() => expect(before.seen).toEqual(["1"]));
+	await before.reader.stop();
+	await db.query("update outbox set xid = '900000000000'");
+	await db.query(
+		"update outbox_readers set seen = '900000000005:900000000005:', owner = 'a node of old', lease_until = now() + interval '1 day'",
+	);
+	const after = follow();
+	await tell(db, "2");
+	after.reader.wake();
+	await eventually(() => expect(after.seen).toEqual(["1", "2"]));
+	await tell(db, "3");
+	after.reader.wake();
+	await eventually(() => expect(after.seen).toEqual(["1", "2", "3"]));
+});

@@ -1,0 +1,79 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
+import { type Databases, makeDatabases } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { StartError } from "../process/start-error.ts";
+import { databaseUrl } from "./database.ts";
+import { assertShared, type DatabaseLock, lockAlone } from "./database-lock.ts";
+
+let databases: Databases;
+let url: string;
+const locks: DatabaseLock[] = [];
+const lost: StartError[] = [];
+const lock = async (patience = 0) => {
+	const held = await lockAlone(url, { patience, onLost: (error) => lost.push(error) });
+	locks.push(held);
+	return held;
+};
+beforeAll(async () => {
+	databases = await makeDatabases(["shipping"]);
+	url = databaseUrl(databases.pattern, "shipping");
+});
+afterEach(async () => {
+	await Promise.all(locks.splice(0).map((held) => held.release()));
+	lost.length = 0;
+});
+afterAll(() => databases?.drop());
+
+const HOLDERS =
+	"select pid from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
+const holders = async () => (await databases.query<{ pid: number }>("shipping", HOLDERS)).map(({ pid }) => pid);
+
+test("refuses a second shop that caches in memory, until the first one ends", async () => {
+	const first = await lock();
+	const error = await lock().catch((reason) => reason);
+	expect(error).toBeInstanceOf(StartError);
+	expect(error.message).toMatch(/^another shop uses the database \w+shipping, .*TRANSPORTER and CACHER$/);
+	const waiting = lock(10_000);
+	await first.release();
+	await waiting;
+	expect(await holders()).toHaveLength(1);
+});
+
+test("refuses a node of a cluster beside a shop that caches in memory, and lets several nodes in", async () => {
+	await Promise.all([assertShared(url, 0), assertShared(url, 0)]);
+	await lock();
+	await expect(assertShared(url, 0)).rejects.toThrow(/^a shop that caches in its memory uses the database \w+shipping: stop/);
+});
+
+test("refuses a shop that caches in memory while a cluster relays the events of its database", async () => {
+	await databases.query(
+		"shipping",
+		"insert into outbox_readers (name, owner, lease_until) values ('stream', 'a node', now() + interval '1 minute')",
+	);
+	await expect(lock()).rejects.toThrow(StartError);
+	await databases.query("shipping", "update outbox_readers set lease_until = now() - interval '1 second'");
+	await lock();
+	await databases.query("shipping", "delete from outbox_readers");
+});
+
+test("takes the lock again after a lost connection", async () => {
+	await lock();
+	const [before] = await holders();
+	await databases.query("shipping", "select pg_terminate_backend($1)", [before]);
+	await eventually(async () => {
+		const now = await holders();
+		expect(now).toHaveLength(1);
+		expect(now).not.toContain(before);
+	});
+	expect(lost).toEqual([]);
+});
+
+test("reports another shop that took the lock while the connection was lost", async () => {
+	await lock();
+	const rival = lock(10_000);
+	await eventually(async () => {
+		for (const pid of await holders()) await databases.query("shipping", "select pg_terminate_backend($1)", [pid]);
+		await Promise.race([rival, Promise.reject(new Error("the first shop was faster"))]);
+	}, 20);
+	await eventually(() => expect(lost[0]).toBeInstanceOf(StartError));
+});

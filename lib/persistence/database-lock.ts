@@ -1,0 +1,105 @@
+import { setTimeout as pause } from "node:timers/promises";
+import pg from "pg";
+import { loop } from "../async/poller.ts";
+import { StartError } from "../process/start-error.ts";
+
+/** Any number, as long as it never changes and no other advisory lock uses it. */
+const LOCK = 7_306_418;
+const CONNECT_MS = 5000;
+/** Between two attempts, at the start and after a lost connection. */
+const RETRY_MS = 1000;
+/** How long a start waits for its predecessor to end: longer than the lease of a crashed relay. */
+const PATIENCE_MS = 10_000;
+
+// At the level of transactions, so that the lock also holds, and ends, behind a pooler that shares sessions (PgBouncer). A transaction that has
+// only locked keeps nothing from being vacuumed.
+const BEGIN = "begin; set local idle_in_transaction_session_timeout = 0";
+const LOCK_ALONE = "select pg_try_advisory_xact_lock($1) as locked";
+const LOCK_SHARED = "select pg_try_advisory_xact_lock_shared($1) as locked";
+/** A node with NATS relays the events of this database. */
+const CLUSTER = "select from outbox_readers where name = 'stream' and owner is not null and lease_until > now()";
+
+const REMEDY = "stop the other one, or give both TRANSPORTER and CACHER";
+const nameOf = (url: string) => decodeURIComponent(new URL(url).pathname.slice(1));
+
+export interface DatabaseLock {
+	release(): Promise<void>;
+}
+export interface LockOptions {
+	/** Milliseconds to wait until another holder has ended. */
+	readonly patience?: number;
+	/** The connection was lost, and another shop took the lock before this one had it back. */
+	onLost(error: StartError): void;
+}
+
+/**
+ * Holds a database for a shop that caches in its memory, which no other process can invalidate. The lock ends with the process.
+ * @throws StartError while another shop uses the database, whatever it caches in
+ */
+export async function lockAlone(url: string, { patience = PATIENCE_MS, onLost }: LockOptions): Promise<DatabaseLock> {
+	const refusal = new StartError(`another shop uses the database ${nameOf(url)}, and this one caches in its memory: ${REMEDY}`);
+	let holder: pg.Client | undefined;
+	async function acquire(): Promise<boolean> {
+		const client = await connect(url);
+		try {
+			await client.query(BEGIN);
+			const { rows } = await client.query<{ locked: boolean }>(LOCK_ALONE, [LOCK]);
+			const free = rows[0]!.locked && (await client.query(CLUSTER)).rowCount === 0;
+			if (!free) {
+				await client.end();
+				return false;
+			}
+		} catch (error) {
+			await client.end().catch(() => undefined);
+			throw error;
+		}
+		client.once("end", () => {
+			holder = undefined;
+		});
+		holder = client;
+		return true;
+	}
+
+	await insist(acquire, patience, refusal);
+	const watching = loop({
+		every: RETRY_MS,
+		async turn() {
+			if (!holder && !(await acquire())) onLost(refusal);
+			return false;
+		},
+		// The server is gone for a moment; so are the connections of the services.
+		onError: () => undefined,
+	});
+	return {
+		async release() {
+			await watching.stop();
+			await holder?.end();
+		},
+	};
+}
+
+/**
+ * Checks that no shop that caches in its memory uses a database: it would not learn of changes by this process.
+ * @throws StartError if one does
+ */
+export async function assertShared(url: string, patience = PATIENCE_MS): Promise<void> {
+	const refusal = new StartError(`a shop that caches in its memory uses the database ${nameOf(url)}: ${REMEDY}`);
+	const client = await connect(url);
+	try {
+		await insist(async () => (await client.query<{ locked: boolean }>(LOCK_SHARED, [LOCK])).rows[0]!.locked, patience, refusal);
+	} finally {
+		await client.end();
+	}
+}
+
+async function connect(url: string): Promise<pg.Client> {
+	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, keepAlive: true });
+	client.on("error", () => undefined);
+	await client.connect();
+	return client;
+}
+
+/** Tries until it succeeds; throws `refusal` after `patience` milliseconds. */
+async function insist(attempt: () => Promise<boolean>, patience: number, refusal: StartError): Promise<void> {
+	for (const end = performance.now() + patience; !(await attempt()); await pause(RETRY_MS)) if (performance.now() >= end) throw refusal;
+}

@@ -1,0 +1,196 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { toProblem } from "../../services/api/http/problem-details.ts";
+import { type Databases, makeDatabases } from "../../test/support/databases.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { onBehalfOf } from "../context/call-context.ts";
+import { isOutage } from "../resilience/outages.ts";
+import { Database, databaseUrl, sql } from "./database.ts";
+
+let databases: Databases;
+let url: string;
+beforeAll(async () => {
+	databases = await makeDatabases(["shipping"]);
+	url = databaseUrl(databases.pattern, "shipping");
+});
+afterAll(() => databases?.drop());
+
+/** How many connections Postgres has from a pool that calls itself so. */
+const connections = async (name: string) =>
+	(await databases.query("shipping", "select from pg_stat_activity where application_name = $1", [name])).length;
+
+test("a pool opens no more connections than it may, who comes later waits for one, and closing it ends all", async () => {
+	const db = new Database({ url: `${url}?application_name=three`, poolSize: 3 });
+	const { promise: go, resolve } = Promise.withResolvers<void>();
+	const transactions = Array.from({ length: 3 }, () =>
+		db.transaction(async (tx) => {
+			await tx.query("select 1");
+			await go;
+		}),
+	);
+	await eventually(async () => expect(await connections("three")).toBe(3));
+	let late = false;
+	const waiting = db.query("select 1").then(() => (late = true));
+	await databases.query("shipping", "select 1");
+	expect([late, await connections("three")]).toEqual([false, 3]);
+	resolve();
+	await Promise.all([...transactions, waiting]);
+	await db.close();
+	await eventually(async () => expect(await connections("three")).toBe(0));
+});
+
+describe("a pool whose connections are all in use", () => {
+	let db: Database;
+	let release: () => void;
+	let held: Promise<unknown>;
+	beforeEach(async () => {
+		db = new Database({ url, poolSize: 1 });
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+		release = resolve;
+		held = db.transaction(async () => {
+			begin();
+			await promise;
+		});
+		await begun;
+	});
+	afterEach(async () => {
+		release();
+		await held;
+		await db.close();
+	});
+	const call = (milliseconds: number) => ({ requestID: null, meta: {}, deadline: performance.now() + milliseconds });
+	const kinds: Record<string, () => Promise<unknown>> = {
+		query: () => db.query("select 1"),
+		transaction: () => db.transaction(async () => undefined),
+		"model statement": () => db.sequelize.query("select 1"),
+	};
+
+	test.each(Object.keys(kinds))("a %s waits no longer than its call", async (kind) => {
+		// Came first, and belongs to no call: it waits on.
+		const patient = db.query("select 1 as one");
+		const hurried = onBehalfOf(call(50), kinds[kind]!);
+		const first = await Promise.race([patient, hurried.catch((error: unknown) => ({ error }))]);
+		const { error } = first as { error: unknown };
+		expect(isOutage(error)).toBe(true);
+		expect(toProblem(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
+		expect(db.use).toMatchObject({ busy: 1, waiting: 1 });
+		release();
+		expect(await patient).toEqual([{ one: 1 }]);
+	});
+
+	test("a call that has ended does not wait at all, and still gets a connection that is free", async () => {
+		const ended = call(-1);
+		const refused = onBehalfOf(ended, () => db.query("select 1"));
+		expect(db.use.waiting).toBe(0);
+		await expect(refused).rejects.toThrow("The call ended before it got a database connection");
+		release();
+		await held;
+		expect(await onBehalfOf(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
+	});
+
+	test("more requests than the queue holds are refused at once, and the others are served in order", async () => {
+		const served: number[] = [];
+		const refused: unknown[] = [];
+		const requests = Array.from({ length: 130 }, (_, n) =>
+			db.query("select 1").then(
+				() => served.push(n),
+				(error) => refused.push(error),
+			),
+		);
+		await eventually(() => expect(refused.length).toBeGreaterThan(0));
+		expect(refused.every(isOutage)).toBe(true);
+		expect(db.use.waiting).toBe(100);
+		release();
+		await Promise.all(requests);
+		expect(served).toEqual(Array.from({ length: 100 }, (_, n) => n));
+		expect(refused).toHaveLength(30);
+	});
+});
+
+test("of a transaction that fails nothing stays, and its connection serves the next", async () => {
+	const said: string[] = [];
+	const db = new Database({ url, poolSize: 1, echo: (statement) => said.push(statement) });
+	const failing = db.transaction(async (tx) => {
+		await tx.query("create table half (id int)");
+		throw new Error("on purpose");
+	});
+	await expect(failing).rejects.toThrow("on purpose");
+	expect(await db.query("select to_regclass('half') as half")).toEqual([{ half: null }]);
+	// Echoed, where that is asked for.
+	expect(said).toEqual(expect.arrayContaining(["create table half (id int)", expect.stringContaining("ROLLBACK")]));
+	await db.close();
+});
+
+const message = (type: string, body: string) => {
+	const head = Buffer.alloc(5);
+	head.write(type);
+	head.writeInt32BE(4 + Buffer.byteLength(body), 1);
+	return Buffer.concat([head, Buffer.from(body)]);
+};
+/** What Postgres says: a session is open; and it ends, because an administrator wants it (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+const OPEN = Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I")]);
+const ENDED = message("E", "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0");
+
+let close: (() => Promise<unknown>) | undefined;
+afterEach(() => close?.());
+
+test("few rows are found in a small table by its index, and nothing starts processes or a compiler, however large the planner thinks it is", async () => {
+	const db = new Database({ url, poolSize: 1 });
+	await db.query("create table pieces (id int primary key, name text not null)");
+	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1, 1000) n");
+	await db.query("analyze pieces");
+	const plan = async (statement: string) =>
+		(await db.query<Record<string, string>>(`explain ${statement}`)).map((line) => line["QUERY PLAN"]).join("\n");
+	const some = "select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id) join pieces using (id)";
+	expect(await plan(some)).toMatch(/Index Scan/);
+	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1001, 400000) n");
+	await db.query("analyze pieces");
+	expect(await plan("select count(*) from pieces a cross join pieces b where a.name < b.name")).not.toMatch(/Gather|JIT/);
+	await db.query("drop table pieces");
+	await db.close();
+});
+
+test("a server that ends a session in the moment in which it opened fails a query, and not the process", async () => {
+	const sockets = new Set<Socket>();
+	const server = createServer((socket) => {
+		sockets.add(socket);
+		socket.on("error", () => undefined);
+		// In one piece, so that the client reads both before anybody else runs.
+		socket.once("data", () => socket.end(Buffer.concat([OPEN, ENDED])));
+	}).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as { port: number };
+	const db = new Database({ url: `postgres://somebody:secret@127.0.0.1:${port}/nothing`, poolSize: 2 });
+	close = async () => {
+		for (const socket of sockets) socket.destroy();
+		server.close();
+		await db.close();
+	};
+	await expect(db.query("select 1")).rejects.toThrow();
+	await expect(db.query("select 1")).rejects.toThrow();
+	expect(sockets.size).toBe(2);
+});
+
+describe("what is inserted without a look", () => {
+	const ADD = sql("add_numbers", "insert into numbers select * from unnest($1::int[]) returning n");
+	let db: Database;
+	beforeAll(async () => {
+		db = new Database({ url, poolSize: 2 });
+		await db.query("create table numbers (n int primary key check (n < 100))");
+	});
+	afterAll(() => db?.close());
+	const held = async () => (await db.query<{ n: number }>("select n from numbers order by n")).map(({ n }) => n);
+
+	test("is all there, or nothing of it where some of it was there before", async () => {
+		expect(await db.insertNew(ADD, [[1, 2]])).toEqual([{ n: 1 }, { n: 2 }]);
+		expect(await db.insertNew(ADD, [[3, 2]])).toBeUndefined();
+		expect(await held()).toEqual([1, 2]);
+	});
+
+	test("fails as anything else does for any other reason", async () => {
+		await expect(db.insertNew(ADD, [[4, 100]])).rejects.toMatchObject({ code: "23514" });
+		expect(await held()).toEqual([1, 2]);
+	});
+});

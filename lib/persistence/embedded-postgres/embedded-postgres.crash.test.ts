@@ -1,0 +1,153 @@
+import { spawn } from "node:child_process";
+import { chown, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "@jest/globals";
+import { testIf } from "../../../test/support/skip.ts";
+import { findBinaries } from "./binaries.ts";
+import { startEmbeddedPostgres } from "./embedded-postgres.ts";
+import {
+	afterwards,
+	canSwitchUser,
+	clearUp,
+	connect,
+	eventually,
+	gone,
+	isAlive,
+	isRoot,
+	makeFolder,
+	processesWith,
+	query,
+	runProgram,
+} from "./test/support.ts";
+
+const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
+
+afterEach(clearUp);
+
+async function start(dataDir: string, log?: (line: string) => void) {
+	const postgres = await startEmbeddedPostgres({ dataDir, ...(log && { log }) });
+	afterwards(() => postgres.stop());
+	return postgres;
+}
+
+/** A Postgres with one row committed, whose program is then killed. */
+async function killedProgram(dataDir: string, killFirst: (postgres: number) => Promise<void> = async () => undefined) {
+	const { child, outcome } = runProgram(dataDir);
+	const postgres = await outcome;
+	await query(postgres, "CREATE TABLE kept AS SELECT 7 AS n");
+	await killFirst(postgres.pid);
+	child.kill("SIGKILL");
+	await gone(child.pid!);
+	return postgres;
+}
+
+async function killWatcher(postgres: number): Promise<void> {
+	for (const pid of await processesWith("postgres-watcher", String(postgres))) {
+		process.kill(pid, "SIGKILL");
+		await gone(pid);
+	}
+}
+
+describe("after kill -9", () => {
+	test("of the program, Postgres ends with it", async () => {
+		const postgres = await killedProgram(await makeFolder());
+		await gone(postgres.pid);
+		expect(await processesWith("postgres-watcher", String(postgres.pid))).toEqual([]);
+	});
+
+	test("of the program, the next start succeeds at once", async () => {
+		const dataDir = await makeFolder();
+		await killedProgram(dataDir);
+		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+	});
+
+	test("of the program and its watcher, the next start stops the orphan and goes on, sessions or not", async () => {
+		const dataDir = await makeFolder();
+		const orphan = await killedProgram(dataDir, killWatcher);
+		const client = await connect(orphan);
+		const busy = client.query("SELECT pg_sleep(60)").catch(() => "ended");
+		expect(await isAlive(orphan.pid)).toBe(true);
+		const lines: string[] = [];
+		const next = await start(dataDir, (line) => lines.push(line));
+		expect(lines).toEqual([`stopping Postgres process ${orphan.pid}, which outlived the program that started it`]);
+		expect(await isAlive(orphan.pid)).toBe(false);
+		expect(await busy).toBe("ended");
+		expect(await query(next, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+	});
+
+	test("of everything, with its pid given to another process since, the next start recovers and leaves that one alone", async () => {
+		const dataDir = await makeFolder();
+		const dead = await killedProgram(dataDir, async (pid) => {
+			process.kill(pid, "SIGKILL");
+			await gone(pid);
+		});
+		const account = isRoot ? { uid: 65534, gid: 65534 } : {};
+		const other = spawn("sleep", ["60"], { stdio: "ignore", ...account });
+		afterwards(() => other.kill("SIGKILL"));
+		const file = join(dataDir, "pgdata/postmaster.pid");
+		await writeFile(file, (await readFile(file, "utf8")).replace(String(dead.pid), String(other.pid)));
+		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+		expect(await isAlive(other.pid!)).toBe(true);
+	});
+
+	test("in the middle of initdb, the next start begins again", async () => {
+		const dataDir = await makeFolder();
+		const { child } = runProgram(dataDir);
+		await eventually(async () => (await readdir(dataDir)).some((name) => name.startsWith("initdb-")));
+		child.kill("SIGKILL");
+		await gone(child.pid!);
+		const server = await start(dataDir);
+		await query(server, "SELECT 1");
+		await server.stop();
+		// The orphaned initdb may have gone on writing while its folder was removed. It is not there any more at the start after that.
+		await query(await start(dataDir), "SELECT 1");
+		expect((await readdir(dataDir)).sort()).toEqual(["embedded-postgres.json", "lock", "password", "pgdata", "postgres.log"]);
+	});
+
+	test("a lock that names a reused pid does not hold", async () => {
+		const dataDir = await makeFolder();
+		await writeFile(join(dataDir, "lock"), JSON.stringify({ pid: process.ppid, started: "another time" }));
+		await query(await start(dataDir), "SELECT 1");
+	});
+
+	test("a Postgres that somebody else runs on the files is left alone", async () => {
+		const dataDir = await makeFolder();
+		await (await start(dataDir)).stop();
+		const account = isRoot ? { uid: 65534, gid: 65534 } : undefined;
+		const program = join(await findBinaries(account), "bin/postgres");
+		const pgData = join(dataDir, "pgdata");
+		const options = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${pgData}`];
+		const theirs = spawn(program, ["-D", pgData, ...options], { cwd: "/", stdio: "ignore", ...account });
+		afterwards(() => theirs.kill("SIGQUIT"));
+		const file = join(pgData, "postmaster.pid");
+		await eventually(async () => (await readFile(file, "utf8").catch(() => "")).includes("ready"));
+		await expect(start(dataDir)).rejects.toThrow(`another Postgres (process ${theirs.pid}) runs on ${pgData}: stop it first`);
+		expect(await isAlive(theirs.pid!)).toBe(true);
+		theirs.kill("SIGINT");
+		await gone(theirs.pid!);
+		await query(await start(dataDir), "SELECT 1");
+	});
+
+	test("of two that start at the same time after a crash, one wins and the other is told", async () => {
+		const dataDir = await makeFolder();
+		await killedProgram(dataDir);
+		const outcomes = await Promise.all([1, 2, 3, 4].map(() => runProgram(dataDir).outcome));
+		const [winner, ...more] = outcomes.filter(({ error }) => error === undefined);
+		expect(more).toEqual([]);
+		for (const { error } of outcomes.filter(({ error }) => error !== undefined)) expect(error).toMatch(/already running/);
+		expect(await query(winner!, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
+	});
+
+	whereUsersSwitch("all of this holds for an ordinary user", async () => {
+		const dataDir = await makeFolder();
+		await chown(dataDir, 1, 1);
+		const { child, outcome } = runProgram(dataDir, { uid: 1 });
+		const orphan = await outcome;
+		await killWatcher(orphan.pid);
+		child.kill("SIGKILL");
+		await gone(child.pid!);
+		const next = await runProgram(dataDir, { uid: 1 }).outcome;
+		await query(next, "SELECT 1");
+		expect(await isAlive(orphan.pid)).toBe(false);
+	});
+});

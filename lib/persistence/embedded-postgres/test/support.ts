@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { canReach, ENTER, READ } from "../../../process/folder-access.ts";
+import { findProcess } from "../../../process/process-lock.ts";
+import type { EmbeddedPostgres } from "../embedded-postgres.ts";
+
+export const isRoot = process.getuid?.() === 0;
+/** Whether a program of this checkout can be run as another user: root can do that, but others cannot enter a checkout below /root. */
+export const canSwitchUser = isRoot && (await canReach(process.execPath, { uid: 1, gid: 1 }, READ | ENTER));
+
+const clearing: (() => Promise<unknown> | unknown)[] = [];
+
+/** To be done after the test, whatever comes of it; the last first. */
+export function afterwards(step: () => Promise<unknown> | unknown): void {
+	clearing.push(step);
+}
+
+export async function clearUp(): Promise<void> {
+	for (const step of clearing.splice(0).reverse()) await step();
+}
+
+/** An empty folder that everybody may enter. */
+export async function makeFolder(parent = tmpdir()): Promise<string> {
+	const folder = await mkdtemp(join(parent, "embedded-postgres-"));
+	afterwards(() => rm(folder, { recursive: true, force: true }));
+	await chmod(folder, 0o755);
+	return folder;
+}
+
+export async function eventually<T>(look: () => Promise<T | undefined | false> | T | undefined | false, ms = 10_000): Promise<T> {
+	for (const until = Date.now() + ms; ; await delay(5)) {
+		const found = await look();
+		if (found !== undefined && found !== false) return found;
+		if (Date.now() > until) throw new Error(`not within ${ms} ms: ${look}`);
+	}
+}
+
+type Address = Pick<EmbeddedPostgres, "host" | "port" | "user" | "password">;
+
+export async function connect({ host, port, user, password }: Address): Promise<pg.Client> {
+	const client = new pg.Client({ host, port, user, password, database: "postgres" });
+	client.on("error", () => undefined);
+	await client.connect();
+	return client;
+}
+
+export async function query(address: Address, sql: string): Promise<Record<string, unknown>[]> {
+	const client = await connect(address);
+	try {
+		return (await client.query(sql)).rows;
+	} finally {
+		await client.end();
+	}
+}
+
+export const isAlive = async (pid: number) => (await findProcess(pid)) !== undefined;
+
+export const gone = (pid: number) => eventually(async () => !(await isAlive(pid)));
+
+/** The processes whose command line has all of these words. */
+export async function processesWith(...words: string[]): Promise<number[]> {
+	const found: number[] = [];
+	for (const name of await readdir("/proc")) {
+		const line = /^\d+$/.test(name) ? await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "") : "";
+		if (line && words.every((word) => line.includes(word)) && (await isAlive(Number(name)))) found.push(Number(name));
+	}
+	return found;
+}
+
+export interface Program {
+	readonly child: ChildProcess;
+	/** The first line that it writes: where its Postgres is, or why it has none. */
+	readonly outcome: Promise<Address & { pid: number; error?: string }>;
+}
+
+/** A program of its own that starts Postgres and stays, as ours does. */
+export function runProgram(dataDir: string, options: { uid?: number; env?: Record<string, string> } = {}): Program {
+	const script = fileURLToPath(new URL("program.ts", import.meta.url));
+	const account = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
+	const env = { PATH: process.env.PATH, ...options.env };
+	const child = spawn(process.execPath, [script, dataDir], { cwd: "/", env, stdio: ["ignore", "pipe", "inherit"], ...account });
+	let postgres: number | undefined;
+	afterwards(async () => {
+		if (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL")) await once(child, "exit");
+		if (postgres) await gone(postgres);
+	});
+	const lines = createInterface({ input: child.stdout! });
+	const outcome = once(lines, "line").then(([line]) => {
+		const result = JSON.parse(line);
+		postgres = result.pid;
+		return result;
+	});
+	return { child, outcome };
+}

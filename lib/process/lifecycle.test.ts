@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { afterEach, expect, test } from "@jest/globals";
+
+const running = new Set<ReturnType<typeof spawn>>();
+afterEach(() => {
+	for (const child of running) child.kill("SIGKILL");
+});
+
+/** Runs `body` as the main function of a program; `lines` are what it has printed when it ended. */
+function start(body: string) {
+	const imports = `import { run } from "${new URL("lifecycle.ts", import.meta.url)}";
+		import { StartError } from "${new URL("start-error.ts", import.meta.url)}";`;
+	const source = `${imports} run("shop", async (program) => { ${body} });`;
+	const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "pipe"] });
+	running.add(child);
+	const lines: string[] = [];
+	const waiting = new Map<string, () => void>();
+	for (const stream of [child.stdout, child.stderr])
+		createInterface(stream).on("line", (line) => {
+			lines.push(line);
+			waiting.get(line)?.();
+		});
+	const ended = once(child, "close").then(([code, signal]) => ({ code, signal, lines }));
+	return { child, ended, printed: (line: string) => new Promise<void>((resolve) => waiting.set(line, resolve)) };
+}
+
+test("what it holds is released in reverse order, and it ends with 0", async () => {
+	const program = start(`
+		program.onEnd(1000, async () => console.log("database"));
+		program.onEnd(1000, async () => console.log("services"));
+		console.log("ready");
+	`);
+	await program.printed("ready");
+	program.child.kill("SIGTERM");
+	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["ready", "services", "database"] });
+});
+
+test("what hangs or fails while it is released does not keep the rest from being released", async () => {
+	const program = start(`
+		program.onEnd(1000, () => console.log("database"));
+		program.onEnd(1000, () => { throw new StartError("cannot let go"); });
+		program.onEnd(50, () => new Promise(() => {}));
+		await program.stop();
+	`);
+	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["shop: cannot let go", "database"] });
+});
+
+test("a reason that its operator can mend is told in one line", async () => {
+	const { ended } = start(`
+		program.onEnd(1000, () => console.log("released"));
+		throw new StartError("this is wrong:\\n  do that");
+	`);
+	const { code, lines } = await ended;
+	expect({ code, lines: lines.sort() }).toEqual({ code: 1, lines: ["released", "shop: this is wrong: do that"] });
+});
+
+test.each([
+	"throw new Error('oops')",
+	"Promise.reject(new Error('oops')); await new Promise(() => {})",
+	"setImmediate(() => { throw new Error('oops') }); await new Promise(() => {})",
+])("an error that nobody expected is told with its stack: %s", async (body) => {
+	const { ended } = start(`program.onEnd(1000, () => console.log("released")); ${body}`);
+	const { code, lines } = await ended;
+	expect(code).toBe(1);
+	expect(lines).toContain("released");
+	expect(lines).toContain("shop failed unexpectedly: Error: oops");
+	expect(lines.some((line) => line.trim().startsWith("at "))).toBe(true);
+});
+
+test("a step that hangs fails when its time is over", async () => {
+	const { ended } = start(`await program.step(new Promise(() => {}), { ms: 50, late: "it took too long" });`);
+	expect(await ended).toEqual({ code: 1, signal: null, lines: ["shop: it took too long"] });
+});
+
+test("a signal in the middle of the start ends it well, and what the end breaks is not told as a failure", async () => {
+	const program = start(`
+		let broken;
+		program.onEnd(1000, () => { broken(new Error("connection lost")); return new Promise((resolve) => setTimeout(resolve, 100)); });
+		console.log("starting");
+		await program.step(new Promise((_, reject) => { broken = reject; }));
+	`);
+	await program.printed("starting");
+	program.child.kill("SIGTERM");
+	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["starting"] });
+});
+
+test("Ctrl-C that arrives twice at once counts once; pressed again it forces the end", async () => {
+	const program = start(`
+		program.onEnd(20_000, () => { console.log("stopping"); setTimeout(() => console.log("still stopping"), 600); return new Promise(() => {}); });
+		console.log("ready");
+	`);
+	await program.printed("ready");
+	program.child.kill("SIGINT");
+	await program.printed("stopping");
+	program.child.kill("SIGINT");
+	await program.printed("still stopping");
+	program.child.kill("SIGINT");
+	expect(await program.ended).toEqual({ code: 1, signal: null, lines: ["ready", "stopping", "still stopping"] });
+});

@@ -1,0 +1,55 @@
+import { afterEach, expect, jest, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
+import { readEnv } from "../lib/settings/env.ts";
+import { makeNode } from "../lib/settings/node.ts";
+import { brokerOptions } from "../moleculer.config.ts";
+import { eventually } from "../test/support/eventually.ts";
+import { lostNodes } from "./dead-nodes.ts";
+
+const brokers: ServiceBroker[] = [];
+async function startNode(): Promise<ServiceBroker> {
+	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
+	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, []);
+	brokers.push(broker);
+	await broker.start();
+	return broker;
+}
+afterEach(async () => {
+	jest.useRealTimers();
+	for (const broker of brokers.splice(0)) await broker.stop();
+});
+
+test("a node that falls silent is missed within five seconds, and found again when it speaks", async () => {
+	const [looking, silent] = [await startNode(), await startNode()];
+	const sees = (available: boolean) =>
+		expect(looking.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID)).toBe(available);
+	await eventually(() => sees(true));
+	const { discoverer } = silent.registry as unknown as { discoverer: { stopHeartbeatTimers(): void; startHeartbeatTimers(): void } };
+	discoverer.stopHeartbeatTimers();
+	await eventually(() => sees(false), 5);
+	discoverer.startHeartbeatTimers();
+	await eventually(() => sees(true));
+});
+
+test("who was held up hears what has come in meanwhile before it looks", () => {
+	jest.useFakeTimers();
+	const checkRemoteNodes = jest.fn();
+	const { started, stopping } = lostNodes({ registry: { discoverer: { checkRemoteNodes } } } as unknown as ServiceBroker) as unknown as {
+		started(): void;
+		stopping(): void;
+	};
+	started();
+	const look = () => {
+		checkRemoteNodes.mockClear();
+		jest.advanceTimersByTime(500);
+		return checkRemoteNodes.mock.calls.length;
+	};
+	expect([look(), look(), look()]).toEqual([1, 1, 1]);
+	const held = performance.now() + 4000;
+	const clock = jest.spyOn(performance, "now").mockReturnValue(held);
+	expect(look()).toBe(0);
+	clock.mockReturnValue(held + 500);
+	expect(look()).toBe(1);
+	stopping();
+	expect(look()).toBe(0);
+});

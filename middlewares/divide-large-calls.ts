@@ -1,0 +1,91 @@
+import type { Context, Middleware, ServiceBroker } from "moleculer";
+import type { ActionContract } from "../lib/contracts/contract.ts";
+import type { Shape } from "../lib/contracts/schema.ts";
+import { isMessageTooLarge } from "../lib/messaging/message-size.ts";
+
+type Params = Record<string, unknown>;
+type Ask = (params: Params) => Promise<unknown>;
+/** Calls an action in two parts and joins their results; undefined if there is nothing to divide. */
+type Halve = (params: Params, ask: Ask) => Promise<unknown> | undefined;
+type Handler = (ctx: Context<Params>) => Promise<unknown>;
+type Action = Pick<ActionContract, "page" | "divide" | "params"> & { readonly name: string };
+
+/**
+ * Divides a call whose request or result is too large for one NATS message: it is repeated in two
+ * halves, which are divided again where that is necessary. Only for actions whose contract declares
+ * how, because a part may have been executed before.
+ */
+export function divide(broker: ServiceBroker): Middleware {
+	return {
+		name: "Divide",
+		remoteAction(next: Handler, action: Action): Handler {
+			const halve = halvingOf(action);
+			if (!halve) return next;
+			return async (ctx) => {
+				try {
+					return await next(ctx);
+				} catch (error) {
+					const halves = isMessageTooLarge(error) ? halve(ctx.params, (params) => again(ctx, action, params)) : undefined;
+					if (!halves) throw error;
+					return halves;
+				}
+			};
+		},
+	} as unknown as Middleware;
+
+	/** Each half has its own context: it goes to any node, and through all middlewares. */
+	function again(ctx: Context<Params>, { name }: Action, params: Params): Promise<unknown> {
+		const copy = (ctx as Context & { copy(): Context<Params> }).copy();
+		copy.params = params;
+		const { nodeID } = ctx.options;
+		return broker.call(name, params, { ctx: copy, ...(nodeID ? { nodeID } : {}) } as object);
+	}
+}
+
+function halvingOf({ page, divide, params }: Action): Halve | undefined {
+	if (page) return halvePage(params);
+	if (!divide) return undefined;
+	return "list" in divide ? halveList(divide.list) : halveRange(divide.range);
+}
+
+const halveList =
+	(name: string): Halve =>
+	(params, ask) => {
+		const all = params[name] as unknown[];
+		if (all.length < 2) return undefined;
+		const middle = all.length >> 1;
+		const part = (values: unknown[]) => ask({ ...params, [name]: values }) as Promise<unknown[]>;
+		return part(all.slice(0, middle)).then(async (first) => [...first, ...(await part(all.slice(middle)))]);
+	};
+
+/** The second half begins after the last row of the first one. */
+const halveRange =
+	(key: string): Halve =>
+	(params, ask) => {
+		const limit = params.limit as number;
+		if (limit < 2) return undefined;
+		const half = limit >> 1;
+		const part = (after: unknown, limit: number) => ask({ ...params, after, limit }) as Promise<Params[]>;
+		return part(params.after, half).then(async (first) =>
+			first.length < half ? first : [...first, ...(await part(first.at(-1)![key], limit - half))],
+		);
+	};
+
+/**
+ * What the caller omits has the default of the contract, and what comes from a query string is text. The total is that of the last part, which knows
+ * whether more rows follow.
+ */
+const halvePage =
+	(defaults: Shape): Halve =>
+	(params, ask) => {
+		const given = (name: "skip" | "limit") => Number(params[name] ?? (defaults[name] as { default?: number } | undefined)?.default);
+		const [from, limit] = [given("skip"), given("limit")];
+		if (!(limit >= 2)) return undefined;
+		const half = limit >> 1;
+		const part = (skip: number, limit: number) => ask({ ...params, skip, limit }) as Promise<{ rows: unknown[]; total: number }>;
+		return part(from, half).then(async (first) => {
+			if (first.rows.length < half) return first;
+			const second = await part(from + half, limit - half);
+			return { rows: [...first.rows, ...second.rows], total: second.total };
+		});
+	};

@@ -1,0 +1,41 @@
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import { makeDatabases } from "../test/support/databases.ts";
+import { describeWith } from "../test/support/servers.ts";
+import { storm } from "../tools/event-storm/run.ts";
+import { ALL_GROUPS } from "../tools/event-storm/services.ts";
+import { violations } from "../tools/event-storm/verdict.ts";
+
+describeWith(["nats-server"], "a storm of events", () => {
+	test("takes effect exactly once in every group, whatever is killed or lost, and poison holds nobody back", async () => {
+		const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
+		const databases = await makeDatabases(["orders", ...ALL_GROUPS]);
+		try {
+			const { pattern, query } = databases;
+			const result = await storm({ events: 1000, seconds: 8, seed: 4, pattern, query, folder, onProgress: () => undefined });
+			expect(result).toMatchObject({ violations: [], written: 1000, poison: 4, replayed: 1000 });
+			expect(result.kills).toBeGreaterThan(0);
+		} finally {
+			await databases.drop();
+			await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+		}
+	}, 180_000);
+});
+
+test("a storm's verdict names what was lost, done twice, made up, or dead without need", () => {
+	const groups = [
+		{ name: "well", effects: ["a", "b"], dead: ["p"] },
+		{ name: "ill", effects: ["b", "b", "p", "x"], dead: ["b"] },
+	];
+	expect(violations({ written: ["a", "b", "p"], poison: new Set(["p"]), groups })).toEqual([
+		"ill: a took effect 0 times instead of 1",
+		"ill: b took effect 2 times instead of 1",
+		"ill: b is a dead letter",
+		"ill: p took effect 1 times instead of 0",
+		"ill: p is poison and no dead letter",
+		"ill: x was never written",
+	]);
+});

@@ -1,0 +1,100 @@
+import type { ServiceBroker } from "moleculer";
+import { type Ctx, register } from "../../lib/contracts/contract.ts";
+import { invalidField } from "../../lib/contracts/errors.ts";
+import { type Event, matches } from "../../lib/contracts/event.ts";
+import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { deadLetters, eventFigures, type Filter, likeType, span } from "../../lib/messaging/dead-letters.ts";
+import { localBus } from "../../lib/messaging/event-transport.ts";
+import { retriesOf } from "../../lib/messaging/inbox.ts";
+import type { EventStream } from "../../lib/messaging/jetstream.ts";
+import { tellAgain } from "../../lib/messaging/outbox.ts";
+import { oldestEvent, outboxReaders, removeReader } from "../../lib/messaging/outbox-checkpoints.ts";
+import { outboxPage } from "../../lib/messaging/outbox-pages.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+import type { Refilling } from "./refill.ts";
+
+interface Self {
+	readonly name: string;
+	readonly broker: ServiceBroker;
+	readonly db: Database;
+	readonly $stream: EventStream | undefined;
+	readonly $refilling: Refilling | undefined;
+}
+type Handlers = { [K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown> };
+interface Replay {
+	readonly since?: string;
+	readonly until?: string;
+	readonly type?: string;
+	readonly group?: string;
+}
+
+/** What operators can ask a service about its events: dead letters and retries of its group, a replay of its outbox, and figures. */
+export function eventHandlers(types: readonly string[], patterns: readonly string[]): object {
+	const handlers: Handlers = {
+		async deadLetters({ params }: Ctx<Filter & { after?: string; limit: number }>) {
+			const { after, limit, ...filter } = params;
+			return deadLetters(this.db, this.name).list(filter, after, limit);
+		},
+		async deadLetter({ params }: Ctx<{ event_id: string }>) {
+			return deadLetters(this.db, this.name).show(params.event_id);
+		},
+		async retryDeadLetters({ params }: Ctx<Filter>) {
+			return { count: await deadLetters(this.db, this.name).retry(params) };
+		},
+		async discardDeadLetters({ params }: Ctx<Filter>) {
+			return { count: await deadLetters(this.db, this.name).discard(params) };
+		},
+		async replayEvents({ params }: Ctx<Replay>) {
+			const [since, until] = span(params);
+			const wanted = replayed(this.broker, types, params);
+			const count = await tellAgain(this.db, `/${this.name}`, { since, until, types: wanted }, (events) =>
+				tell(this, events, params.group),
+			);
+			return { count };
+		},
+		async outboxEvents({ params: { after, types: wanted } }: Ctx<{ after: string; types: string[] }>) {
+			return outboxPage(this.db, `/${this.name}`, after, wanted);
+		},
+		async retries({ params }: Ctx<{ subject: string }>) {
+			return retriesOf(this.db, this.name, params.subject);
+		},
+		async oldestEvent() {
+			return { time: await oldestEvent(this.db) };
+		},
+		async eventReaders() {
+			return outboxReaders(this.db);
+		},
+		async removeEventReader({ params }: Ctx<{ name: string }>) {
+			return { count: await removeReader(this.db, params.name) };
+		},
+		async eventFigures() {
+			const states = (await this.$stream?.states(this.name, patterns)) ?? [];
+			const pending = states.reduce((sum, { open }) => sum + open, 0);
+			const unread_share = (await this.$refilling?.unreadShare(states)) ?? 0;
+			return { ...(await eventFigures(this.db)), pending, unread_share };
+		},
+	};
+	return Object.fromEntries(
+		Object.entries(handlers).map(([name, handler]) => [name, register(eventActions[name as keyof Handlers], handler)]),
+	);
+}
+
+/** Which of a service's types a replay is about. */
+function replayed(broker: ServiceBroker, types: readonly string[], { type, group }: Replay): string[] {
+	const like = likeType(type);
+	const wanted = like === null ? [...types] : types.filter((one) => matches(type!, one));
+	if (group === undefined) return wanted;
+	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { subscriptions?: string[] } }[];
+	const patterns = services.find(({ name }) => name === group)?.metadata?.subscriptions;
+	if (!patterns) throw invalidField("group", "UNKNOWN", `No service of the name ${group} subscribes to events`);
+	return wanted.filter((one) => patterns.some((pattern) => matches(pattern, one)));
+}
+
+/** Once more to whoever carries events, or to the groups of this process. */
+async function tell({ broker, $stream }: Self, events: Event[], group: string | undefined): Promise<void> {
+	if ($stream) return void (await $stream.publish(events, true));
+	const groups = localBus(broker)
+		.groups()
+		.filter(({ name }) => group === undefined || name === group);
+	for (const { patterns, accept } of groups) await accept(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
+}

@@ -1,0 +1,79 @@
+import type { ServiceBroker } from "moleculer";
+import { loop } from "../../lib/async/poller.ts";
+import { type Event, matches } from "../../lib/contracts/event.ts";
+import { consumerName, type EventStream } from "../../lib/messaging/jetstream.ts";
+import { type Source, streamRefill } from "../../lib/messaging/stream-refill.ts";
+import type { ConsumerState } from "../../lib/messaging/stream-state.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+
+interface Self {
+	readonly name: string;
+	readonly broker: ServiceBroker;
+	readonly db: Database;
+	readonly logger: { info(message: string, data?: object): void; warn(message: string, data?: object): void };
+}
+export interface Refilling {
+	track(state: ConsumerState): Promise<void>;
+	/** The share of the stream's limits that the messages take which this service has still to take over; the largest of its consumers. */
+	unreadShare(states: readonly ConsumerState[]): Promise<number>;
+	stop(): Promise<void>;
+}
+
+/** Far less than the time in which a stream turns over. */
+const TRACK_EVERY = 5000;
+const REFILL_EVERY = 1000;
+
+/** Watches how far a service's consumers have read the stream, and refills them from the outboxes when it has discarded what they had not read. */
+export function refilling(
+	{ name, broker, db, logger }: Self,
+	stream: EventStream,
+	patterns: readonly string[],
+	accept: (events: Event[]) => Promise<void>,
+): Refilling {
+	const byConsumer = new Map(patterns.map((pattern) => [consumerName(name, pattern), pattern]));
+	const refill = streamRefill({
+		db,
+		sourcesOf: (consumer) => sourcesOf(broker, byConsumer.get(consumer)!),
+		read: ({ name: source, types }, after) => broker.call<Event[], object>(`${source}.outboxEvents`, { after, types }),
+		accept,
+		onProgress(consumer, progress) {
+			if (progress === "begun") logger.warn("The stream has discarded unread events; they are read from the outboxes", { consumer });
+			else logger.info("The events that the stream had discarded were read from the outboxes", { consumer });
+		},
+	});
+	const working = loop({
+		every: REFILL_EVERY,
+		turn: () => refill.turn([...byConsumer.keys()]),
+		onError: (error) => logger.warn("Discarded events could not be read from an outbox; the next attempt follows", { error }),
+	});
+	const tracking = loop({
+		every: TRACK_EVERY,
+		async turn() {
+			for (const state of await stream.states(name, patterns)) await refill.track(state);
+			return false;
+		},
+		onError: (error) => logger.warn("The positions of consumers could not be read; the next attempt follows", { error }),
+	});
+	return {
+		track: refill.track,
+		async unreadShare(states) {
+			const positions = await refill.positions([...byConsumer.keys()]);
+			const shares = states.map((state) => stream.unreadShare(state, positions.get(state.consumer) ?? 0));
+			return Math.max(0, ...(await Promise.all(shares)));
+		},
+		async stop() {
+			await Promise.all([working.stop(), tracking.stop()]);
+		},
+	};
+}
+
+/** The services that publish events which a pattern covers, as far as the registry lists them. */
+function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
+	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { events?: object } }[];
+	const sources = new Map<string, Source>();
+	for (const { name, metadata } of services) {
+		const types = Object.keys(metadata?.events ?? {}).filter((type) => matches(pattern, type));
+		if (types.length > 0) sources.set(name, { name, types });
+	}
+	return [...sources.values()];
+}

@@ -1,0 +1,156 @@
+import { existsSync } from "node:fs";
+import { chown, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
+import { canSwitchUser, processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
+import { eventually } from "../test/support/eventually.ts";
+import { freePort } from "../test/support/processes.ts";
+import { clearUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
+import { testIf } from "../test/support/skip.ts";
+
+const inTerminal = testIf(
+	process.platform === "linux" && existsSync("/usr/bin/script"),
+	"/usr/bin/script is not installed (apt-get install bsdutils)",
+);
+const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
+
+// Each test makes a cluster with a database per service, which a busy disk takes its time for.
+jest.setTimeout(120_000);
+afterEach(clearUp);
+
+const start = (folder: string, script = "start") => runScript(script, { DATA_DIR: folder, PORT: "0" });
+const screenOf = async (program: Running) => {
+	const [screen] = await program.says(/The shop is open[\s\S]*Stop .*\n/);
+	return { screen, url: /http:\S+/.exec(screen)![0] };
+};
+const logins = (screen: string) => [...screen.matchAll(/(\S+@\S+)\s+(\S+)$/gm)].map(([, email, password]) => ({ email, password }));
+const postgresOn = async (folder: string): Promise<number> => {
+	const [pid] = (await readFile(join(folder, "postgres/pgdata/postmaster.pid"), "utf8")).split("\n");
+	return Number(pid);
+};
+async function send(
+	url: string,
+	path: string,
+	{ token, body, method = body ? "POST" : "GET" }: { token?: string; body?: object; method?: string } = {},
+) {
+	const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { "content-type": "application/json" } : {}) };
+	const response = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+	const text = await response.text();
+	return { status: response.status, body: text ? JSON.parse(text) : undefined };
+}
+
+const logIn = async (url: string, body: object): Promise<string> => (await send(url, "/api/users/login", { body })).body.access_token;
+/** Orders what the screen suggests. */
+async function placeOrder(url: string, screen: string, token: string) {
+	const [body = ""] = /\{"items":.*\}/.exec(screen) ?? [];
+	const order = await send(url, "/api/orders", { token, body: JSON.parse(body) });
+	expect(order).toMatchObject({ status: 201, body: { status: "confirmed" } });
+	return order.body;
+}
+
+describe("npm start", () => {
+	test("shows what to do first, keeps everything until the next start, and leaves nothing behind", async () => {
+		const folder = await makeDataFolder();
+		const first = start(folder);
+		const { screen, url } = await screenOf(first);
+		expect((await send(url, "/health")).body).toMatchObject({ status: "healthy" });
+		const [admin, customer] = logins(screen);
+		const token = await logIn(url, admin!);
+		const order = await placeOrder(url, screen, await logIn(url, customer!));
+		const { length } = (await send(url, "/api/products")).body;
+		const removed = order.items[0].product_id;
+		expect(await send(url, `/api/products/${removed}`, { token, method: "DELETE" })).toMatchObject({ status: 204 });
+		const pid = await postgresOn(folder);
+		const begun = Date.now();
+		expect(await first.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
+		// Five seconds, and some more for a busy machine.
+		expect(Date.now() - begun).toBeLessThan(8000);
+		expect(await processesWith(folder)).not.toContain(pid);
+
+		const second = start(folder);
+		const again = await screenOf(second);
+		expect(logins(again.screen)).toEqual([admin, customer]);
+		// A token that the first start signed is still good, and so is what was ordered and what was removed.
+		expect(await send(again.url, `/api/orders/${order.id}`, { token })).toMatchObject({ status: 200, body: { id: order.id } });
+		expect((await send(again.url, "/api/products")).body).toHaveLength(length - 1);
+		await placeOrder(again.url, again.screen, await logIn(again.url, customer!));
+	});
+
+	test("recovers by itself from kill -9, refuses a second start, and ends when its Postgres dies", async () => {
+		const folder = await makeDataFolder();
+		const first = start(folder);
+		await screenOf(first);
+		await first.stop("SIGKILL");
+
+		const second = start(folder);
+		const { url } = await screenOf(second);
+		expect((await send(url, "/health")).body).toMatchObject({ status: "healthy" });
+		const third = await start(folder).ended;
+		expect(third).toMatchObject({
+			code: 1,
+			errors: expect.stringMatching(/^moleculer-commerce: already running on .* as process \d+: stop that one first.*$/),
+		});
+
+		process.kill(await postgresOn(folder), "SIGKILL");
+		const { code, errors } = await second.ended;
+		expect(code).toBe(1);
+		expect(errors).toMatch(/Postgres ended by itself \(SIGKILL\): see .*postgres\.log/);
+	});
+
+	test("ends well when it is told to in the middle of its start", async () => {
+		const folder = await makeDataFolder();
+		const program = start(folder);
+		await program.says(/Preparing the database/);
+		expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
+		await eventually(async () => expect(await processesWith(folder)).toEqual([]));
+		await screenOf(start(folder));
+	});
+
+	test("is healthy only when its first administrator can sign in, whatever libpq variables the shell has", async () => {
+		const [folder, port] = [await makeDataFolder(), await freePort()];
+		const admin = { email: "owner@example.com", password: "tR4-vm9.Kx2" };
+		const program = runScript("start:node", {
+			DATA_DIR: folder,
+			PORT: String(port),
+			ADMIN_EMAIL: admin.email,
+			ADMIN_PASSWORD: admin.password,
+			// Hashing the password takes long enough for a health check in between.
+			BCRYPT_COST: "13",
+			...{ PGSSLMODE: "require", PGOPTIONS: "-c default_transaction_read_only=on", PGSSLNEGOTIATION: "direct", PGPASSWORD: "other" },
+		});
+		const url = `http://127.0.0.1:${port}`;
+		await eventually(async () => {
+			if (program.child.exitCode === null) expect((await send(url, "/health")).body.status).toBe("healthy");
+		}, 60);
+		expect({ code: program.child.exitCode, output: program.output() }).toMatchObject({ code: null });
+		expect(await logIn(url, admin)).toEqual(expect.any(String));
+	});
+
+	whereUsersSwitch("runs as an ordinary user", async () => {
+		const folder = await makeDataFolder();
+		await chown(folder, 1, 1);
+		const program = runScript("start", { DATA_DIR: join(folder, "data"), PORT: "0" }, { uid: 1 });
+		await screenOf(program);
+		expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
+	});
+
+	inTerminal("opens moleculer's prompt in a terminal, and leaving it ends everything", async () => {
+		const folder = await makeDataFolder();
+		const program = runScript("start", { DATA_DIR: folder, PORT: "0", TERM: "xterm", HOME: folder }, { terminal: true });
+		await program.says(/mol \$/);
+		const pid = await postgresOn(folder);
+		program.type("call products.list\r");
+		await program.says(/Response/);
+		program.type("exit\r");
+		expect(await program.ended).toMatchObject({ code: 0 });
+		expect(await processesWith(folder)).not.toContain(pid);
+	});
+});
+
+test("npm run start:node only logs", async () => {
+	const folder = await makeDataFolder();
+	const program = start(folder, "start:node");
+	await program.says(/started successfully/);
+	expect(await program.stop("SIGTERM")).toMatchObject({ code: 0 });
+	expect(program.output()).not.toMatch(/The shop is open|password|customer@example.com/);
+});

@@ -1,0 +1,61 @@
+import type { ServiceBroker } from "moleculer";
+import { failingServices } from "../../lib/health/probes.ts";
+import { type Breaker, breakersOf } from "../../lib/resilience/circuit-breakers.ts";
+
+type Status = "up" | "down";
+export interface Health {
+	readonly status: "healthy" | "degraded";
+	/** `nodes`: how many of them answered. */
+	readonly services: Record<string, { status: Status; nodes: number }>;
+	/** Circuit breakers of this gateway that do not let everything through; left out while there are none. */
+	readonly breakers?: Pick<Breaker, "action" | "state">[];
+}
+
+const PING_MS = 2000;
+
+/**
+ * Asks every service of the shop whether it is there: remote nodes are pinged, services of this node are asked for their databases too.
+ * Requests that come meanwhile share the answer.
+ * @param names the services that must be there for the shop to be healthy
+ */
+export function healthCheck(broker: ServiceBroker, names: readonly string[]): () => Promise<Health> {
+	const seen = new Set(names);
+	let running: Promise<Health> | undefined;
+	return () => {
+		running ??= check(broker, seen).finally(() => {
+			running = undefined;
+		});
+		return running;
+	};
+}
+
+async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> {
+	const [answering, failing] = await Promise.all([answeringNodes(broker), failingServices(broker)]);
+	const nodes = new Map<string, Set<string>>();
+	for (const { name, nodeID = "" } of broker.registry.getServiceList({ skipInternal: true })) {
+		seen.add(name);
+		const works = nodeID === broker.nodeID ? !failing.includes(name) : answering.has(nodeID);
+		if (works) nodes.set(name, (nodes.get(name) ?? new Set()).add(nodeID));
+	}
+	const services = [...seen].sort().map((name) => {
+		const count = nodes.get(name)?.size ?? 0;
+		return [name, { status: count > 0 ? "up" : "down", nodes: count }] as const;
+	});
+	const breakers = breakersOf(broker).map(({ action, state }) => ({ action, state }));
+	return {
+		status: services.every(([, { status }]) => status === "up") ? "healthy" : "degraded",
+		services: Object.fromEntries(services),
+		...(breakers.length > 0 ? { breakers } : {}),
+	};
+}
+
+async function answeringNodes(broker: ServiceBroker): Promise<Set<string>> {
+	const others = broker.registry
+		.getNodeList({ onlyAvailable: true })
+		.map(({ id }) => id)
+		.filter((id) => id !== broker.nodeID);
+	// Pinging nobody would wait for its whole time.
+	if (others.length === 0) return new Set();
+	const pongs = (await broker.ping(others, PING_MS)) as unknown as Record<string, object | null>;
+	return new Set(others.filter((id) => pongs[id]));
+}

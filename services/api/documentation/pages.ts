@@ -1,0 +1,75 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { escapeHtml } from "../../../lib/text/html.ts";
+import { titleOf } from "../http/problem-details.ts";
+import { type Document, document, loadOnce } from "./documents.ts";
+import type { ErrorCatalogue } from "./openapi.ts";
+
+/** Everything comes from here and is asked for here; Swagger UI writes some styles into its elements. */
+const CSP = [
+	"default-src 'none'",
+	"script-src 'self'",
+	"style-src 'self' 'unsafe-inline'",
+	"img-src 'self' data:",
+	"connect-src 'self'",
+	"frame-ancestors 'none'",
+];
+const HTML = "text/html; charset=utf-8";
+
+const html = (content: string): Document => document(content, HTML, { "Content-Security-Policy": CSP.join(";") });
+
+/** The page on which the API is tried out: Swagger UI, served from its package, so that it works without the internet. */
+export const docsPage = html(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>The shop's API</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" href="data:,"></head>
+<body><div id="page"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/page.js"></script>
+</body></html>
+`);
+
+/** Whoever logs in on the page is logged in on the page: the token is used for what comes after. */
+const PAGE = `const ui = SwaggerUIBundle({
+	url: "/openapi.json",
+	dom_id: "#page",
+	deepLinking: true,
+	tryItOutEnabled: true,
+	validatorUrl: null,
+	responseInterceptor(response) {
+		if (response.ok && /\\/api\\/(users\\/login|auth\\/refresh)$/.test(response.url)) ui.preauthorizeApiKey("bearerAuth", JSON.parse(response.text).access_token);
+		return response;
+	},
+});
+`;
+
+const folder = (): string => dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+const SCRIPT = "text/javascript; charset=utf-8";
+const KEPT = { "Cache-Control": "public, max-age=86400" };
+const asset = (file: string, type: string) => loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, KEPT));
+const script = document(PAGE, SCRIPT, KEPT);
+
+/** The files that the page loads. */
+export const docsAssets: Readonly<Record<string, () => Promise<Document>>> = {
+	"GET /docs/page.js": async () => script,
+	"GET /docs/swagger-ui-bundle.js": asset("swagger-ui-bundle.js", SCRIPT),
+	"GET /docs/swagger-ui.css": asset("swagger-ui.css", "text/css; charset=utf-8"),
+};
+
+/** The error reference: the `type` of a problem leads to its code's section. */
+export function errorsPage(errors: ErrorCatalogue): Document {
+	const sections = Object.entries(errors)
+		.sort(([a], [b]) => (a < b ? -1 : 1))
+		.map(
+			([code, { status, message }]) =>
+				`<section id="${code}"><h2>${code}</h2><p>${status} ${titleOf(code)}: ${escapeHtml(message)}</p></section>`,
+		);
+	return html(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Errors of the shop's API</title><link rel="icon" href="data:,"></head>
+<body><h1>Errors</h1>
+${sections.join("\n")}
+</body></html>
+`);
+}

@@ -1,0 +1,133 @@
+import { afterEach, expect, test } from "@jest/globals";
+import { Errors } from "moleculer";
+import { metrics } from "../../../lib/health/node-metrics.ts";
+import { eventually } from "../../../test/support/eventually.ts";
+import { token as signed } from "../../../test/support/gateway.ts";
+import { admin, type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { auth } from "../../auth/auth.contract.ts";
+import { products } from "../../products/products.contract.ts";
+
+type Line = Record<string, unknown> & { error?: { stack: string } };
+const id = "019a0000-0000-7000-8000-000000000001";
+const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+let shop: Shop;
+let lines: Line[];
+let asked: (string | undefined)[];
+/** Ends slow requests, whose timers would otherwise run for 10 s after the test. */
+let ended: PromiseWithResolvers<void>;
+async function start(env: Record<string, string> = {}) {
+	lines = [];
+	asked = [];
+	ended = Promise.withResolvers();
+	const catalogue = stub(products, {
+		async list({ params }) {
+			asked.push(params.q);
+			if (params.q === "slow") await ended.promise;
+			return { rows: [], total: 0 };
+		},
+		async get({ params }) {
+			shop.broker.getLocalService("products").logger.warn("Looking", { for: params.id });
+			throw new Errors.MoleculerClientError("There is none", 404, "PRODUCT_NOT_FOUND");
+		},
+		async remove() {
+			throw new Error("the disk is full");
+		},
+	});
+	shop = await startShop({
+		services: ["api"],
+		stubs: [catalogue, stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) })],
+		env: { LOGLEVEL: "info", ...env },
+		onLog: (line) => void lines.push(JSON.parse(line)),
+	});
+	return shop;
+}
+afterEach(async () => {
+	ended.resolve();
+	await shop?.stop();
+});
+const access = () => lines.filter(({ logger }) => logger === "access");
+const oneLine = () =>
+	eventually(() => {
+		expect(access()).toHaveLength(1);
+		return access()[0]!;
+	});
+const token = () => signed(shop.env, "admin", admin!.id);
+
+test("an answered request is one line that says who asked for what, how it went and how long it took", async () => {
+	await start();
+	await shop.http("GET /api/products?q=knife", { token: token(), headers: { "X-Request-ID": "mine", traceparent } });
+	expect(await oneLine()).toEqual({
+		level: "info",
+		timestamp: expect.any(String),
+		logger: "access",
+		service: "api",
+		message: "A request was answered",
+		request_id: "mine",
+		method: "GET",
+		path: "/api/products",
+		status: 200,
+		duration_ms: expect.any(Number),
+		user_id: admin!.id,
+		trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
+	});
+});
+
+test("a refused request is a warning with its code and no stack, and what a service logs meanwhile says for which request", async () => {
+	await start();
+	await shop.http(`GET /api/products/${id}`, { headers: { "X-Request-ID": "mine", traceparent } });
+	expect(await oneLine()).toMatchObject({ level: "warn", status: 404, code: "PRODUCT_NOT_FOUND", message: "A request was refused" });
+	expect(access()[0]).not.toHaveProperty("error");
+	const [looking] = lines.filter(({ message }) => message === "Looking");
+	expect(looking).toMatchObject({ logger: "products", request_id: "mine", trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", for: id });
+});
+
+test("a failure of ours is an error with its stack, once", async () => {
+	await start();
+	expect((await shop.http(`DELETE /api/products/${id}`, { token: token() })).status).toBe(500);
+	expect(await oneLine()).toMatchObject({ level: "error", status: 500, code: "INTERNAL_ERROR", user_id: admin!.id });
+	expect(access()[0]!.error!.stack).toContain("the disk is full");
+	expect(lines.filter((line) => JSON.stringify(line).includes("the disk is full"))).toHaveLength(1);
+});
+
+test.each([
+	["errors", ["warn", "error"]],
+	["off", ["error"]],
+])("ACCESS_LOG=%s leaves the other lines out", async (ACCESS_LOG, levels) => {
+	await start({ ACCESS_LOG });
+	await shop.http("GET /api/products");
+	await shop.http(`GET /api/products/${id}`);
+	await shop.http(`DELETE /api/products/${id}`, { token: token() });
+	await eventually(() => expect(access().at(-1)).toMatchObject({ level: "error" }));
+	expect(access().map(({ level }) => level)).toEqual(levels);
+});
+
+test("requests are counted by their routes, and what leads nowhere by one name for all", async () => {
+	await start();
+	const ids = [id, id.replace(/1$/, "2"), id.replace(/1$/, "3")];
+	for (const one of ids) await shop.http(`GET /api/products/${one}`);
+	for (const path of ["/a", "/b/c", "/api/nothing/x"]) await shop.http(`GET ${path}`);
+	await fetch(`${shop.url}/api/products`, { method: "PROPFIND" });
+	await eventually(async () => {
+		const text = await metrics(shop.broker);
+		const counted = text.split("\n").filter((line) => line.startsWith("shop_http_requests_total"));
+		expect(counted.sort()).toEqual([
+			'shop_http_requests_total{method="GET",route="/api/products/:id",status="404"} 3',
+			'shop_http_requests_total{method="GET",route="none",status="404"} 3',
+			'shop_http_requests_total{method="other",route="none",status="405"} 1',
+		]);
+		expect(text).toContain('shop_http_request_duration_seconds_count{method="GET",route="/api/products/:id"} 3\n');
+		expect(text).toContain('shop_action_calls_total{action="products.get",outcome="refused"} 3\n');
+	});
+});
+
+test("a client that does not wait for its answer is counted and told of", async () => {
+	await start();
+	const leaving = new AbortController();
+	const left = fetch(`${shop.url}/api/products?q=slow`, { signal: leaving.signal }).catch(() => "left");
+	await eventually(() => expect(asked).toEqual(["slow"]));
+	leaving.abort();
+	expect(await left).toBe("left");
+	expect(await oneLine()).toMatchObject({ status: 499, path: "/api/products" });
+	expect(await metrics(shop.broker)).toContain('shop_http_requests_total{method="GET",route="/api/products",status="499"} 1\n');
+});

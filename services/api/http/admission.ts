@@ -1,0 +1,60 @@
+import { isError } from "../../../lib/contracts/contract.ts";
+import { clientAddress } from "./client-address.ts";
+import type { Gateway, Request, Response } from "./exchange.ts";
+import { requestId } from "./request-metadata.ts";
+
+/**
+ * Not counted: load balancers and orchestrators send these from few addresses, and take a refusal for an outage. However many arrive together, they
+ * share one check (pages.ts).
+ */
+const PROBES = new Set(["/health/live", "/health/ready"]);
+
+/** Counts a request and, if its client may send it, hands it to moleculer-web. */
+export async function admit(gateway: Gateway, req: Request, res: Response): Promise<void> {
+	try {
+		req.startedAt = performance.now();
+		req.id = requestId(req.headers);
+		await countRequest(gateway, req);
+	} catch (error) {
+		gateway.errorHandler(req, res, error);
+		return;
+	}
+	// The client may have gone away while Redis counted.
+	if (!res.closed) gateway.httpHandler(req, res);
+}
+
+/**
+ * Counts every request, whether it leads to a route or not, before anything is done for it. Users count by their ID; requests without a valid token, and
+ * those to strict routes, count by their address.
+ * @throws RATE_LIMITED
+ */
+async function countRequest(gateway: Gateway, req: Request): Promise<void> {
+	req.parsedUrl = pathOf(req.url!);
+	const target = gateway.table.peek(req.method, req.parsedUrl);
+	// For the access log and the metrics of a request that is refused here.
+	if (target) req.$alias = target;
+	req.address = clientAddress(req, gateway.proxies);
+	req.authentication = authenticate(gateway, req);
+	if (target && PROBES.has(target.pattern)) return;
+	const strict = target?.contract?.strict === true;
+	const client = strict ? req.address : (req.authentication.user?.id ?? req.address);
+	await gateway.limits.count(client, strict, (headers) => {
+		req.limit = headers;
+	});
+}
+
+/** A failure is kept for later, because only some routes require a user. */
+function authenticate(gateway: Gateway, { headers }: Request): Request["authentication"] {
+	try {
+		return { user: gateway.authenticate(headers.authorization) };
+	} catch (error) {
+		if (!isError(error, "UNAUTHENTICATED") && !isError(error, "SERVICE_UNAVAILABLE")) throw error;
+		return { user: null, error };
+	}
+}
+
+/** Without the query and a slash at the end, as moleculer-web routes it. */
+function pathOf(url: string): string {
+	const path = url.split("?", 1)[0]!;
+	return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}

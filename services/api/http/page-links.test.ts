@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { token } from "../../../test/support/gateway.ts";
+import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { auth } from "../../auth/auth.contract.ts";
+import { inventory } from "../../inventory/inventory.contract.ts";
+
+const COUNT = 6;
+let shop: Shop;
+beforeAll(async () => {
+	shop = await startShop({
+		services: ["api", "products"],
+		stubs: [
+			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
+			stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) }),
+		],
+	});
+	for (let i = 0; i < COUNT; i++) {
+		const body = { name: `Product ${i}`, price: i, category: "links" };
+		expect((await shop.http("POST /api/products", { token: token(shop.env, "admin"), body })).status).toBe(201);
+	}
+});
+afterAll(() => shop?.stop());
+
+/** The pages from this one on, by following rel="next". */
+async function walk(path: string): Promise<{ names: string[]; links: string[] }[]> {
+	const pages = [];
+	for (let next: string | undefined = path; next && pages.length < 2 * COUNT; ) {
+		const { status, headers, body } = await shop.http(`GET ${next}`);
+		expect([next, status]).toEqual([next, 200]);
+		const link = headers.get("link") ?? "";
+		pages.push({ names: body.map(({ name }: { name: string }) => name), links: link.split(", ").filter(Boolean) });
+		next = /<([^>]+)>; rel="next"/.exec(link)?.[1];
+	}
+	return pages;
+}
+const all = Array.from({ length: COUNT }, (_, i) => `Product ${i}`);
+
+test.each([1, 2, 3, 4, 6])(
+	"the links lead to every product once, %i at a time, from the start and from behind a product",
+	async (limit) => {
+		const list = `/api/products?category=links&sort=name&limit=${limit}`;
+		const pages = await walk(list);
+		expect(pages.flatMap(({ names }) => names)).toEqual(all);
+		expect(pages).toHaveLength(Math.ceil(COUNT / limit));
+		const [first] = (await shop.http(`GET ${list}`)).body;
+		const behind = await walk(`${list}&after=${first.id}`);
+		expect(behind.flatMap(({ names }) => names)).toEqual(all.slice(1));
+		expect(behind).toHaveLength(Math.ceil((COUNT - 1) / limit));
+	},
+);
+
+test("a full last page behind a product has no next link", async () => {
+	const { body } = await shop.http("GET /api/products?category=links&sort=name");
+	const page = await walk(`/api/products?category=links&sort=name&limit=2&after=${body[COUNT - 3].id}`);
+	expect(page).toEqual([{ names: all.slice(-2), links: [] }]);
+});

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { type Heard, neighbours, token } from "../../../test/support/gateway.ts";
+import type { Answer } from "../../../test/support/http.ts";
+import { type Shop, startShop } from "../../../test/support/shop.ts";
+
+let shop: Shop;
+let admin: string;
+const heard: Heard[] = [];
+beforeAll(async () => {
+	shop = await startShop({ services: ["api"], stubs: neighbours(heard) });
+	admin = token(shop.env, "admin");
+});
+beforeEach(() => {
+	heard.length = 0;
+});
+afterAll(() => shop?.stop());
+
+const book = { name: "A book", price: 19.99, category: "books" };
+const create = (body: unknown, headers?: Record<string, string>) =>
+	shop.http("POST /api/products", { token: admin, body, ...(headers ? { headers } : {}) });
+const verdict = ({ status, body }: Answer) => [
+	status,
+	body.code,
+	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
+];
+
+test("each field that is wrong is named, with the rule that it breaks", async () => {
+	const { status, headers, body } = await create({ name: "", price: 1.999, sku: "no spaces", stock: 1.5, role: "admin", is: 1 });
+	expect(status).toBe(422);
+	expect(headers.get("content-type")).toBe("application/problem+json");
+	expect(body).toMatchObject({
+		type: "/docs/errors#VALIDATION_ERROR",
+		title: "Validation error",
+		status: 422,
+		code: "VALIDATION_ERROR",
+		request_id: headers.get("x-request-id"),
+	});
+	expect(body.errors.map(({ field, code }: Record<string, string>) => [field, code])).toEqual([
+		["name", "STRING_MIN"],
+		["price", "MONEY"],
+		["category", "REQUIRED"],
+		["sku", "STRING_PATTERN"],
+		["stock", "NUMBER_INTEGER"],
+		["role", "OBJECT_STRICT"],
+		["is", "OBJECT_STRICT"],
+	]);
+	for (const { message } of body.errors) expect(message).toEqual(expect.any(String));
+	expect(heard).toEqual([]);
+});
+
+test("a field deep inside is named by its whole path", async () => {
+	const answer = await shop.http("POST /api/orders", {
+		token: token(shop.env),
+		body: {
+			items: [
+				{ product_id: uuid(), quantity: 1 },
+				{ product_id: "x", quantity: 0, price: 1 },
+			],
+		},
+	});
+	expect(verdict(answer)[2]).toEqual([
+		["items[1].product_id", "UUID"],
+		["items[1].quantity", "NUMBER_MIN"],
+		["items[1].price", "OBJECT_STRICT"],
+	]);
+});
+
+test("the query of a request with a body is not part of its parameters", async () => {
+	await shop.http("POST /api/products?role=admin&name=Other&stock=5", { token: admin, body: book });
+	expect(heard[0]!.params).toMatchObject({ name: "A book", stock: 0 });
+	expect(heard[0]!.params).not.toHaveProperty("role");
+});
+
+test.each([
+	"skip=1&skip=2",
+	"limit[]=1",
+	"category[$ne]=x",
+	"category=a&category=b&category=c",
+	"__proto__=x",
+	"__proto__[role]=admin",
+	"constructor[prototype][role]=admin",
+	"role=admin",
+	"$meta=x",
+	"q=%00",
+	"limit=101",
+	"limit=x",
+	"utm=x",
+	"gclidx=1",
+	"_x=1",
+	"categroy=books",
+	"sort=password",
+])("the query ?%s is refused", async (query) => {
+	expect(await shop.http(`GET /api/products?${query}`)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
+	expect(heard).toEqual([]);
+	expect({}).not.toHaveProperty("role");
+});
+
+test("a parameter in the path is checked as any other, and cannot be given twice", async () => {
+	const id = uuid();
+	expect(verdict(await shop.http("GET /api/products/nobody"))).toEqual([422, "VALIDATION_ERROR", [["id", "UUID"]]]);
+	expect((await shop.http(`GET /api/products/${id}%00`)).status).toBe(422);
+	expect(verdict(await shop.http(`GET /api/products/${id}?id=${uuid()}`))).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
+	const patch = await shop.http(`PATCH /api/products/${id}`, { token: admin, body: { id: uuid(), name: "New" } });
+	expect(verdict(patch)).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
+	expect(heard).toEqual([]);
+});
+
+test("an Idempotency-Key is 1 to 255 printable characters, where it means something", async () => {
+	const order = { items: [{ product_id: uuid(), quantity: 1 }] };
+	const keyed = (key: string) => shop.http("POST /api/orders", { token: admin, body: order, headers: { "idempotency-key": key } });
+	for (const key of ["", "x".repeat(256), "caf\u00e9", "a\tb"]) expect(verdict(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
+	expect((await keyed("x".repeat(255))).status).toBe(202);
+	expect((await create(book, { "idempotency-key": "x".repeat(256) })).status).toBe(201);
+});
+
+test.each([
+	["utm_source=mail&utm_medium=e-mail&utm_campaign=caf%C3%A9", {}],
+	["_=1764318626000", {}],
+	["fbclid=x&gclid=y&msclkid=z&category=books", { category: "books" }],
+	["q=", {}],
+	["q", {}],
+	["q=+%20&category=&min_price=&max_price=&sort=&limit=&skip=&after=", {}],
+	["", {}],
+	["&&", {}],
+	["q=tea+%26+milk&category=&utm_source=x&limit=5", { q: "tea & milk", limit: 5 }],
+])("a public list ignores the tracking and blank parameters of ?%s", async (query, params) => {
+	const { status, headers } = await shop.http(`GET /api/products?${query}`);
+	expect(status).toBe(200);
+	expect(heard[0]!.params).toEqual({ skip: 0, limit: 100, sort: "created_at", ...params });
+	expect(headers.get("link") ?? "").not.toMatch(/utm_|category=&/);
+});
+
+test("a public resource and its stock ignore tracking parameters, and other routes do not", async () => {
+	const id = uuid();
+	expect((await shop.http(`GET /api/products/${id}?utm_source=mail`)).status).toBe(200);
+	expect((await shop.http("GET /api/users/me?utm_source=mail", { token: admin })).status).toBe(422);
+});

@@ -1,0 +1,41 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { ActionContract, Meta } from "../../../lib/contracts/contract.ts";
+import { commonError } from "../../../lib/contracts/errors.ts";
+import { isTagList } from "../../../lib/contracts/etag.ts";
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+/** Methods that change the resource at their address. */
+export const CHANGES: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"]);
+const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
+
+/** The caller's name for the request, where it is safe to repeat, or a new one. */
+export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): string {
+	return typeof theirs === "string" && REQUEST_ID.test(theirs) ? theirs : randomUUID();
+}
+
+/**
+ * What of the headers travels with the call. Nothing else of what a client sends gets into an action's meta.
+ * @throws BAD_HEADER; PRECONDITION_FAILED for a change that names an entity tag of a resource that has none: it cannot be the version that
+ * the client has read
+ */
+export function metadata({ method, headers }: IncomingMessage, { idempotent, etag }: ActionContract): Meta {
+	const meta: Meta = {};
+	const { "idempotency-key": key, "if-match": tags, prefer } = headers;
+	if (idempotent && key !== undefined) {
+		if (typeof key !== "string" || !IDEMPOTENCY_KEY.test(key)) {
+			throw commonError("BAD_HEADER", undefined, "Idempotency-Key takes 1 to 255 printable ASCII characters");
+		}
+		meta.idempotency_key = key;
+	}
+	if (etag && tags !== undefined) {
+		if (!isTagList(tags)) throw commonError("BAD_HEADER", undefined, "If-Match takes entity tags in quotes, or *");
+		meta.if_match = tags;
+	}
+	if (!etag && tags !== undefined && tags.trim() !== "*" && CHANGES.has(method!)) {
+		throw commonError("PRECONDITION_FAILED", undefined, "If-Match cannot be met: this resource has no ETag");
+	}
+	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
+	return meta;
+}

@@ -1,0 +1,116 @@
+import type { Context } from "moleculer";
+import { etagOf, isTagList, namesTag } from "../../../lib/contracts/etag.ts";
+import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import type { Shape } from "../../../lib/contracts/schema.ts";
+import { parentOf, serviceOf } from "../routing/routes.ts";
+import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
+import { queryOf, readParameters, withoutIgnored } from "./parameters.ts";
+
+/** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
+export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
+	const { contract } = req.$alias;
+	if (contract?.auth === "anyone" && contract.rest.startsWith("GET ")) {
+		req.originalUrl = withoutIgnored(req.originalUrl);
+		req.url = req.originalUrl;
+	}
+	if (contract?.stream) await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
+	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
+}
+
+/** What is kept needs no parameters, for they were read, and found right, when it was made. */
+function kept({ near, table }: Gateway, req: Request, action: string, { ttl }: { ttl: number }): Promise<Answer> {
+	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
+	const key = `${table.revision} ${req.originalUrl}`;
+	return near.answer(serviceOf(action), key, ttl, async () => {
+		const { body, ...head } = shape(req, await call(req));
+		return body === undefined ? head : { ...head, body: bytesOf(body as string) };
+	});
+}
+
+async function call(req: Request): Promise<unknown> {
+	const { $ctx, $endpoint, $alias, headers } = req;
+	req.$params = await readParameters(req, req.$params.params as Record<string, string>);
+	const { "last-event-id": last } = headers;
+	if ($alias.contract!.stream && typeof last === "string" && last !== "") req.$params.after = last;
+	return ($ctx as Context).call($endpoint as never, req.$params);
+}
+
+function shape(req: Request, result: unknown): Answer {
+	const { contract } = req.$alias;
+	const { $statusCode, $responseHeaders, respond_async } = req.$ctx.meta;
+	const status = $statusCode ?? contract?.status ?? 200;
+	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
+	if (contract?.page) {
+		const page = result as Page;
+		const headers = { "X-Total-Count": String(page.total), ...links(req, contract.params, page), ...$responseHeaders };
+		return { status, headers, body: JSON.stringify(page.rows) };
+	}
+	const headers = {
+		...location(req, status, result),
+		...(status === 202 && respond_async ? { "Preference-Applied": "respond-async" } : {}),
+		...(contract?.etag ? { ETag: etagOf(result as object) } : {}),
+		...$responseHeaders,
+	};
+	return { status, headers, body: JSON.stringify(result ?? null) };
+}
+
+/** Where a created resource is, or the resource whose state tells how accepted work goes on (RFC 9110, 15.3.3). */
+function location({ $alias: { collection, onResource }, parsedUrl }: Request, status: number, result: unknown): { Location?: string } {
+	if (status !== 201 && status !== 202) return {};
+	const { id } = (result ?? {}) as { id?: unknown };
+	if (collection && typeof id === "string") return { Location: `${parsedUrl}/${id}` };
+	return status === 202 && onResource ? { Location: parentOf(parsedUrl) } : {};
+}
+
+/** Sends an answer, or only says that the client has it already. */
+function deliver(gateway: Gateway, req: Request, res: Response, whole: Answer): void {
+	const { headers } = whole;
+	send(gateway, req, res, headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : whole);
+}
+
+/** Whether the client has this already. A header that is none of the kind does no harm: it gets the whole answer. */
+export function isUnchanged({ method, headers: { "if-none-match": known } }: Request, etag: string): boolean {
+	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
+}
+
+interface Page {
+	readonly rows: readonly { readonly id?: string }[];
+	readonly total: number;
+	readonly more?: boolean;
+}
+
+/**
+ * The neighboring pages (RFC 8288), with everything else of the query kept. A page behind a row (`after`) is followed by the page behind its
+ * own last row; its `skip` does not tell its position in the list.
+ */
+function links(req: Request, params: Shape, { rows, total, more }: Page): { Link?: string } {
+	const query = queryOf(req);
+	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
+	const [skip, limit] = [given("skip"), given("limit")];
+	const link = (rel: string, change: Record<string, string>) => {
+		const target = new URLSearchParams(query);
+		for (const [name, value] of Object.entries({ ...change, limit: String(limit) })) target.set(name, value);
+		if (change.after) target.delete("skip");
+		return `<${req.parsedUrl}?${target}>; rel="${rel}"`;
+	};
+	const last = query.has("after") ? rows.at(-1)?.id : undefined;
+	const next: Record<string, string> = last ? { after: last } : { skip: String(skip + limit) };
+	const all = [
+		...((more ?? (rows.length === limit && skip + limit < total)) ? [link("next", next)] : []),
+		...(skip > 0 ? [link("prev", { skip: String(Math.max(0, skip - limit)) })] : []),
+	];
+	return all.length > 0 ? { Link: all.join(", ") } : {};
+}
+
+/** In memory of its own: a small buffer is otherwise a part of a larger one, which all of its parts keep. */
+function bytesOf(text: string): Buffer {
+	const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+	bytes.write(text);
+	return bytes;
+}
+
+/** How much memory an answer takes: its body, its headers, and about as much again as the objects around them do. */
+export function sizeOf({ headers = {}, body = "" }: Answer): number {
+	const texts = Object.values(headers).reduce((sum, text) => sum + 2 * text.length, 0);
+	return Buffer.byteLength(body) + texts + 1000;
+}

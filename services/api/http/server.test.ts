@@ -1,0 +1,129 @@
+import { Agent, request } from "node:http";
+import { connect, createServer, type Server } from "node:net";
+import { expect, test } from "@jest/globals";
+import { StartError } from "../../../lib/process/start-error.ts";
+import { eventually } from "../../../test/support/eventually.ts";
+import { startShop, stub } from "../../../test/support/shop.ts";
+import { products } from "../../products/products.contract.ts";
+import { Listener } from "./server.ts";
+
+/** A catalogue that answers when it is told to. */
+function slowCatalogue() {
+	let open = () => {};
+	let asked = 0;
+	const gate = new Promise<void>((resolve) => {
+		open = resolve;
+	});
+	const schema = stub(products, {
+		async list() {
+			asked++;
+			await gate;
+			return { rows: [], total: 0 };
+		},
+	});
+	return { schema, open, asked: () => asked };
+}
+
+test("a stop waits for the request under way, takes no new one, and ends connections that carry none", async () => {
+	const { schema, open, asked } = slowCatalogue();
+	const shop = await startShop({ services: ["api"], stubs: [schema] });
+	const agent = new Agent({ keepAlive: true });
+	await new Promise((resolve) => request(`${shop.url}/health/live`, { agent }, (res) => res.resume().on("end", resolve)).end());
+	const idle = Object.values(agent.freeSockets).flat()[0]!;
+	const ended = new Promise((resolve) => idle.once("close", resolve));
+
+	const underWay = shop.http("GET /api/products");
+	await eventually(() => expect(asked()).toBe(1));
+	const stopped = shop.stop();
+	await ended;
+	await expect(shop.http("GET /health/live")).rejects.toThrow();
+	open();
+	const { status, headers } = await underWay;
+	expect([status, headers.get("connection")]).toEqual([200, "close"]);
+	await stopped;
+});
+
+test("readiness is refused from the moment of the stop on, while liveness is not", async () => {
+	const { schema, open, asked } = slowCatalogue();
+	const shop = await startShop({ services: ["api"], stubs: [schema] });
+	expect(await shop.http("GET /health/ready")).toMatchObject({ status: 200, body: { status: "ready" } });
+	const underWay = shop.http("GET /api/products");
+	await eventually(() => expect(asked()).toBe(1));
+	const stopped = shop.stop();
+	const [ready, live] = await Promise.all([shop.http("GET /health/ready"), shop.http("GET /health/live")]);
+	expect([ready.status, ready.body.status, live.status]).toEqual([503, "not ready", 200]);
+	open();
+	expect((await underWay).status).toBe(200);
+	await stopped;
+});
+
+test("a request that never ends does not keep the node from stopping", async () => {
+	const { schema, open, asked } = slowCatalogue();
+	const shop = await startShop({ services: ["api"], stubs: [schema] });
+	shop.broker.options.tracking!.shutdownTimeout = 200;
+	const underWay = expect(shop.http("GET /api/products")).rejects.toThrow();
+	await eventually(() => expect(asked()).toBe(1));
+	await shop.stop();
+	await underWay;
+	open();
+});
+
+test("a port that is taken is named when the start fails", async () => {
+	const taken = await new Promise<Server>((resolve) => {
+		const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
+	});
+	const { port } = taken.address() as { port: number };
+	await expect(startShop({ services: ["api"], env: { PORT: String(port) } })).rejects.toThrow(
+		new StartError(`Port ${port} of 127.0.0.1 is in use already: set PORT to another one, or stop what uses it`),
+	);
+	await new Promise((resolve) => taken.close(resolve));
+});
+
+test.each([
+	[{ JWT_SECRET: "" }, "JWT_SECRET is not set"],
+	[{ CORS_ORIGINS: "*" }, 'CORS_ORIGINS: "*" is not an origin'],
+	[{ CORS_ORIGINS: "https://shop.example/path" }, 'CORS_ORIGINS: "https://shop.example/path" is not an origin'],
+	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is no address of this machine: set HOST"],
+])("a gateway with %j does not start, and says why", async (env, reason) => {
+	await expect(startShop({ services: ["api"], env: env as unknown as Record<string, string> })).rejects.toThrow(reason);
+});
+
+test.each([
+	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
+	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
+])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
+	const listener = new Listener((req) => void req.resume(), undefined, undefined, {
+		headersTimeout: 100,
+		requestTimeout: 200,
+		connectionsCheckingInterval: 20,
+	});
+	await listener.open("127.0.0.1", 0);
+	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
+	let answer = "";
+	socket.on("data", (chunk) => (answer += chunk));
+	socket.on("error", () => undefined);
+	const closed = new Promise((resolve) => socket.once("close", resolve));
+	socket.write(beginning);
+	const dripping = setInterval(() => socket.write("x"), 20);
+	await closed;
+	clearInterval(dripping);
+	expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+	await listener.close(0);
+});
+
+test("a write after the end of a response is reported and does not end the process", async () => {
+	const errors: Error[] = [];
+	const listener = new Listener(
+		(_req, res) => {
+			res.end("whole");
+			for (let i = 0; i < 2; i++) res.write("late");
+		},
+		undefined,
+		(_req, error) => void errors.push(error),
+	);
+	await listener.open("127.0.0.1", 0);
+	const response = await fetch(`http://127.0.0.1:${(listener.server.address() as { port: number }).port}/`);
+	expect(await response.text()).toBe("whole");
+	await eventually(() => expect(errors).toHaveLength(2));
+	await listener.close(0);
+});

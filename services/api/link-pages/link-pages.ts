@@ -1,0 +1,176 @@
+import { createHash } from "node:crypto";
+import type { Context } from "moleculer";
+import { commonError } from "../../../lib/contracts/errors.ts";
+import { escapeHtml } from "../../../lib/text/html.ts";
+import { readForm } from "../http/body.ts";
+import { clientAddress } from "../http/client-address.ts";
+import { type Answer, type Gateway, type Handler, type Request, send } from "../http/exchange.ts";
+import { queryOf } from "../http/parameters.ts";
+import { type Problem, toAnswer, toProblem } from "../http/problem-details.ts";
+
+/**
+ * A page that a mailed link leads to. Opening it changes nothing, because mail scanners open links;
+ * its form calls an action.
+ */
+interface LinkPage {
+	readonly path: string;
+	/**
+	 * The route of the action, which takes the link's token and, where `password` is set, a new
+	 * password.
+	 */
+	readonly route: string;
+	readonly title: string;
+	readonly text: string;
+	readonly button: string;
+	readonly password?: true;
+	readonly done: string;
+}
+const PAGES: readonly LinkPage[] = [
+	{
+		path: "/verify-email",
+		route: "/api/users/verify-email",
+		title: "Confirm your e-mail address",
+		text: "Please confirm that this e-mail address is yours.",
+		button: "Confirm",
+		done: "Your e-mail address is confirmed.",
+	},
+	{
+		path: "/password-reset",
+		route: "/api/users/password-reset/confirm",
+		title: "Set a new password",
+		text: "Choose a new password of 8 to 72 characters. You are then signed out everywhere.",
+		button: "Set password",
+		password: true,
+		done: "Your new password is set. You can sign in with it now.",
+	},
+	{
+		path: "/email-change",
+		route: "/api/users/email-change/confirm",
+		title: "Use your new e-mail address",
+		text: "Please confirm that your account should use this e-mail address. You are then signed out everywhere.",
+		button: "Use this address",
+		done: "Your account uses this e-mail address now. You can sign in with it.",
+	},
+	{
+		path: "/email-change/undo",
+		route: "/api/users/email-change/undo",
+		title: "Undo the change of your e-mail address",
+		text: "Choose a new password of 8 to 72 characters. Your account then uses this e-mail address again, and everybody is signed out.",
+		button: "Undo the change",
+		password: true,
+		done: "Your account uses this e-mail address again. You can sign in with it and your new password.",
+	},
+];
+
+const TOKEN = /^[\w-]{1,200}$/;
+const STYLE = `body{font:1.1rem/1.5 system-ui,sans-serif;margin:0;background:#f4f4f5;color:#18181b}
+main{max-width:30rem;margin:10vh auto;padding:2rem;background:#fff;border-radius:.5rem}
+h1{font-size:1.4rem;margin-top:0}label,input{display:block;width:100%;box-sizing:border-box}
+input,button{font:inherit;padding:.6rem;margin:.3rem 0 1rem;border:1px solid #71717a;border-radius:.3rem}
+button{background:#18181b;color:#fff;cursor:pointer}[role=alert]{color:#b91c1c}`;
+const HEADERS = {
+	"Content-Security-Policy": [
+		"default-src 'none'",
+		`style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
+		"img-src data:",
+		"form-action 'self'",
+		"base-uri 'none'",
+		"frame-ancestors 'none'",
+	].join(";"),
+	// The address holds the token.
+	"Referrer-Policy": "no-referrer",
+	"Cache-Control": "no-store",
+	"X-Robots-Tag": "noindex",
+};
+
+/**
+ * The pages that mailed links lead to, by method and path. They are plain HTML forms, which work
+ * without JavaScript.
+ */
+export const linkPages: Readonly<Record<string, Handler>> = Object.fromEntries(
+	PAGES.flatMap((page) => [
+		[`GET ${page.path}`, handler(async (_, req) => open(page, queryOf(req).get("token")))],
+		[`POST ${page.path}`, handler((gateway, req) => submit(page, gateway, req))],
+	]),
+);
+
+function handler(answer: (gateway: Gateway, req: Request) => Promise<Answer>): Handler {
+	return function (req, res, next) {
+		answer(this, req)
+			.then((found) => send(this, req, res, found))
+			.catch(next);
+	};
+}
+
+function open(page: LinkPage, token: string | null): Answer {
+	if (token && TOKEN.test(token)) return html(200, page, `<p>${page.text}</p>${form(page, token)}`);
+	return html(400, page, alertOf("This link is incomplete. Please copy all of it from the message."));
+}
+
+/** Calls the page's action, as a request to its route would, and shows the result as a page. */
+async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<Answer> {
+	let token = "";
+	try {
+		const address = clientAddress(req, gateway.proxies);
+		await gateway.limits.count(address, true, (headers) => {
+			req.limit = headers;
+		});
+		const fields = await readForm(req);
+		token = fields.get("token") ?? "";
+		if (!TOKEN.test(token)) throw commonError("VALIDATION_ERROR");
+		const { action } = gateway.table.find("POST", page.route).target;
+		Object.assign(req.$ctx.meta, { user: null, address });
+		await (req.$ctx as unknown as Context).call(action!, {
+			token,
+			...(page.password ? { new_password: fields.get("new_password") ?? "" } : {}),
+		});
+		return html(200, page, `<p role="status">${page.done}</p>`);
+	} catch (error) {
+		const problem = toProblem(error, actionOf(gateway, page));
+		req.failure = { error, code: problem.code };
+		const { status, headers } = toAnswer(problem, req.id);
+		const again = TOKEN.test(token) && problem.code !== "INVALID_TOKEN" ? form(page, token) : "";
+		return html(status, page, `${messagesOf(problem).map(alertOf).join("")}${again}`, headers);
+	}
+}
+
+/** Undefined while the service is away. */
+function actionOf({ table }: Gateway, { route }: LinkPage): string | undefined {
+	try {
+		return table.find("POST", route).target.action;
+	} catch {
+		return undefined;
+	}
+}
+
+function messagesOf({ code, detail, errors, data }: Problem): string[] {
+	if (code === "INVALID_TOKEN")
+		return ["This link is not valid any more. It has expired, was used already, or was replaced by a newer one."];
+	if (code === "RATE_LIMITED" || code === "SERVICE_UNAVAILABLE") return [`${detail}. Please try again in a moment.`];
+	const found = errors ?? (data as { errors?: Problem["errors"] } | undefined)?.errors ?? [];
+	return found.length > 0 ? found.map(({ message }) => message) : [detail];
+}
+
+const alertOf = (message: string): string => `<p role="alert">${escapeHtml(message)}</p>`;
+
+/** The address is relative, for a shop below a path of its own. */
+function form({ path, button, password }: LinkPage, token: string): string {
+	const field = password
+		? `<label for="new_password">New password</label><input id="new_password" name="new_password" type="password" autocomplete="new-password" minlength="8" maxlength="128" required>`
+		: "";
+	return `<form method="post" action="${path.slice(path.lastIndexOf("/") + 1)}">
+<input type="hidden" name="token" value="${escapeHtml(token)}">${field}<button>${button}</button></form>`;
+}
+
+const html = (status: number, { title }: LinkPage, content: string, headers: Answer["headers"] = {}): Answer => ({
+	status,
+	type: "text/html; charset=utf-8",
+	headers: { ...headers, ...HEADERS },
+	body: `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><style>${STYLE}</style></head>
+<body><main><h1>${title}</h1>
+${content}
+</main></body></html>
+`,
+});

@@ -1,0 +1,252 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, jest, test } from "@jest/globals";
+import { Redis } from "ioredis";
+import { openCache } from "../../../lib/caching/lease-cache.ts";
+import { metrics } from "../../../lib/health/node-metrics.ts";
+import { eventually } from "../../../test/support/eventually.ts";
+import { neighbours, token } from "../../../test/support/gateway.ts";
+import type { Answer } from "../../../test/support/http.ts";
+import { freePort } from "../../../test/support/processes.ts";
+import { describeWith, evictionPolicy, startRedis } from "../../../test/support/servers.ts";
+import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { auth } from "../../auth/auth.contract.ts";
+import type { RateLimits } from "./rate-limits.ts";
+
+const shops: Shop[] = [];
+const ends: (() => Promise<void>)[] = [];
+afterEach(async () => {
+	jest.restoreAllMocks();
+	for (const shop of shops.splice(0)) await shop.stop();
+	for (const end of ends.splice(0)) await end();
+});
+
+async function start(env: Record<string, string> = {}): Promise<Shop> {
+	const tokens = { access_token: "a", token_type: "bearer" as const, expires_in: 1, refresh_token: "r" };
+	const signIn = stub(auth, {
+		login: async () => tokens,
+		revocations: async () => ({ revocations: [], now: new Date().toISOString() }),
+	});
+	const shop = await startShop({
+		services: ["api"],
+		stubs: [...neighbours().filter(({ name }) => name !== "auth"), signIn],
+		env: { RATE_LIMIT_ENABLED: "true", RATE_LIMIT_PER_MINUTE: "5", RATE_LIMIT_STRICT_PER_MINUTE: "3", ...env },
+	});
+	shops.push(shop);
+	return shop;
+}
+const limitsOf = ({ broker }: Shop) => (broker.getLocalService("api") as unknown as { limits: RateLimits }).limits;
+const browse = (shop: Shop, options = {}) => shop.http("GET /api/products", options);
+const signIn = (shop: Shop, options = {}) =>
+	shop.http("POST /api/users/login", { body: { email: "zoe@example.com", password: "correct horse" }, ...options });
+const repeat = async (times: number, ask: () => Promise<Answer>): Promise<number[]> => {
+	const statuses: number[] = [];
+	for (let i = 0; i < times; i++) statuses.push((await ask()).status);
+	return statuses;
+};
+
+test("an address has so many requests a minute, and is told how many are left and when there are more", async () => {
+	const shop = await start();
+	const { headers } = await browse(shop);
+	expect(headers.get("ratelimit-policy")).toBe('"default";q=5;w=60');
+	expect(headers.get("ratelimit")).toMatch(/^"default";r=4;t=(60|5\d)$/);
+	expect(await repeat(5, () => browse(shop))).toEqual([200, 200, 200, 200, 429]);
+	const refused = await browse(shop);
+	expect(refused.body).toMatchObject({ status: 429, code: "RATE_LIMITED" });
+	expect(refused.body.retry_after).toBeUndefined();
+	expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+	expect(refused.headers.get("ratelimit")).toMatch(/^"default";r=0;t=\d+$/);
+
+	const now = Date.now();
+	jest.spyOn(Date, "now").mockReturnValue(now + 61_000);
+	expect((await browse(shop)).status).toBe(200);
+});
+
+test("a user is counted at every address, and a request with an invalid token counts for its address", async () => {
+	const shop = await start();
+	const [one, two] = [token(shop.env), token(shop.env)];
+	expect(await repeat(6, () => browse(shop, { token: one }))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect((await browse(shop, { token: two })).status).toBe(200);
+	expect(await repeat(6, () => browse(shop, { token: "nonsense" }))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect((await browse(shop)).status).toBe(429);
+});
+
+test("signing in is limited far more strictly, by address whoever one is, and apart from everything else", async () => {
+	const shop = await start();
+	expect(await repeat(4, () => signIn(shop))).toEqual([200, 200, 200, 429]);
+	expect((await signIn(shop, { token: token(shop.env) })).status).toBe(429);
+	expect((await browse(shop)).status).toBe(200);
+});
+
+test("X-Forwarded-For is believed as far as our own proxies reach, and no further", async () => {
+	const from = (shop: Shop, address: string) => browse(shop, { headers: { "x-forwarded-for": address } });
+	const bare = await start();
+	let i = 0;
+	expect((await repeat(6, () => from(bare, `203.0.113.${i++}`))).at(-1)).toBe(429);
+	const behind = await start({ TRUST_PROXY: "1" });
+	expect((await repeat(6, () => from(behind, `203.0.113.${i++}`))).at(-1)).toBe(200);
+	expect((await repeat(6, () => from(behind, `198.51.100.${i++}, 203.0.113.200`))).at(-1)).toBe(429);
+});
+
+test("it can be switched off", async () => {
+	const shop = await start({ RATE_LIMIT_ENABLED: "false" });
+	const answers = await repeat(8, () => browse(shop));
+	expect(new Set(answers)).toEqual(new Set([200]));
+	expect((await browse(shop)).headers.get("ratelimit")).toBeNull();
+});
+
+test("counts requests before they are routed: pages, unknown paths and methods, and preflights as well", async () => {
+	const others = [
+		...["GET /", "GET /health", "GET /openapi.json", "GET /asyncapi.json", "GET /docs", "GET /docs/errors", "GET /docs/page.js"],
+		...["GET /nowhere", "GET /api/nowhere/1", "PUT /docs", "DELETE /api/products", "OPTIONS /api/products", "OPTIONS /nowhere", "GET /%ff"],
+	];
+	const shop = await start({ RATE_LIMIT_PER_MINUTE: String(others.length) });
+	const first = await Promise.all(others.map((request) => shop.http(request)));
+	expect(first.map(({ status, headers }) => [status === 429, headers.has("ratelimit")])).toEqual(others.map(() => [false, true]));
+	const then = await Promise.all(others.map((request) => shop.http(request)));
+	expect(then.map(({ status }) => status)).toEqual(others.map(() => 429));
+	const { body, headers } = await shop.http("GET /nowhere");
+	expect(body).toMatchObject({ code: "RATE_LIMITED" });
+	expect(headers.get("retry-after")).toMatch(/^\d+$/);
+	expect((await browse(shop)).status).toBe(429);
+	expect((await browse(shop, { token: token(shop.env) })).status).toBe(200);
+});
+
+test("does not limit the probes of load balancers", async () => {
+	const shop = await start();
+	for (const probe of ["GET /health/live", "GET /health/ready"]) {
+		const answers = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
+		expect(new Set(answers.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`))).toEqual(new Set(["200 false"]));
+	}
+	expect(await repeat(6, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429]);
+});
+
+test("counts a refused request for its route", async () => {
+	const shop = await start();
+	await repeat(6, () => browse(shop));
+	await repeat(1, () => shop.http("GET /nowhere"));
+	const text = await metrics(shop.broker);
+	expect(text).toContain('shop_http_requests_total{method="GET",route="/api/products",status="429"} 1\n');
+	expect(text).toContain('shop_http_requests_total{method="GET",route="none",status="429"} 1\n');
+	expect(text).toContain('shop_rate_limit_refused_total{policy="default"} 2\n');
+});
+
+test("clients behind a proxy that adds ports are counted apart", async () => {
+	const shop = await start({ TRUST_PROXY: "1" });
+	const from = (hop: string) => browse(shop, { headers: { "x-forwarded-for": hop } });
+	let port = 40_000;
+	expect(await repeat(6, () => from(`203.0.113.1:${port++}`))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect((await from(`203.0.113.2:${port}`)).status).toBe(200);
+	expect((await from(`[2001:db8::1]:${port}`)).status).toBe(200);
+});
+
+test("a gateway counts by itself while Redis does not respond", async () => {
+	const shop = await start({ CACHER: `redis://127.0.0.1:${await freePort()}` });
+	expect(await repeat(7, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429, 429]);
+	expect(limitsOf(shop).uncounted).toBe(7);
+});
+
+describeWith(["redis-server"], "with a Redis", () => {
+	test("gateways count together, and go on counting when it is back", async () => {
+		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
+		const redis = await startRedis(folder);
+		ends.push(async () => {
+			await redis.stop();
+			await rm(folder, { recursive: true, force: true });
+		});
+		const env = { CACHER: redis.url, RATE_LIMIT_PER_MINUTE: "1000" };
+		const [one, two] = [await start(env), await start(env)];
+		const left = async (shop: Shop) => Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
+		const counted = (shop: Shop) =>
+			eventually(async () => {
+				const found = await left(shop);
+				expect(found).toBeGreaterThan(0);
+				return found;
+			});
+		const first = await counted(one);
+		const second = await counted(two);
+		expect(second).toBeLessThan(first);
+		expect(await left(one)).toBe(second - 1);
+
+		await redis.process.kill();
+		const { status, headers } = await browse(one);
+		expect([status, headers.get("ratelimit")]).toEqual([200, expect.stringContaining("r=999;")]);
+		await redis.restart();
+		await counted(one);
+	});
+
+	/** Until it is connected to Redis, a gateway counts by itself. */
+	const connected = (shop: Shop) =>
+		eventually(async () => {
+			const before = limitsOf(shop).uncounted;
+			await browse(shop);
+			expect(limitsOf(shop).uncounted).toBe(before);
+		});
+	/** A Redis of its own, and a client that looks into it. */
+	async function openRedis(args: string[] = []) {
+		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-limits-"));
+		const redis = await startRedis(folder, args);
+		const raw = new Redis(redis.url);
+		ends.push(async () => {
+			raw.disconnect();
+			await redis.stop();
+			await rm(folder, { recursive: true, force: true });
+		});
+		return { url: redis.url, raw };
+	}
+
+	test("a client that used up its quota is refused by every gateway, until its window ends", async () => {
+		const { url } = await openRedis();
+		const [one, two] = [await start({ CACHER: url }), await start({ CACHER: url })];
+		const user = { token: token(one.env) };
+		await Promise.all([connected(one), connected(two)]);
+		expect(await repeat(7, () => browse(one, user))).toEqual([200, 200, 200, 200, 200, 429, 429]);
+		const { status, headers } = await browse(two, user);
+		expect(status).toBe(429);
+		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
+	});
+
+	test("cached pages that fill Redis displace neither counters nor holds", async () => {
+		const { url, raw } = await openRedis(["--maxmemory", "8mb", "--maxmemory-policy", evictionPolicy()]);
+		const cache = openCache({ NAMESPACE: "", CACHER: url }, { warn: () => undefined, info: () => undefined });
+		ends.push(() => cache.close());
+		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
+		await connected(shop);
+		await repeat(20, () => browse(shop));
+		const [bucket] = await raw.keys("*:limits:*");
+		const counters = await raw.hgetall(bucket!);
+
+		const pages = cache.of("pages", 60_000);
+		const gate = Promise.withResolvers<void>();
+		const change = cache.of("things", 60_000).changing(["a"], () => gate.promise);
+		const evicted = async () => Number(/evicted_keys:(\d+)/.exec(await raw.info("stats"))![1]);
+		const page = "x".repeat(200_000);
+		let number = 0;
+		await eventually(async () => {
+			for (let i = 0; i < 20; i++) await pages.answer(`page ${number++}`, 60_000, async () => page);
+			expect(await evicted()).toBeGreaterThan(100);
+		}, 30);
+
+		expect(await raw.hgetall(bucket!)).toEqual(counters);
+		expect(await raw.get("cache::things:row:a")).toMatch(/^h/);
+		gate.resolve();
+		await change;
+		expect(await raw.get("cache::things:row:a")).toBeNull();
+		// Redis still accepts writes, because pages can be evicted.
+		expect(await raw.set("cache::probe", page, "PX", 1000)).toBe("OK");
+	}, 60_000);
+
+	test("a window ends for all counters of its bucket, and a new one begins", async () => {
+		const { url, raw } = await openRedis();
+		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
+		await connected(shop);
+		await repeat(6, () => browse(shop));
+		const [bucket, ...others] = await raw.keys("*:limits:*");
+		expect(others).toEqual([]);
+		expect(await raw.ttl(bucket!)).toBe(-1);
+		await raw.hset(bucket!, "ends", "1");
+		expect((await browse(shop)).headers.get("ratelimit")).toMatch(/r=999;t=60$/);
+		expect(await raw.hlen(bucket!)).toBe(2);
+	});
+});

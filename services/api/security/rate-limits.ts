@@ -1,0 +1,162 @@
+import { Redis } from "ioredis";
+import type { Logger, ServiceBroker } from "moleculer";
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { DISCONNECT_MS } from "../../../lib/caching/redis-connection.ts";
+import { commonError } from "../../../lib/contracts/errors.ts";
+import { catalogue } from "../../../lib/observability/metrics/catalogue.ts";
+import { metricsOf } from "../../../lib/observability/metrics/registry.ts";
+import type { Env } from "../../../lib/settings/env.ts";
+
+const WINDOW_SECONDS = 60;
+type PolicyName = "default" | "strict";
+interface Policy {
+	readonly name: PolicyName;
+	/** Requests that it allows in a window. */
+	readonly quota: number;
+	/** Counts in Redis for all gateways together, where there is one. */
+	readonly shared: RateLimiterRedis | undefined;
+	/** Counts in the memory of this gateway. */
+	readonly local: RateLimiterMemory;
+}
+/** What a client is told of its limit. */
+export type LimitHeaders = Readonly<Record<"RateLimit" | "RateLimit-Policy", string>>;
+
+export interface RateLimits {
+	/**
+	 * Counts a request.
+	 * @param client a user's id or an address
+	 * @param note receives the headers, also when the request is refused
+	 * @throws RATE_LIMITED
+	 */
+	count(client: string, strict: boolean, note: (headers: LimitHeaders) => void): Promise<void>;
+	/** Requests that this gateway counted by itself because Redis did not respond. */
+	readonly uncounted: number;
+	close(): void;
+}
+
+/**
+ * Limits the requests of one user or one address (docs/security.md), with the headers of draft-ietf-httpapi-ratelimit-headers. All gateways count
+ * together in Redis, where there is one; while it does not respond each gateway counts by itself, so that an outage of Redis does not lift the limits.
+ */
+export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): RateLimits {
+	const redis = env.RATE_LIMIT_ENABLED && env.CACHER ? connect(env.CACHER) : undefined;
+	const policyOf = (name: PolicyName, quota: number): Policy => {
+		const options = { points: quota, duration: WINDOW_SECONDS, keyPrefix: `${env.NAMESPACE || "shop"}:limit:${name}` };
+		// A client that has used up its quota is refused without another request to Redis.
+		const shared =
+			redis &&
+			new RateLimiterRedis({
+				...options,
+				storeClient: redis,
+				rejectIfRedisNotReady: true,
+				inMemoryBlockOnConsumed: quota,
+				customIncrTtlLuaScript: incrementScript(env.NAMESPACE || "shop"),
+			});
+		return { name, quota, shared, local: new RateLimiterMemory(options) };
+	};
+	const policies: Record<PolicyName, Policy> = {
+		default: policyOf("default", env.RATE_LIMIT_PER_MINUTE),
+		strict: policyOf("strict", env.RATE_LIMIT_STRICT_PER_MINUTE),
+	};
+	const metrics = metricsOf(broker);
+	const refused: Record<PolicyName, { add(): void }> = {
+		default: metrics.counter(catalogue.refusedByLimit, "default"),
+		strict: metrics.counter(catalogue.refusedByLimit, "strict"),
+	};
+	const uncounted = metrics.counter(catalogue.uncounted);
+	let away = false;
+
+	async function consume({ shared, local }: Policy, client: string): Promise<Count> {
+		if (!shared) return countWith(local, client);
+		try {
+			const count = await countWith(shared, client);
+			if (away) logger.info("Redis responds again: the gateways count requests together");
+			away = false;
+			return count;
+		} catch (error) {
+			if (!away) logger.warn("Redis does not respond: this gateway counts requests by itself", { error });
+			away = true;
+			uncounted.add();
+			return countWith(local, client);
+		}
+	}
+
+	return {
+		async count(client, strict, note) {
+			if (!env.RATE_LIMIT_ENABLED) return;
+			const policy = policies[strict ? "strict" : "default"];
+			const { name, quota } = policy;
+			const { allowed, remaining, endsIn } = await consume(policy, client);
+			const seconds = Math.max(1, Math.ceil(endsIn / 1000));
+			note({
+				RateLimit: `"${name}";r=${remaining};t=${seconds}`,
+				"RateLimit-Policy": `"${name}";q=${quota};w=${WINDOW_SECONDS}`,
+			});
+			if (allowed) return;
+			refused[name].add();
+			throw commonError("RATE_LIMITED", { retry_after: seconds });
+		},
+		get uncounted() {
+			return uncounted.value;
+		},
+		close: () => redis?.disconnect(),
+	};
+}
+
+interface Count {
+	readonly allowed: boolean;
+	readonly remaining: number;
+	/** Milliseconds until the window ends. */
+	readonly endsIn: number;
+}
+/** @throws whatever the store throws; a refusal is no error here */
+async function countWith(limiter: RateLimiterRedis | RateLimiterMemory, client: string): Promise<Count> {
+	try {
+		const { remainingPoints, msBeforeNext } = await limiter.consume(client);
+		return { allowed: true, remaining: remainingPoints, endsIn: msBeforeNext };
+	} catch (refusal) {
+		if (!(refusal instanceof RateLimiterRes)) throw refusal;
+		return { allowed: false, remaining: 0, endsIn: refusal.msBeforeNext };
+	}
+}
+
+/** Windows that end at different times, so that refused clients do not all return at once. */
+const BUCKETS = 16;
+
+/**
+ * Counters are fields of a few hashes, and the window of a hash begins with its first request. A hash has no time to live: with the
+ * policy `volatile-lru`, Redis evicts only keys that have one, so cached pages never displace counters. The next request after the end of
+ * a window replaces the hash. A clock that was set back ends the window as well.
+ *
+ * @param namespace prefix of the hashes; the script gets the counter's key, the points and the window in seconds
+ */
+const incrementScript = (namespace: string): string => `
+local hash = 0
+for i = 1, #KEYS[1] do hash = (hash * 31 + string.byte(KEYS[1], i)) % 4294967296 end
+local bucket = ${JSON.stringify(`${namespace}:limits:`)} .. string.format("%d", hash % ${BUCKETS})
+local time = redis.call("time")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = tonumber(ARGV[2]) * 1000
+local left = tonumber(redis.call("hget", bucket, "ends") or 0) - now
+if left <= 0 or left > window then
+	redis.call("unlink", bucket)
+	redis.call("hset", bucket, "ends", string.format("%.0f", now + window))
+	left = window
+end
+return { redis.call("hincrby", bucket, KEYS[1], ARGV[1]), left }`;
+
+/** Fails fast: a late count is worth less than a response. */
+function connect(url: string): Redis {
+	const redis = new Redis(url, {
+		connectTimeout: 2000,
+		commandTimeout: 100,
+		maxRetriesPerRequest: 0,
+		enableOfflineQueue: false,
+		enableAutoPipelining: true,
+		retryStrategy: (times) => Math.min(times * 100, 1000),
+		disconnectTimeout: DISCONNECT_MS,
+	});
+	// Each command reports its failure; without a listener ioredis prints it as well.
+	redis.on("error", () => undefined);
+	return redis;
+}

@@ -1,0 +1,170 @@
+import type { Context } from "moleculer";
+import { type Backoff, backoff } from "../../../lib/async/backoff.ts";
+import { type Loop, loop } from "../../../lib/async/poller.ts";
+import { commonError } from "../../../lib/contracts/errors.ts";
+import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import { begin, type Gateway, type Request, type Response } from "../http/exchange.ts";
+import { toProblem } from "../http/problem-details.ts";
+import { EventStream, HEARTBEAT_MS } from "./event-stream.ts";
+
+/** Milliseconds between two polls, and at most after failures in a row. */
+const POLL_MS = 400;
+const LONGEST_POLL_MS = 15_000;
+const PER_USER = 10;
+const PER_GATEWAY = 2000;
+/** IDs in one poll, see `versionsOf`. */
+const IDS_PER_POLL = 1000;
+
+/** State of the polls of one `watch` action. */
+interface Poll {
+	underWay: boolean;
+	readonly retries: Backoff;
+}
+
+/**
+ * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While streams
+ * are open, one poll for all of a gateway's streams finds out every 400 ms which of them have new
+ * events. No node has to announce a change, and orders without a listener cost nothing.
+ *
+ * Each stream has its own position, its own read and its own backoff: a stream that cannot be read
+ * neither delays the others nor makes them receive an event twice.
+ */
+export class Streams {
+	/** Also those whose first events are still being loaded: they count against the limits. */
+	readonly #open = new Set<EventStream>();
+	readonly #polls = new Map<string, Poll>();
+	readonly #gateway: Gateway;
+	#loop: Loop | undefined;
+	#closing = false;
+
+	constructor(gateway: Gateway) {
+		this.#gateway = gateway;
+	}
+
+	/**
+	 * Responds with an event stream, or with 204 if no event will ever follow.
+	 * @param load reads the first events
+	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway has, or is about to stop
+	 */
+	async serve(req: Request, res: Response, load: () => Promise<Streamed>): Promise<void> {
+		this.#assertRoom(req.$ctx.meta.user!.id);
+		// The place is taken before the first await; otherwise parallel requests pass the check together.
+		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
+		if (stream.over) return;
+		this.#open.add(stream);
+		try {
+			const first = await load();
+			if (this.#closing) throw commonError("SERVICE_UNAVAILABLE");
+			if (!stream.over) this.#start(stream, res, first);
+		} catch (error) {
+			stream.close();
+			throw error;
+		}
+	}
+
+	/** Ends every stream. Their clients reconnect to another gateway. */
+	async close(): Promise<void> {
+		this.#closing = true;
+		for (const stream of this.#open) if (stream.started) stream.end("this node is stopping");
+		await this.#loop?.stop();
+	}
+
+	#assertRoom(user: string): void {
+		if (this.#closing || this.#open.size >= PER_GATEWAY) throw commonError("SERVICE_UNAVAILABLE");
+		const own = [...this.#open].filter((stream) => stream.user === user).length;
+		if (own >= PER_USER) throw commonError("RATE_LIMITED", { retry_after: HEARTBEAT_MS / 1000 }, `At most ${PER_USER} streams at once`);
+	}
+
+	#start(stream: EventStream, res: Response, first: Streamed): void {
+		const { req } = stream;
+		// The specification's way to stop a browser from reconnecting.
+		const nothingFollows = first.ended && first.events.length === 0;
+		if (nothingFollows || req.method === "HEAD") stream.close();
+		if (nothingFollows) return void begin(this.#gateway, req, res, 204).end();
+		begin(this.#gateway, req, res, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
+		if (req.method === "HEAD") return void res.end();
+		stream.start(first);
+		this.#loop ??= loop({
+			every: POLL_MS,
+			turn: async () => this.#look(),
+			onError: (error) => this.#gateway.logger.error("Event streams could not be polled", { error }),
+		});
+	}
+
+	/** Starts polls and does not wait for them: a slow service must not delay the heartbeats. */
+	#look(): boolean {
+		for (const stream of this.#open) if (stream.started) this.#check(stream);
+		const readable = [...this.#open].filter((stream) => stream.started && !stream.reading && !stream.retries.waits());
+		for (const [watch, streams] of Map.groupBy(readable, ({ req }) => req.$alias.contract!.stream!.watch)) {
+			const poll = this.#polls.get(watch) ?? { underWay: false, retries: backoff(2 * POLL_MS, LONGEST_POLL_MS) };
+			this.#polls.set(watch, poll);
+			if (!poll.underWay && !poll.retries.waits()) void this.#poll(watch, poll, streams);
+		}
+		return false;
+	}
+
+	/** Ends a stream whose token has become invalid, and sends heartbeats. */
+	#check(stream: EventStream): void {
+		try {
+			this.#gateway.authenticate(stream.req.headers.authorization);
+		} catch {
+			stream.end("the access token is not good any more");
+		}
+		stream.keepAlive();
+	}
+
+	/** Never rejects. */
+	async #poll(watch: string, poll: Poll, streams: readonly EventStream[]): Promise<void> {
+		poll.underWay = true;
+		try {
+			for (let i = 0; i < streams.length; i += IDS_PER_POLL) await this.#compare(watch, streams.slice(i, i + IDS_PER_POLL));
+			poll.retries.succeeded();
+		} catch (error) {
+			poll.retries.failed();
+			if (!this.#closing) this.#gateway.logger.warn("Event streams could not be polled; will retry", { watch, error });
+		} finally {
+			poll.underWay = false;
+		}
+	}
+
+	/** Starts a read of each stream whose subject has changed. */
+	async #compare(watch: string, streams: readonly EventStream[]): Promise<void> {
+		const ids = [...new Set(streams.map(({ subject }) => subject))];
+		const versions = await this.#gateway.broker.call<(string | null)[], object>(watch, { ids });
+		const current = new Map(ids.map((id, i) => [id, versions[i] ?? null]));
+		for (const stream of streams) {
+			const version = current.get(stream.subject)!;
+			if (stream.started && stream.version !== version) void this.#read(stream, version);
+		}
+	}
+
+	/** Reads one stream's new events with the rights of its client. Never rejects. */
+	async #read(stream: EventStream, version: string | null): Promise<void> {
+		stream.reading = true;
+		try {
+			stream.deliver(await this.#load(stream));
+			stream.version = version;
+			stream.retries.succeeded();
+		} catch (error) {
+			this.#readFailed(stream, error);
+		} finally {
+			stream.reading = false;
+		}
+	}
+
+	#load({ req, position }: EventStream): Promise<Streamed> {
+		const { action, contract } = req.$alias;
+		const params = { ...req.$params, ...(position === undefined ? {} : { after: position }) };
+		const { meta } = req.$ctx as Context;
+		return this.#gateway.broker.call<Streamed, object>(action ?? contract!.name, params, { meta });
+	}
+
+	#readFailed(stream: EventStream, error: unknown): void {
+		// The client may not read it any more, or its subject is gone: it reconnects and receives the error.
+		const { status } = toProblem(error, stream.req.$alias.action);
+		if (status < 500) stream.end("these events cannot be read any more");
+		else stream.retries.failed();
+		if (status >= 500 && !this.#closing)
+			this.#gateway.logger.warn("An event stream could not be read; will retry", { request_id: stream.req.id, error });
+	}
+}

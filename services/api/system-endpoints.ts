@@ -1,0 +1,77 @@
+import type { ServiceBroker } from "moleculer";
+import { commonErrors } from "../../lib/contracts/errors.ts";
+import { failingServices } from "../../lib/health/probes.ts";
+import { version } from "../../lib/process/version.ts";
+import { envOf } from "../../lib/settings/env.ts";
+import { healthCheck } from "./cluster-health.ts";
+import { asyncapi, eventServices } from "./documentation/asyncapi.ts";
+import { type Document, document, documentResponse, perRevision } from "./documentation/documents.ts";
+import { type ErrorCatalogue, openapi } from "./documentation/openapi.ts";
+import { docsAssets, docsPage, errorsPage } from "./documentation/pages.ts";
+import { type Answer, type Gateway, type Handler, type Request, send } from "./http/exchange.ts";
+import { linkPages } from "./link-pages/link-pages.ts";
+import type { Routes } from "./routing/routes.ts";
+
+type Page = (gateway: Gateway, req: Request) => Promise<Answer>;
+const json = (content: object, status = 200): Answer => ({
+	status,
+	headers: { "Cache-Control": "no-store" },
+	body: JSON.stringify(content),
+});
+
+/** The addresses around the API. @param names the services that the shop consists of */
+export function pages(broker: ServiceBroker, names: readonly string[]): Record<string, Handler> {
+	const health = healthCheck(broker, names);
+	const openApi = perRevision((table: Routes) => document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))));
+	// The registry's services, events and errors change together with the routes, so the revision of the routes stands for all of them.
+	const asyncApi = perRevision(() => {
+		const { NAMESPACE: namespace } = envOf(broker);
+		return document(JSON.stringify(asyncapi(eventServices(broker), { version, namespace })));
+	});
+	const errors = perRevision(() => errorsPage({ ...commonErrors, ...errorsOf(broker) }));
+	const assets = Object.entries(docsAssets).map(([route, load]) => [route, documentPage(load)]);
+	return {
+		"GET /": page(async () => json({ message: "The shop's API is running", docs: "/docs" })),
+		"GET /health": page(async () => json(await health())),
+		"GET /health/live": page(async () => json({ status: "alive" })),
+		"GET /health/ready": page(readiness),
+		"GET /openapi.json": documentPage(async ({ table }) => openApi(table)),
+		"GET /asyncapi.json": documentPage(async ({ table }) => asyncApi(table)),
+		"GET /docs": documentPage(async () => docsPage),
+		"GET /docs/errors": documentPage(async ({ table }) => errors(table)),
+		...Object.fromEntries(assets),
+		...linkPages,
+	};
+}
+
+/** The errors that the services of the live cluster declare. */
+function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
+	const services = registry.getServiceList({ withActions: false, skipInternal: true });
+	const all = services.flatMap(({ metadata }) => Object.entries((metadata?.errors ?? {}) as ErrorCatalogue));
+	return Object.fromEntries(all);
+}
+
+const checks = new WeakMap<ServiceBroker, Promise<string[]>>();
+/** Requests that arrive during a check share its result: they are not limited, and each check is a round trip to every database. */
+function sharedCheck(broker: ServiceBroker): Promise<string[]> {
+	const running = checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
+	checks.set(broker, running);
+	return running;
+}
+
+/** Whether requests should be sent here: no while this node starts or stops, or while a database of its services does not answer. */
+const readiness: Page = async ({ broker, listener }) => {
+	const failing = await sharedCheck(broker);
+	// broker.started turns false as soon as the broker is told to stop, before the listener closes.
+	const ready = broker.started && !listener.closing && failing.length === 0;
+	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);
+};
+
+const page = (content: Page): Handler =>
+	function (req, res, next) {
+		content(this, req)
+			.then((found) => send(this, req, res, found))
+			.catch(next);
+	};
+const documentPage = (load: (gateway: Gateway) => Promise<Document>): Handler =>
+	page(async (gateway, req) => documentResponse(req, await load(gateway)));

@@ -1,0 +1,85 @@
+import type { Traced } from "../../../lib/context/traceparent.ts";
+import type { Call } from "../../../lib/contracts/contract.ts";
+import { newId } from "../../../lib/persistence/id.ts";
+import type { Saga, Step } from "../../../lib/saga/saga.ts";
+import type {} from "../../inventory/inventory.contract.ts";
+import type {} from "../../payments/payments.contract.ts";
+import type {} from "../../shipping/shipping.contract.ts";
+import type { Order } from "../orders.rules.ts";
+
+/** An order on its way, with all that its steps need, and the trace that they belong to. */
+export interface OrderSaga extends Saga, Traced {
+	readonly order: Order;
+	readonly payment_token: string;
+	readonly shipping_address: string | null;
+}
+
+/** A new order at the start of its saga. */
+export function newSaga(
+	{ user_id, payment_token, shipping_address, traceparent }: Traced & { user_id: string; payment_token: string; shipping_address?: string },
+	priced: Pick<Order, "items" | "total_amount" | "currency">,
+	deadlineMs: number,
+): OrderSaga {
+	const now = new Date();
+	const [id, created_at] = [newId(), now.toISOString()];
+	return {
+		id,
+		direction: "forward",
+		attempt: 1,
+		deadline: now.getTime() + deadlineMs,
+		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
+		payment_token,
+		shipping_address: shipping_address ?? null,
+		traceparent,
+	};
+}
+
+/** Ids, amounts and the payment token of an order, with a trace, as JSON. */
+const ORDER_BYTES = 1000;
+/** A product and its quantity. */
+const LINE_BYTES = 90;
+/** JSON escapes a character with six bytes at most. */
+const CHARACTER_BYTES = 6;
+/** The most bytes that an order takes in the message of a step. */
+export const bytesOf = ({ order, shipping_address }: OrderSaga): number =>
+	ORDER_BYTES + order.items.length * LINE_BYTES + (shipping_address?.length ?? 0) * CHARACTER_BYTES;
+
+const named = ({ id, traceparent }: OrderSaga) => ({ order_id: id, ...(traceparent ? { traceparent } : {}) });
+const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
+
+/** What an order goes through, and how each step is taken back. */
+export const orderSteps = (call: Call): Step<OrderSaga>[] => [
+	{
+		name: "reserve",
+		do: (sagas) =>
+			call("inventory.reserve", {
+				orders: sagas.map((saga) => ({
+					...named(saga),
+					items: saga.order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
+				})),
+			}),
+		undo: (sagas) => call("inventory.release", only(sagas)),
+	},
+	{
+		name: "charge",
+		do: (sagas) =>
+			call("payments.charge", {
+				orders: sagas.map((saga) => ({
+					...named(saga),
+					user_id: saga.order.user_id,
+					amount: saga.order.total_amount,
+					currency: saga.order.currency,
+					payment_token: saga.payment_token,
+				})),
+			}),
+		undo: (sagas) => call("payments.reverse", only(sagas)),
+	},
+	{
+		name: "schedule",
+		do: (sagas) =>
+			call("shipping.schedule", {
+				orders: sagas.map((saga) => ({ ...named(saga), user_id: saga.order.user_id, shipping_address: saga.shipping_address })),
+			}),
+		undo: (sagas) => call("shipping.unschedule", only(sagas)),
+	},
+];

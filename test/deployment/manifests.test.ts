@@ -1,0 +1,259 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { readEnv } from "../../lib/settings/env.ts";
+import { serviceNames } from "../../lib/settings/node.ts";
+import { settings } from "../../lib/settings/settings.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
+import { NATS_CONFIG } from "../../tools/chaos/cluster.ts";
+import { root } from "../support/databases.ts";
+import {
+	type Container,
+	canRender,
+	containersOf,
+	isWorkload,
+	type Manifest,
+	matches,
+	nameOf,
+	type Probe,
+	render,
+	strangeFields,
+	type Workload,
+} from "../support/manifests.ts";
+import { withReason } from "../support/skip.ts";
+
+/** CI must not skip them. */
+const possible = canRender || process.env.CI === "true";
+const withKubectl = possible ? describe : describe.skip;
+const title = possible
+	? "the overlay %s"
+	: withReason("the overlay %s", "kubectl is not installed (https://kubernetes.io/docs/tasks/tools)");
+
+const services = serviceNames(join(root, "services"));
+const overlays = readdirSync(join(root, "k8s/overlays"));
+const isOurs = ({ image }: Container) => /(^|\/)moleculer-commerce:/.test(image);
+const isNode = ({ metadata }: Manifest) => metadata.labels?.["app.kubernetes.io/component"] === "node";
+/** The names of those that break a rule. */
+const breaking = <T extends Manifest>(manifests: readonly T[], keeps: (manifest: T) => unknown) =>
+	manifests.filter((manifest) => !keeps(manifest)).map(nameOf);
+
+withKubectl.each(overlays)(title, (overlay) => {
+	const manifests = canRender ? render(overlay) : [];
+	const of = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
+	const workloads = manifests.filter(isWorkload);
+	const nodes = workloads.filter(isNode);
+	const containers = workloads.flatMap((workload) => containersOf(workload).map((container) => ({ workload, container })));
+	const breakers = (keeps: (container: Container, workload: Workload) => unknown) =>
+		containers.filter(({ workload, container }) => !keeps(container, workload)).map(({ workload }) => nameOf(workload));
+	const named = (kind: string, name: string) => of(kind).find(({ metadata }) => metadata.name === name);
+
+	test("is what Kubernetes understands, to the last field", async () => {
+		for (const manifest of manifests) {
+			const models = await import(`kubernetes-models/${manifest.apiVersion}`);
+			const model = new models[manifest.kind](manifest) as { validate(): void };
+			expect(() => model.validate()).not.toThrow();
+		}
+		expect(strangeFields(manifests)).toBe("");
+	}, 60_000);
+
+	test("has a Deployment and a Service for each service of the shop", () => {
+		for (const kind of ["Deployment", "Service"]) {
+			const found = of(kind)
+				.filter(isNode)
+				.map(({ metadata }) => metadata.labels!["app.kubernetes.io/name"]);
+			expect([...new Set(found)].sort()).toEqual(services);
+		}
+	});
+
+	test("no container is root, may become it, or can change its files", () => {
+		const keeps = ({ securityContext: own }: Container, { spec }: Workload) => {
+			const { runAsNonRoot, runAsUser, seccompProfile } = spec.template.spec.securityContext ?? {};
+			return (
+				runAsNonRoot &&
+				runAsUser! > 0 &&
+				seccompProfile?.type === "RuntimeDefault" &&
+				own?.allowPrivilegeEscalation === false &&
+				own.readOnlyRootFilesystem &&
+				own.capabilities?.drop?.includes("ALL") &&
+				!own.capabilities.add
+			);
+		};
+		expect(breakers(keeps)).toEqual([]);
+	});
+
+	test("every container has requests and limits", () => {
+		expect(
+			breakers(
+				({ resources: { limits, requests } = { limits: {}, requests: {} } }) =>
+					limits?.memory && limits.cpu && requests?.memory && requests.cpu,
+			),
+		).toEqual([]);
+	});
+
+	test("every image has a version", () => {
+		expect(breakers(({ image }) => /:[\w.-]+$/.test(image) && !image.endsWith(":latest"))).toEqual([]);
+	});
+
+	test("no pod gets a token for Kubernetes, or variables about its neighbours", () => {
+		expect(breaking(workloads, ({ spec: { template } }) => template.spec.automountServiceAccountToken === false)).toEqual([]);
+		expect(breaking(workloads, ({ spec: { template } }) => template.spec.enableServiceLinks === false)).toEqual([]);
+		expect(breaking(workloads, ({ spec: { template } }) => named("ServiceAccount", template.spec.serviceAccountName!))).toEqual([]);
+		expect(breaking(of("ServiceAccount"), (account) => account.automountServiceAccountToken === false)).toEqual([]);
+	});
+
+	test("every Service leads to pods, and to ports that they have", () => {
+		const leads = ({ spec }: Manifest) => {
+			const chosen = workloads.filter(({ spec: { template } }) => matches(spec.selector, template.metadata.labels));
+			const ports = chosen.flatMap((workload) => containersOf(workload).flatMap(({ ports = [] }) => ports.map(({ name }) => name)));
+			return chosen.length === 1 && (spec.ports as { targetPort: string }[]).every(({ targetPort }) => ports.includes(targetPort));
+		};
+		expect(breaking(of("Service"), leads)).toEqual([]);
+	});
+
+	test("every port is used, by a Service or by a probe", () => {
+		const unused = containers.flatMap(({ workload, container: { name: _, ports = [], ...container } }) => {
+			const probed = [container.livenessProbe, container.readinessProbe, container.startupProbe].map(portOf);
+			const served = of("Service")
+				.filter(({ spec }) => matches(spec.selector, workload.spec.template.metadata.labels))
+				.flatMap(({ spec }) => (spec.ports as { targetPort: string }[]).map(({ targetPort }) => targetPort));
+			return ports.filter(({ name }) => ![...probed, ...served].includes(name)).map(({ name }) => `${nameOf(workload)} ${name}`);
+		});
+		expect(unused).toEqual([]);
+	});
+
+	test("the Ingress leads to a Service and a port that are there", () => {
+		const [ingress] = of("Ingress");
+		const { service } = ingress!.spec.rules[0].http.paths[0].backend;
+		expect(named("Service", service.name)!.spec.ports).toContainEqual(expect.objectContaining({ name: service.port.name }));
+	});
+
+	test("every key that a container asks for exists, and every key is asked for", () => {
+		const asked = new Set<string>();
+		for (const { container } of containers) {
+			for (const { valueFrom = {} } of container.env ?? []) {
+				for (const [kind, ref] of [
+					["ConfigMap", valueFrom.configMapKeyRef],
+					["Secret", valueFrom.secretKeyRef],
+				] as const) {
+					if (!ref) continue;
+					asked.add(`${ref.name} ${ref.key}`);
+					if (!ref.optional) expect(named(kind, ref.name)?.data).toHaveProperty([ref.key]);
+				}
+			}
+			for (const { configMapRef } of container.envFrom ?? []) {
+				const keys = Object.keys(named("ConfigMap", configMapRef.name)?.data ?? {});
+				expect(keys).not.toEqual([]);
+				for (const key of keys) asked.add(`${configMapRef.name} ${key}`);
+			}
+		}
+		const mounted = workloads.flatMap(({ spec }) => (spec.template.spec.volumes ?? []).map(({ configMap }) => configMap?.name));
+		const given = [...of("ConfigMap"), ...of("Secret")]
+			.filter(({ metadata }) => !mounted.includes(metadata.name))
+			.flatMap(({ metadata, data = {} }) => Object.keys(data).map((key) => `${metadata.name} ${key}`));
+		expect(given.filter((key) => !asked.has(key))).toEqual([]);
+		expect(mounted.filter((name) => name && !named("ConfigMap", name))).toEqual([]);
+	});
+
+	test("every container of ours gets settings that are known and right", () => {
+		for (const { workload, container } of containers.filter(({ container }) => isOurs(container))) {
+			const env = settingsOf(container, workload, (kind, name) => named(kind, name)?.data);
+			expect(Object.keys(env).filter((name) => !(name in settings))).toEqual([]);
+			expect(() => readEnv(env)).not.toThrow();
+		}
+	});
+
+	test("every node is started, watched and ended with patience", () => {
+		expect(breaking(nodes, ({ spec }) => containersOf({ spec } as Workload).every(isWatched))).toEqual([]);
+		for (const { spec } of nodes) {
+			const [container] = spec.template.spec.containers;
+			const drain = readEnv(named("ConfigMap", container!.envFrom![0]!.configMapRef.name)!.data!).DRAIN_MS / 1000;
+			const wait = Number(container!.lifecycle!.preStop!.exec.command[1]);
+			expect(spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(wait + drain + 5);
+		}
+	});
+
+	test("Prometheus finds the figures of every node", () => {
+		for (const { spec } of nodes as Workload[]) {
+			const { annotations = {} } = spec.template.metadata;
+			const health = containersOf({ spec } as Workload)[0]!.ports!.find(({ name }) => name === "health")!;
+			expect(annotations).toMatchObject({ "prometheus.io/scrape": "true", "prometheus.io/path": "/metrics" });
+			expect(annotations["prometheus.io/port"]).toBe(String(health.containerPort));
+		}
+	});
+
+	test("NATS has the configuration that Compose and the tests have", () => {
+		const [config] = of("ConfigMap").flatMap(({ data }) => data?.["nats.conf"] ?? []);
+		expect(config).toBe(readFileSync(join(root, NATS_CONFIG), "utf8"));
+	});
+
+	if (overlay === "dev") return;
+
+	test("every node has three pods or more, which are not taken away all at once", () => {
+		for (const node of nodes) {
+			const scaler = of("HorizontalPodAutoscaler").find(({ spec }) => spec.scaleTargetRef.name === node.metadata.name);
+			expect(scaler?.spec.minReplicas).toBeGreaterThanOrEqual(3);
+			const labels = node.spec.template.metadata.labels;
+			const budgets = of("PodDisruptionBudget").filter(({ spec }) => matches(spec.selector.matchLabels, labels));
+			expect(budgets.map(({ spec }) => spec.maxUnavailable)).toEqual([1]);
+			const { topologySpreadConstraints = [] } = node.spec.template.spec as { topologySpreadConstraints?: Spread[] };
+			expect(topologySpreadConstraints.map(({ labelSelector }) => matches(labelSelector.matchLabels, labels))).toEqual([true, true]);
+		}
+	});
+
+	test("three NATS servers keep what they acknowledge", () => {
+		const nats = named("StatefulSet", "nats")!;
+		expect(nats.spec.replicas).toBe(3);
+		const config = (nats as Workload).spec.template.spec.volumes![0]!.configMap!.name;
+		const { "nats.conf": one, "cluster.conf": text } = named("ConfigMap", config)!.data!;
+		expect(one).toMatch(/^\s*sync_interval: always$/m);
+		expect(text).toMatch(/^include nats\.conf$/m);
+		expect((nats as Workload).spec.template.spec.containers[0]).toMatchObject({ args: ["--config", "/etc/nats/cluster.conf"] });
+		expect(text!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
+	});
+
+	test("nothing is reachable that no policy names, and every policy is about somebody", () => {
+		expect(named("NetworkPolicy", "nothing-by-default")?.spec).toEqual({ podSelector: {}, policyTypes: ["Ingress", "Egress"] });
+		const about = ({ spec }: Manifest) =>
+			workloads.some((it) => matches(spec.podSelector.matchLabels ?? {}, it.spec.template.metadata.labels));
+		expect(breaking(of("NetworkPolicy"), about)).toEqual([]);
+	});
+
+	test("the two colours differ in nothing but their name", () => {
+		if (overlay !== "blue-green") return;
+		const text = (color: string) =>
+			JSON.stringify(nodes.filter(({ metadata }) => metadata.labels!.color === color))
+				.replaceAll(color, "COLOR")
+				.replace(/(COLOR)-[a-z0-9]{10}/g, "$1");
+		expect(text("green")).toBe(text("blue"));
+		const [blue, green] = ["blue", "green"].map((color) =>
+			readEnv(of("ConfigMap").find(({ metadata }) => metadata.labels?.color === color)!.data!),
+		);
+		expect(brokerOptions(blue!).namespace).not.toBe(brokerOptions(green!).namespace);
+		expect({ ...blue, COLOR: "" }).toEqual({ ...green, COLOR: "" });
+		expect(["blue", "green"]).toContain(named("Service", "shop")!.spec.selector.color);
+	});
+});
+
+interface Spread {
+	readonly labelSelector: { readonly matchLabels: Record<string, string> };
+}
+const portOf = (probe?: Probe) => probe?.httpGet?.port ?? probe?.tcpSocket?.port;
+const isWatched = ({ livenessProbe: live, readinessProbe: ready, startupProbe: start }: Container) =>
+	start && live?.periodSeconds === 10 && live.initialDelaySeconds === 10 && ready?.periodSeconds === 5 && ready.initialDelaySeconds === 5;
+
+/** The environment as the program will see it. */
+function settingsOf(
+	{ env = [], envFrom = [] }: Container,
+	{ spec }: Workload,
+	data: (kind: string, name: string) => Record<string, string> | undefined,
+): Record<string, string> {
+	const found: Record<string, string> = {};
+	for (const { configMapRef } of envFrom) Object.assign(found, data("ConfigMap", configMapRef.name));
+	for (const { name, value, valueFrom } of env) {
+		const { configMapKeyRef: map, secretKeyRef: secret } = valueFrom ?? {};
+		if (map) found[name] = data("ConfigMap", map.name)?.[map.key] ?? "";
+		else if (secret) found[name] = Buffer.from(data("Secret", secret.name)?.[secret.key] ?? "", "base64").toString();
+		else found[name] = value ?? spec.template.metadata.labels["app.kubernetes.io/name"]!;
+	}
+	return found;
+}

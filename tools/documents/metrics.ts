@@ -1,0 +1,43 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { catalogue } from "../../lib/observability/metrics/catalogue.ts";
+import type { Metric } from "../../lib/observability/metrics/registry.ts";
+import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
+import { run } from "../../lib/process/lifecycle.ts";
+import { serviceNames } from "../../lib/settings/node.ts";
+
+/** Where the document is. */
+export const path = join(import.meta.dirname, "../../docs/metrics.md");
+const services = join(import.meta.dirname, "../../services");
+
+/** Every metric that some node tells: those that know no domain, then each domain's own. */
+export async function allMetrics(): Promise<Metric[]> {
+	const files = serviceNames(services)
+		.map((name) => join(services, name, `${name}.metrics.ts`))
+		.filter((file) => existsSync(file));
+	const modules = (await Promise.all(files.map((file) => import(file)))) as { metrics: Record<string, Metric> }[];
+	return [catalogue, ...modules.map(({ metrics }) => metrics)].flatMap((metrics) => Object.values(metrics));
+}
+
+const INTRODUCTION = `<!-- Made from lib/observability/metrics/catalogue.ts and services/*/*.metrics.ts by npm run docs:metrics. -->
+
+# Metrics
+
+What each node tells at \`/metrics\` of its \`HEALTH_PORT\`, in Prometheus' text format. [operations.md](operations.md) says how to look at it.
+`;
+
+/** The document, made from the declarations. */
+export async function document(): Promise<string> {
+	const items = (await allMetrics()).map(({ name, type, help, labels = [] }) => {
+		const by = labels.length > 0 ? `, by ${labels.map((label) => `\`${label}\``).join(", ")}` : "";
+		return `- \`${name}\` (${type}${by}): ${help}`;
+	});
+	return `${INTRODUCTION}\n${items.join("\n")}\n`;
+}
+
+if (import.meta.main)
+	run("docs:metrics", async (program) => {
+		await readCommandLine(program, noArguments("npm run docs:metrics --", "Writes docs/metrics.md from the declarations of all metrics."));
+		writeFileSync(path, await document());
+		await program.stop();
+	});

@@ -1,0 +1,94 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "@jest/globals";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { startShop } from "../../test/support/shop.ts";
+import { document, path } from "./openapi.ts";
+
+const made = await document();
+// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever is there
+const parsed = JSON.parse(made) as any;
+// biome-ignore lint/suspicious/noExplicitAny: the same
+const operations: [string, any][] = Object.entries(parsed.paths).flatMap(([path, methods]) =>
+	Object.entries(methods as object).map(([method, operation]): [string, unknown] => [`${method.toUpperCase()} ${path}`, operation]),
+);
+
+test("docs/openapi.json is what npm run openapi makes of the contracts", () => {
+	expect(readFileSync(path, "utf8")).toBe(made);
+});
+
+test("it is a valid OpenAPI 3.1 document", async () => {
+	const { valid, errors } = await new Validator().validate(JSON.parse(made));
+	expect(errors ?? []).toEqual([]);
+	expect(valid).toBe(true);
+});
+
+test("a whole shop serves the same, from its registry", async () => {
+	const shop = await startShop();
+	try {
+		const { status, body } = await shop.http("GET /openapi.json");
+		expect(status).toBe(200);
+		expect(body).toEqual(parsed);
+	} finally {
+		await shop.stop();
+	}
+});
+
+test("every example is valid", () => {
+	const ajv = new Ajv2020({ strict: false });
+	(addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
+	ajv.addSchema({ $id: "document", components: parsed.components });
+	const wrong: string[] = [];
+	const check = (where: string, schema: object, example: unknown) => {
+		const local = JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'));
+		if (!ajv.validate(local, example)) wrong.push(`${where}: ${ajv.errorsText()} in ${JSON.stringify(example)}`);
+	};
+	let examples = 0;
+	for (const [route, { parameters = [], requestBody, responses }] of operations) {
+		for (const { name, schema, example } of parameters) if (example !== undefined) check(`${route} ${name}`, schema, example);
+		const contents = [requestBody, ...Object.values(responses)].flatMap((part) =>
+			Object.values((part as { content?: object })?.content ?? {}),
+		);
+		for (const { schema, example, examples: several = {} } of contents) {
+			for (const value of [
+				...(example === undefined ? [] : [example]),
+				...Object.keys(several).map((code) => parsed.components.examples[code].value),
+			]) {
+				check(route, schema, value);
+				examples++;
+			}
+		}
+	}
+	expect(wrong).toEqual([]);
+	expect(examples).toBeGreaterThan(100);
+});
+
+test("every operation has a name of its own, says who may call it, and what can go wrong", () => {
+	const names = operations.map(([, { operationId }]) => operationId);
+	expect(new Set(names).size).toBe(names.length);
+	const silent = operations.filter(([route, { security, responses }]) => {
+		const isPublic = security?.some((one: object) => Object.keys(one).length === 0);
+		return route.includes("/api/") && !(security && (isPublic || responses[401]) && responses[422] && responses[429] && responses[503]);
+	});
+	expect(silent.map(([route]) => route)).toEqual([]);
+});
+
+test("the error reference has a section for every code that the document names, and the page is served without the internet", async () => {
+	const shop = await startShop({ services: ["api", "auth", "users"] });
+	try {
+		const errors = await shop.http("GET /docs/errors");
+		expect(errors.headers.get("content-type")).toContain("text/html");
+		expect(errors.body).toContain('<section id="EMAIL_TAKEN">');
+		const { body: problem } = await shop.http("GET /api/users/me");
+		expect(errors.body).toContain(`<section id="${problem.type.split("#")[1]}">`);
+		const page = await shop.http("GET /docs/");
+		expect(page.headers.get("content-security-policy")).toContain("default-src 'none';script-src 'self'");
+		expect(page.body).not.toMatch(/https?:/);
+		const parts = [...page.body.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, part]) => part);
+		expect(parts).toHaveLength(3);
+		for (const part of parts) expect((await shop.http(`GET ${part}`)).status).toBe(200);
+	} finally {
+		await shop.stop();
+	}
+});

@@ -1,0 +1,91 @@
+import { chmodSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { databaseUrl } from "../../lib/persistence/database.ts";
+import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
+import { createDatabases, migrate } from "../../lib/persistence/migrate.ts";
+import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
+import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { StartError } from "../../lib/process/start-error.ts";
+import { migrationFolders } from "../../lib/settings/node.ts";
+import { findServer } from "../chaos/cluster.ts";
+import { type StormResult, storm } from "./run.ts";
+import { ALL_GROUPS } from "./services.ts";
+
+const root = join(import.meta.dirname, "../..");
+const USAGE = `npm run events:storm -- [options]
+  --events 10000   how many are written
+  --seconds 30     how long that takes
+  --seed 7         who is killed when; another one each time unless given
+Consumers are killed every second, NATS is killed twice and loses everything once in between, and once more when all is quiet; afterwards every
+event has to have taken effect exactly once in every group, also in one that starts only then. It needs nats-server; Postgres comes with npm ci. Ends with 1 if something was lost or done twice.`;
+
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run events:storm --",
+		usage: USAGE,
+		options: {
+			events: { type: "string", default: "10000" },
+			seconds: { type: "string", default: "30" },
+			seed: { type: "string", default: String(Math.floor(Math.random() * 1e6)) },
+		},
+		convert: ({ events, seconds, seed }) => ({
+			events: wholeNumber("events", events, 1),
+			seconds: wholeNumber("seconds", seconds, 4),
+			seed: wholeNumber("seed", seed, 0),
+		}),
+	});
+
+const WIDTH = 40;
+function bar(events: number, { written, effects, kills }: { written: number; effects: number; kills: number }): string {
+	const full = Math.min(WIDTH, Math.round((effects / events) * WIDTH));
+	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} written, ${effects} taken over by every group, ${kills} kills`;
+}
+
+function summary({ violations, written, poison, kills, settledAfter, replayed }: StormResult): string {
+	return [
+		`Events    ${written}, ${poison} of them poison, in ${ALL_GROUPS.length} groups`,
+		`Faults    ${kills} consumers killed, NATS killed twice and twice with the loss of its files, once of them while idle`,
+		`Settled   ${settledAfter.toFixed(1)} s after the last event`,
+		`Replay    ${replayed} told again`,
+		...violations.slice(0, 50).map((line) => `VIOLATION ${line}`),
+		violations.length === 0 ? "Every event took effect exactly once in every group" : `${violations.length} violations`,
+	].join("\n");
+}
+
+/** Migrated databases on a Postgres of our own, which is gone with the program. */
+async function openDatabases(program: Program, folder: string) {
+	const services = ["orders", ...ALL_GROUPS];
+	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
+	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off" } });
+	program.onEnd(8000, () => postgres.stop());
+	const at = `${postgres.host}:${postgres.port}`;
+	const pattern = `postgres://{service}:storm@${at}/{service}`;
+	await createDatabases(`postgres://${postgres.user}:${postgres.password}@${at}/postgres`, pattern, services);
+	await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
+	const pools = new Map(services.map((name) => [name, new pg.Pool({ connectionString: databaseUrl(pattern, name), max: 2 })]));
+	for (const pool of pools.values()) pool.on("error", () => undefined);
+	program.onEnd(1000, () => Promise.all([...pools.values()].map((pool) => pool.end())));
+	const query = async <Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]> =>
+		(await pools.get(service)!.query<Row>(text, values)).rows;
+	return { pattern, query };
+}
+
+run("events-storm", async (program) => {
+	const options = await read(program);
+	if (!findServer("nats-server")) throw new StartError("nats-server not found; on Debian: apt-get install nats-server");
+	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
+	chmodSync(folder, 0o755);
+	program.onEnd(5000, () => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
+	const databases = await program.step(openDatabases(program, folder));
+	const live = process.stderr.isTTY;
+	const { events, seconds, seed } = options;
+	console.log(`${events} events in ${seconds} s, seed ${seed} …`);
+	const onProgress = (now: Parameters<typeof bar>[1]) => void (live && process.stderr.write(`\r\x1b[K${bar(events, now)}`));
+	const result = await program.step(storm({ ...options, ...databases, folder, onProgress }));
+	if (live) process.stderr.write("\r\x1b[K");
+	console.log(`${summary(result)}\nAgain     npm run events:storm -- --events ${events} --seconds ${seconds} --seed ${seed}`);
+	await program.stop(result.violations.length > 0 ? 1 : 0);
+});

@@ -1,0 +1,108 @@
+import { connect, type Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { eventually } from "../../test/support/eventually.ts";
+import type { Failure } from "./fuzz.ts";
+import { type FuzzRequest, random } from "./requests.ts";
+
+/** Streams that one user may have open at one gateway. */
+const LIMIT = 10;
+/** Seconds within which a gateway sends a heartbeat, with a margin. */
+const HEARTBEAT_WITHIN = 60;
+
+export interface StreamFuzzOptions {
+	readonly urls: readonly string[];
+	readonly seed: number;
+	/** Rounds at each gateway. */
+	readonly rounds: number;
+	/** A user without other streams, with one order that stays open and one that is finished. */
+	setUp(): Promise<{ readonly token: string; readonly open: string; readonly finished: string }>;
+}
+/** A connection with the statuses of all responses so far. */
+interface Connection {
+	readonly socket: Socket;
+	statuses(): number[];
+	text(): string;
+}
+
+/**
+ * Opens event streams as browsers never do: pipelined on one connection, many at once, and aborted at
+ * any moment. Checks that every gateway survives the next heartbeat, enforces its limit, and gives
+ * each place back.
+ */
+export async function fuzzStreams({ urls, seed, rounds, setUp }: StreamFuzzOptions): Promise<Failure[]> {
+	const { token, open, finished } = await setUp();
+	const held = await setUp();
+	const path = (id: string) => `/api/orders/${id}/events`;
+	const request = (id: string, bearer = token, method = "GET") =>
+		`${method} ${path(id)} HTTP/1.1\r\nHost: fuzz\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
+	const sent: FuzzRequest = { method: "GET", path: path(open), headers: {}, body: undefined };
+	const failures: Failure[] = [];
+	const fail = (what: string, answer: unknown = "") => failures.push({ what, request: sent, seed, answer: String(answer) });
+
+	/** Several streams on each connection; all but one of them are closed again. */
+	async function round(url: string, next: () => number): Promise<void> {
+		const connections = Array.from({ length: 1 + Math.floor(next() * 8) }, () => {
+			const ids = Array.from({ length: 1 + Math.floor(next() * 6) }, () => [open, finished, "nonsense"][Math.floor(next() * 3)]!);
+			return dial(url, ids.map((id) => request(id, token, next() < 0.1 ? "HEAD" : "GET")).join(""));
+		});
+		await pause(next() * 60);
+		for (const { socket } of connections) next() < 0.5 ? socket.destroy() : socket.end();
+		await pause(next() * 20);
+		for (const { socket } of connections) socket.destroy();
+		const wrong = connections.flatMap((one) => one.statuses()).filter((status) => status >= 500);
+		if (wrong.length > 0) fail(`answered ${wrong[0]}`);
+	}
+	/** The limit holds for parallel requests, and all places of earlier rounds are free again. */
+	async function assertPlaces(url: string): Promise<void> {
+		await eventually(async () => {
+			const connections = Array.from({ length: 4 * LIMIT }, () => dial(url, request(open)));
+			try {
+				await eventually(() =>
+					assert(
+						connections.every((one) => one.statuses().length === 1),
+						"a stream was not answered",
+					),
+				);
+				const count = connections.filter((one) => one.statuses()[0] === 200).length;
+				assert(count === LIMIT, `${count} parallel streams of a user are open, not ${LIMIT}`);
+			} finally {
+				for (const { socket } of connections) socket.destroy();
+			}
+		}, 20);
+	}
+	async function fuzzGateway(url: string, index: number): Promise<void> {
+		// The second stream has ended, and cannot be sent before the first one ends.
+		const pipelined = dial(url, request(held.open, held.token) + request(held.finished, held.token));
+		const next = random(seed + index);
+		try {
+			for (let i = 0; i < rounds; i++) await round(url, next);
+			await assertPlaces(url);
+			await eventually(() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway sends no heartbeat any more"), HEARTBEAT_WITHIN);
+			const alive = await fetch(`${url}/health/live`);
+			assert(alive.status === 200, "a gateway is not alive");
+		} catch (error) {
+			fail((error as Error).message, pipelined.text().slice(-500));
+		} finally {
+			pipelined.socket.destroy();
+		}
+	}
+	await Promise.all(urls.map(fuzzGateway));
+	return failures;
+}
+
+function dial(url: string, text: string): Connection {
+	const { hostname, port } = new URL(url);
+	const socket = connect(Number(port), hostname, () => socket.write(text));
+	let received = "";
+	socket.setEncoding("utf8");
+	socket.on("data", (chunk) => (received += chunk));
+	socket.on("error", () => undefined);
+	return {
+		socket,
+		text: () => received,
+		statuses: () => Array.from(received.matchAll(/^HTTP\/1\.1 (\d{3}) /gm), ([, status]) => Number(status)),
+	};
+}
+function assert(good: boolean, message: string): void {
+	if (!good) throw new Error(message);
+}

@@ -1,0 +1,74 @@
+import { type Customer, makeProduct, register } from "../../test/support/actors.ts";
+import type { Shop } from "../../test/support/shop.ts";
+import type { StreamFuzzOptions } from "./event-streams.ts";
+import type { FuzzOptions } from "./fuzz.ts";
+import { fuzzChanges } from "./overlapping-changes.ts";
+
+type Http = Pick<Shop, "http">;
+
+/** Somebody new with an order, and an administrator's token that nobody spends. */
+export const setUpWith =
+	(shop: Http, admin: () => Promise<Customer>): FuzzOptions["setUp"] =>
+	async () => {
+		const [boss, customer] = [await admin(), await register(shop)];
+		const product = await makeProduct(shop, boss, { stock: 1_000_000 });
+		const order = await placeOrder(shop, customer, product);
+		const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, { token: customer.token });
+		return {
+			tokens: [undefined, customer.token, boss.token, boss.token],
+			known: {
+				id: [customer.id, product.id, order.id, payments[0]?.id ?? order.id],
+				product_id: [product.id],
+				order_id: [order.id],
+				user_id: [customer.id],
+			},
+		};
+	};
+
+/** A new customer with one confirmed and one canceled order. */
+export const streamsSetUpWith =
+	(shop: Http, admin: () => Promise<Customer>): StreamFuzzOptions["setUp"] =>
+	async () => {
+		const [boss, customer] = [await admin(), await register(shop)];
+		const product = await makeProduct(shop, boss, { stock: 100 });
+		const [open, finished] = [await placeOrder(shop, customer, product), await placeOrder(shop, customer, product)];
+		await shop.http(`POST /api/orders/${finished.id}/cancel`, { token: customer.token });
+		return { token: customer.token, open: open.id, finished: finished.id };
+	};
+
+async function placeOrder({ http }: Http, { token }: Customer, { id: product_id }: { id: string }): Promise<{ id: string }> {
+	return (await http("POST /api/orders", { token, body: { items: [{ product_id, quantity: 1 }] } })).body;
+}
+
+/** Overlapping changes of one product, which readers at all gateways must see once they are answered. */
+export async function fuzzProductChanges(
+	gateways: readonly Http[],
+	admin: () => Promise<Customer>,
+	{ seed, writes }: { readonly seed: number; readonly writes: number },
+): Promise<string[]> {
+	const { token } = await admin();
+	const { body: product } = await gateways[0]!.http("POST /api/products", {
+		token,
+		body: { name: "0", price: 1, category: "Things", stock: 1 },
+	});
+	const at = (index: number) => gateways[index % gateways.length]!;
+	const path = `/api/products/${product.id}`;
+	return fuzzChanges({
+		seed,
+		writers: 4,
+		readers: 4,
+		writes,
+		async write(value, writer) {
+			const { status } = await at(writer).http(`PATCH ${path}`, { token, body: { name: String(value) } });
+			if (status !== 200) throw new Error(`PATCH ${path} answered ${status}`);
+		},
+		read: async (reader, next) => {
+			const gateway = at(reader);
+			if (next() < 0.5) return Number((await gateway.http(`GET ${path}`)).body.name);
+			const { body } = await gateway.http("GET /api/products?sort=-created_at&limit=100");
+			const found = body.find(({ id }: { id: string }) => id === product.id);
+			// A product that others create meanwhile may take its place on the page.
+			return Number((found ?? (await gateway.http(`GET ${path}`)).body).name);
+		},
+	});
+}

@@ -1,0 +1,48 @@
+import { Agent, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { readContracts, routesOf } from "../documents/openapi.ts";
+import { attacks, PIECES } from "./attacks.ts";
+import { findStalls } from "./stalls.ts";
+
+const agent = new Agent({ keepAlive: true });
+const block = (ms: number) => {
+	for (const end = performance.now() + ms; performance.now() < end; );
+};
+const server = createServer((req, res) => {
+	if (req.url === "/during") block(150);
+	res.end();
+	if (req.url === "/after") res.once("close", () => block(150));
+});
+let url: string;
+beforeAll(async () => {
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+	agent.destroy();
+	server.close();
+});
+
+const get = (path: string) => ({ method: "GET", path, headers: {}, body: undefined });
+
+test("finds requests that block the event loop, also after their response", async () => {
+	const { sent, stalls } = await findStalls(agent, url, ["/", "/during", "/quick", "/after"].map(get), [url]);
+	expect(sent).toBe(4);
+	expect(stalls.map(({ request: { path } }) => path)).toEqual(["/during", "/after"]);
+	expect(Math.min(...stalls.map(({ ms }) => ms))).toBeGreaterThan(100);
+});
+
+test("attacks every parameter of every route, and every header", async () => {
+	const routes = routesOf(await readContracts());
+	const requests = [...attacks(routes, "token", ["@."])];
+	for (const { method, path, contract } of routes) {
+		const own = requests.filter(
+			(request) => request.method === method && new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}(\\?|$)`).test(request.path),
+		);
+		expect(own.length).toBeGreaterThanOrEqual(Object.keys(contract.params).length);
+	}
+	expect(requests.filter(({ body }) => (body?.length ?? 0) > 90_000).length).toBeGreaterThan(20);
+	expect(requests.every(({ path, headers }) => path.length < 15_000 && JSON.stringify(headers).length < 15_000)).toBe(true);
+	expect(PIECES.length).toBeGreaterThan(20);
+});

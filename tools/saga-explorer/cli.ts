@@ -1,0 +1,56 @@
+import fc from "fast-check";
+import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
+import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { StartError } from "../../lib/process/start-error.ts";
+import { everySagaEnds, nobodyTakesOver } from "./model.ts";
+
+const properties = { everySagaEnds, nobodyTakesOver };
+type Name = keyof typeof properties;
+const names = Object.keys(properties).join(", ");
+const isName = (text: string): text is Name => Object.hasOwn(properties, text);
+
+const USAGE = `npm run saga:explore -- [options]
+  --runs 10000     number of generated runs of lib/saga/saga.ts
+  --seed 1         seed of the first run; derived from the clock by default
+  --property NAME  ${names}
+  --path 12:0:3    repeats only the run that a failure has named
+Ends with 1 if a run violates the property.`;
+
+const read = (program: Program) =>
+	readCommandLine(program, {
+		command: "npm run saga:explore --",
+		usage: USAGE,
+		options: {
+			runs: { type: "string", default: "10000" },
+			seed: { type: "string", default: String(Date.now() % 2 ** 31) },
+			path: { type: "string" },
+			property: { type: "string", default: "everySagaEnds" },
+		},
+		convert({ runs, seed, path, property }) {
+			if (!isName(property)) throw new Error(`--property must be one of ${names}`);
+			return { runs: wholeNumber("runs", runs, 1), seed: wholeNumber("seed", seed, 0), path, property };
+		},
+	});
+
+/** Runs of one seed, between two lines of progress. */
+const CHUNK = 500;
+
+run("saga:explore", async (program) => {
+	const { runs, seed: first, path, property } = await read(program);
+	const begun = performance.now();
+	const totals: Record<string, number> = {};
+	for (let done = 0; done < runs; done += CHUNK) {
+		const chunk = { seed: first + done / CHUNK, numRuns: Math.min(CHUNK, runs - done), ...(path === undefined ? {} : { path }) };
+		const result = await program.step(Promise.resolve(fc.check(properties[property](totals), chunk)));
+		if (result.failed) {
+			console.error(fc.defaultReportMessage(result));
+			const again = `--property ${property} --seed ${chunk.seed} --path ${result.counterexamplePath}`;
+			throw new StartError(`a run violates ${property}; to repeat it: npm run saga:explore -- --runs ${CHUNK} ${again}`);
+		}
+		const seconds = Math.round((performance.now() - begun) / 1000);
+		console.log(`${done + chunk.numRuns} runs in ${seconds} s, all well; seed ${chunk.seed}`);
+	}
+	const happened = Object.entries(totals).sort(([a], [b]) => a.localeCompare(b));
+	console.log(happened.map(([what, times]) => `${times} ${what}`).join("\n"));
+	await program.stop();
+});
