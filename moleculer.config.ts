@@ -21,10 +21,12 @@ import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
 
 /** New at each start: moleculer's breakers and its registry know a node by this name and by nothing else. */
-const newNodeID = ({ NODEID }: Env): string => `${NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+const newNodeID = ({ NODEID }: Env): string =>
+	`${NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 
 /** The traces of a node, where its settings ask for them. */
-export const openTraces = (env: Env): Promise<Tracing | undefined> => openTracing(env, newNodeID(env));
+export const openTraces = (env: Env): Promise<Tracing | undefined> =>
+	openTracing(env, newNodeID(env));
 
 /** What of moleculer differs from its defaults, each with its reason. */
 export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): BrokerOptions {
@@ -41,7 +43,13 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		// Without one a call to a service that hangs would hang for ever.
 		requestTimeout: 10_000,
 		// Opens after five failures in a row (see middlewares/circuit-breaker.ts) and tries one call after 30 seconds.
-		circuitBreaker: { enabled: true, threshold: 1, minRequestCount: 5, halfOpenTime: 30_000, check: isNodeFailure },
+		circuitBreaker: {
+			enabled: true,
+			threshold: 1,
+			minRequestCount: 5,
+			halfOpenTime: 30_000,
+			check: isNodeFailure,
+		},
 		tracking: { enabled: true, shutdownTimeout: env.DRAIN_MS },
 		internalMiddlewares: false,
 		middlewares: middlewares(env, traces),

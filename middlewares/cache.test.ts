@@ -3,7 +3,10 @@ import { cacheOf } from "../lib/caching/lease-cache.ts";
 import { contract, implement, type Meta } from "../lib/contracts/contract.ts";
 import { admin, type Shop, startShop } from "../test/support/shop.ts";
 
-const params = { q: { type: "string", optional: true, nullable: true }, n: { type: "number", convert: true, default: 1 } } as const;
+const params = {
+	q: { type: "string", optional: true, nullable: true },
+	n: { type: "number", convert: true, default: 1 },
+} as const;
 const kept = { params, returns: { type: "any" }, cache: { ttl: 60_000 } } as const;
 const things = contract({
 	name: "things",
@@ -24,7 +27,9 @@ const made = async ({ params, meta: { user } }: { params: object; meta: Meta }) 
 beforeAll(async () => {
 	shop = await startShop({
 		services: [],
-		stubs: [implement(things).with({ actions: { list: made, mine: made, all: made, inner: made } })],
+		stubs: [
+			implement(things).with({ actions: { list: made, mine: made, all: made, inner: made } }),
+		],
 	});
 });
 afterAll(() => shop?.stop());
@@ -63,7 +68,8 @@ test("only what anybody may ask for is shared; everything else is kept for its c
 	for (const user of [admin, customer, other]) await ask("list", {}, user);
 	expect(asked).toHaveLength(1);
 	for (const action of ["mine", "inner"] as const) {
-		for (const user of [admin, customer, other]) expect(await ask(action, {}, user)).toContain(`${user!.role} ${user!.id}`);
+		for (const user of [admin, customer, other])
+			expect(await ask(action, {}, user)).toContain(`${user!.role} ${user!.id}`);
 		expect(await ask(action, {}, other)).toContain(other.id);
 	}
 	expect(asked).toHaveLength(7);
@@ -71,7 +77,9 @@ test("only what anybody may ask for is shared; everything else is kept for its c
 
 test("an answer that is kept is given to nobody who may not have it", async () => {
 	await ask("all", {}, admin);
-	await expect(ask("all", {}, { ...admin!, role: "user" })).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(ask("all", {}, { ...admin!, role: "user" })).rejects.toMatchObject({
+		type: "FORBIDDEN",
+	});
 	await expect(ask("all")).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
 	await expect(ask("mine")).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
 });

@@ -5,7 +5,10 @@ import { metricsOf } from "../lib/observability/metrics/registry.ts";
 import type { Env } from "../lib/settings/env.ts";
 
 type Handler = (ctx: Context<object, Meta>) => Promise<unknown>;
-type Action = ActionContract & { readonly name: string; readonly service: { readonly name: string } };
+type Action = ActionContract & {
+	readonly name: string;
+	readonly service: { readonly name: string };
+};
 
 /** Opens the cache of a broker, and keeps the answers of actions whose contract says so. It belongs behind whatever checks the caller and the parameters. */
 export const cache = (env: Env): Middleware =>
@@ -14,14 +17,20 @@ export const cache = (env: Env): Middleware =>
 		created(broker: ServiceBroker) {
 			provideCache(broker, openCache(env, broker.getLogger("cache"), metricsOf(broker)));
 		},
-		localAction(this: ServiceBroker, next: Handler, { name, service, auth, params, returns, cache: kept }: Action): Handler {
+		localAction(
+			this: ServiceBroker,
+			next: Handler,
+			{ name, service, auth, params, returns, cache: kept }: Action,
+		): Handler {
 			if (!kept) return next;
 			const fields = Object.keys(params);
 			return async (ctx) => {
 				const { user } = ctx.meta;
 				const caller = auth === "anyone" ? [] : [user?.id, user?.role];
 				// By name, so that what was left out differs from null.
-				const given = Object.fromEntries(fields.map((field) => [field, ctx.params[field as never]]));
+				const given = Object.fromEntries(
+					fields.map((field) => [field, ctx.params[field as never]]),
+				);
 				const key = JSON.stringify([name, returns, caller, given]);
 				return cacheOf(this)
 					.of(service.name, kept.ttl)

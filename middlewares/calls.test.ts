@@ -23,19 +23,27 @@ const things = contract({
 	},
 	errors: { NO: { status: 409, message: "No" } },
 });
-const outer = contract({ name: "outer", actions: { read: { params: {}, returns: anything, retry: true } } });
+const outer = contract({
+	name: "outer",
+	actions: { read: { params: {}, returns: anything, retry: true } },
+});
 const never = () => new Promise<never>(() => undefined);
 
 type Handler = (ctx: Ctx<{ n?: number }>) => Promise<unknown>;
 const thingsBy = (handler: Handler) =>
-	implement(things).with({ actions: { read: handler, write: handler, brief: handler, costly: handler } });
+	implement(things).with({
+		actions: { read: handler, write: handler, brief: handler, costly: handler },
+	});
 
 const brokers: ServiceBroker[] = [];
 /** A node like any other, in this process; what nodes say to each other goes through JSON as it would over NATS. */
 async function startNode(schemas: Parameters<typeof makeNode>[2] = []): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
 	const { circuitBreaker, ...options } = brokerOptions(env);
-	const quick = { transit: { serviceChangedDebounceTime: 1 } as object, circuitBreaker: { ...circuitBreaker!, halfOpenTime: 300 } };
+	const quick = {
+		transit: { serviceChangedDebounceTime: 1 } as object,
+		circuitBreaker: { ...circuitBreaker!, halfOpenTime: 300 },
+	};
 	const broker = makeNode({ ...options, transporter: "Fake", ...quick }, env, schemas);
 	brokers.push(broker);
 	await broker.start();
@@ -47,7 +55,10 @@ const sees = (broker: ServiceBroker, action: string, count: number) =>
 
 /** A caller, and nodes that answer with their number, or do what they are told. */
 async function startThings(...handlers: Handler[]) {
-	const [caller, ...nodes] = await Promise.all([startNode(), ...handlers.map((handler) => startNode([thingsBy(handler)]))]);
+	const [caller, ...nodes] = await Promise.all([
+		startNode(),
+		...handlers.map((handler) => startNode([thingsBy(handler)])),
+	]);
 	await sees(caller, "things.read", handlers.length);
 	return { caller: caller!, nodes };
 }
@@ -61,12 +72,18 @@ const repeat = async (times: number, call: () => Promise<unknown>) => {
 
 test("a call within a call has no more time than its contract says, nor than its caller has left", async () => {
 	const timeOf: Handler = async (ctx) => (ctx as unknown as Context).options.timeout;
-	const nested = contract({ name: "nested", actions: { call: { params: { action: { type: "string" } }, returns: anything } } });
+	const nested = contract({
+		name: "nested",
+		actions: { call: { params: { action: { type: "string" } }, returns: anything } },
+	});
 	const { nodes } = await startThings(timeOf);
 	nodes[0]!.createService(
-		implement(nested).with({ actions: { call: (ctx) => (ctx as unknown as Context).call(ctx.params.action) } }) as never,
+		implement(nested).with({
+			actions: { call: (ctx) => (ctx as unknown as Context).call(ctx.params.action) },
+		}) as never,
 	);
-	const ask = (action: string, timeout: number) => nodes[0]!.call<number, object>("nested.call", { action }, { timeout });
+	const ask = (action: string, timeout: number) =>
+		nodes[0]!.call<number, object>("nested.call", { action }, { timeout });
 	await eventually(() => ask("things.brief", 5000));
 	expect(await ask("things.brief", 5000)).toBe(100);
 	expect(await ask("things.brief", 50)).toBeLessThanOrEqual(50);
@@ -118,7 +135,9 @@ test("a read whose answer does not come is asked again within the same time", as
 		times.push((ctx as unknown as Context).options.timeout!);
 		return never();
 	});
-	await expect(caller.call("things.read", {}, { timeout: 1200 })).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+	await expect(caller.call("things.read", {}, { timeout: 1200 })).rejects.toMatchObject({
+		type: "REQUEST_TIMEOUT",
+	});
 	expect(times.length).toBeGreaterThan(1);
 	expect(times.reduce((sum, time) => sum + time, 0)).toBeLessThanOrEqual(1200);
 });
@@ -128,7 +147,11 @@ test("whatever a node drops because it is about to end is sent again, twice at m
 	let drops = 1;
 	const { caller, nodes } = await startThings(async (ctx) => {
 		asked++;
-		if (drops-- > 0) throw new Errors.ServiceNotAvailableError({ action: ctx.action!.name!, nodeID: nodes[0]!.nodeID });
+		if (drops-- > 0)
+			throw new Errors.ServiceNotAvailableError({
+				action: ctx.action!.name!,
+				nodeID: nodes[0]!.nodeID,
+			});
 		return "done";
 	});
 	expect(await caller.call("things.write")).toBe("done");
@@ -144,9 +167,15 @@ test("tries do not multiply through calls within calls", async () => {
 		asked++;
 		return never();
 	});
-	await startNode([implement(outer).with({ actions: { read: (ctx) => ctx.call("things.read" as never) as Promise<unknown> } })]);
+	await startNode([
+		implement(outer).with({
+			actions: { read: (ctx) => ctx.call("things.read" as never) as Promise<unknown> },
+		}),
+	]);
 	await sees(caller, "outer.read", 1);
-	await expect(caller.call("outer.read", {}, { timeout: 2000 })).rejects.toMatchObject({ type: expect.stringMatching(/^REQUEST_/) });
+	await expect(caller.call("outer.read", {}, { timeout: 2000 })).rejects.toMatchObject({
+		type: expect.stringMatching(/^REQUEST_/),
+	});
 	expect(asked).toBeGreaterThan(1);
 	expect(asked).toBeLessThanOrEqual(3);
 });
@@ -157,14 +186,20 @@ test("an answer that says no is not asked for again", async () => {
 		asked++;
 		throw failure(things, "NO", { why: "because" });
 	});
-	await expect(caller.call("things.read")).rejects.toMatchObject({ type: "NO", code: 409, data: { why: "because" } });
+	await expect(caller.call("things.read")).rejects.toMatchObject({
+		type: "NO",
+		code: 409,
+		data: { why: "because" },
+	});
 	expect(asked).toBe(1);
 });
 
 test("a breaker opens when a node does not answer, and its calls go to another", async () => {
 	const { caller, nodes } = await startThings(never, async () => 2);
 	await repeat(12, () => caller.call("things.write", {}, { timeout: 20 }));
-	expect(breakersOf(caller)).toEqual([expect.objectContaining({ action: "things.write", node: nodes[0]!.nodeID, state: "open" })]);
+	expect(breakersOf(caller)).toEqual([
+		expect.objectContaining({ action: "things.write", node: nodes[0]!.nodeID, state: "open" }),
+	]);
 	expect(await caller.call("$node.breakers")).toEqual(breakersOf(caller));
 	for (let i = 0; i < 4; i++) expect(await caller.call("things.write")).toBe(2);
 });
@@ -207,7 +242,11 @@ test("a breaker of the only node refuses at once as an outage, lets one call thr
 	expect(await eventually(() => caller.call("things.write"))).toBe("well");
 	expect(asked).toBe(1);
 	expect(breakersOf(caller)).toEqual([]);
-	expect(told).toEqual(["$circuit-breaker.opened", "$circuit-breaker.half-opened", "$circuit-breaker.closed"]);
+	expect(told).toEqual([
+		"$circuit-breaker.opened",
+		"$circuit-breaker.half-opened",
+		"$circuit-breaker.closed",
+	]);
 });
 
 test("a connection that a node could not make, an error without a code and an internal error open a breaker", async () => {
@@ -236,9 +275,18 @@ describe("no breaker is opened by", () => {
 		["wrong parameters", new Errors.ValidationError("Wrong", "VALIDATION_ERROR", [])],
 		["a node that has no room", commonError("SERVICE_UNAVAILABLE")],
 		["a full queue", new Errors.QueueIsFullError({ action: "things.write" } as never)],
-		["a third node that did not answer", new Errors.RequestTimeoutError({ action: "others.read", nodeID: "third" })],
-		["a third service that is not there", new Errors.ServiceNotAvailableError({ action: "others.read" } as never)],
-		["a third node that was lost", new Errors.RequestRejectedError({ action: "others.read", nodeID: "third" })],
+		[
+			"a third node that did not answer",
+			new Errors.RequestTimeoutError({ action: "others.read", nodeID: "third" }),
+		],
+		[
+			"a third service that is not there",
+			new Errors.ServiceNotAvailableError({ action: "others.read" } as never),
+		],
+		[
+			"a third node that was lost",
+			new Errors.RequestRejectedError({ action: "others.read", nodeID: "third" }),
+		],
 		["a failure of a third node", Object.assign(new Error("oops"), { nodeID: "third" })],
 	])("%s", async (_what, thrown) => {
 		error = thrown;
@@ -256,7 +304,9 @@ test("a breaker still opens against a node that was lost and came back", async (
 	await eventually(() => expect(caller.registry.actions.isAvailable("things.write")).toBe(true));
 	handler = failWith(new Error("broken"));
 	await repeat(5, () => caller.call("things.write"));
-	await expect(caller.call("things.write")).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+	await expect(caller.call("things.write")).rejects.toMatchObject({
+		type: "SERVICE_NOT_AVAILABLE",
+	});
 });
 
 test("failures of a service in the same process open nothing, also when it is called from another node", async () => {
@@ -282,11 +332,18 @@ test("what is expensive is worked on by a few at a time; more than may wait is r
 		atOnce--;
 	});
 	const calls = Array.from({ length: 4 }, () => caller.call("things.costly"));
-	const refused = await Promise.any(calls.map((call) => call.then(Promise.reject.bind(Promise), (error) => error)));
+	const refused = await Promise.any(
+		calls.map((call) => call.then(Promise.reject.bind(Promise), (error) => error)),
+	);
 	expect(isOutage(refused)).toBe(true);
 	open();
 	const outcomes = await Promise.allSettled(calls);
-	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "fulfilled", "rejected", "rejected"]);
+	expect(outcomes.map(({ status }) => status).sort()).toEqual([
+		"fulfilled",
+		"fulfilled",
+		"rejected",
+		"rejected",
+	]);
 	expect(most).toBe(1);
 });
 
@@ -300,7 +357,11 @@ describe("a call that waits in the queue of a bulkhead", () => {
 			await promise;
 		});
 		const call = (n: number, timeout: number) =>
-			nodes[0]!.call("things.costly", { n }, { timeout, meta: { user: { id: `user ${n}` } } as object });
+			nodes[0]!.call(
+				"things.costly",
+				{ n },
+				{ timeout, meta: { user: { id: `user ${n}` } } as object },
+			);
 		return { call, executed, release };
 	}
 

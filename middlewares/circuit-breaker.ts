@@ -10,7 +10,9 @@ interface CircuitBreaker {
 	stopped(): void;
 	remoteAction: Wrap;
 }
-const { CircuitBreaker } = (moleculer as unknown as { Middlewares: { CircuitBreaker(broker: ServiceBroker): CircuitBreaker } }).Middlewares;
+const { CircuitBreaker } = (
+	moleculer as unknown as { Middlewares: { CircuitBreaker(broker: ServiceBroker): CircuitBreaker } }
+).Middlewares;
 
 /**
  * moleculer's circuit breaker, for calls to other nodes only: it keeps callers from waiting for a node that does not answer and sends them to
@@ -20,8 +22,17 @@ export function breaker(broker: ServiceBroker): Middleware {
 	const { created, stopped, remoteAction } = CircuitBreaker(broker);
 	/** The called node has the same time and may be the first to say that it is up. That is its own silence, and no third node's. */
 	const isOurTimeout = (error: unknown, action: string): boolean => {
-		const { type, nodeID, data } = (error ?? {}) as { type?: string; nodeID?: string; data?: { action?: string; nodeID?: string } };
-		return type === "REQUEST_TIMEOUT" && nodeID !== undefined && data?.action === action && data.nodeID === broker.nodeID;
+		const { type, nodeID, data } = (error ?? {}) as {
+			type?: string;
+			nodeID?: string;
+			data?: { action?: string; nodeID?: string };
+		};
+		return (
+			type === "REQUEST_TIMEOUT" &&
+			nodeID !== undefined &&
+			data?.action === action &&
+			data.nodeID === broker.nodeID
+		);
 	};
 	return {
 		name: "Breaker",
@@ -40,7 +51,9 @@ export function breaker(broker: ServiceBroker): Middleware {
 				try {
 					return await next(ctx);
 				} catch (error) {
-					throw isOurTimeout(error, action.name) ? new Errors.RequestTimeoutError({ action: action.name, nodeID: ctx.nodeID! }) : error;
+					throw isOurTimeout(error, action.name)
+						? new Errors.RequestTimeoutError({ action: action.name, nodeID: ctx.nodeID! })
+						: error;
 				}
 			};
 			const guarded = remoteAction.call(this, unmasked, action);

@@ -51,12 +51,19 @@ export const oneWrite = {
 } as unknown as Middleware;
 
 /** An error reply in place of a result that is too large; undefined for all other messages. */
-function smallReply(sender: Sender, bytes: number, max: number, packet?: Packet): Buffer | undefined {
+function smallReply(
+	sender: Sender,
+	bytes: number,
+	max: number,
+	packet?: Packet,
+): Buffer | undefined {
 	const { broker } = sender;
 	if (packet?.type !== "RES" || !broker || !sender.serialize) return undefined;
 	const { id, stream } = packet.payload;
 	const error = messageTooLarge("result", bytes, max);
-	broker.getLogger("transit").warn("A result is too large to be sent; the caller gets an error", { bytes, max });
+	broker
+		.getLogger("transit")
+		.warn("A result is too large to be sent; the caller gets an error", { bytes, max });
 	packet.payload = {
 		id,
 		meta: {},
@@ -70,4 +77,7 @@ function smallReply(sender: Sender, bytes: number, max: number, packet?: Packet)
 
 /** A closed or draining connection is the same outage to a caller as one that is lost. */
 const unsent = (cause: unknown): Error =>
-	Object.assign(new Errors.MoleculerRetryableError("The message could not be sent", 502, "BAD_GATEWAY"), { cause });
+	Object.assign(
+		new Errors.MoleculerRetryableError("The message could not be sent", 502, "BAD_GATEWAY"),
+		{ cause },
+	);

@@ -22,9 +22,13 @@ afterEach(async () => {
 test("a node that falls silent is missed within five seconds, and found again when it speaks", async () => {
 	const [looking, silent] = [await startNode(), await startNode()];
 	const sees = (available: boolean) =>
-		expect(looking.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID)).toBe(available);
+		expect(
+			looking.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID),
+		).toBe(available);
 	await eventually(() => sees(true));
-	const { discoverer } = silent.registry as unknown as { discoverer: { stopHeartbeatTimers(): void; startHeartbeatTimers(): void } };
+	const { discoverer } = silent.registry as unknown as {
+		discoverer: { stopHeartbeatTimers(): void; startHeartbeatTimers(): void };
+	};
 	discoverer.stopHeartbeatTimers();
 	await eventually(() => sees(false), 5);
 	discoverer.startHeartbeatTimers();
@@ -34,7 +38,9 @@ test("a node that falls silent is missed within five seconds, and found again wh
 test("who was held up hears what has come in meanwhile before it looks", () => {
 	jest.useFakeTimers();
 	const checkRemoteNodes = jest.fn();
-	const { started, stopping } = lostNodes({ registry: { discoverer: { checkRemoteNodes } } } as unknown as ServiceBroker) as unknown as {
+	const { started, stopping } = lostNodes({
+		registry: { discoverer: { checkRemoteNodes } },
+	} as unknown as ServiceBroker) as unknown as {
 		started(): void;
 		stopping(): void;
 	};

@@ -17,4 +17,8 @@ function wrap(this: ServiceBroker, next: Handler, { timeout }: { timeout?: numbe
 		return next(ctx);
 	};
 }
-export const deadline = { name: "Deadline", localAction: wrap, remoteAction: wrap } as unknown as Middleware;
+export const deadline = {
+	name: "Deadline",
+	localAction: wrap,
+	remoteAction: wrap,
+} as unknown as Middleware;

@@ -29,7 +29,10 @@ const things = contract({
 	},
 });
 const idOf = (n: number) => `019a0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
-const ROWS = Array.from({ length: 100 }, (_, n) => ({ id: idOf(n), text: `${n} `.padEnd(10_000, "é") }));
+const ROWS = Array.from({ length: 100 }, (_, n) => ({
+	id: idOf(n),
+	text: `${n} `.padEnd(10_000, "é"),
+}));
 const large = (bytes: number) => "x".repeat(bytes);
 
 describeWith(["nats-server"], "messages larger than NATS takes", () => {
@@ -61,13 +64,19 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 					return rows.map(({ id }) => id);
 				},
 				async single({ params: { bytes } }) {
-					if (bytes < 0) throw new Errors.MoleculerClientError("No", 400, "NO", { text: large(-bytes) });
+					if (bytes < 0)
+						throw new Errors.MoleculerClientError("No", 400, "NO", { text: large(-bytes) });
 					return large(bytes);
 				},
 			},
 		});
 		const start = async (...services: Parameters<typeof makeNode>[2][number][]) => {
-			const env = readEnv({ NODE_ENV: "test", LOGLEVEL: "fatal", TRANSPORTER: nats.url, DRAIN_MS: "1" });
+			const env = readEnv({
+				NODE_ENV: "test",
+				LOGLEVEL: "fatal",
+				TRANSPORTER: nats.url,
+				DRAIN_MS: "1",
+			});
 			const broker = makeNode(brokerOptions(env), env, services);
 			await broker.start();
 			return broker;
@@ -85,7 +94,8 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 	});
 	const call = <R>(action: string, params: object) => caller.call<R, object>(action, params);
 	const fails = { type: "MESSAGE_TOO_LARGE" };
-	const works = () => eventually(async () => expect(await call("things.single", { bytes: 1 })).toBe("x"));
+	const works = () =>
+		eventually(async () => expect(await call("things.single", { bytes: 1 })).toBe("x"));
 
 	test("a node knows how large a message may be", () => {
 		expect(maxPayloadOf(caller)).toBe(MAX_PAYLOAD);
@@ -94,14 +104,18 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 
 	test("a request that is too large rejects its call, and no other", async () => {
 		const rows = [{ id: "1", text: large(MAX_PAYLOAD) }];
-		const [refused, other] = await Promise.allSettled([call("things.store", { rows }), call("things.single", { bytes: 1 })]);
+		const [refused, other] = await Promise.allSettled([
+			call("things.store", { rows }),
+			call("things.single", { bytes: 1 }),
+		]);
 		expect(refused).toMatchObject({ status: "rejected", reason: fails });
 		expect(other).toEqual({ status: "fulfilled", value: "x" });
 		expect(received).toEqual([]);
 	});
 
 	test("a result that is too large is an error of its call, and opens no breaker", async () => {
-		for (let i = 0; i < 10; i++) await expect(call("things.single", { bytes: MAX_PAYLOAD })).rejects.toMatchObject(fails);
+		for (let i = 0; i < 10; i++)
+			await expect(call("things.single", { bytes: MAX_PAYLOAD })).rejects.toMatchObject(fails);
 		expect(breakersOf(caller)).toEqual([]);
 		await works();
 	});
@@ -130,8 +144,14 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(await call("things.page", { skip: 0, limit: 100 })).toEqual({ rows: ROWS, total: 100 });
 		expect(Math.max(...received)).toBe(100);
 		expect(received.length).toBeGreaterThan(3);
-		expect(await call("things.page", { skip: 60, limit: 100 })).toEqual({ rows: ROWS.slice(60), total: 100 });
-		expect(await call("things.page", { skip: "10", limit: "80" })).toEqual({ rows: ROWS.slice(10, 90), total: 100 });
+		expect(await call("things.page", { skip: 60, limit: 100 })).toEqual({
+			rows: ROWS.slice(60),
+			total: 100,
+		});
+		expect(await call("things.page", { skip: "10", limit: "80" })).toEqual({
+			rows: ROWS.slice(10, 90),
+			total: 100,
+		});
 		expect(await call("things.page", {})).toEqual({ rows: ROWS, total: 100 });
 	});
 
@@ -171,15 +191,22 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(received.length).toBe(Math.ceil(total / MAX_PAYLOAD) + 1);
 		received.length = 0;
 		const wrong = send(() => 1);
-		const results = await Promise.allSettled([...ROWS, { id: "huge", text: large(MAX_PAYLOAD) }].map(wrong));
+		const results = await Promise.allSettled(
+			[...ROWS, { id: "huge", text: large(MAX_PAYLOAD) }].map(wrong),
+		);
 		expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(100);
 		expect(results.at(-1)).toMatchObject({ status: "rejected", reason: fails });
 	});
 
 	test("a message on a closed connection fails as an outage, and ends no node", async () => {
-		const { client } = (node.transit as unknown as { tx: { client: { close(): Promise<void> } } }).tx;
+		const { client } = (node.transit as unknown as { tx: { client: { close(): Promise<void> } } })
+			.tx;
 		await client.close();
-		const { tx } = node.transit as unknown as { tx: { send(topic: string, data: Buffer, meta: object): Promise<void> } };
-		await expect(tx.send("topic", Buffer.from("x"), {})).rejects.toMatchObject({ type: "BAD_GATEWAY" });
+		const { tx } = node.transit as unknown as {
+			tx: { send(topic: string, data: Buffer, meta: object): Promise<void> };
+		};
+		await expect(tx.send("topic", Buffer.from("x"), {})).rejects.toMatchObject({
+			type: "BAD_GATEWAY",
+		});
 	});
 });

@@ -25,7 +25,9 @@ export function divide(broker: ServiceBroker): Middleware {
 				try {
 					return await next(ctx);
 				} catch (error) {
-					const halves = isMessageTooLarge(error) ? halve(ctx.params, (params) => again(ctx, action, params)) : undefined;
+					const halves = isMessageTooLarge(error)
+						? halve(ctx.params, (params) => again(ctx, action, params))
+						: undefined;
 					if (!halves) throw error;
 					return halves;
 				}
@@ -55,7 +57,10 @@ const halveList =
 		if (all.length < 2) return undefined;
 		const middle = all.length >> 1;
 		const part = (values: unknown[]) => ask({ ...params, [name]: values }) as Promise<unknown[]>;
-		return part(all.slice(0, middle)).then(async (first) => [...first, ...(await part(all.slice(middle)))]);
+		return part(all.slice(0, middle)).then(async (first) => [
+			...first,
+			...(await part(all.slice(middle))),
+		]);
 	};
 
 /** The second half begins after the last row of the first one. */
@@ -65,7 +70,8 @@ const halveRange =
 		const limit = params.limit as number;
 		if (limit < 2) return undefined;
 		const half = limit >> 1;
-		const part = (after: unknown, limit: number) => ask({ ...params, after, limit }) as Promise<Params[]>;
+		const part = (after: unknown, limit: number) =>
+			ask({ ...params, after, limit }) as Promise<Params[]>;
 		return part(params.after, half).then(async (first) =>
 			first.length < half ? first : [...first, ...(await part(first.at(-1)![key], limit - half))],
 		);
@@ -78,11 +84,13 @@ const halveRange =
 const halvePage =
 	(defaults: Shape): Halve =>
 	(params, ask) => {
-		const given = (name: "skip" | "limit") => Number(params[name] ?? (defaults[name] as { default?: number } | undefined)?.default);
+		const given = (name: "skip" | "limit") =>
+			Number(params[name] ?? (defaults[name] as { default?: number } | undefined)?.default);
 		const [from, limit] = [given("skip"), given("limit")];
 		if (!(limit >= 2)) return undefined;
 		const half = limit >> 1;
-		const part = (skip: number, limit: number) => ask({ ...params, skip, limit }) as Promise<{ rows: unknown[]; total: number }>;
+		const part = (skip: number, limit: number) =>
+			ask({ ...params, skip, limit }) as Promise<{ rows: unknown[]; total: number }>;
 		return part(from, half).then(async (first) => {
 			if (first.rows.length < half) return first;
 			const second = await part(from + half, limit - half);

@@ -26,13 +26,18 @@ export function retry(broker: ServiceBroker): Middleware {
 			return (ctx) => {
 				const { timeout, nodeID, parentCtx } = ctx.options;
 				if (!timeout || nodeID || repetitions.has(ctx)) return next(ctx);
-				const isRead = action.retry === true && (parentCtx?.action as Action | undefined | null)?.retry !== true;
+				const isRead =
+					action.retry === true && (parentCtx?.action as Action | undefined | null)?.retry !== true;
 				return insist(ctx, next, { name: action.name, isRead, deadline: Date.now() + timeout });
 			};
 		},
 	} as unknown as Middleware;
 
-	async function insist(ctx: Context, next: Handler, { name, isRead, deadline }: { name: string; isRead: boolean; deadline: number }) {
+	async function insist(
+		ctx: Context,
+		next: Handler,
+		{ name, isRead, deadline }: { name: string; isRead: boolean; deadline: number },
+	) {
 		const { options } = ctx;
 		for (let tries = 0; ; tries++) {
 			const left = deadline - Date.now();
@@ -43,8 +48,17 @@ export function retry(broker: ServiceBroker): Middleware {
 				const worthIt = wasDropped(error, name) || (isRead && isWorthRetrying(error));
 				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
 				if (tries >= BACKOFF.length || !worthIt || Date.now() + wait >= deadline) throw error;
-				broker.logger.warn("A call is sent again", { action: name, node: ctx.nodeID, request_id: ctx.requestID, error });
-				note(ctx, "retry", { try: tries + 2, "error.type": kindOf(error), "moleculer.node": ctx.nodeID ?? undefined });
+				broker.logger.warn("A call is sent again", {
+					action: name,
+					node: ctx.nodeID,
+					request_id: ctx.requestID,
+					error,
+				});
+				note(ctx, "retry", {
+					try: tries + 2,
+					"error.type": kindOf(error),
+					"moleculer.node": ctx.nodeID ?? undefined,
+				});
 				await pause(wait);
 			}
 		}

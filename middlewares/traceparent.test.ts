@@ -14,7 +14,10 @@ const action = { params: {}, returns: { type: "any" } } as const;
 const inner = contract({ name: "inner", actions: { look: action } });
 const outer = contract({ name: "outer", actions: { look: action, lookElsewhere: action } });
 /** Answers the trace that the call says, and the one that is worked on. */
-const look = async (ctx: unknown) => [(ctx as Context).headers.traceparent ?? "none", currentTraceparent() ?? "none"];
+const look = async (ctx: unknown) => [
+	(ctx as Context).headers.traceparent ?? "none",
+	currentTraceparent() ?? "none",
+];
 const lookers = [
 	implement(inner).with({ actions: { look: look as never } }),
 	implement(outer).with({
@@ -41,19 +44,29 @@ afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
 
 test.each([
 	["in one process", () => startNode(...lookers)],
-	["over several", async () => (await Promise.all([startNode(), startNode(lookers[0]!), startNode(lookers[1]!)]))[0]],
-])("%s a call's trace goes on to the calls that it makes, and to nobody else's", async (_, start) => {
-	const caller = await start();
-	const ask = (name: string, headers?: object) => caller.call<unknown[], object>(name, {}, headers ? { headers } : {});
-	for (const name of ["outer.look", "outer.lookElsewhere"]) {
-		await eventually(() => ask(name));
-		const headers = { traceparent: one };
-		expect(await Promise.all([ask(name, headers), ask(name), ask(name, { traceparent: other })])).toEqual([
-			[one, one],
-			["none", "none"],
-			[other, other],
-		]);
-		expect(headers).toEqual({ traceparent: one });
-		expect(await inTrace(one, () => ask(name))).toEqual([one, one]);
-	}
-});
+	[
+		"over several",
+		async () =>
+			(await Promise.all([startNode(), startNode(lookers[0]!), startNode(lookers[1]!)]))[0],
+	],
+])(
+	"%s a call's trace goes on to the calls that it makes, and to nobody else's",
+	async (_, start) => {
+		const caller = await start();
+		const ask = (name: string, headers?: object) =>
+			caller.call<unknown[], object>(name, {}, headers ? { headers } : {});
+		for (const name of ["outer.look", "outer.lookElsewhere"]) {
+			await eventually(() => ask(name));
+			const headers = { traceparent: one };
+			expect(
+				await Promise.all([ask(name, headers), ask(name), ask(name, { traceparent: other })]),
+			).toEqual([
+				[one, one],
+				["none", "none"],
+				[other, other],
+			]);
+			expect(headers).toEqual({ traceparent: one });
+			expect(await inTrace(one, () => ask(name))).toEqual([one, one]);
+		}
+	},
+);

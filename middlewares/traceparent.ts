@@ -2,7 +2,11 @@ import type { Context, Middleware } from "moleculer";
 import { currentTraceparent, inTrace } from "../lib/context/traceparent.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
-type Send = (name: string, payload: unknown, options?: string | string[] | { headers?: object }) => Promise<unknown>;
+type Send = (
+	name: string,
+	payload: unknown,
+	options?: string | string[] | { headers?: object },
+) => Promise<unknown>;
 
 /** A call belongs to the trace that it says, else to its caller's, else to the one that is worked on where it is made. */
 function traceparentOf({ headers, options: { parentCtx } }: Context): string | undefined {
@@ -19,7 +23,9 @@ const sending = (next: Send): Send => {
 		const traceparent = currentTraceparent();
 		if (!traceparent) return next(name, payload, options);
 		const given: { headers?: object } | undefined =
-			Array.isArray(options) || typeof options === "string" ? ({ groups: options } as object) : options;
+			Array.isArray(options) || typeof options === "string"
+				? ({ groups: options } as object)
+				: options;
 		return next(name, payload, { ...given, headers: { ...given?.headers, traceparent } });
 	};
 };

@@ -16,11 +16,18 @@ const [one, other, unsampled] = [trace("1"), trace("2"), trace("3", "00")];
 const action = { params: {}, returns: { type: "any" } } as const;
 const things = contract({
 	name: "things",
-	actions: { look: { ...action, retry: true }, fail: action, refuse: action, handle: command("Handle orders", {}) },
+	actions: {
+		look: { ...action, retry: true },
+		fail: action,
+		refuse: action,
+		handle: command("Handle orders", {}),
+	},
 	errors: { NO: { status: 409, message: "No" } },
 });
 /** What `handle` was given, and in which traces. */
-let handled: { orders: unknown; traces: readonly string[]; current: string | undefined } | undefined;
+let handled:
+	| { orders: unknown; traces: readonly string[]; current: string | undefined }
+	| undefined;
 /** What a node does that is asked to look. */
 let looks: (() => unknown)[];
 const handlers = implement(things).with({
@@ -49,7 +56,11 @@ afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
 async function startNode(name: string, ...schemas: ServiceSchema[]): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
 	const { circuitBreaker, ...options } = brokerOptions(env, { ...traces, instance: name });
-	const broker = makeNode({ ...options, transporter: "Fake", circuitBreaker: { ...circuitBreaker!, halfOpenTime: 100 } }, env, schemas);
+	const broker = makeNode(
+		{ ...options, transporter: "Fake", circuitBreaker: { ...circuitBreaker!, halfOpenTime: 100 } },
+		env,
+		schemas,
+	);
 	brokers.push(broker);
 	await broker.start();
 	return broker;
@@ -63,10 +74,18 @@ const told = () => traces.spans.map(({ service, kind, name }) => `${service} ${k
 
 test("a call has a span on either side, the one below the other, and in one process there is one", async () => {
 	const caller = await startTwo();
-	const headers = await caller.call("things.look", {}, { headers: { traceparent: one }, caller: "orders" });
+	const headers = await caller.call(
+		"things.look",
+		{},
+		{ headers: { traceparent: one }, caller: "orders" },
+	);
 	expect(told()).toEqual(["orders client things.look", "things server things.look"]);
 	const [client, server] = traces.spans;
-	expect([client!.parent, server!.parent, headers]).toEqual([one, client!.traceparent, { traceparent: server!.traceparent }]);
+	expect([client!.parent, server!.parent, headers]).toEqual([
+		one,
+		client!.traceparent,
+		{ traceparent: server!.traceparent },
+	]);
 	expect(client!.attributes).toMatchObject({
 		"rpc.service": "things",
 		"rpc.method": "look",
@@ -81,7 +100,9 @@ test("a call has a span on either side, the one below the other, and in one proc
 
 test("what is not recorded has no span, and goes on with the traceparent that it has", async () => {
 	const caller = await startTwo();
-	expect(await caller.call("things.look", {}, { headers: { traceparent: unsampled } })).toEqual({ traceparent: unsampled });
+	expect(await caller.call("things.look", {}, { headers: { traceparent: unsampled } })).toEqual({
+		traceparent: unsampled,
+	});
 	expect(await caller.call("things.look")).toEqual({});
 	await caller.call("things.handle", { orders: [{ order_id: uuid(), traceparent: unsampled }] });
 	expect(traces.spans).toEqual([]);
@@ -97,9 +118,15 @@ test("a failure is shown by its kind, never by its words, and what a caller must
 
 test("of a call about many orders each recorded one has a span in its own trace, and tells how it fared", async () => {
 	const caller = await startTwo();
-	const orders = [one, other, unsampled, undefined].map((traceparent) => ({ order_id: uuid(), ...(traceparent ? { traceparent } : {}) }));
+	const orders = [one, other, unsampled, undefined].map((traceparent) => ({
+		order_id: uuid(),
+		...(traceparent ? { traceparent } : {}),
+	}));
 	await caller.call("things.handle", { orders });
-	expect(told()).toEqual([...Array(2).fill("moleculer-commerce client things.handle"), ...Array(2).fill("things server things.handle")]);
+	expect(told()).toEqual([
+		...Array(2).fill("moleculer-commerce client things.handle"),
+		...Array(2).fill("things server things.handle"),
+	]);
 	const [client, otherClient, server, otherServer] = traces.spans;
 	expect([client, otherClient, server, otherServer].map((span) => span!.parent)).toEqual([
 		one,
@@ -108,7 +135,11 @@ test("of a call about many orders each recorded one has a span in its own trace,
 		otherClient!.traceparent,
 	]);
 	expect(
-		[server, otherServer].map((span) => [span!.attributes["order.id"], span!.attributes["batch.size"], span!.attributes["order.outcome"]]),
+		[server, otherServer].map((span) => [
+			span!.attributes["order.id"],
+			span!.attributes["batch.size"],
+			span!.attributes["order.outcome"],
+		]),
 	).toEqual([
 		[orders[0]!.order_id, 4, "done"],
 		[orders[1]!.order_id, 4, "refused"],
@@ -116,7 +147,12 @@ test("of a call about many orders each recorded one has a span in its own trace,
 	expect(otherServer!.attributes["order.refusal"]).toBe("NOT_THIS");
 	const inside = [server!.traceparent, otherServer!.traceparent];
 	expect(handled).toMatchObject({ current: undefined, traces: [...inside, unsampled] });
-	expect(handled!.orders).toMatchObject([{ traceparent: inside[0] }, { traceparent: inside[1] }, { traceparent: unsampled }, {}]);
+	expect(handled!.orders).toMatchObject([
+		{ traceparent: inside[0] },
+		{ traceparent: inside[1] },
+		{ traceparent: unsampled },
+		{},
+	]);
 	// The caller's own list is as it was.
 	expect(orders.map(({ traceparent }) => traceparent)).toEqual([one, other, unsampled, undefined]);
 	await caller.call("things.handle", { orders: [orders[0]] });
@@ -125,7 +161,9 @@ test("of a call about many orders each recorded one has a span in its own trace,
 
 test("a call that is made for many has a span in each of their traces", async () => {
 	const caller = await startTwo();
-	await inTracesOf([{ traceparent: one }, { traceparent: other }, {}], () => caller.call("things.look"));
+	await inTracesOf([{ traceparent: one }, { traceparent: other }, {}], () =>
+		caller.call("things.look"),
+	);
 	const clients = traces.spans.filter(({ kind }) => kind === "client");
 	expect(clients.map(({ parent, ended }) => ({ parent, ended }))).toEqual([
 		{ parent: one, ended: true },
@@ -139,12 +177,22 @@ test("a repetition is noted on the call's span, and so is a circuit breaker that
 	looks = [never];
 	await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 2000 });
 	const [client, ...rest] = traces.spans;
-	expect(client!.notes).toEqual([["retry", { try: 2, "error.type": "REQUEST_TIMEOUT", "moleculer.node": "callee" }]]);
-	expect(rest.filter(({ kind }) => kind === "client").map(({ parent }) => parent)).toEqual([client!.traceparent]);
+	expect(client!.notes).toEqual([
+		["retry", { try: 2, "error.type": "REQUEST_TIMEOUT", "moleculer.node": "callee" }],
+	]);
+	expect(rest.filter(({ kind }) => kind === "client").map(({ parent }) => parent)).toEqual([
+		client!.traceparent,
+	]);
 	traces.spans.length = 0;
 	looks = Array.from({ length: 20 }, () => never);
-	for (let i = 0; i < 5; i++) await caller.call("things.look", {}, { headers: { traceparent: one }, timeout: 20 }).catch(() => undefined);
-	expect(traces.spans.flatMap(({ notes }) => notes)).toContainEqual(["circuit breaker open", { "circuit_breaker.state": "open" }]);
+	for (let i = 0; i < 5; i++)
+		await caller
+			.call("things.look", {}, { headers: { traceparent: one }, timeout: 20 })
+			.catch(() => undefined);
+	expect(traces.spans.flatMap(({ notes }) => notes)).toContainEqual([
+		"circuit breaker open",
+		{ "circuit_breaker.state": "open" },
+	]);
 });
 
 test("an event that may be lost carries the trace of whoever sent it", async () => {

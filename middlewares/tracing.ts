@@ -1,12 +1,19 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { currentTraces, isSampled, type Traced } from "../lib/context/traceparent.ts";
 import { noteOn } from "../lib/observability/tracing/notes.ts";
-import { type Kind, provideTracing, type Span, type Tracing } from "../lib/observability/tracing/tracing.ts";
+import {
+	type Kind,
+	provideTracing,
+	type Span,
+	type Tracing,
+} from "../lib/observability/tracing/tracing.ts";
 import { anySampled, forEach, type Look, shown } from "../lib/observability/tracing/work.ts";
 import { circuitOf } from "../lib/resilience/circuit-breakers.ts";
 
 type Order = Traced & { readonly order_id: string };
-type Call = Context<{ orders?: readonly Order[] }, object, object, { traceparent?: string }> & { endpoint: { name: string } };
+type Call = Context<{ orders?: readonly Order[] }, object, object, { traceparent?: string }> & {
+	endpoint: { name: string };
+};
 type Handler = (ctx: Call) => Promise<unknown>;
 type Spans = readonly (Span | undefined)[];
 /** Looks on as a call is made; answers what to do at its end. */
@@ -25,10 +32,19 @@ const NOBODY = "moleculer-commerce";
  */
 export function tracing(tracing: Tracing): Middleware {
 	/** Spans of calls of one action, by `service`. `watch` looks on. */
-	function spanned(action: Action, next: Handler, side: (ctx: Call) => { service: string; kind: Kind }, watch?: Watch): Handler {
+	function spanned(
+		action: Action,
+		next: Handler,
+		side: (ctx: Call) => { service: string; kind: Kind },
+		watch?: Watch,
+	): Handler {
 		const { name, service } = action;
 		const batched = isBatch(action);
-		const about = { "rpc.system": "moleculer", "rpc.service": service.name, "rpc.method": name.slice(service.name.length + 1) };
+		const about = {
+			"rpc.system": "moleculer",
+			"rpc.service": service.name,
+			"rpc.method": name.slice(service.name.length + 1),
+		};
 		async function run(ctx: Call, spans: Spans) {
 			noteOn(ctx, spans);
 			const seen = watch?.(ctx, spans);
@@ -38,13 +54,19 @@ export function tracing(tracing: Tracing): Middleware {
 			const { traceparent } = ctx.headers;
 			const orders = batched && Array.isArray(ctx.params.orders) ? ctx.params.orders : [];
 			const each = anySampled(orders);
-			if (!each && !(traceparent ? isSampled(traceparent) : currentTraces().some(isSampled))) return next(ctx);
+			if (!each && !(traceparent ? isSampled(traceparent) : currentTraces().some(isSampled)))
+				return next(ctx);
 			const { service, kind } = side(ctx);
 			const tracer = tracing.of(service);
 			const node = kind === "internal" ? {} : { "moleculer.node": ctx.nodeID ?? undefined };
 			const look = { kind, name: () => name, attributes: () => ({ ...about, ...node }) };
 			if (each) {
-				const attributes = ({ order_id }: Order) => ({ ...about, ...node, "order.id": order_id, "batch.size": orders.length });
+				const attributes = ({ order_id }: Order) => ({
+					...about,
+					...node,
+					"order.id": order_id,
+					"batch.size": orders.length,
+				});
 				return forEach(tracer, orders, { ...look, attributes }, async (inside, spans) => {
 					ctx.params = { ...ctx.params, orders: inside };
 					const outcomes = (await run(ctx, spans)) as { status?: string; code?: string }[];
@@ -72,15 +94,27 @@ export function tracing(tracing: Tracing): Middleware {
 		},
 		localAction(this: ServiceBroker, next: Handler, action: Action): Handler {
 			const service = action.service.name;
-			return spanned(action, next, ({ nodeID }) => ({ service, kind: nodeID === this.nodeID ? "internal" : "server" }));
+			return spanned(action, next, ({ nodeID }) => ({
+				service,
+				kind: nodeID === this.nodeID ? "internal" : "server",
+			}));
 		},
 		remoteAction(this: ServiceBroker, next: Handler, action: Action): Handler {
 			const watch: Watch = (ctx, spans) => watchCircuit(this, ctx, spans);
-			return spanned(action, next, ({ caller }) => ({ service: caller ?? NOBODY, kind: "client" }), watch);
+			return spanned(
+				action,
+				next,
+				({ caller }) => ({ service: caller ?? NOBODY, kind: "client" }),
+				watch,
+			);
 		},
 		stopped: () => tracing.close(),
 		localEvent(this: ServiceBroker, next: Handler, { name, service }: Action): Handler {
-			const look: Look = { kind: "consumer", name: () => name, attributes: () => ({ "messaging.system": "moleculer" }) };
+			const look: Look = {
+				kind: "consumer",
+				name: () => name,
+				attributes: () => ({ "messaging.system": "moleculer" }),
+			};
 			return (ctx) => {
 				const { traceparent } = ctx.headers;
 				if (!traceparent || !isSampled(traceparent)) return next(ctx);
@@ -91,7 +125,8 @@ export function tracing(tracing: Tracing): Middleware {
 }
 
 /** Whether an action's contract is a `command`: about many orders, each with its trace. */
-const isBatch = ({ params }: Action): boolean => "traceparent" in (params?.orders?.items?.props ?? {});
+const isBatch = ({ params }: Action): boolean =>
+	"traceparent" in (params?.orders?.items?.props ?? {});
 
 /** Shows how the circuit breaker stood, and what the call made of it. */
 function watchCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): () => void {
@@ -100,6 +135,7 @@ function watchCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): 
 	return () => {
 		const after = circuitOf(broker, endpoint);
 		if (after === before) return;
-		for (const span of spans) span?.note(`circuit breaker ${after}`, { "circuit_breaker.state": after });
+		for (const span of spans)
+			span?.note(`circuit breaker ${after}`, { "circuit_breaker.state": after });
 	};
 }

@@ -27,7 +27,9 @@ export const database: Mixin<HasDatabase> = {
 			url: databaseUrl(DATABASE_URL, this.name),
 			poolSize: DATABASE_POOL,
 			tracer: tracingOf(this.broker)?.of(this.name),
-			...(SQL_ECHO ? { echo: (statement: string) => this.logger.info(withoutLiterals(statement)) } : {}),
+			...(SQL_ECHO
+				? { echo: (statement: string) => this.logger.info(withoutLiterals(statement)) }
+				: {}),
 		});
 		addProbe(this, "postgres", () => this.db.query("select 1"));
 		metricsOf(this.broker).collect((tell) => {
@@ -79,7 +81,9 @@ interface DbSelf<Row> extends ServiceThis, HasDatabase {
  * moleculer-db over Sequelize for plain reads, on the pool of `database` (list that mixin first). None of moleculer-db's own actions
  * exist: they would turn request parameters into where and order clauses.
  */
-export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model>): Mixin<HasRecords<Row>> {
+export function records<Row>(
+	define: (sequelize: Sequelize) => ModelStatic<Model>,
+): Mixin<HasRecords<Row>> {
 	return {
 		settings: { ...DbService.settings, idField: "id" },
 		methods: {
@@ -100,7 +104,10 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 					}),
 					total(() => totalOf(this.db, selectAll(this.model, where))),
 				]);
-				return { ...pageOf(found.slice(0, limit), all, query), ...(page ? { more: found.length > limit } : {}) };
+				return {
+					...pageOf(found.slice(0, limit), all, query),
+					...(page ? { more: found.length > limit } : {}),
+				};
 			},
 		},
 		created(this: DbSelf<Row>) {
@@ -112,7 +119,8 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 			// The adapter itself sorts by columns only.
 			const transformSort = this.adapter.transformSort.bind(this.adapter);
 			Object.assign(this.adapter, {
-				transformSort: (sort: Sort[]) => sort.flatMap((one) => (typeof one === "string" ? transformSort([one]) : [one])),
+				transformSort: (sort: Sort[]) =>
+					sort.flatMap((one) => (typeof one === "string" ? transformSort([one]) : [one])),
 			});
 		},
 		started(this: DbSelf<Row>) {
@@ -122,11 +130,21 @@ export function records<Row>(define: (sequelize: Sequelize) => ModelStatic<Model
 }
 
 interface QueryGenerator {
-	selectQuery(table: unknown, options: { attributes: string[]; where: object }, model: ModelStatic<Model>): string;
+	selectQuery(
+		table: unknown,
+		options: { attributes: string[]; where: object },
+		model: ModelStatic<Model>,
+	): string;
 }
 /** What a model finds, as a statement: Sequelize's own count has no bound, and cannot be explained. */
 function selectAll(model: ModelStatic<Model>, where: object): string {
 	const generator = model.sequelize!.getQueryInterface().queryGenerator as QueryGenerator;
 	const { where: scope = {} } = model.options.defaultScope ?? {};
-	return generator.selectQuery(model.getTableName(), { attributes: ["id"], where: { [Op.and]: [scope, where] } }, model).replace(/;$/, "");
+	return generator
+		.selectQuery(
+			model.getTableName(),
+			{ attributes: ["id"], where: { [Op.and]: [scope, where] } },
+			model,
+		)
+		.replace(/;$/, "");
 }

@@ -44,7 +44,10 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		brokers = [];
 		databases = await makeDatabases(["orders", ...GROUPS]);
 		for (const group of GROUPS)
-			await databases.query(group, "create table effects (event text not null, at bigint generated always as identity)");
+			await databases.query(
+				group,
+				"create table effects (event text not null, at bigint generated always as identity)",
+			);
 	});
 	afterEach(async () => {
 		await Promise.all(brokers.map((broker) => broker.stop()));
@@ -74,19 +77,34 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 	};
 	const producer = () => stub(orders, {}, database, events(orders));
 	const note = async (tx: Tx, found: readonly Event[]) => {
-		await tx.query("insert into effects (event) select unnest($1::text[])", [found.map(({ subject }) => subject)]);
+		await tx.query("insert into effects (event) select unnest($1::text[])", [
+			found.map(({ subject }) => subject),
+		]);
 	};
-	const consumer = (name: Group, handle: (tx: Tx, found: readonly Event[]) => Promise<void> = note) => {
+	const consumer = (
+		name: Group,
+		handle: (tx: Tx, found: readonly Event[]) => Promise<void> = note,
+	) => {
 		const group = contract({ name, actions: { ...eventActions } });
 		return implement(group, database, events(group, { "order.*": handle })).with({ actions: {} });
 	};
 	/** Writes events to the outbox, which its relay finds within a second. */
 	async function write(count: number, bytes = EVENT_BYTES): Promise<string[]> {
 		const subjects = Array.from({ length: Math.ceil(count) }, () => uuid());
-		await databases.query("orders", "insert into outbox (type, subject, data) select 'order.created', unnest($1::text[]), $2", [
-			subjects,
-			JSON.stringify({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR", note: "x".repeat(bytes) }),
-		]);
+		await databases.query(
+			"orders",
+			"insert into outbox (type, subject, data) select 'order.created', unnest($1::text[]), $2",
+			[
+				subjects,
+				JSON.stringify({
+					order_id: uuid(),
+					user_id: uuid(),
+					total_amount: 1,
+					currency: "EUR",
+					note: "x".repeat(bytes),
+				}),
+			],
+		);
 		return subjects;
 	}
 	const haveEffect = (group: Group, subjects: readonly string[]) =>
@@ -122,7 +140,11 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 			return info;
 		}, 30);
 		await connection.close();
-		expect(config).toMatchObject({ discard: "old", max_bytes: 512 * 1024, max_age: 24 * 3600 * 1e9 });
+		expect(config).toMatchObject({
+			discard: "old",
+			max_bytes: 512 * 1024,
+			max_age: 24 * 3600 * 1e9,
+		});
 		expect(state.bytes).toBeLessThanOrEqual(512 * 1024);
 	}, 60_000);
 
@@ -135,7 +157,8 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 				await note(tx, found);
 			}),
 		);
-		const share = async () => ((await slow.call("shipping.eventFigures")) as { unread_share: number }).unread_share;
+		const share = async () =>
+			((await slow.call("shipping.eventFigures")) as { unread_share: number }).unread_share;
 		await eventually(async () => expect(await share()).toBe(0));
 		const subjects = await write(60);
 		await eventually(async () => expect(await share()).toBeGreaterThan(0.5), 20);

@@ -47,7 +47,10 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		brokers = [];
 		ackWait = 1500;
 		for (const group of ["shipping", "payments"])
-			await databases.query(group, "create table effects (event text not null, at bigint generated always as identity)");
+			await databases.query(
+				group,
+				"create table effects (event text not null, at bigint generated always as identity)",
+			);
 	});
 	afterEach(async () => {
 		await Promise.all(brokers.map((broker) => broker.stop()));
@@ -77,18 +80,26 @@ describeWith(["nats-server"], "events on JetStream", () => {
 	};
 	const producer = () => stub(orders, {}, database, events(orders));
 	const note = async (tx: Tx, found: readonly Event[]) => {
-		await tx.query("insert into effects (event) select unnest($1::text[])", [found.map(({ subject, type }) => `${type} ${subject}`)]);
+		await tx.query("insert into effects (event) select unnest($1::text[])", [
+			found.map(({ subject, type }) => `${type} ${subject}`),
+		]);
 	};
-	const consumer = (name: "shipping" | "payments", subscriptions: Subscriptions<HasDatabase> = { "order.*": note }) => {
+	const consumer = (
+		name: "shipping" | "payments",
+		subscriptions: Subscriptions<HasDatabase> = { "order.*": note },
+	) => {
 		const group = contract({ name, actions: { ...eventActions } });
 		return implement(group, database, events(group, subscriptions)).with({ actions: {} });
 	};
 	const effects = async (group = "shipping") =>
-		(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(({ event }) => event);
+		(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(
+			({ event }) => event,
+		);
 	const fact = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
 	const tell = (broker: ServiceBroker) => {
 		const publish = publisher(broker, "orders");
-		return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) => publish(type, id, fact());
+		return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) =>
+			publish(type, id, fact());
 	};
 	const ids = (count: number) => Array.from({ length: count }, () => uuid());
 
@@ -102,13 +113,21 @@ describeWith(["nats-server"], "events on JetStream", () => {
 
 	test("every group hears everything once, each event by one of the group's nodes, in the order in which it was written", async () => {
 		const source = await start(producer());
-		await Promise.all([start(consumer("shipping")), start(consumer("shipping")), start(consumer("payments"))]);
+		await Promise.all([
+			start(consumer("shipping")),
+			start(consumer("shipping")),
+			start(consumer("payments")),
+		]);
 		const all = ids(50);
 		for (const id of all) await tell(source)("order.created", id);
 		for (const id of all) await tell(source)("order.confirmed", id);
-		for (const group of ["shipping", "payments"]) await eventually(async () => expect(await effects(group)).toHaveLength(100));
+		for (const group of ["shipping", "payments"])
+			await eventually(async () => expect(await effects(group)).toHaveLength(100));
 		const heard = await effects("payments");
-		for (const id of all) expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(heard.indexOf(`order.confirmed ${id}`));
+		for (const id of all)
+			expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(
+				heard.indexOf(`order.confirmed ${id}`),
+			);
 		expect(new Set(await effects()).size).toBe(100);
 	});
 
@@ -123,7 +142,10 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await nats.restart();
 		await start(consumer("shipping"));
 		await eventually(
-			async () => expect((await effects()).sort()).toEqual([`order.created ${before}`, `order.created ${during}`].sort()),
+			async () =>
+				expect((await effects()).sort()).toEqual(
+					[`order.created ${before}`, `order.created ${during}`].sort(),
+				),
 			20,
 		);
 	});
@@ -155,7 +177,11 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await rm(join(folder, "jetstream"), { recursive: true, force: true });
 		await nats.restart();
 		await start(consumer("shipping"));
-		await eventually(async () => expect((await effects()).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()), 30);
+		await eventually(
+			async () =>
+				expect((await effects()).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()),
+			30,
+		);
 	}, 60_000);
 
 	test.each([
@@ -168,7 +194,13 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			await start(consumer("shipping"));
 			const [early, late, later] = [ids(10), ids(10), ids(more)];
 			const told = async (group: string, all: readonly string[]) =>
-				eventually(async () => expect((await effects(group)).sort()).toEqual(all.map((id) => `order.created ${id}`).sort()), 30);
+				eventually(
+					async () =>
+						expect((await effects(group)).sort()).toEqual(
+							all.map((id) => `order.created ${id}`).sort(),
+						),
+					30,
+				);
 			for (const id of early) await tell(source)("order.created", id);
 			await told("shipping", early);
 			await nats.process.kill();
@@ -197,14 +229,23 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await databases.query(
 			"orders",
 			"insert into outbox (type, subject, data) select t, s, $3 from unnest($1::text[], $2::text[]) w(t, s)",
-			[lines.map(([type]) => type), lines.map(([, id]) => id), JSON.stringify({ ...fact(), note: "x".repeat(1000) })],
+			[
+				lines.map(([type]) => type),
+				lines.map(([, id]) => id),
+				JSON.stringify({ ...fact(), note: "x".repeat(1000) }),
+			],
 		);
 		await start(consumer("shipping"));
 		await eventually(async () => expect(await effects()).toHaveLength(600), 20);
 		const heard = await effects();
-		for (const id of all) expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(heard.indexOf(`order.confirmed ${id}`));
+		for (const id of all)
+			expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(
+				heard.indexOf(`order.confirmed ${id}`),
+			);
 		const connection = await connect({ servers: nats.url });
-		const { state } = await (await connection.jetstreamManager()).streams.info(`EVENTS-${namespace}`);
+		const { state } = await (await connection.jetstreamManager()).streams.info(
+			`EVENTS-${namespace}`,
+		);
 		// Two turns of the outbox, 128 KiB a message.
 		expect(state.messages).toBeGreaterThanOrEqual(6);
 		expect(state.messages).toBeLessThanOrEqual(10);
@@ -216,10 +257,21 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await start(consumer("shipping"));
 		const connection = await connect({ servers: nats.url });
 		const send = (body: unknown) =>
-			eventually(() => connection.jetstream().publish(`${namespace}.events.order.created`, JSON.stringify(body)));
-		const [one, two, three] = ids(3).map((subject, i) => ({ id: uuid(), type: "order.created", subject, sequence: `${i}` }));
+			eventually(() =>
+				connection.jetstream().publish(`${namespace}.events.order.created`, JSON.stringify(body)),
+			);
+		const [one, two, three] = ids(3).map((subject, i) => ({
+			id: uuid(),
+			type: "order.created",
+			subject,
+			sequence: `${i}`,
+		}));
 		for (const body of [one, [one, two], [two, one, three], []]) await send(body);
-		await eventually(async () => expect(await effects()).toEqual([one, two, three].map((event) => `order.created ${event!.subject}`)));
+		await eventually(async () =>
+			expect(await effects()).toEqual(
+				[one, two, three].map((event) => `order.created ${event!.subject}`),
+			),
+		);
 		await connection.close();
 	});
 
@@ -227,16 +279,31 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await start(producer());
 		const broker = await start(consumer("shipping"));
 		const connection = await connect({ servers: nats.url });
-		const [one, two] = ids(2).map((subject, i) => ({ id: uuid(), type: "order.created", subject, sequence: `${i}` }));
+		const [one, two] = ids(2).map((subject, i) => ({
+			id: uuid(),
+			type: "order.created",
+			subject,
+			sequence: `${i}`,
+		}));
 		const mixed = JSON.stringify([one, { id: "7" }, two]);
 		// Delivered twice, it is one dead letter all the same.
-		for (let time = 0; time < 2; time++) await connection.jetstream().publish(`${namespace}.events.order.created`, mixed);
+		for (let time = 0; time < 2; time++)
+			await connection.jetstream().publish(`${namespace}.events.order.created`, mixed);
 		await connection.close();
-		await eventually(async () => expect(await effects()).toEqual([`order.created ${one!.subject}`, `order.created ${two!.subject}`]));
-		await eventually(async () => expect(await broker.call("shipping.eventFigures")).toMatchObject({ pending: 0 }));
+		await eventually(async () =>
+			expect(await effects()).toEqual([
+				`order.created ${one!.subject}`,
+				`order.created ${two!.subject}`,
+			]),
+		);
+		await eventually(async () =>
+			expect(await broker.call("shipping.eventFigures")).toMatchObject({ pending: 0 }),
+		);
 		const letters = (await broker.call("shipping.deadLetters")) as { event_id: string }[];
 		expect(letters).toHaveLength(1);
-		expect(await broker.call("shipping.deadLetter", { event_id: letters[0]!.event_id })).toMatchObject({
+		expect(
+			await broker.call("shipping.deadLetter", { event_id: letters[0]!.event_id }),
+		).toMatchObject({
 			event: { text: '{"id":"7"}' },
 			error: "It has no type, or no UUID as its id",
 		});
@@ -252,12 +319,17 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await tell(source)("order.created", id);
 		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
 		const letters = await eventually(async () => {
-			const found = (await broker.call("shipping.deadLetters")) as { event_id: string; error: string }[];
+			const found = (await broker.call("shipping.deadLetters")) as {
+				event_id: string;
+				error: string;
+			}[];
 			expect(found).toHaveLength(1);
 			return found;
 		});
 		expect(letters[0]!.error).toMatch(/JSON/);
-		expect(await broker.call("shipping.deadLetter", { event_id: letters[0]!.event_id })).toMatchObject({ event: { text: "{ not JSON" } });
+		expect(
+			await broker.call("shipping.deadLetter", { event_id: letters[0]!.event_id }),
+		).toMatchObject({ event: { text: "{ not JSON" } });
 	});
 
 	test("a dead letter is tried again when somebody asks for it, and takes effect once", async () => {
@@ -276,9 +348,18 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await tell(source)("order.created", poison);
 		await tell(source)("order.confirmed", good);
 		await eventually(async () => expect(await effects()).toEqual([`order.confirmed ${good}`]));
-		const figures = () => broker.call("shipping.eventFigures") as Promise<{ dead_letters: number; retries: number; pending: number }>;
-		await eventually(async () => expect(await figures()).toMatchObject({ dead_letters: 1, retries: 0, pending: 0 }));
-		expect(await metrics(broker)).toContain('# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n');
+		const figures = () =>
+			broker.call("shipping.eventFigures") as Promise<{
+				dead_letters: number;
+				retries: number;
+				pending: number;
+			}>;
+		await eventually(async () =>
+			expect(await figures()).toMatchObject({ dead_letters: 1, retries: 0, pending: 0 }),
+		);
+		expect(await metrics(broker)).toContain(
+			'# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n',
+		);
 		expect(await metrics(source)).toMatch(/^shop_outbox_backlog_events\{service="orders"\} \d+$/m);
 		const [letter] = (await broker.call("shipping.deadLetters", { type: "order.*" })) as {
 			subject: string;
@@ -286,10 +367,16 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			attempts: number;
 		}[];
 		expect(letter).toMatchObject({ subject: poison, attempts: 2, error: "Not today" });
-		await expect(broker.call("shipping.retryDeadLetters", {})).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+		await expect(broker.call("shipping.retryDeadLetters", {})).rejects.toMatchObject({
+			type: "VALIDATION_ERROR",
+		});
 		broken = false;
-		expect(await broker.call("shipping.retryDeadLetters", { type: "order.created" })).toEqual({ count: 1 });
-		await eventually(async () => expect(await effects()).toEqual([`order.confirmed ${good}`, `order.created ${poison}`]));
+		expect(await broker.call("shipping.retryDeadLetters", { type: "order.created" })).toEqual({
+			count: 1,
+		});
+		await eventually(async () =>
+			expect(await effects()).toEqual([`order.confirmed ${good}`, `order.created ${poison}`]),
+		);
 		expect(await figures()).toMatchObject({ dead_letters: 0 });
 	});
 
@@ -303,8 +390,12 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			expect(found).toHaveLength(1);
 			return found;
 		});
-		expect(await broker.call("shipping.discardDeadLetters", { event_id: letter!.event_id })).toEqual({ count: 1 });
-		await expect(broker.call("shipping.deadLetter", { event_id: letter!.event_id })).rejects.toMatchObject({
+		expect(
+			await broker.call("shipping.discardDeadLetters", { event_id: letter!.event_id }),
+		).toEqual({ count: 1 });
+		await expect(
+			broker.call("shipping.deadLetter", { event_id: letter!.event_id }),
+		).rejects.toMatchObject({
 			type: "DEAD_LETTER_NOT_FOUND",
 		});
 	});
@@ -325,12 +416,19 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		const connection = await connect({ servers: nats.url });
 		const api = await connection.jetstreamManager();
 		const stream = `EVENTS-${namespace}`;
-		const silent = { durable_name: "silent", ack_policy: AckPolicy.Explicit, ack_wait: nanos(ackWait) };
+		const silent = {
+			durable_name: "silent",
+			ack_policy: AckPolicy.Explicit,
+			ack_wait: nanos(ackWait),
+		};
 		await eventually(() => api.consumers.add(stream, silent));
 		// One that says nothing gets its event again and again, which shows that the time is over for the other as well.
 		const watch = await connection.jetstream().consumers.get(stream, "silent");
 		for await (const message of await watch.consume()) if (message.info.deliveryCount > 2) break;
-		expect(await api.consumers.info(stream, "shipping-order-created")).toMatchObject({ num_ack_pending: 1, num_redelivered: 0 });
+		expect(await api.consumers.info(stream, "shipping-order-created")).toMatchObject({
+			num_ack_pending: 1,
+			num_redelivered: 0,
+		});
 		open();
 		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
 		await connection.close();
@@ -357,15 +455,23 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		const connection = await connect({ servers: nats.url });
 		const api = await connection.jetstreamManager();
 		const info = () => api.consumers.info(`EVENTS-${namespace}`, "shipping-order-created");
-		await eventually(async () => expect(await source.call("orders.eventFigures")).toMatchObject({ backlog: 0 }));
-		await eventually(async () => expect(await info()).toMatchObject({ num_pending: 0, num_waiting: 1 }));
+		await eventually(async () =>
+			expect(await source.call("orders.eventFigures")).toMatchObject({ backlog: 0 }),
+		);
+		await eventually(async () =>
+			expect(await info()).toMatchObject({ num_pending: 0, num_waiting: 1 }),
+		);
 		const left = stop(leaving);
 		await eventually(async () => expect(await info()).toMatchObject({ num_waiting: 0 }));
 		open();
 		await left;
 		expect(await effects()).toEqual([`order.created ${first}`]);
 		await start(consumer("shipping", { "order.created": note }));
-		await eventually(async () => expect((await effects()).sort()).toEqual([first, ...rest].map((id) => `order.created ${id}`).sort()));
+		await eventually(async () =>
+			expect((await effects()).sort()).toEqual(
+				[first, ...rest].map((id) => `order.created ${id}`).sort(),
+			),
+		);
 		await connection.close();
 	});
 
@@ -376,17 +482,24 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await tell(source)("order.created", id);
 		await tell(source)("order.confirmed", other);
 		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
-		const replay = (params: object) => source.call("orders.replayEvents", params) as Promise<{ count: number }>;
+		const replay = (params: object) =>
+			source.call("orders.replayEvents", params) as Promise<{ count: number }>;
 		expect(await replay({})).toEqual({ count: 2 });
 		expect(await replay({ type: "order.confirmed" })).toEqual({ count: 1 });
 		// Nodes take a moment to hear of each other.
 		await eventually(async () => expect(await replay({ group: "shipping" })).toEqual({ count: 1 }));
-		expect(await replay({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual({ count: 0 });
-		await expect(replay({ since: "yesterday" })).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+		expect(await replay({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual({
+			count: 0,
+		});
+		await expect(replay({ since: "yesterday" })).rejects.toMatchObject({
+			type: "VALIDATION_ERROR",
+		});
 		await expect(replay({ group: "nobody" })).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
 		// Heard once more, and forgotten: only then does it take effect again.
 		await databases.query("shipping", "delete from inbox");
 		expect(await replay({ type: "order.*" })).toEqual({ count: 2 });
-		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`, `order.created ${id}`]));
+		await eventually(async () =>
+			expect(await effects()).toEqual([`order.created ${id}`, `order.created ${id}`]),
+		);
 	});
 });

@@ -1,7 +1,19 @@
 import { loop } from "../lib/async/poller.ts";
 import { currentTraceparent } from "../lib/context/traceparent.ts";
-import type { Contract, EventData, EventType, Mixin, ServiceThis } from "../lib/contracts/contract.ts";
-import { type Event, type EventOf, type Matching, matches, type Pattern } from "../lib/contracts/event.ts";
+import type {
+	Contract,
+	EventData,
+	EventType,
+	Mixin,
+	ServiceThis,
+} from "../lib/contracts/contract.ts";
+import {
+	type Event,
+	type EventOf,
+	type Matching,
+	matches,
+	type Pattern,
+} from "../lib/contracts/event.ts";
 import { addProbe } from "../lib/health/probes.ts";
 import { type Group, localBus } from "../lib/messaging/event-transport.ts";
 import { inbox } from "../lib/messaging/inbox.ts";
@@ -34,7 +46,13 @@ export interface HasEvents {
 	 * Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. It belongs to the
 	 * trace that is worked on, unless another one is given.
 	 */
-	publish<E extends EventType>(tx: Tx, type: E, subject: string, data: EventData<E>, traceparent?: string): Promise<void>;
+	publish<E extends EventType>(
+		tx: Tx,
+		type: E,
+		subject: string,
+		data: EventData<E>,
+		traceparent?: string,
+	): Promise<void>;
 	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
 	fact<E extends EventType>(type: E, data: EventData<E>): string;
 	/** Facts were committed. */
@@ -61,7 +79,10 @@ const RETRY_EVERY = 500;
  * A service's events, both ways, on the database of the `database` mixin: what it publishes goes through its outbox, what it subscribes to
  * comes through its inbox.
  */
-export function events<M>(contract: Contract, subscriptions: Subscriptions<M & HasDatabase> = {}): Mixin<HasEvents> {
+export function events<M>(
+	contract: Contract,
+	subscriptions: Subscriptions<M & HasDatabase> = {},
+): Mixin<HasEvents> {
 	const types = Object.keys(contract.events ?? {});
 	const patterns = Object.keys(subscriptions);
 	return {
@@ -71,12 +92,22 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 		methods: {
 			fact(this: Self, type: string, data: object): string {
 				const verdict = this.$checks.get(type)?.(data);
-				if (verdict !== true) throw new Error(`${type} does not keep to its contract: ${JSON.stringify(verdict ?? "not declared")}`);
+				if (verdict !== true)
+					throw new Error(
+						`${type} does not keep to its contract: ${JSON.stringify(verdict ?? "not declared")}`,
+					);
 				const json = JSON.stringify(data);
 				assertSendable(type, Buffer.byteLength(json));
 				return json;
 			},
-			async publish(this: Self, tx: Tx, type: EventType, subject: string, data: EventData<EventType>, traceparent?: string) {
+			async publish(
+				this: Self,
+				tx: Tx,
+				type: EventType,
+				subject: string,
+				data: EventData<EventType>,
+				traceparent?: string,
+			) {
 				await write(tx, type, subject, this.fact(type, data), traceparent ?? currentTraceparent());
 				tx.handle.afterCommit(() => this.wakeRelay());
 			},
@@ -85,8 +116,15 @@ export function events<M>(contract: Contract, subscriptions: Subscriptions<M & H
 			},
 		},
 		created(this: Self) {
-			const validator = this.broker.validator as unknown as { compile(shape: object): (data: object) => true | object[] };
-			this.$checks = new Map(types.map((type) => [type, validator.compile({ $$strict: true, ...contract.events![type] })]));
+			const validator = this.broker.validator as unknown as {
+				compile(shape: object): (data: object) => true | object[];
+			};
+			this.$checks = new Map(
+				types.map((type) => [
+					type,
+					validator.compile({ $$strict: true, ...contract.events![type] }),
+				]),
+			);
 			this.$readers = new Set();
 			this.$ends = [];
 			this.$closing = false;
@@ -120,7 +158,14 @@ const isClosing = ({ broker, $closing }: Self): boolean => $closing || broker.st
 /** JetStream where the cluster has NATS, else this process by itself. */
 async function carrierOf(self: Self): Promise<EventStream | undefined> {
 	const { broker, logger } = self;
-	const { TRANSPORTER, NAMESPACE, EVENT_REPLICAS, EVENT_RETENTION_HOURS, EVENT_STREAM_MB, EVENT_ACK_WAIT_MS } = envOf(broker);
+	const {
+		TRANSPORTER,
+		NAMESPACE,
+		EVENT_REPLICAS,
+		EVENT_RETENTION_HOURS,
+		EVENT_STREAM_MB,
+		EVENT_ACK_WAIT_MS,
+	} = envOf(broker);
 	if (!TRANSPORTER) return undefined;
 	const { stream, release } = await sharedStream(broker, {
 		servers: TRANSPORTER,
@@ -131,8 +176,12 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 		ackWait: EVENT_ACK_WAIT_MS,
 		name: `${broker.nodeID}-events`,
 		onSmaller: (maxBytes) =>
-			logger.warn("NATS has no room for EVENT_STREAM_MB, so the stream of events is smaller, or has no limit (-1)", { maxBytes }),
-		onTrouble: (consumer, error) => logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
+			logger.warn(
+				"NATS has no room for EVENT_STREAM_MB, so the stream of events is smaller, or has no limit (-1)",
+				{ maxBytes },
+			),
+		onTrouble: (consumer, error) =>
+			logger.warn("A consumer lost its stream and looks for it again", { consumer, error }),
 	});
 	self.$release = release;
 	addProbe(self, "nats", () => stream.ping());
@@ -140,7 +189,11 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 }
 
 /** Lets others hear what is in the outbox; answers how that ends. */
-function offer(self: Self, stream: EventStream | undefined, types: readonly string[]): () => Promise<void> {
+function offer(
+	self: Self,
+	stream: EventStream | undefined,
+	types: readonly string[],
+): () => Promise<void> {
 	const { broker, db, logger, name } = self;
 	const read = (
 		reader: string,
@@ -157,7 +210,8 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 			...(destination ? { destination } : {}),
 			deliver: self.$traces.sending(counting(self, deliver)),
 			onError: (error) => {
-				if (!isClosing(self)) logger.warn("Events could not be handed over and will be again", { to: reader, error });
+				if (!isClosing(self))
+					logger.warn("Events could not be handed over and will be again", { to: reader, error });
 			},
 		});
 		self.$readers.add(following);
@@ -187,7 +241,11 @@ function offer(self: Self, stream: EventStream | undefined, types: readonly stri
 }
 
 /** Takes over what others tell, and tries again what failed; answers how each of these ends. */
-function receive(self: Self, stream: EventStream | undefined, subscriptions: object): (() => Promise<void>)[] {
+function receive(
+	self: Self,
+	stream: EventStream | undefined,
+	subscriptions: object,
+): (() => Promise<void>)[] {
 	const { broker, db, logger, name } = self;
 	const patterns = Object.keys(subscriptions);
 	const consumed = consumedBy(self);
@@ -219,7 +277,10 @@ function receive(self: Self, stream: EventStream | undefined, subscriptions: obj
 	const refill = stream && refilling(self, stream, patterns, accept);
 	self.$refilling = refill;
 	const carried = refill
-		? [...patterns.map((pattern) => stream.follow(name, pattern, accept, bury, refill.track).stop), refill.stop]
+		? [
+				...patterns.map((pattern) => stream.follow(name, pattern, accept, bury, refill.track).stop),
+				refill.stop,
+			]
 		: [localBus(broker).join({ name, patterns, accept })];
 	return [...carried, retrying.stop];
 }

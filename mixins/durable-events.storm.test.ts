@@ -15,7 +15,15 @@ describeWith(["nats-server"], "a storm of events", () => {
 		const databases = await makeDatabases(["orders", ...ALL_GROUPS]);
 		try {
 			const { pattern, query } = databases;
-			const result = await storm({ events: 1000, seconds: 8, seed: 4, pattern, query, folder, onProgress: () => undefined });
+			const result = await storm({
+				events: 1000,
+				seconds: 8,
+				seed: 4,
+				pattern,
+				query,
+				folder,
+				onProgress: () => undefined,
+			});
 			expect(result).toMatchObject({ violations: [], written: 1000, poison: 4, replayed: 1000 });
 			expect(result.kills).toBeGreaterThan(0);
 		} finally {

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { type BrokerOptions, Errors, Loggers, type ServiceBroker, type ServiceSchema } from "moleculer";
+import {
+	type BrokerOptions,
+	Errors,
+	Loggers,
+	type ServiceBroker,
+	type ServiceSchema,
+} from "moleculer";
 import { v7 as uuid } from "uuid";
 import { inTrace } from "../lib/context/traceparent.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
@@ -26,7 +32,10 @@ beforeEach(async () => {
 	brokers = [];
 	complaints = [];
 	for (const group of ["shipping", "payments"])
-		await databases.query(group, "create table effects (event text not null, at bigint generated always as identity)");
+		await databases.query(
+			group,
+			"create table effects (event text not null, at bigint generated always as identity)",
+		);
 });
 afterEach(async () => {
 	await Promise.all(brokers.map((broker) => broker.stop()));
@@ -36,15 +45,24 @@ afterEach(async () => {
 class Complaints extends Loggers.Base<object> {
 	override getLogHandler() {
 		return (level: string, args: unknown[]) => {
-			if (["warn", "error", "fatal"].includes(level)) complaints.push(`${level}: ${args.map((arg) => String(arg)).join(" ")}`);
+			if (["warn", "error", "fatal"].includes(level))
+				complaints.push(`${level}: ${args.map((arg) => String(arg)).join(" ")}`);
 		};
 	}
 }
 
 /** One process. It can be started again after it was stopped, as another node on the same databases. */
 async function start(...services: ServiceSchema[]): Promise<ServiceBroker> {
-	const env = readEnv({ NODE_ENV: "test", DATABASE_URL: databases.pattern, DATABASE_POOL: "4", EVENT_BACKOFF: "0.01,0.01" });
-	const options: BrokerOptions = { ...brokerOptions(env), logger: new Complaints() as unknown as BrokerOptions["logger"] };
+	const env = readEnv({
+		NODE_ENV: "test",
+		DATABASE_URL: databases.pattern,
+		DATABASE_POOL: "4",
+		EVENT_BACKOFF: "0.01,0.01",
+	});
+	const options: BrokerOptions = {
+		...brokerOptions(env),
+		logger: new Complaints() as unknown as BrokerOptions["logger"],
+	};
 	const broker = makeNode(options, env, services);
 	brokers.push(broker);
 	await broker.start();
@@ -60,16 +78,21 @@ const consumer = (name: "shipping" | "payments", subscriptions: Subscriptions<Ha
 };
 /** Writes down what happened in the transaction that receives it. */
 const note = async (tx: Tx, found: readonly Event[]) => {
-	await tx.query("insert into effects (event) select unnest($1::text[])", [found.map(({ type, subject }) => `${type} ${subject}`)]);
+	await tx.query("insert into effects (event) select unnest($1::text[])", [
+		found.map(({ type, subject }) => `${type} ${subject}`),
+	]);
 };
 const effects = async (group = "shipping") =>
-	(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(({ event }) => event);
+	(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(
+		({ event }) => event,
+	);
 
 const fact = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
 /** Publishes facts about orders, each in a transaction of its own. */
 const tell = (broker: ServiceBroker) => {
 	const publish = publisher(broker, "orders");
-	return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) => publish(type, id, fact());
+	return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) =>
+		publish(type, id, fact());
 };
 
 test("what a handler calls and publishes is in the trace of its event", async () => {
@@ -98,15 +121,22 @@ test("a pattern brings all events of its kind, and a handler for the very type c
 		otherProducer(),
 		consumer("shipping", {
 			"order.*": note,
-			"order.shipped": async (_tx, found) => void exact.push(...found.map(({ subject }) => subject)),
+			"order.shipped": async (_tx, found) =>
+				void exact.push(...found.map(({ subject }) => subject)),
 		}),
 	);
 	const id = uuid();
-	await publisher(broker, "users")("user.created", id, { user_id: id, email: "a@example.com", full_name: "A" });
+	await publisher(broker, "users")("user.created", id, {
+		user_id: id,
+		email: "a@example.com",
+		full_name: "A",
+	});
 	await tell(broker)("order.created", "1");
 	await tell(broker)("order.shipped", "1");
 	await tell(broker)("order.confirmed", "2");
-	await eventually(async () => expect(await effects()).toEqual(["order.created 1", "order.confirmed 2"]));
+	await eventually(async () =>
+		expect(await effects()).toEqual(["order.created 1", "order.confirmed 2"]),
+	);
 	expect(exact).toEqual(["1"]);
 	expect(await databases.query("shipping", "select from inbox")).toHaveLength(3);
 });
@@ -131,7 +161,9 @@ test("what happened to one order is handled in its order, in few calls, whatever
 	);
 	await eventually(async () => expect(await effects()).toHaveLength(9));
 	for (const id of ["a", "b", "c"])
-		expect((await effects()).filter((event) => event.endsWith(id))).toEqual(types.map((type) => `${type} ${id}`));
+		expect((await effects()).filter((event) => event.endsWith(id))).toEqual(
+			types.map((type) => `${type} ${id}`),
+		);
 	expect(calls).toEqual([...types]);
 });
 
@@ -147,8 +179,14 @@ test("a failing handler holds back neither other groups nor other events, and en
 		consumer("payments", { "order.confirmed": note }),
 	);
 	for (const id of ["1", "bad", "2"]) await tell(broker)("order.confirmed", id);
-	await eventually(async () => expect((await effects("payments")).sort()).toEqual(["1", "2", "bad"].map((id) => `order.confirmed ${id}`)));
-	await eventually(async () => expect((await effects()).sort()).toEqual(["order.confirmed 1", "order.confirmed 2"]));
+	await eventually(async () =>
+		expect((await effects("payments")).sort()).toEqual(
+			["1", "2", "bad"].map((id) => `order.confirmed ${id}`),
+		),
+	);
+	await eventually(async () =>
+		expect((await effects()).sort()).toEqual(["order.confirmed 1", "order.confirmed 2"]),
+	);
 	await eventually(async () => {
 		const letters = await databases.query(
 			"shipping",
@@ -220,7 +258,9 @@ test("a process that stops in the middle of things is silent and loses nothing",
 	const second = await start(...services());
 	for (const id of ids.slice(40)) await tell(second)("order.created", id);
 	for (const group of ["shipping", "payments"])
-		await eventually(async () => expect(await effects(group)).toEqual(ids.map((id) => `order.created ${id}`)));
+		await eventually(async () =>
+			expect(await effects(group)).toEqual(ids.map((id) => `order.created ${id}`)),
+		);
 	await second.stop();
 	expect(complaints).toEqual([]);
 });
@@ -274,6 +314,8 @@ test("a group that leaves alone misses nothing, and the others go on", async () 
 	await eventually(async () => expect(await effects("payments")).toHaveLength(2));
 	expect(await effects()).toHaveLength(1);
 	broker.createService(group());
-	await eventually(async () => expect(await effects()).toEqual(["order.created 1", "order.created 2"]));
+	await eventually(async () =>
+		expect(await effects()).toEqual(["order.created 1", "order.created 2"]),
+	);
 	expect(complaints).toEqual([]);
 });

@@ -32,26 +32,48 @@ const read = (program: Program) =>
 run("audit", async (program) => {
 	const { json, since } = await read(program);
 	const env = readEnv();
-	if (!env.TRANSPORTER) throw new StartError("TRANSPORTER is not set: set it to the NATS server of the cluster that the audit should join");
+	if (!env.TRANSPORTER)
+		throw new StartError(
+			"TRANSPORTER is not set: set it to the NATS server of the cluster that the audit should join",
+		);
 	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
 	program.onEnd(3000, () => broker.stop());
-	await program.step(broker.start(), { ms: JOIN_MS, late: "NATS did not answer: correct TRANSPORTER" });
-	await program.step(broker.waitForServices(["orders", "inventory", "payments", "shipping", "notifications"], JOIN_MS), {
+	await program.step(broker.start(), {
 		ms: JOIN_MS,
-		late: "not all services are there, and all of them have to be asked",
+		late: "NATS did not answer: correct TRANSPORTER",
 	});
+	await program.step(
+		broker.waitForServices(
+			["orders", "inventory", "payments", "shipping", "notifications"],
+			JOIN_MS,
+		),
+		{
+			ms: JOIN_MS,
+			late: "not all services are there, and all of them have to be asked",
+		},
+	);
 	const bar = !json && process.stderr.isTTY;
 	const report = await program.step(
-		walkAudit(broker.call.bind(broker) as Call, since ? { since } : {}, ({ checked, skipped, total }) => {
-			if (bar) process.stderr.write(`\r${progress(checked + skipped, total)}`);
-		}),
+		walkAudit(
+			broker.call.bind(broker) as Call,
+			since ? { since } : {},
+			({ checked, skipped, total }) => {
+				if (bar) process.stderr.write(`\r${progress(checked + skipped, total)}`);
+			},
+		),
 	);
 	if (bar) process.stderr.write("\r\x1b[K");
 	if (json) console.log(JSON.stringify(report, null, "\t"));
 	else {
-		for (const { invariant, subject, detail } of report.violations) console.log(`${invariant.padEnd(26)} ${subject}  ${detail}`);
-		const found = report.violations.length === 0 ? "nothing is wrong" : `${report.violations.length} violations`;
-		console.log(`${report.checked} orders checked, ${report.skipped} skipped because they are under way, ${report.stuck} stuck: ${found}`);
+		for (const { invariant, subject, detail } of report.violations)
+			console.log(`${invariant.padEnd(26)} ${subject}  ${detail}`);
+		const found =
+			report.violations.length === 0
+				? "nothing is wrong"
+				: `${report.violations.length} violations`;
+		console.log(
+			`${report.checked} orders checked, ${report.skipped} skipped because they are under way, ${report.stuck} stuck: ${found}`,
+		);
 	}
 	await program.stop(report.violations.length > 0 ? 1 : 0);
 });

@@ -24,7 +24,11 @@ export const loadServices = (root: string, services: readonly string[]): Promise
 	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
 
 /** Starts a broker with these services; it drains and stops when the program ends. */
-export async function startBroker(program: Program, env: Env, schemas: readonly ServiceSchema[]): Promise<ServiceBroker> {
+export async function startBroker(
+	program: Program,
+	env: Env,
+	schemas: readonly ServiceSchema[],
+): Promise<ServiceBroker> {
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
@@ -33,7 +37,9 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
 	const broker = makeNode(brokerOptions(env, traces), env, schemas);
-	program.tellFailures((error) => broker.logger.fatal("It failed unexpectedly and ends", { error }));
+	program.tellFailures((error) =>
+		broker.logger.fatal("It failed unexpectedly and ends", { error }),
+	);
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
@@ -50,11 +56,17 @@ export async function startBroker(program: Program, env: Env, schemas: readonly 
 }
 
 /** A service waits for those that it depends on; alone in its process it would wait for ever. */
-function assertComplete({ TRANSPORTER }: Env, services: readonly string[], schemas: readonly ServiceSchema[]): void {
+function assertComplete(
+	{ TRANSPORTER }: Env,
+	services: readonly string[],
+	schemas: readonly ServiceSchema[],
+): void {
 	const needed = new Set(schemas.flatMap(({ dependencies }) => (dependencies ?? []) as string[]));
 	const missing = [...needed].filter((name) => !services.includes(name));
 	if (missing.length > 0 && !TRANSPORTER)
-		throw new StartError(`SERVICES needs ${missing.join(", ")} as well, or a TRANSPORTER to reach them on other nodes`);
+		throw new StartError(
+			`SERVICES needs ${missing.join(", ")} as well, or a TRANSPORTER to reach them on other nodes`,
+		);
 }
 
 /** Where this machine reaches the gateway of this process, if it has one. */

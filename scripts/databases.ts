@@ -6,7 +6,12 @@ import { setTimeout as pause } from "node:timers/promises";
 import { databaseUrl } from "../lib/persistence/database.ts";
 import { assertShared, lockAlone } from "../lib/persistence/database-lock.ts";
 import { startEmbeddedPostgres } from "../lib/persistence/embedded-postgres/embedded-postgres.ts";
-import { checkpoint, createDatabases, migrate, pendingMigrations } from "../lib/persistence/migrate.ts";
+import {
+	checkpoint,
+	createDatabases,
+	migrate,
+	pendingMigrations,
+} from "../lib/persistence/migrate.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
@@ -45,17 +50,25 @@ interface Where {
  * started here and stops when the program ends.
  * @throws StartError if a server's database cannot be reached or is older than its service
  */
-export async function prepareDatabases(program: Program, { DATABASE_URL, DRAIN_MS, TRANSPORTER }: Env, where: Where): Promise<Databases> {
+export async function prepareDatabases(
+	program: Program,
+	{ DATABASE_URL, DRAIN_MS, TRANSPORTER }: Env,
+	where: Where,
+): Promise<Databases> {
 	const services = withDatabase(where.root, where.services);
 	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...where, services });
 	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
 	const patience = TRANSPORTER ? JOIN_MS : 0;
-	await program.step(waitForDatabases(DATABASE_URL, where.root, services, patience), { ms: patience + ANSWER_MS, late });
+	await program.step(waitForDatabases(DATABASE_URL, where.root, services, patience), {
+		ms: patience + ANSWER_MS,
+		late,
+	});
 	return { url: DATABASE_URL, embedded: false, places: [] };
 }
 
 /** Those of the services that have a database. */
-export const withDatabase = (root: string, services: readonly string[]): string[] => services.filter((name) => hasDatabase(root, name));
+export const withDatabase = (root: string, services: readonly string[]): string[] =>
+	services.filter((name) => hasDatabase(root, name));
 
 /**
  * Keeps two processes off one server if one of them caches in its memory: it would serve data that the other one has changed.
@@ -79,12 +92,23 @@ export async function claimDatabases(
 	await program.step(Promise.all(urls.map(claim)));
 }
 
-async function startDatabases(program: Program, drain: number, { root, folder, services, say }: Where): Promise<Databases> {
+async function startDatabases(
+	program: Program,
+	drain: number,
+	{ root, folder, services, say }: Where,
+): Promise<Databases> {
 	const dataDir = join(folder, "postgres");
-	say(existsSync(dataDir) ? "Starting the database …" : "Preparing the database, only this first time …");
+	say(
+		existsSync(dataDir)
+			? "Starting the database …"
+			: "Preparing the database, only this first time …",
+	);
 	const onExit = (reason: string) => program.fail(new StartError(reason));
 	const starting = startEmbeddedPostgres({ dataDir, log: say, onExit }).catch((error) => {
-		throw new StartError(`${error.message} (DATA_DIR names the folder, DATABASE_URL a Postgres of your own)`, { cause: error });
+		throw new StartError(
+			`${error.message} (DATA_DIR names the folder, DATABASE_URL a Postgres of your own)`,
+			{ cause: error },
+		);
 	});
 	const stop = async (elapsed: number) => {
 		const postgres = await starting.catch(() => undefined);
@@ -98,7 +122,9 @@ async function startDatabases(program: Program, drain: number, { root, folder, s
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
 	const prepare = async () => {
 		const made = await createDatabases(admin, url, services);
-		await Promise.all(services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))));
+		await Promise.all(
+			services.map((name) => migrate(databaseUrl(url, name), migrationFolders(root, name))),
+		);
 		if (services.includes("users")) {
 			const { problems } = await canonicalizeEmails(databaseUrl(url, "users"));
 			for (const problem of problems) say(`E-mail addresses: ${problem}`);
@@ -108,11 +134,20 @@ async function startDatabases(program: Program, drain: number, { root, folder, s
 	};
 	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
 	await program.step(prepare(), { ms: PREPARE_MS, late });
-	return { url, embedded: true, places: pgData.startsWith((await realpath(folder)) + sep) ? [folder] : [folder, pgData] };
+	return {
+		url,
+		embedded: true,
+		places: pgData.startsWith((await realpath(folder)) + sep) ? [folder] : [folder, pgData],
+	};
 }
 
 /** Looks every second until the databases are there and migrated; tells each reason to wait once. After `patience` milliseconds that reason counts. */
-async function waitForDatabases(url: string, root: string, services: readonly string[], patience: number): Promise<void> {
+async function waitForDatabases(
+	url: string,
+	root: string,
+	services: readonly string[],
+	patience: number,
+): Promise<void> {
 	const end = Date.now() + patience;
 	for (let told = ""; ; await pause(LOOK_AGAIN_MS)) {
 		try {
@@ -125,10 +160,22 @@ async function waitForDatabases(url: string, root: string, services: readonly st
 	}
 }
 
-async function assertMigrated(url: string, root: string, services: readonly string[]): Promise<void> {
+async function assertMigrated(
+	url: string,
+	root: string,
+	services: readonly string[],
+): Promise<void> {
 	const pending = await Promise.all(
-		services.map(async (name) => ({ name, missing: await pendingMigrations(databaseUrl(url, name), migrationFolders(root, name)) })),
+		services.map(async (name) => ({
+			name,
+			missing: await pendingMigrations(databaseUrl(url, name), migrationFolders(root, name)),
+		})),
 	);
-	const stale = pending.filter(({ missing }) => missing.length > 0).map(({ name, missing }) => `${name} (${missing.join(", ")})`);
-	if (stale.length > 0) throw new StartError(`migrations are missing in ${stale.join(", ")}: run "npm run migrate" first`);
+	const stale = pending
+		.filter(({ missing }) => missing.length > 0)
+		.map(({ name, missing }) => `${name} (${missing.join(", ")})`);
+	if (stale.length > 0)
+		throw new StartError(
+			`migrations are missing in ${stale.join(", ")}: run "npm run migrate" first`,
+		);
 }

@@ -34,25 +34,44 @@ afterAll(async () => {
 });
 
 const run = async (script: string, args: string[] = [], env: Record<string, string> = {}) => {
-	const program = runScript(script, { SERVICES: "shipping,inventory", DATABASE_URL, ...env }, { args });
+	const program = runScript(
+		script,
+		{ SERVICES: "shipping,inventory", DATABASE_URL, ...env },
+		{ args },
+	);
 	const { code, errors } = await program.ended;
 	return { code, errors, output: program.output().trimEnd().split("\n") };
 };
 
 test("npm run migrate makes databases on a server, brings them up to date and takes a migration back", async () => {
-	expect(await run("start")).toMatchObject({ code: 1, errors: expect.stringMatching(/does not let|does not exist/) });
+	expect(await run("start")).toMatchObject({
+		code: 1,
+		errors: expect.stringMatching(/does not let|does not exist/),
+	});
 
 	const made = await run("migrate", [], { DATABASE_ADMIN_URL });
 	expect(made).toMatchObject({ code: 0, errors: "" });
 	expect(made.output[0]).toMatch(new RegExp(`^shipping: applied 0000-events, .*${newest}$`));
-	expect((await run("migrate", ["up"], { DATABASE_ADMIN_URL })).output).toEqual(["shipping: up to date", "inventory: up to date"]);
+	expect((await run("migrate", ["up"], { DATABASE_ADMIN_URL })).output).toEqual([
+		"shipping: up to date",
+		"inventory: up to date",
+	]);
 
-	const program = runScript("start:node", { SERVICES: "shipping,inventory", DATABASE_URL, DATA_DIR: await makeDataFolder() });
+	const program = runScript("start:node", {
+		SERVICES: "shipping,inventory",
+		DATABASE_URL,
+		DATA_DIR: await makeDataFolder(),
+	});
 	await program.says(/started successfully/);
 	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 
-	expect(await run("migrate", ["down", "shipping"])).toMatchObject({ code: 1, errors: expect.stringContaining(`take back ${newest}`) });
-	expect((await run("migrate", ["down", "shipping", "--yes"])).output).toEqual([`shipping: took back ${newest}`]);
+	expect(await run("migrate", ["down", "shipping"])).toMatchObject({
+		code: 1,
+		errors: expect.stringContaining(`take back ${newest}`),
+	});
+	expect((await run("migrate", ["down", "shipping", "--yes"])).output).toEqual([
+		`shipping: took back ${newest}`,
+	]);
 	expect((await run("migrate", ["status"])).output).toEqual([
 		expect.stringMatching(/^service +applied +last +at \(UTC\) +state$/),
 		expect.stringMatching(new RegExp(`^shipping +\\d+ +\\S+ +\\S+ \\S+ +lacks ${newest}$`)),
@@ -74,9 +93,14 @@ test("what a newer version has applied is shown, and taken back by nobody else",
 	await database.connect();
 	await database.query("insert into migrations (name) values ('0099-of-tomorrow')");
 	try {
-		expect((await run("migrate", ["status"])).output.at(-1)).toMatch(/^inventory .* newer: 0099-of-tomorrow$/);
+		expect((await run("migrate", ["status"])).output.at(-1)).toMatch(
+			/^inventory .* newer: 0099-of-tomorrow$/,
+		);
 		const { code, errors } = await run("migrate", ["down", "inventory", "--yes"]);
-		expect({ code, errors }).toEqual({ code: 1, errors: expect.stringContaining("0099-of-tomorrow was applied by a newer version") });
+		expect({ code, errors }).toEqual({
+			code: 1,
+			errors: expect.stringContaining("0099-of-tomorrow was applied by a newer version"),
+		});
 	} finally {
 		await database.query("delete from migrations where name = '0099-of-tomorrow'");
 		await database.end();
@@ -84,7 +108,11 @@ test("what a newer version has applied is shown, and taken back by nobody else",
 });
 
 test("npm run migrate refuses what it does not know, and the embedded databases", async () => {
-	const refused = (why: string) => ({ code: 1, output: [""], errors: expect.stringContaining(why) });
+	const refused = (why: string) => ({
+		code: 1,
+		output: [""],
+		errors: expect.stringContaining(why),
+	});
 	expect(await run("migrate", ["sideways"])).toEqual(
 		refused('Unknown command "sideways"; "npm run migrate -- --help" lists the arguments'),
 	);
@@ -93,5 +121,8 @@ test("npm run migrate refuses what it does not know, and the embedded databases"
 	expect(await run("migrate", ["down"])).toEqual(refused('"down" requires the name of a service'));
 	expect(await run("migrate", ["down", "users"])).toEqual(refused("none of"));
 	expect(await run("migrate", [], { DATABASE_URL: "" })).toEqual(refused("at each start"));
-	expect(await run("migrate", ["--help"])).toMatchObject({ code: 0, output: expect.arrayContaining([expect.stringContaining("status ")]) });
+	expect(await run("migrate", ["--help"])).toMatchObject({
+		code: 0,
+		output: expect.arrayContaining([expect.stringContaining("status ")]),
+	});
 });

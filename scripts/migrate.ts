@@ -1,6 +1,12 @@
 import { join } from "node:path";
 import { databaseUrl } from "../lib/persistence/database.ts";
-import { createDatabases, type MigrationState, migrate, migrationState, revert } from "../lib/persistence/migrate.ts";
+import {
+	createDatabases,
+	type MigrationState,
+	migrate,
+	migrationState,
+	revert,
+} from "../lib/persistence/migrate.ts";
 import { readCommandLine } from "../lib/process/command-line.ts";
 import { type Program, run } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
@@ -30,9 +36,12 @@ const read = (program: Program) =>
 		options: { yes: { type: "boolean", default: false } },
 		positionals: 2,
 		convert({ yes }, [command = "up", service]): Wish {
-			if (command !== "up" && command !== "status" && command !== "down") throw new Error(`Unknown command "${command}"`);
-			if (service !== undefined && command !== "down") throw new Error(`Unexpected argument "${service}"`);
-			if (service === undefined && command === "down") throw new Error('"down" requires the name of a service');
+			if (command !== "up" && command !== "status" && command !== "down")
+				throw new Error(`Unknown command "${command}"`);
+			if (service !== undefined && command !== "down")
+				throw new Error(`Unexpected argument "${service}"`);
+			if (service === undefined && command === "down")
+				throw new Error('"down" requires the name of a service');
 			return { command, service, sure: yes };
 		},
 	});
@@ -40,7 +49,9 @@ const read = (program: Program) =>
 const last = ({ applied }: MigrationState) => applied.at(-1);
 
 /** A line for each service, in columns. */
-function table(states: readonly { readonly service: string; readonly state: MigrationState }[]): string {
+function table(
+	states: readonly { readonly service: string; readonly state: MigrationState }[],
+): string {
 	const rows = states.map(({ service, state }) => {
 		const { missing, newer, applied } = state;
 		const newest = last(state);
@@ -49,7 +60,13 @@ function table(states: readonly { readonly service: string; readonly state: Migr
 			...(newer.length > 0 ? [`newer: ${newer.join(", ")}`] : []),
 		];
 		const when = newest ? newest.applied_at.toISOString().slice(0, 16).replace("T", " ") : "";
-		return [service, String(applied.length), newest?.name ?? "nothing", when, words.join("; ") || "up to date"];
+		return [
+			service,
+			String(applied.length),
+			newest?.name ?? "nothing",
+			when,
+			words.join("; ") || "up to date",
+		];
 	});
 	const all = [["service", "applied", "last", "at (UTC)", "state"], ...rows];
 	const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
@@ -74,11 +91,15 @@ async function carryOut({ command, service, sure }: Wish): Promise<void> {
 		throw new StartError(
 			"DATABASE_URL is not set: say which databases, postgres://{service}:password@host:5432/{service}. The embedded ones are migrated at each start",
 		);
-	const services = chosenServices(join(root, "services"), SERVICES).filter((name) => hasDatabase(root, name));
-	const at = (name: string) => [databaseUrl(DATABASE_URL, name), migrationFolders(root, name)] as const;
+	const services = chosenServices(join(root, "services"), SERVICES).filter((name) =>
+		hasDatabase(root, name),
+	);
+	const at = (name: string) =>
+		[databaseUrl(DATABASE_URL, name), migrationFolders(root, name)] as const;
 
 	if (command === "down") {
-		if (!services.includes(service!)) throw new StartError(`${service} is none of ${services.join(", ")}`);
+		if (!services.includes(service!))
+			throw new StartError(`${service} is none of ${services.join(", ")}`);
 		const newest = last(await migrationState(...at(service!)));
 		if (newest && !sure)
 			throw new StartError(
@@ -90,7 +111,8 @@ async function carryOut({ command, service, sure }: Wish): Promise<void> {
 	}
 	if (command === "status") {
 		const states = [];
-		for (const name of services) states.push({ service: name, state: await migrationState(...at(name)) });
+		for (const name of services)
+			states.push({ service: name, state: await migrationState(...at(name)) });
 		console.log(table(states));
 		return;
 	}

@@ -21,14 +21,27 @@ function isInForeground(): boolean {
 	}
 }
 
-type Evaluate = (line: string, context: object, file: string, done: (error: Error | null) => void) => unknown;
-type Complete = (line: string, done: (error: Error | null, result: [string[], string]) => void) => unknown;
+type Evaluate = (
+	line: string,
+	context: object,
+	file: string,
+	done: (error: Error | null) => void,
+) => unknown;
+type Complete = (
+	line: string,
+	done: (error: Error | null, result: [string[], string]) => void,
+) => unknown;
 
 /** Adds the project's own commands. moleculer has a place for them, but no room for one that begins like one of its own, such as `events`. */
-function addCommands(broker: ServiceBroker, prompt: { eval: Evaluate; completer: Complete; context: object }): void {
+function addCommands(
+	broker: ServiceBroker,
+	prompt: { eval: Evaluate; completer: Complete; context: object },
+): void {
 	const { eval: evaluate, completer: complete } = prompt;
 	prompt.eval = (line, context, file, done) => {
-		const words = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c!);
+		const words = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+			([, a, b, c]) => a ?? b ?? c!,
+		);
 		if (find(words)) {
 			execute(broker, words)
 				.then(console.log, (error) => console.log(explain(error)))

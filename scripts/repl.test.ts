@@ -55,13 +55,30 @@ describeWith(["nats-server"], "npm run repl", () => {
 			{
 				stuck: async () => ({
 					count: 1,
-					rows: [{ id: STUCK, user_id: uuid(), status: "pending" as const, reason: "No way", created_at: time }],
+					rows: [
+						{
+							id: STUCK,
+							user_id: uuid(),
+							status: "pending" as const,
+							reason: "No way",
+							created_at: time,
+						},
+					],
 				}),
 				timeline: async ({ params: { id } }) => ({
 					order_id: id,
 					status: "pending" as const,
 					attempts: 2,
-					entries: [{ time, source: "inventory", kind: "step" as const, name: "inventory.reserved", detail: null, trace_id: null }],
+					entries: [
+						{
+							time,
+							source: "inventory",
+							kind: "step" as const,
+							name: "inventory.reserved",
+							detail: null,
+							trace_id: null,
+						},
+					],
 					incomplete: ["payments"],
 				}),
 			},
@@ -88,9 +105,17 @@ describeWith(["nats-server"], "npm run repl", () => {
 	}
 	const deadLetter = async () => {
 		const order_id = uuid();
-		await publisher(broker, "orders")("order.created", order_id, { order_id, user_id: uuid(), total_amount: 1, currency: "EUR" });
+		await publisher(broker, "orders")("order.created", order_id, {
+			order_id,
+			user_id: uuid(),
+			total_amount: 1,
+			currency: "EUR",
+		});
 		return eventually(async () => {
-			const found = (await broker.call("shipping.deadLetters")) as { event_id: string; subject: string }[];
+			const found = (await broker.call("shipping.deadLetters")) as {
+				event_id: string;
+				subject: string;
+			}[];
 			const letter = found.find(({ subject }) => subject === order_id);
 			if (!letter) throw new Error("It is not dead yet");
 			return letter.event_id;
@@ -101,21 +126,41 @@ describeWith(["nats-server"], "npm run repl", () => {
 		const [first, second] = [await deadLetter(), await deadLetter()];
 		const list = await repl("dlq", "ls", "--type", "'order.*'");
 		expect(list).toMatchObject({ code: 0, errors: expect.stringContaining("Not there: ") });
-		for (const id of [first, second]) expect(list.output).toMatch(new RegExp(`shipping +${id} +order.created .*The carrier is on strike`));
+		for (const id of [first, second])
+			expect(list.output).toMatch(
+				new RegExp(`shipping +${id} +order.created .*The carrier is on strike`),
+			);
 		expect((await repl("dlq", "show", first)).output).toContain('"specversion": "1.0"');
-		expect(await repl("dlq", "discard", first)).toMatchObject({ code: 0, output: "shipping: 1 discarded\n" });
-		expect(await repl("dlq", "show", first)).toMatchObject({ code: 1, errors: expect.stringContaining("no such dead letter") });
+		expect(await repl("dlq", "discard", first)).toMatchObject({
+			code: 0,
+			output: "shipping: 1 discarded\n",
+		});
+		expect(await repl("dlq", "show", first)).toMatchObject({
+			code: 1,
+			errors: expect.stringContaining("no such dead letter"),
+		});
 		broken = false;
-		expect(await repl("dlq", "retry", "--service", "shipping", "--type", "order.created")).toMatchObject({
+		expect(
+			await repl("dlq", "retry", "--service", "shipping", "--type", "order.created"),
+		).toMatchObject({
 			code: 0,
 			output: "shipping: 1 will be tried again\n",
 		});
-		await eventually(async () => expect(await broker.call("shipping.eventFigures")).toMatchObject({ dead_letters: 0, retries: 0 }));
-		expect((await repl("events", "replay", "--group", "shipping")).output).toMatch(/^orders: \d+ told again$/m);
+		await eventually(async () =>
+			expect(await broker.call("shipping.eventFigures")).toMatchObject({
+				dead_letters: 0,
+				retries: 0,
+			}),
+		);
+		expect((await repl("events", "replay", "--group", "shipping")).output).toMatch(
+			/^orders: \d+ told again$/m,
+		);
 	}, 120_000);
 
 	test("lists the readers of the outboxes, and does not remove one that a node reads for", async () => {
-		expect((await repl("events", "readers", "--service", "orders")).output).toMatch(/^orders +stream +\S+ +\d+\.\d s$/m);
+		expect((await repl("events", "readers", "--service", "orders")).output).toMatch(
+			/^orders +stream +\S+ +\d+\.\d s$/m,
+		);
 		expect(await repl("events", "remove-reader", "stream")).toMatchObject({
 			code: 1,
 			errors: expect.stringContaining("There is no such reader, or a node still reads for it"),
@@ -123,9 +168,18 @@ describeWith(["nats-server"], "npm run repl", () => {
 	}, 120_000);
 
 	test("ends with 1 and one clear word when something is wrong", async () => {
-		expect(await repl("dlq", "retry")).toMatchObject({ code: 1, errors: expect.stringMatching(/Say which/) });
-		expect(await repl("dlq", "show")).toMatchObject({ code: 1, errors: expect.stringContaining("usage: dlq show ID") });
-		expect(await repl("dlq", "burn")).toMatchObject({ code: 1, errors: expect.stringMatching(/no command "dlq burn".*--help/) });
+		expect(await repl("dlq", "retry")).toMatchObject({
+			code: 1,
+			errors: expect.stringMatching(/Say which/),
+		});
+		expect(await repl("dlq", "show")).toMatchObject({
+			code: 1,
+			errors: expect.stringContaining("usage: dlq show ID"),
+		});
+		expect(await repl("dlq", "burn")).toMatchObject({
+			code: 1,
+			errors: expect.stringMatching(/no command "dlq burn".*--help/),
+		});
 	}, 120_000);
 
 	test("its prompt has moleculer's commands and the shop's own", async () => {

@@ -29,11 +29,21 @@ run("repl", async (program) => {
 	if (requestsHelp(words)) return printUsage(program, `${USAGE}\n\n${overview()}`);
 	const command = words.length > 0 ? parseCommand(words) : undefined;
 	const env = readEnv();
-	if (!env.TRANSPORTER) throw new StartError("TRANSPORTER is not set: this joins a cluster (npm start has a prompt of its own)");
-	const broker = makeNode({ ...brokerOptions(env), ...(command ? { logger: false } : {}) }, env, []);
+	if (!env.TRANSPORTER)
+		throw new StartError(
+			"TRANSPORTER is not set: this joins a cluster (npm start has a prompt of its own)",
+		);
+	const broker = makeNode(
+		{ ...brokerOptions(env), ...(command ? { logger: false } : {}) },
+		env,
+		[],
+	);
 	const stop = broker.stop.bind(broker);
 	program.onEnd(3000, () => stop());
-	await program.step(broker.start(), { ms: JOIN_MS, late: "NATS did not answer: correct TRANSPORTER" });
+	await program.step(broker.start(), {
+		ms: JOIN_MS,
+		late: "NATS did not answer: correct TRANSPORTER",
+	});
 	if (!command) return openPrompt(broker, program);
 
 	const names = serviceNames(join(import.meta.dirname, "../services"));

@@ -24,7 +24,9 @@ export function screen({ url, services, logins, productId, places, prompt }: Scr
 			({ label, email, password }) =>
 				`  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(the configured password is not accepted)"}`,
 		),
-		...(url && customer && productId ? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""] : [""]),
+		...(url && customer && productId
+			? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""]
+			: [""]),
 		...(url ? [`  ${"API".padEnd(14)} ${url}/docs`] : []),
 		`  ${"Data".padEnd(14)} ${places.length > 0 ? `${places.join(" and ")} (delete to begin anew)` : "on the server of DATABASE_URL"}`,
 		`  ${"Stop".padEnd(14)} ${prompt ? "exit, or Ctrl-C; help lists what else the prompt can do" : `Ctrl-C, or kill ${process.pid}`}`,

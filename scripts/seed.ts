@@ -17,17 +17,38 @@ const CATALOGUE_MARK = "catalogue-imported";
 const newPassword = () => randomBytes(12).toString("base64url");
 
 /** The password with which the users service creates the first administrator. A demo shop generates one and stores it in `folder`. */
-export async function adminPassword({ ADMIN_PASSWORD }: Env, folder: string, demo: boolean): Promise<string | undefined> {
+export async function adminPassword(
+	{ ADMIN_PASSWORD }: Env,
+	folder: string,
+	demo: boolean,
+): Promise<string | undefined> {
 	return ADMIN_PASSWORD ?? (demo ? keep(folder, "admin-password", newPassword) : undefined);
 }
 
 /** The accounts to show on the start screen. With `demo` it creates a customer unless there is one. */
-export async function seedLogins(call: Call, { ADMIN_EMAIL, ADMIN_PASSWORD }: Env, folder: string, demo: boolean): Promise<Login[]> {
-	const admin = { label: "Administrator", email: ADMIN_EMAIL, role: "admin", password: ADMIN_PASSWORD } as const;
+export async function seedLogins(
+	call: Call,
+	{ ADMIN_EMAIL, ADMIN_PASSWORD }: Env,
+	folder: string,
+	demo: boolean,
+): Promise<Login[]> {
+	const admin = {
+		label: "Administrator",
+		email: ADMIN_EMAIL,
+		role: "admin",
+		password: ADMIN_PASSWORD,
+	} as const;
 	const customer = { label: "Customer", email: "customer@example.com", role: "user" } as const;
 	return Promise.all([
 		...(ADMIN_PASSWORD ? [tryLogin(call, admin)] : []),
-		...(demo ? [seedCustomer(call, { ...customer, password: await keep(folder, "customer-password", newPassword) })] : []),
+		...(demo
+			? [
+					seedCustomer(call, {
+						...customer,
+						password: await keep(folder, "customer-password", newPassword),
+					}),
+				]
+			: []),
 	]);
 }
 
@@ -49,7 +70,11 @@ async function tryLogin(call: Call, login: Login): Promise<Login> {
 }
 
 /** Fills an empty shop, once: what is taken out of the catalogue later stays out. */
-export async function seedCatalogue(call: Call, folder: string, say: (line: string) => void): Promise<void> {
+export async function seedCatalogue(
+	call: Call,
+	folder: string,
+	say: (line: string) => void,
+): Promise<void> {
 	if (await recall(folder, CATALOGUE_MARK)) return;
 	say("Filling the shelves …");
 	const { catalogue } = await import("./demo-catalogue.ts");
@@ -60,6 +85,7 @@ export async function seedCatalogue(call: Call, folder: string, say: (line: stri
 /** The id of a product that can be ordered right now, if there is one among the first few. */
 export async function findSomethingInStock(call: Call): Promise<string | undefined> {
 	const { rows } = await call("products.list", { limit: 10 });
-	for (const { id } of rows) if ((await call("inventory.get", { product_id: id })).available > 0) return id;
+	for (const { id } of rows)
+		if ((await call("inventory.get", { product_id: id })).available > 0) return id;
 	return undefined;
 }

@@ -13,7 +13,11 @@ afterEach(clearUp);
 /** A start that must fail: with code 1, one line on stderr, and nothing left running. Answers the line. */
 async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {
 	const folder = env.DATA_DIR ?? (await makeDataFolder());
-	const { code, errors } = await runScript("start", { SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env }, { args }).ended;
+	const { code, errors } = await runScript(
+		"start",
+		{ SERVICES: "shipping", PORT: "0", DATA_DIR: folder, ...env },
+		{ args },
+	).ended;
 	expect({ code, lines: errors.split("\n").length, errors }).toMatchObject({ code: 1, lines: 1 });
 	expect(await processesWith(folder)).toEqual([]);
 	return errors;
@@ -21,29 +25,41 @@ async function refusal(env: Record<string, string>, args: string[] = []): Promis
 
 describe("a start that cannot succeed says in one line why, and what to do:", () => {
 	test("a wrong setting", async () => {
-		expect(await refusal({ PORT: "http" })).toMatch(/PORT must be a number \(Port that the gateway listens on\)/);
+		expect(await refusal({ PORT: "http" })).toMatch(
+			/PORT must be a number \(Port that the gateway listens on\)/,
+		);
 	});
 
 	test("an unknown service", async () => {
-		expect(await refusal({ SERVICES: "shipping,shoping" })).toMatch(/SERVICES names shoping; there are .*shipping/);
+		expect(await refusal({ SERVICES: "shipping,shoping" })).toMatch(
+			/SERVICES names shoping; there are .*shipping/,
+		);
 	});
 
 	test("services without those that they call", async () => {
-		expect(await refusal({ SERVICES: "orders" })).toMatch(/SERVICES needs .*products.* or a TRANSPORTER/);
+		expect(await refusal({ SERVICES: "orders" })).toMatch(
+			/SERVICES needs .*products.* or a TRANSPORTER/,
+		);
 	});
 
 	test("an argument that it does not know", async () => {
-		expect(await refusal({}, ["--silent"])).toMatch(/Unknown option '--silent'; "npm start -- --help"/);
+		expect(await refusal({}, ["--silent"])).toMatch(
+			/Unknown option '--silent'; "npm start -- --help"/,
+		);
 	});
 
 	test("a data folder that cannot be written", async () => {
 		const file = join(await makeDataFolder(), "file");
 		await writeFile(file, "");
-		expect(await refusal({ DATA_DIR: join(file, "data") })).toMatch(/file\/data.* cannot be written .*DATA_DIR/);
+		expect(await refusal({ DATA_DIR: join(file, "data") })).toMatch(
+			/file\/data.* cannot be written .*DATA_DIR/,
+		);
 	});
 
 	test("a data folder on a file system that creates no folders", async () => {
-		expect(await refusal({ DATA_DIR: "/proc/moleculer-commerce" })).toMatch(/\/proc\/moleculer-commerce.* cannot be written .*DATA_DIR/);
+		expect(await refusal({ DATA_DIR: "/proc/moleculer-commerce" })).toMatch(
+			/\/proc\/moleculer-commerce.* cannot be written .*DATA_DIR/,
+		);
 	});
 
 	test("the gateway and the health checks on one port", async () => {
@@ -52,9 +68,12 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 	});
 
 	test("a secret that is given twice", async () => {
-		expect(await refusal({ ADMIN_PASSWORD: "tR4-vm9.Kx2", ADMIN_PASSWORD_FILE: "/run/secrets/admin_password" })).toMatch(
-			/ADMIN_PASSWORD and ADMIN_PASSWORD_FILE are both set: unset one of them/,
-		);
+		expect(
+			await refusal({
+				ADMIN_PASSWORD: "tR4-vm9.Kx2",
+				ADMIN_PASSWORD_FILE: "/run/secrets/admin_password",
+			}),
+		).toMatch(/ADMIN_PASSWORD and ADMIN_PASSWORD_FILE are both set: unset one of them/);
 	});
 
 	test("an administrator's password that bcrypt cannot hash", async () => {
@@ -66,7 +85,9 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		const DATA_DIR = await makeDataFolder();
 		await mkdir(join(DATA_DIR, "postgres"));
 		await writeFile(join(DATA_DIR, "postgres/PG_VERSION"), "9\n");
-		expect(await refusal({ DATA_DIR })).toMatch(/not made by this program: choose an empty or a new folder/);
+		expect(await refusal({ DATA_DIR })).toMatch(
+			/not made by this program: choose an empty or a new folder/,
+		);
 	});
 
 	test("a port that is taken", async () => {
@@ -82,7 +103,9 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 	});
 
 	test("an address that is not this machine's", async () => {
-		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(/HOST 192\.0\.2\.1 cannot be listened on/);
+		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(
+			/HOST 192\.0\.2\.1 cannot be listened on/,
+		);
 	});
 
 	test("a database that cannot be reached", async () => {
@@ -90,8 +113,12 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		server.close();
-		const line = await refusal({ DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}` });
-		expect(line).toMatch(/database shipping on 127\.0\.0\.1:\d+ cannot be reached \(.*ECONNREFUSED.*\): start it, or correct DATABASE_URL/);
+		const line = await refusal({
+			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
+		});
+		expect(line).toMatch(
+			/database shipping on 127\.0\.0\.1:\d+ cannot be reached \(.*ECONNREFUSED.*\): start it, or correct DATABASE_URL/,
+		);
 		expect(line).not.toContain("hush");
 	});
 
@@ -102,9 +129,9 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
 		try {
-			expect(await refusal({ DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}` })).toMatch(
-				/cannot be reached \(timeout/,
-			);
+			expect(
+				await refusal({ DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}` }),
+			).toMatch(/cannot be reached \(timeout/);
 		} finally {
 			for (const socket of sockets) socket.destroy();
 			server.close();
@@ -126,23 +153,31 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		program.child.stderr!.on("data", (chunk) => {
 			told += chunk;
 		});
-		await eventually(() => expect(told).toMatch(/Waiting: the database shipping on .* cannot be reached/));
+		await eventually(() =>
+			expect(told).toMatch(/Waiting: the database shipping on .* cannot be reached/),
+		);
 		const { code, errors } = await program.stop("SIGTERM");
 		expect({ code, lines: errors.split("\n").length }).toEqual({ code: 0, lines: 1 });
 	});
 
 	test("a DATABASE_URL that cannot be read", async () => {
-		expect(await refusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" })).toMatch(/DATABASE_URL .*percent-encode/);
+		expect(
+			await refusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" }),
+		).toMatch(/DATABASE_URL .*percent-encode/);
 	});
 
 	test("production without a secret, or with a well-known one", async () => {
 		const production = { NODE_ENV: "production", SERVICES: "auth,users" };
 		expect(await refusal(production)).toMatch(/production and JWT_SECRET is missing/);
-		expect(await refusal({ ...production, JWT_SECRET: "your-256-bit-secret-your-256-bit" })).toMatch(/JWT_SECRET is easily guessed/);
+		expect(
+			await refusal({ ...production, JWT_SECRET: "your-256-bit-secret-your-256-bit" }),
+		).toMatch(/JWT_SECRET is easily guessed/);
 	});
 
 	test("a Node that is too old", async () => {
 		const old = `data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });`;
-		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(/needs Node 24 .*npm start/);
+		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(
+			/needs Node 24 .*npm start/,
+		);
 	});
 });

@@ -12,34 +12,53 @@ const inTerminal = testIf(
 	process.platform === "linux" && existsSync("/usr/bin/script"),
 	"/usr/bin/script is not installed (apt-get install bsdutils)",
 );
-const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
+const whereUsersSwitch = testIf(
+	canSwitchUser,
+	"other users cannot run this checkout (run as root, outside /root)",
+);
 
 // Each test makes a cluster with a database per service, which a busy disk takes its time for.
 jest.setTimeout(120_000);
 afterEach(clearUp);
 
-const start = (folder: string, script = "start") => runScript(script, { DATA_DIR: folder, PORT: "0" });
+const start = (folder: string, script = "start") =>
+	runScript(script, { DATA_DIR: folder, PORT: "0" });
 const screenOf = async (program: Running) => {
 	const [screen] = await program.says(/The shop is open[\s\S]*Stop .*\n/);
 	return { screen, url: /http:\S+/.exec(screen)![0] };
 };
-const logins = (screen: string) => [...screen.matchAll(/(\S+@\S+)\s+(\S+)$/gm)].map(([, email, password]) => ({ email, password }));
+const logins = (screen: string) =>
+	[...screen.matchAll(/(\S+@\S+)\s+(\S+)$/gm)].map(([, email, password]) => ({ email, password }));
 const postgresOn = async (folder: string): Promise<number> => {
-	const [pid] = (await readFile(join(folder, "postgres/pgdata/postmaster.pid"), "utf8")).split("\n");
+	const [pid] = (await readFile(join(folder, "postgres/pgdata/postmaster.pid"), "utf8")).split(
+		"\n",
+	);
 	return Number(pid);
 };
 async function send(
 	url: string,
 	path: string,
-	{ token, body, method = body ? "POST" : "GET" }: { token?: string; body?: object; method?: string } = {},
+	{
+		token,
+		body,
+		method = body ? "POST" : "GET",
+	}: { token?: string; body?: object; method?: string } = {},
 ) {
-	const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { "content-type": "application/json" } : {}) };
-	const response = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+	const headers = {
+		...(token ? { authorization: `Bearer ${token}` } : {}),
+		...(body ? { "content-type": "application/json" } : {}),
+	};
+	const response = await fetch(url + path, {
+		method,
+		headers,
+		...(body ? { body: JSON.stringify(body) } : {}),
+	});
 	const text = await response.text();
 	return { status: response.status, body: text ? JSON.parse(text) : undefined };
 }
 
-const logIn = async (url: string, body: object): Promise<string> => (await send(url, "/api/users/login", { body })).body.access_token;
+const logIn = async (url: string, body: object): Promise<string> =>
+	(await send(url, "/api/users/login", { body })).body.access_token;
 /** Orders what the screen suggests. */
 async function placeOrder(url: string, screen: string, token: string) {
 	const [body = ""] = /\{"items":.*\}/.exec(screen) ?? [];
@@ -59,7 +78,9 @@ describe("npm start", () => {
 		const order = await placeOrder(url, screen, await logIn(url, customer!));
 		const { length } = (await send(url, "/api/products")).body;
 		const removed = order.items[0].product_id;
-		expect(await send(url, `/api/products/${removed}`, { token, method: "DELETE" })).toMatchObject({ status: 204 });
+		expect(await send(url, `/api/products/${removed}`, { token, method: "DELETE" })).toMatchObject({
+			status: 204,
+		});
 		const pid = await postgresOn(folder);
 		const begun = Date.now();
 		expect(await first.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
@@ -71,7 +92,10 @@ describe("npm start", () => {
 		const again = await screenOf(second);
 		expect(logins(again.screen)).toEqual([admin, customer]);
 		// A token that the first start signed is still good, and so is what was ordered and what was removed.
-		expect(await send(again.url, `/api/orders/${order.id}`, { token })).toMatchObject({ status: 200, body: { id: order.id } });
+		expect(await send(again.url, `/api/orders/${order.id}`, { token })).toMatchObject({
+			status: 200,
+			body: { id: order.id },
+		});
 		expect((await send(again.url, "/api/products")).body).toHaveLength(length - 1);
 		await placeOrder(again.url, again.screen, await logIn(again.url, customer!));
 	});
@@ -88,7 +112,9 @@ describe("npm start", () => {
 		const third = await start(folder).ended;
 		expect(third).toMatchObject({
 			code: 1,
-			errors: expect.stringMatching(/^moleculer-commerce: already running on .* as process \d+: stop that one first.*$/),
+			errors: expect.stringMatching(
+				/^moleculer-commerce: already running on .* as process \d+: stop that one first.*$/,
+			),
 		});
 
 		process.kill(await postgresOn(folder), "SIGKILL");
@@ -116,13 +142,21 @@ describe("npm start", () => {
 			ADMIN_PASSWORD: admin.password,
 			// Hashing the password takes long enough for a health check in between.
 			BCRYPT_COST: "13",
-			...{ PGSSLMODE: "require", PGOPTIONS: "-c default_transaction_read_only=on", PGSSLNEGOTIATION: "direct", PGPASSWORD: "other" },
+			...{
+				PGSSLMODE: "require",
+				PGOPTIONS: "-c default_transaction_read_only=on",
+				PGSSLNEGOTIATION: "direct",
+				PGPASSWORD: "other",
+			},
 		});
 		const url = `http://127.0.0.1:${port}`;
 		await eventually(async () => {
-			if (program.child.exitCode === null) expect((await send(url, "/health")).body.status).toBe("healthy");
+			if (program.child.exitCode === null)
+				expect((await send(url, "/health")).body.status).toBe("healthy");
 		}, 60);
-		expect({ code: program.child.exitCode, output: program.output() }).toMatchObject({ code: null });
+		expect({ code: program.child.exitCode, output: program.output() }).toMatchObject({
+			code: null,
+		});
 		expect(await logIn(url, admin)).toEqual(expect.any(String));
 	});
 
@@ -136,7 +170,11 @@ describe("npm start", () => {
 
 	inTerminal("opens moleculer's prompt in a terminal, and leaving it ends everything", async () => {
 		const folder = await makeDataFolder();
-		const program = runScript("start", { DATA_DIR: folder, PORT: "0", TERM: "xterm", HOME: folder }, { terminal: true });
+		const program = runScript(
+			"start",
+			{ DATA_DIR: folder, PORT: "0", TERM: "xterm", HOME: folder },
+			{ terminal: true },
+		);
 		await program.says(/mol \$/);
 		const pid = await postgresOn(folder);
 		program.type("call products.list\r");

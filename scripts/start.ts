@@ -24,7 +24,11 @@ const read = (program: Program) =>
 	readCommandLine(program, {
 		command: "npm start --",
 		usage: USAGE,
-		options: { quiet: { type: "boolean" }, "no-prompt": { type: "boolean" }, watch: { type: "boolean" } },
+		options: {
+			quiet: { type: "boolean" },
+			"no-prompt": { type: "boolean" },
+			watch: { type: "boolean" },
+		},
 		convert: ({ quiet = false, "no-prompt": noPrompt = false, watch = false }) => {
 			return { quiet, watch, prompt: !quiet && !noPrompt && !watch && canPrompt() };
 		},
@@ -33,7 +37,12 @@ const read = (program: Program) =>
 /** Replaces this process only after its arguments were accepted: `node --watch` would wait for changes after its program has failed. */
 function restartOnChange(quiet: boolean): void {
 	const program = join(import.meta.dirname, "start.js");
-	process.execve!(process.execPath, [process.execPath, "--watch", program, quiet ? "--quiet" : "--no-prompt"]);
+	process.execve!(process.execPath, [
+		process.execPath,
+		"--watch",
+		program,
+		quiet ? "--quiet" : "--no-prompt",
+	]);
 }
 
 run("moleculer-commerce", async (program) => {
@@ -51,11 +60,14 @@ run("moleculer-commerce", async (program) => {
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
 	// An embedded Postgres belongs to this process anyway, by the lock of its data folder.
-	if (!databases.embedded) await claimDatabases(program, given, databases.url, withDatabase(root, services));
+	if (!databases.embedded)
+		await claimDatabases(program, given, databases.url, withDatabase(root, services));
 	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));
 	const demo = databases.embedded && given.NODE_ENV !== "production";
 	const has = (...names: string[]) => names.every((name) => services.includes(name));
-	const ADMIN_PASSWORD = has("users") ? await program.step(adminPassword(given, folder, demo)) : undefined;
+	const ADMIN_PASSWORD = has("users")
+		? await program.step(adminPassword(given, folder, demo))
+		: undefined;
 	const env = {
 		...given,
 		DATABASE_URL: databases.url,
@@ -67,12 +79,25 @@ run("moleculer-commerce", async (program) => {
 	const broker = await startBroker(program, env, await program.step(loading));
 
 	const call = broker.call.bind(broker) as unknown as Call;
-	const logins = has("users") && (demo || !quiet) ? await program.step(seedLogins(call, env, folder, demo)) : [];
+	const logins =
+		has("users") && (demo || !quiet) ? await program.step(seedLogins(call, env, folder, demo)) : [];
 	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
 	if (quiet) return;
 
-	const productId = demo && has("api", "auth", "orders") ? await program.step(findSomethingInStock(call)) : undefined;
-	say(screen({ url: addressOf(broker, env), services, logins, productId, places: databases.places, prompt }));
+	const productId =
+		demo && has("api", "auth", "orders")
+			? await program.step(findSomethingInStock(call))
+			: undefined;
+	say(
+		screen({
+			url: addressOf(broker, env),
+			services,
+			logins,
+			productId,
+			places: databases.places,
+			prompt,
+		}),
+	);
 	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);
 });

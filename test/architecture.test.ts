@@ -28,11 +28,17 @@ const contracts = await Promise.all(
 		.filter(({ file }) => file.endsWith(".contract.ts"))
 		.map(async ({ file }) => ({ file, exports: Object.values(await import(`../${file}`)) })),
 );
-const isContract = (value: unknown): value is Contract => typeof value === "object" && value !== null && "actions" in value;
+const isContract = (value: unknown): value is Contract =>
+	typeof value === "object" && value !== null && "actions" in value;
 const actions = contracts.flatMap(({ exports }) =>
 	exports
 		.filter(isContract)
-		.flatMap((contract) => Object.entries(contract.actions).map(([name, action]) => ({ name: `${contract.name}.${name}`, action }))),
+		.flatMap((contract) =>
+			Object.entries(contract.actions).map(([name, action]) => ({
+				name: `${contract.name}.${name}`,
+				action,
+			})),
+		),
 );
 
 describe("architecture", () => {
@@ -42,8 +48,14 @@ describe("architecture", () => {
 
 	test.each([
 		["lib/async/micro-batch.ts", `import { x } from "../mixins/database.mixin.ts";`],
-		["lib/async/micro-batch.ts", `const x = await import("../services/orders/orders.contract.ts");`],
-		["mixins/database.mixin.ts", `import type { Order } from "../services/orders/orders.contract.ts";`],
+		[
+			"lib/async/micro-batch.ts",
+			`const x = await import("../services/orders/orders.contract.ts");`,
+		],
+		[
+			"mixins/database.mixin.ts",
+			`import type { Order } from "../services/orders/orders.contract.ts";`,
+		],
 		["services/api/routing/routes.ts", `import type {} from "../orders/orders.contract.ts";`],
 		["services/orders/orders.contract.ts", `import { users } from "../users/users.contract.ts";`],
 		["services/orders/orders.contract.ts", `import pg from "pg";`],
@@ -65,21 +77,38 @@ describe("architecture", () => {
 		});
 		expect(strange).toEqual([]);
 		const misnamed = contracts.flatMap(({ file, exports }) =>
-			exports.filter((value) => isContract(value) && !file.endsWith(`/${value.name}/${value.name}.contract.ts`)).map(() => file),
+			exports
+				.filter(
+					(value) =>
+						isContract(value) && !file.endsWith(`/${value.name}/${value.name}.contract.ts`),
+				)
+				.map(() => file),
 		);
 		expect(misnamed).toEqual([]);
-		expect(names.filter((name) => !files.includes(`services/${name}/${name}.service.ts`))).toEqual([]);
+		expect(names.filter((name) => !files.includes(`services/${name}/${name}.service.ts`))).toEqual(
+			[],
+		);
 	});
 
 	test("only lib/settings/env.ts reads the environment", () => {
-		const readers = [...sources, ...filesIn(root, "scripts").map((file) => read(root, file)), read(root, "moleculer.config.ts")]
-			.filter(({ file, text }) => file !== "lib/settings/env.ts" && /\bprocess\s*\.\s*env\b|\benv\b[^;\n]*from "node:process"/.test(text))
+		const readers = [
+			...sources,
+			...filesIn(root, "scripts").map((file) => read(root, file)),
+			read(root, "moleculer.config.ts"),
+		]
+			.filter(
+				({ file, text }) =>
+					file !== "lib/settings/env.ts" &&
+					/\bprocess\s*\.\s*env\b|\benv\b[^;\n]*from "node:process"/.test(text),
+			)
 			.map(({ file }) => file);
 		expect(readers).toEqual([]);
 	});
 
 	test("lib knows no domain", () => {
-		const words = new RegExp(`\\b(${names.filter((name) => !ORDINARY.includes(name)).join("|")})\\b`);
+		const words = new RegExp(
+			`\\b(${names.filter((name) => !ORDINARY.includes(name)).join("|")})\\b`,
+		);
 		const knowing = sources
 			.filter(({ file }) => file.startsWith("lib/") && !(file in EXEMPT))
 			.flatMap(({ file, text }) => {
@@ -90,9 +119,13 @@ describe("architecture", () => {
 	});
 
 	test("every migration has its way back, and a number and a name of its own", () => {
-		const files = filesIn(root, "mixins", "services").filter((file) => file.includes("/migrations/"));
+		const files = filesIn(root, "mixins", "services").filter((file) =>
+			file.includes("/migrations/"),
+		);
 		const ups = files.filter((file) => file.endsWith(".sql") && !file.endsWith(".down.sql"));
-		const misnamed = files.filter((file) => !/\/migrations\/\d{4}-[a-z0-9-]+(\.down)?\.sql$|\.gitkeep$/.test(file));
+		const misnamed = files.filter(
+			(file) => !/\/migrations\/\d{4}-[a-z0-9-]+(\.down)?\.sql$|\.gitkeep$/.test(file),
+		);
 		expect(misnamed).toEqual([]);
 		const without = ups.filter((file) => !files.includes(file.replace(/\.sql$/, ".down.sql")));
 		expect(without).toEqual([]);
@@ -103,7 +136,9 @@ describe("architecture", () => {
 	test("services call only actions without a route, which nodes of another version understand as well", () => {
 		const called = sources
 			.filter(({ file }) => file.startsWith("services/"))
-			.flatMap(({ file, text }) => [...text.matchAll(/\bcall\(\s*"(\w+\.\w+)"/g)].map(([, name]) => ({ file, name: name! })));
+			.flatMap(({ file, text }) =>
+				[...text.matchAll(/\bcall\(\s*"(\w+\.\w+)"/g)].map(([, name]) => ({ file, name: name! })),
+			);
 		expect(called.length).toBeGreaterThan(20);
 		const internal = actions.filter(({ action }) => !action.rest).map(({ name }) => name);
 		expect(called.filter(({ name }) => !internal.includes(name))).toEqual([]);
@@ -116,8 +151,12 @@ describe("architecture", () => {
 	});
 
 	test("every error that an action announces is declared, with one status wherever it is", () => {
-		const declared = contracts.flatMap(({ exports }) => exports.filter(isContract).flatMap(({ errors = {} }) => Object.entries(errors)));
-		const statuses = [...declared, ...Object.entries(commonErrors)].map(([code, { status }]) => `${code} ${status}`);
+		const declared = contracts.flatMap(({ exports }) =>
+			exports.filter(isContract).flatMap(({ errors = {} }) => Object.entries(errors)),
+		);
+		const statuses = [...declared, ...Object.entries(commonErrors)].map(
+			([code, { status }]) => `${code} ${status}`,
+		);
 		const codes = [...new Set(statuses)].map((pair) => pair.split(" ")[0]!);
 		expect(repeated(codes)).toEqual([]);
 		const unknown = actions.flatMap(({ name, action: { throws = [] } }) =>
@@ -127,9 +166,15 @@ describe("architecture", () => {
 	});
 
 	test("no file is so long that nobody reads it", () => {
-		const files = filesIn(root, "lib", "mixins", "middlewares", "services", "scripts", "test").filter((file) =>
-			/\.(ts|js|sql)$/.test(file),
-		);
+		const files = filesIn(
+			root,
+			"lib",
+			"mixins",
+			"middlewares",
+			"services",
+			"scripts",
+			"test",
+		).filter((file) => /\.(ts|js|sql)$/.test(file));
 		const long = files.flatMap((file) => {
 			const lines = read(root, file).text.split("\n").length - 1;
 			if (LISTS.includes(file)) return [];
@@ -147,7 +192,8 @@ const withoutCommentsAndStrings = (text: string) =>
 		.replace(/"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g, "")
 		.replace(/\/\/.*$/gm, "");
 
-const repeated = (values: readonly string[]) => values.filter((value, i) => values.indexOf(value) !== i);
+const repeated = (values: readonly string[]) =>
+	values.filter((value, i) => values.indexOf(value) !== i);
 
 /** Parameters have no names here: /orders/:id and /orders/:order_id are the same address. */
 function routesOf({ rest, also = [] }: ActionContract): string[] {

@@ -12,7 +12,9 @@ afterEach(clearUp);
 /** Programs of others, which read their own arguments. */
 const TOOLS = /^(biome|tsc|npm|node (--\S+ )*node_modules)\b/;
 
-const scripts = Object.entries(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<string, string>);
+const scripts = Object.entries(
+	JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<string, string>,
+);
 const ours = scripts.filter(([, command]) => !TOOLS.test(command));
 const commands = ours.map(([name]) => name);
 
@@ -21,7 +23,9 @@ const written = (): string[] =>
 	["docs", "k8s", "secrets"]
 		.flatMap((folder) => {
 			try {
-				return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) => join(root, folder, file));
+				return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) =>
+					join(root, folder, file),
+				);
 			} catch {
 				return [];
 			}
@@ -41,8 +45,14 @@ async function run(name: string, args: readonly string[]) {
 
 describe("every command", () => {
 	test("in scripts/ that a user starts is a script of package.json", () => {
-		const programs = readdirSync(join(root, "scripts")).filter((file) => /\brun\("/.test(text(join("scripts", file))));
-		expect(programs.filter((file) => !ours.some(([, command]) => command.includes(file.replace(/\.ts$/, "."))))).toEqual([]);
+		const programs = readdirSync(join(root, "scripts")).filter((file) =>
+			/\brun\("/.test(text(join("scripts", file))),
+		);
+		expect(
+			programs.filter(
+				(file) => !ours.some(([, command]) => command.includes(file.replace(/\.ts$/, "."))),
+			),
+		).toEqual([]);
 		expect(programs.length).toBeGreaterThan(10);
 	});
 
@@ -54,11 +64,14 @@ describe("every command", () => {
 		}
 	});
 
-	test.each(commands)("%s rejects an unknown flag in one line with the next step, and changes nothing", async (name) => {
-		const { code, errors, output } = await run(name, ["--bogus"]);
-		expect({ code, output }).toEqual({ code: 1, output: "" });
-		expect(errors).toMatch(/^[^\n]*--bogus[^\n]*--help[^\n]*$/);
-	});
+	test.each(commands)(
+		"%s rejects an unknown flag in one line with the next step, and changes nothing",
+		async (name) => {
+			const { code, errors, output } = await run(name, ["--bogus"]);
+			expect({ code, output }).toEqual({ code: 1, output: "" });
+			expect(errors).toMatch(/^[^\n]*--bogus[^\n]*--help[^\n]*$/);
+		},
+	);
 });
 
 test.each(["setup.sh", "deploy.sh"] as const)(
@@ -67,7 +80,12 @@ test.each(["setup.sh", "deploy.sh"] as const)(
 		const checkout = makeCheckout(["node", "npm", "docker", "docker-compose", "kubectl"]);
 		try {
 			const nothing = { calls: [""] };
-			expect(checkout.run(script, ["--help"])).toMatchObject({ code: 0, errors: "", said: expect.stringMatching(/^\w.*\n/), ...nothing });
+			expect(checkout.run(script, ["--help"])).toMatchObject({
+				code: 0,
+				errors: "",
+				said: expect.stringMatching(/^\w.*\n/),
+				...nothing,
+			});
 			expect(checkout.run(script, ["--bogus"])).toMatchObject({
 				code: 1,
 				errors: expect.stringMatching(/^.*--bogus.*--help.*\n$/),

@@ -22,12 +22,16 @@ const anchorOf = (heading: string) =>
 
 test("each link from one document to a file, or to a section, leads somewhere", () => {
 	const broken = documents.flatMap((file) =>
-		[...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, path = "", anchor]) => {
-			const target = path ? join(dirname(file), path) : file;
-			if (!existsSync(join(root, target))) return [`${file}: ${link}`];
-			const anchors = anchor ? [...read(target).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!)) : [];
-			return anchor && !anchors.includes(anchor) ? [`${file}: ${link}`] : [];
-		}),
+		[...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(
+			([link, path = "", anchor]) => {
+				const target = path ? join(dirname(file), path) : file;
+				if (!existsSync(join(root, target))) return [`${file}: ${link}`];
+				const anchors = anchor
+					? [...read(target).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!))
+					: [];
+				return anchor && !anchors.includes(anchor) ? [`${file}: ${link}`] : [];
+			},
+		),
 	);
 	expect(broken).toEqual([]);
 });
@@ -35,7 +39,10 @@ test("each link from one document to a file, or to a section, leads somewhere", 
 test("each npm script that a document names is there", () => {
 	const { scripts } = JSON.parse(read("package.json")) as { scripts: object };
 	const named = documents.flatMap((file) =>
-		[...read(file).matchAll(/npm run ([a-z]\w*(?:[:-]\w+)*)/g)].map(([, script]) => ({ file, script: script! })),
+		[...read(file).matchAll(/npm run ([a-z]\w*(?:[:-]\w+)*)/g)].map(([, script]) => ({
+			file,
+			script: script!,
+		})),
 	);
 	expect(named.filter(({ script }) => !(script in scripts))).toEqual([]);
 });

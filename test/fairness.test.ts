@@ -15,22 +15,36 @@ import { expectFair, steadyLoad } from "./support/steady-load.ts";
 
 // Every bounded resource, under more requests than it can serve at once.
 
-test.each(["bcrypt", "bcryptjs"])("password hashing with %s starves no request", async (implementation) => {
-	const { hash, matches, close } = passwords({ cost: 4, javascript: implementation === "bcryptjs" });
-	const hashed = await hash("correct horse");
-	let n = 0;
-	expectFair(await steadyLoad(8, 600, () => (n++ % 2 ? hash("correct horse") : matches("correct horse", hashed))));
-	await close();
-});
+test.each(["bcrypt", "bcryptjs"])(
+	"password hashing with %s starves no request",
+	async (implementation) => {
+		const { hash, matches, close } = passwords({
+			cost: 4,
+			javascript: implementation === "bcryptjs",
+		});
+		const hashed = await hash("correct horse");
+		let n = 0;
+		expectFair(
+			await steadyLoad(8, 600, () =>
+				n++ % 2 ? hash("correct horse") : matches("correct horse", hashed),
+			),
+		);
+		await close();
+	},
+);
 
 test("a bulkhead starves no call", async () => {
 	const turn = () => new Promise((resolve) => setImmediate(resolve));
 	const things = contract({
 		name: "things",
-		actions: { make: { params: {}, returns: { type: "any" }, bulkhead: { concurrency: 2, queue: 100 } } },
+		actions: {
+			make: { params: {}, returns: { type: "any" }, bulkhead: { concurrency: 2, queue: 100 } },
+		},
 	});
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
-	const broker = makeNode(brokerOptions(env), env, [implement(things).with({ actions: { make: turn as never } })]);
+	const broker = makeNode(brokerOptions(env), env, [
+		implement(things).with({ actions: { make: turn as never } }),
+	]);
 	await broker.start();
 	expectFair(await steadyLoad(16, 960, () => broker.call("things.make")));
 	await broker.stop();
@@ -63,7 +77,11 @@ describe("on Postgres", () => {
 	test("a connection pool starves neither queries nor transactions nor models", async () => {
 		await db.query("select 1");
 		let n = 0;
-		const kinds = [() => db.query("select 1"), () => db.transaction((tx) => tx.query("select 1")), () => db.sequelize.query("select 1")];
+		const kinds = [
+			() => db.query("select 1"),
+			() => db.transaction((tx) => tx.query("select 1")),
+			() => db.sequelize.query("select 1"),
+		];
 		expectFair(await steadyLoad(12, 900, () => kinds[n++ % kinds.length]!()));
 	});
 
@@ -106,7 +124,10 @@ describe("on Postgres", () => {
 	});
 
 	test("reservations of orders that stay open do not keep an abandoned one from being released", async () => {
-		const inventory = new Database({ url: databaseUrl(databases.pattern, "inventory"), poolSize: 2 });
+		const inventory = new Database({
+			url: databaseUrl(databases.pattern, "inventory"),
+			poolSize: 2,
+		});
 		const held = Array.from({ length: 1200 }, () => uuid());
 		const abandoned = held.at(-1)!;
 		await inventory.query(

@@ -7,21 +7,31 @@ import { type Customer, makeAdmin, makeProduct, register } from "./support/actor
 import { type Shop, startShop } from "./support/shop.ts";
 
 const actions = (await presentContracts()).flatMap(({ name, actions }) =>
-	Object.entries(actions).map(([action, contract]): [string, ActionContract] => [`${name}.${action}`, contract]),
+	Object.entries(actions).map(([action, contract]): [string, ActionContract] => [
+		`${name}.${action}`,
+		contract,
+	]),
 );
 /** Commands that HTTP does not define as idempotent. PATCH is left out: each of ours sets fields to given values. */
-const posts = actions.filter(([, { rest, also = [] }]) => [rest, ...also].some((route) => /^POST\b/.test(route ?? "")));
+const posts = actions.filter(([, { rest, also = [] }]) =>
+	[rest, ...also].some((route) => /^POST\b/.test(route ?? "")),
+);
 const keyed = posts.flatMap(([name, { idempotent }]) => (idempotent ? [name] : []));
 
 test("every POST honors the Idempotency-Key or gives the reason why it need not", () => {
 	expect(posts.length).toBeGreaterThan(10);
-	const undeclared = posts.filter(([, { idempotent, repeatable }]) => Boolean(idempotent) === Boolean(repeatable));
+	const undeclared = posts.filter(
+		([, { idempotent, repeatable }]) => Boolean(idempotent) === Boolean(repeatable),
+	);
 	expect(undeclared.map(([name]) => name)).toEqual([]);
 });
 
 test("an action that honors the key declares the errors of a key that is reused or in use", () => {
 	const wanted = ["IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"];
-	const missing = posts.filter(([, { idempotent, throws = [] }]) => idempotent && !wanted.every((code) => throws.includes(code)));
+	const missing = posts.filter(
+		([, { idempotent, throws = [] }]) =>
+			idempotent && !wanted.every((code) => throws.includes(code)),
+	);
 	expect(missing.map(([name]) => name)).toEqual([]);
 });
 
@@ -47,22 +57,36 @@ describe("An Idempotency-Key", () => {
 	const commands: Record<string, () => Promise<Command>> = {
 		async "orders.create"() {
 			const [product, customer] = [await makeProduct(shop, admin), await register(shop)];
-			const body = (quantity: number) => ({ items: [{ product_id: product.id, quantity }], user_id: customer.id });
+			const body = (quantity: number) => ({
+				items: [{ product_id: product.id, quantity }],
+				user_id: customer.id,
+			});
 			return {
 				request: "POST /api/orders",
 				bodies: [body(1), body(2)],
-				effects: () => count("orders", "select count(*) as n from orders where user_id = $1", customer.id),
+				effects: () =>
+					count("orders", "select count(*) as n from orders where user_id = $1", customer.id),
 			};
 		},
 		async "payments.refund"() {
 			const product = await makeProduct(shop, admin);
 			const items = [{ product_id: product.id, quantity: 1 }];
-			const { body: order } = await shop.http("POST /api/orders", { token: admin.token, body: { items } });
-			const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, { token: admin.token });
+			const { body: order } = await shop.http("POST /api/orders", {
+				token: admin.token,
+				body: { items },
+			});
+			const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {
+				token: admin.token,
+			});
 			return {
 				request: `POST /api/payments/${payments[0].id}/refunds`,
 				bodies: [{ amount: 1 }, { amount: 2 }],
-				effects: () => count("payments", "select count(*) as n from refunds where payment_id = $1", payments[0].id),
+				effects: () =>
+					count(
+						"payments",
+						"select count(*) as n from refunds where payment_id = $1",
+						payments[0].id,
+					),
 			};
 		},
 		async "inventory.adjust"() {
@@ -73,7 +97,8 @@ describe("An Idempotency-Key", () => {
 					{ delta: 5, reason: "Found" },
 					{ delta: 6, reason: "Found" },
 				],
-				effects: () => count("inventory", "select count(*) as n from adjustments where product_id = $1", id),
+				effects: () =>
+					count("inventory", "select count(*) as n from adjustments where product_id = $1", id),
 			};
 		},
 		async "products.create"() {
@@ -84,7 +109,8 @@ describe("An Idempotency-Key", () => {
 					{ name, price: 1, category: "Things" },
 					{ name, price: 2, category: "Things" },
 				],
-				effects: () => count("products", "select count(*) as n from products where name = $1", name),
+				effects: () =>
+					count("products", "select count(*) as n from products where name = $1", name),
 			};
 		},
 	};
@@ -93,29 +119,42 @@ describe("An Idempotency-Key", () => {
 		expect(Object.keys(commands).sort()).toEqual([...keyed].sort());
 	});
 
-	test.each(keyed)("of %s replays the response to its caller and has no second effect", async (name) => {
-		const { request, bodies, effects } = await commands[name]!();
-		const headers = { "idempotency-key": uuid() };
-		const send = (body: object, { token } = admin) => shop.http(request, { token, body, headers });
-		const first = await send(bodies[0]);
-		expect(first).toMatchObject({ status: 201 });
-		const again = await Promise.all([send(bodies[0]), send(bodies[0]), send(bodies[0])]);
-		for (const { status, body, headers } of again)
-			expect([status, body, headers.get("idempotent-replayed")]).toEqual([201, first.body, "true"]);
-		expect(await send(bodies[1])).toMatchObject({ status: 422, body: { code: "IDEMPOTENCY_KEY_REUSED" } });
-		expect(await effects()).toBe(1);
+	test.each(keyed)(
+		"of %s replays the response to its caller and has no second effect",
+		async (name) => {
+			const { request, bodies, effects } = await commands[name]!();
+			const headers = { "idempotency-key": uuid() };
+			const send = (body: object, { token } = admin) =>
+				shop.http(request, { token, body, headers });
+			const first = await send(bodies[0]);
+			expect(first).toMatchObject({ status: 201 });
+			const again = await Promise.all([send(bodies[0]), send(bodies[0]), send(bodies[0])]);
+			for (const { status, body, headers } of again)
+				expect([status, body, headers.get("idempotent-replayed")]).toEqual([
+					201,
+					first.body,
+					"true",
+				]);
+			expect(await send(bodies[1])).toMatchObject({
+				status: 422,
+				body: { code: "IDEMPOTENCY_KEY_REUSED" },
+			});
+			expect(await effects()).toBe(1);
 
-		// Another caller's key is another key.
-		const others = await send(bodies[1], other);
-		expect([others.status, others.headers.get("idempotent-replayed")]).toEqual([201, null]);
-		expect(await effects()).toBe(2);
-	});
+			// Another caller's key is another key.
+			const others = await send(bodies[1], other);
+			expect([others.status, others.headers.get("idempotent-replayed")]).toEqual([201, null]);
+			expect(await effects()).toBe(2);
+		},
+	);
 
 	test.each(keyed)("of %s has one effect when requests arrive together", async (name) => {
 		const { request, bodies, effects } = await commands[name]!();
 		const headers = { "idempotency-key": uuid() };
 		const responses = await Promise.all(
-			Array.from({ length: 5 }, () => shop.http(request, { token: admin.token, body: bodies[0], headers })),
+			Array.from({ length: 5 }, () =>
+				shop.http(request, { token: admin.token, body: bodies[0], headers }),
+			),
 		);
 		const codes = new Set(responses.map(({ status, body }) => (status === 201 ? 201 : body.code)));
 		expect([...codes].filter((code) => code !== "IDEMPOTENCY_KEY_IN_USE")).toEqual([201]);
@@ -126,18 +165,25 @@ describe("An Idempotency-Key", () => {
 		const headers = { "idempotency-key": uuid() };
 		const body = { name: "With SKU", price: 1, category: "Things", sku: `IDEMPOTENT-${uuid()}` };
 		const responses = await Promise.all(
-			Array.from({ length: 4 }, () => shop.http("POST /api/products", { token: admin.token, body, headers })),
+			Array.from({ length: 4 }, () =>
+				shop.http("POST /api/products", { token: admin.token, body, headers }),
+			),
 		);
-		expect(new Set(responses.map(({ status, body: { id, code } }) => `${status} ${id ?? code}`))).toEqual(
-			new Set([`201 ${responses[0]!.body.id}`]),
-		);
+		expect(
+			new Set(responses.map(({ status, body: { id, code } }) => `${status} ${id ?? code}`)),
+		).toEqual(new Set([`201 ${responses[0]!.body.id}`]));
 		// A failed command leaves its key free.
 		const fresh = { "idempotency-key": uuid() };
-		expect(await shop.http("POST /api/products", { token: admin.token, body, headers: fresh })).toMatchObject({
+		expect(
+			await shop.http("POST /api/products", { token: admin.token, body, headers: fresh }),
+		).toMatchObject({
 			body: { code: "SKU_TAKEN" },
 		});
 		const free = { ...body, sku: `IDEMPOTENT-${uuid()}` };
-		expect((await shop.http("POST /api/products", { token: admin.token, body: free, headers: fresh })).status).toBe(201);
+		expect(
+			(await shop.http("POST /api/products", { token: admin.token, body: free, headers: fresh }))
+				.status,
+		).toBe(201);
 	});
 
 	test("of an administrator who orders for a customer leaves the customer's own key free", async () => {
@@ -145,8 +191,12 @@ describe("An Idempotency-Key", () => {
 		const customer = await register(shop);
 		const headers = { "idempotency-key": uuid() };
 		const [body, different] = bodies.map((one) => ({ ...one, user_id: customer.id }));
-		const order = (token: string, body: object | undefined) => shop.http(request, { token, body, headers });
-		const [admins, customers] = [await order(admin.token, body), await order(customer.token, different)];
+		const order = (token: string, body: object | undefined) =>
+			shop.http(request, { token, body, headers });
+		const [admins, customers] = [
+			await order(admin.token, body),
+			await order(customer.token, different),
+		];
 		expect([admins.status, customers.status]).toEqual([201, 201]);
 		expect((await order(admin.token, body)).body).toEqual(admins.body);
 		expect((await order(customer.token, different)).body).toEqual(customers.body);
@@ -157,17 +207,23 @@ describe("An Idempotency-Key", () => {
 		const headers = { "idempotency-key": uuid() };
 		const send = (body: object) => shop.http(request, { token: admin.token, body, headers });
 		const { body: order } = await send(bodies[0]);
-		await shop.databases.query("orders", "update idempotency_keys set user_id = $1 where key = $2", [
-			order.user_id,
-			headers["idempotency-key"],
-		]);
+		await shop.databases.query(
+			"orders",
+			"update idempotency_keys set user_id = $1 where key = $2",
+			[order.user_id, headers["idempotency-key"]],
+		);
 		expect((await send(bodies[0])).body).toEqual(order);
 		expect(await effects()).toBe(1);
 		// Such a key does not block the administrator's own request with another body.
 		expect((await send(bodies[1])).status).toBe(201);
 	});
 
-	test.each([...new Set(keyed.map((name) => name.split(".")[0]!))])("is pruned by %s once it has expired", async (service) => {
-		expect((shop.broker.getLocalService(service) as unknown as { $pruning?: Loop }).$pruning).toBeDefined();
-	});
+	test.each([...new Set(keyed.map((name) => name.split(".")[0]!))])(
+		"is pruned by %s once it has expired",
+		async (service) => {
+			expect(
+				(shop.broker.getLocalService(service) as unknown as { $pruning?: Loop }).$pruning,
+			).toBeDefined();
+		},
+	);
 });

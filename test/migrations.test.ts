@@ -8,7 +8,9 @@ import { domains, makeDatabases, root } from "./support/databases.ts";
 import { filesIn, read } from "./support/imports.ts";
 import { type MigrationFile, violations } from "./support/migration-rules.ts";
 
-const released = [...readFileSync(join(root, "CHANGELOG.md"), "utf8").matchAll(/^## \[(\d+\.\d+\.\d+)\]/gm)].map(([, version]) => version!);
+const released = [
+	...readFileSync(join(root, "CHANGELOG.md"), "utf8").matchAll(/^## \[(\d+\.\d+\.\d+)\]/gm),
+].map(([, version]) => version!);
 const migrationsOf = (folder: string): MigrationFile[] =>
 	filesIn(root, folder)
 		.filter((file) => file.endsWith(".sql") && !file.endsWith(".down.sql"))
@@ -17,7 +19,11 @@ const migrationsOf = (folder: string): MigrationFile[] =>
 const shared = migrationsOf("mixins/migrations");
 
 test("no migration stops a shop that is open, nor the nodes of the version before", async () => {
-	const lines = await Promise.all(domains.map((name) => violations([...shared, ...migrationsOf(`services/${name}/migrations`)], released)));
+	const lines = await Promise.all(
+		domains.map((name) =>
+			violations([...shared, ...migrationsOf(`services/${name}/migrations`)], released),
+		),
+	);
 	expect([...new Set(lines.flat())]).toEqual([]);
 });
 
@@ -25,7 +31,10 @@ test("every migration can be taken back, and applied again", async () => {
 	const databases = await makeDatabases(domains);
 	try {
 		const undone = async (service: string): Promise<string[]> => {
-			const [url, folders] = [databaseUrl(databases.pattern, service), migrationFolders(root, service)];
+			const [url, folders] = [
+				databaseUrl(databases.pattern, service),
+				migrationFolders(root, service),
+			];
 			const { applied } = await migrationState(url, folders);
 			for (const _ of applied) expect(await revert(url, folders)).toHaveLength(1);
 			const left = await databases.query<{ name: string }>(service, LEFT);
@@ -41,18 +50,30 @@ const LEFT = `select relname as name from pg_class where relnamespace = current_
 	union all select proname from pg_proc where pronamespace = current_schema::regnamespace`;
 
 describe("of what is done to a table that is there", () => {
-	const before = { file: "1.sql", text: "create table stock (id int primary key, word text not null, old int)" };
+	const before = {
+		file: "1.sql",
+		text: "create table stock (id int primary key, word text not null, old int)",
+	};
 	const of = (text: string) => violations([before, { file: "2.sql", text }], ["0.4.0"]);
 
 	test.each([
 		["create index on stock (word)", "create index concurrently if not exists NAME"],
 		["create index concurrently if not exists i on stock (word)", "begins with"],
 		["-- no transaction\ncreate index concurrently i on stock (word)", "if not exists"],
-		["-- no transaction\ncreate index concurrently if not exists i on stock (word); select 1", "write one in a file"],
+		[
+			"-- no transaction\ncreate index concurrently if not exists i on stock (word); select 1",
+			"write one in a file",
+		],
 		["drop index i", "drop index concurrently"],
 		["alter table stock add column c int not null", "make it nullable"],
-		["alter table stock add column c uuid default gen_random_uuid()", "commits every few thousand rows"],
-		["alter table stock add column c float default random() * 2", "commits every few thousand rows"],
+		[
+			"alter table stock add column c uuid default gen_random_uuid()",
+			"commits every few thousand rows",
+		],
+		[
+			"alter table stock add column c float default random() * 2",
+			"commits every few thousand rows",
+		],
 		["alter table stock add column c bigserial", "add it nullable"],
 		["alter table stock add column c int generated always as (old + 1) stored", "add it nullable"],
 		["alter table stock add column c int generated always as identity", "add it nullable"],
@@ -63,7 +84,10 @@ describe("of what is done to a table that is there", () => {
 		["alter table stock add constraint c foreign key (old) references other", "NOT VALID"],
 		["alter table stock add check (old > 0) not valid", "give it one"],
 		["alter table stock add constraint c unique (old)", "USING INDEX"],
-		["alter table stock add constraint c check (old > 0) not valid; alter table stock validate constraint c", "by itself"],
+		[
+			"alter table stock add constraint c check (old > 0) not valid; alter table stock validate constraint c",
+			"by itself",
+		],
 		["alter table stock alter column old set not null", "check (old is not null)"],
 		["alter table stock alter column old type bigint", "add a column of the new type"],
 		["alter table stock alter column old drop default", "unread since"],
@@ -82,10 +106,16 @@ describe("of what is done to a table that is there", () => {
 		["lock table stock", "leave it out"],
 		["truncate stock", "leave it out"],
 		["reindex table stock", "leave it out"],
-		["do $$ begin if true then alter table stock add column c int not null; end if; end $$", "make it nullable"],
+		[
+			"do $$ begin if true then alter table stock add column c int not null; end if; end $$",
+			"make it nullable",
+		],
 		["do $$ begin execute 'drop table ' || 'stock'; end $$", "write it as a statement"],
 		["do $$ begin loop update stock set old = 1; commit; end loop; end $$", "begins with"],
-		["-- no transaction\ndo $$ begin update stock set old = 1; end $$", "commits every few thousand rows"],
+		[
+			"-- no transaction\ndo $$ begin update stock set old = 1; end $$",
+			"commits every few thousand rows",
+		],
 		["commit", "begins or ends a transaction"],
 		["create rule r as on insert to stock do instead nothing", "RuleStmt is not known"],
 	])("%j is refused, with what to write instead", async (text, advice) => {

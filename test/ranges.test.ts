@@ -16,7 +16,9 @@ beforeAll(async () => {
 	const { id: product_id } = await makeProduct(shop, owner);
 	const body = { items: [{ product_id, quantity: 1 }] };
 	const { body: order } = await shop.http("POST /api/orders", { token: owner.token, body });
-	const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, { token: owner.token });
+	const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {
+		token: owner.token,
+	});
 	existing = {
 		users: { id: owner.id, user_id: owner.id },
 		products: { id: product_id },
@@ -28,18 +30,36 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 const DIGITS = [18, 19, 20, 40].flatMap((length) => ["9".repeat(length), `-${"9".repeat(length)}`]);
-const TIMES = ["0000-01-01", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "+275760-09-13T00:00:00Z", "-000001-01-01T00:00:00Z"];
+const TIMES = [
+	"0000-01-01",
+	"0001-01-01T00:00:00Z",
+	"9999-12-31T23:59:59.999999Z",
+	"+275760-09-13T00:00:00Z",
+	"-000001-01-01T00:00:00Z",
+];
 
 /** Values at the limits of a rule, and beyond where the rule has none. */
 function extremes(rule: Rule): unknown[] {
 	switch (rule.type) {
 		case "number":
-			return [rule.min ?? Number.MIN_SAFE_INTEGER, rule.max ?? Number.MAX_SAFE_INTEGER, ...(rule.integer ? [] : [Number.MAX_VALUE])];
+			return [
+				rule.min ?? Number.MIN_SAFE_INTEGER,
+				rule.max ?? Number.MAX_SAFE_INTEGER,
+				...(rule.integer ? [] : [Number.MAX_VALUE]),
+			];
 		case "money":
 			return [rule.min ?? 0, MONEY_MAX];
 		case "string": {
 			const longest = rule.length ?? rule.max ?? 10_000;
-			return ["x".repeat(rule.min ?? 0), "x".repeat(longest), "🛒".repeat(longest), "orders:x", "stock:x", ...DIGITS, ...TIMES];
+			return [
+				"x".repeat(rule.min ?? 0),
+				"x".repeat(longest),
+				"🛒".repeat(longest),
+				"orders:x",
+				"stock:x",
+				...DIGITS,
+				...TIMES,
+			];
 		}
 		case "email":
 			return [`${"x".repeat((rule.max ?? 254) - 12)}@example.com`];
@@ -57,9 +77,15 @@ function extremes(rule: Rule): unknown[] {
 }
 /** Parameters in which one field has an extreme value and all others a plain one. */
 const variants = (params: Shape, known: Record<string, string> = {}): object[] =>
-	Object.entries(params).flatMap(([field, rule]) => extremes(rule).map((value) => ({ ...sample(params, known), [field]: value })));
+	Object.entries(params).flatMap(([field, rule]) =>
+		extremes(rule).map((value) => ({ ...sample(params, known), [field]: value })),
+	);
 const sample = (params: Shape, known: Record<string, string>): object =>
-	Object.fromEntries(Object.entries(params).flatMap(([field, rule]) => (rule.optional ? [] : [[field, known[field] ?? sampleOf(rule)]])));
+	Object.fromEntries(
+		Object.entries(params).flatMap(([field, rule]) =>
+			rule.optional ? [] : [[field, known[field] ?? sampleOf(rule)]],
+		),
+	);
 
 /** A failure that a client caused has a status below 500; a value that a column cannot hold fails without one. */
 const isOurFault = ({ code }: { code?: unknown }) => typeof code !== "number" || code >= 500;
@@ -73,11 +99,16 @@ test("no parameter of any action exceeds the range of the column that it is stor
 			await Promise.all(
 				variants(params, existing[name]).map(async (values) => {
 					calls++;
-					const error = await shop.broker.call(`${name}.${action}`, structuredClone(values), { meta: { user } } as never).then(
-						() => undefined,
-						(reason) => reason,
-					);
-					if (error && isOurFault(error)) wrong.push(`${name}.${action} ${JSON.stringify(values).slice(0, 200)}: ${error.message}`);
+					const error = await shop.broker
+						.call(`${name}.${action}`, structuredClone(values), { meta: { user } } as never)
+						.then(
+							() => undefined,
+							(reason) => reason,
+						);
+					if (error && isOurFault(error))
+						wrong.push(
+							`${name}.${action} ${JSON.stringify(values).slice(0, 200)}: ${error.message}`,
+						);
 				}),
 			);
 		}
@@ -90,11 +121,18 @@ test("no header exceeds the range of the column that it is stored in or compared
 	const { token } = await makeAdmin(shop);
 	const { id: product_id } = await makeProduct(shop, owner);
 	const body = { items: [{ product_id, quantity: 1 }] };
-	const { body: order } = await shop.http("POST /api/orders", { token, body, headers: { "idempotency-key": "~".repeat(255) } });
+	const { body: order } = await shop.http("POST /api/orders", {
+		token,
+		body,
+		headers: { "idempotency-key": "~".repeat(255) },
+	});
 	// The stream of a canceled order ends at once.
 	await shop.http(`POST /api/orders/${order.id}/cancel`, { token, body: {} });
 	for (const position of ["9223372036854775808", ...DIGITS]) {
-		const { status } = await shop.http(`GET /api/orders/${order.id}/events`, { token, headers: { "last-event-id": position } });
+		const { status } = await shop.http(`GET /api/orders/${order.id}/events`, {
+			token,
+			headers: { "last-event-id": position },
+		});
 		expect([position, status]).toEqual([position, /^\d{1,18}$/.test(position) ? 204 : 422]);
 	}
 });

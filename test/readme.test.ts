@@ -12,17 +12,26 @@ jest.setTimeout(120_000);
 afterEach(clearUp);
 
 // A machine without it cannot follow the tour, and nothing else is wrong with it.
-const whereCurlIs = testIf(!spawnSync("curl", ["--version"]).error, "curl is not installed (apt-get install curl)");
+const whereCurlIs = testIf(
+	!spawnSync("curl", ["--version"]).error,
+	"curl is not installed (apt-get install curl)",
+);
 
 /** The fenced bash blocks of one section. */
 function blocks(markdown: string, section: string): string[] {
 	const [, text = ""] = markdown.split(`\n## ${section}\n`);
-	return [...text.split("\n## ")[0]!.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(([, block]) => block!);
+	return [...text.split("\n## ")[0]!.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(
+		([, block]) => block!,
+	);
 }
 
 /** A shell that stays, as a terminal does: variables of one block are there in the next. Answers what a block has printed. */
 function openShell(cwd: string, env: Record<string, string>) {
-	const shell = spawn("bash", [], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+	const shell = spawn("bash", [], {
+		cwd,
+		env: { PATH: process.env.PATH, ...env },
+		stdio: ["pipe", "pipe", "pipe"],
+	});
 	const lines = createInterface(shell.stdout)[Symbol.asyncIterator]();
 	let complaints = "";
 	shell.stderr.on("data", (chunk) => (complaints += chunk));
@@ -30,7 +39,11 @@ function openShell(cwd: string, env: Record<string, string>) {
 		async run(block: string): Promise<string> {
 			shell.stdin.write(`${block}\necho; echo "end of block"\n`);
 			const printed: string[] = [];
-			for (let line = await lines.next(); line.value !== "end of block"; line = await lines.next()) {
+			for (
+				let line = await lines.next();
+				line.value !== "end of block";
+				line = await lines.next()
+			) {
 				if (line.done) throw new Error(`the shell ended: ${complaints}`);
 				printed.push(line.value);
 			}
@@ -41,30 +54,46 @@ function openShell(cwd: string, env: Record<string, string>) {
 	};
 }
 
-whereCurlIs("what the start screen tells to paste, and the tour of the README, work line for line", async () => {
-	const tour = blocks(await readFile(join(root, "README.md"), "utf8"), "A tour");
-	const folder = await makeDataFolder();
-	const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
-	const [, SHOP = "", suggestion = ""] = await program.says(/open at (http\S+)[\s\S]*?( {2}TOKEN=[\s\S]*?)\n\n[\s\S]*Stop/);
-	const shell = openShell(folder, { SHOP });
-	expect(await shell.run(suggestion)).toMatch(/"status":"confirmed"/);
-	const [account, browsing, ordering, declined, shipping, mail] = tour;
+whereCurlIs(
+	"what the start screen tells to paste, and the tour of the README, work line for line",
+	async () => {
+		const tour = blocks(await readFile(join(root, "README.md"), "utf8"), "A tour");
+		const folder = await makeDataFolder();
+		const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
+		const [, SHOP = "", suggestion = ""] = await program.says(
+			/open at (http\S+)[\s\S]*?( {2}TOKEN=[\s\S]*?)\n\n[\s\S]*Stop/,
+		);
+		const shell = openShell(folder, { SHOP });
+		expect(await shell.run(suggestion)).toMatch(/"status":"confirmed"/);
+		const [account, browsing, ordering, declined, shipping, mail] = tour;
 
-	expect(await shell.run(account!)).toMatch(/"email":"me@example.com"[\s\S]*"email":"me@example.com"/);
-	expect(await shell.run(browsing!)).toMatch(/[Kk]nife[\s\S]*"available":\d+/);
-	expect(await shell.run(ordering!)).toMatch(/"status":"confirmed"/);
-	expect(await shell.run(declined!)).toMatch(/"code":"PAYMENT_DECLINED"/);
-	expect(await shell.run(shipping!)).toMatch(/"status":"shipped"[\s\S]*"status":"delivered"/);
-	await eventually(async () => expect(await shell.run(mail!)).toMatch(/"template":"order_delivered"/));
-	expect(tour).toHaveLength(6);
-	shell.close();
-});
+		expect(await shell.run(account!)).toMatch(
+			/"email":"me@example.com"[\s\S]*"email":"me@example.com"/,
+		);
+		expect(await shell.run(browsing!)).toMatch(/[Kk]nife[\s\S]*"available":\d+/);
+		expect(await shell.run(ordering!)).toMatch(/"status":"confirmed"/);
+		expect(await shell.run(declined!)).toMatch(/"code":"PAYMENT_DECLINED"/);
+		expect(await shell.run(shipping!)).toMatch(/"status":"shipped"[\s\S]*"status":"delivered"/);
+		await eventually(async () =>
+			expect(await shell.run(mail!)).toMatch(/"template":"order_delivered"/),
+		);
+		expect(tour).toHaveLength(6);
+		shell.close();
+	},
+);
 
 test("the commands of the README are those of package.json", async () => {
 	const text = await readFile(join(root, "README.md"), "utf8");
 	const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
-	const named = [...text.matchAll(/npm (?:run )?(start(?::node)?|test|[a-z:]+)/g)].map(([, name]) => name!);
+	const named = [...text.matchAll(/npm (?:run )?(start(?::node)?|test|[a-z:]+)/g)].map(
+		([, name]) => name!,
+	);
 	expect([...new Set(named)].filter((name) => name !== "ci" && !(name in scripts))).toEqual([]);
-	expect(await readFile(join(root, ".ci/run"), "utf8")).toMatch(/^step npm ci$[\s\S]*^step npm test$/m);
-	expect([blocks(text, "Run it"), blocks(text, "Test it")]).toEqual([["npm ci && npm start\n"], ["npm ci && npm test\n"]]);
+	expect(await readFile(join(root, ".ci/run"), "utf8")).toMatch(
+		/^step npm ci$[\s\S]*^step npm test$/m,
+	);
+	expect([blocks(text, "Run it"), blocks(text, "Test it")]).toEqual([
+		["npm ci && npm start\n"],
+		["npm ci && npm test\n"],
+	]);
 });

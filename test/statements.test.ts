@@ -18,7 +18,11 @@ jest.unstable_mockModule("../lib/persistence/database.ts", () => ({
 function answers(node: Node): Node[] {
 	if ("SelectStmt" in node) return selected(node.SelectStmt);
 	for (const kind of ["InsertStmt", "UpdateStmt", "DeleteStmt"] as const)
-		if (kind in node) return (node as Record<string, { returningClause?: { exprs?: Node[] } }>)[kind]!.returningClause?.exprs ?? [];
+		if (kind in node)
+			return (
+				(node as Record<string, { returningClause?: { exprs?: Node[] } }>)[kind]!.returningClause
+					?.exprs ?? []
+			);
 	throw new Error(`a ${Object.keys(node)[0]} is prepared`);
 }
 const selected = ({ targetList = [], larg, rarg }: SelectStmt): Node[] => [
@@ -29,7 +33,9 @@ const selected = ({ targetList = [], larg, rarg }: SelectStmt): Node[] => [
 const isStar = (column: Node): boolean => JSON.stringify(column).includes('"A_Star"');
 
 test("a prepared statement names the columns that it answers with, so that one more column does not break it", async () => {
-	const files = filesIn(root, "lib", "mixins", "services").filter((file) => /\.ts$/.test(file) && !/\.test\.ts$|\/test\//.test(file));
+	const files = filesIn(root, "lib", "mixins", "services").filter(
+		(file) => /\.ts$/.test(file) && !/\.test\.ts$|\/test\//.test(file),
+	);
 	for (const file of files) if (read(root, file).text.includes("sql(")) await import(`../${file}`);
 	expect(found.length).toBeGreaterThan(50);
 	const starred = await Promise.all(
@@ -40,9 +46,13 @@ test("a prepared statement names the columns that it answers with, so that one m
 	);
 	expect(starred.flat()).toEqual([]);
 	await expect(
-		parse("select * from a union select b from c").then(({ stmts }) => answers(stmts![0]!.stmt!).filter(isStar)),
+		parse("select * from a union select b from c").then(({ stmts }) =>
+			answers(stmts![0]!.stmt!).filter(isStar),
+		),
 	).resolves.toHaveLength(1);
 	await expect(
-		parse("update a set b = 1 returning a.*").then(({ stmts }) => answers(stmts![0]!.stmt!).filter(isStar)),
+		parse("update a set b = 1 returning a.*").then(({ stmts }) =>
+			answers(stmts![0]!.stmt!).filter(isStar),
+		),
 	).resolves.toHaveLength(1);
 });

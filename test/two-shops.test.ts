@@ -12,14 +12,25 @@ afterAll(async () => {
 	await databases?.drop();
 });
 const start = async (env: Record<string, string> = {}) =>
-	runScript("start:node", { SERVICES: "shipping", DATABASE_URL: databases.pattern, DATA_DIR: await makeDataFolder(), ...env });
+	runScript("start:node", {
+		SERVICES: "shipping",
+		DATABASE_URL: databases.pattern,
+		DATA_DIR: await makeDataFolder(),
+		...env,
+	});
 
 test("a shop in one process refuses to share its databases, and leaves them to the next one when it ends", async () => {
 	const first = await start();
 	await first.says(/started successfully/);
 	const [second, node] = await Promise.all([start(), start({ TRANSPORTER: "nats://127.0.0.1:1" })]);
-	expect(await second.ended).toMatchObject({ code: 1, errors: expect.stringMatching(/another shop uses the database \w+shipping/) });
-	expect(await node.ended).toMatchObject({ code: 1, errors: expect.stringMatching(/a shop that caches in its memory uses/) });
+	expect(await second.ended).toMatchObject({
+		code: 1,
+		errors: expect.stringMatching(/another shop uses the database \w+shipping/),
+	});
+	expect(await node.ended).toMatchObject({
+		code: 1,
+		errors: expect.stringMatching(/a shop that caches in its memory uses/),
+	});
 	expect(await first.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 	const third = await start();
 	await third.says(/started successfully/);

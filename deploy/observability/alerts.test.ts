@@ -14,7 +14,9 @@ interface Rule {
 	readonly annotations: { readonly summary: string; readonly runbook_url: string };
 }
 const file = join(root, "deploy/observability/alerts.yml");
-const rules: Rule[] = parse(readFileSync(file, "utf8")).groups.flatMap(({ rules }: { rules: Rule[] }) => rules);
+const rules: Rule[] = parse(readFileSync(file, "utf8")).groups.flatMap(
+	({ rules }: { rules: Rule[] }) => rules,
+);
 const operations = readFileSync(join(root, "docs/operations.md"), "utf8");
 
 /** What was told every minute, in Prometheus' own short form: `1+2x30` begins with 1 and grows by 2, thirty times. */
@@ -29,8 +31,10 @@ interface Case {
 	readonly good: Series;
 }
 
-const requests = (status: number, rest = "") => `shop_http_requests_total{method="GET",route="/",status="${status}"${rest}}`;
-const bucket = (le: string) => `shop_http_request_duration_seconds_bucket{method="GET",route="/",le="${le}"}`;
+const requests = (status: number, rest = "") =>
+	`shop_http_requests_total{method="GET",route="/",status="${status}"${rest}}`;
+const bucket = (le: string) =>
+	`shop_http_request_duration_seconds_bucket{method="GET",route="/",le="${le}"}`;
 const node = 'app="orders",instance="10.0.0.1:3030"';
 const server = (name: string): Pick<Case, "bad" | "good" | "about"> => ({
 	bad: { [`shop_server_up{${node},server="${name}"}`]: "1 1 0x30" },
@@ -51,15 +55,36 @@ const cases: Readonly<Record<string, Case>> = {
 		good: { [bucket("1")]: "0+995x30", [bucket("5")]: "0+1000x30", [bucket("+Inf")]: "0+1000x30" },
 	},
 	ShopOrdersNotConfirmed: {
-		bad: { 'shop_orders_placed_total{currency="EUR"}': "0+5x40", 'shop_orders_confirmed_total{currency="EUR"}': "7x40" },
+		bad: {
+			'shop_orders_placed_total{currency="EUR"}': "0+5x40",
+			'shop_orders_confirmed_total{currency="EUR"}': "7x40",
+		},
 		at: 20,
-		good: { 'shop_orders_placed_total{currency="EUR"}': "0+5x40", 'shop_orders_confirmed_total{currency="EUR"}': "0 0 0+1x40" },
+		good: {
+			'shop_orders_placed_total{currency="EUR"}': "0+5x40",
+			'shop_orders_confirmed_total{currency="EUR"}': "0 0 0+1x40",
+		},
 	},
-	ShopSagasStuck: { bad: { shop_sagas_stuck: "0 1x30" }, at: 2, good: { shop_sagas_stuck: "0x30" } },
-	ShopSagasSlow: { bad: { shop_saga_oldest_seconds: "0+60x30" }, at: 6, good: { shop_saga_oldest_seconds: "0 30 60 90 0x30" } },
-	ShopAuditViolations: { bad: { shop_audit_violations_total: "0 0 2x30" }, at: 5, good: { shop_audit_violations_total: "2x30" } },
+	ShopSagasStuck: {
+		bad: { shop_sagas_stuck: "0 1x30" },
+		at: 2,
+		good: { shop_sagas_stuck: "0x30" },
+	},
+	ShopSagasSlow: {
+		bad: { shop_saga_oldest_seconds: "0+60x30" },
+		at: 6,
+		good: { shop_saga_oldest_seconds: "0 30 60 90 0x30" },
+	},
+	ShopAuditViolations: {
+		bad: { shop_audit_violations_total: "0 0 2x30" },
+		at: 5,
+		good: { shop_audit_violations_total: "2x30" },
+	},
 	ShopDeadLetters: {
-		bad: { 'shop_dead_letters{service="orders"}': "0 3x30", 'shop_dead_letters{service="users"}': "0x30" },
+		bad: {
+			'shop_dead_letters{service="orders"}': "0 3x30",
+			'shop_dead_letters{service="users"}': "0x30",
+		},
 		at: 2,
 		about: { service: "orders" },
 		good: { 'shop_dead_letters{service="orders"}': "0x30" },
@@ -92,13 +117,22 @@ const cases: Readonly<Record<string, Case>> = {
 		good: { [`up{job="shop",${node}}`]: "1x30", 'up{job="another"}': "0x30" },
 	},
 	ShopServiceGone: {
-		bad: { [`up{job="shop",${node}}`]: "1 1 _x30", 'up{job="shop",app="users",instance="10.0.0.3:3030"}': "1x30" },
+		bad: {
+			[`up{job="shop",${node}}`]: "1 1 _x30",
+			'up{job="shop",app="users",instance="10.0.0.3:3030"}': "1x30",
+		},
 		at: 10,
 		about: { app: "orders" },
-		good: { [`up{job="shop",${node}}`]: "1 1 _x30", 'up{job="shop",app="orders",instance="10.0.0.2:3030"}': "_ 1x30" },
+		good: {
+			[`up{job="shop",${node}}`]: "1 1 _x30",
+			'up{job="shop",app="orders",instance="10.0.0.2:3030"}': "_ 1x30",
+		},
 	},
 	ShopBreakerOpen: {
-		bad: { 'shop_breaker_state{action="payments.charge",node="a"}': "0 2 1 2 2x30", 'shop_breaker_state{action="x.y",node="a"}': "0x30" },
+		bad: {
+			'shop_breaker_state{action="payments.charge",node="a"}': "0 2 1 2 2x30",
+			'shop_breaker_state{action="x.y",node="a"}': "0x30",
+		},
 		at: 4,
 		about: { action: "payments.charge" },
 		good: { 'shop_breaker_state{action="payments.charge",node="a"}': "0 2 0x30" },
@@ -126,7 +160,8 @@ const cases: Readonly<Record<string, Case>> = {
 	ShopRedisUnreachable: { ...server("redis"), at: 5 },
 };
 
-const inputs = (series: Series) => Object.entries(series).map(([name, values]) => ({ series: name, values }));
+const inputs = (series: Series) =>
+	Object.entries(series).map(([name, values]) => ({ series: name, values }));
 /** Prometheus' own tests of rules. Of a rule's words nothing is repeated: they come from the rules. */
 function testsOf({ alert, labels, annotations }: Rule): object[] {
 	const { bad, at, about = {}, good } = cases[alert]!;
@@ -143,7 +178,11 @@ function testsOf({ alert, labels, annotations }: Rule): object[] {
 		{
 			interval: "1m",
 			input_series: inputs(good),
-			alert_rule_test: Array.from({ length: 30 }, (_, i) => ({ eval_time: `${i}m`, alertname: alert, exp_alerts: [] })),
+			alert_rule_test: Array.from({ length: 30 }, (_, i) => ({
+				eval_time: `${i}m`,
+				alertname: alert,
+				exp_alerts: [],
+			})),
 		},
 	];
 }
@@ -155,23 +194,37 @@ test("every alert has an entry that says what it means, how to see it and what t
 		expect(["critical", "warning"]).toContain(labels.severity);
 		expect(annotations.summary).toMatch(/^[A-Z]/);
 		expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
-		const entry = new RegExp(`^### ${alert}\n([\\s\\S]*?)(?=\n##|$(?![\\s\\S]))`, "m").exec(operations)?.[1] ?? "";
+		const entry =
+			new RegExp(`^### ${alert}\n([\\s\\S]*?)(?=\n##|$(?![\\s\\S]))`, "m").exec(operations)?.[1] ??
+			"";
 		expect(entry).toContain(annotations.summary);
-		for (const part of ["Meaning", "Look", "Do"]) expect(entry).toMatch(new RegExp(`^- \\*\\*${part}:\\*\\* \\S`, "m"));
+		for (const part of ["Meaning", "Look", "Do"])
+			expect(entry).toMatch(new RegExp(`^- \\*\\*${part}:\\*\\* \\S`, "m"));
 	}
 	const entries = [...operations.matchAll(/^### (Shop\w+)$/gm)].map(([, name]) => name);
 	expect(entries.sort()).toEqual(rules.map(({ alert }) => alert).sort());
 });
 
 describeWith(["promtool"], "alerts, by Prometheus' own tests", () => {
-	test.each(rules.map((rule) => [rule.alert, rule] as const))("%s is told when it should be, and not before or otherwise", (_, rule) => {
-		const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-alerts-"));
-		try {
-			const path = join(folder, "tests.yml");
-			writeFileSync(path, stringify({ rule_files: [file], evaluation_interval: "10s", tests: testsOf(rule) }));
-			expect(() => execFileSync(findServer("promtool")!, ["test", "rules", path], { encoding: "utf8", stdio: "pipe" })).not.toThrow();
-		} finally {
-			rmSync(folder, { recursive: true });
-		}
-	});
+	test.each(rules.map((rule) => [rule.alert, rule] as const))(
+		"%s is told when it should be, and not before or otherwise",
+		(_, rule) => {
+			const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-alerts-"));
+			try {
+				const path = join(folder, "tests.yml");
+				writeFileSync(
+					path,
+					stringify({ rule_files: [file], evaluation_interval: "10s", tests: testsOf(rule) }),
+				);
+				expect(() =>
+					execFileSync(findServer("promtool")!, ["test", "rules", path], {
+						encoding: "utf8",
+						stdio: "pipe",
+					}),
+				).not.toThrow();
+			} finally {
+				rmSync(folder, { recursive: true });
+			}
+		},
+	);
 });

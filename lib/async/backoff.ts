@@ -12,7 +12,11 @@ export interface Backoff {
  * @param first milliseconds after the first failure
  * @param longest milliseconds, the upper limit of a pause
  */
-export function backoff(first: number, longest: number, random: () => number = Math.random): Backoff {
+export function backoff(
+	first: number,
+	longest: number,
+	random: () => number = Math.random,
+): Backoff {
 	let failures = 0;
 	let resumesAt = 0;
 	return {

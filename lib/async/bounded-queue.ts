@@ -49,6 +49,7 @@ export function boundedQueue({ concurrency, limit, full, expired }: BoundedQueue
 			});
 		},
 		/** Resolves when no task runs or waits. */
-		drained: (): Promise<void> => (running === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve))),
+		drained: (): Promise<void> =>
+			running === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve)),
 	};
 }

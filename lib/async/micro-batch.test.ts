@@ -9,9 +9,12 @@ const outage = () => Object.assign(new Error("Nobody is there"), { type: "SERVIC
 
 /** A step whose runs the test ends itself. */
 function heldStep() {
-	const runs: { values: number[]; end(results?: number[]): void; fail(error: unknown): void }[] = [];
+	const runs: { values: number[]; end(results?: number[]): void; fail(error: unknown): void }[] =
+		[];
 	const step = (values: number[]) =>
-		new Promise<number[]>((resolve, fail) => runs.push({ values, end: (results = values) => resolve(results), fail }));
+		new Promise<number[]>((resolve, fail) =>
+			runs.push({ values, end: (results = values) => resolve(results), fail }),
+		);
 	return { runs, step, seen: () => runs.map(({ values }) => values) };
 }
 
@@ -111,7 +114,12 @@ test("an outage that begins while a run is cut in halves fails only what was ask
 	runs[1]!.fail(outage());
 	await turns(1);
 	runs[2]!.end();
-	expect((await answers).map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled", "fulfilled"]);
+	expect((await answers).map(({ status }) => status)).toEqual([
+		"rejected",
+		"rejected",
+		"fulfilled",
+		"fulfilled",
+	]);
 	expect(seen()).toEqual([
 		[1, 2, 3, 4],
 		[1, 2],
@@ -130,71 +138,92 @@ interface Element {
 }
 
 test("whatever is in a run and however runs end, each element has its own answer", async () => {
-	const elements = fc.array(fc.record({ nature: fc.constantFrom("good", "good", "good", ...natures), after: fc.nat(2) }), {
-		maxLength: 30,
-		size: "max",
+	const elements = fc.array(
+		fc.record({ nature: fc.constantFrom("good", "good", "good", ...natures), after: fc.nat(2) }),
+		{
+			maxLength: 30,
+			size: "max",
+		},
+	);
+	const options = fc.record({
+		max: fc.integer({ min: 1, max: 6 }),
+		lanes: fc.integer({ min: 1, max: 3 }),
 	});
-	const options = fc.record({ max: fc.integer({ min: 1, max: 6 }), lanes: fc.integer({ min: 1, max: 3 }) });
 	const outages = fc.array(fc.boolean(), { maxLength: 12, size: "max" });
-	const property = fc.asyncProperty(fc.scheduler(), options, elements, outages, async (scheduler, options, generated, outages) => {
-		const all = generated.map((element, id): Element => ({ ...element, id }));
-		const offered = new Set<number>();
-		const failed = new Set<number>();
-		const broken: string[] = [];
-		const must = (holds: boolean, what: string) => void (holds || broken.push(what));
-		let arrived = 0;
-		let under = 0;
-		let runs = 0;
-		/** Answers like a service would. */
-		const answer = (values: Element[]) => {
-			if (values.some(({ nature }) => nature === "poison")) throw new Error("poison");
-			const heard = values.filter(({ nature }) => nature !== "mute");
-			return heard.map(({ id, nature }) => (nature === "rejected" ? reject(new Error(`rejected ${id}`)) : id * 10));
-		};
-		const step = (values: Element[]) => {
-			const ids = values.map(({ id }) => id);
-			const fresh = !ids.some((id) => offered.has(id));
-			if (fresh) {
-				// The oldest that wait, and as many as may; what is cut in halves has been offered before.
-				const waiting = Array.from({ length: arrived }, (_, id) => id).filter((id) => !offered.has(id));
-				must(`${ids}` === `${waiting.slice(0, options.max)}`, `${ids} went of ${waiting}`);
-				for (const id of ids) offered.add(id);
+	const property = fc.asyncProperty(
+		fc.scheduler(),
+		options,
+		elements,
+		outages,
+		async (scheduler, options, generated, outages) => {
+			const all = generated.map((element, id): Element => ({ ...element, id }));
+			const offered = new Set<number>();
+			const failed = new Set<number>();
+			const broken: string[] = [];
+			const must = (holds: boolean, what: string) => void (holds || broken.push(what));
+			let arrived = 0;
+			let under = 0;
+			let runs = 0;
+			/** Answers like a service would. */
+			const answer = (values: Element[]) => {
+				if (values.some(({ nature }) => nature === "poison")) throw new Error("poison");
+				const heard = values.filter(({ nature }) => nature !== "mute");
+				return heard.map(({ id, nature }) =>
+					nature === "rejected" ? reject(new Error(`rejected ${id}`)) : id * 10,
+				);
+			};
+			const step = (values: Element[]) => {
+				const ids = values.map(({ id }) => id);
+				const fresh = !ids.some((id) => offered.has(id));
+				if (fresh) {
+					// The oldest that wait, and as many as may; what is cut in halves has been offered before.
+					const waiting = Array.from({ length: arrived }, (_, id) => id).filter(
+						(id) => !offered.has(id),
+					);
+					must(`${ids}` === `${waiting.slice(0, options.max)}`, `${ids} went of ${waiting}`);
+					for (const id of ids) offered.add(id);
+				}
+				must(!ids.some((id) => failed.has(id)), `${ids} were asked again`);
+				must(under < options.lanes, `${under + 1} runs at once`);
+				if (values.some(({ nature }) => nature === "explosive")) throw new Error("explosive");
+				const out = outages[runs++];
+				if (out) for (const id of ids) failed.add(id);
+				under++;
+				return scheduler.schedule(Promise.resolve(), `run of ${ids}`).then(() => {
+					under--;
+					if (out) throw outage();
+					return answer(values);
+				});
+			};
+
+			const add = batch<Element, number>(step, options);
+			const answers: Promise<unknown>[] = [];
+			const happen = async () => {
+				if (scheduler.count() > 0) await scheduler.waitOne();
+				await turns(2);
+			};
+			for (const element of all) {
+				for (let i = 0; i < element.after; i++) await happen();
+				arrived++;
+				answers.push(add(element).catch((error: Error) => error.message));
 			}
-			must(!ids.some((id) => failed.has(id)), `${ids} were asked again`);
-			must(under < options.lanes, `${under + 1} runs at once`);
-			if (values.some(({ nature }) => nature === "explosive")) throw new Error("explosive");
-			const out = outages[runs++];
-			if (out) for (const id of ids) failed.add(id);
-			under++;
-			return scheduler.schedule(Promise.resolve(), `run of ${ids}`).then(() => {
-				under--;
-				if (out) throw outage();
-				return answer(values);
-			});
-		};
-
-		const add = batch<Element, number>(step, options);
-		const answers: Promise<unknown>[] = [];
-		const happen = async () => {
-			if (scheduler.count() > 0) await scheduler.waitOne();
 			await turns(2);
-		};
-		for (const element of all) {
-			for (let i = 0; i < element.after; i++) await happen();
-			arrived++;
-			answers.push(add(element).catch((error: Error) => error.message));
-		}
-		await turns(2);
-		while (scheduler.count() > 0) await happen();
+			while (scheduler.count() > 0) await happen();
 
-		const expected = ({ id, nature }: Element) => {
-			if (failed.has(id)) return "Nobody is there";
-			if (nature === "mute") return "A batch of 1 was answered with 0 results";
-			return { good: id * 10, rejected: `rejected ${id}`, poison: "poison", explosive: "explosive" }[nature];
-		};
-		expect(await Promise.all(answers)).toEqual(all.map(expected));
-		expect(broken).toEqual([]);
-	});
+			const expected = ({ id, nature }: Element) => {
+				if (failed.has(id)) return "Nobody is there";
+				if (nature === "mute") return "A batch of 1 was answered with 0 results";
+				return {
+					good: id * 10,
+					rejected: `rejected ${id}`,
+					poison: "poison",
+					explosive: "explosive",
+				}[nature];
+			};
+			expect(await Promise.all(answers)).toEqual(all.map(expected));
+			expect(broken).toEqual([]);
+		},
+	);
 	await fc.assert(property, { numRuns: 400, seed: 1 });
 });
 

@@ -18,7 +18,10 @@ export interface BatchOptions<T = unknown, R = unknown> {
 	 * for all of its way, so that each of those batches is as large as the first. `arrivals` fulfils when that many more elements
 	 * have come. Must not reject.
 	 */
-	readonly afterwards?: (results: readonly (R | Rejection)[], arrivals: (count: number) => Promise<void>) => Promise<unknown>;
+	readonly afterwards?: (
+		results: readonly (R | Rejection)[],
+		arrivals: (count: number) => Promise<void>,
+	) => Promise<unknown>;
 }
 
 interface Waiting<T, R> extends Traced {
@@ -33,19 +36,24 @@ interface Waiting<T, R> extends Traced {
  * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
  * therefore be idempotent or all-or-nothing.
  */
-export function batch<T, R>(step: (values: T[]) => Promise<readonly (R | Rejection)[]>, options: BatchOptions<T, R> = {}) {
+export function batch<T, R>(
+	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
+	options: BatchOptions<T, R> = {},
+) {
 	const { max = 500, sizeOf = () => 1, lanes = 1, afterwards } = options;
 	const { maxBytes = () => Number.POSITIVE_INFINITY, bytesOf = () => 0 } = options;
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
 	let awaited: { readonly total: number; tell(): void }[] = [];
-	const arrivals = (count: number) => new Promise<void>((tell) => awaited.push({ total: waiting.length + count, tell }));
+	const arrivals = (count: number) =>
+		new Promise<void>((tell) => awaited.push({ total: waiting.length + count, tell }));
 	/** Puts what is to be waited for afterwards into `left`. */
 	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
 		try {
 			const results = await inTracesOf(part, () => step(part.map(({ value }) => value)));
-			if (results.length !== part.length) throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
+			if (results.length !== part.length)
+				throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
 			part.forEach(({ resolve, reject }, i) => {
 				const result = results[i]!;
 				if (result instanceof Rejection) reject(result.error);

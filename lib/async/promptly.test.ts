@@ -7,14 +7,22 @@ const fulfilled = (value: string) => ({ status: "fulfilled", value });
 
 test("nobody waits longer than for the last answer", async () => {
 	const error = new Error("no");
-	const all = [Promise.resolve("a"), Promise.reject(error), new Promise<string>((resolve) => setImmediate(resolve, "c"))];
+	const all = [
+		Promise.resolve("a"),
+		Promise.reject(error),
+		new Promise<string>((resolve) => setImmediate(resolve, "c")),
+	];
 	const results = await promptly(all, { budget: HOUR, lull: HOUR });
 	expect(results).toEqual([fulfilled("a"), { status: "rejected", reason: error }, fulfilled("c")]);
 	expect(await promptly([], { budget: HOUR, lull: HOUR })).toEqual([]);
 });
 
 test("once answers have come, the silent ones are not waited for", async () => {
-	expect(await promptly([never, Promise.resolve("b"), never], { budget: HOUR, lull: 5 })).toEqual([undefined, fulfilled("b"), undefined]);
+	expect(await promptly([never, Promise.resolve("b"), never], { budget: HOUR, lull: 5 })).toEqual([
+		undefined,
+		fulfilled("b"),
+		undefined,
+	]);
 });
 
 test("when nobody answers the budget ends it, and what comes later changes nothing", async () => {

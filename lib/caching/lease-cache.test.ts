@@ -72,7 +72,8 @@ function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise
 				await pauses(next);
 				await commit("a", value);
 				commits.push(value);
-				if (next() < 0.3) throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
+				if (next() < 0.3)
+					throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
 				await pauses(next);
 			};
 			await nodes[writer % 2]!.changing(["a"], change).catch(() => undefined);
@@ -85,7 +86,8 @@ function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise
 				return read;
 			};
 			const cached = nodes[reader % 2]!;
-			if (reader > 1) return cached.answer("price", 60_000, async () => (await slow(["a"]))[0]!.price);
+			if (reader > 1)
+				return cached.answer("price", 60_000, async () => (await slow(["a"]))[0]!.price);
 			return (await cached.through(["a"], slow))[0]!.price;
 		},
 	});
@@ -101,13 +103,17 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		one = caches.one.of(name, 60_000);
 		other = caches.other.of(name, 60_000);
 	});
-	const price = async (cached: Cached<Row>, id = "a") => (await cached.through([id], load))[0]?.price;
+	const price = async (cached: Cached<Row>, id = "a") =>
+		(await cached.through([id], load))[0]?.price;
 
 	test("rows come in the order asked for, also twice, and are loaded once for all nodes", async () => {
 		const wanted = ["b", "nobody", "a", "b"];
 		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
 		expect(await one.through(wanted, load)).toEqual(expected);
-		expect(await other.through(["c", ...wanted], load)).toEqual([{ id: "c", price: 1 }, ...expected]);
+		expect(await other.through(["c", ...wanted], load)).toEqual([
+			{ id: "c", price: 1 },
+			...expected,
+		]);
 		expect(loads).toEqual([
 			["b", "nobody", "a"],
 			["c", "nobody"],
@@ -194,7 +200,8 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	test("a change stays held when one that overlaps it ends first", async () => {
 		const gate = Promise.withResolvers<void>();
 		const begun = Promise.withResolvers<void>();
-		const sum = (cached: Cached<Row>) => cached.answer("sum", 60_000, async () => rows.get("a")!.price);
+		const sum = (cached: Cached<Row>) =>
+			cached.answer("sum", 60_000, async () => rows.get("a")!.price);
 		const first = one.changing(["a"], async () => {
 			begun.resolve();
 			await gate.promise;
@@ -212,7 +219,9 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 
 	test("the row is stored again when the last of several overlapping changes has ended", async () => {
 		const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
-		const changes = gates.map(({ promise }, i) => (i % 2 ? other : one).changing(["a"], () => promise));
+		const changes = gates.map(({ promise }, i) =>
+			(i % 2 ? other : one).changing(["a"], () => promise),
+		);
 		for (const i of [1, 0]) {
 			gates[i]!.resolve();
 			await changes[i];
@@ -233,7 +242,8 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	}, 60_000);
 
 	test("a change that is refused gives its row back; one that may still commit does not", async () => {
-		const refuse = (error: object) => one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
+		const refuse = (error: object) =>
+			one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
 		await refuse(new Error("SKU_TAKEN"));
 		await price(one);
 		await price(one);
@@ -248,7 +258,10 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		const name = `things${names++}`;
 		const { one: old, other: young } = open();
 		const before = old.of<Row>(name, 60_000, { price: { type: "number" } });
-		const after = young.of<Row>(name, 60_000, { price: { type: "number" }, currency: { type: "string" } });
+		const after = young.of<Row>(name, 60_000, {
+			price: { type: "number" },
+			currency: { type: "string" },
+		});
 		await price(before);
 		loads = [];
 		for (const cached of [after, before, after]) expect(await price(cached)).toBe(1);
@@ -259,7 +272,9 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 
 	test("an answer is made once for all nodes, and anew after any change", async () => {
 		const total = async (cached: Cached<Row>) =>
-			cached.answer("sum", 60_000, async () => [...rows.values()].reduce((sum, { price }) => sum + price, 0));
+			cached.answer("sum", 60_000, async () =>
+				[...rows.values()].reduce((sum, { price }) => sum + price, 0),
+			);
 		expect(await total(one)).toBe(3);
 		await commit("a", 5);
 		expect(await total(other)).toBe(3);
@@ -287,7 +302,10 @@ describe("a cache in memory", () => {
 });
 
 test("nodes of a cluster without Redis keep nothing", async () => {
-	const cached = openCache({ NAMESPACE: "", TRANSPORTER: "nats://127.0.0.1" }, quiet).of<Row>("things", 60_000);
+	const cached = openCache({ NAMESPACE: "", TRANSPORTER: "nats://127.0.0.1" }, quiet).of<Row>(
+		"things",
+		60_000,
+	);
 	await cached.through(["a"], load);
 	await cached.changing(["a"], () => commit("a", 2));
 	expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
@@ -302,7 +320,10 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	let other: Cache;
 	let connection: ReturnType<typeof connectRedis> | undefined;
 	let told: string[];
-	const logger = { warn: (line: string) => told.push(line), info: (line: string) => told.push(line) };
+	const logger = {
+		warn: (line: string) => told.push(line),
+		info: (line: string) => told.push(line),
+	};
 	const open = () => openCache({ NAMESPACE: "", CACHER: redis.url }, logger);
 
 	/** When both caches keep and read. */
@@ -334,7 +355,8 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	describe("that has all the time it wants", () => {
 		const patient: Cache[] = [];
 		beforeAll(async () => {
-			for (let i = 0; i < 2; i++) patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+			for (let i = 0; i < 2; i++)
+				patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
 			await works(...patient);
 		});
 		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
@@ -348,13 +370,18 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await redis.process.kill();
 		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 1 }]);
 		await cached.changing(["a"], () => commit("a", 2));
-		expect(await other.of<Row>("outage", 60_000).through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		expect(await other.of<Row>("outage", 60_000).through(["a"], load)).toEqual([
+			{ id: "a", price: 2 },
+		]);
 		await expect(one.ping()).rejects.toThrow();
 		await redis.restart();
 		await works();
 		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
 		await one.ping();
-		expect(told.sort()).toEqual([...Array(2).fill("Redis is back"), ...Array(2).fill("Redis is gone; it goes on without it, and slower")]);
+		expect(told.sort()).toEqual([
+			...Array(2).fill("Redis is back"),
+			...Array(2).fill("Redis is gone; it goes on without it, and slower"),
+		]);
 	});
 
 	test("a change that a hanging Redis could not be told is told when it goes on, before anybody reads", async () => {

@@ -12,7 +12,10 @@ import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./store.ts";
 /** What one service keeps of its own rows. All of it is plain JSON, parsed anew each time: nobody can change what others get. */
 export interface Cached<Row> {
 	/** Rows by their ids, in that order, null where there is none; `load` is asked for those that are not kept. */
-	through(ids: readonly string[], load: (missing: string[]) => Promise<readonly (Row | null)[]>): Promise<(Row | null)[]>;
+	through(
+		ids: readonly string[],
+		load: (missing: string[]) => Promise<readonly (Row | null)[]>,
+	): Promise<(Row | null)[]>;
 	/** An answer that was made from this service's rows and nothing else, a page of a list for instance; any change makes it void. */
 	answer<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
 	/**
@@ -50,7 +53,11 @@ export function openCache(
 	logger: Parameters<typeof connectRedis>[1],
 	metrics = new Metrics(),
 ): Cache {
-	const store = CACHER ? redisStore(connectRedis(CACHER, logger)) : TRANSPORTER ? noStore : memoryStore();
+	const store = CACHER
+		? redisStore(connectRedis(CACHER, logger))
+		: TRANSPORTER
+			? noStore
+			: memoryStore();
 	return cacheOn(store, `cache:${NAMESPACE}:`, metrics);
 }
 
@@ -74,9 +81,14 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 		counted: Lookups,
 		make: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
-		const taken = (await store.take(keys)).map((one) => (hasValue(one) && !one.value.startsWith(mark) ? "busy" : one));
-		for (const one of taken) (one === "busy" ? counted.busy : "value" in one ? counted.hit : counted.miss).add();
-		const values = taken.map((one) => (hasValue(one) ? (JSON.parse(one.value.slice(mark.length)) as V) : null));
+		const taken = (await store.take(keys)).map((one) =>
+			hasValue(one) && !one.value.startsWith(mark) ? "busy" : one,
+		);
+		for (const one of taken)
+			(one === "busy" ? counted.busy : "value" in one ? counted.hit : counted.miss).add();
+		const values = taken.map((one) =>
+			hasValue(one) ? (JSON.parse(one.value.slice(mark.length)) as V) : null,
+		);
 		const missing = taken.flatMap((one, i) => (hasValue(one) ? [] : [i]));
 		if (missing.length === 0) return values;
 		const made = await make(missing);
@@ -107,7 +119,9 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 	function versionOf(name: string) {
 		const found =
 			versions.get(name) ??
-			batch<undefined, string | undefined>(async (asked) => Array(asked.length).fill(await current(generationOf(name))));
+			batch<undefined, string | undefined>(async (asked) =>
+				Array(asked.length).fill(await current(generationOf(name))),
+			);
 		versions.set(name, found);
 		return found;
 	}
@@ -123,7 +137,9 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 			return {
 				async through(ids, load) {
 					const distinct = [...new Set(ids)];
-					const values = await keep<Row>(distinct.map(row), mark, ttl, counted, (missing) => load(missing.map((i) => distinct[i]!)));
+					const values = await keep<Row>(distinct.map(row), mark, ttl, counted, (missing) =>
+						load(missing.map((i) => distinct[i]!)),
+					);
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
@@ -134,7 +150,9 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 						return make();
 					}
 					const kept = `${prefix}${name}:answer:${token}:${digest(key)}`;
-					const [answer] = await keep([kept], "", ttl, counted, async () => [{ made: await make() }]);
+					const [answer] = await keep([kept], "", ttl, counted, async () => [
+						{ made: await make() },
+					]);
 					return answer!.made;
 				},
 				async changing(ids, change) {

@@ -15,7 +15,11 @@ const TTL_MS = 60_000;
  *
  * `LRUCache` takes `now() === 0` for "no time": a clock of a test must start above 0.
  */
-export function lru<V extends {}>({ maxBytes, sizeOf, now = Date.now }: LruOptions<V>): LRUCache<string, V> {
+export function lru<V extends {}>({
+	maxBytes,
+	sizeOf,
+	now = Date.now,
+}: LruOptions<V>): LRUCache<string, V> {
 	return new LRUCache<string, V>({
 		maxSize: maxBytes,
 		sizeCalculation: (value, key) => Math.ceil(sizeOf(value) + 2 * key.length),

@@ -34,7 +34,8 @@ describe("the cache in memory", () => {
 		const page = "x".repeat(100_000);
 		const pages = async () => {
 			let made = 0;
-			for (let i = 0; i < 20; i++) await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
+			for (let i = 0; i < 20; i++)
+				await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
 			return made;
 		};
 		// Each takes 200 kB: by the time the last one is stored, the first one has been evicted.
@@ -51,7 +52,8 @@ describe("the cache in memory", () => {
 	test("does not store a page that would take the place of many", async () => {
 		const cached = cacheOn(memoryStore(), "").of<object>("things", 60_000);
 		let made = 0;
-		const page = (length: number) => cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
+		const page = (length: number) =>
+			cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
 		for (const length of [200_000, 200_000, 300_000, 300_000]) await page(length);
 		expect(made).toBe(3);
 	});
@@ -61,7 +63,10 @@ describe("the cache in memory", () => {
 		await store.hold(["held"], "somebody");
 		for (let i = 0; i < 20; i++) {
 			const [taken] = await store.take([`key ${i}`]);
-			await store.fill([{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }], 60_000);
+			await store.fill(
+				[{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }],
+				60_000,
+			);
 		}
 		expect(await store.take(["held"])).toEqual(["busy"]);
 		await store.release(["held"], "somebody");

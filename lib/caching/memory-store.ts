@@ -11,8 +11,18 @@ const ENTRY_BYTES = 200;
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Stores values in this process, for a shop that has no other. */
-export function memoryStore({ now = Date.now, maxBytes = MAX_BYTES }: { now?: () => number; maxBytes?: number } = {}): CacheStore {
-	const entries = lru<Entry>({ maxBytes, sizeOf: ({ text }) => 2 * text.length + ENTRY_BYTES, now });
+export function memoryStore({
+	now = Date.now,
+	maxBytes = MAX_BYTES,
+}: {
+	now?: () => number;
+	maxBytes?: number;
+} = {}): CacheStore {
+	const entries = lru<Entry>({
+		maxBytes,
+		sizeOf: ({ text }) => 2 * text.length + ENTRY_BYTES,
+		now,
+	});
 	/** Expiry of each holder, by key. Apart from the entries, because a hold must not be evicted. */
 	const holds = new Map<string, Map<string, number>>();
 
@@ -42,7 +52,8 @@ export function memoryStore({ now = Date.now, maxBytes = MAX_BYTES }: { now?: ()
 		async fill(filled, ttl) {
 			for (const { key, lease, value } of filled) {
 				const found = entries.get(key);
-				if (found?.kind === "lease" && found.text === lease) entries.set(key, { kind: "value", text: value }, { ttl });
+				if (found?.kind === "lease" && found.text === lease)
+					entries.set(key, { kind: "value", text: value }, { ttl });
 			}
 		},
 		async hold(keys, holder) {

@@ -44,7 +44,8 @@ export const ANSWER_MS = 250;
 export function soon<T>(command: Promise<T>, ms: number): Promise<T> {
 	return new Promise((resolve, reject) => {
 		// A busy event loop runs late timers first: what lies in the socket already is read before Redis counts as silent.
-		const late = () => setImmediate(() => reject(new Error(`Redis has not answered within ${ms} ms`)));
+		const late = () =>
+			setImmediate(() => reject(new Error(`Redis has not answered within ${ms} ms`)));
 		const timer = setTimeout(late, ms);
 		command.then(resolve, reject).finally(() => clearTimeout(timer));
 	});

@@ -63,7 +63,8 @@ end`,
 } as const;
 type Scripts = Record<keyof typeof scripts, (...args: (string | number)[]) => Promise<unknown>>;
 
-const isOutOfMemory = (error: unknown): boolean => /OOM command not allowed/.test((error as Error).message);
+const isOutOfMemory = (error: unknown): boolean =>
+	/OOM command not allowed/.test((error as Error).message);
 
 /** A script holds Redis up while it runs, and Lua's \`unpack\` has a limit. */
 const MOST = 500;
@@ -83,10 +84,19 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 	const commands = redis as Redis & Scripts;
 
 	/** Answers undefined when Redis does not do it. It is then left alone, and taken for gone until a new connection works. */
-	async function run<T>(script: keyof Scripts, keys: readonly string[], ...args: (string | number)[]): Promise<T[] | undefined> {
+	async function run<T>(
+		script: keyof Scripts,
+		keys: readonly string[],
+		...args: (string | number)[]
+	): Promise<T[] | undefined> {
 		try {
-			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) => keys.slice(i * MOST, (i + 1) * MOST));
-			return (await soon(Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))), answerMs)) as T[];
+			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) =>
+				keys.slice(i * MOST, (i + 1) * MOST),
+			);
+			return (await soon(
+				Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))),
+				answerMs,
+			)) as T[];
 		} catch (error) {
 			// Redis works, but everything that it holds is exempt from eviction: nothing is cached meanwhile.
 			if (isOutOfMemory(error)) return undefined;
@@ -122,16 +132,30 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 	return {
 		async take(keys) {
 			const lease = `l${randomUUID()}`;
-			const found = Date.now() < readableFrom ? undefined : await run<string[]>("cacheTake", keys, lease, LEASE_MS);
+			const found =
+				Date.now() < readableFrom
+					? undefined
+					: await run<string[]>("cacheTake", keys, lease, LEASE_MS);
 			if (!found) return keys.map(() => "busy");
-			return found.flat().map((text): Taken => (text === lease ? { lease } : text === "" ? "busy" : { value: text.slice(1) }));
+			return found
+				.flat()
+				.map(
+					(text): Taken =>
+						text === lease ? { lease } : text === "" ? "busy" : { value: text.slice(1) },
+				);
 		},
 		async fill(entries, ttl) {
 			for (const [lease, leased] of Map.groupBy(entries, (entry) => entry.lease)) {
 				for (let i = 0; i < leased.length; i += MOST) {
 					const part = leased.slice(i, i + MOST);
 					const keys = part.map(({ key }) => key);
-					await run("cacheFill", keys, lease, Math.min(ttl, MAX_TTL_MS), ...part.map(({ value }) => `v${value}`));
+					await run(
+						"cacheFill",
+						keys,
+						lease,
+						Math.min(ttl, MAX_TTL_MS),
+						...part.map(({ value }) => `v${value}`),
+					);
 				}
 			}
 		},

@@ -8,7 +8,10 @@ export type Taken = { readonly value: string } | { readonly lease: string } | "b
 export interface CacheStore {
 	take(keys: readonly string[]): Promise<Taken[]>;
 	/** Keeps values for `ttl` milliseconds, each where its lease still holds. */
-	fill(entries: readonly { key: string; lease: string; value: string }[], ttl: number): Promise<void>;
+	fill(
+		entries: readonly { key: string; lease: string; value: string }[],
+		ttl: number,
+	): Promise<void>;
 	/**
 	 * Empties keys, and keeps them empty until all of their holders have released them. A holder that does
 	 * not release its keys, because its node died, loses them after HOLD_MS.

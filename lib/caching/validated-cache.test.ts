@@ -143,7 +143,9 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		const shared = new Near(cacheOn(watched, "cache::"), length);
 		await ask(shared);
 		asked = 0;
-		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(Array(20).fill("price 1"));
+		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(
+			Array(20).fill("price 1"),
+		);
 		expect(asked).toBe(1);
 
 		const slow = Promise.withResolvers<void>();
@@ -182,14 +184,17 @@ describe("answers near a cache in memory", () => {
 
 	test("failures are not kept", async () => {
 		const near = new Near(cacheOn(memoryStore(), ""), length);
-		await expect(near.answer(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND")))).rejects.toThrow("NOT_FOUND");
+		await expect(
+			near.answer(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
+		).rejects.toThrow("NOT_FOUND");
 		expect(await near.answer(service, "/", 1000, read)).toBe("price 1");
 	});
 
 	test("it takes as much memory as it may and no more; what nobody asked for the longest time goes first", async () => {
 		const cache = cacheOn(memoryStore(), "");
 		const near = new Near<string>(cache, length, { most: 10_000 });
-		const ask = (key: string, size = 998) => near.answer(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
+		const ask = (key: string, size = 998) =>
+			near.answer(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
 		for (const key of "0123456789") await ask(key);
 		expect([near.bytes, reads]).toEqual([10_000, 10]);
 		await ask("0");
@@ -213,7 +218,9 @@ describe("answers near a cache in memory", () => {
 		await cache.of(service, 1000).changing([], () => near.answer(service, "/", 1000, read));
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
-			expect(text).toContain(`shop_near_answers_total{service="${service}",result="${result}"} ${count}\n`);
+			expect(text).toContain(
+				`shop_near_answers_total{service="${service}",result="${result}"} ${count}\n`,
+			);
 		}
 	});
 });

@@ -24,7 +24,11 @@ export class Near<A> {
 	constructor(
 		cache: Cache,
 		bytesOf: (answer: A) => number,
-		{ metrics = new Metrics(), most = MOST_BYTES, now }: { metrics?: Metrics; most?: number; now?: () => number } = {},
+		{
+			metrics = new Metrics(),
+			most = MOST_BYTES,
+			now,
+		}: { metrics?: Metrics; most?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
 		this.#lookupsOf = lookupsIn(metrics, catalogue.nearLookups);

@@ -18,12 +18,14 @@ export interface Who {
 /** The call that is being worked on. It follows through whatever its handler waits for. */
 const calls = new AsyncLocalStorage<Call | undefined>();
 /** Does something on behalf of a call. */
-export const onBehalfOf = <C, R>(call: C, work: (call: C) => R): R => calls.run(call as Call, work, call);
+export const onBehalfOf = <C, R>(call: C, work: (call: C) => R): R =>
+	calls.run(call as Call, work, call);
 /** Begins what outlives whoever happened to begin it: a loop, or a batch of many. */
 export const outsideCalls = <R>(work: () => R): R => calls.exit(() => outsideTraces(work));
 
 /** Milliseconds until the caller of the current call gives up; Infinity outside calls and in calls without a time limit. */
-export const timeLeft = (): number => (calls.getStore()?.deadline ?? Number.POSITIVE_INFINITY) - performance.now();
+export const timeLeft = (): number =>
+	(calls.getStore()?.deadline ?? Number.POSITIVE_INFINITY) - performance.now();
 
 /** Whom a line that is written now is about. */
 export function whoNow(): Who {

@@ -2,7 +2,16 @@ import { expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { batch } from "../async/micro-batch.ts";
 import { loop } from "../async/poller.ts";
-import { currentTraceparent, currentTraces, inTrace, inTracesOf, isSampled, isTraceparent, traceIdOf, tracesOf } from "./traceparent.ts";
+import {
+	currentTraceparent,
+	currentTraces,
+	inTrace,
+	inTracesOf,
+	isSampled,
+	isTraceparent,
+	traceIdOf,
+	tracesOf,
+} from "./traceparent.ts";
 
 const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
 const one = `00-${trace}-00f067aa0ba902b7-01`;
@@ -49,7 +58,12 @@ test("a batch is done for the traces of all its elements: in the one that they s
 		await Promise.all([add(1), add(2)]);
 		expect(currentTraceparent()).toBe(one);
 	});
-	await Promise.all([inTrace(one, () => add(1)), add(2), inTrace(other, () => add(3)), inTrace(one, () => add(4))]);
+	await Promise.all([
+		inTrace(one, () => add(1)),
+		add(2),
+		inTrace(other, () => add(3)),
+		inTrace(one, () => add(4)),
+	]);
 	await add(1);
 	expect(found).toEqual([
 		[one, [one]],
@@ -57,10 +71,12 @@ test("a batch is done for the traces of all its elements: in the one that they s
 		[undefined, []],
 	]);
 	expect([isSampled(one), isSampled(other)]).toEqual([true, false]);
-	expect(inTracesOf([{ traceparent: one }, { traceparent: null }], () => [currentTraceparent(), currentTraces()])).toEqual([
-		undefined,
-		[one],
-	]);
+	expect(
+		inTracesOf([{ traceparent: one }, { traceparent: null }], () => [
+			currentTraceparent(),
+			currentTraces(),
+		]),
+	).toEqual([undefined, [one]]);
 });
 
 test("a loop belongs to nobody's trace, whoever began it", async () => {

@@ -15,7 +15,10 @@ const released = contract({
 			params: {
 				name: { type: "string", max: 100 },
 				colour: { type: "enum", values: ["red", "blue"], default: "red" },
-				books: list(object({ title: { type: "string" }, pages: { type: "number", min: 1, convert: true } }), { max: 10 }),
+				books: list(
+					object({ title: { type: "string" }, pages: { type: "number", min: 1, convert: true } }),
+					{ max: 10 },
+				),
 				note: { type: "string", nullable: true, optional: true },
 			},
 			returns: object({
@@ -32,9 +35,12 @@ const put = (change: Partial<ActionContract>): Contract => ({
 	...released,
 	actions: { put: { ...released.actions.put, ...change } as ActionContract },
 });
-const params = (change: Shape): Contract => put({ params: { ...released.actions.put.params, ...change } });
-const returns = (change: Shape): Contract => put({ returns: object({ ...released.actions.put.returns.props, ...change }) });
-const without = (shape: Shape, field: string): Shape => Object.fromEntries(Object.entries(shape).filter(([name]) => name !== field));
+const params = (change: Shape): Contract =>
+	put({ params: { ...released.actions.put.params, ...change } });
+const returns = (change: Shape): Contract =>
+	put({ returns: object({ ...released.actions.put.returns.props, ...change }) });
+const without = (shape: Shape, field: string): Shape =>
+	Object.fromEntries(Object.entries(shape).filter(([name]) => name !== field));
 const title = { type: "string" } as const;
 
 test.each<[string, Contract]>([
@@ -43,22 +49,45 @@ test.each<[string, Contract]>([
 		"a new action, event, error or result",
 		{
 			...returns({ owner: { type: "uuid" } }),
-			actions: { ...returns({ owner: { type: "uuid" } }).actions, get: { params: {}, returns: { type: "any" } } },
+			actions: {
+				...returns({ owner: { type: "uuid" } }).actions,
+				get: { params: {}, returns: { type: "any" } },
+			},
 			events: { ...released.events, "shelf.emptied": { shelf_id: { type: "uuid" } } },
 			errors: { ...released.errors, SHELF_GONE: { status: 404, message: "Gone" } },
 		},
 	],
-	["a parameter that may be left out", params({ wood: { type: "string", optional: true }, depth: { type: "number", default: 30 } })],
+	[
+		"a parameter that may be left out",
+		params({ wood: { type: "string", optional: true }, depth: { type: "number", default: 30 } }),
+	],
 	[
 		"wider limits and more values",
-		params({ name: { type: "string", max: 200 }, colour: { type: "enum", values: ["red", "blue", "green"], default: "blue" } }),
+		params({
+			name: { type: "string", max: 200 },
+			colour: { type: "enum", values: ["red", "blue", "green"], default: "blue" },
+		}),
 	],
-	["a parameter that becomes optional", params({ name: { type: "string", max: 100, optional: true } })],
-	["another wording", { ...put({ summary: "Put" }), errors: { SHELF_FULL: { status: 409, message: "No room" } } }],
+	[
+		"a parameter that becomes optional",
+		params({ name: { type: "string", max: 100, optional: true } }),
+	],
+	[
+		"another wording",
+		{ ...put({ summary: "Put" }), errors: { SHELF_FULL: { status: 409, message: "No room" } } },
+	],
 	["less strict access", put({ auth: "anyone" })],
 	[
 		"an optional field of an event",
-		{ ...released, events: { "shelf.filled": { ...released.events["shelf.filled"], at: { type: "time", optional: true } } } },
+		{
+			...released,
+			events: {
+				"shelf.filled": {
+					...released.events["shelf.filled"],
+					at: { type: "time", optional: true },
+				},
+			},
+		},
 	],
 ])("%s breaks nobody", (_, present) => {
 	expect(breaks([released], [present])).toEqual([]);
@@ -69,35 +98,77 @@ test.each<[string, Contract | undefined]>([
 	["shelves.put: the action is gone", { ...released, actions: {} }],
 	["shelf.filled: the event is gone", { ...released, events: {} }],
 	["shelves SHELF_FULL: the error is gone", { ...released, errors: {} }],
-	["shelves SHELF_FULL: status was 409 and is 422", { ...released, errors: { SHELF_FULL: { status: 422, message: "Full" } } }],
+	[
+		"shelves SHELF_FULL: status was 409 and is 422",
+		{ ...released, errors: { SHELF_FULL: { status: 422, message: "Full" } } },
+	],
 	["shelves.put: rest was POST /shelves and is POST /racks", put({ rest: "POST /racks" })],
 	["shelves.put: PUT is gone", put({ also: [] })],
 	["shelves.put: auth was user and is admin", put({ auth: "admin" })],
 	["shelves.put: status was 201 and is 202", put({ status: 202 })],
-	["shelves.put params.name: the field is gone", put({ params: without(released.actions.put.params, "name") })],
+	[
+		"shelves.put params.name: the field is gone",
+		put({ params: without(released.actions.put.params, "name") }),
+	],
 	["shelves.put params.wood: a new field, and required", params({ wood: { type: "string" } })],
-	["shelves.put params.note: it could be left out and is required", params({ note: { type: "string", nullable: true } })],
-	["shelves.put params.note: it could be null", params({ note: { type: "string", optional: true } })],
+	[
+		"shelves.put params.note: it could be left out and is required",
+		params({ note: { type: "string", nullable: true } }),
+	],
+	[
+		"shelves.put params.note: it could be null",
+		params({ note: { type: "string", optional: true } }),
+	],
 	["shelves.put params.name: it was string and is email", params({ name: { type: "email" } })],
 	["shelves.put params.name: max was 100 and is 50", params({ name: { type: "string", max: 50 } })],
-	["shelves.put params.name: pattern was not limited and is ^a", params({ name: { type: "string", max: 100, pattern: "^a" } })],
-	["shelves.put params.colour: the value blue is gone", params({ colour: { type: "enum", values: ["red"], default: "red" } })],
-	["shelves.put params.books[].pages: min was 1 and is 2", params({ books: books({ pages: { type: "number", min: 2, convert: true } }) })],
-	["shelves.put params.books[].pages: it could come as text", params({ books: books({ pages: { type: "number", min: 1 } }) })],
+	[
+		"shelves.put params.name: pattern was not limited and is ^a",
+		params({ name: { type: "string", max: 100, pattern: "^a" } }),
+	],
+	[
+		"shelves.put params.colour: the value blue is gone",
+		params({ colour: { type: "enum", values: ["red"], default: "red" } }),
+	],
+	[
+		"shelves.put params.books[].pages: min was 1 and is 2",
+		params({ books: books({ pages: { type: "number", min: 2, convert: true } }) }),
+	],
+	[
+		"shelves.put params.books[].pages: it could come as text",
+		params({ books: books({ pages: { type: "number", min: 1 } }) }),
+	],
 	[
 		"shelves.put params.books[].pages: it could have a fraction",
 		params({ books: books({ pages: { type: "number", integer: true, min: 1, convert: true } }) }),
 	],
-	["shelves.put params.books: max was 10 and is 5", params({ books: { ...released.actions.put.params.books, max: 5 } })],
-	["shelves.put returns.id: the field is gone", put({ returns: object(without(released.actions.put.returns.props, "id")) })],
-	["shelves.put returns.id: it could not be null", returns({ id: { type: "uuid", nullable: true } })],
-	["shelves.put returns.id: it was always there and is optional", returns({ id: { type: "uuid", optional: true } })],
+	[
+		"shelves.put params.books: max was 10 and is 5",
+		params({ books: { ...released.actions.put.params.books, max: 5 } }),
+	],
+	[
+		"shelves.put returns.id: the field is gone",
+		put({ returns: object(without(released.actions.put.returns.props, "id")) }),
+	],
+	[
+		"shelves.put returns.id: it could not be null",
+		returns({ id: { type: "uuid", nullable: true } }),
+	],
+	[
+		"shelves.put returns.id: it was always there and is optional",
+		returns({ id: { type: "uuid", optional: true } }),
+	],
 	["shelves.put returns.size: it had no fraction", returns({ size: { type: "number" } })],
 	["shelves.put returns.books[].title: the field is gone", returns({ books: list(object({})) })],
-	["shelf.filled.books: the field is gone", { ...released, events: { "shelf.filled": { shelf_id: { type: "uuid" } } } }],
+	[
+		"shelf.filled.books: the field is gone",
+		{ ...released, events: { "shelf.filled": { shelf_id: { type: "uuid" } } } },
+	],
 	[
 		"shelf.filled.at: a new field, and not optional, while events from before do not have it",
-		{ ...released, events: { "shelf.filled": { ...released.events["shelf.filled"], at: { type: "time" } } } },
+		{
+			...released,
+			events: { "shelf.filled": { ...released.events["shelf.filled"], at: { type: "time" } } },
+		},
 	],
 ])("breaks: %s", (line, present) => {
 	expect(breaks([released], present ? [present] : [])).toEqual([line]);

@@ -83,9 +83,15 @@ type Union<T> = T[keyof T];
 type ActionsOf<D extends keyof Contracts> = {
 	[K in keyof Contracts[D]["actions"] as Dot<D, K>]: Contracts[D]["actions"][K];
 };
-type EventsOf<D extends keyof Contracts> = Contracts[D] extends { events: infer E } ? E : Record<never, never>;
-type ErrorsOf<D extends keyof Contracts> = Contracts[D] extends { errors: infer E } ? E : Record<never, never>;
-type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void ? I : never;
+type EventsOf<D extends keyof Contracts> = Contracts[D] extends { events: infer E }
+	? E
+	: Record<never, never>;
+type ErrorsOf<D extends keyof Contracts> = Contracts[D] extends { errors: infer E }
+	? E
+	: Record<never, never>;
+type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I) => void
+	? I
+	: never;
 
 /** All actions of all contracts, by their full names. */
 export type Actions = Merge<Union<{ [D in keyof Contracts]: ActionsOf<D> }>>;
@@ -97,7 +103,10 @@ export type ErrorCode = keyof Merge<Union<{ [D in keyof Contracts]: ErrorsOf<D> 
 
 type Params<A> = A extends { params: infer P } ? P : never;
 type Returns<A> = A extends { returns: infer R } ? Value<R> : never;
-type Args<P> = Record<never, never> extends P ? [params?: P, options?: CallingOptions] : [params: P, options?: CallingOptions];
+type Args<P> =
+	Record<never, never> extends P
+		? [params?: P, options?: CallingOptions]
+		: [params: P, options?: CallingOptions];
 
 /** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
 export interface Meta {
@@ -113,13 +122,23 @@ export interface Meta {
 	$responseHeaders?: Record<string, string>;
 }
 
-export type Call = <N extends keyof Actions & string>(name: N, ...args: Args<Input<Params<Actions[N]>>>) => Promise<Returns<Actions[N]>>;
-export type Ctx<P = unknown> = Omit<Context<P, Meta>, "call" | "mcall" | "emit" | "broadcast" | "broker"> & { call: Call };
+export type Call = <N extends keyof Actions & string>(
+	name: N,
+	...args: Args<Input<Params<Actions[N]>>>
+) => Promise<Returns<Actions[N]>>;
+export type Ctx<P = unknown> = Omit<
+	Context<P, Meta>,
+	"call" | "mcall" | "emit" | "broadcast" | "broker"
+> & { call: Call };
 
 /** How a service calls others where it has no call of its own to answer. */
 export const callerOf = ({ name, broker }: ServiceThis): Call =>
 	((action: string, params: object, options?: CallingOptions) =>
-		broker.call(action as never, params as never, { ...options, caller: name } as never)) as unknown as Call;
+		broker.call(
+			action as never,
+			params as never,
+			{ ...options, caller: name } as never,
+		)) as unknown as Call;
 
 /** A mixin, and in M the members that it puts on `this`. */
 export interface Mixin<M = unknown> {
@@ -150,7 +169,9 @@ interface Implementation<C extends Contract, M, S> {
 	/** Runs when everything that the service depends on is there. */
 	ready?(this: ServiceThis & M & S): void | Promise<void>;
 	/** All but those that the events mixin implements. */
-	actions: { [K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]> };
+	actions: {
+		[K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]>;
+	};
 	/** Runs before the mixins stop. */
 	stop?(this: ServiceThis & M & S): void | Promise<void>;
 	dependencies?: (keyof Contracts)[];
@@ -162,11 +183,22 @@ export const contract = <const C extends Contract>(c: C): C => c;
  * Joins a contract and its handlers into a plain Moleculer schema: `implement(orders, database, …mixins).with({ actions })`.
  * Two calls, because TypeScript would otherwise widen enum results to string.
  */
-export const implement = <C extends Contract, const X extends readonly Mixin[]>(c: C, ...mixins: X) => ({
-	with<S = unknown>({ actions, setup, ready, stop, dependencies }: Implementation<C, Members<X>, S>): ServiceSchema {
+export const implement = <C extends Contract, const X extends readonly Mixin[]>(
+	c: C,
+	...mixins: X
+) => ({
+	with<S = unknown>({
+		actions,
+		setup,
+		ready,
+		stop,
+		dependencies,
+	}: Implementation<C, Members<X>, S>): ServiceSchema {
 		const handlers = actions as Record<string, unknown>;
 		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
-			name in handlers ? [[name, register(action, handlers[name], action.rest ? strict : tolerant)]] : [],
+			name in handlers
+				? [[name, register(action, handlers[name], action.rest ? strict : tolerant)]]
+				: [],
 		);
 		return {
 			name: c.name,
@@ -190,18 +222,36 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
  * @param reading what becomes of parameters that the contract does not know: an error for clients and operators; services, which may be of a newer
  * version, are understood without them (docs/adr/0013)
  */
-export function register({ bulkhead, ...action }: ActionContract, handler: unknown, reading: (params: Shape) => object = strict) {
+export function register(
+	{ bulkhead, ...action }: ActionContract,
+	handler: unknown,
+	reading: (params: Shape) => object = strict,
+) {
 	assertSharable(action);
 	return {
 		...unshared({ ...action, params: reading(action.params) }),
-		...(bulkhead ? { bulkhead: { enabled: true, concurrency: bulkhead.concurrency, maxQueueSize: bulkhead.queue } } : {}),
+		...(bulkhead
+			? {
+					bulkhead: {
+						enabled: true,
+						concurrency: bulkhead.concurrency,
+						maxQueueSize: bulkhead.queue,
+					},
+				}
+			: {}),
 		visibility: action.rest ? "published" : "public",
 		handler,
 	};
 }
 
 /** @throws StartError where gateways would keep what is not the same for all who ask for it */
-function assertSharable({ near, rest = "an action without a route", also, auth, stream }: ActionContract): void {
+function assertSharable({
+	near,
+	rest = "an action without a route",
+	also,
+	auth,
+	stream,
+}: ActionContract): void {
 	if (!near || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
 	throw new StartError(`\`near\` is for a GET that is open to anyone, and not for ${rest}`);
 }
@@ -213,13 +263,24 @@ function assertSharable({ near, rest = "an action without a route", also, auth, 
 const unshared = <T>(data: T): T => JSON.parse(JSON.stringify(data));
 
 /** Errors keep their `type` across nodes but lose their class, so only types are ever compared. */
-export function failure<C extends Contract>(c: C, code: keyof C["errors"] & string, data?: object, message?: string): Error {
+export function failure<C extends Contract>(
+	c: C,
+	code: keyof C["errors"] & string,
+	data?: object,
+	message?: string,
+): Error {
 	const { status, message: standard } = c.errors![code]!;
 	return new Errors.MoleculerClientError(message ?? standard, status, code, data);
 }
 /** Throws one of the contract's own errors. `data` becomes extra members of the problem document. */
-export function raise<C extends Contract>(c: C, code: keyof C["errors"] & string, data?: object, message?: string): never {
+export function raise<C extends Contract>(
+	c: C,
+	code: keyof C["errors"] & string,
+	data?: object,
+	message?: string,
+): never {
 	throw failure(c, code, data, message);
 }
 /** Whether something that was caught is this error, wherever it was thrown. */
-export const isError = (error: unknown, code: ErrorCode | CommonError): boolean => (error as { type?: string } | null)?.type === code;
+export const isError = (error: unknown, code: ErrorCode | CommonError): boolean =>
+	(error as { type?: string } | null)?.type === code;

@@ -16,6 +16,8 @@ test("a header names tags one by one, or all of them", () => {
 });
 
 test("what is no list of tags is told from one", () => {
-	for (const good of ["*", '"a"', 'W/"a"', '"a", W/"b" ,"c"', '""']) expect(isTagList(good)).toBe(true);
-	for (const bad of ["", "a", '"a', '"a" "b"', '"a",', 'w/"a"', '"a\nb"', `"${"x".repeat(1000)}"`]) expect(isTagList(bad)).toBe(false);
+	for (const good of ["*", '"a"', 'W/"a"', '"a", W/"b" ,"c"', '""'])
+		expect(isTagList(good)).toBe(true);
+	for (const bad of ["", "a", '"a', '"a" "b"', '"a",', 'w/"a"', '"a\nb"', `"${"x".repeat(1000)}"`])
+		expect(isTagList(bad)).toBe(false);
 });

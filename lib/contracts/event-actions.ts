@@ -1,6 +1,11 @@
 import { list, object, shape } from "./schema.ts";
 
-const type = { type: "string", max: 100, optional: true, description: "order.confirmed, or order.* for all of a kind" } as const;
+const type = {
+	type: "string",
+	max: 100,
+	optional: true,
+	description: "order.confirmed, or order.* for all of a kind",
+} as const;
 const since = { type: "string", max: 40, optional: true, description: "An RFC 3339 time" } as const;
 const event_id = { type: "uuid" } as const;
 const count = object({ count: { type: "number", integer: true } });
@@ -43,7 +48,11 @@ export const eventActions = {
 		throws: ["DEAD_LETTER_NOT_FOUND"],
 	},
 	/** At least one field must be given. */
-	retryDeadLetters: { summary: "Try dead letters again, from the first try on", params: filter, returns: count },
+	retryDeadLetters: {
+		summary: "Try dead letters again, from the first try on",
+		params: filter,
+		returns: count,
+	},
 	/** At least one field must be given. */
 	discardDeadLetters: { summary: "Give dead letters up for good", params: filter, returns: count },
 	/** Consumers ignore what they had already. */
@@ -53,7 +62,12 @@ export const eventActions = {
 			since,
 			until: since,
 			type,
-			group: { type: "string", max: 100, optional: true, description: "Only what this service subscribes to" },
+			group: {
+				type: "string",
+				max: 100,
+				optional: true,
+				description: "Only what this service subscribes to",
+			},
 		},
 		returns: count,
 		timeout: 600_000,
@@ -61,7 +75,11 @@ export const eventActions = {
 	/** For consumer groups whose unread messages the stream has discarded: one page of the outbox, oldest first, empty at its end. */
 	outboxEvents: {
 		params: {
-			after: { type: "string", pattern: "^\\d{1,19}$", description: "The sequence behind which the page begins" },
+			after: {
+				type: "string",
+				pattern: "^\\d{1,19}$",
+				description: "The sequence behind which the page begins",
+			},
 			types: list({ type: "string", max: 100 }, { max: 1000 }),
 		},
 		returns: list({ type: "any" }),
@@ -83,7 +101,13 @@ export const eventActions = {
 	/** For consumers, which remember the events that they received for at least as long. */
 	oldestEvent: {
 		params: {},
-		returns: object({ time: { type: "time", nullable: true, description: "When it was written; null if the outbox is empty" } }),
+		returns: object({
+			time: {
+				type: "time",
+				nullable: true,
+				description: "When it was written; null if the outbox is empty",
+			},
+		}),
 		retry: true,
 	},
 	eventReaders: {
@@ -92,15 +116,23 @@ export const eventActions = {
 		returns: list(
 			object({
 				name: { type: "string" },
-				owner: { type: "string", nullable: true, description: "The node that reads; null while none does" },
+				owner: {
+					type: "string",
+					nullable: true,
+					description: "The node that reads; null while none does",
+				},
 				lease_until: { type: "time", nullable: true },
-				lag_seconds: { type: "number", description: "Age of the oldest event that it has not handed over" },
+				lag_seconds: {
+					type: "number",
+					description: "Age of the oldest event that it has not handed over",
+				},
 			}),
 		),
 	},
 	/** Only one for which no node reads. */
 	removeEventReader: {
-		summary: "Remove a reader that is no longer used, so that the outbox no longer keeps events for it",
+		summary:
+			"Remove a reader that is no longer used, so that the outbox no longer keeps events for it",
 		params: { name: { type: "string", min: 1, max: 200 } },
 		returns: count,
 	},
@@ -108,18 +140,24 @@ export const eventActions = {
 		summary: "How far events are behind",
 		params: {},
 		returns: object({
-			backlog: { type: "number", integer: true, description: "Events not handed over yet; counted up to 10,000" },
+			backlog: {
+				type: "number",
+				integer: true,
+				description: "Events not handed over yet; counted up to 10,000",
+			},
 			lag_seconds: { type: "number", description: "Age of the oldest of them" },
 			retries: { type: "number", integer: true, description: "Events waiting for another try" },
 			dead_letters: { type: "number", integer: true },
 			pending: {
 				type: "number",
 				integer: true,
-				description: "Messages in the stream, each of one or more events, that this service has still to take over",
+				description:
+					"Messages in the stream, each of one or more events, that this service has still to take over",
 			},
 			unread_share: {
 				type: "number",
-				description: "The share of the stream's limits, in bytes or in age, that these messages take; they are discarded at 1",
+				description:
+					"The share of the stream's limits, in bytes or in age, that these messages take; they are discarded at 1",
 			},
 		}),
 	},

@@ -1,7 +1,11 @@
 import { type Infer, list, object, shape } from "./schema.ts";
 
 /** What a client of a stream is told. `id` grows and is all that is needed to go on after it. */
-export const streamEvent = shape({ id: { type: "string" }, type: { type: "string" }, data: { type: "any" } });
+export const streamEvent = shape({
+	id: { type: "string" },
+	type: { type: "string" },
+	data: { type: "any" },
+});
 /** What happened since, oldest first. `ended`: nothing will follow. */
 export const streamed = object({ events: list(object(streamEvent)), ended: { type: "boolean" } });
 export type Streamed = Infer<(typeof streamed)["props"]>;

@@ -18,7 +18,9 @@ export interface Event<E extends EventType = EventType> {
 
 /** What a service wants to hear: one type, or all types of one kind. */
 export type Pattern = EventType | `${EventType extends `${infer Kind}.${string}` ? Kind : never}.*`;
-export type Matching<P extends string> = P extends `${infer Kind}.*` ? Extract<EventType, `${Kind}.${string}`> : Extract<EventType, P>;
+export type Matching<P extends string> = P extends `${infer Kind}.*`
+	? Extract<EventType, `${Kind}.${string}`>
+	: Extract<EventType, P>;
 /** `Event` distributed over a union of types, so that `type` tells what `data` is. */
 export type EventOf<E extends EventType> = E extends EventType ? Event<E> : never;
 

@@ -6,7 +6,9 @@ export function sampleOf(rule: Rule): unknown {
 	if ("default" in rule && rule.default !== undefined) return rule.default;
 	switch (rule.type) {
 		case "string":
-			return "text".padEnd(rule.length ?? rule.min ?? 0, " and more").slice(0, rule.length ?? rule.max);
+			return "text"
+				.padEnd(rule.length ?? rule.min ?? 0, " and more")
+				.slice(0, rule.length ?? rule.max);
 		case "email":
 			return "customer@example.com";
 		case "uuid":

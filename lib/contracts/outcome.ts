@@ -27,6 +27,11 @@ export const refused = (code: string, detail?: string, data?: object): Outcome =
 export const command = <const S extends Shape>(summary: string, order: S) =>
 	({
 		summary,
-		params: { orders: list(object({ order_id: { type: "uuid" }, ...order, ...traced } as const), { min: 1, max: 1000 }) },
+		params: {
+			orders: list(object({ order_id: { type: "uuid" }, ...order, ...traced } as const), {
+				min: 1,
+				max: 1000,
+			}),
+		},
 		returns: list(object(outcome)),
 	}) as const;

@@ -8,7 +8,11 @@ const Validator = FastestValidator as unknown as typeof FastestValidator.default
 const validator = new Validator(validatorOptions as object);
 
 /** The validator's errors for a value, which it changes to what the handler would receive. */
-function errorsOf(rules: Shape, value: object, reading = strict): { type: string; message: string }[] {
+function errorsOf(
+	rules: Shape,
+	value: object,
+	reading = strict,
+): { type: string; message: string }[] {
 	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value);
 	return verdict === true ? [] : (verdict as { type: string; message: string }[]);
 }
@@ -16,14 +20,27 @@ const check = (rules: Shape, value: object, reading = strict) => ({
 	wrong: errorsOf(rules, value, reading).map(({ type }) => type),
 	value,
 });
-const messagesOf = (rules: Shape, value: object) => errorsOf(rules, value).map(({ message }) => message);
+const messagesOf = (rules: Shape, value: object) =>
+	errorsOf(rules, value).map(({ message }) => message);
 
 test("null is accepted only where a field is nullable, at every depth", () => {
-	const rules = { a: { type: "string", optional: true }, b: { type: "uuid", nullable: true } } as const;
-	const deep = { ...rules, c: { ...object(rules), optional: true }, d: { ...list(rules.b), optional: true } } as const;
+	const rules = {
+		a: { type: "string", optional: true },
+		b: { type: "uuid", nullable: true },
+	} as const;
+	const deep = {
+		...rules,
+		c: { ...object(rules), optional: true },
+		d: { ...list(rules.b), optional: true },
+	} as const;
 	expect(check(deep, { b: null }).wrong).toEqual([]);
-	expect(check(deep, { a: null, b: null, c: { a: null, b: null }, d: [null] }).wrong).toEqual(["notNull", "notNull"]);
-	expect(check({ e: { type: "money" }, f: list({ type: "uuid" }) }, { e: null, f: [null] }).wrong).toEqual(["notNull", "notNull"]);
+	expect(check(deep, { a: null, b: null, c: { a: null, b: null }, d: [null] }).wrong).toEqual([
+		"notNull",
+		"notNull",
+	]);
+	expect(
+		check({ e: { type: "money" }, f: list({ type: "uuid" }) }, { e: null, f: [null] }).wrong,
+	).toEqual(["notNull", "notNull"]);
 	expect(check({ e: { type: "money" } }, {}).wrong).toEqual(["required"]);
 });
 
@@ -38,13 +55,19 @@ test("a default replaces a missing value, and never null", () => {
 	expect(check(rules, {})).toEqual({ wrong: [], value: defaults });
 	const nulls = { text: null, number: null, flag: null, choice: null };
 	expect(check(rules, { ...nulls })).toEqual({ wrong: Array(4).fill("notNull"), value: nulls });
-	const nullable = Object.fromEntries(Object.entries(rules).map(([field, rule]) => [field, { ...rule, nullable: true }])) as Shape;
+	const nullable = Object.fromEntries(
+		Object.entries(rules).map(([field, rule]) => [field, { ...rule, nullable: true }]),
+	) as Shape;
 	expect(check(nullable, { ...nulls })).toEqual({ wrong: [], value: nulls });
 });
 
 test("the length of text counts code points, after trimming", () => {
-	const rules = { text: { type: "string", min: 2, max: 4, trim: true }, code: { type: "string", length: 2, optional: true } } as const;
-	for (const text of ["ab", "abcd", "🛒🛒", "🛒🛒🛒🛒", " 🛒a ", "e\u0301"]) expect(check(rules, { text }).wrong).toEqual([]);
+	const rules = {
+		text: { type: "string", min: 2, max: 4, trim: true },
+		code: { type: "string", length: 2, optional: true },
+	} as const;
+	for (const text of ["ab", "abcd", "🛒🛒", "🛒🛒🛒🛒", " 🛒a ", "e\u0301"])
+		expect(check(rules, { text }).wrong).toEqual([]);
 	expect(check(rules, { text: "🛒" }).wrong).toEqual(["stringMin"]);
 	expect(check(rules, { text: "🛒🛒🛒🛒🛒" }).wrong).toEqual(["stringMax"]);
 	expect(check(rules, { text: "ab", code: "🛒🛒" }).wrong).toEqual([]);
@@ -58,9 +81,15 @@ test("a pattern is not run on text of the wrong length", () => {
 });
 
 test("text that Postgres cannot hold is refused", () => {
-	const rules = { name: { type: "string", trim: true }, email: { type: "email", normalize: true } } as const;
+	const rules = {
+		name: { type: "string", trim: true },
+		email: { type: "email", normalize: true },
+	} as const;
 	expect(check(rules, { name: "a\0b", email: "a\0@example.com" }).wrong).toEqual(["text", "text"]);
-	expect(check(rules, { name: "half a \ud83d", email: "a\udc00@example.com" }).wrong).toEqual(["text", "text"]);
+	expect(check(rules, { name: "half a \ud83d", email: "a\udc00@example.com" }).wrong).toEqual([
+		"text",
+		"text",
+	]);
 	expect(check(rules, { name: 1, email: {} }).wrong).toEqual(["string", "string"]);
 	expect(check(rules, { name: " Zoë 🛒 ", email: " Zoe@Example.com" })).toEqual({
 		wrong: [],
@@ -70,19 +99,25 @@ test("text that Postgres cannot hold is refused", () => {
 
 test("ids come in lower case", () => {
 	const id = "019A0000-0000-7000-8000-00000000000A";
-	expect(check({ id: { type: "uuid" }, more: list({ type: "uuid" }) }, { id, more: [id] })).toEqual({
-		wrong: [],
-		value: { id: id.toLowerCase(), more: [id.toLowerCase()] },
-	});
+	expect(check({ id: { type: "uuid" }, more: list({ type: "uuid" }) }, { id, more: [id] })).toEqual(
+		{
+			wrong: [],
+			value: { id: id.toLowerCase(), more: [id.toLowerCase()] },
+		},
+	);
 	expect(check({ id: { type: "uuid" } }, { id: "nobody" }).wrong).toEqual(["uuid"]);
 });
 
 test("an amount has at most two decimals and names the limit that it breaks", () => {
 	const rules = { price: { type: "money" } } as const;
-	for (const price of [0, 19.99, 0.07, 9_999_999_999.99]) expect(check(rules, { price }).wrong).toEqual([]);
-	for (const price of [0.001, Number.NaN, "19.99", true]) expect(check(rules, { price }).wrong).toEqual(["money"]);
-	for (const price of [-1, Number.NEGATIVE_INFINITY]) expect(check(rules, { price }).wrong).toEqual(["moneyMin"]);
-	for (const price of [10_000_000_000, Number.POSITIVE_INFINITY]) expect(check(rules, { price }).wrong).toEqual(["moneyMax"]);
+	for (const price of [0, 19.99, 0.07, 9_999_999_999.99])
+		expect(check(rules, { price }).wrong).toEqual([]);
+	for (const price of [0.001, Number.NaN, "19.99", true])
+		expect(check(rules, { price }).wrong).toEqual(["money"]);
+	for (const price of [-1, Number.NEGATIVE_INFINITY])
+		expect(check(rules, { price }).wrong).toEqual(["moneyMin"]);
+	for (const price of [10_000_000_000, Number.POSITIVE_INFINITY])
+		expect(check(rules, { price }).wrong).toEqual(["moneyMax"]);
 	expect(messagesOf({ price: { type: "money", min: 0.01 } }, { price: 0 })).toEqual([
 		"The 'price' field must be greater than or equal to 0.01.",
 	]);
@@ -90,7 +125,12 @@ test("an amount has at most two decimals and names the limit that it breaks", ()
 
 test("a time is one that Postgres can store", () => {
 	const rules = { at: { type: "time" } } as const;
-	for (const at of ["2026-01-01T12:00:00Z", "2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]) {
+	for (const at of [
+		"2026-01-01T12:00:00Z",
+		"2024-02-29T23:59:59.999999Z",
+		"0001-01-01T00:00:00Z",
+		"9999-12-31T23:59:59Z",
+	]) {
 		expect(check(rules, { at }).wrong).toEqual([]);
 	}
 	for (const at of [
@@ -107,9 +147,9 @@ test("a time is one that Postgres can store", () => {
 });
 
 test("the error of an unknown value lists the allowed ones", () => {
-	expect(messagesOf({ sort: { type: "enum", values: ["name", "-name"] } }, { sort: "colour" })).toEqual([
-		"The 'sort' field must be one of: name, -name.",
-	]);
+	expect(
+		messagesOf({ sort: { type: "enum", values: ["name", "-name"] } }, { sort: "colour" }),
+	).toEqual(["The 'sort' field must be one of: name, -name."]);
 });
 
 test("a field that is not known is an error to the strict, and left out by the tolerant, at every depth", () => {
@@ -129,24 +169,42 @@ test("a field that is not known is an error to the strict, and left out by the t
 		wrong: [],
 		value: { id: given().id, lines: [{ n: 1 }, { n: 2 }], place: { x: 1 } },
 	});
-	expect(check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, tolerant).wrong).toEqual(["number"]);
+	expect(
+		check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, tolerant).wrong,
+	).toEqual(["number"]);
 });
 
 describe("a value of the wrong length", () => {
 	test("is rejected before a pattern looks at it", () => {
 		const pattern = "^a+$";
-		const rules = { name: { type: "string", min: 2, max: 5, trim: true, pattern }, code: { type: "string", length: 3, pattern } } as const;
-		expect(check(rules, { name: "b".repeat(100_000), code: "bbbb" }).wrong).toEqual(["stringMax", "stringLength"]);
+		const rules = {
+			name: { type: "string", min: 2, max: 5, trim: true, pattern },
+			code: { type: "string", length: 3, pattern },
+		} as const;
+		expect(check(rules, { name: "b".repeat(100_000), code: "bbbb" }).wrong).toEqual([
+			"stringMax",
+			"stringLength",
+		]);
 		expect(check(rules, { name: " b ", code: "" }).wrong).toEqual(["stringMin", "stringLength"]);
 		expect(check(rules, { name: "bbb", code: "aaa" }).wrong).toEqual(["stringPattern"]);
-		expect(check(rules, { name: " aaaaa ", code: "aaa" })).toEqual({ wrong: [], value: { name: "aaaaa", code: "aaa" } });
+		expect(check(rules, { name: " aaaaa ", code: "aaa" })).toEqual({
+			wrong: [],
+			value: { name: "aaaaa", code: "aaa" },
+		});
 	});
 
 	test("is one error, also where its content is wrong as well", () => {
-		const rules = { email: { type: "email", max: 20, normalize: true }, lines: list({ type: "number" }, { max: 2 }) } as const;
-		expect(check(rules, { email: `${"@.".repeat(1100)} x`, lines: ["a", "b", "c"] }).wrong).toEqual(["emailMax", "arrayMax"]);
+		const rules = {
+			email: { type: "email", max: 20, normalize: true },
+			lines: list({ type: "number" }, { max: 2 }),
+		} as const;
+		expect(check(rules, { email: `${"@.".repeat(1100)} x`, lines: ["a", "b", "c"] }).wrong).toEqual(
+			["emailMax", "arrayMax"],
+		);
 		// The length that counts is the one that is stored: "İ" has two characters in lower case.
-		expect(check(rules, { email: `${"İ".repeat(10)}@example.com`, lines: [] }).wrong).toEqual(["emailMax"]);
+		expect(check(rules, { email: `${"İ".repeat(10)}@example.com`, lines: [] }).wrong).toEqual([
+			"emailMax",
+		]);
 	});
 
 	test("is one error for every parameter of every contract that has a limit", async () => {
@@ -156,7 +214,10 @@ describe("a value of the wrong length", () => {
 					const { max, length = max } = rule as { max?: number; length?: number };
 					if (length === undefined || rule.type === "number") return [];
 					const value = rule.type === "array" ? Array(length + 1).fill(null) : "@.".repeat(length);
-					return check({ [field]: rule }, { [field]: value }).wrong.map((wrong) => ({ at: `${name}.${key} ${field}`, wrong }));
+					return check({ [field]: rule }, { [field]: value }).wrong.map((wrong) => ({
+						at: `${name}.${key} ${field}`,
+						wrong,
+					}));
 				}),
 			),
 		);
@@ -167,13 +228,29 @@ describe("a value of the wrong length", () => {
 
 test("an e-mail address has one @, and dots in its domain that stand between characters", () => {
 	const rules = { email: { type: "email" } } as const;
-	for (const email of ["a@example.com", "zoë.k+x@sub.example.co", "'@1.2"]) expect(check(rules, { email }).wrong).toEqual([]);
-	for (const email of ["a", "a@b", "@b.c", "a@b.", "a@.b", "a@b..c", "a@b@c.d", "a b@c.d", "a@c.d\n"])
+	for (const email of ["a@example.com", "zoë.k+x@sub.example.co", "'@1.2"])
+		expect(check(rules, { email }).wrong).toEqual([]);
+	for (const email of [
+		"a",
+		"a@b",
+		"@b.c",
+		"a@b.",
+		"a@.b",
+		"a@b..c",
+		"a@b@c.d",
+		"a b@c.d",
+		"a@c.d\n",
+	])
 		expect(check(rules, { email }).wrong).toEqual(["email"]);
 	expect(check(rules, { email: "" }).wrong).toEqual(["emailEmpty"]);
 });
 
 test("what a message says does not grow with names that the client chose", () => {
-	const verdict = validator.compile({ $$strict: true, a: { type: "string" } } as never)({ a: "x", ["$`".repeat(10_000)]: 1 });
-	expect((verdict as { message: string }[]).map(({ message }) => message.length < 100)).toEqual([true]);
+	const verdict = validator.compile({ $$strict: true, a: { type: "string" } } as never)({
+		a: "x",
+		["$`".repeat(10_000)]: 1,
+	});
+	expect((verdict as { message: string }[]).map(({ message }) => message.length < 100)).toEqual([
+		true,
+	]);
 });

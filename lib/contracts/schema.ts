@@ -48,8 +48,17 @@ export type Rule =
 	/** An RFC 3339 time in UTC. */
 	| (Common & { readonly type: "time" })
 	| (Common & { readonly type: "any" })
-	| (Common & { readonly type: "enum"; readonly values: readonly string[]; readonly default?: string })
-	| (Common & { readonly type: "array"; readonly items: Rule; readonly min?: number; readonly max?: number })
+	| (Common & {
+			readonly type: "enum";
+			readonly values: readonly string[];
+			readonly default?: string;
+	  })
+	| (Common & {
+			readonly type: "array";
+			readonly items: Rule;
+			readonly min?: number;
+			readonly max?: number;
+	  })
 	| (Common & { readonly type: "object"; readonly props: Shape });
 export type Shape = { readonly [field: string]: Rule };
 
@@ -66,7 +75,9 @@ type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
 export type Value<R> = R extends { nullable: true } ? Bare<R> | null : Bare<R>;
 
 type Flat<T> = { [K in keyof T]: T[K] } & {};
-type OptionalIn<S> = { [K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never }[keyof S];
+type OptionalIn<S> = {
+	[K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never;
+}[keyof S];
 type OptionalOut<S> = { [K in keyof S]: S[K] extends { optional: true } ? K : never }[keyof S];
 
 type Passed<R> = R extends { nullable: true } ? BarePassed<R> | null : BarePassed<R>;
@@ -77,19 +88,25 @@ type BarePassed<R> = R extends { type: "array"; items: infer I }
 		: Bare<R>;
 /** What a caller passes: fields with a default may be left out, at every depth. */
 export type Input<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & { -readonly [K in OptionalIn<S>]?: Passed<S[K]> }
+	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & {
+		-readonly [K in OptionalIn<S>]?: Passed<S[K]>;
+	}
 >;
 /** What a handler receives: defaults are filled in. */
 export type Infer<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalOut<S>>]: Value<S[K]> } & { -readonly [K in OptionalOut<S>]?: Value<S[K]> }
+	{ -readonly [K in Exclude<keyof S, OptionalOut<S>>]: Value<S[K]> } & {
+		-readonly [K in OptionalOut<S>]?: Value<S[K]>;
+	}
 >;
 
 export const shape = <const S extends Shape>(props: S): S => props;
 /** The rule of an object with these fields. */
 export const object = <const S extends Shape>(props: S) => ({ type: "object", props }) as const;
 /** The rule of a list of `items`. */
-export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(items: R, options?: O) =>
-	({ type: "array", items, ...options }) as const;
+export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(
+	items: R,
+	options?: O,
+) => ({ type: "array", items, ...options }) as const;
 /**
  * One page of a list: the gateway answers `rows` as the body and `total` as X-Total-Count. `more` tells whether rows follow, for pages whose
  * position in the list is unknown; without it, the position and the total tell.
@@ -97,7 +114,11 @@ export const list = <const R extends Rule, const O extends { min?: number; max?:
 export const page = <const S extends Shape>(props: S) =>
 	({
 		type: "object",
-		props: { rows: list(object(props)), total: { type: "number", integer: true }, more: { type: "boolean", optional: true } },
+		props: {
+			rows: list(object(props)),
+			total: { type: "number", integer: true },
+			more: { type: "boolean", optional: true },
+		},
 	}) as const;
 /** The parameters that every list takes. */
 export const paging = shape({
@@ -114,7 +135,9 @@ export const range = shape({
 
 /** The same fields, each of them optional: the body of a partial update. */
 export const partial = <const S extends Shape>(props: S) =>
-	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, { ...rule, optional: true }])) as {
+	Object.fromEntries(
+		Object.entries(props).map(([field, rule]) => [field, { ...rule, optional: true }]),
+	) as {
 		[K in keyof S]: S[K] & { optional: true };
 	};
 /** Only the named fields of a shape. */
@@ -170,10 +193,20 @@ function describe(rule: Rule): Record<string, unknown> {
 		case "uuid":
 			return { type: "string", format: "uuid" };
 		case "number":
-			return { type: rule.integer ? "integer" : "number", minimum: rule.min, maximum: rule.max, default: rule.default };
+			return {
+				type: rule.integer ? "integer" : "number",
+				minimum: rule.min,
+				maximum: rule.max,
+				default: rule.default,
+			};
 		case "money":
 			// Not multipleOf: 19.99 is no multiple of 0.01 in floating point, and validators differ over it.
-			return { type: "number", minimum: rule.min ?? 0, maximum: MONEY_MAX, description: "Major units with at most two decimals" };
+			return {
+				type: "number",
+				minimum: rule.min ?? 0,
+				maximum: MONEY_MAX,
+				description: "Major units with at most two decimals",
+			};
 		case "time":
 			return { type: "string", format: "date-time" };
 		case "boolean":
@@ -181,7 +214,12 @@ function describe(rule: Rule): Record<string, unknown> {
 		case "enum":
 			return { type: "string", enum: rule.values, default: rule.default };
 		case "array":
-			return { type: "array", items: toJsonSchema(rule.items), minItems: rule.min, maxItems: rule.max };
+			return {
+				type: "array",
+				items: toJsonSchema(rule.items),
+				minItems: rule.min,
+				maxItems: rule.max,
+			};
 		case "object":
 			return objectSchema(rule.props);
 		case "any":
@@ -192,8 +230,12 @@ function describe(rule: Rule): Record<string, unknown> {
 export function objectSchema(props: Shape): Record<string, unknown> {
 	return {
 		type: "object",
-		properties: Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, toJsonSchema(rule)])),
-		required: Object.keys(props).filter((field) => !props[field]!.optional && !("default" in props[field]!)),
+		properties: Object.fromEntries(
+			Object.entries(props).map(([field, rule]) => [field, toJsonSchema(rule)]),
+		),
+		required: Object.keys(props).filter(
+			(field) => !props[field]!.optional && !("default" in props[field]!),
+		),
 		additionalProperties: false,
 	};
 }

@@ -4,8 +4,11 @@ import type { Rule, Shape } from "./schema.ts";
 export const strict = (props: Shape): object => ({ $$strict: true, ...props });
 /** The same, but fields that are not there are left out, at every depth. */
 export const tolerant = (props: Shape): object => ({ $$strict: "remove", ...tolerantly(props) });
-const tolerantly = (props: Shape) => Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, tolerantRule(rule)]));
+const tolerantly = (props: Shape) =>
+	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, tolerantRule(rule)]));
 function tolerantRule(rule: Rule): object {
 	if (rule.type === "array") return { ...rule, items: tolerantRule(rule.items) };
-	return rule.type === "object" ? { ...rule, strict: "remove", props: tolerantly(rule.props) } : rule;
+	return rule.type === "object"
+		? { ...rule, strict: "remove", props: tolerantly(rule.props) }
+		: rule;
 }

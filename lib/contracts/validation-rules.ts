@@ -9,8 +9,14 @@ export interface CompiledRule<S> {
 /** The part of fastest-validator that our rules use. They generate source text, in which `value` is the value of the field. */
 export interface Compiler {
 	makeError(parts: { type: string; actual: string; expected?: string; messages: object }): string;
-	rules: Record<string, (this: Compiler, rule: CompiledRule<Limits>, ...rest: unknown[]) => { source: string }>;
-	wrapRequiredCheckSourceCode(rule: CompiledRule<{ nullable?: boolean }>, ...rest: unknown[]): string;
+	rules: Record<
+		string,
+		(this: Compiler, rule: CompiledRule<Limits>, ...rest: unknown[]) => { source: string }
+	>;
+	wrapRequiredCheckSourceCode(
+		rule: CompiledRule<{ nullable?: boolean }>,
+		...rest: unknown[]
+	): string;
 }
 
 /** Parts of a rule that concern the length of its value. */
@@ -29,11 +35,21 @@ interface StringSchema extends Limits {
  * A string whose length counts code points, as JSON Schema and Postgres count it: an emoji is one character. The pattern is not run on a
  * string of the wrong length, because its running time grows with the length.
  */
-function string(this: Compiler, { schema: { min, max, length, pattern, trim }, messages }: CompiledRule<StringSchema>) {
+function string(
+	this: Compiler,
+	{ schema: { min, max, length, pattern, trim }, messages }: CompiledRule<StringSchema>,
+) {
 	const error = (type: string, actual: string, expected?: number) =>
-		this.makeError({ type, actual, messages, ...(expected === undefined ? {} : { expected: String(expected) }) });
+		this.makeError({
+			type,
+			actual,
+			messages,
+			...(expected === undefined ? {} : { expected: String(expected) }),
+		});
 	const reject = (condition: string, type: string, expected: number | undefined) =>
-		expected === undefined ? "" : `if (${condition}) { ${error(type, "len", expected)} return value; }`;
+		expected === undefined
+			? ""
+			: `if (${condition}) { ${error(type, "len", expected)} return value; }`;
 	return {
 		source: `
 			if (typeof value !== "string") { ${error("string", "value")} return value; }
@@ -49,9 +65,17 @@ function string(this: Compiler, { schema: { min, max, length, pattern, trim }, m
 }
 
 /** An amount in major units. The limits are checked before the decimals, so that each error names the rule that is broken. */
-function money(this: Compiler, { schema: { min = 0, convert }, messages }: CompiledRule<{ min?: number; convert?: boolean }>) {
+function money(
+	this: Compiler,
+	{ schema: { min = 0, convert }, messages }: CompiledRule<{ min?: number; convert?: boolean }>,
+) {
 	const error = (type: string, expected?: number) =>
-		this.makeError({ type, actual: "value", messages, ...(expected === undefined ? {} : { expected: String(expected) }) });
+		this.makeError({
+			type,
+			actual: "value",
+			messages,
+			...(expected === undefined ? {} : { expected: String(expected) }),
+		});
 	return {
 		source: `
 			${convert ? `if (typeof value === "string" && value.trim() !== "") value = Number(value);` : ""}
@@ -109,8 +133,12 @@ export function rejectNull(validator: Compiler): void {
 const EMAIL = /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/;
 
 /** Replaces fastest-validator's rule, which is cubic in the length of the value (`@.@.@.… x`). */
-function emailRule(this: Compiler, { schema, messages }: CompiledRule<Limits>): { source: string; sanitized: boolean } {
-	const fail = (type: string) => `${this.makeError({ type, actual: "value", messages })} return value;`;
+function emailRule(
+	this: Compiler,
+	{ schema, messages }: CompiledRule<Limits>,
+): { source: string; sanitized: boolean } {
+	const fail = (type: string) =>
+		`${this.makeError({ type, actual: "value", messages })} return value;`;
 	return {
 		sanitized: schema.normalize === true,
 		source: `if (typeof value !== "string") { ${fail("string")} }
@@ -129,7 +157,10 @@ export function refineRules(validator: Compiler): void {
 		const original = validator.rules[name]!;
 		validator.rules[name] = function (rule, ...rest) {
 			const { source, ...compiled } = original.call(this, rule, ...rest);
-			return { ...compiled, source: `value = (() => { ${source} })(); if (typeof value === "string") { ${after(rule)} } return value;` };
+			return {
+				...compiled,
+				source: `value = (() => { ${source} })(); if (typeof value === "string") { ${after(rule)} } return value;`,
+			};
 		};
 	};
 	const text = ({ messages }: CompiledRule<object>) =>
@@ -138,8 +169,13 @@ export function refineRules(validator: Compiler): void {
 	wrap("string", text);
 	wrap("email", text);
 	wrap("uuid", () => "value = value.toLowerCase();");
-	const normalize = (schema: Limits) => (schema.normalize ? "value = value.trim().toLowerCase();" : "");
-	checkLengthFirst(validator, "email", (schema) => `if (typeof value === "string") { ${normalize(schema)}`);
+	const normalize = (schema: Limits) =>
+		schema.normalize ? "value = value.trim().toLowerCase();" : "";
+	checkLengthFirst(
+		validator,
+		"email",
+		(schema) => `if (typeof value === "string") { ${normalize(schema)}`,
+	);
 	checkLengthFirst(validator, "array", () => "if (Array.isArray(value)) {");
 }
 
@@ -148,7 +184,11 @@ export function refineRules(validator: Compiler): void {
  * on: it runs the pattern over the value whatever its length, or visits every element.
  * @param open begins the block in which `value` has a length, and normalizes it as the rule does
  */
-function checkLengthFirst(validator: Compiler, name: "email" | "array", open: (schema: Limits) => string): void {
+function checkLengthFirst(
+	validator: Compiler,
+	name: "email" | "array",
+	open: (schema: Limits) => string,
+): void {
 	const original = validator.rules[name]!;
 	validator.rules[name] = function (rule: CompiledRule<Limits>, ...rest) {
 		const { min, max, length, ...others } = rule.schema;

@@ -40,7 +40,10 @@ test("a node is alive all the time, and ready from its start to its end", async 
 	expect(await ask("/health/ready")).toEqual(notReady);
 	expect((await ask("/health/live")).status).toBe(200);
 	await broker.start();
-	expect(await ask("/health/ready")).toEqual({ status: 200, body: { status: "ready", failing: [] } });
+	expect(await ask("/health/ready")).toEqual({
+		status: 200,
+		body: { status: "ready", failing: [] },
+	});
 	await broker.stop();
 	expect(await ask("/health/ready")).toEqual(notReady);
 	expect((await ask("/health/live")).status).toBe(200);
@@ -55,7 +58,10 @@ test("a node is ready only while everything that it stands on answers", async ()
 	await broker.start();
 	expect((await ask("/health/ready")).status).toBe(200);
 	up = false;
-	expect(await ask("/health/ready")).toEqual({ status: 503, body: { status: "not ready", failing: ["shelf"] } });
+	expect(await ask("/health/ready")).toEqual({
+		status: 503,
+		body: { status: "not ready", failing: ["shelf"] },
+	});
 	up = true;
 	expect((await ask("/health/ready")).status).toBe(200);
 });
@@ -67,7 +73,10 @@ test("servers that are lost are named, whatever their clients think of the conne
 	provideCache(broker, { ...cacheOf(broker), ping: lost });
 	const { status, body } = await ask("/health/ready");
 	Object.assign(broker, { transit: undefined });
-	expect({ status, body }).toEqual({ status: 503, body: { status: "not ready", failing: ["nats", "redis"] } });
+	expect({ status, body }).toEqual({
+		status: 503,
+		body: { status: "not ready", failing: ["nats", "redis"] },
+	});
 });
 
 test("nothing else is answered", async () => {
@@ -97,7 +106,15 @@ test("a page that fails is answered with 500, and the listener goes on", async (
 test("its figures are told in Prometheus' format", async () => {
 	broker.createService({
 		name: "shelf",
-		actions: { eventFigures: () => ({ backlog: 2, lag_seconds: 0.5, retries: 0, dead_letters: 1, pending: 3 }) },
+		actions: {
+			eventFigures: () => ({
+				backlog: 2,
+				lag_seconds: 0.5,
+				retries: 0,
+				dead_letters: 1,
+				pending: 3,
+			}),
+		},
 	});
 	await broker.start();
 	const response = await fetch(`http://${HOST}:${port}/metrics`);

@@ -13,7 +13,10 @@ const pages: Record<string, Page> = {
 	"/health/ready": async (broker) => {
 		const failing = await failingParts(broker);
 		const ready = broker.started && failing.length === 0;
-		return { status: ready ? 200 : 503, content: { status: ready ? "ready" : "not ready", failing } };
+		return {
+			status: ready ? 200 : 503,
+			content: { status: ready ? "ready" : "not ready", failing },
+		};
 	},
 	"/metrics": async (broker) => ({ status: 200, content: await metrics(broker) }),
 };
@@ -24,7 +27,11 @@ const pages: Record<string, Page> = {
  * @returns what closes it
  * @throws StartError if the address cannot be listened on
  */
-export async function openHealthListener(broker: ServiceBroker, host: string, port: number): Promise<() => void> {
+export async function openHealthListener(
+	broker: ServiceBroker,
+	host: string,
+	port: number,
+): Promise<() => void> {
 	/** A page that fails is a response as well: a rejection would end the process, and a silent connection hold up the prober. */
 	async function load(page: Page): ReturnType<Page> {
 		try {
@@ -35,15 +42,24 @@ export async function openHealthListener(broker: ServiceBroker, host: string, po
 		}
 	}
 	const server = createServer(async (req, res) => {
-		const page = req.method === "GET" && Object.hasOwn(pages, req.url!) ? pages[req.url!] : undefined;
-		const { status, content } = page ? await load(page) : { status: 404, content: { status: "not found" } };
+		const page =
+			req.method === "GET" && Object.hasOwn(pages, req.url!) ? pages[req.url!] : undefined;
+		const { status, content } = page
+			? await load(page)
+			: { status: 404, content: { status: "not found" } };
 		const [type, body] =
-			typeof content === "string" ? ["text/plain; version=0.0.4", content] : ["application/json", JSON.stringify(content)];
+			typeof content === "string"
+				? ["text/plain; version=0.0.4", content]
+				: ["application/json", JSON.stringify(content)];
 		res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
 	});
 	await new Promise<void>((resolve, reject) => {
 		const refuse = ({ message }: Error) =>
-			reject(new StartError(`HEALTH_PORT ${port} of ${host} cannot be listened on (${message}): set it to another port`));
+			reject(
+				new StartError(
+					`HEALTH_PORT ${port} of ${host} cannot be listened on (${message}): set it to another port`,
+				),
+			);
 		server.once("error", refuse).listen(port, host, resolve);
 	});
 	const unwatch = watchRuntime(metricsOf(broker));

@@ -16,11 +16,17 @@ const EVENT_GAUGES: Readonly<Record<keyof EventFigures, Metric>> = {
 	pending: catalogue.pendingMessages,
 	unread_share: catalogue.unreadShare,
 };
-const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
+const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = {
+	closed: 0,
+	"half-open": 1,
+	open: 2,
+};
 
 /** The figures of this node, in Prometheus' text format. A part that cannot tell its own is left out. */
 export function metrics(broker: ServiceBroker): Promise<string> {
-	const collectors = [tellNode, tellBreakers, tellServers, tellEvents].map((collect) => (tell: Tell) => collect(broker, tell));
+	const collectors = [tellNode, tellBreakers, tellServers, tellEvents].map(
+		(collect) => (tell: Tell) => collect(broker, tell),
+	);
 	return metricsOf(broker).text(collectors);
 }
 
@@ -30,7 +36,8 @@ function tellNode({ nodeID, services }: ServiceBroker, tell: Tell): void {
 }
 
 function tellBreakers(broker: ServiceBroker, tell: Tell): void {
-	for (const { action, node, state } of circuitsOf(broker)) tell(catalogue.breakers, BREAKER_STATES[state], action, node);
+	for (const { action, node, state } of circuitsOf(broker))
+		tell(catalogue.breakers, BREAKER_STATES[state], action, node);
 }
 
 async function tellServers(broker: ServiceBroker, tell: Tell): Promise<void> {
@@ -38,11 +45,18 @@ async function tellServers(broker: ServiceBroker, tell: Tell): Promise<void> {
 }
 
 async function tellEvents(broker: ServiceBroker, tell: Tell): Promise<void> {
-	const names = broker.services.map(({ name }) => name).filter((name) => broker.registry.actions.isAvailable(`${name}.eventFigures`));
+	const names = broker.services
+		.map(({ name }) => name)
+		.filter((name) => broker.registry.actions.isAvailable(`${name}.eventFigures`));
 	await Promise.allSettled(
 		names.map(async (service) => {
-			const figures = await broker.call<EventFigures, object>(`${service}.eventFigures`, {}, { nodeID: broker.nodeID, timeout: 2000 });
-			for (const [field, metric] of Object.entries(EVENT_GAUGES)) tell(metric, figures[field as keyof EventFigures], service);
+			const figures = await broker.call<EventFigures, object>(
+				`${service}.eventFigures`,
+				{},
+				{ nodeID: broker.nodeID, timeout: 2000 },
+			);
+			for (const [field, metric] of Object.entries(EVENT_GAUGES))
+				tell(metric, figures[field as keyof EventFigures], service);
 		}),
 	);
 }

@@ -20,7 +20,10 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
 	const verdicts = await Promise.all(
 		broker.services.map(async (service) => {
 			try {
-				await within(ms, Promise.all((probes.get(service) ?? []).map(({ roundTrip }) => roundTrip())));
+				await within(
+					ms,
+					Promise.all((probes.get(service) ?? []).map(({ roundTrip }) => roundTrip())),
+				);
 				return [];
 			} catch {
 				return [service.name];
@@ -37,14 +40,19 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
 export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<string[]> {
 	const [services, ...others] = await Promise.all([
 		failingServices(broker, ms),
-		...ownProbes(broker).map(async ({ server, roundTrip }) => ((await answers(roundTrip, ms)) ? [] : [server])),
+		...ownProbes(broker).map(async ({ server, roundTrip }) =>
+			(await answers(roundTrip, ms)) ? [] : [server],
+		),
 	]);
 	return [services, others].flat(2);
 }
 
 /** Whether the servers of this node answer, each as all of its services see it. */
 export async function servers(broker: ServiceBroker, ms = 2000): Promise<Map<ServerName, boolean>> {
-	const all = [...ownProbes(broker), ...broker.services.flatMap((service) => probes.get(service) ?? [])];
+	const all = [
+		...ownProbes(broker),
+		...broker.services.flatMap((service) => probes.get(service) ?? []),
+	];
 	const found = new Map<ServerName, boolean>();
 	await Promise.all(
 		all.map(async ({ server, roundTrip }) => {

@@ -38,18 +38,34 @@ const request = (params: object = { amount: 1 }, over: object = {}) => ({
 const inTransaction = <T>(work: (tx: Tx) => Promise<T>) => db.transaction(work);
 
 test("the same parameters have the same hash however they are written, and others another", () => {
-	expect(requestHash({ a: 1, b: { c: [1, 2], d: null } })).toBe(requestHash({ b: { d: null, c: [1, 2] }, a: 1, e: undefined }));
-	const different = [{ a: 1 }, { a: "1" }, { a: [1] }, { a: { 0: 1 } }, { b: 1 }, { a: null }, {}].map(requestHash);
+	expect(requestHash({ a: 1, b: { c: [1, 2], d: null } })).toBe(
+		requestHash({ b: { d: null, c: [1, 2] }, a: 1, e: undefined }),
+	);
+	const different = [
+		{ a: 1 },
+		{ a: "1" },
+		{ a: [1] },
+		{ a: { 0: 1 } },
+		{ b: 1 },
+		{ a: null },
+		{},
+	].map(requestHash);
 	expect(new Set(different).size).toBe(different.length);
 	expect(requestHash({ a: [1, 2] })).not.toBe(requestHash({ a: [2, 1] }));
 });
 
 test("only a request with a key and a user is guarded", () => {
 	const user = { id: uuid(), email: "somebody@example.com", role: "user" } as const;
-	const keyed = (meta: Meta) => keyedRequest({ action: { name: "orders.create" }, params: { a: 1 }, meta } as never);
+	const keyed = (meta: Meta) =>
+		keyedRequest({ action: { name: "orders.create" }, params: { a: 1 }, meta } as never);
 	expect(keyed({ user })).toBeUndefined();
 	expect(keyed({ idempotency_key: "k" })).toBeUndefined();
-	const guarded = { user_id: user.id, action: "orders.create", key: "k", hash: requestHash({ a: 1 }) };
+	const guarded = {
+		user_id: user.id,
+		action: "orders.create",
+		key: "k",
+		hash: requestHash({ a: 1 }),
+	};
 	expect(keyed({ user, idempotency_key: "k" })).toEqual(guarded);
 });
 
@@ -67,7 +83,11 @@ test("of requests with the same key at the same time one goes through, and the o
 	expect(tries.filter((earlier) => earlier === null)).toHaveLength(1);
 	const winner = tries.indexOf(null);
 	for (const earlier of tries.filter((one) => one !== null)) {
-		expect(earlier).toMatchObject({ subject: String(winner), status: 201, answer: { made: winner } });
+		expect(earlier).toMatchObject({
+			subject: String(winner),
+			status: 201,
+			answer: { made: winner },
+		});
 	}
 });
 
@@ -84,7 +104,9 @@ test("a key goes back with the transaction that took it", async () => {
 test("the same key with other parameters is refused; another user's, or for another action, is another key", async () => {
 	const mine = request({ amount: 1 });
 	await claimKey(db, mine);
-	await expect(claimKey(db, { ...mine, hash: requestHash({ amount: 2 }) })).rejects.toMatchObject({ type: "IDEMPOTENCY_KEY_REUSED" });
+	await expect(claimKey(db, { ...mine, hash: requestHash({ amount: 2 }) })).rejects.toMatchObject({
+		type: "IDEMPOTENCY_KEY_REUSED",
+	});
 	expect(await claimKey(db, { ...mine, user_id: uuid() })).toBeNull();
 	expect(await claimKey(db, { ...mine, action: "orders.create" })).toBeNull();
 });
@@ -93,12 +115,23 @@ test("an earlier answer or error is given again, and one that is not there yet i
 	const [fine, failed, running] = [request(), request(), request()];
 	for (const one of [fine, failed, running]) await claimKey(db, one);
 	await keepAnswer(db, fine, 201, { id: 1 });
-	await keepAnswers(db, [{ request: failed, ...answerOf(commonError("FORBIDDEN", { why: "because" })) }]);
-	const again = async (one: typeof fine, meta: Meta) => replay(meta, (await claimKey(db, one)) as Earlier);
+	await keepAnswers(db, [
+		{ request: failed, ...answerOf(commonError("FORBIDDEN", { why: "because" })) },
+	]);
+	const again = async (one: typeof fine, meta: Meta) =>
+		replay(meta, (await claimKey(db, one)) as Earlier);
 	const meta: Meta = { $responseHeaders: { ETag: "1" } };
 	expect(await again(fine, meta)).toEqual({ id: 1 });
-	expect(meta).toEqual({ $statusCode: 201, $responseHeaders: { ETag: "1", "Idempotent-Replayed": "true" } });
-	const error = { code: 403, type: "FORBIDDEN", message: "Insufficient permissions", data: { why: "because" } };
+	expect(meta).toEqual({
+		$statusCode: 201,
+		$responseHeaders: { ETag: "1", "Idempotent-Replayed": "true" },
+	});
+	const error = {
+		code: 403,
+		type: "FORBIDDEN",
+		message: "Insufficient permissions",
+		data: { why: "because" },
+	};
 	await expect(again(failed, {})).rejects.toMatchObject(error);
 	await expect(again(running, {})).rejects.toMatchObject({ type: "IDEMPOTENCY_KEY_IN_USE" });
 });
@@ -107,13 +140,18 @@ test("a key is kept for a day, then it is free again and pruned", async () => {
 	const [old, recent] = [request(), request()];
 	for (const one of [old, recent]) await keepAnswer(db, one, 201, await claimKey(db, one));
 	const age = (one: typeof old, hours: number) =>
-		db.query("update idempotency_keys set created_at = now() - make_interval(hours => $2) where user_id = $1", [one.user_id, hours]);
+		db.query(
+			"update idempotency_keys set created_at = now() - make_interval(hours => $2) where user_id = $1",
+			[one.user_id, hours],
+		);
 	await age(recent, 23);
 	await age(old, 25);
 	expect(await claimKey(db, { ...old, hash: "another" })).toBeNull();
 	await age(old, 25);
 	expect(await findKey(db, { ...old, hash: "a third" })).toBeUndefined();
-	expect(await db.query("select from idempotency_keys where user_id = $1", [old.user_id])).toEqual([]);
+	expect(await db.query("select from idempotency_keys where user_id = $1", [old.user_id])).toEqual(
+		[],
+	);
 	expect(await claimKey(db, { ...old, hash: "a third" })).toBeNull();
 	await age(old, 25);
 	expect(await pruneKeys(db)).toBe(1);

@@ -69,7 +69,11 @@ const sorted = (_: string, value: unknown) =>
 		: value;
 
 /** The request as its key guards it; undefined for one without a key, or without a user. */
-export function keyedRequest({ action, params, meta: { user, idempotency_key } }: Ctx): KeyedRequest | undefined {
+export function keyedRequest({
+	action,
+	params,
+	meta: { user, idempotency_key },
+}: Ctx): KeyedRequest | undefined {
 	if (!idempotency_key || !user || !action?.name) return undefined;
 	return { user_id: user.id, action: action.name, key: idempotency_key, hash: requestHash(params) };
 }
@@ -96,20 +100,31 @@ export async function claimKey(
  * a statement which takes keys need not look at their age.
  * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
  */
-export async function findKey(queryable: Queryable, request: KeyedRequest): Promise<Earlier | undefined> {
+export async function findKey(
+	queryable: Queryable,
+	request: KeyedRequest,
+): Promise<Earlier | undefined> {
 	const [found] = await findKeys(queryable, [request]);
 	if (found instanceof Rejection) throw found.error;
 	return found;
 }
 /** The same for many requests at once, as a step of a batch. */
-export async function findKeys(queryable: Queryable, requests: readonly KeyedRequest[]): Promise<(Earlier | Rejection | undefined)[]> {
-	const rows = await queryable.query<Earlier & { n: number; body_hash: string; expired: boolean }>(FIND, columns(requests));
+export async function findKeys(
+	queryable: Queryable,
+	requests: readonly KeyedRequest[],
+): Promise<(Earlier | Rejection | undefined)[]> {
+	const rows = await queryable.query<Earlier & { n: number; body_hash: string; expired: boolean }>(
+		FIND,
+		columns(requests),
+	);
 	const old = rows.flatMap(({ n, expired }) => (expired ? [requests[n - 1]!] : []));
 	if (old.length > 0) await queryable.query(FREE, columns(old));
 	const found = new Map(rows.flatMap((row) => (row.expired ? [] : [[row.n, row]])));
 	return requests.map(({ hash }, i) => {
 		const earlier = found.get(i + 1);
-		return earlier && earlier.body_hash !== hash ? reject(commonError("IDEMPOTENCY_KEY_REUSED")) : earlier;
+		return earlier && earlier.body_hash !== hash
+			? reject(commonError("IDEMPOTENCY_KEY_REUSED"))
+			: earlier;
 	});
 }
 const columns = (requests: readonly KeyedRequest[]) =>
@@ -122,13 +137,24 @@ export interface Kept {
 	readonly answer: unknown;
 }
 /** Keeps answers, in one statement, as a step of a batch. */
-export async function keepAnswers(queryable: Queryable, kept: readonly Kept[]): Promise<readonly Kept[]> {
+export async function keepAnswers(
+	queryable: Queryable,
+	kept: readonly Kept[],
+): Promise<readonly Kept[]> {
 	const requests = kept.map(({ request }) => request);
-	const [statuses, answers] = [kept.map(({ status }) => status), kept.map(({ answer }) => JSON.stringify(answer))];
+	const [statuses, answers] = [
+		kept.map(({ status }) => status),
+		kept.map(({ answer }) => JSON.stringify(answer)),
+	];
 	await queryable.query(KEEP, [...columns(requests), statuses, answers]);
 	return kept;
 }
-export async function keepAnswer(queryable: Queryable, request: KeyedRequest, status: number, answer: unknown): Promise<void> {
+export async function keepAnswer(
+	queryable: Queryable,
+	request: KeyedRequest,
+	status: number,
+	answer: unknown,
+): Promise<void> {
 	await keepAnswers(queryable, [{ request, status, answer }]);
 }
 /** One of our named errors, as an answer that can be kept; whoever asks again gets the same error. */
@@ -158,7 +184,12 @@ export function replay<T>(meta: Meta, { status, answer }: Earlier): T {
  * @param status HTTP status of the stored response
  * @throws IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE
  */
-export async function executeOnce<T>(db: Database, ctx: Ctx, status: number, command: (tx: Tx) => Promise<T>): Promise<T> {
+export async function executeOnce<T>(
+	db: Database,
+	ctx: Ctx,
+	status: number,
+	command: (tx: Tx) => Promise<T>,
+): Promise<T> {
 	const request = keyedRequest(ctx);
 	if (!request) return db.transaction(command);
 	const { earlier, result } = await db.transaction(async (tx) => {

@@ -33,18 +33,25 @@ const DISCARD = `delete from retries where ${CHOSEN} returning 1 as done`;
 function time(field: string, text: string | undefined): string | null {
 	if (text === undefined) return null;
 	const year = new Date(text).getUTCFullYear();
-	if (!(year >= 1 && year <= 9999)) throw invalidField(field, "TIME", `The '${field}' field must be an RFC 3339 time`);
+	if (!(year >= 1 && year <= 9999))
+		throw invalidField(field, "TIME", `The '${field}' field must be an RFC 3339 time`);
 	return new Date(text).toISOString();
 }
 /** A pattern of event types for SQL's LIKE. */
 export const likeType = (type: string | undefined): string | null =>
 	type === undefined ? null : type.replace(/[\\%_]/g, "\\$&").replace(/\*$/, "%");
 /** A span of time, each end null when it is open. */
-export const span = ({ since, until }: Pick<Filter, "since" | "until">) => [time("since", since), time("until", until)] as const;
+export const span = ({ since, until }: Pick<Filter, "since" | "until">) =>
+	[time("since", since), time("until", until)] as const;
 
 /** The dead letters of one consumer group: events whose last try failed, kept until somebody decides. */
 export function deadLetters(db: Database, group: string) {
-	const values = (filter: Filter) => [group, filter.event_id ?? null, likeType(filter.type), ...span(filter)];
+	const values = (filter: Filter) => [
+		group,
+		filter.event_id ?? null,
+		likeType(filter.type),
+		...span(filter),
+	];
 	/** Without a filter it would be all of them, which nobody should do by leaving something out. */
 	const chosen = (filter: Filter) => {
 		if (Object.values(filter).every((value) => value === undefined))
@@ -54,18 +61,21 @@ export function deadLetters(db: Database, group: string) {
 	return {
 		list: (filter: Filter, after: string | undefined, limit: number): Promise<DeadLetter[]> =>
 			db.query<DeadLetter>(LIST, [...values(filter), after ?? null, limit]),
-		async show(event_id: string): Promise<DeadLetter & { event: unknown; errors: { time: string; message: string }[] }> {
-			const [found] = await db.query<DeadLetter & { event: unknown; errors: { time: string; message: string }[] }>(
-				SHOW,
-				values({ event_id }),
-			);
+		async show(
+			event_id: string,
+		): Promise<DeadLetter & { event: unknown; errors: { time: string; message: string }[] }> {
+			const [found] = await db.query<
+				DeadLetter & { event: unknown; errors: { time: string; message: string }[] }
+			>(SHOW, values({ event_id }));
 			if (!found) throw commonError("DEAD_LETTER_NOT_FOUND");
 			return found;
 		},
 		/** Answers how many will be tried again. */
-		retry: async (filter: Filter): Promise<number> => (await db.query(RETRY, chosen(filter))).length,
+		retry: async (filter: Filter): Promise<number> =>
+			(await db.query(RETRY, chosen(filter))).length,
 		/** Answers how many are gone. */
-		discard: async (filter: Filter): Promise<number> => (await db.query(DISCARD, chosen(filter))).length,
+		discard: async (filter: Filter): Promise<number> =>
+			(await db.query(DISCARD, chosen(filter))).length,
 	};
 }
 
@@ -75,7 +85,14 @@ const FIGURES = `select
 	(select count(*) from retries where dead_at is null) as retries,
 	(select count(*) from retries where dead_at is not null) as dead_letters`;
 /** How far a service's events are behind, out of its own database. */
-export async function eventFigures(db: Database): Promise<{ backlog: number; lag_seconds: number; retries: number; dead_letters: number }> {
-	const [figures] = await db.query<{ backlog: number; lag_seconds: number; retries: number; dead_letters: number }>(FIGURES);
+export async function eventFigures(
+	db: Database,
+): Promise<{ backlog: number; lag_seconds: number; retries: number; dead_letters: number }> {
+	const [figures] = await db.query<{
+		backlog: number;
+		lag_seconds: number;
+		retries: number;
+		dead_letters: number;
+	}>(FIGURES);
 	return figures!;
 }

@@ -3,11 +3,16 @@ import { v7 as uuid } from "uuid";
 import type { Event } from "../contracts/event.ts";
 import { packed, unpacked } from "./event-batches.ts";
 
-const event = (type: string, subject = uuid(), data: object = {}) => ({ id: uuid(), type, subject, data }) as unknown as Event;
+const event = (type: string, subject = uuid(), data: object = {}) =>
+	({ id: uuid(), type, subject, data }) as unknown as Event;
 const LARGE = 1_000_000;
 
 test("events of a type are one message, which holds them as they were", () => {
-	const found = [event("order.created"), event("order.confirmed"), event("order.created", uuid(), { name: "Zoë" })];
+	const found = [
+		event("order.created"),
+		event("order.confirmed"),
+		event("order.created", uuid(), { name: "Zoë" }),
+	];
 	const messages = packed(found, LARGE);
 	expect(messages.map(({ type }) => type)).toEqual(["order.created", "order.confirmed"]);
 	expect(messages.map(({ text }) => unpacked(text))).toEqual([
@@ -18,10 +23,13 @@ test("events of a type are one message, which holds them as they were", () => {
 });
 
 test("a message is as large as it may be, in bytes, and what is too large by itself goes alone", () => {
-	const found = Array.from({ length: 9 }, () => event("order.created", uuid(), { name: "é".repeat(50) }));
+	const found = Array.from({ length: 9 }, () =>
+		event("order.created", uuid(), { name: "é".repeat(50) }),
+	);
 	const large = event("order.created", uuid(), { name: "é".repeat(1000) });
 	const exactly = Buffer.byteLength(JSON.stringify(found.slice(0, 4)));
-	const sizes = (max: number) => packed([...found, large], max).map(({ text }) => unpacked(text).events.length);
+	const sizes = (max: number) =>
+		packed([...found, large], max).map(({ text }) => unpacked(text).events.length);
 	expect(sizes(exactly)).toEqual([4, 4, 1, 1]);
 	expect(sizes(exactly - 1)).toEqual([3, 3, 3, 1]);
 });
@@ -30,18 +38,31 @@ test("a message has the same id for the same events, and another one for others"
 	const [one, two, three] = [event("a.b"), event("a.b"), event("a.b")];
 	const id = (...events: Event[]) => packed(events, LARGE)[0]!.id;
 	expect(id(one, two)).toBe(id(one, two));
-	expect(id({ ...one, traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }, two)).toBe(id(one, two));
+	expect(
+		id({ ...one, traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }, two),
+	).toBe(id(one, two));
 	expect(new Set([id(one, two), id(one), id(one, two, three), id(one, three)]).size).toBe(4);
 });
 
 test("an event by itself is a message too, and what is no event is told apart from the events beside it", () => {
 	const [one, two] = [event("order.created"), event("order.created")];
 	expect(unpacked(JSON.stringify(one))).toEqual({ events: [one], others: [] });
-	const strange = [null, 7, "text", [one], {}, { ...one, id: "1" }, { ...one, id: undefined }, { ...one, type: 1 }];
+	const strange = [
+		null,
+		7,
+		"text",
+		[one],
+		{},
+		{ ...one, id: "1" },
+		{ ...one, id: undefined },
+		{ ...one, type: 1 },
+	];
 	const { events, others } = unpacked(JSON.stringify([one, ...strange, two]));
 	expect(events).toEqual([one, two]);
 	expect(others.map(({ text }) => text)).toEqual(strange.map((value) => JSON.stringify(value)));
 	expect(others[0]!.error.message).toBe("It has no type, or no UUID as its id");
 	expect(unpacked("[]")).toEqual({ events: [], others: [] });
-	expect(unpacked("[{").others).toMatchObject([{ text: "[{", error: { message: expect.stringContaining("JSON") } }]);
+	expect(unpacked("[{").others).toMatchObject([
+		{ text: "[{", error: { message: expect.stringContaining("JSON") } },
+	]);
 });

@@ -25,12 +25,16 @@ const sizeOf = ({ text }: Written) => Buffer.byteLength(text) + 1;
  * @param maxBytes that a message has, unless one event alone is larger
  */
 export function packed(events: readonly Event[], maxBytes: number): EventBatch[] {
-	const written = events.map(({ id, type, subject }, i): Written => ({ id, type, subject, text: JSON.stringify(events[i]) }));
-	return orderedGroups(written, ({ type }) => type, { max: maxBytes - 1, sizeOf }).map(({ key, members }) => ({
-		type: key,
-		id: hash("sha256", members.map(({ id }) => id).join()),
-		text: `[${members.map(({ text }) => text).join()}]`,
-	}));
+	const written = events.map(
+		({ id, type, subject }, i): Written => ({ id, type, subject, text: JSON.stringify(events[i]) }),
+	);
+	return orderedGroups(written, ({ type }) => type, { max: maxBytes - 1, sizeOf }).map(
+		({ key, members }) => ({
+			type: key,
+			id: hash("sha256", members.map(({ id }) => id).join()),
+			text: `[${members.map(({ text }) => text).join()}]`,
+		}),
+	);
 }
 
 export interface Unpacked {
@@ -48,7 +52,9 @@ export function unpacked(text: string): Unpacked {
 		return { events: [], others: [{ text, error: error as Error }] };
 	}
 	const all: unknown[] = Array.isArray(found) ? found : [found];
-	const others = all.filter((one) => !isEvent(one)).map((one) => ({ text: JSON.stringify(one), error: new Error(NO_EVENT) }));
+	const others = all
+		.filter((one) => !isEvent(one))
+		.map((one) => ({ text: JSON.stringify(one), error: new Error(NO_EVENT) }));
 	return { events: all.filter(isEvent), others };
 }
 

@@ -14,7 +14,11 @@ export const fact = shape({
 export type Fact = Infer<typeof fact>;
 
 /** For other services: what was told of something, oldest first; only what its events' retention has left. */
-export const history = { params: { subject: { type: "uuid" } }, returns: list(object(fact)), retry: true } as const;
+export const history = {
+	params: { subject: { type: "uuid" } },
+	returns: list(object(fact)),
+	retry: true,
+} as const;
 
 const FACTS = sql(
 	"outbox_history",
@@ -26,7 +30,12 @@ const MAX_SEQUENCE = 2n ** 63n - 1n;
 /** @throws VALIDATION_ERROR for digits that are not a sequence */
 export function assertSequence(field: string, digits: string): void {
 	if (BigInt(digits) > MAX_SEQUENCE)
-		throw invalidField(field, "NUMBER_MAX", `The '${field}' field must be less than or equal to ${MAX_SEQUENCE}.`);
+		throw invalidField(
+			field,
+			"NUMBER_MAX",
+			`The '${field}' field must be less than or equal to ${MAX_SEQUENCE}.`,
+		);
 }
 /** @param after the sequence of the last fact that is known already */
-export const factsOf = (db: Queryable, subject: string, after = "0"): Promise<Fact[]> => db.query<Fact>(FACTS, [subject, after]);
+export const factsOf = (db: Queryable, subject: string, after = "0"): Promise<Fact[]> =>
+	db.query<Fact>(FACTS, [subject, after]);

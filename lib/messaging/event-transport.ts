@@ -30,7 +30,8 @@ interface Bus {
 }
 const buses = new WeakMap<object, Bus>();
 
-const wants = ({ patterns }: Group, { types }: Source) => types.some((type) => patterns.some((pattern) => matches(pattern, type)));
+const wants = ({ patterns }: Group, { types }: Source) =>
+	types.some((type) => patterns.some((pattern) => matches(pattern, type)));
 
 /**
  * Brings the sources and the groups of one process together, in whichever order they come: every group follows every outbox that holds

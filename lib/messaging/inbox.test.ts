@@ -12,7 +12,9 @@ let db: Database;
 beforeAll(async () => {
 	databases = await makeDatabases(["users"]);
 	db = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 10 });
-	await db.query("create table effects (subject text not null, at bigint generated always as identity)");
+	await db.query(
+		"create table effects (subject text not null, at bigint generated always as identity)",
+	);
 });
 afterAll(async () => {
 	await db?.close();
@@ -46,7 +48,9 @@ const event = (subject: string) =>
 	}) as unknown as Event;
 
 const noteEffects = (tx: Tx, events: readonly Event[]) =>
-	tx.query("insert into effects (subject) select unnest($1::text[])", [events.map(({ subject }) => subject)]);
+	tx.query("insert into effects (subject) select unnest($1::text[])", [
+		events.map(({ subject }) => subject),
+	]);
 /** An inbox whose handler writes each event down, then fails for those that `refuse` throws at. */
 const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOptions> = {}) =>
 	inbox({
@@ -62,11 +66,16 @@ const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOp
 		closing: () => closing,
 		...over,
 	});
-const effects = async () => (await db.query<{ subject: string }>("select subject from effects order by at")).map(({ subject }) => subject);
-const retries = () =>
-	db.query<{ attempts: number; dead_at: string | null; errors: { time: string; message: string }[] }>(
-		"select attempts, dead_at, errors from retries order by event->>'sequence'",
+const effects = async () =>
+	(await db.query<{ subject: string }>("select subject from effects order by at")).map(
+		({ subject }) => subject,
 	);
+const retries = () =>
+	db.query<{
+		attempts: number;
+		dead_at: string | null;
+		errors: { time: string; message: string }[];
+	}>("select attempts, dead_at, errors from retries order by event->>'sequence'");
 const refuse = (bad: string) => (subject: string) => {
 	if (subject === bad) throw new Error(`${bad} is refused`);
 };
@@ -89,9 +98,13 @@ test("groups receive each for themselves", async () => {
 test("an event whose handler fails leaves nothing behind and does not hold back the others of its batch", async () => {
 	const events = Array.from({ length: 64 }, (_, i) => event(String(i)));
 	await box(refuse("37")).accept(events);
-	expect(await effects()).toEqual(events.map(({ subject }) => subject).filter((subject) => subject !== "37"));
+	expect(await effects()).toEqual(
+		events.map(({ subject }) => subject).filter((subject) => subject !== "37"),
+	);
 	expect(told).toEqual(["37"]);
-	expect(await retries()).toMatchObject([{ attempts: 1, dead_at: null, errors: [{ message: "37 is refused" }] }]);
+	expect(await retries()).toMatchObject([
+		{ attempts: 1, dead_at: null, errors: [{ message: "37 is refused" }] },
+	]);
 	// One bad event costs a few more transactions, not one for each of the good ones.
 	expect(calls.length).toBeLessThan(16);
 });
@@ -117,7 +130,11 @@ test("how often an event failed is known while it waits, when it has taken effec
 		if (broken || subject === "hopeless") throw new Error("Not now");
 	});
 	const known = async (subject: string) =>
-		(await retriesOf(db, "group", subject)).map(({ type, failures, state }) => [type, failures.length, state]);
+		(await retriesOf(db, "group", subject)).map(({ type, failures, state }) => [
+			type,
+			failures.length,
+			state,
+		]);
 	await accept([event("one"), event("hopeless")]);
 	await retry();
 	expect(await known("one")).toEqual([["user.updated", 2, "waiting"]]);
@@ -141,7 +158,11 @@ test("after its last try an event is a dead letter with all its errors, and rest
 	expect(told).toEqual(["one", "one", "one!"]);
 	const [letter] = await retries();
 	expect(letter).toMatchObject({ attempts: 3, dead_at: expect.any(String) });
-	expect(letter!.errors.map(({ message }) => message)).toEqual(["Failure 1", "Failure 2", "Failure 3"]);
+	expect(letter!.errors.map(({ message }) => message)).toEqual([
+		"Failure 1",
+		"Failure 2",
+		"Failure 3",
+	]);
 	await retry();
 	expect(attempt).toBe(3);
 	expect(await effects()).toEqual([]);
@@ -235,7 +256,9 @@ test("a stopping process leaves what fails for want of others untouched, and say
 
 test("without its database an inbox takes nothing over and tells of no failed events", async () => {
 	const away = new Database({ url: "postgres://users:secret@127.0.0.1:1/users", poolSize: 1 });
-	await expect(box(undefined, { db: away }).accept([event("one"), event("two")])).rejects.toThrow("ECONNREFUSED");
+	await expect(box(undefined, { db: away }).accept([event("one"), event("two")])).rejects.toThrow(
+		"ECONNREFUSED",
+	);
 	expect(told).toEqual([]);
 	await away.close();
 });
@@ -249,7 +272,9 @@ test("any error can be kept, also one that Postgres' JSON could not hold", async
 });
 
 test("receipts are forgotten when they are old, in small steps", async () => {
-	await db.query("insert into inbox select 'group', gen_random_uuid(), now() - interval '3 hours' from generate_series(1, 1200)");
+	await db.query(
+		"insert into inbox select 'group', gen_random_uuid(), now() - interval '3 hours' from generate_series(1, 1200)",
+	);
 	const young = event("young");
 	await box().accept([young]);
 	expect(await forget(db, 4)).toBe(false);
@@ -259,13 +284,16 @@ test("receipts are forgotten when they are old, in small steps", async () => {
 });
 
 test("receipts are kept as long as an outbox may publish their events again", async () => {
-	const add = "insert into inbox (group_name, event_id, time) values ('group', $1, now() - make_interval(hours => $2))";
+	const add =
+		"insert into inbox (group_name, event_id, time) values ('group', $1, now() - make_interval(hours => $2))";
 	const [newer, older] = [uuid(), uuid()];
 	await db.query(add, [newer, 20]);
 	await db.query(add, [older, 40]);
 	const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
 	const left = async () =>
-		(await db.query<{ event_id: string }>("select event_id from inbox order by time desc")).map(({ event_id }) => event_id);
+		(await db.query<{ event_id: string }>("select event_id from inbox order by time desc")).map(
+			({ event_id }) => event_id,
+		);
 	await forget(db, 2, hoursAgo(50));
 	expect(await left()).toEqual([newer, older]);
 	await forget(db, 2, hoursAgo(30));
@@ -277,13 +305,18 @@ test("receipts are kept as long as an outbox may publish their events again", as
 test("an event whose transaction cannot be committed does not block the retries of others", async () => {
 	// Sequelize reports each failed commit there.
 	const warnings = jest.spyOn(console, "warn").mockImplementation(() => undefined);
-	await db.query("create table unique_effects (subject text not null unique deferrable initially deferred)");
+	await db.query(
+		"create table unique_effects (subject text not null unique deferrable initially deferred)",
+	);
 	let broken = true;
 	const { accept, retry } = box(undefined, {
 		async handle(tx, events) {
 			if (broken) throw new Error("Not yet");
 			for (const { subject } of events)
-				await tx.query("insert into unique_effects select $1 from generate_series(1, $2)", [subject, subject === "bad" ? 2 : 1]);
+				await tx.query("insert into unique_effects select $1 from generate_series(1, $2)", [
+					subject,
+					subject === "bad" ? 2 : 1,
+				]);
 		},
 	});
 	for (const subject of ["bad", "good"]) await accept([event(subject)]);

@@ -64,7 +64,8 @@ export interface InboxOptions {
 
 /** One consumer group's way in: each event takes effect once, however often it is delivered. */
 export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
-	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) => inTracesOf(events, () => db.transaction(work));
+	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) =>
+		inTracesOf(events, () => db.transaction(work));
 	const once = (events: Event[]) => async (tx: Tx) => {
 		const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
 		const fresh = new Set(rows.map(({ event_id }) => event_id));
@@ -85,7 +86,13 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 				return accept(events.slice(half));
 			}
 			const ids = events.map(({ id }) => id);
-			await db.query(KEEP, [group, ids, events.map((event) => JSON.stringify(event)), note(error), backoff[0] ?? 0]);
+			await db.query(KEEP, [
+				group,
+				ids,
+				events.map((event) => JSON.stringify(event)),
+				note(error),
+				backoff[0] ?? 0,
+			]);
 			for (const event of events) onFailure(error, event, false);
 		}
 	}
@@ -155,7 +162,10 @@ export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxO
 
 /** A failure as the history of a dead letter shows it. Postgres' JSON holds neither U+0000 nor half a surrogate pair. */
 const note = (error: unknown) => {
-	const message = (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000).toWellFormed();
+	const message = (error instanceof Error ? error.message : String(error))
+		.replaceAll("\0", "")
+		.slice(0, 1000)
+		.toWellFormed();
 	return JSON.stringify({ time: new Date().toISOString(), message });
 };
 
@@ -169,8 +179,11 @@ const FORGET = `with old as (select group_name, event_id from inbox
  * event that an outbox still holds, because an outbox publishes again whatever it holds. True when there may be more.
  * @param oldest when that event was written; null where the outboxes are empty
  */
-export const forget = async (db: Database, hours: number, oldest: string | null = null): Promise<boolean> =>
-	(await db.query(FORGET, [hours, oldest])).length === STEP;
+export const forget = async (
+	db: Database,
+	hours: number,
+	oldest: string | null = null,
+): Promise<boolean> => (await db.query(FORGET, [hours, oldest])).length === STEP;
 
 /** An event that its handler failed to take at least once. */
 export interface Retried {

@@ -41,7 +41,8 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 		name: "test",
 		onTrouble: () => undefined,
 	});
-	const event = (data: object) => ({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;
+	const event = (data: object) =>
+		({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;
 	const bury = async () => undefined;
 
 	test("a server that takes only small messages is refused, with the setting to change", async () => {

@@ -1,5 +1,15 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { AckPolicy, type ConsumerConfig, connect, DeliverPolicy, Events, headers, type JetStreamManager, type JsMsg, nanos } from "nats";
+import {
+	AckPolicy,
+	type ConsumerConfig,
+	connect,
+	DeliverPolicy,
+	Events,
+	headers,
+	type JetStreamManager,
+	type JsMsg,
+	nanos,
+} from "nats";
 import { batch, reject } from "../async/micro-batch.ts";
 import type { Event } from "../contracts/event.ts";
 import { BATCH_FORMAT, packed, type Unpacked, unpacked } from "./event-batches.ts";
@@ -7,7 +17,14 @@ import type { Follower } from "./event-transport.ts";
 import { assertAccepted, eventBatchBytes } from "./message-size.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
-import { type ConsumerState, consumerState, holds, identityOf, removeConsumersAhead, shareBehind } from "./stream-state.ts";
+import {
+	type ConsumerState,
+	consumerState,
+	holds,
+	identityOf,
+	removeConsumersAhead,
+	shareBehind,
+} from "./stream-state.ts";
 
 /** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
 const BATCH = 200;
@@ -55,7 +72,8 @@ export async function openStream(options: StreamOptions) {
 	const config = streamConfig(stream, subject(">"), options, onSmaller);
 	const listeners = new Set<() => void>();
 	async function watchConnection(): Promise<void> {
-		for await (const { type } of connection.status()) if (type === Events.Reconnect) for (const listener of listeners) listener();
+		for await (const { type } of connection.status())
+			if (type === Events.Reconnect) for (const listener of listeners) listener();
 	}
 	watchConnection();
 
@@ -68,10 +86,15 @@ export async function openStream(options: StreamOptions) {
 		await api.consumers.add(stream, wanted);
 		await prepare(await stateOf(api, wanted.durable_name));
 		const consumer = await js.consumers.get(stream, wanted.durable_name);
-		return consumer.consume({ max_messages: ON_THE_WAY, idle_heartbeat: 2000, abort_on_missing_resource: true });
+		return consumer.consume({
+			max_messages: ON_THE_WAY,
+			idle_heartbeat: 2000,
+			abort_on_missing_resource: true,
+		});
 	}
 
-	const stateOf = async (api: JetStreamManager, consumer: string) => consumerState(api, await config.info(api), consumer);
+	const stateOf = async (api: JetStreamManager, consumer: string) =>
+		consumerState(api, await config.info(api), consumer);
 	let configured = false;
 	return {
 		async inspect(last: Acknowledged | undefined) {
@@ -102,7 +125,11 @@ export async function openStream(options: StreamOptions) {
 					const format = headers();
 					format.set("Content-Type", BATCH_FORMAT);
 					const message = id + mark;
-					const { seq } = await js.publish(subject(type), text, { msgID: message, headers: format, expect: { streamName: stream } });
+					const { seq } = await js.publish(subject(type), text, {
+						msgID: message,
+						headers: format,
+						expect: { streamName: stream },
+					});
 					return { sequence: seq, message };
 				}),
 			);
@@ -145,7 +172,10 @@ export async function openStream(options: StreamOptions) {
 				if (events.length > 0) await together(events);
 				for (const { text, error } of others) await bury(text, error);
 			}
-			const holding = { aliveEvery: options.ackWait / 3, returnAfter: () => (stopping ? 0 : PAUSE) };
+			const holding = {
+				aliveEvery: options.ackWait / 3,
+				returnAfter: () => (stopping ? 0 : PAUSE),
+			};
 			let close: () => Promise<unknown> = async () => undefined;
 
 			async function consume(): Promise<void> {
@@ -208,7 +238,8 @@ export async function openStream(options: StreamOptions) {
 	};
 }
 /** The name of a group's consumer for one pattern. */
-export const consumerName = (group: string, pattern: string) => `${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
+export const consumerName = (group: string, pattern: string) =>
+	`${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
 
 export type EventStream = Awaited<ReturnType<typeof openStream>>;
 
@@ -231,7 +262,10 @@ async function settle(
 
 const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
 /** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
-export async function sharedStream(broker: object, options: StreamOptions): Promise<{ stream: EventStream; release(): Promise<void> }> {
+export async function sharedStream(
+	broker: object,
+	options: StreamOptions,
+): Promise<{ stream: EventStream; release(): Promise<void> }> {
 	const entry = shared.get(broker) ?? { stream: openStream(options), holders: 0 };
 	shared.set(broker, entry);
 	entry.holders++;

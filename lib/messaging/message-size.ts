@@ -20,17 +20,22 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 
 /** A transporter as moleculer keeps it; only that of NATS has a client with `info`. */
 export interface Transporter {
-	readonly client?: { readonly info?: { readonly max_payload: number } | undefined } | null | undefined;
+	readonly client?:
+		| { readonly info?: { readonly max_payload: number } | undefined }
+		| null
+		| undefined;
 }
 /** The largest message in bytes that the connected server takes; no limit without a server. */
 export const maxPayload = (transporter: Transporter | undefined): number =>
 	transporter?.client?.info?.max_payload ?? Number.MAX_SAFE_INTEGER;
 
 /** The largest message that this node can send to other nodes, in bytes. */
-export const maxPayloadOf = (broker: object): number => maxPayload((broker as { transit?: { tx?: Transporter } }).transit?.tx);
+export const maxPayloadOf = (broker: object): number =>
+	maxPayload((broker as { transit?: { tx?: Transporter } }).transit?.tx);
 
 /** The size of a micro-batch whose elements travel in one message, in bytes. */
-export const batchBytesOf = (broker: object): number => Math.min(maxPayloadOf(broker) - ENVELOPE_BYTES, MAX_BATCH_BYTES);
+export const batchBytesOf = (broker: object): number =>
+	Math.min(maxPayloadOf(broker) - ENVELOPE_BYTES, MAX_BATCH_BYTES);
 
 /** As many events as a handler takes at once, and well below what every accepted server takes. */
 const MAX_EVENT_BATCH_BYTES = 128 * 1024;
@@ -39,21 +44,31 @@ export const eventBatchBytes = (client: Transporter["client"]): number =>
 	Math.min(MAX_EVENT_BATCH_BYTES, maxPayload({ client }) - ENVELOPE_BYTES);
 
 /** @throws StartError, and closes the connection, if the server refuses messages that cannot be divided */
-export async function assertAccepted(client: NonNullable<Transporter["client"]> & { close(): Promise<void> }): Promise<void> {
+export async function assertAccepted(
+	client: NonNullable<Transporter["client"]> & { close(): Promise<void> },
+): Promise<void> {
 	const max = maxPayload({ client });
 	if (max >= LEAST_MAX_PAYLOAD) return;
 	await client.close();
-	throw new StartError(`NATS takes messages of ${max} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`);
+	throw new StartError(
+		`NATS takes messages of ${max} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
+	);
 }
 
 /** Not an outage: the same message fails again, and a part of it may pass. */
 export const messageTooLarge = (kind: string, bytes: number, max: number): Error =>
-	new Errors.MoleculerError(`The ${kind} has ${bytes} bytes, and the NATS server takes ${max} (max_payload)`, 500, MESSAGE_TOO_LARGE, {
-		bytes,
-		max,
-	});
+	new Errors.MoleculerError(
+		`The ${kind} has ${bytes} bytes, and the NATS server takes ${max} (max_payload)`,
+		500,
+		MESSAGE_TOO_LARGE,
+		{
+			bytes,
+			max,
+		},
+	);
 /** Whether a call failed because its request or its result is too large, on whichever node. */
-export const isMessageTooLarge = (error: unknown): boolean => (error as { type?: unknown } | null)?.type === MESSAGE_TOO_LARGE;
+export const isMessageTooLarge = (error: unknown): boolean =>
+	(error as { type?: unknown } | null)?.type === MESSAGE_TOO_LARGE;
 
 /** @throws EVENT_TOO_LARGE, so that no event enters the outbox that the relay could never publish */
 export function assertSendable(type: string, bytes: number): void {

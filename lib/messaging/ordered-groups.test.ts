@@ -4,9 +4,11 @@ import { orderedGroups } from "./ordered-groups.ts";
 
 const one = (name: string) => ({ subject: name[0]!, key: name[1]!, name });
 const grouped = (names: string[], max?: number) =>
-	orderedGroups(names.map(one), ({ key }) => key, max === undefined ? undefined : { max, sizeOf: () => 1 }).map(({ members }) =>
-		members.map(({ name }) => name).join(" "),
-	);
+	orderedGroups(
+		names.map(one),
+		({ key }) => key,
+		max === undefined ? undefined : { max, sizeOf: () => 1 },
+	).map(({ members }) => members.map(({ name }) => name).join(" "));
 
 test("what has one key travels together, unless it would overtake what was said of its subject before", () => {
 	expect(grouped(["Xa", "Xb", "Ya", "Yb"])).toEqual(["Xa Ya", "Xb Yb"]);
@@ -26,14 +28,19 @@ test("whatever comes, nothing is lost or said twice, each subject keeps its orde
 		size: fc.integer({ min: 1, max: 6 }),
 	});
 	const property = fc.property(fc.array(element, { maxLength: 40, size: "max" }), (elements) => {
-		const groups = orderedGroups(elements, ({ key }) => (key === "none" ? undefined : key), { max: 8, sizeOf: ({ size }) => size });
+		const groups = orderedGroups(elements, ({ key }) => (key === "none" ? undefined : key), {
+			max: 8,
+			sizeOf: ({ size }) => size,
+		});
 		const wanted = elements.filter(({ key }) => key !== "none");
 		const taken = groups.flatMap(({ members }) => members);
 		expect(new Set(taken)).toEqual(new Set(wanted));
 		expect(taken).toHaveLength(wanted.length);
 		for (const subject of ["X", "Y", "Z"]) {
 			const about = (all: typeof elements) => all.filter((other) => other.subject === subject);
-			expect(about(taken).map((member) => wanted.indexOf(member))).toEqual(about(wanted).map((member) => wanted.indexOf(member)));
+			expect(about(taken).map((member) => wanted.indexOf(member))).toEqual(
+				about(wanted).map((member) => wanted.indexOf(member)),
+			);
 		}
 		for (const { key, members } of groups) {
 			expect(new Set(members.map((member) => member.key))).toEqual(new Set([key]));

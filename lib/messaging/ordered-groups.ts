@@ -22,7 +22,9 @@ export function orderedGroups<K, T extends { readonly subject: string }>(
 		if (key === undefined) continue;
 		const size = limit.sizeOf(one);
 		const earliest = latest.get(one.subject) ?? 0;
-		const open = groups.findIndex((group, i) => i >= earliest && group.key === key && group.size + size <= limit.max);
+		const open = groups.findIndex(
+			(group, i) => i >= earliest && group.key === key && group.size + size <= limit.max,
+		);
 		const index = open >= 0 ? open : groups.push({ key, members: [], size: 0 }) - 1;
 		const group = groups[index]!;
 		group.members.push(one);

@@ -24,11 +24,14 @@ export const unread = (columns: string, limit: number): string => `(select ${col
 const LIST = `select name, owner, lease_until, coalesce(extract(epoch from now() - o.time), 0)::float8 as lag_seconds
 	from outbox_readers r left join lateral ${unread("time", 1)} o on true order by name`;
 /** The readers of an outbox. */
-export const outboxReaders = (db: Database): Promise<OutboxReader[]> => db.query<OutboxReader>(LIST);
+export const outboxReaders = (db: Database): Promise<OutboxReader[]> =>
+	db.query<OutboxReader>(LIST);
 
-const REMOVE = "delete from outbox_readers where name = $1 and (owner is null or lease_until < now()) returning 1 as gone";
+const REMOVE =
+	"delete from outbox_readers where name = $1 and (owner is null or lease_until < now()) returning 1 as gone";
 /** Removes a reader for which no node reads, and with it the claim on events that it has not handed over. @returns how many were removed */
-export const removeReader = async (db: Database, name: string): Promise<number> => (await db.query(REMOVE, [name])).length;
+export const removeReader = async (db: Database, name: string): Promise<number> =>
+	(await db.query(REMOVE, [name])).length;
 
 const RETIRE = sql(
 	"outbox_retire",
@@ -43,6 +46,8 @@ export const retireReaders = async (db: Database, withStream: boolean): Promise<
 	(await db.query<{ name: string }>(RETIRE, [STREAM_READER, withStream])).map(({ name }) => name);
 
 /** Numbers follow the order of writing, which differs from that of times by the length of a transaction. */
-const OLDEST = "select min(time) as time from (select time from outbox order by seq limit 1000) oldest";
+const OLDEST =
+	"select min(time) as time from (select time from outbox order by seq limit 1000) oldest";
 /** When the oldest event was written that an outbox still holds and may therefore publish again; null where it is empty. */
-export const oldestEvent = async (db: Database): Promise<string | null> => (await db.query<{ time: string | null }>(OLDEST))[0]!.time;
+export const oldestEvent = async (db: Database): Promise<string | null> =>
+	(await db.query<{ time: string | null }>(OLDEST))[0]!.time;

@@ -13,7 +13,9 @@ export interface Destination {
 	 * @returns its identity, which changes when it was lost and created again, and whether it still holds `last`, the message that it
 	 * acknowledged last
 	 */
-	inspect(last: Acknowledged | undefined): Promise<{ readonly identity: string; readonly intact: boolean }>;
+	inspect(
+		last: Acknowledged | undefined,
+	): Promise<{ readonly identity: string; readonly intact: boolean }>;
 }
 
 /** What a relay remembers of its destination. */
@@ -23,7 +25,9 @@ export interface Remembered {
 	readonly acked_message: string | null;
 }
 const acknowledged = ({ acked_seq, acked_message }: Remembered): Acknowledged | undefined =>
-	acked_seq !== null && acked_message !== null ? { sequence: acked_seq, message: acked_message } : undefined;
+	acked_seq !== null && acked_message !== null
+		? { sequence: acked_seq, message: acked_message }
+		: undefined;
 
 /** The columns of a checkpoint, for `returning`. */
 export const CHECKPOINT = "seen::text, upto::text, seq, target, acked_seq, acked_message";
@@ -46,7 +50,11 @@ export async function verified<C extends Remembered>(
 ): Promise<C | undefined> {
 	const { identity, intact } = await destination.inspect(acknowledged(checkpoint));
 	if (identity === checkpoint.target && intact) return checkpoint;
-	const [restarted] = await db.query<C & { [column: string]: unknown }>(RESTART, [name, owner, identity]);
+	const [restarted] = await db.query<C & { [column: string]: unknown }>(RESTART, [
+		name,
+		owner,
+		identity,
+	]);
 	return restarted;
 }
 

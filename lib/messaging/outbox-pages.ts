@@ -15,7 +15,12 @@ const PAGE = `select ${COLUMNS}, octet_length(data::text) as bytes from outbox
  * The events of some types that an outbox holds behind a sequence, oldest first: one page, which has at least one event if there are more.
  * @param source as in the events' `source`
  */
-export async function outboxPage(db: Queryable, source: string, after: string, types: readonly string[]): Promise<Event[]> {
+export async function outboxPage(
+	db: Queryable,
+	source: string,
+	after: string,
+	types: readonly string[],
+): Promise<Event[]> {
 	const rows = await db.query<Row & { bytes: number }>(PAGE, [after, types]);
 	let bytes = 0;
 	const page = rows.filter((row, i) => {

@@ -13,7 +13,10 @@ export interface Row {
 export const COLUMNS = "seq, id, type, subject, data, traceparent, time";
 
 /** The CloudEvent of a row. */
-export function toEvent({ seq, id, type, subject, data, traceparent, time }: Row, source: string): Event {
+export function toEvent(
+	{ seq, id, type, subject, data, traceparent, time }: Row,
+	source: string,
+): Event {
 	const event = {
 		specversion: "1.0",
 		id,

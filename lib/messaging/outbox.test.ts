@@ -31,7 +31,10 @@ afterEach(async () => {
 });
 
 /** What the outbox holds. */
-const kept = async () => (await db.query<{ subject: string }>("select subject from outbox order by seq")).map(({ subject }) => subject);
+const kept = async () =>
+	(await db.query<{ subject: string }>("select subject from outbox order by seq")).map(
+		({ subject }) => subject,
+	);
 
 /** A reader under way; `seen` has the subjects that it has handed over. */
 function follow(over: Partial<ReaderOptions> = {}) {
@@ -56,8 +59,12 @@ function follow(over: Partial<ReaderOptions> = {}) {
 }
 const tell = (tx: Tx | Database, subject: string) => write(tx, "user.updated", subject, "{}");
 const tellMany = (count: number, prefix: string) =>
-	db.query("insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n", [count, prefix]);
-const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
+	db.query(
+		"insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n",
+		[count, prefix],
+	);
+const numbered = (count: number, prefix: string) =>
+	Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
 /** Holds up deliveries until it is opened. */
 function gate() {
 	const opened = Promise.withResolvers<void>();
@@ -114,7 +121,9 @@ test("what happened to one thing is told in the order in which it happened, whic
 	await db.query("create table things (id text primary key, state int not null)");
 	await db.query("insert into things values ('thing', 0)");
 	const advance = (tx: Tx, state: number) =>
-		tx.query("update things set state = $1 where id = 'thing'", [state]).then(() => tell(tx, `state ${state}`));
+		tx
+			.query("update things set state = $1 where id = 'thing'", [state])
+			.then(() => tell(tx, `state ${state}`));
 	const [long, first, second] = [await open(), await open(), await open()];
 	// The second begins to write before the first, and somebody who has nothing to do with them in between.
 	await second.run((tx) => tx.query("select pg_current_xact_id()"));
@@ -135,7 +144,13 @@ test("what happened to one thing is told in the order in which it happened, whic
 
 test("an event travels as a CloudEvent", async () => {
 	const { events } = follow();
-	await write(db, "user.created", "somebody", '{"user_id":"somebody"}', "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	await write(
+		db,
+		"user.created",
+		"somebody",
+		'{"user_id":"somebody"}',
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	);
 	await eventually(() => expect(events).toHaveLength(1));
 	expect(events[0]).toEqual({
 		specversion: "1.0",
@@ -159,7 +174,10 @@ test("many writers at once: each event comes once, and those of one thing in the
 		await db.transaction(async (tx) => {
 			await tx.query("select pg_current_xact_id()");
 			for (const id of ids) {
-				const [row] = await tx.query<{ value: number }>("update counters set value = value + 1 where id = $1 returning value", [id]);
+				const [row] = await tx.query<{ value: number }>(
+					"update counters set value = value + 1 where id = $1 returning value",
+					[id],
+				);
 				await tell(tx, `${id}:${row!.value}`);
 				await tx.query("select pg_sleep(random() * 0.005)");
 			}
@@ -310,7 +328,12 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	expect(figures.backlog).toBe(2);
 	expect(figures.lag_seconds).toBeGreaterThan(7000);
 	expect(await outboxReaders(db)).toEqual([
-		{ name: "group", owner: null, lease_until: expect.any(String), lag_seconds: expect.any(Number) },
+		{
+			name: "group",
+			owner: null,
+			lease_until: expect.any(String),
+			lag_seconds: expect.any(Number),
+		},
 	]);
 	const after = follow();
 	after.reader.wake();
@@ -327,7 +350,8 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 });
 
 test("readers of the other way in which events travel are retired, unless a node reads for them", async () => {
-	const add = "insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
+	const add =
+		"insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
 	const names = async () => (await outboxReaders(db)).map(({ name }) => name);
 	await db.query(add, [["notifications", "shipping", "stream"], null, -10]);
 	await db.query(add, [["payments"], "a node", 60]);

@@ -1,7 +1,14 @@
 import { type Loop, loop } from "../async/poller.ts";
 import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql } from "../persistence/database.ts";
-import { type Acknowledged, CHECKPOINT, type Destination, isSetBack, type Remembered, verified } from "./outbox-destination.ts";
+import {
+	type Acknowledged,
+	CHECKPOINT,
+	type Destination,
+	isSetBack,
+	type Remembered,
+	verified,
+} from "./outbox-destination.ts";
 import { COLUMNS, toEvent, type Row as Written } from "./outbox-row.ts";
 
 interface Row extends Written {
@@ -15,10 +22,18 @@ interface Position extends Remembered {
 	seq: number;
 }
 
-const WRITE = sql("outbox_write", "insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)");
+const WRITE = sql(
+	"outbox_write",
+	"insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)",
+);
 /** Writes a fact in the caller's transaction. */
-export const write = (tx: Queryable, type: string, subject: string, json: string, traceparent?: string): Promise<unknown> =>
-	tx.query(WRITE, [type, subject, json, traceparent ?? null]);
+export const write = (
+	tx: Queryable,
+	type: string,
+	subject: string,
+	json: string,
+	traceparent?: string,
+): Promise<unknown> => tx.query(WRITE, [type, subject, json, traceparent ?? null]);
 
 const BATCH = 500;
 const POLL = 1000;
@@ -49,7 +64,10 @@ const ADVANCE = sql(
 		acked_seq = $7, acked_message = $8
 	where name = $1 and owner = $2 returning 1 as held`,
 );
-const RELEASE = sql("outbox_release", "update outbox_readers set owner = null where name = $1 and owner = $2");
+const RELEASE = sql(
+	"outbox_release",
+	"update outbox_readers set owner = null where name = $1 and owner = $2",
+);
 /**
  * A database that was restored from a dump holds transaction ids and snapshots of another server, ahead of this one's: to a reader, all
  * that happens from now on would seem to be seen. Its events are told again; inboxes know what they had.
@@ -85,7 +103,17 @@ export interface ReaderOptions {
  * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
  * position and a crash come again.
  */
-export function readOutbox({ db, name, owner, source, types, lease = 5, destination, deliver, onError }: ReaderOptions): Reader {
+export function readOutbox({
+	db,
+	name,
+	owner,
+	source,
+	types,
+	lease = 5,
+	destination,
+	deliver,
+	onError,
+}: ReaderOptions): Reader {
 	/** How far it is, for as long as nobody else can have claimed it: what the row says, or further where nothing wanted came since. */
 	let position: Position | undefined;
 	let passed = false;
@@ -110,7 +138,16 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, destinat
 	async function keep(next: Position): Promise<boolean> {
 		trustedUntil = performance.now() + lease * 500;
 		const { seen, upto, seq, acked_seq, acked_message } = next;
-		const held = await db.query(ADVANCE, [name, owner, seen, upto, seq, lease, acked_seq, acked_message]);
+		const held = await db.query(ADVANCE, [
+			name,
+			owner,
+			seen,
+			upto,
+			seq,
+			lease,
+			acked_seq,
+			acked_message,
+		]);
 		position = held.length > 0 ? next : undefined;
 		passed = false;
 		return held.length > 0;
@@ -132,13 +169,20 @@ export function readOutbox({ db, name, owner, source, types, lease = 5, destinat
 			passed = true;
 			return false;
 		}
-		const ack = rows.length > 0 ? await deliver(rows.map((row) => toEvent(row, source))) : undefined;
+		const ack =
+			rows.length > 0 ? await deliver(rows.map((row) => toEvent(row, source))) : undefined;
 		// Events that went to a destination which has lost others come again, after those.
 		if (isSetBack(from, ack ?? undefined)) suspect = true;
 		if (suspect) return false;
 		const full = rows.length === BATCH;
-		const next = full ? { seen: from.seen, upto, seq: rows.at(-1)!.seq } : { seen: upto, upto: null, seq: 0 };
-		const held = await keep({ ...from, ...next, ...(ack ? { acked_seq: ack.sequence, acked_message: ack.message } : {}) });
+		const next = full
+			? { seen: from.seen, upto, seq: rows.at(-1)!.seq }
+			: { seen: upto, upto: null, seq: 0 };
+		const held = await keep({
+			...from,
+			...next,
+			...(ack ? { acked_seq: ack.sequence, acked_message: ack.message } : {}),
+		});
 		return held && (full || from.upto !== null);
 	}
 
@@ -195,4 +239,5 @@ const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq li
  * One small step in removing events that are older than `hours` and that every reader has handed over, however long no node has read for it; without
  * readers age alone counts. True when there may be more.
  */
-export const prune = async (db: Database, hours: number): Promise<boolean> => (await db.query(PRUNE, [hours])).length === STEP;
+export const prune = async (db: Database, hours: number): Promise<boolean> =>
+	(await db.query(PRUNE, [hours])).length === STEP;

@@ -31,10 +31,15 @@ export interface StreamSize {
 	readonly maxBytes: number;
 }
 
-const errorCode = (error: unknown): number => (error as { api_error?: { err_code: number } }).api_error?.err_code ?? 0;
+const errorCode = (error: unknown): number =>
+	(error as { api_error?: { err_code: number } }).api_error?.err_code ?? 0;
 
 /** The configuration of the stream. It discards old messages rather than refuse new ones: one absent group must not stop all others. */
-const configuration = (name: string, subject: string, { replicas, retentionHours, maxBytes }: StreamSize): Partial<StreamConfig> => ({
+const configuration = (
+	name: string,
+	subject: string,
+	{ replicas, retentionHours, maxBytes }: StreamSize,
+): Partial<StreamConfig> => ({
 	name,
 	subjects: [subject],
 	storage: StorageType.File,
@@ -46,7 +51,10 @@ const configuration = (name: string, subject: string, { replicas, retentionHours
 	duplicate_window: nanos(DUPLICATES),
 });
 
-async function addOrUpdate(api: JetStreamManager, config: Partial<StreamConfig>): Promise<StreamInfo> {
+async function addOrUpdate(
+	api: JetStreamManager,
+	config: Partial<StreamConfig>,
+): Promise<StreamInfo> {
 	try {
 		return await api.streams.add(config);
 	} catch (error) {
@@ -77,14 +85,25 @@ const unlessFull =
  * `maxBytes` gets a stream that takes half of what it has room for, at most, or has no limit if all room is reserved for other streams.
  * @param onSmaller is given that size, or -1, once
  */
-export function streamConfig(name: string, subject: string, size: StreamSize, onSmaller: (maxBytes: number) => void) {
+export function streamConfig(
+	name: string,
+	subject: string,
+	size: StreamSize,
+	onSmaller: (maxBytes: number) => void,
+) {
 	let fitting = size.maxBytes;
-	const update = (api: JetStreamManager, maxBytes: number) => addOrUpdate(api, configuration(name, subject, { ...size, maxBytes }));
+	const update = (api: JetStreamManager, maxBytes: number) =>
+		addOrUpdate(api, configuration(name, subject, { ...size, maxBytes }));
 
 	async function fit(api: JetStreamManager, found: StreamInfo | undefined): Promise<StreamInfo> {
 		// Another node has found out what fits.
-		if (found && found.config.max_bytes > 0) return update(api, found.config.max_bytes).catch(unlessFull(found));
-		for (let maxBytes = size.maxBytes / 2; maxBytes >= LEAST_BYTES; maxBytes = Math.floor(maxBytes / 2)) {
+		if (found && found.config.max_bytes > 0)
+			return update(api, found.config.max_bytes).catch(unlessFull(found));
+		for (
+			let maxBytes = size.maxBytes / 2;
+			maxBytes >= LEAST_BYTES;
+			maxBytes = Math.floor(maxBytes / 2)
+		) {
 			const fits = await update(api, maxBytes).catch(unlessFull(undefined));
 			if (!fits) continue;
 			// An update needs room beside what is reserved already, so that is given back first.
@@ -104,11 +123,16 @@ export function streamConfig(name: string, subject: string, size: StreamSize, on
 	return {
 		ensure,
 		/** The stream, which is created if it is not there. */
-		info: async (api: JetStreamManager): Promise<StreamInfo> => (await find(api, name)) ?? ensure(api),
+		info: async (api: JetStreamManager): Promise<StreamInfo> =>
+			(await find(api, name)) ?? ensure(api),
 	};
 }
 /** The message under a sequence, if the stream has one. */
-export async function messageAt(api: JetStreamManager, stream: string, seq: number): Promise<StoredMsg | undefined> {
+export async function messageAt(
+	api: JetStreamManager,
+	stream: string,
+	seq: number,
+): Promise<StoredMsg | undefined> {
 	try {
 		return await api.streams.getMessage(stream, { seq });
 	} catch (error) {

@@ -29,7 +29,10 @@ const ADVANCE = sql(
 	"stream_refill_advance",
 	"update stream_positions set refill = $3, refill_lease = null where consumer = $1 and refill = $2::jsonb returning 1 as advanced",
 );
-const POSITIONS = sql("stream_positions", "select consumer, seq from stream_positions where consumer = any($1::text[])");
+const POSITIONS = sql(
+	"stream_positions",
+	"select consumer, seq from stream_positions where consumer = any($1::text[])",
+);
 
 /** The checkpoint in the outbox of each source. */
 type Refill = Readonly<Record<string, { readonly after: string; readonly done: boolean }>>;
@@ -71,7 +74,13 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 	return {
 		/** Call it before the group begins to read, and every few seconds. */
 		async track({ consumer, stream, first, last, acked, open }: ConsumerState): Promise<void> {
-			const [tracked] = await db.query<{ refilling: boolean }>(TRACK, [consumer, stream, open === 0 ? last : acked, first, acked]);
+			const [tracked] = await db.query<{ refilling: boolean }>(TRACK, [
+				consumer,
+				stream,
+				open === 0 ? last : acked,
+				first,
+				acked,
+			]);
 			if (tracked!.refilling && !refilling.has(consumer)) onProgress(consumer, "begun");
 			if (tracked!.refilling) refilling.add(consumer);
 			else refilling.delete(consumer);
@@ -82,10 +91,15 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 			if (!claimed) return false;
 			const { consumer, refill } = claimed;
 			const sources = sourcesOf(consumer);
-			if (sources.length === 0) throw new Error(`No service that publishes the events of ${consumer} is known`);
+			if (sources.length === 0)
+				throw new Error(`No service that publishes the events of ${consumer} is known`);
 			const next = await step(refill, sources);
 			const complete = sources.every(({ name }) => next[name]?.done);
-			const advanced = await db.query(ADVANCE, [consumer, JSON.stringify(refill), complete ? null : JSON.stringify(next)]);
+			const advanced = await db.query(ADVANCE, [
+				consumer,
+				JSON.stringify(refill),
+				complete ? null : JSON.stringify(next),
+			]);
 			if (complete && advanced.length > 0) {
 				refilling.delete(consumer);
 				onProgress(consumer, "done");

@@ -35,14 +35,25 @@ export async function holds(
 }
 
 /** Removes consumers that are ahead of a stream that was set back: they would skip the messages that get their old sequences next. */
-export async function removeConsumersAhead(api: JetStreamManager, stream: string, { last_seq }: StreamState): Promise<void> {
+export async function removeConsumersAhead(
+	api: JetStreamManager,
+	stream: string,
+	{ last_seq }: StreamState,
+): Promise<void> {
 	for await (const { name, delivered } of api.consumers.list(stream))
 		if (delivered.stream_seq > last_seq) await api.consumers.delete(stream, name);
 }
 
 /** @param info of the stream, from before this call: when the consumer has nothing left, it has read all that was there then */
-export async function consumerState(api: JetStreamManager, info: StreamInfo, consumer: string): Promise<ConsumerState> {
-	const { ack_floor, num_pending, num_ack_pending } = await api.consumers.info(info.config.name, consumer);
+export async function consumerState(
+	api: JetStreamManager,
+	info: StreamInfo,
+	consumer: string,
+): Promise<ConsumerState> {
+	const { ack_floor, num_pending, num_ack_pending } = await api.consumers.info(
+		info.config.name,
+		consumer,
+	);
 	return {
 		consumer,
 		stream: identityOf(info),
@@ -54,12 +65,22 @@ export async function consumerState(api: JetStreamManager, info: StreamInfo, con
 }
 
 /** The share of a stream's limits, in bytes and in age, that the messages behind a sequence take. At 1 they are about to be discarded. */
-export async function shareBehind(api: JetStreamManager, { config, state }: StreamInfo, sequence: number): Promise<number> {
+export async function shareBehind(
+	api: JetStreamManager,
+	{ config, state }: StreamInfo,
+	sequence: number,
+): Promise<number> {
 	const { first_seq, last_seq, bytes } = state;
 	const from = Math.max(sequence + 1, first_seq);
 	if (from > last_seq) return 0;
-	const inBytes = config.max_bytes > 0 ? (bytes * (last_seq - from + 1)) / (last_seq - first_seq + 1) / config.max_bytes : 0;
+	const inBytes =
+		config.max_bytes > 0
+			? (bytes * (last_seq - from + 1)) / (last_seq - first_seq + 1) / config.max_bytes
+			: 0;
 	const oldest = await messageAt(api, config.name, from);
-	const inAge = oldest && config.max_age > 0 ? (Date.now() - oldest.time.getTime()) / millis(config.max_age) : 0;
+	const inAge =
+		oldest && config.max_age > 0
+			? (Date.now() - oldest.time.getTime()) / millis(config.max_age)
+			: 0;
 	return Math.min(1, Math.max(0, inBytes, inAge));
 }

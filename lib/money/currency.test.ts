@@ -2,7 +2,14 @@ import { expect, test } from "@jest/globals";
 import { decimalsOf, fitsCurrency } from "./currency.ts";
 
 test("decimals of a currency follow ISO 4217", () => {
-	expect(["EUR", "JPY", "HUF", "BHD", "ZZZ", "eur"].map(decimalsOf)).toEqual([2, 0, expect.any(Number), 3, undefined, undefined]);
+	expect(["EUR", "JPY", "HUF", "BHD", "ZZZ", "eur"].map(decimalsOf)).toEqual([
+		2,
+		0,
+		expect.any(Number),
+		3,
+		undefined,
+		undefined,
+	]);
 });
 
 test("an amount fits its currency if it has no more decimals", () => {

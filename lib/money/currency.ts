@@ -9,7 +9,10 @@ export function decimalsOf(currency: string): number | undefined {
 	if (!CURRENCIES.has(currency)) return undefined;
 	const known = decimals.get(currency);
 	if (known !== undefined) return known;
-	const { maximumFractionDigits = MONEY_DECIMALS } = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions();
+	const { maximumFractionDigits = MONEY_DECIMALS } = new Intl.NumberFormat("en", {
+		style: "currency",
+		currency,
+	}).resolvedOptions();
 	decimals.set(currency, maximumFractionDigits);
 	return maximumFractionDigits;
 }

@@ -9,7 +9,9 @@ beforeAll(async () => {
 	databases = await makeDatabases(["shipping"]);
 	db = new Database({ url: databaseUrl(databases.pattern, "shipping"), poolSize: 2 });
 	// Postgres looks at this table when it is told to, and never by itself.
-	await db.query("create table things (n int primary key, kind int) with (autovacuum_enabled = false)");
+	await db.query(
+		"create table things (n int primary key, kind int) with (autovacuum_enabled = false)",
+	);
 	await db.query("insert into things select n, n % 3 from generate_series(1, 30000) n");
 	await db.query("analyze things");
 });
@@ -24,14 +26,18 @@ test("a list is counted exactly up to the bound, with values and without", async
 	expect(await totalOf(db, `${THINGS} where false`)).toBe(0);
 	expect(await totalOf(db, `${THINGS} where n <= ${COUNTED}`)).toBe(COUNTED);
 	const upTo = sql("things_up_to", `${THINGS} where n <= $1 and kind = $2`);
-	expect([await totalOf(db, upTo, [30_000, 1]), await totalOf(db, upTo, [10, 0])]).toEqual([10_000, 3]);
+	expect([await totalOf(db, upTo, [30_000, 1]), await totalOf(db, upTo, [10, 0])]).toEqual([
+		10_000, 3,
+	]);
 });
 
 test("above the bound the total is what Postgres takes it for, whatever there is by now", async () => {
 	expect(await totalOf(db, THINGS)).toBe(30_000);
 	await db.query("begin; delete from things where n > 15000; commit");
 	expect(await totalOf(db, THINGS)).toBe(30_000);
-	expect(await totalOf(db, sql("things_below", `${THINGS} where n <= $1`), [20_000])).toBeGreaterThan(COUNTED);
+	expect(
+		await totalOf(db, sql("things_below", `${THINGS} where n <= $1`), [20_000]),
+	).toBeGreaterThan(COUNTED);
 });
 
 test("what is taken for far more than the bound is not counted up to it, unless it is quickly seen to be little", async () => {
@@ -47,7 +53,9 @@ test("what is taken for far more than the bound is not counted up to it, unless 
 
 test("an estimate that is below what was counted already is one more than that", async () => {
 	expect(await totalOf(db, `${THINGS} where abs(n) > 0 and abs(kind) >= 0`)).toBe(COUNTED + 1);
-	expect(await totalOf(db, sql("things_any", `${THINGS} where abs(n) > $1 and abs(kind) >= $1`), [-1])).toBe(COUNTED + 1);
+	expect(
+		await totalOf(db, sql("things_any", `${THINGS} where abs(n) > $1 and abs(kind) >= $1`), [-1]),
+	).toBe(COUNTED + 1);
 });
 
 test("what a page shows goes before an estimate, and never before a count", () => {
@@ -64,7 +72,9 @@ test("what a page shows goes before an estimate, and never before a count", () =
 	expect(page(12_000, 0, { skip: 11_000 })).toBe(11_000);
 	expect(page(12_000, 0, { skip: 50_000 })).toBe(12_000);
 	// Nobody knows how many come before a page that begins behind a row.
-	expect([page(12_000, 1, { skip: 0, page: {} }), page(12_000, 0, { skip: 5, page: {} })]).toEqual([12_000, 12_000]);
+	expect([page(12_000, 1, { skip: 0, page: {} }), page(12_000, 0, { skip: 5, page: {} })]).toEqual([
+		12_000, 12_000,
+	]);
 	expect(page(12_000, 100, { skip: 13_000, page: {} })).toBe(13_101);
 	for (const shown of [0, 1, 100]) expect(page(COUNTED, shown, { skip: 50 })).toBe(COUNTED);
 });

@@ -10,7 +10,11 @@ interface Explained {
 	readonly "QUERY PLAN": readonly [{ readonly Plan: { readonly "Plan Rows": number } }];
 }
 /** How many rows Postgres takes a list for, by what it found when it last analysed the table. */
-export async function estimateOf(db: Queryable, all: string, values: readonly unknown[] = []): Promise<number> {
+export async function estimateOf(
+	db: Queryable,
+	all: string,
+	values: readonly unknown[] = [],
+): Promise<number> {
 	const [explained] = await db.query<Explained>(`explain (format json) ${all}`, values);
 	return explained!["QUERY PLAN"][0].Plan["Plan Rows"];
 }
@@ -19,11 +23,20 @@ export async function estimateOf(db: Queryable, all: string, values: readonly un
  * How many rows there are in a list: exactly, up to COUNTED; above that, what Postgres takes them for, and at least one more.
  * @param all finds every one of them
  */
-export async function totalOf(db: Queryable, all: Statement | string, values: readonly unknown[] = []): Promise<number> {
+export async function totalOf(
+	db: Queryable,
+	all: Statement | string,
+	values: readonly unknown[] = [],
+): Promise<number> {
 	const text = typeof all === "string" ? all : all.text;
 	const count = async (most: number) => {
 		const counting = `select count(*) as total from (${text} limit ${most + 1}) as counted`;
-		return (await db.query<{ total: number }>(typeof all === "string" ? counting : sql(`${all.name}_${most}`, counting), values))[0]!.total;
+		return (
+			await db.query<{ total: number }>(
+				typeof all === "string" ? counting : sql(`${all.name}_${most}`, counting),
+				values,
+			)
+		)[0]!.total;
 	};
 	const few = await count(FEW);
 	if (few <= FEW) return few;
@@ -41,7 +54,11 @@ export interface Place {
 	readonly page?: object;
 }
 /** A page with its list's total. An estimate gives way to what the page shows: whether something may come behind it, and where the list ends. */
-export function pageOf<Row>(rows: Row[], total: number, { skip, limit, page }: Place): { rows: Row[]; total: number } {
+export function pageOf<Row>(
+	rows: Row[],
+	total: number,
+	{ skip, limit, page }: Place,
+): { rows: Row[]; total: number } {
 	const shown = skip + rows.length;
 	if (total <= COUNTED) return { rows, total };
 	if (rows.length === limit) return { rows, total: Math.max(total, shown + 1) };

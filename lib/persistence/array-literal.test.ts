@@ -15,22 +15,50 @@ afterAll(async () => {
 	await databases?.drop();
 });
 const read = async (type: string, values: readonly unknown[]) =>
-	(await db.query<{ found: unknown[] }>(`select $1::${type}[] as found`, [arrayLiteral(values)]))[0]!.found;
+	(
+		await db.query<{ found: unknown[] }>(`select $1::${type}[] as found`, [arrayLiteral(values)])
+	)[0]!.found;
 
 test("text comes out as it went in, whatever is in it", async () => {
 	// Postgres holds neither U+0000 nor half a surrogate pair.
-	const word = fc.string({ unit: "binary" }).map((text) => text.replaceAll("\0", "").toWellFormed());
-	const awkward = fc.constantFrom("", "null", "NULL", "a b", "{}", ",", '"', "\\", '\\"', " ", "\n", "'", "é", "☃");
+	const word = fc
+		.string({ unit: "binary" })
+		.map((text) => text.replaceAll("\0", "").toWellFormed());
+	const awkward = fc.constantFrom(
+		"",
+		"null",
+		"NULL",
+		"a b",
+		"{}",
+		",",
+		'"',
+		"\\",
+		'\\"',
+		" ",
+		"\n",
+		"'",
+		"é",
+		"☃",
+	);
 	await fc.assert(
-		fc.asyncProperty(fc.array(fc.oneof(word, awkward, fc.constant(null)), { maxLength: 20 }), async (words) => {
-			expect(await read("text", words)).toEqual(words);
-		}),
+		fc.asyncProperty(
+			fc.array(fc.oneof(word, awkward, fc.constant(null)), { maxLength: 20 }),
+			async (words) => {
+				expect(await read("text", words)).toEqual(words);
+			},
+		),
 		{ numRuns: 200 },
 	);
 });
 
 test("numbers, booleans, JSON and what is missing come out as they went in", async () => {
-	expect(await read("float8", [1, -2.5, 1e-7, 1e21, undefined])).toEqual([1, -2.5, 1e-7, 1e21, null]);
+	expect(await read("float8", [1, -2.5, 1e-7, 1e21, undefined])).toEqual([
+		1,
+		-2.5,
+		1e-7,
+		1e21,
+		null,
+	]);
 	expect(await read("bool", [true, false, null])).toEqual([true, false, null]);
 	const json = [{ a: 'x"\\\n', b: [1, null] }, "null"];
 	expect(

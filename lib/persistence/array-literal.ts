@@ -11,7 +11,8 @@ export function arrayLiteral(values: readonly unknown[]): string | undefined {
 		const value = values[i];
 		if (i > 0) text += ",";
 		if (value === null || value === undefined) text += "NULL";
-		else if (typeof value === "string") text += PLAIN.test(value) && !isNull(value) ? value : quoted(value);
+		else if (typeof value === "string")
+			text += PLAIN.test(value) && !isNull(value) ? value : quoted(value);
 		else if (typeof value === "number" || typeof value === "boolean") text += value;
 		else return undefined;
 	}
@@ -19,4 +20,5 @@ export function arrayLiteral(values: readonly unknown[]): string | undefined {
 }
 
 const isNull = (text: string): boolean => text.length === 4 && text.toUpperCase() === "NULL";
-const quoted = (text: string): string => `"${/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`;
+const quoted = (text: string): string =>
+	`"${/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`;

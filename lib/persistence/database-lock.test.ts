@@ -26,13 +26,16 @@ afterAll(() => databases?.drop());
 
 const HOLDERS =
 	"select pid from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
-const holders = async () => (await databases.query<{ pid: number }>("shipping", HOLDERS)).map(({ pid }) => pid);
+const holders = async () =>
+	(await databases.query<{ pid: number }>("shipping", HOLDERS)).map(({ pid }) => pid);
 
 test("refuses a second shop that caches in memory, until the first one ends", async () => {
 	const first = await lock();
 	const error = await lock().catch((reason) => reason);
 	expect(error).toBeInstanceOf(StartError);
-	expect(error.message).toMatch(/^another shop uses the database \w+shipping, .*TRANSPORTER and CACHER$/);
+	expect(error.message).toMatch(
+		/^another shop uses the database \w+shipping, .*TRANSPORTER and CACHER$/,
+	);
 	const waiting = lock(10_000);
 	await first.release();
 	await waiting;
@@ -42,7 +45,9 @@ test("refuses a second shop that caches in memory, until the first one ends", as
 test("refuses a node of a cluster beside a shop that caches in memory, and lets several nodes in", async () => {
 	await Promise.all([assertShared(url, 0), assertShared(url, 0)]);
 	await lock();
-	await expect(assertShared(url, 0)).rejects.toThrow(/^a shop that caches in its memory uses the database \w+shipping: stop/);
+	await expect(assertShared(url, 0)).rejects.toThrow(
+		/^a shop that caches in its memory uses the database \w+shipping: stop/,
+	);
 });
 
 test("refuses a shop that caches in memory while a cluster relays the events of its database", async () => {
@@ -51,7 +56,10 @@ test("refuses a shop that caches in memory while a cluster relays the events of 
 		"insert into outbox_readers (name, owner, lease_until) values ('stream', 'a node', now() + interval '1 minute')",
 	);
 	await expect(lock()).rejects.toThrow(StartError);
-	await databases.query("shipping", "update outbox_readers set lease_until = now() - interval '1 second'");
+	await databases.query(
+		"shipping",
+		"update outbox_readers set lease_until = now() - interval '1 second'",
+	);
 	await lock();
 	await databases.query("shipping", "delete from outbox_readers");
 });
@@ -72,7 +80,8 @@ test("reports another shop that took the lock while the connection was lost", as
 	await lock();
 	const rival = lock(10_000);
 	await eventually(async () => {
-		for (const pid of await holders()) await databases.query("shipping", "select pg_terminate_backend($1)", [pid]);
+		for (const pid of await holders())
+			await databases.query("shipping", "select pg_terminate_backend($1)", [pid]);
 		await Promise.race([rival, Promise.reject(new Error("the first shop was faster"))]);
 	}, 20);
 	await eventually(() => expect(lost[0]).toBeInstanceOf(StartError));

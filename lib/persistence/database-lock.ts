@@ -17,7 +17,8 @@ const BEGIN = "begin; set local idle_in_transaction_session_timeout = 0";
 const LOCK_ALONE = "select pg_try_advisory_xact_lock($1) as locked";
 const LOCK_SHARED = "select pg_try_advisory_xact_lock_shared($1) as locked";
 /** A node with NATS relays the events of this database. */
-const CLUSTER = "select from outbox_readers where name = 'stream' and owner is not null and lease_until > now()";
+const CLUSTER =
+	"select from outbox_readers where name = 'stream' and owner is not null and lease_until > now()";
 
 const REMEDY = "stop the other one, or give both TRANSPORTER and CACHER";
 const nameOf = (url: string) => decodeURIComponent(new URL(url).pathname.slice(1));
@@ -36,8 +37,13 @@ export interface LockOptions {
  * Holds a database for a shop that caches in its memory, which no other process can invalidate. The lock ends with the process.
  * @throws StartError while another shop uses the database, whatever it caches in
  */
-export async function lockAlone(url: string, { patience = PATIENCE_MS, onLost }: LockOptions): Promise<DatabaseLock> {
-	const refusal = new StartError(`another shop uses the database ${nameOf(url)}, and this one caches in its memory: ${REMEDY}`);
+export async function lockAlone(
+	url: string,
+	{ patience = PATIENCE_MS, onLost }: LockOptions,
+): Promise<DatabaseLock> {
+	const refusal = new StartError(
+		`another shop uses the database ${nameOf(url)}, and this one caches in its memory: ${REMEDY}`,
+	);
 	let holder: pg.Client | undefined;
 	async function acquire(): Promise<boolean> {
 		const client = await connect(url);
@@ -83,23 +89,38 @@ export async function lockAlone(url: string, { patience = PATIENCE_MS, onLost }:
  * @throws StartError if one does
  */
 export async function assertShared(url: string, patience = PATIENCE_MS): Promise<void> {
-	const refusal = new StartError(`a shop that caches in its memory uses the database ${nameOf(url)}: ${REMEDY}`);
+	const refusal = new StartError(
+		`a shop that caches in its memory uses the database ${nameOf(url)}: ${REMEDY}`,
+	);
 	const client = await connect(url);
 	try {
-		await insist(async () => (await client.query<{ locked: boolean }>(LOCK_SHARED, [LOCK])).rows[0]!.locked, patience, refusal);
+		await insist(
+			async () => (await client.query<{ locked: boolean }>(LOCK_SHARED, [LOCK])).rows[0]!.locked,
+			patience,
+			refusal,
+		);
 	} finally {
 		await client.end();
 	}
 }
 
 async function connect(url: string): Promise<pg.Client> {
-	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, keepAlive: true });
+	const client = new pg.Client({
+		connectionString: url,
+		connectionTimeoutMillis: CONNECT_MS,
+		keepAlive: true,
+	});
 	client.on("error", () => undefined);
 	await client.connect();
 	return client;
 }
 
 /** Tries until it succeeds; throws `refusal` after `patience` milliseconds. */
-async function insist(attempt: () => Promise<boolean>, patience: number, refusal: StartError): Promise<void> {
-	for (const end = performance.now() + patience; !(await attempt()); await pause(RETRY_MS)) if (performance.now() >= end) throw refusal;
+async function insist(
+	attempt: () => Promise<boolean>,
+	patience: number,
+	refusal: StartError,
+): Promise<void> {
+	for (const end = performance.now() + patience; !(await attempt()); await pause(RETRY_MS))
+		if (performance.now() >= end) throw refusal;
 }

@@ -18,7 +18,11 @@ afterAll(() => databases?.drop());
 
 /** How many connections Postgres has from a pool that calls itself so. */
 const connections = async (name: string) =>
-	(await databases.query("shipping", "select from pg_stat_activity where application_name = $1", [name])).length;
+	(
+		await databases.query("shipping", "select from pg_stat_activity where application_name = $1", [
+			name,
+		])
+	).length;
 
 test("a pool opens no more connections than it may, who comes later waits for one, and closing it ends all", async () => {
 	const db = new Database({ url: `${url}?application_name=three`, poolSize: 3 });
@@ -60,7 +64,11 @@ describe("a pool whose connections are all in use", () => {
 		await held;
 		await db.close();
 	});
-	const call = (milliseconds: number) => ({ requestID: null, meta: {}, deadline: performance.now() + milliseconds });
+	const call = (milliseconds: number) => ({
+		requestID: null,
+		meta: {},
+		deadline: performance.now() + milliseconds,
+	});
 	const kinds: Record<string, () => Promise<unknown>> = {
 		query: () => db.query("select 1"),
 		transaction: () => db.transaction(async () => undefined),
@@ -119,7 +127,9 @@ test("of a transaction that fails nothing stays, and its connection serves the n
 	await expect(failing).rejects.toThrow("on purpose");
 	expect(await db.query("select to_regclass('half') as half")).toEqual([{ half: null }]);
 	// Echoed, where that is asked for.
-	expect(said).toEqual(expect.arrayContaining(["create table half (id int)", expect.stringContaining("ROLLBACK")]));
+	expect(said).toEqual(
+		expect.arrayContaining(["create table half (id int)", expect.stringContaining("ROLLBACK")]),
+	);
 	await db.close();
 });
 
@@ -131,7 +141,10 @@ const message = (type: string, body: string) => {
 };
 /** What Postgres says: a session is open; and it ends, because an administrator wants it (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
 const OPEN = Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I")]);
-const ENDED = message("E", "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0");
+const ENDED = message(
+	"E",
+	"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0",
+);
 
 let close: (() => Promise<unknown>) | undefined;
 afterEach(() => close?.());
@@ -142,12 +155,17 @@ test("few rows are found in a small table by its index, and nothing starts proce
 	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1, 1000) n");
 	await db.query("analyze pieces");
 	const plan = async (statement: string) =>
-		(await db.query<Record<string, string>>(`explain ${statement}`)).map((line) => line["QUERY PLAN"]).join("\n");
-	const some = "select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id) join pieces using (id)";
+		(await db.query<Record<string, string>>(`explain ${statement}`))
+			.map((line) => line["QUERY PLAN"])
+			.join("\n");
+	const some =
+		"select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id) join pieces using (id)";
 	expect(await plan(some)).toMatch(/Index Scan/);
 	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1001, 400000) n");
 	await db.query("analyze pieces");
-	expect(await plan("select count(*) from pieces a cross join pieces b where a.name < b.name")).not.toMatch(/Gather|JIT/);
+	expect(
+		await plan("select count(*) from pieces a cross join pieces b where a.name < b.name"),
+	).not.toMatch(/Gather|JIT/);
 	await db.query("drop table pieces");
 	await db.close();
 });
@@ -162,7 +180,10 @@ test("a server that ends a session in the moment in which it opened fails a quer
 	}).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	const { port } = server.address() as { port: number };
-	const db = new Database({ url: `postgres://somebody:secret@127.0.0.1:${port}/nothing`, poolSize: 2 });
+	const db = new Database({
+		url: `postgres://somebody:secret@127.0.0.1:${port}/nothing`,
+		poolSize: 2,
+	});
 	close = async () => {
 		for (const socket of sockets) socket.destroy();
 		server.close();
@@ -181,7 +202,8 @@ describe("what is inserted without a look", () => {
 		await db.query("create table numbers (n int primary key check (n < 100))");
 	});
 	afterAll(() => db?.close());
-	const held = async () => (await db.query<{ n: number }>("select n from numbers order by n")).map(({ n }) => n);
+	const held = async () =>
+		(await db.query<{ n: number }>("select n from numbers order by n")).map(({ n }) => n);
 
 	test("is all there, or nothing of it where some of it was there before", async () => {
 		expect(await db.insertNew(ADD, [[1, 2]])).toEqual([{ n: 1 }, { n: 2 }]);

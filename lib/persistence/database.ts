@@ -18,7 +18,10 @@ export const sql = (name: string, text: string): Statement => ({ name, text });
 
 /** Runs statements, on a connection of the pool (each its own transaction) or inside one transaction. Rows come in wire form: times as RFC 3339 text, numeric as number. */
 export interface Queryable {
-	query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]>;
+	query<Row extends QueryResultRow>(
+		statement: Statement | string,
+		values?: readonly unknown[],
+	): Promise<Row[]>;
 }
 export interface Tx extends Queryable {
 	/** For the Sequelize models: `Model.update(…, { transaction: tx.handle })`. */
@@ -33,7 +36,10 @@ export interface DatabaseOptions {
 }
 
 /** Postgres' type numbers, and what their text becomes in wire form. */
-const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
+const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<
+	number,
+	(text: string) => unknown
+>([
 	[20, Number], // bigint: counts
 	[1700, Number], // numeric: money
 	[1184, (text) => new Date(text).toISOString()], // timestamptz
@@ -100,12 +106,15 @@ interface ConnectionManager {
  */
 function boundWaits(pool: ConnectionPool): void {
 	const acquire = pool.acquire.bind(pool);
-	const refuse = (message: string) => Promise.reject(new ConnectionAcquireTimeoutError(new Error(message)));
+	const refuse = (message: string) =>
+		Promise.reject(new ConnectionAcquireTimeoutError(new Error(message)));
 	pool.acquire = () => {
-		if (pool.waiting >= pool.maxSize * WAITING_PER_CONNECTION) return refuse("Too many requests wait for a database connection");
+		if (pool.waiting >= pool.maxSize * WAITING_PER_CONNECTION)
+			return refuse("Too many requests wait for a database connection");
 		const left = timeLeft();
 		// A handler may still clean up after its call has ended, as long as it holds up no other call.
-		if (left <= 0 && pool.using >= pool.maxSize) return refuse("The call ended before it got a database connection");
+		if (left <= 0 && pool.using >= pool.maxSize)
+			return refuse("The call ended before it got a database connection");
 		pool.acquireTimeoutMillis = left > 0 ? Math.min(ACQUIRE_MS, left) : ACQUIRE_MS;
 		return acquire();
 	};
@@ -129,8 +138,12 @@ export class Database implements Queryable {
 			dialectOptions: { keepAlive: true },
 			define: { timestamps: false, underscored: true },
 		});
-		this.sequelize.addHook("afterConnect", (connection) => (connection as Client).query(PLANNING).then(() => undefined));
-		this.#connections = (this.sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager;
+		this.sequelize.addHook("afterConnect", (connection) =>
+			(connection as Client).query(PLANNING).then(() => undefined),
+		);
+		this.#connections = (
+			this.sequelize as unknown as { connectionManager: ConnectionManager }
+		).connectionManager;
 		boundWaits(this.#connections.pool);
 		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
 		const parsers = this.#connections.oidParserMap;
@@ -140,7 +153,10 @@ export class Database implements Queryable {
 		if (tracer) this.#showModels(tracer);
 	}
 
-	async query<Row extends QueryResultRow>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
+	async query<Row extends QueryResultRow>(
+		statement: Statement | string,
+		values?: readonly unknown[],
+	): Promise<Row[]> {
 		const connection = await this.#connections.getConnection({ type: "write" });
 		try {
 			return await this.#run<Row>(connection, statement, values);
@@ -153,7 +169,10 @@ export class Database implements Queryable {
 	 * Runs a statement that inserts what nobody has inserted before. Answers undefined, and nothing has changed, where some of it was there: it met a
 	 * unique index. So a hot path inserts without a thought for what is there, which saves Postgres a fifth of the work, and looks closer only then.
 	 */
-	async insertNew<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<Row[] | undefined> {
+	async insertNew<Row extends QueryResultRow>(
+		statement: Statement,
+		values: readonly unknown[],
+	): Promise<Row[] | undefined> {
 		try {
 			return await this.query<Row>(statement, values);
 		} catch (error) {
@@ -166,14 +185,23 @@ export class Database implements Queryable {
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 		return this.sequelize.transaction(async (handle) => {
 			const { connection } = handle as unknown as { connection: Client };
-			return work({ handle, query: (statement, values) => this.#run(connection, statement, values) });
+			return work({
+				handle,
+				query: (statement, values) => this.#run(connection, statement, values),
+			});
 		});
 	}
 
-	async #run<Row extends QueryResultRow>(connection: Client, statement: Statement | string, values?: readonly unknown[]): Promise<Row[]> {
+	async #run<Row extends QueryResultRow>(
+		connection: Client,
+		statement: Statement | string,
+		values?: readonly unknown[],
+	): Promise<Row[]> {
 		const query = typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
-		const parameters = values?.map((value) => (Array.isArray(value) ? (arrayLiteral(value) ?? value) : value));
+		const parameters = values?.map((value) =>
+			Array.isArray(value) ? (arrayLiteral(value) ?? value) : value,
+		);
 		const asked = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
 			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
@@ -188,17 +216,27 @@ export class Database implements Queryable {
 
 	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
 	#look(name: string): Look {
-		const attributes = () => ({ "db.system": "postgresql", "db.name": this.sequelize.config.database, "db.operation.name": name });
+		const attributes = () => ({
+			"db.system": "postgresql",
+			"db.name": this.sequelize.config.database,
+			"db.operation.name": name,
+		});
 		return { kind: "client", name: () => name, attributes };
 	}
 	/** What Sequelize asks by itself: its models' statements, and where transactions begin and end. */
 	#showModels(tracer: Tracer): void {
 		const { sequelize } = this;
-		const query = sequelize.query.bind(sequelize) as (statement: unknown, options?: { model?: { name: string } }) => Promise<unknown>;
+		const query = sequelize.query.bind(sequelize) as (
+			statement: unknown,
+			options?: { model?: { name: string } },
+		) => Promise<unknown>;
 		const showing: typeof query = (statement, options) => {
-			const text = typeof statement === "string" ? statement : (statement as { query: string }).query;
+			const text =
+				typeof statement === "string" ? statement : (statement as { query: string }).query;
 			const model = options?.model?.name;
-			return shown(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () => query(statement, options));
+			return shown(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () =>
+				query(statement, options),
+			);
 		};
 		Object.assign(sequelize, { query: showing });
 	}
@@ -210,7 +248,9 @@ export class Database implements Queryable {
 
 const UNIQUE_VIOLATION = "23505";
 /** What a statement without a name does. */
-const verb = (text: string): string => /^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
+const verb = (text: string): string =>
+	/^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
 /** The database of one service: the setting names a pattern, `{service}` in it is the service's name. */
-export const databaseUrl = (pattern: string, service: string): string => pattern.replaceAll("{service}", service);
+export const databaseUrl = (pattern: string, service: string): string =>
+	pattern.replaceAll("{service}", service);

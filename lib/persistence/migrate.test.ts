@@ -15,7 +15,9 @@ const folders: string[] = [];
 beforeAll(async () => {
 	databases = await makeDatabases(["shipping"]);
 	url = databaseUrl(databases.pattern, "shipping");
-	await query("create table notes (id int generated always as identity primary key, word text not null)");
+	await query(
+		"create table notes (id int generated always as identity primary key, word text not null)",
+	);
 	await query("insert into notes (word) select md5(n::text) from generate_series(1, 20000) n");
 });
 afterAll(async () => {
@@ -23,7 +25,8 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-const query = <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => databases.query<Row>("shipping", text, values);
+const query = <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) =>
+	databases.query<Row>("shipping", text, values);
 let numbered = 900;
 /** A folder with one migration. */
 function folderWith(name: string, up: string, down = "select 1"): string[] {
@@ -35,7 +38,12 @@ function folderWith(name: string, up: string, down = "select 1"): string[] {
 	return [folder];
 }
 const validity = async (index: string) =>
-	(await query<{ valid: boolean }>("select indisvalid as valid from pg_index where indexrelid = to_regclass($1)", [index]))[0]?.valid;
+	(
+		await query<{ valid: boolean }>(
+			"select indisvalid as valid from pg_index where indexrelid = to_regclass($1)",
+			[index],
+		)
+	)[0]?.valid;
 async function session<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
 	const client = new pg.Client(url);
 	await client.connect();
@@ -76,7 +84,10 @@ test("an index is built while others write, and while a second process wants to 
 
 test("an index that was left half built is dropped and built anew", async () => {
 	await query("insert into notes (word) values ('twice'), ('twice')");
-	const files = folderWith("unique", "-- no transaction\ncreate unique index concurrently if not exists notes_once on notes (word)");
+	const files = folderWith(
+		"unique",
+		"-- no transaction\ncreate unique index concurrently if not exists notes_once on notes (word)",
+	);
 	await query("delete from notes where word in ('open', 'meanwhile')");
 	await expect(migrate(url, files)).rejects.toThrow(/could not create unique index/);
 	expect(await validity("notes_once")).toBe(false);
@@ -86,14 +97,21 @@ test("an index that was left half built is dropped and built anew", async () => 
 });
 
 test("what was built but not noted, because the process died in between, is noted by the next", async () => {
-	const files = folderWith("id", "-- no transaction\ncreate index concurrently if not exists notes_id on notes (id)");
+	const files = folderWith(
+		"id",
+		"-- no transaction\ncreate index concurrently if not exists notes_id on notes (id)",
+	);
 	await query("create index notes_id on notes (id)");
 	expect(await migrate(url, files)).toHaveLength(1);
 	expect((await migrationState(url, files)).missing).toEqual([]);
 });
 
 test("a change that has to wait for a table lets those pass who come after it, and is made in the end", async () => {
-	const files = folderWith("more", "alter table notes add column more text", "alter table notes drop column more");
+	const files = folderWith(
+		"more",
+		"alter table notes add column more text",
+		"alter table notes drop column more",
+	);
 	await session(async (reader) => {
 		await reader.query("begin");
 		await reader.query("select from notes limit 1");
@@ -105,12 +123,18 @@ test("a change that has to wait for a table lets those pass who come after it, a
 		expect(await migrating).toHaveLength(1);
 	});
 	expect(await revert(url, files)).toEqual([expect.stringContaining("more")]);
-	expect(await query("select from pg_attribute where attrelid = 'notes'::regclass and attname = 'more' and not attisdropped")).toEqual([]);
+	expect(
+		await query(
+			"select from pg_attribute where attrelid = 'notes'::regclass and attname = 'more' and not attisdropped",
+		),
+	).toEqual([]);
 });
 
 test("of a migration that fails nothing stays, and its file is named", async () => {
 	const files = folderWith("broken", "create table half (id int); select nonsense");
-	await expect(migrate(url, files)).rejects.toThrow(/broken\.sql: column "nonsense" does not exist\./);
+	await expect(migrate(url, files)).rejects.toThrow(
+		/broken\.sql: column "nonsense" does not exist\./,
+	);
 	expect(await query("select to_regclass('half') as half")).toEqual([{ half: null }]);
 	expect((await migrationState(url, files)).missing).toHaveLength(1);
 });

@@ -31,13 +31,17 @@ export const revert = (url: string, folders: readonly string[]): Promise<string[
 		const newest = (await appliedTo(client)).at(-1)?.name;
 		if (newest === undefined) return [];
 		if (!migrationsIn(folders).some(({ name }) => name === newest))
-			throw new StartError(`${newest} was applied by a newer version, which has to be the one to take it back`);
+			throw new StartError(
+				`${newest} was applied by a newer version, which has to be the one to take it back`,
+			);
 		return names(await umzug(client, folders).down({ migrations: [newest] }));
 	});
 
 /** The migrations that a database lacks. Changes nothing. */
-export const pendingMigrations = async (url: string, folders: readonly string[]): Promise<string[]> =>
-	(await migrationState(url, folders)).missing;
+export const pendingMigrations = async (
+	url: string,
+	folders: readonly string[],
+): Promise<string[]> => (await migrationState(url, folders)).missing;
 
 /** Where a database stands. */
 export interface MigrationState {
@@ -60,25 +64,36 @@ export const migrationState = (url: string, folders: readonly string[]): Promise
 		};
 	});
 
-const names = (migrations: readonly { readonly name: string }[]) => migrations.map(({ name }) => name);
+const names = (migrations: readonly { readonly name: string }[]) =>
+	migrations.map(({ name }) => name);
 
 /** Asked for again and again: who waits inside a statement is waited for by an index that is being built, and neither would ever end. */
 async function lock(client: pg.Client): Promise<void> {
 	for (;;) {
-		const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_lock($1) as mine", [LOCK]);
+		const { rows } = await client.query<{ mine: boolean }>(
+			"select pg_try_advisory_lock($1) as mine",
+			[LOCK],
+		);
 		if (rows[0]!.mine) return;
 		await pause(LOOK_AGAIN_MS);
 	}
 }
 
 async function appliedTo(client: pg.Client): Promise<{ name: string; applied_at: Date }[]> {
-	const tables = await client.query("select from pg_tables where schemaname = current_schema and tablename = 'migrations'");
+	const tables = await client.query(
+		"select from pg_tables where schemaname = current_schema and tablename = 'migrations'",
+	);
 	if (tables.rowCount === 0) return [];
-	return (await client.query("select name, applied_at from migrations order by applied_at, name")).rows;
+	return (await client.query("select name, applied_at from migrations order by applied_at, name"))
+		.rows;
 }
 
 /** @throws StartError if there is no way in, naming the database but never the password */
-async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>, setting = "DATABASE_URL"): Promise<T> {
+async function connected<T>(
+	url: string,
+	work: (client: pg.Client) => Promise<T>,
+	setting = "DATABASE_URL",
+): Promise<T> {
 	const address = parse(url, setting);
 	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
 	// A connection that breaks between two queries is noticed by the next one.
@@ -98,14 +113,22 @@ async function connected<T>(url: string, work: (client: pg.Client) => Promise<T>
 function parse(url: string, setting: string): URL {
 	const address = URL.parse(url);
 	if (!address)
-		throw new StartError(`${setting} is no address: percent-encode what is special in its user and password (/ is %2F, # is %23)`);
+		throw new StartError(
+			`${setting} is no address: percent-encode what is special in its user and password (/ is %2F, # is %23)`,
+		);
 	return address;
 }
 
-function noWayIn({ hostname, port, pathname, username }: URL, { code, message }: Error & { code?: string }, setting: string): string {
+function noWayIn(
+	{ hostname, port, pathname, username }: URL,
+	{ code, message }: Error & { code?: string },
+	setting: string,
+): string {
 	const database = `the database ${decodeURIComponent(pathname.slice(1))} on ${hostname}:${port || 5432}`;
-	if (code === "3D000") return `${database} does not exist: run "npm run migrate" with DATABASE_ADMIN_URL set, or correct ${setting}`;
-	if (code?.startsWith("28")) return `${database} does not let ${decodeURIComponent(username)} in (${message}): correct ${setting}`;
+	if (code === "3D000")
+		return `${database} does not exist: run "npm run migrate" with DATABASE_ADMIN_URL set, or correct ${setting}`;
+	if (code?.startsWith("28"))
+		return `${database} does not let ${decodeURIComponent(username)} in (${message}): correct ${setting}`;
 	return `${database} cannot be reached (${message || code}): start it, or correct ${setting}`;
 }
 
@@ -130,26 +153,44 @@ const umzug = (client: pg.Client, folders: readonly string[]) =>
  * @param pattern the DATABASE_URL, with `{service}` in it
  * @returns the names of the databases that were missing
  */
-export const createDatabases = (admin: string, pattern: string, services: readonly string[]): Promise<string[]> =>
+export const createDatabases = (
+	admin: string,
+	pattern: string,
+	services: readonly string[],
+): Promise<string[]> =>
 	connected(admin, (client) => createMissing(client, pattern, services), "DATABASE_ADMIN_URL");
 
-async function createMissing(client: pg.Client, pattern: string, services: readonly string[]): Promise<string[]> {
+async function createMissing(
+	client: pg.Client,
+	pattern: string,
+	services: readonly string[],
+): Promise<string[]> {
 	const { escapeIdentifier, escapeLiteral } = client;
 	await lock(client);
-	const roles = names((await client.query<{ name: string }>("select rolname as name from pg_roles")).rows);
-	const databases = names((await client.query<{ name: string }>("select datname as name from pg_database")).rows);
+	const roles = names(
+		(await client.query<{ name: string }>("select rolname as name from pg_roles")).rows,
+	);
+	const databases = names(
+		(await client.query<{ name: string }>("select datname as name from pg_database")).rows,
+	);
 	const made: string[] = [];
 	for (const service of services) {
 		const { username, password, pathname } = parse(databaseUrl(pattern, service), "DATABASE_URL");
-		const [role, database, secret] = [username, pathname.slice(1), password].map(decodeURIComponent) as [string, string, string];
+		const [role, database, secret] = [username, pathname.slice(1), password].map(
+			decodeURIComponent,
+		) as [string, string, string];
 		if (!roles.includes(role)) {
-			await client.query(`create role ${escapeIdentifier(role)} login password ${escapeLiteral(secret)}`);
+			await client.query(
+				`create role ${escapeIdentifier(role)} login password ${escapeLiteral(secret)}`,
+			);
 			// An administrator who is no superuser can give databases only to roles that it belongs to.
 			await client.query(`grant ${escapeIdentifier(role)} to current_user`);
 			roles.push(role);
 		}
 		if (!databases.includes(database)) {
-			await client.query(`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(role)}`);
+			await client.query(
+				`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(role)}`,
+			);
 			databases.push(database);
 			made.push(database);
 		}
@@ -159,4 +200,5 @@ async function createMissing(client: pg.Client, pattern: string, services: reado
 }
 
 /** Has the server write to its files what is so far only in its log, which stopping it would otherwise have to do. */
-export const checkpoint = (admin: string): Promise<void> => connected(admin, async (client) => void (await client.query("checkpoint")));
+export const checkpoint = (admin: string): Promise<void> =>
+	connected(admin, async (client) => void (await client.query("checkpoint")));

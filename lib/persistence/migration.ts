@@ -17,7 +17,11 @@ export const migrationsIn = (folders: readonly string[]): Migration[] =>
 		readdirSync(folder)
 			.filter((file) => file.endsWith(".sql") && !file.endsWith(".down.sql"))
 			.sort()
-			.map((file) => ({ name: file.slice(0, -4), up: join(folder, file), down: join(folder, file.replace(/\.sql$/, ".down.sql")) })),
+			.map((file) => ({
+				name: file.slice(0, -4),
+				up: join(folder, file),
+				down: join(folder, file.replace(/\.sql$/, ".down.sql")),
+			})),
 	);
 
 /** While a statement waits for a table's lock, everybody who comes later waits behind it: so it gives up, lets them pass, and tries again. */
@@ -35,28 +39,42 @@ const NO_TRANSACTION = /^-- no transaction\b/;
 export const isWithoutTransaction = (text: string): boolean => NO_TRANSACTION.test(text);
 
 /** The index that a statement builds while its table is in use. */
-const CONCURRENT_INDEX = /\bcreate\s+(?:unique\s+)?index\s+concurrently\s+if\s+not\s+exists\s+(\w+)\s+on\b/i;
+const CONCURRENT_INDEX =
+	/\bcreate\s+(?:unique\s+)?index\s+concurrently\s+if\s+not\s+exists\s+(\w+)\s+on\b/i;
 
 /**
  * Runs a file and makes a note of it.
  * @param note a statement whose parameter is the migration's name
  * @throws StartError with the file and what is wrong in it
  */
-export async function runMigration(client: pg.Client, path: string, name: string, note: string): Promise<void> {
+export async function runMigration(
+	client: pg.Client,
+	path: string,
+	name: string,
+	note: string,
+): Promise<void> {
 	try {
 		if (!existsSync(path)) throw new Error("there is no such file");
 		const text = readFileSync(path, "utf8");
 		if (isWithoutTransaction(text)) await runAlone(client, text, name, note);
 		else await runInTransaction(client, text, name, note);
 	} catch (error) {
-		throw new StartError(`${path}: ${(error as Error).message}. What came before it stays; when this is mended, run it again`, {
-			cause: error,
-		});
+		throw new StartError(
+			`${path}: ${(error as Error).message}. What came before it stays; when this is mended, run it again`,
+			{
+				cause: error,
+			},
+		);
 	}
 }
 
 /** A change and the note of it in one transaction: a process that dies in between leaves both or none. */
-async function runInTransaction(client: pg.Client, text: string, name: string, note: string): Promise<void> {
+async function runInTransaction(
+	client: pg.Client,
+	text: string,
+	name: string,
+	note: string,
+): Promise<void> {
 	const end = Date.now() + PATIENCE_MS;
 	for (;;) {
 		await client.query("begin");
@@ -70,19 +88,30 @@ async function runInTransaction(client: pg.Client, text: string, name: string, n
 			await client.query("rollback");
 			if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
 			if (Date.now() > end)
-				throw new Error(`some transaction has held a table that this changes for ${PATIENCE_MS / 1000} s, pg_stat_activity tells which`, {
-					cause: error,
-				});
+				throw new Error(
+					`some transaction has held a table that this changes for ${PATIENCE_MS / 1000} s, pg_stat_activity tells which`,
+					{
+						cause: error,
+					},
+				);
 			await pause(PAUSE_MS);
 		}
 	}
 }
 
 /** What an interrupted build has left stands in the way: an index of that name which is never used, and slows every write down. */
-async function runAlone(client: pg.Client, text: string, name: string, note: string): Promise<void> {
+async function runAlone(
+	client: pg.Client,
+	text: string,
+	name: string,
+	note: string,
+): Promise<void> {
 	const index = CONCURRENT_INDEX.exec(text)?.[1];
 	if (index) {
-		const half = await client.query("select from pg_index where indexrelid = to_regclass($1) and not indisvalid", [index]);
+		const half = await client.query(
+			"select from pg_index where indexrelid = to_regclass($1) and not indisvalid",
+			[index],
+		);
 		if (half.rowCount! > 0) await client.query(`drop index concurrently ${index}`);
 	}
 	await client.query(text);
@@ -90,6 +119,8 @@ async function runAlone(client: pg.Client, text: string, name: string, note: str
 }
 
 async function makeNote(client: pg.Client, name: string, note: string): Promise<void> {
-	await client.query("create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())");
+	await client.query(
+		"create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())",
+	);
 	await client.query(note, [name]);
 }

@@ -4,7 +4,9 @@ import { StartError } from "./start-error.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 /** The values of parsed options. */
-export type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O; strict: true; allowPositionals: true }>>["values"];
+export type Values<O extends Options> = ReturnType<
+	typeof parseArgs<{ options: O; strict: true; allowPositionals: true }>
+>["values"];
 
 /** A command's arguments. Every command also accepts `--help` and `-h`. */
 export interface CommandLine<O extends Options, T extends object> {
@@ -29,7 +31,12 @@ export function parseCommandLine<const O extends Options, T extends object>(
 ): T | undefined {
 	if (requestsHelp(args)) return undefined;
 	try {
-		const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
+		const { values, positionals } = parseArgs({
+			args: [...args],
+			options,
+			strict: true,
+			allowPositionals: true,
+		});
 		if (positionals.length > limit) throw new Error(`Unexpected argument "${positionals[limit]}"`);
 		return convert(values, positionals);
 	} catch (error) {
@@ -70,6 +77,7 @@ export function requestsHelp(args: readonly string[]): boolean {
 /** @throws Error naming the option if the text is no whole number of at least `min` */
 export function wholeNumber(option: string, text: string, min: number): number {
 	const number = Number(text);
-	if (!Number.isInteger(number) || number < min) throw new Error(`--${option} must be a whole number of at least ${min}, not "${text}"`);
+	if (!Number.isInteger(number) || number < min)
+		throw new Error(`--${option} must be a whole number of at least ${min}, not "${text}"`);
 	return number;
 }

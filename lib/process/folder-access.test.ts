@@ -29,6 +29,8 @@ test.each([
 testIf(process.platform === "linux", "there is no /proc on this system")(
 	"fails in a file system that creates no folders, instead of repeating forever",
 	async () => {
-		await expect(makeFolders("/proc/moleculer-commerce/data")).rejects.toMatchObject({ code: "ENOENT" });
+		await expect(makeFolders("/proc/moleculer-commerce/data")).rejects.toMatchObject({
+			code: "ENOENT",
+		});
 	},
 );

@@ -1,4 +1,15 @@
-import { chmod, chown, lstat, mkdir, open, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+	chmod,
+	chown,
+	lstat,
+	mkdir,
+	open,
+	realpath,
+	rename,
+	rm,
+	stat,
+	writeFile,
+} from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /** The user (and group) that a process runs as. */
@@ -11,7 +22,8 @@ export const READ = 4;
 export const ENTER = 1;
 
 /** The `code` of a failed system call, "" for any other error. */
-export const errorCode = (error: unknown) => (typeof error === "object" && error !== null && "code" in error ? String(error.code) : "");
+export const errorCode = (error: unknown) =>
+	typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 
 /** Whether an account that is not ours may use `path` (bits of one rwx digit) and enter every folder above it. Access lists are not read. */
 export async function canReach(path: string, account: Account, bits: number): Promise<boolean> {
@@ -36,7 +48,8 @@ export async function canReach(path: string, account: Account, bits: number): Pr
  */
 export async function makeFolders(path: string): Promise<void> {
 	const missing: string[] = [];
-	for (let current = resolve(path); !(await isFolder(current)); current = dirname(current)) missing.push(current);
+	for (let current = resolve(path); !(await isFolder(current)); current = dirname(current))
+		missing.push(current);
 	for (const folder of missing.reverse()) {
 		await mkdir(folder).catch(async (error) => {
 			// Another process may have created it in the meantime.

@@ -13,7 +13,9 @@ function start(body: string) {
 	const imports = `import { run } from "${new URL("lifecycle.ts", import.meta.url)}";
 		import { StartError } from "${new URL("start-error.ts", import.meta.url)}";`;
 	const source = `${imports} run("shop", async (program) => { ${body} });`;
-	const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "pipe"] });
+	const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+		stdio: ["ignore", "pipe", "pipe"],
+	});
 	running.add(child);
 	const lines: string[] = [];
 	const waiting = new Map<string, () => void>();
@@ -23,7 +25,11 @@ function start(body: string) {
 			waiting.get(line)?.();
 		});
 	const ended = once(child, "close").then(([code, signal]) => ({ code, signal, lines }));
-	return { child, ended, printed: (line: string) => new Promise<void>((resolve) => waiting.set(line, resolve)) };
+	return {
+		child,
+		ended,
+		printed: (line: string) => new Promise<void>((resolve) => waiting.set(line, resolve)),
+	};
 }
 
 test("what it holds is released in reverse order, and it ends with 0", async () => {
@@ -34,7 +40,11 @@ test("what it holds is released in reverse order, and it ends with 0", async () 
 	`);
 	await program.printed("ready");
 	program.child.kill("SIGTERM");
-	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["ready", "services", "database"] });
+	expect(await program.ended).toEqual({
+		code: 0,
+		signal: null,
+		lines: ["ready", "services", "database"],
+	});
 });
 
 test("what hangs or fails while it is released does not keep the rest from being released", async () => {
@@ -44,7 +54,11 @@ test("what hangs or fails while it is released does not keep the rest from being
 		program.onEnd(50, () => new Promise(() => {}));
 		await program.stop();
 	`);
-	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["shop: cannot let go", "database"] });
+	expect(await program.ended).toEqual({
+		code: 0,
+		signal: null,
+		lines: ["shop: cannot let go", "database"],
+	});
 });
 
 test("a reason that its operator can mend is told in one line", async () => {
@@ -53,7 +67,10 @@ test("a reason that its operator can mend is told in one line", async () => {
 		throw new StartError("this is wrong:\\n  do that");
 	`);
 	const { code, lines } = await ended;
-	expect({ code, lines: lines.sort() }).toEqual({ code: 1, lines: ["released", "shop: this is wrong: do that"] });
+	expect({ code, lines: lines.sort() }).toEqual({
+		code: 1,
+		lines: ["released", "shop: this is wrong: do that"],
+	});
 });
 
 test.each([
@@ -70,7 +87,9 @@ test.each([
 });
 
 test("a step that hangs fails when its time is over", async () => {
-	const { ended } = start(`await program.step(new Promise(() => {}), { ms: 50, late: "it took too long" });`);
+	const { ended } = start(
+		`await program.step(new Promise(() => {}), { ms: 50, late: "it took too long" });`,
+	);
 	expect(await ended).toEqual({ code: 1, signal: null, lines: ["shop: it took too long"] });
 });
 
@@ -97,5 +116,9 @@ test("Ctrl-C that arrives twice at once counts once; pressed again it forces the
 	program.child.kill("SIGINT");
 	await program.printed("still stopping");
 	program.child.kill("SIGINT");
-	expect(await program.ended).toEqual({ code: 1, signal: null, lines: ["ready", "stopping", "still stopping"] });
+	expect(await program.ended).toEqual({
+		code: 1,
+		signal: null,
+		lines: ["ready", "stopping", "still stopping"],
+	});
 });

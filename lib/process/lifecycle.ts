@@ -35,7 +35,8 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 
 	let told = (error: unknown): void => console.error(`${name} failed unexpectedly:`, error);
 	function report(error: unknown): void {
-		if (error instanceof StartError) console.error(`${name}: ${error.message.replace(/(?<!\s)\s*\n\s*/g, " ")}`);
+		if (error instanceof StartError)
+			console.error(`${name}: ${error.message.replace(/(?<!\s)\s*\n\s*/g, " ")}`);
 		else told(error);
 	}
 
@@ -53,7 +54,12 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 
 	const program: Program = {
 		async step(work, limit) {
-			const bounded = limit ? Promise.race([work, delay(limit.ms).then(() => Promise.reject(new StartError(limit.late)))]) : work;
+			const bounded = limit
+				? Promise.race([
+						work,
+						delay(limit.ms).then(() => Promise.reject(new StartError(limit.late))),
+					])
+				: work;
 			return bounded.then(
 				(result) => (endedAt === undefined ? result : never),
 				(error) => (endedAt === undefined ? Promise.reject(error) : never),
@@ -76,7 +82,8 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 
 	for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 		process.on(signal, () => {
-			if (signal === "SIGINT" && endedAt !== undefined && Date.now() - endedAt > ECHO_MS) process.exit(1);
+			if (signal === "SIGINT" && endedAt !== undefined && Date.now() - endedAt > ECHO_MS)
+				process.exit(1);
 			program.stop();
 		});
 	}

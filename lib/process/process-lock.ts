@@ -37,9 +37,13 @@ async function findInProc(pid: number): Promise<RunningProcess | undefined> {
 
 async function findWithPs(pid: number): Promise<RunningProcess | undefined> {
 	try {
-		const { stdout } = await promisify(execFile)("ps", ["-ww", "-o", "stat=,lstart=,command=", "-p", String(pid)], {
-			env: { PATH: "/bin:/usr/bin", LC_ALL: "C" },
-		});
+		const { stdout } = await promisify(execFile)(
+			"ps",
+			["-ww", "-o", "stat=,lstart=,command=", "-p", String(pid)],
+			{
+				env: { PATH: "/bin:/usr/bin", LC_ALL: "C" },
+			},
+		);
 		// lstart is five words: "Sun Nov 23 04:37:11 2025"
 		const [state = "", ...words] = stdout.trim().split(/\s+/);
 		if (state.startsWith("Z")) return undefined;
@@ -69,7 +73,11 @@ export class LockedError extends Error {
  */
 export async function lockFile(path: string): Promise<ProcessLock> {
 	const self = await findProcess(process.pid);
-	const mine = JSON.stringify({ pid: process.pid, started: self?.started, token: randomBytes(8).toString("hex") });
+	const mine = JSON.stringify({
+		pid: process.pid,
+		started: self?.started,
+		token: randomBytes(8).toString("hex"),
+	});
 	const draft = `${path}.${randomBytes(6).toString("hex")}`;
 	await writeFile(draft, mine, { mode: 0o644 });
 	try {

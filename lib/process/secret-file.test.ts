@@ -20,7 +20,9 @@ test("a text is made once, and only its owner can read it", async () => {
 });
 
 test("all who ask at once get the same", async () => {
-	const words = await Promise.all(Array.from({ length: 20 }, (_, i) => keep(folder, "word", () => `word ${i}`)));
+	const words = await Promise.all(
+		Array.from({ length: 20 }, (_, i) => keep(folder, "word", () => `word ${i}`)),
+	);
 	expect(new Set(words).size).toBe(1);
 	expect(await readdir(folder)).toEqual(["word"]);
 });

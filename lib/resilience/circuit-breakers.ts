@@ -21,7 +21,12 @@ interface HasCircuits {
 	readonly CircuitBreakerStore?: Map<string, Circuit>;
 }
 
-const STATES = { close: "closed", half_open: "half-open", half_open_wait: "half-open", open: "open" } as const;
+const STATES = {
+	close: "closed",
+	half_open: "half-open",
+	half_open_wait: "half-open",
+	open: "open",
+} as const;
 
 /** All breakers of calls that this node has made, against nodes that are there. */
 export function circuitsOf(broker: ServiceBroker): Breaker[] {
@@ -29,14 +34,23 @@ export function circuitsOf(broker: ServiceBroker): Breaker[] {
 	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
 	return [...circuits.values()]
 		.filter(({ ep }) => there.has(ep.id))
-		.map(({ ep, state, failures }) => ({ action: ep.action.name, node: ep.id, state: STATES[state], failures }));
+		.map(({ ep, state, failures }) => ({
+			action: ep.action.name,
+			node: ep.id,
+			state: STATES[state],
+			failures,
+		}));
 }
 
 /** The breakers that do not let everything through. */
-export const breakersOf = (broker: ServiceBroker): Breaker[] => circuitsOf(broker).filter(({ state }) => state !== "closed");
+export const breakersOf = (broker: ServiceBroker): Breaker[] =>
+	circuitsOf(broker).filter(({ state }) => state !== "closed");
 
 /** How the breaker between this node and an endpoint stands. */
-export function circuitOf(broker: ServiceBroker, { name }: { readonly name: string }): Breaker["state"] {
+export function circuitOf(
+	broker: ServiceBroker,
+	{ name }: { readonly name: string },
+): Breaker["state"] {
 	return STATES[(broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close"];
 }
 

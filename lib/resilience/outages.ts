@@ -40,7 +40,10 @@ export function isOutage(error: unknown): boolean {
 	if (retryable === true || UNANSWERED.has(type)) return true;
 	if (typeof code === "string" && (SOCKET.test(code) || SQLSTATE.test(code))) return true;
 	if (typeof name === "string" && SEQUELIZE.test(name)) return true;
-	if (typeof message === "string" && /^Connection terminated|timeout exceeded when trying to connect|ConnectionManager/.test(message))
+	if (
+		typeof message === "string" &&
+		/^Connection terminated|timeout exceeded when trying to connect|ConnectionManager/.test(message)
+	)
 		return true;
 	return parent !== undefined && parent !== error && isOutage(parent);
 }
@@ -58,7 +61,8 @@ export function isNodeFailure(error: unknown): boolean {
 }
 
 /** Whether a failure is what the called node, or one further on, had to say: it works. */
-export const isAnswer = (error: unknown): boolean => look(error).nodeID !== undefined && !isNodeFailure(error);
+export const isAnswer = (error: unknown): boolean =>
+	look(error).nodeID !== undefined && !isNodeFailure(error);
 
 /** Whether a read may fare better when it is sent again at once: an answer was lost, here or further on. */
 export const isWorthRetrying = (error: unknown): boolean => {

@@ -1,7 +1,11 @@
 import { expect, jest, test } from "@jest/globals";
 import fc from "fast-check";
 import { eventually } from "../../test/support/eventually.ts";
-import { everySagaEnds, neighboursAreUnharmed, nobodyTakesOver } from "../../tools/saga-explorer/model.ts";
+import {
+	everySagaEnds,
+	neighboursAreUnharmed,
+	nobodyTakesOver,
+} from "../../tools/saga-explorer/model.ts";
 import { sagaTable } from "../../tools/saga-explorer/table.ts";
 import { done, type Outcome, pending, refused } from "../contracts/outcome.ts";
 import { type Saga, type SagaOptions, type SagaStore, sagas } from "./saga.ts";
@@ -16,7 +20,15 @@ test("whatever fails, crashes, pauses and comes late, every saga comes to its on
 	await fc.assert(everySagaEnds(totals), { seed: SEED, numRuns: 1500 });
 	// The runs are worth something only if everything happens in them.
 	const happened = ["completed", "closed", "aborted", "stuck", "lost"].map((end) => `told ${end}`);
-	for (const what of [...happened, "claimed", "taken back", "shipped", "late", "twice", "refused by a tombstone"])
+	for (const what of [
+		...happened,
+		"claimed",
+		"taken back",
+		"shipped",
+		"late",
+		"twice",
+		"refused by a tombstone",
+	])
 		expect([what, totals[what]]).toEqual([what, expect.any(Number)]);
 });
 
@@ -79,17 +91,32 @@ function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b",
 
 test("sagas that reach a step together travel together, each with its own outcome", async () => {
 	let n = 0;
-	const { asked, node, place, table } = workshop({ "do b": () => (n++ === 1 ? refused("NO", "too far") : done) });
+	const { asked, node, place, table } = workshop({
+		"do b": () => (n++ === 1 ? refused("NO", "too far") : done),
+	});
 	const { run } = node("one");
 	const ends = await Promise.all(["1", "2", "3"].map((id) => run(place("one", id))));
-	expect(ends).toEqual([{ status: "completed" }, { status: "closed", reason: "NO", detail: "too far" }, { status: "completed" }]);
+	expect(ends).toEqual([
+		{ status: "completed" },
+		{ status: "closed", reason: "NO", detail: "too far" },
+		{ status: "completed" },
+	]);
 	expect(asked).toEqual(["do a 1,2,3", "do b 1,2,3", "undo b 2", "undo a 2"]);
-	expect([...table.rows.values()].map(({ status }) => status)).toEqual(["confirmed", "cancelled", "confirmed"]);
+	expect([...table.rows.values()].map(({ status }) => status)).toEqual([
+		"confirmed",
+		"cancelled",
+		"confirmed",
+	]);
 });
 
 test("what says nothing is asked again until the deadline, and undone then", async () => {
-	const { asked, troubles, node, place } = workshop({ "do b": () => Promise.reject(new Error("No answer")) });
-	expect(await node("one").run(place("one", "1"))).toEqual({ status: "closed", reason: "TIMED_OUT" });
+	const { asked, troubles, node, place } = workshop({
+		"do b": () => Promise.reject(new Error("No answer")),
+	});
+	expect(await node("one").run(place("one", "1"))).toEqual({
+		status: "closed",
+		reason: "TIMED_OUT",
+	});
 	expect(asked.filter((line) => line === "do b 1").length).toBeGreaterThan(3);
 	expect(asked.slice(-2)).toEqual(["undo b 1", "undo a 1"]);
 	expect(new Set(troubles)).toEqual(new Set(["b 1"]));
@@ -106,28 +133,38 @@ test("an undo that keeps failing is tried as often as allowed; the saga is stuck
 	expect(asked.filter((line) => line === "undo a 1")).toHaveLength(3);
 	expect(table.as("one").claim(10, [])).toEqual([]);
 	broken = false;
-	expect(await run(table.takeBack("one", "1", "Once more")!)).toEqual({ status: "closed", reason: "NO" });
+	expect(await run(table.takeBack("one", "1", "Once more")!)).toEqual({
+		status: "closed",
+		reason: "NO",
+	});
 });
 
 test("what was complete before stays so when the last step refuses to be undone", async () => {
 	const { asked, node, place, table } = workshop({ "undo b": () => refused("GONE") });
 	const { run } = node("one");
 	await run(place("one", "1"));
-	expect(await run(table.takeBack("one", "1", "Please")!)).toEqual({ status: "aborted", reason: "GONE" });
+	expect(await run(table.takeBack("one", "1", "Please")!)).toEqual({
+		status: "aborted",
+		reason: "GONE",
+	});
 	expect(table.rows.get("1")).toMatchObject({ status: "confirmed", state: null });
 	expect(asked).not.toContain("undo a 1");
 });
 
 test("a node that stops lets a run finish, and takes nothing new", async () => {
 	let answer: (outcome: Outcome) => void = () => {};
-	const { node, place, table } = workshop({ "do b": () => new Promise<Outcome>((resolve) => (answer = resolve)) });
+	const { node, place, table } = workshop({
+		"do b": () => new Promise<Outcome>((resolve) => (answer = resolve)),
+	});
 	let beats = 0;
 	const beating = () => {
 		beats++;
 		return new Promise<void>((resolve) => setImmediate(resolve));
 	};
 	// It beats, and its grace is not over before the run is.
-	const one = node("one", { pause: (milliseconds) => (milliseconds === LEASE ? beating() : never()) });
+	const one = node("one", {
+		pause: (milliseconds) => (milliseconds === LEASE ? beating() : never()),
+	});
 	const running = one.run(place("one", "1"));
 	await one.start();
 	const stopped = one.stop();
@@ -143,7 +180,9 @@ test("a node that stops lets a run finish, and takes nothing new", async () => {
 test("what a node has claimed while it was being stopped it leaves to others at once", async () => {
 	let goOn = () => {};
 	let answer: (outcome: Outcome) => void = () => {};
-	const { asked, node, storeOf, place, table } = workshop({ "do a": () => new Promise<Outcome>((resolve) => (answer = resolve)) });
+	const { asked, node, storeOf, place, table } = workshop({
+		"do a": () => new Promise<Outcome>((resolve) => (answer = resolve)),
+	});
 	place("gone", "1");
 	const store = storeOf("one");
 	const claim: typeof store.claim = async (limit, running) => {
@@ -167,10 +206,13 @@ test("what a node has claimed while it was being stopped it leaves to others at 
 
 test("what a node could not finish before it stopped is another's at once, and the stopped node asks nothing more", async () => {
 	let silent = true;
-	const { asked, node, place, table } = workshop({ "do b": () => (silent ? Promise.reject(new Error("No answer")) : done) });
+	const { asked, node, place, table } = workshop({
+		"do b": () => (silent ? Promise.reject(new Error("No answer")) : done),
+	});
 	const held: (() => void)[] = [];
 	const one = node("one", {
-		pause: (milliseconds) => (milliseconds < LEASE ? new Promise((resolve) => held.push(resolve)) : Promise.resolve()),
+		pause: (milliseconds) =>
+			milliseconds < LEASE ? new Promise((resolve) => held.push(resolve)) : Promise.resolve(),
 	});
 	table.as("one").beat();
 	const running = one.run(place("one", "1"));
@@ -179,7 +221,9 @@ test("what a node could not finish before it stopped is another's at once, and t
 	silent = false;
 	asked.length = 0;
 	await node("two", { pause: never }).start();
-	await eventually(() => expect(table.rows.get("1")).toMatchObject({ status: "confirmed", attempt: 2 }));
+	await eventually(() =>
+		expect(table.rows.get("1")).toMatchObject({ status: "confirmed", attempt: 2 }),
+	);
 	for (const goOn of held) goOn();
 	expect(await running).toEqual({ status: "lost" });
 	expect(asked).toEqual(["do a 1", "do b 1"]);

@@ -60,7 +60,12 @@ export interface Turned<S extends Saga> {
 /** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
 export type End =
 	| { readonly status: "completed" | "lost" }
-	| { readonly status: "closed" | "stuck"; readonly reason: string; readonly detail?: string; readonly data?: unknown }
+	| {
+			readonly status: "closed" | "stuck";
+			readonly reason: string;
+			readonly detail?: string;
+			readonly data?: unknown;
+	  }
 	| { readonly status: "aborted"; readonly reason: string };
 
 export interface SagaOptions<S extends Saga> {
@@ -82,14 +87,21 @@ export interface SagaOptions<S extends Saga> {
 }
 
 /** What a refusal says beyond its code. */
-const explanationOf = ({ detail, data }: { readonly detail?: string; readonly data?: unknown } = {}) => ({
+const explanationOf = ({
+	detail,
+	data,
+}: {
+	readonly detail?: string;
+	readonly data?: unknown;
+} = {}) => ({
 	...(detail ? { detail } : {}),
 	...(data === undefined ? {} : { data }),
 });
 
 const CLAIM_LIMIT = 200;
 const doubling = (repetition: number) => Math.min(50 * 2 ** repetition, 5000);
-const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
+const sleep = (milliseconds: number) =>
+	new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
 
 /**
  * Runs sagas: forward through their steps, and back through all that may have happened when a step says no. Sagas that reach the same
@@ -144,7 +156,8 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	};
 	const never = () => false;
 	/** Our own store is asked until it answers, because whether the saga is still ours must be known; or until we stop, and it is not. */
-	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) => (await insist(saga, where, ask, never)) ?? false;
+	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) =>
+		(await insist(saga, where, ask, never)) ?? false;
 
 	async function forward(saga: S): Promise<End> {
 		const late = () => now() >= saga.deadline;
@@ -167,13 +180,20 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 		const { saga, reason } = turned;
 		const exhausted = (tries: number) => tries >= undoTries;
 		for (let index = asked - 1; index >= 0; index--) {
-			const outcome = await insist(saga, `undo ${steps[index]!.name}`, () => settled(lanes[index]!.undo(saga)), exhausted);
+			const outcome = await insist(
+				saga,
+				`undo ${steps[index]!.name}`,
+				() => settled(lanes[index]!.undo(saga)),
+				exhausted,
+			);
 			if (outcome?.status === "done") continue;
 			// The last step comes undone first; when it refuses, nothing has been undone yet.
 			const barred = outcome && index === steps.length - 1;
 			if (barred && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
 				return { status: "aborted", reason: outcome.code ?? "REFUSED" };
-			return (await write(saga, "stall", async () => (await store.stall([turned]))[0])) ? { status: "stuck", reason } : { status: "lost" };
+			return (await write(saga, "stall", async () => (await store.stall([turned]))[0]))
+				? { status: "stuck", reason }
+				: { status: "lost" };
 		}
 		if (!(await write(saga, "close", () => close(turned)))) return { status: "lost" };
 		return { status: "closed", reason, ...explanationOf(turned) };
@@ -182,7 +202,9 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	/** Runs one saga that this node owns to its end. Never rejects. */
 	function run(saga: S): Promise<End> {
 		const work = () =>
-			saga.direction === "forward" ? forward(saga) : backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
+			saga.direction === "forward"
+				? forward(saga)
+				: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
 		const tracked = around(saga, work).catch((error): End => {
 			onTrouble(saga, "run", error);
 			return { status: "lost" };
@@ -197,7 +219,8 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			await store.beat();
 			if (draining) return;
 			// What a stopping node has claimed is nobody's again as soon as the node leaves.
-			for (const saga of await store.claim(CLAIM_LIMIT, [...open.values()])) if (!draining) run(saga);
+			for (const saga of await store.claim(CLAIM_LIMIT, [...open.values()]))
+				if (!draining) run(saga);
 		} catch (error) {
 			onTrouble(undefined, "claim", error);
 		}

@@ -28,24 +28,49 @@ test("two tokens of one session are told apart", () => {
 
 test.each([
 	["with another secret", jwt.sign(claims, `${secret}!`, { ...ours, expiresIn: 900 })],
-	["with another algorithm", jwt.sign(claims, secret, { ...ours, expiresIn: 900, algorithm: "HS512" })],
+	[
+		"with another algorithm",
+		jwt.sign(claims, secret, { ...ours, expiresIn: 900, algorithm: "HS512" }),
+	],
 	["not at all", jwt.sign(claims, "", { ...ours, expiresIn: 900, algorithm: "none" })],
-	["by somebody else", jwt.sign(claims, secret, { ...ours, expiresIn: 900, issuer: "another-shop" })],
-	["for somebody else", jwt.sign(claims, secret, { ...ours, expiresIn: 900, audience: "another-shop" })],
+	[
+		"by somebody else",
+		jwt.sign(claims, secret, { ...ours, expiresIn: 900, issuer: "another-shop" }),
+	],
+	[
+		"for somebody else",
+		jwt.sign(claims, secret, { ...ours, expiresIn: 900, audience: "another-shop" }),
+	],
 	["for good, long ago", jwt.sign({ ...claims, iat: 1_700_000_000 }, secret, ours)],
 	["and has expired", jwt.sign(claims, secret, { ...ours, expiresIn: -1 })],
 	["and was cut off", signAccessToken(claims, secret).slice(0, -1)],
-	["by us, but does not say with which secret", jwt.sign(claims, secret, { ...ours, keyid: "", expiresIn: 900 })],
-	["with another secret under the name of ours", jwt.sign(claims, "another secret", { ...ours, expiresIn: 900 })],
+	[
+		"by us, but does not say with which secret",
+		jwt.sign(claims, secret, { ...ours, keyid: "", expiresIn: 900 }),
+	],
+	[
+		"with another secret under the name of ours",
+		jwt.sign(claims, "another secret", { ...ours, expiresIn: 900 }),
+	],
 	["as no token", "nonsense"],
 ])("a token that was signed %s is refused", (_how, token) => {
-	expect(() => verify(token)).toThrow(expect.objectContaining({ type: "UNAUTHENTICATED", code: 401 }));
+	expect(() => verify(token)).toThrow(
+		expect.objectContaining({ type: "UNAUTHENTICATED", code: 401 }),
+	);
 });
 
 test("while the secret is changed, tokens of both are good; those of a third are not", () => {
-	const [next, third] = ["the secret that comes next, just as long", "a secret that nobody has ever heard of"];
+	const [next, third] = [
+		"the secret that comes next, just as long",
+		"a secret that nobody has ever heard of",
+	];
 	const both = accessTokenVerifier(next, secret);
-	for (const one of [secret, next]) expect(both(signAccessToken(claims, one))).toMatchObject(claims);
-	expect(() => both(signAccessToken(claims, third))).toThrow(expect.objectContaining({ type: "UNAUTHENTICATED" }));
-	expect(() => verify(signAccessToken(claims, next))).toThrow(expect.objectContaining({ type: "UNAUTHENTICATED" }));
+	for (const one of [secret, next])
+		expect(both(signAccessToken(claims, one))).toMatchObject(claims);
+	expect(() => both(signAccessToken(claims, third))).toThrow(
+		expect.objectContaining({ type: "UNAUTHENTICATED" }),
+	);
+	expect(() => verify(signAccessToken(claims, next))).toThrow(
+		expect.objectContaining({ type: "UNAUTHENTICATED" }),
+	);
 });

@@ -26,10 +26,14 @@ export const ACCESS_TOKEN_SECONDS = 900;
 const NAME = "moleculer-commerce";
 
 /** Tells secrets apart in a token's header without telling anything of them. */
-const keyId = (secret: string): string => createHash("sha256").update(`key id of ${secret}`).digest("base64url").slice(0, 8);
+const keyId = (secret: string): string =>
+	createHash("sha256").update(`key id of ${secret}`).digest("base64url").slice(0, 8);
 
 /** A JWT (RFC 7519), signed with HMAC SHA-256. */
-export const signAccessToken = ({ sub, email, role, session, version }: AccessClaims, secret: string): string =>
+export const signAccessToken = (
+	{ sub, email, role, session, version }: AccessClaims,
+	secret: string,
+): string =>
 	jwt.sign({ email, role, session, version }, secret, {
 		algorithm: "HS256",
 		keyid: keyId(secret),

@@ -33,7 +33,13 @@ export function nativeBcrypt(): Bcrypt | undefined {
 export function javascriptBcrypt(threads: number): Bcrypt {
 	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
 	// Without stricterFIFO Piscina puts a task that finds no free thread at the tail of its queue.
-	const pool = new Piscina({ filename, minThreads: 0, maxThreads: threads, idleTimeout: IDLE_MS, stricterFIFO: true });
+	const pool = new Piscina({
+		filename,
+		minThreads: 0,
+		maxThreads: threads,
+		idleTimeout: IDLE_MS,
+		stricterFIFO: true,
+	});
 	const run = <N extends keyof typeof worker>(name: N, task: Parameters<(typeof worker)[N]>[0]) =>
 		pool.run(task, { name }) as Promise<ReturnType<(typeof worker)[N]>>;
 	return {

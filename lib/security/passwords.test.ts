@@ -19,7 +19,14 @@ test("both implementations accept each other's hashes, whatever characters the p
 	const native = open();
 	const fallback = passwords({ cost: 4, javascript: true });
 	expect(fallback.implementation).toBe("bcryptjs");
-	for (const password of ["correct horse", "é🐎 cheval", "half \ud800 pair", "zero\0byte", "é".repeat(36), ""]) {
+	for (const password of [
+		"correct horse",
+		"é🐎 cheval",
+		"half \ud800 pair",
+		"zero\0byte",
+		"é".repeat(36),
+		"",
+	]) {
 		expect(await fallback.matches(password, await native.hash(password))).toBe(true);
 		expect(await native.matches(password, await fallback.hash(password))).toBe(true);
 	}
@@ -62,11 +69,16 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 
 	test("are refused at once when too many wait, and the others are still hashed", async () => {
 		const { hash } = open({ ...implementation, queue: 5 });
-		const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => hash("correct horse")));
-		const refused = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
+		const outcomes = await Promise.allSettled(
+			Array.from({ length: 50 }, () => hash("correct horse")),
+		);
+		const refused = outcomes.flatMap((outcome) =>
+			outcome.status === "rejected" ? [outcome.reason] : [],
+		);
 		expect(refused.length).toBeGreaterThan(0);
 		expect(refused.length).toBeLessThanOrEqual(45);
-		for (const error of refused) expect(error).toMatchObject({ type: "SERVICE_UNAVAILABLE", code: 503 });
+		for (const error of refused)
+			expect(error).toMatchObject({ type: "SERVICE_UNAVAILABLE", code: 503 });
 	});
 
 	test("are not hashed when their call has ended before their turn", async () => {

@@ -24,7 +24,12 @@ export interface PasswordOptions {
 export function passwords({ cost, queue = 200, javascript = false }: PasswordOptions) {
 	const bcrypt = (javascript ? undefined : nativeBcrypt()) ?? javascriptBcrypt(THREADS);
 	const unavailable = () => commonError("SERVICE_UNAVAILABLE");
-	const { run, drained } = boundedQueue({ concurrency: THREADS, limit: queue, full: unavailable, expired: unavailable });
+	const { run, drained } = boundedQueue({
+		concurrency: THREADS,
+		limit: queue,
+		full: unavailable,
+		expired: unavailable,
+	});
 	/** Belongs to no password, and takes as long to compare with as any other hash of this cost. */
 	const decoy = bcryptjs.genSaltSync(cost) + ".".repeat(31);
 

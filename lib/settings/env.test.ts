@@ -19,11 +19,18 @@ function complaint(env: Record<string, string>): string | undefined {
 }
 
 describe("a wrong setting", () => {
-	const complaints = names.flatMap((name) => WRONG.map((value) => ({ name, value, message: complaint({ [name]: value }) })));
-	const found = complaints.filter(({ message }) => message !== undefined) as { name: string; value: string; message: string }[];
+	const complaints = names.flatMap((name) =>
+		WRONG.map((value) => ({ name, value, message: complaint({ [name]: value }) })),
+	);
+	const found = complaints.filter(({ message }) => message !== undefined) as {
+		name: string;
+		value: string;
+		message: string;
+	}[];
 
 	test("is described as a sentence that starts with its name", () => {
-		const sentence = /^Wrong setting in the environment\. [A-Z_]+ (must|has|length must|contains) .*\(.+\)$/;
+		const sentence =
+			/^Wrong setting in the environment\. [A-Z_]+ (must|has|length must|contains) .*\(.+\)$/;
 		expect(found.filter(({ message }) => !sentence.test(message))).toEqual([]);
 		expect(new Set(found.map(({ name }) => name)).size).toBeGreaterThan(40);
 	});
@@ -36,8 +43,12 @@ describe("a wrong setting", () => {
 	});
 
 	test("of a list of values names them", () => {
-		expect(complaint({ LOGLEVEL: "loud" })).toContain("LOGLEVEL must be one of fatal, error, warn, info, debug, trace (");
-		expect(complaint({ PORT: "http" })).toContain("PORT must be a number (Port that the gateway listens on)");
+		expect(complaint({ LOGLEVEL: "loud" })).toContain(
+			"LOGLEVEL must be one of fatal, error, warn, info, debug, trace (",
+		);
+		expect(complaint({ PORT: "http" })).toContain(
+			"PORT must be a number (Port that the gateway listens on)",
+		);
 	});
 });
 
@@ -52,12 +63,17 @@ describe("a setting from a file", () => {
 	test("is refused beside the same setting as a variable, whichever it is", () => {
 		const file = join(folder, "value");
 		const ambiguous = names.filter(
-			(name) => !complaint({ [name]: "x", [`${name}_FILE`]: file })?.includes(`${name} and ${name}_FILE are both set`),
+			(name) =>
+				!complaint({ [name]: "x", [`${name}_FILE`]: file })?.includes(
+					`${name} and ${name}_FILE are both set`,
+				),
 		);
 		expect(ambiguous).toEqual([]);
 	});
 
 	test("is read if the variable is empty", () => {
-		expect(readEnv({ NAMESPACE: "", NAMESPACE_FILE: join(folder, "value") }).NAMESPACE).toBe("shop");
+		expect(readEnv({ NAMESPACE: "", NAMESPACE_FILE: join(folder, "value") }).NAMESPACE).toBe(
+			"shop",
+		);
 	});
 });

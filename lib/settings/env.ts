@@ -11,7 +11,11 @@ export type Env = Infer<typeof settings>;
 
 const Validator = FastestValidator as unknown as typeof FastestValidator.default; // its typings and its module disagree
 const { plugins, messages } = validatorOptions;
-const check = new Validator({ useNewCustomCheckerFunction: true, plugins, messages } as object).compile(structuredClone(settings) as never);
+const check = new Validator({
+	useNewCustomCheckerFunction: true,
+	plugins,
+	messages,
+} as object).compile(structuredClone(settings) as never);
 
 /**
  * Reads the settings out of `source` (names as in settings.ts; an empty value counts as absent).
@@ -21,14 +25,16 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
 	const values: Record<string, unknown> = {};
 	for (const name of Object.keys(settings)) {
 		const [given, path] = [source[name], source[`${name}_FILE`]];
-		if (given && path) throw new StartError(`${name} and ${name}_FILE are both set: unset one of them`);
+		if (given && path)
+			throw new StartError(`${name} and ${name}_FILE are both set: unset one of them`);
 		const text = given || fromFile(path, name);
 		if (text) values[name] = text;
 	}
 	const verdict = check(values) as true | Problem[];
 	if (verdict !== true) {
 		const wrong = verdict.map(
-			(problem) => `${problem.field} ${requirement(problem)} (${settings[problem.field as keyof Env]?.description})`,
+			(problem) =>
+				`${problem.field} ${requirement(problem)} (${settings[problem.field as keyof Env]?.description})`,
 		);
 		throw new StartError(`Wrong setting in the environment. ${wrong.join("; ")}`);
 	}
@@ -59,7 +65,9 @@ function fromFile(path: string | undefined, name: string): string | undefined {
 	try {
 		return readFileSync(path, "utf8").trim();
 	} catch (error) {
-		throw new StartError(`${name}_FILE names a file that cannot be read: ${(error as Error).message}`);
+		throw new StartError(
+			`${name}_FILE names a file that cannot be read: ${(error as Error).message}`,
+		);
 	}
 }
 
@@ -81,5 +89,6 @@ export const cacheFolder = (): string => process.env.XDG_CACHE_HOME || join(home
  * reads them for each connection, and a user sets them for another server than the embedded one.
  */
 export function dropLibpqVariables(): void {
-	for (const name of Object.keys(process.env)) if (/^PG[A-Z]+$/.test(name)) delete process.env[name];
+	for (const name of Object.keys(process.env))
+		if (/^PG[A-Z]+$/.test(name)) delete process.env[name];
 }

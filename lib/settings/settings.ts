@@ -21,44 +21,55 @@ export const settings = shape({
 		type: "string",
 		default: "",
 		pattern: "^[A-Za-z0-9_-]*$",
-		description: "Of two versions on the same data, blue and green: nodes call only those of their own colour, and share all else",
+		description:
+			"Of two versions on the same data, blue and green: nodes call only those of their own colour, and share all else",
 	},
 	NODEID: {
 		type: "string",
 		optional: true,
 		pattern: "^[A-Za-z0-9._-]+$",
-		description: "Name of this node, the host's unless given; a token that is new at each start is added",
+		description:
+			"Name of this node, the host's unless given; a token that is new at each start is added",
 	},
-	SERVICES: { type: "string", default: "", description: "Which services this process runs, comma-separated; all of them when empty" },
+	SERVICES: {
+		type: "string",
+		default: "",
+		description: "Which services this process runs, comma-separated; all of them when empty",
+	},
 	LOGLEVEL: {
 		type: "enum",
 		values: ["fatal", "error", "warn", "info", "debug", "trace"],
 		optional: true,
-		description: "The least important level that is logged; info unless given, warn where the start screen is shown",
+		description:
+			"The least important level that is logged; info unless given, warn where the start screen is shown",
 	},
 	LOG_FORMAT: {
 		type: "enum",
 		values: ["json", "pretty"],
 		optional: true,
-		description: "Lines of JSON, or lines for the eye; json in production and pretty elsewhere unless given",
+		description:
+			"Lines of JSON, or lines for the eye; json in production and pretty elsewhere unless given",
 	},
 	ACCESS_LOG: {
 		type: "enum",
 		values: ["all", "errors", "off"],
 		default: "all",
-		description: "Which requests get a line: all, those that were refused or failed, or only those that failed for a fault of ours (off)",
+		description:
+			"Which requests get a line: all, those that were refused or failed, or only those that failed for a fault of ours (off)",
 	},
 	TRANSPORTER: {
 		type: "string",
 		optional: true,
 		pattern: "^nats://",
-		description: "nats://host:4222 joins the cluster there; without it everything runs in this process",
+		description:
+			"nats://host:4222 joins the cluster there; without it everything runs in this process",
 	},
 	CACHER: {
 		type: "string",
 		optional: true,
 		pattern: "^rediss?://",
-		description: "redis://host:6379; without it one process caches in its memory, and nodes of a cluster cache nothing",
+		description:
+			"redis://host:6379; without it one process caches in its memory, and nodes of a cluster cache nothing",
 	},
 	DATABASE_URL: {
 		type: "string",
@@ -71,7 +82,8 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		pattern: "^postgres(ql)?://",
-		description: "Only for npm run migrate: a user who may create roles and databases; with it, missing ones are created",
+		description:
+			"Only for npm run migrate: a user who may create roles and databases; with it, missing ones are created",
 	},
 	DATABASE_POOL: {
 		type: "number",
@@ -83,7 +95,11 @@ export const settings = shape({
 		description: "The most connections that one service opens in one process",
 	},
 	SQL_ECHO: { type: "boolean", convert: true, default: false, description: "Log every statement" },
-	DATA_DIR: { type: "string", default: ".data", description: "Folder of the embedded Postgres and of secrets that were made, not given" },
+	DATA_DIR: {
+		type: "string",
+		default: ".data",
+		description: "Folder of the embedded Postgres and of secrets that were made, not given",
+	},
 	DRAIN_MS: {
 		type: "number",
 		integer: true,
@@ -93,7 +109,11 @@ export const settings = shape({
 		default: 3000,
 		description: "How long what is under way may take to finish when the process is told to end",
 	},
-	HOST: { type: "string", default: "127.0.0.1", description: "Address that the gateway and the port for health checks listen on" },
+	HOST: {
+		type: "string",
+		default: "127.0.0.1",
+		description: "Address that the gateway and the port for health checks listen on",
+	},
 	PORT: {
 		type: "number",
 		integer: true,
@@ -110,7 +130,8 @@ export const settings = shape({
 		max: 65535,
 		convert: true,
 		default: 0,
-		description: "Port that answers /health/live, /health/ready and /metrics whatever services this process runs; 0 for none",
+		description:
+			"Port that answers /health/live, /health/ready and /metrics whatever services this process runs; 0 for none",
 	},
 	PUBLIC_URL: {
 		type: "string",
@@ -122,21 +143,29 @@ export const settings = shape({
 		type: "string",
 		min: 32,
 		optional: true,
-		description: "Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
+		description:
+			"Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
 	},
-	JWT_SECRET_PREVIOUS: { type: "string", min: 32, optional: true, description: "Accepted beside JWT_SECRET while that is being changed" },
+	JWT_SECRET_PREVIOUS: {
+		type: "string",
+		min: 32,
+		optional: true,
+		description: "Accepted beside JWT_SECRET while that is being changed",
+	},
 	ADMIN_EMAIL: {
 		type: "email",
 		normalize: true,
 		default: "admin@example.com",
-		description: "Address of the administrator that a start creates if the shop has none; later starts ignore it",
+		description:
+			"Address of the administrator that a start creates if the shop has none; later starts ignore it",
 	},
 	ADMIN_PASSWORD: {
 		type: "string",
 		min: 8,
 		max: 72,
 		optional: true,
-		description: "The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
+		description:
+			"The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",
@@ -147,7 +176,12 @@ export const settings = shape({
 		default: 10,
 		description: "Work factor of password hashes",
 	},
-	RATE_LIMIT_ENABLED: { type: "boolean", convert: true, default: true, description: "Refuse requests that come too often, with 429" },
+	RATE_LIMIT_ENABLED: {
+		type: "boolean",
+		convert: true,
+		default: true,
+		description: "Refuse requests that come too often, with 429",
+	},
 	RATE_LIMIT_PER_MINUTE: {
 		type: "number",
 		integer: true,
@@ -162,9 +196,14 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 30,
-		description: "The same per address for what is worth guessing or flooding: sign-in, registration, passwords",
+		description:
+			"The same per address for what is worth guessing or flooding: sign-in, registration, passwords",
 	},
-	CORS_ORIGINS: { type: "string", default: "", description: "Origins that browsers may call from, comma-separated" },
+	CORS_ORIGINS: {
+		type: "string",
+		default: "",
+		description: "Origins that browsers may call from, comma-separated",
+	},
 	TRUST_PROXY: {
 		type: "number",
 		integer: true,
@@ -178,14 +217,20 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		pattern: "^smtps?://",
-		description: "smtp://user:password@host:587 sends e-mail; without it messages are kept and shown through the API only",
+		description:
+			"smtp://user:password@host:587 sends e-mail; without it messages are kept and shown through the API only",
 	},
-	MAIL_FROM: { type: "string", default: "Shop <shop@example.com>", description: "Sender of e-mails" },
+	MAIL_FROM: {
+		type: "string",
+		default: "Shop <shop@example.com>",
+		description: "Sender of e-mails",
+	},
 	EVENT_BACKOFF: {
 		type: "string",
 		default: "1,5,30,120,600",
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
-		description: "Seconds before each repetition of a failed event; after the last it is a dead letter",
+		description:
+			"Seconds before each repetition of a failed event; after the last it is a dead letter",
 	},
 	EVENT_ACK_WAIT_MS: {
 		type: "number",
@@ -193,7 +238,8 @@ export const settings = shape({
 		min: 300,
 		convert: true,
 		default: 15_000,
-		description: "How long NATS waits for word of a node that holds events before it gives them to another node",
+		description:
+			"How long NATS waits for word of a node that holds events before it gives them to another node",
 	},
 	EVENT_REPLICAS: {
 		type: "number",
@@ -242,7 +288,8 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 900,
-		description: "How long stock is held before its order is asked after; that of a lost order is then given back",
+		description:
+			"How long stock is held before its order is asked after; that of a lost order is then given back",
 	},
 	LEASE_MS: {
 		type: "number",
@@ -256,7 +303,8 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
-		description: "http://collector:4318 receives traces by OTLP over HTTP; without it none are made",
+		description:
+			"http://collector:4318 receives traces by OTLP over HTTP; without it none are made",
 	},
 	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
 		type: "string",
@@ -270,7 +318,12 @@ export const settings = shape({
 		pattern: HEADERS,
 		description: "Sent along with traces, name=value,…, percent-encoded",
 	},
-	OTEL_EXPORTER_OTLP_TRACES_HEADERS: { type: "string", optional: true, pattern: HEADERS, description: "More of them; these win" },
+	OTEL_EXPORTER_OTLP_TRACES_HEADERS: {
+		type: "string",
+		optional: true,
+		pattern: HEADERS,
+		description: "More of them; these win",
+	},
 	OTEL_EXPORTER_OTLP_PROTOCOL: {
 		type: "enum",
 		values: ["http/protobuf", "http/json"],
@@ -280,7 +333,8 @@ export const settings = shape({
 	OTEL_SERVICE_NAME: {
 		type: "string",
 		optional: true,
-		description: "The name of all that this process runs in traces; each service has its own unless given",
+		description:
+			"The name of all that this process runs in traces; each service has its own unless given",
 	},
 	OTEL_RESOURCE_ATTRIBUTES: {
 		type: "string",
@@ -291,9 +345,17 @@ export const settings = shape({
 	},
 	OTEL_TRACES_SAMPLER: {
 		type: "enum",
-		values: ["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"],
+		values: [
+			"always_on",
+			"always_off",
+			"traceidratio",
+			"parentbased_always_on",
+			"parentbased_always_off",
+			"parentbased_traceidratio",
+		],
 		default: "parentbased_always_on",
-		description: "Which requests are traced; parentbased leaves it to a client that sends a traceparent",
+		description:
+			"Which requests are traced; parentbased leaves it to a client that sends a traceparent",
 	},
 	OTEL_TRACES_SAMPLER_ARG: {
 		type: "number",
@@ -303,5 +365,10 @@ export const settings = shape({
 		default: 1,
 		description: "The share of requests that traceidratio traces",
 	},
-	OTEL_SDK_DISABLED: { type: "boolean", convert: true, default: false, description: "Make no traces, whatever else is set" },
+	OTEL_SDK_DISABLED: {
+		type: "boolean",
+		convert: true,
+		default: false,
+		description: "Make no traces, whatever else is set",
+	},
 });

@@ -31,10 +31,21 @@ export function canonicalEmail(text: string): string | undefined {
 	const folded = text.trim().normalize("NFC").toLowerCase().normalize("NFC");
 	const at = folded.indexOf("@");
 	const [local, domain] = [folded.slice(0, at), folded.slice(at + 1)];
-	if (at < 1 || Buffer.byteLength(local) > MAX_LOCAL_BYTES || !LOCAL.test(local) || INVISIBLE.test(domain)) return undefined;
+	if (
+		at < 1 ||
+		Buffer.byteLength(local) > MAX_LOCAL_BYTES ||
+		!LOCAL.test(local) ||
+		INVISIBLE.test(domain)
+	)
+		return undefined;
 	const ascii = domainToASCII(domain);
 	const labels = ascii.split(".");
-	if (labels.length < 2 || !labels.every((label) => LABEL.test(label)) || /^\d+$/.test(labels.at(-1)!)) return undefined;
+	if (
+		labels.length < 2 ||
+		!labels.every((label) => LABEL.test(label)) ||
+		/^\d+$/.test(labels.at(-1)!)
+	)
+		return undefined;
 	const canonical = `${local}@${ascii}`;
 	return canonical.length <= MAX_LENGTH ? canonical : undefined;
 }

@@ -3,12 +3,22 @@ import { type Ctx, register } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { deadLetters, eventFigures, type Filter, likeType, span } from "../../lib/messaging/dead-letters.ts";
+import {
+	deadLetters,
+	eventFigures,
+	type Filter,
+	likeType,
+	span,
+} from "../../lib/messaging/dead-letters.ts";
 import { localBus } from "../../lib/messaging/event-transport.ts";
 import { retriesOf } from "../../lib/messaging/inbox.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
 import { tellAgain } from "../../lib/messaging/outbox.ts";
-import { oldestEvent, outboxReaders, removeReader } from "../../lib/messaging/outbox-checkpoints.ts";
+import {
+	oldestEvent,
+	outboxReaders,
+	removeReader,
+} from "../../lib/messaging/outbox-checkpoints.ts";
 import { outboxPage } from "../../lib/messaging/outbox-pages.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import type { Refilling } from "./refill.ts";
@@ -20,7 +30,9 @@ interface Self {
 	readonly $stream: EventStream | undefined;
 	readonly $refilling: Refilling | undefined;
 }
-type Handlers = { [K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown> };
+type Handlers = {
+	[K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown>;
+};
 interface Replay {
 	readonly since?: string;
 	readonly until?: string;
@@ -47,12 +59,17 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 		async replayEvents({ params }: Ctx<Replay>) {
 			const [since, until] = span(params);
 			const wanted = replayed(this.broker, types, params);
-			const count = await tellAgain(this.db, `/${this.name}`, { since, until, types: wanted }, (events) =>
-				tell(this, events, params.group),
+			const count = await tellAgain(
+				this.db,
+				`/${this.name}`,
+				{ since, until, types: wanted },
+				(events) => tell(this, events, params.group),
 			);
 			return { count };
 		},
-		async outboxEvents({ params: { after, types: wanted } }: Ctx<{ after: string; types: string[] }>) {
+		async outboxEvents({
+			params: { after, types: wanted },
+		}: Ctx<{ after: string; types: string[] }>) {
 			return outboxPage(this.db, `/${this.name}`, after, wanted);
 		},
 		async retries({ params }: Ctx<{ subject: string }>) {
@@ -75,26 +92,42 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 		},
 	};
 	return Object.fromEntries(
-		Object.entries(handlers).map(([name, handler]) => [name, register(eventActions[name as keyof Handlers], handler)]),
+		Object.entries(handlers).map(([name, handler]) => [
+			name,
+			register(eventActions[name as keyof Handlers], handler),
+		]),
 	);
 }
 
 /** Which of a service's types a replay is about. */
-function replayed(broker: ServiceBroker, types: readonly string[], { type, group }: Replay): string[] {
+function replayed(
+	broker: ServiceBroker,
+	types: readonly string[],
+	{ type, group }: Replay,
+): string[] {
 	const like = likeType(type);
 	const wanted = like === null ? [...types] : types.filter((one) => matches(type!, one));
 	if (group === undefined) return wanted;
-	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { subscriptions?: string[] } }[];
+	const services = broker.registry.getServiceList({}) as {
+		name: string;
+		metadata?: { subscriptions?: string[] };
+	}[];
 	const patterns = services.find(({ name }) => name === group)?.metadata?.subscriptions;
-	if (!patterns) throw invalidField("group", "UNKNOWN", `No service of the name ${group} subscribes to events`);
+	if (!patterns)
+		throw invalidField("group", "UNKNOWN", `No service of the name ${group} subscribes to events`);
 	return wanted.filter((one) => patterns.some((pattern) => matches(pattern, one)));
 }
 
 /** Once more to whoever carries events, or to the groups of this process. */
-async function tell({ broker, $stream }: Self, events: Event[], group: string | undefined): Promise<void> {
+async function tell(
+	{ broker, $stream }: Self,
+	events: Event[],
+	group: string | undefined,
+): Promise<void> {
 	if ($stream) return void (await $stream.publish(events, true));
 	const groups = localBus(broker)
 		.groups()
 		.filter(({ name }) => group === undefined || name === group);
-	for (const { patterns, accept } of groups) await accept(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
+	for (const { patterns, accept } of groups)
+		await accept(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
 }

@@ -7,7 +7,10 @@ interface Self {
 }
 
 /** Counts what a service hands over. */
-export function counting<E, R>({ broker, name }: Self, deliver: (found: E[]) => Promise<R>): (found: E[]) => Promise<R> {
+export function counting<E, R>(
+	{ broker, name }: Self,
+	deliver: (found: E[]) => Promise<R>,
+): (found: E[]) => Promise<R> {
 	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
 	return async (found) => {
 		const result = await deliver(found);
@@ -17,7 +20,11 @@ export function counting<E, R>({ broker, name }: Self, deliver: (found: E[]) => 
 }
 
 /** What becomes of the events that a service takes over. */
-export function consumedBy({ broker, name }: Self): Readonly<Record<"done" | "failed" | "dead", Counter>> {
-	const counted = (outcome: string) => metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
+export function consumedBy({
+	broker,
+	name,
+}: Self): Readonly<Record<"done" | "failed" | "dead", Counter>> {
+	const counted = (outcome: string) =>
+		metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
 	return { done: counted("done"), failed: counted("failed"), dead: counted("dead") };
 }

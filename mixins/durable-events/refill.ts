@@ -10,7 +10,10 @@ interface Self {
 	readonly name: string;
 	readonly broker: ServiceBroker;
 	readonly db: Database;
-	readonly logger: { info(message: string, data?: object): void; warn(message: string, data?: object): void };
+	readonly logger: {
+		info(message: string, data?: object): void;
+		warn(message: string, data?: object): void;
+	};
 }
 export interface Refilling {
 	track(state: ConsumerState): Promise<void>;
@@ -34,17 +37,27 @@ export function refilling(
 	const refill = streamRefill({
 		db,
 		sourcesOf: (consumer) => sourcesOf(broker, byConsumer.get(consumer)!),
-		read: ({ name: source, types }, after) => broker.call<Event[], object>(`${source}.outboxEvents`, { after, types }),
+		read: ({ name: source, types }, after) =>
+			broker.call<Event[], object>(`${source}.outboxEvents`, { after, types }),
 		accept,
 		onProgress(consumer, progress) {
-			if (progress === "begun") logger.warn("The stream has discarded unread events; they are read from the outboxes", { consumer });
-			else logger.info("The events that the stream had discarded were read from the outboxes", { consumer });
+			if (progress === "begun")
+				logger.warn("The stream has discarded unread events; they are read from the outboxes", {
+					consumer,
+				});
+			else
+				logger.info("The events that the stream had discarded were read from the outboxes", {
+					consumer,
+				});
 		},
 	});
 	const working = loop({
 		every: REFILL_EVERY,
 		turn: () => refill.turn([...byConsumer.keys()]),
-		onError: (error) => logger.warn("Discarded events could not be read from an outbox; the next attempt follows", { error }),
+		onError: (error) =>
+			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
+				error,
+			}),
 	});
 	const tracking = loop({
 		every: TRACK_EVERY,
@@ -52,13 +65,18 @@ export function refilling(
 			for (const state of await stream.states(name, patterns)) await refill.track(state);
 			return false;
 		},
-		onError: (error) => logger.warn("The positions of consumers could not be read; the next attempt follows", { error }),
+		onError: (error) =>
+			logger.warn("The positions of consumers could not be read; the next attempt follows", {
+				error,
+			}),
 	});
 	return {
 		track: refill.track,
 		async unreadShare(states) {
 			const positions = await refill.positions([...byConsumer.keys()]);
-			const shares = states.map((state) => stream.unreadShare(state, positions.get(state.consumer) ?? 0));
+			const shares = states.map((state) =>
+				stream.unreadShare(state, positions.get(state.consumer) ?? 0),
+			);
 			return Math.max(0, ...(await Promise.all(shares)));
 		},
 		async stop() {
@@ -69,7 +87,10 @@ export function refilling(
 
 /** The services that publish events which a pattern covers, as far as the registry lists them. */
 function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
-	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { events?: object } }[];
+	const services = broker.registry.getServiceList({}) as {
+		name: string;
+		metadata?: { events?: object };
+	}[];
 	const sources = new Map<string, Source>();
 	for (const { name, metadata } of services) {
 		const types = Object.keys(metadata?.events ?? {}).filter((type) => matches(pattern, type));

@@ -16,27 +16,49 @@ const start = async (...stubs: ServiceSchema[]): Promise<Shop> => {
 	shop = await startShop({ services: [], stubs });
 	return shop;
 };
-const producers = () => [stub(orders, {}, database, events(orders)), stub(users, {}, database, events(users))];
+const producers = () => [
+	stub(orders, {}, database, events(orders)),
+	stub(users, {}, database, events(users)),
+];
 const BOTH = ["order.*", "user.created"];
 
 test("the oldest event of all producers is the one that an inbox must still remember", async () => {
 	const { broker, databases } = await start(...producers());
 	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBeNull();
 	const id = uuid();
-	await publisher(broker, "orders")("order.created", id, { order_id: id, user_id: id, total_amount: 1, currency: "EUR" });
-	await publisher(broker, "users")("user.created", id, { user_id: id, email: "a@example.com", full_name: "A" });
+	await publisher(broker, "orders")("order.created", id, {
+		order_id: id,
+		user_id: id,
+		total_amount: 1,
+		currency: "EUR",
+	});
+	await publisher(broker, "users")("user.created", id, {
+		user_id: id,
+		email: "a@example.com",
+		full_name: "A",
+	});
 	await databases.query("orders", "update outbox set time = '2026-01-01T00:00:00Z'");
 	await databases.query("users", "update outbox set time = '2025-01-01T00:00:00Z'");
 	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBe("2025-01-01T00:00:00.000Z");
-	expect(await oldestHeld({ broker: broker as never }, ["order.created"])).toBe("2026-01-01T00:00:00.000Z");
+	expect(await oldestHeld({ broker: broker as never }, ["order.created"])).toBe(
+		"2026-01-01T00:00:00.000Z",
+	);
 });
 
 test("the oldest event is unknown while a producer is missing or does not answer", async () => {
-	const silent = implement(contract({ name: "users", actions: {}, events: users.events })).with({ actions: {} });
-	const oldestEvent = () => Promise.reject(new Errors.RequestTimeoutError({ action: "users.oldestEvent", nodeID: "node" }));
+	const silent = implement(contract({ name: "users", actions: {}, events: users.events })).with({
+		actions: {},
+	});
+	const oldestEvent = () =>
+		Promise.reject(new Errors.RequestTimeoutError({ action: "users.oldestEvent", nodeID: "node" }));
 	const [producer] = producers();
-	const { broker } = await start(producer!, { ...silent, actions: { oldestEvent } } as ServiceSchema);
-	expect(await oldestHeld({ broker: broker as never }, ["shipment.delivered", "order.*"])).toBeUndefined();
+	const { broker } = await start(producer!, {
+		...silent,
+		actions: { oldestEvent },
+	} as ServiceSchema);
+	expect(
+		await oldestHeld({ broker: broker as never }, ["shipment.delivered", "order.*"]),
+	).toBeUndefined();
 	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBeUndefined();
 	expect(await oldestHeld({ broker: broker as never }, ["order.*"])).toBeNull();
 });

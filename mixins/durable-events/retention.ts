@@ -19,14 +19,19 @@ const MARGIN_HOURS = 24;
  * @param patterns of the events that the service consumes
  * @returns what ends it
  */
-export function pruning(self: Self, patterns: readonly string[], withStream: boolean): () => Promise<void> {
+export function pruning(
+	self: Self,
+	patterns: readonly string[],
+	withStream: boolean,
+): () => Promise<void> {
 	const { broker, db, logger } = self;
 	const hours = envOf(broker).EVENT_RETENTION_HOURS;
 	return loop({
 		every: PRUNE_EVERY,
 		async turn() {
 			const retired = await retireReaders(db, withStream);
-			if (retired.length > 0) logger.info("Removed readers of the outbox that are no longer used", { readers: retired });
+			if (retired.length > 0)
+				logger.info("Removed readers of the outbox that are no longer used", { readers: retired });
 			const more = await prune(db, hours);
 			const oldest = patterns.length > 0 ? await oldestHeld(self, patterns) : undefined;
 			return (oldest !== undefined && (await forget(db, hours + MARGIN_HOURS, oldest))) || more;
@@ -39,15 +44,27 @@ export function pruning(self: Self, patterns: readonly string[], withStream: boo
  * When the oldest event was written that any producer of these events still holds; null if none holds any. Undefined while that is not known, because a
  * producer is missing, does not answer, or is of a version without this action: the inbox then forgets nothing.
  */
-export async function oldestHeld({ broker }: Pick<Self, "broker">, patterns: readonly string[]): Promise<string | null | undefined> {
-	const services = broker.registry.getServiceList({}) as { name: string; metadata?: { events?: object } }[];
+export async function oldestHeld(
+	{ broker }: Pick<Self, "broker">,
+	patterns: readonly string[],
+): Promise<string | null | undefined> {
+	const services = broker.registry.getServiceList({}) as {
+		name: string;
+		metadata?: { events?: object };
+	}[];
 	const producersOf = (pattern: string) =>
-		services.filter(({ metadata }) => Object.keys(metadata?.events ?? {}).some((type) => matches(pattern, type))).map(({ name }) => name);
+		services
+			.filter(({ metadata }) =>
+				Object.keys(metadata?.events ?? {}).some((type) => matches(pattern, type)),
+			)
+			.map(({ name }) => name);
 	const producers = patterns.map(producersOf);
 	if (producers.some(({ length }) => length === 0)) return undefined;
 	try {
 		const names = [...new Set(producers.flat())];
-		const held = await Promise.all(names.map((name) => broker.call<{ time: string | null }, object>(`${name}.oldestEvent`, {})));
+		const held = await Promise.all(
+			names.map((name) => broker.call<{ time: string | null }, object>(`${name}.oldestEvent`, {})),
+		);
 		const times = held.flatMap(({ time }) => (time === null ? [] : [Date.parse(time)]));
 		return times.length > 0 ? new Date(Math.min(...times)).toISOString() : null;
 	} catch (error) {

@@ -18,7 +18,10 @@ const event = (traceparent?: string): Event =>
 
 test("an event goes from the span that wrote it over one that sends it to one that handles it, and each try has its own", async () => {
 	const traces = recordedTraces();
-	const [sender, receiver] = [eventTraces(traces.of("orders"), "nats"), eventTraces(traces.of("notifications"), "nats")];
+	const [sender, receiver] = [
+		eventTraces(traces.of("orders"), "nats"),
+		eventTraces(traces.of("notifications"), "nats"),
+	];
 	const found = [event(one), event(unsampled), event()];
 	let carried: Event[] = [];
 	await sender.sending(async (events) => {
@@ -43,14 +46,27 @@ test("an event goes from the span that wrote it over one that sends it to one th
 			failure: "Error",
 			ended: true,
 		},
-		{ service: "notifications", kind: "consumer", name: "process order.confirmed", parent: sent!.traceparent, ended: true },
+		{
+			service: "notifications",
+			kind: "consumer",
+			name: "process order.confirmed",
+			parent: sent!.traceparent,
+			ended: true,
+		},
 	]);
-	expect(carried.map(({ traceparent }) => traceparent)).toEqual([sent!.traceparent, unsampled, undefined]);
+	expect(carried.map(({ traceparent }) => traceparent)).toEqual([
+		sent!.traceparent,
+		unsampled,
+		undefined,
+	]);
 	expect(handled).toEqual([
 		[failed!.traceparent, unsampled],
 		[processed!.traceparent, unsampled],
 	]);
-	expect(processed!.attributes).toMatchObject({ "messaging.message.id": found[0]!.id, "event.subject": found[0]!.subject });
+	expect(processed!.attributes).toMatchObject({
+		"messaging.message.id": found[0]!.id,
+		"event.subject": found[0]!.subject,
+	});
 });
 
 test("without tracing events go on as they are, in their traces", async () => {

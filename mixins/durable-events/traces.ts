@@ -26,11 +26,14 @@ export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "proce
 		/** @param deliver hands events over to whatever carries them */
 		sending<R>(deliver: (events: Event[]) => Promise<R>): (events: Event[]) => Promise<R> {
 			if (!tracer) return deliver;
-			return (found) => (anySampled(found) ? forEach(tracer, found, sent, deliver) : deliver(found));
+			return (found) =>
+				anySampled(found) ? forEach(tracer, found, sent, deliver) : deliver(found);
 		},
 		/** Runs a handler in the traces of its events. */
 		handling(found: Event[], handler: (events: Event[]) => Promise<void>): Promise<void> {
-			return tracer && anySampled(found) ? forEach(tracer, found, processed, handler) : inTracesOf(found, () => handler(found));
+			return tracer && anySampled(found)
+				? forEach(tracer, found, processed, handler)
+				: inTracesOf(found, () => handler(found));
 		},
 	};
 }

@@ -17,11 +17,15 @@ export function clusterOf(broker: ServiceBroker): Cluster {
 	const call = broker.call.bind(broker);
 	return {
 		call: call as unknown as Call,
-		ask: (action, params, nodeID) => call(action, params, nodeID ? { nodeID } : {}) as Promise<never>,
+		ask: (action, params, nodeID) =>
+			call(action, params, nodeID ? { nodeID } : {}) as Promise<never>,
 		having(action, only) {
 			const names = broker.registry.getActionList({ onlyAvailable: true }).map(({ name }) => name);
-			const services = names.filter((name) => name.endsWith(`.${action}`)).map((name) => name.slice(0, -action.length - 1));
-			if (only && !services.includes(only)) throw new Error(`No service of the name ${only} that has ${action} is there`);
+			const services = names
+				.filter((name) => name.endsWith(`.${action}`))
+				.map((name) => name.slice(0, -action.length - 1));
+			if (only && !services.includes(only))
+				throw new Error(`No service of the name ${only} that has ${action} is there`);
 			return [...new Set(only ? [only] : services)].sort();
 		},
 		nodes: () => broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id),
@@ -30,7 +34,9 @@ export function clusterOf(broker: ServiceBroker): Cluster {
 
 /** Rows under each other, every column as wide as its widest text. */
 export function columns(rows: readonly (readonly (string | number)[])[]): string {
-	const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
+	const widths = (rows[0] ?? []).map((_, i) =>
+		Math.max(...rows.map((row) => String(row[i]).length)),
+	);
 	return rows
 		.map((row) =>
 			row

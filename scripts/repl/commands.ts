@@ -12,7 +12,11 @@ export interface Command {
 	/** Names of options that take a text. */
 	readonly options?: readonly string[];
 	/** Answers what is shown. */
-	run(cluster: Cluster, options: Readonly<Record<string, string>>, words: readonly string[]): Promise<string>;
+	run(
+		cluster: Cluster,
+		options: Readonly<Record<string, string>>,
+		words: readonly string[],
+	): Promise<string>;
 }
 
 /** The project's own commands, in the prompt and behind `npm run repl --`. */
@@ -23,13 +27,23 @@ export const commands: Readonly<Record<string, Command>> = {
 		async run(cluster) {
 			const nodes = await Promise.all(
 				cluster.nodes().map(async (node) => {
-					const found = await cluster.ask<Breaker[]>("$node.breakers", {}, node).catch((error: Error) => error);
+					const found = await cluster
+						.ask<Breaker[]>("$node.breakers", {}, node)
+						.catch((error: Error) => error);
 					if (found instanceof Error) return [[node, "", "", found.message, ""]];
-					return found.map(({ action, node: other, state, failures }) => [node, action, other, state, failures]);
+					return found.map(({ action, node: other, state, failures }) => [
+						node,
+						action,
+						other,
+						state,
+						failures,
+					]);
 				}),
 			);
 			const rows = nodes.flat();
-			return rows.length === 0 ? "All breakers are closed" : columns([["NODE", "ACTION", "ON", "STATE", "FAILURES"], ...rows]);
+			return rows.length === 0
+				? "All breakers are closed"
+				: columns([["NODE", "ACTION", "ON", "STATE", "FAILURES"], ...rows]);
 		},
 	},
 	"saga ls": {
@@ -37,7 +51,12 @@ export const commands: Readonly<Record<string, Command>> = {
 		async run({ call }) {
 			const { count, rows } = await call("orders.stuck", { limit: 100 });
 			if (count === 0) return "No order is stuck";
-			const lines = rows.map(({ id, status, created_at, reason }) => [id, status, created_at, reason ?? ""]);
+			const lines = rows.map(({ id, status, created_at, reason }) => [
+				id,
+				status,
+				created_at,
+				reason ?? "",
+			]);
 			const more = count > rows.length ? `\n… and ${count - rows.length} more` : "";
 			return columns([["ORDER", "STATUS", "PLACED", "REASON"], ...lines]) + more;
 		},
@@ -55,7 +74,11 @@ export const commands: Readonly<Record<string, Command>> = {
 		options: ["since"],
 		async run({ call }, { since }) {
 			const { checked, skipped, stuck, violations } = await walkAudit(call, since ? { since } : {});
-			const found = violations.map(({ invariant, subject, detail }) => [invariant, subject, detail]);
+			const found = violations.map(({ invariant, subject, detail }) => [
+				invariant,
+				subject,
+				detail,
+			]);
 			const wrong = found.length === 0 ? "nothing is wrong" : `${found.length} violations`;
 			return `${columns(found)}${found.length > 0 ? "\n" : ""}${checked} orders checked, ${skipped} under way, ${stuck} stuck: ${wrong}`;
 		},
@@ -65,10 +88,25 @@ export const commands: Readonly<Record<string, Command>> = {
 		words: ["ID"],
 		async run({ call }, _options, [id]) {
 			// Behind the gateway's back there is no caller, and an order shows its timeline to its owner and to admins only.
-			const user = { id: "00000000-0000-0000-0000-000000000000", email: "operator@localhost", role: "admin" } as const;
-			const { status, attempts, entries, incomplete } = await call("orders.timeline", { id: id! }, { meta: { user } });
-			const rows = entries.map(({ time, source, kind, name, detail }) => [time, source, kind, name, detail ? JSON.stringify(detail) : ""]);
-			const missing = incomplete.length > 0 ? `\nNot there to be asked: ${incomplete.join(", ")}` : "";
+			const user = {
+				id: "00000000-0000-0000-0000-000000000000",
+				email: "operator@localhost",
+				role: "admin",
+			} as const;
+			const { status, attempts, entries, incomplete } = await call(
+				"orders.timeline",
+				{ id: id! },
+				{ meta: { user } },
+			);
+			const rows = entries.map(({ time, source, kind, name, detail }) => [
+				time,
+				source,
+				kind,
+				name,
+				detail ? JSON.stringify(detail) : "",
+			]);
+			const missing =
+				incomplete.length > 0 ? `\nNot there to be asked: ${incomplete.join(", ")}` : "";
 			return `${id} is ${status}, worked on ${attempts} times\n${columns(rows)}${missing}`;
 		},
 	},
@@ -78,7 +116,8 @@ export const commands: Readonly<Record<string, Command>> = {
 const usage = (name: string, { words = [], options = [] }: Command): string =>
 	[name, ...words, ...options.map((option) => `[--${option} …]`)].join(" ");
 /** All commands, a line each. */
-export const overview = (): string => columns(Object.entries(commands).map(([name, command]) => [usage(name, command), command.about]));
+export const overview = (): string =>
+	columns(Object.entries(commands).map(([name, command]) => [usage(name, command), command.about]));
 
 /** The command that a line begins with, if it is one of ours. */
 export function find(words: readonly string[]): string | undefined {
@@ -93,14 +132,24 @@ export function find(words: readonly string[]): string | undefined {
  */
 export function parse(words: readonly string[]): (broker: ServiceBroker) => Promise<string> {
 	const name = find(words);
-	if (!name) throw new Error(`There is no command "${words.join(" ")}"; "npm run repl -- --help" lists the commands`);
+	if (!name)
+		throw new Error(
+			`There is no command "${words.join(" ")}"; "npm run repl -- --help" lists the commands`,
+		);
 	const command = commands[name]!;
 	const { words: wanted = [], options = [] } = command;
 	const parsed = () => {
-		const known = Object.fromEntries(options.map((option) => [option, { type: "string" } as const]));
-		const { values, positionals } = parseArgs({ args: words.slice(2), options: known, allowPositionals: true });
+		const known = Object.fromEntries(
+			options.map((option) => [option, { type: "string" } as const]),
+		);
+		const { values, positionals } = parseArgs({
+			args: words.slice(2),
+			options: known,
+			allowPositionals: true,
+		});
 		const least = wanted.filter((word) => !word.startsWith("[")).length;
-		if (positionals.length < least || positionals.length > wanted.length) throw new Error("Too few or too many arguments");
+		if (positionals.length < least || positionals.length > wanted.length)
+			throw new Error("Too few or too many arguments");
 		return { values: values as Record<string, string>, positionals };
 	};
 	try {
@@ -117,11 +166,14 @@ export function parse(words: readonly string[]): (broker: ServiceBroker) => Prom
  * @returns the text to print
  * @throws Error naming the wrong argument, or the error of the cluster
  */
-export const execute = async (broker: ServiceBroker, words: readonly string[]): Promise<string> => parse(words)(broker);
+export const execute = async (broker: ServiceBroker, words: readonly string[]): Promise<string> =>
+	parse(words)(broker);
 
 /** What is worth telling of a failure: a refused call names the fields. */
 export function explain(error: unknown): string {
-	const { message, data } = error as Error & { data?: { errors?: { message?: string }[] } | { message?: string }[] };
+	const { message, data } = error as Error & {
+		data?: { errors?: { message?: string }[] } | { message?: string }[];
+	};
 	const errors = Array.isArray(data) ? data : (data?.errors ?? []);
 	return [message, ...errors.flatMap((one) => one.message ?? [])].join("\n");
 }

@@ -17,7 +17,12 @@ interface Reader {
 const PAGE = 1000;
 
 /** Of services that have the same event as a dead letter, each has its own. */
-async function each<R>(cluster: Cluster, services: readonly string[], action: string, params: object): Promise<[string, R][]> {
+async function each<R>(
+	cluster: Cluster,
+	services: readonly string[],
+	action: string,
+	params: object,
+): Promise<[string, R][]> {
 	const answers = await Promise.all(
 		services.map((service) =>
 			cluster.ask<R>(`${service}.${action}`, params).then(
@@ -36,7 +41,11 @@ async function all(cluster: Cluster, service: string, filter: object): Promise<L
 	const letters: Letter[] = [];
 	for (;;) {
 		const after = letters.at(-1)?.event_id;
-		const page = await cluster.ask<Letter[]>(`${service}.deadLetters`, { ...filter, limit: PAGE, ...(after ? { after } : {}) });
+		const page = await cluster.ask<Letter[]>(`${service}.deadLetters`, {
+			...filter,
+			limit: PAGE,
+			...(after ? { after } : {}),
+		});
 		letters.push(...page);
 		if (page.length < PAGE) return letters;
 	}
@@ -47,7 +56,12 @@ const decide =
 	(action: string, done: string): Command["run"] =>
 	async (cluster, { service, ...filter }, [id]) => {
 		const params = { ...filter, ...(id ? { event_id: id } : {}) };
-		const found = await each<{ count: number }>(cluster, cluster.having(action, service), action, params);
+		const found = await each<{ count: number }>(
+			cluster,
+			cluster.having(action, service),
+			action,
+			params,
+		);
 		const counts = found.filter(([, { count }]) => count > 0);
 		if (counts.length === 0) throw new Error("There is no such dead letter");
 		return counts.map(([name, { count }]) => `${name}: ${count} ${done}`).join("\n");
@@ -62,11 +76,21 @@ export const eventCommands: Record<string, Command> = {
 		async run(cluster, { service, ...filter }) {
 			const services = cluster.having("deadLetters", service);
 			const found = await Promise.all(
-				services.map(async (name) => (await all(cluster, name, filter)).map((letter) => ({ name, ...letter }))),
+				services.map(async (name) =>
+					(await all(cluster, name, filter)).map((letter) => ({ name, ...letter })),
+				),
 			);
 			const rows = found
 				.flat()
-				.map(({ name, event_id, type, subject, attempts, dead_at, error }) => [name, event_id, type, subject, attempts, dead_at, error]);
+				.map(({ name, event_id, type, subject, attempts, dead_at, error }) => [
+					name,
+					event_id,
+					type,
+					subject,
+					attempts,
+					dead_at,
+					error,
+				]);
 			if (rows.length === 0) return "No dead letters";
 			return columns([["SERVICE", "EVENT", "TYPE", "SUBJECT", "TRIES", "SINCE", "ERROR"], ...rows]);
 		},
@@ -76,7 +100,12 @@ export const eventCommands: Record<string, Command> = {
 		words: ["ID"],
 		options: ["service"],
 		async run(cluster, { service }, [event_id]) {
-			const found = await each<object>(cluster, cluster.having("deadLetter", service), "deadLetter", { event_id });
+			const found = await each<object>(
+				cluster,
+				cluster.having("deadLetter", service),
+				"deadLetter",
+				{ event_id },
+			);
 			if (found.length === 0) throw new Error("There is no such dead letter");
 			return found.map(([name, letter]) => `${name}: ${json(letter)}`).join("\n");
 		},
@@ -106,9 +135,19 @@ export const eventCommands: Record<string, Command> = {
 		about: "Readers of the outboxes, and how far each is behind",
 		options: ["service"],
 		async run(cluster, { service }) {
-			const found = await each<Reader[]>(cluster, cluster.having("eventReaders", service), "eventReaders", {});
+			const found = await each<Reader[]>(
+				cluster,
+				cluster.having("eventReaders", service),
+				"eventReaders",
+				{},
+			);
 			const rows = found.flatMap(([name, readers]) =>
-				readers.map((reader) => [name, reader.name, reader.owner ?? "-", `${reader.lag_seconds.toFixed(1)} s`]),
+				readers.map((reader) => [
+					name,
+					reader.name,
+					reader.owner ?? "-",
+					`${reader.lag_seconds.toFixed(1)} s`,
+				]),
 			);
 			return columns([["SERVICE", "READER", "NODE", "LAG"], ...rows]);
 		},
@@ -120,8 +159,11 @@ export const eventCommands: Record<string, Command> = {
 		async run(cluster, { service }, [name]) {
 			const services = cluster.having("removeEventReader", service);
 			const found = await each<{ count: number }>(cluster, services, "removeEventReader", { name });
-			const removed = found.filter(([, { count }]) => count > 0).map(([from]) => `${from}: removed ${name}`);
-			if (removed.length === 0) throw new Error("There is no such reader, or a node still reads for it");
+			const removed = found
+				.filter(([, { count }]) => count > 0)
+				.map(([from]) => `${from}: removed ${name}`);
+			if (removed.length === 0)
+				throw new Error("There is no such reader, or a node still reads for it");
 			return removed.join("\n");
 		},
 	},
@@ -129,7 +171,12 @@ export const eventCommands: Record<string, Command> = {
 		about: "How far events are behind",
 		options: ["service"],
 		async run(cluster, { service }) {
-			const found = await each<Figures>(cluster, cluster.having("eventFigures", service), "eventFigures", {});
+			const found = await each<Figures>(
+				cluster,
+				cluster.having("eventFigures", service),
+				"eventFigures",
+				{},
+			);
 			return columns([
 				["SERVICE", "BACKLOG", "LAG", "PENDING", "RETRIES", "DEAD"],
 				...found.map(([name, { backlog, lag_seconds, pending, retries, dead_letters }]) => {

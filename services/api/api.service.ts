@@ -56,10 +56,15 @@ async function prepare(
  * response, so the client learns that its token is invalid.
  * @throws UNAUTHENTICATED, SERVICE_UNAVAILABLE where the route requires a user
  */
-function identify({ auth }: ActionContract, { authentication: { user, error } }: Request, res: Response) {
+function identify(
+	{ auth }: ActionContract,
+	{ authentication: { user, error } }: Request,
+	res: Response,
+) {
 	if (!error) return user;
 	if (auth !== "anyone") throw error;
-	if (isError(error, "UNAUTHENTICATED")) res.setHeader("WWW-Authenticate", 'Bearer error="invalid_token"');
+	if (isError(error, "UNAUTHENTICATED"))
+		res.setHeader("WWW-Authenticate", 'Bearer error="invalid_token"');
 	return null;
 }
 
@@ -77,7 +82,16 @@ export default {
 			// Set in `prepare`: moleculer-web would make a header of it at once, and after that node:http takes all others the slow way.
 			options.requestID = "";
 		},
-		routes: [{ path: "/", autoAliases: true, mergeParams: false, bodyParsers: false, logging: false, onBeforeCall: prepare }],
+		routes: [
+			{
+				path: "/",
+				autoAliases: true,
+				mergeParams: false,
+				bodyParsers: false,
+				logging: false,
+				onBeforeCall: prepare,
+			},
+		],
 		logRouteRegistration: null,
 		debounceTime: 100,
 		// Functions are of no use to other nodes.
@@ -89,9 +103,13 @@ export default {
 	created(this: Gateway) {
 		const env = envOf(this.broker);
 		const { JWT_SECRET, JWT_SECRET_PREVIOUS, CORS_ORIGINS, TRUST_PROXY } = env;
-		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
+		if (!JWT_SECRET)
+			throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
 		this.revocations = new Revocations(this.broker, this.logger);
-		this.authenticate = authenticator(accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS), this.revocations);
+		this.authenticate = authenticator(
+			accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS),
+			this.revocations,
+		);
 		this.proxies = TRUST_PROXY;
 		this.tracer = tracingOf(this.broker)?.of("api");
 		this.cors = cors(CORS_ORIGINS);
@@ -103,7 +121,8 @@ export default {
 		this.listener = new Listener(
 			(req, res) => void admit(this, req as Request, res as Response),
 			(req, res) => this.journal.note(req as Request, res as Response),
-			(req, error) => this.logger.error("A response failed", { request_id: (req as Request).id, error }),
+			(req, error) =>
+				this.logger.error("A response failed", { request_id: (req as Request).id, error }),
 		);
 		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.underWay));
 		this.server = this.listener.server;
@@ -156,7 +175,13 @@ export default {
 			return true;
 		},
 		/** In place of the call: where an answer is kept, there is none. @returns that the request is answered */
-		async callAction(this: Gateway, _route: object, _action: string, req: Request, res: Response): Promise<boolean> {
+		async callAction(
+			this: Gateway,
+			_route: object,
+			_action: string,
+			req: Request,
+			res: Response,
+		): Promise<boolean> {
 			await answer(this, req, res);
 			return true;
 		},
@@ -164,7 +189,10 @@ export default {
 			try {
 				answerError(this, req, res, error);
 			} catch (failure) {
-				this.logger.error("A request could not be answered", { request_id: req.id, error: failure });
+				this.logger.error("A request could not be answered", {
+					request_id: req.id,
+					error: failure,
+				});
 				res.destroy();
 			}
 		},
@@ -175,7 +203,13 @@ export default {
 function neighboursStarted(broker: ServiceBroker): Promise<void> {
 	return new Promise((resolve) => {
 		const look = () => {
-			if (!broker.services.every(({ name, fullName }) => name === "api" || broker.registry.hasService(fullName, broker.nodeID))) return;
+			if (
+				!broker.services.every(
+					({ name, fullName }) =>
+						name === "api" || broker.registry.hasService(fullName, broker.nodeID),
+				)
+			)
+				return;
 			broker.localBus.off("$services.changed", look);
 			resolve();
 		};

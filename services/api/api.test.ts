@@ -24,18 +24,26 @@ afterAll(() => shop?.stop());
 const book = { name: "A book", price: 19.99, category: "books" };
 
 test("an action's route is the contract's, below /api, and its answer the contract's status", async () => {
-	const { status, headers, body } = await shop.http("POST /api/products", { token: admin, body: book });
+	const { status, headers, body } = await shop.http("POST /api/products", {
+		token: admin,
+		body: book,
+	});
 	expect(status).toBe(201);
 	expect(body).toMatchObject({ name: "A book", price: 19.99 });
 	expect(headers.get("location")).toBe(`/api/products/${body.id}`);
 	expect(headers.get("content-type")).toBe("application/json; charset=utf-8");
-	expect(heard).toMatchObject([{ action: "products.create", params: { ...book, currency: "EUR", stock: 0 } }]);
+	expect(heard).toMatchObject([
+		{ action: "products.create", params: { ...book, currency: "EUR", stock: 0 } },
+	]);
 });
 
 test("a slash at the end changes nothing", async () => {
 	expect((await shop.http("GET /api/products/")).status).toBe(200);
 	expect((await shop.http("GET /api/products/?limit=1")).body).toHaveLength(1);
-	const { status, headers, body } = await shop.http("POST /api/products/", { token: admin, body: book });
+	const { status, headers, body } = await shop.http("POST /api/products/", {
+		token: admin,
+		body: book,
+	});
 	expect([status, headers.get("location")]).toEqual([201, `/api/products/${body.id}`]);
 });
 
@@ -47,7 +55,10 @@ test("a fixed path is not taken for an id", async () => {
 test("PUT does what PATCH does where the contract says so", async () => {
 	const id = uuid();
 	for (const method of ["PUT", "PATCH"]) {
-		const { status, body } = await shop.http(`${method} /api/products/${id}`, { token: admin, body: { name: "New" } });
+		const { status, body } = await shop.http(`${method} /api/products/${id}`, {
+			token: admin,
+			body: { name: "New" },
+		});
 		expect([status, body.id, body.name]).toEqual([200, id, "New"]);
 	}
 	expect(heard.map(({ params }) => params)).toEqual([
@@ -57,8 +68,15 @@ test("PUT does what PATCH does where the contract says so", async () => {
 });
 
 test("204 has no body", async () => {
-	const { status, headers, body } = await shop.http(`DELETE /api/products/${uuid()}`, { token: admin });
-	expect([status, body, headers.get("content-type"), headers.get("content-length")]).toEqual([204, "", null, null]);
+	const { status, headers, body } = await shop.http(`DELETE /api/products/${uuid()}`, {
+		token: admin,
+	});
+	expect([status, body, headers.get("content-type"), headers.get("content-length")]).toEqual([
+		204,
+		"",
+		null,
+		null,
+	]);
 });
 
 test("HEAD answers as GET does, without the body", async () => {
@@ -75,17 +93,28 @@ test("a page is an array, with the total and the way to its neighbours in header
 		return [body.length, headers.get("x-total-count"), headers.get("link")];
 	};
 	expect(await page("")).toEqual([5, "5", null]);
-	expect(await page("?limit=2&category=a%26b")).toEqual([2, "5", '</api/products?limit=2&category=a%26b&skip=2>; rel="next"']);
+	expect(await page("?limit=2&category=a%26b")).toEqual([
+		2,
+		"5",
+		'</api/products?limit=2&category=a%26b&skip=2>; rel="next"',
+	]);
 	expect(await page("?skip=2&limit=2")).toEqual([
 		2,
 		"5",
 		'</api/products?skip=4&limit=2>; rel="next", </api/products?skip=0&limit=2>; rel="prev"',
 	]);
-	expect(await page("?skip=3&limit=2")).toEqual([2, "5", '</api/products?skip=1&limit=2>; rel="prev"']);
+	expect(await page("?skip=3&limit=2")).toEqual([
+		2,
+		"5",
+		'</api/products?skip=1&limit=2>; rel="prev"',
+	]);
 });
 
 test("an action may choose its own status and headers", async () => {
-	const { status, headers } = await shop.http("POST /api/orders", { token: user, body: { items: [{ product_id: uuid(), quantity: 1 }] } });
+	const { status, headers } = await shop.http("POST /api/orders", {
+		token: user,
+		body: { items: [{ product_id: uuid(), quantity: 1 }] },
+	});
 	expect(status).toBe(202);
 	expect(headers.get("location")).toBe("/api/orders/later");
 	expect(headers.get("idempotent-replayed")).toBe("true");
@@ -97,28 +126,41 @@ test("every answer is named, timed and guarded", async () => {
 		expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
 		expect(headers.get("x-process-time")).toMatch(/^\d+\.\d+$/);
 		expect(headers.get("x-content-type-options")).toBe("nosniff");
-		expect(headers.get("content-security-policy")).toBe("default-src 'none';frame-ancestors 'none'");
+		expect(headers.get("content-security-policy")).toBe(
+			"default-src 'none';frame-ancestors 'none'",
+		);
 		expect(headers.get("x-powered-by")).toBeNull();
 	}
 });
 
 test("a well-formed request id is kept and travels with the call; any other is replaced", async () => {
 	const named = async (id: string) => {
-		const { headers, body } = await shop.http("GET /api/nothing", { headers: { "x-request-id": id } });
+		const { headers, body } = await shop.http("GET /api/nothing", {
+			headers: { "x-request-id": id },
+		});
 		expect(body.request_id).toBe(headers.get("x-request-id"));
 		return headers.get("x-request-id");
 	};
 	expect(await named("mine-1.2_3")).toBe("mine-1.2_3");
 	await shop.http("GET /api/products", { headers: { "x-request-id": "mine-2" } });
 	expect(heard[0]!.requestID).toBe("mine-2");
-	for (const id of ["x".repeat(65), "two words", "a<b>", "x".repeat(300)]) expect(await named(id)).toMatch(/^[0-9a-f-]{36}$/);
-	const { headers } = await shop.http("GET /api/nothing", { headers: { "x-correlation-id": "theirs" } });
+	for (const id of ["x".repeat(65), "two words", "a<b>", "x".repeat(300)])
+		expect(await named(id)).toMatch(/^[0-9a-f-]{36}$/);
+	const { headers } = await shop.http("GET /api/nothing", {
+		headers: { "x-correlation-id": "theirs" },
+	});
 	expect(headers.get("x-request-id")).not.toBe("theirs");
 });
 
 test("of the headers only those with a meaning travel with the call, and nothing of the rest does", async () => {
 	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-	const headers = { "idempotency-key": "key 1", prefer: "wait=5, respond-async", traceparent, "x-user": "admin", "x-meta-role": "admin" };
+	const headers = {
+		"idempotency-key": "key 1",
+		prefer: "wait=5, respond-async",
+		traceparent,
+		"x-user": "admin",
+		"x-meta-role": "admin",
+	};
 	const id = uuid();
 	await shop.http("POST /api/orders", {
 		token: token(shop.env, "user", id),
@@ -126,7 +168,9 @@ test("of the headers only those with a meaning travel with the call, and nothing
 		body: { items: [{ product_id: uuid(), quantity: 1 }] },
 	});
 	await shop.http("GET /api/products", { headers });
-	await shop.http("GET /api/products", { headers: { traceparent: "00-0-0-01", prefer: "respond-asynchronously" } });
+	await shop.http("GET /api/products", {
+		headers: { traceparent: "00-0-0-01", prefer: "respond-asynchronously" },
+	});
 	const address = "127.0.0.1";
 	expect(heard.map(({ meta }) => meta)).toEqual([
 		{
@@ -142,7 +186,8 @@ test("of the headers only those with a meaning travel with the call, and nothing
 });
 
 test("a listed origin may read every answer, errors too; another gets no permission", async () => {
-	const ask = (request: string, origin: string, headers = {}) => shop.http(request, { headers: { origin, ...headers } });
+	const ask = (request: string, origin: string, headers = {}) =>
+		shop.http(request, { headers: { origin, ...headers } });
 	for (const request of ["GET /api/products", "GET /api/nothing", "GET /api/users/me"]) {
 		const { headers } = await ask(request, "http://localhost:5173");
 		expect(headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
@@ -150,11 +195,11 @@ test("a listed origin may read every answer, errors too; another gets no permiss
 		expect(headers.get("access-control-allow-credentials")).toBeNull();
 	}
 	const stranger = await ask("GET /api/products", "https://evil.example");
-	expect([stranger.status, stranger.headers.get("access-control-allow-origin"), stranger.headers.get("vary")]).toEqual([
-		200,
-		null,
-		"Origin",
-	]);
+	expect([
+		stranger.status,
+		stranger.headers.get("access-control-allow-origin"),
+		stranger.headers.get("vary"),
+	]).toEqual([200, null, "Origin"]);
 });
 
 test("a preflight request is answered without asking who is there", async () => {
@@ -163,10 +208,15 @@ test("a preflight request is answered without asking who is there", async () => 
 	const { status, headers } = await preflight(`/api/products/${uuid()}`, "https://shop.example");
 	expect(status).toBe(204);
 	expect(headers.get("access-control-allow-origin")).toBe("https://shop.example");
-	expect(headers.get("access-control-allow-methods")).toBe("DELETE, GET, HEAD, PATCH, PUT, OPTIONS");
+	expect(headers.get("access-control-allow-methods")).toBe(
+		"DELETE, GET, HEAD, PATCH, PUT, OPTIONS",
+	);
 	expect(headers.get("access-control-allow-headers")).toContain("Idempotency-Key");
 	const stranger = await preflight(`/api/products/${uuid()}`, "https://evil.example");
-	expect([stranger.status, stranger.headers.get("access-control-allow-methods")]).toEqual([204, null]);
+	expect([stranger.status, stranger.headers.get("access-control-allow-methods")]).toEqual([
+		204,
+		null,
+	]);
 	expect((await preflight("/api/nothing", "https://shop.example")).status).toBe(404);
 });
 
@@ -184,7 +234,9 @@ test("only what has a route can be called", async () => {
 		"/~node/list",
 		"/api/list-aliases",
 	]) {
-		expect((await shop.http(`POST ${path}`, { token: admin, body: { ids: [] } })).status).toBeGreaterThanOrEqual(404);
+		expect(
+			(await shop.http(`POST ${path}`, { token: admin, body: { ids: [] } })).status,
+		).toBeGreaterThanOrEqual(404);
 	}
 	expect(heard).toEqual([]);
 });

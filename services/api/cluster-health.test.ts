@@ -17,7 +17,10 @@ async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
 
 test("the root says that the gateway runs", async () => {
 	const shop = await start({});
-	expect(await shop.http("GET /")).toMatchObject({ status: 200, body: { message: expect.any(String), docs: "/docs" } });
+	expect(await shop.http("GET /")).toMatchObject({
+		status: 200,
+		body: { message: expect.any(String), docs: "/docs" },
+	});
 });
 
 test("health lists every service of the shop, there or not", async () => {
@@ -44,8 +47,13 @@ test("a service whose database does not answer is down, and its node is not read
 	const shop = await start({ services: ["api", "shipping"] });
 	expect((await shop.http("GET /health")).body.services.shipping).toEqual(up);
 	expect((await shop.http("GET /health/ready")).status).toBe(200);
-	await (shop.broker.getLocalService("shipping") as unknown as { db: { close(): Promise<void> } }).db.close();
+	await (
+		shop.broker.getLocalService("shipping") as unknown as { db: { close(): Promise<void> } }
+	).db.close();
 	expect((await shop.http("GET /health")).body.services.shipping).toEqual(down);
-	expect(await shop.http("GET /health/ready")).toMatchObject({ status: 503, body: { status: "not ready", failing: ["shipping"] } });
+	expect(await shop.http("GET /health/ready")).toMatchObject({
+		status: 503,
+		body: { status: "not ready", failing: ["shipping"] },
+	});
 	expect((await shop.http("GET /health/live")).status).toBe(200);
 });

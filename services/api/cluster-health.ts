@@ -18,7 +18,10 @@ const PING_MS = 2000;
  * Requests that come meanwhile share the answer.
  * @param names the services that must be there for the shop to be healthy
  */
-export function healthCheck(broker: ServiceBroker, names: readonly string[]): () => Promise<Health> {
+export function healthCheck(
+	broker: ServiceBroker,
+	names: readonly string[],
+): () => Promise<Health> {
 	const seen = new Set(names);
 	let running: Promise<Health> | undefined;
 	return () => {

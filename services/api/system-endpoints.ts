@@ -5,7 +5,12 @@ import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
 import { asyncapi, eventServices } from "./documentation/asyncapi.ts";
-import { type Document, document, documentResponse, perRevision } from "./documentation/documents.ts";
+import {
+	type Document,
+	document,
+	documentResponse,
+	perRevision,
+} from "./documentation/documents.ts";
 import { type ErrorCatalogue, openapi } from "./documentation/openapi.ts";
 import { docsAssets, docsPage, errorsPage } from "./documentation/pages.ts";
 import { type Answer, type Gateway, type Handler, type Request, send } from "./http/exchange.ts";
@@ -22,7 +27,9 @@ const json = (content: object, status = 200): Answer => ({
 /** The addresses around the API. @param names the services that the shop consists of */
 export function pages(broker: ServiceBroker, names: readonly string[]): Record<string, Handler> {
 	const health = healthCheck(broker, names);
-	const openApi = perRevision((table: Routes) => document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))));
+	const openApi = perRevision((table: Routes) =>
+		document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))),
+	);
 	// The registry's services, events and errors change together with the routes, so the revision of the routes stands for all of them.
 	const asyncApi = perRevision(() => {
 		const { NAMESPACE: namespace } = envOf(broker);
@@ -47,14 +54,17 @@ export function pages(broker: ServiceBroker, names: readonly string[]): Record<s
 /** The errors that the services of the live cluster declare. */
 function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
 	const services = registry.getServiceList({ withActions: false, skipInternal: true });
-	const all = services.flatMap(({ metadata }) => Object.entries((metadata?.errors ?? {}) as ErrorCatalogue));
+	const all = services.flatMap(({ metadata }) =>
+		Object.entries((metadata?.errors ?? {}) as ErrorCatalogue),
+	);
 	return Object.fromEntries(all);
 }
 
 const checks = new WeakMap<ServiceBroker, Promise<string[]>>();
 /** Requests that arrive during a check share its result: they are not limited, and each check is a round trip to every database. */
 function sharedCheck(broker: ServiceBroker): Promise<string[]> {
-	const running = checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
+	const running =
+		checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
 	checks.set(broker, running);
 	return running;
 }

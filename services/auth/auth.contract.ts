@@ -21,7 +21,10 @@ export const auth = contract({
 			repeatable: "signs in once more; a response with tokens is never stored",
 			strict: true,
 			auth: "anyone",
-			params: { email: { type: "email", max: 254, normalize: true }, password: { type: "string", min: 1, max: 128 } },
+			params: {
+				email: { type: "email", max: 254, normalize: true },
+				password: { type: "string", min: 1, max: 128 },
+			},
 			returns: object(tokens),
 			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
 		},
@@ -30,7 +33,8 @@ export const auth = contract({
 		 * requests at once as well: a client sends one at a time, and one that never saw the answer signs in again.
 		 */
 		refresh: {
-			summary: "Exchange a refresh token for a new pair; one that was already used revokes its whole family",
+			summary:
+				"Exchange a refresh token for a new pair; one that was already used revokes its whole family",
 			rest: "POST /auth/refresh",
 			repeatable: "a refresh token is valid once",
 			auth: "anyone",

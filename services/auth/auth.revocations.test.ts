@@ -14,7 +14,13 @@ import "./auth.contract.ts";
 let version = 1;
 /** Holds the next sign-ins between the check of the password and the opening of the session. */
 let hold: Promise<void> | undefined;
-const person = (id: string) => ({ id, email: `${id}@example.com`, role: "user" as const, is_active: true, token_version: version });
+const person = (id: string) => ({
+	id,
+	email: `${id}@example.com`,
+	role: "user" as const,
+	is_active: true,
+	token_version: version,
+});
 
 let shop: Shop;
 let tell: ReturnType<typeof publisher>;
@@ -38,25 +44,38 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const claims = ({ access_token }: { access_token: string }) => accessTokenVerifier(shop.env.JWT_SECRET!)(access_token);
+const claims = ({ access_token }: { access_token: string }) =>
+	accessTokenVerifier(shop.env.JWT_SECRET!)(access_token);
 const login = async (id: string) => {
-	const tokens = await shop.call("auth.login", { email: `${id}@example.com`, password: "correct horse" });
+	const tokens = await shop.call("auth.login", {
+		email: `${id}@example.com`,
+		password: "correct horse",
+	});
 	return { ...tokens, ...claims(tokens) };
 };
-const refresh = ({ refresh_token }: { refresh_token: string }) => shop.call("auth.refresh", { refresh_token });
+const refresh = ({ refresh_token }: { refresh_token: string }) =>
+	shop.call("auth.refresh", { refresh_token });
 const revocations = async (id: string, ...sessions: string[]) =>
 	(await shop.call("auth.revocations", {})).revocations.filter(
 		({ user_id, session_id }) => user_id === id || sessions.includes(session_id ?? ""),
 	);
-const change = (user_id: string, data: { token_version: number; sessions: "kept" | "ended"; except?: string }) =>
-	tell("user.access_changed", user_id, { user_id, ...data });
+const change = (
+	user_id: string,
+	data: { token_version: number; sessions: "kept" | "ended"; except?: string },
+) => tell("user.access_changed", user_id, { user_id, ...data });
 const unauthenticated = { type: "UNAUTHENTICATED" };
 
 test("a changed password makes older tokens void and ends older sessions, but for the one where it was changed", async () => {
 	const id = uuid();
 	const [here, elsewhere] = [await login(id), await login(id)];
 	await change(id, { token_version: 2, sessions: "ended", except: here.session });
-	const expected = { user_id: id, below: 2, except: here.session, session_id: null, at: expect.any(String) };
+	const expected = {
+		user_id: id,
+		below: 2,
+		except: here.session,
+		session_id: null,
+		at: expect.any(String),
+	};
 	await eventually(async () => expect(await revocations(id)).toEqual([expected]));
 	await expect(refresh(elsewhere)).rejects.toMatchObject(unauthenticated);
 	await refresh(here);
@@ -68,7 +87,9 @@ test("a changed role makes older tokens void and lets the sessions go on", async
 	version = 2;
 	const early = await refresh(session);
 	await change(id, { token_version: 2, sessions: "kept" });
-	await eventually(async () => expect(await revocations(id)).toMatchObject([{ user_id: id, below: 2, except: null }]));
+	await eventually(async () =>
+		expect(await revocations(id)).toMatchObject([{ user_id: id, below: 2, except: null }]),
+	);
 	// A token from before the event is void as well, because it could have been from before the change.
 	expect(claims(early).version).toBe(1);
 	const late = await refresh(early);
@@ -90,13 +111,18 @@ test("a token that is refreshed between a password change and its event does not
 	const isVoid = async (token: { access_token: string }) => {
 		const { session, version } = claims(token);
 		const found = await revocations(id, session);
-		return found.some(({ session_id, below, except }) => session_id === session || (version < (below ?? 0) && session !== except));
+		return found.some(
+			({ session_id, below, except }) =>
+				session_id === session || (version < (below ?? 0) && session !== except),
+		);
 	};
 	expect(await Promise.all(early.map(isVoid))).toEqual([false, true]);
 	await expect(refresh(early[1])).rejects.toMatchObject(unauthenticated);
 	await refresh(early[0]);
 	// Ended sessions are revoked by their ids, whatever version a node of an older version wrote into a token.
-	expect((await revocations(id, attacker.session)).map(({ session_id }) => session_id)).toContain(attacker.session);
+	expect((await revocations(id, attacker.session)).map(({ session_id }) => session_id)).toContain(
+		attacker.session,
+	);
 });
 
 test("a change that is heard of late ends no session that was opened after it", async () => {
@@ -139,15 +165,21 @@ test("signing out everywhere ends all of one's sessions and nobody else's", asyn
 	const theirs = await login(other);
 	await shop.call("auth.logoutEverywhere", {}, { meta: { user: { id, email: "", role: "user" } } });
 	const ended = await revocations(id, ...mine.map(({ session }) => session), theirs.session);
-	expect(new Set(ended.map(({ session_id }) => session_id))).toEqual(new Set(mine.map(({ session }) => session)));
+	expect(new Set(ended.map(({ session_id }) => session_id))).toEqual(
+		new Set(mine.map(({ session }) => session)),
+	);
 	for (const session of mine) await expect(refresh(session)).rejects.toMatchObject(unauthenticated);
 	await refresh(theirs);
 });
 
 test("only what is young enough to matter is answered, and of that what is asked for", async () => {
 	const query = (text: string) => shop.databases.query("auth", text);
-	await query("insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '17 minutes')");
-	await query("insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '14 minutes')");
+	await query(
+		"insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '17 minutes')",
+	);
+	await query(
+		"insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '14 minutes')",
+	);
 	const { revocations: all, now } = await shop.call("auth.revocations", {});
 	const ages = all.map(({ at }) => Math.round((Date.parse(now) - Date.parse(at)) / 60_000));
 	expect(Math.max(...ages)).toBe(14);
@@ -167,8 +199,15 @@ async function readOn(cursor?: string) {
 		if (!page.more) return { ids, pages, cursor: next };
 	}
 }
-const insert = (db: { query(text: string, values: unknown[]): Promise<unknown> }, id: string, age = "0 seconds") =>
-	db.query("insert into revocations (session_id, at) values ($1, clock_timestamp() - $2::interval)", [id, age]);
+const insert = (
+	db: { query(text: string, values: unknown[]): Promise<unknown> },
+	id: string,
+	age = "0 seconds",
+) =>
+	db.query(
+		"insert into revocations (session_id, at) values ($1, clock_timestamp() - $2::interval)",
+		[id, age],
+	);
 
 test("a cursor finds a revocation whose transaction commits after a later one was read", async () => {
 	const [late, early] = [uuid(), uuid()];
@@ -193,14 +232,21 @@ test("a cursor finds a revocation whose transaction commits after a later one wa
 test("a cursor finds a revocation that was written while the clock was set back", async () => {
 	const id = uuid();
 	const { cursor } = await readOn();
-	await insert({ query: (text, values) => shop.databases.query("auth", text, values) }, id, "1 hour");
+	await insert(
+		{ query: (text, values) => shop.databases.query("auth", text, values) },
+		id,
+		"1 hour",
+	);
 	expect((await readOn(cursor)).ids).toEqual([id]);
 });
 
 test("a long list comes in pages, each revocation once, in one snapshot", async () => {
 	const { cursor } = await readOn();
-	const many = "insert into revocations (session_id) select gen_random_uuid() from generate_series(1, 4500) returning session_id";
-	const written = (await shop.databases.query<{ session_id: string }>("auth", many)).map(({ session_id }) => session_id);
+	const many =
+		"insert into revocations (session_id) select gen_random_uuid() from generate_series(1, 4500) returning session_id";
+	const written = (await shop.databases.query<{ session_id: string }>("auth", many)).map(
+		({ session_id }) => session_id,
+	);
 	const { ids, pages } = await readOn(cursor);
 	expect([pages, ids]).toEqual([3, written]);
 	const all = new Set((await readOn()).ids);
@@ -208,7 +254,9 @@ test("a long list comes in pages, each revocation once, in one snapshot", async 
 	const first = await shop.call("auth.revocations", { cursor });
 	await insert({ query: (text, values) => shop.databases.query("auth", text, values) }, uuid());
 	expect((await readOn(first.cursor)).ids).toHaveLength(2500);
-	await shop.databases.query("auth", "delete from revocations where session_id = any($1)", [written]);
+	await shop.databases.query("auth", "delete from revocations where session_id = any($1)", [
+		written,
+	]);
 });
 
 test("a cursor from before the database was restored reads the whole list", async () => {
@@ -219,6 +267,10 @@ test("a cursor from before the database was restored reads the whole list", asyn
 
 test("revocations from before the upgrade are listed", async () => {
 	const id = uuid();
-	await shop.databases.query("auth", "insert into revocations (session_id, xid) values ($1, null)", [id]);
+	await shop.databases.query(
+		"auth",
+		"insert into revocations (session_id, xid) values ($1, null)",
+		[id],
+	);
 	expect((await readOn()).ids).toContain(id);
 });

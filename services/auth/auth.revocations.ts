@@ -54,12 +54,16 @@ interface Page {
 export async function list(db: Queryable, cursor = "//0"): Promise<Page> {
 	const [seen = "", upto = "", id] = cursor.split("/");
 	const place = [upto || null, id];
-	const rows = await (seen ? db.query<Row>(LIST_NEW, [...place, seen]) : db.query<Row>(LIST_ALL, place));
+	const rows = await (seen
+		? db.query<Row>(LIST_NEW, [...place, seen])
+		: db.query<Row>(LIST_ALL, place));
 	const [{ now, upto: snapshot, ahead }] = rows as [Row];
 	if (ahead) return list(db);
 	const more = rows.length === REVOCATIONS_AT_ONCE;
 	return {
-		revocations: rows.flatMap(({ id, now: _, upto: __, ahead: ___, ...row }) => (id === null ? [] : [row])),
+		revocations: rows.flatMap(({ id, now: _, upto: __, ahead: ___, ...row }) =>
+			id === null ? [] : [row],
+		),
 		now,
 		cursor: more ? `${seen}/${snapshot}/${rows.at(-1)!.id}` : `${snapshot}//0`,
 		more,

@@ -4,7 +4,11 @@ import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { ACCESS_TOKEN_SECONDS, type AccessClaims, signAccessToken } from "../../lib/security/access-token.ts";
+import {
+	ACCESS_TOKEN_SECONDS,
+	type AccessClaims,
+	signAccessToken,
+} from "../../lib/security/access-token.ts";
 import { REVOKED } from "../../lib/security/revocations.ts";
 import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -18,9 +22,14 @@ import * as sessions from "./auth.sessions.ts";
 const PRUNE_EVERY = 60_000;
 
 /** Gateways look every second; this only makes it sooner. */
-const hint = ({ broker }: ServiceThis): void => void broker.broadcast(REVOKED).catch(() => undefined);
+const hint = ({ broker }: ServiceThis): void =>
+	void broker.broadcast(REVOKED).catch(() => undefined);
 
-async function voidTokens(this: ServiceThis, tx: Tx, changes: EventOf<"user.access_changed">[]): Promise<void> {
+async function voidTokens(
+	this: ServiceThis,
+	tx: Tx,
+	changes: EventOf<"user.access_changed">[],
+): Promise<void> {
 	for (const { data } of changes) await sessions.voidTokens(tx, data);
 	tx.handle.afterCommit(() => hint(this));
 }
@@ -29,7 +38,10 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 	setup() {
 		const { JWT_SECRET } = envOf(this.broker);
 		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set");
-		const clean = () => sessions.prune(this.db).catch((error) => this.logger.warn("Pruning the sessions failed", error));
+		const clean = () =>
+			sessions
+				.prune(this.db)
+				.catch((error) => this.logger.warn("Pruning the sessions failed", error));
 		void clean();
 		return { secret: JWT_SECRET, timer: setInterval(clean, PRUNE_EVERY) };
 	},
@@ -40,7 +52,12 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 		async login(ctx) {
 			const { token_version, ...user } = await ctx.call("users.authenticate", ctx.params);
 			const [id, token] = [newId(), makeSecretToken()];
-			const opened = await sessions.open(this.db, { id, user_id: user.id, token_version, token: digest(token) });
+			const opened = await sessions.open(this.db, {
+				id,
+				user_id: user.id,
+				token_version,
+				token: digest(token),
+			});
 			if (!opened) raise(auth, "INVALID_CREDENTIALS");
 			return pair({ ...user, token_version }, id, token, this.secret);
 		},
@@ -56,7 +73,9 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 				throw commonError("UNAUTHENTICATED");
 			}
 			const token = makeSecretToken();
-			const known = await this.db.transaction((tx) => sessions.exchange(tx, session.id, old, digest(token)));
+			const known = await this.db.transaction((tx) =>
+				sessions.exchange(tx, session.id, old, digest(token)),
+			);
 			if (known === undefined) {
 				hint(this);
 				throw commonError("UNAUTHENTICATED");
@@ -85,9 +104,17 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 	},
 });
 
-type Identity = { readonly id: string; readonly token_version: number } & Pick<AccessClaims, "email" | "role">;
+type Identity = { readonly id: string; readonly token_version: number } & Pick<
+	AccessClaims,
+	"email" | "role"
+>;
 /** What a client is given. */
-function pair({ id, email, role, token_version: version }: Identity, session: string, token: string, secret: string) {
+function pair(
+	{ id, email, role, token_version: version }: Identity,
+	session: string,
+	token: string,
+	secret: string,
+) {
 	return {
 		access_token: signAccessToken({ sub: id, email, role, session, version }, secret),
 		token_type: "bearer" as const,

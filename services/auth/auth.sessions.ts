@@ -16,7 +16,10 @@ const OPEN = sql(
 		where not exists (select from revocations where user_id = $2 and below > $4 and ends_sessions) returning id)
 	insert into refresh_tokens (token_hash, session_id) select $3, id from session returning session_id`,
 );
-const FIND = sql("find", "select s.id, s.user_id from sessions s join refresh_tokens t on t.session_id = s.id where t.token_hash = $1");
+const FIND = sql(
+	"find",
+	"select s.id, s.user_id from sessions s join refresh_tokens t on t.session_id = s.id where t.token_hash = $1",
+);
 /**
  * Holds the session until the transaction ends: whoever refreshes or revokes it meanwhile waits. Its
  * version becomes that of the latest change that this service knows and that the session survived.
@@ -27,7 +30,10 @@ const EXTEND = sql(
 		token_version = greatest(s.token_version, (select max(below) from revocations r where r.user_id = s.user_id))
 	where id = $1 and revoked_at is null and expires_at > now() returning token_version`,
 );
-const USE = sql("use", "update refresh_tokens set used_at = now() where token_hash = $1 and used_at is null returning session_id");
+const USE = sql(
+	"use",
+	"update refresh_tokens set used_at = now() where token_hash = $1 and used_at is null returning session_id",
+);
 const ADD = sql("add", "insert into refresh_tokens (token_hash, session_id) values ($1, $2)");
 
 /** A session that was not refreshed for long has no access tokens that are still good. */
@@ -40,7 +46,10 @@ const END_ALL = sql(
 	"end_sessions_of_user",
 	`with ended as (update sessions set revoked_at = now() where user_id = $1 and revoked_at is null returning id, expires_at) ${NOTE}`,
 );
-const VOID = sql("void_tokens", "insert into revocations (user_id, below, except_session, ends_sessions) values ($1, $2, $3, $4)");
+const VOID = sql(
+	"void_tokens",
+	"insert into revocations (user_id, below, except_session, ends_sessions) values ($1, $2, $3, $4)",
+);
 /** Each ended session is also revoked by its id, whatever version its tokens have. */
 const END_OLD = sql(
 	"end_old_sessions",
@@ -81,14 +90,20 @@ export interface NewSession {
 	readonly token: Buffer;
 }
 /** @returns false when the user's sessions of this version have been ended meanwhile */
-export const open = (db: Database, { id, user_id, token_version, token }: NewSession): Promise<boolean> =>
+export const open = (
+	db: Database,
+	{ id, user_id, token_version, token }: NewSession,
+): Promise<boolean> =>
 	db.transaction(async (tx) => {
 		await tx.query(TAKE_TURNS, [user_id]);
 		return (await tx.query(OPEN, [id, user_id, token, token_version])).length > 0;
 	});
 
 /** The session that a refresh token belongs to. */
-export const find = async (db: Queryable, token: Buffer): Promise<{ id: string; user_id: string } | undefined> =>
+export const find = async (
+	db: Queryable,
+	token: Buffer,
+): Promise<{ id: string; user_id: string } | undefined> =>
 	(await db.query<{ id: string; user_id: string }>(FIND, [token]))[0];
 
 /**
@@ -96,7 +111,12 @@ export const find = async (db: Queryable, token: Buffer): Promise<{ id: string; 
  * finds it used and revokes the session, the winner's new token with it: which of them is the thief cannot be told.
  * @returns the session's token version; undefined if there is nothing to exchange. It does not throw, because the revocation must be committed
  */
-export async function exchange(tx: Tx, session: string, old: Buffer, next: Buffer): Promise<number | undefined> {
+export async function exchange(
+	tx: Tx,
+	session: string,
+	old: Buffer,
+	next: Buffer,
+): Promise<number | undefined> {
 	const [live] = await tx.query<{ token_version: number }>(EXTEND, [session]);
 	if (!live) return undefined;
 	const [used] = await tx.query(USE, [old]);

@@ -15,12 +15,15 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 const password = "correct horse";
-const register = () => shop.call("users.create", { email: `${uuid()}@example.com`, password, full_name: "Zoë" });
+const register = () =>
+	shop.call("users.create", { email: `${uuid()}@example.com`, password, full_name: "Zoë" });
 const login = ({ email }: { email: string }) => shop.call("auth.login", { email, password });
 const refresh = (refresh_token: string) => shop.call("auth.refresh", { refresh_token });
 const logout = (refresh_token: string) => shop.call("auth.logout", { refresh_token });
-const claims = ({ access_token }: { access_token: string }) => accessTokenVerifier(shop.env.JWT_SECRET!)(access_token);
-const query = (text: string, ...values: unknown[]) => shop.databases.query<Record<string, unknown>>("auth", text, values);
+const claims = ({ access_token }: { access_token: string }) =>
+	accessTokenVerifier(shop.env.JWT_SECRET!)(access_token);
+const query = (text: string, ...values: unknown[]) =>
+	shop.databases.query<Record<string, unknown>>("auth", text, values);
 
 const unauthenticated = { type: "UNAUTHENTICATED", code: 401 };
 const refused = { status: "rejected", reason: expect.objectContaining(unauthenticated) };
@@ -31,12 +34,19 @@ test("who signs in gets a token that says who it is, for a quarter of an hour", 
 	expect(tokens).toMatchObject({ token_type: "bearer", expires_in: 900 });
 	expect(tokens.refresh_token).toMatch(/^[\w-]{43}$/);
 	const [session] = await query("select id from sessions where user_id = $1", zoe.id);
-	expect(claims(tokens)).toMatchObject({ sub: zoe.id, email: zoe.email, role: "user", session: session!.id });
+	expect(claims(tokens)).toMatchObject({
+		sub: zoe.id,
+		email: zoe.email,
+		role: "user",
+		session: session!.id,
+	});
 });
 
 test("a wrong password opens no session", async () => {
 	const zoe = await register();
-	await expect(shop.call("auth.login", { email: zoe.email, password: "wrong horse" })).rejects.toMatchObject({
+	await expect(
+		shop.call("auth.login", { email: zoe.email, password: "wrong horse" }),
+	).rejects.toMatchObject({
 		type: "INVALID_CREDENTIALS",
 		code: 401,
 	});
@@ -48,7 +58,11 @@ test("a refresh token is exchanged for a new pair of the same session, with what
 	const first = await login(zoe);
 	await shop.call("users.update", { id: zoe.id, role: "admin" }, { meta: { user: admin } });
 	const second = await refresh(first.refresh_token);
-	expect(claims(second)).toMatchObject({ sub: zoe.id, role: "admin", session: claims(first).session });
+	expect(claims(second)).toMatchObject({
+		sub: zoe.id,
+		role: "admin",
+		session: claims(first).session,
+	});
 	expect(second.refresh_token).not.toBe(first.refresh_token);
 	await refresh(second.refresh_token);
 });
@@ -64,8 +78,12 @@ test("a used token that comes again ends its session, and no other", async () =>
 
 test("of several exchanges of one token at once exactly one wins, and what it won is worth nothing", async () => {
 	const first = await login(await register());
-	const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => refresh(first.refresh_token)));
-	const won = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+	const outcomes = await Promise.allSettled(
+		Array.from({ length: 5 }, () => refresh(first.refresh_token)),
+	);
+	const won = outcomes.flatMap((outcome) =>
+		outcome.status === "fulfilled" ? [outcome.value] : [],
+	);
 	expect(won).toHaveLength(1);
 	expect(outcomes.filter(({ status }) => status === "rejected")).toEqual(Array(4).fill(refused));
 	await expect(refresh(won[0]!.refresh_token)).rejects.toMatchObject(unauthenticated);
@@ -79,7 +97,10 @@ test.each([
 	for (let i = 0; i < 10; i++) {
 		const first = await login(zoe);
 		const second = await refresh(first.refresh_token);
-		const [third] = await Promise.allSettled([refresh(second.refresh_token), end(first.refresh_token)]);
+		const [third] = await Promise.allSettled([
+			refresh(second.refresh_token),
+			end(first.refresh_token),
+		]);
 		const last = third.status === "fulfilled" ? third.value : second;
 		await expect(refresh(last.refresh_token)).rejects.toMatchObject(unauthenticated);
 	}
@@ -98,7 +119,8 @@ test("signing out ends one session; with a token that nobody knows it ends none 
 test("who was deactivated cannot refresh, and signs in again when active again", async () => {
 	const zoe = await register();
 	const { refresh_token } = await login(zoe);
-	const change = (is_active: boolean) => shop.call("users.update", { id: zoe.id, is_active }, { meta: { user: admin } });
+	const change = (is_active: boolean) =>
+		shop.call("users.update", { id: zoe.id, is_active }, { meta: { user: admin } });
 	await change(false);
 	await expect(refresh(refresh_token)).rejects.toMatchObject(unauthenticated);
 	await expect(login(zoe)).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
@@ -110,10 +132,16 @@ test("who was deactivated cannot refresh, and signs in again when active again",
 test("a session lives for 30 days after its last refresh", async () => {
 	const zoe = await register();
 	const left = () =>
-		query("select round(extract(epoch from expires_at - now()) / 86400)::int as days from sessions where user_id = $1", zoe.id);
+		query(
+			"select round(extract(epoch from expires_at - now()) / 86400)::int as days from sessions where user_id = $1",
+			zoe.id,
+		);
 	const first = await login(zoe);
 	expect(await left()).toEqual([{ days: 30 }]);
-	await query("update sessions set expires_at = now() + interval '1 minute' where user_id = $1", zoe.id);
+	await query(
+		"update sessions set expires_at = now() + interval '1 minute' where user_id = $1",
+		zoe.id,
+	);
 	const second = await refresh(first.refresh_token);
 	expect(await left()).toEqual([{ days: 30 }]);
 	await query("update sessions set expires_at = now() where user_id = $1", zoe.id);
@@ -124,7 +152,9 @@ test("nonsense is no token, and only digests are stored", async () => {
 	await expect(refresh("nonsense")).rejects.toMatchObject(unauthenticated);
 	await expect(refresh("")).rejects.toMatchObject({ code: 422 });
 	const { refresh_token } = await login(await register());
-	const stored = await query("select encode(token_hash, 'escape') as text, length(token_hash) from refresh_tokens");
+	const stored = await query(
+		"select encode(token_hash, 'escape') as text, length(token_hash) from refresh_tokens",
+	);
 	expect(stored.filter(({ text }) => String(text).includes(refresh_token))).toEqual([]);
 	expect(new Set(stored.map(({ length }) => length))).toEqual(new Set([32]));
 });
@@ -134,8 +164,14 @@ test("what has expired is taken away, what is alive stays", async () => {
 	const old = await login(gone);
 	const first = await login(alive);
 	const second = await refresh(first.refresh_token);
-	await query("update sessions set expires_at = now() - interval '1 second' where user_id = $1", gone.id);
-	await query("insert into sessions (id, user_id, expires_at) select gen_random_uuid(), $1, now() from generate_series(1, 1200)", gone.id);
+	await query(
+		"update sessions set expires_at = now() - interval '1 second' where user_id = $1",
+		gone.id,
+	);
+	await query(
+		"insert into sessions (id, user_id, expires_at) select gen_random_uuid(), $1, now() from generate_series(1, 1200)",
+		gone.id,
+	);
 	await query(
 		"update refresh_tokens set created_at = now() - interval '31 days' where used_at is not null and session_id = $1",
 		claims(first).session,
@@ -145,8 +181,12 @@ test("what has expired is taken away, what is alive stays", async () => {
 	await shop.broker.destroyService(shop.broker.getLocalService("auth"));
 	shop.broker.createService(await loadService(services, "auth"));
 	await shop.broker.waitForServices("auth");
-	await eventually(async () => expect(await query("select from sessions where user_id = $1", gone.id)).toEqual([]));
-	expect(await query("select from refresh_tokens where session_id = $1", claims(first).session)).toHaveLength(1);
+	await eventually(async () =>
+		expect(await query("select from sessions where user_id = $1", gone.id)).toEqual([]),
+	);
+	expect(
+		await query("select from refresh_tokens where session_id = $1", claims(first).session),
+	).toHaveLength(1);
 	await expect(refresh(old.refresh_token)).rejects.toMatchObject(unauthenticated);
 	await expect(refresh(first.refresh_token)).rejects.toMatchObject(unauthenticated);
 	await refresh(second.refresh_token);
@@ -178,9 +218,13 @@ test("a token is not used up when nobody can say who its user is", async () => {
 	try {
 		const { refresh_token } = await alone.call("auth.login", { email: zoe.email, password });
 		down = true;
-		await expect(alone.call("auth.refresh", { refresh_token })).rejects.toThrow("not to be reached");
+		await expect(alone.call("auth.refresh", { refresh_token })).rejects.toThrow(
+			"not to be reached",
+		);
 		down = false;
-		expect(await alone.call("auth.refresh", { refresh_token })).toMatchObject({ token_type: "bearer" });
+		expect(await alone.call("auth.refresh", { refresh_token })).toMatchObject({
+			token_type: "bearer",
+		});
 	} finally {
 		await alone.stop();
 	}

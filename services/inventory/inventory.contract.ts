@@ -56,7 +56,12 @@ export const inventory = contract({
 				reason: { type: "string", min: 1, max: 500, trim: true },
 			},
 			returns: object(stock),
-			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
+			throws: [
+				"STOCK_NOT_FOUND",
+				"STOCK_TOO_LOW",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
 		},
 		/** Opens the books of a new product; again is no error and changes nothing. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },

@@ -20,7 +20,11 @@ beforeAll(async () => {
 			return now;
 		},
 	});
-	shop = await startShop({ services: ["inventory"], stubs: [answering], env: { RESERVATION_SECONDS: "1" } });
+	shop = await startShop({
+		services: ["inventory"],
+		stubs: [answering],
+		env: { RESERVATION_SECONDS: "1" },
+	});
 });
 afterAll(() => shop?.stop());
 beforeEach(() => {
@@ -34,15 +38,25 @@ async function hold(fate: Fate) {
 	await shop.call("inventory.open", { product_id, on_hand: 5 });
 	const wish = { orders: [{ order_id, items: [{ product_id, quantity: 2 }] }] };
 	expect(await shop.call("inventory.reserve", wish)).toEqual([{ status: "done" }]);
-	return { order_id, wish, reserved: async () => (await shop.call("inventory.get", { product_id })).reserved };
+	return {
+		order_id,
+		wish,
+		reserved: async () => (await shop.call("inventory.get", { product_id })).reserved,
+	};
 }
-const timesAsked = (id: string, times: number) => eventually(() => expect(asked.get(id) ?? 0).toBeGreaterThanOrEqual(times));
+const timesAsked = (id: string, times: number) =>
+	eventually(() => expect(asked.get(id) ?? 0).toBeGreaterThanOrEqual(times));
 
-test.each(["cancelled", "unknown"] as const)("the stock of an order that is %s comes back, and a late reserve is refused", async (fate) => {
-	const { wish, reserved } = await hold(fate);
-	await eventually(async () => expect(await reserved()).toBe(0));
-	expect(await shop.call("inventory.reserve", wish)).toEqual([{ status: "refused", code: "RELEASED" }]);
-});
+test.each(["cancelled", "unknown"] as const)(
+	"the stock of an order that is %s comes back, and a late reserve is refused",
+	async (fate) => {
+		const { wish, reserved } = await hold(fate);
+		await eventually(async () => expect(await reserved()).toBe(0));
+		expect(await shop.call("inventory.reserve", wish)).toEqual([
+			{ status: "refused", code: "RELEASED" },
+		]);
+	},
+);
 
 test("an order that is still open keeps its stock, however often it expires, until it comes to its end", async () => {
 	const { order_id, reserved } = await hold("open");
@@ -76,7 +90,11 @@ test("an order that is being shipped while it is asked after is not touched", as
 	const { order_id, reserved } = await hold("confirmed");
 	answer = (ids) => (ids.includes(order_id) ? answering.promise : undefined);
 	await timesAsked(order_id, 1);
-	await shop.databases.query("inventory", "update reservations set status = 'fulfilled' where order_id = $1", [order_id]);
+	await shop.databases.query(
+		"inventory",
+		"update reservations set status = 'fulfilled' where order_id = $1",
+		[order_id],
+	);
 	answering.resolve();
 	const later = await hold("cancelled");
 	await eventually(async () => expect(await later.reserved()).toBe(0));

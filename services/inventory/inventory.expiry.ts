@@ -32,7 +32,9 @@ export interface ExpiryOptions {
  * @returns whether there may be more
  */
 export async function expire({ db, call, seconds, release }: ExpiryOptions): Promise<boolean> {
-	const held = (await db.query<{ order_id: string }>(PUT_OFF, [seconds])).map(({ order_id }) => order_id);
+	const held = (await db.query<{ order_id: string }>(PUT_OFF, [seconds])).map(
+		({ order_id }) => order_id,
+	);
 	if (held.length === 0) return false;
 	const fates = await call("orders.fates", { order_ids: held });
 	const those = (...wanted: string[]) => held.filter((_, i) => wanted.includes(fates[i]!));

@@ -34,10 +34,13 @@ const order = (...products: string[]): Order => ({
 	items: products.map((product_id) => ({ product_id, quantity: 1 })),
 });
 const reserve = (...orders: Order[]) => shop.call("inventory.reserve", { orders });
-const release = (...orders: Order[]) => shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
+const release = (...orders: Order[]) =>
+	shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
 const stock = (product_id: string) => shop.call("inventory.get", { product_id });
-const count = (answers: Outcome[][], status: Outcome["status"]) => answers.flat().filter((one) => one.status === status).length;
-const times = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i));
+const count = (answers: Outcome[][], status: Outcome["status"]) =>
+	answers.flat().filter((one) => one.status === status).length;
+const times = <T>(n: number, make: (i: number) => T): T[] =>
+	Array.from({ length: n }, (_, i) => make(i));
 
 /** Orders tells that these were shipped, once, as far as it is concerned. */
 const shipped = (...orders: Order[]): Event[] =>
@@ -77,8 +80,11 @@ test("orders and batches that want the same products in opposite order all end, 
 	const [a, b] = [await product(1000), await product(45)];
 	const batches = times(40, (i) => (i % 2 ? [order(a, b), order(a)] : [order(b), order(b, a)]));
 	const answers = await Promise.all(batches.map((batch) => reserve(...batch)));
-	const served = batches.flatMap((batch, i) => batch.filter((_, j) => answers[i]![j]!.status === "done"));
-	const sold = (product: string) => served.flatMap(({ items }) => items).filter(({ product_id }) => product_id === product).length;
+	const served = batches.flatMap((batch, i) =>
+		batch.filter((_, j) => answers[i]![j]!.status === "done"),
+	);
+	const sold = (product: string) =>
+		served.flatMap(({ items }) => items).filter(({ product_id }) => product_id === product).length;
 	expect([(await stock(a)).reserved, (await stock(b)).reserved]).toEqual([sold(a), 45]);
 	expect([count(answers, "pending"), sold(b)]).toEqual([0, 45]);
 });
@@ -86,7 +92,9 @@ test("orders and batches that want the same products in opposite order all end, 
 test("the same order, reserved from everywhere at once, holds once", async () => {
 	const [a, b] = [await product(3), await product(3)];
 	const mine = order(a, b);
-	const answers = await Promise.all(times(30, (i) => reserve(...(i % 2 ? [mine, order(b)] : [mine]))));
+	const answers = await Promise.all(
+		times(30, (i) => reserve(...(i % 2 ? [mine, order(b)] : [mine]))),
+	);
 	for (const [first] of answers) expect(first).toEqual({ status: "done" });
 	expect((await stock(a)).reserved).toBe(1);
 });
@@ -94,7 +102,9 @@ test("the same order, reserved from everywhere at once, holds once", async () =>
 test("reserve and release of the same orders at once end with nothing held, and nobody is left in doubt", async () => {
 	const [a, b] = [await product(1000), await product(1000)];
 	const mine = times(20, (i) => (i % 2 ? order(a, b) : order(b, a)));
-	const both = await Promise.all(times(10, (i) => [reserve(...mine), release(...(i % 2 ? mine : mine.toReversed()))]).flat());
+	const both = await Promise.all(
+		times(10, (i) => [reserve(...mine), release(...(i % 2 ? mine : mine.toReversed()))]).flat(),
+	);
 	expect(count(both, "pending")).toBe(0);
 	expect(count([await release(...mine)], "done")).toBe(20);
 	expect([(await stock(a)).reserved, (await stock(b)).reserved]).toEqual([0, 0]);
@@ -122,8 +132,17 @@ test("stock that arrives while a reserve waits for the books is given to it", as
 test("adjustments made at the same time are all counted", async () => {
 	const a = await product(100);
 	const adjust = (delta: number) =>
-		shop.call("inventory.adjust", { product_id: a, delta, reason: "count" }, { meta: { user: admin } }).catch(() => null);
-	await Promise.all([...times(30, (i) => adjust(i % 2 ? 2 : -1)), ...times(10, () => reserve(order(a)))]);
+		shop
+			.call(
+				"inventory.adjust",
+				{ product_id: a, delta, reason: "count" },
+				{ meta: { user: admin } },
+			)
+			.catch(() => null);
+	await Promise.all([
+		...times(30, (i) => adjust(i % 2 ? 2 : -1)),
+		...times(10, () => reserve(order(a))),
+	]);
 	expect(await stock(a)).toMatchObject({ on_hand: 115, reserved: 10 });
 	const fall = await Promise.all(times(30, () => adjust(-7)));
 	expect(fall.filter(Boolean)).toHaveLength(15);
@@ -137,7 +156,10 @@ test("what was shipped leaves the house once, however often it is told, and cann
 	const told = shipped(mine, never);
 	await Promise.all([group.accept(told), group.accept(told), group.accept(shipped(mine))]);
 	await eventually(async () => expect(await stock(a)).toMatchObject({ on_hand: 8, reserved: 1 }));
-	expect(await release(mine, other)).toEqual([{ status: "refused", code: "FULFILLED" }, { status: "done" }]);
+	expect(await release(mine, other)).toEqual([
+		{ status: "refused", code: "FULFILLED" },
+		{ status: "done" },
+	]);
 	expect(await reserve(mine)).toEqual([{ status: "done" }]);
 	expect(await stock(a)).toMatchObject({ on_hand: 8, reserved: 0 });
 });
@@ -148,7 +170,10 @@ test("whatever comes in whatever order, all at once or one after the other, the 
 		orders: fc.array(fc.nat(11), { minLength: 1, maxLength: 6 }),
 		wait: fc.boolean(),
 	});
-	const lines = fc.array(fc.record({ product: fc.nat(2), quantity: fc.integer({ min: 1, max: 4 }) }), { minLength: 1, maxLength: 4 });
+	const lines = fc.array(
+		fc.record({ product: fc.nat(2), quantity: fc.integer({ min: 1, max: 4 }) }),
+		{ minLength: 1, maxLength: 4 },
+	);
 	const carts = fc.array(lines, { minLength: 12, maxLength: 12 });
 	const act = {
 		reserve: (chosen: Order[]) => reserve(...chosen),
@@ -156,23 +181,32 @@ test("whatever comes in whatever order, all at once or one after the other, the 
 		ship: (chosen: Order[]) => group.accept(shipped(...chosen)).then(() => undefined),
 	};
 	await fc.assert(
-		fc.asyncProperty(carts, fc.array(step, { minLength: 1, maxLength: 30 }), async (contents, steps) => {
-			const products = await Promise.all([product(4), product(6), product(1000)]);
-			const all = contents.map((cart) => ({
-				order_id: uuid(),
-				items: cart.map((line) => ({ product_id: products[line.product]!, quantity: line.quantity })),
-			}));
-			const running: Promise<Outcome[] | undefined>[] = [];
-			for (const { what, orders, wait } of steps) {
-				const chosen = orders.map((i) => all[i]!);
-				running.push(act[what](chosen));
-				if (wait) await running.at(-1);
-			}
-			for (const outcomes of await Promise.all(running)) for (const outcome of outcomes ?? []) expect(outcome.status).not.toBe("pending");
-			await expectBooksToBalance();
-			expect(count([await release(...all)], "pending")).toBe(0);
-			for (const product_id of products) expect(await stock(product_id)).toMatchObject({ reserved: 0 });
-		}),
+		fc.asyncProperty(
+			carts,
+			fc.array(step, { minLength: 1, maxLength: 30 }),
+			async (contents, steps) => {
+				const products = await Promise.all([product(4), product(6), product(1000)]);
+				const all = contents.map((cart) => ({
+					order_id: uuid(),
+					items: cart.map((line) => ({
+						product_id: products[line.product]!,
+						quantity: line.quantity,
+					})),
+				}));
+				const running: Promise<Outcome[] | undefined>[] = [];
+				for (const { what, orders, wait } of steps) {
+					const chosen = orders.map((i) => all[i]!);
+					running.push(act[what](chosen));
+					if (wait) await running.at(-1);
+				}
+				for (const outcomes of await Promise.all(running))
+					for (const outcome of outcomes ?? []) expect(outcome.status).not.toBe("pending");
+				await expectBooksToBalance();
+				expect(count([await release(...all)], "pending")).toBe(0);
+				for (const product_id of products)
+					expect(await stock(product_id)).toMatchObject({ reserved: 0 });
+			},
+		),
 		{ numRuns: 40 },
 	);
 });

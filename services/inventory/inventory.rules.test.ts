@@ -7,11 +7,18 @@ const wish = (order_id: string, items: Record<string, number>) => ({
 });
 
 test("the same product twice is one line with the sum", () => {
-	expect(mergeLines([...wish("", { a: 2, b: 1 }).items, ...wish("", { a: 3 }).items])).toEqual(wish("", { a: 5, b: 1 }).items);
+	expect(mergeLines([...wish("", { a: 2, b: 1 }).items, ...wish("", { a: 3 }).items])).toEqual(
+		wish("", { a: 5, b: 1 }).items,
+	);
 });
 
 test("who comes first is served first, and an order that does not fit leaves its lines to those behind it", () => {
-	const wishes = [wish("1", { a: 2 }), wish("2", { b: 1, a: 2 }), wish("3", { b: 1 }), wish("4", { a: 1 })];
+	const wishes = [
+		wish("1", { a: 2 }),
+		wish("2", { b: 1, a: 2 }),
+		wish("3", { b: 1 }),
+		wish("4", { a: 1 }),
+	];
 	const { granted, short } = allot(
 		wishes,
 		new Map([
@@ -24,5 +31,8 @@ test("who comes first is served first, and an order that does not fit leaves its
 });
 
 test("of an unknown product there is nothing", () => {
-	expect(allot([wish("1", { a: 1 })], new Map())).toEqual({ granted: [], short: new Map([["1", { product_id: "a", available: 0 }]]) });
+	expect(allot([wish("1", { a: 1 })], new Map())).toEqual({
+		granted: [],
+		short: new Map([["1", { product_id: "a", available: 0 }]]),
+	});
 });

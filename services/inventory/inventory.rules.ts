@@ -16,7 +16,8 @@ export interface Wish {
 /** The same product twice is one line with the sum. */
 export function mergeLines(items: readonly Line[]): Line[] {
 	const sums = new Map<string, number>();
-	for (const { product_id, quantity } of items) sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
+	for (const { product_id, quantity } of items)
+		sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
 	return [...sums].map(([product_id, quantity]) => ({ product_id, quantity }));
 }
 
@@ -27,18 +28,24 @@ export function mergeLines(items: readonly Line[]): Line[] {
  * @param available by product; a product that is missing has none
  * @returns who gets what they wished for, and for every other order the product that was short with its available quantity
  */
-export function allot(wishes: readonly Wish[], available: ReadonlyMap<string, number>): { granted: Wish[]; short: Map<string, Shortage> } {
+export function allot(
+	wishes: readonly Wish[],
+	available: ReadonlyMap<string, number>,
+): { granted: Wish[]; short: Map<string, Shortage> } {
 	const left = new Map(available);
 	const granted: Wish[] = [];
 	const short = new Map<string, Shortage>();
 	for (const wish of wishes) {
-		const missing = wish.items.find(({ product_id, quantity }) => quantity > (left.get(product_id) ?? 0));
+		const missing = wish.items.find(
+			({ product_id, quantity }) => quantity > (left.get(product_id) ?? 0),
+		);
 		if (missing) {
 			const { product_id } = missing;
 			short.set(wish.order_id, { product_id, available: left.get(product_id) ?? 0 });
 			continue;
 		}
-		for (const { product_id, quantity } of wish.items) left.set(product_id, left.get(product_id)! - quantity);
+		for (const { product_id, quantity } of wish.items)
+			left.set(product_id, left.get(product_id)! - quantity);
 		granted.push(wish);
 	}
 	return { granted, short };

@@ -37,20 +37,32 @@ const EXPIRY_EVERY = 10_000;
 type StockLook = Pick<Stock, "product_id" | "on_hand" | "reserved"> & { held: number };
 type Self = ServiceThis & HasDatabase & HasEvents;
 
-const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
+const statuses = (rows: Standing[]) =>
+	new Map(rows.map(({ order_id, status }) => [order_id, status]));
 type Order = Traced & { readonly order_id: string };
-const distinct = <O extends Order>(orders: readonly O[]): O[] => [...new Map(orders.map((order) => [order.order_id, order])).values()];
+const distinct = <O extends Order>(orders: readonly O[]): O[] => [
+	...new Map(orders.map((order) => [order.order_id, order])).values(),
+];
 const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) => order_id);
 
-export default implement(inventory, database, events(inventory, { "order.shipped": fulfil }), idempotency).with({
+export default implement(
+	inventory,
+	database,
+	events(inventory, { "order.shipped": fulfil }),
+	idempotency,
+).with({
 	setup() {
 		const seconds = envOf(this.broker).RESERVATION_SECONDS;
 		const call = callerOf(this);
 		return {
 			expiring: loop({
 				every: Math.min(seconds * 1000, EXPIRY_EVERY),
-				turn: () => expire({ db: this.db, call, seconds, release: (orders) => release(this, orders) }),
-				onError: (error) => this.logger.warn("What holds stock for long could not be looked into and will be again", { error }),
+				turn: () =>
+					expire({ db: this.db, call, seconds, release: (orders) => release(this, orders) }),
+				onError: (error) =>
+					this.logger.warn("What holds stock for long could not be looked into and will be again", {
+						error,
+					}),
 			}),
 		};
 	},
@@ -70,7 +82,9 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 
 		async adjust(ctx) {
 			const { product_id, delta, reason } = ctx.params;
-			return executeOnce(this.db, ctx, 201, (tx) => change(this, tx, product_id, reason, (before) => before + delta));
+			return executeOnce(this.db, ctx, 201, (tx) =>
+				change(this, tx, product_id, reason, (before) => before + delta),
+			);
 		},
 
 		async open({ params: { product_id, on_hand } }) {
@@ -80,16 +94,25 @@ export default implement(inventory, database, events(inventory, { "order.shipped
 		},
 
 		async reserve({ params: { orders } }) {
-			const wishes = distinct(orders).map((order) => ({ ...order, items: mergeLines(order.items) }));
+			const wishes = distinct(orders).map((order) => ({
+				...order,
+				items: mergeLines(order.items),
+			}));
 			const values = reservations(this, wishes);
 			const wanted = mergeLines(wishes.flatMap(({ items }) => items));
-			const totals = [wanted.map(({ product_id }) => product_id), wanted.map(({ quantity }) => quantity)];
-			const [verdict] = (await this.db.insertNew<{ fits: boolean }>(RESERVE_NEW, [...totals, ...values])) ?? [];
+			const totals = [
+				wanted.map(({ product_id }) => product_id),
+				wanted.map(({ quantity }) => quantity),
+			];
+			const [verdict] =
+				(await this.db.insertNew<{ fits: boolean }>(RESERVE_NEW, [...totals, ...values])) ?? [];
 			if (verdict?.fits) {
 				this.wakeRelay();
 				return orders.map(() => done);
 			}
-			const standing = verdict ? new Map() : statuses(await this.db.query<Standing>(RESERVE, values));
+			const standing = verdict
+				? new Map()
+				: statuses(await this.db.query<Standing>(RESERVE, values));
 			const open = wishes.filter(({ order_id }) => !standing.has(order_id));
 			const rest = open.length > 0 ? await reserveWhatFits(this, open) : new Map<string, Outcome>();
 			this.wakeRelay();
@@ -142,7 +165,9 @@ const reservations = (self: Self, wishes: readonly Wish[]) => [
 	wishes.map(({ order_id }) => order_id),
 	wishes.map(({ items }) => `{${items.map(({ product_id }) => product_id)}}`),
 	wishes.map(({ items }) => `{${items.map(({ quantity }) => quantity)}}`),
-	wishes.map(({ order_id, items }) => self.fact("inventory.reserved", { order_id, items: [...items] })),
+	wishes.map(({ order_id, items }) =>
+		self.fact("inventory.reserved", { order_id, items: [...items] }),
+	),
 	tracesOf(wishes),
 	envOf(self.broker).RESERVATION_SECONDS,
 ];
@@ -150,13 +175,18 @@ const reservations = (self: Self, wishes: readonly Wish[]) => [
 /** The long way, for when there is not enough for everybody: one at a time, on locked stock. */
 function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<string, Outcome>> {
 	return self.db.transaction(async (tx) => {
-		const products = new Set(wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)));
+		const products = new Set(
+			wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
+		);
 		const stocks = await tx.query<Stock>(LOCK_STOCK, [[...products]]);
 		// Read after the lock, which whoever else reserves one of these orders needs too.
 		const look = async () => statuses(await tx.query<Standing>(FIND_RESERVATIONS, [ids(wishes)]));
 		let standing = await look();
 		const open = wishes.filter(({ order_id }) => !standing.has(order_id));
-		const { granted, short } = allot(open, new Map(stocks.map(({ product_id, available }) => [product_id, available])));
+		const { granted, short } = allot(
+			open,
+			new Map(stocks.map(({ product_id, available }) => [product_id, available])),
+		);
 		if (granted.length > 0) {
 			await tx.query(RESERVE, reservations(self, granted));
 			// Again, because a tombstone needs no stock and may have been faster.
@@ -165,7 +195,12 @@ function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<strin
 		return new Map(
 			wishes.map(({ order_id }) => {
 				const missing = short.get(order_id);
-				return [order_id, missing ? refused("OUT_OF_STOCK", missing.product_id, missing) : reserved(standing.get(order_id))];
+				return [
+					order_id,
+					missing
+						? refused("OUT_OF_STOCK", missing.product_id, missing)
+						: reserved(standing.get(order_id)),
+				];
 			}),
 		);
 	});
@@ -176,12 +211,19 @@ async function fulfil(tx: Tx, shipped: EventOf<"order.shipped">[]): Promise<void
 	await tx.query(FULFIL, [ids(shipped.map(({ data }) => data))]);
 }
 
-async function change(self: Self, tx: Tx, product_id: string, reason: string, next: (onHand: number) => number): Promise<Stock> {
+async function change(
+	self: Self,
+	tx: Tx,
+	product_id: string,
+	reason: string,
+	next: (onHand: number) => number,
+): Promise<Stock> {
 	const [before] = await tx.query<Stock>(LOCK_STOCK, [[product_id]]);
 	if (!before) return raise(inventory, "STOCK_NOT_FOUND");
 	const on_hand = next(before.on_hand);
 	if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
-	if (on_hand > MAX_ON_HAND) throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
+	if (on_hand > MAX_ON_HAND)
+		throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
 	if (on_hand === before.on_hand) return before;
 	const delta = on_hand - before.on_hand;
 	const [after] = await tx.query<Stock>(CHANGE, [product_id, on_hand, delta, reason]);

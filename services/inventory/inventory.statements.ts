@@ -105,7 +105,10 @@ export const RELEASE = close(
 );
 export const FULFIL = close("fulfil", "fulfilled", "locked.on_hand - line.quantity");
 
-export const FIND_RESERVATIONS = sql("find_reservations", "select order_id, status from reservations where order_id = any($1::uuid[])");
+export const FIND_RESERVATIONS = sql(
+	"find_reservations",
+	"select order_id, status from reservations where order_id = any($1::uuid[])",
+);
 
 export const AUDIT_STOCK = sql(
 	"audit_stock",
@@ -123,8 +126,14 @@ export const AUDIT_RESERVATIONS = sql(
 
 const STOCK = "product_id, on_hand, reserved, on_hand - reserved as available";
 export const FIND_STOCK = sql("find_stock", `select ${STOCK} from stock where product_id = $1`);
-export const LOCK_STOCK = sql("lock_stock", `select ${STOCK} from stock where product_id = any($1::uuid[]) order by product_id for update`);
-export const OPEN = sql("open", `insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing`);
+export const LOCK_STOCK = sql(
+	"lock_stock",
+	`select ${STOCK} from stock where product_id = any($1::uuid[]) order by product_id for update`,
+);
+export const OPEN = sql(
+	"open",
+	`insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing`,
+);
 export const CHANGE = sql(
 	"change",
 	`with noted as (insert into adjustments (product_id, delta, on_hand, reason) values ($1, $3, $2, $4))

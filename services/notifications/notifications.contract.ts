@@ -50,7 +50,10 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({
 				...notification,
-				to: { type: "string", description: "Empty where the message goes to a pending or former address" },
+				to: {
+					type: "string",
+					description: "Empty where the message goes to a pending or former address",
+				},
 				text: { type: "string" },
 				html: { type: "string" },
 			}),
@@ -59,7 +62,12 @@ export const notifications = contract({
 		/** For the audit: all messages about these orders. */
 		auditMessages: {
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
-			returns: list(object({ order_id: { type: "uuid" }, ...pick(notification, "event_id", "user_id", "template") })),
+			returns: list(
+				object({
+					order_id: { type: "uuid" },
+					...pick(notification, "event_id", "user_id", "template"),
+				}),
+			),
 			retry: true,
 			divide: { list: "order_ids" },
 		},

@@ -1,4 +1,10 @@
-import { DataTypes, type Model, type ModelAttributes, type ModelStatic, type Sequelize } from "sequelize";
+import {
+	DataTypes,
+	type Model,
+	type ModelAttributes,
+	type ModelStatic,
+	type Sequelize,
+} from "sequelize";
 import type { notification } from "./notifications.contract.ts";
 
 /** What the lists show of a message. */
@@ -14,4 +20,5 @@ const columns: Record<keyof typeof notification, ModelAttributes[string]> = {
 	event_id: DataTypes.UUID,
 };
 
-export const defineMessage = (sequelize: Sequelize): ModelStatic<Model> => sequelize.define("message", columns, { tableName: "messages" });
+export const defineMessage = (sequelize: Sequelize): ModelStatic<Model> =>
+	sequelize.define("message", columns, { tableName: "messages" });

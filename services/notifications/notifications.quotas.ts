@@ -33,7 +33,11 @@ const WAIT = sql(
  */
 export async function beyondQuota(
 	db: Queryable,
-	{ id, template, counted }: { readonly id: string; readonly template: Template; readonly counted: boolean },
+	{
+		id,
+		template,
+		counted,
+	}: { readonly id: string; readonly template: Template; readonly counted: boolean },
 	address: string,
 ): Promise<"drop" | number | undefined> {
 	if (counted) return undefined;

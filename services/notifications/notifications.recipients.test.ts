@@ -20,7 +20,11 @@ beforeAll(async () => {
 	mailServer = await startMailServer();
 	shop = await startShop({
 		services: ["notifications"],
-		env: { SMTP_URL: mailServer.url, MAIL_FROM: "The Shop <shop@mail.example.com>", EVENT_BACKOFF: "0.01,0.02" },
+		env: {
+			SMTP_URL: mailServer.url,
+			MAIL_FROM: "The Shop <shop@mail.example.com>",
+			EVENT_BACKOFF: "0.01,0.02",
+		},
 		stubs: [
 			stub(
 				users,
@@ -42,7 +46,10 @@ beforeAll(async () => {
 						email: `new-${user_id}@example.com`,
 						token: change_id === TAKEN ? null : `token${++issued}`,
 					}),
-					issueEmailChangeUndo: async ({ params: { user_id } }) => ({ email: `old-${user_id}@example.com`, token: `token${++issued}` }),
+					issueEmailChangeUndo: async ({ params: { user_id } }) => ({
+						email: `old-${user_id}@example.com`,
+						token: `token${++issued}`,
+					}),
 				},
 				database,
 				events(users),
@@ -72,11 +79,16 @@ interface Message {
 }
 const becomes = (user_id: string, status: string) =>
 	eventually(async () => {
-		const [message] = await shop.databases.query<Message>("notifications", "select * from messages where user_id = $1", [user_id]);
+		const [message] = await shop.databases.query<Message>(
+			"notifications",
+			"select * from messages where user_id = $1",
+			[user_id],
+		);
 		expect(message?.status).toBe(status);
 		return message!;
 	});
-const mailsTo = (user_id: string) => mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
+const mailsTo = (user_id: string) =>
+	mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
 
 test("a mail to an address that nobody has proved to read has no name in it", async () => {
 	const id = await register(stranger);
@@ -137,7 +149,11 @@ test("an address gets five account mails of a kind an hour, and the others are d
 	const id = uuid();
 	const forgets = () => tell("user.password_reset_requested", id, { user_id: id });
 	const statuses = async () => {
-		const rows = await shop.databases.query<Message>("notifications", "select status from messages where user_id = $1", [id]);
+		const rows = await shop.databases.query<Message>(
+			"notifications",
+			"select status from messages where user_id = $1",
+			[id],
+		);
 		return rows.map(({ status }) => status).sort();
 	};
 	const used = [...Array(3).fill("failed"), ...Array(5).fill("sent")];
@@ -148,17 +164,25 @@ test("an address gets five account mails of a kind an hour, and the others are d
 	// Mails of another kind have a quota of their own, and an hour later there are five more.
 	await register(id);
 	await eventually(async () => expect(await statuses()).toEqual([...used, "sent"]));
-	await shop.databases.query("notifications", "update recipient_quotas set started_at = started_at - interval '61 minutes'");
+	await shop.databases.query(
+		"notifications",
+		"update recipient_quotas set started_at = started_at - interval '61 minutes'",
+	);
 	await forgets();
 	await eventually(() => expect(mailsTo(id)).toHaveLength(7));
 });
 
 test("a repetition of a mail does not count again", async () => {
 	const id = uuid();
-	mailServer.answer = ({ messageId }) => (mailServer.mails.filter((mail) => mail.messageId === messageId).length < 3 ? 451 : undefined);
+	mailServer.answer = ({ messageId }) =>
+		mailServer.mails.filter((mail) => mail.messageId === messageId).length < 3 ? 451 : undefined;
 	for (let i = 0; i < 4; i++) await tell("user.password_reset_requested", id, { user_id: id });
 	await eventually(async () => {
-		const rows = await shop.databases.query<Message>("notifications", "select status from messages where user_id = $1", [id]);
+		const rows = await shop.databases.query<Message>(
+			"notifications",
+			"select status from messages where user_id = $1",
+			[id],
+		);
 		expect(rows.map(({ status }) => status)).toEqual(Array(4).fill("sent"));
 	});
 	const counts = await shop.databases.query<{ mails: number }>(
@@ -192,7 +216,14 @@ test("mails about orders beyond the quota wait, and none is lost", async () => {
 		expect(message?.wait).toBeGreaterThan(3000);
 	});
 	expect(mailsTo(id)).toEqual([]);
-	await shop.databases.query("notifications", "update recipient_quotas set started_at = started_at - interval '61 minutes'");
-	await shop.databases.query("notifications", "update messages set next_at = now() where user_id = $1", [id]);
+	await shop.databases.query(
+		"notifications",
+		"update recipient_quotas set started_at = started_at - interval '61 minutes'",
+	);
+	await shop.databases.query(
+		"notifications",
+		"update messages set next_at = now() where user_id = $1",
+		[id],
+	);
 	await becomes(id, "sent");
 });

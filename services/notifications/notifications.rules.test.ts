@@ -1,6 +1,15 @@
 import { expect, test } from "@jest/globals";
 import type {} from "../users/users.contract.ts";
-import { contentOf, isRefusal, listedUser, mailedLink, messageId, nameIn, preparationWait, shownData } from "./notifications.rules.ts";
+import {
+	contentOf,
+	isRefusal,
+	listedUser,
+	mailedLink,
+	messageId,
+	nameIn,
+	preparationWait,
+	shownData,
+} from "./notifications.rules.ts";
 
 const envelope = {
 	specversion: "1.0",
@@ -14,8 +23,17 @@ const envelope = {
 
 test("a message holds neither the address nor the name that the event tells of", () => {
 	const data = { user_id: "u", email: "a@example.com", full_name: "A" };
-	expect(contentOf({ ...envelope, type: "user.created", data })).toEqual({ template: "welcome", data: {} });
-	const order = { order_id: "o", user_id: "u", total_amount: 1, currency: "EUR", reason: "TIMED_OUT" };
+	expect(contentOf({ ...envelope, type: "user.created", data })).toEqual({
+		template: "welcome",
+		data: {},
+	});
+	const order = {
+		order_id: "o",
+		user_id: "u",
+		total_amount: 1,
+		currency: "EUR",
+		reason: "TIMED_OUT",
+	};
 	expect(contentOf({ ...envelope, type: "order.cancelled", data: order })).toEqual({
 		template: "order_cancelled",
 		data: { order_id: "o", total_amount: 1, currency: "EUR", reason: "TIMED_OUT" },
@@ -35,7 +53,11 @@ test("users list their own messages, admins those of anybody", () => {
 });
 
 test("a message's id names the event and the sender's host, however the sender is written", () => {
-	for (const from of ["Shop <shop@mail.example.com>", "shop@mail.example.com", '"A @ B" <shop@mail.example.com> '])
+	for (const from of [
+		"Shop <shop@mail.example.com>",
+		"shop@mail.example.com",
+		'"A @ B" <shop@mail.example.com> ',
+	])
 		expect(messageId("e", "welcome", from)).toBe("<e.welcome@mail.example.com>");
 });
 
@@ -61,19 +83,30 @@ test("a verification link keeps its token whole, and is shown only where it was 
 	) => JSON.stringify(shownData({ link }, { template, status }, caller));
 	for (const caller of [user, boss]) {
 		expect(shown("welcome", "kept", caller)).toBe(JSON.stringify({ link }));
-		for (const status of ["queued", "sent", "failed"]) expect(shown("welcome", status, caller)).toBe("{}");
+		for (const status of ["queued", "sent", "failed"])
+			expect(shown("welcome", status, caller)).toBe("{}");
 	}
 	for (const template of ["password_reset", "email_change", "email_change_notice"] as const) {
 		expect(shown(template, "kept", user)).toBe("{}");
 		expect(shown(template, "kept", boss)).toBe(JSON.stringify({ link }));
 		expect(shown(template, "sent", boss)).toBe("{}");
 	}
-	expect(shownData({ taken: true, to: "a@example.com" }, { template: "email_change", status: "queued" }, user)).toEqual({});
+	expect(
+		shownData(
+			{ taken: true, to: "a@example.com" },
+			{ template: "email_change", status: "queued" },
+			user,
+		),
+	).toEqual({});
 });
 
 test("of a user's changes only an address that is not verified is written about", () => {
 	const changed = (updated_fields: string[], is_verified?: true) =>
-		contentOf({ ...envelope, type: "user.updated", data: { user_id: "u", updated_fields, ...(is_verified ? { is_verified } : {}) } });
+		contentOf({
+			...envelope,
+			type: "user.updated",
+			data: { user_id: "u", updated_fields, ...(is_verified ? { is_verified } : {}) },
+		});
 	expect(changed(["full_name", "role"])).toBeUndefined();
 	expect(changed(["email", "is_verified"])).toEqual({ template: "verify_email", data: {} });
 	expect(changed(["email", "is_verified"], true)).toBeUndefined();
@@ -91,8 +124,12 @@ test("of a user's changes only an address that is not verified is written about"
 test("a recipient has a name in messages to a verified address of the account only", () => {
 	const person = { full_name: "Zoe", is_verified: true };
 	expect(nameIn({ template: "welcome", data: {} }, person)).toBe("Zoe");
-	expect(nameIn({ template: "welcome", data: {} }, { ...person, is_verified: false })).toBeUndefined();
-	expect(nameIn({ template: "email_change_notice", data: { change_id: 1 } }, person)).toBeUndefined();
+	expect(
+		nameIn({ template: "welcome", data: {} }, { ...person, is_verified: false }),
+	).toBeUndefined();
+	expect(
+		nameIn({ template: "email_change_notice", data: { change_id: 1 } }, person),
+	).toBeUndefined();
 	expect(nameIn({ template: "welcome", data: {} }, null)).toBeUndefined();
 });
 

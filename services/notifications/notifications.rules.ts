@@ -13,8 +13,12 @@ export function listedUser(caller: Caller, user_id?: string): string | undefined
 	return caller.id;
 }
 /** Somebody else's message does not exist, as far as they can see. */
-export function assertVisible<M extends { user_id: string }>(found: M | undefined, caller: Caller): asserts found is M {
-	if (!found || (found.user_id !== caller.id && caller.role !== "admin")) raise(notifications, "NOTIFICATION_NOT_FOUND");
+export function assertVisible<M extends { user_id: string }>(
+	found: M | undefined,
+	caller: Caller,
+): asserts found is M {
+	if (!found || (found.user_id !== caller.id && caller.role !== "admin"))
+		raise(notifications, "NOTIFICATION_NOT_FOUND");
 }
 
 /** The events that somebody may be written to about. */
@@ -29,7 +33,9 @@ export type Mailed =
 	| "order.delivered"
 	| "order.cancelled";
 /** A template and what it is filled with. */
-export type Content = { [T in Template]: { readonly template: T; readonly data: TemplateData[T] } }[Template];
+export type Content = {
+	[T in Template]: { readonly template: T; readonly data: TemplateData[T] };
+}[Template];
 
 /**
  * What an event's user is written; undefined where it is nothing to write about. The event's address and name stay behind: they may have changed
@@ -40,7 +46,9 @@ export function contentOf({ type, data }: EventOf<Mailed>): Content | undefined 
 		case "user.created":
 			return { template: "welcome", data: {} };
 		case "user.updated":
-			return data.updated_fields.includes("email") && !data.is_verified ? { template: "verify_email", data: {} } : undefined;
+			return data.updated_fields.includes("email") && !data.is_verified
+				? { template: "verify_email", data: {} }
+				: undefined;
 		case "user.password_reset_requested":
 			return { template: "password_reset", data: {} };
 		case "user.email_change_requested":
@@ -72,7 +80,8 @@ type Linked = keyof typeof linked;
  */
 const ELSEWHERE = ["email_change", "email_change_notice"] as const;
 export type Elsewhere = Extract<Content, { template: (typeof ELSEWHERE)[number] }>;
-export const goesElsewhere = (content: Content): content is Elsewhere => ELSEWHERE.some((template) => template === content.template);
+export const goesElsewhere = (content: Content): content is Elsewhere =>
+	ELSEWHERE.some((template) => template === content.template);
 
 /** The link of a message of this kind, if it has one. */
 export const linkOf = (template: Template): (typeof linked)[Linked] | undefined =>
@@ -160,5 +169,8 @@ export const preparationWait = (age: number, first: number, random: number): num
  */
 export function isRefusal(error: unknown): boolean {
 	const { code, responseCode } = (error ?? {}) as { code?: string; responseCode?: number };
-	return (code === "EENVELOPE" || code === "EMESSAGE") && (responseCode === undefined || responseCode >= 500);
+	return (
+		(code === "EENVELOPE" || code === "EMESSAGE") &&
+		(responseCode === undefined || responseCode >= 500)
+	);
 }

@@ -21,7 +21,11 @@ beforeAll(async () => {
 	mailServer = await startMailServer();
 	shop = await startShop({
 		services: ["notifications"],
-		env: { SMTP_URL: mailServer.url, MAIL_FROM: "The Shop <shop@mail.example.com>", EVENT_BACKOFF: "0.01,0.02" },
+		env: {
+			SMTP_URL: mailServer.url,
+			MAIL_FROM: "The Shop <shop@mail.example.com>",
+			EVENT_BACKOFF: "0.01,0.02",
+		},
 		stubs: [
 			stub(
 				users,
@@ -74,11 +78,16 @@ interface Message {
 }
 const becomes = (user_id: string, status: string) =>
 	eventually(async () => {
-		const [message] = await shop.databases.query<Message>("notifications", "select * from messages where user_id = $1", [user_id]);
+		const [message] = await shop.databases.query<Message>(
+			"notifications",
+			"select * from messages where user_id = $1",
+			[user_id],
+		);
 		expect(message?.status).toBe(status);
 		return message!;
 	});
-const mailsTo = (user_id: string) => mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
+const mailsTo = (user_id: string) =>
+	mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
 
 test("a mail goes to the address of now, in text and HTML, under an id made from its event", async () => {
 	const id = await register();
@@ -116,13 +125,16 @@ test("a mail that the server would not take now is sent again, with the same lin
 	expect({ attempts, last_error }).toEqual({ attempts: 3, last_error: null });
 	const mails = mailsTo(id);
 	expect(mails).toHaveLength(3);
-	expect(new Set(mails.map(({ messageId, text, date }) => `${messageId} ${text} ${date}`)).size).toBe(1);
+	expect(
+		new Set(mails.map(({ messageId, text, date }) => `${messageId} ${text} ${date}`)).size,
+	).toBe(1);
 	expect(issued).toBe(1);
 });
 
 test("a mail that is refused for good fails at once and holds nobody back", async () => {
 	const refused = uuid();
-	mailServer.answer = ({ headers }) => (JSON.stringify(headers.get("to")).includes(refused) ? 550 : undefined);
+	mailServer.answer = ({ headers }) =>
+		JSON.stringify(headers.get("to")).includes(refused) ? 550 : undefined;
 	await register(refused);
 	const fine = await register();
 	const { attempts, last_error } = await becomes(refused, "failed");
@@ -166,8 +178,17 @@ afterEach(async () => {
 });
 /** Another node. */
 function anotherSender(): Loop {
-	const db = new Database({ url: databaseUrl(shop.databases.pattern, "notifications"), poolSize: 2 });
-	const sender = startSender({ db, call: shop.call, env: shop.env, logger: shop.broker.logger, closing: () => false });
+	const db = new Database({
+		url: databaseUrl(shop.databases.pattern, "notifications"),
+		poolSize: 2,
+	});
+	const sender = startSender({
+		db,
+		call: shop.call,
+		env: shop.env,
+		logger: shop.broker.logger,
+		closing: () => false,
+	});
 	senders.push({ sender, db });
 	return sender;
 }

@@ -58,7 +58,10 @@ const POLL = 1000;
 const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
 	returning id, user_id, event_id, template, data, attempts, created_at, traceparent, counted`;
-const KEEP_LINK = sql("messages_link", "update messages set data = data || $2::jsonb where id = $1");
+const KEEP_LINK = sql(
+	"messages_link",
+	"update messages set data = data || $2::jsonb where id = $1",
+);
 const SETTLE = sql(
 	"messages_settle",
 	`update messages m set status = f.status, attempts = m.attempts + f.tries, last_error = f.error, next_at = now() + make_interval(secs => f.wait),
@@ -71,7 +74,11 @@ const SETTLE = sql(
 const MAIL: Look<Due> = {
 	kind: "client",
 	name: () => "mail",
-	attributes: ({ id, event_id, template }) => ({ "mail.id": id, "mail.template": template, "messaging.message.id": event_id }),
+	attributes: ({ id, event_id, template }) => ({
+		"mail.id": id,
+		"mail.template": template,
+		"messaging.message.id": event_id,
+	}),
 };
 
 export interface SenderOptions {
@@ -99,18 +106,28 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		if (!lacksLink(message)) return message;
 		const { page } = linkOf(message.template)!;
 		const { token, ...recipient } = await issueToken(message, email);
-		const data = { ...recipient, ...(token === null ? { taken: true } : { link: mailedLink(PUBLIC_URL, page, token) }) };
+		const data = {
+			...recipient,
+			...(token === null ? { taken: true } : { link: mailedLink(PUBLIC_URL, page, token) }),
+		};
 		await db.query(KEEP_LINK, [message.id, JSON.stringify(data)]);
 		return { ...message, data: { ...message.data, ...data } } as Due;
 	}
-	async function issueToken(message: Due, email?: string): Promise<{ token: string | null; to?: string }> {
+	async function issueToken(
+		message: Due,
+		email?: string,
+	): Promise<{ token: string | null; to?: string }> {
 		const { user_id } = message;
 		if (goesElsewhere(message)) {
-			const { action } = linkOf(message.template) as { action: "users.issueEmailChange" | "users.issueEmailChangeUndo" };
+			const { action } = linkOf(message.template) as {
+				action: "users.issueEmailChange" | "users.issueEmailChangeUndo";
+			};
 			const issued = await call(action, { user_id, change_id: message.data.change_id });
 			return { token: issued.token, to: issued.email };
 		}
-		const { action } = linkOf(message.template) as { action: "users.issueVerification" | "users.issuePasswordReset" };
+		const { action } = linkOf(message.template) as {
+			action: "users.issueVerification" | "users.issuePasswordReset";
+		};
 		return call(action, { user_id, ...(email ? { email } : {}) });
 	}
 
@@ -118,7 +135,10 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 	 * The message with its link and address, or its fate if it is not to be sent. Counts first: a
 	 * new link would revoke the one that was mailed.
 	 */
-	async function prepare(due: Due, person: Person | null): Promise<{ message: Due; to: string } | Fate> {
+	async function prepare(
+		due: Due,
+		person: Person | null,
+	): Promise<{ message: Due; to: string } | Fate> {
 		const message = goesElsewhere(due) ? await withLink(due) : due;
 		const to = goesElsewhere(message) ? message.data.to : person?.email;
 		if (!transport) {
@@ -127,8 +147,15 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		}
 		if (!to) return { status: "failed", tries: 0, error: "There is no such user" };
 		const beyond = await beyondQuota(db, message, to);
-		if (beyond === "drop") return { status: "failed", tries: 0, error: "The recipient got too many mails of this kind" };
-		if (beyond !== undefined) return { status: "queued", tries: 0, wait: beyond, error: "The recipient got too many mails of this kind" };
+		if (beyond === "drop")
+			return { status: "failed", tries: 0, error: "The recipient got too many mails of this kind" };
+		if (beyond !== undefined)
+			return {
+				status: "queued",
+				tries: 0,
+				wait: beyond,
+				error: "The recipient got too many mails of this kind",
+			};
 		return { message: await withLink(message, to), to };
 	}
 
@@ -143,14 +170,26 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		if (!transport || "status" in prepared) return prepared as Fate;
 		try {
 			const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE), cutOff.signal]);
-			await transport.sendMail({ ...compose(prepared.message, prepared.to, nameIn(due, person), MAIL_FROM), signal });
+			await transport.sendMail({
+				...compose(prepared.message, prepared.to, nameIn(due, person), MAIL_FROM),
+				signal,
+			});
 			return { status: "sent", tries: 1 };
 		} catch (error) {
 			const wait = isRefusal(error) ? undefined : backoff[due.attempts];
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
 			// The server's own words may hold the address; they stay in the row.
-			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", { id: due.id, code, responseCode });
-			return { status: wait === undefined ? "failed" : "queued", wait, tries: 1, error: text(error) };
+			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", {
+				id: due.id,
+				code,
+				responseCode,
+			});
+			return {
+				status: wait === undefined ? "failed" : "queued",
+				wait,
+				tries: 1,
+				error: text(error),
+			};
 		}
 	}
 
@@ -170,7 +209,11 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		return {
 			status: "queued",
 			tries: 0,
-			wait: preparationWait((Date.now() - Date.parse(created_at)) / 1000, backoff[0] ?? 1, Math.random()),
+			wait: preparationWait(
+				(Date.now() - Date.parse(created_at)) / 1000,
+				backoff[0] ?? 1,
+				Math.random(),
+			),
 			error: text(error),
 		};
 	}
@@ -179,7 +222,11 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		const due = await db.query<Due>(CLAIM);
 		if (due.length === 0) return false;
 		const fates = await resolve(due)
-			.then((people) => Promise.all(due.map((message, i) => showing(message, () => deliver(message, people[i] ?? null)))))
+			.then((people) =>
+				Promise.all(
+					due.map((message, i) => showing(message, () => deliver(message, people[i] ?? null))),
+				),
+			)
 			.catch((error) => due.map((message) => postponed(message, error)));
 		await db.query(SETTLE, [
 			due.map(({ id }) => id),
@@ -190,9 +237,14 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		]);
 		return due.length === LANES;
 	}
-	const resolve = async (due: readonly Due[]) => (transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : []);
+	const resolve = async (due: readonly Due[]) =>
+		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
 
-	const sending = loop({ every: POLL, turn, onError: (error) => logger.warn("Mails that are due could not be read", { error }) });
+	const sending = loop({
+		every: POLL,
+		turn,
+		onError: (error) => logger.warn("Mails that are due could not be read", { error }),
+	});
 	return {
 		wake: sending.wake,
 		async stop() {
@@ -204,11 +256,19 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 	};
 }
 
-const text = (error: unknown) => (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
+const text = (error: unknown) =>
+	(error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
 
 /** Repeats nothing by itself: that is what the queue is for. */
 const pool = (url: string) =>
-	createTransport({ url, pool: true, maxConnections: LANES, maxRequeues: 0, disableFileAccess: true, disableUrlAccess: true });
+	createTransport({
+		url,
+		pool: true,
+		maxConnections: LANES,
+		maxRequeues: 0,
+		disableFileAccess: true,
+		disableUrlAccess: true,
+	});
 
 function compose(message: Due, address: string, name: string | undefined, from: string) {
 	return {

@@ -52,7 +52,11 @@ const ABOUT = sql(
 );
 
 /** Writes down what is to be sent; who sends it is another matter. */
-async function queue(this: ServiceThis & { sender?: Loop }, tx: Tx, found: EventOf<Mailed>[]): Promise<void> {
+async function queue(
+	this: ServiceThis & { sender?: Loop },
+	tx: Tx,
+	found: EventOf<Mailed>[],
+): Promise<void> {
 	const mailing = envOf(this.broker).SMTP_URL !== undefined;
 	const letters = found.flatMap((event) => {
 		const content = contentOf(event);
@@ -93,7 +97,16 @@ export default implement(
 	setup() {
 		const { broker, db, logger } = this;
 		const tracer = tracingOf(broker)?.of(this.name);
-		return { sender: startSender({ db, logger, call: callerOf(this), env: envOf(broker), tracer, closing: () => broker.stopping }) };
+		return {
+			sender: startSender({
+				db,
+				logger,
+				call: callerOf(this),
+				env: envOf(broker),
+				tracer,
+				closing: () => broker.stopping,
+			}),
+		};
 	},
 	stop() {
 		return this.sender?.stop();
@@ -104,7 +117,12 @@ export default implement(
 			const { user_id, skip, limit } = ctx.params;
 			const owner = listedUser(ctx.meta.user!, user_id);
 			// Ids grow with time.
-			return this.listRecords(ctx, { skip, limit, sort: ["-id"], where: owner ? { user_id: owner } : {} });
+			return this.listRecords(ctx, {
+				skip,
+				limit,
+				sort: ["-id"],
+				where: owner ? { user_id: owner } : {},
+			});
 		},
 
 		async get(ctx) {
@@ -112,12 +130,18 @@ export default implement(
 			assertVisible(found, ctx.meta.user!);
 			const [recipient] = await ctx.call("users.resolve", { ids: [found.user_id] });
 			const { data, ...message } = found;
-			const { text, html } = render(message.template, shownData(data, message, ctx.meta.user!), nameIn(found, recipient ?? null));
+			const { text, html } = render(
+				message.template,
+				shownData(data, message, ctx.meta.user!),
+				nameIn(found, recipient ?? null),
+			);
 			return { ...message, to: goesElsewhere(found) ? "" : (recipient?.email ?? ""), text, html };
 		},
 
 		async auditMessages({ params: { order_ids } }) {
-			return this.db.query<Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }>(AUDIT, [order_ids]);
+			return this.db.query<
+				Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }
+			>(AUDIT, [order_ids]);
 		},
 
 		about({ params: { user_id, order_id } }) {

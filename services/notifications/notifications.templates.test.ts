@@ -1,34 +1,48 @@
 import { expect, test } from "@jest/globals";
 import { inWords, render, type Template, type TemplateData } from "./notifications.templates.ts";
 
-const order = { order_id: "019a0000-0000-7000-8000-000000000001", total_amount: 1234.5, currency: "EUR" };
+const order = {
+	order_id: "019a0000-0000-7000-8000-000000000001",
+	total_amount: 1234.5,
+	currency: "EUR",
+};
 const samples: { [T in Template]: TemplateData[T] } = {
 	welcome: { link: "https://shop.example.com/verify-email?token=abc" },
 	verify_email: { link: "https://shop.example.com/verify-email?token=abc" },
 	password_reset: { link: "https://shop.example.com/password-reset?token=abc" },
 	email_change: { change_id: 1, link: "https://shop.example.com/email-change?token=abc" },
-	email_change_notice: { change_id: 1, link: "https://shop.example.com/email-change/undo?token=abc" },
+	email_change_notice: {
+		change_id: 1,
+		link: "https://shop.example.com/email-change/undo?token=abc",
+	},
 	order_confirmed: order,
 	order_shipped: order,
 	order_delivered: order,
 	order_cancelled: { ...order, reason: "OUT_OF_STOCK" },
 };
 
-test.each(Object.keys(samples) as Template[])("%s greets by name and says the same in text and HTML", (template) => {
-	const { subject, text, html } = render(template, samples[template], "Grace");
-	expect(subject).not.toBe("");
-	expect(text).toContain("Hello Grace,");
-	const plain = html
-		.replace(/<title>.*<\/title>/, "")
-		.replace(/<[^>]+>/g, "")
-		.replaceAll("&#39;", "'");
-	expect(plain.replace(/\s+/g, " ").trim()).toBe(text.replace(/\s+/g, " ").trim());
-});
+test.each(Object.keys(samples) as Template[])(
+	"%s greets by name and says the same in text and HTML",
+	(template) => {
+		const { subject, text, html } = render(template, samples[template], "Grace");
+		expect(subject).not.toBe("");
+		expect(text).toContain("Hello Grace,");
+		const plain = html
+			.replace(/<title>.*<\/title>/, "")
+			.replace(/<[^>]+>/g, "")
+			.replaceAll("&#39;", "'");
+		expect(plain.replace(/\s+/g, " ").trim()).toBe(text.replace(/\s+/g, " ").trim());
+	},
+);
 
 test("no value gets markup into the HTML", () => {
 	const evil = `<script>alert(1)</script>"'&`;
 	const mails = [
-		render("order_cancelled", { order_id: evil, total_amount: 1, currency: evil, reason: evil }, evil),
+		render(
+			"order_cancelled",
+			{ order_id: evil, total_amount: 1, currency: evil, reason: evil },
+			evil,
+		),
 		render("welcome", { link: `https://shop.example.com/"><img src=x>` }, evil),
 	];
 	for (const { html } of mails) {
@@ -59,7 +73,13 @@ test("reasons are told in words, and codes that nobody knows stay inside", () =>
 	expect(inWords("constructor")).toBe("constructor");
 });
 
-const linked = ["welcome", "verify_email", "password_reset", "email_change", "email_change_notice"] as const;
+const linked = [
+	"welcome",
+	"verify_email",
+	"password_reset",
+	"email_change",
+	"email_change_notice",
+] as const;
 test.each(linked)("without its link %s says where the link is", (template) => {
 	const { text } = render(template, { change_id: 1 }, "");
 	expect(text).not.toContain("http");
@@ -72,7 +92,9 @@ test("without a verified recipient a message has no words of a user in it", () =
 	expect(`${text} ${html}`).not.toContain("phish");
 	expect(text).toContain("it could not be completed");
 	expect(text.split("\n")[0]).toBe("Hello,");
-	expect(render("order_cancelled", { ...order, reason: "PAYMENT_DECLINED" }).text).toContain("the payment was declined");
+	expect(render("order_cancelled", { ...order, reason: "PAYMENT_DECLINED" }).text).toContain(
+		"the payment was declined",
+	);
 });
 
 test("the mail to a new address that has an account says so, and has no link", () => {

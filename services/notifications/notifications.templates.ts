@@ -18,8 +18,17 @@ export interface TemplateData {
 	 * `to`: the recipient, until the message is sent. `taken`: the new address has an account,
 	 * which only its owner may learn.
 	 */
-	readonly email_change: { readonly change_id: number; readonly to?: string; readonly link?: string; readonly taken?: true };
-	readonly email_change_notice: { readonly change_id: number; readonly to?: string; readonly link?: string };
+	readonly email_change: {
+		readonly change_id: number;
+		readonly to?: string;
+		readonly link?: string;
+		readonly taken?: true;
+	};
+	readonly email_change_notice: {
+		readonly change_id: number;
+		readonly to?: string;
+		readonly link?: string;
+	};
 	readonly order_confirmed: OrderData;
 	readonly order_shipped: OrderData;
 	readonly order_delivered: OrderData;
@@ -65,7 +74,11 @@ const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } =
 		subject: "Set a new password",
 		body: [
 			"Somebody, we hope it was you, wants a new password for your account.",
-			...invitation("This link, good for an hour, sets one:", "POST /api/users/password-reset/confirm", link),
+			...invitation(
+				"This link, good for an hour, sets one:",
+				"POST /api/users/password-reset/confirm",
+				link,
+			),
 			"If it was not you, you need not do anything: your password is still the same.",
 		],
 	}),
@@ -79,7 +92,11 @@ const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } =
 				]
 			: [
 					"We received a request to use this e-mail address for an account at the shop.",
-					...invitation("To confirm it, use this link within 48 hours:", "POST /api/users/email-change/confirm", link),
+					...invitation(
+						"To confirm it, use this link within 48 hours:",
+						"POST /api/users/email-change/confirm",
+						link,
+					),
 					"If you did not make the request, do not use the link.",
 				],
 	}),
@@ -97,7 +114,10 @@ const letters: { readonly [T in Template]: (data: TemplateData[T]) => Letter } =
 	}),
 	order_confirmed: ({ order_id, ...sum }) => ({
 		subject: `Order ${order_id} is confirmed`,
-		body: [`Thank you for your order ${order_id}. It is confirmed and paid: ${amount(sum)}.`, "We write again when it is on its way."],
+		body: [
+			`Thank you for your order ${order_id}. It is confirmed and paid: ${amount(sum)}.`,
+			"We write again when it is on its way.",
+		],
 	}),
 	order_shipped: ({ order_id }) => ({
 		subject: `Order ${order_id} is on its way`,
@@ -124,11 +144,14 @@ const reasons = new Map([
 ]);
 /** Why an order was cancelled, as its customer reads it. Codes that we have no words for stay inside. */
 export const inWords = (reason: string): string =>
-	reasons.get(reason) ?? (/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
+	reasons.get(reason) ??
+	(/^[A-Z][A-Z0-9_]+$/.test(reason) ? "it could not be completed" : reason.replace(/\.$/, ""));
 
 /** A user's reason is left out; a code is not theirs. */
 const withoutOwnWords = <D extends object>(data: D): D =>
-	"reason" in data && typeof data.reason === "string" && !reasons.has(data.reason) ? { ...data, reason: "CANCELLED" } : data;
+	"reason" in data && typeof data.reason === "string" && !reasons.has(data.reason)
+		? { ...data, reason: "CANCELLED" }
+		: data;
 
 /** Making one takes a hundred times as long as using it. */
 const formats = new Map<string, Intl.NumberFormat>();
@@ -137,7 +160,8 @@ const formats = new Map<string, Intl.NumberFormat>();
 function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "currency">): string {
 	// Intl throws at what is no currency code.
 	if (!/^[A-Z]{3}$/i.test(currency)) return `${total_amount.toFixed(2)} ${currency}`;
-	const format = formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
+	const format =
+		formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
 	formats.set(currency, format);
 	return format.format(total_amount);
 }
@@ -146,17 +170,26 @@ function amount({ total_amount, currency }: Pick<OrderData, "total_amount" | "cu
 const oneLine = (text: string) => text.replace(/\s+/g, " ").trim();
 
 /** The subject alone, which needs no recipient. */
-export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]): string => oneLine(letters[template](data).subject);
+export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]): string =>
+	oneLine(letters[template](data).subject);
 
 /**
  * A message as its recipient reads it. Every value is escaped in the HTML.
  * @param name of a recipient who has proved to read this mail. Without it the message has no words
  * of a user in it: they could be sent to a stranger.
  */
-export function render<T extends Template>(template: T, data: TemplateData[T], name?: string): Mail {
+export function render<T extends Template>(
+	template: T,
+	data: TemplateData[T],
+	name?: string,
+): Mail {
 	const subject = subjectOf(template, data);
 	const body = letters[template](name === undefined ? withoutOwnWords(data) : data).body;
-	const paragraphs: Paragraph[] = [name ? `Hello ${oneLine(name)},` : "Hello,", ...body, "The shop"];
+	const paragraphs: Paragraph[] = [
+		name ? `Hello ${oneLine(name)},` : "Hello,",
+		...body,
+		"The shop",
+	];
 	const html = paragraphs.map((paragraph) => {
 		if (typeof paragraph === "string") return `<p>${escapeHtml(paragraph)}</p>`;
 		const link = escapeHtml(paragraph.link);

@@ -54,9 +54,19 @@ beforeEach(() => {
 
 const as = (id: string) => ({ meta: { user: { id, email: "user@example.com", role: "user" } } });
 const asAdmin = { meta: { user: admin } };
-const order = (user_id: string) => ({ order_id: uuid(), user_id, total_amount: 39.98, currency: "EUR" });
+const order = (user_id: string) => ({
+	order_id: uuid(),
+	user_id,
+	total_amount: 39.98,
+	currency: "EUR",
+});
 const confirm = (data: ReturnType<typeof order>) => tell("order.confirmed", data.order_id, data);
-const register = (user_id: string) => tellOfUser("user.created", user_id, { user_id, email: `${user_id}@example.com`, full_name: "Grace" });
+const register = (user_id: string) =>
+	tellOfUser("user.created", user_id, {
+		user_id,
+		email: `${user_id}@example.com`,
+		full_name: "Grace",
+	});
 const messagesOf = async (id: string) => (await shop.call("notifications.list", {}, as(id))).rows;
 const soon = (id: string, count: number) =>
 	eventually(async () => {
@@ -72,7 +82,11 @@ test("each step of an order but its creation makes one message, newest first", a
 	await tell("order.shipped", data.order_id, data);
 	await tell("order.delivered", data.order_id, data);
 	const found = await soon(data.user_id, 3);
-	expect(found.map(({ template }) => template)).toEqual(["order_delivered", "order_shipped", "order_confirmed"]);
+	expect(found.map(({ template }) => template)).toEqual([
+		"order_delivered",
+		"order_shipped",
+		"order_confirmed",
+	]);
 	expect(found[2]).toMatchObject({
 		channel: "email",
 		status: "kept",
@@ -106,10 +120,16 @@ test("an event that is delivered again makes no second message, even when its re
 	await again();
 	await tell("order.shipped", data.order_id, data);
 	await soon(data.user_id, 2);
-	await shop.databases.query("notifications", "delete from inbox where event_id = $1", [message!.event_id]);
+	await shop.databases.query("notifications", "delete from inbox where event_id = $1", [
+		message!.event_id,
+	]);
 	await again();
 	await tell("order.delivered", data.order_id, data);
-	expect((await soon(data.user_id, 3)).map(({ template }) => template)).toEqual(["order_delivered", "order_shipped", "order_confirmed"]);
+	expect((await soon(data.user_id, 3)).map(({ template }) => template)).toEqual([
+		"order_delivered",
+		"order_shipped",
+		"order_confirmed",
+	]);
 });
 
 test("without a mail server a welcome is kept, with a verification link that stays the same", async () => {
@@ -146,7 +166,9 @@ test("a welcome to somebody who does not exist any more fails at once", async ()
 		throw failure(users, "USER_NOT_FOUND");
 	};
 	await register(id);
-	await eventually(async () => expect((await messagesOf(id))[0]).toMatchObject({ status: "failed", attempts: 0 }));
+	await eventually(async () =>
+		expect((await messagesOf(id))[0]).toMatchObject({ status: "failed", attempts: 0 }),
+	);
 });
 
 test("users see their own messages only, admins those of everybody", async () => {
@@ -158,13 +180,20 @@ test("users see their own messages only, admins those of everybody", async () =>
 	const list = (user_id: string, by: object) => shop.call("notifications.list", { user_id }, by);
 
 	expect(await list(mine.user_id, as(mine.user_id))).toEqual({ rows: [message], total: 1 });
-	await expect(list(mine.user_id, as(theirs.user_id))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+	await expect(list(mine.user_id, as(theirs.user_id))).rejects.toMatchObject({
+		type: "FORBIDDEN",
+		code: 403,
+	});
 	await expect(shop.call("notifications.get", { id }, as(theirs.user_id))).rejects.toMatchObject({
 		type: "NOTIFICATION_NOT_FOUND",
 		code: 404,
 	});
-	await expect(shop.call("notifications.get", { id: uuid() }, asAdmin)).rejects.toMatchObject({ type: "NOTIFICATION_NOT_FOUND" });
-	await expect(shop.call("notifications.list", {})).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
+	await expect(shop.call("notifications.get", { id: uuid() }, asAdmin)).rejects.toMatchObject({
+		type: "NOTIFICATION_NOT_FOUND",
+	});
+	await expect(shop.call("notifications.list", {})).rejects.toMatchObject({
+		type: "UNAUTHENTICATED",
+	});
 
 	expect(await list(mine.user_id, asAdmin)).toEqual({ rows: [message], total: 1 });
 	const everybody = await shop.call("notifications.list", { limit: 2 }, asAdmin);

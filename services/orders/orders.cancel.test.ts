@@ -10,10 +10,20 @@ import "./orders.contract.ts";
 
 /** Where an order can be interrupted: on either side of every call to a neighbour, and of every statement that changes the order. */
 type Boundary = `${"before" | "after"} ${string}`;
-const around = (...names: string[]): Boundary[] => names.flatMap((name): Boundary[] => [`before ${name}`, `after ${name}`]);
-const FORWARD: Boundary[] = ["after place", ...around("inventory.reserve", "payments.charge", "shipping.schedule", "complete")];
+const around = (...names: string[]): Boundary[] =>
+	names.flatMap((name): Boundary[] => [`before ${name}`, `after ${name}`]);
+const FORWARD: Boundary[] = [
+	"after place",
+	...around("inventory.reserve", "payments.charge", "shipping.schedule", "complete"),
+];
 const COMPENSATING = around("turn", "payments.reverse", "inventory.release", "close");
-const CANCELLING = around("take_back", "shipping.unschedule", "payments.reverse", "inventory.release", "close");
+const CANCELLING = around(
+	"take_back",
+	"shipping.unschedule",
+	"payments.reverse",
+	"inventory.release",
+	"close",
+);
 const SHIPPING = around("shipping.dispatch", "advance");
 
 /** What happens at a boundary, once. */
@@ -60,14 +70,24 @@ beforeEach(() => {
 });
 
 const place = (over: object = {}) =>
-	shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 1 }], ...over } });
-const cancel = (id: string) => shop.http(`POST /api/orders/${id}/cancel`, { token: customer.token });
+	shop.http("POST /api/orders", {
+		token: customer.token,
+		body: { items: [{ product_id: product.id, quantity: 1 }], ...over },
+	});
+const cancel = (id: string) =>
+	shop.http(`POST /api/orders/${id}/cancel`, { token: customer.token });
 const ship = (id: string) => shop.http(`POST /api/orders/${id}/ship`, { token: admin.token });
-const newest = async () => (await shop.http("GET /api/orders?limit=1", { token: customer.token })).body[0];
-const status = async (id: string) => (await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
+const newest = async () =>
+	(await shop.http("GET /api/orders?limit=1", { token: customer.token })).body[0];
+const status = async (id: string) =>
+	(await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
 
 /** Sets a trap that begins something else, and answers what came of it. `holding` keeps the order at the boundary until that is over. */
-function meanwhile(boundary: Boundary, begin: () => Promise<Answer>, holding: boolean): () => Promise<Answer> {
+function meanwhile(
+	boundary: Boundary,
+	begin: () => Promise<Answer>,
+	holding: boolean,
+): () => Promise<Answer> {
 	const begun = Promise.withResolvers<Promise<Answer>>();
 	trap = {
 		boundary,
@@ -82,7 +102,10 @@ function meanwhile(boundary: Boundary, begin: () => Promise<Answer>, holding: bo
 async function settledInOrder(id: string): Promise<void> {
 	await eventually(async () => {
 		const { violations, skipped } = await shop.call("orders.audit", { quiet: 0, recheck: 0 });
-		expect({ skipped, violations: violations.filter(({ subject }) => subject === id || subject === product.id) }).toEqual({
+		expect({
+			skipped,
+			violations: violations.filter(({ subject }) => subject === id || subject === product.id),
+		}).toEqual({
 			skipped: 0,
 			violations: [],
 		});
@@ -94,20 +117,25 @@ const won = ({ status, body }: Answer): boolean => {
 	else expect(status).toBe(200);
 	return status === 200;
 };
-const both = (boundaries: Boundary[]) => boundaries.flatMap((boundary) => [true, false].map((holding) => [boundary, holding] as const));
+const both = (boundaries: Boundary[]) =>
+	boundaries.flatMap((boundary) => [true, false].map((holding) => [boundary, holding] as const));
 
-test.each(both(FORWARD))("a cancel that comes %s has a winner and a loser (the order waits for it: %s)", async (boundary, holding) => {
-	// The boundary before the first one of all: nobody knows the order yet.
-	const cancelled = meanwhile(boundary, async () => cancel((await newest()).id), holding);
-	const placed = await place();
-	const cancelWon = won(await cancelled());
-	const { id } = await newest();
-	expect(await status(id)).toBe(cancelWon ? "cancelled" : "confirmed");
-	if (!cancelWon) expect([placed.status, placed.body.status]).toEqual([201, "confirmed"]);
-	// Held there the order is never confirmed; else it may be for a moment.
-	else if (holding && boundary !== "after complete") expect([placed.status, placed.body.code]).toEqual([409, "ORDER_CANCELLED"]);
-	await settledInOrder(id);
-});
+test.each(both(FORWARD))(
+	"a cancel that comes %s has a winner and a loser (the order waits for it: %s)",
+	async (boundary, holding) => {
+		// The boundary before the first one of all: nobody knows the order yet.
+		const cancelled = meanwhile(boundary, async () => cancel((await newest()).id), holding);
+		const placed = await place();
+		const cancelWon = won(await cancelled());
+		const { id } = await newest();
+		expect(await status(id)).toBe(cancelWon ? "cancelled" : "confirmed");
+		if (!cancelWon) expect([placed.status, placed.body.status]).toEqual([201, "confirmed"]);
+		// Held there the order is never confirmed; else it may be for a moment.
+		else if (holding && boundary !== "after complete")
+			expect([placed.status, placed.body.code]).toEqual([409, "ORDER_CANCELLED"]);
+		await settledInOrder(id);
+	},
+);
 
 test.each(both(COMPENSATING))(
 	"a cancel that comes %s, while the order is being given up, changes nothing (the order waits for it: %s)",
@@ -122,18 +150,23 @@ test.each(both(COMPENSATING))(
 	},
 );
 
-test.each(both(CANCELLING))("an order is shipped %s of its cancel: one wins (the cancel waits for it: %s)", async (boundary, holding) => {
-	const { id } = (await place()).body;
-	const shipped = meanwhile(boundary, () => ship(id), holding);
-	const cancelWon = won(await cancel(id));
-	const shipping = await shipped();
-	const shipWon = won(shipping);
-	expect([cancelWon, shipWon].filter(Boolean)).toHaveLength(1);
-	// As long as a cancel that lost is kept from letting go, the order cannot say that it is shipped.
-	if (shipWon && !holding) expect(shipping.body.status).toBe("shipped");
-	await eventually(async () => expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"));
-	await settledInOrder(id);
-});
+test.each(both(CANCELLING))(
+	"an order is shipped %s of its cancel: one wins (the cancel waits for it: %s)",
+	async (boundary, holding) => {
+		const { id } = (await place()).body;
+		const shipped = meanwhile(boundary, () => ship(id), holding);
+		const cancelWon = won(await cancel(id));
+		const shipping = await shipped();
+		const shipWon = won(shipping);
+		expect([cancelWon, shipWon].filter(Boolean)).toHaveLength(1);
+		// As long as a cancel that lost is kept from letting go, the order cannot say that it is shipped.
+		if (shipWon && !holding) expect(shipping.body.status).toBe("shipped");
+		await eventually(async () =>
+			expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"),
+		);
+		await settledInOrder(id);
+	},
+);
 
 test.each(both(SHIPPING))(
 	"an order is cancelled %s, while it is shipped: one wins (shipping waits for it: %s)",
@@ -143,15 +176,21 @@ test.each(both(SHIPPING))(
 		const shipWon = won(await ship(id));
 		const cancelWon = won(await cancelled());
 		expect([cancelWon, shipWon].filter(Boolean)).toHaveLength(1);
-		await eventually(async () => expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"));
+		await eventually(async () =>
+			expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"),
+		);
 		await settledInOrder(id);
 	},
 );
 
 test("ten at once, cancels and ships: each order has one end", async () => {
-	const ids = (await Promise.all(Array.from({ length: 10 }, () => place()))).map(({ body }) => body.id);
+	const ids = (await Promise.all(Array.from({ length: 10 }, () => place()))).map(
+		({ body }) => body.id,
+	);
 	const ends = await Promise.all(
-		ids.map(async (id) => [won(await cancel(id)), id] as const).concat(ids.map(async (id) => [won(await ship(id)), id] as const)),
+		ids
+			.map(async (id) => [won(await cancel(id)), id] as const)
+			.concat(ids.map(async (id) => [won(await ship(id)), id] as const)),
 	);
 	for (const id of ids) expect(ends.filter(([mine, of]) => mine && of === id)).toHaveLength(1);
 	for (const id of ids) await settledInOrder(id);

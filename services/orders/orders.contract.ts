@@ -6,7 +6,10 @@ import { list, object, page, paging, shape } from "../../lib/contracts/schema.ts
 const id = { id: { type: "uuid" } } as const;
 const reason = { type: "string", min: 1, max: 500, trim: true } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1000 } as const;
-const status = { type: "enum", values: ["pending", "confirmed", "shipped", "delivered", "cancelled"] } as const;
+const status = {
+	type: "enum",
+	values: ["pending", "confirmed", "shipped", "delivered", "cancelled"],
+} as const;
 
 const line = shape({
 	product_id: { type: "uuid" },
@@ -50,14 +53,21 @@ const step = shape({
 });
 
 const count = { type: "number", integer: true } as const;
-const stuck = shape({ ...id, user_id: { type: "uuid" }, status, reason: { type: "string", nullable: true }, created_at: { type: "time" } });
+const stuck = shape({
+	...id,
+	user_id: { type: "uuid" },
+	status,
+	reason: { type: "string", nullable: true },
+	created_at: { type: "time" },
+});
 
 export const orders = contract({
 	name: "orders",
 	actions: {
 		...eventActions,
 		create: {
-			summary: "Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
+			summary:
+				"Place an order: waits a few seconds for stock, payment and shipment, then answers with the order as it is",
 			rest: "POST /orders",
 			auth: "user",
 			status: 201,
@@ -67,7 +77,11 @@ export const orders = contract({
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
 				shipping_address: { type: "string", min: 1, max: 500, trim: true, optional: true },
-				user_id: { type: "uuid", optional: true, description: "The caller's own, unless an admin orders for somebody" },
+				user_id: {
+					type: "uuid",
+					optional: true,
+					description: "The caller's own, unless an admin orders for somebody",
+				},
 			},
 			returns: object(order),
 			throws: [
@@ -88,7 +102,11 @@ export const orders = contract({
 			rest: "GET /orders",
 			auth: "user",
 			page: true,
-			params: { ...paging, status: { ...status, optional: true }, user_id: { type: "uuid", optional: true } },
+			params: {
+				...paging,
+				status: { ...status, optional: true },
+				user_id: { type: "uuid", optional: true },
+			},
 			returns: page(order),
 		},
 		get: {
@@ -129,9 +147,16 @@ export const orders = contract({
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
 		},
 		/** Orders that could not be taken back, oldest first; `count` of all of them. */
-		stuck: { params: { limit: paging.limit }, returns: object({ count, rows: list(object(stuck)) }) },
+		stuck: {
+			params: { limit: paging.limit },
+			returns: object({ count, rows: list(object(stuck)) }),
+		},
 		/** Has a stuck order taken back once more. */
-		retry: { params: id, returns: object(order), throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"] },
+		retry: {
+			params: id,
+			returns: object(order),
+			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+		},
 		/**
 		 * What becomes of orders, for whoever holds something for them. `cancelled` is final. An order is there before anybody hears of it, so one that is
 		 * `unknown` to whoever heard of it earlier will never be.
@@ -148,16 +173,42 @@ export const orders = contract({
 		 */
 		audit: {
 			params: {
-				after: { type: "string", pattern: "^(stock|orders):.{1,255}$", optional: true, description: "`next` of the call before" },
+				after: {
+					type: "string",
+					pattern: "^(stock|orders):.{1,255}$",
+					optional: true,
+					description: "`next` of the call before",
+				},
 				since: { type: "time", optional: true, description: "Only orders placed since then" },
-				quiet: { ...count, min: 0, default: 60, description: "Seconds that an order was left in peace" },
-				recheck: { ...count, min: 0, max: 5000, default: 1000, description: "Milliseconds until suspects are looked at again" },
+				quiet: {
+					...count,
+					min: 0,
+					default: 60,
+					description: "Seconds that an order was left in peace",
+				},
+				recheck: {
+					...count,
+					min: 0,
+					max: 5000,
+					default: 1000,
+					description: "Milliseconds until suspects are looked at again",
+				},
 			},
 			returns: object({
-				total: { ...count, nullable: true, description: "Orders to look at, told by the first call" },
+				total: {
+					...count,
+					nullable: true,
+					description: "Orders to look at, told by the first call",
+				},
 				checked: count,
 				skipped: count,
-				violations: list(object({ invariant: { type: "string" }, subject: { type: "string" }, detail: { type: "string" } })),
+				violations: list(
+					object({
+						invariant: { type: "string" },
+						subject: { type: "string" },
+						detail: { type: "string" },
+					}),
+				),
 				next: { type: "string", nullable: true, description: "null at the end" },
 			}),
 			timeout: 30_000,
@@ -180,7 +231,8 @@ export const orders = contract({
 			retry: true,
 		},
 		events: {
-			summary: "What happens to an order, as it happens; ends with the order. Last-Event-ID goes on where a stream broke off",
+			summary:
+				"What happens to an order, as it happens; ends with the order. Last-Event-ID goes on where a stream broke off",
 			rest: "GET /orders/:id/events",
 			auth: "owner",
 			stream: { watch: "orders.versions" },

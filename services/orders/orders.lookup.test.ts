@@ -21,10 +21,14 @@ beforeEach(() => {
 	known = neighbours(broker, call as unknown as Call);
 });
 /** As the service itself changes its rows. */
-const change = (service: string) => cache.of(service, 60_000).changing([], async () => void price++);
+const change = (service: string) =>
+	cache.of(service, 60_000).changing([], async () => void price++);
 
 test("a buyer or product that is known is not asked for again until its own service has changed something", async () => {
-	const look = async () => [await known.users(["a"]), await known.products(["b"])].flat().map((row) => (row as { price?: number }).price);
+	const look = async () =>
+		[await known.users(["a"]), await known.products(["b"])]
+			.flat()
+			.map((row) => (row as { price?: number }).price);
 	expect(await look()).toEqual([1, 1]);
 	expect(await look()).toEqual([1, 1]);
 	expect(asked).toEqual(["users.resolve", "products.resolve"]);

@@ -2,7 +2,12 @@ import { setTimeout as after } from "node:timers/promises";
 import { within } from "../../lib/async/within.ts";
 import { isError, type Meta } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
-import { answerOf, type Earlier, type KeyedRequest, replay } from "../../lib/idempotency/idempotency.ts";
+import {
+	answerOf,
+	type Earlier,
+	type KeyedRequest,
+	replay,
+} from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import type { End } from "../../lib/saga/saga.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
@@ -34,7 +39,11 @@ export async function findEarlierOrder(
  * Responds as the first request with the same key did. If a crash lost its response, the order's row supplies it.
  * @throws IDEMPOTENCY_KEY_IN_USE, with the order's id, while the order's saga runs
  */
-export async function replayOrder(db: Database, meta: Meta, earlier: Earlier | undefined): Promise<Order> {
+export async function replayOrder(
+	db: Database,
+	meta: Meta,
+	earlier: Earlier | undefined,
+): Promise<Order> {
 	if (earlier && earlier.status === null && earlier.subject) {
 		const found = await store.find(db, earlier.subject);
 		if (found?.state) throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
@@ -54,14 +63,22 @@ export async function replayOrder(db: Database, meta: Meta, earlier: Earlier | u
  * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
  * up to date in every case.
  */
-export async function settle(db: Database, saga: OrderSaga, running: Promise<End>, milliseconds: number): Promise<End | undefined> {
+export async function settle(
+	db: Database,
+	saga: OrderSaga,
+	running: Promise<End>,
+	milliseconds: number,
+): Promise<End | undefined> {
 	const late = Date.now() + milliseconds;
 	const end = await within(milliseconds, running);
 	if (end?.status !== "lost") return end;
 	while (Date.now() < late) {
 		const found = await store.find(db, saga.id);
 		Object.assign(saga.order, found?.order);
-		if (!found?.state) return saga.order.status === "cancelled" ? { status: "closed", reason: saga.order.cancellation_reason ?? "" } : end;
+		if (!found?.state)
+			return saga.order.status === "cancelled"
+				? { status: "closed", reason: saga.order.cancellation_reason ?? "" }
+				: end;
 		await after(50);
 	}
 	return undefined;

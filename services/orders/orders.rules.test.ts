@@ -12,7 +12,9 @@ import {
 	transitions,
 } from "./orders.rules.ts";
 
-const caught = (work: () => unknown): { code: number; type: string; data: Record<string, unknown> } => {
+const caught = (
+	work: () => unknown,
+): { code: number; type: string; data: Record<string, unknown> } => {
 	try {
 		work();
 	} catch (error) {
@@ -20,7 +22,13 @@ const caught = (work: () => unknown): { code: number; type: string; data: Record
 	}
 	throw new Error("Nothing was thrown");
 };
-const product = (price: number, over: object = {}) => ({ id: "p", name: "Tea", price, currency: "EUR", ...over });
+const product = (price: number, over: object = {}) => ({
+	id: "p",
+	name: "Tea",
+	price,
+	currency: "EUR",
+	...over,
+});
 
 test("the statuses before another one are all from which it can still be reached", () => {
 	expect(statusesBefore("shipped")).toEqual(["pending", "confirmed"]);
@@ -29,14 +37,25 @@ test("the statuses before another one are all from which it can still be reached
 });
 
 test("an order goes from one status to another only as the table says", () => {
-	const allowed = ["pending confirmed", "pending cancelled", "confirmed shipped", "confirmed cancelled", "shipped delivered"];
+	const allowed = [
+		"pending confirmed",
+		"pending cancelled",
+		"confirmed shipped",
+		"confirmed cancelled",
+		"shipped delivered",
+	];
 	const statuses = orders.actions.create.returns.props.status.values;
 	expect(Object.keys(transitions).sort()).toEqual([...statuses].sort());
 	for (const from of statuses) {
 		for (const to of statuses) {
 			const become = () => assertCanBecome(from, to);
 			if (allowed.includes(`${from} ${to}`)) expect(become).not.toThrow();
-			else expect(caught(become)).toMatchObject({ code: 409, type: "ILLEGAL_TRANSITION", data: { status: from } });
+			else
+				expect(caught(become)).toMatchObject({
+					code: 409,
+					type: "ILLEGAL_TRANSITION",
+					data: { status: from },
+				});
 		}
 	}
 });
@@ -45,7 +64,10 @@ test("an order is for its caller, and only an admin orders for somebody else", (
 	expect(buyer({ id: "me", role: "user" })).toBe("me");
 	expect(buyer({ id: "me", role: "user" }, "me")).toBe("me");
 	expect(buyer({ id: "me", role: "admin" }, "you")).toBe("you");
-	expect(caught(() => buyer({ id: "me", role: "user" }, "you"))).toMatchObject({ code: 403, type: "FORBIDDEN" });
+	expect(caught(() => buyer({ id: "me", role: "user" }, "you"))).toMatchObject({
+		code: 403,
+		type: "FORBIDDEN",
+	});
 });
 
 test("somebody else's order looks like one that does not exist", () => {
@@ -57,15 +79,25 @@ test("somebody else's order looks like one that does not exist", () => {
 	expect(caught(() => assertVisible(undefined, { id: "me", role: "user" }))).toEqual(
 		expect.objectContaining(caught(() => assertVisible(mine, { id: "you", role: "user" }))),
 	);
-	expect(caught(() => assertVisible(undefined, { id: "you", role: "admin" }))).toMatchObject(hidden);
+	expect(caught(() => assertVisible(undefined, { id: "you", role: "admin" }))).toMatchObject(
+		hidden,
+	);
 });
 
-const wanted = fc.array(fc.record({ product_id: fc.constantFrom("a", "b", "c", "d"), quantity: fc.integer({ min: 1, max: 10 }) }), {
-	minLength: 1,
-	maxLength: 100,
-});
+const wanted = fc.array(
+	fc.record({
+		product_id: fc.constantFrom("a", "b", "c", "d"),
+		quantity: fc.integer({ min: 1, max: 10 }),
+	}),
+	{
+		minLength: 1,
+		maxLength: 100,
+	},
+);
 const sumOf = (items: readonly { product_id: string; quantity: number }[], id: string) =>
-	items.filter(({ product_id }) => product_id === id).reduce((sum, { quantity }) => sum + quantity, 0);
+	items
+		.filter(({ product_id }) => product_id === id)
+		.reduce((sum, { quantity }) => sum + quantity, 0);
 
 test("merged items name each product once, in the order that they came, with nothing lost or added", () => {
 	fc.assert(
@@ -79,18 +111,34 @@ test("merged items name each product once, in the order that they came, with not
 });
 
 test("the lines of one product have at most the quantity of a single line together", () => {
-	const of = (product_id: string, ...quantities: number[]) => quantities.map((quantity) => ({ product_id, quantity }));
-	expect(mergeItems([...of("a", 999, 1), ...of("b", 1000)])).toEqual([...of("a", 1000), ...of("b", 1000)]);
-	const { type, data } = caught(() => mergeItems([...of("b", 1), ...of("a", 999, 1, 1), ...of("b", 2)]));
-	expect([type, data.errors]).toEqual(["VALIDATION_ERROR", [expect.objectContaining({ field: "items[3].quantity", code: "NUMBER_MAX" })]]);
-	expect(caught(() => mergeItems(Array.from({ length: 100 }, () => ({ product_id: "a", quantity: 1000 })))).type).toBe("VALIDATION_ERROR");
+	const of = (product_id: string, ...quantities: number[]) =>
+		quantities.map((quantity) => ({ product_id, quantity }));
+	expect(mergeItems([...of("a", 999, 1), ...of("b", 1000)])).toEqual([
+		...of("a", 1000),
+		...of("b", 1000),
+	]);
+	const { type, data } = caught(() =>
+		mergeItems([...of("b", 1), ...of("a", 999, 1, 1), ...of("b", 2)]),
+	);
+	expect([type, data.errors]).toEqual([
+		"VALIDATION_ERROR",
+		[expect.objectContaining({ field: "items[3].quantity", code: "NUMBER_MAX" })],
+	]);
+	expect(
+		caught(() =>
+			mergeItems(Array.from({ length: 100 }, () => ({ product_id: "a", quantity: 1000 }))),
+		).type,
+	).toBe("VALIDATION_ERROR");
 });
 
 /** The most cents that the columns, and the contract's `money`, hold. */
 const MOST = 999_999_999_999n;
 const line = fc.record({
 	// Everyday prices, and those at the edge.
-	cents: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.integer({ min: 0, max: 999_999_999_999 })),
+	cents: fc.oneof(
+		fc.integer({ min: 0, max: 100_000 }),
+		fc.integer({ min: 0, max: 999_999_999_999 }),
+	),
 	quantity: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 100_000 })),
 });
 const decimal = (cents: bigint) => `${cents / 100n}.${String(cents % 100n).padStart(2, "0")}`;
@@ -111,12 +159,17 @@ test("totals are exact to the cent, and a total that cannot be stored is refused
 			return expect(caught(price)).toMatchObject({ code: 409, type: "ORDER_TOO_LARGE" });
 		}
 		const priced = price();
-		expect(priced.items.map(({ line_total }) => line_total.toFixed(2))).toEqual(totals.map(decimal));
+		expect(priced.items.map(({ line_total }) => line_total.toFixed(2))).toEqual(
+			totals.map(decimal),
+		);
 		expect(priced.total_amount.toFixed(2)).toBe(decimal(total));
 		// What is stored as text and read again is the same number.
 		expect(Number(decimal(total))).toBe(priced.total_amount);
 	});
-	fc.assert(property, { numRuns: 1000, examples: [[[{ cents: Number(MOST), quantity: 1 }]], [[{ cents: Number(MOST), quantity: 2 }]]] });
+	fc.assert(property, {
+		numRuns: 1000,
+		examples: [[[{ cents: Number(MOST), quantity: 1 }]], [[{ cents: Number(MOST), quantity: 2 }]]],
+	});
 	expect(tooLarge).toBeGreaterThan(1);
 });
 
@@ -137,27 +190,51 @@ test("products that do not exist are all named, and currencies do not mix", () =
 		data: { product_ids: ["a", "c"] },
 	});
 	const mixed = [product(1), product(1), product(1, { currency: "USD" })];
-	expect(caught(() => priceItems(items, mixed))).toMatchObject({ code: 409, type: "MIXED_CURRENCIES" });
+	expect(caught(() => priceItems(items, mixed))).toMatchObject({
+		code: 409,
+		type: "MIXED_CURRENCIES",
+	});
 });
 
 test("whatever the reason of a cancellation, the customer is told of it with a 4xx and the order's id", () => {
 	const items = [{ product_id: "p", name: "Tea", quantity: 5, unit_price: 1, line_total: 5 }];
 	const told = (reason: string, detail?: string, data?: object) =>
-		cancelledError({ id: "o", items }, { reason, ...(detail ? { detail } : {}), ...(data ? { data } : {}) }) as unknown as ReturnType<
-			typeof caught
-		>;
+		cancelledError(
+			{ id: "o", items },
+			{ reason, ...(detail ? { detail } : {}), ...(data ? { data } : {}) },
+		) as unknown as ReturnType<typeof caught>;
 	expect(told("PAYMENT_DECLINED", "card declined")).toMatchObject({
 		code: 402,
 		type: "PAYMENT_DECLINED",
 		data: { order_id: "o", reason: "card declined" },
 	});
-	expect(told("OUT_OF_STOCK")).toMatchObject({ code: 409, type: "OUT_OF_STOCK", data: { order_id: "o", reason: "OUT_OF_STOCK" } });
+	expect(told("OUT_OF_STOCK")).toMatchObject({
+		code: 409,
+		type: "OUT_OF_STOCK",
+		data: { order_id: "o", reason: "OUT_OF_STOCK" },
+	});
 	const short = told("OUT_OF_STOCK", "p", { product_id: "p", available: 3 });
-	expect(short).toMatchObject({ code: 409, message: 'Not enough stock of "Tea": 5 ordered, 3 available' });
-	expect(short.data).toEqual({ order_id: "o", reason: "p", product_id: "p", name: "Tea", available: 3 });
+	expect(short).toMatchObject({
+		code: 409,
+		message: 'Not enough stock of "Tea": 5 ordered, 3 available',
+	});
+	expect(short.data).toEqual({
+		order_id: "o",
+		reason: "p",
+		product_id: "p",
+		name: "Tea",
+		available: 3,
+	});
 	fc.assert(
-		fc.property(fc.oneof(fc.string(), fc.constantFrom("TIMED_OUT", "constructor", "__proto__", "toString")), (reason) => {
-			expect(told(reason)).toMatchObject({ code: 409, type: "ORDER_CANCELLED", data: { order_id: "o", reason } });
-		}),
+		fc.property(
+			fc.oneof(fc.string(), fc.constantFrom("TIMED_OUT", "constructor", "__proto__", "toString")),
+			(reason) => {
+				expect(told(reason)).toMatchObject({
+					code: 409,
+					type: "ORDER_CANCELLED",
+					data: { order_id: "o", reason },
+				});
+			},
+		),
 	);
 });

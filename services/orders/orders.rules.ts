@@ -29,12 +29,19 @@ export const transitions: Readonly<Record<Status, readonly Status[]>> = {
 };
 /** Every status from which an order can still reach this one. */
 export function statusesBefore(status: Status): Status[] {
-	const direct = (Object.keys(transitions) as Status[]).filter((from) => transitions[from].includes(status));
+	const direct = (Object.keys(transitions) as Status[]).filter((from) =>
+		transitions[from].includes(status),
+	);
 	return [...new Set(direct.flatMap((from) => [...statusesBefore(from), from]))];
 }
 export function assertCanBecome(current: Status, next: Status): void {
 	if (!transitions[current].includes(next))
-		raise(orders, "ILLEGAL_TRANSITION", { status: current }, `An order that is ${current} cannot become ${next}`);
+		raise(
+			orders,
+			"ILLEGAL_TRANSITION",
+			{ status: current },
+			`An order that is ${current} cannot become ${next}`,
+		);
 }
 
 /** Whom the order is for: the caller, unless an admin orders for somebody. */
@@ -43,8 +50,12 @@ export function buyer(caller: Caller, user_id = caller.id): string {
 	return user_id;
 }
 /** Somebody else's order does not exist, as far as they can see. */
-export function assertVisible<O extends { user_id: string }>(found: O | undefined, caller: Caller): asserts found is O {
-	if (!found || (found.user_id !== caller.id && caller.role !== "admin")) raise(orders, "ORDER_NOT_FOUND");
+export function assertVisible<O extends { user_id: string }>(
+	found: O | undefined,
+	caller: Caller,
+): asserts found is O {
+	if (!found || (found.user_id !== caller.id && caller.role !== "admin"))
+		raise(orders, "ORDER_NOT_FOUND");
 }
 
 const MAX_QUANTITY = orders.actions.create.params.items.items.props.quantity.max;
@@ -58,7 +69,11 @@ export function mergeItems(items: readonly Wanted[]): Wanted[] {
 	for (const [i, { product_id, quantity }] of items.entries()) {
 		const sum = (merged.get(product_id) ?? 0) + quantity;
 		if (sum > MAX_QUANTITY) {
-			throw invalidField(`items[${i}].quantity`, "NUMBER_MAX", `An order has at most ${MAX_QUANTITY} of one product, in all of its lines`);
+			throw invalidField(
+				`items[${i}].quantity`,
+				"NUMBER_MAX",
+				`An order has at most ${MAX_QUANTITY} of one product, in all of its lines`,
+			);
 		}
 		merged.set(product_id, sum);
 	}
@@ -79,13 +94,20 @@ export function priceItems(items: readonly Wanted[], catalogue: readonly (Produc
 	if (products.some((product) => product.currency !== currency)) raise(orders, "MIXED_CURRENCIES");
 	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
 		const { name, price } = products[i]!;
-		return { product_id, name, quantity, unit_price: price, line_total: (cents(price) * quantity) / 100 };
+		return {
+			product_id,
+			name,
+			quantity,
+			unit_price: price,
+			line_total: (cents(price) * quantity) / 100,
+		};
 	});
 	const total_amount = lines.reduce((sum, { line_total }) => sum + cents(line_total), 0) / 100;
 	if (total_amount > 9_999_999_999.99) raise(orders, "ORDER_TOO_LARGE");
 	return { items: lines, total_amount, currency };
 }
-const productNotFound = (product_ids: string[]) => failure(orders, "PRODUCT_NOT_FOUND", { product_ids });
+const productNotFound = (product_ids: string[]) =>
+	failure(orders, "PRODUCT_NOT_FOUND", { product_ids });
 
 /** Why a saga was compensated: a code, and what the step that refused said beyond it. */
 interface Cancellation {
@@ -94,14 +116,22 @@ interface Cancellation {
 	readonly data?: unknown;
 }
 /** The error for a client whose order was cancelled by its saga. */
-export function cancelledError({ id, items }: Pick<Order, "id" | "items">, { reason, detail, data }: Cancellation): Error {
+export function cancelledError(
+	{ id, items }: Pick<Order, "id" | "items">,
+	{ reason, detail, data }: Cancellation,
+): Error {
 	// The reason may be free text, "constructor" for instance.
-	const code = Object.hasOwn(orders.errors, reason) ? (reason as keyof typeof orders.errors) : "ORDER_CANCELLED";
+	const code = Object.hasOwn(orders.errors, reason)
+		? (reason as keyof typeof orders.errors)
+		: "ORDER_CANCELLED";
 	const { message, ...shortage } = code === "OUT_OF_STOCK" ? shortageOf(items, data) : {};
 	return failure(orders, code, { order_id: id, reason: detail ?? reason, ...shortage }, message);
 }
 /** The line that could not be reserved and the quantity that was available; nothing when a node of an older version refused it. */
-function shortageOf(items: readonly Line[], data: unknown): { message?: string; product_id?: string; name?: string; available?: number } {
+function shortageOf(
+	items: readonly Line[],
+	data: unknown,
+): { message?: string; product_id?: string; name?: string; available?: number } {
 	const { product_id, available } = (data ?? {}) as { product_id?: string; available?: number };
 	const line = items.find((one) => one.product_id === product_id);
 	if (!line || available === undefined) return {};

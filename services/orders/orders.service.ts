@@ -2,7 +2,14 @@ import { setTimeout as after } from "node:timers/promises";
 import { batch } from "../../lib/async/micro-batch.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { callerOf, implement, type Meta, raise } from "../../lib/contracts/contract.ts";
-import { answerOf, findKeys, type Kept, type KeyedRequest, keepAnswers, keyedRequest } from "../../lib/idempotency/idempotency.ts";
+import {
+	answerOf,
+	findKeys,
+	type Kept,
+	type KeyedRequest,
+	keepAnswers,
+	keyedRequest,
+} from "../../lib/idempotency/idempotency.ts";
 import { assertSequence, factsOf } from "../../lib/messaging/event-history.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/messaging/message-size.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
@@ -30,15 +37,25 @@ import * as timeline from "./timeline/timeline.ts";
 /** How long a parcel that has left waits for its order to be free to say so. */
 const NOTE_MS = 1000;
 /** An order as its events tell of it. */
-const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({ order_id: id, user_id, total_amount, currency });
+const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({
+	order_id: id,
+	user_id,
+	total_amount,
+	currency,
+});
 
 /** An order that the caller may see, and how many runs have worked on it. */
-async function visibleRow(db: Database, id: string, caller: NonNullable<Meta["user"]>): Promise<{ order: rules.Order; attempt: number }> {
+async function visibleRow(
+	db: Database,
+	id: string,
+	caller: NonNullable<Meta["user"]>,
+): Promise<{ order: rules.Order; attempt: number }> {
 	const found = await store.find(db, id);
 	rules.assertVisible(found?.order, caller);
 	return found!;
 }
-const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> => (await visibleRow(...which)).order;
+const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> =>
+	(await visibleRow(...which)).order;
 
 export default implement(
 	orders,
@@ -74,11 +91,14 @@ export default implement(
 				claimBytes: () => maxPayloadOf(this.broker),
 				told: () => this.wakeRelay(),
 				fact: (type, order, reason = "") =>
-					type === "order.cancelled" ? this.fact(type, { ...factOf(order), reason }) : this.fact(type, factOf(order)),
+					type === "order.cancelled"
+						? this.fact(type, { ...factOf(order), reason })
+						: this.fact(type, factOf(order)),
 			}),
 			beatEvery: leaseMs / 4,
 			around: (saga, run) => metrics.around(saga, () => traced(saga, run)),
-			onTrouble: (saga, where, error) => this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
+			onTrouble: (saga, where, error) =>
+				this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
 		});
 		return {
 			sagas: runner,
@@ -94,7 +114,10 @@ export default implement(
 					const written = await store.place(
 						this.db,
 						owner,
-						wanted.map((one) => ({ ...one, fact: this.fact("order.created", factOf(one.saga.order)) })),
+						wanted.map((one) => ({
+							...one,
+							fact: this.fact("order.created", factOf(one.saga.order)),
+						})),
 					);
 					this.wakeRelay();
 					return written;
@@ -138,7 +161,11 @@ export default implement(
 			}
 			const end = await settle(this.db, saga, running, this.waitMs);
 			const failed = end && "reason" in end ? rules.cancelledError(saga.order, end) : undefined;
-			if (request && end) await this.keepAnswer({ request, ...(failed ? answerOf(failed) : { status: 201, answer: saga.order }) });
+			if (request && end)
+				await this.keepAnswer({
+					request,
+					...(failed ? answerOf(failed) : { status: 201, answer: saga.order }),
+				});
 			if (failed) throw failed;
 			return saga.order;
 		},
@@ -159,7 +186,9 @@ export default implement(
 			const unknown = () => null;
 			const [users, products] = await Promise.all([
 				ctx.call("users.resolve", { ids: [order.user_id] }).catch(unknown),
-				ctx.call("products.resolve", { ids: order.items.map(({ product_id }) => product_id) }).catch(unknown),
+				ctx
+					.call("products.resolve", { ids: order.items.map(({ product_id }) => product_id) })
+					.catch(unknown),
 			]);
 			const items = order.items.map((line, i) => ({ ...line, product: products?.[i] ?? null }));
 			return { ...order, items, user: users?.[0] ?? null };
@@ -169,12 +198,19 @@ export default implement(
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
 			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
-			if (!saga) raise(orders, "ILLEGAL_TRANSITION", { status: order.status }, "Something else is happening to this order");
+			if (!saga)
+				raise(
+					orders,
+					"ILLEGAL_TRANSITION",
+					{ status: order.status },
+					"Something else is happening to this order",
+				);
 			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
 			const { status } = saga.order;
 			if (status === "cancelled") return saga.order;
 			// Here or on a node that took it over, something was first that cannot be taken back.
-			if (end && end.status !== "stuck") raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
+			if (end && end.status !== "stuck")
+				raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
 			return saga.order;
 		},
 
@@ -182,7 +218,8 @@ export default implement(
 			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
-			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
+			if (outcome?.status !== "done")
+				raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
 			// A cancel that lost may not have let go of the order yet. At the latest the shipment's event notes it.
 			for (const late = Date.now() + NOTE_MS; ; await after(50)) {
 				await store.advance(this.db, [order.id], "confirmed", "shipped");
@@ -196,7 +233,8 @@ export default implement(
 			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
 			rules.assertCanBecome(order.status, "delivered");
 			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
-			if (outcome?.status !== "done") raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
+			if (outcome?.status !== "done")
+				raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
 			await store.advance(this.db, [order.id], "shipped", "delivered");
 			this.wakeRelay();
 			return visible(this.db, order.id, ctx.meta.user!);
@@ -210,7 +248,8 @@ export default implement(
 		async retry({ params: { id } }) {
 			const found = await store.find(this.db, id);
 			if (!found) raise(orders, "ORDER_NOT_FOUND");
-			if (!(await store.retry(this.db, id))) raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+			if (!(await store.retry(this.db, id)))
+				raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
 			return found.order;
 		},
 
@@ -225,14 +264,21 @@ export default implement(
 		},
 
 		async timeline(ctx) {
-			return timeline.collect(ctx.call.bind(ctx), this.db, await visibleRow(this.db, ctx.params.id, ctx.meta.user!));
+			return timeline.collect(
+				ctx.call.bind(ctx),
+				this.db,
+				await visibleRow(this.db, ctx.params.id, ctx.meta.user!),
+			);
 		},
 
 		async events({ params: { id, after }, meta }) {
 			if (after) assertSequence("after", after);
 			const order = await visible(this.db, id, meta.user!);
 			const facts = await factsOf(this.db, id, after);
-			return { events: facts.map(timeline.toStreamEvent), ended: rules.transitions[order.status].length === 0 };
+			return {
+				events: facts.map(timeline.toStreamEvent),
+				ended: rules.transitions[order.status].length === 0,
+			};
 		},
 
 		async versions({ params: { ids } }) {

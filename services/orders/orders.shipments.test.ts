@@ -28,11 +28,22 @@ async function confirmed(): Promise<string> {
 	expect(order.status).toBe("confirmed");
 	return order.id;
 }
-const status = async (id: string) => (await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
+const status = async (id: string) =>
+	(await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
 const reservation = async (id: string) =>
-	(await shop.databases.query<{ status: string }>("inventory", "select status from reservations where order_id = $1", [id]))[0]?.status;
+	(
+		await shop.databases.query<{ status: string }>(
+			"inventory",
+			"select status from reservations where order_id = $1",
+			[id],
+		)
+	)[0]?.status;
 const publish = (type: "shipment.dispatched" | "shipment.delivered", order_id: string) =>
-	publisher(shop.broker, "shipping")(type, order_id, { order_id, shipment_id: uuid(), tracking_number: "1Z" });
+	publisher(shop.broker, "shipping")(type, order_id, {
+		order_id,
+		shipment_id: uuid(),
+		tracking_number: "1Z",
+	});
 /** Ends a cancellation that failed, as its saga does: the order is confirmed again, and free. */
 const abort = (id: string, attempt: number) => db().query(statements.ABORT, [[id], [attempt]]);
 
@@ -63,7 +74,10 @@ test("retries a shipment event while a cancellation holds the order, until the c
 	const { attempt } = (await takeBack(db(), shop.broker.nodeID, id, "Changed my mind", 60_000))!;
 	await publish("shipment.dispatched", id);
 	await eventually(async () => {
-		const [found] = await db().query<{ attempts: number }>("select attempts from retries where event->>'subject' = $1", [id]);
+		const [found] = await db().query<{ attempts: number }>(
+			"select attempts from retries where event->>'subject' = $1",
+			[id],
+		);
 		expect(found!.attempts).toBeGreaterThan(0);
 	});
 	await abort(id, attempt);

@@ -15,6 +15,7 @@ export function followShipment(from: rules.Status, to: rules.Status) {
 		const ids = found.map(({ subject }) => subject);
 		await store.advance(tx, ids, from, to, found);
 		const early = await store.withStatus(tx, ids, before);
-		if (early.length > 0) throw new Error(`Orders cannot become ${to} yet: ${early.map(({ id }) => id)}`);
+		if (early.length > 0)
+			throw new Error(`Orders cannot become ${to} yet: ${early.map(({ id }) => id)}`);
 	};
 }

@@ -119,9 +119,15 @@ export const ADVANCE = sql(
 			(select w.traceparent from unnest($1::uuid[], $5::text[]) as w(order_id, traceparent) where w.order_id = id limit 1) from moved)
 	select id from moved`,
 );
-export const WITH_STATUS = sql("with_status", "select id from orders where id = any($1::uuid[]) and status = any($2::text[])");
+export const WITH_STATUS = sql(
+	"with_status",
+	"select id from orders where id = any($1::uuid[]) and status = any($2::text[])",
+);
 
-export const COUNT_STUCK = sql("count_stuck", "select count(*) as count from orders where saga_state = 'stuck'");
+export const COUNT_STUCK = sql(
+	"count_stuck",
+	"select count(*) as count from orders where saga_state = 'stuck'",
+);
 export const LIST_STUCK = sql(
 	"list_stuck",
 	"select id, user_id, status, saga_reason as reason, created_at from orders where saga_state = 'stuck' order by id limit $1",
@@ -145,13 +151,22 @@ export const page = (filters: readonly ("user_id" | "status")[]) => {
 	const where = filters.map((column, i) => `o.${column} = $${i + 3}`).join(" and ") || "true";
 	const name = filters.join("_") || "all";
 	return {
-		rows: sql(`page_${name}`, `select ${ORDER} from orders o where ${where} order by o.id desc offset $1 limit $2`),
-		all: sql(`count_${name}`, `select from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`),
+		rows: sql(
+			`page_${name}`,
+			`select ${ORDER} from orders o where ${where} order by o.id desc offset $1 limit $2`,
+		),
+		all: sql(
+			`count_${name}`,
+			`select from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`,
+		),
 	};
 };
 
 /** Something that changes when an order does. */
-export const VERSIONS = sql("versions", "select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])");
+export const VERSIONS = sql(
+	"versions",
+	"select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])",
+);
 /** Of sagas, for operators: how many are open, since when the oldest, and how many are stuck. */
 export const SAGA_FIGURES = sql(
 	"saga_figures",

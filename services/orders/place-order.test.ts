@@ -40,10 +40,14 @@ beforeEach(() => {
 			groups.push(wanted.length);
 			return wanted.map(({ request }) => !request || !taken.has(request.key));
 		},
-		run: (saga) => new Promise<End>((resolve) => runs.push({ saga, end: () => resolve({ status: "completed" }) })),
+		run: (saga) =>
+			new Promise<End>((resolve) =>
+				runs.push({ saga, end: () => resolve({ status: "completed" }) }),
+			),
 	});
 });
-const keyed = (key: string) => wish({ request: { user_id: buyer, action: "orders.create", key, hash: "" } });
+const keyed = (key: string) =>
+	wish({ request: { user_id: buyer, action: "orders.create", key, hash: "" } });
 
 test("wishes that arrive together are one group, which asks for each buyer and product once", async () => {
 	await Promise.all([place(wish()), place(wish()), place(wish())]);
@@ -62,11 +66,15 @@ test("a wish that cannot be granted fails by itself, and is not written", async 
 		place(wish({ user_id: stranger })),
 		place(wish()),
 	]);
-	expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "fulfilled"]);
-	expect(results.flatMap((result) => (result.status === "rejected" ? [result.reason.type] : []))).toEqual([
-		"PRODUCT_NOT_FOUND",
-		"USER_NOT_FOUND",
+	expect(results.map(({ status }) => status)).toEqual([
+		"fulfilled",
+		"rejected",
+		"rejected",
+		"fulfilled",
 	]);
+	expect(
+		results.flatMap((result) => (result.status === "rejected" ? [result.reason.type] : [])),
+	).toEqual(["PRODUCT_NOT_FOUND", "USER_NOT_FOUND"]);
 	expect(groups).toEqual([2]);
 });
 

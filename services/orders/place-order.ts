@@ -42,7 +42,9 @@ interface Desk {
 	readonly products: LookUp<Product>;
 	readonly deadlineMs: number;
 	/** Writes new orders; false for those whose key was taken. */
-	write(placing: readonly { saga: OrderSaga; request: KeyedRequest | undefined }[]): Promise<boolean[]>;
+	write(
+		placing: readonly { saga: OrderSaga; request: KeyedRequest | undefined }[],
+	): Promise<boolean[]>;
 	/** Runs the saga of a new order. */
 	run(saga: OrderSaga): Promise<End>;
 }
@@ -72,15 +74,24 @@ export function placing({ users: buyers, products, deadlineMs, write, run }: Des
 				return reject(error);
 			}
 		});
-		const good = sagas.flatMap((saga, i) => ("id" in saga ? [{ saga, request: wishes[i]!.request }] : []));
+		const good = sagas.flatMap((saga, i) =>
+			"id" in saga ? [{ saga, request: wishes[i]!.request }] : [],
+		);
 		const written = good.length > 0 ? await write(good) : [];
-		const placed = new Map(good.flatMap(({ saga }, i) => (written[i] ? [[saga, { saga, running: run(saga) }]] : [])));
+		const placed = new Map(
+			good.flatMap(({ saga }, i) => (written[i] ? [[saga, { saga, running: run(saga) }]] : [])),
+		);
 		return sagas.map((saga) => ("id" in saga ? placed.get(saga) : saga));
 	}
-	const running = (placed: Placed | Rejection | undefined) => placed && "running" in placed && placed.running;
-	async function afterwards(group: readonly (Placed | Rejection | undefined)[], arrivals: (count: number) => Promise<void>): Promise<void> {
+	const running = (placed: Placed | Rejection | undefined) =>
+		placed && "running" in placed && placed.running;
+	async function afterwards(
+		group: readonly (Placed | Rejection | undefined)[],
+		arrivals: (count: number) => Promise<void>,
+	): Promise<void> {
 		await within(TOGETHER_MS, Promise.all(group.map(running)));
-		if (group.length > 1) await within(Math.min(group.length * RETURN_MS, RETURN_MOST_MS), arrivals(group.length));
+		if (group.length > 1)
+			await within(Math.min(group.length * RETURN_MS, RETURN_MOST_MS), arrivals(group.length));
 	}
 	return batch(place, { afterwards });
 }

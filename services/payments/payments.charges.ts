@@ -4,7 +4,13 @@ import { type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { Desk } from "./payments.refunds.ts";
 import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
-import { CAPTURED, CLAIM_AUTHORIZED, RECORD, RECORD_NEW, SWEPT_AT_ONCE } from "./payments.statements.ts";
+import {
+	CAPTURED,
+	CLAIM_AUTHORIZED,
+	RECORD,
+	RECORD_NEW,
+	SWEPT_AT_ONCE,
+} from "./payments.statements.ts";
 import type { Answer } from "./providers/provider.ts";
 
 export interface Order extends Traced {
@@ -68,17 +74,25 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		}
 	}
 	const unanswered = (order_id: string, error: unknown) =>
-		logger.warn("The payment provider gave no answer and has to be asked again", { order_id, error });
+		logger.warn("The payment provider gave no answer and has to be asked again", {
+			order_id,
+			error,
+		});
 
 	/** What was answered promptly. An answer that is under way may have been lost, so what became of its order is looked up. */
 	async function ask(fresh: readonly Order[], asked: readonly Order[]): Promise<Heard[]> {
 		const launched = launch(fresh);
-		const heard = await promptly([...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))], patience);
+		const heard = await promptly(
+			[...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))],
+			patience,
+		);
 		return [...fresh, ...asked].flatMap((order, i) => {
 			const result = heard[i];
 			if (!result && launched[i]) inTracesOf([order], () => follow(order, launched[i]!));
 			if (result?.status === "rejected") unanswered(order.order_id, result.reason);
-			return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
+			return result?.status === "fulfilled" && result.value
+				? [{ order, answer: result.value }]
+				: [];
 		});
 	}
 
@@ -86,25 +100,36 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	async function goOn(heard: readonly Heard[]): Promise<readonly Heard[]> {
 		const open = heard.filter(({ answer }) => answer.status === "authorized");
 		if (open.length === 0) return heard;
-		const captures = provider.capture(open.map(({ order: { order_id, amount } }) => ({ key: order_id, authorization: order_id, amount })));
+		const captures = provider.capture(
+			open.map(({ order: { order_id, amount } }) => ({
+				key: order_id,
+				authorization: order_id,
+				amount,
+			})),
+		);
 		const results = await promptly(captures, patience);
 		const captured = new Map<Heard, Heard>();
 		open.forEach((one, i) => {
 			const result = results[i];
 			if (!result) inTracesOf([one.order], () => follow(one.order, captures[i]!));
 			if (result?.status === "rejected") unanswered(one.order.order_id, result.reason);
-			if (result?.status === "fulfilled") captured.set(one, { order: one.order, answer: result.value });
+			if (result?.status === "fulfilled")
+				captured.set(one, { order: one.order, answer: result.value });
 		});
 		return heard.map((one) => captured.get(one) ?? one);
 	}
 
 	async function record(heard: readonly Heard[]): Promise<Map<string, Outcome>> {
 		const outcomes = new Map(heard.map(({ order }) => [order.order_id, refused("REVERSED")]));
-		const rows = heard.flatMap(({ order, answer }) => (answer.status === "closed" ? [] : [toRow(order, answer)]));
+		const rows = heard.flatMap(({ order, answer }) =>
+			answer.status === "closed" ? [] : [toRow(order, answer)],
+		);
 		if (rows.length === 0) return outcomes;
 		const values = [...columns(rows, RECORDED), tracesOf(rows)];
 		const isNew = await db.insertNew(RECORD_NEW, values);
-		const found = isNew ? rows.map((row) => ({ ...row, reversal: null })) : await db.query<Recorded>(RECORD, values);
+		const found = isNew
+			? rows.map((row) => ({ ...row, reversal: null }))
+			: await db.query<Recorded>(RECORD, values);
 		wakeRelay();
 		const standing = new Map(found.map((row) => [row.order_id, row]));
 		// Authorised was on record already, so the statement that writes new payments has left it alone.
@@ -114,7 +139,10 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	}
 
 	/** Writes down that payments which were on record as authorised are captured; answers where they stand then. */
-	async function noteCaptures(heard: readonly Heard<Due>[], standing: ReadonlyMap<string, Pick<Recorded, "id" | "status">>) {
+	async function noteCaptures(
+		heard: readonly Heard<Due>[],
+		standing: ReadonlyMap<string, Pick<Recorded, "id" | "status">>,
+	) {
 		const rows = heard.flatMap(({ order: { order_id, amount, currency, traceparent }, answer }) => {
 			const known = standing.get(order_id);
 			if (answer.status !== "captured" || known?.status !== "authorized") return [];
@@ -123,22 +151,40 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			return [{ id, status: next("authorized", "capture"), event, traceparent }];
 		});
 		if (rows.length === 0) return [];
-		const written = await db.query<Recorded>(CAPTURED, [...columns(rows, ["id", "status", "event"]), tracesOf(rows)]);
+		const written = await db.query<Recorded>(CAPTURED, [
+			...columns(rows, ["id", "status", "event"]),
+			tracesOf(rows),
+		]);
 		wakeRelay();
 		return written;
 	}
 
-	function toRow({ order_id, user_id, amount, currency, traceparent }: Order, answer: Exclude<Answer, { status: "closed" }>) {
+	function toRow(
+		{ order_id, user_id, amount, currency, traceparent }: Order,
+		answer: Exclude<Answer, { status: "closed" }>,
+	) {
 		const id = newId();
 		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;
 			const event = fact("payment.declined", { order_id, reason });
-			return { ...common, status: next("none", "decline"), decline_reason: reason, type: "payment.declined", event };
+			return {
+				...common,
+				status: next("none", "decline"),
+				decline_reason: reason,
+				type: "payment.declined",
+				event,
+			};
 		}
 		const type = `payment.${answer.status}` as const;
 		const status = next("none", answer.status === "captured" ? "capture" : "authorize");
-		return { ...common, status, decline_reason: null, type, event: fact(type, { order_id, payment_id: id, amount, currency }) };
+		return {
+			...common,
+			status,
+			decline_reason: null,
+			type,
+			event: fact(type, { order_id, payment_id: id, amount, currency }),
+		};
 	}
 
 	return {
@@ -146,7 +192,9 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		async charge(orders: readonly Order[]): Promise<Outcome[]> {
 			const wanted = [...new Map(orders.map((order) => [order.order_id, order])).values()];
 			const asked = wanted.filter(({ order_id }) => flights.has(order_id));
-			const fresh = wanted.filter(({ order_id }) => !flights.has(order_id)).slice(0, Math.max(0, MOST - flights.size));
+			const fresh = wanted
+				.filter(({ order_id }) => !flights.has(order_id))
+				.slice(0, Math.max(0, MOST - flights.size));
 			const outcomes = await record(await goOn(await ask(fresh, asked)));
 			return orders.map(({ order_id }) => outcomes.get(order_id) ?? pending);
 		},
@@ -164,7 +212,9 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			const heard = await promptly(provider.lookup(open.map(({ order_id }) => order_id)), patience);
 			const known = open.flatMap((order, i) => {
 				const result = heard[i];
-				return result?.status === "fulfilled" && result.value ? [{ order, answer: result.value }] : [];
+				return result?.status === "fulfilled" && result.value
+					? [{ order, answer: result.value }]
+					: [];
 			});
 			await noteCaptures(known, new Map(open.map((one) => [one.order_id, one])));
 			return open.length === SWEPT_AT_ONCE;
@@ -174,7 +224,19 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 export type Charges = ReturnType<typeof charging>;
 
 /** The parameters of RECORD, in their order, but for the traces, which come last. */
-const RECORDED = ["id", "order_id", "user_id", "amount", "currency", "status", "decline_reason", "type", "event"] as const;
+const RECORDED = [
+	"id",
+	"order_id",
+	"user_id",
+	"amount",
+	"currency",
+	"status",
+	"decline_reason",
+	"type",
+	"event",
+] as const;
 /** Rows as arrays, one for each field. */
-export const columns = <K extends string>(rows: readonly Record<K, unknown>[], fields: readonly K[]) =>
-	fields.map((field) => rows.map((row) => row[field]));
+export const columns = <K extends string>(
+	rows: readonly Record<K, unknown>[],
+	fields: readonly K[],
+) => fields.map((field) => rows.map((row) => row[field]));

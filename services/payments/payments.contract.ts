@@ -18,7 +18,18 @@ export const payment = shape({
 	 * `authorized`: set aside for us, the capture is under way. `voided`: let go of before it was captured. `cancelled`: reversed before a
 	 * charge was on record, so a late one is refused.
 	 */
-	status: { type: "enum", values: ["authorized", "captured", "declined", "partially_refunded", "refunded", "voided", "cancelled"] },
+	status: {
+		type: "enum",
+		values: [
+			"authorized",
+			"captured",
+			"declined",
+			"partially_refunded",
+			"refunded",
+			"voided",
+			"cancelled",
+		],
+	},
 	/** What was paid back, or is on its way. */
 	refunded_amount: amount,
 	authorized_at: { type: "time", nullable: true },
@@ -61,7 +72,12 @@ export const payments = contract({
 				reason: { type: "string", max: 500, optional: true },
 			},
 			returns: object(paymentSeen),
-			throws: ["PAYMENT_NOT_FOUND", "NOT_REFUNDABLE", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
+			throws: [
+				"PAYMENT_NOT_FOUND",
+				"NOT_REFUNDABLE",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
 		},
 		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed. What does not answer promptly is `pending`: ask again. */
 		charge: command("Charge orders", {
@@ -75,14 +91,24 @@ export const payments = contract({
 		/** For the audit: all payments and tombstones in a range of orders. `unsettled` is the part of `refunded_amount` that the provider may not have paid back yet. */
 		auditPayments: {
 			params: range,
-			returns: list(object({ ...order_id, amount, status: payment.status, refunded_amount: amount, unsettled: amount })),
+			returns: list(
+				object({
+					...order_id,
+					amount,
+					status: payment.status,
+					refunded_amount: amount,
+					unsettled: amount,
+				}),
+			),
 			retry: true,
 			divide: { range: "order_id" },
 		},
 		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. `authorized` is what is set aside and neither captured nor voided. */
 		auditCharges: {
 			params: range,
-			returns: list(object({ key: { type: "string" }, authorized: amount, charged: amount, refunded: amount })),
+			returns: list(
+				object({ key: { type: "string" }, authorized: amount, charged: amount, refunded: amount }),
+			),
 			retry: true,
 			divide: { range: "key" },
 		},

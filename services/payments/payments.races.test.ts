@@ -15,11 +15,21 @@ let second: Shop;
 let desk: Desk;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
-	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
+	second = await startShop({
+		services: ["payments"],
+		env: { DATABASE_URL: shop.databases.pattern },
+	});
 	const { db, fact, wakeRelay } = shop.broker.getLocalService("payments") as unknown as Desk;
 	// Nothing here is slow but the steps that a test holds back, and those are waited for.
 	const patience = { budget: 600_000, lull: 600_000 };
-	desk = { db, fact, wakeRelay, logger: { warn: () => undefined }, provider: simulatedProvider(db), patience };
+	desk = {
+		db,
+		fact,
+		wakeRelay,
+		logger: { warn: () => undefined },
+		provider: simulatedProvider(db),
+		patience,
+	};
 });
 afterAll(async () => {
 	await second?.stop();
@@ -57,7 +67,9 @@ function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 			const begun = gate().then(async () => {
 				if (fate === "away") throw new Error("The provider is not there");
 				const half = fate === "halts" || fate === "breaks off";
-				const answers = step(half ? all.map((one) => ("capture" in one ? { ...one, capture: false } : one)) : all);
+				const answers = step(
+					half ? all.map((one) => ("capture" in one ? { ...one, capture: false } : one)) : all,
+				);
 				if (fate === "comes" || fate === "halts") return answers;
 				await Promise.allSettled(answers);
 				throw new Error("The answer was lost");
@@ -109,20 +121,42 @@ function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 
 const acts = {
 	charge: (order: Order) => (at: Desk) => charging(at).charge([order]),
-	reverse: (order: Order) => (at: Desk) => reversing(at, refunding(at), charging(at)).reverse([order.order_id]),
+	reverse: (order: Order) => (at: Desk) =>
+		reversing(at, refunding(at), charging(at)).reverse([order.order_id]),
 	/** As the action does it: written down in one transaction, then settled. */
 	refund: (order: Order) => async (at: Desk) => {
-		const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [order.order_id]);
+		const [payment] = await desk.db.query<{ id: string }>(
+			"select id from payments where order_id = $1",
+			[order.order_id],
+		);
 		const refunds = refunding(at);
-		const made = payment && (await at.db.transaction((tx) => refunds.reserve(tx, { id: payment.id, amount: 4 })).catch(() => undefined));
+		const made =
+			payment &&
+			(await at.db
+				.transaction((tx) => refunds.reserve(tx, { id: payment.id, amount: 4 }))
+				.catch(() => undefined));
 		if (made) await refunds.settle([made.refund]);
 	},
 };
 type Act = keyof typeof acts;
-const order = (payment_token: string) => ({ order_id: uuid(), user_id: uuid(), amount: 10, currency: "EUR", payment_token });
+const order = (payment_token: string) => ({
+	order_id: uuid(),
+	user_id: uuid(),
+	amount: 10,
+	currency: "EUR",
+	payment_token,
+});
 type Order = ReturnType<typeof order>;
 
-type Sum = "open" | "captures" | "charged" | "paid_back" | "captured" | "refunded" | "told_captured" | "told_refunded";
+type Sum =
+	| "open"
+	| "captures"
+	| "charged"
+	| "paid_back"
+	| "captured"
+	| "refunded"
+	| "told_captured"
+	| "told_refunded";
 /** What the provider's books, our books and our events say at the end. */
 async function books({ order_id }: Order) {
 	const [row] = await desk.db.query<Record<Sum, number>>(
@@ -168,7 +202,12 @@ test("whatever charges, refunds and reversals do between each other's steps, whe
 		fc.asyncProperty(world, async ({ token, nodes, turns, early, endsReversed }) => {
 			const mine = order(token);
 			if (early) await insist("charge", mine);
-			const running = nodes.map(({ does, dies, fates }) => ({ does, dies, steps: 0, node: node(acts[does](mine), fates) }));
+			const running = nodes.map(({ does, dies, fates }) => ({
+				does,
+				dies,
+				steps: 0,
+				node: node(acts[does](mine), fates),
+			}));
 			const turn = async (one: (typeof running)[number] | undefined) => {
 				if (one && one.steps++ < one.dies) await one.node.step();
 			};
@@ -176,21 +215,40 @@ test("whatever charges, refunds and reversals do between each other's steps, whe
 			for (const one of running) while (!one.node.isOver() && one.steps < one.dies) await turn(one);
 			for (const one of running) await one.node.kill();
 
-			const reversed = endsReversed || running.some(({ does, steps }) => does === "reverse" && steps > 1);
+			const reversed =
+				endsReversed || running.some(({ does, steps }) => does === "reverse" && steps > 1);
 			if (reversed) expect(await insist("reverse", mine)).toEqual({ status: "done" });
 			const outcome = await insist("charge", mine);
-			const [payment] = await desk.db.query<{ id: string }>("select id from payments where order_id = $1", [mine.order_id]);
+			const [payment] = await desk.db.query<{ id: string }>(
+				"select id from payments where order_id = $1",
+				[mine.order_id],
+			);
 			await refunding(desk).settleOf([payment!.id]);
 
-			const { open, captures, charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			const {
+				open,
+				captures,
+				charged,
+				paid_back,
+				captured,
+				refunded,
+				told_captured,
+				told_refunded,
+			} = await books(mine);
 			expect(open).toBe(0);
 			expect(captures).toBeLessThanOrEqual(1);
 			if (reversed) expect(outcome).toEqual({ status: "refused", code: "REVERSED" });
-			else expect(outcome).toMatchObject(token === "tok_declined" ? { code: "PAYMENT_DECLINED" } : { status: "done" });
+			else
+				expect(outcome).toMatchObject(
+					token === "tok_declined" ? { code: "PAYMENT_DECLINED" } : { status: "done" },
+				);
 			expect(charged).toBe(reversed ? paid_back : token === "tok_declined" ? 0 : 10);
 			expect([0, 10]).toContain(charged);
 			// Where a reversal overtook the record of a charge, nobody was told of either.
-			expect({ told_captured, told_refunded }).toEqual({ told_captured: captured, told_refunded: refunded });
+			expect({ told_captured, told_refunded }).toEqual({
+				told_captured: captured,
+				told_refunded: refunded,
+			});
 			expect(captured - refunded).toBe(charged - paid_back);
 		}),
 		{ numRuns: 600 },
@@ -204,7 +262,10 @@ test("a batch that goes well costs the provider one statement and us one, whatev
 		statements.push(statement);
 		return real[name](statement, values);
 	};
-	const db = { query: counting("query"), insertNew: counting("insertNew") } as unknown as typeof real;
+	const db = {
+		query: counting("query"),
+		insertNew: counting("insertNew"),
+	} as unknown as typeof real;
 	const counted = charging({ ...desk, db, provider: simulatedProvider(db) });
 	const orders = Array.from({ length: 50 }, (_, n) => order(n % 5 ? "tok_ok" : "tok_declined"));
 	await counted.charge(orders);
@@ -214,7 +275,8 @@ test("a batch that goes well costs the provider one statement and us one, whatev
 test("two nodes that charge and reverse the same batches at the same time end with all money back", async () => {
 	const tokens = ["tok_ok", "tok_ok", "tok_flaky", "tok_timeout", "tok_declined"];
 	const only = (orders: Order[]) => ({ orders: orders.map(({ order_id }) => ({ order_id })) });
-	const shuffled = (orders: Order[]) => orders.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at);
+	const shuffled = (orders: Order[]) =>
+		orders.map((one) => ({ one, at: Math.random() })).sort((a, b) => a.at - b.at);
 	for (let round = 0; round < 15; round++) {
 		const orders = Array.from({ length: 20 }, (_, n) => order(tokens[n % tokens.length]!));
 		const calls = [shop, second, shop, second].flatMap((node) => {
@@ -225,13 +287,21 @@ test("two nodes that charge and reverse the same batches at the same time end wi
 		});
 		await Promise.all(calls.map((call) => call()));
 		const reversed = orders.map(() => ({ status: "done" }));
-		await eventually(async () => expect(await second.call("payments.reverse", only(orders))).toEqual(reversed));
-		for (const outcome of await shop.call("payments.charge", { orders })) expect(outcome).not.toEqual({ status: "done" });
+		await eventually(async () =>
+			expect(await second.call("payments.reverse", only(orders))).toEqual(reversed),
+		);
+		for (const outcome of await shop.call("payments.charge", { orders }))
+			expect(outcome).not.toEqual({ status: "done" });
 		for (const mine of orders) {
-			const { open, charged, paid_back, captured, refunded, told_captured, told_refunded } = await books(mine);
+			const { open, charged, paid_back, captured, refunded, told_captured, told_refunded } =
+				await books(mine);
 			expect(open).toBe(0);
 			expect([0, 10]).toContain(charged);
-			expect({ paid_back, told_captured, told_refunded }).toEqual({ paid_back: charged, told_captured: captured, told_refunded: refunded });
+			expect({ paid_back, told_captured, told_refunded }).toEqual({
+				paid_back: charged,
+				told_captured: captured,
+				told_refunded: refunded,
+			});
 			expect(captured).toBe(refunded);
 		}
 	}

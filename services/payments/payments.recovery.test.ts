@@ -10,18 +10,25 @@ let shop: Shop;
 let second: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
-	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
+	second = await startShop({
+		services: ["payments"],
+		env: { DATABASE_URL: shop.databases.pattern },
+	});
 });
 afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { charge, list, settled, reverse, refund, captured, ledger, booked, told } = cashier(() => shop);
+const { charge, list, settled, reverse, refund, captured, ledger, booked, told } = cashier(
+	() => shop,
+);
 
 /** An order whose card works, but the answer gets lost: that of the capture, or already that of the authorisation. */
 function lostAt(step: "authorization" | "capture"): Order {
 	const one = order("tok_timeout");
-	return breaksOff({ key: one.order_id, token: one.payment_token }) === (step === "authorization") ? one : lostAt(step);
+	return breaksOff({ key: one.order_id, token: one.payment_token }) === (step === "authorization")
+		? one
+		: lostAt(step);
 }
 /** As a node leaves it that dies between its authorisation and its capture. */
 const onRecordAsAuthorized = ({ order_id, user_id, amount }: Order) =>
@@ -48,11 +55,20 @@ test("what was authorised though its answer never came is on record as soon as i
 	// The capture's answer gets lost as well.
 	expect(await charge(mine)).toEqual([{ status: "pending" }]);
 	expect(await booked(mine)).toEqual({ authorized: 0, charged: 19.99, refunded: 0 });
-	expect(await list(mine.order_id)).toMatchObject([{ status: "authorized", authorized_at: expect.any(String), captured_at: null }]);
-	await expect(refund((await list(mine.order_id))[0]!.id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE", data: { left: 0 } });
+	expect(await list(mine.order_id)).toMatchObject([
+		{ status: "authorized", authorized_at: expect.any(String), captured_at: null },
+	]);
+	await expect(refund((await list(mine.order_id))[0]!.id)).rejects.toMatchObject({
+		type: "NOT_REFUNDABLE",
+		data: { left: 0 },
+	});
 	expect(await charge(mine)).toEqual([done]);
 	const [payment] = await list(mine.order_id);
-	expect(payment).toMatchObject({ status: "captured", captured_at: expect.any(String), voided_at: null });
+	expect(payment).toMatchObject({
+		status: "captured",
+		captured_at: expect.any(String),
+		voided_at: null,
+	});
 	expect(await told(mine)).toEqual(["payment.authorized 19.99", "payment.captured 19.99"]);
 	const [{ named }] = (await shop.databases.query(
 		"payments",
@@ -66,10 +82,14 @@ test("an authorisation whose capture is on no record is looked after, though nob
 	const mine = lostAt("authorization");
 	await charge(mine);
 	await charge(mine);
-	await shop.databases.query("payments", "update payments set updated_at = now() - interval '1 minute' where order_id = $1", [
-		mine.order_id,
-	]);
-	await eventually(async () => expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]));
+	await shop.databases.query(
+		"payments",
+		"update payments set updated_at = now() - interval '1 minute' where order_id = $1",
+		[mine.order_id],
+	);
+	await eventually(async () =>
+		expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]),
+	);
 	expect(await told(mine)).toEqual(["payment.authorized 19.99", "payment.captured 19.99"]);
 });
 
@@ -88,7 +108,9 @@ test("a reversal of an authorisation that is on record says that it is voided", 
 	const mine = order();
 	await onRecordAsAuthorized(mine);
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await list(mine.order_id)).toMatchObject([{ status: "voided", voided_at: expect.any(String), captured_at: null, refunds: [] }]);
+	expect(await list(mine.order_id)).toMatchObject([
+		{ status: "voided", voided_at: expect.any(String), captured_at: null, refunds: [] },
+	]);
 	expect(await told(mine)).toEqual(["payment.voided 19.99"]);
 	expect(await booked(mine)).toEqual({ authorized: 0, charged: 0, refunded: 0 });
 	expect(await settled(mine)).toEqual([reversed]);
@@ -103,7 +125,9 @@ test("a reversal of what is on record as authorised, and was captured, pays it b
 		[mine.order_id],
 	);
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await list(mine.order_id)).toMatchObject([{ status: "refunded", refunded_amount: 19.99, captured_at: expect.any(String) }]);
+	expect(await list(mine.order_id)).toMatchObject([
+		{ status: "refunded", refunded_amount: 19.99, captured_at: expect.any(String) },
+	]);
 	expect(await told(mine)).toEqual(["payment.captured 19.99", "payment.refunded 19.99"]);
 	expect(await booked(mine)).toEqual({ authorized: 0, charged: 19.99, refunded: 19.99 });
 });
@@ -118,7 +142,9 @@ test("what an earlier version was about to reverse when it ended is reversed, an
 		[mine.order_id],
 	);
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await list(mine.order_id)).toMatchObject([{ id, status: "refunded", refunded_amount: 10 }]);
+	expect(await list(mine.order_id)).toMatchObject([
+		{ id, status: "refunded", refunded_amount: 10 },
+	]);
 	expect(await booked(mine)).toEqual({ authorized: 0, charged: 10, refunded: 10 });
 });
 
@@ -148,7 +174,9 @@ test("a refund that its node did not live to finish is finished", async () => {
 		update payments set status = 'partially_refunded', refunded_amount = 4 where id = $1`,
 		[id, uuid()],
 	);
-	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]));
+	await eventually(async () =>
+		expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+	);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
 });
 
@@ -161,6 +189,10 @@ test("a reversal finishes a refund that was left unfinished before it pays back 
 		[id, uuid()],
 	);
 	expect(await reverse(mine)).toEqual([done]);
-	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4", "payment.refunded 6"]);
+	expect(await told(mine)).toEqual([
+		"payment.captured 10",
+		"payment.refunded 4",
+		"payment.refunded 6",
+	]);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
 });

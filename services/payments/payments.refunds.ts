@@ -8,7 +8,15 @@ import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { payments } from "./payments.contract.ts";
 import { assertAmount, type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
-import { CLAIM_UNSETTLED, LIST, LOCK_PAYMENT, RESERVE_REFUND, SETTLE, SWEPT_AT_ONCE, UNSETTLED_OF } from "./payments.statements.ts";
+import {
+	CLAIM_UNSETTLED,
+	LIST,
+	LOCK_PAYMENT,
+	RESERVE_REFUND,
+	SETTLE,
+	SWEPT_AT_ONCE,
+	UNSETTLED_OF,
+} from "./payments.statements.ts";
 import type { PaymentProvider, RefundRequest } from "./providers/provider.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
@@ -54,7 +62,10 @@ export function requestRefunds(
  */
 export function refunding({ db, fact, wakeRelay, logger, provider, patience }: Desk) {
 	/** Takes a refund's amount out of what is left. @throws PAYMENT_NOT_FOUND, NOT_REFUNDABLE */
-	async function reserve(tx: Tx, { id, amount, reason }: { id: string; amount?: number; reason?: string }) {
+	async function reserve(
+		tx: Tx,
+		{ id, amount, reason }: { id: string; amount?: number; reason?: string },
+	) {
 		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
 		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
 		if (amount !== undefined) assertAmount(amount, found.currency);
@@ -62,7 +73,14 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		const refund_id = newId();
 		await tx.query(RESERVE_REFUND, [id, refund_id, plan.amount, reason ?? null, plan.status]);
 		const { order_id, currency } = found;
-		const refund: Refund = { id: refund_id, payment_id: id, order_id, currency, amount: plan.amount, stale_key: false };
+		const refund: Refund = {
+			id: refund_id,
+			payment_id: id,
+			order_id,
+			currency,
+			amount: plan.amount,
+			stale_key: false,
+		};
 		const [payment] = await tx.query<PaymentSeen>(LIST, [order_id, null]);
 		return { payment: payment!, refund };
 	}
@@ -70,7 +88,12 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 	/** Has refunds paid out; answers those that the provider did not confirm promptly. */
 	async function settle(refunds: readonly Refund[]): Promise<Refund[]> {
 		if (refunds.length === 0) return [];
-		const requests = refunds.map(({ id, order_id, amount, stale_key }) => ({ key: id, authorization: order_id, amount, stale_key }));
+		const requests = refunds.map(({ id, order_id, amount, stale_key }) => ({
+			key: id,
+			authorization: order_id,
+			amount,
+			stale_key,
+		}));
 		const heard = await promptly(requestRefunds(provider, requests), patience);
 		const settled = refunds.filter((_, i) => heard[i]?.status === "fulfilled");
 		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>
@@ -81,7 +104,11 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		wakeRelay();
 		const open = refunds.filter((refund) => !settled.includes(refund));
 		const error = heard.find((result) => result?.status === "rejected")?.reason;
-		if (open.length > 0) logger.warn("The payment provider has not confirmed refunds and will be asked again", { refunds: open, error });
+		if (open.length > 0)
+			logger.warn("The payment provider has not confirmed refunds and will be asked again", {
+				refunds: open,
+				error,
+			});
 		return open;
 	}
 

@@ -30,28 +30,44 @@ export function reversing(
 	charges: Pick<Charges, "noteCaptures">,
 ) {
 	/** The answers that came promptly. */
-	async function heard<T>(payments: readonly Reversing[], answers: readonly Promise<T>[]): Promise<{ payment: Reversing; answer: T }[]> {
+	async function heard<T>(
+		payments: readonly Reversing[],
+		answers: readonly Promise<T>[],
+	): Promise<{ payment: Reversing; answer: T }[]> {
 		const results = await promptly(answers, patience);
 		return payments.flatMap((payment, i) => {
 			const result = results[i];
 			if (result?.status === "fulfilled") return [{ payment, answer: result.value }];
 			const { order_id } = payment;
-			logger.warn("The payment provider gave no answer to a reversal and has to be asked again", { order_id, error: result?.reason });
+			logger.warn("The payment provider gave no answer to a reversal and has to be asked again", {
+				order_id,
+				error: result?.reason,
+			});
 			return [];
 		});
 	}
 
 	/** Voids what can be voided; answers what that ended, and what turned out to be captured. */
 	async function release(payments: readonly Reversing[]) {
-		const answers = await heard(payments, provider.void(payments.map(({ order_id }) => ({ key: order_id, authorization: order_id }))));
+		const answers = await heard(
+			payments,
+			provider.void(payments.map(({ order_id }) => ({ key: order_id, authorization: order_id }))),
+		);
 		const standing = new Map(payments.map((payment) => [payment.order_id, payment]));
 		const late = answers.map(({ payment, answer }) => ({ order: payment, answer }));
 		for (const { order_id, status } of await charges.noteCaptures(late, standing))
 			standing.set(order_id, { ...standing.get(order_id)!, status });
-		const now = answers.map(({ payment: { order_id }, answer }) => ({ payment: standing.get(order_id)!, answer }));
+		const now = answers.map(({ payment: { order_id }, answer }) => ({
+			payment: standing.get(order_id)!,
+			answer,
+		}));
 		return {
-			ended: now.flatMap(({ payment, answer }) => (answer.status === "captured" ? [] : [voiding(payment)])),
-			captured: now.flatMap(({ payment, answer }) => (answer.status === "captured" ? [toPayBack(payment, answer)] : [])),
+			ended: now.flatMap(({ payment, answer }) =>
+				answer.status === "captured" ? [] : [voiding(payment)],
+			),
+			captured: now.flatMap(({ payment, answer }) =>
+				answer.status === "captured" ? [toPayBack(payment, answer)] : [],
+			),
 		};
 	}
 
@@ -74,12 +90,26 @@ export function reversing(
 	function voiding({ id, order_id, amount, currency, status, traceparent }: Reversing) {
 		if (status !== "authorized") return { id, status, type: null, event: null, paid_back: 0 };
 		const event = fact("payment.voided", { order_id, payment_id: id, amount, currency });
-		return { id, status: next(status, "void"), type: "payment.voided", event, paid_back: 0, traceparent };
+		return {
+			id,
+			status: next(status, "void"),
+			type: "payment.voided",
+			event,
+			paid_back: 0,
+			traceparent,
+		};
 	}
 	function refunding({ id, order_id, currency, status, traceparent }: Reversing, amount: number) {
 		if (undoing[status] !== "refund") return { id, status, type: null, event: null, paid_back: 0 };
 		const event = fact("payment.refunded", { order_id, payment_id: id, amount, currency });
-		return { id, status: next(status, "refundRest"), type: "payment.refunded", event, paid_back: amount, traceparent };
+		return {
+			id,
+			status: next(status, "refundRest"),
+			type: "payment.refunded",
+			event,
+			paid_back: amount,
+			traceparent,
+		};
 	}
 
 	return {
@@ -87,20 +117,37 @@ export function reversing(
 		 * One outcome for each order; `pending` where the provider has not confirmed it yet.
 		 * @param traces of the orders that have one
 		 */
-		async reverse(orderIds: readonly string[], traces: ReadonlyMap<string, string | undefined> = new Map()): Promise<Outcome[]> {
+		async reverse(
+			orderIds: readonly string[],
+			traces: ReadonlyMap<string, string | undefined> = new Map(),
+		): Promise<Outcome[]> {
 			const wanted = [...new Set(orderIds)];
-			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [wanted.map(() => newId()), wanted, next("none", "bar")]);
+			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [
+				wanted.map(() => newId()),
+				wanted,
+				next("none", "bar"),
+			]);
 			const open = standing.flatMap((payment) =>
-				payment.reversal === "begun" ? [{ ...payment, traceparent: traces.get(payment.order_id) }] : [],
+				payment.reversal === "begun"
+					? [{ ...payment, traceparent: traces.get(payment.order_id) }]
+					: [],
 			);
 			// All that is left goes back at once, so what was promised in part comes before it.
-			const unsettled = new Set((await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id));
+			const unsettled = new Set(
+				(await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id),
+			);
 			const ready = Map.groupBy(
 				open.filter(({ id }) => !unsettled.has(id)),
 				({ status }) => undoing[status],
 			);
-			const { ended, captured } = await release([...(ready.get("void") ?? []), ...(ready.get("ask") ?? [])]);
-			const paid = await payBack([...captured, ...(ready.get("refund") ?? []).map((payment) => ({ payment, amount: left(payment) }))]);
+			const { ended, captured } = await release([
+				...(ready.get("void") ?? []),
+				...(ready.get("ask") ?? []),
+			]);
+			const paid = await payBack([
+				...captured,
+				...(ready.get("refund") ?? []).map((payment) => ({ payment, amount: left(payment) })),
+			]);
 			const over = [...(ready.get("nothing") ?? []).map(voiding), ...ended, ...paid];
 			if (over.length > 0) await db.query(END_REVERSAL, [...columns(over, ENDED), tracesOf(over)]);
 			wakeRelay();
@@ -112,7 +159,10 @@ export function reversing(
 }
 
 /** What a payment is paid back of that turned out to be captured: all, for nobody could have refunded a part of it. */
-const toPayBack = (payment: Reversing, { amount }: Extract<Answer, { status: "captured" }>): PayBack => ({ payment, amount });
+const toPayBack = (
+	payment: Reversing,
+	{ amount }: Extract<Answer, { status: "captured" }>,
+): PayBack => ({ payment, amount });
 
 /** The parameters of END_REVERSAL, in their order, but for the traces, which come last. */
 const ENDED = ["id", "status", "type", "event", "paid_back"] as const;

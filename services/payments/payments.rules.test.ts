@@ -30,14 +30,17 @@ const payment = (over: Partial<Payment> & { reversal?: string | null } = {}) => 
 	reversal: null,
 	...over,
 });
-const notRefundable = (work: () => unknown) => expect(work).toThrow(expect.objectContaining({ type: "NOT_REFUNDABLE", code: 409 }));
+const notRefundable = (work: () => unknown) =>
+	expect(work).toThrow(expect.objectContaining({ type: "NOT_REFUNDABLE", code: 409 }));
 
 const statuses = shape.status.values;
 
 test("a refund has no more decimals than its currency", () => {
 	expect(() => assertAmount(1.5, "EUR")).not.toThrow();
 	expect(() => assertAmount(150, "JPY")).not.toThrow();
-	expect(() => assertAmount(1.5, "JPY")).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR", code: 422 }));
+	expect(() => assertAmount(1.5, "JPY")).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR", code: 422 }),
+	);
 });
 
 test("every transition leads from where it is listed to where it says, and from everywhere else it throws", () => {
@@ -51,11 +54,16 @@ test("every transition leads from where it is listed to where it says, and from 
 });
 
 test("nothing leads out of refunded, declined, voided and cancelled, and nothing is captured twice or voided after it was captured", () => {
-	const ends = Object.entries(undoing).flatMap(([status, undo]) => (undo === "nothing" || undo === "ask" ? [status as Status] : []));
+	const ends = Object.entries(undoing).flatMap(([status, undo]) =>
+		undo === "nothing" || undo === "ask" ? [status as Status] : [],
+	);
 	expect(ends.sort()).toEqual(["cancelled", "declined", "refunded", "voided"]);
-	for (const end of ends) for (const transition of Object.keys(transitions) as Transition[]) notRefundable(() => next(end, transition));
+	for (const end of ends)
+		for (const transition of Object.keys(transitions) as Transition[])
+			notRefundable(() => next(end, transition));
 	for (const taken of ["captured", "partially_refunded"] as const) {
-		for (const transition of ["authorize", "capture", "void", "decline"] as const) notRefundable(() => next(taken, transition));
+		for (const transition of ["authorize", "capture", "void", "decline"] as const)
+			notRefundable(() => next(taken, transition));
 	}
 });
 
@@ -69,7 +77,10 @@ test("what undoes a payment is a way that its state machine has, and leaves no m
 
 test("a refund of a part leaves the rest, a refund of the rest nothing", () => {
 	expect(planRefund(payment(), 4)).toEqual({ amount: 4, status: "partially_refunded" });
-	expect(planRefund(payment({ status: "partially_refunded", refunded_amount: 4 }))).toEqual({ amount: 6, status: "refunded" });
+	expect(planRefund(payment({ status: "partially_refunded", refunded_amount: 4 }))).toEqual({
+		amount: 6,
+		status: "refunded",
+	});
 	expect(planRefund(payment(), 10)).toEqual({ amount: 10, status: "refunded" });
 });
 
@@ -93,7 +104,11 @@ test("however an amount is cut up, its parts are refunded to the last cent and n
 			let now = payment({ amount });
 			for (const part of parts) {
 				const plan = planRefund(now, part / 100);
-				now = { ...now, status: plan.status, refunded_amount: Math.round((now.refunded_amount + plan.amount) * 100) / 100 };
+				now = {
+					...now,
+					status: plan.status,
+					refunded_amount: Math.round((now.refunded_amount + plan.amount) * 100) / 100,
+				};
 			}
 			expect(now).toMatchObject({ status: "refunded", refunded_amount: amount });
 			expect(left(now)).toBe(0);
@@ -104,12 +119,22 @@ test("however an amount is cut up, its parts are refunded to the last cent and n
 
 test("a charge comes to what is on record", () => {
 	const standing = (status: Status, reversal: string | null = null) =>
-		chargeOutcome({ status, reversal, decline_reason: status === "declined" ? "card declined" : null });
+		chargeOutcome({
+			status,
+			reversal,
+			decline_reason: status === "declined" ? "card declined" : null,
+		});
 	expect(chargeOutcome(undefined)).toEqual({ status: "pending" });
 	expect(standing("authorized")).toEqual({ status: "pending" });
-	for (const status of ["captured", "partially_refunded", "refunded"] as const) expect(standing(status)).toEqual({ status: "done" });
-	expect(standing("declined")).toEqual({ status: "refused", code: "PAYMENT_DECLINED", detail: "card declined" });
+	for (const status of ["captured", "partially_refunded", "refunded"] as const)
+		expect(standing(status)).toEqual({ status: "done" });
+	expect(standing("declined")).toEqual({
+		status: "refused",
+		code: "PAYMENT_DECLINED",
+		detail: "card declined",
+	});
 	for (const status of ["authorized", "captured", "refunded", "voided", "cancelled"] as const) {
-		for (const reversal of ["begun", "done"]) expect(standing(status, reversal)).toEqual({ status: "refused", code: "REVERSED" });
+		for (const reversal of ["begun", "done"])
+			expect(standing(status, reversal)).toEqual({ status: "refused", code: "REVERSED" });
 	}
 });

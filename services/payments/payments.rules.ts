@@ -46,14 +46,18 @@ export const undoing = {
 
 /** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
 export function assertAmount(amount: number, currency: string): void {
-	if (!fitsCurrency(amount, currency)) throw invalidField("amount", "MONEY", `An amount in ${currency} has fewer decimals`);
+	if (!fitsCurrency(amount, currency))
+		throw invalidField("amount", "MONEY", `An amount in ${currency} has fewer decimals`);
 }
 
 /** Money is added and compared in minor units. */
 const cents = (amount: number): number => Math.round(amount * 100);
 
 /** What is not paid back yet, nor on its way. */
-export const left = ({ amount, refunded_amount }: Pick<Payment, "amount" | "refunded_amount">): number =>
+export const left = ({
+	amount,
+	refunded_amount,
+}: Pick<Payment, "amount" | "refunded_amount">): number =>
 	(cents(amount) - cents(refunded_amount)) / 100;
 
 /**
@@ -66,8 +70,12 @@ export function planRefund(
 	wish: number = left(from),
 ): { amount: number; status: Status } {
 	const rest = from.reversal || undoing[from.status] !== "refund" ? 0 : left(from);
-	if (cents(wish) <= 0 || cents(wish) > cents(rest)) raise(payments, "NOT_REFUNDABLE", { left: rest });
-	return { amount: wish, status: next(from.status, cents(wish) === cents(rest) ? "refundRest" : "refundPart") };
+	if (cents(wish) <= 0 || cents(wish) > cents(rest))
+		raise(payments, "NOT_REFUNDABLE", { left: rest });
+	return {
+		amount: wish,
+		status: next(from.status, cents(wish) === cents(rest) ? "refundRest" : "refundPart"),
+	};
 }
 
 /** Where an order's payment stands, as far as charging is concerned. */
@@ -80,5 +88,7 @@ export interface Standing {
 export function chargeOutcome(standing: Standing | undefined): Outcome {
 	if (standing?.reversal) return refused("REVERSED");
 	if (!standing || standing.status === "authorized") return pending;
-	return standing.status === "declined" ? refused("PAYMENT_DECLINED", standing.decline_reason ?? undefined) : done;
+	return standing.status === "declined"
+		? refused("PAYMENT_DECLINED", standing.decline_reason ?? undefined)
+		: done;
 }

@@ -13,7 +13,9 @@ import type { Payment, PaymentSeen } from "./payments.rules.ts";
 import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
 import { simulatedProvider } from "./providers/simulated/provider.ts";
 
-type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & { unsettled: number };
+type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
+	unsettled: number;
+};
 
 /** A batch is answered within `budget`, and sooner when only slow orders are left in it. */
 const PATIENCE = { budget: 250, lull: 50 };
@@ -25,14 +27,23 @@ export default implement(payments, database, events(payments), idempotency).with
 		const provider = simulatedProvider(db);
 		const desk = { db, fact, wakeRelay, logger, provider, patience: PATIENCE };
 		const refunds = refunding(desk);
-		const unfinished = (error: unknown) => logger.warn("Refunds could not be finished and will be tried again", { error });
+		const unfinished = (error: unknown) =>
+			logger.warn("Refunds could not be finished and will be tried again", { error });
 		const charges = charging(desk);
-		const unrecorded = (error: unknown) => logger.warn("Authorisations could not be looked up and will be again", { error });
+		const unrecorded = (error: unknown) =>
+			logger.warn("Authorisations could not be looked up and will be again", { error });
 		const sweeps = [
 			loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished }),
 			loop({ every: SWEEP_EVERY, turn: charges.reconcile, onError: unrecorded }),
 		];
-		return { provider, refunds, charges, reversals: reversing(desk, refunds, charges), unfinished, sweeps };
+		return {
+			provider,
+			refunds,
+			charges,
+			reversals: reversing(desk, refunds, charges),
+			unfinished,
+			sweeps,
+		};
 	},
 	async stop() {
 		await Promise.all((this.sweeps ?? []).map((sweep) => sweep.stop()));
@@ -64,7 +75,10 @@ export default implement(payments, database, events(payments), idempotency).with
 
 		async reverse({ params: { orders } }) {
 			const ids = orders.map(({ order_id }) => order_id);
-			return this.reversals.reverse(ids, new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])));
+			return this.reversals.reverse(
+				ids,
+				new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])),
+			);
 		},
 
 		async auditPayments({ params: { after, upto, limit } }) {

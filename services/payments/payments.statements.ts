@@ -58,7 +58,8 @@ export const SWEPT_AT_ONCE = 100;
 /** A younger row is likely to be handled by the request that wrote it. */
 const GRACE = "interval '10 seconds'";
 /** Exponential backoff with jitter, from 5 to 10 seconds up to a quarter of an hour. `attempts` is the column that counts earlier attempts. */
-const backoff = (attempts: string) => `make_interval(secs => least(900, 10 * power(2, least(${attempts}, 10))) * (0.5 + random() / 2))`;
+const backoff = (attempts: string) =>
+	`make_interval(secs => least(900, 10 * power(2, least(${attempts}, 10))) * (0.5 + random() / 2))`;
 /**
  * Claims authorizations to look up. The claim itself schedules the next attempt, so it is also the lease: no other node takes the row before
  * then, a node that dies delays it only, and a row that keeps failing gives way to others.

@@ -11,7 +11,10 @@ let shop: Shop;
 let second: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
-	second = await startShop({ services: ["payments"], env: { DATABASE_URL: shop.databases.pattern } });
+	second = await startShop({
+		services: ["payments"],
+		env: { DATABASE_URL: shop.databases.pattern },
+	});
 });
 afterAll(async () => {
 	await second?.stop();
@@ -43,7 +46,9 @@ const paidAtProvider = ({ order_id }: Order, key: string, amount: number, age: s
 
 /** The sweeps of one node, with a provider that counts the requests. */
 function sweepsOf(node: Shop) {
-	const { db, fact, wakeRelay, provider } = node.broker.getLocalService("payments") as unknown as Desk;
+	const { db, fact, wakeRelay, provider } = node.broker.getLocalService(
+		"payments",
+	) as unknown as Desk;
 	const requested: string[] = [];
 	const looked: string[] = [];
 	const counting: PaymentProvider = {
@@ -72,7 +77,10 @@ test("a refund is settled although more failing refunds than a sweep takes are o
 	await query(FAILING_REFUNDS, [250]);
 	const { mine, id } = await captured(10);
 	await unsettled(id, 4, "1 minute");
-	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]), 30);
+	await eventually(
+		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		30,
+	);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
 	await query("delete from refunds where settled_at is null");
 }, 60_000);
@@ -86,7 +94,10 @@ test("a capture is recorded although more open authorizations than a sweep takes
 		values (gen_random_uuid(), $1::uuid, $2, 19.99, 'EUR', 'authorized', now(), now() - interval '1 minute')`,
 		[mine.order_id, mine.user_id],
 	);
-	await eventually(async () => expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]), 30);
+	await eventually(
+		async () => expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]),
+		30,
+	);
 	await query("delete from payments where status = 'authorized'");
 }, 60_000);
 
@@ -94,10 +105,18 @@ test("nodes that sweep at the same time share the rows, and leave failed rows al
 	const failing = (await query(FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
 	await query(OPEN_AUTHORIZATIONS, [40]);
 	const nodes = [sweepsOf(shop), sweepsOf(second)];
-	for (let turn = 0; turn < 3; turn++) await Promise.all(nodes.flatMap(({ refunds, charges }) => [refunds.sweep(), charges.reconcile()]));
-	const attempted = await query("select id, attempts, next_at > now() as waits from refunds where id = any($1) order by id", [failing]);
+	for (let turn = 0; turn < 3; turn++)
+		await Promise.all(
+			nodes.flatMap(({ refunds, charges }) => [refunds.sweep(), charges.reconcile()]),
+		);
+	const attempted = await query(
+		"select id, attempts, next_at > now() as waits from refunds where id = any($1) order by id",
+		[failing],
+	);
 	expect(attempted).toEqual(failing.map((id) => ({ id, attempts: 1, waits: true })));
-	const checked = await query("select distinct checks, check_at > now() as waits from payments where status = 'authorized'");
+	const checked = await query(
+		"select distinct checks, check_at > now() as waits from payments where status = 'authorized'",
+	);
 	expect(checked).toEqual([{ checks: 1, waits: true }]);
 	for (const kind of ["requested", "looked"] as const) {
 		const keys = nodes.flatMap((node) => node[kind]);
@@ -114,7 +133,10 @@ test("the backoff of a failing refund grows with its attempts, up to a quarter o
 	for (let attempt = 0; attempt < 10; attempt++) {
 		await query("update refunds set next_at = now() where id = $1", [id]);
 		await refunds.sweep();
-		const [row] = await query("select extract(epoch from next_at - now())::float8 as wait from refunds where id = $1", [id]);
+		const [row] = await query(
+			"select extract(epoch from next_at - now())::float8 as wait from refunds where id = $1",
+			[id],
+		);
 		waits.push(row!.wait as number);
 	}
 	expect(waits[0]).toBeLessThan(11);
@@ -128,25 +150,40 @@ test("a refund that the provider paid before it forgot the idempotency key is no
 	const { mine, id } = await captured(10);
 	const refund_id = await unsettled(id, 4, "30 hours");
 	await paidAtProvider(mine, refund_id, 4, "30 hours");
-	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]), 30);
+	await eventually(
+		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		30,
+	);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
 }, 60_000);
 
 test("an old refund that the provider never received is paid", async () => {
 	const { mine, id } = await captured(10);
 	await unsettled(id, 4, "30 hours");
-	await eventually(async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]), 30);
+	await eventually(
+		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		30,
+	);
 	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
 }, 60_000);
 
 test.each([
 	["a reversal", "reversal_at = now() - interval '30 hours'"],
-	["a reversal that a node of an earlier version began", "reversal_at = null, created_at = now() - interval '30 hours'"],
-])("%s is not paid twice when it goes on after the provider forgot the idempotency key", async (_, began) => {
-	const { mine, id } = await captured(10);
-	// A partial payout leaves room in the captured amount for a second one.
-	await query(`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded', ${began} where id = $1`, [id]);
-	await paidAtProvider(mine, id, 4, "30 hours");
-	expect(await reverse(mine)).toEqual([{ status: "done" }]);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
-});
+	[
+		"a reversal that a node of an earlier version began",
+		"reversal_at = null, created_at = now() - interval '30 hours'",
+	],
+])(
+	"%s is not paid twice when it goes on after the provider forgot the idempotency key",
+	async (_, began) => {
+		const { mine, id } = await captured(10);
+		// A partial payout leaves room in the captured amount for a second one.
+		await query(
+			`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded', ${began} where id = $1`,
+			[id],
+		);
+		await paidAtProvider(mine, id, 4, "30 hours");
+		expect(await reverse(mine)).toEqual([{ status: "done" }]);
+		expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
+	},
+);

@@ -6,9 +6,20 @@ const id = { id: { type: "uuid" } } as const;
 const name = { type: "string", min: 1, max: 255, trim: true } as const;
 const description = { type: "string", max: 5000, nullable: true } as const;
 const price = { type: "money" } as const;
-const currency = { type: "string", pattern: "^[A-Z]{3}$", example: "EUR", description: "ISO 4217" } as const;
+const currency = {
+	type: "string",
+	pattern: "^[A-Z]{3}$",
+	example: "EUR",
+	description: "ISO 4217",
+} as const;
 const category = { type: "string", min: 1, max: 100, trim: true } as const;
-const sku_text = { type: "string", min: 1, max: 64, pattern: "^[A-Za-z0-9._-]+$", example: "MUG-1" } as const;
+const sku_text = {
+	type: "string",
+	min: 1,
+	max: 64,
+	pattern: "^[A-Za-z0-9._-]+$",
+	example: "MUG-1",
+} as const;
 const sku = { ...sku_text, nullable: true } as const;
 
 export const product = shape({

@@ -4,10 +4,20 @@ import { inventory } from "../inventory/inventory.contract.ts";
 import "./products.contract.ts";
 
 let shop: Shop;
-const stubs = [stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) })];
+const stubs = [
+	stub(inventory, {
+		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
+	}),
+];
 beforeAll(async () => {
 	shop = await startShop({ services: ["products"], stubs });
-	const products = wares.map(([name, price, category, description = null], i) => ({ name, price, category, description, sku: `T-${i}` }));
+	const products = wares.map(([name, price, category, description = null], i) => ({
+		name,
+		price,
+		category,
+		description,
+		sku: `T-${i}`,
+	}));
 	// Together, so that all have the same created_at and only the id tells them apart.
 	await shop.call("products.import", { products });
 });
@@ -51,7 +61,9 @@ test("every way to sort is stable, so that pages neither overlap nor leave anyth
 		expect(pages.flat()).toEqual(all);
 		expect(await names({ sort: `-${sort}` })).toEqual(all.toReversed());
 	}
-	expect((await list({ sort: "price" })).rows.map(({ price }) => price)).toEqual([0, 3, 4.2, 5, 9.99, 9.99, 9.99, 80]);
+	expect((await list({ sort: "price" })).rows.map(({ price }) => price)).toEqual([
+		0, 3, 4.2, 5, 9.99, 9.99, 9.99, 80,
+	]);
 });
 
 test("a page may begin behind the last product of the page before, in every order, and the total stays that of all", async () => {
@@ -68,7 +80,11 @@ test("a page may begin behind the last product of the page before, in every orde
 		expect(walked).toEqual(all.rows.map(({ name }) => name));
 	}
 	const [first] = (await list({ category: "Sports" })).rows;
-	expect(await list({ category: "Sports", after: first!.id })).toEqual({ rows: [], total: 1, more: false });
+	expect(await list({ category: "Sports", after: first!.id })).toEqual({
+		rows: [],
+		total: 1,
+		more: false,
+	});
 	expect((await list({ after: "019a0000-0000-7000-8000-000000000000" })).rows).toEqual([]);
 	await expect(list({ after: "' or true --" })).rejects.toMatchObject({ code: 422 });
 });
@@ -84,39 +100,82 @@ test("words that very many products have are found as well, in order, with their
 			})),
 		});
 	await add(0);
-	expect((await list({ q: "common", sort: "-price", limit: 2 })).rows.map(({ price }) => price)).toEqual([599, 598]);
+	expect(
+		(await list({ q: "common", sort: "-price", limit: 2 })).rows.map(({ price }) => price),
+	).toEqual([599, 598]);
 	await add(600);
-	expect(await list({ q: "common", sort: "-price", limit: 1 })).toMatchObject({ total: 1200, rows: [{ price: 1199 }] });
-	expect(await list({ q: "common 1199", category: "Bulk" })).toMatchObject({ total: 1, rows: [{ price: 1199 }] });
+	expect(await list({ q: "common", sort: "-price", limit: 1 })).toMatchObject({
+		total: 1200,
+		rows: [{ price: 1199 }],
+	});
+	expect(await list({ q: "common 1199", category: "Bulk" })).toMatchObject({
+		total: 1,
+		rows: [{ price: 1199 }],
+	});
 	await shop.databases.query("products", "delete from products where category = 'Bulk'");
 });
 
 test("a price range includes its ends and may be free of charge", async () => {
-	expect(await names({ min_price: 5, max_price: 9.99 })).toEqual(["Shoe Box", "USB-C Cable 3.5 m", "Red Mug", "Blue Mug"]);
+	expect(await names({ min_price: 5, max_price: 9.99 })).toEqual([
+		"Shoe Box",
+		"USB-C Cable 3.5 m",
+		"Red Mug",
+		"Blue Mug",
+	]);
 	expect(await names({ max_price: 0 })).toEqual(["Café Crème"]);
 	expect((await list({ min_price: 9.99, limit: 1 })).total).toBe(4);
-	await expect(list({ min_price: 5.01, max_price: 5 })).rejects.toMatchObject({ code: 422, data: { errors: [{ field: "min_price" }] } });
+	await expect(list({ min_price: 5.01, max_price: 5 })).rejects.toMatchObject({
+		code: 422,
+		data: { errors: [{ field: "min_price" }] },
+	});
 	// As they come out of a query string.
-	expect(await names({ min_price: "4.20", max_price: "5", skip: "1", limit: "1" } as object)).toEqual(["Grüner Tee"]);
+	expect(
+		await names({ min_price: "4.20", max_price: "5", skip: "1", limit: "1" } as object),
+	).toEqual(["Grüner Tee"]);
 });
 
 test("a category is compared in any case and Unicode form, and whatever signs are in it stand for themselves", async () => {
 	for (const [name, , category] of wares)
-		expect(await names({ category })).toEqual(category.toLowerCase() === "kitchen_ware" ? ["Blue Mug", "Zebra"] : [name]);
-	for (const category of ["%", "Kitchen%", "Kitchen.ware", "' or ''='", "100%25 Home", "\\"]) expect(await names({ category })).toEqual([]);
-	for (const category of [" Sports ", "sports", "SPORTS", "ＳＰＯＲＴＳ"]) expect(await names({ category })).toEqual(["Running Shoes"]);
-	expect(await list({ category: "KITCHEN_WARE", limit: 1, sort: "-price" })).toMatchObject({ total: 2, rows: [{ name: "Blue Mug" }] });
+		expect(await names({ category })).toEqual(
+			category.toLowerCase() === "kitchen_ware" ? ["Blue Mug", "Zebra"] : [name],
+		);
+	for (const category of ["%", "Kitchen%", "Kitchen.ware", "' or ''='", "100%25 Home", "\\"])
+		expect(await names({ category })).toEqual([]);
+	for (const category of [" Sports ", "sports", "SPORTS", "ＳＰＯＲＴＳ"])
+		expect(await names({ category })).toEqual(["Running Shoes"]);
+	expect(await list({ category: "KITCHEN_WARE", limit: 1, sort: "-price" })).toMatchObject({
+		total: 2,
+		rows: [{ name: "Blue Mug" }],
+	});
 });
 
 test("names are sorted by letters, not by bytes", async () => {
-	const mixed = ["zebra", "Äpfel", "apfel", "Apfel", "Éclair", "eclair", "Zebra", "10 Nails", "Ωmega", "öl"];
-	const products = mixed.map((name, i) => ({ name, price: 1, category: "Sorted", sku: `SORT-${i}` }));
+	const mixed = [
+		"zebra",
+		"Äpfel",
+		"apfel",
+		"Apfel",
+		"Éclair",
+		"eclair",
+		"Zebra",
+		"10 Nails",
+		"Ωmega",
+		"öl",
+	];
+	const products = mixed.map((name, i) => ({
+		name,
+		price: 1,
+		category: "Sorted",
+		sku: `SORT-${i}`,
+	}));
 	await shop.call("products.import", { products });
 	const sorted = mixed.toSorted(new Intl.Collator("und").compare);
 	expect(await names({ category: "sorted", sort: "name" })).toEqual(sorted);
 	expect(await names({ category: "sorted", sort: "-name" })).toEqual(sorted.toReversed());
 	const { rows } = await list({ category: "sorted", sort: "name", limit: 4 });
-	expect(await names({ category: "sorted", sort: "name", after: rows.at(-1)!.id })).toEqual(sorted.slice(4));
+	expect(await names({ category: "sorted", sort: "name", after: rows.at(-1)!.id })).toEqual(
+		sorted.slice(4),
+	);
 	await shop.databases.query("products", "delete from products where category = 'Sorted'");
 });
 
@@ -136,7 +195,12 @@ test("words are found in name and description: all of them, by their beginning o
 });
 
 test("stop words need not occur next to other words", async () => {
-	for (const q of ["the running shoes", "running shoes for the", "THE shoes of and to run", "a shoe in running"])
+	for (const q of [
+		"the running shoes",
+		"running shoes for the",
+		"THE shoes of and to run",
+		"a shoe in running",
+	])
 		expect(await names({ q })).toEqual(["Running Shoes"]);
 	expect(await names({ q: "the mug is not blue" })).toEqual(["Red Mug", "Blue Mug"]);
 	expect(await names({ q: "the nothing" })).toEqual([]);
@@ -145,11 +209,37 @@ test("stop words need not occur next to other words", async () => {
 test("accents, Unicode forms and letter case do not matter to a search", async () => {
 	for (const q of ["cafe", "café", "CAFÉ", "cafe\u0301", "creme", "Cr\u0300eme", "ｃａｆｅ"])
 		expect(await names({ q })).toEqual(["Café Crème"]);
-	for (const q of ["gruner", "GRÜNER", "gru\u0308ner", "tee sencha"]) expect(await names({ q })).toEqual(["Grüner Tee"]);
-	const written = ["Smørrebrød", "Weißbier", "ΟΔΟΣ", "Żółw", "Ёлка", "ﬁligree", "½ litre", "テレビ", "I\u0307stanbul"];
-	const asked = ["smorrebrod", "weissbier", "οδος", "zolw", "елка", "filigree", "½", "テレ", "istanbul"];
+	for (const q of ["gruner", "GRÜNER", "gru\u0308ner", "tee sencha"])
+		expect(await names({ q })).toEqual(["Grüner Tee"]);
+	const written = [
+		"Smørrebrød",
+		"Weißbier",
+		"ΟΔΟΣ",
+		"Żółw",
+		"Ёлка",
+		"ﬁligree",
+		"½ litre",
+		"テレビ",
+		"I\u0307stanbul",
+	];
+	const asked = [
+		"smorrebrod",
+		"weissbier",
+		"οδος",
+		"zolw",
+		"елка",
+		"filigree",
+		"½",
+		"テレ",
+		"istanbul",
+	];
 	await shop.call("products.import", {
-		products: written.map((name, i) => ({ name, price: 1, category: "Foreign", sku: `FOREIGN-${i}` })),
+		products: written.map((name, i) => ({
+			name,
+			price: 1,
+			category: "Foreign",
+			sku: `FOREIGN-${i}`,
+		})),
 	});
 	const found = await Promise.all(asked.map((q) => names({ q, category: "Foreign" })));
 	expect(found).toEqual(written.map((name) => [name]));
@@ -178,16 +268,49 @@ test("products that a node of the version before writes are found", async () => 
 });
 
 test("search and filters narrow each other down, and the total says how far", async () => {
-	expect(await list({ q: "mug", category: "Kitchen_ware", min_price: 1 })).toMatchObject({ total: 1, rows: [{ name: "Blue Mug" }] });
-	expect(await list({ q: "mug", sort: "-name", limit: 1 })).toMatchObject({ total: 2, rows: [{ name: "Red Mug" }] });
+	expect(await list({ q: "mug", category: "Kitchen_ware", min_price: 1 })).toMatchObject({
+		total: 1,
+		rows: [{ name: "Blue Mug" }],
+	});
+	expect(await list({ q: "mug", sort: "-name", limit: 1 })).toMatchObject({
+		total: 2,
+		rows: [{ name: "Red Mug" }],
+	});
 });
 
 test("the signs of SQL, LIKE and text search mean nothing in a query", async () => {
-	for (const q of ["%", "_", "% _", "'", '"', "\\", "&", "!", ":*", "<->", "()", "--", ";", "?", "$"])
+	for (const q of [
+		"%",
+		"_",
+		"% _",
+		"'",
+		'"',
+		"\\",
+		"&",
+		"!",
+		":*",
+		"<->",
+		"()",
+		"--",
+		";",
+		"?",
+		"$",
+	])
 		expect(await list({ q })).toEqual({ rows: [], total: 0 });
-	for (const q of ["mug | red", '"mug red', "mug:* red", "mug')-- red", "(mug red", "mug \\ red", "mug% red", "red'mug", "-red mug"])
+	for (const q of [
+		"mug | red",
+		'"mug red',
+		"mug:* red",
+		"mug')-- red",
+		"(mug red",
+		"mug \\ red",
+		"mug% red",
+		"red'mug",
+		"-red mug",
+	])
 		expect(await names({ q })).toEqual(["Red Mug"]);
-	for (const q of ["$1", ":mug", ":name", "???mug"]) await expect(list({ q })).resolves.toBeDefined();
+	for (const q of ["$1", ":mug", ":name", "???mug"])
+		await expect(list({ q })).resolves.toBeDefined();
 	expect(await names({ q: "mug & !red" })).toEqual(["Red Mug"]);
 	expect(await names({ q: "zeb%" })).toEqual(["Zebra"]);
 	expect(await names({ q: "'; drop table products; --" })).toEqual([]);
@@ -219,7 +342,11 @@ test("what is no filter is refused", async () => {
 
 test("a search finds what is new and what was changed, and no longer what it was", async () => {
 	const asAdmin = { meta: { user: admin } };
-	const { id } = await shop.call("products.create", { name: "Lantern", price: 1, category: "New" }, asAdmin);
+	const { id } = await shop.call(
+		"products.create",
+		{ name: "Lantern", price: 1, category: "New" },
+		asAdmin,
+	);
 	expect(await names({ q: "lanterns" })).toEqual(["Lantern"]);
 	await shop.call("products.update", { id, name: "Torch" }, asAdmin);
 	expect([await names({ q: "lantern" }), await names({ q: "torch" })]).toEqual([[], ["Torch"]]);

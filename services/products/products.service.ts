@@ -1,6 +1,12 @@
 import { type Cached, cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { type Ctx, implement, type Meta, raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import {
+	type Ctx,
+	implement,
+	type Meta,
+	raise,
+	type ServiceThis,
+} from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import { etagOf, namesTag } from "../../lib/contracts/etag.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
@@ -13,7 +19,14 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
 import { areRare, behind, defineProduct, matching, order } from "./products.models.ts";
-import { assertPrice, assertRange, assertWantsSomething, changesOf, type Product, searchWords } from "./products.rules.ts";
+import {
+	assertPrice,
+	assertRange,
+	assertWantsSomething,
+	changesOf,
+	type Product,
+	searchWords,
+} from "./products.rules.ts";
 
 type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
 type NewProduct = Infer<typeof products.actions.create.params>;
@@ -34,18 +47,30 @@ const ADD = sql(
 			select 'product.created', id::text, fact, $4::text from made join unnest($2::uuid[], $3::json[]) as f (id, fact) using (id) order by id)
 	select ${COLUMNS} from made`,
 );
-const LOCK = sql("lock", `select ${COLUMNS} from products where id = $1 and deleted_at is null for update`);
+const LOCK = sql(
+	"lock",
+	`select ${COLUMNS} from products where id = $1 and deleted_at is null for update`,
+);
 const CHANGE = sql(
 	"change",
 	`update products set name = $2, description = $3, price = $4, currency = $5, category = $6, sku = $7, updated_at = now()
 	where id = $1 returning ${COLUMNS}`,
 );
 const REMOVE = sql("remove", "update products set deleted_at = now() where id = $1");
-const BY_IDS = sql("by_ids", `select ${COLUMNS} from products where id = any($1::uuid[]) and deleted_at is null`);
+const BY_IDS = sql(
+	"by_ids",
+	`select ${COLUMNS} from products where id = any($1::uuid[]) and deleted_at is null`,
+);
 const IS_TAKEN = sql("is_taken", "select from products where sku = $1 and deleted_at is null");
 const EVER_HAD = sql("ever_had", "select distinct sku from products where sku = any($1)");
 
-export default implement(products, database, records<Product>(defineProduct), events(products), idempotency).with({
+export default implement(
+	products,
+	database,
+	records<Product>(defineProduct),
+	events(products),
+	idempotency,
+).with({
 	setup() {
 		return { rows: cacheOf(this.broker).of<Product>("products", KEPT_MS, product) };
 	},
@@ -106,7 +131,9 @@ export default implement(products, database, records<Product>(defineProduct), ev
 				if (updated_fields.length === 0) return before;
 				if ("price" in changes || "currency" in changes) assertPrice({ ...before, ...changes });
 				const { name, description, price, currency, category, sku } = { ...before, ...changes };
-				const [after] = await tx.query<Product>(CHANGE, [id, name, description, price, currency, category, sku]).catch(skuTaken);
+				const [after] = await tx
+					.query<Product>(CHANGE, [id, name, description, price, currency, category, sku])
+					.catch(skuTaken);
 				await this.publish(tx, "product.updated", id, { product_id: id, updated_fields });
 				return after!;
 			});
@@ -132,7 +159,8 @@ export default implement(products, database, records<Product>(defineProduct), ev
 			for (const one of ctx.params.products) assertPrice(one);
 			const wanted = new Map(ctx.params.products.map((one) => [one.sku, one]));
 			// What was taken out of the catalogue later stays out.
-			for (const { sku } of await this.db.query<{ sku: string }>(EVER_HAD, [[...wanted.keys()]])) wanted.delete(sku);
+			for (const { sku } of await this.db.query<{ sku: string }>(EVER_HAD, [[...wanted.keys()]]))
+				wanted.delete(sku);
 			if (wanted.size === 0) return { imported: 0 };
 			const values = await openBooks(this, ctx, [...wanted.values()]);
 			const made = await this.rows.changing([], () => this.db.query<Product>(ADD, values));
@@ -147,7 +175,9 @@ async function openBooks(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): P
 	const rows = wanted.map((one) => ({ ...one, id: newId() }));
 	// Before the products, so that no reader sees one without a stock record. The record of a
 	// product that is not added after all is harmless.
-	await Promise.all(rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })));
+	await Promise.all(
+		rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })),
+	);
 	const ids = rows.map(({ id }) => id);
 	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
 	return [JSON.stringify(rows), ids, facts, currentTraceparent()];
@@ -165,7 +195,8 @@ async function lock(tx: Tx, id: string): Promise<Product> {
 
 /** @throws PRECONDITION_FAILED if the caller named another version of the product in If-Match */
 function assertMatches({ if_match }: Meta, current: Product): void {
-	if (if_match && !namesTag(if_match, etagOf(current), "strong")) throw commonError("PRECONDITION_FAILED");
+	if (if_match && !namesTag(if_match, etagOf(current), "strong"))
+		throw commonError("PRECONDITION_FAILED");
 }
 
 function skuTaken(error: { code?: string }): never {

@@ -12,19 +12,48 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 const asAdmin = { meta: { user: admin } };
-const create = (over: object = {}) => shop.call("products.create", { name: "A thing", price: 9.99, category: "Things", ...over }, asAdmin);
-const update = (id: string, changes: object) => shop.call("products.update", { id, ...changes }, asAdmin);
+const create = (over: object = {}) =>
+	shop.call(
+		"products.create",
+		{ name: "A thing", price: 9.99, category: "Things", ...over },
+		asAdmin,
+	);
+const update = (id: string, changes: object) =>
+	shop.call("products.update", { id, ...changes }, asAdmin);
 const remove = (id: string) => shop.call("products.remove", { id }, asAdmin);
-const facts = (id: string) => shop.databases.query("products", "select type, data from outbox where subject = $1 order by xid, seq", [id]);
+const facts = (id: string) =>
+	shop.databases.query(
+		"products",
+		"select type, data from outbox where subject = $1 order by xid, seq",
+		[id],
+	);
 /** How many rows of any kind there are. */
-const rows = async () => (await shop.databases.query("products", "select count(*) from products"))[0]!.count;
+const rows = async () =>
+	(await shop.databases.query("products", "select count(*) from products"))[0]!.count;
 
 test("a new product is there at once, with its books opened, and told of", async () => {
-	const made = await create({ name: "  Cup ", price: 0.1, description: "For tea", sku: "CUP-1", stock: 7 });
-	expect(made).toMatchObject({ name: "Cup", price: 0.1, currency: "EUR", description: "For tea", sku: "CUP-1" });
+	const made = await create({
+		name: "  Cup ",
+		price: 0.1,
+		description: "For tea",
+		sku: "CUP-1",
+		stock: 7,
+	});
+	expect(made).toMatchObject({
+		name: "Cup",
+		price: 0.1,
+		currency: "EUR",
+		description: "For tea",
+		sku: "CUP-1",
+	});
 	expect(await shop.call("products.get", { id: made.id })).toEqual(made);
-	expect(await shop.call("inventory.get", { product_id: made.id })).toMatchObject({ on_hand: 7, available: 7 });
-	expect(await facts(made.id)).toEqual([{ type: "product.created", data: { product_id: made.id } }]);
+	expect(await shop.call("inventory.get", { product_id: made.id })).toMatchObject({
+		on_hand: 7,
+		available: 7,
+	});
+	expect(await facts(made.id)).toEqual([
+		{ type: "product.created", data: { product_id: made.id } },
+	]);
 });
 
 test("prices are exact to the cent, from nothing to the most that there can be", async () => {
@@ -36,18 +65,32 @@ test("prices are exact to the cent, from nothing to the most that there can be",
 });
 
 test("a price has the decimals of its currency, and its currency exists", async () => {
-	const [yen, euros] = [await create({ currency: "JPY", price: 150 }), await create({ price: 1.5 })];
+	const [yen, euros] = [
+		await create({ currency: "JPY", price: 150 }),
+		await create({ price: 1.5 }),
+	];
 	expect(yen).toMatchObject({ currency: "JPY", price: 150 });
-	const refused = (field: string) => ({ code: 422, data: { errors: [expect.objectContaining({ field })] } });
+	const refused = (field: string) => ({
+		code: 422,
+		data: { errors: [expect.objectContaining({ field })] },
+	});
 	await expect(update(yen.id, { price: 1.5 })).rejects.toMatchObject(refused("price"));
 	await expect(update(euros.id, { currency: "JPY" })).rejects.toMatchObject(refused("price"));
 	await expect(update(euros.id, { currency: "ZZZ" })).rejects.toMatchObject(refused("currency"));
-	expect(await update(euros.id, { currency: "JPY", price: 200 })).toMatchObject({ currency: "JPY", price: 200 });
+	expect(await update(euros.id, { currency: "JPY", price: 200 })).toMatchObject({
+		currency: "JPY",
+		price: 200,
+	});
 	const products = [{ name: "x", price: 0.5, category: "x", currency: "KRW", sku: "WON-1" }];
 	await expect(shop.call("products.import", { products })).rejects.toMatchObject(refused("price"));
 	// A product from before this rule can be changed otherwise.
-	await shop.databases.query("products", "update products set currency = 'ZZZ' where id = $1", [yen.id]);
-	expect(await update(yen.id, { category: "Old" })).toMatchObject({ currency: "ZZZ", category: "Old" });
+	await shop.databases.query("products", "update products set currency = 'ZZZ' where id = $1", [
+		yen.id,
+	]);
+	expect(await update(yen.id, { category: "Old" })).toMatchObject({
+		currency: "ZZZ",
+		category: "Old",
+	});
 });
 
 test("description and SKU may be null or left out, and many products may have no SKU", async () => {
@@ -82,9 +125,13 @@ test("what is no product is refused and changes nothing", async () => {
 });
 
 test("of many who want the same SKU at once one gets it, and it is free again when the product is removed", async () => {
-	const answers = await Promise.allSettled(Array.from({ length: 8 }, () => create({ sku: "ONE-1" })));
+	const answers = await Promise.allSettled(
+		Array.from({ length: 8 }, () => create({ sku: "ONE-1" })),
+	);
 	const made = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-	const refused = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason.type] : []));
+	const refused = answers.flatMap((answer) =>
+		answer.status === "rejected" ? [answer.reason.type] : [],
+	);
 	expect([made.length, refused]).toEqual([1, Array(7).fill("SKU_TAKEN")]);
 	await expect(create({ sku: "ONE-1" })).rejects.toMatchObject({ type: "SKU_TAKEN", code: 409 });
 	const other = await create();
@@ -96,25 +143,55 @@ test("of many who want the same SKU at once one gets it, and it is free again wh
 test("a change touches what it names, and tells what really changed", async () => {
 	const made = await create({ description: "Old", sku: "CHG-1" });
 	const after = await update(made.id, { name: made.name, price: 10.01, description: null });
-	expect(after).toEqual({ ...made, price: 10.01, description: null, updated_at: expect.any(String) });
+	expect(after).toEqual({
+		...made,
+		price: 10.01,
+		description: null,
+		updated_at: expect.any(String),
+	});
 	// To the microsecond: on the wire both may be in one millisecond.
-	expect(await shop.databases.query("products", "select updated_at > created_at as later from products where id = $1", [made.id])).toEqual([
-		{ later: true },
-	]);
+	expect(
+		await shop.databases.query(
+			"products",
+			"select updated_at > created_at as later from products where id = $1",
+			[made.id],
+		),
+	).toEqual([{ later: true }]);
 	expect(await update(made.id, { price: 10.01 })).toEqual(after);
 	const [, ...told] = await facts(made.id);
-	expect(told).toEqual([{ type: "product.updated", data: { product_id: made.id, updated_fields: ["price", "description"] } }]);
+	expect(told).toEqual([
+		{
+			type: "product.updated",
+			data: { product_id: made.id, updated_fields: ["price", "description"] },
+		},
+	]);
 });
 
 test("changes of different fields made at the same time are all kept", async () => {
 	const { id } = await create();
-	await Promise.all([update(id, { name: "B" }), update(id, { price: 1 }), update(id, { category: "C" }), update(id, { sku: "SIM-1" })]);
-	expect(await shop.call("products.get", { id })).toMatchObject({ name: "B", price: 1, category: "C", sku: "SIM-1" });
+	await Promise.all([
+		update(id, { name: "B" }),
+		update(id, { price: 1 }),
+		update(id, { category: "C" }),
+		update(id, { sku: "SIM-1" }),
+	]);
+	expect(await shop.call("products.get", { id })).toMatchObject({
+		name: "B",
+		price: 1,
+		category: "C",
+		sku: "SIM-1",
+	});
 });
 
 test("a change must name something, and nothing that is not ours to give", async () => {
 	const { id } = await create();
-	for (const changes of [{}, { name: null }, { price: null }, { created_at: "2020-01-01T00:00:00Z" }, { stock: 3 }])
+	for (const changes of [
+		{},
+		{ name: null },
+		{ price: null },
+		{ created_at: "2020-01-01T00:00:00Z" },
+		{ stock: 3 },
+	])
 		await expect(update(id, changes)).rejects.toMatchObject({ code: 422 });
 	expect((await facts(id)).length).toBe(1);
 });
@@ -134,29 +211,43 @@ test("a removed product is gone from everywhere, once", async () => {
 
 test("products are resolved in the order asked for, as often as asked for, and null where there is none", async () => {
 	const [a, b] = [await create(), await create()];
-	expect(await shop.call("products.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] })).toEqual([b, null, a, b]);
+	expect(
+		await shop.call("products.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] }),
+	).toEqual([b, null, a, b]);
 	expect(await shop.call("products.resolve", { ids: [] })).toEqual([]);
 });
 
 test("only an admin changes the catalogue", async () => {
 	const asUser = { meta: { user: { ...admin, role: "user" } } };
 	const { id } = await create();
-	await expect(shop.call("products.create", { name: "x", price: 1, category: "x" })).rejects.toMatchObject({ code: 401 });
-	await expect(shop.call("products.update", { id, price: 1 }, asUser)).rejects.toMatchObject({ code: 403 });
+	await expect(
+		shop.call("products.create", { name: "x", price: 1, category: "x" }),
+	).rejects.toMatchObject({ code: 401 });
+	await expect(shop.call("products.update", { id, price: 1 }, asUser)).rejects.toMatchObject({
+		code: 403,
+	});
 	await expect(shop.call("products.remove", { id }, asUser)).rejects.toMatchObject({ code: 403 });
 	expect(await shop.call("products.get", { id })).toMatchObject({ price: 9.99 });
 });
 
 test("the demo catalogue is imported once, with its stock, and what was removed since stays out", async () => {
-	expect(await shop.call("products.import", { products: [...catalogue, catalogue[0]!] })).toEqual({ imported: 60 });
+	expect(await shop.call("products.import", { products: [...catalogue, catalogue[0]!] })).toEqual({
+		imported: 60,
+	});
 	const { rows: kitchen, total } = await shop.call("products.list", { category: "Kitchen" });
-	expect(kitchen.map(({ name }) => name)).toEqual(catalogue.filter(({ category }) => category === "Kitchen").map(({ name }) => name));
+	expect(kitchen.map(({ name }) => name)).toEqual(
+		catalogue.filter(({ category }) => category === "Kitchen").map(({ name }) => name),
+	);
 	expect(total).toBe(10);
-	expect(await shop.call("inventory.get", { product_id: kitchen[0]!.id })).toMatchObject({ on_hand: catalogue[0]!.stock });
+	expect(await shop.call("inventory.get", { product_id: kitchen[0]!.id })).toMatchObject({
+		on_hand: catalogue[0]!.stock,
+	});
 	expect(await facts(kitchen[9]!.id)).toMatchObject([{ type: "product.created" }]);
 	await remove(kitchen[0]!.id);
 	const extra = { name: "New", price: 1, category: "Kitchen", sku: "KIT-999" };
-	expect(await shop.call("products.import", { products: [...catalogue, extra] })).toEqual({ imported: 1 });
+	expect(await shop.call("products.import", { products: [...catalogue, extra] })).toEqual({
+		imported: 1,
+	});
 	expect(await shop.call("products.list", { category: "Kitchen" })).toMatchObject({ total: 10 });
 	expect(new Set(catalogue.map(({ category }) => category)).size).toBeGreaterThanOrEqual(6);
 });
@@ -167,7 +258,9 @@ test("without inventory nothing is created, and the caller hears that a service 
 		const product = { name: "Lonely", price: 1, category: "Things", sku: "LONE-1" };
 		const missing = { type: "SERVICE_NOT_FOUND" };
 		await expect(alone.call("products.create", product, asAdmin)).rejects.toMatchObject(missing);
-		await expect(alone.call("products.import", { products: [product] })).rejects.toMatchObject(missing);
+		await expect(alone.call("products.import", { products: [product] })).rejects.toMatchObject(
+			missing,
+		);
 		expect(await alone.databases.query("products", "select from products")).toEqual([]);
 		expect(await alone.databases.query("products", "select from outbox")).toEqual([]);
 	} finally {

@@ -9,7 +9,11 @@ let db: Database;
 const asked: string[] = [];
 beforeAll(async () => {
 	databases = await makeDatabases(["products"]);
-	db = new Database({ url: databaseUrl(databases.pattern, "products"), poolSize: 1, echo: (statement) => asked.push(statement) });
+	db = new Database({
+		url: databaseUrl(databases.pattern, "products"),
+		poolSize: 1,
+		echo: (statement) => asked.push(statement),
+	});
 	await db.query("alter table products set (autovacuum_enabled = false)");
 	// Screws that are of steel or of brass, and never of both, one of gold, and a thousand of tin.
 	await db.query(
@@ -26,7 +30,10 @@ afterAll(async () => {
 /** Whether they are rare, and whether the index on words was asked. */
 async function look(...words: string[]) {
 	asked.length = 0;
-	return [await areRare(db, words), asked.some((statement) => statement.includes("products_with_terms"))];
+	return [
+		await areRare(db, words),
+		asked.some((statement) => statement.includes("products_with_terms")),
+	];
 }
 
 test("words are looked up as long as nothing is known of them", async () => {
@@ -50,11 +57,15 @@ test("one that is known to be in many products is not looked up, and all others 
 });
 
 test("pages of every order and of a category come from an index, without a sort", async () => {
-	await db.query("update products set category = 'gold' where id in (select id from products limit 300)");
+	await db.query(
+		"update products set category = 'gold' where id in (select id from products limit 300)",
+	);
 	await db.query("vacuum analyze products");
 	const plan = async (where: string, order: string) => {
 		const text = `explain select id from products where deleted_at is null and ${where} order by ${order} limit 20`;
-		return (await db.query<{ "QUERY PLAN": string }>(text)).map((row) => row["QUERY PLAN"]).join("\n");
+		return (await db.query<{ "QUERY PLAN": string }>(text))
+			.map((row) => row["QUERY PLAN"])
+			.join("\n");
 	};
 	const category = "category_key(category) = category_key('Gold')";
 	const name = 'name collate "und-x-icu"';
@@ -69,7 +80,9 @@ test("pages of every order and of a category come from an index, without a sort"
 	]);
 
 	expect(plans.filter((text) => /Sort/.test(text))).toEqual([]);
-	const counted = await db.query<{ "QUERY PLAN": string }>(`explain select id from products where deleted_at is null and ${category}`);
+	const counted = await db.query<{ "QUERY PLAN": string }>(
+		`explain select id from products where deleted_at is null and ${category}`,
+	);
 	expect(counted[0]!["QUERY PLAN"]).toMatch(/Index Only Scan/);
 	expect(plans[2]).toMatch(/Index Cond: \(ROW\(/);
 });

@@ -12,7 +12,10 @@ export const shipment = shape({
 	user_id: { type: "uuid" },
 	shipping_address: { type: "string", nullable: true },
 	/** `cancelled` without an address: unscheduled before it was scheduled, so a late `schedule` is refused. */
-	status: { type: "enum", values: ["scheduled", "dispatched", "delivered", "returned", "cancelled"] },
+	status: {
+		type: "enum",
+		values: ["scheduled", "dispatched", "delivered", "returned", "cancelled"],
+	},
 	tracking_number: { type: "string" },
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
@@ -55,10 +58,26 @@ export const shipping = contract({
 		history,
 	},
 	events: {
-		"shipment.scheduled": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
-		"shipment.dispatched": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
-		"shipment.delivered": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
-		"shipment.returned": { ...order_id, shipment_id: { type: "uuid" }, tracking_number: { type: "string" } },
+		"shipment.scheduled": {
+			...order_id,
+			shipment_id: { type: "uuid" },
+			tracking_number: { type: "string" },
+		},
+		"shipment.dispatched": {
+			...order_id,
+			shipment_id: { type: "uuid" },
+			tracking_number: { type: "string" },
+		},
+		"shipment.delivered": {
+			...order_id,
+			shipment_id: { type: "uuid" },
+			tracking_number: { type: "string" },
+		},
+		"shipment.returned": {
+			...order_id,
+			shipment_id: { type: "uuid" },
+			tracking_number: { type: "string" },
+		},
 		"shipment.cancelled": { ...order_id },
 	},
 	errors: {

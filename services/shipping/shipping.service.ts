@@ -63,9 +63,12 @@ const FIND = sql(
 	`select ${Object.keys(shipment).join(", ")} from shipments where order_id = any($1::uuid[]) and user_id is not null`,
 );
 
-const statuses = (rows: Standing[]) => new Map(rows.map(({ order_id, status }) => [order_id, status]));
+const statuses = (rows: Standing[]) =>
+	new Map(rows.map(({ order_id, status }) => [order_id, status]));
 type Order = Traced & { readonly order_id: string };
-const distinct = <O extends Order>(orders: readonly O[]): O[] => [...new Map(orders.map((order) => [order.order_id, order])).values()];
+const distinct = <O extends Order>(orders: readonly O[]): O[] => [
+	...new Map(orders.map((order) => [order.order_id, order])).values(),
+];
 const ids = (orders: readonly Order[]) => orders.map(({ order_id }) => order_id);
 
 /**
@@ -87,11 +90,17 @@ async function settled(
 	return standing;
 }
 /** Moves shipments from one status to the next; answers what each is now, nothing for orders that have none. */
-async function advance(self: HasDatabase & HasEvents, orders: readonly Order[], from: Status, to: Status): Promise<Map<string, Status>> {
+async function advance(
+	self: HasDatabase & HasEvents,
+	orders: readonly Order[],
+	from: Status,
+	to: Status,
+): Promise<Map<string, Status>> {
 	const standing = await settled(
 		orders,
 		(status) => status === from,
-		(open) => self.db.query<Standing>(ADVANCE, [ids(open), from, to, `shipment.${to}`, tracesOf(open)]),
+		(open) =>
+			self.db.query<Standing>(ADVANCE, [ids(open), from, to, `shipment.${to}`, tracesOf(open)]),
 	);
 	self.wakeRelay();
 	return standing;
@@ -118,7 +127,9 @@ export default implement(shipping, database, events(shipping)).with({
 				tracesOf(wanted),
 			];
 			const areNew = await this.db.insertNew(SCHEDULE_NEW, values);
-			const standing = areNew ? undefined : statuses(await this.db.query<Standing>(SCHEDULE, values));
+			const standing = areNew
+				? undefined
+				: statuses(await this.db.query<Standing>(SCHEDULE, values));
 			this.wakeRelay();
 			return orders.map(({ order_id, shipping_address }) => {
 				if (!isDeliverable(shipping_address)) return refused("UNDELIVERABLE");
@@ -157,12 +168,16 @@ export default implement(shipping, database, events(shipping)).with({
 
 		async deliver({ params: { orders } }) {
 			const standing = await advance(this, orders, "dispatched", "delivered");
-			return orders.map(({ order_id }) => (standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED")));
+			return orders.map(({ order_id }) =>
+				standing.get(order_id) === "delivered" ? done : refused("NOT_DISPATCHED"),
+			);
 		},
 
 		async return({ params: { orders } }) {
 			const standing = await advance(this, orders, "dispatched", "returned");
-			return orders.map(({ order_id }) => (standing.get(order_id) === "returned" ? done : refused("NOT_DISPATCHED")));
+			return orders.map(({ order_id }) =>
+				standing.get(order_id) === "returned" ? done : refused("NOT_DISPATCHED"),
+			);
 		},
 
 		async auditShipments({ params: { after, upto, limit } }) {

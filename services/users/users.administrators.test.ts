@@ -18,22 +18,35 @@ afterEach(async () => {
 
 /** A node that runs the users service on the databases of this test. */
 async function start(settings: Record<string, string>): Promise<ServiceBroker> {
-	const env = readEnv({ NODE_ENV: "test", LOGLEVEL: "fatal", BCRYPT_COST: "4", DATABASE_URL: databases.pattern, ...settings });
+	const env = readEnv({
+		NODE_ENV: "test",
+		LOGLEVEL: "fatal",
+		BCRYPT_COST: "4",
+		DATABASE_URL: databases.pattern,
+		...settings,
+	});
 	const node = makeNode(brokerOptions(env), env, [await loadService(folder, "users")]);
 	nodes.push(node);
 	await node.start();
 	return node;
 }
 const admins = async () =>
-	(await databases.query<{ email: string }>("users", "select email from users where role = 'admin' order by email")).map(
-		({ email }) => email,
-	);
+	(
+		await databases.query<{ email: string }>(
+			"users",
+			"select email from users where role = 'admin' order by email",
+		)
+	).map(({ email }) => email);
 
 test("a started users service has its first administrator, who can sign in", async () => {
 	databases = await makeDatabases(["users"]);
 	const node = await start({ ...owner, ADMIN_EMAIL: "Owner@Example.com" });
 	const email = owner.ADMIN_EMAIL;
-	expect(await node.call("users.authenticate", { email, password: PASSWORD })).toMatchObject({ email, role: "admin", is_verified: true });
+	expect(await node.call("users.authenticate", { email, password: PASSWORD })).toMatchObject({
+		email,
+		role: "admin",
+		is_verified: true,
+	});
 });
 
 test("a later start with another ADMIN_EMAIL creates no administrator", async () => {
@@ -41,21 +54,29 @@ test("a later start with another ADMIN_EMAIL creates no administrator", async ()
 	await start(owner);
 	const node = await start({ ...owner, ADMIN_EMAIL: "second@example.com" });
 	expect(await admins()).toEqual([owner.ADMIN_EMAIL]);
-	await expect(node.call("users.authenticate", { email: "second@example.com", password: PASSWORD })).rejects.toMatchObject({
+	await expect(
+		node.call("users.authenticate", { email: "second@example.com", password: PASSWORD }),
+	).rejects.toMatchObject({
 		type: "INVALID_CREDENTIALS",
 	});
 });
 
 test("nodes that start at the same time with different addresses create one administrator", async () => {
 	databases = await makeDatabases(["users"]);
-	await Promise.all([1, 2, 3, 4].map((n) => start({ ...owner, ADMIN_EMAIL: `admin${n}@example.com` })));
+	await Promise.all(
+		[1, 2, 3, 4].map((n) => start({ ...owner, ADMIN_EMAIL: `admin${n}@example.com` })),
+	);
 	expect(await admins()).toHaveLength(1);
 });
 
 test("a customer who registered the address of ADMIN_EMAIL does not become an administrator", async () => {
 	databases = await makeDatabases(["users"]);
 	const open = await start({});
-	await open.call("users.create", { email: owner.ADMIN_EMAIL, password: "their own one", full_name: "Mallory" });
+	await open.call("users.create", {
+		email: owner.ADMIN_EMAIL,
+		password: "their own one",
+		full_name: "Mallory",
+	});
 	await start(owner);
 	expect(await admins()).toEqual([]);
 });

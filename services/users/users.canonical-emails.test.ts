@@ -19,12 +19,15 @@ afterAll(async () => {
 /** An account as a version without the canonical form stored it. */
 async function store(email: string): Promise<string> {
 	const id = uuid();
-	const text = "insert into users (id, email, full_name, hashed_password, role) values ($1, $2, 'Zoë', 'x', 'user')";
+	const text =
+		"insert into users (id, email, full_name, hashed_password, role) values ($1, $2, 'Zoë', 'x', 'user')";
 	await databases.query("users", text, [id, email]);
 	return id;
 }
 const emailOf = async (id: string) =>
-	(await databases.query<{ email: string }>("users", "select email from users where id = $1", [id]))[0]!.email;
+	(
+		await databases.query<{ email: string }>("users", "select email from users where id = $1", [id])
+	)[0]!.email;
 
 test("stored addresses get their canonical form, and collisions are reported and left alone", async () => {
 	const kept = await store("plain.address+shop@mail-1.example.com");
@@ -51,15 +54,26 @@ test("stored addresses get their canonical form, and collisions are reported and
 	expect(await emailOf(none)).toBe("a@b@example.com");
 	expect(report).toEqual({
 		changed: 5,
-		problems: [expect.stringContaining(`users ${owner} and ${twin} have one address`), expect.stringContaining(`user ${none} is none`)],
+		problems: [
+			expect.stringContaining(`users ${owner} and ${twin} have one address`),
+			expect.stringContaining(`user ${none} is none`),
+		],
 	});
-	expect(await databases.query("users", "select email from verifications")).toEqual([{ email: "zoe@xn--bcher-kva.example" }]);
+	expect(await databases.query("users", "select email from verifications")).toEqual([
+		{ email: "zoe@xn--bcher-kva.example" },
+	]);
 	expect(await canonicalizeEmails(url)).toEqual({ ...report, changed: 0 });
 
 	const late = await store("late@bücher.example");
-	const { code, errors } = await runScript("migrate", { SERVICES: "users", DATABASE_URL: databases.pattern }).ended;
+	const { code, errors } = await runScript("migrate", {
+		SERVICES: "users",
+		DATABASE_URL: databases.pattern,
+	}).ended;
 	expect(code).toBe(0);
-	expect(errors.split("\n")).toEqual([expect.stringContaining(owner), expect.stringContaining(none)]);
+	expect(errors.split("\n")).toEqual([
+		expect.stringContaining(owner),
+		expect.stringContaining(none),
+	]);
 	expect(await emailOf(late)).toBe("late@xn--bcher-kva.example");
 	// Personal data stays in the database.
 	expect(errors).not.toContain("@");

@@ -5,7 +5,8 @@ const PAGE = 1000;
 /**
  * Addresses that are canonical at a glance: nearly all, so that only the others leave the database.
  */
-const PLAIN = "^[a-z0-9_+-]+(\\.[a-z0-9_+-]+)*@[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*\\.[a-z]+$";
+const PLAIN =
+	"^[a-z0-9_+-]+(\\.[a-z0-9_+-]+)*@[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*\\.[a-z]+$";
 const UNUSUAL = sql(
 	"unusual_emails",
 	`select id, email from users where email !~ '${PLAIN}' and ($1::uuid is null or id > $1) order by id limit ${PAGE}`,
@@ -45,7 +46,8 @@ export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> 
 			for (const { id, email } of page) {
 				const canonical = canonicalEmail(repaired(email));
 				if (canonical === email) continue;
-				if (canonical === undefined) problems.push(`the address of user ${id} is none: an administrator can correct it`);
+				if (canonical === undefined)
+					problems.push(`the address of user ${id} is none: an administrator can correct it`);
 				else if (await respell(db, id, email, canonical)) changed++;
 				else problems.push(await collision(db, id, canonical));
 			}
@@ -58,10 +60,16 @@ export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> 
 }
 
 /** Without what was pasted around an address, and cannot be seen: it is of the same mailbox. */
-const repaired = (email: string): string => email.replace(/[<>\p{C}\p{Default_Ignorable_Code_Point}]/gu, "").replace(/\.$/, "");
+const repaired = (email: string): string =>
+	email.replace(/[<>\p{C}\p{Default_Ignorable_Code_Point}]/gu, "").replace(/\.$/, "");
 
 /** @returns false if another user has the address */
-async function respell(db: Database, id: string, email: string, canonical: string): Promise<boolean> {
+async function respell(
+	db: Database,
+	id: string,
+	email: string,
+	canonical: string,
+): Promise<boolean> {
 	try {
 		await db.query(RESPELL, [id, email, canonical]);
 		return true;

@@ -5,7 +5,14 @@ import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
 import { hasOtherAdministrator } from "./users.administrators.ts";
 import { user, users } from "./users.contract.ts";
-import { type Changes, changesOf, endsAdministrator, revokesLinks, sessionsAfter, type User } from "./users.rules.ts";
+import {
+	type Changes,
+	changesOf,
+	endsAdministrator,
+	revokesLinks,
+	sessionsAfter,
+	type User,
+} from "./users.rules.ts";
 import { revokeLinks } from "./users.tokens.ts";
 
 export type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<User> };
@@ -21,8 +28,11 @@ const CHANGE = sql(
 );
 
 /** Changes one user, for all readers at once. */
-export const changing = <R>({ db, rows }: Pick<Self, "db" | "rows">, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
-	rows.changing([id], () => db.transaction(change));
+export const changing = <R>(
+	{ db, rows }: Pick<Self, "db" | "rows">,
+	id: string,
+	change: (tx: Tx) => Promise<R>,
+): Promise<R> => rows.changing([id], () => db.transaction(change));
 
 /** Holds the user until the transaction ends. @throws USER_NOT_FOUND */
 export async function lock(tx: Tx, id: string): Promise<User> {
@@ -34,7 +44,8 @@ export async function lock(tx: Tx, id: string): Promise<User> {
 export async function change(self: Self, tx: Tx, before: User, wanted: Changes): Promise<User> {
 	const changes = changesOf(before, wanted);
 	if (Object.keys(changes).length === 0) return before;
-	if (endsAdministrator(before, changes) && !(await hasOtherAdministrator(tx, before.id))) raise(users, "LAST_ADMIN");
+	if (endsAdministrator(before, changes) && !(await hasOtherAdministrator(tx, before.id)))
+		raise(users, "LAST_ADMIN");
 	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
 	const sessions = sessionsAfter(changes);
 	const [changed] = await tx.query<User & { token_version: number }>(CHANGE, [
@@ -49,20 +60,31 @@ export async function change(self: Self, tx: Tx, before: User, wanted: Changes):
 	const { token_version, ...after } = changed!;
 	if (revokesLinks(changes)) await revokeLinks(tx, id);
 	await publishUpdate(self, tx, after, changes);
-	if (sessions) await self.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
+	if (sessions)
+		await self.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
 	return after;
 }
 
 /** Publishes the changes of a user, if any. @param after the user as changed */
-export async function publishUpdate(self: HasEvents, tx: Tx, after: Pick<User, "id" | "is_verified">, changes: Changes): Promise<void> {
+export async function publishUpdate(
+	self: HasEvents,
+	tx: Tx,
+	after: Pick<User, "id" | "is_verified">,
+	changes: Changes,
+): Promise<void> {
 	const updated_fields = Object.keys(changes);
 	if (updated_fields.length === 0) return;
 	const verified = changes.email !== undefined && after.is_verified ? { is_verified: true } : {};
-	await self.publish(tx, "user.updated", after.id, { user_id: after.id, updated_fields, ...verified });
+	await self.publish(tx, "user.updated", after.id, {
+		user_id: after.id,
+		updated_fields,
+		...verified,
+	});
 }
 
 /** Unique violation, or the deadlock of two users who take each other's address. */
-const isTaken = (error: unknown): boolean => ["23505", "40P01"].includes((error as { code: string }).code);
+const isTaken = (error: unknown): boolean =>
+	["23505", "40P01"].includes((error as { code: string }).code);
 /** @throws EMAIL_TAKEN where the change failed because another user has the address */
 export async function orTaken<T>(changed: Promise<T>): Promise<T> {
 	try {

@@ -57,7 +57,8 @@ export const users = contract({
 			throws: ["INVALID_TOKEN"],
 		},
 		requestPasswordReset: {
-			summary: "Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
+			summary:
+				"Have a link mailed that sets a new password; the answer does not tell whether there is such a user",
 			rest: "POST /users/password-reset",
 			repeatable: "at most one mail per minute and address",
 			strict: true,
@@ -79,7 +80,8 @@ export const users = contract({
 			...hashing,
 		},
 		confirmEmailChange: {
-			summary: "Move the account to the new e-mail address with the token mailed to it; ends every session",
+			summary:
+				"Move the account to the new e-mail address with the token mailed to it; ends every session",
 			rest: "POST /users/email-change/confirm",
 			strict: true,
 			auth: "anyone",
@@ -109,14 +111,38 @@ export const users = contract({
 			strict: true,
 			auth: "owner",
 			status: 204,
-			params: { ...id, current_password: { type: "string", min: 1, max: 128 }, new_password: password },
+			params: {
+				...id,
+				current_password: { type: "string", min: 1, max: 128 },
+				new_password: password,
+			},
 			returns: { type: "any" },
 			throws: ["WRONG_PASSWORD", "RATE_LIMITED"],
 			...hashing,
 		},
-		list: { summary: "List users", rest: "GET /users", auth: "admin", page: true, params: paging, returns: page(user) },
-		me: { summary: "The caller", rest: "GET /users/me", auth: "user", params: {}, returns: object(user) },
-		get: { summary: "One user", rest: "GET /users/:id", auth: "owner", params: id, returns: object(user), throws: ["USER_NOT_FOUND"] },
+		list: {
+			summary: "List users",
+			rest: "GET /users",
+			auth: "admin",
+			page: true,
+			params: paging,
+			returns: page(user),
+		},
+		me: {
+			summary: "The caller",
+			rest: "GET /users/me",
+			auth: "user",
+			params: {},
+			returns: object(user),
+		},
+		get: {
+			summary: "One user",
+			rest: "GET /users/:id",
+			auth: "owner",
+			params: id,
+			returns: object(user),
+			throws: ["USER_NOT_FOUND"],
+		},
 		update: {
 			summary:
 				"Change a user; is_active and role only by an admin. A new e-mail address requires the caller's own current_password. One's own address changes when the link mailed to the new one is used",
@@ -133,7 +159,14 @@ export const users = contract({
 				role: { ...role, optional: true },
 			},
 			returns: object(user),
-			throws: ["USER_NOT_FOUND", "EMAIL_TAKEN", "LAST_ADMIN", "WRONG_PASSWORD", "PRECONDITION_FAILED", "RATE_LIMITED"],
+			throws: [
+				"USER_NOT_FOUND",
+				"EMAIL_TAKEN",
+				"LAST_ADMIN",
+				"WRONG_PASSWORD",
+				"PRECONDITION_FAILED",
+				"RATE_LIMITED",
+			],
 			...hashing,
 		},
 		remove: {
@@ -155,7 +188,11 @@ export const users = contract({
 		/** Set-based, for whoever signs tokens: what is in them. */
 		identify: {
 			params: { ids: list({ type: "uuid" }, { max: 1000 }) },
-			returns: list({ type: "object", props: { ...pick(user, "id", "email", "role", "is_active"), token_version }, nullable: true }),
+			returns: list({
+				type: "object",
+				props: { ...pick(user, "id", "email", "role", "is_active"), token_version },
+				nullable: true,
+			}),
 			retry: true,
 			divide: { list: "ids" },
 		},
@@ -240,7 +277,10 @@ export const users = contract({
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 		WRONG_PASSWORD: { status: 403, message: "The current password is wrong" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
-		LAST_ADMIN: { status: 409, message: "The last active administrator can neither be deactivated nor lose the role" },
+		LAST_ADMIN: {
+			status: 409,
+			message: "The last active administrator can neither be deactivated nor lose the role",
+		},
 		EMAIL_CHANGE_NOT_FOUND: { status: 404, message: "The e-mail change is not pending any more" },
 		INVALID_TOKEN: { status: 422, message: "The token is invalid, expired or was already used" },
 	},

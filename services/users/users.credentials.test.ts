@@ -12,21 +12,36 @@ afterAll(() => shop?.stop());
 
 const password = "correct horse";
 const register = (more: { password?: string } = {}) =>
-	shop.call("users.create", { email: `${uuid()}@example.com`, password, full_name: "Zoë", ...more });
+	shop.call("users.create", {
+		email: `${uuid()}@example.com`,
+		password,
+		full_name: "Zoë",
+		...more,
+	});
 const issue = async (user_id: string, email?: string) =>
 	(await shop.call("users.issueVerification", { user_id, ...(email ? { email } : {}) })).token;
 const verify = (token: string) => shop.call("users.verifyEmail", { token });
 const query = <Row extends object>(text: string, ...values: unknown[]) =>
 	shop.databases.query<Row & Record<string, unknown>>("users", text, values);
-const isVerified = async (id: string) => (await shop.call("users.resolve", { ids: [id] }))[0]!.is_verified;
+const isVerified = async (id: string) =>
+	(await shop.call("users.resolve", { ids: [id] }))[0]!.is_verified;
 
-const denied = expect.objectContaining({ type: "INVALID_CREDENTIALS", code: 401, message: "Invalid email or password" });
+const denied = expect.objectContaining({
+	type: "INVALID_CREDENTIALS",
+	code: 401,
+	message: "Invalid email or password",
+});
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
 test("the right password shows who it is, however the address is written", async () => {
 	const zoe = await register();
-	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({ ...zoe, token_version: 1 });
-	expect(await shop.call("users.authenticate", { email: ` ${zoe.email.toUpperCase()} `, password })).toEqual({ ...zoe, token_version: 1 });
+	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({
+		...zoe,
+		token_version: 1,
+	});
+	expect(
+		await shop.call("users.authenticate", { email: ` ${zoe.email.toUpperCase()} `, password }),
+	).toEqual({ ...zoe, token_version: 1 });
 });
 
 test("a wrong password, an unknown address and a deactivated user are told apart by nothing", async () => {
@@ -37,19 +52,26 @@ test("a wrong password, an unknown address and a deactivated user are told apart
 		{ email: "nobody@example.com", password },
 		{ email: gone.email, password },
 	];
-	for (const attempt of attempts) await expect(shop.call("users.authenticate", attempt)).rejects.toEqual(denied);
+	for (const attempt of attempts)
+		await expect(shop.call("users.authenticate", attempt)).rejects.toEqual(denied);
 });
 
 test("a password that goes on where bcrypt stops reading is wrong", async () => {
 	const longest = "a".repeat(72);
 	const zoe = await register({ password: longest });
-	expect(await shop.call("users.authenticate", { email: zoe.email, password: longest })).toEqual({ ...zoe, token_version: 1 });
-	await expect(shop.call("users.authenticate", { email: zoe.email, password: `${longest}b` })).rejects.toEqual(denied);
+	expect(await shop.call("users.authenticate", { email: zoe.email, password: longest })).toEqual({
+		...zoe,
+		token_version: 1,
+	});
+	await expect(
+		shop.call("users.authenticate", { email: zoe.email, password: `${longest}b` }),
+	).rejects.toEqual(denied);
 });
 
 test("a hash of another cost is made anew at the next sign-in, and only then", async () => {
 	const zoe = await register();
-	const hashes = () => query<{ hashed_password: string }>("select hashed_password from users where id = $1", zoe.id);
+	const hashes = () =>
+		query<{ hashed_password: string }>("select hashed_password from users where id = $1", zoe.id);
 	const [before] = await hashes();
 	await shop.call("users.authenticate", { email: zoe.email, password });
 	expect(await hashes()).toEqual([before]);
@@ -57,12 +79,20 @@ test("a hash of another cost is made anew at the next sign-in, and only then", a
 	// As a process with another BCRYPT_COST would have left it.
 	const old = bcrypt.hashSync(password, 5);
 	await query("update users set hashed_password = $2 where id = $1", zoe.id, old);
-	await expect(shop.call("users.authenticate", { email: zoe.email, password: "wrong horse" })).rejects.toEqual(denied);
+	await expect(
+		shop.call("users.authenticate", { email: zoe.email, password: "wrong horse" }),
+	).rejects.toEqual(denied);
 	expect(await hashes()).toEqual([{ hashed_password: old }]);
-	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({ ...zoe, token_version: 1 });
+	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({
+		...zoe,
+		token_version: 1,
+	});
 	const [after] = await hashes();
 	expect(after!.hashed_password).toMatch(/^\$2b\$04\$/);
-	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({ ...zoe, token_version: 1 });
+	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({
+		...zoe,
+		token_version: 1,
+	});
 });
 
 test("a token verifies the address once, and everybody who wants to know is told", async () => {
@@ -71,7 +101,10 @@ test("a token verifies the address once, and everybody who wants to know is told
 	await verify(token);
 	expect(await isVerified(zoe.id)).toBe(true);
 	await expect(verify(token)).rejects.toMatchObject(invalid);
-	const facts = await query("select data from outbox where subject = $1 and type = 'user.updated'", zoe.id);
+	const facts = await query(
+		"select data from outbox where subject = $1 and type = 'user.updated'",
+		zoe.id,
+	);
 	expect(facts).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
 });
 
@@ -81,12 +114,15 @@ test("a token that is brought twice at once counts once", async () => {
 	const outcomes = await Promise.allSettled([verify(token), verify(token)]);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 	expect(outcomes).toContainEqual({ status: "rejected", reason: expect.objectContaining(invalid) });
-	expect(await query("select from outbox where subject = $1 and type = 'user.updated'", zoe.id)).toHaveLength(1);
+	expect(
+		await query("select from outbox where subject = $1 and type = 'user.updated'", zoe.id),
+	).toHaveLength(1);
 });
 
 test("only the newest token of a purpose is valid, also of tokens that are issued at once", async () => {
 	const zoe = await register();
-	const reset = (token: string) => shop.call("users.resetPassword", { token, new_password: "battery staple" });
+	const reset = (token: string) =>
+		shop.call("users.resetPassword", { token, new_password: "battery staple" });
 	const old = await issue(zoe.id);
 	const several = await Promise.all(Array.from({ length: 5 }, () => issue(zoe.id)));
 	const other = await shop.call("users.issuePasswordReset", { user_id: zoe.id });
@@ -104,11 +140,21 @@ test("a password is the same however the keyboard composes it, also against a ha
 	for (const chosen of [nfc, nfd]) {
 		const zoe = await register({ password: chosen });
 		for (const typed of [nfc, nfd])
-			expect(await shop.call("users.authenticate", { email: zoe.email, password: typed })).toMatchObject({ id: zoe.id });
-		await query("update users set hashed_password = $2 where id = $1", zoe.id, bcrypt.hashSync(chosen, 4));
+			expect(
+				await shop.call("users.authenticate", { email: zoe.email, password: typed }),
+			).toMatchObject({ id: zoe.id });
+		await query(
+			"update users set hashed_password = $2 where id = $1",
+			zoe.id,
+			bcrypt.hashSync(chosen, 4),
+		);
 		for (const typed of [nfc, nfd])
-			expect(await shop.call("users.authenticate", { email: zoe.email, password: typed })).toMatchObject({ id: zoe.id });
-		await expect(shop.call("users.authenticate", { email: zoe.email, password: "creme brulee" })).rejects.toEqual(denied);
+			expect(
+				await shop.call("users.authenticate", { email: zoe.email, password: typed }),
+			).toMatchObject({ id: zoe.id });
+		await expect(
+			shop.call("users.authenticate", { email: zoe.email, password: "creme brulee" }),
+		).rejects.toEqual(denied);
 	}
 });
 
@@ -117,31 +163,52 @@ test("spellings of one mailbox are one account, and share its failed sign-ins", 
 	const account = { password, full_name: "Zoë" };
 	const zoe = await shop.call("users.create", { ...account, email: `${name}é@Bücher.example` });
 	expect(zoe.email).toBe(`${name}é@xn--bcher-kva.example`);
-	const spellings = [zoe.email, `${name}é@Bücher.example`.normalize("NFD"), ` ${name.toUpperCase()}É@xn--bcher-kva.example`];
+	const spellings = [
+		zoe.email,
+		`${name}é@Bücher.example`.normalize("NFD"),
+		` ${name.toUpperCase()}É@xn--bcher-kva.example`,
+	];
 	for (const email of spellings) {
-		await expect(shop.call("users.create", { ...account, email })).rejects.toMatchObject({ type: "EMAIL_TAKEN" });
-		expect(await shop.call("users.authenticate", { email, password })).toMatchObject({ id: zoe.id });
+		await expect(shop.call("users.create", { ...account, email })).rejects.toMatchObject({
+			type: "EMAIL_TAKEN",
+		});
+		expect(await shop.call("users.authenticate", { email, password })).toMatchObject({
+			id: zoe.id,
+		});
 	}
 	const meta = { address: "203.0.113.99" };
 	for (const email of spellings)
-		await expect(shop.call("users.authenticate", { email, password: "wrong horse" }, { meta })).rejects.toEqual(denied);
-	expect(await query("select failures from sign_in_attempts where address = $1", meta.address)).toEqual([{ failures: 3 }]);
+		await expect(
+			shop.call("users.authenticate", { email, password: "wrong horse" }, { meta }),
+		).rejects.toEqual(denied);
+	expect(
+		await query("select failures from sign_in_attempts where address = $1", meta.address),
+	).toEqual([{ failures: 3 }]);
 });
 
 test("an account that is stored under another spelling than the canonical one still signs in under it", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const stored = other.email.replace("@example.com", "@bücher.example");
-	await query("update users set email = $2 where id = $1", zoe.id, other.email.replace("example.com", "xn--bcher-kva.example"));
+	await query(
+		"update users set email = $2 where id = $1",
+		zoe.id,
+		other.email.replace("example.com", "xn--bcher-kva.example"),
+	);
 	await query("update users set email = $2 where id = $1", other.id, stored);
 	const row = (email: string) => shop.call("users.authenticate", { email, password });
 	expect(await row(stored)).toMatchObject({ id: other.id });
-	expect(await row(other.email.replace("example.com", "xn--bcher-kva.example"))).toMatchObject({ id: zoe.id });
+	expect(await row(other.email.replace("example.com", "xn--bcher-kva.example"))).toMatchObject({
+		id: zoe.id,
+	});
 });
 
 test("only a digest of a token is stored", async () => {
 	const zoe = await register();
 	const token = await issue(zoe.id);
-	const [row] = await query<{ token_hash: Buffer }>("select * from verifications where user_id = $1", zoe.id);
+	const [row] = await query<{ token_hash: Buffer }>(
+		"select * from verifications where user_id = $1",
+		zoe.id,
+	);
 	expect(row!.token_hash).toHaveLength(32);
 	expect(JSON.stringify(row)).not.toContain(token);
 	expect(row!.token_hash.toString("utf8")).not.toContain(token);
@@ -158,7 +225,11 @@ test("a token does not verify the address that the user has by then", async () =
 	});
 	const old = await issue(zoe.id);
 	const email = `${uuid()}@example.com`;
-	const moved = await shop.call("users.update", { id: zoe.id, email, current_password: password }, { meta: { user: chief } });
+	const moved = await shop.call(
+		"users.update",
+		{ id: zoe.id, email, current_password: password },
+		{ meta: { user: chief } },
+	);
 	expect(moved).toMatchObject({ email, is_verified: false });
 	const late = await issue(zoe.id, zoe.email);
 	for (const token of [old, late]) await expect(verify(token)).rejects.toMatchObject(invalid);

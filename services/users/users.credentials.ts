@@ -26,12 +26,17 @@ const OWN_EMAIL = sql("own_email", "select email from users where id = $1 and is
  * The account with this address and password, active or not. Takes as long for an address without
  * an account.
  */
-export async function credentialsOf({ db, passwords }: Self, email: string, password: string): Promise<(User & Credentials) | undefined> {
+export async function credentialsOf(
+	{ db, passwords }: Self,
+	email: string,
+	password: string,
+): Promise<(User & Credentials) | undefined> {
 	const { canonical, stored } = emailKeys(email);
 	const [account] = await db.query<User & Credentials>(BY_EMAIL, [canonical, stored]);
 	// The number of comparisons for a wrong password depends on that password alone.
 	for (const form of passwordForms(password))
-		if (await passwords.matches(form, fitsBcrypt(form) ? account?.hashed_password : undefined)) return account;
+		if (await passwords.matches(form, fitsBcrypt(form) ? account?.hashed_password : undefined))
+			return account;
 	return undefined;
 }
 
@@ -39,7 +44,11 @@ export async function credentialsOf({ db, passwords }: Self, email: string, pass
  * The caller's account, if this is its password. Wrong ones count as failed sign-ins.
  * @throws UNAUTHENTICATED, WRONG_PASSWORD, RATE_LIMITED
  */
-export async function passwordOfCaller(self: Self, { user, address }: Meta, password: string): Promise<User & Credentials> {
+export async function passwordOfCaller(
+	self: Self,
+	{ user, address }: Meta,
+	password: string,
+): Promise<User & Credentials> {
 	const [own] = await self.db.query<Pick<User, "email">>(OWN_EMAIL, [user!.id]);
 	if (!own) throw commonError("UNAUTHENTICATED");
 	return guarded(self.db, emailKeys(own.email).canonical, address, async () => {

@@ -19,30 +19,38 @@ type User = Awaited<ReturnType<typeof register>>;
 const query = <Row extends object>(text: string, ...values: unknown[]) =>
 	shop.databases.query<Row & Record<string, unknown>>("users", text, values);
 const emailOf = async ({ id }: User) => (await shop.call("users.resolve", { ids: [id] }))[0]!.email;
-const signIn = (email: string, given = password) => shop.call("users.authenticate", { email, password: given });
+const signIn = (email: string, given = password) =>
+	shop.call("users.authenticate", { email, password: given });
 
 const change = (
 	by: User,
 	email: string,
-	{ id, current_password }: { id?: string; current_password?: string } = { current_password: password },
+	{ id, current_password }: { id?: string; current_password?: string } = {
+		current_password: password,
+	},
 ) =>
 	shop.call(
 		"users.update",
 		{ id: id ?? by.id, email, ...(current_password === undefined ? {} : { current_password }) },
 		{ meta: { user: by } },
 	);
-const asChief = ({ id }: User, email: string) => change(chief, email, { id, current_password: password });
+const asChief = ({ id }: User, email: string) =>
+	change(chief, email, { id, current_password: password });
 const events = (id: string) =>
 	query<{ type: string; data: { change_id: number } }>(
 		"select type, data from outbox where subject = $1 and type <> 'user.created' order by xid, seq",
 		id,
 	);
-const latestChange = async ({ id }: User) => (await events(id)).findLast(({ data }) => data.change_id)!.data.change_id;
+const latestChange = async ({ id }: User) =>
+	(await events(id)).findLast(({ data }) => data.change_id)!.data.change_id;
 /** The tokens that the mails about the latest change of a user would carry. */
-const confirmation = async (zoe: User) => shop.call("users.issueEmailChange", { user_id: zoe.id, change_id: await latestChange(zoe) });
-const undoing = async (zoe: User) => shop.call("users.issueEmailChangeUndo", { user_id: zoe.id, change_id: await latestChange(zoe) });
+const confirmation = async (zoe: User) =>
+	shop.call("users.issueEmailChange", { user_id: zoe.id, change_id: await latestChange(zoe) });
+const undoing = async (zoe: User) =>
+	shop.call("users.issueEmailChangeUndo", { user_id: zoe.id, change_id: await latestChange(zoe) });
 const confirm = (token: string | null) => shop.call("users.confirmEmailChange", { token: token! });
-const undo = (token: string, new_password = "battery staple") => shop.call("users.undoEmailChange", { token, new_password });
+const undo = (token: string, new_password = "battery staple") =>
+	shop.call("users.undoEmailChange", { token, new_password });
 
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
@@ -62,7 +70,10 @@ test("a new address is pending until its link is used; then every session ends",
 	await confirm(issued.token);
 	await expect(confirm(issued.token)).rejects.toMatchObject(invalid);
 	expect((await events(zoe.id)).slice(2)).toEqual([
-		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["email", "is_verified"], is_verified: true } },
+		{
+			type: "user.updated",
+			data: { user_id: zoe.id, updated_fields: ["email", "is_verified"], is_verified: true },
+		},
 		{ type: "user.access_changed", data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
 	expect(await signIn(email)).toMatchObject({ id: zoe.id, is_verified: true });
@@ -76,21 +87,34 @@ test("a new address requires the caller's current password, of administrators to
 		[chief, zoe.id],
 		[chief, chief.id],
 	] as const) {
-		const missing = { type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "current_password" })] } };
+		const missing = {
+			type: "VALIDATION_ERROR",
+			data: { errors: [expect.objectContaining({ field: "current_password" })] },
+		};
 		await expect(change(by, newEmail(), { id })).rejects.toMatchObject(missing);
-		await expect(change(by, newEmail(), { id, current_password: "wrong horse" })).rejects.toMatchObject({ type: "WRONG_PASSWORD" });
+		await expect(
+			change(by, newEmail(), { id, current_password: "wrong horse" }),
+		).rejects.toMatchObject({ type: "WRONG_PASSWORD" });
 	}
 	expect(await events(zoe.id)).toEqual([]);
 	// The present address is no change.
-	expect(await shop.call("users.update", { id: zoe.id, email: zoe.email }, { meta: { user: zoe } })).toEqual(zoe);
+	expect(
+		await shop.call("users.update", { id: zoe.id, email: zoe.email }, { meta: { user: zoe } }),
+	).toEqual(zoe);
 });
 
 test("wrong current passwords of a stolen access token count as failed sign-ins", async () => {
 	const zoe = await register();
 	const guess = { id: zoe.id, email: newEmail(), current_password: "wrong horse" };
 	const meta = { user: zoe, address: "203.0.113.70" };
-	for (let i = 0; i < 3; i++) await expect(shop.call("users.update", guess, { meta })).rejects.toMatchObject({ type: "WRONG_PASSWORD" });
-	const attempts = await query("select failures from sign_in_attempts where address = $1", meta.address);
+	for (let i = 0; i < 3; i++)
+		await expect(shop.call("users.update", guess, { meta })).rejects.toMatchObject({
+			type: "WRONG_PASSWORD",
+		});
+	const attempts = await query(
+		"select failures from sign_in_attempts where address = $1",
+		meta.address,
+	);
 	expect(attempts).toEqual([{ failures: 3 }]);
 });
 
@@ -127,7 +151,10 @@ test("a newer request, the present address, another password and a deactivation 
 		const { token } = await confirmation(zoe);
 		await happen(zoe);
 		const [outcome] = await Promise.allSettled([confirm(token)]);
-		expect([event, (outcome as PromiseRejectedResult).reason?.type]).toEqual([event, "INVALID_TOKEN"]);
+		expect([event, (outcome as PromiseRejectedResult).reason?.type]).toEqual([
+			event,
+			"INVALID_TOKEN",
+		]);
 	}
 });
 
@@ -135,10 +162,16 @@ test("a pending change is worth nothing after 48 hours, and its undoing after se
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
-	await query("update email_changes set created_at = created_at - interval '49 hours' where user_id = $1", zoe.id);
+	await query(
+		"update email_changes set created_at = created_at - interval '49 hours' where user_id = $1",
+		zoe.id,
+	);
 	await expect(confirm(token)).rejects.toMatchObject(invalid);
 	await expect(confirmation(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
-	await query("update email_changes set created_at = created_at - interval '6 days' where user_id = $1", zoe.id);
+	await query(
+		"update email_changes set created_at = created_at - interval '6 days' where user_id = $1",
+		zoe.id,
+	);
 	await expect(undo(back)).rejects.toMatchObject(invalid);
 	await expect(undoing(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 });
@@ -161,14 +194,24 @@ test("the former address undoes a change after the thief has changed the passwor
 	const { token: reset } = await shop.call("users.issuePasswordReset", { user_id: zoe.id });
 
 	await undo(back);
-	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id, is_verified: true });
+	expect(await signIn(zoe.email, "battery staple")).toMatchObject({
+		id: zoe.id,
+		is_verified: true,
+	});
 	for (const email of [first, second])
-		await expect(signIn(email, "thief's password")).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
-	expect((await events(zoe.id)).at(-1)).toMatchObject({ type: "user.access_changed", data: { sessions: "ended" } });
+		await expect(signIn(email, "thief's password")).rejects.toMatchObject({
+			type: "INVALID_CREDENTIALS",
+		});
+	expect((await events(zoe.id)).at(-1)).toMatchObject({
+		type: "user.access_changed",
+		data: { sessions: "ended" },
+	});
 	// What the thief was mailed is worth nothing any more.
 	await expect(undo(theirs)).rejects.toMatchObject(invalid);
 	await expect(undo(back)).rejects.toMatchObject(invalid);
-	await expect(shop.call("users.resetPassword", { token: reset, new_password: "third password" })).rejects.toMatchObject(invalid);
+	await expect(
+		shop.call("users.resetPassword", { token: reset, new_password: "third password" }),
+	).rejects.toMatchObject(invalid);
 });
 
 test("undoing a later change leaves the undoing of an earlier one", async () => {
@@ -191,8 +234,14 @@ test("undoing a pending change cancels it, and ends every session", async () => 
 	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
 	await undo(back);
 	await expect(confirm(token)).rejects.toMatchObject(invalid);
-	expect((await events(zoe.id)).at(-1)).toMatchObject({ type: "user.access_changed", data: { sessions: "ended" } });
-	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id, is_verified: true });
+	expect((await events(zoe.id)).at(-1)).toMatchObject({
+		type: "user.access_changed",
+		data: { sessions: "ended" },
+	});
+	expect(await signIn(zoe.email, "battery staple")).toMatchObject({
+		id: zoe.id,
+		is_verified: true,
+	});
 });
 
 test("a change by an administrator is in force at once, and the former address can undo it", async () => {
@@ -213,7 +262,9 @@ test("a change by an administrator is in force at once, and the former address c
 test("a former address stays reserved for its owner", async () => {
 	const [zoe, other] = [await register(), await register()];
 	await asChief(zoe, newEmail());
-	await expect(shop.call("users.create", { ...account(), email: zoe.email })).rejects.toMatchObject({ type: "EMAIL_TAKEN" });
+	await expect(shop.call("users.create", { ...account(), email: zoe.email })).rejects.toMatchObject(
+		{ type: "EMAIL_TAKEN" },
+	);
 	await expect(asChief(other, zoe.email)).rejects.toMatchObject({ type: "EMAIL_TAKEN" });
 	await change(other, zoe.email);
 	expect(await confirmation(other)).toEqual({ email: zoe.email, token: null });
@@ -222,12 +273,19 @@ test("a former address stays reserved for its owner", async () => {
 
 test("a user requests five changes an hour, also of requests that come at once", async () => {
 	const zoe = await register();
-	const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => change(zoe, newEmail())));
+	const outcomes = await Promise.allSettled(
+		Array.from({ length: 8 }, () => change(zoe, newEmail())),
+	);
 	const refused = outcomes.filter(({ status }) => status === "rejected");
 	expect(refused).toHaveLength(3);
-	for (const { reason } of refused as PromiseRejectedResult[]) expect(reason).toMatchObject({ type: "RATE_LIMITED", code: 429 });
-	expect((await events(zoe.id)).filter(({ type }) => type === "user.email_change_requested")).toHaveLength(5);
-	expect(await query("select from email_changes where user_id = $1 and pending", zoe.id)).toHaveLength(1);
+	for (const { reason } of refused as PromiseRejectedResult[])
+		expect(reason).toMatchObject({ type: "RATE_LIMITED", code: 429 });
+	expect(
+		(await events(zoe.id)).filter(({ type }) => type === "user.email_change_requested"),
+	).toHaveLength(5);
+	expect(
+		await query("select from email_changes where user_id = $1 and pending", zoe.id),
+	).toHaveLength(1);
 	await asChief(zoe, newEmail());
 });
 
@@ -235,7 +293,10 @@ test("only digests of the tokens are stored", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const tokens = [(await confirmation(zoe)).token!, (await undoing(zoe)).token];
-	const [row] = await query<{ confirm_hash: Buffer; undo_hash: Buffer }>("select * from email_changes where user_id = $1", zoe.id);
+	const [row] = await query<{ confirm_hash: Buffer; undo_hash: Buffer }>(
+		"select * from email_changes where user_id = $1",
+		zoe.id,
+	);
 	for (const hash of [row!.confirm_hash, row!.undo_hash]) expect(hash).toHaveLength(32);
 	for (const token of tokens) expect(JSON.stringify(row)).not.toContain(token);
 });

@@ -32,14 +32,26 @@ const RECORD = sql(
 	where not $4 or (select count(*) from email_changes where user_id = $1 and created_at > now() - interval '1 hour') < ${PER_HOUR}
 	returning id`,
 );
-const CANCEL = sql("cancel_email_change", "update email_changes set pending = false, confirm_hash = null where user_id = $1 and pending");
-const TAKEN = sql("email_taken", `select from users where email = $2 and id <> $1 union all (${RESERVED} and user_id <> $1) limit 1`);
-const LOCK_OWNER = sql("lock_owner_of_email_change", "select id from users where id = $1 for no key update");
+const CANCEL = sql(
+	"cancel_email_change",
+	"update email_changes set pending = false, confirm_hash = null where user_id = $1 and pending",
+);
+const TAKEN = sql(
+	"email_taken",
+	`select from users where email = $2 and id <> $1 union all (${RESERVED} and user_id <> $1) limit 1`,
+);
+const LOCK_OWNER = sql(
+	"lock_owner_of_email_change",
+	"select id from users where id = $1 for no key update",
+);
 const PENDING = sql(
 	"pending_email_change",
 	`select new_email from email_changes where user_id = $1 and id = $2 and pending and created_at > now() - ${CONFIRM_WITHIN}`,
 );
-const SET_CONFIRM = sql("set_confirm_token", "update email_changes set confirm_hash = $2 where id = $1");
+const SET_CONFIRM = sql(
+	"set_confirm_token",
+	"update email_changes set confirm_hash = $2 where id = $1",
+);
 const SET_UNDO = sql(
 	"set_undo_token",
 	`update email_changes set undo_hash = $3 where user_id = $1 and id = $2 and created_at > now() - ${UNDO_WITHIN} returning old_email`,
@@ -79,7 +91,12 @@ const RESTORE = sql(
  * it only.
  * @throws RATE_LIMITED
  */
-export async function changeOwn(self: Self, tx: Tx, before: User, { email, ...others }: Changes): Promise<User> {
+export async function changeOwn(
+	self: Self,
+	tx: Tx,
+	before: User,
+	{ email, ...others }: Changes,
+): Promise<User> {
 	if (email !== undefined) await tx.query(CANCEL, [before.id]);
 	if (email !== undefined && email !== before.email) {
 		const data = await record(self, tx, before, email, true);
@@ -89,7 +106,12 @@ export async function changeOwn(self: Self, tx: Tx, before: User, { email, ...ot
 }
 
 /** Changes any account. A new address is in force at once, and not verified. @throws EMAIL_TAKEN */
-export async function changeAsAdmin(self: Self, tx: Tx, before: User, changes: Changes): Promise<User> {
+export async function changeAsAdmin(
+	self: Self,
+	tx: Tx,
+	before: User,
+	changes: Changes,
+): Promise<User> {
 	const { email } = changes;
 	if (email !== undefined && email !== before.email) {
 		if (await isTakenByAnother(tx, before.id, email)) raise(users, "EMAIL_TAKEN");
@@ -115,24 +137,37 @@ const isTakenByAnother = async (db: Queryable, user_id: string, email: string): 
  * @returns the new address, and a token unless that address has an account.
  * @throws EMAIL_CHANGE_NOT_FOUND
  */
-export function issueConfirmation(db: Database, user_id: string, change_id: number): Promise<{ email: string; token: string | null }> {
+export function issueConfirmation(
+	db: Database,
+	user_id: string,
+	change_id: number,
+): Promise<{ email: string; token: string | null }> {
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
 		await tx.query(LOCK_OWNER, [user_id]);
 		const [found] = await tx.query<{ new_email: string }>(PENDING, [user_id, change_id]);
 		if (!found) raise(users, "EMAIL_CHANGE_NOT_FOUND");
-		if (await isTakenByAnother(tx, user_id, found.new_email)) return { email: found.new_email, token: null };
+		if (await isTakenByAnother(tx, user_id, found.new_email))
+			return { email: found.new_email, token: null };
 		await tx.query(SET_CONFIRM, [change_id, digest(token)]);
 		return { email: found.new_email, token };
 	});
 }
 
 /** @returns the former address, and a token. @throws EMAIL_CHANGE_NOT_FOUND */
-export function issueUndo(db: Database, user_id: string, change_id: number): Promise<{ email: string; token: string }> {
+export function issueUndo(
+	db: Database,
+	user_id: string,
+	change_id: number,
+): Promise<{ email: string; token: string }> {
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
 		await tx.query(LOCK_OWNER, [user_id]);
-		const [found] = await tx.query<{ old_email: string }>(SET_UNDO, [user_id, change_id, digest(token)]);
+		const [found] = await tx.query<{ old_email: string }>(SET_UNDO, [
+			user_id,
+			change_id,
+			digest(token),
+		]);
 		return { email: found?.old_email ?? raise(users, "EMAIL_CHANGE_NOT_FOUND"), token };
 	});
 }
@@ -148,7 +183,8 @@ export async function confirmEmailChange(self: Self, token: string): Promise<voi
 		changing(self, id, async (tx) => {
 			const owner = await lock(tx, id);
 			const [found] = await tx.query<EmailChange>(CONFIRM, [hash, id]);
-			if (!found || !owner.is_active || owner.email !== found.old_email) raise(users, "INVALID_TOKEN");
+			if (!found || !owner.is_active || owner.email !== found.old_email)
+				raise(users, "INVALID_TOKEN");
 			if (await isTakenByAnother(tx, id, found.new_email)) raise(users, "EMAIL_TAKEN");
 			await change(self, tx, owner, { email: found.new_email, is_verified: true });
 		}),
@@ -160,7 +196,11 @@ export async function confirmEmailChange(self: Self, token: string): Promise<voi
  * old one, and ends every session.
  * @throws INVALID_TOKEN, EMAIL_TAKEN
  */
-export async function undoEmailChange(self: Self & { passwords: Passwords }, token: string, password: string): Promise<void> {
+export async function undoEmailChange(
+	self: Self & { passwords: Passwords },
+	token: string,
+	password: string,
+): Promise<void> {
 	const accepted = acceptPassword(password, "new_password");
 	const hash = digest(token);
 	// Hashing is expensive; an unknown token does not get that far.
@@ -172,15 +212,27 @@ export async function undoEmailChange(self: Self & { passwords: Passwords }, tok
 			const [undone] = await tx.query<{ old_email: string }>(UNDO, [hash, id]);
 			if (!undone || !owner.is_active) raise(users, "INVALID_TOKEN");
 			const changes = changesOf(owner, { email: undone.old_email, is_verified: true });
-			const [restored] = await tx.query<{ token_version: number }>(RESTORE, [id, undone.old_email, hashed]);
+			const [restored] = await tx.query<{ token_version: number }>(RESTORE, [
+				id,
+				undone.old_email,
+				hashed,
+			]);
 			await revokeLinks(tx, id);
 			await publishUpdate(self, tx, { id, is_verified: true }, changes);
-			await self.publish(tx, "user.access_changed", id, { user_id: id, token_version: restored!.token_version, sessions: "ended" });
+			await self.publish(tx, "user.access_changed", id, {
+				user_id: id,
+				token_version: restored!.token_version,
+				sessions: "ended",
+			});
 		}),
 	);
 }
 
-async function ownerOf(db: Queryable, statement: typeof OWNER_TO_UNDO, hash: Buffer): Promise<string> {
+async function ownerOf(
+	db: Queryable,
+	statement: typeof OWNER_TO_UNDO,
+	hash: Buffer,
+): Promise<string> {
 	const [found] = await db.query<Owner>(statement, [hash]);
 	return found?.user_id ?? raise(users, "INVALID_TOKEN");
 }

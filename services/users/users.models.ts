@@ -15,7 +15,10 @@ export const defineUser = (sequelize: Sequelize): ModelStatic<Model> =>
 	sequelize.define(
 		"user",
 		Object.fromEntries(
-			Object.entries(user).map(([column, { type }]) => [column, { type: types[type], ...(column === "id" ? { primaryKey: true } : {}) }]),
+			Object.entries(user).map(([column, { type }]) => [
+				column,
+				{ type: types[type], ...(column === "id" ? { primaryKey: true } : {}) },
+			]),
 		),
 		{ tableName: "users" },
 	);

@@ -11,7 +11,8 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 const password = "correct horse";
-const register = () => shop.call("users.create", { email: `${uuid()}@example.com`, password, full_name: "Zoë" });
+const register = () =>
+	shop.call("users.create", { email: `${uuid()}@example.com`, password, full_name: "Zoë" });
 type User = Awaited<ReturnType<typeof register>>;
 const query = <Row extends object>(text: string, ...values: unknown[]) =>
 	shop.databases.query<Row & Record<string, unknown>>("users", text, values);
@@ -23,9 +24,12 @@ const change = (user: User, current_password: string, new_password: string, sess
 		{ id: user.id, current_password, new_password },
 		{ meta: { user: { ...user, session }, address: "203.0.113.1" } },
 	);
-const told = (id: string, type: string) => query<{ data: object }>("select data from outbox where subject = $1 and type = $2", id, type);
-const issue = (user_id: string, email?: string) => shop.call("users.issuePasswordReset", { user_id, ...(email ? { email } : {}) });
-const reset = (token: string, new_password: string) => shop.call("users.resetPassword", { token, new_password });
+const told = (id: string, type: string) =>
+	query<{ data: object }>("select data from outbox where subject = $1 and type = $2", id, type);
+const issue = (user_id: string, email?: string) =>
+	shop.call("users.issuePasswordReset", { user_id, ...(email ? { email } : {}) });
+const reset = (token: string, new_password: string) =>
+	shop.call("users.resetPassword", { token, new_password });
 
 const denied = expect.objectContaining({ type: "INVALID_CREDENTIALS" });
 const invalid = { type: "INVALID_TOKEN", code: 422 };
@@ -43,19 +47,27 @@ test("who knows the current password sets a new one, and the session where it ha
 
 test("with a wrong current password, for somebody else, or with a password that is too long nothing changes", async () => {
 	const [zoe, other] = [await register(), await register()];
-	await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({ type: "WRONG_PASSWORD", code: 403 });
+	await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({
+		type: "WRONG_PASSWORD",
+		code: 403,
+	});
 	await expect(change(zoe, password, "ä".repeat(37))).rejects.toMatchObject({ code: 422 });
 	await expect(change(zoe, password, "short")).rejects.toMatchObject({ code: 422 });
 	const theirs = { id: other.id, current_password: password, new_password: "battery staple" };
 	for (const user of [zoe, admin!]) {
-		await expect(shop.call("users.changePassword", theirs, { meta: { user } })).rejects.toMatchObject({ type: "FORBIDDEN" });
+		await expect(
+			shop.call("users.changePassword", theirs, { meta: { user } }),
+		).rejects.toMatchObject({ type: "FORBIDDEN" });
 	}
 	for (const { email } of [zoe, other]) await signIn(email, password);
 });
 
 test("of two changes at once one wins, and the other's current password is wrong by then", async () => {
 	const zoe = await register();
-	const outcomes = await Promise.allSettled([change(zoe, password, "battery staple 1"), change(zoe, password, "battery staple 2")]);
+	const outcomes = await Promise.allSettled([
+		change(zoe, password, "battery staple 1"),
+		change(zoe, password, "battery staple 2"),
+	]);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 	expect(await told(zoe.id, "user.access_changed")).toHaveLength(1);
 });
@@ -65,45 +77,76 @@ test("asking for a new password is answered in the same way for everybody, and t
 	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
 	const nobody = `${uuid()}@example.com`;
 	const ask = (email: string) => shop.call("users.requestPasswordReset", { email });
-	const [first, ...others] = await Promise.all([zoe.email, gone.email, nobody, zoe.email.toUpperCase()].map(ask));
+	const [first, ...others] = await Promise.all(
+		[zoe.email, gone.email, nobody, zoe.email.toUpperCase()].map(ask),
+	);
 	for (const other of others) expect(other).toEqual(first);
-	await eventually(async () => expect(await query("select from password_reset_requests where handled_at is null")).toEqual([]));
-	expect(await told(zoe.id, "user.password_reset_requested")).toEqual([{ data: { user_id: zoe.id } }]);
+	await eventually(async () =>
+		expect(await query("select from password_reset_requests where handled_at is null")).toEqual([]),
+	);
+	expect(await told(zoe.id, "user.password_reset_requested")).toEqual([
+		{ data: { user_id: zoe.id } },
+	]);
 	expect(await told(gone.id, "user.password_reset_requested")).toEqual([]);
 
 	// Again within a minute says and does the same, and sends no second mail.
 	expect(await ask(zoe.email)).toEqual(first);
-	await query("update password_reset_requests set handled_at = handled_at - interval '2 minutes' where email = $1", zoe.email);
+	await query(
+		"update password_reset_requests set handled_at = handled_at - interval '2 minutes' where email = $1",
+		zoe.email,
+	);
 	await ask(zoe.email);
-	await eventually(async () => expect(await told(zoe.id, "user.password_reset_requested")).toHaveLength(2));
+	await eventually(async () =>
+		expect(await told(zoe.id, "user.password_reset_requested")).toHaveLength(2),
+	);
 });
 
 test("a token sets a new password once, verifies the address, and ends every session", async () => {
 	const zoe = await register();
 	const [{ token: another }, { token }] = [await issue(zoe.id, zoe.email), await issue(zoe.id)];
 	await reset(token, "battery staple");
-	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id, is_verified: true });
-	expect(await told(zoe.id, "user.updated")).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
-	expect(await told(zoe.id, "user.access_changed")).toEqual([{ data: { user_id: zoe.id, token_version: 2, sessions: "ended" } }]);
-	for (const used of [token, another, "nonsense"]) await expect(reset(used, "third password")).rejects.toMatchObject(invalid);
+	expect(await signIn(zoe.email, "battery staple")).toMatchObject({
+		id: zoe.id,
+		is_verified: true,
+	});
+	expect(await told(zoe.id, "user.updated")).toEqual([
+		{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } },
+	]);
+	expect(await told(zoe.id, "user.access_changed")).toEqual([
+		{ data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
+	]);
+	for (const used of [token, another, "nonsense"])
+		await expect(reset(used, "third password")).rejects.toMatchObject(invalid);
 	await signIn(zoe.email, "battery staple");
 });
 
 test("a token that is used twice at once sets one password", async () => {
 	const zoe = await register();
 	const { token } = await issue(zoe.id);
-	const outcomes = await Promise.allSettled([reset(token, "battery staple 1"), reset(token, "battery staple 2")]);
+	const outcomes = await Promise.allSettled([
+		reset(token, "battery staple 1"),
+		reset(token, "battery staple 2"),
+	]);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 });
 
 test("a token is worth nothing after an hour, for a former address, for a deactivated user, or for another purpose", async () => {
-	const [late, moved, gone, other] = [await register(), await register(), await register(), await register()];
+	const [late, moved, gone, other] = [
+		await register(),
+		await register(),
+		await register(),
+		await register(),
+	];
 	const tokens = await Promise.all([late, moved, gone].map(({ id }) => issue(id)));
-	await query("update verifications set expires_at = expires_at - interval '61 minutes' where user_id = $1", late.id);
+	await query(
+		"update verifications set expires_at = expires_at - interval '61 minutes' where user_id = $1",
+		late.id,
+	);
 	await query("update users set email = $2 where id = $1", moved.id, `${uuid()}@example.com`);
 	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
 	const verification = await shop.call("users.issueVerification", { user_id: other.id });
-	for (const { token } of [...tokens, verification]) await expect(reset(token, "battery staple")).rejects.toMatchObject(invalid);
+	for (const { token } of [...tokens, verification])
+		await expect(reset(token, "battery staple")).rejects.toMatchObject(invalid);
 	await shop.call("users.verifyEmail", verification);
 	const { token } = await issue(other.id);
 	await expect(shop.call("users.verifyEmail", { token })).rejects.toMatchObject(invalid);
@@ -123,9 +166,14 @@ test("a change of password, address or account status revokes every link", async
 		"a change of password": (zoe) => change(zoe, password, "battery staple"),
 		"a reset of the password": async (zoe) => reset((await issue(zoe.id)).token, "battery staple"),
 		"a change of address": ({ id }) =>
-			shop.call("users.update", { id, email: `${uuid()}@example.com`, current_password: password }, asChief),
+			shop.call(
+				"users.update",
+				{ id, email: `${uuid()}@example.com`, current_password: password },
+				asChief,
+			),
 		"a deactivation that is taken back": async ({ id }) => {
-			for (const is_active of [false, true]) await shop.call("users.update", { id, is_active }, asChief);
+			for (const is_active of [false, true])
+				await shop.call("users.update", { id, is_active }, asChief);
 		},
 	};
 	for (const [event, happen] of Object.entries(events)) {
@@ -133,7 +181,10 @@ test("a change of password, address or account status revokes every link", async
 		const { token: verification } = await shop.call("users.issueVerification", { user_id: zoe.id });
 		const { token } = await issue(zoe.id);
 		await happen(zoe);
-		const outcomes = await Promise.allSettled([reset(token, "third password"), shop.call("users.verifyEmail", { token: verification })]);
+		const outcomes = await Promise.allSettled([
+			reset(token, "third password"),
+			shop.call("users.verifyEmail", { token: verification }),
+		]);
 		const types = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason?.type);
 		expect([event, ...types]).toEqual([event, "INVALID_TOKEN", "INVALID_TOKEN"]);
 	}
@@ -142,11 +193,16 @@ test("a change of password, address or account status revokes every link", async
 test("after ten failures the pair of account and address waits, with the right password too; nobody else does", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const [theirs, elsewhere] = ["203.0.113.66", "203.0.113.67"];
-	const guesses = await Promise.allSettled(Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", theirs)));
+	const guesses = await Promise.allSettled(
+		Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", theirs)),
+	);
 	const kinds = guesses.map((guess) => (guess as PromiseRejectedResult).reason.type);
 	expect(kinds.filter((kind) => kind === "INVALID_CREDENTIALS")).toHaveLength(10);
 	expect(kinds.filter((kind) => kind === "RATE_LIMITED")).toHaveLength(20);
-	await expect(signIn(zoe.email, password, theirs)).rejects.toMatchObject({ type: "RATE_LIMITED", data: { retry_after: 1 } });
+	await expect(signIn(zoe.email, password, theirs)).rejects.toMatchObject({
+		type: "RATE_LIMITED",
+		data: { retry_after: 1 },
+	});
 	await signIn(zoe.email, password, elsewhere);
 	await signIn(other.email, password, theirs);
 });
@@ -154,7 +210,8 @@ test("after ten failures the pair of account and address waits, with the right p
 test("each further failure doubles the wait, up to a minute; a success or an hour of quiet ends it", async () => {
 	const email = `${uuid()}@example.com`; // nobody's: it makes no difference
 	const address = "203.0.113.68";
-	const pass = () => query("update sign_in_attempts set next_at = now() where address = $1", address);
+	const pass = () =>
+		query("update sign_in_attempts set next_at = now() where address = $1", address);
 	const waits: unknown[] = [];
 	for (let i = 0; i < 18; i++) {
 		await expect(signIn(email, password, address)).rejects.toEqual(denied);
@@ -170,13 +227,23 @@ test("each further failure doubles the wait, up to a minute; a success or an hou
 	expect(await signIn(email, password, address)).toMatchObject({ id: zoe.id });
 	expect(await query("select from sign_in_attempts where address = $1", address)).toEqual([]);
 	await expect(signIn(email, "wrong horse", address)).rejects.toEqual(denied);
-	await query("update sign_in_attempts set failures = 50, at = now() - interval '61 minutes' where address = $1", address);
+	await query(
+		"update sign_in_attempts set failures = 50, at = now() - interval '61 minutes' where address = $1",
+		address,
+	);
 	await expect(signIn(email, "wrong horse", address)).rejects.toEqual(denied);
-	expect(await query("select failures from sign_in_attempts where address = $1", address)).toEqual([{ failures: 1 }]);
+	expect(await query("select failures from sign_in_attempts where address = $1", address)).toEqual([
+		{ failures: 1 },
+	]);
 });
 
 test("guessing the current password is slowed down like guessing at the sign-in", async () => {
 	const zoe = await register();
-	for (let i = 0; i < 10; i++) await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({ type: "WRONG_PASSWORD" });
-	await expect(change(zoe, password, "battery staple")).rejects.toMatchObject({ type: "RATE_LIMITED" });
+	for (let i = 0; i < 10; i++)
+		await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({
+			type: "WRONG_PASSWORD",
+		});
+	await expect(change(zoe, password, "battery staple")).rejects.toMatchObject({
+		type: "RATE_LIMITED",
+	});
 });

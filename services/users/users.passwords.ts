@@ -13,7 +13,10 @@ import { ownerOf, redeem, revokeLinks } from "./users.tokens.ts";
 type Self = Users & { passwords: Passwords };
 type Account = Pick<User, "id"> & Credentials;
 
-const REHASH = sql("rehash", "update users set hashed_password = $3 where id = $1 and hashed_password = $2");
+const REHASH = sql(
+	"rehash",
+	"update users set hashed_password = $3 where id = $1 and hashed_password = $2",
+);
 /** Nobody has been faster: the password is still the one that was checked. */
 const SET = sql(
 	"set_password",
@@ -50,7 +53,9 @@ export function openPasswords({ broker, logger }: ServiceThis): Passwords {
 	const opened = passwords({ cost: envOf(broker).BCRYPT_COST });
 	const { implementation } = opened;
 	if (implementation === "bcryptjs")
-		logger.info("The optional package bcrypt is not installed; passwords take longer to hash", { implementation });
+		logger.info("The optional package bcrypt is not installed; passwords take longer to hash", {
+			implementation,
+		});
 	return opened;
 }
 
@@ -59,12 +64,17 @@ export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
 	self.db.transaction(async (tx) => {
 		const due = await tx.query<{ id: string | null; traceparent: string | undefined }>(HANDLE);
 		for (const { id, traceparent } of due)
-			if (id) await self.publish(tx, "user.password_reset_requested", id, { user_id: id }, traceparent);
+			if (id)
+				await self.publish(tx, "user.password_reset_requested", id, { user_id: id }, traceparent);
 		return due.length === STEP;
 	});
 
 /** A hash of another cost is made anew. Nothing is written over a password that was changed meanwhile. */
-export async function keepUpToDate({ db, passwords }: Self, { id, hashed_password }: Account, password: string): Promise<void> {
+export async function keepUpToDate(
+	{ db, passwords }: Self,
+	{ id, hashed_password }: Account,
+	password: string,
+): Promise<void> {
 	const normalized = password.normalize("NFC");
 	if (!passwords.isOutdated(hashed_password) || !fitsBcrypt(normalized)) return;
 	await db.query(REHASH, [id, hashed_password, await passwords.hash(normalized)]);
@@ -74,7 +84,12 @@ export async function keepUpToDate({ db, passwords }: Self, { id, hashed_passwor
  * @param session in which it is changed; it goes on.
  * @throws VALIDATION_ERROR, WRONG_PASSWORD when the password was changed meanwhile
  */
-export async function setPassword(self: Self, { id, hashed_password }: Account, password: string, session?: string): Promise<void> {
+export async function setPassword(
+	self: Self,
+	{ id, hashed_password }: Account,
+	password: string,
+	session?: string,
+): Promise<void> {
 	const hashed = await self.passwords.hash(acceptPassword(password, "new_password"));
 	await changing(self, id, async (tx) => {
 		const [changed] = await tx.query<{ token_version: number }>(SET, [id, hashed_password, hashed]);
@@ -104,5 +119,16 @@ export async function resetPassword(self: Self, token: string, password: string)
 	});
 }
 
-const tellOfChange = (self: Self, tx: Tx, user_id: string, token_version: number, except?: string): Promise<void> =>
-	self.publish(tx, "user.access_changed", user_id, { user_id, token_version, sessions: "ended", ...(except ? { except } : {}) });
+const tellOfChange = (
+	self: Self,
+	tx: Tx,
+	user_id: string,
+	token_version: number,
+	except?: string,
+): Promise<void> =>
+	self.publish(tx, "user.access_changed", user_id, {
+		user_id,
+		token_version,
+		sessions: "ended",
+		...(except ? { except } : {}),
+	});

@@ -35,14 +35,19 @@ test("a password is measured in bytes, not in characters", () => {
 	expect(fitsBcrypt("🐎".repeat(18))).toBe(true);
 	expect(fitsBcrypt("🐎".repeat(19))).toBe(false);
 	expect(() => acceptPassword("é".repeat(37))).toThrow(
-		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "password" })] } }),
+		expect.objectContaining({
+			type: "VALIDATION_ERROR",
+			data: { errors: [expect.objectContaining({ field: "password" })] },
+		}),
 	);
 });
 
 test("a password is normalized to NFC before it is measured and hashed", () => {
 	const decomposed = "é".repeat(30).normalize("NFD");
 	expect(acceptPassword(decomposed)).toBe("é".repeat(30));
-	expect(() => acceptPassword("é".repeat(5).normalize("NFD"))).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR" }));
+	expect(() => acceptPassword("é".repeat(5).normalize("NFD"))).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR" }),
+	);
 	expect(passwordForms(decomposed)).toEqual(["é".repeat(30), decomposed]);
 	expect(passwordForms("correct horse")).toEqual(["correct horse"]);
 });
@@ -50,11 +55,22 @@ test("a password is normalized to NFC before it is measured and hashed", () => {
 test("an address is stored in its canonical form and found under the form that it was stored in before", () => {
 	expect(acceptEmail(" Zoe@Bücher.example")).toBe("zoe@xn--bcher-kva.example");
 	expect(() => acceptEmail("<zoe@example.com>")).toThrow(
-		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "email" })] } }),
+		expect.objectContaining({
+			type: "VALIDATION_ERROR",
+			data: { errors: [expect.objectContaining({ field: "email" })] },
+		}),
 	);
-	expect(emailKeys("Zoe@Bücher.example")).toEqual({ canonical: "zoe@xn--bcher-kva.example", stored: "zoe@bücher.example" });
-	expect(emailKeys("<Zoe@example.com>")).toEqual({ canonical: "<zoe@example.com>", stored: "<zoe@example.com>" });
-	expect(acceptChanges({ email: "<zoe@example.com>" }, { email: "<zoe@example.com>" })).toEqual({ email: "<zoe@example.com>" });
+	expect(emailKeys("Zoe@Bücher.example")).toEqual({
+		canonical: "zoe@xn--bcher-kva.example",
+		stored: "zoe@bücher.example",
+	});
+	expect(emailKeys("<Zoe@example.com>")).toEqual({
+		canonical: "<zoe@example.com>",
+		stored: "<zoe@example.com>",
+	});
+	expect(acceptChanges({ email: "<zoe@example.com>" }, { email: "<zoe@example.com>" })).toEqual({
+		email: "<zoe@example.com>",
+	});
 });
 
 test.each([
@@ -84,7 +100,10 @@ test.each([
 	"🎁 Zoe",
 ])("%j is no name", (name) => {
 	expect(() => acceptName(name)).toThrow(
-		expect.objectContaining({ type: "VALIDATION_ERROR", data: { errors: [expect.objectContaining({ field: "full_name" })] } }),
+		expect.objectContaining({
+			type: "VALIDATION_ERROR",
+			data: { errors: [expect.objectContaining({ field: "full_name" })] },
+		}),
 	);
 });
 
@@ -104,19 +123,30 @@ test("only an admin says who is an admin and who is active, even where nothing w
 });
 
 test("an update names at least one field", () => {
-	expect(() => assertWantsSomething({})).toThrow(expect.objectContaining({ type: "VALIDATION_ERROR" }));
+	expect(() => assertWantsSomething({})).toThrow(
+		expect.objectContaining({ type: "VALIDATION_ERROR" }),
+	);
 	expect(() => assertWantsSomething({ is_active: false })).not.toThrow();
 });
 
 test("only what differs is a change", () => {
-	expect(changesOf(zoe, { email: zoe.email, full_name: "Zoe", is_active: true })).toEqual({ full_name: "Zoe" });
+	expect(changesOf(zoe, { email: zoe.email, full_name: "Zoe", is_active: true })).toEqual({
+		full_name: "Zoe",
+	});
 	expect(changesOf(zoe, { email: zoe.email })).toEqual({});
 });
 
 test("a new address is not verified unless its owner has proved it", () => {
-	expect(changesOf(zoe, { email: "new@example.com" })).toEqual({ email: "new@example.com", is_verified: false });
-	expect(changesOf({ ...zoe, is_verified: false }, { email: "new@example.com" })).toEqual({ email: "new@example.com" });
-	expect(changesOf(zoe, { email: "new@example.com", is_verified: true })).toEqual({ email: "new@example.com" });
+	expect(changesOf(zoe, { email: "new@example.com" })).toEqual({
+		email: "new@example.com",
+		is_verified: false,
+	});
+	expect(changesOf({ ...zoe, is_verified: false }, { email: "new@example.com" })).toEqual({
+		email: "new@example.com",
+	});
+	expect(changesOf(zoe, { email: "new@example.com", is_verified: true })).toEqual({
+		email: "new@example.com",
+	});
 });
 
 test("an administration ends with the role or with the account, and only where there was one", () => {

@@ -22,7 +22,15 @@ import {
 	undoEmailChange,
 } from "./users.email-changes.ts";
 import { defineUser } from "./users.models.ts";
-import { keepUpToDate, openPasswords, REQUEST_RESET, RESETS_EVERY, resetPassword, setPassword, tellOfResets } from "./users.passwords.ts";
+import {
+	keepUpToDate,
+	openPasswords,
+	REQUEST_RESET,
+	RESETS_EVERY,
+	resetPassword,
+	setPassword,
+	tellOfResets,
+} from "./users.passwords.ts";
 import {
 	acceptChanges,
 	acceptEmail,
@@ -53,7 +61,10 @@ const REGISTER = sql(
 );
 const BY_EMAIL = sql("by_email", `select ${COLUMNS} from users where email = $1`);
 const BY_IDS = sql("by_ids", `select ${COLUMNS} from users where id = any($1::uuid[])`);
-const IDENTITIES = sql("identities", "select id, email, role, is_active, token_version from users where id = any($1::uuid[])");
+const IDENTITIES = sql(
+	"identities",
+	"select id, email, role, is_active, token_version from users where id = any($1::uuid[])",
+);
 
 export default implement(users, database, records<User>(defineUser), events(users)).with({
 	setup() {
@@ -63,12 +74,15 @@ export default implement(users, database, records<User>(defineUser), events(user
 			resets: loop({
 				every: RESETS_EVERY,
 				turn: () => tellOfResets(this),
-				onError: (error) => this.logger.warn("Requests for new passwords could not be read", { error }),
+				onError: (error) =>
+					this.logger.warn("Requests for new passwords could not be read", { error }),
 			}),
 		};
 	},
 	async ready() {
-		await createFirstAdministrator(this, (account, password, mayCreate) => register(this, account, password, mayCreate));
+		await createFirstAdministrator(this, (account, password, mayCreate) =>
+			register(this, account, password, mayCreate),
+		);
 	},
 	async stop() {
 		await this.resets.stop();
@@ -76,7 +90,12 @@ export default implement(users, database, records<User>(defineUser), events(user
 	},
 	actions: {
 		async create({ params: { email, password, full_name } }) {
-			const account = { email: acceptEmail(email), full_name: acceptName(full_name), role: "user", is_verified: false } as const;
+			const account = {
+				email: acceptEmail(email),
+				full_name: acceptName(full_name),
+				role: "user",
+				is_verified: false,
+			} as const;
 			const created = await register(this, account, password);
 			return created ?? raise(users, "EMAIL_TAKEN");
 		},
@@ -104,7 +123,12 @@ export default implement(users, database, records<User>(defineUser), events(user
 		async changePassword({ params: { id, current_password, new_password }, meta }) {
 			assertIsSelf(meta.user!, id);
 			acceptPassword(new_password, "new_password");
-			await setPassword(this, await passwordOfCaller(this, meta, current_password), new_password, meta.user!.session);
+			await setPassword(
+				this,
+				await passwordOfCaller(this, meta, current_password),
+				new_password,
+				meta.user!.session,
+			);
 		},
 
 		async confirmEmailChange({ params: { token } }) {
@@ -139,7 +163,11 @@ export default implement(users, database, records<User>(defineUser), events(user
 			const changes = acceptChanges(present, wanted);
 			if (changes.email !== undefined && changes.email !== present.email) {
 				if (current_password === undefined)
-					throw invalidField("current_password", "REQUIRED", "Another e-mail address requires your current password");
+					throw invalidField(
+						"current_password",
+						"REQUIRED",
+						"Another e-mail address requires your current password",
+					);
 				await passwordOfCaller(this, meta, current_password);
 			}
 			const update = id === meta.user!.id ? changeOwn : changeAsAdmin;
@@ -147,14 +175,17 @@ export default implement(users, database, records<User>(defineUser), events(user
 				changing(this, id, async (tx) => {
 					const before = await lock(tx, id);
 					// The password was required, or not, by comparison with the address of then.
-					if (changes.email !== undefined && before.email !== present.email) throw commonError("PRECONDITION_FAILED");
+					if (changes.email !== undefined && before.email !== present.email)
+						throw commonError("PRECONDITION_FAILED");
 					return update(this, tx, before, changes);
 				}),
 			);
 		},
 
 		async remove({ params: { id } }) {
-			await changing(this, id, async (tx) => change(this, tx, await lock(tx, id), { is_active: false }));
+			await changing(this, id, async (tx) =>
+				change(this, tx, await lock(tx, id), { is_active: false }),
+			);
 		},
 
 		async resolve({ params: { ids } }) {
@@ -200,7 +231,9 @@ export default implement(users, database, records<User>(defineUser), events(user
 		async seed({ params: { password, ...account } }) {
 			const email = acceptEmail(account.email);
 			const find = async () => (await this.db.query<User>(BY_EMAIL, [email]))[0];
-			return (await find()) ?? (await register(this, { ...account, email }, password)) ?? (await find())!;
+			return (
+				(await find()) ?? (await register(this, { ...account, email }, password)) ?? (await find())!
+			);
 		},
 	},
 });
@@ -216,14 +249,25 @@ async function register(
 	const { email, full_name, role, is_verified } = account;
 	return self.db.transaction(async (tx) => {
 		if (!(await mayCreate(tx))) return undefined;
-		const [created] = await tx.query<User>(REGISTER, [newId(), email, full_name, role, is_verified, hashed]);
-		if (created) await self.publish(tx, "user.created", created.id, { user_id: created.id, email, full_name });
+		const [created] = await tx.query<User>(REGISTER, [
+			newId(),
+			email,
+			full_name,
+			role,
+			is_verified,
+			hashed,
+		]);
+		if (created)
+			await self.publish(tx, "user.created", created.id, { user_id: created.id, email, full_name });
 		return created;
 	});
 }
 
 /** One user, as every node sees them at this moment. */
-async function find({ rows, findRecord }: Self & HasRecords<User>, id: string): Promise<User | null> {
+async function find(
+	{ rows, findRecord }: Self & HasRecords<User>,
+	id: string,
+): Promise<User | null> {
 	const [found] = await rows.through([id], async ([id]) => [await findRecord(id!)]);
 	return found!;
 }

@@ -27,14 +27,22 @@ const WAIT = sql(
 	"wait_of_attempt",
 	"select ceil(extract(epoch from next_at - now()))::int as seconds from sign_in_attempts where email_hash = $1 and address = $2",
 );
-const FORGET = sql("forget_attempts", "delete from sign_in_attempts where email_hash = $1 and address = $2");
+const FORGET = sql(
+	"forget_attempts",
+	"delete from sign_in_attempts where email_hash = $1 and address = $2",
+);
 
 /**
  * Lets somebody at `address` try to be the account `email`. Whoever fails often waits longer and longer, on this account and from this address
  * only, so nobody can keep a customer out from elsewhere. Calls that come from no client are not counted.
  * @throws RATE_LIMITED with `retry_after` seconds, also for the right password: it would tell
  */
-export async function guarded<T>(db: Queryable, email: string, address: string | undefined, attempt: () => Promise<T>): Promise<T> {
+export async function guarded<T>(
+	db: Queryable,
+	email: string,
+	address: string | undefined,
+	attempt: () => Promise<T>,
+): Promise<T> {
 	if (address === undefined) return attempt();
 	const pair = [digest(email), address];
 	if ((await db.query(COUNT, pair)).length === 0) {

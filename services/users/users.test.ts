@@ -9,13 +9,25 @@ let shop: Shop;
 let chief: User;
 beforeAll(async () => {
 	shop = await startShop({ services: ["users"] });
-	const account = { email: "chief@example.com", password: "correct horse", full_name: "Chief", role: "admin", is_verified: true } as const;
+	const account = {
+		email: "chief@example.com",
+		password: "correct horse",
+		full_name: "Chief",
+		role: "admin",
+		is_verified: true,
+	} as const;
 	chief = await shop.call("users.seed", account);
 });
 afterAll(() => shop?.stop());
 
-const as = ({ id, email, role }: Pick<User, "id" | "email" | "role">): CallingOptions => ({ meta: { user: { id, email, role } } });
-const registration = () => ({ email: `${uuid()}@example.com`, password: "correct horse", full_name: "Zoë" });
+const as = ({ id, email, role }: Pick<User, "id" | "email" | "role">): CallingOptions => ({
+	meta: { user: { id, email, role } },
+});
+const registration = () => ({
+	email: `${uuid()}@example.com`,
+	password: "correct horse",
+	full_name: "Zoë",
+});
 const register = () => shop.call("users.create", registration());
 const makeAdmin = async () => {
 	const { id } = await register();
@@ -24,25 +36,48 @@ const makeAdmin = async () => {
 const failing = (type: string) => expect.objectContaining({ type });
 /** The facts that were published of a user, in order. */
 const told = (id: string) =>
-	shop.databases.query<{ type: string; data: unknown }>("users", "select type, data from outbox where subject = $1 order by xid, seq", [
-		id,
-	]);
+	shop.databases.query<{ type: string; data: unknown }>(
+		"users",
+		"select type, data from outbox where subject = $1 order by xid, seq",
+		[id],
+	);
 
 test("who registers is an active user, not verified, and everybody who wants to know is told", async () => {
 	const { email, password, full_name } = registration();
-	const zoe = await shop.call("users.create", { email: ` ${email.toUpperCase()}`, password, full_name: " Zoë " });
-	expect(zoe).toMatchObject({ email, full_name, role: "user", is_active: true, is_verified: false });
-	expect(await told(zoe.id)).toEqual([{ type: "user.created", data: { user_id: zoe.id, email, full_name } }]);
+	const zoe = await shop.call("users.create", {
+		email: ` ${email.toUpperCase()}`,
+		password,
+		full_name: " Zoë ",
+	});
+	expect(zoe).toMatchObject({
+		email,
+		full_name,
+		role: "user",
+		is_active: true,
+		is_verified: false,
+	});
+	expect(await told(zoe.id)).toEqual([
+		{ type: "user.created", data: { user_id: zoe.id, email, full_name } },
+	]);
 	expect(await shop.call("users.get", { id: zoe.id }, as(zoe))).toEqual(zoe);
 });
 
 test("of two registrations of one address at once, one is made and one is refused", async () => {
 	const mine = registration();
-	const outcomes = await Promise.allSettled([mine, { ...mine, email: mine.email.toUpperCase() }].map((r) => shop.call("users.create", r)));
+	const outcomes = await Promise.allSettled(
+		[mine, { ...mine, email: mine.email.toUpperCase() }].map((r) => shop.call("users.create", r)),
+	);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
-	await expect(shop.call("users.create", mine)).rejects.toMatchObject({ type: "EMAIL_TAKEN", code: 409 });
-	const rows = await shop.databases.query("users", "select id from outbox where data ->> 'email' = $1", [mine.email]);
+	await expect(shop.call("users.create", mine)).rejects.toMatchObject({
+		type: "EMAIL_TAKEN",
+		code: 409,
+	});
+	const rows = await shop.databases.query(
+		"users",
+		"select id from outbox where data ->> 'email' = $1",
+		[mine.email],
+	);
 	expect(rows).toHaveLength(1);
 });
 
@@ -58,12 +93,18 @@ test.each([
 	["a name that Postgres cannot hold", { full_name: "Zo\0ë" }],
 	["a role of their own choice", { role: "admin" }],
 ])("a registration with %s is refused", async (_what, part) => {
-	await expect(shop.call("users.create", { ...registration(), ...part } as never)).rejects.toMatchObject({ code: 422 });
+	await expect(
+		shop.call("users.create", { ...registration(), ...part } as never),
+	).rejects.toMatchObject({ code: 422 });
 });
 
 test("no answer holds a password's hash, and the hash is no password", async () => {
 	const { id } = await register();
-	const [row] = await shop.databases.query<{ hashed_password: string }>("users", "select hashed_password from users where id = $1", [id]);
+	const [row] = await shop.databases.query<{ hashed_password: string }>(
+		"users",
+		"select hashed_password from users where id = $1",
+		[id],
+	);
 	expect(row!.hashed_password).toMatch(/^\$2b\$04\$/);
 	const answers = [
 		await shop.call("users.list", {}, as(chief)),
@@ -79,17 +120,28 @@ test("admins page through all users", async () => {
 	await register();
 	const all = await shop.call("users.list", {}, as(chief));
 	expect(all.total).toBe(all.rows.length);
-	expect(await shop.call("users.list", { skip: 1, limit: 1 }, as(chief))).toEqual({ rows: [all.rows[1]], total: all.total });
+	expect(await shop.call("users.list", { skip: 1, limit: 1 }, as(chief))).toEqual({
+		rows: [all.rows[1]],
+		total: all.total,
+	});
 });
 
 test("users see themselves and nobody else, admins everybody", async () => {
 	const [zoe, other] = [await register(), await register()];
 	expect(await shop.call("users.me", {}, as(zoe))).toEqual(zoe);
-	await expect(shop.call("users.get", { id: other.id }, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+	await expect(shop.call("users.get", { id: other.id }, as(zoe))).rejects.toMatchObject({
+		type: "FORBIDDEN",
+		code: 403,
+	});
 	await expect(shop.call("users.list", {}, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN" });
 	expect(await shop.call("users.get", { id: other.id.toUpperCase() }, as(chief))).toEqual(other);
-	await expect(shop.call("users.get", { id: uuid() }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND", code: 404 });
-	await expect(shop.call("users.me", {}, as(somebody!))).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
+	await expect(shop.call("users.get", { id: uuid() }, as(chief))).rejects.toMatchObject({
+		type: "USER_NOT_FOUND",
+		code: 404,
+	});
+	await expect(shop.call("users.me", {}, as(somebody!))).rejects.toMatchObject({
+		type: "UNAUTHENTICATED",
+	});
 });
 
 test("an update changes what it names, tells which fields, and says nothing where nothing changed", async () => {
@@ -99,21 +151,33 @@ test("an update changes what it names, tells which fields, and says nothing wher
 	expect(after).toEqual({ ...zoe, full_name: "Zoe", updated_at: after.updated_at });
 	expect(Date.parse(after.updated_at)).toBeGreaterThan(Date.parse(zoe.updated_at));
 	expect(await shop.call("users.update", wanted, as(zoe))).toEqual(after);
-	expect((await told(zoe.id)).slice(1)).toEqual([{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["full_name"] } }]);
+	expect((await told(zoe.id)).slice(1)).toEqual([
+		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["full_name"] } },
+	]);
 });
 
 test("an update that may not be, or says nothing, changes nothing", async () => {
 	const [zoe, other] = [await register(), await register()];
-	const attempt = (wanted: object, id = zoe.id) => shop.call("users.update", { id, ...wanted }, as(zoe));
+	const attempt = (wanted: object, id = zoe.id) =>
+		shop.call("users.update", { id, ...wanted }, as(zoe));
 	await expect(attempt({ role: "admin" })).rejects.toMatchObject({ type: "FORBIDDEN" });
-	await expect(attempt({ is_active: true, full_name: "Zoe" })).rejects.toMatchObject({ type: "FORBIDDEN" });
-	await expect(attempt({ full_name: "Zoe" }, other.id)).rejects.toMatchObject({ type: "FORBIDDEN" });
+	await expect(attempt({ is_active: true, full_name: "Zoe" })).rejects.toMatchObject({
+		type: "FORBIDDEN",
+	});
+	await expect(attempt({ full_name: "Zoe" }, other.id)).rejects.toMatchObject({
+		type: "FORBIDDEN",
+	});
 	await expect(attempt({})).rejects.toMatchObject({ code: 422 });
 	await expect(attempt({ full_name: null })).rejects.toMatchObject({ code: 422 });
 	await expect(attempt({ hashed_password: "x" })).rejects.toMatchObject({ code: 422 });
 	const taken = { id: zoe.id, email: other.email.toUpperCase(), current_password: "correct horse" };
-	await expect(shop.call("users.update", taken, as(chief))).rejects.toMatchObject({ type: "EMAIL_TAKEN", code: 409 });
-	await expect(shop.call("users.update", { id: uuid(), role: "user" }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+	await expect(shop.call("users.update", taken, as(chief))).rejects.toMatchObject({
+		type: "EMAIL_TAKEN",
+		code: 409,
+	});
+	await expect(
+		shop.call("users.update", { id: uuid(), role: "user" }, as(chief)),
+	).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 	expect(await shop.call("users.resolve", { ids: [zoe.id, other.id] })).toEqual([zoe, other]);
 	expect(await told(zoe.id)).toHaveLength(1);
 });
@@ -121,8 +185,15 @@ test("an update that may not be, or says nothing, changes nothing", async () => 
 test("updates of different fields at once are all kept", async () => {
 	const zoe = await register();
 	const email = `${uuid()}@example.com`;
-	const wanted = [{ full_name: "Zoe" }, { email, current_password: "correct horse" }, { role: "admin" as const }, { is_active: false }];
-	await Promise.all(wanted.map((one) => shop.call("users.update", { id: zoe.id, ...one }, as(chief))));
+	const wanted = [
+		{ full_name: "Zoe" },
+		{ email, current_password: "correct horse" },
+		{ role: "admin" as const },
+		{ is_active: false },
+	];
+	await Promise.all(
+		wanted.map((one) => shop.call("users.update", { id: zoe.id, ...one }, as(chief))),
+	);
 	expect(await shop.call("users.get", { id: zoe.id }, as(chief))).toMatchObject({
 		full_name: "Zoe",
 		email,
@@ -134,7 +205,8 @@ test("updates of different fields at once are all kept", async () => {
 });
 
 /** An administrator gives a user another address. */
-const move = ({ id }: User, email: string) => shop.call("users.update", { id, email, current_password: "correct horse" }, as(chief));
+const move = ({ id }: User, email: string) =>
+	shop.call("users.update", { id, email, current_password: "correct horse" }, as(chief));
 
 test("of two users who get one address at once, one gets it", async () => {
 	const pair = [await register(), await register()];
@@ -165,17 +237,31 @@ test("who is removed stays for the orders but is not active", async () => {
 		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["is_active"] } },
 		{ type: "user.access_changed", data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
-	await expect(shop.call("users.me", {}, as(zoe))).rejects.toMatchObject({ type: "UNAUTHENTICATED" });
-	await expect(shop.call("users.remove", { id: zoe.id }, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN" });
-	await expect(shop.call("users.remove", { id: uuid() }, as(chief))).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+	await expect(shop.call("users.me", {}, as(zoe))).rejects.toMatchObject({
+		type: "UNAUTHENTICATED",
+	});
+	await expect(shop.call("users.remove", { id: zoe.id }, as(zoe))).rejects.toMatchObject({
+		type: "FORBIDDEN",
+	});
+	await expect(shop.call("users.remove", { id: uuid() }, as(chief))).rejects.toMatchObject({
+		type: "USER_NOT_FOUND",
+	});
 });
 
 test("the last active administrator stays one", async () => {
 	const inactive = await makeAdmin();
 	await shop.call("users.remove", { id: inactive.id }, as(chief));
-	await expect(shop.call("users.remove", { id: chief.id }, as(chief))).rejects.toMatchObject({ type: "LAST_ADMIN", code: 409 });
-	await expect(shop.call("users.update", { id: chief.id, role: "user" }, as(chief))).rejects.toMatchObject({ type: "LAST_ADMIN" });
-	expect(await shop.call("users.me", {}, as(chief))).toMatchObject({ role: "admin", is_active: true });
+	await expect(shop.call("users.remove", { id: chief.id }, as(chief))).rejects.toMatchObject({
+		type: "LAST_ADMIN",
+		code: 409,
+	});
+	await expect(
+		shop.call("users.update", { id: chief.id, role: "user" }, as(chief)),
+	).rejects.toMatchObject({ type: "LAST_ADMIN" });
+	expect(await shop.call("users.me", {}, as(chief))).toMatchObject({
+		role: "admin",
+		is_active: true,
+	});
 });
 
 test("two administrators who remove each other at once do not both succeed", async () => {
@@ -194,18 +280,27 @@ test("two administrators who remove each other at once do not both succeed", asy
 
 test("users are resolved in the order asked for, with null for strangers and twice for who is named twice", async () => {
 	const [a, b] = [await register(), await register()];
-	expect(await shop.call("users.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] })).toEqual([b, null, a, b]);
+	expect(
+		await shop.call("users.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] }),
+	).toEqual([b, null, a, b]);
 	expect(await shop.call("users.resolve", { ids: [] })).toEqual([]);
 });
 
 test("seeding registers once and afterwards answers with whoever is there", async () => {
 	const account = { ...registration(), role: "admin", is_verified: true } as const;
-	const [first, again] = await Promise.all([shop.call("users.seed", account), shop.call("users.seed", account)]);
+	const [first, again] = await Promise.all([
+		shop.call("users.seed", account),
+		shop.call("users.seed", account),
+	]);
 	expect(first).toMatchObject({ email: account.email, role: "admin", is_verified: true });
 	expect(again).toEqual(first);
-	expect(await shop.call("users.seed", { ...account, password: "another horse", role: "user" })).toEqual(first);
+	expect(
+		await shop.call("users.seed", { ...account, password: "another horse", role: "user" }),
+	).toEqual(first);
 	expect((await told(first.id)).map(({ type }) => type)).toEqual(["user.created"]);
-	await expect(shop.call("users.seed", { ...account, email: "long@example.com", password: "é".repeat(37) })).rejects.toMatchObject({
+	await expect(
+		shop.call("users.seed", { ...account, email: "long@example.com", password: "é".repeat(37) }),
+	).rejects.toMatchObject({
 		code: 422,
 	});
 	await shop.call("users.remove", { id: first.id }, as(chief));

@@ -16,8 +16,14 @@ const GOOD_FOR: Record<Purpose, string> = { email: "48 hours", password: "1 hour
  * Serializes with other issues and with every change that revokes links. A deactivated user gets no
  * link that sets a password.
  */
-const LOCK_OWNER = sql("lock_owner", "select id from users where id = $1 and (is_active or $2 = 'email') for no key update");
-const DROP_OLDER = sql("drop_older_links", "delete from verifications where user_id = $1 and purpose = $2");
+const LOCK_OWNER = sql(
+	"lock_owner",
+	"select id from users where id = $1 and (is_active or $2 = 'email') for no key update",
+);
+const DROP_OLDER = sql(
+	"drop_older_links",
+	"delete from verifications where user_id = $1 and purpose = $2",
+);
 /** Takes some expired tokens away as it adds one, so that they cannot pile up. */
 const ISSUE = sql(
 	"issue",
@@ -30,7 +36,10 @@ const REDEEM = sql(
 	"redeem",
 	"delete from verifications where token_hash = $1 and purpose = $2 and expires_at > now() returning user_id, email",
 );
-const LOOK = sql("look", "select user_id from verifications where token_hash = $1 and purpose = $2 and expires_at > now()");
+const LOOK = sql(
+	"look",
+	"select user_id from verifications where token_hash = $1 and purpose = $2 and expires_at > now()",
+);
 const REVOKE = sql(
 	"revoke_links",
 	`with links as (delete from verifications where user_id = $1)
@@ -42,7 +51,12 @@ const REVOKE = sql(
  * @param email that it is about to be sent to; the user's own unless given
  * @throws USER_NOT_FOUND
  */
-export function issue(db: Database, purpose: Purpose, user_id: string, email?: string): Promise<string> {
+export function issue(
+	db: Database,
+	purpose: Purpose,
+	user_id: string,
+	email?: string,
+): Promise<string> {
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
 		const [owner] = await tx.query(LOCK_OWNER, [user_id, purpose]);
@@ -58,11 +72,15 @@ export function issue(db: Database, purpose: Purpose, user_id: string, email?: s
  * change of address. Links that undo a change of address stay valid, because a thief changes
  * password and address first.
  */
-export const revokeLinks = (tx: Tx, user_id: string): Promise<unknown> => tx.query(REVOKE, [user_id]);
+export const revokeLinks = (tx: Tx, user_id: string): Promise<unknown> =>
+	tx.query(REVOKE, [user_id]);
 
 /** Uses a token up. @throws INVALID_TOKEN */
 export async function redeem(tx: Queryable, purpose: Purpose, token: string): Promise<Proof> {
-	const [proof] = await tx.query<Proof & { [column: string]: unknown }>(REDEEM, [digest(token), purpose]);
+	const [proof] = await tx.query<Proof & { [column: string]: unknown }>(REDEEM, [
+		digest(token),
+		purpose,
+	]);
 	return proof ?? raise(users, "INVALID_TOKEN");
 }
 

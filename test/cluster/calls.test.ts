@@ -20,7 +20,12 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	let first: ClusterNode;
 	beforeAll(async () => {
 		const books = stub(inventory, {
-			open: async ({ params: { product_id, on_hand } }) => ({ product_id, on_hand, reserved: 0, available: on_hand }),
+			open: async ({ params: { product_id, on_hand } }) => ({
+				product_id,
+				on_hand,
+				reserved: 0,
+				available: on_hand,
+			}),
 		});
 		cluster = await startCluster({ services: ["products"], stubs: [books] });
 		first = await cluster.start("first", ["products"]);
@@ -28,8 +33,13 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	afterAll(() => cluster?.stop());
 
 	const addProduct = (over: object = {}) =>
-		cluster.call("products.create", { name: "Tea", price: 19.99, category: "Drinks", ...over }, as(admin!));
-	const change = (id: string, price: number) => cluster.call("products.update", { id, price }, as(admin!));
+		cluster.call(
+			"products.create",
+			{ name: "Tea", price: 19.99, category: "Drinks", ...over },
+			as(admin!),
+		);
+	const change = (id: string, price: number) =>
+		cluster.call("products.update", { id, price }, as(admin!));
 
 	test("an action's contract arrives whole in the registry of another node", () => {
 		const actions = cluster.broker.registry.getActionList({ skipInternal: true });
@@ -37,17 +47,22 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 			const found = actions.find((one) => one.name === `products.${name}`)?.action;
 			expect(found).toMatchObject({
 				...action,
-				params: action.rest || name in eventActions ? strict(action.params) : tolerant(action.params),
+				params:
+					action.rest || name in eventActions ? strict(action.params) : tolerant(action.params),
 				visibility: action.rest ? "published" : "public",
 			});
 		}
-		const [service] = cluster.broker.registry.getServiceList({ onlyAvailable: true }).filter(({ name }) => name === products.name);
+		const [service] = cluster.broker.registry
+			.getServiceList({ onlyAvailable: true })
+			.filter(({ name }) => name === products.name);
 		expect(service!.metadata).toMatchObject({ events: products.events, errors: products.errors });
 	});
 
 	test("parameters are checked on the node that was called, and brought into form there", async () => {
 		const field = (name: string) => expect.objectContaining({ field: name });
-		await expect(cluster.broker.call("products.create", { name: "", price: -1, more: 1 }, as(admin!))).rejects.toMatchObject({
+		await expect(
+			cluster.broker.call("products.create", { name: "", price: -1, more: 1 }, as(admin!)),
+		).rejects.toMatchObject({
 			type: "VALIDATION_ERROR",
 			code: 422,
 			data: expect.arrayContaining([field("name"), field("price"), field("category")]),
@@ -58,13 +73,23 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 
 	test("who may call an action is held to on the node that was called", async () => {
 		const params = { name: "Tea", price: 1, category: "Drinks" };
-		await expect(cluster.call("products.create", params)).rejects.toMatchObject({ type: "UNAUTHENTICATED", code: 401 });
-		await expect(cluster.call("products.create", params, as(customer))).rejects.toMatchObject({ type: "FORBIDDEN", code: 403 });
+		await expect(cluster.call("products.create", params)).rejects.toMatchObject({
+			type: "UNAUTHENTICATED",
+			code: 401,
+		});
+		await expect(cluster.call("products.create", params, as(customer))).rejects.toMatchObject({
+			type: "FORBIDDEN",
+			code: 403,
+		});
 	});
 
 	test("errors keep their type, code, message and data", async () => {
 		const { message, status } = products.errors.PRODUCT_NOT_FOUND;
-		await expect(cluster.call("products.get", { id: uuid() })).rejects.toMatchObject({ type: "PRODUCT_NOT_FOUND", code: status, message });
+		await expect(cluster.call("products.get", { id: uuid() })).rejects.toMatchObject({
+			type: "PRODUCT_NOT_FOUND",
+			code: status,
+			message,
+		});
 		const sku = `SKU-${uuid()}`;
 		await addProduct({ sku });
 		await expect(addProduct({ sku })).rejects.toMatchObject({ type: "SKU_TAKEN", code: 409 });
@@ -79,7 +104,9 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	});
 
 	test("a service that runs nowhere is an outage", async () => {
-		const refusal = await cluster.broker.call(`${orders.name}.get`, { id: uuid() }).catch((error) => error);
+		const refusal = await cluster.broker
+			.call(`${orders.name}.get`, { id: uuid() })
+			.catch((error) => error);
 		expect(refusal).toMatchObject({ type: "SERVICE_NOT_FOUND" });
 		expect(isOutage(refusal)).toBe(true);
 	});
@@ -111,10 +138,13 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		const dying = await cluster.start("dying", ["products"]);
 		const { id } = await addProduct();
 		await dying.process.kill();
-		const reads = await Promise.all(Array.from({ length: 20 }, () => cluster.call("products.get", { id })));
+		const reads = await Promise.all(
+			Array.from({ length: 20 }, () => cluster.call("products.get", { id })),
+		);
 		expect(reads.map((read) => read.id)).toEqual(Array(20).fill(id));
 		await eventually(() => expect(cluster.has(dying)).toBe(false));
-		for (let price = 1; price <= 20; price++) expect(await change(id, price)).toMatchObject({ price });
+		for (let price = 1; price <= 20; price++)
+			expect(await change(id, price)).toMatchObject({ price });
 		expect(cluster.has(first)).toBe(true);
 	}, 60_000);
 });

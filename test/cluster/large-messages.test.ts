@@ -34,8 +34,17 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		const description = "本".repeat(5000);
 		const meta = { user: { id: admin.id, email: admin.email, role: "admin" as const } };
 		const add = async (n: number) => {
-			const product = { name: `Product ${n}`, price: 1, category: "Large", stock: 1_000_000, description };
-			return { product_id: (await cluster.call("products.create", product, { meta })).id, quantity: 1 };
+			const product = {
+				name: `Product ${n}`,
+				price: 1,
+				category: "Large",
+				stock: 1_000_000,
+				description,
+			};
+			return {
+				product_id: (await cluster.call("products.create", product, { meta })).id,
+				quantity: 1,
+			};
 		};
 		items = await Promise.all(Array.from({ length: LINES }, (_, n) => add(n)));
 	}, START_MS);
@@ -48,9 +57,11 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 	const place = (headers: Record<string, string> = {}) =>
 		cluster.http("POST /api/orders", { token: customer.token, body: { items }, headers });
 	const count = async (status: string) => {
-		const rows = await cluster.databases.query<{ n: number }>("orders", "select count(*)::int as n from orders where status = $1", [
-			status,
-		]);
+		const rows = await cluster.databases.query<{ n: number }>(
+			"orders",
+			"select count(*)::int as n from orders where status = $1",
+			[status],
+		);
 		return rows[0]!.n;
 	};
 
@@ -65,15 +76,20 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 
 	test("a node can announce all its actions to others in one message", () => {
 		// Every node of the cluster together: no node has more actions than all services.
-		const known = cluster.broker.registry.nodes as unknown as { toArray(): { local: boolean; rawInfo?: { services: object[] } }[] };
-		const announced = known.toArray().flatMap(({ local, rawInfo }) => (local ? [] : (rawInfo?.services ?? [])));
+		const known = cluster.broker.registry.nodes as unknown as {
+			toArray(): { local: boolean; rawInfo?: { services: object[] } }[];
+		};
+		const announced = known
+			.toArray()
+			.flatMap(({ local, rawInfo }) => (local ? [] : (rawInfo?.services ?? [])));
 		expect(announced.length).toBeGreaterThan(domains.length);
 		expect(JSON.stringify(announced).length).toBeLessThan(LEAST_MAX_PAYLOAD);
 	});
 
 	test("330 orders of 100 lines that waited for a stopped inventory node are all confirmed", async () => {
 		await inventory.process.kill();
-		for (let n = 0; n < QUEUED; n += 10) await Promise.all(Array.from({ length: 10 }, () => place({ prefer: "respond-async" })));
+		for (let n = 0; n < QUEUED; n += 10)
+			await Promise.all(Array.from({ length: 10 }, () => place({ prefer: "respond-async" })));
 		expect(await count("pending")).toBe(QUEUED);
 		await cluster.start("inventory-2", ["inventory"]);
 		await eventually(async () => expect(await count("confirmed")).toBe(QUEUED), 120);
@@ -81,7 +97,9 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 	}, 240_000);
 
 	test("a list of 76 orders of 100 lines arrives whole, with its total and the next page", async () => {
-		const { status, body, headers } = await cluster.http(`GET /api/orders?limit=${LISTED}`, { token: customer.token });
+		const { status, body, headers } = await cluster.http(`GET /api/orders?limit=${LISTED}`, {
+			token: customer.token,
+		});
 		expect(status).toBe(200);
 		expect(new Set(body.map(({ id }: { id: string }) => id)).size).toBe(LISTED);
 		expect(body[0].items).toHaveLength(LINES);
@@ -91,7 +109,8 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 	}, 60_000);
 
 	test("one result that is too large by itself is an error, and everything else goes on", async () => {
-		const [{ id }] = (await cluster.http("GET /api/orders?limit=1", { token: customer.token })).body;
+		const [{ id }] = (await cluster.http("GET /api/orders?limit=1", { token: customer.token }))
+			.body;
 		// It shows the description of each of its products.
 		const refused = await cluster.http(`GET /api/orders/${id}`, { token: customer.token });
 		expect(refused).toMatchObject({ status: 500, body: { code: "INTERNAL_ERROR" } });

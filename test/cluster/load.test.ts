@@ -37,7 +37,11 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 			const open = pairs.gateways();
 			// A connection for each: one that is kept may be closed by the other side at any moment.
 			const headers = { connection: "close" };
-			const answer = await open[turn++ % open.length]!.http("POST /api/orders", { token, body, headers });
+			const answer = await open[turn++ % open.length]!.http("POST /api/orders", {
+				token,
+				body,
+				headers,
+			});
 			return { status: answer.status, id: answer.body.id };
 		};
 	}, START_MS);
@@ -63,20 +67,29 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 	}
 	/** Waits until so many more orders are there. */
 	async function sold(more: number): Promise<void> {
-		const count = async () => (await cluster.databases.query<{ n: number }>("orders", "select count(*)::int as n from orders"))[0]!.n;
+		const count = async () =>
+			(
+				await cluster.databases.query<{ n: number }>(
+					"orders",
+					"select count(*)::int as n from orders",
+				)
+			)[0]!.n;
 		const before = await eventually(count, 30);
 		await eventually(async () => expect(await count()).toBeGreaterThanOrEqual(before + more), 30);
 	}
 	const failed = (heard: readonly Heard[]) => heard.filter(({ status }) => status !== 201);
-	const unexplained = (heard: readonly Heard[]) => failed(heard).filter(({ status }) => status !== 503);
+	const unexplained = (heard: readonly Heard[]) =>
+		failed(heard).filter(({ status }) => status !== 503);
 
 	/** Every order that was acknowledged is there, all came to an end, and the audit has nothing to say against any. */
 	async function expectNothingLost(heard: readonly Heard[]): Promise<void> {
 		const known = heard.flatMap(({ id }) => id ?? []);
 		await eventually(async () => {
-			const found = await cluster.databases.query("orders", "select id from orders where id = any($1::uuid[]) and saga_state is null", [
-				known,
-			]);
+			const found = await cluster.databases.query(
+				"orders",
+				"select id from orders where id = any($1::uuid[]) and saga_state is null",
+				[known],
+			);
 			expect(found).toHaveLength(known.length);
 			const { violations, skipped } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
 			expect({ violations, skipped }).toEqual({ violations: [], skipped: 0 });
@@ -90,8 +103,12 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 		const list = `GET /api/products?category=${category}`;
 		for (let price = 2; price < 12; price++) {
 			// Each gateway asks the next of two nodes in turn, so both are asked; and each has an answer of its own.
-			for (const http of [one, one, other, other]) for (const request of [`GET /api/products/${id}`, list]) await http(request);
-			const changed = await (price % 2 ? one : other)(`PATCH /api/products/${id}`, { token: admin.token, body: { price } });
+			for (const http of [one, one, other, other])
+				for (const request of [`GET /api/products/${id}`, list]) await http(request);
+			const changed = await (price % 2 ? one : other)(`PATCH /api/products/${id}`, {
+				token: admin.token,
+				body: { price },
+			});
 			expect(changed.status).toBe(200);
 			for (const http of [one, one, other, other]) {
 				expect((await http(`GET /api/products/${id}`)).body.price).toBe(price);
@@ -99,7 +116,8 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 			}
 		}
 		const more = await makeProduct({ http: other }, admin, { category });
-		for (const http of [one, other]) expect((await http(list)).headers.get("x-total-count")).toBe("2");
+		for (const http of [one, other])
+			expect((await http(list)).headers.get("x-total-count")).toBe("2");
 		await one(`DELETE /api/products/${more.id}`, { token: admin.token });
 		for (const http of [one, other]) {
 			expect((await http(list)).headers.get("x-total-count")).toBe("1");
@@ -110,19 +128,27 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 	test("the same while many read and others change other products: nobody reads a price from before a change that was answered", async () => {
 		const gateways = pairs.gateways().map(({ http }) => http);
 		const category = "busy";
-		const wares = await Promise.all([1, 2, 3].map(() => makeProduct({ http: gateways[0]! }, admin, { price: 1, category })));
+		const wares = await Promise.all(
+			[1, 2, 3].map(() => makeProduct({ http: gateways[0]! }, admin, { price: 1, category })),
+		);
 		/** What each costs at least, by the changes that were answered; prices only rise. */
 		const prices = new Map(wares.map(({ id }) => [id, 1]));
 		let reads = 0;
 		const wrong: object[] = [];
-		function look(before: ReadonlyMap<string, number>, rows: readonly { id: string; price: number }[]): void {
+		function look(
+			before: ReadonlyMap<string, number>,
+			rows: readonly { id: string; price: number }[],
+		): void {
 			reads++;
-			for (const { id, price } of rows) if (price < before.get(id)!) wrong.push({ id, price, before: before.get(id) });
+			for (const { id, price } of rows)
+				if (price < before.get(id)!) wrong.push({ id, price, before: before.get(id) });
 		}
 		const changing = wares.map(async ({ id }, i) => {
 			for (let price = 2; price <= 30; price++) {
 				const http = gateways[(price + i) % gateways.length]!;
-				expect((await http(`PATCH /api/products/${id}`, { token: admin.token, body: { price } })).status).toBe(200);
+				expect(
+					(await http(`PATCH /api/products/${id}`, { token: admin.token, body: { price } })).status,
+				).toBe(200);
 				prices.set(id, price);
 				// Others find the time to keep an answer.
 				for (const one of gateways) {
@@ -136,7 +162,11 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 			for (let i = n; !changed; i++) {
 				const http = gateways[i % gateways.length]!;
 				const before = new Map(prices);
-				const { body } = await http(i % 3 ? `GET /api/products/${wares[i % wares.length]!.id}` : `GET /api/products?category=${category}`);
+				const { body } = await http(
+					i % 3
+						? `GET /api/products/${wares[i % wares.length]!.id}`
+						: `GET /api/products?category=${category}`,
+				);
 				look(before, [body].flat());
 			}
 		});
@@ -232,6 +262,8 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 		await expectNothingLost(heard);
 		// Nobody has ended: after another start a node has another id.
 		const everybody = kinds.flatMap((kind) => pairs.nodes(kind));
-		await Promise.all(everybody.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
+		await Promise.all(
+			everybody.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })),
+		);
 	}, 120_000);
 });

@@ -22,8 +22,14 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 	/** Every node but products' own traces. */
 	beforeAll(async () => {
 		[receiver, mail] = await Promise.all([startReceiver(), startMailServer()]);
-		const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" };
-		cluster = await startCluster({ services: domains, env: { SMTP_URL: mail.url, RATE_LIMIT_ENABLED: "false", NODE_OPTIONS } });
+		const traced = {
+			OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+			OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+		};
+		cluster = await startCluster({
+			services: domains,
+			env: { SMTP_URL: mail.url, RATE_LIMIT_ENABLED: "false", NODE_OPTIONS },
+		});
 		const start = async (name: string, services: string[], env: Record<string, string> = traced) =>
 			[name, await cluster.start(name, services, env)] as const;
 		nodes = Object.fromEntries(
@@ -50,7 +56,11 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 		const id = randomBytes(16).toString("hex");
 		const headers = { traceparent: `00-${id}-00f067aa0ba902b7-01` };
 		const body = { items: [{ product_id: product.id, quantity: 1 }] };
-		const { status } = await cluster.http("POST /api/orders", { token: customer.token, headers, body });
+		const { status } = await cluster.http("POST /api/orders", {
+			token: customer.token,
+			headers,
+			body,
+		});
 		expect(status).toBe(201);
 		return id;
 	}
@@ -90,7 +100,9 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 			"      orders producer send order.created",
 		];
 		await eventually(() => expect(tree(spansOf(id).filter(sure))).toEqual(expected), 20);
-		const instances = new Map(spansOf(id).map(({ service, resource }) => [service, resource["service.instance.id"]]));
+		const instances = new Map(
+			spansOf(id).map(({ service, resource }) => [service, resource["service.instance.id"]]),
+		);
 		expect(instances.get("payments")).toBe(nodes.fulfilment!.id);
 		expect(instances.get("shipping")).toBe(nodes.fulfilment!.id);
 		expect(instances.get("inventory")).toBe(nodes.warehouse!.id);
@@ -99,9 +111,12 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 
 	test("a node that is told to stop sends what it has", async () => {
 		const id = await place(await register(cluster));
-		const names = (service: string) => spansOf(id).flatMap((span) => (span.service === service ? [span.name] : []));
+		const names = (service: string) =>
+			spansOf(id).flatMap((span) => (span.service === service ? [span.name] : []));
 		expect(await nodes.orders!.process.term()).toBe(0);
-		expect(names("orders")).toEqual(expect.arrayContaining(["orders.create", "saga", "complete", "send order.confirmed"]));
+		expect(names("orders")).toEqual(
+			expect.arrayContaining(["orders.create", "saga", "complete", "send order.confirmed"]),
+		);
 	}, 60_000);
 
 	test("where no endpoint is set nothing of OpenTelemetry is loaded, and nothing is sent", async () => {

@@ -29,7 +29,10 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 	let started = 0;
 	beforeAll(async () => {
 		next = makeNextVersion();
-		cluster = await startCluster({ services: domains, env: { RATE_LIMIT_ENABLED: "false", LOGLEVEL: "warn" } });
+		cluster = await startCluster({
+			services: domains,
+			env: { RATE_LIMIT_ENABLED: "false", LOGLEVEL: "warn" },
+		});
 	}, START_MS);
 	afterAll(async () => {
 		await cluster?.stop();
@@ -38,7 +41,9 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 
 	async function bringUp(folder: string): Promise<Version> {
 		const name = `${folder === root ? "this" : "next"}-${++started}`;
-		const nodes = await Promise.all(kinds.map((kind) => cluster.start(`${name}-${kind}`, KINDS[kind], {}, folder)));
+		const nodes = await Promise.all(
+			kinds.map((kind) => cluster.start(`${name}-${kind}`, KINDS[kind], {}, folder)),
+		);
 		gateways.push(nodes[0]!.url);
 		return Object.fromEntries(kinds.map((kind, i) => [kind, nodes[i]!])) as Version;
 	}
@@ -54,7 +59,11 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 	async function buy(token: string, product_id: string, turn: number): Promise<void> {
 		const headers = { connection: "close" };
 		const gateway = () => gateways[turn % gateways.length]!;
-		const made = await send(gateway(), "POST /api/orders", { token, headers, body: { items: [{ product_id, quantity: 1 }] } });
+		const made = await send(gateway(), "POST /api/orders", {
+			token,
+			headers,
+			body: { items: [{ product_id, quantity: 1 }] },
+		});
 		if (made.status !== 201 || made.body.status !== "confirmed") return void wrong.push(made);
 		ids.push(made.body.id);
 		const found = await send(gateway(), `GET /api/orders/${made.body.id}`, { token, headers });
@@ -63,7 +72,11 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 		if (shipment?.status !== "scheduled") wrong.push(shipment);
 	}
 	/** Three buyers at work while something happens. */
-	async function during(token: string, product_id: string, happening: () => Promise<unknown>): Promise<void> {
+	async function during(
+		token: string,
+		product_id: string,
+		happening: () => Promise<unknown>,
+	): Promise<void> {
 		let working = true;
 		let turn = 0;
 		const buyer = async () => {
@@ -80,38 +93,63 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 
 	/** Who told, by whether `wrapping` is in the event, and who wrote it down, by what is in the column: in how many cases. */
 	const count = async (service: string, text: string) =>
-		Object.fromEntries((await cluster.databases.query<{ pair: string; n: number }>(service, text)).map(({ pair, n }) => [pair, n]));
+		Object.fromEntries(
+			(await cluster.databases.query<{ pair: string; n: number }>(service, text)).map(
+				({ pair, n }) => [pair, n],
+			),
+		);
 	const messages = () =>
 		count(
 			"notifications",
 			`select (case when data ? 'wrapping' then 'next' else 'this' end) || ' to ' || (case when wrapping is null then 'this' else 'next' end) as pair,
 				count(*)::int as n from messages where template = 'order_confirmed' group by 1`,
 		);
-	const shipments = () => count("shipping", `select coalesce(wrapping, 'unknown') as pair, count(*)::int as n from shipments group by 1`);
-	const all = (...names: string[]) => Object.fromEntries(names.map((name) => [name, expect.any(Number)]));
+	const shipments = () =>
+		count(
+			"shipping",
+			`select coalesce(wrapping, 'unknown') as pair, count(*)::int as n from shipments group by 1`,
+		);
+	const all = (...names: string[]) =>
+		Object.fromEntries(names.map((name) => [name, expect.any(Number)]));
 
 	test("the next version is rolled out under buyers, and rolled back: no request fails, every order is confirmed, every event is handled", async () => {
 		const first = await bringUp(root);
-		const everyone = { call: cluster.call, http: (request: string, init?: object) => send(gateways[0]!, request, init) };
+		const everyone = {
+			call: cluster.call,
+			http: (request: string, init?: object) => send(gateways[0]!, request, init),
+		};
 		const admin = await makeAdmin(everyone);
 		const { token } = await register(everyone);
 		const { id } = await makeProduct(everyone, admin, { stock: 1_000_000 });
 		const sold = async (more: number) => {
 			const before = ids.length;
-			await eventually(() => expect(ids.length + wrong.length).toBeGreaterThanOrEqual(before + more), 60);
+			await eventually(
+				() => expect(ids.length + wrong.length).toBeGreaterThanOrEqual(before + more),
+				60,
+			);
 		};
 
 		await during(token, id, async () => {
 			await sold(10);
-			for (const service of domains) await migrate(databaseUrl(cluster.databases.pattern, service), migrationFolders(next, service));
+			for (const service of domains)
+				await migrate(
+					databaseUrl(cluster.databases.pattern, service),
+					migrationFolders(next, service),
+				);
 			await sold(10);
 			const second = await bringUp(next);
 			// Each version has told, and was told by, each.
 			await eventually(
-				async () => expect(await messages()).toEqual(all("this to this", "this to next", "next to this", "next to next")),
+				async () =>
+					expect(await messages()).toEqual(
+						all("this to this", "this to next", "next to this", "next to next"),
+					),
 				60,
 			);
-			await eventually(async () => expect(await shipments()).toEqual(all("unknown", "none", "gift")), 60);
+			await eventually(
+				async () => expect(await shipments()).toEqual(all("unknown", "none", "gift")),
+				60,
+			);
 			await takeDown(first);
 			await sold(10);
 			const third = await bringUp(root);
@@ -124,15 +162,23 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 		expect(wrong).toEqual([]);
 		// A step of the saga that one node refuses is asked of the next, so customers would not have noticed.
 		const lines = cluster.log().split("\n");
-		expect(lines.filter((line) => /\bERROR\b|ValidationError|VALIDATION_ERROR/.test(line))).toEqual([]);
+		expect(lines.filter((line) => /\bERROR\b|ValidationError|VALIDATION_ERROR/.test(line))).toEqual(
+			[],
+		);
 		await eventually(async () => {
-			const found = await cluster.databases.query("orders", "select from orders where id = any($1::uuid[]) and status = 'confirmed'", [
-				ids,
-			]);
+			const found = await cluster.databases.query(
+				"orders",
+				"select from orders where id = any($1::uuid[]) and status = 'confirmed'",
+				[ids],
+			);
 			expect(found).toHaveLength(ids.length);
-			const told = await cluster.databases.query("notifications", "select from messages where template = 'order_confirmed'");
+			const told = await cluster.databases.query(
+				"notifications",
+				"select from messages where template = 'order_confirmed'",
+			);
 			expect(told).toHaveLength(ids.length);
-			for (const service of domains) expect(await cluster.databases.query(service, "select from retries")).toEqual([]);
+			for (const service of domains)
+				expect(await cluster.databases.query(service, "select from retries")).toEqual([]);
 			const { violations } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
 			expect(violations).toEqual([]);
 		}, 60);

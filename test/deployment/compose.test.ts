@@ -54,16 +54,22 @@ const domains = serviceNames(join(root, "services"));
 const running = Object.entries(plain.services).filter(([, { profiles }]) => !profiles);
 const ours = running.filter(([, { image }]) => image?.startsWith("moleculer-commerce:"));
 const names = (found: readonly (readonly [string, unknown])[]) => found.map(([name]) => name);
-const breaking = (services: typeof running, keeps: (service: ComposeService, name: string) => unknown) =>
-	names(services.filter(([name, service]) => !keeps(service, name)));
+const breaking = (
+	services: typeof running,
+	keeps: (service: ComposeService, name: string) => unknown,
+) => names(services.filter(([name, service]) => !keeps(service, name)));
 /** What the image sets itself. */
 const inImage: Record<string, string> = Object.fromEntries(
-	[...dockerfile.matchAll(/^ENV (.*)$/gm)].flatMap(([, line]) => line!.split(" ").map((pair) => pair.split("="))),
+	[...dockerfile.matchAll(/^ENV (.*)$/gm)].flatMap(([, line]) =>
+		line!.split(" ").map((pair) => pair.split("=")),
+	),
 );
 
 test("there is a container for each service of the shop, which runs that service", () => {
 	expect(names(ours).sort()).toEqual([...domains, "migrate"].sort());
-	expect(breaking(ours, ({ environment }, name) => name === "migrate" || environment?.SERVICES === name)).toEqual([]);
+	expect(
+		breaking(ours, ({ environment }, name) => name === "migrate" || environment?.SERVICES === name),
+	).toEqual([]);
 });
 
 test.each([
@@ -72,15 +78,23 @@ test.each([
 ])("%s gives settings that are known and right", (_, services) => {
 	for (const [name] of ours) {
 		const { environment = {} } = services[name]!;
-		const unknown = Object.keys({ ...inImage, ...environment }).filter((key) => !(key.replace(/_FILE$/, "") in settings));
+		const unknown = Object.keys({ ...inImage, ...environment }).filter(
+			(key) => !(key.replace(/_FILE$/, "") in settings),
+		);
 		expect(unknown).toEqual([]);
-		const direct = Object.entries({ ...inImage, ...environment }).filter(([key]) => !key.endsWith("_FILE"));
+		const direct = Object.entries({ ...inImage, ...environment }).filter(
+			([key]) => !key.endsWith("_FILE"),
+		);
 		expect(() => readEnv(Object.fromEntries(direct))).not.toThrow();
 	}
 });
 
 test("a node's image is made by migrate's build, and nobody is asked for it", () => {
-	expect(breaking(ours, ({ pull_policy, build }, name) => (name === "migrate" ? build : pull_policy === "never"))).toEqual([]);
+	expect(
+		breaking(ours, ({ pull_policy, build }, name) =>
+			name === "migrate" ? build : pull_policy === "never",
+		),
+	).toEqual([]);
 	expect(new Set(ours.map(([, { image }]) => image)).size).toBe(1);
 });
 
@@ -88,12 +102,20 @@ test("what is copied into the image finds all that it imports there", () => {
 	const ignored = read(".dockerignore")
 		.split("\n")
 		.filter((line) => line.startsWith("scripts/"));
-	const inside = (file: string) => !/(^|\/)test\/|\.test\.ts$/.test(file) && !ignored.some((pattern) => matchesGlob(file, pattern));
+	const inside = (file: string) =>
+		!/(^|\/)test\/|\.test\.ts$/.test(file) &&
+		!ignored.some((pattern) => matchesGlob(file, pattern));
 	const folders = [...dockerfile.matchAll(/^COPY (\w+) \.\/\1$/gm)].map(([, folder]) => folder!);
-	const files = ["moleculer.config.ts", ...folders.flatMap((folder) => filesIn(root, folder))].filter((file) => inside(file));
+	const files = [
+		"moleculer.config.ts",
+		...folders.flatMap((folder) => filesIn(root, folder)),
+	].filter((file) => inside(file));
 	const lost = files.flatMap((file) =>
 		importsOf(file, read(file))
-			.filter(({ target, kind, typeOnly }) => kind === "file" && !typeOnly && !files.includes(target) && target !== "package.json")
+			.filter(
+				({ target, kind, typeOnly }) =>
+					kind === "file" && !typeOnly && !files.includes(target) && target !== "package.json",
+			)
 			.map(({ target }) => `${file}: ${target}`),
 	);
 	expect(folders).toContain("scripts");
@@ -103,21 +125,34 @@ test("what is copied into the image finds all that it imports there", () => {
 test("only the edge is open to the outside, and nothing has a name that could not be had twice", () => {
 	expect(names(running.filter(([, { ports }]) => ports))).toEqual(["edge"]);
 	expect(names(Object.entries(production.services).filter(([, { ports }]) => ports))).toEqual([]);
-	expect(breaking(Object.entries(plain.services), ({ container_name }) => !container_name)).toEqual([]);
+	expect(breaking(Object.entries(plain.services), ({ container_name }) => !container_name)).toEqual(
+		[],
+	);
 	const local = (port: string) => port.startsWith("127.0.0.1:");
-	expect(breaking(Object.entries(plain.services), ({ ports = [] }, name) => name === "edge" || ports.every(local))).toEqual([]);
+	expect(
+		breaking(
+			Object.entries(plain.services),
+			({ ports = [] }, name) => name === "edge" || ports.every(local),
+		),
+	).toEqual([]);
 });
 
 test("every container tells whether it is well, and starts after what it needs", () => {
-	expect(breaking(running, ({ healthcheck }, name) => healthcheck || domains.includes(name))).toEqual([]);
+	expect(
+		breaking(running, ({ healthcheck }, name) => healthcheck || domains.includes(name)),
+	).toEqual([]);
 	expect(dockerfile).toMatch(/^HEALTHCHECK /m);
 	for (const [, { depends_on = {} }] of running) {
 		for (const [name, { condition }] of Object.entries(depends_on)) {
 			expect(Object.keys(plain.services)).toContain(name);
-			expect(condition).toBe(name === "migrate" ? "service_completed_successfully" : "service_healthy");
+			expect(condition).toBe(
+				name === "migrate" ? "service_completed_successfully" : "service_healthy",
+			);
 		}
 	}
-	expect(breaking(ours, ({ depends_on }, name) => name === "migrate" || depends_on?.migrate)).toEqual([]);
+	expect(
+		breaking(ours, ({ depends_on }, name) => name === "migrate" || depends_on?.migrate),
+	).toEqual([]);
 });
 
 test("every image has a version, and every file and volume that is mounted exists", () => {
@@ -125,15 +160,25 @@ test("every image has a version, and every file and volume that is mounted exist
 		...Object.values(plain.services).map(({ image = "" }) => image),
 		...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image!),
 	];
-	expect(images.filter((image) => !/:[\w.${}:-]+$/.test(image) || image.endsWith(":latest"))).toEqual([]);
-	for (const [source = ""] of Object.values(plain.services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(":")))) {
+	expect(
+		images.filter((image) => !/:[\w.${}:-]+$/.test(image) || image.endsWith(":latest")),
+	).toEqual([]);
+	for (const [source = ""] of Object.values(plain.services).flatMap(({ volumes = [] }) =>
+		volumes.map((volume) => volume.split(":")),
+	)) {
 		if (source.startsWith("./")) expect(statSync(join(root, source)).size).toBeGreaterThan(0);
 		else expect(Object.keys(plain.volumes!)).toContain(source);
 	}
 });
 
 test("our containers are not root and can change nothing, and signals reach the program", () => {
-	expect(breaking(ours, ({ read_only, cap_drop }, name) => name === "migrate" || (read_only && cap_drop?.includes("ALL")))).toEqual([]);
+	expect(
+		breaking(
+			ours,
+			({ read_only, cap_drop }, name) =>
+				name === "migrate" || (read_only && cap_drop?.includes("ALL")),
+		),
+	).toEqual([]);
 	expect(dockerfile).toMatch(/^USER 1000:1000$/m);
 	expect(dockerfile).toMatch(/^CMD \["node", "scripts\/start.ts", "--quiet"\]$/m);
 	expect(inImage).toMatchObject({ NODE_ENV: "production", HOST: "0.0.0.0" });
@@ -145,7 +190,9 @@ test("the edge asks the gateway's port, and the image opens the ports that it li
 });
 
 test("what shows how the shop is doing is asked for, finds every node, and is limited in production as well", () => {
-	const profile = Object.entries(plain.services).filter(([, { profiles }]) => profiles?.includes("observability"));
+	const profile = Object.entries(plain.services).filter(([, { profiles }]) =>
+		profiles?.includes("observability"),
+	);
 	expect(names(profile).sort()).toEqual(["grafana", "jaeger", "prometheus"]);
 	expect(breaking(profile, (_, name) => production.services[name]?.mem_limit)).toEqual([]);
 	const { scrape_configs } = parse(read("deploy/observability/prometheus.yml"));
@@ -161,27 +208,43 @@ test("an event is acknowledged only when it is on NATS's disk", () => {
 test("Compose, Kubernetes, the tests and the tools share one configuration of NATS", () => {
 	const { command, volumes } = plain.services.nats!;
 	expect(volumes).toContain(`./${NATS_CONFIG}:${command!.at(-1)}:ro`);
-	const setters = filesIn(root, "deploy", "k8s").filter((file) => /^\s*max_payload/m.test(read(file)));
+	const setters = filesIn(root, "deploy", "k8s").filter((file) =>
+		/^\s*max_payload/m.test(read(file)),
+	);
 	expect(setters).toEqual([NATS_CONFIG]);
 });
 
 test("in production everything has its limits, comes back by itself, and keeps its secrets in files", () => {
 	const services = overlaid();
-	const lasting = running.filter(([name]) => name !== "migrate").map(([name]) => [name, services[name]!] as [string, ComposeService]);
-	expect(breaking(lasting, ({ mem_limit, restart }) => mem_limit && restart === "unless-stopped")).toEqual([]);
-	expect(breaking(lasting, ({ scale = 1 }, name) => scale >= 2 || !domains.includes(name))).toEqual([]);
+	const lasting = running
+		.filter(([name]) => name !== "migrate")
+		.map(([name]) => [name, services[name]!] as [string, ComposeService]);
+	expect(
+		breaking(lasting, ({ mem_limit, restart }) => mem_limit && restart === "unless-stopped"),
+	).toEqual([]);
+	expect(breaking(lasting, ({ scale = 1 }, name) => scale >= 2 || !domains.includes(name))).toEqual(
+		[],
+	);
 	for (const [, { environment = {}, secrets = [] }] of Object.entries(services)) {
-		for (const [key, path] of Object.entries(environment).filter(([key]) => key.endsWith("_FILE"))) {
+		for (const [key, path] of Object.entries(environment).filter(([key]) =>
+			key.endsWith("_FILE"),
+		)) {
 			expect(secrets).toContain(path.replace("/run/secrets/", ""));
 			expect(environment[key.replace(/_FILE$/, "")]).toBe("");
 		}
 		expect(secrets.filter((name) => !production.secrets?.[name])).toEqual([]);
 	}
 	const withDatabase = domains.filter((name) => hasDatabase(root, name));
-	expect(withDatabase.filter((name) => !services[name]!.environment?.DATABASE_URL_FILE)).toEqual([]);
-	expect(breaking(lasting, ({ environment = {} }) => !Object.values(environment).some((value) => /:\/\/[^/]*:[^/]+@/.test(value)))).toEqual(
+	expect(withDatabase.filter((name) => !services[name]!.environment?.DATABASE_URL_FILE)).toEqual(
 		[],
 	);
+	expect(
+		breaking(
+			lasting,
+			({ environment = {} }) =>
+				!Object.values(environment).some((value) => /:\/\/[^/]*:[^/]+@/.test(value)),
+		),
+	).toEqual([]);
 });
 
 test("the operator sets how many proxies are trusted; without that it is the edge", () => {
@@ -189,22 +252,34 @@ test("the operator sets how many proxies are trusted; without that it is the edg
 		readEnv({ TRUST_PROXY: services.api!.environment!.TRUST_PROXY }).TRUST_PROXY;
 	const given = { TRUST_PROXY: "2" };
 	expect([trusted(plain.services), trusted(overlaid())]).toEqual([1, 1]);
-	expect([trusted(compose("docker-compose.yml", given).services), trusted(overlaid(given))]).toEqual([2, 2]);
-	expect(read("deploy/nginx.conf")).toContain("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;");
+	expect([
+		trusted(compose("docker-compose.yml", given).services),
+		trusted(overlaid(given)),
+	]).toEqual([2, 2]);
+	expect(read("deploy/nginx.conf")).toContain(
+		"proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+	);
 });
 
 /** The services as they are with both files. */
 function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, ComposeService> {
 	const production = compose("docker-compose.prod.yml", given);
-	const merged = Object.entries(compose("docker-compose.yml", given).services).map(([name, service]) => {
-		const over = production.services[name];
-		return [name, { ...service, ...over, environment: { ...service.environment, ...over?.environment } }] as const;
-	});
+	const merged = Object.entries(compose("docker-compose.yml", given).services).map(
+		([name, service]) => {
+			const over = production.services[name];
+			return [
+				name,
+				{ ...service, ...over, environment: { ...service.environment, ...over?.environment } },
+			] as const;
+		},
+	);
 	return Object.fromEntries(merged);
 }
 
 test("Redis evicts only keys with a time to live, with the same arguments in Compose and Kubernetes", () => {
-	const [deployment] = parseAllDocuments(read("k8s/components/redis/redis.yaml")).map((document) => document.toJS());
+	const [deployment] = parseAllDocuments(read("k8s/components/redis/redis.yaml")).map((document) =>
+		document.toJS(),
+	);
 	const { command } = plain.services.redis!;
 	expect(command).toEqual(deployment.spec.template.spec.containers[0].args);
 	expect(command!.join(" ")).toContain("--maxmemory 128mb --maxmemory-policy volatile-lru");

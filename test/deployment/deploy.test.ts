@@ -21,12 +21,18 @@ describe("scripts/deploy.sh on one host", () => {
 		const deploy = onHost();
 		const first = deploy("v1", env);
 		expect(first).toMatchObject({ code: 0, errors: "" });
-		expect(first.calls.slice(0, 3)).toEqual(["compose build migrate", "compose ps -q api", "compose up -d --no-build"]);
+		expect(first.calls.slice(0, 3)).toEqual([
+			"compose build migrate",
+			"compose ps -q api",
+			"compose up -d --no-build",
+		]);
 		expect(checkout.containers()).toEqual(deployed("v1"));
 		expect(statSync(join(checkout.folder, "secrets")).mode & 0o777).toBe(0o700);
 		const password = checkout.read("secrets/postgres_password");
 		expect(password).toMatch(/^[0-9a-f]{64}$/);
-		expect(checkout.read("secrets/database_admin_url")).toBe(`postgres://postgres:${password}@postgres:5432/postgres`);
+		expect(checkout.read("secrets/database_admin_url")).toBe(
+			`postgres://postgres:${password}@postgres:5432/postgres`,
+		);
 
 		expect(deploy("v2", env).said).not.toContain("made secrets");
 		expect(checkout.read("secrets/postgres_password")).toBe(password);
@@ -37,22 +43,43 @@ describe("scripts/deploy.sh on one host", () => {
 		deploy("v1");
 		const { code, calls } = deploy("v2");
 		expect(code).toBe(0);
-		const steps = calls.map((call) => /--scale (\w+)|^(rm \w+)|run --rm --no-deps (migrate)/.exec(call)?.slice(1).find(Boolean));
-		expect(steps.filter(Boolean)).toEqual(["migrate", "orders", "rm orders_1", "users", "rm users_1", "api", "rm api_1"]);
-		expect(checkout.containers()).toEqual({ api_2: "v2", edge_1: "v1", orders_2: "v2", users_2: "v2" });
+		const steps = calls.map((call) =>
+			/--scale (\w+)|^(rm \w+)|run --rm --no-deps (migrate)/.exec(call)?.slice(1).find(Boolean),
+		);
+		expect(steps.filter(Boolean)).toEqual([
+			"migrate",
+			"orders",
+			"rm orders_1",
+			"users",
+			"rm users_1",
+			"api",
+			"rm api_1",
+		]);
+		expect(checkout.containers()).toEqual({
+			api_2: "v2",
+			edge_1: "v1",
+			orders_2: "v2",
+			users_2: "v2",
+		});
 	});
 
 	test("takes a version that does not become healthy away again, and leaves what runs", () => {
 		const deploy = onHost();
 		deploy("v1");
 		const { code, errors } = deploy("v2", { SICK: "v2" });
-		expect({ code, errors }).toEqual({ code: 1, errors: "deploy: the new orders does not become healthy; the old one still runs\n" });
+		expect({ code, errors }).toEqual({
+			code: 1,
+			errors: "deploy: the new orders does not become healthy; the old one still runs\n",
+		});
 		expect(checkout.containers()).toEqual(deployed("v1"));
 	});
 
 	test("says so when the first version does not become healthy", () => {
 		const { code, errors } = onHost()("v1", { SICK: "v1" });
-		expect({ code, errors }).toMatchObject({ code: 1, errors: expect.stringMatching(/^deploy: not everything becomes healthy/) });
+		expect({ code, errors }).toMatchObject({
+			code: 1,
+			errors: expect.stringMatching(/^deploy: not everything becomes healthy/),
+		});
 	});
 
 	test("starts a service that is new with a version", () => {
@@ -67,14 +94,22 @@ describe("scripts/deploy.sh on one host", () => {
 		const deploy = onHost();
 		deploy("v1");
 		const { code, errors } = deploy("v2", { FAILS: "run --rm" });
-		expect({ code, errors }).toEqual({ code: 1, errors: "deploy: the migration failed; the nodes run as before\n" });
+		expect({ code, errors }).toEqual({
+			code: 1,
+			errors: "deploy: the migration failed; the nodes run as before\n",
+		});
 		expect(checkout.containers()).toEqual(deployed("v1"));
 	});
 
 	test.each([
 		["Docker", [], /^deploy: docker is missing: /, "v1"],
 		["compose", ["docker"], /^deploy: docker compose is missing: /, "v1"],
-		["a version", ["docker", "docker-compose"], /deploy: this is no checkout of git: say IMAGE_TAG\n$/, ""],
+		[
+			"a version",
+			["docker", "docker-compose"],
+			/deploy: this is no checkout of git: say IMAGE_TAG\n$/,
+			"",
+		],
 	])("without %s it says what is missing, and does nothing", (_, programs, complaint, tag) => {
 		const { code, errors } = onHost(programs)(tag, programs.length === 1 ? { NO_PLUGIN: "1" } : {});
 		expect({ code, errors }).toMatchObject({ code: 1, errors: expect.stringMatching(complaint) });
@@ -89,7 +124,9 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 	};
 	const live = () => /color: (\w+)/.exec(checkout.read("k8s/overlays/blue-green/switch.yaml"))![1];
 	const applied = (calls: readonly string[]) =>
-		calls.flatMap((call) => /^kubectl apply -k k8s\/overlays\/blue-green -l (.*)/.exec(call)?.[1] ?? []);
+		calls.flatMap(
+			(call) => /^kubectl apply -k k8s\/overlays\/blue-green -l (.*)/.exec(call)?.[1] ?? [],
+		);
 	const [shared, migration, nodes, customers] = [
 		"!color,!switch",
 		"color=green,app.kubernetes.io/component!=node",
@@ -113,7 +150,11 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		];
 		expect(steps).toEqual(steps.toSorted((a, b) => a - b));
 		expect(steps[0]).toBeGreaterThan(-1);
-		expect(calls.filter((call) => !call.includes("apply")).every((call) => call.startsWith("kubectl --namespace shop "))).toBe(true);
+		expect(
+			calls
+				.filter((call) => !call.includes("apply"))
+				.every((call) => call.startsWith("kubectl --namespace shop ")),
+		).toBe(true);
 		expect(step("scale")).toBe(-1);
 		expect(live()).toBe("green");
 	});
@@ -130,8 +171,13 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		const deploy = onCluster();
 		for (const REPLICAS of ["0", " "]) {
 			const { code, calls } = deploy("green", { REPLICAS });
-			const woken = ["api", "orders"].map((name) => `kubectl --namespace shop scale deployment.apps/${name} --replicas=3`);
-			expect({ code, woken: calls.filter((call) => call.includes("scale")) }).toEqual({ code: 0, woken });
+			const woken = ["api", "orders"].map(
+				(name) => `kubectl --namespace shop scale deployment.apps/${name} --replicas=3`,
+			);
+			expect({ code, woken: calls.filter((call) => call.includes("scale")) }).toEqual({
+				code: 0,
+				woken,
+			});
 		}
 	});
 
@@ -149,24 +195,57 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 			[shared, migration, nodes],
 			/orders does not become ready; nothing/,
 		],
-		["the deployments cannot be read", { FAILS: "get deployments" }, [shared, migration, nodes], /^$/],
-		["there are no deployments", { DEPLOYMENTS: "" }, [shared, migration, nodes], /green has no deployments; nothing is switched/],
-		["the switch is refused", { FAILS: "-l switch" }, [shared, migration, nodes, customers], /customers still reach blue/],
+		[
+			"the deployments cannot be read",
+			{ FAILS: "get deployments" },
+			[shared, migration, nodes],
+			/^$/,
+		],
+		[
+			"there are no deployments",
+			{ DEPLOYMENTS: "" },
+			[shared, migration, nodes],
+			/green has no deployments; nothing is switched/,
+		],
+		[
+			"the switch is refused",
+			{ FAILS: "-l switch" },
+			[shared, migration, nodes, customers],
+			/customers still reach blue/,
+		],
 	])("customers stay where they are when %s", (_, env, upTo, complaint) => {
 		const { code, errors, calls } = onCluster()("green", env);
-		expect({ code, applied: applied(calls), live: live() }).toEqual({ code: 1, applied: upTo, live: "blue" });
+		expect({ code, applied: applied(calls), live: live() }).toEqual({
+			code: 1,
+			applied: upTo,
+			live: "blue",
+		});
 		expect(errors).toMatch(complaint);
 	});
 
 	test("without kubectl, or secrets, it says what is missing", () => {
-		expect(onCluster([])("green")).toMatchObject({ code: 1, errors: expect.stringMatching(/^deploy: kubectl is missing: /), calls: [""] });
+		expect(onCluster([])("green")).toMatchObject({
+			code: 1,
+			errors: expect.stringMatching(/^deploy: kubectl is missing: /),
+			calls: [""],
+		});
 		checkout.remove();
 		const deploy = onCluster();
 		rmSync(join(checkout.folder, "k8s/overlays/blue-green/secrets.env"));
-		expect(deploy("green")).toMatchObject({ code: 1, errors: expect.stringContaining("secrets.env is missing: copy"), calls: [""] });
+		expect(deploy("green")).toMatchObject({
+			code: 1,
+			errors: expect.stringContaining("secrets.env is missing: copy"),
+			calls: [""],
+		});
 	});
 
-	test.each([[["--color"]], [["--color", "red"]], [["--color=green"]], [["green"]], [["--colour", "green"]]])("refuses %j", (args) => {
+	test.each([
+		[["--color"]],
+		[["--color", "red"]],
+		[["--color=green"]],
+		[["green"]],
+		[["--colour", "green"]],
+	])("refuses %j", (args) => {
 		checkout = makeCheckout(["kubectl", "docker", "docker-compose"]);
 		const told = `deploy: unknown arguments "${args.join(" ")}"; "scripts/deploy.sh --help" lists them\n`;
 		expect(checkout.run("deploy.sh", args)).toMatchObject({ code: 1, errors: told, calls: [""] });

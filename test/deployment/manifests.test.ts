@@ -27,12 +27,16 @@ const possible = canRender || process.env.CI === "true";
 const withKubectl = possible ? describe : describe.skip;
 const title = possible
 	? "the overlay %s"
-	: withReason("the overlay %s", "kubectl is not installed (https://kubernetes.io/docs/tasks/tools)");
+	: withReason(
+			"the overlay %s",
+			"kubectl is not installed (https://kubernetes.io/docs/tasks/tools)",
+		);
 
 const services = serviceNames(join(root, "services"));
 const overlays = readdirSync(join(root, "k8s/overlays"));
 const isOurs = ({ image }: Container) => /(^|\/)moleculer-commerce:/.test(image);
-const isNode = ({ metadata }: Manifest) => metadata.labels?.["app.kubernetes.io/component"] === "node";
+const isNode = ({ metadata }: Manifest) =>
+	metadata.labels?.["app.kubernetes.io/component"] === "node";
 /** The names of those that break a rule. */
 const breaking = <T extends Manifest>(manifests: readonly T[], keeps: (manifest: T) => unknown) =>
 	manifests.filter((manifest) => !keeps(manifest)).map(nameOf);
@@ -42,10 +46,15 @@ withKubectl.each(overlays)(title, (overlay) => {
 	const of = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
 	const workloads = manifests.filter(isWorkload);
 	const nodes = workloads.filter(isNode);
-	const containers = workloads.flatMap((workload) => containersOf(workload).map((container) => ({ workload, container })));
+	const containers = workloads.flatMap((workload) =>
+		containersOf(workload).map((container) => ({ workload, container })),
+	);
 	const breakers = (keeps: (container: Container, workload: Workload) => unknown) =>
-		containers.filter(({ workload, container }) => !keeps(container, workload)).map(({ workload }) => nameOf(workload));
-	const named = (kind: string, name: string) => of(kind).find(({ metadata }) => metadata.name === name);
+		containers
+			.filter(({ workload, container }) => !keeps(container, workload))
+			.map(({ workload }) => nameOf(workload));
+	const named = (kind: string, name: string) =>
+		of(kind).find(({ metadata }) => metadata.name === name);
 
 	test("is what Kubernetes understands, to the last field", async () => {
 		for (const manifest of manifests) {
@@ -91,40 +100,76 @@ withKubectl.each(overlays)(title, (overlay) => {
 	});
 
 	test("every image has a version", () => {
-		expect(breakers(({ image }) => /:[\w.-]+$/.test(image) && !image.endsWith(":latest"))).toEqual([]);
+		expect(breakers(({ image }) => /:[\w.-]+$/.test(image) && !image.endsWith(":latest"))).toEqual(
+			[],
+		);
 	});
 
 	test("no pod gets a token for Kubernetes, or variables about its neighbours", () => {
-		expect(breaking(workloads, ({ spec: { template } }) => template.spec.automountServiceAccountToken === false)).toEqual([]);
-		expect(breaking(workloads, ({ spec: { template } }) => template.spec.enableServiceLinks === false)).toEqual([]);
-		expect(breaking(workloads, ({ spec: { template } }) => named("ServiceAccount", template.spec.serviceAccountName!))).toEqual([]);
-		expect(breaking(of("ServiceAccount"), (account) => account.automountServiceAccountToken === false)).toEqual([]);
+		expect(
+			breaking(
+				workloads,
+				({ spec: { template } }) => template.spec.automountServiceAccountToken === false,
+			),
+		).toEqual([]);
+		expect(
+			breaking(workloads, ({ spec: { template } }) => template.spec.enableServiceLinks === false),
+		).toEqual([]);
+		expect(
+			breaking(workloads, ({ spec: { template } }) =>
+				named("ServiceAccount", template.spec.serviceAccountName!),
+			),
+		).toEqual([]);
+		expect(
+			breaking(of("ServiceAccount"), (account) => account.automountServiceAccountToken === false),
+		).toEqual([]);
 	});
 
 	test("every Service leads to pods, and to ports that they have", () => {
 		const leads = ({ spec }: Manifest) => {
-			const chosen = workloads.filter(({ spec: { template } }) => matches(spec.selector, template.metadata.labels));
-			const ports = chosen.flatMap((workload) => containersOf(workload).flatMap(({ ports = [] }) => ports.map(({ name }) => name)));
-			return chosen.length === 1 && (spec.ports as { targetPort: string }[]).every(({ targetPort }) => ports.includes(targetPort));
+			const chosen = workloads.filter(({ spec: { template } }) =>
+				matches(spec.selector, template.metadata.labels),
+			);
+			const ports = chosen.flatMap((workload) =>
+				containersOf(workload).flatMap(({ ports = [] }) => ports.map(({ name }) => name)),
+			);
+			return (
+				chosen.length === 1 &&
+				(spec.ports as { targetPort: string }[]).every(({ targetPort }) =>
+					ports.includes(targetPort),
+				)
+			);
 		};
 		expect(breaking(of("Service"), leads)).toEqual([]);
 	});
 
 	test("every port is used, by a Service or by a probe", () => {
-		const unused = containers.flatMap(({ workload, container: { name: _, ports = [], ...container } }) => {
-			const probed = [container.livenessProbe, container.readinessProbe, container.startupProbe].map(portOf);
-			const served = of("Service")
-				.filter(({ spec }) => matches(spec.selector, workload.spec.template.metadata.labels))
-				.flatMap(({ spec }) => (spec.ports as { targetPort: string }[]).map(({ targetPort }) => targetPort));
-			return ports.filter(({ name }) => ![...probed, ...served].includes(name)).map(({ name }) => `${nameOf(workload)} ${name}`);
-		});
+		const unused = containers.flatMap(
+			({ workload, container: { name: _, ports = [], ...container } }) => {
+				const probed = [
+					container.livenessProbe,
+					container.readinessProbe,
+					container.startupProbe,
+				].map(portOf);
+				const served = of("Service")
+					.filter(({ spec }) => matches(spec.selector, workload.spec.template.metadata.labels))
+					.flatMap(({ spec }) =>
+						(spec.ports as { targetPort: string }[]).map(({ targetPort }) => targetPort),
+					);
+				return ports
+					.filter(({ name }) => ![...probed, ...served].includes(name))
+					.map(({ name }) => `${nameOf(workload)} ${name}`);
+			},
+		);
 		expect(unused).toEqual([]);
 	});
 
 	test("the Ingress leads to a Service and a port that are there", () => {
 		const [ingress] = of("Ingress");
 		const { service } = ingress!.spec.rules[0].http.paths[0].backend;
-		expect(named("Service", service.name)!.spec.ports).toContainEqual(expect.objectContaining({ name: service.port.name }));
+		expect(named("Service", service.name)!.spec.ports).toContainEqual(
+			expect.objectContaining({ name: service.port.name }),
+		);
 	});
 
 	test("every key that a container asks for exists, and every key is asked for", () => {
@@ -146,10 +191,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 				for (const key of keys) asked.add(`${configMapRef.name} ${key}`);
 			}
 		}
-		const mounted = workloads.flatMap(({ spec }) => (spec.template.spec.volumes ?? []).map(({ configMap }) => configMap?.name));
+		const mounted = workloads.flatMap(({ spec }) =>
+			(spec.template.spec.volumes ?? []).map(({ configMap }) => configMap?.name),
+		);
 		const given = [...of("ConfigMap"), ...of("Secret")]
 			.filter(({ metadata }) => !mounted.includes(metadata.name))
-			.flatMap(({ metadata, data = {} }) => Object.keys(data).map((key) => `${metadata.name} ${key}`));
+			.flatMap(({ metadata, data = {} }) =>
+				Object.keys(data).map((key) => `${metadata.name} ${key}`),
+			);
 		expect(given.filter((key) => !asked.has(key))).toEqual([]);
 		expect(mounted.filter((name) => name && !named("ConfigMap", name))).toEqual([]);
 	});
@@ -163,10 +212,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 	});
 
 	test("every node is started, watched and ended with patience", () => {
-		expect(breaking(nodes, ({ spec }) => containersOf({ spec } as Workload).every(isWatched))).toEqual([]);
+		expect(
+			breaking(nodes, ({ spec }) => containersOf({ spec } as Workload).every(isWatched)),
+		).toEqual([]);
 		for (const { spec } of nodes) {
 			const [container] = spec.template.spec.containers;
-			const drain = readEnv(named("ConfigMap", container!.envFrom![0]!.configMapRef.name)!.data!).DRAIN_MS / 1000;
+			const drain =
+				readEnv(named("ConfigMap", container!.envFrom![0]!.configMapRef.name)!.data!).DRAIN_MS /
+				1000;
 			const wait = Number(container!.lifecycle!.preStop!.exec.command[1]);
 			expect(spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(wait + drain + 5);
 		}
@@ -175,8 +228,13 @@ withKubectl.each(overlays)(title, (overlay) => {
 	test("Prometheus finds the figures of every node", () => {
 		for (const { spec } of nodes as Workload[]) {
 			const { annotations = {} } = spec.template.metadata;
-			const health = containersOf({ spec } as Workload)[0]!.ports!.find(({ name }) => name === "health")!;
-			expect(annotations).toMatchObject({ "prometheus.io/scrape": "true", "prometheus.io/path": "/metrics" });
+			const health = containersOf({ spec } as Workload)[0]!.ports!.find(
+				({ name }) => name === "health",
+			)!;
+			expect(annotations).toMatchObject({
+				"prometheus.io/scrape": "true",
+				"prometheus.io/path": "/metrics",
+			});
 			expect(annotations["prometheus.io/port"]).toBe(String(health.containerPort));
 		}
 	});
@@ -190,13 +248,23 @@ withKubectl.each(overlays)(title, (overlay) => {
 
 	test("every node has three pods or more, which are not taken away all at once", () => {
 		for (const node of nodes) {
-			const scaler = of("HorizontalPodAutoscaler").find(({ spec }) => spec.scaleTargetRef.name === node.metadata.name);
+			const scaler = of("HorizontalPodAutoscaler").find(
+				({ spec }) => spec.scaleTargetRef.name === node.metadata.name,
+			);
 			expect(scaler?.spec.minReplicas).toBeGreaterThanOrEqual(3);
 			const labels = node.spec.template.metadata.labels;
-			const budgets = of("PodDisruptionBudget").filter(({ spec }) => matches(spec.selector.matchLabels, labels));
+			const budgets = of("PodDisruptionBudget").filter(({ spec }) =>
+				matches(spec.selector.matchLabels, labels),
+			);
 			expect(budgets.map(({ spec }) => spec.maxUnavailable)).toEqual([1]);
-			const { topologySpreadConstraints = [] } = node.spec.template.spec as { topologySpreadConstraints?: Spread[] };
-			expect(topologySpreadConstraints.map(({ labelSelector }) => matches(labelSelector.matchLabels, labels))).toEqual([true, true]);
+			const { topologySpreadConstraints = [] } = node.spec.template.spec as {
+				topologySpreadConstraints?: Spread[];
+			};
+			expect(
+				topologySpreadConstraints.map(({ labelSelector }) =>
+					matches(labelSelector.matchLabels, labels),
+				),
+			).toEqual([true, true]);
 		}
 	});
 
@@ -207,14 +275,21 @@ withKubectl.each(overlays)(title, (overlay) => {
 		const { "nats.conf": one, "cluster.conf": text } = named("ConfigMap", config)!.data!;
 		expect(one).toMatch(/^\s*sync_interval: always$/m);
 		expect(text).toMatch(/^include nats\.conf$/m);
-		expect((nats as Workload).spec.template.spec.containers[0]).toMatchObject({ args: ["--config", "/etc/nats/cluster.conf"] });
+		expect((nats as Workload).spec.template.spec.containers[0]).toMatchObject({
+			args: ["--config", "/etc/nats/cluster.conf"],
+		});
 		expect(text!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
 	});
 
 	test("nothing is reachable that no policy names, and every policy is about somebody", () => {
-		expect(named("NetworkPolicy", "nothing-by-default")?.spec).toEqual({ podSelector: {}, policyTypes: ["Ingress", "Egress"] });
+		expect(named("NetworkPolicy", "nothing-by-default")?.spec).toEqual({
+			podSelector: {},
+			policyTypes: ["Ingress", "Egress"],
+		});
 		const about = ({ spec }: Manifest) =>
-			workloads.some((it) => matches(spec.podSelector.matchLabels ?? {}, it.spec.template.metadata.labels));
+			workloads.some((it) =>
+				matches(spec.podSelector.matchLabels ?? {}, it.spec.template.metadata.labels),
+			);
 		expect(breaking(of("NetworkPolicy"), about)).toEqual([]);
 	});
 
@@ -238,8 +313,16 @@ interface Spread {
 	readonly labelSelector: { readonly matchLabels: Record<string, string> };
 }
 const portOf = (probe?: Probe) => probe?.httpGet?.port ?? probe?.tcpSocket?.port;
-const isWatched = ({ livenessProbe: live, readinessProbe: ready, startupProbe: start }: Container) =>
-	start && live?.periodSeconds === 10 && live.initialDelaySeconds === 10 && ready?.periodSeconds === 5 && ready.initialDelaySeconds === 5;
+const isWatched = ({
+	livenessProbe: live,
+	readinessProbe: ready,
+	startupProbe: start,
+}: Container) =>
+	start &&
+	live?.periodSeconds === 10 &&
+	live.initialDelaySeconds === 10 &&
+	ready?.periodSeconds === 5 &&
+	ready.initialDelaySeconds === 5;
 
 /** The environment as the program will see it. */
 function settingsOf(
@@ -248,11 +331,16 @@ function settingsOf(
 	data: (kind: string, name: string) => Record<string, string> | undefined,
 ): Record<string, string> {
 	const found: Record<string, string> = {};
-	for (const { configMapRef } of envFrom) Object.assign(found, data("ConfigMap", configMapRef.name));
+	for (const { configMapRef } of envFrom)
+		Object.assign(found, data("ConfigMap", configMapRef.name));
 	for (const { name, value, valueFrom } of env) {
 		const { configMapKeyRef: map, secretKeyRef: secret } = valueFrom ?? {};
 		if (map) found[name] = data("ConfigMap", map.name)?.[map.key] ?? "";
-		else if (secret) found[name] = Buffer.from(data("Secret", secret.name)?.[secret.key] ?? "", "base64").toString();
+		else if (secret)
+			found[name] = Buffer.from(
+				data("Secret", secret.name)?.[secret.key] ?? "",
+				"base64",
+			).toString();
 		else found[name] = value ?? spec.template.metadata.labels["app.kubernetes.io/name"]!;
 	}
 	return found;

@@ -7,32 +7,58 @@ import { assertSecrets } from "../../scripts/secrets.ts";
 
 const good = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 const production = { NODE_ENV: "production", JWT_SECRET: good };
-const start = (env: Record<string, string | undefined>, services = ["api", "auth", "users"]) => assertSecrets(readEnv(env), services);
+const start = (env: Record<string, string | undefined>, services = ["api", "auth", "users"]) =>
+	assertSecrets(readEnv(env), services);
 
 test("production starts with secrets that nobody can guess", () => {
 	expect(() => start(production)).not.toThrow();
-	expect(() => start({ ...production, ADMIN_PASSWORD: "tR4-vm9.Kx2", JWT_SECRET_PREVIOUS: [...good].reverse().join("") })).not.toThrow();
+	expect(() =>
+		start({
+			...production,
+			ADMIN_PASSWORD: "tR4-vm9.Kx2",
+			JWT_SECRET_PREVIOUS: [...good].reverse().join(""),
+		}),
+	).not.toThrow();
 });
 
 test.each([
 	["no signing secret", { JWT_SECRET: undefined }, "JWT_SECRET is missing"],
 	["a short signing secret", { JWT_SECRET: good.slice(1) }, "JWT_SECRET"],
-	["one out of a tutorial", { JWT_SECRET: "your-256-bit-secret-your-256-bit-secret" }, "JWT_SECRET is easily guessed"],
-	["one of few characters", { JWT_SECRET: "abcabcabcabcabcabcabcabcabcabcabc" }, "JWT_SECRET is easily guessed"],
+	[
+		"one out of a tutorial",
+		{ JWT_SECRET: "your-256-bit-secret-your-256-bit-secret" },
+		"JWT_SECRET is easily guessed",
+	],
+	[
+		"one of few characters",
+		{ JWT_SECRET: "abcabcabcabcabcabcabcabcabcabcabc" },
+		"JWT_SECRET is easily guessed",
+	],
 	[
 		"a previous secret out of a tutorial",
 		{ JWT_SECRET_PREVIOUS: "changeme-changeme-changeme-changeme" },
 		"JWT_SECRET_PREVIOUS is easily guessed",
 	],
 	["a short previous secret", { JWT_SECRET_PREVIOUS: "short" }, "JWT_SECRET_PREVIOUS"],
-	["a default administrator's password", { ADMIN_PASSWORD: "admin123" }, "ADMIN_PASSWORD is easily guessed"],
-	["a well-known administrator's password", { ADMIN_PASSWORD: "Password1!" }, "ADMIN_PASSWORD is easily guessed"],
-])("production does not start with %s, and the line that says so does not repeat it", (_what, env, reason) => {
-	const attempt = () => start({ ...production, ...env });
-	expect(attempt).toThrow(reason);
-	const [value] = Object.values(env);
-	if (value) expect(attempt).not.toThrow(value);
-});
+	[
+		"a default administrator's password",
+		{ ADMIN_PASSWORD: "admin123" },
+		"ADMIN_PASSWORD is easily guessed",
+	],
+	[
+		"a well-known administrator's password",
+		{ ADMIN_PASSWORD: "Password1!" },
+		"ADMIN_PASSWORD is easily guessed",
+	],
+])(
+	"production does not start with %s, and the line that says so does not repeat it",
+	(_what, env, reason) => {
+		const attempt = () => start({ ...production, ...env });
+		expect(attempt).toThrow(reason);
+		const [value] = Object.values(env);
+		if (value) expect(attempt).not.toThrow(value);
+	},
+);
 
 test("a node that neither signs nor verifies needs no signing secret", () => {
 	expect(() => start({ NODE_ENV: "production" }, ["orders"])).not.toThrow();
@@ -56,7 +82,9 @@ test("every secret may come from a file", () => {
 			return [`${name}_FILE`, join(folder, name)];
 		});
 		expect(readEnv(Object.fromEntries(files))).toMatchObject(secrets);
-		expect(() => readEnv({ JWT_SECRET_FILE: join(folder, "nothing") })).toThrow("JWT_SECRET_FILE names a file that cannot be read");
+		expect(() => readEnv({ JWT_SECRET_FILE: join(folder, "nothing") })).toThrow(
+			"JWT_SECRET_FILE names a file that cannot be read",
+		);
 	} finally {
 		rmSync(folder, { recursive: true });
 	}

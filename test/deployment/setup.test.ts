@@ -12,7 +12,9 @@ const setUp = (programs: readonly string[], version: string) => {
 test("scripts/setup.sh brings the packages, and names what it could not bring", () => {
 	const { code, said, errors, calls } = setUp(["node", "npm"], "20.8.0");
 	expect({ code, errors, calls }).toEqual({ code: 0, errors: "", calls: ["npm ci"] });
-	expect(said).toMatch(/Tests that need them will be left out: .*chromium missing \(on Debian: sudo .ci\/install\)/);
+	expect(said).toMatch(
+		/Tests that need them will be left out: .*chromium missing \(on Debian: sudo .ci\/install\)/,
+	);
 	expect(said).toMatch(/docker is missing.*\nkubectl is missing/);
 	expect(said).toMatch(/\nReady\.\n {2}npm start /);
 });
@@ -20,7 +22,16 @@ test("scripts/setup.sh brings the packages, and names what it could not bring", 
 test.each([
 	["without Node", ["npm"], "", /^setup: Node 20 or newer with npm is missing/],
 	["without npm", ["node"], "24.0.0", /^setup: Node 20 or newer with npm is missing/],
-	["with an old Node", ["node", "npm"], "18.20.4", /^setup: this is Node v18.20.4, and 20 is the oldest that will do/],
+	[
+		"with an old Node",
+		["node", "npm"],
+		"18.20.4",
+		/^setup: this is Node v18.20.4, and 20 is the oldest that will do/,
+	],
 ])("%s it says what is needed, and does nothing", (_, programs, version, complaint) => {
-	expect(setUp(programs, version)).toMatchObject({ code: 1, errors: expect.stringMatching(complaint), calls: [""] });
+	expect(setUp(programs, version)).toMatchObject({
+		code: 1,
+		errors: expect.stringMatching(complaint),
+		calls: [""],
+	});
 });

@@ -21,22 +21,33 @@ interface Workflow {
 const text = (file: string) => readFileSync(join(root, file), "utf8");
 const { scripts } = JSON.parse(text("package.json")) as { scripts: Record<string, string> };
 const folder = ".github/workflows";
-const workflows = readdirSync(join(root, folder)).map((file) => ({ file, workflow: parse(text(`${folder}/${file}`)) as Workflow }));
+const workflows = readdirSync(join(root, folder)).map((file) => ({
+	file,
+	workflow: parse(text(`${folder}/${file}`)) as Workflow,
+}));
 const steps = workflows.flatMap(({ file, workflow }) =>
 	Object.values(workflow.jobs).flatMap((job) => job.steps.map((step) => ({ file, ...step }))),
 );
-const commands = [...steps.flatMap(({ file, run }) => (run ? [{ file, run }] : [])), { file: ".ci/run", run: text(".ci/run") }];
+const commands = [
+	...steps.flatMap(({ file, run }) => (run ? [{ file, run }] : [])),
+	{ file: ".ci/run", run: text(".ci/run") },
+];
 
 test("each npm script that a workflow runs is there", () => {
 	const wanted = commands.flatMap(({ file, run }) =>
-		[...run.matchAll(/\bnpm run (?:--\S+ )*([\w:-]+)/g)].map(([, script]) => ({ file, script: script! })),
+		[...run.matchAll(/\bnpm run (?:--\S+ )*([\w:-]+)/g)].map(([, script]) => ({
+			file,
+			script: script!,
+		})),
 	);
 	expect(wanted.length).toBeGreaterThan(2);
 	expect(wanted.filter(({ script }) => !(script in scripts))).toEqual([]);
 });
 
 test("each program of ours that a workflow runs can be run", () => {
-	const wanted = commands.flatMap(({ run }) => [...run.matchAll(/(?<![\w/])\.ci\/\w+/g)].map(([file]) => file));
+	const wanted = commands.flatMap(({ run }) =>
+		[...run.matchAll(/(?<![\w/])\.ci\/\w+/g)].map(([file]) => file),
+	);
 	expect(wanted).toContain(".ci/run");
 	for (const file of wanted) accessSync(join(root, file), constants.X_OK);
 });
@@ -49,7 +60,9 @@ test("a workflow may read the sources and no more, ends in time, and runs action
 			expect(job["timeout-minutes"]).toEqual(expect.any(Number));
 		}
 	}
-	const loose = steps.flatMap(({ uses }) => (uses && !/^[\w.-]+\/[\w.-]+@v\d+\.\d+\.\d+$/.test(uses) ? [uses] : []));
+	const loose = steps.flatMap(({ uses }) =>
+		uses && !/^[\w.-]+\/[\w.-]+@v\d+\.\d+\.\d+$/.test(uses) ? [uses] : [],
+	);
 	expect(loose).toEqual([]);
 });
 

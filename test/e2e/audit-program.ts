@@ -13,23 +13,37 @@ export function auditProgram(cluster: () => Cluster): void {
 	};
 
 	test("says what is wrong in a cluster, as lines or as JSON, and ends with 1 then", async () => {
-		expect(await audit("--all")).toMatchObject({ code: 0, output: expect.stringContaining("nothing is wrong") });
+		expect(await audit("--all")).toMatchObject({
+			code: 0,
+			output: expect.stringContaining("nothing is wrong"),
+		});
 
 		const id = uuid();
-		const held = "insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+		const held =
+			"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
 		await cluster().databases.query("inventory", held, [id]);
 		const lines = await audit();
-		expect(lines).toMatchObject({ code: 1, output: expect.stringMatching(new RegExp(`^RESERVATION_WITHOUT_ORDER +${id}  `)) });
+		expect(lines).toMatchObject({
+			code: 1,
+			output: expect.stringMatching(new RegExp(`^RESERVATION_WITHOUT_ORDER +${id}  `)),
+		});
 		const json = await audit("--json", "--since", "2026-01-01T00:00:00Z");
 		expect(json.code).toBe(1);
-		expect(JSON.parse(json.output)).toMatchObject({ violations: [{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }] });
-		await cluster().databases.query("inventory", "delete from reservations where order_id = $1", [id]);
+		expect(JSON.parse(json.output)).toMatchObject({
+			violations: [{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }],
+		});
+		await cluster().databases.query("inventory", "delete from reservations where order_id = $1", [
+			id,
+		]);
 	}, 60_000);
 
 	test.each([["--since", "yesterday"], ["--since=2026-01-01T00:00:00Z", "--all"], ["--nonsense"]])(
 		"is told %j and says how it is used",
 		async (...args) => {
-			expect(await audit(...args.filter(Boolean))).toMatchObject({ code: 1, errors: expect.stringContaining("npm run audit") });
+			expect(await audit(...args.filter(Boolean))).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("npm run audit"),
+			});
 		},
 	);
 }

@@ -25,7 +25,8 @@ export const audit: Flow = (open) => {
 		const { token } = await register(shop);
 		const product = await makeProduct(shop, admin);
 		const items = [{ product_id: product.id, quantity: 1 }];
-		const place = (over: object = {}) => shop.http("POST /api/orders", { token, body: { items, ...over } });
+		const place = (over: object = {}) =>
+			shop.http("POST /api/orders", { token, body: { items, ...over } });
 		const placed = await Promise.all([
 			place(),
 			place(),
@@ -39,9 +40,12 @@ export const audit: Flow = (open) => {
 		await eventually(async () => expect(await violations()).toEqual([]));
 
 		const id = uuid();
-		const held = "insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+		const held =
+			"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
 		await shop.databases.query("inventory", held, [id]);
-		expect(await violations()).toMatchObject([{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }]);
+		expect(await violations()).toMatchObject([
+			{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id },
+		]);
 		await shop.databases.query("inventory", "delete from reservations where order_id = $1", [id]);
 	});
 };

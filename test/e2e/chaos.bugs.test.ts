@@ -25,7 +25,9 @@ describeWith(["nats-server", "redis-server"], "Faults that are aimed at a bug", 
 		120_000,
 	);
 
-	test.each([...new Set<ProfileName>([...Object.values(BUGS).map(({ faults }) => faults), "large"])])(
+	test.each([
+		...new Set<ProfileName>([...Object.values(BUGS).map(({ faults }) => faults), "large"]),
+	])(
 		"find nothing where there is none: %s",
 		async (faults) => {
 			expect(await run({ faults })).toEqual([]);

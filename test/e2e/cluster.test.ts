@@ -45,8 +45,11 @@ function shopOf({ cluster, gateways, nodes, takeOut, add }: Pairs, { mails }: Ma
 		databases: cluster.databases,
 		letter: ({ email }, template) =>
 			eventually(() => {
-				const isTo = ({ to }: ParsedMail) => [to].flat().some((list) => list?.value.some(({ address }) => address === email));
-				const found = mails.findLast((mail) => mail.messageId?.includes(`.${template}@`) && isTo(mail));
+				const isTo = ({ to }: ParsedMail) =>
+					[to].flat().some((list) => list?.value.some(({ address }) => address === email));
+				const found = mails.findLast(
+					(mail) => mail.messageId?.includes(`.${template}@`) && isTo(mail),
+				);
 				expect(found).toBeDefined();
 				return found!.text!;
 			}),

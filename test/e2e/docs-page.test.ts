@@ -20,7 +20,9 @@ afterAll(async () => {
 
 /** Tries a POST out as one does on the page. @returns the status that it shows */
 async function tryOut(page: Page, path: string, body: object): Promise<string> {
-	const block = page.locator(".opblock-post").filter({ has: page.locator(`[data-path="${path}"]`) });
+	const block = page
+		.locator(".opblock-post")
+		.filter({ has: page.locator(`[data-path="${path}"]`) });
 	await block.locator(".opblock-summary-control").click();
 	await block.locator("textarea.body-param__text").fill(JSON.stringify(body));
 	await block.locator("button.execute").click();
@@ -38,7 +40,8 @@ testInBrowser(
 		const elsewhere: string[] = [];
 		const problems: string[] = [];
 		page.on("request", (request) => {
-			if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(shop.url)) elsewhere.push(request.url());
+			if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(shop.url))
+				elsewhere.push(request.url());
 		});
 		page.on("pageerror", (error) => problems.push(error.message));
 		page.on("console", (message) => {
@@ -47,7 +50,9 @@ testInBrowser(
 		await page.goto(`${shop.url}/docs`);
 		const { email, password } = customer;
 		expect(await tryOut(page, "/api/users/login", { email, password })).toBe("200");
-		expect(await tryOut(page, "/api/orders", { items: [{ product_id: product.id, quantity: 1 }] })).toBe("201");
+		expect(
+			await tryOut(page, "/api/orders", { items: [{ product_id: product.id, quantity: 1 }] }),
+		).toBe("201");
 		const { body: orders } = await shop.http("GET /api/orders", { token: customer.token });
 		expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
 		expect(elsewhere).toEqual([]);

@@ -13,7 +13,8 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 	const said: string[] = [];
 	const levels = env ? (["debug", "info", "log", "warn", "error", "trace"] as const) : [];
 	for (const level of levels) {
-		const write = (...args: unknown[]) => void said.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
+		const write = (...args: unknown[]) =>
+			void said.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
 		jest.spyOn(console, level).mockImplementation(write);
 	}
 	const shop = await startShop(env ? { env, onLog: (line) => void said.push(line) } : {});
@@ -28,7 +29,10 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 			const { token } = await makeAdmin(shop);
 			return eventually(async () => {
 				const { body: all } = await http(`GET /api/notifications?user_id=${id}`, { token });
-				const found = all.find((one: { template: string; status: string }) => one.template === template && one.status === "kept");
+				const found = all.find(
+					(one: { template: string; status: string }) =>
+						one.template === template && one.status === "kept",
+				);
 				expect(found).toBeDefined();
 				return (await http(`GET /api/notifications/${found.id}`, { token })).body.text;
 			});

@@ -32,15 +32,19 @@ export const fuzzing: Flow = (open) => {
 		expect(requests).toBe(routes.length * PER_ROUTE);
 		// It got through to the services, and was not only turned away at the door.
 		const share = (from: number) =>
-			Object.entries(statuses).reduce((sum, [status, count]) => sum + (Math.floor(Number(status) / 100) === from ? count : 0), 0) /
-			requests;
+			Object.entries(statuses).reduce(
+				(sum, [status, count]) => sum + (Math.floor(Number(status) / 100) === from ? count : 0),
+				0,
+			) / requests;
 		expect(share(2)).toBeGreaterThan(0.05);
 		expect(share(4)).toBeGreaterThan(0.3);
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
 	}, 120_000);
 
 	test(`no gateway returns a product from before an answered change (seed ${SEED})`, async () => {
-		expect(await fuzzProductChanges(shop.gateways, () => makeAdmin(shop), { seed: SEED, writes: 25 })).toEqual([]);
+		expect(
+			await fuzzProductChanges(shop.gateways, () => makeAdmin(shop), { seed: SEED, writes: 25 }),
+		).toEqual([]);
 	}, 120_000);
 
 	test(`gateways survive pipelined, parallel and aborted event streams (seed ${SEED})`, async () => {
@@ -62,6 +66,8 @@ export const fuzzing: Flow = (open) => {
 		const { sent, stalls } = await findStalls(agent, urls[0]!, requests, urls);
 		agent.destroy();
 		expect(sent).toBeGreaterThan(200);
-		expect(stalls.map(({ ms, request: { method, path } }) => `${method} ${path.slice(0, 100)}: ${ms}`)).toEqual([]);
+		expect(
+			stalls.map(({ ms, request: { method, path } }) => `${method} ${path.slice(0, 100)}: ${ms}`),
+		).toEqual([]);
 	}, 120_000);
 };

@@ -33,8 +33,11 @@ afterAll(async () => {
 /** The address of the latest link of a kind that was mailed to somebody, on this shop. */
 const linkTo = (email: string, template: string): Promise<string> =>
 	eventually(() => {
-		const isTo = ({ to }: ParsedMail) => [to].flat().some((list) => list?.value.some(({ address }) => address === email));
-		const found = mail.mails.findLast((one) => one.messageId?.includes(`.${template}@`) && isTo(one));
+		const isTo = ({ to }: ParsedMail) =>
+			[to].flat().some((list) => list?.value.some(({ address }) => address === email));
+		const found = mail.mails.findLast(
+			(one) => one.messageId?.includes(`.${template}@`) && isTo(one),
+		);
 		return /http:\/\/shop\.invalid(\S+token=[\w-]+)/.exec(found!.text!)![1]!;
 	});
 /** What the pages loaded from elsewhere, and what their policy blocked. */
@@ -43,7 +46,8 @@ const wrong: string[] = [];
 async function open(link: string): Promise<Page> {
 	const page = await context!.newPage();
 	page.on("request", (request) => {
-		if (!request.url().startsWith(shop.url) && !request.url().startsWith("data:")) wrong.push(`loads ${request.url()}`);
+		if (!request.url().startsWith(shop.url) && !request.url().startsWith("data:"))
+			wrong.push(`loads ${request.url()}`);
 	});
 	page.on("console", (message) => {
 		if (/security policy|refused|blocked/i.test(message.text())) wrong.push(message.text());
@@ -62,7 +66,11 @@ async function submit(page: Page, password?: string): Promise<string | null> {
 	return page.locator("main").textContent();
 }
 const me = async ({ email, password }: Pick<Customer, "email" | "password">) =>
-	(await shop.http("GET /api/users/me", { token: await login(shop, { email, password } as Customer) })).body;
+	(
+		await shop.http("GET /api/users/me", {
+			token: await login(shop, { email, password } as Customer),
+		})
+	).body;
 
 testInBrowser(
 	"confirms an address by its link, without JavaScript",
@@ -89,7 +97,9 @@ testInBrowser(
 		const refused = await submit(page, "é".repeat(37));
 		expect(refused).toContain("at most 72 bytes");
 		expect(await submit(page, "battery staple")).toContain("Your new password is set.");
-		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({ id: customer.id });
+		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({
+			id: customer.id,
+		});
 	},
 	60_000,
 );
@@ -100,13 +110,20 @@ testInBrowser(
 		const customer = await register(shop);
 		const email = `new-${customer.email}`;
 		const body = { email, current_password: customer.password };
-		expect((await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body })).status).toBe(200);
+		expect(
+			(await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body })).status,
+		).toBe(200);
 		const changed = await submit(await open(await linkTo(email, "email_change")));
 		expect(changed).toContain("Your account uses this e-mail address now.");
 		expect(await me({ ...customer, email })).toMatchObject({ id: customer.id });
-		const undone = await submit(await open(await linkTo(customer.email, "email_change_notice")), "battery staple");
+		const undone = await submit(
+			await open(await linkTo(customer.email, "email_change_notice")),
+			"battery staple",
+		);
 		expect(undone).toContain("Your account uses this e-mail address again.");
-		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({ id: customer.id });
+		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({
+			id: customer.id,
+		});
 	},
 	60_000,
 );
@@ -142,18 +159,22 @@ test("the pages neither run scripts nor send their address anywhere, and are not
 	}
 });
 
-test.each(["", "?token=", "?token=%3Cscript%3E", `?token=${"x".repeat(201)}`])("a link with %j is incomplete", async (query) => {
-	for (const path of PAGES) {
-		const { status, body } = await send(shop.url, `GET ${path}${query}`);
-		expect(status).toBe(400);
-		expect(body).toContain("This link is incomplete.");
-		expect(body).not.toContain("<form");
-	}
-});
+test.each(["", "?token=", "?token=%3Cscript%3E", `?token=${"x".repeat(201)}`])(
+	"a link with %j is incomplete",
+	async (query) => {
+		for (const path of PAGES) {
+			const { status, body } = await send(shop.url, `GET ${path}${query}`);
+			expect(status).toBe(400);
+			expect(body).toContain("This link is incomplete.");
+			expect(body).not.toContain("<form");
+		}
+	},
+);
 
 test("a form with a bad token, without a token, too large or of another kind is refused as a page", async () => {
 	for (const path of PAGES) {
-		const post = (body: string, headers: Record<string, string> = FORM) => send(shop.url, `POST ${path}`, { body, headers });
+		const post = (body: string, headers: Record<string, string> = FORM) =>
+			send(shop.url, `POST ${path}`, { body, headers });
 		const responses = [
 			await post("token=unknown&new_password=battery+staple"),
 			await post("new_password=battery+staple"),
@@ -169,9 +190,16 @@ test("no token of a link gets into the log", async () => {
 	const secret = "planted-secret-token";
 	for (const path of PAGES) {
 		await send(shop.url, `GET ${path}?token=${secret}`);
-		await send(shop.url, `POST ${path}?token=${secret}`, { body: `token=${secret}&new_password=planted-password`, headers: FORM });
+		await send(shop.url, `POST ${path}?token=${secret}`, {
+			body: `token=${secret}&new_password=planted-password`,
+			headers: FORM,
+		});
 	}
-	await eventually(() => expect(log.filter((line) => line.includes(`"path":"${PAGES.at(-1)}"`)).length).toBeGreaterThanOrEqual(2));
+	await eventually(() =>
+		expect(
+			log.filter((line) => line.includes(`"path":"${PAGES.at(-1)}"`)).length,
+		).toBeGreaterThanOrEqual(2),
+	);
 	expect(log.filter((line) => line.includes("planted"))).toEqual([]);
 });
 
@@ -183,7 +211,10 @@ test("forms count as sensitive requests of their address", async () => {
 	try {
 		const statuses = [];
 		for (let i = 0; i < 5; i++)
-			statuses.push((await send(limited.url, "POST /verify-email", { body: "token=unknown", headers: FORM })).status);
+			statuses.push(
+				(await send(limited.url, "POST /verify-email", { body: "token=unknown", headers: FORM }))
+					.status,
+			);
 		expect(statuses).toEqual([422, 422, 422, 429, 429]);
 	} finally {
 		await limited.stop();

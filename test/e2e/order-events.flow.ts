@@ -20,7 +20,10 @@ export const orderEvents: Flow = (open) => {
 
 	async function place(body: object = {}): Promise<string> {
 		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };
-		const { body: placed } = await shop.http("POST /api/orders", { token: customer.token, body: order });
+		const { body: placed } = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: order,
+		});
 		return placed.id ?? placed.order_id;
 	}
 	/** Through the last gateway: where there are two, those who listen at the first hear of what was done elsewhere. */
@@ -30,8 +33,15 @@ export const orderEvents: Flow = (open) => {
 	/** At the next gateway. */
 	const watch = (id: string, lastEventId?: string, token = customer.token) =>
 		watchAt(turn++, id, { token, ...(lastEventId ? { lastEventId } : {}) });
-	const watchAt = (gateway: number, id: string, { token = customer.token, ...more }: { token?: string; lastEventId?: string } = {}) =>
-		listen(`${shop.gateways[gateway % shop.gateways.length]!.url}/api/orders/${id}/events`, { token, ...more });
+	const watchAt = (
+		gateway: number,
+		id: string,
+		{ token = customer.token, ...more }: { token?: string; lastEventId?: string } = {},
+	) =>
+		listen(`${shop.gateways[gateway % shop.gateways.length]!.url}/api/orders/${id}/events`, {
+			token,
+			...more,
+		});
 	const names = ({ messages }: EventStream) => messages.flatMap(({ event }) => event ?? []);
 
 	test("a listener hears within a second what happens to an order, and the stream ends with the order", async () => {
@@ -43,9 +53,18 @@ export const orderEvents: Flow = (open) => {
 		await eventually(() => expect(names(stream)).toContain("order.shipped"), 1);
 		await act(id, "deliver");
 		await stream.ended;
-		expect(names(stream)).toEqual(["order.created", "order.confirmed", "order.shipped", "order.delivered"]);
+		expect(names(stream)).toEqual([
+			"order.created",
+			"order.confirmed",
+			"order.shipped",
+			"order.delivered",
+		]);
 		const { data, id: last } = stream.messages.at(-1)!;
-		expect(JSON.parse(data!)).toMatchObject({ order_id: id, user_id: customer.id, time: expect.any(String) });
+		expect(JSON.parse(data!)).toMatchObject({
+			order_id: id,
+			user_id: customer.id,
+			time: expect.any(String),
+		});
 		expect((await watch(id, last)).status).toBe(204);
 	});
 
@@ -60,7 +79,10 @@ export const orderEvents: Flow = (open) => {
 		const third = await watch(id, first.messages[0]!.id);
 		await eventually(() => expect(names(third)).toEqual(["order.confirmed", "order.shipped"]));
 		for (const stream of [second, third]) stream.close();
-		const nonsense = await shop.http(`GET /api/orders/${id}/events`, { token: customer.token, headers: { "last-event-id": "' or 1=1" } });
+		const nonsense = await shop.http(`GET /api/orders/${id}/events`, {
+			token: customer.token,
+			headers: { "last-event-id": "' or 1=1" },
+		});
 		expect(nonsense.status).toBe(422);
 	});
 
@@ -97,14 +119,22 @@ export const orderEvents: Flow = (open) => {
 
 	test("the timeline tells every step, event, compensation and message of an order in their order", async () => {
 		const id = await place({ shipping_address: "Undeliverable 1" });
-		const timeline = async () => (await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token })).body;
+		const timeline = async () =>
+			(await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token })).body;
 		const found = await eventually(async () => {
 			const body = await timeline();
 			expect(body.entries.map(({ name }: { name: string }) => name)).toContain("order_cancelled");
 			return body;
 		});
-		expect(found).toMatchObject({ order_id: id, status: "cancelled", attempts: expect.any(Number), incomplete: [] });
-		const told = found.entries.map(({ source, kind, name }: Record<string, string>) => `${source} ${kind} ${name}`);
+		expect(found).toMatchObject({
+			order_id: id,
+			status: "cancelled",
+			attempts: expect.any(Number),
+			incomplete: [],
+		});
+		const told = found.entries.map(
+			({ source, kind, name }: Record<string, string>) => `${source} ${kind} ${name}`,
+		);
 		expect(new Set(told)).toEqual(
 			new Set([
 				"orders event order.created",
@@ -122,22 +152,40 @@ export const orderEvents: Flow = (open) => {
 
 	test("the timeline tells how often a handler had to try again, and not why", async () => {
 		const id = await place();
-		const meddle = (what: string) => shop.databases.query("notifications", `alter table messages ${what}`);
+		const meddle = (what: string) =>
+			shop.databases.query("notifications", `alter table messages ${what}`);
 		const retries = async () => {
 			const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
 			expect(JSON.stringify(body)).not.toContain("no_news");
 			return body.entries.filter(({ kind }: { kind: string }) => kind === "retry");
 		};
 		const trace_id = randomBytes(16).toString("hex");
-		const retry = { source: "notifications", name: "order.shipped", time: expect.any(String), trace_id };
+		const retry = {
+			source: "notifications",
+			name: "order.shipped",
+			time: expect.any(String),
+			trace_id,
+		};
 		await meddle("add constraint no_news check (template <> 'order_shipped') not valid");
 		try {
 			await act(id, "ship", { traceparent: `00-${trace_id}-00f067aa0ba902b7-01` });
-			await eventually(async () => expect((await retries())[0]).toMatchObject({ ...retry, detail: { attempt: 1, state: "waiting" } }));
+			await eventually(async () =>
+				expect((await retries())[0]).toMatchObject({
+					...retry,
+					detail: { attempt: 1, state: "waiting" },
+				}),
+			);
 		} finally {
 			await meddle("drop constraint no_news");
 		}
-		await eventually(async () => expect((await retries())[0]).toMatchObject({ ...retry, detail: { attempt: 1, state: "done" } }), 20);
+		await eventually(
+			async () =>
+				expect((await retries())[0]).toMatchObject({
+					...retry,
+					detail: { attempt: 1, state: "done" },
+				}),
+			20,
+		);
 	}, 60_000);
 
 	test(
@@ -146,10 +194,15 @@ export const orderEvents: Flow = (open) => {
 			const id = await place();
 			await shop.databases.query("orders", "delete from outbox where subject = $1", [id]);
 			await shop.without("payments", async () => {
-				const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
+				const { body } = await shop.http(`GET /api/orders/${id}/timeline`, {
+					token: customer.token,
+				});
 				expect(body.incomplete).toContain("payments");
 				const orders = body.entries.filter(({ source }: { source: string }) => source === "orders");
-				expect(orders.map(({ name }: { name: string }) => name)).toEqual(["order.created", "order.confirmed"]);
+				expect(orders.map(({ name }: { name: string }) => name)).toEqual([
+					"order.created",
+					"order.confirmed",
+				]);
 			});
 		},
 		START_MS,

@@ -25,16 +25,23 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 
 	async function place(headers: Headers, body: object = {}): Promise<string> {
 		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };
-		const answer = await shop.http("POST /api/orders", { token: customer.token, body: order, headers });
+		const answer = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: order,
+			headers,
+		});
 		return answer.body.id ?? answer.body.order_id;
 	}
-	const act = (id: string, what: string, headers: Headers) => shop.http(`POST /api/orders/${id}/${what}`, { token: admin.token, headers });
+	const act = (id: string, what: string, headers: Headers) =>
+		shop.http(`POST /api/orders/${id}/${what}`, { token: admin.token, headers });
 	/** What was told of an order, and the ids of the traces that it was told in. */
 	async function told(id: string) {
 		const services = ["orders", "inventory", "payments", "shipping"];
 		const query = "select type, traceparent from outbox where subject = $1 order by seq";
 		const facts = await Promise.all(
-			services.map((service) => shop.databases.query<{ type: string; traceparent: string | null }>(service, query, [id])),
+			services.map((service) =>
+				shop.databases.query<{ type: string; traceparent: string | null }>(service, query, [id]),
+			),
 		);
 		const messages = await shop.databases.query<{ type: string; traceparent: string | null }>(
 			"notifications",
@@ -50,7 +57,13 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		return { all: all.map(({ type }) => type).sort(), of };
 	}
 
-	const FORWARD = ["inventory.reserved", "order.confirmed", "order.created", "payment.captured", "shipment.scheduled"];
+	const FORWARD = [
+		"inventory.reserved",
+		"order.confirmed",
+		"order.created",
+		"payment.captured",
+		"shipment.scheduled",
+	];
 	const LATER = ["message order_confirmed", "message order_delivered", "message order_shipped"];
 	const SENT = ["order.delivered", "order.shipped", "shipment.delivered", "shipment.dispatched"];
 
@@ -62,7 +75,9 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		await eventually(async () => expect((await told(id)).all).toEqual(everything), 20);
 		expect((await told(id)).of(headers.traceparent)).toEqual(everything);
 		const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
-		expect(new Set(body.entries.map(({ trace_id }: { trace_id: string }) => trace_id))).toEqual(new Set([traceIdOf(headers.traceparent)]));
+		expect(new Set(body.entries.map(({ trace_id }: { trace_id: string }) => trace_id))).toEqual(
+			new Set([traceIdOf(headers.traceparent)]),
+		);
 	}, 40_000);
 
 	test("of orders that travel together each has its own trace, one without has none, and those that fail keep theirs on the way back", async () => {
@@ -72,13 +87,22 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 			i % 5 === 0 ? undeliverable : {},
 		]);
 		const ids = await Promise.all(requests.map(([headers, body]) => place(headers, body)));
-		const BACK = ["inventory.released", "inventory.reserved", "order.cancelled", "order.created", "payment.captured", "payment.refunded"];
+		const BACK = [
+			"inventory.released",
+			"inventory.reserved",
+			"order.cancelled",
+			"order.created",
+			"payment.captured",
+			"payment.refunded",
+		];
 		await eventually(async () => {
 			for (const [i, id] of ids.entries()) {
 				const [{ traceparent }, body] = requests[i]!;
 				const { all, of } = await told(id);
 				expect(all).toEqual(
-					body === undeliverable ? ["message order_cancelled", ...BACK].sort() : ["message order_confirmed", ...FORWARD].sort(),
+					body === undeliverable
+						? ["message order_cancelled", ...BACK].sort()
+						: ["message order_confirmed", ...FORWARD].sort(),
 				);
 				expect(of(traceparent)).toEqual(all);
 			}
@@ -88,19 +112,34 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	test("an order that somebody cancels goes back in the trace of that request", async () => {
 		const [placing, cancelling] = [newTrace(), newTrace()];
 		const id = await place(placing);
-		await eventually(async () => expect((await told(id)).all).toContain("message order_confirmed"), 20);
+		await eventually(
+			async () => expect((await told(id)).all).toContain("message order_confirmed"),
+			20,
+		);
 		expect((await act(id, "cancel", cancelling)).body.status).toBe("cancelled");
-		await eventually(async () => expect((await told(id)).all).toContain("message order_cancelled"), 20);
+		await eventually(
+			async () => expect((await told(id)).all).toContain("message order_cancelled"),
+			20,
+		);
 		const { of } = await told(id);
 		expect(of(placing.traceparent)).toEqual(["message order_confirmed", ...FORWARD].sort());
 		expect(of(cancelling.traceparent)).toEqual(
-			["inventory.released", "message order_cancelled", "order.cancelled", "payment.refunded", "shipment.cancelled"].sort(),
+			[
+				"inventory.released",
+				"message order_cancelled",
+				"order.cancelled",
+				"payment.refunded",
+				"shipment.cancelled",
+			].sort(),
 		);
 	}, 40_000);
 
 	test("a traceparent that is none is left out", async () => {
 		const id = await place({ traceparent: `00-${"0".repeat(32)}-${hex(8)}-01` });
-		await eventually(async () => expect((await told(id)).all).toContain("message order_confirmed"), 20);
+		await eventually(
+			async () => expect((await told(id)).all).toContain("message order_confirmed"),
+			20,
+		);
 		const { all, of } = await told(id);
 		expect(of(undefined)).toEqual(all);
 	}, 40_000);
@@ -113,9 +152,17 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		const resetting = newTrace();
 		await shop.http("POST /api/users/password-reset", { body: { email }, headers: resetting });
 		const body = { name: `Product ${hex(6)}`, price: 10, category: "Things" };
-		const { body: made } = await shop.http("POST /api/products", { token: admin.token, body, headers });
+		const { body: made } = await shop.http("POST /api/products", {
+			token: admin.token,
+			body,
+			headers,
+		});
 		const tracesOf = async (service: string, subject: string) =>
-			shop.databases.query(service, "select type, traceparent from outbox where subject = $1 order by seq", [subject]);
+			shop.databases.query(
+				service,
+				"select type, traceparent from outbox where subject = $1 order by seq",
+				[subject],
+			);
 		expect(await tracesOf("products", made.id)).toEqual([{ type: "product.created", ...headers }]);
 		await eventually(async () =>
 			expect(await tracesOf("users", user.id)).toEqual([

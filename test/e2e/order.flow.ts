@@ -18,7 +18,8 @@ export function orders(open: () => Promise<Ordering>): void {
 		const { body } = await shop.http("GET /api/notifications", { token: customer.token });
 		return body.map(({ template }: { template: string }) => template).sort();
 	};
-	const stockOf = async (product_id: string) => (await shop.http(`GET /api/inventory/${product_id}`)).body;
+	const stockOf = async (product_id: string) =>
+		(await shop.http(`GET /api/inventory/${product_id}`)).body;
 
 	test("from registering to the message about a delivered order", async () => {
 		const customer = await register(shop);
@@ -28,26 +29,52 @@ export function orders(open: () => Promise<Ordering>): void {
 			body: { items: [{ product_id: product.id, quantity: 2 }] },
 		});
 		expect(placed.status).toBe(201);
-		expect(placed.body).toMatchObject({ status: "confirmed", total_amount: 39.98, user_id: customer.id });
+		expect(placed.body).toMatchObject({
+			status: "confirmed",
+			total_amount: 39.98,
+			user_id: customer.id,
+		});
 		expect(placed.headers.get("location")).toBe(`/api/orders/${placed.body.id}`);
-		expect(await stockOf(product.id)).toEqual({ product_id: product.id, on_hand: 5, reserved: 2, available: 3 });
+		expect(await stockOf(product.id)).toEqual({
+			product_id: product.id,
+			on_hand: 5,
+			reserved: 2,
+			available: 3,
+		});
 
 		const order = `/api/orders/${placed.body.id}`;
 		expect((await shop.http(`POST ${order}/ship`, { token: customer.token })).status).toBe(403);
-		expect((await shop.http(`POST ${order}/ship`, { token: admin.token })).body.status).toBe("shipped");
-		await eventually(async () => expect(await stockOf(product.id)).toMatchObject({ on_hand: 3, reserved: 0 }));
-		expect((await shop.http(`POST ${order}/deliver`, { token: admin.token })).body.status).toBe("delivered");
-		await eventually(async () =>
-			expect(await templates(customer)).toEqual(["order_confirmed", "order_delivered", "order_shipped", "welcome"]),
+		expect((await shop.http(`POST ${order}/ship`, { token: admin.token })).body.status).toBe(
+			"shipped",
 		);
-		const [payment] = (await shop.http(`GET /api/payments?order_id=${placed.body.id}`, { token: customer.token })).body;
+		await eventually(async () =>
+			expect(await stockOf(product.id)).toMatchObject({ on_hand: 3, reserved: 0 }),
+		);
+		expect((await shop.http(`POST ${order}/deliver`, { token: admin.token })).body.status).toBe(
+			"delivered",
+		);
+		await eventually(async () =>
+			expect(await templates(customer)).toEqual([
+				"order_confirmed",
+				"order_delivered",
+				"order_shipped",
+				"welcome",
+			]),
+		);
+		const [payment] = (
+			await shop.http(`GET /api/payments?order_id=${placed.body.id}`, { token: customer.token })
+		).body;
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
 	test("50 buyers at once for 20 pieces: 20 are confirmed, 30 hear OUT_OF_STOCK, none is left", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 20 });
-		const buy = () => shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 1 }] } });
+		const buy = () =>
+			shop.http("POST /api/orders", {
+				token: customer.token,
+				body: { items: [{ product_id: product.id, quantity: 1 }] },
+			});
 		const answers = await Promise.all(Array.from({ length: 50 }, buy));
 		const outcomes = answers.map(({ status, body }) => `${status} ${body.code ?? body.status}`);
 		expect(outcomes.filter((outcome) => outcome === "201 confirmed")).toHaveLength(20);
@@ -59,7 +86,10 @@ export function orders(open: () => Promise<Ordering>): void {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 3 });
 		const order = { items: [{ product_id: product.id, quantity: 1 }] };
-		const declined = await shop.http("POST /api/orders", { token: customer.token, body: { ...order, payment_token: "tok_declined" } });
+		const declined = await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { ...order, payment_token: "tok_declined" },
+		});
 		expect([declined.status, declined.body.code]).toEqual([402, "PAYMENT_DECLINED"]);
 		const undeliverable = await shop.http("POST /api/orders", {
 			token: customer.token,
@@ -68,10 +98,16 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect([undeliverable.status, undeliverable.body.code]).toEqual([409, "UNDELIVERABLE"]);
 		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 3 });
 		for (const { body } of [declined, undeliverable]) {
-			const { body: order } = await shop.http(`GET /api/orders/${body.order_id}`, { token: customer.token });
+			const { body: order } = await shop.http(`GET /api/orders/${body.order_id}`, {
+				token: customer.token,
+			});
 			expect(order).toMatchObject({ status: "cancelled", cancellation_reason: body.code });
 		}
-		const [refunded] = (await shop.http(`GET /api/payments?order_id=${undeliverable.body.order_id}`, { token: customer.token })).body;
+		const [refunded] = (
+			await shop.http(`GET /api/payments?order_id=${undeliverable.body.order_id}`, {
+				token: customer.token,
+			})
+		).body;
 		expect(refunded).toMatchObject({ status: "refunded" });
 	});
 
@@ -82,7 +118,10 @@ export function orders(open: () => Promise<Ordering>): void {
 			token: customer.token,
 			body: { items: [{ product_id: product.id, quantity: 1 }] },
 		});
-		const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token, body: { reason: "Too slow" } });
+		const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, {
+			token: customer.token,
+			body: { reason: "Too slow" },
+		});
 		expect(cancelled.body).toMatchObject({ status: "cancelled", cancellation_reason: "Too slow" });
 		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 1 });
 		const again = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token });
@@ -102,9 +141,13 @@ export function orders(open: () => Promise<Ordering>): void {
 			body: { items: [{ product_id: product.id, quantity: 1 }], payment_token },
 		});
 		await eventually(async () =>
-			expect((await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status).toBe("confirmed"),
+			expect(
+				(await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status,
+			).toBe("confirmed"),
 		);
-		const charged = await shop.http(`GET /api/payments?order_id=${body.id}`, { token: customer.token });
+		const charged = await shop.http(`GET /api/payments?order_id=${body.id}`, {
+			token: customer.token,
+		});
 		expect(charged.body).toMatchObject([{ status: "captured" }]);
 	});
 }

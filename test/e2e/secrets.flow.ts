@@ -18,7 +18,11 @@ const planted = {
 	card: "tok_PLANTED_card",
 };
 /** Who somebody is and where they live, which nobody needs to know who reads a log. */
-const personal = { name: "PLANTED Person", address: "PLANTED Street 1", email: "planted@mail.example.com" };
+const personal = {
+	name: "PLANTED Person",
+	address: "PLANTED Street 1",
+	email: "planted@mail.example.com",
+};
 
 export const secrets: Flow = (open) => {
 	const answers: string[] = [];
@@ -56,21 +60,40 @@ export const secrets: Flow = (open) => {
 		const account = { email, password: planted.password, full_name: name };
 		const { body: user } = await shop.http("POST /api/users", { body: account });
 		await ask("POST /api/users", { body: account });
-		const { body: tokens } = await shop.http("POST /api/users/login", { body: { email, password: planted.password } });
+		const { body: tokens } = await shop.http("POST /api/users/login", {
+			body: { email, password: planted.password },
+		});
 		const { access_token: token } = tokens;
 		const product = await makeProduct(shop, admin);
-		const order = { items: [{ product_id: product.id, quantity: 1 }], payment_token: planted.card, shipping_address: address };
+		const order = {
+			items: [{ product_id: product.id, quantity: 1 }],
+			payment_token: planted.card,
+			shipping_address: address,
+		};
 		await ask("POST /api/orders", { token, body: order });
 		await ask("POST /api/orders", { token, body: { ...order, payment_token: "tok_flaky" } });
-		await ask("POST /api/orders", { token, body: { ...order, shipping_address: `Undeliverable, ${address}` } });
-		await ask(`GET /api/orders?token=${planted.query}&email=${encodeURIComponent(email)}`, { token });
+		await ask("POST /api/orders", {
+			token,
+			body: { ...order, shipping_address: `Undeliverable, ${address}` },
+		});
+		await ask(`GET /api/orders?token=${planted.query}&email=${encodeURIComponent(email)}`, {
+			token,
+		});
 		await ask(`GET /api/users/verify-email?token=${planted.query}`);
 		await ask(`GET /api/products/${encodeURIComponent(email)}`);
 		await ask(`GET /nowhere/${email}?reset_token=${planted.query}`);
 		await ask(`PATCH /api/users/${user.id}`, { token, body: { full_name: `${name} again` } });
 		await eventually(() => expect(shop.log().split("A mail failed").length).toBeGreaterThan(2));
 		expect(shop.log()).toContain("/nowhere/[e-mail]");
-		for (const secret of [name, address, email, encodeURIComponent(email), planted.query, planted.card, token])
+		for (const secret of [
+			name,
+			address,
+			email,
+			encodeURIComponent(email),
+			planted.query,
+			planted.card,
+			token,
+		])
 			expect(seen(secret)).toBeUndefined();
 	});
 
@@ -78,16 +101,31 @@ export const secrets: Flow = (open) => {
 		const admin = await makeAdmin(shop);
 		const customer = await register(shop);
 		const email = `planted-${customer.email}`;
-		const { body: user } = await ask("POST /api/users", { body: { email, password: planted.password, full_name: "P" } });
-		const { body: tokens } = await shop.http("POST /api/users/login", { body: { email, password: planted.password } });
+		const { body: user } = await ask("POST /api/users", {
+			body: { email, password: planted.password, full_name: "P" },
+		});
+		const { body: tokens } = await shop.http("POST /api/users/login", {
+			body: { email, password: planted.password },
+		});
 		const { access_token, refresh_token } = tokens;
-		const secrets = [...Object.values(planted), access_token, access_token.split(".")[2], refresh_token, customer.token, admin.token];
+		const secrets = [
+			...Object.values(planted),
+			access_token,
+			access_token.split(".")[2],
+			refresh_token,
+			customer.token,
+			admin.token,
+		];
 
 		await ask("POST /api/users/login", { body: { email, password: planted.wrong } });
-		await ask("POST /api/users/login", { body: { email, password: { [planted.wrong]: 1 }.toString() + planted.wrong.repeat(20) } });
+		await ask("POST /api/users/login", {
+			body: { email, password: { [planted.wrong]: 1 }.toString() + planted.wrong.repeat(20) },
+		});
 		await ask("POST /api/users", { body: { email, password: planted.password, full_name: 5 } });
 		await ask("POST /api/auth/refresh", { body: { refresh_token: planted.token } });
-		await ask("POST /api/users/password-reset/confirm", { body: { token: planted.token, new_password: planted.next } });
+		await ask("POST /api/users/password-reset/confirm", {
+			body: { token: planted.token, new_password: planted.next },
+		});
 		await ask("POST /api/users/verify-email", { body: { token: planted.token } });
 		await ask(`POST /api/users/${user.id}/password`, {
 			token: access_token,
@@ -102,7 +140,9 @@ export const secrets: Flow = (open) => {
 		const down = await Promise.all([
 			ask("POST /api/users/login", { body: { email, password: planted.password } }),
 			ask("POST /api/auth/refresh", { body: { refresh_token } }),
-			ask("POST /api/users", { body: { email: `x${email}`, password: planted.next, full_name: "P" } }),
+			ask("POST /api/users", {
+				body: { email: `x${email}`, password: planted.next, full_name: "P" },
+			}),
 		]);
 		for (const { status } of down) expect(status).toBeGreaterThanOrEqual(500);
 

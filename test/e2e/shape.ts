@@ -44,5 +44,10 @@ export function inTurn(gateways: () => readonly Gateway[]): Http {
 }
 
 /** What each gateway answers to whoever asks for their own account with this token. */
-export const statuses = ({ gateways }: Pick<AnyShop, "gateways">, token: string): Promise<number[]> =>
-	Promise.all(gateways.map(async ({ http }) => (await http("GET /api/users/me", { token })).status));
+export const statuses = (
+	{ gateways }: Pick<AnyShop, "gateways">,
+	token: string,
+): Promise<number[]> =>
+	Promise.all(
+		gateways.map(async ({ http }) => (await http("GET /api/users/me", { token })).status),
+	);

@@ -35,7 +35,8 @@ const newTrace = (flags = "01") => {
 	return { id, headers: { traceparent: `00-${id}-${hex(8)}-${flags}` } };
 };
 const spansOf = (id: string) => receiver.spans.filter(({ trace }) => trace === id);
-const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name);
+const named = (spans: readonly ReceivedSpan[], name: string) =>
+	spans.filter((span) => span.name === name);
 /** Waits until all of a trace has come that these spans are the last of. */
 const whole = (id: string, ...last: string[]) =>
 	eventually(() => {
@@ -44,7 +45,11 @@ const whole = (id: string, ...last: string[]) =>
 		return spans;
 	}, 20);
 const place = (customer: Customer, headers: Record<string, string>, over: object = {}) =>
-	shop.http("POST /api/orders", { token: customer.token, headers, body: { items: [{ product_id: product.id, quantity: 1 }], ...over } });
+	shop.http("POST /api/orders", {
+		token: customer.token,
+		headers,
+		body: { items: [{ product_id: product.id, quantity: 1 }], ...over },
+	});
 
 test("an order is one trace, from the request to the e-mail", async () => {
 	const customer = await register(shop);
@@ -77,7 +82,11 @@ test("an order is one trace, from the request to the e-mail", async () => {
 	]);
 	const [request] = named(spans, "POST /api/orders");
 	expect(request!.parent).toBe(headers.traceparent.split("-")[2]);
-	expect(request!.attributes).toEqual({ "http.request.method": "POST", "http.route": "/api/orders", "http.response.status_code": 201 });
+	expect(request!.attributes).toEqual({
+		"http.request.method": "POST",
+		"http.route": "/api/orders",
+		"http.response.status_code": 201,
+	});
 	expect(request!.resource).toEqual({
 		"service.name": "api",
 		"service.namespace": "moleculer-commerce",
@@ -86,8 +95,14 @@ test("an order is one trace, from the request to the e-mail", async () => {
 		"deployment.environment": "blue room",
 		"deployment.environment.name": "blue room",
 	});
-	expect(named(spans, "reserve_new")[0]!.attributes).toMatchObject({ "db.system": "postgresql", "db.operation.name": "reserve_new" });
-	expect(named(spans, "mail")[0]!.attributes).toMatchObject({ "mail.template": "order_confirmed", "mail.fate": "sent" });
+	expect(named(spans, "reserve_new")[0]!.attributes).toMatchObject({
+		"db.system": "postgresql",
+		"db.operation.name": "reserve_new",
+	});
+	expect(named(spans, "mail")[0]!.attributes).toMatchObject({
+		"mail.template": "order_confirmed",
+		"mail.fate": "sent",
+	});
 }, 40_000);
 
 test("of orders that travel together each has the whole of its way in its own trace", async () => {
@@ -102,25 +117,36 @@ test("of orders that travel together each has the whole of its way in its own tr
 			["payments", "payments.charge", "record_new"],
 			["shipping", "shipping.schedule", "schedule_new"],
 		])
-			expect(lines).toEqual(expect.arrayContaining([`${service} internal ${action}`, `${service} client ${statement}`]));
+			expect(lines).toEqual(
+				expect.arrayContaining([`${service} internal ${action}`, `${service} client ${statement}`]),
+			);
 		expect(named(spans, "inventory.reserve")).toHaveLength(1);
 		expect(named(spans, "inventory.reserve")[0]!.parent).toBe(named(spans, "saga")[0]!.id);
 	}
-	const sizes = traces.flatMap(({ id }) => spansOf(id).map(({ attributes }) => Number(attributes["batch.size"] ?? 0)));
+	const sizes = traces.flatMap(({ id }) =>
+		spansOf(id).map(({ attributes }) => Number(attributes["batch.size"] ?? 0)),
+	);
 	expect(Math.max(...sizes)).toBeGreaterThan(1);
 }, 40_000);
 
 test("an order that is taken back shows why and how, and what its customer must expect is no failure", async () => {
 	const customer = await register(shop);
 	const { id, headers } = newTrace();
-	expect((await place(customer, headers, { shipping_address: "Undeliverable 1" })).status).toBe(409);
+	expect((await place(customer, headers, { shipping_address: "Undeliverable 1" })).status).toBe(
+		409,
+	);
 	const spans = await whole(id, "mail", "saga", "POST /api/orders");
 	const [saga] = named(spans, "saga");
-	expect(saga!.events).toEqual([{ name: "compensation", attributes: { step: "schedule", reason: "UNDELIVERABLE" } }]);
+	expect(saga!.events).toEqual([
+		{ name: "compensation", attributes: { step: "schedule", reason: "UNDELIVERABLE" } },
+	]);
 	expect(saga!.attributes).toMatchObject({ "saga.end": "closed" });
 	for (const undo of ["inventory.release", "payments.reverse", "shipping.unschedule"])
 		expect(named(spans, undo).map(({ parent }) => parent)).toEqual([saga!.id]);
-	expect(named(spans, "shipping.schedule")[0]!.attributes).toMatchObject({ "order.outcome": "refused", "order.refusal": "UNDELIVERABLE" });
+	expect(named(spans, "shipping.schedule")[0]!.attributes).toMatchObject({
+		"order.outcome": "refused",
+		"order.refusal": "UNDELIVERABLE",
+	});
 	expect(spans.filter(({ failed }) => failed)).toEqual([]);
 }, 40_000);
 
@@ -133,7 +159,11 @@ test("a request begins a trace where its client does not, unless the client want
 		expect(found).toHaveLength(1);
 		return found;
 	});
-	expect(refused).toMatchObject({ parent: undefined, failed: false, attributes: { "http.response.status_code": 422 } });
+	expect(refused).toMatchObject({
+		parent: undefined,
+		failed: false,
+		attributes: { "http.response.status_code": 422 },
+	});
 	expect(spansOf(id)).toEqual([]);
 });
 
@@ -141,7 +171,8 @@ test("nothing that people tell us is on any span, nor are their tokens", async (
 	const email = "planted.secret@example.com";
 	const account = { email, password: "planted password", full_name: "Planted Name" };
 	const { id, headers } = newTrace();
-	const post = (path: string, body: object, token?: string) => shop.http(`POST ${path}`, { headers, body, ...(token ? { token } : {}) });
+	const post = (path: string, body: object, token?: string) =>
+		shop.http(`POST ${path}`, { headers, body, ...(token ? { token } : {}) });
 	await post("/api/users", account);
 	await post("/api/users", account);
 	const { body: login } = await post("/api/users/login", { email, password: account.password });
@@ -149,17 +180,36 @@ test("nothing that people tell us is on any span, nor are their tokens", async (
 	await post("/api/users/login", { email, password: "a planted wrong one" });
 	await post(
 		"/api/orders",
-		{ items: [{ product_id: product.id, quantity: 1 }], shipping_address: "Planted Street 1", payment_token: "tok_ok" },
+		{
+			items: [{ product_id: product.id, quantity: 1 }],
+			shipping_address: "Planted Street 1",
+			payment_token: "tok_ok",
+		},
 		token,
 	);
-	const refused = await post("/api/orders", { items: [{ product_id: product.id, quantity: 1 }], payment_token: "tok_planted" }, token);
-	const { body: order } = await post("/api/orders", { items: [{ product_id: product.id, quantity: 1 }] }, token);
+	const refused = await post(
+		"/api/orders",
+		{ items: [{ product_id: product.id, quantity: 1 }], payment_token: "tok_planted" },
+		token,
+	);
+	const { body: order } = await post(
+		"/api/orders",
+		{ items: [{ product_id: product.id, quantity: 1 }] },
+		token,
+	);
 	await post(`/api/orders/${order.id}/cancel`, { reason: "PLANTED_REASON" }, token);
 	await post("/api/users/password-reset", { email });
 	await shop.http("GET /api/products?q=planted-search", { headers });
 	expect(refused.status).toBe(402);
-	const mails = () => named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);
-	await eventually(() => expect(mails()).toEqual(expect.arrayContaining(["welcome", "password_reset", "order_cancelled"])), 20);
+	const mails = () =>
+		named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);
+	await eventually(
+		() =>
+			expect(mails()).toEqual(
+				expect.arrayContaining(["welcome", "password_reset", "order_cancelled"]),
+			),
+		20,
+	);
 	const mailed = mail.mails.map(({ text }) => text).join();
 	const links = [...mailed.matchAll(/token=([\w-]+)/g)].map(([, secret]) => secret!);
 	expect(links.length).toBeGreaterThan(0);

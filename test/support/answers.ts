@@ -18,7 +18,8 @@ ajv.addSchema({ $id: "document", components: document.components });
 const compiled = new Map<object, ValidateFunction>();
 
 /** Schemas refer to the document's components. */
-const local = (schema: object): object => JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'));
+const local = (schema: object): object =>
+	JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'));
 function validator(schema: object): ValidateFunction {
 	const found = compiled.get(schema) ?? ajv.compile(local(schema));
 	compiled.set(schema, found);
@@ -28,14 +29,22 @@ function validator(schema: object): ValidateFunction {
 /** Fixed segments win over parameters. */
 const templates = Object.keys(document.paths)
 	.sort((a, b) => a.split("{").length - b.split("{").length)
-	.map((template) => ({ template, pattern: new RegExp(`^${template.replace(/\./g, "\\.").replace(/\{\w+\}/g, "[^/]+")}$`) }));
+	.map((template) => ({
+		template,
+		pattern: new RegExp(`^${template.replace(/\./g, "\\.").replace(/\{\w+\}/g, "[^/]+")}$`),
+	}));
 const problem = { $ref: "#/components/schemas/Problem" };
 
 /** Fails when an answer is not one that docs/openapi.json promises. */
-export function assertDocumented(method: string, address: string, { status, headers, body }: Answer): void {
+export function assertDocumented(
+	method: string,
+	address: string,
+	{ status, headers, body }: Answer,
+): void {
 	const plain = address.split("?")[0]!.replace(/(.)\/$/, "$1");
 	const template = templates.find(({ pattern }) => pattern.test(plain))?.template;
-	const operation = template && document.paths[template]![(method === "HEAD" ? "GET" : method).toLowerCase()];
+	const operation =
+		template && document.paths[template]![(method === "HEAD" ? "GET" : method).toLowerCase()];
 	const about = `${method} ${plain} answered ${status}`;
 	const type = headers.get("content-type")?.split(";")[0];
 	const fail = (reason: string): never => {

@@ -36,7 +36,12 @@ export interface Cluster extends Pick<Shop, "call" | "http"> {
 	/** The node in this process: it calls, and runs the stubs. */
 	readonly broker: ServiceBroker;
 	/** Starts a node, and waits until its services are seen. @param folder of the program; another one has another version of it */
-	start(name: string, services: readonly string[], env?: Record<string, string>, folder?: string): Promise<ClusterNode>;
+	start(
+		name: string,
+		services: readonly string[],
+		env?: Record<string, string>,
+		folder?: string,
+	): Promise<ClusterNode>;
 	/** Whether the registry still has a node. */
 	has(node: ClusterNode): boolean;
 	/** What all its nodes have written. */
@@ -66,7 +71,10 @@ export async function startCluster(options: {
 	async function stop(): Promise<void> {
 		for (const end of ends.splice(0).reverse()) await end();
 	}
-	const opened = async <T>(opening: Promise<T>, end: (opened: T) => Promise<unknown>): Promise<T> => {
+	const opened = async <T>(
+		opening: Promise<T>,
+		end: (opened: T) => Promise<unknown>,
+	): Promise<T> => {
 		const result = await opening;
 		ends.push(() => end(result));
 		return result;
@@ -75,7 +83,9 @@ export async function startCluster(options: {
 		const nats = await opened(startNats(folder, options.maxPayload), (server) => server.stop());
 		const redis = await opened(startRedis(folder), (server) => server.stop());
 		const kept = options.services.filter((name) => domains.includes(name));
-		const postgres = options.postgres ? await opened(startPostgres(folder), (server) => server.end()) : undefined;
+		const postgres = options.postgres
+			? await opened(startPostgres(folder), (server) => server.end())
+			: undefined;
 		const databases = await opened(makeDatabases(kept, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
 			NODE_ENV: "test",
@@ -88,8 +98,14 @@ export async function startCluster(options: {
 			JWT_SECRET: "a secret for tests only, long enough to be one",
 			...options.env,
 		};
-		const observer = readEnv({ ...source, LOGLEVEL: process.env.LOGLEVEL ?? "fatal", NODEID: "observer" });
-		const broker = await opened(startObserver(observer, options.stubs ?? []), (node) => node.stop());
+		const observer = readEnv({
+			...source,
+			LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
+			NODEID: "observer",
+		});
+		const broker = await opened(startObserver(observer, options.stubs ?? []), (node) =>
+			node.stop(),
+		);
 		const nodes: ClusterNode[] = [];
 		const gateways: ClusterNode[] = [];
 		return {
@@ -103,12 +119,17 @@ export async function startCluster(options: {
 			http: (request, init) => send(gateways[0]!.url, request, init),
 			async start(name, services, env = {}, program = root) {
 				const log = join(folder, `${name}.log`);
-				const node = await startNode(broker, { name, services, env: { ...source, ...env }, program, log }, (end) => ends.push(end));
+				const node = await startNode(
+					broker,
+					{ name, services, env: { ...source, ...env }, program, log },
+					(end) => ends.push(end),
+				);
 				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
 				return node;
 			},
-			has: ({ id }) => broker.registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id),
+			has: ({ id }) =>
+				broker.registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id),
 			log: () => nodes.map(({ process }) => process.log()).join("\n"),
 			stop,
 		};
@@ -120,7 +141,11 @@ export async function startCluster(options: {
 
 async function startObserver(env: Env, stubs: ServiceSchema[]): Promise<ServiceBroker> {
 	const options = brokerOptions(env);
-	const broker = makeNode({ ...options, middlewares: [...options.middlewares!, checkReturns] }, env, stubs);
+	const broker = makeNode(
+		{ ...options, middlewares: [...options.middlewares!, checkReturns] },
+		env,
+		stubs,
+	);
 	await broker.start();
 	return broker;
 }
@@ -152,10 +177,15 @@ async function startNode(
 			.getServiceList({ onlyAvailable: true, skipInternal: true })
 			.filter(({ nodeID }) => nodeID?.startsWith(`${name}-`));
 		const missing = services.filter((service) => !found.some((one) => one.name === service));
-		if (missing.length > 0) throw new Error(`${name} has no ${missing.join(", ")} yet:\n${process.log().slice(-3000)}`);
+		if (missing.length > 0)
+			throw new Error(`${name} has no ${missing.join(", ")} yet:\n${process.log().slice(-3000)}`);
 		return found[0]!.nodeID!;
 	}, START_SECONDS);
-	return { process, id: await Promise.race([seen, process.failure]), url: `http://127.0.0.1:${port}` };
+	return {
+		process,
+		id: await Promise.race([seen, process.failure]),
+		url: `http://127.0.0.1:${port}`,
+	};
 }
 
 async function clearFolder(folder: string): Promise<void> {

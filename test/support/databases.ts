@@ -16,7 +16,11 @@ export interface Databases {
 	/** A DATABASE_URL with `{service}` in it. */
 	readonly pattern: string;
 	/** Looks into, or meddles with, one service's database. */
-	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	query<Row extends pg.QueryResultRow>(
+		service: string,
+		text: string,
+		values?: unknown[],
+	): Promise<Row[]>;
 	/** Ends a service's sessions, and lets nobody in any more. */
 	cut(service: string): Promise<void>;
 	drop(): Promise<void>;
@@ -27,11 +31,18 @@ export async function makeTemplates(url: string): Promise<void> {
 	const { host } = new URL(url);
 	const pattern = `postgres://{service}:secret@${host}/${TEMPLATE}{service}`;
 	await createDatabases(url, pattern, domains);
-	await Promise.all(domains.map((service) => migrate(databaseUrl(pattern, service), migrationFolders(root, service))));
+	await Promise.all(
+		domains.map((service) =>
+			migrate(databaseUrl(pattern, service), migrationFolders(root, service)),
+		),
+	);
 }
 
 /** @param url of a Postgres with templates; the run's own unless given */
-export async function makeDatabases(names: readonly string[], url = process.env.TEST_POSTGRES!): Promise<Databases> {
+export async function makeDatabases(
+	names: readonly string[],
+	url = process.env.TEST_POSTGRES!,
+): Promise<Databases> {
 	const prefix = `t${randomBytes(5).toString("hex")}_`;
 	/** For each time anew: a Postgres may have been started again meanwhile. */
 	async function administer(...statements: string[]): Promise<void> {
@@ -43,13 +54,20 @@ export async function makeDatabases(names: readonly string[], url = process.env.
 			await admin.end();
 		}
 	}
-	await administer(...names.map((name) => `create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name} strategy file_copy`));
+	await administer(
+		...names.map(
+			(name) =>
+				`create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name} strategy file_copy`,
+		),
+	);
 	const pattern = `postgres://{service}:secret@${new URL(url).host}/${prefix}{service}`;
 	const pools = new Map<string, pg.Pool>();
 	return {
 		pattern,
 		async query(service, text, values) {
-			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
+			const pool =
+				pools.get(service) ??
+				new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
 			// A session that waits may be ended together with Postgres; the next query opens a new one.
 			if (!pools.has(service)) pool.on("error", () => undefined);
 			pools.set(service, pool);

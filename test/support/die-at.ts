@@ -6,14 +6,19 @@ import { Database, type Statement } from "../../lib/persistence/database.ts";
  * "after complete".
  */
 const { DIE_AT, NODE_ENV } = process.env;
-if (NODE_ENV !== "test" || !DIE_AT) throw new Error("This is for tests only, and DIE_AT says where");
+if (NODE_ENV !== "test" || !DIE_AT)
+	throw new Error("This is for tests only, and DIE_AT says where");
 
 const dieAt = (boundary: string) => {
 	if (boundary === DIE_AT) process.kill(process.pid, "SIGKILL");
 };
 
 const call = ServiceBroker.prototype.call;
-ServiceBroker.prototype.call = async function (this: ServiceBroker, name: string, ...rest: never[]) {
+ServiceBroker.prototype.call = async function (
+	this: ServiceBroker,
+	name: string,
+	...rest: never[]
+) {
 	dieAt(`before ${name}`);
 	const answer = await (call as (...all: unknown[]) => Promise<unknown>).call(this, name, ...rest);
 	dieAt(`after ${name}`);
@@ -21,7 +26,11 @@ ServiceBroker.prototype.call = async function (this: ServiceBroker, name: string
 } as never;
 
 const query = Database.prototype.query;
-Database.prototype.query = async function (this: Database, statement: Statement | string, values?: readonly unknown[]) {
+Database.prototype.query = async function (
+	this: Database,
+	statement: Statement | string,
+	values?: readonly unknown[],
+) {
 	const name = typeof statement === "string" ? "" : statement.name;
 	dieAt(`before ${name}`);
 	const rows = await query.call(this, statement, values);

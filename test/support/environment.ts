@@ -9,7 +9,8 @@ const POLL_MS = 20;
 
 function openResources(): Map<string, number> {
 	const counts = new Map<string, number>();
-	for (const kind of process.getActiveResourcesInfo()) if (KINDS.includes(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+	for (const kind of process.getActiveResourcesInfo())
+		if (KINDS.includes(kind)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
 	return counts;
 }
 
@@ -31,7 +32,9 @@ export default class ClosingEnvironment extends TestEnvironment {
 		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
 		const left = this.#left();
 		if (left.length > 0)
-			throw new Error(`This test file leaves open: ${left.join(", ")}. --detectOpenHandles shows where they were opened`);
+			throw new Error(
+				`This test file leaves open: ${left.join(", ")}. --detectOpenHandles shows where they were opened`,
+			);
 	}
 
 	#left(): string[] {

@@ -16,9 +16,15 @@ export interface EventStream {
 }
 
 /** Listens to Server-Sent Events as a browser's EventSource does, but for coming back by itself. */
-export async function listen(url: string, { token, lastEventId }: { token: string; lastEventId?: string }): Promise<EventStream> {
+export async function listen(
+	url: string,
+	{ token, lastEventId }: { token: string; lastEventId?: string },
+): Promise<EventStream> {
 	const abort = new AbortController();
-	const headers = { authorization: `Bearer ${token}`, ...(lastEventId ? { "last-event-id": lastEventId } : {}) };
+	const headers = {
+		authorization: `Bearer ${token}`,
+		...(lastEventId ? { "last-event-id": lastEventId } : {}),
+	};
 	const response = await fetch(url, { headers, signal: abort.signal });
 	const messages: Message[] = [];
 	const read = async () => {
@@ -33,7 +39,13 @@ export async function listen(url: string, { token, lastEventId }: { token: strin
 	};
 	const ended = read();
 	ended.catch(() => undefined);
-	return { status: response.status, headers: response.headers, messages, ended, close: () => abort.abort() };
+	return {
+		status: response.status,
+		headers: response.headers,
+		messages,
+		ended,
+		close: () => abort.abort(),
+	};
 }
 
 const parse = (block: string): Message =>

@@ -33,7 +33,10 @@ const product = (name: string) => ({
 
 /** An access token of somebody, good for this shop. */
 export const token = (env: Env, role: "user" | "admin" = "user", sub: string = uuid()): string =>
-	signAccessToken({ sub, email: `${role}@example.com`, role, session: uuid(), version: 1 }, env.JWT_SECRET!);
+	signAccessToken(
+		{ sub, email: `${role}@example.com`, role, session: uuid(), version: 1 },
+		env.JWT_SECRET!,
+	);
 
 /** Neighbours of the gateway that answer something fitting and write down what they were called with. */
 export function neighbours(heard: Heard[] = []): ServiceSchema[] {
@@ -68,7 +71,16 @@ export function neighbours(heard: Heard[] = []): ServiceSchema[] {
 			async me({ meta: { user } }) {
 				const { id, email, role } = user!;
 				const created_at = new Date().toISOString();
-				return { id, email, role, full_name: "Somebody", is_active: true, is_verified: false, created_at, updated_at: created_at };
+				return {
+					id,
+					email,
+					role,
+					full_name: "Somebody",
+					is_active: true,
+					is_verified: false,
+					created_at,
+					updated_at: created_at,
+				};
 			},
 		}),
 		stub(orders, {
@@ -76,7 +88,10 @@ export function neighbours(heard: Heard[] = []): ServiceSchema[] {
 				hear("orders.create", ctx);
 				const time = new Date().toISOString();
 				ctx.meta.$statusCode = 202;
-				ctx.meta.$responseHeaders = { Location: "/api/orders/later", "Idempotent-Replayed": "true" };
+				ctx.meta.$responseHeaders = {
+					Location: "/api/orders/later",
+					"Idempotent-Replayed": "true",
+				};
 				return {
 					id: uuid(),
 					user_id: ctx.meta.user!.id,

@@ -5,7 +5,10 @@ export interface Answer {
 	body: any;
 }
 /** `http("POST /api/orders", { token, body })`; an object as body is sent as JSON, a string as it is. */
-export type Http = (request: string, options?: { token?: string; body?: unknown; headers?: Record<string, string> }) => Promise<Answer>;
+export type Http = (
+	request: string,
+	options?: { token?: string; body?: unknown; headers?: Record<string, string> },
+) => Promise<Answer>;
 
 /** Sends requests to the gateway at this address. @param check looks at every answer, and throws when it should not be as it is */
 export const httpOf =
@@ -18,7 +21,11 @@ export const httpOf =
 	};
 
 /** Sends a request to a gateway. */
-export async function send(url: string, request: string, { token, body, headers = {} }: Parameters<Http>[1] = {}): Promise<Answer> {
+export async function send(
+	url: string,
+	request: string,
+	{ token, body, headers = {} }: Parameters<Http>[1] = {},
+): Promise<Answer> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,
@@ -31,5 +38,9 @@ export async function send(url: string, request: string, { token, body, headers 
 	});
 	const text = await response.text();
 	const json = response.headers.get("content-type")?.includes("json");
-	return { status: response.status, headers: response.headers, body: json && text ? JSON.parse(text) : text };
+	return {
+		status: response.status,
+		headers: response.headers,
+		body: json && text ? JSON.parse(text) : text,
+	};
 }

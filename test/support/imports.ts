@@ -10,8 +10,7 @@ export interface Import {
 }
 
 // The formatter puts imports at the start of a line; `import(…)` and `require(…)` can be anywhere.
-const STATIC =
-	/^(?:import|export)\s+(?<type>type\s+)?(?:[^"';]*?\sfrom\s+)?"(?<from>[^"]+)"/gm;
+const STATIC = /^(?:import|export)\s+(?<type>type\s+)?(?:[^"';]*?\sfrom\s+)?"(?<from>[^"]+)"/gm;
 const DYNAMIC = /\b(?:import|require|require\.resolve)\(\s*"(?<from>[^"]+)"/g;
 
 /** Imports of a source file, without Node's built-in modules. */
@@ -136,7 +135,9 @@ export const layers: readonly Layer[] = [
 
 function isLower(target: string | undefined, folder: string): boolean {
 	const order: readonly string[] = LIB_FOLDERS;
-	return target !== undefined && order.includes(target) && order.indexOf(target) <= order.indexOf(folder);
+	return (
+		target !== undefined && order.includes(target) && order.indexOf(target) <= order.indexOf(folder)
+	);
 }
 
 /** Violations of the import rules by one file, one line each. */

@@ -25,7 +25,10 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 					return started.answer(mail);
 				})
 				.then(
-					(code) => callback(code ? Object.assign(new Error("Not this one"), { responseCode: code }) : null),
+					(code) =>
+						callback(
+							code ? Object.assign(new Error("Not this one"), { responseCode: code }) : null,
+						),
 					(error) => callback(error),
 				);
 		},

@@ -11,7 +11,9 @@ export interface Container {
 	readonly env?: readonly {
 		readonly name: string;
 		readonly value?: string;
-		readonly valueFrom?: Partial<Record<"configMapKeyRef" | "secretKeyRef", { name: string; key: string; optional?: boolean }>>;
+		readonly valueFrom?: Partial<
+			Record<"configMapKeyRef" | "secretKeyRef", { name: string; key: string; optional?: boolean }>
+		>;
 	}[];
 	readonly envFrom?: readonly { readonly configMapRef: { readonly name: string } }[];
 	readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
@@ -39,8 +41,15 @@ export interface PodSpec {
 	readonly automountServiceAccountToken?: boolean;
 	readonly enableServiceLinks?: boolean;
 	readonly terminationGracePeriodSeconds?: number;
-	readonly securityContext?: { runAsNonRoot?: boolean; runAsUser?: number; seccompProfile?: { type: string } };
-	readonly volumes?: readonly { readonly name: string; readonly configMap?: { readonly name: string } }[];
+	readonly securityContext?: {
+		runAsNonRoot?: boolean;
+		runAsUser?: number;
+		seccompProfile?: { type: string };
+	};
+	readonly volumes?: readonly {
+		readonly name: string;
+		readonly configMap?: { readonly name: string };
+	}[];
 }
 /** A manifest as far as the tests look into it. */
 export interface Manifest {
@@ -56,14 +65,18 @@ export interface Manifest {
 export interface Workload extends Manifest {
 	readonly spec: {
 		readonly template: {
-			readonly metadata: { readonly labels: Record<string, string>; readonly annotations?: Record<string, string> };
+			readonly metadata: {
+				readonly labels: Record<string, string>;
+				readonly annotations?: Record<string, string>;
+			};
 			readonly spec: PodSpec;
 		};
 	};
 }
 
 export const nameOf = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
-export const isWorkload = (manifest: Manifest): manifest is Workload => manifest.spec?.template?.spec?.containers !== undefined;
+export const isWorkload = (manifest: Manifest): manifest is Workload =>
+	manifest.spec?.template?.spec?.containers !== undefined;
 export const containersOf = ({ spec }: Workload): Container[] => [
 	...(spec.template.spec.initContainers ?? []),
 	...spec.template.spec.containers,
@@ -85,7 +98,8 @@ export function render(overlay: string): Manifest[] {
 	return inFolder((folder) => {
 		cpSync(join(root, "k8s"), folder, { recursive: true });
 		const path = join(folder, "overlays", overlay);
-		if (existsSync(join(path, "secrets.env.example"))) cpSync(join(path, "secrets.env.example"), join(path, "secrets.env"));
+		if (existsSync(join(path, "secrets.env.example")))
+			cpSync(join(path, "secrets.env.example"), join(path, "secrets.env"));
 		const [command = "", ...args] = renderer;
 		const { status, stdout, stderr } = spawnSync(command, [...args, path], { encoding: "utf8" });
 		if (status !== 0) throw new Error(`${overlay} cannot be rendered: ${stderr}`);
@@ -96,7 +110,15 @@ export function render(overlay: string): Manifest[] {
 /** Long values of a Secret come in lines, which Kubernetes puts together again. */
 const unfold = (manifest: Manifest): Manifest =>
 	manifest.kind === "Secret"
-		? { ...manifest, data: Object.fromEntries(Object.entries(manifest.data ?? {}).map(([key, value]) => [key, value.replace(/\s/g, "")])) }
+		? {
+				...manifest,
+				data: Object.fromEntries(
+					Object.entries(manifest.data ?? {}).map(([key, value]) => [
+						key,
+						value.replace(/\s/g, ""),
+					]),
+				),
+			}
 		: manifest;
 
 /**
@@ -112,11 +134,24 @@ export function strangeFields(manifests: readonly Manifest[]): string {
 		);
 		writeFileSync(join(folder, "package.json"), '{"type":"module"}');
 		writeFileSync(join(folder, "manifests.ts"), lines.join("\n"));
-		const options = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--types", ""];
-		return spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), ...options, "manifests.ts"], {
-			cwd: folder,
-			encoding: "utf8",
-		}).stdout;
+		const options = [
+			"--ignoreConfig",
+			"--noEmit",
+			"--strict",
+			"--skipLibCheck",
+			"--module",
+			"nodenext",
+			"--types",
+			"",
+		];
+		return spawnSync(
+			process.execPath,
+			[join(root, "node_modules/typescript/bin/tsc"), ...options, "manifests.ts"],
+			{
+				cwd: folder,
+				encoding: "utf8",
+			},
+		).stdout;
 	});
 }
 

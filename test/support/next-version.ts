@@ -21,7 +21,11 @@ const EDITS: readonly Edit[] = [
 		`"order.confirmed": step`,
 		`"order.confirmed": { ...step, wrapping: { type: "string", optional: true } }`,
 	],
-	["services/orders/orders.service.ts", ": this.fact(type, factOf(order))", `: this.fact(type, { ...factOf(order), wrapping: "gift" })`],
+	[
+		"services/orders/orders.service.ts",
+		": this.fact(type, factOf(order))",
+		`: this.fact(type, { ...factOf(order), wrapping: "gift" })`,
+	],
 
 	[
 		"services/shipping/shipping.contract.ts",
@@ -30,7 +34,11 @@ const EDITS: readonly Edit[] = [
 			wrapping: { type: "string", max: 50, optional: true },
 			ribbon: { type: "object", props: { colour: { type: "string" } }, optional: true },`,
 	],
-	["services/shipping/shipping.service.ts", "$6::json[], $7::text[])\n", "$6::json[], $7::text[], $8::text[])\n"],
+	[
+		"services/shipping/shipping.service.ts",
+		"$6::json[], $7::text[])\n",
+		"$6::json[], $7::text[], $8::text[])\n",
+	],
 	[
 		"services/shipping/shipping.service.ts",
 		"tracking_number, event, traceparent)),\n",
@@ -82,7 +90,15 @@ const MIGRATIONS: Readonly<Record<string, string>> = {
 	shipping: "alter table shipments add column wrapping text;\n",
 	notifications: "alter table messages add column wrapping text;\n",
 };
-const COPIED = ["lib", "middlewares", "mixins", "scripts", "services", "moleculer.config.ts", "package.json"];
+const COPIED = [
+	"lib",
+	"middlewares",
+	"mixins",
+	"scripts",
+	"services",
+	"moleculer.config.ts",
+	"package.json",
+];
 
 /** Writes the next version into a folder of its own, and answers where. */
 export function makeNextVersion(): string {
@@ -93,7 +109,9 @@ export function makeNextVersion(): string {
 		const path = join(folder, file);
 		const parts = readFileSync(path, "utf8").split(from);
 		if (parts.length !== 2)
-			throw new Error(`${file} has ${JSON.stringify(from)} ${parts.length - 1} times, and the next version replaces one`);
+			throw new Error(
+				`${file} has ${JSON.stringify(from)} ${parts.length - 1} times, and the next version replaces one`,
+			);
 		writeFileSync(path, parts.join(to));
 	}
 	for (const [service, text] of Object.entries(MIGRATIONS)) {

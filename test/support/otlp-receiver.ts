@@ -51,7 +51,8 @@ export interface Receiver {
 }
 
 const KINDS = ["", "internal", "server", "client", "producer", "consumer"];
-const attributesOf = (all: Attribute[]): Attributes => Object.fromEntries(all.map(({ key, value }) => [key, Object.values(value)[0]]));
+const attributesOf = (all: Attribute[]): Attributes =>
+	Object.fromEntries(all.map(({ key, value }) => [key, Object.values(value)[0]]));
 
 const spansOf = ({ resourceSpans }: Exported): ReceivedSpan[] =>
 	resourceSpans.flatMap(({ resource, scopeSpans }) => {
@@ -66,7 +67,10 @@ const spansOf = ({ resourceSpans }: Exported): ReceivedSpan[] =>
 				name: span.name,
 				failed: span.status.code === 2,
 				attributes: attributesOf(span.attributes),
-				events: span.events.map(({ name, attributes }) => ({ name, attributes: attributesOf(attributes) })),
+				events: span.events.map(({ name, attributes }) => ({
+					name,
+					attributes: attributesOf(attributes),
+				})),
 				resource: known,
 			})),
 		);
@@ -83,7 +87,9 @@ export async function startReceiver(): Promise<Receiver> {
 		received.headers.push(req.headers);
 		if (req.url === "/v1/traces" && req.headers["content-type"] === "application/json")
 			received.spans.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString()) as Exported));
-		res.writeHead(200, { "Content-Type": req.headers["content-type"] }).end(req.headers["content-type"] === "application/json" ? "{}" : "");
+		res
+			.writeHead(200, { "Content-Type": req.headers["content-type"] })
+			.end(req.headers["content-type"] === "application/json" ? "{}" : "");
 	}).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	return {
@@ -99,7 +105,12 @@ export async function startReceiver(): Promise<Receiver> {
 /** A trace as lines, each below the one that it came of, in the order of their names. */
 export function tree(spans: readonly ReceivedSpan[], parent?: string, depth = 0): string[] {
 	const ids = new Set(spans.map(({ id }) => id));
-	const below = spans.filter((span) => (parent === undefined ? !span.parent || !ids.has(span.parent) : span.parent === parent));
-	const lines = below.map((span) => [`${"  ".repeat(depth)}${span.service} ${span.kind} ${span.name}`, ...tree(spans, span.id, depth + 1)]);
+	const below = spans.filter((span) =>
+		parent === undefined ? !span.parent || !ids.has(span.parent) : span.parent === parent,
+	);
+	const lines = below.map((span) => [
+		`${"  ".repeat(depth)}${span.service} ${span.kind} ${span.name}`,
+		...tree(spans, span.id, depth + 1),
+	]);
 	return lines.sort(([a], [b]) => (a! < b! ? -1 : 1)).flat();
 }

@@ -5,7 +5,8 @@ import { domains } from "./databases.ts";
 import { type Http, httpOf } from "./http.ts";
 
 export const kinds = Object.keys(KINDS) as Kind[];
-export const kindOf = (service: string): Kind => kinds.find((kind) => KINDS[kind].split(",").includes(service))!;
+export const kindOf = (service: string): Kind =>
+	kinds.find((kind) => KINDS[kind].split(",").includes(service))!;
 
 /** Two gateways and two nodes of each service, and tests that end them and start others. */
 export interface Pairs {
@@ -23,8 +24,14 @@ export interface Pairs {
  * A process for each service would be eighteen, which take a minute to start on two cores; as in `npm run chaos` services that hardly call each other
  * share one, so that an order still crosses NATS with each of its steps.
  */
-export async function startPairs(options: { env?: Record<string, string>; postgres?: boolean } = {}): Promise<Pairs> {
-	const cluster = await startCluster({ ...options, services: domains, env: { RATE_LIMIT_ENABLED: "false", ...options.env } });
+export async function startPairs(
+	options: { env?: Record<string, string>; postgres?: boolean } = {},
+): Promise<Pairs> {
+	const cluster = await startCluster({
+		...options,
+		services: domains,
+		env: { RATE_LIMIT_ENABLED: "false", ...options.env },
+	});
 	const running: Record<Kind, ClusterNode[]> = { edge: [], orders: [], goods: [], money: [] };
 	let started = 0;
 	async function add(kind: Kind): Promise<ClusterNode> {

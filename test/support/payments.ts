@@ -22,7 +22,8 @@ export const only = (orders: Order[]) => ({ orders: orders.map(({ order_id }) =>
 /** What one asks of payments, and looks up there. */
 export function cashier(shop: () => Shop) {
 	const charge = (...orders: Order[]) => shop().call("payments.charge", { orders });
-	const list = (order_id: string, user: Meta["user"] = admin) => shop().call("payments.list", { order_id }, { meta: { user } });
+	const list = (order_id: string, user: Meta["user"] = admin) =>
+		shop().call("payments.list", { order_id }, { meta: { user } });
 	/** Asks, as a saga does, until every order has its outcome. */
 	const insist = (ask: () => Promise<Outcome[]>) =>
 		eventually(async () => {
@@ -57,8 +58,17 @@ export function cashier(shop: () => Shop) {
 		},
 		/** What the provider's books say of an order. */
 		async booked({ order_id }: Order) {
-			const books = await shop().call("payments.auditCharges", { after: before(order_id), upto: order_id, limit: 1 });
-			const { key, ...sums } = books[0] ?? { key: order_id, authorized: 0, charged: 0, refunded: 0 };
+			const books = await shop().call("payments.auditCharges", {
+				after: before(order_id),
+				upto: order_id,
+				limit: 1,
+			});
+			const { key, ...sums } = books[0] ?? {
+				key: order_id,
+				authorized: 0,
+				charged: 0,
+				refunded: 0,
+			};
 			expect(key).toBe(order_id);
 			return sums;
 		},
@@ -75,4 +85,5 @@ export function cashier(shop: () => Shop) {
 }
 
 /** The id just before another one, in their order. */
-const before = (id: string) => id.slice(0, -12) + (BigInt(`0x${id.slice(-12)}`) - 1n).toString(16).padStart(12, "0");
+const before = (id: string) =>
+	id.slice(0, -12) + (BigInt(`0x${id.slice(-12)}`) - 1n).toString(16).padStart(12, "0");

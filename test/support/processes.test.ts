@@ -15,12 +15,17 @@ const program = `
 	console.log(first.pid, second.pid);
 	setInterval(() => undefined, 1000);`;
 
-test.each(["SIGKILL", "SIGINT"] as const)("what a test has started ends with it, also by %s", async (signal) => {
-	child = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
-	const [line] = await once(child.stdout!, "data");
-	const [first, second] = String(line).split(" ").map(Number);
-	expect(await findProcess(first!)).toBeUndefined();
-	expect(await findProcess(second!)).toBeDefined();
-	child.kill(signal);
-	await eventually(async () => expect(await findProcess(second!)).toBeUndefined());
-});
+test.each(["SIGKILL", "SIGINT"] as const)(
+	"what a test has started ends with it, also by %s",
+	async (signal) => {
+		child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+			stdio: ["ignore", "pipe", "inherit"],
+		});
+		const [line] = await once(child.stdout!, "data");
+		const [first, second] = String(line).split(" ").map(Number);
+		expect(await findProcess(first!)).toBeUndefined();
+		expect(await findProcess(second!)).toBeDefined();
+		child.kill(signal);
+		await eventually(async () => expect(await findProcess(second!)).toBeUndefined());
+	},
+);

@@ -47,7 +47,10 @@ let guard: { child: ChildProcess; count: number } | undefined;
 
 function tell(what: "started" | "ended", pid: number): void {
 	if (!guard) {
-		const child = spawn("sh", ["-c", GUARD], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+		const child = spawn("sh", ["-c", GUARD], {
+			detached: true,
+			stdio: ["pipe", "ignore", "ignore"],
+		});
 		child.unref();
 		(child.stdin as Writable & { unref(): void }).unref();
 		guard = { child, count: 0 };
@@ -62,7 +65,12 @@ function tell(what: "started" | "ended", pid: number): void {
 export function startProcess({ name, file, args, cwd, env = {}, log }: Command): Process {
 	const output = openSync(log, "a");
 	const where = cwd === undefined ? {} : { cwd };
-	const child = spawn(file, args, { ...where, detached: true, stdio: ["ignore", output, output], env: { PATH: process.env.PATH, ...env } });
+	const child = spawn(file, args, {
+		...where,
+		detached: true,
+		stdio: ["ignore", output, output],
+		env: { PATH: process.env.PATH, ...env },
+	});
 	closeSync(output);
 	const pid = child.pid;
 	if (pid === undefined) throw new Error(`${name}: ${file} cannot be started`);
@@ -73,7 +81,9 @@ export function startProcess({ name, file, args, cwd, env = {}, log }: Command):
 	});
 	const read = () => readFileSync(log, "utf8");
 	const failure = ended.then((code) =>
-		Promise.reject(new Error(`${name} has ended with ${code ?? child.signalCode}:\n${read().slice(-3000)}`)),
+		Promise.reject(
+			new Error(`${name} has ended with ${code ?? child.signalCode}:\n${read().slice(-3000)}`),
+		),
 	);
 	failure.catch(() => undefined);
 	const send = (signal: NodeJS.Signals) => {

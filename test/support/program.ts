@@ -26,7 +26,10 @@ export interface Running {
 	stop(signal?: NodeJS.Signals): Promise<End>;
 }
 
-const scripts = JSON.parse(await readFile(join(root, "package.json"), "utf8")).scripts as Record<string, string>;
+const scripts = JSON.parse(await readFile(join(root, "package.json"), "utf8")).scripts as Record<
+	string,
+	string
+>;
 const running = new Set<Running>();
 const folders = new Set<string>();
 
@@ -44,7 +47,8 @@ export async function clearUp(): Promise<void> {
 	await Promise.all([...running].map((program) => program.stop("SIGKILL")));
 	for (const folder of folders) {
 		await eventually(async () => {
-			if ((await processesWith(folder)).length > 0) throw new Error(`something still runs on ${folder}`);
+			if ((await processesWith(folder)).length > 0)
+				throw new Error(`something still runs on ${folder}`);
 		});
 		await rm(folder, { recursive: true, force: true });
 	}
@@ -59,13 +63,23 @@ export async function clearUp(): Promise<void> {
 export function runScript(
 	script: string,
 	env: Record<string, string>,
-	{ args = [], uid, terminal = false }: { args?: readonly string[]; uid?: number; terminal?: boolean } = {},
+	{
+		args = [],
+		uid,
+		terminal = false,
+	}: { args?: readonly string[]; uid?: number; terminal?: boolean } = {},
 ): Running {
 	const command = [scripts[script], ...args].join(" ");
-	const [file, ...words] = terminal ? ["script", "-qec", command, "/dev/null"] : ["sh", "-c", command];
+	const [file, ...words] = terminal
+		? ["script", "-qec", command, "/dev/null"]
+		: ["sh", "-c", command];
 	const child = spawn(file!, words, {
 		cwd: root,
-		env: { PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter), HOME: tmpdir(), ...env },
+		env: {
+			PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter),
+			HOME: tmpdir(),
+			...env,
+		},
 		...(uid === undefined ? {} : { uid, gid: uid }),
 	});
 	let [output, errors] = ["", ""];
@@ -82,7 +96,8 @@ export function runScript(
 		ended,
 		says: (pattern) =>
 			new Promise((resolve, reject) => {
-				const fail = (why: string) => reject(new Error(`${why}, and ${pattern} is not in: ${output}${errors}`));
+				const fail = (why: string) =>
+					reject(new Error(`${why}, and ${pattern} is not in: ${output}${errors}`));
 				const timer = setTimeout(() => fail("a minute has passed"), 60_000);
 				const look = () => {
 					const match = pattern.exec(output);

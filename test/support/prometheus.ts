@@ -25,14 +25,26 @@ export interface Prometheus {
 }
 
 /** @param nodes the port of each node's figures, by what it runs */
-export async function startPrometheus(place: string, nodes: Readonly<Record<string, number>>): Promise<Prometheus> {
+export async function startPrometheus(
+	place: string,
+	nodes: Readonly<Record<string, number>>,
+): Promise<Prometheus> {
 	mkdirSync(place, { recursive: true });
 	const config = parse(readFileSync(join(folder, "prometheus.yml"), "utf8"));
-	const targets = Object.entries(nodes).map(([app, port]) => ({ targets: [`127.0.0.1:${port}`], labels: { app } }));
+	const targets = Object.entries(nodes).map(([app, port]) => ({
+		targets: [`127.0.0.1:${port}`],
+		labels: { app },
+	}));
 	// As it is deployed, but for where the nodes are and how often they are asked.
-	Object.assign(config.global, { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" });
+	Object.assign(config.global, {
+		scrape_interval: "1s",
+		scrape_timeout: "1s",
+		evaluation_interval: "1s",
+	});
 	config.rule_files = config.rule_files.map((name: string) => join(folder, name));
-	config.scrape_configs = [{ job_name: config.scrape_configs[0].job_name, static_configs: targets }];
+	config.scrape_configs = [
+		{ job_name: config.scrape_configs[0].job_name, static_configs: targets },
+	];
 	writeFileSync(join(place, "prometheus.yml"), stringify(config));
 
 	const port = await freePort();
@@ -47,19 +59,28 @@ export async function startPrometheus(place: string, nodes: Readonly<Record<stri
 		log: join(place, "prometheus.log"),
 	});
 	async function ask<T>(path: string, params: Record<string, string> = {}): Promise<T> {
-		const response = await fetch(`http://127.0.0.1:${port}/api/v1/${path}?${new URLSearchParams(params)}`);
-		const { status, data, error } = (await response.json()) as { status: string; data: T; error?: string };
+		const response = await fetch(
+			`http://127.0.0.1:${port}/api/v1/${path}?${new URLSearchParams(params)}`,
+		);
+		const { status, data, error } = (await response.json()) as {
+			status: string;
+			data: T;
+			error?: string;
+		};
 		if (status !== "success") throw new Error(`${JSON.stringify(params)}: ${error}`);
 		return data;
 	}
 	await Promise.race([server.failure, eventually(() => ask("query", { query: "1" }))]);
 	return {
-		query: async (expr) => (await ask<{ result: Awaited<ReturnType<Prometheus["query"]>> }>("query", { query: expr })).result,
+		query: async (expr) =>
+			(await ask<{ result: Awaited<ReturnType<Prometheus["query"]>> }>("query", { query: expr }))
+				.result,
 		async labels(metric) {
 			const series = await ask<Record<string, string>[]>("series", { "match[]": metric });
 			return new Set(series.flatMap((one) => Object.keys(one)));
 		},
-		rules: async () => (await ask<{ groups: { rules: Rule[] }[] }>("rules")).groups.flatMap(({ rules }) => rules),
+		rules: async () =>
+			(await ask<{ groups: { rules: Rule[] }[] }>("rules")).groups.flatMap(({ rules }) => rules),
 		stop: () => server.kill(),
 	};
 }

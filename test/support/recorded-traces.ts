@@ -20,9 +20,24 @@ const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 /** Tracing that keeps its spans in a list. */
 export function recordedTraces(): Tracing & { readonly spans: RecordedSpan[] } {
 	const spans: RecordedSpan[] = [];
-	function begin(service: string, kind: string, name: string, parent: string | undefined, attributes: Attributes = {}): Span {
+	function begin(
+		service: string,
+		kind: string,
+		name: string,
+		parent: string | undefined,
+		attributes: Attributes = {},
+	): Span {
 		const traceparent = `00-${traceIdOf(parent) ?? hex(16)}-${hex(8)}-01`;
-		const recorded: RecordedSpan = { service, kind, name, traceparent, parent, attributes: { ...attributes }, notes: [], ended: false };
+		const recorded: RecordedSpan = {
+			service,
+			kind,
+			name,
+			traceparent,
+			parent,
+			attributes: { ...attributes },
+			notes: [],
+			ended: false,
+		};
 		spans.push(recorded);
 		return {
 			traceparent,
@@ -42,7 +57,8 @@ export function recordedTraces(): Tracing & { readonly spans: RecordedSpan[] } {
 		onTrouble: () => undefined,
 		of: (service) => ({
 			enter: (name, parent) => begin(service, "server", name, parent),
-			start: (name, kind, parent, attributes) => (isSampled(parent) ? begin(service, kind, name, parent, attributes) : undefined),
+			start: (name, kind, parent, attributes) =>
+				isSampled(parent) ? begin(service, kind, name, parent, attributes) : undefined,
 		}),
 		close: async () => undefined,
 	};

@@ -2,7 +2,12 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "@jest/globals";
-import { findServer, howToInstall, natsArguments, whatIsMissing } from "../../tools/chaos/cluster.ts";
+import {
+	findServer,
+	howToInstall,
+	natsArguments,
+	whatIsMissing,
+} from "../../tools/chaos/cluster.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";
@@ -62,7 +67,17 @@ export function startRedis(folder: string, options: readonly string[] = []): Pro
 		scheme: "redis",
 		file: findServer("redis-server")!,
 		folder,
-		args: (port) => ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", folder, "--save", "", ...options],
+		args: (port) => [
+			"--bind",
+			"127.0.0.1",
+			"--port",
+			`${port}`,
+			"--dir",
+			folder,
+			"--save",
+			"",
+			...options,
+		],
 		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },
 	});
 }

@@ -1,5 +1,12 @@
 import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
-import type { Call, Contract, Ctx, EventData, EventType, Meta } from "../../lib/contracts/contract.ts";
+import type {
+	Call,
+	Contract,
+	Ctx,
+	EventData,
+	EventType,
+	Meta,
+} from "../../lib/contracts/contract.ts";
 import { implement, type Mixin } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import type { Infer, Value } from "../../lib/contracts/schema.ts";
@@ -26,7 +33,11 @@ export interface Shop {
 	stop(): Promise<void>;
 }
 
-export const admin: Meta["user"] = { id: "019a0000-0000-7000-8000-00000000000a", email: "admin@example.com", role: "admin" };
+export const admin: Meta["user"] = {
+	id: "019a0000-0000-7000-8000-00000000000a",
+	email: "admin@example.com",
+	role: "admin",
+};
 
 /**
  * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
@@ -44,8 +55,13 @@ export async function startShop(
 	} = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
-	const keeping = stubs.flatMap(({ name, mixins }) => (mixins?.includes(database as object) ? [name] : []));
-	const databases = await makeDatabases([...services.filter((name) => domains.includes(name)), ...keeping]);
+	const keeping = stubs.flatMap(({ name, mixins }) =>
+		mixins?.includes(database as object) ? [name] : [],
+	);
+	const databases = await makeDatabases([
+		...services.filter((name) => domains.includes(name)),
+		...keeping,
+	]);
 	const env = readEnv({
 		NODE_ENV: "test",
 		LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
@@ -57,21 +73,31 @@ export async function startShop(
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	});
-	const base = brokerOptions(env, await openTraces(env), new Log(env, options.onLog && { write: options.onLog }));
+	const base = brokerOptions(
+		env,
+		await openTraces(env),
+		new Log(env, options.onLog && { write: options.onLog }),
+	);
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {
-		broker = makeNode({ ...base, middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])] }, env, [
-			...schemas,
-			...stubs,
-		]);
+		broker = makeNode(
+			{
+				...base,
+				middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])],
+			},
+			env,
+			[...schemas, ...stubs],
+		);
 		await broker.start();
 	} catch (error) {
 		await broker?.stop();
 		await databases.drop();
 		throw error;
 	}
-	const port = (broker.getLocalService("api") as { server?: { address(): { port: number } } } | undefined)?.server?.address().port;
+	const port = (
+		broker.getLocalService("api") as { server?: { address(): { port: number } } } | undefined
+	)?.server?.address().port;
 	const url = `http://127.0.0.1:${port}`;
 	return {
 		broker,
@@ -88,13 +114,19 @@ export async function startShop(
 }
 
 type Stubs<C extends Contract> = {
-	[K in keyof C["actions"]]?: (ctx: Ctx<Infer<C["actions"][K]["params"]>>) => Promise<Value<C["actions"][K]["returns"]>>;
+	[K in keyof C["actions"]]?: (
+		ctx: Ctx<Infer<C["actions"][K]["params"]>>,
+	) => Promise<Value<C["actions"][K]["returns"]>>;
 };
 /**
  * A neighbour made from its contract: parameters are validated and results checked like the real one's; what is not given fails. With
  * `database` and `events(contract)` as mixins it publishes the real one's events, see `publisher`.
  */
-export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, ...mixins: Mixin[]): ServiceSchema {
+export function stub<const C extends Contract>(
+	contract: C,
+	actions: Stubs<C>,
+	...mixins: Mixin[]
+): ServiceSchema {
 	const missing = (name: string) => async () => {
 		throw new Error(`${contract.name}.${name} is not stubbed`);
 	};
@@ -104,8 +136,15 @@ export function stub<const C extends Contract>(contract: C, actions: Stubs<C>, .
 			.map((name) => [name, actions[name] ?? missing(name)]),
 	);
 	// Nothing of it is kept: a test that changes its answer gets the new one.
-	const fresh = Object.fromEntries(Object.entries(contract.actions).map(([name, { cache: _, near: __, ...action }]) => [name, action]));
-	return implement({ ...contract, actions: fresh } as Contract, ...mixins).with({ actions: all as never });
+	const fresh = Object.fromEntries(
+		Object.entries(contract.actions).map(([name, { cache: _, near: __, ...action }]) => [
+			name,
+			action,
+		]),
+	);
+	return implement({ ...contract, actions: fresh } as Contract, ...mixins).with({
+		actions: all as never,
+	});
 }
 
 /** Publishes a fact through the outbox of a service that runs here. */

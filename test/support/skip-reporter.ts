@@ -12,14 +12,18 @@ export function describeSkipped(titles: readonly string[]): string | undefined {
 	}
 	const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
 	if (total === 0) return undefined;
-	const reasons = [...counts].map(([reason, count]) => (counts.size > 1 ? `${reason} (${count})` : reason));
+	const reasons = [...counts].map(([reason, count]) =>
+		counts.size > 1 ? `${reason} (${count})` : reason,
+	);
 	return `${total} ${total === 1 ? "test" : "tests"} skipped: ${reasons.join("; ")}`;
 }
 
 /** Prints that line at the end of the run. */
 export default class SkipReporter {
 	onRunComplete(_: unknown, { testResults }: AggregatedResult): void {
-		const skipped = testResults.flatMap(({ testResults: tests }) => tests.filter(({ status }) => status === "pending"));
+		const skipped = testResults.flatMap(({ testResults: tests }) =>
+			tests.filter(({ status }) => status === "pending"),
+		);
 		const line = describeSkipped(skipped.map(({ fullName }) => fullName));
 		if (line) process.stderr.write(`${line}\n`);
 	}

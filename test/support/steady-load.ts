@@ -4,7 +4,11 @@ import { expect } from "@jest/globals";
  * Keeps `clients` requests in flight until `total` have finished, then waits for the rest.
  * @returns the wait of each request, counted in requests that finished meanwhile: independent of the speed of the machine
  */
-export async function steadyLoad(clients: number, total: number, request: () => Promise<unknown>): Promise<number[]> {
+export async function steadyLoad(
+	clients: number,
+	total: number,
+	request: () => Promise<unknown>,
+): Promise<number[]> {
 	const waits: number[] = [];
 	const client = async (): Promise<void> => {
 		while (waits.length < total) {

@@ -47,9 +47,17 @@ export function tracedConsumer(): ServiceSchema[] {
 					for (const { subject, traceparent } of found) {
 						const [heard] = await call("payments.history", { subject });
 						const alone = found.length === 1;
-						await this.publish(tx, "shipment.cancelled", subject, { order_id: subject }, alone ? undefined : traceparent);
+						await this.publish(
+							tx,
+							"shipment.cancelled",
+							subject,
+							{ order_id: subject },
+							alone ? undefined : traceparent,
+						);
 						const type = alone ? heard?.traceparent : traceparent;
-						await tx.query("insert into effects (event) values ($1)", [`${subject} ${traceIdOf(type)}`]);
+						await tx.query("insert into effects (event) values ($1)", [
+							`${subject} ${traceIdOf(type)}`,
+						]);
 					}
 				},
 			}),
@@ -60,9 +68,17 @@ export function tracedConsumer(): ServiceSchema[] {
 /** Waits until the group has heard of these orders, each in its own trace, and has told of it in that trace. */
 export const expectTraces = (databases: Databases, ids: readonly string[]): Promise<void> =>
 	eventually(async () => {
-		const told = await databases.query<{ subject: string; traceparent: string }>("shipping", "select subject, traceparent from outbox");
+		const told = await databases.query<{ subject: string; traceparent: string }>(
+			"shipping",
+			"select subject, traceparent from outbox",
+		);
 		const expected = ids.map((id) => `${id} ${id.replaceAll("-", "")}`).sort();
-		expect(told.map(({ subject, traceparent }) => `${subject} ${traceIdOf(traceparent)}`).sort()).toEqual(expected);
-		const effects = await databases.query<{ event: string }>("shipping", "select event from effects");
+		expect(
+			told.map(({ subject, traceparent }) => `${subject} ${traceIdOf(traceparent)}`).sort(),
+		).toEqual(expected);
+		const effects = await databases.query<{ event: string }>(
+			"shipping",
+			"select event from effects",
+		);
 		expect(effects.map(({ event }) => event).sort()).toEqual(expected);
 	});

@@ -8,12 +8,29 @@ import type { Findings } from "./rounds.ts";
 jest.setTimeout(300_000);
 afterEach(clearUp);
 
-const SMALL = ["--products", "20", "--users", "4", "--orders", "60", "--seconds", "0.5", "--warmup", "0", "--buyers", "2"];
+const SMALL = [
+	"--products",
+	"20",
+	"--users",
+	"4",
+	"--orders",
+	"60",
+	"--seconds",
+	"0.5",
+	"--warmup",
+	"0",
+	"--buyers",
+	"2",
+];
 
 test("bench measures the shop and the floor, checks the orders, and writes JSON and a page", async () => {
 	const folder = await makeDataFolder();
 	const [json, page] = [join(folder, "bench.json"), join(folder, "bench.html")];
-	const bench = runScript("bench", {}, { args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] });
+	const bench = runScript(
+		"bench",
+		{},
+		{ args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] },
+	);
 	const { code, errors } = await bench.ended;
 	expect({ code, errors }).toEqual({ code: 0, errors: "" });
 	const { rows, violations, checked } = JSON.parse(await readFile(json, "utf8")) as Findings;
@@ -52,5 +69,7 @@ test("rejects invalid options and names the option", () => {
 test("--scale includes the audit in a cluster only, and only the named scenarios if any are named", () => {
 	expect(read(["--scale"])!.scenarios).not.toContain("audit");
 	expect(read(["--scale", "--shape", "cluster"])!.scenarios).toContain("audit");
-	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual(["order"]);
+	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual([
+		"order",
+	]);
 });

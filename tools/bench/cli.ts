@@ -19,9 +19,16 @@ const print = (text: string) => {
 	console.log(text);
 };
 
-function writeFiles({ json, page: html }: Options, { findings, extraJson, charts }: RunResult): void {
+function writeFiles(
+	{ json, page: html }: Options,
+	{ findings, extraJson, charts }: RunResult,
+): void {
 	const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
-	if (json) writeFileSync(resolve(json), JSON.stringify({ command, ...findings, ...extraJson }, null, "\t"));
+	if (json)
+		writeFileSync(
+			resolve(json),
+			JSON.stringify({ command, ...findings, ...extraJson }, null, "\t"),
+		);
 	if (html) writeFileSync(resolve(html), resultPage(command, findings, charts));
 }
 
@@ -35,7 +42,9 @@ async function measure(program: Program, options: Options): Promise<void> {
 	writeFiles(options, result);
 	const { checked, violations } = result.findings;
 	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
-	print(`\nOrders checked against stock, payments, shipments and e-mails: ${checkedOrders.join(", ")}`);
+	print(
+		`\nOrders checked against stock, payments, shipments and e-mails: ${checkedOrders.join(", ")}`,
+	);
 	for (const violation of violations) print(`VIOLATION ${violation}`);
 	await program.stop(violations.length > 0 ? 1 : 0);
 }

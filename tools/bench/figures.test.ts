@@ -4,8 +4,12 @@ import { median, medians, percentChange, percentile, slope } from "./figures.ts"
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 test("percentiles use the nearest rank", () => {
-	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(100), share))).toEqual([50, 95, 99, 100]);
-	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(1000), share))).toEqual([500, 950, 990, 1000]);
+	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(100), share))).toEqual([
+		50, 95, 99, 100,
+	]);
+	expect([0.5, 0.95, 0.99, 1].map((share) => percentile(upTo(1000), share))).toEqual([
+		500, 950, 990, 1000,
+	]);
 });
 
 test("percentiles of a small sample use the nearest rank", () => {

@@ -36,8 +36,11 @@ export const percentChange = (before: number, after: number): number => (after /
 
 /** Slope of the least-squares regression line, in y per x; 0 if all points share one x. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
-	const mean = (pick: (point: { x: number; y: number }) => number) => points.reduce((sum, point) => sum + pick(point), 0) / points.length;
+	const mean = (pick: (point: { x: number; y: number }) => number) =>
+		points.reduce((sum, point) => sum + pick(point), 0) / points.length;
 	const [x, y] = [mean((point) => point.x), mean((point) => point.y)];
 	const spread = points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
-	return spread === 0 ? 0 : points.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0) / spread;
+	return spread === 0
+		? 0
+		: points.reduce((sum, point) => sum + (point.x - x) * (point.y - y), 0) / spread;
 }

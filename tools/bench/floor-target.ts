@@ -40,9 +40,17 @@ export async function startFloor(options: {
 	});
 	onEnd(() => process.kill());
 	const url = `http://127.0.0.1:${port}`;
-	await Promise.race([process.failure, eventually(async () => fetch(`${url}/api/products?limit=1`))]);
+	await Promise.race([
+		process.failure,
+		eventually(async () => fetch(`${url}/api/products?limit=1`)),
+	]);
 	const quantities = async (text: string, values: unknown[] = []) =>
-		new Map((await server.query<{ id: string; n: number }>(DATABASE, text, values)).map(({ id, n }) => [id, n]));
+		new Map(
+			(await server.query<{ id: string; n: number }>(DATABASE, text, values)).map(({ id, n }) => [
+				id,
+				n,
+			]),
+		);
 	return {
 		name: "floor",
 		url,
@@ -52,9 +60,16 @@ export async function startFloor(options: {
 		tokens: async () => [""],
 		isSettled: async () => true,
 		findOrders: (ids) =>
-			server.query<OrderRecord & Record<string, unknown>>(DATABASE, "select id, status from orders where id = any($1::uuid[])", [ids]),
+			server.query<OrderRecord & Record<string, unknown>>(
+				DATABASE,
+				"select id, status from orders where id = any($1::uuid[])",
+				[ids],
+			),
 		async readState() {
-			const [orders] = await server.query<{ n: number }>(DATABASE, "select count(*)::int as n from orders where status = 'confirmed'");
+			const [orders] = await server.query<{ n: number }>(
+				DATABASE,
+				"select count(*)::int as n from orders where status = 'confirmed'",
+			);
 			return {
 				confirmed: orders!.n,
 				cancelled: 0,
@@ -62,7 +77,9 @@ export async function startFloor(options: {
 				sold: await quantities(
 					"select product_id as id, sum(quantity)::int as n from items join orders on id = order_id where status = 'confirmed' group by 1",
 				),
-				reserved: await quantities("select product_id as id, reserved as n from stock where reserved > 0"),
+				reserved: await quantities(
+					"select product_id as id, reserved as n from stock where reserved > 0",
+				),
 			};
 		},
 	};
@@ -75,7 +92,11 @@ async function insertFloorHistory(server: Postgres, history: SeedHistory): Promi
 	const item = { order_id: history.order.id, product_id, quantity: "1", unit_price: price };
 	const all = [
 		{ table: "products", to: products, columns: history.product },
-		{ table: "stock", to: products, columns: { product_id: history.product.id, on_hand: String(INITIAL_STOCK), reserved: "0" } },
+		{
+			table: "stock",
+			to: products,
+			columns: { product_id: history.product.id, on_hand: String(INITIAL_STOCK), reserved: "0" },
+		},
 		{ table: "orders", to: orders, columns: history.order },
 		{ table: "items", to: orders, columns: item, each: `cross join lateral ${history.lines}` },
 	];

@@ -11,12 +11,18 @@ const [, , connectionString, port] = process.argv;
 const pool = new pg.Pool({ connectionString, max: 15 });
 
 const selectProduct = { name: "one", text: "select * from products where id = $1" };
-const selectProducts = { name: "many", text: "select * from products order by created_at, id limit $1" };
+const selectProducts = {
+	name: "many",
+	text: "select * from products order by created_at, id limit $1",
+};
 const reserveStock = {
 	name: "take",
 	text: "update stock set reserved = reserved + $2 where product_id = $1 and on_hand - reserved >= $2 returning (select price from products where id = $1)",
 };
-const insertOrder = { name: "insert", text: "insert into orders (id, user_id, status, total_amount) values ($1, $2, 'confirmed', $3)" };
+const insertOrder = {
+	name: "insert",
+	text: "insert into orders (id, user_id, status, total_amount) values ($1, $2, 'confirmed', $3)",
+};
 const insertItem = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
 
 async function placeOrder({ items }: { items: { product_id: string; quantity: number }[] }) {
@@ -49,24 +55,34 @@ async function placeOrder({ items }: { items: { product_id: string; quantity: nu
 
 function respond(response: ServerResponse, status: number, value: unknown): void {
 	const text = JSON.stringify(value);
-	response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+	response.writeHead(status, {
+		"content-type": "application/json",
+		"content-length": Buffer.byteLength(text),
+	});
 	response.end(text);
 }
 
 const server = createServer((request, response) => {
 	const url = request.url ?? "";
-	const fail = (error: Error) => respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
+	const fail = (error: Error) =>
+		respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
 	if (request.method === "POST") {
 		let text = "";
 		request.setEncoding("utf8").on("data", (chunk: string) => {
 			text += chunk;
 		});
-		request.on("end", () => placeOrder(JSON.parse(text)).then((created) => respond(response, 201, created), fail));
+		request.on("end", () =>
+			placeOrder(JSON.parse(text)).then((created) => respond(response, 201, created), fail),
+		);
 	} else if (url.startsWith("/api/products/")) {
-		pool.query({ ...selectProduct, values: [url.slice(14)] }).then(({ rows }) => respond(response, 200, rows[0]), fail);
+		pool
+			.query({ ...selectProduct, values: [url.slice(14)] })
+			.then(({ rows }) => respond(response, 200, rows[0]), fail);
 	} else {
 		const limit = Number(new URL(url, "http://floor").searchParams.get("limit") ?? 20);
-		pool.query({ ...selectProducts, values: [limit] }).then(({ rows }) => respond(response, 200, rows), fail);
+		pool
+			.query({ ...selectProducts, values: [limit] })
+			.then(({ rows }) => respond(response, 200, rows), fail);
 	}
 });
 server.listen(Number(port), "127.0.0.1");

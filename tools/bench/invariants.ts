@@ -18,7 +18,9 @@ export interface ShopState {
 	 * Numbers of captured payments, scheduled shipments and confirmation e-mails, the amount paid, and
 	 * the total of the confirmed orders. Absent for a target without these services.
 	 */
-	readonly fulfillment?: Readonly<Record<"payments" | "shipments" | "mails" | "amount" | "total", number>>;
+	readonly fulfillment?: Readonly<
+		Record<"payments" | "shipments" | "mails" | "amount" | "total", number>
+	>;
 }
 /** Responses to all order requests, counted by their meaning. */
 export interface ResponseCounts {
@@ -33,7 +35,10 @@ const MAX_REPORTED = 5;
 /** Keeps the first few violations and counts the others. */
 const truncate = (violations: string[]): string[] =>
 	violations.length > MAX_REPORTED
-		? [...violations.slice(0, MAX_REPORTED), `and ${violations.length - MAX_REPORTED} more of this kind`]
+		? [
+				...violations.slice(0, MAX_REPORTED),
+				`and ${violations.length - MAX_REPORTED} more of this kind`,
+			]
 		: violations;
 
 /**
@@ -41,7 +46,10 @@ const truncate = (violations: string[]): string[] =>
  *
  * @returns violations
  */
-export function checkResponses(returned: readonly OrderRecord[], stored: readonly OrderRecord[]): string[] {
+export function checkResponses(
+	returned: readonly OrderRecord[],
+	stored: readonly OrderRecord[],
+): string[] {
 	const storedStatuses = new Map(stored.map(({ id, status }) => [id, status]));
 	const seen = new Set<string>();
 	const violations = returned.flatMap(({ id, status }) => {
@@ -62,23 +70,38 @@ export function checkResponses(returned: readonly OrderRecord[], stored: readonl
  *
  * @returns violations
  */
-export function checkShopState({ confirmed, undetermined }: ResponseCounts, state: ShopState): string[] {
+export function checkShopState(
+	{ confirmed, undetermined }: ResponseCounts,
+	state: ShopState,
+): string[] {
 	const surplus = state.confirmed - confirmed;
 	const violations: string[] = [];
 	if (surplus < 0 || surplus > undetermined)
-		violations.push(`${state.confirmed} orders are stored, but ${confirmed} were returned and ${undetermined} responses are undetermined`);
+		violations.push(
+			`${state.confirmed} orders are stored, but ${confirmed} were returned and ${undetermined} responses are undetermined`,
+		);
 	if (state.open > 0) violations.push(`${state.open} orders are still open`);
 	const products = new Set([...state.sold.keys(), ...state.reserved.keys()]);
 	const stock = [...products].flatMap((id) => {
 		const [sold, reserved] = [state.sold.get(id) ?? 0, state.reserved.get(id) ?? 0];
-		return sold === reserved ? [] : [`product ${id}: ${sold} sold in orders, but ${reserved} reserved in stock`];
+		return sold === reserved
+			? []
+			: [`product ${id}: ${sold} sold in orders, but ${reserved} reserved in stock`];
 	});
 	const { fulfillment } = state;
-	if (fulfillment && (fulfillment.payments !== state.confirmed || fulfillment.amount !== fulfillment.total))
+	if (
+		fulfillment &&
+		(fulfillment.payments !== state.confirmed || fulfillment.amount !== fulfillment.total)
+	)
 		violations.push(
 			`${state.confirmed} orders total ${fulfillment.total}, but ${fulfillment.payments} payments total ${fulfillment.amount}`,
 		);
-	if (fulfillment && (fulfillment.shipments !== state.confirmed || fulfillment.mails !== state.confirmed))
-		violations.push(`${state.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`);
+	if (
+		fulfillment &&
+		(fulfillment.shipments !== state.confirmed || fulfillment.mails !== state.confirmed)
+	)
+		violations.push(
+			`${state.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`,
+		);
 	return [...violations, ...truncate(stock)];
 }

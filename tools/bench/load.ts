@@ -88,19 +88,29 @@ export async function generateLoad({
 	}
 
 	const deadline = setInterval(() => {
-		if (performance.now() > end + RESPONSE_TIMEOUT_MS) for (const connection of connections) connection.abandon();
+		if (performance.now() > end + RESPONSE_TIMEOUT_MS)
+			for (const connection of connections) connection.abandon();
 	}, 1000);
 	await Promise.all(connections.map(rate ? openLoop : closedLoop));
 	clearInterval(deadline);
 	const elapsed = (performance.now() - started) / 1000;
 	for (const connection of connections) connection.close();
 	const sorted = Float64Array.from(times).sort();
-	const [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1].map((share) => percentile(sorted, share)) as [number, number, number, number];
+	const [p50, p95, p99, max] = [0.5, 0.95, 0.99, 1].map((share) => percentile(sorted, share)) as [
+		number,
+		number,
+		number,
+		number,
+	];
 	return { operations: times.length, seconds: elapsed, statuses, p50, p95, p99, max };
 }
 
 /** Repeats an operation without measuring it. `stop` returns the number of completed operations. */
-export function startBackgroundLoad(url: string, operation: Operation, clients: number): { stop(): Promise<number> } {
+export function startBackgroundLoad(
+	url: string,
+	operation: Operation,
+	clients: number,
+): { stop(): Promise<number> } {
 	const connections = Array.from({ length: clients }, () => new Connection(url));
 	let [n, done, running] = [0, 0, true];
 	const clientLoops = connections.map(async (connection) => {

@@ -60,11 +60,16 @@ export class Meter {
 	/** Root process of each process group, including Postgres. */
 	get #groups(): Record<string, number> {
 		const name = (n: number) => (this.#servers.length === 1 ? "postgres" : `postgres-${n + 1}`);
-		return { ...this.target.pids, ...Object.fromEntries(this.#servers.map(({ pid }, n) => [name(n), pid])) };
+		return {
+			...this.target.pids,
+			...Object.fromEntries(this.#servers.map(({ pid }, n) => [name(n), pid])),
+		};
 	}
 
 	async #snapshot() {
-		const work = await Promise.all([...this.target.databases].map(([server, databases]) => readWork(server, databases)));
+		const work = await Promise.all(
+			[...this.target.databases].map(([server, databases]) => readWork(server, databases)),
+		);
 		const generator = process.cpuUsage();
 		return {
 			groups: readUsage(this.#groups),
@@ -84,19 +89,38 @@ export class Meter {
 	}
 
 	/** Runs the load of one measurement and computes its figures. */
-	async measure({ scenario, buyers, seconds, warmup, rate }: MeasurementOptions): Promise<Measurement> {
+	async measure({
+		scenario,
+		buyers,
+		seconds,
+		warmup,
+		rate,
+	}: MeasurementOptions): Promise<Measurement> {
 		const { target } = this;
 		const data = { history: target.history, tokens: await target.tokens() };
 		const operation = scenario.operation(data);
 		const returned: OrderRecord[] = [];
 		const onResponse = (response: HttpResponse | undefined) => this.#onResponse(response, returned);
 		const run = async (seconds: number) => {
-			const result = await generateLoad({ url: target.url, operation, buyers, seconds, rate, firstNumber: this.#next, onResponse });
+			const result = await generateLoad({
+				url: target.url,
+				operation,
+				buyers,
+				seconds,
+				rate,
+				firstNumber: this.#next,
+				onResponse,
+			});
 			this.#next += result.operations;
 			return result;
 		};
 		const background =
-			scenario.background && startBackgroundLoad(target.url, scenario.background.operation(data), scenario.background.clients);
+			scenario.background &&
+			startBackgroundLoad(
+				target.url,
+				scenario.background.operation(data),
+				scenario.background.clients,
+			);
 		let [result, settled]: [LoadResult | undefined, boolean] = [undefined, true];
 		try {
 			if (warmup > 0) await run(warmup);
@@ -113,11 +137,17 @@ export class Meter {
 				...(await this.#checkReturnedOrders(returned)),
 			];
 			const { operations, statuses } = result;
-			const errors = Object.fromEntries(Object.entries(statuses).filter(([status]) => !/^2\d\d$/.test(status)));
+			const errors = Object.fromEntries(
+				Object.entries(statuses).filter(([status]) => !/^2\d\d$/.test(status)),
+			);
 			const failed = Object.values(errors).reduce((sum, n) => sum + n, 0);
-			if (failed === operations) violations.push(`no operation succeeded: ${JSON.stringify(errors)}`);
-			const perOperation = (pick: (snapshot: typeof before) => number) => (pick(after) - pick(before)) / operations;
-			const cpu = mapValues(after.groups, (_, group) => perOperation(({ groups }) => groups[group]!.cpuMs));
+			if (failed === operations)
+				violations.push(`no operation succeeded: ${JSON.stringify(errors)}`);
+			const perOperation = (pick: (snapshot: typeof before) => number) =>
+				(pick(after) - pick(before)) / operations;
+			const cpu = mapValues(after.groups, (_, group) =>
+				perOperation(({ groups }) => groups[group]!.cpuMs),
+			);
 			const { p50, p95, p99, max } = result;
 			const figures: Figures = {
 				...{ operations, rate: operations / result.seconds, p50, p95, p99, max, cpu },
@@ -156,6 +186,10 @@ export class Meter {
 	}
 }
 
-export const mapValues = <V, R>(record: Readonly<Record<string, V>>, map: (value: V, name: string) => R): Record<string, R> =>
+export const mapValues = <V, R>(
+	record: Readonly<Record<string, V>>,
+	map: (value: V, name: string) => R,
+): Record<string, R> =>
 	Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
-export const sum = (record: Readonly<Record<string, number>>): number => Object.values(record).reduce((total, n) => total + n, 0);
+export const sum = (record: Readonly<Record<string, number>>): number =>
+	Object.values(record).reduce((total, n) => total + n, 0);

@@ -27,7 +27,16 @@ const OPTIONS = {
 	env: { type: "string", multiple: true },
 } as const;
 
-const DEFAULT_SCENARIOS = ["product", "list", "search", "login", "order", "order-hot", "order-multi", "mixed"];
+const DEFAULT_SCENARIOS = [
+	"product",
+	"list",
+	"search",
+	"login",
+	"order",
+	"order-hot",
+	"order-multi",
+	"mixed",
+];
 const LOGIN_NOISE_SCENARIOS = ["product", "product-during-logins"];
 const SCALE_SCENARIOS = Object.keys(scaleScenarios);
 
@@ -74,22 +83,29 @@ function convert(values: Values<typeof OPTIONS>) {
 			.split(",")
 			.filter(Boolean)
 			.map((text) => number(name, text));
-	const one = (name: "seconds" | "warmup" | "postgres", least = 1) => number(name, values[name], least);
-	const size = (name: "products" | "users" | "orders", usual: number) => (values[name] ? number(name, values[name]) : usual);
+	const one = (name: "seconds" | "warmup" | "postgres", least = 1) =>
+		number(name, values[name], least);
+	const size = (name: "products" | "users" | "orders", usual: number) =>
+		values[name] ? number(name, values[name]) : usual;
 	const { scale, vs, shape } = values;
-	if (shape !== "embedded" && shape !== "cluster") throw new Error(`--shape is embedded or cluster, not ${shape}`);
+	if (shape !== "embedded" && shape !== "cluster")
+		throw new Error(`--shape is embedded or cluster, not ${shape}`);
 	const noise = values["login-noise"];
 	// The audit has no route, so that only a node of the cluster can call it.
 	const scaling = shape === "cluster" ? [...SCALE_SCENARIOS, "audit"] : SCALE_SCENARIOS;
-	const names = values.scenarios?.split(",") ?? (scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
-	if (scale && shape !== "cluster" && names.includes("audit")) throw new Error("audit needs --shape cluster: it has no route");
+	const names =
+		values.scenarios?.split(",") ??
+		(scale ? scaling : noise ? LOGIN_NOISE_SCENARIOS : DEFAULT_SCENARIOS);
+	if (scale && shape !== "cluster" && names.includes("audit"))
+		throw new Error("audit needs --shape cluster: it has no route");
 	const known: object = scale ? { ...scaleScenarios, audit: true } : scenarios;
 	const unknown = names.filter((name) => !(name in known));
 	if (unknown.length > 0) throw new Error(`there is no scenario ${unknown.join(", ")}`);
 	const orders = size("orders", scale ? 5_000_000 : 20_000);
 	const products = size("products", scale ? 1_000_000 : 1000);
 	const postgres = one("postgres");
-	if (postgres > 1 && shape !== "cluster") throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
+	if (postgres > 1 && shape !== "cluster")
+		throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
 	const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
 	if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
 		throw new Error("--scale, --vs, --minutes and --login-noise exclude each other");
@@ -101,7 +117,11 @@ function convert(values: Values<typeof OPTIONS>) {
 		seconds: one("seconds", 0),
 		warmup: one("warmup", 0),
 		rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
-		size: { products, orders, users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200) },
+		size: {
+			products,
+			orders,
+			users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200),
+		},
 		postgres,
 		vs,
 		floor: !values["no-floor"],
@@ -112,7 +132,9 @@ function convert(values: Values<typeof OPTIONS>) {
 		page: values.page,
 		profile: values.profile,
 		cpuProfile: values["cpu-profile"],
-		env: Object.fromEntries((values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)])),
+		env: Object.fromEntries(
+			(values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)]),
+		),
 	};
 }
 

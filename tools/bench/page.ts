@@ -25,13 +25,20 @@ interface Bar {
 	readonly group: string;
 	readonly title: string;
 	/** Stacked from bottom to top. */
-	readonly segments: readonly { readonly name: string; readonly value: number; readonly color: string }[];
+	readonly segments: readonly {
+		readonly name: string;
+		readonly value: number;
+		readonly color: string;
+	}[];
 }
 
 /** Grouped, stacked bar chart as an HTML figure. */
 function barChart(title: string, unit: string, allBars: readonly Bar[]): string {
 	const groups = [...new Set(allBars.map(({ group }) => group))];
-	const highest = Math.max(1e-9, ...allBars.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)));
+	const highest = Math.max(
+		1e-9,
+		...allBars.map(({ segments }) => segments.reduce((total, { value }) => total + value, 0)),
+	);
 	const scale = HEIGHT / highest;
 	const groupWidth = (WIDTH - LEFT) / groups.length;
 	const drawn = groups.flatMap((group, g) => {
@@ -42,12 +49,24 @@ function barChart(title: string, unit: string, allBars: readonly Bar[]): string 
 			return segments.map(({ name, value, color }) => {
 				top -= value * scale;
 				const label = `${title}, ${name}: ${formatNumber(value)} ${unit}`;
-				return box(LEFT + g * groupWidth + 7 + n * width, top, Math.max(1, width - 1), value * scale, color, label);
+				return box(
+					LEFT + g * groupWidth + 7 + n * width,
+					top,
+					Math.max(1, width - 1),
+					value * scale,
+					color,
+					label,
+				);
 			});
 		});
-		return [...columns, text(LEFT + (g + 0.5) * groupWidth, TOP + HEIGHT + 14, escaped(group), "middle")];
+		return [
+			...columns,
+			text(LEFT + (g + 0.5) * groupWidth, TOP + HEIGHT + 14, escaped(group), "middle"),
+		];
 	});
-	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"));
+	const ticks = [0, 0.5, 1].map((share) =>
+		text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"),
+	);
 	return figure(title, unit, [...ticks, ...drawn]);
 }
 
@@ -60,14 +79,19 @@ export function lineChart(
 	const names = series.map(({ name }) => name);
 	const color = colorScale(names);
 	const points = series.flatMap(({ points }) => points);
-	const [longest, highest] = [Math.max(1e-9, ...points.map(({ x }) => x)), Math.max(1e-9, ...points.map(({ y }) => y))];
+	const [longest, highest] = [
+		Math.max(1e-9, ...points.map(({ x }) => x)),
+		Math.max(1e-9, ...points.map(({ y }) => y)),
+	];
 	const place = ({ x, y }: { x: number; y: number }) =>
 		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
 	const drawn = series.map(
 		({ name, points }) =>
 			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
 	);
-	const ticks = [0, 0.5, 1].map((share) => text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"));
+	const ticks = [0, 0.5, 1].map((share) =>
+		text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"),
+	);
 	const end = text(WIDTH, TOP + HEIGHT + 14, `${formatNumber(longest)} min`, "end");
 	return figure(title, unit, [...ticks, ...drawn, end]) + legend(names, color);
 }
@@ -76,13 +100,16 @@ const figure = (title: string, unit: string, drawn: readonly string[]) =>
 	`<figure><figcaption>${escaped(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escaped(title)}">
 ${drawn.join("\n")}</svg></figure>`;
 
-const formatNumber = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3));
+const formatNumber = (n: number): string =>
+	n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3);
 const legend = (names: readonly string[], color: (name: string) => string) =>
 	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escaped(name)}`).join(" ")}</p>`;
-const loadOf = ({ buyers, offered }: Row) => (offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`);
+const loadOf = ({ buyers, offered }: Row) =>
+	offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`;
 
 /** Returns a function that assigns a color to each name. */
-const colorScale = (names: readonly string[]) => (name: string) => COLORS[names.indexOf(name) % COLORS.length]!;
+const colorScale = (names: readonly string[]) => (name: string) =>
+	COLORS[names.indexOf(name) % COLORS.length]!;
 
 function table(rows: readonly Row[]): string {
 	const head = [
@@ -113,22 +140,44 @@ function table(rows: readonly Row[]): string {
 			figures.commits,
 		];
 		const failures = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
-		return [row.scenario, loadOf(row), row.target, ...numbers.map(formatNumber), formatNumber(sum(figures.rss)), failures.join(", ")];
+		return [
+			row.scenario,
+			loadOf(row),
+			row.target,
+			...numbers.map(formatNumber),
+			formatNumber(sum(figures.rss)),
+			failures.join(", "),
+		];
 	});
-	const cells = (tag: string, row: readonly string[]) => `<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+	const cells = (tag: string, row: readonly string[]) =>
+		`<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
 	return `<table>${cells("th", head)}${body.map((row) => cells("td", row)).join("\n")}</table>`;
 }
 
 /** Renders the results as a self-contained HTML page. */
-export function resultPage(command: string, { rows, violations, checked }: Findings, more = ""): string {
+export function resultPage(
+	command: string,
+	{ rows, violations, checked }: Findings,
+	more = "",
+): string {
 	const targets = [...new Set(rows.map(({ target }) => target))];
 	const groups = [...new Set(rows.flatMap(({ median: figures }) => Object.keys(figures.cpu)))];
-	const [ofTarget, ofGroup, ofLatency] = [colorScale(targets), colorScale(groups), colorScale(LATENCIES)];
+	const [ofTarget, ofGroup, ofLatency] = [
+		colorScale(targets),
+		colorScale(groups),
+		colorScale(LATENCIES),
+	];
 	const sections = [...new Set(rows.map(({ scenario }) => scenario))].map((scenario) => {
 		const ownRows = rows.filter((row) => row.scenario === scenario);
 		const toBars = (segments: (row: Row) => Bar["segments"]) =>
-			ownRows.map((row) => ({ group: loadOf(row), title: `${row.target}, ${loadOf(row)}`, segments: segments(row) }));
-		const rates = toBars(({ target, median: figures }) => [{ name: "rate", value: figures.rate, color: ofTarget(target) }]);
+			ownRows.map((row) => ({
+				group: loadOf(row),
+				title: `${row.target}, ${loadOf(row)}`,
+				segments: segments(row),
+			}));
+		const rates = toBars(({ target, median: figures }) => [
+			{ name: "rate", value: figures.rate, color: ofTarget(target) },
+		]);
 		// Stacked differences: the top of each segment is its percentile.
 		const latencies = toBars(({ median: figures }) =>
 			LATENCIES.map((name, n) => ({

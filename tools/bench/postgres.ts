@@ -16,7 +16,11 @@ export interface Postgres {
 	readonly user: string;
 	/** Connection string of the administrator. */
 	url(database: string): string;
-	query<Row extends pg.QueryResultRow>(database: string, text: string, values?: unknown[]): Promise<Row[]>;
+	query<Row extends pg.QueryResultRow>(
+		database: string,
+		text: string,
+		values?: unknown[],
+	): Promise<Row[]>;
 	/** Path of the server log, which contains the plans of auto_explain. */
 	readonly log: string;
 	stop(): Promise<void>;
@@ -45,9 +49,13 @@ export async function startPostgres(folder: string, name: string, share = 1): Pr
 	mkdirSync(dataDir);
 	chmodSync(dataDir, 0o755);
 	const shared_buffers = `${Math.floor((totalmem() / 4 / 2 ** 20) * share)}MB`;
-	const server = await startEmbeddedPostgres({ dataDir, settings: { ...SETTINGS, shared_buffers } });
+	const server = await startEmbeddedPostgres({
+		dataDir,
+		settings: { ...SETTINGS, shared_buffers },
+	});
 	const address = `${server.host}:${server.port}`;
-	const url = (database: string) => `postgres://${server.user}:${server.password}@${address}/${database}`;
+	const url = (database: string) =>
+		`postgres://${server.user}:${server.password}@${address}/${database}`;
 	const pools = new Map<string, pg.Pool>();
 	const query: Postgres["query"] = async (database, text, values) => {
 		const pool = pools.get(database) ?? new pg.Pool({ connectionString: url(database), max: 2 });
@@ -82,7 +90,10 @@ export interface ServerWork {
  * pg_stat_database lag behind because sessions report to them at intervals. Commits are counted by
  * transaction id, which Postgres assigns only to transactions that write.
  */
-export async function readWork(server: Postgres, databases: readonly string[]): Promise<ServerWork> {
+export async function readWork(
+	server: Postgres,
+	databases: readonly string[],
+): Promise<ServerWork> {
 	const [row] = await server.query<{ statements: string; commits: string }>(
 		"postgres",
 		`select (select coalesce(sum(calls), 0) from pg_stat_statements s join pg_database d on d.oid = s.dbid
@@ -104,7 +115,10 @@ export interface StatementTime extends Record<string, unknown> {
 	readonly query: string;
 }
 /** Returns the 20 statements with the highest total time since `resetStatements`. */
-export const slowestStatements = (server: Postgres, databases: readonly string[]): Promise<StatementTime[]> =>
+export const slowestStatements = (
+	server: Postgres,
+	databases: readonly string[],
+): Promise<StatementTime[]> =>
 	server.query<StatementTime>(
 		"postgres",
 		`select d.datname as database, calls::int, round(total_exec_time)::int as ms, round(mean_exec_time * 1000)::int as mean_us,
@@ -114,4 +128,5 @@ export const slowestStatements = (server: Postgres, databases: readonly string[]
 		where d.datname = any($1) and s.userid <> current_user::regrole order by total_exec_time desc limit 20`,
 		[databases],
 	);
-export const resetStatements = (server: Postgres) => server.query("postgres", "select pg_stat_statements_reset()");
+export const resetStatements = (server: Postgres) =>
+	server.query("postgres", "select pg_stat_statements_reset()");

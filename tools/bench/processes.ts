@@ -17,7 +17,11 @@ export interface ResourceUsage {
 }
 
 /** Reads and parses a file of a process in /proc; undefined if the process has ended. */
-function readProcFile<T>(pid: number, file: "stat" | "status", parse: (text: string) => T): T | undefined {
+function readProcFile<T>(
+	pid: number,
+	file: "stat" | "status",
+	parse: (text: string) => T,
+): T | undefined {
 	try {
 		return parse(readFileSync(`/proc/${pid}/${file}`, "utf8"));
 	} catch {
@@ -36,26 +40,45 @@ const MEMORY_FIELDS = ["RssAnon", "RssFile", "RssShmem"] as const;
 /** Returns anonymous, file and shared memory in MB. Only anonymous memory is private. */
 const readMemory = (pid: number): number[] | undefined =>
 	readProcFile(pid, "status", (status) =>
-		MEMORY_FIELDS.map((name) => (Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0) * 1024) / 1e6),
+		MEMORY_FIELDS.map(
+			(name) =>
+				(Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0) * 1024) / 1e6,
+		),
 	);
 
 /** Returns the resident memory of a process in MB; undefined if it has ended. */
-export const residentMemory = (pid: number): number | undefined => readMemory(pid)?.reduce((sum, mb) => sum + mb, 0);
+export const residentMemory = (pid: number): number | undefined =>
+	readMemory(pid)?.reduce((sum, mb) => sum + mb, 0);
 
 /**
  * Returns the resource usage by name. Each process includes all of its descendants, and the CPU time
  * of children that have ended.
  */
-export function readUsage<Name extends string>(pids: Readonly<Record<Name, number>>): Record<Name, ResourceUsage> {
-	const all = readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? (readTimes(Number(name)) ?? []) : []));
+export function readUsage<Name extends string>(
+	pids: Readonly<Record<Name, number>>,
+): Record<Name, ResourceUsage> {
+	const all = readdirSync("/proc").flatMap((name) =>
+		/^\d+$/.test(name) ? (readTimes(Number(name)) ?? []) : [],
+	);
 	const children = Map.groupBy(all, ({ parent }) => parent);
-	const withDescendants = (root: ProcessTimes): ProcessTimes[] => [root, ...(children.get(root.pid) ?? []).flatMap(withDescendants)];
+	const withDescendants = (root: ProcessTimes): ProcessTimes[] => [
+		root,
+		...(children.get(root.pid) ?? []).flatMap(withDescendants),
+	];
 	const entries = Object.entries<number>(pids).map(([name, pid]) => {
 		const members = all.filter((root) => root.pid === pid).flatMap(withDescendants);
-		const memory = members.flatMap((member) => [readMemory(member.pid) ?? []]).filter(({ length }) => length > 0);
+		const memory = members
+			.flatMap((member) => [readMemory(member.pid) ?? []])
+			.filter(({ length }) => length > 0);
 		const anonymous = memory.reduce((sum, [own]) => sum + own!, 0);
-		const shared = [1, 2].reduce((sum, kind) => sum + Math.max(0, ...memory.map((fields) => fields[kind]!)), 0);
-		return [name, { cpuMs: members.reduce((sum, { cpuMs }) => sum + cpuMs, 0), rssMb: anonymous + shared }];
+		const shared = [1, 2].reduce(
+			(sum, kind) => sum + Math.max(0, ...memory.map((fields) => fields[kind]!)),
+			0,
+		);
+		return [
+			name,
+			{ cpuMs: members.reduce((sum, { cpuMs }) => sum + cpuMs, 0), rssMb: anonymous + shared },
+		];
 	});
 	return Object.fromEntries(entries);
 }

@@ -3,7 +3,8 @@ import type { Row } from "./rounds.ts";
 
 const fixed = (n: number, width: number, digits = 2) => n.toFixed(digits).padStart(width);
 /** Ratio to `base`; empty without a base. */
-const formatRatio = (n: number, base: number | undefined) => (base ? `${(n / base).toFixed(2)}x` : "");
+const formatRatio = (n: number, base: number | undefined) =>
+	base ? `${(n / base).toFixed(2)}x` : "";
 
 /** Column headings for the lines of formatRow. */
 export const COLUMN_HEADINGS =
@@ -15,10 +16,15 @@ const hasSameLoad = (row: Row) => (other: Row) =>
 /** Formats a row with its ratio to the floor, followed by CPU time per process group and errors. */
 export function formatRow(row: Row, all: readonly Row[]): string {
 	const { median: figures, errors } = row;
-	const floor = row.target === "floor" ? undefined : all.filter(hasSameLoad(row)).find(({ target }) => target === "floor")?.median;
+	const floor =
+		row.target === "floor"
+			? undefined
+			: all.filter(hasSameLoad(row)).find(({ target }) => target === "floor")?.median;
 	const load = row.offered === null ? `${row.buyers}` : `${row.buyers} @ ${row.offered}/s`;
 	const cpu = sum(figures.cpu);
-	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
+	const groups = Object.entries({ ...figures.cpu, "(load generator": figures.generator }).map(
+		([name, ms]) => `${name} ${ms.toFixed(3)}`,
+	);
 	const failures = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
 	return [
 		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(22)}${load.padStart(9)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
@@ -46,7 +52,9 @@ export function formatComparison(rows: readonly Row[], ours: string, theirs: str
 }
 
 /** Formats the idle CPU time of each target, in milliseconds per second. */
-export const formatIdle = (idle: Readonly<Record<string, Readonly<Record<string, number>>>>): string[] =>
+export const formatIdle = (
+	idle: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): string[] =>
 	Object.entries(idle).map(([target, groups]) => {
 		const parts = Object.values(mapValues(groups, (ms, name) => `${name} ${ms.toFixed(1)}`));
 		return `${target.padEnd(13)}at rest: CPU ${sum(groups).toFixed(1)} ms per second (${parts.join(", ")})`;

@@ -24,11 +24,15 @@ export async function checkOut(
 	try {
 		await git("rev-parse", "--verify", `${revision}^{commit}`);
 	} catch {
-		throw new StartError(`unknown revision ${revision}: --vs expects a commit, branch or tag of this repository`);
+		throw new StartError(
+			`unknown revision ${revision}: --vs expects a commit, branch or tag of this repository`,
+		);
 	}
 	onEnd(() => git("worktree", "remove", "--force", path));
 	await git("worktree", "add", "--detach", path, revision);
-	const [ours, theirs] = await Promise.all([root, path].map((checkout) => readFile(join(checkout, "package-lock.json"), "utf8")));
+	const [ours, theirs] = await Promise.all(
+		[root, path].map((checkout) => readFile(join(checkout, "package-lock.json"), "utf8")),
+	);
 	if (ours === theirs) symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
 	else await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: path, maxBuffer: 2 ** 26 });
 	return path;

@@ -51,29 +51,60 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 		onProgress(`${meter.target.name} idle`);
 		idle[meter.target.name] = await meter.idle(Math.min(3, seconds));
 	}
-	const findScenario = (name: string, target: Target) => ({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
-	const loads = plan.buyers.flatMap((buyers) => (plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })));
+	const findScenario = (name: string, target: Target) =>
+		({ ...scenarios, ...plan.extraScenarios?.(target) })[name]!;
+	const loads = plan.buyers.flatMap((buyers) =>
+		(plan.rates.length > 0 ? plan.rates : [undefined]).map((rate) => ({ buyers, rate })),
+	);
 	const steps = plan.scenarios.flatMap((name) => loads.map((load) => ({ name, ...load })));
 	let step = 0;
 	for (const { name, buyers, rate } of steps) {
-		const participants = meters.filter(({ target }) => target.name !== "floor" || findScenario(name, target).runsOnFloor);
-		const collected = new Map(participants.map((meter) => [meter, { figures: [] as Figures[], errors: {} as Record<string, number> }]));
+		const participants = meters.filter(
+			({ target }) => target.name !== "floor" || findScenario(name, target).runsOnFloor,
+		);
+		const collected = new Map(
+			participants.map((meter) => [
+				meter,
+				{ figures: [] as Figures[], errors: {} as Record<string, number> },
+			]),
+		);
 		step++;
 		for (let round = 1; round <= plan.rounds; round++) {
 			for (const meter of participants) {
 				const { name: target } = meter.target;
-				onProgress(`${step}/${steps.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`);
-				const measured = await meter.measure({ scenario: findScenario(name, meter.target), buyers, rate, seconds, warmup });
+				onProgress(
+					`${step}/${steps.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`,
+				);
+				const measured = await meter.measure({
+					scenario: findScenario(name, meter.target),
+					buyers,
+					rate,
+					seconds,
+					warmup,
+				});
 				const { figures, errors } = collected.get(meter)!;
 				figures.push(measured.figures);
-				for (const [status, n] of Object.entries(measured.errors)) errors[status] = (errors[status] ?? 0) + n;
-				violations.push(...measured.violations.map((violation) => `${target}, ${name} with ${buyers} buyers: ${violation}`));
+				for (const [status, n] of Object.entries(measured.errors))
+					errors[status] = (errors[status] ?? 0) + n;
+				violations.push(
+					...measured.violations.map(
+						(violation) => `${target}, ${name} with ${buyers} buyers: ${violation}`,
+					),
+				);
 				await plan.afterEach?.(meter.target, name);
 			}
 		}
 		for (const [{ target }, { figures, errors }] of collected) {
 			const median = medians(figures);
-			rows.push({ target: target.name, scenario: name, buyers, offered: rate ?? null, median, rounds: figures, errors });
+			rows.push({
+				target: target.name,
+				scenario: name,
+				buyers,
+				offered: rate ?? null,
+				median,
+				rounds: figures,
+				errors,
+			});
 			plan.onRow?.(rows.at(-1)!, rows);
 		}
 	}

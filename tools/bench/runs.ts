@@ -4,7 +4,13 @@ import { lineChart } from "./page.ts";
 import { resetStatements, slowestStatements } from "./postgres.ts";
 import { COLUMN_HEADINGS, formatComparison, formatIdle, formatRow } from "./report.ts";
 import { type Findings, measureAll } from "./rounds.ts";
-import { computeGrowth, explainSlowest, GROWTH_LIMIT_PERCENT, NORMAL_SIZE, scaleScenarios } from "./scale.ts";
+import {
+	computeGrowth,
+	explainSlowest,
+	GROWTH_LIMIT_PERCENT,
+	NORMAL_SIZE,
+	scaleScenarios,
+} from "./scale.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Shop } from "./shop.ts";
 import { formatPruning, soak } from "./soak.ts";
@@ -26,7 +32,11 @@ export interface RunResult {
 	/** Additional charts of the result page, as HTML. */
 	readonly charts?: string;
 }
-type Run = (options: Options, environment: BenchmarkEnvironment, output: Output) => Promise<RunResult>;
+type Run = (
+	options: Options,
+	environment: BenchmarkEnvironment,
+	output: Output,
+) => Promise<RunResult>;
 
 /** Measures a shop next to another revision (`--vs`) and the floor. */
 const runComparison: Run = async (options, environment, { print, progress }) => {
@@ -41,16 +51,34 @@ const runComparison: Run = async (options, environment, { print, progress }) => 
 		...profilingHook(options, print),
 	});
 	for (const text of formatIdle(findings.idle)) print(text);
-	if (options.vs) print(["", `shop compared with ${options.vs}`, ...formatComparison(findings.rows, "shop", options.vs)].join("\n"));
+	if (options.vs)
+		print(
+			[
+				"",
+				`shop compared with ${options.vs}`,
+				...formatComparison(findings.rows, "shop", options.vs),
+			].join("\n"),
+		);
 	if (options.noise) printLoginNoise(findings, print);
 	return { findings };
 };
 
 const profilingHook = (options: Options, print: Output["print"]) =>
 	options.profile ? { afterEach: (target: Target) => printSlowestStatements(target, print) } : {};
-async function printSlowestStatements({ databases }: Target, print: Output["print"]): Promise<void> {
+async function printSlowestStatements(
+	{ databases }: Target,
+	print: Output["print"],
+): Promise<void> {
 	for (const [server, names] of databases) {
-		for (const { database, calls, ms, mean_us, pages_read, full_page_images, query } of await slowestStatements(server, names)) {
+		for (const {
+			database,
+			calls,
+			ms,
+			mean_us,
+			pages_read,
+			full_page_images,
+			query,
+		} of await slowestStatements(server, names)) {
 			const perCall = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
 			print(`${String(ms).padStart(8)} ms  ${perCall}  ${database}: ${query.slice(0, 90)}`);
 		}
@@ -59,9 +87,14 @@ async function printSlowestStatements({ databases }: Target, print: Output["prin
 }
 
 function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
-	for (const alone of rows.filter(({ target, scenario }) => target === "shop" && scenario === "product")) {
+	for (const alone of rows.filter(
+		({ target, scenario }) => target === "shop" && scenario === "product",
+	)) {
 		const during = rows.find(
-			({ scenario, buyers, offered }) => scenario === "product-during-logins" && buyers === alone.buyers && offered === alone.offered,
+			({ scenario, buyers, offered }) =>
+				scenario === "product-during-logins" &&
+				buyers === alone.buyers &&
+				offered === alone.offered,
 		)!;
 		const ratio = during.median.p99 / alone.median.p99;
 		print(
@@ -73,7 +106,10 @@ function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
 
 /** Measures the same operations on normal and on large tables, alternately. */
 const runScale: Run = async (options, environment, { print, progress }) => {
-	const [normal, large] = [await environment.startShop("normal", NORMAL_SIZE), await environment.startShop("large", options.size)];
+	const [normal, large] = [
+		await environment.startShop("normal", NORMAL_SIZE),
+		await environment.startShop("large", options.size),
+	];
 	const auditors = await Promise.all([normal, large].map(openAuditClient));
 	const scenariosOf = (target: Target): Readonly<Record<string, Scenario>> => ({
 		...scaleScenarios,
@@ -108,7 +144,8 @@ const runScale: Run = async (options, environment, { print, progress }) => {
 		for (const { stop } of auditors) await stop();
 	}
 };
-const formatPercent = (percent: number) => `${percent >= 0 ? "+" : ""}${percent.toFixed(0)} %`.padStart(8);
+const formatPercent = (percent: number) =>
+	`${percent >= 0 ? "+" : ""}${percent.toFixed(0)} %`.padStart(8);
 
 interface AuditClient {
 	readonly shop: Shop;
@@ -120,7 +157,12 @@ async function openAuditClient(shop: Shop): Promise<AuditClient> {
 	const { call, stop } = await joinCluster(shop.cluster);
 	const { server, database } = shop.serviceDatabases.find(({ service }) => service === "orders")!;
 	const beforeNewest = async () =>
-		(await server.query<{ id: string }>(database, "select id from orders order by id desc offset 1 limit 1"))[0]!.id;
+		(
+			await server.query<{ id: string }>(
+				database,
+				"select id from orders order by id desc offset 1 limit 1",
+			)
+		)[0]!.id;
 	return { shop, audit: { audit: auditScenario(call, beforeNewest) }, stop };
 }
 
@@ -154,9 +196,15 @@ const runSoak: Run = async (options, environment, { print, progress }) => {
 			points: result.samples.map((sample) => ({ x: sample.minutes, y: sample[pick][name]! })),
 		}));
 	const charts = `<section><h2>Over time</h2>${lineChart("Memory", "MB", overTime("rss"))}${lineChart("Rows", "rows", overTime("rows"))}</section>`;
-	const findings = { rows: [], idle: {}, violations: result.violations, checked: { shop: result.orders } };
+	const findings = {
+		rows: [],
+		idle: {},
+		violations: result.violations,
+		checked: { shop: result.orders },
+	};
 	return { findings, extraJson: { soak: result }, charts };
 };
 
 /** Returns the run that the options select. */
-export const selectRun = ({ scale: large, minutes }: Options): Run => (large ? runScale : minutes === undefined ? runComparison : runSoak);
+export const selectRun = ({ scale: large, minutes }: Options): Run =>
+	large ? runScale : minutes === undefined ? runComparison : runSoak;

@@ -28,7 +28,12 @@ admin LOG:  duration: 12.5 ms  plan:
 \tQuery Text: select 2
 products LOG:  something else`;
 	expect(parsePlans(log)).toEqual([
-		{ user: "products", ms: 0.31, statement: "select 1", text: expect.stringMatching(/^products[\s\S]*rows=1 width=4\)$/) },
+		{
+			user: "products",
+			ms: 0.31,
+			statement: "select 1",
+			text: expect.stringMatching(/^products[\s\S]*rows=1 width=4\)$/),
+		},
 		{ user: "admin", ms: 12.5, statement: "select 2", text: expect.stringContaining("select 2") },
 	]);
 });

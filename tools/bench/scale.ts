@@ -15,9 +15,13 @@ export const NORMAL_SIZE = { products: 10_000, users: 200, orders: 20_000 };
 /** Limit for the additional CPU time of an operation on large tables. */
 export const GROWTH_LIMIT_PERCENT = 20;
 
-const getAsBuyer = (data: ScenarioData, path: (data: ScenarioData, n: number) => string): ReturnType<Scenario["operation"]> => {
+const getAsBuyer = (
+	data: ScenarioData,
+	path: (data: ScenarioData, n: number) => string,
+): ReturnType<Scenario["operation"]> => {
 	const { tokens } = data;
-	return (connection, n) => connection.request("GET", path(data, n), { token: tokens[spread(tokens.length, n)] });
+	return (connection, n) =>
+		connection.request("GET", path(data, n), { token: tokens[spread(tokens.length, n)] });
 };
 /** Returns the id of a seed order of the buyer with token `n`. */
 function pastOrderId({ history, tokens }: ScenarioData, n: number): string {
@@ -36,11 +40,15 @@ const get =
 /** Operations whose cost may depend on table sizes. Pages vary, so that caches do not hide it. */
 export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	product: scenarios.product!,
-	list: { description: "page near the start of the catalog", operation: get((_, n) => `/api/products?${pageQuery(n, 800)}`) },
+	list: {
+		description: "page near the start of the catalog",
+		operation: get((_, n) => `/api/products?${pageQuery(n, 800)}`),
+	},
 	"list-deep": {
 		description: "page after nine tenths of the catalog (keyset pagination)",
 		operation: get((history, n) => {
-			const at = Math.floor(history.size.products * 0.9) + spread(Math.floor(history.size.products / 20), n);
+			const at =
+				Math.floor(history.size.products * 0.9) + spread(Math.floor(history.size.products / 20), n);
 			return `/api/products?limit=${20 + (n % 21)}&after=${history.id("product", at)}`;
 		}),
 	},
@@ -50,7 +58,9 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	},
 	"list-price": {
 		description: "page of a category, sorted by price",
-		operation: get((_, n) => `/api/products?category=Category%20${n % 10}&sort=price&${pageQuery(n, 80)}`),
+		operation: get(
+			(_, n) => `/api/products?category=Category%20${n % 10}&sort=price&${pageQuery(n, 80)}`,
+		),
 	},
 	search: {
 		description: "search for a word in one eighth of the products",
@@ -59,7 +69,8 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	"search-rare": {
 		description: "search for a word in ten products",
 		operation: get(
-			({ size }, n) => `/api/products?q=${rareWord(spread(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
+			({ size }, n) =>
+				`/api/products?q=${rareWord(spread(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
 		),
 	},
 	order: scenarios.order!,
@@ -67,10 +78,14 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 		description: "one seed order by id",
 		operation: (data) => getAsBuyer(data, (data, n) => `/api/orders/${pastOrderId(data, n)}`),
 	},
-	"orders-mine": { description: "newest orders of a buyer", operation: (data) => getAsBuyer(data, () => "/api/orders?limit=20") },
+	"orders-mine": {
+		description: "newest orders of a buyer",
+		operation: (data) => getAsBuyer(data, () => "/api/orders?limit=20"),
+	},
 	timeline: {
 		description: "timeline of a seed order, from all services",
-		operation: (data) => getAsBuyer(data, (data, n) => `/api/orders/${pastOrderId(data, n)}/timeline`),
+		operation: (data) =>
+			getAsBuyer(data, (data, n) => `/api/orders/${pastOrderId(data, n)}/timeline`),
 	},
 };
 
@@ -86,8 +101,15 @@ export function computeGrowth(rows: readonly Row[], normal: string, large: strin
 	return rows
 		.filter(({ target }) => target === large)
 		.map(({ scenario, buyers, median: after }) => {
-			const before = rows.find((row) => row.target === normal && row.scenario === scenario && row.buyers === buyers)!.median;
-			return { scenario, buyers, cpu: percentChange(sum(before.cpu), sum(after.cpu)), p50: percentChange(before.p50, after.p50) };
+			const before = rows.find(
+				(row) => row.target === normal && row.scenario === scenario && row.buyers === buyers,
+			)!.median;
+			return {
+				scenario,
+				buyers,
+				cpu: percentChange(sum(before.cpu), sum(after.cpu)),
+				p50: percentChange(before.p50, after.p50),
+			};
 		});
 }
 
@@ -102,13 +124,25 @@ export async function explainSlowest(target: Target, scenario: Scenario): Promis
 		// Sessions reload the configuration before their next statement.
 		await after(500);
 	};
-	const logOffsets = await Promise.all(servers.map(({ log }) => stat(log).then(({ size }) => size)));
-	await configure("set auto_explain.log_min_duration = '0.2ms'", "set auto_explain.log_analyze = on", "set auto_explain.log_buffers = on");
+	const logOffsets = await Promise.all(
+		servers.map(({ log }) => stat(log).then(({ size }) => size)),
+	);
+	await configure(
+		"set auto_explain.log_min_duration = '0.2ms'",
+		"set auto_explain.log_analyze = on",
+		"set auto_explain.log_buffers = on",
+	);
 	await new Meter(target).measure({ scenario, buyers: 1, seconds: 0.2, warmup: 0 });
-	await configure("reset auto_explain.log_min_duration", "reset auto_explain.log_analyze", "reset auto_explain.log_buffers");
+	await configure(
+		"reset auto_explain.log_min_duration",
+		"reset auto_explain.log_analyze",
+		"reset auto_explain.log_buffers",
+	);
 	const plans = await Promise.all(
 		servers.map(async ({ log, user }, n) =>
-			parsePlans((await readFile(log)).subarray(logOffsets[n]).toString()).filter((plan) => plan.user !== user),
+			parsePlans((await readFile(log)).subarray(logOffsets[n]).toString()).filter(
+				(plan) => plan.user !== user,
+			),
 		),
 	);
 	// The slowest execution of the statement with the highest total time.

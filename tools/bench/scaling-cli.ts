@@ -25,8 +25,11 @@ run("scaling", async (program) => {
 		},
 	});
 	const { rows } = JSON.parse(readFileSync(file, "utf8")) as Findings;
-	const measured = rows.filter(({ target, scenario }) => target === "shop" && scenario === "order").at(-1);
-	if (!measured) throw new StartError(`${file} contains no measurement of the scenario "order" on the shop`);
+	const measured = rows
+		.filter(({ target, scenario }) => target === "shop" && scenario === "order")
+		.at(-1);
+	if (!measured)
+		throw new StartError(`${file} contains no measurement of the scenario "order" on the shop`);
 	console.log(formatTables(costPerOrder(measured.median), RATES));
 	await program.stop();
 });

@@ -23,17 +23,26 @@ export function costPerOrder({ cpu, commits }: Figures): OrderCost {
 		Object.entries(rest)
 			.filter(([name]) => includes(name))
 			.reduce((total, [, ms]) => total + ms, 0);
-	return { gateway, services: sum((name) => !isPostgres(name)), postgres: sum(isPostgres), nats, redis, commits };
+	return {
+		gateway,
+		services: sum((name) => !isPostgres(name)),
+		postgres: sum(isPostgres),
+		nats,
+		redis,
+		commits,
+	};
 }
 
 /** Cores for `rate` orders per second: rate × milliseconds ÷ 1000 ÷ TARGET_UTILIZATION. */
-export const requiredCores = (rate: number, ms: number): number => (rate * ms) / 1000 / TARGET_UTILIZATION;
+export const requiredCores = (rate: number, ms: number): number =>
+	(rate * ms) / 1000 / TARGET_UTILIZATION;
 /** Machines with `coresEach` cores for `rate` orders per second, at least one. */
 export const requiredMachines = (rate: number, ms: number, coresEach: number): number =>
 	Math.max(1, Math.ceil(requiredCores(rate, ms) / coresEach));
 
 const row = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
-const formatNumber = (n: number) => (n >= 10 ? Math.ceil(n).toLocaleString("en") : n.toFixed(n >= 1 ? 1 : 2));
+const formatNumber = (n: number) =>
+	n >= 10 ? Math.ceil(n).toLocaleString("en") : n.toFixed(n >= 1 ? 1 : 2);
 
 /** Formats the cost per order and the required machines at each rate, as in docs/scaling.md. */
 export function formatTables(cost: OrderCost, rates: readonly number[]): string {
@@ -48,7 +57,9 @@ export function formatTables(cost: OrderCost, rates: readonly number[]): string 
 	const needed = ([name, ms, each]: (typeof parts)[number]) =>
 		row([
 			`${name}, of ${each} cores`,
-			...rates.map((rate) => `${formatNumber(requiredCores(rate, ms))} → ${requiredMachines(rate, ms, each)}`),
+			...rates.map(
+				(rate) => `${formatNumber(requiredCores(rate, ms))} → ${requiredMachines(rate, ms, each)}`,
+			),
 		]);
 	return [
 		row(["an order costs", "ms of CPU"]),
@@ -59,6 +70,9 @@ export function formatTables(cost: OrderCost, rates: readonly number[]): string 
 		row(["cores → machines at", ...rates.map((rate) => `${rate.toLocaleString("en")}/s`)]),
 		rule(rates.length),
 		...parts.map(needed),
-		row(["writing transactions per second", ...rates.map((rate) => Math.ceil(rate * cost.commits).toLocaleString("en"))]),
+		row([
+			"writing transactions per second",
+			...rates.map((rate) => Math.ceil(rate * cost.commits).toLocaleString("en")),
+		]),
 	].join("\n");
 }

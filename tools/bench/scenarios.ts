@@ -23,21 +23,39 @@ export interface Scenario {
  * which would cost time in the hot loop.
  */
 export const spread = (count: number, n: number): number => (n * 7919) % count;
-export const productId = ({ history }: ScenarioData, n: number): string => history.id("product", spread(history.size.products, n));
-const get = (path: (data: ScenarioData, n: number) => string) => (data: ScenarioData) => (connection: Connection, n: number) =>
-	connection.request("GET", path(data, n));
+export const productId = ({ history }: ScenarioData, n: number): string =>
+	history.id("product", spread(history.size.products, n));
+const get =
+	(path: (data: ScenarioData, n: number) => string) =>
+	(data: ScenarioData) =>
+	(connection: Connection, n: number) =>
+		connection.request("GET", path(data, n));
 
-function placeOrder({ tokens }: ScenarioData, connection: Connection, n: number, products: readonly string[]): Promise<HttpResponse> {
+function placeOrder(
+	{ tokens }: ScenarioData,
+	connection: Connection,
+	n: number,
+	products: readonly string[],
+): Promise<HttpResponse> {
 	const items = products.map((product_id) => ({ product_id, quantity: 1 }));
-	return connection.request("POST", "/api/orders", { token: tokens[spread(tokens.length, n)], body: { items } });
+	return connection.request("POST", "/api/orders", {
+		token: tokens[spread(tokens.length, n)],
+		body: { items },
+	});
 }
-export const placeOrderOfOneItem = (data: ScenarioData, connection: Connection, n: number): Promise<HttpResponse> =>
-	placeOrder(data, connection, n, [productId(data, n)]);
+export const placeOrderOfOneItem = (
+	data: ScenarioData,
+	connection: Connection,
+	n: number,
+): Promise<HttpResponse> => placeOrder(data, connection, n, [productId(data, n)]);
 const login =
 	({ history }: ScenarioData) =>
 	(connection: Connection, n: number) =>
 		connection.request("POST", "/api/users/login", {
-			body: { email: `buyer${spread(history.size.users, n)}@example.com`, password: BUYER_PASSWORD },
+			body: {
+				email: `buyer${spread(history.size.users, n)}@example.com`,
+				password: BUYER_PASSWORD,
+			},
 		});
 const product = get((data, n) => `/api/products/${productId(data, n)}`);
 const LIST_PATH = "/api/products?limit=20";
@@ -45,12 +63,19 @@ const LIST_PATH = "/api/products?limit=20";
 /** Scenarios by name. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
 	product: { description: "one product by id", operation: product, runsOnFloor: true },
-	list: { description: "first page of the catalog", operation: get(() => LIST_PATH), runsOnFloor: true },
+	list: {
+		description: "first page of the catalog",
+		operation: get(() => LIST_PATH),
+		runsOnFloor: true,
+	},
 	search: {
 		description: "search for a word that one eighth of the catalog contains",
 		operation: get((_, n) => `${LIST_PATH}&q=${COMMON_WORDS[n % COMMON_WORDS.length]}`),
 	},
-	login: { description: "login with e-mail and password, a different user each time", operation: login },
+	login: {
+		description: "login with e-mail and password, a different user each time",
+		operation: login,
+	},
 	order: {
 		description: "order with one line, varying products",
 		operation: (data) => (connection, n) => placeOrderOfOneItem(data, connection, n),

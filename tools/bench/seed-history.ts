@@ -11,10 +11,24 @@ export interface SeedSize {
 export type EntityKind = "product" | "user" | "order" | "session";
 const DAY_MS = 86_400_000;
 /** Period in days over which the creation times are distributed. */
-const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = { product: 365, user: 365, order: 90, session: 20 };
+const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = {
+	product: 365,
+	user: 365,
+	order: 90,
+	session: 20,
+};
 export const SESSIONS_PER_USER = 5;
 /** Each word occurs in one eighth of the products. */
-export const COMMON_WORDS = ["oak", "wool", "linen", "copper", "glass", "paper", "stone", "clay"] as const;
+export const COMMON_WORDS = [
+	"oak",
+	"wool",
+	"linen",
+	"copper",
+	"glass",
+	"paper",
+	"stone",
+	"clay",
+] as const;
 /** Word that occurs in ten products, of which `n` is one. */
 export const rareWord = (n: number): string => `lot${String(Math.floor(n / 10)).padStart(9, "0")}`;
 const CATEGORIES = 10;
@@ -36,10 +50,18 @@ export class SeedHistory {
 	}
 
 	#count = (kind: EntityKind): number =>
-		({ product: this.size.products, user: this.size.users, order: this.size.orders, session: this.size.users * SESSIONS_PER_USER })[kind];
+		({
+			product: this.size.products,
+			user: this.size.users,
+			order: this.size.orders,
+			session: this.size.users * SESSIONS_PER_USER,
+		})[kind];
 	/** Interval between two rows and creation time of the first row, in milliseconds. */
 	#times(kind: EntityKind): { step: number; base: number } {
-		const step = Math.max(1, Math.floor((PERIOD_DAYS[kind] * DAY_MS) / Math.max(1, this.#count(kind))));
+		const step = Math.max(
+			1,
+			Math.floor((PERIOD_DAYS[kind] * DAY_MS) / Math.max(1, this.#count(kind))),
+		);
 		return { step, base: this.#now - step * this.#count(kind) };
 	}
 
@@ -102,7 +124,11 @@ export class SeedHistory {
 	/** Columns of line `k` of order `n`. */
 	get line() {
 		const product = `((n::bigint * 7919 + k * 104729) % ${Math.max(1, this.size.products)})`;
-		return { product_id: this.sqlId("product", product), name: sqlName(product), price: sqlPrice(product) };
+		return {
+			product_id: this.sqlId("product", product),
+			name: sqlName(product),
+			price: sqlPrice(product),
+		};
 	}
 	/** Lines of order `n` as a JSON array. */
 	get items(): string {
@@ -135,7 +161,12 @@ const ROWS_PER_INSERT = 100_000;
  *
  * @param onRows receives the number of rows of each insert
  */
-export async function insertRows(server: Postgres, database: string, all: readonly SeedRows[], onRows: (n: number) => void): Promise<void> {
+export async function insertRows(
+	server: Postgres,
+	database: string,
+	all: readonly SeedRows[],
+	onRows: (n: number) => void,
+): Promise<void> {
 	const existingColumns = await server.query<{ name: string }>(
 		database,
 		"select table_name || '.' || column_name as name from information_schema.columns where table_schema = 'public'",
@@ -143,12 +174,17 @@ export async function insertRows(server: Postgres, database: string, all: readon
 	const columnNames = new Set(existingColumns.map(({ name }) => name));
 	for (const { table, from: first = 0, to, columns, join = "", skipIfColumn } of all) {
 		if (skipIfColumn && columnNames.has(skipIfColumn)) continue;
-		const existing = Object.entries(columns).filter(([name]) => columnNames.has(`${table}.${name}`));
+		const existing = Object.entries(columns).filter(([name]) =>
+			columnNames.has(`${table}.${name}`),
+		);
 		const names = existing.map(([name]) => name).join(", ");
 		const values = existing.map(([, value]) => value).join(", ");
 		for (let from = first; from < to; from += ROWS_PER_INSERT) {
 			const until = Math.min(from + ROWS_PER_INSERT, to) - 1;
-			await server.query(database, `insert into ${table} (${names}) select ${values} from generate_series(${from}, ${until}) n ${join}`);
+			await server.query(
+				database,
+				`insert into ${table} (${names}) select ${values} from generate_series(${from}, ${until}) n ${join}`,
+			);
 			onRows(until + 1 - from);
 		}
 	}

@@ -1,6 +1,12 @@
 import bcrypt from "bcryptjs";
 import type { Postgres } from "./postgres.ts";
-import { INITIAL_STOCK, insertRows, SESSIONS_PER_USER, type SeedHistory, type SeedRows } from "./seed-history.ts";
+import {
+	INITIAL_STOCK,
+	insertRows,
+	SESSIONS_PER_USER,
+	type SeedHistory,
+	type SeedRows,
+} from "./seed-history.ts";
 
 /** Password of every buyer. */
 export const BUYER_PASSWORD = "correct horse battery staple";
@@ -18,7 +24,12 @@ export interface ServiceDatabase {
  * Outbox rows of seed orders. Their transaction id is below all others, so that every relay regards
  * them as published.
  */
-const publishedEvents = (history: SeedHistory, from: number, type: string, data = "json_build_object('order_id', {id})"): SeedRows => ({
+const publishedEvents = (
+	history: SeedHistory,
+	from: number,
+	type: string,
+	data = "json_build_object('order_id', {id})",
+): SeedRows => ({
 	table: "outbox",
 	from,
 	to: history.size.orders,
@@ -32,11 +43,20 @@ const publishedEvents = (history: SeedHistory, from: number, type: string, data 
 	},
 });
 /** Inbox rows of seed orders. */
-const consumedEvents = (history: SeedHistory, from: number, group: string, type: string): SeedRows => ({
+const consumedEvents = (
+	history: SeedHistory,
+	from: number,
+	group: string,
+	type: string,
+): SeedRows => ({
 	table: "inbox",
 	from,
 	to: history.size.orders,
-	columns: { group_name: `'${group}'`, event_id: history.sqlId("order", "n", type), time: history.sqlTime("order") },
+	columns: {
+		group_name: `'${group}'`,
+		event_id: history.sqlId("order", "n", type),
+		time: history.sqlTime("order"),
+	},
 });
 
 /** Rows of each service. All seed orders are paid and delivered. */
@@ -44,7 +64,10 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 	const { products, users, orders } = history.size;
 	const recent = Math.floor(orders * (1 - RETAINED_SHARE));
 	const { id: order, user_id: buyer, total_amount: amount } = history.order;
-	const times = (kind: "order" | "product" | "user") => ({ created_at: history.sqlTime(kind), updated_at: history.sqlTime(kind) });
+	const times = (kind: "order" | "product" | "user") => ({
+		created_at: history.sqlTime(kind),
+		updated_at: history.sqlTime(kind),
+	});
 	const eventData = `json_build_object('order_id', {id}, 'user_id', ${buyer}, 'total_amount', ${amount}, 'currency', 'EUR')`;
 	const hash = bcrypt.hashSync(BUYER_PASSWORD, 10);
 	return {
@@ -95,7 +118,12 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 			{
 				table: "stock",
 				to: products,
-				columns: { product_id: history.sqlId("product"), on_hand: String(INITIAL_STOCK), reserved: "0", ...times("product") },
+				columns: {
+					product_id: history.sqlId("product"),
+					on_hand: String(INITIAL_STOCK),
+					reserved: "0",
+					...times("product"),
+				},
 			},
 			{
 				table: "reservations",
@@ -139,8 +167,12 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 					line_total: history.line.price,
 				},
 			},
-			...["created", "confirmed", "shipped", "delivered"].map((step) => publishedEvents(history, recent, `order.${step}`, eventData)),
-			...["dispatched", "delivered"].map((step) => consumedEvents(history, recent, "orders", `shipment.${step}`)),
+			...["created", "confirmed", "shipped", "delivered"].map((step) =>
+				publishedEvents(history, recent, `order.${step}`, eventData),
+			),
+			...["dispatched", "delivered"].map((step) =>
+				consumedEvents(history, recent, "orders", `shipment.${step}`),
+			),
 			{
 				// Keys within their retention of 24 hours, for one order in 200.
 				table: "idempotency_keys",
@@ -172,7 +204,13 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 			{
 				table: "ledger_charges",
 				to: orders,
-				columns: { key: `${order}::text`, status: "'captured'", amount, currency: "'EUR'", at: history.sqlTime("order") },
+				columns: {
+					key: `${order}::text`,
+					status: "'captured'",
+					amount,
+					currency: "'EUR'",
+					at: history.sqlTime("order"),
+				},
 			},
 			publishedEvents(history, recent, "payment.captured"),
 		],
@@ -189,7 +227,9 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 					...times("order"),
 				},
 			},
-			...["scheduled", "dispatched", "delivered"].map((step) => publishedEvents(history, recent, `shipment.${step}`)),
+			...["scheduled", "dispatched", "delivered"].map((step) =>
+				publishedEvents(history, recent, `shipment.${step}`),
+			),
 		],
 		notifications: ["confirmed", "shipped", "delivered"].flatMap((step) => [
 			{

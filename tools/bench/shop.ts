@@ -37,8 +37,18 @@ export interface ShopOptions {
 const STOP_TIMEOUT_MS = 8000;
 const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 /** Services on the order path come first, so that two servers share their load equally. */
-const ORDER_PATH = ["orders", "inventory", "payments", "shipping", "notifications", "users", "products", "auth"];
-const rank = (service: string) => (ORDER_PATH.indexOf(service) + ORDER_PATH.length + 1) % (ORDER_PATH.length + 1);
+const ORDER_PATH = [
+	"orders",
+	"inventory",
+	"payments",
+	"shipping",
+	"notifications",
+	"users",
+	"products",
+	"auth",
+];
+const rank = (service: string) =>
+	(ORDER_PATH.indexOf(service) + ORDER_PATH.length + 1) % (ORDER_PATH.length + 1);
 
 export interface Shop extends Target {
 	readonly serviceDatabases: readonly ServiceDatabase[];
@@ -56,9 +66,18 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 	const serviceDatabases = all
 		.filter((service) => hasDatabase(checkout, service))
 		.sort((a, b) => rank(a) - rank(b))
-		.map((service, n): ServiceDatabase => ({ service, server: servers[n % servers.length]!, database: prefix + service }));
-	const pattern = ({ address }: Postgres) => `postgres://{service}:secret@${address}/${prefix}{service}`;
-	await Promise.all(servers.map((server) => migrate(checkout, server, pattern(server), serviceDatabases)));
+		.map(
+			(service, n): ServiceDatabase => ({
+				service,
+				server: servers[n % servers.length]!,
+				database: prefix + service,
+			}),
+		);
+	const pattern = ({ address }: Postgres) =>
+		`postgres://{service}:secret@${address}/${prefix}{service}`;
+	await Promise.all(
+		servers.map((server) => migrate(checkout, server, pattern(server), serviceDatabases)),
+	);
 	await insertSeedHistory(history, serviceDatabases, options.onRows);
 
 	const env = {
@@ -72,11 +91,23 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		RATE_LIMIT_ENABLED: "false",
 		...options.env,
 	};
-	const args = ["--no-warnings", ...(options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : [])];
+	const args = [
+		"--no-warnings",
+		...(options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : []),
+	];
 	const port = await freePort();
 	const start = (node: string, overrides: Record<string, string>): void => {
-		const command = { name: node, file: process.execPath, args: [...args, "scripts/start.ts", "--quiet"], cwd: checkout };
-		const started = startProcess({ ...command, env: { ...env, PORT: String(port), ...overrides }, log: join(folder, `${node}.log`) });
+		const command = {
+			name: node,
+			file: process.execPath,
+			args: [...args, "scripts/start.ts", "--quiet"],
+			cwd: checkout,
+		};
+		const started = startProcess({
+			...command,
+			env: { ...env, PORT: String(port), ...overrides },
+			log: join(folder, `${node}.log`),
+		});
 		nodes.set(node, started);
 	};
 
@@ -97,7 +128,11 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		cluster = { ...env, ...clusterEnv };
 		for (const service of all) {
 			const server = serviceDatabases.find((entry) => entry.service === service)?.server;
-			const serviceEnv = { SERVICES: service, NODEID: service, ...(server ? { DATABASE_URL: pattern(server) } : {}) };
+			const serviceEnv = {
+				SERVICES: service,
+				NODEID: service,
+				...(server ? { DATABASE_URL: pattern(server) } : {}),
+			};
 			start(service === "api" ? "gateway" : service, { ...clusterEnv, ...serviceEnv });
 		}
 		Object.assign(pids, { nats: nats.member.pid, redis: redis.member.pid });
@@ -114,7 +149,9 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		serviceDatabases,
 		cluster,
 		pids: { ...Object.fromEntries([...nodes].map(([node, { pid }]) => [node, pid])), ...pids },
-		databases: new Map([...databases].map(([server, own]) => [server, own.map(({ database }) => database)])),
+		databases: new Map(
+			[...databases].map(([server, own]) => [server, own.map(({ database }) => database)]),
+		),
 		tokens: () => signTokens(checkout, history),
 		...stateReader,
 	};
@@ -127,17 +164,34 @@ async function stopProcess(node: Process): Promise<void> {
 }
 
 /** Runs the migrations of the revision under test. */
-async function migrate(checkout: string, server: Postgres, pattern: string, serviceDatabases: readonly ServiceDatabase[]): Promise<void> {
-	const services = serviceDatabases.filter((entry) => entry.server === server).map(({ service }) => service);
-	const env = { DATABASE_URL: pattern, DATABASE_ADMIN_URL: server.url("postgres"), SERVICES: services.join(",") };
-	await promisify(execFile)(process.execPath, ["--no-warnings", "scripts/migrate.ts"], { cwd: checkout, env });
+async function migrate(
+	checkout: string,
+	server: Postgres,
+	pattern: string,
+	serviceDatabases: readonly ServiceDatabase[],
+): Promise<void> {
+	const services = serviceDatabases
+		.filter((entry) => entry.server === server)
+		.map(({ service }) => service);
+	const env = {
+		DATABASE_URL: pattern,
+		DATABASE_ADMIN_URL: server.url("postgres"),
+		SERVICES: services.join(","),
+	};
+	await promisify(execFile)(process.execPath, ["--no-warnings", "scripts/migrate.ts"], {
+		cwd: checkout,
+		env,
+	});
 }
 
 async function assertHealthy(url: string): Promise<void> {
 	const ready = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5000) });
 	if (!ready.ok) throw new Error(`${url} is not ready: ${await ready.text()}`);
-	const health = (await (await fetch(`${url}/health`, { signal: AbortSignal.timeout(10_000) })).json()) as { status: string };
-	if (health.status !== "healthy") throw new Error(`${url} is not healthy: ${JSON.stringify(health)}`);
+	const health = (await (
+		await fetch(`${url}/health`, { signal: AbortSignal.timeout(10_000) })
+	).json()) as { status: string };
+	if (health.status !== "healthy")
+		throw new Error(`${url} is not healthy: ${JSON.stringify(health)}`);
 }
 
 /** Signs access tokens without logins. Uses the code of the revision that verifies them. */

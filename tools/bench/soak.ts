@@ -10,10 +10,18 @@ import type { Shop } from "./shop.ts";
  * Tables that pruning keeps bounded. The condition selects overdue rows, which should have been
  * pruned; it allows for a delay of one or two minutes.
  */
-const PRUNED_TABLES: readonly (readonly [table: string, services: readonly string[] | "all", overdue: string])[] = [
+const PRUNED_TABLES: readonly (readonly [
+	table: string,
+	services: readonly string[] | "all",
+	overdue: string,
+])[] = [
 	["outbox", "all", "time < now() - interval '7 days 3 minutes'"],
 	["inbox", "all", "time < now() - interval '8 days 3 minutes'"],
-	["idempotency_keys", ["orders", "payments"], "created_at < now() - interval '24 hours 3 minutes'"],
+	[
+		"idempotency_keys",
+		["orders", "payments"],
+		"created_at < now() - interval '24 hours 3 minutes'",
+	],
 	["sessions", ["auth"], "expires_at < now() - interval '3 minutes'"],
 	["refresh_tokens", ["auth"], "created_at < now() - interval '31 days'"],
 ];
@@ -68,14 +76,25 @@ const soakScenario: Scenario = {
 	},
 };
 function orderWithKey({ tokens, history }: ScenarioData, connection: Connection, n: number) {
-	const body = { items: [{ product_id: history.id("product", n % history.size.products), quantity: 1 }] };
-	return connection.request("POST", "/api/orders", { token: tokens[n % tokens.length], body, key: randomUUID() });
+	const body = {
+		items: [{ product_id: history.id("product", n % history.size.products), quantity: 1 }],
+	};
+	return connection.request("POST", "/api/orders", {
+		token: tokens[n % tokens.length],
+		body,
+		key: randomUUID(),
+	});
 }
 
 /** Applies a steady load for a long time, and samples memory and the pruned tables. */
 export async function soak(
 	target: Shop,
-	{ minutes, rate, buyers, onSample }: { minutes: number; rate: number; buyers: number; onSample(sample: Sample): void },
+	{
+		minutes,
+		rate,
+		buyers,
+		onSample,
+	}: { minutes: number; rate: number; buyers: number; onSample(sample: Sample): void },
 ): Promise<SoakResult> {
 	const meter = new Meter(target);
 	const tables = PRUNED_TABLES.flatMap(([table, services, overdue]) =>
@@ -83,21 +102,34 @@ export async function soak(
 			.filter(({ service }) => services === "all" || services.includes(service))
 			.map(({ server, database }) => ({ table, overdue, server, database })),
 	);
-	for (const { table, server, database } of tables) await server.query(database, INSERT_OVERDUE[table]!);
+	for (const { table, server, database } of tables)
+		await server.query(database, INSERT_OVERDUE[table]!);
 	const samples: Sample[] = [];
 	const violations: string[] = [];
 	const startedAt = Date.now();
 	const step = Math.max(2, Math.min(30, (minutes * 60) / 10));
 	while (Date.now() < startedAt + minutes * 60_000) {
-		const { figures, errors, violations: found } = await meter.measure({ scenario: soakScenario, buyers, rate, seconds: step, warmup: 0 });
+		const {
+			figures,
+			errors,
+			violations: found,
+		} = await meter.measure({ scenario: soakScenario, buyers, rate, seconds: step, warmup: 0 });
 		violations.push(...found);
 		const counts = await Promise.all(tables.map(countRows));
 		const total = (which: "rows" | "overdue") =>
 			Object.fromEntries(
-				[...Map.groupBy(counts, ({ table }) => table)].map(([table, all]) => [table, all.reduce((sum, one) => sum + one[which], 0)]),
+				[...Map.groupBy(counts, ({ table }) => table)].map(([table, all]) => [
+					table,
+					all.reduce((sum, one) => sum + one[which], 0),
+				]),
 			);
 		const failed = Object.values(errors).reduce((sum, n) => sum + n, 0);
-		const sample = { minutes: (Date.now() - startedAt) / 60_000, rss: figures.rss, rows: total("rows"), overdue: total("overdue") };
+		const sample = {
+			minutes: (Date.now() - startedAt) / 60_000,
+			rss: figures.rss,
+			rows: total("rows"),
+			overdue: total("overdue"),
+		};
 		samples.push({ ...sample, p99: figures.p99, errors: failed });
 		onSample(samples.at(-1)!);
 	}
@@ -109,7 +141,17 @@ export async function soak(
 	return { samples, growth, violations: [...violations, ...found], orders: state.confirmed };
 }
 
-async function countRows({ table, overdue, server, database }: { table: string; overdue: string; server: Postgres; database: string }) {
+async function countRows({
+	table,
+	overdue,
+	server,
+	database,
+}: {
+	table: string;
+	overdue: string;
+	server: Postgres;
+	database: string;
+}) {
 	const [row] = await server.query<{ rows: number; overdue: number }>(
 		database,
 		`select count(*)::int as rows, (count(*) filter (where ${overdue}))::int as overdue from ${table}`,

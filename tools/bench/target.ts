@@ -27,7 +27,8 @@ const SETTLE_TIMEOUT_MS = 60_000;
 
 /** Waits until no work is in progress. Returns false after SETTLE_TIMEOUT_MS. */
 export async function waitUntilSettled({ isSettled }: Target): Promise<boolean> {
-	for (const deadline = Date.now() + SETTLE_TIMEOUT_MS; Date.now() < deadline; await after(50)) if (await isSettled()) return true;
+	for (const deadline = Date.now() + SETTLE_TIMEOUT_MS; Date.now() < deadline; await after(50))
+		if (await isSettled()) return true;
 	return false;
 }
 

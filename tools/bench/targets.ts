@@ -29,10 +29,15 @@ type EnvironmentOptions = Pick<Options, "shape" | "postgres" | "scale" | "cpuPro
  *
  * @param onProgress receives a line when a new phase starts
  */
-export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions, onProgress: (line: string) => void) {
+export function createEnvironment(
+	{ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions,
+	onProgress: (line: string) => void,
+) {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
 	chmodSync(folder, 0o755);
-	const cleanups: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true, maxRetries: 10 })];
+	const cleanups: (() => Promise<unknown>)[] = [
+		() => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
+	];
 	const onEnd = (stop: () => Promise<unknown>) => void cleanups.push(stop);
 	const now = Date.now();
 	let closing: Promise<void> | undefined;
@@ -64,7 +69,9 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 					let rows = 0;
 					const onRows = (n: number) => {
 						rows += n;
-						onProgress(`Inserting seed history of ${name}: ${Math.min(99, Math.floor((100 * rows) / total))} %`);
+						onProgress(
+							`Inserting seed history of ${name}: ${Math.min(99, Math.floor((100 * rows) / total))} %`,
+						);
 					};
 					onProgress(`Creating the databases of ${name} …`);
 					return startShop({
@@ -84,7 +91,12 @@ export function createEnvironment({ shape, postgres, scale, cpuProfile, env }: E
 				},
 				startFloor(size) {
 					onProgress("Starting the floor …");
-					return startFloor({ folder, server: servers[0]!, history: new SeedHistory(size, now), onEnd });
+					return startFloor({
+						folder,
+						server: servers[0]!,
+						history: new SeedHistory(size, now),
+						onEnd,
+					});
 				},
 			};
 		},

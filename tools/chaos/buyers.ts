@@ -39,16 +39,25 @@ const HOT = 3;
 const PILE = 10;
 
 /** Buys, cancels and asks again until the market closes, and comes to an end with everything that was begun. `all` grows meanwhile. */
-export async function shop(number: number, { id: user_id, token }: Shopper, market: Market, all: Purchase[]): Promise<void> {
+export async function shop(
+	number: number,
+	{ id: user_id, token }: Shopper,
+	market: Market,
+	all: Purchase[],
+): Promise<void> {
 	const { client, products, profile, closing, closed } = market;
 	const dice = random(market.seed * 1000 + number);
 	const mine: Purchase[] = [];
 
 	function basket() {
-		const product = () => (dice.next() < 0.6 ? products[dice.whole(0, HOT - 1)]! : dice.pick(products));
+		const product = () =>
+			dice.next() < 0.6 ? products[dice.whole(0, HOT - 1)]! : dice.pick(products);
 		const items = profile.large
 			? products.slice(0, profile.large.lines).map((product_id) => ({ product_id, quantity: 1 }))
-			: Array.from({ length: dice.whole(1, 3) }, () => ({ product_id: product(), quantity: dice.whole(1, 2) }));
+			: Array.from({ length: dice.whole(1, 3) }, () => ({
+					product_id: product(),
+					quantity: dice.whole(1, 2),
+				}));
 		const address = dice.next() < 0.04 ? "Undeliverable Road 1" : "Main Street 1";
 		return { items, payment_token: dice.weighted(profile.tokens), shipping_address: address };
 	}
@@ -75,7 +84,8 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 			body: { reason: "Changed my mind" },
 		});
 		// One that takes its time is answered with the order as it is.
-		if (answer?.status === 200 && answer.body.status === "cancelled") purchase.promised.add("cancel");
+		if (answer?.status === 200 && answer.body.status === "cancelled")
+			purchase.promised.add("cancel");
 	}
 
 	const wishes = {
@@ -111,14 +121,19 @@ export async function shop(number: number, { id: user_id, token }: Shopper, mark
 }
 
 /** Ships and delivers some of what is confirmed, as people in a warehouse do. `known` grows while they work. */
-export async function work(known: readonly Purchase[], { client, seed, admin, closing }: Market): Promise<void> {
+export async function work(
+	known: readonly Purchase[],
+	{ client, seed, admin, closing }: Market,
+): Promise<void> {
 	const dice: Random = random(seed * 1000 + 999);
 	while (!closing()) {
 		await after(dice.between(20, 150));
 		const purchase = known.length > 0 ? dice.pick(known) : undefined;
 		if (!purchase?.order_id) continue;
 		const verb = purchase.promised.has("ship") ? "deliver" : "ship";
-		const answer = await client.send(verb, `POST /api/orders/${purchase.order_id}/${verb}`, { token: admin() });
+		const answer = await client.send(verb, `POST /api/orders/${purchase.order_id}/${verb}`, {
+			token: admin(),
+		});
 		if (answer?.status === 200) purchase.promised.add(verb);
 	}
 }

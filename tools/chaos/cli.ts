@@ -45,8 +45,13 @@ const read = (program: Program) =>
 		}),
 	});
 
-function oneOf<K extends string>(option: string, value: string | undefined, known: Readonly<Record<K, unknown>>): K | undefined {
-	if (value !== undefined && !Object.hasOwn(known, value)) throw new Error(`--${option} must be one of ${Object.keys(known).join(", ")}`);
+function oneOf<K extends string>(
+	option: string,
+	value: string | undefined,
+	known: Readonly<Record<K, unknown>>,
+): K | undefined {
+	if (value !== undefined && !Object.hasOwn(known, value))
+		throw new Error(`--${option} must be one of ${Object.keys(known).join(", ")}`);
 	return value as K | undefined;
 }
 
@@ -67,7 +72,9 @@ function summary({ findings, faults, tally, orders, thefts, settledAfter }: Chao
 		`Orders    ${statuses.join(", ")}`,
 		`Thefts    ${thefts} stolen sessions met a password change`,
 		`Settled   ${settledAfter.toFixed(1)} s after the last fault`,
-		...findings.slice(0, 50).map(({ invariant, subject, detail }) => `VIOLATION ${invariant}  ${subject}  ${detail}`),
+		...findings
+			.slice(0, 50)
+			.map(({ invariant, subject, detail }) => `VIOLATION ${invariant}  ${subject}  ${detail}`),
 		findings.length === 0 ? "No violation" : `${findings.length} violations`,
 	].join("\n");
 }
@@ -87,7 +94,8 @@ run("chaos", async (program) => {
 			faults,
 			size: { edge: 2, orders, goods: 2, money: 2 },
 			say: (line) => console.log(live ? `\r\x1b[K${line}` : line),
-			onProgress: (now, requests) => void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
+			onProgress: (now, requests) =>
+				void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
 		}),
 	);
 	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);

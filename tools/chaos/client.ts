@@ -19,7 +19,11 @@ const PATIENCE_MS = 12_000;
 /** Somebody who speaks to the shop through whichever gateway there is. */
 export function client(urls: readonly string[], tally: Tally, dice: Random) {
 	/** One request; an answer that did not come is undefined. */
-	async function send(what: string, request: string, { token, body, key, headers }: Request = {}): Promise<Answer | undefined> {
+	async function send(
+		what: string,
+		request: string,
+		{ token, body, key, headers }: Request = {},
+	): Promise<Answer | undefined> {
 		const [method, path] = request.split(" ") as [string, string];
 		const sent = Date.now();
 		try {
@@ -37,7 +41,11 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 			const text = await response.text();
 			const answer = { status: response.status, body: text ? JSON.parse(text) : null };
 			const outcome = answer.status < 400 ? "done" : answer.status < 500 ? "refused" : "failed";
-			tally.count(`${what} ${answer.status} ${answer.body?.code ?? answer.body?.status ?? ""}`.trim(), outcome, sent);
+			tally.count(
+				`${what} ${answer.status} ${answer.body?.code ?? answer.body?.status ?? ""}`.trim(),
+				outcome,
+				sent,
+			);
 			return answer;
 		} catch {
 			tally.count(`${what} unanswered`, "failed", sent);
@@ -47,7 +55,12 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 	return {
 		send,
 		/** Sends it again, as it is, until an answer says something; undefined when `given` says that it is too late. */
-		async insist(what: string, request: string, options: Request, given: () => boolean): Promise<Answer | undefined> {
+		async insist(
+			what: string,
+			request: string,
+			options: Request,
+			given: () => boolean,
+		): Promise<Answer | undefined> {
 			for (let tries = 0; ; tries++) {
 				const answer = await send(what, request, options);
 				if (answer && saysSomething(answer)) return answer;
@@ -59,4 +72,5 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 }
 export type Client = ReturnType<typeof client>;
 
-const saysSomething = ({ status, body }: Answer) => status < 500 && status !== 429 && body?.code !== "IDEMPOTENCY_KEY_IN_USE";
+const saysSomething = ({ status, body }: Answer) =>
+	status < 500 && status !== 429 && body?.code !== "IDEMPOTENCY_KEY_IN_USE";

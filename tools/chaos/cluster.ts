@@ -1,5 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	writeFileSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -32,9 +39,17 @@ export interface Cluster {
 	readonly health: readonly string[];
 	/** Settings with which one more node joins. */
 	readonly env: Readonly<Record<string, string>>;
-	query<Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	query<Row extends pg.QueryResultRow>(
+		service: string,
+		text: string,
+		values?: unknown[],
+	): Promise<Row[]>;
 	/** Starts one more node; `preload` is a file that is loaded before anything else. */
-	add(kind: Kind, name: string, options: { env?: Record<string, string>; preload?: string }): Promise<Member>;
+	add(
+		kind: Kind,
+		name: string,
+		options: { env?: Record<string, string>; preload?: string },
+	): Promise<Member>;
 	stop(): Promise<void>;
 }
 
@@ -43,7 +58,8 @@ export function findServer(name: string): string | undefined {
 	const places = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
 	return places.map((place) => join(place, name)).find((file) => existsSync(file));
 }
-export const missingServers = (): string[] => ["nats-server", "redis-server"].filter((name) => !findServer(name));
+export const missingServers = (): string[] =>
+	["nats-server", "redis-server"].filter((name) => !findServer(name));
 /** The Debian packages of missing servers. */
 const packagesOf = (missing: readonly string[]): string[] => [
 	...new Set(missing.map((name) => (name === "promtool" ? "prometheus" : name))),
@@ -72,7 +88,10 @@ export async function startCluster(
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
 	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
-	const postgres = await postgresMember({ dataDir: join(folder, "postgres"), settings: { fsync: "off", max_connections: "500" } });
+	const postgres = await postgresMember({
+		dataDir: join(folder, "postgres"),
+		settings: { fsync: "off", max_connections: "500" },
+	});
 	const stop = async () => {
 		await Promise.all([...pools.values()].map((pool) => pool.end().catch(() => undefined)));
 		await Promise.all(members.map((one) => one.end()));
@@ -83,9 +102,13 @@ export async function startCluster(
 		const services = serviceNames(join(root, "services")).filter((name) => hasDatabase(root, name));
 		const pattern = `postgres://{service}:chaos@${postgres.address}/{service}`;
 		await createDatabases(postgres.admin, pattern, services);
-		await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
+		await Promise.all(
+			services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))),
+		);
 		const query: Cluster["query"] = async (service, text, values) => {
-			const pool = pools.get(service) ?? new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
+			const pool =
+				pools.get(service) ??
+				new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
 			// Its sessions end with each crash of Postgres; the next query opens a new one.
 			if (!pools.has(service)) pool.on("error", () => undefined);
 			pools.set(service, pool);
@@ -115,10 +138,20 @@ export async function startCluster(
 		};
 		const urls: string[] = [];
 		const health: string[] = [];
-		const make = async (kind: Kind, name: string, over: Record<string, string> = {}, first = preloads) => {
+		const make = async (
+			kind: Kind,
+			name: string,
+			over: Record<string, string> = {},
+			first = preloads,
+		) => {
 			const port = await freePort();
 			health.push(`http://127.0.0.1:${port}`);
-			return nodeMember(name, folder, { ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(port), ...over }, first);
+			return nodeMember(
+				name,
+				folder,
+				{ ...env, SERVICES: KINDS[kind], NODEID: name, HEALTH_PORT: String(port), ...over },
+				first,
+			);
 		};
 		for (const kind of Object.keys(KINDS) as Kind[]) {
 			for (let n = 1; n <= size[kind]; n++) {
@@ -141,12 +174,28 @@ export async function startCluster(
 	}
 }
 
-function nodeMember(name: string, folder: string, env: Record<string, string>, preloads: readonly string[]): Member {
-	const args = ["--no-warnings", ...preloads.flatMap((file) => ["--import", file]), join(root, "scripts/start.ts"), "--quiet"];
-	return member("node", { name, file: process.execPath, args, env, log: join(folder, `${name}.log`) }, async () => {
-		const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, { signal: AbortSignal.timeout(2000) });
-		if (!answer.ok) throw new Error(`${name} is not ready`);
-	});
+function nodeMember(
+	name: string,
+	folder: string,
+	env: Record<string, string>,
+	preloads: readonly string[],
+): Member {
+	const args = [
+		"--no-warnings",
+		...preloads.flatMap((file) => ["--import", file]),
+		join(root, "scripts/start.ts"),
+		"--quiet",
+	];
+	return member(
+		"node",
+		{ name, file: process.execPath, args, env, log: join(folder, `${name}.log`) },
+		async () => {
+			const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, {
+				signal: AbortSignal.timeout(2000),
+			});
+			if (!answer.ok) throw new Error(`${name} is not ready`);
+		},
+	);
 }
 
 /** The one configuration of NATS. */
@@ -157,10 +206,20 @@ export const NATS_CONFIG = "k8s/components/nats/nats.conf";
  * @param store the size of JetStream's store, instead of that of the file
  * @returns the arguments that the server is started with
  */
-export function natsArguments(file: string, folder: string, port: number, maxPayload?: number, store?: string): string[] {
-	const [, major = 0, minor = 0] = /v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ?? [];
+export function natsArguments(
+	file: string,
+	folder: string,
+	port: number,
+	maxPayload?: number,
+	store?: string,
+): string[] {
+	const [, major = 0, minor = 0] =
+		/v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ??
+		[];
 	const foreign =
-		major > 2 || minor >= 10 ? /^\s*(server_name|http_port|store_dir):.*$/gm : /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
+		major > 2 || minor >= 10
+			? /^\s*(server_name|http_port|store_dir):.*$/gm
+			: /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
 	const config = join(folder, "nats.conf");
 	const text = readFileSync(join(root, NATS_CONFIG), "utf8")
 		.replace(foreign, "")
@@ -176,7 +235,9 @@ export async function natsMember(folder: string, maxPayload?: number) {
 	const file = findServer("nats-server")!;
 	mkdirSync(join(folder, "jetstream"));
 	const args = natsArguments(file, folder, port, maxPayload);
-	const made = member("nats", { name: "nats", file, args, log: join(folder, "nats.log") }, () => greeting(port, "", /^INFO /));
+	const made = member("nats", { name: "nats", file, args, log: join(folder, "nats.log") }, () =>
+		greeting(port, "", /^INFO /),
+	);
 	await made.start();
 	return { member: made, url: `nats://127.0.0.1:${port}` };
 }
@@ -184,8 +245,24 @@ export async function natsMember(folder: string, maxPayload?: number) {
 /** @param folder for its log; it keeps no data */
 export async function redisMember(folder: string) {
 	const port = await freePort();
-	const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", folder, "--save", "", "--appendonly", "no"];
-	const command = { name: "redis", file: findServer("redis-server")!, args, log: join(folder, "redis.log") };
+	const args = [
+		"--bind",
+		"127.0.0.1",
+		"--port",
+		String(port),
+		"--dir",
+		folder,
+		"--save",
+		"",
+		"--appendonly",
+		"no",
+	];
+	const command = {
+		name: "redis",
+		file: findServer("redis-server")!,
+		args,
+		log: join(folder, "redis.log"),
+	};
 	const made = member("redis", command, () => greeting(port, "PING\r\n", /^\+PONG/));
 	await made.start();
 	return { member: made, url: `redis://127.0.0.1:${port}` };

@@ -30,14 +30,24 @@ const LASTS = {
 
 type Victim = Pick<Member, "name" | "kind">;
 /** All faults of a run, the same for the same seed, the same profile and the same members. */
-export function plan(seed: number, seconds: number, members: readonly Victim[], profile: Profile): Fault[] {
+export function plan(
+	seed: number,
+	seconds: number,
+	members: readonly Victim[],
+	profile: Profile,
+): Fault[] {
 	const dice = random(seed);
 	const faults: Fault[] = [];
 	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(...profile.every))
 		faults.push(one(dice, at, members, profile));
 	return faults;
 }
-function one(dice: Random, at: number, members: readonly Victim[], { targets, kinds, lasts }: Profile): Fault {
+function one(
+	dice: Random,
+	at: number,
+	members: readonly Victim[],
+	{ targets, kinds, lasts }: Profile,
+): Fault {
 	const wanted = dice.weighted(targets);
 	const part = wanted === "orders" || wanted === "goods" ? "node" : wanted;
 	const all = members.filter(({ kind }) => kind === part);
@@ -67,7 +77,10 @@ export async function inflict(
 			await after(Math.max(0, fault.at - seconds()) * 1000);
 			if (away.has(fault.target)) return;
 			away.add(fault.target);
-			if (isMoment) await until(async () => assert(await isMoment(fault.target)), MOMENT_SECONDS).catch(() => undefined);
+			if (isMoment)
+				await until(async () => assert(await isMoment(fault.target)), MOMENT_SECONDS).catch(
+					() => undefined,
+				);
 			const at = seconds();
 			await suffer(members.find(({ name }) => name === fault.target)!, fault);
 			happened.push({ ...fault, at, until: seconds() });

@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as after } from "node:timers/promises";
 import pg from "pg";
-import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
+import {
+	type EmbeddedPostgresOptions,
+	startEmbeddedPostgres,
+} from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { type Command, type Process, startProcess } from "../../test/support/processes.ts";
 
 /** Something in the cluster that can be disturbed: a node, or a server that all nodes need. */
@@ -25,7 +28,11 @@ export interface Member {
 const START_MS = 60_000;
 
 /** A process that is started again under the same command. `ready` rejects until it answers. */
-export function member(kind: Member["kind"], command: Command, ready: () => Promise<unknown>): Member {
+export function member(
+	kind: Member["kind"],
+	command: Command,
+	ready: () => Promise<unknown>,
+): Member {
 	let process: Process | undefined;
 	let over = false;
 	return {
@@ -68,7 +75,9 @@ export function member(kind: Member["kind"], command: Command, ready: () => Prom
  * Postgres, which the program that runs the chaos has started. It crashes when one of its processes is killed, which takes all sessions with
  * it, and recovers from its log; or it is ended in order, sessions and all, and started again on the same port and folder.
  */
-export async function postgresMember(options: EmbeddedPostgresOptions): Promise<{ member: Member; address: string; admin: string }> {
+export async function postgresMember(
+	options: EmbeddedPostgresOptions,
+): Promise<{ member: Member; address: string; admin: string }> {
 	let server = await startEmbeddedPostgres(options);
 	let away = false;
 	const { host, port, user, password } = server;
@@ -118,7 +127,9 @@ function childrenOf(parent: number): number[] {
 		if (!/^\d+$/.test(name)) return [];
 		try {
 			const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-			return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent ? [Number(name)] : [];
+			return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent
+				? [Number(name)]
+				: [];
 		} catch {
 			return [];
 		}

@@ -13,9 +13,17 @@ export function replace(
 ) {
 	if (process.env.NODE_ENV !== "test") throw new Error("Bugs are for tests only");
 	const original = Database.prototype.query;
-	Database.prototype.query = async function (this: Database, statement: Statement | string, values: readonly unknown[] = []) {
+	Database.prototype.query = async function (
+		this: Database,
+		statement: Statement | string,
+		values: readonly unknown[] = [],
+	) {
 		const run: Query = (text, given) => original.call(this, text, given) as Promise<object[]>;
-		if (typeof statement === "string" || !fits.name.test(statement.name) || !statement.text.includes(fits.word))
+		if (
+			typeof statement === "string" ||
+			!fits.name.test(statement.name) ||
+			!statement.text.includes(fits.word)
+		)
 			return original.call(this, statement, values);
 		return other(run, statement, values);
 	} as typeof original;

@@ -3,10 +3,20 @@ import type { ChaosResult } from "./run.ts";
 import { box, escaped, text } from "./svg.ts";
 
 const [LEFT, WIDTH, HEIGHT, LANE] = [90, 1080, 220, 20];
-const COLOURS = { done: "#3a9d5d", refused: "#d9b23c", failed: "#c8453b", kill: "#c8453b", pause: "#7a5fb0", restart: "#3b7fc4" } as const;
+const COLOURS = {
+	done: "#3a9d5d",
+	refused: "#d9b23c",
+	failed: "#c8453b",
+	kill: "#c8453b",
+	pause: "#7a5fb0",
+	restart: "#3b7fc4",
+} as const;
 
 /** The timeline of a run as a page that stands by itself: requests by the second, latency, and the faults below. */
-export function picture(title: string, { faults, tally, findings, settledAfter }: ChaosResult): string {
+export function picture(
+	title: string,
+	{ faults, tally, findings, settledAfter }: ChaosResult,
+): string {
 	const seconds = tally.seconds();
 	const length = Math.max(seconds.length, ...faults.map(({ until }) => Math.ceil(until)));
 	const x = (second: number) => LEFT + (second / length) * WIDTH;
@@ -18,10 +28,21 @@ export function picture(title: string, { faults, tally, findings, settledAfter }
 		return (["done", "refused", "failed"] as const).map((outcome) => {
 			const height = (second[outcome] / most) * HEIGHT;
 			top -= height;
-			return box(x(n), top, WIDTH / length - 1, height, COLOURS[outcome], `second ${n}: ${second[outcome]} ${outcome}`);
+			return box(
+				x(n),
+				top,
+				WIDTH / length - 1,
+				height,
+				COLOURS[outcome],
+				`second ${n}: ${second[outcome]} ${outcome}`,
+			);
 		});
 	});
-	const line = seconds.map(({ p95 }, n) => `${x(n + 0.5).toFixed(1)},${(HEIGHT - (p95 / slowest) * HEIGHT).toFixed(1)}`).join(" ");
+	const line = seconds
+		.map(
+			({ p95 }, n) => `${x(n + 0.5).toFixed(1)},${(HEIGHT - (p95 / slowest) * HEIGHT).toFixed(1)}`,
+		)
+		.join(" ");
 	const lane = (fault: Happened) => {
 		const width = Math.max(3, x(fault.until) - x(fault.at));
 		const y = HEIGHT + 36 + names.indexOf(fault.target) * LANE;
@@ -34,10 +55,15 @@ export function picture(title: string, { faults, tally, findings, settledAfter }
 			`${fault.kind} ${fault.target}, ${fault.at.toFixed(1)} to ${fault.until.toFixed(1)} s`,
 		);
 	};
-	const ticks = Array.from({ length: Math.floor(length / 5) + 1 }, (_, n) => text(x(n * 5), HEIGHT + 16, `${n * 5} s`, "middle"));
+	const ticks = Array.from({ length: Math.floor(length / 5) + 1 }, (_, n) =>
+		text(x(n * 5), HEIGHT + 16, `${n * 5} s`, "middle"),
+	);
 	const labels = names.map((name, n) => text(LEFT - 8, HEIGHT + 47 + n * LANE, name, "end"));
 	const height = HEIGHT + 50 + names.length * LANE;
-	const verdict = findings.length === 0 ? `no violation, settled after ${settledAfter.toFixed(1)} s` : `${findings.length} violations`;
+	const verdict =
+		findings.length === 0
+			? `no violation, settled after ${settledAfter.toFixed(1)} s`
+			: `${findings.length} violations`;
 	return `<!doctype html>
 <meta charset="utf-8"><title>${escaped(title)}</title>
 <style>body{font:14px system-ui;margin:24px;max-width:1220px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}text{font-size:11px;fill:#555}</style>
@@ -51,7 +77,10 @@ ${ticks.join("")}${labels.join("")}
 ${faults.map(lane).join("\n")}
 </svg>
 <p>${Object.entries(COLOURS)
-		.map(([name, colour]) => `<i style="background:${colour}"></i>${name === "done" ? "answered" : name}`)
+		.map(
+			([name, colour]) =>
+				`<i style="background:${colour}"></i>${name === "done" ? "answered" : name}`,
+		)
 		.join("")}<i style="background:#222"></i>95th percentile of the latency</p>
 ${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escaped(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
 `;

@@ -45,7 +45,8 @@ export const PROFILES = {
 		targets: { orders: 1 },
 		kinds: { kill: 1 },
 		lasts: [0.2, 1],
-		moment: "select from orders where saga_state = 'forward' and saga_owner like $1 || '%' offset 2 limit 1",
+		moment:
+			"select from orders where saga_state = 'forward' and saga_owner like $1 || '%' offset 2 limit 1",
 		// Some orders take their time, so that there are always some in the middle.
 		tokens: { tok_ok: 80, tok_timeout: 20 },
 		wishes: { buy: 80, twice: 10, hasty: 10 },

@@ -53,7 +53,10 @@ const PLENTY = 1_000_000;
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 	const { seconds, seed, say, bug, patience: settling = 30 } = options;
 	const profile = profileOf(options.faults, bug);
-	const preloads = [...(bug ? [`bugs/${bug}.ts`] : []), ...(profile.slow ? [`slow/${profile.slow}.ts`] : [])];
+	const preloads = [
+		...(bug ? [`bugs/${bug}.ts`] : []),
+		...(profile.slow ? [`slow/${profile.slow}.ts`] : []),
+	];
 	const cluster = await startCluster(
 		options.size,
 		preloads.map((file) => join(import.meta.dirname, file)),
@@ -83,10 +86,20 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		const working = work(purchases, market);
 		const thefts: Theft[] = [];
 		const stealing = Array.from({ length: THIEVES }, (_, n) => steal(n, market, thefts));
-		const progress = setInterval(() => options.onProgress((Date.now() - start) / 1000, tally.requests), 200);
+		const progress = setInterval(
+			() => options.onProgress((Date.now() - start) / 1000, tally.requests),
+			200,
+		);
 		const { moment } = profile;
-		const isMoment = moment ? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0 : undefined;
-		const faults = await inflict(plan(seed, seconds, cluster.members, profile), cluster.members, start, isMoment);
+		const isMoment = moment
+			? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0
+			: undefined;
+		const faults = await inflict(
+			plan(seed, seconds, cluster.members, profile),
+			cluster.members,
+			start,
+			isMoment,
+		);
 		waiting = false;
 		await after(Math.max(0, closingAt - Date.now()));
 		clearInterval(progress);
@@ -95,8 +108,12 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		patience = calm + settling * 1000;
 		await Promise.all([...shopping, working, ...stealing]);
 		// A bug that shows is not given the time to go away.
-		const isFound = (found: readonly Finding[]) => found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
-		const verify = async () => [...(await check(cluster, purchases, stock)), ...(await checkThefts(gatewaysAt(cluster.urls), thefts))];
+		const isFound = (found: readonly Finding[]) =>
+			found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
+		const verify = async () => [
+			...(await check(cluster, purchases, stock)),
+			...(await checkThefts(gatewaysAt(cluster.urls), thefts)),
+		];
 		const findings = await settle(cluster, verify, patience, isFound);
 		const orders = await cluster.query<{ status: string; n: number }>(
 			"orders",
@@ -122,7 +139,8 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 	const late = () => Date.now() > patience;
 	const ask = async (request: string, options: object) => {
 		const answer = await insist("open", request, options, late);
-		if (!answer || answer.status >= 400) throw new Error(`${request} was answered with ${JSON.stringify(answer ?? "nothing")}`);
+		if (!answer || answer.status >= 400)
+			throw new Error(`${request} was answered with ${JSON.stringify(answer ?? "nothing")}`);
 		return answer.body;
 	};
 	const login = async ({ email, password }: typeof ADMIN) =>
@@ -145,7 +163,9 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 		return [(await ask("POST /api/products", { token: admin, body })).id, stock];
 	};
 	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
-	const stock = new Map(await Promise.all(Array.from({ length: large?.lines ?? PRODUCTS }, (_, n) => list(n))));
+	const stock = new Map(
+		await Promise.all(Array.from({ length: large?.lines ?? PRODUCTS }, (_, n) => list(n))),
+	);
 	return { shoppers, admin, stock };
 }
 

@@ -18,7 +18,12 @@ export class Tally {
 	}
 	count(what: string, outcome: Outcome, sent: number): void {
 		const now = Date.now();
-		this.#all.push({ second: Math.floor((now - this.#begun) / 1000), ms: now - sent, outcome, what });
+		this.#all.push({
+			second: Math.floor((now - this.#begun) / 1000),
+			ms: now - sent,
+			outcome,
+			what,
+		});
 	}
 	get requests(): number {
 		return this.#all.length;
@@ -43,7 +48,12 @@ export class Tally {
 		return Array.from({ length: last + 1 }, (_, second) => {
 			const mine = groups.get(second) ?? [];
 			const of = (wanted: Outcome) => mine.filter(({ outcome }) => outcome === wanted).length;
-			return { done: of("done"), refused: of("refused"), failed: of("failed"), p95: this.percentile(0.95, mine) };
+			return {
+				done: of("done"),
+				refused: of("refused"),
+				failed: of("failed"),
+				p95: this.percentile(0.95, mine),
+			};
 		});
 	}
 }

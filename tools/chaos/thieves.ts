@@ -23,7 +23,11 @@ const PASSWORD = "correct horse";
  * Steals sessions until the market closes. `all` grows by each theft whose password change was
  * confirmed; the attacker refreshes before, during and after it.
  */
-export async function steal(number: number, { client, seed, closing, closed }: Market, all: Theft[]): Promise<void> {
+export async function steal(
+	number: number,
+	{ client, seed, closing, closed }: Market,
+	all: Theft[],
+): Promise<void> {
 	const dice = random(seed * 1000 + 500 + number);
 	const send = async <T>(request: string, options: object): Promise<T | undefined> => {
 		const answer = await client.insist("steal", request, options, closed);
@@ -32,15 +36,37 @@ export async function steal(number: number, { client, seed, closing, closed }: M
 	for (let n = 0; !closing(); n++) {
 		const body = { email: `victim-${number}-${n}@example.com`, password: PASSWORD };
 		await send("POST /api/users", { body: { ...body, full_name: "A Victim" } });
-		const [owner, thief] = [await send<Tokens>("POST /api/users/login", { body }), await send<Tokens>("POST /api/users/login", { body })];
-		const me = owner && (await send<{ id: string }>("GET /api/users/me", { token: owner.access_token }));
+		const [owner, thief] = [
+			await send<Tokens>("POST /api/users/login", { body }),
+			await send<Tokens>("POST /api/users/login", { body }),
+		];
+		const me =
+			owner && (await send<{ id: string }>("GET /api/users/me", { token: owner.access_token }));
 		if (!owner || !thief || !me) continue;
-		const theft: Theft = { user_id: me.id, kept: owner.access_token, stolen: [thief.access_token], refresh_token: thief.refresh_token };
+		const theft: Theft = {
+			user_id: me.id,
+			kept: owner.access_token,
+			stolen: [thief.access_token],
+			refresh_token: thief.refresh_token,
+		};
 		const until = { changed: Number.POSITIVE_INFINITY };
-		const refreshing = refresh(client, theft, () => Date.now() > until.changed || closing(), dice.between(1, 30));
+		const refreshing = refresh(
+			client,
+			theft,
+			() => Date.now() > until.changed || closing(),
+			dice.between(1, 30),
+		);
 		await after(dice.between(0, 150));
-		const change = { token: owner.access_token, body: { current_password: PASSWORD, new_password: "battery staple" } };
-		const changed = await client.insist("change password", `POST /api/users/${me.id}/password`, change, closed);
+		const change = {
+			token: owner.access_token,
+			body: { current_password: PASSWORD, new_password: "battery staple" },
+		};
+		const changed = await client.insist(
+			"change password",
+			`POST /api/users/${me.id}/password`,
+			change,
+			closed,
+		);
 		until.changed = Date.now() + dice.between(0, 300);
 		await refreshing;
 		// WRONG_PASSWORD: an earlier request has changed it, and its response was lost.
@@ -49,9 +75,16 @@ export async function steal(number: number, { client, seed, closing, closed }: M
 }
 
 /** Refreshes a stolen session until it has ended. A lost response ends it as well: its token was used. */
-async function refresh(client: Client, theft: Theft, done: () => boolean, pause: number): Promise<void> {
+async function refresh(
+	client: Client,
+	theft: Theft,
+	done: () => boolean,
+	pause: number,
+): Promise<void> {
 	while (!done()) {
-		const answer = await client.send("refresh", "POST /api/auth/refresh", { body: { refresh_token: theft.refresh_token } });
+		const answer = await client.send("refresh", "POST /api/auth/refresh", {
+			body: { refresh_token: theft.refresh_token },
+		});
 		if (answer?.status === 200) {
 			theft.stolen.push(answer.body.access_token);
 			theft.refresh_token = answer.body.refresh_token;
@@ -67,22 +100,46 @@ export interface Gateways {
 }
 export const gatewaysAt = (urls: readonly string[]): Gateways => ({
 	statuses: (token) =>
-		Promise.all(urls.map(async (url) => (await fetch(`${url}/api/users/me`, { headers: { authorization: `Bearer ${token}` } })).status)),
+		Promise.all(
+			urls.map(
+				async (url) =>
+					(await fetch(`${url}/api/users/me`, { headers: { authorization: `Bearer ${token}` } }))
+						.status,
+			),
+		),
 	async refresh(refresh_token) {
 		const headers = { "content-type": "application/json" };
-		return (await fetch(`${urls[0]}/api/auth/refresh`, { method: "POST", headers, body: JSON.stringify({ refresh_token }) })).status;
+		return (
+			await fetch(`${urls[0]}/api/auth/refresh`, {
+				method: "POST",
+				headers,
+				body: JSON.stringify({ refresh_token }),
+			})
+		).status;
 	},
 });
 
 /** Stolen sessions that are still accepted after the password change, and owners' sessions that are not. */
-export async function checkThefts({ statuses, refresh }: Gateways, thefts: readonly Theft[]): Promise<Finding[]> {
+export async function checkThefts(
+	{ statuses, refresh }: Gateways,
+	thefts: readonly Theft[],
+): Promise<Finding[]> {
 	const found: Finding[] = [];
 	for (const { user_id, kept, stolen, refresh_token } of thefts) {
-		const accepted = (await Promise.all(stolen.map(statuses))).flat().filter((status) => status === 200).length;
-		const report = (invariant: string, detail: string) => found.push({ invariant, subject: user_id, detail });
-		if (accepted > 0) report("STOLEN_SESSION_ALIVE", `${accepted} requests with stolen access tokens were accepted`);
-		if ((await refresh(refresh_token)) === 200) report("STOLEN_SESSION_ALIVE", "a stolen refresh token was accepted");
-		if ((await statuses(kept)).includes(401)) report("OWN_SESSION_ENDED", "the session of the password change was refused");
+		const accepted = (await Promise.all(stolen.map(statuses)))
+			.flat()
+			.filter((status) => status === 200).length;
+		const report = (invariant: string, detail: string) =>
+			found.push({ invariant, subject: user_id, detail });
+		if (accepted > 0)
+			report(
+				"STOLEN_SESSION_ALIVE",
+				`${accepted} requests with stolen access tokens were accepted`,
+			);
+		if ((await refresh(refresh_token)) === 200)
+			report("STOLEN_SESSION_ALIVE", "a stolen refresh token was accepted");
+		if ((await statuses(kept)).includes(401))
+			report("OWN_SESSION_ENDED", "the session of the password change was refused");
 	}
 	return found;
 }

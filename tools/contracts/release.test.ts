@@ -14,7 +14,9 @@ test("every change of a resource that is served with an ETag honors If-Match", a
 		const [method, path] = rest.split(" ");
 		return [method, ...also].map((verb) => ({ method: verb, path, etag }));
 	});
-	const tagged = new Set(routes.flatMap(({ method, path, etag }) => (method === "GET" && etag ? [path] : [])));
+	const tagged = new Set(
+		routes.flatMap(({ method, path, etag }) => (method === "GET" && etag ? [path] : [])),
+	);
 	expect(tagged.size).toBeGreaterThan(0);
 	const changes = routes.filter(({ method, path }) => method !== "GET" && tagged.has(path));
 	expect(changes.filter(({ etag }) => !etag)).toEqual([]);

@@ -33,7 +33,9 @@ if (import.meta.main)
 		const present = await presentContracts();
 		const broken = breaks(releasedContracts(), present);
 		if (broken.length > 0 && !breaking)
-			throw new StartError(`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`);
+			throw new StartError(
+				`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`,
+			);
 		writeFileSync(path, `${JSON.stringify(present, null, "\t")}\n`);
 		console.log(`Wrote ${path}`);
 		await program.stop();

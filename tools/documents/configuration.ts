@@ -20,7 +20,8 @@ names it. An empty value counts as absent. Each may also come from a file that \
 /** The document, made from the settings. */
 export function configuration(): string {
 	const items = Object.entries(settings as Record<string, Rule>).map(
-		([name, rule]) => `- \`${name}\` (${describeValues(rule)}${describeDefault(rule)}): ${rule.description}`,
+		([name, rule]) =>
+			`- \`${name}\` (${describeValues(rule)}${describeDefault(rule)}): ${rule.description}`,
 	);
 	return `${INTRODUCTION}\n${items.join("\n")}\n`;
 }
@@ -54,7 +55,10 @@ if (import.meta.main)
 	run("docs:configuration", async (program) => {
 		await readCommandLine(
 			program,
-			noArguments("npm run docs:configuration --", "Writes docs/configuration.md from lib/settings/settings.ts."),
+			noArguments(
+				"npm run docs:configuration --",
+				"Writes docs/configuration.md from lib/settings/settings.ts.",
+			),
 		);
 		writeFileSync(path, configuration());
 		await program.stop();

@@ -15,8 +15,12 @@ export async function allMetrics(): Promise<Metric[]> {
 	const files = serviceNames(services)
 		.map((name) => join(services, name, `${name}.metrics.ts`))
 		.filter((file) => existsSync(file));
-	const modules = (await Promise.all(files.map((file) => import(file)))) as { metrics: Record<string, Metric> }[];
-	return [catalogue, ...modules.map(({ metrics }) => metrics)].flatMap((metrics) => Object.values(metrics));
+	const modules = (await Promise.all(files.map((file) => import(file)))) as {
+		metrics: Record<string, Metric>;
+	}[];
+	return [catalogue, ...modules.map(({ metrics }) => metrics)].flatMap((metrics) =>
+		Object.values(metrics),
+	);
 }
 
 const INTRODUCTION = `<!-- Made from lib/observability/metrics/catalogue.ts and services/*/*.metrics.ts by npm run docs:metrics. -->
@@ -37,7 +41,13 @@ export async function document(): Promise<string> {
 
 if (import.meta.main)
 	run("docs:metrics", async (program) => {
-		await readCommandLine(program, noArguments("npm run docs:metrics --", "Writes docs/metrics.md from the declarations of all metrics."));
+		await readCommandLine(
+			program,
+			noArguments(
+				"npm run docs:metrics --",
+				"Writes docs/metrics.md from the declarations of all metrics.",
+			),
+		);
 		writeFileSync(path, await document());
 		await program.stop();
 	});

@@ -11,7 +11,10 @@ const made = await document();
 const parsed = JSON.parse(made) as any;
 // biome-ignore lint/suspicious/noExplicitAny: the same
 const operations: [string, any][] = Object.entries(parsed.paths).flatMap(([path, methods]) =>
-	Object.entries(methods as object).map(([method, operation]): [string, unknown] => [`${method.toUpperCase()} ${path}`, operation]),
+	Object.entries(methods as object).map(([method, operation]): [string, unknown] => [
+		`${method.toUpperCase()} ${path}`,
+		operation,
+	]),
 );
 
 test("docs/openapi.json is what npm run openapi makes of the contracts", () => {
@@ -41,12 +44,16 @@ test("every example is valid", () => {
 	ajv.addSchema({ $id: "document", components: parsed.components });
 	const wrong: string[] = [];
 	const check = (where: string, schema: object, example: unknown) => {
-		const local = JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'));
-		if (!ajv.validate(local, example)) wrong.push(`${where}: ${ajv.errorsText()} in ${JSON.stringify(example)}`);
+		const local = JSON.parse(
+			JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'),
+		);
+		if (!ajv.validate(local, example))
+			wrong.push(`${where}: ${ajv.errorsText()} in ${JSON.stringify(example)}`);
 	};
 	let examples = 0;
 	for (const [route, { parameters = [], requestBody, responses }] of operations) {
-		for (const { name, schema, example } of parameters) if (example !== undefined) check(`${route} ${name}`, schema, example);
+		for (const { name, schema, example } of parameters)
+			if (example !== undefined) check(`${route} ${name}`, schema, example);
 		const contents = [requestBody, ...Object.values(responses)].flatMap((part) =>
 			Object.values((part as { content?: object })?.content ?? {}),
 		);
@@ -69,7 +76,16 @@ test("every operation has a name of its own, says who may call it, and what can 
 	expect(new Set(names).size).toBe(names.length);
 	const silent = operations.filter(([route, { security, responses }]) => {
 		const isPublic = security?.some((one: object) => Object.keys(one).length === 0);
-		return route.includes("/api/") && !(security && (isPublic || responses[401]) && responses[422] && responses[429] && responses[503]);
+		return (
+			route.includes("/api/") &&
+			!(
+				security &&
+				(isPublic || responses[401]) &&
+				responses[422] &&
+				responses[429] &&
+				responses[503]
+			)
+		);
 	});
 	expect(silent.map(([route]) => route)).toEqual([]);
 });
@@ -83,7 +99,9 @@ test("the error reference has a section for every code that the document names, 
 		const { body: problem } = await shop.http("GET /api/users/me");
 		expect(errors.body).toContain(`<section id="${problem.type.split("#")[1]}">`);
 		const page = await shop.http("GET /docs/");
-		expect(page.headers.get("content-security-policy")).toContain("default-src 'none';script-src 'self'");
+		expect(page.headers.get("content-security-policy")).toContain(
+			"default-src 'none';script-src 'self'",
+		);
 		expect(page.body).not.toMatch(/https?:/);
 		const parts = [...page.body.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, part]) => part);
 		expect(parts).toHaveLength(3);

@@ -18,32 +18,50 @@ export async function readContracts(): Promise<Contract[]> {
 	const folder = join(root, "services");
 	const found = serviceNames(folder)
 		.filter((name) => name !== "api")
-		.map(async (name): Promise<Contract> => (await import(join(folder, name, `${name}.contract.ts`)))[name]);
+		.map(
+			async (name): Promise<Contract> =>
+				(await import(join(folder, name, `${name}.contract.ts`)))[name],
+		);
 	return Promise.all(found);
 }
 
 /** The routes of all contracts, as the gateway publishes them when every service is there. */
-export const routesOf = (contracts: readonly Contract[]): (DocumentedRoute & { readonly contract: Published })[] =>
+export const routesOf = (
+	contracts: readonly Contract[],
+): (DocumentedRoute & { readonly contract: Published })[] =>
 	contracts.flatMap(({ name, actions }) =>
 		Object.entries(actions).flatMap(([key, action]) => {
 			if (!action.rest) return [];
 			const contract = { ...action, rest: action.rest, name: `${name}.${key}` };
 			const [method, address] = action.rest.split(" ") as [string, string];
-			return [method, ...(action.also ?? [])].map((verb) => ({ method: verb, path: `/api${address}`, contract }));
+			return [method, ...(action.also ?? [])].map((verb) => ({
+				method: verb,
+				path: `/api${address}`,
+				contract,
+			}));
 		}),
 	);
 
 /** The document that a whole shop serves at /openapi.json. */
 export async function document(): Promise<string> {
 	const contracts = await readContracts();
-	const own = Object.keys(pages({} as never, [])).map((page) => ({ method: "GET", path: page.split(" ")[1]! }));
+	const own = Object.keys(pages({} as never, [])).map((page) => ({
+		method: "GET",
+		path: page.split(" ")[1]!,
+	}));
 	const errors = Object.assign({}, ...contracts.map(({ errors }) => errors));
 	return `${JSON.stringify(openapi([...own, ...routesOf(contracts)], errors, version), null, "\t")}\n`;
 }
 
 if (import.meta.main)
 	run("openapi", async (program) => {
-		await readCommandLine(program, noArguments("npm run openapi --", "Writes docs/openapi.json from the contracts of all services."));
+		await readCommandLine(
+			program,
+			noArguments(
+				"npm run openapi --",
+				"Writes docs/openapi.json from the contracts of all services.",
+			),
+		);
 		writeFileSync(path, await document());
 		await program.stop();
 	});

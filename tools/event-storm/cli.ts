@@ -39,19 +39,31 @@ const read = (program: Program) =>
 	});
 
 const WIDTH = 40;
-function bar(events: number, { written, effects, kills }: { written: number; effects: number; kills: number }): string {
+function bar(
+	events: number,
+	{ written, effects, kills }: { written: number; effects: number; kills: number },
+): string {
 	const full = Math.min(WIDTH, Math.round((effects / events) * WIDTH));
 	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} written, ${effects} taken over by every group, ${kills} kills`;
 }
 
-function summary({ violations, written, poison, kills, settledAfter, replayed }: StormResult): string {
+function summary({
+	violations,
+	written,
+	poison,
+	kills,
+	settledAfter,
+	replayed,
+}: StormResult): string {
 	return [
 		`Events    ${written}, ${poison} of them poison, in ${ALL_GROUPS.length} groups`,
 		`Faults    ${kills} consumers killed, NATS killed twice and twice with the loss of its files, once of them while idle`,
 		`Settled   ${settledAfter.toFixed(1)} s after the last event`,
 		`Replay    ${replayed} told again`,
 		...violations.slice(0, 50).map((line) => `VIOLATION ${line}`),
-		violations.length === 0 ? "Every event took effect exactly once in every group" : `${violations.length} violations`,
+		violations.length === 0
+			? "Every event took effect exactly once in every group"
+			: `${violations.length} violations`,
 	].join("\n");
 }
 
@@ -59,23 +71,41 @@ function summary({ violations, written, poison, kills, settledAfter, replayed }:
 async function openDatabases(program: Program, folder: string) {
 	const services = ["orders", ...ALL_GROUPS];
 	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
-	const postgres = await startEmbeddedPostgres({ dataDir: join(folder, "postgres"), settings: { fsync: "off" } });
+	const postgres = await startEmbeddedPostgres({
+		dataDir: join(folder, "postgres"),
+		settings: { fsync: "off" },
+	});
 	program.onEnd(8000, () => postgres.stop());
 	const at = `${postgres.host}:${postgres.port}`;
 	const pattern = `postgres://{service}:storm@${at}/{service}`;
-	await createDatabases(`postgres://${postgres.user}:${postgres.password}@${at}/postgres`, pattern, services);
-	await Promise.all(services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))));
-	const pools = new Map(services.map((name) => [name, new pg.Pool({ connectionString: databaseUrl(pattern, name), max: 2 })]));
+	await createDatabases(
+		`postgres://${postgres.user}:${postgres.password}@${at}/postgres`,
+		pattern,
+		services,
+	);
+	await Promise.all(
+		services.map((name) => migrate(databaseUrl(pattern, name), migrationFolders(root, name))),
+	);
+	const pools = new Map(
+		services.map((name) => [
+			name,
+			new pg.Pool({ connectionString: databaseUrl(pattern, name), max: 2 }),
+		]),
+	);
 	for (const pool of pools.values()) pool.on("error", () => undefined);
 	program.onEnd(1000, () => Promise.all([...pools.values()].map((pool) => pool.end())));
-	const query = async <Row extends pg.QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]> =>
-		(await pools.get(service)!.query<Row>(text, values)).rows;
+	const query = async <Row extends pg.QueryResultRow>(
+		service: string,
+		text: string,
+		values?: unknown[],
+	): Promise<Row[]> => (await pools.get(service)!.query<Row>(text, values)).rows;
 	return { pattern, query };
 }
 
 run("events-storm", async (program) => {
 	const options = await read(program);
-	if (!findServer("nats-server")) throw new StartError("nats-server not found; on Debian: apt-get install nats-server");
+	if (!findServer("nats-server"))
+		throw new StartError("nats-server not found; on Debian: apt-get install nats-server");
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
 	chmodSync(folder, 0o755);
 	program.onEnd(5000, () => rm(folder, { recursive: true, force: true, maxRetries: 10 }));
@@ -83,9 +113,12 @@ run("events-storm", async (program) => {
 	const live = process.stderr.isTTY;
 	const { events, seconds, seed } = options;
 	console.log(`${events} events in ${seconds} s, seed ${seed} …`);
-	const onProgress = (now: Parameters<typeof bar>[1]) => void (live && process.stderr.write(`\r\x1b[K${bar(events, now)}`));
+	const onProgress = (now: Parameters<typeof bar>[1]) =>
+		void (live && process.stderr.write(`\r\x1b[K${bar(events, now)}`));
 	const result = await program.step(storm({ ...options, ...databases, folder, onProgress }));
 	if (live) process.stderr.write("\r\x1b[K");
-	console.log(`${summary(result)}\nAgain     npm run events:storm -- --events ${events} --seconds ${seconds} --seed ${seed}`);
+	console.log(
+		`${summary(result)}\nAgain     npm run events:storm -- --events ${events} --seconds ${seconds} --seed ${seed}`,
+	);
 	await program.stop(result.violations.length > 0 ? 1 : 0);
 });

@@ -7,7 +7,11 @@ import { ALL_GROUPS, consumer } from "./services.ts";
 /** A node with the consumer groups that its arguments name, as a process of its own that can be killed. */
 run("consumer", async (program) => {
 	const env = readEnv();
-	const broker = makeNode(brokerOptions(env), env, ALL_GROUPS.filter((group) => process.argv.includes(group)).map(consumer));
+	const broker = makeNode(
+		brokerOptions(env),
+		env,
+		ALL_GROUPS.filter((group) => process.argv.includes(group)).map(consumer),
+	);
 	program.onEnd(env.DRAIN_MS, () => broker.stop());
 	await program.step(broker.start());
 });

@@ -27,7 +27,11 @@ export interface StormOptions {
 	readonly seed: number;
 	/** A DATABASE_URL; its databases are migrated and empty. */
 	readonly pattern: string;
-	query<Row extends QueryResultRow>(service: string, text: string, values?: unknown[]): Promise<Row[]>;
+	query<Row extends QueryResultRow>(
+		service: string,
+		text: string,
+		values?: unknown[],
+	): Promise<Row[]>;
 	/** For NATS and for logs. */
 	readonly folder: string;
 	/** Called a few times a second. `effects` are those of the group that is furthest behind. */
@@ -74,7 +78,11 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 	let late: Process | undefined;
 	const progress = setInterval(async () => {
 		const behind = await Promise.all(GROUPS.map((group) => count(options, group))).catch(() => [0]);
-		options.onProgress({ written: writer.written(), effects: Math.min(...behind), kills: herd.kills() });
+		options.onProgress({
+			written: writer.written(),
+			effects: Math.min(...behind),
+			kills: herd.kills(),
+		});
 	}, 300);
 	const writer = write(broker, options, random(seed + 1));
 	try {
@@ -84,15 +92,24 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 		const calm = Date.now();
 		herd.start();
 		const settled = (groups: readonly string[]) => settle(options, broker, events, groups);
-		if (!(await settled(GROUPS))) wrong.push(`Not everything was taken over within ${PATIENCE_MS / 1000} s`);
+		if (!(await settled(GROUPS)))
+			wrong.push(`Not everything was taken over within ${PATIENCE_MS / 1000} s`);
 		const settledAfter = (Date.now() - calm) / 1000;
 		late = await wipeIdle(options, nats.member, settings);
-		if (!(await settled(ALL_GROUPS))) wrong.push("Not everything was taken over after the idle stream was wiped");
+		if (!(await settled(ALL_GROUPS)))
+			wrong.push("Not everything was taken over after the idle stream was wiped");
 		const { count: replayed } = await (broker.call.bind(broker) as Call)("orders.replayEvents", {});
 		if (!(await settled(ALL_GROUPS))) wrong.push("The replay was not taken over in time");
 		wrong.push(...herd.complaints(), ...(await verdict(options, events)));
 		const poison = writer.poison();
-		return { violations: wrong, written: writer.written(), poison, kills: herd.kills(), settledAfter, replayed };
+		return {
+			violations: wrong,
+			written: writer.written(),
+			poison,
+			kills: herd.kills(),
+			settledAfter,
+			replayed,
+		};
 	} finally {
 		clearInterval(progress);
 		await herd.end();
@@ -111,7 +128,8 @@ function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: R
 		written: () => written,
 		poison: () => poison,
 		async run() {
-			const { db, publish } = broker.getLocalService("orders") as unknown as HasDatabase & HasEvents;
+			const { db, publish } = broker.getLocalService("orders") as unknown as HasDatabase &
+				HasEvents;
 			const start = Date.now();
 			while (written < events) {
 				const due = Math.ceil(((Date.now() - start) / (seconds * 1000)) * events);
@@ -134,9 +152,20 @@ function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: R
 	};
 }
 
-function startConsumer(name: string, groups: readonly string[], settings: Record<string, string>, folder: string): Process {
+function startConsumer(
+	name: string,
+	groups: readonly string[],
+	settings: Record<string, string>,
+	folder: string,
+): Process {
 	const args = ["--no-warnings", join(import.meta.dirname, "consumer.ts"), ...groups];
-	return startProcess({ name, file: process.execPath, args, env: { ...settings, NODEID: name }, log: join(folder, `${name}.log`) });
+	return startProcess({
+		name,
+		file: process.execPath,
+		args,
+		env: { ...settings, NODEID: name },
+		log: join(folder, `${name}.log`),
+	});
 }
 
 /** The processes that are killed. */
@@ -199,7 +228,11 @@ const count = async ({ query }: Tables, group: string): Promise<number> =>
 	(await query<{ n: number }>(group, "select count(*)::int as n from effects"))[0]!.n;
 
 /** While no event is on its way, NATS loses everything; then a group starts that was not there before. */
-async function wipeIdle({ folder }: StormOptions, nats: Member, settings: Record<string, string>): Promise<Process> {
+async function wipeIdle(
+	{ folder }: StormOptions,
+	nats: Member,
+	settings: Record<string, string>,
+): Promise<Process> {
 	await nats.kill();
 	await rm(join(folder, "jetstream"), { recursive: true, force: true });
 	await nats.start();
@@ -207,7 +240,12 @@ async function wipeIdle({ folder }: StormOptions, nats: Member, settings: Record
 }
 
 /** Waits until every group has all that it can take, and no more is on its way to it; whether that came in time. */
-async function settle({ query }: Tables, broker: ServiceBroker, events: number, groups: readonly string[]): Promise<boolean> {
+async function settle(
+	{ query }: Tables,
+	broker: ServiceBroker,
+	events: number,
+	groups: readonly string[],
+): Promise<boolean> {
 	const quiet = async (group: string) => {
 		const [{ done = 0, waiting = 0 } = {}] = await query<{ done: number; waiting: number }>(
 			group,
@@ -215,7 +253,9 @@ async function settle({ query }: Tables, broker: ServiceBroker, events: number, 
 				(select count(*) from retries where dead_at is null)::int as waiting`,
 		);
 		if (done < events || waiting > 0) return false;
-		const figures = (await broker.call(`${group}.eventFigures`).catch(() => undefined)) as { pending: number } | undefined;
+		const figures = (await broker.call(`${group}.eventFigures`).catch(() => undefined)) as
+			| { pending: number }
+			| undefined;
 		return figures?.pending === 0;
 	};
 	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await after(200)) {
@@ -226,7 +266,10 @@ async function settle({ query }: Tables, broker: ServiceBroker, events: number, 
 }
 
 async function verdict({ query }: Tables, events: number): Promise<string[]> {
-	const outbox = await query<{ id: string; subject: string }>("orders", "select id, subject from outbox order by seq");
+	const outbox = await query<{ id: string; subject: string }>(
+		"orders",
+		"select id, subject from outbox order by seq",
+	);
 	const ids = (rows: { id: string }[]) => rows.map(({ id }) => id);
 	const groups = ALL_GROUPS.map(async (name) => ({
 		name,
@@ -234,6 +277,10 @@ async function verdict({ query }: Tables, events: number): Promise<string[]> {
 		dead: ids(await query(name, "select event_id as id from retries where dead_at is not null")),
 	}));
 	const poison = new Set(ids(outbox.filter(({ subject }) => subject === POISON)));
-	const lost = outbox.length === events ? [] : [`The outbox holds ${outbox.length} of ${events} events`];
-	return [...lost, ...violations({ written: ids(outbox), poison, groups: await Promise.all(groups) })];
+	const lost =
+		outbox.length === events ? [] : [`The outbox holds ${outbox.length} of ${events} events`];
+	return [
+		...lost,
+		...violations({ written: ids(outbox), poison, groups: await Promise.all(groups) }),
+	];
 }

@@ -16,7 +16,8 @@ export const ALL_GROUPS = [...GROUPS, LATE] as const;
 export const POISON = "poison";
 
 /** Where a group's handler writes down what it was given: nothing here keeps an event from being written twice. */
-export const EFFECTS = "create table effects (event_id uuid not null, at bigint generated always as identity)";
+export const EFFECTS =
+	"create table effects (event_id uuid not null, at bigint generated always as identity)";
 const NOTE = "insert into effects (event_id) select unnest($1::uuid[])";
 
 /** Who writes the events. */
@@ -29,7 +30,8 @@ export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 	const group = contract({ name, actions: { ...eventActions } });
 	const take = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query(NOTE, [found.map(({ id }) => id)]);
-		if (found.some(({ subject }) => subject === POISON)) throw new Error("No handler can take this");
+		if (found.some(({ subject }) => subject === POISON))
+			throw new Error("No handler can take this");
 	};
 	return implement(group, database, events(group, { "order.*": take })).with({ actions: {} });
 }

@@ -4,7 +4,11 @@ export interface Aftermath {
 	readonly written: readonly string[];
 	/** Those of them that no handler can take. */
 	readonly poison: ReadonlySet<string>;
-	readonly groups: readonly { readonly name: string; readonly effects: readonly string[]; readonly dead: readonly string[] }[];
+	readonly groups: readonly {
+		readonly name: string;
+		readonly effects: readonly string[];
+		readonly dead: readonly string[];
+	}[];
 }
 
 /** What is wrong, a line each: everything has to have taken effect exactly once in every group, and poison not at all. */
@@ -16,12 +20,18 @@ export function violations({ written, poison, groups }: Aftermath): string[] {
 		const buried = new Set(dead);
 		const wrong = written.flatMap((id) => {
 			const [expected, found] = [poison.has(id) ? 0 : 1, times.get(id) ?? 0];
-			const effect = found === expected ? [] : [`${name}: ${id} took effect ${found} times instead of ${expected}`];
-			if (poison.has(id) && !buried.has(id)) return [...effect, `${name}: ${id} is poison and no dead letter`];
+			const effect =
+				found === expected
+					? []
+					: [`${name}: ${id} took effect ${found} times instead of ${expected}`];
+			if (poison.has(id) && !buried.has(id))
+				return [...effect, `${name}: ${id} is poison and no dead letter`];
 			if (!poison.has(id) && buried.has(id)) return [...effect, `${name}: ${id} is a dead letter`];
 			return effect;
 		});
-		const strange = [...times.keys(), ...buried].filter((id) => !known.has(id)).map((id) => `${name}: ${id} was never written`);
+		const strange = [...times.keys(), ...buried]
+			.filter((id) => !known.has(id))
+			.map((id) => `${name}: ${id} was never written`);
 		return [...wrong, ...strange];
 	});
 }

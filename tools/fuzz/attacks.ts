@@ -5,7 +5,22 @@ import type { FuzzRequest } from "./requests.ts";
 
 /** Repeated, each makes some common pattern backtrack: of e-mail addresses, lists, quotes, numbers, white space, addresses, tokens or field names. */
 export const PIECES: readonly string[] = [
-	...["@.", "a@", "%40", ".", "passw", "eyJ", "-eyJaaaaa", "Bearer ", " ", "\t", "0", "1:", "1.1.1.1, ", "/"],
+	...[
+		"@.",
+		"a@",
+		"%40",
+		".",
+		"passw",
+		"eyJ",
+		"-eyJaaaaa",
+		"Bearer ",
+		" ",
+		"\t",
+		"0",
+		"1:",
+		"1.1.1.1, ",
+		"/",
+	],
 	...['"a",', '\\"', "a=", ";a=b,", "a,", "((", "a-", "é", "$`"],
 ];
 /** Characters of a value in a body: just below the limit of 100 kB. */
@@ -13,12 +28,32 @@ const IN_BODY = 90_000;
 /** The same in the head of a request, in bytes as they are sent: node:http accepts 16 kB. */
 const IN_HEAD = 14_000;
 const HEADERS = [
-	...["authorization", "if-match", "if-none-match", "prefer", "traceparent", "tracestate", "baggage", "last-event-id", "idempotency-key"],
-	...["x-request-id", "x-forwarded-for", "forwarded", "content-type", "content-encoding", "accept", "accept-encoding", "accept-language"],
+	...[
+		"authorization",
+		"if-match",
+		"if-none-match",
+		"prefer",
+		"traceparent",
+		"tracestate",
+		"baggage",
+		"last-event-id",
+		"idempotency-key",
+	],
+	...[
+		"x-request-id",
+		"x-forwarded-for",
+		"forwarded",
+		"content-type",
+		"content-encoding",
+		"accept",
+		"accept-encoding",
+		"accept-language",
+	],
 	...["origin", "cookie", "range", "expect", "user-agent"],
 ];
 
-const text = (piece: string, length: number): string => `${piece.repeat(Math.ceil(length / piece.length)).slice(0, length)} x`;
+const text = (piece: string, length: number): string =>
+	`${piece.repeat(Math.ceil(length / piece.length)).slice(0, length)} x`;
 function encoded(piece: string): string {
 	const one = encodeURIComponent(piece);
 	return `${one.repeat(Math.floor(IN_HEAD / one.length))}%20x`;
@@ -33,18 +68,24 @@ export function* attacks(
 	token: string | undefined,
 	pieces: readonly string[] = PIECES,
 ): Generator<FuzzRequest> {
-	const headers: Record<string, string> = { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
+	const headers: Record<string, string> = {
+		"content-type": "application/json",
+		...(token ? { authorization: `Bearer ${token}` } : {}),
+	};
 	for (const piece of pieces) {
 		yield { method: "GET", path: `/${encoded(piece)}`, headers: {}, body: undefined };
 		yield { method: "GET", path: `/?${encoded(piece)}`, headers: {}, body: undefined };
 		// A value that cannot be sent as a header is not sent by node:http either.
 		const value = text(piece, IN_HEAD);
 		if (/^[\t\x20-\x7e]*$/.test(value))
-			for (const name of HEADERS) yield { method: "GET", path: "/api/products", headers: { [name]: value }, body: undefined };
+			for (const name of HEADERS)
+				yield { method: "GET", path: "/api/products", headers: { [name]: value }, body: undefined };
 		for (const { method, path, contract } of routes) {
 			const withBody = method !== "GET" && method !== "DELETE";
 			for (const params of attacked(contract.params, withBody ? text(piece, IN_BODY) : piece))
-				yield withBody ? bodyRequest(method, path, params, headers) : headRequest(method, path, params, piece, headers);
+				yield withBody
+					? bodyRequest(method, path, params, headers)
+					: headRequest(method, path, params, piece, headers);
 			for (const [parameter] of path.matchAll(/:\w+/g))
 				yield {
 					method,
@@ -57,12 +98,26 @@ export function* attacks(
 }
 
 const filled = (path: string, params: Shape): string =>
-	path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(params[name] ? sampleOf(params[name]) : "x")));
+	path.replace(/:(\w+)/g, (_, name: string) =>
+		encodeURIComponent(String(params[name] ? sampleOf(params[name]) : "x")),
+	);
 
-function bodyRequest(method: string, path: string, params: Record<string, unknown>, headers: FuzzRequest["headers"]): FuzzRequest {
+function bodyRequest(
+	method: string,
+	path: string,
+	params: Record<string, unknown>,
+	headers: FuzzRequest["headers"],
+): FuzzRequest {
 	const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name!);
-	const body = Object.fromEntries(Object.entries(params).filter(([name]) => !inPath.includes(name)));
-	return { method, path: path.replace(/:\w+/g, "019a0000-0000-7000-8000-000000000001"), headers, body: Buffer.from(JSON.stringify(body)) };
+	const body = Object.fromEntries(
+		Object.entries(params).filter(([name]) => !inPath.includes(name)),
+	);
+	return {
+		method,
+		path: path.replace(/:\w+/g, "019a0000-0000-7000-8000-000000000001"),
+		headers,
+		body: Buffer.from(JSON.stringify(body)),
+	};
 }
 /** @param piece the value of the parameter that is attacked, and becomes long here */
 function headRequest(
@@ -75,13 +130,22 @@ function headRequest(
 	const query = Object.entries(params)
 		.filter(([name, value]) => value === piece && !path.includes(`:${name}`))
 		.map(([name]) => `${name}=${encoded(piece)}`);
-	return { method, path: `${path.replace(/:\w+/g, "019a0000-0000-7000-8000-000000000001")}?${query[0] ?? ""}`, headers, body: undefined };
+	return {
+		method,
+		path: `${path.replace(/:\w+/g, "019a0000-0000-7000-8000-000000000001")}?${query[0] ?? ""}`,
+		headers,
+		body: undefined,
+	};
 }
 
 /** Parameters that are right except for one value, for each value at any depth. */
 function attacked(shape: Shape, value: string): Record<string, unknown>[] {
-	const sample = sampleOfShape(Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))));
-	return Object.keys(sample).flatMap((field) => attackedValues(shape[field]!, value).map((one) => ({ ...sample, [field]: one })));
+	const sample = sampleOfShape(
+		Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))),
+	);
+	return Object.keys(sample).flatMap((field) =>
+		attackedValues(shape[field]!, value).map((one) => ({ ...sample, [field]: one })),
+	);
 }
 function attackedValues(rule: Rule, value: string): unknown[] {
 	if (rule.type === "array") return attackedValues(rule.items, value).map((one) => [one]);

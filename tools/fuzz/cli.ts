@@ -50,7 +50,8 @@ const read = (program: Program) =>
 		usage: USAGE,
 		options: { shape: text, url: text, seed: text, requests: text, lanes: text },
 		convert({ shape, url, seed, requests, lanes }) {
-			if (shape && (shape !== "cluster" || url)) throw new Error("--shape must be cluster, and excludes --url");
+			if (shape && (shape !== "cluster" || url))
+				throw new Error("--shape must be cluster, and excludes --url");
 			return {
 				cluster: shape === "cluster",
 				url: url ?? "http://127.0.0.1:3000",
@@ -64,13 +65,23 @@ const read = (program: Program) =>
 async function startOwn(program: Program): Promise<Target> {
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
-	const cluster = await program.step(startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log));
+	const cluster = await program.step(
+		startCluster({ edge: 2, orders: 2, goods: 2, money: 2 }, [], console.log),
+	);
 	program.onEnd(20_000, () => cluster.stop());
-	return { urls: cluster.urls, nodes: cluster.health, admin: ADMIN, processes: cluster.members.filter(({ kind }) => kind === "node") };
+	return {
+		urls: cluster.urls,
+		nodes: cluster.health,
+		admin: ADMIN,
+		processes: cluster.members.filter(({ kind }) => kind === "node"),
+	};
 }
 function given(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
-	if (!password) throw new StartError("ADMIN_EMAIL and ADMIN_PASSWORD name no administrator: set them, or use --shape cluster");
+	if (!password)
+		throw new StartError(
+			"ADMIN_EMAIL and ADMIN_PASSWORD name no administrator: set them, or use --shape cluster",
+		);
 	return { urls: [url], nodes: [url], admin: { email, password }, processes: [] };
 }
 
@@ -78,12 +89,18 @@ run("fuzz", async (program) => {
 	const { cluster, url, seed, requests, lanes } = await read(program);
 	const { urls, nodes, admin: account, processes } = cluster ? await startOwn(program) : given(url);
 	const http = httpOf(urls[0]!);
-	const admin = async (): Promise<Customer> => ({ id: "", ...account, token: await login({ http }, account) });
+	const admin = async (): Promise<Customer> => ({
+		id: "",
+		...account,
+		token: await login({ http }, account),
+	});
 	await program.step(assertAdmin(admin, urls[0]!));
 	const routes = routesOf(await readContracts());
 	const setUp = setUpWith({ http }, admin);
 	const perRoute = Math.ceil(requests / routes.length);
-	console.log(`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`);
+	console.log(
+		`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`,
+	);
 	const began = performance.now();
 	const memory = watchMemory(processes);
 	const report = await program.step(
@@ -99,9 +116,13 @@ run("fuzz", async (program) => {
 			onRound: memory.turn,
 		}),
 	);
-	const streams = await program.step(fuzzStreams({ urls, seed, rounds: STREAM_ROUNDS, setUp: streamsSetUpWith({ http }, admin) }));
+	const streams = await program.step(
+		fuzzStreams({ urls, seed, rounds: STREAM_ROUNDS, setUp: streamsSetUpWith({ http }, admin) }),
+	);
 	const gateways = urls.map((one) => ({ http: httpOf(one) }));
-	const stale = await program.step(fuzzProductChanges(gateways, admin, { seed, writes: PRODUCT_WRITES }));
+	const stale = await program.step(
+		fuzzProductChanges(gateways, admin, { seed, writes: PRODUCT_WRITES }),
+	);
 	const held = memory.stop();
 	process.stdout.write("\n");
 	const failures = [...report.failures, ...streams];
@@ -112,8 +133,12 @@ run("fuzz", async (program) => {
 	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
 	// So few requests fill no heap, and say nothing about one that fills.
 	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);
-	if (growing.length > 0) throw new StartError(`${growing.map(({ name }) => name).join(", ")} did not stop growing`);
-	if (stalls.length > 0) throw new StartError(`${stalls.length} requests blocked an event loop for more than ${MOST_MS} ms`);
+	if (growing.length > 0)
+		throw new StartError(`${growing.map(({ name }) => name).join(", ")} did not stop growing`);
+	if (stalls.length > 0)
+		throw new StartError(
+			`${stalls.length} requests blocked an event loop for more than ${MOST_MS} ms`,
+		);
 	await program.stop();
 });
 
@@ -127,28 +152,46 @@ async function attack(
 ) {
 	const { tokens } = await setUp();
 	const agent = new Agent({ keepAlive: true });
-	const { sent, stalls } = await findStalls(agent, url, [...slow, ...attacks(routes, tokens.at(-1))], nodes);
+	const { sent, stalls } = await findStalls(
+		agent,
+		url,
+		[...slow, ...attacks(routes, tokens.at(-1))],
+		nodes,
+	);
 	agent.destroy();
-	console.log(`${sent} adversarial and slow requests, one at a time; ${stalls.length} blocked an event loop`);
-	for (const { ms, request } of stalls.slice(0, 20)) console.log(`${ms.toFixed(0)} ms: ${shown(request)}`);
+	console.log(
+		`${sent} adversarial and slow requests, one at a time; ${stalls.length} blocked an event loop`,
+	);
+	for (const { ms, request } of stalls.slice(0, 20))
+		console.log(`${ms.toFixed(0)} ms: ${shown(request)}`);
 	return stalls;
 }
 const shown = ({ method, path, headers, body }: FuzzRequest): string =>
-	[`${method} ${path.slice(0, 200)}`, body?.toString().slice(0, 300) ?? "", JSON.stringify(headers).slice(0, 300)].join("\n  ");
+	[
+		`${method} ${path.slice(0, 200)}`,
+		body?.toString().slice(0, 300) ?? "",
+		JSON.stringify(headers).slice(0, 300),
+	].join("\n  ");
 
 /** Nodes may still be discovering each other just after they are ready. */
 async function assertAdmin(admin: () => Promise<Customer>, url: string): Promise<void> {
 	for (const end = Date.now() + 10_000; !(await admin()).token; await delay(200)) {
-		if (Date.now() > end) throw new StartError(`nobody can sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);
+		if (Date.now() > end)
+			throw new StartError(`nobody can sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);
 	}
 }
 
-function summary({ requests, statuses, failures }: FuzzReport, held: readonly Held[], ms: number): string {
+function summary(
+	{ requests, statuses, failures }: FuzzReport,
+	held: readonly Held[],
+	ms: number,
+): string {
 	const answers = Object.entries(statuses).map(([status, count]) => `${status}: ${count}`);
 	return [
 		`${requests} requests in ${(ms / 1000).toFixed(1)} s; ${answers.join(", ")}`,
 		...held.map(
-			({ name, warm, end, flat }) => `${name.padEnd(10)} ${warm.toFixed(0)} MB, in the end ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
+			({ name, warm, end, flat }) =>
+				`${name.padEnd(10)} ${warm.toFixed(0)} MB, in the end ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
 		),
 		...failures
 			.slice(0, 20)
@@ -166,6 +209,8 @@ function bar(): (done: number, of: number, failures: number) => void {
 		const percent = Math.floor((100 * done) / of);
 		if (percent === shown) return;
 		shown = percent;
-		process.stdout.write(`\r[${"#".repeat(percent / 4).padEnd(25, ".")}] ${percent} %, ${failures} failures`);
+		process.stdout.write(
+			`\r[${"#".repeat(percent / 4).padEnd(25, ".")}] ${percent} %, ${failures} failures`,
+		);
 	};
 }

@@ -29,7 +29,12 @@ interface Connection {
  * any moment. Checks that every gateway survives the next heartbeat, enforces its limit, and gives
  * each place back.
  */
-export async function fuzzStreams({ urls, seed, rounds, setUp }: StreamFuzzOptions): Promise<Failure[]> {
+export async function fuzzStreams({
+	urls,
+	seed,
+	rounds,
+	setUp,
+}: StreamFuzzOptions): Promise<Failure[]> {
 	const { token, open, finished } = await setUp();
 	const held = await setUp();
 	const path = (id: string) => `/api/orders/${id}/events`;
@@ -37,12 +42,16 @@ export async function fuzzStreams({ urls, seed, rounds, setUp }: StreamFuzzOptio
 		`${method} ${path(id)} HTTP/1.1\r\nHost: fuzz\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
 	const sent: FuzzRequest = { method: "GET", path: path(open), headers: {}, body: undefined };
 	const failures: Failure[] = [];
-	const fail = (what: string, answer: unknown = "") => failures.push({ what, request: sent, seed, answer: String(answer) });
+	const fail = (what: string, answer: unknown = "") =>
+		failures.push({ what, request: sent, seed, answer: String(answer) });
 
 	/** Several streams on each connection; all but one of them are closed again. */
 	async function round(url: string, next: () => number): Promise<void> {
 		const connections = Array.from({ length: 1 + Math.floor(next() * 8) }, () => {
-			const ids = Array.from({ length: 1 + Math.floor(next() * 6) }, () => [open, finished, "nonsense"][Math.floor(next() * 3)]!);
+			const ids = Array.from(
+				{ length: 1 + Math.floor(next() * 6) },
+				() => [open, finished, "nonsense"][Math.floor(next() * 3)]!,
+			);
 			return dial(url, ids.map((id) => request(id, token, next() < 0.1 ? "HEAD" : "GET")).join(""));
 		});
 		await pause(next() * 60);
@@ -72,12 +81,18 @@ export async function fuzzStreams({ urls, seed, rounds, setUp }: StreamFuzzOptio
 	}
 	async function fuzzGateway(url: string, index: number): Promise<void> {
 		// The second stream has ended, and cannot be sent before the first one ends.
-		const pipelined = dial(url, request(held.open, held.token) + request(held.finished, held.token));
+		const pipelined = dial(
+			url,
+			request(held.open, held.token) + request(held.finished, held.token),
+		);
 		const next = random(seed + index);
 		try {
 			for (let i = 0; i < rounds; i++) await round(url, next);
 			await assertPlaces(url);
-			await eventually(() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway sends no heartbeat any more"), HEARTBEAT_WITHIN);
+			await eventually(
+				() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway sends no heartbeat any more"),
+				HEARTBEAT_WITHIN,
+			);
 			const alive = await fetch(`${url}/health/live`);
 			assert(alive.status === 200, "a gateway is not alive");
 		} catch (error) {
@@ -100,7 +115,8 @@ function dial(url: string, text: string): Connection {
 	return {
 		socket,
 		text: () => received,
-		statuses: () => Array.from(received.matchAll(/^HTTP\/1\.1 (\d{3}) /gm), ([, status]) => Number(status)),
+		statuses: () =>
+			Array.from(received.matchAll(/^HTTP\/1\.1 (\d{3}) /gm), ([, status]) => Number(status)),
 	};
 }
 function assert(good: boolean, message: string): void {

@@ -72,10 +72,13 @@ export async function fuzz({
 				const next = random(own);
 				const made = makeRequest(method, path, contract, known, next);
 				const token = tokens[Math.floor(next() * tokens.length)];
-				const headers = token ? { ...made.headers, authorization: `Bearer ${token}` } : made.headers;
+				const headers = token
+					? { ...made.headers, authorization: `Bearer ${token}` }
+					: made.headers;
 				const began = performance.now();
 				const { status, text } = await send(agent, urls[own % urls.length]!, { ...made, headers });
-				if (performance.now() - began > SLOW_MS && slow.length < MOST_SLOW) slow.push({ ...made, headers });
+				if (performance.now() - began > SLOW_MS && slow.length < MOST_SLOW)
+					slow.push({ ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
 				const what = wrong(status, text);
 				if (what) failures.push({ what, request: made, seed: own, answer: text.slice(0, 500) });
@@ -110,20 +113,28 @@ function wrong(status: number, text: string): string | undefined {
 }
 
 /** Status 0 is no answer; a stream counts as answered when it has begun. */
-export function send(agent: Agent, url: string, { method, path, headers, body }: FuzzRequest): Promise<{ status: number; text: string }> {
+export function send(
+	agent: Agent,
+	url: string,
+	{ method, path, headers, body }: FuzzRequest,
+): Promise<{ status: number; text: string }> {
 	return new Promise((resolve) => {
-		const outgoing = request(url + path, { method, headers, agent, timeout: PATIENCE }, (incoming) => {
-			const status = incoming.statusCode ?? 0;
-			if (incoming.headers["content-type"] === "text/event-stream") {
-				outgoing.destroy();
-				return resolve({ status, text: "" });
-			}
-			let text = "";
-			incoming.setEncoding("utf8");
-			incoming.on("data", (chunk) => (text += chunk));
-			incoming.on("end", () => resolve({ status, text: method === "HEAD" ? "" : text }));
-			incoming.on("error", () => resolve({ status: 0, text: "broke off" }));
-		});
+		const outgoing = request(
+			url + path,
+			{ method, headers, agent, timeout: PATIENCE },
+			(incoming) => {
+				const status = incoming.statusCode ?? 0;
+				if (incoming.headers["content-type"] === "text/event-stream") {
+					outgoing.destroy();
+					return resolve({ status, text: "" });
+				}
+				let text = "";
+				incoming.setEncoding("utf8");
+				incoming.on("data", (chunk) => (text += chunk));
+				incoming.on("end", () => resolve({ status, text: method === "HEAD" ? "" : text }));
+				incoming.on("error", () => resolve({ status: 0, text: "broke off" }));
+			},
+		);
 		outgoing.on("timeout", () => outgoing.destroy(new Error("hangs")));
 		outgoing.on("error", (error: NodeJS.ErrnoException) =>
 			resolve({ status: 0, text: error.code === "ECONNRESET" ? "broke off" : error.message }),

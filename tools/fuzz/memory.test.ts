@@ -9,7 +9,9 @@ const run = (watch: ReturnType<typeof watchMemory>, rounds: number) => {
 test("a process that holds what it held before is flat, one that goes on growing is not, and one that has ended is none", () => {
 	const steady = watchMemory([me]);
 	run(steady, 9);
-	expect(steady.stop()).toEqual([{ name: "me", warm: expect.any(Number), end: expect.any(Number), flat: true }]);
+	expect(steady.stop()).toEqual([
+		{ name: "me", warm: expect.any(Number), end: expect.any(Number), flat: true },
+	]);
 
 	const growing = watchMemory([me, { name: "gone", pid: undefined }]);
 	run(growing, 6);

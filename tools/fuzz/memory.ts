@@ -18,7 +18,9 @@ export interface Held {
 const isFlat = (warm: number, end: number) => end <= warm * 1.15 + 16;
 
 /** Looks at processes once a second. */
-export function watchMemory(processes: readonly { readonly name: string; readonly pid: number | undefined }[]) {
+export function watchMemory(
+	processes: readonly { readonly name: string; readonly pid: number | undefined }[],
+) {
 	const rounds: Map<string, number[]>[] = [new Map()];
 	function look(): void {
 		for (const { name, pid } of processes) {
@@ -37,13 +39,18 @@ export function watchMemory(processes: readonly { readonly name: string; readonl
 			clearInterval(timer);
 			const done = rounds.slice(0, -1);
 			const third = Math.floor(done.length / 3);
-			const middle = (part: typeof done, name: string) => median(part.flatMap((round) => round.get(name) ?? []));
+			const middle = (part: typeof done, name: string) =>
+				median(part.flatMap((round) => round.get(name) ?? []));
 			return processes.map(({ name }) => {
-				const [warm, end] = [middle(done.slice(-2 * third, -third), name), middle(done.slice(-third), name)];
+				const [warm, end] = [
+					middle(done.slice(-2 * third, -third), name),
+					middle(done.slice(-third), name),
+				];
 				return { name, warm, end, flat: isFlat(warm, end) };
 			});
 		},
 	};
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const median = (values: readonly number[]): number =>
+	values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

@@ -26,7 +26,15 @@ interface Write {
  * answered before the read began.
  * @returns a description of each stale read
  */
-export async function fuzzChanges({ seed, writers, readers, writes, commits, write, read }: ChangeFuzzOptions): Promise<string[]> {
+export async function fuzzChanges({
+	seed,
+	writers,
+	readers,
+	writes,
+	commits,
+	write,
+	read,
+}: ChangeFuzzOptions): Promise<string[]> {
 	let clock = 1;
 	let value = 0;
 	let writing = writers;
@@ -35,7 +43,9 @@ export async function fuzzChanges({ seed, writers, readers, writes, commits, wri
 	const stale: string[] = [];
 
 	const isLater = (one: number, other: number) =>
-		commits ? commits.indexOf(one) > commits.indexOf(other) : history[one]!.sent > history[other]!.answered;
+		commits
+			? commits.indexOf(one) > commits.indexOf(other)
+			: history[one]!.sent > history[other]!.answered;
 
 	async function writeAll(writer: number): Promise<void> {
 		const next = random(seed + writer);
@@ -55,8 +65,11 @@ export async function fuzzChanges({ seed, writers, readers, writes, commits, wri
 			if (writing === 0) left--;
 			const sent = clock++;
 			const found = await read(reader, next);
-			const later = history.findIndex(({ answered }, one) => answered < sent && isLater(one, found));
-			if (later >= 0) stale.push(`reader ${reader} received ${found} after ${later} had been answered`);
+			const later = history.findIndex(
+				({ answered }, one) => answered < sent && isLater(one, found),
+			);
+			if (later >= 0)
+				stale.push(`reader ${reader} received ${found} after ${later} had been answered`);
 		}
 	}
 	await Promise.all([

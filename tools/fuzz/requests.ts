@@ -24,7 +24,8 @@ export function random(seed: number): Random {
 		return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
 	};
 }
-const pick = <T>(values: readonly T[], next: Random): T => values[Math.floor(next() * values.length)]!;
+const pick = <T>(values: readonly T[], next: Random): T =>
+	values[Math.floor(next() * values.length)]!;
 
 const TEXTS: readonly string[] = [
 	"",
@@ -173,9 +174,15 @@ function boundary(rule: Rule, next: Random): unknown {
 		);
 	}
 	if (rule.type === "number" || rule.type === "money")
-		return pick([(min ?? 0) - 1, min ?? 0, (min ?? 0) - 0.01, max ?? 1e10, (max ?? 1e10) + 1, 0.5], next);
+		return pick(
+			[(min ?? 0) - 1, min ?? 0, (min ?? 0) - 0.01, max ?? 1e10, (max ?? 1e10) + 1, 0.5],
+			next,
+		);
 	if (rule.type === "array")
-		return Array.from({ length: pick([0, max ?? 3, (max ?? 3) + 1], next) }, () => sampleOfShape({ one: rule.items }).one);
+		return Array.from(
+			{ length: pick([0, max ?? 3, (max ?? 3) + 1], next) },
+			() => sampleOfShape({ one: rule.items }).one,
+		);
 	return pick(TEXTS, next);
 }
 
@@ -183,12 +190,17 @@ function boundary(rule: Rule, next: Random): unknown {
 function spoil(rule: Rule | undefined, value: unknown, next: Random): unknown {
 	const dice = next();
 	if (rule && dice < 0.3) return boundary(rule, next);
-	if (rule?.type === "object" && dice < 0.6) return spoilFields(rule.props, value as Record<string, unknown>, next);
+	if (rule?.type === "object" && dice < 0.6)
+		return spoilFields(rule.props, value as Record<string, unknown>, next);
 	if (rule?.type === "array" && Array.isArray(value) && value.length > 0 && dice < 0.6)
 		return [spoil(rule.items, value[0], next), ...value.slice(1)];
 	return dice < 0.8 ? pick(TEXTS, next) : pick(VALUES, next);
 }
-function spoilFields(shape: Shape, sample: Record<string, unknown>, next: Random): Record<string, unknown> {
+function spoilFields(
+	shape: Shape,
+	sample: Record<string, unknown>,
+	next: Random,
+): Record<string, unknown> {
 	const fields = Object.keys(shape).filter((field) => !field.startsWith("$$"));
 	const spoiled = { ...sample };
 	const dice = next();
@@ -202,11 +214,22 @@ function spoilFields(shape: Shape, sample: Record<string, unknown>, next: Random
 }
 
 /** A request to a route that is right, or wrong in up to three ways. */
-export function makeRequest(method: string, route: string, { params }: Published, known: Known, next: Random): FuzzRequest {
-	let fields = sampleOfShape(Object.fromEntries(Object.entries(params).filter(([field]) => !field.startsWith("$$"))));
-	for (const field of Object.keys(fields)) if (known[field] && next() < 0.7) fields[field] = pick(known[field], next);
-	if (Array.isArray(fields.items) && known.product_id) fields.items = [{ product_id: pick(known.product_id, next), quantity: 1 }];
-	for (let faults = Math.floor(next() * 4); faults > 0; faults--) fields = spoilFields(params, fields, next);
+export function makeRequest(
+	method: string,
+	route: string,
+	{ params }: Published,
+	known: Known,
+	next: Random,
+): FuzzRequest {
+	let fields = sampleOfShape(
+		Object.fromEntries(Object.entries(params).filter(([field]) => !field.startsWith("$$"))),
+	);
+	for (const field of Object.keys(fields))
+		if (known[field] && next() < 0.7) fields[field] = pick(known[field], next);
+	if (Array.isArray(fields.items) && known.product_id)
+		fields.items = [{ product_id: pick(known.product_id, next), quantity: 1 }];
+	for (let faults = Math.floor(next() * 4); faults > 0; faults--)
+		fields = spoilFields(params, fields, next);
 	const used = new Set<string>();
 	const path = route.replace(/:(\w+)/g, (_, field: string) => {
 		used.add(field);
@@ -215,17 +238,31 @@ export function makeRequest(method: string, route: string, { params }: Published
 	});
 	const rest = Object.entries(fields).filter(([field]) => !used.has(field));
 	const headers = next() < 0.2 ? pick(HEADERS, next) : {};
-	if (method === "GET" || method === "DELETE") return { method, path: path + queryOf(rest, next), headers, body: undefined };
+	if (method === "GET" || method === "DELETE")
+		return { method, path: path + queryOf(rest, next), headers, body: undefined };
 	const body = next() < 0.15 ? pick(RAW, next) : JSON.stringify(Object.fromEntries(rest));
-	return { method, path, headers: { "content-type": "application/json", ...headers }, body: Buffer.from(body) };
+	return {
+		method,
+		path,
+		headers: { "content-type": "application/json", ...headers },
+		body: Buffer.from(body),
+	};
 }
 
 const inAddress = (value: unknown): string =>
-	encodeURIComponent((typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed());
+	encodeURIComponent(
+		(typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed(),
+	);
 
 function queryOf(fields: readonly [string, unknown][], next: Random): string {
-	if (next() < 0.05) return pick(["?%", "?%E0%A4%A", "?&&&=", "?a[]=1&a[b]=2", "?__proto__=1", `?${"a=1&".repeat(500)}`], next);
-	const pairs = fields.filter(() => next() < 0.7).map(([field, value]) => `${inAddress(field)}=${inAddress(value ?? "")}`);
+	if (next() < 0.05)
+		return pick(
+			["?%", "?%E0%A4%A", "?&&&=", "?a[]=1&a[b]=2", "?__proto__=1", `?${"a=1&".repeat(500)}`],
+			next,
+		);
+	const pairs = fields
+		.filter(() => next() < 0.7)
+		.map(([field, value]) => `${inAddress(field)}=${inAddress(value ?? "")}`);
 	const all = next() < 0.1 ? [...pairs, ...pairs] : pairs;
 	return all.length > 0 ? `?${all.join("&")}` : "";
 }

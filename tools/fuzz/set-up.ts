@@ -13,7 +13,9 @@ export const setUpWith =
 		const [boss, customer] = [await admin(), await register(shop)];
 		const product = await makeProduct(shop, boss, { stock: 1_000_000 });
 		const order = await placeOrder(shop, customer, product);
-		const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, { token: customer.token });
+		const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {
+			token: customer.token,
+		});
 		return {
 			tokens: [undefined, customer.token, boss.token, boss.token],
 			known: {
@@ -31,13 +33,21 @@ export const streamsSetUpWith =
 	async () => {
 		const [boss, customer] = [await admin(), await register(shop)];
 		const product = await makeProduct(shop, boss, { stock: 100 });
-		const [open, finished] = [await placeOrder(shop, customer, product), await placeOrder(shop, customer, product)];
+		const [open, finished] = [
+			await placeOrder(shop, customer, product),
+			await placeOrder(shop, customer, product),
+		];
 		await shop.http(`POST /api/orders/${finished.id}/cancel`, { token: customer.token });
 		return { token: customer.token, open: open.id, finished: finished.id };
 	};
 
-async function placeOrder({ http }: Http, { token }: Customer, { id: product_id }: { id: string }): Promise<{ id: string }> {
-	return (await http("POST /api/orders", { token, body: { items: [{ product_id, quantity: 1 }] } })).body;
+async function placeOrder(
+	{ http }: Http,
+	{ token }: Customer,
+	{ id: product_id }: { id: string },
+): Promise<{ id: string }> {
+	return (await http("POST /api/orders", { token, body: { items: [{ product_id, quantity: 1 }] } }))
+		.body;
 }
 
 /** Overlapping changes of one product, which readers at all gateways must see once they are answered. */
@@ -59,7 +69,10 @@ export async function fuzzProductChanges(
 		readers: 4,
 		writes,
 		async write(value, writer) {
-			const { status } = await at(writer).http(`PATCH ${path}`, { token, body: { name: String(value) } });
+			const { status } = await at(writer).http(`PATCH ${path}`, {
+				token,
+				body: { name: String(value) },
+			});
 			if (status !== 200) throw new Error(`PATCH ${path} answered ${status}`);
 		},
 		read: async (reader, next) => {

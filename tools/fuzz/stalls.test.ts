@@ -27,7 +27,12 @@ afterAll(() => {
 const get = (path: string) => ({ method: "GET", path, headers: {}, body: undefined });
 
 test("finds requests that block the event loop, also after their response", async () => {
-	const { sent, stalls } = await findStalls(agent, url, ["/", "/during", "/quick", "/after"].map(get), [url]);
+	const { sent, stalls } = await findStalls(
+		agent,
+		url,
+		["/", "/during", "/quick", "/after"].map(get),
+		[url],
+	);
 	expect(sent).toBe(4);
 	expect(stalls.map(({ request: { path } }) => path)).toEqual(["/during", "/after"]);
 	expect(Math.min(...stalls.map(({ ms }) => ms))).toBeGreaterThan(100);
@@ -38,11 +43,17 @@ test("attacks every parameter of every route, and every header", async () => {
 	const requests = [...attacks(routes, "token", ["@."])];
 	for (const { method, path, contract } of routes) {
 		const own = requests.filter(
-			(request) => request.method === method && new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}(\\?|$)`).test(request.path),
+			(request) =>
+				request.method === method &&
+				new RegExp(`^${path.replace(/:\w+/g, "[^/]+")}(\\?|$)`).test(request.path),
 		);
 		expect(own.length).toBeGreaterThanOrEqual(Object.keys(contract.params).length);
 	}
 	expect(requests.filter(({ body }) => (body?.length ?? 0) > 90_000).length).toBeGreaterThan(20);
-	expect(requests.every(({ path, headers }) => path.length < 15_000 && JSON.stringify(headers).length < 15_000)).toBe(true);
+	expect(
+		requests.every(
+			({ path, headers }) => path.length < 15_000 && JSON.stringify(headers).length < 15_000,
+		),
+	).toBe(true);
 	expect(PIECES.length).toBeGreaterThan(20);
 });

@@ -13,7 +13,12 @@ const CERTAIN_MS = 1000;
 const MOST_STALLS = 5;
 /** Milliseconds between two heartbeats. */
 const PAUSE_MS = 2;
-const HEARTBEAT: FuzzRequest = { method: "GET", path: "/health/live", headers: {}, body: undefined };
+const HEARTBEAT: FuzzRequest = {
+	method: "GET",
+	path: "/health/live",
+	headers: {},
+	body: undefined,
+};
 
 /** A request that blocked an event loop in each attempt, and for how many milliseconds at least. */
 export interface Stall {
@@ -47,7 +52,12 @@ export async function findStalls(
 }
 
 /** The longest wait for a heartbeat while a request is in flight, and right after it: it is logged when its response is sent. */
-async function slowestHeartbeat(agent: Agent, url: string, request: FuzzRequest, nodes: readonly string[]): Promise<number> {
+async function slowestHeartbeat(
+	agent: Agent,
+	url: string,
+	request: FuzzRequest,
+	nodes: readonly string[],
+): Promise<number> {
 	let slowest = 0;
 	let inFlight = true;
 	async function beat(node: string): Promise<void> {

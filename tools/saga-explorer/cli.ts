@@ -28,7 +28,12 @@ const read = (program: Program) =>
 		},
 		convert({ runs, seed, path, property }) {
 			if (!isName(property)) throw new Error(`--property must be one of ${names}`);
-			return { runs: wholeNumber("runs", runs, 1), seed: wholeNumber("seed", seed, 0), path, property };
+			return {
+				runs: wholeNumber("runs", runs, 1),
+				seed: wholeNumber("seed", seed, 0),
+				path,
+				property,
+			};
 		},
 	});
 
@@ -40,12 +45,20 @@ run("saga:explore", async (program) => {
 	const begun = performance.now();
 	const totals: Record<string, number> = {};
 	for (let done = 0; done < runs; done += CHUNK) {
-		const chunk = { seed: first + done / CHUNK, numRuns: Math.min(CHUNK, runs - done), ...(path === undefined ? {} : { path }) };
-		const result = await program.step(Promise.resolve(fc.check(properties[property](totals), chunk)));
+		const chunk = {
+			seed: first + done / CHUNK,
+			numRuns: Math.min(CHUNK, runs - done),
+			...(path === undefined ? {} : { path }),
+		};
+		const result = await program.step(
+			Promise.resolve(fc.check(properties[property](totals), chunk)),
+		);
 		if (result.failed) {
 			console.error(fc.defaultReportMessage(result));
 			const again = `--property ${property} --seed ${chunk.seed} --path ${result.counterexamplePath}`;
-			throw new StartError(`a run violates ${property}; to repeat it: npm run saga:explore -- --runs ${CHUNK} ${again}`);
+			throw new StartError(
+				`a run violates ${property}; to repeat it: npm run saga:explore -- --runs ${CHUNK} ${again}`,
+			);
 		}
 		const seconds = Math.round((performance.now() - begun) / 1000);
 		console.log(`${done + chunk.numRuns} runs in ${seconds} s, all well; seed ${chunk.seed}`);

@@ -1,9 +1,27 @@
 import fc, { type Scheduler } from "fast-check";
 import type { End, Saga } from "../../lib/saga/saga.ts";
-import { DEADLINE, faultKinds, type Node, type SagaWorld, sagaWorld, type WorldOptions } from "./world.ts";
+import {
+	DEADLINE,
+	faultKinds,
+	type Node,
+	type SagaWorld,
+	sagaWorld,
+	type WorldOptions,
+} from "./world.ts";
 
 /** How often each comes. */
-const actionKinds = { place: 2, cancel: 2, dispatch: 1, race: 2, crash: 1, freeze: 1, thaw: 1, stop: 1, join: 1, sleep: 1 } as const;
+const actionKinds = {
+	place: 2,
+	cancel: 2,
+	dispatch: 1,
+	race: 2,
+	crash: 1,
+	freeze: 1,
+	thaw: 1,
+	stop: 1,
+	join: 1,
+	sleep: 1,
+} as const;
 type Kind = keyof typeof actionKinds;
 /** What somebody does to the world; `node` and `saga` choose among those that there are. */
 export interface Action {
@@ -20,13 +38,24 @@ export interface Plan extends WorldOptions {
 	readonly unrest: number;
 }
 
-const weighted = <K extends string>(weights: Readonly<Record<K, number>>, kinds = Object.keys(weights) as K[]) =>
-	fc.oneof(...kinds.map((kind) => ({ weight: weights[kind], arbitrary: fc.constant(kind) })));
-const many = <T>(of: fc.Arbitrary<T>, maxLength: number) => fc.array(of, { maxLength, size: "max" });
+const weighted = <K extends string>(
+	weights: Readonly<Record<K, number>>,
+	kinds = Object.keys(weights) as K[],
+) => fc.oneof(...kinds.map((kind) => ({ weight: weights[kind], arbitrary: fc.constant(kind) })));
+const many = <T>(of: fc.Arbitrary<T>, maxLength: number) =>
+	fc.array(of, { maxLength, size: "max" });
 const plansOf = (...kinds: Kind[]): fc.Arbitrary<Plan> =>
 	fc.record({
 		nodes: fc.integer({ min: 1, max: 3 }),
-		actions: many(fc.record({ kind: weighted(actionKinds, kinds), after: fc.nat(40), node: fc.nat(3), saga: fc.nat(7) }), 16),
+		actions: many(
+			fc.record({
+				kind: weighted(actionKinds, kinds),
+				after: fc.nat(40),
+				node: fc.nat(3),
+				saga: fc.nat(7),
+			}),
+			16,
+		),
 		faults: many(fc.record({ kind: weighted(faultKinds), pick: fc.nat(7) }), 90),
 		unrest: fc.nat(120),
 	});
@@ -63,7 +92,9 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 	const operator = join();
 	for (let steps = 0; !isSettled(world); steps++) {
 		if (steps > PATIENCE) throw new Error(`Open for ever: ${JSON.stringify(openRows(world))}`);
-		if (world.isQuiet()) for (const { id, state } of openRows(world)) if (state === "stuck") unstick(world, operator, id, plan.orderly);
+		if (world.isQuiet())
+			for (const { id, state } of openRows(world))
+				if (state === "stuck") unstick(world, operator, id, plan.orderly);
 		await world.step();
 	}
 	for (const { state, status } of world.table.rows.values()) world.count(state ?? status);
@@ -74,11 +105,17 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 /** What must still come to its end. What was dispatched before it was complete cannot: it stays stuck. */
 const openRows = (world: SagaWorld) =>
 	[...world.table.rows.values()].filter(
-		({ id, state, status }) => state && !(state === "stuck" && status === "pending" && world.isDispatched(id)),
+		({ id, state, status }) =>
+			state && !(state === "stuck" && status === "pending" && world.isDispatched(id)),
 	);
 const isSettled = (world: SagaWorld) => world.isQuiet() && openRows(world).length === 0;
 
-function act(world: SagaWorld, nodes: Node[], join: () => Node, { kind, node: n, saga }: Action): void {
+function act(
+	world: SagaWorld,
+	nodes: Node[],
+	join: () => Node,
+	{ kind, node: n, saga }: Action,
+): void {
 	const node = nodes[n % nodes.length]!;
 	const { rows } = world.table;
 	const id = [...rows.keys()][saga % rows.size];
@@ -108,22 +145,36 @@ function thaw(node: Node): void {
 
 const place = (world: SagaWorld, node: Node, id: string) =>
 	begin(world, node, `place of ${id}`, () =>
-		world.table.rows.has(id) ? undefined : world.table.place(node.name, { id, deadline: world.now() + DEADLINE }),
+		world.table.rows.has(id)
+			? undefined
+			: world.table.place(node.name, { id, deadline: world.now() + DEADLINE }),
 	);
 const cancel = (world: SagaWorld, node: Node, id: string) =>
 	begin(world, node, `cancel of ${id}`, () => world.table.takeBack(node.name, id, "CANCELLED"));
 /** By running it anew, or by leaving it to whoever takes it over. */
 const unstick = (world: SagaWorld, node: Node, id: string, orderly = false) =>
-	orderly || world.table.rows.get(id)!.attempt % 2 ? cancel(world, node, id) : world.table.retry(id);
+	orderly || world.table.rows.get(id)!.attempt % 2
+		? cancel(world, node, id)
+		: world.table.retry(id);
 
 /** As a service begins sagas: what is written is run, and what was not answered is not. */
-async function begin(world: SagaWorld, node: Node, label: string, write: () => Saga | undefined): Promise<void> {
-	const saga = await world.send(node, `${label} by ${node.name}`, write, true).catch(() => undefined);
+async function begin(
+	world: SagaWorld,
+	node: Node,
+	label: string,
+	write: () => Saga | undefined,
+): Promise<void> {
+	const saga = await world
+		.send(node, `${label} by ${node.name}`, write, true)
+		.catch(() => undefined);
 	if (!saga) return;
 	const end = await node.runner.run(saga);
 	world.count(`told ${end.status}`);
 	const past = world.history.get(saga.id) ?? [];
-	world.must(toldRightly(end, saga, past), `attempt ${saga.attempt} at ${saga.id} was told ${end.status}, but ${past}`);
+	world.must(
+		toldRightly(end, saga, past),
+		`attempt ${saga.attempt} at ${saga.id} was told ${end.status}, but ${past}`,
+	);
 }
 /** A run may only tell of an end that it has made itself. */
 const toldRightly = ({ status }: End, { attempt }: Saga, past: readonly string[]) =>
@@ -136,21 +187,28 @@ const add = (totals: Totals, counts: Totals) => {
 
 /** Whatever goes wrong, in whatever order: every saga comes to its one right end. `totals` gathers what happened how often. */
 export const everySagaEnds = (totals: Totals = {}) =>
-	fc.asyncProperty(fc.scheduler(), plansOf(...(Object.keys(actionKinds) as Kind[])), async (scheduler, plan) =>
-		add(totals, await play(scheduler, plan)),
+	fc.asyncProperty(
+		fc.scheduler(),
+		plansOf(...(Object.keys(actionKinds) as Kind[])),
+		async (scheduler, plan) => add(totals, await play(scheduler, plan)),
 	);
 
 /** While nodes live and time passes evenly, whoever began a saga ends it, however many messages get lost. */
 export const nobodyTakesOver = (totals: Totals = {}) =>
-	fc.asyncProperty(fc.scheduler(), plansOf("place", "cancel", "dispatch", "race"), async (scheduler, plan) => {
-		const counts = await play(scheduler, { ...plan, orderly: true });
-		if (counts.claimed) throw new Error(`${counts.claimed} sagas had to be taken over`);
-		add(totals, counts);
-	});
+	fc.asyncProperty(
+		fc.scheduler(),
+		plansOf("place", "cancel", "dispatch", "race"),
+		async (scheduler, plan) => {
+			const counts = await play(scheduler, { ...plan, orderly: true });
+			if (counts.claimed) throw new Error(`${counts.claimed} sagas had to be taken over`);
+			add(totals, counts);
+		},
+	);
 
 /** What no step can work on fails alone, however many travel with it. */
 export const neighboursAreUnharmed = () =>
 	fc.asyncProperty(fc.scheduler(), plansOf("place"), async (scheduler, plan) => {
 		const counts = await play(scheduler, { ...plan, faults: [], orderly: true, poison: "s2" });
-		if (counts.closed !== 1 || counts.troubled) throw new Error(`${counts.closed} failed, ${counts.troubled} were troubled`);
+		if (counts.closed !== 1 || counts.troubled)
+			throw new Error(`${counts.closed} failed, ${counts.troubled} were troubled`);
 	});

@@ -53,9 +53,13 @@ export function stepServices(total: number, { endOf, must, count, poison }: Step
 			if (poison && ids.includes(poison)) throw new Error("Poison");
 			return each(index, doOne, ids, fault);
 		},
-		undo: (index: number, ids: string[], fault: Fault): Outcome[] => each(index, undoOne, ids, fault),
+		undo: (index: number, ids: string[], fault: Fault): Outcome[] =>
+			each(index, undoOne, ids, fault),
 		/** For each step, whether it holds. */
-		holding: (id: string) => services.map((states) => states.get(id)).map((state) => state === "done" || state === "dispatched"),
+		holding: (id: string) =>
+			services
+				.map((states) => states.get(id))
+				.map((state) => state === "done" || state === "dispatched"),
 		/** From now on the way back is barred, if the last step is done. */
 		dispatch(id: string): void {
 			if (last.get(id) === "done") last.set(id, "dispatched");

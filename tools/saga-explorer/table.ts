@@ -12,7 +12,14 @@ export interface Row {
 	reason: string | null;
 	readonly deadline: number;
 }
-export type Move = "completed" | "turned" | "closed" | "aborted" | "stuck" | "taken back" | "claimed";
+export type Move =
+	| "completed"
+	| "turned"
+	| "closed"
+	| "aborted"
+	| "stuck"
+	| "taken back"
+	| "claimed";
 
 export interface TableOptions {
 	now(): number;
@@ -47,7 +54,16 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 	return {
 		rows,
 		place(owner: string, { id, deadline }: Pick<Saga, "id" | "deadline">): Saga {
-			const row: Row = { id, status: "pending", state: "forward", owner, attempt: 1, since: now(), reason: null, deadline };
+			const row: Row = {
+				id,
+				status: "pending",
+				state: "forward",
+				owner,
+				attempt: 1,
+				since: now(),
+				reason: null,
+				deadline,
+			};
 			rows.set(id, row);
 			return sagaOf(row);
 		},
@@ -58,7 +74,13 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 			const over = row?.status === "confirmed" && row.state === null;
 			if (!row || !(running || over || row.state === "stuck")) return undefined;
 			const first = row.state === "stuck" ? row.reason : reason;
-			move(row, "taken back", { state: "backward", owner, attempt: row.attempt + 1, since: now(), reason: first });
+			move(row, "taken back", {
+				state: "backward",
+				owner,
+				attempt: row.attempt + 1,
+				since: now(),
+				reason: first,
+			});
 			return sagaOf(row);
 		},
 		/** Leaves one that is stuck to whichever node takes it. */
@@ -111,9 +133,13 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 					return true;
 				}),
 			claim(limit: number, running: string[]): Saga[] {
-				const open = ({ id, state }: Row) => (state === "forward" || state === "backward") && !running.includes(id);
-				const nobodys = (row: Row) => !alive(row.owner) || (row.owner === owner && now() - row.since > leaseMs);
-				const mine = [...rows.values()].filter((row) => open(row) && nobodys(row)).sort((a, b) => a.since - b.since);
+				const open = ({ id, state }: Row) =>
+					(state === "forward" || state === "backward") && !running.includes(id);
+				const nobodys = (row: Row) =>
+					!alive(row.owner) || (row.owner === owner && now() - row.since > leaseMs);
+				const mine = [...rows.values()]
+					.filter((row) => open(row) && nobodys(row))
+					.sort((a, b) => a.since - b.since);
 				return mine.slice(0, limit).map((row) => {
 					move(row, "claimed", { owner, attempt: row.attempt + 1, since: now() });
 					return sagaOf(row);

@@ -38,7 +38,11 @@ const UNDO_TRIES = 3;
 
 export interface Node {
 	readonly name: string;
-	readonly runner: { run(saga: Saga): Promise<End>; start(): Promise<void>; stop(grace?: number): Promise<void> };
+	readonly runner: {
+		run(saga: Saga): Promise<End>;
+		start(): Promise<void>;
+		stop(grace?: number): Promise<void>;
+	};
 	state: "starting" | "up" | "paused" | "dead";
 	/** What waits for the node to go on. */
 	readonly held: (() => void)[];
@@ -87,22 +91,37 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		count(move);
 		const held = services.holding(id);
 		const once = past.filter((entry) => entry.startsWith(move)).length === 1;
-		if (move === "completed") must(once && held.every(Boolean), `${id} was completed without holding every step: ${past}`);
-		if (move === "aborted") must(held.every(Boolean), `${id} was aborted after something was undone: ${past}`);
+		if (move === "completed")
+			must(once && held.every(Boolean), `${id} was completed without holding every step: ${past}`);
+		if (move === "aborted")
+			must(held.every(Boolean), `${id} was aborted after something was undone: ${past}`);
 		if (move === "stuck")
-			must((undoTroubles.get(id) ?? 0) >= UNDO_TRIES || services.isDispatched(id), `${id} was stuck for no reason: ${past}`);
+			must(
+				(undoTroubles.get(id) ?? 0) >= UNDO_TRIES || services.isDispatched(id),
+				`${id} was stuck for no reason: ${past}`,
+			);
 		if (move !== "closed") return;
 		must(once && !held.some(Boolean), `${id} was closed while a step holds: ${past}`);
 		const completed = past.findIndex((entry) => entry.startsWith("completed"));
-		must(completed < 0 || past.slice(completed).some((entry) => entry.startsWith("taken back")), `${id} was closed by itself: ${past}`);
+		must(
+			completed < 0 || past.slice(completed).some((entry) => entry.startsWith("taken back")),
+			`${id} was closed by itself: ${past}`,
+		);
 	}
 
 	const hop = (label: string) => scheduler.schedule(Promise.resolve(), label);
 	/** Goes on when the node does: at once, when it is resumed, or never. */
 	const awake = (node: Node) =>
-		node.state === "starting" || node.state === "up" ? undefined : new Promise<void>((resolve) => node.held.push(resolve));
+		node.state === "starting" || node.state === "up"
+			? undefined
+			: new Promise<void>((resolve) => node.held.push(resolve));
 
-	async function send<R>(node: Node, label: string, apply: (fault: Fault) => R, sure = false): Promise<R> {
+	async function send<R>(
+		node: Node,
+		label: string,
+		apply: (fault: Fault) => R,
+		sure = false,
+	): Promise<R> {
 		const fault = calm || (orderly && sure) ? fine : (faults[messages++] ?? fine);
 		const { kind } = fault;
 		if (kind !== "fine") count(kind);
@@ -113,7 +132,8 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		const silent = kind === "lost" || kind === "late";
 		if (kind === "late") arrive("arrives late", fine).catch(() => {});
 		const result = silent || kind === "broken" ? undefined : await arrive("arrives", fault);
-		if (kind === "twice" || (kind === "refused" && fault.pick % 2)) arrive("arrives again", fine).catch(() => {});
+		if (kind === "twice" || (kind === "refused" && fault.pick % 2))
+			arrive("arrives again", fine).catch(() => {});
 		await hop(`${label} is over`);
 		await awake(node);
 		if (silent || kind === "unanswered") throw outage();
@@ -130,16 +150,23 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 	}
 
 	function makeNode(name: string): Node {
-		const tell = <A extends unknown[], R>(label: string, apply: (...args: A) => R, sure = false) => {
+		const tell = <A extends unknown[], R>(
+			label: string,
+			apply: (...args: A) => R,
+			sure = false,
+		) => {
 			return (...args: A) => send(node, `${label} by ${name}`, () => apply(...args), sure);
 		};
 		const ask = (way: "do" | "undo", index: number) => async (all: Saga[]) => {
 			const ids = all.map(({ id }) => id);
 			const troubled = (of: string[]) => {
-				if (way === "undo") for (const id of of) undoTroubles.set(id, (undoTroubles.get(id) ?? 0) + 1);
+				if (way === "undo")
+					for (const id of of) undoTroubles.set(id, (undoTroubles.get(id) ?? 0) + 1);
 			};
 			try {
-				const outcomes = await send(node, `${way} ${index} of ${ids} by ${name}`, (fault) => services[way](index, ids, fault));
+				const outcomes = await send(node, `${way} ${index} of ${ids} by ${name}`, (fault) =>
+					services[way](index, ids, fault),
+				);
 				troubled(ids.filter((_, i) => outcomes[i]!.status === "pending"));
 				return outcomes;
 			} catch (error) {
@@ -149,7 +176,11 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		};
 		const store = table.as(name);
 		const runner = sagas<Saga>({
-			steps: Array.from({ length: STEPS }, (_, i) => ({ name: `${i}`, do: ask("do", i), undo: ask("undo", i) })),
+			steps: Array.from({ length: STEPS }, (_, i) => ({
+				name: `${i}`,
+				do: ask("do", i),
+				undo: ask("undo", i),
+			})),
 			store: {
 				complete: tell("complete", store.complete),
 				turn: tell("turn", store.turn),

@@ -11,7 +11,11 @@ function start(then: string) {
 		const { write, written } = gather(1);
 		for (let i = 0; i < 3000; i++) write(i + " äöü " + "x".repeat(i === 5 ? 200_000 : 50) + "\\n");
 		${then}`;
-	return spawn(process.execPath, ["--no-warnings", "--input-type=module-typescript", "-e", program], { stdio: ["ignore", "pipe", "pipe"] });
+	return spawn(
+		process.execPath,
+		["--no-warnings", "--input-type=module-typescript", "-e", program],
+		{ stdio: ["ignore", "pipe", "pipe"] },
+	);
 }
 async function linesOf(child: ReturnType<typeof start>): Promise<string[]> {
 	let output = "";
@@ -25,7 +29,10 @@ test.each([
 	["ends", "process.exit(3)"],
 	["fails", "throw new Error('no')"],
 	["fails while nobody waits", "Promise.reject(new Error('no'))"],
-	["waits for it first", "await new Promise(setImmediate); await written(); process.kill(process.pid, 'SIGKILL')"],
+	[
+		"waits for it first",
+		"await new Promise(setImmediate); await written(); process.kill(process.pid, 'SIGKILL')",
+	],
 ])("when the process %s, every line was written, whole and in order", async (_, then) => {
 	const lines = await linesOf(start(then));
 	expect(lines.map((line) => Number(line.split(" ", 1)[0]))).toEqual(numbers);

@@ -36,11 +36,21 @@ test("a line has its fields by their names, then what it is about", () => {
 
 test("an error comes with its stack and its cause, whichever way it was handed over, and without the rest of it", () => {
 	const { broker, lines } = start();
-	const error = Object.assign(new Error("No", { cause: new Error("gone") }), { code: 409, sql: "select 1", parameters: ["x"] });
+	const error = Object.assign(new Error("No", { cause: new Error("gone") }), {
+		code: 409,
+		sql: "select 1",
+		parameters: ["x"],
+	});
 	broker.logger.error("It failed", { error });
 	broker.logger.error("It failed", error);
 	broker.logger.error(error);
-	const told = { name: "Error", message: "No", code: 409, stack: expect.stringContaining("log.test.ts"), cause: { message: "gone" } };
+	const told = {
+		name: "Error",
+		message: "No",
+		code: 409,
+		stack: expect.stringContaining("log.test.ts"),
+		cause: { message: "gone" },
+	};
 	expect(lines).toMatchObject([{ error: told }, { error: told }, { error: told, message: "No" }]);
 	expect(JSON.stringify(lines)).not.toMatch(/select 1|parameters/);
 });
@@ -65,7 +75,8 @@ test("what is below the level is not written", () => {
 	expect(lines.map(({ message }) => message)).toEqual(["look"]);
 });
 
-const callOf = (requestID: string, id: string) => ({ requestID, meta: { user: { id } } }) as unknown as Context;
+const callOf = (requestID: string, id: string) =>
+	({ requestID, meta: { user: { id } } }) as unknown as Context;
 
 test("a line that is written while a call is worked on says for whom, and one of a batch of many for nobody", async () => {
 	const { broker, lines } = start();
@@ -80,12 +91,29 @@ test("a line that is written while a call is worked on says for whom, and one of
 		await together(1);
 		logger.info("after");
 	};
-	const traces: Record<string, string> = { a: "4bf92f3577b34da6a3ce929d0e0e4736", b: "0af7651916cd43dd8448eb211c80319c" };
-	const begin = (id: string) => onBehalfOf(callOf(`r-${id}`, `u-${id}`), () => inTrace(`00-${traces[id]}-00f067aa0ba902b7-01`, handle));
+	const traces: Record<string, string> = {
+		a: "4bf92f3577b34da6a3ce929d0e0e4736",
+		b: "0af7651916cd43dd8448eb211c80319c",
+	};
+	const begin = (id: string) =>
+		onBehalfOf(callOf(`r-${id}`, `u-${id}`), () =>
+			inTrace(`00-${traces[id]}-00f067aa0ba902b7-01`, handle),
+		);
 	await Promise.all(["a", "b"].map(begin));
-	const who = lines.map(({ message, request_id, user_id, trace_id }) => [message, request_id, user_id, trace_id]);
+	const who = lines.map(({ message, request_id, user_id, trace_id }) => [
+		message,
+		request_id,
+		user_id,
+		trace_id,
+	]);
 	const of = (message: string, id: string) => [message, `r-${id}`, `u-${id}`, traces[id]];
-	expect(who).toEqual([of("call", "a"), of("call", "b"), ["batch", undefined, undefined, undefined], of("after", "a"), of("after", "b")]);
+	expect(who).toEqual([
+		of("call", "a"),
+		of("call", "b"),
+		["batch", undefined, undefined, undefined],
+		of("after", "a"),
+		of("after", "b"),
+	]);
 });
 
 test("nothing secret and nobody's name or address gets into a line, wherever it stands", () => {
@@ -93,15 +121,24 @@ test("nothing secret and nobody's name or address gets into a line, wherever it 
 	const P = "PLANTED";
 	const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI${P}In0.${P}`;
 	broker.logger.warn(`postgres://orders:${P}@db.example.com:5432/orders does not answer`);
-	broker.logger.warn("A link", { url: `/verify?token=${P}&lang=en`, link: `http://shop/reset?reset_token=${P}#x` });
+	broker.logger.warn("A link", {
+		url: `/verify?token=${P}&lang=en`,
+		link: `http://shop/reset?reset_token=${P}#x`,
+	});
 	broker.logger.warn({
 		headers: { authorization: `Bearer ${P}`, cookie: P },
 		user: { email: P, full_name: P, nested: [{ shipping_address: P }] },
 	});
 	broker.logger.warn(`Bearer ${P}${P} and ${jwt} and Basic ${P}=`);
-	broker.logger.error(new Error(`duplicate key: Key (email)=(${P}@example.com) already exists, mail to <${P}.x@mail.example.com>`));
+	broker.logger.error(
+		new Error(
+			`duplicate key: Key (email)=(${P}@example.com) already exists, mail to <${P}.x@mail.example.com>`,
+		),
+	);
 	broker.logger.error("Broken", { error: new Error(`Unexpected end: {"password": "${P}`) });
-	broker.logger.error("Refused", { error: Object.assign(new Error("No"), { data: { password: P }, fields: { email: P } }) });
+	broker.logger.error("Refused", {
+		error: Object.assign(new Error("No"), { data: { password: P }, fields: { email: P } }),
+	});
 	broker.logger.info(`{"current_password":"${P}","payment_token":"tok_${P}"}`, {
 		payment_token: P,
 		newPassword: P,
@@ -127,7 +164,11 @@ test("what cannot be written as it is still makes a line", () => {
 		},
 	});
 	expect(lines.map(({ message }) => message).slice(1)).toEqual(["odd", "worse"]);
-	expect(lines[0]).toMatchObject({ message: 'green 5 ["a",{"b":1}]', n: "1", when: "1970-01-01T00:00:00.000Z" });
+	expect(lines[0]).toMatchObject({
+		message: 'green 5 ["a",{"b":1}]',
+		n: "1",
+		when: "1970-01-01T00:00:00.000Z",
+	});
 });
 
 test("in a terminal a line is read from left to right, with the stack below", () => {
@@ -140,8 +181,17 @@ test("in a terminal a line is read from left to right, with the stack below", ()
 		order_id: "7",
 		n: { a: 1 },
 	};
-	expect(pretty(JSON.stringify(line), false)).toBe('12:34:56.789 WARN  orders Look order_id=7 n={"a":1}\n');
-	const failed = pretty(JSON.stringify({ ...line, service: "shop", error: { message: "No", stack: "Error: No\n    at here" } }), true);
+	expect(pretty(JSON.stringify(line), false)).toBe(
+		'12:34:56.789 WARN  orders Look order_id=7 n={"a":1}\n',
+	);
+	const failed = pretty(
+		JSON.stringify({
+			...line,
+			service: "shop",
+			error: { message: "No", stack: "Error: No\n    at here" },
+		}),
+		true,
+	);
 	expect(failed).toContain("\n    Error: No\n        at here\n");
 	expect(failed).toContain("shop/orders");
 });

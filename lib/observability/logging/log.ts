@@ -19,7 +19,9 @@ interface Bindings {
 interface Factory {
 	readonly broker: object;
 }
-const { Base } = moleculer.Loggers as unknown as { Base: new (options: object) => { init(factory: Factory): void } };
+const { Base } = moleculer.Loggers as unknown as {
+	Base: new (options: object) => { init(factory: Factory): void };
+};
 
 let stdout: ReturnType<typeof gather> | undefined;
 const toStdout = (): DestinationStream => {
@@ -54,7 +56,10 @@ export class Log extends Base {
 	readonly #pino: pino.Logger;
 	readonly #destination: DestinationStream;
 
-	constructor({ NODE_ENV, LOGLEVEL = "info", LOG_FORMAT, SERVICES }: LogSettings, destination?: DestinationStream) {
+	constructor(
+		{ NODE_ENV, LOGLEVEL = "info", LOG_FORMAT, SERVICES }: LogSettings,
+		destination?: DestinationStream,
+	) {
 		super({ level: LOGLEVEL });
 		this.level = LOGLEVEL;
 		this.service = SERVICES || "shop";
@@ -108,7 +113,8 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 	const about: Record<string, unknown> = {};
 	for (const arg of args) {
 		if (arg instanceof Error) about.error = redact(arg);
-		else if (typeof arg === "object" && arg !== null && !Array.isArray(arg)) Object.assign(about, redact(arg));
+		else if (typeof arg === "object" && arg !== null && !Array.isArray(arg))
+			Object.assign(about, redact(arg));
 		else words.push(typeof arg === "string" ? arg : JSON.stringify(redact(arg)));
 	}
 	for (const name of OWN.filter((one) => one in about)) {
@@ -117,7 +123,10 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 	}
 	const { error } = about as { error?: { message?: string } };
 	const message = words.length > 0 ? words.join(" ") : (error?.message ?? "");
-	return { message: redactText(stripVTControlCharacters(message.slice(0, LONGEST_MESSAGE))).trim(), about };
+	return {
+		message: redactText(stripVTControlCharacters(message.slice(0, LONGEST_MESSAGE))).trim(),
+		about,
+	};
 }
 
 /** When all that was logged so far is written. */

@@ -22,11 +22,19 @@ interface Line {
 /** A line for somebody who reads it in a terminal: when, how bad, who, what; then the rest of its fields, and the stack below. */
 export function pretty(json: string, colours: boolean): string {
 	const { timestamp, level, logger, message, service, error, ...rest } = JSON.parse(json) as Line;
-	const paint = (style: Style, text: string) => (colours ? styleText(style, text, { validateStream: false }) : text);
+	const paint = (style: Style, text: string) =>
+		colours ? styleText(style, text, { validateStream: false }) : text;
 	const about = { ...rest, ...(error && !error.stack ? { error } : {}) };
-	const fields = Object.entries(about).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+	const fields = Object.entries(about).map(
+		([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+	);
 	const where = service && service !== logger ? `${service}/${logger}` : logger;
-	const head = [timestamp.slice(11, 23), paint(STYLES[level] ?? "white", level.toUpperCase().padEnd(5)), paint("bold", where), message];
+	const head = [
+		timestamp.slice(11, 23),
+		paint(STYLES[level] ?? "white", level.toUpperCase().padEnd(5)),
+		paint("bold", where),
+		message,
+	];
 	const tail = fields.length > 0 ? ` ${paint("gray", fields.join(" "))}` : "";
 	const stack = error?.stack ? `\n${error.stack.replace(/^/gm, "    ")}` : "";
 	return `${head.join(" ")}${tail}${stack}\n`;

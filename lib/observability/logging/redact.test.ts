@@ -43,14 +43,20 @@ function timeOf(act: () => void): number {
 	}
 	return fastest;
 }
-const attack = (piece: string, end: string, length: number) => piece.repeat(Math.ceil(length / piece.length)).slice(0, length) + end;
+const attack = (piece: string, end: string, length: number) =>
+	piece.repeat(Math.ceil(length / piece.length)).slice(0, length) + end;
 
 describe("redactText", () => {
 	// Four times the length takes 4 times as long if linear, 16 times if quadratic. Below half a millisecond it is linear enough.
 	test.each(ATTACKS)("takes time linear in the length of a text of %j", (piece) => {
 		for (const end of ENDS) {
-			const [short, long] = [400, 1600].map((length) => timeOf(() => redactText(attack(piece, end, length)))) as [number, number];
-			expect({ end, ratio: long < 0.5 ? 1 : long / short }).toEqual({ end, ratio: expect.closeTo(4, -1) });
+			const [short, long] = [400, 1600].map((length) =>
+				timeOf(() => redactText(attack(piece, end, length))),
+			) as [number, number];
+			expect({ end, ratio: long < 0.5 ? 1 : long / short }).toEqual({
+				end,
+				ratio: expect.closeTo(4, -1),
+			});
 		}
 	});
 
@@ -73,7 +79,8 @@ describe("redactText", () => {
 
 describe("redact", () => {
 	test("looks at 64,000 characters of one line, whatever the shape of the value", () => {
-		const wide = (depth: number): unknown => (depth === 0 ? "x".repeat(100) : Array.from({ length: 50 }, () => wide(depth - 1)));
+		const wide = (depth: number): unknown =>
+			depth === 0 ? "x".repeat(100) : Array.from({ length: 50 }, () => wide(depth - 1));
 		expect(JSON.stringify(redact(wide(3))).length).toBeLessThan(100_000);
 		expect(JSON.stringify(redact({ [`${"k".repeat(90_000)}`]: 1 })).length).toBeLessThan(300);
 		expect(JSON.stringify(redact([{}, [], {}])).length).toBeLessThan(20);

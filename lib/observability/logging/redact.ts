@@ -27,7 +27,9 @@ const SUSPECT = /[@:=]|%40|eyJ|Bearer|Basic/i;
 function hideAddress(run: string): string {
 	if (!run.includes("@") && !run.includes("%40")) return run;
 	const [local, ...domains] = run.replaceAll("%40", "@").split("@");
-	const isAddress = domains.some((domain, i) => (local !== "" || i > 0) && /[^.]\.+[^.]{2}/.test(domain));
+	const isAddress = domains.some(
+		(domain, i) => (local !== "" || i > 0) && /[^.]\.+[^.]{2}/.test(domain),
+	);
 	return isAddress ? `[e-mail]${/(?<!\.)\.*$/.exec(run)![0]}` : run;
 }
 
@@ -36,13 +38,17 @@ const LONGEST_TEXT = 8000;
 /** The same of all texts of one line. */
 const LONGEST_LINE = 64_000;
 const LONGEST_NAME = 200;
-const cut = (text: string, longest = LONGEST_TEXT): string => (text.length > longest ? `${text.slice(0, longest)} …` : text);
+const cut = (text: string, longest = LONGEST_TEXT): string =>
+	text.length > longest ? `${text.slice(0, longest)} …` : text;
 
 /** A text without what is secret or personal in it, cut off where it is longer than a line should be. */
 export function redactText(text: string): string {
 	const short = cut(text);
 	if (!SUSPECT.test(short)) return short;
-	return IN_TEXT.reduce((clean, [pattern, instead]) => clean.replace(pattern, instead as string), short);
+	return IN_TEXT.reduce(
+		(clean, [pattern, instead]) => clean.replace(pattern, instead as string),
+		short,
+	);
 }
 
 const DEEPEST = 6;
@@ -84,7 +90,10 @@ function clean(value: unknown, depth: number, budget: Budget): unknown {
 	return Object.fromEntries(
 		fields.slice(0, MOST).map(([key, content]) => {
 			const name = cut(String(key), LONGEST_NAME);
-			return [name, HIDDEN.test(name) && content != null ? "[hidden]" : clean(content, depth + 1, budget)];
+			return [
+				name,
+				HIDDEN.test(name) && content != null ? "[hidden]" : clean(content, depth + 1, budget),
+			];
 		}),
 	);
 }
@@ -96,10 +105,15 @@ interface Failure extends Error {
 }
 /** Errors of another realm or node have no class to be known by. */
 const isError = (value: object): value is Failure =>
-	value instanceof Error || ("stack" in value && "message" in value && typeof value.message === "string");
+	value instanceof Error ||
+	("stack" in value && "message" in value && typeof value.message === "string");
 
 /** Never the whole of an error: those of databases carry statements and rows, those of validators what was sent. */
-function describe({ name, message, code, type, nodeID, stack, cause }: Failure, depth: number, budget: Budget): object {
+function describe(
+	{ name, message, code, type, nodeID, stack, cause }: Failure,
+	depth: number,
+	budget: Budget,
+): object {
 	return {
 		name,
 		message: cleanText(String(message), budget),
@@ -112,4 +126,5 @@ function describe({ name, message, code, type, nodeID, stack, cause }: Failure, 
 }
 
 /** A statement without the values that stand in it. */
-export const withoutLiterals = (statement: string): string => statement.replace(/'(?:[^']|'')*'/g, "'…'");
+export const withoutLiterals = (statement: string): string =>
+	statement.replace(/'(?:[^']|'')*'/g, "'…'");

@@ -6,7 +6,12 @@ const service = ["service"];
 
 /** Every metric that knows no domain. Those of a domain are in its `.metrics.ts`; docs/operations.md has them all. */
 export const catalogue = {
-	nodeInfo: { name: "shop_node_info", type: "gauge", help: "Always 1; what runs here", labels: ["version", "node", "services"] },
+	nodeInfo: {
+		name: "shop_node_info",
+		type: "gauge",
+		help: "Always 1; what runs here",
+		labels: ["version", "node", "services"],
+	},
 	serverUp: {
 		name: "shop_server_up",
 		type: "gauge",
@@ -27,7 +32,11 @@ export const catalogue = {
 		labels: ["method", "route"],
 		buckets: DURATIONS,
 	},
-	underWay: { name: "shop_http_requests_under_way", type: "gauge", help: "Requests that are being worked on, and open streams" },
+	underWay: {
+		name: "shop_http_requests_under_way",
+		type: "gauge",
+		help: "Requests that are being worked on, and open streams",
+	},
 	calls: {
 		name: "shop_action_calls_total",
 		type: "counter",
@@ -77,8 +86,18 @@ export const catalogue = {
 		help: "Connections to a service's database: busy, idle",
 		labels: ["service", "state"],
 	},
-	poolLimit: { name: "shop_database_pool_limit", type: "gauge", help: "The most connections of a pool", labels: service },
-	poolWaiting: { name: "shop_database_pool_waiting", type: "gauge", help: "What waits for a connection of a pool", labels: service },
+	poolLimit: {
+		name: "shop_database_pool_limit",
+		type: "gauge",
+		help: "The most connections of a pool",
+		labels: service,
+	},
+	poolWaiting: {
+		name: "shop_database_pool_waiting",
+		type: "gauge",
+		help: "What waits for a connection of a pool",
+		labels: service,
+	},
 
 	outboxBacklog: {
 		name: "shop_outbox_backlog_events",
@@ -129,17 +148,41 @@ export const catalogue = {
 		labels: ["service", "outcome"],
 	},
 
-	cpu: { name: "process_cpu_seconds_total", type: "counter", help: "Processor time, user and system" },
-	memory: { name: "process_resident_memory_bytes", type: "gauge", help: "Memory that the process holds" },
-	startTime: { name: "process_start_time_seconds", type: "gauge", help: "When the process began, since 1970" },
-	heap: { name: "nodejs_heap_size_used_bytes", type: "gauge", help: "Memory that JavaScript's objects take" },
-	loopLag: { name: "nodejs_eventloop_lag_seconds", type: "gauge", help: "Lag of the event loop, on average since the last scrape" },
+	cpu: {
+		name: "process_cpu_seconds_total",
+		type: "counter",
+		help: "Processor time, user and system",
+	},
+	memory: {
+		name: "process_resident_memory_bytes",
+		type: "gauge",
+		help: "Memory that the process holds",
+	},
+	startTime: {
+		name: "process_start_time_seconds",
+		type: "gauge",
+		help: "When the process began, since 1970",
+	},
+	heap: {
+		name: "nodejs_heap_size_used_bytes",
+		type: "gauge",
+		help: "Memory that JavaScript's objects take",
+	},
+	loopLag: {
+		name: "nodejs_eventloop_lag_seconds",
+		type: "gauge",
+		help: "Lag of the event loop, on average since the last scrape",
+	},
 	loopLagP99: {
 		name: "nodejs_eventloop_lag_p99_seconds",
 		type: "gauge",
 		help: "Lag of the event loop, 99th percentile since the last scrape",
 	},
-	loopLagMax: { name: "nodejs_eventloop_lag_max_seconds", type: "gauge", help: "Lag of the event loop, the longest since the last scrape" },
+	loopLagMax: {
+		name: "nodejs_eventloop_lag_max_seconds",
+		type: "gauge",
+		help: "Lag of the event loop, the longest since the last scrape",
+	},
 	garbage: {
 		name: "nodejs_gc_duration_seconds",
 		type: "histogram",

@@ -1,9 +1,25 @@
 import { expect, test } from "@jest/globals";
 import { type Metric, Metrics } from "./registry.ts";
 
-const sold: Metric = { name: "sold_total", type: "counter", help: "What was sold", labels: ["what", "where"] };
-const took: Metric = { name: "took_seconds", type: "histogram", help: "How long it took", labels: ["what"], buckets: [0.1, 1] };
-const plain: Metric = { name: "plain_seconds", type: "histogram", help: "Without labels", buckets: [1] };
+const sold: Metric = {
+	name: "sold_total",
+	type: "counter",
+	help: "What was sold",
+	labels: ["what", "where"],
+};
+const took: Metric = {
+	name: "took_seconds",
+	type: "histogram",
+	help: "How long it took",
+	labels: ["what"],
+	buckets: [0.1, 1],
+};
+const plain: Metric = {
+	name: "plain_seconds",
+	type: "histogram",
+	help: "Without labels",
+	buckets: [1],
+};
 const left: Metric = { name: "left", type: "gauge", help: "What is left" };
 
 test("counters are told from when they are known, each once, with their labels in order", async () => {

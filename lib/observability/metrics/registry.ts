@@ -44,16 +44,26 @@ const COLLECT_MS = 3000;
 
 /** What one node counts, and how it is told in Prometheus' text format (version 0.0.4). */
 export class Metrics {
-	readonly #counters = new Map<Metric, Map<string, { values: readonly string[]; counter: Counter }>>();
-	readonly #histograms = new Map<Metric, Map<string, { values: readonly string[]; histogram: Histogram }>>();
+	readonly #counters = new Map<
+		Metric,
+		Map<string, { values: readonly string[]; counter: Counter }>
+	>();
+	readonly #histograms = new Map<
+		Metric,
+		Map<string, { values: readonly string[]; histogram: Histogram }>
+	>();
 	readonly #collectors = new Set<Collector>();
 
 	/** The counter with these labels; the same one each time, and told as 0 from now on. */
 	counter(metric: Metric, ...values: readonly string[]): Counter {
-		return member(this.#counters, metric, values, () => ({ values, counter: new Counter() })).counter;
+		return member(this.#counters, metric, values, () => ({ values, counter: new Counter() }))
+			.counter;
 	}
 	histogram(metric: Metric, ...values: readonly string[]): Histogram {
-		return member(this.#histograms, metric, values, () => ({ values, histogram: new Histogram(metric.buckets ?? []) })).histogram;
+		return member(this.#histograms, metric, values, () => ({
+			values,
+			histogram: new Histogram(metric.buckets ?? []),
+		})).histogram;
 	}
 	/** Answers how it ends. */
 	collect(collector: Collector): () => void {
@@ -70,20 +80,32 @@ export class Metrics {
 			lines.push(`${metric.name}${suffix}${labels && `{${labels}}`} ${value}\n`);
 		};
 		for (const [metric, all] of this.#counters)
-			for (const { values, counter } of all.values()) line(metric, "", pairs(metric, values), counter.value);
+			for (const { values, counter } of all.values())
+				line(metric, "", pairs(metric, values), counter.value);
 		for (const [metric, all] of this.#histograms)
-			for (const { values, histogram } of all.values()) tellHistogram(metric, pairs(metric, values), histogram, line);
+			for (const { values, histogram } of all.values())
+				tellHistogram(metric, pairs(metric, values), histogram, line);
 		let late = false;
 		const tell: Tell = (metric, value, ...values) => {
 			if (!late) line(metric, "", pairs(metric, values), value);
 		};
 		await settled([...also, ...this.#collectors], tell, ms);
 		late = true;
-		return [...told].map(([{ name, type, help }, lines]) => `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`).join("");
+		return [...told]
+			.map(
+				([{ name, type, help }, lines]) =>
+					`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`,
+			)
+			.join("");
 	}
 }
 
-function member<T>(families: Map<Metric, Map<string, T>>, metric: Metric, values: readonly string[], make: () => T): T {
+function member<T>(
+	families: Map<Metric, Map<string, T>>,
+	metric: Metric,
+	values: readonly string[],
+	make: () => T,
+): T {
 	const family = families.get(metric) ?? new Map<string, T>();
 	families.set(metric, family);
 	const key = values.join("\0");

@@ -21,13 +21,16 @@ interface Collection {
 export function watchRuntime(metrics: Metrics): () => void {
 	const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
 	delay.enable();
-	const collections = new Map(Object.values(KINDS).map((kind) => [kind, metrics.histogram(catalogue.garbage, kind)]));
+	const collections = new Map(
+		Object.values(KINDS).map((kind) => [kind, metrics.histogram(catalogue.garbage, kind)]),
+	);
 	const observer = new PerformanceObserver((list) => {
 		for (const { duration, detail } of list.getEntries() as unknown as Collection[])
 			collections.get(KINDS[detail.kind] ?? "")?.observe(duration / 1000);
 	});
 	observer.observe({ entryTypes: ["gc"] });
-	const lag = (nanoseconds: number) => (Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - RESOLUTION / 1000) : 0);
+	const lag = (nanoseconds: number) =>
+		Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - RESOLUTION / 1000) : 0;
 
 	const end = metrics.collect((tell) => {
 		const { user, system } = process.cpuUsage();

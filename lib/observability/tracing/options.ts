@@ -22,7 +22,10 @@ export function destination(env: Env): { url: string; headers: Record<string, st
 	const base = env.OTEL_EXPORTER_OTLP_ENDPOINT;
 	return {
 		url: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base?.replace(/(?<!\/)\/+$/, "")}/v1/traces`,
-		headers: { ...pairs(env.OTEL_EXPORTER_OTLP_HEADERS), ...pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS) },
+		headers: {
+			...pairs(env.OTEL_EXPORTER_OTLP_HEADERS),
+			...pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS),
+		},
 	};
 }
 

@@ -6,7 +6,10 @@ import { destination, pairs, resourceOf } from "./options.ts";
 import { openTracing } from "./tracing.ts";
 
 const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
-const [sampled, unsampled] = ["01", "00"].map((flags) => `00-${ID}-00f067aa0ba902b7-${flags}`) as [string, string];
+const [sampled, unsampled] = ["01", "00"].map((flags) => `00-${ID}-00f067aa0ba902b7-${flags}`) as [
+	string,
+	string,
+];
 
 let receiver: Receiver;
 beforeEach(async () => {
@@ -14,14 +17,26 @@ beforeEach(async () => {
 });
 afterEach(() => receiver.stop());
 const open = async (settings: Record<string, string> = {}) => {
-	const env = readEnv({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_PROTOCOL: "http/json", ...settings });
+	const env = readEnv({
+		OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+		OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+		...settings,
+	});
 	return (await openTracing(env, "node-1"))!;
 };
 
 test("there is tracing only where an endpoint is set, and unless it is switched off", async () => {
 	expect(await openTracing(readEnv({}), "node-1")).toBeUndefined();
-	expect(await openTracing(readEnv({ OTEL_SDK_DISABLED: "true", OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }), "node-1")).toBeUndefined();
-	const tracing = (await openTracing(readEnv({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` }), "node-1"))!;
+	expect(
+		await openTracing(
+			readEnv({ OTEL_SDK_DISABLED: "true", OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url }),
+			"node-1",
+		),
+	).toBeUndefined();
+	const tracing = (await openTracing(
+		readEnv({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` }),
+		"node-1",
+	))!;
 	expect(tracing.instance).toBe("node-1");
 	await tracing.close();
 	for (const wrong of [
@@ -33,7 +48,12 @@ test("there is tracing only where an endpoint is set, and unless it is switched 
 });
 
 test("headers and resource attributes are percent-encoded lists, and what the operator says wins", () => {
-	expect(pairs("a=1, b = two%20words ,c=x=y,d=50%,=none,nothing")).toEqual({ a: "1", b: "two words", c: "x=y", d: "50%" });
+	expect(pairs("a=1, b = two%20words ,c=x=y,d=50%,=none,nothing")).toEqual({
+		a: "1",
+		b: "two words",
+		c: "x=y",
+		d: "50%",
+	});
 	const env = readEnv({
 		NODE_ENV: "production",
 		OTEL_EXPORTER_OTLP_ENDPOINT: "https://collector.example:4318/otlp/",
@@ -45,9 +65,15 @@ test("headers and resource attributes are percent-encoded lists, and what the op
 		url: "https://collector.example:4318/otlp/v1/traces",
 		headers: { authorization: "Bearer one", x: "2" },
 	});
-	expect(resourceOf(env, "orders", "node-1")).toMatchObject({ "service.name": "theirs", "service.version": "7", team: "shop" });
+	expect(resourceOf(env, "orders", "node-1")).toMatchObject({
+		"service.name": "theirs",
+		"service.version": "7",
+		team: "shop",
+	});
 	expect(resourceOf(env, "orders", "node-1")["deployment.environment"]).toBe("production");
-	expect(resourceOf({ ...env, OTEL_SERVICE_NAME: "ours" }, "orders", "node-1")["service.name"]).toBe("ours");
+	expect(
+		resourceOf({ ...env, OTEL_SERVICE_NAME: "ours" }, "orders", "node-1")["service.name"],
+	).toBe("ours");
 	expect(resourceOf(readEnv({}), "orders", "node-1")["service.name"]).toBe("orders");
 });
 
@@ -59,21 +85,30 @@ test.each([
 	["parentbased_always_on", "1", [true, true, false]],
 	["parentbased_always_off", "1", [false, true, false]],
 	["parentbased_traceidratio", "0", [false, true, false]],
-])("%s at %s: a request without a trace, in a recorded one, in one that is not: %j", async (sampler, share, expected) => {
-	const tracing = await open({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: share });
-	const tracer = tracing.of("api");
-	const entered = [undefined, sampled, unsampled].map((parent) => tracer.enter("GET /", parent, performance.now()));
-	expect(entered.map((span) => span !== undefined)).toEqual(expected);
-	for (const span of entered) if (span) expect(tracer.start("below", "internal", span.traceparent)?.traceparent).toMatch(/-01$/);
-	expect(tracer.start("below", "internal", unsampled)).toBeUndefined();
-	await tracing.close();
-});
+])(
+	"%s at %s: a request without a trace, in a recorded one, in one that is not: %j",
+	async (sampler, share, expected) => {
+		const tracing = await open({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: share });
+		const tracer = tracing.of("api");
+		const entered = [undefined, sampled, unsampled].map((parent) =>
+			tracer.enter("GET /", parent, performance.now()),
+		);
+		expect(entered.map((span) => span !== undefined)).toEqual(expected);
+		for (const span of entered)
+			if (span)
+				expect(tracer.start("below", "internal", span.traceparent)?.traceparent).toMatch(/-01$/);
+		expect(tracer.start("below", "internal", unsampled)).toBeUndefined();
+		await tracing.close();
+	},
+);
 
 test("what is left is sent at the end, with the headers, each service under its name", async () => {
 	const tracing = await open({ OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20one" });
 	const begun = performance.now();
 	const request = tracing.of("api").enter("GET /", sampled, begun)!;
-	const query = tracing.of("orders").start("find", "client", request.traceparent, { "db.system": "postgresql" })!;
+	const query = tracing
+		.of("orders")
+		.start("find", "client", request.traceparent, { "db.system": "postgresql" })!;
 	query.note("retry", { try: 2 });
 	query.fail(Object.assign(new Error("not to be told"), { code: "23505" }));
 	for (const span of [query, request]) span.end();
@@ -81,7 +116,14 @@ test("what is left is sent at the end, with the headers, each service under its 
 	await Promise.all([tracing.close(), tracing.close()]);
 	expect(receiver.headers[0]!.authorization).toBe("Bearer one");
 	const [find, get] = [...receiver.spans].sort((a, b) => (a.name < b.name ? 1 : -1));
-	expect(get).toMatchObject({ service: "api", kind: "server", name: "GET /", trace: ID, parent: "00f067aa0ba902b7", failed: false });
+	expect(get).toMatchObject({
+		service: "api",
+		kind: "server",
+		name: "GET /",
+		trace: ID,
+		parent: "00f067aa0ba902b7",
+		failed: false,
+	});
 	expect(find).toMatchObject({
 		service: "orders",
 		kind: "client",
@@ -97,7 +139,9 @@ test("traces go out as protobuf unless told otherwise", async () => {
 	const tracing = await open({ OTEL_EXPORTER_OTLP_PROTOCOL: "" });
 	tracing.of("api").enter("GET /", undefined, performance.now())!.end();
 	await tracing.close();
-	expect(receiver.headers.map((headers) => headers["content-type"])).toEqual(["application/x-protobuf"]);
+	expect(receiver.headers.map((headers) => headers["content-type"])).toEqual([
+		"application/x-protobuf",
+	]);
 	expect(receiver.bodies[0]).toContain("service.name");
 });
 
@@ -106,7 +150,8 @@ test("a collector that is away is told of, and holds nothing up", async () => {
 	const troubles: unknown[] = [];
 	tracing.onTrouble((error) => troubles.push(error));
 	await receiver.stop();
-	for (let i = 0; i < 600; i++) tracing.of("api").enter("GET /", undefined, performance.now())!.end();
+	for (let i = 0; i < 600; i++)
+		tracing.of("api").enter("GET /", undefined, performance.now())!.end();
 	const closing = tracing.close();
 	await eventually(() => expect(troubles).toHaveLength(1));
 	await closing;

@@ -31,7 +31,12 @@ import type { Kind, Span, Tracer, Tracing } from "./tracing.ts";
  */
 
 /** Spans wait at most two seconds, and as many as a burst makes. */
-const BATCH = { maxQueueSize: 16_384, maxExportBatchSize: 512, scheduledDelayMillis: 2000, exportTimeoutMillis: 10_000 };
+const BATCH = {
+	maxQueueSize: 16_384,
+	maxExportBatchSize: 512,
+	scheduledDelayMillis: 2000,
+	exportTimeoutMillis: 10_000,
+};
 /** Trouble is told once in so many milliseconds. */
 const QUIET = 60_000;
 
@@ -47,7 +52,10 @@ const ARRIVING: readonly Kind[] = ["server", "consumer"];
 
 export async function startExport(env: Env, instance: string): Promise<Tracing> {
 	let onTrouble: (error: unknown) => void = () => undefined;
-	const processor = new BatchSpanProcessor({ exporter: telling(await exporterOf(env), (error) => onTrouble(error)), ...BATCH });
+	const processor = new BatchSpanProcessor({
+		exporter: telling(await exporterOf(env), (error) => onTrouble(error)),
+		...BATCH,
+	});
 	const sampler = samplerOf(env);
 	const tracers = new Map<string, Tracer>();
 	function make(service: string): Tracer {
@@ -97,7 +105,10 @@ function telling(exporter: SpanExporter, onTrouble: (error: unknown) => void): S
 }
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration */
-export function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: share }: Env): Sampler {
+export function samplerOf({
+	OTEL_TRACES_SAMPLER: name,
+	OTEL_TRACES_SAMPLER_ARG: share,
+}: Env): Sampler {
 	const kinds = {
 		always_on: () => new AlwaysOnSampler(),
 		always_off: () => new AlwaysOffSampler(),
@@ -109,13 +120,21 @@ export function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: 
 
 const tracer = (recorder: Recorder): Tracer => ({
 	enter(name, parent, startTime) {
-		const recorded = recorder.startSpan(name, { kind: SpanKind.SERVER, startTime }, parent ? contextOf(parent, true) : ROOT_CONTEXT);
+		const recorded = recorder.startSpan(
+			name,
+			{ kind: SpanKind.SERVER, startTime },
+			parent ? contextOf(parent, true) : ROOT_CONTEXT,
+		);
 		return recorded.isRecording() ? span(recorded) : undefined;
 	},
 	start(name, kind, parent, attributes) {
 		// Where requests enter it was decided for all that is below.
 		if (!isSampled(parent)) return undefined;
-		const recorded = recorder.startSpan(name, { kind: KINDS[kind] }, contextOf(parent, ARRIVING.includes(kind)));
+		const recorded = recorder.startSpan(
+			name,
+			{ kind: KINDS[kind] },
+			contextOf(parent, ARRIVING.includes(kind)),
+		);
 		if (!recorded.isRecording()) return undefined;
 		recorded.setAttributes({ ...attributes });
 		return span(recorded);
@@ -124,7 +143,12 @@ const tracer = (recorder: Recorder): Tracer => ({
 
 function contextOf(traceparent: string, isRemote: boolean): Context {
 	const [, traceId, spanId, flags] = traceparent.split("-") as [string, string, string, string];
-	return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote });
+	return trace.setSpanContext(ROOT_CONTEXT, {
+		traceId,
+		spanId,
+		traceFlags: Number.parseInt(flags, 16) & 1,
+		isRemote,
+	});
 }
 
 function span(recorded: Recorded): Span {

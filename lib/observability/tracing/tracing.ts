@@ -49,6 +49,7 @@ export async function openTracing(env: Env, instance: string): Promise<Tracing |
 }
 
 const tracings = new WeakMap<object, Tracing>();
-export const provideTracing = (broker: object, tracing: Tracing): void => void tracings.set(broker, tracing);
+export const provideTracing = (broker: object, tracing: Tracing): void =>
+	void tracings.set(broker, tracing);
 /** The tracing of a broker, if it traces. */
 export const tracingOf = (broker: object): Tracing | undefined => tracings.get(broker);

@@ -28,7 +28,9 @@ export async function forEach<E extends Traced, R>(
 			? tracer.start(look.name(element), look.kind, element.traceparent, look.attributes(element))
 			: undefined,
 	);
-	const inside = elements.map((element, i) => (spans[i] ? { ...element, traceparent: spans[i].traceparent } : element));
+	const inside = elements.map((element, i) =>
+		spans[i] ? { ...element, traceparent: spans[i].traceparent } : element,
+	);
 	return inTracesOf(inside, () => ended(spans, work(inside, spans)));
 }
 
@@ -38,7 +40,9 @@ export function shown<R>(tracer: Tracer, look: Look, work: () => Promise<R>): Pr
 	if (traces.length === 0 || !traces.some(isSampled)) return work();
 	const attributes = look.attributes(undefined);
 	const spans = traces.map((traceparent) =>
-		isSampled(traceparent) ? tracer.start(look.name(undefined), look.kind, traceparent, attributes) : undefined,
+		isSampled(traceparent)
+			? tracer.start(look.name(undefined), look.kind, traceparent, attributes)
+			: undefined,
 	);
 	return ended(spans, work());
 }

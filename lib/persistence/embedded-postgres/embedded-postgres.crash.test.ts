@@ -20,7 +20,10 @@ import {
 	runProgram,
 } from "./test/support.ts";
 
-const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
+const whereUsersSwitch = testIf(
+	canSwitchUser,
+	"other users cannot run this checkout (run as root, outside /root)",
+);
 
 afterEach(clearUp);
 
@@ -31,7 +34,10 @@ async function start(dataDir: string, log?: (line: string) => void) {
 }
 
 /** A Postgres with one row committed, whose program is then killed. */
-async function killedProgram(dataDir: string, killFirst: (postgres: number) => Promise<void> = async () => undefined) {
+async function killedProgram(
+	dataDir: string,
+	killFirst: (postgres: number) => Promise<void> = async () => undefined,
+) {
 	const { child, outcome } = runProgram(dataDir);
 	const postgres = await outcome;
 	await query(postgres, "CREATE TABLE kept AS SELECT 7 AS n");
@@ -69,7 +75,9 @@ describe("after kill -9", () => {
 		expect(await isAlive(orphan.pid)).toBe(true);
 		const lines: string[] = [];
 		const next = await start(dataDir, (line) => lines.push(line));
-		expect(lines).toEqual([`stopping Postgres process ${orphan.pid}, which outlived the program that started it`]);
+		expect(lines).toEqual([
+			`stopping Postgres process ${orphan.pid}, which outlived the program that started it`,
+		]);
 		expect(await isAlive(orphan.pid)).toBe(false);
 		expect(await busy).toBe("ended");
 		expect(await query(next, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
@@ -85,7 +93,10 @@ describe("after kill -9", () => {
 		const other = spawn("sleep", ["60"], { stdio: "ignore", ...account });
 		afterwards(() => other.kill("SIGKILL"));
 		const file = join(dataDir, "pgdata/postmaster.pid");
-		await writeFile(file, (await readFile(file, "utf8")).replace(String(dead.pid), String(other.pid)));
+		await writeFile(
+			file,
+			(await readFile(file, "utf8")).replace(String(dead.pid), String(other.pid)),
+		);
 		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 		expect(await isAlive(other.pid!)).toBe(true);
 	});
@@ -93,7 +104,9 @@ describe("after kill -9", () => {
 	test("in the middle of initdb, the next start begins again", async () => {
 		const dataDir = await makeFolder();
 		const { child } = runProgram(dataDir);
-		await eventually(async () => (await readdir(dataDir)).some((name) => name.startsWith("initdb-")));
+		await eventually(async () =>
+			(await readdir(dataDir)).some((name) => name.startsWith("initdb-")),
+		);
 		child.kill("SIGKILL");
 		await gone(child.pid!);
 		const server = await start(dataDir);
@@ -101,12 +114,21 @@ describe("after kill -9", () => {
 		await server.stop();
 		// The orphaned initdb may have gone on writing while its folder was removed. It is not there any more at the start after that.
 		await query(await start(dataDir), "SELECT 1");
-		expect((await readdir(dataDir)).sort()).toEqual(["embedded-postgres.json", "lock", "password", "pgdata", "postgres.log"]);
+		expect((await readdir(dataDir)).sort()).toEqual([
+			"embedded-postgres.json",
+			"lock",
+			"password",
+			"pgdata",
+			"postgres.log",
+		]);
 	});
 
 	test("a lock that names a reused pid does not hold", async () => {
 		const dataDir = await makeFolder();
-		await writeFile(join(dataDir, "lock"), JSON.stringify({ pid: process.ppid, started: "another time" }));
+		await writeFile(
+			join(dataDir, "lock"),
+			JSON.stringify({ pid: process.ppid, started: "another time" }),
+		);
 		await query(await start(dataDir), "SELECT 1");
 	});
 
@@ -117,11 +139,17 @@ describe("after kill -9", () => {
 		const program = join(await findBinaries(account), "bin/postgres");
 		const pgData = join(dataDir, "pgdata");
 		const options = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${pgData}`];
-		const theirs = spawn(program, ["-D", pgData, ...options], { cwd: "/", stdio: "ignore", ...account });
+		const theirs = spawn(program, ["-D", pgData, ...options], {
+			cwd: "/",
+			stdio: "ignore",
+			...account,
+		});
 		afterwards(() => theirs.kill("SIGQUIT"));
 		const file = join(pgData, "postmaster.pid");
 		await eventually(async () => (await readFile(file, "utf8").catch(() => "")).includes("ready"));
-		await expect(start(dataDir)).rejects.toThrow(`another Postgres (process ${theirs.pid}) runs on ${pgData}: stop it first`);
+		await expect(start(dataDir)).rejects.toThrow(
+			`another Postgres (process ${theirs.pid}) runs on ${pgData}: stop it first`,
+		);
 		expect(await isAlive(theirs.pid!)).toBe(true);
 		theirs.kill("SIGINT");
 		await gone(theirs.pid!);
@@ -134,7 +162,8 @@ describe("after kill -9", () => {
 		const outcomes = await Promise.all([1, 2, 3, 4].map(() => runProgram(dataDir).outcome));
 		const [winner, ...more] = outcomes.filter(({ error }) => error === undefined);
 		expect(more).toEqual([]);
-		for (const { error } of outcomes.filter(({ error }) => error !== undefined)) expect(error).toMatch(/already running/);
+		for (const { error } of outcomes.filter(({ error }) => error !== undefined))
+			expect(error).toMatch(/already running/);
 		expect(await query(winner!, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 

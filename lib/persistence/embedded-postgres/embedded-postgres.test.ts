@@ -1,13 +1,37 @@
-import { chmod, chown, mkdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+	chmod,
+	chown,
+	mkdir,
+	readFile,
+	rename,
+	rm,
+	stat,
+	truncate,
+	writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { testIf } from "../../../test/support/skip.ts";
 import { StartError } from "../../process/start-error.ts";
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded-postgres.ts";
-import { afterwards, canSwitchUser, clearUp, connect, gone, isAlive, isRoot, makeFolder, query, runProgram } from "./test/support.ts";
+import {
+	afterwards,
+	canSwitchUser,
+	clearUp,
+	connect,
+	gone,
+	isAlive,
+	isRoot,
+	makeFolder,
+	query,
+	runProgram,
+} from "./test/support.ts";
 
 const asRoot = testIf(isRoot, "they need root (run as root)");
-const whereUsersSwitch = testIf(canSwitchUser, "other users cannot run this checkout (run as root, outside /root)");
+const whereUsersSwitch = testIf(
+	canSwitchUser,
+	"other users cannot run this checkout (run as root, outside /root)",
+);
 /** daemon, who is there on every machine. */
 const someUser = 1;
 const unknownUser = 12345;
@@ -20,7 +44,10 @@ async function start(dataDir: string, options: Partial<EmbeddedPostgresOptions> 
 	return postgres;
 }
 
-async function refusal(dataDir: string, options: Partial<EmbeddedPostgresOptions> = {}): Promise<string> {
+async function refusal(
+	dataDir: string,
+	options: Partial<EmbeddedPostgresOptions> = {},
+): Promise<string> {
 	const error = await start(dataDir, options).then(
 		() => undefined,
 		(reason) => reason,
@@ -51,9 +78,21 @@ describe("an embedded Postgres", () => {
 	});
 
 	test("is durable, UTF-8, and takes settings", async () => {
-		const postgres = await start(await makeFolder(), { settings: { work_mem: "5MB", listen_addresses: "*" } });
-		const names = ["fsync", "synchronous_commit", "server_encoding", "work_mem", "listen_addresses", "unix_socket_directories"];
-		const [row] = await query(postgres, `SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`)}, lower('ÄÖ') AS lower`);
+		const postgres = await start(await makeFolder(), {
+			settings: { work_mem: "5MB", listen_addresses: "*" },
+		});
+		const names = [
+			"fsync",
+			"synchronous_commit",
+			"server_encoding",
+			"work_mem",
+			"listen_addresses",
+			"unix_socket_directories",
+		];
+		const [row] = await query(
+			postgres,
+			`SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`)}, lower('ÄÖ') AS lower`,
+		);
 		expect(row).toEqual({
 			fsync: "on",
 			synchronous_commit: "on",
@@ -69,7 +108,9 @@ describe("an embedded Postgres", () => {
 		const dataDir = await makeFolder();
 		const postgres = await start(dataDir);
 		expect((await stat(join(dataDir, "password"))).mode & 0o777).toBe(0o600);
-		await expect(query({ ...postgres, password: "postgres" }, "SELECT 1")).rejects.toThrow("password authentication failed");
+		await expect(query({ ...postgres, password: "postgres" }, "SELECT 1")).rejects.toThrow(
+			"password authentication failed",
+		);
 	});
 
 	test("stops at once although sessions are open, and may be stopped again", async () => {
@@ -154,14 +195,18 @@ describe("a start is refused in one line", () => {
 
 	test("when Postgres does not take a setting, with its own words, and nothing stays behind", async () => {
 		const dataDir = await makeFolder();
-		expect(await refusal(dataDir, { settings: { shared_buffers: "lots" } })).toMatch(/invalid value for parameter "shared_buffers"/);
+		expect(await refusal(dataDir, { settings: { shared_buffers: "lots" } })).toMatch(
+			/invalid value for parameter "shared_buffers"/,
+		);
 		await query(await start(dataDir), "SELECT 1");
 	});
 
 	test("when the folder is in use by this process or by another", async () => {
 		const dataDir = await makeFolder();
 		const mine = await start(dataDir);
-		expect(await refusal(dataDir)).toContain(`already running on the data folder ${dataDir} as process ${process.pid}`);
+		expect(await refusal(dataDir)).toContain(
+			`already running on the data folder ${dataDir} as process ${process.pid}`,
+		);
 		await mine.stop();
 		const { child, outcome } = runProgram(dataDir);
 		const theirs = await outcome;
@@ -172,48 +217,61 @@ describe("a start is refused in one line", () => {
 	whereUsersSwitch("to an ordinary user on a folder that is not theirs", async () => {
 		const dataDir = await makeFolder();
 		const { error } = await runProgram(dataDir, { uid: someUser }).outcome;
-		expect(error).toMatch(/StartError: .* cannot be written \(EACCES\): choose another, or give this user \(uid 1\)/);
+		expect(error).toMatch(
+			/StartError: .* cannot be written \(EACCES\): choose another, or give this user \(uid 1\)/,
+		);
 	});
 });
 
 describe("who runs it", () => {
-	asRoot("root: below a folder that others cannot enter, the files are kept elsewhere", async () => {
-		const closed = await makeFolder("/root");
-		await chmod(closed, 0o700);
-		const dataDir = join(closed, "data");
-		const lines: string[] = [];
-		const first = await start(dataDir, { log: (line) => lines.push(line) });
-		expect(lines).toHaveLength(1);
-		const elsewhere = /kept in (\S+)$/.exec(lines[0]!)?.[1] ?? "";
-		afterwards(() => rm(dirname(elsewhere), { recursive: true, force: true }));
-		await query(first, "CREATE TABLE kept ()");
-		await first.stop();
-		const second = await start(dataDir, { log: (line) => lines.push(line) });
-		await query(second, "SELECT FROM kept");
-		expect(lines).toHaveLength(1);
-	});
+	asRoot(
+		"root: below a folder that others cannot enter, the files are kept elsewhere",
+		async () => {
+			const closed = await makeFolder("/root");
+			await chmod(closed, 0o700);
+			const dataDir = join(closed, "data");
+			const lines: string[] = [];
+			const first = await start(dataDir, { log: (line) => lines.push(line) });
+			expect(lines).toHaveLength(1);
+			const elsewhere = /kept in (\S+)$/.exec(lines[0]!)?.[1] ?? "";
+			afterwards(() => rm(dirname(elsewhere), { recursive: true, force: true }));
+			await query(first, "CREATE TABLE kept ()");
+			await first.stop();
+			const second = await start(dataDir, { log: (line) => lines.push(line) });
+			await query(second, "SELECT FROM kept");
+			expect(lines).toHaveLength(1);
+		},
+	);
 
-	whereUsersSwitch("an ordinary user: starts, stops, and root can use the same folder in between", async () => {
-		const dataDir = await makeFolder();
-		await chown(dataDir, someUser, someUser);
-		for (const uid of [someUser, undefined, someUser]) {
-			const { child, outcome } = runProgram(dataDir, uid === undefined ? {} : { uid });
-			const postgres = await outcome;
-			expect(postgres.error).toBeUndefined();
-			expect((await stat(`/proc/${postgres.pid}`)).uid).toBe(someUser);
-			await query(postgres, "CREATE TABLE IF NOT EXISTS kept ()");
-			child.kill("SIGTERM");
-			await gone(child.pid!);
-			expect(await isAlive(postgres.pid)).toBe(false);
-		}
-	});
+	whereUsersSwitch(
+		"an ordinary user: starts, stops, and root can use the same folder in between",
+		async () => {
+			const dataDir = await makeFolder();
+			await chown(dataDir, someUser, someUser);
+			for (const uid of [someUser, undefined, someUser]) {
+				const { child, outcome } = runProgram(dataDir, uid === undefined ? {} : { uid });
+				const postgres = await outcome;
+				expect(postgres.error).toBeUndefined();
+				expect((await stat(`/proc/${postgres.pid}`)).uid).toBe(someUser);
+				await query(postgres, "CREATE TABLE IF NOT EXISTS kept ()");
+				child.kill("SIGTERM");
+				await gone(child.pid!);
+				expect(await isAlive(postgres.pid)).toBe(false);
+			}
+		},
+	);
 
-	whereUsersSwitch("a user without a name: root can start in their folder, they themselves are told why not", async () => {
-		const dataDir = await makeFolder();
-		await chown(dataDir, unknownUser, unknownUser);
-		expect((await runProgram(dataDir, { uid: unknownUser }).outcome).error).toMatch(/uid 12345 has none: add it to \/etc\/passwd/);
-		await query(await start(dataDir), "SELECT 1");
-	});
+	whereUsersSwitch(
+		"a user without a name: root can start in their folder, they themselves are told why not",
+		async () => {
+			const dataDir = await makeFolder();
+			await chown(dataDir, unknownUser, unknownUser);
+			expect((await runProgram(dataDir, { uid: unknownUser }).outcome).error).toMatch(
+				/uid 12345 has none: add it to \/etc\/passwd/,
+			);
+			await query(await start(dataDir), "SELECT 1");
+		},
+	);
 
 	whereUsersSwitch("root begins in an ordinary user's folder: that user can go on", async () => {
 		const dataDir = await makeFolder();

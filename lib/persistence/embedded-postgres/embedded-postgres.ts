@@ -48,7 +48,9 @@ export interface EmbeddedPostgresOptions {
  * the next start on the folder recovers by itself from whatever a killed one has left.
  * @throws StartError with one line that says what is wrong and what to do; nothing is left running then
  */
-export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(
+	options: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres> {
 	dropLibpqVariables();
 	try {
 		return await start(options, options.log ?? (() => undefined));
@@ -71,7 +73,13 @@ async function start(
 		await markMade(folder);
 		await checkVersion(native, folder);
 		await recover(folder, log);
-		const { port, ...started } = await launch(native, folder, { ...SETTINGS, ...settings }, log, wanted);
+		const { port, ...started } = await launch(
+			native,
+			folder,
+			{ ...SETTINGS, ...settings },
+			log,
+			wanted,
+		);
 		return running(started, port, folder, onExit);
 	} catch (error) {
 		await folder.release();
@@ -83,7 +91,10 @@ async function checkVersion(native: string, { path, pgData }: DataFolder): Promi
 	const ours = await majorVersion(native);
 	const theirs = (await readFile(join(pgData, "PG_VERSION"), "utf8").catch(() => "")).trim();
 	if (theirs === ours) return;
-	if (!theirs) throw new StartError(`${pgData} holds no readable Postgres cluster: restore it from a backup, or choose a new data folder`);
+	if (!theirs)
+		throw new StartError(
+			`${pgData} holds no readable Postgres cluster: restore it from a backup, or choose a new data folder`,
+		);
 	throw new StartError(
 		`the data folder ${path} was made by Postgres ${theirs}, this is Postgres ${ours}: dump it with the old version and load it into a new folder`,
 	);
@@ -95,11 +106,17 @@ async function majorVersion(native: string): Promise<string> {
 	return /^# PostgreSQL (\d+)/.exec(text)?.[1] ?? "";
 }
 
-function running({ child, exited }: Started, port: number, folder: DataFolder, onExit?: (reason: string) => void): EmbeddedPostgres {
+function running(
+	{ child, exited }: Started,
+	port: number,
+	folder: DataFolder,
+	onExit?: (reason: string) => void,
+): EmbeddedPostgres {
 	let stopping: Promise<void> | undefined;
 	const ended = exited.then(async ({ code, signal }) => {
 		await folder.release();
-		if (!stopping) onExit?.(`Postgres ended by itself (${signal ?? `code ${code}`}): see ${folder.logFile}`);
+		if (!stopping)
+			onExit?.(`Postgres ended by itself (${signal ?? `code ${code}`}): see ${folder.logFile}`);
 	});
 	// A program that has nothing else to do may end; Postgres then ends with it.
 	child.unref();

@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import { access, chmod, constants, readdir, readFile, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Account, canReach, ENTER, errorCode, giveToOwner, makeFolders, ownFolder } from "../../process/folder-access.ts";
+import {
+	type Account,
+	canReach,
+	ENTER,
+	errorCode,
+	giveToOwner,
+	makeFolders,
+	ownFolder,
+} from "../../process/folder-access.ts";
 import { LockedError, lockFile, type ProcessLock } from "../../process/process-lock.ts";
 import { StartError } from "../../process/start-error.ts";
 import { APPLICATION } from "./binaries.ts";
@@ -11,9 +19,19 @@ import { keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./ma
  * Postgres refuses to run as root, so root runs it as nobody: no user has to be made. initdb wants one that has a name,
  * which on macOS is daemon (its nobody is -2, which not every call takes).
  */
-const UNPRIVILEGED: Account = process.platform === "darwin" ? { uid: 1, gid: 1 } : { uid: 65534, gid: 65534 };
+const UNPRIVILEGED: Account =
+	process.platform === "darwin" ? { uid: 1, gid: 1 } : { uid: 65534, gid: 65534 };
 const LOCK = "lock";
-const OURS = [MARKER, LOCK, "password", "postgres.log", "pgdata", "initdb-", "lost+found", ".DS_Store"];
+const OURS = [
+	MARKER,
+	LOCK,
+	"password",
+	"postgres.log",
+	"pgdata",
+	"initdb-",
+	"lost+found",
+	".DS_Store",
+];
 const STALE_DRAFT_MS = 60_000;
 
 /** A data folder that is locked by this process and known to be ours. */
@@ -38,7 +56,10 @@ export interface DataFolder {
  * Makes or opens, checks and locks a data folder. Contents: a marker, the lock, the password, the log, and `pgdata`.
  * @throws StartError if it cannot be written, is somebody else's, or is in use
  */
-export async function openDataFolder(dataDir: string, log: (line: string) => void): Promise<DataFolder> {
+export async function openDataFolder(
+	dataDir: string,
+	log: (line: string) => void,
+): Promise<DataFolder> {
 	const path = await makeFolder(resolve(dataDir));
 	await refuseForeign(path);
 	const locks = [await lockFolder(path)];
@@ -54,7 +75,9 @@ export async function openDataFolder(dataDir: string, log: (line: string) => voi
 		if (place !== path && (await exists(place))) locks.push(await lockFolder(place));
 		const made = await exists(marker.pgData);
 		if (marker.made && !made)
-			throw new StartError(`the data in ${marker.pgData} are missing: bring them back, or choose an empty or a new folder`);
+			throw new StartError(
+				`the data in ${marker.pgData} are missing: bring them back, or choose an empty or a new folder`,
+			);
 		if (account && !(await canReach(place, account, ENTER))) {
 			throw new StartError(
 				`Postgres runs as uid ${account.uid} here, which cannot enter ${place}: give others the right to enter it and the folders above it`,
@@ -130,7 +153,9 @@ async function lockFolder(path: string): Promise<ProcessLock> {
 				`already running on the data folder ${path} as process ${error.pid}: stop that one first, or choose another folder`,
 			);
 		}
-		throw new StartError(`the data folder ${path} cannot be locked (${(error as Error).message}): choose another`);
+		throw new StartError(
+			`the data folder ${path} cannot be locked (${(error as Error).message}): choose another`,
+		);
 	}
 }
 
@@ -146,7 +171,10 @@ async function removeDrafts(path: string): Promise<void> {
 	}
 }
 
-async function chooseAccount(path: string, marker: Marker | undefined): Promise<Account | undefined> {
+async function chooseAccount(
+	path: string,
+	marker: Marker | undefined,
+): Promise<Account | undefined> {
 	const uid = process.getuid?.();
 	const owner = marker && (await stat(marker.pgData).catch(() => undefined));
 	if (uid !== 0) {
@@ -158,7 +186,9 @@ async function chooseAccount(path: string, marker: Marker | undefined): Promise<
 	// What belongs to an ordinary user stays that user's when root starts on it.
 	if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
 	const folder = await stat(path);
-	return folder.uid !== 0 && (await hasName(folder.uid)) ? { uid: folder.uid, gid: folder.gid } : UNPRIVILEGED;
+	return folder.uid !== 0 && (await hasName(folder.uid))
+		? { uid: folder.uid, gid: folder.gid }
+		: UNPRIVILEGED;
 }
 
 /** A folder mounted into a container often belongs to a uid that is unknown there, and for such a one initdb does not run. */
@@ -167,7 +197,11 @@ async function hasName(uid: number): Promise<boolean> {
 	return accounts.split("\n").some((line) => line.split(":")[2] === String(uid));
 }
 
-async function chooseCluster(path: string, account: Account | undefined, log: (line: string) => void): Promise<Marker> {
+async function chooseCluster(
+	path: string,
+	account: Account | undefined,
+	log: (line: string) => void,
+): Promise<Marker> {
 	const id = randomBytes(8).toString("hex");
 	let pgData = join(path, "pgdata");
 	if (account) {
@@ -175,7 +209,9 @@ async function chooseCluster(path: string, account: Account | undefined, log: (l
 		await chmod(path, ((await stat(path)).mode & 0o777) | 0o111);
 		if (!(await canReach(path, account, ENTER))) {
 			pgData = await placeElsewhere(path, id, account);
-			log(`Postgres cannot run below ${path} as root does not let others in; its files are kept in ${pgData}`);
+			log(
+				`Postgres cannot run below ${path} as root does not let others in; its files are kept in ${pgData}`,
+			);
 		}
 	}
 	await writeMarker(path, { id, pgData, made: false });
@@ -185,7 +221,11 @@ async function chooseCluster(path: string, account: Account | undefined, log: (l
 async function placeElsewhere(path: string, id: string, account: Account): Promise<string> {
 	const name = `${createHash("sha256").update(path).digest("hex").slice(0, 12)}-${id}`;
 	const place = join(`/var/lib/${APPLICATION}`, name);
-	if ((await ownFolder(dirname(place), 0o755)) && (await ownFolder(place, 0o755)) && (await canReach(place, account, ENTER))) {
+	if (
+		(await ownFolder(dirname(place), 0o755)) &&
+		(await ownFolder(place, 0o755)) &&
+		(await canReach(place, account, ENTER))
+	) {
 		return join(place, "pgdata");
 	}
 	throw new StartError(

@@ -9,19 +9,40 @@ import { lastError, start } from "./spawn.ts";
 export const USER = "postgres";
 
 /** Makes the cluster under another name first, so that one cut short is never taken for a whole one. */
-export async function initialise(native: string, { pgData, account, password }: DataFolder): Promise<void> {
+export async function initialise(
+	native: string,
+	{ pgData, account, password }: DataFolder,
+): Promise<void> {
 	const stage = join(dirname(pgData), `initdb-${randomBytes(6).toString("hex")}`);
 	const [draft, passwordFile] = [join(stage, "pgdata"), join(stage, "password")];
 	try {
 		await mkdir(stage, { mode: 0o700 });
 		await writeFile(passwordFile, password, { mode: 0o600 });
-		if (account) for (const path of [passwordFile, stage]) await chown(path, account.uid, account.gid);
+		if (account)
+			for (const path of [passwordFile, stage]) await chown(path, account.uid, account.gid);
 		// Postgres' own C.UTF-8 sorts the same on every machine. macOS' C library knows no such locale, so there it stays C.
-		const locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", `--locale=${process.platform === "darwin" ? "C" : "C.UTF-8"}`];
-		const args = ["-D", draft, "-U", USER, `--pwfile=${passwordFile}`, "-A", "scram-sha-256", "-E", "UTF8", ...locale, "--no-instructions"];
+		const locale = [
+			"--locale-provider=builtin",
+			"--builtin-locale=C.UTF-8",
+			`--locale=${process.platform === "darwin" ? "C" : "C.UTF-8"}`,
+		];
+		const args = [
+			"-D",
+			draft,
+			"-U",
+			USER,
+			`--pwfile=${passwordFile}`,
+			"-A",
+			"scram-sha-256",
+			"-E",
+			"UTF8",
+			...locale,
+			"--no-instructions",
+		];
 		const { child, exited } = start(join(native, "bin/initdb"), args, account, "pipe");
 		let output = "";
-		for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk));
+		for (const stream of [child.stdout, child.stderr])
+			stream?.on("data", (chunk) => (output += chunk));
 		const { code, signal } = await exited;
 		if (/could not look up effective user ID/.test(output)) {
 			throw new StartError(
@@ -29,12 +50,16 @@ export async function initialise(native: string, { pgData, account, password }: 
 			);
 		}
 		if (code !== 0)
-			throw new StartError(`the database could not be made in ${pgData}: ${lastError(output) ?? `initdb ended with ${code ?? signal}`}`);
+			throw new StartError(
+				`the database could not be made in ${pgData}: ${lastError(output) ?? `initdb ended with ${code ?? signal}`}`,
+			);
 		await rename(draft, pgData);
 		await syncFolder(dirname(pgData));
 	} catch (error) {
 		if (error instanceof StartError) throw error;
-		throw new StartError(`the database could not be made in ${pgData}: ${(error as Error).message}`);
+		throw new StartError(
+			`the database could not be made in ${pgData}: ${(error as Error).message}`,
+		);
 	} finally {
 		await rm(stage, { recursive: true, force: true });
 	}

@@ -29,29 +29,56 @@ export async function launch(
 		// Another program took the port between our look and Postgres' bind; or the last children of a killed Postgres are still ending.
 		const passing = /Address already in use|is still in use/.test(failure);
 		if (!passing || attempt === 20)
-			throw new StartError(`Postgres did not start: ${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`);
+			throw new StartError(
+				`Postgres did not start: ${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`,
+			);
 		await delay(attempt * 25);
 	}
 }
 
-async function launchOn(port: number, native: string, folder: DataFolder, settings: Record<string, string>, log: (line: string) => void) {
+async function launchOn(
+	port: number,
+	native: string,
+	folder: DataFolder,
+	settings: Record<string, string>,
+	log: (line: string) => void,
+) {
 	const logFile = await openLog(folder);
 	try {
 		const { size } = await logFile.stat();
 		// cluster_name is how the next start tells a Postgres of ours that outlived us.
-		const fixed = { listen_addresses: HOST, port: String(port), unix_socket_directories: "", cluster_name: folder.id };
-		const options = Object.entries({ ...settings, ...fixed }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-		const started = start(join(native, "bin/postgres"), ["-D", folder.pgData, ...options], folder.account, logFile.fd);
+		const fixed = {
+			listen_addresses: HOST,
+			port: String(port),
+			unix_socket_directories: "",
+			cluster_name: folder.id,
+		};
+		const options = Object.entries({ ...settings, ...fixed }).flatMap(([name, value]) => [
+			"-c",
+			`${name}=${value}`,
+		]);
+		const started = start(
+			join(native, "bin/postgres"),
+			["-D", folder.pgData, ...options],
+			folder.account,
+			logFile.fd,
+		);
 		stopWithUs(started, folder.account);
 		let end: Exit | undefined;
 		started.exited.then((exit) => (end = exit)).catch(() => undefined);
 		const begun = Date.now();
-		for (let told = false; !(await isReady(folder.pgData, started.child.pid)); await delay(POLL_MS)) {
+		for (
+			let told = false;
+			!(await isReady(folder.pgData, started.child.pid));
+			await delay(POLL_MS)
+		) {
 			if (end || started.child.pid === undefined) {
 				await started.exited;
 				const { size: now } = await logFile.stat();
 				const reader = await open(folder.logFile, "r");
-				const { buffer } = await reader.read(Buffer.alloc(Math.max(0, now - size)), 0, undefined, size).finally(() => reader.close());
+				const { buffer } = await reader
+					.read(Buffer.alloc(Math.max(0, now - size)), 0, undefined, size)
+					.finally(() => reader.close());
 				return { failure: buffer.toString() };
 			}
 			if (!told && Date.now() - begun > 3000) {
@@ -61,7 +88,9 @@ async function launchOn(port: number, native: string, folder: DataFolder, settin
 			if (Date.now() - begun > READY_TIMEOUT_MS) {
 				started.child.kill("SIGQUIT");
 				await started.exited;
-				throw new StartError(`Postgres did not become ready within ${READY_TIMEOUT_MS / 1000} s: see ${folder.logFile}`);
+				throw new StartError(
+					`Postgres did not become ready within ${READY_TIMEOUT_MS / 1000} s: see ${folder.logFile}`,
+				);
 			}
 		}
 		return started;
@@ -72,7 +101,9 @@ async function launchOn(port: number, native: string, folder: DataFolder, settin
 
 async function openLog({ logFile, path }: DataFolder) {
 	const handle = await open(logFile, "a", 0o600).catch((error) => {
-		throw new StartError(`${logFile} cannot be written (${errorCode(error)}): delete it, or run as the user who made it`);
+		throw new StartError(
+			`${logFile} cannot be written (${errorCode(error)}): delete it, or run as the user who made it`,
+		);
 	});
 	if ((await handle.stat()).size > MAX_LOG_BYTES) await handle.truncate();
 	await giveToOwner(logFile, path);
@@ -81,7 +112,9 @@ async function openLog({ logFile, path }: DataFolder) {
 
 /** Line 8 of postmaster.pid, as pg_ctl reads it. A file of an earlier run has another pid in line 1. */
 async function isReady(pgData: string, pid: number | undefined): Promise<boolean> {
-	const lines = (await readFile(join(pgData, "postmaster.pid"), "utf8").catch(() => "")).split("\n");
+	const lines = (await readFile(join(pgData, "postmaster.pid"), "utf8").catch(() => "")).split(
+		"\n",
+	);
 	return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
 }
 
@@ -106,7 +139,9 @@ function stopWithUs({ child, exited }: Started, account: Account | undefined): v
 
 async function freePort(): Promise<number> {
 	const server = createServer();
-	await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, HOST, resolve));
+	await new Promise<void>((resolve, reject) =>
+		server.once("error", reject).listen(0, HOST, resolve),
+	);
 	const address = server.address();
 	await new Promise((resolve) => server.close(resolve));
 	if (address === null || typeof address === "string") throw new Error("no port");

@@ -17,14 +17,18 @@ export async function readMarker(path: string): Promise<Marker | undefined> {
 	const file = join(path, MARKER);
 	const text = await readFile(file, "utf8").catch((error) => {
 		if (errorCode(error) === "ENOENT") return undefined;
-		throw new StartError(`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`);
+		throw new StartError(
+			`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`,
+		);
 	});
 	if (text === undefined) return undefined;
 	try {
 		const { id, pgData, made } = JSON.parse(text);
 		return { id, pgData: resolve(path, pgData), made };
 	} catch {
-		throw new StartError(`${file} is damaged: restore it from a backup, or choose an empty or a new folder`);
+		throw new StartError(
+			`${file} is damaged: restore it from a backup, or choose an empty or a new folder`,
+		);
 	}
 }
 
@@ -41,10 +45,15 @@ export async function keepPassword(path: string, hasData: boolean): Promise<stri
 	const file = join(path, "password");
 	const kept = await readFile(file, "utf8").catch((error) => {
 		if (errorCode(error) === "ENOENT") return "";
-		throw new StartError(`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`);
+		throw new StartError(
+			`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`,
+		);
 	});
 	if (kept.trim()) return kept.trim();
-	if (hasData) throw new StartError(`${file} is missing, and the data cannot be opened without it: restore it from a backup`);
+	if (hasData)
+		throw new StartError(
+			`${file} is missing, and the data cannot be opened without it: restore it from a backup`,
+		);
 	const password = randomBytes(24).toString("base64url");
 	await writeDurably(file, `${password}\n`);
 	await giveToOwner(file, path);

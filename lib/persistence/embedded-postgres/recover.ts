@@ -12,7 +12,10 @@ const POLL_MS = 10;
  * name of a process that is gone is removed.
  * @throws StartError if somebody else runs a Postgres on these files
  */
-export async function recover({ pgData, id }: DataFolder, log: (line: string) => void): Promise<void> {
+export async function recover(
+	{ pgData, id }: DataFolder,
+	log: (line: string) => void,
+): Promise<void> {
 	const file = join(pgData, "postmaster.pid");
 	const pid = Number((await readFile(file, "utf8").catch(() => "")).split("\n")[0]);
 	if (!pid) return;
@@ -39,5 +42,7 @@ export async function recover({ pgData, id }: DataFolder, log: (line: string) =>
 			if ((await findProcess(pid))?.started !== found.started) return;
 		}
 	}
-	throw new StartError(`Postgres process ${pid} on ${pgData} cannot be stopped: end it by hand, or restart the machine`);
+	throw new StartError(
+		`Postgres process ${pid} on ${pgData} cannot be stopped: end it by hand, or restart the machine`,
+	);
 }

@@ -16,8 +16,19 @@ export interface Started {
 }
 
 /** A group of its own: Ctrl-C in a terminal must reach us alone, so that we decide when the database stops. */
-export function start(program: string, args: string[], account: Account | undefined, output: number | "pipe"): Started {
-	const child = spawn(program, args, { cwd: "/", env: ENVIRONMENT, detached: true, stdio: ["ignore", output, output], ...account });
+export function start(
+	program: string,
+	args: string[],
+	account: Account | undefined,
+	output: number | "pipe",
+): Started {
+	const child = spawn(program, args, {
+		cwd: "/",
+		env: ENVIRONMENT,
+		detached: true,
+		stdio: ["ignore", output, output],
+		...account,
+	});
 	const exited = new Promise<Exit>((resolve, reject) => {
 		child.once("exit", (code, signal) => resolve({ code, signal }));
 		child.on("error", (error) => reject(cannotRun(program, account, error)));
@@ -28,7 +39,10 @@ export function start(program: string, args: string[], account: Account | undefi
 
 function cannotRun(program: string, account: Account | undefined, error: Error): StartError {
 	const code = errorCode(error);
-	if (code === "ENOENT") return new StartError(`${program} cannot be run: it needs glibc, so use a Debian-based image instead of Alpine`);
+	if (code === "ENOENT")
+		return new StartError(
+			`${program} cannot be run: it needs glibc, so use a Debian-based image instead of Alpine`,
+		);
 	if (account && ["EPERM", "EINVAL"].includes(code)) {
 		return new StartError(
 			`Postgres does not run as root, and this root cannot become uid ${account.uid}: run this program as an ordinary user`,
@@ -40,6 +54,7 @@ function cannotRun(program: string, account: Account | undefined, error: Error):
 /** The reason in what initdb or Postgres have written. */
 export function lastError(output: string): string | undefined {
 	const lines = output.split("\n").map((line) => line.trim());
-	const line = lines.findLast((line) => /\b(FATAL|PANIC|error):/.test(line)) ?? lines.findLast(Boolean);
+	const line =
+		lines.findLast((line) => /\b(FATAL|PANIC|error):/.test(line)) ?? lines.findLast(Boolean);
 	return line?.replace(/^.*?\b(FATAL|PANIC|error):\s*/, "");
 }

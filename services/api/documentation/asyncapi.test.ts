@@ -7,7 +7,9 @@ import { startShop } from "../../../test/support/shop.ts";
 import { asyncapi } from "./asyncapi.ts";
 
 // Its own references are by "$id" of the real place, where nothing is fetched from here.
-const specification = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0-without-$id.json") as AnySchema;
+const specification = createRequire(import.meta.url)(
+	"@asyncapi/specs/schemas/3.0.0-without-$id.json",
+) as AnySchema;
 const ajv = () => new Ajv({ strict: false, validateFormats: false, allErrors: true });
 
 const confirmed = shape({ order_id: { type: "uuid" }, total_amount: { type: "money" } });
@@ -17,7 +19,11 @@ const services = [
 		events: { "order.confirmed": confirmed, "order.shipped": confirmed } as Record<string, Shape>,
 		subscriptions: ["shipment.*"],
 	},
-	{ name: "shipping", events: { "shipment.dispatched": shape({ order_id: { type: "uuid" } }) }, subscriptions: ["order.confirmed"] },
+	{
+		name: "shipping",
+		events: { "shipment.dispatched": shape({ order_id: { type: "uuid" } }) },
+		subscriptions: ["order.confirmed"],
+	},
 ];
 interface Document {
 	channels: Record<string, { address: string }>;
@@ -35,9 +41,15 @@ test("/asyncapi.json keeps to the specification and tells of every event, who se
 		check(body);
 		expect(check.errors).toBeNull();
 		const document = body as Document;
-		expect(document.channels["order.confirmed"]).toMatchObject({ address: "events.order.confirmed" });
+		expect(document.channels["order.confirmed"]).toMatchObject({
+			address: "events.order.confirmed",
+		});
 		expect(Object.keys(document.operations)).toEqual(
-			expect.arrayContaining(["orders.send.order.confirmed", "notifications.receive.order.confirmed", "users.send.user.created"]),
+			expect.arrayContaining([
+				"orders.send.order.confirmed",
+				"notifications.receive.order.confirmed",
+				"users.send.user.created",
+			]),
 		);
 	} finally {
 		await shop.stop();
@@ -52,11 +64,15 @@ test("a pattern receives every type that it covers, below the namespace's subjec
 		"shipping.receive.order.confirmed",
 		"shipping.send.shipment.dispatched",
 	]);
-	expect(made.channels["shipment.dispatched"]).toMatchObject({ address: "blue.events.shipment.dispatched" });
+	expect(made.channels["shipment.dispatched"]).toMatchObject({
+		address: "blue.events.shipment.dispatched",
+	});
 });
 
 test("a message is a batch of events, each the envelope and the data of its contract, and may have fields that are not known yet", () => {
-	const check = ajv().addSchema(made, "asyncapi").compile({ $ref: "asyncapi#/components/messages/order.confirmed/payload" });
+	const check = ajv()
+		.addSchema(made, "asyncapi")
+		.compile({ $ref: "asyncapi#/components/messages/order.confirmed/payload" });
 	const event = {
 		specversion: "1.0",
 		id: uuid(),
@@ -73,5 +89,7 @@ test("a message is a batch of events, each the envelope and the data of its cont
 	expect(check([event, { ...event, data: { order_id: uuid() } }])).toBe(false);
 	expect(check([{ ...event, type: "order.shipped" }])).toBe(false);
 	expect(check(event)).toBe(false);
-	expect(made.components.messages["order.confirmed"]).toMatchObject({ contentType: "application/cloudevents-batch+json" });
+	expect(made.components.messages["order.confirmed"]).toMatchObject({
+		contentType: "application/cloudevents-batch+json",
+	});
 });

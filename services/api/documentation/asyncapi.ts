@@ -14,18 +14,30 @@ type Json = Record<string, unknown>;
 
 /** The services of the cluster that have to do with events, each once, as they told the registry. */
 export function eventServices(broker: ServiceBroker): EventService[] {
-	const services = broker.registry.getServiceList({ onlyAvailable: true, skipInternal: true }) as unknown as {
+	const services = broker.registry.getServiceList({
+		onlyAvailable: true,
+		skipInternal: true,
+	}) as unknown as {
 		name: string;
 		metadata?: { events?: Record<string, Shape>; subscriptions?: string[] };
 	}[];
-	const found = services.map(({ name, metadata: { events = {}, subscriptions = [] } = {} }) => ({ name, events, subscriptions }));
+	const found = services.map(({ name, metadata: { events = {}, subscriptions = [] } = {} }) => ({
+		name,
+		events,
+		subscriptions,
+	}));
 	const byName = new Map(found.map((service) => [service.name, service]));
 	return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** All events as an AsyncAPI 3.0.0 document: a channel for each type, and who sends and who receives it. */
-export function asyncapi(services: readonly EventService[], { version, namespace }: { version: string; namespace: string }): Json {
-	const types = Object.fromEntries(services.flatMap(({ events }) => Object.entries(events)).sort(([a], [b]) => (a < b ? -1 : 1)));
+export function asyncapi(
+	services: readonly EventService[],
+	{ version, namespace }: { version: string; namespace: string },
+): Json {
+	const types = Object.fromEntries(
+		services.flatMap(({ events }) => Object.entries(events)).sort(([a], [b]) => (a < b ? -1 : 1)),
+	);
 	const prefix = namespace ? `${namespace}.` : "";
 	const each = (make: (type: string, shape: Shape) => Json) =>
 		Object.fromEntries(Object.entries(types).map(([type, shape]) => [type, make(type, shape)]));
@@ -43,27 +55,49 @@ export function asyncapi(services: readonly EventService[], { version, namespace
 			address: `${prefix}events.${type}`,
 			messages: { [type]: { $ref: `#/components/messages/${type}` } },
 		})),
-		operations: Object.fromEntries(services.flatMap((service) => operations(service, Object.keys(types)))),
+		operations: Object.fromEntries(
+			services.flatMap((service) => operations(service, Object.keys(types))),
+		),
 		components: {
-			messages: each((type) => ({ name: type, contentType: BATCH_FORMAT, payload: { type: "array", items: event(type) } })),
-			schemas: { ...each((_, shape) => withRoomToGrow(objectSchema(shape)) as Json), CloudEvent: envelope },
+			messages: each((type) => ({
+				name: type,
+				contentType: BATCH_FORMAT,
+				payload: { type: "array", items: event(type) },
+			})),
+			schemas: {
+				...each((_, shape) => withRoomToGrow(objectSchema(shape)) as Json),
+				CloudEvent: envelope,
+			},
 		},
 	};
 }
 
-function operations({ name, events, subscriptions }: EventService, types: readonly string[]): [string, Json][] {
+function operations(
+	{ name, events, subscriptions }: EventService,
+	types: readonly string[],
+): [string, Json][] {
 	const operation = (action: "send" | "receive", type: string): [string, Json] => [
 		`${name}.${action}.${type}`,
-		{ action, channel: { $ref: `#/channels/${type}` }, messages: [{ $ref: `#/channels/${type}/messages/${type}` }] },
+		{
+			action,
+			channel: { $ref: `#/channels/${type}` },
+			messages: [{ $ref: `#/channels/${type}/messages/${type}` }],
+		},
 	];
 	const heard = types.filter((type) => subscriptions.some((pattern) => matches(pattern, type)));
-	return [...Object.keys(events).map((type) => operation("send", type)), ...heard.map((type) => operation("receive", type))];
+	return [
+		...Object.keys(events).map((type) => operation("send", type)),
+		...heard.map((type) => operation("receive", type)),
+	];
 }
 
 const event = (type: string): Json => ({
 	allOf: [
 		{ $ref: "#/components/schemas/CloudEvent" },
-		{ type: "object", properties: { type: { const: type }, data: { $ref: `#/components/schemas/${type}` } } },
+		{
+			type: "object",
+			properties: { type: { const: type }, data: { $ref: `#/components/schemas/${type}` } },
+		},
 	],
 });
 
@@ -71,7 +105,17 @@ const text = { type: "string" };
 /** https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md, with the extensions "sequence" and "traceparent". */
 const envelope: Json = {
 	type: "object",
-	required: ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", "sequence"],
+	required: [
+		"specversion",
+		"id",
+		"source",
+		"type",
+		"subject",
+		"time",
+		"datacontenttype",
+		"data",
+		"sequence",
+	],
 	properties: {
 		specversion: { const: "1.0" },
 		id: { type: "string", format: "uuid" },
@@ -81,7 +125,11 @@ const envelope: Json = {
 		time: { type: "string", format: "date-time" },
 		datacontenttype: { const: "application/json" },
 		traceparent: { ...text, description: "https://www.w3.org/TR/trace-context" },
-		sequence: { ...text, pattern: "^\\d{19}$", description: "Grows, as text, with the order in which a service wrote its events" },
+		sequence: {
+			...text,
+			pattern: "^\\d{19}$",
+			description: "Grows, as text, with the order in which a service wrote its events",
+		},
 		data: { type: "object" },
 	},
 };
@@ -90,6 +138,8 @@ const envelope: Json = {
 function withRoomToGrow(schema: unknown): unknown {
 	if (Array.isArray(schema)) return schema.map(withRoomToGrow);
 	if (typeof schema !== "object" || schema === null) return schema;
-	const entries = Object.entries(schema).filter(([key, value]) => key !== "additionalProperties" || value !== false);
+	const entries = Object.entries(schema).filter(
+		([key, value]) => key !== "additionalProperties" || value !== false,
+	);
 	return Object.fromEntries(entries.map(([key, value]) => [key, withRoomToGrow(value)]));
 }

@@ -8,12 +8,20 @@ import { document, loadOnce, perRevision } from "./documents.ts";
 
 let shop: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: neighbours(), env: { CORS_ORIGINS: "https://shop.example" } });
+	shop = await startShop({
+		services: ["api"],
+		stubs: neighbours(),
+		env: { CORS_ORIGINS: "https://shop.example" },
+	});
 });
 afterAll(() => shop?.stop());
 
 /** The response as it was sent: fetch would decompress it. */
-async function load(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<{ res: IncomingMessage; body: Buffer }> {
+async function load(
+	path: string,
+	headers: Record<string, string> = {},
+	method = "GET",
+): Promise<{ res: IncomingMessage; body: Buffer }> {
 	const res = await new Promise<IncomingMessage>((resolve, reject) => {
 		get(shop.url + path, { headers, method }, resolve).once("error", reject);
 	});
@@ -31,7 +39,11 @@ describe.each([
 ])("%s", (path) => {
 	test("is sent in the smallest encoding that the client accepts", async () => {
 		const { res, body } = await load(path);
-		expect([res.statusCode, res.headers["content-encoding"], res.headers.vary]).toEqual([200, undefined, "Accept-Encoding, Origin"]);
+		expect([res.statusCode, res.headers["content-encoding"], res.headers.vary]).toEqual([
+			200,
+			undefined,
+			"Accept-Encoding, Origin",
+		]);
 		const decoders = { br: brotliDecompressSync, gzip: gunzipSync };
 		for (const [accepted, encoding] of [
 			["gzip, deflate, br", "br"],
@@ -55,8 +67,16 @@ describe.each([
 		const { etag = "" } = (await load(path)).res.headers;
 		expect(etag).toMatch(/^W\/"[\w-]{27}"$/);
 		for (const encoding of ["identity", "br", "gzip"]) {
-			const { res, body } = await load(path, { "accept-encoding": encoding, "if-none-match": etag });
-			expect([res.statusCode, body.length, res.headers.etag, res.headers["content-type"]]).toEqual([304, 0, etag, undefined]);
+			const { res, body } = await load(path, {
+				"accept-encoding": encoding,
+				"if-none-match": etag,
+			});
+			expect([res.statusCode, body.length, res.headers.etag, res.headers["content-type"]]).toEqual([
+				304,
+				0,
+				etag,
+				undefined,
+			]);
 		}
 		expect((await load(path, { "if-none-match": '"other"' })).res.statusCode).toBe(200);
 		const head = await load(path, {}, "HEAD");
@@ -67,7 +87,9 @@ describe.each([
 test("the documents about the cluster are built once until its routes change", async () => {
 	const paths = ["/openapi.json", "/asyncapi.json", "/docs/errors"];
 	for (const path of paths) await load(path);
-	const { table } = shop.broker.getLocalService("api") as unknown as { table: { revision: number; list(): object[] } };
+	const { table } = shop.broker.getLocalService("api") as unknown as {
+		table: { revision: number; list(): object[] };
+	};
 	const services = jest.spyOn(shop.broker.registry, "getServiceList");
 	const routes = jest.spyOn(table, "list");
 	for (const path of paths) await load(path);

@@ -23,7 +23,11 @@ export interface Document {
 	encoded(encoding: Encoding): Promise<Buffer>;
 }
 
-export function document(content: string, type = JSON_TYPE, headers: Document["headers"] = {}): Document {
+export function document(
+	content: string,
+	type = JSON_TYPE,
+	headers: Document["headers"] = {},
+): Document {
 	const identity = Buffer.from(content);
 	const bodies = new Map<Encoding, Promise<Buffer>>([["identity", Promise.resolve(identity)]]);
 	return {
@@ -40,12 +44,20 @@ export function document(content: string, type = JSON_TYPE, headers: Document["h
 	};
 }
 
-const compressors = { br: (body: Buffer) => promisify(brotliCompress)(body, BROTLI), gzip: promisify<Buffer, Buffer>(gzip) };
+const compressors = {
+	br: (body: Buffer) => promisify(brotliCompress)(body, BROTLI),
+	gzip: promisify<Buffer, Buffer>(gzip),
+};
 const compress = (encoding: Encoding, body: Buffer): Promise<Buffer> =>
-	encoding === "identity" || body.length < WORTH_COMPRESSING ? Promise.resolve(body) : compressors[encoding](body);
+	encoding === "identity" || body.length < WORTH_COMPRESSING
+		? Promise.resolve(body)
+		: compressors[encoding](body);
 
 /** The response with a document: in the encoding that the client prefers, or 304 when the client has it already. */
-export async function documentResponse(req: Request, { etag, type, headers, content, encoded }: Document): Promise<Answer> {
+export async function documentResponse(
+	req: Request,
+	{ etag, type, headers, content, encoded }: Document,
+): Promise<Answer> {
 	// Origin, because the headers of cross-origin access depend on it.
 	const all = { ...headers, ETag: etag, Vary: "Accept-Encoding, Origin" };
 	if (isUnchanged(req, etag)) return { status: 304, headers: all };
@@ -77,7 +89,9 @@ export function loadOnce(load: () => Promise<Document>): () => Promise<Document>
 }
 
 /** Rebuilds a document only when `revision` has changed, and keeps the old one, with its compressed forms, when its content has not. */
-export function perRevision<A extends { readonly revision: number }>(build: (source: A) => Document): (source: A) => Document {
+export function perRevision<A extends { readonly revision: number }>(
+	build: (source: A) => Document,
+): (source: A) => Document {
 	let built: { revision: number; document: Document } | undefined;
 	return (source) => {
 		if (built?.revision !== source.revision) {

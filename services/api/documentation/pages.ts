@@ -17,7 +17,8 @@ const CSP = [
 ];
 const HTML = "text/html; charset=utf-8";
 
-const html = (content: string): Document => document(content, HTML, { "Content-Security-Policy": CSP.join(";") });
+const html = (content: string): Document =>
+	document(content, HTML, { "Content-Security-Policy": CSP.join(";") });
 
 /** The page on which the API is tried out: Swagger UI, served from its package, so that it works without the internet. */
 export const docsPage = html(`<!doctype html>
@@ -45,10 +46,12 @@ const PAGE = `const ui = SwaggerUIBundle({
 });
 `;
 
-const folder = (): string => dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+const folder = (): string =>
+	dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 const SCRIPT = "text/javascript; charset=utf-8";
 const KEPT = { "Cache-Control": "public, max-age=86400" };
-const asset = (file: string, type: string) => loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, KEPT));
+const asset = (file: string, type: string) =>
+	loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, KEPT));
 const script = document(PAGE, SCRIPT, KEPT);
 
 /** The files that the page loads. */

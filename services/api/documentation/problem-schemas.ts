@@ -8,18 +8,30 @@ export const problemSchema = {
 	type: "object",
 	required: ["type", "title", "status", "detail", "code", "request_id"],
 	properties: {
-		type: { type: "string", format: "uri-reference", description: "Leads to the code in the error reference" },
+		type: {
+			type: "string",
+			format: "uri-reference",
+			description: "Leads to the code in the error reference",
+		},
 		title: { type: "string" },
 		status: { type: "integer", minimum: 400, maximum: 599 },
 		detail: { type: "string" },
-		code: { type: "string", pattern: CODE, description: "Stays the same; programs should look at nothing else" },
+		code: {
+			type: "string",
+			pattern: CODE,
+			description: "Stays the same; programs should look at nothing else",
+		},
 		request_id: { type: "string" },
 		errors: {
 			type: "array",
 			items: {
 				type: "object",
 				required: ["field", "message", "code"],
-				properties: { field: { type: "string" }, message: { type: "string" }, code: { type: "string", pattern: CODE } },
+				properties: {
+					field: { type: "string" },
+					message: { type: "string" },
+					code: { type: "string", pattern: CODE },
+				},
 				additionalProperties: false,
 			},
 		},
@@ -27,12 +39,17 @@ export const problemSchema = {
 };
 
 /** A problem document as it would come. */
-export const problemExample = (code: string, { status, message }: { status: number; message: string }): object => ({
+export const problemExample = (
+	code: string,
+	{ status, message }: { status: number; message: string },
+): object => ({
 	type: `/docs/errors#${code}`,
 	title: titleOf(code),
 	status,
 	detail: message,
 	code,
 	request_id: "5b0e2f6c-8a53-4c0b-9d4f-1f1a6f0c9b11",
-	...(code === "VALIDATION_ERROR" ? { errors: [{ field: "name", message: "The 'name' field is required.", code: "REQUIRED" }] } : {}),
+	...(code === "VALIDATION_ERROR"
+		? { errors: [{ field: "name", message: "The 'name' field is required.", code: "REQUIRED" }] }
+		: {}),
 });

@@ -36,7 +36,10 @@ async function start(env: Record<string, string> = {}) {
 	});
 	shop = await startShop({
 		services: ["api"],
-		stubs: [catalogue, stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) })],
+		stubs: [
+			catalogue,
+			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
+		],
 		env: { LOGLEVEL: "info", ...env },
 		onLog: (line) => void lines.push(JSON.parse(line)),
 	});
@@ -56,7 +59,10 @@ const token = () => signed(shop.env, "admin", admin!.id);
 
 test("an answered request is one line that says who asked for what, how it went and how long it took", async () => {
 	await start();
-	await shop.http("GET /api/products?q=knife", { token: token(), headers: { "X-Request-ID": "mine", traceparent } });
+	await shop.http("GET /api/products?q=knife", {
+		token: token(),
+		headers: { "X-Request-ID": "mine", traceparent },
+	});
 	expect(await oneLine()).toEqual({
 		level: "info",
 		timestamp: expect.any(String),
@@ -76,16 +82,31 @@ test("an answered request is one line that says who asked for what, how it went 
 test("a refused request is a warning with its code and no stack, and what a service logs meanwhile says for which request", async () => {
 	await start();
 	await shop.http(`GET /api/products/${id}`, { headers: { "X-Request-ID": "mine", traceparent } });
-	expect(await oneLine()).toMatchObject({ level: "warn", status: 404, code: "PRODUCT_NOT_FOUND", message: "A request was refused" });
+	expect(await oneLine()).toMatchObject({
+		level: "warn",
+		status: 404,
+		code: "PRODUCT_NOT_FOUND",
+		message: "A request was refused",
+	});
 	expect(access()[0]).not.toHaveProperty("error");
 	const [looking] = lines.filter(({ message }) => message === "Looking");
-	expect(looking).toMatchObject({ logger: "products", request_id: "mine", trace_id: "4bf92f3577b34da6a3ce929d0e0e4736", for: id });
+	expect(looking).toMatchObject({
+		logger: "products",
+		request_id: "mine",
+		trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
+		for: id,
+	});
 });
 
 test("a failure of ours is an error with its stack, once", async () => {
 	await start();
 	expect((await shop.http(`DELETE /api/products/${id}`, { token: token() })).status).toBe(500);
-	expect(await oneLine()).toMatchObject({ level: "error", status: 500, code: "INTERNAL_ERROR", user_id: admin!.id });
+	expect(await oneLine()).toMatchObject({
+		level: "error",
+		status: 500,
+		code: "INTERNAL_ERROR",
+		user_id: admin!.id,
+	});
 	expect(access()[0]!.error!.stack).toContain("the disk is full");
 	expect(lines.filter((line) => JSON.stringify(line).includes("the disk is full"))).toHaveLength(1);
 });
@@ -116,7 +137,9 @@ test("requests are counted by their routes, and what leads nowhere by one name f
 			'shop_http_requests_total{method="GET",route="none",status="404"} 3',
 			'shop_http_requests_total{method="other",route="none",status="405"} 1',
 		]);
-		expect(text).toContain('shop_http_request_duration_seconds_count{method="GET",route="/api/products/:id"} 3\n');
+		expect(text).toContain(
+			'shop_http_request_duration_seconds_count{method="GET",route="/api/products/:id"} 3\n',
+		);
 		expect(text).toContain('shop_action_calls_total{action="products.get",outcome="refused"} 3\n');
 	});
 });
@@ -124,10 +147,14 @@ test("requests are counted by their routes, and what leads nowhere by one name f
 test("a client that does not wait for its answer is counted and told of", async () => {
 	await start();
 	const leaving = new AbortController();
-	const left = fetch(`${shop.url}/api/products?q=slow`, { signal: leaving.signal }).catch(() => "left");
+	const left = fetch(`${shop.url}/api/products?q=slow`, { signal: leaving.signal }).catch(
+		() => "left",
+	);
 	await eventually(() => expect(asked).toEqual(["slow"]));
 	leaving.abort();
 	expect(await left).toBe("left");
 	expect(await oneLine()).toMatchObject({ status: 499, path: "/api/products" });
-	expect(await metrics(shop.broker)).toContain('shop_http_requests_total{method="GET",route="/api/products",status="499"} 1\n');
+	expect(await metrics(shop.broker)).toContain(
+		'shop_http_requests_total{method="GET",route="/api/products",status="499"} 1\n',
+	);
 });

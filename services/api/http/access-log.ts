@@ -3,7 +3,12 @@ import { traceIdOf } from "../../../lib/context/traceparent.ts";
 import { type Log, logOf, timestamp } from "../../../lib/observability/logging/log.ts";
 import { redact, redactText } from "../../../lib/observability/logging/redact.ts";
 import { catalogue } from "../../../lib/observability/metrics/catalogue.ts";
-import { type Counter, type Histogram, type Metrics, metricsOf } from "../../../lib/observability/metrics/registry.ts";
+import {
+	type Counter,
+	type Histogram,
+	type Metrics,
+	metricsOf,
+} from "../../../lib/observability/metrics/registry.ts";
 import { envOf } from "../../../lib/settings/env.ts";
 import type { Target } from "../routing/routes.ts";
 import type { Request, Response } from "./exchange.ts";
@@ -13,7 +18,11 @@ const GONE = 499;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 /** Of requests that lead nowhere. */
 const NOWHERE = {};
-const MESSAGES = { info: "A request was answered", warn: "A request was refused", error: "A request failed" };
+const MESSAGES = {
+	info: "A request was answered",
+	warn: "A request was refused",
+	error: "A request failed",
+};
 
 /** The metrics of one method of one route. */
 interface Counted {
@@ -39,7 +48,13 @@ export class Journal {
 		const ms = performance.now() - req.startedAt;
 		const { seconds, byStatus } = this.#countedOf(req.$alias, req.method!);
 		const counter =
-			byStatus.get(status) ?? this.#metrics.counter(catalogue.requests, label(req.method!), routeOf(req.$alias), String(status));
+			byStatus.get(status) ??
+			this.#metrics.counter(
+				catalogue.requests,
+				label(req.method!),
+				routeOf(req.$alias),
+				String(status),
+			);
 		byStatus.set(status, counter);
 		counter.add();
 		// How long a stream stays open says nothing about how long anything takes.
@@ -62,7 +77,11 @@ export class Journal {
 	/** By hand, because there are so many: what needs no escapes is not looked at. */
 	#write(req: Request, status: number, ms: number): void {
 		const level = status < 400 ? "info" : status < 500 ? "warn" : "error";
-		if (!this.#log?.logs(level) || (this.#least !== "all" && status < (this.#least === "errors" ? 400 : 500))) return;
+		if (
+			!this.#log?.logs(level) ||
+			(this.#least !== "all" && status < (this.#least === "errors" ? 400 : 500))
+		)
+			return;
 		const { failure } = req;
 		const user = req.$ctx?.meta.user?.id;
 		const trace = traceIdOf(req.$ctx?.headers.traceparent);
@@ -72,7 +91,8 @@ export class Journal {
 		if (user) line += `,"user_id":"${user}"`;
 		if (trace) line += `,"trace_id":"${trace}"`;
 		if (failure) line += `,"code":"${failure.code}"`;
-		if (failure && level === "error") line += `,"error":${JSON.stringify(redact(failure.error) ?? null)}`;
+		if (failure && level === "error")
+			line += `,"error":${JSON.stringify(redact(failure.error) ?? null)}`;
 		this.#log.write(`${line}}\n`);
 	}
 }

@@ -29,23 +29,57 @@ const verdict = ({ status, body }: Answer) => [
 ];
 
 test("the body of a request that takes none is not looked at", async () => {
-	const { status } = await send("GET /api/products", { "content-type": "text/plain", "content-length": "2" }, ["{]"]);
+	const { status } = await send(
+		"GET /api/products",
+		{ "content-type": "text/plain", "content-length": "2" },
+		["{]"],
+	);
 	expect(status).toBe(200);
 });
 
 test.each([
 	["what no JSON parser takes", '{"name":', 400, "MALFORMED_BODY"],
 	["a single quote", "{'name':1}", 400, "MALFORMED_BODY"],
-	["bytes that are not UTF-8", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 400, "MALFORMED_BODY"],
+	[
+		"bytes that are not UTF-8",
+		Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+		400,
+		"MALFORMED_BODY",
+	],
 	["a list", "[1]", 422, "VALIDATION_ERROR"],
 	["null", "null", 422, "VALIDATION_ERROR"],
 	["a text", '"x"', 422, "VALIDATION_ERROR"],
-	["a prototype", '{"__proto__":{"role":"admin"},"name":"A","price":1,"category":"c"}', 422, "VALIDATION_ERROR"],
-	["a prototype further down", '{"name":{"__proto__":1},"price":1,"category":"c"}', 422, "VALIDATION_ERROR"],
-	["meta", '{"$meta":{"user":{"role":"admin"}},"name":"A","price":1,"category":"c"}', 422, "VALIDATION_ERROR"],
+	[
+		"a prototype",
+		'{"__proto__":{"role":"admin"},"name":"A","price":1,"category":"c"}',
+		422,
+		"VALIDATION_ERROR",
+	],
+	[
+		"a prototype further down",
+		'{"name":{"__proto__":1},"price":1,"category":"c"}',
+		422,
+		"VALIDATION_ERROR",
+	],
+	[
+		"meta",
+		'{"$meta":{"user":{"role":"admin"}},"name":"A","price":1,"category":"c"}',
+		422,
+		"VALIDATION_ERROR",
+	],
 	["NUL", '{"name":"a\\u0000","price":1,"category":"c"}', 422, "VALIDATION_ERROR"],
-	["half of a surrogate pair", '{"name":"\\ud83d","price":1,"category":"c"}', 422, "VALIDATION_ERROR"],
-	["a number beyond all numbers", '{"name":"A","price":1e999,"category":"c"}', 422, "VALIDATION_ERROR"],
+	[
+		"half of a surrogate pair",
+		'{"name":"\\ud83d","price":1,"category":"c"}',
+		422,
+		"VALIDATION_ERROR",
+	],
+	[
+		"a number beyond all numbers",
+		'{"name":"A","price":1e999,"category":"c"}',
+		422,
+		"VALIDATION_ERROR",
+	],
 	["depth", `{"name":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, 422, "VALIDATION_ERROR"],
 ])("a body with %s is refused", async (_what, body, status, code) => {
 	const answer = await send("POST /api/products", { "content-type": "application/json" }, [body]);
@@ -54,7 +88,11 @@ test.each([
 });
 
 test("no body counts as an empty object", async () => {
-	const ways: Record<string, string>[] = [{ "content-length": "0" }, { "transfer-encoding": "chunked" }, { "content-type": "text/plain" }];
+	const ways: Record<string, string>[] = [
+		{ "content-length": "0" },
+		{ "transfer-encoding": "chunked" },
+		{ "content-type": "text/plain" },
+	];
 	for (const headers of ways) {
 		expect(verdict(await send("POST /api/users", headers, []))).toEqual([
 			422,
@@ -70,7 +108,13 @@ test("no body counts as an empty object", async () => {
 
 test("a body is JSON and says so", async () => {
 	const json = JSON.stringify(book);
-	for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""]) {
+	for (const type of [
+		"text/plain",
+		"application/x-www-form-urlencoded",
+		"multipart/form-data; boundary=x",
+		"application/jsonp",
+		"",
+	]) {
 		expect(await send("POST /api/products", { "content-type": type }, [json])).toMatchObject({
 			status: 415,
 			body: { code: "UNSUPPORTED_MEDIA_TYPE" },
@@ -78,7 +122,11 @@ test("a body is JSON and says so", async () => {
 	}
 	const packed = { "content-type": "application/json", "content-encoding": "gzip" };
 	expect((await send("POST /api/products", packed, [json])).status).toBe(415);
-	for (const type of ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=utf-8"]) {
+	for (const type of [
+		"application/json",
+		"Application/JSON; charset=UTF-8",
+		"application/json;charset=utf-8",
+	]) {
 		expect((await send("POST /api/products", { "content-type": type }, [json])).status).toBe(201);
 	}
 });
@@ -86,9 +134,16 @@ test("a body is JSON and says so", async () => {
 test("more than 100 kB are refused, with and without a length, and the connection goes on", async () => {
 	const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 	const much = Array.from({ length: 40 }, () => "x".repeat(10_000));
-	const ways: Record<string, string>[] = [{ "content-length": "400000" }, { "transfer-encoding": "chunked" }];
+	const ways: Record<string, string>[] = [
+		{ "content-length": "400000" },
+		{ "transfer-encoding": "chunked" },
+	];
 	for (const way of [...ways, ...ways]) {
-		expect(await send("POST /api/products", { "content-type": "application/json", ...way }, much, { agent })).toMatchObject({
+		expect(
+			await send("POST /api/products", { "content-type": "application/json", ...way }, much, {
+				agent,
+			}),
+		).toMatchObject({
 			status: 413,
 			body: { code: "PAYLOAD_TOO_LARGE" },
 		});
@@ -103,12 +158,19 @@ test("an answer does not wait for the rest of a body that is too large", async (
 	const headers = { "content-type": "application/json", "content-length": "10000000" };
 	expect((await send("POST /api/products", headers, ["x"], { unfinished: true })).status).toBe(413);
 	const chunked = { "content-type": "application/json", "transfer-encoding": "chunked" };
-	expect((await send("POST /api/products", chunked, ["x".repeat(150_000)], { unfinished: true })).status).toBe(413);
+	expect(
+		(await send("POST /api/products", chunked, ["x".repeat(150_000)], { unfinished: true })).status,
+	).toBe(413);
 });
 
 test("a sender that goes away in the middle of its body is forgotten", async () => {
 	await expect(
-		send("POST /api/products", { "content-type": "application/json", "content-length": "100" }, ["{"], { abort: true }),
+		send(
+			"POST /api/products",
+			{ "content-type": "application/json", "content-length": "100" },
+			["{"],
+			{ abort: true },
+		),
 	).rejects.toThrow();
 	expect((await create(book)).status).toBe(201);
 	expect(heard).toHaveLength(1);
@@ -123,16 +185,20 @@ function send(
 ): Promise<Answer> {
 	const [method, path] = what.split(" ") as [string, string];
 	return new Promise((resolve, reject) => {
-		const req = request(shop.url + path, { method, headers: { authorization: `Bearer ${admin}`, ...headers }, agent }, (res) => {
-			let text = "";
-			res.on("data", (chunk) => {
-				text += chunk;
-			});
-			res.on("end", () => {
-				if (unfinished) req.destroy();
-				resolve({ status: res.statusCode!, headers: new Headers(), body: JSON.parse(text) });
-			});
-		});
+		const req = request(
+			shop.url + path,
+			{ method, headers: { authorization: `Bearer ${admin}`, ...headers }, agent },
+			(res) => {
+				let text = "";
+				res.on("data", (chunk) => {
+					text += chunk;
+				});
+				res.on("end", () => {
+					if (unfinished) req.destroy();
+					resolve({ status: res.statusCode!, headers: new Headers(), body: JSON.parse(text) });
+				});
+			},
+		);
 		req.on("error", reject);
 		req.on("socket", () => {
 			if (!req.reusedSocket) connections++;
@@ -146,6 +212,9 @@ function send(
 
 test("a body with more fields than any request has is refused, however flat", async () => {
 	const items = Array.from({ length: 2001 }, () => 1);
-	const { status, body } = await shop.http("POST /api/products", { token: token(shop.env, "admin"), body: { items } });
+	const { status, body } = await shop.http("POST /api/products", {
+		token: token(shop.env, "admin"),
+		body: { items },
+	});
 	expect([status, body.errors[0].code]).toEqual([422, "FIELDS"]);
 });

@@ -15,7 +15,11 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY, VALIDATION_ERROR
  */
 export async function readBody(req: IncomingMessage): Promise<Record<string, unknown>> {
-	const { "content-type": type = "", "content-encoding": encoding = "identity", "content-length": length } = req.headers;
+	const {
+		"content-type": type = "",
+		"content-encoding": encoding = "identity",
+		"content-length": length,
+	} = req.headers;
 	const chunked = req.headers["transfer-encoding"] !== undefined;
 	if (!chunked && !(Number(length) > 0)) return {};
 	if (Number(length) > LIMIT) throw commonError("PAYLOAD_TOO_LARGE");
@@ -36,7 +40,12 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
  */
 export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
 	const { "content-type": type = "", "content-length": length } = req.headers;
-	if (!FORM_BODY.test(type)) throw commonError("UNSUPPORTED_MEDIA_TYPE", undefined, "Send application/x-www-form-urlencoded");
+	if (!FORM_BODY.test(type))
+		throw commonError(
+			"UNSUPPORTED_MEDIA_TYPE",
+			undefined,
+			"Send application/x-www-form-urlencoded",
+		);
 	if (Number(length) > LIMIT) throw commonError("PAYLOAD_TOO_LARGE");
 	return new URLSearchParams((await readBytes(req)).toString("utf8"));
 }
@@ -76,24 +85,36 @@ function parse(bytes: Buffer): unknown {
 function assertClean(value: unknown, field: string, depth: number, fields: { left: number }): void {
 	if (typeof value === "string") assertText(value, field);
 	if (typeof value !== "object" || value === null) return;
-	if (depth > DEPTH) throw invalidField(field, "DEPTH", `The body is nested deeper than ${DEPTH} levels`);
+	if (depth > DEPTH)
+		throw invalidField(field, "DEPTH", `The body is nested deeper than ${DEPTH} levels`);
 	const entries = Object.entries(value);
 	fields.left -= entries.length;
-	if (fields.left < 0) throw invalidField("", "FIELDS", `The body has more than ${FIELDS} fields and elements`);
+	if (fields.left < 0)
+		throw invalidField("", "FIELDS", `The body has more than ${FIELDS} fields and elements`);
 	for (const [key, inner] of entries) {
 		assertKey(key);
-		assertClean(inner, Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key, depth + 1, fields);
+		assertClean(
+			inner,
+			Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key,
+			depth + 1,
+			fields,
+		);
 	}
 }
 
 /** @throws VALIDATION_ERROR for text that has no UTF-8 form, or that Postgres cannot hold */
 export function assertText(text: string, field: string): void {
 	if (text.includes("\0") || !text.isWellFormed()) {
-		throw invalidField(field, "TEXT", `The '${field}' field holds a character that cannot be stored`);
+		throw invalidField(
+			field,
+			"TEXT",
+			`The '${field}' field holds a character that cannot be stored`,
+		);
 	}
 }
 /** @throws VALIDATION_ERROR for a key that would reach an object's prototype */
 export function assertKey(key: string): void {
 	assertText(key, "");
-	if (key === "__proto__") throw invalidField(key, "OBJECT_STRICT", "A field cannot have this name");
+	if (key === "__proto__")
+		throw invalidField(key, "OBJECT_STRICT", "A field cannot have this name");
 }

@@ -2,7 +2,13 @@ import { expect, test } from "@jest/globals";
 import { clientAddress } from "./client-address.ts";
 
 const from = (remoteAddress: string | undefined, forwarded?: string, proxies = 0) =>
-	clientAddress({ socket: { remoteAddress }, headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded } }, proxies);
+	clientAddress(
+		{
+			socket: { remoteAddress },
+			headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
+		},
+		proxies,
+	);
 
 test("without a proxy of ours the connection tells, whatever the header says", () => {
 	expect(from("203.0.113.7")).toBe("203.0.113.7");
@@ -40,7 +46,14 @@ test("ignores the ports that some proxies add to addresses", () => {
 	expect(client("[2001:db8:0:2::5]")).toBe("2001:db8:0:2::/64");
 	expect(client("2001:db8:0:3::5")).toBe("2001:db8:0:3::/64");
 	expect(client("[::ffff:203.0.113.7]:1")).toBe("203.0.113.7");
-	for (const wrong of ["203.0.113.7:port", "[203.0.113.7:1", "203.0.113.7:1:2", "[]:1", ":80", "[::1]x"])
+	for (const wrong of [
+		"203.0.113.7:port",
+		"[203.0.113.7:1",
+		"203.0.113.7:1:2",
+		"[]:1",
+		":80",
+		"[::1]x",
+	])
 		expect(client(wrong)).toBe("unknown");
 });
 

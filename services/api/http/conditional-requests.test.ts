@@ -24,7 +24,9 @@ beforeAll(async () => {
 		stubs: [
 			stub(users, { update: async ({ params }) => ({ ...account, id: params.id }) }),
 			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-			stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) }),
+			stub(inventory, {
+				open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
+			}),
 		],
 	});
 	admin = token(shop.env, "admin");
@@ -32,19 +34,28 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 async function make() {
-	const { body } = await shop.http("POST /api/products", { token: admin, body: { name: "A book", price: 19.99, category: "books" } });
+	const { body } = await shop.http("POST /api/products", {
+		token: admin,
+		body: { name: "A book", price: 19.99, category: "books" },
+	});
 	const path = `/api/products/${body.id}`;
 	const etag = async () => (await shop.http(`GET ${path}`)).headers.get("etag")!;
 	const change = (price: number, ifMatch?: string) =>
-		shop.http(`PATCH ${path}`, { token: admin, body: { price }, headers: ifMatch ? { "if-match": ifMatch } : {} });
-	const remove = (ifMatch?: string) => shop.http(`DELETE ${path}`, { token: admin, headers: ifMatch ? { "if-match": ifMatch } : {} });
+		shop.http(`PATCH ${path}`, {
+			token: admin,
+			body: { price },
+			headers: ifMatch ? { "if-match": ifMatch } : {},
+		});
+	const remove = (ifMatch?: string) =>
+		shop.http(`DELETE ${path}`, { token: admin, headers: ifMatch ? { "if-match": ifMatch } : {} });
 	return { path, etag, change, remove };
 }
 
 test("what a client has already is not sent again, until it has changed", async () => {
 	const { path, etag, change } = await make();
 	const tag = await etag();
-	const again = (header: string) => shop.http(`GET ${path}`, { headers: { "if-none-match": header } });
+	const again = (header: string) =>
+		shop.http(`GET ${path}`, { headers: { "if-none-match": header } });
 	for (const header of [tag, `W/${tag}`, `"other", ${tag}`, "*"]) {
 		const { status, body, headers } = await again(header);
 		expect([status, body, headers.get("etag")]).toEqual([304, "", tag]);
@@ -85,12 +96,14 @@ test("a deletion is made only to the version that If-Match names", async () => {
 	}
 	expect((await remove("not a tag")).body).toMatchObject({ status: 400, code: "BAD_HEADER" });
 	expect((await remove(await etag())).status).toBe(204);
-	for (const matching of [undefined, "*"]) expect((await (await make()).remove(matching)).status).toBe(204);
+	for (const matching of [undefined, "*"])
+		expect((await (await make()).remove(matching)).status).toBe(204);
 });
 
 test("a change of a resource without an ETag is refused when it names one", async () => {
 	const path = `/api/users/${uuid()}`;
-	const change = (ifMatch: string) => shop.http(`PATCH ${path}`, { token: admin, body: {}, headers: { "if-match": ifMatch } });
+	const change = (ifMatch: string) =>
+		shop.http(`PATCH ${path}`, { token: admin, body: {}, headers: { "if-match": ifMatch } });
 	expect((await change('"any"')).body).toMatchObject({ status: 412, code: "PRECONDITION_FAILED" });
 	expect((await change("*")).status).toBe(200);
 });

@@ -2,7 +2,8 @@ import { StartError } from "../../../lib/process/start-error.ts";
 
 const EXPOSED =
 	"ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Process-Time, X-Request-ID, X-Total-Count";
-const ACCEPTED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
+const ACCEPTED =
+	"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
 
 export interface Cors {
 	/** For every answer, or a browser would hide even errors from a page that may see them. */
@@ -20,11 +21,20 @@ export function cors(setting: string): Cors {
 	const origins = setting.split(",").flatMap((origin) => origin.trim() || []);
 	for (const origin of origins) {
 		if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-			throw new StartError(`CORS_ORIGINS: "${origin}" is not an origin; one looks like https://shop.example.com`);
+			throw new StartError(
+				`CORS_ORIGINS: "${origin}" is not an origin; one looks like https://shop.example.com`,
+			);
 		}
 	}
 	const allowed = new Map(
-		origins.map((origin) => [origin, { Vary: "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED }]),
+		origins.map((origin) => [
+			origin,
+			{
+				Vary: "Origin",
+				"Access-Control-Allow-Origin": origin,
+				"Access-Control-Expose-Headers": EXPOSED,
+			},
+		]),
 	);
 	const others: Record<string, string> = origins.length > 0 ? { Vary: "Origin" } : {};
 	return {

@@ -62,7 +62,12 @@ export interface Request extends IncomingMessage {
 }
 export type Response = ServerResponse<IncomingMessage>;
 /** A handler of moleculer-web's: it answers, or calls `next` with an error. */
-export type Handler = (this: Gateway, req: Request, res: Response, next: (error: unknown) => void) => void;
+export type Handler = (
+	this: Gateway,
+	req: Request,
+	res: Response,
+	next: (error: unknown) => void,
+) => void;
 
 export interface Answer {
 	readonly status: number;
@@ -74,7 +79,12 @@ export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** helmet's headers, for answers that are data and never a page to be rendered. They are the same each time, so they are asked for once. */
 const SECURITY: Record<string, string> = {};
-helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } } })(
+helmet({
+	contentSecurityPolicy: {
+		useDefaults: false,
+		directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+	},
+})(
 	{} as IncomingMessage,
 	{
 		setHeader(name: string, value: string) {
@@ -86,7 +96,13 @@ helmet({ contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: 
 );
 
 /** The one place where answers begin: the head, and what every answer has in it. */
-export function begin(gateway: Gateway, req: Request, res: Response, status: number, headers?: Answer["headers"]): Response {
+export function begin(
+	gateway: Gateway,
+	req: Request,
+	res: Response,
+	status: number,
+	headers?: Answer["headers"],
+): Response {
 	return res.writeHead(status, {
 		...SECURITY,
 		...gateway.cors.headers(req.headers.origin),
@@ -99,8 +115,15 @@ export function begin(gateway: Gateway, req: Request, res: Response, status: num
 }
 
 /** A whole answer. */
-export function send(gateway: Gateway, req: Request, res: Response, { status, headers, type = JSON_TYPE, body }: Answer): void {
+export function send(
+	gateway: Gateway,
+	req: Request,
+	res: Response,
+	{ status, headers, type = JSON_TYPE, body }: Answer,
+): void {
 	const content: Record<string, string> =
-		body === undefined ? {} : { "Content-Type": type, "Content-Length": String(Buffer.byteLength(body)) };
+		body === undefined
+			? {}
+			: { "Content-Type": type, "Content-Length": String(Buffer.byteLength(body)) };
 	begin(gateway, req, res, status, { ...content, ...headers }).end(body);
 }

@@ -41,15 +41,28 @@ const body = { items: [{ product_id: uuid(), quantity: 1 }] };
 
 test("a created resource and an accepted one are named in Location", async () => {
 	const created = await shop.http("POST /api/orders/", { token: user, body });
-	expect([created.status, created.headers.get("location")]).toEqual([201, `/api/orders/${created.body.id}`]);
+	expect([created.status, created.headers.get("location")]).toEqual([
+		201,
+		`/api/orders/${created.body.id}`,
+	]);
 	expect(created.headers.get("preference-applied")).toBeNull();
-	const accepted = await shop.http("POST /api/orders", { token: user, body, headers: { prefer: "respond-async" } });
-	expect([accepted.status, accepted.headers.get("location")]).toEqual([202, `/api/orders/${accepted.body.id}`]);
+	const accepted = await shop.http("POST /api/orders", {
+		token: user,
+		body,
+		headers: { prefer: "respond-async" },
+	});
+	expect([accepted.status, accepted.headers.get("location")]).toEqual([
+		202,
+		`/api/orders/${accepted.body.id}`,
+	]);
 	expect(accepted.headers.get("preference-applied")).toBe("respond-async");
 });
 
 test("an accepted action on a resource names that resource in Location", async () => {
 	const id = uuid();
-	const { status, headers } = await shop.http(`POST /api/orders/${id}/cancel/`, { token: user, body: {} });
+	const { status, headers } = await shop.http(`POST /api/orders/${id}/cancel/`, {
+		token: user,
+		body: {},
+	});
 	expect([status, headers.get("location")]).toEqual([202, `/api/orders/${id}`]);
 });

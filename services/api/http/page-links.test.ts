@@ -11,12 +11,16 @@ beforeAll(async () => {
 		services: ["api", "products"],
 		stubs: [
 			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-			stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) }),
+			stub(inventory, {
+				open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
+			}),
 		],
 	});
 	for (let i = 0; i < COUNT; i++) {
 		const body = { name: `Product ${i}`, price: i, category: "links" };
-		expect((await shop.http("POST /api/products", { token: token(shop.env, "admin"), body })).status).toBe(201);
+		expect(
+			(await shop.http("POST /api/products", { token: token(shop.env, "admin"), body })).status,
+		).toBe(201);
 	}
 });
 afterAll(() => shop?.stop());
@@ -28,7 +32,10 @@ async function walk(path: string): Promise<{ names: string[]; links: string[] }[
 		const { status, headers, body } = await shop.http(`GET ${next}`);
 		expect([next, status]).toEqual([next, 200]);
 		const link = headers.get("link") ?? "";
-		pages.push({ names: body.map(({ name }: { name: string }) => name), links: link.split(", ").filter(Boolean) });
+		pages.push({
+			names: body.map(({ name }: { name: string }) => name),
+			links: link.split(", ").filter(Boolean),
+		});
 		next = /<([^>]+)>; rel="next"/.exec(link)?.[1];
 	}
 	return pages;
@@ -51,6 +58,8 @@ test.each([1, 2, 3, 4, 6])(
 
 test("a full last page behind a product has no next link", async () => {
 	const { body } = await shop.http("GET /api/products?category=links&sort=name");
-	const page = await walk(`/api/products?category=links&sort=name&limit=2&after=${body[COUNT - 3].id}`);
+	const page = await walk(
+		`/api/products?category=links&sort=name&limit=2&after=${body[COUNT - 3].id}`,
+	);
 	expect(page).toEqual([{ names: all.slice(-2), links: [] }]);
 });

@@ -26,7 +26,14 @@ const verdict = ({ status, body }: Answer) => [
 ];
 
 test("each field that is wrong is named, with the rule that it breaks", async () => {
-	const { status, headers, body } = await create({ name: "", price: 1.999, sku: "no spaces", stock: 1.5, role: "admin", is: 1 });
+	const { status, headers, body } = await create({
+		name: "",
+		price: 1.999,
+		sku: "no spaces",
+		stock: 1.5,
+		role: "admin",
+		is: 1,
+	});
 	expect(status).toBe(422);
 	expect(headers.get("content-type")).toBe("application/problem+json");
 	expect(body).toMatchObject({
@@ -91,25 +98,45 @@ test.each([
 	"categroy=books",
 	"sort=password",
 ])("the query ?%s is refused", async (query) => {
-	expect(await shop.http(`GET /api/products?${query}`)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
+	expect(await shop.http(`GET /api/products?${query}`)).toMatchObject({
+		status: 422,
+		body: { code: "VALIDATION_ERROR" },
+	});
 	expect(heard).toEqual([]);
 	expect({}).not.toHaveProperty("role");
 });
 
 test("a parameter in the path is checked as any other, and cannot be given twice", async () => {
 	const id = uuid();
-	expect(verdict(await shop.http("GET /api/products/nobody"))).toEqual([422, "VALIDATION_ERROR", [["id", "UUID"]]]);
+	expect(verdict(await shop.http("GET /api/products/nobody"))).toEqual([
+		422,
+		"VALIDATION_ERROR",
+		[["id", "UUID"]],
+	]);
 	expect((await shop.http(`GET /api/products/${id}%00`)).status).toBe(422);
-	expect(verdict(await shop.http(`GET /api/products/${id}?id=${uuid()}`))).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
-	const patch = await shop.http(`PATCH /api/products/${id}`, { token: admin, body: { id: uuid(), name: "New" } });
+	expect(verdict(await shop.http(`GET /api/products/${id}?id=${uuid()}`))).toEqual([
+		422,
+		"VALIDATION_ERROR",
+		[["id", "PATH_PARAMETER"]],
+	]);
+	const patch = await shop.http(`PATCH /api/products/${id}`, {
+		token: admin,
+		body: { id: uuid(), name: "New" },
+	});
 	expect(verdict(patch)).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
 	expect(heard).toEqual([]);
 });
 
 test("an Idempotency-Key is 1 to 255 printable characters, where it means something", async () => {
 	const order = { items: [{ product_id: uuid(), quantity: 1 }] };
-	const keyed = (key: string) => shop.http("POST /api/orders", { token: admin, body: order, headers: { "idempotency-key": key } });
-	for (const key of ["", "x".repeat(256), "caf\u00e9", "a\tb"]) expect(verdict(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
+	const keyed = (key: string) =>
+		shop.http("POST /api/orders", {
+			token: admin,
+			body: order,
+			headers: { "idempotency-key": key },
+		});
+	for (const key of ["", "x".repeat(256), "caf\u00e9", "a\tb"])
+		expect(verdict(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
 	expect((await keyed("x".repeat(255))).status).toBe(202);
 	expect((await create(book, { "idempotency-key": "x".repeat(256) })).status).toBe(201);
 });

@@ -8,10 +8,18 @@ const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE"]);
  * The parameters of the action: those in the path, and the query's or the body's, never both.
  * @param path those in the path, by name
  */
-export async function readParameters(req: Request, path: Record<string, string>): Promise<Record<string, unknown>> {
+export async function readParameters(
+	req: Request,
+	path: Record<string, string>,
+): Promise<Record<string, unknown>> {
 	const params = WITHOUT_BODY.has(req.method!) ? readQuery(queryOf(req)) : await readBody(req);
 	for (const [field, value] of Object.entries(path)) {
-		if (Object.hasOwn(params, field)) throw invalidField(field, "PATH_PARAMETER", `The '${field}' field stands in the path already`);
+		if (Object.hasOwn(params, field))
+			throw invalidField(
+				field,
+				"PATH_PARAMETER",
+				`The '${field}' field stands in the path already`,
+			);
 		assertText(value, field);
 		params[field] = value;
 	}
@@ -22,7 +30,8 @@ export async function readParameters(req: Request, path: Record<string, string>)
 const TRACKING =
 	/^(?:utm_\w+|_|_ga|_gl|dclid|fbclid|gbraid|gclid|gclsrc|igshid|li_fat_id|mc_cid|mc_eid|msclkid|srsltid|ttclid|twclid|wbraid|yclid)$/;
 /** A query that may have something to leave out: a blank value, or a name that begins like one of those. */
-const IGNORABLE = /[?&](?:[^=&?]*(?:=(?:\+|%20)*)?(?:&|$)|utm_|_|dclid|fbclid|g|igshid|li_|mc_|msclkid|srsltid|t[tw]clid|wbraid|yclid)/;
+const IGNORABLE =
+	/[?&](?:[^=&?]*(?:=(?:\+|%20)*)?(?:&|$)|utm_|_|dclid|fbclid|g|igshid|li_|mc_|msclkid|srsltid|t[tw]clid|wbraid|yclid)/;
 
 /**
  * The path and query of a public read, without tracking parameters and blank ones: links that are shared contain the former, HTML forms
@@ -35,7 +44,11 @@ export function withoutIgnored(url: string): string {
 	const kept = url
 		.slice(start + 1)
 		.split("&")
-		.filter((part) => [...new URLSearchParams(part)].some(([name, value]) => value.trim() !== "" && !TRACKING.test(name)));
+		.filter((part) =>
+			[...new URLSearchParams(part)].some(
+				([name, value]) => value.trim() !== "" && !TRACKING.test(name),
+			),
+		);
 	const path = url.slice(0, start);
 	return kept.length > 0 ? `${path}?${kept.join("&")}` : path;
 }

@@ -36,7 +36,8 @@ beforeAll(async () => {
 			stub(payments, { refund: fail, list: fail }),
 			stub(notifications, {
 				/** Passes something on that the other refuses. */
-				list: async (ctx) => ctx.call("payments.list", { order_id: "not an id" }).then(() => ({ rows: [], total: 0 })),
+				list: async (ctx) =>
+					ctx.call("payments.list", { order_id: "not an id" }).then(() => ({ rows: [], total: 0 })),
 			}),
 		],
 	});
@@ -77,14 +78,22 @@ test("an unknown address", async () => {
 
 test("a known address with another method", async () => {
 	const { status, headers, body } = await shop.http("DELETE /api/products", { token: admin });
-	expect([status, body.code, headers.get("allow")]).toEqual([405, "METHOD_NOT_ALLOWED", "GET, HEAD, POST, OPTIONS"]);
+	expect([status, body.code, headers.get("allow")]).toEqual([
+		405,
+		"METHOD_NOT_ALLOWED",
+		"GET, HEAD, POST, OPTIONS",
+	]);
 	expect((await shop.http("POST /health")).headers.get("allow")).toBe("GET, HEAD, OPTIONS");
 	expect((await shop.http("PATCH /api/users/me", { token: user, body: {} })).status).toBe(405);
 });
 
 test("nobody, where somebody is asked for; before anything else is looked at", async () => {
 	const { status, headers, body } = await shop.http("POST /api/products", { body: "{" });
-	expect([status, body.code, body.detail]).toEqual([401, "UNAUTHENTICATED", "Invalid authentication credentials"]);
+	expect([status, body.code, body.detail]).toEqual([
+		401,
+		"UNAUTHENTICATED",
+		"Invalid authentication credentials",
+	]);
 	expect(headers.get("www-authenticate")).toBe("Bearer");
 });
 
@@ -95,23 +104,46 @@ test("somebody who may not", async () => {
 
 test("an error of a contract passes with its status, and with what else it says", async () => {
 	const order_id = uuid();
-	const { status, body } = await failWith(failure(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }));
+	const { status, body } = await failWith(
+		failure(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }),
+	);
 	expect(status).toBe(402);
-	expect(body).toMatchObject({ status: 402, code: "PAYMENT_DECLINED", title: "Payment declined", order_id });
+	expect(body).toMatchObject({
+		status: 402,
+		code: "PAYMENT_DECLINED",
+		title: "Payment declined",
+		order_id,
+	});
 	expect(await logged({ body })).toMatchObject([
 		{ level: "warn", method: "GET", path: "/api/payments", status: 402, code: "PAYMENT_DECLINED" },
 	]);
 });
 
 test("an error that came from another node, without its class, is the same", async () => {
-	const plain = Object.assign(new Error("Not that much"), { code: 409, type: "NOT_REFUNDABLE", data: { left: 1 } });
-	expect(await failWith(plain)).toMatchObject({ status: 409, body: { code: "NOT_REFUNDABLE", detail: "Not that much", left: 1 } });
+	const plain = Object.assign(new Error("Not that much"), {
+		code: 409,
+		type: "NOT_REFUNDABLE",
+		data: { left: 1 },
+	});
+	expect(await failWith(plain)).toMatchObject({
+		status: 409,
+		body: { code: "NOT_REFUNDABLE", detail: "Not that much", left: 1 },
+	});
 });
 
 test("what an action finds invalid by itself reads like what the validator finds", async () => {
-	fault = commonError("VALIDATION_ERROR", { errors: [{ field: "amount", message: "Too much", code: "TOO_MUCH" }] });
-	const { status, body } = await shop.http(`POST /api/payments/${uuid()}/refunds`, { token: admin, body: {} });
-	expect([status, body.code, body.errors]).toEqual([422, "VALIDATION_ERROR", [{ field: "amount", message: "Too much", code: "TOO_MUCH" }]]);
+	fault = commonError("VALIDATION_ERROR", {
+		errors: [{ field: "amount", message: "Too much", code: "TOO_MUCH" }],
+	});
+	const { status, body } = await shop.http(`POST /api/payments/${uuid()}/refunds`, {
+		token: admin,
+		body: {},
+	});
+	expect([status, body.code, body.errors]).toEqual([
+		422,
+		"VALIDATION_ERROR",
+		[{ field: "amount", message: "Too much", code: "TOO_MUCH" }],
+	]);
 });
 
 const secret = "secret: db password";
@@ -135,7 +167,9 @@ test.each([
 		code: "INTERNAL_ERROR",
 		request_id: expect.any(String),
 	});
-	expect(await logged({ body })).toMatchObject([{ level: "error", status: 500, error: expect.anything() }]);
+	expect(await logged({ body })).toMatchObject([
+		{ level: "error", status: 500, error: expect.anything() },
+	]);
 });
 
 test("what one service gets wrong in its call to another is not the client's mistake", async () => {
@@ -153,7 +187,10 @@ test.each([
 	["a full queue", new Errors.QueueIsFullError({ ...about, size: 1, limit: 1 } as never)],
 	["a NATS that is gone", Object.assign(new Error(secret), { type: "BAD_GATEWAY", code: 502 })],
 	["a database that is gone", Object.assign(new Error(secret), { code: "ECONNREFUSED" })],
-	["a database that shuts down", Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } })],
+	[
+		"a database that shuts down",
+		Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } }),
+	],
 ])("what cannot be answered now can be asked again: %s", async (_what, error) => {
 	const { status, headers, body } = await failWith(error);
 	expect([status, body.code, body.detail, headers.get("retry-after")]).toEqual([

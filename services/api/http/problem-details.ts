@@ -46,15 +46,24 @@ export function toProblem(error: unknown, action?: string): Problem {
 	if (type === "VALIDATION_ERROR" && Array.isArray(data)) {
 		// Parameters that an action passed on to another are not the client's mistake.
 		const own = (data as Complaint[]).every((complaint) => complaint.action === action);
-		return own ? { ...common("VALIDATION_ERROR"), errors: (data as Complaint[]).flatMap(toFieldErrors) } : common("INTERNAL_ERROR");
+		return own
+			? { ...common("VALIDATION_ERROR"), errors: (data as Complaint[]).flatMap(toFieldErrors) }
+			: common("INTERNAL_ERROR");
 	}
-	if (typeof code === "number" && code >= 400 && code < 500 && typeof type === "string" && CODE.test(type)) {
+	if (
+		typeof code === "number" &&
+		code >= 400 &&
+		code < 500 &&
+		typeof type === "string" &&
+		CODE.test(type)
+	) {
 		return { status: code, code: type, detail: message, ...(isObject(data) ? { data } : {}) };
 	}
 	return common("INTERNAL_ERROR");
 }
 
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is object =>
+	typeof value === "object" && value !== null && !Array.isArray(value);
 
 function common(code: keyof typeof commonErrors): Problem {
 	const { status, message } = commonErrors[code];
@@ -67,15 +76,26 @@ function toFieldErrors({ type, field = "", message, actual }: Complaint): FieldE
 	if (type !== "objectStrict") return [{ field, message, code }];
 	return String(actual)
 		.split(", ")
-		.map((name) => ({ field: field ? `${field}.${name}` : name, message: `There is no field '${name}' here`, code }));
+		.map((name) => ({
+			field: field ? `${field}.${name}` : name,
+			message: `There is no field '${name}' here`,
+			code,
+		}));
 }
 
 /** SKU_TAKEN is "Sku taken". */
-export const titleOf = (code: string): string => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+export const titleOf = (code: string): string =>
+	code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 
 /** RFC 9457. `type` leads to the code's section of the error reference. */
-export function toAnswer({ status, code, detail, errors, data }: Problem, requestId: string): Answer {
-	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as { retry_after?: number; allow?: string[] };
+export function toAnswer(
+	{ status, code, detail, errors, data }: Problem,
+	requestId: string,
+): Answer {
+	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as {
+		retry_after?: number;
+		allow?: string[];
+	};
 	return {
 		status,
 		type: "application/problem+json",
@@ -107,5 +127,8 @@ export function answerError(gateway: Gateway, req: Request, res: Response, error
 		return;
 	}
 	const { headers, ...answer } = toAnswer(problem, req.id);
-	send(gateway, req, res, { ...answer, headers: { ...req.$ctx?.meta.$responseHeaders, ...headers } });
+	send(gateway, req, res, {
+		...answer,
+		headers: { ...req.$ctx?.meta.$responseHeaders, ...headers },
+	});
 }

@@ -20,21 +20,33 @@ export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): stri
  * @throws BAD_HEADER; PRECONDITION_FAILED for a change that names an entity tag of a resource that has none: it cannot be the version that
  * the client has read
  */
-export function metadata({ method, headers }: IncomingMessage, { idempotent, etag }: ActionContract): Meta {
+export function metadata(
+	{ method, headers }: IncomingMessage,
+	{ idempotent, etag }: ActionContract,
+): Meta {
 	const meta: Meta = {};
 	const { "idempotency-key": key, "if-match": tags, prefer } = headers;
 	if (idempotent && key !== undefined) {
 		if (typeof key !== "string" || !IDEMPOTENCY_KEY.test(key)) {
-			throw commonError("BAD_HEADER", undefined, "Idempotency-Key takes 1 to 255 printable ASCII characters");
+			throw commonError(
+				"BAD_HEADER",
+				undefined,
+				"Idempotency-Key takes 1 to 255 printable ASCII characters",
+			);
 		}
 		meta.idempotency_key = key;
 	}
 	if (etag && tags !== undefined) {
-		if (!isTagList(tags)) throw commonError("BAD_HEADER", undefined, "If-Match takes entity tags in quotes, or *");
+		if (!isTagList(tags))
+			throw commonError("BAD_HEADER", undefined, "If-Match takes entity tags in quotes, or *");
 		meta.if_match = tags;
 	}
 	if (!etag && tags !== undefined && tags.trim() !== "*" && CHANGES.has(method!)) {
-		throw commonError("PRECONDITION_FAILED", undefined, "If-Match cannot be met: this resource has no ETag");
+		throw commonError(
+			"PRECONDITION_FAILED",
+			undefined,
+			"If-Match cannot be met: this resource has no ETag",
+		);
 	}
 	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
 	return meta;

@@ -29,7 +29,8 @@ function assertHost({ rawHeaders }: IncomingMessage): void {
 	for (let i = 0; i < rawHeaders.length; i += 2) {
 		const name = rawHeaders[i]!;
 		if (name.length !== 4 || name.toLowerCase() !== "host") continue;
-		if (host !== undefined) throw commonError("BAD_HEADER", undefined, "A request has exactly one Host header");
+		if (host !== undefined)
+			throw commonError("BAD_HEADER", undefined, "A request has exactly one Host header");
 		host = rawHeaders[i + 1]!;
 	}
 	// A client without an authority sends an empty Host.
@@ -37,5 +38,10 @@ function assertHost({ rawHeaders }: IncomingMessage): void {
 }
 
 function assertAuthority(host: string): void {
-	if (!AUTHORITY.test(host)) throw commonError("BAD_HEADER", undefined, "The host is not a name or address with an optional port");
+	if (!AUTHORITY.test(host))
+		throw commonError(
+			"BAD_HEADER",
+			undefined,
+			"The host is not a name or address with an optional port",
+		);
 }

@@ -12,16 +12,23 @@ const contract = { rest: "GET /users/:id", name: "users.get" } as Published;
 /** A request with this header, and its answer. */
 function handle(tracer: Gateway["tracer"], traceparent: string | undefined) {
 	const ctx: Request["$ctx"] = { meta: {}, headers: {} };
-	const req = { headers: { traceparent }, startedAt: performance.now(), url: "/api/users/a-secret?q=secret" } as unknown as Request;
+	const req = {
+		headers: { traceparent },
+		startedAt: performance.now(),
+		url: "/api/users/a-secret?q=secret",
+	} as unknown as Request;
 	const res = Object.assign(new EventEmitter(), { statusCode: 200, writableFinished: false });
 	trace({ tracer } as Gateway, ctx, req, res as unknown as Response, contract);
-	const close = (statusCode: number, writableFinished = true) => Object.assign(res, { statusCode, writableFinished }).emit("close");
+	const close = (statusCode: number, writableFinished = true) =>
+		Object.assign(res, { statusCode, writableFinished }).emit("close");
 	return { headers: ctx.headers, close };
 }
 
 test("without tracing a request's trace goes on as it came, if it is one", () => {
-	for (const traceparent of [sampled, unsampled]) expect(handle(undefined, traceparent).headers).toEqual({ traceparent });
-	for (const traceparent of [undefined, "00-0-0-01"]) expect(handle(undefined, traceparent).headers).toEqual({});
+	for (const traceparent of [sampled, unsampled])
+		expect(handle(undefined, traceparent).headers).toEqual({ traceparent });
+	for (const traceparent of [undefined, "00-0-0-01"])
+		expect(handle(undefined, traceparent).headers).toEqual({});
 });
 
 test("with tracing it goes on below the request's span, which shows the route and how it ended", () => {
@@ -39,7 +46,14 @@ test("with tracing it goes on below the request's span, which shows the route an
 		expect(traces.spans.at(-1)!.ended).toBe(false);
 		close(status, finished);
 	}
-	expect(traces.spans.map(({ name, parent, attributes, ended }) => ({ name, parent, ended, ...attributes }))).toEqual(
+	expect(
+		traces.spans.map(({ name, parent, attributes, ended }) => ({
+			name,
+			parent,
+			ended,
+			...attributes,
+		})),
+	).toEqual(
 		ends.map(([status]) => ({
 			name: "GET /api/users/:id",
 			parent: sampled,

@@ -6,7 +6,13 @@ import type { Gateway, Request, Response } from "./exchange.ts";
  * A request goes on in the trace that it says, or in one that begins here where there is tracing. Of the request its span shows what the contract knows: who
  * sent it, from where, and what it said is nobody else's business.
  */
-export function trace(gateway: Gateway, ctx: Request["$ctx"], req: Request, res: Response, { rest }: Published): void {
+export function trace(
+	gateway: Gateway,
+	ctx: Request["$ctx"],
+	req: Request,
+	res: Response,
+	{ rest }: Published,
+): void {
 	// A malformed one is left out, as its specification wants it.
 	const parent = isTraceparent(req.headers.traceparent) ? req.headers.traceparent : undefined;
 	const route = rest.replace(" ", " /api");

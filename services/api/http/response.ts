@@ -13,12 +13,26 @@ export async function answer(gateway: Gateway, req: Request, res: Response): Pro
 		req.originalUrl = withoutIgnored(req.originalUrl);
 		req.url = req.originalUrl;
 	}
-	if (contract?.stream) await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
-	else deliver(gateway, req, res, contract?.near ? await kept(gateway, req, contract.name, contract.near) : shape(req, await call(req)));
+	if (contract?.stream)
+		await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
+	else
+		deliver(
+			gateway,
+			req,
+			res,
+			contract?.near
+				? await kept(gateway, req, contract.name, contract.near)
+				: shape(req, await call(req)),
+		);
 }
 
 /** What is kept needs no parameters, for they were read, and found right, when it was made. */
-function kept({ near, table }: Gateway, req: Request, action: string, { ttl }: { ttl: number }): Promise<Answer> {
+function kept(
+	{ near, table }: Gateway,
+	req: Request,
+	action: string,
+	{ ttl }: { ttl: number },
+): Promise<Answer> {
 	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
 	const key = `${table.revision} ${req.originalUrl}`;
 	return near.answer(serviceOf(action), key, ttl, async () => {
@@ -42,7 +56,11 @@ function shape(req: Request, result: unknown): Answer {
 	if (status === 204 || status === 304) return { status, headers: $responseHeaders };
 	if (contract?.page) {
 		const page = result as Page;
-		const headers = { "X-Total-Count": String(page.total), ...links(req, contract.params, page), ...$responseHeaders };
+		const headers = {
+			"X-Total-Count": String(page.total),
+			...links(req, contract.params, page),
+			...$responseHeaders,
+		};
 		return { status, headers, body: JSON.stringify(page.rows) };
 	}
 	const headers = {
@@ -55,7 +73,11 @@ function shape(req: Request, result: unknown): Answer {
 }
 
 /** Where a created resource is, or the resource whose state tells how accepted work goes on (RFC 9110, 15.3.3). */
-function location({ $alias: { collection, onResource }, parsedUrl }: Request, status: number, result: unknown): { Location?: string } {
+function location(
+	{ $alias: { collection, onResource }, parsedUrl }: Request,
+	status: number,
+	result: unknown,
+): { Location?: string } {
 	if (status !== 201 && status !== 202) return {};
 	const { id } = (result ?? {}) as { id?: unknown };
 	if (collection && typeof id === "string") return { Location: `${parsedUrl}/${id}` };
@@ -65,12 +87,25 @@ function location({ $alias: { collection, onResource }, parsedUrl }: Request, st
 /** Sends an answer, or only says that the client has it already. */
 function deliver(gateway: Gateway, req: Request, res: Response, whole: Answer): void {
 	const { headers } = whole;
-	send(gateway, req, res, headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : whole);
+	send(
+		gateway,
+		req,
+		res,
+		headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : whole,
+	);
 }
 
 /** Whether the client has this already. A header that is none of the kind does no harm: it gets the whole answer. */
-export function isUnchanged({ method, headers: { "if-none-match": known } }: Request, etag: string): boolean {
-	return (method === "GET" || method === "HEAD") && known !== undefined && isTagList(known) && namesTag(known, etag, "weak");
+export function isUnchanged(
+	{ method, headers: { "if-none-match": known } }: Request,
+	etag: string,
+): boolean {
+	return (
+		(method === "GET" || method === "HEAD") &&
+		known !== undefined &&
+		isTagList(known) &&
+		namesTag(known, etag, "weak")
+	);
 }
 
 interface Page {
@@ -85,11 +120,13 @@ interface Page {
  */
 function links(req: Request, params: Shape, { rows, total, more }: Page): { Link?: string } {
 	const query = queryOf(req);
-	const given = (name: "skip" | "limit") => Number(query.get(name) ?? (params[name] as { default: number }).default);
+	const given = (name: "skip" | "limit") =>
+		Number(query.get(name) ?? (params[name] as { default: number }).default);
 	const [skip, limit] = [given("skip"), given("limit")];
 	const link = (rel: string, change: Record<string, string>) => {
 		const target = new URLSearchParams(query);
-		for (const [name, value] of Object.entries({ ...change, limit: String(limit) })) target.set(name, value);
+		for (const [name, value] of Object.entries({ ...change, limit: String(limit) }))
+			target.set(name, value);
 		if (change.after) target.delete("skip");
 		return `<${req.parsedUrl}?${target}>; rel="${rel}"`;
 	};

@@ -28,7 +28,9 @@ test("a stop waits for the request under way, takes no new one, and ends connect
 	const { schema, open, asked } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	const agent = new Agent({ keepAlive: true });
-	await new Promise((resolve) => request(`${shop.url}/health/live`, { agent }, (res) => res.resume().on("end", resolve)).end());
+	await new Promise((resolve) =>
+		request(`${shop.url}/health/live`, { agent }, (res) => res.resume().on("end", resolve)).end(),
+	);
 	const idle = Object.values(agent.freeSockets).flat()[0]!;
 	const ended = new Promise((resolve) => idle.once("close", resolve));
 
@@ -46,11 +48,17 @@ test("a stop waits for the request under way, takes no new one, and ends connect
 test("readiness is refused from the moment of the stop on, while liveness is not", async () => {
 	const { schema, open, asked } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
-	expect(await shop.http("GET /health/ready")).toMatchObject({ status: 200, body: { status: "ready" } });
+	expect(await shop.http("GET /health/ready")).toMatchObject({
+		status: 200,
+		body: { status: "ready" },
+	});
 	const underWay = shop.http("GET /api/products");
 	await eventually(() => expect(asked()).toBe(1));
 	const stopped = shop.stop();
-	const [ready, live] = await Promise.all([shop.http("GET /health/ready"), shop.http("GET /health/live")]);
+	const [ready, live] = await Promise.all([
+		shop.http("GET /health/ready"),
+		shop.http("GET /health/live"),
+	]);
 	expect([ready.status, ready.body.status, live.status]).toEqual([503, "not ready", 200]);
 	open();
 	expect((await underWay).status).toBe(200);
@@ -74,7 +82,9 @@ test("a port that is taken is named when the start fails", async () => {
 	});
 	const { port } = taken.address() as { port: number };
 	await expect(startShop({ services: ["api"], env: { PORT: String(port) } })).rejects.toThrow(
-		new StartError(`Port ${port} of 127.0.0.1 is in use already: set PORT to another one, or stop what uses it`),
+		new StartError(
+			`Port ${port} of 127.0.0.1 is in use already: set PORT to another one, or stop what uses it`,
+		),
 	);
 	await new Promise((resolve) => taken.close(resolve));
 });
@@ -82,10 +92,15 @@ test("a port that is taken is named when the start fails", async () => {
 test.each([
 	[{ JWT_SECRET: "" }, "JWT_SECRET is not set"],
 	[{ CORS_ORIGINS: "*" }, 'CORS_ORIGINS: "*" is not an origin'],
-	[{ CORS_ORIGINS: "https://shop.example/path" }, 'CORS_ORIGINS: "https://shop.example/path" is not an origin'],
+	[
+		{ CORS_ORIGINS: "https://shop.example/path" },
+		'CORS_ORIGINS: "https://shop.example/path" is not an origin',
+	],
 	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is no address of this machine: set HOST"],
 ])("a gateway with %j does not start, and says why", async (env, reason) => {
-	await expect(startShop({ services: ["api"], env: env as unknown as Record<string, string> })).rejects.toThrow(reason);
+	await expect(
+		startShop({ services: ["api"], env: env as unknown as Record<string, string> }),
+	).rejects.toThrow(reason);
 });
 
 test.each([
@@ -122,7 +137,9 @@ test("a write after the end of a response is reported and does not end the proce
 		(_req, error) => void errors.push(error),
 	);
 	await listener.open("127.0.0.1", 0);
-	const response = await fetch(`http://127.0.0.1:${(listener.server.address() as { port: number }).port}/`);
+	const response = await fetch(
+		`http://127.0.0.1:${(listener.server.address() as { port: number }).port}/`,
+	);
 	expect(await response.text()).toBe("whole");
 	await eventually(() => expect(errors).toHaveLength(2));
 	await listener.close(0);

@@ -71,7 +71,11 @@ export class Listener {
 		if (this.closing) return;
 		await new Promise<void>((resolve, reject) => {
 			const refuse = ({ code = "", message }: NodeJS.ErrnoException) =>
-				reject(new StartError(`Port ${port} of ${host} ${REASONS[code] ?? `cannot be listened on: ${message}`}`));
+				reject(
+					new StartError(
+						`Port ${port} of ${host} ${REASONS[code] ?? `cannot be listened on: ${message}`}`,
+					),
+				);
 			this.server.once("error", refuse);
 			this.server.listen(port, host, () => {
 				this.server.off("error", refuse);

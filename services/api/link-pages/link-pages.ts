@@ -104,7 +104,11 @@ function handler(answer: (gateway: Gateway, req: Request) => Promise<Answer>): H
 
 function open(page: LinkPage, token: string | null): Answer {
 	if (token && TOKEN.test(token)) return html(200, page, `<p>${page.text}</p>${form(page, token)}`);
-	return html(400, page, alertOf("This link is incomplete. Please copy all of it from the message."));
+	return html(
+		400,
+		page,
+		alertOf("This link is incomplete. Please copy all of it from the message."),
+	);
 }
 
 /** Calls the page's action, as a request to its route would, and shows the result as a page. */
@@ -145,8 +149,11 @@ function actionOf({ table }: Gateway, { route }: LinkPage): string | undefined {
 
 function messagesOf({ code, detail, errors, data }: Problem): string[] {
 	if (code === "INVALID_TOKEN")
-		return ["This link is not valid any more. It has expired, was used already, or was replaced by a newer one."];
-	if (code === "RATE_LIMITED" || code === "SERVICE_UNAVAILABLE") return [`${detail}. Please try again in a moment.`];
+		return [
+			"This link is not valid any more. It has expired, was used already, or was replaced by a newer one.",
+		];
+	if (code === "RATE_LIMITED" || code === "SERVICE_UNAVAILABLE")
+		return [`${detail}. Please try again in a moment.`];
 	const found = errors ?? (data as { errors?: Problem["errors"] } | undefined)?.errors ?? [];
 	return found.length > 0 ? found.map(({ message }) => message) : [detail];
 }
@@ -162,7 +169,12 @@ function form({ path, button, password }: LinkPage, token: string): string {
 <input type="hidden" name="token" value="${escapeHtml(token)}">${field}<button>${button}</button></form>`;
 }
 
-const html = (status: number, { title }: LinkPage, content: string, headers: Answer["headers"] = {}): Answer => ({
+const html = (
+	status: number,
+	{ title }: LinkPage,
+	content: string,
+	headers: Answer["headers"] = {},
+): Answer => ({
 	status,
 	type: "text/html; charset=utf-8",
 	headers: { ...headers, ...HEADERS },

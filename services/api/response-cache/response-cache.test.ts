@@ -27,7 +27,9 @@ const listen = {
 const lines: { logger: string; request_id: string; status: number; path: string }[] = [];
 const stubs = [
 	stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-	stub(inventory, { open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }) }),
+	stub(inventory, {
+		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
+	}),
 ];
 async function start(env: Record<string, string> = {}): Promise<Shop> {
 	const shop = await startShop({
@@ -53,7 +55,12 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 let number = 0;
 const make = async (body: object = {}) =>
-	(await shop.http("POST /api/products", { token: admin, body: { name: "A book", price: 1, category: `books ${number}`, ...body } })).body;
+	(
+		await shop.http("POST /api/products", {
+			token: admin,
+			body: { name: "A book", price: 1, category: `books ${number}`, ...body },
+		})
+	).body;
 beforeEach(async () => {
 	number++;
 	path = `/api/products/${(await make()).id}`;
@@ -67,11 +74,14 @@ describe("an answer that is kept", () => {
 		for (const request of [path, list()]) {
 			const first = await shop.http(`GET ${request}`, { headers: { "x-request-id": "first" } });
 			calls = [];
-			const second = await shop.http(`GET ${request}`, { headers: { "x-request-id": "second", origin: "https://example.com" } });
+			const second = await shop.http(`GET ${request}`, {
+				headers: { "x-request-id": "second", origin: "https://example.com" },
+			});
 			expect(calls).toEqual([]);
 			expect([second.status, second.body]).toEqual([200, first.body]);
 			const own = ["x-request-id", "x-process-time", "date"];
-			const rest = ({ headers }: typeof first) => [...headers].filter(([name]) => !own.includes(name));
+			const rest = ({ headers }: typeof first) =>
+				[...headers].filter(([name]) => !own.includes(name));
 			expect(rest(second)).toEqual(rest(first));
 			expect(second.headers.get("x-request-id")).toBe("second");
 			expect(Number(second.headers.get("x-process-time"))).toBeGreaterThan(0);
@@ -81,7 +91,11 @@ describe("an answer that is kept", () => {
 	test("is gone when something was changed, added or removed", async () => {
 		const look = async () => {
 			const answers = [await shop.http(`GET ${path}`), await shop.http(`GET ${list()}`)];
-			return [answers[0]!.body.price, answers[1]!.headers.get("x-total-count"), answers[1]!.body[0]?.price];
+			return [
+				answers[0]!.body.price,
+				answers[1]!.headers.get("x-total-count"),
+				answers[1]!.body[0]?.price,
+			];
 		};
 		for (let i = 0; i < 2; i++) expect(await look()).toEqual([1, "1", 1]);
 		expect(calls).toEqual(["products.get", "products.list"]);
@@ -102,11 +116,19 @@ describe("an answer that is kept", () => {
 		calls = [];
 		for (const method of ["GET", "HEAD"]) {
 			const again = await shop.http(`${method} ${path}`, { headers: known });
-			expect([again.status, again.body, again.headers.get("etag")]).toEqual([304, "", headers.get("etag")]);
+			expect([again.status, again.body, again.headers.get("etag")]).toEqual([
+				304,
+				"",
+				headers.get("etag"),
+			]);
 			expect(again.headers.get("content-length")).toBeNull();
 		}
 		const head = await shop.http(`HEAD ${path}`);
-		expect([head.status, head.body, head.headers.get("content-length")]).toEqual([200, "", headers.get("content-length")]);
+		expect([head.status, head.body, head.headers.get("content-length")]).toEqual([
+			200,
+			"",
+			headers.get("content-length"),
+		]);
 		expect(calls).toEqual([]);
 		await shop.http(`PATCH ${path}`, { token: admin, body: { price: 9 } });
 		expect((await shop.http(`GET ${path}`, { headers: known })).body.price).toBe(9);
@@ -115,24 +137,33 @@ describe("an answer that is kept", () => {
 	test("is the one that was asked for: each page has links of its own, and what is wrong stays wrong", async () => {
 		for (let i = 0; i < 2; i++) await make();
 		for (let i = 0; i < 2; i++) {
-			const link = async (query: string) => (await shop.http(`GET ${list(query)}`)).headers.get("link");
-			expect(await link("&limit=1")).toBe(`</api/products?category=books+${number}&limit=1&skip=1>; rel="next"`);
-			expect(await link("&limit=1&skip=2")).toBe(`</api/products?category=books+${number}&limit=1&skip=1>; rel="prev"`);
+			const link = async (query: string) =>
+				(await shop.http(`GET ${list(query)}`)).headers.get("link");
+			expect(await link("&limit=1")).toBe(
+				`</api/products?category=books+${number}&limit=1&skip=1>; rel="next"`,
+			);
+			expect(await link("&limit=1&skip=2")).toBe(
+				`</api/products?category=books+${number}&limit=1&skip=1>; rel="prev"`,
+			);
 			expect((await shop.http(`GET ${list("&limit=0")}`)).status).toBe(422);
 			expect((await shop.http(`GET ${path}?id=1`)).status).toBe(422);
-			expect((await shop.http(`GET ${path}`, { headers: { "if-match": "nonsense" } })).body.code).toBe("BAD_HEADER");
+			expect(
+				(await shop.http(`GET ${path}`, { headers: { "if-match": "nonsense" } })).body.code,
+			).toBe("BAD_HEADER");
 		}
 	});
 
 	test("is the same with parameters that are ignored", async () => {
 		await shop.http(`GET ${list()}`);
 		calls = [];
-		for (const more of ["&utm_source=mail", "&q=", "&_=1"]) expect((await shop.http(`GET ${list(more)}`)).status).toBe(200);
+		for (const more of ["&utm_source=mail", "&q=", "&_=1"])
+			expect((await shop.http(`GET ${list(more)}`)).status).toBe(200);
 		expect(calls).toEqual([]);
 	});
 
 	test("is for everybody, and an invalid token is reported only to its sender", async () => {
-		const reported = async (options = {}) => (await shop.http(`GET ${path}`, options)).headers.get("www-authenticate");
+		const reported = async (options = {}) =>
+			(await shop.http(`GET ${path}`, options)).headers.get("www-authenticate");
 		expect(await reported({ token: "nonsense" })).not.toBeNull();
 		calls = [];
 		expect(await reported()).toBeNull();
@@ -149,7 +180,11 @@ describe("an answer that is kept", () => {
 		await shop.http(`GET ${path}`);
 		const answered = async () => {
 			const text = (await metrics(shop.broker)) as string;
-			return Number(/shop_http_requests_total\{method="GET",route="\/api\/products\/:id",status="200"\} (\d+)/.exec(text)?.[1]);
+			return Number(
+				/shop_http_requests_total\{method="GET",route="\/api\/products\/:id",status="200"\} (\d+)/.exec(
+					text,
+				)?.[1],
+			);
 		};
 		const before = await eventually(async () => {
 			expect(await answered()).toBeGreaterThan(0);
@@ -162,9 +197,15 @@ describe("an answer that is kept", () => {
 		expect(calls).toEqual([]);
 		await eventually(async () => {
 			expect(await answered()).toBe(before + 1);
-			expect(lines.find(({ request_id }) => request_id === "kept")).toMatchObject({ logger: "access", status: 200, path });
+			expect(lines.find(({ request_id }) => request_id === "kept")).toMatchObject({
+				logger: "access",
+				status: 200,
+				path,
+			});
 			const attributes = { "http.route": "/api/products/:id", "http.response.status_code": 200 };
-			expect(traces.spans).toEqual([expect.objectContaining({ ended: true, attributes: expect.objectContaining(attributes) })]);
+			expect(traces.spans).toEqual([
+				expect.objectContaining({ ended: true, attributes: expect.objectContaining(attributes) }),
+			]);
 		});
 	});
 });
@@ -185,7 +226,8 @@ test("requests that are answered with what is kept count like others", async () 
 		};
 		const { left } = await ask();
 		calls = [];
-		for (let more = left - 1; more >= 0; more--) expect(await ask()).toEqual({ status: 200, left: more });
+		for (let more = left - 1; more >= 0; more--)
+			expect(await ask()).toEqual({ status: 200, left: more });
 		expect(await ask()).toEqual({ status: 429, left: 0 });
 		expect(calls).toEqual([]);
 	} finally {
@@ -195,8 +237,17 @@ test("requests that are answered with what is kept count like others", async () 
 
 test("an answer that depends on who asks, or that is no answer to a GET, cannot be asked to be kept", () => {
 	const asking = (action: Partial<ActionContract>) => () => {
-		const kept = { rest: "GET /things", auth: "anyone", params: {}, returns: { type: "any" }, near: { ttl: 1000 }, ...action } as const;
-		return implement(contract({ name: "things", actions: { kept } })).with({ actions: { kept: async () => null } });
+		const kept = {
+			rest: "GET /things",
+			auth: "anyone",
+			params: {},
+			returns: { type: "any" },
+			near: { ttl: 1000 },
+			...action,
+		} as const;
+		return implement(contract({ name: "things", actions: { kept } })).with({
+			actions: { kept: async () => null },
+		});
 	};
 	expect(asking({})).not.toThrow();
 	for (const wrong of [

@@ -21,15 +21,24 @@ function router() {
 
 test("a fixed segment wins over a parameter, whichever was added first", () => {
 	expect(router().find("GET", "/users/me")).toEqual({ target: "GET /users/me", params: {} });
-	expect(router().find("GET", "/users/you")).toEqual({ target: "GET /users/:id", params: { id: "you" } });
+	expect(router().find("GET", "/users/you")).toEqual({
+		target: "GET /users/:id",
+		params: { id: "you" },
+	});
 });
 
 test("a fixed segment that leads nowhere further is taken for a parameter", () => {
-	expect(router().find("POST", "/users/me/password")).toEqual({ target: "POST /users/:id/password", params: { id: "me" } });
+	expect(router().find("POST", "/users/me/password")).toEqual({
+		target: "POST /users/:id/password",
+		params: { id: "me" },
+	});
 });
 
 test("parameters come by their names, decoded, and may hold an encoded slash", () => {
-	expect(router().find("GET", "/products/a%2Fb/reviews/%C3%A9%20x").params).toEqual({ product_id: "a/b", id: "é x" });
+	expect(router().find("GET", "/products/a%2Fb/reviews/%C3%A9%20x").params).toEqual({
+		product_id: "a/b",
+		id: "é x",
+	});
 });
 
 test("HEAD finds what GET finds", () => {
@@ -37,9 +46,14 @@ test("HEAD finds what GET finds", () => {
 });
 
 test("a known path with another method says which ones it takes", () => {
-	const refusal = { type: "METHOD_NOT_ALLOWED", data: { allow: ["GET", "HEAD", "POST", "OPTIONS"] } };
+	const refusal = {
+		type: "METHOD_NOT_ALLOWED",
+		data: { allow: ["GET", "HEAD", "POST", "OPTIONS"] },
+	};
 	expect(() => router().find("DELETE", "/users")).toThrow(expect.objectContaining(refusal));
-	expect(() => router().find("PATCH", "/users/me")).toThrow(expect.objectContaining({ data: { allow: ["GET", "HEAD", "OPTIONS"] } }));
+	expect(() => router().find("PATCH", "/users/me")).toThrow(
+		expect.objectContaining({ data: { allow: ["GET", "HEAD", "OPTIONS"] } }),
+	);
 	expect(router().allow("/users/x")).toEqual(["GET", "HEAD", "PATCH", "OPTIONS"]);
 });
 
@@ -61,12 +75,16 @@ test.each([
 	"/constructor/prototype",
 	"http://elsewhere/users",
 ])("%p leads nowhere", (path) => {
-	expect(() => router().find("GET", path)).toThrow(expect.objectContaining({ type: "ROUTE_NOT_FOUND", code: 404 }));
+	expect(() => router().find("GET", path)).toThrow(
+		expect.objectContaining({ type: "ROUTE_NOT_FOUND", code: 404 }),
+	);
 });
 
 test("methods that every object has are no methods of a path", () => {
 	for (const method of ["constructor", "__proto__", "toString", "get"]) {
-		expect(() => router().find(method, "/users")).toThrow(expect.objectContaining({ type: "METHOD_NOT_ALLOWED" }));
+		expect(() => router().find(method, "/users")).toThrow(
+			expect.objectContaining({ type: "METHOD_NOT_ALLOWED" }),
+		);
 	}
 });
 

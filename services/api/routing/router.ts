@@ -55,9 +55,15 @@ export class Router<T> {
 		const values: string[] = [];
 		const { methods } = locate(this.#root, decode(path), 0, values) ?? branch<T>();
 		if (methods.size === 0) throw commonError("ROUTE_NOT_FOUND");
-		const endpoint = method === undefined ? [...methods.values()][0] : methods.get(method === "HEAD" ? "GET" : method);
+		const endpoint =
+			method === undefined
+				? [...methods.values()][0]
+				: methods.get(method === "HEAD" ? "GET" : method);
 		if (!endpoint) throw commonError("METHOD_NOT_ALLOWED", { allow: allowed(methods) });
-		return { target: endpoint.target, params: Object.fromEntries(endpoint.names.map((name, i) => [name, values[i]!])) };
+		return {
+			target: endpoint.target,
+			params: Object.fromEntries(endpoint.names.map((name, i) => [name, values[i]!])),
+		};
 	}
 
 	/** The methods that a path takes. */
@@ -67,21 +73,30 @@ export class Router<T> {
 }
 
 const allowed = (methods: Methods<unknown>): string[] => [
-	...[...methods.keys()].sort().flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])),
+	...[...methods.keys()]
+		.sort()
+		.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])),
 	"OPTIONS",
 ];
 
 /** A path in which a percent sign means nothing leads nowhere. */
 function decode(path: string): string[] {
 	try {
-		return segments(path).map((segment) => (segment.includes("%") ? decodeURIComponent(segment) : segment));
+		return segments(path).map((segment) =>
+			segment.includes("%") ? decodeURIComponent(segment) : segment,
+		);
 	} catch {
 		throw commonError("ROUTE_NOT_FOUND");
 	}
 }
 
 /** Where the path ends; `values` receives what stands in place of the parameters. Goes back where a fixed segment led nowhere. */
-function locate<T>(at: Branch<T>, path: readonly string[], depth: number, values: string[]): Branch<T> | undefined {
+function locate<T>(
+	at: Branch<T>,
+	path: readonly string[],
+	depth: number,
+	values: string[],
+): Branch<T> | undefined {
 	if (depth === path.length) return at.methods.size > 0 ? at : undefined;
 	const segment = path[depth]!;
 	const fixed = at.fixed.get(segment);

@@ -32,9 +32,18 @@ test("a service that goes away answers 503 until it is back; its routes are not 
 	expect((await shop.http("GET /api/products")).status).toBe(200);
 	await shop.broker.destroyService("products");
 	// The registry has told its change when a service that comes after it is there.
-	shop.broker.createService(stub(inventory, { get: async ({ params }) => ({ ...params, on_hand: 1, reserved: 0, available: 1 }) }));
-	await eventually(async () => expect((await shop.http(`GET /api/inventory/${uuid()}`)).status).toBe(200));
-	expect(await shop.http("GET /api/products")).toMatchObject({ status: 503, body: { code: "SERVICE_UNAVAILABLE" } });
+	shop.broker.createService(
+		stub(inventory, {
+			get: async ({ params }) => ({ ...params, on_hand: 1, reserved: 0, available: 1 }),
+		}),
+	);
+	await eventually(async () =>
+		expect((await shop.http(`GET /api/inventory/${uuid()}`)).status).toBe(200),
+	);
+	expect(await shop.http("GET /api/products")).toMatchObject({
+		status: 503,
+		body: { code: "SERVICE_UNAVAILABLE" },
+	});
 	expect((await shop.http("PATCH /api/products")).status).toBe(405);
 	shop.broker.createService(catalogue!);
 	await eventually(async () => expect((await shop.http("GET /api/products")).status).toBe(200));
@@ -42,7 +51,10 @@ test("a service that goes away answers 503 until it is back; its routes are not 
 
 test("below the path of a service that was never there nothing is missing for certain", async () => {
 	const shop = await start({ stubs: neighbours() });
-	expect(await shop.http(`GET /api/inventory/${uuid()}`)).toMatchObject({ status: 503, body: { code: "SERVICE_UNAVAILABLE" } });
+	expect(await shop.http(`GET /api/inventory/${uuid()}`)).toMatchObject({
+		status: 503,
+		body: { code: "SERVICE_UNAVAILABLE" },
+	});
 	expect((await shop.http("GET /api/catalogue")).status).toBe(404);
 	expect((await shop.http("GET /api/products/a/b/c")).status).toBe(404);
 });
@@ -52,13 +64,25 @@ test("a route that its service no longer has goes, and one that it gets comes", 
 	const [catalogue] = neighbours();
 	const shop = await start({ stubs: [catalogue!] });
 	await shop.broker.destroyService("products");
-	shop.broker.createService(stub({ ...products, actions: { ...rest, find: { ...get, rest: "GET /products/:id/one" } } }, {}));
-	await eventually(async () => expect((await shop.http(`HEAD /api/products/${uuid()}`)).status).toBe(405));
+	shop.broker.createService(
+		stub(
+			{ ...products, actions: { ...rest, find: { ...get, rest: "GET /products/:id/one" } } },
+			{},
+		),
+	);
+	await eventually(async () =>
+		expect((await shop.http(`HEAD /api/products/${uuid()}`)).status).toBe(405),
+	);
 	expect((await shop.http(`POST /api/products/${uuid()}/one`)).status).toBe(405);
 });
 
 test("a route that does not say who may call it, or whose path is taken, is not opened", async () => {
-	const action = { params: {}, returns: { type: "any" }, visibility: "published", handler: async () => "secret" };
+	const action = {
+		params: {},
+		returns: { type: "any" },
+		visibility: "published",
+		handler: async () => "secret",
+	};
 	const careless = {
 		name: "careless",
 		actions: {
@@ -69,7 +93,8 @@ test("a route that does not say who may call it, or whose path is taken, is not 
 		},
 	} as unknown as ServiceSchema;
 	const shop = await start({ stubs: [careless, neighbours()[0]!] });
-	for (const path of ["/api/careless", "/api/hidden", "/careless"]) expect((await shop.http(`GET ${path}`)).status).toBe(404);
+	for (const path of ["/api/careless", "/api/hidden", "/careless"])
+		expect((await shop.http(`GET ${path}`)).status).toBe(404);
 });
 
 /** A node of its own, joined to others of the same namespace inside this process; everything between them is serialised. */
@@ -82,7 +107,11 @@ async function node(namespace: string, schemas: ServiceSchema[]): Promise<Servic
 		JWT_SECRET: "a secret that is long enough for a test",
 	});
 	const prompt = { serviceChangedDebounceTime: 10 } as object;
-	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake", transit: prompt }, env, schemas);
+	const broker = makeNode(
+		{ ...brokerOptions(env), transporter: "Fake", transit: prompt },
+		env,
+		schemas,
+	);
 	await broker.start();
 	running.push(broker);
 	return broker;
@@ -103,7 +132,8 @@ test("a contract is in the registry as it was written, here and on another node"
 	const other = await node(namespace, []);
 	for (const { registry } of [remote, other]) {
 		const found = new Map(registry.getActionList({}).map(({ name, action }) => [name, action]));
-		for (const [name, contract] of Object.entries(written)) expect(found.get(name)).toMatchObject(contract);
+		for (const [name, contract] of Object.entries(written))
+			expect(found.get(name)).toMatchObject(contract);
 	}
 });
 
@@ -118,16 +148,28 @@ test("routes, answers and errors are the same when the service is on another nod
 	});
 	const remote = await node(namespace, [...neighbours(heard), stock]);
 	const gateway = await node(namespace, [await loadService(services, "api")]);
-	const { port } = (gateway.getLocalService("api") as unknown as { server: { address(): { port: number } } }).server.address();
+	const { port } = (
+		gateway.getLocalService("api") as unknown as { server: { address(): { port: number } } }
+	).server.address();
 	const http = async (request: string, body?: object) => {
 		const [method, path] = request.split(" ") as [string, string];
-		const headers = { authorization: `Bearer ${token(env, "admin")}`, "content-type": "application/json" };
-		const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) });
+		const headers = {
+			authorization: `Bearer ${token(env, "admin")}`,
+			"content-type": "application/json",
+		};
+		const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+			method,
+			headers,
+			...(body ? { body: JSON.stringify(body) } : {}),
+		});
 		const text = await answer.text();
 		return { status: answer.status, headers: answer.headers, body: text && JSON.parse(text) };
 	};
 	const created = await http("POST /api/products", { name: "A book", price: 1, category: "books" });
-	expect([created.status, created.headers.get("location")]).toEqual([201, `/api/products/${created.body.id}`]);
+	expect([created.status, created.headers.get("location")]).toEqual([
+		201,
+		`/api/products/${created.body.id}`,
+	]);
 	expect(heard[0]).toMatchObject({ params: { stock: 0 }, meta: { user: { role: "admin" } } });
 	expect((await http(`PUT /api/products/${uuid()}`, { name: "New" })).status).toBe(200);
 	const page = await http("GET /api/products?limit=2");
@@ -147,12 +189,23 @@ test("routes, answers and errors are the same when the service is on another nod
 			],
 		},
 	});
-	expect(await http(`GET /api/inventory/${uuid()}`)).toMatchObject({ status: 404, body: { code: "STOCK_NOT_FOUND", hint: "none" } });
-	expect((await http(`PUT /api/inventory/${uuid()}`, { on_hand: 1 })).body.code).toBe("INTERNAL_ERROR");
-	expect((await http("GET /health")).body.services).toMatchObject({ api: up, products: up, shipping: down });
+	expect(await http(`GET /api/inventory/${uuid()}`)).toMatchObject({
+		status: 404,
+		body: { code: "STOCK_NOT_FOUND", hint: "none" },
+	});
+	expect((await http(`PUT /api/inventory/${uuid()}`, { on_hand: 1 })).body.code).toBe(
+		"INTERNAL_ERROR",
+	);
+	expect((await http("GET /health")).body.services).toMatchObject({
+		api: up,
+		products: up,
+		shipping: down,
+	});
 
 	await remote.stop();
-	await eventually(async () => expect((await http("GET /health")).body.services.products).toEqual(down));
+	await eventually(async () =>
+		expect((await http("GET /health")).body.services.products).toEqual(down),
+	);
 	expect((await http("GET /api/products")).status).toBe(503);
 });
 

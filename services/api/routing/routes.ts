@@ -58,11 +58,16 @@ export class Routes {
 		for (const { name, count, action } of broker.registry.getActionList({ onlyAvailable: false })) {
 			if (count === 0) continue;
 			live.add(serviceOf(name));
-			const { rest, visibility, auth } = (action ?? {}) as Partial<Published> & { visibility?: string };
+			const { rest, visibility, auth } = (action ?? {}) as Partial<Published> & {
+				visibility?: string;
+			};
 			if (typeof rest !== "string" || visibility !== "published") continue;
 			// Left open by mistake is worse than left out.
 			if (auth && ROUTE.test(rest)) offered.set(name, action as unknown as Published);
-			else wrong.push(`${name} has the route "${rest}", which is malformed or does not say who may call it`);
+			else
+				wrong.push(
+					`${name} has the route "${rest}", which is malformed or does not say who may call it`,
+				);
 		}
 		for (const name of this.#known.keys()) if (live.has(serviceOf(name))) this.#known.delete(name);
 		for (const [name, action] of offered) this.#known.set(name, action);
@@ -79,8 +84,12 @@ export class Routes {
 			router.add(method, path, { handler, pattern: path, route });
 		}
 		const actions = [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-		const collections = new Set(actions.flatMap(({ rest }) => /^GET (.+)\/:[^/]+$/.exec(rest)?.[1] ?? []));
-		const resources = new Set(actions.flatMap(({ rest }) => /^GET (.+\/:[^/]+)$/.exec(rest)?.[1] ?? []));
+		const collections = new Set(
+			actions.flatMap(({ rest }) => /^GET (.+)\/:[^/]+$/.exec(rest)?.[1] ?? []),
+		);
+		const resources = new Set(
+			actions.flatMap(({ rest }) => /^GET (.+\/:[^/]+)$/.exec(rest)?.[1] ?? []),
+		);
 		for (const contract of actions) {
 			const [method, path] = split(contract.rest);
 			const pattern = `/api${path}`;
@@ -93,7 +102,8 @@ export class Routes {
 				route,
 			};
 			for (const verb of [method, ...(contract.also ?? [])]) {
-				if (!router.add(verb, pattern, target)) wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
+				if (!router.add(verb, pattern, target))
+					wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
 			}
 		}
 		this.#router = router;
@@ -107,7 +117,9 @@ export class Routes {
 			return this.#router.find(method, path);
 		} catch (error) {
 			const domain = /^\/api\/([^/]+)/.exec(path)?.[1] ?? "";
-			throw this.#domains.has(domain) && !this.#met.has(domain) ? commonError("SERVICE_UNAVAILABLE") : error;
+			throw this.#domains.has(domain) && !this.#met.has(domain)
+				? commonError("SERVICE_UNAVAILABLE")
+				: error;
 		}
 	}
 
@@ -122,10 +134,17 @@ export class Routes {
 
 	/** What is published now, by method and path as a client writes them; without a contract it is a page of the gateway's own. */
 	list(): { readonly method: string; readonly path: string; readonly contract?: Published }[] {
-		const own = Object.keys(this.#pages).map((page) => ({ method: split(page)[0], path: split(page)[1] }));
+		const own = Object.keys(this.#pages).map((page) => ({
+			method: split(page)[0],
+			path: split(page)[1],
+		}));
 		const actions = [...this.#known.values()].flatMap((contract) => {
 			const [method, path] = split(contract.rest);
-			return [method, ...(contract.also ?? [])].map((verb) => ({ method: verb, path: `/api${path}`, contract }));
+			return [method, ...(contract.also ?? [])].map((verb) => ({
+				method: verb,
+				path: `/api${path}`,
+				contract,
+			}));
 		});
 		return [...own, ...actions];
 	}

@@ -1,5 +1,9 @@
 import { afterEach, expect, jest, test } from "@jest/globals";
-import { ACCESS_TOKEN_SECONDS, accessTokenVerifier, signAccessToken } from "../../../lib/security/access-token.ts";
+import {
+	ACCESS_TOKEN_SECONDS,
+	accessTokenVerifier,
+	signAccessToken,
+} from "../../../lib/security/access-token.ts";
 import { authenticator, type Revoked } from "./authenticate.ts";
 
 afterEach(() => {
@@ -15,7 +19,8 @@ const claims = {
 	version: 1,
 } as const;
 const nothingRevoked = { known: true, isVoid: () => false };
-const make = (revoked: Revoked = nothingRevoked) => authenticator(accessTokenVerifier(secret), revoked);
+const make = (revoked: Revoked = nothingRevoked) =>
+	authenticator(accessTokenVerifier(secret), revoked);
 const refused = expect.objectContaining({ type: "UNAUTHENTICATED" });
 
 test("a token that was good once is good until it expires, and no longer", () => {
@@ -39,7 +44,13 @@ test("who it is cannot be changed by whoever is told", () => {
 test("no header is nobody, any header but a good token's is refused", () => {
 	const authenticate = make();
 	expect(authenticate(undefined)).toBeNull();
-	for (const header of ["", "Bearer", "Bearer a b", "Basic YTpi", `Bearer ${signAccessToken(claims, `${secret}!`)}`]) {
+	for (const header of [
+		"",
+		"Bearer",
+		"Bearer a b",
+		"Basic YTpi",
+		`Bearer ${signAccessToken(claims, `${secret}!`)}`,
+	]) {
 		expect(() => authenticate(header)).toThrow(refused);
 	}
 });
@@ -51,11 +62,15 @@ test("a token that is revoked is refused from then on, also when it was good bef
 	expect(authenticate(header)).not.toBeNull();
 	revoked = true;
 	expect(() => authenticate(header)).toThrow(refused);
-	expect(authenticate(`Bearer ${signAccessToken({ ...claims, session: "two" }, secret)}`)).not.toBeNull();
+	expect(
+		authenticate(`Bearer ${signAccessToken({ ...claims, session: "two" }, secret)}`),
+	).not.toBeNull();
 });
 
 test("while it is not known what is revoked nobody is believed, and nobody is told that the token is bad", () => {
 	const authenticate = make({ ...nothingRevoked, known: false });
-	expect(() => authenticate(`Bearer ${signAccessToken(claims, secret)}`)).toThrow(expect.objectContaining({ type: "SERVICE_UNAVAILABLE" }));
+	expect(() => authenticate(`Bearer ${signAccessToken(claims, secret)}`)).toThrow(
+		expect.objectContaining({ type: "SERVICE_UNAVAILABLE" }),
+	);
 	expect(authenticate(undefined)).toBeNull();
 });

@@ -21,7 +21,9 @@ const REMEMBERED = 5000;
  * @throws SERVICE_UNAVAILABLE while it is not known which tokens are revoked
  */
 export function authenticator(verify: Verify, revoked: Revoked): Authenticate {
-	const verified = new LRUCache<string, { user: User; claims: AccessClaims; exp: number }>({ max: REMEMBERED });
+	const verified = new LRUCache<string, { user: User; claims: AccessClaims; exp: number }>({
+		max: REMEMBERED,
+	});
 	return (authorization) => {
 		if (authorization === undefined) return null;
 		const token = BEARER.exec(authorization)?.[1];

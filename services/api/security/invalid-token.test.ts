@@ -7,14 +7,22 @@ import { auth } from "../../auth/auth.contract.ts";
 let shop: Shop;
 let user: string;
 beforeAll(async () => {
-	const tokens = { access_token: "a", token_type: "bearer" as const, expires_in: 1, refresh_token: "r" };
+	const tokens = {
+		access_token: "a",
+		token_type: "bearer" as const,
+		expires_in: 1,
+		refresh_token: "r",
+	};
 	const sessions = stub(auth, {
 		login: async () => tokens,
 		refresh: async () => tokens,
 		logout: async () => null,
 		revocations: async () => ({ revocations: [], now: new Date().toISOString() }),
 	});
-	shop = await startShop({ services: ["api"], stubs: [...neighbours().filter(({ name }) => name !== "auth"), sessions] });
+	shop = await startShop({
+		services: ["api"],
+		stubs: [...neighbours().filter(({ name }) => name !== "auth"), sessions],
+	});
 	user = token(shop.env);
 });
 afterAll(() => shop?.stop());
@@ -38,26 +46,44 @@ const publicRequests: [string, object | undefined, number][] = [
 
 test("a route for users rejects every invalid token", async () => {
 	for (const authorization of invalidCredentials()) {
-		const { status, headers, body } = await shop.http("GET /api/users/me", { headers: { authorization } });
-		expect([status, body.code, headers.get("www-authenticate")]).toEqual([401, "UNAUTHENTICATED", "Bearer"]);
+		const { status, headers, body } = await shop.http("GET /api/users/me", {
+			headers: { authorization },
+		});
+		expect([status, body.code, headers.get("www-authenticate")]).toEqual([
+			401,
+			"UNAUTHENTICATED",
+			"Bearer",
+		]);
 	}
-	expect((await shop.http("GET /api/users/me", { headers: { authorization: `bearer ${user}` } })).status).toBe(200);
+	expect(
+		(await shop.http("GET /api/users/me", { headers: { authorization: `bearer ${user}` } })).status,
+	).toBe(200);
 });
 
-test.each(publicRequests)("%s ignores an invalid token and reports it in WWW-Authenticate", async (request, body, expected) => {
-	const send = async (authorization: string) => {
-		const { status, headers } = await shop.http(request, { headers: { authorization }, ...(body ? { body } : {}) });
-		return [status, headers.get("www-authenticate")];
-	};
-	for (const authorization of invalidCredentials()) expect(await send(authorization)).toEqual([expected, 'Bearer error="invalid_token"']);
-	expect(await send(`Bearer ${user}`)).toEqual([expected, null]);
-});
+test.each(publicRequests)(
+	"%s ignores an invalid token and reports it in WWW-Authenticate",
+	async (request, body, expected) => {
+		const send = async (authorization: string) => {
+			const { status, headers } = await shop.http(request, {
+				headers: { authorization },
+				...(body ? { body } : {}),
+			});
+			return [status, headers.get("www-authenticate")];
+		};
+		for (const authorization of invalidCredentials())
+			expect(await send(authorization)).toEqual([expected, 'Bearer error="invalid_token"']);
+		expect(await send(`Bearer ${user}`)).toEqual([expected, null]);
+	},
+);
 
 test("public routes work while the gateway cannot verify tokens, and routes for users return 503", async () => {
 	const { revocations } = shop.broker.getLocalService("api") as unknown as { revocations: object };
 	Object.defineProperty(revocations, "known", { value: false, configurable: true });
 	for (const [request, body, expected] of publicRequests) {
-		const { status, headers } = await shop.http(request, { token: user, ...(body ? { body } : {}) });
+		const { status, headers } = await shop.http(request, {
+			token: user,
+			...(body ? { body } : {}),
+		});
 		expect([request, status, headers.get("www-authenticate")]).toEqual([request, expected, null]);
 	}
 	expect((await shop.http("GET /api/users/me", { token: user })).status).toBe(503);

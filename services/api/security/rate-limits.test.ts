@@ -23,7 +23,12 @@ afterEach(async () => {
 });
 
 async function start(env: Record<string, string> = {}): Promise<Shop> {
-	const tokens = { access_token: "a", token_type: "bearer" as const, expires_in: 1, refresh_token: "r" };
+	const tokens = {
+		access_token: "a",
+		token_type: "bearer" as const,
+		expires_in: 1,
+		refresh_token: "r",
+	};
 	const signIn = stub(auth, {
 		login: async () => tokens,
 		revocations: async () => ({ revocations: [], now: new Date().toISOString() }),
@@ -31,15 +36,24 @@ async function start(env: Record<string, string> = {}): Promise<Shop> {
 	const shop = await startShop({
 		services: ["api"],
 		stubs: [...neighbours().filter(({ name }) => name !== "auth"), signIn],
-		env: { RATE_LIMIT_ENABLED: "true", RATE_LIMIT_PER_MINUTE: "5", RATE_LIMIT_STRICT_PER_MINUTE: "3", ...env },
+		env: {
+			RATE_LIMIT_ENABLED: "true",
+			RATE_LIMIT_PER_MINUTE: "5",
+			RATE_LIMIT_STRICT_PER_MINUTE: "3",
+			...env,
+		},
 	});
 	shops.push(shop);
 	return shop;
 }
-const limitsOf = ({ broker }: Shop) => (broker.getLocalService("api") as unknown as { limits: RateLimits }).limits;
+const limitsOf = ({ broker }: Shop) =>
+	(broker.getLocalService("api") as unknown as { limits: RateLimits }).limits;
 const browse = (shop: Shop, options = {}) => shop.http("GET /api/products", options);
 const signIn = (shop: Shop, options = {}) =>
-	shop.http("POST /api/users/login", { body: { email: "zoe@example.com", password: "correct horse" }, ...options });
+	shop.http("POST /api/users/login", {
+		body: { email: "zoe@example.com", password: "correct horse" },
+		...options,
+	});
 const repeat = async (times: number, ask: () => Promise<Answer>): Promise<number[]> => {
 	const statuses: number[] = [];
 	for (let i = 0; i < times; i++) statuses.push((await ask()).status);
@@ -66,9 +80,13 @@ test("an address has so many requests a minute, and is told how many are left an
 test("a user is counted at every address, and a request with an invalid token counts for its address", async () => {
 	const shop = await start();
 	const [one, two] = [token(shop.env), token(shop.env)];
-	expect(await repeat(6, () => browse(shop, { token: one }))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect(await repeat(6, () => browse(shop, { token: one }))).toEqual([
+		200, 200, 200, 200, 200, 429,
+	]);
 	expect((await browse(shop, { token: two })).status).toBe(200);
-	expect(await repeat(6, () => browse(shop, { token: "nonsense" }))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect(await repeat(6, () => browse(shop, { token: "nonsense" }))).toEqual([
+		200, 200, 200, 200, 200, 429,
+	]);
 	expect((await browse(shop)).status).toBe(429);
 });
 
@@ -80,13 +98,16 @@ test("signing in is limited far more strictly, by address whoever one is, and ap
 });
 
 test("X-Forwarded-For is believed as far as our own proxies reach, and no further", async () => {
-	const from = (shop: Shop, address: string) => browse(shop, { headers: { "x-forwarded-for": address } });
+	const from = (shop: Shop, address: string) =>
+		browse(shop, { headers: { "x-forwarded-for": address } });
 	const bare = await start();
 	let i = 0;
 	expect((await repeat(6, () => from(bare, `203.0.113.${i++}`))).at(-1)).toBe(429);
 	const behind = await start({ TRUST_PROXY: "1" });
 	expect((await repeat(6, () => from(behind, `203.0.113.${i++}`))).at(-1)).toBe(200);
-	expect((await repeat(6, () => from(behind, `198.51.100.${i++}, 203.0.113.200`))).at(-1)).toBe(429);
+	expect((await repeat(6, () => from(behind, `198.51.100.${i++}, 203.0.113.200`))).at(-1)).toBe(
+		429,
+	);
 });
 
 test("it can be switched off", async () => {
@@ -98,12 +119,30 @@ test("it can be switched off", async () => {
 
 test("counts requests before they are routed: pages, unknown paths and methods, and preflights as well", async () => {
 	const others = [
-		...["GET /", "GET /health", "GET /openapi.json", "GET /asyncapi.json", "GET /docs", "GET /docs/errors", "GET /docs/page.js"],
-		...["GET /nowhere", "GET /api/nowhere/1", "PUT /docs", "DELETE /api/products", "OPTIONS /api/products", "OPTIONS /nowhere", "GET /%ff"],
+		...[
+			"GET /",
+			"GET /health",
+			"GET /openapi.json",
+			"GET /asyncapi.json",
+			"GET /docs",
+			"GET /docs/errors",
+			"GET /docs/page.js",
+		],
+		...[
+			"GET /nowhere",
+			"GET /api/nowhere/1",
+			"PUT /docs",
+			"DELETE /api/products",
+			"OPTIONS /api/products",
+			"OPTIONS /nowhere",
+			"GET /%ff",
+		],
 	];
 	const shop = await start({ RATE_LIMIT_PER_MINUTE: String(others.length) });
 	const first = await Promise.all(others.map((request) => shop.http(request)));
-	expect(first.map(({ status, headers }) => [status === 429, headers.has("ratelimit")])).toEqual(others.map(() => [false, true]));
+	expect(first.map(({ status, headers }) => [status === 429, headers.has("ratelimit")])).toEqual(
+		others.map(() => [false, true]),
+	);
 	const then = await Promise.all(others.map((request) => shop.http(request)));
 	expect(then.map(({ status }) => status)).toEqual(others.map(() => 429));
 	const { body, headers } = await shop.http("GET /nowhere");
@@ -117,7 +156,9 @@ test("does not limit the probes of load balancers", async () => {
 	const shop = await start();
 	for (const probe of ["GET /health/live", "GET /health/ready"]) {
 		const answers = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
-		expect(new Set(answers.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`))).toEqual(new Set(["200 false"]));
+		expect(
+			new Set(answers.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`)),
+		).toEqual(new Set(["200 false"]));
 	}
 	expect(await repeat(6, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429]);
 });
@@ -127,7 +168,9 @@ test("counts a refused request for its route", async () => {
 	await repeat(6, () => browse(shop));
 	await repeat(1, () => shop.http("GET /nowhere"));
 	const text = await metrics(shop.broker);
-	expect(text).toContain('shop_http_requests_total{method="GET",route="/api/products",status="429"} 1\n');
+	expect(text).toContain(
+		'shop_http_requests_total{method="GET",route="/api/products",status="429"} 1\n',
+	);
 	expect(text).toContain('shop_http_requests_total{method="GET",route="none",status="429"} 1\n');
 	expect(text).toContain('shop_rate_limit_refused_total{policy="default"} 2\n');
 });
@@ -136,7 +179,9 @@ test("clients behind a proxy that adds ports are counted apart", async () => {
 	const shop = await start({ TRUST_PROXY: "1" });
 	const from = (hop: string) => browse(shop, { headers: { "x-forwarded-for": hop } });
 	let port = 40_000;
-	expect(await repeat(6, () => from(`203.0.113.1:${port++}`))).toEqual([200, 200, 200, 200, 200, 429]);
+	expect(await repeat(6, () => from(`203.0.113.1:${port++}`))).toEqual([
+		200, 200, 200, 200, 200, 429,
+	]);
 	expect((await from(`203.0.113.2:${port}`)).status).toBe(200);
 	expect((await from(`[2001:db8::1]:${port}`)).status).toBe(200);
 });
@@ -157,7 +202,8 @@ describeWith(["redis-server"], "with a Redis", () => {
 		});
 		const env = { CACHER: redis.url, RATE_LIMIT_PER_MINUTE: "1000" };
 		const [one, two] = [await start(env), await start(env)];
-		const left = async (shop: Shop) => Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
+		const left = async (shop: Shop) =>
+			Number(/r=(\d+)/.exec((await browse(shop)).headers.get("ratelimit") ?? "")?.[1]);
 		const counted = (shop: Shop) =>
 			eventually(async () => {
 				const found = await left(shop);
@@ -208,8 +254,16 @@ describeWith(["redis-server"], "with a Redis", () => {
 	});
 
 	test("cached pages that fill Redis displace neither counters nor holds", async () => {
-		const { url, raw } = await openRedis(["--maxmemory", "8mb", "--maxmemory-policy", evictionPolicy()]);
-		const cache = openCache({ NAMESPACE: "", CACHER: url }, { warn: () => undefined, info: () => undefined });
+		const { url, raw } = await openRedis([
+			"--maxmemory",
+			"8mb",
+			"--maxmemory-policy",
+			evictionPolicy(),
+		]);
+		const cache = openCache(
+			{ NAMESPACE: "", CACHER: url },
+			{ warn: () => undefined, info: () => undefined },
+		);
 		ends.push(() => cache.close());
 		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
 		await connected(shop);

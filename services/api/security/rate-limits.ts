@@ -41,7 +41,11 @@ export interface RateLimits {
 export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): RateLimits {
 	const redis = env.RATE_LIMIT_ENABLED && env.CACHER ? connect(env.CACHER) : undefined;
 	const policyOf = (name: PolicyName, quota: number): Policy => {
-		const options = { points: quota, duration: WINDOW_SECONDS, keyPrefix: `${env.NAMESPACE || "shop"}:limit:${name}` };
+		const options = {
+			points: quota,
+			duration: WINDOW_SECONDS,
+			keyPrefix: `${env.NAMESPACE || "shop"}:limit:${name}`,
+		};
 		// A client that has used up its quota is refused without another request to Redis.
 		const shared =
 			redis &&
@@ -74,7 +78,8 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 			away = false;
 			return count;
 		} catch (error) {
-			if (!away) logger.warn("Redis does not respond: this gateway counts requests by itself", { error });
+			if (!away)
+				logger.warn("Redis does not respond: this gateway counts requests by itself", { error });
 			away = true;
 			uncounted.add();
 			return countWith(local, client);
@@ -110,7 +115,10 @@ interface Count {
 	readonly endsIn: number;
 }
 /** @throws whatever the store throws; a refusal is no error here */
-async function countWith(limiter: RateLimiterRedis | RateLimiterMemory, client: string): Promise<Count> {
+async function countWith(
+	limiter: RateLimiterRedis | RateLimiterMemory,
+	client: string,
+): Promise<Count> {
 	try {
 		const { remainingPoints, msBeforeNext } = await limiter.consume(client);
 		return { allowed: true, remaining: remainingPoints, endsIn: msBeforeNext };

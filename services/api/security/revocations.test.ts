@@ -28,7 +28,9 @@ async function start(...names: string[]): Promise<Shop["http"]> {
 	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
 	brokers.push(broker);
 	await broker.start();
-	const { server } = broker.getLocalService("api") as unknown as { server: { address(): { port: number } } };
+	const { server } = broker.getLocalService("api") as unknown as {
+		server: { address(): { port: number } };
+	};
 	return httpOf(`http://127.0.0.1:${server.address().port}`);
 }
 
@@ -45,7 +47,10 @@ beforeAll(async () => {
 		RATE_LIMIT_ENABLED: "false",
 	});
 	gateways = [await start("users", "auth", "api"), await start("api")];
-	admin = await makeAdmin({ http: gateways[0]!, call: brokers[0]!.call.bind(brokers[0]) as unknown as Shop["call"] });
+	admin = await makeAdmin({
+		http: gateways[0]!,
+		call: brokers[0]!.call.bind(brokers[0]) as unknown as Shop["call"],
+	});
 	await brokers[1]!.waitForServices(["users", "auth"]);
 	await eventually(async () => expect(await statuses(admin.token)).toEqual([200, 200]));
 });
@@ -54,27 +59,39 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-const statuses = (token: string) => Promise.all(gateways.map(async (http) => (await http("GET /api/users/me", { token })).status));
-const refusedEverywhere = (token: string) => eventually(async () => expect(await statuses(token)).toEqual([401, 401]), SECONDS);
+const statuses = (token: string) =>
+	Promise.all(gateways.map(async (http) => (await http("GET /api/users/me", { token })).status));
+const refusedEverywhere = (token: string) =>
+	eventually(async () => expect(await statuses(token)).toEqual([401, 401]), SECONDS);
 
 test("a gateway that starts later knows what was revoked before", async () => {
 	const customer = await register({ http: gateways[0]! });
 	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
 	await refusedEverywhere(customer.token);
 	const third = await start("api");
-	await eventually(async () => expect((await third("GET /api/users/me", { token: admin.token })).status).toBe(200));
+	await eventually(async () =>
+		expect((await third("GET /api/users/me", { token: admin.token })).status).toBe(200),
+	);
 	expect((await third("GET /api/users/me", { token: customer.token })).status).toBe(401);
 });
 
 test("without hints the next look finds it", async () => {
 	const deaf = await start("api");
-	await eventually(async () => expect((await deaf("GET /api/users/me", { token: admin.token })).status).toBe(200));
-	const service = brokers.at(-1)!.getLocalService("api") as unknown as { revocations: { wake(): void } };
+	await eventually(async () =>
+		expect((await deaf("GET /api/users/me", { token: admin.token })).status).toBe(200),
+	);
+	const service = brokers.at(-1)!.getLocalService("api") as unknown as {
+		revocations: { wake(): void };
+	};
 	service.revocations.wake = () => undefined;
 	const customer = await register({ http: gateways[0]! });
 	expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(200);
 	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
-	await eventually(async () => expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(401), SECONDS);
+	await eventually(
+		async () =>
+			expect((await deaf("GET /api/users/me", { token: customer.token })).status).toBe(401),
+		SECONDS,
+	);
 });
 
 test("a revocation that commits late, or with a time of the past, is found by the next look", async () => {
@@ -82,7 +99,11 @@ test("a revocation that commits late, or with a time of the past, is found by th
 	expect(await statuses(customer.token)).toEqual([200, 200]);
 	const { session } = accessTokenVerifier(env.JWT_SECRET!)(customer.token);
 	// Longer ago than gateways look back.
-	await databases.query("auth", "insert into revocations (session_id, at) values ($1, now() - interval '5 minutes')", [session]);
+	await databases.query(
+		"auth",
+		"insert into revocations (session_id, at) values ($1, now() - interval '5 minutes')",
+		[session],
+	);
 	await refusedEverywhere(customer.token);
 });
 
@@ -96,13 +117,20 @@ test("a token that was refreshed before the password change became known is refu
 		// Those who end a user's sessions take this lock first: the event waits.
 		await db.query("select pg_advisory_lock(hashtextextended($1::text, 0))", [customer.id]);
 		const body = { current_password: customer.password, new_password: "battery staple" };
-		const changed = await gateways[0]!(`POST /api/users/${customer.id}/password`, { token: customer.token, body });
+		const changed = await gateways[0]!(`POST /api/users/${customer.id}/password`, {
+			token: customer.token,
+			body,
+		});
 		expect(changed.status).toBe(204);
-		const refreshed = await gateways[0]!("POST /api/auth/refresh", { body: { refresh_token: attacker.refresh_token } });
+		const refreshed = await gateways[0]!("POST /api/auth/refresh", {
+			body: { refresh_token: attacker.refresh_token },
+		});
 		expect(refreshed.status).toBe(200);
 		await db.query("select pg_advisory_unlock_all()");
 		await refusedEverywhere(refreshed.body.access_token);
-		const again = await gateways[0]!("POST /api/auth/refresh", { body: { refresh_token: refreshed.body.refresh_token } });
+		const again = await gateways[0]!("POST /api/auth/refresh", {
+			body: { refresh_token: refreshed.body.refresh_token },
+		});
 		expect(again.status).toBe(401);
 		expect(await statuses(customer.token)).toEqual([200, 200]);
 	} finally {
@@ -118,5 +146,7 @@ test("a gateway that has never heard of revocations believes nobody, and says th
 	// Those who have go on with what they know.
 	expect(await statuses(admin.token)).toEqual([200, 200]);
 	brokers[0]!.createService(await loadService(services, "auth"));
-	await eventually(async () => expect((await fresh("GET /api/users/me", { token: admin.token })).status).toBe(200));
+	await eventually(async () =>
+		expect((await fresh("GET /api/users/me", { token: admin.token })).status).toBe(200),
+	);
 });

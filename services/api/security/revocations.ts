@@ -2,7 +2,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Logger, ServiceBroker } from "moleculer";
 import { type Loop, loop } from "../../../lib/async/poller.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessClaims } from "../../../lib/security/access-token.ts";
-import { REVOCATIONS, REVOCATIONS_AT_ONCE, type Revocation } from "../../../lib/security/revocations.ts";
+import {
+	REVOCATIONS,
+	REVOCATIONS_AT_ONCE,
+	type Revocation,
+} from "../../../lib/security/revocations.ts";
 
 const EVERY = 1000;
 /** How long one look may take. */
@@ -51,7 +55,11 @@ export class Revocations {
 	async start(): Promise<void> {
 		const first = this.#look().catch((error) => this.#onError(error));
 		await Promise.race([first, pause(PATIENCE, undefined, { ref: false })]);
-		this.#loop = loop({ every: EVERY, turn: () => this.#look(), onError: (error) => this.#onError(error) });
+		this.#loop = loop({
+			every: EVERY,
+			turn: () => this.#look(),
+			onError: (error) => this.#onError(error),
+		});
 	}
 	wake(): void {
 		this.#loop?.wake();
@@ -62,12 +70,17 @@ export class Revocations {
 
 	isVoid({ sub, session, version }: Pick<AccessClaims, "sub" | "session" | "version">): boolean {
 		if (this.#sessions.has(session)) return true;
-		return this.#users.get(sub)?.some(({ below, except }) => version < below && session !== except) ?? false;
+		return (
+			this.#users.get(sub)?.some(({ below, except }) => version < below && session !== except) ??
+			false
+		);
 	}
 
 	/** Reads one page. Returns whether there is more to read. */
 	async #look(): Promise<boolean> {
-		const page = await this.#broker.call<Answer, object>(REVOCATIONS, this.#next ?? {}, { timeout: PATIENCE });
+		const page = await this.#broker.call<Answer, object>(REVOCATIONS, this.#next ?? {}, {
+			timeout: PATIENCE,
+		});
 		const { revocations, cursor, more = revocations.length === REVOCATIONS_AT_ONCE } = page;
 		const until = performance.now() + LIFETIME;
 		for (const revocation of revocations) this.#add(revocation, until);
@@ -87,7 +100,8 @@ export class Revocations {
 			if (!this.#sessions.has(session_id)) this.#sessions.set(session_id, until);
 		} else if (user_id !== null && below !== null) {
 			const known = this.#users.get(user_id) ?? [];
-			if (!known.some((other) => other.below === below)) this.#users.set(user_id, [...known, { below, except, until }]);
+			if (!known.some((other) => other.below === below))
+				this.#users.set(user_id, [...known, { below, except, until }]);
 		}
 	}
 
@@ -106,9 +120,12 @@ export class Revocations {
 
 	#onError(error: unknown): void {
 		if (!this.#late)
-			this.#logger.warn("Revoked access tokens cannot be asked for; tokens that are revoked now may be believed until they expire", {
-				error,
-			});
+			this.#logger.warn(
+				"Revoked access tokens cannot be asked for; tokens that are revoked now may be believed until they expire",
+				{
+					error,
+				},
+			);
 		this.#late = true;
 	}
 }

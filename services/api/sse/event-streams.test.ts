@@ -32,8 +32,13 @@ beforeAll(async () => {
 			return ids.map((id) => versions.get(id) ?? "1");
 		},
 	});
-	shop = await startShop({ services: ["api"], stubs: [...neighbours().filter(({ name }) => name !== "orders"), slow] });
-	gateway().server.on("request", (_req, res: ServerResponse) => res.on("error", (error) => errors.push(error)));
+	shop = await startShop({
+		services: ["api"],
+		stubs: [...neighbours().filter(({ name }) => name !== "orders"), slow],
+	});
+	gateway().server.on("request", (_req, res: ServerResponse) =>
+		res.on("error", (error) => errors.push(error)),
+	);
 });
 beforeEach(() => {
 	[versions, reads, polls, errors] = [new Map(), [], [], []];
@@ -50,7 +55,11 @@ afterAll(() => shop?.stop());
 
 const gateway = () => shop.broker.getLocalService("api") as unknown as Gateway;
 const nothing: Streamed = { events: [], ended: false };
-const event = (id: number) => ({ id: String(id).padStart(19, "0"), type: "order.changed", data: {} });
+const event = (id: number) => ({
+	id: String(id).padStart(19, "0"),
+	type: "order.changed",
+	data: {},
+});
 const open = async (bearer: string, id = uuid()): Promise<EventStream> => {
 	const stream = await listen(`${shop.url}/api/orders/${id}/events`, { token: bearer });
 	streams.push(stream);
@@ -63,7 +72,8 @@ function pipeline(ids: readonly string[], bearer = token(shop.env)) {
 	let text = "";
 	socket.on("data", (chunk) => (text += chunk));
 	socket.on("error", () => undefined);
-	const request = (id: string) => `GET /api/orders/${id}/events HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
+	const request = (id: string) =>
+		`GET /api/orders/${id}/events HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
 	const more = (ids: readonly string[]) => socket.write(ids.map(request).join(""));
 	more(ids);
 	return { socket, more, text: () => text };
@@ -112,7 +122,8 @@ test("of 60 streams that one user opens in parallel ten get a place", async () =
 
 test("a stream that fails, or that has nothing to deliver, gives its place back", async () => {
 	const bearer = token(shop.env);
-	const statuses = async () => (await Promise.all(Array.from({ length: 10 }, () => open(bearer)))).map(({ status }) => status);
+	const statuses = async () =>
+		(await Promise.all(Array.from({ length: 10 }, () => open(bearer)))).map(({ status }) => status);
 	read = async () => Promise.reject(commonError("SERVICE_UNAVAILABLE"));
 	expect(new Set(await statuses())).toEqual(new Set([503]));
 	read = async () => ({ events: [], ended: true });
@@ -142,7 +153,11 @@ test("a stream whose client leaves while its first events are loaded gives its p
 
 test("a stream that cannot be read is retried with backoff, and its neighbors receive each event once", async () => {
 	const [broken, slow, healthy] = [uuid(), uuid(), uuid()];
-	const opened = [await open(token(shop.env), broken), await open(token(shop.env), slow), await open(token(shop.env), healthy)];
+	const opened = [
+		await open(token(shop.env), broken),
+		await open(token(shop.env), slow),
+		await open(token(shop.env), healthy),
+	];
 	await poll(2);
 	const gate = Promise.withResolvers<void>();
 	read = async (id, after) => {
@@ -156,7 +171,8 @@ test("a stream that cannot be read is retried with backoff, and its neighbors re
 	gate.resolve();
 	await eventually(() => expect(opened[1]!.messages).toHaveLength(2));
 	await poll(2);
-	for (const stream of opened.slice(1)) expect(stream.messages.map(({ id }) => id)).toEqual([event(1).id, event(2).id]);
+	for (const stream of opened.slice(1))
+		expect(stream.messages.map(({ id }) => id)).toEqual([event(1).id, event(2).id]);
 	const count = (id: string) => reads.filter((one) => one === id).length;
 	expect([count(slow), count(healthy)]).toEqual([1, 1]);
 	expect(count(broken)).toBeGreaterThanOrEqual(2);

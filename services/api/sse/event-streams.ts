@@ -72,7 +72,12 @@ export class Streams {
 	#assertRoom(user: string): void {
 		if (this.#closing || this.#open.size >= PER_GATEWAY) throw commonError("SERVICE_UNAVAILABLE");
 		const own = [...this.#open].filter((stream) => stream.user === user).length;
-		if (own >= PER_USER) throw commonError("RATE_LIMITED", { retry_after: HEARTBEAT_MS / 1000 }, `At most ${PER_USER} streams at once`);
+		if (own >= PER_USER)
+			throw commonError(
+				"RATE_LIMITED",
+				{ retry_after: HEARTBEAT_MS / 1000 },
+				`At most ${PER_USER} streams at once`,
+			);
 	}
 
 	#start(stream: EventStream, res: Response, first: Streamed): void {
@@ -81,22 +86,35 @@ export class Streams {
 		const nothingFollows = first.ended && first.events.length === 0;
 		if (nothingFollows || req.method === "HEAD") stream.close();
 		if (nothingFollows) return void begin(this.#gateway, req, res, 204).end();
-		begin(this.#gateway, req, res, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" });
+		begin(this.#gateway, req, res, 200, {
+			"Content-Type": "text/event-stream",
+			"Cache-Control": "no-store",
+			"X-Accel-Buffering": "no",
+		});
 		if (req.method === "HEAD") return void res.end();
 		stream.start(first);
 		this.#loop ??= loop({
 			every: POLL_MS,
 			turn: async () => this.#look(),
-			onError: (error) => this.#gateway.logger.error("Event streams could not be polled", { error }),
+			onError: (error) =>
+				this.#gateway.logger.error("Event streams could not be polled", { error }),
 		});
 	}
 
 	/** Starts polls and does not wait for them: a slow service must not delay the heartbeats. */
 	#look(): boolean {
 		for (const stream of this.#open) if (stream.started) this.#check(stream);
-		const readable = [...this.#open].filter((stream) => stream.started && !stream.reading && !stream.retries.waits());
-		for (const [watch, streams] of Map.groupBy(readable, ({ req }) => req.$alias.contract!.stream!.watch)) {
-			const poll = this.#polls.get(watch) ?? { underWay: false, retries: backoff(2 * POLL_MS, LONGEST_POLL_MS) };
+		const readable = [...this.#open].filter(
+			(stream) => stream.started && !stream.reading && !stream.retries.waits(),
+		);
+		for (const [watch, streams] of Map.groupBy(
+			readable,
+			({ req }) => req.$alias.contract!.stream!.watch,
+		)) {
+			const poll = this.#polls.get(watch) ?? {
+				underWay: false,
+				retries: backoff(2 * POLL_MS, LONGEST_POLL_MS),
+			};
 			this.#polls.set(watch, poll);
 			if (!poll.underWay && !poll.retries.waits()) void this.#poll(watch, poll, streams);
 		}
@@ -117,11 +135,16 @@ export class Streams {
 	async #poll(watch: string, poll: Poll, streams: readonly EventStream[]): Promise<void> {
 		poll.underWay = true;
 		try {
-			for (let i = 0; i < streams.length; i += IDS_PER_POLL) await this.#compare(watch, streams.slice(i, i + IDS_PER_POLL));
+			for (let i = 0; i < streams.length; i += IDS_PER_POLL)
+				await this.#compare(watch, streams.slice(i, i + IDS_PER_POLL));
 			poll.retries.succeeded();
 		} catch (error) {
 			poll.retries.failed();
-			if (!this.#closing) this.#gateway.logger.warn("Event streams could not be polled; will retry", { watch, error });
+			if (!this.#closing)
+				this.#gateway.logger.warn("Event streams could not be polled; will retry", {
+					watch,
+					error,
+				});
 		} finally {
 			poll.underWay = false;
 		}
@@ -165,6 +188,9 @@ export class Streams {
 		if (status < 500) stream.end("these events cannot be read any more");
 		else stream.retries.failed();
 		if (status >= 500 && !this.#closing)
-			this.#gateway.logger.warn("An event stream could not be read; will retry", { request_id: stream.req.id, error });
+			this.#gateway.logger.warn("An event stream could not be read; will retry", {
+				request_id: stream.req.id,
+				error,
+			});
 	}
 }

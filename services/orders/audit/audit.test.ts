@@ -24,22 +24,34 @@ beforeEach(async () => {
 });
 
 const buy = async (over: object = {}) =>
-	(await shop.http("POST /api/orders", { token: customer.token, body: { items: [{ product_id: product.id, quantity: 2 }], ...over } }))
-		.body;
-const to = (verb: string, id: string) => shop.http(`POST /api/orders/${id}/${verb}`, { token: admin.token });
+	(
+		await shop.http("POST /api/orders", {
+			token: customer.token,
+			body: { items: [{ product_id: product.id, quantity: 2 }], ...over },
+		})
+	).body;
+const to = (verb: string, id: string) =>
+	shop.http(`POST /api/orders/${id}/${verb}`, { token: admin.token });
 /** Everything, and only what was told of these subjects. */
 async function audit(...subjects: string[]) {
 	const found: { invariant: string; subject: string }[] = [];
 	let after: string | undefined;
 	do {
-		const page = await shop.call("orders.audit", { quiet: 0, recheck: 0, ...(after ? { after } : {}) });
+		const page = await shop.call("orders.audit", {
+			quiet: 0,
+			recheck: 0,
+			...(after ? { after } : {}),
+		});
 		found.push(...page.violations);
 		after = page.next ?? undefined;
 	} while (after);
-	return found.filter(({ subject }) => subjects.length === 0 || subjects.includes(subject)).map(({ invariant }) => invariant);
+	return found
+		.filter(({ subject }) => subjects.length === 0 || subjects.includes(subject))
+		.map(({ invariant }) => invariant);
 }
 const settled = (id: string) => eventually(async () => expect(await audit(id)).toEqual([]));
-const damage = (service: string, text: string, ...values: unknown[]) => shop.databases.query(service, text, values);
+const damage = (service: string, text: string, ...values: unknown[]) =>
+	shop.databases.query(service, text, values);
 
 test("after real traffic of every kind there is nothing to tell", async () => {
 	const all = await Promise.all([
@@ -56,8 +68,13 @@ test("after real traffic of every kind there is nothing to tell", async () => {
 	const [cancelled, shipped, delivered] = all.map(({ id }) => id);
 	await Promise.all([to("cancel", cancelled), to("ship", shipped), to("ship", delivered)]);
 	await to("deliver", delivered);
-	const [payment] = (await shop.http(`GET /api/payments?order_id=${delivered}`, { token: admin.token })).body;
-	await shop.http(`POST /api/payments/${payment.id}/refunds`, { token: admin.token, body: { amount: 1 } });
+	const [payment] = (
+		await shop.http(`GET /api/payments?order_id=${delivered}`, { token: admin.token })
+	).body;
+	await shop.http(`POST /api/payments/${payment.id}/refunds`, {
+		token: admin.token,
+		body: { amount: 1 },
+	});
 	await eventually(async () => {
 		expect(await audit(product.id, ...all.map(({ id, order_id }) => id ?? order_id))).toEqual([]);
 		const { checked, skipped, total, next } = await shop.call("orders.audit", { quiet: 0 });
@@ -69,22 +86,64 @@ test("after real traffic of every kind there is nothing to tell", async () => {
 test("a parcel that came back leaves its order shipped, and that is all right", async () => {
 	const { id } = await buy();
 	await to("ship", id);
-	expect(await shop.call("shipping.return", { orders: [{ order_id: id }] })).toEqual([{ status: "done" }]);
+	expect(await shop.call("shipping.return", { orders: [{ order_id: id }] })).toEqual([
+		{ status: "done" },
+	]);
 	expect((await to("deliver", id)).body).toMatchObject({ status: 409, code: "ILLEGAL_TRANSITION" });
 	await settled(id);
 });
 
 test.each<[string, string, string, string]>([
-	["nothing is held for it", "WRONG_RESERVATION", "inventory", "update reservations set status = 'released' where order_id = $1"],
-	["something else is held for it", "WRONG_RESERVATION", "inventory", "update reservations set quantities = '{1}' where order_id = $1"],
+	[
+		"nothing is held for it",
+		"WRONG_RESERVATION",
+		"inventory",
+		"update reservations set status = 'released' where order_id = $1",
+	],
+	[
+		"something else is held for it",
+		"WRONG_RESERVATION",
+		"inventory",
+		"update reservations set quantities = '{1}' where order_id = $1",
+	],
 	["nobody paid", "WRONG_PAYMENT", "payments", "delete from payments where order_id = $1"],
-	["something else was paid", "WRONG_PAYMENT", "payments", "update payments set amount = amount + 1 where order_id = $1"],
+	[
+		"something else was paid",
+		"WRONG_PAYMENT",
+		"payments",
+		"update payments set amount = amount + 1 where order_id = $1",
+	],
 	["it has no shipment", "WRONG_SHIPMENT", "shipping", "delete from shipments where order_id = $1"],
-	["its parcel left unnoticed", "WRONG_SHIPMENT", "shipping", "update shipments set status = 'delivered' where order_id = $1"],
-	["the provider charged less", "LEDGER_MISMATCH", "payments", "update ledger_charges set amount = 1 where key = $1::uuid::text"],
-	["the provider charged more", "LEDGER_MISMATCH", "payments", "update ledger_charges set amount = 99 where key = $1::uuid::text"],
-	["the provider captured twice", "CAPTURED_TWICE", "payments", "update ledger_charges set amount = amount * 2 where key = $1::uuid::text"],
-	["the provider captured what nobody has on record", "CAPTURE_WITHOUT_PAYMENT", "payments", "delete from payments where order_id = $1"],
+	[
+		"its parcel left unnoticed",
+		"WRONG_SHIPMENT",
+		"shipping",
+		"update shipments set status = 'delivered' where order_id = $1",
+	],
+	[
+		"the provider charged less",
+		"LEDGER_MISMATCH",
+		"payments",
+		"update ledger_charges set amount = 1 where key = $1::uuid::text",
+	],
+	[
+		"the provider charged more",
+		"LEDGER_MISMATCH",
+		"payments",
+		"update ledger_charges set amount = 99 where key = $1::uuid::text",
+	],
+	[
+		"the provider captured twice",
+		"CAPTURED_TWICE",
+		"payments",
+		"update ledger_charges set amount = amount * 2 where key = $1::uuid::text",
+	],
+	[
+		"the provider captured what nobody has on record",
+		"CAPTURE_WITHOUT_PAYMENT",
+		"payments",
+		"delete from payments where order_id = $1",
+	],
 	[
 		"it was never captured",
 		"AUTHORIZATION_OPEN",
@@ -92,9 +151,24 @@ test.each<[string, string, string, string]>([
 		`with gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
 		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
 	],
-	["its payment was left behind", "AUTHORIZATION_OPEN", "payments", "update payments set status = 'authorized' where order_id = $1"],
-	["nobody works on it", "PENDING_WITHOUT_SAGA", "orders", "update orders set status = 'pending' where id = $1"],
-	["its saga is stuck", "SAGA_STUCK", "orders", "update orders set saga_state = 'stuck' where id = $1"],
+	[
+		"its payment was left behind",
+		"AUTHORIZATION_OPEN",
+		"payments",
+		"update payments set status = 'authorized' where order_id = $1",
+	],
+	[
+		"nobody works on it",
+		"PENDING_WITHOUT_SAGA",
+		"orders",
+		"update orders set status = 'pending' where id = $1",
+	],
+	[
+		"its saga is stuck",
+		"SAGA_STUCK",
+		"orders",
+		"update orders set saga_state = 'stuck' where id = $1",
+	],
 	[
 		"it was told twice",
 		"EVENT_TWICE",
@@ -107,8 +181,18 @@ test.each<[string, string, string, string]>([
 		"orders",
 		"insert into outbox (type, subject, data) select 'order.delivered', subject, data from outbox where subject = $1::uuid::text and type = 'order.confirmed'",
 	],
-	["nobody was told", "EVENT_MISSING", "orders", "delete from outbox where subject = $1::uuid::text and type = 'order.confirmed'"],
-	["its message is lost", "MESSAGE_MISSING", "notifications", "delete from messages where data ->> 'order_id' = $1::uuid::text"],
+	[
+		"nobody was told",
+		"EVENT_MISSING",
+		"orders",
+		"delete from outbox where subject = $1::uuid::text and type = 'order.confirmed'",
+	],
+	[
+		"its message is lost",
+		"MESSAGE_MISSING",
+		"notifications",
+		"delete from messages where data ->> 'order_id' = $1::uuid::text",
+	],
 	[
 		"its message speaks of no event",
 		"MESSAGE_UNFOUNDED",
@@ -120,18 +204,32 @@ test.each<[string, string, string, string]>([
 	await settled(id);
 	await damage(service, text, id);
 	await eventually(async () => expect(await audit(id)).toContain(invariant));
-	await damage("orders", "update orders set status = 'pending', saga_state = 'stuck' where id = $1", id);
+	await damage(
+		"orders",
+		"update orders set status = 'pending', saga_state = 'stuck' where id = $1",
+		id,
+	);
 });
 
 test.each<[string, string, string, string]>([
-	["stock is held", "CANCELLED_BUT_HELD", "inventory", "update reservations set status = 'held' where order_id = $1"],
+	[
+		"stock is held",
+		"CANCELLED_BUT_HELD",
+		"inventory",
+		"update reservations set status = 'held' where order_id = $1",
+	],
 	[
 		"the money was kept",
 		"CANCELLED_BUT_CHARGED",
 		"payments",
 		"update payments set refunded_amount = 0, status = 'captured' where order_id = $1",
 	],
-	["the provider kept the money", "LEDGER_MISMATCH", "payments", "update ledger_refunds set amount = 1 where charge_key = $1::uuid::text"],
+	[
+		"the provider kept the money",
+		"LEDGER_MISMATCH",
+		"payments",
+		"update ledger_refunds set amount = 1 where charge_key = $1::uuid::text",
+	],
 	[
 		"its money is still set aside",
 		"AUTHORIZATION_OPEN",
@@ -140,7 +238,12 @@ test.each<[string, string, string, string]>([
 			gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
 		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
 	],
-	["it is going to be shipped", "CANCELLED_BUT_SHIPPED", "shipping", "update shipments set status = 'scheduled' where order_id = $1"],
+	[
+		"it is going to be shipped",
+		"CANCELLED_BUT_SHIPPED",
+		"shipping",
+		"update shipments set status = 'scheduled' where order_id = $1",
+	],
 ])("a cancelled order is told of when %s", async (_what, invariant, service, text) => {
 	const { id } = await buy();
 	await to("cancel", id);
@@ -184,7 +287,10 @@ test.each<[string, string, string]>([
 test("a message that was made twice is found", async () => {
 	const { id } = await buy();
 	await settled(id);
-	await damage("notifications", "alter table messages drop constraint messages_event_id_user_id_key");
+	await damage(
+		"notifications",
+		"alter table messages drop constraint messages_event_id_user_id_key",
+	);
 	await damage(
 		"notifications",
 		`insert into messages (id, user_id, event_id, channel, template, subject, data, status)
@@ -193,17 +299,28 @@ test("a message that was made twice is found", async () => {
 	);
 	expect(await audit(id)).toEqual(["MESSAGE_TWICE"]);
 	await damage("notifications", "delete from messages where data ->> 'order_id' = $1", id);
-	await damage("notifications", "alter table messages add constraint messages_event_id_user_id_key unique (event_id, user_id)");
+	await damage(
+		"notifications",
+		"alter table messages add constraint messages_event_id_user_id_key unique (event_id, user_id)",
+	);
 });
 
 test("a second charge under a key of its own is found, whatever the key", async () => {
 	const { id } = await buy();
-	await damage("payments", "insert into ledger_charges (key, status, amount, currency) values ($1, 'captured', 20, 'EUR')", `${id}-again`);
+	await damage(
+		"payments",
+		"insert into ledger_charges (key, status, amount, currency) values ($1, 'captured', 20, 'EUR')",
+		`${id}-again`,
+	);
 	expect(await audit(`${id}-again`)).toEqual(["CHARGE_WITHOUT_ORDER"]);
 });
 
 test("books that are wrong: more reserved than there is, and not what reservations hold", async () => {
-	await damage("inventory", "update stock set on_hand = 1, reserved = 2 where product_id = $1", product.id);
+	await damage(
+		"inventory",
+		"update stock set on_hand = 1, reserved = 2 where product_id = $1",
+		product.id,
+	);
 	expect((await audit(product.id)).sort()).toEqual(["OVERSOLD", "RESERVED_MISMATCH"]);
 });
 
@@ -213,14 +330,23 @@ test("what is under way, or was a moment ago, is left out and counted", async ()
 	const young = await shop.call("orders.audit", { quiet: 3600, recheck: 0 });
 	expect(young.violations.filter(({ subject }) => subject === id)).toEqual([]);
 	expect(young.skipped).toBeGreaterThan(0);
-	await damage("orders", "update orders set saga_state = 'backward', saga_owner = $2 where id = $1", id, shop.broker.nodeID);
+	await damage(
+		"orders",
+		"update orders set saga_state = 'backward', saga_owner = $2 where id = $1",
+		id,
+		shop.broker.nodeID,
+	);
 	expect(await audit(id)).toEqual([]);
 });
 
 test("what was mended before the second look is no violation", async () => {
 	const { id } = await buy();
 	await settled(id);
-	const [lost] = await damage("shipping", "delete from shipments where order_id = $1 returning *", id);
+	const [lost] = await damage(
+		"shipping",
+		"delete from shipments where order_id = $1 returning *",
+		id,
+	);
 	const call = (async (name: string, params: object) => {
 		const answer = await shop.call(name as "orders.audit", params);
 		// Whoever is mending it has finished right after the first look.
@@ -236,7 +362,10 @@ test("what was mended before the second look is no violation", async () => {
 		return answer;
 	}) as Call;
 	const { db } = shop.broker.getLocalService("orders") as unknown as HasDatabase;
-	const { violations } = await auditing({ db, call, retentionHours: 24 }).audit({ quiet: 0, recheck: 0 });
+	const { violations } = await auditing({ db, call, retentionHours: 24 }).audit({
+		quiet: 0,
+		recheck: 0,
+	});
 	expect(violations.filter(({ subject }) => subject === id)).toEqual([]);
 });
 
@@ -245,6 +374,13 @@ test("only orders since a moment, page by page", async () => {
 	const since = new Date().toISOString();
 	const { id } = await buy();
 	await settled(id);
-	expect(await shop.call("orders.audit", { quiet: 0, recheck: 0, since })).toMatchObject({ total: 1, checked: 1, skipped: 0, next: null });
-	expect(await shop.call("orders.audit", { quiet: 0, recheck: 0, after: `orders:${id}` })).toMatchObject({ total: null, checked: 0 });
+	expect(await shop.call("orders.audit", { quiet: 0, recheck: 0, since })).toMatchObject({
+		total: 1,
+		checked: 1,
+		skipped: 0,
+		next: null,
+	});
+	expect(
+		await shop.call("orders.audit", { quiet: 0, recheck: 0, after: `orders:${id}` }),
+	).toMatchObject({ total: null, checked: 0 });
 });

@@ -20,7 +20,10 @@ const LONGEST_QUIET = 1e9;
 /** A call looks at pages for so long and then answers where it stopped. */
 const BUDGET_MS = 3000;
 
-const IDS = sql("audit_ids", "select id, saga_attempt as attempt, status from orders where id > $1 order by id limit $2");
+const IDS = sql(
+	"audit_ids",
+	"select id, saga_attempt as attempt, status from orders where id > $1 order by id limit $2",
+);
 const COUNT = sql("audit_count", "select count(*) as total from orders where id > $1");
 const ORDERS = sql(
 	"audit_orders",
@@ -93,13 +96,18 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 			known.size >= MOST ? [...known.keys()].filter((id) => UUID.test(id)).slice(-1) : [],
 		);
 		const end = [range.upto ?? LAST, ...ends].sort()[0]!;
-		const all = new Set([...before.map(({ id }) => id), ...Object.values(neighbours).flatMap((known) => [...known.keys()])]);
+		const all = new Set([
+			...before.map(({ id }) => id),
+			...Object.values(neighbours).flatMap((known) => [...known.keys()]),
+		]);
 		const ids = [...all].filter((id) => id <= end);
 		const real = ids.filter((id) => UUID.test(id));
 		// Read after the neighbours: an order is there before any of them hears of it.
 		const [rows, messages] = await Promise.all([
 			db.query<Row>(ORDERS, [real, Math.min(quiet, LONGEST_QUIET), retentionHours]),
-			mapAsync(chunks(real, MOST), (order_ids) => call("notifications.auditMessages", { order_ids })),
+			mapAsync(chunks(real, MOST), (order_ids) =>
+				call("notifications.auditMessages", { order_ids }),
+			),
 		]);
 		const orders = new Map(rows.map((row) => [row.id, row]));
 		const mail = Map.groupBy(messages.flat(), ({ order_id }) => order_id);
@@ -126,9 +134,18 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 
 	async function orderPage(after: string, { quiet, recheck }: AuditWish): Promise<Audit> {
 		const { looks, next } = await look(after, quiet);
-		const judged = looks.filter(({ busy }) => !busy).map(({ id, version, look }) => ({ id, version, found: judgeOrder(id, look) }));
-		const suspects = new Map(judged.filter(({ found }) => found.length > 0).map((one) => [one.id, one]));
-		const result: Audit = { checked: judged.length, skipped: looks.length - judged.length, violations: [], next };
+		const judged = looks
+			.filter(({ busy }) => !busy)
+			.map(({ id, version, look }) => ({ id, version, found: judgeOrder(id, look) }));
+		const suspects = new Map(
+			judged.filter(({ found }) => found.length > 0).map((one) => [one.id, one]),
+		);
+		const result: Audit = {
+			checked: judged.length,
+			skipped: looks.length - judged.length,
+			violations: [],
+			next,
+		};
 		if (suspects.size === 0) return result;
 		await pause(recheck);
 		for (const { id, busy, version, look: again } of (await look(after, quiet)).looks) {
@@ -145,9 +162,22 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 		async audit(wish: AuditWish): Promise<Audit & { total: number | null }> {
 			const first = wish.since ? idOfTime(wish.since) : FIRST;
 			let [part, after] = (wish.after ?? `stock:${FIRST}`).split(":") as [string, string];
-			if (!UUID.test(after)) throw invalidField("after", "UUID", "The 'after' field must be the 'next' of an earlier call.");
-			const total = wish.after ? null : (await db.query<{ total: number }>(COUNT, [first]))[0]!.total;
-			const sum = { total, checked: 0, skipped: 0, violations: [] as Violation[], next: null as string | null };
+			if (!UUID.test(after))
+				throw invalidField(
+					"after",
+					"UUID",
+					"The 'after' field must be the 'next' of an earlier call.",
+				);
+			const total = wish.after
+				? null
+				: (await db.query<{ total: number }>(COUNT, [first]))[0]!.total;
+			const sum = {
+				total,
+				checked: 0,
+				skipped: 0,
+				violations: [] as Violation[],
+				next: null as string | null,
+			};
 			for (const late = Date.now() + BUDGET_MS; ; ) {
 				const page = part === "stock" ? await stockPage(after) : await orderPage(after, wish);
 				sum.checked += page.checked;
@@ -174,5 +204,8 @@ function idOfTime(time: string): string {
 }
 
 const chunks = <T>(all: readonly T[], size: number): T[][] =>
-	Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
-const mapAsync = <T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> => Promise.all(all.map(work));
+	Array.from({ length: Math.ceil(all.length / size) }, (_, i) =>
+		all.slice(i * size, (i + 1) * size),
+	);
+const mapAsync = <T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> =>
+	Promise.all(all.map(work));

@@ -16,7 +16,12 @@ export interface OrderSaga extends Saga, Traced {
 
 /** A new order at the start of its saga. */
 export function newSaga(
-	{ user_id, payment_token, shipping_address, traceparent }: Traced & { user_id: string; payment_token: string; shipping_address?: string },
+	{
+		user_id,
+		payment_token,
+		shipping_address,
+		traceparent,
+	}: Traced & { user_id: string; payment_token: string; shipping_address?: string },
 	priced: Pick<Order, "items" | "total_amount" | "currency">,
 	deadlineMs: number,
 ): OrderSaga {
@@ -27,7 +32,15 @@ export function newSaga(
 		direction: "forward",
 		attempt: 1,
 		deadline: now.getTime() + deadlineMs,
-		order: { id, user_id, status: "pending", ...priced, cancellation_reason: null, created_at, updated_at: created_at },
+		order: {
+			id,
+			user_id,
+			status: "pending",
+			...priced,
+			cancellation_reason: null,
+			created_at,
+			updated_at: created_at,
+		},
 		payment_token,
 		shipping_address: shipping_address ?? null,
 		traceparent,
@@ -44,7 +57,10 @@ const CHARACTER_BYTES = 6;
 export const bytesOf = ({ order, shipping_address }: OrderSaga): number =>
 	ORDER_BYTES + order.items.length * LINE_BYTES + (shipping_address?.length ?? 0) * CHARACTER_BYTES;
 
-const named = ({ id, traceparent }: OrderSaga) => ({ order_id: id, ...(traceparent ? { traceparent } : {}) });
+const named = ({ id, traceparent }: OrderSaga) => ({
+	order_id: id,
+	...(traceparent ? { traceparent } : {}),
+});
 const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
 
 /** What an order goes through, and how each step is taken back. */
@@ -78,7 +94,11 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 		name: "schedule",
 		do: (sagas) =>
 			call("shipping.schedule", {
-				orders: sagas.map((saga) => ({ ...named(saga), user_id: saga.order.user_id, shipping_address: saga.shipping_address })),
+				orders: sagas.map((saga) => ({
+					...named(saga),
+					user_id: saga.order.user_id,
+					shipping_address: saga.shipping_address,
+				})),
 			}),
 		undo: (sagas) => call("shipping.unschedule", only(sagas)),
 	},

@@ -49,7 +49,15 @@ function newSaga(): OrderSaga {
 	const [id, product_id, user_id] = [uuid(), uuid(), uuid()];
 	const line = { product_id, name: "Tea", quantity: 1, unit_price: 5, line_total: 5 };
 	const money = { items: [line], total_amount: 5, currency: "EUR" };
-	const order = { id, user_id, status: "pending" as const, ...money, cancellation_reason: null, created_at, updated_at: created_at };
+	const order = {
+		id,
+		user_id,
+		status: "pending" as const,
+		...money,
+		cancellation_reason: null,
+		created_at,
+		updated_at: created_at,
+	};
 	return {
 		id,
 		direction: "forward",
@@ -71,7 +79,12 @@ async function placed(owner: string, count = 1): Promise<OrderSaga[]> {
 	return sagas;
 }
 const eventsOf = async (id: string) =>
-	(await db.query<{ type: string }>("select type from outbox where subject = $1 order by xid, seq", [id])).map(({ type }) => type);
+	(
+		await db.query<{ type: string }>(
+			"select type from outbox where subject = $1 order by xid, seq",
+			[id],
+		)
+	).map(({ type }) => type);
 /** As if so much time had passed. */
 const pass = async (milliseconds: number) => {
 	const earlier = `- make_interval(secs => ${milliseconds / 1000})`;
@@ -98,16 +111,25 @@ const kinds = {
 };
 /** One operation; which of the fields count depends on its kind. */
 const operations = fc.record({
-	kind: fc.oneof(...Object.entries(kinds).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind as keyof typeof kinds) }))),
+	kind: fc.oneof(
+		...Object.entries(kinds).map(([kind, weight]) => ({
+			weight,
+			arbitrary: fc.constant(kind as keyof typeof kinds),
+		})),
+	),
 	node: fc.constantFrom(...nodes),
 	order: fc.nat(3),
 	/** Several at once, some with an attempt that is over or yet to come, perhaps two attempts at one order. */
-	targets: fc.array(fc.record({ order: fc.nat(3), ahead: fc.constantFrom(0, 0, 0, -1, 1) }), { minLength: 1, maxLength: 5 }),
+	targets: fc.array(fc.record({ order: fc.nat(3), ahead: fc.constantFrom(0, 0, 0, -1, 1) }), {
+		minLength: 1,
+		maxLength: 5,
+	}),
 	running: fc.uniqueArray(fc.nat(3)),
 	milliseconds: fc.constantFrom(LEASE / 2 + 1, LEASE + 1),
 });
 type Operation = typeof operations extends fc.Arbitrary<infer O> ? O : never;
-const essence = (saga: Saga | undefined) => saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
+const essence = (saga: Saga | undefined) =>
+	saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
 
 /** Does everything twice, in Postgres and in the model that the sagas are proved with, and compares. */
 function bothWorlds() {
@@ -130,7 +152,10 @@ function bothWorlds() {
 	};
 	/** Each pair of an order and an attempt once, as a runner would write it. */
 	const attempts = (targets: Operation["targets"]) => {
-		const some = targets.map(({ order, ahead }) => ({ ...at(order), attempt: table.rows.get(at(order).id)!.attempt + ahead }));
+		const some = targets.map(({ order, ahead }) => ({
+			...at(order),
+			attempt: table.rows.get(at(order).id)!.attempt + ahead,
+		}));
 		return [...new Map(some.map((saga) => [essence(saga), saga])).values()];
 	};
 
@@ -167,29 +192,37 @@ function bothWorlds() {
 			}
 		},
 		async compareRows(): Promise<void> {
-			const columns = "id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt, saga_reason as reason";
+			const columns =
+				"id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt, saga_reason as reason";
 			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => row);
-			expect(await db.query(`select ${columns} from orders order by array_position($1::uuid[], id)`, [[...table.rows.keys()]])).toEqual(
-				expected,
-			);
+			expect(
+				await db.query(`select ${columns} from orders order by array_position($1::uuid[], id)`, [
+					[...table.rows.keys()],
+				]),
+			).toEqual(expected);
 		},
 		async compareEvents(): Promise<void> {
 			const types = "('order.confirmed', 'order.cancelled')";
-			const events = await db.query<{ event: string }>(`select type || ' ' || subject as event from outbox where type in ${types}`);
+			const events = await db.query<{ event: string }>(
+				`select type || ' ' || subject as event from outbox where type in ${types}`,
+			);
 			expect(events.map(({ event }) => event).sort()).toEqual(told.sort());
 		},
 	};
 }
 
 test("the statements do what the sagas are proved with, whatever is written in whatever order", async () => {
-	const property = fc.asyncProperty(fc.array(operations, { maxLength: 40, size: "max" }), async (all) => {
-		await clear();
-		const worlds = bothWorlds();
-		await worlds.begin("one");
-		for (const operation of all) await worlds.play(operation);
-		await worlds.compareRows();
-		await worlds.compareEvents();
-	});
+	const property = fc.asyncProperty(
+		fc.array(operations, { maxLength: 40, size: "max" }),
+		async (all) => {
+			await clear();
+			const worlds = bothWorlds();
+			await worlds.begin("one");
+			for (const operation of all) await worlds.play(operation);
+			await worlds.compareRows();
+			await worlds.compareEvents();
+		},
+	);
 	await fc.assert(property, { seed: 1, numRuns: 50 });
 });
 
@@ -215,7 +248,9 @@ test("of two attempts at one order in one batch, only the newer is told that it 
 	]);
 	expect(ours).toEqual([false, true]);
 	expect([old!.order.status, taken!.order.status]).toEqual(["pending", "cancelled"]);
-	const told = await db.query("select data->>'reason' as reason from outbox where type = 'order.cancelled'");
+	const told = await db.query(
+		"select data->>'reason' as reason from outbox where type = 'order.cancelled'",
+	);
 	expect(told).toEqual([{ reason: "Please" }]);
 });
 
@@ -282,7 +317,9 @@ test("a claim does not wait for what another node is claiming", async () => {
 		...(await storeOf("two").claim(10, [])),
 	]);
 	expect(open.map(({ id }) => id)).toContain(rest!.id);
-	expect(await db.query("select saga_owner as owner, count(*) as n from orders group by 1 order by 1")).toEqual([
+	expect(
+		await db.query("select saga_owner as owner, count(*) as n from orders group by 1 order by 1"),
+	).toEqual([
 		{ owner: "one", n: 2 },
 		{ owner: "two", n: 1 },
 	]);
@@ -291,9 +328,13 @@ test("a claim does not wait for what another node is claiming", async () => {
 test("a claim takes at most its limit, what has waited longest first", async () => {
 	const recent = await placed("gone", 2);
 	const old = await placed("gone", 2);
-	await db.query("update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])", [old.map(({ id }) => id)]);
+	await db.query(
+		"update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])",
+		[old.map(({ id }) => id)],
+	);
 	await storeOf("one").beat();
-	const ids = async (limit: number) => (await storeOf("one").claim(limit, [])).map(({ id }) => id).sort();
+	const ids = async (limit: number) =>
+		(await storeOf("one").claim(limit, [])).map(({ id }) => id).sort();
 	expect(await ids(2)).toEqual(old.map(({ id }) => id).sort());
 	expect(await ids(200)).toEqual(recent.map(({ id }) => id).sort());
 	expect(await ids(200)).toEqual([]);
@@ -302,13 +343,17 @@ test("a claim takes at most its limit, what has waited longest first", async () 
 test("a claim takes at most its limit of bytes, and at least one saga", async () => {
 	await storeOf("one").beat();
 	const sagas = await placed("gone", 3);
-	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>("select octet_length(items::text) as bytes from orders limit 1");
+	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>(
+		"select octet_length(items::text) as bytes from orders limit 1",
+	);
 	const claim = async (limit: number) => {
 		claimBytes = limit;
 		const ids = (await storeOf("one").claim(10, [])).map(({ id }) => id);
 		return sagas.filter(({ id }) => ids.includes(id)).length;
 	};
-	expect([await claim(2 * bytes), await claim(1), await claim(Number.MAX_SAFE_INTEGER)]).toEqual([2, 1, 0]);
+	expect([await claim(2 * bytes), await claim(1), await claim(Number.MAX_SAFE_INTEGER)]).toEqual([
+		2, 1, 0,
+	]);
 });
 
 test("a claimed saga brings all that its steps need", async () => {
@@ -317,7 +362,11 @@ test("a claimed saga brings all that its steps need", async () => {
 });
 
 /** Holds a write open in a transaction until another one waits for it; answers what the other one comes to. */
-const overtaken = <T>(statement: typeof statements.COMPLETE, values: unknown[], other: () => Promise<T>): Promise<T> => {
+const overtaken = <T>(
+	statement: typeof statements.COMPLETE,
+	values: unknown[],
+	other: () => Promise<T>,
+): Promise<T> => {
 	let waiting: Promise<T> | undefined;
 	return db
 		.transaction(async (tx) => {
@@ -335,26 +384,38 @@ const overtaken = <T>(statement: typeof statements.COMPLETE, values: unknown[], 
 
 test("a write that has to wait for a cancel finds that it is too late, and tells nobody", async () => {
 	const store = storeOf("one");
-	const ship = async ({ id }: Saga) => [(await advance(db, [id], "confirmed", "shipped")).length > 0];
+	const ship = async ({ id }: Saga) => [
+		(await advance(db, [id], "confirmed", "shipped")).length > 0,
+	];
 	const turn = (saga: OrderSaga) => store.turn([{ saga, reason: "NO" }]);
 	const complete = (saga: OrderSaga) => store.complete([saga]);
 	for (const write of [turn, complete, ship]) {
 		const [saga] = await placed("one");
 		if (write === ship) await complete(saga!);
 		const before = await eventsOf(saga!.id);
-		expect(await overtaken(statements.TAKE_BACK, ["two", saga!.id, "Please", null], () => write(saga!))).toEqual([false]);
+		expect(
+			await overtaken(statements.TAKE_BACK, ["two", saga!.id, "Please", null], () => write(saga!)),
+		).toEqual([false]);
 		expect(await eventsOf(saga!.id)).toEqual(before);
-		expect(await db.query("select saga_owner, saga_attempt, saga_reason from orders where id = $1", [saga!.id])).toEqual([
-			{ saga_owner: "two", saga_attempt: 2, saga_reason: "Please" },
-		]);
+		expect(
+			await db.query("select saga_owner, saga_attempt, saga_reason from orders where id = $1", [
+				saga!.id,
+			]),
+		).toEqual([{ saga_owner: "two", saga_attempt: 2, saga_reason: "Please" }]);
 	}
 });
 
 test("a cancel that has to wait for the end of the saga takes back what was confirmed", async () => {
 	const [saga] = await placed("one");
 	const values = [[saga!.id], [1], ["{}"], new Date().toISOString()];
-	const taken = await overtaken(statements.COMPLETE, values, () => takeBack(db, "two", saga!.id, "Please", DEADLINE));
-	expect(taken).toMatchObject({ direction: "backward", attempt: 2, order: { status: "confirmed" } });
+	const taken = await overtaken(statements.COMPLETE, values, () =>
+		takeBack(db, "two", saga!.id, "Please", DEADLINE),
+	);
+	expect(taken).toMatchObject({
+		direction: "backward",
+		attempt: 2,
+		order: { status: "confirmed" },
+	});
 });
 
 test("an order changes its status only while no saga works on it", async () => {
@@ -376,7 +437,13 @@ test("the lines of an order from before are read from where they were", async ()
 		values ($1, 1, $2, 'Cup', 2, 1.50, 3), ($1, 0, $3, $4, 1, 5, 5)`,
 		[saga!.id, line!.product_id, line!.product_id, line!.name],
 	);
-	const cups = { product_id: line!.product_id, name: "Cup", quantity: 2, unit_price: 1.5, line_total: 3 };
+	const cups = {
+		product_id: line!.product_id,
+		name: "Cup",
+		quantity: 2,
+		unit_price: 1.5,
+		line_total: 3,
+	};
 	expect((await find(db, saga!.id))!.order).toEqual({ ...saga!.order, items: [line, cups] });
 });
 

@@ -21,11 +21,25 @@ interface StoreOptions {
 }
 
 /** The order rows as the store of their sagas. Each write holds the attempt, so a run that was overtaken changes nothing. */
-export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, told }: StoreOptions): SagaStore<OrderSaga> {
-	const keys = (sagas: readonly Saga[]) => [sagas.map(({ id }) => id), sagas.map(({ attempt }) => attempt)];
+export function orderStore({
+	db,
+	owner,
+	leaseMs,
+	deadlineMs,
+	claimBytes,
+	fact,
+	told,
+}: StoreOptions): SagaStore<OrderSaga> {
+	const keys = (sagas: readonly Saga[]) => [
+		sagas.map(({ id }) => id),
+		sagas.map(({ attempt }) => attempt),
+	];
 	/** For each saga, whether the statement has written it. */
 	const write = async (sagas: readonly Saga[], statement: Statement, ...values: unknown[]) => {
-		const rows = await db.query<Pick<Saga, "id" | "attempt">>(statement, [...keys(sagas), ...values]);
+		const rows = await db.query<Pick<Saga, "id" | "attempt">>(statement, [
+			...keys(sagas),
+			...values,
+		]);
 		const written = new Set(rows.map(({ id, attempt }) => `${id} ${attempt}`));
 		return sagas.map(({ id, attempt }) => written.has(`${id} ${attempt}`));
 	};
@@ -35,7 +49,11 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, t
 	});
 
 	/** What was written to the row is now so of the order that travels with the saga, too. */
-	const note = (sagas: readonly OrderSaga[], ours: boolean[], change: (saga: OrderSaga, i: number) => Partial<Order>) => {
+	const note = (
+		sagas: readonly OrderSaga[],
+		ours: boolean[],
+		change: (saga: OrderSaga, i: number) => Partial<Order>,
+	) => {
 		sagas.forEach((saga, i) => {
 			if (ours[i]) Object.assign(saga.order, change(saga, i));
 		});
@@ -59,7 +77,11 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, t
 			const facts = turned.map(({ saga, reason }) => fact("order.cancelled", saga.order, reason));
 			const updated_at = new Date().toISOString();
 			const ours = await write(sagas, statements.CLOSE, reasons, facts, updated_at);
-			return note(sagas, ours, (_, i) => ({ status: "cancelled", cancellation_reason: reasons[i]!, updated_at }));
+			return note(sagas, ours, (_, i) => ({
+				status: "cancelled",
+				cancellation_reason: reasons[i]!,
+				updated_at,
+			}));
 		},
 		abort: (sagas) => write(sagas, statements.ABORT),
 		async stall(turned) {
@@ -67,7 +89,13 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, t
 			return write(sagas, statements.STALL, reasons);
 		},
 		async claim(limit, running) {
-			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [owner, limit, running, leaseMs, claimBytes()]);
+			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [
+				owner,
+				limit,
+				running,
+				leaseMs,
+				claimBytes(),
+			]);
 			return rows.map((row) => toSaga(row, deadlineMs));
 		},
 		async beat() {
@@ -81,7 +109,15 @@ export function orderStore({ db, owner, leaseMs, deadlineMs, claimBytes, fact, t
 
 /** A saga as it stands in its order's row. */
 export function toSaga(row: statements.SagaRow, deadlineMs: number): OrderSaga {
-	const { saga_state, saga_attempt, saga_reason, payment_token, shipping_address, traceparent, ...order } = row;
+	const {
+		saga_state,
+		saga_attempt,
+		saga_reason,
+		payment_token,
+		shipping_address,
+		traceparent,
+		...order
+	} = row;
 	return {
 		id: order.id,
 		direction: saga_state === "backward" ? "backward" : "forward",
@@ -102,7 +138,11 @@ export interface NewOrder {
 	readonly request: KeyedRequest | undefined;
 }
 /** Writes new orders, each with its lines, its saga, its first event and its key. Answers false for those whose key was taken. */
-export async function place(db: Database, owner: string, placing: readonly NewOrder[]): Promise<boolean[]> {
+export async function place(
+	db: Database,
+	owner: string,
+	placing: readonly NewOrder[],
+): Promise<boolean[]> {
 	const all = placing.map(({ saga }) => saga.order);
 	const rows = await db.query<{ id: string }>(statements.PLACE, [
 		owner,
@@ -132,7 +172,12 @@ export async function takeBack(
 	reason: string,
 	deadlineMs: number,
 ): Promise<OrderSaga | undefined> {
-	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [owner, id, reason, currentTraceparent()]);
+	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [
+		owner,
+		id,
+		reason,
+		currentTraceparent(),
+	]);
 	return row && toSaga(row, deadlineMs);
 }
 
@@ -155,22 +200,30 @@ export const advance = (
 	from: Status,
 	to: Status,
 	traces: readonly Traced[] = ids.map(() => ({})),
-): Promise<{ id: string }[]> => db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, tracesOf(traces)]);
+): Promise<{ id: string }[]> =>
+	db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, tracesOf(traces)]);
 
 /** Those of the orders that have one of these statuses. */
-export const withStatus = (db: Queryable, ids: readonly string[], statuses: readonly Status[]): Promise<{ id: string }[]> =>
-	db.query(statements.WITH_STATUS, [ids, statuses]);
+export const withStatus = (
+	db: Queryable,
+	ids: readonly string[],
+	statuses: readonly Status[],
+): Promise<{ id: string }[]> => db.query(statements.WITH_STATUS, [ids, statuses]);
 
 /** Orders that could not be taken back. */
 export async function stuck(db: Database, limit: number) {
 	const [[all], rows] = await Promise.all([
 		db.query<{ count: number }>(statements.COUNT_STUCK),
-		db.query<Pick<Order, "id" | "user_id" | "status" | "created_at"> & { reason: string | null }>(statements.LIST_STUCK, [limit]),
+		db.query<Pick<Order, "id" | "user_id" | "status" | "created_at"> & { reason: string | null }>(
+			statements.LIST_STUCK,
+			[limit],
+		),
 	]);
 	return { count: all!.count, rows };
 }
 /** Leaves a stuck order to whichever node takes it; false if it is not stuck. */
-export const retry = async (db: Database, id: string): Promise<boolean> => (await db.query(statements.RETRY, [id])).length > 0;
+export const retry = async (db: Database, id: string): Promise<boolean> =>
+	(await db.query(statements.RETRY, [id])).length > 0;
 
 export type Fate = "open" | "confirmed" | "cancelled" | "unknown";
 /** What becomes of orders. */

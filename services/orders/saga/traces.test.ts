@@ -10,7 +10,13 @@ import { sagaTraces } from "./traces.ts";
 const one = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 const all = async (sagas: readonly unknown[]) => sagas.map(() => true);
-const store = { complete: all, turn: all, close: all, abort: all, stall: all } as unknown as SagaStore<OrderSaga>;
+const store = {
+	complete: all,
+	turn: all,
+	close: all,
+	abort: all,
+	stall: all,
+} as unknown as SagaStore<OrderSaga>;
 
 /** Runs a saga of one step that answers one thing after the other; `carried` is what the saga and the work around it carry then. */
 async function run(answers: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
@@ -29,15 +35,29 @@ async function run(answers: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
 		around: sagaTraces(traces.of("orders")),
 	});
 	const id = uuid();
-	await runner.run({ id, direction: "forward", attempt: 1, deadline: Date.now() + 60_000, traceparent: one, ...over } as OrderSaga);
+	await runner.run({
+		id,
+		direction: "forward",
+		attempt: 1,
+		deadline: Date.now() + 60_000,
+		traceparent: one,
+		...over,
+	} as OrderSaga);
 	return { id, spans: traces.spans, carried };
 }
 
 test("a saga that a node takes over goes on in its order's trace, and its steps below it", async () => {
 	const { id, spans, carried } = await run([() => done], { attempt: 2 });
-	expect(spans).toMatchObject([{ service: "orders", kind: "internal", name: "saga", parent: one, notes: [], ended: true }]);
+	expect(spans).toMatchObject([
+		{ service: "orders", kind: "internal", name: "saga", parent: one, notes: [], ended: true },
+	]);
 	const [span] = spans;
-	expect(span!.attributes).toEqual({ "order.id": id, "saga.attempt": 2, "saga.direction": "forward", "saga.end": "completed" });
+	expect(span!.attributes).toEqual({
+		"order.id": id,
+		"saga.attempt": 2,
+		"saga.direction": "forward",
+		"saga.end": "completed",
+	});
 	expect(carried).toEqual([[span!.traceparent, span!.traceparent]]);
 });
 
@@ -45,7 +65,12 @@ test("a step that is tried again, and where the saga turns round, are noted", as
 	const trouble = () => {
 		throw Object.assign(new Error("nobody's words"), { type: "REQUEST_TIMEOUT" });
 	};
-	const { spans } = await run([trouble, () => refused("PAYMENT_DECLINED", "whose words?"), trouble, () => done]);
+	const { spans } = await run([
+		trouble,
+		() => refused("PAYMENT_DECLINED", "whose words?"),
+		trouble,
+		() => done,
+	]);
 	expect(spans[0]!.notes).toEqual([
 		["retry", { step: "charge", try: 2, "error.type": "REQUEST_TIMEOUT" }],
 		["compensation", { step: "charge", reason: "PAYMENT_DECLINED" }],
@@ -57,7 +82,10 @@ test("a step that is tried again, and where the saga turns round, are noted", as
 
 test("why a customer cancels is nobody else's business", async () => {
 	const { spans } = await run([() => done], { direction: "backward", reason: "MY_REASON" });
-	expect(spans[0]!.attributes).toMatchObject({ "saga.direction": "backward", "saga.end": "closed" });
+	expect(spans[0]!.attributes).toMatchObject({
+		"saga.direction": "backward",
+		"saga.end": "closed",
+	});
 	expect(JSON.stringify(spans)).not.toContain("MY_REASON");
 });
 

@@ -9,7 +9,9 @@ export const sagaTraces =
 	(tracer: Tracer) =>
 	async (saga: OrderSaga, run: () => Promise<End>): Promise<End> => {
 		const { id, attempt, direction, traceparent } = saga;
-		const span = traceparent ? tracer.start("saga", "internal", traceparent, { "order.id": id, "saga.attempt": attempt }) : undefined;
+		const span = traceparent
+			? tracer.start("saga", "internal", traceparent, { "order.id": id, "saga.attempt": attempt })
+			: undefined;
 		if (!span) return run();
 		span.set({ "saga.direction": direction });
 		noteOn(saga, [span]);

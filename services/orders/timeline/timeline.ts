@@ -73,12 +73,21 @@ const ofRetried = (source: string, { type, traceparent, failures, state }: Retri
 	}));
 
 /** What the order's own row tells where the facts are not kept any more. */
-function ofRow({ status, created_at, updated_at, cancellation_reason }: Order, known: readonly Fact[]): Entry[] {
+function ofRow(
+	{ status, created_at, updated_at, cancellation_reason }: Order,
+	known: readonly Fact[],
+): Entry[] {
 	const told = new Set(known.map(({ type }) => type));
 	const entry = (name: string, time: string, detail: object | null): Entry[] =>
 		told.has(name) ? [] : [{ time, source: "orders", kind: "event", name, detail, trace_id: null }];
 	const settled =
-		status === "pending" ? [] : entry(`order.${status}`, updated_at, cancellation_reason ? { reason: cancellation_reason } : null);
+		status === "pending"
+			? []
+			: entry(
+					`order.${status}`,
+					updated_at,
+					cancellation_reason ? { reason: cancellation_reason } : null,
+				);
 	return [...entry("order.created", created_at, null), ...settled];
 }
 
@@ -89,15 +98,23 @@ export function timelineOf(
 	messages: readonly Message[],
 	retried: Readonly<Record<string, readonly Retried[]>>,
 ): Entry[] {
-	const told = Object.entries(facts).flatMap(([source, found]) => found.map((fact) => toEntry(source, fact)));
-	const failed = Object.entries(retried).flatMap(([source, found]) => found.flatMap((one) => ofRetried(source, one)));
-	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage), ...failed].sort((a, b) =>
-		a.time < b.time ? -1 : a.time > b.time ? 1 : 0,
+	const told = Object.entries(facts).flatMap(([source, found]) =>
+		found.map((fact) => toEntry(source, fact)),
+	);
+	const failed = Object.entries(retried).flatMap(([source, found]) =>
+		found.flatMap((one) => ofRetried(source, one)),
+	);
+	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage), ...failed].sort(
+		(a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0),
 	);
 }
 
 /** Asks everybody who had to do with an order; who is not there is named in `incomplete`. */
-export async function collect(call: Call, db: Queryable, { order, attempt }: { order: Order; attempt: number }): Promise<Timeline> {
+export async function collect(
+	call: Call,
+	db: Queryable,
+	{ order, attempt }: { order: Order; attempt: number },
+): Promise<Timeline> {
 	const { id: subject, user_id } = order;
 	const incomplete = new Set<string>();
 	const from = <T>(source: string, answer: Promise<T[]>) =>
@@ -114,14 +131,27 @@ export async function collect(call: Call, db: Queryable, { order, attempt }: { o
 		retriesOf(db, "orders", subject),
 		...NEIGHBOURS.map((name) => from(name, call(`${name}.retries`, { subject }))),
 	]);
-	const retries = Object.fromEntries(["orders", ...NEIGHBOURS].map((name, i) => [name, retried[i]!]));
+	const retries = Object.fromEntries(
+		["orders", ...NEIGHBOURS].map((name, i) => [name, retried[i]!]),
+	);
 	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages, retries);
-	return { order_id: order.id, status: order.status, attempts: attempt, entries, incomplete: [...incomplete].sort() };
+	return {
+		order_id: order.id,
+		status: order.status,
+		attempts: attempt,
+		entries,
+		incomplete: [...incomplete].sort(),
+	};
 }
 /** Whose handlers hear of orders, beside our own. */
 const NEIGHBOURS = ["inventory", "notifications"] as const;
 
-export const toStreamEvent = ({ sequence, type, time, data }: Fact): Streamed["events"][number] => ({
+export const toStreamEvent = ({
+	sequence,
+	type,
+	time,
+	data,
+}: Fact): Streamed["events"][number] => ({
 	id: sequence,
 	type,
 	data: { time, ...(data as object) },

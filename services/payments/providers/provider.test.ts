@@ -46,14 +46,19 @@ class Model {
 			else if (ask.capture && ["none", "authorized"].includes(this.status)) this.capture(id, CENTS);
 			else if (this.status === "none") this.status = "authorized";
 		} else if (ask.call === "capture") {
-			if (this.status === "none" || (this.status === "authorized" && ask.cents > CENTS)) return undefined;
+			if (this.status === "none" || (this.status === "authorized" && ask.cents > CENTS))
+				return undefined;
 			if (this.status === "captured" && this.captureKey !== ask.key) return undefined;
 			if (this.status === "authorized") this.capture(ask.key, ask.cents);
 		} else if (ask.call === "void") {
 			if (["none", "authorized"].includes(this.status)) this.status = "closed";
 		} else if (ask.call === "refund") {
 			const known = this.refunds.has(ask.key);
-			if (!known && (!["captured", "declined", "closed"].includes(this.status) || this.refunded + ask.cents > this.captured))
+			if (
+				!known &&
+				(!["captured", "declined", "closed"].includes(this.status) ||
+					this.refunded + ask.cents > this.captured)
+			)
 				return undefined;
 			if (!known) this.refunds.set(ask.key, ask.cents);
 			return "paid";
@@ -67,12 +72,20 @@ class Model {
 	}
 }
 
-async function put(ask: Ask, id: string, token: string): Promise<Answer["status"] | "none" | "paid" | undefined> {
+async function put(
+	ask: Ask,
+	id: string,
+	token: string,
+): Promise<Answer["status"] | "none" | "paid" | undefined> {
 	const status = async (answers: Promise<Answer | null>[]) => (await answers[0]!)?.status ?? "none";
 	const sum = { authorization: id, amount: "cents" in ask ? ask.cents / 100 : 0 };
 	switch (ask.call) {
 		case "authorize":
-			return status(provider.authorize([{ key: id, amount: CENTS / 100, currency: "EUR", token, capture: ask.capture }]));
+			return status(
+				provider.authorize([
+					{ key: id, amount: CENTS / 100, currency: "EUR", token, capture: ask.capture },
+				]),
+			);
 		case "capture":
 			return status(provider.capture([{ key: ask.key || id, ...sum }])).catch(() => undefined);
 		case "refund":
@@ -94,8 +107,16 @@ const asks = fc.array(
 			capture: fc.boolean(),
 			token: fc.constantFrom("tok_ok", "tok_ok", "tok_declined"),
 		}),
-		fc.record({ call: fc.constant("capture" as const), key: fc.constantFrom("", "", "another"), cents: fc.constantFrom(CENTS, CENTS + 1) }),
-		fc.record({ call: fc.constant("refund" as const), key: fc.constantFrom("1", "2", "3"), cents: fc.constantFrom(300, 700, CENTS) }),
+		fc.record({
+			call: fc.constant("capture" as const),
+			key: fc.constantFrom("", "", "another"),
+			cents: fc.constantFrom(CENTS, CENTS + 1),
+		}),
+		fc.record({
+			call: fc.constant("refund" as const),
+			key: fc.constantFrom("1", "2", "3"),
+			cents: fc.constantFrom(300, 700, CENTS),
+		}),
 		fc.record({ call: fc.constantFrom("void" as const, "lookup" as const) }),
 	),
 	{ maxLength: 12 },
@@ -103,18 +124,27 @@ const asks = fc.array(
 
 test("whatever it is asked in whatever order, it captures once at most, pays back no more than that, and its books say so", async () => {
 	await fc.assert(
-		fc.asyncProperty(asks, fc.constantFrom("tok_ok", "tok_ok", "tok_declined"), async (all, token) => {
-			const id = uuid();
-			const model = new Model(token);
-			for (const ask of all) {
-				const keyed = ask.call === "capture" && ask.key === "" ? { ...ask, key: id } : ask;
-				expect(await put(ask, id, token)).toBe(model.take(keyed, id));
-			}
-			const [book] = await provider.books({ after: `${id.slice(0, -1)}`, upto: id, limit: 1 });
-			const open = model.status === "authorized" ? CENTS : 0;
-			const expected = { key: id, authorized: open / 100, charged: model.captured / 100, refunded: model.refunded / 100 };
-			expect(book).toEqual(model.status === "none" ? undefined : expected);
-		}),
+		fc.asyncProperty(
+			asks,
+			fc.constantFrom("tok_ok", "tok_ok", "tok_declined"),
+			async (all, token) => {
+				const id = uuid();
+				const model = new Model(token);
+				for (const ask of all) {
+					const keyed = ask.call === "capture" && ask.key === "" ? { ...ask, key: id } : ask;
+					expect(await put(ask, id, token)).toBe(model.take(keyed, id));
+				}
+				const [book] = await provider.books({ after: `${id.slice(0, -1)}`, upto: id, limit: 1 });
+				const open = model.status === "authorized" ? CENTS : 0;
+				const expected = {
+					key: id,
+					authorized: open / 100,
+					charged: model.captured / 100,
+					refunded: model.refunded / 100,
+				};
+				expect(book).toEqual(model.status === "none" ? undefined : expected);
+			},
+		),
 		{ numRuns: 150 },
 	);
 }, 60_000);
@@ -122,7 +152,9 @@ test("whatever it is asked in whatever order, it captures once at most, pays bac
 test("of everybody who captures or voids the same authorisation at the same time one wins, and all are told who", async () => {
 	for (let round = 0; round < 20; round++) {
 		const id = uuid();
-		await provider.authorize([{ key: id, amount: 10, currency: "EUR", token: "tok_ok", capture: false }])[0];
+		await provider.authorize([
+			{ key: id, amount: 10, currency: "EUR", token: "tok_ok", capture: false },
+		])[0];
 		const capture = () => provider.capture([{ key: id, authorization: id, amount: 10 }])[0]!;
 		const release = () => provider.void([{ key: id, authorization: id }])[0]!;
 		const answers = await Promise.all([capture(), release(), capture(), release()]);
@@ -143,7 +175,9 @@ test("one refund that is refused takes no other with it", async () => {
 			{ ...ask, key: poor, amount: 1 },
 		]),
 	);
-	const refunds = provider.refund([rich, poor, uuid()].map((authorization) => ({ key: uuid(), authorization, amount: 5 })));
+	const refunds = provider.refund(
+		[rich, poor, uuid()].map((authorization) => ({ key: uuid(), authorization, amount: 5 })),
+	);
 	const results = await Promise.allSettled(refunds);
 	expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected"]);
 });

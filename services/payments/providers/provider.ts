@@ -70,7 +70,9 @@ export interface PaymentProvider {
 	/** Pays back a part of what was captured. Rejects if that much is not left. */
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
 	/** Looks up refunds by their idempotency keys, however old; null if the provider has no refund under the key. */
-	findRefunds(requests: readonly Pick<RefundRequest, "key" | "authorization">[]): Promise<PaidRefund | null>[];
+	findRefunds(
+		requests: readonly Pick<RefundRequest, "key" | "authorization">[],
+	): Promise<PaidRefund | null>[];
 	/** What has become of a key, null if nothing was asked under it. */
 	lookup(keys: readonly string[]): Promise<Answer | null>[];
 	/** Its books: what stands under the keys behind `after`, up to and with `upto`, in the order of the keys. */

@@ -5,7 +5,12 @@ replace({ name: /^release$/, word: "reservations" }, async (query, { text }, val
 	const [ids] = values as [string[]];
 	const held = await query("select order_id from reservations where order_id = any($1)", [ids]);
 	const known = new Set(held.map((row) => (row as { order_id: string }).order_id));
-	const kept = values.map((value) => (Array.isArray(value) ? value.filter((_, i) => known.has(ids[i]!)) : value));
+	const kept = values.map((value) =>
+		Array.isArray(value) ? value.filter((_, i) => known.has(ids[i]!)) : value,
+	);
 	const released = known.size > 0 ? await query(text, kept) : [];
-	return [...released, ...ids.filter((id) => !known.has(id)).map((order_id) => ({ order_id, status: "released" }))];
+	return [
+		...released,
+		...ids.filter((id) => !known.has(id)).map((order_id) => ({ order_id, status: "released" })),
+	];
 });

@@ -13,7 +13,8 @@ import type { EmbeddedPostgres } from "../embedded-postgres.ts";
 
 export const isRoot = process.getuid?.() === 0;
 /** Whether a program of this checkout can be run as another user: root can do that, but others cannot enter a checkout below /root. */
-export const canSwitchUser = isRoot && (await canReach(process.execPath, { uid: 1, gid: 1 }, READ | ENTER));
+export const canSwitchUser =
+	isRoot && (await canReach(process.execPath, { uid: 1, gid: 1 }, READ | ENTER));
 
 const clearing: (() => Promise<unknown> | unknown)[] = [];
 
@@ -34,7 +35,10 @@ export async function makeFolder(parent = tmpdir()): Promise<string> {
 	return folder;
 }
 
-export async function eventually<T>(look: () => Promise<T | undefined | false> | T | undefined | false, ms = 10_000): Promise<T> {
+export async function eventually<T>(
+	look: () => Promise<T | undefined | false> | T | undefined | false,
+	ms = 10_000,
+): Promise<T> {
 	for (const until = Date.now() + ms; ; await delay(5)) {
 		const found = await look();
 		if (found !== undefined && found !== false) return found;
@@ -68,8 +72,11 @@ export const gone = (pid: number) => eventually(async () => !(await isAlive(pid)
 export async function processesWith(...words: string[]): Promise<number[]> {
 	const found: number[] = [];
 	for (const name of await readdir("/proc")) {
-		const line = /^\d+$/.test(name) ? await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "") : "";
-		if (line && words.every((word) => line.includes(word)) && (await isAlive(Number(name)))) found.push(Number(name));
+		const line = /^\d+$/.test(name)
+			? await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "")
+			: "";
+		if (line && words.every((word) => line.includes(word)) && (await isAlive(Number(name))))
+			found.push(Number(name));
 	}
 	return found;
 }
@@ -81,14 +88,23 @@ export interface Program {
 }
 
 /** A program of its own that starts Postgres and stays, as ours does. */
-export function runProgram(dataDir: string, options: { uid?: number; env?: Record<string, string> } = {}): Program {
+export function runProgram(
+	dataDir: string,
+	options: { uid?: number; env?: Record<string, string> } = {},
+): Program {
 	const script = fileURLToPath(new URL("program.ts", import.meta.url));
 	const account = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
 	const env = { PATH: process.env.PATH, ...options.env };
-	const child = spawn(process.execPath, [script, dataDir], { cwd: "/", env, stdio: ["ignore", "pipe", "inherit"], ...account });
+	const child = spawn(process.execPath, [script, dataDir], {
+		cwd: "/",
+		env,
+		stdio: ["ignore", "pipe", "inherit"],
+		...account,
+	});
 	let postgres: number | undefined;
 	afterwards(async () => {
-		if (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL")) await once(child, "exit");
+		if (child.exitCode === null && child.signalCode === null && child.kill("SIGKILL"))
+			await once(child, "exit");
 		if (postgres) await gone(postgres);
 	});
 	const lines = createInterface({ input: child.stdout! });

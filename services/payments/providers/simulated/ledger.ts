@@ -78,7 +78,10 @@ export const REFUND = sql(
 	update ledger_charges c set refunded = c.refunded + paid.amount
 	from (select charge_key, sum(amount) as amount from wanted join made using (key) group by charge_key) paid where c.key = paid.charge_key`,
 );
-export const FIND_REFUNDS = sql("ledger_find_refunds", "select key, amount from ledger_refunds where key = any($1::text[])");
+export const FIND_REFUNDS = sql(
+	"ledger_find_refunds",
+	"select key, amount from ledger_refunds where key = any($1::text[])",
+);
 export const ATTEMPT = sql(
 	"ledger_attempt",
 	`insert into ledger_attempts as a (key, attempts) select key, 1 from unnest($1::text[]) as w (key) order by key

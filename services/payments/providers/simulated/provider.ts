@@ -1,7 +1,25 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "../../../../lib/persistence/database.ts";
-import type { Answer, AuthorizeRequest, Booking, PaymentProvider, RefundRequest } from "../provider.ts";
-import { ATTEMPT, AUTHORIZE, BOOKS, CAPTURE, CHARGE, CHARGE_NEW, type Entry, FIND_REFUNDS, LOOKUP, REFUND, VOID } from "./ledger.ts";
+import type {
+	Answer,
+	AuthorizeRequest,
+	Booking,
+	PaymentProvider,
+	RefundRequest,
+} from "../provider.ts";
+import {
+	ATTEMPT,
+	AUTHORIZE,
+	BOOKS,
+	CAPTURE,
+	CHARGE,
+	CHARGE_NEW,
+	type Entry,
+	FIND_REFUNDS,
+	LOOKUP,
+	REFUND,
+	VOID,
+} from "./ledger.ts";
 
 const SLOW = 3000;
 const FAILURES = 2;
@@ -15,7 +33,8 @@ const declined = (token: string): string | null => {
 /** Whether an answer that never comes is that of the authorisation, so that the capture does not happen before somebody asks again. */
 export const breaksOff = ({ key, token }: Pick<AuthorizeRequest, "key" | "token">): boolean =>
 	token === "tok_timeout" && /[13579bdf]$/.test(key);
-const stopsAtAuthorization = (request: AuthorizeRequest) => !declined(request.token) && (!request.capture || breaksOff(request));
+const stopsAtAuthorization = (request: AuthorizeRequest) =>
+	!declined(request.token) && (!request.capture || breaksOff(request));
 /** What becomes of an answer that gets lost on its way. */
 const lost = () => new Promise<never>(() => undefined);
 
@@ -36,19 +55,31 @@ export function simulatedProvider(db: Database): PaymentProvider {
 	}
 
 	/** Runs a statement that answers entries, and answers with those of all `keys`. */
-	async function entries(keys: readonly string[], statement: Statement, values: readonly unknown[]): Promise<Map<string, Entry>> {
-		const found = new Map((await db.query<Entry>(statement, values)).map((entry) => [entry.key, entry]));
+	async function entries(
+		keys: readonly string[],
+		statement: Statement,
+		values: readonly unknown[],
+	): Promise<Map<string, Entry>> {
+		const found = new Map(
+			(await db.query<Entry>(statement, values)).map((entry) => [entry.key, entry]),
+		);
 		// Written by somebody else while this statement ran, so it met them but did not see them; or there is no more than an authorisation.
 		const unseen = keys.filter((key) => !found.has(key));
-		if (unseen.length > 0) for (const entry of await db.query<Entry>(LOOKUP, [unseen])) found.set(entry.key, entry);
+		if (unseen.length > 0)
+			for (const entry of await db.query<Entry>(LOOKUP, [unseen])) found.set(entry.key, entry);
 		return found;
 	}
 
 	/** Charges `requests` in one statement, and answers with the entries of all `keys`, theirs among them. */
-	async function enter(requests: readonly AuthorizeRequest[], keys: readonly string[]): Promise<Map<string, Entry>> {
+	async function enter(
+		requests: readonly AuthorizeRequest[],
+		keys: readonly string[],
+	): Promise<Map<string, Entry>> {
 		const fresh = requests.map(({ key, amount, token }): Entry => {
 			const reason = declined(token);
-			const booked = reason ? ({ status: "declined", amount: 0 } as const) : ({ status: "captured", amount } as const);
+			const booked = reason
+				? ({ status: "declined", amount: 0 } as const)
+				: ({ status: "captured", amount } as const);
 			return { key, ...booked, reason, capture_key: null, fresh: true, token: null };
 		});
 		const values = [
@@ -57,20 +88,26 @@ export function simulatedProvider(db: Database): PaymentProvider {
 			fresh.map(({ reason }) => reason),
 		];
 		const areNew = requests.length === keys.length && (await db.insertNew(CHARGE_NEW, values));
-		return areNew ? new Map(fresh.map((entry) => [entry.key, entry])) : entries(keys, CHARGE, [...values, keys]);
+		return areNew
+			? new Map(fresh.map((entry) => [entry.key, entry]))
+			: entries(keys, CHARGE, [...values, keys]);
 	}
 
 	/** Writes down authorisations alone; answers the keys of the new ones. */
 	async function setAside(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		if (requests.length === 0) return new Set();
-		const fields = (["key", "amount", "currency", "token"] as const).map((field) => requests.map((request) => request[field]));
+		const fields = (["key", "amount", "currency", "token"] as const).map((field) =>
+			requests.map((request) => request[field]),
+		);
 		return new Set((await db.query<{ key: string }>(AUTHORIZE, fields)).map(({ key }) => key));
 	}
 
 	/** Authorises `requests`, and captures where that is wanted; answers with the entries of all `keys`, and which authorisations are new. */
 	async function settle(requests: readonly AuthorizeRequest[], keys: readonly string[]) {
 		const aside = await setAside(requests.filter(stopsAtAuthorization));
-		const charging = requests.filter((request) => !aside.has(request.key) && (request.capture || declined(request.token)));
+		const charging = requests.filter(
+			(request) => !aside.has(request.key) && (request.capture || declined(request.token)),
+		);
 		return { aside, found: await enter(charging, keys) };
 	}
 
@@ -82,7 +119,9 @@ export function simulatedProvider(db: Database): PaymentProvider {
 	}
 
 	async function payBack(requests: readonly RefundRequest[]): Promise<void> {
-		const fields = (["key", "authorization", "amount"] as const).map((field) => requests.map((request) => request[field]));
+		const fields = (["key", "authorization", "amount"] as const).map((field) =>
+			requests.map((request) => request[field]),
+		);
 		await db.query(REFUND, fields);
 	}
 
@@ -107,11 +146,17 @@ export function simulatedProvider(db: Database): PaymentProvider {
 		capture(requests) {
 			if (requests.length === 0) return [];
 			const keys = requests.map(({ authorization }) => authorization);
-			const found = entries(keys, CAPTURE, [keys, requests.map(({ key }) => key), requests.map(({ amount }) => amount)]);
+			const found = entries(keys, CAPTURE, [
+				keys,
+				requests.map(({ key }) => key),
+				requests.map(({ amount }) => amount),
+			]);
 			return requests.map(async ({ key, authorization }) => {
 				const entry = (await found).get(authorization);
-				if (!entry || entry.status === "authorized") throw new Error("There is no authorisation of that much");
-				if (entry.status === "captured" && (entry.capture_key ?? entry.key) !== key) throw new Error("It is captured already");
+				if (!entry || entry.status === "authorized")
+					throw new Error("There is no authorisation of that much");
+				if (entry.status === "captured" && (entry.capture_key ?? entry.key) !== key)
+					throw new Error("It is captured already");
 				return entry.token === "tok_timeout" ? lost() : answer(entry);
 			});
 		},
@@ -129,7 +174,9 @@ export function simulatedProvider(db: Database): PaymentProvider {
 		},
 		findRefunds(requests) {
 			if (requests.length === 0) return [];
-			const rows = db.query<{ key: string; amount: number }>(FIND_REFUNDS, [requests.map(({ key }) => key)]);
+			const rows = db.query<{ key: string; amount: number }>(FIND_REFUNDS, [
+				requests.map(({ key }) => key),
+			]);
 			return requests.map(async ({ key }) => {
 				const found = (await rows).find((row) => row.key === key);
 				return found ? { amount: found.amount } : null;
