@@ -10,10 +10,10 @@ import { type Env, readEnv } from "./lib/settings/env.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
 import { cache } from "./middlewares/cache.ts";
-import { observe } from "./middlewares/call-metrics.ts";
-import { breaker } from "./middlewares/circuit-breaker.ts";
-import { oneWrite } from "./middlewares/coalesce-writes.ts";
-import { lostNodes } from "./middlewares/dead-nodes.ts";
+import { callMetrics } from "./middlewares/call-metrics.ts";
+import { circuitBreaker } from "./middlewares/circuit-breaker.ts";
+import { coalesceWrites } from "./middlewares/coalesce-writes.ts";
+import { disconnectDeadNodes } from "./middlewares/dead-nodes.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { divide } from "./middlewares/divide-large-calls.ts";
 import { retry } from "./middlewares/retry.ts";
@@ -82,7 +82,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		// Counts what is under way, so that a service that stops can wait for it.
 		"ContextTracker",
 		"Timeout",
-		breaker,
+		circuitBreaker,
 		// Forgets a request that will not be answered; each repetition is one of its own.
 		"ErrorHandler",
 		retry,
@@ -92,9 +92,9 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		...(traces ? [tracing(traces)] : []),
 		traceparent,
 		// Outside all others: what they refuse counts as well.
-		observe,
-		lostNodes,
-		oneWrite,
+		callMetrics,
+		disconnectDeadNodes,
+		coalesceWrites,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
 const nats = (url: string, name: string) => ({

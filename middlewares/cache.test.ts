@@ -40,7 +40,7 @@ beforeEach(async () => {
 const change = () =>
 	cacheOf(shop.broker)
 		.of("things", 1000)
-		.changing([], async () => undefined);
+		.whileInvalidated([], async () => undefined);
 const ask = (action: keyof typeof things.actions, params: object = {}, user?: Meta["user"]) =>
 	shop.broker.call<string, object>(`things.${action}`, params, { meta: { user } });
 

@@ -34,7 +34,7 @@ export const cache = (env: Env): Middleware =>
 				const key = JSON.stringify([name, returns, caller, given]);
 				return cacheOf(this)
 					.of(service.name, kept.ttl)
-					.answer(key, kept.ttl, () => next(ctx));
+					.readResult(key, kept.ttl, () => next(ctx));
 			};
 		},
 		async stopped(broker: ServiceBroker) {

@@ -1,5 +1,5 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { onBehalfOf } from "../lib/context/call-context.ts";
+import { runInCall } from "../lib/context/call-context.ts";
 import { catalogue } from "../lib/observability/metrics/catalogue.ts";
 import { type Histogram, metricsOf } from "../lib/observability/metrics/registry.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
@@ -13,7 +13,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /** Counts and times the calls that this node works on, and lets the lines that are logged meanwhile say whom they are about. */
-export const observe = {
+export const callMetrics = {
 	name: "Observe",
 	localAction(this: ServiceBroker, next: Handler, { name }: { name: string }): Handler {
 		// moleculer's own; and the gateway's way in, where requests are counted by their routes.
@@ -37,6 +37,6 @@ export const observe = {
 				seconds.observe((performance.now() - begun) / 1000);
 			}
 		};
-		return (ctx) => onBehalfOf(ctx, timed);
+		return (ctx) => runInCall(ctx, timed);
 	},
 } as unknown as Middleware;

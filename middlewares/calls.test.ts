@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker } from "moleculer";
 import { Errors } from "moleculer";
-import { whoNow } from "../lib/context/call-context.ts";
-import { type Ctx, contract, failure, implement } from "../lib/contracts/contract.ts";
+import { currentLogFields } from "../lib/context/call-context.ts";
+import { type Ctx, contract, contractError, implement } from "../lib/contracts/contract.ts";
 import { commonError } from "../lib/contracts/errors.ts";
 import { breakersOf } from "../lib/resilience/circuit-breakers.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 
@@ -37,14 +37,14 @@ const thingsBy = (handler: Handler) =>
 
 const brokers: ServiceBroker[] = [];
 /** A node like any other, in this process; what nodes say to each other goes through JSON as it would over NATS. */
-async function startNode(schemas: Parameters<typeof makeNode>[2] = []): Promise<ServiceBroker> {
+async function startNode(schemas: Parameters<typeof createNode>[2] = []): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
 	const { circuitBreaker, ...options } = brokerOptions(env);
 	const quick = {
 		transit: { serviceChangedDebounceTime: 1 } as object,
 		circuitBreaker: { ...circuitBreaker!, halfOpenTime: 300 },
 	};
-	const broker = makeNode({ ...options, transporter: "Fake", ...quick }, env, schemas);
+	const broker = createNode({ ...options, transporter: "Fake", ...quick }, env, schemas);
 	brokers.push(broker);
 	await broker.start();
 	return broker;
@@ -184,7 +184,7 @@ test("an answer that says no is not asked for again", async () => {
 	let asked = 0;
 	const { caller } = await startThings(async () => {
 		asked++;
-		throw failure(things, "NO", { why: "because" });
+		throw contractError(things, "NO", { why: "because" });
 	});
 	await expect(caller.call("things.read")).rejects.toMatchObject({
 		type: "NO",
@@ -209,7 +209,7 @@ test("a breaker opens after five failures in a row, however much went well befor
 	let fails = (_call: number) => false;
 	const { caller } = await startThings(async () => {
 		if (fails(calls++)) throw new Error("broken");
-		if (calls % 2) throw failure(things, "NO");
+		if (calls % 2) throw contractError(things, "NO");
 	});
 	await repeat(30, () => caller.call("things.write"));
 	calls = 0;
@@ -271,7 +271,7 @@ describe("no breaker is opened by", () => {
 	afterAll(() => Promise.all(kept.map((broker) => broker.stop())));
 
 	test.each([
-		["an error of ours", failure(things, "NO")],
+		["an error of ours", contractError(things, "NO")],
 		["wrong parameters", new Errors.ValidationError("Wrong", "VALIDATION_ERROR", [])],
 		["a node that has no room", commonError("SERVICE_UNAVAILABLE")],
 		["a full queue", new Errors.QueueIsFullError({ action: "things.write" } as never)],
@@ -353,7 +353,7 @@ describe("a call that waits in the queue of a bulkhead", () => {
 		const { promise, resolve: release } = Promise.withResolvers<void>();
 		const executed: { n: number | undefined; user: string | undefined }[] = [];
 		const { nodes } = await startThings(async (ctx) => {
-			executed.push({ n: ctx.params.n, user: whoNow().user_id });
+			executed.push({ n: ctx.params.n, user: currentLogFields().user_id });
 			await promise;
 		});
 		const call = (n: number, timeout: number) =>

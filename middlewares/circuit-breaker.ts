@@ -1,7 +1,7 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import moleculer, { Errors } from "moleculer";
 import { forgetStale, forgive } from "../lib/resilience/circuit-breakers.ts";
-import { isAnswer } from "../lib/resilience/outages.ts";
+import { isConclusive } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context & { endpoint: { name: string } }) => Promise<unknown>;
 type Wrap = (this: ServiceBroker, next: Handler, action: object) => Handler;
@@ -18,7 +18,7 @@ const { CircuitBreaker } = (
  * moleculer's circuit breaker, for calls to other nodes only: it keeps callers from waiting for a node that does not answer and sends them to
  * another. A service in the same process has no other; its failures come at once, and shutting it for a while would only prolong them.
  */
-export function breaker(broker: ServiceBroker): Middleware {
+export function circuitBreaker(broker: ServiceBroker): Middleware {
 	const { created, stopped, remoteAction } = CircuitBreaker(broker);
 	/** The called node has the same time and may be the first to say that it is up. That is its own silence, and no third node's. */
 	const isOurTimeout = (error: unknown, action: string): boolean => {
@@ -65,7 +65,7 @@ export function breaker(broker: ServiceBroker): Middleware {
 					forgive(broker, endpoint);
 					return result;
 				} catch (error) {
-					if (isAnswer(error)) forgive(broker, endpoint);
+					if (isConclusive(error)) forgive(broker, endpoint);
 					throw error;
 				}
 			};

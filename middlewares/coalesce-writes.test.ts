@@ -1,8 +1,8 @@
 import { expect, test } from "@jest/globals";
-import { oneWrite } from "./coalesce-writes.ts";
+import { coalesceWrites } from "./coalesce-writes.ts";
 
 type Send = (topic: string, data: Buffer, meta: object) => Promise<unknown>;
-const { transporterSend } = oneWrite as unknown as { transporterSend(next: Send): Send };
+const { transporterSend } = coalesceWrites as unknown as { transporterSend(next: Send): Send };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** What was sent, with one entry for each turn of the event loop in which something was. */

@@ -1,5 +1,5 @@
 import { Errors, type Middleware, type ServiceBroker } from "moleculer";
-import { outsideCalls } from "../lib/context/call-context.ts";
+import { runOutsideCalls } from "../lib/context/call-context.ts";
 import { maxPayload, messageTooLarge, type Transporter } from "../lib/messaging/message-size.ts";
 
 type Send = (topic: string, data: Buffer, meta: { readonly packet?: Packet }) => Promise<unknown>;
@@ -25,7 +25,7 @@ interface Sender extends Transporter {
  * A message that cannot be sent rejects its own call. A result that is too large for the server is
  * replaced by a small error, so that the caller can ask for less instead of waiting for a timeout.
  */
-export const oneWrite = {
+export const coalesceWrites = {
 	name: "OneWrite",
 	transporterSend(this: Sender | undefined, next: Send): Send {
 		let waiting: (() => void)[] = [];
@@ -44,7 +44,7 @@ export const oneWrite = {
 				const send = async () => next(topic, message, meta);
 				// The NATS client throws instead of rejecting; an async function makes that a rejection.
 				waiting.push(() => void send().then(resolve, (error) => reject(unsent(error))));
-				if (first) outsideCalls(() => setImmediate(write));
+				if (first) runOutsideCalls(() => setImmediate(write));
 			});
 		};
 	},

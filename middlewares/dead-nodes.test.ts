@@ -1,15 +1,15 @@
 import { afterEach, expect, jest, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
-import { lostNodes } from "./dead-nodes.ts";
+import { disconnectDeadNodes } from "./dead-nodes.ts";
 
 const brokers: ServiceBroker[] = [];
 async function startNode(): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, []);
+	const broker = createNode({ ...brokerOptions(env), transporter: "Fake" }, env, []);
 	brokers.push(broker);
 	await broker.start();
 	return broker;
@@ -38,7 +38,7 @@ test("a node that falls silent is missed within five seconds, and found again wh
 test("who was held up hears what has come in meanwhile before it looks", () => {
 	jest.useFakeTimers();
 	const checkRemoteNodes = jest.fn();
-	const { started, stopping } = lostNodes({
+	const { started, stopping } = disconnectDeadNodes({
 		registry: { discoverer: { checkRemoteNodes } },
 	} as unknown as ServiceBroker) as unknown as {
 		started(): void;

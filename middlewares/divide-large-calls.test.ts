@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { Errors, type ServiceBroker } from "moleculer";
-import { batch } from "../lib/async/micro-batch.ts";
+import { microBatch } from "../lib/async/micro-batch.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import { list, object, page, paging, range } from "../lib/contracts/schema.ts";
 import { batchBytesOf, maxPayloadOf } from "../lib/messaging/message-size.ts";
 import { breakersOf } from "../lib/resilience/circuit-breakers.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
@@ -70,14 +70,14 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 				},
 			},
 		});
-		const start = async (...services: Parameters<typeof makeNode>[2][number][]) => {
+		const start = async (...services: Parameters<typeof createNode>[2][number][]) => {
 			const env = readEnv({
 				NODE_ENV: "test",
 				LOGLEVEL: "fatal",
 				TRANSPORTER: nats.url,
 				DRAIN_MS: "1",
 			});
-			const broker = makeNode(brokerOptions(env), env, services);
+			const broker = createNode(brokerOptions(env), env, services);
 			await broker.start();
 			return broker;
 		};
@@ -181,10 +181,13 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 
 	test("a batch is as large as a message may be; one that is larger than estimated is divided, and fails only for what is too large", async () => {
 		const send = (bytesOf: (value: { text: string }) => number) =>
-			batch((rows: { id: string; text: string }[]) => call<string[]>("things.store", { rows }), {
-				maxBytes: () => batchBytesOf(caller),
-				bytesOf,
-			});
+			microBatch(
+				(rows: { id: string; text: string }[]) => call<string[]>("things.store", { rows }),
+				{
+					maxBytes: () => batchBytesOf(caller),
+					bytesOf,
+				},
+			);
 		const sized = send(({ text }) => Buffer.byteLength(text) + 100);
 		expect(await Promise.all(ROWS.map(sized))).toEqual(ROWS.map(({ id }) => id));
 		const total = ROWS.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);

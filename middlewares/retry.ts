@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { kindOf } from "../lib/observability/tracing/failure.ts";
-import { note } from "../lib/observability/tracing/notes.ts";
-import { isWorthRetrying, wasDropped } from "../lib/resilience/outages.ts";
+import { errorKind } from "../lib/observability/tracing/failure.ts";
+import { addSpanEvent } from "../lib/observability/tracing/notes.ts";
+import { isWorthRetrying, wasNotDelivered } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {
@@ -45,7 +45,7 @@ export function retry(broker: ServiceBroker): Middleware {
 			try {
 				return await (tries === 0 ? next(withTime(ctx, timeout)) : again(timeout));
 			} catch (error) {
-				const worthIt = wasDropped(error, name) || (isRead && isWorthRetrying(error));
+				const worthIt = wasNotDelivered(error, name) || (isRead && isWorthRetrying(error));
 				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
 				if (tries >= BACKOFF.length || !worthIt || Date.now() + wait >= deadline) throw error;
 				broker.logger.warn("A call is sent again", {
@@ -54,9 +54,9 @@ export function retry(broker: ServiceBroker): Middleware {
 					request_id: ctx.requestID,
 					error,
 				});
-				note(ctx, "retry", {
+				addSpanEvent(ctx, "retry", {
 					try: tries + 2,
-					"error.type": kindOf(error),
+					"error.type": errorKind(error),
 					"moleculer.node": ctx.nodeID ?? undefined,
 				});
 				await pause(wait);

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
-import { currentTraceparent, inTrace } from "../lib/context/traceparent.ts";
+import { currentTraceparent, runInTrace } from "../lib/context/traceparent.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 
@@ -35,7 +35,7 @@ const lookers = [
 const brokers: ServiceBroker[] = [];
 async function startNode(...schemas: ServiceSchema[]): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
+	const broker = createNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
 	brokers.push(broker);
 	await broker.start();
 	return broker;
@@ -66,7 +66,7 @@ test.each([
 				[other, other],
 			]);
 			expect(headers).toEqual({ traceparent: one });
-			expect(await inTrace(one, () => ask(name))).toEqual([one, one]);
+			expect(await runInTrace(one, () => ask(name))).toEqual([one, one]);
 		}
 	},
 );

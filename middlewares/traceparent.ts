@@ -1,5 +1,5 @@
 import type { Context, Middleware } from "moleculer";
-import { currentTraceparent, inTrace } from "../lib/context/traceparent.ts";
+import { currentTraceparent, runInTrace } from "../lib/context/traceparent.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 type Send = (
@@ -38,7 +38,7 @@ export const traceparent = {
 			const traceparent = traceparentOf(ctx);
 			if (!traceparent) return next(ctx);
 			carry(ctx, traceparent);
-			return inTrace(traceparent, () => next(ctx));
+			return runInTrace(traceparent, () => next(ctx));
 		};
 	},
 	remoteAction(next: Handler): Handler {

@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { currentTraceparent, currentTraces, inTracesOf } from "../lib/context/traceparent.ts";
-import { contract, failure, implement } from "../lib/contracts/contract.ts";
+import {
+	currentTraceparent,
+	currentTraceparents,
+	runInTracesOf,
+} from "../lib/context/traceparent.ts";
+import { contract, contractError, implement } from "../lib/contracts/contract.ts";
 import { command, done, refused } from "../lib/contracts/outcome.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { recordedTraces } from "../test/support/recorded-traces.ts";
@@ -37,10 +41,10 @@ const handlers = implement(things).with({
 			throw new Error("Somebody's name");
 		},
 		async refuse() {
-			throw failure(things, "NO");
+			throw contractError(things, "NO");
 		},
 		async handle({ params: { orders } }) {
-			handled = { orders, traces: currentTraces(), current: currentTraceparent() };
+			handled = { orders, traces: currentTraceparents(), current: currentTraceparent() };
 			return orders.map((_, i) => (i === 0 ? done : refused("NOT_THIS")));
 		},
 	},
@@ -56,7 +60,7 @@ afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
 async function startNode(name: string, ...schemas: ServiceSchema[]): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
 	const { circuitBreaker, ...options } = brokerOptions(env, { ...traces, instance: name });
-	const broker = makeNode(
+	const broker = createNode(
 		{ ...options, transporter: "Fake", circuitBreaker: { ...circuitBreaker!, halfOpenTime: 100 } },
 		env,
 		schemas,
@@ -161,7 +165,7 @@ test("of a call about many orders each recorded one has a span in its own trace,
 
 test("a call that is made for many has a span in each of their traces", async () => {
 	const caller = await startTwo();
-	await inTracesOf([{ traceparent: one }, { traceparent: other }, {}], () =>
+	await runInTracesOf([{ traceparent: one }, { traceparent: other }, {}], () =>
 		caller.call("things.look"),
 	);
 	const clients = traces.spans.filter(({ kind }) => kind === "client");
@@ -202,7 +206,7 @@ test("an event that may be lost carries the trace of whoever sent it", async () 
 		events: { "something.happened": (ctx: Context) => void heard.push(ctx.headers) },
 	} as unknown as ServiceSchema;
 	const broker = await startNode("one", listener);
-	await inTracesOf([{ traceparent: one }], () => broker.broadcast("something.happened"));
+	await runInTracesOf([{ traceparent: one }], () => broker.broadcast("something.happened"));
 	await broker.emit("something.happened");
 	await eventually(() => expect(heard).toHaveLength(2));
 	expect(heard).toEqual([{ traceparent: one }, {}]);

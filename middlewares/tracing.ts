@@ -1,13 +1,18 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { currentTraces, isSampled, type Traced } from "../lib/context/traceparent.ts";
-import { noteOn } from "../lib/observability/tracing/notes.ts";
+import { currentTraceparents, isSampled, type Traced } from "../lib/context/traceparent.ts";
+import { recordSpanEventsOn } from "../lib/observability/tracing/notes.ts";
 import {
 	type Kind,
 	provideTracing,
 	type Span,
 	type Tracing,
 } from "../lib/observability/tracing/tracing.ts";
-import { anySampled, forEach, type Look, shown } from "../lib/observability/tracing/work.ts";
+import {
+	anySampled,
+	type SpanDescription,
+	traceBatch,
+	traceWork,
+} from "../lib/observability/tracing/work.ts";
 import { circuitOf } from "../lib/resilience/circuit-breakers.ts";
 
 type Order = Traced & { readonly order_id: string };
@@ -46,7 +51,7 @@ export function tracing(tracing: Tracing): Middleware {
 			"rpc.method": name.slice(service.name.length + 1),
 		};
 		async function run(ctx: Call, spans: Spans) {
-			noteOn(ctx, spans);
+			recordSpanEventsOn(ctx, spans);
 			const seen = watch?.(ctx, spans);
 			return next(ctx).finally(seen);
 		}
@@ -54,7 +59,7 @@ export function tracing(tracing: Tracing): Middleware {
 			const { traceparent } = ctx.headers;
 			const orders = batched && Array.isArray(ctx.params.orders) ? ctx.params.orders : [];
 			const each = anySampled(orders);
-			if (!each && !(traceparent ? isSampled(traceparent) : currentTraces().some(isSampled)))
+			if (!each && !(traceparent ? isSampled(traceparent) : currentTraceparents().some(isSampled)))
 				return next(ctx);
 			const { service, kind } = side(ctx);
 			const tracer = tracing.of(service);
@@ -67,7 +72,7 @@ export function tracing(tracing: Tracing): Middleware {
 					"order.id": order_id,
 					"batch.size": orders.length,
 				});
-				return forEach(tracer, orders, { ...look, attributes }, async (inside, spans) => {
+				return traceBatch(tracer, orders, { ...look, attributes }, async (inside, spans) => {
 					ctx.params = { ...ctx.params, orders: inside };
 					const outcomes = (await run(ctx, spans)) as { status?: string; code?: string }[];
 					spans.forEach((span, i) => {
@@ -77,8 +82,8 @@ export function tracing(tracing: Tracing): Middleware {
 				});
 			}
 			// The work of many, of which none is the call's own.
-			if (!traceparent) return shown(tracer, look, () => next(ctx));
-			return forEach(tracer, [{ traceparent }], look, ([inside], spans) => {
+			if (!traceparent) return traceWork(tracer, look, () => next(ctx));
+			return traceBatch(tracer, [{ traceparent }], look, ([inside], spans) => {
 				ctx.headers = { ...ctx.headers, ...inside };
 				return run(ctx, spans);
 			});
@@ -110,7 +115,7 @@ export function tracing(tracing: Tracing): Middleware {
 		},
 		stopped: () => tracing.close(),
 		localEvent(this: ServiceBroker, next: Handler, { name, service }: Action): Handler {
-			const look: Look = {
+			const look: SpanDescription = {
 				kind: "consumer",
 				name: () => name,
 				attributes: () => ({ "messaging.system": "moleculer" }),
@@ -118,7 +123,7 @@ export function tracing(tracing: Tracing): Middleware {
 			return (ctx) => {
 				const { traceparent } = ctx.headers;
 				if (!traceparent || !isSampled(traceparent)) return next(ctx);
-				return forEach(tracing.of(service.name), [{ traceparent }], look, () => next(ctx));
+				return traceBatch(tracing.of(service.name), [{ traceparent }], look, () => next(ctx));
 			};
 		},
 	} as unknown as Middleware;
@@ -136,6 +141,6 @@ function watchCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): 
 		const after = circuitOf(broker, endpoint);
 		if (after === before) return;
 		for (const span of spans)
-			span?.note(`circuit breaker ${after}`, { "circuit_breaker.state": after });
+			span?.addEvent(`circuit breaker ${after}`, { "circuit_breaker.state": after });
 	};
 }

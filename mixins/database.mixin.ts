@@ -8,7 +8,11 @@ import { withoutLiterals } from "../lib/observability/logging/redact.ts";
 import { catalogue } from "../lib/observability/metrics/catalogue.ts";
 import { metricsOf } from "../lib/observability/metrics/registry.ts";
 import { tracingOf } from "../lib/observability/tracing/tracing.ts";
-import { type Place, pageOf, totalOf } from "../lib/persistence/approximate-count.ts";
+import {
+	approximateCount,
+	type PageRequest,
+	pageOf,
+} from "../lib/persistence/approximate-count.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
 import { envOf } from "../lib/settings/env.ts";
 
@@ -33,7 +37,7 @@ export const database: Mixin<HasDatabase> = {
 		});
 		addProbe(this, "postgres", () => this.db.query("select 1"));
 		metricsOf(this.broker).collect((tell) => {
-			const { busy, idle, waiting, limit } = this.db.use;
+			const { busy, idle, waiting, limit } = this.db.poolUse;
 			tell(catalogue.pool, busy, this.name, "busy");
 			tell(catalogue.pool, idle, this.name, "idle");
 			tell(catalogue.poolWaiting, waiting, this.name);
@@ -49,14 +53,14 @@ export const database: Mixin<HasDatabase> = {
 };
 
 export type Sort = string | readonly [expression: object, direction: "ASC" | "DESC"];
-export interface ListQuery extends Place {
+export interface ListQuery extends PageRequest {
 	/** Column names, `-` in front for descending; only names that the contract allows may come here. Or an expression and its direction. */
 	readonly sort: readonly Sort[];
 	readonly where?: object;
 	/** Narrows the page, and not the total. */
-	readonly page?: object;
+	readonly pageFilter?: object;
 	/** How the total is come by, where counting anew each time would take too long. */
-	readonly total?: (count: () => Promise<number>) => Promise<number>;
+	readonly countRows?: (count: () => Promise<number>) => Promise<number>;
 }
 export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
@@ -93,20 +97,20 @@ export function records<Row>(
 				return (found?.get({ plain: true }) as Row | undefined) ?? null;
 			},
 			async listRecords(this: DbSelf<Row>, ctx: object, query: ListQuery) {
-				const { skip, limit, sort, where = {}, page, total = (count) => count() } = query;
+				const { skip, limit, sort, where = {}, pageFilter, countRows = (count) => count() } = query;
 				const [found, all] = await Promise.all([
 					// One more than the page shows, because the total does not tell what follows a page behind a row.
 					this._find(ctx, {
-						limit: page ? limit + 1 : limit,
+						limit: pageFilter ? limit + 1 : limit,
 						offset: skip,
 						sort: [...sort],
-						query: page ? { [Op.and]: [where, page] } : where,
+						query: pageFilter ? { [Op.and]: [where, pageFilter] } : where,
 					}),
-					total(() => totalOf(this.db, selectAll(this.model, where))),
+					countRows(() => approximateCount(this.db, selectAll(this.model, where))),
 				]);
 				return {
 					...pageOf(found.slice(0, limit), all, query),
-					...(page ? { more: found.length > limit } : {}),
+					...(pageFilter ? { more: found.length > limit } : {}),
 				};
 			},
 		},

@@ -11,7 +11,7 @@ import type { Event } from "../lib/contracts/event.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
@@ -19,7 +19,7 @@ import { eventually } from "../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
 import { stub } from "../test/support/shop.ts";
 import { database } from "./database.mixin.ts";
-import { events } from "./durable-events.mixin.ts";
+import { durableEvents } from "./durable-events.mixin.ts";
 
 const GROUPS = ["shipping", "payments", "inventory"] as const;
 type Group = (typeof GROUPS)[number];
@@ -66,7 +66,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 			DATABASE_POOL: "4",
 			EVENT_BACKOFF: "0.01",
 		});
-		const broker = makeNode(brokerOptions(env), env, [service]);
+		const broker = createNode(brokerOptions(env), env, [service]);
 		brokers.push(broker);
 		await broker.start();
 		return broker;
@@ -75,7 +75,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		brokers = brokers.filter((one) => one !== broker);
 		await broker.stop();
 	};
-	const producer = () => stub(orders, {}, database, events(orders));
+	const producer = () => stub(orders, {}, database, durableEvents(orders));
 	const note = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query("insert into effects (event) select unnest($1::text[])", [
 			found.map(({ subject }) => subject),
@@ -86,7 +86,9 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		handle: (tx: Tx, found: readonly Event[]) => Promise<void> = note,
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, events(group, { "order.*": handle })).with({ actions: {} });
+		return implement(group, database, durableEvents(group, { "order.*": handle })).with({
+			actions: {},
+		});
 	};
 	/** Writes events to the outbox, which its relay finds within a second. */
 	async function write(count: number, bytes = EVENT_BYTES): Promise<string[]> {

@@ -6,14 +6,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { AckPolicy, connect, nanos } from "nats";
 import { v7 as uuid } from "uuid";
-import { inTrace } from "../lib/context/traceparent.ts";
+import { runInTrace } from "../lib/context/traceparent.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
-import { metrics } from "../lib/health/node-metrics.ts";
+import { renderNodeMetrics } from "../lib/health/node-metrics.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
@@ -22,7 +22,7 @@ import { describeWith, type Server, startNats } from "../test/support/servers.ts
 import { publisher, stub } from "../test/support/shop.ts";
 import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./database.mixin.ts";
-import { events, type Subscriptions } from "./durable-events.mixin.ts";
+import { durableEvents, type Subscriptions } from "./durable-events.mixin.ts";
 
 describeWith(["nats-server"], "events on JetStream", () => {
 	let folder: string;
@@ -69,7 +69,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			EVENT_ACK_WAIT_MS: String(ackWait),
 			EVENT_STREAM_MB: "16",
 		});
-		const broker = makeNode(brokerOptions(env), env, services);
+		const broker = createNode(brokerOptions(env), env, services);
 		brokers.push(broker);
 		await broker.start();
 		return broker;
@@ -78,7 +78,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		brokers = brokers.filter((one) => one !== broker);
 		await broker.stop();
 	};
-	const producer = () => stub(orders, {}, database, events(orders));
+	const producer = () => stub(orders, {}, database, durableEvents(orders));
 	const note = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query("insert into effects (event) select unnest($1::text[])", [
 			found.map(({ subject, type }) => `${type} ${subject}`),
@@ -89,7 +89,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		subscriptions: Subscriptions<HasDatabase> = { "order.*": note },
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, events(group, subscriptions)).with({ actions: {} });
+		return implement(group, database, durableEvents(group, subscriptions)).with({ actions: {} });
 	};
 	const effects = async (group = "shipping") =>
 		(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(
@@ -107,7 +107,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		const source = await start(producer());
 		await start(...tracedConsumer());
 		const all = ids(20);
-		for (const id of all) await inTrace(traceOf(id), () => tell(source)("order.created", id));
+		for (const id of all) await runInTrace(traceOf(id), () => tell(source)("order.created", id));
 		await expectTraces(databases, all);
 	});
 
@@ -357,10 +357,12 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await eventually(async () =>
 			expect(await figures()).toMatchObject({ dead_letters: 1, retries: 0, pending: 0 }),
 		);
-		expect(await metrics(broker)).toContain(
+		expect(await renderNodeMetrics(broker)).toContain(
 			'# TYPE shop_dead_letters gauge\nshop_dead_letters{service="shipping"} 1\n',
 		);
-		expect(await metrics(source)).toMatch(/^shop_outbox_backlog_events\{service="orders"\} \d+$/m);
+		expect(await renderNodeMetrics(source)).toMatch(
+			/^shop_outbox_backlog_events\{service="orders"\} \d+$/m,
+		);
 		const [letter] = (await broker.call("shipping.deadLetters", { type: "order.*" })) as {
 			subject: string;
 			event_id: string;

@@ -1,4 +1,4 @@
-import { loop } from "../lib/async/poller.ts";
+import { startPoller } from "../lib/async/poller.ts";
 import { currentTraceparent } from "../lib/context/traceparent.ts";
 import type {
 	Contract,
@@ -15,12 +15,12 @@ import {
 	type Pattern,
 } from "../lib/contracts/event.ts";
 import { addProbe } from "../lib/health/probes.ts";
-import { type Group, localBus } from "../lib/messaging/event-transport.ts";
-import { inbox } from "../lib/messaging/inbox.ts";
-import { type EventStream, sharedStream } from "../lib/messaging/jetstream.ts";
+import { type ConsumerGroup, inProcessTransport } from "../lib/messaging/event-transport.ts";
+import { createInbox } from "../lib/messaging/inbox.ts";
+import { type EventStream, sharedJetStream } from "../lib/messaging/jetstream.ts";
 import { assertSendable } from "../lib/messaging/message-size.ts";
 import { orderedGroups } from "../lib/messaging/ordered-groups.ts";
-import { type Reader, readOutbox, write } from "../lib/messaging/outbox.ts";
+import { insertEvents, type Relay, startRelay } from "../lib/messaging/outbox.ts";
 import { STREAM_READER } from "../lib/messaging/outbox-checkpoints.ts";
 import type { Acknowledged, Destination } from "../lib/messaging/outbox-destination.ts";
 import { tracingOf } from "../lib/observability/tracing/tracing.ts";
@@ -41,7 +41,7 @@ export type Subscriptions<M = unknown> = {
 	[P in Pattern]?: (this: ServiceThis & M, tx: Tx, events: EventOf<Matching<P>>[]) => Promise<void>;
 };
 
-export interface HasEvents {
+export interface HasDurableEvents {
 	/**
 	 * Writes a fact into the outbox, in the caller's transaction: after the change that it tells of, which is what keeps facts in order. It belongs to the
 	 * trace that is worked on, unless another one is given.
@@ -54,13 +54,13 @@ export interface HasEvents {
 		traceparent?: string,
 	): Promise<void>;
 	/** A fact's data, checked, as the JSON text that a set-based statement writes into the outbox by itself; call `wakeRelay` after it. */
-	fact<E extends EventType>(type: E, data: EventData<E>): string;
+	eventData<E extends EventType>(type: E, data: EventData<E>): string;
 	/** Facts were committed. */
 	wakeRelay(): void;
 }
-interface Self extends ServiceThis, HasDatabase, HasEvents {
+interface Self extends ServiceThis, HasDatabase, HasDurableEvents {
 	$checks: Map<string, (data: object) => true | object[]>;
-	$readers: Set<Reader>;
+	$readers: Set<Relay>;
 	/** What must end before the database closes. */
 	$ends: (() => Promise<void>)[];
 	$closing: boolean;
@@ -79,10 +79,10 @@ const RETRY_EVERY = 500;
  * A service's events, both ways, on the database of the `database` mixin: what it publishes goes through its outbox, what it subscribes to
  * comes through its inbox.
  */
-export function events<M>(
+export function durableEvents<M>(
 	contract: Contract,
 	subscriptions: Subscriptions<M & HasDatabase> = {},
-): Mixin<HasEvents> {
+): Mixin<HasDurableEvents> {
 	const types = Object.keys(contract.events ?? {});
 	const patterns = Object.keys(subscriptions);
 	return {
@@ -108,7 +108,13 @@ export function events<M>(
 				data: EventData<EventType>,
 				traceparent?: string,
 			) {
-				await write(tx, type, subject, this.fact(type, data), traceparent ?? currentTraceparent());
+				await insertEvents(
+					tx,
+					type,
+					subject,
+					this.eventData(type, data),
+					traceparent ?? currentTraceparent(),
+				);
 				tx.handle.afterCommit(() => this.wakeRelay());
 			},
 			wakeRelay(this: Self) {
@@ -167,7 +173,7 @@ async function carrierOf(self: Self): Promise<EventStream | undefined> {
 		EVENT_ACK_WAIT_MS,
 	} = envOf(broker);
 	if (!TRANSPORTER) return undefined;
-	const { stream, release } = await sharedStream(broker, {
+	const { stream, release } = await sharedJetStream(broker, {
 		servers: TRANSPORTER,
 		namespace: NAMESPACE,
 		replicas: EVENT_REPLICAS,
@@ -200,8 +206,8 @@ function offer(
 		wanted: readonly string[],
 		deliver: (found: Event[]) => Promise<Acknowledged | undefined>,
 		destination?: Destination,
-	): Reader => {
-		const following = readOutbox({
+	): Relay => {
+		const following = startRelay({
 			db,
 			name: reader,
 			owner: broker.nodeID,
@@ -231,13 +237,13 @@ function offer(
 			await relay.stop();
 		};
 	}
-	const attach = ({ name: group, patterns, accept }: Group) =>
+	const attach = ({ name: group, patterns, deliver }: ConsumerGroup) =>
 		read(
 			group,
 			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
-			(found) => accept(found).then(() => undefined),
+			(found) => deliver(found).then(() => undefined),
 		);
-	return localBus(broker).offer({ types, attach });
+	return inProcessTransport(broker).offer({ types, attach });
 }
 
 /** Takes over what others tell, and tries again what failed; answers how each of these ends. */
@@ -249,7 +255,7 @@ function receive(
 	const { broker, db, logger, name } = self;
 	const patterns = Object.keys(subscriptions);
 	const consumed = consumedBy(self);
-	const { accept, bury, retry } = inbox({
+	const { accept, bury, retry } = createInbox({
 		db,
 		group: name,
 		backoff: envOf(broker).EVENT_BACKOFF.split(",").map(Number),
@@ -269,9 +275,9 @@ function receive(
 		},
 		closing: () => isClosing(self),
 	});
-	const retrying = loop({
-		every: RETRY_EVERY,
-		turn: retry,
+	const retrying = startPoller({
+		intervalMs: RETRY_EVERY,
+		poll: retry,
 		onError: (error) => logger.warn("Events due for another try could not be read", { error }),
 	});
 	const refill = stream && refilling(self, stream, patterns, accept);
@@ -281,7 +287,7 @@ function receive(
 				...patterns.map((pattern) => stream.follow(name, pattern, accept, bury, refill.track).stop),
 				refill.stop,
 			]
-		: [localBus(broker).join({ name, patterns, accept })];
+		: [inProcessTransport(broker).join({ name, patterns, deliver: accept })];
 	return [...carried, retrying.stop];
 }
 

@@ -7,12 +7,12 @@ import {
 	type ServiceSchema,
 } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { inTrace } from "../lib/context/traceparent.ts";
+import { runInTrace } from "../lib/context/traceparent.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { users } from "../services/users/users.contract.ts";
@@ -21,7 +21,7 @@ import { eventually } from "../test/support/eventually.ts";
 import { publisher, stub } from "../test/support/shop.ts";
 import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./database.mixin.ts";
-import { events, type Subscriptions } from "./durable-events.mixin.ts";
+import { durableEvents, type Subscriptions } from "./durable-events.mixin.ts";
 
 let databases: Databases;
 let brokers: ServiceBroker[];
@@ -63,18 +63,18 @@ async function start(...services: ServiceSchema[]): Promise<ServiceBroker> {
 		...brokerOptions(env),
 		logger: new Complaints() as unknown as BrokerOptions["logger"],
 	};
-	const broker = makeNode(options, env, services);
+	const broker = createNode(options, env, services);
 	brokers.push(broker);
 	await broker.start();
 	return broker;
 }
 
-const producer = () => stub(orders, {}, database, events(orders));
-const otherProducer = () => stub(users, {}, database, events(users));
+const producer = () => stub(orders, {}, database, durableEvents(orders));
+const otherProducer = () => stub(users, {}, database, durableEvents(users));
 /** A consumer group that runs under a domain's name, for it needs a database. */
 const consumer = (name: "shipping" | "payments", subscriptions: Subscriptions<HasDatabase>) => {
 	const group = contract({ name, actions: {} });
-	return implement(group, database, events(group, subscriptions)).with({ actions: {} });
+	return implement(group, database, durableEvents(group, subscriptions)).with({ actions: {} });
 };
 /** Writes down what happened in the transaction that receives it. */
 const note = async (tx: Tx, found: readonly Event[]) => {
@@ -98,7 +98,7 @@ const tell = (broker: ServiceBroker) => {
 test("what a handler calls and publishes is in the trace of its event", async () => {
 	const broker = await start(producer(), ...tracedConsumer());
 	const ids = Array.from({ length: 20 }, () => uuid());
-	for (const id of ids) await inTrace(traceOf(id), () => tell(broker)("order.created", id));
+	for (const id of ids) await runInTrace(traceOf(id), () => tell(broker)("order.created", id));
 	await expectTraces(databases, ids);
 });
 

@@ -1,9 +1,9 @@
 import type { Call } from "../lib/contracts/contract.ts";
 import { readCommandLine } from "../lib/process/command-line.ts";
-import { type Program, run } from "../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "./audit/walk.ts";
 
@@ -29,14 +29,14 @@ const read = (program: Program) =>
 		},
 	});
 
-run("audit", async (program) => {
+runProgram("audit", async (program) => {
 	const { json, since } = await read(program);
 	const env = readEnv();
 	if (!env.TRANSPORTER)
 		throw new StartError(
 			"TRANSPORTER is not set: set it to the NATS server of the cluster that the audit should join",
 		);
-	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	const broker = createNode({ ...brokerOptions(env), logger: false }, env, []);
 	program.onEnd(3000, () => broker.stop());
 	await program.step(broker.start(), {
 		ms: JOIN_MS,

@@ -5,10 +5,10 @@ import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { openHealthListener } from "../lib/health/health-listener.ts";
 import { written } from "../lib/observability/logging/log.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
-import { assertFree } from "../lib/process/port.ts";
+import { assertPortFree } from "../lib/process/port.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
-import { loadService, makeNode } from "../lib/settings/node.ts";
+import { createNode, loadService } from "../lib/settings/node.ts";
 import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
 const START_MS = 15_000;
@@ -31,13 +31,14 @@ export async function startBroker(
 ): Promise<ServiceBroker> {
 	const services = schemas.map(({ name }) => name);
 	assertComplete(env, services, schemas);
-	if (services.includes("api") && env.PORT > 0) await program.step(assertFree(env.HOST, env.PORT));
+	if (services.includes("api") && env.PORT > 0)
+		await program.step(assertPortFree(env.HOST, env.PORT));
 	// What ends last: what the others do until then is to be seen, too.
 	program.onEnd(CLOSE_MS, written);
 	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
-	const broker = makeNode(brokerOptions(env, traces), env, schemas);
-	program.tellFailures((error) =>
+	const broker = createNode(brokerOptions(env, traces), env, schemas);
+	program.reportFailuresTo((error) =>
 		broker.logger.fatal("It failed unexpectedly and ends", { error }),
 	);
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.

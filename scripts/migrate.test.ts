@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import pg from "pg";
 import { root } from "../test/support/databases.ts";
-import { clearUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 
 jest.setTimeout(60_000);
 const prefix = `m${randomBytes(4).toString("hex")}_`;
@@ -24,7 +24,7 @@ beforeAll(async () => {
 	await superuser.query(`create role ${prefix}admin login createdb createrole password 'secret'`);
 });
 afterAll(async () => {
-	await clearUp();
+	await cleanUp();
 	for (const service of ["shipping", "inventory"]) {
 		await superuser.query(`drop database if exists ${prefix}${service} with (force)`);
 		await superuser.query(`drop role if exists ${prefix}${service}`);

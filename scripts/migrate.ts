@@ -8,10 +8,10 @@ import {
 	revert,
 } from "../lib/persistence/migrate.ts";
 import { readCommandLine } from "../lib/process/command-line.ts";
-import { type Program, run } from "../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { chosenServices, hasDatabase, migrationFolders } from "../lib/settings/node.ts";
+import { hasDatabase, migrationFolders, selectedServices } from "../lib/settings/node.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -80,7 +80,7 @@ function table(
 		.join("\n");
 }
 
-run("migrate", async (program) => {
+runProgram("migrate", async (program) => {
 	await program.step(carryOut(await read(program)));
 	await program.stop();
 });
@@ -91,7 +91,7 @@ async function carryOut({ command, service, sure }: Wish): Promise<void> {
 		throw new StartError(
 			"DATABASE_URL is not set: say which databases, postgres://{service}:password@host:5432/{service}. The embedded ones are migrated at each start",
 		);
-	const services = chosenServices(join(root, "services"), SERVICES).filter((name) =>
+	const services = selectedServices(join(root, "services"), SERVICES).filter((name) =>
 		hasDatabase(root, name),
 	);
 	const at = (name: string) =>

@@ -8,14 +8,14 @@ import { v7 as uuid } from "uuid";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { database } from "../mixins/database.mixin.ts";
-import { events } from "../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
 import { type Databases, makeDatabases } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
-import { clearUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
 import { publisher, stub } from "../test/support/shop.ts";
 
@@ -43,7 +43,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 		const consumer = implement(
 			group,
 			database,
-			events(group, {
+			durableEvents(group, {
 				"order.created": async () => {
 					if (broken) throw new Error("The carrier is on strike");
 				},
@@ -83,13 +83,13 @@ describeWith(["nats-server"], "npm run repl", () => {
 				}),
 			},
 			database,
-			events(orders),
+			durableEvents(orders),
 		);
-		broker = makeNode(brokerOptions(env), env, [producer, consumer]);
+		broker = createNode(brokerOptions(env), env, [producer, consumer]);
 		await broker.start();
 	}, 60_000);
 	afterAll(async () => {
-		await clearUp();
+		await cleanUp();
 		await broker?.stop();
 		await databases?.drop();
 		await nats?.stop();

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { printUsage, requestsHelp } from "../lib/process/command-line.ts";
-import { run } from "../lib/process/lifecycle.ts";
+import { runProgram } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode, serviceNames } from "../lib/settings/node.ts";
+import { createNode, serviceNames } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { openPrompt } from "./prompt.ts";
 import { explain, overview, parse } from "./repl/commands.ts";
@@ -24,7 +24,7 @@ function parseCommand(words: readonly string[]): ReturnType<typeof parse> {
 	}
 }
 
-run("repl", async (program) => {
+runProgram("repl", async (program) => {
 	const words = process.argv.slice(2);
 	if (requestsHelp(words)) return printUsage(program, `${USAGE}\n\n${overview()}`);
 	const command = words.length > 0 ? parseCommand(words) : undefined;
@@ -33,7 +33,7 @@ run("repl", async (program) => {
 		throw new StartError(
 			"TRANSPORTER is not set: this joins a cluster (npm start has a prompt of its own)",
 		);
-	const broker = makeNode(
+	const broker = createNode(
 		{ ...brokerOptions(env), ...(command ? { logger: false } : {}) },
 		env,
 		[],

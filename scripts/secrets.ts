@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { keep } from "../lib/process/secret-file.ts";
+import { readOrCreateSecret } from "../lib/process/secret-file.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
 
@@ -36,7 +36,7 @@ export async function jwtSecret(
 	services: readonly string[],
 ): Promise<string | undefined> {
 	if (JWT_SECRET || NODE_ENV === "production" || !haveTokens(services)) return JWT_SECRET;
-	return keep(folder, "jwt-secret", () => randomBytes(48).toString("base64url"));
+	return readOrCreateSecret(folder, "jwt-secret", () => randomBytes(48).toString("base64url"));
 }
 
 const haveTokens = (services: readonly string[]) => SIGNING.some((name) => services.includes(name));

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Call } from "../lib/contracts/contract.ts";
-import { keep, recall } from "../lib/process/secret-file.ts";
+import { readOrCreateSecret, readSecret } from "../lib/process/secret-file.ts";
 import type { Env } from "../lib/settings/env.ts";
 import type {} from "../services/products/products.contract.ts";
 import type {} from "../services/users/users.contract.ts";
@@ -22,7 +22,9 @@ export async function adminPassword(
 	folder: string,
 	demo: boolean,
 ): Promise<string | undefined> {
-	return ADMIN_PASSWORD ?? (demo ? keep(folder, "admin-password", newPassword) : undefined);
+	return (
+		ADMIN_PASSWORD ?? (demo ? readOrCreateSecret(folder, "admin-password", newPassword) : undefined)
+	);
 }
 
 /** The accounts to show on the start screen. With `demo` it creates a customer unless there is one. */
@@ -45,7 +47,7 @@ export async function seedLogins(
 			? [
 					seedCustomer(call, {
 						...customer,
-						password: await keep(folder, "customer-password", newPassword),
+						password: await readOrCreateSecret(folder, "customer-password", newPassword),
 					}),
 				]
 			: []),
@@ -75,11 +77,11 @@ export async function seedCatalogue(
 	folder: string,
 	say: (line: string) => void,
 ): Promise<void> {
-	if (await recall(folder, CATALOGUE_MARK)) return;
+	if (await readSecret(folder, CATALOGUE_MARK)) return;
 	say("Filling the shelves …");
 	const { catalogue } = await import("./demo-catalogue.ts");
 	await call("products.import", { products: catalogue });
-	await keep(folder, CATALOGUE_MARK, () => new Date().toISOString());
+	await readOrCreateSecret(folder, CATALOGUE_MARK, () => new Date().toISOString());
 }
 
 /** The id of a product that can be ordered right now, if there is one among the first few. */

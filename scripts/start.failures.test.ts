@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
 import { eventually } from "../test/support/eventually.ts";
-import { clearUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 
 jest.setTimeout(60_000);
-afterEach(clearUp);
+afterEach(cleanUp);
 
 /** A start that must fail: with code 1, one line on stderr, and nothing left running. Answers the line. */
 async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {

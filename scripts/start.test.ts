@@ -5,7 +5,7 @@ import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { canSwitchUser, processesWith } from "../lib/persistence/embedded-postgres/test/support.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { freePort } from "../test/support/processes.ts";
-import { clearUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
+import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
 import { testIf } from "../test/support/skip.ts";
 
 const inTerminal = testIf(
@@ -19,7 +19,7 @@ const whereUsersSwitch = testIf(
 
 // Each test makes a cluster with a database per service, which a busy disk takes its time for.
 jest.setTimeout(120_000);
-afterEach(clearUp);
+afterEach(cleanUp);
 
 const start = (folder: string, script = "start") =>
 	runScript(script, { DATA_DIR: folder, PORT: "0" });

@@ -1,10 +1,10 @@
 import { join, resolve } from "node:path";
 import type { Call } from "../lib/contracts/contract.ts";
 import { readCommandLine } from "../lib/process/command-line.ts";
-import { type Program, run } from "../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../lib/process/lifecycle.ts";
 import { assertDistinctPorts } from "../lib/process/port.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { chosenServices } from "../lib/settings/node.ts";
+import { selectedServices } from "../lib/settings/node.ts";
 import { addressOf, loadServices, startBroker } from "./broker.ts";
 import { claimDatabases, prepareDatabases, withDatabase } from "./databases.ts";
 import { canPrompt, openPrompt } from "./prompt.ts";
@@ -45,13 +45,13 @@ function restartOnChange(quiet: boolean): void {
 	]);
 }
 
-run("moleculer-commerce", async (program) => {
+runProgram("moleculer-commerce", async (program) => {
 	const { quiet, watch, prompt } = await read(program);
 	if (watch) return restartOnChange(quiet);
 	const say = quiet ? () => undefined : (line: string) => console.log(line);
 	const given = readEnv();
 	const folder = resolve(given.DATA_DIR);
-	const services = chosenServices(join(root, "services"), given.SERVICES);
+	const services = selectedServices(join(root, "services"), given.SERVICES);
 	assertSecrets(given, services);
 	assertDistinctPorts(given, services.includes("api"));
 	// Postgres and the services' code take about as long to load, so they do it side by side.

@@ -31,14 +31,12 @@ const contracts = await Promise.all(
 const isContract = (value: unknown): value is Contract =>
 	typeof value === "object" && value !== null && "actions" in value;
 const actions = contracts.flatMap(({ exports }) =>
-	exports
-		.filter(isContract)
-		.flatMap((contract) =>
-			Object.entries(contract.actions).map(([name, action]) => ({
-				name: `${contract.name}.${name}`,
-				action,
-			})),
-		),
+	exports.filter(isContract).flatMap((contract) =>
+		Object.entries(contract.actions).map(([name, action]) => ({
+			name: `${contract.name}.${name}`,
+			action,
+		})),
+	),
 );
 
 describe("architecture", () => {

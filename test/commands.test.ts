@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { makeCheckout } from "./support/checkout.ts";
 import { root } from "./support/databases.ts";
-import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 
 jest.setTimeout(60_000);
-afterEach(clearUp);
+afterEach(cleanUp);
 
 /** Programs of others, which read their own arguments. */
 const TOOLS = /^(biome|tsc|npm|node (--\S+ )*node_modules)\b/;

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { batch } from "../lib/async/micro-batch.ts";
+import { microBatch } from "../lib/async/micro-batch.ts";
 import { type Call, contract, implement } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
-import { inbox } from "../lib/messaging/inbox.ts";
+import { createInbox } from "../lib/messaging/inbox.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
 import { passwords } from "../lib/security/passwords.ts";
 import { readEnv } from "../lib/settings/env.ts";
-import { makeNode } from "../lib/settings/node.ts";
+import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { expire } from "../services/inventory/inventory.expiry.ts";
 import { type Databases, makeDatabases } from "./support/databases.ts";
@@ -42,7 +42,7 @@ test("a bulkhead starves no call", async () => {
 		},
 	});
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
-	const broker = makeNode(brokerOptions(env), env, [
+	const broker = createNode(brokerOptions(env), env, [
 		implement(things).with({ actions: { make: turn as never } }),
 	]);
 	await broker.start();
@@ -50,14 +50,14 @@ test("a bulkhead starves no call", async () => {
 	await broker.stop();
 });
 
-test.each([1, 3])("a micro-batch starves no element, with %i lanes", async (lanes) => {
+test.each([1, 3])("a micro-batch starves no element, with %i lanes", async (concurrency) => {
 	const step = async (values: number[]) => {
 		await new Promise((resolve) => setImmediate(resolve));
 		// One element in eight fails its whole run, which is then split.
 		if (values.length > 1 && values.some((value) => value % 8 === 0)) throw new Error("refused");
 		return values;
 	};
-	const add = batch(step, { max: 4, lanes });
+	const add = microBatch(step, { maxSize: 4, concurrency });
 	let n = 0;
 	expectFair(await steadyLoad(16, 640, () => add(++n)));
 });
@@ -98,7 +98,7 @@ describe("on Postgres", () => {
 				sequence: String(failing.size),
 			}) as unknown as Event;
 		const done: string[] = [];
-		const { accept, retry } = inbox({
+		const { accept, retry } = createInbox({
 			db,
 			group: "group",
 			// Due again at once, as often as one likes.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Loop } from "../lib/async/poller.ts";
+import type { Poller } from "../lib/async/poller.ts";
 import type { ActionContract } from "../lib/contracts/contract.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "./support/actors.ts";
@@ -222,7 +222,7 @@ describe("An Idempotency-Key", () => {
 		"is pruned by %s once it has expired",
 		async (service) => {
 			expect(
-				(shop.broker.getLocalService(service) as unknown as { $pruning?: Loop }).$pruning,
+				(shop.broker.getLocalService(service) as unknown as { $pruning?: Poller }).$pruning,
 			).toBeDefined();
 		},
 	);

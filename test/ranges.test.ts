@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { sampleOf } from "../lib/contracts/examples.ts";
+import { exampleOf } from "../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../lib/contracts/schema.ts";
 import { MONEY_MAX } from "../lib/contracts/validation-rules.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
@@ -83,7 +83,7 @@ const variants = (params: Shape, known: Record<string, string> = {}): object[] =
 const sample = (params: Shape, known: Record<string, string>): object =>
 	Object.fromEntries(
 		Object.entries(params).flatMap(([field, rule]) =>
-			rule.optional ? [] : [[field, known[field] ?? sampleOf(rule)]],
+			rule.optional ? [] : [[field, known[field] ?? exampleOf(rule)]],
 		),
 	);
 

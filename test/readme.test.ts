@@ -5,11 +5,11 @@ import { createInterface } from "node:readline";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { root } from "./support/databases.ts";
 import { eventually } from "./support/eventually.ts";
-import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 import { testIf } from "./support/skip.ts";
 
 jest.setTimeout(120_000);
-afterEach(clearUp);
+afterEach(cleanUp);
 
 // A machine without it cannot follow the tour, and nothing else is wrong with it.
 const whereCurlIs = testIf(

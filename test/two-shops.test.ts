@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import { type Databases, makeDatabases } from "./support/databases.ts";
-import { clearUp, makeDataFolder, runScript } from "./support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 
 jest.setTimeout(60_000);
 let databases: Databases;
@@ -8,7 +8,7 @@ beforeAll(async () => {
 	databases = await makeDatabases(["shipping"]);
 });
 afterAll(async () => {
-	await clearUp();
+	await cleanUp();
 	await databases?.drop();
 });
 const start = async (env: Record<string, string> = {}) =>

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { batch, reject } from "./micro-batch.ts";
+import { microBatch, reject } from "./micro-batch.ts";
 
 const turns = async (times: number) => {
 	for (let turn = 0; turn < times; turn++) await new Promise(setImmediate);
@@ -20,7 +20,7 @@ function heldStep() {
 
 test("when nothing is under way, an element waits for one turn of the event loop and for no timer", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step);
+	const add = microBatch(step);
 	const answers = Promise.all([add(1), add(2)]);
 	expect(seen()).toEqual([]);
 	await turns(1);
@@ -31,7 +31,7 @@ test("when nothing is under way, an element waits for one turn of the event loop
 
 test("what arrives while a run is under way travels together, as much as one run may take", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step, { max: 3 });
+	const add = microBatch(step, { maxSize: 3 });
 	const first = add(0);
 	await turns(1);
 	const rest = [1, 2, 3, 4].map(add);
@@ -50,7 +50,7 @@ test("what arrives while a run is under way travels together, as much as one run
 
 test("elements may count for more than one; one that is larger than a run may be travels alone", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step, { max: 10, sizeOf: (value) => value });
+	const add = microBatch(step, { maxSize: 10, sizeOf: (value) => value });
 	const all = [4, 6, 1, 30, 5, 5, 5].map(add);
 	for (let run = 0; run < 5; run++) {
 		await turns(1);
@@ -63,7 +63,7 @@ test("elements may count for more than one; one that is larger than a run may be
 test("a run has at most so many bytes as the limit allows when it begins", async () => {
 	const { runs, step, seen } = heldStep();
 	let most = 10;
-	const add = batch(step, { max: 3, maxBytes: () => most, bytesOf: (value) => value });
+	const add = microBatch(step, { maxSize: 3, maxBytes: () => most, bytesOf: (value) => value });
 	const all = [4, 6, 1, 30, 5, 5, 1, 1, 1, 1].map(add);
 	for (let run = 0; run < 6; run++) {
 		await turns(1);
@@ -76,7 +76,7 @@ test("a run has at most so many bytes as the limit allows when it begins", async
 
 test("with lanes, a slow run does not hold up the next one", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step, { lanes: 2 });
+	const add = microBatch(step, { concurrency: 2 });
 	const slow = add(1);
 	await turns(1);
 	const quick = add(2);
@@ -95,7 +95,7 @@ test("with lanes, a slow run does not hold up the next one", async () => {
 
 test("an outage fails the whole run at once and is not asked about again", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step);
+	const add = microBatch(step);
 	const answers = Promise.allSettled([add(1), add(2), add(3)]);
 	await turns(1);
 	runs[0]!.fail(outage());
@@ -106,7 +106,7 @@ test("an outage fails the whole run at once and is not asked about again", async
 
 test("an outage that begins while a run is cut in halves fails only what was asked during it", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step);
+	const add = microBatch(step);
 	const answers = Promise.allSettled([add(1), add(2), add(3), add(4)]);
 	await turns(1);
 	runs[0]!.fail(new Error("One of them is bad"));
@@ -146,8 +146,8 @@ test("whatever is in a run and however runs end, each element has its own answer
 		},
 	);
 	const options = fc.record({
-		max: fc.integer({ min: 1, max: 6 }),
-		lanes: fc.integer({ min: 1, max: 3 }),
+		maxSize: fc.integer({ min: 1, max: 6 }),
+		concurrency: fc.integer({ min: 1, max: 3 }),
 	});
 	const outages = fc.array(fc.boolean(), { maxLength: 12, size: "max" });
 	const property = fc.asyncProperty(
@@ -180,11 +180,11 @@ test("whatever is in a run and however runs end, each element has its own answer
 					const waiting = Array.from({ length: arrived }, (_, id) => id).filter(
 						(id) => !offered.has(id),
 					);
-					must(`${ids}` === `${waiting.slice(0, options.max)}`, `${ids} went of ${waiting}`);
+					must(`${ids}` === `${waiting.slice(0, options.maxSize)}`, `${ids} went of ${waiting}`);
 					for (const id of ids) offered.add(id);
 				}
 				must(!ids.some((id) => failed.has(id)), `${ids} were asked again`);
-				must(under < options.lanes, `${under + 1} runs at once`);
+				must(under < options.concurrency, `${under + 1} runs at once`);
 				if (values.some(({ nature }) => nature === "explosive")) throw new Error("explosive");
 				const out = outages[runs++];
 				if (out) for (const id of ids) failed.add(id);
@@ -196,7 +196,7 @@ test("whatever is in a run and however runs end, each element has its own answer
 				});
 			};
 
-			const add = batch<Element, number>(step, options);
+			const add = microBatch<Element, number>(step, options);
 			const answers: Promise<unknown>[] = [];
 			const happen = async () => {
 				if (scheduler.count() > 0) await scheduler.waitOne();
@@ -230,11 +230,11 @@ test("whatever is in a run and however runs end, each element has its own answer
 test("a lane may wait for what its run has begun: the rest arrives together meanwhile, and nobody's answer waits for that", async () => {
 	const { runs, step, seen } = heldStep();
 	const begun: PromiseWithResolvers<void>[] = [];
-	const afterwards = () => {
+	const afterEach = () => {
 		begun.push(Promise.withResolvers<void>());
 		return begun.at(-1)!.promise;
 	};
-	const add = batch(step, { afterwards });
+	const add = microBatch(step, { afterEach });
 	const first = add(1);
 	await turns(1);
 	runs[0]!.end();
@@ -251,7 +251,7 @@ test("a lane may wait for what its run has begun: the rest arrives together mean
 
 test("a lane may wait for those who were answered to come back, and begins with the last of them", async () => {
 	const { runs, step, seen } = heldStep();
-	const add = batch(step, { afterwards: (results, arrivals) => arrivals(results.length) });
+	const add = microBatch(step, { afterEach: (results, arrivals) => arrivals(results.length) });
 	const group = Promise.all([add(1), add(2)]);
 	await turns(1);
 	const other = add(3);
@@ -276,6 +276,6 @@ test("the halves of a failed run do not wait for what one of them has begun", as
 		if (values.length > 1) throw new Error("Too many");
 		return values;
 	};
-	const add = batch(step, { afterwards: () => new Promise(() => undefined) });
+	const add = microBatch(step, { afterEach: () => new Promise(() => undefined) });
 	expect(await Promise.all([add(1), add(2)])).toEqual([1, 2]);
 });

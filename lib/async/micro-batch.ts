@@ -1,10 +1,10 @@
-import { outsideCalls } from "../context/call-context.ts";
-import { currentTraceparent, inTracesOf, type Traced } from "../context/traceparent.ts";
+import { runOutsideCalls } from "../context/call-context.ts";
+import { currentTraceparent, runInTracesOf, type Traced } from "../context/traceparent.ts";
 import { isOutage } from "../resilience/outages.ts";
 
-export interface BatchOptions<T = unknown, R = unknown> {
+export interface MicroBatchOptions<T = unknown, R = unknown> {
 	/** The most elements that one run takes, or the sum of their sizes; one that is larger by itself travels alone. */
-	readonly max?: number;
+	readonly maxSize?: number;
 	/** For how many an element counts; one unless given. */
 	sizeOf?(value: T): number;
 	/** The size of a run in bytes, for elements that travel in one message; at the time of the run. */
@@ -12,13 +12,13 @@ export interface BatchOptions<T = unknown, R = unknown> {
 	/** The size of an element in such a message; an estimate is enough, because a run that is still too large is cut in halves. */
 	bytesOf?(value: T): number;
 	/** How many runs may be under way at once; one unless given. */
-	readonly lanes?: number;
+	readonly concurrency?: number;
 	/**
 	 * What a run's lane waits for after the run was answered. Where work goes on through further batches, it keeps those who began it together
 	 * for all of its way, so that each of those batches is as large as the first. `arrivals` fulfils when that many more elements
 	 * have come. Must not reject.
 	 */
-	readonly afterwards?: (
+	readonly afterEach?: (
 		results: readonly (R | Rejection)[],
 		arrivals: (count: number) => Promise<void>,
 	) => Promise<unknown>;
@@ -36,11 +36,11 @@ interface Waiting<T, R> extends Traced {
  * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
  * therefore be idempotent or all-or-nothing.
  */
-export function batch<T, R>(
+export function microBatch<T, R>(
 	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
-	options: BatchOptions<T, R> = {},
+	options: MicroBatchOptions<T, R> = {},
 ) {
-	const { max = 500, sizeOf = () => 1, lanes = 1, afterwards } = options;
+	const { maxSize = 500, sizeOf = () => 1, concurrency = 1, afterEach } = options;
 	const { maxBytes = () => Number.POSITIVE_INFINITY, bytesOf = () => 0 } = options;
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
@@ -51,7 +51,7 @@ export function batch<T, R>(
 	/** Puts what is to be waited for afterwards into `left`. */
 	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
 		try {
-			const results = await inTracesOf(part, () => step(part.map(({ value }) => value)));
+			const results = await runInTracesOf(part, () => step(part.map(({ value }) => value)));
 			if (results.length !== part.length)
 				throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
 			part.forEach(({ resolve, reject }, i) => {
@@ -59,7 +59,7 @@ export function batch<T, R>(
 				if (result instanceof Rejection) reject(result.error);
 				else resolve(result as R);
 			});
-			if (afterwards) left.push(afterwards(results, arrivals));
+			if (afterEach) left.push(afterEach(results, arrivals));
 		} catch (error) {
 			if (part.length === 1 || isOutage(error)) {
 				for (const { reject } of part) reject(error);
@@ -83,13 +83,13 @@ export function batch<T, R>(
 		const end = waiting.findIndex(({ value }, i) => {
 			size += sizeOf(value);
 			bytes += bytesOf(value);
-			return i > 0 && (size > max || bytes > most);
+			return i > 0 && (size > maxSize || bytes > most);
 		});
 		return end < 0 ? waiting.length : end;
 	}
 	function pump(): void {
 		scheduled = false;
-		while (running < lanes && waiting.length > 0) {
+		while (running < concurrency && waiting.length > 0) {
 			const part = waiting.slice(0, fitting());
 			waiting = waiting.slice(part.length);
 			running++;
@@ -105,10 +105,10 @@ export function batch<T, R>(
 		new Promise<R>((resolve, reject) => {
 			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
 			for (const { total, tell } of awaited) if (waiting.length >= total) tell();
-			if (scheduled || running >= lanes) return;
+			if (scheduled || running >= concurrency) return;
 			scheduled = true;
 			// A turn of the event loop: requests that were read from their sockets together travel together.
-			outsideCalls(() => setImmediate(pump));
+			runOutsideCalls(() => setImmediate(pump));
 		});
 }
 

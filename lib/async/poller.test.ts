@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { loop } from "./poller.ts";
+import { startPoller } from "./poller.ts";
 
 const never = 3_600_000;
 const fail = (error: unknown) => {
@@ -11,9 +11,9 @@ test("a loop that is woken during a turn takes another one, and turns never over
 	let turns = 0;
 	let under = 0;
 	let release: (() => void) | undefined;
-	const looping = loop({
-		every: never,
-		async turn() {
+	const looping = startPoller({
+		intervalMs: never,
+		async poll() {
 			turns++;
 			expect(++under).toBe(1);
 			await new Promise<void>((resolve) => {
@@ -40,9 +40,9 @@ test("a loop goes on at once while there is more, and after a failure", async ()
 	const left = [true, true, false];
 	const errors: unknown[] = [];
 	let failures = 1;
-	const looping = loop({
-		every: 1,
-		async turn() {
+	const looping = startPoller({
+		intervalMs: 1,
+		async poll() {
 			if (failures-- > 0) throw new Error("down");
 			return left.shift() ?? false;
 		},
@@ -56,9 +56,9 @@ test("a loop goes on at once while there is more, and after a failure", async ()
 test("a loop that is stopped waits for its turn and keeps quiet about its failure", async () => {
 	let begun = false;
 	let fall: ((error: Error) => void) | undefined;
-	const looping = loop({
-		every: never,
-		turn: () =>
+	const looping = startPoller({
+		intervalMs: never,
+		poll: () =>
 			new Promise((_, reject) => {
 				begun = true;
 				fall = reject;

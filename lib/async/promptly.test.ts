@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { promptly } from "./promptly.ts";
+import { settleWithin } from "./promptly.ts";
 
 const HOUR = 3_600_000;
 const never = new Promise<string>(() => undefined);
@@ -12,17 +12,15 @@ test("nobody waits longer than for the last answer", async () => {
 		Promise.reject(error),
 		new Promise<string>((resolve) => setImmediate(resolve, "c")),
 	];
-	const results = await promptly(all, { budget: HOUR, lull: HOUR });
+	const results = await settleWithin(all, { budget: HOUR, lull: HOUR });
 	expect(results).toEqual([fulfilled("a"), { status: "rejected", reason: error }, fulfilled("c")]);
-	expect(await promptly([], { budget: HOUR, lull: HOUR })).toEqual([]);
+	expect(await settleWithin([], { budget: HOUR, lull: HOUR })).toEqual([]);
 });
 
 test("once answers have come, the silent ones are not waited for", async () => {
-	expect(await promptly([never, Promise.resolve("b"), never], { budget: HOUR, lull: 5 })).toEqual([
-		undefined,
-		fulfilled("b"),
-		undefined,
-	]);
+	expect(
+		await settleWithin([never, Promise.resolve("b"), never], { budget: HOUR, lull: 5 }),
+	).toEqual([undefined, fulfilled("b"), undefined]);
 });
 
 test("when nobody answers the budget ends it, and what comes later changes nothing", async () => {
@@ -30,7 +28,7 @@ test("when nobody answers the budget ends it, and what comes later changes nothi
 	const late = new Promise<string>((resolve) => {
 		answer = resolve;
 	});
-	const results = await promptly([late, never], { budget: 5, lull: HOUR });
+	const results = await settleWithin([late, never], { budget: 5, lull: HOUR });
 	answer("too late");
 	await late;
 	expect(results).toEqual([undefined, undefined]);
@@ -38,7 +36,7 @@ test("when nobody answers the budget ends it, and what comes later changes nothi
 
 test("an answer that has arrived counts even where the event loop was too busy to look at it in time", async () => {
 	const arriving = new Promise<string>((resolve) => setImmediate(resolve, "there"));
-	const results = promptly([arriving, never], { budget: 5, lull: 5 });
+	const results = settleWithin([arriving, never], { budget: 5, lull: 5 });
 	const busyUntil = Date.now() + 30;
 	while (Date.now() < busyUntil);
 	expect(await results).toEqual([fulfilled("there"), undefined]);

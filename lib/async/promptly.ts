@@ -9,7 +9,7 @@ export interface Patience {
  * The results that come promptly, in the order given, and undefined for each that does not: those who answered do not wait for long
  * because of those who do not. A result that comes later, a failure too, is the caller's to pick up from its promise, or to leave.
  */
-export function promptly<T>(
+export function settleWithin<T>(
 	promises: readonly Promise<T>[],
 	{ budget, lull }: Patience,
 ): Promise<(PromiseSettledResult<T> | undefined)[]> {

@@ -76,7 +76,7 @@ function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise
 					throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
 				await pauses(next);
 			};
-			await nodes[writer % 2]!.changing(["a"], change).catch(() => undefined);
+			await nodes[writer % 2]!.whileInvalidated(["a"], change).catch(() => undefined);
 			await pauses(next);
 		},
 		async read(reader, next) {
@@ -87,8 +87,8 @@ function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise
 			};
 			const cached = nodes[reader % 2]!;
 			if (reader > 1)
-				return cached.answer("price", 60_000, async () => (await slow(["a"]))[0]!.price);
-			return (await cached.through(["a"], slow))[0]!.price;
+				return cached.readResult("price", 60_000, async () => (await slow(["a"]))[0]!.price);
+			return (await cached.readThrough(["a"], slow))[0]!.price;
 		},
 	});
 }
@@ -104,13 +104,13 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		other = caches.other.of(name, 60_000);
 	});
 	const price = async (cached: Cached<Row>, id = "a") =>
-		(await cached.through([id], load))[0]?.price;
+		(await cached.readThrough([id], load))[0]?.price;
 
 	test("rows come in the order asked for, also twice, and are loaded once for all nodes", async () => {
 		const wanted = ["b", "nobody", "a", "b"];
 		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
-		expect(await one.through(wanted, load)).toEqual(expected);
-		expect(await other.through(["c", ...wanted], load)).toEqual([
+		expect(await one.readThrough(wanted, load)).toEqual(expected);
+		expect(await other.readThrough(["c", ...wanted], load)).toEqual([
 			{ id: "c", price: 1 },
 			...expected,
 		]);
@@ -118,35 +118,35 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 			["b", "nobody", "a"],
 			["c", "nobody"],
 		]);
-		expect(await one.through([], load)).toEqual([]);
+		expect(await one.readThrough([], load)).toEqual([]);
 	});
 
 	test("more rows than fit into one question", async () => {
 		const ids = Array.from({ length: 1203 }, (_, i) => `id${i}`);
 		for (const id of ids) await commit(id, 2);
-		await one.through(ids, load);
-		expect((await other.through(ids, load)).map((row) => row?.id)).toEqual(ids);
+		await one.readThrough(ids, load);
+		expect((await other.readThrough(ids, load)).map((row) => row?.id)).toEqual(ids);
 		expect(loads).toHaveLength(1);
 	});
 
 	test("what somebody does to a row that he got is not seen by others", async () => {
-		for (let i = 0; i < 2; i++) (await one.through(["a"], load))[0]!.price = 99;
+		for (let i = 0; i < 2; i++) (await one.readThrough(["a"], load))[0]!.price = 99;
 		expect(await price(other)).toBe(1);
 	});
 
 	test("a change is seen on every node when it is done", async () => {
 		await price(one);
-		await other.changing(["a"], () => commit("a", 2));
+		await other.whileInvalidated(["a"], () => commit("a", 2));
 		expect(await price(one)).toBe(2);
-		await one.changing(["a"], async () => void rows.delete("a"));
-		expect(await other.through(["a"], load)).toEqual([null]);
+		await one.whileInvalidated(["a"], async () => void rows.delete("a"));
+		expect(await other.readThrough(["a"], load)).toEqual([null]);
 	});
 
 	test("who read before a change and answers after it keeps nothing", async () => {
 		const slow = slowLoad();
-		const reading = one.through(["a"], slow.load);
+		const reading = one.readThrough(["a"], slow.load);
 		await slow.begun;
-		await other.changing(["a"], () => commit("a", 2));
+		await other.whileInvalidated(["a"], () => commit("a", 2));
 		slow.finish();
 		expect(await reading).toEqual([{ id: "a", price: 1 }]);
 		expect(await price(one)).toBe(2);
@@ -155,9 +155,9 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 
 	test("who read before a change keeps nothing either where somebody else has kept the new row already", async () => {
 		const slow = slowLoad();
-		const reading = one.through(["a"], slow.load);
+		const reading = one.readThrough(["a"], slow.load);
 		await slow.begun;
-		await other.changing(["a"], () => commit("a", 2));
+		await other.whileInvalidated(["a"], () => commit("a", 2));
 		expect(await price(other)).toBe(2);
 		slow.finish();
 		await reading;
@@ -167,7 +167,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	test("while a change is under way nothing is kept, so that nothing is old if its node dies after the commit", async () => {
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before: number | undefined;
-		void one.changing(["a"], async () => {
+		void one.whileInvalidated(["a"], async () => {
 			before = await price(other);
 			await commit("a", 2);
 			die();
@@ -181,12 +181,12 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	test("of two changes at once the one that began first and ends first leaves the other's row alone", async () => {
 		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
 		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
-		const first = one.changing(["a"], () => {
+		const first = one.whileInvalidated(["a"], () => {
 			beginFirst();
 			return firstDone;
 		});
 		await firstBegun;
-		await other.changing(["a"], async () => {
+		await other.whileInvalidated(["a"], async () => {
 			finishFirst();
 			await first;
 			await price(one);
@@ -201,8 +201,8 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		const gate = Promise.withResolvers<void>();
 		const begun = Promise.withResolvers<void>();
 		const sum = (cached: Cached<Row>) =>
-			cached.answer("sum", 60_000, async () => rows.get("a")!.price);
-		const first = one.changing(["a"], async () => {
+			cached.readResult("sum", 60_000, async () => rows.get("a")!.price);
+		const first = one.whileInvalidated(["a"], async () => {
 			begun.resolve();
 			await gate.promise;
 			await commit("a", 2);
@@ -210,7 +210,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 			throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
 		});
 		await begun.promise;
-		await other.changing(["a"], () => commit("a", 5));
+		await other.whileInvalidated(["a"], () => commit("a", 5));
 		expect([await price(one), await price(other), await sum(one)]).toEqual([5, 5, 5]);
 		gate.resolve();
 		await expect(first).rejects.toThrow("terminated");
@@ -220,7 +220,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	test("the row is stored again when the last of several overlapping changes has ended", async () => {
 		const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
 		const changes = gates.map(({ promise }, i) =>
-			(i % 2 ? other : one).changing(["a"], () => promise),
+			(i % 2 ? other : one).whileInvalidated(["a"], () => promise),
 		);
 		for (const i of [1, 0]) {
 			gates[i]!.resolve();
@@ -243,7 +243,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 
 	test("a change that is refused gives its row back; one that may still commit does not", async () => {
 		const refuse = (error: object) =>
-			one.changing(["a"], () => Promise.reject(error)).catch(() => undefined);
+			one.whileInvalidated(["a"], () => Promise.reject(error)).catch(() => undefined);
 		await refuse(new Error("SKU_TAKEN"));
 		await price(one);
 		await price(one);
@@ -266,31 +266,33 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		loads = [];
 		for (const cached of [after, before, after]) expect(await price(cached)).toBe(1);
 		expect(loads).toHaveLength(2);
-		await after.changing(["a"], () => commit("a", 2));
+		await after.whileInvalidated(["a"], () => commit("a", 2));
 		for (const cached of [before, after, before]) expect(await price(cached)).toBe(2);
 	});
 
 	test("an answer is made once for all nodes, and anew after any change", async () => {
 		const total = async (cached: Cached<Row>) =>
-			cached.answer("sum", 60_000, async () =>
+			cached.readResult("sum", 60_000, async () =>
 				[...rows.values()].reduce((sum, { price }) => sum + price, 0),
 			);
 		expect(await total(one)).toBe(3);
 		await commit("a", 5);
 		expect(await total(other)).toBe(3);
-		await one.changing([], () => commit("b", 5));
+		await one.whileInvalidated([], () => commit("b", 5));
 		expect(await total(other)).toBe(11);
-		expect(await other.answer("something else", 60_000, async () => null)).toBe(null);
+		expect(await other.readResult("something else", 60_000, async () => null)).toBe(null);
 	});
 
 	test("an answer that was begun before a change is not kept", async () => {
 		const slow = slowLoad();
-		const answering = one.answer("list", 60_000, () => slow.load(["a"]));
+		const answering = one.readResult("list", 60_000, () => slow.load(["a"]));
 		await slow.begun;
-		await other.changing(["a"], () => commit("a", 2));
+		await other.whileInvalidated(["a"], () => commit("a", 2));
 		slow.finish();
 		await answering;
-		expect(await one.answer("list", 60_000, () => load(["a"]))).toEqual([{ id: "a", price: 2 }]);
+		expect(await one.readResult("list", 60_000, () => load(["a"]))).toEqual([
+			{ id: "a", price: 2 },
+		]);
 	});
 }
 
@@ -306,11 +308,11 @@ test("nodes of a cluster without Redis keep nothing", async () => {
 		"things",
 		60_000,
 	);
-	await cached.through(["a"], load);
-	await cached.changing(["a"], () => commit("a", 2));
-	expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
-	expect(await cached.answer("list", 60_000, async () => 1)).toBe(1);
-	expect(await cached.answer("list", 60_000, async () => 2)).toBe(2);
+	await cached.readThrough(["a"], load);
+	await cached.whileInvalidated(["a"], () => commit("a", 2));
+	expect(await cached.readThrough(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+	expect(await cached.readResult("list", 60_000, async () => 1)).toBe(1);
+	expect(await cached.readResult("list", 60_000, async () => 2)).toBe(2);
 });
 
 describeWith(["redis-server"], "a cache in Redis", () => {
@@ -331,11 +333,11 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		eventually(async () => {
 			const [here, there] = [first, second].map((cache) => cache.of<Row>(`probe${names}`, 60_000));
 			names++;
-			await here!.through(["a"], load);
-			await there!.through(["b"], load);
+			await here!.readThrough(["a"], load);
+			await there!.readThrough(["b"], load);
 			loads = [];
-			await here!.through(["b"], load);
-			await there!.through(["a"], load);
+			await here!.readThrough(["b"], load);
+			await there!.readThrough(["a"], load);
 			expect(loads).toEqual([]);
 		}, 20);
 
@@ -366,17 +368,17 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
 		told = [];
 		const cached = one.of<Row>("outage", 60_000);
-		await cached.through(["a"], load);
+		await cached.readThrough(["a"], load);
 		await redis.process.kill();
-		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 1 }]);
-		await cached.changing(["a"], () => commit("a", 2));
-		expect(await other.of<Row>("outage", 60_000).through(["a"], load)).toEqual([
+		expect(await cached.readThrough(["a"], load)).toEqual([{ id: "a", price: 1 }]);
+		await cached.whileInvalidated(["a"], () => commit("a", 2));
+		expect(await other.of<Row>("outage", 60_000).readThrough(["a"], load)).toEqual([
 			{ id: "a", price: 2 },
 		]);
 		await expect(one.ping()).rejects.toThrow();
 		await redis.restart();
 		await works();
-		expect(await cached.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		expect(await cached.readThrough(["a"], load)).toEqual([{ id: "a", price: 2 }]);
 		await one.ping();
 		expect(told.sort()).toEqual([
 			...Array(2).fill("Redis is back"),
@@ -392,22 +394,22 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await works(cache);
 		const late = cache.of<Row>("hanging", 60_000);
 		const reader = other.of<Row>("hanging", 60_000);
-		await reader.through(["a", "b"], load);
+		await reader.readThrough(["a", "b"], load);
 		redis.process.pause();
 		// The first question finds out; what follows is not even sent.
-		await late.through(["a"], load);
-		await late.changing(["a"], () => commit("a", 2));
-		expect(await reader.through(["a"], load)).toEqual([{ id: "a", price: 2 }]);
+		await late.readThrough(["a"], load);
+		await late.whileInvalidated(["a"], () => commit("a", 2));
+		expect(await reader.readThrough(["a"], load)).toEqual([{ id: "a", price: 2 }]);
 		redis.process.resume();
 		const seen = new Set<number | undefined>();
 		await eventually(async () => {
-			seen.add((await reader.through(["a"], load))[0]?.price);
+			seen.add((await reader.readThrough(["a"], load))[0]?.price);
 			loads = [];
-			await reader.through(["b"], load);
+			await reader.readThrough(["b"], load);
 			// It reads again, and what it had before is still there: Redis has not lost it.
 			expect(loads).toEqual([]);
 		}, 20);
-		seen.add((await reader.through(["a"], load))[0]?.price);
+		seen.add((await reader.readThrough(["a"], load))[0]?.price);
 		expect([...seen]).toEqual([2]);
 	});
 });

@@ -1,28 +1,28 @@
 import { createHash, randomUUID } from "node:crypto";
-import { batch } from "../async/micro-batch.ts";
+import { microBatch } from "../async/micro-batch.ts";
 import { catalogue } from "../observability/metrics/catalogue.ts";
 import { Metrics } from "../observability/metrics/registry.ts";
 import { isOutage } from "../resilience/outages.ts";
-import { type Lookups, lookupsIn } from "./lookup-metrics.ts";
+import { type LookupCounters, lookupCounters } from "./lookup-metrics.ts";
 import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
-import { type CacheStore, MAX_TTL_MS, noStore, type Taken } from "./store.ts";
+import { type CacheStore, type KeyState, MAX_TTL_MS, noStore } from "./store.ts";
 
 /** What one service keeps of its own rows. All of it is plain JSON, parsed anew each time: nobody can change what others get. */
 export interface Cached<Row> {
 	/** Rows by their ids, in that order, null where there is none; `load` is asked for those that are not kept. */
-	through(
+	readThrough(
 		ids: readonly string[],
 		load: (missing: string[]) => Promise<readonly (Row | null)[]>,
 	): Promise<(Row | null)[]>;
 	/** An answer that was made from this service's rows and nothing else, a page of a list for instance; any change makes it void. */
-	answer<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
+	readResult<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
 	/**
 	 * Makes a change to these rows, in a transaction that has committed when `change` fulfils. From then on nobody on any node gets what was before it;
 	 * while it is under way nobody keeps anything.
 	 */
-	changing<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
+	whileInvalidated<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
 }
 export interface Cache {
 	/**
@@ -68,20 +68,20 @@ export function openCache(
 const MAX_LENGTH = 256 * 1024;
 
 const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
-const hasValue = (taken: Taken) => taken !== "busy" && "value" in taken;
-const hasLease = (taken: Taken) => taken !== "busy" && "lease" in taken;
+const hasValue = (taken: KeyState) => taken !== "busy" && "value" in taken;
+const hasLease = (taken: KeyState) => taken !== "busy" && "lease" in taken;
 
 export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
-	const lookupsOf = lookupsIn(metrics, catalogue.cacheLookups);
+	const lookupsOf = lookupCounters(metrics, catalogue.cacheLookups);
 	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
 		keys: readonly string[],
 		mark: string,
 		ttl: number,
-		counted: Lookups,
+		counted: LookupCounters,
 		make: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
-		const taken = (await store.take(keys)).map((one) =>
+		const taken = (await store.readOrLease(keys)).map((one) =>
 			hasValue(one) && !one.value.startsWith(mark) ? "busy" : one,
 		);
 		for (const one of taken)
@@ -106,7 +106,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 
 	/** A token that every change replaces; undefined while there is none to be had. */
 	async function current(generation: string): Promise<string | undefined> {
-		const [taken] = await store.take([generation]);
+		const [taken] = await store.readOrLease([generation]);
 		if (hasValue(taken!)) return taken.value;
 		if (!hasLease(taken!)) return undefined;
 		const token = randomUUID();
@@ -119,7 +119,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 	function versionOf(name: string) {
 		const found =
 			versions.get(name) ??
-			batch<undefined, string | undefined>(async (asked) =>
+			microBatch<undefined, string | undefined>(async (asked) =>
 				Array(asked.length).fill(await current(generationOf(name))),
 			);
 		versions.set(name, found);
@@ -135,7 +135,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 			const generation = generationOf(name);
 
 			return {
-				async through(ids, load) {
+				async readThrough(ids, load) {
 					const distinct = [...new Set(ids)];
 					const values = await keep<Row>(distinct.map(row), mark, ttl, counted, (missing) =>
 						load(missing.map((i) => distinct[i]!)),
@@ -143,7 +143,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
-				async answer(key, ttl, make) {
+				async readResult(key, ttl, make) {
 					const token = await current(generation);
 					if (token === undefined) {
 						counted.busy.add();
@@ -155,7 +155,7 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 					]);
 					return answer!.made;
 				},
-				async changing(ids, change) {
+				async whileInvalidated(ids, change) {
 					const keys = [generation, ...ids.map(row)];
 					const holder = randomUUID();
 					await store.hold(keys, holder);

@@ -14,17 +14,17 @@ describe("the cache in memory", () => {
 			return ids.map((id) => ({ id }));
 		};
 		const cached = cacheOn(memoryStore({ now: () => now }), "").of<object>("things", 1000);
-		const look = () => cached.through(["a"], load);
+		const look = () => cached.readThrough(["a"], load);
 		await look();
 		now += 1001;
 		await look();
 		expect(loads).toHaveLength(2);
 		now += 1001;
-		void cached.through(["a"], () => new Promise(() => undefined));
-		void cached.changing(["b"], () => new Promise(() => undefined));
+		void cached.readThrough(["a"], () => new Promise(() => undefined));
+		void cached.whileInvalidated(["b"], () => new Promise(() => undefined));
 		now += Math.max(LEASE_MS, HOLD_MS) + 1;
 		loads = [];
-		for (let i = 0; i < 2; i++) await cached.through(["a", "b"], load);
+		for (let i = 0; i < 2; i++) await cached.readThrough(["a", "b"], load);
 		expect(loads).toEqual([["a", "b"]]);
 	});
 
@@ -35,7 +35,7 @@ describe("the cache in memory", () => {
 		const pages = async () => {
 			let made = 0;
 			for (let i = 0; i < 20; i++)
-				await cached.answer(`page ${i}`, 60_000, async () => `${page}${made++}`);
+				await cached.readResult(`page ${i}`, 60_000, async () => `${page}${made++}`);
 			return made;
 		};
 		// Each takes 200 kB: by the time the last one is stored, the first one has been evicted.
@@ -45,7 +45,7 @@ describe("the cache in memory", () => {
 			loads++;
 			return ids.map((id) => ({ id }));
 		};
-		for (let i = 0; i < 2; i++) await cached.through(["a"], load);
+		for (let i = 0; i < 2; i++) await cached.readThrough(["a"], load);
 		expect(loads).toBe(1);
 	});
 
@@ -53,7 +53,7 @@ describe("the cache in memory", () => {
 		const cached = cacheOn(memoryStore(), "").of<object>("things", 60_000);
 		let made = 0;
 		const page = (length: number) =>
-			cached.answer(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
+			cached.readResult(`${length}`, 60_000, async () => `${made++}`.padEnd(length));
 		for (const length of [200_000, 200_000, 300_000, 300_000]) await page(length);
 		expect(made).toBe(3);
 	});
@@ -62,15 +62,15 @@ describe("the cache in memory", () => {
 		const store = memoryStore(small);
 		await store.hold(["held"], "somebody");
 		for (let i = 0; i < 20; i++) {
-			const [taken] = await store.take([`key ${i}`]);
+			const [taken] = await store.readOrLease([`key ${i}`]);
 			await store.fill(
 				[{ key: `key ${i}`, value: "x".repeat(100_000), ...(taken as { lease: string }) }],
 				60_000,
 			);
 		}
-		expect(await store.take(["held"])).toEqual(["busy"]);
+		expect(await store.readOrLease(["held"])).toEqual(["busy"]);
 		await store.release(["held"], "somebody");
-		expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
+		expect(await store.readOrLease(["held"])).toEqual([{ lease: expect.any(String) }]);
 	});
 
 	test("removes expired entries that are not read again", async () => {

@@ -39,7 +39,7 @@ export function memoryStore({
 	}
 
 	return {
-		async take(keys) {
+		async readOrLease(keys) {
 			return keys.map((key) => {
 				if (isHeld(key)) return "busy";
 				const found = entries.get(key);

@@ -38,10 +38,10 @@ export const RETRY_MS = 500;
 /** Milliseconds that a connection may take to close. One that is closed already, because Redis is gone, keeps the process for as long. */
 export const DISCONNECT_MS = 100;
 /** Milliseconds after which a Redis that does not answer is gone. */
-export const ANSWER_MS = 250;
+export const COMMAND_TIMEOUT_MS = 250;
 
 /** A command's answer; rejects when it does not come within `ms`. */
-export function soon<T>(command: Promise<T>, ms: number): Promise<T> {
+export function withCommandTimeout<T>(command: Promise<T>, ms: number): Promise<T> {
 	return new Promise((resolve, reject) => {
 		// A busy event loop runs late timers first: what lies in the socket already is read before Redis counts as silent.
 		const late = () =>

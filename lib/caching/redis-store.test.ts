@@ -18,22 +18,22 @@ describeWith(["redis-server"], "holds in Redis", () => {
 		let probes = 0;
 		try {
 			await eventually(
-				async () => expect(await store.take([`probe ${probes++}`])).not.toEqual(["busy"]),
+				async () => expect(await store.readOrLease([`probe ${probes++}`])).not.toEqual(["busy"]),
 				20,
 			);
 			const later = Date.now() + 60_000;
 			const take = async (text: string) => {
 				await raw.set("held", text);
-				return (await store.take(["held"]))[0];
+				return (await store.readOrLease(["held"]))[0];
 			};
 			expect(await take("hdead=1")).toEqual({ lease: expect.any(String) });
 			expect(await take(`hdead=1 alive=${later}`)).toBe("busy");
 			await store.release(["held"], "alive");
-			expect(await store.take(["held"])).toEqual([{ lease: expect.any(String) }]);
+			expect(await store.readOrLease(["held"])).toEqual([{ lease: expect.any(String) }]);
 			expect(await take("h0190aaaa-bbbb")).toBe("busy");
 			await store.hold(["held"], "new");
 			await store.release(["held"], "new");
-			expect(await store.take(["held"])).toEqual(["busy"]);
+			expect(await store.readOrLease(["held"])).toEqual(["busy"]);
 		} finally {
 			for (const client of [raw, own]) client.disconnect();
 			await redis.stop();

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { ANSWER_MS, RETRY_MS, soon } from "./redis-connection.ts";
-import { type CacheStore, HOLD_MS, LEASE_MS, MAX_TTL_MS, type Taken } from "./store.ts";
+import { COMMAND_TIMEOUT_MS, RETRY_MS, withCommandTimeout } from "./redis-connection.ts";
+import { type CacheStore, HOLD_MS, type KeyState, LEASE_MS, MAX_TTL_MS } from "./store.ts";
 
 /**
  * A key contains `v` and a value, `l` and a lease, or `h` and the holders of the key, each with the
@@ -75,7 +75,7 @@ const SETTLE_MS = 2 * RETRY_MS + 1000;
  * Keeps values in Redis, where every node sees the same. Without Redis nothing is kept and nothing fails; changes that could not be told are told as soon as
  * it is back.
  */
-export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
+export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheStore {
 	/** Keys whose change Redis was not told, and until when somebody might still have a value of them. */
 	const owed = new Map<string, number>();
 	let readableFrom = Number.POSITIVE_INFINITY;
@@ -93,7 +93,7 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) =>
 				keys.slice(i * MOST, (i + 1) * MOST),
 			);
-			return (await soon(
+			return (await withCommandTimeout(
 				Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))),
 				answerMs,
 			)) as T[];
@@ -130,7 +130,7 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 	});
 
 	return {
-		async take(keys) {
+		async readOrLease(keys) {
 			const lease = `l${randomUUID()}`;
 			const found =
 				Date.now() < readableFrom
@@ -140,7 +140,7 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 			return found
 				.flat()
 				.map(
-					(text): Taken =>
+					(text): KeyState =>
 						text === lease ? { lease } : text === "" ? "busy" : { value: text.slice(1) },
 				);
 		},
@@ -166,7 +166,7 @@ export function redisStore(redis: Redis, answerMs = ANSWER_MS): CacheStore {
 			if (!(await run("cacheRelease", keys, holder))) owe(keys);
 		},
 		async ping() {
-			await soon(redis.ping(), answerMs);
+			await withCommandTimeout(redis.ping(), answerMs);
 		},
 		async close() {
 			redis.disconnect();

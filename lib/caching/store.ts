@@ -1,12 +1,12 @@
 /** What a key holds: a value; or nothing, and is now leased to whoever asked; or is somebody else's to fill or being changed. */
-export type Taken = { readonly value: string } | { readonly lease: string } | "busy";
+export type KeyState = { readonly value: string } | { readonly lease: string } | "busy";
 
 /**
  * Where cached values are. A value gets in only under a lease that still holds, and a change takes the lease away: what was read before
  * a change never gets in after it.
  */
 export interface CacheStore {
-	take(keys: readonly string[]): Promise<Taken[]>;
+	readOrLease(keys: readonly string[]): Promise<KeyState[]>;
 	/** Keeps values for `ttl` milliseconds, each where its lease still holds. */
 	fill(
 		entries: readonly { key: string; lease: string; value: string }[],
@@ -33,7 +33,7 @@ export const MAX_TTL_MS = 60_000;
 
 /** Keeps nothing. */
 export const noStore: CacheStore = {
-	take: async (keys) => keys.map(() => "busy"),
+	readOrLease: async (keys) => keys.map(() => "busy"),
 	fill: async () => undefined,
 	hold: async () => undefined,
 	release: async () => undefined,

@@ -11,7 +11,7 @@ import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
 import { type CacheStore, noStore } from "./store.ts";
-import { Near } from "./validated-cache.ts";
+import { ValidatedCache } from "./validated-cache.ts";
 
 /** The database: what is committed, and how often it was read. */
 let price: number;
@@ -38,21 +38,21 @@ beforeEach(() => {
 function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 	let store: CacheStore;
 	let cache: Cache;
-	let near: Near<string>;
+	let near: ValidatedCache<string>;
 	let change: (work: () => Promise<unknown>) => Promise<unknown>;
 	beforeEach(() => {
 		const { here, there } = open();
 		store = here;
 		cache = cacheOn(here, "cache::");
-		near = new Near(cache, length);
-		change = (work) => cacheOn(there, "cache::").of(service, 60_000).changing([], work);
+		near = new ValidatedCache(cache, length);
+		change = (work) => cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], work);
 	});
-	const ask = (from = near, make = read) => from.answer(service, "/things/1", 60_000, make);
+	const ask = (from = near, make = read) => from.get(service, "/things/1", 60_000, make);
 
 	test("of many at once only those that are not kept are asked for, and what there is not is asked for again", async () => {
 		const asked: string[][] = [];
 		const rows = (keys: string[]) =>
-			near.answers(service, keys, 60_000, async (missing) => {
+			near.getMany(service, keys, 60_000, async (missing) => {
 				asked.push(missing);
 				return missing.map((key) => (key === "none" ? null : `${key} ${price}`));
 			});
@@ -76,7 +76,7 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 			for (let i = 0; i < 2; i++) expect(await ask()).toBe(`price ${to}`);
 			expect(reads).toBe(to);
 		}
-		await near.answer(service, "/things/2", 60_000, read);
+		await near.get(service, "/things/2", 60_000, read);
 		expect(reads).toBe(6);
 	});
 
@@ -121,7 +121,7 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 				return version;
 			},
 		});
-		const behind = new Near(late, length);
+		const behind = new ValidatedCache(late, length);
 		for (let i = 0; i < 3; i++) expect(await ask(behind)).toBe("price 2");
 		// The first one was right, but nobody could know.
 		expect(reads).toBe(2);
@@ -133,14 +133,14 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		let gate: Promise<unknown> = Promise.resolve();
 		const watched: CacheStore = {
 			...store,
-			async take(keys) {
+			async readOrLease(keys) {
 				asked++;
-				const taken = await store.take(keys);
+				const taken = await store.readOrLease(keys);
 				await gate;
 				return taken;
 			},
 		};
-		const shared = new Near(cacheOn(watched, "cache::"), length);
+		const shared = new ValidatedCache(cacheOn(watched, "cache::"), length);
 		await ask(shared);
 		asked = 0;
 		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(
@@ -171,8 +171,8 @@ describe("answers near a cache in memory", () => {
 
 	test("an answer is not kept longer than it may be", async () => {
 		let now = 1;
-		const near = new Near(cacheOn(memoryStore(), ""), length, { now: () => now });
-		const ask = () => near.answer(service, "/", 1000, read);
+		const near = new ValidatedCache(cacheOn(memoryStore(), ""), length, { now: () => now });
+		const ask = () => near.get(service, "/", 1000, read);
 		await ask();
 		now = 1000;
 		await ask();
@@ -183,18 +183,18 @@ describe("answers near a cache in memory", () => {
 	});
 
 	test("failures are not kept", async () => {
-		const near = new Near(cacheOn(memoryStore(), ""), length);
+		const near = new ValidatedCache(cacheOn(memoryStore(), ""), length);
 		await expect(
-			near.answer(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
+			near.get(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
 		).rejects.toThrow("NOT_FOUND");
-		expect(await near.answer(service, "/", 1000, read)).toBe("price 1");
+		expect(await near.get(service, "/", 1000, read)).toBe("price 1");
 	});
 
 	test("it takes as much memory as it may and no more; what nobody asked for the longest time goes first", async () => {
 		const cache = cacheOn(memoryStore(), "");
-		const near = new Near<string>(cache, length, { most: 10_000 });
+		const near = new ValidatedCache<string>(cache, length, { most: 10_000 });
 		const ask = (key: string, size = 998) =>
-			near.answer(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
+			near.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
 		for (const key of "0123456789") await ask(key);
 		expect([near.bytes, reads]).toEqual([10_000, 10]);
 		await ask("0");
@@ -205,7 +205,7 @@ describe("answers near a cache in memory", () => {
 		await ask("1");
 		expect(reads).toBe(12);
 		// One that takes the place of another counts once.
-		await cache.of(service, 1).changing([], read);
+		await cache.of(service, 1).whileInvalidated([], read);
 		await ask("1", 498);
 		expect(near.bytes).toBe(9_500);
 	});
@@ -213,9 +213,9 @@ describe("answers near a cache in memory", () => {
 	test("it is counted how often an answer was there", async () => {
 		const metrics = new Metrics();
 		const cache = cacheOn(memoryStore(), "");
-		const near = new Near(cache, length, { metrics });
-		for (let i = 0; i < 3; i++) await near.answer(service, "/", 1000, read);
-		await cache.of(service, 1000).changing([], () => near.answer(service, "/", 1000, read));
+		const near = new ValidatedCache(cache, length, { metrics });
+		for (let i = 0; i < 3; i++) await near.get(service, "/", 1000, read);
+		await cache.of(service, 1000).whileInvalidated([], () => near.get(service, "/", 1000, read));
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
 			expect(text).toContain(
@@ -226,10 +226,10 @@ describe("answers near a cache in memory", () => {
 });
 
 test("where nothing is kept, nothing is kept near it either", async () => {
-	const near = new Near(cacheOn(noStore, ""), length);
+	const near = new ValidatedCache(cacheOn(noStore, ""), length);
 	for (let i = 1; i < 4; i++) {
 		await commit(i)();
-		expect(await near.answer(service, "/", 60_000, read)).toBe(`price ${i}`);
+		expect(await near.get(service, "/", 60_000, read)).toBe(`price ${i}`);
 	}
 	expect(near.bytes).toBe(0);
 });
@@ -244,17 +244,18 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 		return store;
 	};
 	/** When answers are kept again. */
-	const works = (near: Near<string>) =>
+	const works = (near: ValidatedCache<string>) =>
 		eventually(async () => {
-			await near.answer(service, "/probe", 60_000, read);
+			await near.get(service, "/probe", 60_000, read);
 			const before = reads;
-			await near.answer(service, "/probe", 60_000, read);
+			await near.get(service, "/probe", 60_000, read);
 			expect(reads).toBe(before);
 		}, 20);
 
 	beforeAll(async () => {
 		redis = await startRedis(folder);
-		for (const store of [open(), open()]) await works(new Near(cacheOn(store, "cache::"), length));
+		for (const store of [open(), open()])
+			await works(new ValidatedCache(cacheOn(store, "cache::"), length));
 	});
 	afterAll(async () => {
 		await Promise.all(stores.map((store) => store.close()));
@@ -266,13 +267,13 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 
 	test("while Redis is away every answer is made, and what was kept before is given to nobody when it is back", async () => {
 		const [here, there] = [open(), open()];
-		const near = new Near(cacheOn(here, "cache::"), length);
-		const ask = () => near.answer(service, "/things/1", 60_000, read);
+		const near = new ValidatedCache(cacheOn(here, "cache::"), length);
+		const ask = () => near.get(service, "/things/1", 60_000, read);
 		await works(near);
 		await ask();
 		await redis.process.kill();
 		expect(await ask()).toBe("price 1");
-		await cacheOn(there, "cache::").of(service, 60_000).changing([], commit(2));
+		await cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await ask()).toBe("price 2");
 		await redis.restart();
 		await works(near);
@@ -284,13 +285,15 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 		const there = redisStore(connection);
 		const here = redisStore(connectRedis(redis.url, quiet));
 		stores.push(here, there);
-		const [near, other] = [here, there].map((store) => new Near(cacheOn(store, "cache::"), length));
+		const [near, other] = [here, there].map(
+			(store) => new ValidatedCache(cacheOn(store, "cache::"), length),
+		);
 		for (const one of [near!, other!]) await works(one);
-		const ask = () => near!.answer(service, "/things/1", 60_000, read);
+		const ask = () => near!.get(service, "/things/1", 60_000, read);
 		await ask();
 		redis.process.pause();
 		expect(await ask()).toBe("price 1");
-		await cacheOn(there, "cache::").of(service, 60_000).changing([], commit(2));
+		await cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await ask()).toBe("price 2");
 		redis.process.resume();
 		const seen = new Set<string>();

@@ -1,7 +1,7 @@
 import { catalogue } from "../observability/metrics/catalogue.ts";
 import { Metrics } from "../observability/metrics/registry.ts";
 import type { Cache } from "./lease-cache.ts";
-import { type Lookups, lookupsIn } from "./lookup-metrics.ts";
+import { type LookupCounters, lookupCounters } from "./lookup-metrics.ts";
 import { lru } from "./lru.ts";
 
 interface Entry<A> {
@@ -15,9 +15,9 @@ const MOST_BYTES = 32 * 1024 * 1024;
  * Keeps answers in this process. Each one bears the version that its service had before it was made, and is given to nobody who finds another version now: so it is
  * never older than a change that has answered, wherever that was made (docs/adr/0016). What was not asked for the longest time gives way.
  */
-export class Near<A> {
+export class ValidatedCache<A> {
 	readonly #cache: Cache;
-	readonly #lookupsOf: (service: string) => Lookups;
+	readonly #lookupsOf: (service: string) => LookupCounters;
 	readonly #entries: ReturnType<typeof lru<Entry<A>>>;
 
 	/** @param bytesOf how much memory an answer takes, more or less */
@@ -31,7 +31,7 @@ export class Near<A> {
 		}: { metrics?: Metrics; most?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
-		this.#lookupsOf = lookupsIn(metrics, catalogue.nearLookups);
+		this.#lookupsOf = lookupCounters(metrics, catalogue.nearLookups);
 		this.#entries = lru({ maxBytes: most, sizeOf: ({ answer }) => bytesOf(answer), now });
 	}
 
@@ -40,13 +40,13 @@ export class Near<A> {
 	 * @param ttl milliseconds
 	 * @param make when it fails, nothing is kept
 	 */
-	async answer(service: string, key: string, ttl: number, make: () => Promise<A>): Promise<A> {
-		const [answer] = await this.answers(service, [key], ttl, async () => [await make()]);
+	async get(service: string, key: string, ttl: number, make: () => Promise<A>): Promise<A> {
+		const [answer] = await this.getMany(service, [key], ttl, async () => [await make()]);
 		return answer as A;
 	}
 
 	/** The same for many keys at once, in their order; `make` is asked for those that are not kept. What there is not, null, is not kept. */
-	async answers(
+	async getMany(
 		service: string,
 		keys: readonly string[],
 		ttl: number,

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { currentTraceparent, outsideTraces, traceIdOf } from "./traceparent.ts";
+import { currentTraceparent, runOutsideTraces, traceIdOf } from "./traceparent.ts";
 
 /** The part of a call's context that log lines and time limits need. */
 interface Call {
@@ -9,7 +9,7 @@ interface Call {
 	readonly meta: { readonly user?: { readonly id: string } | null };
 }
 /** Whom a line is about. Left out where it is not known. */
-export interface Who {
+export interface LogFields {
 	readonly request_id?: string;
 	readonly user_id?: string;
 	readonly trace_id?: string;
@@ -18,17 +18,17 @@ export interface Who {
 /** The call that is being worked on. It follows through whatever its handler waits for. */
 const calls = new AsyncLocalStorage<Call | undefined>();
 /** Does something on behalf of a call. */
-export const onBehalfOf = <C, R>(call: C, work: (call: C) => R): R =>
+export const runInCall = <C, R>(call: C, work: (call: C) => R): R =>
 	calls.run(call as Call, work, call);
 /** Begins what outlives whoever happened to begin it: a loop, or a batch of many. */
-export const outsideCalls = <R>(work: () => R): R => calls.exit(() => outsideTraces(work));
+export const runOutsideCalls = <R>(work: () => R): R => calls.exit(() => runOutsideTraces(work));
 
 /** Milliseconds until the caller of the current call gives up; Infinity outside calls and in calls without a time limit. */
 export const timeLeft = (): number =>
 	(calls.getStore()?.deadline ?? Number.POSITIVE_INFINITY) - performance.now();
 
 /** Whom a line that is written now is about. */
-export function whoNow(): Who {
+export function currentLogFields(): LogFields {
 	const call = calls.getStore();
 	const trace_id = traceIdOf(currentTraceparent());
 	return {

@@ -1,16 +1,16 @@
 import { expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { batch } from "../async/micro-batch.ts";
-import { loop } from "../async/poller.ts";
+import { microBatch } from "../async/micro-batch.ts";
+import { startPoller } from "../async/poller.ts";
 import {
 	currentTraceparent,
-	currentTraces,
-	inTrace,
-	inTracesOf,
+	currentTraceparents,
 	isSampled,
 	isTraceparent,
+	runInTrace,
+	runInTracesOf,
 	traceIdOf,
-	tracesOf,
+	traceparentsOf,
 } from "./traceparent.ts";
 
 const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -38,7 +38,7 @@ test("a traceparent is what version 00 of the specification says, and its trace 
 test("what is done in a trace knows it, as long as that takes, and nobody else does", async () => {
 	const seen = await Promise.all(
 		[one, other, undefined].map((traceparent) =>
-			inTrace(traceparent, async () => {
+			runInTrace(traceparent, async () => {
 				await new Promise(setImmediate);
 				return currentTraceparent();
 			}),
@@ -50,19 +50,19 @@ test("what is done in a trace knows it, as long as that takes, and nobody else d
 
 test("a batch is done for the traces of all its elements: in the one that they share, else in nobody's", async () => {
 	const found: unknown[] = [];
-	const add = batch(async (all: number[]) => {
-		found.push([currentTraceparent(), currentTraces()]);
+	const add = microBatch(async (all: number[]) => {
+		found.push([currentTraceparent(), currentTraceparents()]);
 		return all;
 	});
-	await inTrace(one, async () => {
+	await runInTrace(one, async () => {
 		await Promise.all([add(1), add(2)]);
 		expect(currentTraceparent()).toBe(one);
 	});
 	await Promise.all([
-		inTrace(one, () => add(1)),
+		runInTrace(one, () => add(1)),
 		add(2),
-		inTrace(other, () => add(3)),
-		inTrace(one, () => add(4)),
+		runInTrace(other, () => add(3)),
+		runInTrace(one, () => add(4)),
 	]);
 	await add(1);
 	expect(found).toEqual([
@@ -72,19 +72,19 @@ test("a batch is done for the traces of all its elements: in the one that they s
 	]);
 	expect([isSampled(one), isSampled(other)]).toEqual([true, false]);
 	expect(
-		inTracesOf([{ traceparent: one }, { traceparent: null }], () => [
+		runInTracesOf([{ traceparent: one }, { traceparent: null }], () => [
 			currentTraceparent(),
-			currentTraces(),
+			currentTraceparents(),
 		]),
 	).toEqual([undefined, [one]]);
 });
 
 test("a loop belongs to nobody's trace, whoever began it", async () => {
 	const found: unknown[] = [];
-	const turning = inTrace(one, () =>
-		loop({
-			every: 1,
-			async turn() {
+	const turning = runInTrace(one, () =>
+		startPoller({
+			intervalMs: 1,
+			async poll() {
 				found.push(currentTraceparent());
 				return false;
 			},
@@ -98,7 +98,7 @@ test("a loop belongs to nobody's trace, whoever began it", async () => {
 
 test("elements have their own trace or the one that is worked on, and where there is none the statement gets no list at all", () => {
 	const elements = [{ traceparent: one }, {}, { traceparent: null }];
-	expect(tracesOf(elements)).toEqual([one, null, null]);
-	expect(inTrace(other, () => tracesOf(elements))).toEqual([one, other, other]);
-	expect(tracesOf([{}, { traceparent: null }])).toBeNull();
+	expect(traceparentsOf(elements)).toEqual([one, null, null]);
+	expect(runInTrace(other, () => traceparentsOf(elements))).toEqual([one, other, other]);
+	expect(traceparentsOf([{}, { traceparent: null }])).toBeNull();
 });

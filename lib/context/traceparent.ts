@@ -33,28 +33,28 @@ export function currentTraceparent(): string | undefined {
 }
 const NONE: readonly string[] = [];
 /** All the traces that what is done here and now is done for. */
-export function currentTraces(): readonly string[] {
+export function currentTraceparents(): readonly string[] {
 	const current = storage.getStore();
 	return typeof current === "string" ? [current] : (current ?? NONE);
 }
 /** Does something as a part of a trace. */
-export const inTrace = <T>(traceparent: string | undefined, work: () => T): T =>
+export const runInTrace = <T>(traceparent: string | undefined, work: () => T): T =>
 	storage.run(traceparent, work);
 /** Does something for all these elements at once. What it tells of one of them belongs to that one's trace, which it has to say unless all have the same. */
-export function inTracesOf<T>(elements: readonly Traced[], work: () => T): T {
+export function runInTracesOf<T>(elements: readonly Traced[], work: () => T): T {
 	const first = elements[0]?.traceparent ?? undefined;
 	if (elements.every(({ traceparent }) => (traceparent ?? undefined) === first))
 		return storage.run(first, work);
 	return storage.run([...new Set(elements.flatMap(({ traceparent }) => traceparent ?? []))], work);
 }
 /** Begins what outlives whoever happened to begin it, a loop for instance. */
-export const outsideTraces = <T>(work: () => T): T => storage.exit(work);
+export const runOutsideTraces = <T>(work: () => T): T => storage.exit(work);
 
 /**
  * The traces of elements, as a parameter for a set-based statement: each its own or else the one that is worked on. Where there are none it is null, which
  * `unnest` takes for nulls all along.
  */
-export function tracesOf(elements: readonly Traced[]): (string | null)[] | null {
+export function traceparentsOf(elements: readonly Traced[]): (string | null)[] | null {
 	const here = currentTraceparent();
 	if (!here && !elements.some(({ traceparent }) => traceparent)) return null;
 	return elements.map(({ traceparent }) => traceparent ?? here ?? null);

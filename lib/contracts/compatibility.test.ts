@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { breaks } from "./compatibility.ts";
+import { breakingChanges } from "./compatibility.ts";
 import { type ActionContract, type Contract, contract } from "./contract.ts";
 import { list, object, type Rule, type Shape } from "./schema.ts";
 
@@ -90,7 +90,7 @@ test.each<[string, Contract]>([
 		},
 	],
 ])("%s breaks nobody", (_, present) => {
-	expect(breaks([released], [present])).toEqual([]);
+	expect(breakingChanges([released], [present])).toEqual([]);
 });
 
 test.each<[string, Contract | undefined]>([
@@ -171,7 +171,7 @@ test.each<[string, Contract | undefined]>([
 		},
 	],
 ])("breaks: %s", (line, present) => {
-	expect(breaks([released], present ? [present] : [])).toEqual([line]);
+	expect(breakingChanges([released], present ? [present] : [])).toEqual([line]);
 });
 
 function books(change: Record<string, Rule>): Rule {

@@ -19,7 +19,10 @@ interface Limits {
  * finding what they found; actions, events, errors, results and optional parameters may be added. Events live on in outboxes and streams, so what is
  * added to one is optional: those from before do not have it.
  */
-export function breaks(released: readonly Contract[], present: readonly Contract[]): string[] {
+export function breakingChanges(
+	released: readonly Contract[],
+	present: readonly Contract[],
+): string[] {
 	return released.flatMap((before) => {
 		const after = present.find(({ name }) => name === before.name);
 		if (!after) return [`${before.name}: the service is gone`];

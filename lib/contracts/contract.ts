@@ -4,7 +4,7 @@ import { StartError } from "../process/start-error.ts";
 import type { CommonError } from "./errors.ts";
 import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
-import { strict, tolerant } from "./unknown-fields.ts";
+import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 
 /** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
 export type Access = "anyone" | "user" | "owner" | "admin";
@@ -58,7 +58,7 @@ export interface ActionContract {
 	 * Gateways keep the finished answer for `ttl` milliseconds at most and give it to everybody, until the service's rows change (docs/adr/0016). Only for a GET that
 	 * is open to anyone: the answer is made from its path and query and from the service's own rows, as with `cache`, and from nothing else.
 	 */
-	readonly near?: { readonly ttl: number };
+	readonly responseCache?: { readonly ttl: number };
 	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
@@ -197,7 +197,16 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 		const handlers = actions as Record<string, unknown>;
 		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
 			name in handlers
-				? [[name, register(action, handlers[name], action.rest ? strict : tolerant)]]
+				? [
+						[
+							name,
+							toActionSchema(
+								action,
+								handlers[name],
+								action.rest ? rejectUnknownFields : ignoreUnknownFields,
+							),
+						],
+					]
 				: [],
 		);
 		return {
@@ -222,10 +231,10 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
  * @param reading what becomes of parameters that the contract does not know: an error for clients and operators; services, which may be of a newer
  * version, are understood without them (docs/adr/0013)
  */
-export function register(
+export function toActionSchema(
 	{ bulkhead, ...action }: ActionContract,
 	handler: unknown,
-	reading: (params: Shape) => object = strict,
+	reading: (params: Shape) => object = rejectUnknownFields,
 ) {
 	assertSharable(action);
 	return {
@@ -246,13 +255,13 @@ export function register(
 
 /** @throws StartError where gateways would keep what is not the same for all who ask for it */
 function assertSharable({
-	near,
+	responseCache,
 	rest = "an action without a route",
 	also,
 	auth,
 	stream,
 }: ActionContract): void {
-	if (!near || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
+	if (!responseCache || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
 	throw new StartError(`\`near\` is for a GET that is open to anyone, and not for ${rest}`);
 }
 
@@ -263,7 +272,7 @@ function assertSharable({
 const unshared = <T>(data: T): T => JSON.parse(JSON.stringify(data));
 
 /** Errors keep their `type` across nodes but lose their class, so only types are ever compared. */
-export function failure<C extends Contract>(
+export function contractError<C extends Contract>(
 	c: C,
 	code: keyof C["errors"] & string,
 	data?: object,
@@ -273,13 +282,13 @@ export function failure<C extends Contract>(
 	return new Errors.MoleculerClientError(message ?? standard, status, code, data);
 }
 /** Throws one of the contract's own errors. `data` becomes extra members of the problem document. */
-export function raise<C extends Contract>(
+export function throwError<C extends Contract>(
 	c: C,
 	code: keyof C["errors"] & string,
 	data?: object,
 	message?: string,
 ): never {
-	throw failure(c, code, data, message);
+	throw contractError(c, code, data, message);
 }
 /** Whether something that was caught is this error, wherever it was thrown. */
 export const isError = (error: unknown, code: ErrorCode | CommonError): boolean =>

@@ -8,10 +8,11 @@ export function etagOf(answer: object): string {
 
 const TAGS = /^\*$|^(W\/)?"[\x21\x23-\x7e]*"( *, *(W\/)?"[\x21\x23-\x7e]*")*$/;
 /** Whether this can be the value of If-Match or If-None-Match. */
-export const isTagList = (header: string): boolean => header.length <= 1000 && TAGS.test(header);
+export const isEntityTagList = (header: string): boolean =>
+	header.length <= 1000 && TAGS.test(header);
 
 /** Whether a header names this tag. A weak one (`W/…`) says only that the two mean the same, which is enough to save an answer, not to change anything. */
-export function namesTag(header: string, etag: string, compare: "strong" | "weak"): boolean {
+export function matchesEtag(header: string, etag: string, compare: "strong" | "weak"): boolean {
 	if (header === "*") return true;
 	const tags = header.match(/(W\/)?"[^"]*"/g) ?? [];
 	return tags.some((tag) => tag === etag || (compare === "weak" && tag === `W/${etag}`));

@@ -7,8 +7,11 @@ export const streamEvent = shape({
 	data: { type: "any" },
 });
 /** What happened since, oldest first. `ended`: nothing will follow. */
-export const streamed = object({ events: list(object(streamEvent)), ended: { type: "boolean" } });
-export type Streamed = Infer<(typeof streamed)["props"]>;
+export const eventStreamPage = object({
+	events: list(object(streamEvent)),
+	ended: { type: "boolean" },
+});
+export type EventStreamPage = Infer<(typeof eventStreamPage)["props"]>;
 
 /** Set-based: for each id something that changes whenever its stream has news, or null where it has none to give. Asked often, so it must be cheap. */
 export const versionsOf = {

@@ -1,7 +1,7 @@
 import type { Rule, Shape } from "./schema.ts";
 
 /** A value that a rule allows: its own example or default, or something plain. */
-export function sampleOf(rule: Rule): unknown {
+export function exampleOf(rule: Rule): unknown {
 	if (rule.example !== undefined) return rule.example;
 	if ("default" in rule && rule.default !== undefined) return rule.default;
 	switch (rule.type) {
@@ -24,14 +24,14 @@ export function sampleOf(rule: Rule): unknown {
 		case "enum":
 			return rule.values[0];
 		case "array":
-			return Array.from({ length: Math.max(1, rule.min ?? 1) }, () => sampleOf(rule.items));
+			return Array.from({ length: Math.max(1, rule.min ?? 1) }, () => exampleOf(rule.items));
 		case "object":
-			return sampleOfShape(rule.props);
+			return exampleOfShape(rule.props);
 		case "any":
 			return rule.nullable ? null : {};
 	}
 }
 
 /** An object that a shape allows, with all of its fields. */
-export const sampleOfShape = (shape: Shape): Record<string, unknown> =>
-	Object.fromEntries(Object.entries(shape).map(([field, rule]) => [field, sampleOf(rule)]));
+export const exampleOfShape = (shape: Shape): Record<string, unknown> =>
+	Object.fromEntries(Object.entries(shape).map(([field, rule]) => [field, exampleOf(rule)]));

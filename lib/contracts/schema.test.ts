@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import FastestValidator from "fastest-validator";
 import { readContracts } from "../../tools/documents/openapi.ts";
 import { list, object, type Shape, validatorOptions } from "./schema.ts";
-import { strict, tolerant } from "./unknown-fields.ts";
+import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 
 const Validator = FastestValidator as unknown as typeof FastestValidator.default;
 const validator = new Validator(validatorOptions as object);
@@ -11,12 +11,12 @@ const validator = new Validator(validatorOptions as object);
 function errorsOf(
 	rules: Shape,
 	value: object,
-	reading = strict,
+	reading = rejectUnknownFields,
 ): { type: string; message: string }[] {
 	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value);
 	return verdict === true ? [] : (verdict as { type: string; message: string }[]);
 }
-const check = (rules: Shape, value: object, reading = strict) => ({
+const check = (rules: Shape, value: object, reading = rejectUnknownFields) => ({
 	wrong: errorsOf(rules, value, reading).map(({ type }) => type),
 	value,
 });
@@ -165,12 +165,13 @@ test("a field that is not known is an error to the strict, and left out by the t
 		place: { x: 1, more: {} },
 	});
 	expect(check(rules, given()).wrong).toEqual(["objectStrict", "objectStrict", "objectStrict"]);
-	expect(check(rules, given(), tolerant)).toEqual({
+	expect(check(rules, given(), ignoreUnknownFields)).toEqual({
 		wrong: [],
 		value: { id: given().id, lines: [{ n: 1 }, { n: 2 }], place: { x: 1 } },
 	});
 	expect(
-		check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, tolerant).wrong,
+		check(rules, { ...given(), lines: [{ n: "one", more: 1 }], place: null }, ignoreUnknownFields)
+			.wrong,
 	).toEqual(["number"]);
 });
 

@@ -3,22 +3,22 @@ import type { ServiceBroker } from "moleculer";
 import { metricsOf } from "../observability/metrics/registry.ts";
 import { watchRuntime } from "../observability/metrics/runtime.ts";
 import { StartError } from "../process/start-error.ts";
-import { metrics } from "./node-metrics.ts";
-import { failingParts } from "./probes.ts";
+import { renderNodeMetrics } from "./node-metrics.ts";
+import { failingDependencies } from "./probes.ts";
 
 type Page = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
 
 const pages: Record<string, Page> = {
 	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
 	"/health/ready": async (broker) => {
-		const failing = await failingParts(broker);
+		const failing = await failingDependencies(broker);
 		const ready = broker.started && failing.length === 0;
 		return {
 			status: ready ? 200 : 503,
 			content: { status: ready ? "ready" : "not ready", failing },
 		};
 	},
-	"/metrics": async (broker) => ({ status: 200, content: await metrics(broker) }),
+	"/metrics": async (broker) => ({ status: 200, content: await renderNodeMetrics(broker) }),
 };
 
 /**

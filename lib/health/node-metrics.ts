@@ -2,10 +2,10 @@ import type { ServiceBroker } from "moleculer";
 import type { eventActions } from "../contracts/event-actions.ts";
 import type { Value } from "../contracts/schema.ts";
 import { catalogue } from "../observability/metrics/catalogue.ts";
-import { type Metric, metricsOf, type Tell } from "../observability/metrics/registry.ts";
+import { type Metric, metricsOf, type ReportMetric } from "../observability/metrics/registry.ts";
 import { version } from "../process/version.ts";
-import { type Breaker, circuitsOf } from "../resilience/circuit-breakers.ts";
-import { servers } from "./probes.ts";
+import { type Breaker, openBreakers } from "../resilience/circuit-breakers.ts";
+import { probeServers } from "./probes.ts";
 
 type EventFigures = Value<(typeof eventActions)["eventFigures"]["returns"]>;
 const EVENT_GAUGES: Readonly<Record<keyof EventFigures, Metric>> = {
@@ -23,28 +23,29 @@ const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = {
 };
 
 /** The figures of this node, in Prometheus' text format. A part that cannot tell its own is left out. */
-export function metrics(broker: ServiceBroker): Promise<string> {
+export function renderNodeMetrics(broker: ServiceBroker): Promise<string> {
 	const collectors = [tellNode, tellBreakers, tellServers, tellEvents].map(
-		(collect) => (tell: Tell) => collect(broker, tell),
+		(collect) => (tell: ReportMetric) => collect(broker, tell),
 	);
 	return metricsOf(broker).text(collectors);
 }
 
-function tellNode({ nodeID, services }: ServiceBroker, tell: Tell): void {
+function tellNode({ nodeID, services }: ServiceBroker, tell: ReportMetric): void {
 	const names = services.map(({ name }) => name).filter((name) => !name.startsWith("$"));
 	tell(catalogue.nodeInfo, 1, version, nodeID, names.sort().join(","));
 }
 
-function tellBreakers(broker: ServiceBroker, tell: Tell): void {
-	for (const { action, node, state } of circuitsOf(broker))
+function tellBreakers(broker: ServiceBroker, tell: ReportMetric): void {
+	for (const { action, node, state } of openBreakers(broker))
 		tell(catalogue.breakers, BREAKER_STATES[state], action, node);
 }
 
-async function tellServers(broker: ServiceBroker, tell: Tell): Promise<void> {
-	for (const [server, up] of await servers(broker)) tell(catalogue.serverUp, up ? 1 : 0, server);
+async function tellServers(broker: ServiceBroker, tell: ReportMetric): Promise<void> {
+	for (const [server, up] of await probeServers(broker))
+		tell(catalogue.serverUp, up ? 1 : 0, server);
 }
 
-async function tellEvents(broker: ServiceBroker, tell: Tell): Promise<void> {
+async function tellEvents(broker: ServiceBroker, tell: ReportMetric): Promise<void> {
 	const names = broker.services
 		.map(({ name }) => name)
 		.filter((name) => broker.registry.actions.isAvailable(`${name}.eventFigures`));

@@ -37,7 +37,7 @@ export async function failingServices(broker: ServiceBroker, ms = 2000): Promise
  * What of this node does not answer: its services by their names, and `nats` and `redis` where they are configured. A lost connection still
  * calls itself connected, so each is asked.
  */
-export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<string[]> {
+export async function failingDependencies(broker: ServiceBroker, ms = 2000): Promise<string[]> {
 	const [services, ...others] = await Promise.all([
 		failingServices(broker, ms),
 		...ownProbes(broker).map(async ({ server, roundTrip }) =>
@@ -48,7 +48,10 @@ export async function failingParts(broker: ServiceBroker, ms = 2000): Promise<st
 }
 
 /** Whether the servers of this node answer, each as all of its services see it. */
-export async function servers(broker: ServiceBroker, ms = 2000): Promise<Map<ServerName, boolean>> {
+export async function probeServers(
+	broker: ServiceBroker,
+	ms = 2000,
+): Promise<Map<ServerName, boolean>> {
 	const all = [
 		...ownProbes(broker),
 		...broker.services.flatMap((service) => probes.get(service) ?? []),

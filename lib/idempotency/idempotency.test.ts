@@ -5,16 +5,16 @@ import type { Meta } from "../contracts/contract.ts";
 import { commonError } from "../contracts/errors.ts";
 import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
 import {
-	answerOf,
 	claimKey,
-	type Earlier,
+	errorResponse,
 	findKey,
-	keepAnswer,
-	keepAnswers,
 	keyedRequest,
 	pruneKeys,
-	replay,
+	replayResponse,
 	requestHash,
+	type StoredResponse,
+	storeResponse,
+	storeResponses,
 } from "./idempotency.ts";
 
 let databases: Databases;
@@ -75,7 +75,7 @@ test("of requests with the same key at the same time one goes through, and the o
 		Array.from({ length: 5 }, (_, n) =>
 			inTransaction(async (tx) => {
 				const earlier = await claimKey(tx, mine, String(n));
-				if (!earlier) await keepAnswer(tx, mine, 201, { made: n });
+				if (!earlier) await storeResponse(tx, mine, 201, { made: n });
 				return earlier;
 			}),
 		),
@@ -114,12 +114,12 @@ test("the same key with other parameters is refused; another user's, or for anot
 test("an earlier answer or error is given again, and one that is not there yet is said to be in use", async () => {
 	const [fine, failed, running] = [request(), request(), request()];
 	for (const one of [fine, failed, running]) await claimKey(db, one);
-	await keepAnswer(db, fine, 201, { id: 1 });
-	await keepAnswers(db, [
-		{ request: failed, ...answerOf(commonError("FORBIDDEN", { why: "because" })) },
+	await storeResponse(db, fine, 201, { id: 1 });
+	await storeResponses(db, [
+		{ request: failed, ...errorResponse(commonError("FORBIDDEN", { why: "because" })) },
 	]);
 	const again = async (one: typeof fine, meta: Meta) =>
-		replay(meta, (await claimKey(db, one)) as Earlier);
+		replayResponse(meta, (await claimKey(db, one)) as StoredResponse);
 	const meta: Meta = { $responseHeaders: { ETag: "1" } };
 	expect(await again(fine, meta)).toEqual({ id: 1 });
 	expect(meta).toEqual({
@@ -138,7 +138,7 @@ test("an earlier answer or error is given again, and one that is not there yet i
 
 test("a key is kept for a day, then it is free again and pruned", async () => {
 	const [old, recent] = [request(), request()];
-	for (const one of [old, recent]) await keepAnswer(db, one, 201, await claimKey(db, one));
+	for (const one of [old, recent]) await storeResponse(db, one, 201, await claimKey(db, one));
 	const age = (one: typeof old, hours: number) =>
 		db.query(
 			"update idempotency_keys set created_at = now() - make_interval(hours => $2) where user_id = $1",

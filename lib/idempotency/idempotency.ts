@@ -14,12 +14,12 @@ export interface KeyedRequest {
 	readonly hash: string;
 }
 /** What is known of an earlier request under the same key. */
-export interface Earlier {
+export interface StoredResponse {
 	/** The id of what it made. */
 	readonly subject: string | null;
 	/** Null while it is running, or if it was cut off. */
 	readonly status: number | null;
-	readonly answer: unknown;
+	readonly body: unknown;
 }
 
 const KEPT = "interval '24 hours'";
@@ -50,11 +50,11 @@ const KEEP = sql(
 	where k.user_id = w.user_id and k.action = w.action and k.key = w.key`,
 );
 /** The most keys that are pruned at once. */
-export const PRUNED_AT_ONCE = 1000;
+export const PRUNE_BATCH_SIZE = 1000;
 const PRUNE = sql(
 	"idempotency_prune",
 	`delete from idempotency_keys where ctid = any(array(
-		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit ${PRUNED_AT_ONCE})) returning 1 as gone`,
+		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit ${PRUNE_BATCH_SIZE})) returning 1 as gone`,
 );
 
 /** The same for the same parameters, in whatever order their fields were written: SHA-256 over JSON with sorted keys. */
@@ -88,7 +88,7 @@ export async function claimKey(
 	tx: Queryable,
 	{ user_id, action, key, hash }: KeyedRequest,
 	subject: string | null = null,
-): Promise<Earlier | null> {
+): Promise<StoredResponse | null> {
 	if ((await tx.query(CLAIM, [user_id, action, key, hash, subject])).length > 0) return null;
 	const found = await findKey(tx, { user_id, action, key, hash });
 	// Pruned in between: the next try gets it.
@@ -103,7 +103,7 @@ export async function claimKey(
 export async function findKey(
 	queryable: Queryable,
 	request: KeyedRequest,
-): Promise<Earlier | undefined> {
+): Promise<StoredResponse | undefined> {
 	const [found] = await findKeys(queryable, [request]);
 	if (found instanceof Rejection) throw found.error;
 	return found;
@@ -112,11 +112,10 @@ export async function findKey(
 export async function findKeys(
 	queryable: Queryable,
 	requests: readonly KeyedRequest[],
-): Promise<(Earlier | Rejection | undefined)[]> {
-	const rows = await queryable.query<Earlier & { n: number; body_hash: string; expired: boolean }>(
-		FIND,
-		columns(requests),
-	);
+): Promise<(StoredResponse | Rejection | undefined)[]> {
+	const rows = await queryable.query<
+		StoredResponse & { n: number; body_hash: string; expired: boolean }
+	>(FIND, columns(requests));
 	const old = rows.flatMap(({ n, expired }) => (expired ? [requests[n - 1]!] : []));
 	if (old.length > 0) await queryable.query(FREE, columns(old));
 	const found = new Map(rows.flatMap((row) => (row.expired ? [] : [[row.n, row]])));
@@ -131,50 +130,50 @@ const columns = (requests: readonly KeyedRequest[]) =>
 	(["user_id", "action", "key"] as const).map((field) => requests.map((one) => one[field]));
 
 /** An answer that is kept for whoever asks again. */
-export interface Kept {
+export interface KeyedResponse {
 	readonly request: KeyedRequest;
 	readonly status: number;
-	readonly answer: unknown;
+	readonly body: unknown;
 }
 /** Keeps answers, in one statement, as a step of a batch. */
-export async function keepAnswers(
+export async function storeResponses(
 	queryable: Queryable,
-	kept: readonly Kept[],
-): Promise<readonly Kept[]> {
+	kept: readonly KeyedResponse[],
+): Promise<readonly KeyedResponse[]> {
 	const requests = kept.map(({ request }) => request);
 	const [statuses, answers] = [
 		kept.map(({ status }) => status),
-		kept.map(({ answer }) => JSON.stringify(answer)),
+		kept.map(({ body }) => JSON.stringify(body)),
 	];
 	await queryable.query(KEEP, [...columns(requests), statuses, answers]);
 	return kept;
 }
-export async function keepAnswer(
+export async function storeResponse(
 	queryable: Queryable,
 	request: KeyedRequest,
 	status: number,
-	answer: unknown,
+	body: unknown,
 ): Promise<void> {
-	await keepAnswers(queryable, [{ request, status, answer }]);
+	await storeResponses(queryable, [{ request, status, body }]);
 }
 /** One of our named errors, as an answer that can be kept; whoever asks again gets the same error. */
-export function answerOf(error: Error): { status: number; answer: object } {
+export function errorResponse(error: Error): { status: number; body: object } {
 	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
-	return { status: code, answer: { type, message, data } };
+	return { status: code, body: { type, message, data } };
 }
 /**
  * Answers, or fails, as the earlier request did, and says so in a header.
  * @throws IDEMPOTENCY_KEY_IN_USE if there is no answer yet
  */
-export function replay<T>(meta: Meta, { status, answer }: Earlier): T {
+export function replayResponse<T>(meta: Meta, { status, body }: StoredResponse): T {
 	if (status === null) throw commonError("IDEMPOTENCY_KEY_IN_USE");
 	meta.$responseHeaders = { ...meta.$responseHeaders, "Idempotent-Replayed": "true" };
 	if (status >= 400) {
-		const { type, message, data } = answer as { type: string; message: string; data?: object };
+		const { type, message, data } = body as { type: string; message: string; data?: object };
 		throw new Errors.MoleculerClientError(message, status, type, data);
 	}
 	meta.$statusCode = status;
-	return answer as T;
+	return body as T;
 }
 
 /**
@@ -196,10 +195,10 @@ export async function executeOnce<T>(
 		const earlier = await claimKey(tx, request);
 		if (earlier) return { earlier };
 		const result = await command(tx);
-		await keepAnswer(tx, request, status, result);
+		await storeResponse(tx, request, status, result);
 		return { result };
 	});
-	return earlier ? replay<T>(ctx.meta, earlier) : (result as T);
+	return earlier ? replayResponse<T>(ctx.meta, earlier) : (result as T);
 }
 
 /** Removes a bounded number of keys that are no longer kept; answers how many. */

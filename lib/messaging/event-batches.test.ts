@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Event } from "../contracts/event.ts";
-import { packed, unpacked } from "./event-batches.ts";
+import { packEvents, unpackEvents } from "./event-batches.ts";
 
 const event = (type: string, subject = uuid(), data: object = {}) =>
 	({ id: uuid(), type, subject, data }) as unknown as Event;
@@ -13,13 +13,13 @@ test("events of a type are one message, which holds them as they were", () => {
 		event("order.confirmed"),
 		event("order.created", uuid(), { name: "Zoë" }),
 	];
-	const messages = packed(found, LARGE);
+	const messages = packEvents(found, LARGE);
 	expect(messages.map(({ type }) => type)).toEqual(["order.created", "order.confirmed"]);
-	expect(messages.map(({ text }) => unpacked(text))).toEqual([
+	expect(messages.map(({ text }) => unpackEvents(text))).toEqual([
 		{ events: [found[0], found[2]], others: [] },
 		{ events: [found[1]], others: [] },
 	]);
-	expect(packed([], LARGE)).toEqual([]);
+	expect(packEvents([], LARGE)).toEqual([]);
 });
 
 test("a message is as large as it may be, in bytes, and what is too large by itself goes alone", () => {
@@ -29,14 +29,14 @@ test("a message is as large as it may be, in bytes, and what is too large by its
 	const large = event("order.created", uuid(), { name: "é".repeat(1000) });
 	const exactly = Buffer.byteLength(JSON.stringify(found.slice(0, 4)));
 	const sizes = (max: number) =>
-		packed([...found, large], max).map(({ text }) => unpacked(text).events.length);
+		packEvents([...found, large], max).map(({ text }) => unpackEvents(text).events.length);
 	expect(sizes(exactly)).toEqual([4, 4, 1, 1]);
 	expect(sizes(exactly - 1)).toEqual([3, 3, 3, 1]);
 });
 
 test("a message has the same id for the same events, and another one for others", () => {
 	const [one, two, three] = [event("a.b"), event("a.b"), event("a.b")];
-	const id = (...events: Event[]) => packed(events, LARGE)[0]!.id;
+	const id = (...events: Event[]) => packEvents(events, LARGE)[0]!.id;
 	expect(id(one, two)).toBe(id(one, two));
 	expect(
 		id({ ...one, traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" }, two),
@@ -46,7 +46,7 @@ test("a message has the same id for the same events, and another one for others"
 
 test("an event by itself is a message too, and what is no event is told apart from the events beside it", () => {
 	const [one, two] = [event("order.created"), event("order.created")];
-	expect(unpacked(JSON.stringify(one))).toEqual({ events: [one], others: [] });
+	expect(unpackEvents(JSON.stringify(one))).toEqual({ events: [one], others: [] });
 	const strange = [
 		null,
 		7,
@@ -57,12 +57,12 @@ test("an event by itself is a message too, and what is no event is told apart fr
 		{ ...one, id: undefined },
 		{ ...one, type: 1 },
 	];
-	const { events, others } = unpacked(JSON.stringify([one, ...strange, two]));
+	const { events, others } = unpackEvents(JSON.stringify([one, ...strange, two]));
 	expect(events).toEqual([one, two]);
 	expect(others.map(({ text }) => text)).toEqual(strange.map((value) => JSON.stringify(value)));
 	expect(others[0]!.error.message).toBe("It has no type, or no UUID as its id");
-	expect(unpacked("[]")).toEqual({ events: [], others: [] });
-	expect(unpacked("[{").others).toMatchObject([
+	expect(unpackEvents("[]")).toEqual({ events: [], others: [] });
+	expect(unpackEvents("[{").others).toMatchObject([
 		{ text: "[{", error: { message: expect.stringContaining("JSON") } },
 	]);
 });

@@ -24,7 +24,7 @@ const sizeOf = ({ text }: Written) => Buffer.byteLength(text) + 1;
  * Events as messages, as few as keep the events of a subject in their order when messages are taken one after the other.
  * @param maxBytes that a message has, unless one event alone is larger
  */
-export function packed(events: readonly Event[], maxBytes: number): EventBatch[] {
+export function packEvents(events: readonly Event[], maxBytes: number): EventBatch[] {
 	const written = events.map(
 		({ id, type, subject }, i): Written => ({ id, type, subject, text: JSON.stringify(events[i]) }),
 	);
@@ -37,14 +37,14 @@ export function packed(events: readonly Event[], maxBytes: number): EventBatch[]
 	);
 }
 
-export interface Unpacked {
+export interface UnpackedEvents {
 	readonly events: Event[];
 	/** What is no event, and why. */
 	readonly others: readonly { readonly text: string; readonly error: Error }[];
 }
 
 /** What a message holds: a batch, or one event by itself. */
-export function unpacked(text: string): Unpacked {
+export function unpackEvents(text: string): UnpackedEvents {
 	let found: unknown;
 	try {
 		found = JSON.parse(text);

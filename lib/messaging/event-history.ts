@@ -3,7 +3,7 @@ import { type Infer, list, object, shape } from "../contracts/schema.ts";
 import { type Queryable, sql } from "../persistence/database.ts";
 
 /** A fact as its service's outbox still holds it. */
-export const fact = shape({
+export const recordedEvent = shape({
 	/** Grows with the order in which the service wrote its facts; compare as text. */
 	sequence: { type: "string" },
 	type: { type: "string" },
@@ -11,12 +11,12 @@ export const fact = shape({
 	data: { type: "any" },
 	traceparent: { type: "string", nullable: true },
 });
-export type Fact = Infer<typeof fact>;
+export type RecordedEvent = Infer<typeof recordedEvent>;
 
 /** For other services: what was told of something, oldest first; only what its events' retention has left. */
 export const history = {
 	params: { subject: { type: "uuid" } },
-	returns: list(object(fact)),
+	returns: list(object(recordedEvent)),
 	retry: true,
 } as const;
 
@@ -37,5 +37,8 @@ export function assertSequence(field: string, digits: string): void {
 		);
 }
 /** @param after the sequence of the last fact that is known already */
-export const factsOf = (db: Queryable, subject: string, after = "0"): Promise<Fact[]> =>
-	db.query<Fact>(FACTS, [subject, after]);
+export const readEventHistory = (
+	db: Queryable,
+	subject: string,
+	after = "0",
+): Promise<RecordedEvent[]> => db.query<RecordedEvent>(FACTS, [subject, after]);

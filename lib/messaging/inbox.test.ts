@@ -5,7 +5,7 @@ import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { Event } from "../contracts/event.ts";
 import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
-import { forget, type InboxOptions, inbox, retriesOf } from "./inbox.ts";
+import { createInbox, deleteProcessedEvents, findRetries, type InboxOptions } from "./inbox.ts";
 
 let databases: Databases;
 let db: Database;
@@ -53,7 +53,7 @@ const noteEffects = (tx: Tx, events: readonly Event[]) =>
 	]);
 /** An inbox whose handler writes each event down, then fails for those that `refuse` throws at. */
 const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOptions> = {}) =>
-	inbox({
+	createInbox({
 		db,
 		group: "group",
 		backoff: [0, 0.000001],
@@ -130,7 +130,7 @@ test("how often an event failed is known while it waits, when it has taken effec
 		if (broken || subject === "hopeless") throw new Error("Not now");
 	});
 	const known = async (subject: string) =>
-		(await retriesOf(db, "group", subject)).map(({ type, failures, state }) => [
+		(await findRetries(db, "group", subject)).map(({ type, failures, state }) => [
 			type,
 			failures.length,
 			state,
@@ -144,7 +144,7 @@ test("how often an event failed is known while it waits, when it has taken effec
 	expect(await known("one")).toEqual([["user.updated", 2, "done"]]);
 	expect(await known("hopeless")).toEqual([["user.updated", 3, "dead"]]);
 	expect(await known("smooth")).toEqual([]);
-	expect(await retriesOf(db, "another", "one")).toEqual([]);
+	expect(await findRetries(db, "another", "one")).toEqual([]);
 });
 
 test("after its last try an event is a dead letter with all its errors, and rests", async () => {
@@ -277,9 +277,9 @@ test("receipts are forgotten when they are old, in small steps", async () => {
 	);
 	const young = event("young");
 	await box().accept([young]);
-	expect(await forget(db, 4)).toBe(false);
-	expect(await forget(db, 2)).toBe(true);
-	expect(await forget(db, 2)).toBe(false);
+	expect(await deleteProcessedEvents(db, 4)).toBe(false);
+	expect(await deleteProcessedEvents(db, 2)).toBe(true);
+	expect(await deleteProcessedEvents(db, 2)).toBe(false);
 	expect(await db.query("select event_id from inbox")).toEqual([{ event_id: young.id }]);
 });
 
@@ -294,11 +294,11 @@ test("receipts are kept as long as an outbox may publish their events again", as
 		(await db.query<{ event_id: string }>("select event_id from inbox order by time desc")).map(
 			({ event_id }) => event_id,
 		);
-	await forget(db, 2, hoursAgo(50));
+	await deleteProcessedEvents(db, 2, hoursAgo(50));
 	expect(await left()).toEqual([newer, older]);
-	await forget(db, 2, hoursAgo(30));
+	await deleteProcessedEvents(db, 2, hoursAgo(30));
 	expect(await left()).toEqual([newer]);
-	await forget(db, 2, null);
+	await deleteProcessedEvents(db, 2, null);
 	expect(await left()).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-import { inTracesOf } from "../context/traceparent.ts";
+import { runInTracesOf } from "../context/traceparent.ts";
 import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql, type Tx } from "../persistence/database.ts";
 import { isOutage } from "../resilience/outages.ts";
@@ -63,9 +63,9 @@ export interface InboxOptions {
 }
 
 /** One consumer group's way in: each event takes effect once, however often it is delivered. */
-export function inbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
+export function createInbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
 	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) =>
-		inTracesOf(events, () => db.transaction(work));
+		runInTracesOf(events, () => db.transaction(work));
 	const once = (events: Event[]) => async (tx: Tx) => {
 		const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
 		const fresh = new Set(rows.map(({ event_id }) => event_id));
@@ -179,14 +179,14 @@ const FORGET = `with old as (select group_name, event_id from inbox
  * event that an outbox still holds, because an outbox publishes again whatever it holds. True when there may be more.
  * @param oldest when that event was written; null where the outboxes are empty
  */
-export const forget = async (
+export const deleteProcessedEvents = async (
 	db: Database,
 	hours: number,
 	oldest: string | null = null,
 ): Promise<boolean> => (await db.query(FORGET, [hours, oldest])).length === STEP;
 
 /** An event that its handler failed to take at least once. */
-export interface Retried {
+export interface RetryRecord {
 	readonly type: string;
 	readonly traceparent: string | null;
 	/** When it failed, the first time first. */
@@ -201,5 +201,8 @@ const RETRIED = sql(
 	union all select type, traceparent, failures, 'done' from inbox where group_name = $1 and subject = $2`,
 );
 /** What a group has failed to take of the events about something, as far as that is kept. */
-export const retriesOf = (db: Queryable, group: string, subject: string): Promise<Retried[]> =>
-	db.query<Retried>(RETRIED, [group, subject]);
+export const findRetries = (
+	db: Queryable,
+	group: string,
+	subject: string,
+): Promise<RetryRecord[]> => db.query<RetryRecord>(RETRIED, [group, subject]);

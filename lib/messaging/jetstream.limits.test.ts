@@ -7,7 +7,7 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../../test/support/servers.ts";
 import type { Event } from "../contracts/event.ts";
-import { openStream, type StreamOptions } from "./jetstream.ts";
+import { openJetStream, type StreamOptions } from "./jetstream.ts";
 import { LEAST_MAX_PAYLOAD } from "./message-size.ts";
 
 const DATA_BYTES = 64 * 1024;
@@ -47,13 +47,13 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 
 	test("a server that takes only small messages is refused, with the setting to change", async () => {
 		const small = await start(LEAST_MAX_PAYLOAD - 1);
-		await expect(openStream(options(small))).rejects.toThrow(
+		await expect(openJetStream(options(small))).rejects.toThrow(
 			`NATS takes messages of ${LEAST_MAX_PAYLOAD - 1} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
 		);
 	});
 
 	test("the smallest server that is accepted takes the largest events", async () => {
-		const stream = await openStream(options(url));
+		const stream = await openJetStream(options(url));
 		const largest = { text: "" };
 		largest.text = "x".repeat(DATA_BYTES - JSON.stringify(largest).length);
 		const events = Array.from({ length: 20 }, () => event(largest));

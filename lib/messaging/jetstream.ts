@@ -10,10 +10,10 @@ import {
 	type JsMsg,
 	nanos,
 } from "nats";
-import { batch, reject } from "../async/micro-batch.ts";
+import { microBatch, reject } from "../async/micro-batch.ts";
 import type { Event } from "../contracts/event.ts";
-import { BATCH_FORMAT, packed, type Unpacked, unpacked } from "./event-batches.ts";
-import type { Follower } from "./event-transport.ts";
+import { BATCH_FORMAT, packEvents, type UnpackedEvents, unpackEvents } from "./event-batches.ts";
+import type { ConsumerHandle } from "./event-transport.ts";
 import { assertAccepted, eventBatchBytes } from "./message-size.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
@@ -53,7 +53,7 @@ export interface StreamOptions extends StreamSize {
  * Events on JetStream: one stream, and a durable pull consumer for each group and pattern, shared by the nodes of the group. Both are made,
  * kept up to date, and made anew when they were lost, by whoever comes first.
  */
-export async function openStream(options: StreamOptions) {
+export async function openJetStream(options: StreamOptions) {
 	const { servers, namespace, name, onTrouble, onSmaller } = options;
 	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
@@ -121,7 +121,7 @@ export async function openStream(options: StreamOptions) {
 		async publish(events: readonly Event[], again = false): Promise<Acknowledged | undefined> {
 			const mark = again ? `-${Date.now()}` : "";
 			const acks = await Promise.all(
-				packed(events, eventBatchBytes(connection)).map(async ({ type, id, text }) => {
+				packEvents(events, eventBatchBytes(connection)).map(async ({ type, id, text }) => {
 					const format = headers();
 					format.set("Content-Type", BATCH_FORMAT);
 					const message = id + mark;
@@ -148,7 +148,7 @@ export async function openStream(options: StreamOptions) {
 			accept: (events: Event[]) => Promise<void>,
 			bury: (text: string, error: unknown) => Promise<void>,
 			prepare: (state: ConsumerState) => Promise<void>,
-		): Follower {
+		): ConsumerHandle {
 			const durable_name = consumerName(group, pattern);
 			const consumer = {
 				durable_name,
@@ -159,16 +159,16 @@ export async function openStream(options: StreamOptions) {
 				max_ack_pending: HELD_BY_ALL,
 			};
 			let stopping = false;
-			const together = batch<Event[], void>(
+			const together = microBatch<Event[], void>(
 				async (messages) => {
 					// Others can do at once what has not been begun here.
 					if (stopping) return messages.map(() => reject(new Error("This node is stopping")));
 					await accept(messages.flat());
 					return messages.map(() => undefined);
 				},
-				{ max: BATCH, sizeOf: ({ length }) => length },
+				{ maxSize: BATCH, sizeOf: ({ length }) => length },
 			);
-			async function take({ events, others }: Unpacked): Promise<void> {
+			async function take({ events, others }: UnpackedEvents): Promise<void> {
 				if (events.length > 0) await together(events);
 				for (const { text, error } of others) await bury(text, error);
 			}
@@ -185,7 +185,7 @@ export async function openStream(options: StreamOptions) {
 				const held = new Set<Promise<void>>();
 				let count = 0;
 				for await (const message of messages) {
-					const found = unpacked(message.string());
+					const found = unpackEvents(message.string());
 					const size = Math.max(1, found.events.length);
 					const work = settle(message, take(found), holding).finally(() => {
 						held.delete(work);
@@ -241,7 +241,7 @@ export async function openStream(options: StreamOptions) {
 export const consumerName = (group: string, pattern: string) =>
 	`${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
 
-export type EventStream = Awaited<ReturnType<typeof openStream>>;
+export type EventStream = Awaited<ReturnType<typeof openJetStream>>;
 
 /** Acknowledges a message when it is taken over, keeps it ours for as long as that takes, and gives it back when it fails. */
 async function settle(
@@ -262,11 +262,11 @@ async function settle(
 
 const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
 /** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
-export async function sharedStream(
+export async function sharedJetStream(
 	broker: object,
 	options: StreamOptions,
 ): Promise<{ stream: EventStream; release(): Promise<void> }> {
-	const entry = shared.get(broker) ?? { stream: openStream(options), holders: 0 };
+	const entry = shared.get(broker) ?? { stream: openJetStream(options), holders: 0 };
 	shared.set(broker, entry);
 	entry.holders++;
 	const stream = await entry.stream;

@@ -4,7 +4,7 @@ import { eventually } from "../../test/support/eventually.ts";
 import type { Event } from "../contracts/event.ts";
 import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
 import { eventFigures } from "./dead-letters.ts";
-import { prune, type Reader, type ReaderOptions, readOutbox, write } from "./outbox.ts";
+import { insertEvents, pruneOutbox, type Relay, type RelayOptions, startRelay } from "./outbox.ts";
 import { oldestEvent, outboxReaders, removeReader, retireReaders } from "./outbox-checkpoints.ts";
 
 let databases: Databases;
@@ -18,7 +18,7 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-const readers: Reader[] = [];
+const readers: Relay[] = [];
 const transactions: { commit(): Promise<void> }[] = [];
 const failures: unknown[] = [];
 beforeEach(async () => {
@@ -37,10 +37,10 @@ const kept = async () =>
 	);
 
 /** A reader under way; `seen` has the subjects that it has handed over. */
-function follow(over: Partial<ReaderOptions> = {}) {
+function follow(over: Partial<RelayOptions> = {}) {
 	const seen: string[] = [];
 	const events: Event[] = [];
-	const reader = readOutbox({
+	const reader = startRelay({
 		db,
 		name: "group",
 		owner: "node",
@@ -57,7 +57,8 @@ function follow(over: Partial<ReaderOptions> = {}) {
 	readers.push(reader);
 	return { seen, events, reader };
 }
-const tell = (tx: Tx | Database, subject: string) => write(tx, "user.updated", subject, "{}");
+const tell = (tx: Tx | Database, subject: string) =>
+	insertEvents(tx, "user.updated", subject, "{}");
 const tellMany = (count: number, prefix: string) =>
 	db.query(
 		"insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n",
@@ -144,7 +145,7 @@ test("what happened to one thing is told in the order in which it happened, whic
 
 test("an event travels as a CloudEvent", async () => {
 	const { events } = follow();
-	await write(
+	await insertEvents(
 		db,
 		"user.created",
 		"somebody",
@@ -297,17 +298,17 @@ test("what some reader has not handed over yet is kept, however old; the rest go
 	await tell(db, "young");
 	fast.reader.wake();
 	await eventually(() => expect(fast.seen).toContain("young"));
-	expect(await prune(db, 3)).toBe(false);
+	expect(await pruneOutbox(db, 3)).toBe(false);
 	expect(await kept()).toEqual(["old", "unread", "young"]);
-	expect(await prune(db, 1.5)).toBe(false);
+	expect(await pruneOutbox(db, 1.5)).toBe(false);
 	expect(await kept()).toEqual(["unread", "young"]);
 });
 
 test("a reader goes past what it does not want, so that it can be pruned, and hears what it wants", async () => {
 	const { seen } = follow({ types: ["user.created"], lease: 0.2 });
 	await tellMany(1200, "other");
-	await eventually(() => expect(prune(db, -1)).resolves.toBe(true));
-	await write(db, "user.created", "wanted", "{}");
+	await eventually(() => expect(pruneOutbox(db, -1)).resolves.toBe(true));
+	await insertEvents(db, "user.created", "wanted", "{}");
 	await tell(db, "unwanted");
 	await eventually(() => expect(seen).toEqual(["wanted"]));
 	expect(failures).toEqual([]);
@@ -322,7 +323,7 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	await db.query("update outbox set time = time - interval '2 hours'");
 	await tell(db, "3");
 	await db.query("update outbox_readers set lease_until = now() - interval '30 days'");
-	await prune(db, 1);
+	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["2", "3"]);
 	const figures = await eventFigures(db);
 	expect(figures.backlog).toBe(2);
@@ -342,10 +343,10 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	await after.reader.stop();
 	await tell(db, "4");
 	await db.query("update outbox set time = time - interval '2 hours'");
-	await prune(db, 1);
+	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["4"]);
 	expect(await removeReader(db, "group")).toBe(1);
-	await prune(db, 1);
+	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual([]);
 });
 
@@ -371,8 +372,8 @@ test("the oldest event that an outbox holds is known", async () => {
 test("pruning goes in small steps, also where nobody reads", async () => {
 	await tellMany(1500, "");
 	await db.query("update outbox set time = time - interval '2 hours'");
-	expect(await prune(db, 1)).toBe(true);
-	expect(await prune(db, 1)).toBe(false);
+	expect(await pruneOutbox(db, 1)).toBe(true);
+	expect(await pruneOutbox(db, 1)).toBe(false);
 	expect(await db.query("select from outbox")).toEqual([]);
 });
 

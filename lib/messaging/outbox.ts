@@ -1,4 +1,4 @@
-import { type Loop, loop } from "../async/poller.ts";
+import { type Poller, startPoller } from "../async/poller.ts";
 import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql } from "../persistence/database.ts";
 import {
@@ -27,7 +27,7 @@ const WRITE = sql(
 	"insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)",
 );
 /** Writes a fact in the caller's transaction. */
-export const write = (
+export const insertEvents = (
 	tx: Queryable,
 	type: string,
 	subject: string,
@@ -79,7 +79,7 @@ const ADOPT = sql(
 	where pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot())`,
 );
 
-export interface ReaderOptions {
+export interface RelayOptions {
 	readonly db: Database;
 	/** Whose position this is: one consumer group, or the stream that all groups read from. */
 	readonly name: string;
@@ -103,7 +103,7 @@ export interface ReaderOptions {
  * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
  * position and a crash come again.
  */
-export function readOutbox({
+export function startRelay({
 	db,
 	name,
 	owner,
@@ -113,7 +113,7 @@ export function readOutbox({
 	destination,
 	deliver,
 	onError,
-}: ReaderOptions): Reader {
+}: RelayOptions): Relay {
 	/** How far it is, for as long as nobody else can have claimed it: what the row says, or further where nothing wanted came since. */
 	let position: Position | undefined;
 	let passed = false;
@@ -158,7 +158,7 @@ export function readOutbox({
 		return { rows: rows.filter(({ id }) => id !== null), upto: rows[0]!.upto };
 	}
 
-	async function turn(): Promise<boolean> {
+	async function poll(): Promise<boolean> {
 		const from = await hold();
 		// Until the next position is kept, only the row knows.
 		position = undefined;
@@ -186,7 +186,7 @@ export function readOutbox({
 		return held && (full || from.upto !== null);
 	}
 
-	const reading = loop({ every: POLL, gather: GATHER, turn, onError });
+	const reading = startPoller({ intervalMs: POLL, gatherMs: GATHER, poll, onError });
 	reading.wake();
 	return {
 		wake: reading.wake,
@@ -202,7 +202,7 @@ export function readOutbox({
 		},
 	};
 }
-export interface Reader extends Loop {
+export interface Relay extends Poller {
 	/** Has the destination inspected before anything more is delivered. */
 	recheck(): void;
 }
@@ -214,7 +214,7 @@ const TOLD = `select ${COLUMNS} from outbox
  * Goes once more through what the outbox holds, in the order in which it was written.
  * @returns how many events were told again
  */
-export async function tellAgain(
+export async function republish(
 	db: Database,
 	source: string,
 	{ since, until, types }: { since: string | null; until: string | null; types: readonly string[] },
@@ -239,5 +239,5 @@ const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq li
  * One small step in removing events that are older than `hours` and that every reader has handed over, however long no node has read for it; without
  * readers age alone counts. True when there may be more.
  */
-export const prune = async (db: Database, hours: number): Promise<boolean> =>
+export const pruneOutbox = async (db: Database, hours: number): Promise<boolean> =>
 	(await db.query(PRUNE, [hours])).length === STEP;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
-import { COUNTED, pageOf, totalOf } from "./approximate-count.ts";
+import { approximateCount, EXACT_UP_TO, pageOf } from "./approximate-count.ts";
 import { Database, databaseUrl, sql } from "./database.ts";
 
 let databases: Databases;
@@ -23,21 +23,22 @@ afterAll(async () => {
 const THINGS = "select n from things";
 
 test("a list is counted exactly up to the bound, with values and without", async () => {
-	expect(await totalOf(db, `${THINGS} where false`)).toBe(0);
-	expect(await totalOf(db, `${THINGS} where n <= ${COUNTED}`)).toBe(COUNTED);
+	expect(await approximateCount(db, `${THINGS} where false`)).toBe(0);
+	expect(await approximateCount(db, `${THINGS} where n <= ${EXACT_UP_TO}`)).toBe(EXACT_UP_TO);
 	const upTo = sql("things_up_to", `${THINGS} where n <= $1 and kind = $2`);
-	expect([await totalOf(db, upTo, [30_000, 1]), await totalOf(db, upTo, [10, 0])]).toEqual([
-		10_000, 3,
-	]);
+	expect([
+		await approximateCount(db, upTo, [30_000, 1]),
+		await approximateCount(db, upTo, [10, 0]),
+	]).toEqual([10_000, 3]);
 });
 
 test("above the bound the total is what Postgres takes it for, whatever there is by now", async () => {
-	expect(await totalOf(db, THINGS)).toBe(30_000);
+	expect(await approximateCount(db, THINGS)).toBe(30_000);
 	await db.query("begin; delete from things where n > 15000; commit");
-	expect(await totalOf(db, THINGS)).toBe(30_000);
+	expect(await approximateCount(db, THINGS)).toBe(30_000);
 	expect(
-		await totalOf(db, sql("things_below", `${THINGS} where n <= $1`), [20_000]),
-	).toBeGreaterThan(COUNTED);
+		await approximateCount(db, sql("things_below", `${THINGS} where n <= $1`), [20_000]),
+	).toBeGreaterThan(EXACT_UP_TO);
 });
 
 test("what is taken for far more than the bound is not counted up to it, unless it is quickly seen to be little", async () => {
@@ -46,16 +47,22 @@ test("what is taken for far more than the bound is not counted up to it, unless 
 	await db.query("analyze many");
 	const left = async (n: number) => {
 		await db.query(`delete from many where n > ${n}`);
-		return totalOf(db, "select n from many");
+		return approximateCount(db, "select n from many");
 	};
 	expect([await left(60_000), await left(5000), await left(1000)]).toEqual([60_000, 60_000, 1000]);
 });
 
 test("an estimate that is below what was counted already is one more than that", async () => {
-	expect(await totalOf(db, `${THINGS} where abs(n) > 0 and abs(kind) >= 0`)).toBe(COUNTED + 1);
+	expect(await approximateCount(db, `${THINGS} where abs(n) > 0 and abs(kind) >= 0`)).toBe(
+		EXACT_UP_TO + 1,
+	);
 	expect(
-		await totalOf(db, sql("things_any", `${THINGS} where abs(n) > $1 and abs(kind) >= $1`), [-1]),
-	).toBe(COUNTED + 1);
+		await approximateCount(
+			db,
+			sql("things_any", `${THINGS} where abs(n) > $1 and abs(kind) >= $1`),
+			[-1],
+		),
+	).toBe(EXACT_UP_TO + 1);
 });
 
 test("what a page shows goes before an estimate, and never before a count", () => {
@@ -76,5 +83,5 @@ test("what a page shows goes before an estimate, and never before a count", () =
 		12_000, 12_000,
 	]);
 	expect(page(12_000, 100, { skip: 13_000, page: {} })).toBe(13_101);
-	for (const shown of [0, 1, 100]) expect(page(COUNTED, shown, { skip: 50 })).toBe(COUNTED);
+	for (const shown of [0, 1, 100]) expect(page(EXACT_UP_TO, shown, { skip: 50 })).toBe(EXACT_UP_TO);
 });

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { loop } from "../async/poller.ts";
+import { startPoller } from "../async/poller.ts";
 import { StartError } from "../process/start-error.ts";
 
 /** Any number, as long as it never changes and no other advisory lock uses it. */
@@ -67,9 +67,9 @@ export async function lockAlone(
 	}
 
 	await insist(acquire, patience, refusal);
-	const watching = loop({
-		every: RETRY_MS,
-		async turn() {
+	const watching = startPoller({
+		intervalMs: RETRY_MS,
+		async poll() {
 			if (!holder && !(await acquire())) onLost(refusal);
 			return false;
 		},

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { toProblem } from "../../services/api/http/problem-details.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { onBehalfOf } from "../context/call-context.ts";
+import { runInCall } from "../context/call-context.ts";
 import { isOutage } from "../resilience/outages.ts";
 import { Database, databaseUrl, sql } from "./database.ts";
 
@@ -78,24 +78,24 @@ describe("a pool whose connections are all in use", () => {
 	test.each(Object.keys(kinds))("a %s waits no longer than its call", async (kind) => {
 		// Came first, and belongs to no call: it waits on.
 		const patient = db.query("select 1 as one");
-		const hurried = onBehalfOf(call(50), kinds[kind]!);
+		const hurried = runInCall(call(50), kinds[kind]!);
 		const first = await Promise.race([patient, hurried.catch((error: unknown) => ({ error }))]);
 		const { error } = first as { error: unknown };
 		expect(isOutage(error)).toBe(true);
 		expect(toProblem(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
-		expect(db.use).toMatchObject({ busy: 1, waiting: 1 });
+		expect(db.poolUse).toMatchObject({ busy: 1, waiting: 1 });
 		release();
 		expect(await patient).toEqual([{ one: 1 }]);
 	});
 
 	test("a call that has ended does not wait at all, and still gets a connection that is free", async () => {
 		const ended = call(-1);
-		const refused = onBehalfOf(ended, () => db.query("select 1"));
-		expect(db.use.waiting).toBe(0);
+		const refused = runInCall(ended, () => db.query("select 1"));
+		expect(db.poolUse.waiting).toBe(0);
 		await expect(refused).rejects.toThrow("The call ended before it got a database connection");
 		release();
 		await held;
-		expect(await onBehalfOf(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
+		expect(await runInCall(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
 	});
 
 	test("more requests than the queue holds are refused at once, and the others are served in order", async () => {
@@ -109,7 +109,7 @@ describe("a pool whose connections are all in use", () => {
 		);
 		await eventually(() => expect(refused.length).toBeGreaterThan(0));
 		expect(refused.every(isOutage)).toBe(true);
-		expect(db.use.waiting).toBe(100);
+		expect(db.poolUse.waiting).toBe(100);
 		release();
 		await Promise.all(requests);
 		expect(served).toEqual(Array.from({ length: 100 }, (_, n) => n));

@@ -2,7 +2,7 @@ import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
 import { ConnectionAcquireTimeoutError, Sequelize, type Transaction } from "sequelize";
 import { timeLeft } from "../context/call-context.ts";
 import type { Tracer } from "../observability/tracing/tracing.ts";
-import { type Look, shown } from "../observability/tracing/work.ts";
+import { type SpanDescription, traceWork } from "../observability/tracing/work.ts";
 import { arrayLiteral } from "./array-literal.ts";
 
 /** A statement with a name of its own: Postgres parses and plans it once per connection. */
@@ -204,18 +204,18 @@ export class Database implements Queryable {
 		);
 		const asked = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
-			? shown(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
+			? traceWork(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
 			: asked());
 		return rows;
 	}
 
-	get use(): PoolUse {
+	get poolUse(): PoolUse {
 		const { using, available, waiting, maxSize } = this.#connections.pool;
 		return { busy: using, idle: available, waiting, limit: maxSize };
 	}
 
 	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
-	#look(name: string): Look {
+	#look(name: string): SpanDescription {
 		const attributes = () => ({
 			"db.system": "postgresql",
 			"db.name": this.sequelize.config.database,
@@ -234,7 +234,7 @@ export class Database implements Queryable {
 			const text =
 				typeof statement === "string" ? statement : (statement as { query: string }).query;
 			const model = options?.model?.name;
-			return shown(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () =>
+			return traceWork(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () =>
 				query(statement, options),
 			);
 		};

@@ -20,13 +20,13 @@ export interface Program {
 	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
 	fail(error: unknown): Promise<never>;
 	/** From now on there is a log for what fails unexpectedly. */
-	tellFailures(tell: (error: unknown) => void): void;
+	reportFailuresTo(tell: (error: unknown) => void): void;
 }
 
 const never = new Promise<never>(() => undefined);
 
 /** Runs a program that ends by a signal, by `stop` or by `fail`, and in each case only after everything was released. */
-export function run(name: string, main: (program: Program) => Promise<void>): void {
+export function runProgram(name: string, main: (program: Program) => Promise<void>): void {
 	const releases: { ms: number; release: Release }[] = [];
 	let endedAt: number | undefined;
 	let code = 0;
@@ -70,7 +70,7 @@ export function run(name: string, main: (program: Program) => Promise<void>): vo
 			if (endedAt === undefined) code = exitCode;
 			return end();
 		},
-		tellFailures(tell) {
+		reportFailuresTo(tell) {
 			told = tell;
 		},
 		fail(error) {

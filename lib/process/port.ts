@@ -13,7 +13,7 @@ export function assertDistinctPorts(
 }
 
 /** @throws StartError if nobody can listen there */
-export async function assertFree(host: string, port: number): Promise<void> {
+export async function assertPortFree(host: string, port: number): Promise<void> {
 	const server = createServer();
 	try {
 		await new Promise<void>((resolve, reject) =>

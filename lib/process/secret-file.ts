@@ -8,9 +8,13 @@ import { StartError } from "./start-error.ts";
  * A text that is made once and kept in a file that only its owner can read. Processes that ask at once all get the same.
  * @throws StartError if the file can be neither read nor written
  */
-export async function keep(folder: string, name: string, make: () => string): Promise<string> {
+export async function readOrCreateSecret(
+	folder: string,
+	name: string,
+	make: () => string,
+): Promise<string> {
 	try {
-		return (await recall(folder, name)) ?? (await write(folder, name, make()));
+		return (await readSecret(folder, name)) ?? (await write(folder, name, make()));
 	} catch (error) {
 		if (error instanceof StartError) throw error;
 		const user = `this user (uid ${process.getuid?.()})`;
@@ -21,7 +25,7 @@ export async function keep(folder: string, name: string, make: () => string): Pr
 }
 
 /** What is kept under a name, or undefined. */
-export async function recall(folder: string, name: string): Promise<string | undefined> {
+export async function readSecret(folder: string, name: string): Promise<string | undefined> {
 	try {
 		return (await readFile(join(folder, name), "utf8")).trim() || undefined;
 	} catch (error) {
@@ -41,7 +45,7 @@ async function write(folder: string, name: string, text: string): Promise<string
 		return text;
 	} catch (error) {
 		if (errorCode(error) !== "EEXIST") throw error;
-		const theirs = await recall(folder, name);
+		const theirs = await readSecret(folder, name);
 		if (!theirs) throw new StartError(`${join(folder, name)} is empty: delete it`);
 		return theirs;
 	} finally {

@@ -29,7 +29,7 @@ const STATES = {
 } as const;
 
 /** All breakers of calls that this node has made, against nodes that are there. */
-export function circuitsOf(broker: ServiceBroker): Breaker[] {
+export function openBreakers(broker: ServiceBroker): Breaker[] {
 	const { CircuitBreakerStore: circuits = new Map<string, Circuit>() } = broker as HasCircuits;
 	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
 	return [...circuits.values()]
@@ -44,7 +44,7 @@ export function circuitsOf(broker: ServiceBroker): Breaker[] {
 
 /** The breakers that do not let everything through. */
 export const breakersOf = (broker: ServiceBroker): Breaker[] =>
-	circuitsOf(broker).filter(({ state }) => state !== "closed");
+	openBreakers(broker).filter(({ state }) => state !== "closed");
 
 /** How the breaker between this node and an endpoint stands. */
 export function circuitOf(

@@ -61,7 +61,7 @@ export function isNodeFailure(error: unknown): boolean {
 }
 
 /** Whether a failure is what the called node, or one further on, had to say: it works. */
-export const isAnswer = (error: unknown): boolean =>
+export const isConclusive = (error: unknown): boolean =>
 	look(error).nodeID !== undefined && !isNodeFailure(error);
 
 /** Whether a read may fare better when it is sent again at once: an answer was lost, here or further on. */
@@ -71,7 +71,7 @@ export const isWorthRetrying = (error: unknown): boolean => {
 };
 
 /** Whether a node did not even begin with a call of `action`, because it was about to end: it can do no harm on another. */
-export function wasDropped(error: unknown, action: string): boolean {
+export function wasNotDelivered(error: unknown, action: string): boolean {
 	const { type, nodeID, data } = look(error);
 	if (type !== "SERVICE_NOT_AVAILABLE" && type !== "SERVICE_NOT_FOUND") return false;
 	return nodeID !== undefined && data?.nodeID === nodeID && data.action === action;

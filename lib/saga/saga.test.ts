@@ -3,12 +3,12 @@ import fc from "fast-check";
 import { eventually } from "../../test/support/eventually.ts";
 import {
 	everySagaEnds,
-	neighboursAreUnharmed,
-	nobodyTakesOver,
+	neighborsAreUnaffected,
+	withoutTakeover,
 } from "../../tools/saga-explorer/model.ts";
 import { sagaTable } from "../../tools/saga-explorer/table.ts";
 import { done, type Outcome, pending, refused } from "../contracts/outcome.ts";
-import { type Saga, type SagaOptions, type SagaStore, sagas } from "./saga.ts";
+import { createSagaRunner, type Saga, type SagaOptions, type SagaStore } from "./saga.ts";
 
 // A few seconds, but the machine may have other things to do.
 jest.setTimeout(180_000);
@@ -33,11 +33,11 @@ test("whatever fails, crashes, pauses and comes late, every saga comes to its on
 });
 
 test("while nodes live, whoever began a saga ends it, however many messages get lost", async () => {
-	await fc.assert(nobodyTakesOver(), { seed: SEED, numRuns: 400 });
+	await fc.assert(withoutTakeover(), { seed: SEED, numRuns: 400 });
 });
 
 test("a saga that no step can work on fails alone", async () => {
-	await fc.assert(neighboursAreUnharmed(), { seed: SEED, numRuns: 50 });
+	await fc.assert(neighborsAreUnaffected(), { seed: SEED, numRuns: 50 });
 });
 
 const LEASE = 900;
@@ -55,34 +55,34 @@ function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b",
 			asked.push(`${way} ${name} ${all.map(({ id }) => id)}`);
 			return Promise.all(all.map(() => answers[`${way} ${name}`]?.() ?? done));
 		};
-		return { name, do: answer("do"), undo: answer("undo") };
+		return { name, execute: answer("do"), compensate: answer("undo") };
 	};
 	const storeOf = (name: string): SagaStore<Saga> => {
-		const { complete, turn, close, abort, stall, claim, beat, leave } = table.as(name);
+		const store = table.as(name);
 		return {
-			complete: async (all) => complete(all),
-			turn: async (all) => turn(all),
-			close: async (all) => close(all),
-			abort: async (all) => abort(all),
-			stall: async (all) => stall(all),
-			claim: async (limit, running) => claim(limit, running),
-			beat: async () => beat(),
-			leave: async () => leave(),
+			complete: async (all) => store.complete(all),
+			markCompensating: async (all) => store.markCompensating(all),
+			markCompensated: async (all) => store.markCompensated(all),
+			abort: async (all) => store.abort(all),
+			markStuck: async (all) => store.markStuck(all),
+			claim: async (limit, running) => store.claim(limit, running),
+			heartbeat: async () => store.heartbeat(),
+			release: async () => store.release(),
 		};
 	};
 	const node = (name: string, options: Partial<SagaOptions<Saga>> = {}) =>
-		sagas<Saga>({
+		createSagaRunner<Saga>({
 			steps: [step("a"), step("b")],
 			store: storeOf(name),
-			beatEvery: LEASE,
-			undoTries: 3,
+			heartbeatMs: LEASE,
+			maxCompensationAttempts: 3,
 			now: () => clock,
 			pause: (milliseconds) => {
 				clock += milliseconds;
 				// Who goes on for ever is held up, for the test to notice.
 				return ++pauses > 1000 ? never() : Promise.resolve();
 			},
-			onTrouble: (saga, where) => troubles.push(`${where} ${saga?.id ?? ""}`),
+			onError: (saga, where) => troubles.push(`${where} ${saga?.id ?? ""}`),
 			...options,
 		});
 	const place = (owner: string, id: string) => table.place(owner, { id, deadline: 10_000 });
@@ -214,7 +214,7 @@ test("what a node could not finish before it stopped is another's at once, and t
 		pause: (milliseconds) =>
 			milliseconds < LEASE ? new Promise((resolve) => held.push(resolve)) : Promise.resolve(),
 	});
-	table.as("one").beat();
+	table.as("one").heartbeat();
 	const running = one.run(place("one", "1"));
 	await eventually(() => expect(held).toHaveLength(1));
 	await one.stop();

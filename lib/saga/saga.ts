@@ -1,7 +1,7 @@
-import { type BatchOptions, batch } from "../async/micro-batch.ts";
+import { type MicroBatchOptions, microBatch } from "../async/micro-batch.ts";
 import type { Outcome } from "../contracts/outcome.ts";
-import { kindOf } from "../observability/tracing/failure.ts";
-import { note } from "../observability/tracing/notes.ts";
+import { errorKind } from "../observability/tracing/failure.ts";
+import { addSpanEvent } from "../observability/tracing/notes.ts";
 
 /** One long transaction over several services. What it is about rides along in the type that extends this. */
 export interface Saga {
@@ -21,9 +21,9 @@ export interface Saga {
 export interface Step<S extends Saga> {
 	readonly name: string;
 	/** A refusal holds nothing; it may be different next time. */
-	do(sagas: S[]): Promise<Outcome[]>;
+	execute(sagas: S[]): Promise<Outcome[]>;
 	/** Undoing what never happened leaves a tombstone, which refuses a late `do` for ever. What refuses to be undone once does so for ever. */
-	undo(sagas: S[]): Promise<Outcome[]>;
+	compensate(sagas: S[]): Promise<Outcome[]>;
 }
 /**
  * Where sagas are kept. Each write answers per saga whether it was ours to write: same attempt, and in the state that the write begins with.
@@ -33,24 +33,24 @@ export interface SagaStore<S extends Saga> {
 	/** Every step holds. From `forward` to the end. */
 	complete(sagas: S[]): Promise<boolean[]>;
 	/** From now on only back. Also true when the same attempt has turned already: else its run would end here and the saga be nobody's. */
-	turn(sagas: Turned<S>[]): Promise<boolean[]>;
+	markCompensating(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/** Nothing is held any more. From `backward` to the end. */
-	close(sagas: Turned<S>[]): Promise<boolean[]>;
+	markCompensated(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/** The way back is barred by something that happened first: as if it had never been asked for. False for what was never complete. */
 	abort(sagas: S[]): Promise<boolean[]>;
 	/** Going back failed too often: left alone until somebody asks for it again. From `backward`. */
-	stall(sagas: Turned<S>[]): Promise<boolean[]>;
+	markStuck(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/**
 	 * Takes over what nobody runs and `running` does not name, each with a new attempt: what nodes that fell silent have left open, and what has
 	 * been this node's for longer than a lease, because the answer that would have started it was lost.
 	 */
 	claim(limit: number, running: string[]): Promise<S[]>;
 	/** This node is alive: what it runs stays its own for another while. */
-	beat(): Promise<void>;
+	heartbeat(): Promise<void>;
 	/** This node runs nothing any more. */
-	leave(): Promise<void>;
+	release(): Promise<void>;
 }
-export interface Turned<S extends Saga> {
+export interface Compensation<S extends Saga> {
 	readonly saga: S;
 	readonly reason: string;
 	readonly detail?: string;
@@ -58,7 +58,7 @@ export interface Turned<S extends Saga> {
 	readonly data?: unknown;
 }
 /** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
-export type End =
+export type SagaOutcome =
 	| { readonly status: "completed" | "lost" }
 	| {
 			readonly status: "closed" | "stuck";
@@ -72,18 +72,18 @@ export interface SagaOptions<S extends Saga> {
 	readonly steps: readonly Step<S>[];
 	readonly store: SagaStore<S>;
 	/** The bytes of a message in which sagas reach a step together, and the most that one saga takes of it. */
-	readonly messages?: Required<Pick<BatchOptions<S>, "maxBytes" | "bytesOf">>;
+	readonly messages?: Required<Pick<MicroBatchOptions<S>, "maxBytes" | "bytesOf">>;
 	/** Milliseconds between two signs of life; a third of the lease at most. */
-	readonly beatEvery: number;
+	readonly heartbeatMs: number;
 	/** How often a failing undo is tried before the saga is stuck. */
-	readonly undoTries?: number;
+	readonly maxCompensationAttempts?: number;
 	/** Milliseconds before the given repetition (0, 1, …). */
 	backoff?(repetition: number): number;
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
-	onTrouble(saga: S | undefined, where: string, error: unknown): void;
+	onError(saga: S | undefined, where: string, error: unknown): void;
 	/** Looks on while a saga runs. */
-	around?(saga: S, run: () => Promise<End>): Promise<End>;
+	around?(saga: S, run: () => Promise<SagaOutcome>): Promise<SagaOutcome>;
 }
 
 /** What a refusal says beyond its code. */
@@ -107,27 +107,27 @@ const sleep = (milliseconds: number) =>
  * Runs sagas: forward through their steps, and back through all that may have happened when a step says no. Sagas that reach the same
  * step together travel together. A failure that says nothing (a timeout, a node that died) is tried again, since do and undo are idempotent.
  */
-export function sagas<S extends Saga>(options: SagaOptions<S>) {
+export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 	const {
 		steps,
 		store,
 		messages,
-		onTrouble,
+		onError,
 		around = (_, run) => run(),
-		undoTries = 30,
+		maxCompensationAttempts = 30,
 		backoff = doubling,
 		now = Date.now,
 		pause = sleep,
 	} = options;
 	const lanes = steps.map((step) => ({
-		do: batch<S, Outcome>((all) => step.do(all), messages),
-		undo: batch<S, Outcome>((all) => step.undo(all), messages),
+		do: microBatch<S, Outcome>((all) => step.execute(all), messages),
+		undo: microBatch<S, Outcome>((all) => step.compensate(all), messages),
 	}));
-	const complete = batch<S, boolean>((all) => store.complete(all));
-	const turn = batch<Turned<S>, boolean>((all) => store.turn(all));
-	const close = batch<Turned<S>, boolean>((all) => store.close(all));
+	const complete = microBatch<S, boolean>((all) => store.complete(all));
+	const turn = microBatch<Compensation<S>, boolean>((all) => store.markCompensating(all));
+	const close = microBatch<Compensation<S>, boolean>((all) => store.markCompensated(all));
 	/** What runs here. One saga may run twice, for a moment, when it is taken back where it runs. */
-	const open = new Map<Promise<End>, string>();
+	const open = new Map<Promise<SagaOutcome>, string>();
 	let draining = false;
 	let stopping = false;
 
@@ -143,8 +143,12 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 				const result = await attempt();
 				if (result !== undefined) return result;
 			} catch (error) {
-				onTrouble(saga, where, error);
-				note(saga, "retry", { step: where, try: tries + 2, "error.type": kindOf(error) });
+				onError(saga, where, error);
+				addSpanEvent(saga, "retry", {
+					step: where,
+					try: tries + 2,
+					"error.type": errorKind(error),
+				});
 			}
 			if (expired(tries + 1)) break;
 		}
@@ -159,13 +163,13 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) =>
 		(await insist(saga, where, ask, never)) ?? false;
 
-	async function forward(saga: S): Promise<End> {
+	async function forward(saga: S): Promise<SagaOutcome> {
 		const late = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
 			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
 			if (outcome?.status === "done") continue;
 			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...explanationOf(outcome) };
-			note(saga, "compensation", { step: step.name, reason: turned.reason });
+			addSpanEvent(saga, "compensation", { step: step.name, reason: turned.reason });
 			// The decision is on record before anything is undone: nobody who takes over may go forward again.
 			if (!(await write(saga, "turn", () => turn(turned)))) return { status: "lost" };
 			// Whatever was asked is undone, also what was refused: an earlier or second copy of the call may still be on its way. Another run
@@ -176,9 +180,9 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	}
 
 	/** Undoes the first `asked` steps, last one first. */
-	async function backward(turned: Turned<S>, asked: number): Promise<End> {
+	async function backward(turned: Compensation<S>, asked: number): Promise<SagaOutcome> {
 		const { saga, reason } = turned;
-		const exhausted = (tries: number) => tries >= undoTries;
+		const exhausted = (tries: number) => tries >= maxCompensationAttempts;
 		for (let index = asked - 1; index >= 0; index--) {
 			const outcome = await insist(
 				saga,
@@ -191,7 +195,7 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			const barred = outcome && index === steps.length - 1;
 			if (barred && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
 				return { status: "aborted", reason: outcome.code ?? "REFUSED" };
-			return (await write(saga, "stall", async () => (await store.stall([turned]))[0]))
+			return (await write(saga, "stall", async () => (await store.markStuck([turned]))[0]))
 				? { status: "stuck", reason }
 				: { status: "lost" };
 		}
@@ -200,13 +204,13 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 	}
 
 	/** Runs one saga that this node owns to its end. Never rejects. */
-	function run(saga: S): Promise<End> {
+	function run(saga: S): Promise<SagaOutcome> {
 		const work = () =>
 			saga.direction === "forward"
 				? forward(saga)
 				: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
-		const tracked = around(saga, work).catch((error): End => {
-			onTrouble(saga, "run", error);
+		const tracked = around(saga, work).catch((error): SagaOutcome => {
+			onError(saga, "run", error);
 			return { status: "lost" };
 		});
 		open.set(tracked, saga.id);
@@ -216,13 +220,13 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 
 	async function watch(): Promise<void> {
 		try {
-			await store.beat();
+			await store.heartbeat();
 			if (draining) return;
 			// What a stopping node has claimed is nobody's again as soon as the node leaves.
 			for (const saga of await store.claim(CLAIM_LIMIT, [...open.values()]))
 				if (!draining) run(saga);
 		} catch (error) {
-			onTrouble(undefined, "claim", error);
+			onError(undefined, "claim", error);
 		}
 	}
 
@@ -231,14 +235,14 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 		while (!stopping) {
 			watching = watch();
 			await watching;
-			await pause(options.beatEvery);
+			await pause(options.heartbeatMs);
 		}
 	}
 	return {
 		run,
 		/** Signs in and takes over what others have left, now and from now on. */
 		async start(): Promise<void> {
-			await store.beat();
+			await store.heartbeat();
 			keepWatching();
 		},
 		/** Lets what is under way finish for up to `grace` milliseconds, then leaves the rest to other nodes. */
@@ -251,8 +255,8 @@ export function sagas<S extends Saga>(options: SagaOptions<S>) {
 			stopping = true;
 			await watching;
 			await Promise.race([rest(), pause(1000)]);
-			await store.leave().catch((error) => onTrouble(undefined, "leave", error));
+			await store.release().catch((error) => onError(undefined, "leave", error));
 		},
 	};
 }
-export type SagaRunner<S extends Saga> = ReturnType<typeof sagas<S>>;
+export type SagaRunner<S extends Saga> = ReturnType<typeof createSagaRunner<S>>;

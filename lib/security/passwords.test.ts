@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import bcryptjs from "bcryptjs";
-import { onBehalfOf } from "../context/call-context.ts";
+import { runInCall } from "../context/call-context.ts";
 import { type PasswordOptions, type Passwords, passwords } from "./passwords.ts";
 
 let pool: Passwords | undefined;
@@ -85,7 +85,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 		const { hash } = open(implementation);
 		const first = Array.from({ length: 4 }, () => hash("correct horse"));
 		const call = { requestID: null, meta: {}, deadline: performance.now() + 1 };
-		const late = Array.from({ length: 20 }, () => onBehalfOf(call, () => hash("correct horse")));
+		const late = Array.from({ length: 20 }, () => runInCall(call, () => hash("correct horse")));
 		const last = hash("correct horse");
 		// Holds the event loop until the deadline has passed.
 		while (performance.now() < call.deadline);

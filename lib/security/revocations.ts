@@ -13,12 +13,12 @@ export const revocation = shape({
 export type Revocation = Infer<typeof revocation>;
 
 /** The most that one answer holds; there may be more when it is full. */
-export const REVOCATIONS_AT_ONCE = 2000;
+export const REVOCATIONS_PAGE_SIZE = 2000;
 /**
  * A page of revocations. `cursor` continues behind it: with the rest of the list while there is
  * `more`, then with revocations that have committed since.
  */
-export const revocationsAnswer = object({
+export const revocationsPage = object({
 	revocations: list(object(revocation)),
 	now: { type: "time" },
 	/** Missing in responses to older gateways, which pass a time, and of older nodes. */

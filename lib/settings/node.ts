@@ -12,7 +12,7 @@ export const serviceNames = (folder: string): string[] =>
 	);
 
 /** Which of them a process runs, by its SERVICES setting. */
-export function chosenServices(folder: string, chosen: string): string[] {
+export function selectedServices(folder: string, chosen: string): string[] {
 	const all = serviceNames(folder);
 	const wanted = chosen
 		.split(",")
@@ -33,7 +33,7 @@ export async function loadService(folder: string, name: string): Promise<Service
 }
 
 /** A broker with the given services, not yet started. */
-export function makeNode(
+export function createNode(
 	options: BrokerOptions,
 	env: Env,
 	services: readonly ServiceSchema[],

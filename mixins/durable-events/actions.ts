@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import { type Ctx, register } from "../../lib/contracts/contract.ts";
+import { type Ctx, toActionSchema } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
@@ -10,10 +10,10 @@ import {
 	likeType,
 	span,
 } from "../../lib/messaging/dead-letters.ts";
-import { localBus } from "../../lib/messaging/event-transport.ts";
-import { retriesOf } from "../../lib/messaging/inbox.ts";
+import { inProcessTransport } from "../../lib/messaging/event-transport.ts";
+import { findRetries } from "../../lib/messaging/inbox.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
-import { tellAgain } from "../../lib/messaging/outbox.ts";
+import { republish } from "../../lib/messaging/outbox.ts";
 import {
 	oldestEvent,
 	outboxReaders,
@@ -59,7 +59,7 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 		async replayEvents({ params }: Ctx<Replay>) {
 			const [since, until] = span(params);
 			const wanted = replayed(this.broker, types, params);
-			const count = await tellAgain(
+			const count = await republish(
 				this.db,
 				`/${this.name}`,
 				{ since, until, types: wanted },
@@ -73,7 +73,7 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 			return outboxPage(this.db, `/${this.name}`, after, wanted);
 		},
 		async retries({ params }: Ctx<{ subject: string }>) {
-			return retriesOf(this.db, this.name, params.subject);
+			return findRetries(this.db, this.name, params.subject);
 		},
 		async oldestEvent() {
 			return { time: await oldestEvent(this.db) };
@@ -94,7 +94,7 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 	return Object.fromEntries(
 		Object.entries(handlers).map(([name, handler]) => [
 			name,
-			register(eventActions[name as keyof Handlers], handler),
+			toActionSchema(eventActions[name as keyof Handlers], handler),
 		]),
 	);
 }
@@ -125,9 +125,9 @@ async function tell(
 	group: string | undefined,
 ): Promise<void> {
 	if ($stream) return void (await $stream.publish(events, true));
-	const groups = localBus(broker)
+	const groups = inProcessTransport(broker)
 		.groups()
 		.filter(({ name }) => group === undefined || name === group);
-	for (const { patterns, accept } of groups)
-		await accept(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
+	for (const { patterns, deliver } of groups)
+		await deliver(events.filter(({ type }) => patterns.some((pattern) => matches(pattern, type))));
 }

@@ -1,5 +1,5 @@
 import type { ServiceBroker } from "moleculer";
-import { loop } from "../../lib/async/poller.ts";
+import { startPoller } from "../../lib/async/poller.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { consumerName, type EventStream } from "../../lib/messaging/jetstream.ts";
 import { type Source, streamRefill } from "../../lib/messaging/stream-refill.ts";
@@ -51,17 +51,17 @@ export function refilling(
 				});
 		},
 	});
-	const working = loop({
-		every: REFILL_EVERY,
-		turn: () => refill.turn([...byConsumer.keys()]),
+	const working = startPoller({
+		intervalMs: REFILL_EVERY,
+		poll: () => refill.turn([...byConsumer.keys()]),
 		onError: (error) =>
 			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
 				error,
 			}),
 	});
-	const tracking = loop({
-		every: TRACK_EVERY,
-		async turn() {
+	const tracking = startPoller({
+		intervalMs: TRACK_EVERY,
+		async poll() {
 			for (const state of await stream.states(name, patterns)) await refill.track(state);
 			return false;
 		},

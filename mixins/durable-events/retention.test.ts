@@ -6,7 +6,7 @@ import { orders } from "../../services/orders/orders.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { database } from "../database.mixin.ts";
-import { events } from "../durable-events.mixin.ts";
+import { durableEvents } from "../durable-events.mixin.ts";
 import { oldestHeld } from "./retention.ts";
 
 let shop: Shop | undefined;
@@ -17,8 +17,8 @@ const start = async (...stubs: ServiceSchema[]): Promise<Shop> => {
 	return shop;
 };
 const producers = () => [
-	stub(orders, {}, database, events(orders)),
-	stub(users, {}, database, events(users)),
+	stub(orders, {}, database, durableEvents(orders)),
+	stub(users, {}, database, durableEvents(users)),
 ];
 const BOTH = ["order.*", "user.created"];
 

@@ -1,8 +1,8 @@
-import { loop } from "../../lib/async/poller.ts";
+import { startPoller } from "../../lib/async/poller.ts";
 import type { ServiceThis } from "../../lib/contracts/contract.ts";
 import { matches } from "../../lib/contracts/event.ts";
-import { forget } from "../../lib/messaging/inbox.ts";
-import { prune } from "../../lib/messaging/outbox.ts";
+import { deleteProcessedEvents } from "../../lib/messaging/inbox.ts";
+import { pruneOutbox } from "../../lib/messaging/outbox.ts";
 import { retireReaders } from "../../lib/messaging/outbox-checkpoints.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -26,15 +26,18 @@ export function pruning(
 ): () => Promise<void> {
 	const { broker, db, logger } = self;
 	const hours = envOf(broker).EVENT_RETENTION_HOURS;
-	return loop({
-		every: PRUNE_EVERY,
-		async turn() {
+	return startPoller({
+		intervalMs: PRUNE_EVERY,
+		async poll() {
 			const retired = await retireReaders(db, withStream);
 			if (retired.length > 0)
 				logger.info("Removed readers of the outbox that are no longer used", { readers: retired });
-			const more = await prune(db, hours);
+			const more = await pruneOutbox(db, hours);
 			const oldest = patterns.length > 0 ? await oldestHeld(self, patterns) : undefined;
-			return (oldest !== undefined && (await forget(db, hours + MARGIN_HOURS, oldest))) || more;
+			return (
+				(oldest !== undefined && (await deleteProcessedEvents(db, hours + MARGIN_HOURS, oldest))) ||
+				more
+			);
 		},
 		onError: (error) => logger.warn("Old events could not be removed", { error }),
 	}).stop;

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { currentTraceparent, currentTraces } from "../../lib/context/traceparent.ts";
+import { currentTraceparent, currentTraceparents } from "../../lib/context/traceparent.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import { recordedTraces } from "../../test/support/recorded-traces.ts";
 import { eventTraces } from "./traces.ts";
@@ -29,7 +29,7 @@ test("an event goes from the span that wrote it over one that sends it to one th
 	})(found);
 	const handled: (readonly string[])[] = [];
 	const handle = async (events: Event[]) => {
-		handled.push(currentTraces());
+		handled.push(currentTraceparents());
 		expect(events.map(({ id }) => id)).toEqual(found.map(({ id }) => id));
 		if (handled.length === 1) throw new Error("Not yet");
 	};

@@ -1,7 +1,7 @@
-import { inTracesOf } from "../../lib/context/traceparent.ts";
+import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import type { Kind, Tracer } from "../../lib/observability/tracing/tracing.ts";
-import { anySampled, forEach } from "../../lib/observability/tracing/work.ts";
+import { anySampled, traceBatch } from "../../lib/observability/tracing/work.ts";
 
 /**
  * Shows events on their way, each in the trace that it was written in: handed over by the service that tells them, and handled by those who hear them. Each
@@ -27,13 +27,13 @@ export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "proce
 		sending<R>(deliver: (events: Event[]) => Promise<R>): (events: Event[]) => Promise<R> {
 			if (!tracer) return deliver;
 			return (found) =>
-				anySampled(found) ? forEach(tracer, found, sent, deliver) : deliver(found);
+				anySampled(found) ? traceBatch(tracer, found, sent, deliver) : deliver(found);
 		},
 		/** Runs a handler in the traces of its events. */
 		handling(found: Event[], handler: (events: Event[]) => Promise<void>): Promise<void> {
 			return tracer && anySampled(found)
-				? forEach(tracer, found, processed, handler)
-				: inTracesOf(found, () => handler(found));
+				? traceBatch(tracer, found, processed, handler)
+				: runInTracesOf(found, () => handler(found));
 		},
 	};
 }

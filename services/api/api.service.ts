@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
 import ApiService from "moleculer-web";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
-import { Near } from "../../lib/caching/validated-cache.ts";
+import { ValidatedCache } from "../../lib/caching/validated-cache.ts";
 import { type ActionContract, isError } from "../../lib/contracts/contract.ts";
 import { catalogue } from "../../lib/observability/metrics/catalogue.ts";
 import { metricsOf } from "../../lib/observability/metrics/registry.ts";
@@ -13,22 +13,22 @@ import { accessTokenVerifier } from "../../lib/security/access-token.ts";
 import { REVOKED } from "../../lib/security/revocations.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
-import { Journal } from "./http/access-log.ts";
+import { AccessLog } from "./http/access-log.ts";
 import { admit } from "./http/admission.ts";
 import { cors } from "./http/cors.ts";
-import { type Gateway, type Request, type Response, send } from "./http/exchange.ts";
-import { answerError } from "./http/problem-details.ts";
+import { type Gateway, type Request, type Response, sendResponse } from "./http/exchange.ts";
+import { sendProblem } from "./http/problem-details.ts";
 import { metadata } from "./http/request-metadata.ts";
 import { readTarget } from "./http/request-target.ts";
 import { trace } from "./http/request-traces.ts";
-import { answer, sizeOf } from "./http/response.ts";
-import { Listener } from "./http/server.ts";
+import { respond, sizeOf } from "./http/response.ts";
+import { HttpServer } from "./http/server.ts";
 import { Routes, type Target } from "./routing/routes.ts";
 import { authenticator } from "./security/authenticate.ts";
 import { rateLimits } from "./security/rate-limits.ts";
 import { Revocations } from "./security/revocations.ts";
-import { Streams } from "./sse/event-streams.ts";
-import { pages } from "./system-endpoints.ts";
+import { EventStreams } from "./sse/event-streams.ts";
+import { systemEndpoints } from "./system-endpoints.ts";
 
 /** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
 const names = serviceNames(join(import.meta.dirname, ".."));
@@ -113,18 +113,20 @@ export default {
 		this.proxies = TRUST_PROXY;
 		this.tracer = tracingOf(this.broker)?.of("api");
 		this.cors = cors(CORS_ORIGINS);
-		this.limits = rateLimits(this.broker, this.logger, env);
-		this.streams = new Streams(this);
-		this.near = new Near(cacheOf(this.broker), sizeOf, { metrics: metricsOf(this.broker) });
-		this.table = new Routes(names, pages(this.broker, names), this.routes[0]!);
-		this.journal = new Journal(this.broker);
-		this.listener = new Listener(
+		this.rateLimits = rateLimits(this.broker, this.logger, env);
+		this.eventStreams = new EventStreams(this);
+		this.responseCache = new ValidatedCache(cacheOf(this.broker), sizeOf, {
+			metrics: metricsOf(this.broker),
+		});
+		this.table = new Routes(names, systemEndpoints(this.broker, names), this.routes[0]!);
+		this.accessLog = new AccessLog(this.broker);
+		this.listener = new HttpServer(
 			(req, res) => void admit(this, req as Request, res as Response),
-			(req, res) => this.journal.note(req as Request, res as Response),
+			(req, res) => this.accessLog.record(req as Request, res as Response),
 			(req, error) =>
 				this.logger.error("A response failed", { request_id: (req as Request).id, error }),
 		);
-		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.underWay));
+		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.inFlight));
 		this.server = this.listener.server;
 		// The services of this node stop all at once; requests under way need them.
 		this.broker.middlewares.add({ name: "Drain", stopping: () => close(this) } as Middleware);
@@ -142,7 +144,7 @@ export default {
 	async stopped(this: Gateway) {
 		await close(this);
 		await this.revocations.stop();
-		this.limits.close();
+		this.rateLimits.close();
 	},
 
 	events: {
@@ -168,7 +170,7 @@ export default {
 		corsHandler(this: Gateway, _settings: object, req: Request, res: Response): boolean {
 			if (req.method !== "OPTIONS") return false;
 			const methods = this.table.allow(req.parsedUrl);
-			send(this, req, res, {
+			sendResponse(this, req, res, {
 				status: 204,
 				headers: { Allow: methods.join(", "), ...this.cors.preflight(req.headers.origin, methods) },
 			});
@@ -182,12 +184,12 @@ export default {
 			req: Request,
 			res: Response,
 		): Promise<boolean> {
-			await answer(this, req, res);
+			await respond(this, req, res);
 			return true;
 		},
 		errorHandler(this: Gateway, req: Request, res: Response, error: unknown) {
 			try {
-				answerError(this, req, res, error);
+				sendProblem(this, req, res, error);
 			} catch (failure) {
 				this.logger.error("A request could not be answered", {
 					request_id: req.id,
@@ -219,8 +221,8 @@ function neighboursStarted(broker: ServiceBroker): Promise<void> {
 }
 
 /** No new connections; streams end, everything else is answered. */
-async function close({ listener, streams, broker }: Gateway): Promise<void> {
+async function close({ listener, eventStreams, broker }: Gateway): Promise<void> {
 	const closed = listener.close(broker.options.tracking?.shutdownTimeout ?? 5000);
-	await streams.close();
+	await eventStreams.close();
 	await closed;
 }

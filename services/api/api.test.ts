@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { type Heard, neighbours, token } from "../../test/support/gateway.ts";
+import { neighbours, type RecordedCall, token } from "../../test/support/gateway.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
 let user: string;
-const heard: Heard[] = [];
+const heard: RecordedCall[] = [];
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api"],

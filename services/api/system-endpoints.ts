@@ -13,19 +13,28 @@ import {
 } from "./documentation/documents.ts";
 import { type ErrorCatalogue, openapi } from "./documentation/openapi.ts";
 import { docsAssets, docsPage, errorsPage } from "./documentation/pages.ts";
-import { type Answer, type Gateway, type Handler, type Request, send } from "./http/exchange.ts";
+import {
+	type Gateway,
+	type Handler,
+	type HttpResponse,
+	type Request,
+	sendResponse,
+} from "./http/exchange.ts";
 import { linkPages } from "./link-pages/link-pages.ts";
 import type { Routes } from "./routing/routes.ts";
 
-type Page = (gateway: Gateway, req: Request) => Promise<Answer>;
-const json = (content: object, status = 200): Answer => ({
+type Page = (gateway: Gateway, req: Request) => Promise<HttpResponse>;
+const json = (content: object, status = 200): HttpResponse => ({
 	status,
 	headers: { "Cache-Control": "no-store" },
 	body: JSON.stringify(content),
 });
 
 /** The addresses around the API. @param names the services that the shop consists of */
-export function pages(broker: ServiceBroker, names: readonly string[]): Record<string, Handler> {
+export function systemEndpoints(
+	broker: ServiceBroker,
+	names: readonly string[],
+): Record<string, Handler> {
 	const health = healthCheck(broker, names);
 	const openApi = perRevision((table: Routes) =>
 		document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))),
@@ -80,7 +89,7 @@ const readiness: Page = async ({ broker, listener }) => {
 const page = (content: Page): Handler =>
 	function (req, res, next) {
 		content(this, req)
-			.then((found) => send(this, req, res, found))
+			.then((found) => sendResponse(this, req, res, found))
 			.catch(next);
 	};
 const documentPage = (load: (gateway: Gateway) => Promise<Document>): Handler =>

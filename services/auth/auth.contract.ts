@@ -1,7 +1,7 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { object, shape } from "../../lib/contracts/schema.ts";
-import { revocationsAnswer } from "../../lib/security/revocations.ts";
+import { revocationsPage } from "../../lib/security/revocations.ts";
 
 const tokens = shape({
 	access_token: { type: "string" },
@@ -70,7 +70,7 @@ export const auth = contract({
 				since: { type: "time", optional: true },
 				cursor: { type: "string", max: 65_536, pattern: "^([\\d:,]*/){2}\\d+$", optional: true },
 			},
-			returns: revocationsAnswer,
+			returns: revocationsPage,
 			timeout: 2000,
 		},
 	},

@@ -4,7 +4,7 @@ import { v7 as uuid } from "uuid";
 import { databaseUrl } from "../../lib/persistence/database.ts";
 import { accessTokenVerifier } from "../../lib/security/access-token.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { users } from "../users/users.contract.ts";
@@ -37,7 +37,7 @@ beforeAll(async () => {
 			},
 		},
 		database,
-		events(users),
+		durableEvents(users),
 	);
 	shop = await startShop({ services: ["auth"], stubs: [neighbour] });
 	tell = publisher(shop.broker, "users");

@@ -1,11 +1,11 @@
 import { type Queryable, sql } from "../../lib/persistence/database.ts";
-import { REVOCATIONS_AT_ONCE, type Revocation } from "../../lib/security/revocations.ts";
+import { REVOCATIONS_PAGE_SIZE, type Revocation } from "../../lib/security/revocations.ts";
 import { TOKEN_LIFETIME } from "./auth.sessions.ts";
 
 const COLUMNS = "user_id, below, except_session as except, session_id, at";
 const LIST_SINCE = sql(
 	"list_revocations_since",
-	`select ${COLUMNS} from revocations where at >= $1 order by at limit ${REVOCATIONS_AT_ONCE}`,
+	`select ${COLUMNS} from revocations where at >= $1 order by at limit ${REVOCATIONS_PAGE_SIZE}`,
 );
 const NOW = sql("now", "select now()");
 
@@ -28,7 +28,7 @@ const page = (name: string, which: string, ahead: string) =>
 		`select id, ${COLUMNS}, now(), coalesce($1::pg_snapshot, pg_current_snapshot())::text as upto, ${ahead} as ahead
 		from (select) once left join (select id, user_id, below, except_session, session_id, at from revocations
 			where id > $2 and ${which} and ($1::pg_snapshot is null or xid is null or pg_visible_in_snapshot(xid, $1::pg_snapshot))
-			order by id limit ${REVOCATIONS_AT_ONCE}) page on true
+			order by id limit ${REVOCATIONS_PAGE_SIZE}) page on true
 		order by id`,
 	);
 const LIST_ALL = page("list_revocations", `at >= now() - ${TOKEN_LIFETIME}`, "false");
@@ -59,7 +59,7 @@ export async function list(db: Queryable, cursor = "//0"): Promise<Page> {
 		: db.query<Row>(LIST_ALL, place));
 	const [{ now, upto: snapshot, ahead }] = rows as [Row];
 	if (ahead) return list(db);
-	const more = rows.length === REVOCATIONS_AT_ONCE;
+	const more = rows.length === REVOCATIONS_PAGE_SIZE;
 	return {
 		revocations: rows.flatMap(({ id, now: _, upto: __, ahead: ___, ...row }) =>
 			id === null ? [] : [row],

@@ -1,4 +1,4 @@
-import { implement, raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { implement, type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
@@ -13,7 +13,7 @@ import { REVOKED } from "../../lib/security/revocations.ts";
 import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../users/users.contract.ts";
 import { auth } from "./auth.contract.ts";
 import * as revocations from "./auth.revocations.ts";
@@ -34,7 +34,11 @@ async function voidTokens(
 	tx.handle.afterCommit(() => hint(this));
 }
 
-export default implement(auth, database, events(auth, { "user.access_changed": voidTokens })).with({
+export default implement(
+	auth,
+	database,
+	durableEvents(auth, { "user.access_changed": voidTokens }),
+).with({
 	setup() {
 		const { JWT_SECRET } = envOf(this.broker);
 		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set");
@@ -52,29 +56,29 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 		async login(ctx) {
 			const { token_version, ...user } = await ctx.call("users.authenticate", ctx.params);
 			const [id, token] = [newId(), makeSecretToken()];
-			const opened = await sessions.open(this.db, {
+			const opened = await sessions.openSession(this.db, {
 				id,
 				user_id: user.id,
 				token_version,
 				token: digest(token),
 			});
-			if (!opened) raise(auth, "INVALID_CREDENTIALS");
+			if (!opened) throwError(auth, "INVALID_CREDENTIALS");
 			return pair({ ...user, token_version }, id, token, this.secret);
 		},
 
 		async refresh(ctx) {
 			const old = digest(ctx.params.refresh_token);
-			const session = await sessions.find(this.db, old);
+			const session = await sessions.findSession(this.db, old);
 			if (!session) throw commonError("UNAUTHENTICATED");
 			// Before the token counts as used: the client can retry with it if users is unavailable.
 			const [user] = await ctx.call("users.identify", { ids: [session.user_id] });
 			if (!user?.is_active) {
-				await sessions.end(this.db, session.id);
+				await sessions.endSession(this.db, session.id);
 				throw commonError("UNAUTHENTICATED");
 			}
 			const token = makeSecretToken();
 			const known = await this.db.transaction((tx) =>
-				sessions.exchange(tx, session.id, old, digest(token)),
+				sessions.exchangeRefreshToken(tx, session.id, old, digest(token)),
 			);
 			if (known === undefined) {
 				hint(this);
@@ -87,14 +91,14 @@ export default implement(auth, database, events(auth, { "user.access_changed": v
 		},
 
 		async logout({ params: { refresh_token } }) {
-			const session = await sessions.find(this.db, digest(refresh_token));
+			const session = await sessions.findSession(this.db, digest(refresh_token));
 			if (!session) return;
-			await sessions.end(this.db, session.id);
+			await sessions.endSession(this.db, session.id);
 			hint(this);
 		},
 
 		async logoutEverywhere({ meta }) {
-			await sessions.endAll(this.db, meta.user!.id);
+			await sessions.endAllSessions(this.db, meta.user!.id);
 			hint(this);
 		},
 

@@ -90,7 +90,7 @@ export interface NewSession {
 	readonly token: Buffer;
 }
 /** @returns false when the user's sessions of this version have been ended meanwhile */
-export const open = (
+export const openSession = (
 	db: Database,
 	{ id, user_id, token_version, token }: NewSession,
 ): Promise<boolean> =>
@@ -100,7 +100,7 @@ export const open = (
 	});
 
 /** The session that a refresh token belongs to. */
-export const find = async (
+export const findSession = async (
 	db: Queryable,
 	token: Buffer,
 ): Promise<{ id: string; user_id: string } | undefined> =>
@@ -111,7 +111,7 @@ export const find = async (
  * finds it used and revokes the session, the winner's new token with it: which of them is the thief cannot be told.
  * @returns the session's token version; undefined if there is nothing to exchange. It does not throw, because the revocation must be committed
  */
-export async function exchange(
+export async function exchangeRefreshToken(
 	tx: Tx,
 	session: string,
 	old: Buffer,
@@ -125,10 +125,10 @@ export async function exchange(
 }
 
 /** Ends one session, and its access tokens. */
-export const end = (db: Queryable, id: string): Promise<unknown> => db.query(END, [id]);
+export const endSession = (db: Queryable, id: string): Promise<unknown> => db.query(END, [id]);
 
 /** Ends all sessions of a user, and their access tokens. */
-export const endAll = (db: Database, user_id: string): Promise<unknown> =>
+export const endAllSessions = (db: Database, user_id: string): Promise<unknown> =>
 	db.transaction(async (tx) => {
 		await tx.query(TAKE_TURNS, [user_id]);
 		await tx.query(END_ALL, [user_id]);

@@ -3,11 +3,11 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
-import type { Fate } from "../orders/saga/store.ts";
+import type { OrderOutcome } from "../orders/saga/store.ts";
 import "./inventory.contract.ts";
 
 /** What orders answers, and how often each was asked after. */
-let fates: Map<string, Fate>;
+let fates: Map<string, OrderOutcome>;
 let asked: Map<string, number>;
 let answer: (ids: string[]) => Promise<void> | undefined;
 let shop: Shop;
@@ -32,7 +32,7 @@ beforeEach(() => {
 });
 
 /** An order that holds two pieces out of five. */
-async function hold(fate: Fate) {
+async function hold(fate: OrderOutcome) {
 	const [order_id, product_id] = [uuid(), uuid()];
 	fates.set(order_id, fate);
 	await shop.call("inventory.open", { product_id, on_hand: 5 });

@@ -3,16 +3,16 @@ import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import type { Event } from "../../lib/contracts/event.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
-import { type Group, localBus } from "../../lib/messaging/event-transport.ts";
+import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./inventory.contract.ts";
 
 let shop: Shop;
-let group: Group;
+let group: ConsumerGroup;
 beforeAll(async () => {
 	shop = await startShop({ services: ["inventory"], env: { DATABASE_POOL: "15" } });
-	localBus(shop.broker).offer({
+	inProcessTransport(shop.broker).offer({
 		types: ["order.shipped"],
 		attach(joined) {
 			group = joined;
@@ -154,7 +154,7 @@ test("what was shipped leaves the house once, however often it is told, and cann
 	const [mine, other, never] = [order(a, a), order(a), order(a)];
 	await reserve(mine, other);
 	const told = shipped(mine, never);
-	await Promise.all([group.accept(told), group.accept(told), group.accept(shipped(mine))]);
+	await Promise.all([group.deliver(told), group.deliver(told), group.deliver(shipped(mine))]);
 	await eventually(async () => expect(await stock(a)).toMatchObject({ on_hand: 8, reserved: 1 }));
 	expect(await release(mine, other)).toEqual([
 		{ status: "refused", code: "FULFILLED" },
@@ -178,7 +178,7 @@ test("whatever comes in whatever order, all at once or one after the other, the 
 	const act = {
 		reserve: (chosen: Order[]) => reserve(...chosen),
 		release: (chosen: Order[]) => release(...chosen),
-		ship: (chosen: Order[]) => group.accept(shipped(...chosen)).then(() => undefined),
+		ship: (chosen: Order[]) => group.deliver(shipped(...chosen)).then(() => undefined),
 	};
 	await fc.assert(
 		fc.asyncProperty(

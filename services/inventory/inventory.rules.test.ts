@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { allot, mergeLines } from "./inventory.rules.ts";
+import { allocate, mergeLines } from "./inventory.rules.ts";
 
 const wish = (order_id: string, items: Record<string, number>) => ({
 	order_id,
@@ -19,7 +19,7 @@ test("who comes first is served first, and an order that does not fit leaves its
 		wish("3", { b: 1 }),
 		wish("4", { a: 1 }),
 	];
-	const { granted, short } = allot(
+	const { granted, short } = allocate(
 		wishes,
 		new Map([
 			["a", 3],
@@ -31,7 +31,7 @@ test("who comes first is served first, and an order that does not fit leaves its
 });
 
 test("of an unknown product there is nothing", () => {
-	expect(allot([wish("1", { a: 1 })], new Map())).toEqual({
+	expect(allocate([wish("1", { a: 1 })], new Map())).toEqual({
 		granted: [],
 		short: new Map([["1", { product_id: "a", available: 0 }]]),
 	});

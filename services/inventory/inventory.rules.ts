@@ -7,7 +7,7 @@ export interface Shortage {
 	readonly product_id: string;
 	readonly available: number;
 }
-export interface Wish {
+export interface ReservationRequest {
 	readonly order_id: string;
 	readonly items: readonly Line[];
 	readonly traceparent?: string;
@@ -28,12 +28,12 @@ export function mergeLines(items: readonly Line[]): Line[] {
  * @param available by product; a product that is missing has none
  * @returns who gets what they wished for, and for every other order the product that was short with its available quantity
  */
-export function allot(
-	wishes: readonly Wish[],
+export function allocate(
+	wishes: readonly ReservationRequest[],
 	available: ReadonlyMap<string, number>,
-): { granted: Wish[]; short: Map<string, Shortage> } {
+): { granted: ReservationRequest[]; short: Map<string, Shortage> } {
 	const left = new Map(available);
-	const granted: Wish[] = [];
+	const granted: ReservationRequest[] = [];
 	const short = new Map<string, Shortage>();
 	for (const wish of wishes) {
 		const missing = wish.items.find(

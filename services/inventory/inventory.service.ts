@@ -1,21 +1,21 @@
-import { loop } from "../../lib/async/poller.ts";
-import { type Traced, tracesOf } from "../../lib/context/traceparent.ts";
-import { callerOf, implement, raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { startPoller } from "../../lib/async/poller.ts";
+import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
+import { callerOf, implement, type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { executeOnce } from "../../lib/idempotency/idempotency.ts";
-import { factsOf } from "../../lib/messaging/event-history.ts";
+import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
-import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents, type HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
 import { inventory, MAX_ON_HAND, type stock } from "./inventory.contract.ts";
 import { expire } from "./inventory.expiry.ts";
-import { allot, type Line, mergeLines, type Wish } from "./inventory.rules.ts";
+import { allocate, type Line, mergeLines, type ReservationRequest } from "./inventory.rules.ts";
 import {
 	AUDIT_RESERVATIONS,
 	AUDIT_STOCK,
@@ -35,7 +35,7 @@ type Standing = { order_id: string; status: "held" | "released" | "fulfilled" };
 const EXPIRY_EVERY = 10_000;
 
 type StockLook = Pick<Stock, "product_id" | "on_hand" | "reserved"> & { held: number };
-type Self = ServiceThis & HasDatabase & HasEvents;
+type Self = ServiceThis & HasDatabase & HasDurableEvents;
 
 const statuses = (rows: Standing[]) =>
 	new Map(rows.map(({ order_id, status }) => [order_id, status]));
@@ -48,16 +48,16 @@ const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) =>
 export default implement(
 	inventory,
 	database,
-	events(inventory, { "order.shipped": fulfil }),
+	durableEvents(inventory, { "order.shipped": fulfil }),
 	idempotency,
 ).with({
 	setup() {
 		const seconds = envOf(this.broker).RESERVATION_SECONDS;
 		const call = callerOf(this);
 		return {
-			expiring: loop({
-				every: Math.min(seconds * 1000, EXPIRY_EVERY),
-				turn: () =>
+			expiring: startPoller({
+				intervalMs: Math.min(seconds * 1000, EXPIRY_EVERY),
+				poll: () =>
 					expire({ db: this.db, call, seconds, release: (orders) => release(this, orders) }),
 				onError: (error) =>
 					this.logger.warn("What holds stock for long could not be looked into and will be again", {
@@ -73,7 +73,7 @@ export default implement(
 	actions: {
 		async get({ params: { product_id } }) {
 			const [found] = await this.db.query<Stock>(FIND_STOCK, [product_id]);
-			return found ?? raise(inventory, "STOCK_NOT_FOUND");
+			return found ?? throwError(inventory, "STOCK_NOT_FOUND");
 		},
 
 		async set({ params: { product_id, on_hand } }) {
@@ -132,7 +132,7 @@ export default implement(
 		},
 
 		history({ params: { subject } }) {
-			return factsOf(this.db, subject);
+			return readEventHistory(this.db, subject);
 		},
 	},
 });
@@ -147,8 +147,8 @@ async function release(self: Self, orders: readonly Order[]): Promise<Outcome[]>
 	let open = distinct(orders);
 	// What another statement is changing is looked at again; nothing changes more than twice, from nothing to held to its end.
 	for (let look = 0; look < 3 && open.length > 0; look++) {
-		const facts = open.map(({ order_id }) => self.fact("inventory.released", { order_id }));
-		const closed = await self.db.query<Standing>(RELEASE, [ids(open), facts, tracesOf(open)]);
+		const facts = open.map(({ order_id }) => self.eventData("inventory.released", { order_id }));
+		const closed = await self.db.query<Standing>(RELEASE, [ids(open), facts, traceparentsOf(open)]);
 		for (const { order_id, status } of closed) standing.set(order_id, status);
 		open = open.filter(({ order_id }) => !standing.has(order_id));
 	}
@@ -161,19 +161,22 @@ async function release(self: Self, orders: readonly Order[]): Promise<Outcome[]>
 }
 
 /** The parameters of RESERVE. */
-const reservations = (self: Self, wishes: readonly Wish[]) => [
+const reservations = (self: Self, wishes: readonly ReservationRequest[]) => [
 	wishes.map(({ order_id }) => order_id),
 	wishes.map(({ items }) => `{${items.map(({ product_id }) => product_id)}}`),
 	wishes.map(({ items }) => `{${items.map(({ quantity }) => quantity)}}`),
 	wishes.map(({ order_id, items }) =>
-		self.fact("inventory.reserved", { order_id, items: [...items] }),
+		self.eventData("inventory.reserved", { order_id, items: [...items] }),
 	),
-	tracesOf(wishes),
+	traceparentsOf(wishes),
 	envOf(self.broker).RESERVATION_SECONDS,
 ];
 
 /** The long way, for when there is not enough for everybody: one at a time, on locked stock. */
-function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<string, Outcome>> {
+function reserveWhatFits(
+	self: Self,
+	wishes: readonly ReservationRequest[],
+): Promise<Map<string, Outcome>> {
 	return self.db.transaction(async (tx) => {
 		const products = new Set(
 			wishes.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
@@ -183,7 +186,7 @@ function reserveWhatFits(self: Self, wishes: readonly Wish[]): Promise<Map<strin
 		const look = async () => statuses(await tx.query<Standing>(FIND_RESERVATIONS, [ids(wishes)]));
 		let standing = await look();
 		const open = wishes.filter(({ order_id }) => !standing.has(order_id));
-		const { granted, short } = allot(
+		const { granted, short } = allocate(
 			open,
 			new Map(stocks.map(({ product_id, available }) => [product_id, available])),
 		);
@@ -219,9 +222,9 @@ async function change(
 	next: (onHand: number) => number,
 ): Promise<Stock> {
 	const [before] = await tx.query<Stock>(LOCK_STOCK, [[product_id]]);
-	if (!before) return raise(inventory, "STOCK_NOT_FOUND");
+	if (!before) return throwError(inventory, "STOCK_NOT_FOUND");
 	const on_hand = next(before.on_hand);
-	if (on_hand < before.reserved) return raise(inventory, "STOCK_TOO_LOW");
+	if (on_hand < before.reserved) return throwError(inventory, "STOCK_TOO_LOW");
 	if (on_hand > MAX_ON_HAND)
 		throw invalidField("delta", "NUMBER_MAX", `On hand cannot be more than ${MAX_ON_HAND}`);
 	if (on_hand === before.on_hand) return before;

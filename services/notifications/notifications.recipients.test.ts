@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type MailServer, startMailServer } from "../../test/support/mail-server.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
@@ -52,7 +52,7 @@ beforeAll(async () => {
 					}),
 				},
 				database,
-				events(users),
+				durableEvents(users),
 			),
 		],
 	});

@@ -1,4 +1,4 @@
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import { notifications } from "./notifications.contract.ts";
@@ -18,7 +18,7 @@ export function assertVisible<M extends { user_id: string }>(
 	caller: Caller,
 ): asserts found is M {
 	if (!found || (found.user_id !== caller.id && caller.role !== "admin"))
-		raise(notifications, "NOTIFICATION_NOT_FOUND");
+		throwError(notifications, "NOTIFICATION_NOT_FOUND");
 }
 
 /** The events that somebody may be written to about. */

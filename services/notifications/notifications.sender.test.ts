@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Loop } from "../../lib/async/poller.ts";
+import type { Poller } from "../../lib/async/poller.ts";
 import { Database, databaseUrl } from "../../lib/persistence/database.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type MailServer, startMailServer } from "../../test/support/mail-server.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
@@ -48,7 +48,7 @@ beforeAll(async () => {
 					issueVerification: async () => ({ token: `token${++issued}` }),
 				},
 				database,
-				events(users),
+				durableEvents(users),
 			),
 		],
 	});
@@ -167,7 +167,7 @@ test("mail waits while the server is down and is sent when it is up again", asyn
 	expect(mailsTo(id)).toHaveLength(1);
 });
 
-const senders: { sender: Loop; db: Database }[] = [];
+const senders: { sender: Poller; db: Database }[] = [];
 afterEach(async () => {
 	await Promise.all(
 		senders.splice(0).map(async ({ sender, db }) => {
@@ -177,7 +177,7 @@ afterEach(async () => {
 	);
 });
 /** Another node. */
-function anotherSender(): Loop {
+function anotherSender(): Poller {
 	const db = new Database({
 		url: databaseUrl(shop.databases.pattern, "notifications"),
 		poolSize: 2,
@@ -207,7 +207,7 @@ test("a sender that is stopped finishes the mail under way", async () => {
 		new Promise((resolve) => {
 			finish = () => resolve(undefined);
 		});
-	const service = shop.broker.getLocalService("notifications") as unknown as { sender: Loop };
+	const service = shop.broker.getLocalService("notifications") as unknown as { sender: Poller };
 	const id = await register();
 	await eventually(() => expect(mailsTo(id)).toHaveLength(1));
 	const stopping = service.sender.stop();

@@ -1,10 +1,14 @@
 import type { Logger } from "moleculer";
 import { createTransport } from "nodemailer";
-import { type Loop, loop } from "../../lib/async/poller.ts";
-import { inTracesOf } from "../../lib/context/traceparent.ts";
+import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import { type Call, isError } from "../../lib/contracts/contract.ts";
 import type { Tracer } from "../../lib/observability/tracing/tracing.ts";
-import { anySampled, forEach, type Look } from "../../lib/observability/tracing/work.ts";
+import {
+	anySampled,
+	type SpanDescription,
+	traceBatch,
+} from "../../lib/observability/tracing/work.ts";
 import { type Database, sql } from "../../lib/persistence/database.ts";
 import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";
@@ -71,7 +75,7 @@ const SETTLE = sql(
 );
 
 /** Who is written to, and what, is not shown. */
-const MAIL: Look<Due> = {
+const MAIL: SpanDescription<Due> = {
 	kind: "client",
 	name: () => "mail",
 	attributes: ({ id, event_id, template }) => ({
@@ -95,7 +99,7 @@ export interface SenderOptions {
  * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
  * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
  */
-export function startSender({ db, call, env, logger, tracer, closing }: SenderOptions): Loop {
+export function startSender({ db, call, env, logger, tracer, closing }: SenderOptions): Poller {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
@@ -195,8 +199,8 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 
 	/** In the trace of what the message tells about. */
 	function showing(message: Due, send: () => Promise<Fate>): Promise<Fate> {
-		if (!tracer || !anySampled([message])) return inTracesOf([message], send);
-		return forEach(tracer, [message], MAIL, async (_, [span]) => {
+		if (!tracer || !anySampled([message])) return runInTracesOf([message], send);
+		return traceBatch(tracer, [message], MAIL, async (_, [span]) => {
 			const fate = await send();
 			span?.set({ "mail.fate": fate.status, "mail.tries": message.attempts + fate.tries });
 			return fate;
@@ -218,7 +222,7 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 		};
 	}
 
-	async function turn(): Promise<boolean> {
+	async function poll(): Promise<boolean> {
 		const due = await db.query<Due>(CLAIM);
 		if (due.length === 0) return false;
 		const fates = await resolve(due)
@@ -240,9 +244,9 @@ export function startSender({ db, call, env, logger, tracer, closing }: SenderOp
 	const resolve = async (due: readonly Due[]) =>
 		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
 
-	const sending = loop({
-		every: POLL,
-		turn,
+	const sending = startPoller({
+		intervalMs: POLL,
+		poll,
 		onError: (error) => logger.warn("Mails that are due could not be read", { error }),
 	});
 	return {

@@ -1,5 +1,5 @@
-import type { Loop } from "../../lib/async/poller.ts";
-import { tracesOf } from "../../lib/context/traceparent.ts";
+import type { Poller } from "../../lib/async/poller.ts";
+import { traceparentsOf } from "../../lib/context/traceparent.ts";
 import { callerOf, implement, type ServiceThis } from "../../lib/contracts/contract.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
@@ -8,7 +8,7 @@ import { sql, type Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
@@ -53,7 +53,7 @@ const ABOUT = sql(
 
 /** Writes down what is to be sent; who sends it is another matter. */
 async function queue(
-	this: ServiceThis & { sender?: Loop },
+	this: ServiceThis & { sender?: Poller },
 	tx: Tx,
 	found: EventOf<Mailed>[],
 ): Promise<void> {
@@ -72,7 +72,7 @@ async function queue(
 		contents.map(({ data }) => JSON.stringify(data)),
 		// What nobody will send needs no second look either.
 		contents.map((content) => (mailing || lacksLink(content) ? "queued" : "kept")),
-		tracesOf(letters.map(({ event }) => event)),
+		traceparentsOf(letters.map(({ event }) => event)),
 	]);
 	// It may not have started yet; then it looks when it does.
 	tx.handle.afterCommit(() => this.sender?.wake());
@@ -82,7 +82,7 @@ export default implement(
 	notifications,
 	database,
 	records<Notification>(defineMessage),
-	events<{ sender?: Loop }>(notifications, {
+	durableEvents<{ sender?: Poller }>(notifications, {
 		"user.created": queue,
 		"user.updated": queue,
 		"user.password_reset_requested": queue,

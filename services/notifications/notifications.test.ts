@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { failure } from "../../lib/contracts/contract.ts";
+import { contractError } from "../../lib/contracts/contract.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
@@ -39,9 +39,9 @@ beforeAll(async () => {
 					issueVerification: async () => ({ token: issue() }),
 				},
 				database,
-				events(users),
+				durableEvents(users),
 			),
-			stub(orders, {}, database, events(orders)),
+			stub(orders, {}, database, durableEvents(orders)),
 		],
 	});
 	tell = publisher(shop.broker, "orders");
@@ -163,7 +163,7 @@ test("a welcome waits for as long as the users service is away, and no try is co
 test("a welcome to somebody who does not exist any more fails at once", async () => {
 	const id = uuid();
 	issue = () => {
-		throw failure(users, "USER_NOT_FOUND");
+		throw contractError(users, "USER_NOT_FOUND");
 	};
 	await register(id);
 	await eventually(async () =>

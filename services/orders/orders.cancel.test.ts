@@ -4,7 +4,7 @@ import type { Statement } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/actors.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import type { Answer } from "../../test/support/http.ts";
+import type { HttpResponse } from "../../test/support/http.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./orders.contract.ts";
 
@@ -85,10 +85,10 @@ const status = async (id: string) =>
 /** Sets a trap that begins something else, and answers what came of it. `holding` keeps the order at the boundary until that is over. */
 function meanwhile(
 	boundary: Boundary,
-	begin: () => Promise<Answer>,
+	begin: () => Promise<HttpResponse>,
 	holding: boolean,
-): () => Promise<Answer> {
-	const begun = Promise.withResolvers<Promise<Answer>>();
+): () => Promise<HttpResponse> {
+	const begun = Promise.withResolvers<Promise<HttpResponse>>();
 	trap = {
 		boundary,
 		async spring() {
@@ -112,7 +112,7 @@ async function settledInOrder(id: string): Promise<void> {
 	});
 }
 /** Either it went well, or it lost the race and was told so. */
-const won = ({ status, body }: Answer): boolean => {
+const won = ({ status, body }: HttpResponse): boolean => {
 	if (status === 409) expect(body.code).toBe("ILLEGAL_TRANSITION");
 	else expect(status).toBe(200);
 	return status === 200;

@@ -1,6 +1,6 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { streamed, versionsOf } from "../../lib/contracts/event-stream.ts";
+import { eventStreamPage, versionsOf } from "../../lib/contracts/event-stream.ts";
 import { list, object, page, paging, shape } from "../../lib/contracts/schema.ts";
 
 const id = { id: { type: "uuid" } } as const;
@@ -246,7 +246,7 @@ export const orders = contract({
 					description: "Instead of Last-Event-ID",
 				},
 			},
-			returns: streamed,
+			returns: eventStreamPage,
 			throws: ["ORDER_NOT_FOUND", "RATE_LIMITED"],
 			retry: true,
 		},

@@ -3,12 +3,12 @@ import type { ServiceBroker } from "moleculer";
 import { type Cache, cacheOn, provideCache } from "../../lib/caching/lease-cache.ts";
 import { memoryStore } from "../../lib/caching/memory-store.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
-import { neighbours } from "./orders.lookup.ts";
+import { createLookup } from "./orders.lookup.ts";
 
 let cache: Cache;
 let asked: string[];
 let price: number;
-let known: ReturnType<typeof neighbours>;
+let known: ReturnType<typeof createLookup>;
 beforeEach(() => {
 	const broker = {} as ServiceBroker;
 	cache = cacheOn(memoryStore(), "cache::");
@@ -18,11 +18,11 @@ beforeEach(() => {
 		asked.push(action);
 		return ids.map((id) => ({ id, price, is_active: true }));
 	};
-	known = neighbours(broker, call as unknown as Call);
+	known = createLookup(broker, call as unknown as Call);
 });
 /** As the service itself changes its rows. */
 const change = (service: string) =>
-	cache.of(service, 60_000).changing([], async () => void price++);
+	cache.of(service, 60_000).whileInvalidated([], async () => void price++);
 
 test("a buyer or product that is known is not asked for again until its own service has changed something", async () => {
 	const look = async () =>

@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
-import { Near } from "../../lib/caching/validated-cache.ts";
+import { ValidatedCache } from "../../lib/caching/validated-cache.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { metricsOf } from "../../lib/observability/metrics/registry.ts";
 import type {} from "../products/products.contract.ts";
@@ -13,11 +13,11 @@ const ROW_BYTES = 1000;
 const MOST_BYTES = 16 * 1024 * 1024;
 
 /** Who wants to buy, and what there is: asked of their services, and kept on this node for as long as nothing of it has changed (docs/adr/0016). */
-export function neighbours(broker: ServiceBroker, call: Call) {
+export function createLookup(broker: ServiceBroker, call: Call) {
 	const [cache, metrics] = [cacheOf(broker), metricsOf(broker)];
 	const kept = <Row>(service: string, ask: (ids: string[]) => Promise<readonly (Row | null)[]>) => {
-		const near = new Near<Row>(cache, () => ROW_BYTES, { metrics, most: MOST_BYTES });
-		return (ids: string[]) => near.answers(service, ids, KEPT_MS, ask);
+		const near = new ValidatedCache<Row>(cache, () => ROW_BYTES, { metrics, most: MOST_BYTES });
+		return (ids: string[]) => near.getMany(service, ids, KEPT_MS, ask);
 	};
 	return {
 		users: kept("users", (ids) => call("users.resolve", { ids })),

@@ -3,13 +3,13 @@ import { within } from "../../lib/async/within.ts";
 import { isError, type Meta } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import {
-	answerOf,
-	type Earlier,
+	errorResponse,
 	type KeyedRequest,
-	replay,
+	replayResponse,
+	type StoredResponse,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import type { End } from "../../lib/saga/saga.ts";
+import type { SagaOutcome } from "../../lib/saga/saga.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./saga/steps.ts";
 import * as store from "./saga/store.ts";
@@ -22,10 +22,10 @@ import * as store from "./saga/store.ts";
  * is the same. Keys expire after a day, so the next version no longer needs the second lookup.
  */
 export async function findEarlierOrder(
-	findKey: (request: KeyedRequest) => Promise<Earlier | undefined>,
+	findKey: (request: KeyedRequest) => Promise<StoredResponse | undefined>,
 	request: KeyedRequest,
 	buyer: string,
-): Promise<Earlier | undefined> {
+): Promise<StoredResponse | undefined> {
 	const own = await findKey(request);
 	if (own || buyer === request.user_id) return own;
 	return findKey({ ...request, user_id: buyer }).catch((error) => {
@@ -42,7 +42,7 @@ export async function findEarlierOrder(
 export async function replayOrder(
 	db: Database,
 	meta: Meta,
-	earlier: Earlier | undefined,
+	earlier: StoredResponse | undefined,
 ): Promise<Order> {
 	if (earlier && earlier.status === null && earlier.subject) {
 		const found = await store.find(db, earlier.subject);
@@ -51,12 +51,12 @@ export async function replayOrder(
 			const { order } = found;
 			const answer =
 				order.status === "cancelled"
-					? answerOf(cancelledError(order, { reason: order.cancellation_reason ?? "" }))
-					: { status: 201, answer: order };
-			return replay(meta, { subject: order.id, ...answer });
+					? errorResponse(cancelledError(order, { reason: order.cancellation_reason ?? "" }))
+					: { status: 201, body: order };
+			return replayResponse(meta, { subject: order.id, ...answer });
 		}
 	}
-	return replay(meta, earlier ?? { subject: null, status: null, answer: null });
+	return replayResponse(meta, earlier ?? { subject: null, status: null, body: null });
 }
 
 /**
@@ -66,9 +66,9 @@ export async function replayOrder(
 export async function settle(
 	db: Database,
 	saga: OrderSaga,
-	running: Promise<End>,
+	running: Promise<SagaOutcome>,
 	milliseconds: number,
-): Promise<End | undefined> {
+): Promise<SagaOutcome | undefined> {
 	const late = Date.now() + milliseconds;
 	const end = await within(milliseconds, running);
 	if (end?.status !== "lost") return end;

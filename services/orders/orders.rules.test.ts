@@ -4,7 +4,7 @@ import { orders } from "./orders.contract.ts";
 import {
 	assertCanBecome,
 	assertVisible,
-	buyer,
+	buyerOf,
 	cancelledError,
 	mergeItems,
 	priceItems,
@@ -61,10 +61,10 @@ test("an order goes from one status to another only as the table says", () => {
 });
 
 test("an order is for its caller, and only an admin orders for somebody else", () => {
-	expect(buyer({ id: "me", role: "user" })).toBe("me");
-	expect(buyer({ id: "me", role: "user" }, "me")).toBe("me");
-	expect(buyer({ id: "me", role: "admin" }, "you")).toBe("you");
-	expect(caught(() => buyer({ id: "me", role: "user" }, "you"))).toMatchObject({
+	expect(buyerOf({ id: "me", role: "user" })).toBe("me");
+	expect(buyerOf({ id: "me", role: "user" }, "me")).toBe("me");
+	expect(buyerOf({ id: "me", role: "admin" }, "you")).toBe("you");
+	expect(caught(() => buyerOf({ id: "me", role: "user" }, "you"))).toMatchObject({
 		code: 403,
 		type: "FORBIDDEN",
 	});

@@ -1,4 +1,4 @@
-import { failure, raise } from "../../lib/contracts/contract.ts";
+import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { type order, orders } from "./orders.contract.ts";
@@ -6,7 +6,7 @@ import { type order, orders } from "./orders.contract.ts";
 export type Order = Infer<typeof order>;
 export type Line = Order["items"][number];
 export type Status = Order["status"];
-export interface Wanted {
+export interface OrderItem {
 	readonly product_id: string;
 	readonly quantity: number;
 }
@@ -36,7 +36,7 @@ export function statusesBefore(status: Status): Status[] {
 }
 export function assertCanBecome(current: Status, next: Status): void {
 	if (!transitions[current].includes(next))
-		raise(
+		throwError(
 			orders,
 			"ILLEGAL_TRANSITION",
 			{ status: current },
@@ -45,7 +45,7 @@ export function assertCanBecome(current: Status, next: Status): void {
 }
 
 /** Whom the order is for: the caller, unless an admin orders for somebody. */
-export function buyer(caller: Caller, user_id = caller.id): string {
+export function buyerOf(caller: Caller, user_id = caller.id): string {
 	if (user_id !== caller.id && caller.role !== "admin") throw commonError("FORBIDDEN");
 	return user_id;
 }
@@ -55,7 +55,7 @@ export function assertVisible<O extends { user_id: string }>(
 	caller: Caller,
 ): asserts found is O {
 	if (!found || (found.user_id !== caller.id && caller.role !== "admin"))
-		raise(orders, "ORDER_NOT_FOUND");
+		throwError(orders, "ORDER_NOT_FOUND");
 }
 
 const MAX_QUANTITY = orders.actions.create.params.items.items.props.quantity.max;
@@ -64,7 +64,7 @@ const MAX_QUANTITY = orders.actions.create.params.items.items.props.quantity.max
  * One line per product, at the place of its first one.
  * @throws VALIDATION_ERROR for more of one product than a single line may have
  */
-export function mergeItems(items: readonly Wanted[]): Wanted[] {
+export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
 	const merged = new Map<string, number>();
 	for (const [i, { product_id, quantity }] of items.entries()) {
 		const sum = (merged.get(product_id) ?? 0) + quantity;
@@ -83,7 +83,7 @@ export function mergeItems(items: readonly Wanted[]): Wanted[] {
 const cents = (amount: number) => Math.round(amount * 100);
 
 /** The order's lines and sums at the catalogue's prices of this moment, summed in cents. */
-export function priceItems(items: readonly Wanted[], catalogue: readonly (Product | null)[]) {
+export function priceItems(items: readonly OrderItem[], catalogue: readonly (Product | null)[]) {
 	const missing = items.filter((_, i) => !catalogue[i]);
 	if (missing.length > 0) {
 		const ids = missing.map(({ product_id }) => product_id);
@@ -91,7 +91,8 @@ export function priceItems(items: readonly Wanted[], catalogue: readonly (Produc
 	}
 	const products = catalogue as readonly Product[];
 	const currency = products[0]!.currency;
-	if (products.some((product) => product.currency !== currency)) raise(orders, "MIXED_CURRENCIES");
+	if (products.some((product) => product.currency !== currency))
+		throwError(orders, "MIXED_CURRENCIES");
 	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
 		const { name, price } = products[i]!;
 		return {
@@ -103,11 +104,11 @@ export function priceItems(items: readonly Wanted[], catalogue: readonly (Produc
 		};
 	});
 	const total_amount = lines.reduce((sum, { line_total }) => sum + cents(line_total), 0) / 100;
-	if (total_amount > 9_999_999_999.99) raise(orders, "ORDER_TOO_LARGE");
+	if (total_amount > 9_999_999_999.99) throwError(orders, "ORDER_TOO_LARGE");
 	return { items: lines, total_amount, currency };
 }
 const productNotFound = (product_ids: string[]) =>
-	failure(orders, "PRODUCT_NOT_FOUND", { product_ids });
+	contractError(orders, "PRODUCT_NOT_FOUND", { product_ids });
 
 /** Why a saga was compensated: a code, and what the step that refused said beyond it. */
 interface Cancellation {
@@ -125,7 +126,12 @@ export function cancelledError(
 		? (reason as keyof typeof orders.errors)
 		: "ORDER_CANCELLED";
 	const { message, ...shortage } = code === "OUT_OF_STOCK" ? shortageOf(items, data) : {};
-	return failure(orders, code, { order_id: id, reason: detail ?? reason, ...shortage }, message);
+	return contractError(
+		orders,
+		code,
+		{ order_id: id, reason: detail ?? reason, ...shortage },
+		message,
+	);
 }
 /** The line that could not be reserved and the quantity that was available; nothing when a node of an older version refused it. */
 function shortageOf(

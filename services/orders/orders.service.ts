@@ -1,33 +1,33 @@
 import { setTimeout as after } from "node:timers/promises";
-import { batch } from "../../lib/async/micro-batch.ts";
+import { microBatch } from "../../lib/async/micro-batch.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { callerOf, implement, type Meta, raise } from "../../lib/contracts/contract.ts";
+import { callerOf, implement, type Meta, throwError } from "../../lib/contracts/contract.ts";
 import {
-	answerOf,
+	errorResponse,
 	findKeys,
-	type Kept,
 	type KeyedRequest,
-	keepAnswers,
+	type KeyedResponse,
 	keyedRequest,
+	storeResponses,
 } from "../../lib/idempotency/idempotency.ts";
-import { assertSequence, factsOf } from "../../lib/messaging/event-history.ts";
+import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/messaging/message-size.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
-import { pageOf, totalOf } from "../../lib/persistence/approximate-count.ts";
+import { approximateCount, pageOf } from "../../lib/persistence/approximate-count.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import { type End, sagas } from "../../lib/saga/saga.ts";
+import { createSagaRunner, type SagaOutcome } from "../../lib/saga/saga.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
-import { auditing } from "./audit/audit.ts";
+import { createAudit } from "./audit/audit.ts";
 import { orders } from "./orders.contract.ts";
-import { neighbours } from "./orders.lookup.ts";
+import { createLookup } from "./orders.lookup.ts";
 import { findEarlierOrder, replayOrder, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
 import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
-import { placing } from "./place-order.ts";
+import { createOrderPlacement } from "./place-order.ts";
 import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
 import * as store from "./saga/store.ts";
@@ -60,7 +60,7 @@ const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.O
 export default implement(
 	orders,
 	database,
-	events(orders, {
+	durableEvents(orders, {
 		"shipment.dispatched": followShipment("confirmed", "shipped"),
 		"shipment.delivered": followShipment("shipped", "delivered"),
 	}),
@@ -78,9 +78,11 @@ export default implement(
 		const call = callerOf(this);
 		const tracer = tracingOf(this.broker)?.of(this.name);
 		const owner = this.broker.nodeID;
-		const traced = tracer ? sagaTraces(tracer) : (_: OrderSaga, run: () => Promise<End>) => run();
+		const traced = tracer
+			? sagaTraces(tracer)
+			: (_: OrderSaga, run: () => Promise<SagaOutcome>) => run();
 		const metrics = orderMetrics(this.broker, this.db);
-		const runner = sagas<OrderSaga>({
+		const runner = createSagaRunner<OrderSaga>({
 			steps: orderSteps(call),
 			messages: { maxBytes: () => batchBytesOf(this.broker), bytesOf },
 			store: store.orderStore({
@@ -92,23 +94,23 @@ export default implement(
 				told: () => this.wakeRelay(),
 				fact: (type, order, reason = "") =>
 					type === "order.cancelled"
-						? this.fact(type, { ...factOf(order), reason })
-						: this.fact(type, factOf(order)),
+						? this.eventData(type, { ...factOf(order), reason })
+						: this.eventData(type, factOf(order)),
 			}),
-			beatEvery: leaseMs / 4,
+			heartbeatMs: leaseMs / 4,
 			around: (saga, run) => metrics.around(saga, () => traced(saga, run)),
-			onTrouble: (saga, where, error) =>
+			onError: (saga, where, error) =>
 				this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
 		});
 		return {
 			sagas: runner,
 			metrics,
-			auditing: auditing({ db: this.db, call, retentionHours }),
+			auditing: createAudit({ db: this.db, call, retentionHours }),
 			owner,
 			deadlineMs,
 			waitMs,
-			place: placing({
-				...neighbours(this.broker, call),
+			place: createOrderPlacement({
+				...createLookup(this.broker, call),
 				deadlineMs,
 				write: async (wanted) => {
 					const written = await store.place(
@@ -116,7 +118,7 @@ export default implement(
 						owner,
 						wanted.map((one) => ({
 							...one,
-							fact: this.fact("order.created", factOf(one.saga.order)),
+							fact: this.eventData("order.created", factOf(one.saga.order)),
 						})),
 					);
 					this.wakeRelay();
@@ -127,8 +129,8 @@ export default implement(
 					return runner.run(saga);
 				},
 			}),
-			findKey: batch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
-			keepAnswer: batch((kept: Kept[]) => keepAnswers(this.db, kept)),
+			findKey: microBatch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
+			keepAnswer: microBatch((kept: KeyedResponse[]) => storeResponses(this.db, kept)),
 		};
 	},
 	ready() {
@@ -141,7 +143,7 @@ export default implement(
 	actions: {
 		async create(ctx) {
 			const { params, meta } = ctx;
-			const user_id = rules.buyer(meta.user!, params.user_id);
+			const user_id = rules.buyerOf(meta.user!, params.user_id);
 			const request = keyedRequest(ctx);
 			const earlier = request && (await findEarlierOrder(this.findKey, request, user_id));
 			if (earlier) return replayOrder(this.db, meta, earlier);
@@ -164,19 +166,19 @@ export default implement(
 			if (request && end)
 				await this.keepAnswer({
 					request,
-					...(failed ? answerOf(failed) : { status: 201, answer: saga.order }),
+					...(failed ? errorResponse(failed) : { status: 201, body: saga.order }),
 				});
 			if (failed) throw failed;
 			return saga.order;
 		},
 
 		async list({ params: { skip, limit, status, user_id }, meta }) {
-			const mine = meta.user!.role === "admin" ? user_id : rules.buyer(meta.user!, user_id);
+			const mine = meta.user!.role === "admin" ? user_id : rules.buyerOf(meta.user!, user_id);
 			const filters = { ...(mine ? { user_id: mine } : {}), ...(status ? { status } : {}) };
 			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
 			const [rows, total] = await Promise.all([
 				this.db.query<rules.Order>(page.rows, [skip, limit, ...Object.values(filters)]),
-				totalOf(this.db, page.all, Object.values(filters)),
+				approximateCount(this.db, page.all, Object.values(filters)),
 			]);
 			return pageOf(rows, total, { skip, limit });
 		},
@@ -197,9 +199,9 @@ export default implement(
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
 			const order = await visible(this.db, id, meta.user!);
 			rules.assertCanBecome(order.status, "cancelled");
-			const saga = await store.takeBack(this.db, this.owner, id, reason, this.deadlineMs);
+			const saga = await store.beginCancellation(this.db, this.owner, id, reason, this.deadlineMs);
 			if (!saga)
-				raise(
+				throwError(
 					orders,
 					"ILLEGAL_TRANSITION",
 					{ status: order.status },
@@ -210,7 +212,7 @@ export default implement(
 			if (status === "cancelled") return saga.order;
 			// Here or on a node that took it over, something was first that cannot be taken back.
 			if (end && end.status !== "stuck")
-				raise(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
+				throwError(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
 			return saga.order;
 		},
 
@@ -219,7 +221,7 @@ export default implement(
 			rules.assertCanBecome(order.status, "shipped");
 			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done")
-				raise(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
+				throwError(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
 			// A cancel that lost may not have let go of the order yet. At the latest the shipment's event notes it.
 			for (const late = Date.now() + NOTE_MS; ; await after(50)) {
 				await store.advance(this.db, [order.id], "confirmed", "shipped");
@@ -234,7 +236,7 @@ export default implement(
 			rules.assertCanBecome(order.status, "delivered");
 			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
 			if (outcome?.status !== "done")
-				raise(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
+				throwError(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
 			await store.advance(this.db, [order.id], "shipped", "delivered");
 			this.wakeRelay();
 			return visible(this.db, order.id, ctx.meta.user!);
@@ -247,14 +249,14 @@ export default implement(
 		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
 		async retry({ params: { id } }) {
 			const found = await store.find(this.db, id);
-			if (!found) raise(orders, "ORDER_NOT_FOUND");
+			if (!found) throwError(orders, "ORDER_NOT_FOUND");
 			if (!(await store.retry(this.db, id)))
-				raise(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+				throwError(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
 			return found.order;
 		},
 
 		async fates({ params: { order_ids } }) {
-			return store.fates(this.db, order_ids);
+			return store.outcomesOf(this.db, order_ids);
 		},
 
 		async audit({ params }) {
@@ -264,7 +266,7 @@ export default implement(
 		},
 
 		async timeline(ctx) {
-			return timeline.collect(
+			return timeline.collectTimeline(
 				ctx.call.bind(ctx),
 				this.db,
 				await visibleRow(this.db, ctx.params.id, ctx.meta.user!),
@@ -274,7 +276,7 @@ export default implement(
 		async events({ params: { id, after }, meta }) {
 			if (after) assertSequence("after", after);
 			const order = await visible(this.db, id, meta.user!);
-			const facts = await factsOf(this.db, id, after);
+			const facts = await readEventHistory(this.db, id, after);
 			return {
 				events: facts.map(timeline.toStreamEvent),
 				ended: rules.transitions[order.status].length === 0,

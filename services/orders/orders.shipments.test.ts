@@ -8,7 +8,7 @@ import "../shipping/shipping.contract.ts";
 import "./orders.contract.ts";
 import { followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
-import { takeBack } from "./saga/store.ts";
+import { beginCancellation } from "./saga/store.ts";
 
 let shop: Shop;
 let admin: Customer;
@@ -49,7 +49,13 @@ const abort = (id: string, attempt: number) => db().query(statements.ABORT, [[id
 
 test("applies a shipment event to an order whose cancellation fails between the two statements", async () => {
 	const id = await confirmed();
-	const { attempt } = (await takeBack(db(), shop.broker.nodeID, id, "Changed my mind", 60_000))!;
+	const { attempt } = (await beginCancellation(
+		db(),
+		shop.broker.nodeID,
+		id,
+		"Changed my mind",
+		60_000,
+	))!;
 	const event = { subject: id } as never;
 	const handle = followShipment("confirmed", "shipped");
 	// A statement of the handler's transaction, after which the saga on another connection ends.
@@ -71,7 +77,13 @@ test("applies a shipment event to an order whose cancellation fails between the 
 
 test("retries a shipment event while a cancellation holds the order, until the cancellation fails", async () => {
 	const id = await confirmed();
-	const { attempt } = (await takeBack(db(), shop.broker.nodeID, id, "Changed my mind", 60_000))!;
+	const { attempt } = (await beginCancellation(
+		db(),
+		shop.broker.nodeID,
+		id,
+		"Changed my mind",
+		60_000,
+	))!;
 	await publish("shipment.dispatched", id);
 	await eventually(async () => {
 		const [found] = await db().query<{ attempts: number }>(

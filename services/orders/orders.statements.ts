@@ -50,12 +50,12 @@ export const COMPLETE = sql(
 	select id, attempt from done`,
 );
 /** Also answers for what the same attempt has turned before, when that answer was lost. */
-export const TURN = sql(
+export const MARK_COMPENSATING = sql(
 	"turn",
 	`update orders o set saga_state = 'backward', saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state in ('forward', 'backward') ${WRITTEN}`,
 );
-export const CLOSE = sql(
+export const MARK_COMPENSATED = sql(
 	"close",
 	`with done as (update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END}, updated_at = $5
 		from unnest($1::uuid[], $2::int[], $3::text[], $4::json[]) as w(id, attempt, reason, event)
@@ -68,18 +68,18 @@ export const ABORT = sql(
 	`update orders o set ${END}
 	from unnest($1::uuid[], $2::int[]) as w(id, attempt) ${OURS} and o.saga_state = 'backward' and o.status = 'confirmed' ${WRITTEN}`,
 );
-export const STALL = sql(
+export const MARK_STUCK = sql(
 	"stall",
 	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason) ${OURS} and o.saga_state = 'backward' ${WRITTEN}`,
 );
 
-export const BEAT = sql(
+export const HEARTBEAT = sql(
 	"beat",
 	`insert into saga_nodes (id, lease_until) values ($1, now() + make_interval(secs => $2 / 1000.0))
 	on conflict (id) do update set lease_until = excluded.lease_until`,
 );
-export const LEAVE = sql("leave", "delete from saga_nodes where id = $1");
+export const RELEASE = sql("leave", "delete from saga_nodes where id = $1");
 
 const TAKE = "saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now()";
 /**
@@ -101,7 +101,7 @@ export const CLAIM = sql(
 /**
  * Takes an order back, out of its running saga or after it, or once more when that got stuck; not while it is being taken back already. Its trace goes on with
  * that of whoever wants it, `$4`. */
-export const TAKE_BACK = sql(
+export const BEGIN_CANCELLATION = sql(
 	"take_back",
 	`with mine as (update orders set saga_state = 'backward', ${TAKE},
 			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end, traceparent = coalesce($4, traceparent)
@@ -137,7 +137,7 @@ export const RETRY = sql(
 	"retry",
 	"update orders set saga_state = 'backward', saga_owner = null, saga_attempt = saga_attempt + 1 where id = $1 and saga_state = 'stuck' returning id",
 );
-export const FATES = sql(
+export const OUTCOMES = sql(
 	"fates",
 	`select id, case when saga_state is not null then 'open' when status = 'cancelled' then 'cancelled' when status = 'pending' then 'open'
 		else 'confirmed' end as fate

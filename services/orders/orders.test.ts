@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { Loop } from "../../lib/async/poller.ts";
+import type { Poller } from "../../lib/async/poller.ts";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -473,7 +473,7 @@ test("keys that have expired are pruned while the service runs, and others stay"
 		from generate_series(0, 2500) n`,
 	);
 	// As it does every minute.
-	(shop.broker.getLocalService("orders") as unknown as { $pruning: Loop }).$pruning.wake();
+	(shop.broker.getLocalService("orders") as unknown as { $pruning: Poller }).$pruning.wake();
 	await eventually(async () => {
 		const rows = await shop.databases.query(
 			"orders",

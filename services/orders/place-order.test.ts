@@ -1,14 +1,14 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { End } from "../../lib/saga/saga.ts";
+import type { SagaOutcome } from "../../lib/saga/saga.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { placing, type Wish } from "./place-order.ts";
+import { createOrderPlacement, type OrderRequest } from "./place-order.ts";
 import type { OrderSaga } from "./saga/steps.ts";
 
 const [buyer, stranger, tea, unknown] = [uuid(), uuid(), uuid(), uuid()];
 const user = { id: buyer, is_active: true };
 const product = { id: tea, name: "Tea", price: 5, currency: "EUR" };
-const wish = (over: Partial<Wish> = {}): Wish => ({
+const wish = (over: Partial<OrderRequest> = {}): OrderRequest => ({
 	user_id: buyer,
 	items: [{ product_id: tea, quantity: 1 }],
 	payment_token: "tok_ok",
@@ -21,7 +21,7 @@ let asked: { name: string; ids: string[] }[];
 let groups: number[];
 let runs: { saga: OrderSaga; end(): void }[];
 let taken: Set<string>;
-let place: (wish: Wish) => Promise<unknown>;
+let place: (wish: OrderRequest) => Promise<unknown>;
 beforeEach(() => {
 	[asked, groups, runs, taken] = [[], [], [], new Set()];
 	const known = new Map<string, object>([
@@ -32,7 +32,7 @@ beforeEach(() => {
 		asked.push({ name, ids });
 		return ids.map((id) => (known.get(id) ?? null) as never);
 	};
-	place = placing({
+	place = createOrderPlacement({
 		users: lookUp("users"),
 		products: lookUp("products"),
 		deadlineMs: 1000,
@@ -41,7 +41,7 @@ beforeEach(() => {
 			return wanted.map(({ request }) => !request || !taken.has(request.key));
 		},
 		run: (saga) =>
-			new Promise<End>((resolve) =>
+			new Promise<SagaOutcome>((resolve) =>
 				runs.push({ saga, end: () => resolve({ status: "completed" }) }),
 			),
 	});

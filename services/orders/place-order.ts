@@ -1,11 +1,11 @@
-import { batch, type Rejection, reject } from "../../lib/async/micro-batch.ts";
+import { microBatch, type Rejection, reject } from "../../lib/async/micro-batch.ts";
 import { within } from "../../lib/async/within.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency/idempotency.ts";
-import type { End } from "../../lib/saga/saga.ts";
+import type { SagaOutcome } from "../../lib/saga/saga.ts";
 import { orders } from "./orders.contract.ts";
-import { type Product, priceItems, type Wanted } from "./orders.rules.ts";
+import { type OrderItem, type Product, priceItems } from "./orders.rules.ts";
 import { newSaga, type OrderSaga } from "./saga/steps.ts";
 
 /**
@@ -21,18 +21,18 @@ const RETURN_MS = 0.25;
 const RETURN_MOST_MS = 10;
 
 /** What somebody wants to order, and the request that it answers where that came with an idempotency key. */
-export interface Wish extends Traced {
+export interface OrderRequest extends Traced {
 	readonly user_id: string;
 	/** Each product once. */
-	readonly items: readonly Wanted[];
+	readonly items: readonly OrderItem[];
 	readonly payment_token: string;
 	readonly shipping_address?: string;
 	readonly request: KeyedRequest | undefined;
 }
 /** An order that is there, and its saga, which runs. */
-export interface Placed {
+export interface PlacedOrder {
 	readonly saga: OrderSaga;
-	readonly running: Promise<End>;
+	readonly running: Promise<SagaOutcome>;
 }
 
 /** What others know under some ids, in their order; null where there is nothing. */
@@ -46,15 +46,15 @@ interface Desk {
 		placing: readonly { saga: OrderSaga; request: KeyedRequest | undefined }[],
 	): Promise<boolean[]>;
 	/** Runs the saga of a new order. */
-	run(saga: OrderSaga): Promise<End>;
+	run(saga: OrderSaga): Promise<SagaOutcome>;
 }
 
 /**
  * Places the orders that arrive together, at the catalogue's prices of this moment, and begins their sagas.
  * @returns per wish the order, or undefined where its idempotency key was taken
  */
-export function placing({ users: buyers, products, deadlineMs, write, run }: Desk) {
-	async function place(wishes: Wish[]): Promise<(Placed | Rejection | undefined)[]> {
+export function createOrderPlacement({ users: buyers, products, deadlineMs, write, run }: Desk) {
+	async function place(wishes: OrderRequest[]): Promise<(PlacedOrder | Rejection | undefined)[]> {
 		const [users, catalogue] = await Promise.all([
 			found(
 				wishes.map(({ user_id }) => user_id),
@@ -67,7 +67,7 @@ export function placing({ users: buyers, products, deadlineMs, write, run }: Des
 		]);
 		const sagas = wishes.map((wish) => {
 			try {
-				if (!users.get(wish.user_id)?.is_active) return raise(orders, "USER_NOT_FOUND");
+				if (!users.get(wish.user_id)?.is_active) return throwError(orders, "USER_NOT_FOUND");
 				const wanted = wish.items.map(({ product_id }) => catalogue.get(product_id) ?? null);
 				return newSaga(wish, priceItems(wish.items, wanted), deadlineMs);
 			} catch (error) {
@@ -83,17 +83,17 @@ export function placing({ users: buyers, products, deadlineMs, write, run }: Des
 		);
 		return sagas.map((saga) => ("id" in saga ? placed.get(saga) : saga));
 	}
-	const running = (placed: Placed | Rejection | undefined) =>
+	const running = (placed: PlacedOrder | Rejection | undefined) =>
 		placed && "running" in placed && placed.running;
-	async function afterwards(
-		group: readonly (Placed | Rejection | undefined)[],
+	async function afterEach(
+		group: readonly (PlacedOrder | Rejection | undefined)[],
 		arrivals: (count: number) => Promise<void>,
 	): Promise<void> {
 		await within(TOGETHER_MS, Promise.all(group.map(running)));
 		if (group.length > 1)
 			await within(Math.min(group.length * RETURN_MS, RETURN_MOST_MS), arrivals(group.length));
 	}
-	return batch(place, { afterwards });
+	return microBatch(place, { afterEach });
 }
 
 /** What there is under some ids, each asked for once. */

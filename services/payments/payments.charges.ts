@@ -1,9 +1,9 @@
-import { promptly } from "../../lib/async/promptly.ts";
-import { inTracesOf, type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { settleWithin } from "../../lib/async/promptly.ts";
+import { runInTracesOf, type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
-import type { Desk } from "./payments.refunds.ts";
-import { chargeOutcome, next, type Standing } from "./payments.rules.ts";
+import type { Dependencies } from "./payments.refunds.ts";
+import { type ChargeState, chargeOutcome, next } from "./payments.rules.ts";
 import {
 	CAPTURED,
 	CLAIM_AUTHORIZED,
@@ -11,7 +11,7 @@ import {
 	RECORD_NEW,
 	SWEPT_AT_ONCE,
 } from "./payments.statements.ts";
-import type { Answer } from "./providers/provider.ts";
+import type { ProviderResult } from "./providers/provider.ts";
 
 export interface Order extends Traced {
 	readonly order_id: string;
@@ -21,8 +21,8 @@ export interface Order extends Traced {
 	readonly payment_token: string;
 }
 type Due = Pick<Order, "order_id" | "amount" | "currency" | "traceparent">;
-type Heard<O extends Due = Order> = { readonly order: O; readonly answer: Answer };
-type Recorded = Standing & { readonly id: string; readonly order_id: string };
+type Heard<O extends Due = Order> = { readonly order: O; readonly answer: ProviderResult };
+type Recorded = ChargeState & { readonly id: string; readonly order_id: string };
 
 /** After so long an answer is taken for lost, and the provider is asked anew. */
 const LOST = 5000;
@@ -37,12 +37,19 @@ const MOST = 5000;
  * So there is nothing to reconcile besides: who asked for a charge asks until it is done or refused, or has it reversed until that is done.
  * What was only authorised nobody captures unasked: its order may be given up, and to void it is better than to pay it back.
  */
-export function charging({ db, fact, wakeRelay, logger, provider, patience }: Desk) {
+export function createCharges({
+	db,
+	eventData,
+	wakeRelay,
+	logger,
+	provider,
+	patience,
+}: Dependencies) {
 	/** Orders whose answer is still to come. */
-	const flights = new Map<string, Promise<Answer>>();
+	const flights = new Map<string, Promise<ProviderResult>>();
 
 	/** Asks the provider to charge an order; once at a time. */
-	function launch(orders: readonly Order[]): Promise<Answer>[] {
+	function launch(orders: readonly Order[]): Promise<ProviderResult>[] {
 		const answers = provider.authorize(
 			orders.map(({ order_id, amount, currency, payment_token }) => ({
 				key: order_id,
@@ -60,12 +67,12 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		});
 		return answers;
 	}
-	function forget(order_id: string, answer: Promise<Answer>) {
+	function forget(order_id: string, answer: Promise<ProviderResult>) {
 		if (flights.get(order_id) === answer) flights.delete(order_id);
 	}
 
 	/** Records an answer whenever it comes. */
-	async function follow(order: Order, answer: Promise<Answer>): Promise<void> {
+	async function follow(order: Order, answer: Promise<ProviderResult>): Promise<void> {
 		setTimeout(() => forget(order.order_id, answer), LOST).unref();
 		try {
 			await record([{ order, answer: await answer }]);
@@ -82,13 +89,13 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 	/** What was answered promptly. An answer that is under way may have been lost, so what became of its order is looked up. */
 	async function ask(fresh: readonly Order[], asked: readonly Order[]): Promise<Heard[]> {
 		const launched = launch(fresh);
-		const heard = await promptly(
+		const heard = await settleWithin(
 			[...launched, ...provider.lookup(asked.map(({ order_id }) => order_id))],
 			patience,
 		);
 		return [...fresh, ...asked].flatMap((order, i) => {
 			const result = heard[i];
-			if (!result && launched[i]) inTracesOf([order], () => follow(order, launched[i]!));
+			if (!result && launched[i]) runInTracesOf([order], () => follow(order, launched[i]!));
 			if (result?.status === "rejected") unanswered(order.order_id, result.reason);
 			return result?.status === "fulfilled" && result.value
 				? [{ order, answer: result.value }]
@@ -107,11 +114,11 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 				amount,
 			})),
 		);
-		const results = await promptly(captures, patience);
+		const results = await settleWithin(captures, patience);
 		const captured = new Map<Heard, Heard>();
 		open.forEach((one, i) => {
 			const result = results[i];
-			if (!result) inTracesOf([one.order], () => follow(one.order, captures[i]!));
+			if (!result) runInTracesOf([one.order], () => follow(one.order, captures[i]!));
 			if (result?.status === "rejected") unanswered(one.order.order_id, result.reason);
 			if (result?.status === "fulfilled")
 				captured.set(one, { order: one.order, answer: result.value });
@@ -125,7 +132,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			answer.status === "closed" ? [] : [toRow(order, answer)],
 		);
 		if (rows.length === 0) return outcomes;
-		const values = [...columns(rows, RECORDED), tracesOf(rows)];
+		const values = [...columns(rows, RECORDED), traceparentsOf(rows)];
 		const isNew = await db.insertNew(RECORD_NEW, values);
 		const found = isNew
 			? rows.map((row) => ({ ...row, reversal: null }))
@@ -147,13 +154,13 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			const known = standing.get(order_id);
 			if (answer.status !== "captured" || known?.status !== "authorized") return [];
 			const { id } = known;
-			const event = fact("payment.captured", { order_id, payment_id: id, amount, currency });
+			const event = eventData("payment.captured", { order_id, payment_id: id, amount, currency });
 			return [{ id, status: next("authorized", "capture"), event, traceparent }];
 		});
 		if (rows.length === 0) return [];
 		const written = await db.query<Recorded>(CAPTURED, [
 			...columns(rows, ["id", "status", "event"]),
-			tracesOf(rows),
+			traceparentsOf(rows),
 		]);
 		wakeRelay();
 		return written;
@@ -161,13 +168,13 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 
 	function toRow(
 		{ order_id, user_id, amount, currency, traceparent }: Order,
-		answer: Exclude<Answer, { status: "closed" }>,
+		answer: Exclude<ProviderResult, { status: "closed" }>,
 	) {
 		const id = newId();
 		const common = { id, order_id, user_id, amount, currency, traceparent };
 		if (answer.status === "declined") {
 			const { reason } = answer;
-			const event = fact("payment.declined", { order_id, reason });
+			const event = eventData("payment.declined", { order_id, reason });
 			return {
 				...common,
 				status: next("none", "decline"),
@@ -183,7 +190,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 			status,
 			decline_reason: null,
 			type,
-			event: fact(type, { order_id, payment_id: id, amount, currency }),
+			event: eventData(type, { order_id, payment_id: id, amount, currency }),
 		};
 	}
 
@@ -209,7 +216,10 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		async reconcile(): Promise<boolean> {
 			const open = await db.query<Due & { id: string; status: "authorized" }>(CLAIM_AUTHORIZED);
 			if (open.length === 0) return false;
-			const heard = await promptly(provider.lookup(open.map(({ order_id }) => order_id)), patience);
+			const heard = await settleWithin(
+				provider.lookup(open.map(({ order_id }) => order_id)),
+				patience,
+			);
 			const known = open.flatMap((order, i) => {
 				const result = heard[i];
 				return result?.status === "fulfilled" && result.value
@@ -221,7 +231,7 @@ export function charging({ db, fact, wakeRelay, logger, provider, patience }: De
 		},
 	};
 }
-export type Charges = ReturnType<typeof charging>;
+export type Charges = ReturnType<typeof createCharges>;
 
 /** The parameters of RECORD, in their order, but for the traces, which come last. */
 const RECORDED = [

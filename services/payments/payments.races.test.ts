@@ -5,26 +5,28 @@ import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Statement } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
-import { charging } from "./payments.charges.ts";
-import { type Desk, refunding } from "./payments.refunds.ts";
-import { reversing } from "./payments.reversals.ts";
+import { createCharges } from "./payments.charges.ts";
+import { createRefunds, type Dependencies } from "./payments.refunds.ts";
+import { createReversals } from "./payments.reversals.ts";
 import { simulatedProvider } from "./providers/simulated/provider.ts";
 
 let shop: Shop;
 let second: Shop;
-let desk: Desk;
+let desk: Dependencies;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
 	second = await startShop({
 		services: ["payments"],
 		env: { DATABASE_URL: shop.databases.pattern },
 	});
-	const { db, fact, wakeRelay } = shop.broker.getLocalService("payments") as unknown as Desk;
+	const { db, eventData, wakeRelay } = shop.broker.getLocalService(
+		"payments",
+	) as unknown as Dependencies;
 	// Nothing here is slow but the steps that a test holds back, and those are waited for.
 	const patience = { budget: 600_000, lull: 600_000 };
 	desk = {
 		db,
-		fact,
+		eventData,
 		wakeRelay,
 		logger: { warn: () => undefined },
 		provider: simulatedProvider(db),
@@ -47,7 +49,7 @@ type Fate = (typeof FATES)[number];
  * A node that does one thing for one order. Each of its steps (a statement, a request to the provider) waits until it is let through.
  * @param fates of its requests to the provider, one after the other
  */
-function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
+function node(act: (desk: Dependencies) => Promise<unknown>, fates: readonly Fate[]) {
 	let go: () => void = () => undefined;
 	let arrive: () => void = () => undefined;
 	let die: (reason: Error) => void = () => undefined;
@@ -92,7 +94,7 @@ function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 			lookup: provider.lookup,
 			findRefunds: provider.findRefunds,
 		},
-	} as unknown as Desk;
+	} as unknown as Dependencies;
 	let running: Promise<unknown> | undefined;
 	return {
 		/** Lets it do its next step and waits until it stands before the one after that. */
@@ -120,16 +122,16 @@ function node(act: (desk: Desk) => Promise<unknown>, fates: readonly Fate[]) {
 }
 
 const acts = {
-	charge: (order: Order) => (at: Desk) => charging(at).charge([order]),
-	reverse: (order: Order) => (at: Desk) =>
-		reversing(at, refunding(at), charging(at)).reverse([order.order_id]),
+	charge: (order: Order) => (at: Dependencies) => createCharges(at).charge([order]),
+	reverse: (order: Order) => (at: Dependencies) =>
+		createReversals(at, createRefunds(at), createCharges(at)).reverse([order.order_id]),
 	/** As the action does it: written down in one transaction, then settled. */
-	refund: (order: Order) => async (at: Desk) => {
+	refund: (order: Order) => async (at: Dependencies) => {
 		const [payment] = await desk.db.query<{ id: string }>(
 			"select id from payments where order_id = $1",
 			[order.order_id],
 		);
-		const refunds = refunding(at);
+		const refunds = createRefunds(at);
 		const made =
 			payment &&
 			(await at.db
@@ -223,7 +225,7 @@ test("whatever charges, refunds and reversals do between each other's steps, whe
 				"select id from payments where order_id = $1",
 				[mine.order_id],
 			);
-			await refunding(desk).settleOf([payment!.id]);
+			await createRefunds(desk).settleOf([payment!.id]);
 
 			const {
 				open,
@@ -266,7 +268,7 @@ test("a batch that goes well costs the provider one statement and us one, whatev
 		query: counting("query"),
 		insertNew: counting("insertNew"),
 	} as unknown as typeof real;
-	const counted = charging({ ...desk, db, provider: simulatedProvider(db) });
+	const counted = createCharges({ ...desk, db, provider: simulatedProvider(db) });
 	const orders = Array.from({ length: 50 }, (_, n) => order(n % 5 ? "tok_ok" : "tok_declined"));
 	await counted.charge(orders);
 	expect(statements).toHaveLength(2);

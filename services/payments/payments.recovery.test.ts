@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
-import { cashier, done, type Order, order, reversed } from "../../test/support/payments.ts";
+import { done, type Order, order, reversed, startPayments } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { breaksOff } from "./providers/simulated/provider.ts";
 
@@ -19,7 +19,7 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { charge, list, settled, reverse, refund, captured, ledger, booked, told } = cashier(
+const { charge, list, settled, reverse, refund, captured, ledger, booked, told } = startPayments(
 	() => shop,
 );
 

@@ -1,11 +1,11 @@
 import type { Logger } from "moleculer";
-import { type Patience, promptly } from "../../lib/async/promptly.ts";
+import { type Patience, settleWithin } from "../../lib/async/promptly.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { payments } from "./payments.contract.ts";
 import { assertAmount, type Payment, type PaymentSeen, planRefund } from "./payments.rules.ts";
 import {
@@ -20,7 +20,9 @@ import {
 import type { PaymentProvider, RefundRequest } from "./providers/provider.ts";
 
 /** What moving money takes: this service's books, its events, and who moves it. */
-export interface Desk extends HasDatabase, Pick<HasEvents, "fact" | "wakeRelay"> {
+export interface Dependencies
+	extends HasDatabase,
+		Pick<HasDurableEvents, "eventData" | "wakeRelay"> {
 	readonly logger: Pick<Logger, "warn">;
 	readonly provider: PaymentProvider;
 	readonly patience: Patience;
@@ -60,14 +62,21 @@ export function requestRefunds(
  * A refund is first written down, which takes its amount out of what is left, and then asked of the provider under its own id until the
  * provider has confirmed it. Whoever wrote it down may die in between: a sweep on any node, or a reversal, asks again.
  */
-export function refunding({ db, fact, wakeRelay, logger, provider, patience }: Desk) {
+export function createRefunds({
+	db,
+	eventData,
+	wakeRelay,
+	logger,
+	provider,
+	patience,
+}: Dependencies) {
 	/** Takes a refund's amount out of what is left. @throws PAYMENT_NOT_FOUND, NOT_REFUNDABLE */
 	async function reserve(
 		tx: Tx,
 		{ id, amount, reason }: { id: string; amount?: number; reason?: string },
 	) {
 		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
-		if (!found) return raise(payments, "PAYMENT_NOT_FOUND");
+		if (!found) return throwError(payments, "PAYMENT_NOT_FOUND");
 		if (amount !== undefined) assertAmount(amount, found.currency);
 		const plan = planRefund(found, amount);
 		const refund_id = newId();
@@ -94,10 +103,10 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 			amount,
 			stale_key,
 		}));
-		const heard = await promptly(requestRefunds(provider, requests), patience);
+		const heard = await settleWithin(requestRefunds(provider, requests), patience);
 		const settled = refunds.filter((_, i) => heard[i]?.status === "fulfilled");
 		const facts = settled.map(({ order_id, payment_id, amount, currency }) =>
-			fact("payment.refunded", { order_id, payment_id, amount, currency }),
+			eventData("payment.refunded", { order_id, payment_id, amount, currency }),
 		);
 		const ids = [settled.map(({ id }) => id), settled.map(({ order_id }) => order_id)];
 		if (settled.length > 0) await db.query(SETTLE, [...ids, facts, currentTraceparent()]);
@@ -130,4 +139,4 @@ export function refunding({ db, fact, wakeRelay, logger, provider, patience }: D
 		},
 	};
 }
-export type Refunds = ReturnType<typeof refunding>;
+export type Refunds = ReturnType<typeof createRefunds>;

@@ -1,12 +1,12 @@
-import { promptly } from "../../lib/async/promptly.ts";
-import { type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { settleWithin } from "../../lib/async/promptly.ts";
+import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { done, type Outcome, pending } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { type Charges, columns } from "./payments.charges.ts";
-import { type Desk, type Refunds, requestRefunds } from "./payments.refunds.ts";
+import { type Dependencies, type Refunds, requestRefunds } from "./payments.refunds.ts";
 import { left, next, type Payment, undoing } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
-import type { Answer } from "./providers/provider.ts";
+import type { ProviderResult } from "./providers/provider.ts";
 
 /** `stale_key`: the reversal began so long ago that the provider may have forgotten the idempotency key of its payout. */
 type Reversing = Payment & Traced & { reversal: "begun" | "done"; stale_key: boolean };
@@ -24,8 +24,8 @@ interface PayBack {
  *   refused. The void then leaves it alone and tells of it, and it is paid back. The reversal is not done before that, so it is asked for again.
  * - undone, but not recorded: the same keys are answered as they were.
  */
-export function reversing(
-	{ db, fact, wakeRelay, logger, provider, patience }: Desk,
+export function createReversals(
+	{ db, eventData, wakeRelay, logger, provider, patience }: Dependencies,
 	refunds: Refunds,
 	charges: Pick<Charges, "noteCaptures">,
 ) {
@@ -34,7 +34,7 @@ export function reversing(
 		payments: readonly Reversing[],
 		answers: readonly Promise<T>[],
 	): Promise<{ payment: Reversing; answer: T }[]> {
-		const results = await promptly(answers, patience);
+		const results = await settleWithin(answers, patience);
 		return payments.flatMap((payment, i) => {
 			const result = results[i];
 			if (result?.status === "fulfilled") return [{ payment, answer: result.value }];
@@ -89,7 +89,7 @@ export function reversing(
 	/** How it ends where nothing was captured. What nobody was told of is over without a word as well. */
 	function voiding({ id, order_id, amount, currency, status, traceparent }: Reversing) {
 		if (status !== "authorized") return { id, status, type: null, event: null, paid_back: 0 };
-		const event = fact("payment.voided", { order_id, payment_id: id, amount, currency });
+		const event = eventData("payment.voided", { order_id, payment_id: id, amount, currency });
 		return {
 			id,
 			status: next(status, "void"),
@@ -101,7 +101,7 @@ export function reversing(
 	}
 	function refunding({ id, order_id, currency, status, traceparent }: Reversing, amount: number) {
 		if (undoing[status] !== "refund") return { id, status, type: null, event: null, paid_back: 0 };
-		const event = fact("payment.refunded", { order_id, payment_id: id, amount, currency });
+		const event = eventData("payment.refunded", { order_id, payment_id: id, amount, currency });
 		return {
 			id,
 			status: next(status, "refundRest"),
@@ -149,7 +149,8 @@ export function reversing(
 				...(ready.get("refund") ?? []).map((payment) => ({ payment, amount: left(payment) })),
 			]);
 			const over = [...(ready.get("nothing") ?? []).map(voiding), ...ended, ...paid];
-			if (over.length > 0) await db.query(END_REVERSAL, [...columns(over, ENDED), tracesOf(over)]);
+			if (over.length > 0)
+				await db.query(END_REVERSAL, [...columns(over, ENDED), traceparentsOf(over)]);
 			wakeRelay();
 			const closed = new Set(over.map(({ id }) => id));
 			const rest = new Set(open.flatMap(({ id, order_id }) => (closed.has(id) ? [] : [order_id])));
@@ -161,7 +162,7 @@ export function reversing(
 /** What a payment is paid back of that turned out to be captured: all, for nobody could have refunded a part of it. */
 const toPayBack = (
 	payment: Reversing,
-	{ amount }: Extract<Answer, { status: "captured" }>,
+	{ amount }: Extract<ProviderResult, { status: "captured" }>,
 ): PayBack => ({ payment, amount });
 
 /** The parameters of END_REVERSAL, in their order, but for the traces, which come last. */

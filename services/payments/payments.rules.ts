@@ -1,4 +1,4 @@
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
@@ -27,7 +27,7 @@ export type Transition = keyof typeof transitions;
 /** The next status. @throws NOT_REFUNDABLE for an illegal transition */
 export function next(status: Status | "none", transition: Transition): Status {
 	const to: Partial<Record<Status | "none", Status>> = transitions[transition];
-	return to[status] ?? raise(payments, "NOT_REFUNDABLE", { payment_status: status });
+	return to[status] ?? throwError(payments, "NOT_REFUNDABLE", { payment_status: status });
 }
 
 /**
@@ -71,7 +71,7 @@ export function planRefund(
 ): { amount: number; status: Status } {
 	const rest = from.reversal || undoing[from.status] !== "refund" ? 0 : left(from);
 	if (cents(wish) <= 0 || cents(wish) > cents(rest))
-		raise(payments, "NOT_REFUNDABLE", { left: rest });
+		throwError(payments, "NOT_REFUNDABLE", { left: rest });
 	return {
 		amount: wish,
 		status: next(from.status, cents(wish) === cents(rest) ? "refundRest" : "refundPart"),
@@ -79,13 +79,13 @@ export function planRefund(
 }
 
 /** Where an order's payment stands, as far as charging is concerned. */
-export interface Standing {
+export interface ChargeState {
 	readonly status: Status;
 	readonly decline_reason: string | null;
 	readonly reversal: string | null;
 }
 /** What a charge comes to, by what is on record for the order. A refund does not take back that the order was charged; a reversal does. */
-export function chargeOutcome(standing: Standing | undefined): Outcome {
+export function chargeOutcome(standing: ChargeState | undefined): Outcome {
 	if (standing?.reversal) return refused("REVERSED");
 	if (!standing || standing.status === "authorized") return pending;
 	return standing.status === "declined"

@@ -1,14 +1,19 @@
-import { loop } from "../../lib/async/poller.ts";
+import { startPoller } from "../../lib/async/poller.ts";
 import { implement } from "../../lib/contracts/contract.ts";
-import { claimKey, keepAnswer, keyedRequest, replay } from "../../lib/idempotency/idempotency.ts";
-import { factsOf } from "../../lib/messaging/event-history.ts";
+import {
+	claimKey,
+	keyedRequest,
+	replayResponse,
+	storeResponse,
+} from "../../lib/idempotency/idempotency.ts";
+import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
-import { charging } from "./payments.charges.ts";
+import { createCharges } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
-import { refunding } from "./payments.refunds.ts";
-import { reversing } from "./payments.reversals.ts";
+import { createRefunds } from "./payments.refunds.ts";
+import { createReversals } from "./payments.reversals.ts";
 import type { Payment, PaymentSeen } from "./payments.rules.ts";
 import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
 import { simulatedProvider } from "./providers/simulated/provider.ts";
@@ -21,26 +26,26 @@ type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_am
 const PATIENCE = { budget: 250, lull: 50 };
 const SWEEP_EVERY = 5000;
 
-export default implement(payments, database, events(payments), idempotency).with({
+export default implement(payments, database, durableEvents(payments), idempotency).with({
 	setup() {
-		const { db, fact, wakeRelay, logger } = this;
+		const { db, eventData, wakeRelay, logger } = this;
 		const provider = simulatedProvider(db);
-		const desk = { db, fact, wakeRelay, logger, provider, patience: PATIENCE };
-		const refunds = refunding(desk);
+		const desk = { db, eventData, wakeRelay, logger, provider, patience: PATIENCE };
+		const refunds = createRefunds(desk);
 		const unfinished = (error: unknown) =>
 			logger.warn("Refunds could not be finished and will be tried again", { error });
-		const charges = charging(desk);
+		const charges = createCharges(desk);
 		const unrecorded = (error: unknown) =>
 			logger.warn("Authorisations could not be looked up and will be again", { error });
 		const sweeps = [
-			loop({ every: SWEEP_EVERY, turn: refunds.sweep, onError: unfinished }),
-			loop({ every: SWEEP_EVERY, turn: charges.reconcile, onError: unrecorded }),
+			startPoller({ intervalMs: SWEEP_EVERY, poll: refunds.sweep, onError: unfinished }),
+			startPoller({ intervalMs: SWEEP_EVERY, poll: charges.reconcile, onError: unrecorded }),
 		];
 		return {
 			provider,
 			refunds,
 			charges,
-			reversals: reversing(desk, refunds, charges),
+			reversals: createReversals(desk, refunds, charges),
 			unfinished,
 			sweeps,
 		};
@@ -61,10 +66,10 @@ export default implement(payments, database, events(payments), idempotency).with
 				const earlier = request && (await claimKey(tx, request));
 				if (earlier) return { earlier };
 				const reserved = await this.refunds.reserve(tx, ctx.params);
-				if (request) await keepAnswer(tx, request, 201, reserved.payment);
+				if (request) await storeResponse(tx, request, 201, reserved.payment);
 				return reserved;
 			});
-			if ("earlier" in made) return replay<PaymentSeen>(ctx.meta, made.earlier);
+			if ("earlier" in made) return replayResponse<PaymentSeen>(ctx.meta, made.earlier);
 			await this.refunds.settle([made.refund]).catch(this.unfinished);
 			return made.payment;
 		},
@@ -86,11 +91,11 @@ export default implement(payments, database, events(payments), idempotency).with
 		},
 
 		async auditCharges({ params }) {
-			return this.provider.books(params);
+			return this.provider.ledgerEntries(params);
 		},
 
 		history({ params: { subject } }) {
-			return factsOf(this.db, subject);
+			return readEventHistory(this.db, subject);
 		},
 	},
 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { cashier, type Order, order } from "../../test/support/payments.ts";
+import { type Order, order, startPayments } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
-import { charging } from "./payments.charges.ts";
-import { type Desk, refunding } from "./payments.refunds.ts";
+import { createCharges } from "./payments.charges.ts";
+import { createRefunds, type Dependencies } from "./payments.refunds.ts";
 import type { PaymentProvider } from "./providers/provider.ts";
 
 let shop: Shop;
@@ -20,7 +20,7 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { captured, ledger, list, reverse, told } = cashier(() => shop);
+const { captured, ledger, list, reverse, told } = startPayments(() => shop);
 const query = (text: string, values?: unknown[]) => shop.databases.query("payments", text, values);
 
 /** Payments of which the provider has no record, so that their refunds are rejected each time; all are older than anything else. */
@@ -46,9 +46,9 @@ const paidAtProvider = ({ order_id }: Order, key: string, amount: number, age: s
 
 /** The sweeps of one node, with a provider that counts the requests. */
 function sweepsOf(node: Shop) {
-	const { db, fact, wakeRelay, provider } = node.broker.getLocalService(
+	const { db, eventData, wakeRelay, provider } = node.broker.getLocalService(
 		"payments",
-	) as unknown as Desk;
+	) as unknown as Dependencies;
 	const requested: string[] = [];
 	const looked: string[] = [];
 	const counting: PaymentProvider = {
@@ -64,13 +64,18 @@ function sweepsOf(node: Shop) {
 	};
 	const dependencies = {
 		db,
-		fact,
+		eventData,
 		wakeRelay,
 		provider: counting,
 		logger: { warn: () => undefined },
 		patience: { budget: 5000, lull: 5000 },
 	};
-	return { requested, looked, refunds: refunding(dependencies), charges: charging(dependencies) };
+	return {
+		requested,
+		looked,
+		refunds: createRefunds(dependencies),
+		charges: createCharges(dependencies),
+	};
 }
 
 test("a refund is settled although more failing refunds than a sweep takes are older", async () => {

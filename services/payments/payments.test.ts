@@ -3,7 +3,14 @@ import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
-import { cashier, done, type Order, only, order, reversed } from "../../test/support/payments.ts";
+import {
+	done,
+	type Order,
+	only,
+	order,
+	reversed,
+	startPayments,
+} from "../../test/support/payments.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
@@ -20,7 +27,9 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { charge, list, settled, reverse, refund, captured, ledger, told } = cashier(() => shop);
+const { charge, list, settled, reverse, refund, captured, ledger, told } = startPayments(
+	() => shop,
+);
 
 test("an order is charged once, however often it is asked for", async () => {
 	const mine = order();

@@ -11,7 +11,7 @@ import {
 	type WhereOptions,
 	where,
 } from "sequelize";
-import { estimateOf } from "../../lib/persistence/approximate-count.ts";
+import { estimateCount } from "../../lib/persistence/approximate-count.ts";
 import { type Queryable, sql } from "../../lib/persistence/database.ts";
 import type { product } from "./products.contract.ts";
 
@@ -76,11 +76,11 @@ const contentWords = async (db: Queryable, words: readonly string[]): Promise<st
 	(await db.query<{ content: string[] }>(CONTENT_WORDS, [words]))[0]!.content;
 /** Asked by the stem alone, for of beginnings of words Postgres knows nothing. Where it is not many by far, looking costs little and is sure. */
 async function haveMany(db: Queryable, word: string): Promise<boolean> {
-	const found = await estimateOf(
+	const found = await estimateCount(
 		db,
 		`${ALL} and terms @@ plainto_tsquery('english', search_text('${word}'))`,
 	);
-	return found > Math.max(10 * FEW, MANY * (await estimateOf(db, ALL)));
+	return found > Math.max(10 * FEW, MANY * (await estimateCount(db, ALL)));
 }
 
 /**
@@ -114,7 +114,7 @@ function withWords(words: readonly string[], rare: boolean): WhereOptions {
  * @param sort one of the columns that lists are sorted by, `-` in front for descending
  * @param id a UUID
  */
-export function behind(sort: string, id: string): WhereOptions {
+export function afterProduct(sort: string, id: string): WhereOptions {
 	const column = sort.replace("-", "");
 	const place = `((select ${column} from products where id = '${id}'), '${id}'::uuid)`;
 	return literal(

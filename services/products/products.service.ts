@@ -4,21 +4,26 @@ import {
 	type Ctx,
 	implement,
 	type Meta,
-	raise,
 	type ServiceThis,
+	throwError,
 } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
-import { etagOf, namesTag } from "../../lib/contracts/etag.ts";
+import { etagOf, matchesEtag } from "../../lib/contracts/etag.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { executeOnce, findKey, keyedRequest, replay } from "../../lib/idempotency/idempotency.ts";
+import {
+	executeOnce,
+	findKey,
+	keyedRequest,
+	replayResponse,
+} from "../../lib/idempotency/idempotency.ts";
 import { sql, type Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { database, type HasDatabase, records } from "../../mixins/database.mixin.ts";
-import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents, type HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
 import { product, products } from "./products.contract.ts";
-import { areRare, behind, defineProduct, matching, order } from "./products.models.ts";
+import { afterProduct, areRare, defineProduct, matching, order } from "./products.models.ts";
 import {
 	assertPrice,
 	assertRange,
@@ -28,7 +33,7 @@ import {
 	searchWords,
 } from "./products.rules.ts";
 
-type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<Product> };
+type Self = ServiceThis & HasDatabase & HasDurableEvents & { rows: Cached<Product> };
 type NewProduct = Infer<typeof products.actions.create.params>;
 
 /** Milliseconds that a row may be kept; changes end that at once. */
@@ -68,7 +73,7 @@ export default implement(
 	products,
 	database,
 	records<Product>(defineProduct),
-	events(products),
+	durableEvents(products),
 	idempotency,
 ).with({
 	setup() {
@@ -84,13 +89,13 @@ export default implement(
 			// product also finds the key.
 			const request = keyedRequest(ctx);
 			const earlier = request && (await findKey(this.db, request));
-			if (earlier) return replay<Product>(ctx.meta, earlier);
-			if (taken) raise(products, "SKU_TAKEN");
+			if (earlier) return replayResponse<Product>(ctx.meta, earlier);
+			if (taken) throwError(products, "SKU_TAKEN");
 			const values = await openBooks(this, ctx, [ctx.params]);
-			const made = await this.rows.changing([], () =>
+			const made = await this.rows.whileInvalidated([], () =>
 				executeOnce(this.db, ctx, 201, async (tx) => {
 					const [made] = await tx.query<Product>(ADD, values);
-					return made ?? raise(products, "SKU_TAKEN");
+					return made ?? throwError(products, "SKU_TAKEN");
 				}),
 			);
 			this.wakeRelay();
@@ -104,21 +109,23 @@ export default implement(
 			const filter = { ...range, ...(words ? { words } : {}) };
 			// Both take as long as the catalogue is large, and all pages have them in common.
 			const kept = <A>(what: string, of: object, make: () => Promise<A>) =>
-				this.rows.answer(`${what} ${JSON.stringify(of)}`, KEPT_MS, make);
+				this.rows.readResult(`${what} ${JSON.stringify(of)}`, KEPT_MS, make);
 			const rare = words?.length ? await kept("rare", words, () => areRare(this.db, words)) : false;
 			return this.listRecords(ctx, {
 				skip,
 				limit,
 				sort: order(sort),
 				where: matching(filter, rare),
-				...(after ? { page: behind(sort, after) } : {}),
-				total: (count) => kept("total", filter, count),
+				...(after ? { pageFilter: afterProduct(sort, after) } : {}),
+				countRows: (count) => kept("total", filter, count),
 			});
 		},
 
 		async get({ params: { id } }) {
-			const [found] = await this.rows.through([id], async ([id]) => [await this.findRecord(id!)]);
-			return found ?? raise(products, "PRODUCT_NOT_FOUND");
+			const [found] = await this.rows.readThrough([id], async ([id]) => [
+				await this.findRecord(id!),
+			]);
+			return found ?? throwError(products, "PRODUCT_NOT_FOUND");
 		},
 
 		async update({ params: { id, ...wanted }, meta }) {
@@ -148,7 +155,7 @@ export default implement(
 		},
 
 		async resolve({ params: { ids } }) {
-			return this.rows.through(ids, async (missing) => {
+			return this.rows.readThrough(ids, async (missing) => {
 				const rows = await this.db.query<Product>(BY_IDS, [missing]);
 				const found = new Map(rows.map((row) => [row.id, row]));
 				return missing.map((id) => found.get(id) ?? null);
@@ -163,7 +170,7 @@ export default implement(
 				wanted.delete(sku);
 			if (wanted.size === 0) return { imported: 0 };
 			const values = await openBooks(this, ctx, [...wanted.values()]);
-			const made = await this.rows.changing([], () => this.db.query<Product>(ADD, values));
+			const made = await this.rows.whileInvalidated([], () => this.db.query<Product>(ADD, values));
 			this.wakeRelay();
 			return { imported: made.length };
 		},
@@ -179,27 +186,27 @@ async function openBooks(self: Self, ctx: Ctx, wanted: readonly NewProduct[]): P
 		rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })),
 	);
 	const ids = rows.map(({ id }) => id);
-	const facts = ids.map((product_id) => self.fact("product.created", { product_id }));
+	const facts = ids.map((product_id) => self.eventData("product.created", { product_id }));
 	return [JSON.stringify(rows), ids, facts, currentTraceparent()];
 }
 
 /** Changes one product, for all readers at once. */
 const changing = <R>({ db, rows }: Self, id: string, change: (tx: Tx) => Promise<R>): Promise<R> =>
-	rows.changing([id], () => db.transaction(change));
+	rows.whileInvalidated([id], () => db.transaction(change));
 
 /** Holds the product until the transaction ends. */
 async function lock(tx: Tx, id: string): Promise<Product> {
 	const [found] = await tx.query<Product>(LOCK, [id]);
-	return found ?? raise(products, "PRODUCT_NOT_FOUND");
+	return found ?? throwError(products, "PRODUCT_NOT_FOUND");
 }
 
 /** @throws PRECONDITION_FAILED if the caller named another version of the product in If-Match */
 function assertMatches({ if_match }: Meta, current: Product): void {
-	if (if_match && !namesTag(if_match, etagOf(current), "strong"))
+	if (if_match && !matchesEtag(if_match, etagOf(current), "strong"))
 		throw commonError("PRECONDITION_FAILED");
 }
 
 function skuTaken(error: { code?: string }): never {
-	if (error.code === "23505") raise(products, "SKU_TAKEN");
+	if (error.code === "23505") throwError(products, "SKU_TAKEN");
 	throw error;
 }

@@ -1,12 +1,12 @@
-import { type Traced, tracesOf } from "../../lib/context/traceparent.ts";
+import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { implement } from "../../lib/contracts/contract.ts";
 import { done, pending, refused } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { factsOf } from "../../lib/messaging/event-history.ts";
+import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import { sql } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
-import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents, type HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { shipment, shipping } from "./shipping.contract.ts";
 import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 
@@ -91,7 +91,7 @@ async function settled(
 }
 /** Moves shipments from one status to the next; answers what each is now, nothing for orders that have none. */
 async function advance(
-	self: HasDatabase & HasEvents,
+	self: HasDatabase & HasDurableEvents,
 	orders: readonly Order[],
 	from: Status,
 	to: Status,
@@ -100,13 +100,19 @@ async function advance(
 		orders,
 		(status) => status === from,
 		(open) =>
-			self.db.query<Standing>(ADVANCE, [ids(open), from, to, `shipment.${to}`, tracesOf(open)]),
+			self.db.query<Standing>(ADVANCE, [
+				ids(open),
+				from,
+				to,
+				`shipment.${to}`,
+				traceparentsOf(open),
+			]),
 	);
 	self.wakeRelay();
 	return standing;
 }
 
-export default implement(shipping, database, events(shipping)).with({
+export default implement(shipping, database, durableEvents(shipping)).with({
 	actions: {
 		async schedule({ params: { orders } }) {
 			const wanted = distinct(orders)
@@ -122,9 +128,9 @@ export default implement(shipping, database, events(shipping)).with({
 				wanted.map(({ shipping_address }) => shipping_address),
 				wanted.map(({ tracking_number }) => tracking_number),
 				wanted.map(({ order_id, shipment_id, tracking_number }) =>
-					this.fact("shipment.scheduled", { order_id, shipment_id, tracking_number }),
+					this.eventData("shipment.scheduled", { order_id, shipment_id, tracking_number }),
 				),
-				tracesOf(wanted),
+				traceparentsOf(wanted),
 			];
 			const areNew = await this.db.insertNew(SCHEDULE_NEW, values);
 			const standing = areNew
@@ -145,8 +151,10 @@ export default implement(shipping, database, events(shipping)).with({
 				orders,
 				(status) => !status || status === "scheduled",
 				(open) => {
-					const facts = open.map(({ order_id }) => this.fact("shipment.cancelled", { order_id }));
-					return this.db.query<Standing>(UNSCHEDULE, [ids(open), facts, tracesOf(open)]);
+					const facts = open.map(({ order_id }) =>
+						this.eventData("shipment.cancelled", { order_id }),
+					);
+					return this.db.query<Standing>(UNSCHEDULE, [ids(open), facts, traceparentsOf(open)]);
 				},
 			);
 			this.wakeRelay();
@@ -191,7 +199,7 @@ export default implement(shipping, database, events(shipping)).with({
 		},
 
 		history({ params: { subject } }) {
-			return factsOf(this.db, subject);
+			return readEventHistory(this.db, subject);
 		},
 	},
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { readEnv } from "../../lib/settings/env.ts";
-import { loadService, makeNode } from "../../lib/settings/node.ts";
+import { createNode, loadService } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, services as folder, makeDatabases } from "../../test/support/databases.ts";
 import "./users.contract.ts";
@@ -25,7 +25,7 @@ async function start(settings: Record<string, string>): Promise<ServiceBroker> {
 		DATABASE_URL: databases.pattern,
 		...settings,
 	});
-	const node = makeNode(brokerOptions(env), env, [await loadService(folder, "users")]);
+	const node = createNode(brokerOptions(env), env, [await loadService(folder, "users")]);
 	nodes.push(node);
 	await node.start();
 	return node;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { databaseUrl } from "../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
-import { clearUp, runScript } from "../../test/support/program.ts";
+import { cleanUp, runScript } from "../../test/support/program.ts";
 import { canonicalizeEmails } from "./users.canonical-emails.ts";
 
 let databases: Databases;
@@ -12,7 +12,7 @@ beforeAll(async () => {
 	url = databaseUrl(databases.pattern, "users");
 });
 afterAll(async () => {
-	await clearUp();
+	await cleanUp();
 	await databases?.drop();
 });
 

@@ -1,8 +1,8 @@
 import type { Cached } from "../../lib/caching/lease-cache.ts";
-import { raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import { sql, type Tx } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { hasOtherAdministrator } from "./users.administrators.ts";
 import { user, users } from "./users.contract.ts";
 import {
@@ -15,7 +15,7 @@ import {
 } from "./users.rules.ts";
 import { revokeLinks } from "./users.tokens.ts";
 
-export type Self = ServiceThis & HasDatabase & HasEvents & { rows: Cached<User> };
+export type Self = ServiceThis & HasDatabase & HasDurableEvents & { rows: Cached<User> };
 
 /** What anybody may be shown of a user. */
 export const COLUMNS = Object.keys(user).join(", ");
@@ -32,12 +32,12 @@ export const changing = <R>(
 	{ db, rows }: Pick<Self, "db" | "rows">,
 	id: string,
 	change: (tx: Tx) => Promise<R>,
-): Promise<R> => rows.changing([id], () => db.transaction(change));
+): Promise<R> => rows.whileInvalidated([id], () => db.transaction(change));
 
 /** Holds the user until the transaction ends. @throws USER_NOT_FOUND */
 export async function lock(tx: Tx, id: string): Promise<User> {
 	const [found] = await tx.query<User>(LOCK, [id]);
-	return found ?? raise(users, "USER_NOT_FOUND");
+	return found ?? throwError(users, "USER_NOT_FOUND");
 }
 
 /** Makes a locked user as wanted; what is so already is neither written nor told. */
@@ -45,7 +45,7 @@ export async function change(self: Self, tx: Tx, before: User, wanted: Changes):
 	const changes = changesOf(before, wanted);
 	if (Object.keys(changes).length === 0) return before;
 	if (endsAdministrator(before, changes) && !(await hasOtherAdministrator(tx, before.id)))
-		raise(users, "LAST_ADMIN");
+		throwError(users, "LAST_ADMIN");
 	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
 	const sessions = sessionsAfter(changes);
 	const [changed] = await tx.query<User & { token_version: number }>(CHANGE, [
@@ -67,7 +67,7 @@ export async function change(self: Self, tx: Tx, before: User, wanted: Changes):
 
 /** Publishes the changes of a user, if any. @param after the user as changed */
 export async function publishUpdate(
-	self: HasEvents,
+	self: HasDurableEvents,
 	tx: Tx,
 	after: Pick<User, "id" | "is_verified">,
 	changes: Changes,
@@ -90,7 +90,7 @@ export async function orTaken<T>(changed: Promise<T>): Promise<T> {
 	try {
 		return await changed;
 	} catch (error) {
-		if (isTaken(error)) raise(users, "EMAIL_TAKEN");
+		if (isTaken(error)) throwError(users, "EMAIL_TAKEN");
 		throw error;
 	}
 }

@@ -1,11 +1,11 @@
-import { type Meta, raise } from "../../lib/contracts/contract.ts";
+import { type Meta, throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import { type Database, sql } from "../../lib/persistence/database.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
 import { COLUMNS } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
 import { emailKeys, fitsBcrypt, passwordForms, type User } from "./users.rules.ts";
-import { guarded } from "./users.sign-ins.ts";
+import { limitSignIns } from "./users.sign-ins.ts";
 
 interface Self {
 	readonly db: Database;
@@ -51,8 +51,8 @@ export async function passwordOfCaller(
 ): Promise<User & Credentials> {
 	const [own] = await self.db.query<Pick<User, "email">>(OWN_EMAIL, [user!.id]);
 	if (!own) throw commonError("UNAUTHENTICATED");
-	return guarded(self.db, emailKeys(own.email).canonical, address, async () => {
+	return limitSignIns(self.db, emailKeys(own.email).canonical, address, async () => {
 		const found = await credentialsOf(self, own.email, password);
-		return found?.id === user!.id ? found : raise(users, "WRONG_PASSWORD");
+		return found?.id === user!.id ? found : throwError(users, "WRONG_PASSWORD");
 	});
 }

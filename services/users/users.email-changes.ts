@@ -1,4 +1,4 @@
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
@@ -114,7 +114,7 @@ export async function changeAsAdmin(
 ): Promise<User> {
 	const { email } = changes;
 	if (email !== undefined && email !== before.email) {
-		if (await isTakenByAnother(tx, before.id, email)) raise(users, "EMAIL_TAKEN");
+		if (await isTakenByAnother(tx, before.id, email)) throwError(users, "EMAIL_TAKEN");
 		await record(self, tx, before, email, false);
 	}
 	return change(self, tx, before, changes);
@@ -146,7 +146,7 @@ export function issueConfirmation(
 	return db.transaction(async (tx) => {
 		await tx.query(LOCK_OWNER, [user_id]);
 		const [found] = await tx.query<{ new_email: string }>(PENDING, [user_id, change_id]);
-		if (!found) raise(users, "EMAIL_CHANGE_NOT_FOUND");
+		if (!found) throwError(users, "EMAIL_CHANGE_NOT_FOUND");
 		if (await isTakenByAnother(tx, user_id, found.new_email))
 			return { email: found.new_email, token: null };
 		await tx.query(SET_CONFIRM, [change_id, digest(token)]);
@@ -168,7 +168,7 @@ export function issueUndo(
 			change_id,
 			digest(token),
 		]);
-		return { email: found?.old_email ?? raise(users, "EMAIL_CHANGE_NOT_FOUND"), token };
+		return { email: found?.old_email ?? throwError(users, "EMAIL_CHANGE_NOT_FOUND"), token };
 	});
 }
 
@@ -184,8 +184,8 @@ export async function confirmEmailChange(self: Self, token: string): Promise<voi
 			const owner = await lock(tx, id);
 			const [found] = await tx.query<EmailChange>(CONFIRM, [hash, id]);
 			if (!found || !owner.is_active || owner.email !== found.old_email)
-				raise(users, "INVALID_TOKEN");
-			if (await isTakenByAnother(tx, id, found.new_email)) raise(users, "EMAIL_TAKEN");
+				throwError(users, "INVALID_TOKEN");
+			if (await isTakenByAnother(tx, id, found.new_email)) throwError(users, "EMAIL_TAKEN");
 			await change(self, tx, owner, { email: found.new_email, is_verified: true });
 		}),
 	);
@@ -210,7 +210,7 @@ export async function undoEmailChange(
 		changing(self, id, async (tx) => {
 			const owner = await lock(tx, id);
 			const [undone] = await tx.query<{ old_email: string }>(UNDO, [hash, id]);
-			if (!undone || !owner.is_active) raise(users, "INVALID_TOKEN");
+			if (!undone || !owner.is_active) throwError(users, "INVALID_TOKEN");
 			const changes = changesOf(owner, { email: undone.old_email, is_verified: true });
 			const [restored] = await tx.query<{ token_version: number }>(RESTORE, [
 				id,
@@ -234,5 +234,5 @@ async function ownerOf(
 	hash: Buffer,
 ): Promise<string> {
 	const [found] = await db.query<Owner>(statement, [hash]);
-	return found?.user_id ?? raise(users, "INVALID_TOKEN");
+	return found?.user_id ?? throwError(users, "INVALID_TOKEN");
 }

@@ -1,9 +1,9 @@
-import { raise, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import { sql, type Tx } from "../../lib/persistence/database.ts";
 import { type Passwords, passwords } from "../../lib/security/passwords.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { changing, lock, publishUpdate, type Self as Users } from "./users.changes.ts";
 import { users } from "./users.contract.ts";
 import type { Credentials } from "./users.credentials.ts";
@@ -60,7 +60,7 @@ export function openPasswords({ broker, logger }: ServiceThis): Passwords {
 }
 
 /** Publishes which users want a new password. Answers whether there may be more. */
-export const tellOfResets = (self: HasDatabase & HasEvents): Promise<boolean> =>
+export const tellOfResets = (self: HasDatabase & HasDurableEvents): Promise<boolean> =>
 	self.db.transaction(async (tx) => {
 		const due = await tx.query<{ id: string | null; traceparent: string | undefined }>(HANDLE);
 		for (const { id, traceparent } of due)
@@ -93,7 +93,7 @@ export async function setPassword(
 	const hashed = await self.passwords.hash(acceptPassword(password, "new_password"));
 	await changing(self, id, async (tx) => {
 		const [changed] = await tx.query<{ token_version: number }>(SET, [id, hashed_password, hashed]);
-		if (!changed) raise(users, "WRONG_PASSWORD");
+		if (!changed) throwError(users, "WRONG_PASSWORD");
 		await revokeLinks(tx, id);
 		await tellOfChange(self, tx, id, changed.token_version, session);
 	});
@@ -112,7 +112,7 @@ export async function resetPassword(self: Self, token: string, password: string)
 		const owner = await lock(tx, id);
 		const { user_id, email } = await redeem(tx, "password", token);
 		const [changed] = await tx.query<{ token_version: number }>(RESET, [user_id, email, hashed]);
-		if (!changed) raise(users, "INVALID_TOKEN");
+		if (!changed) throwError(users, "INVALID_TOKEN");
 		await revokeLinks(tx, id);
 		await publishUpdate(self, tx, owner, changesOf(owner, { is_verified: true }));
 		await tellOfChange(self, tx, user_id, changed.token_version);

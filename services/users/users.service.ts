@@ -1,13 +1,13 @@
-import { loop } from "../../lib/async/poller.ts";
+import { startPoller } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { implement, raise } from "../../lib/contracts/contract.ts";
+import { implement, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import { sql, type Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
 import { database, type HasRecords, records } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { createFirstAdministrator } from "./users.administrators.ts";
 import { COLUMNS, change, changing, lock, orTaken, type Self as Users } from "./users.changes.ts";
 import { user, users } from "./users.contract.ts";
@@ -43,7 +43,7 @@ import {
 	emailKeys,
 	type User,
 } from "./users.rules.ts";
-import { guarded } from "./users.sign-ins.ts";
+import { limitSignIns } from "./users.sign-ins.ts";
 import { issue, ownerOf, redeem } from "./users.tokens.ts";
 
 type Self = Users & { passwords: Passwords };
@@ -66,14 +66,14 @@ const IDENTITIES = sql(
 	"select id, email, role, is_active, token_version from users where id = any($1::uuid[])",
 );
 
-export default implement(users, database, records<User>(defineUser), events(users)).with({
+export default implement(users, database, records<User>(defineUser), durableEvents(users)).with({
 	setup() {
 		return {
 			rows: cacheOf(this.broker).of<User>("users", KEPT_MS, user),
 			passwords: openPasswords(this),
-			resets: loop({
-				every: RESETS_EVERY,
-				turn: () => tellOfResets(this),
+			resets: startPoller({
+				intervalMs: RESETS_EVERY,
+				poll: () => tellOfResets(this),
 				onError: (error) =>
 					this.logger.warn("Requests for new passwords could not be read", { error }),
 			}),
@@ -97,7 +97,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 				is_verified: false,
 			} as const;
 			const created = await register(this, account, password);
-			return created ?? raise(users, "EMAIL_TAKEN");
+			return created ?? throwError(users, "EMAIL_TAKEN");
 		},
 
 		async verifyEmail({ params: { token } }) {
@@ -105,7 +105,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 			await changing(this, id, async (tx) => {
 				const owner = await lock(tx, id);
 				const { email } = await redeem(tx, "email", token);
-				if (owner.email !== email) raise(users, "INVALID_TOKEN");
+				if (owner.email !== email) throwError(users, "INVALID_TOKEN");
 				await change(this, tx, owner, { is_verified: true });
 			});
 		},
@@ -152,14 +152,14 @@ export default implement(users, database, records<User>(defineUser), events(user
 
 		async get({ params: { id }, meta }) {
 			assertMaySee(meta.user!, id);
-			return (await find(this, id)) ?? raise(users, "USER_NOT_FOUND");
+			return (await find(this, id)) ?? throwError(users, "USER_NOT_FOUND");
 		},
 
 		async update({ params: { id, current_password, ...wanted }, meta }) {
 			assertMayChange(meta.user!, id, wanted);
 			assertWantsSomething(wanted);
 			const [present] = await this.db.query<User>(BY_IDS, [[id]]);
-			if (!present) raise(users, "USER_NOT_FOUND");
+			if (!present) throwError(users, "USER_NOT_FOUND");
 			const changes = acceptChanges(present, wanted);
 			if (changes.email !== undefined && changes.email !== present.email) {
 				if (current_password === undefined)
@@ -189,7 +189,7 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		async resolve({ params: { ids } }) {
-			return this.rows.through(ids, async (missing) => {
+			return this.rows.readThrough(ids, async (missing) => {
 				const rows = await this.db.query<User>(BY_IDS, [missing]);
 				const found = new Map(rows.map((row) => [row.id, row]));
 				return missing.map((id) => found.get(id) ?? null);
@@ -203,9 +203,9 @@ export default implement(users, database, records<User>(defineUser), events(user
 		},
 
 		authenticate({ params: { email, password }, meta }) {
-			return guarded(this.db, emailKeys(email).canonical, meta.address, async () => {
+			return limitSignIns(this.db, emailKeys(email).canonical, meta.address, async () => {
 				const found = await credentialsOf(this, email, password);
-				if (!found?.is_active) raise(users, "INVALID_CREDENTIALS");
+				if (!found?.is_active) throwError(users, "INVALID_CREDENTIALS");
 				const { hashed_password, ...shown } = found;
 				await keepUpToDate(this, found, password);
 				return shown;
@@ -268,6 +268,6 @@ async function find(
 	{ rows, findRecord }: Self & HasRecords<User>,
 	id: string,
 ): Promise<User | null> {
-	const [found] = await rows.through([id], async ([id]) => [await findRecord(id!)]);
+	const [found] = await rows.readThrough([id], async ([id]) => [await findRecord(id!)]);
 	return found!;
 }

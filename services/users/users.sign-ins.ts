@@ -37,7 +37,7 @@ const FORGET = sql(
  * only, so nobody can keep a customer out from elsewhere. Calls that come from no client are not counted.
  * @throws RATE_LIMITED with `retry_after` seconds, also for the right password: it would tell
  */
-export async function guarded<T>(
+export async function limitSignIns<T>(
 	db: Queryable,
 	email: string,
 	address: string | undefined,

@@ -1,4 +1,4 @@
-import { raise } from "../../lib/contracts/contract.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
 import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { users } from "./users.contract.ts";
@@ -60,7 +60,7 @@ export function issue(
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
 		const [owner] = await tx.query(LOCK_OWNER, [user_id, purpose]);
-		if (!owner) raise(users, "USER_NOT_FOUND");
+		if (!owner) throwError(users, "USER_NOT_FOUND");
 		await tx.query(DROP_OLDER, [user_id, purpose]);
 		await tx.query(ISSUE, [digest(token), user_id, email ?? null, purpose, GOOD_FOR[purpose]]);
 		return token;
@@ -81,11 +81,11 @@ export async function redeem(tx: Queryable, purpose: Purpose, token: string): Pr
 		digest(token),
 		purpose,
 	]);
-	return proof ?? raise(users, "INVALID_TOKEN");
+	return proof ?? throwError(users, "INVALID_TOKEN");
 }
 
 /** Whose token it is, if it is worth the work that comes before it is used up. @throws INVALID_TOKEN */
 export async function ownerOf(db: Queryable, purpose: Purpose, token: string): Promise<string> {
 	const [found] = await db.query<{ user_id: string }>(LOOK, [digest(token), purpose]);
-	return found?.user_id ?? raise(users, "INVALID_TOKEN");
+	return found?.user_id ?? throwError(users, "INVALID_TOKEN");
 }

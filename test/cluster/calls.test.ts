@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { ActionContract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { strict, tolerant } from "../../lib/contracts/unknown-fields.ts";
+import { ignoreUnknownFields, rejectUnknownFields } from "../../lib/contracts/unknown-fields.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import { inventory } from "../../services/inventory/inventory.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
@@ -48,7 +48,9 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 			expect(found).toMatchObject({
 				...action,
 				params:
-					action.rest || name in eventActions ? strict(action.params) : tolerant(action.params),
+					action.rest || name in eventActions
+						? rejectUnknownFields(action.params)
+						: ignoreUnknownFields(action.params),
 				visibility: action.rest ? "published" : "public",
 			});
 		}

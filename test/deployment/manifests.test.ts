@@ -17,7 +17,7 @@ import {
 	nameOf,
 	type Probe,
 	render,
-	strangeFields,
+	unknownFields,
 	type Workload,
 } from "../support/manifests.ts";
 import { withReason } from "../support/skip.ts";
@@ -62,7 +62,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 			const model = new models[manifest.kind](manifest) as { validate(): void };
 			expect(() => model.validate()).not.toThrow();
 		}
-		expect(strangeFields(manifests)).toBe("");
+		expect(unknownFields(manifests)).toBe("");
 	}, 60_000);
 
 	test("has a Deployment and a Service for each service of the shop", () => {

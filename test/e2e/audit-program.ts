@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Cluster } from "../support/cluster.ts";
-import { clearUp, runScript } from "../support/program.ts";
+import { cleanUp, runScript } from "../support/program.ts";
 
 /** The program joins a cluster, so it is for that shape alone. */
 export function auditProgram(cluster: () => Cluster): void {
-	afterEach(clearUp);
+	afterEach(cleanUp);
 
 	const audit = async (...args: string[]) => {
 		const program = runScript("audit", cluster().env, { args });

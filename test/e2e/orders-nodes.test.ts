@@ -4,7 +4,7 @@ import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import type {} from "../../services/products/products.contract.ts";
@@ -53,7 +53,7 @@ describeWith(["nats-server", "redis-server"], "Several orders nodes", () => {
 	beforeAll(async () => {
 		cluster = await startCluster({ edge: 1, orders: 3, goods: 1, money: 1 }, [], () => undefined);
 		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
-		broker = makeNode(brokerOptions(env), env, []);
+		broker = createNode(brokerOptions(env), env, []);
 		await broker.start();
 		await broker.waitForServices(["users", "products", "orders", "inventory"]);
 		call = broker.call.bind(broker) as Call;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { path } from "../../tools/documents/openapi.ts";
-import type { Answer } from "./http.ts";
+import type { HttpResponse } from "./http.ts";
 
 interface Response {
 	readonly content?: Record<string, { readonly schema: object }>;
@@ -36,10 +36,10 @@ const templates = Object.keys(document.paths)
 const problem = { $ref: "#/components/schemas/Problem" };
 
 /** Fails when an answer is not one that docs/openapi.json promises. */
-export function assertDocumented(
+export function assertResponseIsDocumented(
 	method: string,
 	address: string,
-	{ status, headers, body }: Answer,
+	{ status, headers, body }: HttpResponse,
 ): void {
 	const plain = address.split("?")[0]!.replace(/(.)\/$/, "$1");
 	const template = templates.find(({ pattern }) => pattern.test(plain))?.template;

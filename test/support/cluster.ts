@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { type Env, readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { type Databases, domains, makeDatabases, root } from "./databases.ts";
@@ -141,7 +141,7 @@ export async function startCluster(options: {
 
 async function startObserver(env: Env, stubs: ServiceSchema[]): Promise<ServiceBroker> {
 	const options = brokerOptions(env);
-	const broker = makeNode(
+	const broker = createNode(
 		{ ...options, middlewares: [...options.middlewares!, checkReturns] },
 		env,
 		stubs,

@@ -11,7 +11,7 @@ import { users } from "../../services/users/users.contract.ts";
 import { stub } from "./shop.ts";
 
 /** A call as a stub heard it. */
-export interface Heard {
+export interface RecordedCall {
 	readonly action: string;
 	readonly params: unknown;
 	readonly meta: Meta;
@@ -39,9 +39,11 @@ export const token = (env: Env, role: "user" | "admin" = "user", sub: string = u
 	);
 
 /** Neighbours of the gateway that answer something fitting and write down what they were called with. */
-export function neighbours(heard: Heard[] = []): ServiceSchema[] {
-	const hear = (action: string, { params, meta, requestID, headers }: Omit<Heard, "action">) =>
-		heard.push({ action, params, meta: { ...meta }, requestID, headers });
+export function neighbours(heard: RecordedCall[] = []): ServiceSchema[] {
+	const hear = (
+		action: string,
+		{ params, meta, requestID, headers }: Omit<RecordedCall, "action">,
+	) => heard.push({ action, params, meta: { ...meta }, requestID, headers });
 	const catalogue = ["First", "Second", "Third", "Fourth", "Fifth"].map(product);
 	return [
 		stub(products, {

@@ -1,4 +1,4 @@
-export interface Answer {
+export interface HttpResponse {
 	status: number;
 	headers: Headers;
 	// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
@@ -8,11 +8,11 @@ export interface Answer {
 export type Http = (
 	request: string,
 	options?: { token?: string; body?: unknown; headers?: Record<string, string> },
-) => Promise<Answer>;
+) => Promise<HttpResponse>;
 
 /** Sends requests to the gateway at this address. @param check looks at every answer, and throws when it should not be as it is */
 export const httpOf =
-	(url: string, check?: (method: string, path: string, answer: Answer) => void): Http =>
+	(url: string, check?: (method: string, path: string, answer: HttpResponse) => void): Http =>
 	async (request, init) => {
 		const answer = await send(url, request, init);
 		const [method, path] = request.split(/ (.*)/s) as [string, string];
@@ -25,7 +25,7 @@ export async function send(
 	url: string,
 	request: string,
 	{ token, body, headers = {} }: Parameters<Http>[1] = {},
-): Promise<Answer> {
+): Promise<HttpResponse> {
 	const [method, path] = request.split(/ (.*)/s) as [string, string];
 	const response = await fetch(url + path, {
 		method,

@@ -125,7 +125,7 @@ const unfold = (manifest: Manifest): Manifest =>
  * The fields that Kubernetes does not know, and values of a wrong type. The schemas let unknown fields pass, so each manifest is written down as
  * a literal of its type, where the compiler finds them at any depth.
  */
-export function strangeFields(manifests: readonly Manifest[]): string {
+export function unknownFields(manifests: readonly Manifest[]): string {
 	return inFolder((folder) => {
 		symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 		const lines = manifests.map(

@@ -1,5 +1,5 @@
 import { KINDS, type Kind } from "../../tools/chaos/cluster.ts";
-import { assertDocumented } from "./answers.ts";
+import { assertResponseIsDocumented } from "./answers.ts";
 import { type Cluster, type ClusterNode, startCluster } from "./cluster.ts";
 import { domains } from "./databases.ts";
 import { type Http, httpOf } from "./http.ts";
@@ -48,7 +48,8 @@ export async function startPairs(
 	return {
 		cluster,
 		nodes: (kind) => running[kind],
-		gateways: () => running.edge.map(({ url }) => ({ url, http: httpOf(url, assertDocumented) })),
+		gateways: () =>
+			running.edge.map(({ url }) => ({ url, http: httpOf(url, assertResponseIsDocumented) })),
 		takeOut(kind) {
 			const node = running[kind].shift();
 			if (!node) throw new Error(`there is no node of ${kind} any more`);

@@ -20,7 +20,7 @@ export const reversed = { status: "refused", code: "REVERSED" };
 export const only = (orders: Order[]) => ({ orders: orders.map(({ order_id }) => ({ order_id })) });
 
 /** What one asks of payments, and looks up there. */
-export function cashier(shop: () => Shop) {
+export function startPayments(shop: () => Shop) {
 	const charge = (...orders: Order[]) => shop().call("payments.charge", { orders });
 	const list = (order_id: string, user: Meta["user"] = admin) =>
 		shop().call("payments.list", { order_id }, { meta: { user } });

@@ -43,7 +43,7 @@ export async function makeDataFolder(): Promise<string> {
 }
 
 /** Ends what a test has started, and removes its folders. */
-export async function clearUp(): Promise<void> {
+export async function cleanUp(): Promise<void> {
 	await Promise.all([...running].map((program) => program.stop("SIGKILL")));
 	for (const folder of folders) {
 		await eventually(async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isSampled, traceIdOf } from "../../lib/context/traceparent.ts";
-import { kindOf } from "../../lib/observability/tracing/failure.ts";
+import { errorKind } from "../../lib/observability/tracing/failure.ts";
 import type { Attributes, Span, Tracing } from "../../lib/observability/tracing/tracing.ts";
 
 export interface RecordedSpan {
@@ -42,9 +42,9 @@ export function recordedTraces(): Tracing & { readonly spans: RecordedSpan[] } {
 		return {
 			traceparent,
 			set: (more) => void Object.assign(recorded.attributes, more),
-			note: (...noted) => void recorded.notes.push(noted),
+			addEvent: (...noted) => void recorded.notes.push(noted),
 			fail(error) {
-				recorded.failure = kindOf(error);
+				recorded.failure = errorKind(error);
 			},
 			end() {
 				recorded.ended = true;

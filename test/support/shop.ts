@@ -12,12 +12,12 @@ import { eventActions } from "../../lib/contracts/event-actions.ts";
 import type { Infer, Value } from "../../lib/contracts/schema.ts";
 import { Log } from "../../lib/observability/logging/log.ts";
 import { type Env, readEnv } from "../../lib/settings/env.ts";
-import { loadService, makeNode, serviceNames } from "../../lib/settings/node.ts";
+import { createNode, loadService, serviceNames } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
-import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions, openTraces } from "../../moleculer.config.ts";
-import { assertDocumented } from "./answers.ts";
+import { assertResponseIsDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
 import { type Http, httpOf } from "./http.ts";
 
@@ -81,7 +81,7 @@ export async function startShop(
 	const schemas = await Promise.all(services.map((name) => loadService(folder, name)));
 	let broker: ServiceBroker | undefined;
 	try {
-		broker = makeNode(
+		broker = createNode(
 			{
 				...base,
 				middlewares: [...(base.middlewares ?? []), checkReturns, ...(options.middlewares ?? [])],
@@ -105,7 +105,7 @@ export async function startShop(
 		env,
 		databases,
 		url,
-		http: httpOf(url, options.services ? undefined : assertDocumented),
+		http: httpOf(url, options.services ? undefined : assertResponseIsDocumented),
 		async stop() {
 			await broker.stop();
 			await databases.drop();
@@ -137,7 +137,7 @@ export function stub<const C extends Contract>(
 	);
 	// Nothing of it is kept: a test that changes its answer gets the new one.
 	const fresh = Object.fromEntries(
-		Object.entries(contract.actions).map(([name, { cache: _, near: __, ...action }]) => [
+		Object.entries(contract.actions).map(([name, { cache: _, responseCache: __, ...action }]) => [
 			name,
 			action,
 		]),
@@ -149,7 +149,7 @@ export function stub<const C extends Contract>(
 
 /** Publishes a fact through the outbox of a service that runs here. */
 export function publisher(broker: ServiceBroker, service: string) {
-	const self = broker.getLocalService(service) as unknown as HasDatabase & HasEvents;
+	const self = broker.getLocalService(service) as unknown as HasDatabase & HasDurableEvents;
 	return <E extends EventType>(type: E, subject: string, data: EventData<E>): Promise<void> =>
 		self.db.transaction((tx) => self.publish(tx, type, subject, data));
 }

@@ -4,7 +4,7 @@ import { traceIdOf } from "../../lib/context/traceparent.ts";
 import { type Call, contract, implement } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events, type HasEvents } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents, type HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import { payments } from "../../services/payments/payments.contract.ts";
 import { shipping } from "../../services/shipping/shipping.contract.ts";
@@ -37,7 +37,7 @@ export function tracedConsumer(): ServiceSchema[] {
 		implement(
 			group,
 			database,
-			events<HasEvents>(group, {
+			durableEvents<HasDurableEvents>(group, {
 				async "order.created"(tx, found) {
 					if (!failed) {
 						failed = true;

@@ -1,7 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import type { Operation } from "./load.ts";
@@ -12,7 +12,7 @@ export async function joinCluster(
 	settings: Readonly<Record<string, string>>,
 ): Promise<{ call: Call; stop(): Promise<void> }> {
 	const env = readEnv({ ...settings, NODEID: "bench", LOGLEVEL: "fatal" });
-	const broker: ServiceBroker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	const broker: ServiceBroker = createNode({ ...brokerOptions(env), logger: false }, env, []);
 	await broker.start();
 	await broker.waitForServices(
 		["orders", "inventory", "payments", "shipping", "notifications"],

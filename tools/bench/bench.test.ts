@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
-import { clearUp, makeDataFolder, runScript } from "../../test/support/program.ts";
+import { cleanUp, makeDataFolder, runScript } from "../../test/support/program.ts";
 import { read } from "./options.ts";
 import type { Findings } from "./rounds.ts";
 
 jest.setTimeout(300_000);
-afterEach(clearUp);
+afterEach(cleanUp);
 
 const SMALL = [
 	"--products",

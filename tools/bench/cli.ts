@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { printUsage } from "../../lib/process/command-line.ts";
-import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { howToInstall, missingServers } from "../chaos/cluster.ts";
 import { type Options, read, USAGE } from "./options.ts";
@@ -49,6 +49,6 @@ async function measure(program: Program, options: Options): Promise<void> {
 	await program.stop(violations.length > 0 ? 1 : 0);
 }
 
-run("bench", async (program) => {
+runProgram("bench", async (program) => {
 	await measure(program, read() ?? (await printUsage(program, USAGE)));
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readCommandLine } from "../../lib/process/command-line.ts";
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import type { Findings } from "./rounds.ts";
 import { costPerOrder, formatTables } from "./scaling.ts";
@@ -13,7 +13,7 @@ const USAGE = `npm run scaling -- FILE
   FILE  the --json file of npm run bench -- --shape cluster --scenarios order`;
 
 /** Prints the tables of docs/scaling.md from a measurement of orders in a cluster. */
-run("scaling", async (program) => {
+runProgram("scaling", async (program) => {
 	const { file } = await readCommandLine(program, {
 		command: "npm run scaling --",
 		usage: USAGE,

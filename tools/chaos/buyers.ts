@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as after } from "node:timers/promises";
-import type { Answer, Client } from "./client.ts";
+import type { Client, Response } from "./client.ts";
 import type { Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
@@ -9,7 +9,7 @@ export interface Purchase {
 	readonly user_id: string;
 	readonly key: string;
 	/** Every answer that said something; all of them are to say the same. */
-	readonly answers: Answer[];
+	readonly answers: Response[];
 	/** Known from an answer. */
 	order_id?: string;
 	/** Somebody asked for it to be cancelled, whatever came of that. */

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import type { Purchase } from "./buyers.ts";
 import { check, crashes } from "./checks.ts";
-import type { Answer } from "./client.ts";
+import type { Response } from "./client.ts";
 import { plan } from "./faults.ts";
 import { PROFILES, type Profile } from "./profiles.ts";
 import { checkThefts } from "./thieves.ts";
@@ -22,7 +22,7 @@ const purchase = (over: Partial<Purchase> = {}): Purchase => ({
 	promised: new Set(),
 	...over,
 });
-const answer = (status: number, body: object): Answer => ({ status, body });
+const answer = (status: number, body: object): Response => ({ status, body });
 
 /** What is found where the databases hold this. */
 async function found(

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
 import { makeFolders } from "../../lib/process/folder-access.ts";
-import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { howToInstall, missingServers } from "./cluster.ts";
 import { picture } from "./picture.ts";
@@ -79,7 +79,7 @@ function summary({ findings, faults, tally, orders, thefts, settledAfter }: Chao
 	].join("\n");
 }
 
-run("chaos", async (program) => {
+runProgram("chaos", async (program) => {
 	const options = await read(program);
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));

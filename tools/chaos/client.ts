@@ -2,7 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import type { Random } from "./random.ts";
 import type { Tally } from "./tally.ts";
 
-export interface Answer {
+export interface Response {
 	readonly status: number;
 	// biome-ignore lint/suspicious/noExplicitAny: whatever came
 	readonly body: any;
@@ -23,7 +23,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 		what: string,
 		request: string,
 		{ token, body, key, headers }: Request = {},
-	): Promise<Answer | undefined> {
+	): Promise<Response | undefined> {
 		const [method, path] = request.split(" ") as [string, string];
 		const sent = Date.now();
 		try {
@@ -60,7 +60,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 			request: string,
 			options: Request,
 			given: () => boolean,
-		): Promise<Answer | undefined> {
+		): Promise<Response | undefined> {
 			for (let tries = 0; ; tries++) {
 				const answer = await send(what, request, options);
 				if (answer && saysSomething(answer)) return answer;
@@ -72,5 +72,5 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 }
 export type Client = ReturnType<typeof client>;
 
-const saysSomething = ({ status, body }: Answer) =>
+const saysSomething = ({ status, body }: Response) =>
 	status < 500 && status !== 429 && body?.code !== "IDEMPOTENCY_KEY_IN_USE";

@@ -3,7 +3,7 @@ import { setTimeout as after } from "node:timers/promises";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { LEAST_MAX_PAYLOAD } from "../../lib/messaging/message-size.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
@@ -177,7 +177,7 @@ async function settle(
 	isEnough: (found: readonly Finding[]) => boolean,
 ): Promise<Finding[]> {
 	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
-	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, []);
+	const broker = createNode({ ...brokerOptions(env), logger: false }, env, []);
 	await broker.start();
 	try {
 		const call = broker.call.bind(broker) as Call;

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { breaks } from "../../lib/contracts/compatibility.ts";
+import { breakingChanges } from "../../lib/contracts/compatibility.ts";
 import type { Contract } from "../../lib/contracts/contract.ts";
 import { commonErrors } from "../../lib/contracts/errors.ts";
 import { readCommandLine } from "../../lib/process/command-line.ts";
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { readContracts } from "../documents/openapi.ts";
 
@@ -23,7 +23,7 @@ export const presentContracts = async (): Promise<Contract[]> => [
 ];
 
 if (import.meta.main)
-	run("contracts:release", async (program) => {
+	runProgram("contracts:release", async (program) => {
 		const { breaking } = await readCommandLine(program, {
 			command: "npm run contracts:release --",
 			usage: USAGE,
@@ -31,7 +31,7 @@ if (import.meta.main)
 			convert: (values) => values,
 		});
 		const present = await presentContracts();
-		const broken = breaks(releasedContracts(), present);
+		const broken = breakingChanges(releasedContracts(), present);
 		if (broken.length > 0 && !breaking)
 			throw new StartError(
 				`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`,

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Rule } from "../../lib/contracts/schema.ts";
 import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { settings } from "../../lib/settings/settings.ts";
 
 /** Where the document is. */
@@ -52,7 +52,7 @@ function describeDefault(rule: Rule): string {
 }
 
 if (import.meta.main)
-	run("docs:configuration", async (program) => {
+	runProgram("docs:configuration", async (program) => {
 		await readCommandLine(
 			program,
 			noArguments(

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { catalogue } from "../../lib/observability/metrics/catalogue.ts";
 import type { Metric } from "../../lib/observability/metrics/registry.ts";
 import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 
 /** Where the document is. */
@@ -40,7 +40,7 @@ export async function document(): Promise<string> {
 }
 
 if (import.meta.main)
-	run("docs:metrics", async (program) => {
+	runProgram("docs:metrics", async (program) => {
 		await readCommandLine(
 			program,
 			noArguments(

@@ -2,12 +2,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Contract } from "../../lib/contracts/contract.ts";
 import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { version } from "../../lib/process/version.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 import { type DocumentedRoute, openapi } from "../../services/api/documentation/openapi.ts";
 import type { Published } from "../../services/api/routing/routes.ts";
-import { pages } from "../../services/api/system-endpoints.ts";
+import { systemEndpoints } from "../../services/api/system-endpoints.ts";
 
 const root = join(import.meta.dirname, "../..");
 /** Where the document is. */
@@ -45,7 +45,7 @@ export const routesOf = (
 /** The document that a whole shop serves at /openapi.json. */
 export async function document(): Promise<string> {
 	const contracts = await readContracts();
-	const own = Object.keys(pages({} as never, [])).map((page) => ({
+	const own = Object.keys(systemEndpoints({} as never, [])).map((page) => ({
 		method: "GET",
 		path: page.split(" ")[1]!,
 	}));
@@ -54,7 +54,7 @@ export async function document(): Promise<string> {
 }
 
 if (import.meta.main)
-	run("openapi", async (program) => {
+	runProgram("openapi", async (program) => {
 		await readCommandLine(
 			program,
 			noArguments(

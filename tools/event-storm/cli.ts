@@ -7,7 +7,7 @@ import { databaseUrl } from "../../lib/persistence/database.ts";
 import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { createDatabases, migrate } from "../../lib/persistence/migrate.ts";
 import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
-import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { migrationFolders } from "../../lib/settings/node.ts";
 import { findServer } from "../chaos/cluster.ts";
@@ -102,7 +102,7 @@ async function openDatabases(program: Program, folder: string) {
 	return { pattern, query };
 }
 
-run("events-storm", async (program) => {
+runProgram("events-storm", async (program) => {
 	const options = await read(program);
 	if (!findServer("nats-server"))
 		throw new StartError("nats-server not found; on Debian: apt-get install nats-server");

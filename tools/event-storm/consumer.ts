@@ -1,13 +1,13 @@
-import { run } from "../../lib/process/lifecycle.ts";
+import { runProgram } from "../../lib/process/lifecycle.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { ALL_GROUPS, consumer } from "./services.ts";
 
 /** A node with the consumer groups that its arguments name, as a process of its own that can be killed. */
-run("consumer", async (program) => {
+runProgram("consumer", async (program) => {
 	const env = readEnv();
-	const broker = makeNode(
+	const broker = createNode(
 		brokerOptions(env),
 		env,
 		ALL_GROUPS.filter((group) => process.argv.includes(group)).map(consumer),

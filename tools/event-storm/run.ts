@@ -6,9 +6,9 @@ import type { QueryResultRow } from "pg";
 import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { makeNode } from "../../lib/settings/node.ts";
+import { createNode } from "../../lib/settings/node.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import type { HasEvents } from "../../mixins/durable-events.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/payments/payments.contract.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
@@ -72,7 +72,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 		EVENT_ACK_WAIT_MS: "2000",
 	};
 	const env = readEnv({ ...settings, LOGLEVEL: "fatal", NODEID: "producer" });
-	const broker = makeNode({ ...brokerOptions(env), logger: false }, env, [producer()]);
+	const broker = createNode({ ...brokerOptions(env), logger: false }, env, [producer()]);
 	const herd = consumers(settings, folder, random(seed));
 	const wrong: string[] = [];
 	let late: Process | undefined;
@@ -129,7 +129,7 @@ function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: R
 		poison: () => poison,
 		async run() {
 			const { db, publish } = broker.getLocalService("orders") as unknown as HasDatabase &
-				HasEvents;
+				HasDurableEvents;
 			const start = Date.now();
 			while (written < events) {
 				const due = Math.ceil(((Date.now() - start) / (seconds * 1000)) * events);

@@ -4,7 +4,7 @@ import type { Event } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { events } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 
 /** The consumer groups, under names of services, for they need databases. */
@@ -23,7 +23,7 @@ const NOTE = "insert into effects (event_id) select unnest($1::uuid[])";
 /** Who writes the events. */
 export function producer(): ServiceSchema {
 	const source = contract({ name: "orders", actions: { ...eventActions }, events: orders.events });
-	return implement(source, database, events(source)).with({ actions: {} });
+	return implement(source, database, durableEvents(source)).with({ actions: {} });
 }
 
 export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
@@ -33,5 +33,7 @@ export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 		if (found.some(({ subject }) => subject === POISON))
 			throw new Error("No handler can take this");
 	};
-	return implement(group, database, events(group, { "order.*": take })).with({ actions: {} });
+	return implement(group, database, durableEvents(group, { "order.*": take })).with({
+		actions: {},
+	});
 }

@@ -1,4 +1,4 @@
-import { sampleOf, sampleOfShape } from "../../lib/contracts/examples.ts";
+import { exampleOf, exampleOfShape } from "../../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../../lib/contracts/schema.ts";
 import type { FuzzOptions } from "./fuzz.ts";
 import type { FuzzRequest } from "./requests.ts";
@@ -99,7 +99,7 @@ export function* attacks(
 
 const filled = (path: string, params: Shape): string =>
 	path.replace(/:(\w+)/g, (_, name: string) =>
-		encodeURIComponent(String(params[name] ? sampleOf(params[name]) : "x")),
+		encodeURIComponent(String(params[name] ? exampleOf(params[name]) : "x")),
 	);
 
 function bodyRequest(
@@ -140,7 +140,7 @@ function headRequest(
 
 /** Parameters that are right except for one value, for each value at any depth. */
 function attacked(shape: Shape, value: string): Record<string, unknown>[] {
-	const sample = sampleOfShape(
+	const sample = exampleOfShape(
 		Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))),
 	);
 	return Object.keys(sample).flatMap((field) =>

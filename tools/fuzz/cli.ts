@@ -1,7 +1,7 @@
 import { Agent } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
-import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { readEnv } from "../../lib/settings/env.ts";
 import { type Customer, login } from "../../test/support/actors.ts";
@@ -85,7 +85,7 @@ function given(url: string): Target {
 	return { urls: [url], nodes: [url], admin: { email, password }, processes: [] };
 }
 
-run("fuzz", async (program) => {
+runProgram("fuzz", async (program) => {
 	const { cluster, url, seed, requests, lanes } = await read(program);
 	const { urls, nodes, admin: account, processes } = cluster ? await startOwn(program) : given(url);
 	const http = httpOf(urls[0]!);

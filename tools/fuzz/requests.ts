@@ -1,4 +1,4 @@
-import { sampleOfShape } from "../../lib/contracts/examples.ts";
+import { exampleOfShape } from "../../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../../lib/contracts/schema.ts";
 import type { Published } from "../../services/api/routing/routes.ts";
 
@@ -181,7 +181,7 @@ function boundary(rule: Rule, next: Random): unknown {
 	if (rule.type === "array")
 		return Array.from(
 			{ length: pick([0, max ?? 3, (max ?? 3) + 1], next) },
-			() => sampleOfShape({ one: rule.items }).one,
+			() => exampleOfShape({ one: rule.items }).one,
 		);
 	return pick(TEXTS, next);
 }
@@ -221,7 +221,7 @@ export function makeRequest(
 	known: Known,
 	next: Random,
 ): FuzzRequest {
-	let fields = sampleOfShape(
+	let fields = exampleOfShape(
 		Object.fromEntries(Object.entries(params).filter(([field]) => !field.startsWith("$$"))),
 	);
 	for (const field of Object.keys(fields))

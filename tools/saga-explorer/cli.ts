@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts";
-import { type Program, run } from "../../lib/process/lifecycle.ts";
+import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { everySagaEnds, nobodyTakesOver } from "./model.ts";
+import { everySagaEnds, withoutTakeover } from "./model.ts";
 
-const properties = { everySagaEnds, nobodyTakesOver };
+const properties = { everySagaEnds, withoutTakeover };
 type Name = keyof typeof properties;
 const names = Object.keys(properties).join(", ");
 const isName = (text: string): text is Name => Object.hasOwn(properties, text);
@@ -40,7 +40,7 @@ const read = (program: Program) =>
 /** Runs of one seed, between two lines of progress. */
 const CHUNK = 500;
 
-run("saga:explore", async (program) => {
+runProgram("saga:explore", async (program) => {
 	const { runs, seed: first, path, property } = await read(program);
 	const begun = performance.now();
 	const totals: Record<string, number> = {};

@@ -1,5 +1,5 @@
 import fc, { type Scheduler } from "fast-check";
-import type { End, Saga } from "../../lib/saga/saga.ts";
+import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
 import {
 	DEADLINE,
 	faultKinds,
@@ -177,7 +177,7 @@ async function begin(
 	);
 }
 /** A run may only tell of an end that it has made itself. */
-const toldRightly = ({ status }: End, { attempt }: Saga, past: readonly string[]) =>
+const toldRightly = ({ status }: SagaOutcome, { attempt }: Saga, past: readonly string[]) =>
 	status === "lost" || past.includes(`${status} ${attempt}`);
 
 type Totals = Record<string, number>;
@@ -194,7 +194,7 @@ export const everySagaEnds = (totals: Totals = {}) =>
 	);
 
 /** While nodes live and time passes evenly, whoever began a saga ends it, however many messages get lost. */
-export const nobodyTakesOver = (totals: Totals = {}) =>
+export const withoutTakeover = (totals: Totals = {}) =>
 	fc.asyncProperty(
 		fc.scheduler(),
 		plansOf("place", "cancel", "dispatch", "race"),
@@ -206,7 +206,7 @@ export const nobodyTakesOver = (totals: Totals = {}) =>
 	);
 
 /** What no step can work on fails alone, however many travel with it. */
-export const neighboursAreUnharmed = () =>
+export const neighborsAreUnaffected = () =>
 	fc.asyncProperty(fc.scheduler(), plansOf("place"), async (scheduler, plan) => {
 		const counts = await play(scheduler, { ...plan, faults: [], orderly: true, poison: "s2" });
 		if (counts.closed !== 1 || counts.troubled)

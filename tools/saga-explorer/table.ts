@@ -1,4 +1,4 @@
-import type { Saga, Turned } from "../../lib/saga/saga.ts";
+import type { Compensation, Saga } from "../../lib/saga/saga.ts";
 
 /** One saga as its store keeps it, beside the status of what it is about. */
 export interface Row {
@@ -104,14 +104,14 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 					move(row, "completed", { ...end, status: "confirmed" });
 					return true;
 				}),
-			turn: (turned: Turned<Saga>[]) =>
+			markCompensating: (turned: Compensation<Saga>[]) =>
 				turned.map(({ saga, reason }) => {
 					const row = owned(saga);
 					if (row?.state !== "forward" && row?.state !== "backward") return false;
 					move(row, "turned", { state: "backward", reason });
 					return true;
 				}),
-			close: (turned: Turned<Saga>[]) =>
+			markCompensated: (turned: Compensation<Saga>[]) =>
 				turned.map(({ saga }) => {
 					const row = owned(saga);
 					if (row?.state !== "backward") return false;
@@ -125,7 +125,7 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 					move(row, "aborted", end);
 					return true;
 				}),
-			stall: (turned: Turned<Saga>[]) =>
+			markStuck: (turned: Compensation<Saga>[]) =>
 				turned.map(({ saga, reason }) => {
 					const row = owned(saga);
 					if (row?.state !== "backward") return false;
@@ -145,8 +145,8 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 					return sagaOf(row);
 				});
 			},
-			beat: () => void leases.set(owner, now() + leaseMs),
-			leave: () => void leases.delete(owner),
+			heartbeat: () => void leases.set(owner, now() + leaseMs),
+			release: () => void leases.delete(owner),
 		}),
 	};
 }

@@ -1,5 +1,5 @@
 import type { Scheduler } from "fast-check";
-import { type End, type Saga, sagas } from "../../lib/saga/saga.ts";
+import { createSagaRunner, type Saga, type SagaOutcome } from "../../lib/saga/saga.ts";
 import { stepServices } from "./steps.ts";
 import { type Move, type Row, sagaTable } from "./table.ts";
 
@@ -39,7 +39,7 @@ const UNDO_TRIES = 3;
 export interface Node {
 	readonly name: string;
 	readonly runner: {
-		run(saga: Saga): Promise<End>;
+		run(saga: Saga): Promise<SagaOutcome>;
 		start(): Promise<void>;
 		stop(grace?: number): Promise<void>;
 	};
@@ -175,28 +175,28 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 			}
 		};
 		const store = table.as(name);
-		const runner = sagas<Saga>({
+		const runner = createSagaRunner<Saga>({
 			steps: Array.from({ length: STEPS }, (_, i) => ({
 				name: `${i}`,
-				do: ask("do", i),
-				undo: ask("undo", i),
+				execute: ask("do", i),
+				compensate: ask("undo", i),
 			})),
 			store: {
 				complete: tell("complete", store.complete),
-				turn: tell("turn", store.turn),
-				close: tell("close", store.close),
+				markCompensating: tell("markCompensating", store.markCompensating),
+				markCompensated: tell("markCompensated", store.markCompensated),
 				abort: tell("abort", store.abort),
-				stall: tell("stall", store.stall),
+				markStuck: tell("markStuck", store.markStuck),
 				claim: tell("claim", store.claim, true),
-				beat: tell("beat", store.beat, true),
-				leave: tell("leave", store.leave),
+				heartbeat: tell("heartbeat", store.heartbeat, true),
+				release: tell("release", store.release),
 			},
-			beatEvery: LEASE / 4,
-			undoTries: UNDO_TRIES,
+			heartbeatMs: LEASE / 4,
+			maxCompensationAttempts: UNDO_TRIES,
 			backoff: (repetition) => 500 * 2 ** repetition,
 			now: () => clock,
 			pause: (milliseconds) => pause(node, milliseconds),
-			onTrouble: (saga) => count(saga && saga.id === poison ? "troubled by poison" : "troubled"),
+			onError: (saga) => count(saga && saga.id === poison ? "troubled by poison" : "troubled"),
 		});
 		const node: Node = { name, runner, state: "starting", held: [] };
 		return node;

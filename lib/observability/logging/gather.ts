@@ -20,7 +20,7 @@ interface Output {
  * Lines on their way to a file or pipe. They become bytes at once, since strings that wait cost the garbage collector more than all else of a line, and
  * are written together, while requests go on: when there are many, five times a second, and all that is left when the process ends.
  */
-export function gather(fd: number) {
+export function bufferedWriter(fd: number) {
 	const output = openDestination({
 		dest: fd,
 		sync: false,

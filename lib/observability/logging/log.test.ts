@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
 import type { Context } from "moleculer";
 import { ServiceBroker } from "moleculer";
-import { batch } from "../../async/micro-batch.ts";
-import { onBehalfOf } from "../../context/call-context.ts";
-import { inTrace } from "../../context/traceparent.ts";
+import { microBatch } from "../../async/micro-batch.ts";
+import { runInCall } from "../../context/call-context.ts";
+import { runInTrace } from "../../context/traceparent.ts";
 import { readEnv } from "../../settings/env.ts";
 import { Log } from "./log.ts";
 import { pretty } from "./pretty.ts";
@@ -81,7 +81,7 @@ const callOf = (requestID: string, id: string) =>
 test("a line that is written while a call is worked on says for whom, and one of a batch of many for nobody", async () => {
 	const { broker, lines } = start();
 	const logger = broker.getLogger("orders");
-	const together = batch(async (values: number[]) => {
+	const together = microBatch(async (values: number[]) => {
 		logger.info("batch");
 		return values;
 	});
@@ -96,8 +96,8 @@ test("a line that is written while a call is worked on says for whom, and one of
 		b: "0af7651916cd43dd8448eb211c80319c",
 	};
 	const begin = (id: string) =>
-		onBehalfOf(callOf(`r-${id}`, `u-${id}`), () =>
-			inTrace(`00-${traces[id]}-00f067aa0ba902b7-01`, handle),
+		runInCall(callOf(`r-${id}`, `u-${id}`), () =>
+			runInTrace(`00-${traces[id]}-00f067aa0ba902b7-01`, handle),
 		);
 	await Promise.all(["a", "b"].map(begin));
 	const who = lines.map(({ message, request_id, user_id, trace_id }) => [

@@ -1,9 +1,9 @@
 import { stripVTControlCharacters } from "node:util";
 import moleculer from "moleculer";
 import { type DestinationStream, destination as openDestination, pino } from "pino";
-import { whoNow } from "../../context/call-context.ts";
+import { currentLogFields } from "../../context/call-context.ts";
 import type { Env } from "../../settings/env.ts";
-import { gather } from "./gather.ts";
+import { bufferedWriter } from "./gather.ts";
 import { pretty } from "./pretty.ts";
 import { redact, redactText } from "./redact.ts";
 
@@ -23,9 +23,9 @@ const { Base } = moleculer.Loggers as unknown as {
 	Base: new (options: object) => { init(factory: Factory): void };
 };
 
-let stdout: ReturnType<typeof gather> | undefined;
+let stdout: ReturnType<typeof bufferedWriter> | undefined;
 const toStdout = (): DestinationStream => {
-	stdout ??= gather(1);
+	stdout ??= bufferedWriter(1);
 	return stdout;
 };
 const toTerminal = (): DestinationStream => {
@@ -86,7 +86,7 @@ export class Log extends Base {
 		return (level, args) => {
 			if (!logger.isLevelEnabled(level)) return;
 			const { message, about } = read(args);
-			logger[level]({ ...whoNow(), ...about }, message);
+			logger[level]({ ...currentLogFields(), ...about }, message);
 		};
 	}
 

@@ -36,9 +36,9 @@ export class Histogram {
 	}
 }
 /** Tells the value that a metric has at the moment; `values` are those of its labels, in their order. */
-export type Tell = (metric: Metric, value: number, ...values: readonly string[]) => void;
+export type ReportMetric = (metric: Metric, value: number, ...values: readonly string[]) => void;
 /** Asked at each scrape. One that fails or takes too long is left out, and what it has told by then counts. */
-export type Collector = (tell: Tell) => void | Promise<void>;
+export type Collector = (tell: ReportMetric) => void | Promise<void>;
 
 const COLLECT_MS = 3000;
 
@@ -86,7 +86,7 @@ export class Metrics {
 			for (const { values, histogram } of all.values())
 				tellHistogram(metric, pairs(metric, values), histogram, line);
 		let late = false;
-		const tell: Tell = (metric, value, ...values) => {
+		const tell: ReportMetric = (metric, value, ...values) => {
 			if (!late) line(metric, "", pairs(metric, values), value);
 		};
 		await settled([...also, ...this.#collectors], tell, ms);
@@ -134,7 +134,11 @@ function tellHistogram(
 	line(metric, "_count", labels, count);
 }
 
-async function settled(collectors: readonly Collector[], tell: Tell, ms: number): Promise<void> {
+async function settled(
+	collectors: readonly Collector[],
+	tell: ReportMetric,
+	ms: number,
+): Promise<void> {
 	let timer: NodeJS.Timeout | undefined;
 	const late = new Promise<void>((resolve) => {
 		timer = setTimeout(resolve, ms);

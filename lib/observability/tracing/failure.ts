@@ -3,7 +3,7 @@ import { isOutage } from "../../resilience/outages.ts";
 const WORD = /^[\w.:-]{1,64}$/;
 
 /** What kind of failure it was, in a word of ours, of Postgres or of Node; never in a sentence, which may hold anything. */
-export function kindOf(error: unknown): string {
+export function errorKind(error: unknown): string {
 	const { type, code, name } = (error ?? {}) as { type?: unknown; code?: unknown; name?: unknown };
 	return (
 		[type, code, name].find(

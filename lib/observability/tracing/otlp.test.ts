@@ -109,7 +109,7 @@ test("what is left is sent at the end, with the headers, each service under its 
 	const query = tracing
 		.of("orders")
 		.start("find", "client", request.traceparent, { "db.system": "postgresql" })!;
-	query.note("retry", { try: 2 });
+	query.addEvent("retry", { try: 2 });
 	query.fail(Object.assign(new Error("not to be told"), { code: "23505" }));
 	for (const span of [query, request]) span.end();
 	expect(receiver.spans).toEqual([]);

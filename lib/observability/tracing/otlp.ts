@@ -21,7 +21,7 @@ import {
 import { isSampled } from "../../context/traceparent.ts";
 import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
-import { isRefusal, kindOf } from "./failure.ts";
+import { errorKind, isRefusal } from "./failure.ts";
 import { destination, resourceOf } from "./options.ts";
 import type { Kind, Span, Tracer, Tracing } from "./tracing.ts";
 
@@ -156,9 +156,9 @@ function span(recorded: Recorded): Span {
 	return {
 		traceparent: `00-${traceId}-${spanId}-01`,
 		set: (attributes) => void recorded.setAttributes({ ...attributes }),
-		note: (event, attributes) => void recorded.addEvent(event, attributes && { ...attributes }),
+		addEvent: (event, attributes) => void recorded.addEvent(event, attributes && { ...attributes }),
 		fail(error) {
-			recorded.setAttribute("error.type", kindOf(error));
+			recorded.setAttribute("error.type", errorKind(error));
 			if (!isRefusal(error)) recorded.setStatus({ code: SpanStatusCode.ERROR });
 		},
 		end: () => recorded.end(),

@@ -10,7 +10,7 @@ export interface Span {
 	readonly traceparent: string;
 	set(attributes: Attributes): void;
 	/** Something happened meanwhile. */
-	note(event: string, attributes?: Attributes): void;
+	addEvent(event: string, attributes?: Attributes): void;
 	/** It came to nothing. Of an error its kind is told, not its words. */
 	fail(error: unknown): void;
 	end(): void;

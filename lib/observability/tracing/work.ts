@@ -1,8 +1,13 @@
-import { currentTraces, inTracesOf, isSampled, type Traced } from "../../context/traceparent.ts";
+import {
+	currentTraceparents,
+	isSampled,
+	runInTracesOf,
+	type Traced,
+} from "../../context/traceparent.ts";
 import type { Attributes, Kind, Span, Tracer } from "./tracing.ts";
 
 /** How a span looks. Asked for only where there is one. */
-export interface Look<E = unknown> {
+export interface SpanDescription<E = unknown> {
 	readonly kind: Kind;
 	name(element: E): string;
 	attributes(element: E): Attributes;
@@ -17,10 +22,10 @@ export const anySampled = (elements: readonly Traced[]): boolean =>
  * together. What is done hands on the elements that it is given, which carry their spans.
  * @param work gets the spans as well, in the order of the elements
  */
-export async function forEach<E extends Traced, R>(
+export async function traceBatch<E extends Traced, R>(
 	tracer: Tracer,
 	elements: readonly E[],
-	look: Look<E>,
+	look: SpanDescription<E>,
 	work: (elements: E[], spans: readonly (Span | undefined)[]) => Promise<R>,
 ): Promise<R> {
 	const spans = elements.map((element) =>
@@ -31,12 +36,16 @@ export async function forEach<E extends Traced, R>(
 	const inside = elements.map((element, i) =>
 		spans[i] ? { ...element, traceparent: spans[i].traceparent } : element,
 	);
-	return inTracesOf(inside, () => ended(spans, work(inside, spans)));
+	return runInTracesOf(inside, () => ended(spans, work(inside, spans)));
 }
 
 /** Does something that has nothing below it, with a span in each of the traces that it is done for. */
-export function shown<R>(tracer: Tracer, look: Look, work: () => Promise<R>): Promise<R> {
-	const traces = currentTraces();
+export function traceWork<R>(
+	tracer: Tracer,
+	look: SpanDescription,
+	work: () => Promise<R>,
+): Promise<R> {
+	const traces = currentTraceparents();
 	if (traces.length === 0 || !traces.some(isSampled)) return work();
 	const attributes = look.attributes(undefined);
 	const spans = traces.map((traceparent) =>

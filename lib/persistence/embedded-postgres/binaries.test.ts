@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { testIf } from "../../../test/support/skip.ts";
 import { StartError } from "../../process/start-error.ts";
 import { findBinaries, platformPackage } from "./binaries.ts";
-import { clearUp, isRoot, makeFolder } from "./test/support.ts";
+import { cleanUp, isRoot, makeFolder } from "./test/support.ts";
 
 const asRoot = testIf(isRoot, "they need root (run as root)");
 const nobody = { uid: 65534, gid: 65534 };
@@ -27,7 +27,7 @@ beforeEach(async () => {
 	for (const name of await readdir(lib))
 		if ((await lstat(join(lib, name))).isSymbolicLink()) await rm(join(lib, name));
 });
-afterEach(clearUp);
+afterEach(cleanUp);
 
 async function runs(
 	native: string,

@@ -8,7 +8,7 @@ import { startEmbeddedPostgres } from "./embedded-postgres.ts";
 import {
 	afterwards,
 	canSwitchUser,
-	clearUp,
+	cleanUp,
 	connect,
 	eventually,
 	gone,
@@ -25,7 +25,7 @@ const whereUsersSwitch = testIf(
 	"other users cannot run this checkout (run as root, outside /root)",
 );
 
-afterEach(clearUp);
+afterEach(cleanUp);
 
 async function start(dataDir: string, log?: (line: string) => void) {
 	const postgres = await startEmbeddedPostgres({ dataDir, ...(log && { log }) });

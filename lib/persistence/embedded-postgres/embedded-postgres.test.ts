@@ -17,7 +17,7 @@ import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded-
 import {
 	afterwards,
 	canSwitchUser,
-	clearUp,
+	cleanUp,
 	connect,
 	gone,
 	isAlive,
@@ -36,7 +36,7 @@ const whereUsersSwitch = testIf(
 const someUser = 1;
 const unknownUser = 12345;
 
-afterEach(clearUp);
+afterEach(cleanUp);
 
 async function start(dataDir: string, options: Partial<EmbeddedPostgresOptions> = {}) {
 	const postgres = await startEmbeddedPostgres({ dataDir, ...options });

@@ -5,7 +5,7 @@ import { StartError } from "../../process/start-error.ts";
 import { dropLibpqVariables } from "../../settings/env.ts";
 import { findBinaries, platformPackage } from "./binaries.ts";
 import { type DataFolder, markMade, openDataFolder } from "./folder.ts";
-import { initialise, USER } from "./initialize.ts";
+import { initialize, USER } from "./initialize.ts";
 import { HOST, launch } from "./launch.ts";
 import { recover } from "./recover.ts";
 import type { Started } from "./spawn.ts";
@@ -69,7 +69,7 @@ async function start(
 	const folder = await openDataFolder(dataDir, log);
 	try {
 		const native = await findBinaries(folder.account, packageFolder);
-		if (!folder.made) await initialise(native, folder);
+		if (!folder.made) await initialize(native, folder);
 		await markMade(folder);
 		await checkVersion(native, folder);
 		await recover(folder, log);

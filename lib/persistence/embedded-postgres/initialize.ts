@@ -9,7 +9,7 @@ import { lastError, start } from "./spawn.ts";
 export const USER = "postgres";
 
 /** Makes the cluster under another name first, so that one cut short is never taken for a whole one. */
-export async function initialise(
+export async function initialize(
 	native: string,
 	{ pgData, account, password }: DataFolder,
 ): Promise<void> {

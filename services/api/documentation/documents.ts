@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import Negotiator from "negotiator";
-import { type Answer, JSON_TYPE, type Request } from "../http/exchange.ts";
+import { type HttpResponse, JSON_TYPE, type Request } from "../http/exchange.ts";
 import { isUnchanged } from "../http/response.ts";
 
 type Encoding = "br" | "gzip" | "identity";
@@ -57,7 +57,7 @@ const compress = (encoding: Encoding, body: Buffer): Promise<Buffer> =>
 export async function documentResponse(
 	req: Request,
 	{ etag, type, headers, content, encoded }: Document,
-): Promise<Answer> {
+): Promise<HttpResponse> {
 	// Origin, because the headers of cross-origin access depend on it.
 	const all = { ...headers, ETag: etag, Vary: "Accept-Encoding, Origin" };
 	if (isUnchanged(req, etag)) return { status: 304, headers: all };

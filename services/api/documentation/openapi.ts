@@ -1,12 +1,12 @@
 import { commonErrors } from "../../../lib/contracts/errors.ts";
-import { sampleOf, sampleOfShape } from "../../../lib/contracts/examples.ts";
+import { exampleOf, exampleOfShape } from "../../../lib/contracts/examples.ts";
 import {
 	objectSchema,
 	type Rule,
 	type Shape,
 	toJsonSchema,
 } from "../../../lib/contracts/schema.ts";
-import { COUNTED } from "../../../lib/persistence/approximate-count.ts";
+import { EXACT_UP_TO } from "../../../lib/persistence/approximate-count.ts";
 import { CHANGES } from "../http/request-metadata.ts";
 import type { Published } from "../routing/routes.ts";
 import { problemExample, problemSchema } from "./problem-schemas.ts";
@@ -85,7 +85,7 @@ export function openapi(
 				},
 				"X-Process-Time": { description: "Milliseconds", schema: { type: "string" } },
 				"X-Total-Count": {
-					description: `How many there are on all pages: exactly up to ${COUNTED}, above that an estimate`,
+					description: `How many there are on all pages: exactly up to ${EXACT_UP_TO}, above that an estimate`,
 					schema: { type: "string" },
 				},
 				Link: { description: "The neighbouring pages (RFC 8288)", schema: { type: "string" } },
@@ -148,7 +148,7 @@ function parameter(place: "path" | "query", name: string, rule: Rule): Json {
 		in: place,
 		...(required ? { required: true } : {}),
 		schema: toJsonSchema(rule),
-		example: sampleOf(rule),
+		example: exampleOf(rule),
 	};
 }
 function headerParameters(method: string, { idempotent, async, etag, stream }: Published): Json[] {
@@ -181,7 +181,7 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 const requestBody = (shape: Shape): Json => {
 	const schema = objectSchema(shape);
 	const required = (schema.required as string[]).length > 0;
-	return { required, content: { [JSON_BODY]: { schema, example: sampleOfShape(shape) } } };
+	return { required, content: { [JSON_BODY]: { schema, example: exampleOfShape(shape) } } };
 };
 
 function success(
@@ -208,7 +208,7 @@ function success(
 		};
 	}
 	const rule = paged && returns.type === "object" ? returns.props.rows! : returns;
-	const content = { [JSON_BODY]: { schema: toJsonSchema(rule), example: sampleOf(rule) } };
+	const content = { [JSON_BODY]: { schema: toJsonSchema(rule), example: exampleOf(rule) } };
 	return {
 		[status]: {
 			description,

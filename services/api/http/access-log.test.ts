@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
-import { metrics } from "../../../lib/health/node-metrics.ts";
+import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { token as signed } from "../../../test/support/gateway.ts";
 import { admin, type Shop, startShop, stub } from "../../../test/support/shop.ts";
@@ -130,7 +130,7 @@ test("requests are counted by their routes, and what leads nowhere by one name f
 	for (const path of ["/a", "/b/c", "/api/nothing/x"]) await shop.http(`GET ${path}`);
 	await fetch(`${shop.url}/api/products`, { method: "PROPFIND" });
 	await eventually(async () => {
-		const text = await metrics(shop.broker);
+		const text = await renderNodeMetrics(shop.broker);
 		const counted = text.split("\n").filter((line) => line.startsWith("shop_http_requests_total"));
 		expect(counted.sort()).toEqual([
 			'shop_http_requests_total{method="GET",route="/api/products/:id",status="404"} 3',
@@ -154,7 +154,7 @@ test("a client that does not wait for its answer is counted and told of", async 
 	leaving.abort();
 	expect(await left).toBe("left");
 	expect(await oneLine()).toMatchObject({ status: 499, path: "/api/products" });
-	expect(await metrics(shop.broker)).toContain(
+	expect(await renderNodeMetrics(shop.broker)).toContain(
 		'shop_http_requests_total{method="GET",route="/api/products",status="499"} 1\n',
 	);
 });

@@ -31,7 +31,7 @@ interface Counted {
 }
 
 /** Notes each request as it ends, once: in the metrics of its route, and as a line in the log. A failure is told there, with its stack if it is ours. */
-export class Journal {
+export class AccessLog {
 	readonly #metrics: Metrics;
 	readonly #log: Log | undefined;
 	readonly #least: "all" | "errors" | "off";
@@ -43,7 +43,7 @@ export class Journal {
 		this.#least = envOf(broker).ACCESS_LOG;
 	}
 
-	note(req: Request, res: Response): void {
+	record(req: Request, res: Response): void {
 		const status = res.headersSent ? res.statusCode : GONE;
 		const ms = performance.now() - req.startedAt;
 		const { seconds, byStatus } = this.#countedOf(req.$alias, req.method!);

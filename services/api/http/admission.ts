@@ -38,7 +38,7 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	if (target && PROBES.has(target.pattern)) return;
 	const strict = target?.contract?.strict === true;
 	const client = strict ? req.address : (req.authentication.user?.id ?? req.address);
-	await gateway.limits.count(client, strict, (headers) => {
+	await gateway.rateLimits.count(client, strict, (headers) => {
 		req.limit = headers;
 	});
 }

@@ -1,12 +1,12 @@
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { type Heard, neighbours, token } from "../../../test/support/gateway.ts";
-import type { Answer } from "../../../test/support/http.ts";
+import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
+import type { HttpResponse } from "../../../test/support/http.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
-const heard: Heard[] = [];
+const heard: RecordedCall[] = [];
 /** How many `send` opened. */
 let connections = 0;
 beforeAll(async () => {
@@ -22,7 +22,7 @@ afterAll(() => shop?.stop());
 const book = { name: "A book", price: 19.99, category: "books" };
 const create = (body: unknown, headers?: Record<string, string>) =>
 	shop.http("POST /api/products", { token: admin, body, ...(headers ? { headers } : {}) });
-const verdict = ({ status, body }: Answer) => [
+const verdict = ({ status, body }: HttpResponse) => [
 	status,
 	body.code,
 	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
@@ -182,7 +182,7 @@ function send(
 	headers: Record<string, string>,
 	chunks: (string | Buffer)[],
 	{ unfinished, abort, agent }: { unfinished?: boolean; abort?: boolean; agent?: Agent } = {},
-): Promise<Answer> {
+): Promise<HttpResponse> {
 	const [method, path] = what.split(" ") as [string, string];
 	return new Promise((resolve, reject) => {
 		const req = request(

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import helmet from "helmet";
 import type { Logger, ServiceBroker } from "moleculer";
-import type { Near } from "../../../lib/caching/validated-cache.ts";
+import type { ValidatedCache } from "../../../lib/caching/validated-cache.ts";
 import type { Traced } from "../../../lib/context/traceparent.ts";
 import type { Meta } from "../../../lib/contracts/contract.ts";
 import type { Tracer } from "../../../lib/observability/tracing/tracing.ts";
@@ -9,10 +9,10 @@ import type { Routes, Target } from "../routing/routes.ts";
 import type { Authenticate } from "../security/authenticate.ts";
 import type { LimitHeaders, RateLimits } from "../security/rate-limits.ts";
 import type { Revocations } from "../security/revocations.ts";
-import type { Streams } from "../sse/event-streams.ts";
-import type { Journal } from "./access-log.ts";
+import type { EventStreams } from "../sse/event-streams.ts";
+import type { AccessLog } from "./access-log.ts";
 import type { Cors } from "./cors.ts";
-import type { Listener } from "./server.ts";
+import type { HttpServer } from "./server.ts";
 
 /** The gateway's service: what it has of moleculer-web, and what it adds. */
 export interface Gateway {
@@ -23,15 +23,15 @@ export interface Gateway {
 	httpHandler(req: IncomingMessage, res: ServerResponse): void;
 	errorHandler(req: Request, res: Response, error: unknown): void;
 	regenerateAutoAliases(): void;
-	listener: Listener;
-	journal: Journal;
+	listener: HttpServer;
+	accessLog: AccessLog;
 	table: Routes;
 	authenticate: Authenticate;
 	cors: Cors;
 	revocations: Revocations;
-	limits: RateLimits;
-	streams: Streams;
-	near: Near<Answer>;
+	rateLimits: RateLimits;
+	eventStreams: EventStreams;
+	responseCache: ValidatedCache<HttpResponse>;
 	tracer: Tracer | undefined;
 	/** How many proxies of ours a request comes through. */
 	proxies: number;
@@ -69,7 +69,7 @@ export type Handler = (
 	next: (error: unknown) => void,
 ) => void;
 
-export interface Answer {
+export interface HttpResponse {
 	readonly status: number;
 	readonly headers?: Readonly<Record<string, string>> | undefined;
 	readonly type?: string;
@@ -96,12 +96,12 @@ helmet({
 );
 
 /** The one place where answers begin: the head, and what every answer has in it. */
-export function begin(
+export function writeHead(
 	gateway: Gateway,
 	req: Request,
 	res: Response,
 	status: number,
-	headers?: Answer["headers"],
+	headers?: HttpResponse["headers"],
 ): Response {
 	return res.writeHead(status, {
 		...SECURITY,
@@ -115,15 +115,15 @@ export function begin(
 }
 
 /** A whole answer. */
-export function send(
+export function sendResponse(
 	gateway: Gateway,
 	req: Request,
 	res: Response,
-	{ status, headers, type = JSON_TYPE, body }: Answer,
+	{ status, headers, type = JSON_TYPE, body }: HttpResponse,
 ): void {
 	const content: Record<string, string> =
 		body === undefined
 			? {}
 			: { "Content-Type": type, "Content-Length": String(Buffer.byteLength(body)) };
-	begin(gateway, req, res, status, { ...content, ...headers }).end(body);
+	writeHead(gateway, req, res, status, { ...content, ...headers }).end(body);
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { type Heard, neighbours, token } from "../../../test/support/gateway.ts";
-import type { Answer } from "../../../test/support/http.ts";
+import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
+import type { HttpResponse } from "../../../test/support/http.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
-const heard: Heard[] = [];
+const heard: RecordedCall[] = [];
 beforeAll(async () => {
 	shop = await startShop({ services: ["api"], stubs: neighbours(heard) });
 	admin = token(shop.env, "admin");
@@ -19,7 +19,7 @@ afterAll(() => shop?.stop());
 const book = { name: "A book", price: 19.99, category: "books" };
 const create = (body: unknown, headers?: Record<string, string>) =>
 	shop.http("POST /api/products", { token: admin, body, ...(headers ? { headers } : {}) });
-const verdict = ({ status, body }: Answer) => [
+const verdict = ({ status, body }: HttpResponse) => [
 	status,
 	body.code,
 	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { failure } from "../../../lib/contracts/contract.ts";
+import { contractError } from "../../../lib/contracts/contract.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { neighbours, token } from "../../../test/support/gateway.ts";
@@ -105,7 +105,7 @@ test("somebody who may not", async () => {
 test("an error of a contract passes with its status, and with what else it says", async () => {
 	const order_id = uuid();
 	const { status, body } = await failWith(
-		failure(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }),
+		contractError(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }),
 	);
 	expect(status).toBe(402);
 	expect(body).toMatchObject({

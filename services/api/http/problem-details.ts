@@ -1,6 +1,12 @@
 import { commonErrors } from "../../../lib/contracts/errors.ts";
 import { isOutage } from "../../../lib/resilience/outages.ts";
-import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
+import {
+	type Gateway,
+	type HttpResponse,
+	type Request,
+	type Response,
+	sendResponse,
+} from "./exchange.ts";
 
 interface FieldError {
 	readonly field: string;
@@ -88,10 +94,10 @@ export const titleOf = (code: string): string =>
 	code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 
 /** RFC 9457. `type` leads to the code's section of the error reference. */
-export function toAnswer(
+export function problemResponse(
 	{ status, code, detail, errors, data }: Problem,
 	requestId: string,
-): Answer {
+): HttpResponse {
 	const { retry_after = RETRY_AFTER, ...members } = (data ?? {}) as {
 		retry_after?: number;
 		allow?: string[];
@@ -118,7 +124,7 @@ export function toAnswer(
 }
 
 /** Answers a request that failed; the journal logs it when it ends, and nobody else does. */
-export function answerError(gateway: Gateway, req: Request, res: Response, error: unknown): void {
+export function sendProblem(gateway: Gateway, req: Request, res: Response, error: unknown): void {
 	const problem = toProblem(error, req.$alias?.action);
 	req.failure = { error, code: problem.code };
 	if (res.headersSent) {
@@ -126,8 +132,8 @@ export function answerError(gateway: Gateway, req: Request, res: Response, error
 		res.destroy();
 		return;
 	}
-	const { headers, ...answer } = toAnswer(problem, req.id);
-	send(gateway, req, res, {
+	const { headers, ...answer } = problemResponse(problem, req.id);
+	sendResponse(gateway, req, res, {
 		...answer,
 		headers: { ...req.$ctx?.meta.$responseHeaders, ...headers },
 	});

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { ActionContract, Meta } from "../../../lib/contracts/contract.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
-import { isTagList } from "../../../lib/contracts/etag.ts";
+import { isEntityTagList } from "../../../lib/contracts/etag.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
@@ -37,7 +37,7 @@ export function metadata(
 		meta.idempotency_key = key;
 	}
 	if (etag && tags !== undefined) {
-		if (!isTagList(tags))
+		if (!isEntityTagList(tags))
 			throw commonError("BAD_HEADER", undefined, "If-Match takes entity tags in quotes, or *");
 		meta.if_match = tags;
 	}

@@ -27,7 +27,7 @@ export function trace(
 		const { statusCode } = res;
 		span.set({ "http.response.status_code": statusCode });
 		if (statusCode >= 500) span.fail({ code: String(statusCode) });
-		else if (!res.writableFinished) span.note("the client went away");
+		else if (!res.writableFinished) span.addEvent("the client went away");
 		span.end();
 	});
 }

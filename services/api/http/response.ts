@@ -1,41 +1,47 @@
 import type { Context } from "moleculer";
-import { etagOf, isTagList, namesTag } from "../../../lib/contracts/etag.ts";
-import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import { etagOf, isEntityTagList, matchesEtag } from "../../../lib/contracts/etag.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import type { Shape } from "../../../lib/contracts/schema.ts";
 import { parentOf, serviceOf } from "../routing/routes.ts";
-import { type Answer, type Gateway, type Request, type Response, send } from "./exchange.ts";
+import {
+	type Gateway,
+	type HttpResponse,
+	type Request,
+	type Response,
+	sendResponse,
+} from "./exchange.ts";
 import { queryOf, readParameters, withoutIgnored } from "./parameters.ts";
 
 /** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
-export async function answer(gateway: Gateway, req: Request, res: Response): Promise<void> {
+export async function respond(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	const { contract } = req.$alias;
 	if (contract?.auth === "anyone" && contract.rest.startsWith("GET ")) {
 		req.originalUrl = withoutIgnored(req.originalUrl);
 		req.url = req.originalUrl;
 	}
 	if (contract?.stream)
-		await gateway.streams.serve(req, res, async () => (await call(req)) as Streamed);
+		await gateway.eventStreams.serve(req, res, async () => (await call(req)) as EventStreamPage);
 	else
 		deliver(
 			gateway,
 			req,
 			res,
-			contract?.near
-				? await kept(gateway, req, contract.name, contract.near)
+			contract?.responseCache
+				? await kept(gateway, req, contract.name, contract.responseCache)
 				: shape(req, await call(req)),
 		);
 }
 
 /** What is kept needs no parameters, for they were read, and found right, when it was made. */
 function kept(
-	{ near, table }: Gateway,
+	{ responseCache, table }: Gateway,
 	req: Request,
 	action: string,
 	{ ttl }: { ttl: number },
-): Promise<Answer> {
+): Promise<HttpResponse> {
 	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
 	const key = `${table.revision} ${req.originalUrl}`;
-	return near.answer(serviceOf(action), key, ttl, async () => {
+	return responseCache.get(serviceOf(action), key, ttl, async () => {
 		const { body, ...head } = shape(req, await call(req));
 		return body === undefined ? head : { ...head, body: bytesOf(body as string) };
 	});
@@ -49,7 +55,7 @@ async function call(req: Request): Promise<unknown> {
 	return ($ctx as Context).call($endpoint as never, req.$params);
 }
 
-function shape(req: Request, result: unknown): Answer {
+function shape(req: Request, result: unknown): HttpResponse {
 	const { contract } = req.$alias;
 	const { $statusCode, $responseHeaders, respond_async } = req.$ctx.meta;
 	const status = $statusCode ?? contract?.status ?? 200;
@@ -85,9 +91,9 @@ function location(
 }
 
 /** Sends an answer, or only says that the client has it already. */
-function deliver(gateway: Gateway, req: Request, res: Response, whole: Answer): void {
+function deliver(gateway: Gateway, req: Request, res: Response, whole: HttpResponse): void {
 	const { headers } = whole;
-	send(
+	sendResponse(
 		gateway,
 		req,
 		res,
@@ -103,8 +109,8 @@ export function isUnchanged(
 	return (
 		(method === "GET" || method === "HEAD") &&
 		known !== undefined &&
-		isTagList(known) &&
-		namesTag(known, etag, "weak")
+		isEntityTagList(known) &&
+		matchesEtag(known, etag, "weak")
 	);
 }
 
@@ -147,7 +153,7 @@ function bytesOf(text: string): Buffer {
 }
 
 /** How much memory an answer takes: its body, its headers, and about as much again as the objects around them do. */
-export function sizeOf({ headers = {}, body = "" }: Answer): number {
+export function sizeOf({ headers = {}, body = "" }: HttpResponse): number {
 	const texts = Object.values(headers).reduce((sum, text) => sum + 2 * text.length, 0);
 	return Buffer.byteLength(body) + texts + 1000;
 }

@@ -5,7 +5,7 @@ import { StartError } from "../../../lib/process/start-error.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { startShop, stub } from "../../../test/support/shop.ts";
 import { products } from "../../products/products.contract.ts";
-import { Listener } from "./server.ts";
+import { HttpServer } from "./server.ts";
 
 /** A catalogue that answers when it is told to. */
 function slowCatalogue() {
@@ -107,7 +107,7 @@ test.each([
 	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
 	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
 ])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
-	const listener = new Listener((req) => void req.resume(), undefined, undefined, {
+	const listener = new HttpServer((req) => void req.resume(), undefined, undefined, {
 		headersTimeout: 100,
 		requestTimeout: 200,
 		connectionsCheckingInterval: 20,
@@ -128,7 +128,7 @@ test.each([
 
 test("a write after the end of a response is reported and does not end the process", async () => {
 	const errors: Error[] = [];
-	const listener = new Listener(
+	const listener = new HttpServer(
 		(_req, res) => {
 			res.end("whole");
 			for (let i = 0; i < 2; i++) res.write("late");

@@ -16,7 +16,7 @@ const PATIENCE = {
 };
 
 /** The HTTP server: it knows which requests are under way, and closes without cutting them off. */
-export class Listener {
+export class HttpServer {
 	readonly server: Server;
 	#underWay = 0;
 	#closing: Promise<void> | undefined;
@@ -56,7 +56,7 @@ export class Listener {
 		);
 	}
 
-	get underWay(): number {
+	get inFlight(): number {
 		return this.#underWay;
 	}
 

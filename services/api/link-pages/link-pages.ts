@@ -4,9 +4,15 @@ import { commonError } from "../../../lib/contracts/errors.ts";
 import { escapeHtml } from "../../../lib/text/html.ts";
 import { readForm } from "../http/body.ts";
 import { clientAddress } from "../http/client-address.ts";
-import { type Answer, type Gateway, type Handler, type Request, send } from "../http/exchange.ts";
+import {
+	type Gateway,
+	type Handler,
+	type HttpResponse,
+	type Request,
+	sendResponse,
+} from "../http/exchange.ts";
 import { queryOf } from "../http/parameters.ts";
-import { type Problem, toAnswer, toProblem } from "../http/problem-details.ts";
+import { type Problem, problemResponse, toProblem } from "../http/problem-details.ts";
 
 /**
  * A page that a mailed link leads to. Opening it changes nothing, because mail scanners open links;
@@ -94,15 +100,15 @@ export const linkPages: Readonly<Record<string, Handler>> = Object.fromEntries(
 	]),
 );
 
-function handler(answer: (gateway: Gateway, req: Request) => Promise<Answer>): Handler {
+function handler(answer: (gateway: Gateway, req: Request) => Promise<HttpResponse>): Handler {
 	return function (req, res, next) {
 		answer(this, req)
-			.then((found) => send(this, req, res, found))
+			.then((found) => sendResponse(this, req, res, found))
 			.catch(next);
 	};
 }
 
-function open(page: LinkPage, token: string | null): Answer {
+function open(page: LinkPage, token: string | null): HttpResponse {
 	if (token && TOKEN.test(token)) return html(200, page, `<p>${page.text}</p>${form(page, token)}`);
 	return html(
 		400,
@@ -112,11 +118,11 @@ function open(page: LinkPage, token: string | null): Answer {
 }
 
 /** Calls the page's action, as a request to its route would, and shows the result as a page. */
-async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<Answer> {
+async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<HttpResponse> {
 	let token = "";
 	try {
 		const address = clientAddress(req, gateway.proxies);
-		await gateway.limits.count(address, true, (headers) => {
+		await gateway.rateLimits.count(address, true, (headers) => {
 			req.limit = headers;
 		});
 		const fields = await readForm(req);
@@ -132,7 +138,7 @@ async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<A
 	} catch (error) {
 		const problem = toProblem(error, actionOf(gateway, page));
 		req.failure = { error, code: problem.code };
-		const { status, headers } = toAnswer(problem, req.id);
+		const { status, headers } = problemResponse(problem, req.id);
 		const again = TOKEN.test(token) && problem.code !== "INVALID_TOKEN" ? form(page, token) : "";
 		return html(status, page, `${messagesOf(problem).map(alertOf).join("")}${again}`, headers);
 	}
@@ -173,8 +179,8 @@ const html = (
 	status: number,
 	{ title }: LinkPage,
 	content: string,
-	headers: Answer["headers"] = {},
-): Answer => ({
+	headers: HttpResponse["headers"] = {},
+): HttpResponse => ({
 	status,
 	type: "text/html; charset=utf-8",
 	headers: { ...headers, ...HEADERS },

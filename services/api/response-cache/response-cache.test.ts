@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Middleware } from "moleculer";
 import { type ActionContract, contract, implement } from "../../../lib/contracts/contract.ts";
-import { metrics } from "../../../lib/health/node-metrics.ts";
+import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { token } from "../../../test/support/gateway.ts";
 import { recordedTraces } from "../../../test/support/recorded-traces.ts";
@@ -179,7 +179,7 @@ describe("an answer that is kept", () => {
 		const traces = recordedTraces();
 		await shop.http(`GET ${path}`);
 		const answered = async () => {
-			const text = (await metrics(shop.broker)) as string;
+			const text = (await renderNodeMetrics(shop.broker)) as string;
 			return Number(
 				/shop_http_requests_total\{method="GET",route="\/api\/products\/:id",status="200"\} (\d+)/.exec(
 					text,

@@ -1,13 +1,13 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { failure } from "../../../lib/contracts/contract.ts";
+import { contractError } from "../../../lib/contracts/contract.ts";
 import { readEnv } from "../../../lib/settings/env.ts";
-import { loadService, makeNode } from "../../../lib/settings/node.ts";
+import { createNode, loadService } from "../../../lib/settings/node.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
 import { services } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { type Heard, neighbours, token } from "../../../test/support/gateway.ts";
+import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { inventory } from "../../inventory/inventory.contract.ts";
 import { orders } from "../../orders/orders.contract.ts";
@@ -107,7 +107,7 @@ async function node(namespace: string, schemas: ServiceSchema[]): Promise<Servic
 		JWT_SECRET: "a secret that is long enough for a test",
 	});
 	const prompt = { serviceChangedDebounceTime: 10 } as object;
-	const broker = makeNode(
+	const broker = createNode(
 		{ ...brokerOptions(env), transporter: "Fake", transit: prompt },
 		env,
 		schemas,
@@ -138,12 +138,12 @@ test("a contract is in the registry as it was written, here and on another node"
 });
 
 test("routes, answers and errors are the same when the service is on another node", async () => {
-	const heard: Heard[] = [];
+	const heard: RecordedCall[] = [];
 	const namespace = uuid();
 	const env = readEnv({ JWT_SECRET: "a secret that is long enough for a test" });
 	const stock = stub(inventory, {
 		get: async () => {
-			throw failure(inventory, "STOCK_NOT_FOUND", { hint: "none" });
+			throw contractError(inventory, "STOCK_NOT_FOUND", { hint: "none" });
 		},
 	});
 	const remote = await node(namespace, [...neighbours(heard), stock]);

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { Redis } from "ioredis";
 import { openCache } from "../../../lib/caching/lease-cache.ts";
-import { metrics } from "../../../lib/health/node-metrics.ts";
+import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { neighbours, token } from "../../../test/support/gateway.ts";
-import type { Answer } from "../../../test/support/http.ts";
+import type { HttpResponse } from "../../../test/support/http.ts";
 import { freePort } from "../../../test/support/processes.ts";
 import { describeWith, evictionPolicy, startRedis } from "../../../test/support/servers.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
@@ -54,7 +54,7 @@ const signIn = (shop: Shop, options = {}) =>
 		body: { email: "zoe@example.com", password: "correct horse" },
 		...options,
 	});
-const repeat = async (times: number, ask: () => Promise<Answer>): Promise<number[]> => {
+const repeat = async (times: number, ask: () => Promise<HttpResponse>): Promise<number[]> => {
 	const statuses: number[] = [];
 	for (let i = 0; i < times; i++) statuses.push((await ask()).status);
 	return statuses;
@@ -167,7 +167,7 @@ test("counts a refused request for its route", async () => {
 	const shop = await start();
 	await repeat(6, () => browse(shop));
 	await repeat(1, () => shop.http("GET /nowhere"));
-	const text = await metrics(shop.broker);
+	const text = await renderNodeMetrics(shop.broker);
 	expect(text).toContain(
 		'shop_http_requests_total{method="GET",route="/api/products",status="429"} 1\n',
 	);
@@ -273,12 +273,13 @@ describeWith(["redis-server"], "with a Redis", () => {
 
 		const pages = cache.of("pages", 60_000);
 		const gate = Promise.withResolvers<void>();
-		const change = cache.of("things", 60_000).changing(["a"], () => gate.promise);
+		const change = cache.of("things", 60_000).whileInvalidated(["a"], () => gate.promise);
 		const evicted = async () => Number(/evicted_keys:(\d+)/.exec(await raw.info("stats"))![1]);
 		const page = "x".repeat(200_000);
 		let number = 0;
 		await eventually(async () => {
-			for (let i = 0; i < 20; i++) await pages.answer(`page ${number++}`, 60_000, async () => page);
+			for (let i = 0; i < 20; i++)
+				await pages.readResult(`page ${number++}`, 60_000, async () => page);
 			expect(await evicted()).toBeGreaterThan(100);
 		}, 30);
 

@@ -4,7 +4,7 @@ import pg from "pg";
 import { databaseUrl } from "../../../lib/persistence/database.ts";
 import { accessTokenVerifier } from "../../../lib/security/access-token.ts";
 import { type Env, readEnv } from "../../../lib/settings/env.ts";
-import { loadService, makeNode } from "../../../lib/settings/node.ts";
+import { createNode, loadService } from "../../../lib/settings/node.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
 import { type Customer, makeAdmin, register } from "../../../test/support/actors.ts";
 import { type Databases, makeDatabases, services } from "../../../test/support/databases.ts";
@@ -25,7 +25,7 @@ let admin: Customer;
 
 async function start(...names: string[]): Promise<Shop["http"]> {
 	const schemas = await Promise.all(names.map((name) => loadService(services, name)));
-	const broker = makeNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
+	const broker = createNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
 	brokers.push(broker);
 	await broker.start();
 	const { server } = broker.getLocalService("api") as unknown as {

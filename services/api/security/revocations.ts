@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger, ServiceBroker } from "moleculer";
-import { type Loop, loop } from "../../../lib/async/poller.ts";
+import { type Poller, startPoller } from "../../../lib/async/poller.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessClaims } from "../../../lib/security/access-token.ts";
 import {
 	REVOCATIONS,
-	REVOCATIONS_AT_ONCE,
+	REVOCATIONS_PAGE_SIZE,
 	type Revocation,
 } from "../../../lib/security/revocations.ts";
 
@@ -39,7 +39,7 @@ export class Revocations {
 	#next: { readonly cursor: string } | { readonly since: string } | undefined;
 	#known = false;
 	#late = false;
-	#loop: Loop | undefined;
+	#loop: Poller | undefined;
 
 	constructor(broker: ServiceBroker, logger: Logger) {
 		this.#broker = broker;
@@ -55,9 +55,9 @@ export class Revocations {
 	async start(): Promise<void> {
 		const first = this.#look().catch((error) => this.#onError(error));
 		await Promise.race([first, pause(PATIENCE, undefined, { ref: false })]);
-		this.#loop = loop({
-			every: EVERY,
-			turn: () => this.#look(),
+		this.#loop = startPoller({
+			intervalMs: EVERY,
+			poll: () => this.#look(),
 			onError: (error) => this.#onError(error),
 		});
 	}
@@ -81,7 +81,7 @@ export class Revocations {
 		const page = await this.#broker.call<Answer, object>(REVOCATIONS, this.#next ?? {}, {
 			timeout: PATIENCE,
 		});
-		const { revocations, cursor, more = revocations.length === REVOCATIONS_AT_ONCE } = page;
+		const { revocations, cursor, more = revocations.length === REVOCATIONS_PAGE_SIZE } = page;
 		const until = performance.now() + LIFETIME;
 		for (const revocation of revocations) this.#add(revocation, until);
 		// A node of an older version has no cursor: the whole list is read each time.

@@ -1,5 +1,5 @@
 import { type Backoff, backoff } from "../../../lib/async/backoff.ts";
-import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import type { Request, Response } from "../http/exchange.ts";
 
 /** Milliseconds between two heartbeats. Proxies close a connection that is silent for a minute. */
@@ -60,14 +60,14 @@ export class EventStream {
 	}
 
 	/** Sends the first events. The head of the response must have been written. */
-	start(first: Streamed): void {
+	start(first: EventStreamPage): void {
 		this.#after = (this.req.$params as { after?: string }).after;
 		this.#started = true;
 		this.#write(`retry: ${RECONNECT_MS}\n\n`);
 		this.deliver(first);
 	}
 
-	deliver({ events, ended }: Streamed): void {
+	deliver({ events, ended }: EventStreamPage): void {
 		for (const { id, type, data } of events) {
 			this.#write(`id: ${id}\nevent: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
 			this.#after = id;

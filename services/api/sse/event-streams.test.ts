@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { commonError } from "../../../lib/contracts/errors.ts";
-import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import { type EventStream, listen } from "../../../test/support/event-stream.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { neighbours, token } from "../../../test/support/gateway.ts";
@@ -12,7 +12,7 @@ import { orders } from "../../orders/orders.contract.ts";
 import type { Gateway } from "../http/exchange.ts";
 
 /** What the stubbed orders service returns: a stream's reads, and the versions that make the gateway read. */
-let read: (id: string, after: string | undefined) => Promise<Streamed>;
+let read: (id: string, after: string | undefined) => Promise<EventStreamPage>;
 let versions: Map<string, string>;
 let reads: string[];
 let polls: string[][];
@@ -48,13 +48,13 @@ afterEach(async () => {
 	jest.restoreAllMocks();
 	for (const socket of sockets.splice(0)) socket.destroy();
 	for (const stream of streams.splice(0)) stream.close();
-	await eventually(() => expect(gateway().listener.underWay).toBe(0));
+	await eventually(() => expect(gateway().listener.inFlight).toBe(0));
 	expect(errors).toEqual([]);
 });
 afterAll(() => shop?.stop());
 
 const gateway = () => shop.broker.getLocalService("api") as unknown as Gateway;
-const nothing: Streamed = { events: [], ended: false };
+const nothing: EventStreamPage = { events: [], ended: false };
 const event = (id: number) => ({
 	id: String(id).padStart(19, "0"),
 	type: "order.changed",
@@ -142,7 +142,7 @@ test("a stream whose client leaves while its first events are loaded gives its p
 	const connections = ids.map((id) => pipeline([id], bearer).socket);
 	await eventually(() => expect(reads).toHaveLength(10));
 	for (const socket of connections) socket.destroy();
-	await eventually(() => expect(gateway().listener.underWay).toBe(0));
+	await eventually(() => expect(gateway().listener.inFlight).toBe(0));
 	gate.resolve();
 	read = async () => nothing;
 	const other = uuid();

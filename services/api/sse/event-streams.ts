@@ -1,9 +1,9 @@
 import type { Context } from "moleculer";
 import { type Backoff, backoff } from "../../../lib/async/backoff.ts";
-import { type Loop, loop } from "../../../lib/async/poller.ts";
+import { type Poller, startPoller } from "../../../lib/async/poller.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
-import type { Streamed } from "../../../lib/contracts/event-stream.ts";
-import { begin, type Gateway, type Request, type Response } from "../http/exchange.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
+import { type Gateway, type Request, type Response, writeHead } from "../http/exchange.ts";
 import { toProblem } from "../http/problem-details.ts";
 import { EventStream, HEARTBEAT_MS } from "./event-stream.ts";
 
@@ -29,12 +29,12 @@ interface Poll {
  * Each stream has its own position, its own read and its own backoff: a stream that cannot be read
  * neither delays the others nor makes them receive an event twice.
  */
-export class Streams {
+export class EventStreams {
 	/** Also those whose first events are still being loaded: they count against the limits. */
 	readonly #open = new Set<EventStream>();
 	readonly #polls = new Map<string, Poll>();
 	readonly #gateway: Gateway;
-	#loop: Loop | undefined;
+	#loop: Poller | undefined;
 	#closing = false;
 
 	constructor(gateway: Gateway) {
@@ -46,7 +46,7 @@ export class Streams {
 	 * @param load reads the first events
 	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway has, or is about to stop
 	 */
-	async serve(req: Request, res: Response, load: () => Promise<Streamed>): Promise<void> {
+	async serve(req: Request, res: Response, load: () => Promise<EventStreamPage>): Promise<void> {
 		this.#assertRoom(req.$ctx.meta.user!.id);
 		// The place is taken before the first await; otherwise parallel requests pass the check together.
 		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
@@ -80,22 +80,22 @@ export class Streams {
 			);
 	}
 
-	#start(stream: EventStream, res: Response, first: Streamed): void {
+	#start(stream: EventStream, res: Response, first: EventStreamPage): void {
 		const { req } = stream;
 		// The specification's way to stop a browser from reconnecting.
 		const nothingFollows = first.ended && first.events.length === 0;
 		if (nothingFollows || req.method === "HEAD") stream.close();
-		if (nothingFollows) return void begin(this.#gateway, req, res, 204).end();
-		begin(this.#gateway, req, res, 200, {
+		if (nothingFollows) return void writeHead(this.#gateway, req, res, 204).end();
+		writeHead(this.#gateway, req, res, 200, {
 			"Content-Type": "text/event-stream",
 			"Cache-Control": "no-store",
 			"X-Accel-Buffering": "no",
 		});
 		if (req.method === "HEAD") return void res.end();
 		stream.start(first);
-		this.#loop ??= loop({
-			every: POLL_MS,
-			turn: async () => this.#look(),
+		this.#loop ??= startPoller({
+			intervalMs: POLL_MS,
+			poll: async () => this.#look(),
 			onError: (error) =>
 				this.#gateway.logger.error("Event streams could not be polled", { error }),
 		});
@@ -175,11 +175,13 @@ export class Streams {
 		}
 	}
 
-	#load({ req, position }: EventStream): Promise<Streamed> {
+	#load({ req, position }: EventStream): Promise<EventStreamPage> {
 		const { action, contract } = req.$alias;
 		const params = { ...req.$params, ...(position === undefined ? {} : { after: position }) };
 		const { meta } = req.$ctx as Context;
-		return this.#gateway.broker.call<Streamed, object>(action ?? contract!.name, params, { meta });
+		return this.#gateway.broker.call<EventStreamPage, object>(action ?? contract!.name, params, {
+			meta,
+		});
 	}
 
 	#readFailed(stream: EventStream, error: unknown): void {

@@ -5,7 +5,7 @@ import type { HasDatabase } from "../../../mixins/database.mixin.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../../test/support/actors.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
-import { auditing } from "./audit.ts";
+import { createAudit } from "./audit.ts";
 import "../orders.contract.ts";
 
 let shop: Shop;
@@ -362,7 +362,7 @@ test("what was mended before the second look is no violation", async () => {
 		return answer;
 	}) as Call;
 	const { db } = shop.broker.getLocalService("orders") as unknown as HasDatabase;
-	const { violations } = await auditing({ db, call, retentionHours: 24 }).audit({
+	const { violations } = await createAudit({ db, call, retentionHours: 24 }).audit({
 		quiet: 0,
 		recheck: 0,
 	});

@@ -53,7 +53,7 @@ export interface Audit {
 	/** Where to go on; null at the end. */
 	next: string | null;
 }
-export interface AuditWish {
+export interface AuditRequest {
 	/** `next` of the page before. */
 	readonly after?: string;
 	/** Only orders placed since then. */
@@ -68,7 +68,7 @@ export interface AuditWish {
  * Compares what the services know, first product by product and then order by order. No two databases are read at one moment, so an
  * order counts only if it did not change while the others were read, and a violation only if it is still there at a second look.
  */
-export function auditing({ db, call, retentionHours }: AuditOptions) {
+export function createAudit({ db, call, retentionHours }: AuditOptions) {
 	async function stockPage(after: string): Promise<Audit> {
 		const books = await call("inventory.auditStock", { after, limit: PAGE });
 		const last = books.length === PAGE ? books.at(-1)!.product_id : null;
@@ -132,7 +132,7 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 		return { looks, next: end === LAST ? null : end };
 	}
 
-	async function orderPage(after: string, { quiet, recheck }: AuditWish): Promise<Audit> {
+	async function orderPage(after: string, { quiet, recheck }: AuditRequest): Promise<Audit> {
 		const { looks, next } = await look(after, quiet);
 		const judged = looks
 			.filter(({ busy }) => !busy)
@@ -159,7 +159,7 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 
 	return {
 		/** Looks at some pages, from `after` on. `total` is how many orders there are to look at, told at the beginning. */
-		async audit(wish: AuditWish): Promise<Audit & { total: number | null }> {
+		async audit(wish: AuditRequest): Promise<Audit & { total: number | null }> {
 			const first = wish.since ? idOfTime(wish.since) : FIRST;
 			let [part, after] = (wish.after ?? `stock:${FIRST}`).split(":") as [string, string];
 			if (!UUID.test(after))
@@ -193,7 +193,7 @@ export function auditing({ db, call, retentionHours }: AuditOptions) {
 		},
 	};
 }
-export type Auditing = ReturnType<typeof auditing>;
+export type OrderAudit = ReturnType<typeof createAudit>;
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
 

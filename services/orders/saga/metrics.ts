@@ -5,7 +5,7 @@ import {
 	metricsOf,
 } from "../../../lib/observability/metrics/registry.ts";
 import type { Database } from "../../../lib/persistence/database.ts";
-import type { End } from "../../../lib/saga/saga.ts";
+import type { SagaOutcome } from "../../../lib/saga/saga.ts";
 import { SAGA_FIGURES } from "../orders.statements.ts";
 import type { OrderSaga } from "./steps.ts";
 
@@ -78,14 +78,14 @@ const OUTCOMES = [
 	"aborted",
 	"stuck",
 	"lost",
-] as const satisfies End["status"][];
+] as const satisfies SagaOutcome["status"][];
 
 /** Counts what becomes of the orders that this node works on. */
 export function orderMetrics(broker: ServiceBroker, db: Database) {
 	const all = metricsOf(broker);
 	const seconds = Object.fromEntries(
 		OUTCOMES.map((outcome) => [outcome, all.histogram(metrics.sagaSeconds, outcome)]),
-	) as Record<End["status"], Histogram>;
+	) as Record<SagaOutcome["status"], Histogram>;
 	const violations = all.counter(metrics.violations);
 	all.collect(async (tell) => {
 		const [figures] = await db.query<{ open: number; stuck: number; oldest: number }>(SAGA_FIGURES);
@@ -101,7 +101,7 @@ export function orderMetrics(broker: ServiceBroker, db: Database) {
 				all.counter(metric, currency);
 		},
 		/** Counts how a run ends. */
-		async around({ order }: OrderSaga, run: () => Promise<End>): Promise<End> {
+		async around({ order }: OrderSaga, run: () => Promise<SagaOutcome>): Promise<SagaOutcome> {
 			// What is so now: the run writes what becomes of the order into it.
 			const { currency, total_amount, status } = order;
 			const begun = performance.now();

@@ -67,18 +67,18 @@ const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
 export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 	{
 		name: "reserve",
-		do: (sagas) =>
+		execute: (sagas) =>
 			call("inventory.reserve", {
 				orders: sagas.map((saga) => ({
 					...named(saga),
 					items: saga.order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
 				})),
 			}),
-		undo: (sagas) => call("inventory.release", only(sagas)),
+		compensate: (sagas) => call("inventory.release", only(sagas)),
 	},
 	{
 		name: "charge",
-		do: (sagas) =>
+		execute: (sagas) =>
 			call("payments.charge", {
 				orders: sagas.map((saga) => ({
 					...named(saga),
@@ -88,11 +88,11 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 					payment_token: saga.payment_token,
 				})),
 			}),
-		undo: (sagas) => call("payments.reverse", only(sagas)),
+		compensate: (sagas) => call("payments.reverse", only(sagas)),
 	},
 	{
 		name: "schedule",
-		do: (sagas) =>
+		execute: (sagas) =>
 			call("shipping.schedule", {
 				orders: sagas.map((saga) => ({
 					...named(saga),
@@ -100,6 +100,6 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 					shipping_address: saga.shipping_address,
 				})),
 			}),
-		undo: (sagas) => call("shipping.unschedule", only(sagas)),
+		compensate: (sagas) => call("shipping.unschedule", only(sagas)),
 	},
 ];

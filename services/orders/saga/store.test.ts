@@ -8,7 +8,7 @@ import { eventually } from "../../../test/support/eventually.ts";
 import { sagaTable } from "../../../tools/saga-explorer/table.ts";
 import * as statements from "../orders.statements.ts";
 import type { OrderSaga } from "./steps.ts";
-import { advance, find, orderStore, place, retry, takeBack, withStatus } from "./store.ts";
+import { advance, beginCancellation, find, orderStore, place, retry, withStatus } from "./store.ts";
 
 /** Longer than a test takes, so that leases run out only when a test says so. */
 const LEASE = 60_000;
@@ -97,15 +97,15 @@ const nodes = ["one", "two"] as const;
 const kinds = {
 	place: 1,
 	complete: 2,
-	turn: 2,
-	close: 2,
+	markCompensating: 2,
+	markCompensated: 2,
 	abort: 2,
-	stall: 2,
+	markStuck: 2,
 	"take back": 3,
 	retry: 1,
 	claim: 3,
-	beat: 4,
-	leave: 1,
+	heartbeat: 4,
+	release: 1,
 	advance: 1,
 	pass: 3,
 };
@@ -174,9 +174,9 @@ function bothWorlds() {
 				table.ship(id);
 				await advance(db, [id], "confirmed", "shipped");
 			} else if (kind === "take back") {
-				const taken = await takeBack(db, node, id, "Please", DEADLINE);
+				const taken = await beginCancellation(db, node, id, "Please", DEADLINE);
 				expect(essence(taken)).toBe(essence(table.takeBack(node, id, "Please")));
-			} else if (kind === "beat" || kind === "leave") {
+			} else if (kind === "heartbeat" || kind === "release") {
 				await real[kind]();
 				model[kind]();
 			} else if (kind === "claim") {
@@ -241,8 +241,8 @@ test("an end that is written again says no, tells nobody twice, and leaves the o
 
 test("of two attempts at one order in one batch, only the newer is told that it closed, and the event is its own", async () => {
 	const [old] = await placed("one");
-	const taken = await takeBack(db, "one", old!.id, "Please", DEADLINE);
-	const ours = await storeOf("one").close([
+	const taken = await beginCancellation(db, "one", old!.id, "Please", DEADLINE);
+	const ours = await storeOf("one").markCompensated([
 		{ saga: old!, reason: "TIMED_OUT" },
 		{ saga: taken!, reason: "Please" },
 	]);
@@ -256,19 +256,19 @@ test("of two attempts at one order in one batch, only the newer is told that it 
 
 test("a node's orders are its own while it beats, and anybody's after a lease of silence or when it has left", async () => {
 	const [one, two] = nodes.map(storeOf);
-	await two!.beat();
-	for (const goAway of [() => pass(LEASE + 1), () => one!.leave()]) {
-		await one!.beat();
+	await two!.heartbeat();
+	for (const goAway of [() => pass(LEASE + 1), () => one!.release()]) {
+		await one!.heartbeat();
 		const [saga] = await placed("one");
 		await pass(LEASE / 2);
-		for (const store of [one!, two!]) await store.beat();
+		for (const store of [one!, two!]) await store.heartbeat();
 		expect(await two!.claim(10, [])).toEqual([]);
 		await goAway();
-		await two!.beat();
+		await two!.heartbeat();
 		expect(await two!.claim(10, [])).toMatchObject([{ id: saga!.id, attempt: 2 }]);
 		expect(await one!.complete([saga!])).toEqual([false]);
 		await clear();
-		await two!.beat();
+		await two!.heartbeat();
 	}
 });
 
@@ -276,7 +276,7 @@ test("what has been a node's own for a lease and does not run there it takes up 
 	const [one, two] = nodes.map(storeOf);
 	const [lost, running] = await placed("one", 2);
 	const claims = async () => {
-		for (const store of [one!, two!]) await store.beat();
+		for (const store of [one!, two!]) await store.heartbeat();
 		return [await two!.claim(10, []), await one!.claim(10, [running!.id])];
 	};
 	expect(await claims()).toEqual([[], []]);
@@ -288,7 +288,7 @@ test("what has been a node's own for a lease and does not run there it takes up 
 test("two nodes that claim at once share what is there, each order once and under a new attempt", async () => {
 	for (let round = 0; round < 5; round++) {
 		await clear();
-		for (const name of nodes) await storeOf(name).beat();
+		for (const name of nodes) await storeOf(name).heartbeat();
 		const open = await placed("gone", 40);
 		const [mine, yours] = await Promise.all(nodes.map((name) => storeOf(name).claim(30, [])));
 		const claimed = [...mine!, ...yours!];
@@ -302,15 +302,15 @@ test("sagas that are claimed and given up again and again do not keep the others
 	const open = await placed("gone", 7);
 	const claimed = new Set<string>();
 	for (let round = 0; round < 4; round++) {
-		await two.beat();
+		await two.heartbeat();
 		for (const { id } of await two.claim(2, [])) claimed.add(id);
-		await two.leave();
+		await two.release();
 	}
 	expect(claimed).toEqual(new Set(open.map(({ id }) => id)));
 });
 
 test("a claim does not wait for what another node is claiming", async () => {
-	await storeOf("two").beat();
+	await storeOf("two").heartbeat();
 	const open = await placed("gone", 3);
 	const [, , rest] = await db.transaction(async (tx) => [
 		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE, claimBytes])),
@@ -332,7 +332,7 @@ test("a claim takes at most its limit, what has waited longest first", async () 
 		"update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])",
 		[old.map(({ id }) => id)],
 	);
-	await storeOf("one").beat();
+	await storeOf("one").heartbeat();
 	const ids = async (limit: number) =>
 		(await storeOf("one").claim(limit, [])).map(({ id }) => id).sort();
 	expect(await ids(2)).toEqual(old.map(({ id }) => id).sort());
@@ -341,7 +341,7 @@ test("a claim takes at most its limit, what has waited longest first", async () 
 });
 
 test("a claim takes at most its limit of bytes, and at least one saga", async () => {
-	await storeOf("one").beat();
+	await storeOf("one").heartbeat();
 	const sagas = await placed("gone", 3);
 	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>(
 		"select octet_length(items::text) as bytes from orders limit 1",
@@ -387,14 +387,16 @@ test("a write that has to wait for a cancel finds that it is too late, and tells
 	const ship = async ({ id }: Saga) => [
 		(await advance(db, [id], "confirmed", "shipped")).length > 0,
 	];
-	const turn = (saga: OrderSaga) => store.turn([{ saga, reason: "NO" }]);
+	const turn = (saga: OrderSaga) => store.markCompensating([{ saga, reason: "NO" }]);
 	const complete = (saga: OrderSaga) => store.complete([saga]);
 	for (const write of [turn, complete, ship]) {
 		const [saga] = await placed("one");
 		if (write === ship) await complete(saga!);
 		const before = await eventsOf(saga!.id);
 		expect(
-			await overtaken(statements.TAKE_BACK, ["two", saga!.id, "Please", null], () => write(saga!)),
+			await overtaken(statements.BEGIN_CANCELLATION, ["two", saga!.id, "Please", null], () =>
+				write(saga!),
+			),
 		).toEqual([false]);
 		expect(await eventsOf(saga!.id)).toEqual(before);
 		expect(
@@ -409,7 +411,7 @@ test("a cancel that has to wait for the end of the saga takes back what was conf
 	const [saga] = await placed("one");
 	const values = [[saga!.id], [1], ["{}"], new Date().toISOString()];
 	const taken = await overtaken(statements.COMPLETE, values, () =>
-		takeBack(db, "two", saga!.id, "Please", DEADLINE),
+		beginCancellation(db, "two", saga!.id, "Please", DEADLINE),
 	);
 	expect(taken).toMatchObject({
 		direction: "backward",
@@ -422,7 +424,7 @@ test("an order changes its status only while no saga works on it", async () => {
 	const [open, over, other] = await placed("one", 3);
 	const ids = [open!.id, over!.id, other!.id];
 	await storeOf("one").complete([open!, over!]);
-	await takeBack(db, "one", open!.id, "Please", DEADLINE);
+	await beginCancellation(db, "one", open!.id, "Please", DEADLINE);
 	expect(await advance(db, ids, "confirmed", "shipped")).toEqual([{ id: over!.id }]);
 	expect(await withStatus(db, ids, ["confirmed"])).toEqual([{ id: open!.id }]);
 	expect(await eventsOf(over!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
@@ -448,9 +450,9 @@ test("the lines of an order from before are read from where they were", async ()
 });
 
 test("nodes that have been gone for long are forgotten", async () => {
-	await storeOf("gone").beat();
+	await storeOf("gone").heartbeat();
 	await pass(LEASE + 3_600_000);
-	await storeOf("two").beat();
+	await storeOf("two").heartbeat();
 	await storeOf("one").claim(1, []);
 	expect(await db.query("select id from saga_nodes")).toEqual([{ id: "two" }]);
 });

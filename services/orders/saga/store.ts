@@ -1,7 +1,11 @@
-import { currentTraceparent, type Traced, tracesOf } from "../../../lib/context/traceparent.ts";
+import {
+	currentTraceparent,
+	type Traced,
+	traceparentsOf,
+} from "../../../lib/context/traceparent.ts";
 import type { KeyedRequest } from "../../../lib/idempotency/idempotency.ts";
 import type { Database, Queryable, Statement } from "../../../lib/persistence/database.ts";
-import type { Saga, SagaStore, Turned } from "../../../lib/saga/saga.ts";
+import type { Compensation, Saga, SagaStore } from "../../../lib/saga/saga.ts";
 import type { Order, Status } from "../orders.rules.ts";
 import * as statements from "../orders.statements.ts";
 import type { OrderSaga } from "./steps.ts";
@@ -43,7 +47,7 @@ export function orderStore({
 		const written = new Set(rows.map(({ id, attempt }) => `${id} ${attempt}`));
 		return sagas.map(({ id, attempt }) => written.has(`${id} ${attempt}`));
 	};
-	const parts = (turned: readonly Turned<OrderSaga>[]) => ({
+	const parts = (turned: readonly Compensation<OrderSaga>[]) => ({
 		sagas: turned.map(({ saga }) => saga),
 		reasons: turned.map(({ reason }) => reason),
 	});
@@ -68,15 +72,15 @@ export function orderStore({
 			const ours = await write(sagas, statements.COMPLETE, facts, updated_at);
 			return note(sagas, ours, () => ({ status: "confirmed", updated_at }));
 		},
-		async turn(turned) {
+		async markCompensating(turned) {
 			const { sagas, reasons } = parts(turned);
-			return write(sagas, statements.TURN, reasons);
+			return write(sagas, statements.MARK_COMPENSATING, reasons);
 		},
-		async close(turned) {
+		async markCompensated(turned) {
 			const { sagas, reasons } = parts(turned);
 			const facts = turned.map(({ saga, reason }) => fact("order.cancelled", saga.order, reason));
 			const updated_at = new Date().toISOString();
-			const ours = await write(sagas, statements.CLOSE, reasons, facts, updated_at);
+			const ours = await write(sagas, statements.MARK_COMPENSATED, reasons, facts, updated_at);
 			return note(sagas, ours, (_, i) => ({
 				status: "cancelled",
 				cancellation_reason: reasons[i]!,
@@ -84,9 +88,9 @@ export function orderStore({
 			}));
 		},
 		abort: (sagas) => write(sagas, statements.ABORT),
-		async stall(turned) {
+		async markStuck(turned) {
 			const { sagas, reasons } = parts(turned);
-			return write(sagas, statements.STALL, reasons);
+			return write(sagas, statements.MARK_STUCK, reasons);
 		},
 		async claim(limit, running) {
 			const rows = await db.query<statements.SagaRow>(statements.CLAIM, [
@@ -98,11 +102,11 @@ export function orderStore({
 			]);
 			return rows.map((row) => toSaga(row, deadlineMs));
 		},
-		async beat() {
-			await db.query(statements.BEAT, [owner, leaseMs]);
+		async heartbeat() {
+			await db.query(statements.HEARTBEAT, [owner, leaseMs]);
 		},
-		async leave() {
-			await db.query(statements.LEAVE, [owner]);
+		async release() {
+			await db.query(statements.RELEASE, [owner]);
 		},
 	};
 }
@@ -157,7 +161,7 @@ export async function place(
 		placing.map(({ fact }) => fact),
 		placing.map(({ request }) => request?.key),
 		placing.map(({ request }) => request?.hash),
-		tracesOf(placing.map(({ saga }) => saga)),
+		traceparentsOf(placing.map(({ saga }) => saga)),
 		placing.map(({ request }) => request?.user_id),
 	]);
 	const placed = new Set(rows.map(({ id }) => id));
@@ -165,14 +169,14 @@ export async function place(
 }
 
 /** Takes an order back on behalf of a node, which has to run the saga that this answers; undefined if nothing may be taken back now. */
-export async function takeBack(
+export async function beginCancellation(
 	db: Database,
 	owner: string,
 	id: string,
 	reason: string,
 	deadlineMs: number,
 ): Promise<OrderSaga | undefined> {
-	const [row] = await db.query<statements.SagaRow>(statements.TAKE_BACK, [
+	const [row] = await db.query<statements.SagaRow>(statements.BEGIN_CANCELLATION, [
 		owner,
 		id,
 		reason,
@@ -201,7 +205,7 @@ export const advance = (
 	to: Status,
 	traces: readonly Traced[] = ids.map(() => ({})),
 ): Promise<{ id: string }[]> =>
-	db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, tracesOf(traces)]);
+	db.query(statements.ADVANCE, [ids, from, to, `order.${to}`, traceparentsOf(traces)]);
 
 /** Those of the orders that have one of these statuses. */
 export const withStatus = (
@@ -225,10 +229,10 @@ export async function stuck(db: Database, limit: number) {
 export const retry = async (db: Database, id: string): Promise<boolean> =>
 	(await db.query(statements.RETRY, [id])).length > 0;
 
-export type Fate = "open" | "confirmed" | "cancelled" | "unknown";
+export type OrderOutcome = "open" | "confirmed" | "cancelled" | "unknown";
 /** What becomes of orders. */
-export async function fates(db: Database, ids: readonly string[]): Promise<Fate[]> {
-	const rows = await db.query<{ id: string; fate: Fate }>(statements.FATES, [ids]);
+export async function outcomesOf(db: Database, ids: readonly string[]): Promise<OrderOutcome[]> {
+	const rows = await db.query<{ id: string; fate: OrderOutcome }>(statements.OUTCOMES, [ids]);
 	const known = new Map(rows.map(({ id, fate }) => [id, fate]));
 	return ids.map((id) => known.get(id) ?? "unknown");
 }

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { currentTraceparent } from "../../../lib/context/traceparent.ts";
 import { done, type Outcome, refused } from "../../../lib/contracts/outcome.ts";
-import { type SagaStore, sagas } from "../../../lib/saga/saga.ts";
+import { createSagaRunner, type SagaStore } from "../../../lib/saga/saga.ts";
 import { recordedTraces } from "../../../test/support/recorded-traces.ts";
 import type { OrderSaga } from "./steps.ts";
 import { sagaTraces } from "./traces.ts";
@@ -26,12 +26,12 @@ async function run(answers: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
 		carried.push([sagas[0]!.traceparent, currentTraceparent()]);
 		return [answers.shift()!()];
 	};
-	const runner = sagas<OrderSaga>({
-		steps: [{ name: "charge", do: step, undo: step }],
+	const runner = createSagaRunner<OrderSaga>({
+		steps: [{ name: "charge", execute: step, compensate: step }],
 		store,
-		beatEvery: 1000,
+		heartbeatMs: 1000,
 		pause: async () => undefined,
-		onTrouble: () => undefined,
+		onError: () => undefined,
 		around: sagaTraces(traces.of("orders")),
 	});
 	const id = uuid();

@@ -1,9 +1,9 @@
 import { traceIdOf } from "../../../lib/context/traceparent.ts";
 import type { Call } from "../../../lib/contracts/contract.ts";
-import type { Streamed } from "../../../lib/contracts/event-stream.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import type { Infer } from "../../../lib/contracts/schema.ts";
-import { type Fact, factsOf } from "../../../lib/messaging/event-history.ts";
-import { type Retried, retriesOf } from "../../../lib/messaging/inbox.ts";
+import { type RecordedEvent, readEventHistory } from "../../../lib/messaging/event-history.ts";
+import { findRetries, type RetryRecord } from "../../../lib/messaging/inbox.ts";
 import type { Queryable } from "../../../lib/persistence/database.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
@@ -43,7 +43,7 @@ const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"shipment.cancelled": "compensation",
 };
 
-const toEntry = (source: string, { type, time, data, traceparent }: Fact): Entry => ({
+const toEntry = (source: string, { type, time, data, traceparent }: RecordedEvent): Entry => ({
 	time,
 	source,
 	kind: kinds[type] ?? "event",
@@ -62,7 +62,7 @@ const ofMessage = ({ template, created_at, traceparent, ...detail }: Message): E
 });
 
 /** Each time that a handler failed. Why is not for customers: operators find it in the log and, of dead letters, in `deadLetter`. */
-const ofRetried = (source: string, { type, traceparent, failures, state }: Retried): Entry[] =>
+const ofRetried = (source: string, { type, traceparent, failures, state }: RetryRecord): Entry[] =>
 	failures.map((time, i) => ({
 		time,
 		source,
@@ -75,7 +75,7 @@ const ofRetried = (source: string, { type, traceparent, failures, state }: Retri
 /** What the order's own row tells where the facts are not kept any more. */
 function ofRow(
 	{ status, created_at, updated_at, cancellation_reason }: Order,
-	known: readonly Fact[],
+	known: readonly RecordedEvent[],
 ): Entry[] {
 	const told = new Set(known.map(({ type }) => type));
 	const entry = (name: string, time: string, detail: object | null): Entry[] =>
@@ -94,9 +94,9 @@ function ofRow(
 /** Everything that is known of an order, in the order in which it happened. */
 export function timelineOf(
 	order: Order,
-	facts: Readonly<Record<string, readonly Fact[]>>,
+	facts: Readonly<Record<string, readonly RecordedEvent[]>>,
 	messages: readonly Message[],
-	retried: Readonly<Record<string, readonly Retried[]>>,
+	retried: Readonly<Record<string, readonly RetryRecord[]>>,
 ): Entry[] {
 	const told = Object.entries(facts).flatMap(([source, found]) =>
 		found.map((fact) => toEntry(source, fact)),
@@ -110,7 +110,7 @@ export function timelineOf(
 }
 
 /** Asks everybody who had to do with an order; who is not there is named in `incomplete`. */
-export async function collect(
+export async function collectTimeline(
 	call: Call,
 	db: Queryable,
 	{ order, attempt }: { order: Order; attempt: number },
@@ -123,12 +123,12 @@ export async function collect(
 			return [];
 		});
 	const [orders, inventory, payments, shipping, messages, ...retried] = await Promise.all([
-		factsOf(db, subject),
+		readEventHistory(db, subject),
 		from("inventory", call("inventory.history", { subject })),
 		from("payments", call("payments.history", { subject })),
 		from("shipping", call("shipping.history", { subject })),
 		from("notifications", call("notifications.about", { user_id, order_id: subject })),
-		retriesOf(db, "orders", subject),
+		findRetries(db, "orders", subject),
 		...NEIGHBOURS.map((name) => from(name, call(`${name}.retries`, { subject }))),
 	]);
 	const retries = Object.fromEntries(
@@ -151,7 +151,7 @@ export const toStreamEvent = ({
 	type,
 	time,
 	data,
-}: Fact): Streamed["events"][number] => ({
+}: RecordedEvent): EventStreamPage["events"][number] => ({
 	id: sequence,
 	type,
 	data: { time, ...(data as object) },

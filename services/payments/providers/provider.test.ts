@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import { Database, databaseUrl } from "../../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../../test/support/databases.ts";
-import type { Answer, PaymentProvider } from "./provider.ts";
+import type { PaymentProvider, ProviderResult } from "./provider.ts";
 import { simulatedProvider } from "./simulated/provider.ts";
 
 let databases: Databases;
@@ -27,7 +27,7 @@ type Ask =
 
 /** What a provider has to know of one authorisation, and how it answers. */
 class Model {
-	status: Answer["status"] | "none" = "none";
+	status: ProviderResult["status"] | "none" = "none";
 	captured = 0;
 	captureKey = "";
 	readonly refunds = new Map<string, number>();
@@ -40,7 +40,7 @@ class Model {
 		return [...this.refunds.values()].reduce((sum, cents) => sum + cents, 0);
 	}
 	/** The status that is answered; undefined for a refusal. */
-	take(ask: Ask, id: string): Answer["status"] | "none" | "paid" | undefined {
+	take(ask: Ask, id: string): ProviderResult["status"] | "none" | "paid" | undefined {
 		if (ask.call === "authorize") {
 			if (!this.works && this.status === "none") this.status = "declined";
 			else if (ask.capture && ["none", "authorized"].includes(this.status)) this.capture(id, CENTS);
@@ -76,8 +76,9 @@ async function put(
 	ask: Ask,
 	id: string,
 	token: string,
-): Promise<Answer["status"] | "none" | "paid" | undefined> {
-	const status = async (answers: Promise<Answer | null>[]) => (await answers[0]!)?.status ?? "none";
+): Promise<ProviderResult["status"] | "none" | "paid" | undefined> {
+	const status = async (answers: Promise<ProviderResult | null>[]) =>
+		(await answers[0]!)?.status ?? "none";
 	const sum = { authorization: id, amount: "cents" in ask ? ask.cents / 100 : 0 };
 	switch (ask.call) {
 		case "authorize":
@@ -134,7 +135,11 @@ test("whatever it is asked in whatever order, it captures once at most, pays bac
 					const keyed = ask.call === "capture" && ask.key === "" ? { ...ask, key: id } : ask;
 					expect(await put(ask, id, token)).toBe(model.take(keyed, id));
 				}
-				const [book] = await provider.books({ after: `${id.slice(0, -1)}`, upto: id, limit: 1 });
+				const [book] = await provider.ledgerEntries({
+					after: `${id.slice(0, -1)}`,
+					upto: id,
+					limit: 1,
+				});
 				const open = model.status === "authorized" ? CENTS : 0;
 				const expected = {
 					key: id,
@@ -160,7 +165,7 @@ test("of everybody who captures or voids the same authorisation at the same time
 		const answers = await Promise.all([capture(), release(), capture(), release()]);
 		expect(new Set(answers.map(({ status }) => status)).size).toBe(1);
 		const charged = answers[0]!.status === "captured" ? 10 : 0;
-		expect(await provider.books({ after: id.slice(0, -1), upto: id, limit: 9 })).toEqual([
+		expect(await provider.ledgerEntries({ after: id.slice(0, -1), upto: id, limit: 9 })).toEqual([
 			{ key: id, authorized: 0, charged, refunded: 0 },
 		]);
 	}

@@ -9,7 +9,7 @@ export interface AuthorizeRequest {
 	readonly capture: boolean;
 }
 /** What has become of an authorisation. `closed`: it was voided, or its key was before it came. */
-export type Answer =
+export type ProviderResult =
 	| { readonly status: "authorized" }
 	| { readonly status: "captured"; readonly amount: number }
 	| { readonly status: "declined"; readonly reason: string }
@@ -38,13 +38,13 @@ export interface PaidRefund {
 	readonly amount: number;
 }
 
-export interface BookRange {
+export interface LedgerRange {
 	readonly after: string;
 	/** To the end when null. */
 	readonly upto: string | null;
 	readonly limit: number;
 }
-export interface Booking {
+export interface LedgerEntry {
 	readonly key: string;
 	/** Set aside, and neither captured nor voided. */
 	readonly authorized: number;
@@ -62,11 +62,11 @@ export interface PaymentProvider {
 	 * Sets money aside. The same request again gives the answer of where its authorisation stands now; where that had broken off before the
 	 * capture that it asks for, it goes on.
 	 */
-	authorize(requests: readonly AuthorizeRequest[]): Promise<Answer>[];
+	authorize(requests: readonly AuthorizeRequest[]): Promise<ProviderResult>[];
 	/** Takes what was set aside, once. Rejects if it was captured under another key, if it is not that much, or if it is unknown. */
-	capture(requests: readonly CaptureRequest[]): Promise<Answer>[];
+	capture(requests: readonly CaptureRequest[]): Promise<ProviderResult>[];
 	/** Lets go of what was set aside, and refuses an authorisation that comes later. What is captured, or was declined, stays as it is. */
-	void(requests: readonly VoidRequest[]): Promise<Answer>[];
+	void(requests: readonly VoidRequest[]): Promise<ProviderResult>[];
 	/** Pays back a part of what was captured. Rejects if that much is not left. */
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
 	/** Looks up refunds by their idempotency keys, however old; null if the provider has no refund under the key. */
@@ -74,7 +74,7 @@ export interface PaymentProvider {
 		requests: readonly Pick<RefundRequest, "key" | "authorization">[],
 	): Promise<PaidRefund | null>[];
 	/** What has become of a key, null if nothing was asked under it. */
-	lookup(keys: readonly string[]): Promise<Answer | null>[];
+	lookup(keys: readonly string[]): Promise<ProviderResult | null>[];
 	/** Its books: what stands under the keys behind `after`, up to and with `upto`, in the order of the keys. */
-	books(range: BookRange): Promise<Booking[]>;
+	ledgerEntries(range: LedgerRange): Promise<LedgerEntry[]>;
 }

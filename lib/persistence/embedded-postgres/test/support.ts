@@ -23,7 +23,7 @@ export function afterwards(step: () => Promise<unknown> | unknown): void {
 	clearing.push(step);
 }
 
-export async function clearUp(): Promise<void> {
+export async function cleanUp(): Promise<void> {
 	for (const step of clearing.splice(0).reverse()) await step();
 }
 

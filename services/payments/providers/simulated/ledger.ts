@@ -1,10 +1,10 @@
 import { sql } from "../../../../lib/persistence/database.ts";
-import type { Answer } from "../provider.ts";
+import type { ProviderResult } from "../provider.ts";
 
 /** What the ledger has under a key. */
 export interface Entry {
 	key: string;
-	status: Answer["status"];
+	status: ProviderResult["status"];
 	amount: number;
 	reason: string | null;
 	/** Null where the capture came with the authorisation. */

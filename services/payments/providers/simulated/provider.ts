@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Database, Statement } from "../../../../lib/persistence/database.ts";
 import type {
-	Answer,
 	AuthorizeRequest,
-	Booking,
+	LedgerEntry,
 	PaymentProvider,
+	ProviderResult,
 	RefundRequest,
 } from "../provider.ts";
 import {
@@ -182,8 +182,8 @@ export function simulatedProvider(db: Database): PaymentProvider {
 				return found ? { amount: found.amount } : null;
 			});
 		},
-		books({ after, upto, limit }) {
-			return db.query<Booking>(BOOKS, [after, upto, limit]);
+		ledgerEntries({ after, upto, limit }) {
+			return db.query<LedgerEntry>(BOOKS, [after, upto, limit]);
 		},
 		lookup(keys) {
 			if (keys.length === 0) return [];
@@ -196,7 +196,7 @@ export function simulatedProvider(db: Database): PaymentProvider {
 	};
 }
 
-function answer({ status, amount, reason }: Entry): Answer {
+function answer({ status, amount, reason }: Entry): ProviderResult {
 	if (status === "captured") return { status, amount };
 	return status === "declined" ? { status, reason: reason! } : { status };
 }
