@@ -75,7 +75,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		brokers = brokers.filter((one) => one !== broker);
 		await broker.stop();
 	};
-	const producer = () => stub(orders, {}, database, durableEvents(orders));
+	const producer = () => stub(orders, {}, database, durableEvents);
 	const note = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query("insert into effects (event) select unnest($1::text[])", [
 			found.map(({ subject }) => subject),
@@ -86,7 +86,8 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		handle: (tx: Tx, found: readonly Event[]) => Promise<void> = note,
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, durableEvents(group, { "order.*": handle })).with({
+		return implement(group, database, durableEvents).with({
+			subscriptions: { "order.*": handle },
 			actions: {},
 		});
 	};

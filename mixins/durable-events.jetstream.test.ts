@@ -11,6 +11,7 @@ import { contract, implement } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
 import { renderNodeMetrics } from "../lib/health/node-metrics.ts";
+import type { Subscriptions } from "../lib/messaging/subscriptions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
@@ -22,7 +23,7 @@ import { describeWith, type Server, startNats } from "../test/support/servers.ts
 import { publisher, stub } from "../test/support/shop.ts";
 import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./database.mixin.ts";
-import { durableEvents, type Subscriptions } from "./durable-events.mixin.ts";
+import { durableEvents } from "./durable-events.mixin.ts";
 
 describeWith(["nats-server"], "events on JetStream", () => {
 	let folder: string;
@@ -78,7 +79,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		brokers = brokers.filter((one) => one !== broker);
 		await broker.stop();
 	};
-	const producer = () => stub(orders, {}, database, durableEvents(orders));
+	const producer = () => stub(orders, {}, database, durableEvents);
 	const note = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query("insert into effects (event) select unnest($1::text[])", [
 			found.map(({ subject, type }) => `${type} ${subject}`),
@@ -89,7 +90,10 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		subscriptions: Subscriptions<HasDatabase> = { "order.*": note },
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, durableEvents(group, subscriptions)).with({ actions: {} });
+		return implement(group, database, durableEvents).with({
+			subscriptions: subscriptions,
+			actions: {},
+		});
 	};
 	const effects = async (group = "shipping") =>
 		(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(

@@ -8,8 +8,9 @@ import {
 } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { runInTrace } from "../lib/context/traceparent.ts";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract, implement, type ServiceThis } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
+import type { Subscriptions } from "../lib/messaging/subscriptions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
@@ -21,7 +22,7 @@ import { eventually } from "../test/support/eventually.ts";
 import { publisher, stub } from "../test/support/shop.ts";
 import { expectTraces, tracedConsumer, traceOf } from "../test/support/traced-consumer.ts";
 import { database, type HasDatabase } from "./database.mixin.ts";
-import { durableEvents, type Subscriptions } from "./durable-events.mixin.ts";
+import { durableEvents } from "./durable-events.mixin.ts";
 
 let databases: Databases;
 let brokers: ServiceBroker[];
@@ -69,12 +70,18 @@ async function start(...services: ServiceSchema[]): Promise<ServiceBroker> {
 	return broker;
 }
 
-const producer = () => stub(orders, {}, database, durableEvents(orders));
-const otherProducer = () => stub(users, {}, database, durableEvents(users));
+const producer = () => stub(orders, {}, database, durableEvents);
+const otherProducer = () => stub(users, {}, database, durableEvents);
 /** A consumer group that runs under a domain's name, for it needs a database. */
-const consumer = (name: "shipping" | "payments", subscriptions: Subscriptions<HasDatabase>) => {
+const consumer = (
+	name: "shipping" | "payments",
+	subscriptions: Subscriptions<ServiceThis & HasDatabase>,
+) => {
 	const group = contract({ name, actions: {} });
-	return implement(group, database, durableEvents(group, subscriptions)).with({ actions: {} });
+	return implement(group, database, durableEvents).with({
+		subscriptions: subscriptions,
+		actions: {},
+	});
 };
 /** Writes down what happened in the transaction that receives it. */
 const note = async (tx: Tx, found: readonly Event[]) => {

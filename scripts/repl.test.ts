@@ -40,15 +40,14 @@ describeWith(["nats-server"], "npm run repl", () => {
 		});
 		broken = true;
 		const group = contract({ name: "shipping", actions: { ...eventActions } });
-		const consumer = implement(
-			group,
-			database,
-			durableEvents(group, {
+		const consumer = implement(group, database, durableEvents).with({
+			subscriptions: {
 				"order.created": async () => {
 					if (broken) throw new Error("The carrier is on strike");
 				},
-			}),
-		).with({ actions: {} });
+			},
+			actions: {},
+		});
 		const time = new Date().toISOString();
 		const producer = stub(
 			orders,
@@ -83,7 +82,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 				}),
 			},
 			database,
-			durableEvents(orders),
+			durableEvents,
 		);
 		broker = createNode(brokerOptions(env), env, [producer, consumer]);
 		await broker.start();

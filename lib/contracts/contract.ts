@@ -172,6 +172,7 @@ interface Implementation<C extends Contract, M, S> {
 	actions: {
 		[K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]>;
 	};
+	subscriptions?: object;
 	/** Runs before the mixins stop. */
 	stop?(this: ServiceThis & M & S): void | Promise<void>;
 	dependencies?: (keyof Contracts)[];
@@ -193,6 +194,7 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 		ready,
 		stop,
 		dependencies,
+		subscriptions = {},
 	}: Implementation<C, Members<X>, S>): ServiceSchema {
 		const handlers = actions as Record<string, unknown>;
 		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
@@ -213,7 +215,12 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 			name: c.name,
 			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
 			dependencies: dependencies as string[],
-			metadata: unshared({ events: c.events, errors: c.errors }),
+			subscriptions,
+			metadata: unshared({
+				events: c.events,
+				errors: c.errors,
+				subscriptions: Object.keys(subscriptions),
+			}),
 			actions: Object.fromEntries(joined),
 			async started(this: ServiceThis & Members<X> & S) {
 				if (setup) Object.assign(this, await setup.call(this));

@@ -27,6 +27,8 @@ interface Self {
 	readonly name: string;
 	readonly broker: ServiceBroker;
 	readonly db: Database;
+	readonly $types: readonly string[];
+	readonly $patterns: readonly string[];
 	readonly $stream: EventStream | undefined;
 	readonly $refilling: Refilling | undefined;
 }
@@ -41,7 +43,7 @@ interface Replay {
 }
 
 /** What operators can ask a service about its events: dead letters and retries of its group, a replay of its outbox, and figures. */
-export function eventHandlers(types: readonly string[], patterns: readonly string[]): object {
+export function eventHandlers(): object {
 	const handlers: Handlers = {
 		async deadLetters({ params }: Ctx<Filter & { after?: string; limit: number }>) {
 			const { after, limit, ...filter } = params;
@@ -58,7 +60,7 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 		},
 		async replayEvents({ params }: Ctx<Replay>) {
 			const [since, until] = span(params);
-			const wanted = replayed(this.broker, types, params);
+			const wanted = replayed(this.broker, this.$types, params);
 			const count = await republish(
 				this.db,
 				`/${this.name}`,
@@ -85,7 +87,7 @@ export function eventHandlers(types: readonly string[], patterns: readonly strin
 			return { count: await removeReader(this.db, params.name) };
 		},
 		async eventFigures() {
-			const states = (await this.$stream?.states(this.name, patterns)) ?? [];
+			const states = (await this.$stream?.states(this.name, this.$patterns)) ?? [];
 			const pending = states.reduce((sum, { open }) => sum + open, 0);
 			const unread_share = (await this.$refilling?.unreadShare(states)) ?? 0;
 			return { ...(await eventFigures(this.db)), pending, unread_share };

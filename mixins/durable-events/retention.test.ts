@@ -17,8 +17,8 @@ const start = async (...stubs: ServiceSchema[]): Promise<Shop> => {
 	return shop;
 };
 const producers = () => [
-	stub(orders, {}, database, durableEvents(orders)),
-	stub(users, {}, database, durableEvents(users)),
+	stub(orders, {}, database, durableEvents),
+	stub(users, {}, database, durableEvents),
 ];
 const BOTH = ["order.*", "user.created"];
 

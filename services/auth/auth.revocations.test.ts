@@ -37,7 +37,7 @@ beforeAll(async () => {
 			},
 		},
 		database,
-		durableEvents(users),
+		durableEvents,
 	);
 	shop = await startShop({ services: ["auth"], stubs: [neighbour] });
 	tell = publisher(shop.broker, "users");

@@ -34,11 +34,8 @@ async function voidTokens(
 	tx.handle.afterCommit(() => hint(this));
 }
 
-export default implement(
-	auth,
-	database,
-	durableEvents(auth, { "user.access_changed": voidTokens }),
-).with({
+export default implement(auth, database, durableEvents).with({
+	subscriptions: { "user.access_changed": voidTokens },
 	setup() {
 		const { JWT_SECRET } = envOf(this.broker);
 		if (!JWT_SECRET) throw new StartError("JWT_SECRET is not set");

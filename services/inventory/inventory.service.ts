@@ -45,12 +45,8 @@ const distinct = <O extends Order>(orders: readonly O[]): O[] => [
 ];
 const ids = (orders: readonly Order[]) => distinct(orders).map(({ order_id }) => order_id);
 
-export default implement(
-	inventory,
-	database,
-	durableEvents(inventory, { "order.shipped": fulfil }),
-	idempotency,
-).with({
+export default implement(inventory, database, durableEvents, idempotency).with({
+	subscriptions: { "order.shipped": fulfil },
 	setup() {
 		const seconds = envOf(this.broker).RESERVATION_SECONDS;
 		const call = callerOf(this);

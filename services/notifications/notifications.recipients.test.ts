@@ -52,7 +52,7 @@ beforeAll(async () => {
 					}),
 				},
 				database,
-				durableEvents(users),
+				durableEvents,
 			),
 		],
 	});

@@ -48,7 +48,7 @@ beforeAll(async () => {
 					issueVerification: async () => ({ token: `token${++issued}` }),
 				},
 				database,
-				durableEvents(users),
+				durableEvents,
 			),
 		],
 	});

@@ -82,7 +82,9 @@ export default implement(
 	notifications,
 	database,
 	records<Notification>(defineMessage),
-	durableEvents<{ sender?: Poller }>(notifications, {
+	durableEvents,
+).with({
+	subscriptions: {
 		"user.created": queue,
 		"user.updated": queue,
 		"user.password_reset_requested": queue,
@@ -92,8 +94,7 @@ export default implement(
 		"order.shipped": queue,
 		"order.delivered": queue,
 		"order.cancelled": queue,
-	}),
-).with({
+	},
 	setup() {
 		const { broker, db, logger } = this;
 		const tracer = tracingOf(broker)?.of(this.name);

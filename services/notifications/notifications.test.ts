@@ -39,9 +39,9 @@ beforeAll(async () => {
 					issueVerification: async () => ({ token: issue() }),
 				},
 				database,
-				durableEvents(users),
+				durableEvents,
 			),
-			stub(orders, {}, database, durableEvents(orders)),
+			stub(orders, {}, database, durableEvents),
 		],
 	});
 	tell = publisher(shop.broker, "orders");

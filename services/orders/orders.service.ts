@@ -57,15 +57,11 @@ async function visibleRow(
 const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> =>
 	(await visibleRow(...which)).order;
 
-export default implement(
-	orders,
-	database,
-	durableEvents(orders, {
+export default implement(orders, database, durableEvents, idempotency).with({
+	subscriptions: {
 		"shipment.dispatched": followShipment("confirmed", "shipped"),
 		"shipment.delivered": followShipment("shipped", "delivered"),
-	}),
-	idempotency,
-).with({
+	},
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 
 	setup() {

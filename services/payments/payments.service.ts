@@ -26,7 +26,7 @@ type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_am
 const PATIENCE = { budget: 250, lull: 50 };
 const SWEEP_EVERY = 5000;
 
-export default implement(payments, database, durableEvents(payments), idempotency).with({
+export default implement(payments, database, durableEvents, idempotency).with({
 	setup() {
 		const { db, eventData, wakeRelay, logger } = this;
 		const provider = simulatedProvider(db);

@@ -64,7 +64,7 @@ export const products = contract({
 			auth: "anyone",
 			page: true,
 			cache: { ttl: 10_000 },
-			near: { ttl: 10_000 },
+			responseCache: { ttl: 10_000 },
 			params: {
 				...paging,
 				after: {
@@ -97,7 +97,7 @@ export const products = contract({
 			rest: "GET /products/:id",
 			auth: "anyone",
 			etag: true,
-			near: { ttl: 60_000 },
+			responseCache: { ttl: 60_000 },
 			params: id,
 			returns: object(product),
 			throws: ["PRODUCT_NOT_FOUND"],

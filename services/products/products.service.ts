@@ -73,7 +73,7 @@ export default implement(
 	products,
 	database,
 	records<Product>(defineProduct),
-	durableEvents(products),
+	durableEvents,
 	idempotency,
 ).with({
 	setup() {

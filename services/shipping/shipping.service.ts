@@ -112,7 +112,7 @@ async function advance(
 	return standing;
 }
 
-export default implement(shipping, database, durableEvents(shipping)).with({
+export default implement(shipping, database, durableEvents).with({
 	actions: {
 		async schedule({ params: { orders } }) {
 			const wanted = distinct(orders)

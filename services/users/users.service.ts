@@ -66,7 +66,7 @@ const IDENTITIES = sql(
 	"select id, email, role, is_active, token_version from users where id = any($1::uuid[])",
 );
 
-export default implement(users, database, records<User>(defineUser), durableEvents(users)).with({
+export default implement(users, database, records<User>(defineUser), durableEvents).with({
 	setup() {
 		return {
 			rows: cacheOf(this.broker).of<User>("users", KEPT_MS, user),

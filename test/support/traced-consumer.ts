@@ -1,10 +1,11 @@
 import { expect } from "@jest/globals";
 import type { Context, ServiceSchema } from "moleculer";
 import { traceIdOf } from "../../lib/context/traceparent.ts";
-import { type Call, contract, implement } from "../../lib/contracts/contract.ts";
+import { type Call, contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { database } from "../../mixins/database.mixin.ts";
-import { durableEvents, type HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
+import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import { payments } from "../../services/payments/payments.contract.ts";
 import { shipping } from "../../services/shipping/shipping.contract.ts";
@@ -34,10 +35,10 @@ export function tracedConsumer(): ServiceSchema[] {
 				},
 			],
 		}),
-		implement(
-			group,
-			database,
-			durableEvents<HasDurableEvents>(group, {
+		defineService(group)({
+			mixins: [database, durableEvents],
+			actions: {},
+			subscriptions: {
 				async "order.created"(tx, found) {
 					if (!failed) {
 						failed = true;
@@ -60,8 +61,8 @@ export function tracedConsumer(): ServiceSchema[] {
 						]);
 					}
 				},
-			}),
-		).with({ actions: {} }),
+			},
+		}),
 	];
 }
 

@@ -23,7 +23,7 @@ const NOTE = "insert into effects (event_id) select unnest($1::uuid[])";
 /** Who writes the events. */
 export function producer(): ServiceSchema {
 	const source = contract({ name: "orders", actions: { ...eventActions }, events: orders.events });
-	return implement(source, database, durableEvents(source)).with({ actions: {} });
+	return implement(source, database, durableEvents).with({ actions: {} });
 }
 
 export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
@@ -33,7 +33,8 @@ export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 		if (found.some(({ subject }) => subject === POISON))
 			throw new Error("No handler can take this");
 	};
-	return implement(group, database, durableEvents(group, { "order.*": take })).with({
+	return implement(group, database, durableEvents).with({
+		subscriptions: { "order.*": take },
 		actions: {},
 	});
 }

@@ -242,7 +242,7 @@ test("an answer that depends on who asks, or that is no answer to a GET, cannot 
 			auth: "anyone",
 			params: {},
 			returns: { type: "any" },
-			near: { ttl: 1000 },
+			responseCache: { ttl: 1000 },
 			...action,
 		} as const;
 		return implement(contract({ name: "things", actions: { kept } })).with({

@@ -121,7 +121,7 @@ test("a contract is in the registry as it was written, here and on another node"
 	const namespace = uuid();
 	const { create, get } = orders.actions;
 	// Neighbours that are made from their contracts keep no answers.
-	const { cache: _, near: __, ...listed } = products.actions.list;
+	const { cache: _, responseCache: __, ...listed } = products.actions.list;
 	const written = {
 		"orders.create": { ...create, visibility: "published" },
 		"orders.get": { ...get, visibility: "published" },

@@ -1,0 +1,64 @@
+import { type Event, matches } from "../../lib/contracts/event.ts";
+import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
+import { type Relay, startRelay } from "../../lib/messaging/outbox.ts";
+import { STREAM_READER } from "../../lib/messaging/outbox-checkpoints.ts";
+import type { Acknowledged, Destination } from "../../lib/messaging/outbox-destination.ts";
+import { counting } from "./metrics.ts";
+import { isClosing, type Self } from "./self.ts";
+
+/**
+ * Publishes the events of the service's outbox: to the stream, or without one to each consumer group
+ * of this process.
+ *
+ * @returns a function that stops it
+ */
+export function startPublishing(self: Self): () => Promise<void> {
+	const { broker, $stream: stream, $types: types } = self;
+	if (stream) {
+		const relay = openRelay(self, STREAM_READER, types, (events) => stream.publish(events), stream);
+		const removeListener = stream.onReconnect(relay.recheck);
+		return async () => {
+			removeListener();
+			await relay.stop();
+		};
+	}
+	const attach = ({ name: group, patterns, deliver }: ConsumerGroup) =>
+		openRelay(
+			self,
+			group,
+			types.filter((type) => patterns.some((pattern) => matches(pattern, type))),
+			(events) => deliver(events).then(() => undefined),
+		);
+	return inProcessTransport(broker).offer({ types: [...types], attach });
+}
+
+function openRelay(
+	self: Self,
+	checkpoint: string,
+	types: readonly string[],
+	deliver: (events: Event[]) => Promise<Acknowledged | undefined>,
+	destination?: Destination,
+): Relay {
+	const { broker, db, logger, name } = self;
+	const relay = startRelay({
+		db,
+		name: checkpoint,
+		owner: broker.nodeID,
+		source: `/${name}`,
+		types,
+		...(destination ? { destination } : {}),
+		deliver: self.$traces.sending(counting(self, deliver)),
+		onError: (error) => {
+			if (!isClosing(self))
+				logger.warn("Events could not be published; the relay retries", { to: checkpoint, error });
+		},
+	});
+	self.$relays.add(relay);
+	return {
+		...relay,
+		async stop() {
+			await relay.stop();
+			self.$relays.delete(relay);
+		},
+	};
+}
