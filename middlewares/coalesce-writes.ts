@@ -1,6 +1,6 @@
 import { Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { runOutsideCalls } from "../lib/context/call-context.ts";
-import { maxPayload, messageTooLarge, type Transporter } from "../lib/messaging/message-size.ts";
+import { maxPayload, messageTooLarge, type Transporter } from "../lib/resilience/message-size.ts";
 
 type Send = (topic: string, data: Buffer, meta: { readonly packet?: Packet }) => Promise<unknown>;
 interface Packet {

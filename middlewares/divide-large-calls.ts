@@ -1,7 +1,7 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import type { ActionContract } from "../lib/contracts/contract.ts";
 import type { Shape } from "../lib/contracts/schema.ts";
-import { isMessageTooLarge } from "../lib/messaging/message-size.ts";
+import { isMessageTooLarge } from "../lib/resilience/message-size.ts";
 
 type Params = Record<string, unknown>;
 type Ask = (params: Params) => Promise<unknown>;

@@ -1,10 +1,10 @@
 import { currentTraceparent } from "../lib/context/traceparent.ts";
 import type { EventData, EventType, Mixin } from "../lib/contracts/contract.ts";
 import type { Shape } from "../lib/contracts/schema.ts";
-import { assertSendable } from "../lib/messaging/message-size.ts";
 import { insertEvents } from "../lib/messaging/outbox.ts";
 import { tracingOf } from "../lib/observability/tracing/tracing.ts";
 import type { Tx } from "../lib/persistence/database.ts";
+import { assertSendable } from "../lib/resilience/message-size.ts";
 import { eventHandlers } from "./durable-events/actions.ts";
 import { startConsuming } from "./durable-events/consuming.ts";
 import { startPublishing } from "./durable-events/publishing.ts";

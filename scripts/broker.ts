@@ -5,10 +5,10 @@ import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { openHealthListener } from "../lib/health/health-listener.ts";
 import { written } from "../lib/observability/logging/log.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
-import { assertPortFree } from "../lib/process/port.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
 import { createNode, loadService } from "../lib/settings/node.ts";
+import { assertPortFree } from "../lib/settings/port.ts";
 import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
 const START_MS = 15_000;

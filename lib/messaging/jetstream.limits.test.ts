@@ -7,8 +7,8 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startNats } from "../../test/support/servers.ts";
 import type { Event } from "../contracts/event.ts";
+import { LEAST_MAX_PAYLOAD } from "../resilience/message-size.ts";
 import { openJetStream, type StreamOptions } from "./jetstream.ts";
-import { LEAST_MAX_PAYLOAD } from "./message-size.ts";
 
 const DATA_BYTES = 64 * 1024;
 

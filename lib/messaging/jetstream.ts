@@ -12,9 +12,9 @@ import {
 } from "nats";
 import { microBatch, reject } from "../async/micro-batch.ts";
 import type { Event } from "../contracts/event.ts";
+import { assertAccepted, eventBatchBytes } from "../resilience/message-size.ts";
 import { BATCH_FORMAT, packEvents, type UnpackedEvents, unpackEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
-import { assertAccepted, eventBatchBytes } from "./message-size.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
 import {

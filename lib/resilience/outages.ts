@@ -1,4 +1,4 @@
-import { isMessageTooLarge } from "../messaging/message-size.ts";
+import { isMessageTooLarge } from "./message-size.ts";
 
 /**
  * moleculer's words for a call that nobody answered, or not in time. An open breaker, a service without a node, a full queue and a lost

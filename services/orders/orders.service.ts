@@ -11,10 +11,10 @@ import {
 	storeResponses,
 } from "../../lib/idempotency/idempotency.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
-import { batchBytesOf, maxPayloadOf } from "../../lib/messaging/message-size.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
 import { approximateCount, pageOf } from "../../lib/persistence/approximate-count.ts";
 import type { Database } from "../../lib/persistence/database.ts";
+import { batchBytesOf, maxPayloadOf } from "../../lib/resilience/message-size.ts";
 import { createSagaRunner, type SagaOutcome } from "../../lib/saga/saga.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";

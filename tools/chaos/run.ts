@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import type { Call } from "../../lib/contracts/contract.ts";
-import { LEAST_MAX_PAYLOAD } from "../../lib/messaging/message-size.ts";
+import { LEAST_MAX_PAYLOAD } from "../../lib/resilience/message-size.ts";
 import { readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";

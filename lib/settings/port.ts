@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
-import type { Env } from "../settings/env.ts";
-import { errorCode } from "./folder-access.ts";
-import { StartError } from "./start-error.ts";
+import { errorCode } from "../process/folder-access.ts";
+import { StartError } from "../process/start-error.ts";
+import type { Env } from "./env.ts";
 
 /** @throws StartError if the gateway and the health checks share a port. `api`: whether this process runs the gateway */
 export function assertDistinctPorts(
