@@ -3,7 +3,7 @@ import { createDatabases } from "../../lib/persistence/migrate.ts";
 import { freePort, startProcess } from "../../test/support/processes.ts";
 import type { OrderRecord } from "./invariants.ts";
 import type { Postgres } from "./postgres.ts";
-import { INITIAL_STOCK, insertRows, type SeedHistory } from "./seed-history.ts";
+import { INITIAL_STOCK, insertRows, type SeedHistory, type SeedRows } from "./seed-history.ts";
 import { eventually, type Target } from "./target.ts";
 
 const TABLES = `
@@ -90,7 +90,7 @@ async function insertFloorHistory(server: Postgres, history: SeedHistory): Promi
 	const { products, orders } = history.size;
 	const { product_id, price } = history.line;
 	const item = { order_id: history.order.id, product_id, quantity: "1", unit_price: price };
-	const all = [
+	const rows: SeedRows[] = [
 		{ table: "products", to: products, columns: history.product },
 		{
 			table: "stock",
@@ -98,8 +98,8 @@ async function insertFloorHistory(server: Postgres, history: SeedHistory): Promi
 			columns: { product_id: history.product.id, on_hand: String(INITIAL_STOCK), reserved: "0" },
 		},
 		{ table: "orders", to: orders, columns: history.order },
-		{ table: "items", to: orders, columns: item, each: `cross join lateral ${history.lines}` },
+		{ table: "items", to: orders, columns: item, join: `cross join lateral ${history.lines}` },
 	];
-	await insertRows(server, DATABASE, all, () => undefined);
+	await insertRows(server, DATABASE, rows, () => undefined);
 	await server.query(DATABASE, "vacuum analyze");
 }
