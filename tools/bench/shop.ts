@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hasDatabase, serviceNames } from "../../lib/settings/node.ts";
@@ -196,8 +196,14 @@ async function assertHealthy(url: string): Promise<void> {
 
 /** Signs access tokens without logins. Uses the code of the revision that verifies them. */
 async function signTokens(checkout: string, history: SeedHistory): Promise<string[]> {
+	const lib = join(checkout, "lib");
+	// The folder of the module depends on the revision.
+	const module = readdirSync(lib, { encoding: "utf8", recursive: true }).find(
+		(file) => basename(file) === "access-token.ts",
+	);
+	if (!module) throw new Error(`${lib} contains no access-token.ts`);
 	const { signAccessToken } = (await import(
-		join(checkout, "lib/security/access-token.ts")
+		join(lib, module)
 	)) as typeof import("../../lib/security/access-token.ts");
 	return Array.from({ length: Math.min(history.size.users, 200) }, (_, n) => {
 		const claims = {
