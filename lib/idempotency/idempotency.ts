@@ -35,7 +35,7 @@ const CLAIM = sql(
 const REQUESTS = "unnest($1::uuid[], $2::text[], $3::text[]";
 const FIND = sql(
 	"idempotency_find",
-	`select n, body_hash, subject, status, answer, created_at < now() - ${KEPT} as expired
+	`select n, body_hash, subject, status, answer as body, created_at < now() - ${KEPT} as expired
 	from ${REQUESTS}) with ordinality as w (user_id, action, key, n) join idempotency_keys using (user_id, action, key)`,
 );
 const FREE = sql(
