@@ -12,7 +12,7 @@ const INTRODUCTION = `<!-- Made from lib/settings/settings.ts by npm run docs:co
 
 # Configuration
 
-Every setting is an environment variable, declared in [lib/settings/settings.ts](../lib/settings.ts). A wrong value stops the start with a line that
+Every setting is an environment variable, declared in [lib/settings/settings.ts](../lib/settings/settings.ts). A wrong value stops the start with a line that
 names it. An empty value counts as absent. Each may also come from a file that \`NAME_FILE\` names, as container secrets do:
 \`JWT_SECRET_FILE=/run/secrets/jwt\`.
 `;

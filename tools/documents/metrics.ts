@@ -1,10 +1,9 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { catalogue } from "../../lib/observability/metrics/catalogue.ts";
 import type { Metric } from "../../lib/observability/metrics/registry.ts";
 import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
 import { runProgram } from "../../lib/process/lifecycle.ts";
-import { serviceNames } from "../../lib/settings/node.ts";
 
 /** Where the document is. */
 export const path = join(import.meta.dirname, "../../docs/metrics.md");
@@ -12,10 +11,8 @@ const services = join(import.meta.dirname, "../../services");
 
 /** Every metric that some node tells: those that know no domain, then each domain's own. */
 export async function allMetrics(): Promise<Metric[]> {
-	const files = serviceNames(services)
-		.map((name) => join(services, name, `${name}.metrics.ts`))
-		.filter((file) => existsSync(file));
-	const modules = (await Promise.all(files.map((file) => import(file)))) as {
+	const files = globSync("*/**/{metrics,*.metrics}.ts", { cwd: services }).sort();
+	const modules = (await Promise.all(files.map((file) => import(join(services, file))))) as {
 		metrics: Record<string, Metric>;
 	}[];
 	return [catalogue, ...modules.map(({ metrics }) => metrics)].flatMap((metrics) =>
@@ -23,7 +20,7 @@ export async function allMetrics(): Promise<Metric[]> {
 	);
 }
 
-const INTRODUCTION = `<!-- Made from lib/observability/metrics/catalogue.ts and services/*/*.metrics.ts by npm run docs:metrics. -->
+const INTRODUCTION = `<!-- Made from lib/observability/metrics/catalogue.ts and services/*/**/metrics.ts by npm run docs:metrics. -->
 
 # Metrics
 
