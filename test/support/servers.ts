@@ -130,5 +130,5 @@ async function greet(port: number, { ask, answer }: Kind["greeting"]): Promise<v
 /** How the cluster's Redis chooses the keys that it evicts when its memory is full. */
 export function evictionPolicy(): string {
 	const text = readFileSync(join(root, "docker-compose.yml"), "utf8");
-	return /"--maxmemory-policy", "([a-z-]+)"/.exec(text)![1]!;
+	return /"--maxmemory-policy",\s*"([a-z-]+)"/.exec(text)![1]!;
 }
