@@ -39,14 +39,3 @@ export const RETRY_MS = 500;
 export const DISCONNECT_MS = 100;
 /** Milliseconds after which a Redis that does not answer is gone. */
 export const COMMAND_TIMEOUT_MS = 250;
-
-/** A command's answer; rejects when it does not come within `ms`. */
-export function withCommandTimeout<T>(command: Promise<T>, ms: number): Promise<T> {
-	return new Promise((resolve, reject) => {
-		// A busy event loop runs late timers first: what lies in the socket already is read before Redis counts as silent.
-		const late = () =>
-			setImmediate(() => reject(new Error(`Redis has not answered within ${ms} ms`)));
-		const timer = setTimeout(late, ms);
-		command.then(resolve, reject).finally(() => clearTimeout(timer));
-	});
-}

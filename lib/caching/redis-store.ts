@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
-import { COMMAND_TIMEOUT_MS, RETRY_MS, withCommandTimeout } from "./redis-connection.ts";
+import { withTimeout } from "../async/with-timeout.ts";
+import { COMMAND_TIMEOUT_MS, RETRY_MS } from "./redis-connection.ts";
 import { type CacheStore, HOLD_MS, type KeyState, LEASE_MS, MAX_TTL_MS } from "./store.ts";
 
 /**
@@ -63,6 +64,7 @@ end`,
 } as const;
 type Scripts = Record<keyof typeof scripts, (...args: (string | number)[]) => Promise<unknown>>;
 
+const timeoutError = (ms: number): Error => new Error(`Redis did not respond within ${ms} ms`);
 const isOutOfMemory = (error: unknown): boolean =>
 	/OOM command not allowed/.test((error as Error).message);
 
@@ -93,10 +95,12 @@ export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheSt
 			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) =>
 				keys.slice(i * MOST, (i + 1) * MOST),
 			);
-			return (await withCommandTimeout(
+			const replies = await withTimeout(
 				Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))),
 				answerMs,
-			)) as T[];
+			);
+			if (!replies) throw timeoutError(answerMs);
+			return replies as T[];
 		} catch (error) {
 			// Redis works, but everything that it holds is exempt from eviction: nothing is cached meanwhile.
 			if (isOutOfMemory(error)) return undefined;
@@ -166,7 +170,7 @@ export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheSt
 			if (!(await run("cacheRelease", keys, holder))) owe(keys);
 		},
 		async ping() {
-			await withCommandTimeout(redis.ping(), answerMs);
+			if (!(await withTimeout(redis.ping(), answerMs))) throw timeoutError(answerMs);
 		},
 		async close() {
 			redis.disconnect();

@@ -1,7 +1,9 @@
 import type { ServiceBroker } from "moleculer";
+import { withTimeout } from "../async/with-timeout.ts";
 import { cacheOf } from "../caching/lease-cache.ts";
+import { natsClientOf } from "../resilience/transit-client.ts";
 
-/** What a node stands on. */
+/** Servers that a node depends on. */
 export type ServerName = "postgres" | "nats" | "redis";
 type RoundTrip = () => Promise<unknown>;
 interface Probe {
@@ -10,85 +12,70 @@ interface Probe {
 }
 const probes = new WeakMap<object, Probe[]>();
 
-/** Lets a service say whether a server that it stands on answers: the probe makes a real round trip, or rejects. */
+/**
+ * Registers a health check of a server that a service depends on.
+ *
+ * @param roundTrip sends a request to the server and rejects if it fails
+ */
 export function addProbe(service: object, server: ServerName, roundTrip: RoundTrip): void {
 	probes.set(service, [...(probes.get(service) ?? []), { server, roundTrip }]);
 }
 
-/** The names of this node's services of which a probe rejects or takes longer than `ms`. */
+/** Names of this node's services with a probe that fails or takes longer than `ms`. */
 export async function failingServices(broker: ServiceBroker, ms = 2000): Promise<string[]> {
-	const verdicts = await Promise.all(
+	const failing = await Promise.all(
 		broker.services.map(async (service) => {
-			try {
-				await within(
-					ms,
-					Promise.all((probes.get(service) ?? []).map(({ roundTrip }) => roundTrip())),
-				);
-				return [];
-			} catch {
-				return [service.name];
-			}
+			const results = (probes.get(service) ?? []).map((probe) => succeeds(probe, ms));
+			return (await Promise.all(results)).every(Boolean) ? [] : [service.name];
 		}),
 	);
-	return verdicts.flat();
+	return failing.flat();
 }
 
 /**
- * What of this node does not answer: its services by their names, and `nats` and `redis` where they are configured. A lost connection still
- * calls itself connected, so each is asked.
+ * Names of failing dependencies of this node: services with a failing probe, and `nats` and `redis`
+ * if they are configured. A client still reports a lost connection as connected, so each check
+ * makes a round trip.
  */
 export async function failingDependencies(broker: ServiceBroker, ms = 2000): Promise<string[]> {
-	const [services, ...others] = await Promise.all([
+	const [services, ...servers] = await Promise.all([
 		failingServices(broker, ms),
-		...ownProbes(broker).map(async ({ server, roundTrip }) =>
-			(await answers(roundTrip, ms)) ? [] : [server],
-		),
+		...nodeProbes(broker).map(async (probe) => ((await succeeds(probe, ms)) ? [] : [probe.server])),
 	]);
-	return [services, others].flat(2);
+	return [services, servers].flat(2);
 }
 
-/** Whether the servers of this node answer, each as all of its services see it. */
+/** State of each server of this node: true if all its probes succeed within `ms`. */
 export async function probeServers(
 	broker: ServiceBroker,
 	ms = 2000,
 ): Promise<Map<ServerName, boolean>> {
 	const all = [
-		...ownProbes(broker),
+		...nodeProbes(broker),
 		...broker.services.flatMap((service) => probes.get(service) ?? []),
 	];
-	const found = new Map<ServerName, boolean>();
+	const states = new Map<ServerName, boolean>();
 	await Promise.all(
-		all.map(async ({ server, roundTrip }) => {
-			const up = await answers(roundTrip, ms);
-			found.set(server, up && found.get(server) !== false);
+		all.map(async (probe) => {
+			const up = await succeeds(probe, ms);
+			states.set(probe.server, up && states.get(probe.server) !== false);
 		}),
 	);
-	return found;
+	return states;
 }
 
-/** Of what belongs to no service: the connection between nodes, and the cache. */
-function ownProbes(broker: ServiceBroker): Probe[] {
-	const nats = (broker.transit?.tx as { client?: { flush(): Promise<void> } } | undefined)?.client;
+/** Probes of the servers that belong to the node and not to a service. */
+function nodeProbes(broker: ServiceBroker): Probe[] {
 	return [
-		{ server: "nats", roundTrip: async () => nats?.flush() },
+		{ server: "nats", roundTrip: async () => natsClientOf(broker)?.flush() },
 		{ server: "redis", roundTrip: () => cacheOf(broker).ping() },
 	];
 }
 
-const answers = (roundTrip: RoundTrip, ms: number): Promise<boolean> =>
-	within(ms, roundTrip()).then(
+async function succeeds({ roundTrip }: Probe, ms: number): Promise<boolean> {
+	const success = roundTrip().then(
 		() => true,
 		() => false,
 	);
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise((_, reject) => {
-		timer = setTimeout(reject, ms, new Error(`No answer within ${ms} ms`));
-	});
-	try {
-		await Promise.race([work, late]);
-	} finally {
-		clearTimeout(timer);
-	}
+	return (await withTimeout(success, ms)) ?? false;
 }

@@ -86,7 +86,7 @@ test("of requests with the same key at the same time one goes through, and the o
 		expect(earlier).toMatchObject({
 			subject: String(winner),
 			status: 201,
-			answer: { made: winner },
+			body: { made: winner },
 		});
 	}
 });

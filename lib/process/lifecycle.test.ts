@@ -8,11 +8,11 @@ afterEach(() => {
 	for (const child of running) child.kill("SIGKILL");
 });
 
-/** Runs `body` as the main function of a program; `lines` are what it has printed when it ended. */
+/** Runs `body` as the main function of a program; `lines` is its complete output. */
 function start(body: string) {
-	const imports = `import { run } from "${new URL("lifecycle.ts", import.meta.url)}";
+	const imports = `import { runProgram } from "${new URL("lifecycle.ts", import.meta.url)}";
 		import { StartError } from "${new URL("start-error.ts", import.meta.url)}";`;
-	const source = `${imports} run("shop", async (program) => { ${body} });`;
+	const source = `${imports} runProgram("shop", async (program) => { ${body} });`;
 	const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
 		stdio: ["ignore", "pipe", "pipe"],
 	});
@@ -32,7 +32,7 @@ function start(body: string) {
 	};
 }
 
-test("what it holds is released in reverse order, and it ends with 0", async () => {
+test("runProgram releases resources in reverse order and exits with code 0", async () => {
 	const program = start(`
 		program.onEnd(1000, async () => console.log("database"));
 		program.onEnd(1000, async () => console.log("services"));
@@ -47,21 +47,21 @@ test("what it holds is released in reverse order, and it ends with 0", async () 
 	});
 });
 
-test("what hangs or fails while it is released does not keep the rest from being released", async () => {
+test("runProgram releases all resources even if one release fails or hangs", async () => {
 	const program = start(`
 		program.onEnd(1000, () => console.log("database"));
-		program.onEnd(1000, () => { throw new StartError("cannot let go"); });
+		program.onEnd(1000, () => { throw new StartError("cannot release"); });
 		program.onEnd(50, () => new Promise(() => {}));
 		await program.stop();
 	`);
 	expect(await program.ended).toEqual({
 		code: 0,
 		signal: null,
-		lines: ["shop: cannot let go", "database"],
+		lines: ["shop: cannot release", "database"],
 	});
 });
 
-test("a reason that its operator can mend is told in one line", async () => {
+test("runProgram prints a StartError as one line", async () => {
 	const { ended } = start(`
 		program.onEnd(1000, () => console.log("released"));
 		throw new StartError("this is wrong:\\n  do that");
@@ -77,7 +77,7 @@ test.each([
 	"throw new Error('oops')",
 	"Promise.reject(new Error('oops')); await new Promise(() => {})",
 	"setImmediate(() => { throw new Error('oops') }); await new Promise(() => {})",
-])("an error that nobody expected is told with its stack: %s", async (body) => {
+])("runProgram prints an unexpected error with its stack: %s", async (body) => {
 	const { ended } = start(`program.onEnd(1000, () => console.log("released")); ${body}`);
 	const { code, lines } = await ended;
 	expect(code).toBe(1);
@@ -86,14 +86,14 @@ test.each([
 	expect(lines.some((line) => line.trim().startsWith("at "))).toBe(true);
 });
 
-test("a step that hangs fails when its time is over", async () => {
+test("step fails with its own message when it exceeds its limit", async () => {
 	const { ended } = start(
 		`await program.step(new Promise(() => {}), { ms: 50, late: "it took too long" });`,
 	);
 	expect(await ended).toEqual({ code: 1, signal: null, lines: ["shop: it took too long"] });
 });
 
-test("a signal in the middle of the start ends it well, and what the end breaks is not told as a failure", async () => {
+test("a signal during the start exits with code 0 and hides failures that the shutdown causes", async () => {
 	const program = start(`
 		let broken;
 		program.onEnd(1000, () => { broken(new Error("connection lost")); return new Promise((resolve) => setTimeout(resolve, 100)); });
@@ -105,7 +105,7 @@ test("a signal in the middle of the start ends it well, and what the end breaks 
 	expect(await program.ended).toEqual({ code: 0, signal: null, lines: ["starting"] });
 });
 
-test("Ctrl-C that arrives twice at once counts once; pressed again it forces the end", async () => {
+test("Ctrl-C delivered twice counts once; pressing it again forces the exit", async () => {
 	const program = start(`
 		program.onEnd(20_000, () => { console.log("stopping"); setTimeout(() => console.log("still stopping"), 600); return new Promise(() => {}); });
 		console.log("ready");

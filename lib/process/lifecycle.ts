@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { withTimeout } from "../async/with-timeout.ts";
 import { StartError } from "./start-error.ts";
 
 type Release = (elapsed: number) => unknown;
@@ -46,7 +46,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 		endedAt = begun;
 		for (const { ms, release } of releases.reverse()) {
 			const work = Promise.resolve().then(() => release(Date.now() - begun));
-			await Promise.race([work, delay(ms)]).catch(report);
+			await withTimeout(work, ms).catch(report);
 		}
 		clearInterval(alive);
 		process.exit(code);
@@ -54,13 +54,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 
 	const program: Program = {
 		async step(work, limit) {
-			const bounded = limit
-				? Promise.race([
-						work,
-						delay(limit.ms).then(() => Promise.reject(new StartError(limit.late))),
-					])
-				: work;
-			return bounded.then(
+			return (limit ? orStartError(work, limit) : work).then(
 				(result) => (endedAt === undefined ? result : never),
 				(error) => (endedAt === undefined ? Promise.reject(error) : never),
 			);
@@ -92,4 +86,17 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 	// Whoever read our output has gone, which is no reason to go as well.
 	for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 	main(program).catch(program.fail);
+}
+
+/** @throws StartError with the message `late` after `ms` milliseconds */
+async function orStartError<T>(
+	work: Promise<T>,
+	{ ms, late }: { ms: number; late: string },
+): Promise<T> {
+	const done = await withTimeout(
+		work.then((result) => ({ result })),
+		ms,
+	);
+	if (!done) throw new StartError(late);
+	return done.result;
 }

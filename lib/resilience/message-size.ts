@@ -1,5 +1,6 @@
 import { Errors } from "moleculer";
 import { StartError } from "../process/start-error.ts";
+import { type NatsClient, type Transporter, transporterOf } from "./transit-client.ts";
 
 /** The type of the error of a call whose request or result is larger than one NATS message. */
 const MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE";
@@ -18,20 +19,12 @@ export const LEAST_MAX_PAYLOAD = 256 * 1024;
 /** Batches stay below this size on servers that take more: a large message delays the others. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 
-/** A transporter as moleculer keeps it; only that of NATS has a client with `info`. */
-export interface Transporter {
-	readonly client?:
-		| { readonly info?: { readonly max_payload: number } | undefined }
-		| null
-		| undefined;
-}
 /** The largest message in bytes that the connected server takes; no limit without a server. */
 export const maxPayload = (transporter: Transporter | undefined): number =>
 	transporter?.client?.info?.max_payload ?? Number.MAX_SAFE_INTEGER;
 
 /** The largest message that this node can send to other nodes, in bytes. */
-export const maxPayloadOf = (broker: object): number =>
-	maxPayload((broker as { transit?: { tx?: Transporter } }).transit?.tx);
+export const maxPayloadOf = (broker: object): number => maxPayload(transporterOf(broker));
 
 /** The size of a micro-batch whose elements travel in one message, in bytes. */
 export const batchBytesOf = (broker: object): number =>
@@ -44,9 +37,7 @@ export const eventBatchBytes = (client: Transporter["client"]): number =>
 	Math.min(MAX_EVENT_BATCH_BYTES, maxPayload({ client }) - ENVELOPE_BYTES);
 
 /** @throws StartError, and closes the connection, if the server refuses messages that cannot be divided */
-export async function assertAccepted(
-	client: NonNullable<Transporter["client"]> & { close(): Promise<void> },
-): Promise<void> {
+export async function assertAccepted(client: Pick<NatsClient, "info" | "close">): Promise<void> {
 	const max = maxPayload({ client });
 	if (max >= LEAST_MAX_PAYLOAD) return;
 	await client.close();

@@ -1,5 +1,5 @@
 import { setTimeout as after } from "node:timers/promises";
-import { within } from "../../lib/async/within.ts";
+import { withTimeout } from "../../lib/async/with-timeout.ts";
 import { isError, type Meta } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import {
@@ -70,7 +70,7 @@ export async function settle(
 	milliseconds: number,
 ): Promise<SagaOutcome | undefined> {
 	const late = Date.now() + milliseconds;
-	const end = await within(milliseconds, running);
+	const end = await withTimeout(running, milliseconds);
 	if (end?.status !== "lost") return end;
 	while (Date.now() < late) {
 		const found = await store.find(db, saga.id);

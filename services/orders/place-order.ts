@@ -1,5 +1,5 @@
 import { microBatch, type Rejection, reject } from "../../lib/async/micro-batch.ts";
-import { within } from "../../lib/async/within.ts";
+import { withTimeout } from "../../lib/async/with-timeout.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency/idempotency.ts";
@@ -89,9 +89,9 @@ export function createOrderPlacement({ users: buyers, products, deadlineMs, writ
 		group: readonly (PlacedOrder | Rejection | undefined)[],
 		arrivals: (count: number) => Promise<void>,
 	): Promise<void> {
-		await within(TOGETHER_MS, Promise.all(group.map(running)));
+		await withTimeout(Promise.all(group.map(running)), TOGETHER_MS);
 		if (group.length > 1)
-			await within(Math.min(group.length * RETURN_MS, RETURN_MOST_MS), arrivals(group.length));
+			await withTimeout(arrivals(group.length), Math.min(group.length * RETURN_MS, RETURN_MOST_MS));
 	}
 	return microBatch(place, { afterEach });
 }

@@ -23,7 +23,7 @@ beforeAll(async () => {
 		"payments",
 	) as unknown as Dependencies;
 	// Nothing here is slow but the steps that a test holds back, and those are waited for.
-	const patience = { budget: 600_000, lull: 600_000 };
+	const patience = { totalMs: 600_000, idleMs: 600_000 };
 	desk = {
 		db,
 		eventData,

@@ -1,5 +1,5 @@
 import type { Logger } from "moleculer";
-import { type Patience, settleWithin } from "../../lib/async/promptly.ts";
+import { type SettleLimits, settleWithin } from "../../lib/async/settle-within.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
@@ -25,7 +25,7 @@ export interface Dependencies
 		Pick<HasDurableEvents, "eventData" | "wakeRelay"> {
 	readonly logger: Pick<Logger, "warn">;
 	readonly provider: PaymentProvider;
-	readonly patience: Patience;
+	readonly patience: SettleLimits;
 }
 /** A refund that is written down, as the provider needs to know it. */
 export interface Refund {

@@ -1,4 +1,4 @@
-import { settleWithin } from "../../lib/async/promptly.ts";
+import { settleWithin } from "../../lib/async/settle-within.ts";
 import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { done, type Outcome, pending } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";

@@ -22,8 +22,8 @@ type PaymentLook = Pick<Payment, "order_id" | "amount" | "status" | "refunded_am
 	unsettled: number;
 };
 
-/** A batch is answered within `budget`, and sooner when only slow orders are left in it. */
-const PATIENCE = { budget: 250, lull: 50 };
+/** Limits for the responses of the payment provider to one batch. */
+const PATIENCE = { totalMs: 250, idleMs: 50 };
 const SWEEP_EVERY = 5000;
 
 export default implement(payments, database, durableEvents, idempotency).with({

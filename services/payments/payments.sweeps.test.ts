@@ -68,7 +68,7 @@ function sweepsOf(node: Shop) {
 		wakeRelay,
 		provider: counting,
 		logger: { warn: () => undefined },
-		patience: { budget: 5000, lull: 5000 },
+		patience: { totalMs: 5000, idleMs: 5000 },
 	};
 	return {
 		requested,

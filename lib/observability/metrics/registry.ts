@@ -1,3 +1,4 @@
+import { withTimeout } from "../../async/with-timeout.ts";
 /** A metric as it is declared, once, where its name and its words are. */
 export interface Metric {
 	readonly name: string;
@@ -89,7 +90,10 @@ export class Metrics {
 		const tell: ReportMetric = (metric, value, ...values) => {
 			if (!late) line(metric, "", pairs(metric, values), value);
 		};
-		await settled([...also, ...this.#collectors], tell, ms);
+		await withTimeout(
+			Promise.allSettled([...also, ...this.#collectors].map(async (collect) => collect(tell))),
+			ms,
+		);
 		late = true;
 		return [...told]
 			.map(
@@ -132,19 +136,6 @@ function tellHistogram(
 	}
 	line(metric, "_sum", labels, sum);
 	line(metric, "_count", labels, count);
-}
-
-async function settled(
-	collectors: readonly Collector[],
-	tell: ReportMetric,
-	ms: number,
-): Promise<void> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<void>((resolve) => {
-		timer = setTimeout(resolve, ms);
-	});
-	await Promise.race([late, Promise.allSettled(collectors.map(async (collect) => collect(tell)))]);
-	clearTimeout(timer);
 }
 
 const all = new WeakMap<object, Metrics>();

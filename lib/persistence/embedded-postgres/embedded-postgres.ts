@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { within } from "../../async/within.ts";
+import { withTimeout } from "../../async/with-timeout.ts";
 import { StartError } from "../../process/start-error.ts";
 import { dropLibpqVariables } from "../../settings/env.ts";
 import { findBinaries, platformPackage } from "./binaries.ts";
@@ -125,9 +125,9 @@ function running(
 		const done = ended.then(() => true);
 		child.ref();
 		child.kill("SIGINT");
-		if (await within(patience, done)) return;
+		if (await withTimeout(done, patience)) return;
 		child.kill("SIGQUIT");
-		if (await within(IMMEDIATE_STOP_MS, done)) return;
+		if (await withTimeout(done, IMMEDIATE_STOP_MS)) return;
 		child.kill("SIGKILL");
 		await ended;
 	};

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { Logger, ServiceBroker } from "moleculer";
 import { type Poller, startPoller } from "../../../lib/async/poller.ts";
+import { withTimeout } from "../../../lib/async/with-timeout.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessClaims } from "../../../lib/security/access-token.ts";
 import {
 	REVOCATIONS,
@@ -54,7 +54,7 @@ export class Revocations {
 	/** Waits, but not for long, until the list is there, and keeps it up to date from then on. */
 	async start(): Promise<void> {
 		const first = this.#look().catch((error) => this.#onError(error));
-		await Promise.race([first, pause(PATIENCE, undefined, { ref: false })]);
+		await withTimeout(first, PATIENCE);
 		this.#loop = startPoller({
 			intervalMs: EVERY,
 			poll: () => this.#look(),
