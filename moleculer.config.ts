@@ -4,7 +4,7 @@ import type { BrokerOptions } from "moleculer";
 import { validatorOptions } from "./lib/contracts/schema.ts";
 import { Log } from "./lib/observability/logging/log.ts";
 import { openTracing, type Tracing } from "./lib/observability/tracing/tracing.ts";
-import { breakersOf } from "./lib/resilience/circuit-breakers.ts";
+import { openBreakers } from "./lib/resilience/circuit-breakers.ts";
 import { isNodeFailure } from "./lib/resilience/outages.ts";
 import { type Env, readEnv } from "./lib/settings/env.ts";
 import { authorize } from "./middlewares/authorize.ts";
@@ -58,7 +58,7 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 				name: "$node",
 				actions: {
 					/** `call $node.breakers` in the REPL; other nodes are asked with `--$nodeID`. */
-					breakers: { handler: (ctx) => breakersOf(ctx.broker) },
+					breakers: { handler: (ctx) => openBreakers(ctx.broker) },
 				},
 			},
 		},

@@ -4,7 +4,7 @@ import { Errors } from "moleculer";
 import { currentLogFields } from "../lib/context/call-context.ts";
 import { type Ctx, contract, contractError, implement } from "../lib/contracts/contract.ts";
 import { commonError } from "../lib/contracts/errors.ts";
-import { breakersOf } from "../lib/resilience/circuit-breakers.ts";
+import { openBreakers } from "../lib/resilience/circuit-breakers.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
@@ -197,10 +197,10 @@ test("an answer that says no is not asked for again", async () => {
 test("a breaker opens when a node does not answer, and its calls go to another", async () => {
 	const { caller, nodes } = await startThings(never, async () => 2);
 	await repeat(12, () => caller.call("things.write", {}, { timeout: 20 }));
-	expect(breakersOf(caller)).toEqual([
+	expect(openBreakers(caller)).toEqual([
 		expect.objectContaining({ action: "things.write", node: nodes[0]!.nodeID, state: "open" }),
 	]);
-	expect(await caller.call("$node.breakers")).toEqual(breakersOf(caller));
+	expect(await caller.call("$node.breakers")).toEqual(openBreakers(caller));
 	for (let i = 0; i < 4; i++) expect(await caller.call("things.write")).toBe(2);
 });
 
@@ -219,7 +219,7 @@ test("a breaker opens after five failures in a row, however much went well befor
 	fails = () => true;
 	await repeat(10, () => caller.call("things.write"));
 	expect(calls).toBe(35);
-	expect(breakersOf(caller)).toEqual([expect.objectContaining({ state: "open", failures: 5 })]);
+	expect(openBreakers(caller)).toEqual([expect.objectContaining({ state: "open", failures: 5 })]);
 });
 
 test("a breaker of the only node refuses at once as an outage, lets one call through after a while, and closes when that is answered", async () => {
@@ -241,7 +241,7 @@ test("a breaker of the only node refuses at once as an outage, lets one call thr
 	handler = async () => "well";
 	expect(await eventually(() => caller.call("things.write"))).toBe("well");
 	expect(asked).toBe(1);
-	expect(breakersOf(caller)).toEqual([]);
+	expect(openBreakers(caller)).toEqual([]);
 	expect(told).toEqual([
 		"$circuit-breaker.opened",
 		"$circuit-breaker.half-opened",
@@ -257,7 +257,7 @@ test("a connection that a node could not make, an error without a code and an in
 	};
 	const { caller } = await startThings((ctx) => Promise.reject(errors[ctx.action!.name!]));
 	for (const action of Object.keys(errors)) await repeat(5, () => caller.call(action));
-	expect(breakersOf(caller).map(({ action }) => action)).toEqual(Object.keys(errors));
+	expect(openBreakers(caller).map(({ action }) => action)).toEqual(Object.keys(errors));
 });
 
 describe("no breaker is opened by", () => {
@@ -292,7 +292,7 @@ describe("no breaker is opened by", () => {
 		error = thrown;
 		await repeat(8, () => caller.call("things.write"));
 		await expect(caller.call("things.write")).rejects.toMatchObject({ message: error.message });
-		expect(breakersOf(caller)).toEqual([]);
+		expect(openBreakers(caller)).toEqual([]);
 	});
 });
 

@@ -1,6 +1,6 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import moleculer, { Errors } from "moleculer";
-import { forgetStale, forgive } from "../lib/resilience/circuit-breakers.ts";
+import { removeStaleBreaker, resetFailures } from "../lib/resilience/circuit-breakers.ts";
 import { isConclusive } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context & { endpoint: { name: string } }) => Promise<unknown>;
@@ -59,13 +59,13 @@ export function circuitBreaker(broker: ServiceBroker): Middleware {
 			const guarded = remoteAction.call(this, unmasked, action);
 			return async (ctx) => {
 				const { endpoint } = ctx;
-				forgetStale(broker, endpoint);
+				removeStaleBreaker(broker, endpoint);
 				try {
 					const result = await guarded(ctx);
-					forgive(broker, endpoint);
+					resetFailures(broker, endpoint);
 					return result;
 				} catch (error) {
-					if (isConclusive(error)) forgive(broker, endpoint);
+					if (isConclusive(error)) resetFailures(broker, endpoint);
 					throw error;
 				}
 			};

@@ -7,7 +7,7 @@ import { Errors, type ServiceBroker } from "moleculer";
 import { microBatch } from "../lib/async/micro-batch.ts";
 import { contract, implement } from "../lib/contracts/contract.ts";
 import { list, object, page, paging, range } from "../lib/contracts/schema.ts";
-import { breakersOf } from "../lib/resilience/circuit-breakers.ts";
+import { openBreakers } from "../lib/resilience/circuit-breakers.ts";
 import { batchBytesOf, maxPayloadOf } from "../lib/resilience/message-size.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
@@ -116,7 +116,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 	test("a result that is too large is an error of its call, and opens no breaker", async () => {
 		for (let i = 0; i < 10; i++)
 			await expect(call("things.single", { bytes: MAX_PAYLOAD })).rejects.toMatchObject(fails);
-		expect(breakersOf(caller)).toEqual([]);
+		expect(openBreakers(caller)).toEqual([]);
 		await works();
 	});
 

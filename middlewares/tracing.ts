@@ -13,7 +13,7 @@ import {
 	traceBatch,
 	traceWork,
 } from "../lib/observability/tracing/work.ts";
-import { circuitOf } from "../lib/resilience/circuit-breakers.ts";
+import { breakerState } from "../lib/resilience/circuit-breakers.ts";
 
 type Order = Traced & { readonly order_id: string };
 type Call = Context<{ orders?: readonly Order[] }, object, object, { traceparent?: string }> & {
@@ -135,10 +135,10 @@ const isBatch = ({ params }: Action): boolean =>
 
 /** Shows how the circuit breaker stood, and what the call made of it. */
 function watchCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): () => void {
-	const before = circuitOf(broker, endpoint);
+	const before = breakerState(broker, endpoint);
 	for (const span of spans) span?.set({ "circuit_breaker.state": before });
 	return () => {
-		const after = circuitOf(broker, endpoint);
+		const after = breakerState(broker, endpoint);
 		if (after === before) return;
 		for (const span of spans)
 			span?.addEvent(`circuit breaker ${after}`, { "circuit_breaker.state": after });

@@ -4,7 +4,7 @@ import type { Value } from "../contracts/schema.ts";
 import { catalogue } from "../observability/metrics/catalogue.ts";
 import { type Metric, metricsOf, type ReportMetric } from "../observability/metrics/registry.ts";
 import { version } from "../process/version.ts";
-import { type Breaker, openBreakers } from "../resilience/circuit-breakers.ts";
+import { allBreakers, type Breaker } from "../resilience/circuit-breakers.ts";
 import { probeServers } from "./probes.ts";
 
 type EventFigures = Value<(typeof eventActions)["eventFigures"]["returns"]>;
@@ -36,7 +36,7 @@ function tellNode({ nodeID, services }: ServiceBroker, tell: ReportMetric): void
 }
 
 function tellBreakers(broker: ServiceBroker, tell: ReportMetric): void {
-	for (const { action, node, state } of openBreakers(broker))
+	for (const { action, node, state } of allBreakers(broker))
 		tell(catalogue.breakers, BREAKER_STATES[state], action, node);
 }
 

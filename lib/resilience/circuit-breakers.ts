@@ -1,15 +1,15 @@
 import type { ServiceBroker } from "moleculer";
 
-/** A circuit breaker: of one action on one other node, as this node sees it. */
+/** A circuit breaker for one action on one other node, from the point of view of this node. */
 export interface Breaker {
 	readonly action: string;
 	readonly node: string;
-	/** `half-open`: one call is let through to see how it fares. */
+	/** `half-open`: one trial call is allowed. */
 	readonly state: "open" | "half-open" | "closed";
-	/** How many calls failed in a row. */
+	/** Consecutive failures. */
 	readonly failures: number;
 }
-/** moleculer's own record of an endpoint. */
+/** Moleculer's state of an endpoint. */
 interface Circuit {
 	readonly ep: { readonly id: string; readonly action: { readonly name: string } };
 	readonly state: "close" | "half_open" | "half_open_wait" | "open";
@@ -17,9 +17,14 @@ interface Circuit {
 	failures: number;
 	readonly cbTimer: NodeJS.Timeout | null;
 }
-interface HasCircuits {
-	readonly CircuitBreakerStore?: Map<string, Circuit>;
-}
+
+/**
+ * Moleculer's states by endpoint name. `CircuitBreakerStore` is a private member of Moleculer 0.15;
+ * Moleculer has no public access to its breakers. Use it only in this file: the test fails when an
+ * upgrade changes it.
+ */
+const circuitsOf = (broker: ServiceBroker): Map<string, Circuit> | undefined =>
+	(broker as { CircuitBreakerStore?: Map<string, Circuit> }).CircuitBreakerStore;
 
 const STATES = {
 	close: "closed",
@@ -28,12 +33,13 @@ const STATES = {
 	open: "open",
 } as const;
 
-/** All breakers of calls that this node has made, against nodes that are there. */
-export function openBreakers(broker: ServiceBroker): Breaker[] {
-	const { CircuitBreakerStore: circuits = new Map<string, Circuit>() } = broker as HasCircuits;
-	const there = new Set(broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id));
-	return [...circuits.values()]
-		.filter(({ ep }) => there.has(ep.id))
+/** Breakers for all calls that this node has made to nodes that are available. */
+export function allBreakers(broker: ServiceBroker): Breaker[] {
+	const available = new Set(
+		broker.registry.getNodeList({ onlyAvailable: true }).map(({ id }) => id),
+	);
+	return [...(circuitsOf(broker)?.values() ?? [])]
+		.filter(({ ep }) => available.has(ep.id))
 		.map(({ ep, state, failures }) => ({
 			action: ep.action.name,
 			node: ep.id,
@@ -42,24 +48,26 @@ export function openBreakers(broker: ServiceBroker): Breaker[] {
 		}));
 }
 
-/** The breakers that do not let everything through. */
-export const breakersOf = (broker: ServiceBroker): Breaker[] =>
-	openBreakers(broker).filter(({ state }) => state !== "closed");
+/** Breakers that are open or half-open. */
+export const openBreakers = (broker: ServiceBroker): Breaker[] =>
+	allBreakers(broker).filter(({ state }) => state !== "closed");
 
-/** How the breaker between this node and an endpoint stands. */
-export function circuitOf(
+/** State of the breaker between this node and an endpoint. */
+export const breakerState = (
 	broker: ServiceBroker,
 	{ name }: { readonly name: string },
-): Breaker["state"] {
-	return STATES[(broker as HasCircuits).CircuitBreakerStore?.get(name)?.state ?? "close"];
-}
+): Breaker["state"] => STATES[circuitsOf(broker)?.get(name)?.state ?? "close"];
 
 /**
- * A node that was lost and came back, after NATS was away for instance, has new endpoints under its old id. A breaker that still holds the old one
- * would watch the calls and open nothing.
+ * Removes the breaker of an endpoint that no longer exists. A node that reconnects, after an outage
+ * of NATS for instance, gets new endpoints under its old ID. A breaker that still references the old
+ * endpoint would count failures and never open.
  */
-export function forgetStale(broker: ServiceBroker, endpoint: { readonly name: string }): void {
-	const circuits = (broker as HasCircuits).CircuitBreakerStore;
+export function removeStaleBreaker(
+	broker: ServiceBroker,
+	endpoint: { readonly name: string },
+): void {
+	const circuits = circuitsOf(broker);
 	const circuit = circuits?.get(endpoint.name);
 	if (!circuit || (circuit.ep as object) === endpoint) return;
 	clearTimeout(circuit.cbTimer ?? undefined);
@@ -67,11 +75,12 @@ export function forgetStale(broker: ServiceBroker, endpoint: { readonly name: st
 }
 
 /**
- * The endpoint has answered. moleculer weighs failures against all calls of the last minute, so that a busy node could fail for half of it; here
- * every answer takes the failures before it away, and what is left are failures in a row.
+ * Resets the failure count of a closed breaker after a response. Moleculer compares failures with
+ * all calls of the last minute, so that the breaker of a busy node could stay closed for half a
+ * minute of failures. With this reset, breakers count consecutive failures.
  */
-export function forgive(broker: ServiceBroker, endpoint: { readonly name: string }): void {
-	const circuit = (broker as HasCircuits).CircuitBreakerStore?.get(endpoint.name);
+export function resetFailures(broker: ServiceBroker, endpoint: { readonly name: string }): void {
+	const circuit = circuitsOf(broker)?.get(endpoint.name);
 	if (circuit?.state !== "close") return;
 	circuit.count = 0;
 	circuit.failures = 0;

@@ -21,7 +21,10 @@ describeWith(["nats-server"], "the private NATS client of Moleculer's transporte
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-transit-"));
 		nats = await startNats(folder, 256 * 1024);
-		broker = new ServiceBroker({ logger: false, transporter: { type: "NATS", options: { url: nats.url } } });
+		broker = new ServiceBroker({
+			logger: false,
+			transporter: { type: "NATS", options: { url: nats.url } },
+		});
 		await broker.start();
 	});
 	afterAll(async () => {

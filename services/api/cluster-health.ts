@@ -1,6 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { failingServices } from "../../lib/health/probes.ts";
-import { type Breaker, breakersOf } from "../../lib/resilience/circuit-breakers.ts";
+import { type Breaker, openBreakers } from "../../lib/resilience/circuit-breakers.ts";
 
 type Status = "up" | "down";
 export interface Health {
@@ -44,7 +44,7 @@ async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> 
 		const count = nodes.get(name)?.size ?? 0;
 		return [name, { status: count > 0 ? "up" : "down", nodes: count }] as const;
 	});
-	const breakers = breakersOf(broker).map(({ action, state }) => ({ action, state }));
+	const breakers = openBreakers(broker).map(({ action, state }) => ({ action, state }));
 	return {
 		status: services.every(([, { status }]) => status === "up") ? "healthy" : "degraded",
 		services: Object.fromEntries(services),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { breakersOf } from "../../lib/resilience/circuit-breakers.ts";
+import { openBreakers } from "../../lib/resilience/circuit-breakers.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import { healthCheck } from "../../services/api/cluster-health.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
@@ -81,7 +81,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		);
 		expect(failed).toHaveLength(10);
 		for (const error of failed) expect(error).toMatchObject({ type: "REQUEST_TIMEOUT" });
-		expect(breakersOf(cluster.broker)).toEqual([
+		expect(openBreakers(cluster.broker)).toEqual([
 			expect.objectContaining({ action: "shipping.schedule", node: other.id, state: "open" }),
 		]);
 		expect((await healthCheck(cluster.broker, [])()).breakers).toEqual([
