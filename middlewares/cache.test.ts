@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { cacheOf } from "../lib/caching/lease-cache.ts";
-import { contract, implement, type Meta } from "../lib/contracts/contract.ts";
+import { contract, type Meta } from "../lib/contracts/contract.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { admin, type Shop, startShop } from "../test/support/shop.ts";
 
 const params = {
@@ -27,9 +28,7 @@ const made = async ({ params, meta: { user } }: { params: object; meta: Meta }) 
 beforeAll(async () => {
 	shop = await startShop({
 		services: [],
-		stubs: [
-			implement(things).with({ actions: { list: made, mine: made, all: made, inner: made } }),
-		],
+		stubs: [defineService(things)({ actions: { list: made, mine: made, all: made, inner: made } })],
 	});
 });
 afterAll(() => shop?.stop());

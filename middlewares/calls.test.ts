@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/gl
 import type { Context, ServiceBroker } from "moleculer";
 import { Errors } from "moleculer";
 import { currentLogFields } from "../lib/context/call-context.ts";
-import { type Ctx, contract, contractError, implement } from "../lib/contracts/contract.ts";
+import { type Ctx, contract, contractError } from "../lib/contracts/contract.ts";
 import { commonError } from "../lib/contracts/errors.ts";
 import { openBreakers } from "../lib/resilience/circuit-breakers.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -31,7 +32,7 @@ const never = () => new Promise<never>(() => undefined);
 
 type Handler = (ctx: Ctx<{ n?: number }>) => Promise<unknown>;
 const thingsBy = (handler: Handler) =>
-	implement(things).with({
+	defineService(things)({
 		actions: { read: handler, write: handler, brief: handler, costly: handler },
 	});
 
@@ -78,7 +79,7 @@ test("a call within a call has no more time than its contract says, nor than its
 	});
 	const { nodes } = await startThings(timeOf);
 	nodes[0]!.createService(
-		implement(nested).with({
+		defineService(nested)({
 			actions: { call: (ctx) => (ctx as unknown as Context).call(ctx.params.action) },
 		}) as never,
 	);
@@ -168,7 +169,7 @@ test("tries do not multiply through calls within calls", async () => {
 		return never();
 	});
 	await startNode([
-		implement(outer).with({
+		defineService(outer)({
 			actions: { read: (ctx) => ctx.call("things.read" as never) as Promise<unknown> },
 		}),
 	]);

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { Errors, type ServiceBroker } from "moleculer";
 import { microBatch } from "../lib/async/micro-batch.ts";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract } from "../lib/contracts/contract.ts";
 import { list, object, page, paging, range } from "../lib/contracts/schema.ts";
 import { openBreakers } from "../lib/resilience/circuit-breakers.ts";
 import { batchBytesOf, maxPayloadOf } from "../lib/resilience/message-size.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -45,7 +46,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-large-"));
 		nats = await startNats(folder, MAX_PAYLOAD);
-		const service = implement(things).with({
+		const service = defineService(things)({
 			actions: {
 				async page({ params: { skip, limit } }) {
 					received.push(limit);

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { currentTraceparent, runInTrace } from "../lib/context/traceparent.ts";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract } from "../lib/contracts/contract.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -19,8 +20,8 @@ const look = async (ctx: unknown) => [
 	currentTraceparent() ?? "none",
 ];
 const lookers = [
-	implement(inner).with({ actions: { look: look as never } }),
-	implement(outer).with({
+	defineService(inner)({ actions: { look: look as never } }),
+	defineService(outer)({
 		actions: {
 			look: (ctx) => (ctx as unknown as Context).call("inner.look"),
 			// As code does that has no context at hand.

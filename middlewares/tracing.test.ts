@@ -6,8 +6,9 @@ import {
 	currentTraceparents,
 	runInTracesOf,
 } from "../lib/context/traceparent.ts";
-import { contract, contractError, implement } from "../lib/contracts/contract.ts";
+import { contract, contractError } from "../lib/contracts/contract.ts";
 import { command, done, refused } from "../lib/contracts/outcome.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -34,7 +35,7 @@ let handled:
 	| undefined;
 /** What a node does that is asked to look. */
 let looks: (() => unknown)[];
-const handlers = implement(things).with({
+const handlers = defineService(things)({
 	actions: {
 		look: async (ctx) => (looks.shift() ?? (() => (ctx as unknown as Context).headers))(),
 		async fail() {

@@ -6,10 +6,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "@jest/
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { connect } from "nats";
 import { v7 as uuid } from "uuid";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -86,7 +87,8 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		handle: (tx: Tx, found: readonly Event[]) => Promise<void> = note,
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, durableEvents).with({
+		return defineService(group)({
+			mixins: [database, durableEvents],
 			subscriptions: { "order.*": handle },
 			actions: {},
 		});

@@ -7,12 +7,13 @@ import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { AckPolicy, connect, nanos } from "nats";
 import { v7 as uuid } from "uuid";
 import { runInTrace } from "../lib/context/traceparent.ts";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
 import { renderNodeMetrics } from "../lib/health/node-metrics.ts";
 import type { Subscriptions } from "../lib/messaging/subscriptions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -90,7 +91,8 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		subscriptions: Subscriptions<HasDatabase> = { "order.*": note },
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
-		return implement(group, database, durableEvents).with({
+		return defineService(group)({
+			mixins: [database, durableEvents],
 			subscriptions: subscriptions,
 			actions: {},
 		});

@@ -8,10 +8,11 @@ import {
 } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { runInTrace } from "../lib/context/traceparent.ts";
-import { contract, implement, type ServiceThis } from "../lib/contracts/contract.ts";
+import { contract, type ServiceThis } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import type { Subscriptions } from "../lib/messaging/subscriptions.ts";
 import type { Tx } from "../lib/persistence/database.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -78,7 +79,8 @@ const consumer = (
 	subscriptions: Subscriptions<ServiceThis & HasDatabase>,
 ) => {
 	const group = contract({ name, actions: {} });
-	return implement(group, database, durableEvents).with({
+	return defineService(group)({
+		mixins: [database, durableEvents],
 		subscriptions: subscriptions,
 		actions: {},
 	});
@@ -221,8 +223,8 @@ test("no event is handled before all services of the process have started", asyn
 	await tell(first)("order.created", "1");
 	await first.stop();
 	const started: boolean[] = [];
-	const late = implement(contract({ name: "late", actions: {} })).with({
-		async setup() {
+	const late = defineService(contract({ name: "late", actions: {} }))({
+		async started() {
 			// Time enough for an event to come too early.
 			await new Promise((resolve) => setTimeout(resolve, 300));
 		},

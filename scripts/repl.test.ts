@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { contract, implement } from "../lib/contracts/contract.ts";
+import { contract } from "../lib/contracts/contract.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { database } from "../mixins/database.mixin.ts";
@@ -40,7 +41,8 @@ describeWith(["nats-server"], "npm run repl", () => {
 		});
 		broken = true;
 		const group = contract({ name: "shipping", actions: { ...eventActions } });
-		const consumer = implement(group, database, durableEvents).with({
+		const consumer = defineService(group)({
+			mixins: [database, durableEvents],
 			subscriptions: {
 				"order.created": async () => {
 					if (broken) throw new Error("The carrier is on strike");

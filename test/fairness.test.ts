@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { microBatch } from "../lib/async/micro-batch.ts";
-import { type Call, contract, implement } from "../lib/contracts/contract.ts";
+import { type Call, contract } from "../lib/contracts/contract.ts";
 import type { Event } from "../lib/contracts/event.ts";
 import { createInbox } from "../lib/messaging/inbox.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
 import { passwords } from "../lib/security/passwords.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
@@ -43,7 +44,7 @@ test("a bulkhead starves no call", async () => {
 	});
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
 	const broker = createNode(brokerOptions(env), env, [
-		implement(things).with({ actions: { make: turn as never } }),
+		defineService(things)({ actions: { make: turn as never } }),
 	]);
 	await broker.start();
 	expectFair(await steadyLoad(16, 960, () => broker.call("things.make")));

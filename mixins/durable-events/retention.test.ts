@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "@jest/globals";
 import { Errors, type ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { contract, implement } from "../../lib/contracts/contract.ts";
+import { contract } from "../../lib/contracts/contract.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
@@ -46,7 +47,7 @@ test("the oldest event of all producers is the one that an inbox must still reme
 });
 
 test("the oldest event is unknown while a producer is missing or does not answer", async () => {
-	const silent = implement(contract({ name: "users", actions: {}, events: users.events })).with({
+	const silent = defineService(contract({ name: "users", actions: {}, events: users.events }))({
 		actions: {},
 	});
 	const oldestEvent = () =>

@@ -6,11 +6,12 @@ import type {
 	EventData,
 	EventType,
 	Meta,
+	Mixin,
 } from "../../lib/contracts/contract.ts";
-import { implement, type Mixin } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import type { Infer, Value } from "../../lib/contracts/schema.ts";
 import { Log } from "../../lib/observability/logging/log.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { type Env, readEnv } from "../../lib/settings/env.ts";
 import { createNode, loadService, serviceNames } from "../../lib/settings/node.ts";
 import { checkReturns } from "../../middlewares/check-returns.ts";
@@ -142,7 +143,8 @@ export function stub<const C extends Contract>(
 			action,
 		]),
 	);
-	return implement({ ...contract, actions: fresh } as Contract, ...mixins).with({
+	return defineService({ ...contract, actions: fresh } as Contract)({
+		mixins,
 		actions: all as never,
 	});
 }

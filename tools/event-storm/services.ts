@@ -1,8 +1,9 @@
 import type { ServiceSchema } from "moleculer";
-import { contract, implement } from "../../lib/contracts/contract.ts";
+import { contract } from "../../lib/contracts/contract.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
@@ -23,7 +24,7 @@ const NOTE = "insert into effects (event_id) select unnest($1::uuid[])";
 /** Who writes the events. */
 export function producer(): ServiceSchema {
 	const source = contract({ name: "orders", actions: { ...eventActions }, events: orders.events });
-	return implement(source, database, durableEvents).with({ actions: {} });
+	return defineService(source)({ mixins: [database, durableEvents], actions: {} });
 }
 
 export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
@@ -33,7 +34,8 @@ export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 		if (found.some(({ subject }) => subject === POISON))
 			throw new Error("No handler can take this");
 	};
-	return implement(group, database, durableEvents).with({
+	return defineService(group)({
+		mixins: [database, durableEvents],
 		subscriptions: { "order.*": take },
 		actions: {},
 	});
