@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { backoff } from "./backoff.ts";
 
-test("a pause doubles with each failure up to its limit, and a success ends it", () => {
+test("a pause doubles with each failure up to its limit and ends with a success", () => {
 	const pauses = backoff(400, 3000, () => 0);
 	const lengths = [0, 0, 0, 0, 0].map(() => {
 		pauses.failed(0);
@@ -12,7 +12,7 @@ test("a pause doubles with each failure up to its limit, and a success ends it",
 	expect(pauses.waits(0)).toBe(false);
 });
 
-test("jitter shortens a pause by up to a half", () => {
+test("jitter shortens a pause by up to half", () => {
 	const pauses = backoff(400, 3000, () => 1);
 	pauses.failed(0);
 	expect([pauses.waits(199), pauses.waits(200)]).toEqual([true, false]);

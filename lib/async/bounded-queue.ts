@@ -2,26 +2,26 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { timeLeft } from "../context/call-context.ts";
 
 export interface BoundedQueueOptions {
-	/** Tasks that run at once. */
+	/** Maximum number of running tasks. */
 	readonly concurrency: number;
-	/** Tasks that may wait. */
+	/** Maximum number of waiting tasks. */
 	readonly limit: number;
-	/** The error of a task that finds the queue full. */
+	/** Creates the error of a task that is rejected because the queue is full. */
 	full(): Error;
-	/** The error of a task whose call ended while it waited; it does not run. */
+	/** Creates the error of a task whose deadline passed while it waited; it does not run. */
 	expired(): Error;
 }
 
 /**
- * Runs tasks in the order in which they arrive, in the log context and trace of their own calls. A finished task passes its slot on to the
- * longest waiting one, so that no new task can take it first.
+ * Runs tasks in order of arrival, each in the log context and trace of its own call. A finished task
+ * passes its slot to the task that has waited longest, so that no new task can overtake it.
  */
 export function boundedQueue({ concurrency, limit, full, expired }: BoundedQueueOptions) {
 	const waiting: (() => void)[] = [];
 	let running = 0;
 	const drained: (() => void)[] = [];
 
-	function leave(): void {
+	function releaseSlot(): void {
 		const start = waiting.shift();
 		if (start) start();
 		else if (--running === 0) for (const resolve of drained.splice(0)) resolve();
@@ -30,10 +30,10 @@ export function boundedQueue({ concurrency, limit, full, expired }: BoundedQueue
 		try {
 			return await task();
 		} finally {
-			leave();
+			releaseSlot();
 		}
 	}
-	const refuse = () => Promise.reject(expired());
+	const rejectExpired = () => Promise.reject(expired());
 
 	return {
 		run<T>(task: () => Promise<T>): Promise<T> {
@@ -44,7 +44,7 @@ export function boundedQueue({ concurrency, limit, full, expired }: BoundedQueue
 			if (waiting.length >= limit) return Promise.reject(full());
 			const inContext = AsyncLocalStorage.snapshot();
 			return new Promise((resolve, reject) => {
-				const start = () => execute(timeLeft() > 0 ? task : refuse).then(resolve, reject);
+				const start = () => execute(timeLeft() > 0 ? task : rejectExpired).then(resolve, reject);
 				waiting.push(() => void inContext(start));
 			});
 		},

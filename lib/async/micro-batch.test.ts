@@ -5,9 +5,10 @@ import { microBatch, reject } from "./micro-batch.ts";
 const turns = async (times: number) => {
 	for (let turn = 0; turn < times; turn++) await new Promise(setImmediate);
 };
-const outage = () => Object.assign(new Error("Nobody is there"), { type: "SERVICE_NOT_AVAILABLE" });
+const outage = () =>
+	Object.assign(new Error("Service is unavailable"), { type: "SERVICE_NOT_AVAILABLE" });
 
-/** A step whose runs the test ends itself. */
+/** A step whose batches the test completes itself. */
 function heldStep() {
 	const runs: { values: number[]; end(results?: number[]): void; fail(error: unknown): void }[] =
 		[];
@@ -18,18 +19,18 @@ function heldStep() {
 	return { runs, step, seen: () => runs.map(({ values }) => values) };
 }
 
-test("when nothing is under way, an element waits for one turn of the event loop and for no timer", async () => {
+test("an idle micro-batch runs after one turn of the event loop", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step);
-	const answers = Promise.all([add(1), add(2)]);
+	const results = Promise.all([add(1), add(2)]);
 	expect(seen()).toEqual([]);
 	await turns(1);
 	expect(seen()).toEqual([[1, 2]]);
 	runs[0]!.end([10, 20]);
-	expect(await answers).toEqual([10, 20]);
+	expect(await results).toEqual([10, 20]);
 });
 
-test("what arrives while a run is under way travels together, as much as one run may take", async () => {
+test("elements that arrive during a batch form the next one, up to the maximum size", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step, { maxSize: 3 });
 	const first = add(0);
@@ -48,7 +49,7 @@ test("what arrives while a run is under way travels together, as much as one run
 	expect(seen()).toEqual([[0], [1, 2, 3], [4]]);
 });
 
-test("elements may count for more than one; one that is larger than a run may be travels alone", async () => {
+test("an element larger than the maximum size runs in a batch of its own", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step, { maxSize: 10, sizeOf: (value) => value });
 	const all = [4, 6, 1, 30, 5, 5, 5].map(add);
@@ -60,7 +61,7 @@ test("elements may count for more than one; one that is larger than a run may be
 	expect(seen()).toEqual([[4, 6], [1], [30], [5, 5], [5]]);
 });
 
-test("a run has at most so many bytes as the limit allows when it begins", async () => {
+test("a batch observes the byte limit at its start", async () => {
 	const { runs, step, seen } = heldStep();
 	let most = 10;
 	const add = microBatch(step, { maxSize: 3, maxBytes: () => most, bytesOf: (value) => value });
@@ -74,7 +75,7 @@ test("a run has at most so many bytes as the limit allows when it begins", async
 	expect(seen()).toEqual([[4, 6], [1], [30], [5, 5], [1, 1, 1], [1]]);
 });
 
-test("with lanes, a slow run does not hold up the next one", async () => {
+test("a slow batch does not delay the next one when batches run concurrently", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step, { concurrency: 2 });
 	const slow = add(1);
@@ -93,28 +94,28 @@ test("with lanes, a slow run does not hold up the next one", async () => {
 	expect(await slow).toBe(1);
 });
 
-test("an outage fails the whole run at once and is not asked about again", async () => {
+test("an outage rejects the whole batch without another attempt", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step);
-	const answers = Promise.allSettled([add(1), add(2), add(3)]);
+	const results = Promise.allSettled([add(1), add(2), add(3)]);
 	await turns(1);
 	runs[0]!.fail(outage());
-	expect((await answers).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+	expect((await results).map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
 	await turns(2);
 	expect(seen()).toEqual([[1, 2, 3]]);
 });
 
-test("an outage that begins while a run is cut in halves fails only what was asked during it", async () => {
+test("an outage between the halves of a split batch rejects only the affected half", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step);
-	const answers = Promise.allSettled([add(1), add(2), add(3), add(4)]);
+	const results = Promise.allSettled([add(1), add(2), add(3), add(4)]);
 	await turns(1);
 	runs[0]!.fail(new Error("One of them is bad"));
 	await turns(1);
 	runs[1]!.fail(outage());
 	await turns(1);
 	runs[2]!.end();
-	expect((await answers).map(({ status }) => status)).toEqual([
+	expect((await results).map(({ status }) => status)).toEqual([
 		"rejected",
 		"rejected",
 		"fulfilled",
@@ -127,17 +128,20 @@ test("an outage that begins while a run is cut in halves fails only what was ask
 	]);
 });
 
-/** What becomes of an element when a run that holds it is asked. */
-const natures = ["good", "rejected", "poison", "mute", "explosive"] as const;
+/**
+ * Behavior of an element: it succeeds, is rejected alone, fails its batch, gets no result, or makes
+ * the step throw synchronously.
+ */
+const natures = ["good", "rejected", "poison", "missing", "throwing"] as const;
 type Nature = (typeof natures)[number];
 interface Element {
 	readonly id: number;
 	readonly nature: Nature;
-	/** How many things happen before it arrives. */
+	/** Number of scheduler steps before it arrives. */
 	readonly after: number;
 }
 
-test("whatever is in a run and however runs end, each element has its own answer", async () => {
+test("each element gets its own result in all combinations of failures", async () => {
 	const elements = fc.array(
 		fc.record({ nature: fc.constantFrom("good", "good", "good", ...natures), after: fc.nat(2) }),
 		{
@@ -159,16 +163,17 @@ test("whatever is in a run and however runs end, each element has its own answer
 			const all = generated.map((element, id): Element => ({ ...element, id }));
 			const offered = new Set<number>();
 			const failed = new Set<number>();
-			const broken: string[] = [];
-			const must = (holds: boolean, what: string) => void (holds || broken.push(what));
+			const violations: string[] = [];
+			const check = (holds: boolean, violation: string) =>
+				void (holds || violations.push(violation));
 			let arrived = 0;
-			let under = 0;
+			let running = 0;
 			let runs = 0;
-			/** Answers like a service would. */
-			const answer = (values: Element[]) => {
+			/** Results as a service returns them. */
+			const resultsOf = (values: Element[]) => {
 				if (values.some(({ nature }) => nature === "poison")) throw new Error("poison");
-				const heard = values.filter(({ nature }) => nature !== "mute");
-				return heard.map(({ id, nature }) =>
+				const present = values.filter(({ nature }) => nature !== "missing");
+				return present.map(({ id, nature }) =>
 					nature === "rejected" ? reject(new Error(`rejected ${id}`)) : id * 10,
 				);
 			};
@@ -176,58 +181,61 @@ test("whatever is in a run and however runs end, each element has its own answer
 				const ids = values.map(({ id }) => id);
 				const fresh = !ids.some((id) => offered.has(id));
 				if (fresh) {
-					// The oldest that wait, and as many as may; what is cut in halves has been offered before.
+					// The oldest elements, up to the limit. Elements of a split batch were in a batch before.
 					const waiting = Array.from({ length: arrived }, (_, id) => id).filter(
 						(id) => !offered.has(id),
 					);
-					must(`${ids}` === `${waiting.slice(0, options.maxSize)}`, `${ids} went of ${waiting}`);
+					check(
+						`${ids}` === `${waiting.slice(0, options.maxSize)}`,
+						`the batch is ${ids} of ${waiting}`,
+					);
 					for (const id of ids) offered.add(id);
 				}
-				must(!ids.some((id) => failed.has(id)), `${ids} were asked again`);
-				must(under < options.concurrency, `${under + 1} runs at once`);
-				if (values.some(({ nature }) => nature === "explosive")) throw new Error("explosive");
+				check(!ids.some((id) => failed.has(id)), `${ids} ran again after an outage`);
+				check(running < options.concurrency, `${running + 1} concurrent batches`);
+				if (values.some(({ nature }) => nature === "throwing")) throw new Error("throwing");
 				const out = outages[runs++];
 				if (out) for (const id of ids) failed.add(id);
-				under++;
-				return scheduler.schedule(Promise.resolve(), `run of ${ids}`).then(() => {
-					under--;
+				running++;
+				return scheduler.schedule(Promise.resolve(), `batch of ${ids}`).then(() => {
+					running--;
 					if (out) throw outage();
-					return answer(values);
+					return resultsOf(values);
 				});
 			};
 
 			const add = microBatch<Element, number>(step, options);
-			const answers: Promise<unknown>[] = [];
-			const happen = async () => {
+			const results: Promise<unknown>[] = [];
+			const advance = async () => {
 				if (scheduler.count() > 0) await scheduler.waitOne();
 				await turns(2);
 			};
 			for (const element of all) {
-				for (let i = 0; i < element.after; i++) await happen();
+				for (let i = 0; i < element.after; i++) await advance();
 				arrived++;
-				answers.push(add(element).catch((error: Error) => error.message));
+				results.push(add(element).catch((error: Error) => error.message));
 			}
 			await turns(2);
-			while (scheduler.count() > 0) await happen();
+			while (scheduler.count() > 0) await advance();
 
 			const expected = ({ id, nature }: Element) => {
-				if (failed.has(id)) return "Nobody is there";
-				if (nature === "mute") return "A batch of 1 was answered with 0 results";
+				if (failed.has(id)) return "Service is unavailable";
+				if (nature === "missing") return "A batch of 1 elements returned 0 results";
 				return {
 					good: id * 10,
 					rejected: `rejected ${id}`,
 					poison: "poison",
-					explosive: "explosive",
+					throwing: "throwing",
 				}[nature];
 			};
-			expect(await Promise.all(answers)).toEqual(all.map(expected));
-			expect(broken).toEqual([]);
+			expect(await Promise.all(results)).toEqual(all.map(expected));
+			expect(violations).toEqual([]);
 		},
 	);
 	await fc.assert(property, { numRuns: 400, seed: 1 });
 });
 
-test("a lane may wait for what its run has begun: the rest arrives together meanwhile, and nobody's answer waits for that", async () => {
+test("afterEach delays the next batch, and no result waits for it", async () => {
 	const { runs, step, seen } = heldStep();
 	const begun: PromiseWithResolvers<void>[] = [];
 	const afterEach = () => {
@@ -249,7 +257,7 @@ test("a lane may wait for what its run has begun: the rest arrives together mean
 	expect(await Promise.all(rest)).toEqual([2, 3]);
 });
 
-test("a lane may wait for those who were answered to come back, and begins with the last of them", async () => {
+test("afterEach can wait for new elements, and the batch starts with the last of them", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step, { afterEach: (results, arrivals) => arrivals(results.length) });
 	const group = Promise.all([add(1), add(2)]);
@@ -259,7 +267,7 @@ test("a lane may wait for those who were answered to come back, and begins with 
 	await group;
 	const back = [add(4)];
 	await turns(3);
-	// The other one came while they were under way, and is none of them.
+	// Element 3 arrived during the batch, so it does not count as a new arrival.
 	expect(seen()).toEqual([[1, 2]]);
 	back.push(add(5));
 	await turns(3);
@@ -271,7 +279,7 @@ test("a lane may wait for those who were answered to come back, and begins with 
 	expect(await Promise.all([other, ...back])).toEqual([3, 4, 5]);
 });
 
-test("the halves of a failed run do not wait for what one of them has begun", async () => {
+test("the halves of a split batch do not wait for afterEach", async () => {
 	const step = async (values: number[]) => {
 		if (values.length > 1) throw new Error("Too many");
 		return values;

@@ -3,20 +3,26 @@ import { currentTraceparent, runInTracesOf, type Traced } from "../context/trace
 import { isOutage } from "../resilience/outages.ts";
 
 export interface MicroBatchOptions<T = unknown, R = unknown> {
-	/** The most elements that one run takes, or the sum of their sizes; one that is larger by itself travels alone. */
+	/**
+	 * Maximum sum of the sizes of a batch's elements; 500 by default. A larger element is processed
+	 * in a batch of its own.
+	 */
 	readonly maxSize?: number;
-	/** For how many an element counts; one unless given. */
+	/** Size of an element; 1 by default. */
 	sizeOf?(value: T): number;
-	/** The size of a run in bytes, for elements that travel in one message; at the time of the run. */
+	/** Maximum bytes of a batch that is sent as one message. Evaluated when the batch starts. */
 	maxBytes?(): number;
-	/** The size of an element in such a message; an estimate is enough, because a run that is still too large is cut in halves. */
+	/**
+	 * Bytes of an element in such a message. An estimate is sufficient, because a batch that is still
+	 * too large is split.
+	 */
 	bytesOf?(value: T): number;
-	/** How many runs may be under way at once; one unless given. */
+	/** Maximum number of concurrent batches; 1 by default. */
 	readonly concurrency?: number;
 	/**
-	 * What a run's lane waits for after the run was answered. Where work goes on through further batches, it keeps those who began it together
-	 * for all of its way, so that each of those batches is as large as the first. `arrivals` fulfils when that many more elements
-	 * have come. Must not reject.
+	 * Delays the next batch after this one has returned its results. If the elements continue through
+	 * further batches, the delay keeps elements that started together in the same batches.
+	 * `arrivals` resolves when the given number of new elements has arrived. Must not reject.
 	 */
 	readonly afterEach?: (
 		results: readonly (R | Rejection)[],
@@ -31,10 +37,13 @@ interface Waiting<T, R> extends Traced {
 }
 
 /**
- * Gathers what arrives while the last run is under way and hands it to `step` in one piece: no timer, no wait when idle.
- * `step` answers per element, in the order given. An element that fails by itself answers `reject(error)`. When a run fails as a whole, and
- * not because nobody was there to do it, it is cut in halves and run again, so that one bad element never fails its neighbours; `step` must
- * therefore be idempotent or all-or-nothing.
+ * Collects the elements that arrive while the previous batch is running, and processes them in one
+ * call of `step`. It uses no timer and adds no delay when idle.
+ *
+ * `step` returns one result per element, in the given order, and `reject(error)` for an element that
+ * fails alone. If the batch fails as a whole, and not because of an outage, it is split in halves
+ * that run again, so that one bad element never fails its neighbors. `step` must therefore be
+ * idempotent or all-or-nothing.
  */
 export function microBatch<T, R>(
 	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,
@@ -45,58 +54,58 @@ export function microBatch<T, R>(
 	let waiting: Waiting<T, R>[] = [];
 	let running = 0;
 	let scheduled = false;
-	let awaited: { readonly total: number; tell(): void }[] = [];
+	let arrivalListeners: { readonly total: number; notify(): void }[] = [];
 	const arrivals = (count: number) =>
-		new Promise<void>((tell) => awaited.push({ total: waiting.length + count, tell }));
-	/** Puts what is to be waited for afterwards into `left`. */
-	async function settle(part: Waiting<T, R>[], left: Promise<unknown>[]): Promise<void> {
+		new Promise<void>((notify) => arrivalListeners.push({ total: waiting.length + count, notify }));
+	/** Settles the elements of a batch. Adds the promises of `afterEach` to `delays`. */
+	async function execute(batch: Waiting<T, R>[], delays: Promise<unknown>[]): Promise<void> {
 		try {
-			const results = await runInTracesOf(part, () => step(part.map(({ value }) => value)));
-			if (results.length !== part.length)
-				throw new Error(`A batch of ${part.length} was answered with ${results.length} results`);
-			part.forEach(({ resolve, reject }, i) => {
+			const results = await runInTracesOf(batch, () => step(batch.map(({ value }) => value)));
+			if (results.length !== batch.length)
+				throw new Error(`A batch of ${batch.length} elements returned ${results.length} results`);
+			batch.forEach(({ resolve, reject }, i) => {
 				const result = results[i]!;
 				if (result instanceof Rejection) reject(result.error);
 				else resolve(result as R);
 			});
-			if (afterEach) left.push(afterEach(results, arrivals));
+			if (afterEach) delays.push(afterEach(results, arrivals));
 		} catch (error) {
-			if (part.length === 1 || isOutage(error)) {
-				for (const { reject } of part) reject(error);
+			if (batch.length === 1 || isOutage(error)) {
+				for (const { reject } of batch) reject(error);
 				return;
 			}
-			const half = part.length >> 1;
-			await settle(part.slice(0, half), left);
-			await settle(part.slice(half), left);
+			const half = batch.length >> 1;
+			await execute(batch.slice(0, half), delays);
+			await execute(batch.slice(half), delays);
 		}
 	}
 
-	async function run(part: Waiting<T, R>[]): Promise<void> {
-		const left: Promise<unknown>[] = [];
-		await settle(part, left);
-		await Promise.all(left);
+	async function run(batch: Waiting<T, R>[]): Promise<void> {
+		const delays: Promise<unknown>[] = [];
+		await execute(batch, delays);
+		await Promise.all(delays);
 	}
-	/** How many of those that wait go into one run. */
-	function fitting(): number {
-		const most = maxBytes();
+	/** Number of waiting elements that fit into the next batch, at least one. */
+	function nextBatchLength(): number {
+		const byteLimit = maxBytes();
 		let [size, bytes] = [0, 0];
 		const end = waiting.findIndex(({ value }, i) => {
 			size += sizeOf(value);
 			bytes += bytesOf(value);
-			return i > 0 && (size > maxSize || bytes > most);
+			return i > 0 && (size > maxSize || bytes > byteLimit);
 		});
 		return end < 0 ? waiting.length : end;
 	}
-	function pump(): void {
+	function startBatches(): void {
 		scheduled = false;
 		while (running < concurrency && waiting.length > 0) {
-			const part = waiting.slice(0, fitting());
-			waiting = waiting.slice(part.length);
+			const batch = waiting.slice(0, nextBatchLength());
+			waiting = waiting.slice(batch.length);
 			running++;
-			awaited = [];
-			run(part).finally(() => {
+			arrivalListeners = [];
+			run(batch).finally(() => {
 				running--;
-				pump();
+				startBatches();
 			});
 		}
 	}
@@ -104,15 +113,15 @@ export function microBatch<T, R>(
 	return (value: T): Promise<R> =>
 		new Promise<R>((resolve, reject) => {
 			waiting.push({ value, resolve, reject, traceparent: currentTraceparent() });
-			for (const { total, tell } of awaited) if (waiting.length >= total) tell();
+			for (const { total, notify } of arrivalListeners) if (waiting.length >= total) notify();
 			if (scheduled || running >= concurrency) return;
 			scheduled = true;
-			// A turn of the event loop: requests that were read from their sockets together travel together.
-			runOutsideCalls(() => setImmediate(pump));
+			// One turn of the event loop puts requests that were read together into one batch.
+			runOutsideCalls(() => setImmediate(startBatches));
 		});
 }
 
-/** One element's failure inside a batch that as a whole went well. */
+/** Failure of one element in a batch that succeeds as a whole. */
 export class Rejection {
 	readonly error: unknown;
 	constructor(error: unknown) {

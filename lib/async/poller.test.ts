@@ -2,78 +2,78 @@ import { expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { startPoller } from "./poller.ts";
 
-const never = 3_600_000;
+const NEVER_MS = 3_600_000;
 const fail = (error: unknown) => {
 	throw error;
 };
 
-test("a loop that is woken during a turn takes another one, and turns never overlap", async () => {
-	let turns = 0;
-	let under = 0;
+test("a poller that is woken during a poll polls once more, without overlap", async () => {
+	let polls = 0;
+	let concurrent = 0;
 	let release: (() => void) | undefined;
-	const looping = startPoller({
-		intervalMs: never,
+	const poller = startPoller({
+		intervalMs: NEVER_MS,
 		async poll() {
-			turns++;
-			expect(++under).toBe(1);
+			polls++;
+			expect(++concurrent).toBe(1);
 			await new Promise<void>((resolve) => {
 				release = resolve;
 			});
-			under--;
+			concurrent--;
 			return false;
 		},
 		onError: fail,
 	});
-	looping.wake();
-	await eventually(() => expect(turns).toBe(1));
-	looping.wake();
-	looping.wake();
+	poller.wake();
+	await eventually(() => expect(polls).toBe(1));
+	poller.wake();
+	poller.wake();
 	release!();
-	await eventually(() => expect(turns).toBe(2));
-	const stopped = looping.stop();
+	await eventually(() => expect(polls).toBe(2));
+	const stopped = poller.stop();
 	release!();
 	await stopped;
-	expect(turns).toBe(2);
+	expect(polls).toBe(2);
 });
 
-test("a loop goes on at once while there is more, and after a failure", async () => {
-	const left = [true, true, false];
+test("a poller continues immediately while there is more work, and after a failure", async () => {
+	const remaining = [true, true, false];
 	const errors: unknown[] = [];
 	let failures = 1;
-	const looping = startPoller({
+	const poller = startPoller({
 		intervalMs: 1,
 		async poll() {
 			if (failures-- > 0) throw new Error("down");
-			return left.shift() ?? false;
+			return remaining.shift() ?? false;
 		},
 		onError: (error) => errors.push(error),
 	});
-	await eventually(() => expect(left).toEqual([]));
-	await looping.stop();
+	await eventually(() => expect(remaining).toEqual([]));
+	await poller.stop();
 	expect(errors).toEqual([new Error("down")]);
 });
 
-test("a loop that is stopped waits for its turn and keeps quiet about its failure", async () => {
-	let begun = false;
-	let fall: ((error: Error) => void) | undefined;
-	const looping = startPoller({
-		intervalMs: never,
+test("stop waits for the running poll and does not report its failure", async () => {
+	let started = false;
+	let failPoll: ((error: Error) => void) | undefined;
+	const poller = startPoller({
+		intervalMs: NEVER_MS,
 		poll: () =>
 			new Promise((_, reject) => {
-				begun = true;
-				fall = reject;
+				started = true;
+				failPoll = reject;
 			}),
 		onError: fail,
 	});
-	looping.wake();
-	await eventually(() => expect(begun).toBe(true));
+	poller.wake();
+	await eventually(() => expect(started).toBe(true));
 	let stopped = false;
-	const stopping = looping.stop().then(() => {
+	const stopping = poller.stop().then(() => {
 		stopped = true;
 	});
 	await Promise.resolve();
 	expect(stopped).toBe(false);
-	fall!(new Error("the database is closing"));
+	failPoll!(new Error("the database is closing"));
 	await stopping;
-	await looping.stop();
+	await poller.stop();
 });

@@ -1,23 +1,28 @@
 import { runOutsideCalls } from "../context/call-context.ts";
 
 export interface PollerOptions {
-	/** Milliseconds between two turns, unless the loop is woken. */
+	/** Milliseconds between two polls, unless the poller is woken. */
 	readonly intervalMs: number;
-	/** Milliseconds that a turn waits for more work to come together, however often the loop is woken; none unless given. */
+	/**
+	 * Milliseconds that a woken poller waits for more work, however often it is woken; 0 by default.
+	 */
 	readonly gatherMs?: number;
-	/** One look for work. True when there is more, so that the next turn follows at once. */
+	/** Looks for work once. Resolves to true to poll again immediately. */
 	poll(): Promise<boolean>;
-	/** A turn failed; the next one comes after the usual pause. Failures of a last turn, while others stop as well, are not told. */
+	/**
+	 * Receives the error of a failed poll; the next poll follows after the interval. Errors during
+	 * `stop` are not reported, because other parts stop as well.
+	 */
 	onError(error: unknown): void;
 }
 export interface Poller {
-	/** There is work: look at once, or again when a turn is under way. */
+	/** Polls immediately, or once more if a poll is running. */
 	wake(): void;
-	/** Waits for the turn under way; there is none after it. */
+	/** Waits for the running poll; no other follows. */
 	stop(): Promise<void>;
 }
 
-/** Looks for work again and again, one turn at a time. The first one comes after a pause too, unless the loop is woken. */
+/** Polls for work repeatedly, without overlap. The first poll waits for the interval or `wake`. */
 export function startPoller({ intervalMs, gatherMs = 0, poll, onError }: PollerOptions): Poller {
 	let stopping = false;
 	let woken = false;
@@ -33,7 +38,7 @@ export function startPoller({ intervalMs, gatherMs = 0, poll, onError }: PollerO
 	async function pause(): Promise<void> {
 		if (!woken && !stopping) await sleep(intervalMs);
 		if (gatherMs > 0 && woken && !stopping) {
-			// Woken again meanwhile, it goes on waiting for the rest of the time.
+			// Waking interrupts the sleep, so wait for the remaining time again.
 			for (const end = performance.now() + gatherMs; !stopping && performance.now() < end; )
 				await sleep(Math.max(0, end - performance.now()));
 		}
