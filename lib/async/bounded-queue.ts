@@ -13,8 +13,8 @@ export interface BoundedQueueOptions {
 }
 
 /**
- * Runs tasks in order of arrival, each in the log context and trace of its own call. A finished task
- * passes its slot to the task that has waited longest, so that no new task can overtake it.
+ * Runs tasks in order of arrival, each in the log context and trace of its own call. A finished
+ * task passes its slot to the task that has waited longest, so that no new task can overtake it.
  */
 export function boundedQueue({ concurrency, limit, full, expired }: BoundedQueueOptions) {
 	const waiting: (() => void)[] = [];

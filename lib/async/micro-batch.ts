@@ -40,10 +40,10 @@ interface Waiting<T, R> extends Traced {
  * Collects the elements that arrive while the previous batch is running, and processes them in one
  * call of `step`. It uses no timer and adds no delay when idle.
  *
- * `step` returns one result per element, in the given order, and `reject(error)` for an element that
- * fails alone. If the batch fails as a whole, and not because of an outage, it is split in halves
- * that run again, so that one bad element never fails its neighbors. `step` must therefore be
- * idempotent or all-or-nothing.
+ * `step` returns one result per element, in the given order, and `reject(error)` for an element
+ * that fails alone. If the batch fails as a whole, and not because of an outage, it is split in
+ * halves that run again, so that one bad element never fails its neighbors. `step` must therefore
+ * be idempotent or all-or-nothing.
  */
 export function microBatch<T, R>(
 	step: (values: T[]) => Promise<readonly (R | Rejection)[]>,

@@ -17,7 +17,7 @@ const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
 const one = `00-${trace}-00f067aa0ba902b7-01`;
 const other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
-test("a traceparent is what version 00 of the specification says, and its trace id is told", () => {
+test("isTraceparent accepts version 00 of the specification only", () => {
 	for (const good of [one, other]) expect(isTraceparent(good)).toBe(true);
 	for (const bad of [
 		undefined,
@@ -35,7 +35,7 @@ test("a traceparent is what version 00 of the specification says, and its trace 
 	expect([traceIdOf(undefined), traceIdOf(null)]).toEqual([undefined, undefined]);
 });
 
-test("what is done in a trace knows it, as long as that takes, and nobody else does", async () => {
+test("runInTrace sets the trace for its own asynchronous work only", async () => {
 	const seen = await Promise.all(
 		[one, other, undefined].map((traceparent) =>
 			runInTrace(traceparent, async () => {
@@ -48,7 +48,7 @@ test("what is done in a trace knows it, as long as that takes, and nobody else d
 	expect(currentTraceparent()).toBeUndefined();
 });
 
-test("a batch is done for the traces of all its elements: in the one that they share, else in nobody's", async () => {
+test("a batch has the traces of all its elements, and a current trace only if they share it", async () => {
 	const found: unknown[] = [];
 	const add = microBatch(async (all: number[]) => {
 		found.push([currentTraceparent(), currentTraceparents()]);
@@ -79,9 +79,9 @@ test("a batch is done for the traces of all its elements: in the one that they s
 	).toEqual([undefined, [one]]);
 });
 
-test("a loop belongs to nobody's trace, whoever began it", async () => {
+test("a poller runs outside the trace that started it", async () => {
 	const found: unknown[] = [];
-	const turning = runInTrace(one, () =>
+	const poller = runInTrace(one, () =>
 		startPoller({
 			intervalMs: 1,
 			async poll() {
@@ -92,11 +92,11 @@ test("a loop belongs to nobody's trace, whoever began it", async () => {
 		}),
 	);
 	await eventually(() => expect(found).toContain(undefined));
-	await turning.stop();
+	await poller.stop();
 	expect(found).not.toContain(one);
 });
 
-test("elements have their own trace or the one that is worked on, and where there is none the statement gets no list at all", () => {
+test("traceparentsOf falls back to the current trace and returns null without any trace", () => {
 	const elements = [{ traceparent: one }, {}, { traceparent: null }];
 	expect(traceparentsOf(elements)).toEqual([one, null, null]);
 	expect(runInTrace(other, () => traceparentsOf(elements))).toEqual([one, other, other]);

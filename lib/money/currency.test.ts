@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { decimalsOf, fitsCurrency } from "./currency.ts";
 
-test("decimals of a currency follow ISO 4217", () => {
+test("decimalsOf returns the decimals of ISO 4217", () => {
 	expect(["EUR", "JPY", "HUF", "BHD", "ZZZ", "eur"].map(decimalsOf)).toEqual([
 		2,
 		0,
@@ -12,7 +12,7 @@ test("decimals of a currency follow ISO 4217", () => {
 	]);
 });
 
-test("an amount fits its currency if it has no more decimals", () => {
+test("fitsCurrency accepts amounts with no more decimals than the currency", () => {
 	for (const [amount, currency] of [
 		[1, "JPY"],
 		[1.5, "EUR"],

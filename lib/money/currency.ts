@@ -1,14 +1,14 @@
-/** The decimals of every money column, NUMERIC(12,2). */
+/** Decimals of all money columns, NUMERIC(12,2). */
 export const MONEY_DECIMALS = 2;
 
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
 const decimals = new Map<string, number>();
 
-/** The decimals of a currency by ISO 4217, 0 for JPY; undefined if there is no such currency. */
+/** Decimals of a currency in ISO 4217, for example 0 for JPY; undefined for an unknown currency. */
 export function decimalsOf(currency: string): number | undefined {
 	if (!CURRENCIES.has(currency)) return undefined;
-	const known = decimals.get(currency);
-	if (known !== undefined) return known;
+	const cached = decimals.get(currency);
+	if (cached !== undefined) return cached;
 	const { maximumFractionDigits = MONEY_DECIMALS } = new Intl.NumberFormat("en", {
 		style: "currency",
 		currency,
@@ -17,7 +17,10 @@ export function decimalsOf(currency: string): number | undefined {
 	return maximumFractionDigits;
 }
 
-/** Whether an amount in major units has no more decimals than its currency; amounts in an unknown currency have two. */
+/**
+ * Whether an amount in major units has no more decimals than its currency allows. An unknown
+ * currency allows two.
+ */
 export function fitsCurrency(amount: number, currency: string): boolean {
 	const scale = 10 ** Math.min(decimalsOf(currency) ?? MONEY_DECIMALS, MONEY_DECIMALS);
 	return Math.round(amount * scale) / scale === amount;

@@ -3,21 +3,21 @@ import type { Program } from "./lifecycle.ts";
 import { StartError } from "./start-error.ts";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
-/** The values of parsed options. */
+/** Values of parsed options. */
 export type Values<O extends Options> = ReturnType<
 	typeof parseArgs<{ options: O; strict: true; allowPositionals: true }>
 >["values"];
 
 /** A command's arguments. Every command also accepts `--help` and `-h`. */
 export interface CommandLine<O extends Options, T extends object> {
-	/** The words that a user types before the arguments, including the `--` of npm. */
+	/** Words that precede the arguments on the command line, including the `--` of npm. */
 	readonly command: string;
-	/** The text of `--help`. */
+	/** Output of `--help`. */
 	readonly usage: string;
 	readonly options: O;
-	/** The largest number of arguments that are not options; 0 by default. */
+	/** Maximum number of arguments that are not options; 0 by default. */
 	readonly positionals?: number;
-	/** Checks and converts the arguments. @throws Error with a message that names the wrong argument */
+	/** Validates and converts the arguments. @throws Error with a message that names the argument */
 	convert(values: Values<O>, positionals: readonly string[]): T;
 }
 
@@ -46,7 +46,7 @@ export function parseCommandLine<const O extends Options, T extends object>(
 	}
 }
 
-/** Parses the arguments before the command does anything. For `--help` it prints the usage text, and the program ends with code 0. */
+/** Parses the arguments of a command. For `--help`, prints the usage text and ends with code 0. */
 export async function readCommandLine<const O extends Options, T extends object>(
 	program: Program,
 	commandLine: CommandLine<O, T>,
@@ -60,7 +60,7 @@ export function printUsage(program: Program, usage: string): Promise<never> {
 	return program.stop();
 }
 
-/** For commands that accept no arguments. */
+/** Command line of a command without arguments. */
 export const noArguments = (command: string, about: string) => ({
 	command,
 	usage: `${command.replace(/ --$/, "")}\n  ${about}`,
@@ -74,7 +74,7 @@ export function requestsHelp(args: readonly string[]): boolean {
 	return args.slice(0, end < 0 ? undefined : end).some((arg) => arg === "--help" || arg === "-h");
 }
 
-/** @throws Error naming the option if the text is no whole number of at least `min` */
+/** Parses a whole number. @throws Error that names the option if the number is below `min` */
 export function wholeNumber(option: string, text: string, min: number): number {
 	const number = Number(text);
 	if (!Number.isInteger(number) || number < min)

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test("creates a folder and those above it, also for callers at the same time", async () => {
+test("makeFolders creates a folder and its parents, also concurrently", async () => {
 	const path = join(folder, "a/b/c");
 	await Promise.all([1, 2, 3, 4].map(() => makeFolders(path)));
 	await makeFolders(path);
@@ -21,13 +21,13 @@ test("creates a folder and those above it, also for callers at the same time", a
 test.each([
 	["at a file", "file", "EEXIST"],
 	["below a file", "file/data", "ENOTDIR"],
-])("fails %s", async (_, path, code) => {
+])("makeFolders fails %s", async (_, path, code) => {
 	await writeFile(join(folder, "file"), "");
 	await expect(makeFolders(join(folder, path))).rejects.toMatchObject({ code });
 });
 
 testIf(process.platform === "linux", "there is no /proc on this system")(
-	"fails in a file system that creates no folders, instead of repeating forever",
+	"makeFolders fails in a file system that cannot create folders",
 	async () => {
 		await expect(makeFolders("/proc/moleculer-commerce/data")).rejects.toMatchObject({
 			code: "ENOENT",

@@ -12,7 +12,7 @@ import {
 } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
-/** The user (and group) that a process runs as. */
+/** User and group of a process. */
 export interface Account {
 	readonly uid: number;
 	readonly gid: number;
@@ -21,11 +21,16 @@ export interface Account {
 export const READ = 4;
 export const ENTER = 1;
 
-/** The `code` of a failed system call, "" for any other error. */
+/** `code` of a failed system call; "" for any other error. */
 export const errorCode = (error: unknown) =>
 	typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 
-/** Whether an account that is not ours may use `path` (bits of one rwx digit) and enter every folder above it. Access lists are not read. */
+/**
+ * Whether another account may access `path` and enter every folder above it. Access control lists
+ * are ignored.
+ *
+ * @param bits required permissions, as in one rwx digit
+ */
 export async function canReach(path: string, account: Account, bits: number): Promise<boolean> {
 	let current: string;
 	try {
@@ -43,8 +48,8 @@ export async function canReach(path: string, account: Account, bits: number): Pr
 }
 
 /**
- * Creates a folder and the folders above it. Unlike the `recursive` option of node:fs it ends where a folder cannot contain others: that
- * option repeats forever below /proc, which reports ENOENT for every new name.
+ * Creates a folder and its parents. The `recursive` option of node:fs would loop without end below
+ * /proc, which reports ENOENT for every new name.
  */
 export async function makeFolders(path: string): Promise<void> {
 	const missing: string[] = [];
@@ -69,20 +74,22 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Makes a folder that only we can write to, or takes an existing one if that is so. A name that others can foresee
- * (in a shared /tmp) may have been taken by somebody else on purpose: their folder, or their link, is refused.
+ * Creates a folder that only this user can write to, or accepts an existing one with that property.
+ * In a shared /tmp, another user may create a folder or link under a predictable name on purpose.
+ *
+ * @returns false if the folder belongs to another user or cannot be created
  */
 export async function ownFolder(path: string, mode: number): Promise<boolean> {
 	try {
 		await makeFolders(dirname(path));
-		const made = await mkdir(path, { mode }).then(
+		const created = await mkdir(path, { mode }).then(
 			() => true,
 			(error) => {
 				if (errorCode(error) === "EEXIST") return false;
 				throw error;
 			},
 		);
-		if (made) await chmod(path, mode);
+		if (created) await chmod(path, mode);
 		const found = await lstat(path);
 		return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
 	} catch {
@@ -90,7 +97,7 @@ export async function ownFolder(path: string, mode: number): Promise<boolean> {
 	}
 }
 
-/** Writes a file so that a crash leaves the old content or the new, never a part. */
+/** Writes a file atomically: after a crash it has either the old or the new content. */
 export async function writeDurably(path: string, content: string, mode = 0o600): Promise<void> {
 	const draft = `${path}.new`;
 	await rm(draft, { force: true });
@@ -99,7 +106,7 @@ export async function writeDurably(path: string, content: string, mode = 0o600):
 	await syncFolder(dirname(path));
 }
 
-/** Makes renames and new names in a folder survive a power failure. */
+/** Flushes renamed and created files of a folder to disk. */
 export async function syncFolder(path: string): Promise<void> {
 	const handle = await open(path, "r");
 	try {
@@ -109,7 +116,10 @@ export async function syncFolder(path: string): Promise<void> {
 	}
 }
 
-/** Files that root makes in an ordinary user's folder go to that user, or the user's next start could not use them. */
+/**
+ * Changes the owner of a file to that of its folder if this process runs as root. Otherwise a later
+ * start by the folder's owner could not use the file.
+ */
 export async function giveToOwner(file: string, folder: string): Promise<void> {
 	if (process.getuid?.() !== 0) return;
 	const { uid, gid } = await stat(folder);

@@ -3,49 +3,61 @@ import { StartError } from "./start-error.ts";
 
 type Release = (elapsed: number) => unknown;
 
-/** One Ctrl-C reaches us twice under npm and `node --watch`: from the terminal, and passed on by them. */
+/**
+ * Under npm and `node --watch`, one Ctrl-C arrives twice: from the terminal and forwarded by the
+ * parent process. A second SIGINT within this time does not count.
+ */
 const ECHO_MS = 500;
 
-/** A process from its first step to its end. */
+/** Life cycle of a process. */
 export interface Program {
 	/**
-	 * Waits for a step of the start. Where `limit` is given, a step that takes longer than `ms` fails with the line `late`. When the
-	 * process is ending already, this never returns: what ends would only look like a failed start.
+	 * Waits for a step of the start. Never settles once the process is shutting down, because the
+	 * failures that a shutdown causes would look like a failed start.
+	 *
+	 * @throws StartError with the message `late` if the step takes longer than `ms`
 	 */
 	step<T>(work: Promise<T>, limit?: { ms: number; late: string }): Promise<T>;
-	/** Has `release` called when the process ends, the last one first, with the ms that this has taken so far. It gets `ms` and is then left behind. */
+	/**
+	 * Registers a function that releases a resource at the end of the process, in reverse order. It
+	 * receives the milliseconds since the shutdown began. The shutdown waits at most `ms` for it.
+	 */
 	onEnd(ms: number, release: Release): void;
-	/** Ends the process, well unless told otherwise. */
+	/** Releases all resources and exits, with code 0 by default. */
 	stop(exitCode?: number): Promise<never>;
-	/** Ends the process because of `error`: a StartError is told in one line, everything else with its stack. */
+	/** Exits with code 1 and prints the error: a StartError as one line, others with their stack. */
 	fail(error: unknown): Promise<never>;
-	/** From now on there is a log for what fails unexpectedly. */
-	reportFailuresTo(tell: (error: unknown) => void): void;
+	/** Sends unexpected errors to a logger instead of the console. */
+	reportFailuresTo(log: (error: unknown) => void): void;
 }
 
 const never = new Promise<never>(() => undefined);
 
-/** Runs a program that ends by a signal, by `stop` or by `fail`, and in each case only after everything was released. */
+/**
+ * Runs a program until a signal, `stop` or `fail`. In each case it releases all resources before it
+ * exits.
+ */
 export function runProgram(name: string, main: (program: Program) => Promise<void>): void {
 	const releases: { ms: number; release: Release }[] = [];
 	let endedAt: number | undefined;
 	let code = 0;
-	// Nothing else may keep the process running, in the middle of its start for instance.
+	// During the start, nothing else may keep the process running.
 	const alive = setInterval(() => undefined, 2 ** 30);
 
-	let told = (error: unknown): void => console.error(`${name} failed unexpectedly:`, error);
+	let logUnexpected = (error: unknown): void =>
+		console.error(`${name} failed unexpectedly:`, error);
 	function report(error: unknown): void {
 		if (error instanceof StartError)
 			console.error(`${name}: ${error.message.replace(/(?<!\s)\s*\n\s*/g, " ")}`);
-		else told(error);
+		else logUnexpected(error);
 	}
 
 	async function end(): Promise<never> {
 		if (endedAt !== undefined) return never;
-		const begun = Date.now();
-		endedAt = begun;
+		const startedAt = Date.now();
+		endedAt = startedAt;
 		for (const { ms, release } of releases.reverse()) {
-			const work = Promise.resolve().then(() => release(Date.now() - begun));
+			const work = Promise.resolve().then(() => release(Date.now() - startedAt));
 			await withTimeout(work, ms).catch(report);
 		}
 		clearInterval(alive);
@@ -64,8 +76,8 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 			if (endedAt === undefined) code = exitCode;
 			return end();
 		},
-		reportFailuresTo(tell) {
-			told = tell;
+		reportFailuresTo(log) {
+			logUnexpected = log;
 		},
 		fail(error) {
 			code = 1;
@@ -83,7 +95,7 @@ export function runProgram(name: string, main: (program: Program) => Promise<voi
 	}
 	process.on("uncaughtException", program.fail);
 	process.on("unhandledRejection", program.fail);
-	// Whoever read our output has gone, which is no reason to go as well.
+	// The process continues after the reader of its output has exited.
 	for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 	main(program).catch(program.fail);
 }

@@ -4,16 +4,16 @@ import { link, readFile, readlink, rename, rm, writeFile } from "node:fs/promise
 import { promisify } from "node:util";
 import { errorCode } from "./folder-access.ts";
 
-/** What can be told of a process that we did not start. A zombie counts as dead. */
+/** A running process of this machine. A zombie does not count. */
 export interface RunningProcess {
-	/** Differs between two processes that had the same pid, one after the other. */
+	/** Start time; distinguishes two processes that had the same PID. */
 	readonly started: string;
 	readonly args: readonly string[];
-	/** Undefined where it cannot be read. */
+	/** Working directory; undefined if it cannot be read. */
 	readonly folder: string | undefined;
 }
 
-/** Looks a process up by its pid; undefined if there is none. */
+/** Finds a running process by its PID. */
 export async function findProcess(pid: number): Promise<RunningProcess | undefined> {
 	return process.platform === "linux" ? findInProc(pid) : findWithPs(pid);
 }
@@ -25,7 +25,8 @@ async function findInProc(pid: number): Promise<RunningProcess | undefined> {
 			readFile(`/proc/${pid}/cmdline`, "utf8"),
 			readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => ""),
 		]);
-		// The name in field 2 is in brackets and may hold spaces. After it: field 3 is the state, field 22 the start time (proc(5)).
+		// Field 2, the name, is in parentheses and may contain spaces. Field 3 is the state, and field 22
+		// is the start time (proc(5)).
 		const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 		if (fields[0] === "Z" || fields[0] === "X") return undefined;
 		const folder = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
@@ -44,7 +45,7 @@ async function findWithPs(pid: number): Promise<RunningProcess | undefined> {
 				env: { PATH: "/bin:/usr/bin", LC_ALL: "C" },
 			},
 		);
-		// lstart is five words: "Sun Nov 23 04:37:11 2025"
+		// lstart consists of five words: "Sun Nov 23 04:37:11 2025"
 		const [state = "", ...words] = stdout.trim().split(/\s+/);
 		if (state.startsWith("Z")) return undefined;
 		return { started: words.slice(0, 5).join(" "), args: words.slice(5), folder: undefined };
@@ -57,7 +58,7 @@ export interface ProcessLock {
 	release(): Promise<void>;
 }
 
-/** Somebody else holds the lock. */
+/** Another process holds the lock. */
 export class LockedError extends Error {
 	readonly pid: number;
 	constructor(pid: number) {
@@ -67,32 +68,34 @@ export class LockedError extends Error {
 }
 
 /**
- * Takes a lock that ends with this process, however it ends: the file names its holder by pid and start time, and a
- * holder that is gone is overruled. Only for processes of one machine.
- * @throws LockedError if the holder is alive
+ * Acquires a lock between processes of one machine. The lock expires with its process, also after a
+ * crash: the file contains the PID and start time of the holder, and the lock of a process that no
+ * longer exists is replaced.
+ *
+ * @throws LockedError if the holder is running
  */
 export async function lockFile(path: string): Promise<ProcessLock> {
 	const self = await findProcess(process.pid);
-	const mine = JSON.stringify({
+	const own = JSON.stringify({
 		pid: process.pid,
 		started: self?.started,
 		token: randomBytes(8).toString("hex"),
 	});
 	const draft = `${path}.${randomBytes(6).toString("hex")}`;
-	await writeFile(draft, mine, { mode: 0o644 });
+	await writeFile(draft, own, { mode: 0o644 });
 	try {
 		for (;;) {
 			try {
 				await link(draft, path);
-				return { release: () => releaseLock(path, mine) };
+				return { release: () => releaseLock(path, own) };
 			} catch (error) {
 				if (errorCode(error) !== "EEXIST") throw error;
 			}
-			const theirs = await readFile(path, "utf8").catch(() => "");
-			const holder = parseHolder(theirs);
+			const found = await readFile(path, "utf8").catch(() => "");
+			const holder = parseHolder(found);
 			const alive = holder && (await findProcess(holder.pid));
 			if (alive && alive.started === holder.started) throw new LockedError(holder.pid);
-			await removeStale(path, theirs);
+			await removeStale(path, found);
 		}
 	} finally {
 		await rm(draft, { force: true });
@@ -107,8 +110,11 @@ function parseHolder(content: string): { pid: number; started: string } | undefi
 	}
 }
 
-/** Two that find the same stale lock must not remove each other's new one: what was moved away is looked at before it is dropped. */
-async function removeStale(path: string, seen: string): Promise<void> {
+/**
+ * Removes the lock of a process that no longer exists. Another process may replace that lock at the
+ * same time, so the file is first moved aside, and restored if its content has changed.
+ */
+async function removeStale(path: string, expected: string): Promise<void> {
 	const aside = `${path}.${randomBytes(6).toString("hex")}`;
 	try {
 		await rename(path, aside);
@@ -116,10 +122,10 @@ async function removeStale(path: string, seen: string): Promise<void> {
 		if (errorCode(error) === "ENOENT") return;
 		throw error;
 	}
-	if ((await readFile(aside, "utf8")) !== seen) await link(aside, path).catch(() => undefined);
+	if ((await readFile(aside, "utf8")) !== expected) await link(aside, path).catch(() => undefined);
 	await rm(aside, { force: true });
 }
 
-async function releaseLock(path: string, mine: string): Promise<void> {
-	if ((await readFile(path, "utf8").catch(() => "")) === mine) await rm(path, { force: true });
+async function releaseLock(path: string, own: string): Promise<void> {
+	if ((await readFile(path, "utf8").catch(() => "")) === own) await rm(path, { force: true });
 }

@@ -7,11 +7,11 @@ import { StartError } from "./start-error.ts";
 
 let folder: string;
 beforeEach(async () => {
-	folder = join(await mkdtemp(join(tmpdir(), "moleculer-commerce-keep-")), "data");
+	folder = join(await mkdtemp(join(tmpdir(), "moleculer-commerce-secret-")), "data");
 });
 afterEach(() => rm(join(folder, ".."), { recursive: true, force: true }));
 
-test("a text is made once, and only its owner can read it", async () => {
+test("a secret is created once, and only its owner can read it", async () => {
 	expect(await readSecret(folder, "word")).toBeUndefined();
 	expect(await readOrCreateSecret(folder, "word", () => "first")).toBe("first");
 	expect(await readOrCreateSecret(folder, "word", () => "second")).toBe("first");
@@ -19,7 +19,7 @@ test("a text is made once, and only its owner can read it", async () => {
 	expect((await stat(join(folder, "word"))).mode & 0o777).toBe(0o600);
 });
 
-test("all who ask at once get the same", async () => {
+test("concurrent callers get the same secret", async () => {
 	const words = await Promise.all(
 		Array.from({ length: 20 }, (_, i) => readOrCreateSecret(folder, "word", () => `word ${i}`)),
 	);
@@ -27,7 +27,7 @@ test("all who ask at once get the same", async () => {
 	expect(await readdir(folder)).toEqual(["word"]);
 });
 
-test("a file that cannot be kept, or is empty, stops the start", async () => {
+test("an unusable path or an empty file fails the start", async () => {
 	await readOrCreateSecret(folder, "word", () => "first");
 	await expect(readOrCreateSecret(join(folder, "word"), "below", () => "second")).rejects.toThrow(
 		StartError,

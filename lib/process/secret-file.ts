@@ -5,26 +5,28 @@ import { errorCode, giveToOwner, makeFolders, syncFolder } from "./folder-access
 import { StartError } from "./start-error.ts";
 
 /**
- * A text that is made once and kept in a file that only its owner can read. Processes that ask at once all get the same.
+ * Reads a secret from a file, or creates it. Only the owner can read the file. Concurrent processes
+ * get the same secret.
+ *
  * @throws StartError if the file can be neither read nor written
  */
 export async function readOrCreateSecret(
 	folder: string,
 	name: string,
-	make: () => string,
+	create: () => string,
 ): Promise<string> {
 	try {
-		return (await readSecret(folder, name)) ?? (await write(folder, name, make()));
+		return (await readSecret(folder, name)) ?? (await write(folder, name, create()));
 	} catch (error) {
 		if (error instanceof StartError) throw error;
 		const user = `this user (uid ${process.getuid?.()})`;
 		throw new StartError(
-			`${join(folder, name)} cannot be kept (${errorCode(error) || error}): give ${user} the right to it, or choose another folder`,
+			`Cannot read or write ${join(folder, name)} (${errorCode(error) || error}): grant ${user} access to it, or choose another folder`,
 		);
 	}
 }
 
-/** What is kept under a name, or undefined. */
+/** Reads a secret; undefined if the file does not exist or is empty. */
 export async function readSecret(folder: string, name: string): Promise<string | undefined> {
 	try {
 		return (await readFile(join(folder, name), "utf8")).trim() || undefined;
@@ -45,9 +47,9 @@ async function write(folder: string, name: string, text: string): Promise<string
 		return text;
 	} catch (error) {
 		if (errorCode(error) !== "EEXIST") throw error;
-		const theirs = await readSecret(folder, name);
-		if (!theirs) throw new StartError(`${join(folder, name)} is empty: delete it`);
-		return theirs;
+		const existing = await readSecret(folder, name);
+		if (!existing) throw new StartError(`${join(folder, name)} is empty: delete it`);
+		return existing;
 	} finally {
 		await rm(draft, { force: true });
 	}

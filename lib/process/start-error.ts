@@ -1,4 +1,7 @@
-/** The process cannot start for a reason its operator can mend. The message is one line: what is wrong and what to do about it. */
+/**
+ * Failure of the start that the operator can fix. The message is one line: the problem and the
+ * action to take.
+ */
 export class StartError extends Error {
 	override readonly name = "StartError";
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** This program's version, as package.json has it. */
+/** Version of this program, from package.json. */
 export const version: string = JSON.parse(
 	readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"),
 ).version;

@@ -12,7 +12,7 @@ test.each([
 	["zoe@xn--bcher-kva.example", "zoe@xn--bcher-kva.example"],
 	["zoe@ｅxample。com", "zoe@example.com"],
 	["a@b.co", "a@b.co"],
-])("%j has the canonical form %j", (text, canonical) => {
+])("canonicalEmail converts %j to %j", (text, canonical) => {
 	expect(canonicalEmail(text)).toBe(canonical);
 });
 
@@ -52,15 +52,15 @@ test.each([
 	`${"x".repeat(65)}@example.com`,
 	`zoe@${"x".repeat(64)}.com`,
 	`zoe@${"x.".repeat(130)}com`,
-])("%j has none", (text) => {
+])("canonicalEmail rejects %j", (text) => {
 	expect(canonicalEmail(text)).toBeUndefined();
 });
 
-test("long adversarial text is rejected by its length", () => {
+test("canonicalEmail rejects long adversarial text by its length", () => {
 	expect(canonicalEmail("@.".repeat(50_000))).toBeUndefined();
 });
 
-test("the canonical form of a canonical form is itself, in NFC and lower case, without whitespace or brackets", () => {
+test("canonicalEmail is idempotent and returns lower-case NFC without whitespace or brackets", () => {
 	const part = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
 	fc.assert(
 		fc.property(

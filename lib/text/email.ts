@@ -11,8 +11,8 @@ const MAX_LOCAL_BYTES = 64;
 const LOCAL =
 	/^[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}<>()[\],;:\\"@.]+(?:\.[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}<>()[\],;:\\"@.]+)*$/u;
 /**
- * `domainToASCII` removes these instead of failing, so that two spellings would look different and
- * be the same.
+ * Characters that `domainToASCII` removes instead of failing, so that two addresses would look
+ * different and have the same canonical form.
  */
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}%[\]]/u;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -6,6 +6,6 @@ const entities: Readonly<Record<string, string>> = {
 	"'": "&#39;",
 };
 
-/** Text as it is written into HTML, also between quotes. */
+/** Escapes text for HTML content and quoted attribute values. */
 export const escapeHtml = (text: string): string =>
 	text.replace(/[&<>"']/g, (character) => entities[character]!);
