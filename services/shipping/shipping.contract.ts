@@ -11,7 +11,7 @@ export const shipment = shape({
 	...order_id,
 	user_id: { type: "uuid" },
 	shipping_address: { type: "string", nullable: true },
-	/** `cancelled` without an address: unscheduled before it was scheduled, so a late `schedule` is refused. */
+	/** A `cancelled` row without an address is a tombstone; it rejects a late `schedule`. */
 	status: {
 		type: "enum",
 		values: ["scheduled", "dispatched", "delivered", "returned", "cancelled"],
@@ -25,30 +25,34 @@ export const shipping = contract({
 	name: "shipping",
 	actions: {
 		...eventActions,
-		/** Refuses with UNDELIVERABLE, or with UNSCHEDULED what was unscheduled before it was scheduled. */
-		schedule: command("Book shipments", {
+		/** Refuses an order with UNDELIVERABLE, or with UNSCHEDULED if its shipment was cancelled. */
+		schedule: command("Schedule shipments", {
 			user_id: { type: "uuid" },
 			shipping_address: { type: "string", max: 500, nullable: true },
 		}),
-		/** Refuses with DISPATCHED what has left the house; an order without a shipment leaves a tombstone, which refuses a late `schedule`. */
-		unschedule: command("Cancel shipments", {}),
-		/** Refuses with NOT_SCHEDULED what was cancelled or never scheduled. */
-		dispatch: command("Hand parcels to the carrier", {}),
-		/** Refuses with NOT_DISPATCHED what is not on its way. */
-		deliver: command("Note parcels as delivered", {}),
 		/**
-		 * The carrier could not deliver and brought it back. The order stays shipped and can no longer be delivered; what becomes of the money and
-		 * of the goods, people decide, with a refund and an adjustment of the stock. Refuses with NOT_DISPATCHED what is not on its way.
+		 * Refuses an order with DISPATCHED if its parcel has left. An order without a shipment gets a
+		 * tombstone, which rejects a late `schedule`.
 		 */
-		return: command("Note parcels as returned to sender", {}),
-		/** Set-based, for other services: null where an order has no shipment. */
+		unschedule: command("Cancel shipments", {}),
+		/** Refuses an order with NOT_SCHEDULED if its shipment is cancelled or missing. */
+		dispatch: command("Hand parcels to the carrier", {}),
+		/** Refuses an order with NOT_DISPATCHED if its parcel is not in transit. */
+		deliver: command("Mark parcels as delivered", {}),
+		/**
+		 * Records that the carrier could not deliver a parcel and returned it. The order stays
+		 * `shipped` and can no longer be delivered; operators refund the payment and adjust the stock.
+		 * Refuses an order with NOT_DISPATCHED if its parcel is not in transit.
+		 */
+		return: command("Mark parcels as returned to sender", {}),
+		/** For other services: the shipment of each order, or null. */
 		resolve: {
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list({ type: "object", props: shipment, nullable: true }),
 			retry: true,
 			divide: { list: "order_ids" },
 		},
-		/** For the audit: all shipments and tombstones in a range of orders. */
+		/** For the audit: shipments and tombstones in a range of order IDs. */
 		auditShipments: {
 			params: range,
 			returns: list(object(pick(shipment, "order_id", "status"))),
@@ -81,7 +85,7 @@ export const shipping = contract({
 		"shipment.cancelled": { ...order_id },
 	},
 	errors: {
-		UNDELIVERABLE: { status: 409, message: "The address cannot be delivered to" },
+		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
 	},
 });
 

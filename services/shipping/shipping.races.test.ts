@@ -11,15 +11,15 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const only = (order_id: string) => ({ orders: [{ order_id }] });
-const wanted = (order_id: string) => ({
+const command = (order_id: string) => ({ orders: [{ order_id }] });
+const newOrder = (order_id: string) => ({
 	order_id,
 	user_id: uuid(),
 	shipping_address: "1 Main Street",
 });
-async function scheduled(): Promise<string> {
+async function scheduledOrder(): Promise<string> {
 	const order_id = uuid();
-	await shop.call("shipping.schedule", { orders: [wanted(order_id)] });
+	await shop.call("shipping.schedule", { orders: [newOrder(order_id)] });
 	return order_id;
 }
 const statusOf = async (order_id: string) => {
@@ -31,85 +31,94 @@ const statusOf = async (order_id: string) => {
 	return row?.status;
 };
 
-/** Asks for something while another statement, which is not committed before this one waits for it, changes the same shipment. */
-function during<T>(statement: string, order_id: string, ask: () => Promise<T>): Promise<T> {
+/**
+ * Calls an action while another transaction changes the same shipment. That transaction commits
+ * after the action has started to wait for its row lock.
+ */
+function callDuring<T>(statement: string, order_id: string, call: () => Promise<T>): Promise<T> {
 	const { db } = shop.broker.getLocalService("shipping") as unknown as HasDatabase;
-	let asked: Promise<T> | undefined;
+	let result: Promise<T> | undefined;
 	return db
 		.transaction(async (tx) => {
 			await tx.query(statement, [order_id]);
-			asked = ask();
+			result = call();
 			await eventually(async () => {
 				const waiting =
 					"select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
 				expect(await db.query(waiting)).toEqual([{ n: 1 }]);
 			});
 		})
-		.then(() => asked!);
+		.then(() => result!);
 }
-const become = (status: string) => `update shipments set status = '${status}' where order_id = $1`;
-const tombstone =
+const setStatus = (status: string) =>
+	`update shipments set status = '${status}' where order_id = $1`;
+const insertTombstone =
 	"insert into shipments (id, order_id, status, tracking_number) values (gen_random_uuid(), $1, 'cancelled', '')";
 
-test("an unschedule that waits for another one is done, not barred", async () => {
-	const order_id = await scheduled();
-	const outcomes = await during(become("cancelled"), order_id, () =>
-		shop.call("shipping.unschedule", only(order_id)),
+test("unschedule returns done after waiting for a concurrent unschedule", async () => {
+	const order_id = await scheduledOrder();
+	const outcomes = await callDuring(setStatus("cancelled"), order_id, () =>
+		shop.call("shipping.unschedule", command(order_id)),
 	);
 	expect(outcomes).toEqual([{ status: "done" }]);
 });
 
-test("an unschedule that waits for another one's tombstone is done as well", async () => {
+test("unschedule returns done after waiting for a concurrent tombstone", async () => {
 	const order_id = uuid();
-	const outcomes = await during(tombstone, order_id, () =>
-		shop.call("shipping.unschedule", only(order_id)),
+	const outcomes = await callDuring(insertTombstone, order_id, () =>
+		shop.call("shipping.unschedule", command(order_id)),
 	);
 	expect(outcomes).toEqual([{ status: "done" }]);
 });
 
-test("an unschedule that waits for a dispatch is refused, and a dispatch that waits for an unschedule as well", async () => {
-	const [gone, back] = [await scheduled(), await scheduled()];
-	const barred = await during(become("dispatched"), gone, () =>
-		shop.call("shipping.unschedule", only(gone)),
+test("unschedule and dispatch are refused after waiting for the opposite change", async () => {
+	const [dispatched, cancelled] = [await scheduledOrder(), await scheduledOrder()];
+	const refusedUnschedule = await callDuring(setStatus("dispatched"), dispatched, () =>
+		shop.call("shipping.unschedule", command(dispatched)),
 	);
-	expect(barred).toEqual([{ status: "refused", code: "DISPATCHED" }]);
-	const late = await during(become("cancelled"), back, () =>
-		shop.call("shipping.dispatch", only(back)),
+	expect(refusedUnschedule).toEqual([{ status: "refused", code: "DISPATCHED" }]);
+	const refusedDispatch = await callDuring(setStatus("cancelled"), cancelled, () =>
+		shop.call("shipping.dispatch", command(cancelled)),
 	);
-	expect(late).toEqual([{ status: "refused", code: "NOT_SCHEDULED" }]);
-	expect([await statusOf(gone), await statusOf(back)]).toEqual(["dispatched", "cancelled"]);
+	expect(refusedDispatch).toEqual([{ status: "refused", code: "NOT_SCHEDULED" }]);
+	expect([await statusOf(dispatched), await statusOf(cancelled)]).toEqual([
+		"dispatched",
+		"cancelled",
+	]);
 });
 
-test("a dispatch, a delivery or a return that waits for its like is done", async () => {
-	const order_id = await scheduled();
+test("dispatch, deliver and return are done after waiting for the same change", async () => {
+	const order_id = await scheduledOrder();
 	expect(
-		await during(become("dispatched"), order_id, () =>
-			shop.call("shipping.dispatch", only(order_id)),
+		await callDuring(setStatus("dispatched"), order_id, () =>
+			shop.call("shipping.dispatch", command(order_id)),
 		),
 	).toEqual([{ status: "done" }]);
 	expect(
-		await during(become("delivered"), order_id, () =>
-			shop.call("shipping.deliver", only(order_id)),
+		await callDuring(setStatus("delivered"), order_id, () =>
+			shop.call("shipping.deliver", command(order_id)),
 		),
 	).toEqual([{ status: "done" }]);
-	const other = await scheduled();
-	await shop.call("shipping.dispatch", only(other));
+	const other = await scheduledOrder();
+	await shop.call("shipping.dispatch", command(other));
 	expect(
-		await during(become("returned"), other, () => shop.call("shipping.return", only(other))),
+		await callDuring(setStatus("returned"), other, () =>
+			shop.call("shipping.return", command(other)),
+		),
 	).toEqual([{ status: "done" }]);
 });
 
-test("an order that one list names twice is scheduled once and told of once", async () => {
+test("schedules an order once, with one event, when a batch contains it twice", async () => {
 	const order_id = uuid();
 	const outcomes = await shop.call("shipping.schedule", {
-		orders: [wanted(order_id), wanted(order_id)],
+		orders: [newOrder(order_id), newOrder(order_id)],
 	});
 	expect(outcomes).toEqual([{ status: "done" }, { status: "done" }]);
-	const told = await shop.databases.query(
+	const events = await shop.databases.query(
 		"shipping",
 		"select data->>'shipment_id' as id from outbox where subject = $1",
 		[order_id],
 	);
-	const [made] = await shop.call("shipping.resolve", { order_ids: [order_id] });
-	expect(told).toEqual([{ id: made!.id }]);
+	const [shipment] = await shop.call("shipping.resolve", { order_ids: [order_id] });
+	expect(events).toEqual([{ id: shipment!.id }]);
 });
