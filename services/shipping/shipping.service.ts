@@ -2,10 +2,12 @@ import { traceparentsOf } from "../../lib/context/traceparent.ts";
 import {
 	type CommandOrder,
 	distinctOrders,
+	done,
 	orderIds,
+	pending,
+	refused,
 	statusByOrder,
-} from "../../lib/contracts/command-orders.ts";
-import { done, pending, refused } from "../../lib/contracts/outcome.ts";
+} from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import { newId } from "../../lib/persistence/id.ts";
