@@ -22,8 +22,8 @@ export const notification = shape({
 	},
 	subject: { type: "string" },
 	/**
-	 * `kept`: no mail server is configured. `failed`: the mail server refused it for good, or its
-	 * recipient got too many mails of this kind.
+	 * `kept`: no mail server is configured. `failed`: the mail server rejected the message, all
+	 * attempts failed, or the recipient received too many messages of this kind.
 	 */
 	status: { type: "enum", values: ["queued", "sent", "kept", "failed"] },
 	attempts: { type: "number", integer: true },
@@ -36,7 +36,7 @@ export const notifications = contract({
 	actions: {
 		...eventActions,
 		list: {
-			summary: "Own messages, newest first; all of them for an admin",
+			summary: "List own messages, newest first (all messages for an admin)",
 			rest: "GET /notifications",
 			auth: "user",
 			page: true,
@@ -44,7 +44,7 @@ export const notifications = contract({
 			returns: page(notification),
 		},
 		get: {
-			summary: "One message with its text",
+			summary: "Retrieve a message with its text",
 			rest: "GET /notifications/:id",
 			auth: "owner",
 			params: { id: { type: "uuid" } },
@@ -52,14 +52,14 @@ export const notifications = contract({
 				...notification,
 				to: {
 					type: "string",
-					description: "Empty where the message goes to a pending or former address",
+					description: "Empty if the message goes to a pending or former address",
 				},
 				text: { type: "string" },
 				html: { type: "string" },
 			}),
 			throws: ["NOTIFICATION_NOT_FOUND"],
 		},
-		/** For the audit: all messages about these orders. */
+		/** For the audit: messages about the given orders. */
 		auditMessages: {
 			params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
 			returns: list(
@@ -71,7 +71,7 @@ export const notifications = contract({
 			retry: true,
 			divide: { list: "order_ids" },
 		},
-		/** For other services: a user's messages about one order, oldest first. */
+		/** For other services: a user's messages about an order, oldest first. */
 		about: {
 			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
 			returns: list(

@@ -7,7 +7,7 @@ import {
 } from "sequelize";
 import type { notification } from "./notifications.contract.ts";
 
-/** What the lists show of a message. */
+/** Columns of a message in lists; its data is private. */
 const columns: Record<keyof typeof notification, ModelAttributes[string]> = {
 	id: { type: DataTypes.UUID, primaryKey: true },
 	user_id: DataTypes.UUID,

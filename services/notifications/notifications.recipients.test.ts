@@ -9,13 +9,13 @@ import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 
 const time = "2026-01-01T00:00:00.000Z";
-const stranger = uuid();
-let issued: number;
-/** The number of a change to an address that has an account. */
-const TAKEN = 2;
+const unverifiedUser = uuid();
+let issuedTokens: number;
+/** ID of a change to an address that already has an account. */
+const TAKEN_CHANGE = 2;
 let mailServer: MailServer;
 let shop: Shop;
-let tell: ReturnType<typeof publisher>;
+let publish: ReturnType<typeof publisher>;
 beforeAll(async () => {
 	mailServer = await startMailServer();
 	shop = await startShop({
@@ -36,19 +36,19 @@ beforeAll(async () => {
 							full_name: "Grace Hopper",
 							role: "user",
 							is_active: true,
-							is_verified: id !== stranger,
+							is_verified: id !== unverifiedUser,
 							created_at: time,
 							updated_at: time,
 						})),
-					issueVerification: async () => ({ token: `token${++issued}` }),
-					issuePasswordReset: async () => ({ token: `token${++issued}` }),
+					issueVerification: async () => ({ token: `token${++issuedTokens}` }),
+					issuePasswordReset: async () => ({ token: `token${++issuedTokens}` }),
 					issueEmailChange: async ({ params: { user_id, change_id } }) => ({
 						email: `new-${user_id}@example.com`,
-						token: change_id === TAKEN ? null : `token${++issued}`,
+						token: change_id === TAKEN_CHANGE ? null : `token${++issuedTokens}`,
 					}),
 					issueEmailChangeUndo: async ({ params: { user_id } }) => ({
 						email: `old-${user_id}@example.com`,
-						token: `token${++issued}`,
+						token: `token${++issuedTokens}`,
 					}),
 				},
 				database,
@@ -56,19 +56,19 @@ beforeAll(async () => {
 			),
 		],
 	});
-	tell = publisher(shop.broker, "users");
+	publish = publisher(shop.broker, "users");
 });
 afterAll(async () => {
 	await shop?.stop();
 	await mailServer?.stop();
 });
 beforeEach(() => {
-	issued = 0;
+	issuedTokens = 0;
 	mailServer.answer = () => undefined;
 });
 
 const register = async (user_id = uuid()) => {
-	await tell("user.created", user_id, { user_id, email: "old@example.com", full_name: "Grace" });
+	await publish("user.created", user_id, { user_id, email: "old@example.com", full_name: "Grace" });
 	return user_id;
 };
 interface Message {
@@ -77,7 +77,7 @@ interface Message {
 	attempts: number;
 	data: object;
 }
-const becomes = (user_id: string, status: string) =>
+const waitForStatus = (user_id: string, status: string) =>
 	eventually(async () => {
 		const [message] = await shop.databases.query<Message>(
 			"notifications",
@@ -90,9 +90,9 @@ const becomes = (user_id: string, status: string) =>
 const mailsTo = (user_id: string) =>
 	mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
 
-test("a mail to an address that nobody has proved to read has no name in it", async () => {
-	const id = await register(stranger);
-	await becomes(id, "sent");
+test("a message to an unverified address contains no name", async () => {
+	const id = await register(unverifiedUser);
+	await waitForStatus(id, "sent");
 	const [mail] = mailsTo(id);
 	expect(mail!.to).toMatchObject({ value: [{ address: `${id}@example.com`, name: "" }] });
 	expect(`${mail!.text} ${mail!.html}`).not.toContain("Hopper");
@@ -101,15 +101,15 @@ test("a mail to an address that nobody has proved to read has no name in it", as
 
 const requestChange = async (change_id: number) => {
 	const user_id = uuid();
-	await tell("user.email_change_requested", user_id, { user_id, change_id });
+	await publish("user.email_change_requested", user_id, { user_id, change_id });
 	return user_id;
 };
 
-test("the mails about a change of address go to the new and the former one, with the same link each time", async () => {
-	let refusals = 2;
-	mailServer.answer = () => (refusals-- > 0 ? 451 : undefined);
+test("messages about an address change go to the new and the former address with one link each", async () => {
+	let rejections = 2;
+	mailServer.answer = () => (rejections-- > 0 ? 451 : undefined);
 	const id = await requestChange(1);
-	const { attempts, data } = await becomes(id, "sent");
+	const { attempts, data } = await waitForStatus(id, "sent");
 	expect(attempts).toBe(3);
 	expect(data).toEqual({ change_id: 1 });
 	const mails = mailsTo(id);
@@ -118,17 +118,17 @@ test("the mails about a change of address go to the new and the former one, with
 	expect(mails[0]!.text).toContain("/email-change?token=token1\n");
 
 	const other = uuid();
-	await tell("user.email_change_recorded", other, { user_id: other, change_id: 1 });
-	await becomes(other, "sent");
+	await publish("user.email_change_recorded", other, { user_id: other, change_id: 1 });
+	await waitForStatus(other, "sent");
 	expect(mailsTo(other)[0]!.to).toMatchObject({ value: [{ address: `old-${other}@example.com` }] });
 	expect(mailsTo(other)[0]!.text).toContain("/email-change/undo?token=token2\n");
 });
 
-test("whether a new address has an account shows in its mail, and nowhere else", async () => {
-	const [free, taken] = [await requestChange(1), await requestChange(TAKEN)];
-	const seen = [];
+test("only the e-mail reveals whether a new address already has an account", async () => {
+	const [free, taken] = [await requestChange(1), await requestChange(TAKEN_CHANGE)];
+	const visible = [];
 	for (const id of [free, taken]) {
-		const { id: message } = await becomes(id, "sent");
+		const { id: message } = await waitForStatus(id, "sent");
 		const user = { id, email: "user@example.com", role: "user" };
 		const {
 			id: _,
@@ -137,17 +137,17 @@ test("whether a new address has an account shows in its mail, and nowhere else",
 			sent_at: ____,
 			...shown
 		} = await shop.call("notifications.get", { id: message }, { meta: { user } });
-		seen.push(shown);
+		visible.push(shown);
 	}
-	expect(seen[0]).toEqual(seen[1]);
-	expect(seen[0]).toMatchObject({ to: "", status: "sent" });
-	expect(mailsTo(taken)[0]!.text).toContain("It has an account already.");
-	expect(mailsTo(free)[0]!.text).not.toContain("It has an account already.");
+	expect(visible[0]).toEqual(visible[1]);
+	expect(visible[0]).toMatchObject({ to: "", status: "sent" });
+	expect(mailsTo(taken)[0]!.text).toContain("This address already has an account.");
+	expect(mailsTo(free)[0]!.text).not.toContain("This address already has an account.");
 });
 
-test("an address gets five account mails of a kind an hour, and the others are dropped before they revoke its link", async () => {
+test("drops account messages above five per hour and template before they revoke the link", async () => {
 	const id = uuid();
-	const forgets = () => tell("user.password_reset_requested", id, { user_id: id });
+	const requestReset = () => publish("user.password_reset_requested", id, { user_id: id });
 	const statuses = async () => {
 		const rows = await shop.databases.query<Message>(
 			"notifications",
@@ -156,27 +156,27 @@ test("an address gets five account mails of a kind an hour, and the others are d
 		);
 		return rows.map(({ status }) => status).sort();
 	};
-	const used = [...Array(3).fill("failed"), ...Array(5).fill("sent")];
-	for (let i = 0; i < 8; i++) await forgets();
-	await eventually(async () => expect(await statuses()).toEqual(used));
+	const expected = [...Array(3).fill("failed"), ...Array(5).fill("sent")];
+	for (let i = 0; i < 8; i++) await requestReset();
+	await eventually(async () => expect(await statuses()).toEqual(expected));
 	expect(mailsTo(id)).toHaveLength(5);
-	expect(issued).toBe(5);
-	// Mails of another kind have a quota of their own, and an hour later there are five more.
+	expect(issuedTokens).toBe(5);
+	// Each template has its own quota, which starts again after an hour.
 	await register(id);
-	await eventually(async () => expect(await statuses()).toEqual([...used, "sent"]));
+	await eventually(async () => expect(await statuses()).toEqual([...expected, "sent"]));
 	await shop.databases.query(
 		"notifications",
 		"update recipient_quotas set started_at = started_at - interval '61 minutes'",
 	);
-	await forgets();
+	await requestReset();
 	await eventually(() => expect(mailsTo(id)).toHaveLength(7));
 });
 
-test("a repetition of a mail does not count again", async () => {
+test("repeated attempts of a message count once against the quota", async () => {
 	const id = uuid();
 	mailServer.answer = ({ messageId }) =>
 		mailServer.mails.filter((mail) => mail.messageId === messageId).length < 3 ? 451 : undefined;
-	for (let i = 0; i < 4; i++) await tell("user.password_reset_requested", id, { user_id: id });
+	for (let i = 0; i < 4; i++) await publish("user.password_reset_requested", id, { user_id: id });
 	await eventually(async () => {
 		const rows = await shop.databases.query<Message>(
 			"notifications",
@@ -193,7 +193,7 @@ test("a repetition of a mail does not count again", async () => {
 	expect(counts).toEqual([{ mails: 4 }]);
 });
 
-test("mails about orders beyond the quota wait, and none is lost", async () => {
+test("order messages above the quota wait until it starts again", async () => {
 	const id = uuid();
 	await shop.databases.query(
 		"notifications",
@@ -225,5 +225,5 @@ test("mails about orders beyond the quota wait, and none is lost", async () => {
 		"update messages set next_at = now() where user_id = $1",
 		[id],
 	);
-	await becomes(id, "sent");
+	await waitForStatus(id, "sent");
 });

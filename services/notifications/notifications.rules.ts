@@ -6,23 +6,27 @@ import type { Template, TemplateData } from "./notifications.templates.ts";
 
 type Caller = { readonly id: string; readonly role: "user" | "admin" };
 
-/** Whose messages the caller lists; undefined is everybody's. */
-export function listedUser(caller: Caller, user_id?: string): string | undefined {
+/**
+ * The user whose messages are listed; undefined for all users.
+ * @throws FORBIDDEN if a user requests the messages of another user
+ */
+export function listedUserId(caller: Caller, user_id?: string): string | undefined {
 	if (caller.role === "admin") return user_id;
 	if (user_id !== undefined && user_id !== caller.id) throw commonError("FORBIDDEN");
 	return caller.id;
 }
-/** Somebody else's message does not exist, as far as they can see. */
+
+/** @throws NOTIFICATION_NOT_FOUND also for a message of another user, unless the caller is an admin */
 export function assertVisible<M extends { user_id: string }>(
-	found: M | undefined,
+	message: M | undefined,
 	caller: Caller,
-): asserts found is M {
-	if (!found || (found.user_id !== caller.id && caller.role !== "admin"))
+): asserts message is M {
+	if (!message || (message.user_id !== caller.id && caller.role !== "admin"))
 		throwError(notifications, "NOTIFICATION_NOT_FOUND");
 }
 
-/** The events that somebody may be written to about. */
-export type Mailed =
+/** Events that can cause a message. */
+export type NotifiedEvent =
 	| "user.created"
 	| "user.updated"
 	| "user.password_reset_requested"
@@ -32,16 +36,16 @@ export type Mailed =
 	| "order.shipped"
 	| "order.delivered"
 	| "order.cancelled";
-/** A template and what it is filled with. */
+/** A template with its data. */
 export type Content = {
 	[T in Template]: { readonly template: T; readonly data: TemplateData[T] };
 }[Template];
 
 /**
- * What an event's user is written; undefined where it is nothing to write about. The event's address and name stay behind: they may have changed
- * when the message is sent.
+ * The message that an event causes; undefined if it causes none. Address and name are not copied
+ * from the event, because they can change before the message is sent.
  */
-export function contentOf({ type, data }: EventOf<Mailed>): Content | undefined {
+export function contentOf({ type, data }: EventOf<NotifiedEvent>): Content | undefined {
 	switch (type) {
 		case "user.created":
 			return { template: "welcome", data: {} };
@@ -62,112 +66,111 @@ export function contentOf({ type, data }: EventOf<Mailed>): Content | undefined 
 	}
 }
 
-/**
- * Messages with a link that only the users service can make: the page it leads to, and the action
- * that issues its token.
- */
-const linked = {
+/** Templates with a link: the page that it opens, and the action that issues its token. */
+const links = {
 	welcome: { page: "verify-email", action: "users.issueVerification" },
 	verify_email: { page: "verify-email", action: "users.issueVerification" },
 	password_reset: { page: "password-reset", action: "users.issuePasswordReset" },
 	email_change: { page: "email-change", action: "users.issueEmailChange" },
 	email_change_notice: { page: "email-change/undo", action: "users.issueEmailChangeUndo" },
 } as const;
-type Linked = keyof typeof linked;
-/**
- * Messages that go to a pending or former address of the user, which the users service gives
- * together with the token.
- */
-const ELSEWHERE = ["email_change", "email_change_notice"] as const;
-export type Elsewhere = Extract<Content, { template: (typeof ELSEWHERE)[number] }>;
-export const goesElsewhere = (content: Content): content is Elsewhere =>
-	ELSEWHERE.some((template) => template === content.template);
+type LinkTemplate = keyof typeof links;
 
-/** The link of a message of this kind, if it has one. */
-export const linkOf = (template: Template): (typeof linked)[Linked] | undefined =>
-	template in linked ? linked[template as Linked] : undefined;
-/** Whether a message lacks its link still. */
-export const lacksLink = ({ template, data }: Content): boolean => {
+export const linkOf = (template: Template): (typeof links)[LinkTemplate] | undefined =>
+	template in links ? links[template as LinkTemplate] : undefined;
+
+/** Whether the link of a message has not been created yet. */
+export const needsLink = ({ template, data }: Content): boolean => {
 	const { link, taken } = data as TemplateData["email_change"];
-	return template in linked && !link && !taken;
+	return template in links && !link && !taken;
 };
 
-/** Links that take an account over: a stolen access token must not be enough to read one. */
-const GUARDED: readonly Template[] = ["password_reset", ...ELSEWHERE];
 /**
- * The link proves that whoever follows it reads the mail: where there is mail, it is shown nowhere
- * else, nor is whether an address has an account. A link that takes an account over is shown to
- * admins at most, who can help somebody without mail.
+ * Templates for the pending or the former address of a user. The users service returns the address
+ * together with the token.
  */
-export function shownData<D extends object>(
+const ADDRESS_CHANGE = ["email_change", "email_change_notice"] as const;
+export type AddressChange = Extract<Content, { template: (typeof ADDRESS_CHANGE)[number] }>;
+export const isAddressChange = (content: Content): content is AddressChange =>
+	ADDRESS_CHANGE.some((template) => template === content.template);
+
+/** Templates whose link can take over an account. A stolen access token must not reveal it. */
+const ACCOUNT_TAKEOVER: readonly Template[] = ["password_reset", ...ADDRESS_CHANGE];
+
+/**
+ * The template data that the API may show. A link proves that its user receives mail at the
+ * address. If mail is sent, the API therefore shows neither the link nor whether an address has an
+ * account. Without a mail server it shows the link; one that can take over an account is shown
+ * only to admins, who can pass it on.
+ */
+export function visibleData<D extends object>(
 	data: D,
 	{ status, template }: { status: string; template: Template },
 	caller: Caller,
 ): Omit<D, "link" | "to" | "taken"> {
-	const shown = status === "kept" && (!GUARDED.includes(template) || caller.role === "admin");
-	return shown ? data : { ...data, link: undefined, to: undefined, taken: undefined };
+	const isVisible =
+		status === "kept" && (!ACCOUNT_TAKEOVER.includes(template) || caller.role === "admin");
+	return isVisible ? data : { ...data, link: undefined, to: undefined, taken: undefined };
 }
 
-interface Person {
+interface Recipient {
 	readonly full_name: string;
 	readonly is_verified: boolean;
 }
 /**
- * What a recipient is called. A user who has not proved to read the mail of an address has no name
- * in it: strangers could be sent any words. The same holds for addresses that the account does not
- * have.
+ * The name in the greeting. Undefined for an address that is not verified or not the account's:
+ * otherwise a user could send any words to a stranger.
  */
-export const nameIn = (content: Content, person: Person | null): string | undefined =>
-	person?.is_verified && !goesElsewhere(content) ? person.full_name : undefined;
+export const recipientName = (content: Content, user: Recipient | null): string | undefined =>
+	user?.is_verified && !isAddressChange(content) ? user.full_name : undefined;
 
-/**
- * How many mails of a template an address gets in so many hours. What comes beyond is dropped, or
- * waits until the hours are over.
- */
+/** Maximum number of messages of a template to one address in a period. */
 interface Quota {
 	readonly mails: number;
 	readonly hours: number;
-	readonly beyond: "drop" | "wait";
+	/** Whether further messages are dropped, or wait until the period ends. */
+	readonly overflow: "drop" | "wait";
 }
-const account: Quota = { mails: 5, hours: 1, beyond: "drop" };
-const order: Quota = { mails: 100, hours: 1, beyond: "wait" };
+const accountQuota: Quota = { mails: 5, hours: 1, overflow: "drop" };
+const orderQuota: Quota = { mails: 100, hours: 1, overflow: "wait" };
 export const quotas: { readonly [T in Template]: Quota } = {
-	welcome: account,
-	verify_email: account,
-	password_reset: account,
-	email_change: account,
-	email_change_notice: { ...account, mails: 10 },
-	order_confirmed: order,
-	order_shipped: order,
-	order_delivered: order,
-	order_cancelled: order,
+	welcome: accountQuota,
+	verify_email: accountQuota,
+	password_reset: accountQuota,
+	email_change: accountQuota,
+	email_change_notice: { ...accountQuota, mails: 10 },
+	order_confirmed: orderQuota,
+	order_shipped: orderQuota,
+	order_delivered: orderQuota,
+	order_cancelled: orderQuota,
 };
 
-export const mailedLink = (publicUrl: string, page: string, token: string): string =>
+export const buildLink = (publicUrl: string, page: string, token: string): string =>
 	`${publicUrl.replace(/(?<!\/)\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
 
-/** The same for each repetition, so that a mail server can tell one (RFC 5322, 3.6.4). */
+/** Equal for all attempts of a message, so mail servers can detect duplicates (RFC 5322, 3.6.4). */
 export function messageId(event_id: string, template: Template, from: string): string {
 	const host = /@([^\s@<>]+)>?\s*$/.exec(from)?.[1] ?? "localhost";
 	return `<${event_id}.${template}@${host}>`;
 }
 
-const LONGEST_WAIT = 900;
+/** In seconds. */
+const MAX_PREPARATION_DELAY = 900;
 /**
- * Seconds until the next attempt to prepare a message. The wait grows with the message's age, so that messages that fail each time give way
- * to others.
+ * Seconds until the next attempt to prepare a message. The delay grows with the age of the message,
+ * so that messages whose preparation keeps failing give way to others.
  * @param age of the message in seconds
- * @param first wait at least
+ * @param minimum delay in seconds
  * @param random between 0 and 1, for jitter
  */
-export const preparationWait = (age: number, first: number, random: number): number =>
-	Math.max(first, Math.min(LONGEST_WAIT, (age / 2) * (0.5 + random / 2)));
+export const preparationDelay = (age: number, minimum: number, random: number): number =>
+	Math.max(minimum, Math.min(MAX_PREPARATION_DELAY, (age / 2) * (0.5 + random / 2)));
 
 /**
- * Whether a mail server refused a message for good (RFC 5321, 4.2.1: 5yz). A refusal of ourselves, a wrong password for instance, says nothing
- * about the message.
+ * Whether a mail server rejected a message permanently (RFC 5321, 4.2.1: 5yz). Errors about the
+ * sender, such as a wrong password, do not count.
  */
-export function isRefusal(error: unknown): boolean {
+export function isPermanentRejection(error: unknown): boolean {
 	const { code, responseCode } = (error ?? {}) as { code?: string; responseCode?: number };
 	return (
 		(code === "EENVELOPE" || code === "EMESSAGE") &&

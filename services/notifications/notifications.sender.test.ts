@@ -12,11 +12,11 @@ import "./notifications.contract.ts";
 import { startSender } from "./notifications.sender.ts";
 
 const time = "2026-01-01T00:00:00.000Z";
-const gone = uuid();
-let issued: number;
+const missingUser = uuid();
+let issuedTokens: number;
 let mailServer: MailServer;
 let shop: Shop;
-let tell: ReturnType<typeof publisher>;
+let publish: ReturnType<typeof publisher>;
 beforeAll(async () => {
 	mailServer = await startMailServer();
 	shop = await startShop({
@@ -32,7 +32,7 @@ beforeAll(async () => {
 				{
 					resolve: async ({ params: { ids } }) =>
 						ids.map((id) =>
-							id === gone
+							id === missingUser
 								? null
 								: {
 										id,
@@ -45,26 +45,26 @@ beforeAll(async () => {
 										updated_at: time,
 									},
 						),
-					issueVerification: async () => ({ token: `token${++issued}` }),
+					issueVerification: async () => ({ token: `token${++issuedTokens}` }),
 				},
 				database,
 				durableEvents,
 			),
 		],
 	});
-	tell = publisher(shop.broker, "users");
+	publish = publisher(shop.broker, "users");
 });
 afterAll(async () => {
 	await shop?.stop();
 	await mailServer?.stop();
 });
 beforeEach(() => {
-	issued = 0;
+	issuedTokens = 0;
 	mailServer.answer = () => undefined;
 });
 
 const register = async (user_id = uuid()) => {
-	await tell("user.created", user_id, { user_id, email: "old@example.com", full_name: "Grace" });
+	await publish("user.created", user_id, { user_id, email: "old@example.com", full_name: "Grace" });
 	return user_id;
 };
 interface Message {
@@ -76,7 +76,7 @@ interface Message {
 	sent_at: string | null;
 	data: object;
 }
-const becomes = (user_id: string, status: string) =>
+const waitForStatus = (user_id: string, status: string) =>
 	eventually(async () => {
 		const [message] = await shop.databases.query<Message>(
 			"notifications",
@@ -89,9 +89,9 @@ const becomes = (user_id: string, status: string) =>
 const mailsTo = (user_id: string) =>
 	mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
 
-test("a mail goes to the address of now, in text and HTML, under an id made from its event", async () => {
+test("sends text and HTML to the current address with a Message-ID derived from the event", async () => {
 	const id = await register();
-	const { event_id, sent_at, attempts } = await becomes(id, "sent");
+	const { event_id, sent_at, attempts } = await waitForStatus(id, "sent");
 	expect(sent_at).not.toBeNull();
 	expect(attempts).toBe(1);
 	const [mail, ...more] = mailsTo(id);
@@ -108,62 +108,62 @@ test("a mail goes to the address of now, in text and HTML, under an id made from
 	expect(mail!.html).toContain("Grâce &quot;G&quot; Hopper");
 });
 
-test("where a mail was sent its link is shown nowhere else", async () => {
+test("does not show the link of a sent message in the API", async () => {
 	const id = await register();
-	const message = await becomes(id, "sent");
+	const message = await waitForStatus(id, "sent");
 	const user = { id, email: "user@example.com", role: "user" };
 	const { text } = await shop.call("notifications.get", { id: message.id }, { meta: { user } });
 	expect(text).not.toContain("token1");
 	expect(message.data).toEqual({});
 });
 
-test("a mail that the server would not take now is sent again, with the same link and id", async () => {
-	let refusals = 2;
-	mailServer.answer = () => (refusals-- > 0 ? 451 : undefined);
+test("retries a temporarily rejected message with the same link and Message-ID", async () => {
+	let rejections = 2;
+	mailServer.answer = () => (rejections-- > 0 ? 451 : undefined);
 	const id = await register();
-	const { attempts, last_error } = await becomes(id, "sent");
+	const { attempts, last_error } = await waitForStatus(id, "sent");
 	expect({ attempts, last_error }).toEqual({ attempts: 3, last_error: null });
 	const mails = mailsTo(id);
 	expect(mails).toHaveLength(3);
 	expect(
 		new Set(mails.map(({ messageId, text, date }) => `${messageId} ${text} ${date}`)).size,
 	).toBe(1);
-	expect(issued).toBe(1);
+	expect(issuedTokens).toBe(1);
 });
 
-test("a mail that is refused for good fails at once and holds nobody back", async () => {
-	const refused = uuid();
+test("fails a permanently rejected message at once without delaying others", async () => {
+	const rejectedUser = uuid();
 	mailServer.answer = ({ headers }) =>
-		JSON.stringify(headers.get("to")).includes(refused) ? 550 : undefined;
-	await register(refused);
-	const fine = await register();
-	const { attempts, last_error } = await becomes(refused, "failed");
+		JSON.stringify(headers.get("to")).includes(rejectedUser) ? 550 : undefined;
+	await register(rejectedUser);
+	const otherUser = await register();
+	const { attempts, last_error } = await waitForStatus(rejectedUser, "failed");
 	expect(attempts).toBe(1);
 	expect(last_error).toContain("550");
-	await becomes(fine, "sent");
-	expect(mailsTo(refused)).toHaveLength(1);
+	await waitForStatus(otherUser, "sent");
+	expect(mailsTo(rejectedUser)).toHaveLength(1);
 });
 
-test("a mail fails when its tries are used up", async () => {
+test("fails a message after its last attempt", async () => {
 	mailServer.answer = () => 421;
-	const { attempts } = await becomes(await register(), "failed");
+	const { attempts } = await waitForStatus(await register(), "failed");
 	expect(attempts).toBe(3);
 });
 
-test("a message to somebody who does not exist any more fails and is tried nowhere", async () => {
-	const { attempts } = await becomes(await register(gone), "failed");
+test("fails a message to a deleted user without an attempt", async () => {
+	const { attempts } = await waitForStatus(await register(missingUser), "failed");
 	expect(attempts).toBe(0);
 });
 
-test("mail waits while the server is down and is sent when it is up again", async () => {
+test("keeps messages queued while the mail server is down and sends them afterwards", async () => {
 	await mailServer.stop();
 	const id = await register();
 	await eventually(async () => {
-		const { attempts } = await becomes(id, "queued");
+		const { attempts } = await waitForStatus(id, "queued");
 		expect(attempts).toBeGreaterThan(0);
 	});
 	mailServer = await startMailServer(mailServer.port);
-	await becomes(id, "sent");
+	await waitForStatus(id, "sent");
 	expect(mailsTo(id)).toHaveLength(1);
 });
 
@@ -176,8 +176,8 @@ afterEach(async () => {
 		}),
 	);
 });
-/** Another node. */
-function anotherSender(): Poller {
+/** Starts a sender as on another node. */
+function startAnotherSender(): Poller {
 	const db = new Database({
 		url: databaseUrl(shop.databases.pattern, "notifications"),
 		poolSize: 2,
@@ -187,21 +187,21 @@ function anotherSender(): Poller {
 		call: shop.call,
 		env: shop.env,
 		logger: shop.broker.logger,
-		closing: () => false,
+		isStopping: () => false,
 	});
 	senders.push({ sender, db });
 	return sender;
 }
 
-test("nodes that share a queue send each mail once", async () => {
-	const others = [anotherSender(), anotherSender()];
-	const everybody = await Promise.all(Array.from({ length: 60 }, () => register()));
+test("several nodes send each message once", async () => {
+	const others = [startAnotherSender(), startAnotherSender()];
+	const userIds = await Promise.all(Array.from({ length: 60 }, () => register()));
 	for (const other of others) other.wake();
-	for (const id of everybody) await becomes(id, "sent");
-	for (const id of everybody) expect(mailsTo(id)).toHaveLength(1);
+	for (const id of userIds) await waitForStatus(id, "sent");
+	for (const id of userIds) expect(mailsTo(id)).toHaveLength(1);
 });
 
-test("a sender that is stopped finishes the mail under way", async () => {
+test("a stopping sender finishes the delivery in flight", async () => {
 	let finish: (() => void) | undefined;
 	mailServer.answer = () =>
 		new Promise((resolve) => {
@@ -213,5 +213,5 @@ test("a sender that is stopped finishes the mail under way", async () => {
 	const stopping = service.sender.stop();
 	finish!();
 	await stopping;
-	await becomes(id, "sent");
+	await waitForStatus(id, "sent");
 });

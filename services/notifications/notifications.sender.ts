@@ -1,5 +1,4 @@
 import type { Logger } from "moleculer";
-import { createTransport } from "nodemailer";
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import { type Call, isError } from "../../lib/contracts/contract.ts";
@@ -9,73 +8,50 @@ import {
 	type SpanDescription,
 	traceBatch,
 } from "../../lib/observability/tracing/work.ts";
-import { type Database, sql } from "../../lib/persistence/database.ts";
+import type { Database } from "../../lib/persistence/database.ts";
 import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";
-import { beyondQuota } from "./notifications.quotas.ts";
+import { createLinks } from "./notifications.links.ts";
+import { composeMail, openTransport } from "./notifications.mail.ts";
+import { applyQuota } from "./notifications.quotas.ts";
 import {
-	type Content,
-	goesElsewhere,
-	isRefusal,
-	lacksLink,
-	linkOf,
-	mailedLink,
-	messageId,
-	nameIn,
-	preparationWait,
+	isAddressChange,
+	isPermanentRejection,
+	preparationDelay,
+	recipientName,
 } from "./notifications.rules.ts";
-import { render } from "./notifications.templates.ts";
+import {
+	CLAIM,
+	type DueMessage,
+	MAX_CONCURRENT_SENDS,
+	SETTLE,
+} from "./notifications.statements.ts";
 
-type Due = Content & {
-	readonly id: string;
-	readonly user_id: string;
-	readonly event_id: string;
-	readonly attempts: number;
-	readonly created_at: string;
-	readonly traceparent: string | null;
-	/** Whether it was counted against its recipient's quota. */
-	readonly counted: boolean;
-};
-interface Person {
+/** The message's user, as the users service returns it. */
+interface User {
 	readonly email: string;
 	readonly full_name: string;
 	readonly is_verified: boolean;
 }
-/** How a message fared. `queued`: it comes again after `wait` seconds. */
-interface Fate {
+/** Result of an attempt. A `queued` message is due again after `wait` seconds. */
+interface Result {
 	readonly status: "sent" | "kept" | "failed" | "queued";
-	/** 1 where a mail server was tried. */
+	/** 1 if the message was handed to a mail server. */
 	readonly tries: 0 | 1;
 	readonly wait?: number;
 	readonly error?: string;
 }
+type Prepared = { readonly message: DueMessage; readonly to: string };
 
-/** How many messages are under way at once, each on a connection of its own. */
-const LANES = 5;
-/** Longer than this no delivery may take; well within the two minutes for which taking a message over hides it from other nodes. */
-const PATIENCE = 60_000;
-/** How long a stop lets deliveries finish; what it cuts off is sent again. */
-const GRACE = 5000;
-const POLL = 1000;
+/** Time limit of a delivery; well below the two minutes for which a claim lasts. */
+const DELIVERY_TIMEOUT_MS = 60_000;
+/** Time that deliveries in flight have to finish at a stop; aborted ones are sent again later. */
+const STOP_GRACE_MS = 5000;
+const POLL_INTERVAL_MS = 1000;
+const OVER_QUOTA = "The recipient received too many messages of this kind";
 
-// Without a name, so that it is planned each time: a plan made while the table was small would go on reading the whole of it.
-const CLAIM = `update messages set next_at = now() + interval '2 minutes' where id in (
-		select id from messages where status = 'queued' and next_at <= now() order by next_at limit ${LANES} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at, traceparent, counted`;
-const KEEP_LINK = sql(
-	"messages_link",
-	"update messages set data = data || $2::jsonb where id = $1",
-);
-const SETTLE = sql(
-	"messages_settle",
-	`update messages m set status = f.status, attempts = m.attempts + f.tries, last_error = f.error, next_at = now() + make_interval(secs => f.wait),
-		sent_at = case when f.status = 'sent' then now() end, data = case when f.status in ('sent', 'failed') then m.data - '{link,to,taken}'::text[] else m.data end
-	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[]) as f(id, status, tries, wait, error)
-	where m.id = f.id and m.status = 'queued'`,
-);
-
-/** Who is written to, and what, is not shown. */
-const MAIL: SpanDescription<Due> = {
+/** The span shows neither the recipient nor the content. */
+const SPAN: SpanDescription<DueMessage> = {
 	kind: "client",
 	name: () => "mail",
 	attributes: ({ id, event_id, template }) => ({
@@ -91,197 +67,136 @@ export interface SenderOptions {
 	readonly env: Env;
 	readonly logger: Logger;
 	readonly tracer?: Tracer | undefined;
-	/** Whether the process is stopping, and others have gone already. */
-	closing(): boolean;
+	/** Whether the process is stopping; other services may be unavailable by then. */
+	isStopping(): boolean;
 }
 
 /**
- * Sends what is due, or keeps it where no mail server is configured. A message goes out at least once: a node that dies between the mail
- * server's yes and the note of it leaves a message that is sent again, under the same Message-ID.
+ * Polls for due messages and sends them. Without a mail server it only adds their links and marks
+ * them as `kept`.
+ *
+ * A message is sent at least once: if a node dies between the mail server's acceptance and the
+ * record of it, the message is sent again with the same Message-ID.
  */
-export function startSender({ db, call, env, logger, tracer, closing }: SenderOptions): Poller {
+export function startSender({ db, call, env, logger, tracer, isStopping }: SenderOptions): Poller {
 	const { SMTP_URL, MAIL_FROM, PUBLIC_URL = `http://localhost:${env.PORT}` } = env;
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
-	const transport = SMTP_URL ? pool(SMTP_URL) : undefined;
-	const cutOff = new AbortController();
+	const transport = SMTP_URL ? openTransport(SMTP_URL) : undefined;
+	const addLink = createLinks({ db, call, publicUrl: PUBLIC_URL });
+	const stopDeliveries = new AbortController();
 
-	/** The link is stored before it is first sent, so that each repetition carries the same one. */
-	async function withLink(message: Due, email?: string): Promise<Due> {
-		if (!lacksLink(message)) return message;
-		const { page } = linkOf(message.template)!;
-		const { token, ...recipient } = await issueToken(message, email);
-		const data = {
-			...recipient,
-			...(token === null ? { taken: true } : { link: mailedLink(PUBLIC_URL, page, token) }),
-		};
-		await db.query(KEEP_LINK, [message.id, JSON.stringify(data)]);
-		return { ...message, data: { ...message.data, ...data } } as Due;
+	async function poll(): Promise<boolean> {
+		const due = await db.query<DueMessage>(CLAIM);
+		if (due.length === 0) return false;
+		const results = await loadUsers(due)
+			.then((users) =>
+				Promise.all(
+					due.map((message, i) => trace(message, () => process(message, users[i] ?? null))),
+				),
+			)
+			.catch((error) => due.map((message) => postpone(message, error)));
+		await db.query(SETTLE, [
+			due.map(({ id }) => id),
+			results.map(({ status }) => status),
+			results.map(({ tries }) => tries),
+			results.map(({ wait }) => wait ?? 0),
+			results.map(({ error }) => error ?? null),
+		]);
+		return due.length === MAX_CONCURRENT_SENDS;
 	}
-	async function issueToken(
-		message: Due,
-		email?: string,
-	): Promise<{ token: string | null; to?: string }> {
-		const { user_id } = message;
-		if (goesElsewhere(message)) {
-			const { action } = linkOf(message.template) as {
-				action: "users.issueEmailChange" | "users.issueEmailChangeUndo";
-			};
-			const issued = await call(action, { user_id, change_id: message.data.change_id });
-			return { token: issued.token, to: issued.email };
+
+	const loadUsers = async (due: readonly DueMessage[]) =>
+		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
+
+	async function process(due: DueMessage, user: User | null): Promise<Result> {
+		let prepared: Prepared | Result;
+		try {
+			prepared = await prepare(due, user);
+		} catch (error) {
+			const isGone = isError(error, "USER_NOT_FOUND") || isError(error, "EMAIL_CHANGE_NOT_FOUND");
+			return isGone ? failed(messageOf(error)) : postpone(due, error);
 		}
-		const { action } = linkOf(message.template) as {
-			action: "users.issueVerification" | "users.issuePasswordReset";
-		};
-		return call(action, { user_id, ...(email ? { email } : {}) });
+		return "status" in prepared ? prepared : send(prepared, recipientName(due, user));
 	}
 
 	/**
-	 * The message with its link and address, or its fate if it is not to be sent. Counts first: a
-	 * new link would revoke the one that was mailed.
+	 * Returns the message with its link and address, or the result if it is not sent now. The quota
+	 * comes before the link, because a new link revokes the one that was mailed before.
 	 */
-	async function prepare(
-		due: Due,
-		person: Person | null,
-	): Promise<{ message: Due; to: string } | Fate> {
-		const message = goesElsewhere(due) ? await withLink(due) : due;
-		const to = goesElsewhere(message) ? message.data.to : person?.email;
+	async function prepare(due: DueMessage, user: User | null): Promise<Prepared | Result> {
+		const message = isAddressChange(due) ? await addLink(due) : due;
+		const to = isAddressChange(message) ? message.data.to : user?.email;
 		if (!transport) {
-			await withLink(message);
+			await addLink(message);
 			return { status: "kept", tries: 0 };
 		}
-		if (!to) return { status: "failed", tries: 0, error: "There is no such user" };
-		const beyond = await beyondQuota(db, message, to);
-		if (beyond === "drop")
-			return { status: "failed", tries: 0, error: "The recipient got too many mails of this kind" };
-		if (beyond !== undefined)
-			return {
-				status: "queued",
-				tries: 0,
-				wait: beyond,
-				error: "The recipient got too many mails of this kind",
-			};
-		return { message: await withLink(message, to), to };
+		if (!to) return failed("The user does not exist");
+		const decision = await applyQuota(db, message, to);
+		if (decision === "drop") return failed(OVER_QUOTA);
+		if (decision !== "send")
+			return { status: "queued", tries: 0, wait: decision, error: OVER_QUOTA };
+		return { message: await addLink(message, to), to };
 	}
 
-	async function deliver(due: Due, person: Person | null): Promise<Fate> {
-		let prepared: { message: Due; to: string } | Fate;
+	async function send({ message, to }: Prepared, name: string | undefined): Promise<Result> {
 		try {
-			prepared = await prepare(due, person);
-		} catch (error) {
-			const gone = isError(error, "USER_NOT_FOUND") || isError(error, "EMAIL_CHANGE_NOT_FOUND");
-			return gone ? { status: "failed", tries: 0, error: text(error) } : postponed(due, error);
-		}
-		if (!transport || "status" in prepared) return prepared as Fate;
-		try {
-			const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE), cutOff.signal]);
-			await transport.sendMail({
-				...compose(prepared.message, prepared.to, nameIn(due, person), MAIL_FROM),
-				signal,
-			});
+			const timeout = AbortSignal.timeout(DELIVERY_TIMEOUT_MS);
+			const signal = AbortSignal.any([timeout, stopDeliveries.signal]);
+			await transport!.sendMail({ ...composeMail(message, to, name, MAIL_FROM), signal });
 			return { status: "sent", tries: 1 };
 		} catch (error) {
-			const wait = isRefusal(error) ? undefined : backoff[due.attempts];
+			const wait = isPermanentRejection(error) ? undefined : backoff[message.attempts];
 			const { code, responseCode } = error as { code?: string; responseCode?: number };
-			// The server's own words may hold the address; they stay in the row.
-			logger.warn(wait === undefined ? "A mail failed" : "A mail failed and will be sent again", {
-				id: due.id,
+			// The server's message can contain the address, so it is stored but not logged.
+			logger.warn(wait === undefined ? "E-mail failed" : "E-mail failed; will retry", {
+				id: message.id,
 				code,
 				responseCode,
 			});
-			return {
-				status: wait === undefined ? "failed" : "queued",
-				wait,
-				tries: 1,
-				error: text(error),
-			};
+			const status = wait === undefined ? "failed" : "queued";
+			return { status, wait, tries: 1, error: messageOf(error) };
 		}
 	}
 
-	/** In the trace of what the message tells about. */
-	function showing(message: Due, send: () => Promise<Fate>): Promise<Fate> {
-		if (!tracer || !anySampled([message])) return runInTracesOf([message], send);
-		return traceBatch(tracer, [message], MAIL, async (_, [span]) => {
-			const fate = await send();
-			span?.set({ "mail.fate": fate.status, "mail.tries": message.attempts + fate.tries });
-			return fate;
+	/**
+	 * Postpones a message that could not be prepared. This does not count as an attempt: the users
+	 * service may be unavailable for longer than all attempts take.
+	 */
+	function postpone({ created_at }: DueMessage, error: unknown): Result {
+		if (!isStopping()) logger.warn("E-mail could not be prepared; will retry", { error });
+		const age = (Date.now() - Date.parse(created_at)) / 1000;
+		const wait = preparationDelay(age, backoff[0] ?? 1, Math.random());
+		return { status: "queued", tries: 0, wait, error: messageOf(error) };
+	}
+
+	/** Processes a message in the trace of its event. */
+	function trace(message: DueMessage, work: () => Promise<Result>): Promise<Result> {
+		if (!tracer || !anySampled([message])) return runInTracesOf([message], work);
+		return traceBatch(tracer, [message], SPAN, async (_, [span]) => {
+			const result = await work();
+			span?.set({ "mail.fate": result.status, "mail.tries": message.attempts + result.tries });
+			return result;
 		});
 	}
 
-	/** Nothing was tried, so it does not count: the users service may be away for longer than a mail server is tried. */
-	function postponed({ created_at }: Due, error: unknown): Fate {
-		if (!closing()) logger.warn("A mail could not be prepared and will be later", { error });
-		return {
-			status: "queued",
-			tries: 0,
-			wait: preparationWait(
-				(Date.now() - Date.parse(created_at)) / 1000,
-				backoff[0] ?? 1,
-				Math.random(),
-			),
-			error: text(error),
-		};
-	}
-
-	async function poll(): Promise<boolean> {
-		const due = await db.query<Due>(CLAIM);
-		if (due.length === 0) return false;
-		const fates = await resolve(due)
-			.then((people) =>
-				Promise.all(
-					due.map((message, i) => showing(message, () => deliver(message, people[i] ?? null))),
-				),
-			)
-			.catch((error) => due.map((message) => postponed(message, error)));
-		await db.query(SETTLE, [
-			due.map(({ id }) => id),
-			fates.map(({ status }) => status),
-			fates.map(({ tries }) => tries),
-			fates.map(({ wait }) => wait ?? 0),
-			fates.map(({ error }) => error ?? null),
-		]);
-		return due.length === LANES;
-	}
-	const resolve = async (due: readonly Due[]) =>
-		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
-
-	const sending = startPoller({
-		intervalMs: POLL,
+	const poller = startPoller({
+		intervalMs: POLL_INTERVAL_MS,
 		poll,
-		onError: (error) => logger.warn("Mails that are due could not be read", { error }),
+		onError: (error) => logger.warn("Due messages could not be processed; will retry", { error }),
 	});
 	return {
-		wake: sending.wake,
+		wake: poller.wake,
 		async stop() {
-			const late = setTimeout(() => cutOff.abort(), GRACE);
-			await sending.stop();
-			clearTimeout(late);
+			const timer = setTimeout(() => stopDeliveries.abort(), STOP_GRACE_MS);
+			await poller.stop();
+			clearTimeout(timer);
 			transport?.close();
 		},
 	};
 }
 
-const text = (error: unknown) =>
+const failed = (error: string): Result => ({ status: "failed", tries: 0, error });
+
+/** Postgres rejects NUL characters in text. */
+const messageOf = (error: unknown) =>
 	(error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, 1000);
-
-/** Repeats nothing by itself: that is what the queue is for. */
-const pool = (url: string) =>
-	createTransport({
-		url,
-		pool: true,
-		maxConnections: LANES,
-		maxRequeues: 0,
-		disableFileAccess: true,
-		disableUrlAccess: true,
-	});
-
-function compose(message: Due, address: string, name: string | undefined, from: string) {
-	return {
-		...render(message.template, message.data, name),
-		from,
-		to: name === undefined ? address : { name, address },
-		date: new Date(message.created_at),
-		messageId: messageId(message.event_id, message.template, from),
-		// Nobody's holiday note should answer (RFC 3834).
-		headers: { "Auto-Submitted": "auto-generated" },
-	};
-}

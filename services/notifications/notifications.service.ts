@@ -1,11 +1,12 @@
 import type { Poller } from "../../lib/async/poller.ts";
 import { traceparentsOf } from "../../lib/context/traceparent.ts";
-import { callerOf, implement, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { callerOf, type ServiceThis } from "../../lib/contracts/contract.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
-import { sql, type Tx } from "../../lib/persistence/database.ts";
+import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
@@ -17,107 +18,36 @@ import {
 	assertVisible,
 	type Content,
 	contentOf,
-	goesElsewhere,
-	lacksLink,
-	listedUser,
-	type Mailed,
-	nameIn,
-	shownData,
+	isAddressChange,
+	listedUserId,
+	type NotifiedEvent,
+	needsLink,
+	recipientName,
+	visibleData,
 } from "./notifications.rules.ts";
 import { startSender } from "./notifications.sender.ts";
+import * as statements from "./notifications.statements.ts";
 import { render, subjectOf } from "./notifications.templates.ts";
 
 type Notification = Infer<typeof notification>;
-
-const QUEUE = sql(
-	"messages_queue",
-	`insert into messages (id, user_id, event_id, channel, template, subject, data, status, traceparent)
-	select id, user_id, event_id, 'email', template, subject, data, status, traceparent
-	from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[])
-		as w(id, user_id, event_id, template, subject, data, status, traceparent)
-	on conflict (event_id, user_id) do nothing`,
-);
-const AUDIT = sql(
-	"messages_audit",
-	"select data ->> 'order_id' as order_id, event_id, user_id, template from messages where data ->> 'order_id' = any($1::text[])",
-);
-const FIND = sql(
-	"messages_find",
-	"select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data from messages where id = $1",
-);
-const ABOUT = sql(
-	"messages_about",
-	`select template, channel, status, attempts, sent_at, created_at, traceparent from messages
-	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
-);
-
-/** Writes down what is to be sent; who sends it is another matter. */
-async function queue(
-	this: ServiceThis & { sender?: Poller },
-	tx: Tx,
-	found: EventOf<Mailed>[],
-): Promise<void> {
-	const mailing = envOf(this.broker).SMTP_URL !== undefined;
-	const letters = found.flatMap((event) => {
-		const content = contentOf(event);
-		return content ? [{ event, content }] : [];
-	});
-	const contents = letters.map(({ content }) => content);
-	await tx.query(QUEUE, [
-		letters.map(() => newId()),
-		letters.map(({ event }) => event.data.user_id),
-		letters.map(({ event }) => event.id),
-		contents.map(({ template }) => template),
-		contents.map(({ template, data }) => subjectOf(template, data)),
-		contents.map(({ data }) => JSON.stringify(data)),
-		// What nobody will send needs no second look either.
-		contents.map((content) => (mailing || lacksLink(content) ? "queued" : "kept")),
-		traceparentsOf(letters.map(({ event }) => event)),
-	]);
-	// It may not have started yet; then it looks when it does.
-	tx.handle.afterCommit(() => this.sender?.wake());
+type AuditRow = Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string };
+interface State {
+	/** Undefined until the service has started. */
+	sender: Poller | undefined;
 }
 
-export default implement(
-	notifications,
-	database,
-	records<Notification>(defineMessage),
-	durableEvents,
-).with({
-	subscriptions: {
-		"user.created": queue,
-		"user.updated": queue,
-		"user.password_reset_requested": queue,
-		"user.email_change_requested": queue,
-		"user.email_change_recorded": queue,
-		"order.confirmed": queue,
-		"order.shipped": queue,
-		"order.delivered": queue,
-		"order.cancelled": queue,
-	},
-	setup() {
-		const { broker, db, logger } = this;
-		const tracer = tracingOf(broker)?.of(this.name);
-		return {
-			sender: startSender({
-				db,
-				logger,
-				call: callerOf(this),
-				env: envOf(broker),
-				tracer,
-				closing: () => broker.stopping,
-			}),
-		};
-	},
-	stop() {
-		return this.sender?.stop();
+export default defineService(notifications)({
+	mixins: [database, records<Notification>(defineMessage), durableEvents],
+
+	created(): State {
+		return { sender: undefined };
 	},
 
 	actions: {
 		async list(ctx) {
 			const { user_id, skip, limit } = ctx.params;
-			const owner = listedUser(ctx.meta.user!, user_id);
-			// Ids grow with time.
+			const owner = listedUserId(ctx.meta.user!, user_id);
+			// IDs are UUIDs of version 7, so they sort by creation time.
 			return this.listRecords(ctx, {
 				skip,
 				limit,
@@ -127,26 +57,79 @@ export default implement(
 		},
 
 		async get(ctx) {
-			const [found] = await this.db.query<Notification & Content>(FIND, [ctx.params.id]);
+			const [found] = await this.db.query<Notification & Content>(statements.FIND, [ctx.params.id]);
 			assertVisible(found, ctx.meta.user!);
-			const [recipient] = await ctx.call("users.resolve", { ids: [found.user_id] });
+			const [user] = await ctx.call("users.resolve", { ids: [found.user_id] });
 			const { data, ...message } = found;
 			const { text, html } = render(
 				message.template,
-				shownData(data, message, ctx.meta.user!),
-				nameIn(found, recipient ?? null),
+				visibleData(data, message, ctx.meta.user!),
+				recipientName(found, user ?? null),
 			);
-			return { ...message, to: goesElsewhere(found) ? "" : (recipient?.email ?? ""), text, html };
+			return { ...message, to: isAddressChange(found) ? "" : (user?.email ?? ""), text, html };
 		},
 
 		async auditMessages({ params: { order_ids } }) {
-			return this.db.query<
-				Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string }
-			>(AUDIT, [order_ids]);
+			return this.db.query<AuditRow>(statements.AUDIT, [order_ids]);
 		},
 
 		about({ params: { user_id, order_id } }) {
-			return this.db.query(ABOUT, [user_id, order_id]);
+			return this.db.query(statements.ABOUT, [user_id, order_id]);
 		},
 	},
+
+	subscriptions: {
+		"user.created": queueMessages,
+		"user.updated": queueMessages,
+		"user.password_reset_requested": queueMessages,
+		"user.email_change_requested": queueMessages,
+		"user.email_change_recorded": queueMessages,
+		"order.confirmed": queueMessages,
+		"order.shipped": queueMessages,
+		"order.delivered": queueMessages,
+		"order.cancelled": queueMessages,
+	},
+
+	started() {
+		const { broker, db, logger } = this;
+		this.sender = startSender({
+			db,
+			logger,
+			call: callerOf(this),
+			env: envOf(broker),
+			tracer: tracingOf(broker)?.of(this.name),
+			isStopping: () => broker.stopping,
+		});
+	},
+
+	async stopped() {
+		await this.sender?.stop();
+	},
 });
+
+/** Inserts the messages that events cause. The sender sends them after the commit. */
+async function queueMessages(
+	this: ServiceThis & State,
+	tx: Tx,
+	events: EventOf<NotifiedEvent>[],
+): Promise<void> {
+	const canSend = envOf(this.broker).SMTP_URL !== undefined;
+	const messages = events.flatMap((event) => {
+		const content = contentOf(event);
+		return content ? [{ event, content }] : [];
+	});
+	const contents = messages.map(({ content }) => content);
+	await tx.query(statements.QUEUE, [
+		messages.map(() => newId()),
+		messages.map(({ event }) => event.data.user_id),
+		messages.map(({ event }) => event.id),
+		contents.map(({ template }) => template),
+		contents.map(({ template, data }) => subjectOf(template, data)),
+		contents.map(({ data }) => JSON.stringify(data)),
+		// Without a mail server, the sender only has to add links.
+		contents.map((content) => (canSend || needsLink(content) ? "queued" : "kept")),
+		traceparentsOf(messages.map(({ event }) => event)),
+	]);
+	// Events can arrive before `started` has run; the sender then finds the messages when it polls.
+	tx.handle.afterCommit(() => this.sender?.wake());
+}

@@ -1,5 +1,10 @@
 import { expect, test } from "@jest/globals";
-import { inWords, render, type Template, type TemplateData } from "./notifications.templates.ts";
+import {
+	cancellationReason,
+	render,
+	type Template,
+	type TemplateData,
+} from "./notifications.templates.ts";
 
 const order = {
 	order_id: "019a0000-0000-7000-8000-000000000001",
@@ -22,7 +27,7 @@ const samples: { [T in Template]: TemplateData[T] } = {
 };
 
 test.each(Object.keys(samples) as Template[])(
-	"%s greets by name and says the same in text and HTML",
+	"%s contains the name and equal content in text and HTML",
 	(template) => {
 		const { subject, text, html } = render(template, samples[template], "Grace");
 		expect(subject).not.toBe("");
@@ -35,60 +40,60 @@ test.each(Object.keys(samples) as Template[])(
 	},
 );
 
-test("no value gets markup into the HTML", () => {
-	const evil = `<script>alert(1)</script>"'&`;
+test("HTML escapes every value", () => {
+	const malicious = `<script>alert(1)</script>"'&`;
 	const mails = [
 		render(
 			"order_cancelled",
-			{ order_id: evil, total_amount: 1, currency: evil, reason: evil },
-			evil,
+			{ order_id: malicious, total_amount: 1, currency: malicious, reason: malicious },
+			malicious,
 		),
-		render("welcome", { link: `https://shop.example.com/"><img src=x>` }, evil),
+		render("welcome", { link: `https://shop.example.com/"><img src=x>` }, malicious),
 	];
 	for (const { html } of mails) {
 		expect(html).not.toMatch(/<script|<img/);
 		expect(html).toContain("Hello &lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;,");
 	}
-	expect(mails[0]!.text).toContain(evil);
+	expect(mails[0]!.text).toContain(malicious);
 });
 
-test("no value gets a line break into the subject or the greeting", () => {
-	const evil = "1\r\nBcc: everybody@example.com";
-	const { subject, text } = render("order_shipped", { ...order, order_id: evil }, evil);
+test("subject and greeting contain no line breaks", () => {
+	const malicious = "1\r\nBcc: attacker@example.com";
+	const { subject, text } = render("order_shipped", { ...order, order_id: malicious }, malicious);
 	expect(subject).not.toMatch(/[\r\n]/);
-	expect(text.split("\n")[0]).toBe("Hello 1 Bcc: everybody@example.com,");
+	expect(text.split("\n")[0]).toBe("Hello 1 Bcc: attacker@example.com,");
 });
 
-test("amounts are written in their currency, and one that is none is still legible", () => {
+test("formats amounts in their currency, also if its code is unknown", () => {
 	const amountIn = (currency: string) => render("order_confirmed", { ...order, currency }, "").text;
 	expect(amountIn("EUR")).toContain("€1,234.50");
 	expect(amountIn("JPY")).toContain("¥1,235");
 	expect(amountIn("points")).toContain("1234.50 points");
 });
 
-test("reasons are told in words, and codes that nobody knows stay inside", () => {
-	expect(inWords("PAYMENT_DECLINED")).toBe("the payment was declined");
-	expect(inWords("SOME_NEW_CODE")).toBe("it could not be completed");
-	expect(inWords("Ordered twice by mistake.")).toBe("Ordered twice by mistake");
-	expect(inWords("constructor")).toBe("constructor");
+test("translates reason codes and hides unknown ones", () => {
+	expect(cancellationReason("PAYMENT_DECLINED")).toBe("the payment was declined");
+	expect(cancellationReason("SOME_NEW_CODE")).toBe("it could not be completed");
+	expect(cancellationReason("Ordered twice by mistake.")).toBe("Ordered twice by mistake");
+	expect(cancellationReason("constructor")).toBe("constructor");
 });
 
-const linked = [
+const templatesWithLink = [
 	"welcome",
 	"verify_email",
 	"password_reset",
 	"email_change",
 	"email_change_notice",
 ] as const;
-test.each(linked)("without its link %s says where the link is", (template) => {
+test.each(templatesWithLink)("%s without its link refers to the mailed message", (template) => {
 	const { text } = render(template, { change_id: 1 }, "");
 	expect(text).not.toContain("http");
 	expect(text).toContain("only in the message that was mailed to you");
 });
 
-test("without a verified recipient a message has no words of a user in it", () => {
-	const evil = "http://phish.example click here";
-	const { text, html } = render("order_cancelled", { ...order, reason: evil });
+test("a message to an unverified recipient contains no text that a user entered", () => {
+	const malicious = "http://phish.example click here";
+	const { text, html } = render("order_cancelled", { ...order, reason: malicious });
 	expect(`${text} ${html}`).not.toContain("phish");
 	expect(text).toContain("it could not be completed");
 	expect(text.split("\n")[0]).toBe("Hello,");
@@ -97,9 +102,9 @@ test("without a verified recipient a message has no words of a user in it", () =
 	);
 });
 
-test("the mail to a new address that has an account says so, and has no link", () => {
+test("email_change states that the new address has an account, and contains no link", () => {
 	const { text, subject } = render("email_change", { change_id: 1, taken: true });
-	expect(text).toContain("It has an account already.");
+	expect(text).toContain("This address already has an account.");
 	expect(text).not.toContain("http");
 	expect(subject).toBe(render("email_change", samples.email_change).subject);
 });

@@ -11,7 +11,7 @@ import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 
 const time = "2026-01-01T00:00:00.000Z";
-const someone = (id: string) => ({
+const userWithId = (id: string) => ({
 	id,
 	email: `${id}@example.com`,
 	full_name: "Grace <b>Hopper</b>",
@@ -22,11 +22,11 @@ const someone = (id: string) => ({
 	updated_at: time,
 });
 
-/** How the users service answers next when it is asked for a token. */
-let issue: () => string;
+/** Returns the next token of the stubbed users service. */
+let issueToken: () => string;
 let shop: Shop;
-let tell: ReturnType<typeof publisher>;
-let tellOfUser: ReturnType<typeof publisher>;
+let publishForOrder: ReturnType<typeof publisher>;
+let publishForUser: ReturnType<typeof publisher>;
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["notifications"],
@@ -35,8 +35,8 @@ beforeAll(async () => {
 			stub(
 				users,
 				{
-					resolve: async ({ params: { ids } }) => ids.map(someone),
-					issueVerification: async () => ({ token: issue() }),
+					resolve: async ({ params: { ids } }) => ids.map(userWithId),
+					issueVerification: async () => ({ token: issueToken() }),
 				},
 				database,
 				durableEvents,
@@ -44,12 +44,12 @@ beforeAll(async () => {
 			stub(orders, {}, database, durableEvents),
 		],
 	});
-	tell = publisher(shop.broker, "orders");
-	tellOfUser = publisher(shop.broker, "users");
+	publishForOrder = publisher(shop.broker, "orders");
+	publishForUser = publisher(shop.broker, "users");
 });
 afterAll(() => shop?.stop());
 beforeEach(() => {
-	issue = uuid;
+	issueToken = uuid;
 });
 
 const as = (id: string) => ({ meta: { user: { id, email: "user@example.com", role: "user" } } });
@@ -60,28 +60,29 @@ const order = (user_id: string) => ({
 	total_amount: 39.98,
 	currency: "EUR",
 });
-const confirm = (data: ReturnType<typeof order>) => tell("order.confirmed", data.order_id, data);
+const confirm = (data: ReturnType<typeof order>) =>
+	publishForOrder("order.confirmed", data.order_id, data);
 const register = (user_id: string) =>
-	tellOfUser("user.created", user_id, {
+	publishForUser("user.created", user_id, {
 		user_id,
 		email: `${user_id}@example.com`,
 		full_name: "Grace",
 	});
 const messagesOf = async (id: string) => (await shop.call("notifications.list", {}, as(id))).rows;
-const soon = (id: string, count: number) =>
+const waitForMessages = (id: string, count: number) =>
 	eventually(async () => {
 		const found = await messagesOf(id);
 		expect(found).toHaveLength(count);
 		return found;
 	});
 
-test("each step of an order but its creation makes one message, newest first", async () => {
+test("each order event except its creation causes one message, newest first", async () => {
 	const data = order(uuid());
-	await tell("order.created", data.order_id, data);
+	await publishForOrder("order.created", data.order_id, data);
 	await confirm(data);
-	await tell("order.shipped", data.order_id, data);
-	await tell("order.delivered", data.order_id, data);
-	const found = await soon(data.user_id, 3);
+	await publishForOrder("order.shipped", data.order_id, data);
+	await publishForOrder("order.delivered", data.order_id, data);
+	const found = await waitForMessages(data.user_id, 3);
 	expect(found.map(({ template }) => template)).toEqual([
 		"order_delivered",
 		"order_shipped",
@@ -99,45 +100,45 @@ test("each step of an order but its creation makes one message, newest first", a
 	expect(to).toBe(`${data.user_id}@example.com`);
 });
 
-test("a cancelled order's message says why in words", async () => {
+test("the message about a cancelled order states the reason", async () => {
 	const data = order(uuid());
-	await tell("order.cancelled", data.order_id, { ...data, reason: "PAYMENT_DECLINED" });
-	const [message] = await soon(data.user_id, 1);
+	await publishForOrder("order.cancelled", data.order_id, { ...data, reason: "PAYMENT_DECLINED" });
+	const [message] = await waitForMessages(data.user_id, 1);
 	const { text } = await shop.call("notifications.get", { id: message!.id }, as(data.user_id));
 	expect(text).toContain("was cancelled: the payment was declined.");
 });
 
-test("an event that is delivered again makes no second message, even when its receipt was forgotten", async () => {
+test("a redelivered event causes no second message, even without its inbox row", async () => {
 	const data = order(uuid());
 	await confirm(data);
-	const [message] = await soon(data.user_id, 1);
-	const again = () =>
+	const [message] = await waitForMessages(data.user_id, 1);
+	const redeliver = () =>
 		shop.databases.query(
 			"orders",
 			"insert into outbox (id, type, subject, data) select id, type, subject, data from outbox where id = $1 limit 1",
 			[message!.event_id],
 		);
-	await again();
-	await tell("order.shipped", data.order_id, data);
-	await soon(data.user_id, 2);
+	await redeliver();
+	await publishForOrder("order.shipped", data.order_id, data);
+	await waitForMessages(data.user_id, 2);
 	await shop.databases.query("notifications", "delete from inbox where event_id = $1", [
 		message!.event_id,
 	]);
-	await again();
-	await tell("order.delivered", data.order_id, data);
-	expect((await soon(data.user_id, 3)).map(({ template }) => template)).toEqual([
+	await redeliver();
+	await publishForOrder("order.delivered", data.order_id, data);
+	expect((await waitForMessages(data.user_id, 3)).map(({ template }) => template)).toEqual([
 		"order_delivered",
 		"order_shipped",
 		"order_confirmed",
 	]);
 });
 
-test("without a mail server a welcome is kept, with a verification link that stays the same", async () => {
+test("keeps a welcome message with a stable link without a mail server", async () => {
 	const id = uuid();
 	let issued = 0;
-	issue = () => `token ${++issued}`;
+	issueToken = () => `token ${++issued}`;
 	await register(id);
-	const [message] = await soon(id, 1);
+	const [message] = await waitForMessages(id, 1);
 	await eventually(async () => expect((await messagesOf(id))[0]!.status).toBe("kept"));
 	const { text, html } = await shop.call("notifications.get", { id: message!.id }, as(id));
 	expect(text).toContain("https://shop.example.com/verify-email?token=token%201\n");
@@ -146,23 +147,23 @@ test("without a mail server a welcome is kept, with a verification link that sta
 	expect(issued).toBe(1);
 });
 
-test("a welcome waits for as long as the users service is away, and no try is counted", async () => {
+test("a welcome message waits without attempts while the users service is unavailable", async () => {
 	const id = uuid();
-	let asked = 0;
-	issue = () => {
-		asked++;
+	let requests = 0;
+	issueToken = () => {
+		requests++;
 		throw new Errors.ServiceNotAvailableError({ action: "users.issueVerification" });
 	};
 	await register(id);
-	await eventually(() => expect(asked).toBeGreaterThan(2));
+	await eventually(() => expect(requests).toBeGreaterThan(2));
 	expect((await messagesOf(id))[0]).toMatchObject({ status: "queued", attempts: 0 });
-	issue = uuid;
+	issueToken = uuid;
 	await eventually(async () => expect((await messagesOf(id))[0]!.status).toBe("kept"));
 });
 
-test("a welcome to somebody who does not exist any more fails at once", async () => {
+test("a welcome message to a deleted user fails at once", async () => {
 	const id = uuid();
-	issue = () => {
+	issueToken = () => {
 		throw contractError(users, "USER_NOT_FOUND");
 	};
 	await register(id);
@@ -171,20 +172,24 @@ test("a welcome to somebody who does not exist any more fails at once", async ()
 	);
 });
 
-test("users see their own messages only, admins those of everybody", async () => {
-	const [mine, theirs] = [order(uuid()), order(uuid())];
-	await confirm(mine);
-	await confirm(theirs);
-	const [[message]] = [await soon(mine.user_id, 1), await soon(theirs.user_id, 1)];
+test("users see only their own messages and admins those of all users", async () => {
+	const [own, foreign] = [order(uuid()), order(uuid())];
+	await confirm(own);
+	await confirm(foreign);
+	const [[message]] = [
+		await waitForMessages(own.user_id, 1),
+		await waitForMessages(foreign.user_id, 1),
+	];
 	const { id } = message!;
-	const list = (user_id: string, by: object) => shop.call("notifications.list", { user_id }, by);
+	const list = (user_id: string, options: object) =>
+		shop.call("notifications.list", { user_id }, options);
 
-	expect(await list(mine.user_id, as(mine.user_id))).toEqual({ rows: [message], total: 1 });
-	await expect(list(mine.user_id, as(theirs.user_id))).rejects.toMatchObject({
+	expect(await list(own.user_id, as(own.user_id))).toEqual({ rows: [message], total: 1 });
+	await expect(list(own.user_id, as(foreign.user_id))).rejects.toMatchObject({
 		type: "FORBIDDEN",
 		code: 403,
 	});
-	await expect(shop.call("notifications.get", { id }, as(theirs.user_id))).rejects.toMatchObject({
+	await expect(shop.call("notifications.get", { id }, as(foreign.user_id))).rejects.toMatchObject({
 		type: "NOTIFICATION_NOT_FOUND",
 		code: 404,
 	});
@@ -195,9 +200,9 @@ test("users see their own messages only, admins those of everybody", async () =>
 		type: "UNAUTHENTICATED",
 	});
 
-	expect(await list(mine.user_id, asAdmin)).toEqual({ rows: [message], total: 1 });
-	const everybody = await shop.call("notifications.list", { limit: 2 }, asAdmin);
-	expect(everybody.rows.map(({ user_id }) => user_id)).toEqual([theirs.user_id, mine.user_id]);
+	expect(await list(own.user_id, asAdmin)).toEqual({ rows: [message], total: 1 });
+	const all = await shop.call("notifications.list", { limit: 2 }, asAdmin);
+	expect(all.rows.map(({ user_id }) => user_id)).toEqual([foreign.user_id, own.user_id]);
 	const next = await shop.call("notifications.list", { skip: 1, limit: 1 }, asAdmin);
-	expect(next).toEqual({ rows: [message], total: everybody.total });
+	expect(next).toEqual({ rows: [message], total: all.total });
 });

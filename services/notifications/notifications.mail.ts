@@ -1,0 +1,31 @@
+import { createTransport } from "nodemailer";
+import { messageId } from "./notifications.rules.ts";
+import { type DueMessage, MAX_CONCURRENT_SENDS } from "./notifications.statements.ts";
+import { render } from "./notifications.templates.ts";
+
+/** Connects to a mail server. The transport does not retry, because the queue does. */
+export const openTransport = (url: string) =>
+	createTransport({
+		url,
+		pool: true,
+		maxConnections: MAX_CONCURRENT_SENDS,
+		maxRequeues: 0,
+		disableFileAccess: true,
+		disableUrlAccess: true,
+	});
+
+/** Renders a message as an e-mail. `name` is undefined for an unverified recipient. */
+export const composeMail = (
+	message: DueMessage,
+	address: string,
+	name: string | undefined,
+	from: string,
+) => ({
+	...render(message.template, message.data, name),
+	from,
+	to: name === undefined ? address : { name, address },
+	date: new Date(message.created_at),
+	messageId: messageId(message.event_id, message.template, from),
+	// Suppresses automatic replies such as vacation notices (RFC 3834).
+	headers: { "Auto-Submitted": "auto-generated" },
+});
