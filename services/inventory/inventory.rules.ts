@@ -1,19 +1,21 @@
+import type { Traced } from "../../lib/context/traceparent.ts";
+
 export interface Line {
 	readonly product_id: string;
 	readonly quantity: number;
 }
-/** The product that an order could not be given, and the quantity that was available when its turn came. */
+/** The product that is out of stock for an order, and its quantity that was still available. */
 export interface Shortage {
 	readonly product_id: string;
 	readonly available: number;
 }
-export interface ReservationRequest {
+export interface ReservationRequest extends Traced {
 	readonly order_id: string;
+	/** One line per product. */
 	readonly items: readonly Line[];
-	readonly traceparent?: string;
 }
 
-/** The same product twice is one line with the sum. */
+/** Merges the lines of a product into one with their total quantity. */
 export function mergeLines(items: readonly Line[]): Line[] {
 	const sums = new Map<string, number>();
 	for (const { product_id, quantity } of items)
@@ -22,31 +24,30 @@ export function mergeLines(items: readonly Line[]): Line[] {
 }
 
 /**
- * Gives out what is available, first come, first served: all lines of an order or none. An order that does not fit takes nothing and leaves
- * the rest to those behind it.
- * @param wishes lines merged
- * @param available by product; a product that is missing has none
- * @returns who gets what they wished for, and for every other order the product that was short with its available quantity
+ * Allocates stock in the order of the requests: all lines of an order or none. An order that does
+ * not fit takes nothing, and the orders after it can still be granted.
+ * @param available quantity by product; 0 for a missing product
+ * @returns the granted requests, and the shortage of each other order by order ID
  */
 export function allocate(
-	wishes: readonly ReservationRequest[],
+	requests: readonly ReservationRequest[],
 	available: ReadonlyMap<string, number>,
 ): { granted: ReservationRequest[]; short: Map<string, Shortage> } {
-	const left = new Map(available);
+	const remaining = new Map(available);
 	const granted: ReservationRequest[] = [];
 	const short = new Map<string, Shortage>();
-	for (const wish of wishes) {
-		const missing = wish.items.find(
-			({ product_id, quantity }) => quantity > (left.get(product_id) ?? 0),
+	for (const request of requests) {
+		const missing = request.items.find(
+			({ product_id, quantity }) => quantity > (remaining.get(product_id) ?? 0),
 		);
 		if (missing) {
 			const { product_id } = missing;
-			short.set(wish.order_id, { product_id, available: left.get(product_id) ?? 0 });
+			short.set(request.order_id, { product_id, available: remaining.get(product_id) ?? 0 });
 			continue;
 		}
-		for (const { product_id, quantity } of wish.items)
-			left.set(product_id, left.get(product_id)! - quantity);
-		granted.push(wish);
+		for (const { product_id, quantity } of request.items)
+			remaining.set(product_id, remaining.get(product_id)! - quantity);
+		granted.push(request);
 	}
 	return { granted, short };
 }

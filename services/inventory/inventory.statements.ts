@@ -1,141 +1,232 @@
 import { sql } from "../../lib/persistence/database.ts";
 
 /*
- * Whoever changes reservations locks first the stock rows by product_id and then the reservations by order_id, in one statement that
- * decides on what it locked. So nobody who waits for stock holds a reservation, and batches of several nodes never deadlock.
+ * Each statement handles any number of orders and writes state and events in one transaction. It
+ * locks stock rows in order of `product_id` and then reservations in order of `order_id`, and
+ * decides on the locked rows. A statement that waits for stock therefore holds no reservation, and
+ * concurrent batches cannot deadlock.
  */
 
-/** The lines of some rows, added up by product. */
-const totals = (rows: string) =>
-	`select product_id, sum(quantity) as quantity from ${rows}, unnest(product_ids, quantities) as line (product_id, quantity) group by product_id`;
-
-/** The stock of some products, newer than what the rest of the statement sees when it had to wait for another. */
-const locked = (products: string) =>
-	`select product_id, on_hand, reserved from stock where product_id = any (array(${products})) order by product_id for update`;
+/** Quantity by product, summed over the lines of `rows`. */
+const sumByProduct = (rows: string) =>
+	`select product_id, sum(quantity) as quantity
+	from ${rows}, unnest(product_ids, quantities) as line (product_id, quantity)
+	group by product_id`;
 
 /**
- * Writes stock anew from its locked state. `set reserved = reserved + …` would end right as well, but Postgres checks the table's
- * constraints first on the outdated row, and so it failed for no reason.
+ * Locks the stock of products. After a wait for another transaction, the locked rows are newer than
+ * the snapshot of the rest of the statement.
  */
-const rewrite = (rows: string, onHand: string, reserved: string) =>
-	`update stock s set on_hand = ${onHand}, reserved = ${reserved}, updated_at = now()
-	from locked join (${totals(rows)}) line using (product_id) where s.product_id = locked.product_id`;
+const lockStock = (products: string) =>
+	`select product_id, on_hand, reserved from stock
+	where product_id = any (array(${products})) order by product_id for update`;
 
-/** A condition that Postgres answers by hashing. It expects few rows and would join them by comparing each with each, a million for 1000. */
+/**
+ * Updates stock from the rows of `locked`. With `set reserved = reserved + …` the final values
+ * would be equal, but Postgres first checks the table's constraints on the outdated row, so the
+ * update could fail without cause.
+ */
+const updateLockedStock = (rows: string, onHand: string, reserved: string) =>
+	`update stock s set on_hand = ${onHand}, reserved = ${reserved}, updated_at = now()
+	from locked join (${sumByProduct(rows)}) line using (product_id)
+	where s.product_id = locked.product_id`;
+
+/**
+ * A condition that Postgres evaluates with a hash. For a join it would expect few rows and choose a
+ * nested loop, which makes a million comparisons for 1000 orders.
+ */
 const isAmong = (rows: string) => `(order_id in (select order_id from ${rows})) is true`;
 
 /**
- * Holds stock for orders that have no reservation yet, if there is enough for every one of them, or else for none; answers which.
- * `$1` are the products and `$2` how many of each are wanted in all, `$3` the orders, the rest as in RESERVE.
+ * Optimistic insert: fails if one of the orders already has a reservation or tombstone. Reserves
+ * stock for all orders, or for none if the stock is insufficient, and returns which.
+ *
+ * `$1` and `$2`: products and their total quantities; `$3`: order IDs; `$4` to `$8`: as `$2` to
+ * `$6` of {@link RESERVE}.
  */
 export const RESERVE_NEW = sql(
 	"reserve_new",
-	`with locked as (select product_id, on_hand, reserved + w.quantity as reserved
-			from unnest($1::uuid[], $2::int[]) as w (product_id, quantity) join stock s using (product_id) order by product_id for update of s),
-		verdict as (select count(*) = cardinality($1) and bool_and(reserved <= on_hand) as fits from locked),
-		held as (update stock s set on_hand = locked.on_hand, reserved = locked.reserved, updated_at = now()
+	`with locked as (
+			select product_id, on_hand, reserved + w.quantity as reserved
+			from unnest($1::uuid[], $2::int[]) as w (product_id, quantity) join stock s using (product_id)
+			order by product_id for update of s),
+		verdict as (
+			select count(*) = cardinality($1) and bool_and(reserved <= on_hand) as fits from locked),
+		updated as (
+			update stock s set on_hand = locked.on_hand, reserved = locked.reserved, updated_at = now()
 			from locked where s.product_id = locked.product_id and (select fits from verdict)),
-		made as (insert into reservations (order_id, status, product_ids, quantities, expires_at)
-			select order_id, 'held', products::uuid[], quantities::int[], now() + make_interval(secs => $8)
-			from unnest($3::uuid[], $4::text[], $5::text[]) as w (order_id, products, quantities) where (select fits from verdict) order by order_id),
-		told as (insert into outbox (type, subject, data, traceparent) select 'inventory.reserved', order_id::text, fact, traceparent
-			from unnest($3, $6::json[], $7::text[]) as w (order_id, fact, traceparent) where (select fits from verdict))
+		inserted as (
+			insert into reservations (order_id, status, product_ids, quantities, expires_at)
+			select order_id, 'held', products::uuid[], quantities::int[],
+				now() + make_interval(secs => $8)
+			from unnest($3::uuid[], $4::text[], $5::text[]) as w (order_id, products, quantities)
+			where (select fits from verdict) order by order_id),
+		published as (
+			insert into outbox (type, subject, data, traceparent)
+			select 'inventory.reserved', order_id::text, event, traceparent
+			from unnest($3, $6::json[], $7::text[]) as w (order_id, event, traceparent)
+			where (select fits from verdict))
 	select fits from verdict`,
 );
 
 /**
- * Holds stock for all the given orders that have no reservation yet, if there is enough for every one of them, or else for none. Answers
- * what stands: nothing for an order that is still open.
- * `$2` and `$3` are each order's products and quantities as array literals, `$4` its event, `$5` its trace, `$6` the seconds until somebody asks after it.
+ * Reserves stock for all orders that have no reservation yet, or for none of them if the stock is
+ * insufficient. Returns the status of every order that has a reservation or tombstone.
+ *
+ * `$1`: order IDs; `$2` and `$3`: products and quantities of each order as array literals; `$4`:
+ * events; `$5`: traceparents; `$6`: seconds until the reservation expires.
  */
 export const RESERVE = sql(
 	"reserve",
 	`with wanted as materialized (
-			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities, w.fact, w.traceparent
-			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::text[]) as w (order_id, products, quantities, fact, traceparent)
+			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities,
+				w.event, w.traceparent
+			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::text[])
+				as w (order_id, products, quantities, event, traceparent)
 			where not exists (select from reservations r where r.order_id = w.order_id)),
-		need as materialized (${totals("wanted")}),
-		locked as (${locked("select product_id from need")}),
-		verdict as (select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits from need left join locked using (product_id)),
-		made as (insert into reservations (order_id, status, product_ids, quantities, expires_at)
-			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $6) from wanted where (select fits from verdict) order by order_id
+		need as materialized (${sumByProduct("wanted")}),
+		locked as (${lockStock("select product_id from need")}),
+		verdict as (
+			select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits
+			from need left join locked using (product_id)),
+		inserted as (
+			insert into reservations (order_id, status, product_ids, quantities, expires_at)
+			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $6)
+			from wanted where (select fits from verdict) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
-		held as (${rewrite("made", "locked.on_hand", "locked.reserved + line.quantity")}),
-		told as (insert into outbox (type, subject, data, traceparent)
-			select 'inventory.reserved', order_id::text, fact, traceparent from wanted where ${isAmong("made")})
-	select order_id, status from made
+		updated as (${updateLockedStock("inserted", "locked.on_hand", "locked.reserved + line.quantity")}),
+		published as (
+			insert into outbox (type, subject, data, traceparent)
+			select 'inventory.reserved', order_id::text, event, traceparent
+			from wanted where ${isAmong("inserted")})
+	select order_id, status from inserted
 	union all select order_id, status from reservations where order_id = any($1)`,
 );
 
 /**
- * Ends what the given orders hold, and leaves a tombstone for an order that holds nothing. Answers what stands: nothing for an order that
- * another statement is changing at this very moment.
- * @param onHand what is on hand afterwards
- * @param told further parts, which tell others of `closed`
+ * Ends the reservations of orders and inserts a tombstone for an order without one. Returns the
+ * final status by order, without orders that a concurrent transaction is changing.
+ * @param onHand expression for the stock on hand afterwards
+ * @param publish further CTEs, which insert events for the rows of `closed`
  */
-const close = (name: string, status: "released" | "fulfilled", onHand: string, told = "") =>
+const closeReservations = (
+	name: string,
+	status: "released" | "fulfilled",
+	onHand: string,
+	publish = "",
+) =>
 	sql(
 		name,
 		`with wanted as materialized (
-				select w.order_id, coalesce(r.product_ids, '{}') as product_ids, coalesce(r.quantities, '{}') as quantities
+				select w.order_id, coalesce(r.product_ids, '{}') as product_ids,
+					coalesce(r.quantities, '{}') as quantities
 				from unnest($1::uuid[]) as w (order_id) left join reservations r using (order_id)
 				where r.status = 'held' or r.status is null),
-			locked as (${locked("select unnest(product_ids) from wanted")}),
-			closed as (insert into reservations as r (order_id, status, product_ids, quantities)
+			locked as (${lockStock("select unnest(product_ids) from wanted")}),
+			closed as (
+				insert into reservations as r (order_id, status, product_ids, quantities)
 				select order_id, '${status}', product_ids, quantities from wanted
 				where (select count(*) from locked) is not null order by order_id
 				on conflict (order_id) do update set status = excluded.status, updated_at = now()
-					-- One that was reserved meanwhile has lines whose stock is not locked here.
+					-- The stock of a reservation that was inserted meanwhile is not locked here.
 					where r.status = 'held' and r.product_ids = excluded.product_ids
 				returning r.order_id, r.status, r.product_ids, r.quantities),
-			changed as (${rewrite("closed", onHand, "locked.reserved - line.quantity")})
-			${told}
+			updated as (${updateLockedStock("closed", onHand, "locked.reserved - line.quantity")})
+			${publish}
 		select order_id, status from closed
-		union all select order_id, status from reservations where order_id = any($1) and status <> 'held'`,
+		union all select order_id, status from reservations
+			where order_id = any($1) and status <> 'held'`,
 	);
-/** `$2` is each order's event, `$3` its trace; tombstones tell nobody. */
-export const RELEASE = close(
+
+/** Releases reserved stock. `$2`: events; `$3`: traceparents. Tombstones publish no event. */
+export const RELEASE = closeReservations(
 	"release",
 	"released",
 	"locked.on_hand",
-	`, told as (insert into outbox (type, subject, data, traceparent)
-		select 'inventory.released', order_id::text, fact, traceparent
-		from unnest($1::uuid[], $2::json[], $3::text[]) as f (order_id, fact, traceparent)
-		where ${isAmong("closed where product_ids <> '{}'")})`,
+	`, published as (
+			insert into outbox (type, subject, data, traceparent)
+			select 'inventory.released', order_id::text, event, traceparent
+			from unnest($1::uuid[], $2::json[], $3::text[]) as w (order_id, event, traceparent)
+			where ${isAmong("closed where product_ids <> '{}'")})`,
 );
-export const FULFIL = close("fulfil", "fulfilled", "locked.on_hand - line.quantity");
 
+/** Takes the stock of shipped orders off the stock on hand. */
+export const FULFILL = closeReservations("fulfil", "fulfilled", "locked.on_hand - line.quantity");
+
+/** Reservations and tombstones of orders. */
 export const FIND_RESERVATIONS = sql(
 	"find_reservations",
 	"select order_id, status from reservations where order_id = any($1::uuid[])",
 );
 
+/** One page of stock records, with the quantity that open reservations hold. */
 export const AUDIT_STOCK = sql(
 	"audit_stock",
-	`with page as (select product_id, on_hand, reserved from stock where product_id > $1 order by product_id limit $2),
-		held as (select product_id, sum(quantity)::int as held from reservations, unnest(product_ids, quantities) as line (product_id, quantity)
+	`with page as (
+			select product_id, on_hand, reserved from stock
+			where product_id > $1 order by product_id limit $2),
+		held as (
+			select product_id, sum(quantity)::int as held
+			from reservations, unnest(product_ids, quantities) as line (product_id, quantity)
 			where status = 'held' and product_id in (select product_id from page) group by product_id)
-	select product_id, on_hand, reserved, coalesce(held, 0) as held from page left join held using (product_id) order by product_id`,
+	select product_id, on_hand, reserved, coalesce(held, 0) as held
+	from page left join held using (product_id) order by product_id`,
 );
+
+/** One page of reservations and tombstones, in order of order IDs. */
 export const AUDIT_RESERVATIONS = sql(
 	"audit_reservations",
-	`select order_id, status, coalesce((select json_agg(json_build_object('product_id', product_id, 'quantity', quantity))
-		from unnest(product_ids, quantities) as line (product_id, quantity)), '[]') as items
-	from reservations where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
+	`select order_id, status, coalesce((
+			select json_agg(json_build_object('product_id', product_id, 'quantity', quantity))
+			from unnest(product_ids, quantities) as line (product_id, quantity)), '[]') as items
+	from reservations
+	where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
 );
 
 const STOCK = "product_id, on_hand, reserved, on_hand - reserved as available";
+
+/** Stock of one product. */
 export const FIND_STOCK = sql("find_stock", `select ${STOCK} from stock where product_id = $1`);
+
+/** Stock of products, locked until the end of the transaction. */
 export const LOCK_STOCK = sql(
 	"lock_stock",
 	`select ${STOCK} from stock where product_id = any($1::uuid[]) order by product_id for update`,
 );
+
+/** Creates the stock record of a product unless it exists. */
 export const OPEN = sql(
 	"open",
-	`insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing`,
+	"insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing",
 );
-export const CHANGE = sql(
+
+/** Sets the stock on hand of product `$1` to `$2` and records the difference `$3` and reason `$4`. */
+export const SET_ON_HAND = sql(
 	"change",
-	`with noted as (insert into adjustments (product_id, delta, on_hand, reason) values ($1, $3, $2, $4))
+	`with adjustment as (
+			insert into adjustments (product_id, delta, on_hand, reason) values ($1, $3, $2, $4))
 	update stock set on_hand = $2, updated_at = now() where product_id = $1 returning ${STOCK}`,
+);
+
+/** Number of expired reservations that one poll handles. */
+export const EXPIRY_BATCH_SIZE = 500;
+
+/**
+ * Claims expired reservations: extending them by `$1` seconds hides them from other nodes. Rows
+ * that another transaction has locked are skipped.
+ */
+export const EXTEND_EXPIRED = sql(
+	"put_off",
+	`update reservations set expires_at = now() + make_interval(secs => $1) where order_id in (
+		select order_id from reservations where status = 'held' and expires_at < now()
+		order by expires_at limit ${EXPIRY_BATCH_SIZE} for update skip locked)
+	returning order_id`,
+);
+
+/** Removes the expiry of confirmed orders' reservations. */
+export const KEEP = sql(
+	"keep",
+	`update reservations set expires_at = null where order_id in (
+		select order_id from reservations where order_id = any($1::uuid[]) and status = 'held'
+		order by order_id for update)`,
 );
