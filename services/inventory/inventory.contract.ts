@@ -7,7 +7,7 @@ import { history } from "../../lib/messaging/event-history.ts";
 const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
 export const MAX_ON_HAND = 1_000_000_000;
-/** What the books say, right or wrong. */
+/** A count as recorded, which the audit may find to be wrong. */
 const count = { type: "number", integer: true } as const;
 const on_hand = { type: "number", integer: true, min: 0, max: MAX_ON_HAND } as const;
 
@@ -15,9 +15,9 @@ export const stock = shape({
 	...product_id,
 	on_hand,
 	reserved: { type: "number", integer: true, min: 0 },
-	available: { type: "number", integer: true, min: 0, description: "on_hand less reserved" },
+	available: { type: "number", integer: true, min: 0, description: "`on_hand` minus `reserved`" },
 });
-/** Each product once; the lines that were asked for are added up. */
+/** One line per product, with the total of its order lines. */
 const reservation = shape({
 	order_id: { type: "uuid" },
 	items: list(object({ ...product_id, quantity: { type: "number", integer: true } })),
@@ -28,7 +28,7 @@ export const inventory = contract({
 	actions: {
 		...eventActions,
 		get: {
-			summary: "Stock of a product",
+			summary: "Retrieve the stock of a product",
 			rest: "GET /inventory/:product_id",
 			auth: "anyone",
 			params: product_id,
@@ -37,7 +37,7 @@ export const inventory = contract({
 			retry: true,
 		},
 		set: {
-			summary: "Set what is on hand; never below what is reserved",
+			summary: "Set the stock on hand of a product, at least its reserved quantity",
 			rest: "PUT /inventory/:product_id",
 			auth: "admin",
 			params: { ...product_id, on_hand },
@@ -45,7 +45,7 @@ export const inventory = contract({
 			throws: ["STOCK_NOT_FOUND", "STOCK_TOO_LOW"],
 		},
 		adjust: {
-			summary: "Add to or take from what is on hand",
+			summary: "Adjust the stock on hand of a product by a difference",
 			rest: "POST /inventory/:product_id/adjustments",
 			auth: "admin",
 			status: 201,
@@ -63,28 +63,32 @@ export const inventory = contract({
 				"IDEMPOTENCY_KEY_REUSED",
 			],
 		},
-		/** Opens the books of a new product; again is no error and changes nothing. */
+		/** Creates the stock record of a new product. Returns an existing record unchanged. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },
 		/**
-		 * All lines of an order or none, first come, first served. Refuses with OUT_OF_STOCK, whose detail is the product's id and whose data are
-		 * `product_id` and `available`, or with RELEASED what was released, also before it was reserved.
+		 * Reserves all lines of an order or none, in the order of the list. Refuses an order with
+		 * OUT_OF_STOCK (`detail` is the product's ID, `data` contains `product_id` and `available`), or
+		 * with RELEASED if it was released, even before it was reserved.
 		 */
-		reserve: command("Hold stock for orders", {
+		reserve: command("Reserve stock for orders", {
 			items: list(object({ ...product_id, quantity }), { min: 1, max: 100 }),
 		}),
 		/**
-		 * Gives back what an order holds; an order that holds nothing leaves a tombstone, which refuses a late `reserve`. Refuses with
-		 * FULFILLED what was shipped.
+		 * An order without a reservation gets a tombstone, which rejects a late `reserve`. Refuses an
+		 * order with FULFILLED if it was shipped.
 		 */
-		release: command("Give held stock back", {}),
-		/** For the audit: the books of products in the order of their ids, and what reservations hold of each, all at one moment. */
+		release: command("Release the reserved stock of orders", {}),
+		/**
+		 * For the audit: stock records in order of product IDs. `held` is the quantity in open
+		 * reservations, from the same snapshot.
+		 */
 		auditStock: {
 			params: pick(range, "after", "limit"),
 			returns: list(object({ ...product_id, on_hand: count, reserved: count, held: count })),
 			retry: true,
 			divide: { range: "product_id" },
 		},
-		/** For the audit: all reservations and tombstones in a range of orders. */
+		/** For the audit: reservations and tombstones in a range of order IDs. */
 		auditReservations: {
 			params: range,
 			returns: list(
@@ -110,8 +114,11 @@ export const inventory = contract({
 		},
 	},
 	errors: {
-		STOCK_NOT_FOUND: { status: 404, message: "There is no stock record of this product" },
-		STOCK_TOO_LOW: { status: 409, message: "On hand cannot be less than what is reserved" },
+		STOCK_NOT_FOUND: { status: 404, message: "The product has no stock record" },
+		STOCK_TOO_LOW: {
+			status: 409,
+			message: "Stock on hand cannot be less than the reserved quantity",
+		},
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
 	},
 });

@@ -6,106 +6,106 @@ import { orders } from "../orders/orders.contract.ts";
 import type { OrderOutcome } from "../orders/saga/store.ts";
 import "./inventory.contract.ts";
 
-/** What orders answers, and how often each was asked after. */
-let fates: Map<string, OrderOutcome>;
-let asked: Map<string, number>;
-let answer: (ids: string[]) => Promise<void> | undefined;
+/** Status of each order, and the number of requests for it. */
+let statuses: Map<string, OrderOutcome>;
+let requests: Map<string, number>;
+let beforeResponse: (ids: string[]) => Promise<void> | undefined;
 let shop: Shop;
 beforeAll(async () => {
-	const answering = stub(orders, {
+	const ordersStub = stub(orders, {
 		fates: async ({ params: { order_ids } }) => {
-			const now = order_ids.map((id) => fates.get(id) ?? "unknown");
-			for (const id of order_ids) asked.set(id, (asked.get(id) ?? 0) + 1);
-			await answer(order_ids);
-			return now;
+			const result = order_ids.map((id) => statuses.get(id) ?? "unknown");
+			for (const id of order_ids) requests.set(id, (requests.get(id) ?? 0) + 1);
+			await beforeResponse(order_ids);
+			return result;
 		},
 	});
 	shop = await startShop({
 		services: ["inventory"],
-		stubs: [answering],
+		stubs: [ordersStub],
 		env: { RESERVATION_SECONDS: "1" },
 	});
 });
 afterAll(() => shop?.stop());
 beforeEach(() => {
-	[fates, asked, answer] = [new Map(), new Map(), () => undefined];
+	[statuses, requests, beforeResponse] = [new Map(), new Map(), () => undefined];
 });
 
-/** An order that holds two pieces out of five. */
-async function hold(fate: OrderOutcome) {
+/** Reserves two of five items for an order. */
+async function reserveOrder(status: OrderOutcome) {
 	const [order_id, product_id] = [uuid(), uuid()];
-	fates.set(order_id, fate);
+	statuses.set(order_id, status);
 	await shop.call("inventory.open", { product_id, on_hand: 5 });
-	const wish = { orders: [{ order_id, items: [{ product_id, quantity: 2 }] }] };
-	expect(await shop.call("inventory.reserve", wish)).toEqual([{ status: "done" }]);
+	const command = { orders: [{ order_id, items: [{ product_id, quantity: 2 }] }] };
+	expect(await shop.call("inventory.reserve", command)).toEqual([{ status: "done" }]);
 	return {
 		order_id,
-		wish,
+		command,
 		reserved: async () => (await shop.call("inventory.get", { product_id })).reserved,
 	};
 }
-const timesAsked = (id: string, times: number) =>
-	eventually(() => expect(asked.get(id) ?? 0).toBeGreaterThanOrEqual(times));
+const waitForRequests = (id: string, times: number) =>
+	eventually(() => expect(requests.get(id) ?? 0).toBeGreaterThanOrEqual(times));
 
 test.each(["cancelled", "unknown"] as const)(
-	"the stock of an order that is %s comes back, and a late reserve is refused",
-	async (fate) => {
-		const { wish, reserved } = await hold(fate);
+	"releases the stock of an order that is %s and rejects a late reserve",
+	async (status) => {
+		const { command, reserved } = await reserveOrder(status);
 		await eventually(async () => expect(await reserved()).toBe(0));
-		expect(await shop.call("inventory.reserve", wish)).toEqual([
+		expect(await shop.call("inventory.reserve", command)).toEqual([
 			{ status: "refused", code: "RELEASED" },
 		]);
 	},
 );
 
-test("an order that is still open keeps its stock, however often it expires, until it comes to its end", async () => {
-	const { order_id, reserved } = await hold("open");
-	await timesAsked(order_id, 2);
+test("an open order keeps its stock through repeated expiry until it is cancelled", async () => {
+	const { order_id, reserved } = await reserveOrder("open");
+	await waitForRequests(order_id, 2);
 	expect(await reserved()).toBe(2);
-	fates.set(order_id, "cancelled");
+	statuses.set(order_id, "cancelled");
 	await eventually(async () => expect(await reserved()).toBe(0));
 });
 
-test("a confirmed order keeps its stock and is not asked after again", async () => {
-	const { order_id, reserved } = await hold("confirmed");
-	await timesAsked(order_id, 1);
-	const [other] = [await hold("open")];
-	await timesAsked(other.order_id, 2);
-	expect([asked.get(order_id), await reserved()]).toEqual([1, 2]);
+test("a confirmed order keeps its stock and is not checked again", async () => {
+	const { order_id, reserved } = await reserveOrder("confirmed");
+	await waitForRequests(order_id, 1);
+	const [other] = [await reserveOrder("open")];
+	await waitForRequests(other.order_id, 2);
+	expect([requests.get(order_id), await reserved()]).toEqual([1, 2]);
 });
 
-test("an order that is confirmed while it is asked after keeps its stock", async () => {
-	const answering = Promise.withResolvers<void>();
-	const { order_id, reserved } = await hold("open");
-	answer = (ids) => (ids.includes(order_id) ? answering.promise : undefined);
-	await timesAsked(order_id, 1);
-	fates.set(order_id, "confirmed");
-	answering.resolve();
-	await timesAsked(order_id, 2);
+test("an order that is confirmed during the check keeps its stock", async () => {
+	const response = Promise.withResolvers<void>();
+	const { order_id, reserved } = await reserveOrder("open");
+	beforeResponse = (ids) => (ids.includes(order_id) ? response.promise : undefined);
+	await waitForRequests(order_id, 1);
+	statuses.set(order_id, "confirmed");
+	response.resolve();
+	await waitForRequests(order_id, 2);
 	expect(await reserved()).toBe(2);
 });
 
-test("an order that is being shipped while it is asked after is not touched", async () => {
-	const answering = Promise.withResolvers<void>();
-	const { order_id, reserved } = await hold("confirmed");
-	answer = (ids) => (ids.includes(order_id) ? answering.promise : undefined);
-	await timesAsked(order_id, 1);
+test("an order that is shipped during the check stays fulfilled", async () => {
+	const response = Promise.withResolvers<void>();
+	const { order_id, reserved } = await reserveOrder("confirmed");
+	beforeResponse = (ids) => (ids.includes(order_id) ? response.promise : undefined);
+	await waitForRequests(order_id, 1);
 	await shop.databases.query(
 		"inventory",
 		"update reservations set status = 'fulfilled' where order_id = $1",
 		[order_id],
 	);
-	answering.resolve();
-	const later = await hold("cancelled");
+	response.resolve();
+	const later = await reserveOrder("cancelled");
 	await eventually(async () => expect(await later.reserved()).toBe(0));
 	expect(await reserved()).toBe(2);
 });
 
-test("while orders cannot answer nothing is given back, and afterwards it is", async () => {
-	answer = () => Promise.reject(new Error("orders is away"));
-	const { order_id, reserved } = await hold("unknown");
-	await timesAsked(order_id, 1);
+test("releases nothing while the orders service is unavailable, and releases later", async () => {
+	beforeResponse = () => Promise.reject(new Error("The orders service is unavailable"));
+	const { order_id, reserved } = await reserveOrder("unknown");
+	await waitForRequests(order_id, 1);
 	expect(await reserved()).toBe(2);
-	answer = () => undefined;
+	beforeResponse = () => undefined;
 	await eventually(async () => expect(await reserved()).toBe(0));
 });

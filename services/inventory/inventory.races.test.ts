@@ -20,16 +20,16 @@ beforeAll(async () => {
 		},
 	});
 });
-afterEach(expectBooksToBalance);
+afterEach(expectConsistentStock);
 afterAll(() => shop?.stop());
 
-async function product(on_hand: number): Promise<string> {
+async function createProduct(on_hand: number): Promise<string> {
 	const product_id = uuid();
 	await shop.call("inventory.open", { product_id, on_hand });
 	return product_id;
 }
 type Order = { order_id: string; items: { product_id: string; quantity: number }[] };
-const order = (...products: string[]): Order => ({
+const newOrder = (...products: string[]): Order => ({
 	order_id: uuid(),
 	items: products.map((product_id) => ({ product_id, quantity: 1 })),
 });
@@ -37,13 +37,13 @@ const reserve = (...orders: Order[]) => shop.call("inventory.reserve", { orders 
 const release = (...orders: Order[]) =>
 	shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
 const stock = (product_id: string) => shop.call("inventory.get", { product_id });
-const count = (answers: Outcome[][], status: Outcome["status"]) =>
-	answers.flat().filter((one) => one.status === status).length;
+const count = (outcomes: Outcome[][], status: Outcome["status"]) =>
+	outcomes.flat().filter((outcome) => outcome.status === status).length;
 const times = <T>(n: number, make: (i: number) => T): T[] =>
 	Array.from({ length: n }, (_, i) => make(i));
 
-/** Orders tells that these were shipped, once, as far as it is concerned. */
-const shipped = (...orders: Order[]): Event[] =>
+/** One `order.shipped` event per order. */
+const shippedEvents = (...orders: Order[]): Event[] =>
 	orders.map(({ order_id }) => ({
 		specversion: "1.0",
 		id: uuid(),
@@ -56,8 +56,11 @@ const shipped = (...orders: Order[]): Event[] =>
 		sequence: "0",
 	}));
 
-/** What is reserved of a product is what open reservations hold of it, never more than is there, and no event had to be tried twice. */
-async function expectBooksToBalance(): Promise<void> {
+/**
+ * Expects `reserved` to equal the quantity in open reservations and not to exceed `on_hand`, and no
+ * failed events.
+ */
+async function expectConsistentStock(): Promise<void> {
 	const wrong = await shop.databases.query(
 		"inventory",
 		`select product_id, on_hand, reserved, held from stock left join (
@@ -69,68 +72,70 @@ async function expectBooksToBalance(): Promise<void> {
 	expect(await shop.databases.query("inventory", "select errors from retries")).toEqual([]);
 }
 
-test("of 50 who want one of 20 at the same time exactly 20 get one", async () => {
-	const a = await product(20);
-	const answers = await Promise.all(times(50, () => reserve(order(a))));
-	expect([count(answers, "done"), count(answers, "refused")]).toEqual([20, 30]);
+test("exactly 20 of 50 concurrent orders reserve one of 20 items", async () => {
+	const a = await createProduct(20);
+	const outcomes = await Promise.all(times(50, () => reserve(newOrder(a))));
+	expect([count(outcomes, "done"), count(outcomes, "refused")]).toEqual([20, 30]);
 	expect(await stock(a)).toMatchObject({ reserved: 20, available: 0 });
 });
 
-test("orders and batches that want the same products in opposite order all end, with all lines or none", async () => {
-	const [a, b] = [await product(1000), await product(45)];
-	const batches = times(40, (i) => (i % 2 ? [order(a, b), order(a)] : [order(b), order(b, a)]));
-	const answers = await Promise.all(batches.map((batch) => reserve(...batch)));
-	const served = batches.flatMap((batch, i) =>
-		batch.filter((_, j) => answers[i]![j]!.status === "done"),
+test("batches with the same products in opposite order finish with all lines or none", async () => {
+	const [a, b] = [await createProduct(1000), await createProduct(45)];
+	const batches = times(40, (i) =>
+		i % 2 ? [newOrder(a, b), newOrder(a)] : [newOrder(b), newOrder(b, a)],
 	);
-	const sold = (product: string) =>
-		served.flatMap(({ items }) => items).filter(({ product_id }) => product_id === product).length;
-	expect([(await stock(a)).reserved, (await stock(b)).reserved]).toEqual([sold(a), 45]);
-	expect([count(answers, "pending"), sold(b)]).toEqual([0, 45]);
+	const outcomes = await Promise.all(batches.map((batch) => reserve(...batch)));
+	const granted = batches.flatMap((batch, i) =>
+		batch.filter((_, j) => outcomes[i]![j]!.status === "done"),
+	);
+	const reservedQuantity = (product: string) =>
+		granted.flatMap(({ items }) => items).filter(({ product_id }) => product_id === product).length;
+	expect([(await stock(a)).reserved, (await stock(b)).reserved]).toEqual([reservedQuantity(a), 45]);
+	expect([count(outcomes, "pending"), reservedQuantity(b)]).toEqual([0, 45]);
 });
 
-test("the same order, reserved from everywhere at once, holds once", async () => {
-	const [a, b] = [await product(3), await product(3)];
-	const mine = order(a, b);
-	const answers = await Promise.all(
-		times(30, (i) => reserve(...(i % 2 ? [mine, order(b)] : [mine]))),
+test("concurrent reservations of one order hold its stock once", async () => {
+	const [a, b] = [await createProduct(3), await createProduct(3)];
+	const own = newOrder(a, b);
+	const outcomes = await Promise.all(
+		times(30, (i) => reserve(...(i % 2 ? [own, newOrder(b)] : [own]))),
 	);
-	for (const [first] of answers) expect(first).toEqual({ status: "done" });
+	for (const [first] of outcomes) expect(first).toEqual({ status: "done" });
 	expect((await stock(a)).reserved).toBe(1);
 });
 
-test("reserve and release of the same orders at once end with nothing held, and nobody is left in doubt", async () => {
-	const [a, b] = [await product(1000), await product(1000)];
-	const mine = times(20, (i) => (i % 2 ? order(a, b) : order(b, a)));
+test("concurrent reserve and release of the same orders end without held stock or pending outcomes", async () => {
+	const [a, b] = [await createProduct(1000), await createProduct(1000)];
+	const own = times(20, (i) => (i % 2 ? newOrder(a, b) : newOrder(b, a)));
 	const both = await Promise.all(
-		times(10, (i) => [reserve(...mine), release(...(i % 2 ? mine : mine.toReversed()))]).flat(),
+		times(10, (i) => [reserve(...own), release(...(i % 2 ? own : own.toReversed()))]).flat(),
 	);
 	expect(count(both, "pending")).toBe(0);
-	expect(count([await release(...mine)], "done")).toBe(20);
+	expect(count([await release(...own)], "done")).toBe(20);
 	expect([(await stock(a)).reserved, (await stock(b)).reserved]).toEqual([0, 0]);
 });
 
-test("stock that arrives while a reserve waits for the books is given to it", async () => {
-	const a = await product(1);
-	const delivery = shop.databases.query(
+test("a reserve that waits for a stock lock uses the stock added meanwhile", async () => {
+	const a = await createProduct(1);
+	const addStock = shop.databases.query(
 		"inventory",
 		`begin; update stock set on_hand = 10 where product_id = '${a}'; select pg_sleep(0.2); commit`,
 	);
 	await eventually(async () => {
-		const [asleep] = await shop.databases.query(
+		const [sleeping] = await shop.databases.query(
 			"inventory",
 			"select from pg_stat_activity where wait_event = 'PgSleep' and query like $1",
 			[`%${a}%`],
 		);
-		expect(asleep).toBeDefined();
+		expect(sleeping).toBeDefined();
 	});
-	expect(await reserve(order(a, a))).toEqual([{ status: "done" }]);
-	await delivery;
+	expect(await reserve(newOrder(a, a))).toEqual([{ status: "done" }]);
+	await addStock;
 	expect(await stock(a)).toMatchObject({ on_hand: 10, reserved: 2 });
 });
 
-test("adjustments made at the same time are all counted", async () => {
-	const a = await product(100);
+test("applies every one of several concurrent adjustments", async () => {
+	const a = await createProduct(100);
 	const adjust = (delta: number) =>
 		shop
 			.call(
@@ -141,32 +146,36 @@ test("adjustments made at the same time are all counted", async () => {
 			.catch(() => null);
 	await Promise.all([
 		...times(30, (i) => adjust(i % 2 ? 2 : -1)),
-		...times(10, () => reserve(order(a))),
+		...times(10, () => reserve(newOrder(a))),
 	]);
 	expect(await stock(a)).toMatchObject({ on_hand: 115, reserved: 10 });
-	const fall = await Promise.all(times(30, () => adjust(-7)));
-	expect(fall.filter(Boolean)).toHaveLength(15);
+	const decreases = await Promise.all(times(30, () => adjust(-7)));
+	expect(decreases.filter(Boolean)).toHaveLength(15);
 	expect(await stock(a)).toMatchObject({ on_hand: 10, available: 0 });
 });
 
-test("what was shipped leaves the house once, however often it is told, and cannot be given back", async () => {
-	const a = await product(10);
-	const [mine, other, never] = [order(a, a), order(a), order(a)];
-	await reserve(mine, other);
-	const told = shipped(mine, never);
-	await Promise.all([group.deliver(told), group.deliver(told), group.deliver(shipped(mine))]);
+test("redelivered events of a shipped order fulfil it once, and its release is refused", async () => {
+	const a = await createProduct(10);
+	const [own, other, unreserved] = [newOrder(a, a), newOrder(a), newOrder(a)];
+	await reserve(own, other);
+	const events = shippedEvents(own, unreserved);
+	await Promise.all([
+		group.deliver(events),
+		group.deliver(events),
+		group.deliver(shippedEvents(own)),
+	]);
 	await eventually(async () => expect(await stock(a)).toMatchObject({ on_hand: 8, reserved: 1 }));
-	expect(await release(mine, other)).toEqual([
+	expect(await release(own, other)).toEqual([
 		{ status: "refused", code: "FULFILLED" },
 		{ status: "done" },
 	]);
-	expect(await reserve(mine)).toEqual([{ status: "done" }]);
+	expect(await reserve(own)).toEqual([{ status: "done" }]);
 	expect(await stock(a)).toMatchObject({ on_hand: 8, reserved: 0 });
 });
 
-test("whatever comes in whatever order, all at once or one after the other, the books balance and nothing is left in doubt", async () => {
+test("any interleaving of commands keeps stock consistent and leaves no pending outcome", async () => {
 	const step = fc.record({
-		what: fc.constantFrom("reserve", "reserve", "release", "ship" as const),
+		command: fc.constantFrom("reserve", "reserve", "release", "ship" as const),
 		orders: fc.array(fc.nat(11), { minLength: 1, maxLength: 6 }),
 		wait: fc.boolean(),
 	});
@@ -175,17 +184,21 @@ test("whatever comes in whatever order, all at once or one after the other, the 
 		{ minLength: 1, maxLength: 4 },
 	);
 	const carts = fc.array(lines, { minLength: 12, maxLength: 12 });
-	const act = {
+	const run = {
 		reserve: (chosen: Order[]) => reserve(...chosen),
 		release: (chosen: Order[]) => release(...chosen),
-		ship: (chosen: Order[]) => group.deliver(shipped(...chosen)).then(() => undefined),
+		ship: (chosen: Order[]) => group.deliver(shippedEvents(...chosen)).then(() => undefined),
 	};
 	await fc.assert(
 		fc.asyncProperty(
 			carts,
 			fc.array(step, { minLength: 1, maxLength: 30 }),
 			async (contents, steps) => {
-				const products = await Promise.all([product(4), product(6), product(1000)]);
+				const products = await Promise.all([
+					createProduct(4),
+					createProduct(6),
+					createProduct(1000),
+				]);
 				const all = contents.map((cart) => ({
 					order_id: uuid(),
 					items: cart.map((line) => ({
@@ -194,14 +207,14 @@ test("whatever comes in whatever order, all at once or one after the other, the 
 					})),
 				}));
 				const running: Promise<Outcome[] | undefined>[] = [];
-				for (const { what, orders, wait } of steps) {
+				for (const { command, orders, wait } of steps) {
 					const chosen = orders.map((i) => all[i]!);
-					running.push(act[what](chosen));
+					running.push(run[command](chosen));
 					if (wait) await running.at(-1);
 				}
 				for (const outcomes of await Promise.all(running))
 					for (const outcome of outcomes ?? []) expect(outcome.status).not.toBe("pending");
-				await expectBooksToBalance();
+				await expectConsistentStock();
 				expect(count([await release(...all)], "pending")).toBe(0);
 				for (const product_id of products)
 					expect(await stock(product_id)).toMatchObject({ reserved: 0 });

@@ -1,26 +1,26 @@
 import { expect, test } from "@jest/globals";
 import { allocate, mergeLines } from "./inventory.rules.ts";
 
-const wish = (order_id: string, items: Record<string, number>) => ({
+const request = (order_id: string, items: Record<string, number>) => ({
 	order_id,
 	items: Object.entries(items).map(([product_id, quantity]) => ({ product_id, quantity })),
 });
 
-test("the same product twice is one line with the sum", () => {
-	expect(mergeLines([...wish("", { a: 2, b: 1 }).items, ...wish("", { a: 3 }).items])).toEqual(
-		wish("", { a: 5, b: 1 }).items,
-	);
+test("mergeLines sums the lines of a product", () => {
+	expect(
+		mergeLines([...request("", { a: 2, b: 1 }).items, ...request("", { a: 3 }).items]),
+	).toEqual(request("", { a: 5, b: 1 }).items);
 });
 
-test("who comes first is served first, and an order that does not fit leaves its lines to those behind it", () => {
-	const wishes = [
-		wish("1", { a: 2 }),
-		wish("2", { b: 1, a: 2 }),
-		wish("3", { b: 1 }),
-		wish("4", { a: 1 }),
+test("allocate grants requests in order and skips one that does not fit", () => {
+	const requests = [
+		request("1", { a: 2 }),
+		request("2", { b: 1, a: 2 }),
+		request("3", { b: 1 }),
+		request("4", { a: 1 }),
 	];
 	const { granted, short } = allocate(
-		wishes,
+		requests,
 		new Map([
 			["a", 3],
 			["b", 1],
@@ -30,8 +30,8 @@ test("who comes first is served first, and an order that does not fit leaves its
 	expect([...short]).toEqual([["2", { product_id: "a", available: 1 }]]);
 });
 
-test("of an unknown product there is nothing", () => {
-	expect(allocate([wish("1", { a: 1 })], new Map())).toEqual({
+test("allocate treats an unknown product as out of stock", () => {
+	expect(allocate([request("1", { a: 1 })], new Map())).toEqual({
 		granted: [],
 		short: new Map([["1", { product_id: "a", available: 0 }]]),
 	});

@@ -12,36 +12,36 @@ afterAll(() => shop?.stop());
 const asAdmin = { meta: { user: admin } };
 const done = { status: "done" };
 
-/** A new product with this much on hand. */
-async function product(on_hand: number): Promise<string> {
+/** Creates a product with the given stock on hand. */
+async function createProduct(on_hand: number): Promise<string> {
 	const product_id = uuid();
 	await shop.call("inventory.open", { product_id, on_hand });
 	return product_id;
 }
-const order = (items: Record<string, number>, order_id: string = uuid()) => ({
+const newOrder = (items: Record<string, number>, order_id: string = uuid()) => ({
 	order_id,
 	items: Object.entries(items).map(([product_id, quantity]) => ({ product_id, quantity })),
 });
-type Order = ReturnType<typeof order>;
+type Order = ReturnType<typeof newOrder>;
 const reserve = (...orders: Order[]) => shop.call("inventory.reserve", { orders });
 const release = (...orders: Order[]) =>
 	shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
 const stock = (product_id: string) => shop.call("inventory.get", { product_id });
-const facts = (subject: string) =>
+const eventsOf = (subject: string) =>
 	shop.databases.query(
 		"inventory",
 		"select type, data from outbox where subject = $1 order by xid, seq",
 		[subject],
 	);
 
-test("an order holds all its lines once, however often it is asked for, and says so once", async () => {
-	const [a, b] = [await product(10), await product(10)];
-	const mine = order({ [a]: 2, [b]: 3 });
-	expect(await reserve(mine, mine)).toEqual([done, done]);
-	expect(await reserve(mine)).toEqual([done]);
+test("reserves all lines of a repeated order once and publishes one event", async () => {
+	const [a, b] = [await createProduct(10), await createProduct(10)];
+	const order = newOrder({ [a]: 2, [b]: 3 });
+	expect(await reserve(order, order)).toEqual([done, done]);
+	expect(await reserve(order)).toEqual([done]);
 	expect(await stock(a)).toEqual({ product_id: a, on_hand: 10, reserved: 2, available: 8 });
 	expect(await stock(b)).toMatchObject({ reserved: 3 });
-	expect(await facts(mine.order_id)).toEqual([{ type: "inventory.reserved", data: mine }]);
+	expect(await eventsOf(order.order_id)).toEqual([{ type: "inventory.reserved", data: order }]);
 });
 
 const outOfStock = (product_id: string, available: number) => ({
@@ -51,73 +51,73 @@ const outOfStock = (product_id: string, available: number) => ({
 	data: { product_id, available },
 });
 
-test("the same product twice within an order is added up", async () => {
-	const a = await product(5);
+test("sums the lines of a product within an order", async () => {
+	const a = await createProduct(5);
 	const line = { product_id: a, quantity: 3 };
 	const twice = { order_id: uuid(), items: [line, line] };
 	expect(await reserve(twice)).toEqual([outOfStock(a, 5)]);
-	await shop.call("inventory.adjust", { product_id: a, delta: 1, reason: "found one" }, asAdmin);
+	await shop.call("inventory.adjust", { product_id: a, delta: 1, reason: "Found one" }, asAdmin);
 	expect(await reserve(twice)).toEqual([done]);
 	expect(await stock(a)).toMatchObject({ reserved: 6, available: 0 });
 });
 
-test("an order that is short of one product holds nothing, leaves no tombstone, and its neighbours are served first come, first served", async () => {
-	const [a, b] = [await product(3), await product(1)];
+test("an order that does not fit reserves nothing and leaves the stock to later orders", async () => {
+	const [a, b] = [await createProduct(3), await createProduct(1)];
 	const [first, second, third, fourth] = [
-		order({ [a]: 2 }),
-		order({ [b]: 1, [a]: 2 }),
-		order({ [b]: 1 }),
-		order({ [a]: 1 }),
+		newOrder({ [a]: 2 }),
+		newOrder({ [b]: 1, [a]: 2 }),
+		newOrder({ [b]: 1 }),
+		newOrder({ [a]: 1 }),
 	];
-	const short = outOfStock(a, 1);
-	expect(await reserve(first, second, third, fourth)).toEqual([done, short, done, done]);
+	const shortage = outOfStock(a, 1);
+	expect(await reserve(first, second, third, fourth)).toEqual([done, shortage, done, done]);
 	expect(await stock(a)).toMatchObject({ reserved: 3 });
 	expect(await stock(b)).toMatchObject({ reserved: 1 });
-	expect(await facts(second.order_id)).toEqual([]);
+	expect(await eventsOf(second.order_id)).toEqual([]);
 	await release(third, first);
 	expect(await reserve(second)).toEqual([done]);
 });
 
-test("an unknown product is out of stock and holds back nobody", async () => {
-	const [a, unknown] = [await product(1), uuid()];
-	expect(await reserve(order({ [unknown]: 1 }), order({ [a]: 1 }))).toEqual([
+test("refuses an unknown product as out of stock without affecting other orders", async () => {
+	const [a, unknown] = [await createProduct(1), uuid()];
+	expect(await reserve(newOrder({ [unknown]: 1 }), newOrder({ [a]: 1 }))).toEqual([
 		outOfStock(unknown, 0),
 		done,
 	]);
 });
 
-test("what an order held is given back once, and the order is not reserved again", async () => {
-	const a = await product(5);
-	const [mine, other] = [order({ [a]: 2 }), order({ [a]: 2 })];
-	await reserve(mine, other);
-	expect(await release(mine, mine)).toEqual([done, done]);
-	expect(await Promise.all([release(mine), release(mine), release(mine)])).toEqual([
+test("releases an order once and rejects a later reserve", async () => {
+	const a = await createProduct(5);
+	const [order, other] = [newOrder({ [a]: 2 }), newOrder({ [a]: 2 })];
+	await reserve(order, other);
+	expect(await release(order, order)).toEqual([done, done]);
+	expect(await Promise.all([release(order), release(order), release(order)])).toEqual([
 		[done],
 		[done],
 		[done],
 	]);
 	expect(await stock(a)).toMatchObject({ on_hand: 5, reserved: 2 });
-	expect(await reserve(mine)).toEqual([{ status: "refused", code: "RELEASED" }]);
-	expect((await facts(mine.order_id)).map(({ type }) => type)).toEqual([
+	expect(await reserve(order)).toEqual([{ status: "refused", code: "RELEASED" }]);
+	expect((await eventsOf(order.order_id)).map(({ type }) => type)).toEqual([
 		"inventory.reserved",
 		"inventory.released",
 	]);
 });
 
-test("an undo that comes before its do leaves a tombstone, tells nobody, and the late do is refused", async () => {
-	const a = await product(5);
-	const mine = order({ [a]: 2 });
-	expect(await release(mine)).toEqual([done]);
-	expect(await reserve(mine, order({ [a]: 5 }))).toEqual([
+test("rejects a late reserve after a release left a tombstone, without events", async () => {
+	const a = await createProduct(5);
+	const order = newOrder({ [a]: 2 });
+	expect(await release(order)).toEqual([done]);
+	expect(await reserve(order, newOrder({ [a]: 5 }))).toEqual([
 		{ status: "refused", code: "RELEASED" },
 		done,
 	]);
-	expect(await facts(mine.order_id)).toEqual([]);
+	expect(await eventsOf(order.order_id)).toEqual([]);
 });
 
-test("on hand is set and adjusted, with a log and an event, but never below what is reserved", async () => {
-	const a = await product(5);
-	await reserve(order({ [a]: 4 }));
+test("sets and adjusts stock with a log and events, never below the reserved quantity", async () => {
+	const a = await createProduct(5);
+	await reserve(newOrder({ [a]: 4 }));
 	expect(await shop.call("inventory.set", { product_id: a, on_hand: 8 }, asAdmin)).toMatchObject({
 		on_hand: 8,
 		reserved: 4,
@@ -127,7 +127,7 @@ test("on hand is set and adjusted, with a log and an event, but never below what
 		shop.call("inventory.set", { product_id: a, on_hand: 3 }, asAdmin),
 	).rejects.toMatchObject({ type: "STOCK_TOO_LOW" });
 	const adjust = (delta: number) =>
-		shop.call("inventory.adjust", { product_id: a, delta, reason: "broken" }, asAdmin);
+		shop.call("inventory.adjust", { product_id: a, delta, reason: "Broken" }, asAdmin);
 	expect(await adjust(-4)).toMatchObject({ on_hand: 4, available: 0 });
 	await expect(adjust(-1)).rejects.toMatchObject({ type: "STOCK_TOO_LOW", code: 409 });
 	await expect(adjust(1_000_000_000)).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
@@ -138,14 +138,14 @@ test("on hand is set and adjusted, with a log and an event, but never below what
 	);
 	expect(log).toEqual([
 		{ delta: 3, on_hand: 8, reason: "Set" },
-		{ delta: -4, on_hand: 4, reason: "broken" },
+		{ delta: -4, on_hand: 4, reason: "Broken" },
 	]);
-	expect((await facts(a)).map(({ data }) => data)).toEqual(
+	expect((await eventsOf(a)).map(({ data }) => data)).toEqual(
 		log.map((entry) => ({ product_id: a, ...entry })),
 	);
 });
 
-test("the books of an unknown product can be neither read nor changed, and are opened once", async () => {
+test("rejects reads and changes of an unknown product and opens its record once", async () => {
 	const product_id = uuid();
 	const unknown = { type: "STOCK_NOT_FOUND", code: 404 };
 	await expect(stock(product_id)).rejects.toMatchObject(unknown);
@@ -153,7 +153,7 @@ test("the books of an unknown product can be neither read nor changed, and are o
 		shop.call("inventory.set", { product_id, on_hand: 3 }, asAdmin),
 	).rejects.toMatchObject(unknown);
 	await expect(
-		shop.call("inventory.adjust", { product_id, delta: 3, reason: "found" }, asAdmin),
+		shop.call("inventory.adjust", { product_id, delta: 3, reason: "Found" }, asAdmin),
 	).rejects.toMatchObject(unknown);
 	await shop.call("inventory.open", { product_id, on_hand: 7 });
 	expect(await shop.call("inventory.open", { product_id, on_hand: 9 })).toMatchObject({
@@ -162,14 +162,14 @@ test("the books of an unknown product can be neither read nor changed, and are o
 	});
 });
 
-test("only an admin changes stock", async () => {
-	const a = await product(5);
+test("only an admin can change stock", async () => {
+	const a = await createProduct(5);
 	await expect(shop.call("inventory.set", { product_id: a, on_hand: 1 })).rejects.toMatchObject({
 		type: "UNAUTHENTICATED",
 	});
 	const asUser = { meta: { user: { ...admin, role: "user" } } };
 	await expect(
-		shop.call("inventory.adjust", { product_id: a, delta: 1, reason: "mine" }, asUser),
+		shop.call("inventory.adjust", { product_id: a, delta: 1, reason: "order" }, asUser),
 	).rejects.toMatchObject({
 		type: "FORBIDDEN",
 	});
