@@ -2,10 +2,10 @@ import { type Meta, throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import { type Database, sql } from "../../lib/persistence/database.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
-import { COLUMNS } from "./users.changes.ts";
+import { COLUMNS } from "./users.accounts.ts";
 import { users } from "./users.contract.ts";
 import { emailKeys, fitsBcrypt, passwordForms, type User } from "./users.rules.ts";
-import { limitSignIns } from "./users.sign-ins.ts";
+import { limitSignIns } from "./users.sign-in-attempts.ts";
 
 interface Self {
 	readonly db: Database;

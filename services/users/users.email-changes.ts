@@ -3,10 +3,10 @@ import { commonError } from "../../lib/contracts/errors.ts";
 import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
 import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
-import { change, changing, lock, orTaken, publishUpdate, type Self } from "./users.changes.ts";
+import { change, changing, lock, orTaken, publishUpdate, type Self } from "./users.accounts.ts";
 import { users } from "./users.contract.ts";
 import { acceptPassword, type Changes, changesOf, type User } from "./users.rules.ts";
-import { revokeLinks } from "./users.tokens.ts";
+import { revokeLinks } from "./users.single-use-tokens.ts";
 
 interface EmailChange {
 	readonly [column: string]: unknown;

@@ -4,11 +4,11 @@ import { type Passwords, passwords } from "../../lib/security/passwords.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
-import { changing, lock, publishUpdate, type Self as Users } from "./users.changes.ts";
+import { changing, lock, publishUpdate, type Self as Users } from "./users.accounts.ts";
 import { users } from "./users.contract.ts";
 import type { Credentials } from "./users.credentials.ts";
 import { acceptPassword, changesOf, fitsBcrypt, type User } from "./users.rules.ts";
-import { ownerOf, redeem, revokeLinks } from "./users.tokens.ts";
+import { ownerOf, redeem, revokeLinks } from "./users.single-use-tokens.ts";
 
 type Self = Users & { passwords: Passwords };
 type Account = Pick<User, "id"> & Credentials;

@@ -8,8 +8,7 @@ import { newId } from "../../lib/persistence/id.ts";
 import type { Passwords } from "../../lib/security/passwords.ts";
 import { database, type HasRecords, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
-import { createFirstAdministrator } from "./users.administrators.ts";
-import { COLUMNS, change, changing, lock, orTaken, type Self as Users } from "./users.changes.ts";
+import { COLUMNS, change, changing, lock, orTaken, type Self as Users } from "./users.accounts.ts";
 import { user, users } from "./users.contract.ts";
 import { credentialsOf, passwordOfCaller } from "./users.credentials.ts";
 import {
@@ -21,6 +20,7 @@ import {
 	RESERVED,
 	undoEmailChange,
 } from "./users.email-changes.ts";
+import { createFirstAdministrator } from "./users.first-administrator.ts";
 import { defineUser } from "./users.models.ts";
 import {
 	keepUpToDate,
@@ -43,8 +43,8 @@ import {
 	emailKeys,
 	type User,
 } from "./users.rules.ts";
-import { limitSignIns } from "./users.sign-ins.ts";
-import { issue, ownerOf, redeem } from "./users.tokens.ts";
+import { limitSignIns } from "./users.sign-in-attempts.ts";
+import { issue, ownerOf, redeem } from "./users.single-use-tokens.ts";
 
 type Self = Users & { passwords: Passwords };
 type Identity = Pick<User, "id" | "email" | "role" | "is_active"> & { token_version: number };

@@ -3,8 +3,8 @@ import { type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import { sql, type Tx } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
-import { hasOtherAdministrator } from "./users.administrators.ts";
 import { user, users } from "./users.contract.ts";
+import { hasOtherAdministrator } from "./users.first-administrator.ts";
 import {
 	type Changes,
 	changesOf,
@@ -13,7 +13,7 @@ import {
 	sessionsAfter,
 	type User,
 } from "./users.rules.ts";
-import { revokeLinks } from "./users.tokens.ts";
+import { revokeLinks } from "./users.single-use-tokens.ts";
 
 export type Self = ServiceThis & HasDatabase & HasDurableEvents & { rows: Cached<User> };
 
