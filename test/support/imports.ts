@@ -99,9 +99,10 @@ export const layers: readonly Layer[] = [
 	},
 	{
 		name: "a contract",
-		files: /^services\/(?<domain>\w+)\/\k<domain>\.contract\.ts$/,
-		rule: "lib",
-		isAllowed: ({ target }) => inside("lib").test(target),
+		files: /^services\/(?<domain>\w+)\/\k<domain>\.contract(\.\w+)?\.ts$/,
+		rule: "lib, and parts of the same contract (NAME.contract.PART.ts)",
+		isAllowed: ({ target }, domain) =>
+			inside("lib").test(target) || target.startsWith(`services/${domain}/${domain}.contract.`),
 	},
 	{
 		name: "rules",

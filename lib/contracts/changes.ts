@@ -1,0 +1,16 @@
+import { invalidField } from "./errors.ts";
+
+/** @throws VALIDATION_ERROR if an update contains no field */
+export function assertNotEmpty(changes: object): void {
+	if (Object.keys(changes).length === 0)
+		throw invalidField("", "EMPTY", "Name at least one field to change");
+}
+
+/** Fields of `changes` whose values differ from those of `current`. */
+export const changedFields = <Changes extends object>(
+	current: Changes,
+	changes: Changes,
+): Changes =>
+	Object.fromEntries(
+		Object.entries(changes).filter(([field, value]) => value !== current[field as keyof Changes]),
+	) as Changes;
