@@ -1,73 +1,78 @@
-import type { Cached } from "../../lib/caching/lease-cache.ts";
-import { type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
-import { sql, type Tx } from "../../lib/persistence/database.ts";
-import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import type { CachesRows } from "../../lib/caching/change-row.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
+import type { Tx } from "../../lib/persistence/database.ts";
+import { newId } from "../../lib/persistence/id.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
-import { user, users } from "./users.contract.ts";
-import { hasOtherAdministrator } from "./users.first-administrator.ts";
+import { users } from "./users.contract.ts";
 import {
 	type Changes,
 	changesOf,
-	endsAdministrator,
+	removesAdministrator,
 	revokesLinks,
 	sessionsAfter,
 	type User,
 } from "./users.rules.ts";
 import { revokeLinks } from "./users.single-use-tokens.ts";
+import * as statements from "./users.statements.ts";
 
-export type Self = ServiceThis & HasDatabase & HasDurableEvents & { rows: Cached<User> };
+/** A service that writes users, caches them and publishes their events. */
+export type UserStore = CachesRows<User> & HasDurableEvents;
 
-/** What anybody may be shown of a user. */
-export const COLUMNS = Object.keys(user).join(", ");
-
-const LOCK = sql("lock", `select ${COLUMNS} from users where id = $1 for update`);
-const CHANGE = sql(
-	"change",
-	`update users set email = $2, full_name = $3, role = $4, is_active = $5, is_verified = $6, token_version = token_version + $7, updated_at = now()
-	where id = $1 returning ${COLUMNS}, token_version`,
-);
-
-/** Changes one user, for all readers at once. */
-export const changing = <R>(
-	{ db, rows }: Pick<Self, "db" | "rows">,
-	id: string,
-	change: (tx: Tx) => Promise<R>,
-): Promise<R> => rows.whileInvalidated([id], () => db.transaction(change));
-
-/** Holds the user until the transaction ends. @throws USER_NOT_FOUND */
-export async function lock(tx: Tx, id: string): Promise<User> {
-	const [found] = await tx.query<User>(LOCK, [id]);
-	return found ?? throwError(users, "USER_NOT_FOUND");
+/** A user to insert. */
+export interface NewAccount extends Pick<User, "email" | "full_name" | "role" | "is_verified"> {
+	readonly hashed_password: string;
 }
 
-/** Makes a locked user as wanted; what is so already is neither written nor told. */
-export async function change(self: Self, tx: Tx, before: User, wanted: Changes): Promise<User> {
-	const changes = changesOf(before, wanted);
+/** Inserts a user and its `user.created` event. Undefined if the address is taken. */
+export async function insertUser(
+	store: HasDurableEvents,
+	tx: Tx,
+	{ email, full_name, role, is_verified, hashed_password }: NewAccount,
+): Promise<User | undefined> {
+	const values = [newId(), email, full_name, role, is_verified, hashed_password];
+	const [user] = await tx.query<User>(statements.INSERT_USER, values);
+	if (user)
+		await store.publish(tx, "user.created", user.id, { user_id: user.id, email, full_name });
+	return user;
+}
+
+/** Locks a user until the transaction ends. @throws USER_NOT_FOUND */
+export async function lockUser(tx: Tx, id: string): Promise<User> {
+	const [user] = await tx.query<User>(statements.LOCK_USER, [id]);
+	return user ?? throwError(users, "USER_NOT_FOUND");
+}
+
+/**
+ * Updates a locked user and publishes the changes. Without changes it neither writes nor publishes.
+ * @throws LAST_ADMIN
+ */
+export async function updateUser(
+	store: UserStore,
+	tx: Tx,
+	before: User,
+	requested: Changes,
+): Promise<User> {
+	const changes = changesOf(before, requested);
 	if (Object.keys(changes).length === 0) return before;
-	if (endsAdministrator(before, changes) && !(await hasOtherAdministrator(tx, before.id)))
-		throwError(users, "LAST_ADMIN");
+	if (removesAdministrator(before, changes)) await assertOtherAdministrator(tx, before.id);
 	const { id, email, full_name, role, is_active, is_verified } = { ...before, ...changes };
 	const sessions = sessionsAfter(changes);
-	const [changed] = await tx.query<User & { token_version: number }>(CHANGE, [
-		id,
-		email,
-		full_name,
-		role,
-		is_active,
-		is_verified,
-		sessions ? 1 : 0,
-	]);
-	const { token_version, ...after } = changed!;
+	const values = [id, email, full_name, role, is_active, is_verified, sessions ? 1 : 0];
+	const [updated] = await tx.query<User & { token_version: number }>(
+		statements.UPDATE_USER,
+		values,
+	);
+	const { token_version, ...after } = updated!;
 	if (revokesLinks(changes)) await revokeLinks(tx, id);
-	await publishUpdate(self, tx, after, changes);
+	await publishUpdate(store, tx, after, changes);
 	if (sessions)
-		await self.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
+		await store.publish(tx, "user.access_changed", id, { user_id: id, token_version, sessions });
 	return after;
 }
 
-/** Publishes the changes of a user, if any. @param after the user as changed */
+/** Publishes `user.updated` if there are changes. @param after the user after the changes */
 export async function publishUpdate(
-	self: HasDurableEvents,
+	store: HasDurableEvents,
 	tx: Tx,
 	after: Pick<User, "id" | "is_verified">,
 	changes: Changes,
@@ -75,22 +80,29 @@ export async function publishUpdate(
 	const updated_fields = Object.keys(changes);
 	if (updated_fields.length === 0) return;
 	const verified = changes.email !== undefined && after.is_verified ? { is_verified: true } : {};
-	await self.publish(tx, "user.updated", after.id, {
+	await store.publish(tx, "user.updated", after.id, {
 		user_id: after.id,
 		updated_fields,
 		...verified,
 	});
 }
 
-/** Unique violation, or the deadlock of two users who take each other's address. */
-const isTaken = (error: unknown): boolean =>
-	["23505", "40P01"].includes((error as { code: string }).code);
-/** @throws EMAIL_TAKEN where the change failed because another user has the address */
-export async function orTaken<T>(changed: Promise<T>): Promise<T> {
-	try {
-		return await changed;
-	} catch (error) {
-		if (isTaken(error)) throwError(users, "EMAIL_TAKEN");
-		throw error;
-	}
+/**
+ * Rethrows a failed change of an address as EMAIL_TAKEN if the address has another owner: a unique
+ * violation, or the deadlock of two users who take each other's address.
+ */
+export function rethrowEmailTaken(error: { code?: string }): never {
+	if (error.code === "23505" || error.code === "40P01") throwError(users, "EMAIL_TAKEN");
+	throw error;
+}
+
+/**
+ * Serializes changes of administrators until the transaction ends: without the lock, two
+ * administrators who remove each other would each still see the other.
+ * @throws LAST_ADMIN if `id` is the only active administrator
+ */
+async function assertOtherAdministrator(tx: Tx, id: string): Promise<void> {
+	await tx.query(statements.LOCK_ADMINISTRATORS);
+	const [other] = await tx.query(statements.FIND_OTHER_ADMINISTRATOR, [id]);
+	if (!other) throwError(users, "LAST_ADMIN");
 }

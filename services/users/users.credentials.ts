@@ -1,58 +1,67 @@
 import { type Meta, throwError } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
-import { type Database, sql } from "../../lib/persistence/database.ts";
-import type { Passwords } from "../../lib/security/passwords.ts";
-import { COLUMNS } from "./users.accounts.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
 import { users } from "./users.contract.ts";
+import { type HashesPasswords, upgradeHash, type VerifiedAccount } from "./users.passwords.ts";
 import { emailKeys, fitsBcrypt, passwordForms, type User } from "./users.rules.ts";
-import { limitSignIns } from "./users.sign-in-attempts.ts";
-
-interface Self {
-	readonly db: Database;
-	readonly passwords: Passwords;
-}
-export interface Credentials {
-	readonly hashed_password: string;
-	readonly token_version: number;
-}
-
-const BY_EMAIL = sql(
-	"credentials",
-	`select ${COLUMNS}, token_version, hashed_password from users where email in ($1, $2) order by email = $2 desc limit 1`,
-);
-const OWN_EMAIL = sql("own_email", "select email from users where id = $1 and is_active");
+import { clearAttempts, countAttempt } from "./users.sign-in-attempts.ts";
+import * as statements from "./users.statements.ts";
 
 /**
- * The account with this address and password, active or not. Takes as long for an address without
- * an account.
+ * Verifies the password of a sign-in and limits attempts.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED
  */
-export async function credentialsOf(
-	{ db, passwords }: Self,
+export async function verifySignIn(
+	self: HasDatabase & HashesPasswords,
 	email: string,
 	password: string,
-): Promise<(User & Credentials) | undefined> {
+	address: string | undefined,
+): Promise<VerifiedAccount> {
+	const attempt = { email: emailKeys(email).canonical, address };
+	await countAttempt(self.db, attempt);
+	const account = await findByCredentials(self, email, password);
+	if (!account?.is_active) throwError(users, "INVALID_CREDENTIALS");
+	await upgradeHash(self, account, password);
+	await clearAttempts(self.db, attempt);
+	return account;
+}
+
+/**
+ * Verifies the password of the caller. An incorrect one counts as a failed sign-in.
+ * @throws UNAUTHENTICATED, WRONG_PASSWORD, RATE_LIMITED
+ */
+export async function verifyOwnPassword(
+	self: HasDatabase & HashesPasswords,
+	{ user: caller, address }: Meta,
+	password: string,
+): Promise<VerifiedAccount> {
+	const [own] = await self.db.query<Pick<User, "email">>(statements.FIND_OWN_EMAIL, [caller!.id]);
+	if (!own) throw commonError("UNAUTHENTICATED");
+	const attempt = { email: emailKeys(own.email).canonical, address };
+	await countAttempt(self.db, attempt);
+	const account = await findByCredentials(self, own.email, password);
+	if (account?.id !== caller!.id) throwError(users, "WRONG_PASSWORD");
+	await clearAttempts(self.db, attempt);
+	return account;
+}
+
+/**
+ * Finds the account with this address and password, active or not. Takes the same time for an
+ * address without an account.
+ */
+async function findByCredentials(
+	{ db, passwords }: HasDatabase & HashesPasswords,
+	email: string,
+	password: string,
+): Promise<VerifiedAccount | undefined> {
 	const { canonical, stored } = emailKeys(email);
-	const [account] = await db.query<User & Credentials>(BY_EMAIL, [canonical, stored]);
-	// The number of comparisons for a wrong password depends on that password alone.
+	const [account] = await db.query<VerifiedAccount & Record<string, unknown>>(
+		statements.FIND_CREDENTIALS,
+		[canonical, stored],
+	);
+	// The number of comparisons for an incorrect password depends on that password alone.
 	for (const form of passwordForms(password))
 		if (await passwords.matches(form, fitsBcrypt(form) ? account?.hashed_password : undefined))
 			return account;
 	return undefined;
-}
-
-/**
- * The caller's account, if this is its password. Wrong ones count as failed sign-ins.
- * @throws UNAUTHENTICATED, WRONG_PASSWORD, RATE_LIMITED
- */
-export async function passwordOfCaller(
-	self: Self,
-	{ user, address }: Meta,
-	password: string,
-): Promise<User & Credentials> {
-	const [own] = await self.db.query<Pick<User, "email">>(OWN_EMAIL, [user!.id]);
-	if (!own) throw commonError("UNAUTHENTICATED");
-	return limitSignIns(self.db, emailKeys(own.email).canonical, address, async () => {
-		const found = await credentialsOf(self, own.email, password);
-		return found?.id === user!.id ? found : throwError(users, "WRONG_PASSWORD");
-	});
 }

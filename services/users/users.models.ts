@@ -1,7 +1,7 @@
 import { DataTypes, type Model, type ModelStatic, type Sequelize } from "sequelize";
 import { user } from "./users.contract.ts";
 
-const types = {
+const columnTypes = {
 	uuid: DataTypes.UUID,
 	email: DataTypes.TEXT,
 	string: DataTypes.TEXT,
@@ -10,14 +10,14 @@ const types = {
 	time: DataTypes.DATE,
 };
 
-/** What the contract shows of a user and nothing else: no read through this model can come by a password's hash. */
+/** Columns of the contract only, so that no query through this model can return a password hash. */
 export const defineUser = (sequelize: Sequelize): ModelStatic<Model> =>
 	sequelize.define(
 		"user",
 		Object.fromEntries(
 			Object.entries(user).map(([column, { type }]) => [
 				column,
-				{ type: types[type], ...(column === "id" ? { primaryKey: true } : {}) },
+				{ type: columnTypes[type], ...(column === "id" ? { primaryKey: true } : {}) },
 			]),
 		),
 		{ tableName: "users" },

@@ -1,57 +1,25 @@
 import { throwError } from "../../lib/contracts/contract.ts";
-import { type Database, type Queryable, sql, type Tx } from "../../lib/persistence/database.ts";
+import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
 import { digest, makeSecretToken } from "../../lib/security/secret-token.ts";
 import { users } from "./users.contract.ts";
+import * as statements from "./users.statements.ts";
 
+/** `email` verifies an address, `password` sets a new password. */
 type Purpose = "email" | "password";
-/** What a token proves: that whoever brings it reads the mail of this address. */
-export interface Proof {
+/** A redeemed token: its bearer reads the mail of this address. */
+export interface AddressProof {
 	readonly user_id: string;
 	readonly email: string;
 }
 
-const GOOD_FOR: Record<Purpose, string> = { email: "48 hours", password: "1 hour" };
+const VALID_FOR: Record<Purpose, string> = { email: "48 hours", password: "1 hour" };
 
 /**
- * Serializes with other issues and with every change that revokes links. A deactivated user gets no
- * link that sets a password.
- */
-const LOCK_OWNER = sql(
-	"lock_owner",
-	"select id from users where id = $1 and (is_active or $2 = 'email') for no key update",
-);
-const DROP_OLDER = sql(
-	"drop_older_links",
-	"delete from verifications where user_id = $1 and purpose = $2",
-);
-/** Takes some expired tokens away as it adds one, so that they cannot pile up. */
-const ISSUE = sql(
-	"issue",
-	`with expired as (delete from verifications where token_hash in (
-		select token_hash from verifications where expires_at < now() limit 10 for update skip locked))
-	insert into verifications (token_hash, user_id, email, purpose, expires_at)
-	select $1, id, coalesce($3, email), $4, now() + $5::interval from users where id = $2`,
-);
-const REDEEM = sql(
-	"redeem",
-	"delete from verifications where token_hash = $1 and purpose = $2 and expires_at > now() returning user_id, email",
-);
-const LOOK = sql(
-	"look",
-	"select user_id from verifications where token_hash = $1 and purpose = $2 and expires_at > now()",
-);
-const REVOKE = sql(
-	"revoke_links",
-	`with links as (delete from verifications where user_id = $1)
-	update email_changes set pending = false, confirm_hash = null where user_id = $1 and (pending or confirm_hash is not null)`,
-);
-
-/**
- * Issues a token, and revokes older ones of the same purpose.
- * @param email that it is about to be sent to; the user's own unless given
+ * Issues a token and revokes older ones of the same purpose.
+ * @param email address that the token is mailed to; the user's own by default
  * @throws USER_NOT_FOUND
  */
-export function issue(
+export function issueToken(
 	db: Database,
 	purpose: Purpose,
 	user_id: string,
@@ -59,33 +27,50 @@ export function issue(
 ): Promise<string> {
 	const token = makeSecretToken();
 	return db.transaction(async (tx) => {
-		const [owner] = await tx.query(LOCK_OWNER, [user_id, purpose]);
+		const [owner] = await tx.query(statements.LOCK_TOKEN_OWNER, [user_id, purpose]);
 		if (!owner) throwError(users, "USER_NOT_FOUND");
-		await tx.query(DROP_OLDER, [user_id, purpose]);
-		await tx.query(ISSUE, [digest(token), user_id, email ?? null, purpose, GOOD_FOR[purpose]]);
+		await tx.query(statements.DELETE_OLDER_TOKENS, [user_id, purpose]);
+		await tx.query(statements.INSERT_TOKEN, [
+			digest(token),
+			user_id,
+			email ?? null,
+			purpose,
+			VALID_FOR[purpose],
+		]);
 		return token;
 	});
 }
 
 /**
- * Revokes every link mailed to a user whose row is locked: verification, new password, pending
- * change of address. Links that undo a change of address stay valid, because a thief changes
- * password and address first.
+ * Revokes the links mailed to a locked user: verification, new password, pending change of address.
+ * Links that undo a change of address stay valid, because a thief changes password and address
+ * first.
  */
 export const revokeLinks = (tx: Tx, user_id: string): Promise<unknown> =>
-	tx.query(REVOKE, [user_id]);
+	tx.query(statements.REVOKE_LINKS, [user_id]);
 
-/** Uses a token up. @throws INVALID_TOKEN */
-export async function redeem(tx: Queryable, purpose: Purpose, token: string): Promise<Proof> {
-	const [proof] = await tx.query<Proof & { [column: string]: unknown }>(REDEEM, [
+/** Redeems a token, which is then void. @throws INVALID_TOKEN */
+export async function redeemToken(
+	tx: Queryable,
+	purpose: Purpose,
+	token: string,
+): Promise<AddressProof> {
+	const [proof] = await tx.query<{ user_id: string; email: string }>(statements.REDEEM_TOKEN, [
 		digest(token),
 		purpose,
 	]);
 	return proof ?? throwError(users, "INVALID_TOKEN");
 }
 
-/** Whose token it is, if it is worth the work that comes before it is used up. @throws INVALID_TOKEN */
-export async function ownerOf(db: Queryable, purpose: Purpose, token: string): Promise<string> {
-	const [found] = await db.query<{ user_id: string }>(LOOK, [digest(token), purpose]);
-	return found?.user_id ?? throwError(users, "INVALID_TOKEN");
+/** Returns the ID of a valid token's user without redeeming it. @throws INVALID_TOKEN */
+export async function findTokenOwner(
+	db: Queryable,
+	purpose: Purpose,
+	token: string,
+): Promise<string> {
+	const [owner] = await db.query<{ user_id: string }>(statements.FIND_TOKEN_OWNER, [
+		digest(token),
+		purpose,
+	]);
+	return owner?.user_id ?? throwError(users, "INVALID_TOKEN");
 }
