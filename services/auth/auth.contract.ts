@@ -6,7 +6,11 @@ import { revocationsPage } from "../../lib/security/revocations.ts";
 const tokens = shape({
 	access_token: { type: "string" },
 	token_type: { type: "enum", values: ["bearer"] },
-	expires_in: { type: "number", integer: true, description: "Seconds" },
+	expires_in: {
+		type: "number",
+		integer: true,
+		description: "Lifetime of the access token in seconds",
+	},
 	refresh_token: { type: "string" },
 });
 const refresh_token = { type: "string", min: 1, max: 200 } as const;
@@ -16,9 +20,10 @@ export const auth = contract({
 	actions: {
 		...eventActions,
 		login: {
-			summary: "Exchange e-mail address and password for tokens",
+			summary: "Sign in with e-mail address and password",
 			rest: "POST /users/login",
-			repeatable: "signs in once more; a response with tokens is never stored",
+			repeatable:
+				"a repeated request opens another session; responses with tokens are never stored",
 			strict: true,
 			auth: "anyone",
 			params: {
@@ -29,12 +34,12 @@ export const auth = contract({
 			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
 		},
 		/**
-		 * A used token in somebody's hands means that it was stolen, from one side or the other, so nobody keeps the session. That holds for two
-		 * requests at once as well: a client sends one at a time, and one that never saw the answer signs in again.
+		 * A second use of a token means that it was stolen, either before or after its first use, so the
+		 * session ends for both. The same applies to concurrent requests: clients send one at a time,
+		 * and a client that received no response signs in again.
 		 */
 		refresh: {
-			summary:
-				"Exchange a refresh token for a new pair; one that was already used revokes its whole family",
+			summary: "Exchange a refresh token for new tokens. Reuse of a token ends its session",
 			rest: "POST /auth/refresh",
 			repeatable: "a refresh token is valid once",
 			auth: "anyone",
@@ -42,28 +47,29 @@ export const auth = contract({
 			returns: object(tokens),
 			throws: ["UNAUTHENTICATED"],
 		},
-		/** A token that nobody knows ends nothing and is no error. */
+		/** Ignores an unknown token. */
 		logout: {
-			summary: "End a session: none of its tokens works any more",
+			summary: "Sign out. Ends the session and revokes its tokens",
 			rest: "POST /auth/logout",
-			repeatable: "an ended session stays ended",
+			repeatable: "ending a session again has no effect",
 			auth: "anyone",
 			status: 204,
 			params: { refresh_token },
 			returns: { type: "any" },
 		},
 		logoutEverywhere: {
-			summary: "End all of one's sessions",
+			summary: "Sign out of all sessions",
 			rest: "POST /auth/logout-everywhere",
-			repeatable: "ended sessions stay ended",
+			repeatable: "ending sessions again has no effect",
 			auth: "user",
 			status: 204,
 			params: {},
 			returns: { type: "any" },
 		},
 		/**
-		 * For gateways: the access tokens that are void before they expire, see lib/security/revocations.ts.
-		 * Without a `cursor` the list begins anew. Older gateways pass `since`.
+		 * Lists access tokens that were revoked before they expire, for gateways (see
+		 * lib/security/revocations.ts). Without a `cursor` the list starts at the beginning. Gateways of
+		 * older versions pass `since`.
 		 */
 		revocations: {
 			params: {
@@ -75,7 +81,7 @@ export const auth = contract({
 		},
 	},
 	errors: {
-		/** As in users: also said here when the password was changed between its check and the opening of a session. */
+		/** Also thrown here if the password changed after users verified it. */
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 	},
 });

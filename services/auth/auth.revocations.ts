@@ -1,43 +1,16 @@
-import { type Queryable, sql } from "../../lib/persistence/database.ts";
+import type { Queryable } from "../../lib/persistence/database.ts";
 import { REVOCATIONS_PAGE_SIZE, type Revocation } from "../../lib/security/revocations.ts";
-import { TOKEN_LIFETIME } from "./auth.sessions.ts";
+import * as statements from "./auth.statements.ts";
 
-const COLUMNS = "user_id, below, except_session as except, session_id, at";
-const LIST_SINCE = sql(
-	"list_revocations_since",
-	`select ${COLUMNS} from revocations where at >= $1 order by at limit ${REVOCATIONS_PAGE_SIZE}`,
-);
-const NOW = sql("now", "select now()");
-
-/** A row of a page; without an id where the page is empty. */
+/** A row of a page. The only row of an empty page has no ID. */
 interface Row extends Revocation {
 	readonly id: number | null;
 	readonly now: string;
-	/** The snapshot that the whole list is read in. */
+	/** Snapshot in which all pages of the list are read. */
 	readonly upto: string;
-	/** The cursor comes from another server's transactions, or from before a restore. */
+	/** The cursor is from another database server, or from before a restore. */
 	readonly ahead: boolean;
 }
-/**
- * A page of rows that had committed in the snapshot `$1`, or by now if it is null, behind the id `$2`.
- * @param which the condition on the list
- */
-const page = (name: string, which: string, ahead: string) =>
-	sql(
-		name,
-		`select id, ${COLUMNS}, now(), coalesce($1::pg_snapshot, pg_current_snapshot())::text as upto, ${ahead} as ahead
-		from (select) once left join (select id, user_id, below, except_session, session_id, at from revocations
-			where id > $2 and ${which} and ($1::pg_snapshot is null or xid is null or pg_visible_in_snapshot(xid, $1::pg_snapshot))
-			order by id limit ${REVOCATIONS_PAGE_SIZE}) page on true
-		order by id`,
-	);
-const LIST_ALL = page("list_revocations", `at >= now() - ${TOKEN_LIFETIME}`, "false");
-/** Rows that had not committed in the snapshot `$3`. */
-const LIST_NEW = page(
-	"list_new_revocations",
-	"xid >= pg_snapshot_xmin($3::pg_snapshot) and not pg_visible_in_snapshot(xid, $3::pg_snapshot)",
-	"pg_snapshot_xmax($3::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())",
-);
 
 interface Page {
 	readonly revocations: Revocation[];
@@ -47,18 +20,19 @@ interface Page {
 }
 
 /**
- * Revocations by snapshot, as an outbox is read (lib/messaging/outbox.ts): a row that commits late is never
- * missed, whatever its time and the clock say. A cursor is `seen/upto/id`: the snapshot in which the
- * last list was read, and within a list its snapshot and the last id.
+ * Lists revocations by snapshot, in the way a relay reads an outbox (lib/messaging/outbox.ts), so
+ * that a row that commits late is not missed, whatever its time and the clock.
+ * @param cursor `seen/upto/id`: the snapshot of the previous list and, within a list, its snapshot
+ * and the last ID
  */
-export async function list(db: Queryable, cursor = "//0"): Promise<Page> {
+export async function listRevocations(db: Queryable, cursor = "//0"): Promise<Page> {
 	const [seen = "", upto = "", id] = cursor.split("/");
-	const place = [upto || null, id];
+	const position = [upto || null, id];
 	const rows = await (seen
-		? db.query<Row>(LIST_NEW, [...place, seen])
-		: db.query<Row>(LIST_ALL, place));
+		? db.query<Row>(statements.LIST_NEW_REVOCATIONS, [...position, seen])
+		: db.query<Row>(statements.LIST_REVOCATIONS, position));
 	const [{ now, upto: snapshot, ahead }] = rows as [Row];
-	if (ahead) return list(db);
+	if (ahead) return listRevocations(db);
 	const more = rows.length === REVOCATIONS_PAGE_SIZE;
 	return {
 		revocations: rows.flatMap(({ id, now: _, upto: __, ahead: ___, ...row }) =>
@@ -70,9 +44,13 @@ export async function list(db: Queryable, cursor = "//0"): Promise<Page> {
 	};
 }
 
-/** For gateways of older versions, which look again at the time before their last look. */
-export async function listSince(db: Queryable, since: string): Promise<Page> {
-	// The clock is read first: a row that commits later is younger, or falls into the gateway's overlap.
-	const [clock] = await db.query<{ now: string }>(NOW);
-	return { now: clock!.now, revocations: await db.query<Revocation>(LIST_SINCE, [since]) };
+/** Lists revocations since a time, for gateways of older versions, which overlap their reads. */
+export async function listRevocationsSince(db: Queryable, since: string): Promise<Page> {
+	// Read the clock first: a row that commits later is younger or within the gateway's overlap.
+	const [clock] = await db.query<{ now: string }>(statements.NOW);
+	const values = [since];
+	return {
+		now: clock!.now,
+		revocations: await db.query<Revocation>(statements.LIST_REVOCATIONS_SINCE, values),
+	};
 }
