@@ -10,7 +10,7 @@ const currency = {
 	type: "string",
 	pattern: "^[A-Z]{3}$",
 	example: "EUR",
-	description: "ISO 4217",
+	description: "ISO 4217 code",
 } as const;
 const category = { type: "string", min: 1, max: 100, trim: true } as const;
 const sku_text = {
@@ -49,7 +49,7 @@ export const products = contract({
 	actions: {
 		...eventActions,
 		create: {
-			summary: "Add a product; `stock` is what is on hand of it",
+			summary: "Create a product. `stock` is the quantity on hand",
 			rest: "POST /products",
 			auth: "admin",
 			status: 201,
@@ -59,7 +59,7 @@ export const products = contract({
 			throws: ["SKU_TAKEN", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
 		list: {
-			summary: "Browse and search the catalogue",
+			summary: "List and search products",
 			rest: "GET /products",
 			auth: "anyone",
 			page: true,
@@ -71,16 +71,17 @@ export const products = contract({
 					...id.id,
 					optional: true,
 					description:
-						"Only what comes behind this product, the last of the page before: as quick at the end of a long list as at its beginning",
+						"Return products after this one, the last product of the previous page. Equally fast on every page, unlike `skip`",
 				},
-				category: { ...category, optional: true, description: "In any case" },
+				category: { ...category, optional: true, description: "Case-insensitive" },
 				q: {
 					type: "string",
 					min: 1,
 					max: 200,
 					trim: true,
 					optional: true,
-					description: "Words to find in name, description, category and SKU",
+					description:
+						"Words that name, description, category or SKU must contain. A word also matches longer words that begin with it",
 				},
 				min_price: { type: "money", convert: true, optional: true },
 				max_price: { type: "money", convert: true, optional: true },
@@ -93,7 +94,7 @@ export const products = contract({
 			returns: page(product),
 		},
 		get: {
-			summary: "One product",
+			summary: "Retrieve a product",
 			rest: "GET /products/:id",
 			auth: "anyone",
 			etag: true,
@@ -104,7 +105,7 @@ export const products = contract({
 			retry: true,
 		},
 		update: {
-			summary: "Change a product",
+			summary: "Update a product",
 			rest: "PATCH /products/:id",
 			also: ["PUT"],
 			auth: "admin",
@@ -114,7 +115,7 @@ export const products = contract({
 			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN", "PRECONDITION_FAILED"],
 		},
 		remove: {
-			summary: "Take a product out of the catalogue; past orders keep it",
+			summary: "Remove a product from the catalog. Past orders keep it",
 			rest: "DELETE /products/:id",
 			auth: "admin",
 			status: 204,
@@ -123,14 +124,14 @@ export const products = contract({
 			returns: { type: "any" },
 			throws: ["PRODUCT_NOT_FOUND", "PRECONDITION_FAILED"],
 		},
-		/** Set-based, for other services: null where there is no such product in the catalogue. */
+		/** Products in the order of `ids`, with null for an ID that is not in the catalog. */
 		resolve: {
 			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
 			returns: list({ type: "object", props: product, nullable: true }),
 			retry: true,
 			divide: { list: "ids" },
 		},
-		/** Adds what the catalogue never had, by SKU; `imported` tells how many that were. */
+		/** Adds products whose SKU was never used and returns their number. */
 		import: {
 			params: { products: list(object({ ...newProduct, sku: sku_text }), { min: 1, max: 1000 }) },
 			returns: object({ imported: { type: "number", integer: true } }),

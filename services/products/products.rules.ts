@@ -4,30 +4,37 @@ import { decimalsOf, fitsCurrency, MONEY_DECIMALS } from "../../lib/money/curren
 import type { product } from "./products.contract.ts";
 
 export type Product = Infer<typeof product>;
-/** What can change of a product. */
+/** Fields of a product that can change. */
 export type Changes = Partial<Omit<Product, "id" | "created_at" | "updated_at">>;
 
-/** The words of a query: runs of letters and digits. Everything else, the operators of text search above all, only separates them. */
+/**
+ * Distinct words of a query: runs of letters, marks and digits. All other characters, such as
+ * operators of text search, separate words.
+ */
 export const searchWords = (query: string): string[] => [
 	...new Set(query.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []),
 ];
 
-/** @throws VALIDATION_ERROR for an unknown currency, or a price that has more decimals than its currency */
+/** @throws VALIDATION_ERROR for an unknown currency or a price with more decimals than its currency */
 export function assertPrice({ price, currency }: { price: number; currency: string }): void {
 	const decimals = decimalsOf(currency);
 	if (decimals === undefined)
-		throw invalidField("currency", "CURRENCY", `${currency} is not a currency of ISO 4217`);
+		throw invalidField("currency", "CURRENCY", `${currency} is not an ISO 4217 currency`);
 	if (decimals > MONEY_DECIMALS)
 		throw invalidField(
 			"currency",
 			"CURRENCY",
-			`${currency} has ${decimals} decimals; amounts have at most ${MONEY_DECIMALS}`,
+			`${currency} has ${decimals} decimals, but amounts can have at most ${MONEY_DECIMALS}`,
 		);
 	if (!fitsCurrency(price, currency))
-		throw invalidField("price", "MONEY", `A price in ${currency} has at most ${decimals} decimals`);
+		throw invalidField(
+			"price",
+			"MONEY",
+			`A price in ${currency} can have at most ${decimals} decimals`,
+		);
 }
 
-/** @throws VALIDATION_ERROR when no price can be in the range */
+/** @throws VALIDATION_ERROR if `min_price` exceeds `max_price` */
 export function assertRange({
 	min_price,
 	max_price,
@@ -36,17 +43,5 @@ export function assertRange({
 	max_price?: number;
 }): void {
 	if (min_price !== undefined && max_price !== undefined && min_price > max_price)
-		throw invalidField("min_price", "RANGE", "min_price is more than max_price");
+		throw invalidField("min_price", "RANGE", "min_price must not exceed max_price");
 }
-
-/** @throws VALIDATION_ERROR when nothing is wanted */
-export function assertWantsSomething(wanted: Changes): void {
-	if (Object.keys(wanted).length === 0)
-		throw invalidField("", "EMPTY", "Name at least one field to change");
-}
-
-/** What differs from how the product is. */
-export const changesOf = (before: Product, wanted: Changes): Changes =>
-	Object.fromEntries(
-		Object.entries(wanted).filter(([field, value]) => value !== before[field as keyof Product]),
-	);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { Database, databaseUrl } from "../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
-import { areRare } from "./products.models.ts";
+import { areRare } from "./products.search.ts";
 
 const ALL = 30_000;
 let databases: Databases;

@@ -1,0 +1,120 @@
+import { col, fn, literal, Op, type WhereOptions, where } from "sequelize";
+import { estimateCount } from "../../lib/persistence/approximate-count.ts";
+import type { Queryable } from "../../lib/persistence/database.ts";
+import { CONTENT_WORDS } from "./products.statements.ts";
+
+export interface Filter {
+	readonly category?: string;
+	readonly min_price?: number;
+	readonly max_price?: number;
+	/**
+	 * Words that a product must contain, by the beginning of a word or by the English stem. Stop
+	 * words are ignored unless there are no others. No product matches an empty list.
+	 */
+	readonly words?: readonly string[];
+}
+
+/**
+ * Number of matches up to which a query reads all of them by the index on words. More matches are
+ * frequent enough to find a page by walking the index of its order.
+ */
+const MAX_RARE = 1000;
+/**
+ * Fraction of products above which a word is certainly frequent. Postgres has statistics for such a
+ * word: its default estimate for unknown words is lower.
+ */
+const FREQUENT_FRACTION = 0.006;
+
+const CATALOG = "select from products where deleted_at is null";
+
+/**
+ * Whether few products contain all of these words. A single frequent word is recognized by the
+ * statistics of the last ANALYZE, because the index on words would read all of its products first.
+ * Several frequent words may have no product in common, so they are looked up.
+ */
+export async function areRare(db: Queryable, words: readonly string[]): Promise<boolean> {
+	const content = words.length === 1 ? words : await contentWords(db, words);
+	if (content.length === 1 && (await isFrequent(db, content[0]!))) return false;
+	const [row] = await db.query<{ found: number }>(
+		`select count(*)::int as found from ${idsWithWords(words)}`,
+	);
+	return row!.found <= MAX_RARE;
+}
+
+/**
+ * Condition of a filter for Sequelize, which escapes the values.
+ * @param isRare whether few products contain the words
+ */
+export function matches(
+	{ category, min_price, max_price, words }: Filter,
+	isRare: boolean,
+): WhereOptions {
+	return {
+		[Op.and]: [
+			...(category === undefined
+				? []
+				: [where(fn("category_key", col("category")), fn("category_key", category))]),
+			...(min_price === undefined ? [] : [{ price: { [Op.gte]: min_price } }]),
+			...(max_price === undefined ? [] : [{ price: { [Op.lte]: max_price } }]),
+			...(words === undefined ? [] : [containsWords(words, isRare)]),
+		],
+	};
+}
+
+/**
+ * Condition of rows after a product in this order. An unknown product has no rows after it.
+ * @param sort a sort column of the contract, with a leading `-` for descending order
+ * @param id a UUID
+ */
+export function isAfter(sort: string, id: string): WhereOptions {
+	const column = sort.replace("-", "");
+	const position = `((select ${column} from products where id = '${id}'), '${id}'::uuid)`;
+	return literal(
+		`(${sortExpression(column)}, id) ${sort.startsWith("-") ? "<" : ">"} ${position}`,
+	) as unknown as WhereOptions;
+}
+
+/** Order of a list. It ends with the ID, so that pages do not overlap. */
+export function orderBy(sort: string): [expression: object, direction: "ASC" | "DESC"][] {
+	const direction = sort.startsWith("-") ? "DESC" : "ASC";
+	return [sortExpression(sort.replace("-", "")), "id"].map((expression) => [
+		literal(expression),
+		direction,
+	]);
+}
+
+/** Names are sorted by Unicode's root collation, like their indexes. */
+const sortExpression = (column: string): string =>
+	column === "name" ? 'name collate "und-x-icu"' : column;
+
+function containsWords(words: readonly string[], isRare: boolean): WhereOptions {
+	if (words.length === 0) return literal("false") as unknown as WhereOptions;
+	return isRare
+		? { id: { [Op.in]: literal(`(select ${idsWithWords(words)})`) } }
+		: { terms: { [Op.match]: literal(`(${searchQuery(words)})`) } };
+}
+
+/** SQL expression of a tsquery. @param words letters and digits only, so that they cannot end the quotes */
+const searchQuery = (words: readonly string[]): string =>
+	`search_query(array[${words.map((word) => `'${word}'`).join()}])`;
+
+/** SQL call that returns the IDs of at most `MAX_RARE` + 1 products with these words. */
+const idsWithWords = (words: readonly string[]): string =>
+	`products_with_terms(${searchQuery(words)}, ${MAX_RARE + 1})`;
+
+const contentWords = async (db: Queryable, words: readonly string[]): Promise<string[]> =>
+	(await db.query<{ content: string[] }>(CONTENT_WORDS, [words]))[0]!.content;
+
+/**
+ * Whether Postgres estimates that many products contain the word. The query is for the stem only,
+ * because Postgres has no statistics on beginnings of words. The limits are high, because a lookup
+ * of a less frequent word is cheap and exact.
+ */
+async function isFrequent(db: Queryable, word: string): Promise<boolean> {
+	const found = await estimateCount(
+		db,
+		`${CATALOG} and terms @@ plainto_tsquery('english', search_text('${word}'))`,
+	);
+	const limit = FREQUENT_FRACTION * (await estimateCount(db, CATALOG));
+	return found > Math.max(10 * MAX_RARE, limit);
+}
