@@ -6,60 +6,79 @@ import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
 import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 
-/** Who may call an action over HTTP. `owner`: a user; the handler checks that what it loads is the caller's own (admins pass). */
+/**
+ * Access rule of an action over HTTP. `owner` requires a signed-in user, and the handler checks
+ * that the loaded row belongs to the caller or that the caller is an administrator.
+ */
 export type Access = "anyone" | "user" | "owner" | "admin";
 
 export interface ActionContract {
 	readonly summary?: string;
-	/** "POST /orders/:id/cancel", below /api. An action without a route is internal: only services may call it. */
+	/**
+	 * Route below /api, for example "POST /orders/:id/cancel". An action without a route is internal:
+	 * only services may call it.
+	 */
 	readonly rest?: string;
-	/** Other methods that mean the same, PUT beside PATCH for instance. */
+	/** Alternative methods of the same route, for example PUT in addition to PATCH. */
 	readonly also?: readonly string[];
 	readonly auth?: Access;
-	/** Status of success; 200 unless given. 204 has no body. */
+	/** HTTP status of a success; 200 by default. 204 has no body. */
 	readonly status?: 201 | 202 | 204;
 	readonly params: Shape;
 	readonly returns: Rule;
-	/** The codes of the errors (declared in some contract's `errors`) that a caller must expect. */
+	/** Codes of the errors that a caller must expect, each declared in the `errors` of a contract. */
 	readonly throws?: readonly string[];
-	/** Honors the Idempotency-Key header. */
+	/** Supports the Idempotency-Key header. */
 	readonly idempotent?: true;
 	/**
 	 * The reason why a POST needs no Idempotency-Key, for instance that a repeated request has no
 	 * second effect. Every POST declares either this or `idempotent`.
 	 */
 	readonly repeatable?: string;
-	/** GET answers an ETag and honours If-None-Match; a change honours If-Match, which its handler finds in `meta.if_match`. */
+	/**
+	 * A GET returns an ETag and supports If-None-Match. A change supports If-Match; its handler reads
+	 * `meta.if_match`.
+	 */
 	readonly etag?: true;
-	/** `returns` is `streamed`: answered as Server-Sent Events. `watch` is the `versionsOf` action that tells when to call this one again. */
+	/**
+	 * Responds with Server-Sent Events; `returns` is an `eventStreamPage`. The gateway polls the
+	 * `versionsOf` action `watch` and calls this action again after a change.
+	 */
 	readonly stream?: { readonly watch: string };
-	/** Worth guessing or flooding: each address gets far fewer of these than of other requests. */
+	/** Applies the strict rate limit per address, against guessing and flooding. */
 	readonly strict?: true;
-	/** When it answers 202 with what there is so far: on `Prefer: respond-async`, or when it takes long. */
+	/** When to respond early with 202 and the current state. "on request": `Prefer: respond-async`. */
 	readonly async?: "on request" | "when slow";
-	/** `returns` is a `page`: the body is its rows, the total goes into a header. */
+	/** `returns` is a `page`: the response body contains its rows, and a header the total. */
 	readonly page?: true;
-	/** Milliseconds until the caller gives up; the broker's default unless given. */
+	/** Timeout of a call in milliseconds; by default that of the broker. */
 	readonly timeout?: number;
-	/** A read that may be sent again when its answer was lost. The actions that it calls are reads as well. */
+	/** A read that may be retried when its result is lost. It calls only reads itself. */
 	readonly retry?: true;
 	/**
-	 * How a call is divided when its request or its result is too large for one NATS message; pages need no declaration. The result is a list. `list` names
-	 * the parameter whose elements are distributed. `range` names the field of a row that `after` refers to, in an action with `after` and `limit`. The
-	 * action must be safe to repeat.
+	 * How to divide a call whose request or result is too large for one NATS message. Pages need no
+	 * declaration. The result must be a list and the action safe to repeat. `list` names the parameter
+	 * whose elements are distributed. `range` names the field of a row that `after` refers to, in an
+	 * action with `after` and `limit`.
 	 */
 	readonly divide?: { readonly list: string } | { readonly range: string };
 	/**
-	 * The answer is kept for `ttl` milliseconds, by all parameters, and by the caller unless `auth` is `anyone`: such an answer must not depend on who asks.
-	 * It is made from the service's own rows, whose changes go through `changing` of its cache; what the handler writes into `meta` is not kept.
+	 * Caches the result for `ttl` milliseconds by parameters, and by caller unless `auth` is `anyone`.
+	 * In that case the result must not depend on the caller. The result must depend only on the
+	 * service's own rows, and every change of them must use `whileInvalidated` of the service's cache.
+	 * `meta` is not cached.
 	 */
 	readonly cache?: { readonly ttl: number };
 	/**
-	 * Gateways keep the finished answer for `ttl` milliseconds at most and give it to everybody, until the service's rows change (docs/adr/0016). Only for a GET that
-	 * is open to anyone: the answer is made from its path and query and from the service's own rows, as with `cache`, and from nothing else.
+	 * Gateways cache the finished response for at most `ttl` milliseconds, for all clients, until the
+	 * service's rows change (docs/adr/0016). Only for a GET that is open to anyone: the response must
+	 * depend only on path, query and the service's own rows, as with `cache`.
 	 */
 	readonly responseCache?: { readonly ttl: number };
-	/** How many calls one node works on at once, and how many more may wait there; beyond that a call is refused as an outage. For what is expensive. */
+	/**
+	 * Limits of concurrent and waiting calls per node, for expensive actions. Further calls are
+	 * rejected as an outage.
+	 */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
 export interface ErrorContract {
@@ -69,12 +88,15 @@ export interface ErrorContract {
 export interface Contract {
 	readonly name: string;
 	readonly actions: { readonly [name: string]: ActionContract };
-	/** Past tense; the event `confirmed` of `order` is `order.confirmed` everywhere. */
+	/** Names in the past tense, prefixed by the subject: `order.confirmed`. */
 	readonly events?: { readonly [type: string]: Shape };
 	readonly errors?: { readonly [code: string]: ErrorContract };
 }
 
-/** Every domain adds itself: declare module "../../lib/contract.ts" { interface Contracts { orders: typeof orders } } */
+/**
+ * Contracts by service name. Each domain adds its own:
+ * `declare module "…/contract.ts" { interface Contracts { orders: typeof orders } }`
+ */
 // biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging
 export interface Contracts {}
 
@@ -93,9 +115,9 @@ type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I
 	? I
 	: never;
 
-/** All actions of all contracts, by their full names. */
+/** All actions of all contracts, by full name. */
 export type Actions = Merge<Union<{ [D in keyof Contracts]: ActionsOf<D> }>>;
-/** All events of all contracts, by their types. */
+/** All events of all contracts, by type. */
 export type Events = Merge<Union<{ [D in keyof Contracts]: EventsOf<D> }>>;
 export type EventType = keyof Events & string;
 export type EventData<E extends EventType> = Infer<Events[E]>;
@@ -108,15 +130,18 @@ type Args<P> =
 		? [params?: P, options?: CallingOptions]
 		: [params: P, options?: CallingOptions];
 
-/** What travels with every call. The gateway fills it; an action may set the keys that begin with `$` to shape the HTTP answer. */
+/**
+ * Metadata of a call, which nested calls inherit. The gateway fills it. An action may set the keys
+ * that begin with `$` to control the HTTP response.
+ */
 export interface Meta {
-	/** `session`: the sign-in that the access token came from. */
+	/** `session`: ID of the sign-in that issued the access token. */
 	user?: { id: string; email: string; role: "user" | "admin"; session?: string } | null;
-	/** Where the client's connection came from: an IPv4 address or an IPv6 network. */
+	/** Address of the client: an IPv4 address or an IPv6 network. */
 	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
-	/** Entity tags, one of which what is to be changed must have. */
+	/** Entity tags; the current one of the resource must be among them. */
 	if_match?: string;
 	$statusCode?: number;
 	$responseHeaders?: Record<string, string>;
@@ -131,7 +156,7 @@ export type Ctx<P = unknown> = Omit<
 	"call" | "mcall" | "emit" | "broadcast" | "broker"
 > & { call: Call };
 
-/** How a service calls others where it has no call of its own to answer. */
+/** Call function of a service for work outside of a call, such as a poller. */
 export const callerOf = ({ name, broker }: ServiceThis): Call =>
 	((action: string, params: object, options?: CallingOptions) =>
 		broker.call(
@@ -140,7 +165,7 @@ export const callerOf = ({ name, broker }: ServiceThis): Call =>
 			{ ...options, caller: name } as never,
 		)) as unknown as Call;
 
-/** A mixin, and in M the members that it puts on `this`. */
+/** A Moleculer mixin; M has the members that it adds to `this`. */
 export interface Mixin<M = unknown> {
 	readonly $this?: M;
 	readonly mixins?: readonly object[];
@@ -164,11 +189,11 @@ type Handler<M, A> = A extends { params: infer P; returns: infer R }
 	: never;
 
 interface Implementation<C extends Contract, M, S> {
-	/** Runs when the service starts, after its mixins; what it returns becomes part of `this`. */
+	/** Runs at start, after the mixins. The members it returns become part of `this`. */
 	setup?(this: ServiceThis & M): S | Promise<S>;
-	/** Runs when everything that the service depends on is there. */
+	/** Runs when all dependencies are available. */
 	ready?(this: ServiceThis & M & S): void | Promise<void>;
-	/** All but those that the events mixin implements. */
+	/** One handler per action, except those of the durable-events mixin. */
 	actions: {
 		[K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]>;
 	};
@@ -180,10 +205,7 @@ interface Implementation<C extends Contract, M, S> {
 
 export const contract = <const C extends Contract>(c: C): C => c;
 
-/**
- * Joins a contract and its handlers into a plain Moleculer schema: `implement(orders, database, …mixins).with({ actions })`.
- * Two calls, because TypeScript would otherwise widen enum results to string.
- */
+/** Predecessor of `defineService` in lib/service; being replaced. */
 export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 	c: C,
 	...mixins: X
@@ -213,10 +235,10 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 		);
 		return {
 			name: c.name,
-			mixins: [...mixins].reverse() as unknown as ServiceSchema[], // moleculer starts the last one first
+			mixins: [...mixins].reverse() as unknown as ServiceSchema[],
 			dependencies: dependencies as string[],
 			subscriptions,
-			metadata: unshared({
+			metadata: withoutSharedReferences({
 				events: c.events,
 				errors: c.errors,
 				subscriptions: Object.keys(subscriptions),
@@ -234,18 +256,21 @@ export const implement = <C extends Contract, const X extends readonly Mixin[]>(
 });
 
 /**
- * moleculer spells some things its own way; everything else of a contract is registered as it stands.
- * @param reading what becomes of parameters that the contract does not know: an error for clients and operators; services, which may be of a newer
- * version, are understood without them (docs/adr/0013)
+ * Converts the contract of an action into a Moleculer action. The registry transmits the contract,
+ * so that the gateway can read it on another node.
+ *
+ * @param unknownFields handling of undeclared parameters: an error for clients and operators;
+ * ignored in calls between services, because the caller may run a newer version (docs/adr/0013)
+ * @throws StartError if `responseCache` is not allowed for the action
  */
 export function toActionSchema(
 	{ bulkhead, ...action }: ActionContract,
 	handler: unknown,
-	reading: (params: Shape) => object = rejectUnknownFields,
+	unknownFields: (params: Shape) => object = rejectUnknownFields,
 ) {
-	assertSharable(action);
+	assertResponseCacheAllowed(action);
 	return {
-		...unshared({ ...action, params: reading(action.params) }),
+		...withoutSharedReferences({ ...action, params: unknownFields(action.params) }),
 		...(bulkhead
 			? {
 					bulkhead: {
@@ -260,8 +285,8 @@ export function toActionSchema(
 	};
 }
 
-/** @throws StartError where gateways would keep what is not the same for all who ask for it */
-function assertSharable({
+/** @throws StartError if a gateway would cache a response that differs between clients */
+function assertResponseCacheAllowed({
 	responseCache,
 	rest = "an action without a route",
 	also,
@@ -269,16 +294,19 @@ function assertSharable({
 	stream,
 }: ActionContract): void {
 	if (!responseCache || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
-	throw new StartError(`\`near\` is for a GET that is open to anyone, and not for ${rest}`);
+	throw new StartError(`\`responseCache\` requires a GET that is open to anyone; ${rest} is not`);
 }
 
 /**
- * A copy in which no object occurs twice. moleculer takes one that it meets again for a circle and leaves it out of what it tells other nodes,
- * and contracts share rules everywhere.
+ * Deep copy in which no object occurs twice. Moleculer treats a repeated reference as a cycle and
+ * drops it from the registry data it sends to other nodes, and contracts share rules.
  */
-const unshared = <T>(data: T): T => JSON.parse(JSON.stringify(data));
+export const withoutSharedReferences = <T>(data: T): T => JSON.parse(JSON.stringify(data));
 
-/** Errors keep their `type` across nodes but lose their class, so only types are ever compared. */
+/**
+ * Creates one of the contract's errors. `data` becomes additional members of the problem document.
+ * Errors keep their `type` between nodes but lose their class, so compare types only.
+ */
 export function contractError<C extends Contract>(
 	c: C,
 	code: keyof C["errors"] & string,
@@ -288,7 +316,7 @@ export function contractError<C extends Contract>(
 	const { status, message: standard } = c.errors![code]!;
 	return new Errors.MoleculerClientError(message ?? standard, status, code, data);
 }
-/** Throws one of the contract's own errors. `data` becomes extra members of the problem document. */
+/** Throws an error of {@link contractError}. */
 export function throwError<C extends Contract>(
 	c: C,
 	code: keyof C["errors"] & string,
@@ -297,6 +325,6 @@ export function throwError<C extends Contract>(
 ): never {
 	throw contractError(c, code, data, message);
 }
-/** Whether something that was caught is this error, wherever it was thrown. */
+/** Whether a caught value is the given error, thrown on this node or another. */
 export const isError = (error: unknown, code: ErrorCode | CommonError): boolean =>
 	(error as { type?: string } | null)?.type === code;

@@ -4,32 +4,32 @@ const type = {
 	type: "string",
 	max: 100,
 	optional: true,
-	description: "order.confirmed, or order.* for all of a kind",
+	description: "Event type (order.confirmed), or all types of a kind (order.*)",
 } as const;
-const since = { type: "string", max: 40, optional: true, description: "An RFC 3339 time" } as const;
+const since = { type: "string", max: 40, optional: true, description: "RFC 3339 time" } as const;
 const event_id = { type: "uuid" } as const;
 const count = object({ count: { type: "number", integer: true } });
 
-/** An event that its handler could not take, after the last try, or that was no event at all. */
+/** Event that failed its last attempt, or a message that is not a valid event. */
 export const deadLetter = shape({
 	event_id,
 	type: { type: "string" },
 	subject: { type: "string" },
 	attempts: { type: "number", integer: true },
-	error: { type: "string", description: "The last one" },
+	error: { type: "string", description: "Error of the last attempt" },
 	dead_at: { type: "time" },
 });
-/** Which dead letters: all that fit every given field. */
+/** Selects the dead letters that match all given fields. */
 const filter = { event_id: { ...event_id, optional: true }, type, since, until: since } as const;
 
 /**
- * What every service that the events mixin serves can be asked about its events, by operators. The mixin implements them; a contract spreads
- * them into its actions.
+ * Actions for operators of every service with durable events. The mixin implements them, and the
+ * contract of the service includes them with the spread operator.
  */
 export const eventActions = {
-	/** Oldest first; the next page begins after the last one's `event_id`. */
+	/** Oldest first. `after` is the `event_id` of the last row of the previous page. */
 	deadLetters: {
-		summary: "Events that their handler could not take",
+		summary: "List dead letters: events that failed their last attempt",
 		params: {
 			...filter,
 			after: { ...event_id, optional: true },
@@ -38,7 +38,7 @@ export const eventActions = {
 		returns: list(object(deadLetter)),
 	},
 	deadLetter: {
-		summary: "One dead letter with its event and the history of its errors",
+		summary: "Get a dead letter with its event and its error history",
 		params: { event_id },
 		returns: object({
 			...deadLetter,
@@ -49,15 +49,19 @@ export const eventActions = {
 	},
 	/** At least one field must be given. */
 	retryDeadLetters: {
-		summary: "Try dead letters again, from the first try on",
+		summary: "Retry dead letters with all attempts",
 		params: filter,
 		returns: count,
 	},
 	/** At least one field must be given. */
-	discardDeadLetters: { summary: "Give dead letters up for good", params: filter, returns: count },
-	/** Consumers ignore what they had already. */
+	discardDeadLetters: {
+		summary: "Discard dead letters permanently",
+		params: filter,
+		returns: count,
+	},
+	/** Consumers ignore events that already took effect. */
 	replayEvents: {
-		summary: "Tell again what the outbox still holds",
+		summary: "Publish retained events of the outbox again",
 		params: {
 			since,
 			until: since,
@@ -66,26 +70,29 @@ export const eventActions = {
 				type: "string",
 				max: 100,
 				optional: true,
-				description: "Only what this service subscribes to",
+				description: "Only event types that this service subscribes to",
 			},
 		},
 		returns: count,
 		timeout: 600_000,
 	},
-	/** For consumer groups whose unread messages the stream has discarded: one page of the outbox, oldest first, empty at its end. */
+	/**
+	 * One page of the outbox, oldest first and empty at the end, for consumer groups whose unread
+	 * messages the stream has discarded.
+	 */
 	outboxEvents: {
 		params: {
 			after: {
 				type: "string",
 				pattern: "^\\d{1,19}$",
-				description: "The sequence behind which the page begins",
+				description: "Sequence of the last event of the previous page",
 			},
 			types: list({ type: "string", max: 100 }, { max: 1000 }),
 		},
 		returns: list({ type: "any" }),
 		retry: true,
 	},
-	/** For other services: which events about something the handler had to try again, and when it failed. */
+	/** Failed attempts of the events about a subject, for the timeline of another service. */
 	retries: {
 		params: { subject: { type: "uuid" } },
 		returns: list(
@@ -98,20 +105,20 @@ export const eventActions = {
 		),
 		retry: true,
 	},
-	/** For consumers, which remember the events that they received for at least as long. */
+	/** For consumers, which keep inbox rows for at least as long. */
 	oldestEvent: {
 		params: {},
 		returns: object({
 			time: {
 				type: "time",
 				nullable: true,
-				description: "When it was written; null if the outbox is empty",
+				description: "Time of the oldest event; null if the outbox is empty",
 			},
 		}),
 		retry: true,
 	},
 	eventReaders: {
-		summary: "The readers of the outbox",
+		summary: "List the relays of the outbox",
 		params: {},
 		returns: list(
 			object({
@@ -119,45 +126,47 @@ export const eventActions = {
 				owner: {
 					type: "string",
 					nullable: true,
-					description: "The node that reads; null while none does",
+					description: "Node that runs the relay; null if no node does",
 				},
 				lease_until: { type: "time", nullable: true },
 				lag_seconds: {
 					type: "number",
-					description: "Age of the oldest event that it has not handed over",
+					description: "Age of the oldest event that the relay has not published",
 				},
 			}),
 		),
 	},
-	/** Only one for which no node reads. */
+	/** No effect while a node runs the relay. */
 	removeEventReader: {
-		summary:
-			"Remove a reader that is no longer used, so that the outbox no longer keeps events for it",
+		summary: "Remove an unused relay, so that the outbox no longer retains events for it",
 		params: { name: { type: "string", min: 1, max: 200 } },
 		returns: count,
 	},
 	eventFigures: {
-		summary: "How far events are behind",
+		summary: "Get the backlog of events",
 		params: {},
 		returns: object({
 			backlog: {
 				type: "number",
 				integer: true,
-				description: "Events not handed over yet; counted up to 10,000",
+				description: "Unpublished events; counted up to 10,000",
 			},
-			lag_seconds: { type: "number", description: "Age of the oldest of them" },
-			retries: { type: "number", integer: true, description: "Events waiting for another try" },
+			lag_seconds: { type: "number", description: "Age of the oldest unpublished event" },
+			retries: {
+				type: "number",
+				integer: true,
+				description: "Events that wait for another attempt",
+			},
 			dead_letters: { type: "number", integer: true },
 			pending: {
 				type: "number",
 				integer: true,
-				description:
-					"Messages in the stream, each of one or more events, that this service has still to take over",
+				description: "Unread messages of this service in the stream, each with one or more events",
 			},
 			unread_share: {
 				type: "number",
 				description:
-					"The share of the stream's limits, in bytes or in age, that these messages take; they are discarded at 1",
+					"Share of the stream's limits (bytes or age) that these messages use; at 1 they are discarded",
 			},
 		}),
 	},

@@ -1,6 +1,6 @@
 import type { Rule, Shape } from "./schema.ts";
 
-/** A value that a rule allows: its own example or default, or something plain. */
+/** Valid example of a rule: its `example`, its default, or a generic value. */
 export function exampleOf(rule: Rule): unknown {
 	if (rule.example !== undefined) return rule.example;
 	if ("default" in rule && rule.default !== undefined) return rule.default;
@@ -32,6 +32,6 @@ export function exampleOf(rule: Rule): unknown {
 	}
 }
 
-/** An object that a shape allows, with all of its fields. */
+/** Valid example of a shape, with all fields. */
 export const exampleOfShape = (shape: Shape): Record<string, unknown> =>
 	Object.fromEntries(Object.entries(shape).map(([field, rule]) => [field, exampleOf(rule)]));

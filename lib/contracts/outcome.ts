@@ -2,14 +2,15 @@ import { type Traced, traced } from "../context/traceparent.ts";
 import { type Infer, list, object, type Shape, shape } from "./schema.ts";
 
 /**
- * How one order fared in a set-based command. `done`: it holds, now or already before. `refused`: no, and asking again will not help; nothing
- * is held. `pending`: not known yet; ask again.
+ * Result of one order in a set-based command. `done`: the command took effect, now or earlier.
+ * `refused`: conclusive failure without effect; repeating the command does not help. `pending`: not
+ * decided yet; repeat the command.
  */
 export const outcome = shape({
 	status: { type: "enum", values: ["done", "refused", "pending"] },
-	code: { type: "string", optional: true, description: "Why it was refused" },
+	code: { type: "string", optional: true, description: "Reason of the refusal" },
 	detail: { type: "string", optional: true },
-	data: { type: "any", optional: true, description: "Facts about a refusal, by name" },
+	data: { type: "any", optional: true, description: "Details of the refusal, by name" },
 });
 export type Outcome = Infer<typeof outcome>;
 
@@ -22,8 +23,10 @@ export const refused = (code: string, detail?: string, data?: object): Outcome =
 	...(data ? { data } : {}),
 });
 
-/** A set-based command between services: a list of orders in, each perhaps with its trace, an outcome for each in the same order out. One order is a
- * list of one. */
+/**
+ * Contract of a set-based command between services. It accepts a list of orders, each with an
+ * optional trace, and returns their outcomes in the same order.
+ */
 export const command = <const S extends Shape>(summary: string, order: S) =>
 	({
 		summary,

@@ -1,17 +1,17 @@
 import type { Rule, Shape } from "./schema.ts";
 
-/** Parameters for fastest-validator, where fields that are not there are errors. */
+/** Parameter rules for fastest-validator that reject unknown fields. */
 export const rejectUnknownFields = (props: Shape): object => ({ $$strict: true, ...props });
-/** The same, but fields that are not there are left out, at every depth. */
+/** Parameter rules for fastest-validator that remove unknown fields at every depth. */
 export const ignoreUnknownFields = (props: Shape): object => ({
 	$$strict: "remove",
-	...tolerantly(props),
+	...ignoreInProps(props),
 });
-const tolerantly = (props: Shape) =>
-	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, tolerantRule(rule)]));
-function tolerantRule(rule: Rule): object {
-	if (rule.type === "array") return { ...rule, items: tolerantRule(rule.items) };
+const ignoreInProps = (props: Shape) =>
+	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, ignoreInRule(rule)]));
+function ignoreInRule(rule: Rule): object {
+	if (rule.type === "array") return { ...rule, items: ignoreInRule(rule.items) };
 	return rule.type === "object"
-		? { ...rule, strict: "remove", props: tolerantly(rule.props) }
+		? { ...rule, strict: "remove", props: ignoreInProps(rule.props) }
 		: rule;
 }

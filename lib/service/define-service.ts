@@ -6,6 +6,7 @@ import {
 	type Mixin,
 	type ServiceThis,
 	toActionSchema,
+	withoutSharedReferences,
 } from "../contracts/contract.ts";
 import type { EventActions } from "../contracts/event-actions.ts";
 import type { Infer, Value } from "../contracts/schema.ts";
@@ -96,9 +97,3 @@ export const defineService =
 			},
 		} as unknown as ServiceSchema;
 	};
-
-/**
- * Deep copy in which no object occurs twice. Moleculer treats a repeated reference as a cycle and
- * drops it from the registry data it sends to other nodes, and contracts share rules.
- */
-const withoutSharedReferences = <T>(data: T): T => JSON.parse(JSON.stringify(data));

@@ -69,7 +69,7 @@ test("an unknown address", async () => {
 			type: "/docs/errors#ROUTE_NOT_FOUND",
 			title: "Route not found",
 			status: 404,
-			detail: "There is nothing at this address",
+			detail: "No route matches this path",
 			code: "ROUTE_NOT_FOUND",
 			request_id: headers.get("x-request-id"),
 		});

@@ -257,7 +257,7 @@ test("an answer that depends on who asks, or that is no answer to a GET, cannot 
 		{ also: ["POST"] },
 		{ stream: { watch: "things.versions" } },
 	] as const) {
-		expect(asking(wrong)).toThrow("`near`");
+		expect(asking(wrong)).toThrow("`responseCache`");
 	}
-	expect(asking({ rest: undefined as never })).toThrow("`near`");
+	expect(asking({ rest: undefined as never })).toThrow("`responseCache`");
 });
