@@ -12,10 +12,11 @@ import {
 } from "nats";
 import { microBatch, reject } from "../async/micro-batch.ts";
 import type { Event } from "../contracts/event.ts";
-import { assertAccepted, eventBatchBytes } from "../resilience/message-size.ts";
+import { eventBatchBytes } from "../resilience/message-size.ts";
 import { BATCH_FORMAT, packEvents, type UnpackedEvents, unpackEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
+import { assertMaxPayload } from "./payload-limit.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
 import {
 	type ConsumerState,
@@ -65,7 +66,7 @@ export async function openJetStream(options: StreamOptions) {
 		reconnectTimeWait: 500,
 		waitOnFirstConnect: true,
 	});
-	await assertAccepted(connection);
+	await assertMaxPayload(connection);
 	const js = connection.jetstream({ timeout: 5000 });
 	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
 

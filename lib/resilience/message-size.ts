@@ -1,6 +1,5 @@
 import { Errors } from "moleculer";
-import { StartError } from "../process/start-error.ts";
-import { type NatsClient, type Transporter, transporterOf } from "./transit-client.ts";
+import { type Transporter, transporterOf } from "./transit-client.ts";
 
 /** The type of the error of a call whose request or result is larger than one NATS message. */
 const MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE";
@@ -35,16 +34,6 @@ const MAX_EVENT_BATCH_BYTES = 128 * 1024;
 /** The size of a message of events, in bytes. The limit of the server includes headers. */
 export const eventBatchBytes = (client: Transporter["client"]): number =>
 	Math.min(MAX_EVENT_BATCH_BYTES, maxPayload({ client }) - ENVELOPE_BYTES);
-
-/** @throws StartError, and closes the connection, if the server refuses messages that cannot be divided */
-export async function assertAccepted(client: Pick<NatsClient, "info" | "close">): Promise<void> {
-	const max = maxPayload({ client });
-	if (max >= LEAST_MAX_PAYLOAD) return;
-	await client.close();
-	throw new StartError(
-		`NATS takes messages of ${max} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
-	);
-}
 
 /** Not an outage: the same message fails again, and a part of it may pass. */
 export const messageTooLarge = (kind: string, bytes: number, max: number): Error =>

@@ -1,13 +1,6 @@
 import type { Context, ServiceSchema } from "moleculer";
-import {
-	type Contract,
-	type Contracts,
-	type Ctx,
-	type Mixin,
-	type ServiceThis,
-	toActionSchema,
-	withoutSharedReferences,
-} from "../contracts/contract.ts";
+import { toActionSchema, withoutSharedReferences } from "../contracts/action-schema.ts";
+import type { Contract, Contracts, Ctx, Mixin, ServiceThis } from "../contracts/contract.ts";
 import type { EventActions } from "../contracts/event-actions.ts";
 import type { Infer, Value } from "../contracts/schema.ts";
 import { ignoreUnknownFields, rejectUnknownFields } from "../contracts/unknown-fields.ts";

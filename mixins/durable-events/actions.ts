@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
-import { type Ctx, toActionSchema } from "../../lib/contracts/contract.ts";
+import { toActionSchema } from "../../lib/contracts/action-schema.ts";
+import type { Ctx } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";

@@ -1,0 +1,52 @@
+import { StartError } from "../process/start-error.ts";
+import type { ActionContract } from "./contract.ts";
+import type { Shape } from "./schema.ts";
+import { rejectUnknownFields } from "./unknown-fields.ts";
+
+/**
+ * Converts the contract of an action into a Moleculer action. The registry transmits the contract,
+ * so that the gateway can read it on another node.
+ *
+ * @param unknownFields handling of undeclared parameters: an error for clients and operators;
+ * ignored in calls between services, because the caller may run a newer version (docs/adr/0013)
+ * @throws StartError if `responseCache` is not allowed for the action
+ */
+export function toActionSchema(
+	{ bulkhead, ...action }: ActionContract,
+	handler: unknown,
+	unknownFields: (params: Shape) => object = rejectUnknownFields,
+) {
+	assertResponseCacheAllowed(action);
+	return {
+		...withoutSharedReferences({ ...action, params: unknownFields(action.params) }),
+		...(bulkhead
+			? {
+					bulkhead: {
+						enabled: true,
+						concurrency: bulkhead.concurrency,
+						maxQueueSize: bulkhead.queue,
+					},
+				}
+			: {}),
+		visibility: action.rest ? "published" : "public",
+		handler,
+	};
+}
+
+/** @throws StartError if a gateway would cache a response that differs between clients */
+function assertResponseCacheAllowed({
+	responseCache,
+	rest = "an action without a route",
+	also,
+	auth,
+	stream,
+}: ActionContract): void {
+	if (!responseCache || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
+	throw new StartError(`\`responseCache\` requires a GET that is open to anyone; ${rest} is not`);
+}
+
+/**
+ * Deep copy in which no object occurs twice. Moleculer treats a repeated reference as a cycle and
+ * drops it from the registry data it sends to other nodes, and contracts share rules.
+ */
+export const withoutSharedReferences = <T>(data: T): T => JSON.parse(JSON.stringify(data));
