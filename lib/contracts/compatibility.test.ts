@@ -44,7 +44,7 @@ const without = (shape: Shape, field: string): Shape =>
 const title = { type: "string" } as const;
 
 test.each<[string, Contract]>([
-	["nothing", released],
+	["no change", released],
 	[
 		"a new action, event, error or result",
 		{
@@ -58,7 +58,7 @@ test.each<[string, Contract]>([
 		},
 	],
 	[
-		"a parameter that may be left out",
+		"a new optional parameter",
 		params({ wood: { type: "string", optional: true }, depth: { type: "number", default: 30 } }),
 	],
 	[
@@ -73,7 +73,7 @@ test.each<[string, Contract]>([
 		params({ name: { type: "string", max: 100, optional: true } }),
 	],
 	[
-		"another wording",
+		"another summary and message",
 		{ ...put({ summary: "Put" }), errors: { SHELF_FULL: { status: 409, message: "No room" } } },
 	],
 	["less strict access", put({ auth: "anyone" })],
@@ -89,44 +89,44 @@ test.each<[string, Contract]>([
 			},
 		},
 	],
-])("%s breaks nobody", (_, present) => {
+])("breakingChanges accepts %s", (_, present) => {
 	expect(breakingChanges([released], [present])).toEqual([]);
 });
 
 test.each<[string, Contract | undefined]>([
-	["shelves: the service is gone", undefined],
-	["shelves.put: the action is gone", { ...released, actions: {} }],
-	["shelf.filled: the event is gone", { ...released, events: {} }],
-	["shelves SHELF_FULL: the error is gone", { ...released, errors: {} }],
+	["shelves: the service was removed", undefined],
+	["shelves.put: the action was removed", { ...released, actions: {} }],
+	["shelf.filled: the event was removed", { ...released, events: {} }],
+	["shelves SHELF_FULL: the error was removed", { ...released, errors: {} }],
 	[
 		"shelves SHELF_FULL: status was 409 and is 422",
 		{ ...released, errors: { SHELF_FULL: { status: 422, message: "Full" } } },
 	],
 	["shelves.put: rest was POST /shelves and is POST /racks", put({ rest: "POST /racks" })],
-	["shelves.put: PUT is gone", put({ also: [] })],
+	["shelves.put: PUT was removed", put({ also: [] })],
 	["shelves.put: auth was user and is admin", put({ auth: "admin" })],
 	["shelves.put: status was 201 and is 202", put({ status: 202 })],
 	[
-		"shelves.put params.name: the field is gone",
+		"shelves.put params.name: the field was removed",
 		put({ params: without(released.actions.put.params, "name") }),
 	],
-	["shelves.put params.wood: a new field, and required", params({ wood: { type: "string" } })],
+	["shelves.put params.wood: new required field", params({ wood: { type: "string" } })],
 	[
-		"shelves.put params.note: it could be left out and is required",
+		"shelves.put params.note: was optional and is required",
 		params({ note: { type: "string", nullable: true } }),
 	],
 	[
-		"shelves.put params.note: it could be null",
+		"shelves.put params.note: no longer accepts null",
 		params({ note: { type: "string", optional: true } }),
 	],
-	["shelves.put params.name: it was string and is email", params({ name: { type: "email" } })],
+	["shelves.put params.name: type was string and is email", params({ name: { type: "email" } })],
 	["shelves.put params.name: max was 100 and is 50", params({ name: { type: "string", max: 50 } })],
 	[
 		"shelves.put params.name: pattern was not limited and is ^a",
 		params({ name: { type: "string", max: 100, pattern: "^a" } }),
 	],
 	[
-		"shelves.put params.colour: the value blue is gone",
+		"shelves.put params.colour: the value blue was removed",
 		params({ colour: { type: "enum", values: ["red"], default: "red" } }),
 	],
 	[
@@ -134,11 +134,11 @@ test.each<[string, Contract | undefined]>([
 		params({ books: books({ pages: { type: "number", min: 2, convert: true } }) }),
 	],
 	[
-		"shelves.put params.books[].pages: it could come as text",
+		"shelves.put params.books[].pages: no longer accepts text",
 		params({ books: books({ pages: { type: "number", min: 1 } }) }),
 	],
 	[
-		"shelves.put params.books[].pages: it could have a fraction",
+		"shelves.put params.books[].pages: no longer accepts fractions",
 		params({ books: books({ pages: { type: "number", integer: true, min: 1, convert: true } }) }),
 	],
 	[
@@ -146,31 +146,31 @@ test.each<[string, Contract | undefined]>([
 		params({ books: { ...released.actions.put.params.books, max: 5 } }),
 	],
 	[
-		"shelves.put returns.id: the field is gone",
+		"shelves.put returns.id: the field was removed",
 		put({ returns: object(without(released.actions.put.returns.props, "id")) }),
 	],
+	["shelves.put returns.id: may now be null", returns({ id: { type: "uuid", nullable: true } })],
 	[
-		"shelves.put returns.id: it could not be null",
-		returns({ id: { type: "uuid", nullable: true } }),
-	],
-	[
-		"shelves.put returns.id: it was always there and is optional",
+		"shelves.put returns.id: was required and is optional",
 		returns({ id: { type: "uuid", optional: true } }),
 	],
-	["shelves.put returns.size: it had no fraction", returns({ size: { type: "number" } })],
-	["shelves.put returns.books[].title: the field is gone", returns({ books: list(object({})) })],
+	["shelves.put returns.size: may now have a fraction", returns({ size: { type: "number" } })],
 	[
-		"shelf.filled.books: the field is gone",
+		"shelves.put returns.books[].title: the field was removed",
+		returns({ books: list(object({})) }),
+	],
+	[
+		"shelf.filled.books: the field was removed",
 		{ ...released, events: { "shelf.filled": { shelf_id: { type: "uuid" } } } },
 	],
 	[
-		"shelf.filled.at: a new field, and not optional, while events from before do not have it",
+		"shelf.filled.at: new field that is not optional, but existing events lack it",
 		{
 			...released,
 			events: { "shelf.filled": { ...released.events["shelf.filled"], at: { type: "time" } } },
 		},
 	],
-])("breaks: %s", (line, present) => {
+])("breakingChanges reports: %s", (line, present) => {
 	expect(breakingChanges([released], present ? [present] : [])).toEqual([line]);
 });
 

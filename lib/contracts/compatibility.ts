@@ -2,7 +2,7 @@ import type { Access, ActionContract, Contract } from "./contract.ts";
 import type { Rule, Shape } from "./schema.ts";
 
 const STRICTNESS: readonly Access[] = ["anyone", "user", "owner", "admin"];
-/** What rules of any type may have. */
+/** Properties that restrict the values of a rule. */
 interface Limits {
 	readonly type: string;
 	readonly min?: number;
@@ -15,17 +15,18 @@ interface Limits {
 }
 
 /**
- * What in the present contracts breaks those who rely on the released ones, a line each. Callers go on sending what they sent, readers go on
- * finding what they found; actions, events, errors, results and optional parameters may be added. Events live on in outboxes and streams, so what is
- * added to one is optional: those from before do not have it.
+ * Compares contracts with the released ones and describes each breaking change in one line. Callers
+ * may send the same requests and readers find the same fields as before. Compatible changes add
+ * actions, events, errors, result fields and optional parameters. Outboxes and streams still contain
+ * old events, so a new field of an event must be optional.
  */
 export function breakingChanges(
 	released: readonly Contract[],
-	present: readonly Contract[],
+	current: readonly Contract[],
 ): string[] {
 	return released.flatMap((before) => {
-		const after = present.find(({ name }) => name === before.name);
-		if (!after) return [`${before.name}: the service is gone`];
+		const after = current.find(({ name }) => name === before.name);
+		if (!after) return [`${before.name}: the service was removed`];
 		const { actions, events = {}, errors = {} } = before;
 		return [
 			...each(actions, after.actions, `${before.name}.`, "the action", action),
@@ -38,7 +39,7 @@ export function breakingChanges(
 }
 
 type Compare<T> = (was: T, is: T, at: string) => string[];
-/** What was there, against what bears its name now. */
+/** Compares each former member with the current one of the same name. */
 function each<T>(
 	was: Record<string, T>,
 	is: Record<string, T>,
@@ -49,7 +50,7 @@ function each<T>(
 	return Object.entries(was).flatMap(([name, one]) =>
 		Object.hasOwn(is, name)
 			? compare(one, is[name]!, prefix + name)
-			: [`${prefix}${name}: ${what} is gone`],
+			: [`${prefix}${name}: ${what} was removed`],
 	);
 }
 
@@ -58,48 +59,46 @@ function action(was: ActionContract, is: ActionContract, at: string): string[] {
 	const [strict, stricter] = [was.auth, is.auth].map((access) =>
 		STRICTNESS.indexOf(access ?? "anyone"),
 	) as [number, number];
-	const found = [
+	const changes = [
 		...(was.rest === is.rest ? [] : [`rest was ${was.rest} and is ${is.rest}`]),
 		...routes(was).flatMap((one) =>
-			one === was.rest || routes(is).includes(one) ? [] : [`${one} is gone`],
+			one === was.rest || routes(is).includes(one) ? [] : [`${one} was removed`],
 		),
 		...(stricter > strict ? [`auth was ${was.auth ?? "anyone"} and is ${is.auth}`] : []),
 		...(["status", "page"] as const).flatMap((key) =>
 			was[key] === is[key] ? [] : [`${key} was ${was[key]} and is ${is[key]}`],
 		),
-		...(was.idempotent && !is.idempotent ? ["Idempotency-Key is not honoured any more"] : []),
+		...(was.idempotent && !is.idempotent ? ["Idempotency-Key is no longer supported"] : []),
 	];
 	return [
-		...found.map((line) => `${at}: ${line}`),
+		...changes.map((line) => `${at}: ${line}`),
 		...accepted(was.params, is.params, `${at} params`),
-		...told(was.returns, is.returns, `${at} returns`),
+		...produced(was.returns, is.returns, `${at} returns`),
 	];
 }
 
-/** A caller may still leave out and pass what it did. */
+/** Finds parameters that no longer accept what callers send or omit. */
 function accepted(was: Shape, is: Shape, at: string): string[] {
 	const required = (rule: Rule) => !rule.optional && !("default" in rule);
 	const added = Object.entries(is).filter(
 		([field, rule]) => !Object.hasOwn(was, field) && required(rule),
 	);
 	const kept = each(was, is, `${at}.`, "the field", (before, after, place) => [
-		...(required(after) && !required(before)
-			? [`${place}: it could be left out and is required`]
-			: []),
+		...(required(after) && !required(before) ? [`${place}: was optional and is required`] : []),
 		...narrower(before, after, place),
 	]);
-	return [...kept, ...added.map(([field]) => `${at}.${field}: a new field, and required`)];
+	return [...kept, ...added.map(([field]) => `${at}.${field}: new required field`)];
 }
 
-/** Values that a rule took and does not take any more. */
+/** Finds values that a rule no longer accepts. */
 function narrower(was: Rule, is: Rule, at: string): string[] {
 	if (is.type === "any") return [];
-	const nullable = was.nullable && !is.nullable ? [`${at}: it could be null`] : [];
-	if (was.type !== is.type) return [...nullable, `${at}: it was ${was.type} and is ${is.type}`];
+	const nullable = was.nullable && !is.nullable ? [`${at}: no longer accepts null`] : [];
+	if (was.type !== is.type) return [...nullable, `${at}: type was ${was.type} and is ${is.type}`];
 	return [
 		...nullable,
 		...limits(was, is as Limits, at),
-		...within(was, is, at, narrower, accepted),
+		...nested(was, is, at, narrower, accepted),
 	];
 }
 
@@ -114,30 +113,31 @@ function limits(was: Limits, is: Limits, at: string): string[] {
 		...(["length", "pattern"] as const).flatMap((key) =>
 			is[key] !== undefined && is[key] !== was[key] ? [changed(key)] : [],
 		),
-		...(is.integer && !was.integer ? [`${at}: it could have a fraction`] : []),
-		...(was.convert && !is.convert ? [`${at}: it could come as text`] : []),
-		...gone.map((value) => `${at}: the value ${value} is gone`),
+		...(is.integer && !was.integer ? [`${at}: no longer accepts fractions`] : []),
+		...(was.convert && !is.convert ? [`${at}: no longer accepts text`] : []),
+		...gone.map((value) => `${at}: the value ${value} was removed`),
 	];
 }
 
-/** A reader still finds what it found. It has to be ready for values of an enum, and for fields, that are new. */
-function told(was: Rule, is: Rule, at: string): string[] {
+/**
+ * Finds results that a reader does not expect. Readers must accept new fields and new values of an
+ * enum.
+ */
+function produced(was: Rule, is: Rule, at: string): string[] {
 	if (was.type === "any") return [];
-	const nullable = is.nullable && !was.nullable ? [`${at}: it could not be null`] : [];
-	if (was.type !== is.type) return [...nullable, `${at}: it was ${was.type} and is ${is.type}`];
+	const nullable = is.nullable && !was.nullable ? [`${at}: may now be null`] : [];
+	if (was.type !== is.type) return [...nullable, `${at}: type was ${was.type} and is ${is.type}`];
 	const fraction =
 		was.type === "number" && is.type === "number" && was.integer && !is.integer
-			? [`${at}: it had no fraction`]
+			? [`${at}: may now have a fraction`]
 			: [];
-	return [...nullable, ...fraction, ...within(was, is, at, told, found)];
+	return [...nullable, ...fraction, ...nested(was, is, at, produced, producedFields)];
 }
 
-const found = (was: Shape, is: Shape, at: string): string[] =>
+const producedFields = (was: Shape, is: Shape, at: string): string[] =>
 	each(was, is, `${at}.`, "the field", (before, after, place) => [
-		...(after.optional && !before.optional
-			? [`${place}: it was always there and is optional`]
-			: []),
-		...told(before, after, place),
+		...(after.optional && !before.optional ? [`${place}: was required and is optional`] : []),
+		...produced(before, after, place),
 	]);
 
 function event(was: Shape, is: Shape, at: string): string[] {
@@ -145,16 +145,15 @@ function event(was: Shape, is: Shape, at: string): string[] {
 		(field) => !Object.hasOwn(was, field) && !is[field]!.optional,
 	);
 	return [
-		...found(was, is, at),
+		...producedFields(was, is, at),
 		...added.map(
-			(field) =>
-				`${at}.${field}: a new field, and not optional, while events from before do not have it`,
+			(field) => `${at}.${field}: new field that is not optional, but existing events lack it`,
 		),
 	];
 }
 
-/** The same a level deeper. */
-function within(
+/** Compares the items of arrays and the fields of objects. */
+function nested(
 	was: Rule,
 	is: Rule,
 	at: string,

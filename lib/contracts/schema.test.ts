@@ -7,23 +7,23 @@ import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 const Validator = FastestValidator as unknown as typeof FastestValidator.default;
 const validator = new Validator(validatorOptions as object);
 
-/** The validator's errors for a value, which it changes to what the handler would receive. */
+/** Validates a value, and converts it in place to the value that the handler receives. */
 function errorsOf(
 	rules: Shape,
 	value: object,
-	reading = rejectUnknownFields,
+	unknownFields = rejectUnknownFields,
 ): { type: string; message: string }[] {
-	const verdict = validator.compile(reading(structuredClone(rules)) as never)(value);
+	const verdict = validator.compile(unknownFields(structuredClone(rules)) as never)(value);
 	return verdict === true ? [] : (verdict as { type: string; message: string }[]);
 }
-const check = (rules: Shape, value: object, reading = rejectUnknownFields) => ({
-	wrong: errorsOf(rules, value, reading).map(({ type }) => type),
+const check = (rules: Shape, value: object, unknownFields = rejectUnknownFields) => ({
+	wrong: errorsOf(rules, value, unknownFields).map(({ type }) => type),
 	value,
 });
 const messagesOf = (rules: Shape, value: object) =>
 	errorsOf(rules, value).map(({ message }) => message);
 
-test("null is accepted only where a field is nullable, at every depth", () => {
+test("null is accepted only by nullable fields, at every depth", () => {
 	const rules = {
 		a: { type: "string", optional: true },
 		b: { type: "uuid", nullable: true },
@@ -44,7 +44,7 @@ test("null is accepted only where a field is nullable, at every depth", () => {
 	expect(check({ e: { type: "money" } }, {}).wrong).toEqual(["required"]);
 });
 
-test("a default replaces a missing value, and never null", () => {
+test("a default replaces a missing value but not null", () => {
 	const rules = {
 		text: { type: "string", default: "some" },
 		number: { type: "number", default: 7 },
@@ -74,13 +74,13 @@ test("the length of text counts code points, after trimming", () => {
 	expect(check(rules, { text: "ab", code: "🛒" }).wrong).toEqual(["stringLength"]);
 });
 
-test("a pattern is not run on text of the wrong length", () => {
+test("a pattern is skipped for text of the wrong length", () => {
 	const rules = { text: { type: "string", max: 3, pattern: "^a+$" } } as const;
 	expect(check(rules, { text: "bbb" }).wrong).toEqual(["stringPattern"]);
 	expect(check(rules, { text: "bbbb" }).wrong).toEqual(["stringMax"]);
 });
 
-test("text that Postgres cannot hold is refused", () => {
+test("text that Postgres cannot store is rejected", () => {
 	const rules = {
 		name: { type: "string", trim: true },
 		email: { type: "email", normalize: true },
@@ -97,7 +97,7 @@ test("text that Postgres cannot hold is refused", () => {
 	});
 });
 
-test("ids come in lower case", () => {
+test("UUIDs are converted to lower case", () => {
 	const id = "019A0000-0000-7000-8000-00000000000A";
 	expect(check({ id: { type: "uuid" }, more: list({ type: "uuid" }) }, { id, more: [id] })).toEqual(
 		{
@@ -108,7 +108,7 @@ test("ids come in lower case", () => {
 	expect(check({ id: { type: "uuid" } }, { id: "nobody" }).wrong).toEqual(["uuid"]);
 });
 
-test("an amount has at most two decimals and names the limit that it breaks", () => {
+test("an amount has at most two decimals, and its error names the violated limit", () => {
 	const rules = { price: { type: "money" } } as const;
 	for (const price of [0, 19.99, 0.07, 9_999_999_999.99])
 		expect(check(rules, { price }).wrong).toEqual([]);
@@ -123,7 +123,7 @@ test("an amount has at most two decimals and names the limit that it breaks", ()
 	]);
 });
 
-test("a time is one that Postgres can store", () => {
+test("a time must be one that Postgres can store", () => {
 	const rules = { at: { type: "time" } } as const;
 	for (const at of [
 		"2026-01-01T12:00:00Z",
@@ -152,7 +152,7 @@ test("the error of an unknown value lists the allowed ones", () => {
 	).toEqual(["The 'sort' field must be one of: name, -name."]);
 });
 
-test("a field that is not known is an error to the strict, and left out by the tolerant, at every depth", () => {
+test("unknown fields are rejected or removed at every depth", () => {
 	const rules = {
 		id: { type: "uuid" },
 		lines: list(object({ n: { type: "number" } })),
@@ -176,7 +176,7 @@ test("a field that is not known is an error to the strict, and left out by the t
 });
 
 describe("a value of the wrong length", () => {
-	test("is rejected before a pattern looks at it", () => {
+	test("is rejected before its pattern is checked", () => {
 		const pattern = "^a+$";
 		const rules = {
 			name: { type: "string", min: 2, max: 5, trim: true, pattern },
@@ -194,7 +194,7 @@ describe("a value of the wrong length", () => {
 		});
 	});
 
-	test("is one error, also where its content is wrong as well", () => {
+	test("is the only error, even if its content is invalid as well", () => {
 		const rules = {
 			email: { type: "email", max: 20, normalize: true },
 			lines: list({ type: "number" }, { max: 2 }),
@@ -202,13 +202,13 @@ describe("a value of the wrong length", () => {
 		expect(check(rules, { email: `${"@.".repeat(1100)} x`, lines: ["a", "b", "c"] }).wrong).toEqual(
 			["emailMax", "arrayMax"],
 		);
-		// The length that counts is the one that is stored: "İ" has two characters in lower case.
+		// The stored length counts: "İ" has two characters in lower case.
 		expect(check(rules, { email: `${"İ".repeat(10)}@example.com`, lines: [] }).wrong).toEqual([
 			"emailMax",
 		]);
 	});
 
-	test("is one error for every parameter of every contract that has a limit", async () => {
+	test("is the only error for every parameter with a limit in every contract", async () => {
 		const limited = (await readContracts()).flatMap(({ name, actions }) =>
 			Object.entries(actions).flatMap(([key, { params }]) =>
 				Object.entries(params as Shape).flatMap(([field, rule]) => {
@@ -227,7 +227,7 @@ describe("a value of the wrong length", () => {
 	});
 });
 
-test("an e-mail address has one @, and dots in its domain that stand between characters", () => {
+test("an e-mail address has one @ and a domain whose dots separate characters", () => {
 	const rules = { email: { type: "email" } } as const;
 	for (const email of ["a@example.com", "zoë.k+x@sub.example.co", "'@1.2"])
 		expect(check(rules, { email }).wrong).toEqual([]);
@@ -246,7 +246,7 @@ test("an e-mail address has one @, and dots in its domain that stand between cha
 	expect(check(rules, { email: "" }).wrong).toEqual(["emailEmpty"]);
 });
 
-test("what a message says does not grow with names that the client chose", () => {
+test("a message does not contain field names that the client chose", () => {
 	const verdict = validator.compile({ $$strict: true, a: { type: "string" } } as never)({
 		a: "x",
 		["$`".repeat(10_000)]: 1,

@@ -1,8 +1,8 @@
 import { customRules, MONEY_MAX, messages, refineRules, rejectNull } from "./validation-rules.ts";
 
 /**
- * The subset of fastest-validator's rules that contracts are written in, the TypeScript type that each rule means, and its JSON Schema.
- * Rules are plain data: they travel in Moleculer's registry, so another node can read them.
+ * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types and
+ * JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them to other nodes.
  */
 interface Leaf {
 	string: string;
@@ -18,7 +18,7 @@ interface Common {
 	readonly optional?: true;
 	readonly nullable?: true;
 	readonly description?: string;
-	/** For the documents; needed where a pattern keeps one from being made up. */
+	/** Example in the API documents. Required with a pattern, for which none can be generated. */
 	readonly example?: unknown;
 }
 export type Rule =
@@ -38,14 +38,14 @@ export type Rule =
 			readonly integer?: true;
 			readonly min?: number;
 			readonly max?: number;
-			/** Only for what arrives in a path or a query string, where everything is text. */
+			/** Converts text to a number. Only for path and query parameters. */
 			readonly convert?: true;
 			readonly default?: number;
 	  })
 	| (Common & { readonly type: "boolean"; readonly convert?: true; readonly default?: boolean })
-	/** A decimal number in major units with at most two decimals, as NUMERIC(12,2) holds it. */
+	/** Decimal number in major units with at most two decimals, stored as NUMERIC(12,2). */
 	| (Common & { readonly type: "money"; readonly min?: number; readonly convert?: true })
-	/** An RFC 3339 time in UTC. */
+	/** RFC 3339 time in UTC. */
 	| (Common & { readonly type: "time" })
 	| (Common & { readonly type: "any" })
 	| (Common & {
@@ -71,7 +71,7 @@ type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
 			: R extends { type: infer T extends keyof Leaf }
 				? Leaf[T]
 				: never;
-/** The type of one rule's value. */
+/** Type of the values of a rule. */
 export type Value<R> = R extends { nullable: true } ? Bare<R> | null : Bare<R>;
 
 type Flat<T> = { [K in keyof T]: T[K] } & {};
@@ -86,13 +86,13 @@ type BarePassed<R> = R extends { type: "array"; items: infer I }
 	: R extends { type: "object"; props: infer P }
 		? Input<P>
 		: Bare<R>;
-/** What a caller passes: fields with a default may be left out, at every depth. */
+/** Type of the data that a caller passes: fields with a default are optional at every depth. */
 export type Input<S> = Flat<
 	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & {
 		-readonly [K in OptionalIn<S>]?: Passed<S[K]>;
 	}
 >;
-/** What a handler receives: defaults are filled in. */
+/** Type of the data that a handler receives: defaults are set. */
 export type Infer<S> = Flat<
 	{ -readonly [K in Exclude<keyof S, OptionalOut<S>>]: Value<S[K]> } & {
 		-readonly [K in OptionalOut<S>]?: Value<S[K]>;
@@ -100,16 +100,17 @@ export type Infer<S> = Flat<
 >;
 
 export const shape = <const S extends Shape>(props: S): S => props;
-/** The rule of an object with these fields. */
+/** Rule of an object with the given fields. */
 export const object = <const S extends Shape>(props: S) => ({ type: "object", props }) as const;
-/** The rule of a list of `items`. */
+/** Rule of a list of `items`. */
 export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(
 	items: R,
 	options?: O,
 ) => ({ type: "array", items, ...options }) as const;
 /**
- * One page of a list: the gateway answers `rows` as the body and `total` as X-Total-Count. `more` tells whether rows follow, for pages whose
- * position in the list is unknown; without it, the position and the total tell.
+ * Rule of one page of a list. The gateway responds with `rows` as the body and `total` in
+ * X-Total-Count. `more` states whether rows follow. It is required for a page whose position in the
+ * list is unknown; otherwise position and total are sufficient.
  */
 export const page = <const S extends Shape>(props: S) =>
 	({
@@ -120,34 +121,37 @@ export const page = <const S extends Shape>(props: S) =>
 			more: { type: "boolean", optional: true },
 		},
 	}) as const;
-/** The parameters that every list takes. */
+/** Parameters of every list. */
 export const paging = shape({
 	skip: { type: "number", integer: true, min: 0, max: 1_000_000_000, convert: true, default: 0 },
 	limit: { type: "number", integer: true, min: 1, max: 100, convert: true, default: 100 },
 });
 
-/** A walk over all rows in the order of an id: those behind `after`, up to and with `upto`. */
+/** Parameters for a scan in order of an ID: rows after `after`, up to and including `upto`. */
 export const range = shape({
 	after: { type: "uuid" },
-	upto: { type: "uuid", nullable: true, description: "To the end when null" },
+	upto: { type: "uuid", nullable: true, description: "No upper limit if null" },
 	limit: { type: "number", integer: true, min: 1, max: 1000 },
 });
 
-/** The same fields, each of them optional: the body of a partial update. */
+/** Shape with the same fields, all optional: the body of a partial update. */
 export const partial = <const S extends Shape>(props: S) =>
 	Object.fromEntries(
 		Object.entries(props).map(([field, rule]) => [field, { ...rule, optional: true }]),
 	) as {
 		[K in keyof S]: S[K] & { optional: true };
 	};
-/** Only the named fields of a shape. */
+/** Shape with only the named fields. */
 export const pick = <const S extends Shape, K extends keyof S>(props: S, ...fields: K[]) =>
 	Object.fromEntries(fields.map((field) => [field, props[field]])) as { [F in K]: S[F] };
 
-/** fastest-validator would take null wherever a field is optional; here null is a value, and only `nullable` allows it. */
+/** Only `nullable` allows null. By default, fastest-validator accepts null for optional fields. */
 const notNull = { nullable: false };
 
-/** Options for fastest-validator that teach it our rules; unknown fields are errors at every depth unless a rule says otherwise. */
+/**
+ * Options of fastest-validator with our rules. Unknown fields are errors at every depth, unless a
+ * rule specifies otherwise.
+ */
 export const validatorOptions = {
 	useNewCustomCheckerFunction: true,
 	haltOnFirstError: false,
@@ -173,7 +177,7 @@ export const validatorOptions = {
 const defined = (entries: Record<string, unknown>) =>
 	Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
 
-/** The same rule as JSON Schema (2020-12), for the OpenAPI and AsyncAPI documents. */
+/** Converts a rule to JSON Schema (2020-12), for the OpenAPI and AsyncAPI documents. */
 export function toJsonSchema(rule: Rule): Record<string, unknown> {
 	const base = { ...defined(describe(rule)), ...defined({ description: rule.description }) };
 	return rule.nullable ? { anyOf: [base, { type: "null" }] } : base;
@@ -200,7 +204,8 @@ function describe(rule: Rule): Record<string, unknown> {
 				default: rule.default,
 			};
 		case "money":
-			// Not multipleOf: 19.99 is no multiple of 0.01 in floating point, and validators differ over it.
+			// No multipleOf: 19.99 is not a multiple of 0.01 in floating point, and validators disagree on
+			// such values.
 			return {
 				type: "number",
 				minimum: rule.min ?? 0,
@@ -226,7 +231,7 @@ function describe(rule: Rule): Record<string, unknown> {
 			return {};
 	}
 }
-/** A shape as a JSON Schema object. */
+/** Converts a shape to a JSON Schema object. */
 export function objectSchema(props: Shape): Record<string, unknown> {
 	return {
 		type: "object",

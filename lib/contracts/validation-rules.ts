@@ -1,12 +1,15 @@
-/** The largest amount that NUMERIC(12,2) holds. */
+/** Maximum of NUMERIC(12,2). */
 export const MONEY_MAX = 9_999_999_999.99;
 
-/** What a rule of fastest-validator is given: the schema of one field, and the texts of errors by their type. */
+/** Input of a rule of fastest-validator: the schema of a field, and error messages by type. */
 export interface CompiledRule<S> {
 	schema: S;
 	messages: object;
 }
-/** The part of fastest-validator that our rules use. They generate source text, in which `value` is the value of the field. */
+/**
+ * Part of fastest-validator that our rules use. A rule generates source text in which `value` is
+ * the value of the field.
+ */
 export interface Compiler {
 	makeError(parts: { type: string; actual: string; expected?: string; messages: object }): string;
 	rules: Record<
@@ -19,7 +22,7 @@ export interface Compiler {
 	): string;
 }
 
-/** Parts of a rule that concern the length of its value. */
+/** Properties of a rule that restrict the length of its value. */
 interface Limits {
 	readonly min?: number;
 	readonly max?: number;
@@ -32,8 +35,9 @@ interface StringSchema extends Limits {
 }
 
 /**
- * A string whose length counts code points, as JSON Schema and Postgres count it: an emoji is one character. The pattern is not run on a
- * string of the wrong length, because its running time grows with the length.
+ * Rule for a string whose length is counted in code points, as in JSON Schema and Postgres: an emoji
+ * is one character. The pattern is skipped for a string of the wrong length, because its running
+ * time grows with the length.
  */
 function string(
 	this: Compiler,
@@ -64,7 +68,10 @@ function string(
 	};
 }
 
-/** An amount in major units. The limits are checked before the decimals, so that each error names the rule that is broken. */
+/**
+ * Rule for an amount in major units. Limits are checked before decimals, so that each error names
+ * the violated rule.
+ */
 function money(
 	this: Compiler,
 	{ schema: { min = 0, convert }, messages }: CompiledRule<{ min?: number; convert?: boolean }>,
@@ -87,12 +94,12 @@ function money(
 	};
 }
 
-/** An RFC 3339 time in UTC that timestamptz holds: a day of the calendar, and no year 0. */
+/** Rule for an RFC 3339 time in UTC that timestamptz can store: a valid date after year 0. */
 function time(this: Compiler, { messages }: CompiledRule<object>) {
 	return {
 		source: `
 			const isTime = typeof value === "string" && /^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$/.test(value) && value >= "0001";
-			// Date rolls 30 February over to March, so the day must come back unchanged.
+			// Date converts 30 February to a day in March, so the day must remain unchanged.
 			const parsed = isTime ? new Date(value) : undefined;
 			if (!parsed || Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== value.slice(0, 10)) {
 				${this.makeError({ type: "time", actual: "value", messages })}
@@ -103,7 +110,10 @@ function time(this: Compiler, { messages }: CompiledRule<object>) {
 
 export const customRules = { string, money, time };
 
-/** Error texts of our rules, and of rules whose own text does not fit. No double quotes: the texts become source. */
+/**
+ * Error messages of our rules, and of rules whose own message is unsuitable. They become source
+ * text, so they must not contain double quotes.
+ */
 export const messages = {
 	notNull: "The '{field}' field must not be null.",
 	text: "The '{field}' field must be Unicode text without the character U+0000.",
@@ -111,14 +121,15 @@ export const messages = {
 	moneyMin: "The '{field}' field must be greater than or equal to {expected}.",
 	moneyMax: "The '{field}' field must be less than or equal to {expected}.",
 	time: "The '{field}' field must be an RFC 3339 time in UTC.",
-	// Without the names of the fields: they are as long as the client likes, and are returned beside the message.
-	objectStrict: "The object '{field}' has fields that are not known.",
+	// Omits the names of the fields: a client can make them arbitrarily long, and the error contains
+	// them separately.
+	objectStrict: "The object '{field}' has unknown fields.",
 	enumValue: "The '{field}' field must be one of: {expected}.",
 };
 
 /**
- * Rejects null where a rule is not nullable. Without this, fastest-validator replaces it with the default, so that `payment_token: null`
- * would charge the default card, or calls the field missing.
+ * Rejects null unless a rule is nullable. fastest-validator would replace it with the default, so
+ * that `payment_token: null` charges the default card, or report the field as missing.
  */
 export function rejectNull(validator: Compiler): void {
 	const original = validator.wrapRequiredCheckSourceCode;
@@ -129,10 +140,10 @@ export function rejectNull(validator: Compiler): void {
 	};
 }
 
-/** Linear: each character fits only one part of the pattern. */
+/** Runs in linear time: each character matches only one part of the pattern. */
 const EMAIL = /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/;
 
-/** Replaces fastest-validator's rule, which is cubic in the length of the value (`@.@.@.… x`). */
+/** Replaces fastest-validator's rule, whose time is cubic in the length (`@.@.@.… x`). */
 function emailRule(
 	this: Compiler,
 	{ schema, messages }: CompiledRule<Limits>,
@@ -149,8 +160,9 @@ function emailRule(
 }
 
 /**
- * Corrects fastest-validator's own rules. Postgres' text cannot hold U+0000, nor its JSON one half of a surrogate pair. IDs are compared as
- * text, so they are stored in lower case (RFC 9562). A value of a wrong length is rejected before anything else looks at it.
+ * Extends fastest-validator's own rules. Text must not contain U+0000 or unpaired surrogates, which
+ * Postgres cannot store in text and JSON. UUIDs are converted to lower case (RFC 9562), because they
+ * are compared as text. The length of a value is checked before everything else.
  */
 export function refineRules(validator: Compiler): void {
 	const wrap = (name: string, after: (rule: CompiledRule<object>) => string) => {
@@ -180,9 +192,11 @@ export function refineRules(validator: Compiler): void {
 }
 
 /**
- * Makes a rule check `min`, `max` and `length` before anything else, and stop at the first violation. fastest-validator reports a violation and goes
- * on: it runs the pattern over the value whatever its length, or visits every element.
- * @param open begins the block in which `value` has a length, and normalizes it as the rule does
+ * Makes a rule check `min`, `max` and `length` first and stop at the first violation.
+ * fastest-validator reports a violation and continues: it runs the pattern on the value regardless
+ * of its length, or visits every element.
+ *
+ * @param open source text that opens a block in which `value` has a length, and normalizes `value`
  */
 function checkLengthFirst(
 	validator: Compiler,
