@@ -32,7 +32,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 
 	test("an unknown service", async () => {
 		expect(await refusal({ SERVICES: "shipping,shoping" })).toMatch(
-			/SERVICES names shoping; there are .*shipping/,
+			/SERVICES contains unknown names: shoping; valid names are .*shipping/,
 		);
 	});
 
@@ -104,7 +104,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 
 	test("an address that is not this machine's", async () => {
 		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(
-			/HOST 192\.0\.2\.1 cannot be listened on/,
+			/cannot listen on HOST 192\.0\.2\.1/,
 		);
 	});
 

@@ -7,10 +7,10 @@ import { settings } from "./settings.ts";
 
 const names = Object.keys(settings) as (keyof typeof settings)[];
 
-/** Values of which each setting with a rule rejects at least one. */
-const WRONG = ["\0", "?", "x", "-1", "9999999999", "1.5", "x@", "postgres://host/fixed"];
+/** Invalid values; each setting with a rule rejects at least one of them. */
+const INVALID = ["\0", "?", "x", "-1", "9999999999", "1.5", "x@", "postgres://host/fixed"];
 
-function complaint(env: Record<string, string>): string | undefined {
+function errorMessage(env: Record<string, string>): string | undefined {
 	try {
 		readEnv(env);
 	} catch (error) {
@@ -18,11 +18,11 @@ function complaint(env: Record<string, string>): string | undefined {
 	}
 }
 
-describe("a wrong setting", () => {
-	const complaints = names.flatMap((name) =>
-		WRONG.map((value) => ({ name, value, message: complaint({ [name]: value }) })),
+describe("an invalid setting", () => {
+	const failures = names.flatMap((name) =>
+		INVALID.map((value) => ({ name, value, message: errorMessage({ [name]: value }) })),
 	);
-	const found = complaints.filter(({ message }) => message !== undefined) as {
+	const rejected = failures.filter(({ message }) => message !== undefined) as {
 		name: string;
 		value: string;
 		message: string;
@@ -30,23 +30,23 @@ describe("a wrong setting", () => {
 
 	test("is described as a sentence that starts with its name", () => {
 		const sentence =
-			/^Wrong setting in the environment\. [A-Z_]+ (must|has|length must|contains) .*\(.+\)$/;
-		expect(found.filter(({ message }) => !sentence.test(message))).toEqual([]);
-		expect(new Set(found.map(({ name }) => name)).size).toBeGreaterThan(40);
+			/^Invalid setting in the environment\. [A-Z_]+ (must|has|length must|contains) .*\(.+\)$/;
+		expect(rejected.filter(({ message }) => !sentence.test(message))).toEqual([]);
+		expect(new Set(rejected.map(({ name }) => name)).size).toBeGreaterThan(40);
 	});
 
 	test("is not repeated, because it may be a secret", () => {
 		const secret = "s3cr";
-		const messages = names.map((name) => complaint({ [name]: secret })).filter(Boolean);
+		const messages = names.map((name) => errorMessage({ [name]: secret })).filter(Boolean);
 		expect(messages.length).toBeGreaterThan(20);
 		expect(messages.filter((message) => message!.includes(secret))).toEqual([]);
 	});
 
-	test("of a list of values names them", () => {
-		expect(complaint({ LOGLEVEL: "loud" })).toContain(
+	test("has an error that lists the valid values", () => {
+		expect(errorMessage({ LOGLEVEL: "loud" })).toContain(
 			"LOGLEVEL must be one of fatal, error, warn, info, debug, trace (",
 		);
-		expect(complaint({ PORT: "http" })).toContain(
+		expect(errorMessage({ PORT: "http" })).toContain(
 			"PORT must be a number (Port that the gateway listens on)",
 		);
 	});
@@ -60,15 +60,15 @@ describe("a setting from a file", () => {
 	});
 	afterEach(() => rmSync(folder, { recursive: true }));
 
-	test("is refused beside the same setting as a variable, whichever it is", () => {
+	test("is rejected if the variable is set as well, for all settings", () => {
 		const file = join(folder, "value");
-		const ambiguous = names.filter(
+		const accepted = names.filter(
 			(name) =>
-				!complaint({ [name]: "x", [`${name}_FILE`]: file })?.includes(
+				!errorMessage({ [name]: "x", [`${name}_FILE`]: file })?.includes(
 					`${name} and ${name}_FILE are both set`,
 				),
 		);
-		expect(ambiguous).toEqual([]);
+		expect(accepted).toEqual([]);
 	});
 
 	test("is read if the variable is empty", () => {

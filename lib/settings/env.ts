@@ -9,7 +9,8 @@ import { settings } from "./settings.ts";
 
 export type Env = Infer<typeof settings>;
 
-const Validator = FastestValidator as unknown as typeof FastestValidator.default; // its typings and its module disagree
+// The typings of the package do not match its module.
+const Validator = FastestValidator as unknown as typeof FastestValidator.default;
 const { plugins, messages } = validatorOptions;
 const check = new Validator({
 	useNewCustomCheckerFunction: true,
@@ -18,8 +19,9 @@ const check = new Validator({
 } as object).compile(structuredClone(settings) as never);
 
 /**
- * Reads the settings out of `source` (names as in settings.ts; an empty value counts as absent).
- * @throws StartError naming each variable that is wrong or set twice, and its valid values
+ * Reads and validates the settings. An empty value counts as absent.
+ *
+ * @throws StartError that names each variable that is invalid or set twice, and its valid values
  */
 export function readEnv(source: Readonly<Record<string, string | undefined>> = process.env): Env {
 	const values: Record<string, unknown> = {};
@@ -32,11 +34,11 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
 	}
 	const verdict = check(values) as true | Problem[];
 	if (verdict !== true) {
-		const wrong = verdict.map(
+		const invalid = verdict.map(
 			(problem) =>
 				`${problem.field} ${requirement(problem)} (${settings[problem.field as keyof Env]?.description})`,
 		);
-		throw new StartError(`Wrong setting in the environment. ${wrong.join("; ")}`);
+		throw new StartError(`Invalid setting in the environment. ${invalid.join("; ")}`);
 	}
 	return values as Env;
 }
@@ -48,13 +50,13 @@ interface Problem {
 	readonly expected?: unknown;
 }
 
-/** What a setting must be, as a predicate. It never contains the value, which may be a secret. */
+/** Describes the valid values of a setting, without its value, which may be a secret. */
 function requirement({ type, message, expected }: Problem): string {
 	switch (type) {
 		case "enumValue":
 			return `must be one of ${expected}`;
 		case "stringPattern":
-			return "has the wrong form";
+			return "has an invalid format";
 		default:
 			return message.replace(/^The '\w+' (field )?/, "").replace(/\.$/, "");
 	}
@@ -65,28 +67,30 @@ function fromFile(path: string | undefined, name: string): string | undefined {
 	try {
 		return readFileSync(path, "utf8").trim();
 	} catch (error) {
-		throw new StartError(
-			`${name}_FILE names a file that cannot be read: ${(error as Error).message}`,
-		);
+		throw new StartError(`Cannot read the file in ${name}_FILE: ${(error as Error).message}`);
 	}
 }
 
 const envs = new WeakMap<object, Env>();
-/** Gives a broker settings of its own, so that several can live in one process. They are kept out of its options, which other nodes see. */
+/**
+ * Assigns settings to a broker, so that several brokers can run in one process. The settings are not
+ * part of the broker's options, because other nodes can read those.
+ */
 export const provideEnv = (broker: object, env: Env): void => void envs.set(broker, env);
-/** The settings of the process, or those that this broker was given. */
+/** Settings of a broker; by default those of the process. */
 export function envOf(broker: ServiceBroker | object): Env {
 	const env = envs.get(broker) ?? readEnv();
 	envs.set(broker, env);
 	return env;
 }
 
-/** Where a user's programs keep what can be made anew (XDG Base Directory Specification). */
+/** Cache folder of the user (XDG Base Directory Specification). */
 export const cacheFolder = (): string => process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
 
 /**
- * Removes libpq's variables (PGSSLMODE, PGOPTIONS, PGAPPNAME, …) from the environment of this process and its children. The pg package
- * reads them for each connection, and a user sets them for another server than the embedded one.
+ * Removes the variables of libpq (PGSSLMODE, PGOPTIONS, PGAPPNAME, …) from the environment of this
+ * process and its children. The pg package reads them for each connection, but users set them for
+ * other servers than the embedded one.
  */
 export function dropLibpqVariables(): void {
 	for (const name of Object.keys(process.env))

@@ -5,26 +5,28 @@ import { type BrokerOptions, ServiceBroker, type ServiceSchema } from "moleculer
 import { StartError } from "../process/start-error.ts";
 import { type Env, provideEnv } from "./env.ts";
 
-/** The services that there are: folder = service name = file prefix. */
+/** Names of all services: the folders in `folder`. */
 export const serviceNames = (folder: string): string[] =>
 	readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
 		entry.isDirectory() ? [entry.name] : [],
 	);
 
-/** Which of them a process runs, by its SERVICES setting. */
-export function selectedServices(folder: string, chosen: string): string[] {
+/** Services selected by the setting SERVICES. @throws StartError for an unknown name */
+export function selectedServices(folder: string, selection: string): string[] {
 	const all = serviceNames(folder);
-	const wanted = chosen
+	const selected = selection
 		.split(",")
 		.map((name) => name.trim())
 		.filter(Boolean);
-	const unknown = wanted.filter((name) => !all.includes(name));
+	const unknown = selected.filter((name) => !all.includes(name));
 	if (unknown.length > 0)
-		throw new StartError(`SERVICES names ${unknown.join(", ")}; there are ${all.join(", ")}`);
-	return wanted.length > 0 ? wanted : all;
+		throw new StartError(
+			`SERVICES contains unknown names: ${unknown.join(", ")}; valid names are ${all.join(", ")}`,
+		);
+	return selected.length > 0 ? selected : all;
 }
 
-/** The schema of one service. */
+/** Loads the schema of a service. */
 export async function loadService(folder: string, name: string): Promise<ServiceSchema> {
 	const module = (await import(pathToFileURL(join(folder, name, `${name}.service.ts`)).href)) as {
 		default: ServiceSchema;
@@ -32,7 +34,7 @@ export async function loadService(folder: string, name: string): Promise<Service
 	return module.default;
 }
 
-/** A broker with the given services, not yet started. */
+/** Creates a broker with the given services without starting it. */
 export function createNode(
 	options: BrokerOptions,
 	env: Env,
@@ -44,11 +46,11 @@ export function createNode(
 	return broker;
 }
 
-/** Where the migrations of a service are: what all services share, then its own. */
+/** Migration folders of a service: the shared one, then its own. */
 export const migrationFolders = (root: string, service: string): string[] => [
 	join(root, "mixins/migrations"),
 	join(root, "services", service, "migrations"),
 ];
-/** Whether a service has a database: those do that have migrations. */
+/** Whether a service has a database, which is the case if it has migrations. */
 export const hasDatabase = (root: string, service: string): boolean =>
 	existsSync(join(root, "services", service, "migrations"));

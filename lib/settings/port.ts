@@ -3,7 +3,12 @@ import { errorCode } from "../process/folder-access.ts";
 import { StartError } from "../process/start-error.ts";
 import type { Env } from "./env.ts";
 
-/** @throws StartError if the gateway and the health checks share a port. `api`: whether this process runs the gateway */
+/**
+ * Checks that the gateway and the health listener use different ports.
+ *
+ * @param api whether this process runs the gateway
+ * @throws StartError if both use the same port
+ */
 export function assertDistinctPorts(
 	{ PORT, HEALTH_PORT }: Pick<Env, "PORT" | "HEALTH_PORT">,
 	api: boolean,
@@ -12,7 +17,7 @@ export function assertDistinctPorts(
 	throw new StartError(`PORT and HEALTH_PORT are both ${PORT}: set HEALTH_PORT to another port`);
 }
 
-/** @throws StartError if nobody can listen there */
+/** Checks that the gateway can listen on the address. @throws StartError if it cannot */
 export async function assertPortFree(host: string, port: number): Promise<void> {
 	const server = createServer();
 	try {
@@ -20,13 +25,13 @@ export async function assertPortFree(host: string, port: number): Promise<void> 
 			server.once("error", reject).listen(port, host, resolve),
 		);
 	} catch (error) {
-		const why: Record<string, string> = {
-			EADDRINUSE: `port ${port} on ${host} is taken by another program: stop that one, or set PORT to another port`,
-			EACCES: `port ${port} is not open to this user: set PORT to one above 1023`,
+		const reasons: Record<string, string> = {
+			EADDRINUSE: `port ${port} on ${host} is taken by another program: stop that program, or set PORT to another port`,
+			EACCES: `port ${port} requires root permissions: set PORT to a port above 1023`,
 		};
 		throw new StartError(
-			why[errorCode(error)] ??
-				`HOST ${host} cannot be listened on (${(error as Error).message}): set it to an address of this machine`,
+			reasons[errorCode(error)] ??
+				`cannot listen on HOST ${host} (${(error as Error).message}): set it to an address of this machine`,
 		);
 	}
 	await new Promise((resolve) => server.close(resolve));

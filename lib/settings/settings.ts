@@ -1,89 +1,91 @@
 import { shape } from "../contracts/schema.ts";
 
-/** As W3C Baggage writes lists of names and values. */
+/** List of names and values in the format of W3C Baggage. */
 const HEADERS = "^\\s*([^=,\\s]+\\s*=[^,]*(,\\s*|$))*$";
 
-/** Every setting of a process. Text comes in, typed values go out; what is secret may also come from the file that NAME_FILE names. */
+/**
+ * All settings of a process. Environment variables are text and are converted to these types. A
+ * value can also come from the file that NAME_FILE names.
+ */
 export const settings = shape({
 	NODE_ENV: {
 		type: "enum",
 		values: ["development", "test", "production"],
 		default: "development",
-		description: "production refuses to start with a secret missing, short or well known",
+		description: "In production, the start fails if a secret is missing, short or well known",
 	},
 	NAMESPACE: {
 		type: "string",
 		default: "",
 		pattern: "^[A-Za-z0-9_-]*$",
-		description: "Clusters with different namespaces on one NATS do not see each other",
+		description: "Separates clusters that share a NATS server",
 	},
 	COLOR: {
 		type: "string",
 		default: "",
 		pattern: "^[A-Za-z0-9_-]*$",
 		description:
-			"Of two versions on the same data, blue and green: nodes call only those of their own colour, and share all else",
+			"For blue-green deployments of two versions on the same data: nodes call only nodes of the same color and share everything else",
 	},
 	NODEID: {
 		type: "string",
 		optional: true,
 		pattern: "^[A-Za-z0-9._-]+$",
-		description:
-			"Name of this node, the host's unless given; a token that is new at each start is added",
+		description: "Name of this node, by default that of the host; each start appends a new token",
 	},
 	SERVICES: {
 		type: "string",
 		default: "",
-		description: "Which services this process runs, comma-separated; all of them when empty",
+		description: "Services that this process runs, comma-separated; all if empty",
 	},
 	LOGLEVEL: {
 		type: "enum",
 		values: ["fatal", "error", "warn", "info", "debug", "trace"],
 		optional: true,
 		description:
-			"The least important level that is logged; info unless given, warn where the start screen is shown",
+			"Lowest level that is logged; by default info, or warn when the start screen is shown",
 	},
 	LOG_FORMAT: {
 		type: "enum",
 		values: ["json", "pretty"],
 		optional: true,
 		description:
-			"Lines of JSON, or lines for the eye; json in production and pretty elsewhere unless given",
+			"Log format: JSON lines or readable lines; by default json in production and pretty otherwise",
 	},
 	ACCESS_LOG: {
 		type: "enum",
 		values: ["all", "errors", "off"],
 		default: "all",
 		description:
-			"Which requests get a line: all, those that were refused or failed, or only those that failed for a fault of ours (off)",
+			"Requests in the access log: all, those with an error (4xx or 5xx), or only those with an internal error (off)",
 	},
 	TRANSPORTER: {
 		type: "string",
 		optional: true,
 		pattern: "^nats://",
 		description:
-			"nats://host:4222 joins the cluster there; without it everything runs in this process",
+			"NATS server of the cluster, nats://host:4222; without it, everything runs in this process",
 	},
 	CACHER: {
 		type: "string",
 		optional: true,
 		pattern: "^rediss?://",
 		description:
-			"redis://host:6379; without it one process caches in its memory, and nodes of a cluster cache nothing",
+			"Redis server, redis://host:6379; without it, a single process caches in memory and the nodes of a cluster do not cache",
 	},
 	DATABASE_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^postgres(ql)?://.*\\{service\\}",
 		description:
-			"postgres://{service}:password@host:5432/{service}; {service} becomes the service's name. Without it an embedded Postgres is started",
+			"postgres://{service}:password@host:5432/{service}, where {service} stands for the name of the service; without it, an embedded Postgres is started",
 	},
 	DATABASE_ADMIN_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^postgres(ql)?://",
 		description:
-			"Only for npm run migrate: a user who may create roles and databases; with it, missing ones are created",
+			"Only for npm run migrate: a user with permission to create roles and databases; if set, missing ones are created",
 	},
 	DATABASE_POOL: {
 		type: "number",
@@ -92,13 +94,18 @@ export const settings = shape({
 		max: 100,
 		convert: true,
 		default: 15,
-		description: "The most connections that one service opens in one process",
+		description: "Maximum number of connections per service and process",
 	},
-	SQL_ECHO: { type: "boolean", convert: true, default: false, description: "Log every statement" },
+	SQL_ECHO: {
+		type: "boolean",
+		convert: true,
+		default: false,
+		description: "Log every SQL statement",
+	},
 	DATA_DIR: {
 		type: "string",
 		default: ".data",
-		description: "Folder of the embedded Postgres and of secrets that were made, not given",
+		description: "Folder of the embedded Postgres and of generated secrets",
 	},
 	DRAIN_MS: {
 		type: "number",
@@ -107,7 +114,7 @@ export const settings = shape({
 		max: 60_000,
 		convert: true,
 		default: 3000,
-		description: "How long what is under way may take to finish when the process is told to end",
+		description: "Time limit for calls in flight at shutdown, in milliseconds",
 	},
 	HOST: {
 		type: "string",
@@ -131,33 +138,33 @@ export const settings = shape({
 		convert: true,
 		default: 0,
 		description:
-			"Port that answers /health/live, /health/ready and /metrics whatever services this process runs; 0 for none",
+			"Port of /health/live, /health/ready and /metrics, independent of the services in this process; 0 disables it",
 	},
 	PUBLIC_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
-		description: "The shop's address as customers see it, for links in e-mails",
+		description: "Public address of the shop, for links in e-mails",
 	},
 	JWT_SECRET: {
 		type: "string",
 		min: 32,
 		optional: true,
 		description:
-			"Signs access tokens, at least 32 characters; outside production one is made and kept in DATA_DIR",
+			"Key that signs access tokens, at least 32 characters; outside production, one is generated and stored in DATA_DIR",
 	},
 	JWT_SECRET_PREVIOUS: {
 		type: "string",
 		min: 32,
 		optional: true,
-		description: "Accepted beside JWT_SECRET while that is being changed",
+		description: "Previous JWT_SECRET, still accepted during a rotation",
 	},
 	ADMIN_EMAIL: {
 		type: "email",
 		normalize: true,
 		default: "admin@example.com",
 		description:
-			"Address of the administrator that a start creates if the shop has none; later starts ignore it",
+			"Address of the administrator that the first start creates; later starts ignore it",
 	},
 	ADMIN_PASSWORD: {
 		type: "string",
@@ -165,7 +172,7 @@ export const settings = shape({
 		max: 72,
 		optional: true,
 		description:
-			"The administrator's password; with the embedded Postgres, outside production, one is made and kept in DATA_DIR",
+			"Password of the administrator; outside production and with the embedded Postgres, one is generated and stored in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",
@@ -174,13 +181,13 @@ export const settings = shape({
 		max: 15,
 		convert: true,
 		default: 10,
-		description: "Work factor of password hashes",
+		description: "Work factor of password hashes; each step doubles the time",
 	},
 	RATE_LIMIT_ENABLED: {
 		type: "boolean",
 		convert: true,
 		default: true,
-		description: "Refuse requests that come too often, with 429",
+		description: "Reject requests above the rate limits with 429",
 	},
 	RATE_LIMIT_PER_MINUTE: {
 		type: "number",
@@ -188,7 +195,7 @@ export const settings = shape({
 		min: 1,
 		convert: true,
 		default: 1200,
-		description: "Requests of one user, or of one address, in a minute",
+		description: "Requests per minute of a user or an address",
 	},
 	RATE_LIMIT_STRICT_PER_MINUTE: {
 		type: "number",
@@ -197,12 +204,12 @@ export const settings = shape({
 		convert: true,
 		default: 30,
 		description:
-			"The same per address for what is worth guessing or flooding: sign-in, registration, passwords",
+			"Requests per minute and address to routes that are subject to guessing or flooding: sign-in, registration, passwords",
 	},
 	CORS_ORIGINS: {
 		type: "string",
 		default: "",
-		description: "Origins that browsers may call from, comma-separated",
+		description: "Allowed origins of browser requests, comma-separated",
 	},
 	TRUST_PROXY: {
 		type: "number",
@@ -211,14 +218,14 @@ export const settings = shape({
 		max: 10,
 		convert: true,
 		default: 0,
-		description: "How many proxies in front add to X-Forwarded-For",
+		description: "Number of trusted proxies that append to X-Forwarded-For",
 	},
 	SMTP_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^smtps?://",
 		description:
-			"smtp://user:password@host:587 sends e-mail; without it messages are kept and shown through the API only",
+			"SMTP server, smtp://user:password@host:587; without it, messages are stored and available through the API only",
 	},
 	MAIL_FROM: {
 		type: "string",
@@ -230,7 +237,7 @@ export const settings = shape({
 		default: "1,5,30,120,600",
 		pattern: "^\\d+(\\.\\d+)?(,\\d+(\\.\\d+)?)*$",
 		description:
-			"Seconds before each repetition of a failed event; after the last it is a dead letter",
+			"Seconds before each retry of a failed event; after the last retry it becomes a dead letter",
 	},
 	EVENT_ACK_WAIT_MS: {
 		type: "number",
@@ -239,7 +246,7 @@ export const settings = shape({
 		convert: true,
 		default: 15_000,
 		description:
-			"How long NATS waits for word of a node that holds events before it gives them to another node",
+			"Milliseconds that NATS waits for an acknowledgment before it redelivers events to another node",
 	},
 	EVENT_REPLICAS: {
 		type: "number",
@@ -248,7 +255,7 @@ export const settings = shape({
 		max: 5,
 		convert: true,
 		default: 1,
-		description: "How many NATS servers keep each event; 3 where NATS is a cluster",
+		description: "Number of NATS servers that store each event; 3 in a NATS cluster",
 	},
 	EVENT_STREAM_MB: {
 		type: "number",
@@ -256,14 +263,14 @@ export const settings = shape({
 		convert: true,
 		default: 1024,
 		description:
-			"Size of the stream that carries events, in MiB, well below NATS' max_file_store; beyond it the oldest are discarded, and read from the outboxes where needed",
+			"Size limit of the event stream in MiB, well below max_file_store of NATS; beyond it, the oldest events are discarded and, if unread, read from the outboxes",
 	},
 	EVENT_RETENTION_HOURS: {
 		type: "number",
 		min: 1,
 		convert: true,
 		default: 168,
-		description: "How long published events are kept for a replay",
+		description: "Hours that published events are retained for a replay",
 	},
 	ORDER_WAIT_MS: {
 		type: "number",
@@ -272,7 +279,8 @@ export const settings = shape({
 		max: 9000,
 		convert: true,
 		default: 5000,
-		description: "How long POST /orders waits for the order to settle before it answers `pending`",
+		description:
+			"Milliseconds that POST /orders waits for the final status before it responds with `pending`",
 	},
 	ORDER_DEADLINE_MS: {
 		type: "number",
@@ -280,7 +288,8 @@ export const settings = shape({
 		min: 1000,
 		convert: true,
 		default: 30000,
-		description: "How long an order's steps are tried before the order is cancelled",
+		description:
+			"Milliseconds that the steps of an order are retried before the order is cancelled",
 	},
 	RESERVATION_SECONDS: {
 		type: "number",
@@ -289,7 +298,7 @@ export const settings = shape({
 		convert: true,
 		default: 900,
 		description:
-			"How long stock is held before its order is asked after; that of a lost order is then given back",
+			"Seconds after which the order of a stock reservation is checked; the reservation of a lost order is released",
 	},
 	LEASE_MS: {
 		type: "number",
@@ -297,51 +306,54 @@ export const settings = shape({
 		min: 500,
 		convert: true,
 		default: 4000,
-		description: "How long a silent node keeps its open orders before another takes them over",
+		description:
+			"Milliseconds without a heartbeat after which another node takes over the open orders of a node",
 	},
 	OTEL_EXPORTER_OTLP_ENDPOINT: {
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
 		description:
-			"http://collector:4318 receives traces by OTLP over HTTP; without it none are made",
+			"OTLP endpoint for traces over HTTP, http://collector:4318; without it, no traces are recorded",
 	},
 	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
-		description: "The same with its path, http://collector:4318/v1/traces for instance",
+		description:
+			"OTLP endpoint for traces including its path, for example http://collector:4318/v1/traces",
 	},
 	OTEL_EXPORTER_OTLP_HEADERS: {
 		type: "string",
 		optional: true,
 		pattern: HEADERS,
-		description: "Sent along with traces, name=value,…, percent-encoded",
+		description: "Headers of OTLP requests, name=value,…, percent-encoded",
 	},
 	OTEL_EXPORTER_OTLP_TRACES_HEADERS: {
 		type: "string",
 		optional: true,
 		pattern: HEADERS,
-		description: "More of them; these win",
+		description:
+			"Headers of OTLP requests for traces; they take precedence over OTEL_EXPORTER_OTLP_HEADERS",
 	},
 	OTEL_EXPORTER_OTLP_PROTOCOL: {
 		type: "enum",
 		values: ["http/protobuf", "http/json"],
 		default: "http/protobuf",
-		description: "How traces are encoded",
+		description: "Encoding of traces",
 	},
 	OTEL_SERVICE_NAME: {
 		type: "string",
 		optional: true,
 		description:
-			"The name of all that this process runs in traces; each service has its own unless given",
+			"Service name in traces for all services of this process; by default, each service has its own",
 	},
 	OTEL_RESOURCE_ATTRIBUTES: {
 		type: "string",
 		optional: true,
 		pattern: HEADERS,
 		description:
-			"What else is to be known of this process in traces, name=value,…, percent-encoded; deployment.environment is NODE_ENV unless given",
+			"Additional attributes of this process in traces, name=value,…, percent-encoded; deployment.environment is NODE_ENV by default",
 	},
 	OTEL_TRACES_SAMPLER: {
 		type: "enum",
@@ -355,7 +367,7 @@ export const settings = shape({
 		],
 		default: "parentbased_always_on",
 		description:
-			"Which requests are traced; parentbased leaves it to a client that sends a traceparent",
+			"Sampler of traces; the parentbased samplers follow the decision of a client that sends a traceparent",
 	},
 	OTEL_TRACES_SAMPLER_ARG: {
 		type: "number",
@@ -363,12 +375,12 @@ export const settings = shape({
 		max: 1,
 		convert: true,
 		default: 1,
-		description: "The share of requests that traceidratio traces",
+		description: "Share of requests that the traceidratio samplers record",
 	},
 	OTEL_SDK_DISABLED: {
 		type: "boolean",
 		convert: true,
 		default: false,
-		description: "Make no traces, whatever else is set",
+		description: "Disable traces regardless of the other settings",
 	},
 });

@@ -83,7 +83,7 @@ test("every secret may come from a file", () => {
 		});
 		expect(readEnv(Object.fromEntries(files))).toMatchObject(secrets);
 		expect(() => readEnv({ JWT_SECRET_FILE: join(folder, "nothing") })).toThrow(
-			"JWT_SECRET_FILE names a file that cannot be read",
+			"Cannot read the file in JWT_SECRET_FILE",
 		);
 	} finally {
 		rmSync(folder, { recursive: true });
