@@ -91,7 +91,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 		const results = await loadUsers(due)
 			.then((users) =>
 				Promise.all(
-					due.map((message, i) => trace(message, () => process(message, users[i] ?? null))),
+					due.map((message, i) => trace(message, () => processMessage(message, users[i] ?? null))),
 				),
 			)
 			.catch((error) => due.map((message) => postpone(message, error)));
@@ -108,7 +108,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	const loadUsers = async (due: readonly DueMessage[]) =>
 		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
 
-	async function process(due: DueMessage, user: User | null): Promise<Result> {
+	async function processMessage(due: DueMessage, user: User | null): Promise<Result> {
 		let prepared: Prepared | Result;
 		try {
 			prepared = await prepare(due, user);

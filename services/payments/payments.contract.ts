@@ -15,8 +15,8 @@ export const payment = shape({
 	amount,
 	currency,
 	/**
-	 * `authorized`: set aside for us, the capture is under way. `voided`: let go of before it was captured. `cancelled`: reversed before a
-	 * charge was on record, so a late one is refused.
+	 * `authorized`: the capture is in progress. `voided`: released before the capture. `cancelled`: a
+	 * tombstone, reversed before a charge was recorded; it rejects a late one.
 	 */
 	status: {
 		type: "enum",
@@ -30,7 +30,7 @@ export const payment = shape({
 			"cancelled",
 		],
 	},
-	/** What was paid back, or is on its way. */
+	/** Settled and unsettled refunds. */
 	refunded_amount: amount,
 	authorized_at: { type: "time", nullable: true },
 	captured_at: { type: "time", nullable: true },
@@ -43,10 +43,13 @@ const refund = shape({
 	amount,
 	reason: { type: "string", nullable: true },
 	created_at: { type: "time" },
-	settled_at: { type: "time", nullable: true, description: "When the provider had confirmed it" },
+	settled_at: {
+		type: "time",
+		nullable: true,
+		description: "Time at which the provider confirmed the refund; null until then",
+	},
 });
-/** A payment as people see it. */
-export const paymentSeen = shape({ ...payment, refunds: list(object(refund)) });
+export const paymentWithRefunds = shape({ ...payment, refunds: list(object(refund)) });
 const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, currency });
 
 export const payments = contract({
@@ -54,24 +57,29 @@ export const payments = contract({
 	actions: {
 		...eventActions,
 		list: {
-			summary: "Payments of an order",
+			summary: "List the payments of an order",
 			rest: "GET /payments",
 			auth: "owner",
 			params: order_id,
-			returns: list(object(paymentSeen)),
+			returns: list(object(paymentWithRefunds)),
 		},
 		refund: {
-			summary: "Pay back a part, or all that is left",
+			summary: "Refund a payment in part or in full",
 			rest: "POST /payments/:id/refunds",
 			auth: "admin",
 			status: 201,
 			idempotent: true,
 			params: {
 				id: { type: "uuid" },
-				amount: { type: "money", min: 0.01, optional: true },
+				amount: {
+					type: "money",
+					min: 0.01,
+					optional: true,
+					description: "The remaining amount by default",
+				},
 				reason: { type: "string", max: 500, optional: true },
 			},
-			returns: object(paymentSeen),
+			returns: object(paymentWithRefunds),
 			throws: [
 				"PAYMENT_NOT_FOUND",
 				"NOT_REFUNDABLE",
@@ -79,16 +87,25 @@ export const payments = contract({
 				"IDEMPOTENCY_KEY_REUSED",
 			],
 		},
-		/** At most once per order. Refuses with PAYMENT_DECLINED, or with REVERSED what was reversed. What does not answer promptly is `pending`: ask again. */
+		/**
+		 * Charges an order at most once. Refuses it with PAYMENT_DECLINED, or with REVERSED if it was
+		 * reversed. `pending` if the provider did not respond in time: repeat the command.
+		 */
 		charge: command("Charge orders", {
 			user_id: { type: "uuid" },
 			amount,
 			currency,
 			payment_token: { type: "string", max: 100 },
 		}),
-		/** Voids what was authorised, pays back what was captured; an order that was not charged leaves a tombstone, which refuses a late `charge`. */
-		reverse: command("Undo the charges of orders", {}),
-		/** For the audit: all payments and tombstones in a range of orders. `unsettled` is the part of `refunded_amount` that the provider may not have paid back yet. */
+		/**
+		 * Voids authorizations and refunds captures. An order without a charge gets a tombstone, which
+		 * rejects a late `charge`.
+		 */
+		reverse: command("Reverse the charges of orders", {}),
+		/**
+		 * For the audit: payments and tombstones in a range of order IDs. `unsettled` is the part of
+		 * `refunded_amount` that the provider has not confirmed.
+		 */
 		auditPayments: {
 			params: range,
 			returns: list(
@@ -103,7 +120,10 @@ export const payments = contract({
 			retry: true,
 			divide: { range: "order_id" },
 		},
-		/** For the audit: the provider's own books in a range of its keys, which are the ids of orders. `authorized` is what is set aside and neither captured nor voided. */
+		/**
+		 * For the audit: the provider's ledger in a range of keys, which are order IDs. `authorized` is
+		 * the amount that is neither captured nor voided.
+		 */
 		auditCharges: {
 			params: range,
 			returns: list(
@@ -115,7 +135,7 @@ export const payments = contract({
 		history,
 	},
 	events: {
-		/** Only where the capture did not follow at once. */
+		/** Only if the capture did not follow immediately. */
 		"payment.authorized": money_moved,
 		"payment.captured": money_moved,
 		"payment.declined": { ...order_id, reason: { type: "string" } },
@@ -125,7 +145,10 @@ export const payments = contract({
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
-		NOT_REFUNDABLE: { status: 409, message: "There is not that much left to refund" },
+		NOT_REFUNDABLE: {
+			status: 409,
+			message: "The refund exceeds the remaining amount of the payment",
+		},
 	},
 });
 

@@ -2,168 +2,171 @@ import { settleWithin } from "../../lib/async/settle-within.ts";
 import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { done, type Outcome, pending } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
-import { type Charges, columns } from "./payments.charges.ts";
-import { type Dependencies, type Refunds, requestRefunds } from "./payments.refunds.ts";
-import { left, next, type Payment, undoing } from "./payments.rules.ts";
-import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
-import type { ProviderResult } from "./providers/provider.ts";
+import type { Dependencies } from "./payments.dependencies.ts";
+import { recordCaptures } from "./payments.recording.ts";
+import { type Refunds, requestRefunds } from "./payments.refunds.ts";
+import { nextStatus, type Payment, refundableAmount, reversalOf } from "./payments.rules.ts";
+import { BEGIN_REVERSAL, columns, END_REVERSAL, REVERSAL_FIELDS } from "./payments.statements.ts";
 
-/** `stale_key`: the reversal began so long ago that the provider may have forgotten the idempotency key of its payout. */
-type Reversing = Payment & Traced & { reversal: "begun" | "done"; stale_key: boolean };
-/** A payment, and how much of it is to be paid back. */
-interface PayBack {
-	readonly payment: Reversing;
+/** `stale_key`: the provider may have forgotten the idempotency key of the payout. */
+type ReversedPayment = Payment & Traced & { reversal: "begun" | "done"; stale_key: boolean };
+/** The final state of a payment, as END_REVERSAL records it. */
+interface EndedReversal extends Traced {
+	readonly id: string;
+	readonly status: Payment["status"];
+	readonly type: "payment.voided" | "payment.refunded" | null;
+	readonly event: string | null;
+	readonly paid_back: number;
+}
+interface Payout {
+	readonly payment: ReversedPayment;
 	readonly amount: number;
 }
 
 /**
- * The undo of a charge: the row is marked (or a tombstone made); what was authorised is voided, what was captured paid back, and where
- * nothing is on record the provider is asked by voiding whatever there is; the end is recorded. The key of the void is the order's id, that
- * of the refund the payment's. Whatever crashes or overtakes between these steps, asking again is enough:
- * - marked, but not undone at the provider: a charge may still go through there, but finds the mark when it comes to be recorded, and is
- *   refused. The void then leaves it alone and tells of it, and it is paid back. The reversal is not done before that, so it is asked for again.
- * - undone, but not recorded: the same keys are answered as they were.
+ * Reverses charges, the compensation of the saga's payment step. It marks the payment (or inserts a
+ * tombstone), then voids an authorization or pays back a capture at the provider, then records the
+ * end. Idempotency keys are the order ID for the void and the payment ID for the refund. After a
+ * crash or a race with a charge, repeating the reversal is sufficient:
+ * - Marked, but not reversed at the provider: a charge may still succeed there, but its record is
+ *   refused because of the mark. The void then reports the capture, and it is paid back. The
+ *   reversal is `pending` until then, so it is repeated.
+ * - Reversed at the provider, but not recorded: the provider returns the same results again.
  */
-export function createReversals(
-	{ db, eventData, wakeRelay, logger, provider, patience }: Dependencies,
-	refunds: Refunds,
-	charges: Pick<Charges, "noteCaptures">,
-) {
-	/** The answers that came promptly. */
-	async function heard<T>(
-		payments: readonly Reversing[],
-		answers: readonly Promise<T>[],
-	): Promise<{ payment: Reversing; answer: T }[]> {
-		const results = await settleWithin(answers, patience);
+export function createReversals(dependencies: Dependencies, refunds: Refunds) {
+	const { db, eventData, wakeRelay, logger, provider, limits } = dependencies;
+
+	/**
+	 * Reverses the charges of orders and returns one outcome for each, `pending` if the provider has
+	 * not confirmed it yet.
+	 * @param traceparents by order ID
+	 */
+	async function reverse(
+		orderIds: readonly string[],
+		traceparents: ReadonlyMap<string, string | undefined> = new Map(),
+	): Promise<Outcome[]> {
+		const distinct = [...new Set(orderIds)];
+		const payments = await db.query<ReversedPayment>(BEGIN_REVERSAL, [
+			distinct.map(() => newId()),
+			distinct,
+			nextStatus("none", "block"),
+		]);
+		const open = payments.flatMap((payment) =>
+			payment.reversal === "begun"
+				? [{ ...payment, traceparent: traceparents.get(payment.order_id) }]
+				: [],
+		);
+		// The payout covers the rest, so partial refunds have to be settled first.
+		const unsettled = new Set(
+			(await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id),
+		);
+		const ready = Map.groupBy(
+			open.filter(({ id }) => !unsettled.has(id)),
+			({ status }) => reversalOf[status],
+		);
+		const { voided, captured } = await voidPayments([
+			...(ready.get("void") ?? []),
+			...(ready.get("voidOrRefund") ?? []),
+		]);
+		const refunded = await payBack([
+			...captured,
+			...(ready.get("refund") ?? []).map((payment) => ({
+				payment,
+				amount: refundableAmount(payment),
+			})),
+		]);
+		const ended = [...(ready.get("nothing") ?? []).map(voidedRow), ...voided, ...refunded];
+		if (ended.length > 0)
+			await db.query(END_REVERSAL, [...columns(ended, REVERSAL_FIELDS), traceparentsOf(ended)]);
+		wakeRelay();
+		const endedIds = new Set(ended.map(({ id }) => id));
+		const stillOpen = new Set(
+			open.flatMap(({ id, order_id }) => (endedIds.has(id) ? [] : [order_id])),
+		);
+		return orderIds.map((order_id) => (stillOpen.has(order_id) ? pending : done));
+	}
+
+	/** Voids payments; returns the rows of those that ended, and payouts of captured ones. */
+	async function voidPayments(payments: readonly ReversedPayment[]) {
+		const requests = provider.void(
+			payments.map(({ order_id }) => ({ key: order_id, authorization: order_id })),
+		);
+		const responses = await confirmed(payments, requests);
+		const byOrder = new Map(payments.map((payment) => [payment.order_id, payment]));
+		const captures = responses.map(({ payment, result }) => ({ order: payment, result }));
+		for (const { order_id, status } of await recordCaptures(dependencies, captures, byOrder))
+			byOrder.set(order_id, { ...byOrder.get(order_id)!, status });
+		const current = responses.map(({ payment: { order_id }, result }) => ({
+			payment: byOrder.get(order_id)!,
+			result,
+		}));
+		return {
+			voided: current.flatMap(({ payment, result }) =>
+				result.status === "captured" ? [] : [voidedRow(payment)],
+			),
+			// The whole amount: a payment without a recorded capture has no refunds.
+			captured: current.flatMap(({ payment, result }): Payout[] =>
+				result.status === "captured" ? [{ payment, amount: result.amount }] : [],
+			),
+		};
+	}
+
+	async function payBack(payouts: readonly Payout[]) {
+		const requests = payouts.map(({ payment: { id, order_id, stale_key }, amount }) => ({
+			key: id,
+			authorization: order_id,
+			amount,
+			stale_key,
+		}));
+		const payments = payouts.map(({ payment }) => payment);
+		const responses = await confirmed(payments, requestRefunds(provider, requests));
+		const amounts = new Map(payouts.map(({ payment, amount }) => [payment.id, amount]));
+		return responses.map(({ payment }) => refundedRow(payment, amounts.get(payment.id)!));
+	}
+
+	/** The responses that arrived in time. */
+	async function confirmed<T>(
+		payments: readonly ReversedPayment[],
+		requests: readonly Promise<T>[],
+	): Promise<{ payment: ReversedPayment; result: T }[]> {
+		const results = await settleWithin(requests, limits);
 		return payments.flatMap((payment, i) => {
 			const result = results[i];
-			if (result?.status === "fulfilled") return [{ payment, answer: result.value }];
-			const { order_id } = payment;
-			logger.warn("The payment provider gave no answer to a reversal and has to be asked again", {
-				order_id,
+			if (result?.status === "fulfilled") return [{ payment, result: result.value }];
+			logger.warn("Payment provider did not confirm a reversal; will retry", {
+				order_id: payment.order_id,
 				error: result?.reason,
 			});
 			return [];
 		});
 	}
 
-	/** Voids what can be voided; answers what that ended, and what turned out to be captured. */
-	async function release(payments: readonly Reversing[]) {
-		const answers = await heard(
-			payments,
-			provider.void(payments.map(({ order_id }) => ({ key: order_id, authorization: order_id }))),
-		);
-		const standing = new Map(payments.map((payment) => [payment.order_id, payment]));
-		const late = answers.map(({ payment, answer }) => ({ order: payment, answer }));
-		for (const { order_id, status } of await charges.noteCaptures(late, standing))
-			standing.set(order_id, { ...standing.get(order_id)!, status });
-		const now = answers.map(({ payment: { order_id }, answer }) => ({
-			payment: standing.get(order_id)!,
-			answer,
-		}));
-		return {
-			ended: now.flatMap(({ payment, answer }) =>
-				answer.status === "captured" ? [] : [voiding(payment)],
-			),
-			captured: now.flatMap(({ payment, answer }) =>
-				answer.status === "captured" ? [toPayBack(payment, answer)] : [],
-			),
-		};
-	}
-
-	async function payBack(due: readonly PayBack[]) {
-		const requests = due.map(({ payment: { id, order_id, stale_key }, amount }) => ({
-			key: id,
-			authorization: order_id,
-			amount,
-			stale_key,
-		}));
-		const paid = await heard(
-			due.map(({ payment }) => payment),
-			requestRefunds(provider, requests),
-		);
-		const amounts = new Map(due.map(({ payment, amount }) => [payment.id, amount]));
-		return paid.map(({ payment }) => refunding(payment, amounts.get(payment.id)!));
-	}
-
-	/** How it ends where nothing was captured. What nobody was told of is over without a word as well. */
-	function voiding({ id, order_id, amount, currency, status, traceparent }: Reversing) {
-		if (status !== "authorized") return { id, status, type: null, event: null, paid_back: 0 };
+	/** The end of a reversal without a payout. Without an earlier event, it publishes none either. */
+	function voidedRow(payment: ReversedPayment): EndedReversal {
+		const { id, order_id, amount, currency, status, traceparent } = payment;
+		if (status !== "authorized") return unchangedRow(payment);
 		const event = eventData("payment.voided", { order_id, payment_id: id, amount, currency });
-		return {
-			id,
-			status: next(status, "void"),
-			type: "payment.voided",
-			event,
-			paid_back: 0,
-			traceparent,
-		};
-	}
-	function refunding({ id, order_id, currency, status, traceparent }: Reversing, amount: number) {
-		if (undoing[status] !== "refund") return { id, status, type: null, event: null, paid_back: 0 };
-		const event = eventData("payment.refunded", { order_id, payment_id: id, amount, currency });
-		return {
-			id,
-			status: next(status, "refundRest"),
-			type: "payment.refunded",
-			event,
-			paid_back: amount,
-			traceparent,
-		};
+		const type = "payment.voided";
+		return { id, status: nextStatus(status, "void"), type, event, paid_back: 0, traceparent };
 	}
 
-	return {
-		/**
-		 * One outcome for each order; `pending` where the provider has not confirmed it yet.
-		 * @param traces of the orders that have one
-		 */
-		async reverse(
-			orderIds: readonly string[],
-			traces: ReadonlyMap<string, string | undefined> = new Map(),
-		): Promise<Outcome[]> {
-			const wanted = [...new Set(orderIds)];
-			const standing = await db.query<Reversing>(BEGIN_REVERSAL, [
-				wanted.map(() => newId()),
-				wanted,
-				next("none", "bar"),
-			]);
-			const open = standing.flatMap((payment) =>
-				payment.reversal === "begun"
-					? [{ ...payment, traceparent: traces.get(payment.order_id) }]
-					: [],
-			);
-			// All that is left goes back at once, so what was promised in part comes before it.
-			const unsettled = new Set(
-				(await refunds.settleOf(open.map(({ id }) => id))).map(({ payment_id }) => payment_id),
-			);
-			const ready = Map.groupBy(
-				open.filter(({ id }) => !unsettled.has(id)),
-				({ status }) => undoing[status],
-			);
-			const { ended, captured } = await release([
-				...(ready.get("void") ?? []),
-				...(ready.get("ask") ?? []),
-			]);
-			const paid = await payBack([
-				...captured,
-				...(ready.get("refund") ?? []).map((payment) => ({ payment, amount: left(payment) })),
-			]);
-			const over = [...(ready.get("nothing") ?? []).map(voiding), ...ended, ...paid];
-			if (over.length > 0)
-				await db.query(END_REVERSAL, [...columns(over, ENDED), traceparentsOf(over)]);
-			wakeRelay();
-			const closed = new Set(over.map(({ id }) => id));
-			const rest = new Set(open.flatMap(({ id, order_id }) => (closed.has(id) ? [] : [order_id])));
-			return orderIds.map((order_id) => (rest.has(order_id) ? pending : done));
-		},
-	};
+	/** The end of a reversal with a payout. */
+	function refundedRow(payment: ReversedPayment, amount: number): EndedReversal {
+		const { id, order_id, currency, status, traceparent } = payment;
+		if (reversalOf[status] !== "refund") return unchangedRow(payment);
+		const event = eventData("payment.refunded", { order_id, payment_id: id, amount, currency });
+		const type = "payment.refunded";
+		const next = nextStatus(status, "refundRest");
+		return { id, status: next, type, event, paid_back: amount, traceparent };
+	}
+
+	return { reverse };
 }
 
-/** What a payment is paid back of that turned out to be captured: all, for nobody could have refunded a part of it. */
-const toPayBack = (
-	payment: Reversing,
-	{ amount }: Extract<ProviderResult, { status: "captured" }>,
-): PayBack => ({ payment, amount });
-
-/** The parameters of END_REVERSAL, in their order, but for the traces, which come last. */
-const ENDED = ["id", "status", "type", "event", "paid_back"] as const;
+const unchangedRow = ({ id, status }: ReversedPayment): EndedReversal => ({
+	id,
+	status,
+	type: null,
+	event: null,
+	paid_back: 0,
+});

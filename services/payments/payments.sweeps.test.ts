@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { type Order, order, startPayments } from "../../test/support/payments.ts";
+import { newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { createCharges } from "./payments.charges.ts";
-import { createRefunds, type Dependencies } from "./payments.refunds.ts";
+import type { Dependencies } from "./payments.dependencies.ts";
+import { createRefunds } from "./payments.refunds.ts";
 import type { PaymentProvider } from "./providers/provider.ts";
 
 let shop: Shop;
-/** Another node on the same database. */
+/** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
@@ -20,45 +21,48 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { captured, ledger, list, reverse, told } = startPayments(() => shop);
+const { capturedPayment, ledgerBalance, list, reverse, eventsOf } = paymentActions(() => shop);
 const query = (text: string, values?: unknown[]) => shop.databases.query("payments", text, values);
 
-/** Payments of which the provider has no record, so that their refunds are rejected each time; all are older than anything else. */
-const FAILING_REFUNDS = `with made as (insert into payments (id, order_id, user_id, amount, currency, status, refunded_amount)
+/**
+ * Inserts refunds of payments that the provider does not have, so that each attempt fails. They are
+ * older than all other refunds.
+ */
+const INSERT_FAILING_REFUNDS = `with made as (insert into payments (id, order_id, user_id, amount, currency, status, refunded_amount)
 		select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'refunded', 5 from generate_series(1, $1) returning id)
 	insert into refunds (id, payment_id, amount, at) select gen_random_uuid(), id, 5, now() - interval '1 day' from made returning id`;
-const OPEN_AUTHORIZATIONS = `insert into payments (id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
+const INSERT_AUTHORIZED = `insert into payments (id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
 	select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'authorized', now(), now() - interval '1 day'
 	from generate_series(1, $1)`;
-const unsettled = (id: string, amount: number, age: string) =>
+const insertUnsettled = (id: string, amount: number, age: string) =>
 	query(
-		`with noted as (insert into refunds (id, payment_id, amount, at) values (gen_random_uuid(), $1, $2, now() - $3::interval) returning id)
-		update payments set status = 'partially_refunded', refunded_amount = $2 where id = $1 returning (select id from noted) as refund_id`,
+		`with inserted as (insert into refunds (id, payment_id, amount, at) values (gen_random_uuid(), $1, $2, now() - $3::interval) returning id)
+		update payments set status = 'partially_refunded', refunded_amount = $2 where id = $1 returning (select id from inserted) as refund_id`,
 		[id, amount, age],
 	).then(([row]) => row!.refund_id as string);
-/** Notes a refund in the provider's ledger only: the response was lost. */
-const paidAtProvider = ({ order_id }: Order, key: string, amount: number, age: string) =>
+/** Inserts a refund into the provider's ledger only, as if its response was lost. */
+const insertProviderRefund = ({ order_id }: Order, key: string, amount: number, age: string) =>
 	query(
 		`with paid as (insert into ledger_refunds (key, charge_key, amount, at) values ($1, $2, $3, now() - $4::interval))
 		update ledger_charges set refunded = refunded + $3 where key = $2`,
 		[key, order_id, amount, age],
 	);
 
-/** The sweeps of one node, with a provider that counts the requests. */
-function sweepsOf(node: Shop) {
+/** The pollers of one node, with a provider that records the requests. */
+function pollersOf(node: Shop) {
 	const { db, eventData, wakeRelay, provider } = node.broker.getLocalService(
 		"payments",
 	) as unknown as Dependencies;
 	const requested: string[] = [];
-	const looked: string[] = [];
-	const counting: PaymentProvider = {
+	const lookedUp: string[] = [];
+	const recordingProvider: PaymentProvider = {
 		...provider,
 		refund(requests) {
 			requested.push(...requests.map(({ key }) => key));
 			return provider.refund(requests);
 		},
 		lookup(keys) {
-			looked.push(...keys);
+			lookedUp.push(...keys);
 			return provider.lookup(keys);
 		},
 	};
@@ -66,53 +70,54 @@ function sweepsOf(node: Shop) {
 		db,
 		eventData,
 		wakeRelay,
-		provider: counting,
+		provider: recordingProvider,
 		logger: { warn: () => undefined },
-		patience: { totalMs: 5000, idleMs: 5000 },
+		limits: { totalMs: 5000, idleMs: 5000 },
 	};
 	return {
 		requested,
-		looked,
+		lookedUp,
 		refunds: createRefunds(dependencies),
 		charges: createCharges(dependencies),
 	};
 }
 
-test("a refund is settled although more failing refunds than a sweep takes are older", async () => {
-	await query(FAILING_REFUNDS, [250]);
-	const { mine, id } = await captured(10);
-	await unsettled(id, 4, "1 minute");
+test("settles a refund behind more failing refunds than one poll claims", async () => {
+	await query(INSERT_FAILING_REFUNDS, [250]);
+	const { order, id } = await capturedPayment(10);
+	await insertUnsettled(id, 4, "1 minute");
 	await eventually(
-		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		async () =>
+			expect(await eventsOf(order)).toEqual(["payment.captured 10", "payment.refunded 4"]),
 		30,
 	);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 6 });
 	await query("delete from refunds where settled_at is null");
 }, 60_000);
 
-test("a capture is recorded although more open authorizations than a sweep takes are older", async () => {
-	await query(OPEN_AUTHORIZATIONS, [250]);
-	const mine = order();
+test("records a capture behind more open authorizations than one poll claims", async () => {
+	await query(INSERT_AUTHORIZED, [250]);
+	const order = newOrder();
 	await query(
-		`with noted as (insert into ledger_charges (key, status, amount, currency, capture_key) values ($1::text, 'captured', 19.99, 'EUR', $1))
+		`with inserted as (insert into ledger_charges (key, status, amount, currency, capture_key) values ($1::text, 'captured', 19.99, 'EUR', $1))
 		insert into payments (id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
 		values (gen_random_uuid(), $1::uuid, $2, 19.99, 'EUR', 'authorized', now(), now() - interval '1 minute')`,
-		[mine.order_id, mine.user_id],
+		[order.order_id, order.user_id],
 	);
 	await eventually(
-		async () => expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]),
+		async () => expect(await list(order.order_id)).toMatchObject([{ status: "captured" }]),
 		30,
 	);
 	await query("delete from payments where status = 'authorized'");
 }, 60_000);
 
-test("nodes that sweep at the same time share the rows, and leave failed rows alone until their backoff ends", async () => {
-	const failing = (await query(FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
-	await query(OPEN_AUTHORIZATIONS, [40]);
-	const nodes = [sweepsOf(shop), sweepsOf(second)];
+test("concurrent nodes share due rows and skip failed ones until their backoff ends", async () => {
+	const failing = (await query(INSERT_FAILING_REFUNDS, [40])).map(({ id }) => id as string).sort();
+	await query(INSERT_AUTHORIZED, [40]);
+	const nodes = [pollersOf(shop), pollersOf(second)];
 	for (let turn = 0; turn < 3; turn++)
 		await Promise.all(
-			nodes.flatMap(({ refunds, charges }) => [refunds.sweep(), charges.reconcile()]),
+			nodes.flatMap(({ refunds, charges }) => [refunds.settleDue(), charges.reconcile()]),
 		);
 	const attempted = await query(
 		"select id, attempts, next_at > now() as waits from refunds where id = any($1) order by id",
@@ -123,7 +128,7 @@ test("nodes that sweep at the same time share the rows, and leave failed rows al
 		"select distinct checks, check_at > now() as waits from payments where status = 'authorized'",
 	);
 	expect(checked).toEqual([{ checks: 1, waits: true }]);
-	for (const kind of ["requested", "looked"] as const) {
+	for (const kind of ["requested", "lookedUp"] as const) {
 		const keys = nodes.flatMap((node) => node[kind]);
 		expect(keys).toHaveLength(new Set(keys).size);
 	}
@@ -131,13 +136,13 @@ test("nodes that sweep at the same time share the rows, and leave failed rows al
 	await query("delete from payments where status = 'authorized'");
 });
 
-test("the backoff of a failing refund grows with its attempts, up to a quarter of an hour", async () => {
-	const [{ id }] = (await query(FAILING_REFUNDS, [1])) as [{ id: string }];
-	const { refunds } = sweepsOf(shop);
+test("the backoff of a failing refund grows up to 15 minutes", async () => {
+	const [{ id }] = (await query(INSERT_FAILING_REFUNDS, [1])) as [{ id: string }];
+	const { refunds } = pollersOf(shop);
 	const waits: number[] = [];
 	for (let attempt = 0; attempt < 10; attempt++) {
 		await query("update refunds set next_at = now() where id = $1", [id]);
-		await refunds.sweep();
+		await refunds.settleDue();
 		const [row] = await query(
 			"select extract(epoch from next_at - now())::float8 as wait from refunds where id = $1",
 			[id],
@@ -151,44 +156,43 @@ test("the backoff of a failing refund grows with its attempts, up to a quarter o
 	await query("delete from refunds where id = $1", [id]);
 });
 
-test("a refund that the provider paid before it forgot the idempotency key is not paid twice", async () => {
-	const { mine, id } = await captured(10);
-	const refund_id = await unsettled(id, 4, "30 hours");
-	await paidAtProvider(mine, refund_id, 4, "30 hours");
+test("does not repeat an old refund that the provider has paid", async () => {
+	const { order, id } = await capturedPayment(10);
+	const refund_id = await insertUnsettled(id, 4, "30 hours");
+	await insertProviderRefund(order, refund_id, 4, "30 hours");
 	await eventually(
-		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		async () =>
+			expect(await eventsOf(order)).toEqual(["payment.captured 10", "payment.refunded 4"]),
 		30,
 	);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 6 });
 }, 60_000);
 
-test("an old refund that the provider never received is paid", async () => {
-	const { mine, id } = await captured(10);
-	await unsettled(id, 4, "30 hours");
+test("pays an old refund that the provider has not received", async () => {
+	const { order, id } = await capturedPayment(10);
+	await insertUnsettled(id, 4, "30 hours");
 	await eventually(
-		async () => expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]),
+		async () =>
+			expect(await eventsOf(order)).toEqual(["payment.captured 10", "payment.refunded 4"]),
 		30,
 	);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 6 });
 }, 60_000);
 
 test.each([
 	["a reversal", "reversal_at = now() - interval '30 hours'"],
 	[
-		"a reversal that a node of an earlier version began",
+		"a reversal begun by an earlier version",
 		"reversal_at = null, created_at = now() - interval '30 hours'",
 	],
-])(
-	"%s is not paid twice when it goes on after the provider forgot the idempotency key",
-	async (_, began) => {
-		const { mine, id } = await captured(10);
-		// A partial payout leaves room in the captured amount for a second one.
-		await query(
-			`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded', ${began} where id = $1`,
-			[id],
-		);
-		await paidAtProvider(mine, id, 4, "30 hours");
-		expect(await reverse(mine)).toEqual([{ status: "done" }]);
-		expect(await ledger(mine)).toEqual({ charges: 1, balance: 6 });
-	},
-);
+])("%s does not pay twice after the provider forgot its idempotency key", async (_, changes) => {
+	const { order, id } = await capturedPayment(10);
+	// A partial payout leaves room in the captured amount for a second one.
+	await query(
+		`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded', ${changes} where id = $1`,
+		[id],
+	);
+	await insertProviderRefund(order, id, 4, "30 hours");
+	expect(await reverse(order)).toEqual([{ status: "done" }]);
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 6 });
+});

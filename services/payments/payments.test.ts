@@ -4,17 +4,17 @@ import type { Meta } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { neighbours, token } from "../../test/support/gateway.ts";
 import {
+	command,
 	done,
+	newOrder,
 	type Order,
-	only,
-	order,
+	paymentActions,
 	reversed,
-	startPayments,
 } from "../../test/support/payments.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
-/** Another node on the same database. */
+/** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments", "api"], stubs: neighbours() });
@@ -27,55 +27,54 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-const { charge, list, settled, reverse, refund, captured, ledger, told } = startPayments(
-	() => shop,
-);
+const { charge, list, chargeFully, reverse, refund, capturedPayment, ledgerBalance, eventsOf } =
+	paymentActions(() => shop);
 
-test("an order is charged once, however often it is asked for", async () => {
-	const mine = order();
-	expect(await settled(mine, mine)).toEqual([done, done]);
-	expect(await settled(mine)).toEqual([done]);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 19.99 });
-	expect(await told(mine)).toEqual(["payment.captured 19.99"]);
+test("charges an order once when the command is repeated", async () => {
+	const order = newOrder();
+	expect(await chargeFully(order, order)).toEqual([done, done]);
+	expect(await chargeFully(order)).toEqual([done]);
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 19.99 });
+	expect(await eventsOf(order)).toEqual(["payment.captured 19.99"]);
 	const payment = {
 		status: "captured",
 		amount: 19.99,
 		refunded_amount: 0,
-		user_id: mine.user_id,
+		user_id: order.user_id,
 		voided_at: null,
 		refunds: [],
 	};
 	const at = expect.any(String);
-	expect(await list(mine.order_id)).toMatchObject([
+	expect(await list(order.order_id)).toMatchObject([
 		{ ...payment, authorized_at: at, captured_at: at },
 	]);
 });
 
-test("a card that is declined is refused with the reason, and stays so", async () => {
-	const [bad, unknown] = [order("tok_declined"), order("tok_of_nobody")];
+test("refuses a declined card with the reason, also when the charge is repeated", async () => {
+	const [declined, unknown] = [newOrder("tok_declined"), newOrder("tok_unknown")];
 	const refusals = [
 		{ status: "refused", code: "PAYMENT_DECLINED", detail: "card declined" },
 		{ status: "refused", code: "PAYMENT_DECLINED", detail: "unknown payment method" },
 	];
-	expect(await settled(bad, unknown)).toEqual(refusals);
-	expect(await settled({ ...bad, payment_token: "tok_ok" }, unknown)).toEqual(refusals);
-	expect(await ledger(bad)).toEqual({ charges: 0, balance: 0 });
-	expect(await told(bad)).toEqual(["payment.declined"]);
-	expect(await list(bad.order_id)).toMatchObject([{ status: "declined" }]);
-	expect(await reverse(bad)).toEqual([done]);
-	expect(await list(bad.order_id)).toMatchObject([{ status: "declined" }]);
-	expect(await told(bad)).toEqual(["payment.declined"]);
+	expect(await chargeFully(declined, unknown)).toEqual(refusals);
+	expect(await chargeFully({ ...declined, payment_token: "tok_ok" }, unknown)).toEqual(refusals);
+	expect(await ledgerBalance(declined)).toEqual({ charges: 0, balance: 0 });
+	expect(await eventsOf(declined)).toEqual(["payment.declined"]);
+	expect(await list(declined.order_id)).toMatchObject([{ status: "declined" }]);
+	expect(await reverse(declined)).toEqual([done]);
+	expect(await list(declined.order_id)).toMatchObject([{ status: "declined" }]);
+	expect(await eventsOf(declined)).toEqual(["payment.declined"]);
 });
 
-test("slow, flaky and silent cards neither delay nor fail their neighbours, and end charged once", async () => {
-	const [ok, slow, flaky, bad, timeout] = [
-		order(),
-		order("tok_slow"),
-		order("tok_flaky"),
-		order("tok_declined"),
-		order("tok_timeout"),
+test("slow, flaky and silent cards do not affect other orders and are charged once", async () => {
+	const [ok, slow, flaky, declined, timeout] = [
+		newOrder(),
+		newOrder("tok_slow"),
+		newOrder("tok_flaky"),
+		newOrder("tok_declined"),
+		newOrder("tok_timeout"),
 	];
-	const batch = [slow, ok, flaky, bad, timeout];
+	const batch = [slow, ok, flaky, declined, timeout];
 	const first = await eventually(async () => {
 		const outcomes = await charge(...batch);
 		expect(outcomes[1]).toEqual(done);
@@ -83,8 +82,8 @@ test("slow, flaky and silent cards neither delay nor fail their neighbours, and 
 		return outcomes;
 	});
 	expect(first[0]).toEqual({ status: "pending" });
-	expect(await ledger(slow)).toEqual({ charges: 0, balance: 0 });
-	expect(await settled(...batch)).toEqual([
+	expect(await ledgerBalance(slow)).toEqual({ charges: 0, balance: 0 });
+	expect(await chargeFully(...batch)).toEqual([
 		done,
 		done,
 		done,
@@ -92,67 +91,73 @@ test("slow, flaky and silent cards neither delay nor fail their neighbours, and 
 		done,
 	]);
 	for (const one of [ok, slow, flaky, timeout]) {
-		expect(await ledger(one)).toEqual({ charges: 1, balance: 19.99 });
-		expect((await told(one)).at(-1)).toBe("payment.captured 19.99");
+		expect(await ledgerBalance(one)).toEqual({ charges: 1, balance: 19.99 });
+		expect((await eventsOf(one)).at(-1)).toBe("payment.captured 19.99");
 	}
 });
 
-test("a flaky card works at the third try, wherever the tries are made", async () => {
-	const mine = order("tok_flaky");
-	expect(await charge(mine)).toEqual([{ status: "pending" }]);
-	expect(await second.call("payments.charge", { orders: [mine] })).toEqual([{ status: "pending" }]);
-	expect(await settled(mine)).toEqual([done]);
+test("charges a flaky card at the third attempt, counted across nodes", async () => {
+	const order = newOrder("tok_flaky");
+	expect(await charge(order)).toEqual([{ status: "pending" }]);
+	expect(await second.call("payments.charge", { orders: [order] })).toEqual([
+		{ status: "pending" },
+	]);
+	expect(await chargeFully(order)).toEqual([done]);
 	const [{ attempts }] = (await shop.databases.query(
 		"payments",
 		"select attempts from ledger_attempts where key = $1",
-		[mine.order_id],
+		[order.order_id],
 	)) as [{ attempts: number }];
 	expect(attempts).toBe(3);
 });
 
-test("two nodes that charge the same orders at the same time charge each of them once", async () => {
+test("two nodes that charge the same orders concurrently charge each once", async () => {
 	const tokens = ["tok_ok", "tok_flaky", "tok_timeout", "tok_ok", "tok_declined"];
-	const orders = Array.from({ length: 40 }, (_, n) => order(tokens[n % tokens.length]));
-	const ask = (node: Shop, some: Order[]) => node.call("payments.charge", { orders: some });
+	const orders = Array.from({ length: 40 }, (_, n) => newOrder(tokens[n % tokens.length]));
+	const chargeOn = (node: Shop, some: Order[]) => node.call("payments.charge", { orders: some });
 	await Promise.all([
-		ask(shop, orders),
-		ask(second, orders.toReversed()),
-		ask(shop, orders.toReversed()),
-		ask(second, orders),
+		chargeOn(shop, orders),
+		chargeOn(second, orders.toReversed()),
+		chargeOn(shop, orders.toReversed()),
+		chargeOn(second, orders),
 	]);
-	const outcomes = await settled(...orders);
-	for (const [n, mine] of orders.entries()) {
-		const works = mine.payment_token !== "tok_declined";
-		expect(outcomes[n]!.status).toBe(works ? "done" : "refused");
-		expect(await ledger(mine)).toEqual(
-			works ? { charges: 1, balance: 19.99 } : { charges: 0, balance: 0 },
+	const outcomes = await chargeFully(...orders);
+	for (const [n, order] of orders.entries()) {
+		const isValid = order.payment_token !== "tok_declined";
+		expect(outcomes[n]!.status).toBe(isValid ? "done" : "refused");
+		expect(await ledgerBalance(order)).toEqual(
+			isValid ? { charges: 1, balance: 19.99 } : { charges: 0, balance: 0 },
 		);
-		const ends = (await told(mine)).filter((line) => line !== "payment.authorized 19.99");
-		expect(ends).toEqual([works ? "payment.captured 19.99" : "payment.declined"]);
+		const finalEvents = (await eventsOf(order)).filter(
+			(line) => line !== "payment.authorized 19.99",
+		);
+		expect(finalEvents).toEqual([isValid ? "payment.captured 19.99" : "payment.declined"]);
 	}
 });
 
-test("a reversal pays back all, once, and no charge comes after it", async () => {
-	const { mine } = await captured();
-	expect(await reverse(mine, mine)).toEqual([done, done]);
-	expect(await reverse(mine)).toEqual([done]);
-	expect(await settled(mine)).toEqual([reversed]);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
-	expect(await told(mine)).toEqual(["payment.captured 19.99", "payment.refunded 19.99"]);
-	expect(await list(mine.order_id)).toMatchObject([{ status: "refunded", refunded_amount: 19.99 }]);
+test("a reversal refunds the whole amount once and rejects later charges", async () => {
+	const { order } = await capturedPayment();
+	expect(await reverse(order, order)).toEqual([done, done]);
+	expect(await reverse(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([reversed]);
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 0 });
+	expect(await eventsOf(order)).toEqual(["payment.captured 19.99", "payment.refunded 19.99"]);
+	expect(await list(order.order_id)).toMatchObject([
+		{ status: "refunded", refunded_amount: 19.99 },
+	]);
 });
 
-test("an undo that comes before its do leaves a tombstone, and the late do is refused", async () => {
-	const mine = order();
-	expect(await reverse(mine)).toEqual([done]);
-	expect(await settled(mine)).toEqual([reversed]);
-	expect(await ledger(mine)).toEqual({ charges: 0, balance: 0 });
-	expect(await told(mine)).toEqual([]);
-	expect(await list(mine.order_id)).toEqual([]);
+test("rejects a late charge after a reversal left a tombstone", async () => {
+	const order = newOrder();
+	expect(await reverse(order)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([reversed]);
+	expect(await ledgerBalance(order)).toEqual({ charges: 0, balance: 0 });
+	expect(await eventsOf(order)).toEqual([]);
+	expect(await list(order.order_id)).toEqual([]);
 });
 
-test("refunds pay back parts, then the rest, and not a cent more", async () => {
-	const { mine, id } = await captured(10);
+test("refunds parts and then the rest, but not more", async () => {
+	const { order, id } = await capturedPayment(10);
 	expect(await refund(id, { amount: 2.5, reason: "Scratched" })).toMatchObject({
 		status: "partially_refunded",
 		refunded_amount: 2.5,
@@ -164,69 +169,75 @@ test("refunds pay back parts, then the rest, and not a cent more", async () => {
 	});
 	expect(await refund(id)).toMatchObject({ status: "refunded", refunded_amount: 10 });
 	await expect(refund(id)).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
-	expect(await told(mine)).toEqual([
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 0 });
+	expect(await eventsOf(order)).toEqual([
 		"payment.captured 10",
 		"payment.refunded 2.5",
 		"payment.refunded 7.5",
 	]);
-	const [payment] = await list(mine.order_id);
+	const [payment] = await list(order.order_id);
 	const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/);
 	expect(payment!.refunds).toMatchObject([
 		{ amount: 2.5, reason: "Scratched", created_at: at, settled_at: at },
 		{ amount: 7.5, reason: null, settled_at: at },
 	]);
-	expect(await settled(mine)).toEqual([done]);
+	expect(await chargeFully(order)).toEqual([done]);
 });
 
-test("a reversal pays back what refunds have left", async () => {
-	const { mine, id } = await captured(10);
+test("a reversal refunds the rest after partial refunds", async () => {
+	const { order, id } = await capturedPayment(10);
 	await refund(id, { amount: 4 });
-	expect(await reverse(mine)).toEqual([done]);
-	expect(await told(mine)).toEqual([
+	expect(await reverse(order)).toEqual([done]);
+	expect(await eventsOf(order)).toEqual([
 		"payment.captured 10",
 		"payment.refunded 4",
 		"payment.refunded 6",
 	]);
-	expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
+	expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 0 });
 	await expect(refund(id, { amount: 1 })).rejects.toMatchObject({ type: "NOT_REFUNDABLE" });
 });
 
-test("refunds at the same time never pay back more than was paid", async () => {
-	const { mine, id } = await captured(10);
-	const tries = await Promise.allSettled(
+test("concurrent refunds never exceed the captured amount", async () => {
+	const { order, id } = await capturedPayment(10);
+	const results = await Promise.allSettled(
 		Array.from({ length: 8 }, () => refund(id, { amount: 3 })),
 	);
-	expect(tries.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
-	expect(await list(mine.order_id)).toMatchObject([
+	expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
+	expect(await list(order.order_id)).toMatchObject([
 		{ status: "partially_refunded", refunded_amount: 9 },
 	]);
-	await eventually(async () => expect(await ledger(mine)).toEqual({ charges: 1, balance: 1 }));
+	await eventually(async () =>
+		expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 1 }),
+	);
 });
 
-test("refunds and a reversal at the same time pay back exactly what was paid", async () => {
+test("concurrent refunds and a reversal refund exactly the captured amount", async () => {
 	for (let round = 0; round < 10; round++) {
-		const { mine, id } = await captured(10);
+		const { order, id } = await capturedPayment(10);
 		const refunds = [3, 3, 5].map((amount) => refund(id, { amount }).catch(() => undefined));
-		await Promise.all([...refunds, reverse(mine), second.call("payments.reverse", only([mine]))]);
-		expect(await reverse(mine)).toEqual([done]);
-		expect(await ledger(mine)).toEqual({ charges: 1, balance: 0 });
-		const amounts = (await told(mine)).slice(1).map((line) => Number(line.split(" ")[1]));
+		await Promise.all([
+			...refunds,
+			reverse(order),
+			second.call("payments.reverse", command([order])),
+		]);
+		expect(await reverse(order)).toEqual([done]);
+		expect(await ledgerBalance(order)).toEqual({ charges: 1, balance: 0 });
+		const amounts = (await eventsOf(order)).slice(1).map((line) => Number(line.split(" ")[1]));
 		expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBe(10);
 	}
 });
 
-test("a refund under an Idempotency-Key happens once and is answered alike, but not with another body", async () => {
-	const { mine, id } = await captured(10);
+test("executes a refund with an Idempotency-Key once and rejects the key with another body", async () => {
+	const { order, id } = await capturedPayment(10);
 	const metas = Array.from({ length: 3 }, (): Meta => ({ idempotency_key: `refund of ${id}` }));
-	const answers = await Promise.all(
+	const responses = await Promise.all(
 		metas.map((meta) =>
 			shop.call("payments.refund", { id, amount: 4 }, { meta: { user: admin, ...meta } }),
 		),
 	);
-	expect(answers[1]).toEqual(answers[0]);
-	expect(answers[2]).toEqual(answers[0]);
-	expect(await list(mine.order_id)).toMatchObject([{ refunded_amount: 4 }]);
+	expect(responses[1]).toEqual(responses[0]);
+	expect(responses[2]).toEqual(responses[0]);
+	expect(await list(order.order_id)).toMatchObject([{ refunded_amount: 4 }]);
 	await expect(refund(id, { amount: 5 }, metas[0])).rejects.toMatchObject({
 		code: 422,
 		type: "IDEMPOTENCY_KEY_REUSED",
@@ -236,15 +247,15 @@ test("a refund under an Idempotency-Key happens once and is answered alike, but 
 	});
 });
 
-test("over HTTP the same request again has the same answer and says so, and a bad one changes nothing", async () => {
-	const { mine, id } = await captured(10);
+test("replays the response of a repeated HTTP request and rejects invalid ones without effect", async () => {
+	const { order, id } = await capturedPayment(10);
 	const post = (body: unknown, headers = {}, to = id) =>
 		shop.http(`POST /api/payments/${to}/refunds`, {
 			token: token(shop.env, "admin", admin!.id),
 			body,
 			headers,
 		});
-	const bad = [
+	const invalidBodies = [
 		{ amount: "4" },
 		{ amount: 0 },
 		{ amount: 1e12 },
@@ -253,7 +264,7 @@ test("over HTTP the same request again has the same answer and says so, and a ba
 		{ reason: "x".repeat(501) },
 		{ all: 1 },
 	];
-	for (const body of bad)
+	for (const body of invalidBodies)
 		expect(await post(body)).toMatchObject({ status: 422, body: { code: "VALIDATION_ERROR" } });
 	expect(await post({}, {}, uuid())).toMatchObject({
 		status: 404,
@@ -276,30 +287,30 @@ test("over HTTP the same request again has the same answer and says so, and a ba
 		status: 422,
 		body: { code: "IDEMPOTENCY_KEY_REUSED" },
 	});
-	expect(await told(mine)).toEqual(["payment.captured 10", "payment.refunded 4"]);
-	const seen = (sub: string) =>
-		shop.http(`GET /api/payments?order_id=${mine.order_id}`, {
+	expect(await eventsOf(order)).toEqual(["payment.captured 10", "payment.refunded 4"]);
+	const listAs = (sub: string) =>
+		shop.http(`GET /api/payments?order_id=${order.order_id}`, {
 			token: token(shop.env, "user", sub),
 		});
 	const { refunds: _, ...rest } = first.body;
-	expect(await seen(mine.user_id)).toMatchObject({ status: 200, body: [rest] });
-	expect(await seen(uuid())).toMatchObject({ status: 200, body: [] });
+	expect(await listAs(order.user_id)).toMatchObject({ status: 200, body: [rest] });
+	expect(await listAs(uuid())).toMatchObject({ status: 200, body: [] });
 	expect(await shop.http("GET /api/payments", { token: token(shop.env) })).toMatchObject({
 		status: 422,
 	});
 });
 
-test("payments are seen by their owner and by an admin, and refunded by an admin", async () => {
-	const { mine, id } = await captured();
-	const user = (id: string): Meta["user"] => ({ id, email: "somebody@example.com", role: "user" });
-	expect(await list(mine.order_id, user(mine.user_id))).toMatchObject([{ id }]);
-	expect(await list(mine.order_id)).toMatchObject([{ id }]);
-	expect(await list(mine.order_id, user(uuid()))).toEqual([]);
+test("only the owner and admins see payments, and only admins refund them", async () => {
+	const { order, id } = await capturedPayment();
+	const user = (id: string): Meta["user"] => ({ id, email: "user@example.com", role: "user" });
+	expect(await list(order.order_id, user(order.user_id))).toMatchObject([{ id }]);
+	expect(await list(order.order_id)).toMatchObject([{ id }]);
+	expect(await list(order.order_id, user(uuid()))).toEqual([]);
 	expect(await list(uuid())).toEqual([]);
-	await expect(list(mine.order_id, null)).rejects.toMatchObject({ code: 401 });
-	await expect(refund(id, {}, { user: user(mine.user_id) })).rejects.toMatchObject({ code: 403 });
+	await expect(list(order.order_id, null)).rejects.toMatchObject({ code: 401 });
+	await expect(refund(id, {}, { user: user(order.user_id) })).rejects.toMatchObject({ code: 403 });
 	await expect(refund(uuid())).rejects.toMatchObject({ code: 404, type: "PAYMENT_NOT_FOUND" });
 	for (const amount of [0, -1, 0.001])
 		await expect(refund(id, { amount })).rejects.toMatchObject({ code: 422 });
-	expect(await list(mine.order_id)).toMatchObject([{ status: "captured" }]);
+	expect(await list(order.order_id)).toMatchObject([{ status: "captured" }]);
 });

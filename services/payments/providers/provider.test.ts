@@ -20,47 +20,48 @@ afterAll(async () => {
 });
 
 const CENTS = 1000;
-type Ask =
+type Request =
 	| { readonly call: "authorize"; readonly capture: boolean }
 	| { readonly call: "capture" | "refund"; readonly key: string; readonly cents: number }
 	| { readonly call: "void" | "lookup" };
 
-/** What a provider has to know of one authorisation, and how it answers. */
+/** Reference model of a provider with one authorization. */
 class Model {
 	status: ProviderResult["status"] | "none" = "none";
 	captured = 0;
 	captureKey = "";
 	readonly refunds = new Map<string, number>();
-	readonly works: boolean;
+	readonly isValidCard: boolean;
 	constructor(token: string) {
-		this.works = token === "tok_ok";
+		this.isValidCard = token === "tok_ok";
 	}
 
 	get refunded(): number {
 		return [...this.refunds.values()].reduce((sum, cents) => sum + cents, 0);
 	}
-	/** The status that is answered; undefined for a refusal. */
-	take(ask: Ask, id: string): ProviderResult["status"] | "none" | "paid" | undefined {
-		if (ask.call === "authorize") {
-			if (!this.works && this.status === "none") this.status = "declined";
-			else if (ask.capture && ["none", "authorized"].includes(this.status)) this.capture(id, CENTS);
+	/** Executes a request and returns the expected result; undefined for a rejection. */
+	execute(request: Request, id: string): ProviderResult["status"] | "none" | "paid" | undefined {
+		if (request.call === "authorize") {
+			if (!this.isValidCard && this.status === "none") this.status = "declined";
+			else if (request.capture && ["none", "authorized"].includes(this.status))
+				this.capture(id, CENTS);
 			else if (this.status === "none") this.status = "authorized";
-		} else if (ask.call === "capture") {
-			if (this.status === "none" || (this.status === "authorized" && ask.cents > CENTS))
+		} else if (request.call === "capture") {
+			if (this.status === "none" || (this.status === "authorized" && request.cents > CENTS))
 				return undefined;
-			if (this.status === "captured" && this.captureKey !== ask.key) return undefined;
-			if (this.status === "authorized") this.capture(ask.key, ask.cents);
-		} else if (ask.call === "void") {
+			if (this.status === "captured" && this.captureKey !== request.key) return undefined;
+			if (this.status === "authorized") this.capture(request.key, request.cents);
+		} else if (request.call === "void") {
 			if (["none", "authorized"].includes(this.status)) this.status = "closed";
-		} else if (ask.call === "refund") {
-			const known = this.refunds.has(ask.key);
+		} else if (request.call === "refund") {
+			const isRepeated = this.refunds.has(request.key);
 			if (
-				!known &&
+				!isRepeated &&
 				(!["captured", "declined", "closed"].includes(this.status) ||
-					this.refunded + ask.cents > this.captured)
+					this.refunded + request.cents > this.captured)
 			)
 				return undefined;
-			if (!known) this.refunds.set(ask.key, ask.cents);
+			if (!isRepeated) this.refunds.set(request.key, request.cents);
 			return "paid";
 		}
 		return this.status;
@@ -72,36 +73,39 @@ class Model {
 	}
 }
 
-async function put(
-	ask: Ask,
+/** Sends a request to the provider and returns its result; undefined for a rejection. */
+async function send(
+	request: Request,
 	id: string,
 	token: string,
 ): Promise<ProviderResult["status"] | "none" | "paid" | undefined> {
-	const status = async (answers: Promise<ProviderResult | null>[]) =>
-		(await answers[0]!)?.status ?? "none";
-	const sum = { authorization: id, amount: "cents" in ask ? ask.cents / 100 : 0 };
-	switch (ask.call) {
+	const statusOf = async (results: Promise<ProviderResult | null>[]) =>
+		(await results[0]!)?.status ?? "none";
+	const target = { authorization: id, amount: "cents" in request ? request.cents / 100 : 0 };
+	switch (request.call) {
 		case "authorize":
-			return status(
+			return statusOf(
 				provider.authorize([
-					{ key: id, amount: CENTS / 100, currency: "EUR", token, capture: ask.capture },
+					{ key: id, amount: CENTS / 100, currency: "EUR", token, capture: request.capture },
 				]),
 			);
 		case "capture":
-			return status(provider.capture([{ key: ask.key || id, ...sum }])).catch(() => undefined);
+			return statusOf(provider.capture([{ key: request.key || id, ...target }])).catch(
+				() => undefined,
+			);
 		case "refund":
-			return provider.refund([{ key: `${id} ${ask.key}`, ...sum }])[0]!.then(
+			return provider.refund([{ key: `${id} ${request.key}`, ...target }])[0]!.then(
 				() => "paid" as const,
 				() => undefined,
 			);
 		case "void":
-			return status(provider.void([{ key: id, authorization: id }]));
+			return statusOf(provider.void([{ key: id, authorization: id }]));
 		case "lookup":
-			return status(provider.lookup([id]));
+			return statusOf(provider.lookup([id]));
 	}
 }
 
-const asks = fc.array(
+const requests = fc.array(
 	fc.oneof(
 		fc.record({
 			call: fc.constant("authorize" as const),
@@ -123,19 +127,20 @@ const asks = fc.array(
 	{ maxLength: 12 },
 );
 
-test("whatever it is asked in whatever order, it captures once at most, pays back no more than that, and its books say so", async () => {
+test("any sequence of requests matches the model: one capture, no larger refunds, a correct ledger", async () => {
 	await fc.assert(
 		fc.asyncProperty(
-			asks,
+			requests,
 			fc.constantFrom("tok_ok", "tok_ok", "tok_declined"),
-			async (all, token) => {
+			async (requests, token) => {
 				const id = uuid();
 				const model = new Model(token);
-				for (const ask of all) {
-					const keyed = ask.call === "capture" && ask.key === "" ? { ...ask, key: id } : ask;
-					expect(await put(ask, id, token)).toBe(model.take(keyed, id));
+				for (const request of requests) {
+					const keyed =
+						request.call === "capture" && request.key === "" ? { ...request, key: id } : request;
+					expect(await send(request, id, token)).toBe(model.execute(keyed, id));
 				}
-				const [book] = await provider.ledgerEntries({
+				const [entry] = await provider.ledgerEntries({
 					after: `${id.slice(0, -1)}`,
 					upto: id,
 					limit: 1,
@@ -147,37 +152,37 @@ test("whatever it is asked in whatever order, it captures once at most, pays bac
 					charged: model.captured / 100,
 					refunded: model.refunded / 100,
 				};
-				expect(book).toEqual(model.status === "none" ? undefined : expected);
+				expect(entry).toEqual(model.status === "none" ? undefined : expected);
 			},
 		),
 		{ numRuns: 150 },
 	);
 }, 60_000);
 
-test("of everybody who captures or voids the same authorisation at the same time one wins, and all are told who", async () => {
+test("concurrent captures and voids of an authorization all return the result of the first", async () => {
 	for (let round = 0; round < 20; round++) {
 		const id = uuid();
 		await provider.authorize([
 			{ key: id, amount: 10, currency: "EUR", token: "tok_ok", capture: false },
 		])[0];
 		const capture = () => provider.capture([{ key: id, authorization: id, amount: 10 }])[0]!;
-		const release = () => provider.void([{ key: id, authorization: id }])[0]!;
-		const answers = await Promise.all([capture(), release(), capture(), release()]);
-		expect(new Set(answers.map(({ status }) => status)).size).toBe(1);
-		const charged = answers[0]!.status === "captured" ? 10 : 0;
+		const voidIt = () => provider.void([{ key: id, authorization: id }])[0]!;
+		const results = await Promise.all([capture(), voidIt(), capture(), voidIt()]);
+		expect(new Set(results.map(({ status }) => status)).size).toBe(1);
+		const charged = results[0]!.status === "captured" ? 10 : 0;
 		expect(await provider.ledgerEntries({ after: id.slice(0, -1), upto: id, limit: 9 })).toEqual([
 			{ key: id, authorized: 0, charged, refunded: 0 },
 		]);
 	}
 });
 
-test("one refund that is refused takes no other with it", async () => {
+test("a rejected refund does not affect other refunds of the batch", async () => {
 	const [rich, poor] = [uuid(), uuid()];
-	const ask = { currency: "EUR", token: "tok_ok", capture: true };
+	const request = { currency: "EUR", token: "tok_ok", capture: true };
 	await Promise.all(
 		provider.authorize([
-			{ ...ask, key: rich, amount: 10 },
-			{ ...ask, key: poor, amount: 1 },
+			{ ...request, key: rich, amount: 10 },
+			{ ...request, key: poor, amount: 1 },
 		]),
 	);
 	const refunds = provider.refund(

@@ -1,14 +1,14 @@
 export interface AuthorizeRequest {
-	/** Idempotency key, and the name of the authorisation from then on: there is one under a key, ever. */
+	/** Idempotency key, and from then on the ID of the authorization: a key has at most one. */
 	readonly key: string;
 	readonly amount: number;
 	readonly currency: string;
-	/** Names the payer's card. */
+	/** Token of the payer's card. */
 	readonly token: string;
-	/** Captures all of it in the same request, under the same key. */
+	/** Whether to capture the whole amount in the same request, under the same key. */
 	readonly capture: boolean;
 }
-/** What has become of an authorisation. `closed`: it was voided, or its key was before it came. */
+/** Status of an authorization. `closed`: it was voided, or its key was voided before it arrived. */
 export type ProviderResult =
 	| { readonly status: "authorized" }
 	| { readonly status: "captured"; readonly amount: number }
@@ -39,42 +39,55 @@ export interface PaidRefund {
 }
 
 export interface LedgerRange {
+	/** Exclusive. */
 	readonly after: string;
-	/** To the end when null. */
+	/** Inclusive; null for no limit. */
 	readonly upto: string | null;
 	readonly limit: number;
 }
 export interface LedgerEntry {
 	readonly key: string;
-	/** Set aside, and neither captured nor voided. */
+	/** Amount that is neither captured nor voided. */
 	readonly authorized: number;
 	readonly charged: number;
 	readonly refunded: number;
 }
 
 /**
- * Who moves the money. One call takes many, and each has an answer of its own in its own time, so a slow one holds nobody back. An answer
- * that rejects, or never comes, says nothing about whether the money moved: ask again under the same key. Providers forget idempotency keys
- * after about 24 hours; after that, look the object up before the request is repeated.
+ * A payment provider. Each method takes a batch and returns one promise per request, so that a slow
+ * request does not delay the others.
+ *
+ * A promise that rejects or never settles is inconclusive: the money may or may not have moved, and
+ * the request is repeated under the same key. Providers forget idempotency keys after about 24
+ * hours; after that, look the object up before the request is repeated.
  */
 export interface PaymentProvider {
 	/**
-	 * Sets money aside. The same request again gives the answer of where its authorisation stands now; where that had broken off before the
-	 * capture that it asks for, it goes on.
+	 * Authorizes amounts. A repeated request returns the current status of its authorization, and
+	 * continues with the requested capture if it was interrupted before.
 	 */
 	authorize(requests: readonly AuthorizeRequest[]): Promise<ProviderResult>[];
-	/** Takes what was set aside, once. Rejects if it was captured under another key, if it is not that much, or if it is unknown. */
+	/**
+	 * Captures authorizations, once each. Rejects if the authorization was captured under another
+	 * key, is smaller than the amount, or does not exist.
+	 */
 	capture(requests: readonly CaptureRequest[]): Promise<ProviderResult>[];
-	/** Lets go of what was set aside, and refuses an authorisation that comes later. What is captured, or was declined, stays as it is. */
+	/**
+	 * Voids authorizations, and rejects an authorization that arrives later. Returns the status of a
+	 * captured or declined one unchanged.
+	 */
 	void(requests: readonly VoidRequest[]): Promise<ProviderResult>[];
-	/** Pays back a part of what was captured. Rejects if that much is not left. */
+	/** Refunds a part of a capture. Rejects if the amount exceeds the rest. */
 	refund(requests: readonly RefundRequest[]): Promise<void>[];
-	/** Looks up refunds by their idempotency keys, however old; null if the provider has no refund under the key. */
+	/**
+	 * Looks up refunds of any age by their idempotency keys; null if the provider has no refund
+	 * under the key.
+	 */
 	findRefunds(
 		requests: readonly Pick<RefundRequest, "key" | "authorization">[],
 	): Promise<PaidRefund | null>[];
-	/** What has become of a key, null if nothing was asked under it. */
+	/** Looks up authorizations by their keys; null if the key is unknown. */
 	lookup(keys: readonly string[]): Promise<ProviderResult | null>[];
-	/** Its books: what stands under the keys behind `after`, up to and with `upto`, in the order of the keys. */
+	/** One page of the provider's ledger, in order of keys. */
 	ledgerEntries(range: LedgerRange): Promise<LedgerEntry[]>;
 }

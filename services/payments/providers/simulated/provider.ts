@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Database, Statement } from "../../../../lib/persistence/database.ts";
 import type {
 	AuthorizeRequest,
@@ -7,170 +7,161 @@ import type {
 	ProviderResult,
 	RefundRequest,
 } from "../provider.ts";
+import { declineReason, FLAKY_FAILURES, SLOW_RESPONSE_MS, stopsBeforeCapture } from "./cards.ts";
 import {
-	ATTEMPT,
 	AUTHORIZE,
-	BOOKS,
 	CAPTURE,
 	CHARGE,
 	CHARGE_NEW,
+	COUNT_ATTEMPTS,
 	type Entry,
 	FIND_REFUNDS,
+	LEDGER_PAGE,
 	LOOKUP,
 	REFUND,
 	VOID,
-} from "./ledger.ts";
-
-const SLOW = 3000;
-const FAILURES = 2;
-const works = new Set(["tok_ok", "tok_flaky", "tok_slow", "tok_timeout"]);
-
-/** Why a card is declined; null for one that works, sooner or later. */
-const declined = (token: string): string | null => {
-	if (works.has(token)) return null;
-	return token === "tok_declined" ? "card declined" : "unknown payment method";
-};
-/** Whether an answer that never comes is that of the authorisation, so that the capture does not happen before somebody asks again. */
-export const breaksOff = ({ key, token }: Pick<AuthorizeRequest, "key" | "token">): boolean =>
-	token === "tok_timeout" && /[13579bdf]$/.test(key);
-const stopsAtAuthorization = (request: AuthorizeRequest) =>
-	!declined(request.token) && (!request.capture || breaksOff(request));
-/** What becomes of an answer that gets lost on its way. */
-const lost = () => new Promise<never>(() => undefined);
+} from "./statements.ts";
 
 /**
- * A payment provider for development and tests, with books of its own in the `ledger_` tables. The token names how the card behaves, as
- * the test cards of real providers do:
- * `tok_ok` works; `tok_declined` and every unknown token are declined; `tok_flaky` is unavailable twice, counted over restarts and nodes;
- * `tok_slow` takes 3 s; `tok_timeout` is charged, but the answer never comes: of one half of the keys that of the capture, of those that end
- * in an odd digit already that of the authorisation, and then that of the capture as well. Who asks again gets the answer from the books.
+ * A payment provider for development and tests, with its own ledger in the `ledger_` tables. Like
+ * the test cards of real providers, the token determines the behavior:
+ * - `tok_ok` is charged.
+ * - `tok_declined` and unknown tokens are declined.
+ * - `tok_flaky` fails twice with an inconclusive error, counted across nodes and restarts.
+ * - `tok_slow` responds after 3 s.
+ * - `tok_timeout` is charged, but the response is lost. For keys with an odd last digit the request
+ *   stops after the authorization, and the response to the capture is lost as well. A repeated
+ *   request returns the result from the ledger.
  */
 export function simulatedProvider(db: Database): PaymentProvider {
-	/** The keys of those flaky cards that fail this time. */
-	async function failing(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
+	/** Keys of the flaky cards that fail at this attempt. */
+	async function failingKeys(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		const flaky = requests.filter(({ token }) => token === "tok_flaky").map(({ key }) => key);
 		if (flaky.length === 0) return new Set();
-		const rows = await db.query<{ key: string; attempts: number }>(ATTEMPT, [[...new Set(flaky)]]);
-		return new Set(rows.filter(({ attempts }) => attempts <= FAILURES).map(({ key }) => key));
+		const rows = await db.query<{ key: string; attempts: number }>(COUNT_ATTEMPTS, [
+			[...new Set(flaky)],
+		]);
+		return new Set(rows.filter(({ attempts }) => attempts <= FLAKY_FAILURES).map(({ key }) => key));
 	}
 
-	/** Runs a statement that answers entries, and answers with those of all `keys`. */
-	async function entries(
+	/** Runs a statement that returns entries, and returns the entries of all keys. */
+	async function queryEntries(
 		keys: readonly string[],
 		statement: Statement,
 		values: readonly unknown[],
 	): Promise<Map<string, Entry>> {
-		const found = new Map(
-			(await db.query<Entry>(statement, values)).map((entry) => [entry.key, entry]),
-		);
-		// Written by somebody else while this statement ran, so it met them but did not see them; or there is no more than an authorisation.
-		const unseen = keys.filter((key) => !found.has(key));
-		if (unseen.length > 0)
-			for (const entry of await db.query<Entry>(LOOKUP, [unseen])) found.set(entry.key, entry);
-		return found;
+		const entries = byKey(await db.query<Entry>(statement, values));
+		// Missing are open authorizations, and rows that a concurrent transaction inserted: they
+		// conflict with this statement, but its snapshot does not contain them.
+		const missing = keys.filter((key) => !entries.has(key));
+		if (missing.length > 0)
+			for (const entry of await db.query<Entry>(LOOKUP, [missing])) entries.set(entry.key, entry);
+		return entries;
 	}
 
-	/** Charges `requests` in one statement, and answers with the entries of all `keys`, theirs among them. */
-	async function enter(
+	/** Inserts charges in one statement and returns the entries of `keys`, which include them. */
+	async function insertCharges(
 		requests: readonly AuthorizeRequest[],
 		keys: readonly string[],
 	): Promise<Map<string, Entry>> {
-		const fresh = requests.map(({ key, amount, token }): Entry => {
-			const reason = declined(token);
-			const booked = reason
+		const charges = requests.map(({ key, amount, token }): Entry => {
+			const reason = declineReason(token);
+			const result = reason
 				? ({ status: "declined", amount: 0 } as const)
 				: ({ status: "captured", amount } as const);
-			return { key, ...booked, reason, capture_key: null, fresh: true, token: null };
+			return { key, ...result, reason, capture_key: null, fresh: true, token: null };
 		});
 		const values = [
-			...(["key", "status", "amount"] as const).map((field) => fresh.map((entry) => entry[field])),
+			...(["key", "status", "amount"] as const).map((field) => charges.map((row) => row[field])),
 			requests.map(({ currency }) => currency),
-			fresh.map(({ reason }) => reason),
+			charges.map(({ reason }) => reason),
 		];
-		const areNew = requests.length === keys.length && (await db.insertNew(CHARGE_NEW, values));
-		return areNew
-			? new Map(fresh.map((entry) => [entry.key, entry]))
-			: entries(keys, CHARGE, [...values, keys]);
+		const allNew = requests.length === keys.length && (await db.insertNew(CHARGE_NEW, values));
+		return allNew ? byKey(charges) : queryEntries(keys, CHARGE, [...values, keys]);
 	}
 
-	/** Writes down authorisations alone; answers the keys of the new ones. */
-	async function setAside(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
+	/** Inserts authorizations without a capture and returns the new keys. */
+	async function insertAuthorizations(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		if (requests.length === 0) return new Set();
-		const fields = (["key", "amount", "currency", "token"] as const).map((field) =>
-			requests.map((request) => request[field]),
-		);
-		return new Set((await db.query<{ key: string }>(AUTHORIZE, fields)).map(({ key }) => key));
+		const fields = ["key", "amount", "currency", "token"] as const;
+		const rows = await db.query<{ key: string }>(AUTHORIZE, columns(requests, fields));
+		return new Set(rows.map(({ key }) => key));
 	}
 
-	/** Authorises `requests`, and captures where that is wanted; answers with the entries of all `keys`, and which authorisations are new. */
-	async function settle(requests: readonly AuthorizeRequest[], keys: readonly string[]) {
-		const aside = await setAside(requests.filter(stopsAtAuthorization));
-		const charging = requests.filter(
-			(request) => !aside.has(request.key) && (request.capture || declined(request.token)),
+	/**
+	 * Authorizes requests, and captures those that request it.
+	 * @returns the keys of new authorizations without a capture, and the entries of `keys`
+	 */
+	async function processRequests(requests: readonly AuthorizeRequest[], keys: readonly string[]) {
+		const authorized = await insertAuthorizations(requests.filter(isAuthorizedOnly));
+		const charges = requests.filter(
+			({ key, capture, token }) => !authorized.has(key) && (capture || declineReason(token)),
 		);
-		return { aside, found: await enter(charging, keys) };
+		return { authorized, entries: await insertCharges(charges, keys) };
 	}
 
-	async function begin(requests: readonly AuthorizeRequest[]) {
-		const failed = await failing(requests);
-		const prompt = requests.filter(({ key, token }) => token !== "tok_slow" && !failed.has(key));
-		const keys = new Set(requests.map(({ key }) => key).filter((key) => !failed.has(key)));
-		return { failed, ...(await settle(prompt, [...keys])) };
+	async function processBatch(requests: readonly AuthorizeRequest[]) {
+		const failing = await failingKeys(requests);
+		const immediate = requests.filter(
+			({ key, token }) => token !== "tok_slow" && !failing.has(key),
+		);
+		const keys = new Set(requests.map(({ key }) => key).filter((key) => !failing.has(key)));
+		return { failing, ...(await processRequests(immediate, [...keys])) };
 	}
 
-	async function payBack(requests: readonly RefundRequest[]): Promise<void> {
-		const fields = (["key", "authorization", "amount"] as const).map((field) =>
-			requests.map((request) => request[field]),
-		);
-		await db.query(REFUND, fields);
+	async function processSlow(request: AuthorizeRequest): Promise<Entry> {
+		// Unreferenced, so the process can exit meanwhile, as with a real provider.
+		await delay(SLOW_RESPONSE_MS, undefined, { ref: false });
+		return (await processRequests([request], [request.key])).entries.get(request.key)!;
+	}
+
+	async function refund(requests: readonly RefundRequest[]): Promise<void> {
+		await db.query(REFUND, columns(requests, ["key", "authorization", "amount"]));
 	}
 
 	return {
 		authorize(requests) {
 			if (requests.length === 0) return [];
-			const begun = begin(requests);
+			const batch = processBatch(requests);
 			return requests.map(async (request) => {
-				const { failed, aside, found } = await begun;
-				if (failed.has(request.key)) throw new Error("The payment provider is unavailable");
-				const isNew = aside.has(request.key);
-				const entry = found.get(request.key) ?? (await later(request));
-				if (request.token === "tok_timeout" && (isNew || entry.fresh)) return lost();
-				return answer(entry);
+				const { failing, authorized, entries } = await batch;
+				if (failing.has(request.key)) throw new Error("The payment provider is unavailable");
+				const isNew = authorized.has(request.key);
+				const entry = entries.get(request.key) ?? (await processSlow(request));
+				if (request.token === "tok_timeout" && (isNew || entry.fresh)) return lostResponse();
+				return toResult(entry);
 			});
-			async function later(request: AuthorizeRequest): Promise<Entry> {
-				// Unreferenced: the process may end meanwhile, as with a real provider.
-				await pause(SLOW, undefined, { ref: false });
-				return (await settle([request], [request.key])).found.get(request.key)!;
-			}
 		},
 		capture(requests) {
 			if (requests.length === 0) return [];
 			const keys = requests.map(({ authorization }) => authorization);
-			const found = entries(keys, CAPTURE, [
+			const entries = queryEntries(keys, CAPTURE, [
 				keys,
 				requests.map(({ key }) => key),
 				requests.map(({ amount }) => amount),
 			]);
 			return requests.map(async ({ key, authorization }) => {
-				const entry = (await found).get(authorization);
+				const entry = (await entries).get(authorization);
 				if (!entry || entry.status === "authorized")
-					throw new Error("There is no authorisation of that much");
+					throw new Error("The authorization does not exist or is smaller than the amount");
 				if (entry.status === "captured" && (entry.capture_key ?? entry.key) !== key)
-					throw new Error("It is captured already");
-				return entry.token === "tok_timeout" ? lost() : answer(entry);
+					throw new Error("The authorization is already captured");
+				return entry.token === "tok_timeout" ? lostResponse() : toResult(entry);
 			});
 		},
 		void(requests) {
 			if (requests.length === 0) return [];
 			const keys = [...new Set(requests.map(({ authorization }) => authorization))];
-			const found = entries(keys, VOID, [keys]);
-			return requests.map(async ({ authorization }) => answer((await found).get(authorization)!));
+			const entries = queryEntries(keys, VOID, [keys]);
+			return requests.map(async ({ authorization }) =>
+				toResult((await entries).get(authorization)!),
+			);
 		},
 		refund(requests) {
 			if (requests.length === 0) return [];
-			// One that is refused takes all others with it, so then each goes by itself.
-			const together = payBack(requests);
-			return requests.map((request) => together.catch(() => payBack([request])));
+			// A rejected refund fails the whole statement, so each one is then tried separately.
+			const batch = refund(requests);
+			return requests.map((request) => batch.catch(() => refund([request])));
 		},
 		findRefunds(requests) {
 			if (requests.length === 0) return [];
@@ -182,21 +173,35 @@ export function simulatedProvider(db: Database): PaymentProvider {
 				return found ? { amount: found.amount } : null;
 			});
 		},
-		ledgerEntries({ after, upto, limit }) {
-			return db.query<LedgerEntry>(BOOKS, [after, upto, limit]);
-		},
 		lookup(keys) {
 			if (keys.length === 0) return [];
-			const found = entries([], LOOKUP, [keys]);
+			const entries = queryEntries([], LOOKUP, [keys]);
 			return keys.map(async (key) => {
-				const entry = (await found).get(key);
-				return entry ? answer(entry) : null;
+				const entry = (await entries).get(key);
+				return entry ? toResult(entry) : null;
 			});
+		},
+		ledgerEntries({ after, upto, limit }) {
+			return db.query<LedgerEntry>(LEDGER_PAGE, [after, upto, limit]);
 		},
 	};
 }
 
-function answer({ status, amount, reason }: Entry): ProviderResult {
+const isAuthorizedOnly = (request: AuthorizeRequest) =>
+	!declineReason(request.token) && (!request.capture || stopsBeforeCapture(request));
+
+/** The response never arrives. */
+const lostResponse = () => new Promise<never>(() => undefined);
+
+const byKey = (entries: readonly Entry[]) => new Map(entries.map((entry) => [entry.key, entry]));
+
+/** Rows as parallel arrays, one for each field. */
+const columns = <Field extends string>(
+	rows: readonly Record<Field, unknown>[],
+	fields: readonly Field[],
+) => fields.map((field) => rows.map((row) => row[field]));
+
+function toResult({ status, amount, reason }: Entry): ProviderResult {
 	if (status === "captured") return { status, amount };
 	return status === "declined" ? { status, reason: reason! } : { status };
 }

@@ -1,0 +1,15 @@
+import type { Logger } from "moleculer";
+import type { SettleLimits } from "../../lib/async/settle-within.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
+import type { PaymentProvider } from "./providers/provider.ts";
+
+/** External objects that charges, refunds and reversals need. */
+export interface Dependencies
+	extends HasDatabase,
+		Pick<HasDurableEvents, "eventData" | "wakeRelay"> {
+	readonly logger: Pick<Logger, "warn">;
+	readonly provider: PaymentProvider;
+	/** Time limits for a batch of requests to the provider. */
+	readonly limits: SettleLimits;
+}
