@@ -154,7 +154,7 @@ test("applies every one of several concurrent adjustments", async () => {
 	expect(await stock(a)).toMatchObject({ on_hand: 10, available: 0 });
 });
 
-test("redelivered events of a shipped order fulfil it once, and its release is refused", async () => {
+test("redelivered events of a shipped order fulfill it once, and its release is refused", async () => {
 	const a = await createProduct(10);
 	const [own, other, unreserved] = [newOrder(a, a), newOrder(a), newOrder(a)];
 	await reserve(own, other);

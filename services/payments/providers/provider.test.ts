@@ -177,16 +177,16 @@ test("concurrent captures and voids of an authorization all return the result of
 });
 
 test("a rejected refund does not affect other refunds of the batch", async () => {
-	const [rich, poor] = [uuid(), uuid()];
+	const [large, small] = [uuid(), uuid()];
 	const request = { currency: "EUR", token: "tok_ok", capture: true };
 	await Promise.all(
 		provider.authorize([
-			{ ...request, key: rich, amount: 10 },
-			{ ...request, key: poor, amount: 1 },
+			{ ...request, key: large, amount: 10 },
+			{ ...request, key: small, amount: 1 },
 		]),
 	);
 	const refunds = provider.refund(
-		[rich, poor, uuid()].map((authorization) => ({ key: uuid(), authorization, amount: 5 })),
+		[large, small, uuid()].map((authorization) => ({ key: uuid(), authorization, amount: 5 })),
 	);
 	const results = await Promise.allSettled(refunds);
 	expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected"]);
