@@ -10,9 +10,9 @@ import { publisher, type Shop, startShop, stub } from "../../test/support/shop.t
 import { users } from "../users/users.contract.ts";
 import "./auth.contract.ts";
 
-/** The version of everybody's tokens. */
+/** Token version of all users. */
 let version = 1;
-/** Holds the next sign-ins between the check of the password and the opening of the session. */
+/** Delays sign-ins between the verification of the password and the opening of the session. */
 let hold: Promise<void> | undefined;
 const person = (id: string) => ({
 	id,
@@ -23,9 +23,9 @@ const person = (id: string) => ({
 });
 
 let shop: Shop;
-let tell: ReturnType<typeof publisher>;
+let publish: ReturnType<typeof publisher>;
 beforeAll(async () => {
-	const neighbour = stub(
+	const usersStub = stub(
 		users,
 		{
 			identify: async ({ params: { ids } }) => ids.map(person),
@@ -39,8 +39,8 @@ beforeAll(async () => {
 		database,
 		durableEvents,
 	);
-	shop = await startShop({ services: ["auth"], stubs: [neighbour] });
-	tell = publisher(shop.broker, "users");
+	shop = await startShop({ services: ["auth"], stubs: [usersStub] });
+	publish = publisher(shop.broker, "users");
 });
 afterAll(() => shop?.stop());
 
@@ -62,10 +62,10 @@ const revocations = async (id: string, ...sessions: string[]) =>
 const change = (
 	user_id: string,
 	data: { token_version: number; sessions: "kept" | "ended"; except?: string },
-) => tell("user.access_changed", user_id, { user_id, ...data });
+) => publish("user.access_changed", user_id, { user_id, ...data });
 const unauthenticated = { type: "UNAUTHENTICATED" };
 
-test("a changed password makes older tokens void and ends older sessions, but for the one where it was changed", async () => {
+test("a changed password revokes older tokens and ends all sessions except its own", async () => {
 	const id = uuid();
 	const [here, elsewhere] = [await login(id), await login(id)];
 	await change(id, { token_version: 2, sessions: "ended", except: here.session });
@@ -81,7 +81,7 @@ test("a changed password makes older tokens void and ends older sessions, but fo
 	await refresh(here);
 });
 
-test("a changed role makes older tokens void and lets the sessions go on", async () => {
+test("a changed role revokes older tokens and keeps the sessions", async () => {
 	const id = uuid();
 	const session = await login(id);
 	version = 2;
@@ -90,17 +90,17 @@ test("a changed role makes older tokens void and lets the sessions go on", async
 	await eventually(async () =>
 		expect(await revocations(id)).toMatchObject([{ user_id: id, below: 2, except: null }]),
 	);
-	// A token from before the event is void as well, because it could have been from before the change.
+	// A token from before the event is revoked too, because it may be from before the change.
 	expect(claims(early).version).toBe(1);
 	const late = await refresh(early);
 	expect(claims(late).version).toBe(2);
-	// The session keeps the version when the revocation is gone.
+	// The session keeps the version after the revocation is deleted.
 	await shop.databases.query("auth", "delete from revocations where user_id = $1", [id]);
 	expect(claims(await refresh(late)).version).toBe(2);
 	version = 1;
 });
 
-test("a token that is refreshed between a password change and its event does not outlive the event", async () => {
+test("a token refreshed between a password change and its event is revoked by the event", async () => {
 	const id = uuid();
 	const [victim, attacker] = [await login(id), await login(id)];
 	version = 2;
@@ -119,13 +119,13 @@ test("a token that is refreshed between a password change and its event does not
 	expect(await Promise.all(early.map(isVoid))).toEqual([false, true]);
 	await expect(refresh(early[1])).rejects.toMatchObject(unauthenticated);
 	await refresh(early[0]);
-	// Ended sessions are revoked by their ids, whatever version a node of an older version wrote into a token.
+	// Ended sessions are also revoked by ID, because an older node may write any version into a token.
 	expect((await revocations(id, attacker.session)).map(({ session_id }) => session_id)).toContain(
 		attacker.session,
 	);
 });
 
-test("a change that is heard of late ends no session that was opened after it", async () => {
+test("a delayed event ends no session that was opened after the change", async () => {
 	const id = uuid();
 	const old = await login(id);
 	version = 2;
@@ -137,7 +137,7 @@ test("a change that is heard of late ends no session that was opened after it", 
 	await refresh(young);
 });
 
-test("who was signing in while the password was changed does not get in with the old one", async () => {
+test("a sign-in with the old password fails if the password changes in the meantime", async () => {
 	const id = uuid();
 	const { promise, resolve } = Promise.withResolvers<void>();
 	hold = promise;
@@ -149,7 +149,7 @@ test("who was signing in while the password was changed does not get in with the
 	await expect(late).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
 });
 
-test("signing out, and a refresh token that comes twice, make the session's access tokens void", async () => {
+test("signing out or reusing a refresh token revokes the access tokens of the session", async () => {
 	const id = uuid();
 	const [first, second, third] = [await login(id), await login(id), await login(id)];
 	await shop.call("auth.logout", { refresh_token: first.refresh_token });
@@ -159,7 +159,7 @@ test("signing out, and a refresh token that comes twice, make the session's acce
 	expect(ended.map(({ session_id }) => session_id)).toEqual([first.session, second.session]);
 });
 
-test("signing out everywhere ends all of one's sessions and nobody else's", async () => {
+test("signing out everywhere ends all sessions of that user only", async () => {
 	const [id, other] = [uuid(), uuid()];
 	const mine = [await login(id), await login(id)];
 	const theirs = await login(other);
@@ -172,7 +172,7 @@ test("signing out everywhere ends all of one's sessions and nobody else's", asyn
 	await refresh(theirs);
 });
 
-test("only what is young enough to matter is answered, and of that what is asked for", async () => {
+test("lists only recent revocations, optionally since a time", async () => {
 	const query = (text: string) => shop.databases.query("auth", text);
 	await query(
 		"insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '17 minutes')",
@@ -187,8 +187,8 @@ test("only what is young enough to matter is answered, and of that what is asked
 	expect((await shop.call("auth.revocations", { since })).revocations).toHaveLength(all.length - 1);
 });
 
-/** Reads on from a cursor to the end of the list. */
-async function readOn(cursor?: string) {
+/** Reads from a cursor to the end of the list. */
+async function readFrom(cursor?: string) {
 	const ids: (string | null)[] = [];
 	let pages = 0;
 	for (let next = cursor; ; ) {
@@ -209,21 +209,21 @@ const insert = (
 		[id, age],
 	);
 
-test("a cursor finds a revocation whose transaction commits after a later one was read", async () => {
+test("a cursor finds a revocation that commits after a later one was read", async () => {
 	const [late, early] = [uuid(), uuid()];
-	const { cursor } = await readOn();
+	const { cursor } = await readFrom();
 	const client = new pg.Client({ connectionString: databaseUrl(shop.databases.pattern, "auth") });
 	await client.connect();
 	try {
 		await client.query("begin");
 		await insert(client, late, "1 minute");
 		await insert({ query: (text, values) => shop.databases.query("auth", text, values) }, early);
-		const first = await readOn(cursor);
+		const first = await readFrom(cursor);
 		expect(first.ids).toEqual([early]);
 		await client.query("commit");
-		const second = await readOn(first.cursor);
+		const second = await readFrom(first.cursor);
 		expect(second.ids).toEqual([late]);
-		expect((await readOn(second.cursor)).ids).toEqual([]);
+		expect((await readFrom(second.cursor)).ids).toEqual([]);
 	} finally {
 		await client.end();
 	}
@@ -231,46 +231,46 @@ test("a cursor finds a revocation whose transaction commits after a later one wa
 
 test("a cursor finds a revocation that was written while the clock was set back", async () => {
 	const id = uuid();
-	const { cursor } = await readOn();
+	const { cursor } = await readFrom();
 	await insert(
 		{ query: (text, values) => shop.databases.query("auth", text, values) },
 		id,
 		"1 hour",
 	);
-	expect((await readOn(cursor)).ids).toEqual([id]);
+	expect((await readFrom(cursor)).ids).toEqual([id]);
 });
 
-test("a long list comes in pages, each revocation once, in one snapshot", async () => {
-	const { cursor } = await readOn();
+test("a long list is read in pages of one snapshot, each revocation once", async () => {
+	const { cursor } = await readFrom();
 	const many =
 		"insert into revocations (session_id) select gen_random_uuid() from generate_series(1, 4500) returning session_id";
 	const written = (await shop.databases.query<{ session_id: string }>("auth", many)).map(
 		({ session_id }) => session_id,
 	);
-	const { ids, pages } = await readOn(cursor);
+	const { ids, pages } = await readFrom(cursor);
 	expect([pages, ids]).toEqual([3, written]);
-	const all = new Set((await readOn()).ids);
+	const all = new Set((await readFrom()).ids);
 	expect(written.filter((id) => !all.has(id))).toEqual([]);
 	const first = await shop.call("auth.revocations", { cursor });
 	await insert({ query: (text, values) => shop.databases.query("auth", text, values) }, uuid());
-	expect((await readOn(first.cursor)).ids).toHaveLength(2500);
+	expect((await readFrom(first.cursor)).ids).toHaveLength(2500);
 	await shop.databases.query("auth", "delete from revocations where session_id = any($1)", [
 		written,
 	]);
 });
 
 test("a cursor from before the database was restored reads the whole list", async () => {
-	const { ids } = await readOn();
+	const { ids } = await readFrom();
 	expect(ids.length).toBeGreaterThan(0);
-	expect((await readOn("9000000000000:9000000000000://0")).ids).toEqual(ids);
+	expect((await readFrom("9000000000000:9000000000000://0")).ids).toEqual(ids);
 });
 
-test("revocations from before the upgrade are listed", async () => {
+test("lists revocations from before the upgrade", async () => {
 	const id = uuid();
 	await shop.databases.query(
 		"auth",
 		"insert into revocations (session_id, xid) values ($1, null)",
 		[id],
 	);
-	expect((await readOn()).ids).toContain(id);
+	expect((await readFrom()).ids).toContain(id);
 });

@@ -28,7 +28,7 @@ const query = (text: string, ...values: unknown[]) =>
 const unauthenticated = { type: "UNAUTHENTICATED", code: 401 };
 const refused = { status: "rejected", reason: expect.objectContaining(unauthenticated) };
 
-test("who signs in gets a token that says who it is, for a quarter of an hour", async () => {
+test("signing in returns an access token with the user's claims, valid for 15 minutes", async () => {
 	const zoe = await register();
 	const tokens = await login(zoe);
 	expect(tokens).toMatchObject({ token_type: "bearer", expires_in: 900 });
@@ -42,7 +42,7 @@ test("who signs in gets a token that says who it is, for a quarter of an hour", 
 	});
 });
 
-test("a wrong password opens no session", async () => {
+test("an incorrect password opens no session", async () => {
 	const zoe = await register();
 	await expect(
 		shop.call("auth.login", { email: zoe.email, password: "wrong horse" }),
@@ -53,7 +53,7 @@ test("a wrong password opens no session", async () => {
 	expect(await query("select from sessions where user_id = $1", zoe.id)).toEqual([]);
 });
 
-test("a refresh token is exchanged for a new pair of the same session, with what the user is by now", async () => {
+test("a refresh token is exchanged for new tokens of the same session with current claims", async () => {
 	const zoe = await register();
 	const first = await login(zoe);
 	await shop.call("users.update", { id: zoe.id, role: "admin" }, { meta: { user: admin } });
@@ -67,7 +67,7 @@ test("a refresh token is exchanged for a new pair of the same session, with what
 	await refresh(second.refresh_token);
 });
 
-test("a used token that comes again ends its session, and no other", async () => {
+test("reuse of a refresh token ends its session and no other", async () => {
 	const zoe = await register();
 	const [first, other] = [await login(zoe), await login(zoe)];
 	const second = await refresh(first.refresh_token);
@@ -76,23 +76,23 @@ test("a used token that comes again ends its session, and no other", async () =>
 	await refresh(other.refresh_token);
 });
 
-test("of several exchanges of one token at once exactly one wins, and what it won is worth nothing", async () => {
+test("one of several concurrent exchanges succeeds, and the session ends", async () => {
 	const first = await login(await register());
 	const outcomes = await Promise.allSettled(
 		Array.from({ length: 5 }, () => refresh(first.refresh_token)),
 	);
-	const won = outcomes.flatMap((outcome) =>
+	const exchanged = outcomes.flatMap((outcome) =>
 		outcome.status === "fulfilled" ? [outcome.value] : [],
 	);
-	expect(won).toHaveLength(1);
+	expect(exchanged).toHaveLength(1);
 	expect(outcomes.filter(({ status }) => status === "rejected")).toEqual(Array(4).fill(refused));
-	await expect(refresh(won[0]!.refresh_token)).rejects.toMatchObject(unauthenticated);
+	await expect(refresh(exchanged[0]!.refresh_token)).rejects.toMatchObject(unauthenticated);
 });
 
 test.each([
-	["a used token comes again", (used: string) => refresh(used)],
+	["a used token is presented again", (used: string) => refresh(used)],
 	["its user signs out", (used: string) => logout(used)],
-])("no token outlives its session when %s while a newer one is exchanged", async (_what, end) => {
+])("no token outlives its session when %s during an exchange", async (_case, end) => {
 	const zoe = await register();
 	for (let i = 0; i < 10; i++) {
 		const first = await login(zoe);
@@ -106,7 +106,7 @@ test.each([
 	}
 });
 
-test("signing out ends one session; with a token that nobody knows it ends none and is no error", async () => {
+test("signing out ends one session and ignores an unknown token", async () => {
 	const zoe = await register();
 	const [first, other] = [await login(zoe), await login(zoe)];
 	await logout(first.refresh_token);
@@ -116,7 +116,7 @@ test("signing out ends one session; with a token that nobody knows it ends none 
 	await refresh(other.refresh_token);
 });
 
-test("who was deactivated cannot refresh, and signs in again when active again", async () => {
+test("a deactivated user cannot refresh and has to sign in again after reactivation", async () => {
 	const zoe = await register();
 	const { refresh_token } = await login(zoe);
 	const change = (is_active: boolean) =>
@@ -148,7 +148,7 @@ test("a session lives for 30 days after its last refresh", async () => {
 	await expect(refresh(second.refresh_token)).rejects.toMatchObject(unauthenticated);
 });
 
-test("nonsense is no token, and only digests are stored", async () => {
+test("rejects an unknown refresh token and stores only digests", async () => {
 	await expect(refresh("nonsense")).rejects.toMatchObject(unauthenticated);
 	await expect(refresh("")).rejects.toMatchObject({ code: 422 });
 	const { refresh_token } = await login(await register());
@@ -159,30 +159,30 @@ test("nonsense is no token, and only digests are stored", async () => {
 	expect(new Set(stored.map(({ length }) => length))).toEqual(new Set([32]));
 });
 
-test("what has expired is taken away, what is alive stays", async () => {
-	const [gone, alive] = [await register(), await register()];
-	const old = await login(gone);
-	const first = await login(alive);
+test("deletes expired sessions and tokens and keeps valid ones", async () => {
+	const [expired, active] = [await register(), await register()];
+	const old = await login(expired);
+	const first = await login(active);
 	const second = await refresh(first.refresh_token);
 	await query(
 		"update sessions set expires_at = now() - interval '1 second' where user_id = $1",
-		gone.id,
+		expired.id,
 	);
 	await query(
 		"insert into sessions (id, user_id, expires_at) select gen_random_uuid(), $1, now() from generate_series(1, 1200)",
-		gone.id,
+		expired.id,
 	);
 	await query(
 		"update refresh_tokens set created_at = now() - interval '31 days' where used_at is not null and session_id = $1",
 		claims(first).session,
 	);
 
-	// The service cleans up when it starts, and then every minute.
+	// The service prunes when it starts and then every minute.
 	await shop.broker.destroyService(shop.broker.getLocalService("auth"));
 	shop.broker.createService(await loadService(services, "auth"));
 	await shop.broker.waitForServices("auth");
 	await eventually(async () =>
-		expect(await query("select from sessions where user_id = $1", gone.id)).toEqual([]),
+		expect(await query("select from sessions where user_id = $1", expired.id)).toEqual([]),
 	);
 	expect(
 		await query("select from refresh_tokens where session_id = $1", claims(first).session),
@@ -192,7 +192,7 @@ test("what has expired is taken away, what is alive stays", async () => {
 	await refresh(second.refresh_token);
 });
 
-test("a token is not used up when nobody can say who its user is", async () => {
+test("a refresh token stays unused when the users service fails", async () => {
 	const now = new Date().toISOString();
 	const zoe = {
 		id: uuid(),
@@ -206,20 +206,20 @@ test("a token is not used up when nobody can say who its user is", async () => {
 		token_version: 1,
 	};
 	let down = false;
-	const neighbour = stub(users, {
+	const usersStub = stub(users, {
 		authenticate: async () => zoe,
 		identify: async () => {
-			if (down) throw new Error("The users are not to be reached");
+			if (down) throw new Error("users is unavailable");
 			const { id, email, role, is_active, token_version } = zoe;
 			return [{ id, email, role, is_active, token_version }];
 		},
 	});
-	const alone = await startShop({ services: ["auth"], stubs: [neighbour] });
+	const alone = await startShop({ services: ["auth"], stubs: [usersStub] });
 	try {
 		const { refresh_token } = await alone.call("auth.login", { email: zoe.email, password });
 		down = true;
 		await expect(alone.call("auth.refresh", { refresh_token })).rejects.toThrow(
-			"not to be reached",
+			"users is unavailable",
 		);
 		down = false;
 		expect(await alone.call("auth.refresh", { refresh_token })).toMatchObject({

@@ -18,7 +18,7 @@ beforeAll(async () => {
 		description,
 		sku: `T-${i}`,
 	}));
-	// Together, so that all have the same created_at and only the id tells them apart.
+	// In one transaction, so that all have the same created_at and only their IDs differ.
 	await shop.call("products.import", { products });
 });
 afterAll(() => shop?.stop());
@@ -46,7 +46,7 @@ const list = (query: {
 }) => shop.call("products.list", query as object);
 const names = async (query: Query) => (await list(query)).rows.map(({ name }) => name);
 
-test("without a filter everything is listed, oldest first, with the total behind the page", async () => {
+test("lists all products without a filter, oldest first, with the total", async () => {
 	const all = await list({});
 	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([8, wares.map(([name]) => name)]);
 	const page = await list({ skip: 6, limit: 5 });
@@ -54,7 +54,7 @@ test("without a filter everything is listed, oldest first, with the total behind
 	expect(await list({ skip: 100 })).toEqual({ rows: [], total: 8 });
 });
 
-test("every way to sort is stable, so that pages neither overlap nor leave anything out", async () => {
+test("every sort order is stable: pages do not overlap and omit no product", async () => {
 	for (const sort of ["name", "price", "created_at"]) {
 		const all = await names({ sort });
 		const pages = await Promise.all(wares.map((_, skip) => names({ sort, skip, limit: 1 })));
@@ -66,7 +66,7 @@ test("every way to sort is stable, so that pages neither overlap nor leave anyth
 	]);
 });
 
-test("a page may begin behind the last product of the page before, in every order, and the total stays that of all", async () => {
+test("a page after a product works in every order and has the total of the whole list", async () => {
 	for (const sort of ["name", "price", "created_at", "-name", "-price", "-created_at"]) {
 		const all = await list({ sort });
 		const walked: string[] = [];
@@ -89,7 +89,7 @@ test("a page may begin behind the last product of the page before, in every orde
 	await expect(list({ after: "' or true --" })).rejects.toMatchObject({ code: 422 });
 });
 
-test("words that very many products have are found as well, in order, with their total", async () => {
+test("finds frequent words, in order, with their total", async () => {
 	const add = (from: number) =>
 		shop.call("products.import", {
 			products: Array.from({ length: 600 }, (_, i) => ({
@@ -115,7 +115,7 @@ test("words that very many products have are found as well, in order, with their
 	await shop.databases.query("products", "delete from products where category = 'Bulk'");
 });
 
-test("a price range includes its ends and may be free of charge", async () => {
+test("a price range includes its bounds and may start at zero", async () => {
 	expect(await names({ min_price: 5, max_price: 9.99 })).toEqual([
 		"Shoe Box",
 		"USB-C Cable 3.5 m",
@@ -128,13 +128,13 @@ test("a price range includes its ends and may be free of charge", async () => {
 		code: 422,
 		data: { errors: [{ field: "min_price" }] },
 	});
-	// As they come out of a query string.
+	// Strings, as a query string contains them.
 	expect(
 		await names({ min_price: "4.20", max_price: "5", skip: "1", limit: "1" } as object),
 	).toEqual(["Grüner Tee"]);
 });
 
-test("a category is compared in any case and Unicode form, and whatever signs are in it stand for themselves", async () => {
+test("compares categories by case-insensitive Unicode form, without wildcards", async () => {
 	for (const [name, , category] of wares)
 		expect(await names({ category })).toEqual(
 			category.toLowerCase() === "kitchen_ware" ? ["Blue Mug", "Zebra"] : [name],
@@ -149,7 +149,7 @@ test("a category is compared in any case and Unicode form, and whatever signs ar
 	});
 });
 
-test("names are sorted by letters, not by bytes", async () => {
+test("sorts names by Unicode collation, not by bytes", async () => {
 	const mixed = [
 		"zebra",
 		"Äpfel",
@@ -179,7 +179,7 @@ test("names are sorted by letters, not by bytes", async () => {
 	await shop.databases.query("products", "delete from products where category = 'Sorted'");
 });
 
-test("words are found in name and description: all of them, by their beginning or their stem, in any case", async () => {
+test("finds products that contain all words, by prefix or stem, in name and description", async () => {
 	expect(await names({ q: "shoe" })).toEqual(["Running Shoes", "Shoe Box"]);
 	expect(await names({ q: "SHOES" })).toEqual(["Running Shoes", "Shoe Box"]);
 	expect(await names({ q: "run sho" })).toEqual(["Running Shoes"]);
@@ -194,7 +194,7 @@ test("words are found in name and description: all of them, by their beginning o
 	expect(await names({ q: "not" })).toEqual(["Red Mug"]);
 });
 
-test("stop words need not occur next to other words", async () => {
+test("ignores stop words next to other words", async () => {
 	for (const q of [
 		"the running shoes",
 		"running shoes for the",
@@ -206,7 +206,7 @@ test("stop words need not occur next to other words", async () => {
 	expect(await names({ q: "the nothing" })).toEqual([]);
 });
 
-test("accents, Unicode forms and letter case do not matter to a search", async () => {
+test("search ignores accents, Unicode forms and letter case", async () => {
 	for (const q of ["cafe", "café", "CAFÉ", "cafe\u0301", "creme", "Cr\u0300eme", "ｃａｆｅ"])
 		expect(await names({ q })).toEqual(["Café Crème"]);
 	for (const q of ["gruner", "GRÜNER", "gru\u0308ner", "tee sencha"])
@@ -222,7 +222,7 @@ test("accents, Unicode forms and letter case do not matter to a search", async (
 		"テレビ",
 		"I\u0307stanbul",
 	];
-	const asked = [
+	const queries = [
 		"smorrebrod",
 		"weissbier",
 		"οδος",
@@ -241,12 +241,12 @@ test("accents, Unicode forms and letter case do not matter to a search", async (
 			sku: `FOREIGN-${i}`,
 		})),
 	});
-	const found = await Promise.all(asked.map((q) => names({ q, category: "Foreign" })));
+	const found = await Promise.all(queries.map((q) => names({ q, category: "Foreign" })));
 	expect(found).toEqual(written.map((name) => [name]));
 	await shop.databases.query("products", "delete from products where category = 'Foreign'");
 });
 
-test("words are found in category and SKU", async () => {
+test("finds words in category and SKU", async () => {
 	const { id } = await shop.call(
 		"products.create",
 		{ name: "Spare", price: 1, category: "Parts", sku: "QX-990.b" },
@@ -258,7 +258,7 @@ test("words are found in category and SKU", async () => {
 	expect(await names({ q: "electronics" })).toEqual(["USB-C Cable 3.5 m"]);
 });
 
-test("products that a node of the version before writes are found", async () => {
+test("finds products that a node of the previous version writes", async () => {
 	const insert = `insert into products (id, name, price, currency, category) values (gen_random_uuid(), 'Ocarina', 1, 'EUR', 'Music') returning id`;
 	const [{ id } = { id: "" }] = await shop.databases.query<{ id: string }>("products", insert);
 	expect(await names({ q: "the ocarina" })).toEqual(["Ocarina"]);
@@ -267,7 +267,7 @@ test("products that a node of the version before writes are found", async () => 
 	await shop.databases.query("products", "delete from products where id = $1", [id]);
 });
 
-test("search and filters narrow each other down, and the total says how far", async () => {
+test("combines search and filters, also for the total", async () => {
 	expect(await list({ q: "mug", category: "Kitchen_ware", min_price: 1 })).toMatchObject({
 		total: 1,
 		rows: [{ name: "Blue Mug" }],
@@ -278,7 +278,7 @@ test("search and filters narrow each other down, and the total says how far", as
 	});
 });
 
-test("the signs of SQL, LIKE and text search mean nothing in a query", async () => {
+test("treats operators of SQL, LIKE and text search as separators", async () => {
 	for (const q of [
 		"%",
 		"_",
@@ -317,7 +317,7 @@ test("the signs of SQL, LIKE and text search mean nothing in a query", async () 
 	expect((await list({})).total).toBe(8);
 });
 
-test("what is no filter is refused", async () => {
+test("rejects invalid filters", async () => {
 	const wrong = [
 		{ sort: "sku" },
 		{ sort: "price desc" },
@@ -340,7 +340,7 @@ test("what is no filter is refused", async () => {
 		await expect(list(query as object)).rejects.toMatchObject({ code: 422 });
 });
 
-test("a search finds what is new and what was changed, and no longer what it was", async () => {
+test("search reflects new, changed and removed products at once", async () => {
 	const asAdmin = { meta: { user: admin } };
 	const { id } = await shop.call(
 		"products.create",

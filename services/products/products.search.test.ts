@@ -3,23 +3,23 @@ import { Database, databaseUrl } from "../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { areRare } from "./products.search.ts";
 
-const ALL = 30_000;
+const COUNT = 30_000;
 let databases: Databases;
 let db: Database;
-const asked: string[] = [];
+const statements: string[] = [];
 beforeAll(async () => {
 	databases = await makeDatabases(["products"]);
 	db = new Database({
 		url: databaseUrl(databases.pattern, "products"),
 		poolSize: 1,
-		echo: (statement) => asked.push(statement),
+		echo: (statement) => statements.push(statement),
 	});
 	await db.query("alter table products set (autovacuum_enabled = false)");
-	// Screws that are of steel or of brass, and never of both, one of gold, and a thousand of tin.
+	// One screw of gold, a thousand of tin, the others of either steel or brass.
 	await db.query(
 		`insert into products (id, name, price, currency, category)
 		select gen_random_uuid(), 'Screw of ' || case when n = 1 then 'gold' when n <= 1001 then 'tin' when n % 2 = 0 then 'steel' else 'brass' end, 1, 'EUR', 'Screws'
-		from generate_series(1, ${ALL}) n`,
+		from generate_series(1, ${COUNT}) n`,
 	);
 }, 60_000);
 afterAll(async () => {
@@ -27,36 +27,36 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-/** Whether they are rare, and whether the index on words was asked. */
-async function look(...words: string[]) {
-	asked.length = 0;
+/** Whether the words are rare, and whether they were looked up in the index. */
+async function checkRarity(...words: string[]) {
+	statements.length = 0;
 	return [
 		await areRare(db, words),
-		asked.some((statement) => statement.includes("products_with_terms")),
+		statements.some((statement) => statement.includes("products_with_terms")),
 	];
 }
 
-test("words are looked up as long as nothing is known of them", async () => {
-	expect(await look("screw")).toEqual([false, true]);
-	expect(await look("gold")).toEqual([true, true]);
+test("looks words up while Postgres has no statistics", async () => {
+	expect(await checkRarity("screw")).toEqual([false, true]);
+	expect(await checkRarity("gold")).toEqual([true, true]);
 });
 
-test("one that is known to be in many products is not looked up, and all others are", async () => {
+test("does not look up a single word that is frequent by the statistics", async () => {
 	await db.query("analyze products");
-	expect(await look("screw")).toEqual([false, false]);
-	expect(await look("screws")).toEqual([false, false]);
-	expect(await look("tin")).toEqual([true, true]);
-	expect(await look("gold")).toEqual([true, true]);
-	expect(await look("silver")).toEqual([true, true]);
-	// A stop word is not one of several words.
-	expect(await look("the", "steel")).toEqual([false, false]);
-	// The beginning of a word, and two words that many have, though none has both.
-	expect(await look("scr")).toEqual([false, true]);
-	expect(await look("steel")).toEqual([false, false]);
-	expect(await look("steel", "brass")).toEqual([true, true]);
+	expect(await checkRarity("screw")).toEqual([false, false]);
+	expect(await checkRarity("screws")).toEqual([false, false]);
+	expect(await checkRarity("tin")).toEqual([true, true]);
+	expect(await checkRarity("gold")).toEqual([true, true]);
+	expect(await checkRarity("silver")).toEqual([true, true]);
+	// A stop word does not count as a second word.
+	expect(await checkRarity("the", "steel")).toEqual([false, false]);
+	// A prefix, a frequent word, and two frequent words that no product has in common.
+	expect(await checkRarity("scr")).toEqual([false, true]);
+	expect(await checkRarity("steel")).toEqual([false, false]);
+	expect(await checkRarity("steel", "brass")).toEqual([true, true]);
 });
 
-test("pages of every order and of a category come from an index, without a sort", async () => {
+test("pages of every order and category are read from an index without a sort", async () => {
 	await db.query(
 		"update products set category = 'gold' where id in (select id from products limit 300)",
 	);
@@ -69,11 +69,11 @@ test("pages of every order and of a category come from an index, without a sort"
 	};
 	const category = "category_key(category) = category_key('Gold')";
 	const name = 'name collate "und-x-icu"';
-	const behind = `(${name}, id) > ((select name from products limit 1), '00000000-0000-0000-0000-000000000000'::uuid)`;
+	const afterProduct = `(${name}, id) > ((select name from products limit 1), '00000000-0000-0000-0000-000000000000'::uuid)`;
 	const plans = await Promise.all([
 		plan("true", `${name}, id`),
 		plan("true", `${name} desc, id desc`),
-		plan(behind, `${name}, id`),
+		plan(afterProduct, `${name}, id`),
 		plan(category, "created_at, id"),
 		plan(category, `${name}, id`),
 		plan(category, "price, id"),

@@ -21,42 +21,42 @@ const create = (over: object = {}) =>
 const update = (id: string, changes: object) =>
 	shop.call("products.update", { id, ...changes }, asAdmin);
 const remove = (id: string) => shop.call("products.remove", { id }, asAdmin);
-const facts = (id: string) =>
+const eventsOf = (id: string) =>
 	shop.databases.query(
 		"products",
 		"select type, data from outbox where subject = $1 order by xid, seq",
 		[id],
 	);
-/** How many rows of any kind there are. */
-const rows = async () =>
+/** Number of rows, including removed products. */
+const countRows = async () =>
 	(await shop.databases.query("products", "select count(*) from products"))[0]!.count;
 
-test("a new product is there at once, with its books opened, and told of", async () => {
-	const made = await create({
+test("creates a product with its stock record and publishes an event", async () => {
+	const created = await create({
 		name: "  Cup ",
 		price: 0.1,
 		description: "For tea",
 		sku: "CUP-1",
 		stock: 7,
 	});
-	expect(made).toMatchObject({
+	expect(created).toMatchObject({
 		name: "Cup",
 		price: 0.1,
 		currency: "EUR",
 		description: "For tea",
 		sku: "CUP-1",
 	});
-	expect(await shop.call("products.get", { id: made.id })).toEqual(made);
-	expect(await shop.call("inventory.get", { product_id: made.id })).toMatchObject({
+	expect(await shop.call("products.get", { id: created.id })).toEqual(created);
+	expect(await shop.call("inventory.get", { product_id: created.id })).toMatchObject({
 		on_hand: 7,
 		available: 7,
 	});
-	expect(await facts(made.id)).toEqual([
-		{ type: "product.created", data: { product_id: made.id } },
+	expect(await eventsOf(created.id)).toEqual([
+		{ type: "product.created", data: { product_id: created.id } },
 	]);
 });
 
-test("prices are exact to the cent, from nothing to the most that there can be", async () => {
+test("prices are exact to the cent, from zero to the maximum", async () => {
 	for (const price of [0, 0.07, 1.1, 19.99, 1234567.89, 9_999_999_999.99]) {
 		const { id } = await create({ price });
 		expect((await shop.call("products.get", { id })).price).toBe(price);
@@ -64,26 +64,26 @@ test("prices are exact to the cent, from nothing to the most that there can be",
 	}
 });
 
-test("a price has the decimals of its currency, and its currency exists", async () => {
+test("rejects an unknown currency and a price with more decimals than its currency", async () => {
 	const [yen, euros] = [
 		await create({ currency: "JPY", price: 150 }),
 		await create({ price: 1.5 }),
 	];
 	expect(yen).toMatchObject({ currency: "JPY", price: 150 });
-	const refused = (field: string) => ({
+	const invalid = (field: string) => ({
 		code: 422,
 		data: { errors: [expect.objectContaining({ field })] },
 	});
-	await expect(update(yen.id, { price: 1.5 })).rejects.toMatchObject(refused("price"));
-	await expect(update(euros.id, { currency: "JPY" })).rejects.toMatchObject(refused("price"));
-	await expect(update(euros.id, { currency: "ZZZ" })).rejects.toMatchObject(refused("currency"));
+	await expect(update(yen.id, { price: 1.5 })).rejects.toMatchObject(invalid("price"));
+	await expect(update(euros.id, { currency: "JPY" })).rejects.toMatchObject(invalid("price"));
+	await expect(update(euros.id, { currency: "ZZZ" })).rejects.toMatchObject(invalid("currency"));
 	expect(await update(euros.id, { currency: "JPY", price: 200 })).toMatchObject({
 		currency: "JPY",
 		price: 200,
 	});
 	const products = [{ name: "x", price: 0.5, category: "x", currency: "KRW", sku: "WON-1" }];
-	await expect(shop.call("products.import", { products })).rejects.toMatchObject(refused("price"));
-	// A product from before this rule can be changed otherwise.
+	await expect(shop.call("products.import", { products })).rejects.toMatchObject(invalid("price"));
+	// Other fields of a product that is older than this rule can change.
 	await shop.databases.query("products", "update products set currency = 'ZZZ' where id = $1", [
 		yen.id,
 	]);
@@ -93,13 +93,13 @@ test("a price has the decimals of its currency, and its currency exists", async 
 	});
 });
 
-test("description and SKU may be null or left out, and many products may have no SKU", async () => {
+test("description and SKU may be null or missing, and several products may have no SKU", async () => {
 	const [a, b] = [await create({ description: null, sku: null }), await create()];
-	for (const made of [a, b]) expect(made).toMatchObject({ description: null, sku: null });
+	for (const created of [a, b]) expect(created).toMatchObject({ description: null, sku: null });
 });
 
-test("what is no product is refused and changes nothing", async () => {
-	const before = await rows();
+test("rejects an invalid product and writes nothing", async () => {
+	const before = await countRows();
 	const wrong = [
 		{ name: " " },
 		{ name: "a\0b" },
@@ -121,53 +121,55 @@ test("what is no product is refused and changes nothing", async () => {
 		{ id: uuid() },
 	];
 	for (const over of wrong) await expect(create(over)).rejects.toMatchObject({ code: 422 });
-	expect(await rows()).toBe(before);
+	expect(await countRows()).toBe(before);
 });
 
-test("of many who want the same SKU at once one gets it, and it is free again when the product is removed", async () => {
-	const answers = await Promise.allSettled(
+test("one of several concurrent products gets a SKU, which is free again after its removal", async () => {
+	const outcomes = await Promise.allSettled(
 		Array.from({ length: 8 }, () => create({ sku: "ONE-1" })),
 	);
-	const made = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []));
-	const refused = answers.flatMap((answer) =>
-		answer.status === "rejected" ? [answer.reason.type] : [],
+	const created = outcomes.flatMap((outcome) =>
+		outcome.status === "fulfilled" ? [outcome.value] : [],
 	);
-	expect([made.length, refused]).toEqual([1, Array(7).fill("SKU_TAKEN")]);
+	const refused = outcomes.flatMap((outcome) =>
+		outcome.status === "rejected" ? [outcome.reason.type] : [],
+	);
+	expect([created.length, refused]).toEqual([1, Array(7).fill("SKU_TAKEN")]);
 	await expect(create({ sku: "ONE-1" })).rejects.toMatchObject({ type: "SKU_TAKEN", code: 409 });
 	const other = await create();
 	await expect(update(other.id, { sku: "ONE-1" })).rejects.toMatchObject({ type: "SKU_TAKEN" });
-	await remove(made[0]!.id);
+	await remove(created[0]!.id);
 	expect(await update(other.id, { sku: "ONE-1" })).toMatchObject({ sku: "ONE-1" });
 });
 
-test("a change touches what it names, and tells what really changed", async () => {
-	const made = await create({ description: "Old", sku: "CHG-1" });
-	const after = await update(made.id, { name: made.name, price: 10.01, description: null });
+test("an update writes the given fields and publishes those that changed", async () => {
+	const created = await create({ description: "Old", sku: "CHG-1" });
+	const after = await update(created.id, { name: created.name, price: 10.01, description: null });
 	expect(after).toEqual({
-		...made,
+		...created,
 		price: 10.01,
 		description: null,
 		updated_at: expect.any(String),
 	});
-	// To the microsecond: on the wire both may be in one millisecond.
+	// Postgres compares microseconds; on the wire both times may be in one millisecond.
 	expect(
 		await shop.databases.query(
 			"products",
 			"select updated_at > created_at as later from products where id = $1",
-			[made.id],
+			[created.id],
 		),
 	).toEqual([{ later: true }]);
-	expect(await update(made.id, { price: 10.01 })).toEqual(after);
-	const [, ...told] = await facts(made.id);
-	expect(told).toEqual([
+	expect(await update(created.id, { price: 10.01 })).toEqual(after);
+	const [, ...updates] = await eventsOf(created.id);
+	expect(updates).toEqual([
 		{
 			type: "product.updated",
-			data: { product_id: made.id, updated_fields: ["price", "description"] },
+			data: { product_id: created.id, updated_fields: ["price", "description"] },
 		},
 	]);
 });
 
-test("changes of different fields made at the same time are all kept", async () => {
+test("concurrent updates of different fields are all kept", async () => {
 	const { id } = await create();
 	await Promise.all([
 		update(id, { name: "B" }),
@@ -183,7 +185,7 @@ test("changes of different fields made at the same time are all kept", async () 
 	});
 });
 
-test("a change must name something, and nothing that is not ours to give", async () => {
+test("rejects an update without fields, with null in a required field, or of a read-only field", async () => {
 	const { id } = await create();
 	for (const changes of [
 		{},
@@ -193,23 +195,26 @@ test("a change must name something, and nothing that is not ours to give", async
 		{ stock: 3 },
 	])
 		await expect(update(id, changes)).rejects.toMatchObject({ code: 422 });
-	expect((await facts(id)).length).toBe(1);
+	expect((await eventsOf(id)).length).toBe(1);
 });
 
-test("a removed product is gone from everywhere, once", async () => {
+test("a product can be removed once and is then in no result", async () => {
 	const { id } = await create({ category: "Removed" });
-	const answers = await Promise.allSettled([remove(id), remove(id), remove(id)]);
-	expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+	const outcomes = await Promise.allSettled([remove(id), remove(id), remove(id)]);
+	expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
 	const gone = { type: "PRODUCT_NOT_FOUND", code: 404 };
 	await expect(shop.call("products.get", { id })).rejects.toMatchObject(gone);
 	await expect(update(id, { price: 1 })).rejects.toMatchObject(gone);
 	await expect(remove(id)).rejects.toMatchObject(gone);
 	expect(await shop.call("products.list", { category: "Removed" })).toEqual({ rows: [], total: 0 });
 	expect(await shop.call("products.resolve", { ids: [id] })).toEqual([null]);
-	expect((await facts(id)).map(({ type }) => type)).toEqual(["product.created", "product.removed"]);
+	expect((await eventsOf(id)).map(({ type }) => type)).toEqual([
+		"product.created",
+		"product.removed",
+	]);
 });
 
-test("products are resolved in the order asked for, as often as asked for, and null where there is none", async () => {
+test("resolves products in the order of the IDs, with duplicates, and null for an unknown ID", async () => {
 	const [a, b] = [await create(), await create()];
 	expect(
 		await shop.call("products.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] }),
@@ -217,7 +222,7 @@ test("products are resolved in the order asked for, as often as asked for, and n
 	expect(await shop.call("products.resolve", { ids: [] })).toEqual([]);
 });
 
-test("only an admin changes the catalogue", async () => {
+test("only an administrator changes the catalog", async () => {
 	const asUser = { meta: { user: { ...admin, role: "user" } } };
 	const { id } = await create();
 	await expect(
@@ -230,7 +235,7 @@ test("only an admin changes the catalogue", async () => {
 	expect(await shop.call("products.get", { id })).toMatchObject({ price: 9.99 });
 });
 
-test("the demo catalogue is imported once, with its stock, and what was removed since stays out", async () => {
+test("imports the demo catalog once, with its stock, and no product that was removed since", async () => {
 	expect(await shop.call("products.import", { products: [...catalogue, catalogue[0]!] })).toEqual({
 		imported: 60,
 	});
@@ -242,7 +247,7 @@ test("the demo catalogue is imported once, with its stock, and what was removed 
 	expect(await shop.call("inventory.get", { product_id: kitchen[0]!.id })).toMatchObject({
 		on_hand: catalogue[0]!.stock,
 	});
-	expect(await facts(kitchen[9]!.id)).toMatchObject([{ type: "product.created" }]);
+	expect(await eventsOf(kitchen[9]!.id)).toMatchObject([{ type: "product.created" }]);
 	await remove(kitchen[0]!.id);
 	const extra = { name: "New", price: 1, category: "Kitchen", sku: "KIT-999" };
 	expect(await shop.call("products.import", { products: [...catalogue, extra] })).toEqual({
@@ -252,7 +257,7 @@ test("the demo catalogue is imported once, with its stock, and what was removed 
 	expect(new Set(catalogue.map(({ category }) => category)).size).toBeGreaterThanOrEqual(6);
 });
 
-test("without inventory nothing is created, and the caller hears that a service is missing", async () => {
+test("creates nothing and reports the missing service when inventory is unavailable", async () => {
 	const alone = await startShop({ services: ["products"] });
 	try {
 		const product = { name: "Lonely", price: 1, category: "Things", sku: "LONE-1" };

@@ -16,7 +16,7 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-/** An account as a version without the canonical form stored it. */
+/** Inserts an account as stored by a version without canonical addresses. */
 async function store(email: string): Promise<string> {
 	const id = uuid();
 	const text =
@@ -29,7 +29,7 @@ const emailOf = async (id: string) =>
 		await databases.query<{ email: string }>("users", "select email from users where id = $1", [id])
 	)[0]!.email;
 
-test("stored addresses get their canonical form, and collisions are reported and left alone", async () => {
+test("canonicalizes stored addresses and reports collisions without changing them", async () => {
 	const kept = await store("plain.address+shop@mail-1.example.com");
 	const respelled = {
 		[await store("zoë@example.com".normalize("NFD"))]: "zoë@example.com",
@@ -55,8 +55,8 @@ test("stored addresses get their canonical form, and collisions are reported and
 	expect(report).toEqual({
 		changed: 5,
 		problems: [
-			expect.stringContaining(`users ${owner} and ${twin} have one address`),
-			expect.stringContaining(`user ${none} is none`),
+			expect.stringContaining(`users ${owner} and ${twin} have the same address`),
+			expect.stringContaining(`user ${none} is invalid`),
 		],
 	});
 	expect(await databases.query("users", "select email from verifications")).toEqual([
@@ -79,7 +79,7 @@ test("stored addresses get their canonical form, and collisions are reported and
 	expect(errors).not.toContain("@");
 });
 
-test("more accounts than one page are all looked at", async () => {
+test("canonicalizes more accounts than fit on one page", async () => {
 	await databases.query(
 		"users",
 		"insert into users (id, email, full_name, hashed_password, role) select gen_random_uuid(), 'x' || n || '@bücher.example', 'X', 'x', 'user' from generate_series(1, 2100) n",

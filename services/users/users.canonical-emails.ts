@@ -1,20 +1,22 @@
 import { Database, sql } from "../../lib/persistence/database.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 
-const PAGE = 1000;
-/**
- * Addresses that are canonical at a glance: nearly all, so that only the others leave the database.
- */
-const PLAIN =
+const PAGE_SIZE = 1000;
+/** Addresses that are certainly canonical: nearly all, so that few leave the database. */
+const CANONICAL =
 	"^[a-z0-9_+-]+(\\.[a-z0-9_+-]+)*@[a-z0-9]+(-+[a-z0-9]+)*(\\.[a-z0-9]+(-+[a-z0-9]+)*)*\\.[a-z]+$";
-const UNUSUAL = sql(
-	"unusual_emails",
-	`select id, email from users where email !~ '${PLAIN}' and ($1::uuid is null or id > $1) order by id limit ${PAGE}`,
+/** Lists users whose address may not be canonical, after ID `$1`. */
+const LIST_UNUSUAL = sql(
+	"list_unusual_emails",
+	`select id, email from users
+	where email !~ '${CANONICAL}' and ($1::uuid is null or id > $1)
+	order by id limit ${PAGE_SIZE}`,
 );
-const OWNER = sql("owner_of_email", "select id from users where email = $1");
-/** With the addresses that links prove or restore, so that links that were mailed stay valid. */
-const RESPELL = sql(
-	"respell_email",
+/** Finds the user with an address. */
+const FIND_OWNER = sql("find_owner_of_email", "select id from users where email = $1");
+/** Replaces an address, also in mailed links, so that these stay valid. */
+const REPLACE = sql(
+	"replace_email",
 	`with links as (update verifications set email = $3 where user_id = $1 and email = $2),
 		changes as (update email_changes set old_email = $3 where user_id = $1 and old_email = $2)
 	update users set email = $3, updated_at = now() where id = $1 and email = $2 returning id`,
@@ -22,19 +24,19 @@ const RESPELL = sql(
 const UNIQUE_VIOLATION = "23505";
 
 export interface CanonicalEmails {
-	/** How many accounts got their address in canonical form. */
+	/** Number of accounts whose address was changed. */
 	readonly changed: number;
 	/**
-	 * What an operator has to decide, a line for each account that stays as it is. Names accounts
-	 * by their IDs, never by their addresses.
+	 * Decisions for an operator, one line for each account that was not changed. They contain IDs of
+	 * accounts but no addresses.
 	 */
 	readonly problems: readonly string[];
 }
 
 /**
- * Stores the e-mail addresses from before the canonical form was defined in that form. An account
- * whose canonical address belongs to another one, or that has none, stays as it is; its owner signs
- * in as before. May run at any time, beside nodes of any version, and again.
+ * Converts addresses that older versions stored to canonical form. An account without a canonical
+ * address, or whose canonical address belongs to another account, is not changed, and its owner
+ * signs in as before. Safe to repeat, and to run while nodes of any version are active.
  */
 export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> {
 	const db = new Database({ url, poolSize: 1 });
@@ -42,16 +44,16 @@ export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> 
 	let changed = 0;
 	try {
 		for (let last: string | null = null; ; ) {
-			const page: { id: string; email: string }[] = await db.query(UNUSUAL, [last]);
+			const page: { id: string; email: string }[] = await db.query(LIST_UNUSUAL, [last]);
 			for (const { id, email } of page) {
-				const canonical = canonicalEmail(repaired(email));
+				const canonical = canonicalEmail(withoutNoise(email));
 				if (canonical === email) continue;
 				if (canonical === undefined)
-					problems.push(`the address of user ${id} is none: an administrator can correct it`);
-				else if (await respell(db, id, email, canonical)) changed++;
-				else problems.push(await collision(db, id, canonical));
+					problems.push(`the address of user ${id} is invalid: an administrator can correct it`);
+				else if (await replaceEmail(db, id, email, canonical)) changed++;
+				else problems.push(await describeCollision(db, id, canonical));
 			}
-			if (page.length < PAGE) return { changed, problems };
+			if (page.length < PAGE_SIZE) return { changed, problems };
 			last = page.at(-1)!.id;
 		}
 	} finally {
@@ -59,19 +61,19 @@ export async function canonicalizeEmails(url: string): Promise<CanonicalEmails> 
 	}
 }
 
-/** Without what was pasted around an address, and cannot be seen: it is of the same mailbox. */
-const repaired = (email: string): string =>
+/** Removes brackets, invisible characters and a final dot, which do not change the mailbox. */
+const withoutNoise = (email: string): string =>
 	email.replace(/[<>\p{C}\p{Default_Ignorable_Code_Point}]/gu, "").replace(/\.$/, "");
 
-/** @returns false if another user has the address */
-async function respell(
+/** Replaces the address of a user. @returns false if another user has the new address */
+async function replaceEmail(
 	db: Database,
 	id: string,
 	email: string,
 	canonical: string,
 ): Promise<boolean> {
 	try {
-		await db.query(RESPELL, [id, email, canonical]);
+		await db.query(REPLACE, [id, email, canonical]);
 		return true;
 	} catch (error) {
 		if ((error as { code?: string }).code === UNIQUE_VIOLATION) return false;
@@ -79,7 +81,7 @@ async function respell(
 	}
 }
 
-async function collision(db: Database, id: string, canonical: string): Promise<string> {
-	const [owner] = await db.query<{ id: string }>(OWNER, [canonical]);
-	return `users ${owner?.id} and ${id} have one address in two spellings: deactivate one of them, or give it another address`;
+async function describeCollision(db: Database, id: string, canonical: string): Promise<string> {
+	const [owner] = await db.query<{ id: string }>(FIND_OWNER, [canonical]);
+	return `users ${owner?.id} and ${id} have the same address in two spellings: deactivate one of them or change its address`;
 }

@@ -33,7 +33,7 @@ const denied = expect.objectContaining({
 });
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
-test("the right password shows who it is, however the address is written", async () => {
+test("authenticates by password and any spelling of the address", async () => {
 	const zoe = await register();
 	expect(await shop.call("users.authenticate", { email: zoe.email, password })).toEqual({
 		...zoe,
@@ -44,19 +44,19 @@ test("the right password shows who it is, however the address is written", async
 	).toEqual({ ...zoe, token_version: 1 });
 });
 
-test("a wrong password, an unknown address and a deactivated user are told apart by nothing", async () => {
+test("an incorrect password, an unknown address and a deactivated user give the same error", async () => {
 	const [zoe, gone] = [await register(), await register()];
 	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
 	const attempts = [
 		{ email: zoe.email, password: `${password}!` },
-		{ email: "nobody@example.com", password },
+		{ email: "unknown@example.com", password },
 		{ email: gone.email, password },
 	];
 	for (const attempt of attempts)
 		await expect(shop.call("users.authenticate", attempt)).rejects.toEqual(denied);
 });
 
-test("a password that goes on where bcrypt stops reading is wrong", async () => {
+test("rejects a password that differs only after the bytes that bcrypt reads", async () => {
 	const longest = "a".repeat(72);
 	const zoe = await register({ password: longest });
 	expect(await shop.call("users.authenticate", { email: zoe.email, password: longest })).toEqual({
@@ -68,7 +68,7 @@ test("a password that goes on where bcrypt stops reading is wrong", async () => 
 	).rejects.toEqual(denied);
 });
 
-test("a hash of another cost is made anew at the next sign-in, and only then", async () => {
+test("a successful sign-in, and nothing else, replaces a hash of another cost", async () => {
 	const zoe = await register();
 	const hashes = () =>
 		query<{ hashed_password: string }>("select hashed_password from users where id = $1", zoe.id);
@@ -76,7 +76,7 @@ test("a hash of another cost is made anew at the next sign-in, and only then", a
 	await shop.call("users.authenticate", { email: zoe.email, password });
 	expect(await hashes()).toEqual([before]);
 
-	// As a process with another BCRYPT_COST would have left it.
+	// The hash of a process with another BCRYPT_COST.
 	const old = bcrypt.hashSync(password, 5);
 	await query("update users set hashed_password = $2 where id = $1", zoe.id, old);
 	await expect(
@@ -95,20 +95,20 @@ test("a hash of another cost is made anew at the next sign-in, and only then", a
 	});
 });
 
-test("a token verifies the address once, and everybody who wants to know is told", async () => {
+test("a token verifies the address once and publishes an event", async () => {
 	const zoe = await register();
 	const token = await issue(zoe.id, zoe.email.toUpperCase());
 	await verify(token);
 	expect(await isVerified(zoe.id)).toBe(true);
 	await expect(verify(token)).rejects.toMatchObject(invalid);
-	const facts = await query(
+	const events = await query(
 		"select data from outbox where subject = $1 and type = 'user.updated'",
 		zoe.id,
 	);
-	expect(facts).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
+	expect(events).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
 });
 
-test("a token that is brought twice at once counts once", async () => {
+test("one of two concurrent uses of a token succeeds", async () => {
 	const zoe = await register();
 	const token = await issue(zoe.id);
 	const outcomes = await Promise.allSettled([verify(token), verify(token)]);
@@ -119,7 +119,7 @@ test("a token that is brought twice at once counts once", async () => {
 	).toHaveLength(1);
 });
 
-test("only the newest token of a purpose is valid, also of tokens that are issued at once", async () => {
+test("only the latest token of a purpose is valid, also after concurrent issues", async () => {
 	const zoe = await register();
 	const reset = (token: string) =>
 		shop.call("users.resetPassword", { token, new_password: "battery staple" });
@@ -134,7 +134,7 @@ test("only the newest token of a purpose is valid, also of tokens that are issue
 	await reset(newest.token);
 });
 
-test("a password is the same however the keyboard composes it, also against a hash from before passwords were normalized", async () => {
+test("accepts every Unicode form of a password, also against an older hash", async () => {
 	const composed = "crème brûlée".normalize("NFC");
 	const [nfc, nfd] = [composed, composed.normalize("NFD")];
 	for (const chosen of [nfc, nfd]) {
@@ -158,7 +158,7 @@ test("a password is the same however the keyboard composes it, also against a ha
 	}
 });
 
-test("spellings of one mailbox are one account, and share its failed sign-ins", async () => {
+test("spellings of one mailbox are one account and share its failed sign-ins", async () => {
 	const name = uuid();
 	const account = { password, full_name: "Zoë" };
 	const zoe = await shop.call("users.create", { ...account, email: `${name}é@Bücher.example` });
@@ -186,7 +186,7 @@ test("spellings of one mailbox are one account, and share its failed sign-ins", 
 	).toEqual([{ failures: 3 }]);
 });
 
-test("an account that is stored under another spelling than the canonical one still signs in under it", async () => {
+test("an account with a non-canonical stored address signs in with that address", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const stored = other.email.replace("@example.com", "@bücher.example");
 	await query(
@@ -195,14 +195,14 @@ test("an account that is stored under another spelling than the canonical one st
 		other.email.replace("example.com", "xn--bcher-kva.example"),
 	);
 	await query("update users set email = $2 where id = $1", other.id, stored);
-	const row = (email: string) => shop.call("users.authenticate", { email, password });
-	expect(await row(stored)).toMatchObject({ id: other.id });
-	expect(await row(other.email.replace("example.com", "xn--bcher-kva.example"))).toMatchObject({
+	const signIn = (email: string) => shop.call("users.authenticate", { email, password });
+	expect(await signIn(stored)).toMatchObject({ id: other.id });
+	expect(await signIn(other.email.replace("example.com", "xn--bcher-kva.example"))).toMatchObject({
 		id: zoe.id,
 	});
 });
 
-test("only a digest of a token is stored", async () => {
+test("stores only the digest of a token", async () => {
 	const zoe = await register();
 	const token = await issue(zoe.id);
 	const [row] = await query<{ token_hash: Buffer }>(
@@ -214,7 +214,7 @@ test("only a digest of a token is stored", async () => {
 	expect(row!.token_hash.toString("utf8")).not.toContain(token);
 });
 
-test("a token does not verify the address that the user has by then", async () => {
+test("a token does not verify an address that the user got later", async () => {
 	const zoe = await register();
 	const chief = await shop.call("users.seed", {
 		email: `${uuid()}@example.com`,
@@ -238,7 +238,7 @@ test("a token does not verify the address that the user has by then", async () =
 	expect(await isVerified(zoe.id)).toBe(true);
 });
 
-test("an expired token is refused, and taken away when others are issued", async () => {
+test("rejects an expired token and deletes it when another is issued", async () => {
 	const zoe = await register();
 	const token = await issue(zoe.id);
 	const [{ hours }] = (await query<{ hours: number }>(
@@ -252,7 +252,7 @@ test("an expired token is refused, and taken away when others are issued", async
 	expect(await isVerified(zoe.id)).toBe(false);
 });
 
-test("nonsense verifies nobody, and strangers get no token", async () => {
+test("rejects unknown tokens and issues none to unknown users", async () => {
 	await expect(verify("nonsense")).rejects.toMatchObject(invalid);
 	await expect(issue(uuid())).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 });

@@ -32,7 +32,7 @@ export const CANCEL = sql(
 	`update email_changes set pending = false, confirm_hash = null where user_id = $1 and pending`,
 );
 
-/** Finds another user than `$1` who has the address `$2` or for whom it is reserved. */
+/** Finds another user than `$1` with the address `$2` or a reservation for it. */
 export const FIND_OTHER_OWNER = sql(
 	"find_other_owner_of_email",
 	`select from users where email = $2 and id <> $1

@@ -43,7 +43,7 @@ const events = (id: string) =>
 	);
 const latestChange = async ({ id }: User) =>
 	(await events(id)).findLast(({ data }) => data.change_id)!.data.change_id;
-/** The tokens that the mails about the latest change of a user would carry. */
+/** Token mailed to the new address of a user's latest change. */
 const confirmation = async (zoe: User) =>
 	shop.call("users.issueEmailChange", { user_id: zoe.id, change_id: await latestChange(zoe) });
 const undoing = async (zoe: User) =>
@@ -54,7 +54,7 @@ const undo = (token: string, new_password = "battery staple") =>
 
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
-test("a new address is pending until its link is used; then every session ends", async () => {
+test("a new address is pending until its link is opened, which ends all sessions", async () => {
 	const zoe = await register();
 	const email = newEmail();
 	expect(await change(zoe, email.toUpperCase())).toEqual(zoe);
@@ -80,7 +80,7 @@ test("a new address is pending until its link is used; then every session ends",
 	await expect(signIn(zoe.email)).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
 });
 
-test("a new address requires the caller's current password, of administrators too", async () => {
+test("a new address requires the caller's current password, also of administrators", async () => {
 	const zoe = await register();
 	for (const [by, id] of [
 		[zoe, zoe.id],
@@ -97,13 +97,13 @@ test("a new address requires the caller's current password, of administrators to
 		).rejects.toMatchObject({ type: "WRONG_PASSWORD" });
 	}
 	expect(await events(zoe.id)).toEqual([]);
-	// The present address is no change.
+	// The current address is not a change.
 	expect(
 		await shop.call("users.update", { id: zoe.id, email: zoe.email }, { meta: { user: zoe } }),
 	).toEqual(zoe);
 });
 
-test("wrong current passwords of a stolen access token count as failed sign-ins", async () => {
+test("an incorrect current password counts as a failed sign-in", async () => {
 	const zoe = await register();
 	const guess = { id: zoe.id, email: newEmail(), current_password: "wrong horse" };
 	const meta = { user: zoe, address: "203.0.113.70" };
@@ -118,11 +118,11 @@ test("wrong current passwords of a stolen access token count as failed sign-ins"
 	expect(attempts).toEqual([{ failures: 3 }]);
 });
 
-test("an address with an account is answered in the same way, and only its mail says so", async () => {
+test("the response is the same for an address that has an account", async () => {
 	const [zoe, other] = [await register(), await register()];
 	expect(await change(zoe, other.email)).toEqual(zoe);
 	expect(await confirmation(zoe)).toEqual({ email: other.email, token: null });
-	// Registered after the mail was sent.
+	// Registered after the e-mail was sent.
 	const email = newEmail();
 	await change(zoe, email);
 	const { token } = await confirmation(zoe);
@@ -131,7 +131,7 @@ test("an address with an account is answered in the same way, and only its mail 
 	expect(await emailOf(zoe)).toBe(zoe.email);
 });
 
-test("a newer request, the present address, another password and a deactivation revoke a pending change", async () => {
+test("a newer request, the current address, a new password or deactivation revokes a change", async () => {
 	const revoking: Record<string, (zoe: User) => Promise<unknown>> = {
 		"a newer link": confirmation,
 		"a newer request": (zoe) => change(zoe, newEmail()),
@@ -158,7 +158,7 @@ test("a newer request, the present address, another password and a deactivation 
 	}
 });
 
-test("a pending change is worth nothing after 48 hours, and its undoing after seven days", async () => {
+test("a change can be confirmed for 48 hours and undone for seven days", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
@@ -176,7 +176,7 @@ test("a pending change is worth nothing after 48 hours, and its undoing after se
 	await expect(undoing(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 });
 
-test("the former address undoes a change after the thief has changed the password and the address again", async () => {
+test("the former address undoes a change after further changes by a thief", async () => {
 	const zoe = await register();
 	const [first, second] = [newEmail(), newEmail()];
 	await change(zoe, first);
@@ -206,7 +206,7 @@ test("the former address undoes a change after the thief has changed the passwor
 		type: "user.access_changed",
 		data: { sessions: "ended" },
 	});
-	// What the thief was mailed is worth nothing any more.
+	// Links mailed to the thief are void.
 	await expect(undo(theirs)).rejects.toMatchObject(invalid);
 	await expect(undo(back)).rejects.toMatchObject(invalid);
 	await expect(
@@ -214,7 +214,7 @@ test("the former address undoes a change after the thief has changed the passwor
 	).rejects.toMatchObject(invalid);
 });
 
-test("undoing a later change leaves the undoing of an earlier one", async () => {
+test("undoing a later change keeps the link that undoes an earlier one", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const { token: back } = await undoing(zoe);
@@ -228,7 +228,7 @@ test("undoing a later change leaves the undoing of an earlier one", async () => 
 	expect(await emailOf(zoe)).toBe(zoe.email);
 });
 
-test("undoing a pending change cancels it, and ends every session", async () => {
+test("undoing a pending change cancels it and ends all sessions", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
@@ -244,7 +244,7 @@ test("undoing a pending change cancels it, and ends every session", async () => 
 	});
 });
 
-test("a change by an administrator is in force at once, and the former address can undo it", async () => {
+test("a change by an administrator takes effect at once and can be undone", async () => {
 	const zoe = await register();
 	const email = newEmail();
 	expect(await asChief(zoe, email)).toMatchObject({ email, is_verified: false });
@@ -271,14 +271,14 @@ test("a former address stays reserved for its owner", async () => {
 	expect(await asChief(zoe, zoe.email)).toMatchObject({ email: zoe.email });
 });
 
-test("a user requests five changes an hour, also of requests that come at once", async () => {
+test("a user can request five changes per hour, also concurrently", async () => {
 	const zoe = await register();
 	const outcomes = await Promise.allSettled(
 		Array.from({ length: 8 }, () => change(zoe, newEmail())),
 	);
-	const refused = outcomes.filter(({ status }) => status === "rejected");
-	expect(refused).toHaveLength(3);
-	for (const { reason } of refused as PromiseRejectedResult[])
+	const rejected = outcomes.filter(({ status }) => status === "rejected");
+	expect(rejected).toHaveLength(3);
+	for (const { reason } of rejected as PromiseRejectedResult[])
 		expect(reason).toMatchObject({ type: "RATE_LIMITED", code: 429 });
 	expect(
 		(await events(zoe.id)).filter(({ type }) => type === "user.email_change_requested"),
@@ -289,7 +289,7 @@ test("a user requests five changes an hour, also of requests that come at once",
 	await asChief(zoe, newEmail());
 });
 
-test("only digests of the tokens are stored", async () => {
+test("stores only digests of the tokens", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
 	const tokens = [(await confirmation(zoe)).token!, (await undoing(zoe)).token];

@@ -16,7 +16,7 @@ afterEach(async () => {
 	await databases?.drop();
 });
 
-/** A node that runs the users service on the databases of this test. */
+/** Starts a node that runs the users service on the databases of this test. */
 async function start(settings: Record<string, string>): Promise<ServiceBroker> {
 	const env = readEnv({
 		NODE_ENV: "test",
@@ -38,7 +38,7 @@ const admins = async () =>
 		)
 	).map(({ email }) => email);
 
-test("a started users service has its first administrator, who can sign in", async () => {
+test("the service starts with its first administrator, who can sign in", async () => {
 	databases = await makeDatabases(["users"]);
 	const node = await start({ ...owner, ADMIN_EMAIL: "Owner@Example.com" });
 	const email = owner.ADMIN_EMAIL;
@@ -61,7 +61,7 @@ test("a later start with another ADMIN_EMAIL creates no administrator", async ()
 	});
 });
 
-test("nodes that start at the same time with different addresses create one administrator", async () => {
+test("nodes that start concurrently with different addresses create one administrator", async () => {
 	databases = await makeDatabases(["users"]);
 	await Promise.all(
 		[1, 2, 3, 4].map((n) => start({ ...owner, ADMIN_EMAIL: `admin${n}@example.com` })),
@@ -69,7 +69,7 @@ test("nodes that start at the same time with different addresses create one admi
 	expect(await admins()).toHaveLength(1);
 });
 
-test("a customer who registered the address of ADMIN_EMAIL does not become an administrator", async () => {
+test("a customer with the address of ADMIN_EMAIL does not become an administrator", async () => {
 	databases = await makeDatabases(["users"]);
 	const open = await start({});
 	await open.call("users.create", {

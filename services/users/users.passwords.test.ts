@@ -24,7 +24,7 @@ const change = (user: User, current_password: string, new_password: string, sess
 		{ id: user.id, current_password, new_password },
 		{ meta: { user: { ...user, session }, address: "203.0.113.1" } },
 	);
-const told = (id: string, type: string) =>
+const eventsOf = (id: string, type: string) =>
 	query<{ data: object }>("select data from outbox where subject = $1 and type = $2", id, type);
 const issue = (user_id: string, email?: string) =>
 	shop.call("users.issuePasswordReset", { user_id, ...(email ? { email } : {}) });
@@ -34,18 +34,18 @@ const reset = (token: string, new_password: string) =>
 const denied = expect.objectContaining({ type: "INVALID_CREDENTIALS" });
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
-test("who knows the current password sets a new one, and the session where it happened goes on", async () => {
+test("the current password sets a new one, and only the session of the change continues", async () => {
 	const zoe = await register();
 	const session = uuid();
 	await change(zoe, password, "battery staple", session);
 	await expect(signIn(zoe.email, password)).rejects.toEqual(denied);
 	expect(await signIn(zoe.email, "battery staple")).toMatchObject({ id: zoe.id, token_version: 2 });
-	expect(await told(zoe.id, "user.access_changed")).toEqual([
+	expect(await eventsOf(zoe.id, "user.access_changed")).toEqual([
 		{ data: { user_id: zoe.id, token_version: 2, sessions: "ended", except: session } },
 	]);
 });
 
-test("with a wrong current password, for somebody else, or with a password that is too long nothing changes", async () => {
+test("rejects an incorrect password, an invalid new password and another user's account", async () => {
 	const [zoe, other] = [await register(), await register()];
 	await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({
 		type: "WRONG_PASSWORD",
@@ -62,46 +62,46 @@ test("with a wrong current password, for somebody else, or with a password that 
 	for (const { email } of [zoe, other]) await signIn(email, password);
 });
 
-test("of two changes at once one wins, and the other's current password is wrong by then", async () => {
+test("one of two concurrent changes succeeds", async () => {
 	const zoe = await register();
 	const outcomes = await Promise.allSettled([
 		change(zoe, password, "battery staple 1"),
 		change(zoe, password, "battery staple 2"),
 	]);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
-	expect(await told(zoe.id, "user.access_changed")).toHaveLength(1);
+	expect(await eventsOf(zoe.id, "user.access_changed")).toHaveLength(1);
 });
 
-test("asking for a new password is answered in the same way for everybody, and told of only for an active user", async () => {
+test("a reset request gives the same response for every address, and only active users an event", async () => {
 	const [zoe, gone] = [await register(), await register()];
 	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
-	const nobody = `${uuid()}@example.com`;
-	const ask = (email: string) => shop.call("users.requestPasswordReset", { email });
+	const unknown = `${uuid()}@example.com`;
+	const request = (email: string) => shop.call("users.requestPasswordReset", { email });
 	const [first, ...others] = await Promise.all(
-		[zoe.email, gone.email, nobody, zoe.email.toUpperCase()].map(ask),
+		[zoe.email, gone.email, unknown, zoe.email.toUpperCase()].map(request),
 	);
 	for (const other of others) expect(other).toEqual(first);
 	await eventually(async () =>
 		expect(await query("select from password_reset_requests where handled_at is null")).toEqual([]),
 	);
-	expect(await told(zoe.id, "user.password_reset_requested")).toEqual([
+	expect(await eventsOf(zoe.id, "user.password_reset_requested")).toEqual([
 		{ data: { user_id: zoe.id } },
 	]);
-	expect(await told(gone.id, "user.password_reset_requested")).toEqual([]);
+	expect(await eventsOf(gone.id, "user.password_reset_requested")).toEqual([]);
 
-	// Again within a minute says and does the same, and sends no second mail.
-	expect(await ask(zoe.email)).toEqual(first);
+	// A second request within a minute has the same response and publishes no event.
+	expect(await request(zoe.email)).toEqual(first);
 	await query(
 		"update password_reset_requests set handled_at = handled_at - interval '2 minutes' where email = $1",
 		zoe.email,
 	);
-	await ask(zoe.email);
+	await request(zoe.email);
 	await eventually(async () =>
-		expect(await told(zoe.id, "user.password_reset_requested")).toHaveLength(2),
+		expect(await eventsOf(zoe.id, "user.password_reset_requested")).toHaveLength(2),
 	);
 });
 
-test("a token sets a new password once, verifies the address, and ends every session", async () => {
+test("a token sets a new password once, verifies the address and ends all sessions", async () => {
 	const zoe = await register();
 	const [{ token: another }, { token }] = [await issue(zoe.id, zoe.email), await issue(zoe.id)];
 	await reset(token, "battery staple");
@@ -109,10 +109,10 @@ test("a token sets a new password once, verifies the address, and ends every ses
 		id: zoe.id,
 		is_verified: true,
 	});
-	expect(await told(zoe.id, "user.updated")).toEqual([
+	expect(await eventsOf(zoe.id, "user.updated")).toEqual([
 		{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } },
 	]);
-	expect(await told(zoe.id, "user.access_changed")).toEqual([
+	expect(await eventsOf(zoe.id, "user.access_changed")).toEqual([
 		{ data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
 	for (const used of [token, another, "nonsense"])
@@ -120,7 +120,7 @@ test("a token sets a new password once, verifies the address, and ends every ses
 	await signIn(zoe.email, "battery staple");
 });
 
-test("a token that is used twice at once sets one password", async () => {
+test("one of two concurrent uses of a token sets a password", async () => {
 	const zoe = await register();
 	const { token } = await issue(zoe.id);
 	const outcomes = await Promise.allSettled([
@@ -130,7 +130,7 @@ test("a token that is used twice at once sets one password", async () => {
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 });
 
-test("a token is worth nothing after an hour, for a former address, for a deactivated user, or for another purpose", async () => {
+test("rejects a token that expired, or is for a former address, inactive user or other purpose", async () => {
 	const [late, moved, gone, other] = [
 		await register(),
 		await register(),
@@ -153,7 +153,7 @@ test("a token is worth nothing after an hour, for a former address, for a deacti
 	await expect(issue(gone.id)).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 });
 
-test("a change of password, address or account status revokes every link", async () => {
+test("a change of password, address or account status revokes all links", async () => {
 	const chief = await shop.call("users.seed", {
 		email: `${uuid()}@example.com`,
 		password,
@@ -162,7 +162,7 @@ test("a change of password, address or account status revokes every link", async
 		is_verified: true,
 	});
 	const asChief = { meta: { user: chief } };
-	const events: Record<string, (zoe: User) => Promise<unknown>> = {
+	const changes: Record<string, (zoe: User) => Promise<unknown>> = {
 		"a change of password": (zoe) => change(zoe, password, "battery staple"),
 		"a reset of the password": async (zoe) => reset((await issue(zoe.id)).token, "battery staple"),
 		"a change of address": ({ id }) =>
@@ -171,26 +171,26 @@ test("a change of password, address or account status revokes every link", async
 				{ id, email: `${uuid()}@example.com`, current_password: password },
 				asChief,
 			),
-		"a deactivation that is taken back": async ({ id }) => {
+		"a deactivation and reactivation": async ({ id }) => {
 			for (const is_active of [false, true])
 				await shop.call("users.update", { id, is_active }, asChief);
 		},
 	};
-	for (const [event, happen] of Object.entries(events)) {
+	for (const [name, apply] of Object.entries(changes)) {
 		const zoe = await register();
 		const { token: verification } = await shop.call("users.issueVerification", { user_id: zoe.id });
 		const { token } = await issue(zoe.id);
-		await happen(zoe);
+		await apply(zoe);
 		const outcomes = await Promise.allSettled([
 			reset(token, "third password"),
 			shop.call("users.verifyEmail", { token: verification }),
 		]);
 		const types = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason?.type);
-		expect([event, ...types]).toEqual([event, "INVALID_TOKEN", "INVALID_TOKEN"]);
+		expect([name, ...types]).toEqual([name, "INVALID_TOKEN", "INVALID_TOKEN"]);
 	}
 });
 
-test("after ten failures the pair of account and address waits, with the right password too; nobody else does", async () => {
+test("after ten failures, only that account and client address have to wait", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const [theirs, elsewhere] = ["203.0.113.66", "203.0.113.67"];
 	const guesses = await Promise.allSettled(
@@ -207,8 +207,8 @@ test("after ten failures the pair of account and address waits, with the right p
 	await signIn(other.email, password, theirs);
 });
 
-test("each further failure doubles the wait, up to a minute; a success or an hour of quiet ends it", async () => {
-	const email = `${uuid()}@example.com`; // nobody's: it makes no difference
+test("each further failure doubles the delay, up to a minute, until a success or an idle hour", async () => {
+	const email = `${uuid()}@example.com`; // an unknown address is limited in the same way
 	const address = "203.0.113.68";
 	const pass = () =>
 		query("update sign_in_attempts set next_at = now() where address = $1", address);
@@ -237,7 +237,7 @@ test("each further failure doubles the wait, up to a minute; a success or an hou
 	]);
 });
 
-test("guessing the current password is slowed down like guessing at the sign-in", async () => {
+test("failures of the current password delay further attempts", async () => {
 	const zoe = await register();
 	for (let i = 0; i < 10; i++)
 		await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({

@@ -28,7 +28,7 @@ const other = "019a0000-0000-7000-8000-00000000000c";
 const admin = { ...zoe, id: other, role: "admin" } as const;
 const forbidden = expect.objectContaining({ type: "FORBIDDEN", code: 403 });
 
-test("a password is measured in bytes, not in characters", () => {
+test("the limit of a password is in bytes, not characters", () => {
 	expect(fitsBcrypt("a".repeat(72))).toBe(true);
 	expect(fitsBcrypt("a".repeat(73))).toBe(false);
 	expect(fitsBcrypt("🐎".repeat(18))).toBe(true);
@@ -51,7 +51,7 @@ test("a password is normalized to NFC before it is measured and hashed", () => {
 	expect(passwordForms("correct horse")).toEqual(["correct horse"]);
 });
 
-test("an address is stored in its canonical form and found under the form that it was stored in before", () => {
+test("an address is stored in canonical form and also found in its older stored form", () => {
 	expect(acceptEmail(" Zoe@Bücher.example")).toBe("zoe@xn--bcher-kva.example");
 	expect(() => acceptEmail("<zoe@example.com>")).toThrow(
 		expect.objectContaining({
@@ -97,7 +97,7 @@ test.each([
 	"123",
 	"...",
 	"🎁 Zoe",
-])("%j is no name", (name) => {
+])("rejects %j as a name", (name) => {
 	expect(() => acceptName(name)).toThrow(
 		expect.objectContaining({
 			type: "VALIDATION_ERROR",
@@ -106,7 +106,7 @@ test.each([
 	);
 });
 
-test("users see and change themselves, admins see and change everybody", () => {
+test("users read and change themselves, administrators read and change everyone", () => {
 	expect(() => assertCanRead(zoe, zoe.id)).not.toThrow();
 	expect(() => assertCanRead(zoe, other)).toThrow(forbidden);
 	expect(() => assertCanRead(admin, zoe.id)).not.toThrow();
@@ -115,20 +115,20 @@ test("users see and change themselves, admins see and change everybody", () => {
 	expect(() => assertCanChange(admin, zoe.id, { role: "admin", is_active: false })).not.toThrow();
 });
 
-test("only an admin says who is an admin and who is active, even where nothing would change", () => {
+test("only administrators set role and is_active, even to the current value", () => {
 	expect(() => assertCanChange(zoe, zoe.id, { role: "admin" })).toThrow(forbidden);
 	expect(() => assertCanChange(zoe, zoe.id, { role: zoe.role })).toThrow(forbidden);
 	expect(() => assertCanChange(zoe, zoe.id, { is_active: true })).toThrow(forbidden);
 });
 
-test("only what differs is a change", () => {
+test("only fields that differ are changes", () => {
 	expect(changesOf(zoe, { email: zoe.email, full_name: "Zoe", is_active: true })).toEqual({
 		full_name: "Zoe",
 	});
 	expect(changesOf(zoe, { email: zoe.email })).toEqual({});
 });
 
-test("a new address is not verified unless its owner has proved it", () => {
+test("a new address is unverified unless the change says otherwise", () => {
 	expect(changesOf(zoe, { email: "new@example.com" })).toEqual({
 		email: "new@example.com",
 		is_verified: false,
@@ -141,7 +141,7 @@ test("a new address is not verified unless its owner has proved it", () => {
 	});
 });
 
-test("an administration ends with the role or with the account, and only where there was one", () => {
+test("removing the role or deactivating removes an active administrator", () => {
 	expect(removesAdministrator(admin, { role: "user" })).toBe(true);
 	expect(removesAdministrator(admin, { is_active: false })).toBe(true);
 	expect(removesAdministrator(admin, { full_name: "Zoe" })).toBe(false);

@@ -12,8 +12,8 @@ export interface SignInAttempt {
 
 /**
  * Counts an attempt before its password is verified, so that concurrent attempts are all counted.
- * The delay after many failures applies to this account and client address only, so nobody can lock
- * a customer out from elsewhere.
+ * The delay after many failures applies to this account and client address only, so a customer
+ * cannot be locked out from elsewhere.
  * @throws RATE_LIMITED with `retry_after` in seconds, also for the correct password, because the
  * difference would reveal it
  */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { CallingOptions } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { type Shop, admin as somebody, startShop } from "../../test/support/shop.ts";
+import { type Shop, startShop, admin as unknownUser } from "../../test/support/shop.ts";
 import "./users.contract.ts";
 import type { User } from "./users.rules.ts";
 
@@ -34,15 +34,15 @@ const makeAdmin = async () => {
 	return shop.call("users.update", { id, role: "admin" }, as(chief));
 };
 const failing = (type: string) => expect.objectContaining({ type });
-/** The facts that were published of a user, in order. */
-const told = (id: string) =>
+/** Events of a user in order. */
+const eventsOf = (id: string) =>
 	shop.databases.query<{ type: string; data: unknown }>(
 		"users",
 		"select type, data from outbox where subject = $1 order by xid, seq",
 		[id],
 	);
 
-test("who registers is an active user, not verified, and everybody who wants to know is told", async () => {
+test("registers an active, unverified user and publishes an event", async () => {
 	const { email, password, full_name } = registration();
 	const zoe = await shop.call("users.create", {
 		email: ` ${email.toUpperCase()}`,
@@ -56,13 +56,13 @@ test("who registers is an active user, not verified, and everybody who wants to 
 		is_active: true,
 		is_verified: false,
 	});
-	expect(await told(zoe.id)).toEqual([
+	expect(await eventsOf(zoe.id)).toEqual([
 		{ type: "user.created", data: { user_id: zoe.id, email, full_name } },
 	]);
 	expect(await shop.call("users.get", { id: zoe.id }, as(zoe))).toEqual(zoe);
 });
 
-test("of two registrations of one address at once, one is made and one is refused", async () => {
+test("one of two concurrent registrations of an address succeeds", async () => {
 	const mine = registration();
 	const outcomes = await Promise.allSettled(
 		[mine, { ...mine, email: mine.email.toUpperCase() }].map((r) => shop.call("users.create", r)),
@@ -84,21 +84,21 @@ test("of two registrations of one address at once, one is made and one is refuse
 test.each([
 	["a password of too few characters", { password: "1234567" }],
 	["a password of too many bytes", { password: "🐎".repeat(19) }],
-	["no address", { email: "zoe" }],
+	["an invalid address", { email: "zoe" }],
 	["an address in brackets", { email: "<zoe@example.com>" }],
 	["an address with a zero-width character", { email: "zo\u200be@example.com" }],
-	["a web address for a name", { full_name: "http://phish.example click here" }],
+	["a web address as name", { full_name: "http://phish.example click here" }],
 	["an address that Postgres cannot hold", { email: "zoe\0@example.com" }],
 	["an empty name", { full_name: "  " }],
 	["a name that Postgres cannot hold", { full_name: "Zo\0ë" }],
-	["a role of their own choice", { role: "admin" }],
-])("a registration with %s is refused", async (_what, part) => {
+	["a role", { role: "admin" }],
+])("rejects a registration with %s", async (_case, part) => {
 	await expect(
 		shop.call("users.create", { ...registration(), ...part } as never),
 	).rejects.toMatchObject({ code: 422 });
 });
 
-test("no answer holds a password's hash, and the hash is no password", async () => {
+test("results contain no password hash, and the hash is bcrypt's", async () => {
 	const { id } = await register();
 	const [row] = await shop.databases.query<{ hashed_password: string }>(
 		"users",
@@ -106,17 +106,17 @@ test("no answer holds a password's hash, and the hash is no password", async () 
 		[id],
 	);
 	expect(row!.hashed_password).toMatch(/^\$2b\$04\$/);
-	const answers = [
+	const results = [
 		await shop.call("users.list", {}, as(chief)),
 		await shop.call("users.get", { id }, as(chief)),
 		await shop.call("users.me", {}, as({ id, email: "", role: "user" })),
 		await shop.call("users.resolve", { ids: [id] }),
 		await shop.call("users.update", { id, full_name: "Zoe" }, as(chief)),
 	];
-	expect(JSON.stringify(answers)).not.toMatch(/hash|\$2b/);
+	expect(JSON.stringify(results)).not.toMatch(/hash|\$2b/);
 });
 
-test("admins page through all users", async () => {
+test("administrators page through all users", async () => {
 	await register();
 	const all = await shop.call("users.list", {}, as(chief));
 	expect(all.total).toBe(all.rows.length);
@@ -126,7 +126,7 @@ test("admins page through all users", async () => {
 	});
 });
 
-test("users see themselves and nobody else, admins everybody", async () => {
+test("users read only themselves, administrators read everyone", async () => {
 	const [zoe, other] = [await register(), await register()];
 	expect(await shop.call("users.me", {}, as(zoe))).toEqual(zoe);
 	await expect(shop.call("users.get", { id: other.id }, as(zoe))).rejects.toMatchObject({
@@ -139,24 +139,24 @@ test("users see themselves and nobody else, admins everybody", async () => {
 		type: "USER_NOT_FOUND",
 		code: 404,
 	});
-	await expect(shop.call("users.me", {}, as(somebody!))).rejects.toMatchObject({
+	await expect(shop.call("users.me", {}, as(unknownUser!))).rejects.toMatchObject({
 		type: "UNAUTHENTICATED",
 	});
 });
 
-test("an update changes what it names, tells which fields, and says nothing where nothing changed", async () => {
+test("an update writes the given fields and publishes those that changed, if any", async () => {
 	const zoe = await register();
 	const wanted = { id: zoe.id, full_name: "Zoe", email: zoe.email };
 	const after = await shop.call("users.update", wanted, as(zoe));
 	expect(after).toEqual({ ...zoe, full_name: "Zoe", updated_at: after.updated_at });
 	expect(Date.parse(after.updated_at)).toBeGreaterThan(Date.parse(zoe.updated_at));
 	expect(await shop.call("users.update", wanted, as(zoe))).toEqual(after);
-	expect((await told(zoe.id)).slice(1)).toEqual([
+	expect((await eventsOf(zoe.id)).slice(1)).toEqual([
 		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["full_name"] } },
 	]);
 });
 
-test("an update that may not be, or says nothing, changes nothing", async () => {
+test("a forbidden, invalid or empty update changes nothing", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const attempt = (wanted: object, id = zoe.id) =>
 		shop.call("users.update", { id, ...wanted }, as(zoe));
@@ -179,10 +179,10 @@ test("an update that may not be, or says nothing, changes nothing", async () => 
 		shop.call("users.update", { id: uuid(), role: "user" }, as(chief)),
 	).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 	expect(await shop.call("users.resolve", { ids: [zoe.id, other.id] })).toEqual([zoe, other]);
-	expect(await told(zoe.id)).toHaveLength(1);
+	expect(await eventsOf(zoe.id)).toHaveLength(1);
 });
 
-test("updates of different fields at once are all kept", async () => {
+test("concurrent updates of different fields are all kept", async () => {
 	const zoe = await register();
 	const email = `${uuid()}@example.com`;
 	const wanted = [
@@ -200,15 +200,15 @@ test("updates of different fields at once are all kept", async () => {
 		role: "admin",
 		is_active: false,
 	});
-	const updates = (await told(zoe.id)).filter(({ type }) => type === "user.updated");
+	const updates = (await eventsOf(zoe.id)).filter(({ type }) => type === "user.updated");
 	expect(updates).toHaveLength(wanted.length);
 });
 
-/** An administrator gives a user another address. */
+/** Changes the address of a user as an administrator. */
 const move = ({ id }: User, email: string) =>
 	shop.call("users.update", { id, email, current_password: "correct horse" }, as(chief));
 
-test("of two users who get one address at once, one gets it", async () => {
+test("one of two concurrent users gets an address", async () => {
 	const pair = [await register(), await register()];
 	const email = `${uuid()}@example.com`;
 	const outcomes = await Promise.allSettled(pair.map((one) => move(one, email)));
@@ -216,7 +216,7 @@ test("of two users who get one address at once, one gets it", async () => {
 	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
 });
 
-test("two users who get each other's address at once get neither an error of ours nor both addresses", async () => {
+test("rejects two concurrent changes to each other's address as taken", async () => {
 	for (let i = 0; i < 10; i++) {
 		const [a, b] = [await register(), await register()];
 		for (const outcome of await Promise.allSettled([move(a, b.email), move(b, a.email)]))
@@ -224,7 +224,7 @@ test("two users who get each other's address at once get neither an error of our
 	}
 });
 
-test("who is removed stays for the orders but is not active", async () => {
+test("a removed user stays but is not active", async () => {
 	const zoe = await register();
 	await shop.call("users.remove", { id: zoe.id }, as(chief));
 	await shop.call("users.remove", { id: zoe.id }, as(chief));
@@ -233,7 +233,7 @@ test("who is removed stays for the orders but is not active", async () => {
 		is_active: false,
 		updated_at: expect.anything(),
 	});
-	expect((await told(zoe.id)).slice(1)).toEqual([
+	expect((await eventsOf(zoe.id)).slice(1)).toEqual([
 		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["is_active"] } },
 		{ type: "user.access_changed", data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
@@ -248,7 +248,7 @@ test("who is removed stays for the orders but is not active", async () => {
 	});
 });
 
-test("the last active administrator stays one", async () => {
+test("the last active administrator cannot be removed or lose the role", async () => {
 	const inactive = await makeAdmin();
 	await shop.call("users.remove", { id: inactive.id }, as(chief));
 	await expect(shop.call("users.remove", { id: chief.id }, as(chief))).rejects.toMatchObject({
@@ -264,7 +264,7 @@ test("the last active administrator stays one", async () => {
 	});
 });
 
-test("two administrators who remove each other at once do not both succeed", async () => {
+test("one of two administrators who remove each other concurrently succeeds", async () => {
 	for (let i = 0; i < 5; i++) {
 		const other = await makeAdmin();
 		const each = [
@@ -278,7 +278,7 @@ test("two administrators who remove each other at once do not both succeed", asy
 	}
 });
 
-test("users are resolved in the order asked for, with null for strangers and twice for who is named twice", async () => {
+test("resolves users in the order of the IDs, with duplicates, and null for an unknown ID", async () => {
 	const [a, b] = [await register(), await register()];
 	expect(
 		await shop.call("users.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] }),
@@ -286,7 +286,7 @@ test("users are resolved in the order asked for, with null for strangers and twi
 	expect(await shop.call("users.resolve", { ids: [] })).toEqual([]);
 });
 
-test("seeding registers once and afterwards answers with whoever is there", async () => {
+test("seeding registers a user once and then returns the existing one", async () => {
 	const account = { ...registration(), role: "admin", is_verified: true } as const;
 	const [first, again] = await Promise.all([
 		shop.call("users.seed", account),
@@ -297,7 +297,7 @@ test("seeding registers once and afterwards answers with whoever is there", asyn
 	expect(
 		await shop.call("users.seed", { ...account, password: "another horse", role: "user" }),
 	).toEqual(first);
-	expect((await told(first.id)).map(({ type }) => type)).toEqual(["user.created"]);
+	expect((await eventsOf(first.id)).map(({ type }) => type)).toEqual(["user.created"]);
 	await expect(
 		shop.call("users.seed", { ...account, email: "long@example.com", password: "é".repeat(37) }),
 	).rejects.toMatchObject({
