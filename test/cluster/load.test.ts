@@ -9,17 +9,17 @@ import type { Http } from "../support/http.ts";
 import { kinds, type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 
-/** What a buyer heard, and how many milliseconds after the buyers had begun. */
-interface Heard {
+/** Response to a buyer, with its time in milliseconds since the buyers started. */
+interface Purchase {
 	readonly status: number;
 	readonly id: string | undefined;
 	readonly at: number;
 }
 const START_MS = 120_000;
-/** How long a node may be dead before nobody asks it any more. */
-const NOTICED_MS = 5000;
+/** Time after which no node calls a dead node any more. */
+const DETECTION_MS = 5000;
 
-describeWith(["nats-server", "redis-server"], "two nodes of everything, and buyers at work", () => {
+describeWith(["nats-server", "redis-server"], "two nodes of each kind under load", () => {
 	let pairs: Pairs;
 	let cluster: Cluster;
 	let admin: Customer;
@@ -27,46 +27,48 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 	beforeAll(async () => {
 		pairs = await startPairs({ postgres: true });
 		({ cluster } = pairs);
-		const everyone = { call: cluster.call, http: pairs.gateways()[0]!.http };
-		admin = await makeAdmin(everyone);
-		const { token } = await register(everyone);
-		const product = await makeProduct(everyone, admin, { stock: 1_000_000 });
+		const shop = { call: cluster.call, http: pairs.gateways()[0]!.http };
+		admin = await makeAdmin(shop);
+		const { token } = await register(shop);
+		const product = await makeProduct(shop, admin, { stock: 1_000_000 });
 		const body = { items: [{ product_id: product.id, quantity: 1 }] };
 		let turn = 0;
 		buy = async () => {
 			const open = pairs.gateways();
-			// A connection for each: one that is kept may be closed by the other side at any moment.
+			// The server may close an idle connection at any moment, so each request opens a new one.
 			const headers = { connection: "close" };
-			const answer = await open[turn++ % open.length]!.http("POST /api/orders", {
+			const response = await open[turn++ % open.length]!.http("POST /api/orders", {
 				token,
 				body,
 				headers,
 			});
-			return { status: answer.status, id: answer.body.id };
+			return { status: response.status, id: response.body.id };
 		};
 	}, START_MS);
 	afterAll(() => cluster?.stop(), START_MS);
 
-	/** Four buyers at work while something happens. */
-	async function during(happening: (elapsed: () => number) => Promise<unknown>): Promise<Heard[]> {
-		const heard: Heard[] = [];
+	/** Runs four buyers until `scenario` has finished, and returns all responses. */
+	async function underLoad(
+		scenario: (elapsed: () => number) => Promise<unknown>,
+	): Promise<Purchase[]> {
+		const purchases: Purchase[] = [];
 		const from = Date.now();
 		const elapsed = () => Date.now() - from;
 		let working = true;
 		const buyer = async () => {
-			while (working) heard.push({ ...(await buy()), at: elapsed() });
+			while (working) purchases.push({ ...(await buy()), at: elapsed() });
 		};
 		const buyers = [buyer(), buyer(), buyer(), buyer()];
 		try {
-			await happening(elapsed);
+			await scenario(elapsed);
 		} finally {
 			working = false;
 			await Promise.all(buyers);
 		}
-		return heard;
+		return purchases;
 	}
-	/** Waits until so many more orders are there. */
-	async function sold(more: number): Promise<void> {
+	/** Waits until `more` additional orders exist. */
+	async function waitForOrders(more: number): Promise<void> {
 		const count = async () =>
 			(
 				await cluster.databases.query<{ n: number }>(
@@ -77,32 +79,34 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 		const before = await eventually(count, 30);
 		await eventually(async () => expect(await count()).toBeGreaterThanOrEqual(before + more), 30);
 	}
-	const failed = (heard: readonly Heard[]) => heard.filter(({ status }) => status !== 201);
-	const unexplained = (heard: readonly Heard[]) =>
-		failed(heard).filter(({ status }) => status !== 503);
+	const failed = (purchases: readonly Purchase[]) =>
+		purchases.filter(({ status }) => status !== 201);
+	/** Failures other than 503, which clients may retry. */
+	const unexpected = (purchases: readonly Purchase[]) =>
+		failed(purchases).filter(({ status }) => status !== 503);
 
-	/** Every order that was acknowledged is there, all came to an end, and the audit has nothing to say against any. */
-	async function expectNothingLost(heard: readonly Heard[]): Promise<void> {
-		const known = heard.flatMap(({ id }) => id ?? []);
+	/** Asserts that every acknowledged order exists and has settled, and that the audit passes. */
+	async function expectNoLoss(purchases: readonly Purchase[]): Promise<void> {
+		const acknowledged = purchases.flatMap(({ id }) => id ?? []);
 		await eventually(async () => {
 			const found = await cluster.databases.query(
 				"orders",
 				"select id from orders where id = any($1::uuid[]) and saga_state is null",
-				[known],
+				[acknowledged],
 			);
-			expect(found).toHaveLength(known.length);
+			expect(found).toHaveLength(acknowledged.length);
 			const { violations, skipped } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
 			expect({ violations, skipped }).toEqual({ violations: [], skipped: 0 });
 		}, 30);
 	}
 
-	test("what was changed at one node is what the other one answers, at once", async () => {
+	test("a change on one node is visible on the other immediately", async () => {
 		const [one, other] = pairs.gateways().map(({ http }) => http) as [Http, Http];
 		const category = "changing";
 		const { id } = await makeProduct({ http: one }, admin, { price: 1, category });
 		const list = `GET /api/products?category=${category}`;
 		for (let price = 2; price < 12; price++) {
-			// Each gateway asks the next of two nodes in turn, so both are asked; and each has an answer of its own.
+			// Each gateway alternates between the two nodes and has its own response cache.
 			for (const http of [one, one, other, other])
 				for (const request of [`GET /api/products/${id}`, list]) await http(request);
 			const changed = await (price % 2 ? one : other)(`PATCH /api/products/${id}`, {
@@ -125,35 +129,35 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 		}
 	});
 
-	test("the same while many read and others change other products: nobody reads a price from before a change that was answered", async () => {
+	test("no read returns a price from before an acknowledged change, under concurrent reads and writes", async () => {
 		const gateways = pairs.gateways().map(({ http }) => http);
 		const category = "busy";
-		const wares = await Promise.all(
+		const goods = await Promise.all(
 			[1, 2, 3].map(() => makeProduct({ http: gateways[0]! }, admin, { price: 1, category })),
 		);
-		/** What each costs at least, by the changes that were answered; prices only rise. */
-		const prices = new Map(wares.map(({ id }) => [id, 1]));
+		/** Minimum price of each product by the acknowledged changes; prices only rise. */
+		const prices = new Map(goods.map(({ id }) => [id, 1]));
 		let reads = 0;
-		const wrong: object[] = [];
-		function look(
+		const stale: object[] = [];
+		function check(
 			before: ReadonlyMap<string, number>,
 			rows: readonly { id: string; price: number }[],
 		): void {
 			reads++;
 			for (const { id, price } of rows)
-				if (price < before.get(id)!) wrong.push({ id, price, before: before.get(id) });
+				if (price < before.get(id)!) stale.push({ id, price, before: before.get(id) });
 		}
-		const changing = wares.map(async ({ id }, i) => {
+		const changing = goods.map(async ({ id }, i) => {
 			for (let price = 2; price <= 30; price++) {
 				const http = gateways[(price + i) % gateways.length]!;
 				expect(
 					(await http(`PATCH /api/products/${id}`, { token: admin.token, body: { price } })).status,
 				).toBe(200);
 				prices.set(id, price);
-				// Others find the time to keep an answer.
+				// Gives readers time to cache a response.
 				for (const one of gateways) {
 					const before = new Map(prices);
-					look(before, [(await one(`GET /api/products/${id}`)).body]);
+					check(before, [(await one(`GET /api/products/${id}`)).body]);
 				}
 			}
 		});
@@ -164,10 +168,10 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 				const before = new Map(prices);
 				const { body } = await http(
 					i % 3
-						? `GET /api/products/${wares[i % wares.length]!.id}`
+						? `GET /api/products/${goods[i % goods.length]!.id}`
 						: `GET /api/products?category=${category}`,
 				);
-				look(before, [body].flat());
+				check(before, [body].flat());
 			}
 		});
 		try {
@@ -176,11 +180,11 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 			changed = true;
 			await Promise.all(reading);
 		}
-		expect(wrong).toEqual([]);
+		expect(stale).toEqual([]);
 		expect(reads).toBeGreaterThan(200);
 	}, 60_000);
 
-	test.each(domains)("both nodes of %s do the same share of the work", async (service) => {
+	test.each(domains)("both nodes of %s receive the same share of calls", async (service) => {
 		const counts = new Map<string, number>();
 		for (let i = 0; i < 50; i++) {
 			const call = cluster.broker.call(`${service}.deadLetters`, {});
@@ -192,78 +196,71 @@ describeWith(["nats-server", "redis-server"], "two nodes of everything, and buye
 		for (const count of counts.values()) expect(Math.abs(count - 25)).toBeLessThanOrEqual(5);
 	});
 
-	test("each node in turn is told to end and replaced, and not one request fails", async () => {
-		const heard = await during(async () => {
-			for (const kind of kinds) {
-				for (const _ of pairs.nodes(kind)) {
-					// Customers are sent elsewhere; what was sent to it before is still under way.
-					expect(await pairs.takeOut(kind).process.term()).toBe(0);
-					await pairs.add(kind);
-				}
+	test("no request fails while every node is stopped and replaced", async () => {
+		const purchases = await underLoad(async () => {
+			for (let round = 0; round < 2; round++) {
+				// The load balancer stops using the node first; earlier requests are still in flight.
+				for (const kind of kinds) expect(await pairs.takeOut(kind).process.term()).toBe(0);
+				await Promise.all(kinds.map((kind) => pairs.add(kind)));
 			}
 		});
-		expect(failed(heard)).toEqual([]);
-		await expectNothingLost(heard);
+		expect(failed(purchases)).toEqual([]);
+		await expectNoLoss(purchases);
 	}, 180_000);
 
-	test.each<Kind>(["orders", "goods"])(
-		"a node of %s that dies without a word costs a few answers 503, none after five seconds, and no order",
-		async (kind) => {
-			let died = 0;
-			const heard = await during(async (elapsed) => {
-				await sold(20);
-				await pairs.takeOut(kind).process.kill();
-				died = elapsed();
-				await eventually(() => expect(elapsed()).toBeGreaterThan(died + NOTICED_MS), 10);
-				await sold(20);
-			});
-			expect(unexplained(heard)).toEqual([]);
-			expect(failed(heard).filter(({ at }) => at > died + NOTICED_MS)).toEqual([]);
-			await expectNothingLost(heard);
-			await pairs.add(kind);
-		},
-		120_000,
-	);
-
-	test("Redis is stopped and started, and not one request fails", async () => {
-		const heard = await during(async () => {
-			await sold(10);
-			await cluster.redis.process.term();
-			await sold(30);
-			await cluster.redis.restart();
-			await sold(30);
+	test("killing a node of orders and one of goods causes only 503, for at most five seconds", async () => {
+		const killed: Kind[] = ["orders", "goods"];
+		let diedAt = 0;
+		const purchases = await underLoad(async (elapsed) => {
+			await waitForOrders(20);
+			await Promise.all(killed.map((kind) => pairs.takeOut(kind).process.kill()));
+			diedAt = elapsed();
+			await eventually(() => expect(elapsed()).toBeGreaterThan(diedAt + DETECTION_MS), 10);
+			await waitForOrders(20);
 		});
-		expect(failed(heard)).toEqual([]);
-		await expectNothingLost(heard);
+		expect(unexpected(purchases)).toEqual([]);
+		expect(failed(purchases).filter(({ at }) => at > diedAt + DETECTION_MS)).toEqual([]);
+		await expectNoLoss(purchases);
+		await Promise.all(killed.map((kind) => pairs.add(kind)));
 	}, 120_000);
 
-	test("NATS is stopped and started: 503 meanwhile, and then everything works by itself", async () => {
-		const heard = await during(async () => {
-			await sold(10);
+	test("no request fails while Redis restarts", async () => {
+		const purchases = await underLoad(async () => {
+			await waitForOrders(10);
+			await cluster.redis.process.term();
+			await waitForOrders(30);
+			await cluster.redis.restart();
+			await waitForOrders(30);
+		});
+		expect(failed(purchases)).toEqual([]);
+		await expectNoLoss(purchases);
+	}, 120_000);
+
+	test("a restart of NATS causes only 503, and nodes recover on their own", async () => {
+		const purchases = await underLoad(async () => {
+			await waitForOrders(10);
 			await cluster.nats.process.term();
 			await cluster.nats.restart();
-			await sold(30);
+			await waitForOrders(30);
 		});
-		expect(unexplained(heard)).toEqual([]);
-		await expectNothingLost(heard);
+		expect(unexpected(purchases)).toEqual([]);
+		await expectNoLoss(purchases);
 	}, 120_000);
 
-	test("Postgres is stopped and started: 503 meanwhile, and then everything works by itself", async () => {
-		const heard = await during(async () => {
-			await sold(10);
+	test("a restart of Postgres causes only 503, and nodes recover on their own", async () => {
+		const purchases = await underLoad(async () => {
+			await waitForOrders(10);
 			await cluster.postgres!.stop();
 			await eventually(async () => expect((await buy()).status).toBe(503));
 			await cluster.postgres!.restart();
-			// Breakers that opened meanwhile let one call through after half a minute.
+			// Circuit breakers that opened during the outage let one call through after 30 seconds.
 			await eventually(async () => expect((await buy()).status).toBe(201), 60);
-			await sold(30);
+			await waitForOrders(30);
 		});
-		expect(unexplained(heard)).toEqual([]);
-		await expectNothingLost(heard);
-		// Nobody has ended: after another start a node has another id.
-		const everybody = kinds.flatMap((kind) => pairs.nodes(kind));
-		await Promise.all(
-			everybody.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })),
-		);
+		expect(unexpected(purchases)).toEqual([]);
+		await expectNoLoss(purchases);
+		// A restarted node would have another id.
+		const nodes = kinds.flatMap((kind) => pairs.nodes(kind));
+		await Promise.all(nodes.map(({ id }) => cluster.broker.call("$node.list", {}, { nodeID: id })));
 	}, 120_000);
 });

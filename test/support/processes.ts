@@ -3,20 +3,28 @@ import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Writable } from "node:stream";
 
-/** A process of its own, which ends with the test whatever becomes of it. */
+/**
+ * Folder of V8's compile cache for child processes. It halves the CPU time in which a node loads its
+ * modules.
+ */
+export const NODE_COMPILE_CACHE = join(tmpdir(), "moleculer-commerce-compile-cache");
+
+/** Child process that ends with the test run under all circumstances. */
 export interface Process {
 	readonly pid: number;
-	/** Rejects as soon as the process has ended, with the end of its log. */
+	/** Rejects when the process has ended, with the end of its log. */
 	readonly failure: Promise<never>;
-	/** What it has written so far. */
+	/** Output so far. */
 	log(): string;
 	pause(): void;
 	resume(): void;
-	/** Asks it to end (SIGTERM), waits, and answers its exit code. */
+	/** Sends SIGTERM and waits. @returns the exit code */
 	term(): Promise<number | null>;
-	/** Ends it without a word (SIGKILL). */
+	/** Sends SIGKILL and waits. */
 	kill(): Promise<void>;
 }
 
@@ -26,18 +34,18 @@ export interface Command {
 	readonly args: readonly string[];
 	readonly cwd?: string;
 	readonly env?: Record<string, string | undefined>;
-	/** Both of its outputs are appended here. */
+	/** File to which stdout and stderr are appended. */
 	readonly log: string;
 }
 
 /**
- * Knows all our processes and kills those that are left when this one ends, even by SIGKILL: its input then ends as well. In a
- * session of its own, so that a Ctrl-C does not reach it.
+ * Shell program that reads the pids of child processes and kills the remaining ones when its input
+ * ends, which happens even if this process is killed. It is detached, so Ctrl-C does not reach it.
  */
 const GUARD = `
 pids=" "
-while read -r what pid; do
-	case $what in
+while read -r event pid; do
+	case $event in
 		started) pids="$pids$pid " ;;
 		ended) pids=$(printf %s "$pids" | sed "s/ $pid / /") ;;
 	esac
@@ -45,7 +53,7 @@ done
 for pid in $pids; do kill -9 "$pid"; done`;
 let guard: { child: ChildProcess; count: number } | undefined;
 
-function tell(what: "started" | "ended", pid: number): void {
+function notifyGuard(event: "started" | "ended", pid: number): void {
 	if (!guard) {
 		const child = spawn("sh", ["-c", GUARD], {
 			detached: true,
@@ -55,8 +63,8 @@ function tell(what: "started" | "ended", pid: number): void {
 		(child.stdin as Writable & { unref(): void }).unref();
 		guard = { child, count: 0 };
 	}
-	guard.child.stdin!.write(`${what} ${pid}\n`);
-	guard.count += what === "started" ? 1 : -1;
+	guard.child.stdin!.write(`${event} ${pid}\n`);
+	guard.count += event === "started" ? 1 : -1;
 	if (guard.count > 0) return;
 	guard.child.stdin!.end();
 	guard = undefined;
@@ -64,19 +72,19 @@ function tell(what: "started" | "ended", pid: number): void {
 
 export function startProcess({ name, file, args, cwd, env = {}, log }: Command): Process {
 	const output = openSync(log, "a");
-	const where = cwd === undefined ? {} : { cwd };
+	const options = cwd === undefined ? {} : { cwd };
 	const child = spawn(file, args, {
-		...where,
+		...options,
 		detached: true,
 		stdio: ["ignore", output, output],
-		env: { PATH: process.env.PATH, ...env },
+		env: { PATH: process.env.PATH, NODE_COMPILE_CACHE, ...env },
 	});
 	closeSync(output);
 	const pid = child.pid;
 	if (pid === undefined) throw new Error(`${name}: ${file} cannot be started`);
-	tell("started", pid);
+	notifyGuard("started", pid);
 	const ended = once(child, "exit").then(([code]) => {
-		tell("ended", pid);
+		notifyGuard("ended", pid);
 		return code as number | null;
 	});
 	const read = () => readFileSync(log, "utf8");
@@ -96,7 +104,7 @@ export function startProcess({ name, file, args, cwd, env = {}, log }: Command):
 		pause: () => send("SIGSTOP"),
 		resume: () => send("SIGCONT"),
 		async term() {
-			// One that is paused would never see it.
+			// A paused process does not receive SIGTERM.
 			send("SIGCONT");
 			send("SIGTERM");
 			return ended;
@@ -108,7 +116,7 @@ export function startProcess({ name, file, args, cwd, env = {}, log }: Command):
 	};
 }
 
-/** A port that nobody listens on at this moment. */
+/** Port on which no server is listening at this moment. */
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
 	await once(server, "listening");
