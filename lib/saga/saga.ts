@@ -29,13 +29,13 @@ export interface Step<S extends Saga> {
  * Where sagas are kept. Each write answers per saga whether it was ours to write: same attempt, and in the state that the write begins with.
  * A write whose answer was lost is sent again.
  */
-export interface SagaStore<S extends Saga> {
+export interface SagaStore<S extends Saga, Written = true> {
 	/** Every step holds. From `forward` to the end. */
-	complete(sagas: S[]): Promise<boolean[]>;
+	complete(sagas: S[]): Promise<(Written | false)[]>;
 	/** From now on only back. Also true when the same attempt has turned already: else its run would end here and the saga be nobody's. */
 	markCompensating(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/** Nothing is held any more. From `backward` to the end. */
-	markCompensated(sagas: Compensation<S>[]): Promise<boolean[]>;
+	markCompensated(sagas: Compensation<S>[]): Promise<(Written | false)[]>;
 	/** The way back is barred by something that happened first: as if it had never been asked for. False for what was never complete. */
 	abort(sagas: S[]): Promise<boolean[]>;
 	/** Going back failed too often: left alone until somebody asks for it again. From `backward`. */
@@ -58,19 +58,27 @@ export interface Compensation<S extends Saga> {
 	readonly data?: unknown;
 }
 /** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
-export type SagaOutcome =
-	| { readonly status: "completed" | "lost" }
-	| {
-			readonly status: "closed" | "stuck";
-			readonly reason: string;
-			readonly detail?: string;
-			readonly data?: unknown;
-	  }
-	| { readonly status: "aborted"; readonly reason: string };
+export type SagaOutcome<Written = true> =
+	| (MembersOf<Written> & { readonly status: "completed" })
+	| (MembersOf<Written> & Refusal & { readonly status: "closed" })
+	| (Refusal & { readonly status: "stuck" })
+	| { readonly status: "aborted"; readonly reason: string }
+	| { readonly status: "lost" };
 
-export interface SagaOptions<S extends Saga> {
+interface Refusal {
+	readonly reason: string;
+	readonly detail?: string;
+	readonly data?: unknown;
+}
+/**
+ * Members that the final write of a saga adds to its outcome, for instance the new state of the
+ * order. A store that returns `true` adds none.
+ */
+type MembersOf<Written> = Written extends object ? Written : unknown;
+
+export interface SagaOptions<S extends Saga, Written = true> {
 	readonly steps: readonly Step<S>[];
-	readonly store: SagaStore<S>;
+	readonly store: SagaStore<S, Written>;
 	/** The bytes of a message in which sagas reach a step together, and the most that one saga takes of it. */
 	readonly messages?: Required<Pick<MicroBatchOptions<S>, "maxBytes" | "bytesOf">>;
 	/** Milliseconds between two signs of life; a third of the lease at most. */
@@ -82,8 +90,8 @@ export interface SagaOptions<S extends Saga> {
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
 	onError(saga: S | undefined, where: string, error: unknown): void;
-	/** Looks on while a saga runs. */
-	around?(saga: S, run: () => Promise<SagaOutcome>): Promise<SagaOutcome>;
+	/** Wraps each run, for instance in a span. Calls `run` with the saga, or with a copy that the steps receive. */
+	around?(saga: S, run: (saga: S) => Promise<SagaOutcome<Written>>): Promise<SagaOutcome<Written>>;
 }
 
 /** What a refusal says beyond its code. */
@@ -107,13 +115,14 @@ const sleep = (milliseconds: number) =>
  * Runs sagas: forward through their steps, and back through all that may have happened when a step says no. Sagas that reach the same
  * step together travel together. A failure that says nothing (a timeout, a node that died) is tried again, since do and undo are idempotent.
  */
-export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
+export function createSagaRunner<S extends Saga, Written = true>(options: SagaOptions<S, Written>) {
+	type Result = SagaOutcome<Written>;
 	const {
 		steps,
 		store,
 		messages,
 		onError,
-		around = (_, run) => run(),
+		around = (saga, run) => run(saga),
 		maxCompensationAttempts = 30,
 		backoff = doubling,
 		now = Date.now,
@@ -123,11 +132,11 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 		do: microBatch<S, Outcome>((all) => step.execute(all), messages),
 		undo: microBatch<S, Outcome>((all) => step.compensate(all), messages),
 	}));
-	const complete = microBatch<S, boolean>((all) => store.complete(all));
+	const complete = microBatch<S, Written | false>((all) => store.complete(all));
 	const turn = microBatch<Compensation<S>, boolean>((all) => store.markCompensating(all));
-	const close = microBatch<Compensation<S>, boolean>((all) => store.markCompensated(all));
+	const close = microBatch<Compensation<S>, Written | false>((all) => store.markCompensated(all));
 	/** What runs here. One saga may run twice, for a moment, when it is taken back where it runs. */
-	const open = new Map<Promise<SagaOutcome>, string>();
+	const open = new Map<Promise<Result>, string>();
 	let draining = false;
 	let stopping = false;
 
@@ -160,10 +169,13 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 	};
 	const never = () => false;
 	/** Our own store is asked until it answers, because whether the saga is still ours must be known; or until we stop, and it is not. */
-	const write = async (saga: S, where: string, ask: () => Promise<boolean | undefined>) =>
-		(await insist(saga, where, ask, never)) ?? false;
+	const write = async <R>(
+		saga: S,
+		where: string,
+		ask: () => Promise<R | undefined>,
+	): Promise<R | false> => (await insist(saga, where, ask, never)) ?? false;
 
-	async function forward(saga: S): Promise<SagaOutcome> {
+	async function forward(saga: S): Promise<Result> {
 		const late = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
 			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
@@ -176,11 +188,12 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 			// of this saga may have asked for more.
 			return backward(turned, saga.attempt > 1 ? steps.length : index + 1);
 		}
-		return { status: (await write(saga, "complete", () => complete(saga))) ? "completed" : "lost" };
+		const written = await write(saga, "complete", () => complete(saga));
+		return written ? ({ status: "completed", ...written } as Result) : { status: "lost" };
 	}
 
 	/** Undoes the first `asked` steps, last one first. */
-	async function backward(turned: Compensation<S>, asked: number): Promise<SagaOutcome> {
+	async function backward(turned: Compensation<S>, asked: number): Promise<Result> {
 		const { saga, reason } = turned;
 		const exhausted = (tries: number) => tries >= maxCompensationAttempts;
 		for (let index = asked - 1; index >= 0; index--) {
@@ -199,17 +212,14 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 				? { status: "stuck", reason }
 				: { status: "lost" };
 		}
-		if (!(await write(saga, "close", () => close(turned)))) return { status: "lost" };
-		return { status: "closed", reason, ...explanationOf(turned) };
+		const written = await write(saga, "close", () => close(turned));
+		if (!written) return { status: "lost" };
+		return { status: "closed", reason, ...explanationOf(turned), ...written } as Result;
 	}
 
 	/** Runs one saga that this node owns to its end. Never rejects. */
-	function run(saga: S): Promise<SagaOutcome> {
-		const work = () =>
-			saga.direction === "forward"
-				? forward(saga)
-				: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
-		const tracked = around(saga, work).catch((error): SagaOutcome => {
+	function run(saga: S): Promise<Result> {
+		const tracked = around(saga, execute).catch((error): Result => {
 			onError(saga, "run", error);
 			return { status: "lost" };
 		});
@@ -217,6 +227,11 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 		tracked.finally(() => open.delete(tracked));
 		return tracked;
 	}
+
+	const execute = (saga: S): Promise<Result> =>
+		saga.direction === "forward"
+			? forward(saga)
+			: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
 
 	async function watch(): Promise<void> {
 		try {
@@ -259,4 +274,6 @@ export function createSagaRunner<S extends Saga>(options: SagaOptions<S>) {
 		},
 	};
 }
-export type SagaRunner<S extends Saga> = ReturnType<typeof createSagaRunner<S>>;
+export type SagaRunner<S extends Saga, Written = true> = ReturnType<
+	typeof createSagaRunner<S, Written>
+>;

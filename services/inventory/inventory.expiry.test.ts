@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
-import type { OrderOutcome } from "../orders/saga/store.ts";
+import type { OrderOutcome } from "../orders/orders.queries.ts";
 import "./inventory.contract.ts";
 
 /** Status of each order, and the number of requests for it. */

@@ -6,21 +6,27 @@ import { metricsOf } from "../../lib/observability/metrics/registry.ts";
 import type {} from "../products/products.contract.ts";
 import type {} from "../users/users.contract.ts";
 
-/** Milliseconds that a row is kept here at most; a change ends that at once. */
-const KEPT_MS = 60_000;
-/** About what a row takes in memory, and how much all of a kind may. */
+/** Maximum age of an entry in milliseconds. A change of the row invalidates the entry at once. */
+const MAX_AGE_MS = 60_000;
+/** Estimated memory of a row, and the limit per cache. */
 const ROW_BYTES = 1000;
-const MOST_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Who wants to buy, and what there is: asked of their services, and kept on this node for as long as nothing of it has changed (docs/adr/0016). */
+/** Returns rows in the order of the IDs; null for an ID without a row. */
+export type Lookup<Row> = (ids: string[]) => Promise<readonly (Row | null)[]>;
+
+/**
+ * Lookups of users and products, with a validated cache in this process: an entry is valid until a
+ * row of its service changes (docs/adr/0016).
+ */
 export function createLookup(broker: ServiceBroker, call: Call) {
 	const [cache, metrics] = [cacheOf(broker), metricsOf(broker)];
-	const kept = <Row>(service: string, ask: (ids: string[]) => Promise<readonly (Row | null)[]>) => {
-		const near = new ValidatedCache<Row>(cache, () => ROW_BYTES, { metrics, most: MOST_BYTES });
-		return (ids: string[]) => near.getMany(service, ids, KEPT_MS, ask);
+	const cached = <Row>(service: string, load: Lookup<Row>) => {
+		const entries = new ValidatedCache<Row>(cache, () => ROW_BYTES, { metrics, most: MAX_BYTES });
+		return (ids: string[]) => entries.getMany(service, ids, MAX_AGE_MS, load);
 	};
 	return {
-		users: kept("users", (ids) => call("users.resolve", { ids })),
-		products: kept("products", (ids) => call("products.resolve", { ids })),
+		users: cached("users", (ids) => call("users.resolve", { ids })),
+		products: cached("products", (ids) => call("products.resolve", { ids })),
 	};
 }

@@ -1,18 +1,29 @@
-import { setTimeout as after } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { microBatch } from "../../lib/async/micro-batch.ts";
 import { withTimeout } from "../../lib/async/with-timeout.ts";
 import { isError, type Meta } from "../../lib/contracts/contract.ts";
 import { commonError } from "../../lib/contracts/errors.ts";
 import {
 	errorResponse,
+	findKeys,
 	type KeyedRequest,
+	type KeyedResponse,
 	replayResponse,
 	type StoredResponse,
+	storeResponses,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import type { SagaOutcome } from "../../lib/saga/saga.ts";
+import { findOrder } from "./orders.queries.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./saga/steps.ts";
-import * as store from "./saga/store.ts";
+import type { OrderSagaOutcome } from "./saga/store.ts";
+
+/** Stored responses by idempotency key. Concurrent calls share one statement. */
+export const createResponseStore = (db: Database) => ({
+	find: microBatch((requests: KeyedRequest[]) => findKeys(db, requests)),
+	save: microBatch((responses: KeyedResponse[]) => storeResponses(db, responses)),
+});
+export type ResponseStore = ReturnType<typeof createResponseStore>;
 
 /**
  * Returns the stored response of an earlier request with the same key.
@@ -22,22 +33,23 @@ import * as store from "./saga/store.ts";
  * is the same. Keys expire after a day, so the next version no longer needs the second lookup.
  */
 export async function findEarlierOrder(
-	findKey: (request: KeyedRequest) => Promise<StoredResponse | undefined>,
+	responses: ResponseStore,
 	request: KeyedRequest,
 	buyer: string,
 ): Promise<StoredResponse | undefined> {
-	const own = await findKey(request);
+	const own = await responses.find(request);
 	if (own || buyer === request.user_id) return own;
-	return findKey({ ...request, user_id: buyer }).catch((error) => {
-		// The customer's own key, for another order.
+	return responses.find({ ...request, user_id: buyer }).catch((error) => {
+		// The customer used the same key for another order.
 		if (isError(error, "IDEMPOTENCY_KEY_REUSED")) return undefined;
 		throw error;
 	});
 }
 
 /**
- * Responds as the first request with the same key did. If a crash lost its response, the order's row supplies it.
- * @throws IDEMPOTENCY_KEY_IN_USE, with the order's id, while the order's saga runs
+ * Repeats the response of the first request with the same key. If a crash lost its response, the
+ * order's row supplies it.
+ * @throws IDEMPOTENCY_KEY_IN_USE, with the order's ID, while the order's saga runs
  */
 export async function replayOrder(
 	db: Database,
@@ -45,41 +57,60 @@ export async function replayOrder(
 	earlier: StoredResponse | undefined,
 ): Promise<Order> {
 	if (earlier && earlier.status === null && earlier.subject) {
-		const found = await store.find(db, earlier.subject);
-		if (found?.state) throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
-		if (found) {
-			const { order } = found;
-			const answer =
-				order.status === "cancelled"
-					? errorResponse(cancelledError(order, { reason: order.cancellation_reason ?? "" }))
-					: { status: 201, body: order };
-			return replayResponse(meta, { subject: order.id, ...answer });
-		}
+		const found = await findOrder(db, earlier.subject);
+		if (found?.sagaState) throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
+		if (found)
+			return replayResponse(meta, { subject: earlier.subject, ...responseOf(found.order) });
 	}
 	return replayResponse(meta, earlier ?? { subject: null, status: null, body: null });
 }
 
+const responseOf = (order: Order) =>
+	order.status === "cancelled"
+		? errorResponse(cancelledError(order, { reason: order.cancellation_reason ?? "" }))
+		: { status: 201, body: order };
+
+/** An order after its saga, or after the time limit of the wait. */
+export interface SettledOrder {
+	readonly order: Order;
+	/** Undefined if the saga still runs. */
+	readonly outcome: OrderSagaOutcome | undefined;
+}
+
 /**
- * How an order's saga ends, if it does within `milliseconds`. When another run has taken it over, the order's row tells; `saga.order` is
- * up to date in every case.
+ * Waits up to `milliseconds` for the saga of an order. If another run has taken the saga over, polls
+ * the order's row for the outcome.
  */
 export async function settle(
 	db: Database,
 	saga: OrderSaga,
-	running: Promise<SagaOutcome>,
+	running: Promise<OrderSagaOutcome>,
 	milliseconds: number,
-): Promise<SagaOutcome | undefined> {
-	const late = Date.now() + milliseconds;
-	const end = await withTimeout(running, milliseconds);
-	if (end?.status !== "lost") return end;
-	while (Date.now() < late) {
-		const found = await store.find(db, saga.id);
-		Object.assign(saga.order, found?.order);
-		if (!found?.state)
-			return saga.order.status === "cancelled"
-				? { status: "closed", reason: saga.order.cancellation_reason ?? "" }
-				: end;
-		await after(50);
+): Promise<SettledOrder> {
+	const deadline = Date.now() + milliseconds;
+	const outcome = await withTimeout(running, milliseconds);
+	if (outcome?.status === "lost") return settledElsewhere(db, saga, deadline);
+	return { order: outcome && "order" in outcome ? outcome.order : saga.order, outcome };
+}
+
+async function settledElsewhere(
+	db: Database,
+	saga: OrderSaga,
+	deadline: number,
+): Promise<SettledOrder> {
+	let { order } = saga;
+	while (Date.now() < deadline) {
+		const found = await findOrder(db, saga.id);
+		if (found) order = found.order;
+		if (!found?.sagaState) {
+			const reason = order.cancellation_reason ?? "";
+			const cancelled = order.status === "cancelled";
+			return {
+				order,
+				outcome: cancelled ? { status: "closed", reason, order } : { status: "lost" },
+			};
+		}
+		await delay(50);
 	}
-	return undefined;
+	return { order, outcome: undefined };
 }

@@ -10,16 +10,16 @@ export interface OrderItem {
 	readonly product_id: string;
 	readonly quantity: number;
 }
-/** What an order needs to know of a product. */
+/** The fields of a product that pricing requires. */
 export interface Product {
 	readonly id: string;
 	readonly name: string;
 	readonly price: number;
 	readonly currency: string;
 }
-type Caller = { readonly id: string; readonly role: "user" | "admin" };
+export type Caller = { readonly id: string; readonly role: "user" | "admin" };
 
-/** Every way that a status may go; nothing else. */
+/** All allowed transitions. */
 export const transitions: Readonly<Record<Status, readonly Status[]>> = {
 	pending: ["confirmed", "cancelled"],
 	confirmed: ["shipped", "cancelled"],
@@ -27,7 +27,7 @@ export const transitions: Readonly<Record<Status, readonly Status[]>> = {
 	delivered: [],
 	cancelled: [],
 };
-/** Every status from which an order can still reach this one. */
+/** All statuses from which an order can still reach this one. */
 export function statusesBefore(status: Status): Status[] {
 	const direct = (Object.keys(transitions) as Status[]).filter((from) =>
 		transitions[from].includes(status),
@@ -44,12 +44,15 @@ export function assertCanBecome(current: Status, next: Status): void {
 		);
 }
 
-/** Whom the order is for: the caller, unless an admin orders for somebody. */
+/**
+ * ID of the user for whom the caller orders: the caller, or any user if the caller is an admin.
+ * @throws FORBIDDEN
+ */
 export function buyerOf(caller: Caller, user_id = caller.id): string {
 	if (user_id !== caller.id && caller.role !== "admin") throw commonError("FORBIDDEN");
 	return user_id;
 }
-/** Somebody else's order does not exist, as far as they can see. */
+/** @throws ORDER_NOT_FOUND also for another user's order, so that its existence is not disclosed */
 export function assertVisible<O extends { user_id: string }>(
 	found: O | undefined,
 	caller: Caller,
@@ -61,8 +64,8 @@ export function assertVisible<O extends { user_id: string }>(
 const MAX_QUANTITY = orders.actions.create.params.items.items.props.quantity.max;
 
 /**
- * One line per product, at the place of its first one.
- * @throws VALIDATION_ERROR for more of one product than a single line may have
+ * Merges the items of each product into one, at the position of the first.
+ * @throws VALIDATION_ERROR if the total quantity of a product exceeds the limit of one item
  */
 export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
 	const merged = new Map<string, number>();
@@ -72,7 +75,7 @@ export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
 			throw invalidField(
 				`items[${i}].quantity`,
 				"NUMBER_MAX",
-				`An order has at most ${MAX_QUANTITY} of one product, in all of its lines`,
+				`An order can contain at most ${MAX_QUANTITY} units of one product, in all items together`,
 			);
 		}
 		merged.set(product_id, sum);
@@ -82,13 +85,17 @@ export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
 
 const cents = (amount: number) => Math.round(amount * 100);
 
-/** The order's lines and sums at the catalogue's prices of this moment, summed in cents. */
+/**
+ * The lines and the total of an order, at the given prices. Amounts are added in cents.
+ * @param catalogue the product of each item; null if it does not exist
+ * @throws PRODUCT_NOT_FOUND, MIXED_CURRENCIES, ORDER_TOO_LARGE
+ */
 export function priceItems(items: readonly OrderItem[], catalogue: readonly (Product | null)[]) {
 	const missing = items.filter((_, i) => !catalogue[i]);
-	if (missing.length > 0) {
-		const ids = missing.map(({ product_id }) => product_id);
-		throw productNotFound(ids);
-	}
+	if (missing.length > 0)
+		throwError(orders, "PRODUCT_NOT_FOUND", {
+			product_ids: missing.map(({ product_id }) => product_id),
+		});
 	const products = catalogue as readonly Product[];
 	const currency = products[0]!.currency;
 	if (products.some((product) => product.currency !== currency))
@@ -107,21 +114,19 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 	if (total_amount > 9_999_999_999.99) throwError(orders, "ORDER_TOO_LARGE");
 	return { items: lines, total_amount, currency };
 }
-const productNotFound = (product_ids: string[]) =>
-	contractError(orders, "PRODUCT_NOT_FOUND", { product_ids });
 
-/** Why a saga was compensated: a code, and what the step that refused said beyond it. */
+/** The reason why a saga was compensated: a code or text, and details from the step that refused. */
 interface Cancellation {
 	readonly reason: string;
 	readonly detail?: string;
 	readonly data?: unknown;
 }
-/** The error for a client whose order was cancelled by its saga. */
+/** Error response for an order that its saga has cancelled. */
 export function cancelledError(
 	{ id, items }: Pick<Order, "id" | "items">,
 	{ reason, detail, data }: Cancellation,
 ): Error {
-	// The reason may be free text, "constructor" for instance.
+	// The reason may be free text, for instance "constructor".
 	const code = Object.hasOwn(orders.errors, reason)
 		? (reason as keyof typeof orders.errors)
 		: "ORDER_CANCELLED";
@@ -133,13 +138,16 @@ export function cancelledError(
 		message,
 	);
 }
-/** The line that could not be reserved and the quantity that was available; nothing when a node of an older version refused it. */
+/**
+ * The line that could not be reserved and the available quantity. Empty if the refusing node runs an
+ * older version, which reports neither.
+ */
 function shortageOf(
 	items: readonly Line[],
 	data: unknown,
 ): { message?: string; product_id?: string; name?: string; available?: number } {
 	const { product_id, available } = (data ?? {}) as { product_id?: string; available?: number };
-	const line = items.find((one) => one.product_id === product_id);
+	const line = items.find((candidate) => candidate.product_id === product_id);
 	if (!line || available === undefined) return {};
 	const { name, quantity } = line;
 	const message = `Not enough stock of "${name}": ${quantity} ordered, ${available} available`;

@@ -1,21 +1,11 @@
-import { setTimeout as after } from "node:timers/promises";
-import { microBatch } from "../../lib/async/micro-batch.ts";
-import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { callerOf, implement, type Meta, throwError } from "../../lib/contracts/contract.ts";
-import {
-	errorResponse,
-	findKeys,
-	type KeyedRequest,
-	type KeyedResponse,
-	keyedRequest,
-	storeResponses,
-} from "../../lib/idempotency/idempotency.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { callerOf, contractError, throwError } from "../../lib/contracts/contract.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
 import { approximateCount, pageOf } from "../../lib/persistence/approximate-count.ts";
-import type { Database } from "../../lib/persistence/database.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/resilience/message-size.ts";
-import { createSagaRunner, type SagaOutcome } from "../../lib/saga/saga.ts";
+import { createSagaRunner } from "../../lib/saga/saga.ts";
+import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
@@ -23,154 +13,78 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { createAudit } from "./audit/audit.ts";
 import { orders } from "./orders.contract.ts";
 import { createLookup } from "./orders.lookup.ts";
-import { findEarlierOrder, replayOrder, settle } from "./orders.responses.ts";
+import * as queries from "./orders.queries.ts";
+import { createResponseStore, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
-import { followShipment } from "./orders.shipments.ts";
+import { advance, followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
-import { createOrderPlacement } from "./place-order.ts";
+import { createOrderPlacement, placeOrder } from "./place-order.ts";
 import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
-import * as store from "./saga/store.ts";
+import { createOrderStore, type WrittenOrder } from "./saga/store.ts";
 import { sagaTraces } from "./saga/traces.ts";
-import * as timeline from "./timeline/timeline.ts";
+import { collectTimeline, toStreamEvent } from "./timeline/timeline.ts";
 
-/** How long a parcel that has left waits for its order to be free to say so. */
-const NOTE_MS = 1000;
-/** An order as its events tell of it. */
-const factOf = ({ id, user_id, total_amount, currency }: rules.Order) => ({
-	order_id: id,
-	user_id,
-	total_amount,
-	currency,
-});
+/** Maximum wait of `ship` for a saga that still holds the order, in milliseconds. */
+const MAX_ADVANCE_WAIT_MS = 1000;
 
-/** An order that the caller may see, and how many runs have worked on it. */
-async function visibleRow(
-	db: Database,
-	id: string,
-	caller: NonNullable<Meta["user"]>,
-): Promise<{ order: rules.Order; attempt: number }> {
-	const found = await store.find(db, id);
-	rules.assertVisible(found?.order, caller);
-	return found!;
-}
-const visible = async (...which: Parameters<typeof visibleRow>): Promise<rules.Order> =>
-	(await visibleRow(...which)).order;
-
-export default implement(orders, database, durableEvents, idempotency).with({
-	subscriptions: {
-		"shipment.dispatched": followShipment("confirmed", "shipped"),
-		"shipment.delivered": followShipment("shipped", "delivered"),
-	},
+export default defineService(orders)({
+	mixins: [database, durableEvents, idempotency],
 	dependencies: ["users", "products", "inventory", "payments", "shipping"],
 
-	setup() {
-		const {
-			EVENT_RETENTION_HOURS: retentionHours,
-			LEASE_MS: leaseMs,
-			ORDER_DEADLINE_MS: deadlineMs,
-			ORDER_WAIT_MS: waitMs,
-		} = envOf(this.broker);
+	created() {
+		const { broker, db } = this;
+		const env = envOf(broker);
+		const deadlineMs = env.ORDER_DEADLINE_MS;
 		const call = callerOf(this);
-		const tracer = tracingOf(this.broker)?.of(this.name);
-		const owner = this.broker.nodeID;
-		const traced = tracer
-			? sagaTraces(tracer)
-			: (_: OrderSaga, run: () => Promise<SagaOutcome>) => run();
-		const metrics = orderMetrics(this.broker, this.db);
-		const runner = createSagaRunner<OrderSaga>({
-			steps: orderSteps(call),
-			messages: { maxBytes: () => batchBytesOf(this.broker), bytesOf },
-			store: store.orderStore({
-				db: this.db,
-				owner,
-				leaseMs,
-				deadlineMs,
-				claimBytes: () => maxPayloadOf(this.broker),
-				told: () => this.wakeRelay(),
-				fact: (type, order, reason = "") =>
-					type === "order.cancelled"
-						? this.eventData(type, { ...factOf(order), reason })
-						: this.eventData(type, factOf(order)),
-			}),
-			heartbeatMs: leaseMs / 4,
-			around: (saga, run) => metrics.around(saga, () => traced(saga, run)),
-			onError: (saga, where, error) =>
-				this.logger.warn("A saga met trouble and goes on", { order_id: saga?.id, where, error }),
-		});
-		return {
-			sagas: runner,
-			metrics,
-			auditing: createAudit({ db: this.db, call, retentionHours }),
-			owner,
+		const metrics = orderMetrics(broker, db);
+		const store = createOrderStore({
+			db,
+			events: this,
+			owner: broker.nodeID,
+			leaseMs: env.LEASE_MS,
 			deadlineMs,
-			waitMs,
-			place: createOrderPlacement({
-				...createLookup(this.broker, call),
-				deadlineMs,
-				write: async (wanted) => {
-					const written = await store.place(
-						this.db,
-						owner,
-						wanted.map((one) => ({
-							...one,
-							fact: this.eventData("order.created", factOf(one.saga.order)),
-						})),
-					);
-					this.wakeRelay();
-					return written;
-				},
-				run(saga) {
-					metrics.placed(saga);
-					return runner.run(saga);
-				},
-			}),
-			findKey: microBatch((requests: KeyedRequest[]) => findKeys(this.db, requests)),
-			keepAnswer: microBatch((kept: KeyedResponse[]) => storeResponses(this.db, kept)),
+			claimBytes: () => maxPayloadOf(broker),
+		});
+		const tracer = tracingOf(broker)?.of(this.name);
+		const trace = tracer && sagaTraces(tracer);
+		const sagas = createSagaRunner<OrderSaga, WrittenOrder>({
+			steps: orderSteps(call),
+			messages: { maxBytes: () => batchBytesOf(broker), bytesOf },
+			store,
+			heartbeatMs: env.LEASE_MS / 4,
+			around: (saga, run) => metrics.measure(saga, () => (trace ? trace(saga, run) : run(saga))),
+			onError: (saga, step, error) =>
+				this.logger.warn("Saga step failed; will retry", { order_id: saga?.id, step, error }),
+		});
+		const lookup = createLookup(broker, call);
+		return {
+			store,
+			sagas,
+			metrics,
+			responses: createResponseStore(db),
+			placement: createOrderPlacement({ lookup, store, sagas, metrics, deadlineMs }),
+			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
+			waitMs: env.ORDER_WAIT_MS,
 		};
 	},
-	ready() {
-		return this.sagas.start();
+
+	async started() {
+		await this.sagas.start();
 	},
-	stop() {
-		return this.sagas.stop();
+
+	async stopped() {
+		await this.sagas.stop();
 	},
 
 	actions: {
 		async create(ctx) {
-			const { params, meta } = ctx;
-			const user_id = rules.buyerOf(meta.user!, params.user_id);
-			const request = keyedRequest(ctx);
-			const earlier = request && (await findEarlierOrder(this.findKey, request, user_id));
-			if (earlier) return replayOrder(this.db, meta, earlier);
-
-			const placed = await this.place({
-				...params,
-				user_id,
-				items: rules.mergeItems(params.items),
-				traceparent: currentTraceparent(),
-				request,
-			});
-			if (!placed) return replayOrder(this.db, meta, await this.findKey(request!));
-			const { saga, running } = placed;
-			if (meta.respond_async) {
-				meta.$statusCode = 202;
-				return saga.order;
-			}
-			const end = await settle(this.db, saga, running, this.waitMs);
-			const failed = end && "reason" in end ? rules.cancelledError(saga.order, end) : undefined;
-			if (request && end)
-				await this.keepAnswer({
-					request,
-					...(failed ? errorResponse(failed) : { status: 201, body: saga.order }),
-				});
-			if (failed) throw failed;
-			return saga.order;
+			return placeOrder(this, ctx);
 		},
 
 		async list({ params: { skip, limit, status, user_id }, meta }) {
-			const mine = meta.user!.role === "admin" ? user_id : rules.buyerOf(meta.user!, user_id);
-			const filters = { ...(mine ? { user_id: mine } : {}), ...(status ? { status } : {}) };
+			const buyer = meta.user!.role === "admin" ? user_id : rules.buyerOf(meta.user!, user_id);
+			const filters = { ...(buyer ? { user_id: buyer } : {}), ...(status ? { status } : {}) };
 			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
 			const [rows, total] = await Promise.all([
 				this.db.query<rules.Order>(page.rows, [skip, limit, ...Object.values(filters)]),
@@ -180,109 +94,106 @@ export default implement(orders, database, durableEvents, idempotency).with({
 		},
 
 		async get(ctx) {
-			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
-			const unknown = () => null;
+			const { id } = ctx.params;
+			const order = await queries.visibleOrder(this.db, id, ctx.meta.user!);
+			const unavailable = () => null;
+			const product_ids = order.items.map(({ product_id }) => product_id);
 			const [users, products] = await Promise.all([
-				ctx.call("users.resolve", { ids: [order.user_id] }).catch(unknown),
-				ctx
-					.call("products.resolve", { ids: order.items.map(({ product_id }) => product_id) })
-					.catch(unknown),
+				ctx.call("users.resolve", { ids: [order.user_id] }).catch(unavailable),
+				ctx.call("products.resolve", { ids: product_ids }).catch(unavailable),
 			]);
 			const items = order.items.map((line, i) => ({ ...line, product: products?.[i] ?? null }));
 			return { ...order, items, user: users?.[0] ?? null };
 		},
 
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
-			const order = await visible(this.db, id, meta.user!);
-			rules.assertCanBecome(order.status, "cancelled");
-			const saga = await store.beginCancellation(this.db, this.owner, id, reason, this.deadlineMs);
-			if (!saga)
-				throwError(
-					orders,
-					"ILLEGAL_TRANSITION",
-					{ status: order.status },
-					"Something else is happening to this order",
-				);
-			const end = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
-			const { status } = saga.order;
-			if (status === "cancelled") return saga.order;
-			// Here or on a node that took it over, something was first that cannot be taken back.
-			if (end && end.status !== "stuck")
-				throwError(orders, "ILLEGAL_TRANSITION", { status }, "The order is already on its way");
-			return saga.order;
+			const { status } = await queries.visibleOrder(this.db, id, meta.user!);
+			rules.assertCanBecome(status, "cancelled");
+			const saga = await this.store.beginCancellation(id, reason);
+			if (!saga) throw illegal("Another change of this order is in progress", status);
+
+			const { order, outcome } = await settle(this.db, saga, this.sagas.run(saga), this.waitMs);
+			if (order.status === "cancelled") return order;
+			// The saga, on this or another node, could not be compensated: the shipment has left.
+			if (outcome && outcome.status !== "stuck")
+				throw illegal("The order has already been shipped", order.status);
+			return order;
 		},
 
 		async ship(ctx) {
-			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
-			rules.assertCanBecome(order.status, "shipped");
-			const [outcome] = await ctx.call("shipping.dispatch", { orders: [{ order_id: order.id }] });
-			if (outcome?.status !== "done")
-				throwError(orders, "ILLEGAL_TRANSITION", {}, "The order is being cancelled");
-			// A cancel that lost may not have let go of the order yet. At the latest the shipment's event notes it.
-			for (const late = Date.now() + NOTE_MS; ; await after(50)) {
-				await store.advance(this.db, [order.id], "confirmed", "shipped");
+			const { id } = ctx.params;
+			const { status } = await queries.visibleOrder(this.db, id, ctx.meta.user!);
+			rules.assertCanBecome(status, "shipped");
+			const [dispatched] = await ctx.call("shipping.dispatch", { orders: [{ order_id: id }] });
+			if (dispatched?.status !== "done") throw illegal("The order is being cancelled");
+			// The saga of a cancellation that came too late may still hold the order. After the
+			// deadline, the shipment's event moves the order to its status.
+			for (const deadline = Date.now() + MAX_ADVANCE_WAIT_MS; ; await delay(50)) {
+				await advance(this.db, [id], "confirmed", "shipped");
 				this.wakeRelay();
-				const now = await visible(this.db, order.id, ctx.meta.user!);
-				if (now.status !== "confirmed" || Date.now() > late) return now;
+				const order = await queries.visibleOrder(this.db, id, ctx.meta.user!);
+				if (order.status !== "confirmed" || Date.now() > deadline) return order;
 			}
 		},
 
 		async deliver(ctx) {
-			const order = await visible(this.db, ctx.params.id, ctx.meta.user!);
-			rules.assertCanBecome(order.status, "delivered");
-			const [outcome] = await ctx.call("shipping.deliver", { orders: [{ order_id: order.id }] });
-			if (outcome?.status !== "done")
-				throwError(orders, "ILLEGAL_TRANSITION", {}, "The parcel is not on its way");
-			await store.advance(this.db, [order.id], "shipped", "delivered");
+			const { id } = ctx.params;
+			const { status } = await queries.visibleOrder(this.db, id, ctx.meta.user!);
+			rules.assertCanBecome(status, "delivered");
+			const [delivered] = await ctx.call("shipping.deliver", { orders: [{ order_id: id }] });
+			if (delivered?.status !== "done") throw illegal("The shipment is not in transit");
+			await advance(this.db, [id], "shipped", "delivered");
 			this.wakeRelay();
-			return visible(this.db, order.id, ctx.meta.user!);
+			return queries.visibleOrder(this.db, id, ctx.meta.user!);
 		},
 
 		async stuck({ params: { limit } }) {
-			return store.stuck(this.db, limit);
+			return queries.stuckOrders(this.db, limit);
 		},
 
-		/** Whichever node looks next for sagas that are nobody's takes it, within a second. */
 		async retry({ params: { id } }) {
-			const found = await store.find(this.db, id);
+			const found = await queries.findOrder(this.db, id);
 			if (!found) throwError(orders, "ORDER_NOT_FOUND");
-			if (!(await store.retry(this.db, id)))
-				throwError(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+			const retried = await queries.retryStuckOrder(this.db, id);
+			if (!retried) throw illegal("The order is not stuck");
 			return found.order;
 		},
 
 		async fates({ params: { order_ids } }) {
-			return store.outcomesOf(this.db, order_ids);
+			return queries.outcomesOf(this.db, order_ids);
 		},
 
 		async audit({ params }) {
-			const found = await this.auditing.audit(params);
-			this.metrics.violated(found.violations.length);
-			return found;
+			const page = await this.auditor.audit(params);
+			this.metrics.countViolations(page.violations.length);
+			return page;
 		},
 
 		async timeline(ctx) {
-			return timeline.collectTimeline(
-				ctx.call.bind(ctx),
-				this.db,
-				await visibleRow(this.db, ctx.params.id, ctx.meta.user!),
-			);
+			const record = await queries.visibleRecord(this.db, ctx.params.id, ctx.meta.user!);
+			return collectTimeline(ctx.call.bind(ctx), this.db, record);
 		},
 
 		async events({ params: { id, after }, meta }) {
 			if (after) assertSequence("after", after);
-			const order = await visible(this.db, id, meta.user!);
-			const facts = await readEventHistory(this.db, id, after);
+			const { status } = await queries.visibleOrder(this.db, id, meta.user!);
+			const history = await readEventHistory(this.db, id, after);
 			return {
-				events: facts.map(timeline.toStreamEvent),
-				ended: rules.transitions[order.status].length === 0,
+				events: history.map(toStreamEvent),
+				ended: rules.transitions[status].length === 0,
 			};
 		},
 
 		async versions({ params: { ids } }) {
-			const rows = await this.db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
-			const found = new Map(rows.map(({ id, version }) => [id, version]));
-			return ids.map((id) => found.get(id) ?? null);
+			return queries.versionsOf(this.db, ids);
 		},
 	},
+
+	subscriptions: {
+		"shipment.dispatched": followShipment("confirmed", "shipped"),
+		"shipment.delivered": followShipment("shipped", "delivered"),
+	},
 });
+
+const illegal = (message: string, status?: rules.Status) =>
+	contractError(orders, "ILLEGAL_TRANSITION", status ? { status } : {}, message);

@@ -7,8 +7,8 @@ import { publisher, type Shop, startShop } from "../../test/support/shop.ts";
 import "../shipping/shipping.contract.ts";
 import "./orders.contract.ts";
 import { followShipment } from "./orders.shipments.ts";
-import * as statements from "./orders.statements.ts";
-import { beginCancellation } from "./saga/store.ts";
+import { ADVANCE, type SagaRow } from "./orders.statements.ts";
+import * as saga from "./saga/statements.ts";
 
 let shop: Shop;
 let admin: Customer;
@@ -44,18 +44,18 @@ const publish = (type: "shipment.dispatched" | "shipment.delivered", order_id: s
 		shipment_id: uuid(),
 		tracking_number: "1Z",
 	});
+/** Starts a cancellation without running its saga. Returns the saga's attempt. */
+async function beginCancellation(id: string): Promise<number> {
+	const values = [shop.broker.nodeID, id, "Changed my mind", null];
+	const [row] = await db().query<SagaRow>(saga.BEGIN_CANCELLATION, values);
+	return row!.saga_attempt;
+}
 /** Ends a cancellation that failed, as its saga does: the order is confirmed again, and free. */
-const abort = (id: string, attempt: number) => db().query(statements.ABORT, [[id], [attempt]]);
+const abort = (id: string, attempt: number) => db().query(saga.ABORT, [[id], [attempt]]);
 
 test("applies a shipment event to an order whose cancellation fails between the two statements", async () => {
 	const id = await confirmed();
-	const { attempt } = (await beginCancellation(
-		db(),
-		shop.broker.nodeID,
-		id,
-		"Changed my mind",
-		60_000,
-	))!;
+	const attempt = await beginCancellation(id);
 	const event = { subject: id } as never;
 	const handle = followShipment("confirmed", "shipped");
 	// A statement of the handler's transaction, after which the saga on another connection ends.
@@ -64,7 +64,7 @@ test("applies a shipment event to an order whose cancellation fails between the 
 			const query = tx.query.bind(tx);
 			const aborting = async (...args: Parameters<typeof query>) => {
 				const rows = await query(...args);
-				if (args[0] === statements.ADVANCE) await abort(id, attempt);
+				if (args[0] === ADVANCE) await abort(id, attempt);
 				return rows;
 			};
 			await work({ query: aborting } as never, [event]);
@@ -77,13 +77,7 @@ test("applies a shipment event to an order whose cancellation fails between the 
 
 test("retries a shipment event while a cancellation holds the order, until the cancellation fails", async () => {
 	const id = await confirmed();
-	const { attempt } = (await beginCancellation(
-		db(),
-		shop.broker.nodeID,
-		id,
-		"Changed my mind",
-		60_000,
-	))!;
+	const attempt = await beginCancellation(id);
 	await publish("shipment.dispatched", id);
 	await eventually(async () => {
 		const [found] = await db().query<{ attempts: number }>(

@@ -1,70 +1,77 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import type { SagaOutcome } from "../../lib/saga/saga.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { createOrderPlacement, type OrderRequest } from "./place-order.ts";
 import type { OrderSaga } from "./saga/steps.ts";
+import type { OrderSagaOutcome } from "./saga/store.ts";
 
 const [buyer, stranger, tea, unknown] = [uuid(), uuid(), uuid(), uuid()];
 const user = { id: buyer, is_active: true };
 const product = { id: tea, name: "Tea", price: 5, currency: "EUR" };
-const wish = (over: Partial<OrderRequest> = {}): OrderRequest => ({
+const orderRequest = (over: Partial<OrderRequest> = {}): OrderRequest => ({
 	user_id: buyer,
 	items: [{ product_id: tea, quantity: 1 }],
 	payment_token: "tok_ok",
-	request: undefined,
+	keyed: undefined,
 	...over,
 });
 
-/** What was asked of the neighbours, what was written together, and the sagas that run until the test ends them. */
-let asked: { name: string; ids: string[] }[];
-let groups: number[];
+let lookups: { name: string; ids: string[] }[];
+/** Sizes of the inserted batches. */
+let batches: number[];
+/** Sagas that run until the test ends them. */
 let runs: { saga: OrderSaga; end(): void }[];
-let taken: Set<string>;
-let place: (wish: OrderRequest) => Promise<unknown>;
+let usedKeys: Set<string>;
+let place: (request: OrderRequest) => Promise<unknown>;
 beforeEach(() => {
-	[asked, groups, runs, taken] = [[], [], [], new Set()];
-	const known = new Map<string, object>([
+	[lookups, batches, runs, usedKeys] = [[], [], [], new Set()];
+	const rows = new Map<string, object>([
 		[buyer, user],
 		[tea, product],
 	]);
-	const lookUp = (name: string) => async (ids: string[]) => {
-		asked.push({ name, ids });
-		return ids.map((id) => (known.get(id) ?? null) as never);
+	const lookup = (name: string) => async (ids: string[]) => {
+		lookups.push({ name, ids });
+		return ids.map((id) => (rows.get(id) ?? null) as never);
 	};
 	place = createOrderPlacement({
-		users: lookUp("users"),
-		products: lookUp("products"),
-		deadlineMs: 1000,
-		async write(wanted) {
-			groups.push(wanted.length);
-			return wanted.map(({ request }) => !request || !taken.has(request.key));
+		lookup: { users: lookup("users"), products: lookup("products") },
+		store: {
+			async insert(drafts) {
+				batches.push(drafts.length);
+				const inserted = drafts.filter(({ keyed }) => !keyed || !usedKeys.has(keyed.key));
+				return new Set(inserted.map(({ saga }) => saga.id));
+			},
 		},
-		run: (saga) =>
-			new Promise<SagaOutcome>((resolve) =>
-				runs.push({ saga, end: () => resolve({ status: "completed" }) }),
-			),
+		sagas: {
+			run: (saga) =>
+				new Promise<OrderSagaOutcome>((resolve) => {
+					const end = () => resolve({ status: "completed", order: saga.order });
+					runs.push({ saga, end });
+				}),
+		},
+		metrics: { countPlaced() {} },
+		deadlineMs: 1000,
 	});
 });
-const keyed = (key: string) =>
-	wish({ request: { user_id: buyer, action: "orders.create", key, hash: "" } });
+const withKey = (key: string) =>
+	orderRequest({ keyed: { user_id: buyer, action: "orders.create", key, hash: "" } });
 
-test("wishes that arrive together are one group, which asks for each buyer and product once", async () => {
-	await Promise.all([place(wish()), place(wish()), place(wish())]);
-	expect(groups).toEqual([3]);
-	expect(asked).toEqual([
+test("requests that arrive together form one batch, which looks up each user and product once", async () => {
+	await Promise.all([place(orderRequest()), place(orderRequest()), place(orderRequest())]);
+	expect(batches).toEqual([3]);
+	expect(lookups).toEqual([
 		{ name: "users", ids: [buyer] },
 		{ name: "products", ids: [tea] },
 	]);
 	expect(new Set(runs.map(({ saga }) => saga.id)).size).toBe(3);
 });
 
-test("a wish that cannot be granted fails by itself, and is not written", async () => {
+test("an invalid request fails alone and is not written", async () => {
 	const results = await Promise.allSettled([
-		place(wish()),
-		place(wish({ items: [{ product_id: unknown, quantity: 1 }] })),
-		place(wish({ user_id: stranger })),
-		place(wish()),
+		place(orderRequest()),
+		place(orderRequest({ items: [{ product_id: unknown, quantity: 1 }] })),
+		place(orderRequest({ user_id: stranger })),
+		place(orderRequest()),
 	]);
 	expect(results.map(({ status }) => status)).toEqual([
 		"fulfilled",
@@ -75,31 +82,31 @@ test("a wish that cannot be granted fails by itself, and is not written", async 
 	expect(
 		results.flatMap((result) => (result.status === "rejected" ? [result.reason.type] : [])),
 	).toEqual(["PRODUCT_NOT_FOUND", "USER_NOT_FOUND"]);
-	expect(groups).toEqual([2]);
+	expect(batches).toEqual([2]);
 });
 
-test("where a key was taken there is no order and no saga", async () => {
-	taken.add("twice");
-	const [first, second] = await Promise.all([place(keyed("once")), place(keyed("twice"))]);
+test("a request whose key is already in use has neither an order nor a saga", async () => {
+	usedKeys.add("twice");
+	const [first, second] = await Promise.all([place(withKey("once")), place(withKey("twice"))]);
 	expect(first).toMatchObject({ saga: { direction: "forward", attempt: 1 } });
 	expect(second).toBeUndefined();
 	expect(runs).toHaveLength(1);
 });
 
-test("what arrives while a group is on its way is the next group, as soon as that one has ended", async () => {
-	await Promise.all([place(wish()), place(wish())]);
-	const rest = Promise.all([place(wish()), place(wish()), place(wish())]);
+test("requests that arrive during a batch form the next one, which starts when the sagas end", async () => {
+	await Promise.all([place(orderRequest()), place(orderRequest())]);
+	const rest = Promise.all([place(orderRequest()), place(orderRequest()), place(orderRequest())]);
 	await new Promise(setImmediate);
-	expect(groups).toEqual([2]);
+	expect(batches).toEqual([2]);
 	for (const { end } of runs) end();
 	await rest;
-	expect(groups).toEqual([2, 3]);
+	expect(batches).toEqual([2, 3]);
 });
 
-test("a saga that takes long does not hold up the next group for long", async () => {
-	await Promise.all([place(wish()), place(wish())]);
-	const next = place(wish());
-	await eventually(() => expect(groups).toEqual([2, 1]));
+test("a slow saga delays the next batch only up to the limit", async () => {
+	await Promise.all([place(orderRequest()), place(orderRequest())]);
+	const next = place(orderRequest());
+	await eventually(() => expect(batches).toEqual([2, 1]));
 	await next;
 	expect(runs).toHaveLength(3);
 });

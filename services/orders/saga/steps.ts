@@ -7,7 +7,7 @@ import type {} from "../../payments/payments.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import type { Order } from "../orders.rules.ts";
 
-/** An order on its way, with all that its steps need, and the trace that they belong to. */
+/** The saga of an order, with the parameters of its steps and the trace to which they belong. */
 export interface OrderSaga extends Saga, Traced {
 	readonly order: Order;
 	readonly payment_token: string;
@@ -47,59 +47,59 @@ export function newSaga(
 	};
 }
 
-/** Ids, amounts and the payment token of an order, with a trace, as JSON. */
+/** JSON size of an order's IDs, amounts, payment token and trace. */
 const ORDER_BYTES = 1000;
-/** A product and its quantity. */
+/** JSON size of a product ID and its quantity. */
 const LINE_BYTES = 90;
-/** JSON escapes a character with six bytes at most. */
+/** JSON escapes a character in at most six bytes. */
 const CHARACTER_BYTES = 6;
-/** The most bytes that an order takes in the message of a step. */
+/** Upper limit of an order's bytes in the message of a step. */
 export const bytesOf = ({ order, shipping_address }: OrderSaga): number =>
 	ORDER_BYTES + order.items.length * LINE_BYTES + (shipping_address?.length ?? 0) * CHARACTER_BYTES;
 
-const named = ({ id, traceparent }: OrderSaga) => ({
+const orderRef = ({ id, traceparent }: OrderSaga) => ({
 	order_id: id,
 	...(traceparent ? { traceparent } : {}),
 });
-const only = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(named) });
+const orderRefs = (sagas: readonly OrderSaga[]) => ({ orders: sagas.map(orderRef) });
 
-/** What an order goes through, and how each step is taken back. */
+/** The steps of placing an order, in order, each with its compensation. */
 export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 	{
 		name: "reserve",
 		execute: (sagas) =>
 			call("inventory.reserve", {
 				orders: sagas.map((saga) => ({
-					...named(saga),
+					...orderRef(saga),
 					items: saga.order.items.map(({ product_id, quantity }) => ({ product_id, quantity })),
 				})),
 			}),
-		compensate: (sagas) => call("inventory.release", only(sagas)),
+		compensate: (sagas) => call("inventory.release", orderRefs(sagas)),
 	},
 	{
 		name: "charge",
 		execute: (sagas) =>
 			call("payments.charge", {
 				orders: sagas.map((saga) => ({
-					...named(saga),
+					...orderRef(saga),
 					user_id: saga.order.user_id,
 					amount: saga.order.total_amount,
 					currency: saga.order.currency,
 					payment_token: saga.payment_token,
 				})),
 			}),
-		compensate: (sagas) => call("payments.reverse", only(sagas)),
+		compensate: (sagas) => call("payments.reverse", orderRefs(sagas)),
 	},
 	{
 		name: "schedule",
 		execute: (sagas) =>
 			call("shipping.schedule", {
 				orders: sagas.map((saga) => ({
-					...named(saga),
+					...orderRef(saga),
 					user_id: saga.order.user_id,
 					shipping_address: saga.shipping_address,
 				})),
 			}),
-		compensate: (sagas) => call("shipping.unschedule", only(sagas)),
+		compensate: (sagas) => call("shipping.unschedule", orderRefs(sagas)),
 	},
 ];

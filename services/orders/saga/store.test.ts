@@ -6,11 +6,13 @@ import type { Saga } from "../../../lib/saga/saga.ts";
 import { type Databases, makeDatabases } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { sagaTable } from "../../../tools/saga-explorer/table.ts";
-import * as statements from "../orders.statements.ts";
+import { findOrder, retryStuckOrder } from "../orders.queries.ts";
+import { advance, withStatus } from "../orders.shipments.ts";
+import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
-import { advance, beginCancellation, find, orderStore, place, retry, withStatus } from "./store.ts";
+import { createOrderStore, type WrittenOrder } from "./store.ts";
 
-/** Longer than a test takes, so that leases run out only when a test says so. */
+/** Longer than any test, so that leases expire only by {@link elapse}. */
 const LEASE = 60_000;
 const DEADLINE = 30_000;
 
@@ -34,14 +36,13 @@ beforeEach(() => {
 
 let claimBytes = Number.MAX_SAFE_INTEGER;
 const storeOf = (owner: string) =>
-	orderStore({
+	createOrderStore({
 		db,
+		events: { eventData: (_, data) => JSON.stringify(data), wakeRelay() {} },
 		owner,
 		leaseMs: LEASE,
 		deadlineMs: DEADLINE,
 		claimBytes: () => claimBytes,
-		told: () => {},
-		fact: (_, order, reason) => JSON.stringify({ order_id: order.id, reason }),
 	});
 
 function newSaga(): OrderSaga {
@@ -69,13 +70,9 @@ function newSaga(): OrderSaga {
 		traceparent: `00-${id.replaceAll("-", "")}-00f067aa0ba902b7-01`,
 	};
 }
-async function placed(owner: string, count = 1): Promise<OrderSaga[]> {
+async function insertSagas(owner: string, count = 1): Promise<OrderSaga[]> {
 	const sagas = Array.from({ length: count }, newSaga);
-	await place(
-		db,
-		owner,
-		sagas.map((saga) => ({ saga, fact: "{}", request: undefined })),
-	);
+	await storeOf(owner).insert(sagas.map((saga) => ({ saga, keyed: undefined })));
 	return sagas;
 }
 const eventsOf = async (id: string) =>
@@ -85,15 +82,15 @@ const eventsOf = async (id: string) =>
 			[id],
 		)
 	).map(({ type }) => type);
-/** As if so much time had passed. */
-const pass = async (milliseconds: number) => {
+/** Shifts the timestamps in the database as if the time had elapsed. */
+const elapse = async (milliseconds: number) => {
 	const earlier = `- make_interval(secs => ${milliseconds / 1000})`;
 	await db.query(`update orders set saga_since = saga_since ${earlier}`);
 	await db.query(`update saga_nodes set lease_until = lease_until ${earlier}`);
 };
 
 const nodes = ["one", "two"] as const;
-/** How often each comes. */
+/** Operations and their relative frequencies. */
 const kinds = {
 	place: 1,
 	complete: 2,
@@ -101,15 +98,15 @@ const kinds = {
 	markCompensated: 2,
 	abort: 2,
 	markStuck: 2,
-	"take back": 3,
+	cancel: 3,
 	retry: 1,
 	claim: 3,
 	heartbeat: 4,
 	release: 1,
 	advance: 1,
-	pass: 3,
+	elapse: 3,
 };
-/** One operation; which of the fields count depends on its kind. */
+/** One operation. Each kind uses some of the fields. */
 const operations = fc.record({
 	kind: fc.oneof(
 		...Object.entries(kinds).map(([kind, weight]) => ({
@@ -119,7 +116,7 @@ const operations = fc.record({
 	),
 	node: fc.constantFrom(...nodes),
 	order: fc.nat(3),
-	/** Several at once, some with an attempt that is over or yet to come, perhaps two attempts at one order. */
+	/** A batch. `ahead` makes an attempt outdated or premature; two targets may be one order. */
 	targets: fc.array(fc.record({ order: fc.nat(3), ahead: fc.constantFrom(0, 0, 0, -1, 1) }), {
 		minLength: 1,
 		maxLength: 5,
@@ -128,67 +125,67 @@ const operations = fc.record({
 	milliseconds: fc.constantFrom(LEASE / 2 + 1, LEASE + 1),
 });
 type Operation = typeof operations extends fc.Arbitrary<infer O> ? O : never;
-const essence = (saga: Saga | undefined) =>
+const keyOf = (saga: Saga | undefined) =>
 	saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
 
-/** Does everything twice, in Postgres and in the model that the sagas are proved with, and compares. */
-function bothWorlds() {
+/** Applies each operation to Postgres and to the model of the saga explorer, and compares the results. */
+function comparison() {
 	let clock = 0;
-	const told: string[] = [];
+	const expectedEvents: string[] = [];
 	const sagas: OrderSaga[] = [];
 	const table = sagaTable({
 		now: () => clock,
 		leaseMs: LEASE,
 		onMove({ id }, move) {
-			if (move === "completed") told.push(`order.confirmed ${id}`);
-			if (move === "closed") told.push(`order.cancelled ${id}`);
+			if (move === "completed") expectedEvents.push(`order.confirmed ${id}`);
+			if (move === "closed") expectedEvents.push(`order.cancelled ${id}`);
 		},
 	});
 	const at = (i: number) => sagas[i % sagas.length]!;
-	const begin = async (owner: string) => {
-		const [saga] = await placed(owner);
+	const placeOrder = async (owner: string) => {
+		const [saga] = await insertSagas(owner);
 		sagas.push(saga!);
 		table.place(owner, saga!);
 	};
-	/** Each pair of an order and an attempt once, as a runner would write it. */
-	const attempts = (targets: Operation["targets"]) => {
+	/** A batch as a runner writes it: each pair of order and attempt occurs once. */
+	const batchOf = (targets: Operation["targets"]) => {
 		const some = targets.map(({ order, ahead }) => ({
 			...at(order),
 			attempt: table.rows.get(at(order).id)!.attempt + ahead,
 		}));
-		return [...new Map(some.map((saga) => [essence(saga), saga])).values()];
+		return [...new Map(some.map((saga) => [keyOf(saga), saga])).values()];
 	};
 
 	return {
-		begin,
-		async play({ kind, node, order, targets, running, milliseconds }: Operation): Promise<void> {
+		placeOrder,
+		async apply({ kind, node, order, targets, running, milliseconds }: Operation): Promise<void> {
 			const [real, model] = [storeOf(node), table.as(node)];
 			const { id } = at(order);
-			if (kind === "place") return begin(node);
-			if (kind === "pass") {
+			if (kind === "place") return placeOrder(node);
+			if (kind === "elapse") {
 				clock += milliseconds;
-				return pass(milliseconds);
+				return elapse(milliseconds);
 			}
-			if (kind === "retry") return expect(await retry(db, id)).toBe(table.retry(id));
+			if (kind === "retry") return expect(await retryStuckOrder(db, id)).toBe(table.retry(id));
 			if (kind === "advance") {
 				table.ship(id);
 				await advance(db, [id], "confirmed", "shipped");
-			} else if (kind === "take back") {
-				const taken = await beginCancellation(db, node, id, "Please", DEADLINE);
-				expect(essence(taken)).toBe(essence(table.takeBack(node, id, "Please")));
+			} else if (kind === "cancel") {
+				const cancelling = await real.beginCancellation(id, "Please");
+				expect(keyOf(cancelling)).toBe(keyOf(table.takeBack(node, id, "Please")));
 			} else if (kind === "heartbeat" || kind === "release") {
 				await real[kind]();
 				model[kind]();
 			} else if (kind === "claim") {
 				const ids = running.map((i) => at(i).id);
 				const claimed = await real.claim(100, ids);
-				expect(claimed.map(essence).sort()).toEqual(model.claim(100, ids).map(essence).sort());
+				expect(claimed.map(keyOf).sort()).toEqual(model.claim(100, ids).map(keyOf).sort());
 			} else if (kind === "complete" || kind === "abort") {
-				const some = attempts(targets);
-				expect(await real[kind](some)).toEqual(model[kind](some));
+				const some = batchOf(targets);
+				expect((await real[kind](some)).map(Boolean)).toEqual(model[kind](some));
 			} else {
-				const some = attempts(targets).map((saga, i) => ({ saga, reason: `${i}` }));
-				expect(await real[kind](some)).toEqual(model[kind](some));
+				const some = batchOf(targets).map((saga, i) => ({ saga, reason: `${i}` }));
+				expect((await real[kind](some)).map(Boolean)).toEqual(model[kind](some));
 			}
 		},
 		async compareRows(): Promise<void> {
@@ -206,64 +203,72 @@ function bothWorlds() {
 			const events = await db.query<{ event: string }>(
 				`select type || ' ' || subject as event from outbox where type in ${types}`,
 			);
-			expect(events.map(({ event }) => event).sort()).toEqual(told.sort());
+			expect(events.map(({ event }) => event).sort()).toEqual(expectedEvents.sort());
 		},
 	};
 }
 
-test("the statements do what the sagas are proved with, whatever is written in whatever order", async () => {
+test("the statements behave like the explorer's model under any sequence of operations", async () => {
 	const property = fc.asyncProperty(
 		fc.array(operations, { maxLength: 40, size: "max" }),
 		async (all) => {
 			await clear();
-			const worlds = bothWorlds();
-			await worlds.begin("one");
-			for (const operation of all) await worlds.play(operation);
-			await worlds.compareRows();
-			await worlds.compareEvents();
+			const compared = comparison();
+			await compared.placeOrder("one");
+			for (const operation of all) await compared.apply(operation);
+			await compared.compareRows();
+			await compared.compareEvents();
 		},
 	);
 	await fc.assert(property, { seed: 1, numRuns: 50 });
 });
 
-test("an end that is written again says no, tells nobody twice, and leaves the order that travels along as it is", async () => {
+test("a repeated completion is rejected and publishes no second event", async () => {
 	const store = storeOf("one");
-	const [saga] = await placed("one");
-	expect(await store.complete([saga!])).toEqual([true]);
-	const { order } = saga!;
-	expect(order).toMatchObject({ status: "confirmed" });
-	expect(await find(db, order.id)).toMatchObject({ order, state: null });
-	const copy = { ...saga!, order: { ...order, status: "pending" as const } };
-	expect(await store.complete([copy])).toEqual([false]);
-	expect(copy.order.status).toBe("pending");
+	const [saga] = await insertSagas("one");
+	const [completed] = await store.complete([saga!]);
+	expect(completed).toMatchObject({ order: { status: "confirmed" } });
+	expect(saga!.order.status).toBe("pending");
+	const { order } = completed as WrittenOrder;
+	expect(await findOrder(db, order.id)).toMatchObject({ order, sagaState: null });
+	expect(await store.complete([saga!])).toEqual([false]);
 	expect(await eventsOf(order.id)).toEqual(["order.created", "order.confirmed"]);
 });
 
-test("of two attempts at one order in one batch, only the newer is told that it closed, and the event is its own", async () => {
-	const [old] = await placed("one");
-	const taken = await beginCancellation(db, "one", old!.id, "Please", DEADLINE);
-	const ours = await storeOf("one").markCompensated([
+test("of two attempts of one order in one batch, only the newer closes and publishes its event", async () => {
+	const [old] = await insertSagas("one");
+	const cancelling = await storeOf("one").beginCancellation(old!.id, "Please");
+	const written = await storeOf("one").markCompensated([
 		{ saga: old!, reason: "TIMED_OUT" },
-		{ saga: taken!, reason: "Please" },
+		{ saga: cancelling!, reason: "Please" },
 	]);
-	expect(ours).toEqual([false, true]);
-	expect([old!.order.status, taken!.order.status]).toEqual(["pending", "cancelled"]);
-	const told = await db.query(
+	expect(written).toEqual([
+		false,
+		{
+			order: {
+				...cancelling!.order,
+				status: "cancelled",
+				cancellation_reason: "Please",
+				updated_at: expect.any(String),
+			},
+		},
+	]);
+	const events = await db.query(
 		"select data->>'reason' as reason from outbox where type = 'order.cancelled'",
 	);
-	expect(told).toEqual([{ reason: "Please" }]);
+	expect(events).toEqual([{ reason: "Please" }]);
 });
 
-test("a node's orders are its own while it beats, and anybody's after a lease of silence or when it has left", async () => {
+test("another node claims a node's sagas only after the lease expires or is released", async () => {
 	const [one, two] = nodes.map(storeOf);
 	await two!.heartbeat();
-	for (const goAway of [() => pass(LEASE + 1), () => one!.release()]) {
+	for (const endLease of [() => elapse(LEASE + 1), () => one!.release()]) {
 		await one!.heartbeat();
-		const [saga] = await placed("one");
-		await pass(LEASE / 2);
+		const [saga] = await insertSagas("one");
+		await elapse(LEASE / 2);
 		for (const store of [one!, two!]) await store.heartbeat();
 		expect(await two!.claim(10, [])).toEqual([]);
-		await goAway();
+		await endLease();
 		await two!.heartbeat();
 		expect(await two!.claim(10, [])).toMatchObject([{ id: saga!.id, attempt: 2 }]);
 		expect(await one!.complete([saga!])).toEqual([false]);
@@ -272,34 +277,34 @@ test("a node's orders are its own while it beats, and anybody's after a lease of
 	}
 });
 
-test("what has been a node's own for a lease and does not run there it takes up itself, and nobody else", async () => {
+test("a node claims its own saga again if the saga has not run there for a lease", async () => {
 	const [one, two] = nodes.map(storeOf);
-	const [lost, running] = await placed("one", 2);
+	const [lost, running] = await insertSagas("one", 2);
 	const claims = async () => {
 		for (const store of [one!, two!]) await store.heartbeat();
 		return [await two!.claim(10, []), await one!.claim(10, [running!.id])];
 	};
 	expect(await claims()).toEqual([[], []]);
-	await pass(LEASE + 1);
+	await elapse(LEASE + 1);
 	expect(await claims()).toMatchObject([[], [{ id: lost!.id, attempt: 2 }]]);
 	expect(await claims()).toEqual([[], []]);
 });
 
-test("two nodes that claim at once share what is there, each order once and under a new attempt", async () => {
+test("concurrent claims of two nodes take each saga once, under a new attempt", async () => {
 	for (let round = 0; round < 5; round++) {
 		await clear();
 		for (const name of nodes) await storeOf(name).heartbeat();
-		const open = await placed("gone", 40);
-		const [mine, yours] = await Promise.all(nodes.map((name) => storeOf(name).claim(30, [])));
-		const claimed = [...mine!, ...yours!];
+		const open = await insertSagas("gone", 40);
+		const [first, second] = await Promise.all(nodes.map((name) => storeOf(name).claim(30, [])));
+		const claimed = [...first!, ...second!];
 		expect(claimed.map(({ id }) => id).sort()).toEqual(open.map(({ id }) => id).sort());
 		expect(new Set(claimed.map(({ attempt }) => attempt))).toEqual(new Set([2]));
 	}
 });
 
-test("sagas that are claimed and given up again and again do not keep the others from being claimed", async () => {
+test("repeated claims and releases reach every open saga", async () => {
 	const two = storeOf("two");
-	const open = await placed("gone", 7);
+	const open = await insertSagas("gone", 7);
 	const claimed = new Set<string>();
 	for (let round = 0; round < 4; round++) {
 		await two.heartbeat();
@@ -309,9 +314,9 @@ test("sagas that are claimed and given up again and again do not keep the others
 	expect(claimed).toEqual(new Set(open.map(({ id }) => id)));
 });
 
-test("a claim does not wait for what another node is claiming", async () => {
+test("a claim skips rows that a concurrent claim has locked", async () => {
 	await storeOf("two").heartbeat();
-	const open = await placed("gone", 3);
+	const open = await insertSagas("gone", 3);
 	const [, , rest] = await db.transaction(async (tx) => [
 		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE, claimBytes])),
 		...(await storeOf("two").claim(10, [])),
@@ -325,9 +330,9 @@ test("a claim does not wait for what another node is claiming", async () => {
 	]);
 });
 
-test("a claim takes at most its limit, what has waited longest first", async () => {
-	const recent = await placed("gone", 2);
-	const old = await placed("gone", 2);
+test("a claim returns at most its limit, oldest sagas first", async () => {
+	const recent = await insertSagas("gone", 2);
+	const old = await insertSagas("gone", 2);
 	await db.query(
 		"update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])",
 		[old.map(({ id }) => id)],
@@ -340,9 +345,9 @@ test("a claim takes at most its limit, what has waited longest first", async () 
 	expect(await ids(200)).toEqual([]);
 });
 
-test("a claim takes at most its limit of bytes, and at least one saga", async () => {
+test("a claim stays within its limit of bytes but returns at least one saga", async () => {
 	await storeOf("one").heartbeat();
-	const sagas = await placed("gone", 3);
+	const sagas = await insertSagas("gone", 3);
 	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>(
 		"select octet_length(items::text) as bytes from orders limit 1",
 	);
@@ -356,13 +361,13 @@ test("a claim takes at most its limit of bytes, and at least one saga", async ()
 	]);
 });
 
-test("a claimed saga brings all that its steps need", async () => {
-	const [saga] = await placed("gone");
+test("a claimed saga contains the parameters of its steps", async () => {
+	const [saga] = await insertSagas("gone");
 	expect(await storeOf("one").claim(1, [])).toEqual([{ ...saga, attempt: 2 }]);
 });
 
-/** Holds a write open in a transaction until another one waits for it; answers what the other one comes to. */
-const overtaken = <T>(
+/** Runs a statement in a transaction, commits once `other` waits for its lock, and returns the result of `other`. */
+const commitBefore = <T>(
 	statement: typeof statements.COMPLETE,
 	values: unknown[],
 	other: () => Promise<T>,
@@ -382,19 +387,20 @@ const overtaken = <T>(
 		.then(() => waiting!);
 };
 
-test("a write that has to wait for a cancel finds that it is too late, and tells nobody", async () => {
+test("a write that waits for a concurrent cancellation has no effect and publishes nothing", async () => {
 	const store = storeOf("one");
 	const ship = async ({ id }: Saga) => [
 		(await advance(db, [id], "confirmed", "shipped")).length > 0,
 	];
-	const turn = (saga: OrderSaga) => store.markCompensating([{ saga, reason: "NO" }]);
-	const complete = (saga: OrderSaga) => store.complete([saga]);
-	for (const write of [turn, complete, ship]) {
-		const [saga] = await placed("one");
+	const compensate = (saga: OrderSaga): Promise<unknown> =>
+		store.markCompensating([{ saga, reason: "NO" }]);
+	const complete = (saga: OrderSaga): Promise<unknown> => store.complete([saga]);
+	for (const write of [compensate, complete, ship]) {
+		const [saga] = await insertSagas("one");
 		if (write === ship) await complete(saga!);
 		const before = await eventsOf(saga!.id);
 		expect(
-			await overtaken(statements.BEGIN_CANCELLATION, ["two", saga!.id, "Please", null], () =>
+			await commitBefore(statements.BEGIN_CANCELLATION, ["two", saga!.id, "Please", null], () =>
 				write(saga!),
 			),
 		).toEqual([false]);
@@ -407,31 +413,31 @@ test("a write that has to wait for a cancel finds that it is too late, and tells
 	}
 });
 
-test("a cancel that has to wait for the end of the saga takes back what was confirmed", async () => {
-	const [saga] = await placed("one");
+test("a cancellation that waits for a concurrent completion cancels the confirmed order", async () => {
+	const [saga] = await insertSagas("one");
 	const values = [[saga!.id], [1], ["{}"], new Date().toISOString()];
-	const taken = await overtaken(statements.COMPLETE, values, () =>
-		beginCancellation(db, "two", saga!.id, "Please", DEADLINE),
+	const cancelling = await commitBefore(statements.COMPLETE, values, () =>
+		storeOf("two").beginCancellation(saga!.id, "Please"),
 	);
-	expect(taken).toMatchObject({
+	expect(cancelling).toMatchObject({
 		direction: "backward",
 		attempt: 2,
 		order: { status: "confirmed" },
 	});
 });
 
-test("an order changes its status only while no saga works on it", async () => {
-	const [open, over, other] = await placed("one", 3);
-	const ids = [open!.id, over!.id, other!.id];
-	await storeOf("one").complete([open!, over!]);
-	await beginCancellation(db, "one", open!.id, "Please", DEADLINE);
-	expect(await advance(db, ids, "confirmed", "shipped")).toEqual([{ id: over!.id }]);
+test("an order changes its status only without an open saga", async () => {
+	const [open, ended, pending] = await insertSagas("one", 3);
+	const ids = [open!.id, ended!.id, pending!.id];
+	await storeOf("one").complete([open!, ended!]);
+	await storeOf("one").beginCancellation(open!.id, "Please");
+	expect(await advance(db, ids, "confirmed", "shipped")).toEqual([{ id: ended!.id }]);
 	expect(await withStatus(db, ids, ["confirmed"])).toEqual([{ id: open!.id }]);
-	expect(await eventsOf(over!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
+	expect(await eventsOf(ended!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
 });
 
-test("the lines of an order from before are read from where they were", async () => {
-	const [saga] = await placed("one");
+test("reads the lines of an old order from order_items", async () => {
+	const [saga] = await insertSagas("one");
 	const [line] = saga!.order.items;
 	await db.query("update orders set items = null where id = $1", [saga!.id]);
 	await db.query(
@@ -446,12 +452,12 @@ test("the lines of an order from before are read from where they were", async ()
 		unit_price: 1.5,
 		line_total: 3,
 	};
-	expect((await find(db, saga!.id))!.order).toEqual({ ...saga!.order, items: [line, cups] });
+	expect((await findOrder(db, saga!.id))!.order).toEqual({ ...saga!.order, items: [line, cups] });
 });
 
-test("nodes that have been gone for long are forgotten", async () => {
+test("a claim deletes nodes whose lease expired an hour ago", async () => {
 	await storeOf("gone").heartbeat();
-	await pass(LEASE + 3_600_000);
+	await elapse(LEASE + 3_600_000);
 	await storeOf("two").heartbeat();
 	await storeOf("one").claim(1, []);
 	expect(await db.query("select id from saga_nodes")).toEqual([{ id: "two" }]);

@@ -12,19 +12,22 @@ const unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 const all = async (sagas: readonly unknown[]) => sagas.map(() => true);
 const store = {
 	complete: all,
-	turn: all,
-	close: all,
+	markCompensating: all,
+	markCompensated: all,
 	abort: all,
-	stall: all,
+	markStuck: all,
 } as unknown as SagaStore<OrderSaga>;
 
-/** Runs a saga of one step that answers one thing after the other; `carried` is what the saga and the work around it carry then. */
-async function run(answers: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
+/**
+ * Runs a saga of one step with the given results, one per call. `traceparents` are those of the saga
+ * and of the context, per call.
+ */
+async function run(results: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
 	const traces = recordedTraces();
-	const carried: (string | null | undefined)[][] = [];
+	const traceparents: (string | null | undefined)[][] = [];
 	const step = async (sagas: OrderSaga[]) => {
-		carried.push([sagas[0]!.traceparent, currentTraceparent()]);
-		return [answers.shift()!()];
+		traceparents.push([sagas[0]!.traceparent, currentTraceparent()]);
+		return [results.shift()!()];
 	};
 	const runner = createSagaRunner<OrderSaga>({
 		steps: [{ name: "charge", execute: step, compensate: step }],
@@ -43,11 +46,11 @@ async function run(answers: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
 		traceparent: one,
 		...over,
 	} as OrderSaga);
-	return { id, spans: traces.spans, carried };
+	return { id, spans: traces.spans, traceparents };
 }
 
-test("a saga that a node takes over goes on in its order's trace, and its steps below it", async () => {
-	const { id, spans, carried } = await run([() => done], { attempt: 2 });
+test("a claimed saga continues in its order's trace, with its steps below it", async () => {
+	const { id, spans, traceparents } = await run([() => done], { attempt: 2 });
 	expect(spans).toMatchObject([
 		{ service: "orders", kind: "internal", name: "saga", parent: one, notes: [], ended: true },
 	]);
@@ -58,17 +61,17 @@ test("a saga that a node takes over goes on in its order's trace, and its steps 
 		"saga.direction": "forward",
 		"saga.end": "completed",
 	});
-	expect(carried).toEqual([[span!.traceparent, span!.traceparent]]);
+	expect(traceparents).toEqual([[span!.traceparent, span!.traceparent]]);
 });
 
-test("a step that is tried again, and where the saga turns round, are noted", async () => {
-	const trouble = () => {
-		throw Object.assign(new Error("nobody's words"), { type: "REQUEST_TIMEOUT" });
+test("the span records retries and the start of the compensation", async () => {
+	const timeout = () => {
+		throw Object.assign(new Error("secret words"), { type: "REQUEST_TIMEOUT" });
 	};
 	const { spans } = await run([
-		trouble,
-		() => refused("PAYMENT_DECLINED", "whose words?"),
-		trouble,
+		timeout,
+		() => refused("PAYMENT_DECLINED", "secret words"),
+		timeout,
 		() => done,
 	]);
 	expect(spans[0]!.notes).toEqual([
@@ -80,7 +83,7 @@ test("a step that is tried again, and where the saga turns round, are noted", as
 	expect(JSON.stringify(spans)).not.toContain("words");
 });
 
-test("why a customer cancels is nobody else's business", async () => {
+test("the span does not contain the reason of a cancellation", async () => {
 	const { spans } = await run([() => done], { direction: "backward", reason: "MY_REASON" });
 	expect(spans[0]!.attributes).toMatchObject({
 		"saga.direction": "backward",
@@ -89,9 +92,9 @@ test("why a customer cancels is nobody else's business", async () => {
 	expect(JSON.stringify(spans)).not.toContain("MY_REASON");
 });
 
-test("a saga whose trace is not recorded, or that has none, runs as it is", async () => {
+test("a saga without a recorded trace runs unchanged", async () => {
 	for (const traceparent of [unsampled, undefined, null]) {
-		const { spans, carried } = await run([() => done], { traceparent });
-		expect([spans, carried[0]![0]]).toEqual([[], traceparent]);
+		const { spans, traceparents } = await run([() => done], { traceparent });
+		expect([spans, traceparents[0]![0]]).toEqual([[], traceparent]);
 	}
 });

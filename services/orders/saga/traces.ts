@@ -1,27 +1,31 @@
 import { runInTrace } from "../../../lib/context/traceparent.ts";
 import { recordSpanEventsOn } from "../../../lib/observability/tracing/notes.ts";
 import type { Tracer } from "../../../lib/observability/tracing/tracing.ts";
-import type { SagaOutcome } from "../../../lib/saga/saga.ts";
 import type { OrderSaga } from "./steps.ts";
 
-/** Shows an order's saga, from where this node begins with it to its end, above all that its steps do. */
+/**
+ * Traces each run of an order's saga as one span in the trace of the order. The steps receive a copy
+ * of the saga whose parent is that span. The order's row keeps the original trace for the next run.
+ */
 export const sagaTraces =
 	(tracer: Tracer) =>
-	async (saga: OrderSaga, run: () => Promise<SagaOutcome>): Promise<SagaOutcome> => {
+	async <Outcome extends { readonly status: string }>(
+		saga: OrderSaga,
+		run: (saga: OrderSaga) => Promise<Outcome>,
+	): Promise<Outcome> => {
 		const { id, attempt, direction, traceparent } = saga;
 		const span = traceparent
 			? tracer.start("saga", "internal", traceparent, { "order.id": id, "saga.attempt": attempt })
 			: undefined;
-		if (!span) return run();
+		if (!span) return run(saga);
 		span.set({ "saga.direction": direction });
-		recordSpanEventsOn(saga, [span]);
-		// What the steps do comes below; the row keeps what comes before, for whoever takes the saga over.
-		Object.assign(saga, { traceparent: span.traceparent });
+		const traced = { ...saga, traceparent: span.traceparent };
+		recordSpanEventsOn(traced, [span]);
 		try {
-			const end = await runInTrace(span.traceparent, () => run());
-			// Not why: somebody may have written that.
-			span.set({ "saga.end": end.status });
-			return end;
+			const outcome = await runInTrace(span.traceparent, () => run(traced));
+			// Without the reason, which may be text from a customer.
+			span.set({ "saga.end": outcome.status });
+			return outcome;
 		} finally {
 			span.end();
 		}

@@ -1,0 +1,79 @@
+import type { Database } from "../../lib/persistence/database.ts";
+import { assertVisible, type Caller, type Order } from "./orders.rules.ts";
+import * as statements from "./orders.statements.ts";
+
+export interface OrderRecord {
+	readonly order: Order;
+	/** Null if no saga is open. */
+	readonly sagaState: statements.SagaRow["saga_state"];
+	/** Number of saga runs so far. */
+	readonly attempt: number;
+}
+/** An order with the state of its saga; undefined if it does not exist. */
+export async function findOrder(db: Database, id: string): Promise<OrderRecord | undefined> {
+	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
+	return (
+		row && {
+			order: toOrder(row),
+			sagaState: row.saga_state,
+			attempt: row.saga_attempt,
+		}
+	);
+}
+
+/** The order of a row, without its saga. */
+export function toOrder(row: statements.SagaRow): Order {
+	const {
+		saga_state: _state,
+		saga_attempt: _attempt,
+		saga_reason: _reason,
+		payment_token: _token,
+		shipping_address: _address,
+		traceparent: _traceparent,
+		...order
+	} = row;
+	return order;
+}
+
+/** @throws ORDER_NOT_FOUND also if the order belongs to another user and the caller is no admin */
+export async function visibleRecord(
+	db: Database,
+	id: string,
+	caller: Caller,
+): Promise<OrderRecord> {
+	const record = await findOrder(db, id);
+	assertVisible(record?.order, caller);
+	return record!;
+}
+export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>
+	(await visibleRecord(db, id, caller)).order;
+
+/** Orders whose cancellation failed repeatedly, oldest first, and their total number. */
+export async function stuckOrders(db: Database, limit: number) {
+	const [[total], rows] = await Promise.all([
+		db.query<{ count: number }>(statements.COUNT_STUCK),
+		db.query<Pick<Order, "id" | "user_id" | "status" | "created_at"> & { reason: string | null }>(
+			statements.LIST_STUCK,
+			[limit],
+		),
+	]);
+	return { count: total!.count, rows };
+}
+/** Makes a stuck order available to the next claim of any node. Returns false if it is not stuck. */
+export const retryStuckOrder = async (db: Database, id: string): Promise<boolean> =>
+	(await db.query(statements.RETRY, [id])).length > 0;
+
+export type OrderOutcome = "open" | "confirmed" | "cancelled" | "unknown";
+/** Outcomes of orders, in the order of `ids`. */
+export async function outcomesOf(db: Database, ids: readonly string[]): Promise<OrderOutcome[]> {
+	const rows = await db.query<{ id: string; outcome: OrderOutcome }>(statements.OUTCOMES, [ids]);
+	const outcomes = new Map(rows.map(({ id, outcome }) => [id, outcome]));
+	return ids.map((id) => outcomes.get(id) ?? "unknown");
+}
+
+/** Version tokens of orders, in the order of `ids`; null if an order does not exist. */
+export async function versionsOf(db: Database, ids: readonly string[]): Promise<(string | null)[]> {
+	const rows = await db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
+	const versions = new Map(rows.map(({ id, version }) => [id, version]));
+	return ids.map((id) => versions.get(id) ?? null);
+}

@@ -1,0 +1,145 @@
+import { sql } from "../../../lib/persistence/database.ts";
+import { SAGA } from "../orders.statements.ts";
+
+/*
+ * Statements of the saga store. Those that take several orders have parallel arrays as parameters,
+ * and insert the events of their change into the outbox.
+ */
+
+/**
+ * Inserts orders with their sagas, idempotency keys and `order.created` events; `$1` is the owner.
+ * Skips orders whose key is already in use, and returns the IDs of the others.
+ */
+export const PLACE = sql(
+	"place",
+	`with drafts as (
+		select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::json[], $7::text[],
+				$8::text[], $9::timestamptz[], $10::json[], $11::text[], $12::text[], $13::text[],
+				$14::uuid[])
+			as w(id, user_id, total, currency, items, token, address, at, event, key, hash,
+				traceparent, caller)),
+	keyed as (
+		insert into idempotency_keys (user_id, action, key, body_hash, subject)
+		select caller, 'orders.create', key, hash, id from drafts where key is not null
+		on conflict do nothing returning subject),
+	new as (
+		select * from drafts where key is null or id::text in (select subject from keyed)),
+	placed as (
+		insert into orders (id, user_id, status, total_amount, currency, items, payment_token,
+			shipping_address, saga_state, saga_owner, created_at, updated_at, traceparent)
+		select id, user_id, 'pending', total, currency, items, token, address, 'forward', $1, at, at,
+			traceparent
+		from new returning id),
+	published as (
+		insert into outbox (type, subject, data, traceparent)
+		select 'order.created', id::text, event, traceparent from new)
+	select id from placed`,
+);
+
+/*
+ * The writes of a saga share these lines. They apply only if the row still has the attempt of the
+ * run. The attempt is also part of the result, because one batch may contain two attempts of an
+ * order.
+ */
+const SAME_ATTEMPT = "where o.id = w.id and o.saga_attempt = w.attempt";
+const WRITTEN = "returning o.id, o.saga_attempt as attempt";
+const END = "saga_state = null, saga_owner = null, saga_reason = null";
+
+/** Confirms pending orders and ends their sagas. */
+export const COMPLETE = sql(
+	"complete",
+	`with done as (
+		update orders o set status = 'confirmed', ${END}, updated_at = $4
+		from unnest($1::uuid[], $2::int[], $3::json[]) as w(id, attempt, event)
+		${SAME_ATTEMPT} and o.saga_state = 'forward' and o.status = 'pending'
+		${WRITTEN}, o.traceparent, w.event),
+	published as (
+		insert into outbox (type, subject, data, traceparent)
+		select 'order.confirmed', id::text, event, traceparent from done)
+	select id, attempt from done`,
+);
+/** Also returns sagas that the same attempt has marked before, in case that result was lost. */
+export const MARK_COMPENSATING = sql(
+	"turn",
+	`update orders o set saga_state = 'backward', saga_reason = w.reason
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
+	${SAME_ATTEMPT} and o.saga_state in ('forward', 'backward') ${WRITTEN}`,
+);
+/** Cancels orders whose steps have been compensated, and ends their sagas. */
+export const MARK_COMPENSATED = sql(
+	"close",
+	`with done as (
+		update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END},
+			updated_at = $5
+		from unnest($1::uuid[], $2::int[], $3::text[], $4::json[]) as w(id, attempt, reason, event)
+		${SAME_ATTEMPT} and o.saga_state = 'backward' ${WRITTEN}, o.traceparent, w.event),
+	published as (
+		insert into outbox (type, subject, data, traceparent)
+		select 'order.cancelled', id::text, event, traceparent from done)
+	select id, attempt from done`,
+);
+/** Ends cancellations that came too late. The orders stay confirmed. */
+export const ABORT = sql(
+	"abort",
+	`update orders o set ${END} from unnest($1::uuid[], $2::int[]) as w(id, attempt)
+	${SAME_ATTEMPT} and o.saga_state = 'backward' and o.status = 'confirmed' ${WRITTEN}`,
+);
+export const MARK_STUCK = sql(
+	"stall",
+	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
+	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
+	${SAME_ATTEMPT} and o.saga_state = 'backward' ${WRITTEN}`,
+);
+
+export const HEARTBEAT = sql(
+	"beat",
+	`insert into saga_nodes (id, lease_until) values ($1, now() + make_interval(secs => $2 / 1000.0))
+	on conflict (id) do update set lease_until = excluded.lease_until`,
+);
+export const RELEASE = sql("leave", "delete from saga_nodes where id = $1");
+
+const TAKE_OVER = "saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now()";
+/**
+ * Takes over open sagas whose owner's lease has expired, and sagas that this node has owned for
+ * longer than a lease without running them. Parameters: `$1` this node, `$2` maximum number, `$3`
+ * orders whose sagas run on this node, `$4` lease in milliseconds. `$5` limits the bytes of all
+ * order lines, because sagas that are claimed together reach their next step together.
+ */
+export const CLAIM = sql(
+	"claim",
+	`with expired as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
+	due as materialized (
+		select id, saga_since, coalesce(octet_length(items::text), 0) as bytes
+		from orders o
+		where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
+			and (not exists (
+					select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
+				or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
+		order by saga_since limit $2 for update skip locked),
+	fitting as (
+		select id from (
+			select id, sum(bytes) over (order by saga_since, id) - bytes as before from due) d
+		where before < $5::bigint),
+	mine as (
+		update orders o set ${TAKE_OVER} from fitting f where o.id = f.id returning o.*)
+	select ${SAGA} from mine o`,
+);
+
+/**
+ * Starts the cancellation of an order whose saga runs forward, has completed or is stuck; returns
+ * no row if it is already being compensated. `$3` is the reason, `$4` the trace of the request. A
+ * stuck saga keeps its first reason.
+ */
+export const BEGIN_CANCELLATION = sql(
+	"take_back",
+	`with mine as (
+		update orders set saga_state = 'backward', ${TAKE_OVER},
+			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end,
+			traceparent = coalesce($4, traceparent)
+		where id = $2 and (
+			(status = 'pending' and saga_state = 'forward')
+			or (status = 'confirmed' and saga_state is null)
+			or saga_state = 'stuck')
+		returning *)
+	select ${SAGA} from mine o`,
+);
