@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { BrokerOptions } from "moleculer";
 import { validatorOptions } from "./lib/contracts/schema.ts";
 import { Log } from "./lib/observability/logging/log.ts";
@@ -7,6 +8,7 @@ import { openTracing, type Tracing } from "./lib/observability/tracing/tracing.t
 import { openBreakers } from "./lib/resilience/circuit-breakers.ts";
 import { isNodeFailure } from "./lib/resilience/outages.ts";
 import { type Env, readEnv } from "./lib/settings/env.ts";
+import { selectedServices, serviceNames } from "./lib/settings/node.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
 import { cache } from "./middlewares/cache.ts";
@@ -20,9 +22,29 @@ import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
 
-/** New at each start: moleculer's breakers and its registry know a node by this name and by nothing else. */
-const newNodeID = ({ NODEID }: Env): string =>
-	`${NODEID ?? hostname()}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+/** Characters of the service names in a node id. */
+const MAX_SERVICES_LENGTH = 40;
+
+/** Names the services of a node: `shop` for all of them, `auth+users`, or `auth+orders+5` for many. */
+function describeServices(selected: string): string {
+	const folder = join(import.meta.dirname, "services");
+	const names = selectedServices(folder, selected);
+	if (names.length === serviceNames(folder).length) return "shop";
+	const all = names.join("+");
+	if (all.length <= MAX_SERVICES_LENGTH) return all;
+	const [first, second, ...others] = names;
+	return `${first}+${second}+${others.length}`;
+}
+
+/**
+ * `orders-<host>-<token>`: the services, or NODEID in place of services and host, and a token that
+ * is new at each start, because Moleculer's registry and circuit breakers identify a node by its
+ * id alone.
+ */
+function newNodeID({ NODEID, SERVICES }: Env): string {
+	const prefix = NODEID ?? `${describeServices(SERVICES)}-${hostname()}`;
+	return `${prefix}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
+}
 
 /** The traces of a node, where its settings ask for them. */
 export const openTraces = (env: Env): Promise<Tracing | undefined> =>

@@ -2,16 +2,19 @@ import { readFileSync } from "node:fs";
 import type { REPLServer } from "node:repl";
 import type { ServiceBroker } from "moleculer";
 import type { Program } from "../lib/process/lifecycle.ts";
-import { commands, execute, explain, find, overview } from "./repl/commands.ts";
+import { commands, find, help, overview, parse, render } from "./repl/commands.ts";
+import { explain, UsageError } from "./repl/errors.ts";
+import { Operator, operatorBroker } from "./repl/operator.ts";
 
-/** Whether somebody can type at us: a terminal, and we are not in its background, where asking for input would halt us. */
+/** Whether this process can read from a terminal: a background process that does is suspended. */
 export function canPrompt(): boolean {
 	return Boolean(process.stdin.isTTY && process.stdout.isTTY) && isInForeground();
 }
 
 function isInForeground(): boolean {
 	try {
-		// After the name in brackets: state, parent, process group, session, terminal, the terminal's foreground group (proc(5)).
+		// After the name in parentheses: state, parent, process group, session, terminal, the
+		// terminal's foreground group (proc(5)).
 		const [, , group, , , foreground] = readFileSync("/proc/self/stat", "utf8")
 			.replace(/^.*\) /s, "")
 			.split(" ");
@@ -31,46 +34,82 @@ type Complete = (
 	line: string,
 	done: (error: Error | null, result: [string[], string]) => void,
 ) => unknown;
+/** moleculer-repl replaces `eval` and `completer` of Node's REPL, and so do we. */
+type Prompt = Omit<REPLServer, "eval" | "completer"> & { eval: Evaluate; completer: Complete };
 
-/** Adds the project's own commands. moleculer has a place for them, but no room for one that begins like one of its own, such as `events`. */
-function addCommands(
-	broker: ServiceBroker,
-	prompt: { eval: Evaluate; completer: Complete; context: object },
-): void {
+/** Commands of moleculer-repl that ours replace. Options that ours lack are left to the original. */
+const REPLACED = ["call", "nodes", "actions"];
+
+/** The words of a line. Quotes group words; `--name="two words"` is one. */
+const split = (line: string): string[] =>
+	[...line.matchAll(/(--[^\s=]+=)?(?:"([^"]*)"|'([^']*)'|(\S+))/g)].map(
+		([, option = "", double, single, plain]) => option + (double ?? single ?? plain),
+	);
+
+/**
+ * Adds the project's commands to moleculer-repl. Its own `customCommands` cannot replace a command,
+ * and cannot have two words of which the first is a command already, such as `events status`.
+ */
+function addCommands(prompt: Prompt, broker: ServiceBroker, operator: Operator): void {
 	const { eval: evaluate, completer: complete } = prompt;
+
+	async function run(words: readonly string[]): Promise<void> {
+		const { asJson, run } = parse(words, "prompt");
+		console.log(render(await run(broker, operator), asJson));
+		const { actsAs } = operator;
+		prompt.setPrompt(actsAs ? `mol (${actsAs}) $ ` : "mol $ ");
+	}
 	prompt.eval = (line, context, file, done) => {
-		const words = [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
-			([, a, b, c]) => a ?? b ?? c!,
-		);
-		if (find(words)) {
-			execute(broker, words)
-				.then(console.log, (error) => console.log(explain(error)))
-				.finally(() => done(null));
+		const words = split(line);
+		const original = () => evaluate.call(prompt, line, context, file, done);
+		const [command, ...topic] = words;
+		if (command === "help" && topic.length === 0) {
+			evaluate.call(prompt, line, context, file, (error) => {
+				console.log(`\nCommands of the shop ("help COMMAND" shows examples):\n${overview()}`);
+				done(error);
+			});
 			return;
 		}
-		const help = words.length === 1 && words[0] === "help";
-		evaluate.call(prompt, line, context, file, (error) => {
-			if (help) console.log(`\nThe shop's own commands:\n${overview()}`);
-			done(error);
-		});
+		const text = command === "help" ? help(topic) : undefined;
+		if (text !== undefined) {
+			console.log(text);
+			done(null);
+			return;
+		}
+		const name = find(words);
+		if (!name) return original();
+		run(words).then(
+			() => done(null),
+			(error) => {
+				if (error instanceof UsageError && REPLACED.includes(name)) return original();
+				console.log(explain(error));
+				done(null);
+			},
+		);
 	};
 	prompt.completer = (line, done) => {
 		const ours = Object.keys(commands).filter((name) => name.startsWith(line));
-		if (line && ours.length > 0) done(null, [ours, line]);
-		else complete.call(prompt, line, done);
+		complete.call(prompt, line, (error, [found, part]) => {
+			// moleculer-repl offers all commands where none matches.
+			const theirs = ours.length > 0 ? found.filter((name) => name.startsWith(line)) : found;
+			done(error, [[...new Set([...ours, ...theirs])].sort(), part]);
+		});
 	};
 }
 
 /** Opens moleculer's prompt. `exit`, Ctrl-D, and Ctrl-C on an empty line end the program. */
 export function openPrompt(broker: ServiceBroker, program: Program): void {
-	// Whatever leaves the prompt stops the broker and then the process, and would leave the rest behind.
-	broker.stop = () => program.stop();
-	const prompt = broker.repl() as unknown as REPLServer;
-	addCommands(broker, prompt as never);
+	const logger = broker.getLogger("repl");
+	const operator = new Operator(broker, (fields, message) => logger.info(message, fields));
+	// Every way out of the prompt stops the broker and then the process. The program has more to
+	// release than the broker.
+	const restricted = operatorBroker(broker, operator, { stop: () => program.stop(), explain });
+	const prompt = broker.repl.call(restricted) as unknown as Prompt;
+	addCommands(prompt, broker, operator);
 	prompt.removeAllListeners("SIGINT");
 	prompt.on("SIGINT", () => {
 		if (prompt.line === "") return prompt.close();
-		prompt.write(null, { ctrl: true, name: "e" });
-		prompt.write(null, { ctrl: true, name: "u" });
+		prompt.write(null as never, { ctrl: true, name: "e" });
+		prompt.write(null as never, { ctrl: true, name: "u" });
 	});
 }

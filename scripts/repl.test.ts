@@ -1,209 +1,424 @@
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import type { ServiceBroker } from "moleculer";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import type { Context, ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { contract } from "../lib/contracts/contract.ts";
+import { contract, implement, type Meta, throwError } from "../lib/contracts/contract.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
-import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { database } from "../mixins/database.mixin.ts";
 import { durableEvents } from "../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { orders } from "../services/orders/orders.contract.ts";
-import { type Databases, makeDatabases } from "../test/support/databases.ts";
+import { type Databases, makeDatabases, root } from "../test/support/databases.ts";
 import { eventually } from "../test/support/eventually.ts";
-import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
+import { type Process, startProcess } from "../test/support/processes.ts";
+import { cleanUp, makeDataFolder, type Running, runScript } from "../test/support/program.ts";
 import { describeWith, type Server, startNats } from "../test/support/servers.ts";
 import { publisher, stub } from "../test/support/shop.ts";
 
 const STUCK = uuid();
+const CUSTOMER = "customer@example.com";
+const TIME = new Date().toISOString();
+/** Of a node id: milliseconds since 1970 in base 36, and six hexadecimal digits. */
+const TOKEN = "[0-9a-z]{8}[0-9a-f]{6}";
+
+type Received = Pick<Context<object, Meta>, "params" | "meta" | "requestID">;
+/** Calls that the stub of the orders service has received. */
+const received: Received[] = [];
+
+const ordersStub = stub(
+	orders,
+	{
+		list: async ({ params, meta, requestID }) => {
+			received.push({ params, meta, requestID });
+			return { count: 0, rows: [] };
+		},
+		get: async () => throwError(orders, "ORDER_NOT_FOUND"),
+		stuck: async () => ({
+			count: 1,
+			rows: [{ id: STUCK, user_id: uuid(), status: "pending", reason: "No way", created_at: TIME }],
+		}),
+		timeline: async ({ params: { id } }) => ({
+			order_id: id,
+			status: "pending",
+			attempts: 2,
+			entries: [
+				{
+					time: TIME,
+					source: "inventory",
+					kind: "step",
+					name: "inventory.reserved",
+					detail: null,
+					trace_id: null,
+				},
+			],
+			incomplete: ["payments"],
+		}),
+	},
+	database,
+	durableEvents,
+);
 
 describeWith(["nats-server"], "npm run repl", () => {
 	let folder: string;
 	let nats: Server;
 	let databases: Databases;
 	let broker: ServiceBroker;
-	let broken: boolean;
+	let users: Process;
+	let customerId: string;
+	let consumerFails = true;
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-repl-"));
 		nats = await startNats(folder);
-		databases = await makeDatabases(["orders", "shipping"]);
-		const env = readEnv({
+		databases = await makeDatabases(["orders", "shipping", "users"]);
+		const settings = {
 			NODE_ENV: "test",
-			LOGLEVEL: "fatal",
 			TRANSPORTER: nats.url,
 			DATABASE_URL: databases.pattern,
+			DATABASE_POOL: "5",
+			BCRYPT_COST: "4",
 			EVENT_BACKOFF: "0.01",
+		};
+		users = startProcess({
+			name: "users",
+			file: process.execPath,
+			args: [join(root, "scripts/start.ts"), "--quiet"],
+			env: { ...settings, SERVICES: "users", DATA_DIR: folder },
+			log: join(folder, "users.log"),
 		});
-		broken = true;
-		const group = contract({ name: "shipping", actions: { ...eventActions } });
-		const consumer = defineService(group)({
-			mixins: [database, durableEvents],
+		const consumer = implement(
+			contract({ name: "shipping", actions: { ...eventActions } }),
+			database,
+			durableEvents,
+		).with({
 			subscriptions: {
 				"order.created": async () => {
-					if (broken) throw new Error("The carrier is on strike");
+					if (consumerFails) throw new Error("The carrier is on strike");
 				},
 			},
 			actions: {},
 		});
-		const time = new Date().toISOString();
-		const producer = stub(
-			orders,
-			{
-				stuck: async () => ({
-					count: 1,
-					rows: [
-						{
-							id: STUCK,
-							user_id: uuid(),
-							status: "pending" as const,
-							reason: "No way",
-							created_at: time,
-						},
-					],
-				}),
-				timeline: async ({ params: { id } }) => ({
-					order_id: id,
-					status: "pending" as const,
-					attempts: 2,
-					entries: [
-						{
-							time,
-							source: "inventory",
-							kind: "step" as const,
-							name: "inventory.reserved",
-							detail: null,
-							trace_id: null,
-						},
-					],
-					incomplete: ["payments"],
-				}),
-			},
-			database,
-			durableEvents,
-		);
-		broker = createNode(brokerOptions(env), env, [producer, consumer]);
+		const env = readEnv({ ...settings, LOGLEVEL: "fatal", SERVICES: "orders,shipping" });
+		broker = createNode(brokerOptions(env), env, [ordersStub, consumer]);
 		await broker.start();
-	}, 60_000);
+		await Promise.race([broker.waitForServices("users", 40_000), users.failure]);
+		const account = { password: "correct horse", is_verified: true, role: "user" };
+		const customer = { ...account, email: CUSTOMER, full_name: "Zoe" };
+		customerId = ((await broker.call("users.seed", customer)) as { id: string }).id;
+	}, 120_000);
 	afterAll(async () => {
 		await cleanUp();
 		await broker?.stop();
+		await users?.kill();
 		await databases?.drop();
 		await nats?.stop();
 		await rm(folder, { recursive: true, force: true });
 	});
+	beforeEach(() => {
+		received.length = 0;
+	});
 
-	const env = () => ({ NODE_ENV: "test", TRANSPORTER: nats.url, LOGLEVEL: "warn" });
-	/** One command, as from a shell. */
-	async function repl(...args: string[]) {
+	const env = () => ({ NODE_ENV: "test", TRANSPORTER: nats.url });
+	/** Runs one command, as from a shell: arguments with special characters are quoted by the caller. */
+	async function once(...args: string[]) {
 		const program = runScript("repl", env(), { args });
 		const { code, errors } = await program.ended;
 		return { code, errors, output: program.output() };
 	}
-	const deadLetter = async () => {
-		const order_id = uuid();
-		await publisher(broker, "orders")("order.created", order_id, {
-			order_id,
-			user_id: uuid(),
-			total_amount: 1,
-			currency: "EUR",
-		});
-		return eventually(async () => {
-			const found = (await broker.call("shipping.deadLetters")) as {
-				event_id: string;
-				subject: string;
-			}[];
-			const letter = found.find(({ subject }) => subject === order_id);
-			if (!letter) throw new Error("It is not dead yet");
-			return letter.event_id;
-		});
-	};
 
-	test("lists, shows, retries and discards dead letters, one or by filter", async () => {
-		const [first, second] = [await deadLetter(), await deadLetter()];
-		const list = await repl("dlq", "ls", "--type", "'order.*'");
-		expect(list).toMatchObject({ code: 0, errors: expect.stringContaining("Not there: ") });
-		for (const id of [first, second])
-			expect(list.output).toMatch(
-				new RegExp(`shipping +${id} +order.created .*The carrier is on strike`),
+	describe("one-shot mode", () => {
+		test("call prints the result of an action with JSON parameters", async () => {
+			const { code, output } = await once("call", "orders.list", `'{"limit":5}'`);
+			expect({ code, output }).toEqual({ code: 0, output: "{ count: 0, rows: [] }\n" });
+			expect(received).toMatchObject([{ params: { limit: 5 } }]);
+		});
+
+		test("call --json prints nothing but JSON on stdout", async () => {
+			const { code, output } = await once("call", "orders.list", "--limit", "7", "--json");
+			expect(code).toBe(0);
+			expect(JSON.parse(output)).toEqual({ count: 0, rows: [] });
+			expect(received).toMatchObject([{ params: { limit: 7 } }]);
+		});
+
+		test("calls run as an administrator", async () => {
+			const { code, output } = await once("call", "users.list", "--json");
+			expect(code).toBe(0);
+			const { rows } = JSON.parse(output);
+			expect(rows).toContainEqual(expect.objectContaining({ id: customerId, email: CUSTOMER }));
+		});
+
+		test("nodes lists what each node runs, by id and by services", async () => {
+			const { code, output } = await once("nodes");
+			expect(code).toBe(0);
+			const host = hostname();
+			expect(output).toMatch(
+				new RegExp(`^orders\\+shipping-${host}-${TOKEN} +orders, shipping +${host} `, "m"),
 			);
-		expect((await repl("dlq", "show", first)).output).toContain('"specversion": "1.0"');
-		expect(await repl("dlq", "discard", first)).toMatchObject({
-			code: 0,
-			output: "shipping: 1 discarded\n",
+			expect(output).toMatch(new RegExp(`^users-${host}-${TOKEN} +users +${host} `, "m"));
+			expect(output).toMatch(new RegExp(`^repl-${host}-${TOKEN} +- `, "m"));
+			const nodes = JSON.parse((await once("nodes", "--filter", "users", "--json")).output);
+			expect(nodes).toMatchObject([{ services: ["users"] }]);
 		});
-		expect(await repl("dlq", "show", first)).toMatchObject({
-			code: 1,
-			errors: expect.stringContaining("no such dead letter"),
-		});
-		broken = false;
-		expect(
-			await repl("dlq", "retry", "--service", "shipping", "--type", "order.created"),
-		).toMatchObject({
-			code: 0,
-			output: "shipping: 1 will be tried again\n",
-		});
-		await eventually(async () =>
-			expect(await broker.call("shipping.eventFigures")).toMatchObject({
-				dead_letters: 0,
-				retries: 0,
-			}),
-		);
-		expect((await repl("events", "replay", "--group", "shipping")).output).toMatch(
-			/^orders: \d+ told again$/m,
-		);
-	}, 120_000);
 
-	test("lists the readers of the outboxes, and does not remove one that a node reads for", async () => {
-		expect((await repl("events", "readers", "--service", "orders")).output).toMatch(
-			/^orders +stream +\S+ +\d+\.\d s$/m,
-		);
-		expect(await repl("events", "remove-reader", "stream")).toMatchObject({
-			code: 1,
-			errors: expect.stringContaining("There is no such reader, or a node still reads for it"),
+		test("actions --filter lists the matching actions", async () => {
+			const { code, output } = await once("actions", "--filter", "orders");
+			expect(code).toBe(0);
+			expect(output).toMatch(/^orders\.cancel +1 +owner +id, reason$/m);
+			expect(output).not.toMatch(/users\.list/);
+			const found = JSON.parse((await once("actions", "--filter", "users.l", "--json")).output);
+			expect(found).toMatchObject([{ name: "users.list", nodes: 1, access: "admin" }]);
 		});
-	}, 120_000);
 
-	test("ends with 1 and one clear word when something is wrong", async () => {
-		expect(await repl("dlq", "retry")).toMatchObject({
-			code: 1,
-			errors: expect.stringMatching(/Say which/),
+		test("an error is one block of type, message and fields, with exit code 1", async () => {
+			const { code, errors, output } = await once("call", "orders.list", "--limit", "0");
+			expect({ code, output }).toEqual({ code: 1, output: "" });
+			expect(errors).toMatch(
+				/\nVALIDATION_ERROR \(422\): .+\n {2}limit +\S.*\n {2}node +orders\+shipping-\S+$/,
+			);
+			expect(errors).not.toMatch(/^\s+at /m);
 		});
-		expect(await repl("dlq", "show")).toMatchObject({
-			code: 1,
-			errors: expect.stringContaining("usage: dlq show ID"),
-		});
-		expect(await repl("dlq", "burn")).toMatchObject({
-			code: 1,
-			errors: expect.stringMatching(/no command "dlq burn".*--help/),
-		});
-	}, 120_000);
 
-	test("its prompt has moleculer's commands and the shop's own", async () => {
-		broken = true;
-		const id = await deadLetter();
+		test("an error with --json is a JSON object on stderr, with exit code 1", async () => {
+			const { code, errors, output } = await once("call", "orders.get", "--id", STUCK, "--json");
+			expect({ code, output }).toEqual({ code: 1, output: "" });
+			expect(JSON.parse(errors.slice(errors.indexOf("{")))).toMatchObject({
+				error: { type: "ORDER_NOT_FOUND", code: 404, node: broker.nodeID },
+			});
+		});
+
+		test("an unknown action is an error", async () => {
+			expect(await once("call", "orders.burn")).toMatchObject({
+				code: 1,
+				errors: expect.stringMatching(
+					/\nSERVICE_NOT_FOUND \(404\): .*\n {2}action {2}orders\.burn/,
+				),
+			});
+		});
+
+		test("the log names the operator once per command; nodes receive a request id only", async () => {
+			const { errors } = await once("call", "orders.list");
+			const line = /INFO +repl Operator call.*|INFO +repl Operator command.*/.exec(errors)?.[0];
+			expect(line).toMatch(/command=call action=orders\.list/);
+			expect(line).toContain(`operator=${userInfo().username} host=${hostname()}`);
+			const [{ requestID, meta }] = received as [Received];
+			expect(line).toContain(`request_id=${requestID}`);
+			expect(line).toContain(`user_id=${meta.user!.id}`);
+			expect(Object.keys(meta)).toEqual(["user"]);
+			expect(users.log()).not.toContain(CUSTOMER);
+		});
+
+		test("a wrong command line ends with 1 and shows the usage", async () => {
+			expect(await once("dlq", "retry")).toMatchObject({
+				code: 1,
+				errors: expect.stringMatching(/Say which|VALIDATION_ERROR/),
+			});
+			expect(await once("dlq", "show")).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("usage: dlq show ID"),
+			});
+			expect(await once("dlq", "burn")).toMatchObject({
+				code: 1,
+				errors: expect.stringMatching(/no command "dlq burn".*--help/),
+			});
+			expect(await once("as", CUSTOMER)).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("works only in the prompt"),
+			});
+			expect(await once("call", "orders.list", "[]")).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("PARAMS must be a JSON object"),
+			});
+		}, 60_000);
+
+		test("--help shows all commands, or the usage and examples of one", async () => {
+			expect(await once("--help")).toMatchObject({
+				code: 0,
+				output: expect.stringMatching(/^dlq ls +List dead letters/m),
+			});
+			expect(await once("dlq", "ls", "--help")).toMatchObject({
+				code: 0,
+				output: expect.stringMatching(/Usage: dlq ls .*\nExamples:\n {2}dlq ls\n/),
+			});
+		});
+	});
+
+	describe("event commands", () => {
+		/** Publishes an event that the consumer fails to process. Returns its id. */
+		const deadLetter = async () => {
+			const order_id = uuid();
+			await publisher(broker, "orders")("order.created", order_id, {
+				order_id,
+				user_id: uuid(),
+				total_amount: 1,
+				currency: "EUR",
+			});
+			return eventually(async () => {
+				const found = (await broker.call("shipping.deadLetters")) as {
+					event_id: string;
+					subject: string;
+				}[];
+				const letter = found.find(({ subject }) => subject === order_id);
+				if (!letter) throw new Error("The event is not a dead letter yet");
+				return letter.event_id;
+			});
+		};
+
+		test("list, show, retry and discard dead letters, one or by filter", async () => {
+			const [first, second] = [await deadLetter(), await deadLetter()];
+			const list = await once("dlq", "ls", "--type", "'order.*'");
+			expect(list).toMatchObject({
+				code: 0,
+				errors: expect.stringContaining("Unavailable services: "),
+			});
+			for (const id of [first, second])
+				expect(list.output).toMatch(
+					new RegExp(`shipping +${id} +order.created .*The carrier is on strike`),
+				);
+			expect((await once("dlq", "show", first)).output).toContain('"specversion": "1.0"');
+			expect(await once("dlq", "discard", first)).toMatchObject({
+				code: 0,
+				output: "shipping: 1 discarded\n",
+			});
+			expect(await once("dlq", "show", first)).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("no such dead letter"),
+			});
+			consumerFails = false;
+			expect(
+				await once("dlq", "retry", "--service", "shipping", "--type", "order.created"),
+			).toMatchObject({
+				code: 0,
+				output: "shipping: 1 scheduled for retry\n",
+			});
+			await eventually(async () =>
+				expect(await broker.call("shipping.eventFigures")).toMatchObject({
+					dead_letters: 0,
+					retries: 0,
+				}),
+			);
+			expect((await once("events", "replay", "--group", "shipping")).output).toMatch(
+				/^orders: \d+ published again$/m,
+			);
+		}, 120_000);
+
+		test("list the readers of the outboxes, and keep one that a node uses", async () => {
+			expect((await once("events", "readers", "--service", "orders")).output).toMatch(
+				/^orders +stream +\S+ +\d+\.\d s$/m,
+			);
+			expect(await once("events", "remove-reader", "stream")).toMatchObject({
+				code: 1,
+				errors: expect.stringContaining("There is no reader named stream, or a node still uses it"),
+			});
+		}, 60_000);
+
+		test("run in the prompt, next to moleculer's commands of the same name", async () => {
+			consumerFails = true;
+			const id = await deadLetter();
+			const { enter, leave } = await openPrompt();
+			await enter("dlq ls", new RegExp(`${id} +order.created`));
+			await enter("saga ls", new RegExp(`${STUCK} +pending`));
+			await enter(
+				`orders trace ${STUCK}`,
+				/inventory +step +inventory\.reserved\s+Unavailable services: payments/,
+			);
+			await enter("breaker ls", /All breakers are closed/);
+			await enter("events status", /shipping +0 +0\.0 s +\d+ +\d+ +1/);
+			await enter("dlq show", /usage: dlq show ID/);
+			await enter("events", /Group/);
+			await leave();
+		}, 60_000);
+	});
+
+	let prompt: Running | undefined;
+	afterEach(async () => prompt?.stop("SIGKILL"));
+	/** Opens the prompt in a terminal. */
+	async function openPrompt() {
 		const home = await makeDataFolder();
 		const program = runScript("repl", { ...env(), TERM: "xterm", HOME: home }, { terminal: true });
+		prompt = program;
 		await program.says(/mol \$/);
-		program.type("dlq ls\r");
-		await program.says(new RegExp(`${id} +order.created`));
-		program.type("saga ls\r");
-		await program.says(new RegExp(`${STUCK} +pending`));
-		program.type(`orders trace ${STUCK}\r`);
-		await program.says(/inventory +step +inventory\.reserved\s+Not there to be asked: payments/);
-		program.type("breaker ls\r");
-		await program.says(/All breakers are closed/);
-		program.type("events status\r");
-		await program.says(/shipping +0 +0\.0 s +\d+ +\d+ +1/);
-		program.type("dlq show\r");
-		await program.says(/usage: dlq show ID/);
-		program.type("events\r");
-		await program.says(/Event/);
-		program.type("exit\r");
-		expect(await program.ended).toMatchObject({ code: 0 });
-	}, 120_000);
+		const type = async (keys: string, expected: RegExp) => {
+			const { length } = program.output();
+			program.type(keys);
+			const after = new RegExp(`(?<=^[^]{${length},})${expected.source}`, expected.flags);
+			return (await program.says(after))[0];
+		};
+		return {
+			type,
+			/** Enters a line, and waits for its output. */
+			enter: (line: string, expected: RegExp) => type(`${line}\r`, expected),
+			async leave() {
+				program.type("exit\r");
+				expect(await program.ended).toMatchObject({ code: 0 });
+			},
+		};
+	}
+
+	describe("prompt", () => {
+		test("`as EMAIL` switches to that user, and `as` back to an administrator", async () => {
+			const { enter, leave } = await openPrompt();
+			await enter("call users.list", new RegExp(CUSTOMER));
+			await enter(`as ${CUSTOMER}`, /mol \(customer@example\.com\) \$/);
+			await enter("call users.me", new RegExp(customerId));
+			await enter("call users.list", /FORBIDDEN \(403\): Insufficient permissions\s+node +users-/);
+			await enter("dcall none users.list", /Node 'none' is not available/);
+			await enter("as nobody@example.com", /No active user has the address nobody@example\.com/);
+			await enter("as", /an administrator\s+mol \$/);
+			await enter("call users.list", new RegExp(customerId));
+			await leave();
+		}, 60_000);
+
+		test("moleculer's own commands run as the operator and print no stack", async () => {
+			const { enter, leave } = await openPrompt();
+			const { id } = broker.registry
+				.getNodeList({ onlyAvailable: true })
+				.find(({ id }) => id.startsWith("users-"))!;
+			await enter(`dcall ${id} users.list`, new RegExp(customerId));
+			await enter(`dcall ${id} users.get --id ${STUCK}`, /USER_NOT_FOUND \(404\): User not found/);
+			await enter("nodes --details", /Node ID[^]*users/);
+			await leave();
+			expect(prompt!.output()).not.toMatch(/^\s+at /m);
+			expect(prompt!.output()).toMatch(/Operator command.*command=call action=users\.list/);
+		}, 60_000);
+
+		test("the tab key completes actions and commands", async () => {
+			const { type, leave } = await openPrompt();
+			await type("call users.li\t", /st/);
+			await type("\r", new RegExp(customerId));
+			await type("saga re\t", /try/);
+			await type(` ${STUCK}\r`, /orders\.retry is not stubbed/);
+			await leave();
+		}, 60_000);
+
+		test("`help call` shows the usage with an example", async () => {
+			const { enter, leave } = await openPrompt();
+			await enter("help call", /Usage: call ACTION[^]*call orders\.list '\{"limit":5\}'/);
+			await enter("help dlq", /dlq ls[^]*dlq show[^]*dlq discard/);
+			await enter("help", /dlq retry +Retry a dead letter/);
+			await leave();
+		}, 60_000);
+	});
+});
+
+describe("node ids", () => {
+	const idOf = (settings: Record<string, string>) =>
+		brokerOptions(readEnv({ NODE_ENV: "test", ...settings })).nodeID;
+	const host = hostname();
+	test.each([
+		["all services", {}, `shop-${host}`],
+		["one service", { SERVICES: "orders" }, `orders-${host}`],
+		["some services", { SERVICES: "auth, users" }, `auth\\+users-${host}`],
+		[
+			"many services",
+			{ SERVICES: "auth,users,orders,payments,products,inventory" },
+			`auth\\+users\\+4-${host}`,
+		],
+		["NODEID", { SERVICES: "orders", NODEID: "web-1" }, "web-1"],
+	])("begin with %s", (_, settings, prefix) => {
+		expect(idOf(settings)).toMatch(new RegExp(`^${prefix}-${TOKEN}$`));
+	});
 });

@@ -178,7 +178,7 @@ describe("npm start", () => {
 		await program.says(/mol \$/);
 		const pid = await postgresOn(folder);
 		program.type("call products.list\r");
-		await program.says(/Response/);
+		await program.says(/rows: \[/);
 		program.type("exit\r");
 		expect(await program.ended).toMatchObject({ code: 0 });
 		expect(await processesWith(folder)).not.toContain(pid);

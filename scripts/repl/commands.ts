@@ -1,179 +1,109 @@
-import { parseArgs } from "node:util";
 import type { ServiceBroker } from "moleculer";
 import type { Breaker } from "../../lib/resilience/circuit-breakers.ts";
-import { walkAudit } from "../audit/walk.ts";
-import { type Cluster, clusterOf, columns } from "./cluster.ts";
+import { type Cluster, openCluster } from "./cluster.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { UsageError } from "./errors.ts";
 import { eventCommands } from "./events.ts";
+import type { Operator } from "./operator.ts";
+import { orderCommands } from "./orders.ts";
+import { columns, json, type Output, table } from "./output.ts";
+import { registryCommands } from "./registry.ts";
 
-export interface Command {
-	readonly about: string;
-	/** What must be said besides the command, `[ID]` for what may be. */
-	readonly words?: readonly string[];
-	/** Names of options that take a text. */
-	readonly options?: readonly string[];
-	/** Answers what is shown. */
-	run(
-		cluster: Cluster,
-		options: Readonly<Record<string, string>>,
-		words: readonly string[],
-	): Promise<string>;
+interface NodeBreaker {
+	readonly node: string;
+	readonly breaker?: Breaker;
+	readonly error?: string;
+}
+
+/** Circuit breakers of one node, or the reason why it did not return them. */
+async function breakersOf({ callAny }: Cluster, node: string): Promise<NodeBreaker[]> {
+	try {
+		const breakers = await callAny<Breaker[]>("$node.breakers", {}, { nodeID: node });
+		return breakers.map((breaker) => ({ node, breaker }));
+	} catch (error) {
+		return [{ node, error: (error as Error).message }];
+	}
 }
 
 /** The project's own commands, in the prompt and behind `npm run repl --`. */
 export const commands: Readonly<Record<string, Command>> = {
+	...registryCommands,
+	...orderCommands,
 	...eventCommands,
-	"breaker ls": {
-		about: "Circuit breakers that are not closed, as each node sees them",
+	"breaker ls": defineCommand({
+		summary: "List the circuit breakers that are not closed, as each node sees them",
+		examples: ["breaker ls"],
 		async run(cluster) {
-			const nodes = await Promise.all(
-				cluster.nodes().map(async (node) => {
-					const found = await cluster
-						.ask<Breaker[]>("$node.breakers", {}, node)
-						.catch((error: Error) => error);
-					if (found instanceof Error) return [[node, "", "", found.message, ""]];
-					return found.map(({ action, node: other, state, failures }) => [
-						node,
-						action,
-						other,
-						state,
-						failures,
-					]);
-				}),
+			const found = await Promise.all(cluster.nodes().map(({ id }) => breakersOf(cluster, id)));
+			return table(
+				found.flat(),
+				["NODE", "ACTION", "ON", "STATE", "FAILURES"],
+				({ node, breaker, error = "" }) =>
+					breaker
+						? [node, breaker.action, breaker.node, breaker.state, breaker.failures]
+						: [node, "", "", error, ""],
+				"All breakers are closed",
 			);
-			const rows = nodes.flat();
-			return rows.length === 0
-				? "All breakers are closed"
-				: columns([["NODE", "ACTION", "ON", "STATE", "FAILURES"], ...rows]);
 		},
-	},
-	"saga ls": {
-		about: "Orders that could not be taken back",
-		async run({ call }) {
-			const { count, rows } = await call("orders.stuck", { limit: 100 });
-			if (count === 0) return "No order is stuck";
-			const lines = rows.map(({ id, status, created_at, reason }) => [
-				id,
-				status,
-				created_at,
-				reason ?? "",
-			]);
-			const more = count > rows.length ? `\n… and ${count - rows.length} more` : "";
-			return columns([["ORDER", "STATUS", "PLACED", "REASON"], ...lines]) + more;
-		},
-	},
-	"saga retry": {
-		about: "Have a stuck order taken back once more",
-		words: ["ID"],
-		async run({ call }, _options, [id]) {
-			const order = await call("orders.retry", { id: id! });
-			return `${order.id} is ${order.status} and is worked on`;
-		},
-	},
-	"stock audit": {
-		about: "Compare what all services know of stock, money and orders",
-		options: ["since"],
-		async run({ call }, { since }) {
-			const { checked, skipped, stuck, violations } = await walkAudit(call, since ? { since } : {});
-			const found = violations.map(({ invariant, subject, detail }) => [
-				invariant,
-				subject,
-				detail,
-			]);
-			const wrong = found.length === 0 ? "nothing is wrong" : `${found.length} violations`;
-			return `${columns(found)}${found.length > 0 ? "\n" : ""}${checked} orders checked, ${skipped} under way, ${stuck} stuck: ${wrong}`;
-		},
-	},
-	"orders trace": {
-		about: "What happened to an order, step by step",
-		words: ["ID"],
-		async run({ call }, _options, [id]) {
-			// Behind the gateway's back there is no caller, and an order shows its timeline to its owner and to admins only.
-			const user = {
-				id: "00000000-0000-0000-0000-000000000000",
-				email: "operator@localhost",
-				role: "admin",
-			} as const;
-			const { status, attempts, entries, incomplete } = await call(
-				"orders.timeline",
-				{ id: id! },
-				{ meta: { user } },
-			);
-			const rows = entries.map(({ time, source, kind, name, detail }) => [
-				time,
-				source,
-				kind,
-				name,
-				detail ? JSON.stringify(detail) : "",
-			]);
-			const missing =
-				incomplete.length > 0 ? `\nNot there to be asked: ${incomplete.join(", ")}` : "";
-			return `${id} is ${status}, worked on ${attempts} times\n${columns(rows)}${missing}`;
-		},
-	},
+	}),
 };
 
-/** How one writes a command. */
-const usage = (name: string, { words = [], options = [] }: Command): string =>
-	[name, ...words, ...options.map((option) => `[--${option} …]`)].join(" ");
-/** All commands, a line each. */
-export const overview = (): string =>
-	columns(Object.entries(commands).map(([name, command]) => [usage(name, command), command.about]));
+/** A command line that is ready to run. */
+export interface ParsedCommand {
+	readonly asJson: boolean;
+	run(broker: ServiceBroker, operator: Operator): Promise<Output>;
+}
 
-/** The command that a line begins with, if it is one of ours. */
+const signature = (name: string, { usage }: Command): string =>
+	[name, usage, name === "as" ? "" : "[--json]"].filter(Boolean).join(" ");
+
+/** All commands, one line each. */
+export const overview = (): string =>
+	columns(Object.entries(commands).map(([name, { summary }]) => [name, summary]));
+
+/** Help for all commands whose name begins with these words; undefined if there are none. */
+export function help(words: readonly string[]): string | undefined {
+	const prefix = words.join(" ");
+	const texts = Object.entries(commands)
+		.filter(([name]) => name === prefix || name.startsWith(`${prefix} `))
+		.map(([name, command]) => {
+			const examples = command.examples.map((example) => `  ${example}`);
+			return [command.summary, "", `Usage: ${signature(name, command)}`, "Examples:", ...examples];
+		});
+	return texts.length > 0 ? texts.map((lines) => lines.join("\n")).join("\n\n") : undefined;
+}
+
+/** Name of the command that a line begins with; undefined if it is none of the project's. */
 export function find(words: readonly string[]): string | undefined {
-	const name = words.slice(0, 2).join(" ");
-	return Object.hasOwn(commands, name) ? name : undefined;
+	const names = [words.slice(0, 2).join(" "), words[0] ?? ""];
+	return names.find((name) => Object.hasOwn(commands, name));
 }
 
 /**
- * Parses a command and its arguments, and changes nothing.
- * @returns runs the command; its result is the text to print
- * @throws Error naming the wrong argument
+ * Parses a command line. Has no side effects.
+ * @param mode `once` rejects commands that only change the state of a prompt
+ * @throws UsageError naming the wrong argument
  */
-export function parse(words: readonly string[]): (broker: ServiceBroker) => Promise<string> {
+export function parse(words: readonly string[], mode: "prompt" | "once"): ParsedCommand {
 	const name = find(words);
 	if (!name)
-		throw new Error(
+		throw new UsageError(
 			`There is no command "${words.join(" ")}"; "npm run repl -- --help" lists the commands`,
 		);
 	const command = commands[name]!;
-	const { words: wanted = [], options = [] } = command;
-	const parsed = () => {
-		const known = Object.fromEntries(
-			options.map((option) => [option, { type: "string" } as const]),
-		);
-		const { values, positionals } = parseArgs({
-			args: words.slice(2),
-			options: known,
-			allowPositionals: true,
-		});
-		const least = wanted.filter((word) => !word.startsWith("[")).length;
-		if (positionals.length < least || positionals.length > wanted.length)
-			throw new Error("Too few or too many arguments");
-		return { values: values as Record<string, string>, positionals };
-	};
+	if (command.promptOnly && mode === "once")
+		throw new UsageError(`"${name}" works only in the prompt: npm run repl`);
+	const args = words.slice(name.split(" ").length);
+	const asJson = args.includes("--json");
 	try {
-		const { values, positionals } = parsed();
-		return (broker) => command.run(clusterOf(broker), values, positionals);
+		const { about, run } = command.parse(args.filter((word) => word !== "--json"));
+		return { asJson, run: (broker, operator) => run(openCluster(broker, operator, name, about)) };
 	} catch (error) {
-		const [problem] = (error as Error).message.split(/\. To specify|\n/);
-		throw new Error(`${problem}; usage: ${usage(name, command)}`);
+		if (!(error instanceof UsageError)) throw error;
+		throw new UsageError(`${error.message}; usage: ${signature(name, command)}`);
 	}
 }
 
-/**
- * Parses and runs a command.
- * @returns the text to print
- * @throws Error naming the wrong argument, or the error of the cluster
- */
-export const execute = async (broker: ServiceBroker, words: readonly string[]): Promise<string> =>
-	parse(words)(broker);
-
-/** What is worth telling of a failure: a refused call names the fields. */
-export function explain(error: unknown): string {
-	const { message, data } = error as Error & {
-		data?: { errors?: { message?: string }[] } | { message?: string }[];
-	};
-	const errors = Array.isArray(data) ? data : (data?.errors ?? []);
-	return [message, ...errors.flatMap((one) => one.message ?? [])].join("\n");
-}
+/** The text that a command prints. */
+export const render = ({ value, text }: Output, asJson: boolean): string =>
+	asJson ? json(value) : text;

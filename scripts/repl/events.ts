@@ -1,8 +1,9 @@
-import type { DeadLetter as Letter } from "../../lib/messaging/dead-letters.ts";
-import { type Cluster, columns, json } from "./cluster.ts";
-import type { Command } from "./commands.ts";
+import type { DeadLetter } from "../../lib/messaging/dead-letters.ts";
+import type { Cluster } from "./cluster.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { json, type Output, table } from "./output.ts";
 
-interface Figures {
+interface EventFigures {
 	readonly backlog: number;
 	readonly lag_seconds: number;
 	readonly retries: number;
@@ -14,175 +15,205 @@ interface Reader {
 	readonly owner: string | null;
 	readonly lag_seconds: number;
 }
-const PAGE = 1000;
+type FromService<T> = T & { readonly service: string };
 
-/** Of services that have the same event as a dead letter, each has its own. */
-async function each<R>(
+const PAGE = 1000;
+const FILTER = ["service", "type", "since", "until"];
+const EXAMPLE_ID = "019a0000-0000-7000-8000-000000000001";
+
+/** Calls an action of several services. Omits those that have no such dead letter. */
+async function callEach<R>(
 	cluster: Cluster,
 	services: readonly string[],
 	action: string,
 	params: object,
-): Promise<[string, R][]> {
-	const answers = await Promise.all(
-		services.map((service) =>
-			cluster.ask<R>(`${service}.${action}`, params).then(
-				(answer) => [[service, answer] as [string, R]],
-				(error) => {
-					if (error.type === "DEAD_LETTER_NOT_FOUND") return [];
-					throw error;
-				},
-			),
-		),
+): Promise<{ service: string; result: R }[]> {
+	const results = await Promise.all(
+		services.map(async (service) => {
+			try {
+				const result = await cluster.callAny<R>(`${service}.${action}`, params);
+				return [{ service, result }];
+			} catch (error) {
+				if ((error as { type?: string }).type === "DEAD_LETTER_NOT_FOUND") return [];
+				throw error;
+			}
+		}),
 	);
-	return answers.flat();
+	return results.flat();
 }
 
-async function all(cluster: Cluster, service: string, filter: object): Promise<Letter[]> {
-	const letters: Letter[] = [];
+/** All dead letters of a service, read page by page. */
+async function readDeadLetters(
+	cluster: Cluster,
+	service: string,
+	filter: object,
+): Promise<FromService<DeadLetter>[]> {
+	const letters: DeadLetter[] = [];
 	for (;;) {
 		const after = letters.at(-1)?.event_id;
-		const page = await cluster.ask<Letter[]>(`${service}.deadLetters`, {
+		const page = await cluster.callAny<DeadLetter[]>(`${service}.deadLetters`, {
 			...filter,
 			limit: PAGE,
 			...(after ? { after } : {}),
 		});
 		letters.push(...page);
-		if (page.length < PAGE) return letters;
+		if (page.length < PAGE) return letters.map((letter) => ({ service, ...letter }));
 	}
 }
 
-/** One by its id, or all that fit a filter. */
-const decide =
-	(action: string, done: string): Command["run"] =>
-	async (cluster, { service, ...filter }, [id]) => {
-		const params = { ...filter, ...(id ? { event_id: id } : {}) };
-		const found = await each<{ count: number }>(
-			cluster,
-			cluster.having(action, service),
-			action,
-			params,
-		);
-		const counts = found.filter(([, { count }]) => count > 0);
-		if (counts.length === 0) throw new Error("There is no such dead letter");
-		return counts.map(([name, { count }]) => `${name}: ${count} ${done}`).join("\n");
-	};
-const FILTER = ["service", "type", "since", "until"];
+type Counts = { service: string; result: { count: number } }[];
+const describeCounts = (counts: Counts, verb: string): Output => ({
+	value: counts.map(({ service, result: { count } }) => ({ service, count })),
+	text: counts.map(({ service, result: { count } }) => `${service}: ${count} ${verb}`).join("\n"),
+});
 
-/** Dead letters, replays and figures, of all services that there are. */
-export const eventCommands: Record<string, Command> = {
-	"dlq ls": {
-		about: "Events that their handlers could not take",
+/** A command that changes one dead letter by its id, or all that match a filter. */
+const changeDeadLetters = (
+	name: "retry" | "discard",
+	summary: string,
+	action: string,
+	done: string,
+): Command =>
+	defineCommand({
+		summary,
+		arguments: ["[ID]"],
 		options: FILTER,
+		examples: [`dlq ${name} ${EXAMPLE_ID}`, `dlq ${name} --service shipping --type 'order.*'`],
+		async run(cluster, { service, ...filter }, [id]) {
+			const params = { ...filter, ...(id ? { event_id: id } : {}) };
+			const services = cluster.servicesWith(action, service);
+			const results: Counts = await callEach(cluster, services, action, params);
+			const changed = results.filter(({ result: { count } }) => count > 0);
+			if (changed.length === 0) throw new Error("No dead letter matches");
+			return describeCounts(changed, done);
+		},
+	});
+
+/** Commands about dead letters, replays and the backlog, across all available services. */
+export const eventCommands: Readonly<Record<string, Command>> = {
+	"dlq ls": defineCommand({
+		summary: "List dead letters: events that failed their last attempt",
+		options: FILTER,
+		examples: ["dlq ls", "dlq ls --type 'order.*' --since 2026-01-31T12:00:00Z"],
 		async run(cluster, { service, ...filter }) {
-			const services = cluster.having("deadLetters", service);
+			const services = cluster.servicesWith("deadLetters", service);
 			const found = await Promise.all(
-				services.map(async (name) =>
-					(await all(cluster, name, filter)).map((letter) => ({ name, ...letter })),
-				),
+				services.map((name) => readDeadLetters(cluster, name, filter)),
 			);
-			const rows = found
-				.flat()
-				.map(({ name, event_id, type, subject, attempts, dead_at, error }) => [
-					name,
-					event_id,
-					type,
-					subject,
-					attempts,
-					dead_at,
-					error,
-				]);
-			if (rows.length === 0) return "No dead letters";
-			return columns([["SERVICE", "EVENT", "TYPE", "SUBJECT", "TRIES", "SINCE", "ERROR"], ...rows]);
+			return table(
+				found.flat(),
+				["SERVICE", "EVENT", "TYPE", "SUBJECT", "ATTEMPTS", "SINCE", "ERROR"],
+				(letter) => [
+					letter.service,
+					letter.event_id,
+					letter.type,
+					letter.subject,
+					letter.attempts,
+					letter.dead_at,
+					letter.error,
+				],
+				"No dead letters",
+			);
 		},
-	},
-	"dlq show": {
-		about: "One of them, with its event and all its errors",
-		words: ["ID"],
+	}),
+	"dlq show": defineCommand({
+		summary: "Show a dead letter with its event and all its errors",
+		arguments: ["ID"],
 		options: ["service"],
+		examples: [`dlq show ${EXAMPLE_ID}`],
 		async run(cluster, { service }, [event_id]) {
-			const found = await each<object>(
-				cluster,
-				cluster.having("deadLetter", service),
-				"deadLetter",
-				{ event_id },
-			);
+			const services = cluster.servicesWith("deadLetter", service);
+			const found = await callEach<object>(cluster, services, "deadLetter", { event_id });
 			if (found.length === 0) throw new Error("There is no such dead letter");
-			return found.map(([name, letter]) => `${name}: ${json(letter)}`).join("\n");
+			return {
+				value: found.map(({ service, result }) => ({ service, ...result })),
+				text: found.map(({ service, result }) => `${service}: ${json(result)}`).join("\n"),
+			};
 		},
-	},
-	"dlq retry": {
-		about: "Try one again, or all that fit",
-		words: ["[ID]"],
-		options: FILTER,
-		run: decide("retryDeadLetters", "will be tried again"),
-	},
-	"dlq discard": {
-		about: "Give one up for good, or all that fit",
-		words: ["[ID]"],
-		options: FILTER,
-		run: decide("discardDeadLetters", "discarded"),
-	},
-	"events replay": {
-		about: "Tell again what the outboxes hold; who did it already does nothing",
+	}),
+	"dlq retry": changeDeadLetters(
+		"retry",
+		"Retry a dead letter, or all that match",
+		"retryDeadLetters",
+		"scheduled for retry",
+	),
+	"dlq discard": changeDeadLetters(
+		"discard",
+		"Delete a dead letter, or all that match",
+		"discardDeadLetters",
+		"discarded",
+	),
+	"events replay": defineCommand({
+		summary: "Publish the outbox's events again; consumers skip those that they have processed",
 		options: ["service", "type", "since", "until", "group"],
+		examples: ["events replay --group notifications --since 2026-01-31T12:00:00Z"],
 		async run(cluster, { service, ...params }) {
-			const services = cluster.having("replayEvents", service);
-			const told = await each<{ count: number }>(cluster, services, "replayEvents", params);
-			return told.map(([name, { count }]) => `${name}: ${count} told again`).join("\n");
-		},
-	},
-	"events readers": {
-		about: "Readers of the outboxes, and how far each is behind",
-		options: ["service"],
-		async run(cluster, { service }) {
-			const found = await each<Reader[]>(
-				cluster,
-				cluster.having("eventReaders", service),
-				"eventReaders",
-				{},
+			const services = cluster.servicesWith("replayEvents", service);
+			return describeCounts(
+				await callEach(cluster, services, "replayEvents", params),
+				"published again",
 			);
-			const rows = found.flatMap(([name, readers]) =>
-				readers.map((reader) => [
+		},
+	}),
+	"events readers": defineCommand({
+		summary: "List the readers of the outboxes with their lag",
+		options: ["service"],
+		examples: ["events readers --service orders"],
+		async run(cluster, { service }) {
+			const services = cluster.servicesWith("eventReaders", service);
+			const found = await callEach<Reader[]>(cluster, services, "eventReaders", {});
+			return table(
+				found.flatMap(({ service, result }) => result.map((reader) => ({ service, ...reader }))),
+				["SERVICE", "READER", "NODE", "LAG"],
+				({ service, name, owner, lag_seconds }) => [
+					service,
 					name,
-					reader.name,
-					reader.owner ?? "-",
-					`${reader.lag_seconds.toFixed(1)} s`,
-				]),
+					owner ?? "-",
+					seconds(lag_seconds),
+				],
+				"No readers",
 			);
-			return columns([["SERVICE", "READER", "NODE", "LAG"], ...rows]);
 		},
-	},
-	"events remove-reader": {
-		about: "Remove a reader that is no longer used; the outbox keeps events for it until then",
-		words: ["NAME"],
+	}),
+	"events remove-reader": defineCommand({
+		summary: "Remove an unused reader, for which the outbox would otherwise keep its events",
+		arguments: ["NAME"],
 		options: ["service"],
+		examples: ["events remove-reader warehouse"],
 		async run(cluster, { service }, [name]) {
-			const services = cluster.having("removeEventReader", service);
-			const found = await each<{ count: number }>(cluster, services, "removeEventReader", { name });
-			const removed = found
-				.filter(([, { count }]) => count > 0)
-				.map(([from]) => `${from}: removed ${name}`);
+			const services = cluster.servicesWith("removeEventReader", service);
+			const results: Counts = await callEach(cluster, services, "removeEventReader", { name });
+			const removed = results.filter(({ result: { count } }) => count > 0);
 			if (removed.length === 0)
-				throw new Error("There is no such reader, or a node still reads for it");
-			return removed.join("\n");
+				throw new Error(`There is no reader named ${name}, or a node still uses it`);
+			return {
+				value: removed.map(({ service }) => ({ service, name })),
+				text: removed.map(({ service }) => `${service}: removed ${name}`).join("\n"),
+			};
 		},
-	},
-	"events status": {
-		about: "How far events are behind",
+	}),
+	"events status": defineCommand({
+		summary: "Show backlog, lag, retries and dead letters of each service",
 		options: ["service"],
+		examples: ["events status"],
 		async run(cluster, { service }) {
-			const found = await each<Figures>(
-				cluster,
-				cluster.having("eventFigures", service),
-				"eventFigures",
-				{},
-			);
-			return columns([
+			const services = cluster.servicesWith("eventFigures", service);
+			const found = await callEach<EventFigures>(cluster, services, "eventFigures", {});
+			return table(
+				found.map(({ service, result }): FromService<EventFigures> => ({ service, ...result })),
 				["SERVICE", "BACKLOG", "LAG", "PENDING", "RETRIES", "DEAD"],
-				...found.map(([name, { backlog, lag_seconds, pending, retries, dead_letters }]) => {
-					return [name, backlog, `${lag_seconds.toFixed(1)} s`, pending, retries, dead_letters];
-				}),
-			]);
+				(figures) => [
+					figures.service,
+					figures.backlog,
+					seconds(figures.lag_seconds),
+					figures.pending,
+					figures.retries,
+					figures.dead_letters,
+				],
+				"No service with events is available",
+			);
 		},
-	},
+	}),
 };
+
+const seconds = (value: number): string => `${value.toFixed(1)} s`;

@@ -22,6 +22,12 @@ export const internalActions = {
 		retry: true,
 		divide: { list: "ids" },
 	},
+	/** The user with this e-mail address, or null. For operators. */
+	findByEmail: {
+		params: { email },
+		returns: { type: "object", props: user, nullable: true },
+		retry: true,
+	},
 	/** Claims of access tokens in the order of `ids`, with null for an unknown ID. */
 	identify: {
 		params: { ids },

@@ -177,6 +177,13 @@ export default defineService(users)({
 			);
 		},
 
+		async findByEmail({ params: { email } }) {
+			const { canonical, stored } = emailKeys(email);
+			const [found] = await this.db.query<User>(BY_EMAIL, [canonical]);
+			if (found || stored === canonical) return found ?? null;
+			return (await this.db.query<User>(BY_EMAIL, [stored]))[0] ?? null;
+		},
+
 		async identify({ params: { ids } }) {
 			return alignRows(ids, await this.db.query<Claims>(statements.FIND_CLAIMS, [ids]));
 		},
