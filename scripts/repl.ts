@@ -28,6 +28,7 @@ the log and errors.`;
 const JOIN_MS = 15_000;
 /** Time for nodes to introduce themselves. Services that are missing after it are reported. */
 const DISCOVERY_MS = 2000;
+const DISCOVERY_INTERVAL_MS = 20;
 
 /** Parses a command before this process joins the cluster. @throws StartError naming the wrong argument */
 function parseCommand(words: readonly string[]): ParsedCommand {
@@ -73,7 +74,9 @@ async function runOnce(
 	{ run, asJson }: ParsedCommand,
 ): Promise<boolean> {
 	const names = serviceNames(join(import.meta.dirname, "../services"));
-	await program.step(broker.waitForServices(names, DISCOVERY_MS).catch(() => undefined));
+	await program.step(
+		broker.waitForServices(names, DISCOVERY_MS, DISCOVERY_INTERVAL_MS).catch(() => undefined),
+	);
 	const available = broker.registry.getServiceList({ onlyAvailable: true }).map(({ name }) => name);
 	const missing = names.filter((name) => !available.includes(name));
 	if (missing.length > 0 && !asJson) console.error(`Unavailable services: ${missing.join(", ")}`);
