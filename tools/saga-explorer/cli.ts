@@ -14,7 +14,7 @@ const USAGE = `npm run saga:explore -- [options]
   --seed 1         seed of the first run; derived from the clock by default
   --property NAME  ${names}
   --path 12:0:3    repeats only the run that a failure has named
-Ends with 1 if a run violates the property.`;
+Exits with code 1 if a run violates the property.`;
 
 const read = (program: Program) =>
 	readCommandLine(program, {
@@ -37,7 +37,7 @@ const read = (program: Program) =>
 		},
 	});
 
-/** Runs of one seed, between two lines of progress. */
+/** Runs per seed and per line of progress. */
 const CHUNK = 500;
 
 runProgram("saga:explore", async (program) => {
@@ -61,9 +61,11 @@ runProgram("saga:explore", async (program) => {
 			);
 		}
 		const seconds = Math.round((performance.now() - begun) / 1000);
-		console.log(`${done + chunk.numRuns} runs in ${seconds} s, all well; seed ${chunk.seed}`);
+		console.log(
+			`${done + chunk.numRuns} runs in ${seconds} s without a violation; seed ${chunk.seed}`,
+		);
 	}
-	const happened = Object.entries(totals).sort(([a], [b]) => a.localeCompare(b));
-	console.log(happened.map(([what, times]) => `${times} ${what}`).join("\n"));
+	const occurrences = Object.entries(totals).sort(([a], [b]) => a.localeCompare(b));
+	console.log(occurrences.map(([what, times]) => `${times} ${what}`).join("\n"));
 	await program.stop();
 });

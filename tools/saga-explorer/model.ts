@@ -1,15 +1,9 @@
 import fc, { type Scheduler } from "fast-check";
 import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
-import {
-	DEADLINE,
-	faultKinds,
-	type Node,
-	type SagaWorld,
-	sagaWorld,
-	type WorldOptions,
-} from "./world.ts";
+import { faultKinds } from "./faults.ts";
+import { DEADLINE, type Node, type SagaWorld, sagaWorld, type WorldOptions } from "./world.ts";
 
-/** How often each comes. */
+/** Actions with their weights among generated actions. */
 const actionKinds = {
 	place: 2,
 	cancel: 2,
@@ -23,10 +17,10 @@ const actionKinds = {
 	sleep: 1,
 } as const;
 type Kind = keyof typeof actionKinds;
-/** What somebody does to the world; `node` and `saga` choose among those that there are. */
+/** An action on the simulated cluster. `node` and `saga` select among the existing ones. */
 export interface Action {
 	readonly kind: Kind;
-	/** How much happens before. */
+	/** Number of scheduled events before the action. */
 	readonly after: number;
 	readonly node: number;
 	readonly saga: number;
@@ -34,7 +28,7 @@ export interface Action {
 export interface Plan extends WorldOptions {
 	readonly nodes: number;
 	readonly actions: readonly Action[];
-	/** How much more happens before all calms down. */
+	/** Number of scheduled events after the last action, before faults end. */
 	readonly unrest: number;
 }
 
@@ -60,11 +54,15 @@ const plansOf = (...kinds: Kind[]): fc.Arbitrary<Plan> =>
 		unrest: fc.nat(120),
 	});
 
-/** Far more than any generated run needs to settle. */
-const PATIENCE = 5000;
+/** Scheduled events after which a run that has not settled fails; no run needs nearly as many. */
+const MAX_SETTLING_STEPS = 5000;
 const FIRST: Action = { kind: "place", after: 0, node: 0, saga: 3 };
 
-/** Plays one plan to its end, and throws when something that must hold does not. Answers what happened how often. */
+/**
+ * Runs one plan until all sagas have ended.
+ * @returns how often each kind of event occurred
+ * @throws Error if an invariant is violated
+ */
 export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<string, number>> {
 	const world = sagaWorld(scheduler, plan);
 	const nodes: Node[] = [];
@@ -91,10 +89,11 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 	for (const node of nodes) thaw(node);
 	const operator = join();
 	for (let steps = 0; !isSettled(world); steps++) {
-		if (steps > PATIENCE) throw new Error(`Open for ever: ${JSON.stringify(openRows(world))}`);
+		if (steps > MAX_SETTLING_STEPS)
+			throw new Error(`Sagas do not end: ${JSON.stringify(openRows(world))}`);
 		if (world.isQuiet())
 			for (const { id, state } of openRows(world))
-				if (state === "stuck") unstick(world, operator, id, plan.orderly);
+				if (state === "stuck") retryStuck(world, operator, id, plan.orderly);
 		await world.step();
 	}
 	for (const { state, status } of world.table.rows.values()) world.count(state ?? status);
@@ -102,7 +101,7 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 	return world.counts;
 }
 
-/** What must still come to its end. What was dispatched before it was complete cannot: it stays stuck. */
+/** Sagas that must still end. One that was dispatched before its completion stays stuck. */
 const openRows = (world: SagaWorld) =>
 	[...world.table.rows.values()].filter(
 		({ id, state, status }) =>
@@ -140,7 +139,7 @@ function crash(node: Node): void {
 function thaw(node: Node): void {
 	if (node.state !== "paused") return;
 	node.state = "up";
-	for (const goOn of node.held.splice(0)) goOn();
+	for (const resume of node.held.splice(0)) resume();
 }
 
 const place = (world: SagaWorld, node: Node, id: string) =>
@@ -151,13 +150,13 @@ const place = (world: SagaWorld, node: Node, id: string) =>
 	);
 const cancel = (world: SagaWorld, node: Node, id: string) =>
 	begin(world, node, `cancel of ${id}`, () => world.table.takeBack(node.name, id, "CANCELLED"));
-/** By running it anew, or by leaving it to whoever takes it over. */
-const unstick = (world: SagaWorld, node: Node, id: string, orderly = false) =>
+/** Retries a stuck saga: runs it on this node, or leaves it to the next node that claims it. */
+const retryStuck = (world: SagaWorld, node: Node, id: string, orderly = false) =>
 	orderly || world.table.rows.get(id)!.attempt % 2
 		? cancel(world, node, id)
 		: world.table.retry(id);
 
-/** As a service begins sagas: what is written is run, and what was not answered is not. */
+/** Starts a saga as a service does: runs it only if the write returned. */
 async function begin(
 	world: SagaWorld,
 	node: Node,
@@ -172,12 +171,12 @@ async function begin(
 	world.count(`told ${end.status}`);
 	const past = world.history.get(saga.id) ?? [];
 	world.must(
-		toldRightly(end, saga, past),
-		`attempt ${saga.attempt} at ${saga.id} was told ${end.status}, but ${past}`,
+		isReportCorrect(end, saga, past),
+		`attempt ${saga.attempt} at ${saga.id} reported ${end.status}, but ${past}`,
 	);
 }
-/** A run may only tell of an end that it has made itself. */
-const toldRightly = ({ status }: SagaOutcome, { attempt }: Saga, past: readonly string[]) =>
+/** Whether a run reports an end that its own attempt has written, or that it lost the saga. */
+const isReportCorrect = ({ status }: SagaOutcome, { attempt }: Saga, past: readonly string[]) =>
 	status === "lost" || past.includes(`${status} ${attempt}`);
 
 type Totals = Record<string, number>;
@@ -185,7 +184,10 @@ const add = (totals: Totals, counts: Totals) => {
 	for (const [what, times] of Object.entries(counts)) totals[what] = (totals[what] ?? 0) + times;
 };
 
-/** Whatever goes wrong, in whatever order: every saga comes to its one right end. `totals` gathers what happened how often. */
+/**
+ * Property: with any faults in any order, every saga reaches exactly one correct final state.
+ * Adds the number of occurrences of each kind of event to `totals`.
+ */
 export const everySagaEnds = (totals: Totals = {}) =>
 	fc.asyncProperty(
 		fc.scheduler(),
@@ -193,22 +195,24 @@ export const everySagaEnds = (totals: Totals = {}) =>
 		async (scheduler, plan) => add(totals, await play(scheduler, plan)),
 	);
 
-/** While nodes live and time passes evenly, whoever began a saga ends it, however many messages get lost. */
+/** Property: while nodes live and timers fire in order, no saga is claimed by another node. */
 export const withoutTakeover = (totals: Totals = {}) =>
 	fc.asyncProperty(
 		fc.scheduler(),
 		plansOf("place", "cancel", "dispatch", "race"),
 		async (scheduler, plan) => {
 			const counts = await play(scheduler, { ...plan, orderly: true });
-			if (counts.claimed) throw new Error(`${counts.claimed} sagas had to be taken over`);
+			if (counts.claimed) throw new Error(`${counts.claimed} sagas were claimed by another node`);
 			add(totals, counts);
 		},
 	);
 
-/** What no step can work on fails alone, however many travel with it. */
+/** Property: a saga that makes every step throw does not affect other sagas of its batch. */
 export const neighborsAreUnaffected = () =>
 	fc.asyncProperty(fc.scheduler(), plansOf("place"), async (scheduler, plan) => {
 		const counts = await play(scheduler, { ...plan, faults: [], orderly: true, poison: "s2" });
 		if (counts.closed !== 1 || counts.troubled)
-			throw new Error(`${counts.closed} failed, ${counts.troubled} were troubled`);
+			throw new Error(
+				`${counts.closed} were closed instead of 1, ${counts.troubled} others failed`,
+			);
 	});

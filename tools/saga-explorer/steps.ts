@@ -1,44 +1,50 @@
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
-import type { Fault } from "./world.ts";
+import type { Fault } from "./faults.ts";
 
-type State = "done" | "undone" | "declined" | "dispatched";
+type State = "executed" | "compensated" | "declined" | "dispatched";
 
 export interface StepsOptions {
-	/** Whether a saga is at its end, and which. */
+	/** Final state of a saga; undefined while it is running. */
 	endOf(id: string): "completed" | "closed" | undefined;
 	must(holds: boolean, what: string): void;
 	count(what: string): void;
-	/** The saga that no step can do. */
+	/** Id of the saga that makes every step throw. */
 	readonly poison: string | undefined;
 }
 
-/** What the steps of sagas hold, each in a service of its own that keeps tombstones. The last one can be dispatched. */
+/**
+ * In-memory services of the saga's steps. Each keeps the state of its step per saga, with
+ * tombstones. A dispatched last step can no longer be compensated.
+ */
 export function stepServices(total: number, { endOf, must, count, poison }: StepsOptions) {
 	const services = Array.from({ length: total }, () => new Map<string, State>());
 	const last = services[total - 1]!;
 
-	function doOne(index: number, id: string): Outcome {
+	function executeOne(index: number, id: string): Outcome {
 		const states = services[index]!;
 		const state = states.get(id);
-		if (state === "undone") count("refused by a tombstone");
-		if (state === "undone" || state === "declined") return refused(state.toUpperCase());
+		if (state === "compensated") count("refused by a tombstone");
+		if (state === "compensated" || state === "declined") return refused(state.toUpperCase());
 		if (state) return done;
-		states.set(id, "done");
-		must(endOf(id) !== "closed", `step ${index} of ${id} was done after it was closed`);
+		states.set(id, "executed");
+		must(endOf(id) !== "closed", `step ${index} of ${id} was executed after the saga was closed`);
 		return done;
 	}
-	function undoOne(index: number, id: string): Outcome {
+	function compensateOne(index: number, id: string): Outcome {
 		const states = services[index]!;
 		if (states.get(id) === "dispatched") return refused("DISPATCHED");
-		states.set(id, "undone");
-		must(endOf(id) !== "completed", `step ${index} of ${id} was undone after it was completed`);
+		states.set(id, "compensated");
+		must(
+			endOf(id) !== "completed",
+			`step ${index} of ${id} was compensated after the saga was completed`,
+		);
 		return done;
 	}
-	/** Every element's answer, and what goes wrong for one of them. */
-	const each = (index: number, one: typeof doOne, ids: string[], { kind, pick }: Fault) =>
+	/** The outcome of each element. Applies the fault to the element that it selects. */
+	const each = (index: number, one: typeof executeOne, ids: string[], { kind, pick }: Fault) =>
 		ids.map((id, i) => {
 			const chosen = i === pick % ids.length;
-			const fresh = one === doOne && !services[index]!.has(id);
+			const fresh = one === executeOne && !services[index]!.has(id);
 			if (chosen && kind === "pending") {
 				if (pick % 2) one(index, id);
 				return pending;
@@ -49,20 +55,20 @@ export function stepServices(total: number, { endOf, must, count, poison }: Step
 		});
 
 	return {
-		do(index: number, ids: string[], fault: Fault): Outcome[] {
+		execute(index: number, ids: string[], fault: Fault): Outcome[] {
 			if (poison && ids.includes(poison)) throw new Error("Poison");
-			return each(index, doOne, ids, fault);
+			return each(index, executeOne, ids, fault);
 		},
-		undo: (index: number, ids: string[], fault: Fault): Outcome[] =>
-			each(index, undoOne, ids, fault),
-		/** For each step, whether it holds. */
+		compensate: (index: number, ids: string[], fault: Fault): Outcome[] =>
+			each(index, compensateOne, ids, fault),
+		/** For each step, whether it is executed and not compensated. */
 		holding: (id: string) =>
 			services
 				.map((states) => states.get(id))
-				.map((state) => state === "done" || state === "dispatched"),
-		/** From now on the way back is barred, if the last step is done. */
+				.map((state) => state === "executed" || state === "dispatched"),
+		/** Makes the last step impossible to compensate, if it is executed. */
 		dispatch(id: string): void {
-			if (last.get(id) === "done") last.set(id, "dispatched");
+			if (last.get(id) === "executed") last.set(id, "dispatched");
 		},
 		isDispatched: (id: string) => last.get(id) === "dispatched",
 	};

@@ -1,13 +1,13 @@
 import type { Compensation, Saga } from "../../lib/saga/saga.ts";
 
-/** One saga as its store keeps it, beside the status of what it is about. */
+/** A row of the store: a saga, and the status of its order. */
 export interface Row {
 	readonly id: string;
 	status: "pending" | "confirmed" | "shipped" | "cancelled";
 	state: "forward" | "backward" | "stuck" | null;
 	owner: string | null;
 	attempt: number;
-	/** When its owner took it. */
+	/** Time at which the owner claimed it. */
 	since: number;
 	reason: string | null;
 	readonly deadline: number;
@@ -24,11 +24,14 @@ export type Move =
 export interface TableOptions {
 	now(): number;
 	readonly leaseMs: number;
-	/** A row has changed. */
+	/** Called after each change of a row. */
 	onMove?(row: Row, move: Move): void;
 }
 
-/** What services/orders keeps in Postgres, in memory and at once: the model that both the sagas and the statements are held against. */
+/**
+ * The saga store of services/orders in memory, where each change is immediate. It is the model for
+ * tests of both the saga runner and the SQL statements.
+ */
 export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 	const rows = new Map<string, Row>();
 	const leases = new Map<string, number>();
@@ -44,7 +47,7 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 		deadline,
 		...(reason ? { reason } : {}),
 	});
-	/** The row, if the attempt is still the one that owns it. */
+	/** The row, unless a later attempt has superseded this one. */
 	const owned = ({ id, attempt }: Saga) => {
 		const row = rows.get(id);
 		return row?.attempt === attempt ? row : undefined;
@@ -67,7 +70,7 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 			rows.set(id, row);
 			return sagaOf(row);
 		},
-		/** Takes one back, out of its run or after it, or once more when it was stuck. */
+		/** Starts the compensation of a running, completed or stuck saga. */
 		takeBack(owner: string, id: string, reason: string): Saga | undefined {
 			const row = rows.get(id);
 			const running = row?.status === "pending" && row.state === "forward";
@@ -83,19 +86,19 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 			});
 			return sagaOf(row);
 		},
-		/** Leaves one that is stuck to whichever node takes it. */
+		/** Makes a stuck saga claimable by any node. */
 		retry(id: string): boolean {
 			const row = rows.get(id);
 			if (row?.state !== "stuck") return false;
 			move(row, "taken back", { state: "backward", owner: null, attempt: row.attempt + 1 });
 			return true;
 		},
-		/** What was confirmed moves on, outside any saga. */
+		/** Marks a confirmed order as shipped. No saga is involved. */
 		ship(id: string): void {
 			const row = rows.get(id);
 			if (row?.status === "confirmed" && row.state === null) row.status = "shipped";
 		},
-		/** The store as one node uses it. */
+		/** The saga store of one node. */
 		as: (owner: string) => ({
 			complete: (sagas: Saga[]) =>
 				sagas.map((saga) => {
@@ -135,12 +138,12 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 			claim(limit: number, running: string[]): Saga[] {
 				const open = ({ id, state }: Row) =>
 					(state === "forward" || state === "backward") && !running.includes(id);
-				const nobodys = (row: Row) =>
+				const isAbandoned = (row: Row) =>
 					!alive(row.owner) || (row.owner === owner && now() - row.since > leaseMs);
-				const mine = [...rows.values()]
-					.filter((row) => open(row) && nobodys(row))
+				const claimable = [...rows.values()]
+					.filter((row) => open(row) && isAbandoned(row))
 					.sort((a, b) => a.since - b.since);
-				return mine.slice(0, limit).map((row) => {
+				return claimable.slice(0, limit).map((row) => {
 					move(row, "claimed", { owner, attempt: row.attempt + 1, since: now() });
 					return sagaOf(row);
 				});

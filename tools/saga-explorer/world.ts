@@ -1,40 +1,15 @@
 import type { Scheduler } from "fast-check";
 import { createSagaRunner, type Saga, type SagaOutcome } from "../../lib/saga/saga.ts";
+import { type Fault, fine } from "./faults.ts";
 import { stepServices } from "./steps.ts";
 import { type Move, type Row, sagaTable } from "./table.ts";
 
-/** What goes wrong with one message, to the store or to a step, and how often. */
-export const faultKinds = {
-	fine: 12,
-	/** It never arrives. */
-	lost: 1,
-	/** It arrives after its sender has given up. */
-	late: 2,
-	/** It takes effect, and the answer is lost. */
-	unanswered: 1,
-	/** It takes effect, and once more at any later moment. */
-	twice: 2,
-	/** It fails as a whole, without effect or with one. */
-	broken: 1,
-	garbled: 1,
-	/** One element is answered `pending`, with an effect or without. */
-	pending: 1,
-	/** One element is refused: this time, perhaps not when the message arrives again, or from now on. */
-	refused: 2,
-	declined: 1,
-} as const;
-export interface Fault {
-	readonly kind: keyof typeof faultKinds;
-	/** Chooses among the message's elements. */
-	readonly pick: number;
-}
-const fine: Fault = { kind: "fine", pick: 0 };
-const outage = () => Object.assign(new Error("No answer"), { type: "REQUEST_TIMEOUT" });
+const outage = () => Object.assign(new Error("No response"), { type: "REQUEST_TIMEOUT" });
 
 export const LEASE = 4000;
 export const DEADLINE = 6000;
 const STEPS = 3;
-const UNDO_TRIES = 3;
+const MAX_COMPENSATION_ATTEMPTS = 3;
 
 export interface Node {
 	readonly name: string;
@@ -44,38 +19,42 @@ export interface Node {
 		stop(grace?: number): Promise<void>;
 	};
 	state: "starting" | "up" | "paused" | "dead";
-	/** What waits for the node to go on. */
+	/** Continuations that wait until the paused node resumes. */
 	readonly held: (() => void)[];
 }
 export interface WorldOptions {
-	/** One for each message, in the order that they are sent; then nothing goes wrong any more. */
+	/** One fault per message, in sending order. Later messages have no fault. */
 	readonly faults: readonly Fault[];
-	/** A saga that no step can do. */
+	/** Id of a saga that makes every step throw. */
 	readonly poison?: string | undefined;
-	/** Time passes evenly, no node loses its lease, and what is begun is begun for certain. */
+	/** Timers fire in order, no node loses its lease, and the message that starts a saga has no fault. */
 	readonly orderly?: boolean;
 }
 
-/** Nodes, a store and steps, with every message and every timer in the hands of the scheduler. A promise that is broken throws out of `step`. */
+/**
+ * A simulated cluster: nodes, a store and steps. The scheduler orders every message and timer.
+ * `step` throws when an invariant is violated.
+ */
 export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = false }: WorldOptions) {
 	let clock = 0;
 	let calm = false;
 	let messages = 0;
 	let placed = 0;
-	const broken: string[] = [];
-	/** Timers while time passes evenly: they go off one after the other, and only when nothing else happens. */
+	const violations: string[] = [];
+	/** Timers of an orderly run. They fire in order of time, when no message is in flight. */
 	const timers: { due: number; ring(): void }[] = [];
 	const counts: Record<string, number> = {};
 	const count = (what: string) => {
 		counts[what] = (counts[what] ?? 0) + 1;
 	};
 	const must = (holds: boolean, what: string) => {
-		if (!holds) broken.push(what);
+		if (!holds) violations.push(what);
 	};
 
-	/** What happened to each saga's row, in order, and how often its undo went wrong. */
+	/** Changes of each saga's row, in order. */
 	const history = new Map<string, string[]>();
-	const undoTroubles = new Map<string, number>();
+	/** Failed compensations by saga. */
+	const compensationFailures = new Map<string, number>();
 	const table = sagaTable({ now: () => clock, leaseMs: LEASE, onMove });
 	const services = stepServices(STEPS, { endOf, must, count, poison });
 
@@ -92,25 +71,32 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		const held = services.holding(id);
 		const once = past.filter((entry) => entry.startsWith(move)).length === 1;
 		if (move === "completed")
-			must(once && held.every(Boolean), `${id} was completed without holding every step: ${past}`);
+			must(
+				once && held.every(Boolean),
+				`${id} was completed although not every step is executed: ${past}`,
+			);
 		if (move === "aborted")
-			must(held.every(Boolean), `${id} was aborted after something was undone: ${past}`);
+			must(held.every(Boolean), `${id} was aborted after a step was compensated: ${past}`);
 		if (move === "stuck")
 			must(
-				(undoTroubles.get(id) ?? 0) >= UNDO_TRIES || services.isDispatched(id),
-				`${id} was stuck for no reason: ${past}`,
+				(compensationFailures.get(id) ?? 0) >= MAX_COMPENSATION_ATTEMPTS ||
+					services.isDispatched(id),
+				`${id} became stuck too early: ${past}`,
 			);
 		if (move !== "closed") return;
-		must(once && !held.some(Boolean), `${id} was closed while a step holds: ${past}`);
+		must(
+			once && !held.some(Boolean),
+			`${id} was closed although a step is still executed: ${past}`,
+		);
 		const completed = past.findIndex((entry) => entry.startsWith("completed"));
 		must(
 			completed < 0 || past.slice(completed).some((entry) => entry.startsWith("taken back")),
-			`${id} was closed by itself: ${past}`,
+			`${id} was closed after completion without a cancellation: ${past}`,
 		);
 	}
 
 	const hop = (label: string) => scheduler.schedule(Promise.resolve(), label);
-	/** Goes on when the node does: at once, when it is resumed, or never. */
+	/** Waits until the node runs: not at all, until it resumes, or indefinitely if it is dead. */
 	const awake = (node: Node) =>
 		node.state === "starting" || node.state === "up"
 			? undefined
@@ -137,7 +123,7 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		await hop(`${label} is over`);
 		await awake(node);
 		if (silent || kind === "unanswered") throw outage();
-		if (kind === "broken" || kind === "garbled") throw new Error("It failed as a whole");
+		if (kind === "broken" || kind === "garbled") throw new Error("The message failed");
 		return result as R;
 	}
 
@@ -150,27 +136,28 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 	}
 
 	function makeNode(name: string): Node {
-		const tell = <A extends unknown[], R>(
+		const storeCall = <A extends unknown[], R>(
 			label: string,
 			apply: (...args: A) => R,
 			sure = false,
 		) => {
 			return (...args: A) => send(node, `${label} by ${name}`, () => apply(...args), sure);
 		};
-		const ask = (way: "do" | "undo", index: number) => async (all: Saga[]) => {
+		const stepCall = (way: "execute" | "compensate", index: number) => async (all: Saga[]) => {
 			const ids = all.map(({ id }) => id);
-			const troubled = (of: string[]) => {
-				if (way === "undo")
-					for (const id of of) undoTroubles.set(id, (undoTroubles.get(id) ?? 0) + 1);
+			const countFailures = (of: string[]) => {
+				if (way === "compensate")
+					for (const id of of)
+						compensationFailures.set(id, (compensationFailures.get(id) ?? 0) + 1);
 			};
 			try {
 				const outcomes = await send(node, `${way} ${index} of ${ids} by ${name}`, (fault) =>
 					services[way](index, ids, fault),
 				);
-				troubled(ids.filter((_, i) => outcomes[i]!.status === "pending"));
+				countFailures(ids.filter((_, i) => outcomes[i]!.status === "pending"));
 				return outcomes;
 			} catch (error) {
-				troubled(ids);
+				countFailures(ids);
 				throw error;
 			}
 		};
@@ -178,21 +165,21 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		const runner = createSagaRunner<Saga>({
 			steps: Array.from({ length: STEPS }, (_, i) => ({
 				name: `${i}`,
-				execute: ask("do", i),
-				compensate: ask("undo", i),
+				execute: stepCall("execute", i),
+				compensate: stepCall("compensate", i),
 			})),
 			store: {
-				complete: tell("complete", store.complete),
-				markCompensating: tell("markCompensating", store.markCompensating),
-				markCompensated: tell("markCompensated", store.markCompensated),
-				abort: tell("abort", store.abort),
-				markStuck: tell("markStuck", store.markStuck),
-				claim: tell("claim", store.claim, true),
-				heartbeat: tell("heartbeat", store.heartbeat, true),
-				release: tell("release", store.release),
+				complete: storeCall("complete", store.complete),
+				markCompensating: storeCall("markCompensating", store.markCompensating),
+				markCompensated: storeCall("markCompensated", store.markCompensated),
+				abort: storeCall("abort", store.abort),
+				markStuck: storeCall("markStuck", store.markStuck),
+				claim: storeCall("claim", store.claim, true),
+				heartbeat: storeCall("heartbeat", store.heartbeat, true),
+				release: storeCall("release", store.release),
 			},
 			heartbeatMs: LEASE / 4,
-			maxCompensationAttempts: UNDO_TRIES,
+			maxCompensationAttempts: MAX_COMPENSATION_ATTEMPTS,
 			backoff: (repetition) => 500 * 2 ** repetition,
 			now: () => clock,
 			pause: (milliseconds) => pause(node, milliseconds),
@@ -215,29 +202,29 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 		sleep(milliseconds: number) {
 			clock += milliseconds;
 		},
-		/** From now on nothing goes wrong, and time passes evenly. */
+		/** Ends all faults. Timers fire in order from now on. */
 		calmDown() {
 			calm = true;
 		},
-		/** Somebody lets go what the last step holds, and notes it some time later. */
+		/** Dispatches the last step's shipment, and marks the order as shipped some time later. */
 		async dispatch(id: string): Promise<void> {
 			await hop(`dispatch of ${id}`);
 			services.dispatch(id);
-			await hop(`note of the dispatch of ${id}`);
+			await hop(`shipping of ${id}`);
 			if (services.isDispatched(id)) table.ship(id);
 		},
 		isDispatched: services.isDispatched,
 		isQuiet: () => scheduler.count() === 0,
-		/** The next thing happens. */
+		/** Runs the next scheduled event: a message, or else the next timer. */
 		async step(): Promise<void> {
 			if (scheduler.count() > 0) await scheduler.waitOne();
 			else {
 				timers.sort((a, b) => a.due - b.due);
 				timers.shift()?.ring();
 			}
-			// Batches gather for a turn of the event loop.
+			// Micro-batches collect calls for one turn of the event loop.
 			for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
-			if (broken.length > 0) throw new Error(broken.join("; "));
+			if (violations.length > 0) throw new Error(violations.join("; "));
 		},
 	};
 }
