@@ -39,7 +39,7 @@ export async function startBroker(
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
 	const broker = createNode(brokerOptions(env, traces), env, schemas);
 	program.reportFailuresTo((error) =>
-		broker.logger.fatal("It failed unexpectedly and ends", { error }),
+		broker.logger.fatal("Unexpected failure; the process ends", { error }),
 	);
 	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
 	if (env.HEALTH_PORT > 0) {

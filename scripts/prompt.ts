@@ -3,7 +3,7 @@ import type { REPLServer } from "node:repl";
 import type { ServiceBroker } from "moleculer";
 import type { Program } from "../lib/process/lifecycle.ts";
 import { commands, find, help, overview, parse, render } from "./repl/commands.ts";
-import { explain, UsageError } from "./repl/errors.ts";
+import { explain, UnknownOptionError } from "./repl/errors.ts";
 import { Operator, operatorBroker } from "./repl/operator.ts";
 
 /** Whether this process can read from a terminal: a background process that does is suspended. */
@@ -81,7 +81,7 @@ function addCommands(prompt: Prompt, broker: ServiceBroker, operator: Operator):
 		run(words).then(
 			() => done(null),
 			(error) => {
-				if (error instanceof UsageError && REPLACED.includes(name)) return original();
+				if (error instanceof UnknownOptionError && REPLACED.includes(name)) return original();
 				console.log(explain(error));
 				done(null);
 			},

@@ -156,6 +156,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 		prompt.type(keys);
 		await prompt.says(new RegExp(`(?<=^[^]{${length},})${expected.source}`));
 	}
+	/** Enters a line in the prompt, and waits for its output. */
 	const enter = (line: string, expected: RegExp) => type(`${line}\r`, expected);
 
 	describe("one-shot mode", () => {

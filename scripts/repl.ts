@@ -53,7 +53,7 @@ runProgram("repl", async (program) => {
 		);
 	// This node runs no services, whatever SERVICES selects.
 	const env = { ...given, NODEID: given.NODEID ?? `repl-${hostname()}` };
-	const options = brokerOptions(env);
+	const options = brokerOptions(env, undefined, new Log({ ...env, SERVICES: "repl" }));
 	const broker = createNode({ ...options, ...(command ? { logger: false } : {}) }, env, []);
 	const stop = broker.stop.bind(broker);
 	program.onEnd(3000, () => stop());

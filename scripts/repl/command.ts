@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Cluster } from "./cluster.ts";
-import { UsageError } from "./errors.ts";
+import { UnknownOptionError, UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
 
 /** A parsed command line. */
@@ -70,6 +70,7 @@ function parseWords(words: readonly string[], options: readonly string[]) {
 	} catch (error) {
 		// parseArgs appends a hint about positional arguments.
 		const [problem] = (error as Error).message.split(/\. To specify|\n/);
-		throw new UsageError(problem!);
+		const isUnknown = (error as { code?: string }).code === "ERR_PARSE_ARGS_UNKNOWN_OPTION";
+		throw new (isUnknown ? UnknownOptionError : UsageError)(problem!);
 	}
 }

@@ -100,7 +100,8 @@ export function parse(words: readonly string[], mode: "prompt" | "once"): Parsed
 		return { asJson, run: (broker, operator) => run(openCluster(broker, operator, name, about)) };
 	} catch (error) {
 		if (!(error instanceof UsageError)) throw error;
-		throw new UsageError(`${error.message}; usage: ${signature(name, command)}`);
+		error.message += `; usage: ${signature(name, command)}`;
+		throw error;
 	}
 }
 

@@ -2,7 +2,11 @@ import { json } from "./output.ts";
 
 /** A command line that cannot be parsed. The message names the problem and shows the usage. */
 export class UsageError extends Error {
-	readonly type = "USAGE";
+	readonly type: string = "USAGE";
+}
+/** An option that the command does not have. moleculer-repl's command of the same name may have it. */
+export class UnknownOptionError extends UsageError {
+	override readonly type = "UNKNOWN_OPTION";
 }
 
 interface CallError extends Error {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import type { CallingOptions } from "moleculer";
 import { type Command, defineCommand } from "./command.ts";
-import { UsageError } from "./errors.ts";
+import { UnknownOptionError, UsageError } from "./errors.ts";
 import { table } from "./output.ts";
 
 /** Options of moleculer-repl's `call`, which handles them in the prompt. */
@@ -99,7 +99,7 @@ function parseCall(words: readonly string[]): CallArguments & { action: string }
 		}
 		const [, name = "", inline] = /^--([^=]*)(?:=(.*))?$/s.exec(word)!;
 		if (name === "" || MOLECULER_OPTIONS.includes(name))
-			throw new UsageError(`Unknown option ${word}`);
+			throw new UnknownOptionError(`Unknown option ${word}`);
 		const hasValue =
 			inline === undefined && i + 1 < words.length && !words[i + 1]!.startsWith("--");
 		const text = inline ?? (hasValue ? words[++i]! : "true");

@@ -4,18 +4,18 @@ import type { Client, Response } from "./client.ts";
 import type { Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
-/** An order as its buyer knows it. */
+/** An order from its buyer's point of view. */
 export interface Purchase {
 	readonly user_id: string;
 	readonly key: string;
-	/** Every answer that said something; all of them are to say the same. */
-	readonly answers: Response[];
-	/** Known from an answer. */
+	/** All conclusive responses. They must agree. */
+	readonly responses: Response[];
+	/** Set by the first response that contains it. */
 	order_id?: string;
-	/** Somebody asked for it to be cancelled, whatever came of that. */
-	cancelTried?: true;
-	/** What the shop has promised: 200 to this verb. */
-	readonly promised: Set<"cancel" | "ship" | "deliver">;
+	/** A cancellation was requested, with any outcome. */
+	cancelRequested?: true;
+	/** Verbs for which the shop returned 200. */
+	readonly acknowledged: Set<"cancel" | "ship" | "deliver">;
 }
 export interface Shopper {
 	readonly id: string;
@@ -24,21 +24,24 @@ export interface Shopper {
 export interface Market {
 	readonly client: Client;
 	readonly seed: number;
-	readonly profile: Pick<Profile, "tokens" | "wishes" | "large">;
-	/** The first ones are hot: most orders are for them. */
+	readonly profile: Pick<Profile, "tokens" | "actions" | "large">;
+	/** The first ones are hot: most orders contain them. */
 	readonly products: readonly string[];
 	readonly admin: () => string;
-	/** Nothing new is begun any more. */
+	/** Whether buyers start no new orders. */
 	readonly closing: () => boolean;
-	/** Nobody waits any longer for what was begun. */
+	/** Whether buyers stop retrying the requests that they have started. */
 	readonly closed: () => boolean;
 }
 
 const HOT = 3;
-/** Orders of a pile. */
+/** Number of orders in a pile. */
 const PILE = 10;
 
-/** Buys, cancels and asks again until the market closes, and comes to an end with everything that was begun. `all` grows meanwhile. */
+/**
+ * Buys, cancels and retries until the market closes, then finishes the requests in progress. Adds
+ * each purchase to `all`.
+ */
 export async function shop(
 	number: number,
 	{ id: user_id, token }: Shopper,
@@ -62,46 +65,51 @@ export async function shop(
 		return { items, payment_token: dice.weighted(profile.tokens), shipping_address: address };
 	}
 	function begin() {
-		const purchase: Purchase = { user_id, key: randomUUID(), answers: [], promised: new Set() };
+		const purchase: Purchase = {
+			user_id,
+			key: randomUUID(),
+			responses: [],
+			acknowledged: new Set(),
+		};
 		mine.push(purchase);
 		all.push(purchase);
 		const body = basket();
 		return async (headers?: Record<string, string>) => {
 			const options = { token, body, key: purchase.key, ...(headers ? { headers } : {}) };
-			const answer = await client.insist("buy", "POST /api/orders", options, closed);
-			if (!answer) return purchase;
-			purchase.answers.push(answer);
-			const order_id = answer.status < 400 ? answer.body.id : answer.body.order_id;
+			const response = await client.insist("buy", "POST /api/orders", options, closed);
+			if (!response) return purchase;
+			purchase.responses.push(response);
+			const order_id = response.status < 400 ? response.body.id : response.body.order_id;
 			if (order_id) purchase.order_id ??= order_id;
 			return purchase;
 		};
 	}
 	async function cancel(purchase: Purchase) {
 		if (!purchase.order_id) return;
-		purchase.cancelTried = true;
-		const answer = await client.send("cancel", `POST /api/orders/${purchase.order_id}/cancel`, {
+		purchase.cancelRequested = true;
+		const response = await client.send("cancel", `POST /api/orders/${purchase.order_id}/cancel`, {
 			token,
 			body: { reason: "Changed my mind" },
 		});
-		// One that takes its time is answered with the order as it is.
-		if (answer?.status === 200 && answer.body.status === "cancelled")
-			purchase.promised.add("cancel");
+		// A slow cancellation returns the order in its current status.
+		if (response?.status === 200 && response.body.status === "cancelled")
+			purchase.acknowledged.add("cancel");
 	}
 
-	const wishes = {
+	const actions = {
 		buy: async () => void (await begin()()),
-		/** The same request twice at once, as an impatient browser sends it. */
+		/** Sends the same request twice concurrently, like an impatient browser. */
 		twice: async () => {
 			const send = begin();
 			await Promise.all([send(), send()]);
 		},
-		/** Takes the order back while it is being worked on. */
+		/** Cancels the order while its saga is running. */
 		hasty: async () => {
 			const purchase = await begin()({ prefer: "respond-async" });
 			await after(dice.between(0, 60));
 			await cancel(purchase);
 		},
-		/** More orders than anything of the shop can carry in one message, if they are large. */
+		/** Places more orders than fit into one message, if they are large. */
 		pile: async () => {
 			await Promise.all(Array.from({ length: PILE }, () => begin()({ prefer: "respond-async" })));
 			await after(dice.between(500, 1500));
@@ -115,12 +123,12 @@ export async function shop(
 		},
 	};
 	while (!closing()) {
-		await wishes[dice.weighted(profile.wishes)]();
+		await actions[dice.weighted(profile.actions)]();
 		await after(dice.between(0, 40));
 	}
 }
 
-/** Ships and delivers some of what is confirmed, as people in a warehouse do. `known` grows while they work. */
+/** Ships and delivers some of the orders, like a warehouse. `known` grows concurrently. */
 export async function work(
 	known: readonly Purchase[],
 	{ client, seed, admin, closing }: Market,
@@ -130,10 +138,10 @@ export async function work(
 		await after(dice.between(20, 150));
 		const purchase = known.length > 0 ? dice.pick(known) : undefined;
 		if (!purchase?.order_id) continue;
-		const verb = purchase.promised.has("ship") ? "deliver" : "ship";
-		const answer = await client.send(verb, `POST /api/orders/${purchase.order_id}/${verb}`, {
+		const verb = purchase.acknowledged.has("ship") ? "deliver" : "ship";
+		const response = await client.send(verb, `POST /api/orders/${purchase.order_id}/${verb}`, {
 			token: admin(),
 		});
-		if (answer?.status === 200) purchase.promised.add(verb);
+		if (response?.status === 200) purchase.acknowledged.add(verb);
 	}
 }

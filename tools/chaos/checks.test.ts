@@ -17,14 +17,14 @@ const order = (over: object = {}) => ({
 const purchase = (over: Partial<Purchase> = {}): Purchase => ({
 	user_id: "buyer",
 	key: "key",
-	answers: [{ status: 201, body: { id: "order", status: "confirmed" } }],
+	responses: [{ status: 201, body: { id: "order", status: "confirmed" } }],
 	order_id: "order",
-	promised: new Set(),
+	acknowledged: new Set(),
 	...over,
 });
-const answer = (status: number, body: object): Response => ({ status, body });
+const response = (status: number, body: object): Response => ({ status, body });
 
-/** What is found where the databases hold this. */
+/** Names of the violations for these rows. */
 async function found(
 	purchases: Purchase[],
 	orders: object[],
@@ -41,18 +41,21 @@ async function found(
 	);
 }
 
-test("orders that are as their buyers were told are all right", async () => {
+test("check accepts orders that match the responses to their buyers", async () => {
 	expect(await found([purchase()], [order()], { sold: 5 })).toEqual([]);
-	const refused = answer(409, { code: "OUT_OF_STOCK", order_id: "order" });
+	const refused = response(409, { code: "OUT_OF_STOCK", order_id: "order" });
 	expect(
-		await found([purchase({ answers: [refused, refused] })], [order({ status: "cancelled" })]),
+		await found([purchase({ responses: [refused, refused] })], [order({ status: "cancelled" })]),
 	).toEqual([]);
-	expect(await found([purchase({ cancelTried: true })], [order({ status: "cancelled" })])).toEqual(
-		[],
-	);
-	// Nobody was told of it, and somebody waits in vain for an answer.
 	expect(
-		await found([{ user_id: "buyer", key: "key", answers: [], promised: new Set() }], [order()]),
+		await found([purchase({ cancelRequested: true })], [order({ status: "cancelled" })]),
+	).toEqual([]);
+	// An order without a response is allowed for a request without a response.
+	expect(
+		await found(
+			[{ user_id: "buyer", key: "key", responses: [], acknowledged: new Set() }],
+			[order()],
+		),
 	).toEqual([]);
 });
 
@@ -61,13 +64,13 @@ test.each<[string, Purchase[], object[]]>([
 	["CONFIRMED_ORDER_CANCELLED", [purchase()], [order({ status: "cancelled" })]],
 	[
 		"REFUSED_ORDER_ALIVE",
-		[purchase({ answers: [answer(402, { code: "PAYMENT_DECLINED", order_id: "order" })] })],
+		[purchase({ responses: [response(402, { code: "PAYMENT_DECLINED", order_id: "order" })] })],
 		[order()],
 	],
-	["PROMISE_BROKEN", [purchase({ promised: new Set(["cancel"] as const) })], [order()]],
+	["PROMISE_BROKEN", [purchase({ acknowledged: new Set(["cancel"] as const) })], [order()]],
 	[
 		"PROMISE_BROKEN",
-		[purchase({ promised: new Set(["ship", "deliver"] as const) })],
+		[purchase({ acknowledged: new Set(["ship", "deliver"] as const) })],
 		[order({ status: "shipped" })],
 	],
 	["SAGA_OPEN", [purchase()], [order({ saga_state: "stuck" })]],
@@ -75,14 +78,14 @@ test.each<[string, Purchase[], object[]]>([
 	["ONE_ORDER_FOR_TWO_KEYS", [purchase(), purchase({ key: "another" })], [order()]],
 	[
 		"TWO_ORDERS_FOR_ONE_KEY",
-		[purchase({ answers: [answer(201, { id: "order" }), answer(201, { id: "another" })] })],
+		[purchase({ responses: [response(201, { id: "order" }), response(201, { id: "another" })] })],
 		[order()],
 	],
-])("%s is found", async (invariant, purchases, orders) => {
+])("check reports %s", async (invariant, purchases, orders) => {
 	expect(await found(purchases, orders)).toEqual([invariant]);
 });
 
-test("what was oversold and what was given up is found", async () => {
+test("check reports oversold products and dead letters", async () => {
 	expect(await found([], [], { sold: 6 })).toEqual(["OVERSOLD"]);
 	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual([
 		"DEAD_LETTER",
@@ -91,13 +94,13 @@ test("what was oversold and what was given up is found", async () => {
 	]);
 });
 
-test("a node that crashed is found, and one that was killed is not", () => {
+test("crashes reports nodes with an uncaught error only", () => {
 	const node = (name: string, text: string, kind: "node" | "nats" = "node") => ({
 		name,
 		kind,
 		log: () => text,
 	});
-	const crashed = `started\n{"level":60,"msg":"It failed unexpectedly and ends"}\nstarted`;
+	const crashed = `started\n{"level":60,"msg":"Unexpected failure; the process ends"}\nstarted`;
 	const found = crashes([
 		node("orders-1", crashed),
 		node("orders-2", "started\nstarted"),
@@ -107,15 +110,15 @@ test("a node that crashed is found, and one that was killed is not", () => {
 		{
 			invariant: "NODE_CRASHED",
 			subject: "orders-1",
-			detail: expect.stringContaining("It failed"),
+			detail: expect.stringContaining("Unexpected failure"),
 		},
 	]);
 });
 
-test("money that the provider holds for nothing is found", async () => {
+test("check reports money that the provider holds without an order", async () => {
 	const books = [{ key: "order", authorized: 0, held: 10 }];
 	expect(await found([purchase()], [order()], { books })).toEqual([]);
-	const cancelled = purchase({ answers: [], cancelTried: true });
+	const cancelled = purchase({ responses: [], cancelRequested: true });
 	expect(await found([cancelled], [order({ status: "cancelled" })], { books })).toEqual([
 		"MONEY_KEPT",
 	]);
@@ -134,7 +137,7 @@ const members = [
 	...(["nats", "redis", "postgres"] as const).map((kind) => ({ name: kind, kind })),
 ];
 
-test("the same seed plans the same faults, another one others", () => {
+test("plan is deterministic per seed", () => {
 	const { all } = PROFILES;
 	expect(plan(7, 60, members, all)).toEqual(plan(7, 60, members, all));
 	expect(plan(7, 60, members, all)).not.toEqual(plan(8, 60, members, all));
@@ -143,14 +146,14 @@ test("the same seed plans the same faults, another one others", () => {
 	).toBe(3 * members.length);
 });
 
-test("a profile's faults are of its kinds, and happen to its targets", () => {
+test("plan uses the kinds and targets of the profile", () => {
 	const planned = (profile: Profile) =>
 		new Set(plan(7, 60, members, profile).map(({ target, kind }) => `${kind} ${target}`));
 	expect(planned(PROFILES.takeover)).toEqual(new Set(["kill orders-1", "kill orders-2"]));
 	expect(planned(PROFILES.lateness)).toEqual(new Set(["pause goods-1"]));
 });
 
-test("a stolen session that outlives a password change is found, and so is an owner's session that does not", async () => {
+test("checkThefts reports stolen sessions that survive, and own sessions that do not", async () => {
 	const theft = {
 		user_id: "victim",
 		kept: "kept",

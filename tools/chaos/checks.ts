@@ -20,9 +20,9 @@ const finding = (invariant: string, subject: string, detail: string): Finding =>
 	detail,
 });
 
-/** How many orders are not settled, and how many events wait for another try. */
+/** Number of orders with a running saga, plus events that wait for a retry. */
 export async function unsettled({ query }: Pick<Cluster, "query">): Promise<number> {
-	const [[open], ...waiting] = await Promise.all([
+	const [[open], ...retries] = await Promise.all([
 		query<{ n: number }>(
 			"orders",
 			"select count(*)::int as n from orders where saga_state is not null",
@@ -31,19 +31,19 @@ export async function unsettled({ query }: Pick<Cluster, "query">): Promise<numb
 			query<{ n: number }>(service, "select count(*)::int as n from retries where dead_at is null"),
 		),
 	]);
-	return open!.n + waiting.reduce((sum, [row]) => sum + row!.n, 0);
+	return open!.n + retries.reduce((sum, [row]) => sum + row!.n, 0);
 }
-/** Nodes that ended because of an error that nothing caught: only faults may end a node. */
+/** Nodes that crashed because of an uncaught error: only faults may end a node. */
 export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[]): Finding[] =>
 	members
-		.filter(({ kind, log }) => kind === "node" && log().includes("It failed unexpectedly"))
+		.filter(({ kind, log }) => kind === "node" && log().includes("Unexpected failure"))
 		.map(({ name, log }) =>
-			finding("NODE_CRASHED", name, /^.*It failed unexpectedly.*$/m.exec(log())![0].slice(0, 500)),
+			finding("NODE_CRASHED", name, /^.*Unexpected failure.*$/m.exec(log())![0].slice(0, 500)),
 		);
 const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;
 
-/** What the audit cannot know: what buyers were told, what there was at the beginning, and that everything came to an end. */
+/** Checks beyond the audit: responses to buyers, initial stock, and that every saga and event ended. */
 export async function check(
 	cluster: Pick<Cluster, "query">,
 	purchases: readonly Purchase[],
@@ -68,37 +68,41 @@ export async function check(
 			),
 		),
 	);
-	const books = await query<Booked>("payments", LEDGER);
+	const ledger = await query<LedgerEntry>("payments", LEDGER);
 	return [
-		...books.flatMap((booked) => [...squared(booked, orders.get(booked.key))]),
+		...ledger.flatMap((entry) => [...checkLedger(entry, orders.get(entry.key))]),
 		...stored
 			.filter(({ saga_state }) => saga_state)
-			.map(({ id, saga_state }) => finding("SAGA_OPEN", id, `its saga is ${saga_state}`)),
-		...purchases.flatMap((purchase) => [...keptWord(purchase, orders)]),
-		...oncePerKey(purchases, stored),
+			.map(({ id, saga_state }) => finding("SAGA_OPEN", id, `its saga is still ${saga_state}`)),
+		...purchases.flatMap((purchase) => [...checkResponses(purchase, orders)]),
+		...checkKeys(purchases, stored),
 		...sold
 			.filter(({ product_id, quantity }) => quantity > (stock.get(product_id) ?? 0))
 			.map(({ product_id, quantity }) =>
 				finding("OVERSOLD", product_id, `${quantity} sold of ${stock.get(product_id)}`),
 			),
-		...dead.flat().map(({ event_id }) => finding("DEAD_LETTER", event_id, "an event was given up")),
+		...dead
+			.flat()
+			.map(({ event_id }) => finding("DEAD_LETTER", event_id, "an event failed its last attempt")),
 	];
 }
 
-interface Booked {
+interface LedgerEntry {
 	readonly key: string;
 	readonly authorized: number;
 	readonly held: number;
 }
-/** The payment provider's books as they are, past everything that might tell them wrongly. */
+/** The payment provider's ledger, read directly from its tables. */
 const LEDGER = `select key, 0 as authorized, amount::float8
 		- (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key)::float8 as held
 	from ledger_charges c where status = 'captured'
 	union all select key, amount::float8, 0 from ledger_authorizations a where not exists (select from ledger_charges c where c.key = a.key)`;
-/** What the provider holds belongs to an order that holds something, and is there once: under the order's own key. */
-function* squared({ key, authorized, held }: Booked, order: Stored | undefined): Iterable<Finding> {
-	if (authorized > 0)
-		yield finding("AUTHORIZATION_OPEN", key, `${authorized} is set aside for good`);
+/** The provider holds money only under the key of an order that is confirmed or further. */
+function* checkLedger(
+	{ key, authorized, held }: LedgerEntry,
+	order: Stored | undefined,
+): Iterable<Finding> {
+	if (authorized > 0) yield finding("AUTHORIZATION_OPEN", key, `${authorized} remains authorized`);
 	if (held > 0 && !HOLDING.includes(order?.status ?? ""))
 		yield finding(
 			"MONEY_KEPT",
@@ -107,13 +111,13 @@ function* squared({ key, authorized, held }: Booked, order: Stored | undefined):
 		);
 }
 
-/** Whether an order is what its buyer was told. */
-function* keptWord(
-	{ key, order_id, answers, cancelTried, promised }: Purchase,
+/** Compares an order with the responses that its buyer received. */
+function* checkResponses(
+	{ key, order_id, responses, cancelRequested, acknowledged }: Purchase,
 	orders: ReadonlyMap<string, Stored>,
 ): Iterable<Finding> {
 	const named = new Set(
-		answers.flatMap(({ status, body }) =>
+		responses.flatMap(({ status, body }) =>
 			status < 400 ? [body.id] : body.order_id ? [body.order_id] : [],
 		),
 	);
@@ -124,46 +128,46 @@ function* keptWord(
 		return yield finding(
 			"ACKNOWLEDGED_ORDER_LOST",
 			order_id,
-			"the buyer was told of it, and it does not exist",
+			"the buyer received its id, and it does not exist",
 		);
-	for (const { status, body } of answers) {
+	for (const { status, body } of responses) {
 		if (
 			status === 201 &&
 			HOLDING.includes(body.status) &&
 			order.status === "cancelled" &&
-			!cancelTried
+			!cancelRequested
 		)
 			yield finding(
 				"CONFIRMED_ORDER_CANCELLED",
 				order_id,
-				`the buyer was told that it is ${body.status}, and never cancelled it`,
+				`the buyer received the status ${body.status} and did not request a cancellation`,
 			);
 		if (status >= 400 && order.status !== "cancelled")
 			yield finding(
 				"REFUSED_ORDER_ALIVE",
 				order_id,
-				`the buyer was told ${body.code}, and it is ${order.status}`,
+				`the buyer received ${body.code}, and the status is ${order.status}`,
 			);
 	}
-	const wanted = { cancel: ["cancelled"], ship: ["shipped", "delivered"], deliver: ["delivered"] };
-	for (const verb of promised)
-		if (!wanted[verb].includes(order.status))
+	const allowed = { cancel: ["cancelled"], ship: ["shipped", "delivered"], deliver: ["delivered"] };
+	for (const verb of acknowledged)
+		if (!allowed[verb].includes(order.status))
 			yield finding(
 				"PROMISE_BROKEN",
 				order_id,
-				`${verb} was answered with 200, and it is ${order.status}`,
+				`${verb} returned 200, and the status is ${order.status}`,
 			);
 }
 
-/** Every order is one that somebody asked for, under one key. */
-function* oncePerKey(purchases: readonly Purchase[], stored: readonly Stored[]): Iterable<Finding> {
-	const told = new Set(purchases.map(({ order_id }) => order_id));
+/** Each order belongs to exactly one request key. */
+function* checkKeys(purchases: readonly Purchase[], stored: readonly Stored[]): Iterable<Finding> {
+	const known = new Set(purchases.map(({ order_id }) => order_id));
 	const unanswered = Map.groupBy(
-		purchases.filter(({ order_id, answers }) => !order_id && answers.length === 0),
+		purchases.filter(({ order_id, responses }) => !order_id && responses.length === 0),
 		({ user_id }) => user_id,
 	);
 	const unknown = Map.groupBy(
-		stored.filter(({ id }) => !told.has(id)),
+		stored.filter(({ id }) => !known.has(id)),
 		({ user_id }) => user_id,
 	);
 	for (const [user_id, orders] of unknown) {
@@ -172,13 +176,12 @@ function* oncePerKey(purchases: readonly Purchase[], stored: readonly Stored[]):
 			yield finding(
 				"MORE_ORDERS_THAN_REQUESTS",
 				user_id,
-				`${orders.length} orders that answer none of its requests`,
+				`${orders.length} orders without a matching request`,
 			);
 	}
-	const known = new Map<string, number>();
+	const keysByOrder = new Map<string, number>();
 	for (const { order_id } of purchases)
-		if (order_id) known.set(order_id, (known.get(order_id) ?? 0) + 1);
-	for (const [order_id, keys] of known)
-		if (keys > 1)
-			yield finding("ONE_ORDER_FOR_TWO_KEYS", order_id, `${keys} keys were answered with it`);
+		if (order_id) keysByOrder.set(order_id, (keysByOrder.get(order_id) ?? 0) + 1);
+	for (const [order_id, keys] of keysByOrder)
+		if (keys > 1) yield finding("ONE_ORDER_FOR_TWO_KEYS", order_id, `returned for ${keys} keys`);
 }

@@ -10,16 +10,19 @@ import { BUGS, PROFILES } from "./profiles.ts";
 import { type ChaosResult, chaos } from "./run.ts";
 
 const USAGE = `npm run chaos -- [options]
-  --seconds 60   how long faults happen
-  --seed 7       repeats the faults and the wishes of an earlier run; another one each time unless given
-  --buyers 16    how many people are at work
-  --orders 3     how many nodes run the orders
-  --faults NAME  which faults: ${Object.entries(PROFILES)
-		.map(([name, { about }]) => `${name} (${about})`)
-		.join(", ")}
-  --bug NAME     with a deliberate bug, to see that it is found: ${Object.keys(BUGS).join(", ")}; --faults is what meets it unless given
-  --out FOLDER   where the picture goes; data/chaos unless given
-It needs nats-server and redis-server; Postgres comes with npm ci. docs/chaos.md tells what it does. Ends with 1 if something was broken.`;
+  --seconds 60   duration of fault injection
+  --seed 7       repeats the faults and actions of an earlier run; random by default
+  --buyers 16    number of concurrent buyers
+  --orders 3     number of nodes that run the orders service
+  --faults NAME  fault profile:
+${Object.entries(PROFILES)
+	.map(([name, { about }]) => `                   ${name.padEnd(10)} ${about}`)
+	.join("\n")}
+  --bug NAME     injects a deliberate bug, which the run must detect: ${Object.keys(BUGS).join(", ")};
+                 selects the profile that reveals it
+  --out FOLDER   folder of the timeline page; data/chaos by default
+Requires nats-server and redis-server; npm ci installs Postgres. See docs/chaos.md. Exits with code 1
+after a violation.`;
 
 const read = (program: Program) =>
 	readCommandLine(program, {

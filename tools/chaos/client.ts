@@ -13,12 +13,12 @@ interface Request {
 	readonly key?: string;
 	readonly headers?: Record<string, string>;
 }
-/** Longer than the shop itself waits for anything. */
-const PATIENCE_MS = 12_000;
+/** Longer than every timeout of the shop. */
+const TIMEOUT_MS = 12_000;
 
-/** Somebody who speaks to the shop through whichever gateway there is. */
+/** An HTTP client that selects a random gateway for each request. */
 export function client(urls: readonly string[], tally: Tally, dice: Random) {
-	/** One request; an answer that did not come is undefined. */
+	/** Sends one request. Undefined if there was no response. */
 	async function send(
 		what: string,
 		request: string,
@@ -29,7 +29,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 		try {
 			const response = await fetch(dice.pick(urls) + path, {
 				method,
-				signal: AbortSignal.timeout(PATIENCE_MS),
+				signal: AbortSignal.timeout(TIMEOUT_MS),
 				headers: {
 					...(body ? { "content-type": "application/json" } : {}),
 					...(token ? { authorization: `Bearer ${token}` } : {}),
@@ -39,14 +39,14 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 				...(body ? { body: JSON.stringify(body) } : {}),
 			});
 			const text = await response.text();
-			const answer = { status: response.status, body: text ? JSON.parse(text) : null };
-			const outcome = answer.status < 400 ? "done" : answer.status < 500 ? "refused" : "failed";
+			const result = { status: response.status, body: text ? JSON.parse(text) : null };
+			const outcome = result.status < 400 ? "done" : result.status < 500 ? "refused" : "failed";
 			tally.count(
-				`${what} ${answer.status} ${answer.body?.code ?? answer.body?.status ?? ""}`.trim(),
+				`${what} ${result.status} ${result.body?.code ?? result.body?.status ?? ""}`.trim(),
 				outcome,
 				sent,
 			);
-			return answer;
+			return result;
 		} catch {
 			tally.count(`${what} unanswered`, "failed", sent);
 			return undefined;
@@ -54,23 +54,23 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 	}
 	return {
 		send,
-		/** Sends it again, as it is, until an answer says something; undefined when `given` says that it is too late. */
+		/** Repeats a request until a response is conclusive. Undefined once `expired` returns true. */
 		async insist(
 			what: string,
 			request: string,
 			options: Request,
-			given: () => boolean,
+			expired: () => boolean,
 		): Promise<Response | undefined> {
-			for (let tries = 0; ; tries++) {
-				const answer = await send(what, request, options);
-				if (answer && saysSomething(answer)) return answer;
-				if (given()) return undefined;
-				await after(Math.min(1000, 50 * 2 ** tries) * (0.5 + dice.next()));
+			for (let attempts = 0; ; attempts++) {
+				const response = await send(what, request, options);
+				if (response && isConclusive(response)) return response;
+				if (expired()) return undefined;
+				await after(Math.min(1000, 50 * 2 ** attempts) * (0.5 + dice.next()));
 			}
 		},
 	};
 }
 export type Client = ReturnType<typeof client>;
 
-const saysSomething = ({ status, body }: Response) =>
+const isConclusive = ({ status, body }: Response) =>
 	status < 500 && status !== 429 && body?.code !== "IDEMPOTENCY_KEY_IN_USE";

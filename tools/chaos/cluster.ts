@@ -20,7 +20,7 @@ import { type Member, member, postgresMember } from "./members.ts";
 
 const root = join(import.meta.dirname, "../..");
 export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
-/** What each kind of node runs. */
+/** Services of each kind of node. */
 export const KINDS = {
 	edge: "api,auth,users,products",
 	orders: "orders",
@@ -28,23 +28,23 @@ export const KINDS = {
 	money: "payments,notifications",
 } as const;
 export type Kind = keyof typeof KINDS;
-/** How many nodes there are of each kind. */
+/** Number of nodes of each kind. */
 export type Size = Readonly<Record<Kind, number>>;
 
 export interface Cluster {
 	readonly members: readonly Member[];
-	/** The gateways' addresses. */
+	/** URLs of the gateways. */
 	readonly urls: readonly string[];
-	/** The addresses of the nodes' health ports. */
+	/** URLs of the nodes' health ports. */
 	readonly health: readonly string[];
-	/** Settings with which one more node joins. */
+	/** Settings of a node that joins this cluster. */
 	readonly env: Readonly<Record<string, string>>;
 	query<Row extends pg.QueryResultRow>(
 		service: string,
 		text: string,
 		values?: unknown[],
 	): Promise<Row[]>;
-	/** Starts one more node; `preload` is a file that is loaded before anything else. */
+	/** Starts another node. `preload` is a file that it imports before its own code. */
 	add(
 		kind: Kind,
 		name: string,
@@ -53,29 +53,29 @@ export interface Cluster {
 	stop(): Promise<void>;
 }
 
-/** Where Debian keeps servers is not on everybody's PATH. */
+/** Path of a server's executable. Debian installs some in folders that are not on every PATH. */
 export function findServer(name: string): string | undefined {
 	const places = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
 	return places.map((place) => join(place, name)).find((file) => existsSync(file));
 }
 export const missingServers = (): string[] =>
 	["nats-server", "redis-server"].filter((name) => !findServer(name));
-/** The Debian packages of missing servers. */
+/** Debian packages of missing servers. */
 const packagesOf = (missing: readonly string[]): string[] => [
 	...new Set(missing.map((name) => (name === "promtool" ? "prometheus" : name))),
 ];
 export const howToInstall = (missing: readonly string[]): string =>
 	`${missing.join(" and ")} not found; on Debian: apt-get install ${packagesOf(missing).join(" ")}`;
-/** The same as the reason for which a test is skipped. */
+/** The reason for skipping a test. */
 export function whatIsMissing(missing: readonly string[]): string {
 	const packages = packagesOf(missing);
 	return `${packages.join(" and ")} ${packages.length > 1 ? "are" : "is"} not installed (apt-get install ${packages.join(" ")})`;
 }
 
 /**
- * Starts Postgres, NATS, Redis and the nodes, everything on loopback and in a folder of its own.
- * @param preloads files that every node loads before anything else
- * @param maxPayload of NATS, in bytes; that of its configuration unless given
+ * Starts Postgres, NATS, Redis and the nodes on the loopback interface, in a temporary folder.
+ * @param preloads files that every node imports before its own code
+ * @param maxPayload `max_payload` of NATS in bytes; by default the value in its configuration
  */
 export async function startCluster(
 	size: Size,
@@ -87,7 +87,7 @@ export async function startCluster(
 	chmodSync(folder, 0o755);
 	const members: Member[] = [];
 	const pools = new Map<string, pg.Pool>();
-	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
+	// The kernel keeps the writes of killed processes, so fsync would only cost time.
 	const postgres = await postgresMember({
 		dataDir: join(folder, "postgres"),
 		settings: { fsync: "off", max_connections: "500" },
@@ -109,7 +109,7 @@ export async function startCluster(
 			const pool =
 				pools.get(service) ??
 				new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
-			// Its sessions end with each crash of Postgres; the next query opens a new one.
+			// Each crash of Postgres ends its sessions; the next query opens a new one.
 			if (!pools.has(service)) pool.on("error", () => undefined);
 			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
@@ -132,7 +132,7 @@ export async function startCluster(
 			ADMIN_PASSWORD: ADMIN.password,
 			BCRYPT_COST: "4",
 			RATE_LIMIT_ENABLED: "false",
-			// What an outage made fail is due again soon after it, and no outage is long enough to bury an event.
+			// Retries soon after an outage, and enough of them that no outage exhausts the attempts.
 			EVENT_BACKOFF: "0.5,1,2,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3",
 			ORDER_DEADLINE_MS: "15000",
 		};
@@ -190,21 +190,22 @@ function nodeMember(
 		"node",
 		{ name, file: process.execPath, args, env, log: join(folder, `${name}.log`) },
 		async () => {
-			const answer = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, {
+			const response = await fetch(`http://127.0.0.1:${env.HEALTH_PORT}/health/ready`, {
 				signal: AbortSignal.timeout(2000),
 			});
-			if (!answer.ok) throw new Error(`${name} is not ready`);
+			if (!response.ok) throw new Error(`${name} is not ready`);
 		},
 	);
 }
 
-/** The one configuration of NATS. */
+/** NATS configuration, shared with the deployments. */
 export const NATS_CONFIG = "k8s/components/nats/nats.conf";
 /**
- * Writes the configuration of NATS into a folder, without the settings that belong to a host and those that an older server does not know.
- * @param maxPayload in bytes, instead of that of the file
- * @param store the size of JetStream's store, instead of that of the file
- * @returns the arguments that the server is started with
+ * Writes the NATS configuration into a folder, without host settings and without settings that an
+ * older server does not support.
+ * @param maxPayload overrides `max_payload`, in bytes
+ * @param store overrides the size of JetStream's store
+ * @returns the server's command-line arguments
  */
 export function natsArguments(
 	file: string,
@@ -216,20 +217,20 @@ export function natsArguments(
 	const [, major = 0, minor = 0] =
 		/v(\d+)\.(\d+)/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }))?.map(Number) ??
 		[];
-	const foreign =
+	const unsupported =
 		major > 2 || minor >= 10
 			? /^\s*(server_name|http_port|store_dir):.*$/gm
 			: /^\s*(server_name|http_port|store_dir|sync_interval):.*$/gm;
 	const config = join(folder, "nats.conf");
 	const text = readFileSync(join(root, NATS_CONFIG), "utf8")
-		.replace(foreign, "")
+		.replace(unsupported, "")
 		.replace(/^max_payload:.*$/m, (line) => (maxPayload ? `max_payload: ${maxPayload}` : line))
 		.replace(/^\s*max_file_store:.*$/m, (line) => (store ? `max_file_store: ${store}` : line));
 	writeFileSync(config, text);
 	return ["-c", config, "-a", "127.0.0.1", "-p", String(port), "-sd", join(folder, "jetstream")];
 }
 
-/** @param folder for its configuration and its log; JetStream keeps its files in `jetstream` there */
+/** Starts NATS. @param folder of its configuration and log, and of JetStream in `jetstream` */
 export async function natsMember(folder: string, maxPayload?: number) {
 	const port = await freePort();
 	const file = findServer("nats-server")!;
@@ -242,7 +243,7 @@ export async function natsMember(folder: string, maxPayload?: number) {
 	return { member: made, url: `nats://127.0.0.1:${port}` };
 }
 
-/** @param folder for its log; it keeps no data */
+/** Starts Redis without persistence. @param folder of its log */
 export async function redisMember(folder: string) {
 	const port = await freePort();
 	const args = [
@@ -268,14 +269,14 @@ export async function redisMember(folder: string) {
 	return { member: made, url: `redis://127.0.0.1:${port}` };
 }
 
-/** What a server says when one speaks to it. */
-function greeting(port: number, ask: string, wanted: RegExp): Promise<void> {
+/** Connects to a server, sends `request`, and fails unless the first response matches. */
+function greeting(port: number, request: string, expected: RegExp): Promise<void> {
 	const { promise, resolve, reject } = Promise.withResolvers<void>();
-	const socket = connect(port, "127.0.0.1", () => socket.write(ask));
-	socket.setTimeout(1000, () => socket.destroy(new Error("no answer")));
+	const socket = connect(port, "127.0.0.1", () => socket.write(request));
+	socket.setTimeout(1000, () => socket.destroy(new Error("no response")));
 	socket.once("data", (data) => {
-		if (wanted.test(data.toString())) resolve();
-		else reject(new Error(`It says ${data}`));
+		if (expected.test(data.toString())) resolve();
+		else reject(new Error(`Unexpected response: ${data}`));
 		socket.destroy();
 	});
 	socket.once("error", reject);

@@ -5,22 +5,22 @@ import type { FaultKind, Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
 export interface Fault {
-	/** Seconds since the beginning. */
+	/** Seconds since the start of the run. */
 	readonly at: number;
 	readonly target: string;
 	readonly kind: FaultKind;
-	/** Seconds until it is put right. */
+	/** Seconds until the target is repaired. */
 	readonly lasts: number;
 }
-/** A fault as it happened; a node takes its time to be ready again. */
-export interface Happened extends Fault {
+/** A fault that was injected, with the time at which its target was ready again. */
+export interface InjectedFault extends Fault {
 	readonly until: number;
 }
 
-/** How long a fault waits for its moment. */
+/** Maximum time that a fault waits for its moment. */
 const MOMENT_SECONDS = 8;
 
-/** How long something is away. Postgres and NATS stop everybody, so they come back sooner. */
+/** Seconds until repair, minimum and maximum. Shorter for Postgres and NATS, which stop all nodes. */
 const LASTS = {
 	node: { kill: [0.2, 4], pause: [0.5, 8], restart: [0, 1] },
 	nats: { kill: [0.2, 3], pause: [0.5, 3], restart: [0, 1] },
@@ -28,12 +28,12 @@ const LASTS = {
 	postgres: { kill: [0, 0], pause: [0.3, 2.5], restart: [0, 1] },
 } as const satisfies Record<Member["kind"], Record<FaultKind, readonly [number, number]>>;
 
-type Victim = Pick<Member, "name" | "kind">;
-/** All faults of a run, the same for the same seed, the same profile and the same members. */
+type Target = Pick<Member, "name" | "kind">;
+/** The faults of a run. Deterministic for a seed, a profile and a list of members. */
 export function plan(
 	seed: number,
 	seconds: number,
-	members: readonly Victim[],
+	members: readonly Target[],
 	profile: Profile,
 ): Fault[] {
 	const dice = random(seed);
@@ -45,13 +45,13 @@ export function plan(
 function one(
 	dice: Random,
 	at: number,
-	members: readonly Victim[],
+	members: readonly Target[],
 	{ targets, kinds, lasts }: Profile,
 ): Fault {
-	const wanted = dice.weighted(targets);
-	const part = wanted === "orders" || wanted === "goods" ? "node" : wanted;
+	const target = dice.weighted(targets);
+	const part = target === "orders" || target === "goods" ? "node" : target;
 	const all = members.filter(({ kind }) => kind === part);
-	const some = part === wanted ? all : all.filter(({ name }) => name.startsWith(wanted));
+	const some = part === target ? all : all.filter(({ name }) => name.startsWith(target));
 	const { name } = dice.pick(some.length > 0 ? some : all);
 	const kind = dice.weighted(kinds);
 	const [low, high] = lasts ?? LASTS[part][kind];
@@ -60,37 +60,38 @@ function one(
 const round = (n: number) => Math.round(n * 100) / 100;
 
 /**
- * Lets the faults happen at their times; fulfils when everything is put right again. What is already away is left alone.
- * @param isMoment what a fault waits for when its time has come, though not for ever
+ * Injects the faults at their times, and resolves after all targets are repaired. Skips a fault
+ * whose target is already affected by another one.
+ * @param isMoment condition that a due fault waits for, for at most MOMENT_SECONDS
  */
 export async function inflict(
 	faults: readonly Fault[],
 	members: readonly Member[],
-	begun: number,
+	startedAt: number,
 	isMoment?: (target: string) => Promise<boolean>,
-): Promise<Happened[]> {
-	const away = new Set<string>();
-	const happened: Happened[] = [];
-	const seconds = () => (Date.now() - begun) / 1000;
+): Promise<InjectedFault[]> {
+	const affected = new Set<string>();
+	const injected: InjectedFault[] = [];
+	const seconds = () => (Date.now() - startedAt) / 1000;
 	await Promise.all(
 		faults.map(async (fault) => {
 			await after(Math.max(0, fault.at - seconds()) * 1000);
-			if (away.has(fault.target)) return;
-			away.add(fault.target);
+			if (affected.has(fault.target)) return;
+			affected.add(fault.target);
 			if (isMoment)
 				await until(async () => assert(await isMoment(fault.target)), MOMENT_SECONDS).catch(
 					() => undefined,
 				);
 			const at = seconds();
-			await suffer(members.find(({ name }) => name === fault.target)!, fault);
-			happened.push({ ...fault, at, until: seconds() });
-			away.delete(fault.target);
+			await inject(members.find(({ name }) => name === fault.target)!, fault);
+			injected.push({ ...fault, at, until: seconds() });
+			affected.delete(fault.target);
 		}),
 	);
-	return happened.sort((a, b) => a.at - b.at);
+	return injected.sort((a, b) => a.at - b.at);
 }
 
-async function suffer(member: Member, { kind, lasts }: Fault): Promise<void> {
+async function inject(member: Member, { kind, lasts }: Fault): Promise<void> {
 	if (kind === "pause") {
 		member.pause();
 		await after(lasts * 1000);

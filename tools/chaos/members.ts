@@ -7,34 +7,34 @@ import {
 } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { type Command, type Process, startProcess } from "../../test/support/processes.ts";
 
-/** Something in the cluster that can be disturbed: a node, or a server that all nodes need. */
+/** A target of faults: a node, or a server that all nodes depend on. */
 export interface Member {
 	readonly name: string;
 	readonly kind: "node" | "nats" | "redis" | "postgres";
-	/** Of the process that runs now. */
+	/** Id of the current process. */
 	readonly pid: number | undefined;
 	pause(): void;
 	resume(): void;
-	/** Ends it without a word. */
+	/** Kills the process (SIGKILL). */
 	kill(): Promise<void>;
-	/** Has it end by itself. */
+	/** Terminates the process (SIGTERM). */
 	term(): Promise<void>;
-	/** Runs it again, until it answers. */
+	/** Starts the process, and waits until it is ready. */
 	start(): Promise<void>;
-	/** Ends it for good. */
+	/** Kills the process and prevents further starts. */
 	end(): Promise<void>;
 	log(): string;
 }
 const START_MS = 60_000;
 
-/** A process that is started again under the same command. `ready` rejects until it answers. */
+/** A process that restarts with the same command. `ready` rejects until the process is ready. */
 export function member(
 	kind: Member["kind"],
 	command: Command,
 	ready: () => Promise<unknown>,
 ): Member {
 	let process: Process | undefined;
-	let over = false;
+	let ended = false;
 	return {
 		name: command.name,
 		kind,
@@ -45,26 +45,26 @@ export function member(
 		resume: () => process?.resume(),
 		kill: async () => process?.kill(),
 		async term() {
-			// One that cannot end, because what it needs is away, is ended.
+			// A process whose dependencies are unavailable may not terminate by itself.
 			const slow = after(10_000, "slow" as const, { ref: false });
 			if (process && (await Promise.race([process.term(), slow])) === "slow") await process.kill();
 		},
-		/** One that ends while it starts, because what it needs is away, is started again, as whatever supervises it would. */
+		/** Restarts a process that exits during its start, like a process supervisor. */
 		async start() {
-			for (const end = Date.now() + START_MS; !over; ) {
-				const mine = startProcess(command);
-				process = mine;
+			for (const end = Date.now() + START_MS; !ended; ) {
+				const current = startProcess(command);
+				process = current;
 				try {
-					return await Promise.race([mine.failure, until(ready)]);
+					return await Promise.race([current.failure, until(ready)]);
 				} catch (error) {
-					await mine.kill();
+					await current.kill();
 					if (Date.now() > end) throw error;
 					await after(300);
 				}
 			}
 		},
 		async end() {
-			over = true;
+			ended = true;
 			await process?.kill();
 		},
 		log: () => process?.log() ?? "",
@@ -72,14 +72,15 @@ export function member(
 }
 
 /**
- * Postgres, which the program that runs the chaos has started. It crashes when one of its processes is killed, which takes all sessions with
- * it, and recovers from its log; or it is ended in order, sessions and all, and started again on the same port and folder.
+ * An embedded Postgres of this process. `kill` kills one of its child processes: Postgres ends all
+ * sessions and recovers from its write-ahead log. `term` stops the server, and `start` restarts it
+ * on the same port and folder.
  */
 export async function postgresMember(
 	options: EmbeddedPostgresOptions,
 ): Promise<{ member: Member; address: string; admin: string }> {
 	let server = await startEmbeddedPostgres(options);
-	let away = false;
+	let stopped = false;
 	const { host, port, user, password } = server;
 	const address = `${host}:${port}`;
 	const admin = `postgres://${user}:${password}@${address}/postgres`;
@@ -94,7 +95,7 @@ export async function postgresMember(
 			try {
 				process.kill(child, name);
 			} catch {
-				// It has just ended by itself.
+				// The child process has just exited.
 			}
 		}
 	};
@@ -108,12 +109,12 @@ export async function postgresMember(
 		resume: () => signal("SIGCONT"),
 		kill: async () => signal("SIGKILL"),
 		async term() {
-			away = true;
+			stopped = true;
 			await server.stop();
 		},
 		async start() {
-			if (away) server = await startEmbeddedPostgres({ ...options, port });
-			away = false;
+			if (stopped) server = await startEmbeddedPostgres({ ...options, port });
+			stopped = false;
 			await until(ready);
 		},
 		end: () => server.stop(),
@@ -136,7 +137,7 @@ function childrenOf(parent: number): number[] {
 	});
 }
 
-/** Tries until `check` fulfils. */
+/** Repeats `check` until it resolves. @throws its last error after `seconds` */
 export async function until(check: () => Promise<unknown>, seconds = 90): Promise<void> {
 	for (const end = Date.now() + seconds * 1000; ; await after(50)) {
 		try {

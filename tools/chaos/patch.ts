@@ -3,15 +3,18 @@ import { Database, type Statement } from "../../lib/persistence/database.ts";
 type Query = (text: string, values: readonly unknown[]) => Promise<object[]>;
 
 /**
- * Puts something else in the place of some statements, in a process of a test. Nothing of the program knows of this: a node gets a bug by
- * being started with `node --import chaos/bugs/….ts`, and is slow with one of chaos/slow.
- * @param fits what the statement's name is like, and a word in its text that tells the database
+ * Replaces some SQL statements in a test process. The program itself contains no hook for this: a
+ * node gets a bug from `node --import tools/chaos/bugs/….ts`, and a delay from a file in
+ * tools/chaos/slow.
+ * @param target pattern of the statement's name, and a word in its text that identifies the database
+ * @param other runs instead; `query` runs a statement unchanged
  */
 export function replace(
-	fits: { name: RegExp; word: string },
+	target: { name: RegExp; word: string },
 	other: (query: Query, statement: Statement, values: readonly unknown[]) => Promise<object[]>,
 ) {
-	if (process.env.NODE_ENV !== "test") throw new Error("Bugs are for tests only");
+	if (process.env.NODE_ENV !== "test")
+		throw new Error("Statements are replaced only with NODE_ENV=test");
 	const original = Database.prototype.query;
 	Database.prototype.query = async function (
 		this: Database,
@@ -21,17 +24,20 @@ export function replace(
 		const run: Query = (text, given) => original.call(this, text, given) as Promise<object[]>;
 		if (
 			typeof statement === "string" ||
-			!fits.name.test(statement.name) ||
-			!statement.text.includes(fits.word)
+			!target.name.test(statement.name) ||
+			!statement.text.includes(target.word)
 		)
 			return original.call(this, statement, values);
 		return other(run, statement, values);
 	} as typeof original;
 }
 
-/** A statement's text with something else in one place. @throws if it has no such place any more: a bug that is none would prove nothing. */
-export function changed(text: string, place: string | RegExp, other: string): string {
-	const result = text.replace(place, other);
-	if (result === text) throw new Error(`Nothing like ${place} is in: ${text}`);
+/**
+ * Replaces a part of a statement's text.
+ * @throws Error if the text does not contain it: without its bug, a run would prove nothing
+ */
+export function changed(text: string, part: string | RegExp, replacement: string): string {
+	const result = text.replace(part, replacement);
+	if (result === text) throw new Error(`The statement does not contain ${part}: ${text}`);
 	return result;
 }

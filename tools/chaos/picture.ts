@@ -1,9 +1,9 @@
-import type { Happened } from "./faults.ts";
+import type { InjectedFault } from "./faults.ts";
 import type { ChaosResult } from "./run.ts";
 import { box, escaped, text } from "./svg.ts";
 
 const [LEFT, WIDTH, HEIGHT, LANE] = [90, 1080, 220, 20];
-const COLOURS = {
+const COLORS = {
 	done: "#3a9d5d",
 	refused: "#d9b23c",
 	failed: "#c8453b",
@@ -12,7 +12,7 @@ const COLOURS = {
 	restart: "#3b7fc4",
 } as const;
 
-/** The timeline of a run as a page that stands by itself: requests by the second, latency, and the faults below. */
+/** The timeline of a run as a self-contained page: requests per second, latency and faults. */
 export function picture(
 	title: string,
 	{ faults, tally, findings, settledAfter }: ChaosResult,
@@ -33,7 +33,7 @@ export function picture(
 				top,
 				WIDTH / length - 1,
 				height,
-				COLOURS[outcome],
+				COLORS[outcome],
 				`second ${n}: ${second[outcome]} ${outcome}`,
 			);
 		});
@@ -43,7 +43,7 @@ export function picture(
 			({ p95 }, n) => `${x(n + 0.5).toFixed(1)},${(HEIGHT - (p95 / slowest) * HEIGHT).toFixed(1)}`,
 		)
 		.join(" ");
-	const lane = (fault: Happened) => {
+	const lane = (fault: InjectedFault) => {
 		const width = Math.max(3, x(fault.until) - x(fault.at));
 		const y = HEIGHT + 36 + names.indexOf(fault.target) * LANE;
 		return box(
@@ -51,7 +51,7 @@ export function picture(
 			y,
 			width,
 			LANE - 6,
-			COLOURS[fault.kind],
+			COLORS[fault.kind],
 			`${fault.kind} ${fault.target}, ${fault.at.toFixed(1)} to ${fault.until.toFixed(1)} s`,
 		);
 	};
@@ -76,10 +76,10 @@ ${bars.join("\n")}
 ${ticks.join("")}${labels.join("")}
 ${faults.map(lane).join("\n")}
 </svg>
-<p>${Object.entries(COLOURS)
+<p>${Object.entries(COLORS)
 		.map(
-			([name, colour]) =>
-				`<i style="background:${colour}"></i>${name === "done" ? "answered" : name}`,
+			([name, color]) =>
+				`<i style="background:${color}"></i>${name === "done" ? "succeeded" : name}`,
 		)
 		.join("")}<i style="background:#222"></i>95th percentile of the latency</p>
 ${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escaped(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}

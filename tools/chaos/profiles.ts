@@ -1,82 +1,85 @@
 import type { Member } from "./members.ts";
 
 export type FaultKind = "kill" | "pause" | "restart";
-/** A kind of member; or, of the nodes, those that run a certain part. */
+/** A kind of member, or the nodes that run certain services. */
 export type Target = Member["kind"] | "orders" | "goods";
-/** How often each is chosen, compared with the others. */
+/** Relative frequencies. */
 export type Weights<K extends string> = Readonly<Partial<Record<K, number>>>;
 
-/** Which faults happen, and to what kind of business. */
+/** The faults and the workload of a run. */
 export interface Profile {
 	readonly about: string;
-	/** Seconds from one fault to the next, at least and at most. */
+	/** Seconds between two faults, minimum and maximum. */
 	readonly every: readonly [number, number];
 	readonly targets: Weights<Target>;
 	readonly kinds: Weights<FaultKind>;
-	/** Seconds until what was hit is put right, where that is not as always. */
+	/** Seconds until repair, minimum and maximum, instead of the defaults. */
 	readonly lasts?: readonly [number, number];
-	/** A fault waits for its moment: until this statement finds something in the database of orders, where `$1` is the node. */
+	/** A due fault waits until this query on the orders database returns a row. `$1` is the node. */
 	readonly moment?: string;
-	/** What takes its time on every node, by a file in chaos/slow. */
+	/** A delay on every node: the name of a file in tools/chaos/slow. */
 	readonly slow?: "reserve";
-	/** Orders of so many lines, and products with descriptions of so many characters, on a NATS server with the smallest `max_payload`. */
+	/**
+	 * Lines per order and characters per product description, on a NATS server with the smallest
+	 * `max_payload`.
+	 */
 	readonly large?: { readonly lines: number; readonly description: number };
 	readonly tokens: Weights<"tok_ok" | "tok_declined" | "tok_flaky" | "tok_timeout" | "tok_slow">;
 	/**
-	 * Buy; ask twice at once; take it back while it is worked on; take back something bought before; place ten orders without waiting; list products and
-	 * orders.
+	 * Actions of buyers: place an order; send a request twice; cancel during the saga (`hasty`);
+	 * cancel an earlier order; place ten orders without waiting (`pile`); list products and orders.
 	 */
-	readonly wishes: Weights<"buy" | "twice" | "hasty" | "cancel" | "pile" | "browse">;
+	readonly actions: Weights<"buy" | "twice" | "hasty" | "cancel" | "pile" | "browse">;
 }
 
 export const PROFILES = {
 	all: {
 		about: "everything",
 		every: [0.6, 2.6],
-		// The nodes that run orders have the most to lose.
+		// Nodes of the orders service hold the most state in progress.
 		targets: { orders: 40, node: 28, nats: 10, redis: 8, postgres: 14 },
 		kinds: { kill: 50, pause: 35, restart: 15 },
 		tokens: { tok_ok: 76, tok_declined: 8, tok_flaky: 8, tok_timeout: 5, tok_slow: 3 },
-		wishes: { buy: 52, twice: 10, hasty: 26, cancel: 12 },
+		actions: { buy: 52, twice: 10, hasty: 26, cancel: 12 },
 	},
 	takeover: {
-		about: "nodes die in the middle of orders, which others have to finish",
+		about: "nodes are killed during sagas, which other nodes must finish",
 		every: [0.8, 1.6],
 		targets: { orders: 1 },
 		kinds: { kill: 1 },
 		lasts: [0.2, 1],
 		moment:
 			"select from orders where saga_state = 'forward' and saga_owner like $1 || '%' offset 2 limit 1",
-		// Some orders take their time, so that there are always some in the middle.
+		// Slow payments keep some sagas in progress at any time.
 		tokens: { tok_ok: 80, tok_timeout: 20 },
-		wishes: { buy: 80, twice: 10, hasty: 10 },
+		actions: { buy: 80, twice: 10, hasty: 10 },
 	},
 	lateness: {
-		about: "stock is reserved late, after its order was taken back",
+		about: "stock reservations arrive after their order was cancelled",
 		every: [0.5, 1],
 		targets: { goods: 1 },
 		kinds: { pause: 1 },
-		// Shorter than it takes for a silent node to be given up.
+		// Shorter than the timeout after which a silent node is disconnected.
 		lasts: [1, 2],
 		slow: "reserve",
 		tokens: { tok_ok: 1 },
-		wishes: { hasty: 9, buy: 1 },
+		actions: { hasty: 9, buy: 1 },
 	},
 	large: {
-		about: "batches, claims and lists are larger than one NATS message",
+		about: "batches, claims and lists exceed the size of one NATS message",
 		every: [1, 2],
-		// Orders wait in front of stopped inventory nodes, and those of dead nodes are claimed together.
+		// Orders accumulate while inventory nodes are paused; orders of dead nodes are claimed together.
 		targets: { goods: 3, orders: 1 },
 		kinds: { pause: 1, kill: 1 },
 		lasts: [1, 2],
 		large: { lines: 100, description: 5000 },
 		tokens: { tok_ok: 1 },
-		wishes: { pile: 5, browse: 4, cancel: 1 },
+		actions: { pile: 5, browse: 4, cancel: 1 },
 	},
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;
 
-/** A deliberate bug, the invariant that it breaks, the faults that meet it, and the moment in which they do. */
+/** Deliberate bugs: the violated invariant, and the faults (and moment) that reveal it. */
 export const BUGS = {
 	tombstone: { breaks: "CANCELLED_BUT_HELD", faults: "lateness" },
 	"early-publish": {
@@ -89,7 +92,7 @@ export const BUGS = {
 } as const satisfies Record<string, { breaks: string; faults: ProfileName; moment?: string }>;
 export type Bug = keyof typeof BUGS;
 
-/** What a run does, by the profile that was chosen, or else that of its bug. */
+/** The selected profile; by default the one that reveals the bug. */
 export function profileOf(faults: ProfileName | undefined, bug: Bug | undefined): Profile {
 	if (!bug || faults) return PROFILES[faults ?? "all"];
 	return { ...PROFILES[BUGS[bug].faults], ...BUGS[bug] };

@@ -1,11 +1,11 @@
-/** Numbers that look random and are the same for the same seed (mulberry32). */
+/** A deterministic pseudo-random number generator (mulberry32). */
 export interface Random {
-	/** From 0 up to 1. */
+	/** A number in [0, 1). */
 	next(): number;
 	between(low: number, high: number): number;
 	whole(low: number, high: number): number;
 	pick<T>(all: readonly T[]): T;
-	/** One of the keys, each as often as its weight says. */
+	/** One of the keys, with a probability proportional to its weight. */
 	weighted<K extends string>(weights: Readonly<Partial<Record<K, number>>>): K;
 }
 

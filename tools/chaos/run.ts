@@ -10,7 +10,7 @@ import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
 import { check, crashes, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
 import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
-import { type Happened, inflict, plan } from "./faults.ts";
+import { type InjectedFault, inflict, plan } from "./faults.ts";
 import { until } from "./members.ts";
 import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
@@ -23,22 +23,22 @@ export interface ChaosOptions {
 	readonly buyers: number;
 	readonly size: Size;
 	readonly bug?: Bug | undefined;
-	/** Which faults; those that meet the bug, or else all of them, unless given. */
+	/** Fault profile. By default the one that reveals the bug, or `all`. */
 	readonly faults?: ProfileName | undefined;
-	/** Seconds that everything has to settle after the last fault; 30 unless given. */
+	/** Seconds within which all sagas and events must settle after the last fault; 30 by default. */
 	readonly patience?: number;
 	say(line: string): void;
-	/** Called about five times a second while the faults last. */
+	/** Called about five times a second during fault injection. */
 	onProgress(seconds: number, requests: number): void;
 }
 export interface ChaosResult {
 	readonly findings: readonly Finding[];
-	readonly faults: readonly Happened[];
+	readonly faults: readonly InjectedFault[];
 	readonly tally: Tally;
 	readonly orders: Readonly<Record<string, number>>;
 	/** Accounts whose owner changed the password while an attacker refreshed a stolen session. */
 	readonly thefts: number;
-	/** How long it took after the last fault until everything was settled. */
+	/** Seconds from the last fault until everything had settled. */
 	readonly settledAfter: number;
 }
 
@@ -49,7 +49,7 @@ const THIEVES = 2;
 const stockOf = (n: number) => (n < 3 ? 150 : 5000);
 const PLENTY = 1_000_000;
 
-/** Runs a cluster, buyers and faults, and finds out whether anything was broken for good. */
+/** Runs a cluster with buyers and faults, and checks the invariants after everything has settled. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 	const { seconds, seed, say, bug, patience: settling = 30 } = options;
 	const profile = profileOf(options.faults, bug);
@@ -77,7 +77,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			profile,
 			products: [...stock.keys()],
 			admin: () => admin,
-			// Who waits for a moment waits for the buyers to bring it about.
+			// A fault that waits for its moment requires buyers that bring it about.
 			closing: () => Date.now() > closingAt && !(profile.moment && waiting),
 			closed: () => Date.now() > patience,
 		};
@@ -103,11 +103,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		waiting = false;
 		await after(Math.max(0, closingAt - Date.now()));
 		clearInterval(progress);
-		say("The faults are over, everything may settle …");
-		const calm = Date.now();
-		patience = calm + settling * 1000;
+		say("Fault injection has ended; waiting for sagas and events to settle …");
+		const faultsEndedAt = Date.now();
+		patience = faultsEndedAt + settling * 1000;
 		await Promise.all([...shopping, working, ...stealing]);
-		// A bug that shows is not given the time to go away.
+		// Stop as soon as the deliberate bug is detected, because its effect may disappear.
 		const isFound = (found: readonly Finding[]) =>
 			found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
 		const verify = async () => [
@@ -125,42 +125,44 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			tally,
 			orders: Object.fromEntries(orders.map(({ status, n }) => [status, n])),
 			thefts: thefts.length,
-			settledAfter: (Date.now() - calm) / 1000,
+			settledAfter: (Date.now() - faultsEndedAt) / 1000,
 		};
 	} finally {
 		await cluster.stop();
 	}
 }
 
-/** Accounts and products, while everything is still well. */
+/** Creates accounts and products before fault injection. */
 async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { large }: Profile) {
 	const patience = Date.now() + OPENING_MS;
 	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
 	const late = () => Date.now() > patience;
-	const ask = async (request: string, options: object) => {
-		const answer = await insist("open", request, options, late);
-		if (!answer || answer.status >= 400)
-			throw new Error(`${request} was answered with ${JSON.stringify(answer ?? "nothing")}`);
-		return answer.body;
+	const request = async (route: string, options: object) => {
+		const response = await insist("open", route, options, late);
+		if (!response || response.status >= 400)
+			throw new Error(`${route} failed: ${JSON.stringify(response ?? "no response")}`);
+		return response.body;
 	};
 	const login = async ({ email, password }: typeof ADMIN) =>
-		(await ask("POST /api/users/login", { body: { email, password } })).access_token as string;
-	// The first node makes the administrator a moment after it is ready.
+		(await request("POST /api/users/login", { body: { email, password } })).access_token as string;
+	// The users node creates the administrator shortly after it is ready.
 	let admin = "";
 	await until(async () => {
 		admin = await login(ADMIN);
 	}, 20);
 	const register = async (n: number): Promise<Shopper> => {
 		const account = { email: `buyer-${n}@example.com`, password: "correct horse" };
-		const { id } = await ask("POST /api/users", { body: { ...account, full_name: `Buyer ${n}` } });
+		const { id } = await request("POST /api/users", {
+			body: { ...account, full_name: `Buyer ${n}` },
+		});
 		return { id, token: await login(account) };
 	};
 	const list = async (n: number): Promise<[id: string, stock: number]> => {
 		const stock = large ? PLENTY : stockOf(n);
-		// Three bytes for each character.
+		// Each character takes three bytes in UTF-8.
 		const description = large ? "本".repeat(large.description) : null;
 		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock, description };
-		return [(await ask("POST /api/products", { token: admin, body })).id, stock];
+		return [(await request("POST /api/products", { token: admin, body })).id, stock];
 	};
 	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
 	const stock = new Map(
@@ -169,7 +171,7 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 	return { shoppers, admin, stock };
 }
 
-/** Waits until nothing is under way any more, and answers what is wrong then, or at the latest when time is up. */
+/** Waits until no order or event is in progress, or until the deadline, and returns the violations. */
 async function settle(
 	cluster: Cluster,
 	verify: () => Promise<Finding[]>,

@@ -1,15 +1,15 @@
-/** A rectangle; `title` is what a mouse over it shows. */
+/** A rectangle. `title` is its tooltip. */
 export const box = (
 	x: number,
 	y: number,
 	width: number,
 	height: number,
-	colour: string,
+	color: string,
 	title: string,
 ) =>
-	`<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${colour}"><title>${escaped(title)}</title></rect>`;
+	`<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" fill="${color}"><title>${escaped(title)}</title></rect>`;
 export const text = (x: number, y: number, content: string, anchor: string) =>
 	`<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${escaped(content)}</text>`;
-/** As it may stand in HTML and in its attributes. */
+/** Escapes a text for HTML content and attributes. */
 export const escaped = (content: string) =>
 	content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

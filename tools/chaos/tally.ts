@@ -1,25 +1,25 @@
-/** What became of a request, as its buyer sees it. */
+/** Outcome of a request from the buyer's point of view. */
 export type Outcome = "done" | "refused" | "failed";
 export interface Second {
 	readonly done: number;
 	readonly refused: number;
 	readonly failed: number;
-	/** Milliseconds; 0 where nothing was answered. */
+	/** Milliseconds; 0 without successful or refused requests. */
 	readonly p95: number;
 }
 
-/** Counts requests by the second in which they were answered, and their latencies. */
+/** Counts requests per second of completion, and records their latencies. */
 export class Tally {
-	readonly #begun: number;
+	readonly #startedAt: number;
 	readonly #all: { second: number; ms: number; outcome: Outcome; what: string }[] = [];
 
-	constructor(begun: number) {
-		this.#begun = begun;
+	constructor(startedAt: number) {
+		this.#startedAt = startedAt;
 	}
 	count(what: string, outcome: Outcome, sent: number): void {
 		const now = Date.now();
 		this.#all.push({
-			second: Math.floor((now - this.#begun) / 1000),
+			second: Math.floor((now - this.#startedAt) / 1000),
 			ms: now - sent,
 			outcome,
 			what,
@@ -28,13 +28,13 @@ export class Tally {
 	get requests(): number {
 		return this.#all.length;
 	}
-	/** How many requests there were of each kind and answer, the most frequent first. */
+	/** Number of requests by kind and response, in descending order. */
 	kinds(): [what: string, count: number][] {
 		const counts = new Map<string, number>();
 		for (const { what } of this.#all) counts.set(what, (counts.get(what) ?? 0) + 1);
 		return [...counts].sort(([, a], [, b]) => b - a);
 	}
-	/** The latency in milliseconds that so large a part of the answered requests did not exceed. */
+	/** Percentile of the latency in milliseconds, without failed requests; `part` is 0.95 for p95. */
 	percentile(part: number, all = this.#all): number {
 		const sorted = all
 			.filter(({ outcome }) => outcome !== "failed")
@@ -46,13 +46,13 @@ export class Tally {
 		const groups = Map.groupBy(this.#all, ({ second }) => second);
 		const last = Math.max(0, ...groups.keys());
 		return Array.from({ length: last + 1 }, (_, second) => {
-			const mine = groups.get(second) ?? [];
-			const of = (wanted: Outcome) => mine.filter(({ outcome }) => outcome === wanted).length;
+			const group = groups.get(second) ?? [];
+			const of = (expected: Outcome) => group.filter(({ outcome }) => outcome === expected).length;
 			return {
 				done: of("done"),
 				refused: of("refused"),
 				failed: of("failed"),
-				p95: this.percentile(0.95, mine),
+				p95: this.percentile(0.95, group),
 			};
 		});
 	}

@@ -30,8 +30,8 @@ export async function steal(
 ): Promise<void> {
 	const dice = random(seed * 1000 + 500 + number);
 	const send = async <T>(request: string, options: object): Promise<T | undefined> => {
-		const answer = await client.insist("steal", request, options, closed);
-		return answer && answer.status < 400 ? answer.body : undefined;
+		const response = await client.insist("steal", request, options, closed);
+		return response && response.status < 400 ? response.body : undefined;
 	};
 	for (let n = 0; !closing(); n++) {
 		const body = { email: `victim-${number}-${n}@example.com`, password: PASSWORD };
@@ -82,13 +82,13 @@ async function refresh(
 	pause: number,
 ): Promise<void> {
 	while (!done()) {
-		const answer = await client.send("refresh", "POST /api/auth/refresh", {
+		const response = await client.send("refresh", "POST /api/auth/refresh", {
 			body: { refresh_token: theft.refresh_token },
 		});
-		if (answer?.status === 200) {
-			theft.stolen.push(answer.body.access_token);
-			theft.refresh_token = answer.body.refresh_token;
-		} else if (answer?.status === 401) return;
+		if (response?.status === 200) {
+			theft.stolen.push(response.body.access_token);
+			theft.refresh_token = response.body.refresh_token;
+		} else if (response?.status === 401) return;
 		await after(pause);
 	}
 }

@@ -1,14 +1,14 @@
 import { setTimeout as after } from "node:timers/promises";
 import { changed, replace } from "../patch.ts";
 
-const TELL =
+const PUBLISH =
 	"insert into outbox (type, subject, data) select 'order.confirmed', id, event from unnest($1::text[], $2::json[]) as w(id, event)";
 
-/** The confirmation of an order is told before it is written. The pause stands for a slow disk. */
+/** Bug: publishes `order.confirmed` before it writes the order. The pause simulates a slow disk. */
 replace({ name: /^complete$/, word: "order.confirmed" }, async (query, { text }, values) => {
 	const [ids] = values;
-	const facts = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
-	await query(TELL, [ids, facts]);
+	const events = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
+	await query(PUBLISH, [ids, events]);
 	await after(1000);
 	return query(changed(text, /insert into outbox \([^)]*\)/, ""), values);
 });

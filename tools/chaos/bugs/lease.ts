@@ -1,6 +1,6 @@
 import { changed, replace } from "../patch.ts";
 
-/** A node's lease never runs out, so nobody takes over what it leaves. */
+/** Bug: a node's lease never expires, so no other node claims its sagas. */
 replace({ name: /^beat$/, word: "saga_nodes" }, (query, { text }, values) =>
 	query(changed(text, "now() + make_interval", "timestamptz 'infinity' + make_interval"), values),
 );
