@@ -36,6 +36,7 @@ import {
 	assertCanChange,
 	assertCanRead,
 	assertIsSelf,
+	emailKeys,
 	type User,
 } from "./users.rules.ts";
 import { findTokenOwner, issueToken, redeemToken } from "./users.single-use-tokens.ts";
@@ -179,9 +180,9 @@ export default defineService(users)({
 
 		async findByEmail({ params: { email } }) {
 			const { canonical, stored } = emailKeys(email);
-			const [found] = await this.db.query<User>(BY_EMAIL, [canonical]);
+			const [found] = await this.db.query<User>(statements.FIND_BY_EMAIL, [canonical]);
 			if (found || stored === canonical) return found ?? null;
-			return (await this.db.query<User>(BY_EMAIL, [stored]))[0] ?? null;
+			return (await this.db.query<User>(statements.FIND_BY_EMAIL, [stored]))[0] ?? null;
 		},
 
 		async identify({ params: { ids } }) {
