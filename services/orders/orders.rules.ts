@@ -1,7 +1,8 @@
 import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { type order, orders } from "./orders.contract.ts";
+import type { order } from "./orders.contract.shapes.ts";
+import { orders } from "./orders.contract.ts";
 
 export type Order = Infer<typeof order>;
 export type Line = Order["items"][number];

@@ -9,7 +9,7 @@ import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
-import type { timelineEntry } from "../orders.contract.ts";
+import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { Order } from "../orders.rules.ts";
 
 export type Entry = Infer<typeof timelineEntry>;

@@ -1,0 +1,87 @@
+import { versionsOf } from "../../lib/contracts/event-stream.ts";
+import { list, object, paging, shape } from "../../lib/contracts/schema.ts";
+import { count, id, order, status } from "./orders.contract.shapes.ts";
+
+const stuckOrder = shape({
+	...id,
+	user_id: { type: "uuid" },
+	status,
+	reason: { type: "string", nullable: true },
+	created_at: { type: "time" },
+});
+const violation = shape({
+	invariant: { type: "string" },
+	subject: { type: "string" },
+	detail: { type: "string" },
+});
+
+/** Actions without a route, for other services and operators. */
+export const internalActions = {
+	/** Orders whose compensation failed repeatedly, oldest first; `count` is their total number. */
+	stuck: {
+		params: { limit: paging.limit },
+		returns: object({ count, rows: list(object(stuckOrder)) }),
+	},
+	/** Retries the compensation of a stuck order. A node claims the order within a second. */
+	retry: {
+		params: id,
+		returns: object(order),
+		throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+	},
+	/**
+	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. An order
+	 * is written before any other service receives its ID, so `unknown` is final as well.
+	 */
+	fates: {
+		params: { order_ids: list({ type: "uuid" }, { max: 1000 }) },
+		returns: list({ type: "enum", values: ["open", "confirmed", "cancelled", "unknown"] }),
+		retry: true,
+		divide: { list: "order_ids" },
+	},
+	/**
+	 * Compares the records of all services while the system is in use. Each call processes pages for
+	 * a few seconds and returns where to continue. Orders with an open saga are skipped.
+	 */
+	audit: {
+		params: {
+			after: {
+				type: "string",
+				pattern: "^(stock|orders):.{1,255}$",
+				optional: true,
+				description: "`next` of the previous call",
+			},
+			since: {
+				type: "time",
+				optional: true,
+				description: "Only orders placed at or after this time",
+			},
+			quiet: {
+				...count,
+				min: 0,
+				default: 60,
+				description: "Skip orders that changed within this number of seconds",
+			},
+			recheck: {
+				...count,
+				min: 0,
+				max: 5000,
+				default: 1000,
+				description: "Milliseconds after which a suspected violation is checked again",
+			},
+		},
+		returns: object({
+			total: {
+				...count,
+				nullable: true,
+				description: "Number of orders to check; only in the result of the first call",
+			},
+			checked: count,
+			skipped: count,
+			violations: list(object(violation)),
+			next: { type: "string", nullable: true, description: "null after the last page" },
+		}),
+		timeout: 30_000,
+	},
+	/** Version tokens of orders, for event streams; null if an order does not exist. */
+	versions: versionsOf,
+} as const;

@@ -1,0 +1,63 @@
+import { list, object, shape } from "../../lib/contracts/schema.ts";
+
+export const id = { id: { type: "uuid" } } as const;
+export const count = { type: "number", integer: true } as const;
+export const quantity = { ...count, min: 1, max: 1000 } as const;
+export const reason = { type: "string", min: 1, max: 500, trim: true } as const;
+export const status = {
+	type: "enum",
+	values: ["pending", "confirmed", "shipped", "delivered", "cancelled"],
+} as const;
+
+const line = shape({
+	product_id: { type: "uuid" },
+	name: { type: "string" },
+	quantity: { ...count, min: 1 },
+	unit_price: { type: "money" },
+	line_total: { type: "money" },
+});
+export const order = shape({
+	...id,
+	user_id: { type: "uuid" },
+	status,
+	items: list(object(line)),
+	total_amount: { type: "money" },
+	currency: { type: "string" },
+	cancellation_reason: { type: "string", nullable: true },
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+/** An order with its user and products; null if their service is unavailable. */
+export const enrichedOrder = shape({
+	...order,
+	items: list(object({ ...line, product: { type: "any", nullable: true } })),
+	user: { type: "any", nullable: true },
+});
+
+export const timelineEntry = shape({
+	time: { type: "time" },
+	/** The service that reports the entry. */
+	source: { type: "string" },
+	/** `retry`: an event's handler failed, and the event will be delivered again. */
+	kind: { type: "enum", values: ["event", "step", "compensation", "message", "retry"] },
+	name: { type: "string" },
+	detail: { type: "any", nullable: true },
+	trace_id: { type: "string", nullable: true },
+});
+export const timeline = shape({
+	order_id: { type: "uuid" },
+	status,
+	/** Saga runs so far: each takeover by another node and each cancellation adds one. */
+	attempts: count,
+	entries: list(object(timelineEntry)),
+	/** Services that could not be reached. */
+	incomplete: list({ type: "string" }),
+});
+
+/** Data of an order event. */
+export const orderEvent = shape({
+	order_id: { type: "uuid" },
+	user_id: { type: "uuid" },
+	total_amount: { type: "money" },
+	currency: { type: "string" },
+});
