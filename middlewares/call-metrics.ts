@@ -2,15 +2,9 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { runInCall } from "../lib/context/call-context.ts";
 import { catalogue } from "../lib/observability/metrics/catalogue.ts";
 import { type Histogram, metricsOf } from "../lib/observability/metrics/registry.ts";
-import { isOutage } from "../lib/resilience/outages.ts";
+import { isRefusal } from "../lib/observability/tracing/error-kind.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
-
-/** What was asked was wrong, or something on our side was. */
-export function isRefusal(error: unknown): boolean {
-	const { code } = (error ?? {}) as { code?: unknown };
-	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);
-}
 
 /** Counts and times the calls that this node works on, and lets the lines that are logged meanwhile say whom they are about. */
 export const callMetrics = {

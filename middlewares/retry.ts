@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Context, Middleware, ServiceBroker } from "moleculer";
-import { errorKind } from "../lib/observability/tracing/failure.ts";
-import { addSpanEvent } from "../lib/observability/tracing/notes.ts";
+import { errorKind } from "../lib/observability/tracing/error-kind.ts";
+import { addSpanEvent } from "../lib/observability/tracing/span-events.ts";
 import { isWorthRetrying, wasNotDelivered } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;

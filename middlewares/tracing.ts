@@ -1,18 +1,18 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { currentTraceparents, isSampled, type Traced } from "../lib/context/traceparent.ts";
-import { recordSpanEventsOn } from "../lib/observability/tracing/notes.ts";
+import { recordSpanEventsOn } from "../lib/observability/tracing/span-events.ts";
+import {
+	anySampled,
+	type SpanDescription,
+	traceBatch,
+	traceWork,
+} from "../lib/observability/tracing/traced-work.ts";
 import {
 	type Kind,
 	provideTracing,
 	type Span,
 	type Tracing,
 } from "../lib/observability/tracing/tracing.ts";
-import {
-	anySampled,
-	type SpanDescription,
-	traceBatch,
-	traceWork,
-} from "../lib/observability/tracing/work.ts";
 import { breakerState } from "../lib/resilience/circuit-breakers.ts";
 
 type Order = Traced & { readonly order_id: string };

@@ -1,9 +1,17 @@
-import pg, { type Client, type ClientConfig, type QueryResultRow } from "pg";
-import { ConnectionAcquireTimeoutError, Sequelize, type Transaction } from "sequelize";
-import { timeLeft } from "../context/call-context.ts";
+import type { Client, QueryResultRow } from "pg";
+import { Sequelize, type Transaction } from "sequelize";
+import { type SpanDescription, traceWork } from "../observability/tracing/traced-work.ts";
 import type { Tracer } from "../observability/tracing/tracing.ts";
-import { type SpanDescription, traceWork } from "../observability/tracing/work.ts";
 import { arrayLiteral } from "./array-literal.ts";
+import {
+	ACQUIRE_MS,
+	boundWaits,
+	connectionManagerOf,
+	connectionOf,
+	dialectModule,
+	overrideParsers,
+	wrapQueries,
+} from "./sequelize-internals.ts";
 
 /** A statement with a name of its own: Postgres parses and plans it once per connection. */
 export interface Statement {
@@ -46,18 +54,6 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<
 ]);
 
 /**
- * Sequelize listens for a connection's errors a moment after it is there. A server that ends all sessions may say so within that moment, and
- * an error that nobody listens for ends the process.
- */
-class HeardClient extends pg.Client {
-	constructor(config: ClientConfig) {
-		super(config);
-		// By this Sequelize's pool knows a connection that is of no use any more.
-		this.on("error", () => Object.assign(this, { _invalid: true }));
-	}
-}
-
-/**
  * What each session tells the planner of statements that are small and many. One costs more to plan than to run with few rows, and its plan is the same however
  * many there are. A page at random costs no more than the next one where disks do not turn: else a thousand rows are read to find twenty. And one that the planner
  * takes for a large one, because it cannot know how little is new in an outbox, must not start other processes or a compiler each time.
@@ -78,52 +74,10 @@ export interface PoolUse {
 	readonly limit: number;
 }
 
-/** Milliseconds that a request waits for a connection, unless its call ends sooner: half of what a call has. */
-const ACQUIRE_MS = 5000;
-/** Requests per connection that may wait. A longer queue would only hold requests whose callers have given up. */
-const WAITING_PER_CONNECTION = 100;
-
-/** The part of sequelize-pool that we use. */
-interface ConnectionPool {
-	readonly using: number;
-	readonly available: number;
-	readonly waiting: number;
-	readonly maxSize: number;
-	/** Read by each `acquire`, before it returns. */
-	acquireTimeoutMillis: number;
-	acquire(): Promise<Client>;
-}
-interface ConnectionManager {
-	readonly pool: ConnectionPool;
-	getConnection(options: { type: "write" }): Promise<Client>;
-	releaseConnection(connection: Client): void;
-	oidParserMap: Map<number, (text: string) => unknown>;
-}
-
-/**
- * Bounds the queue of a pool, and ends each wait for a connection no later than the call that it belongs to. Both failures are outages to
- * `isOutage`, so a client gets 503 and a batch is not split.
- */
-function boundWaits(pool: ConnectionPool): void {
-	const acquire = pool.acquire.bind(pool);
-	const refuse = (message: string) =>
-		Promise.reject(new ConnectionAcquireTimeoutError(new Error(message)));
-	pool.acquire = () => {
-		if (pool.waiting >= pool.maxSize * WAITING_PER_CONNECTION)
-			return refuse("Too many requests wait for a database connection");
-		const left = timeLeft();
-		// A handler may still clean up after its call has ended, as long as it holds up no other call.
-		if (left <= 0 && pool.using >= pool.maxSize)
-			return refuse("The call ended before it got a database connection");
-		pool.acquireTimeoutMillis = left > 0 ? Math.min(ACQUIRE_MS, left) : ACQUIRE_MS;
-		return acquire();
-	};
-}
-
 /** One service's database: one pool, shared by Sequelize's models, by moleculer-db's adapter and by prepared statements. */
 export class Database implements Queryable {
 	readonly sequelize: Sequelize;
-	readonly #connections: ConnectionManager;
+	readonly #connections: ReturnType<typeof connectionManagerOf>;
 	readonly #echo: DatabaseOptions["echo"];
 	readonly #tracer: Tracer | undefined;
 
@@ -132,7 +86,7 @@ export class Database implements Queryable {
 		this.#tracer = tracer;
 		this.sequelize = new Sequelize(url, {
 			dialect: "postgres",
-			dialectModule: Object.create(pg, { Client: { value: HeardClient } }),
+			dialectModule,
 			logging: echo ? (statement) => echo(statement) : false,
 			pool: { max: poolSize, min: 0, acquire: ACQUIRE_MS, idle: 60_000 },
 			dialectOptions: { keepAlive: true },
@@ -141,16 +95,13 @@ export class Database implements Queryable {
 		this.sequelize.addHook("afterConnect", (connection) =>
 			(connection as Client).query(PLANNING).then(() => undefined),
 		);
-		this.#connections = (
-			this.sequelize as unknown as { connectionManager: ConnectionManager }
-		).connectionManager;
+		this.#connections = connectionManagerOf(this.sequelize);
 		boundWaits(this.#connections.pool);
-		// Sequelize fills the map anew whenever it has read the server's types; ours stay.
-		const parsers = this.#connections.oidParserMap;
-		const set = parsers.set.bind(parsers);
-		parsers.set = (oid, parser) => set(oid, wireForm.get(oid) ?? parser);
-		for (const [oid, parser] of wireForm) set(oid, parser);
-		if (tracer) this.#showModels(tracer);
+		overrideParsers(this.#connections, wireForm);
+		if (tracer)
+			wrapQueries(this.sequelize, (text, model, run) =>
+				traceWork(tracer, this.#describe(model ? `${verb(text)} ${model}` : verb(text)), run),
+			);
 	}
 
 	async query<Row extends QueryResultRow>(
@@ -184,7 +135,7 @@ export class Database implements Queryable {
 	/** Commits when `work` fulfils, rolls back when it rejects. */
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 		return this.sequelize.transaction(async (handle) => {
-			const { connection } = handle as unknown as { connection: Client };
+			const connection = connectionOf(handle);
 			return work({
 				handle,
 				query: (statement, values) => this.#run(connection, statement, values),
@@ -204,7 +155,11 @@ export class Database implements Queryable {
 		);
 		const asked = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
-			? traceWork(this.#tracer, this.#look("name" in query ? query.name : verb(query.text)), asked)
+			? traceWork(
+					this.#tracer,
+					this.#describe("name" in query ? query.name : verb(query.text)),
+					asked,
+				)
 			: asked());
 		return rows;
 	}
@@ -215,30 +170,13 @@ export class Database implements Queryable {
 	}
 
 	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
-	#look(name: string): SpanDescription {
+	#describe(name: string): SpanDescription {
 		const attributes = () => ({
 			"db.system": "postgresql",
 			"db.name": this.sequelize.config.database,
 			"db.operation.name": name,
 		});
 		return { kind: "client", name: () => name, attributes };
-	}
-	/** What Sequelize asks by itself: its models' statements, and where transactions begin and end. */
-	#showModels(tracer: Tracer): void {
-		const { sequelize } = this;
-		const query = sequelize.query.bind(sequelize) as (
-			statement: unknown,
-			options?: { model?: { name: string } },
-		) => Promise<unknown>;
-		const showing: typeof query = (statement, options) => {
-			const text =
-				typeof statement === "string" ? statement : (statement as { query: string }).query;
-			const model = options?.model?.name;
-			return traceWork(tracer, this.#look(model ? `${verb(text)} ${model}` : verb(text)), () =>
-				query(statement, options),
-			);
-		};
-		Object.assign(sequelize, { query: showing });
 	}
 
 	close(): Promise<void> {

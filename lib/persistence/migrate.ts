@@ -1,10 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
-import { Umzug } from "umzug";
 import { StartError } from "../process/start-error.ts";
 import { databaseUrl } from "./database.ts";
 import { migrationsIn, runMigration } from "./migration.ts";
 
+const RECORD = "insert into migrations (name) values ($1)";
+const ERASE = "delete from migrations where name = $1";
 /** Any number will do, as long as it is always the same one. */
 const LOCK = 7_306_417;
 const CONNECT_MS = 5000;
@@ -18,7 +19,10 @@ const LOOK_AGAIN_MS = 50;
 export const migrate = (url: string, folders: readonly string[]): Promise<string[]> =>
 	connected(url, async (client) => {
 		await lock(client);
-		return names(await umzug(client, folders).up());
+		const applied = names(await appliedTo(client));
+		const pending = migrationsIn(folders).filter(({ name }) => !applied.includes(name));
+		for (const { name, up } of pending) await runMigration(client, up, name, RECORD);
+		return names(pending);
 	});
 
 /**
@@ -30,11 +34,13 @@ export const revert = (url: string, folders: readonly string[]): Promise<string[
 		await lock(client);
 		const newest = (await appliedTo(client)).at(-1)?.name;
 		if (newest === undefined) return [];
-		if (!migrationsIn(folders).some(({ name }) => name === newest))
+		const migration = migrationsIn(folders).find(({ name }) => name === newest);
+		if (!migration)
 			throw new StartError(
-				`${newest} was applied by a newer version, which has to be the one to take it back`,
+				`${newest} was applied by a newer version: revert it with that version, which has its down file`,
 			);
-		return names(await umzug(client, folders).down({ migrations: [newest] }));
+		await runMigration(client, migration.down, newest, ERASE);
+		return [newest];
 	});
 
 /** The migrations that a database lacks. Changes nothing. */
@@ -131,21 +137,6 @@ function noWayIn(
 		return `${database} does not let ${decodeURIComponent(username)} in (${message}): correct ${setting}`;
 	return `${database} cannot be reached (${message || code}): start it, or correct ${setting}`;
 }
-
-const umzug = (client: pg.Client, folders: readonly string[]) =>
-	new Umzug({
-		migrations: migrationsIn(folders).map(({ name, up, down }) => ({
-			name,
-			up: () => runMigration(client, up, name, "insert into migrations (name) values ($1)"),
-			down: () => runMigration(client, down, name, "delete from migrations where name = $1"),
-		})),
-		logger: undefined,
-		storage: {
-			executed: async () => names(await appliedTo(client)),
-			logMigration: async () => undefined,
-			unlogMigration: async () => undefined,
-		},
-	});
 
 /**
  * Makes a role and a database for each service where they are missing. A role owns its own database and may not connect to the others'.

@@ -1,7 +1,7 @@
 import { type MicroBatchOptions, microBatch } from "../async/micro-batch.ts";
 import type { Outcome } from "../contracts/outcome.ts";
-import { errorKind } from "../observability/tracing/failure.ts";
-import { addSpanEvent } from "../observability/tracing/notes.ts";
+import { errorKind } from "../observability/tracing/error-kind.ts";
+import { addSpanEvent } from "../observability/tracing/span-events.ts";
 
 /** One long transaction over several services. What it is about rides along in the type that extends this. */
 export interface Saga {

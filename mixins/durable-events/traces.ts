@@ -1,7 +1,7 @@
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import type { Event } from "../../lib/contracts/event.ts";
+import { anySampled, traceBatch } from "../../lib/observability/tracing/traced-work.ts";
 import type { Kind, Tracer } from "../../lib/observability/tracing/tracing.ts";
-import { anySampled, traceBatch } from "../../lib/observability/tracing/work.ts";
 
 /**
  * Shows events on their way, each in the trace that it was written in: handed over by the service that tells them, and handled by those who hear them. Each

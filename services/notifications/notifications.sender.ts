@@ -2,12 +2,12 @@ import type { Logger } from "moleculer";
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import { type Call, isError } from "../../lib/contracts/contract.ts";
-import type { Tracer } from "../../lib/observability/tracing/tracing.ts";
 import {
 	anySampled,
 	type SpanDescription,
 	traceBatch,
-} from "../../lib/observability/tracing/work.ts";
+} from "../../lib/observability/tracing/traced-work.ts";
+import type { Tracer } from "../../lib/observability/tracing/tracing.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isSampled, traceIdOf } from "../../lib/context/traceparent.ts";
-import { errorKind } from "../../lib/observability/tracing/failure.ts";
+import { errorKind } from "../../lib/observability/tracing/error-kind.ts";
 import type { Attributes, Span, Tracing } from "../../lib/observability/tracing/tracing.ts";
 
 export interface RecordedSpan {

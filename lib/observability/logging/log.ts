@@ -3,7 +3,7 @@ import moleculer from "moleculer";
 import { type DestinationStream, destination as openDestination, pino } from "pino";
 import { currentLogFields } from "../../context/call-context.ts";
 import type { Env } from "../../settings/env.ts";
-import { bufferedWriter } from "./gather.ts";
+import { bufferedWriter } from "./buffered-writer.ts";
 import { pretty } from "./pretty.ts";
 import { redact, redactText } from "./redact.ts";
 

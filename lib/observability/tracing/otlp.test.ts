@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { eventually } from "../../../test/support/eventually.ts";
 import { type Receiver, startReceiver } from "../../../test/support/otlp-receiver.ts";
 import { readEnv } from "../../settings/env.ts";
+import { openTracing } from "./open-tracing.ts";
 import { destination, pairs, resourceOf } from "./options.ts";
-import { openTracing } from "./tracing.ts";
 
 const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 const [sampled, unsampled] = ["01", "00"].map((flags) => `00-${ID}-00f067aa0ba902b7-${flags}`) as [

@@ -21,7 +21,7 @@ import {
 import { isSampled } from "../../context/traceparent.ts";
 import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
-import { errorKind, isRefusal } from "./failure.ts";
+import { errorKind, isRefusal } from "./error-kind.ts";
 import { destination, resourceOf } from "./options.ts";
 import type { Kind, Span, Tracer, Tracing } from "./tracing.ts";
 

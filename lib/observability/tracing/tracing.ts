@@ -1,5 +1,3 @@
-import type { Env } from "../../settings/env.ts";
-
 /** What is said of a span. Never of a person: names, ids that we made, codes and counts. */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 /** https://opentelemetry.io/docs/specs/otel/trace/api/#spankind */
@@ -34,18 +32,6 @@ export interface Tracing {
 	onTrouble(tell: (error: unknown) => void): void;
 	/** Sends what is still here. May be called more than once. */
 	close(): Promise<void>;
-}
-
-/**
- * Begins to record traces and to export them, where the settings ask for it. Where they do not, nothing of OpenTelemetry is loaded, and there is
- * no tracing: whoever would trace asks `tracingOf` once, when it starts.
- * @param instance this node
- */
-export async function openTracing(env: Env, instance: string): Promise<Tracing | undefined> {
-	const wanted = env.OTEL_EXPORTER_OTLP_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT;
-	if (!wanted || env.OTEL_SDK_DISABLED) return undefined;
-	const { startExport } = await import("./otlp.ts");
-	return startExport(env, instance);
 }
 
 const tracings = new WeakMap<object, Tracing>();

@@ -1,5 +1,5 @@
 import { runInTrace } from "../../../lib/context/traceparent.ts";
-import { recordSpanEventsOn } from "../../../lib/observability/tracing/notes.ts";
+import { recordSpanEventsOn } from "../../../lib/observability/tracing/span-events.ts";
 import type { Tracer } from "../../../lib/observability/tracing/tracing.ts";
 import type { OrderSaga } from "./steps.ts";
 

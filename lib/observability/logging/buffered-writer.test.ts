@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 
-const module = JSON.stringify(join(import.meta.dirname, "gather.ts"));
+const module = JSON.stringify(join(import.meta.dirname, "buffered-writer.ts"));
 /** Runs a program that writes many lines. */
 function start(then: string) {
 	const program = `
-		import { gather } from ${module};
-		const { write, written } = gather(1);
+		import { bufferedWriter } from ${module};
+		const { write, written } = bufferedWriter(1);
 		for (let i = 0; i < 3000; i++) write(i + " äöü " + "x".repeat(i === 5 ? 200_000 : 50) + "\\n");
 		${then}`;
 	return spawn(
