@@ -2,6 +2,7 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 import type { ActionContract } from "../lib/contracts/contract.ts";
 import type { Shape } from "../lib/contracts/schema.ts";
 import { isMessageTooLarge } from "../lib/resilience/message-size.ts";
+import { repeatCall } from "./repeat-call.ts";
 
 type Params = Record<string, unknown>;
 type Ask = (params: Params) => Promise<unknown>;
@@ -26,7 +27,9 @@ export function divide(broker: ServiceBroker): Middleware {
 					return await next(ctx);
 				} catch (error) {
 					const halves = isMessageTooLarge(error)
-						? halve(ctx.params, (params) => again(ctx, action, params))
+						? halve(ctx.params, (params) =>
+								repeatCall(broker, ctx, action.name, { params, nodeID: ctx.options.nodeID }),
+							)
 						: undefined;
 					if (!halves) throw error;
 					return halves;
@@ -34,14 +37,6 @@ export function divide(broker: ServiceBroker): Middleware {
 			};
 		},
 	} as unknown as Middleware;
-
-	/** Each half has its own context: it goes to any node, and through all middlewares. */
-	function again(ctx: Context<Params>, { name }: Action, params: Params): Promise<unknown> {
-		const copy = (ctx as Context & { copy(): Context<Params> }).copy();
-		copy.params = params;
-		const { nodeID } = ctx.options;
-		return broker.call(name, params, { ctx: copy, ...(nodeID ? { nodeID } : {}) } as object);
-	}
 }
 
 function halvingOf({ page, divide, params }: Action): Halve | undefined {

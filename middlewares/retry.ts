@@ -3,6 +3,7 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { errorKind } from "../lib/observability/tracing/error-kind.ts";
 import { addSpanEvent } from "../lib/observability/tracing/span-events.ts";
 import { isWorthRetrying, wasNotDelivered } from "../lib/resilience/outages.ts";
+import { repeatCall } from "./repeat-call.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 interface Action {
@@ -43,7 +44,7 @@ export function retry(broker: ServiceBroker): Middleware {
 			const left = deadline - Date.now();
 			const timeout = isRead && tries < BACKOFF.length ? left / 2 : left;
 			try {
-				return await (tries === 0 ? next(withTime(ctx, timeout)) : again(timeout));
+				return await (tries === 0 ? first(timeout) : again(timeout));
 			} catch (error) {
 				const worthIt = wasNotDelivered(error, name) || (isRead && isWorthRetrying(error));
 				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
@@ -62,15 +63,12 @@ export function retry(broker: ServiceBroker): Middleware {
 				await pause(wait);
 			}
 		}
-		function withTime(one: Context, timeout: number): Context {
-			one.options = { ...options, timeout };
-			return one;
+		function first(timeout: number): Promise<unknown> {
+			ctx.options = { ...options, timeout };
+			return next(ctx);
 		}
 		function again(timeout: number): Promise<unknown> {
-			const copy = withTime((ctx as Context & { copy(): Context }).copy(), timeout);
-			repetitions.add(copy);
-			// A call with a context of its own goes through the choice of a node and through all middlewares anew.
-			return broker.call(name, ctx.params, { ctx: copy } as object);
+			return repeatCall(broker, ctx, name, { timeout }, (copy) => repetitions.add(copy));
 		}
 	}
 }
