@@ -12,13 +12,13 @@ import { type Env, readEnv } from "./lib/settings/env.ts";
 import { selectedServices, serviceNames } from "./lib/settings/node.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
-import { cache } from "./middlewares/cache.ts";
+import { cacheResults } from "./middlewares/cache.ts";
 import { callMetrics } from "./middlewares/call-metrics.ts";
 import { circuitBreaker } from "./middlewares/circuit-breaker.ts";
 import { coalesceWrites } from "./middlewares/coalesce-writes.ts";
 import { disconnectDeadNodes } from "./middlewares/dead-nodes.ts";
 import { deadline } from "./middlewares/deadline.ts";
-import { divide } from "./middlewares/divide-large-calls.ts";
+import { divideLargeCalls } from "./middlewares/divide-large-calls.ts";
 import { retry } from "./middlewares/retry.ts";
 import { traceparent } from "./middlewares/traceparent.ts";
 import { tracing } from "./middlewares/tracing.ts";
@@ -99,7 +99,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 	[
 		"ActionHook",
 		bulkhead,
-		cache(env),
+		cacheResults(env),
 		"Validator",
 		authorize,
 		// Counts what is under way, so that a service that stops can wait for it.
@@ -110,7 +110,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		"ErrorHandler",
 		retry,
 		// Outside the repetitions: a message that is too large stays so on every node.
-		divide,
+		divideLargeCalls,
 		deadline,
 		...(traces ? [tracing(traces)] : []),
 		traceparent,

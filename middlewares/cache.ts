@@ -11,7 +11,7 @@ type Action = ActionContract & {
 };
 
 /** Opens the cache of a broker, and keeps the answers of actions whose contract says so. It belongs behind whatever checks the caller and the parameters. */
-export const cache = (env: Env): Middleware =>
+export const cacheResults = (env: Env): Middleware =>
 	({
 		name: "Cache",
 		created(broker: ServiceBroker) {

@@ -16,7 +16,7 @@ type Action = Pick<ActionContract, "page" | "divide" | "params"> & { readonly na
  * halves, which are divided again where that is necessary. Only for actions whose contract declares
  * how, because a part may have been executed before.
  */
-export function divide(broker: ServiceBroker): Middleware {
+export function divideLargeCalls(broker: ServiceBroker): Middleware {
 	return {
 		name: "Divide",
 		remoteAction(next: Handler, action: Action): Handler {

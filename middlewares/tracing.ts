@@ -8,9 +8,9 @@ import {
 	traceWork,
 } from "../lib/observability/tracing/traced-work.ts";
 import {
-	type Kind,
 	provideTracing,
 	type Span,
+	type SpanKind,
 	type Tracing,
 } from "../lib/observability/tracing/tracing.ts";
 import { breakerState } from "../lib/resilience/circuit-breakers.ts";
@@ -40,7 +40,7 @@ export function tracing(tracing: Tracing): Middleware {
 	function spanned(
 		action: Action,
 		next: Handler,
-		side: (ctx: Call) => { service: string; kind: Kind },
+		side: (ctx: Call) => { service: string; kind: SpanKind },
 		watch?: Watch,
 	): Handler {
 		const { name, service } = action;
@@ -95,7 +95,7 @@ export function tracing(tracing: Tracing): Middleware {
 		created(broker: ServiceBroker) {
 			provideTracing(broker, tracing);
 			const logger = broker.getLogger("tracing");
-			tracing.onTrouble((error) => logger.warn("Traces could not be exported", { error }));
+			tracing.onExportError((error) => logger.warn("Traces could not be exported", { error }));
 		},
 		localAction(this: ServiceBroker, next: Handler, action: Action): Handler {
 			const service = action.service.name;

@@ -5,10 +5,10 @@ import { insertEvents } from "../lib/messaging/outbox.ts";
 import { tracingOf } from "../lib/observability/tracing/tracing.ts";
 import type { Tx } from "../lib/persistence/database.ts";
 import { assertSendable } from "../lib/resilience/message-size.ts";
-import { eventHandlers } from "./durable-events/actions.ts";
+import { eventActionHandlers } from "./durable-events/actions.ts";
 import { startConsuming } from "./durable-events/consuming.ts";
 import { startPublishing } from "./durable-events/publishing.ts";
-import { pruning } from "./durable-events/retention.ts";
+import { startPruning } from "./durable-events/retention.ts";
 import type { Self as BaseSelf } from "./durable-events/self.ts";
 import { eventTraces } from "./durable-events/traces.ts";
 import { openTransport } from "./durable-events/transport.ts";
@@ -42,7 +42,7 @@ type Self = BaseSelf &
  * outbox, and the `subscriptions` of its schema are handled through its inbox.
  */
 export const durableEvents: Mixin<HasDurableEvents> = {
-	actions: eventHandlers(),
+	actions: eventActionHandlers(),
 	methods: {
 		eventData(this: Self, type: string, data: object): string {
 			const result = this.$checks.get(type)?.(data);
@@ -95,7 +95,7 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 		const open = () => {
 			if (this.$types.length > 0) this.$stops.push(startPublishing(this));
 			if (this.$patterns.length > 0) this.$stops.push(...startConsuming(this));
-			this.$stops.push(pruning(this, this.$patterns, this.$stream !== undefined));
+			this.$stops.push(startPruning(this, this.$patterns, this.$stream !== undefined));
 		};
 		// A handler may call any service of this process, so events flow only when all have started.
 		if (broker.started) return open();

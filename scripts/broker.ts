@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { openHealthListener } from "../lib/health/health-listener.ts";
-import { written } from "../lib/observability/logging/log.ts";
+import { flushLog } from "../lib/observability/logging/log.ts";
 import type { Program } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
@@ -34,7 +34,7 @@ export async function startBroker(
 	if (services.includes("api") && env.PORT > 0)
 		await program.step(assertPortFree(env.HOST, env.PORT));
 	// What ends last: what the others do until then is to be seen, too.
-	program.onEnd(CLOSE_MS, written);
+	program.onEnd(CLOSE_MS, flushLog);
 	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
 	const broker = createNode(brokerOptions(env, traces), env, schemas);

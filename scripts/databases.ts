@@ -7,8 +7,8 @@ import { databaseUrl } from "../lib/persistence/database.ts";
 import { assertShared, lockAlone } from "../lib/persistence/database-lock.ts";
 import { startEmbeddedPostgres } from "../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import {
-	checkpoint,
 	createDatabases,
+	forceCheckpoint,
 	migrate,
 	pendingMigrations,
 } from "../lib/persistence/migrate.ts";
@@ -130,7 +130,7 @@ async function startDatabases(
 			for (const problem of problems) say(`E-mail addresses: ${problem}`);
 		}
 		// Now, while nobody waits for it, rather than when the program is told to end.
-		if (made.length > 0) checkpoint(admin).catch(() => undefined);
+		if (made.length > 0) forceCheckpoint(admin).catch(() => undefined);
 	};
 	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
 	await program.step(prepare(), { ms: PREPARE_MS, late });

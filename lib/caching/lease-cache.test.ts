@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/g
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../../test/support/servers.ts";
 import { fuzzChanges } from "../../tools/fuzz/overlapping-changes.ts";
-import { type Cache, type Cached, cacheOn, openCache } from "./lease-cache.ts";
+import { type Cache, type Cached, createCache, openCache } from "./lease-cache.ts";
 import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
@@ -298,7 +298,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 
 describe("a cache in memory", () => {
 	behaviour(() => {
-		const cache = cacheOn(memoryStore(), "");
+		const cache = createCache(memoryStore(), "");
 		return { one: cache, other: cache };
 	});
 });
@@ -358,7 +358,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		const patient: Cache[] = [];
 		beforeAll(async () => {
 			for (let i = 0; i < 2; i++)
-				patient.push(cacheOn(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+				patient.push(createCache(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
 			await works(...patient);
 		});
 		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
@@ -390,7 +390,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		connection = connectRedis(redis.url, quiet);
 		// Comes back later than the others.
 		connection.options.retryStrategy = () => 1500;
-		const cache = cacheOn(redisStore(connection), "cache::");
+		const cache = createCache(redisStore(connection), "cache::");
 		await works(cache);
 		const late = cache.of<Row>("hanging", 60_000);
 		const reader = other.of<Row>("hanging", 60_000);

@@ -58,7 +58,7 @@ export function openCache(
 		: TRANSPORTER
 			? noStore
 			: memoryStore();
-	return cacheOn(store, `cache:${NAMESPACE}:`, metrics);
+	return createCache(store, `cache:${NAMESPACE}:`, metrics);
 }
 
 /**
@@ -71,7 +71,7 @@ const digest = (text: string) => createHash("sha256").update(text).digest("base6
 const hasValue = (taken: KeyState) => taken !== "busy" && "value" in taken;
 const hasLease = (taken: KeyState) => taken !== "busy" && "lease" in taken;
 
-export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
+export function createCache(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
 	const lookupsOf = lookupCounters(metrics, catalogue.cacheLookups);
 	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
 	async function keep<V>(
@@ -180,4 +180,4 @@ export function cacheOn(store: CacheStore, prefix: string, metrics = new Metrics
 const caches = new WeakMap<object, Cache>();
 export const provideCache = (broker: object, cache: Cache): void => void caches.set(broker, cache);
 /** The cache of a broker; one that was given none keeps nothing. */
-export const cacheOf = (broker: object): Cache => caches.get(broker) ?? cacheOn(noStore, "");
+export const cacheOf = (broker: object): Cache => caches.get(broker) ?? createCache(noStore, "");

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { cacheOn } from "./lease-cache.ts";
+import { createCache } from "./lease-cache.ts";
 import { lru } from "./lru.ts";
 import { memoryStore } from "./memory-store.ts";
 import { HOLD_MS, LEASE_MS } from "./store.ts";
@@ -13,7 +13,7 @@ describe("the cache in memory", () => {
 			loads.push(ids);
 			return ids.map((id) => ({ id }));
 		};
-		const cached = cacheOn(memoryStore({ now: () => now }), "").of<object>("things", 1000);
+		const cached = createCache(memoryStore({ now: () => now }), "").of<object>("things", 1000);
 		const look = () => cached.readThrough(["a"], load);
 		await look();
 		now += 1001;
@@ -30,7 +30,7 @@ describe("the cache in memory", () => {
 
 	const small = { maxBytes: 1_000_000 };
 	test("is bounded in bytes, whatever the number of its entries", async () => {
-		const cached = cacheOn(memoryStore(small), "").of<object>("things", 60_000);
+		const cached = createCache(memoryStore(small), "").of<object>("things", 60_000);
 		const page = "x".repeat(100_000);
 		const pages = async () => {
 			let made = 0;
@@ -50,7 +50,7 @@ describe("the cache in memory", () => {
 	});
 
 	test("does not store a page that would take the place of many", async () => {
-		const cached = cacheOn(memoryStore(), "").of<object>("things", 60_000);
+		const cached = createCache(memoryStore(), "").of<object>("things", 60_000);
 		let made = 0;
 		const page = (length: number) =>
 			cached.readResult(`${length}`, 60_000, async () => `${made++}`.padEnd(length));

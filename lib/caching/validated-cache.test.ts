@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/g
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../../test/support/servers.ts";
 import { Metrics } from "../observability/metrics/registry.ts";
-import { type Cache, cacheOn } from "./lease-cache.ts";
+import { type Cache, createCache } from "./lease-cache.ts";
 import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
@@ -43,9 +43,9 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 	beforeEach(() => {
 		const { here, there } = open();
 		store = here;
-		cache = cacheOn(here, "cache::");
+		cache = createCache(here, "cache::");
 		near = new ValidatedCache(cache, length);
-		change = (work) => cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], work);
+		change = (work) => createCache(there, "cache::").of(service, 60_000).whileInvalidated([], work);
 	});
 	const ask = (from = near, make = read) => from.get(service, "/things/1", 60_000, make);
 
@@ -140,7 +140,7 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 				return taken;
 			},
 		};
-		const shared = new ValidatedCache(cacheOn(watched, "cache::"), length);
+		const shared = new ValidatedCache(createCache(watched, "cache::"), length);
 		await ask(shared);
 		asked = 0;
 		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(
@@ -171,7 +171,7 @@ describe("answers near a cache in memory", () => {
 
 	test("an answer is not kept longer than it may be", async () => {
 		let now = 1;
-		const near = new ValidatedCache(cacheOn(memoryStore(), ""), length, { now: () => now });
+		const near = new ValidatedCache(createCache(memoryStore(), ""), length, { now: () => now });
 		const ask = () => near.get(service, "/", 1000, read);
 		await ask();
 		now = 1000;
@@ -183,7 +183,7 @@ describe("answers near a cache in memory", () => {
 	});
 
 	test("failures are not kept", async () => {
-		const near = new ValidatedCache(cacheOn(memoryStore(), ""), length);
+		const near = new ValidatedCache(createCache(memoryStore(), ""), length);
 		await expect(
 			near.get(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
 		).rejects.toThrow("NOT_FOUND");
@@ -191,7 +191,7 @@ describe("answers near a cache in memory", () => {
 	});
 
 	test("it takes as much memory as it may and no more; what nobody asked for the longest time goes first", async () => {
-		const cache = cacheOn(memoryStore(), "");
+		const cache = createCache(memoryStore(), "");
 		const near = new ValidatedCache<string>(cache, length, { most: 10_000 });
 		const ask = (key: string, size = 998) =>
 			near.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
@@ -212,7 +212,7 @@ describe("answers near a cache in memory", () => {
 
 	test("it is counted how often an answer was there", async () => {
 		const metrics = new Metrics();
-		const cache = cacheOn(memoryStore(), "");
+		const cache = createCache(memoryStore(), "");
 		const near = new ValidatedCache(cache, length, { metrics });
 		for (let i = 0; i < 3; i++) await near.get(service, "/", 1000, read);
 		await cache.of(service, 1000).whileInvalidated([], () => near.get(service, "/", 1000, read));
@@ -226,7 +226,7 @@ describe("answers near a cache in memory", () => {
 });
 
 test("where nothing is kept, nothing is kept near it either", async () => {
-	const near = new ValidatedCache(cacheOn(noStore, ""), length);
+	const near = new ValidatedCache(createCache(noStore, ""), length);
 	for (let i = 1; i < 4; i++) {
 		await commit(i)();
 		expect(await near.get(service, "/", 60_000, read)).toBe(`price ${i}`);
@@ -255,7 +255,7 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 	beforeAll(async () => {
 		redis = await startRedis(folder);
 		for (const store of [open(), open()])
-			await works(new ValidatedCache(cacheOn(store, "cache::"), length));
+			await works(new ValidatedCache(createCache(store, "cache::"), length));
 	});
 	afterAll(async () => {
 		await Promise.all(stores.map((store) => store.close()));
@@ -267,13 +267,13 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 
 	test("while Redis is away every answer is made, and what was kept before is given to nobody when it is back", async () => {
 		const [here, there] = [open(), open()];
-		const near = new ValidatedCache(cacheOn(here, "cache::"), length);
+		const near = new ValidatedCache(createCache(here, "cache::"), length);
 		const ask = () => near.get(service, "/things/1", 60_000, read);
 		await works(near);
 		await ask();
 		await redis.process.kill();
 		expect(await ask()).toBe("price 1");
-		await cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
+		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await ask()).toBe("price 2");
 		await redis.restart();
 		await works(near);
@@ -286,14 +286,14 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 		const here = redisStore(connectRedis(redis.url, quiet));
 		stores.push(here, there);
 		const [near, other] = [here, there].map(
-			(store) => new ValidatedCache(cacheOn(store, "cache::"), length),
+			(store) => new ValidatedCache(createCache(store, "cache::"), length),
 		);
 		for (const one of [near!, other!]) await works(one);
 		const ask = () => near!.get(service, "/things/1", 60_000, read);
 		await ask();
 		redis.process.pause();
 		expect(await ask()).toBe("price 1");
-		await cacheOn(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
+		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await ask()).toBe("price 2");
 		redis.process.resume();
 		const seen = new Set<string>();

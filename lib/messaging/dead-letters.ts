@@ -1,8 +1,8 @@
 import { commonError, invalidField } from "../contracts/errors.ts";
 import type { Database } from "../persistence/database.ts";
-import { unread } from "./outbox-checkpoints.ts";
+import { unpublished } from "./outbox-checkpoints.ts";
 
-export interface Filter {
+export interface DeadLetterFilter {
 	readonly event_id?: string;
 	readonly type?: string;
 	readonly since?: string;
@@ -38,28 +38,32 @@ function time(field: string, text: string | undefined): string | null {
 	return new Date(text).toISOString();
 }
 /** A pattern of event types for SQL's LIKE. */
-export const likeType = (type: string | undefined): string | null =>
+export const toLikePattern = (type: string | undefined): string | null =>
 	type === undefined ? null : type.replace(/[\\%_]/g, "\\$&").replace(/\*$/, "%");
 /** A span of time, each end null when it is open. */
-export const span = ({ since, until }: Pick<Filter, "since" | "until">) =>
+export const timeRange = ({ since, until }: Pick<DeadLetterFilter, "since" | "until">) =>
 	[time("since", since), time("until", until)] as const;
 
 /** The dead letters of one consumer group: events whose last try failed, kept until somebody decides. */
 export function deadLetters(db: Database, group: string) {
-	const values = (filter: Filter) => [
+	const values = (filter: DeadLetterFilter) => [
 		group,
 		filter.event_id ?? null,
-		likeType(filter.type),
-		...span(filter),
+		toLikePattern(filter.type),
+		...timeRange(filter),
 	];
 	/** Without a filter it would be all of them, which nobody should do by leaving something out. */
-	const chosen = (filter: Filter) => {
+	const chosen = (filter: DeadLetterFilter) => {
 		if (Object.values(filter).every((value) => value === undefined))
 			throw invalidField("event_id", "REQUIRED", "Say which: by event_id, type, since or until");
 		return values(filter);
 	};
 	return {
-		list: (filter: Filter, after: string | undefined, limit: number): Promise<DeadLetter[]> =>
+		list: (
+			filter: DeadLetterFilter,
+			after: string | undefined,
+			limit: number,
+		): Promise<DeadLetter[]> =>
 			db.query<DeadLetter>(LIST, [...values(filter), after ?? null, limit]),
 		async show(
 			event_id: string,
@@ -71,21 +75,21 @@ export function deadLetters(db: Database, group: string) {
 			return found;
 		},
 		/** Answers how many will be tried again. */
-		retry: async (filter: Filter): Promise<number> =>
+		retry: async (filter: DeadLetterFilter): Promise<number> =>
 			(await db.query(RETRY, chosen(filter))).length,
 		/** Answers how many are gone. */
-		discard: async (filter: Filter): Promise<number> =>
+		discard: async (filter: DeadLetterFilter): Promise<number> =>
 			(await db.query(DISCARD, chosen(filter))).length,
 	};
 }
 
 const FIGURES = `select
-	(select least(count(*), 10000) from outbox_readers r, lateral ${unread("seq", 10_000)} o) as backlog,
-	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from outbox_readers r, lateral ${unread("time", 1)} o) as lag_seconds,
+	(select least(count(*), 10000) from outbox_readers r, lateral ${unpublished("seq", 10_000)} o) as backlog,
+	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from outbox_readers r, lateral ${unpublished("time", 1)} o) as lag_seconds,
 	(select count(*) from retries where dead_at is null) as retries,
 	(select count(*) from retries where dead_at is not null) as dead_letters`;
 /** How far a service's events are behind, out of its own database. */
-export async function eventFigures(
+export async function eventStatistics(
 	db: Database,
 ): Promise<{ backlog: number; lag_seconds: number; retries: number; dead_letters: number }> {
 	const [figures] = await db.query<{

@@ -57,12 +57,12 @@ test("an event by itself is a message too, and what is no event is told apart fr
 		{ ...one, id: undefined },
 		{ ...one, type: 1 },
 	];
-	const { events, others } = unpackEvents(JSON.stringify([one, ...strange, two]));
+	const { events, invalid } = unpackEvents(JSON.stringify([one, ...strange, two]));
 	expect(events).toEqual([one, two]);
-	expect(others.map(({ text }) => text)).toEqual(strange.map((value) => JSON.stringify(value)));
-	expect(others[0]!.error.message).toBe("It has no type, or no UUID as its id");
+	expect(invalid.map(({ text }) => text)).toEqual(strange.map((value) => JSON.stringify(value)));
+	expect(invalid[0]!.error.message).toBe("It has no type, or no UUID as its id");
 	expect(unpackEvents("[]")).toEqual({ events: [], others: [] });
-	expect(unpackEvents("[{").others).toMatchObject([
+	expect(unpackEvents("[{").invalid).toMatchObject([
 		{ text: "[{", error: { message: expect.stringContaining("JSON") } },
 	]);
 });

@@ -40,7 +40,7 @@ export function packEvents(events: readonly Event[], maxBytes: number): EventBat
 export interface UnpackedEvents {
 	readonly events: Event[];
 	/** What is no event, and why. */
-	readonly others: readonly { readonly text: string; readonly error: Error }[];
+	readonly invalid: readonly { readonly text: string; readonly error: Error }[];
 }
 
 /** What a message holds: a batch, or one event by itself. */
@@ -49,13 +49,13 @@ export function unpackEvents(text: string): UnpackedEvents {
 	try {
 		found = JSON.parse(text);
 	} catch (error) {
-		return { events: [], others: [{ text, error: error as Error }] };
+		return { events: [], invalid: [{ text, error: error as Error }] };
 	}
 	const all: unknown[] = Array.isArray(found) ? found : [found];
-	const others = all
+	const invalid = all
 		.filter((one) => !isEvent(one))
 		.map((one) => ({ text: JSON.stringify(one), error: new Error(NO_EVENT) }));
-	return { events: all.filter(isEvent), others };
+	return { events: all.filter(isEvent), invalid };
 }
 
 const NO_EVENT = "It has no type, or no UUID as its id";

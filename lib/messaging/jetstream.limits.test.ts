@@ -36,10 +36,10 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 		replicas: 1,
 		retentionHours: 1,
 		maxBytes: 2 ** 26,
-		onSmaller: () => undefined,
+		onReducedSize: () => undefined,
 		ackWait: 1000,
 		name: "test",
-		onTrouble: () => undefined,
+		onError: () => undefined,
 	});
 	const event = (data: object) =>
 		({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;

@@ -21,10 +21,10 @@ import { type StreamSize, streamConfig } from "./stream-config.ts";
 import {
 	type ConsumerState,
 	consumerState,
-	holds,
+	holdsMessage,
 	identityOf,
 	removeConsumersAhead,
-	shareBehind,
+	unreadShareAfter,
 } from "./stream-state.ts";
 
 /** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
@@ -45,9 +45,9 @@ export interface StreamOptions extends StreamSize {
 	readonly ackWait: number;
 	/** This node, as NATS shows it. */
 	readonly name: string;
-	onTrouble(where: string, error: unknown): void;
+	onError(where: string, error: unknown): void;
 	/** The store of NATS has no room for `maxBytes`, so the stream has this size. */
-	onSmaller(maxBytes: number): void;
+	onReducedSize(maxBytes: number): void;
 }
 
 /**
@@ -55,7 +55,7 @@ export interface StreamOptions extends StreamSize {
  * kept up to date, and made anew when they were lost, by whoever comes first.
  */
 export async function openJetStream(options: StreamOptions) {
-	const { servers, namespace, name, onTrouble, onSmaller } = options;
+	const { servers, namespace, name, onError, onReducedSize } = options;
 	const prefix = namespace ? `${namespace}.` : "";
 	const stream = namespace ? `EVENTS-${namespace}` : "EVENTS";
 	const subject = (type: string) => `${prefix}events.${type}`;
@@ -70,7 +70,7 @@ export async function openJetStream(options: StreamOptions) {
 	const js = connection.jetstream({ timeout: 5000 });
 	const manager = () => connection.jetstreamManager({ timeout: 5000, checkAPI: false });
 
-	const config = streamConfig(stream, subject(">"), options, onSmaller);
+	const config = streamConfig(stream, subject(">"), options, onReducedSize);
 	const listeners = new Set<() => void>();
 	async function watchConnection(): Promise<void> {
 		for await (const { type } of connection.status())
@@ -103,7 +103,7 @@ export async function openJetStream(options: StreamOptions) {
 			if (!configured) await config.ensure(api);
 			configured = true;
 			const info = await config.info(api);
-			const intact = !last || (await holds(api, stream, info.state, last));
+			const intact = !last || (await holdsMessage(api, stream, info.state, last));
 			if (!intact) await removeConsumersAhead(api, stream, info.state);
 			return { identity: identityOf(info), intact };
 		},
@@ -169,9 +169,9 @@ export async function openJetStream(options: StreamOptions) {
 				},
 				{ maxSize: BATCH, sizeOf: ({ length }) => length },
 			);
-			async function take({ events, others }: UnpackedEvents): Promise<void> {
+			async function take({ events, invalid }: UnpackedEvents): Promise<void> {
 				if (events.length > 0) await together(events);
-				for (const { text, error } of others) await bury(text, error);
+				for (const { text, error } of invalid) await bury(text, error);
 			}
 			const holding = {
 				aliveEvery: options.ackWait / 3,
@@ -201,7 +201,7 @@ export async function openJetStream(options: StreamOptions) {
 			async function run(): Promise<void> {
 				while (!stopping) {
 					await consume().catch((error) => {
-						if (!stopping) onTrouble(durable_name, error);
+						if (!stopping) onError(durable_name, error);
 					});
 					if (!stopping) await pause(PAUSE);
 				}
@@ -223,10 +223,10 @@ export async function openJetStream(options: StreamOptions) {
 			return Promise.all(patterns.map((pattern) => stateOf(api, consumerName(group, pattern))));
 		},
 		/** The share of the stream's limits that the messages take which a consumer has still to take over. @param seq known to be taken over */
-		async unreadShare({ open, acked }: ConsumerState, seq: number): Promise<number> {
-			if (open === 0) return 0;
+		async unreadShare({ unacknowledged, acked }: ConsumerState, seq: number): Promise<number> {
+			if (unacknowledged === 0) return 0;
 			const api = await manager();
-			return shareBehind(api, await config.info(api), Math.max(acked, seq));
+			return unreadShareAfter(api, await config.info(api), Math.max(acked, seq));
 		},
 
 		/** A round trip to the server. */
@@ -263,7 +263,7 @@ async function settle(
 
 const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
 /** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
-export async function sharedJetStream(
+export async function acquireJetStream(
 	broker: object,
 	options: StreamOptions,
 ): Promise<{ stream: EventStream; release(): Promise<void> }> {

@@ -19,22 +19,22 @@ export interface Destination {
 }
 
 /** What a relay remembers of its destination. */
-export interface Remembered {
+export interface DestinationState {
 	readonly target: string | null;
 	readonly acked_seq: number | null;
 	readonly acked_message: string | null;
 }
-const acknowledged = ({ acked_seq, acked_message }: Remembered): Acknowledged | undefined =>
+const acknowledged = ({ acked_seq, acked_message }: DestinationState): Acknowledged | undefined =>
 	acked_seq !== null && acked_message !== null
 		? { sequence: acked_seq, message: acked_message }
 		: undefined;
 
 /** The columns of a checkpoint, for `returning`. */
-export const CHECKPOINT = "seen::text, upto::text, seq, target, acked_seq, acked_message";
+export const CHECKPOINT_COLUMNS = "seen::text, upto::text, seq, target, acked_seq, acked_message";
 const RESTART = sql(
 	"outbox_restart",
 	`update outbox_readers set seen = default, upto = null, seq = 0, target = $3, acked_seq = null, acked_message = null
-	where name = $1 and owner = $2 returning ${CHECKPOINT}`,
+	where name = $1 and owner = $2 returning ${CHECKPOINT_COLUMNS}`,
 );
 
 /**
@@ -42,7 +42,7 @@ const RESTART = sql(
  * from a backup, or truncated. Consumers ignore what they had already.
  * @returns undefined if another node has taken over meanwhile
  */
-export async function verified<C extends Remembered>(
+export async function verifyCheckpoint<C extends DestinationState>(
 	db: Database,
 	destination: Destination,
 	{ name, owner }: { readonly name: string; readonly owner: string },
@@ -59,5 +59,7 @@ export async function verified<C extends Remembered>(
 }
 
 /** Whether an acknowledgment contradicts an earlier one: sequences only grow, unless the destination was set back in between. */
-export const isSetBack = (before: Remembered, ack: Acknowledged | undefined): boolean =>
-	ack !== undefined && before.acked_seq !== null && ack.sequence <= before.acked_seq;
+export const contradictsEarlierAck = (
+	before: DestinationState,
+	ack: Acknowledged | undefined,
+): boolean => ack !== undefined && before.acked_seq !== null && ack.sequence <= before.acked_seq;

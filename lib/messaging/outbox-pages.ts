@@ -1,6 +1,6 @@
 import type { Event } from "../contracts/event.ts";
 import type { Queryable } from "../persistence/database.ts";
-import { COLUMNS, type Row, toEvent } from "./outbox-row.ts";
+import { EVENT_COLUMNS, type OutboxRow, toEvent } from "./outbox-row.ts";
 
 const ROWS = 500;
 /** A page travels as one message, and NATS takes 256 KiB at least. */
@@ -8,7 +8,7 @@ const MAX_BYTES = 128 * 1024;
 /** Bytes of an event beside its data. */
 const ENVELOPE_BYTES = 1024;
 /** Without a name, so that it is planned for the size that the table has. */
-const PAGE = `select ${COLUMNS}, octet_length(data::text) as bytes from outbox
+const PAGE = `select ${EVENT_COLUMNS}, octet_length(data::text) as bytes from outbox
 	where seq > $1::bigint and type = any($2) order by seq limit ${ROWS}`;
 
 /**
@@ -21,7 +21,7 @@ export async function outboxPage(
 	after: string,
 	types: readonly string[],
 ): Promise<Event[]> {
-	const rows = await db.query<Row & { bytes: number }>(PAGE, [after, types]);
+	const rows = await db.query<OutboxRow & { bytes: number }>(PAGE, [after, types]);
 	let bytes = 0;
 	const page = rows.filter((row, i) => {
 		bytes += row.bytes + ENVELOPE_BYTES;

@@ -1,7 +1,7 @@
 import type { Event } from "../contracts/event.ts";
 
 /** A row of an outbox, as COLUMNS reads it. */
-export interface Row {
+export interface OutboxRow {
 	seq: number;
 	id: string;
 	type: string;
@@ -10,11 +10,11 @@ export interface Row {
 	traceparent: string | null;
 	time: string;
 }
-export const COLUMNS = "seq, id, type, subject, data, traceparent, time";
+export const EVENT_COLUMNS = "seq, id, type, subject, data, traceparent, time";
 
 /** The CloudEvent of a row. */
 export function toEvent(
-	{ seq, id, type, subject, data, traceparent, time }: Row,
+	{ seq, id, type, subject, data, traceparent, time }: OutboxRow,
 	source: string,
 ): Event {
 	const event = {

@@ -3,9 +3,14 @@ import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { Event } from "../contracts/event.ts";
 import { Database, databaseUrl, type Tx } from "../persistence/database.ts";
-import { eventFigures } from "./dead-letters.ts";
+import { eventStatistics } from "./dead-letters.ts";
 import { insertEvents, pruneOutbox, type Relay, type RelayOptions, startRelay } from "./outbox.ts";
-import { oldestEvent, outboxReaders, removeReader, retireReaders } from "./outbox-checkpoints.ts";
+import {
+	listCheckpoints,
+	oldestEventTime,
+	removeCheckpoint,
+	removeObsoleteCheckpoints,
+} from "./outbox-checkpoints.ts";
 
 let databases: Databases;
 let db: Database;
@@ -325,10 +330,10 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	await db.query("update outbox_readers set lease_until = now() - interval '30 days'");
 	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["2", "3"]);
-	const figures = await eventFigures(db);
+	const figures = await eventStatistics(db);
 	expect(figures.backlog).toBe(2);
 	expect(figures.lag_seconds).toBeGreaterThan(7000);
-	expect(await outboxReaders(db)).toEqual([
+	expect(await listCheckpoints(db)).toEqual([
 		{
 			name: "group",
 			owner: null,
@@ -339,13 +344,13 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	const after = follow();
 	after.reader.wake();
 	await eventually(() => expect(after.seen).toEqual(["2", "3"]));
-	expect(await removeReader(db, "group")).toBe(0);
+	expect(await removeCheckpoint(db, "group")).toBe(0);
 	await after.reader.stop();
 	await tell(db, "4");
 	await db.query("update outbox set time = time - interval '2 hours'");
 	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["4"]);
-	expect(await removeReader(db, "group")).toBe(1);
+	expect(await removeCheckpoint(db, "group")).toBe(1);
 	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual([]);
 });
@@ -353,20 +358,20 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 test("readers of the other way in which events travel are retired, unless a node reads for them", async () => {
 	const add =
 		"insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
-	const names = async () => (await outboxReaders(db)).map(({ name }) => name);
+	const names = async () => (await listCheckpoints(db)).map(({ name }) => name);
 	await db.query(add, [["notifications", "shipping", "stream"], null, -10]);
 	await db.query(add, [["payments"], "a node", 60]);
-	expect((await retireReaders(db, true)).sort()).toEqual(["notifications", "shipping"]);
+	expect((await removeObsoleteCheckpoints(db, true)).sort()).toEqual(["notifications", "shipping"]);
 	expect(await names()).toEqual(["payments", "stream"]);
-	expect(await retireReaders(db, false)).toEqual(["stream"]);
+	expect(await removeObsoleteCheckpoints(db, false)).toEqual(["stream"]);
 	expect(await names()).toEqual(["payments"]);
 });
 
 test("the oldest event that an outbox holds is known", async () => {
-	expect(await oldestEvent(db)).toBeNull();
+	expect(await oldestEventTime(db)).toBeNull();
 	for (const subject of ["1", "2"]) await tell(db, subject);
 	await db.query("update outbox set time = '2026-01-01T00:00:00Z' where subject = '1'");
-	expect(await oldestEvent(db)).toBe("2026-01-01T00:00:00.000Z");
+	expect(await oldestEventTime(db)).toBe("2026-01-01T00:00:00.000Z");
 });
 
 test("pruning goes in small steps, also where nobody reads", async () => {

@@ -3,20 +3,20 @@ import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql } from "../persistence/database.ts";
 import {
 	type Acknowledged,
-	CHECKPOINT,
+	CHECKPOINT_COLUMNS,
+	contradictsEarlierAck,
 	type Destination,
-	isSetBack,
-	type Remembered,
-	verified,
+	type DestinationState,
+	verifyCheckpoint,
 } from "./outbox-destination.ts";
-import { COLUMNS, toEvent, type Row as Written } from "./outbox-row.ts";
+import { EVENT_COLUMNS, toEvent, type OutboxRow as Written } from "./outbox-row.ts";
 
 interface Row extends Written {
 	/** The snapshot of the statement that read it. */
 	upto: string;
 }
 /** What a reader has handed over: all that `seen`, a snapshot, holds, and of what `upto` holds besides, the rows up to `seq`. */
-interface Position extends Remembered {
+interface Position extends DestinationState {
 	seen: string;
 	upto: string | null;
 	seq: number;
@@ -44,18 +44,18 @@ const CLAIM = sql(
 	`insert into outbox_readers as r (name, owner, lease_until) values ($1, $2, now() + make_interval(secs => $3))
 	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until
 		where r.owner = $2 or r.owner is null or r.lease_until < now()
-	returning ${CHECKPOINT}`,
+	returning ${CHECKPOINT_COLUMNS}`,
 );
 /** What was committed since a snapshot, and the snapshot up to which that is all. One row without an event when there is nothing. */
 const READ_NEW = sql(
 	"outbox_read_new",
-	`select pg_current_snapshot()::text as upto, ${COLUMNS} from (select) once left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
+	`select pg_current_snapshot()::text as upto, ${EVENT_COLUMNS} from (select) once left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
 );
 /**
  * What was committed between two snapshots, from a number on. Without a name, so that it is planned each time: a plan made while the table
  * was small would go on reading the whole of it.
  */
-const READ_ON = `select ${COLUMNS}, $2::text as upto from outbox
+const READ_ON = `select ${EVENT_COLUMNS}, $2::text as upto from outbox
 	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
@@ -133,7 +133,9 @@ export function startRelay({
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;
 		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease]);
-		return claimed && destination ? verified(db, destination, { name, owner }, claimed) : claimed;
+		return claimed && destination
+			? verifyCheckpoint(db, destination, { name, owner }, claimed)
+			: claimed;
 	}
 	async function keep(next: Position): Promise<boolean> {
 		trustedUntil = performance.now() + lease * 500;
@@ -172,7 +174,7 @@ export function startRelay({
 		const ack =
 			rows.length > 0 ? await deliver(rows.map((row) => toEvent(row, source))) : undefined;
 		// Events that went to a destination which has lost others come again, after those.
-		if (isSetBack(from, ack ?? undefined)) suspect = true;
+		if (contradictsEarlierAck(from, ack ?? undefined)) suspect = true;
 		if (suspect) return false;
 		const full = rows.length === BATCH;
 		const next = full
@@ -207,7 +209,7 @@ export interface Relay extends Poller {
 	recheck(): void;
 }
 
-const TOLD = `select ${COLUMNS} from outbox
+const TOLD = `select ${EVENT_COLUMNS} from outbox
 	where seq > $1 and ($2::timestamptz is null or time >= $2) and ($3::timestamptz is null or time < $3) and type = any($4)
 	order by seq limit ${BATCH}`;
 /**

@@ -73,11 +73,18 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 
 	return {
 		/** Call it before the group begins to read, and every few seconds. */
-		async track({ consumer, stream, first, last, acked, open }: ConsumerState): Promise<void> {
+		async track({
+			consumer,
+			stream,
+			first,
+			last,
+			acked,
+			unacknowledged,
+		}: ConsumerState): Promise<void> {
 			const [tracked] = await db.query<{ refilling: boolean }>(TRACK, [
 				consumer,
 				stream,
-				open === 0 ? last : acked,
+				unacknowledged === 0 ? last : acked,
 				first,
 				acked,
 			]);

@@ -15,14 +15,14 @@ export interface ConsumerState {
 	/** Everything up to here is acknowledged. */
 	readonly acked: number;
 	/** How many messages are not acknowledged yet. */
-	readonly open: number;
+	readonly unacknowledged: number;
 }
 
 /** It changes when the stream was lost and created again. */
 export const identityOf = ({ config, created }: StreamInfo): string => `${config.name} ${created}`;
 
 /** Whether a stream still holds a message that it acknowledged, or has discarded it by age or size. */
-export async function holds(
+export async function holdsMessage(
 	api: JetStreamManager,
 	stream: string,
 	{ first_seq, last_seq }: StreamState,
@@ -60,12 +60,12 @@ export async function consumerState(
 		first: info.state.first_seq,
 		last: info.state.last_seq,
 		acked: ack_floor.stream_seq,
-		open: num_pending + num_ack_pending,
+		unacknowledged: num_pending + num_ack_pending,
 	};
 }
 
 /** The share of a stream's limits, in bytes and in age, that the messages behind a sequence take. At 1 they are about to be discarded. */
-export async function shareBehind(
+export async function unreadShareAfter(
 	api: JetStreamManager,
 	{ config, state }: StreamInfo,
 	sequence: number,

@@ -191,5 +191,5 @@ async function createMissing(
 }
 
 /** Has the server write to its files what is so far only in its log, which stopping it would otherwise have to do. */
-export const checkpoint = (admin: string): Promise<void> =>
+export const forceCheckpoint = (admin: string): Promise<void> =>
 	connected(admin, async (client) => void (await client.query("checkpoint")));

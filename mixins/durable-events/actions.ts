@@ -5,24 +5,24 @@ import { invalidField } from "../../lib/contracts/errors.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import {
+	type DeadLetterFilter,
 	deadLetters,
-	eventFigures,
-	type Filter,
-	likeType,
-	span,
+	eventStatistics,
+	timeRange,
+	toLikePattern,
 } from "../../lib/messaging/dead-letters.ts";
 import { inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { findRetries } from "../../lib/messaging/inbox.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
 import { republish } from "../../lib/messaging/outbox.ts";
 import {
-	oldestEvent,
-	outboxReaders,
-	removeReader,
+	listCheckpoints,
+	oldestEventTime,
+	removeCheckpoint,
 } from "../../lib/messaging/outbox-checkpoints.ts";
 import { outboxPage } from "../../lib/messaging/outbox-pages.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import type { Refilling } from "./refill.ts";
+import type { ConsumerRefill } from "./refill.ts";
 
 interface Self {
 	readonly name: string;
@@ -31,7 +31,7 @@ interface Self {
 	readonly $types: readonly string[];
 	readonly $patterns: readonly string[];
 	readonly $stream: EventStream | undefined;
-	readonly $refilling: Refilling | undefined;
+	readonly $refilling: ConsumerRefill | undefined;
 }
 type Handlers = {
 	[K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown>;
@@ -44,23 +44,23 @@ interface Replay {
 }
 
 /** What operators can ask a service about its events: dead letters and retries of its group, a replay of its outbox, and figures. */
-export function eventHandlers(): object {
+export function eventActionHandlers(): object {
 	const handlers: Handlers = {
-		async deadLetters({ params }: Ctx<Filter & { after?: string; limit: number }>) {
+		async deadLetters({ params }: Ctx<DeadLetterFilter & { after?: string; limit: number }>) {
 			const { after, limit, ...filter } = params;
 			return deadLetters(this.db, this.name).list(filter, after, limit);
 		},
 		async deadLetter({ params }: Ctx<{ event_id: string }>) {
 			return deadLetters(this.db, this.name).show(params.event_id);
 		},
-		async retryDeadLetters({ params }: Ctx<Filter>) {
+		async retryDeadLetters({ params }: Ctx<DeadLetterFilter>) {
 			return { count: await deadLetters(this.db, this.name).retry(params) };
 		},
-		async discardDeadLetters({ params }: Ctx<Filter>) {
+		async discardDeadLetters({ params }: Ctx<DeadLetterFilter>) {
 			return { count: await deadLetters(this.db, this.name).discard(params) };
 		},
 		async replayEvents({ params }: Ctx<Replay>) {
-			const [since, until] = span(params);
+			const [since, until] = timeRange(params);
 			const wanted = replayed(this.broker, this.$types, params);
 			const count = await republish(
 				this.db,
@@ -79,19 +79,19 @@ export function eventHandlers(): object {
 			return findRetries(this.db, this.name, params.subject);
 		},
 		async oldestEvent() {
-			return { time: await oldestEvent(this.db) };
+			return { time: await oldestEventTime(this.db) };
 		},
 		async eventReaders() {
-			return outboxReaders(this.db);
+			return listCheckpoints(this.db);
 		},
 		async removeEventReader({ params }: Ctx<{ name: string }>) {
-			return { count: await removeReader(this.db, params.name) };
+			return { count: await removeCheckpoint(this.db, params.name) };
 		},
 		async eventFigures() {
 			const states = (await this.$stream?.states(this.name, this.$patterns)) ?? [];
-			const pending = states.reduce((sum, { open }) => sum + open, 0);
+			const pending = states.reduce((sum, { unacknowledged }) => sum + unacknowledged, 0);
 			const unread_share = (await this.$refilling?.unreadShare(states)) ?? 0;
-			return { ...(await eventFigures(this.db)), pending, unread_share };
+			return { ...(await eventStatistics(this.db)), pending, unread_share };
 		},
 	};
 	return Object.fromEntries(
@@ -108,7 +108,7 @@ function replayed(
 	types: readonly string[],
 	{ type, group }: Replay,
 ): string[] {
-	const like = likeType(type);
+	const like = toLikePattern(type);
 	const wanted = like === null ? [...types] : types.filter((one) => matches(type!, one));
 	if (group === undefined) return wanted;
 	const services = broker.registry.getServiceList({}) as {

@@ -5,8 +5,8 @@ import { createInbox } from "../../lib/messaging/inbox.ts";
 import { orderedGroups } from "../../lib/messaging/ordered-groups.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { envOf } from "../../lib/settings/env.ts";
-import { consumedBy } from "./metrics.ts";
-import { refilling } from "./refill.ts";
+import { consumedCounters } from "./metrics.ts";
+import { startRefill } from "./refill.ts";
 import { isClosing, type Self } from "./self.ts";
 
 const RETRY_INTERVAL_MS = 500;
@@ -18,7 +18,7 @@ const RETRY_INTERVAL_MS = 500;
  */
 export function startConsuming(self: Self): (() => Promise<void>)[] {
 	const { broker, db, logger, name, $stream: stream, $patterns: patterns } = self;
-	const consumed = consumedBy(self);
+	const consumed = consumedCounters(self);
 	const { accept, bury, retry } = createInbox({
 		db,
 		group: name,
@@ -52,8 +52,8 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 		});
 		return [leave, retries.stop];
 	}
-	const refill = refilling(self, stream, patterns, accept);
-	self.$refilling = refill;
+	const refill = startRefill(self, stream, patterns, accept);
+	self.$refill = refill;
 	const consumers = patterns.map((pattern) =>
 		stream.follow(name, pattern, accept, bury, refill.track),
 	);

@@ -7,7 +7,7 @@ interface Self {
 }
 
 /** Counts what a service hands over. */
-export function counting<E, R>(
+export function countPublished<E, R>(
 	{ broker, name }: Self,
 	deliver: (found: E[]) => Promise<R>,
 ): (found: E[]) => Promise<R> {
@@ -20,7 +20,7 @@ export function counting<E, R>(
 }
 
 /** What becomes of the events that a service takes over. */
-export function consumedBy({
+export function consumedCounters({
 	broker,
 	name,
 }: Self): Readonly<Record<"done" | "failed" | "dead", Counter>> {

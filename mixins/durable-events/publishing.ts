@@ -1,9 +1,9 @@
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { type Relay, startRelay } from "../../lib/messaging/outbox.ts";
-import { STREAM_READER } from "../../lib/messaging/outbox-checkpoints.ts";
+import { STREAM_CHECKPOINT } from "../../lib/messaging/outbox-checkpoints.ts";
 import type { Acknowledged, Destination } from "../../lib/messaging/outbox-destination.ts";
-import { counting } from "./metrics.ts";
+import { countPublished } from "./metrics.ts";
 import { isClosing, type Self } from "./self.ts";
 
 /**
@@ -15,7 +15,13 @@ import { isClosing, type Self } from "./self.ts";
 export function startPublishing(self: Self): () => Promise<void> {
 	const { broker, $stream: stream, $types: types } = self;
 	if (stream) {
-		const relay = openRelay(self, STREAM_READER, types, (events) => stream.publish(events), stream);
+		const relay = openRelay(
+			self,
+			STREAM_CHECKPOINT,
+			types,
+			(events) => stream.publish(events),
+			stream,
+		);
 		const removeListener = stream.onReconnect(relay.recheck);
 		return async () => {
 			removeListener();
@@ -47,7 +53,7 @@ function openRelay(
 		source: `/${name}`,
 		types,
 		...(destination ? { destination } : {}),
-		deliver: self.$traces.sending(counting(self, deliver)),
+		deliver: self.$traces.sending(countPublished(self, deliver)),
 		onError: (error) => {
 			if (!isClosing(self))
 				logger.warn("Events could not be published; the relay retries", { to: checkpoint, error });

@@ -15,7 +15,7 @@ interface Self {
 		warn(message: string, data?: object): void;
 	};
 }
-export interface Refilling {
+export interface ConsumerRefill {
 	track(state: ConsumerState): Promise<void>;
 	/** The share of the stream's limits that the messages take which this service has still to take over; the largest of its consumers. */
 	unreadShare(states: readonly ConsumerState[]): Promise<number>;
@@ -27,12 +27,12 @@ const TRACK_EVERY = 5000;
 const REFILL_EVERY = 1000;
 
 /** Watches how far a service's consumers have read the stream, and refills them from the outboxes when it has discarded what they had not read. */
-export function refilling(
+export function startRefill(
 	{ name, broker, db, logger }: Self,
 	stream: EventStream,
 	patterns: readonly string[],
 	accept: (events: Event[]) => Promise<void>,
-): Refilling {
+): ConsumerRefill {
 	const byConsumer = new Map(patterns.map((pattern) => [consumerName(name, pattern), pattern]));
 	const refill = streamRefill({
 		db,

@@ -8,7 +8,7 @@ import { users } from "../../services/users/users.contract.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { database } from "../database.mixin.ts";
 import { durableEvents } from "../durable-events.mixin.ts";
-import { oldestHeld } from "./retention.ts";
+import { oldestRetainedEvent } from "./retention.ts";
 
 let shop: Shop | undefined;
 afterEach(() => shop?.stop());
@@ -25,7 +25,7 @@ const BOTH = ["order.*", "user.created"];
 
 test("the oldest event of all producers is the one that an inbox must still remember", async () => {
 	const { broker, databases } = await start(...producers());
-	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBeNull();
+	expect(await oldestRetainedEvent({ broker: broker as never }, BOTH)).toBeNull();
 	const id = uuid();
 	await publisher(broker, "orders")("order.created", id, {
 		order_id: id,
@@ -40,8 +40,10 @@ test("the oldest event of all producers is the one that an inbox must still reme
 	});
 	await databases.query("orders", "update outbox set time = '2026-01-01T00:00:00Z'");
 	await databases.query("users", "update outbox set time = '2025-01-01T00:00:00Z'");
-	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBe("2025-01-01T00:00:00.000Z");
-	expect(await oldestHeld({ broker: broker as never }, ["order.created"])).toBe(
+	expect(await oldestRetainedEvent({ broker: broker as never }, BOTH)).toBe(
+		"2025-01-01T00:00:00.000Z",
+	);
+	expect(await oldestRetainedEvent({ broker: broker as never }, ["order.created"])).toBe(
 		"2026-01-01T00:00:00.000Z",
 	);
 });
@@ -58,8 +60,8 @@ test("the oldest event is unknown while a producer is missing or does not answer
 		actions: { oldestEvent },
 	} as ServiceSchema);
 	expect(
-		await oldestHeld({ broker: broker as never }, ["shipment.delivered", "order.*"]),
+		await oldestRetainedEvent({ broker: broker as never }, ["shipment.delivered", "order.*"]),
 	).toBeUndefined();
-	expect(await oldestHeld({ broker: broker as never }, BOTH)).toBeUndefined();
-	expect(await oldestHeld({ broker: broker as never }, ["order.*"])).toBeNull();
+	expect(await oldestRetainedEvent({ broker: broker as never }, BOTH)).toBeUndefined();
+	expect(await oldestRetainedEvent({ broker: broker as never }, ["order.*"])).toBeNull();
 });

@@ -3,7 +3,7 @@ import type { ServiceThis } from "../../lib/contracts/contract.ts";
 import { matches } from "../../lib/contracts/event.ts";
 import { deleteProcessedEvents } from "../../lib/messaging/inbox.ts";
 import { pruneOutbox } from "../../lib/messaging/outbox.ts";
-import { retireReaders } from "../../lib/messaging/outbox-checkpoints.ts";
+import { removeObsoleteCheckpoints } from "../../lib/messaging/outbox-checkpoints.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import type { HasDatabase } from "../database.mixin.ts";
@@ -19,7 +19,7 @@ const MARGIN_HOURS = 24;
  * @param patterns of the events that the service consumes
  * @returns what ends it
  */
-export function pruning(
+export function startPruning(
 	self: Self,
 	patterns: readonly string[],
 	withStream: boolean,
@@ -29,11 +29,11 @@ export function pruning(
 	return startPoller({
 		intervalMs: PRUNE_EVERY,
 		async poll() {
-			const retired = await retireReaders(db, withStream);
+			const retired = await removeObsoleteCheckpoints(db, withStream);
 			if (retired.length > 0)
 				logger.info("Removed readers of the outbox that are no longer used", { readers: retired });
 			const more = await pruneOutbox(db, hours);
-			const oldest = patterns.length > 0 ? await oldestHeld(self, patterns) : undefined;
+			const oldest = patterns.length > 0 ? await oldestRetainedEvent(self, patterns) : undefined;
 			return (
 				(oldest !== undefined && (await deleteProcessedEvents(db, hours + MARGIN_HOURS, oldest))) ||
 				more
@@ -47,7 +47,7 @@ export function pruning(
  * When the oldest event was written that any producer of these events still holds; null if none holds any. Undefined while that is not known, because a
  * producer is missing, does not answer, or is of a version without this action: the inbox then forgets nothing.
  */
-export async function oldestHeld(
+export async function oldestRetainedEvent(
 	{ broker }: Pick<Self, "broker">,
 	patterns: readonly string[],
 ): Promise<string | null | undefined> {

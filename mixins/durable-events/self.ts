@@ -3,7 +3,7 @@ import type { EventStream } from "../../lib/messaging/jetstream.ts";
 import type { Relay } from "../../lib/messaging/outbox.ts";
 import type { Subscriptions } from "../../lib/messaging/subscriptions.ts";
 import type { HasDatabase } from "../database.mixin.ts";
-import type { Refilling } from "./refill.ts";
+import type { ConsumerRefill } from "./refill.ts";
 import type { EventTraces } from "./traces.ts";
 
 /** Members that the durable-events mixin keeps on a service for itself. */
@@ -22,7 +22,7 @@ export interface DurableEventsState {
 	/** Transport between nodes; undefined if events stay in the process. */
 	$stream: EventStream | undefined;
 	/** Refills this service's consumers after the stream has discarded unread messages. */
-	$refilling: Refilling | undefined;
+	$refill: ConsumerRefill | undefined;
 	$traces: EventTraces;
 	/** Releases the shared connection to the stream. */
 	$releaseStream(): Promise<void>;

@@ -1,7 +1,7 @@
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import { anySampled, traceBatch } from "../../lib/observability/tracing/traced-work.ts";
-import type { Kind, Tracer } from "../../lib/observability/tracing/tracing.ts";
+import type { SpanKind, Tracer } from "../../lib/observability/tracing/tracing.ts";
 
 /**
  * Shows events on their way, each in the trace that it was written in: handed over by the service that tells them, and handled by those who hear them. Each
@@ -9,7 +9,7 @@ import type { Kind, Tracer } from "../../lib/observability/tracing/tracing.ts";
  * @param carrier what events travel with
  */
 export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "process") {
-	const look = (kind: Kind, name: string) => ({
+	const look = (kind: SpanKind, name: string) => ({
 		kind,
 		name: ({ type }: Event) => `${name} ${type}`,
 		attributes: ({ id, type, subject, time }: Event) => ({

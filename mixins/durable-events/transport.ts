@@ -1,5 +1,5 @@
 import { addProbe } from "../../lib/health/probes.ts";
-import { type EventStream, sharedJetStream } from "../../lib/messaging/jetstream.ts";
+import { acquireJetStream, type EventStream } from "../../lib/messaging/jetstream.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import type { Self } from "./self.ts";
 
@@ -15,7 +15,7 @@ export async function openTransport(self: Self): Promise<EventStream | undefined
 		EVENT_ACK_WAIT_MS,
 	} = envOf(broker);
 	if (!TRANSPORTER) return undefined;
-	const { stream, release } = await sharedJetStream(broker, {
+	const { stream, release } = await acquireJetStream(broker, {
 		servers: TRANSPORTER,
 		namespace: NAMESPACE,
 		replicas: EVENT_REPLICAS,
@@ -23,11 +23,11 @@ export async function openTransport(self: Self): Promise<EventStream | undefined
 		maxBytes: Math.floor(EVENT_STREAM_MB * 2 ** 20),
 		ackWait: EVENT_ACK_WAIT_MS,
 		name: `${broker.nodeID}-events`,
-		onSmaller: (maxBytes) =>
+		onReducedSize: (maxBytes) =>
 			logger.warn("NATS cannot reserve EVENT_STREAM_MB: the stream is smaller or unlimited (-1)", {
 				maxBytes,
 			}),
-		onTrouble: (consumer, error) =>
+		onError: (consumer, error) =>
 			logger.warn("A consumer lost its stream and reconnects", { consumer, error }),
 	});
 	self.$releaseStream = release;

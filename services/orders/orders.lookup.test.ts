@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
-import { type Cache, cacheOn, provideCache } from "../../lib/caching/lease-cache.ts";
+import { type Cache, createCache, provideCache } from "../../lib/caching/lease-cache.ts";
 import { memoryStore } from "../../lib/caching/memory-store.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { createLookup } from "./orders.lookup.ts";
@@ -11,7 +11,7 @@ let price: number;
 let known: ReturnType<typeof createLookup>;
 beforeEach(() => {
 	const broker = {} as ServiceBroker;
-	cache = cacheOn(memoryStore(), "cache::");
+	cache = createCache(memoryStore(), "cache::");
 	provideCache(broker, cache);
 	[asked, price] = [[], 1];
 	const call = async (action: string, { ids }: { ids: string[] }) => {

@@ -54,7 +54,7 @@ export function recordedTraces(): Tracing & { readonly spans: RecordedSpan[] } {
 	return {
 		spans,
 		instance: `test-${hex(4)}`,
-		onTrouble: () => undefined,
+		onExportError: () => undefined,
 		of: (service) => ({
 			enter: (name, parent) => begin(service, "server", name, parent),
 			start: (name, kind, parent, attributes) =>

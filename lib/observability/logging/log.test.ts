@@ -6,7 +6,7 @@ import { runInCall } from "../../context/call-context.ts";
 import { runInTrace } from "../../context/traceparent.ts";
 import { readEnv } from "../../settings/env.ts";
 import { Log } from "./log.ts";
-import { pretty } from "./pretty.ts";
+import { formatForTerminal } from "./pretty.ts";
 
 type Line = Record<string, unknown>;
 /** A broker whose log can be read. */
@@ -181,10 +181,10 @@ test("in a terminal a line is read from left to right, with the stack below", ()
 		order_id: "7",
 		n: { a: 1 },
 	};
-	expect(pretty(JSON.stringify(line), false)).toBe(
+	expect(formatForTerminal(JSON.stringify(line), false)).toBe(
 		'12:34:56.789 WARN  orders Look order_id=7 n={"a":1}\n',
 	);
-	const failed = pretty(
+	const failed = formatForTerminal(
 		JSON.stringify({
 			...line,
 			service: "shop",

@@ -4,7 +4,7 @@ import { type DestinationStream, destination as openDestination, pino } from "pi
 import { currentLogFields } from "../../context/call-context.ts";
 import type { Env } from "../../settings/env.ts";
 import { bufferedWriter } from "./buffered-writer.ts";
-import { pretty } from "./pretty.ts";
+import { formatForTerminal } from "./pretty.ts";
 import { redact, redactText } from "./redact.ts";
 
 export type Level = NonNullable<Env["LOGLEVEL"]>;
@@ -30,7 +30,7 @@ const toStdout = (): DestinationStream => {
 };
 const toTerminal = (): DestinationStream => {
 	const terminal = openDestination({ dest: 1, sync: true });
-	return { write: (json) => void terminal.write(pretty(json, process.stdout.isTTY)) };
+	return { write: (json) => void terminal.write(formatForTerminal(json, process.stdout.isTTY)) };
 };
 
 let lastMs = 0;
@@ -130,7 +130,7 @@ function read(args: readonly unknown[]): { message: string; about: object } {
 }
 
 /** When all that was logged so far is written. */
-export const written = async (): Promise<void> => stdout?.written();
+export const flushLog = async (): Promise<void> => stdout?.written();
 
 const logs = new WeakMap<object, Log>();
 /** The log of a broker; undefined where it has none. */

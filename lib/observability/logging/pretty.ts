@@ -20,7 +20,7 @@ interface Line {
 }
 
 /** A line for somebody who reads it in a terminal: when, how bad, who, what; then the rest of its fields, and the stack below. */
-export function pretty(json: string, colours: boolean): string {
+export function formatForTerminal(json: string, colours: boolean): string {
 	const { timestamp, level, logger, message, service, error, ...rest } = JSON.parse(json) as Line;
 	const paint = (style: Style, text: string) =>
 		colours ? styleText(style, text, { validateStream: false }) : text;

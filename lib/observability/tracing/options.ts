@@ -2,7 +2,7 @@ import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
 
 /** Names and values as https://www.w3.org/TR/baggage/ lists them; what is no percent-encoding stands for itself. */
-export function pairs(list = ""): Record<string, string> {
+export function parseBaggage(list = ""): Record<string, string> {
 	const entries = list.split(",").flatMap((pair) => {
 		const at = pair.indexOf("=");
 		return at > 0 ? [[decode(pair.slice(0, at)), decode(pair.slice(at + 1))] as const] : [];
@@ -18,20 +18,24 @@ function decode(text: string): string {
 }
 
 /** Where traces are sent, see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp */
-export function destination(env: Env): { url: string; headers: Record<string, string> } {
+export function exportTarget(env: Env): { url: string; headers: Record<string, string> } {
 	const base = env.OTEL_EXPORTER_OTLP_ENDPOINT;
 	return {
 		url: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base?.replace(/(?<!\/)\/+$/, "")}/v1/traces`,
 		headers: {
-			...pairs(env.OTEL_EXPORTER_OTLP_HEADERS),
-			...pairs(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS),
+			...parseBaggage(env.OTEL_EXPORTER_OTLP_HEADERS),
+			...parseBaggage(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS),
 		},
 	};
 }
 
 /** What is known of one service of this process. What the operator says wins. */
-export function resourceOf(env: Env, service: string, instance: string): Record<string, string> {
-	const given = pairs(env.OTEL_RESOURCE_ATTRIBUTES);
+export function resourceAttributes(
+	env: Env,
+	service: string,
+	instance: string,
+): Record<string, string> {
+	const given = parseBaggage(env.OTEL_RESOURCE_ATTRIBUTES);
 	return {
 		"service.namespace": "moleculer-commerce",
 		"service.version": version,

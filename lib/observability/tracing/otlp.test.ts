@@ -3,7 +3,7 @@ import { eventually } from "../../../test/support/eventually.ts";
 import { type Receiver, startReceiver } from "../../../test/support/otlp-receiver.ts";
 import { readEnv } from "../../settings/env.ts";
 import { openTracing } from "./open-tracing.ts";
-import { destination, pairs, resourceOf } from "./options.ts";
+import { exportTarget, parseBaggage, resourceAttributes } from "./options.ts";
 
 const ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 const [sampled, unsampled] = ["01", "00"].map((flags) => `00-${ID}-00f067aa0ba902b7-${flags}`) as [
@@ -48,7 +48,7 @@ test("there is tracing only where an endpoint is set, and unless it is switched 
 });
 
 test("headers and resource attributes are percent-encoded lists, and what the operator says wins", () => {
-	expect(pairs("a=1, b = two%20words ,c=x=y,d=50%,=none,nothing")).toEqual({
+	expect(parseBaggage("a=1, b = two%20words ,c=x=y,d=50%,=none,nothing")).toEqual({
 		a: "1",
 		b: "two words",
 		c: "x=y",
@@ -61,20 +61,20 @@ test("headers and resource attributes are percent-encoded lists, and what the op
 		OTEL_EXPORTER_OTLP_TRACES_HEADERS: "x=2",
 		OTEL_RESOURCE_ATTRIBUTES: "service.version=7,team=shop,service.name=theirs",
 	});
-	expect(destination(env)).toEqual({
+	expect(exportTarget(env)).toEqual({
 		url: "https://collector.example:4318/otlp/v1/traces",
 		headers: { authorization: "Bearer one", x: "2" },
 	});
-	expect(resourceOf(env, "orders", "node-1")).toMatchObject({
+	expect(resourceAttributes(env, "orders", "node-1")).toMatchObject({
 		"service.name": "theirs",
 		"service.version": "7",
 		team: "shop",
 	});
-	expect(resourceOf(env, "orders", "node-1")["deployment.environment"]).toBe("production");
+	expect(resourceAttributes(env, "orders", "node-1")["deployment.environment"]).toBe("production");
 	expect(
-		resourceOf({ ...env, OTEL_SERVICE_NAME: "ours" }, "orders", "node-1")["service.name"],
+		resourceAttributes({ ...env, OTEL_SERVICE_NAME: "ours" }, "orders", "node-1")["service.name"],
 	).toBe("ours");
-	expect(resourceOf(readEnv({}), "orders", "node-1")["service.name"]).toBe("orders");
+	expect(resourceAttributes(readEnv({}), "orders", "node-1")["service.name"]).toBe("orders");
 });
 
 test.each([
@@ -148,7 +148,7 @@ test("traces go out as protobuf unless told otherwise", async () => {
 test("a collector that is away is told of, and holds nothing up", async () => {
 	const tracing = await open();
 	const troubles: unknown[] = [];
-	tracing.onTrouble((error) => troubles.push(error));
+	tracing.onExportError((error) => troubles.push(error));
 	await receiver.stop();
 	for (let i = 0; i < 600; i++)
 		tracing.of("api").enter("GET /", undefined, performance.now())!.end();

@@ -1,9 +1,9 @@
 import {
 	type Context,
+	SpanKind as OtelSpanKind,
 	type Span as Recorded,
 	type Tracer as Recorder,
 	ROOT_CONTEXT,
-	SpanKind,
 	SpanStatusCode,
 	trace,
 } from "@opentelemetry/api";
@@ -22,8 +22,8 @@ import { isSampled } from "../../context/traceparent.ts";
 import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
 import { errorKind, isRefusal } from "./error-kind.ts";
-import { destination, resourceOf } from "./options.ts";
-import type { Kind, Span, Tracer, Tracing } from "./tracing.ts";
+import { exportTarget, resourceAttributes } from "./options.ts";
+import type { Span, SpanKind, Tracer, Tracing } from "./tracing.ts";
 
 /*
  * The only file that knows OpenTelemetry. Of its packages we use what makes, batches and exports spans. What is current we know by ourselves: the W3C
@@ -40,15 +40,15 @@ const BATCH = {
 /** Trouble is told once in so many milliseconds. */
 const QUIET = 60_000;
 
-const KINDS: Readonly<Record<Kind, SpanKind>> = {
-	internal: SpanKind.INTERNAL,
-	server: SpanKind.SERVER,
-	client: SpanKind.CLIENT,
-	producer: SpanKind.PRODUCER,
-	consumer: SpanKind.CONSUMER,
+const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
+	internal: OtelSpanKind.INTERNAL,
+	server: OtelSpanKind.SERVER,
+	client: OtelSpanKind.CLIENT,
+	producer: OtelSpanKind.PRODUCER,
+	consumer: OtelSpanKind.CONSUMER,
 };
 /** Kinds whose parents are elsewhere. */
-const ARRIVING: readonly Kind[] = ["server", "consumer"];
+const ARRIVING: readonly SpanKind[] = ["server", "consumer"];
 
 export async function startExport(env: Env, instance: string): Promise<Tracing> {
 	let onTrouble: (error: unknown) => void = () => undefined;
@@ -59,14 +59,14 @@ export async function startExport(env: Env, instance: string): Promise<Tracing> 
 	const sampler = samplerOf(env);
 	const tracers = new Map<string, Tracer>();
 	function make(service: string): Tracer {
-		const resource = resourceFromAttributes(resourceOf(env, service, instance));
+		const resource = resourceFromAttributes(resourceAttributes(env, service, instance));
 		// One for each service, since it is what bears the name; they share all else.
 		const provider = new TracerProvider({ resource, sampler, spanProcessors: [processor] });
 		return tracer(provider.getTracer("moleculer-commerce", version));
 	}
 	return {
 		instance,
-		onTrouble(tell) {
+		onExportError(tell) {
 			onTrouble = tell;
 		},
 		of(service) {
@@ -80,7 +80,7 @@ export async function startExport(env: Env, instance: string): Promise<Tracing> 
 }
 
 async function exporterOf(env: Env): Promise<SpanExporter> {
-	const options = { ...destination(env), timeoutMillis: BATCH.exportTimeoutMillis };
+	const options = { ...exportTarget(env), timeoutMillis: BATCH.exportTimeoutMillis };
 	const { OTLPTraceExporter } = await (env.OTEL_EXPORTER_OTLP_PROTOCOL === "http/json"
 		? import("@opentelemetry/exporter-trace-otlp-http")
 		: import("@opentelemetry/exporter-trace-otlp-proto"));
@@ -122,7 +122,7 @@ const tracer = (recorder: Recorder): Tracer => ({
 	enter(name, parent, startTime) {
 		const recorded = recorder.startSpan(
 			name,
-			{ kind: SpanKind.SERVER, startTime },
+			{ kind: OtelSpanKind.SERVER, startTime },
 			parent ? contextOf(parent, true) : ROOT_CONTEXT,
 		);
 		return recorded.isRecording() ? span(recorded) : undefined;

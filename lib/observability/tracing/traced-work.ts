@@ -4,11 +4,11 @@ import {
 	runInTracesOf,
 	type Traced,
 } from "../../context/traceparent.ts";
-import type { Attributes, Kind, Span, Tracer } from "./tracing.ts";
+import type { Attributes, Span, SpanKind, Tracer } from "./tracing.ts";
 
 /** How a span looks. Asked for only where there is one. */
 export interface SpanDescription<E = unknown> {
-	readonly kind: Kind;
+	readonly kind: SpanKind;
 	name(element: E): string;
 	attributes(element: E): Attributes;
 }

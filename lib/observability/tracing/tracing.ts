@@ -1,7 +1,7 @@
 /** What is said of a span. Never of a person: names, ids that we made, codes and counts. */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;
 /** https://opentelemetry.io/docs/specs/otel/trace/api/#spankind */
-export type Kind = "internal" | "server" | "client" | "producer" | "consumer";
+export type SpanKind = "internal" | "server" | "client" | "producer" | "consumer";
 
 export interface Span {
 	/** What comes below it carries this. */
@@ -21,7 +21,7 @@ export interface Tracer {
 	 */
 	enter(name: string, parent: string | undefined, startTime: number): Span | undefined;
 	/** @returns nothing where the trace is not recorded; then what comes below goes on with the parent's traceparent */
-	start(name: string, kind: Kind, parent: string, attributes?: Attributes): Span | undefined;
+	start(name: string, kind: SpanKind, parent: string, attributes?: Attributes): Span | undefined;
 }
 export interface Tracing {
 	/** @param service its name, as the registry has it */
@@ -29,7 +29,7 @@ export interface Tracing {
 	/** This node, as the traces name it. */
 	readonly instance: string;
 	/** Whoever hears that traces could not be exported. */
-	onTrouble(tell: (error: unknown) => void): void;
+	onExportError(tell: (error: unknown) => void): void;
 	/** Sends what is still here. May be called more than once. */
 	close(): Promise<void>;
 }

@@ -28,7 +28,7 @@ import {
 import { StartError } from "../../process/start-error.ts";
 import { cacheFolder } from "../../settings/env.ts";
 
-export const APPLICATION = "moleculer-commerce";
+export const APPLICATION_NAME = "moleculer-commerce";
 const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 const INSTEAD = "or use a Postgres server of your own";
 const ABANDONED_MS = 10 * 60_000;
@@ -80,10 +80,10 @@ export async function findBinaries(
 
 function copyPlaces(): string[] {
 	const uid = process.getuid?.() ?? 0;
-	const temporary = join(tmpdir(), `${APPLICATION}-${uid}`);
-	if (uid === 0) return [`/var/lib/${APPLICATION}`, temporary];
+	const temporary = join(tmpdir(), `${APPLICATION_NAME}-${uid}`);
+	if (uid === 0) return [`/var/lib/${APPLICATION_NAME}`, temporary];
 	try {
-		return [join(cacheFolder(), APPLICATION), temporary];
+		return [join(cacheFolder(), APPLICATION_NAME), temporary];
 	} catch {
 		// a uid without an entry in /etc/passwd, as containers have, has no home
 		return [temporary];

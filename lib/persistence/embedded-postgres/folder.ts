@@ -12,7 +12,7 @@ import {
 } from "../../process/folder-access.ts";
 import { LockedError, lockFile, type ProcessLock } from "../../process/process-lock.ts";
 import { StartError } from "../../process/start-error.ts";
-import { APPLICATION } from "./binaries.ts";
+import { APPLICATION_NAME } from "./binaries.ts";
 import { keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
 
 /**
@@ -220,7 +220,7 @@ async function chooseCluster(
 
 async function placeElsewhere(path: string, id: string, account: Account): Promise<string> {
 	const name = `${createHash("sha256").update(path).digest("hex").slice(0, 12)}-${id}`;
-	const place = join(`/var/lib/${APPLICATION}`, name);
+	const place = join(`/var/lib/${APPLICATION_NAME}`, name);
 	if (
 		(await ownFolder(dirname(place), 0o755)) &&
 		(await ownFolder(place, 0o755)) &&
