@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ServiceBroker } from "moleculer";
 import { destination } from "pino";
 import { Log } from "../lib/observability/logging/log.ts";
-import { pretty } from "../lib/observability/logging/pretty.ts";
+import { formatForTerminal } from "../lib/observability/logging/pretty.ts";
 import { printUsage, requestsHelp } from "../lib/process/command-line.ts";
 import { type Program, runProgram } from "../lib/process/lifecycle.ts";
 import { StartError } from "../lib/process/start-error.ts";
@@ -97,6 +97,6 @@ function logToStderr(env: Env) {
 	const isJson = (env.LOG_FORMAT ?? (env.NODE_ENV === "production" ? "json" : "pretty")) === "json";
 	const lines = isJson
 		? stderr
-		: { write: (line: string) => void stderr.write(pretty(line, process.stderr.isTTY)) };
+		: { write: (line: string) => void stderr.write(formatForTerminal(line, process.stderr.isTTY)) };
 	return new Log({ ...env, SERVICES: "repl" }, lines).getLogHandler({ mod: "repl" });
 }

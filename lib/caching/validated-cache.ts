@@ -31,7 +31,7 @@ export class ValidatedCache<A> {
 		}: { metrics?: Metrics; most?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
-		this.#lookupsOf = lookupCounters(metrics, catalogue.nearLookups);
+		this.#lookupsOf = lookupCounters(metrics, catalogue.validatedLookups);
 		this.#entries = lru({ maxBytes: most, sizeOf: ({ answer }) => bytesOf(answer), now });
 	}
 

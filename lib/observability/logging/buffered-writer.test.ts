@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 
 const module = JSON.stringify(join(import.meta.dirname, "buffered-writer.ts"));
-/** Runs a program that writes many lines. */
+/** Runs a program that writes 3,000 lines and then executes the given code. */
 function start(then: string) {
 	const program = `
 		import { bufferedWriter } from ${module};
@@ -28,19 +28,19 @@ const numbers = Array.from({ length: 3000 }, (_, i) => i);
 test.each([
 	["ends", "process.exit(3)"],
 	["fails", "throw new Error('no')"],
-	["fails while nobody waits", "Promise.reject(new Error('no'))"],
+	["rejects a promise without a handler", "Promise.reject(new Error('no'))"],
 	[
-		"waits for it first",
+		"awaits the writer first",
 		"await new Promise(setImmediate); await written(); process.kill(process.pid, 'SIGKILL')",
 	],
-])("when the process %s, every line was written, whole and in order", async (_, then) => {
+])("a process that %s writes every line, complete and in order", async (_, then) => {
 	const lines = await linesOf(start(then));
 	expect(lines.map((line) => Number(line.split(" ", 1)[0]))).toEqual(numbers);
 	expect(lines.filter((line) => !/^\d+ äöü x+$/.test(line))).toEqual([]);
 	expect(lines[5]).toHaveLength("5 äöü ".length + 200_000);
 });
 
-test("when few lines come they are written in a moment", async () => {
+test("a few lines are written without a full buffer", async () => {
 	const child = start("setInterval(() => undefined, 1000)");
 	let output = "";
 	await new Promise<void>((resolve) => {
@@ -53,7 +53,7 @@ test("when few lines come they are written in a moment", async () => {
 	await once(child, "close");
 });
 
-test("a process whose reader has gone goes on", async () => {
+test("a process continues when the reader of its output has closed", async () => {
 	const child = start(
 		"setInterval(() => write('more\\n'), 5); setTimeout(() => { process.stderr.write('still here'); process.exit(0); }, 600)",
 	);

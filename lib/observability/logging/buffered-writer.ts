@@ -1,15 +1,15 @@
 import { destination as openDestination } from "pino";
 
-const SIZE = 128 * 1024;
-/** A character takes three bytes at most in UTF-8, for each of JavaScript's units. */
-const WIDEST = 3;
-const EVERY_MS = 200;
-/** Bytes that wait for whoever reads our output; beyond that lines are lost, and the shop goes on. */
-const MOST_WAITING = 32 * 1024 * 1024;
-/** Milliseconds that a write under way gets when the process ends without having waited for it. */
-const LAST_MS = 50;
+const BUFFER_BYTES = 128 * 1024;
+/** Maximum bytes in UTF-8 per UTF-16 code unit. */
+const MAX_UNIT_BYTES = 3;
+const FLUSH_INTERVAL_MS = 200;
+/** Bytes that may wait for the reader of the output. Beyond that, lines are dropped. */
+const MAX_PENDING_BYTES = 32 * 1024 * 1024;
+/** Milliseconds granted to a pending write when the process exits. */
+const EXIT_WAIT_MS = 50;
 
-/** What of pino's destination is used, which its types do not know to take bytes. */
+/** The used part of pino's destination, whose types lack writing bytes. */
 interface Output {
 	write(bytes: Buffer): void;
 	on(event: "drain", listener: () => void): void;
@@ -17,8 +17,9 @@ interface Output {
 }
 
 /**
- * Lines on their way to a file or pipe. They become bytes at once, since strings that wait cost the garbage collector more than all else of a line, and
- * are written together, while requests go on: when there are many, five times a second, and all that is left when the process ends.
+ * Buffers lines for a file or pipe. Lines become bytes immediately, because waiting strings cost
+ * the garbage collector more than the rest of a line. The buffer is written when it is full, five
+ * times a second, and when the process exits.
  */
 export function bufferedWriter(fd: number) {
 	const output = openDestination({
@@ -26,40 +27,40 @@ export function bufferedWriter(fd: number) {
 		sync: false,
 		contentMode: "buffer",
 		minLength: 0,
-		maxLength: MOST_WAITING,
+		maxLength: MAX_PENDING_BYTES,
 	} as object) as unknown as Output;
-	let buffer = Buffer.allocUnsafe(SIZE);
+	let buffer = Buffer.allocUnsafe(BUFFER_BYTES);
 	let used = 0;
 	let writing = false;
 	output.on("drain", () => {
 		writing = false;
 	});
-	function hand(bytes: Buffer): void {
+	function send(bytes: Buffer): void {
 		writing = true;
 		output.write(bytes);
 	}
-	function pass(): void {
+	function flush(): void {
 		if (used === 0) return;
-		hand(buffer.subarray(0, used));
-		buffer = Buffer.allocUnsafe(SIZE);
+		send(buffer.subarray(0, used));
+		buffer = Buffer.allocUnsafe(BUFFER_BYTES);
 		used = 0;
 	}
-	setInterval(pass, EVERY_MS).unref();
-	// Ahead of pino's own, which writes the rest at once, and would overtake what is under way.
+	setInterval(flush, FLUSH_INTERVAL_MS).unref();
+	// Runs before pino's exit listener, whose synchronous write would overtake a pending one.
 	process.prependListener("exit", () => {
-		if (writing) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_MS);
-		pass();
+		if (writing) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_WAIT_MS);
+		flush();
 	});
 	return {
 		write(line: string): void {
-			const most = line.length * WIDEST;
-			if (used + most > SIZE) pass();
-			if (most > SIZE) hand(Buffer.from(line));
+			const maxBytes = line.length * MAX_UNIT_BYTES;
+			if (used + maxBytes > BUFFER_BYTES) flush();
+			if (maxBytes > BUFFER_BYTES) send(Buffer.from(line));
 			else used += buffer.write(line, used);
 		},
-		/** Fulfils when all lines are written. */
+		/** Fulfills when all lines are written. */
 		written(): Promise<void> {
-			pass();
+			flush();
 			return new Promise((resolve) => (writing ? output.once("drain", resolve) : resolve()));
 		},
 	};

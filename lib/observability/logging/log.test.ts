@@ -9,7 +9,7 @@ import { Log } from "./log.ts";
 import { formatForTerminal } from "./pretty.ts";
 
 type Line = Record<string, unknown>;
-/** A broker whose log can be read. */
+/** A broker whose log lines are collected. */
 function start(source: Record<string, string> = {}) {
 	const lines: Line[] = [];
 	const env = readEnv({ NODE_ENV: "production", LOGLEVEL: "info", SERVICES: "orders", ...source });
@@ -19,7 +19,7 @@ function start(source: Record<string, string> = {}) {
 	return { broker, lines };
 }
 
-test("a line has its fields by their names, then what it is about", () => {
+test("a line has the standard fields, then its data", () => {
 	const { broker, lines } = start();
 	broker.getLogger("cache").warn("Redis is gone", { tries: 3 });
 	expect(lines).toEqual([
@@ -34,7 +34,7 @@ test("a line has its fields by their names, then what it is about", () => {
 	]);
 });
 
-test("an error comes with its stack and its cause, whichever way it was handed over, and without the rest of it", () => {
+test("an error is logged with stack and cause, however passed, without other properties", () => {
 	const { broker, lines } = start();
 	const error = Object.assign(new Error("No", { cause: new Error("gone") }), {
 		code: 409,
@@ -44,18 +44,22 @@ test("an error comes with its stack and its cause, whichever way it was handed o
 	broker.logger.error("It failed", { error });
 	broker.logger.error("It failed", error);
 	broker.logger.error(error);
-	const told = {
+	const logged = {
 		name: "Error",
 		message: "No",
 		code: 409,
 		stack: expect.stringContaining("log.test.ts"),
 		cause: { message: "gone" },
 	};
-	expect(lines).toMatchObject([{ error: told }, { error: told }, { error: told, message: "No" }]);
+	expect(lines).toMatchObject([
+		{ error: logged },
+		{ error: logged },
+		{ error: logged, message: "No" },
+	]);
 	expect(JSON.stringify(lines)).not.toMatch(/select 1|parameters/);
 });
 
-test("what a line is about does not take the place of what the line is", () => {
+test("data does not overwrite the standard fields", () => {
 	const { broker, lines } = start();
 	broker.logger.info("Look", { level: 3, message: "mine", service: "shipping" });
 	expect(lines[0]).toMatchObject({
@@ -68,7 +72,7 @@ test("what a line is about does not take the place of what the line is", () => {
 	});
 });
 
-test("what is below the level is not written", () => {
+test("lines below the level are not written", () => {
 	const { broker, lines } = start({ LOGLEVEL: "warn" });
 	broker.logger.info("hello");
 	broker.logger.warn("look");
@@ -78,17 +82,17 @@ test("what is below the level is not written", () => {
 const callOf = (requestID: string, id: string) =>
 	({ requestID, meta: { user: { id } } }) as unknown as Context;
 
-test("a line that is written while a call is worked on says for whom, and one of a batch of many for nobody", async () => {
+test("a line has the request, user and trace of its call, and none in a shared batch", async () => {
 	const { broker, lines } = start();
 	const logger = broker.getLogger("orders");
-	const together = microBatch(async (values: number[]) => {
+	const batched = microBatch(async (values: number[]) => {
 		logger.info("batch");
 		return values;
 	});
 	const handle = async () => {
 		await new Promise(setImmediate);
 		logger.info("call");
-		await together(1);
+		await batched(1);
 		logger.info("after");
 	};
 	const traces: Record<string, string> = {
@@ -116,7 +120,7 @@ test("a line that is written while a call is worked on says for whom, and one of
 	]);
 });
 
-test("nothing secret and nobody's name or address gets into a line, wherever it stands", () => {
+test("secrets, names and addresses are hidden wherever they occur", () => {
 	const { broker, lines } = start();
 	const P = "PLANTED";
 	const jwt = `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI${P}In0.${P}`;
@@ -152,7 +156,7 @@ test("nothing secret and nobody's name or address gets into a line, wherever it 
 	expect(lines[1]).toMatchObject({ url: "/verify?token=[hidden]&lang=en" });
 });
 
-test("what cannot be written as it is still makes a line", () => {
+test("values that JSON cannot represent are still logged", () => {
 	const { broker, lines } = start();
 	const circle: Record<string, unknown> = { n: 1n, when: new Date(0), nothing: undefined };
 	circle.self = circle;
@@ -171,7 +175,7 @@ test("what cannot be written as it is still makes a line", () => {
 	});
 });
 
-test("in a terminal a line is read from left to right, with the stack below", () => {
+test("a terminal line has time, level, logger, message and fields, then the stack", () => {
 	const line = {
 		timestamp: "2026-01-01T12:34:56.789Z",
 		level: "warn",

@@ -10,10 +10,10 @@ import { redact, redactText } from "./redact.ts";
 export type Level = NonNullable<Env["LOGLEVEL"]>;
 type LogSettings = Pick<Env, "NODE_ENV" | "LOGLEVEL" | "LOG_FORMAT" | "SERVICES">;
 
-/** What moleculer tells of whom it makes a logger for. */
+/** The module or service for which Moleculer creates a logger. */
 interface Bindings {
 	readonly mod?: string;
-	/** A service's name. */
+	/** Name of the service. */
 	readonly svc?: string;
 }
 interface Factory {
@@ -35,7 +35,7 @@ const toTerminal = (): DestinationStream => {
 
 let lastMs = 0;
 let lastText = "";
-/** The time as RFC 3339 text; many lines are written within a millisecond. */
+/** The current time as RFC 3339 text, cached because many lines share a millisecond. */
 export function timestamp(): string {
 	const now = Date.now();
 	if (now !== lastMs) {
@@ -46,12 +46,12 @@ export function timestamp(): string {
 }
 
 /**
- * The log of a process, as moleculer's logger: lines of JSON in production, for the eye elsewhere. Whatever is logged passes the redaction,
- * and a line that is written while a call is worked on says for which request, user and trace.
+ * The log of a process, as Moleculer's logger: JSON lines in production, readable text elsewhere.
+ * Every line is redacted and has the request, user and trace of its call.
  */
 export class Log extends Base {
 	readonly level: Level;
-	/** What this process runs, where a line does not come from one service. */
+	/** The `service` field of lines that do not belong to one service. */
 	readonly service: string;
 	readonly #pino: pino.Logger;
 	readonly #destination: DestinationStream;
@@ -77,61 +77,61 @@ export class Log extends Base {
 
 	override init(factory: Factory): void {
 		super.init(factory);
-		logs.set(factory.broker, this);
+		logsByBroker.set(factory.broker, this);
 	}
 
-	/** moleculer asks for one handler per module. */
+	/** Moleculer requests one handler per module. */
 	getLogHandler({ mod = "broker", svc }: Bindings = {}): (level: Level, args: unknown[]) => void {
 		const logger = this.#pino.child({ logger: mod.toLowerCase(), service: svc ?? this.service });
 		return (level, args) => {
 			if (!logger.isLevelEnabled(level)) return;
-			const { message, about } = read(args);
-			logger[level]({ ...currentLogFields(), ...about }, message);
+			const { message, data } = parseArguments(args);
+			logger[level]({ ...currentLogFields(), ...data }, message);
 		};
 	}
 
 	logs(level: Level): boolean {
 		return this.#pino.isLevelEnabled(level);
 	}
-	/** Writes a line that is made already: JSON of the usual fields, redacted, with a line break at its end. */
+	/** Writes a complete line: redacted JSON with the usual fields, ended by a line break. */
 	write(line: string): void {
 		this.#destination.write(line);
 	}
-	/** It is part of the broker's options, which anybody may ask for. */
+	/** Part of the broker's options, which any caller can read through `$node.options`. */
 	toJSON(): object {
 		return { type: "Log", level: this.level };
 	}
 }
 
-/** Characters. Cut before a pattern looks at them. */
+/** Characters. Longer messages are cut before the patterns run. */
 const LONGEST_MESSAGE = 8000;
-/** Fields that every line has of its own. */
-const OWN = ["level", "timestamp", "logger", "service", "message"];
-/** What moleculer and services hand to a logger: words, and what the line is about. */
-function read(args: readonly unknown[]): { message: string; about: object } {
+/** Fields of every line; data of the same name is prefixed with `its_`. */
+const RESERVED_FIELDS = ["level", "timestamp", "logger", "service", "message"];
+/** Separates the arguments of a log call into a message and data fields. */
+function parseArguments(args: readonly unknown[]): { message: string; data: object } {
 	const words: string[] = [];
-	const about: Record<string, unknown> = {};
+	const data: Record<string, unknown> = {};
 	for (const arg of args) {
-		if (arg instanceof Error) about.error = redact(arg);
+		if (arg instanceof Error) data.error = redact(arg);
 		else if (typeof arg === "object" && arg !== null && !Array.isArray(arg))
-			Object.assign(about, redact(arg));
+			Object.assign(data, redact(arg));
 		else words.push(typeof arg === "string" ? arg : JSON.stringify(redact(arg)));
 	}
-	for (const name of OWN.filter((one) => one in about)) {
-		about[`its_${name}`] = about[name];
-		delete about[name];
+	for (const name of RESERVED_FIELDS.filter((one) => one in data)) {
+		data[`its_${name}`] = data[name];
+		delete data[name];
 	}
-	const { error } = about as { error?: { message?: string } };
+	const { error } = data as { error?: { message?: string } };
 	const message = words.length > 0 ? words.join(" ") : (error?.message ?? "");
 	return {
 		message: redactText(stripVTControlCharacters(message.slice(0, LONGEST_MESSAGE))).trim(),
-		about,
+		data,
 	};
 }
 
-/** When all that was logged so far is written. */
+/** Fulfills when all lines logged so far are written. */
 export const flushLog = async (): Promise<void> => stdout?.written();
 
-const logs = new WeakMap<object, Log>();
-/** The log of a broker; undefined where it has none. */
-export const logOf = (broker: object): Log | undefined => logs.get(broker);
+const logsByBroker = new WeakMap<object, Log>();
+/** The log of a broker; undefined if it uses another logger. */
+export const logOf = (broker: object): Log | undefined => logsByBroker.get(broker);

@@ -19,11 +19,11 @@ interface Line {
 	readonly [field: string]: unknown;
 }
 
-/** A line for somebody who reads it in a terminal: when, how bad, who, what; then the rest of its fields, and the stack below. */
-export function formatForTerminal(json: string, colours: boolean): string {
+/** Formats a JSON log line for a terminal: time, level, logger, message, fields, then the stack. */
+export function formatForTerminal(json: string, colors: boolean): string {
 	const { timestamp, level, logger, message, service, error, ...rest } = JSON.parse(json) as Line;
 	const paint = (style: Style, text: string) =>
-		colours ? styleText(style, text, { validateStream: false }) : text;
+		colors ? styleText(style, text, { validateStream: false }) : text;
 	const about = { ...rest, ...(error && !error.stack ? { error } : {}) };
 	const fields = Object.entries(about).map(
 		([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,

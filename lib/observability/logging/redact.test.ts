@@ -1,7 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { redact, redactText } from "./redact.ts";
 
-/** Texts on which one of the patterns that came before was quadratic or cubic, or that begin what a pattern looks for again and again. */
+/**
+ * Texts on which an earlier pattern was quadratic or cubic, or that repeat the start of a pattern.
+ */
 const ATTACKS = [
 	"passw",
 	"passw=",
@@ -28,15 +30,15 @@ const ATTACKS = [
 	" ",
 	".",
 ];
-/** What may come behind it, so that no match succeeds early, or the shortcut for harmless texts is not taken. */
+/** Suffixes that prevent an early match, or the quick check from accepting the text. */
 const ENDS = [" :x", "=", "@", '"', "\n@"];
-/** Milliseconds for all runs with one text. */
-const PATIENCE = 20;
+/** Milliseconds for all runs of one text. */
+const RUN_MS = 20;
 
-/** The fastest of some runs, in milliseconds: the others were interrupted. */
-function timeOf(act: () => void): number {
+/** The fastest run in milliseconds; slower ones were interrupted. */
+function fastestRun(act: () => void): number {
 	let fastest = Number.POSITIVE_INFINITY;
-	for (const end = performance.now() + PATIENCE; performance.now() < end; ) {
+	for (const end = performance.now() + RUN_MS; performance.now() < end; ) {
 		const began = performance.now();
 		act();
 		fastest = Math.min(fastest, performance.now() - began);
@@ -47,11 +49,12 @@ const attack = (piece: string, end: string, length: number) =>
 	piece.repeat(Math.ceil(length / piece.length)).slice(0, length) + end;
 
 describe("redactText", () => {
-	// Four times the length takes 4 times as long if linear, 16 times if quadratic. Below half a millisecond it is linear enough.
-	test.each(ATTACKS)("takes time linear in the length of a text of %j", (piece) => {
+	// Four times the length takes 4 times as long if linear, and 16 times if quadratic. Below half a
+	// millisecond the measurement is too coarse.
+	test.each(ATTACKS)("runs in linear time on repetitions of %j", (piece) => {
 		for (const end of ENDS) {
 			const [short, long] = [400, 1600].map((length) =>
-				timeOf(() => redactText(attack(piece, end, length))),
+				fastestRun(() => redactText(attack(piece, end, length))),
 			) as [number, number];
 			expect({ end, ratio: long < 0.5 ? 1 : long / short }).toEqual({
 				end,
@@ -60,7 +63,7 @@ describe("redactText", () => {
 		}
 	});
 
-	test("looks at 8000 characters, however long the text is", () => {
+	test("processes at most 8000 characters", () => {
 		expect(redactText("x@".repeat(100_000)).length).toBeLessThan(8100);
 	});
 
@@ -72,13 +75,13 @@ describe("redactText", () => {
 		["user-password=abc&x=1", "user-password=[hidden]&x=1"],
 		['{"a":1,"newPassword" : "a\\"b","b":2}', '{"a":1,"newPassword" : "[hidden]","b":2}'],
 		["postgres://a:b:c@host/x", "postgres://[hidden]@host/x"],
-	])("writes %j as %j", (text, expected) => {
+	])("redacts %j to %j", (text, expected) => {
 		expect(redactText(text)).toBe(expected);
 	});
 });
 
 describe("redact", () => {
-	test("looks at 64,000 characters of one line, whatever the shape of the value", () => {
+	test("processes at most 64,000 characters of a line, whatever the shape of the value", () => {
 		const wide = (depth: number): unknown =>
 			depth === 0 ? "x".repeat(100) : Array.from({ length: 50 }, () => wide(depth - 1));
 		expect(JSON.stringify(redact(wide(3))).length).toBeLessThan(100_000);

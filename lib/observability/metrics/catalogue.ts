@@ -1,192 +1,195 @@
 import type { Metric } from "./registry.ts";
 
-/** Seconds, from a read out of the cache to what nobody waits for any more. */
+/** Seconds, from a cache hit to the longest useful response time. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const service = ["service"];
 
-/** Every metric that knows no domain. Those of a domain are in its `.metrics.ts`; docs/operations.md has them all. */
+/**
+ * Domain-independent metrics. Those of a domain are in its `.metrics.ts`; docs/metrics.md lists
+ * all.
+ */
 export const catalogue = {
 	nodeInfo: {
 		name: "shop_node_info",
 		type: "gauge",
-		help: "Always 1; what runs here",
+		help: "Always 1; version, node ID and services of this node",
 		labels: ["version", "node", "services"],
 	},
 	serverUp: {
 		name: "shop_server_up",
 		type: "gauge",
-		help: "Whether a server that this node stands on answers: postgres, nats, redis",
+		help: "Whether a server that this node depends on responds (1) or not (0): postgres, nats, redis",
 		labels: ["server"],
 	},
 
 	requests: {
 		name: "shop_http_requests_total",
 		type: "counter",
-		help: "Requests that ended, 499 for those whose client did not wait",
+		help: "Finished requests; status 499 if the client disconnected before the response",
 		labels: ["method", "route", "status"],
 	},
 	requestSeconds: {
 		name: "shop_http_request_duration_seconds",
 		type: "histogram",
-		help: "Time from a request to the end of its answer, without streams",
+		help: "Time from the request to the end of the response, without event streams",
 		labels: ["method", "route"],
 		buckets: DURATIONS,
 	},
 	underWay: {
 		name: "shop_http_requests_under_way",
 		type: "gauge",
-		help: "Requests that are being worked on, and open streams",
+		help: "Requests in flight, including open event streams",
 	},
 	calls: {
 		name: "shop_action_calls_total",
 		type: "counter",
-		help: "Calls that this node worked on: ok, refused for what was asked (4xx), or failed",
+		help: "Calls executed by this node: ok, refused (4xx) or failed",
 		labels: ["action", "outcome"],
 	},
 	callSeconds: {
 		name: "shop_action_duration_seconds",
 		type: "histogram",
-		help: "Time that calls took on this node",
+		help: "Duration of calls executed by this node",
 		labels: ["action"],
 		buckets: DURATIONS,
 	},
 	refusedByLimit: {
 		name: "shop_rate_limit_refused_total",
 		type: "counter",
-		help: "Requests that came too often",
+		help: "Requests rejected by a rate limit",
 		labels: ["policy"],
 	},
 	uncounted: {
 		name: "shop_rate_limit_uncounted_total",
 		type: "counter",
-		help: "Requests that a gateway counted by itself, not together with the others, because Redis did not respond",
+		help: "Requests that a gateway counted locally because Redis did not respond",
 	},
 	breakers: {
 		name: "shop_breaker_state",
 		type: "gauge",
-		help: "Circuit breakers of this node, by what they guard: 0 closed, 1 half-open, 2 open",
+		help: "State of this node's circuit breakers by called action and node: 0 closed, 1 half-open, 2 open",
 		labels: ["action", "node"],
 	},
 	cacheLookups: {
 		name: "shop_cache_lookups_total",
 		type: "counter",
-		help: "Values asked of the cache: hit, miss, or busy while they are being changed or filled, or nothing is kept",
+		help: "Cache lookups: hit, miss, or busy (leased to another reader, or caching is off or suspended by a change)",
 		labels: ["service", "result"],
 	},
-	nearLookups: {
+	validatedLookups: {
 		name: "shop_near_answers_total",
 		type: "counter",
-		help: "Requests that a gateway might have an answer to: hit, miss, or busy while what it is made from is being changed, or nothing is kept",
+		help: "Lookups in caches that validate entries in process memory, such as the response cache: hit, miss, or busy (caching is off or suspended by a change)",
 		labels: ["service", "result"],
 	},
 
 	pool: {
 		name: "shop_database_pool_connections",
 		type: "gauge",
-		help: "Connections to a service's database: busy, idle",
+		help: "Connections to a service's database by state: busy, idle",
 		labels: ["service", "state"],
 	},
 	poolLimit: {
 		name: "shop_database_pool_limit",
 		type: "gauge",
-		help: "The most connections of a pool",
+		help: "Maximum number of connections of a pool",
 		labels: service,
 	},
 	poolWaiting: {
 		name: "shop_database_pool_waiting",
 		type: "gauge",
-		help: "What waits for a connection of a pool",
+		help: "Requests waiting for a connection of a pool",
 		labels: service,
 	},
 
 	outboxBacklog: {
 		name: "shop_outbox_backlog_events",
 		type: "gauge",
-		help: "Events in the outbox that were not handed over yet, counted up to 10000",
+		help: "Events in the outbox that are not yet published, counted up to 10000",
 		labels: service,
 	},
 	outboxLag: {
 		name: "shop_outbox_lag_seconds",
 		type: "gauge",
-		help: "Age of the oldest event that was not handed over yet",
+		help: "Age of the oldest event that is not yet published",
 		labels: service,
 	},
 	eventRetries: {
 		name: "shop_event_retries",
 		type: "gauge",
-		help: "Events whose handler failed and that wait for another try",
+		help: "Events whose handler failed and that will be retried",
 		labels: service,
 	},
 	deadLetters: {
 		name: "shop_dead_letters",
 		type: "gauge",
-		help: "Events that wait for somebody to retry or discard them",
+		help: "Dead letters: events that failed their last attempt, until an operator retries or discards them",
 		labels: service,
 	},
 	pendingMessages: {
 		name: "shop_consumer_pending_messages",
 		type: "gauge",
-		help: "Messages in the stream, each of one or more events, that this service has still to take over",
+		help: "Messages in the stream, each with one or more events, that this service has not yet processed",
 		labels: service,
 	},
 	unreadShare: {
 		name: "shop_consumer_unread_share",
 		type: "gauge",
-		help: "Share of the stream's limits, in bytes or in age, that the messages take which this service has still to take over; at 1 the stream discards them",
+		help: "Share of the stream's size or age limit taken by messages that this service has not yet processed; at 1 the stream discards them",
 		labels: service,
 	},
 	publishedEvents: {
 		name: "shop_events_published_total",
 		type: "counter",
-		help: "Events that were handed over to whoever carries them",
+		help: "Published events",
 		labels: service,
 	},
 	consumedEvents: {
 		name: "shop_events_consumed_total",
 		type: "counter",
-		help: "Events that took effect (done), or whose handler failed (failed) and will not be tried again (dead)",
+		help: "Consumed events: processed (done), failed and to be retried (failed), or dead letters (dead)",
 		labels: ["service", "outcome"],
 	},
 
 	cpu: {
 		name: "process_cpu_seconds_total",
 		type: "counter",
-		help: "Processor time, user and system",
+		help: "CPU time, user and system",
 	},
 	memory: {
 		name: "process_resident_memory_bytes",
 		type: "gauge",
-		help: "Memory that the process holds",
+		help: "Resident memory of the process",
 	},
 	startTime: {
 		name: "process_start_time_seconds",
 		type: "gauge",
-		help: "When the process began, since 1970",
+		help: "Start time of the process in seconds since 1970",
 	},
 	heap: {
 		name: "nodejs_heap_size_used_bytes",
 		type: "gauge",
-		help: "Memory that JavaScript's objects take",
+		help: "Used JavaScript heap",
 	},
 	loopLag: {
 		name: "nodejs_eventloop_lag_seconds",
 		type: "gauge",
-		help: "Lag of the event loop, on average since the last scrape",
+		help: "Mean event loop lag since the last scrape",
 	},
 	loopLagP99: {
 		name: "nodejs_eventloop_lag_p99_seconds",
 		type: "gauge",
-		help: "Lag of the event loop, 99th percentile since the last scrape",
+		help: "99th percentile of the event loop lag since the last scrape",
 	},
 	loopLagMax: {
 		name: "nodejs_eventloop_lag_max_seconds",
 		type: "gauge",
-		help: "Lag of the event loop, the longest since the last scrape",
+		help: "Maximum event loop lag since the last scrape",
 	},
 	garbage: {
 		name: "nodejs_gc_duration_seconds",
 		type: "histogram",
-		help: "Pauses of garbage collection: minor, major, incremental, weakcb",
+		help: "Garbage collection pauses by kind: minor, major, incremental, weakcb",
 		labels: ["kind"],
 		buckets: [0.001, 0.01, 0.1, 1],
 	},

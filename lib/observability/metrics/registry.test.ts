@@ -4,14 +4,14 @@ import { type Metric, Metrics } from "./registry.ts";
 const sold: Metric = {
 	name: "sold_total",
 	type: "counter",
-	help: "What was sold",
-	labels: ["what", "where"],
+	help: "Items sold",
+	labels: ["item", "place"],
 };
 const took: Metric = {
 	name: "took_seconds",
 	type: "histogram",
-	help: "How long it took",
-	labels: ["what"],
+	help: "Duration",
+	labels: ["item"],
 	buckets: [0.1, 1],
 };
 const plain: Metric = {
@@ -20,29 +20,29 @@ const plain: Metric = {
 	help: "Without labels",
 	buckets: [1],
 };
-const left: Metric = { name: "left", type: "gauge", help: "What is left" };
+const left: Metric = { name: "left", type: "gauge", help: "Items left" };
 
-test("counters are told from when they are known, each once, with their labels in order", async () => {
+test("counters are exposed from their creation, with their labels in order", async () => {
 	const metrics = new Metrics();
 	metrics.counter(sold, "tea", "here").add();
 	metrics.counter(sold, "tea", "here").add(2.5);
 	metrics.counter(sold, "tea", "there");
 	expect(await metrics.text()).toBe(
-		'# HELP sold_total What was sold\n# TYPE sold_total counter\nsold_total{what="tea",where="here"} 3.5\nsold_total{what="tea",where="there"} 0\n',
+		'# HELP sold_total Items sold\n# TYPE sold_total counter\nsold_total{item="tea",place="here"} 3.5\nsold_total{item="tea",place="there"} 0\n',
 	);
 });
 
-test("a histogram's buckets hold all that is not above them", async () => {
+test("a bucket counts all observations up to its bound", async () => {
 	const metrics = new Metrics();
 	for (const seconds of [0.05, 0.1, 0.5, 7]) metrics.histogram(took, "tea").observe(seconds);
 	metrics.histogram(plain).observe(1);
 	const lines = (await metrics.text()).split("\n").filter((line) => line && !line.startsWith("#"));
 	expect(lines).toEqual([
-		'took_seconds_bucket{what="tea",le="0.1"} 2',
-		'took_seconds_bucket{what="tea",le="1"} 3',
-		'took_seconds_bucket{what="tea",le="+Inf"} 4',
-		'took_seconds_sum{what="tea"} 7.65',
-		'took_seconds_count{what="tea"} 4',
+		'took_seconds_bucket{item="tea",le="0.1"} 2',
+		'took_seconds_bucket{item="tea",le="1"} 3',
+		'took_seconds_bucket{item="tea",le="+Inf"} 4',
+		'took_seconds_sum{item="tea"} 7.65',
+		'took_seconds_count{item="tea"} 4',
 		'plain_seconds_bucket{le="1"} 1',
 		'plain_seconds_bucket{le="+Inf"} 1',
 		"plain_seconds_sum 1",
@@ -50,25 +50,25 @@ test("a histogram's buckets hold all that is not above them", async () => {
 	]);
 });
 
-test("quotes, backslashes and line breaks of a label are escaped as Prometheus reads them", async () => {
+test("quotes, backslashes and line breaks in labels are escaped", async () => {
 	const metrics = new Metrics();
 	metrics.counter(sold, 'a "b"', "c\\d\ne").add();
-	expect(await metrics.text()).toContain('sold_total{what="a \\"b\\"",where="c\\\\d\\ne"} 1\n');
+	expect(await metrics.text()).toContain('sold_total{item="a \\"b\\"",place="c\\\\d\\ne"} 1\n');
 });
 
-test("who cannot tell, or not in time, is left out, and the others are told", async () => {
+test("a failed or late collector is omitted and the others are exposed", async () => {
 	const metrics = new Metrics();
-	let late: () => void = () => undefined;
+	let finishLate: () => void = () => undefined;
 	metrics.collect(() => Promise.reject(new Error("gone")));
-	metrics.collect(async (tell) => {
+	metrics.collect(async (report) => {
 		await new Promise<void>((resolve) => {
-			late = resolve;
+			finishLate = resolve;
 		});
-		tell(left, 9);
+		report(left, 9);
 	});
-	const end = metrics.collect((tell) => tell(left, 3));
-	expect(await metrics.text([], 20)).toBe("# HELP left What is left\n# TYPE left gauge\nleft 3\n");
-	late();
-	end();
+	const remove = metrics.collect((report) => report(left, 3));
+	expect(await metrics.text([], 20)).toBe("# HELP left Items left\n# TYPE left gauge\nleft 3\n");
+	finishLate();
+	remove();
 	expect(await metrics.text([], 20)).toBe("");
 });

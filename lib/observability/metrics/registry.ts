@@ -1,15 +1,16 @@
 import { withTimeout } from "../../async/with-timeout.ts";
-/** A metric as it is declared, once, where its name and its words are. */
+
+/** Declaration of a metric, with its name and help text. */
 export interface Metric {
 	readonly name: string;
 	readonly type: "counter" | "gauge" | "histogram";
 	readonly help: string;
-	/** Names of its labels. What a label may hold is bounded: ids, paths and what customers write never get in. */
+	/** Names of the labels. Label values are bounded: never IDs, paths or user input. */
 	readonly labels?: readonly string[];
-	/** Upper bounds of a histogram, ascending; what is above them all is counted as well. */
+	/** Upper bounds of a histogram's buckets, ascending, without +Inf. */
 	readonly buckets?: readonly number[];
 }
-/** One line of a counter. Whoever counts keeps it, so that counting is an addition and nothing else. */
+/** A counter with one set of label values. Callers keep the object, so counting is one addition. */
 export class Counter {
 	value = 0;
 
@@ -17,10 +18,10 @@ export class Counter {
 		this.value += amount;
 	}
 }
-/** The lines of a histogram with one set of labels. */
+/** A histogram with one set of label values. */
 export class Histogram {
 	readonly bounds: readonly number[];
-	/** How many were within each bound and above the one before; the last are above all. */
+	/** Observations per bucket, not cumulative; the last element counts those above all bounds. */
 	readonly counts: Float64Array;
 	sum = 0;
 
@@ -36,14 +37,16 @@ export class Histogram {
 		this.sum += value;
 	}
 }
-/** Tells the value that a metric has at the moment; `values` are those of its labels, in their order. */
+/** Reports the current value of a metric. `values` are the label values, in order. */
 export type ReportMetric = (metric: Metric, value: number, ...values: readonly string[]) => void;
-/** Asked at each scrape. One that fails or takes too long is left out, and what it has told by then counts. */
-export type Collector = (tell: ReportMetric) => void | Promise<void>;
+/**
+ * Runs at each scrape. If it fails or times out, the values it has reported by then are exposed.
+ */
+export type Collector = (report: ReportMetric) => void | Promise<void>;
 
 const COLLECT_MS = 3000;
 
-/** What one node counts, and how it is told in Prometheus' text format (version 0.0.4). */
+/** The metrics of one node, in Prometheus' text format (version 0.0.4). */
 export class Metrics {
 	readonly #counters = new Map<
 		Metric,
@@ -55,47 +58,51 @@ export class Metrics {
 	>();
 	readonly #collectors = new Set<Collector>();
 
-	/** The counter with these labels; the same one each time, and told as 0 from now on. */
+	/** The counter with these label values. It is exposed as 0 from its creation. */
 	counter(metric: Metric, ...values: readonly string[]): Counter {
-		return member(this.#counters, metric, values, () => ({ values, counter: new Counter() }))
+		return getOrCreate(this.#counters, metric, values, () => ({ values, counter: new Counter() }))
 			.counter;
 	}
 	histogram(metric: Metric, ...values: readonly string[]): Histogram {
-		return member(this.#histograms, metric, values, () => ({
+		return getOrCreate(this.#histograms, metric, values, () => ({
 			values,
 			histogram: new Histogram(metric.buckets ?? []),
 		})).histogram;
 	}
-	/** Answers how it ends. */
+	/** Registers a collector. Returns a function that removes it. */
 	collect(collector: Collector): () => void {
 		this.#collectors.add(collector);
 		return () => void this.#collectors.delete(collector);
 	}
 
-	/** @param also asked besides those that were added */
+	/**
+	 * Renders all metrics.
+	 * @param also additional collectors
+	 * @param ms time limit of the collectors
+	 */
 	async text(also: readonly Collector[] = [], ms = COLLECT_MS): Promise<string> {
-		const told = new Map<Metric, string[]>();
+		const linesByMetric = new Map<Metric, string[]>();
 		const line = (metric: Metric, suffix: string, labels: string, value: number) => {
-			const lines = told.get(metric) ?? [];
-			told.set(metric, lines);
+			const lines = linesByMetric.get(metric) ?? [];
+			linesByMetric.set(metric, lines);
 			lines.push(`${metric.name}${suffix}${labels && `{${labels}}`} ${value}\n`);
 		};
 		for (const [metric, all] of this.#counters)
 			for (const { values, counter } of all.values())
-				line(metric, "", pairs(metric, values), counter.value);
+				line(metric, "", labelPairs(metric, values), counter.value);
 		for (const [metric, all] of this.#histograms)
 			for (const { values, histogram } of all.values())
-				tellHistogram(metric, pairs(metric, values), histogram, line);
-		let late = false;
-		const tell: ReportMetric = (metric, value, ...values) => {
-			if (!late) line(metric, "", pairs(metric, values), value);
+				addHistogramLines(metric, labelPairs(metric, values), histogram, line);
+		let timedOut = false;
+		const report: ReportMetric = (metric, value, ...values) => {
+			if (!timedOut) line(metric, "", labelPairs(metric, values), value);
 		};
 		await withTimeout(
-			Promise.allSettled([...also, ...this.#collectors].map(async (collect) => collect(tell))),
+			Promise.allSettled([...also, ...this.#collectors].map(async (collect) => collect(report))),
 			ms,
 		);
-		late = true;
-		return [...told]
+		timedOut = true;
+		return [...linesByMetric]
 			.map(
 				([{ name, type, help }, lines]) =>
 					`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`,
@@ -104,7 +111,7 @@ export class Metrics {
 	}
 }
 
-function member<T>(
+function getOrCreate<T>(
 	families: Map<Metric, Map<string, T>>,
 	metric: Metric,
 	values: readonly string[],
@@ -118,11 +125,11 @@ function member<T>(
 	return found;
 }
 
-/** In JSON a text has the escapes that Prometheus wants, \" \\ and \n, as long as it holds no other control characters. */
-const pairs = ({ labels = [] }: Metric, values: readonly string[]): string =>
+/** Escapes quotes, backslashes and line breaks with JSON, as Prometheus requires. */
+const labelPairs = ({ labels = [] }: Metric, values: readonly string[]): string =>
 	labels.map((label, i) => `${label}=${JSON.stringify(values[i] ?? "")}`).join(",");
 
-function tellHistogram(
+function addHistogramLines(
 	metric: Metric,
 	labels: string,
 	{ bounds, counts, sum }: Histogram,
@@ -138,10 +145,10 @@ function tellHistogram(
 	line(metric, "_count", labels, count);
 }
 
-const all = new WeakMap<object, Metrics>();
-/** What a broker's node counts. */
+const metricsByBroker = new WeakMap<object, Metrics>();
+/** The metrics of a broker's node. */
 export function metricsOf(broker: object): Metrics {
-	const metrics = all.get(broker) ?? new Metrics();
-	all.set(broker, metrics);
+	const metrics = metricsByBroker.get(broker) ?? new Metrics();
+	metricsByBroker.set(broker, metrics);
 	return metrics;
 }

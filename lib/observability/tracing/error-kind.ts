@@ -1,18 +1,18 @@
 import { isOutage } from "../../resilience/outages.ts";
 
-const WORD = /^[\w.:-]{1,64}$/;
+const IDENTIFIER = /^[\w.:-]{1,64}$/;
 
-/** What kind of failure it was, in a word of ours, of Postgres or of Node; never in a sentence, which may hold anything. */
+/** The type, code or name of an error. Never its message, which can contain personal data. */
 export function errorKind(error: unknown): string {
 	const { type, code, name } = (error ?? {}) as { type?: unknown; code?: unknown; name?: unknown };
 	return (
 		[type, code, name].find(
-			(word): word is string => typeof word === "string" && WORD.test(word),
+			(value): value is string => typeof value === "string" && IDENTIFIER.test(value),
 		) ?? "Error"
 	);
 }
 
-/** Whether it was an answer that its caller must expect, as 4xx are. */
+/** Whether an error is an expected rejection of the request: a 4xx that is not an outage. */
 export function isRefusal(error: unknown): boolean {
 	const { code } = (error ?? {}) as { code?: unknown };
 	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);

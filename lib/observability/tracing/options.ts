@@ -1,7 +1,10 @@
 import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
 
-/** Names and values as https://www.w3.org/TR/baggage/ lists them; what is no percent-encoding stands for itself. */
+/**
+ * Parses a baggage list, see https://www.w3.org/TR/baggage/. Invalid percent-encoding is used
+ * literally.
+ */
 export function parseBaggage(list = ""): Record<string, string> {
 	const entries = list.split(",").flatMap((pair) => {
 		const at = pair.indexOf("=");
@@ -17,7 +20,10 @@ function decode(text: string): string {
 	}
 }
 
-/** Where traces are sent, see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp */
+/**
+ * The URL and headers of the trace exporter, see
+ * https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp
+ */
 export function exportTarget(env: Env): { url: string; headers: Record<string, string> } {
 	const base = env.OTEL_EXPORTER_OTLP_ENDPOINT;
 	return {
@@ -29,7 +35,9 @@ export function exportTarget(env: Env): { url: string; headers: Record<string, s
 	};
 }
 
-/** What is known of one service of this process. What the operator says wins. */
+/**
+ * OpenTelemetry resource attributes of one service in this process. OTEL_* settings override them.
+ */
 export function resourceAttributes(
 	env: Env,
 	service: string,

@@ -25,7 +25,7 @@ const open = async (settings: Record<string, string> = {}) => {
 	return (await openTracing(env, "node-1"))!;
 };
 
-test("there is tracing only where an endpoint is set, and unless it is switched off", async () => {
+test("tracing is on only if an endpoint is set and it is not disabled", async () => {
 	expect(await openTracing(readEnv({}), "node-1")).toBeUndefined();
 	expect(
 		await openTracing(
@@ -47,7 +47,7 @@ test("there is tracing only where an endpoint is set, and unless it is switched 
 		expect(() => readEnv(wrong)).toThrow(Object.keys(wrong)[0]!);
 });
 
-test("headers and resource attributes are percent-encoded lists, and what the operator says wins", () => {
+test("headers and resource attributes are percent-encoded lists, overridden by settings", () => {
 	expect(parseBaggage("a=1, b = two%20words ,c=x=y,d=50%,=none,nothing")).toEqual({
 		a: "1",
 		b: "two words",
@@ -86,7 +86,7 @@ test.each([
 	["parentbased_always_off", "1", [false, true, false]],
 	["parentbased_traceidratio", "0", [false, true, false]],
 ])(
-	"%s at %s: a request without a trace, in a recorded one, in one that is not: %j",
+	"%s at %s: a request without a trace, in a sampled one, in an unsampled one: %j",
 	async (sampler, share, expected) => {
 		const tracing = await open({ OTEL_TRACES_SAMPLER: sampler, OTEL_TRACES_SAMPLER_ARG: share });
 		const tracer = tracing.of("api");
@@ -102,15 +102,15 @@ test.each([
 	},
 );
 
-test("what is left is sent at the end, with the headers, each service under its name", async () => {
+test("closing exports the remaining spans with headers and service names", async () => {
 	const tracing = await open({ OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20one" });
-	const begun = performance.now();
-	const request = tracing.of("api").enter("GET /", sampled, begun)!;
+	const startedAt = performance.now();
+	const request = tracing.of("api").enter("GET /", sampled, startedAt)!;
 	const query = tracing
 		.of("orders")
 		.start("find", "client", request.traceparent, { "db.system": "postgresql" })!;
 	query.addEvent("retry", { try: 2 });
-	query.fail(Object.assign(new Error("not to be told"), { code: "23505" }));
+	query.fail(Object.assign(new Error("secret message"), { code: "23505" }));
 	for (const span of [query, request]) span.end();
 	expect(receiver.spans).toEqual([]);
 	await Promise.all([tracing.close(), tracing.close()]);
@@ -132,10 +132,10 @@ test("what is left is sent at the end, with the headers, each service under its 
 		attributes: { "db.system": "postgresql", "error.type": "23505" },
 		events: [{ name: "retry", attributes: { try: 2 } }],
 	});
-	expect(receiver.bodies.join()).not.toContain("not to be told");
+	expect(receiver.bodies.join()).not.toContain("secret message");
 });
 
-test("traces go out as protobuf unless told otherwise", async () => {
+test("traces are exported as protobuf by default", async () => {
 	const tracing = await open({ OTEL_EXPORTER_OTLP_PROTOCOL: "" });
 	tracing.of("api").enter("GET /", undefined, performance.now())!.end();
 	await tracing.close();
@@ -145,15 +145,15 @@ test("traces go out as protobuf unless told otherwise", async () => {
 	expect(receiver.bodies[0]).toContain("service.name");
 });
 
-test("a collector that is away is told of, and holds nothing up", async () => {
+test("an unreachable collector is reported once and delays nothing", async () => {
 	const tracing = await open();
-	const troubles: unknown[] = [];
-	tracing.onExportError((error) => troubles.push(error));
+	const errors: unknown[] = [];
+	tracing.onExportError((error) => errors.push(error));
 	await receiver.stop();
 	for (let i = 0; i < 600; i++)
 		tracing.of("api").enter("GET /", undefined, performance.now())!.end();
 	const closing = tracing.close();
-	await eventually(() => expect(troubles).toHaveLength(1));
+	await eventually(() => expect(errors).toHaveLength(1));
 	await closing;
-	expect(troubles).toHaveLength(1);
+	expect(errors).toHaveLength(1);
 });

@@ -1,8 +1,8 @@
 import {
 	type Context,
+	type Span as OtelSpan,
 	SpanKind as OtelSpanKind,
-	type Span as Recorded,
-	type Tracer as Recorder,
+	type Tracer as OtelTracer,
 	ROOT_CONTEXT,
 	SpanStatusCode,
 	trace,
@@ -26,19 +26,20 @@ import { exportTarget, resourceAttributes } from "./options.ts";
 import type { Span, SpanKind, Tracer, Tracing } from "./tracing.ts";
 
 /*
- * The only file that knows OpenTelemetry. Of its packages we use what makes, batches and exports spans. What is current we know by ourselves: the W3C
- * traceparent, which travels everywhere anyway, is all the context that there is.
+ * The only file that imports OpenTelemetry. It uses the packages that create, batch and export
+ * spans, without their context management: the W3C traceparent, which is propagated anyway, is the
+ * only context.
  */
 
-/** Spans wait at most two seconds, and as many as a burst makes. */
+/** Spans are exported within two seconds. The queue holds the spans of a burst. */
 const BATCH = {
 	maxQueueSize: 16_384,
 	maxExportBatchSize: 512,
 	scheduledDelayMillis: 2000,
 	exportTimeoutMillis: 10_000,
 };
-/** Trouble is told once in so many milliseconds. */
-const QUIET = 60_000;
+/** Milliseconds between two reports of a failed export. */
+const REPORT_INTERVAL_MS = 60_000;
 
 const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 	internal: OtelSpanKind.INTERNAL,
@@ -47,39 +48,40 @@ const KINDS: Readonly<Record<SpanKind, OtelSpanKind>> = {
 	producer: OtelSpanKind.PRODUCER,
 	consumer: OtelSpanKind.CONSUMER,
 };
-/** Kinds whose parents are elsewhere. */
-const ARRIVING: readonly SpanKind[] = ["server", "consumer"];
+/** Kinds whose parent span is in another process. */
+const REMOTE_PARENT: readonly SpanKind[] = ["server", "consumer"];
 
 export async function startExport(env: Env, instance: string): Promise<Tracing> {
-	let onTrouble: (error: unknown) => void = () => undefined;
+	let onError: (error: unknown) => void = () => undefined;
 	const processor = new BatchSpanProcessor({
-		exporter: telling(await exporterOf(env), (error) => onTrouble(error)),
+		exporter: reportingFailures(await createExporter(env), (error) => onError(error)),
 		...BATCH,
 	});
-	const sampler = samplerOf(env);
+	const sampler = createSampler(env);
 	const tracers = new Map<string, Tracer>();
-	function make(service: string): Tracer {
+	function createTracer(service: string): Tracer {
 		const resource = resourceFromAttributes(resourceAttributes(env, service, instance));
-		// One for each service, since it is what bears the name; they share all else.
+		// Each service needs its own provider because the resource contains its name. All else is
+		// shared.
 		const provider = new TracerProvider({ resource, sampler, spanProcessors: [processor] });
 		return tracer(provider.getTracer("moleculer-commerce", version));
 	}
 	return {
 		instance,
-		onExportError(tell) {
-			onTrouble = tell;
+		onExportError(listener) {
+			onError = listener;
 		},
 		of(service) {
-			const found = tracers.get(service) ?? make(service);
+			const found = tracers.get(service) ?? createTracer(service);
 			tracers.set(service, found);
 			return found;
 		},
-		// What goes wrong is told by the exporter.
+		// The exporter reports failures.
 		close: () => processor.shutdown().catch(() => undefined),
 	};
 }
 
-async function exporterOf(env: Env): Promise<SpanExporter> {
+async function createExporter(env: Env): Promise<SpanExporter> {
 	const options = { ...exportTarget(env), timeoutMillis: BATCH.exportTimeoutMillis };
 	const { OTLPTraceExporter } = await (env.OTEL_EXPORTER_OTLP_PROTOCOL === "http/json"
 		? import("@opentelemetry/exporter-trace-otlp-http")
@@ -87,15 +89,18 @@ async function exporterOf(env: Env): Promise<SpanExporter> {
 	return new OTLPTraceExporter(options);
 }
 
-/** An exporter whose failures are heard of. */
-function telling(exporter: SpanExporter, onTrouble: (error: unknown) => void): SpanExporter {
-	let quietUntil = 0;
+/** Wraps an exporter to report its failures. */
+function reportingFailures(
+	exporter: SpanExporter,
+	onError: (error: unknown) => void,
+): SpanExporter {
+	let silentUntil = 0;
 	return {
 		export(spans, done) {
 			exporter.export(spans, (result) => {
-				if (result.error && Date.now() > quietUntil) {
-					quietUntil = Date.now() + QUIET;
-					onTrouble(result.error);
+				if (result.error && Date.now() > silentUntil) {
+					silentUntil = Date.now() + REPORT_INTERVAL_MS;
+					onError(result.error);
 				}
 				done(result);
 			});
@@ -105,7 +110,7 @@ function telling(exporter: SpanExporter, onTrouble: (error: unknown) => void): S
 }
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration */
-export function samplerOf({
+export function createSampler({
 	OTEL_TRACES_SAMPLER: name,
 	OTEL_TRACES_SAMPLER_ARG: share,
 }: Env): Sampler {
@@ -118,26 +123,26 @@ export function samplerOf({
 	return name.startsWith("parentbased_") ? new ParentBasedSampler({ root }) : root;
 }
 
-const tracer = (recorder: Recorder): Tracer => ({
+const tracer = (otelTracer: OtelTracer): Tracer => ({
 	enter(name, parent, startTime) {
-		const recorded = recorder.startSpan(
+		const otelSpan = otelTracer.startSpan(
 			name,
 			{ kind: OtelSpanKind.SERVER, startTime },
 			parent ? contextOf(parent, true) : ROOT_CONTEXT,
 		);
-		return recorded.isRecording() ? span(recorded) : undefined;
+		return otelSpan.isRecording() ? span(otelSpan) : undefined;
 	},
 	start(name, kind, parent, attributes) {
-		// Where requests enter it was decided for all that is below.
+		// The sampling decision was made where the request entered the system.
 		if (!isSampled(parent)) return undefined;
-		const recorded = recorder.startSpan(
+		const otelSpan = otelTracer.startSpan(
 			name,
 			{ kind: KINDS[kind] },
-			contextOf(parent, ARRIVING.includes(kind)),
+			contextOf(parent, REMOTE_PARENT.includes(kind)),
 		);
-		if (!recorded.isRecording()) return undefined;
-		recorded.setAttributes({ ...attributes });
-		return span(recorded);
+		if (!otelSpan.isRecording()) return undefined;
+		otelSpan.setAttributes({ ...attributes });
+		return span(otelSpan);
 	},
 });
 
@@ -151,16 +156,16 @@ function contextOf(traceparent: string, isRemote: boolean): Context {
 	});
 }
 
-function span(recorded: Recorded): Span {
-	const { traceId, spanId } = recorded.spanContext();
+function span(otelSpan: OtelSpan): Span {
+	const { traceId, spanId } = otelSpan.spanContext();
 	return {
 		traceparent: `00-${traceId}-${spanId}-01`,
-		set: (attributes) => void recorded.setAttributes({ ...attributes }),
-		addEvent: (event, attributes) => void recorded.addEvent(event, attributes && { ...attributes }),
+		set: (attributes) => void otelSpan.setAttributes({ ...attributes }),
+		addEvent: (event, attributes) => void otelSpan.addEvent(event, attributes && { ...attributes }),
 		fail(error) {
-			recorded.setAttribute("error.type", errorKind(error));
-			if (!isRefusal(error)) recorded.setStatus({ code: SpanStatusCode.ERROR });
+			otelSpan.setAttribute("error.type", errorKind(error));
+			if (!isRefusal(error)) otelSpan.setStatus({ code: SpanStatusCode.ERROR });
 		},
-		end: () => recorded.end(),
+		end: () => otelSpan.end(),
 	};
 }

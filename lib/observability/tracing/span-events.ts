@@ -2,11 +2,11 @@ import type { Attributes, Span } from "./tracing.ts";
 
 const spans = new WeakMap<object, readonly (Span | undefined)[]>();
 
-/** From now on what is noted of `subject`, a call's context or a saga, is shown on these spans. */
-export const recordSpanEventsOn = (subject: object, on: readonly (Span | undefined)[]): void =>
-	void spans.set(subject, on);
+/** Records later events of `subject`, the context of a call or a saga, target these spans. */
+export const recordSpanEventsOn = (subject: object, target: readonly (Span | undefined)[]): void =>
+	void spans.set(subject, target);
 
-/** Something happened to `subject` that whoever looks at its trace should see; nothing is done where there is none. */
+/** Adds an event to the spans of `subject`. Does nothing if its trace is not recorded. */
 export function addSpanEvent(subject: object, event: string, attributes?: Attributes): void {
 	for (const span of spans.get(subject) ?? []) span?.addEvent(event, attributes);
 }

@@ -6,57 +6,63 @@ import {
 } from "../../context/traceparent.ts";
 import type { Attributes, Span, SpanKind, Tracer } from "./tracing.ts";
 
-/** How a span looks. Asked for only where there is one. */
+/** Describes the span of an element. Evaluated only for recorded traces. */
 export interface SpanDescription<E = unknown> {
 	readonly kind: SpanKind;
 	name(element: E): string;
 	attributes(element: E): Attributes;
 }
 
-/** Whether some of this is recorded. */
+/** Whether at least one of these traces is recorded. */
 export const anySampled = (elements: readonly Traced[]): boolean =>
 	elements.some(({ traceparent }) => typeof traceparent === "string" && isSampled(traceparent));
 
 /**
- * Does something for several elements at once, with a span in the trace of each one that is recorded: so each trace is whole, however many travelled
- * together. What is done hands on the elements that it is given, which carry their spans.
- * @param work gets the spans as well, in the order of the elements
+ * Runs batched work with one span in each recorded trace, so that every trace is complete although
+ * its elements share the work.
+ * @param work receives copies of the elements, which carry their spans, and the spans in the same
+ * order
  */
 export async function traceBatch<E extends Traced, R>(
 	tracer: Tracer,
 	elements: readonly E[],
-	look: SpanDescription<E>,
+	description: SpanDescription<E>,
 	work: (elements: E[], spans: readonly (Span | undefined)[]) => Promise<R>,
 ): Promise<R> {
 	const spans = elements.map((element) =>
 		element.traceparent && isSampled(element.traceparent)
-			? tracer.start(look.name(element), look.kind, element.traceparent, look.attributes(element))
+			? tracer.start(
+					description.name(element),
+					description.kind,
+					element.traceparent,
+					description.attributes(element),
+				)
 			: undefined,
 	);
-	const inside = elements.map((element, i) =>
+	const traced = elements.map((element, i) =>
 		spans[i] ? { ...element, traceparent: spans[i].traceparent } : element,
 	);
-	return runInTracesOf(inside, () => ended(spans, work(inside, spans)));
+	return runInTracesOf(traced, () => endAfter(spans, work(traced, spans)));
 }
 
-/** Does something that has nothing below it, with a span in each of the traces that it is done for. */
+/** Runs work without child spans, with one span in each current trace that is recorded. */
 export function traceWork<R>(
 	tracer: Tracer,
-	look: SpanDescription,
+	description: SpanDescription,
 	work: () => Promise<R>,
 ): Promise<R> {
 	const traces = currentTraceparents();
 	if (traces.length === 0 || !traces.some(isSampled)) return work();
-	const attributes = look.attributes(undefined);
+	const attributes = description.attributes(undefined);
 	const spans = traces.map((traceparent) =>
 		isSampled(traceparent)
-			? tracer.start(look.name(undefined), look.kind, traceparent, attributes)
+			? tracer.start(description.name(undefined), description.kind, traceparent, attributes)
 			: undefined,
 	);
-	return ended(spans, work());
+	return endAfter(spans, work());
 }
 
-async function ended<R>(spans: readonly (Span | undefined)[], work: Promise<R>): Promise<R> {
+async function endAfter<R>(spans: readonly (Span | undefined)[], work: Promise<R>): Promise<R> {
 	try {
 		return await work;
 	} catch (error) {
