@@ -8,7 +8,7 @@ let db: Database;
 beforeAll(async () => {
 	databases = await makeDatabases(["shipping"]);
 	db = new Database({ url: databaseUrl(databases.pattern, "shipping"), poolSize: 2 });
-	// Postgres looks at this table when it is told to, and never by itself.
+	// Postgres analyzes this table only on request.
 	await db.query(
 		"create table things (n int primary key, kind int) with (autovacuum_enabled = false)",
 	);
@@ -22,7 +22,7 @@ afterAll(async () => {
 
 const THINGS = "select n from things";
 
-test("a list is counted exactly up to the bound, with values and without", async () => {
+test("lists up to the limit are counted exactly, with and without values", async () => {
 	expect(await approximateCount(db, `${THINGS} where false`)).toBe(0);
 	expect(await approximateCount(db, `${THINGS} where n <= ${EXACT_UP_TO}`)).toBe(EXACT_UP_TO);
 	const upTo = sql("things_up_to", `${THINGS} where n <= $1 and kind = $2`);
@@ -32,7 +32,7 @@ test("a list is counted exactly up to the bound, with values and without", async
 	]).toEqual([10_000, 3]);
 });
 
-test("above the bound the total is what Postgres takes it for, whatever there is by now", async () => {
+test("above the limit the total is the planner's estimate, even if rows were deleted since", async () => {
 	expect(await approximateCount(db, THINGS)).toBe(30_000);
 	await db.query("begin; delete from things where n > 15000; commit");
 	expect(await approximateCount(db, THINGS)).toBe(30_000);
@@ -41,7 +41,7 @@ test("above the bound the total is what Postgres takes it for, whatever there is
 	).toBeGreaterThan(EXACT_UP_TO);
 });
 
-test("what is taken for far more than the bound is not counted up to it, unless it is quickly seen to be little", async () => {
+test("a list far above the limit is counted only if it is short", async () => {
 	await db.query("create table many (n int primary key) with (autovacuum_enabled = false)");
 	await db.query("insert into many select n from generate_series(1, 60000) n");
 	await db.query("analyze many");
@@ -52,7 +52,7 @@ test("what is taken for far more than the bound is not counted up to it, unless 
 	expect([await left(60_000), await left(5000), await left(1000)]).toEqual([60_000, 60_000, 1000]);
 });
 
-test("an estimate that is below what was counted already is one more than that", async () => {
+test("an estimate below the counted rows becomes one more than those", async () => {
 	expect(await approximateCount(db, `${THINGS} where abs(n) > 0 and abs(kind) >= 0`)).toBe(
 		EXACT_UP_TO + 1,
 	);
@@ -65,23 +65,24 @@ test("an estimate that is below what was counted already is one more than that",
 	).toBe(EXACT_UP_TO + 1);
 });
 
-test("what a page shows goes before an estimate, and never before a count", () => {
-	const page = (total: number, shown: number, place: { skip: number; page?: object }) =>
+test("a page corrects an estimated total and never an exact one", () => {
+	const page = (total: number, shown: number, place: { skip: number; pageFilter?: object }) =>
 		pageOf(Array.from({ length: shown }), total, { limit: 100, ...place }).total;
-	// Full: there may be more.
+	// Full page: more rows may follow.
 	expect(page(12_000, 100, { skip: 0 })).toBe(12_000);
 	expect(page(12_000, 100, { skip: 11_900 })).toBe(12_001);
 	expect(page(12_000, 100, { skip: 50_000 })).toBe(50_101);
-	// Not full: here it ends.
+	// Short page: the list ends here.
 	expect(page(12_000, 1, { skip: 10_500 })).toBe(10_501);
 	expect(page(12_000, 99, { skip: 50_000 })).toBe(50_099);
-	// Behind the end: it ends somewhere before.
+	// Empty page: the list ends before it.
 	expect(page(12_000, 0, { skip: 11_000 })).toBe(11_000);
 	expect(page(12_000, 0, { skip: 50_000 })).toBe(12_000);
-	// Nobody knows how many come before a page that begins behind a row.
-	expect([page(12_000, 1, { skip: 0, page: {} }), page(12_000, 0, { skip: 5, page: {} })]).toEqual([
-		12_000, 12_000,
-	]);
-	expect(page(12_000, 100, { skip: 13_000, page: {} })).toBe(13_101);
+	// The number of rows before a keyset page is unknown.
+	expect([
+		page(12_000, 1, { skip: 0, pageFilter: {} }),
+		page(12_000, 0, { skip: 5, pageFilter: {} }),
+	]).toEqual([12_000, 12_000]);
+	expect(page(12_000, 100, { skip: 13_000, pageFilter: {} })).toBe(13_101);
 	for (const shown of [0, 1, 100]) expect(page(EXACT_UP_TO, shown, { skip: 50 })).toBe(EXACT_UP_TO);
 });

@@ -1,15 +1,21 @@
 import { type Queryable, type Statement, sql } from "./database.ts";
 
-/** A list of so many rows or fewer is counted. Of a longer one the total is an estimate, for counting takes as long as the list is. */
+/**
+ * Longest list that is counted exactly. The total of a longer one is an estimate, because counting
+ * time grows with the list.
+ */
 export const EXACT_UP_TO = 10_000;
-/** So many are counted before anything else is tried, and what Postgres takes for so much longer than COUNTED is not counted any further. */
+/**
+ * Rows counted before the planner's estimate is used. Above FAR × EXACT_UP_TO, the estimate is used
+ * without a further count.
+ */
 const FEW = 1000;
 const FAR = 5;
 
 interface Explained {
 	readonly "QUERY PLAN": readonly [{ readonly Plan: { readonly "Plan Rows": number } }];
 }
-/** How many rows Postgres takes a list for, by what it found when it last analysed the table. */
+/** The planner's estimate of a list's length, from the last analysis of the table. */
 export async function estimateCount(
 	db: Queryable,
 	all: string,
@@ -20,8 +26,9 @@ export async function estimateCount(
 }
 
 /**
- * How many rows there are in a list: exactly, up to COUNTED; above that, what Postgres takes them for, and at least one more.
- * @param all finds every one of them
+ * Counts a list: exactly up to EXACT_UP_TO; above that, the planner's estimate, but at least one
+ * more.
+ * @param all a statement that returns every row
  */
 export async function approximateCount(
 	db: Queryable,
@@ -29,11 +36,11 @@ export async function approximateCount(
 	values: readonly unknown[] = [],
 ): Promise<number> {
 	const text = typeof all === "string" ? all : all.text;
-	const count = async (most: number) => {
-		const counting = `select count(*) as total from (${text} limit ${most + 1}) as counted`;
+	const count = async (limit: number) => {
+		const counting = `select count(*) as total from (${text} limit ${limit + 1}) as counted`;
 		return (
 			await db.query<{ total: number }>(
-				typeof all === "string" ? counting : sql(`${all.name}_${most}`, counting),
+				typeof all === "string" ? counting : sql(`${all.name}_${limit}`, counting),
 				values,
 			)
 		)[0]!.total;
@@ -46,14 +53,17 @@ export async function approximateCount(
 	return counted <= EXACT_UP_TO ? counted : Math.max(counted, estimate);
 }
 
-/** Where a page begins, and how long it may be. */
+/** Position and size of a page. */
 export interface PageRequest {
 	readonly skip: number;
 	readonly limit: number;
-	/** What `skip` counts from, where that is not the beginning of the list. */
+	/** Start of the page (keyset pagination), from which `skip` counts. */
 	readonly pageFilter?: object;
 }
-/** A page with its list's total. An estimate gives way to what the page shows: whether something may come behind it, and where the list ends. */
+/**
+ * Combines a page with the list's total. An estimated total is corrected by the page: whether more
+ * rows may follow, and where the list ends.
+ */
 export function pageOf<Row>(
 	rows: Row[],
 	total: number,

@@ -19,8 +19,8 @@ const read = async (type: string, values: readonly unknown[]) =>
 		await db.query<{ found: unknown[] }>(`select $1::${type}[] as found`, [arrayLiteral(values)])
 	)[0]!.found;
 
-test("text comes out as it went in, whatever is in it", async () => {
-	// Postgres holds neither U+0000 nor half a surrogate pair.
+test("any text is read back unchanged", async () => {
+	// Postgres stores neither U+0000 nor unpaired surrogates.
 	const word = fc
 		.string({ unit: "binary" })
 		.map((text) => text.replaceAll("\0", "").toWellFormed());
@@ -51,7 +51,7 @@ test("text comes out as it went in, whatever is in it", async () => {
 	);
 });
 
-test("numbers, booleans, JSON and what is missing come out as they went in", async () => {
+test("numbers, booleans, JSON and missing values are read back unchanged", async () => {
 	expect(await read("float8", [1, -2.5, 1e-7, 1e21, undefined])).toEqual([
 		1,
 		-2.5,
@@ -69,7 +69,7 @@ test("numbers, booleans, JSON and what is missing come out as they went in", asy
 	).toEqual(json);
 });
 
-test("what only the driver knows how to write is left to it", async () => {
+test("arrays of other types are left to the driver", async () => {
 	expect(arrayLiteral([["nested"]])).toBeUndefined();
 	expect(arrayLiteral([{}])).toBeUndefined();
 	const rows = await db.query<{ found: unknown }>("select $1::int[] as found", [[[1], [2]]]);

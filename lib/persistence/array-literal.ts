@@ -1,9 +1,10 @@
-/** What stands in an array literal as it is. */
+/** Text that needs no quotes in an array literal. */
 const PLAIN = /^[\w.:+-]+$/;
 
 /**
- * An array as Postgres reads it; undefined for one that holds anything but text, numbers, booleans and null, which the driver knows better how to
- * write. The driver's own way looks at every character of every element twice, and a set-based statement has thousands of them.
+ * Formats an array for Postgres. Returns undefined if it contains anything but text, numbers,
+ * booleans and null, which the driver formats better. The driver examines every character of every
+ * element twice, and a set-based statement has thousands of elements.
  */
 export function arrayLiteral(values: readonly unknown[]): string | undefined {
 	let text = "{";

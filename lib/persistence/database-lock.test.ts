@@ -29,7 +29,7 @@ const HOLDERS =
 const holders = async () =>
 	(await databases.query<{ pid: number }>("shipping", HOLDERS)).map(({ pid }) => pid);
 
-test("refuses a second shop that caches in memory, until the first one ends", async () => {
+test("rejects a second shop with an in-memory cache until the first one ends", async () => {
 	const first = await lock();
 	const error = await lock().catch((reason) => reason);
 	expect(error).toBeInstanceOf(StartError);
@@ -42,7 +42,7 @@ test("refuses a second shop that caches in memory, until the first one ends", as
 	expect(await holders()).toHaveLength(1);
 });
 
-test("refuses a node of a cluster beside a shop that caches in memory, and lets several nodes in", async () => {
+test("rejects a cluster node beside a shop with an in-memory cache, and accepts several nodes", async () => {
 	await Promise.all([assertShared(url, 0), assertShared(url, 0)]);
 	await lock();
 	await expect(assertShared(url, 0)).rejects.toThrow(
@@ -50,7 +50,7 @@ test("refuses a node of a cluster beside a shop that caches in memory, and lets 
 	);
 });
 
-test("refuses a shop that caches in memory while a cluster relays the events of its database", async () => {
+test("rejects a shop with an in-memory cache while a cluster relays its events", async () => {
 	await databases.query(
 		"shipping",
 		"insert into outbox_readers (name, owner, lease_until) values ('stream', 'a node', now() + interval '1 minute')",

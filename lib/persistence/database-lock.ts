@@ -3,16 +3,19 @@ import pg from "pg";
 import { startPoller } from "../async/poller.ts";
 import { StartError } from "../process/start-error.ts";
 
-/** Any number, as long as it never changes and no other advisory lock uses it. */
+/** Key of the advisory lock: any constant number that no other lock uses. */
 const LOCK = 7_306_418;
 const CONNECT_MS = 5000;
 /** Between two attempts, at the start and after a lost connection. */
 const RETRY_MS = 1000;
-/** How long a start waits for its predecessor to end: longer than the lease of a crashed relay. */
-const PATIENCE_MS = 10_000;
+/**
+ * Milliseconds that a start waits for its predecessor to end: longer than the lease of a crashed
+ * relay.
+ */
+const WAIT_MS = 10_000;
 
-// At the level of transactions, so that the lock also holds, and ends, behind a pooler that shares sessions (PgBouncer). A transaction that has
-// only locked keeps nothing from being vacuumed.
+// Transaction-level locks also hold, and end, behind a pooler that shares sessions (PgBouncer). A
+// transaction that only holds a lock delays no vacuum.
 const BEGIN = "begin; set local idle_in_transaction_session_timeout = 0";
 const LOCK_ALONE = "select pg_try_advisory_xact_lock($1) as locked";
 const LOCK_SHARED = "select pg_try_advisory_xact_lock_shared($1) as locked";
@@ -21,28 +24,29 @@ const CLUSTER =
 	"select from outbox_readers where name = 'stream' and owner is not null and lease_until > now()";
 
 const REMEDY = "stop the other one, or give both TRANSPORTER and CACHER";
-const nameOf = (url: string) => decodeURIComponent(new URL(url).pathname.slice(1));
+const databaseName = (url: string) => decodeURIComponent(new URL(url).pathname.slice(1));
 
 export interface DatabaseLock {
 	release(): Promise<void>;
 }
 export interface LockOptions {
-	/** Milliseconds to wait until another holder has ended. */
+	/** Milliseconds to wait for another holder to end. */
 	readonly patience?: number;
-	/** The connection was lost, and another shop took the lock before this one had it back. */
+	/** Called if another shop took the lock while the connection was lost. */
 	onLost(error: StartError): void;
 }
 
 /**
- * Holds a database for a shop that caches in its memory, which no other process can invalidate. The lock ends with the process.
- * @throws StartError while another shop uses the database, whatever it caches in
+ * Locks a database for a shop with an in-memory cache, which no other process can invalidate. The
+ * lock ends with the process.
+ * @throws StartError while another shop uses the database, whatever its cache
  */
 export async function lockAlone(
 	url: string,
-	{ patience = PATIENCE_MS, onLost }: LockOptions,
+	{ patience = WAIT_MS, onLost }: LockOptions,
 ): Promise<DatabaseLock> {
 	const refusal = new StartError(
-		`another shop uses the database ${nameOf(url)}, and this one caches in its memory: ${REMEDY}`,
+		`another shop uses the database ${databaseName(url)}, and this one caches in its memory: ${REMEDY}`,
 	);
 	let holder: pg.Client | undefined;
 	async function acquire(): Promise<boolean> {
@@ -66,14 +70,14 @@ export async function lockAlone(
 		return true;
 	}
 
-	await insist(acquire, patience, refusal);
+	await poll(acquire, patience, refusal);
 	const watching = startPoller({
 		intervalMs: RETRY_MS,
 		async poll() {
 			if (!holder && !(await acquire())) onLost(refusal);
 			return false;
 		},
-		// The server is gone for a moment; so are the connections of the services.
+		// The server is unavailable for a moment, as it is for the services.
 		onError: () => undefined,
 	});
 	return {
@@ -85,16 +89,17 @@ export async function lockAlone(
 }
 
 /**
- * Checks that no shop that caches in its memory uses a database: it would not learn of changes by this process.
+ * Checks that no shop with an in-memory cache uses a database: it would not see changes of this
+ * process.
  * @throws StartError if one does
  */
-export async function assertShared(url: string, patience = PATIENCE_MS): Promise<void> {
+export async function assertShared(url: string, patience = WAIT_MS): Promise<void> {
 	const refusal = new StartError(
-		`a shop that caches in its memory uses the database ${nameOf(url)}: ${REMEDY}`,
+		`a shop that caches in its memory uses the database ${databaseName(url)}: ${REMEDY}`,
 	);
 	const client = await connect(url);
 	try {
-		await insist(
+		await poll(
 			async () => (await client.query<{ locked: boolean }>(LOCK_SHARED, [LOCK])).rows[0]!.locked,
 			patience,
 			refusal,
@@ -115,8 +120,8 @@ async function connect(url: string): Promise<pg.Client> {
 	return client;
 }
 
-/** Tries until it succeeds; throws `refusal` after `patience` milliseconds. */
-async function insist(
+/** Repeats an attempt until it succeeds; throws `refusal` after `patience` milliseconds. */
+async function poll(
 	attempt: () => Promise<boolean>,
 	patience: number,
 	refusal: StartError,

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => databases?.drop());
 
-/** How many connections Postgres has from a pool that calls itself so. */
+/** Number of connections with this application name. */
 const connections = async (name: string) =>
 	(
 		await databases.query("shipping", "select from pg_stat_activity where application_name = $1", [
@@ -24,7 +24,7 @@ const connections = async (name: string) =>
 		])
 	).length;
 
-test("a pool opens no more connections than it may, who comes later waits for one, and closing it ends all", async () => {
+test("a pool opens at most its limit of connections, queues requests, and closes all of them", async () => {
 	const db = new Database({ url: `${url}?application_name=three`, poolSize: 3 });
 	const { promise: go, resolve } = Promise.withResolvers<void>();
 	const transactions = Array.from({ length: 3 }, () =>
@@ -75,8 +75,8 @@ describe("a pool whose connections are all in use", () => {
 		"model statement": () => db.sequelize.query("select 1"),
 	};
 
-	test.each(Object.keys(kinds))("a %s waits no longer than its call", async (kind) => {
-		// Came first, and belongs to no call: it waits on.
+	test.each(Object.keys(kinds))("a %s waits no longer than its call allows", async (kind) => {
+		// Queued first, and outside any call, so it keeps waiting.
 		const patient = db.query("select 1 as one");
 		const hurried = runInCall(call(50), kinds[kind]!);
 		const first = await Promise.race([patient, hurried.catch((error: unknown) => ({ error }))]);
@@ -88,7 +88,7 @@ describe("a pool whose connections are all in use", () => {
 		expect(await patient).toEqual([{ one: 1 }]);
 	});
 
-	test("a call that has ended does not wait at all, and still gets a connection that is free", async () => {
+	test("an ended call does not wait, but still gets a free connection", async () => {
 		const ended = call(-1);
 		const refused = runInCall(ended, () => db.query("select 1"));
 		expect(db.poolUse.waiting).toBe(0);
@@ -98,7 +98,7 @@ describe("a pool whose connections are all in use", () => {
 		expect(await runInCall(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
 	});
 
-	test("more requests than the queue holds are refused at once, and the others are served in order", async () => {
+	test("rejects requests beyond the queue limit immediately and serves the others in order", async () => {
 		const served: number[] = [];
 		const refused: unknown[] = [];
 		const requests = Array.from({ length: 130 }, (_, n) =>
@@ -117,17 +117,17 @@ describe("a pool whose connections are all in use", () => {
 	});
 });
 
-test("of a transaction that fails nothing stays, and its connection serves the next", async () => {
-	const said: string[] = [];
-	const db = new Database({ url, poolSize: 1, echo: (statement) => said.push(statement) });
+test("a failed transaction leaves no changes, and its connection is reused", async () => {
+	const echoed: string[] = [];
+	const db = new Database({ url, poolSize: 1, echo: (statement) => echoed.push(statement) });
 	const failing = db.transaction(async (tx) => {
 		await tx.query("create table half (id int)");
 		throw new Error("on purpose");
 	});
 	await expect(failing).rejects.toThrow("on purpose");
 	expect(await db.query("select to_regclass('half') as half")).toEqual([{ half: null }]);
-	// Echoed, where that is asked for.
-	expect(said).toEqual(
+	// Statements are echoed if configured.
+	expect(echoed).toEqual(
 		expect.arrayContaining(["create table half (id int)", expect.stringContaining("ROLLBACK")]),
 	);
 	await db.close();
@@ -139,7 +139,10 @@ const message = (type: string, body: string) => {
 	head.writeInt32BE(4 + Buffer.byteLength(body), 1);
 	return Buffer.concat([head, Buffer.from(body)]);
 };
-/** What Postgres says: a session is open; and it ends, because an administrator wants it (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+/**
+ * Messages of Postgres: a session is open; an administrator terminates it
+ * (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+ */
 const OPEN = Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I")]);
 const ENDED = message(
 	"E",
@@ -149,7 +152,7 @@ const ENDED = message(
 let close: (() => Promise<unknown>) | undefined;
 afterEach(() => close?.());
 
-test("few rows are found in a small table by its index, and nothing starts processes or a compiler, however large the planner thinks it is", async () => {
+test("small tables are read by index, and large estimates start no workers or JIT", async () => {
 	const db = new Database({ url, poolSize: 1 });
 	await db.query("create table pieces (id int primary key, name text not null)");
 	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1, 1000) n");
@@ -170,18 +173,18 @@ test("few rows are found in a small table by its index, and nothing starts proce
 	await db.close();
 });
 
-test("a server that ends a session in the moment in which it opened fails a query, and not the process", async () => {
+test("a server that ends a session while it opens fails the query, not the process", async () => {
 	const sockets = new Set<Socket>();
 	const server = createServer((socket) => {
 		sockets.add(socket);
 		socket.on("error", () => undefined);
-		// In one piece, so that the client reads both before anybody else runs.
+		// In one write, so that the client reads both before it handles the first.
 		socket.once("data", () => socket.end(Buffer.concat([OPEN, ENDED])));
 	}).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	const { port } = server.address() as { port: number };
 	const db = new Database({
-		url: `postgres://somebody:secret@127.0.0.1:${port}/nothing`,
+		url: `postgres://user:secret@127.0.0.1:${port}/nothing`,
 		poolSize: 2,
 	});
 	close = async () => {
@@ -194,7 +197,7 @@ test("a server that ends a session in the moment in which it opened fails a quer
 	expect(sockets.size).toBe(2);
 });
 
-describe("what is inserted without a look", () => {
+describe("insertNew", () => {
 	const ADD = sql("add_numbers", "insert into numbers select * from unnest($1::int[]) returning n");
 	let db: Database;
 	beforeAll(async () => {
@@ -205,13 +208,13 @@ describe("what is inserted without a look", () => {
 	const held = async () =>
 		(await db.query<{ n: number }>("select n from numbers order by n")).map(({ n }) => n);
 
-	test("is all there, or nothing of it where some of it was there before", async () => {
+	test("inserts all rows, or none if one of them exists", async () => {
 		expect(await db.insertNew(ADD, [[1, 2]])).toEqual([{ n: 1 }, { n: 2 }]);
 		expect(await db.insertNew(ADD, [[3, 2]])).toBeUndefined();
 		expect(await held()).toEqual([1, 2]);
 	});
 
-	test("fails as anything else does for any other reason", async () => {
+	test("throws all other errors", async () => {
 		await expect(db.insertNew(ADD, [[4, 100]])).rejects.toMatchObject({ code: "23514" });
 		expect(await held()).toEqual([1, 2]);
 	});

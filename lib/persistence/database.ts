@@ -13,18 +13,21 @@ import {
 	wrapQueries,
 } from "./sequelize-internals.ts";
 
-/** A statement with a name of its own: Postgres parses and plans it once per connection. */
+/** A named statement, which Postgres parses and plans once per connection. */
 export interface Statement {
 	readonly name: string;
 	readonly text: string;
 }
 /**
- * Names a statement. The name is unique within a database. It names its columns as well: what was planned for `*` fails on every connection from when a
- * migration adds a column.
+ * Creates a named statement. The name is unique within a database. The text lists its columns: a
+ * plan for `*` fails on every connection after a migration adds a column.
  */
 export const sql = (name: string, text: string): Statement => ({ name, text });
 
-/** Runs statements, on a connection of the pool (each its own transaction) or inside one transaction. Rows come in wire form: times as RFC 3339 text, numeric as number. */
+/**
+ * Runs statements, each on a pooled connection in its own transaction, or all in one transaction.
+ * Rows are in wire form: times as RFC 3339 text, numeric as number.
+ */
 export interface Queryable {
 	query<Row extends QueryResultRow>(
 		statement: Statement | string,
@@ -32,7 +35,7 @@ export interface Queryable {
 	): Promise<Row[]>;
 }
 export interface Tx extends Queryable {
-	/** For the Sequelize models: `Model.update(…, { transaction: tx.handle })`. */
+	/** For Sequelize models: `Model.update(…, { transaction: tx.handle })`. */
 	readonly handle: Transaction;
 }
 
@@ -43,7 +46,7 @@ export interface DatabaseOptions {
 	readonly tracer?: Tracer | undefined;
 }
 
-/** Postgres' type numbers, and what their text becomes in wire form. */
+/** Parsers of the wire form by Postgres type OID. */
 const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<
 	number,
 	(text: string) => unknown
@@ -54,9 +57,10 @@ const wireForm: ReadonlyMap<number, (text: string) => unknown> = new Map<
 ]);
 
 /**
- * What each session tells the planner of statements that are small and many. One costs more to plan than to run with few rows, and its plan is the same however
- * many there are. A page at random costs no more than the next one where disks do not turn: else a thousand rows are read to find twenty. And one that the planner
- * takes for a large one, because it cannot know how little is new in an outbox, must not start other processes or a compiler each time.
+ * Planner settings of every session, for small and frequent statements. A generic plan: planning
+ * costs more than running them, and the plan is the same for any number of rows. A low random page
+ * cost for SSDs: otherwise a thousand rows are read to find twenty. No parallel workers and no JIT:
+ * the planner cannot estimate how few rows of an outbox are new, and would start them each time.
  */
 const PLANNING = [
 	"set plan_cache_mode = force_generic_plan",
@@ -65,16 +69,19 @@ const PLANNING = [
 	"set jit = off",
 ].join(";");
 
-/** How a pool's connections are used at this moment. */
+/** Current use of a pool's connections. */
 export interface PoolUse {
 	readonly busy: number;
 	readonly idle: number;
-	/** What waits for a connection. */
+	/** Requests that wait for a connection. */
 	readonly waiting: number;
 	readonly limit: number;
 }
 
-/** One service's database: one pool, shared by Sequelize's models, by moleculer-db's adapter and by prepared statements. */
+/**
+ * The database of one service: one pool, shared by Sequelize's models, moleculer-db's adapter and
+ * prepared statements.
+ */
 export class Database implements Queryable {
 	readonly sequelize: Sequelize;
 	readonly #connections: ReturnType<typeof connectionManagerOf>;
@@ -117,8 +124,9 @@ export class Database implements Queryable {
 	}
 
 	/**
-	 * Runs a statement that inserts what nobody has inserted before. Answers undefined, and nothing has changed, where some of it was there: it met a
-	 * unique index. So a hot path inserts without a thought for what is there, which saves Postgres a fifth of the work, and looks closer only then.
+	 * Runs an optimistic insert, which assumes that none of its rows exists. On a hot path this saves
+	 * a fifth of the work in Postgres compared with a check for existing rows.
+	 * @returns undefined, with nothing changed, if a row violates a unique index
 	 */
 	async insertNew<Row extends QueryResultRow>(
 		statement: Statement,
@@ -132,7 +140,7 @@ export class Database implements Queryable {
 		}
 	}
 
-	/** Commits when `work` fulfils, rolls back when it rejects. */
+	/** Commits when `work` fulfills, and rolls back when it rejects. */
 	transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
 		return this.sequelize.transaction(async (handle) => {
 			const connection = connectionOf(handle);
@@ -153,14 +161,14 @@ export class Database implements Queryable {
 		const parameters = values?.map((value) =>
 			Array.isArray(value) ? (arrayLiteral(value) ?? value) : value,
 		);
-		const asked = () => connection.query<Row>({ ...query, values: parameters });
+		const run = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
 			? traceWork(
 					this.#tracer,
 					this.#describe("name" in query ? query.name : verb(query.text)),
-					asked,
+					run,
 				)
-			: asked());
+			: run());
 		return rows;
 	}
 
@@ -169,7 +177,10 @@ export class Database implements Queryable {
 		return { busy: using, idle: available, waiting, limit: maxSize };
 	}
 
-	/** A statement's span shows its name. Neither its text nor its values: what people have told us is in them. */
+	/**
+	 * Describes the span of a statement by its name, never its text or values: they contain personal
+	 * data.
+	 */
 	#describe(name: string): SpanDescription {
 		const attributes = () => ({
 			"db.system": "postgresql",
@@ -185,10 +196,10 @@ export class Database implements Queryable {
 }
 
 const UNIQUE_VIOLATION = "23505";
-/** What a statement without a name does. */
+/** The operation of an unnamed statement. */
 const verb = (text: string): string =>
 	/^\s*(start transaction|\w+)/i.exec(text)?.[1]?.toLowerCase() ?? "query";
 
-/** The database of one service: the setting names a pattern, `{service}` in it is the service's name. */
+/** The URL of one service's database: `{service}` in the pattern is the service's name. */
 export const databaseUrl = (pattern: string, service: string): string =>
 	pattern.replaceAll("{service}", service);

@@ -62,7 +62,7 @@ const isWaiting = (statement: string) =>
 		expect(found.length).toBeGreaterThan(0);
 	}, 30);
 
-test("an index is built while others write, and while a second process wants to migrate as well", async () => {
+test("an index is built during writes while a second process migrates as well", async () => {
 	const files = folderWith(
 		"word",
 		"-- no transaction\ncreate index concurrently if not exists notes_word on notes (word)",
@@ -72,7 +72,7 @@ test("an index is built while others write, and while a second process wants to 
 		await writer.query("begin");
 		await writer.query("insert into notes (word) values ('open')");
 		const migrating = [migrate(url, files), migrate(url, files)];
-		// It waits for the writer's transaction, and keeps nobody from writing meanwhile.
+		// It waits for the writer's transaction and blocks no other writer.
 		await isWaiting("-- no transaction");
 		for (let n = 0; n < 50; n++) await query("insert into notes (word) values ('meanwhile')");
 		await writer.query("commit");
@@ -82,7 +82,7 @@ test("an index is built while others write, and while a second process wants to 
 	expect(await validity("notes_word")).toBe(true);
 });
 
-test("an index that was left half built is dropped and built anew", async () => {
+test("an invalid index of an interrupted build is dropped and built again", async () => {
 	await query("insert into notes (word) values ('twice'), ('twice')");
 	const files = folderWith(
 		"unique",
@@ -96,7 +96,7 @@ test("an index that was left half built is dropped and built anew", async () => 
 	expect(await validity("notes_once")).toBe(true);
 });
 
-test("what was built but not noted, because the process died in between, is noted by the next", async () => {
+test("an index that was built but not recorded is recorded by the next run", async () => {
 	const files = folderWith(
 		"id",
 		"-- no transaction\ncreate index concurrently if not exists notes_id on notes (id)",
@@ -106,7 +106,7 @@ test("what was built but not noted, because the process died in between, is note
 	expect((await migrationState(url, files)).missing).toEqual([]);
 });
 
-test("a change that has to wait for a table lets those pass who come after it, and is made in the end", async () => {
+test("a change that waits for a table lock lets later transactions pass and succeeds in the end", async () => {
 	const files = folderWith(
 		"more",
 		"alter table notes add column more text",
@@ -117,7 +117,7 @@ test("a change that has to wait for a table lets those pass who come after it, a
 		await reader.query("select from notes limit 1");
 		const migrating = migrate(url, files);
 		await isWaiting("alter table notes add");
-		// As long as it waited they would wait as well, and the reader waits for them.
+		// This read would queue behind the waiting change, which waits for the reader.
 		await query("select from notes limit 1");
 		await reader.query("commit");
 		expect(await migrating).toHaveLength(1);
@@ -130,7 +130,7 @@ test("a change that has to wait for a table lets those pass who come after it, a
 	).toEqual([]);
 });
 
-test("of a migration that fails nothing stays, and its file is named", async () => {
+test("a failed migration leaves no changes, and the error names its file", async () => {
 	const files = folderWith("broken", "create table half (id int); select nonsense");
 	await expect(migrate(url, files)).rejects.toThrow(
 		/broken\.sql: column "nonsense" does not exist\./,
@@ -139,7 +139,7 @@ test("of a migration that fails nothing stays, and its file is named", async () 
 	expect((await migrationState(url, files)).missing).toHaveLength(1);
 });
 
-test("what is taken back is what was applied last, whatever its number", async () => {
+test("revert selects the migration applied last, whatever its number", async () => {
 	const later = folderWith("later", "create table later (id int)", "drop table later");
 	const earlier = folderWith("earlier", "create table earlier (id int)", "drop table earlier");
 	await migrate(url, earlier);

@@ -6,15 +6,16 @@ import { migrationsIn, runMigration } from "./migration.ts";
 
 const RECORD = "insert into migrations (name) values ($1)";
 const ERASE = "delete from migrations where name = $1";
-/** Any number will do, as long as it is always the same one. */
+/** Key of the advisory lock: any constant number. */
 const LOCK = 7_306_417;
 const CONNECT_MS = 5000;
-const LOOK_AGAIN_MS = 50;
+const RETRY_MS = 50;
 
 /**
- * Brings one service's database to the newest version, file by file (see lib/persistence/migration.ts). An advisory lock makes nodes that start together wait for the first.
- * @param folders where the migrations are; what all services share comes first
- * @returns the names of the migrations that were applied
+ * Applies the missing migrations of one service's database, see lib/persistence/migration.ts. An
+ * advisory lock makes nodes that start together wait for the first.
+ * @param folders with migrations; those shared by all services come first
+ * @returns the names of the applied migrations
  */
 export const migrate = (url: string, folders: readonly string[]): Promise<string[]> =>
 	connected(url, async (client) => {
@@ -26,8 +27,9 @@ export const migrate = (url: string, folders: readonly string[]): Promise<string
 	});
 
 /**
- * Takes the migration back that was applied last; answers its name, or nothing where none is applied.
- * @throws StartError if a newer version has applied it, which alone knows its way back
+ * Reverts the migration that was applied last.
+ * @returns its name, or nothing if none is applied
+ * @throws StartError if a newer version applied it, which alone has its down file
  */
 export const revert = (url: string, folders: readonly string[]): Promise<string[]> =>
 	connected(url, async (client) => {
@@ -43,37 +45,40 @@ export const revert = (url: string, folders: readonly string[]): Promise<string[
 		return [newest];
 	});
 
-/** The migrations that a database lacks. Changes nothing. */
+/** The migrations that are not applied. Changes nothing. */
 export const pendingMigrations = async (
 	url: string,
 	folders: readonly string[],
 ): Promise<string[]> => (await migrationState(url, folders)).missing;
 
-/** Where a database stands. */
+/** Migrations of a database, compared with the files of this version. */
 export interface MigrationState {
-	/** In the order in which they were applied, with those of a newer version. */
+	/** In order of application, including those of a newer version. */
 	readonly applied: readonly { readonly name: string; readonly applied_at: Date }[];
-	/** What is here and was not applied. */
+	/** Files of this version that are not applied. */
 	readonly missing: string[];
-	/** What was applied and is not here. */
+	/** Applied migrations that this version does not have. */
 	readonly newer: string[];
 }
-/** Changes nothing. */
+/** Compares a database with the migrations of this version. Changes nothing. */
 export const migrationState = (url: string, folders: readonly string[]): Promise<MigrationState> =>
 	connected(url, async (client) => {
 		const applied = await appliedTo(client);
-		const [here, there] = [names(migrationsIn(folders)), names(applied)];
+		const [local, remote] = [names(migrationsIn(folders)), names(applied)];
 		return {
 			applied,
-			missing: here.filter((name) => !there.includes(name)),
-			newer: there.filter((name) => !here.includes(name)),
+			missing: local.filter((name) => !remote.includes(name)),
+			newer: remote.filter((name) => !local.includes(name)),
 		};
 	});
 
 const names = (migrations: readonly { readonly name: string }[]) =>
 	migrations.map(({ name }) => name);
 
-/** Asked for again and again: who waits inside a statement is waited for by an index that is being built, and neither would ever end. */
+/**
+ * Polls for the lock. A statement that waited for it would be waited for by a concurrent index
+ * build, a deadlock.
+ */
 async function lock(client: pg.Client): Promise<void> {
 	for (;;) {
 		const { rows } = await client.query<{ mine: boolean }>(
@@ -81,7 +86,7 @@ async function lock(client: pg.Client): Promise<void> {
 			[LOCK],
 		);
 		if (rows[0]!.mine) return;
-		await pause(LOOK_AGAIN_MS);
+		await pause(RETRY_MS);
 	}
 }
 
@@ -94,7 +99,10 @@ async function appliedTo(client: pg.Client): Promise<{ name: string; applied_at:
 		.rows;
 }
 
-/** @throws StartError if there is no way in, naming the database but never the password */
+/**
+ * Connects, runs `work` and disconnects.
+ * @throws StartError if the connection fails, with the database but never the password
+ */
 async function connected<T>(
 	url: string,
 	work: (client: pg.Client) => Promise<T>,
@@ -102,12 +110,12 @@ async function connected<T>(
 ): Promise<T> {
 	const address = parse(url, setting);
 	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
-	// A connection that breaks between two queries is noticed by the next one.
+	// The next query reports a connection that broke between two queries.
 	client.on("error", () => undefined);
 	try {
 		await client.connect();
 	} catch (error) {
-		throw new StartError(noWayIn(address, error as Error & { code?: string }, setting));
+		throw new StartError(connectionProblem(address, error as Error & { code?: string }, setting));
 	}
 	try {
 		return await work(client);
@@ -120,12 +128,12 @@ function parse(url: string, setting: string): URL {
 	const address = URL.parse(url);
 	if (!address)
 		throw new StartError(
-			`${setting} is no address: percent-encode what is special in its user and password (/ is %2F, # is %23)`,
+			`${setting} is not a valid URL: percent-encode special characters in its user and password (/ is %2F, # is %23)`,
 		);
 	return address;
 }
 
-function noWayIn(
+function connectionProblem(
 	{ hostname, port, pathname, username }: URL,
 	{ code, message }: Error & { code?: string },
 	setting: string,
@@ -134,15 +142,16 @@ function noWayIn(
 	if (code === "3D000")
 		return `${database} does not exist: run "npm run migrate" with DATABASE_ADMIN_URL set, or correct ${setting}`;
 	if (code?.startsWith("28"))
-		return `${database} does not let ${decodeURIComponent(username)} in (${message}): correct ${setting}`;
+		return `${database} rejects the user ${decodeURIComponent(username)} (${message}): correct ${setting}`;
 	return `${database} cannot be reached (${message || code}): start it, or correct ${setting}`;
 }
 
 /**
- * Makes a role and a database for each service where they are missing. A role owns its own database and may not connect to the others'.
- * @param admin a connection string that may create roles and databases
+ * Creates the missing roles and databases of the services. A role owns its database and cannot
+ * connect to others.
+ * @param admin a connection string of a role that may create roles and databases
  * @param pattern the DATABASE_URL, with `{service}` in it
- * @returns the names of the databases that were missing
+ * @returns the names of the created databases
  */
 export const createDatabases = (
 	admin: string,
@@ -164,7 +173,7 @@ async function createMissing(
 	const databases = names(
 		(await client.query<{ name: string }>("select datname as name from pg_database")).rows,
 	);
-	const made: string[] = [];
+	const created: string[] = [];
 	for (const service of services) {
 		const { username, password, pathname } = parse(databaseUrl(pattern, service), "DATABASE_URL");
 		const [role, database, secret] = [username, pathname.slice(1), password].map(
@@ -174,7 +183,8 @@ async function createMissing(
 			await client.query(
 				`create role ${escapeIdentifier(role)} login password ${escapeLiteral(secret)}`,
 			);
-			// An administrator who is no superuser can give databases only to roles that it belongs to.
+			// An administrator without superuser rights can give databases only to roles of which it is a
+			// member.
 			await client.query(`grant ${escapeIdentifier(role)} to current_user`);
 			roles.push(role);
 		}
@@ -183,13 +193,13 @@ async function createMissing(
 				`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(role)}`,
 			);
 			databases.push(database);
-			made.push(database);
+			created.push(database);
 		}
 		await client.query(`revoke connect on database ${escapeIdentifier(database)} from public`);
 	}
-	return made;
+	return created;
 }
 
-/** Has the server write to its files what is so far only in its log, which stopping it would otherwise have to do. */
+/** Forces a checkpoint, so that stopping the server takes less time. */
 export const forceCheckpoint = (admin: string): Promise<void> =>
 	connected(admin, async (client) => void (await client.query("checkpoint")));

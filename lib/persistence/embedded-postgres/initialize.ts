@@ -8,7 +8,7 @@ import { lastError, start } from "./spawn.ts";
 
 export const USER = "postgres";
 
-/** Makes the cluster under another name first, so that one cut short is never taken for a whole one. */
+/** Creates the cluster under a temporary name, so that an interrupted one is never used. */
 export async function initialize(
 	native: string,
 	{ pgData, account, password }: DataFolder,
@@ -20,7 +20,8 @@ export async function initialize(
 		await writeFile(passwordFile, password, { mode: 0o600 });
 		if (account)
 			for (const path of [passwordFile, stage]) await chown(path, account.uid, account.gid);
-		// Postgres' own C.UTF-8 sorts the same on every machine. macOS' C library knows no such locale, so there it stays C.
+		// Postgres' builtin C.UTF-8 sorts identically on every machine. The C library of macOS lacks
+		// that locale; there it is C.
 		const locale = [
 			"--locale-provider=builtin",
 			"--builtin-locale=C.UTF-8",
@@ -46,7 +47,7 @@ export async function initialize(
 		const { code, signal } = await exited;
 		if (/could not look up effective user ID/.test(output)) {
 			throw new StartError(
-				`initdb wants a user with a name and uid ${process.getuid?.()} has none: add it to /etc/passwd, or run as another user`,
+				`initdb requires a user with a name, and uid ${process.getuid?.()} has none: add it to /etc/passwd, or run as another user`,
 			);
 		}
 		if (code !== 0)

@@ -13,22 +13,23 @@ const POLL_MS = 5;
 const READY_TIMEOUT_MS = 120_000;
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 
-/** Runs Postgres until it takes connections, on the port that is wanted or else on a free one. */
+/** Starts Postgres on the requested or a free port, and waits until it accepts connections. */
 export async function launch(
 	native: string,
 	folder: DataFolder,
 	settings: Record<string, string>,
 	log: (line: string) => void,
-	wanted?: number,
+	requestedPort?: number,
 ) {
 	for (let attempt = 1; ; attempt++) {
-		const port = wanted ?? (await freePort());
+		const port = requestedPort ?? (await freePort());
 		const result = await launchOn(port, native, folder, settings, log);
 		if ("child" in result) return { ...result, port };
 		const { failure } = result;
-		// Another program took the port between our look and Postgres' bind; or the last children of a killed Postgres are still ending.
-		const passing = /Address already in use|is still in use/.test(failure);
-		if (!passing || attempt === 20)
+		// Another program took the port before Postgres bound it, or the last children of a killed
+		// Postgres are still ending.
+		const transient = /Address already in use|is still in use/.test(failure);
+		if (!transient || attempt === 20)
 			throw new StartError(
 				`Postgres did not start: ${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`,
 			);
@@ -46,7 +47,7 @@ async function launchOn(
 	const logFile = await openLog(folder);
 	try {
 		const { size } = await logFile.stat();
-		// cluster_name is how the next start tells a Postgres of ours that outlived us.
+		// By cluster_name the next start recognizes a Postgres of ours that outlived its program.
 		const fixed = {
 			listen_addresses: HOST,
 			port: String(port),
@@ -63,12 +64,12 @@ async function launchOn(
 			folder.account,
 			logFile.fd,
 		);
-		stopWithUs(started, folder.account);
+		stopWithProcess(started, folder.account);
 		let end: Exit | undefined;
 		started.exited.then((exit) => (end = exit)).catch(() => undefined);
-		const begun = Date.now();
+		const startedAt = Date.now();
 		for (
-			let told = false;
+			let logged = false;
 			!(await isReady(folder.pgData, started.child.pid));
 			await delay(POLL_MS)
 		) {
@@ -81,11 +82,11 @@ async function launchOn(
 					.finally(() => reader.close());
 				return { failure: buffer.toString() };
 			}
-			if (!told && Date.now() - begun > 3000) {
+			if (!logged && Date.now() - startedAt > 3000) {
 				log("Postgres is still starting, probably recovering from a crash");
-				told = true;
+				logged = true;
 			}
-			if (Date.now() - begun > READY_TIMEOUT_MS) {
+			if (Date.now() - startedAt > READY_TIMEOUT_MS) {
 				started.child.kill("SIGQUIT");
 				await started.exited;
 				throw new StartError(
@@ -110,7 +111,10 @@ async function openLog({ logFile, path }: DataFolder) {
 	return handle;
 }
 
-/** Line 8 of postmaster.pid, as pg_ctl reads it. A file of an earlier run has another pid in line 1. */
+/**
+ * Reads line 8 of postmaster.pid, as pg_ctl does. A file of an earlier run has another pid in line
+ * 1.
+ */
 async function isReady(pgData: string, pid: number | undefined): Promise<boolean> {
 	const lines = (await readFile(join(pgData, "postmaster.pid"), "utf8").catch(() => "")).split(
 		"\n",
@@ -118,8 +122,11 @@ async function isReady(pgData: string, pid: number | undefined): Promise<boolean
 	return Number(lines[0]) === pid && lines[7]?.trim() === "ready";
 }
 
-/** Reads from a pipe that closes when this process ends, even by kill -9, and then stops Postgres. */
-function stopWithUs({ child, exited }: Started, account: Account | undefined): void {
+/**
+ * Starts a watcher that reads from a pipe and stops Postgres when the pipe closes: this process has
+ * ended, even by kill -9.
+ */
+function stopWithProcess({ child, exited }: Started, account: Account | undefined): void {
 	if (child.pid === undefined) return;
 	const script = 'read -r end; kill -INT "$1"';
 	const watcher = spawn("/bin/sh", ["-c", script, "postgres-watcher", String(child.pid)], {
@@ -129,7 +136,7 @@ function stopWithUs({ child, exited }: Started, account: Account | undefined): v
 		stdio: ["pipe", "ignore", "ignore"],
 		...account,
 	});
-	// Without a shell the next start finds the orphan, as it does when we are killed before this line.
+	// Without a shell, the next start finds the orphan, as it does after a kill before this line.
 	watcher.on("error", () => undefined);
 	watcher.stdin?.on("error", () => undefined);
 	watcher.unref();

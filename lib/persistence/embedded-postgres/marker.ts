@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { errorCode, giveToOwner, writeDurably } from "../../process/folder-access.ts";
 import { StartError } from "../../process/start-error.ts";
 
-/** The file that says a data folder is ours. */
+/** The file that identifies a data folder of this program. */
 export const MARKER = "embedded-postgres.json";
 
 export interface Marker {
@@ -40,7 +40,7 @@ export async function writeMarker(path: string, { id, pgData, made }: Marker): P
 	await giveToOwner(join(path, MARKER), path);
 }
 
-/** The password of the cluster, made before it. */
+/** Reads the password of the cluster, or creates it before the cluster. */
 export async function keepPassword(path: string, hasData: boolean): Promise<string> {
 	const file = join(path, "password");
 	const kept = await readFile(file, "utf8").catch((error) => {

@@ -8,9 +8,9 @@ import type { DataFolder } from "./folder.ts";
 const POLL_MS = 10;
 
 /**
- * Deals with a postmaster.pid that an earlier run has left: a Postgres of ours that outlived its program is stopped, the
- * name of a process that is gone is removed.
- * @throws StartError if somebody else runs a Postgres on these files
+ * Handles a postmaster.pid of an earlier run: stops a Postgres of ours that outlived its program,
+ * and removes the file of an ended process.
+ * @throws StartError if another program runs a Postgres on these files
  */
 export async function recover(
 	{ pgData, id }: DataFolder,
@@ -36,7 +36,7 @@ export async function recover(
 		try {
 			process.kill(pid, signal);
 		} catch {
-			// it has just ended
+			// The process has ended in the meantime.
 		}
 		for (const until = Date.now() + patience; Date.now() < until; await delay(POLL_MS)) {
 			if ((await findProcess(pid))?.started !== found.started) return;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { type Account, errorCode } from "../../process/folder-access.ts";
 import { StartError } from "../../process/start-error.ts";
 
-/** PG* variables of the caller must not reach into our Postgres. With TZ set, initdb need not search the machine's time zone. */
+/** Excludes the caller's PG* variables. TZ saves initdb the search for the machine's time zone. */
 export const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
 export interface Exit {
@@ -15,7 +15,10 @@ export interface Started {
 	readonly exited: Promise<Exit>;
 }
 
-/** A group of its own: Ctrl-C in a terminal must reach us alone, so that we decide when the database stops. */
+/**
+ * Starts a program in its own process group: Ctrl-C in a terminal reaches only this process, which
+ * decides when the database stops.
+ */
 export function start(
 	program: string,
 	args: string[],
@@ -51,7 +54,7 @@ function cannotRun(program: string, account: Account | undefined, error: Error):
 	return new StartError(`${program} cannot be run: ${error.message}`);
 }
 
-/** The reason in what initdb or Postgres have written. */
+/** The error message in the output of initdb or Postgres. */
 export function lastError(output: string): string | undefined {
 	const lines = output.split("\n").map((line) => line.trim());
 	const line =

@@ -12,22 +12,25 @@ import { findProcess } from "../../../process/process-lock.ts";
 import type { EmbeddedPostgres } from "../embedded-postgres.ts";
 
 export const isRoot = process.getuid?.() === 0;
-/** Whether a program of this checkout can be run as another user: root can do that, but others cannot enter a checkout below /root. */
+/**
+ * Whether this checkout can run as another user: root can switch, but others cannot enter a
+ * checkout below /root.
+ */
 export const canSwitchUser =
 	isRoot && (await canReach(process.execPath, { uid: 1, gid: 1 }, READ | ENTER));
 
-const clearing: (() => Promise<unknown> | unknown)[] = [];
+const cleanUps: (() => Promise<unknown> | unknown)[] = [];
 
-/** To be done after the test, whatever comes of it; the last first. */
+/** Registers clean-up after the test, in reverse order. */
 export function afterwards(step: () => Promise<unknown> | unknown): void {
-	clearing.push(step);
+	cleanUps.push(step);
 }
 
 export async function cleanUp(): Promise<void> {
-	for (const step of clearing.splice(0).reverse()) await step();
+	for (const step of cleanUps.splice(0).reverse()) await step();
 }
 
-/** An empty folder that everybody may enter. */
+/** An empty folder that all users may enter. */
 export async function makeFolder(parent = tmpdir()): Promise<string> {
 	const folder = await mkdtemp(join(parent, "embedded-postgres-"));
 	afterwards(() => rm(folder, { recursive: true, force: true }));
@@ -36,13 +39,13 @@ export async function makeFolder(parent = tmpdir()): Promise<string> {
 }
 
 export async function eventually<T>(
-	look: () => Promise<T | undefined | false> | T | undefined | false,
+	attempt: () => Promise<T | undefined | false> | T | undefined | false,
 	ms = 10_000,
 ): Promise<T> {
 	for (const until = Date.now() + ms; ; await delay(5)) {
-		const found = await look();
+		const found = await attempt();
 		if (found !== undefined && found !== false) return found;
-		if (Date.now() > until) throw new Error(`not within ${ms} ms: ${look}`);
+		if (Date.now() > until) throw new Error(`not within ${ms} ms: ${attempt}`);
 	}
 }
 
@@ -68,7 +71,7 @@ export const isAlive = async (pid: number) => (await findProcess(pid)) !== undef
 
 export const gone = (pid: number) => eventually(async () => !(await isAlive(pid)));
 
-/** The processes whose command line has all of these words. */
+/** The processes whose command line contains all of these words. */
 export async function processesWith(...words: string[]): Promise<number[]> {
 	const found: number[] = [];
 	for (const name of await readdir("/proc")) {
@@ -83,11 +86,11 @@ export async function processesWith(...words: string[]): Promise<number[]> {
 
 export interface Program {
 	readonly child: ChildProcess;
-	/** The first line that it writes: where its Postgres is, or why it has none. */
+	/** Its first line of output: the address of its Postgres, or the error. */
 	readonly outcome: Promise<Address & { pid: number; error?: string }>;
 }
 
-/** A program of its own that starts Postgres and stays, as ours does. */
+/** Starts a separate program that starts Postgres and keeps running. */
 export function runProgram(
 	dataDir: string,
 	options: { uid?: number; env?: Record<string, string> } = {},
