@@ -17,8 +17,8 @@ interface Limits {
 /**
  * Compares contracts with the released ones and describes each breaking change in one line. Callers
  * may send the same requests and readers find the same fields as before. Compatible changes add
- * actions, events, errors, result fields and optional parameters. Outboxes and streams still contain
- * old events, so a new field of an event must be optional.
+ * actions, events, errors, result fields and optional parameters. Outboxes and streams still
+ * contain old events, so a new field of an event must be optional.
  */
 export function breakingChanges(
 	released: readonly Contract[],

@@ -47,7 +47,9 @@ export interface ActionContract {
 	readonly stream?: { readonly watch: string };
 	/** Applies the strict rate limit per address, against guessing and flooding. */
 	readonly strict?: true;
-	/** When to respond early with 202 and the current state. "on request": `Prefer: respond-async`. */
+	/**
+	 * When to respond early with 202 and the current state. "on request": `Prefer: respond-async`.
+	 */
 	readonly async?: "on request" | "when slow";
 	/** `returns` is a `page`: the response body contains its rows, and a header the total. */
 	readonly page?: true;
@@ -57,16 +59,16 @@ export interface ActionContract {
 	readonly retry?: true;
 	/**
 	 * How to divide a call whose request or result is too large for one NATS message. Pages need no
-	 * declaration. The result must be a list and the action safe to repeat. `list` names the parameter
-	 * whose elements are distributed. `range` names the field of a row that `after` refers to, in an
-	 * action with `after` and `limit`.
+	 * declaration. The result must be a list and the action safe to repeat. `list` names the
+	 * parameter whose elements are distributed. `range` names the field of a row that `after` refers
+	 * to, in an action with `after` and `limit`.
 	 */
 	readonly divide?: { readonly list: string } | { readonly range: string };
 	/**
-	 * Caches the result for `ttl` milliseconds by parameters, and by caller unless `auth` is `anyone`.
-	 * In that case the result must not depend on the caller. The result must depend only on the
-	 * service's own rows, and every change of them must use `whileInvalidated` of the service's cache.
-	 * `meta` is not cached.
+	 * Caches the result for `ttl` milliseconds by parameters, and by caller unless `auth` is
+	 * `anyone`. In that case the result must not depend on the caller. The result must depend only on
+	 * the service's own rows, and every change of them must use `whileInvalidated` of the service's
+	 * cache. `meta` is not cached.
 	 */
 	readonly cache?: { readonly ttl: number };
 	/**

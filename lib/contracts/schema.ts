@@ -2,7 +2,8 @@ import { customRules, MONEY_MAX, messages, refineRules, rejectNull } from "./val
 
 /**
  * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types and
- * JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them to other nodes.
+ * JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them to other
+ * nodes.
  */
 interface Leaf {
 	string: string;
@@ -204,8 +205,8 @@ function describe(rule: Rule): Record<string, unknown> {
 				default: rule.default,
 			};
 		case "money":
-			// No multipleOf: 19.99 is not a multiple of 0.01 in floating point, and validators disagree on
-			// such values.
+			// No multipleOf: 19.99 is not a multiple of 0.01 in floating point, and validators disagree
+			// on such values.
 			return {
 				type: "number",
 				minimum: rule.min ?? 0,

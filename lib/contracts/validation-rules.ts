@@ -35,9 +35,9 @@ interface StringSchema extends Limits {
 }
 
 /**
- * Rule for a string whose length is counted in code points, as in JSON Schema and Postgres: an emoji
- * is one character. The pattern is skipped for a string of the wrong length, because its running
- * time grows with the length.
+ * Rule for a string whose length is counted in code points, as in JSON Schema and Postgres: an
+ * emoji is one character. The pattern is skipped for a string of the wrong length, because its
+ * running time grows with the length.
  */
 function string(
 	this: Compiler,
@@ -161,8 +161,8 @@ function emailRule(
 
 /**
  * Extends fastest-validator's own rules. Text must not contain U+0000 or unpaired surrogates, which
- * Postgres cannot store in text and JSON. UUIDs are converted to lower case (RFC 9562), because they
- * are compared as text. The length of a value is checked before everything else.
+ * Postgres cannot store in text and JSON. UUIDs are converted to lower case (RFC 9562), because
+ * they are compared as text. The length of a value is checked before everything else.
  */
 export function refineRules(validator: Compiler): void {
 	const wrap = (name: string, after: (rule: CompiledRule<object>) => string) => {

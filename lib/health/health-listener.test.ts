@@ -12,7 +12,7 @@ let broker: ServiceBroker;
 let close: () => void;
 let port: number;
 
-/** A port that was free a moment ago. */
+/** Returns a port that is currently free. */
 async function freePort(): Promise<number> {
 	const server = createServer();
 	await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
@@ -20,7 +20,7 @@ async function freePort(): Promise<number> {
 	await new Promise((resolve) => server.close(resolve));
 	return port;
 }
-async function ask(path: string) {
+async function get(path: string) {
 	const response = await fetch(`http://${HOST}:${port}${path}`);
 	return { status: response.status, body: await response.json() };
 }
@@ -35,43 +35,43 @@ afterEach(async () => {
 	await broker.stop();
 });
 
-test("a node is alive all the time, and ready from its start to its end", async () => {
+test("a node is live all the time, and ready between start and stop", async () => {
 	const notReady = { status: 503, body: { status: "not ready", failing: [] } };
-	expect(await ask("/health/ready")).toEqual(notReady);
-	expect((await ask("/health/live")).status).toBe(200);
+	expect(await get("/health/ready")).toEqual(notReady);
+	expect((await get("/health/live")).status).toBe(200);
 	await broker.start();
-	expect(await ask("/health/ready")).toEqual({
+	expect(await get("/health/ready")).toEqual({
 		status: 200,
 		body: { status: "ready", failing: [] },
 	});
 	await broker.stop();
-	expect(await ask("/health/ready")).toEqual(notReady);
-	expect((await ask("/health/live")).status).toBe(200);
+	expect(await get("/health/ready")).toEqual(notReady);
+	expect((await get("/health/live")).status).toBe(200);
 });
 
-test("a node is ready only while everything that it stands on answers", async () => {
+test("a node is ready only while all its dependencies respond", async () => {
 	let up = true;
 	const shelf = broker.createService({ name: "shelf" });
 	addProbe(shelf, "postgres", async () => {
 		if (!up) throw new Error("gone");
 	});
 	await broker.start();
-	expect((await ask("/health/ready")).status).toBe(200);
+	expect((await get("/health/ready")).status).toBe(200);
 	up = false;
-	expect(await ask("/health/ready")).toEqual({
+	expect(await get("/health/ready")).toEqual({
 		status: 503,
 		body: { status: "not ready", failing: ["shelf"] },
 	});
 	up = true;
-	expect((await ask("/health/ready")).status).toBe(200);
+	expect((await get("/health/ready")).status).toBe(200);
 });
 
-test("servers that are lost are named, whatever their clients think of the connection", async () => {
+test("readiness lists lost servers although their clients report a connection", async () => {
 	await broker.start();
 	const lost = () => Promise.reject(new Error("gone"));
 	Object.assign(broker, { transit: { tx: { client: { flush: lost } } } });
 	provideCache(broker, { ...cacheOf(broker), ping: lost });
-	const { status, body } = await ask("/health/ready");
+	const { status, body } = await get("/health/ready");
 	Object.assign(broker, { transit: undefined });
 	expect({ status, body }).toEqual({
 		status: 503,
@@ -79,31 +79,31 @@ test("servers that are lost are named, whatever their clients think of the conne
 	});
 });
 
-test("nothing else is answered", async () => {
-	expect((await ask("/health")).status).toBe(404);
-	expect((await ask("/constructor")).status).toBe(404);
+test("other paths and methods respond with 404", async () => {
+	expect((await get("/health")).status).toBe(404);
+	expect((await get("/constructor")).status).toBe(404);
 	expect((await fetch(`http://${HOST}:${port}/health/live`, { method: "POST" })).status).toBe(404);
 });
 
-test("a port that is taken is named in one line", async () => {
+test("a port in use fails the start with one line", async () => {
 	const error = await openHealthListener(broker, HOST, port).catch((reason) => reason);
 	expect(error).toBeInstanceOf(StartError);
-	expect(error.message).toMatch(new RegExp(`^HEALTH_PORT ${port} of ${HOST} `));
+	expect(error.message).toMatch(new RegExp(`^Cannot listen on HEALTH_PORT ${port} of ${HOST} `));
 });
 
-test("a page that fails is answered with 500, and the listener goes on", async () => {
+test("a failing endpoint responds with 500, and the listener continues", async () => {
 	await broker.start();
 	const works = cacheOf(broker);
 	const fail = () => {
 		throw new Error("on purpose");
 	};
 	provideCache(broker, { ...works, ping: fail });
-	expect(await ask("/health/ready")).toEqual({ status: 500, body: { status: "failed" } });
+	expect(await get("/health/ready")).toEqual({ status: 500, body: { status: "failed" } });
 	provideCache(broker, works);
-	expect((await ask("/health/ready")).status).toBe(200);
+	expect((await get("/health/ready")).status).toBe(200);
 });
 
-test("its figures are told in Prometheus' format", async () => {
+test("/metrics returns the metrics of the node in the format of Prometheus", async () => {
 	broker.createService({
 		name: "shelf",
 		actions: {

@@ -6,9 +6,9 @@ import { StartError } from "../process/start-error.ts";
 import { renderNodeMetrics } from "./node-metrics.ts";
 import { failingDependencies } from "./probes.ts";
 
-type Page = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
+type Endpoint = (broker: ServiceBroker) => Promise<{ status: number; content: object | string }>;
 
-const pages: Record<string, Page> = {
+const endpoints: Record<string, Endpoint> = {
 	"/health/live": async () => ({ status: 200, content: { status: "alive" } }),
 	"/health/ready": async (broker) => {
 		const failing = await failingDependencies(broker);
@@ -22,30 +22,32 @@ const pages: Record<string, Page> = {
 };
 
 /**
- * Answers those who start, watch and end this node, whatever services it runs: /health/live while the process can answer at all,
- * /health/ready from when its services have started until it is told to stop, as long as all that it stands on answers; /metrics with its figures for Prometheus.
- * @returns what closes it
- * @throws StartError if the address cannot be listened on
+ * Serves the health endpoints of a node, independent of its services. /health/live succeeds while
+ * the process responds. /health/ready succeeds between start and stop of the services, if all
+ * dependencies respond. /metrics returns the metrics of the node in the format of Prometheus.
+ *
+ * @returns function that closes the listener
+ * @throws StartError if it cannot listen on the address
  */
 export async function openHealthListener(
 	broker: ServiceBroker,
 	host: string,
 	port: number,
 ): Promise<() => void> {
-	/** A page that fails is a response as well: a rejection would end the process, and a silent connection hold up the prober. */
-	async function load(page: Page): ReturnType<Page> {
+	/** Converts a failure into a response: a rejection would end the process. */
+	async function respond(endpoint: Endpoint): ReturnType<Endpoint> {
 		try {
-			return await page(broker);
+			return await endpoint(broker);
 		} catch (error) {
-			broker.logger.error("A page of the health listener failed", { error });
+			broker.logger.error("An endpoint of the health listener failed", { error });
 			return { status: 500, content: { status: "failed" } };
 		}
 	}
 	const server = createServer(async (req, res) => {
-		const page =
-			req.method === "GET" && Object.hasOwn(pages, req.url!) ? pages[req.url!] : undefined;
-		const { status, content } = page
-			? await load(page)
+		const endpoint =
+			req.method === "GET" && Object.hasOwn(endpoints, req.url!) ? endpoints[req.url!] : undefined;
+		const { status, content } = endpoint
+			? await respond(endpoint)
 			: { status: 404, content: { status: "not found" } };
 		const [type, body] =
 			typeof content === "string"
@@ -54,17 +56,17 @@ export async function openHealthListener(
 		res.writeHead(status, { "Content-Type": type, "Cache-Control": "no-store" }).end(body);
 	});
 	await new Promise<void>((resolve, reject) => {
-		const refuse = ({ message }: Error) =>
+		const fail = ({ message }: Error) =>
 			reject(
 				new StartError(
-					`HEALTH_PORT ${port} of ${host} cannot be listened on (${message}): set it to another port`,
+					`Cannot listen on HEALTH_PORT ${port} of ${host} (${message}): set it to another port`,
 				),
 			);
-		server.once("error", refuse).listen(port, host, resolve);
+		server.once("error", fail).listen(port, host, resolve);
 	});
-	const unwatch = watchRuntime(metricsOf(broker));
+	const stopWatching = watchRuntime(metricsOf(broker));
 	return () => {
-		unwatch();
+		stopWatching();
 		server.close();
 		server.closeAllConnections();
 	};

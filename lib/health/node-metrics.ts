@@ -22,30 +22,30 @@ const BREAKER_STATES: Readonly<Record<Breaker["state"], number>> = {
 	open: 2,
 };
 
-/** The figures of this node, in Prometheus' text format. A part that cannot tell its own is left out. */
+/** Metrics of this node in the text format of Prometheus. Omits collectors that fail. */
 export function renderNodeMetrics(broker: ServiceBroker): Promise<string> {
-	const collectors = [tellNode, tellBreakers, tellServers, tellEvents].map(
-		(collect) => (tell: ReportMetric) => collect(broker, tell),
+	const collectors = [reportNode, reportBreakers, reportServers, reportEvents].map(
+		(collect) => (report: ReportMetric) => collect(broker, report),
 	);
 	return metricsOf(broker).text(collectors);
 }
 
-function tellNode({ nodeID, services }: ServiceBroker, tell: ReportMetric): void {
+function reportNode({ nodeID, services }: ServiceBroker, report: ReportMetric): void {
 	const names = services.map(({ name }) => name).filter((name) => !name.startsWith("$"));
-	tell(catalogue.nodeInfo, 1, version, nodeID, names.sort().join(","));
+	report(catalogue.nodeInfo, 1, version, nodeID, names.sort().join(","));
 }
 
-function tellBreakers(broker: ServiceBroker, tell: ReportMetric): void {
+function reportBreakers(broker: ServiceBroker, report: ReportMetric): void {
 	for (const { action, node, state } of allBreakers(broker))
-		tell(catalogue.breakers, BREAKER_STATES[state], action, node);
+		report(catalogue.breakers, BREAKER_STATES[state], action, node);
 }
 
-async function tellServers(broker: ServiceBroker, tell: ReportMetric): Promise<void> {
+async function reportServers(broker: ServiceBroker, report: ReportMetric): Promise<void> {
 	for (const [server, up] of await probeServers(broker))
-		tell(catalogue.serverUp, up ? 1 : 0, server);
+		report(catalogue.serverUp, up ? 1 : 0, server);
 }
 
-async function tellEvents(broker: ServiceBroker, tell: ReportMetric): Promise<void> {
+async function reportEvents(broker: ServiceBroker, report: ReportMetric): Promise<void> {
 	const names = broker.services
 		.map(({ name }) => name)
 		.filter((name) => broker.registry.actions.isAvailable(`${name}.eventFigures`));
@@ -57,7 +57,7 @@ async function tellEvents(broker: ServiceBroker, tell: ReportMetric): Promise<vo
 				{ nodeID: broker.nodeID, timeout: 2000 },
 			);
 			for (const [field, metric] of Object.entries(EVENT_GAUGES))
-				tell(metric, figures[field as keyof EventFigures], service);
+				report(metric, figures[field as keyof EventFigures], service);
 		}),
 	);
 }

@@ -25,8 +25,8 @@ async function findInProc(pid: number): Promise<RunningProcess | undefined> {
 			readFile(`/proc/${pid}/cmdline`, "utf8"),
 			readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => ""),
 		]);
-		// Field 2, the name, is in parentheses and may contain spaces. Field 3 is the state, and field 22
-		// is the start time (proc(5)).
+		// Field 2, the name, is in parentheses and may contain spaces. Field 3 is the state, and field
+		// 22 is the start time (proc(5)).
 		const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 		if (fields[0] === "Z" || fields[0] === "X") return undefined;
 		const folder = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);

@@ -60,8 +60,8 @@ export const breakerState = (
 
 /**
  * Removes the breaker of an endpoint that no longer exists. A node that reconnects, after an outage
- * of NATS for instance, gets new endpoints under its old ID. A breaker that still references the old
- * endpoint would count failures and never open.
+ * of NATS for instance, gets new endpoints under its old ID. A breaker that still references the
+ * old endpoint would count failures and never open.
  */
 export function removeStaleBreaker(
 	broker: ServiceBroker,

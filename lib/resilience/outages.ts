@@ -1,10 +1,10 @@
 import { isMessageTooLarge } from "./message-size.ts";
 
 /**
- * moleculer's words for a call that nobody answered, or not in time. An open breaker, a service without a node, a full queue and a lost
- * NATS all come as one of them, with codes from 404 to 514.
+ * Moleculer's error types of a call without a response: open breaker, unavailable service, timeout,
+ * full queue or lost connection. Their codes range from 404 to 514.
  */
-const UNANSWERED: ReadonlySet<unknown> = new Set([
+const NO_RESPONSE: ReadonlySet<unknown> = new Set([
 	"SERVICE_NOT_FOUND",
 	"SERVICE_NOT_AVAILABLE",
 	"REQUEST_TIMEOUT",
@@ -13,12 +13,18 @@ const UNANSWERED: ReadonlySet<unknown> = new Set([
 	"QUEUE_FULL",
 	"BAD_GATEWAY",
 ]);
-const SOCKET = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
-/** Postgres: connection exceptions, insufficient resources, operator intervention (SQLSTATE classes 08, 53, 57). */
+const SOCKET_ERROR = /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)/;
+/**
+ * Postgres: connection exceptions, insufficient resources, operator intervention (SQLSTATE classes
+ * 08, 53, 57).
+ */
 const SQLSTATE = /^(08|53|57)[0-9A-Z]{3}$/;
 const SEQUELIZE = /^Sequelize(Connection|HostNot|AccessDenied|InvalidConnection)/;
 
-/** What is looked at of an error; its class is lost between nodes. `nodeID` is there when it came from another node: where it was thrown. */
+/**
+ * Fields of an error that determine its kind; its class is lost between nodes. An error of another
+ * node has `nodeID`, the node that threw it.
+ */
 interface Failure {
 	readonly code?: unknown;
 	readonly type?: unknown;
@@ -29,16 +35,17 @@ interface Failure {
 	readonly nodeID?: unknown;
 	readonly data?: { readonly nodeID?: unknown; readonly action?: unknown };
 }
-const look = (error: unknown): Failure => error ?? {};
+const fieldsOf = (error: unknown): Failure => error ?? {};
 
 /**
- * Whether a failure says nothing about what was asked: no answer came, or nobody was there to give one. What was asked may or may not
- * have happened; it can be asked again, and splitting a batch does not help. To a client it is SERVICE_UNAVAILABLE, whatever its code.
+ * Whether a failure is an outage: no response arrived or no node was available. The call may or may
+ * not have taken effect. It can be retried, and splitting a batch does not help. Clients receive
+ * SERVICE_UNAVAILABLE, regardless of the code.
  */
 export function isOutage(error: unknown): boolean {
-	const { code, type, name, message, retryable, parent } = look(error);
-	if (retryable === true || UNANSWERED.has(type)) return true;
-	if (typeof code === "string" && (SOCKET.test(code) || SQLSTATE.test(code))) return true;
+	const { code, type, name, message, retryable, parent } = fieldsOf(error);
+	if (retryable === true || NO_RESPONSE.has(type)) return true;
+	if (typeof code === "string" && (SOCKET_ERROR.test(code) || SQLSTATE.test(code))) return true;
 	if (typeof name === "string" && SEQUELIZE.test(name)) return true;
 	if (
 		typeof message === "string" &&
@@ -49,30 +56,36 @@ export function isOutage(error: unknown): boolean {
 }
 
 /**
- * Whether a failed call speaks against the node that was called: it was silent, or it failed in a way that no caller asked for. What we throw on
- * purpose does not, nor does a node that has no room, nor one that waited in vain for a third.
+ * Whether a failed call counts against the called node: it did not respond, or it failed
+ * unexpectedly. Errors of a contract do not count, nor does an overloaded node or one that waited
+ * for an unresponsive third node.
  */
 export function isNodeFailure(error: unknown): boolean {
-	const { code, type, nodeID } = look(error);
-	// The node works: it has a result, which is larger than NATS allows.
+	const { code, type, nodeID } = fieldsOf(error);
+	// The node works: its result exceeds the size limit of NATS.
 	if (isMessageTooLarge(error)) return false;
 	if (nodeID === undefined) return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED";
-	return !UNANSWERED.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
+	return !NO_RESPONSE.has(type) && (typeof code !== "number" || (code >= 500 && code !== 503));
 }
 
-/** Whether a failure is what the called node, or one further on, had to say: it works. */
+/** Whether a failure is a response of the called node, or of a node behind it, that works. */
 export const isConclusive = (error: unknown): boolean =>
-	look(error).nodeID !== undefined && !isNodeFailure(error);
+	fieldsOf(error).nodeID !== undefined && !isNodeFailure(error);
 
-/** Whether a read may fare better when it is sent again at once: an answer was lost, here or further on. */
+/**
+ * Whether an immediate retry of a read may succeed: a response was lost, here or at a later node.
+ */
 export const isWorthRetrying = (error: unknown): boolean => {
-	const { type } = look(error);
+	const { type } = fieldsOf(error);
 	return type === "REQUEST_TIMEOUT" || type === "REQUEST_REJECTED" || type === "BAD_GATEWAY";
 };
 
-/** Whether a node did not even begin with a call of `action`, because it was about to end: it can do no harm on another. */
+/**
+ * Whether a stopping node rejected a call of `action` before executing it. The call can be sent to
+ * another node without risk.
+ */
 export function wasNotDelivered(error: unknown, action: string): boolean {
-	const { type, nodeID, data } = look(error);
+	const { type, nodeID, data } = fieldsOf(error);
 	if (type !== "SERVICE_NOT_AVAILABLE" && type !== "SERVICE_NOT_FOUND") return false;
 	return nodeID !== undefined && data?.nodeID === nodeID && data.action === action;
 }

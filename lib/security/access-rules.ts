@@ -2,7 +2,9 @@ import type { Access, Meta } from "../contracts/contract.ts";
 import { commonError } from "../contracts/errors.ts";
 
 /**
- * Holds a caller to the `auth` of a contract. `owner` is a user here; whether the row is theirs only the handler can tell.
+ * Enforces the access rule of an action. For `owner` it only requires a user; the handler checks
+ * the owner of the row.
+ *
  * @throws UNAUTHENTICATED, FORBIDDEN
  */
 export function assertAccess(auth: Access | undefined, user: Meta["user"]): void {

@@ -3,33 +3,33 @@ import jwt from "jsonwebtoken";
 import type { Meta } from "../contracts/contract.ts";
 import { commonError } from "../contracts/errors.ts";
 
-/** Who an access token speaks for. It is believed without a question to any service until it expires. */
+/** Claims of an access token. Services accept them without a lookup until the token expires. */
 export interface AccessClaims {
-	/** The user's id. */
+	/** ID of the user. */
 	readonly sub: string;
 	readonly email: string;
 	readonly role: NonNullable<Meta["user"]>["role"];
-	/** The sign-in that this token came from. */
+	/** ID of the sign-in that issued the token. */
 	readonly session: string;
-	/** Of the user's tokens; those with a lower one than the user has by now can be revoked together. */
+	/** Token version of the user at sign-in. Increasing the user's version revokes older tokens. */
 	readonly version: number;
 }
 
 export interface VerifiedClaims extends AccessClaims {
-	/** When the token expires, in seconds since 1970. */
+	/** Expiry of the token in seconds since 1970. */
 	readonly exp: number;
 }
 
-/** Seconds that an access token is good for. */
+/** Lifetime of an access token in seconds. */
 export const ACCESS_TOKEN_SECONDS = 900;
 
 const NAME = "moleculer-commerce";
 
-/** Tells secrets apart in a token's header without telling anything of them. */
+/** ID of a secret in the header of a token. It reveals nothing about the secret. */
 const keyId = (secret: string): string =>
 	createHash("sha256").update(`key id of ${secret}`).digest("base64url").slice(0, 8);
 
-/** A JWT (RFC 7519), signed with HMAC SHA-256. */
+/** Creates a JWT (RFC 7519) signed with HMAC SHA-256. */
 export const signAccessToken = (
 	{ sub, email, role, session, version }: AccessClaims,
 	secret: string,
@@ -46,15 +46,16 @@ export const signAccessToken = (
 
 export type Verify = (token: string) => VerifiedClaims;
 /**
- * Reads the claims of tokens that `signAccessToken` made with one of these secrets; the token says which, by its `kid`.
- * The result throws UNAUTHENTICATED for any other token, and for one that has expired.
+ * Creates a function that verifies tokens of `signAccessToken`. The `kid` of a token selects one of
+ * the secrets. The function throws UNAUTHENTICATED for an invalid or expired token.
  */
 export function accessTokenVerifier(...secrets: readonly (string | undefined)[]): Verify {
 	const keys = new Map(secrets.flatMap((secret) => (secret ? [[keyId(secret), secret]] : [])));
 	return (token) => {
 		try {
 			const secret = keys.get(jwt.decode(token, { complete: true })!.header.kid!)!;
-			// The algorithm is ours to choose: a token's own header could ask for none. `maxAge` refuses a token that never expires.
+			// The algorithm is fixed, because the header of a token could specify none. `maxAge` rejects
+			// a token without expiry.
 			return jwt.verify(token, secret, {
 				algorithms: ["HS256"],
 				issuer: NAME,

@@ -2,7 +2,10 @@ import { createRequire } from "node:module";
 import { Piscina } from "piscina";
 import type * as worker from "./passwords.worker.ts";
 
-/** An implementation of bcrypt that computes outside the event loop. All of them read and write the same hashes. */
+/**
+ * Implementation of bcrypt that computes outside the event loop. All implementations use the same
+ * hash format.
+ */
 export interface Bcrypt {
 	readonly name: "bcrypt" | "bcryptjs";
 	hash(password: string, cost: number): Promise<string>;
@@ -12,7 +15,10 @@ export interface Bcrypt {
 
 const IDLE_MS = 60_000;
 
-/** The optional package `bcrypt`, in Node's own thread pool; undefined where it is not installed or has no binary for this platform. */
+/**
+ * The optional package `bcrypt`, which uses Node's thread pool. Returns undefined if it is not
+ * installed or has no binary for this platform.
+ */
 export function nativeBcrypt(): Bcrypt | undefined {
 	let native: Pick<Bcrypt, "hash" | "compare">;
 	try {
@@ -23,16 +29,16 @@ export function nativeBcrypt(): Bcrypt | undefined {
 	return {
 		name: "bcrypt",
 		hash: (password, cost) => native.hash(password, cost),
-		// $2y$ is PHP's name for the same algorithm, which the package does not accept.
+		// PHP writes $2y$ for the same algorithm, which the package does not accept.
 		compare: (password, hashed) => native.compare(password, hashed.replace(/^\$2y\$/, "$2b$")),
 		close: async () => undefined,
 	};
 }
 
-/** bcryptjs in worker threads, which start with the first password and end when idle. */
+/** bcryptjs in worker threads, which start with the first password and stop when idle. */
 export function javascriptBcrypt(threads: number): Bcrypt {
 	const filename = new URL("./passwords.worker.ts", import.meta.url).href;
-	// Without stricterFIFO Piscina puts a task that finds no free thread at the tail of its queue.
+	// Without stricterFIFO, Piscina moves a task that finds no free thread to the end of its queue.
 	const pool = new Piscina({
 		filename,
 		minThreads: 0,

@@ -11,11 +11,11 @@ const open = (options: Partial<PasswordOptions> = {}) => {
 };
 afterEach(() => pool?.close());
 
-test("the native package is in use where it is installed", () => {
+test("passwords uses the native package if it is installed", () => {
 	expect(open().implementation).toBe("bcrypt");
 });
 
-test("both implementations accept each other's hashes, whatever characters the password has", async () => {
+test("both implementations accept each other's hashes for passwords with any characters", async () => {
 	const native = open();
 	const fallback = passwords({ cost: 4, javascript: true });
 	expect(fallback.implementation).toBe("bcryptjs");
@@ -34,7 +34,7 @@ test("both implementations accept each other's hashes, whatever characters the p
 });
 
 describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (implementation) => {
-	test("match hashes with each prefix that other systems write", async () => {
+	test("match hashes with all prefixes of other systems", async () => {
 		const { matches } = open(implementation);
 		for (const prefix of ["$2a$", "$2b$", "$2y$"]) {
 			const hashed = bcryptjs.hashSync("correct horse", 4).replace(/^\$2b\$/, prefix);
@@ -43,7 +43,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 		}
 	});
 
-	test("only the password that was hashed matches", async () => {
+	test("match only the hash of the same password", async () => {
 		const { hash, matches } = open(implementation);
 		const hashed = await hash("correct horse 🐎");
 		expect(hashed).toMatch(/^\$2b\$04\$.{53}$/);
@@ -52,13 +52,13 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 		expect(await matches("correct horse 🐴", hashed)).toBe(false);
 	});
 
-	test("without a hash nothing matches", async () => {
+	test("match nothing without a hash", async () => {
 		const { matches } = open(implementation);
 		expect(await matches("", undefined)).toBe(false);
 		expect(await matches("anything", undefined)).toBe(false);
 	});
 
-	test("a hash of another cost is outdated and still matches", async () => {
+	test("match a hash of another cost and report it as outdated", async () => {
 		const hashed = await open({ ...implementation, cost: 5 }).hash("correct horse");
 		await pool!.close();
 		const { matches, isOutdated, hash } = open({ ...implementation, cost: 4 });
@@ -67,7 +67,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 		expect(await matches("correct horse", hashed)).toBe(true);
 	});
 
-	test("are refused at once when too many wait, and the others are still hashed", async () => {
+	test("are rejected immediately when the queue is full, and the others are still hashed", async () => {
 		const { hash } = open({ ...implementation, queue: 5 });
 		const outcomes = await Promise.allSettled(
 			Array.from({ length: 50 }, () => hash("correct horse")),
@@ -81,20 +81,20 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 			expect(error).toMatchObject({ type: "SERVICE_UNAVAILABLE", code: 503 });
 	});
 
-	test("are not hashed when their call has ended before their turn", async () => {
+	test("are not hashed after the deadline of their call", async () => {
 		const { hash } = open(implementation);
 		const first = Array.from({ length: 4 }, () => hash("correct horse"));
 		const call = { requestID: null, meta: {}, deadline: performance.now() + 1 };
 		const late = Array.from({ length: 20 }, () => runInCall(call, () => hash("correct horse")));
 		const last = hash("correct horse");
-		// Holds the event loop until the deadline has passed.
+		// Blocks the event loop until the deadline has passed.
 		while (performance.now() < call.deadline);
 		const outcomes = await Promise.allSettled(late);
 		expect(outcomes.filter(({ status }) => status === "fulfilled")).toEqual([]);
 		expect(await Promise.all([...first, last])).toHaveLength(5);
 	});
 
-	test("that wait are still hashed when the pool closes", async () => {
+	test("that are waiting are still hashed when the pool closes", async () => {
 		const { hash, close } = open(implementation);
 		const hashes = Promise.all(Array.from({ length: 6 }, () => hash("correct horse")));
 		await close();
@@ -102,7 +102,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 	});
 });
 
-test("bcryptjs starts worker threads with the first password, the native package none", async () => {
+test("bcryptjs starts worker threads with the first password, and the native package none", async () => {
 	let started = 0;
 	const count = () => {
 		started++;

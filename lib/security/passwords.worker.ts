@@ -1,6 +1,9 @@
 import bcrypt from "bcryptjs";
 
-/* Runs in the worker threads of lib/security/bcrypt.ts, which wait for nothing else, so the synchronous functions are the quickest. */
+/*
+ * Runs in the worker threads of lib/security/bcrypt.ts. They have no other work, so the synchronous
+ * functions are the fastest.
+ */
 
 export const hash = ({ password, cost }: { password: string; cost: number }): string =>
 	bcrypt.hashSync(password, cost);

@@ -1,18 +1,21 @@
 import { type Infer, list, object, shape } from "../contracts/schema.ts";
 
-/** What makes an access token void before it expires. */
+/** Revocation of access tokens before they expire. */
 export const revocation = shape({
-	/** The user's tokens with a lower version than `below` are void, but for those of the session `except` … */
+	/**
+	 * Revokes tokens of the user with a version lower than `below`, except those of the session
+	 * `except`.
+	 */
 	user_id: { type: "uuid", nullable: true },
 	below: { type: "number", integer: true, nullable: true },
 	except: { type: "uuid", nullable: true },
-	/** … or every token of this session. */
+	/** Revokes all tokens of the session. Set instead of `user_id`. */
 	session_id: { type: "uuid", nullable: true },
 	at: { type: "time" },
 });
 export type Revocation = Infer<typeof revocation>;
 
-/** The most that one answer holds; there may be more when it is full. */
+/** Maximum number of revocations in one page. */
 export const REVOCATIONS_PAGE_SIZE = 2000;
 /**
  * A page of revocations. `cursor` continues behind it: with the rest of the list while there is
@@ -21,12 +24,12 @@ export const REVOCATIONS_PAGE_SIZE = 2000;
 export const revocationsPage = object({
 	revocations: list(object(revocation)),
 	now: { type: "time" },
-	/** Missing in responses to older gateways, which pass a time, and of older nodes. */
+	/** Absent in responses to older gateways, which pass a time, and of older nodes. */
 	cursor: { type: "string", optional: true },
 	more: { type: "boolean", optional: true },
 });
 
-/** Whoever keeps the revocations answers this action … */
+/** Action of the service that stores the revocations. */
 export const REVOCATIONS = "auth.revocations";
-/** … and broadcasts this when there are new ones. It may get lost. */
+/** Event of that service after new revocations. It may be lost. */
 export const REVOKED = "auth.revoked";

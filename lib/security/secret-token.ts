@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
 
-/** 256 random bits as text that fits into a link. Whoever has it is believed, so only its digest is ever stored. */
+/** Generates a token of 256 random bits for use in a link. Store only its digest. */
 export const makeSecretToken = (): string => randomBytes(32).toString("base64url");
 
-/** What is stored of a secret token. It is random already, so neither salt nor a slow hash adds anything. */
+/**
+ * Digest of a secret token, for storage. The token is random, so neither a salt nor a slow hash
+ * would improve security.
+ */
 export const digest = (token: string): Buffer => createHash("sha256").update(token).digest();

@@ -73,8 +73,8 @@ function fromFile(path: string | undefined, name: string): string | undefined {
 
 const envs = new WeakMap<object, Env>();
 /**
- * Assigns settings to a broker, so that several brokers can run in one process. The settings are not
- * part of the broker's options, because other nodes can read those.
+ * Assigns settings to a broker, so that several brokers can run in one process. The settings are
+ * not part of the broker's options, because other nodes can read those.
  */
 export const provideEnv = (broker: object, env: Env): void => void envs.set(broker, env);
 /** Settings of a broker; by default those of the process. */
