@@ -64,7 +64,7 @@ export default defineService(inventory)({
 			];
 		},
 
-		/** Reserves what fits, order by order, on locked stock. For batches that do not fit as a whole. */
+		/** Reserves stock order by order, for a batch that does not fit as a whole. */
 		reserveIndividually(requests: readonly ReservationRequest[]): Promise<Map<string, Outcome>> {
 			return this.db.transaction(async (tx) => {
 				const products = new Set(

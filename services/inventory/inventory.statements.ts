@@ -94,7 +94,8 @@ export const RESERVE = sql(
 			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $6)
 			from wanted where (select fits from verdict) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
-		updated as (${updateLockedStock("inserted", "locked.on_hand", "locked.reserved + line.quantity")}),
+		updated as (
+			${updateLockedStock("inserted", "locked.on_hand", "locked.reserved + line.quantity")}),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'inventory.reserved', order_id::text, event, traceparent
@@ -200,7 +201,7 @@ export const OPEN = sql(
 	"insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing",
 );
 
-/** Sets the stock on hand of product `$1` to `$2` and records the difference `$3` and reason `$4`. */
+/** Sets the stock on hand of product `$1` to `$2`; `$3`: difference; `$4`: reason. */
 export const SET_ON_HAND = sql(
 	"change",
 	`with adjustment as (

@@ -64,7 +64,8 @@ test("messageId contains the event ID and the host of any form of the sender", (
 test("only a permanent error about the message itself is a permanent rejection", () => {
 	expect(isPermanentRejection({ code: "EENVELOPE", responseCode: 550 })).toBe(true);
 	expect(isPermanentRejection({ code: "EMESSAGE", responseCode: 554 })).toBe(true);
-	expect(isPermanentRejection({ code: "EENVELOPE" })).toBe(true); // An address that does not fit an envelope.
+	// An address that does not fit an envelope.
+	expect(isPermanentRejection({ code: "EENVELOPE" })).toBe(true);
 	expect(isPermanentRejection({ code: "EENVELOPE", responseCode: 450 })).toBe(false);
 	expect(isPermanentRejection({ code: "EAUTH", responseCode: 535 })).toBe(false);
 	expect(isPermanentRejection({ code: "ESOCKET" })).toBe(false);

@@ -16,7 +16,7 @@ export function listedUserId(caller: Caller, user_id?: string): string | undefin
 	return caller.id;
 }
 
-/** @throws NOTIFICATION_NOT_FOUND also for a message of another user, unless the caller is an admin */
+/** @throws NOTIFICATION_NOT_FOUND for a missing message, and for another user's unless admin */
 export function assertVisible<M extends { user_id: string }>(
 	message: M | undefined,
 	caller: Caller,

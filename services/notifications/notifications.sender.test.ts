@@ -89,7 +89,7 @@ const waitForStatus = (user_id: string, status: string) =>
 const mailsTo = (user_id: string) =>
 	mailServer.mails.filter(({ headers }) => JSON.stringify(headers.get("to")).includes(user_id));
 
-test("sends text and HTML to the current address with a Message-ID derived from the event", async () => {
+test("sends text and HTML to the current address, with a stable Message-ID", async () => {
 	const id = await register();
 	const { event_id, sent_at, attempts } = await waitForStatus(id, "sent");
 	expect(sent_at).not.toBeNull();

@@ -20,7 +20,8 @@ export const QUEUE = sql(
 		(id, user_id, event_id, channel, template, subject, data, status, traceparent)
 	select id, user_id, event_id, 'email', template, subject, data, status, traceparent
 	from unnest(
-			$1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[])
+			$1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[],
+			$8::text[])
 		as w(id, user_id, event_id, template, subject, data, status, traceparent)
 	on conflict (event_id, user_id) do nothing`,
 );

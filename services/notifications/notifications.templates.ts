@@ -83,8 +83,9 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 		subject: "Your e-mail address at the shop",
 		body: taken
 			? [
-					"We received a request to use this e-mail address for another account. This address already has an account.",
-					"If you made the request, sign in with this address, or set a new password if you forgot yours.",
+					"We received a request to use this e-mail address for another account.",
+					"This address already has an account.",
+					"If you made the request, sign in with this address, or set a new password.",
 					"If you did not make the request, you can ignore this message.",
 				]
 			: [
@@ -102,8 +103,9 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 		body: [
 			"A change of your account's e-mail address was requested, or made by an administrator.",
 			"If you agree with the change, you can ignore this message.",
+			"If you do not agree, you can undo it within seven days.",
 			...linkParagraphs(
-				"If you do not agree, use this link within seven days. It restores this address, ends all sessions and sets a new password:",
+				"This link restores the address, ends all sessions and sets a new password:",
 				"POST /api/users/email-change/undo",
 				link,
 			),
@@ -127,8 +129,8 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 	order_cancelled: ({ order_id, reason, ...total }) => ({
 		subject: `Order ${order_id} was cancelled`,
 		body: [
-			`Your order ${order_id} for ${formatAmount(total)} was cancelled: ${cancellationReason(reason)}.`,
-			"You owe nothing. Any payment for this order is refunded in full.",
+			`Your order ${order_id} was cancelled: ${cancellationReason(reason)}.`,
+			`You do not owe anything. If you have paid ${formatAmount(total)}, it is refunded in full.`,
 		],
 	}),
 };

@@ -115,7 +115,8 @@ test("a redelivered event causes no second message, even without its inbox row",
 	const redeliver = () =>
 		shop.databases.query(
 			"orders",
-			"insert into outbox (id, type, subject, data) select id, type, subject, data from outbox where id = $1 limit 1",
+			`insert into outbox (id, type, subject, data)
+			select id, type, subject, data from outbox where id = $1 limit 1`,
 			[message!.event_id],
 		);
 	await redeliver();
@@ -147,7 +148,7 @@ test("keeps a welcome message with a stable link without a mail server", async (
 	expect(issued).toBe(1);
 });
 
-test("a welcome message waits without attempts while the users service is unavailable", async () => {
+test("a welcome message waits while the users service is unavailable", async () => {
 	const id = uuid();
 	let requests = 0;
 	issueToken = () => {

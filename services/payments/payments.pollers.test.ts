@@ -28,22 +28,32 @@ const query = (text: string, values?: unknown[]) => shop.databases.query("paymen
  * Inserts refunds of payments that the provider does not have, so that each attempt fails. They are
  * older than all other refunds.
  */
-const INSERT_FAILING_REFUNDS = `with made as (insert into payments (id, order_id, user_id, amount, currency, status, refunded_amount)
-		select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'refunded', 5 from generate_series(1, $1) returning id)
-	insert into refunds (id, payment_id, amount, at) select gen_random_uuid(), id, 5, now() - interval '1 day' from made returning id`;
-const INSERT_AUTHORIZED = `insert into payments (id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
-	select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'authorized', now(), now() - interval '1 day'
+const INSERT_FAILING_REFUNDS = `with inserted as (
+		insert into payments (id, order_id, user_id, amount, currency, status, refunded_amount)
+		select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'refunded', 5
+		from generate_series(1, $1) returning id)
+	insert into refunds (id, payment_id, amount, at)
+	select gen_random_uuid(), id, 5, now() - interval '1 day' from inserted returning id`;
+const INSERT_AUTHORIZED = `insert into payments
+		(id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
+	select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 5, 'EUR', 'authorized', now(),
+		now() - interval '1 day'
 	from generate_series(1, $1)`;
 const insertUnsettled = (id: string, amount: number, age: string) =>
 	query(
-		`with inserted as (insert into refunds (id, payment_id, amount, at) values (gen_random_uuid(), $1, $2, now() - $3::interval) returning id)
-		update payments set status = 'partially_refunded', refunded_amount = $2 where id = $1 returning (select id from inserted) as refund_id`,
+		`with inserted as (
+			insert into refunds (id, payment_id, amount, at)
+			values (gen_random_uuid(), $1, $2, now() - $3::interval) returning id)
+		update payments set status = 'partially_refunded', refunded_amount = $2 where id = $1
+		returning (select id from inserted) as refund_id`,
 		[id, amount, age],
 	).then(([row]) => row!.refund_id as string);
 /** Inserts a refund into the provider's ledger only, as if its response was lost. */
 const insertProviderRefund = ({ order_id }: Order, key: string, amount: number, age: string) =>
 	query(
-		`with paid as (insert into ledger_refunds (key, charge_key, amount, at) values ($1, $2, $3, now() - $4::interval))
+		`with refund as (
+			insert into ledger_refunds (key, charge_key, amount, at)
+			values ($1, $2, $3, now() - $4::interval))
 		update ledger_charges set refunded = refunded + $3 where key = $2`,
 		[key, order_id, amount, age],
 	);
@@ -99,9 +109,13 @@ test("records a capture behind more open authorizations than one poll claims", a
 	await query(INSERT_AUTHORIZED, [250]);
 	const order = newOrder();
 	await query(
-		`with inserted as (insert into ledger_charges (key, status, amount, currency, capture_key) values ($1::text, 'captured', 19.99, 'EUR', $1))
-		insert into payments (id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
-		values (gen_random_uuid(), $1::uuid, $2, 19.99, 'EUR', 'authorized', now(), now() - interval '1 minute')`,
+		`with charge as (
+			insert into ledger_charges (key, status, amount, currency, capture_key)
+			values ($1::text, 'captured', 19.99, 'EUR', $1))
+		insert into payments
+			(id, order_id, user_id, amount, currency, status, authorized_at, updated_at)
+		values (gen_random_uuid(), $1::uuid, $2, 19.99, 'EUR', 'authorized', now(),
+			now() - interval '1 minute')`,
 		[order.order_id, order.user_id],
 	);
 	await eventually(
@@ -189,7 +203,9 @@ test.each([
 	const { order, id } = await capturedPayment(10);
 	// A partial payout leaves room in the captured amount for a second one.
 	await query(
-		`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded', ${changes} where id = $1`,
+		`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded',
+			${changes}
+		where id = $1`,
 		[id],
 	);
 	await insertProviderRefund(order, id, 4, "30 hours");

@@ -47,7 +47,9 @@ function newOrderLostAt(step: "authorization" | "capture"): Order {
 const insertAuthorized = ({ order_id, user_id, amount }: Order) =>
 	shop.databases.query(
 		"payments",
-		`with noted as (insert into ledger_authorizations (key, amount, currency, token) values ($1::text, $3, 'EUR', 'tok_ok'))
+		`with ledger as (
+			insert into ledger_authorizations (key, amount, currency, token)
+			values ($1::text, $3, 'EUR', 'tok_ok'))
 		insert into payments (id, order_id, user_id, amount, currency, status, authorized_at)
 		values (gen_random_uuid(), $1::uuid, $2, $3, 'EUR', 'authorized', now())`,
 		[order_id, user_id, amount],
@@ -134,7 +136,8 @@ test("a reversal records and refunds an unrecorded capture with an event for eac
 	await insertAuthorized(order);
 	await shop.databases.query(
 		"payments",
-		"insert into ledger_charges (key, status, amount, currency, capture_key) values ($1, 'captured', 19.99, 'EUR', $1)",
+		`insert into ledger_charges (key, status, amount, currency, capture_key)
+		values ($1, 'captured', 19.99, 'EUR', $1)`,
 		[order.order_id],
 	);
 	expect(await reverse(order)).toEqual([done]);
@@ -150,7 +153,9 @@ test("completes a reversal that an earlier version began without a second refund
 	await shop.databases.query(
 		"payments",
 		`with closed as (update ledger_charges set cancelled = 10, refunded = 10 where key = $1::text),
-			paid as (insert into ledger_refunds (key, charge_key, amount) values ('cancel ' || $1::text, $1::text, 10))
+			refund as (
+				insert into ledger_refunds (key, charge_key, amount)
+				values ('cancel ' || $1::text, $1::text, 10))
 		update payments set reversal = 'begun' where order_id = $1::uuid`,
 		[order.order_id],
 	);
@@ -185,7 +190,9 @@ test("settles a refund whose node died", async () => {
 	const { order, id } = await capturedPayment(10);
 	await shop.databases.query(
 		"payments",
-		`with noted as (insert into refunds (id, payment_id, amount, at) values ($2, $1, 4, now() - interval '1 minute'))
+		`with refund as (
+			insert into refunds (id, payment_id, amount, at)
+			values ($2, $1, 4, now() - interval '1 minute'))
 		update payments set status = 'partially_refunded', refunded_amount = 4 where id = $1`,
 		[id, uuid()],
 	);
@@ -199,7 +206,7 @@ test("a reversal settles an unsettled refund before it refunds the rest", async 
 	const { order, id } = await capturedPayment(10);
 	await shop.databases.query(
 		"payments",
-		`with noted as (insert into refunds (id, payment_id, amount) values ($2, $1, 4))
+		`with refund as (insert into refunds (id, payment_id, amount) values ($2, $1, 4))
 		update payments set status = 'partially_refunded', refunded_amount = 4 where id = $1`,
 		[id, uuid()],
 	);

@@ -52,8 +52,8 @@ export const RECORD_FIELDS = [
 ] as const;
 const INSERT_PAYMENTS = `
 	with wanted as (
-			select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::text[],
-				$7::text[], $8::text[], $9::json[], $10::text[])
+			select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[],
+				$6::text[], $7::text[], $8::text[], $9::json[], $10::text[])
 			as w (id, order_id, user_id, amount, currency, status, decline_reason, type, event,
 				traceparent)),
 		inserted as (
@@ -173,7 +173,8 @@ export const REVERSAL_FIELDS = ["id", "status", "type", "event", "paid_back"] as
 export const END_REVERSAL = sql(
 	"end_reversal",
 	`with wanted as (
-			select * from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::numeric[], $6::text[])
+			select * from unnest(
+				$1::uuid[], $2::text[], $3::text[], $4::json[], $5::numeric[], $6::text[])
 				as w (id, status, type, event, paid_back, traceparent)),
 		locked as materialized (
 			select id from payments where id = any($1) and reversal = 'begun'

@@ -227,7 +227,7 @@ test("concurrent refunds and a reversal refund exactly the captured amount", asy
 	}
 });
 
-test("executes a refund with an Idempotency-Key once and rejects the key with another body", async () => {
+test("executes a refund with an Idempotency-Key once and rejects a different body", async () => {
 	const { order, id } = await capturedPayment(10);
 	const metas = Array.from({ length: 3 }, (): Meta => ({ idempotency_key: `refund of ${id}` }));
 	const responses = await Promise.all(
@@ -247,7 +247,7 @@ test("executes a refund with an Idempotency-Key once and rejects the key with an
 	});
 });
 
-test("replays the response of a repeated HTTP request and rejects invalid ones without effect", async () => {
+test("replays the response of a repeated HTTP request and rejects invalid ones", async () => {
 	const { order, id } = await capturedPayment(10);
 	const post = (body: unknown, headers = {}, to = id) =>
 		shop.http(`POST /api/payments/${to}/refunds`, {

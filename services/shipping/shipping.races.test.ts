@@ -43,8 +43,8 @@ function callDuring<T>(statement: string, order_id: string, call: () => Promise<
 			await tx.query(statement, [order_id]);
 			result = call();
 			await eventually(async () => {
-				const waiting =
-					"select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+				const waiting = `select count(*)::int as n from pg_stat_activity
+					where datname = current_database() and wait_event_type = 'Lock'`;
 				expect(await db.query(waiting)).toEqual([{ n: 1 }]);
 			});
 		})
@@ -52,8 +52,8 @@ function callDuring<T>(statement: string, order_id: string, call: () => Promise<
 }
 const setStatus = (status: string) =>
 	`update shipments set status = '${status}' where order_id = $1`;
-const insertTombstone =
-	"insert into shipments (id, order_id, status, tracking_number) values (gen_random_uuid(), $1, 'cancelled', '')";
+const insertTombstone = `insert into shipments (id, order_id, status, tracking_number)
+	values (gen_random_uuid(), $1, 'cancelled', '')`;
 
 test("unschedule returns done after waiting for a concurrent unschedule", async () => {
 	const order_id = await scheduledOrder();

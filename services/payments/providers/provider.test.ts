@@ -127,7 +127,7 @@ const requests = fc.array(
 	{ maxLength: 12 },
 );
 
-test("any sequence of requests matches the model: one capture, no larger refunds, a correct ledger", async () => {
+test("any sequence of requests has the results and the ledger of the model", async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			requests,
@@ -159,7 +159,7 @@ test("any sequence of requests matches the model: one capture, no larger refunds
 	);
 }, 60_000);
 
-test("concurrent captures and voids of an authorization all return the result of the first", async () => {
+test("concurrent captures and voids return the result of the first one", async () => {
 	for (let round = 0; round < 20; round++) {
 		const id = uuid();
 		await provider.authorize([

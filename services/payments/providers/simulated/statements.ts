@@ -86,9 +86,9 @@ export const VOID = sql(
 
 /**
  * Refunds charges. Fails as a whole if a refund exceeds the rest (check constraint) or if its
- * charge does not exist (foreign key). Ignores refunds of zero and of charges that were closed after
- * their capture. Like real providers, the ledger forgets idempotency keys after 24 hours: the same
- * request then pays again.
+ * charge does not exist (foreign key). Ignores refunds of zero, and of charges that were closed
+ * after their capture. Like real providers, the ledger forgets idempotency keys after 24 hours: the
+ * same request then pays again.
  */
 export const REFUND = sql(
 	"ledger_refund",
