@@ -13,8 +13,8 @@ import "./auth.contract.ts";
 /** Token version of all users. */
 let version = 1;
 /** Delays sign-ins between the verification of the password and the opening of the session. */
-let hold: Promise<void> | undefined;
-const person = (id: string) => ({
+let signInDelay: Promise<void> | undefined;
+const userOf = (id: string) => ({
 	id,
 	email: `${id}@example.com`,
 	role: "user" as const,
@@ -28,10 +28,10 @@ beforeAll(async () => {
 	const usersStub = stub(
 		users,
 		{
-			identify: async ({ params: { ids } }) => ids.map(person),
+			identify: async ({ params: { ids } }) => ids.map(userOf),
 			async authenticate({ params: { email } }) {
-				const found = person(email.split("@")[0]!);
-				await hold;
+				const found = userOf(email.split("@")[0]!);
+				await signInDelay;
 				const now = new Date().toISOString();
 				return { ...found, full_name: "Zoë", is_verified: true, created_at: now, updated_at: now };
 			},
@@ -119,7 +119,7 @@ test("a token refreshed between a password change and its event is revoked by th
 	expect(await Promise.all(early.map(isVoid))).toEqual([false, true]);
 	await expect(refresh(early[1])).rejects.toMatchObject(unauthenticated);
 	await refresh(early[0]);
-	// Ended sessions are also revoked by ID, because an older node may write any version into a token.
+	// Ended sessions are also revoked by ID, because older nodes may write any version into tokens.
 	expect((await revocations(id, attacker.session)).map(({ session_id }) => session_id)).toContain(
 		attacker.session,
 	);
@@ -140,11 +140,11 @@ test("a delayed event ends no session that was opened after the change", async (
 test("a sign-in with the old password fails if the password changes in the meantime", async () => {
 	const id = uuid();
 	const { promise, resolve } = Promise.withResolvers<void>();
-	hold = promise;
+	signInDelay = promise;
 	const late = login(id);
 	await change(id, { token_version: 2, sessions: "ended" });
 	await eventually(async () => expect(await revocations(id)).toHaveLength(1));
-	hold = undefined;
+	signInDelay = undefined;
 	resolve();
 	await expect(late).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
 });
@@ -175,10 +175,12 @@ test("signing out everywhere ends all sessions of that user only", async () => {
 test("lists only recent revocations, optionally since a time", async () => {
 	const query = (text: string) => shop.databases.query("auth", text);
 	await query(
-		"insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '17 minutes')",
+		`insert into revocations (session_id, at)
+		values (gen_random_uuid(), now() - interval '17 minutes')`,
 	);
 	await query(
-		"insert into revocations (session_id, at) values (gen_random_uuid(), now() - interval '14 minutes')",
+		`insert into revocations (session_id, at)
+		values (gen_random_uuid(), now() - interval '14 minutes')`,
 	);
 	const { revocations: all, now } = await shop.call("auth.revocations", {});
 	const ages = all.map(({ at }) => Math.round((Date.parse(now) - Date.parse(at)) / 60_000));
@@ -243,7 +245,8 @@ test("a cursor finds a revocation that was written while the clock was set back"
 test("a long list is read in pages of one snapshot, each revocation once", async () => {
 	const { cursor } = await readFrom();
 	const many =
-		"insert into revocations (session_id) select gen_random_uuid() from generate_series(1, 4500) returning session_id";
+		"insert into revocations (session_id) " +
+		"select gen_random_uuid() from generate_series(1, 4500) returning session_id";
 	const written = (await shop.databases.query<{ session_id: string }>("auth", many)).map(
 		({ session_id }) => session_id,
 	);

@@ -133,7 +133,8 @@ test("a session lives for 30 days after its last refresh", async () => {
 	const zoe = await register();
 	const left = () =>
 		query(
-			"select round(extract(epoch from expires_at - now()) / 86400)::int as days from sessions where user_id = $1",
+			`select round(extract(epoch from expires_at - now()) / 86400)::int as days
+			from sessions where user_id = $1`,
 			zoe.id,
 		);
 	const first = await login(zoe);
@@ -169,11 +170,13 @@ test("deletes expired sessions and tokens and keeps valid ones", async () => {
 		expired.id,
 	);
 	await query(
-		"insert into sessions (id, user_id, expires_at) select gen_random_uuid(), $1, now() from generate_series(1, 1200)",
+		`insert into sessions (id, user_id, expires_at)
+		select gen_random_uuid(), $1, now() from generate_series(1, 1200)`,
 		expired.id,
 	);
 	await query(
-		"update refresh_tokens set created_at = now() - interval '31 days' where used_at is not null and session_id = $1",
+		`update refresh_tokens set created_at = now() - interval '31 days'
+		where used_at is not null and session_id = $1`,
 		claims(first).session,
 	);
 

@@ -71,7 +71,7 @@ export const products = contract({
 					...id.id,
 					optional: true,
 					description:
-						"Return products after this one, the last product of the previous page. Equally fast on every page, unlike `skip`",
+						"ID of the last product of the previous page. Unlike `skip`, as fast on every page",
 				},
 				category: { ...category, optional: true, description: "Case-insensitive" },
 				q: {
@@ -81,7 +81,7 @@ export const products = contract({
 					trim: true,
 					optional: true,
 					description:
-						"Words that name, description, category or SKU must contain. A word also matches longer words that begin with it",
+						"Words to find in name, description, category and SKU. Prefixes of words match",
 				},
 				min_price: { type: "money", convert: true, optional: true },
 				max_price: { type: "money", convert: true, optional: true },

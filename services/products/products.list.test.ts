@@ -11,7 +11,7 @@ const stubs = [
 ];
 beforeAll(async () => {
 	shop = await startShop({ services: ["products"], stubs });
-	const products = wares.map(([name, price, category, description = null], i) => ({
+	const products = catalog.map(([name, price, category, description = null], i) => ({
 		name,
 		price,
 		category,
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const wares: [name: string, price: number, category: string, description?: string][] = [
+const catalog: [name: string, price: number, category: string, description?: string][] = [
 	["Running Shoes", 80, "Sports", "Light shoes for long runs"],
 	["Shoe Box", 5, "Home", "Cardboard, for one pair"],
 	["USB-C Cable 3.5 m", 9.99, "Electronics", "Charges at 5 V/3 A, see example.com/cables"],
@@ -48,7 +48,7 @@ const names = async (query: Query) => (await list(query)).rows.map(({ name }) =>
 
 test("lists all products without a filter, oldest first, with the total", async () => {
 	const all = await list({});
-	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([8, wares.map(([name]) => name)]);
+	expect([all.total, all.rows.map(({ name }) => name)]).toEqual([8, catalog.map(([name]) => name)]);
 	const page = await list({ skip: 6, limit: 5 });
 	expect([page.total, page.rows]).toEqual([8, all.rows.slice(6)]);
 	expect(await list({ skip: 100 })).toEqual({ rows: [], total: 8 });
@@ -57,7 +57,7 @@ test("lists all products without a filter, oldest first, with the total", async 
 test("every sort order is stable: pages do not overlap and omit no product", async () => {
 	for (const sort of ["name", "price", "created_at"]) {
 		const all = await names({ sort });
-		const pages = await Promise.all(wares.map((_, skip) => names({ sort, skip, limit: 1 })));
+		const pages = await Promise.all(catalog.map((_, skip) => names({ sort, skip, limit: 1 })));
 		expect(pages.flat()).toEqual(all);
 		expect(await names({ sort: `-${sort}` })).toEqual(all.toReversed());
 	}
@@ -72,7 +72,7 @@ test("a page after a product works in every order and has the total of the whole
 		const walked: string[] = [];
 		for (let after: { after?: string } = {}; ; ) {
 			const { rows, total } = await list({ sort, limit: 3, ...after });
-			expect(total).toBe(wares.length);
+			expect(total).toBe(catalog.length);
 			if (rows.length === 0) break;
 			walked.push(...rows.map(({ name }) => name));
 			after = { after: rows.at(-1)!.id };
@@ -135,7 +135,7 @@ test("a price range includes its bounds and may start at zero", async () => {
 });
 
 test("compares categories by case-insensitive Unicode form, without wildcards", async () => {
-	for (const [name, , category] of wares)
+	for (const [name, , category] of catalog)
 		expect(await names({ category })).toEqual(
 			category.toLowerCase() === "kitchen_ware" ? ["Blue Mug", "Zebra"] : [name],
 		);
@@ -259,7 +259,8 @@ test("finds words in category and SKU", async () => {
 });
 
 test("finds products that a node of the previous version writes", async () => {
-	const insert = `insert into products (id, name, price, currency, category) values (gen_random_uuid(), 'Ocarina', 1, 'EUR', 'Music') returning id`;
+	const insert = `insert into products (id, name, price, currency, category)
+		values (gen_random_uuid(), 'Ocarina', 1, 'EUR', 'Music') returning id`;
 	const [{ id } = { id: "" }] = await shop.databases.query<{ id: string }>("products", insert);
 	expect(await names({ q: "the ocarina" })).toEqual(["Ocarina"]);
 	await shop.databases.query("products", "update products set name = 'Flute' where id = $1", [id]);

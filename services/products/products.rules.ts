@@ -15,7 +15,7 @@ export const searchWords = (query: string): string[] => [
 	...new Set(query.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []),
 ];
 
-/** @throws VALIDATION_ERROR for an unknown currency or a price with more decimals than its currency */
+/** @throws VALIDATION_ERROR for an unknown currency or a price with too many decimals for it */
 export function assertPrice({ price, currency }: { price: number; currency: string }): void {
 	const decimals = decimalsOf(currency);
 	if (decimals === undefined)

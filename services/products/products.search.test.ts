@@ -18,7 +18,9 @@ beforeAll(async () => {
 	// One screw of gold, a thousand of tin, the others of either steel or brass.
 	await db.query(
 		`insert into products (id, name, price, currency, category)
-		select gen_random_uuid(), 'Screw of ' || case when n = 1 then 'gold' when n <= 1001 then 'tin' when n % 2 = 0 then 'steel' else 'brass' end, 1, 'EUR', 'Screws'
+		select gen_random_uuid(), 'Screw of ' || case
+			when n = 1 then 'gold' when n <= 1001 then 'tin' when n % 2 = 0 then 'steel' else 'brass'
+			end, 1, 'EUR', 'Screws'
 		from generate_series(1, ${COUNT}) n`,
 	);
 }, 60_000);
@@ -62,14 +64,16 @@ test("pages of every order and category are read from an index without a sort", 
 	);
 	await db.query("vacuum analyze products");
 	const plan = async (where: string, order: string) => {
-		const text = `explain select id from products where deleted_at is null and ${where} order by ${order} limit 20`;
+		const text = `explain select id from products
+			where deleted_at is null and ${where} order by ${order} limit 20`;
 		return (await db.query<{ "QUERY PLAN": string }>(text))
 			.map((row) => row["QUERY PLAN"])
 			.join("\n");
 	};
 	const category = "category_key(category) = category_key('Gold')";
 	const name = 'name collate "und-x-icu"';
-	const afterProduct = `(${name}, id) > ((select name from products limit 1), '00000000-0000-0000-0000-000000000000'::uuid)`;
+	const afterProduct = `(${name}, id) > (
+		(select name from products limit 1), '00000000-0000-0000-0000-000000000000'::uuid)`;
 	const plans = await Promise.all([
 		plan("true", `${name}, id`),
 		plan("true", `${name} desc, id desc`),

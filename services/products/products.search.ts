@@ -94,7 +94,7 @@ function containsWords(words: readonly string[], isRare: boolean): WhereOptions 
 		: { terms: { [Op.match]: literal(`(${searchQuery(words)})`) } };
 }
 
-/** SQL expression of a tsquery. @param words letters and digits only, so that they cannot end the quotes */
+/** SQL of a tsquery. The words consist of letters and digits, so they cannot end the quotes. */
 const searchQuery = (words: readonly string[]): string =>
 	`search_query(array[${words.map((word) => `'${word}'`).join()}])`;
 

@@ -12,7 +12,9 @@ beforeAll(async () => {
 	await shop.databases.query(
 		"products",
 		`insert into products (id, name, price, currency, category)
-		select ('019a0000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Screw ' || n, n / 100.0, 'EUR', 'Screws' from generate_series(1, ${COUNT}) n`,
+		select ('019a0000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid,
+			'Screw ' || n, n / 100.0, 'EUR', 'Screws'
+		from generate_series(1, ${COUNT}) n`,
 	);
 	// Postgres now has an estimate of the number of products but no statistics on words.
 	await shop.databases.query("products", "analyze products (id, price, deleted_at)");

@@ -20,7 +20,8 @@ afterAll(async () => {
 async function store(email: string): Promise<string> {
 	const id = uuid();
 	const text =
-		"insert into users (id, email, full_name, hashed_password, role) values ($1, $2, 'Zoë', 'x', 'user')";
+		"insert into users (id, email, full_name, hashed_password, role) " +
+		"values ($1, $2, 'Zoë', 'x', 'user')";
 	await databases.query("users", text, [id, email]);
 	return id;
 }
@@ -43,7 +44,8 @@ test("canonicalizes stored addresses and reports collisions without changing the
 	const linked = Object.keys(respelled)[1]!;
 	await databases.query(
 		"users",
-		"insert into verifications (token_hash, user_id, email, expires_at) values ('\\x01', $1, 'zoe@bücher.example', now() + interval '1 day')",
+		`insert into verifications (token_hash, user_id, email, expires_at)
+		values ('\\x01', $1, 'zoe@bücher.example', now() + interval '1 day')`,
 		[linked],
 	);
 
@@ -82,7 +84,9 @@ test("canonicalizes stored addresses and reports collisions without changing the
 test("canonicalizes more accounts than fit on one page", async () => {
 	await databases.query(
 		"users",
-		"insert into users (id, email, full_name, hashed_password, role) select gen_random_uuid(), 'x' || n || '@bücher.example', 'X', 'x', 'user' from generate_series(1, 2100) n",
+		`insert into users (id, email, full_name, hashed_password, role)
+		select gen_random_uuid(), 'x' || n || '@bücher.example', 'X', 'x', 'user'
+		from generate_series(1, 2100) n`,
 	);
 	expect((await canonicalizeEmails(url)).changed).toBe(2100);
 });

@@ -83,5 +83,8 @@ async function replaceEmail(
 
 async function describeCollision(db: Database, id: string, canonical: string): Promise<string> {
 	const [owner] = await db.query<{ id: string }>(FIND_OWNER, [canonical]);
-	return `users ${owner?.id} and ${id} have the same address in two spellings: deactivate one of them or change its address`;
+	return (
+		`users ${owner?.id} and ${id} have the same address in two spellings: ` +
+		"deactivate one of them or change its address"
+	);
 }

@@ -50,7 +50,7 @@ export const users = contract({
 		},
 		requestPasswordReset: {
 			summary:
-				"Mail a link that sets a new password. The response is the same whether or not the account exists",
+				"Mail a password reset link. The response does not reveal whether the account exists",
 			rest: "POST /users/password-reset",
 			repeatable: "at most one message per minute and address",
 			strict: true,
@@ -84,13 +84,15 @@ export const users = contract({
 			repeatable: "a token is valid once",
 		},
 		undoEmailChange: {
-			summary:
-				"Restore the former e-mail address with the token mailed to it, and set a new password. The token is valid for seven days. Ends all sessions",
+			summary: "Restore the former e-mail address and set a new password. Ends all sessions",
 			rest: "POST /users/email-change/undo",
 			strict: true,
 			auth: "anyone",
 			status: 204,
-			params: { token, new_password: password },
+			params: {
+				token: { ...token, description: "Mailed to the former address, valid for seven days" },
+				new_password: password,
+			},
 			returns: { type: "any" },
 			throws: ["INVALID_TOKEN", "EMAIL_TAKEN"],
 			repeatable: "a token is valid once",
@@ -136,19 +138,26 @@ export const users = contract({
 			throws: ["USER_NOT_FOUND"],
 		},
 		update: {
-			summary:
-				"Update a user. Only administrators can change `is_active` and `role`. A new e-mail address requires `current_password`, the password of the caller. A user's own new address takes effect when the link mailed to it is opened",
+			summary: "Update a user",
 			rest: "PATCH /users/:id",
 			also: ["PUT"],
 			strict: true,
 			auth: "owner",
 			params: {
 				...id,
-				email: { ...email, optional: true },
-				current_password: { ...current_password, optional: true },
+				email: {
+					...email,
+					optional: true,
+					description: "A user's own new address takes effect when the mailed link is opened",
+				},
+				current_password: {
+					...current_password,
+					optional: true,
+					description: "Password of the caller, required for a new e-mail address",
+				},
 				full_name: { ...full_name, optional: true },
-				is_active: { type: "boolean", optional: true },
-				role: { ...role, optional: true },
+				is_active: { type: "boolean", optional: true, description: "Administrators only" },
+				role: { ...role, optional: true, description: "Administrators only" },
 			},
 			returns: object(user),
 			throws: [

@@ -45,12 +45,12 @@ test("authenticates by password and any spelling of the address", async () => {
 });
 
 test("an incorrect password, an unknown address and a deactivated user give the same error", async () => {
-	const [zoe, gone] = [await register(), await register()];
-	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
+	const [zoe, inactive] = [await register(), await register()];
+	await shop.call("users.remove", { id: inactive.id }, { meta: { user: admin } });
 	const attempts = [
 		{ email: zoe.email, password: `${password}!` },
 		{ email: "unknown@example.com", password },
-		{ email: gone.email, password },
+		{ email: inactive.email, password },
 	];
 	for (const attempt of attempts)
 		await expect(shop.call("users.authenticate", attempt)).rejects.toEqual(denied);
@@ -119,7 +119,7 @@ test("one of two concurrent uses of a token succeeds", async () => {
 	).toHaveLength(1);
 });
 
-test("only the latest token of a purpose is valid, also after concurrent issues", async () => {
+test("only the latest token of a purpose is valid, also after concurrent requests", async () => {
 	const zoe = await register();
 	const reset = (token: string) =>
 		shop.call("users.resetPassword", { token, new_password: "battery staple" });
@@ -216,7 +216,7 @@ test("stores only the digest of a token", async () => {
 
 test("a token does not verify an address that the user got later", async () => {
 	const zoe = await register();
-	const chief = await shop.call("users.seed", {
+	const administrator = await shop.call("users.seed", {
 		email: `${uuid()}@example.com`,
 		password,
 		full_name: "Chief",
@@ -225,12 +225,12 @@ test("a token does not verify an address that the user got later", async () => {
 	});
 	const old = await issue(zoe.id);
 	const email = `${uuid()}@example.com`;
-	const moved = await shop.call(
+	const updated = await shop.call(
 		"users.update",
 		{ id: zoe.id, email, current_password: password },
-		{ meta: { user: chief } },
+		{ meta: { user: administrator } },
 	);
-	expect(moved).toMatchObject({ email, is_verified: false });
+	expect(updated).toMatchObject({ email, is_verified: false });
 	const late = await issue(zoe.id, zoe.email);
 	for (const token of [old, late]) await expect(verify(token)).rejects.toMatchObject(invalid);
 	expect(await isVerified(zoe.id)).toBe(false);
@@ -242,7 +242,8 @@ test("rejects an expired token and deletes it when another is issued", async () 
 	const zoe = await register();
 	const token = await issue(zoe.id);
 	const [{ hours }] = (await query<{ hours: number }>(
-		"update verifications set expires_at = now() where user_id = $1 returning round(extract(epoch from old.expires_at - now()) / 3600)::int as hours",
+		`update verifications set expires_at = now() where user_id = $1
+		returning round(extract(epoch from old.expires_at - now()) / 3600)::int as hours`,
 		zoe.id,
 	)) as [{ hours: number }];
 	expect(hours).toBe(48);

@@ -4,10 +4,10 @@ import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./users.contract.ts";
 
 let shop: Shop;
-let chief: User;
+let administrator: User;
 beforeAll(async () => {
 	shop = await startShop({ services: ["users"] });
-	chief = await shop.call("users.seed", { ...account(), role: "admin", is_verified: true });
+	administrator = await shop.call("users.seed", { ...account(), role: "admin", is_verified: true });
 });
 afterAll(() => shop?.stop());
 
@@ -34,8 +34,8 @@ const change = (
 		{ id: id ?? by.id, email, ...(current_password === undefined ? {} : { current_password }) },
 		{ meta: { user: by } },
 	);
-const asChief = ({ id }: User, email: string) =>
-	change(chief, email, { id, current_password: password });
+const asAdministrator = ({ id }: User, email: string) =>
+	change(administrator, email, { id, current_password: password });
 const events = (id: string) =>
 	query<{ type: string; data: { change_id: number } }>(
 		"select type, data from outbox where subject = $1 and type <> 'user.created' order by xid, seq",
@@ -43,10 +43,10 @@ const events = (id: string) =>
 	);
 const latestChange = async ({ id }: User) =>
 	(await events(id)).findLast(({ data }) => data.change_id)!.data.change_id;
-/** Token mailed to the new address of a user's latest change. */
-const confirmation = async (zoe: User) =>
+/** Issues the token mailed to the new address of a user's latest change. */
+const issueConfirmToken = async (zoe: User) =>
 	shop.call("users.issueEmailChange", { user_id: zoe.id, change_id: await latestChange(zoe) });
-const undoing = async (zoe: User) =>
+const issueUndoToken = async (zoe: User) =>
 	shop.call("users.issueEmailChangeUndo", { user_id: zoe.id, change_id: await latestChange(zoe) });
 const confirm = (token: string | null) => shop.call("users.confirmEmailChange", { token: token! });
 const undo = (token: string, new_password = "battery staple") =>
@@ -65,7 +65,7 @@ test("a new address is pending until its link is opened, which ends all sessions
 		{ type: "user.email_change_requested", data: { user_id: zoe.id, change_id } },
 	]);
 
-	const issued = await confirmation(zoe);
+	const issued = await issueConfirmToken(zoe);
 	expect(issued.email).toBe(email);
 	await confirm(issued.token);
 	await expect(confirm(issued.token)).rejects.toMatchObject(invalid);
@@ -84,8 +84,8 @@ test("a new address requires the caller's current password, also of administrato
 	const zoe = await register();
 	for (const [by, id] of [
 		[zoe, zoe.id],
-		[chief, zoe.id],
-		[chief, chief.id],
+		[administrator, zoe.id],
+		[administrator, administrator.id],
 	] as const) {
 		const missing = {
 			type: "VALIDATION_ERROR",
@@ -121,11 +121,11 @@ test("an incorrect current password counts as a failed sign-in", async () => {
 test("the response is the same for an address that has an account", async () => {
 	const [zoe, other] = [await register(), await register()];
 	expect(await change(zoe, other.email)).toEqual(zoe);
-	expect(await confirmation(zoe)).toEqual({ email: other.email, token: null });
+	expect(await issueConfirmToken(zoe)).toEqual({ email: other.email, token: null });
 	// Registered after the e-mail was sent.
 	const email = newEmail();
 	await change(zoe, email);
-	const { token } = await confirmation(zoe);
+	const { token } = await issueConfirmToken(zoe);
 	await shop.call("users.create", { ...account(), email });
 	await expect(confirm(token)).rejects.toMatchObject({ type: "EMAIL_TAKEN", code: 409 });
 	expect(await emailOf(zoe)).toBe(zoe.email);
@@ -133,26 +133,27 @@ test("the response is the same for an address that has an account", async () => 
 
 test("a newer request, the current address, a new password or deactivation revokes a change", async () => {
 	const revoking: Record<string, (zoe: User) => Promise<unknown>> = {
-		"a newer link": confirmation,
+		"a newer link": issueConfirmToken,
 		"a newer request": (zoe) => change(zoe, newEmail()),
-		"the present address": (zoe) => change(zoe, zoe.email, {}),
-		"another password": (zoe) =>
+		"the current address": (zoe) => change(zoe, zoe.email, {}),
+		"a new password": (zoe) =>
 			shop.call(
 				"users.changePassword",
 				{ id: zoe.id, current_password: password, new_password: "battery staple" },
 				{ meta: { user: zoe } },
 			),
-		"another address by an administrator": (zoe) => asChief(zoe, newEmail()),
-		"a deactivation": ({ id }) => shop.call("users.remove", { id }, { meta: { user: chief } }),
+		"another address by an administrator": (zoe) => asAdministrator(zoe, newEmail()),
+		"a deactivation": ({ id }) =>
+			shop.call("users.remove", { id }, { meta: { user: administrator } }),
 	};
-	for (const [event, happen] of Object.entries(revoking)) {
+	for (const [name, revoke] of Object.entries(revoking)) {
 		const zoe = await register();
 		await change(zoe, newEmail());
-		const { token } = await confirmation(zoe);
-		await happen(zoe);
+		const { token } = await issueConfirmToken(zoe);
+		await revoke(zoe);
 		const [outcome] = await Promise.allSettled([confirm(token)]);
-		expect([event, (outcome as PromiseRejectedResult).reason?.type]).toEqual([
-			event,
+		expect([name, (outcome as PromiseRejectedResult).reason?.type]).toEqual([
+			name,
 			"INVALID_TOKEN",
 		]);
 	}
@@ -161,39 +162,42 @@ test("a newer request, the current address, a new password or deactivation revok
 test("a change can be confirmed for 48 hours and undone for seven days", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
-	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
+	const [{ token }, { token: undoToken }] = [
+		await issueConfirmToken(zoe),
+		await issueUndoToken(zoe),
+	];
 	await query(
 		"update email_changes set created_at = created_at - interval '49 hours' where user_id = $1",
 		zoe.id,
 	);
 	await expect(confirm(token)).rejects.toMatchObject(invalid);
-	await expect(confirmation(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
+	await expect(issueConfirmToken(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 	await query(
 		"update email_changes set created_at = created_at - interval '6 days' where user_id = $1",
 		zoe.id,
 	);
-	await expect(undo(back)).rejects.toMatchObject(invalid);
-	await expect(undoing(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
+	await expect(undo(undoToken)).rejects.toMatchObject(invalid);
+	await expect(issueUndoToken(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 });
 
 test("the former address undoes a change after further changes by a thief", async () => {
 	const zoe = await register();
 	const [first, second] = [newEmail(), newEmail()];
 	await change(zoe, first);
-	const { email, token: back } = await undoing(zoe);
+	const { email, token: undoToken } = await issueUndoToken(zoe);
 	expect(email).toBe(zoe.email);
-	await confirm((await confirmation(zoe)).token);
+	await confirm((await issueConfirmToken(zoe)).token);
 	await shop.call(
 		"users.changePassword",
 		{ id: zoe.id, current_password: password, new_password: "thief's password" },
 		{ meta: { user: zoe } },
 	);
 	await change(zoe, second, { current_password: "thief's password" });
-	const { token: theirs } = await undoing(zoe);
-	await confirm((await confirmation(zoe)).token);
+	const { token: thiefsUndoToken } = await issueUndoToken(zoe);
+	await confirm((await issueConfirmToken(zoe)).token);
 	const { token: reset } = await shop.call("users.issuePasswordReset", { user_id: zoe.id });
 
-	await undo(back);
+	await undo(undoToken);
 	expect(await signIn(zoe.email, "battery staple")).toMatchObject({
 		id: zoe.id,
 		is_verified: true,
@@ -207,8 +211,8 @@ test("the former address undoes a change after further changes by a thief", asyn
 		data: { sessions: "ended" },
 	});
 	// Links mailed to the thief are void.
-	await expect(undo(theirs)).rejects.toMatchObject(invalid);
-	await expect(undo(back)).rejects.toMatchObject(invalid);
+	await expect(undo(thiefsUndoToken)).rejects.toMatchObject(invalid);
+	await expect(undo(undoToken)).rejects.toMatchObject(invalid);
 	await expect(
 		shop.call("users.resetPassword", { token: reset, new_password: "third password" }),
 	).rejects.toMatchObject(invalid);
@@ -217,22 +221,25 @@ test("the former address undoes a change after further changes by a thief", asyn
 test("undoing a later change keeps the link that undoes an earlier one", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
-	const { token: back } = await undoing(zoe);
-	const { email, token } = await confirmation(zoe);
+	const { token: undoToken } = await issueUndoToken(zoe);
+	const { email, token } = await issueConfirmToken(zoe);
 	await confirm(token);
 	await change(zoe, newEmail());
-	const { token: theirs } = await undoing(zoe);
-	await undo(theirs, "thief's password");
+	const { token: laterUndoToken } = await issueUndoToken(zoe);
+	await undo(laterUndoToken, "thief's password");
 	expect(await emailOf(zoe)).toBe(email);
-	await undo(back);
+	await undo(undoToken);
 	expect(await emailOf(zoe)).toBe(zoe.email);
 });
 
 test("undoing a pending change cancels it and ends all sessions", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
-	const [{ token }, { token: back }] = [await confirmation(zoe), await undoing(zoe)];
-	await undo(back);
+	const [{ token }, { token: undoToken }] = [
+		await issueConfirmToken(zoe),
+		await issueUndoToken(zoe),
+	];
+	await undo(undoToken);
 	await expect(confirm(token)).rejects.toMatchObject(invalid);
 	expect((await events(zoe.id)).at(-1)).toMatchObject({
 		type: "user.access_changed",
@@ -247,28 +254,28 @@ test("undoing a pending change cancels it and ends all sessions", async () => {
 test("a change by an administrator takes effect at once and can be undone", async () => {
 	const zoe = await register();
 	const email = newEmail();
-	expect(await asChief(zoe, email)).toMatchObject({ email, is_verified: false });
+	expect(await asAdministrator(zoe, email)).toMatchObject({ email, is_verified: false });
 	const change_id = await latestChange(zoe);
 	expect(await events(zoe.id)).toEqual([
 		{ type: "user.email_change_recorded", data: { user_id: zoe.id, change_id } },
 		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["email"] } },
 		{ type: "user.access_changed", data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
-	await expect(confirmation(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
-	await undo((await undoing(zoe)).token);
+	await expect(issueConfirmToken(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
+	await undo((await issueUndoToken(zoe)).token);
 	expect(await emailOf(zoe)).toBe(zoe.email);
 });
 
 test("a former address stays reserved for its owner", async () => {
 	const [zoe, other] = [await register(), await register()];
-	await asChief(zoe, newEmail());
+	await asAdministrator(zoe, newEmail());
 	await expect(shop.call("users.create", { ...account(), email: zoe.email })).rejects.toMatchObject(
 		{ type: "EMAIL_TAKEN" },
 	);
-	await expect(asChief(other, zoe.email)).rejects.toMatchObject({ type: "EMAIL_TAKEN" });
+	await expect(asAdministrator(other, zoe.email)).rejects.toMatchObject({ type: "EMAIL_TAKEN" });
 	await change(other, zoe.email);
-	expect(await confirmation(other)).toEqual({ email: zoe.email, token: null });
-	expect(await asChief(zoe, zoe.email)).toMatchObject({ email: zoe.email });
+	expect(await issueConfirmToken(other)).toEqual({ email: zoe.email, token: null });
+	expect(await asAdministrator(zoe, zoe.email)).toMatchObject({ email: zoe.email });
 });
 
 test("a user can request five changes per hour, also concurrently", async () => {
@@ -286,13 +293,13 @@ test("a user can request five changes per hour, also concurrently", async () => 
 	expect(
 		await query("select from email_changes where user_id = $1 and pending", zoe.id),
 	).toHaveLength(1);
-	await asChief(zoe, newEmail());
+	await asAdministrator(zoe, newEmail());
 });
 
 test("stores only digests of the tokens", async () => {
 	const zoe = await register();
 	await change(zoe, newEmail());
-	const tokens = [(await confirmation(zoe)).token!, (await undoing(zoe)).token];
+	const tokens = [(await issueConfirmToken(zoe)).token!, (await issueUndoToken(zoe)).token];
 	const [row] = await query<{ confirm_hash: Buffer; undo_hash: Buffer }>(
 		"select * from email_changes where user_id = $1",
 		zoe.id,

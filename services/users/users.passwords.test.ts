@@ -53,10 +53,10 @@ test("rejects an incorrect password, an invalid new password and another user's 
 	});
 	await expect(change(zoe, password, "ä".repeat(37))).rejects.toMatchObject({ code: 422 });
 	await expect(change(zoe, password, "short")).rejects.toMatchObject({ code: 422 });
-	const theirs = { id: other.id, current_password: password, new_password: "battery staple" };
+	const request = { id: other.id, current_password: password, new_password: "battery staple" };
 	for (const user of [zoe, admin!]) {
 		await expect(
-			shop.call("users.changePassword", theirs, { meta: { user } }),
+			shop.call("users.changePassword", request, { meta: { user } }),
 		).rejects.toMatchObject({ type: "FORBIDDEN" });
 	}
 	for (const { email } of [zoe, other]) await signIn(email, password);
@@ -73,12 +73,12 @@ test("one of two concurrent changes succeeds", async () => {
 });
 
 test("a reset request gives the same response for every address, and only active users an event", async () => {
-	const [zoe, gone] = [await register(), await register()];
-	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
+	const [zoe, inactive] = [await register(), await register()];
+	await shop.call("users.remove", { id: inactive.id }, { meta: { user: admin } });
 	const unknown = `${uuid()}@example.com`;
 	const request = (email: string) => shop.call("users.requestPasswordReset", { email });
 	const [first, ...others] = await Promise.all(
-		[zoe.email, gone.email, unknown, zoe.email.toUpperCase()].map(request),
+		[zoe.email, inactive.email, unknown, zoe.email.toUpperCase()].map(request),
 	);
 	for (const other of others) expect(other).toEqual(first);
 	await eventually(async () =>
@@ -87,12 +87,13 @@ test("a reset request gives the same response for every address, and only active
 	expect(await eventsOf(zoe.id, "user.password_reset_requested")).toEqual([
 		{ data: { user_id: zoe.id } },
 	]);
-	expect(await eventsOf(gone.id, "user.password_reset_requested")).toEqual([]);
+	expect(await eventsOf(inactive.id, "user.password_reset_requested")).toEqual([]);
 
 	// A second request within a minute has the same response and publishes no event.
 	expect(await request(zoe.email)).toEqual(first);
 	await query(
-		"update password_reset_requests set handled_at = handled_at - interval '2 minutes' where email = $1",
+		`update password_reset_requests set handled_at = handled_at - interval '2 minutes'
+		where email = $1`,
 		zoe.email,
 	);
 	await request(zoe.email);
@@ -131,37 +132,37 @@ test("one of two concurrent uses of a token sets a password", async () => {
 });
 
 test("rejects a token that expired, or is for a former address, inactive user or other purpose", async () => {
-	const [late, moved, gone, other] = [
+	const [late, moved, inactive, other] = [
 		await register(),
 		await register(),
 		await register(),
 		await register(),
 	];
-	const tokens = await Promise.all([late, moved, gone].map(({ id }) => issue(id)));
+	const tokens = await Promise.all([late, moved, inactive].map(({ id }) => issue(id)));
 	await query(
 		"update verifications set expires_at = expires_at - interval '61 minutes' where user_id = $1",
 		late.id,
 	);
 	await query("update users set email = $2 where id = $1", moved.id, `${uuid()}@example.com`);
-	await shop.call("users.remove", { id: gone.id }, { meta: { user: admin } });
+	await shop.call("users.remove", { id: inactive.id }, { meta: { user: admin } });
 	const verification = await shop.call("users.issueVerification", { user_id: other.id });
 	for (const { token } of [...tokens, verification])
 		await expect(reset(token, "battery staple")).rejects.toMatchObject(invalid);
 	await shop.call("users.verifyEmail", verification);
 	const { token } = await issue(other.id);
 	await expect(shop.call("users.verifyEmail", { token })).rejects.toMatchObject(invalid);
-	await expect(issue(gone.id)).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
+	await expect(issue(inactive.id)).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 });
 
 test("a change of password, address or account status revokes all links", async () => {
-	const chief = await shop.call("users.seed", {
+	const administrator = await shop.call("users.seed", {
 		email: `${uuid()}@example.com`,
 		password,
 		full_name: "Chief",
 		role: "admin",
 		is_verified: true,
 	});
-	const asChief = { meta: { user: chief } };
+	const asAdministrator = { meta: { user: administrator } };
 	const changes: Record<string, (zoe: User) => Promise<unknown>> = {
 		"a change of password": (zoe) => change(zoe, password, "battery staple"),
 		"a reset of the password": async (zoe) => reset((await issue(zoe.id)).token, "battery staple"),
@@ -169,11 +170,11 @@ test("a change of password, address or account status revokes all links", async 
 			shop.call(
 				"users.update",
 				{ id, email: `${uuid()}@example.com`, current_password: password },
-				asChief,
+				asAdministrator,
 			),
 		"a deactivation and reactivation": async ({ id }) => {
 			for (const is_active of [false, true])
-				await shop.call("users.update", { id, is_active }, asChief);
+				await shop.call("users.update", { id, is_active }, asAdministrator);
 		},
 	};
 	for (const [name, apply] of Object.entries(changes)) {
@@ -192,37 +193,39 @@ test("a change of password, address or account status revokes all links", async 
 
 test("after ten failures, only that account and client address have to wait", async () => {
 	const [zoe, other] = [await register(), await register()];
-	const [theirs, elsewhere] = ["203.0.113.66", "203.0.113.67"];
+	const [address, otherAddress] = ["203.0.113.66", "203.0.113.67"];
 	const guesses = await Promise.allSettled(
-		Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", theirs)),
+		Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", address)),
 	);
-	const kinds = guesses.map((guess) => (guess as PromiseRejectedResult).reason.type);
-	expect(kinds.filter((kind) => kind === "INVALID_CREDENTIALS")).toHaveLength(10);
-	expect(kinds.filter((kind) => kind === "RATE_LIMITED")).toHaveLength(20);
-	await expect(signIn(zoe.email, password, theirs)).rejects.toMatchObject({
+	const types = guesses.map((guess) => (guess as PromiseRejectedResult).reason.type);
+	expect(types.filter((type) => type === "INVALID_CREDENTIALS")).toHaveLength(10);
+	expect(types.filter((type) => type === "RATE_LIMITED")).toHaveLength(20);
+	await expect(signIn(zoe.email, password, address)).rejects.toMatchObject({
 		type: "RATE_LIMITED",
 		data: { retry_after: 1 },
 	});
-	await signIn(zoe.email, password, elsewhere);
-	await signIn(other.email, password, theirs);
+	await signIn(zoe.email, password, otherAddress);
+	await signIn(other.email, password, address);
 });
 
 test("each further failure doubles the delay, up to a minute, until a success or an idle hour", async () => {
-	const email = `${uuid()}@example.com`; // an unknown address is limited in the same way
+	// An address without an account is limited in the same way.
+	const email = `${uuid()}@example.com`;
 	const address = "203.0.113.68";
-	const pass = () =>
+	const endDelay = () =>
 		query("update sign_in_attempts set next_at = now() where address = $1", address);
-	const waits: unknown[] = [];
+	const delays: unknown[] = [];
 	for (let i = 0; i < 18; i++) {
 		await expect(signIn(email, password, address)).rejects.toEqual(denied);
 		const [row] = await query(
-			"select round(extract(epoch from next_at - at))::int as wait from sign_in_attempts where address = $1",
+			`select round(extract(epoch from next_at - at))::int as delay
+			from sign_in_attempts where address = $1`,
 			address,
 		);
-		waits.push(row!.wait);
-		await pass();
+		delays.push(row!.delay);
+		await endDelay();
 	}
-	expect(waits).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+	expect(delays).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
 	const zoe = await shop.call("users.create", { email, password, full_name: "Zoë" });
 	expect(await signIn(email, password, address)).toMatchObject({ id: zoe.id });
 	expect(await query("select from sign_in_attempts where address = $1", address)).toEqual([]);

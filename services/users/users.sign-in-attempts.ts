@@ -29,7 +29,7 @@ export async function countAttempt(
 	throw commonError("RATE_LIMITED", { retry_after: Math.max(1, delay?.seconds ?? 1) });
 }
 
-/** Forgets the failures of an account and client address after a successful sign-in. */
+/** Clears the failures of an account and client address after a successful sign-in. */
 export async function clearAttempts(
 	db: Queryable,
 	{ email, address }: SignInAttempt,

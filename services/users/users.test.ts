@@ -6,17 +6,17 @@ import "./users.contract.ts";
 import type { User } from "./users.rules.ts";
 
 let shop: Shop;
-let chief: User;
+let administrator: User;
 beforeAll(async () => {
 	shop = await startShop({ services: ["users"] });
 	const account = {
-		email: "chief@example.com",
+		email: "admin@example.com",
 		password: "correct horse",
-		full_name: "Chief",
+		full_name: "Administrator",
 		role: "admin",
 		is_verified: true,
 	} as const;
-	chief = await shop.call("users.seed", account);
+	administrator = await shop.call("users.seed", account);
 });
 afterAll(() => shop?.stop());
 
@@ -31,7 +31,7 @@ const registration = () => ({
 const register = () => shop.call("users.create", registration());
 const makeAdmin = async () => {
 	const { id } = await register();
-	return shop.call("users.update", { id, role: "admin" }, as(chief));
+	return shop.call("users.update", { id, role: "admin" }, as(administrator));
 };
 const failing = (type: string) => expect.objectContaining({ type });
 /** Events of a user in order. */
@@ -63,20 +63,22 @@ test("registers an active, unverified user and publishes an event", async () => 
 });
 
 test("one of two concurrent registrations of an address succeeds", async () => {
-	const mine = registration();
+	const account = registration();
 	const outcomes = await Promise.allSettled(
-		[mine, { ...mine, email: mine.email.toUpperCase() }].map((r) => shop.call("users.create", r)),
+		[account, { ...account, email: account.email.toUpperCase() }].map((r) =>
+			shop.call("users.create", r),
+		),
 	);
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
-	await expect(shop.call("users.create", mine)).rejects.toMatchObject({
+	await expect(shop.call("users.create", account)).rejects.toMatchObject({
 		type: "EMAIL_TAKEN",
 		code: 409,
 	});
 	const rows = await shop.databases.query(
 		"users",
 		"select id from outbox where data ->> 'email' = $1",
-		[mine.email],
+		[account.email],
 	);
 	expect(rows).toHaveLength(1);
 });
@@ -107,20 +109,20 @@ test("results contain no password hash, and the hash is bcrypt's", async () => {
 	);
 	expect(row!.hashed_password).toMatch(/^\$2b\$04\$/);
 	const results = [
-		await shop.call("users.list", {}, as(chief)),
-		await shop.call("users.get", { id }, as(chief)),
+		await shop.call("users.list", {}, as(administrator)),
+		await shop.call("users.get", { id }, as(administrator)),
 		await shop.call("users.me", {}, as({ id, email: "", role: "user" })),
 		await shop.call("users.resolve", { ids: [id] }),
-		await shop.call("users.update", { id, full_name: "Zoe" }, as(chief)),
+		await shop.call("users.update", { id, full_name: "Zoe" }, as(administrator)),
 	];
 	expect(JSON.stringify(results)).not.toMatch(/hash|\$2b/);
 });
 
 test("administrators page through all users", async () => {
 	await register();
-	const all = await shop.call("users.list", {}, as(chief));
+	const all = await shop.call("users.list", {}, as(administrator));
 	expect(all.total).toBe(all.rows.length);
-	expect(await shop.call("users.list", { skip: 1, limit: 1 }, as(chief))).toEqual({
+	expect(await shop.call("users.list", { skip: 1, limit: 1 }, as(administrator))).toEqual({
 		rows: [all.rows[1]],
 		total: all.total,
 	});
@@ -134,8 +136,10 @@ test("users read only themselves, administrators read everyone", async () => {
 		code: 403,
 	});
 	await expect(shop.call("users.list", {}, as(zoe))).rejects.toMatchObject({ type: "FORBIDDEN" });
-	expect(await shop.call("users.get", { id: other.id.toUpperCase() }, as(chief))).toEqual(other);
-	await expect(shop.call("users.get", { id: uuid() }, as(chief))).rejects.toMatchObject({
+	expect(await shop.call("users.get", { id: other.id.toUpperCase() }, as(administrator))).toEqual(
+		other,
+	);
+	await expect(shop.call("users.get", { id: uuid() }, as(administrator))).rejects.toMatchObject({
 		type: "USER_NOT_FOUND",
 		code: 404,
 	});
@@ -146,11 +150,11 @@ test("users read only themselves, administrators read everyone", async () => {
 
 test("an update writes the given fields and publishes those that changed, if any", async () => {
 	const zoe = await register();
-	const wanted = { id: zoe.id, full_name: "Zoe", email: zoe.email };
-	const after = await shop.call("users.update", wanted, as(zoe));
+	const changes = { id: zoe.id, full_name: "Zoe", email: zoe.email };
+	const after = await shop.call("users.update", changes, as(zoe));
 	expect(after).toEqual({ ...zoe, full_name: "Zoe", updated_at: after.updated_at });
 	expect(Date.parse(after.updated_at)).toBeGreaterThan(Date.parse(zoe.updated_at));
-	expect(await shop.call("users.update", wanted, as(zoe))).toEqual(after);
+	expect(await shop.call("users.update", changes, as(zoe))).toEqual(after);
 	expect((await eventsOf(zoe.id)).slice(1)).toEqual([
 		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["full_name"] } },
 	]);
@@ -158,8 +162,8 @@ test("an update writes the given fields and publishes those that changed, if any
 
 test("a forbidden, invalid or empty update changes nothing", async () => {
 	const [zoe, other] = [await register(), await register()];
-	const attempt = (wanted: object, id = zoe.id) =>
-		shop.call("users.update", { id, ...wanted }, as(zoe));
+	const attempt = (changes: object, id = zoe.id) =>
+		shop.call("users.update", { id, ...changes }, as(zoe));
 	await expect(attempt({ role: "admin" })).rejects.toMatchObject({ type: "FORBIDDEN" });
 	await expect(attempt({ is_active: true, full_name: "Zoe" })).rejects.toMatchObject({
 		type: "FORBIDDEN",
@@ -171,12 +175,12 @@ test("a forbidden, invalid or empty update changes nothing", async () => {
 	await expect(attempt({ full_name: null })).rejects.toMatchObject({ code: 422 });
 	await expect(attempt({ hashed_password: "x" })).rejects.toMatchObject({ code: 422 });
 	const taken = { id: zoe.id, email: other.email.toUpperCase(), current_password: "correct horse" };
-	await expect(shop.call("users.update", taken, as(chief))).rejects.toMatchObject({
+	await expect(shop.call("users.update", taken, as(administrator))).rejects.toMatchObject({
 		type: "EMAIL_TAKEN",
 		code: 409,
 	});
 	await expect(
-		shop.call("users.update", { id: uuid(), role: "user" }, as(chief)),
+		shop.call("users.update", { id: uuid(), role: "user" }, as(administrator)),
 	).rejects.toMatchObject({ type: "USER_NOT_FOUND" });
 	expect(await shop.call("users.resolve", { ids: [zoe.id, other.id] })).toEqual([zoe, other]);
 	expect(await eventsOf(zoe.id)).toHaveLength(1);
@@ -185,33 +189,33 @@ test("a forbidden, invalid or empty update changes nothing", async () => {
 test("concurrent updates of different fields are all kept", async () => {
 	const zoe = await register();
 	const email = `${uuid()}@example.com`;
-	const wanted = [
+	const updates = [
 		{ full_name: "Zoe" },
 		{ email, current_password: "correct horse" },
 		{ role: "admin" as const },
 		{ is_active: false },
 	];
 	await Promise.all(
-		wanted.map((one) => shop.call("users.update", { id: zoe.id, ...one }, as(chief))),
+		updates.map((one) => shop.call("users.update", { id: zoe.id, ...one }, as(administrator))),
 	);
-	expect(await shop.call("users.get", { id: zoe.id }, as(chief))).toMatchObject({
+	expect(await shop.call("users.get", { id: zoe.id }, as(administrator))).toMatchObject({
 		full_name: "Zoe",
 		email,
 		role: "admin",
 		is_active: false,
 	});
-	const updates = (await eventsOf(zoe.id)).filter(({ type }) => type === "user.updated");
-	expect(updates).toHaveLength(wanted.length);
+	const published = (await eventsOf(zoe.id)).filter(({ type }) => type === "user.updated");
+	expect(published).toHaveLength(updates.length);
 });
 
 /** Changes the address of a user as an administrator. */
-const move = ({ id }: User, email: string) =>
-	shop.call("users.update", { id, email, current_password: "correct horse" }, as(chief));
+const changeEmail = ({ id }: User, email: string) =>
+	shop.call("users.update", { id, email, current_password: "correct horse" }, as(administrator));
 
 test("one of two concurrent users gets an address", async () => {
 	const pair = [await register(), await register()];
 	const email = `${uuid()}@example.com`;
-	const outcomes = await Promise.allSettled(pair.map((one) => move(one, email)));
+	const outcomes = await Promise.allSettled(pair.map((one) => changeEmail(one, email)));
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 	expect(outcomes).toContainEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
 });
@@ -219,16 +223,19 @@ test("one of two concurrent users gets an address", async () => {
 test("rejects two concurrent changes to each other's address as taken", async () => {
 	for (let i = 0; i < 10; i++) {
 		const [a, b] = [await register(), await register()];
-		for (const outcome of await Promise.allSettled([move(a, b.email), move(b, a.email)]))
+		for (const outcome of await Promise.allSettled([
+			changeEmail(a, b.email),
+			changeEmail(b, a.email),
+		]))
 			expect(outcome).toEqual({ status: "rejected", reason: failing("EMAIL_TAKEN") });
 	}
 });
 
 test("a removed user stays but is not active", async () => {
 	const zoe = await register();
-	await shop.call("users.remove", { id: zoe.id }, as(chief));
-	await shop.call("users.remove", { id: zoe.id }, as(chief));
-	expect(await shop.call("users.get", { id: zoe.id }, as(chief))).toMatchObject({
+	await shop.call("users.remove", { id: zoe.id }, as(administrator));
+	await shop.call("users.remove", { id: zoe.id }, as(administrator));
+	expect(await shop.call("users.get", { id: zoe.id }, as(administrator))).toMatchObject({
 		...zoe,
 		is_active: false,
 		updated_at: expect.anything(),
@@ -243,22 +250,24 @@ test("a removed user stays but is not active", async () => {
 	await expect(shop.call("users.remove", { id: zoe.id }, as(zoe))).rejects.toMatchObject({
 		type: "FORBIDDEN",
 	});
-	await expect(shop.call("users.remove", { id: uuid() }, as(chief))).rejects.toMatchObject({
+	await expect(shop.call("users.remove", { id: uuid() }, as(administrator))).rejects.toMatchObject({
 		type: "USER_NOT_FOUND",
 	});
 });
 
 test("the last active administrator cannot be removed or lose the role", async () => {
 	const inactive = await makeAdmin();
-	await shop.call("users.remove", { id: inactive.id }, as(chief));
-	await expect(shop.call("users.remove", { id: chief.id }, as(chief))).rejects.toMatchObject({
+	await shop.call("users.remove", { id: inactive.id }, as(administrator));
+	await expect(
+		shop.call("users.remove", { id: administrator.id }, as(administrator)),
+	).rejects.toMatchObject({
 		type: "LAST_ADMIN",
 		code: 409,
 	});
 	await expect(
-		shop.call("users.update", { id: chief.id, role: "user" }, as(chief)),
+		shop.call("users.update", { id: administrator.id, role: "user" }, as(administrator)),
 	).rejects.toMatchObject({ type: "LAST_ADMIN" });
-	expect(await shop.call("users.me", {}, as(chief))).toMatchObject({
+	expect(await shop.call("users.me", {}, as(administrator))).toMatchObject({
 		role: "admin",
 		is_active: true,
 	});
@@ -268,13 +277,13 @@ test("one of two administrators who remove each other concurrently succeeds", as
 	for (let i = 0; i < 5; i++) {
 		const other = await makeAdmin();
 		const each = [
-			shop.call("users.remove", { id: chief.id }, as(other)),
-			shop.call("users.update", { id: other.id, role: "user" }, as(chief)),
+			shop.call("users.remove", { id: administrator.id }, as(other)),
+			shop.call("users.update", { id: other.id, role: "user" }, as(administrator)),
 		];
 		const outcomes = await Promise.allSettled(each);
 		expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 		expect(outcomes).toContainEqual({ status: "rejected", reason: failing("LAST_ADMIN") });
-		if (outcomes[0]!.status === "fulfilled") chief = other;
+		if (outcomes[0]!.status === "fulfilled") administrator = other;
 	}
 });
 
@@ -303,5 +312,5 @@ test("seeding registers a user once and then returns the existing one", async ()
 	).rejects.toMatchObject({
 		code: 422,
 	});
-	await shop.call("users.remove", { id: first.id }, as(chief));
+	await shop.call("users.remove", { id: first.id }, as(administrator));
 });
