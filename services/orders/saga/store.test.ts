@@ -1,94 +1,29 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { v7 as uuid } from "uuid";
-import { Database, databaseUrl } from "../../../lib/persistence/database.ts";
 import type { Saga } from "../../../lib/saga/saga.ts";
-import { type Databases, makeDatabases } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
+import { LEASE, openSagaStores, type SagaStores } from "../../../test/support/order-sagas.ts";
 import { sagaTable } from "../../../tools/saga-explorer/table.ts";
 import { findOrder, retryStuckOrder } from "../orders.queries.ts";
 import { advance, withStatus } from "../orders.shipments.ts";
 import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
-import { createOrderStore, type WrittenOrder } from "./store.ts";
+import type { WrittenOrder } from "./store.ts";
 
-/** Longer than any test, so that leases expire only by {@link elapse}. */
-const LEASE = 60_000;
-const DEADLINE = 30_000;
-
-let databases: Databases;
-let db: Database;
+let stores: SagaStores;
 beforeAll(async () => {
-	databases = await makeDatabases(["orders"]);
-	db = new Database({ url: databaseUrl(databases.pattern, "orders"), poolSize: 6 });
+	stores = await openSagaStores();
 });
-afterAll(async () => {
-	await db?.close();
-	await databases?.drop();
-});
-const clear = async () => {
-	for (const table of ["orders", "saga_nodes", "outbox"]) await db.query(`delete from ${table}`);
-};
-beforeEach(clear);
-beforeEach(() => {
-	claimBytes = Number.MAX_SAFE_INTEGER;
-});
+afterAll(() => stores?.close());
+beforeEach(() => stores.clear());
 
-let claimBytes = Number.MAX_SAFE_INTEGER;
-const storeOf = (owner: string) =>
-	createOrderStore({
-		db,
-		events: { eventData: (_, data) => JSON.stringify(data), wakeRelay() {} },
-		owner,
-		leaseMs: LEASE,
-		deadlineMs: DEADLINE,
-		claimBytes: () => claimBytes,
-	});
-
-function newSaga(): OrderSaga {
-	const created_at = new Date().toISOString();
-	const [id, product_id, user_id] = [uuid(), uuid(), uuid()];
-	const line = { product_id, name: "Tea", quantity: 1, unit_price: 5, line_total: 5 };
-	const money = { items: [line], total_amount: 5, currency: "EUR" };
-	const order = {
-		id,
-		user_id,
-		status: "pending" as const,
-		...money,
-		cancellation_reason: null,
-		created_at,
-		updated_at: created_at,
-	};
-	return {
-		id,
-		direction: "forward",
-		attempt: 1,
-		deadline: Date.parse(created_at) + DEADLINE,
-		order,
-		payment_token: "tok_ok",
-		shipping_address: null,
-		traceparent: `00-${id.replaceAll("-", "")}-00f067aa0ba902b7-01`,
-	};
-}
-async function insertSagas(owner: string, count = 1): Promise<OrderSaga[]> {
-	const sagas = Array.from({ length: count }, newSaga);
-	await storeOf(owner).insert(sagas.map((saga) => ({ saga, keyed: undefined })));
-	return sagas;
-}
 const eventsOf = async (id: string) =>
 	(
-		await db.query<{ type: string }>(
+		await stores.db.query<{ type: string }>(
 			"select type from outbox where subject = $1 order by xid, seq",
 			[id],
 		)
 	).map(({ type }) => type);
-/** Shifts the timestamps in the database as if the time had elapsed. */
-const elapse = async (milliseconds: number) => {
-	const earlier = `- make_interval(secs => ${milliseconds / 1000})`;
-	await db.query(`update orders set saga_since = saga_since ${earlier}`);
-	await db.query(`update saga_nodes set lease_until = lease_until ${earlier}`);
-};
-
 const nodes = ["one", "two"] as const;
 /** Operations and their relative frequencies. */
 const kinds = {
@@ -143,7 +78,7 @@ function comparison() {
 	});
 	const at = (i: number) => sagas[i % sagas.length]!;
 	const placeOrder = async (owner: string) => {
-		const [saga] = await insertSagas(owner);
+		const [saga] = await stores.insertSagas(owner);
 		sagas.push(saga!);
 		table.place(owner, saga!);
 	};
@@ -159,17 +94,18 @@ function comparison() {
 	return {
 		placeOrder,
 		async apply({ kind, node, order, targets, running, milliseconds }: Operation): Promise<void> {
-			const [real, model] = [storeOf(node), table.as(node)];
+			const [real, model] = [stores.storeOf(node), table.as(node)];
 			const { id } = at(order);
 			if (kind === "place") return placeOrder(node);
 			if (kind === "elapse") {
 				clock += milliseconds;
-				return elapse(milliseconds);
+				return stores.elapse(milliseconds);
 			}
-			if (kind === "retry") return expect(await retryStuckOrder(db, id)).toBe(table.retry(id));
+			if (kind === "retry")
+				return expect(await retryStuckOrder(stores.db, id)).toBe(table.retry(id));
 			if (kind === "advance") {
 				table.ship(id);
-				await advance(db, [id], "confirmed", "shipped");
+				await advance(stores.db, [id], "confirmed", "shipped");
 			} else if (kind === "cancel") {
 				const cancelling = await real.beginCancellation(id, "Please");
 				expect(keyOf(cancelling)).toBe(keyOf(table.takeBack(node, id, "Please")));
@@ -193,14 +129,15 @@ function comparison() {
 				"id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt, saga_reason as reason";
 			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => row);
 			expect(
-				await db.query(`select ${columns} from orders order by array_position($1::uuid[], id)`, [
-					[...table.rows.keys()],
-				]),
+				await stores.db.query(
+					`select ${columns} from orders order by array_position($1::uuid[], id)`,
+					[[...table.rows.keys()]],
+				),
 			).toEqual(expected);
 		},
 		async compareEvents(): Promise<void> {
 			const types = "('order.confirmed', 'order.cancelled')";
-			const events = await db.query<{ event: string }>(
+			const events = await stores.db.query<{ event: string }>(
 				`select type || ' ' || subject as event from outbox where type in ${types}`,
 			);
 			expect(events.map(({ event }) => event).sort()).toEqual(expectedEvents.sort());
@@ -212,7 +149,7 @@ test("the statements behave like the explorer's model under any sequence of oper
 	const property = fc.asyncProperty(
 		fc.array(operations, { maxLength: 40, size: "max" }),
 		async (all) => {
-			await clear();
+			await stores.clear();
 			const compared = comparison();
 			await compared.placeOrder("one");
 			for (const operation of all) await compared.apply(operation);
@@ -224,21 +161,21 @@ test("the statements behave like the explorer's model under any sequence of oper
 });
 
 test("a repeated completion is rejected and publishes no second event", async () => {
-	const store = storeOf("one");
-	const [saga] = await insertSagas("one");
+	const store = stores.storeOf("one");
+	const [saga] = await stores.insertSagas("one");
 	const [completed] = await store.complete([saga!]);
 	expect(completed).toMatchObject({ order: { status: "confirmed" } });
 	expect(saga!.order.status).toBe("pending");
 	const { order } = completed as WrittenOrder;
-	expect(await findOrder(db, order.id)).toMatchObject({ order, sagaState: null });
+	expect(await findOrder(stores.db, order.id)).toMatchObject({ order, sagaState: null });
 	expect(await store.complete([saga!])).toEqual([false]);
 	expect(await eventsOf(order.id)).toEqual(["order.created", "order.confirmed"]);
 });
 
 test("of two attempts of one order in one batch, only the newer closes and publishes its event", async () => {
-	const [old] = await insertSagas("one");
-	const cancelling = await storeOf("one").beginCancellation(old!.id, "Please");
-	const written = await storeOf("one").markCompensated([
+	const [old] = await stores.insertSagas("one");
+	const cancelling = await stores.storeOf("one").beginCancellation(old!.id, "Please");
+	const written = await stores.storeOf("one").markCompensated([
 		{ saga: old!, reason: "TIMED_OUT" },
 		{ saga: cancelling!, reason: "Please" },
 	]);
@@ -253,117 +190,10 @@ test("of two attempts of one order in one batch, only the newer closes and publi
 			},
 		},
 	]);
-	const events = await db.query(
+	const events = await stores.db.query(
 		"select data->>'reason' as reason from outbox where type = 'order.cancelled'",
 	);
 	expect(events).toEqual([{ reason: "Please" }]);
-});
-
-test("another node claims a node's sagas only after the lease expires or is released", async () => {
-	const [one, two] = nodes.map(storeOf);
-	await two!.heartbeat();
-	for (const endLease of [() => elapse(LEASE + 1), () => one!.release()]) {
-		await one!.heartbeat();
-		const [saga] = await insertSagas("one");
-		await elapse(LEASE / 2);
-		for (const store of [one!, two!]) await store.heartbeat();
-		expect(await two!.claim(10, [])).toEqual([]);
-		await endLease();
-		await two!.heartbeat();
-		expect(await two!.claim(10, [])).toMatchObject([{ id: saga!.id, attempt: 2 }]);
-		expect(await one!.complete([saga!])).toEqual([false]);
-		await clear();
-		await two!.heartbeat();
-	}
-});
-
-test("a node claims its own saga again if the saga has not run there for a lease", async () => {
-	const [one, two] = nodes.map(storeOf);
-	const [lost, running] = await insertSagas("one", 2);
-	const claims = async () => {
-		for (const store of [one!, two!]) await store.heartbeat();
-		return [await two!.claim(10, []), await one!.claim(10, [running!.id])];
-	};
-	expect(await claims()).toEqual([[], []]);
-	await elapse(LEASE + 1);
-	expect(await claims()).toMatchObject([[], [{ id: lost!.id, attempt: 2 }]]);
-	expect(await claims()).toEqual([[], []]);
-});
-
-test("concurrent claims of two nodes take each saga once, under a new attempt", async () => {
-	for (let round = 0; round < 5; round++) {
-		await clear();
-		for (const name of nodes) await storeOf(name).heartbeat();
-		const open = await insertSagas("gone", 40);
-		const [first, second] = await Promise.all(nodes.map((name) => storeOf(name).claim(30, [])));
-		const claimed = [...first!, ...second!];
-		expect(claimed.map(({ id }) => id).sort()).toEqual(open.map(({ id }) => id).sort());
-		expect(new Set(claimed.map(({ attempt }) => attempt))).toEqual(new Set([2]));
-	}
-});
-
-test("repeated claims and releases reach every open saga", async () => {
-	const two = storeOf("two");
-	const open = await insertSagas("gone", 7);
-	const claimed = new Set<string>();
-	for (let round = 0; round < 4; round++) {
-		await two.heartbeat();
-		for (const { id } of await two.claim(2, [])) claimed.add(id);
-		await two.release();
-	}
-	expect(claimed).toEqual(new Set(open.map(({ id }) => id)));
-});
-
-test("a claim skips rows that a concurrent claim has locked", async () => {
-	await storeOf("two").heartbeat();
-	const open = await insertSagas("gone", 3);
-	const [, , rest] = await db.transaction(async (tx) => [
-		...(await tx.query<{ id: string }>(statements.CLAIM, ["one", 2, [], LEASE, claimBytes])),
-		...(await storeOf("two").claim(10, [])),
-	]);
-	expect(open.map(({ id }) => id)).toContain(rest!.id);
-	expect(
-		await db.query("select saga_owner as owner, count(*) as n from orders group by 1 order by 1"),
-	).toEqual([
-		{ owner: "one", n: 2 },
-		{ owner: "two", n: 1 },
-	]);
-});
-
-test("a claim returns at most its limit, oldest sagas first", async () => {
-	const recent = await insertSagas("gone", 2);
-	const old = await insertSagas("gone", 2);
-	await db.query(
-		"update orders set saga_since = now() - interval '1 minute' where id = any($1::uuid[])",
-		[old.map(({ id }) => id)],
-	);
-	await storeOf("one").heartbeat();
-	const ids = async (limit: number) =>
-		(await storeOf("one").claim(limit, [])).map(({ id }) => id).sort();
-	expect(await ids(2)).toEqual(old.map(({ id }) => id).sort());
-	expect(await ids(200)).toEqual(recent.map(({ id }) => id).sort());
-	expect(await ids(200)).toEqual([]);
-});
-
-test("a claim stays within its limit of bytes but returns at least one saga", async () => {
-	await storeOf("one").heartbeat();
-	const sagas = await insertSagas("gone", 3);
-	const [{ bytes } = { bytes: 0 }] = await db.query<{ bytes: number }>(
-		"select octet_length(items::text) as bytes from orders limit 1",
-	);
-	const claim = async (limit: number) => {
-		claimBytes = limit;
-		const ids = (await storeOf("one").claim(10, [])).map(({ id }) => id);
-		return sagas.filter(({ id }) => ids.includes(id)).length;
-	};
-	expect([await claim(2 * bytes), await claim(1), await claim(Number.MAX_SAFE_INTEGER)]).toEqual([
-		2, 1, 0,
-	]);
-});
-
-test("a claimed saga contains the parameters of its steps", async () => {
-	const [saga] = await insertSagas("gone");
-	expect(await storeOf("one").claim(1, [])).toEqual([{ ...saga, attempt: 2 }]);
 });
 
 /** Runs a statement in a transaction, commits once `other` waits for its lock, and returns the result of `other`. */
@@ -373,12 +203,12 @@ const commitBefore = <T>(
 	other: () => Promise<T>,
 ): Promise<T> => {
 	let waiting: Promise<T> | undefined;
-	return db
+	return stores.db
 		.transaction(async (tx) => {
 			await tx.query(statement, values);
 			waiting = other();
 			await eventually(async () => {
-				const [row] = await db.query(
+				const [row] = await stores.db.query(
 					"select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
 				);
 				expect(row).toEqual({ n: 1 });
@@ -388,15 +218,15 @@ const commitBefore = <T>(
 };
 
 test("a write that waits for a concurrent cancellation has no effect and publishes nothing", async () => {
-	const store = storeOf("one");
+	const store = stores.storeOf("one");
 	const ship = async ({ id }: Saga) => [
-		(await advance(db, [id], "confirmed", "shipped")).length > 0,
+		(await advance(stores.db, [id], "confirmed", "shipped")).length > 0,
 	];
 	const compensate = (saga: OrderSaga): Promise<unknown> =>
 		store.markCompensating([{ saga, reason: "NO" }]);
 	const complete = (saga: OrderSaga): Promise<unknown> => store.complete([saga]);
 	for (const write of [compensate, complete, ship]) {
-		const [saga] = await insertSagas("one");
+		const [saga] = await stores.insertSagas("one");
 		if (write === ship) await complete(saga!);
 		const before = await eventsOf(saga!.id);
 		expect(
@@ -406,18 +236,19 @@ test("a write that waits for a concurrent cancellation has no effect and publish
 		).toEqual([false]);
 		expect(await eventsOf(saga!.id)).toEqual(before);
 		expect(
-			await db.query("select saga_owner, saga_attempt, saga_reason from orders where id = $1", [
-				saga!.id,
-			]),
+			await stores.db.query(
+				"select saga_owner, saga_attempt, saga_reason from orders where id = $1",
+				[saga!.id],
+			),
 		).toEqual([{ saga_owner: "two", saga_attempt: 2, saga_reason: "Please" }]);
 	}
 });
 
 test("a cancellation that waits for a concurrent completion cancels the confirmed order", async () => {
-	const [saga] = await insertSagas("one");
+	const [saga] = await stores.insertSagas("one");
 	const values = [[saga!.id], [1], ["{}"], new Date().toISOString()];
 	const cancelling = await commitBefore(statements.COMPLETE, values, () =>
-		storeOf("two").beginCancellation(saga!.id, "Please"),
+		stores.storeOf("two").beginCancellation(saga!.id, "Please"),
 	);
 	expect(cancelling).toMatchObject({
 		direction: "backward",
@@ -427,20 +258,20 @@ test("a cancellation that waits for a concurrent completion cancels the confirme
 });
 
 test("an order changes its status only without an open saga", async () => {
-	const [open, ended, pending] = await insertSagas("one", 3);
+	const [open, ended, pending] = await stores.insertSagas("one", 3);
 	const ids = [open!.id, ended!.id, pending!.id];
-	await storeOf("one").complete([open!, ended!]);
-	await storeOf("one").beginCancellation(open!.id, "Please");
-	expect(await advance(db, ids, "confirmed", "shipped")).toEqual([{ id: ended!.id }]);
-	expect(await withStatus(db, ids, ["confirmed"])).toEqual([{ id: open!.id }]);
+	await stores.storeOf("one").complete([open!, ended!]);
+	await stores.storeOf("one").beginCancellation(open!.id, "Please");
+	expect(await advance(stores.db, ids, "confirmed", "shipped")).toEqual([{ id: ended!.id }]);
+	expect(await withStatus(stores.db, ids, ["confirmed"])).toEqual([{ id: open!.id }]);
 	expect(await eventsOf(ended!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
 });
 
 test("reads the lines of an old order from order_items", async () => {
-	const [saga] = await insertSagas("one");
+	const [saga] = await stores.insertSagas("one");
 	const [line] = saga!.order.items;
-	await db.query("update orders set items = null where id = $1", [saga!.id]);
-	await db.query(
+	await stores.db.query("update orders set items = null where id = $1", [saga!.id]);
+	await stores.db.query(
 		`insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
 		values ($1, 1, $2, 'Cup', 2, 1.50, 3), ($1, 0, $3, $4, 1, 5, 5)`,
 		[saga!.id, line!.product_id, line!.product_id, line!.name],
@@ -452,13 +283,8 @@ test("reads the lines of an old order from order_items", async () => {
 		unit_price: 1.5,
 		line_total: 3,
 	};
-	expect((await findOrder(db, saga!.id))!.order).toEqual({ ...saga!.order, items: [line, cups] });
-});
-
-test("a claim deletes nodes whose lease expired an hour ago", async () => {
-	await storeOf("gone").heartbeat();
-	await elapse(LEASE + 3_600_000);
-	await storeOf("two").heartbeat();
-	await storeOf("one").claim(1, []);
-	expect(await db.query("select id from saga_nodes")).toEqual([{ id: "two" }]);
+	expect((await findOrder(stores.db, saga!.id))!.order).toEqual({
+		...saga!.order,
+		items: [line, cups],
+	});
 });

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { customer, StubbedSteps, startOrderShop } from "../../test/support/order-shop.ts";
+import { admin, type Shop } from "../../test/support/shop.ts";
+
+let shop: Shop;
+const steps = new StubbedSteps();
+beforeAll(async () => {
+	shop = await startOrderShop(steps);
+});
+afterAll(() => shop?.stop());
+beforeEach(() => steps.reset());
+
+const as = (user: object) => ({ meta: { user } });
+const item = (quantity = 1) => ({ product_id: uuid(), quantity });
+const place = (over: object = {}) =>
+	shop.call("orders.create", { items: [item(2)], ...over }, as(customer));
+
+test("claims and completes the open order of a failed node", async () => {
+	const { id } = await place();
+	await shop.databases.query(
+		"orders",
+		"update orders set status = 'pending', saga_state = 'forward', saga_owner = 'gone' where id = $1",
+		[id],
+	);
+	await eventually(async () =>
+		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+			status: "confirmed",
+		}),
+	);
+	expect(steps.of(id).filter((step) => step === "charge")).toHaveLength(2);
+});
+
+const changeRow = (id: string, change: string) =>
+	shop.databases.query("orders", `update orders set ${change} where id = $1`, [id]);
+
+test("completes an order of this node whose saga does not run because a database result was lost", async () => {
+	const { id } = await place();
+	const owner = shop.broker.nodeID;
+	await changeRow(
+		id,
+		`status = 'pending', saga_state = 'forward', saga_owner = '${owner}', saga_since = now() - interval '1 hour'`,
+	);
+	await eventually(async () =>
+		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+			status: "confirmed",
+		}),
+	);
+});
+
+test("cancelling a stuck order resumes its compensation with the first reason", async () => {
+	const { id } = await place();
+	await changeRow(id, "saga_state = 'stuck', saga_owner = null, saga_reason = 'PAYMENT_DECLINED'");
+	expect(await shop.call("orders.cancel", { id, reason: "Again" }, as(customer))).toMatchObject({
+		status: "cancelled",
+		cancellation_reason: "PAYMENT_DECLINED",
+	});
+});
+
+test("rejects a cancellation that another node has aborted", async () => {
+	const { id } = await place();
+	steps.release = async () => {
+		await changeRow(id, "saga_state = null, saga_owner = null, saga_attempt = saga_attempt + 1");
+		return done;
+	};
+	const cancelling = shop.call("orders.cancel", { id }, as(customer));
+	await expect(cancelling).rejects.toMatchObject({
+		type: "ILLEGAL_TRANSITION",
+		data: { status: "confirmed" },
+	});
+});
+
+test("lists an order whose compensation failed as stuck, and cancels it on retry", async () => {
+	const { id } = await place();
+	steps.release = () => refused("FULFILLED");
+	await shop.call("orders.cancel", { id }, as(customer));
+	const listed = await shop.call("orders.stuck", {});
+	expect(listed.rows).toContainEqual({
+		id,
+		user_id: customer.id,
+		status: "confirmed",
+		reason: "Cancelled on request",
+		created_at: expect.any(String),
+	});
+	expect(listed.count).toBe(listed.rows.length);
+	expect(await shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+
+	steps.release = () => done;
+	expect(await shop.call("orders.retry", { id })).toMatchObject({ id });
+	await eventually(async () =>
+		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+			status: "cancelled",
+		}),
+	);
+	expect((await shop.call("orders.stuck", {})).rows.map((row) => row.id)).not.toContain(id);
+	await expect(shop.call("orders.retry", { id })).rejects.toMatchObject({
+		type: "ILLEGAL_TRANSITION",
+	});
+	await expect(shop.call("orders.retry", { id: uuid() })).rejects.toMatchObject({
+		type: "ORDER_NOT_FOUND",
+	});
+});
+
+test("reports the outcome of each order: open, confirmed, cancelled or unknown", async () => {
+	const { id: confirmed } = await place();
+	const { id: shipped } = await place();
+	await shop.call("orders.ship", { id: shipped }, as(admin!));
+	const { id: cancelled } = await place();
+	await shop.call("orders.cancel", { id: cancelled }, as(customer));
+	const charged = Promise.withResolvers<Outcome>();
+	steps.charge = () => charged.promise;
+	const { id: open } = await shop.call(
+		"orders.create",
+		{ items: [item()] },
+		{ meta: { user: customer, respond_async: true } },
+	);
+	const outcomes = await shop.call("orders.fates", {
+		order_ids: [open, confirmed, uuid(), shipped, cancelled],
+	});
+	expect(outcomes).toEqual(["open", "confirmed", "unknown", "confirmed", "cancelled"]);
+	charged.resolve(done);
+});
