@@ -8,7 +8,7 @@ import type { HttpResponse } from "../../test/support/http.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./orders.contract.ts";
 
-/** Where an order can be interrupted: on either side of every call to a neighbour, and of every statement that changes the order. */
+/** Points of interruption: before and after each call to another service and each statement. */
 type Boundary = `${"before" | "after"} ${string}`;
 const around = (...names: string[]): Boundary[] =>
 	names.flatMap((name): Boundary[] => [`before ${name}`, `after ${name}`]);
@@ -26,13 +26,13 @@ const CANCELLING = around(
 );
 const SHIPPING = around("shipping.dispatch", "advance");
 
-/** What happens at a boundary, once. */
-let trap: { boundary: Boundary; spring: () => Promise<unknown> } | undefined;
+/** Runs once, at its boundary. */
+let interruption: { boundary: Boundary; run: () => Promise<unknown> } | undefined;
 async function pass(boundary: Boundary): Promise<void> {
-	if (trap?.boundary !== boundary) return;
-	const { spring } = trap;
-	trap = undefined;
-	await spring();
+	if (interruption?.boundary !== boundary) return;
+	const { run } = interruption;
+	interruption = undefined;
+	await run();
 }
 const calls = {
 	name: "Boundaries",
@@ -66,7 +66,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 beforeEach(() => {
-	trap = undefined;
+	interruption = undefined;
 });
 
 const place = (over: object = {}) =>
@@ -82,24 +82,27 @@ const newest = async () =>
 const status = async (id: string) =>
 	(await shop.http(`GET /api/orders/${id}`, { token: customer.token })).body.status;
 
-/** Sets a trap that begins something else, and answers what came of it. `holding` keeps the order at the boundary until that is over. */
+/**
+ * Starts another request at the boundary, and returns its response. With `holding` the order waits
+ * at the boundary for the end of that request.
+ */
 function meanwhile(
 	boundary: Boundary,
-	begin: () => Promise<HttpResponse>,
+	start: () => Promise<HttpResponse>,
 	holding: boolean,
 ): () => Promise<HttpResponse> {
-	const begun = Promise.withResolvers<Promise<HttpResponse>>();
-	trap = {
+	const started = Promise.withResolvers<Promise<HttpResponse>>();
+	interruption = {
 		boundary,
-		async spring() {
-			const other = begin();
-			begun.resolve(other);
+		async run() {
+			const other = start();
+			started.resolve(other);
 			if (holding) await other;
 		},
 	};
-	return async () => begun.promise;
+	return async () => started.promise;
 }
-async function settledInOrder(id: string): Promise<void> {
+async function expectConsistent(id: string): Promise<void> {
 	await eventually(async () => {
 		const { violations, skipped } = await shop.call("orders.audit", { quiet: 0, recheck: 0 });
 		expect({
@@ -111,7 +114,7 @@ async function settledInOrder(id: string): Promise<void> {
 		});
 	});
 }
-/** Either it went well, or it lost the race and was told so. */
+/** Whether a request won the race. The loser receives ILLEGAL_TRANSITION. */
 const won = ({ status, body }: HttpResponse): boolean => {
 	if (status === 409) expect(body.code).toBe("ILLEGAL_TRANSITION");
 	else expect(status).toBe(200);
@@ -121,24 +124,24 @@ const both = (boundaries: Boundary[]) =>
 	boundaries.flatMap((boundary) => [true, false].map((holding) => [boundary, holding] as const));
 
 test.each(both(FORWARD))(
-	"a cancel that comes %s has a winner and a loser (the order waits for it: %s)",
+	"a cancellation %s, during the saga: exactly one wins (order waits: %s)",
 	async (boundary, holding) => {
-		// The boundary before the first one of all: nobody knows the order yet.
+		// Before "after place", the order does not exist.
 		const cancelled = meanwhile(boundary, async () => cancel((await newest()).id), holding);
 		const placed = await place();
 		const cancelWon = won(await cancelled());
 		const { id } = await newest();
 		expect(await status(id)).toBe(cancelWon ? "cancelled" : "confirmed");
 		if (!cancelWon) expect([placed.status, placed.body.status]).toEqual([201, "confirmed"]);
-		// Held there the order is never confirmed; else it may be for a moment.
+		// An order that waits is never confirmed; otherwise it can be confirmed for a moment.
 		else if (holding && boundary !== "after complete")
 			expect([placed.status, placed.body.code]).toEqual([409, "ORDER_CANCELLED"]);
-		await settledInOrder(id);
+		await expectConsistent(id);
 	},
 );
 
 test.each(both(COMPENSATING))(
-	"a cancel that comes %s, while the order is being given up, changes nothing (the order waits for it: %s)",
+	"a cancellation %s, during the compensation, changes nothing (order waits: %s)",
 	async (boundary, holding) => {
 		const cancelled = meanwhile(boundary, async () => cancel((await newest()).id), holding);
 		const placed = await place({ shipping_address: "Undeliverable Road" });
@@ -146,12 +149,12 @@ test.each(both(COMPENSATING))(
 		const { id } = await newest();
 		expect(placed.status).toBe(409);
 		expect(await status(id)).toBe("cancelled");
-		await settledInOrder(id);
+		await expectConsistent(id);
 	},
 );
 
 test.each(both(CANCELLING))(
-	"an order is shipped %s of its cancel: one wins (the cancel waits for it: %s)",
+	"shipping %s, during a cancellation: exactly one wins (cancellation waits: %s)",
 	async (boundary, holding) => {
 		const { id } = (await place()).body;
 		const shipped = meanwhile(boundary, () => ship(id), holding);
@@ -159,17 +162,17 @@ test.each(both(CANCELLING))(
 		const shipping = await shipped();
 		const shipWon = won(shipping);
 		expect([cancelWon, shipWon].filter(Boolean)).toHaveLength(1);
-		// As long as a cancel that lost is kept from letting go, the order cannot say that it is shipped.
+		// While the losing cancellation waits, its saga holds the order, which cannot become shipped.
 		if (shipWon && !holding) expect(shipping.body.status).toBe("shipped");
 		await eventually(async () =>
 			expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"),
 		);
-		await settledInOrder(id);
+		await expectConsistent(id);
 	},
 );
 
 test.each(both(SHIPPING))(
-	"an order is cancelled %s, while it is shipped: one wins (shipping waits for it: %s)",
+	"a cancellation %s, during shipping: exactly one wins (shipping waits: %s)",
 	async (boundary, holding) => {
 		const { id } = (await place()).body;
 		const cancelled = meanwhile(boundary, () => cancel(id), holding);
@@ -179,11 +182,11 @@ test.each(both(SHIPPING))(
 		await eventually(async () =>
 			expect(await status(id)).toBe(cancelWon ? "cancelled" : "shipped"),
 		);
-		await settledInOrder(id);
+		await expectConsistent(id);
 	},
 );
 
-test("ten at once, cancels and ships: each order has one end", async () => {
+test("of concurrent cancellations and shipments, exactly one wins per order", async () => {
 	const ids = (await Promise.all(Array.from({ length: 10 }, () => place()))).map(
 		({ body }) => body.id,
 	);
@@ -192,6 +195,7 @@ test("ten at once, cancels and ships: each order has one end", async () => {
 			.map(async (id) => [won(await cancel(id)), id] as const)
 			.concat(ids.map(async (id) => [won(await ship(id)), id] as const)),
 	);
-	for (const id of ids) expect(ends.filter(([mine, of]) => mine && of === id)).toHaveLength(1);
-	for (const id of ids) await settledInOrder(id);
+	for (const id of ids)
+		expect(ends.filter(([winner, order]) => winner && order === id)).toHaveLength(1);
+	for (const id of ids) await expectConsistent(id);
 });

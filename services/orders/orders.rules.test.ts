@@ -20,7 +20,7 @@ const caught = (
 	} catch (error) {
 		return error as ReturnType<typeof caught>;
 	}
-	throw new Error("Nothing was thrown");
+	throw new Error("No error was thrown");
 };
 const product = (price: number, over: object = {}) => ({
 	id: "p",
@@ -30,13 +30,13 @@ const product = (price: number, over: object = {}) => ({
 	...over,
 });
 
-test("the statuses before another one are all from which it can still be reached", () => {
+test("statusesBefore returns all statuses from which another can still be reached", () => {
 	expect(statusesBefore("shipped")).toEqual(["pending", "confirmed"]);
 	expect(statusesBefore("delivered")).toEqual(["pending", "confirmed", "shipped"]);
 	expect(statusesBefore("pending")).toEqual([]);
 });
 
-test("an order goes from one status to another only as the table says", () => {
+test("allows exactly the transitions of the table", () => {
 	const allowed = [
 		"pending confirmed",
 		"pending cancelled",
@@ -60,7 +60,7 @@ test("an order goes from one status to another only as the table says", () => {
 	}
 });
 
-test("an order is for its caller, and only an admin orders for somebody else", () => {
+test("only an admin can order for another user", () => {
 	expect(buyerOf({ id: "me", role: "user" })).toBe("me");
 	expect(buyerOf({ id: "me", role: "user" }, "me")).toBe("me");
 	expect(buyerOf({ id: "me", role: "admin" }, "you")).toBe("you");
@@ -70,7 +70,7 @@ test("an order is for its caller, and only an admin orders for somebody else", (
 	});
 });
 
-test("somebody else's order looks like one that does not exist", () => {
+test("another user's order is reported as not found", () => {
 	const mine = { user_id: "me" };
 	const hidden = { code: 404, type: "ORDER_NOT_FOUND" };
 	expect(() => assertVisible(mine, { id: "me", role: "user" })).not.toThrow();
@@ -84,7 +84,7 @@ test("somebody else's order looks like one that does not exist", () => {
 	);
 });
 
-const wanted = fc.array(
+const itemLists = fc.array(
 	fc.record({
 		product_id: fc.constantFrom("a", "b", "c", "d"),
 		quantity: fc.integer({ min: 1, max: 10 }),
@@ -99,9 +99,9 @@ const sumOf = (items: readonly { product_id: string; quantity: number }[], id: s
 		.filter(({ product_id }) => product_id === id)
 		.reduce((sum, { quantity }) => sum + quantity, 0);
 
-test("merged items name each product once, in the order that they came, with nothing lost or added", () => {
+test("mergeItems keeps the order and the total quantity of each product", () => {
 	fc.assert(
-		fc.property(wanted, (items) => {
+		fc.property(itemLists, (items) => {
 			const merged = mergeItems(items);
 			const ids = merged.map(({ product_id }) => product_id);
 			expect(ids).toEqual([...new Set(items.map(({ product_id }) => product_id))]);
@@ -110,7 +110,7 @@ test("merged items name each product once, in the order that they came, with not
 	);
 });
 
-test("the lines of one product have at most the quantity of a single line together", () => {
+test("mergeItems limits the total quantity of a product to that of one item", () => {
 	const of = (product_id: string, ...quantities: number[]) =>
 		quantities.map((quantity) => ({ product_id, quantity }));
 	expect(mergeItems([...of("a", 999, 1), ...of("b", 1000)])).toEqual([
@@ -131,10 +131,10 @@ test("the lines of one product have at most the quantity of a single line togeth
 	).toBe("VALIDATION_ERROR");
 });
 
-/** The most cents that the columns, and the contract's `money`, hold. */
-const MOST = 999_999_999_999n;
+/** Maximum of the columns and of the contract's `money`, in cents. */
+const MAX_CENTS = 999_999_999_999n;
 const line = fc.record({
-	// Everyday prices, and those at the edge.
+	// Ordinary prices, and prices near the maximum.
 	cents: fc.oneof(
 		fc.integer({ min: 0, max: 100_000 }),
 		fc.integer({ min: 0, max: 999_999_999_999 }),
@@ -143,7 +143,7 @@ const line = fc.record({
 });
 const decimal = (cents: bigint) => `${cents / 100n}.${String(cents % 100n).padStart(2, "0")}`;
 
-test("totals are exact to the cent, and a total that cannot be stored is refused", () => {
+test("totals are exact to the cent, and a total above the maximum is rejected", () => {
 	let tooLarge = 0;
 	const property = fc.property(fc.array(line, { minLength: 1, maxLength: 20 }), (lines) => {
 		const items = lines.map(({ quantity }, i) => ({ product_id: `${i}`, quantity }));
@@ -154,7 +154,7 @@ test("totals are exact to the cent, and a total that cannot be stored is refused
 			);
 		const totals = lines.map(({ cents, quantity }) => BigInt(cents) * BigInt(quantity));
 		const total = totals.reduce((sum, cents) => sum + cents, 0n);
-		if (total > MOST) {
+		if (total > MAX_CENTS) {
 			tooLarge++;
 			return expect(caught(price)).toMatchObject({ code: 409, type: "ORDER_TOO_LARGE" });
 		}
@@ -163,17 +163,20 @@ test("totals are exact to the cent, and a total that cannot be stored is refused
 			totals.map(decimal),
 		);
 		expect(priced.total_amount.toFixed(2)).toBe(decimal(total));
-		// What is stored as text and read again is the same number.
+		// The number survives storage as text.
 		expect(Number(decimal(total))).toBe(priced.total_amount);
 	});
 	fc.assert(property, {
 		numRuns: 1000,
-		examples: [[[{ cents: Number(MOST), quantity: 1 }]], [[{ cents: Number(MOST), quantity: 2 }]]],
+		examples: [
+			[[{ cents: Number(MAX_CENTS), quantity: 1 }]],
+			[[{ cents: Number(MAX_CENTS), quantity: 2 }]],
+		],
 	});
 	expect(tooLarge).toBeGreaterThan(1);
 });
 
-test("a line holds the catalogue's name and price of this moment", () => {
+test("a line contains the current name and price of its product", () => {
 	const items = [{ product_id: "a", quantity: 3 }];
 	expect(priceItems(items, [product(0.1)])).toEqual({
 		items: [{ product_id: "a", name: "Tea", quantity: 3, unit_price: 0.1, line_total: 0.3 }],
@@ -182,7 +185,7 @@ test("a line holds the catalogue's name and price of this moment", () => {
 	});
 });
 
-test("products that do not exist are all named, and currencies do not mix", () => {
+test("priceItems reports all missing products and rejects several currencies", () => {
 	const items = ["a", "b", "c"].map((product_id) => ({ product_id, quantity: 1 }));
 	expect(caught(() => priceItems(items, [null, product(1), null]))).toMatchObject({
 		code: 404,
@@ -196,24 +199,24 @@ test("products that do not exist are all named, and currencies do not mix", () =
 	});
 });
 
-test("whatever the reason of a cancellation, the customer is told of it with a 4xx and the order's id", () => {
+test("every cancellation reason becomes a 4xx error with the order's ID", () => {
 	const items = [{ product_id: "p", name: "Tea", quantity: 5, unit_price: 1, line_total: 5 }];
-	const told = (reason: string, detail?: string, data?: object) =>
+	const errorOf = (reason: string, detail?: string, data?: object) =>
 		cancelledError(
 			{ id: "o", items },
 			{ reason, ...(detail ? { detail } : {}), ...(data ? { data } : {}) },
 		) as unknown as ReturnType<typeof caught>;
-	expect(told("PAYMENT_DECLINED", "card declined")).toMatchObject({
+	expect(errorOf("PAYMENT_DECLINED", "card declined")).toMatchObject({
 		code: 402,
 		type: "PAYMENT_DECLINED",
 		data: { order_id: "o", reason: "card declined" },
 	});
-	expect(told("OUT_OF_STOCK")).toMatchObject({
+	expect(errorOf("OUT_OF_STOCK")).toMatchObject({
 		code: 409,
 		type: "OUT_OF_STOCK",
 		data: { order_id: "o", reason: "OUT_OF_STOCK" },
 	});
-	const short = told("OUT_OF_STOCK", "p", { product_id: "p", available: 3 });
+	const short = errorOf("OUT_OF_STOCK", "p", { product_id: "p", available: 3 });
 	expect(short).toMatchObject({
 		code: 409,
 		message: 'Not enough stock of "Tea": 5 ordered, 3 available',
@@ -229,7 +232,7 @@ test("whatever the reason of a cancellation, the customer is told of it with a 4
 		fc.property(
 			fc.oneof(fc.string(), fc.constantFrom("TIMED_OUT", "constructor", "__proto__", "toString")),
 			(reason) => {
-				expect(told(reason)).toMatchObject({
+				expect(errorOf(reason)).toMatchObject({
 					code: 409,
 					type: "ORDER_CANCELLED",
 					data: { order_id: "o", reason },

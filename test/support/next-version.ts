@@ -13,18 +13,18 @@ type Edit = readonly [file: string, from: string, to: string];
 const EDITS: readonly Edit[] = [
 	[
 		"services/orders/saga/steps.ts",
-		"shipping_address: saga.shipping_address }",
-		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { colour: "red" } }`,
+		"shipping_address: saga.shipping_address,\n",
+		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { colour: "red" },\n`,
 	],
 	[
 		"services/orders/orders.contract.ts",
-		`"order.confirmed": step`,
-		`"order.confirmed": { ...step, wrapping: { type: "string", optional: true } }`,
+		`"order.confirmed": orderEvent`,
+		`"order.confirmed": { ...orderEvent, wrapping: { type: "string", optional: true } }`,
 	],
 	[
-		"services/orders/orders.service.ts",
-		": this.fact(type, factOf(order))",
-		`: this.fact(type, { ...factOf(order), wrapping: "gift" })`,
+		"services/orders/saga/store.ts",
+		`events.eventData("order.confirmed", eventDataOf(order))`,
+		`events.eventData("order.confirmed", { ...eventDataOf(order), wrapping: "gift" })`,
 	],
 
 	[
