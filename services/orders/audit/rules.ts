@@ -1,7 +1,7 @@
 import type { EventType } from "../../../lib/contracts/contract.ts";
 import type { Line, Status } from "../orders.rules.ts";
 
-/** An order as its own database tells of it. */
+/** An order as its own database contains it. */
 export interface AuditedOrder {
 	readonly id: string;
 	readonly user_id: string;
@@ -9,11 +9,11 @@ export interface AuditedOrder {
 	readonly total_amount: number;
 	readonly items: readonly Pick<Line, "product_id" | "quantity">[];
 	readonly saga_state: "forward" | "backward" | "stuck" | null;
-	/** Null where some of them are so old that they are no longer kept. */
+	/** Null if some events may have exceeded the retention. */
 	readonly events: readonly { readonly id: string; readonly type: EventType }[] | null;
 }
-/** What all services know of one order; undefined is nothing. */
-export interface Look {
+/** The records of all services about one order; undefined if there is none. */
+export interface OrderRecords {
 	readonly order?: AuditedOrder | undefined;
 	readonly reservation?:
 		| {
@@ -24,14 +24,14 @@ export interface Look {
 	readonly payment?:
 		| { status: string; amount: number; refunded_amount: number; unsettled: number }
 		| undefined;
-	/** The payment provider's side. */
+	/** Record of the payment provider. */
 	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
 	readonly shipment?: { status: string } | undefined;
 	readonly messages: readonly { event_id: string; user_id: string; template: string }[];
 }
 export interface Violation {
 	readonly invariant: string;
-	/** The id of the order, the product, or whatever else it is about. */
+	/** ID of the order or product, or key of the charge. */
 	readonly subject: string;
 	readonly detail: string;
 }
@@ -48,14 +48,14 @@ const LIVE: ReadonlySet<string | undefined> = new Set([
 	"delivered",
 	"returned",
 ]);
-/** What of the neighbours belongs to a status that holds something. */
-const belongings = {
+/** Expected records of the other services, for statuses with a reservation and a shipment. */
+const expectedRecords = {
 	confirmed: { reservation: "held", shipment: ["scheduled"] },
 	shipped: { reservation: "fulfilled", shipment: ["dispatched", "returned"] },
 	delivered: { reservation: "fulfilled", shipment: ["delivered"] },
 } as const;
-/** What an order of this status has told, apart from what it may have told. */
-const told: Readonly<
+/** Required and optional events by status. */
+const expectedEvents: Readonly<
 	Record<Status, { readonly must: readonly EventType[]; readonly may?: readonly EventType[] }>
 > = {
 	pending: { must: ["order.created"] },
@@ -67,19 +67,19 @@ const told: Readonly<
 
 const cents = (amount: number) => Math.round(amount * 100);
 
-/** Which invariants one order breaks, for an order that nobody is working on. */
-export function judgeOrder(subject: string, look: Look): Violation[] {
-	const { order } = look;
+/** Violations of invariants by one order without an open saga. */
+export function checkOrder(subject: string, records: OrderRecords): Violation[] {
+	const { order } = records;
 	const found = [
-		...(order === undefined ? judgeOrphan(look) : judgeStatus(order, look)),
-		...judgeLedger(look),
-		...(order?.events ? judgeEvents(order, order.events, look.messages) : []),
+		...(order === undefined ? checkOrphan(records) : checkStatus(order, records)),
+		...checkLedger(records),
+		...(order?.events ? checkEvents(order, order.events, records.messages) : []),
 	];
 	return found.map(([invariant, detail]) => ({ invariant, subject, detail }));
 }
 
-/** Tombstones are all right without an order. */
-function* judgeOrphan({ reservation, payment, charge, shipment }: Look): Iterable<Found> {
+/** Records without an order. Tombstones are valid. */
+function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords): Iterable<Found> {
 	if (reservation?.status === "held")
 		yield ["RESERVATION_WITHOUT_ORDER", "stock is held for an order that does not exist"];
 	if (MONEY_TAKEN.has(payment?.status))
@@ -87,45 +87,54 @@ function* judgeOrphan({ reservation, payment, charge, shipment }: Look): Iterabl
 	if (charge && charge.charged > charge.refunded)
 		yield [
 			"CHARGE_WITHOUT_ORDER",
-			`the provider has charged ${charge.charged} under a key that is no order's: charged twice, if it belongs to one`,
+			`the provider has captured ${charge.charged} under a key without an order: a second charge if the key belongs to an order`,
 		];
 	if (LIVE.has(shipment?.status))
-		yield ["SHIPMENT_WITHOUT_ORDER", "there is a shipment for an order that does not exist"];
+		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
 }
 
-function* judgeStatus(order: AuditedOrder, look: Look): Iterable<Found> {
+function* checkStatus(order: AuditedOrder, records: OrderRecords): Iterable<Found> {
 	if (order.saga_state === "stuck")
-		return yield ["SAGA_STUCK", "its steps could not be taken back; retry it with orders.retry"];
+		return yield ["SAGA_STUCK", "the compensation failed repeatedly; retry it with orders.retry"];
 	if (order.status === "pending")
-		return yield ["PENDING_WITHOUT_SAGA", "it is pending and nobody works on it"];
-	if (order.status === "cancelled") return yield* judgeCancelled(look);
-	yield* judgeHolding(order, order.status, look);
+		return yield ["PENDING_WITHOUT_SAGA", "the order is pending without a saga"];
+	if (order.status === "cancelled") return yield* checkCancelled(records);
+	yield* checkHolding(order, order.status, records);
 }
 
-function* judgeHolding(
+function* checkHolding(
 	order: AuditedOrder,
-	status: keyof typeof belongings,
-	{ reservation, payment, shipment }: Look,
+	status: keyof typeof expectedRecords,
+	{ reservation, payment, shipment }: OrderRecords,
 ): Iterable<Found> {
-	const wanted = belongings[status];
-	if (reservation?.status !== wanted.reservation)
+	const expected = expectedRecords[status];
+	if (reservation?.status !== expected.reservation)
 		yield [
 			"WRONG_RESERVATION",
-			`it is ${status}, its reservation is ${reservation?.status ?? "missing"} and not ${wanted.reservation}`,
+			`the order is ${status}, but its reservation is ${reservation?.status ?? "missing"} instead of ${expected.reservation}`,
 		];
 	else if (!sameLines(order.items, reservation.items))
-		yield ["WRONG_RESERVATION", "its reservation is not of what was ordered"];
+		yield ["WRONG_RESERVATION", "the reservation differs from the lines of the order"];
 	if (!payment || !MONEY_TAKEN.has(payment.status))
-		yield ["WRONG_PAYMENT", `it is ${status}, its payment is ${payment?.status ?? "missing"}`];
+		yield [
+			"WRONG_PAYMENT",
+			`the order is ${status}, but its payment is ${payment?.status ?? "missing"}`,
+		];
 	else if (cents(payment.amount) !== cents(order.total_amount))
-		yield ["WRONG_PAYMENT", `${payment.amount} was taken, its total is ${order.total_amount}`];
-	if (!wanted.shipment.some((one) => one === shipment?.status))
-		yield ["WRONG_SHIPMENT", `it is ${status}, its shipment is ${shipment?.status ?? "missing"}`];
+		yield [
+			"WRONG_PAYMENT",
+			`${payment.amount} was captured, but the order's total is ${order.total_amount}`,
+		];
+	if (!expected.shipment.some((allowed) => allowed === shipment?.status))
+		yield [
+			"WRONG_SHIPMENT",
+			`the order is ${status}, but its shipment is ${shipment?.status ?? "missing"}`,
+		];
 }
 
-function* judgeCancelled({ reservation, payment, shipment }: Look): Iterable<Found> {
+function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iterable<Found> {
 	if (reservation && reservation.status !== "released")
-		yield ["CANCELLED_BUT_HELD", `its reservation is ${reservation.status}`];
+		yield ["CANCELLED_BUT_HELD", `the reservation is ${reservation.status}`];
 	if (
 		payment &&
 		MONEY_TAKEN.has(payment.status) &&
@@ -133,77 +142,81 @@ function* judgeCancelled({ reservation, payment, shipment }: Look): Iterable<Fou
 	)
 		yield [
 			"CANCELLED_BUT_CHARGED",
-			`${payment.amount} was taken, ${payment.refunded_amount} paid back`,
+			`${payment.amount} was captured, but only ${payment.refunded_amount} refunded`,
 		];
 	if (shipment && shipment.status !== "cancelled")
-		yield ["CANCELLED_BUT_SHIPPED", `its shipment is ${shipment.status}`];
+		yield ["CANCELLED_BUT_SHIPPED", `the shipment is ${shipment.status}`];
 }
 
 /**
- * What the provider took and paid back is what our payment says, save for refunds that are still on their way, and nothing is set aside any
- * more once an order is settled.
+ * Compares the provider's record with the payment. They may differ by refunds that are in progress.
+ * A settled order has no open authorization.
  */
-function* judgeLedger({ order, payment, charge }: Look): Iterable<Found> {
+function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Found> {
 	const taken = MONEY_TAKEN.has(payment?.status);
 	const ours = taken ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
 	const theirs = charge ?? { authorized: 0, charged: 0, refunded: 0 };
 	if (theirs.authorized > 0)
 		yield [
 			"AUTHORIZATION_OPEN",
-			`${theirs.authorized} is set aside, and neither captured nor voided`,
+			`${theirs.authorized} is authorized, and neither captured nor voided`,
 		];
 	else if (payment?.status === "authorized")
-		yield ["AUTHORIZATION_OPEN", "its payment says that it is authorised, the provider does not"];
+		yield [
+			"AUTHORIZATION_OPEN",
+			"the payment is authorized, but the provider has no authorization",
+		];
 	if (order === undefined && payment === undefined) return;
 	const left = cents(theirs.charged) - cents(theirs.refunded);
 	const wanted = cents(ours.amount) - cents(ours.refunded_amount);
 	if (!taken && left > 0)
-		yield [
-			"CAPTURE_WITHOUT_PAYMENT",
-			`the provider holds ${left / 100}, and there is no payment of that`,
-		];
+		yield ["CAPTURE_WITHOUT_PAYMENT", `the provider holds ${left / 100} without a payment`];
 	else if (left < wanted || left > wanted + cents(ours.unsettled))
-		yield ["LEDGER_MISMATCH", `the provider holds ${left / 100}, our payment says ${wanted / 100}`];
-	// A charge that nobody had on record may have been paid back in full; otherwise both sides name the same charge.
+		yield [
+			"LEDGER_MISMATCH",
+			`the provider holds ${left / 100}, the payment records ${wanted / 100}`,
+		];
+	// A refunded charge without a payment is valid; otherwise both records contain the same amount.
 	if (taken && cents(theirs.charged) > cents(ours.amount))
 		yield [
 			"CAPTURED_TWICE",
-			`the provider captured ${theirs.charged}, our payment says ${ours.amount}`,
+			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
 		];
 	else if (taken && cents(theirs.charged) < cents(ours.amount))
 		yield [
 			"LEDGER_MISMATCH",
-			`the provider captured ${theirs.charged}, our payment says ${ours.amount}`,
+			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
 		];
 }
 
-function* judgeEvents(
+function* checkEvents(
 	order: AuditedOrder,
 	events: NonNullable<AuditedOrder["events"]>,
-	messages: Look["messages"],
+	messages: OrderRecords["messages"],
 ): Iterable<Found> {
-	const { must, may = [] } = told[order.status];
+	const { must, may = [] } = expectedEvents[order.status];
 	const types = events.map(({ type }) => type);
 	for (const type of must)
-		if (!types.includes(type)) yield ["EVENT_MISSING", `it is ${order.status} without ${type}`];
+		if (!types.includes(type))
+			yield ["EVENT_MISSING", `the order is ${order.status} without ${type}`];
 	for (const type of new Set(types)) {
 		if (types.filter((other) => other === type).length > 1)
-			yield ["EVENT_TWICE", `${type} was told more than once`];
+			yield ["EVENT_TWICE", `${type} was published more than once`];
 		if (!must.includes(type) && !may.includes(type))
-			yield ["EVENT_UNFOUNDED", `it is ${order.status}, but ${type} was told`];
+			yield ["EVENT_UNFOUNDED", `the order is ${order.status}, but ${type} was published`];
 	}
 	for (const { id, type } of events.filter(({ type }) => type !== "order.created")) {
 		const made = messages.filter(
 			({ event_id, user_id }) => event_id === id && user_id === order.user_id,
 		);
-		if (made.length === 0) yield ["MESSAGE_MISSING", `${type} made no message to its user`];
-		if (made.length > 1) yield ["MESSAGE_TWICE", `${type} made ${made.length} messages`];
+		if (made.length === 0) yield ["MESSAGE_MISSING", `${type} caused no message to its user`];
+		if (made.length > 1) yield ["MESSAGE_TWICE", `${type} caused ${made.length} messages`];
 	}
 	for (const { event_id, user_id, template } of messages) {
 		if (user_id !== order.user_id)
-			yield ["MESSAGE_UNFOUNDED", `the message ${template} went to somebody else`];
+			yield ["MESSAGE_UNFOUNDED", `the message ${template} was sent to another user`];
 		else if (!events.some(({ id }) => id === event_id))
-			yield ["MESSAGE_UNFOUNDED", `there is no event behind the message ${template}`];
+			yield ["MESSAGE_UNFOUNDED", `the message ${template} belongs to no event`];
 	}
 }
 
@@ -216,8 +229,8 @@ function sameLines(wanted: AuditedOrder["items"], held: AuditedOrder["items"]): 
 	return text(wanted) === text(held);
 }
 
-/** Which invariants the books of one product break. */
-export function judgeStock({
+/** Violations of invariants by the stock of one product. */
+export function checkStock({
 	product_id,
 	on_hand,
 	reserved,
@@ -233,13 +246,13 @@ export function judgeStock({
 		found.push({
 			invariant: "OVERSOLD",
 			subject: product_id,
-			detail: `${reserved} are reserved, ${on_hand} on hand`,
+			detail: `${reserved} units are reserved, but only ${on_hand} are on hand`,
 		});
 	if (reserved !== held)
 		found.push({
 			invariant: "RESERVED_MISMATCH",
 			subject: product_id,
-			detail: `${reserved} are reserved, open reservations hold ${held}`,
+			detail: `${reserved} units are reserved, but open reservations hold ${held}`,
 		});
 	return found;
 }

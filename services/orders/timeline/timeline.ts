@@ -10,6 +10,7 @@ import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import type { timelineEntry } from "../orders.contract.shapes.ts";
+import type { OrderRecord } from "../orders.queries.ts";
 import type { Order } from "../orders.rules.ts";
 
 export type Entry = Infer<typeof timelineEntry>;
@@ -30,7 +31,7 @@ interface Message {
 	readonly traceparent?: string | null;
 }
 
-/** What a step did, and what took it back; every other fact is an event of the order's. */
+/** Events of steps and compensations. All other events have the kind `event`. */
 const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"inventory.reserved": "step",
 	"payment.authorized": "step",
@@ -43,7 +44,7 @@ const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"shipment.cancelled": "compensation",
 };
 
-const toEntry = (source: string, { type, time, data, traceparent }: RecordedEvent): Entry => ({
+const eventEntry = (source: string, { type, time, data, traceparent }: RecordedEvent): Entry => ({
 	time,
 	source,
 	kind: kinds[type] ?? "event",
@@ -52,7 +53,7 @@ const toEntry = (source: string, { type, time, data, traceparent }: RecordedEven
 	trace_id: traceIdOf(traceparent) ?? null,
 });
 
-const ofMessage = ({ template, created_at, traceparent, ...detail }: Message): Entry => ({
+const messageEntry = ({ template, created_at, traceparent, ...detail }: Message): Entry => ({
 	time: created_at,
 	source: "notifications",
 	kind: "message",
@@ -61,8 +62,14 @@ const ofMessage = ({ template, created_at, traceparent, ...detail }: Message): E
 	trace_id: traceIdOf(traceparent) ?? null,
 });
 
-/** Each time that a handler failed. Why is not for customers: operators find it in the log and, of dead letters, in `deadLetter`. */
-const ofRetried = (source: string, { type, traceparent, failures, state }: RetryRecord): Entry[] =>
+/**
+ * One entry per failed attempt of a handler. The error is not disclosed to customers: operators find
+ * it in the log and in the action `deadLetter`.
+ */
+const retryEntries = (
+	source: string,
+	{ type, traceparent, failures, state }: RetryRecord,
+): Entry[] =>
 	failures.map((time, i) => ({
 		time,
 		source,
@@ -72,14 +79,16 @@ const ofRetried = (source: string, { type, traceparent, failures, state }: Retry
 		trace_id: traceIdOf(traceparent) ?? null,
 	}));
 
-/** What the order's own row tells where the facts are not kept any more. */
-function ofRow(
+/** Entries from the order's row, for events that have exceeded the retention. */
+function rowEntries(
 	{ status, created_at, updated_at, cancellation_reason }: Order,
-	known: readonly RecordedEvent[],
+	events: readonly RecordedEvent[],
 ): Entry[] {
-	const told = new Set(known.map(({ type }) => type));
+	const types = new Set(events.map(({ type }) => type));
 	const entry = (name: string, time: string, detail: object | null): Entry[] =>
-		told.has(name) ? [] : [{ time, source: "orders", kind: "event", name, detail, trace_id: null }];
+		types.has(name)
+			? []
+			: [{ time, source: "orders", kind: "event", name, detail, trace_id: null }];
 	const settled =
 		status === "pending"
 			? []
@@ -91,34 +100,37 @@ function ofRow(
 	return [...entry("order.created", created_at, null), ...settled];
 }
 
-/** Everything that is known of an order, in the order in which it happened. */
+/** All entries of an order, by time. */
 export function timelineOf(
 	order: Order,
-	facts: Readonly<Record<string, readonly RecordedEvent[]>>,
+	events: Readonly<Record<string, readonly RecordedEvent[]>>,
 	messages: readonly Message[],
 	retried: Readonly<Record<string, readonly RetryRecord[]>>,
 ): Entry[] {
-	const told = Object.entries(facts).flatMap(([source, found]) =>
-		found.map((fact) => toEntry(source, fact)),
+	const published = Object.entries(events).flatMap(([source, found]) =>
+		found.map((event) => eventEntry(source, event)),
 	);
 	const failed = Object.entries(retried).flatMap(([source, found]) =>
-		found.flatMap((one) => ofRetried(source, one)),
+		found.flatMap((record) => retryEntries(source, record)),
 	);
-	return [...ofRow(order, facts.orders ?? []), ...told, ...messages.map(ofMessage), ...failed].sort(
-		(a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0),
-	);
+	return [
+		...rowEntries(order, events.orders ?? []),
+		...published,
+		...messages.map(messageEntry),
+		...failed,
+	].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }
 
-/** Asks everybody who had to do with an order; who is not there is named in `incomplete`. */
+/** Collects the entries of all services. `incomplete` lists the services that could not be reached. */
 export async function collectTimeline(
 	call: Call,
 	db: Queryable,
-	{ order, attempt }: { order: Order; attempt: number },
+	{ order, attempt }: OrderRecord,
 ): Promise<Timeline> {
 	const { id: subject, user_id } = order;
 	const incomplete = new Set<string>();
-	const from = <T>(source: string, answer: Promise<T[]>) =>
-		answer.catch((): T[] => {
+	const from = <T>(source: string, result: Promise<T[]>) =>
+		result.catch((): T[] => {
 			incomplete.add(source);
 			return [];
 		});
@@ -129,10 +141,10 @@ export async function collectTimeline(
 		from("shipping", call("shipping.history", { subject })),
 		from("notifications", call("notifications.about", { user_id, order_id: subject })),
 		findRetries(db, "orders", subject),
-		...NEIGHBOURS.map((name) => from(name, call(`${name}.retries`, { subject }))),
+		...SUBSCRIBERS.map((name) => from(name, call(`${name}.retries`, { subject }))),
 	]);
 	const retries = Object.fromEntries(
-		["orders", ...NEIGHBOURS].map((name, i) => [name, retried[i]!]),
+		["orders", ...SUBSCRIBERS].map((name, i) => [name, retried[i]!]),
 	);
 	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages, retries);
 	return {
@@ -143,8 +155,8 @@ export async function collectTimeline(
 		incomplete: [...incomplete].sort(),
 	};
 }
-/** Whose handlers hear of orders, beside our own. */
-const NEIGHBOURS = ["inventory", "notifications"] as const;
+/** Other services with subscriptions to order events. */
+const SUBSCRIBERS = ["inventory", "notifications"] as const;
 
 export const toStreamEvent = ({
 	sequence,
