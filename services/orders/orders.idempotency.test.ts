@@ -37,7 +37,7 @@ test("a repeated key returns the order's ID while the first request is in progre
 	await eventually(async () => expect(await create()).toMatchObject({ id, status: "confirmed" }));
 });
 
-test("concurrent requests with the same key and body create one order and share its response", async () => {
+test("concurrent requests with one key and body create one order", async () => {
 	const items = [item()];
 	const idempotency_key = uuid();
 	const send = (body: object = { items }) => {
@@ -66,7 +66,7 @@ test("concurrent requests with the same key and body create one order and share 
 	expect(count).toBe(1);
 });
 
-test("a repeated key returns the same error, and a lost response is rebuilt from the order", async () => {
+test("a repeated key returns the stored error, or rebuilds it from the order", async () => {
 	const items = [item(2)];
 	const shortage = { product_id: items[0]!.product_id, available: 1 };
 	steps.reserve = () => refused("OUT_OF_STOCK", shortage.product_id, shortage);
@@ -125,7 +125,8 @@ test("prunes expired keys while the service runs", async () => {
 	await shop.databases.query(
 		"orders",
 		`insert into idempotency_keys (user_id, action, key, body_hash, created_at)
-		select gen_random_uuid(), 'orders.create', 'to be pruned ' || n, '', now() - make_interval(hours => case when n = 0 then 23 else 25 end)
+		select gen_random_uuid(), 'orders.create', 'to be pruned ' || n, '',
+			now() - make_interval(hours => case when n = 0 then 23 else 25 end)
 		from generate_series(0, 2500) n`,
 	);
 	// The poller does the same every minute.

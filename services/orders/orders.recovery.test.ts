@@ -22,7 +22,8 @@ test("claims and completes the open order of a failed node", async () => {
 	const { id } = await place();
 	await shop.databases.query(
 		"orders",
-		"update orders set status = 'pending', saga_state = 'forward', saga_owner = 'gone' where id = $1",
+		`update orders set status = 'pending', saga_state = 'forward', saga_owner = 'gone'
+		where id = $1`,
 		[id],
 	);
 	await eventually(async () =>
@@ -36,12 +37,13 @@ test("claims and completes the open order of a failed node", async () => {
 const changeRow = (id: string, change: string) =>
 	shop.databases.query("orders", `update orders set ${change} where id = $1`, [id]);
 
-test("completes an order of this node whose saga does not run because a database result was lost", async () => {
+test("completes an order of this node whose saga was not started", async () => {
 	const { id } = await place();
 	const owner = shop.broker.nodeID;
 	await changeRow(
 		id,
-		`status = 'pending', saga_state = 'forward', saga_owner = '${owner}', saga_since = now() - interval '1 hour'`,
+		`status = 'pending', saga_state = 'forward', saga_owner = '${owner}',
+		saga_since = now() - interval '1 hour'`,
 	);
 	await eventually(async () =>
 		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({

@@ -50,10 +50,10 @@ async function beginCancellation(id: string): Promise<number> {
 	const [row] = await db().query<SagaRow>(saga.BEGIN_CANCELLATION, values);
 	return row!.saga_attempt;
 }
-/** Ends a cancellation that failed, as its saga does: the order is confirmed again, and free. */
+/** Ends a cancellation as its saga does when it fails: the order is confirmed, without a saga. */
 const abort = (id: string, attempt: number) => db().query(saga.ABORT, [[id], [attempt]]);
 
-test("applies a shipment event to an order whose cancellation fails between the two statements", async () => {
+test("retries a shipment event if a cancellation fails between the two statements", async () => {
 	const id = await confirmed();
 	const attempt = await beginCancellation(id);
 	const event = { subject: id } as never;
@@ -75,7 +75,7 @@ test("applies a shipment event to an order whose cancellation fails between the 
 	await eventually(async () => expect(await reservation(id)).toBe("fulfilled"));
 });
 
-test("retries a shipment event while a cancellation holds the order, until the cancellation fails", async () => {
+test("retries a shipment event until a pending cancellation has failed", async () => {
 	const id = await confirmed();
 	const attempt = await beginCancellation(id);
 	await publish("shipment.dispatched", id);

@@ -56,7 +56,7 @@ beforeEach(() => {
 const withKey = (key: string) =>
 	orderRequest({ keyed: { user_id: buyer, action: "orders.create", key, hash: "" } });
 
-test("requests that arrive together form one batch, which looks up each user and product once", async () => {
+test("concurrent requests form one batch, which looks up each user and product once", async () => {
 	await Promise.all([place(orderRequest()), place(orderRequest()), place(orderRequest())]);
 	expect(batches).toEqual([3]);
 	expect(lookups).toEqual([
@@ -93,7 +93,7 @@ test("a request whose key is already in use has neither an order nor a saga", as
 	expect(runs).toHaveLength(1);
 });
 
-test("requests that arrive during a batch form the next one, which starts when the sagas end", async () => {
+test("requests during a batch form the next one, which starts when the sagas end", async () => {
 	await Promise.all([place(orderRequest()), place(orderRequest())]);
 	const rest = Promise.all([place(orderRequest()), place(orderRequest()), place(orderRequest())]);
 	await new Promise(setImmediate);

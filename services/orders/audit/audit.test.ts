@@ -15,7 +15,7 @@ let product: { id: string; price: number };
 beforeAll(async () => {
 	shop = await startShop();
 	[admin, customer] = [await makeAdmin(shop), await register(shop)];
-	// Damage that no statement of ours could do.
+	// The constraint prevents some of the inconsistencies that the tests create.
 	await shop.databases.query("inventory", "alter table stock drop constraint stock_check");
 });
 afterAll(() => shop?.stop());
@@ -32,7 +32,7 @@ const buy = async (over: object = {}) =>
 	).body;
 const to = (verb: string, id: string) =>
 	shop.http(`POST /api/orders/${id}/${verb}`, { token: admin.token });
-/** Everything, and only what was told of these subjects. */
+/** Runs a complete audit and returns the violations of the given subjects, or of all. */
 async function audit(...subjects: string[]) {
 	const found: { invariant: string; subject: string }[] = [];
 	let after: string | undefined;
@@ -53,7 +53,7 @@ const settled = (id: string) => eventually(async () => expect(await audit(id)).t
 const damage = (service: string, text: string, ...values: unknown[]) =>
 	shop.databases.query(service, text, values);
 
-test("after real traffic of every kind there is nothing to tell", async () => {
+test("finds no violation after orders with every outcome", async () => {
 	const all = await Promise.all([
 		buy(),
 		buy(),
@@ -83,7 +83,7 @@ test("after real traffic of every kind there is nothing to tell", async () => {
 	});
 });
 
-test("a parcel that came back leaves its order shipped, and that is all right", async () => {
+test("accepts a returned shipment of a shipped order", async () => {
 	const { id } = await buy();
 	await to("ship", id);
 	expect(await shop.call("shipping.return", { orders: [{ order_id: id }] })).toEqual([
@@ -95,27 +95,32 @@ test("a parcel that came back leaves its order shipped, and that is all right", 
 
 test.each<[string, string, string, string]>([
 	[
-		"nothing is held for it",
+		"its reservation is released",
 		"WRONG_RESERVATION",
 		"inventory",
 		"update reservations set status = 'released' where order_id = $1",
 	],
 	[
-		"something else is held for it",
+		"its reservation has other quantities",
 		"WRONG_RESERVATION",
 		"inventory",
 		"update reservations set quantities = '{1}' where order_id = $1",
 	],
-	["nobody paid", "WRONG_PAYMENT", "payments", "delete from payments where order_id = $1"],
 	[
-		"something else was paid",
+		"its payment is missing",
+		"WRONG_PAYMENT",
+		"payments",
+		"delete from payments where order_id = $1",
+	],
+	[
+		"its payment has another amount",
 		"WRONG_PAYMENT",
 		"payments",
 		"update payments set amount = amount + 1 where order_id = $1",
 	],
 	["it has no shipment", "WRONG_SHIPMENT", "shipping", "delete from shipments where order_id = $1"],
 	[
-		"its parcel left unnoticed",
+		"its shipment is delivered",
 		"WRONG_SHIPMENT",
 		"shipping",
 		"update shipments set status = 'delivered' where order_id = $1",
@@ -139,26 +144,27 @@ test.each<[string, string, string, string]>([
 		"update ledger_charges set amount = amount * 2 where key = $1::uuid::text",
 	],
 	[
-		"the provider captured what nobody has on record",
+		"the provider has a charge without a payment",
 		"CAPTURE_WITHOUT_PAYMENT",
 		"payments",
 		"delete from payments where order_id = $1",
 	],
 	[
-		"it was never captured",
+		"its charge was never captured",
 		"AUTHORIZATION_OPEN",
 		"payments",
 		`with gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
-		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
+		insert into ledger_authorizations (key, amount, currency, token)
+			select key, amount, currency, 'tok_ok' from gone`,
 	],
 	[
-		"its payment was left behind",
+		"its payment is still authorized",
 		"AUTHORIZATION_OPEN",
 		"payments",
 		"update payments set status = 'authorized' where order_id = $1",
 	],
 	[
-		"nobody works on it",
+		"it is pending without a saga",
 		"PENDING_WITHOUT_SAGA",
 		"orders",
 		"update orders set status = 'pending' where id = $1",
@@ -170,36 +176,38 @@ test.each<[string, string, string, string]>([
 		"update orders set saga_state = 'stuck' where id = $1",
 	],
 	[
-		"it was told twice",
+		"its event was published twice",
 		"EVENT_TWICE",
 		"orders",
-		"insert into outbox (type, subject, data) select type, subject, '{}' from outbox where subject = $1::uuid::text and type = 'order.confirmed'",
+		`insert into outbox (type, subject, data) select type, subject, '{}' from outbox
+		where subject = $1::uuid::text and type = 'order.confirmed'`,
 	],
 	[
-		"something untrue was told",
+		"an untrue event was published",
 		"EVENT_UNFOUNDED",
 		"orders",
-		"insert into outbox (type, subject, data) select 'order.delivered', subject, data from outbox where subject = $1::uuid::text and type = 'order.confirmed'",
+		`insert into outbox (type, subject, data) select 'order.delivered', subject, data from outbox
+		where subject = $1::uuid::text and type = 'order.confirmed'`,
 	],
 	[
-		"nobody was told",
+		"its event is missing",
 		"EVENT_MISSING",
 		"orders",
 		"delete from outbox where subject = $1::uuid::text and type = 'order.confirmed'",
 	],
 	[
-		"its message is lost",
+		"its message is missing",
 		"MESSAGE_MISSING",
 		"notifications",
 		"delete from messages where data ->> 'order_id' = $1::uuid::text",
 	],
 	[
-		"its message speaks of no event",
+		"its message belongs to no event",
 		"MESSAGE_UNFOUNDED",
 		"notifications",
 		"update messages set event_id = gen_random_uuid() where data ->> 'order_id' = $1::uuid::text",
 	],
-])("a confirmed order is told of when %s", async (_what, invariant, service, text) => {
+])("reports a confirmed order when %s", async (_case, invariant, service, text) => {
 	const { id } = await buy();
 	await settled(id);
 	await damage(service, text, id);
@@ -213,38 +221,39 @@ test.each<[string, string, string, string]>([
 
 test.each<[string, string, string, string]>([
 	[
-		"stock is held",
+		"its stock is still held",
 		"CANCELLED_BUT_HELD",
 		"inventory",
 		"update reservations set status = 'held' where order_id = $1",
 	],
 	[
-		"the money was kept",
+		"its payment is not refunded",
 		"CANCELLED_BUT_CHARGED",
 		"payments",
 		"update payments set refunded_amount = 0, status = 'captured' where order_id = $1",
 	],
 	[
-		"the provider kept the money",
+		"the provider has refunded less",
 		"LEDGER_MISMATCH",
 		"payments",
 		"update ledger_refunds set amount = 1 where charge_key = $1::uuid::text",
 	],
 	[
-		"its money is still set aside",
+		"its authorization is still open",
 		"AUTHORIZATION_OPEN",
 		"payments",
 		`with paid as (delete from ledger_refunds where charge_key = $1::uuid::text),
 			gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
-		insert into ledger_authorizations (key, amount, currency, token) select key, amount, currency, 'tok_ok' from gone`,
+		insert into ledger_authorizations (key, amount, currency, token)
+			select key, amount, currency, 'tok_ok' from gone`,
 	],
 	[
-		"it is going to be shipped",
+		"its shipment is scheduled",
 		"CANCELLED_BUT_SHIPPED",
 		"shipping",
 		"update shipments set status = 'scheduled' where order_id = $1",
 	],
-])("a cancelled order is told of when %s", async (_what, invariant, service, text) => {
+])("reports a cancelled order when %s", async (_case, invariant, service, text) => {
 	const { id } = await buy();
 	await to("cancel", id);
 	await settled(id);
@@ -256,35 +265,40 @@ test.each<[string, string, string]>([
 	[
 		"RESERVATION_WITHOUT_ORDER",
 		"inventory",
-		"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')",
+		`insert into reservations (order_id, status, product_ids, quantities)
+		values ($1, 'held', '{}', '{}')`,
 	],
 	[
 		"PAYMENT_WITHOUT_ORDER",
 		"payments",
-		"insert into payments (id, order_id, user_id, amount, currency, status) values (gen_random_uuid(), $1, $1, 1, 'EUR', 'captured')",
+		`insert into payments (id, order_id, user_id, amount, currency, status)
+		values (gen_random_uuid(), $1, $1, 1, 'EUR', 'captured')`,
 	],
 	[
 		"CHARGE_WITHOUT_ORDER",
 		"payments",
-		"insert into ledger_charges (key, status, amount, currency) values ($1::uuid::text, 'captured', 1, 'EUR')",
+		`insert into ledger_charges (key, status, amount, currency)
+		values ($1::uuid::text, 'captured', 1, 'EUR')`,
 	],
 	[
 		"AUTHORIZATION_OPEN",
 		"payments",
-		"insert into ledger_authorizations (key, amount, currency, token) values ($1::uuid::text, 1, 'EUR', 'tok_ok')",
+		`insert into ledger_authorizations (key, amount, currency, token)
+		values ($1::uuid::text, 1, 'EUR', 'tok_ok')`,
 	],
 	[
 		"SHIPMENT_WITHOUT_ORDER",
 		"shipping",
-		"insert into shipments (id, order_id, user_id, status, tracking_number) values (gen_random_uuid(), $1, $1, 'scheduled', 'x')",
+		`insert into shipments (id, order_id, user_id, status, tracking_number)
+		values (gen_random_uuid(), $1, $1, 'scheduled', 'x')`,
 	],
-])("without an order: %s", async (invariant, service, text) => {
+])("reports records without an order: %s", async (invariant, service, text) => {
 	const id = uuid();
 	await damage(service, text, id);
 	expect(await audit(id)).toContain(invariant);
 });
 
-test("a message that was made twice is found", async () => {
+test("reports a duplicate message", async () => {
 	const { id } = await buy();
 	await settled(id);
 	await damage(
@@ -294,7 +308,8 @@ test("a message that was made twice is found", async () => {
 	await damage(
 		"notifications",
 		`insert into messages (id, user_id, event_id, channel, template, subject, data, status)
-		select gen_random_uuid(), user_id, event_id, channel, template, subject, data, 'kept' from messages where data ->> 'order_id' = $1`,
+		select gen_random_uuid(), user_id, event_id, channel, template, subject, data, 'kept'
+		from messages where data ->> 'order_id' = $1`,
 		id,
 	);
 	expect(await audit(id)).toEqual(["MESSAGE_TWICE"]);
@@ -305,7 +320,7 @@ test("a message that was made twice is found", async () => {
 	);
 });
 
-test("a second charge under a key of its own is found, whatever the key", async () => {
+test("reports a second charge under another key", async () => {
 	const { id } = await buy();
 	await damage(
 		"payments",
@@ -315,7 +330,7 @@ test("a second charge under a key of its own is found, whatever the key", async 
 	expect(await audit(`${id}-again`)).toEqual(["CHARGE_WITHOUT_ORDER"]);
 });
 
-test("books that are wrong: more reserved than there is, and not what reservations hold", async () => {
+test("reports reserved stock that exceeds the stock or differs from the reservations", async () => {
 	await damage(
 		"inventory",
 		"update stock set on_hand = 1, reserved = 2 where product_id = $1",
@@ -324,7 +339,7 @@ test("books that are wrong: more reserved than there is, and not what reservatio
 	expect((await audit(product.id)).sort()).toEqual(["OVERSOLD", "RESERVED_MISMATCH"]);
 });
 
-test("what is under way, or was a moment ago, is left out and counted", async () => {
+test("skips and counts orders with an open saga or a recent change", async () => {
 	const { id } = await buy();
 	await damage("shipping", "delete from shipments where order_id = $1", id);
 	const young = await shop.call("orders.audit", { quiet: 3600, recheck: 0 });
@@ -339,7 +354,7 @@ test("what is under way, or was a moment ago, is left out and counted", async ()
 	expect(await audit(id)).toEqual([]);
 });
 
-test("what was mended before the second look is no violation", async () => {
+test("ignores a violation that is repaired before the second check", async () => {
 	const { id } = await buy();
 	await settled(id);
 	const [lost] = await damage(
@@ -348,18 +363,19 @@ test("what was mended before the second look is no violation", async () => {
 		id,
 	);
 	const call = (async (name: string, params: object) => {
-		const answer = await shop.call(name as "orders.audit", params);
-		// Whoever is mending it has finished right after the first look.
+		const result = await shop.call(name as "orders.audit", params);
+		// The repair completes right after the first check.
 		if (name === "shipping.auditShipments") {
 			await damage(
 				"shipping",
-				`insert into shipments (id, order_id, user_id, status, tracking_number) values ($1, $2, $3, 'scheduled', '') on conflict do nothing`,
+				`insert into shipments (id, order_id, user_id, status, tracking_number)
+				values ($1, $2, $3, 'scheduled', '') on conflict do nothing`,
 				lost!.id,
 				id,
 				lost!.user_id,
 			);
 		}
-		return answer;
+		return result;
 	}) as Call;
 	const { db } = shop.broker.getLocalService("orders") as unknown as HasDatabase;
 	const { violations } = await createAudit({ db, call, retentionHours: 24 }).audit({
@@ -369,7 +385,7 @@ test("what was mended before the second look is no violation", async () => {
 	expect(violations.filter(({ subject }) => subject === id)).toEqual([]);
 });
 
-test("only orders since a moment, page by page", async () => {
+test("checks orders since a time, page by page", async () => {
 	await buy();
 	const since = new Date().toISOString();
 	const { id } = await buy();

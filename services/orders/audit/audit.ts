@@ -110,11 +110,11 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 			byId.size >= MAX_RECORDS ? [...byId.keys()].filter((id) => UUID.test(id)).slice(-1) : [],
 		);
 		const end = [range.upto ?? LAST, ...ends].sort()[0]!;
-		const candidates = new Set([
+		const allIds = new Set([
 			...before.map(({ id }) => id),
 			...Object.values(others).flatMap((byId) => [...byId.keys()]),
 		]);
-		const ids = [...candidates].filter((id) => id <= end);
+		const ids = [...allIds].filter((id) => id <= end);
 		const uuids = ids.filter((id) => UUID.test(id));
 		// Read after the other services, because an order is written before they receive its ID.
 		const [rows, messages] = await Promise.all([
@@ -126,7 +126,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		const orders = new Map(rows.map((row) => [row.id, row]));
 		const mail = Map.groupBy(messages.flat(), ({ order_id }) => order_id);
 		const versions = new Map(before.map((row) => [row.id, version(row)]));
-		const records = ids.map(
+		const candidates = ids.map(
 			(id): { id: string; busy: boolean; version: string; records: OrderRecords } => {
 				const order = orders.get(id);
 				const open = order?.saga_state === "forward" || order?.saga_state === "backward";
@@ -145,12 +145,12 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 				};
 			},
 		);
-		return { records, next: end === LAST ? null : end };
+		return { candidates, next: end === LAST ? null : end };
 	}
 
 	async function orderPage(after: string, { quiet, recheck }: AuditRequest): Promise<AuditPage> {
-		const { records, next } = await readRecords(after, quiet);
-		const checked = records
+		const { candidates, next } = await readRecords(after, quiet);
+		const checked = candidates
 			.filter(({ busy }) => !busy)
 			.map(({ id, version, records }) => ({ id, version, found: checkOrder(id, records) }));
 		const suspects = new Map(
@@ -158,16 +158,17 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		);
 		const result: AuditPage = {
 			checked: checked.length,
-			skipped: records.length - checked.length,
+			skipped: candidates.length - checked.length,
 			violations: [],
 			next,
 		};
 		if (suspects.size === 0) return result;
 		await pause(recheck);
-		for (const { id, busy, version, records: again } of (await readRecords(after, quiet)).records) {
+		const second = await readRecords(after, quiet);
+		for (const { id, busy, version, records } of second.candidates) {
 			const suspect = suspects.get(id);
 			if (!suspect || busy || version !== suspect.version) continue;
-			const still = new Set(checkOrder(id, again).map(({ invariant }) => invariant));
+			const still = new Set(checkOrder(id, records).map(({ invariant }) => invariant));
 			result.violations.push(...suspect.found.filter(({ invariant }) => still.has(invariant)));
 		}
 		return result;
@@ -213,7 +214,10 @@ export type OrderAudit = ReturnType<typeof createAudit>;
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
 
-/** Smallest UUID version 7 of a time, at least 1970 (RFC 9562, 5.7). Its first 48 bits are the Unix time in ms. */
+/**
+ * Smallest UUID version 7 of a time, or of 1970 for earlier ones (RFC 9562, 5.7). The first 48 bits are
+ * the Unix time in milliseconds.
+ */
 function idOfTime(time: string): string {
 	const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, "0");
 	return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;

@@ -87,7 +87,7 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 	if (charge && charge.charged > charge.refunded)
 		yield [
 			"CHARGE_WITHOUT_ORDER",
-			`the provider has captured ${charge.charged} under a key without an order: a second charge if the key belongs to an order`,
+			`the provider has captured ${charge.charged} under a key without an order, perhaps twice for one`,
 		];
 	if (LIVE.has(shipment?.status))
 		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
@@ -108,10 +108,11 @@ function* checkHolding(
 	{ reservation, payment, shipment }: OrderRecords,
 ): Iterable<Found> {
 	const expected = expectedRecords[status];
+	const held = reservation?.status ?? "missing";
 	if (reservation?.status !== expected.reservation)
 		yield [
 			"WRONG_RESERVATION",
-			`the order is ${status}, but its reservation is ${reservation?.status ?? "missing"} instead of ${expected.reservation}`,
+			`the order is ${status}, but its reservation is ${held} instead of ${expected.reservation}`,
 		];
 	else if (!sameLines(order.items, reservation.items))
 		yield ["WRONG_RESERVATION", "the reservation differs from the lines of the order"];

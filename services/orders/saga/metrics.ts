@@ -44,7 +44,7 @@ export const metrics = {
 	sagaSeconds: {
 		name: "shop_saga_duration_seconds",
 		type: "histogram",
-		help: "Duration of a saga run by outcome: completed, closed (compensated), aborted (cancelled too late), stuck, or lost to another node",
+		help: "Duration of saga runs: completed, closed (compensated), aborted, stuck, or lost to a node",
 		labels: ["outcome"],
 		buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 	},

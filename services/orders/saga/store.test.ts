@@ -63,7 +63,7 @@ type Operation = typeof operations extends fc.Arbitrary<infer O> ? O : never;
 const keyOf = (saga: Saga | undefined) =>
 	saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
 
-/** Applies each operation to Postgres and to the model of the saga explorer, and compares the results. */
+/** Applies each operation to Postgres and to the explorer's model, and compares the results. */
 function comparison() {
 	let clock = 0;
 	const expectedEvents: string[] = [];
@@ -125,8 +125,8 @@ function comparison() {
 			}
 		},
 		async compareRows(): Promise<void> {
-			const columns =
-				"id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt, saga_reason as reason";
+			const columns = `id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt,
+				saga_reason as reason`;
 			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => row);
 			expect(
 				await stores.db.query(
@@ -172,7 +172,7 @@ test("a repeated completion is rejected and publishes no second event", async ()
 	expect(await eventsOf(order.id)).toEqual(["order.created", "order.confirmed"]);
 });
 
-test("of two attempts of one order in one batch, only the newer closes and publishes its event", async () => {
+test("only the newer of two attempts in one batch closes and publishes its event", async () => {
 	const [old] = await stores.insertSagas("one");
 	const cancelling = await stores.storeOf("one").beginCancellation(old!.id, "Please");
 	const written = await stores.storeOf("one").markCompensated([
@@ -196,7 +196,10 @@ test("of two attempts of one order in one batch, only the newer closes and publi
 	expect(events).toEqual([{ reason: "Please" }]);
 });
 
-/** Runs a statement in a transaction, commits once `other` waits for its lock, and returns the result of `other`. */
+/**
+ * Runs a statement in a transaction, commits once `other` waits for its lock, and returns the result
+ * of `other`.
+ */
 const commitBefore = <T>(
 	statement: typeof statements.COMPLETE,
 	values: unknown[],
@@ -209,7 +212,8 @@ const commitBefore = <T>(
 			waiting = other();
 			await eventually(async () => {
 				const [row] = await stores.db.query(
-					"select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+					`select count(*) as n from pg_stat_activity
+					where datname = current_database() and wait_event_type = 'Lock'`,
 				);
 				expect(row).toEqual({ n: 1 });
 			});
@@ -217,7 +221,7 @@ const commitBefore = <T>(
 		.then(() => waiting!);
 };
 
-test("a write that waits for a concurrent cancellation has no effect and publishes nothing", async () => {
+test("a write that waits for a concurrent cancellation has no effect", async () => {
 	const store = stores.storeOf("one");
 	const ship = async ({ id }: Saga) => [
 		(await advance(stores.db, [id], "confirmed", "shipped")).length > 0,
