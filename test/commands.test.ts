@@ -88,7 +88,7 @@ test.each(["setup.sh", "deploy.sh"] as const)(
 			expect(checkout.run(script, ["--help"])).toMatchObject({
 				code: 0,
 				errors: "",
-				said: expect.stringMatching(/^\w.*\n/),
+				output: expect.stringMatching(/^\w.*\n/),
 				...nothing,
 			});
 			expect(checkout.run(script, ["--bogus"])).toMatchObject({

@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Poller } from "../lib/async/poller.ts";
 import type { ActionContract } from "../lib/contracts/contract.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "./support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "./support/builders.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 
 const actions = (await presentContracts()).flatMap(({ name, actions }) =>

@@ -3,7 +3,7 @@ import { exampleOf } from "../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../lib/contracts/schema.ts";
 import { MONEY_MAX } from "../lib/contracts/validation-rules.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
-import { type Customer, makeAdmin, makeProduct } from "./support/actors.ts";
+import { type Customer, makeAdmin, makeProduct } from "./support/builders.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 
 let shop: Shop;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { neighbours, type RecordedCall, token } from "../../test/support/gateway.ts";
+import { type RecordedCall, stubbedServices, token } from "../../test/support/gateway.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 
 let shop: Shop;
@@ -10,7 +10,7 @@ const heard: RecordedCall[] = [];
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api"],
-		stubs: neighbours(heard),
+		stubs: stubbedServices(heard),
 		env: { CORS_ORIGINS: "https://shop.example, http://localhost:5173" },
 	});
 	admin = token(shop.env, "admin");

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "@jest/globals";
-import { neighbours } from "../../test/support/gateway.ts";
+import { stubbedServices } from "../../test/support/gateway.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 
 const running: { stop(): Promise<unknown> }[] = [];
@@ -24,7 +24,7 @@ test("the root says that the gateway runs", async () => {
 });
 
 test("health lists every service of the shop, there or not", async () => {
-	const shop = await start({ stubs: neighbours() });
+	const shop = await start({ stubs: stubbedServices() });
 	const { status, body } = await shop.http("GET /health");
 	expect(status).toBe(200);
 	expect(body).toEqual({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import type { Context, Middleware } from "moleculer";
 import type { Statement } from "../../lib/persistence/database.ts";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/builders.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { HttpResponse } from "../../test/support/http.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";

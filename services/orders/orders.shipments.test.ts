@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/builders.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { publisher, type Shop, startShop } from "../../test/support/shop.ts";
 import "../shipping/shipping.contract.ts";

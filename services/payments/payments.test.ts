@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { neighbours, token } from "../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../test/support/gateway.ts";
 import {
 	command,
 	done,
@@ -17,7 +17,7 @@ let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments", "api"], stubs: neighbours() });
+	shop = await startShop({ services: ["payments", "api"], stubs: stubbedServices() });
 	second = await startShop({
 		services: ["payments"],
 		env: { DATABASE_URL: shop.databases.pattern },

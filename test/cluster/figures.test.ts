@@ -7,7 +7,7 @@ import { parse } from "yaml";
 import { KINDS } from "../../tools/chaos/cluster.ts";
 import { allMetrics } from "../../tools/documents/metrics.ts";
 import { START_MS } from "../e2e/shape.ts";
-import { makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { domains, root } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { LEAST_MAX_PAYLOAD } from "../../lib/resilience/message-size.ts";
 import { START_MS } from "../e2e/shape.ts";
-import { type Customer, makeAdmin, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, register } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import type { Kind } from "../../tools/chaos/cluster.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

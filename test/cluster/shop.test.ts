@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { orders } from "../e2e/order.flow.ts";
 import { START_MS } from "../e2e/shape.ts";
-import { register } from "../support/actors.ts";
+import { register } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains, root } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

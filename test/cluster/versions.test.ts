@@ -4,7 +4,7 @@ import { databaseUrl } from "../../lib/persistence/database.ts";
 import { migrate } from "../../lib/persistence/migrate.ts";
 import { migrationFolders } from "../../lib/settings/node.ts";
 import { walkAudit } from "../../scripts/audit/walk.ts";
-import { makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains, root } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";

@@ -34,7 +34,7 @@ describe("scripts/deploy.sh on one host", () => {
 			`postgres://postgres:${password}@postgres:5432/postgres`,
 		);
 
-		expect(deploy("v2", env).said).not.toContain("made secrets");
+		expect(deploy("v2", env).output).not.toContain("made secrets");
 		expect(checkout.read("secrets/postgres_password")).toBe(password);
 	});
 

@@ -10,13 +10,13 @@ const setUp = (programs: readonly string[], version: string) => {
 };
 
 test("scripts/setup.sh brings the packages, and names what it could not bring", () => {
-	const { code, said, errors, calls } = setUp(["node", "npm"], "20.8.0");
+	const { code, output, errors, calls } = setUp(["node", "npm"], "20.8.0");
 	expect({ code, errors, calls }).toEqual({ code: 0, errors: "", calls: ["npm ci"] });
-	expect(said).toMatch(
+	expect(output).toMatch(
 		/Tests that need them will be left out: .*chromium missing \(on Debian: sudo .ci\/install\)/,
 	);
-	expect(said).toMatch(/docker is missing.*\nkubectl is missing/);
-	expect(said).toMatch(/\nReady\.\n {2}npm start /);
+	expect(output).toMatch(/docker is missing.*\nkubectl is missing/);
+	expect(output).toMatch(/\nReady\.\n {2}npm start /);
 });
 
 test.each([

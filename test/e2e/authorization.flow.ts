@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import jwt from "jsonwebtoken";
-import { type Customer, makeAdmin, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { BAD_TOKEN, type Row, type Scene, table } from "./authorization.table.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Customer, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeProduct, register } from "../support/builders.ts";
 import type { AnyShop } from "./shape.ts";
 
 /** What a request is about: somebody's things, made anew for each request so that none spoils the next. */

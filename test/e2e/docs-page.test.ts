@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
 let shop: Shop;

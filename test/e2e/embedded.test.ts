@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, jest } from "@jest/globals";
 import { loadService } from "../../lib/settings/node.ts";
-import { makeAdmin } from "../support/actors.ts";
+import { makeAdmin } from "../support/builders.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { startShop } from "../support/shop.ts";

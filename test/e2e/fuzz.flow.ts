@@ -6,7 +6,7 @@ import { fuzzStreams } from "../../tools/fuzz/event-streams.ts";
 import { fuzz } from "../../tools/fuzz/fuzz.ts";
 import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "../../tools/fuzz/set-up.ts";
 import { findStalls } from "../../tools/fuzz/stalls.ts";
-import { makeAdmin } from "../support/actors.ts";
+import { makeAdmin } from "../support/builders.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20260101);

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { ParsedMail } from "mailparser";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { type Customer, login, register } from "../support/actors.ts";
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import { type Customer, login, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";

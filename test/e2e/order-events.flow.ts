@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { type EventStream, listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";

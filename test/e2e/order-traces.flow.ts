@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { traceIdOf } from "../../lib/context/traceparent.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 

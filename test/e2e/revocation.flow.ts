@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, login, makeAdmin, register } from "../support/actors.ts";
+import { type Customer, login, makeAdmin, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
 

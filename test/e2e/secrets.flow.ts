@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http } from "../support/http.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";

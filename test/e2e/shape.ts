@@ -1,5 +1,5 @@
 import type { Call } from "../../lib/contracts/contract.ts";
-import type { Customer } from "../support/actors.ts";
+import type { Customer } from "../support/builders.ts";
 import type { Databases } from "../support/databases.ts";
 import type { Http } from "../support/http.ts";
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/actors.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
 import { type ReceivedSpan, type Receiver, startReceiver, tree } from "../support/otlp-receiver.ts";

@@ -23,31 +23,32 @@ const fakes = join(root, "test/support/fakes");
 export interface Checkout {
 	readonly folder: string;
 	read(file: string): string;
-	/** Which containers of its services and of the edge there are, and of which version: `{ orders_1: "v1" }`. */
+	/** Running containers of services and the edge, with their versions: `{ orders_1: "v1" }`. */
 	containers(): Record<string, string>;
-	/** Runs one of its scripts. `calls` is what it had the stand-ins do. */
+	/** Runs a script. `calls` are the commands that the fake programs received. */
 	run(
 		script: "setup.sh" | "deploy.sh",
 		args: readonly string[],
 		env?: Record<string, string>,
-	): { code: number | null; said: string; errors: string; calls: string[] };
+	): { code: number | null; output: string; errors: string; calls: string[] };
 	remove(): void;
 }
 
 /**
- * What sets up and deploys, in a folder of its own, on a machine with nothing but the usual tools and stand-ins for these programs.
- * @param services that the checkout has; Kubernetes' stand-in knows its own
+ * Temporary checkout of the setup and deployment scripts, on a PATH with basic tools and fakes.
+ * @param programs whose fakes are installed
+ * @param services in the checkout; the fake kubectl has its own list
  */
 export function makeCheckout(
 	programs: readonly string[],
 	services: readonly string[] = [],
 ): Checkout {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-deploy-"));
-	const [bin, containers, noted] = ["bin", "containers", "calls"].map((name) =>
+	const [bin, containers, callLog] = ["bin", "containers", "calls"].map((name) =>
 		join(folder, name),
 	) as [string, string, string];
-	for (const made of [bin, containers, ...services.map((name) => join(folder, "services", name))])
-		mkdirSync(made, { recursive: true });
+	for (const path of [bin, containers, ...services.map((name) => join(folder, "services", name))])
+		mkdirSync(path, { recursive: true });
 	for (const file of [
 		".ci/install",
 		"scripts/setup.sh",
@@ -56,12 +57,9 @@ export function makeCheckout(
 	])
 		cpSync(join(root, file), join(folder, file), { recursive: true });
 	writeFileSync(join(folder, "k8s/overlays/blue-green/secrets.env"), "");
-	const places = (process.env.PATH ?? "").split(delimiter);
+	const folders = (process.env.PATH ?? "").split(delimiter);
 	for (const tool of TOOLS)
-		symlinkSync(
-			join(places.find((place) => existsSync(join(place, tool)))!, tool),
-			join(bin, tool),
-		);
+		symlinkSync(join(folders.find((path) => existsSync(join(path, tool)))!, tool), join(bin, tool));
 	for (const program of programs) symlinkSync(join(fakes, program), join(bin, program));
 	const read = (file: string) => readFileSync(join(folder, file), "utf8");
 
@@ -69,26 +67,28 @@ export function makeCheckout(
 		folder,
 		read,
 		containers() {
-			const ours = readdirSync(containers).filter(
+			const services = readdirSync(containers).filter(
 				(name) => !STORES.includes(name.replace(/_\d+$/, "")),
 			);
-			return Object.fromEntries(ours.map((name) => [name, read(join("containers", name)).trim()]));
+			return Object.fromEntries(
+				services.map((name) => [name, read(join("containers", name)).trim()]),
+			);
 		},
 		run(script, args, env = {}) {
-			writeFileSync(noted, "");
-			const known = {
+			writeFileSync(callLog, "");
+			const base = {
 				PATH: bin,
-				CALLS: noted,
+				CALLS: callLog,
 				CONTAINERS: containers,
 				ALL: [...services, "edge", ...STORES].join(" "),
 			};
 			const { status, stdout, stderr } = spawnSync(join(folder, "scripts", script), args, {
-				env: { ...known, ...env },
+				env: { ...base, ...env },
 				encoding: "utf8",
 			});
 			return {
 				code: status,
-				said: stdout,
+				output: stdout,
 				errors: stderr,
 				calls: read("calls").trim().split("\n"),
 			};

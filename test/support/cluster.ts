@@ -16,48 +16,51 @@ import { freePort, type Process, startProcess } from "./processes.ts";
 import { type Server, startNats, startRedis } from "./servers.ts";
 import type { Shop } from "./shop.ts";
 
-/** Some of the shop's services in a process of their own. */
+/** Child process that runs some of the services. */
 export interface ClusterNode {
 	readonly process: Process;
-	/** As the registry knows it. */
+	/** Node ID in the registry. */
 	readonly id: string;
-	/** The address of its gateway, where it runs one. */
+	/** Address of its gateway, if it runs one. */
 	readonly url: string;
 }
-/** A cluster of real processes: servers, and nodes that tests start, and a node in this process that looks on. */
+/** Cluster of real processes: servers, nodes that tests start, and an observing node in this process. */
 export interface Cluster extends Pick<Shop, "call" | "http"> {
 	readonly nats: Server;
 	readonly redis: Server;
-	/** Its own, where that was asked for. */
+	/** Server of this cluster only, if requested. */
 	readonly postgres: Postgres | undefined;
 	readonly databases: Databases;
-	/** Settings with which one more node joins. */
+	/** Settings for an additional node. */
 	readonly env: Readonly<Record<string, string>>;
-	/** The node in this process: it calls, and runs the stubs. */
+	/** Node in this process that makes calls and runs the stubs. */
 	readonly broker: ServiceBroker;
-	/** Starts a node, and waits until its services are seen. @param folder of the program; another one has another version of it */
+	/**
+	 * Starts a node and waits until its services are registered.
+	 * @param folder of the program, for another version
+	 */
 	start(
 		name: string,
 		services: readonly string[],
 		env?: Record<string, string>,
 		folder?: string,
 	): Promise<ClusterNode>;
-	/** Whether the registry still has a node. */
+	/** Whether the registry lists the node as available. */
 	has(node: ClusterNode): boolean;
-	/** What all its nodes have written. */
+	/** Logs of all nodes. */
 	log(): string;
 	stop(): Promise<void>;
 }
 
-/** How long a node may take on a machine that is busy with other tests. */
+/** Start timeout for a machine that is busy with other tests. */
 const START_SECONDS = 40;
 
 /**
- * Starts NATS, Redis, and databases for these services; with KEEP_LOGS set, the logs of all processes are left behind.
- * @param options.services those that will run somewhere
+ * Starts NATS, Redis and databases for the services. If KEEP_LOGS is set, the logs are kept.
+ * @param options.services that any node will run
  * @param options.stubs run in this process
- * @param options.postgres whether to start one for this cluster alone, which can be stopped
- * @param options.maxPayload of NATS, in bytes; that of its configuration unless given
+ * @param options.postgres starts a separate Postgres, which tests can stop
+ * @param options.maxPayload of NATS in bytes, instead of the configured value
  */
 export async function startCluster(options: {
 	services: readonly string[];
@@ -67,26 +70,26 @@ export async function startCluster(options: {
 	maxPayload?: number;
 }): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-cluster-"));
-	const ends: (() => Promise<unknown>)[] = [() => clearFolder(folder)];
+	const cleanups: (() => Promise<unknown>)[] = [() => clearFolder(folder)];
 	async function stop(): Promise<void> {
-		for (const end of ends.splice(0).reverse()) await end();
+		for (const cleanUp of cleanups.splice(0).reverse()) await cleanUp();
 	}
-	const opened = async <T>(
+	const track = async <T>(
 		opening: Promise<T>,
-		end: (opened: T) => Promise<unknown>,
+		close: (resource: T) => Promise<unknown>,
 	): Promise<T> => {
 		const result = await opening;
-		ends.push(() => end(result));
+		cleanups.push(() => close(result));
 		return result;
 	};
 	try {
-		const nats = await opened(startNats(folder, options.maxPayload), (server) => server.stop());
-		const redis = await opened(startRedis(folder), (server) => server.stop());
-		const kept = options.services.filter((name) => domains.includes(name));
+		const nats = await track(startNats(folder, options.maxPayload), (server) => server.stop());
+		const redis = await track(startRedis(folder), (server) => server.stop());
+		const withDatabase = options.services.filter((name) => domains.includes(name));
 		const postgres = options.postgres
-			? await opened(startPostgres(folder), (server) => server.end())
+			? await track(startPostgres(folder), (server) => server.end())
 			: undefined;
-		const databases = await opened(makeDatabases(kept, postgres?.url), (all) => all.drop());
+		const databases = await track(makeDatabases(withDatabase, postgres?.url), (all) => all.drop());
 		const source: Record<string, string> = {
 			NODE_ENV: "test",
 			TRANSPORTER: nats.url,
@@ -103,9 +106,7 @@ export async function startCluster(options: {
 			LOGLEVEL: process.env.LOGLEVEL ?? "fatal",
 			NODEID: "observer",
 		});
-		const broker = await opened(startObserver(observer, options.stubs ?? []), (node) =>
-			node.stop(),
-		);
+		const broker = await track(startObserver(observer, options.stubs ?? []), (node) => node.stop());
 		const nodes: ClusterNode[] = [];
 		const gateways: ClusterNode[] = [];
 		return {
@@ -122,7 +123,7 @@ export async function startCluster(options: {
 				const node = await startNode(
 					broker,
 					{ name, services, env: { ...source, ...env }, program, log },
-					(end) => ends.push(end),
+					(cleanUp) => cleanups.push(cleanUp),
 				);
 				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
@@ -154,14 +155,14 @@ interface NodeOptions {
 	readonly name: string;
 	readonly services: readonly string[];
 	readonly env: Record<string, string>;
-	/** The folder that it is in. */
+	/** Folder of the program. */
 	readonly program: string;
 	readonly log: string;
 }
 async function startNode(
 	broker: ServiceBroker,
 	{ name, services, env, program, log }: NodeOptions,
-	onEnd: (end: () => Promise<unknown>) => void,
+	onCleanup: (cleanUp: () => Promise<unknown>) => void,
 ): Promise<ClusterNode> {
 	const port = await freePort();
 	const process = startProcess({
@@ -171,8 +172,8 @@ async function startNode(
 		env: { ...env, NODEID: name, SERVICES: services.join(","), PORT: String(port) },
 		log,
 	});
-	onEnd(() => process.kill());
-	const seen = eventually(() => {
+	onCleanup(() => process.kill());
+	const registered = eventually(() => {
 		const found = broker.registry
 			.getServiceList({ onlyAvailable: true, skipInternal: true })
 			.filter(({ nodeID }) => nodeID?.startsWith(`${name}-`));
@@ -183,7 +184,7 @@ async function startNode(
 	}, START_SECONDS);
 	return {
 		process,
-		id: await Promise.race([seen, process.failure]),
+		id: await Promise.race([registered, process.failure]),
 		url: `http://127.0.0.1:${port}`,
 	};
 }

@@ -7,26 +7,29 @@ import { hasDatabase, migrationFolders, serviceNames } from "../../lib/settings/
 
 export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
-/** The services that have a database. */
+/** Services with a database. */
 export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
 export const TEMPLATE = "template_";
 
-/** Databases of a test's own, copied from the run's templates. */
+/** Databases of one test file, copied from the templates of the test run. */
 export interface Databases {
-	/** A DATABASE_URL with `{service}` in it. */
+	/** Value for DATABASE_URL, with the placeholder `{service}`. */
 	readonly pattern: string;
-	/** Looks into, or meddles with, one service's database. */
+	/** Runs a statement in a service's database. */
 	query<Row extends pg.QueryResultRow>(
 		service: string,
 		text: string,
 		values?: unknown[],
 	): Promise<Row[]>;
-	/** Ends a service's sessions, and lets nobody in any more. */
+	/** Terminates a service's sessions and rejects new connections. */
 	cut(service: string): Promise<void>;
 	drop(): Promise<void>;
 }
 
-/** Makes the databases that those of tests are copied from. @param url of somebody who may make databases */
+/**
+ * Creates the migrated template databases.
+ * @param url of a role that may create databases
+ */
 export async function makeTemplates(url: string): Promise<void> {
 	const { host } = new URL(url);
 	const pattern = `postgres://{service}:secret@${host}/${TEMPLATE}{service}`;
@@ -38,13 +41,13 @@ export async function makeTemplates(url: string): Promise<void> {
 	);
 }
 
-/** @param url of a Postgres with templates; the run's own unless given */
+/** @param url of a Postgres with templates; by default, that of the test run */
 export async function makeDatabases(
 	names: readonly string[],
 	url = process.env.TEST_POSTGRES!,
 ): Promise<Databases> {
 	const prefix = `t${randomBytes(5).toString("hex")}_`;
-	/** For each time anew: a Postgres may have been started again meanwhile. */
+	/** Uses a new connection each time, because tests may restart Postgres. */
 	async function administer(...statements: string[]): Promise<void> {
 		const admin = new pg.Client(url);
 		await admin.connect();
@@ -68,7 +71,7 @@ export async function makeDatabases(
 			const pool =
 				pools.get(service) ??
 				new pg.Pool({ connectionString: databaseUrl(pattern, service), max: 2 });
-			// A session that waits may be ended together with Postgres; the next query opens a new one.
+			// An idle connection fails when Postgres stops; the next query opens a new one.
 			if (!pools.has(service)) pool.on("error", () => undefined);
 			pools.set(service, pool);
 			return (await pool.query(text, values)).rows;
@@ -80,7 +83,7 @@ export async function makeDatabases(
 			),
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));
-			// Not with (force): Postgres waits some seconds for connections that are still closing, where force would fail them loudly.
+			// Without FORCE, which fails connections that are closing; Postgres waits a few seconds.
 			await administer(...names.map((name) => `drop database ${prefix}${name}`));
 		},
 	};

@@ -2,12 +2,11 @@ import { ServiceBroker } from "moleculer";
 import { Database, type Statement } from "../../lib/persistence/database.ts";
 
 /**
- * Preloaded into a node of a test: it dies, as by kill -9, on one side of a call or of a statement. DIE_AT says where: "before payments.charge",
- * "after complete".
+ * Preload script: the node kills itself (SIGKILL) before or after a call or statement. DIE_AT names
+ * the point: "before payments.charge", "after complete".
  */
 const { DIE_AT, NODE_ENV } = process.env;
-if (NODE_ENV !== "test" || !DIE_AT)
-	throw new Error("This is for tests only, and DIE_AT says where");
+if (NODE_ENV !== "test" || !DIE_AT) throw new Error("die-at.ts requires NODE_ENV=test and DIE_AT");
 
 const dieAt = (boundary: string) => {
 	if (boundary === DIE_AT) process.kill(process.pid, "SIGKILL");
@@ -20,9 +19,9 @@ ServiceBroker.prototype.call = async function (
 	...rest: never[]
 ) {
 	dieAt(`before ${name}`);
-	const answer = await (call as (...all: unknown[]) => Promise<unknown>).call(this, name, ...rest);
+	const result = await (call as (...all: unknown[]) => Promise<unknown>).call(this, name, ...rest);
 	dieAt(`after ${name}`);
-	return answer;
+	return result;
 } as never;
 
 const query = Database.prototype.query;

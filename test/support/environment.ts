@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { TestEnvironment } from "jest-environment-node";
 
-/** Resources that keep a process running, as `process.getActiveResourcesInfo()` names them. */
+/** Resources that keep a process running, by their names in `process.getActiveResourcesInfo()`. */
 const KINDS = ["Timeout", "TCPServerWrap", "TCPSocketWrap", "ProcessWrap", "MessagePort", "Worker"];
-/** For what closes by itself soon: connections, debounced work of moleculer. */
-const PATIENCE_MS = 3000;
+/** Grace period for closing connections and debounced work of Moleculer. */
+const GRACE_MS = 3000;
 const POLL_MS = 20;
 
 function openResources(): Map<string, number> {
@@ -15,14 +15,15 @@ function openResources(): Map<string, number> {
 }
 
 /**
- * Exits as soon as nothing keeps this process running, without freeing the heap of all its test files first: jest kills a worker that has
- * not ended after 500 ms.
+ * Exits as soon as nothing keeps this process running, without freeing the heap of all test files.
+ * Jest kills a worker that has not exited after 500 ms.
  */
 process.once("beforeExit", () => process.exit());
 
 /**
- * Node's environment, which fails a test file that leaves timers, servers, connections, processes or threads open. They would keep jest's
- * worker running after the last test, and jest would kill it without naming the file.
+ * Node environment that fails a test file which leaves timers, servers, connections, processes or
+ * threads open. They would keep Jest's worker running after the last test, and Jest would kill it
+ * without naming the file.
  */
 export default class ClosingEnvironment extends TestEnvironment {
 	#before = new Map<string, number>();
@@ -34,12 +35,12 @@ export default class ClosingEnvironment extends TestEnvironment {
 
 	override async teardown(): Promise<void> {
 		await super.teardown();
-		const until = Date.now() + PATIENCE_MS;
+		const until = Date.now() + GRACE_MS;
 		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
 		const left = this.#left();
 		if (left.length > 0)
 			throw new Error(
-				`This test file leaves open: ${left.join(", ")}. --detectOpenHandles shows where they were opened`,
+				`The test file leaves resources open: ${left.join(", ")}. Run it with --detectOpenHandles`,
 			);
 	}
 

@@ -1,4 +1,4 @@
-/** One event of a stream; a comment has neither id nor data. */
+/** Server-sent event, or a comment, which has neither id nor data. */
 export interface Message {
 	readonly id?: string;
 	readonly event?: string;
@@ -8,14 +8,14 @@ export interface Message {
 export interface EventStream {
 	readonly status: number;
 	readonly headers: Headers;
-	/** What came so far, comments too. */
+	/** Messages received so far, including comments. */
 	readonly messages: Message[];
-	/** Fulfils when the other side has ended the stream well. */
+	/** Resolves when the server ends the stream properly. */
 	readonly ended: Promise<void>;
 	close(): void;
 }
 
-/** Listens to Server-Sent Events as a browser's EventSource does, but for coming back by itself. */
+/** Opens an event stream like a browser's EventSource, but does not reconnect. */
 export async function listen(
 	url: string,
 	{ token, lastEventId }: { token: string; lastEventId?: string },

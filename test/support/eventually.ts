@@ -1,6 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Tries until `check` stops throwing, and answers what it answers; after `seconds` the last failure counts. */
+/**
+ * Polls `check` until it does not throw.
+ * @returns the result of `check`
+ * @throws the last error of `check` after `seconds`
+ */
 export async function eventually<T>(check: () => T | Promise<T>, seconds = 10): Promise<T> {
 	const end = Date.now() + seconds * 1000;
 	for (;;) {

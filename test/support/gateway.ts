@@ -10,7 +10,7 @@ import { products } from "../../services/products/products.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import { stub } from "./shop.ts";
 
-/** A call as a stub heard it. */
+/** Call that a stub received. */
 export interface RecordedCall {
 	readonly action: string;
 	readonly params: unknown;
@@ -31,41 +31,44 @@ const product = (name: string) => ({
 	updated_at: new Date().toISOString(),
 });
 
-/** An access token of somebody, good for this shop. */
+/** Valid access token of a new or given user. */
 export const token = (env: Env, role: "user" | "admin" = "user", sub: string = uuid()): string =>
 	signAccessToken(
 		{ sub, email: `${role}@example.com`, role, session: uuid(), version: 1 },
 		env.JWT_SECRET!,
 	);
 
-/** Neighbours of the gateway that answer something fitting and write down what they were called with. */
-export function neighbours(heard: RecordedCall[] = []): ServiceSchema[] {
-	const hear = (
+/**
+ * Stubs of the services behind the gateway. They return plausible results and append each call to
+ * `calls`.
+ */
+export function stubbedServices(calls: RecordedCall[] = []): ServiceSchema[] {
+	const record = (
 		action: string,
 		{ params, meta, requestID, headers }: Omit<RecordedCall, "action">,
-	) => heard.push({ action, params, meta: { ...meta }, requestID, headers });
+	) => calls.push({ action, params, meta: { ...meta }, requestID, headers });
 	const catalogue = ["First", "Second", "Third", "Fourth", "Fifth"].map(product);
 	return [
 		stub(products, {
 			async create(ctx) {
-				hear("products.create", ctx);
+				record("products.create", ctx);
 				return product(ctx.params.name);
 			},
 			async list(ctx) {
-				hear("products.list", ctx);
+				record("products.list", ctx);
 				const { skip, limit } = ctx.params;
 				return { rows: catalogue.slice(skip, skip + limit), total: catalogue.length };
 			},
 			async get(ctx) {
-				hear("products.get", ctx);
+				record("products.get", ctx);
 				return { ...product("One"), id: ctx.params.id };
 			},
 			async update(ctx) {
-				hear("products.update", ctx);
+				record("products.update", ctx);
 				return { ...product(ctx.params.name ?? "One"), id: ctx.params.id };
 			},
 			async remove(ctx) {
-				hear("products.remove", ctx);
+				record("products.remove", ctx);
 				return null;
 			},
 		}),
@@ -77,7 +80,7 @@ export function neighbours(heard: RecordedCall[] = []): ServiceSchema[] {
 					id,
 					email,
 					role,
-					full_name: "Somebody",
+					full_name: "A User",
 					is_active: true,
 					is_verified: false,
 					created_at,
@@ -87,7 +90,7 @@ export function neighbours(heard: RecordedCall[] = []): ServiceSchema[] {
 		}),
 		stub(orders, {
 			async create(ctx) {
-				hear("orders.create", ctx);
+				record("orders.create", ctx);
 				const time = new Date().toISOString();
 				ctx.meta.$statusCode = 202;
 				ctx.meta.$responseHeaders = {

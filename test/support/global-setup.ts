@@ -5,12 +5,15 @@ import { join } from "node:path";
 import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { makeTemplates } from "./databases.ts";
 
-/** One real Postgres for the whole run, with a migrated template of each service's database; a test file copies the ones it needs. */
+/**
+ * Starts one Postgres for the test run, with a migrated template of each service's database. Test
+ * files copy the templates that they need.
+ */
 export default async function setup(): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-test-"));
 	const postgres = await startEmbeddedPostgres({
 		dataDir: folder,
-		// The run's databases are thrown away with it, so nothing needs to survive a power failure.
+		// The data is deleted after the run, so it need not survive a power failure.
 		settings: { fsync: "off", full_page_writes: "off", max_connections: "600" },
 	});
 	const { host, port, user, password } = postgres;

@@ -1,23 +1,26 @@
 export interface HttpResponse {
 	status: number;
 	headers: Headers;
-	// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever came
+	// biome-ignore lint/suspicious/noExplicitAny: tests read bodies of any shape
 	body: any;
 }
-/** `http("POST /api/orders", { token, body })`; an object as body is sent as JSON, a string as it is. */
+/** `http("POST /api/orders", { token, body })`. Objects are sent as JSON, strings unchanged. */
 export type Http = (
 	request: string,
 	options?: { token?: string; body?: unknown; headers?: Record<string, string> },
 ) => Promise<HttpResponse>;
 
-/** Sends requests to the gateway at this address. @param check looks at every answer, and throws when it should not be as it is */
+/**
+ * HTTP client of one gateway.
+ * @param check receives every response and throws if it is invalid
+ */
 export const httpOf =
-	(url: string, check?: (method: string, path: string, answer: HttpResponse) => void): Http =>
+	(url: string, check?: (method: string, path: string, response: HttpResponse) => void): Http =>
 	async (request, init) => {
-		const answer = await send(url, request, init);
+		const response = await send(url, request, init);
 		const [method, path] = request.split(/ (.*)/s) as [string, string];
-		check?.(method, path, answer);
-		return answer;
+		check?.(method, path, response);
+		return response;
 	};
 
 /** Sends a request to a gateway. */

@@ -1,6 +1,6 @@
 import { registerHooks } from "node:module";
 
-/** Preloaded into a node that is to say when it loads anything of OpenTelemetry. */
+/** Preload script: logs each module of OpenTelemetry that a node loads. */
 registerHooks({
 	load(url, context, next) {
 		if (url.includes("/@opentelemetry/")) process.stderr.write(`loaded ${url}\n`);

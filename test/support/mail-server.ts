@@ -3,17 +3,17 @@ import { type ParsedMail, simpleParser } from "mailparser";
 import { SMTPServer } from "smtp-server";
 
 export interface MailServer {
-	/** An SMTP_URL. */
+	/** Value for SMTP_URL. */
 	readonly url: string;
 	readonly port: number;
-	/** What was received whole, also what was then refused. */
+	/** Mails received completely, including those that were then rejected. */
 	readonly mails: ParsedMail[];
-	/** Decides on a mail that was received: a number is the code that refuses it. */
+	/** SMTP code with which a received mail is rejected, if any. */
 	answer: (mail: ParsedMail) => number | undefined | Promise<number | undefined>;
 	stop(): Promise<void>;
 }
 
-/** A real mail server on the loopback address. */
+/** Starts an SMTP server on the loopback address. */
 export async function startMailServer(port = 0): Promise<MailServer> {
 	const mails: ParsedMail[] = [];
 	const server = new SMTPServer({
@@ -27,13 +27,15 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 				.then(
 					(code) =>
 						callback(
-							code ? Object.assign(new Error("Not this one"), { responseCode: code }) : null,
+							code
+								? Object.assign(new Error("Rejected by the test"), { responseCode: code })
+								: null,
 						),
 					(error) => callback(error),
 				);
 		},
 	});
-	server.on("error", () => {}); // a client that was cut off
+	server.on("error", () => {}); // Clients may disconnect at any time.
 	await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
 	const address = server.server.address() as AddressInfo;
 	const started: MailServer = {

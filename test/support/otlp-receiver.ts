@@ -7,7 +7,10 @@ interface Attribute {
 	readonly key: string;
 	readonly value: Value;
 }
-/** https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto, as far as we look at it. */
+/**
+ * The fields that tests read, of
+ * https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
+ */
 interface Exported {
 	readonly resourceSpans: {
 		readonly resource: { readonly attributes: Attribute[] };
@@ -41,10 +44,10 @@ export interface ReceivedSpan {
 	readonly resource: Attributes;
 }
 export interface Receiver {
-	/** An OTEL_EXPORTER_OTLP_ENDPOINT. */
+	/** Value for OTEL_EXPORTER_OTLP_ENDPOINT. */
 	readonly url: string;
 	readonly spans: ReceivedSpan[];
-	/** All that came, as it came. */
+	/** Raw bodies of all requests. */
 	readonly bodies: string[];
 	readonly headers: IncomingHttpHeaders[];
 	stop(): Promise<void>;
@@ -76,7 +79,7 @@ const spansOf = ({ resourceSpans }: Exported): ReceivedSpan[] =>
 		);
 	});
 
-/** Takes traces by OTLP over HTTP, as JSON; of what comes in protobuf it keeps the bytes only. */
+/** Receives traces by OTLP over HTTP as JSON; of Protobuf requests it keeps only the bytes. */
 export async function startReceiver(): Promise<Receiver> {
 	const received: Omit<Receiver, "url" | "stop"> = { spans: [], bodies: [], headers: [] };
 	const server = createServer(async (req, res) => {
@@ -102,7 +105,7 @@ export async function startReceiver(): Promise<Receiver> {
 	};
 }
 
-/** A trace as lines, each below the one that it came of, in the order of their names. */
+/** Trace as indented lines, children below their parent, siblings sorted by name. */
 export function tree(spans: readonly ReceivedSpan[], parent?: string, depth = 0): string[] {
 	const ids = new Set(spans.map(({ id }) => id));
 	const below = spans.filter((span) =>

@@ -1,28 +1,32 @@
 import { KINDS, type Kind } from "../../tools/chaos/cluster.ts";
-import { assertResponseIsDocumented } from "./answers.ts";
 import { type Cluster, type ClusterNode, startCluster } from "./cluster.ts";
 import { domains } from "./databases.ts";
+import { assertResponseIsDocumented } from "./documented-responses.ts";
 import { type Http, httpOf } from "./http.ts";
 
 export const kinds = Object.keys(KINDS) as Kind[];
 export const kindOf = (service: string): Kind =>
 	kinds.find((kind) => KINDS[kind].split(",").includes(service))!;
 
-/** Two gateways and two nodes of each service, and tests that end them and start others. */
+/** Cluster with two nodes of each kind, which tests stop and replace. */
 export interface Pairs {
 	readonly cluster: Cluster;
-	/** Those of a kind that are at work, the oldest first. */
+	/** Running nodes of a kind, the oldest first. */
 	nodes(kind: Kind): readonly ClusterNode[];
-	/** The gateways that customers are sent to, as a load balancer would. */
+	/** Gateways behind the load balancer. */
 	gateways(): readonly { readonly url: string; readonly http: Http }[];
-	/** Takes the oldest of a kind out, without ending it: nobody is sent to it any more, and what was sent before is still under way. */
+	/**
+	 * Removes the oldest node of a kind from the load balancer without stopping it. Earlier requests
+	 * are still in flight.
+	 */
 	takeOut(kind: Kind): ClusterNode;
 	add(kind: Kind): Promise<ClusterNode>;
 }
 
 /**
- * A process for each service would be eighteen, which take a minute to start on two cores; as in `npm run chaos` services that hardly call each other
- * share one, so that an order still crosses NATS with each of its steps.
+ * Starts four kinds of nodes, as `npm run chaos` does. Eighteen processes, two for each service,
+ * would take a minute to start on two cores. Services that rarely call each other share a process, so
+ * that each step of an order still crosses NATS.
  */
 export async function startPairs(
 	options: { env?: Record<string, string>; postgres?: boolean } = {},
@@ -52,7 +56,7 @@ export async function startPairs(
 			running.edge.map(({ url }) => ({ url, http: httpOf(url, assertResponseIsDocumented) })),
 		takeOut(kind) {
 			const node = running[kind].shift();
-			if (!node) throw new Error(`there is no node of ${kind} any more`);
+			if (!node) throw new Error(`no node of ${kind} is left`);
 			return node;
 		},
 		add,

@@ -3,21 +3,21 @@ import { join } from "node:path";
 import { postgresMember } from "../../tools/chaos/members.ts";
 import { makeTemplates } from "./databases.ts";
 
-/** A Postgres of a test's own, which can be stopped, and started again on the same port and data. */
+/** Separate Postgres, which tests can stop and restart on the same port and data. */
 export interface Postgres {
-	/** Of somebody who may make databases. */
+	/** Of a role that may create databases. */
 	readonly url: string;
 	stop(): Promise<void>;
 	restart(): Promise<void>;
-	/** Stops it for good. */
+	/** Stops it permanently. */
 	end(): Promise<void>;
 }
 
-/** With templates of all databases. @param folder for its data */
+/** Starts Postgres with templates of all databases. @param folder for its data */
 export async function startPostgres(folder: string): Promise<Postgres> {
-	// Root's Postgres, which is not run as root, keeps its files inside.
+	// If tests run as root, Postgres runs as another user, who must have access to the folder.
 	chmodSync(folder, 0o755);
-	// A clean stop writes everything, so there is no need to wait for the disk before.
+	// Tests only stop it cleanly, so no write has to be synchronous.
 	const settings = { fsync: "off", max_connections: "500" };
 	const { member, admin } = await postgresMember({ dataDir: join(folder, "postgres"), settings });
 	await makeTemplates(admin);

@@ -7,7 +7,7 @@ import { eventually } from "./eventually.ts";
 let child: ChildProcess | undefined;
 afterEach(() => void child?.kill("SIGKILL"));
 
-/** A test that starts two processes, ends the first, and says the pids of both. */
+/** Program that starts two processes, kills the first, and prints both pids. */
 const program = `
 	const { startProcess } = await import(${JSON.stringify(import.meta.resolve("./processes.ts"))});
 	const [first, second] = ["first", "second"].map((name) => startProcess({ name, file: "sleep", args: ["1000"], log: "/dev/null" }));
@@ -16,7 +16,7 @@ const program = `
 	setInterval(() => undefined, 1000);`;
 
 test.each(["SIGKILL", "SIGINT"] as const)(
-	"what a test has started ends with it, also by %s",
+	"child processes end when the test run ends by %s",
 	async (signal) => {
 		child = spawn(process.execPath, ["--input-type=module", "-e", program], {
 			stdio: ["ignore", "pipe", "inherit"],

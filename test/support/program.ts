@@ -6,20 +6,21 @@ import { delimiter, join } from "node:path";
 import { processesWith } from "../../lib/persistence/embedded-postgres/test/support.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
+import { NODE_COMPILE_CACHE } from "./processes.ts";
 
 export interface End {
 	readonly code: number | null;
-	/** What it has written to stderr, without the line break at the end. */
+	/** Output on stderr, without the final line break. */
 	readonly errors: string;
 }
-/** The program as a process of its own. */
+/** Script that runs as a child process. */
 export interface Running {
 	readonly child: ChildProcess;
 	/** Everything written to stdout so far. */
 	output(): string;
-	/** Waits for a text on stdout; fails if the program ends before. */
+	/** Waits for a text on stdout. @throws if the program exits first */
 	says(pattern: RegExp): Promise<RegExpExecArray>;
-	/** Keys pressed, for a program in a terminal. */
+	/** Sends key presses to a program in a terminal. */
 	type(keys: string): void;
 	readonly ended: Promise<End>;
 	/** Sends a signal and waits for the end. */
@@ -33,22 +34,22 @@ const scripts = JSON.parse(await readFile(join(root, "package.json"), "utf8")).s
 const running = new Set<Running>();
 const folders = new Set<string>();
 
-/** A data folder of the test's own; several starts may share it. */
+/** Creates a temporary data folder, which several starts may share. */
 export async function makeDataFolder(): Promise<string> {
 	const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-start-"));
-	// Root's Postgres, which is not run as root, can then keep its files inside.
+	// If tests run as root, Postgres runs as another user, who must have access to the folder.
 	await chmod(folder, 0o755);
 	folders.add(folder);
 	return folder;
 }
 
-/** Ends what a test has started, and removes its folders. */
+/** Kills the programs that a test has started, and removes its folders. */
 export async function cleanUp(): Promise<void> {
 	await Promise.all([...running].map((program) => program.stop("SIGKILL")));
 	for (const folder of folders) {
 		await eventually(async () => {
 			if ((await processesWith(folder)).length > 0)
-				throw new Error(`something still runs on ${folder}`);
+				throw new Error(`a process still uses ${folder}`);
 		});
 		await rm(folder, { recursive: true, force: true });
 	}
@@ -57,8 +58,8 @@ export async function cleanUp(): Promise<void> {
 }
 
 /**
- * Runs what one of package.json's scripts says, as npm does: with the project's own Node first on the PATH.
- * @param options.terminal in a terminal of its own, where everything comes on stdout
+ * Runs a script of package.json like npm: with the project's own Node first on the PATH.
+ * @param options.terminal runs it in a terminal, which merges stderr into stdout
  */
 export function runScript(
 	script: string,
@@ -78,6 +79,7 @@ export function runScript(
 		env: {
 			PATH: [join(root, "node_modules/.bin"), process.env.PATH].join(delimiter),
 			HOME: tmpdir(),
+			NODE_COMPILE_CACHE,
 			...env,
 		},
 		...(uid === undefined ? {} : { uid, gid: uid }),
@@ -96,21 +98,21 @@ export function runScript(
 		ended,
 		says: (pattern) =>
 			new Promise((resolve, reject) => {
-				const fail = (why: string) =>
-					reject(new Error(`${why}, and ${pattern} is not in: ${output}${errors}`));
-				const timer = setTimeout(() => fail("a minute has passed"), 60_000);
-				const look = () => {
+				const fail = (reason: string) =>
+					reject(new Error(`${reason} before ${pattern} was printed: ${output}${errors}`));
+				const timer = setTimeout(() => fail("a minute passed"), 60_000);
+				const check = () => {
 					const match = pattern.exec(output);
 					if (!match) return;
 					clearTimeout(timer);
 					resolve(match);
 				};
-				child.stdout.on("data", look);
+				child.stdout.on("data", check);
 				ended.then(({ code }) => {
 					clearTimeout(timer);
-					fail(`it ended with ${code}`);
+					fail(`it exited with ${code}`);
 				});
-				look();
+				check();
 			}),
 		async stop(signal = "SIGTERM") {
 			child.kill(signal);

@@ -14,17 +14,21 @@ export interface Rule {
 	readonly health: string;
 	readonly lastError?: string;
 }
-/** A Prometheus of a test's own, with the shop's configuration, that asks these nodes. */
+/** Prometheus with the deployed configuration, which scrapes given nodes. */
 export interface Prometheus {
-	/** The samples that an expression finds now. @throws what is wrong with the expression */
+	/** Current samples of an expression. @throws if the expression is invalid */
 	query(expr: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
-	/** The names of the labels of a metric. */
+	/** Label names of a metric. */
 	labels(metric: string): Promise<ReadonlySet<string>>;
 	rules(): Promise<Rule[]>;
 	stop(): Promise<void>;
 }
 
-/** @param nodes the port of each node's figures, by what it runs */
+/**
+ * Starts Prometheus.
+ * @param place folder for its configuration, data and log
+ * @param nodes health port of each node by the value of its label `app`
+ */
 export async function startPrometheus(
 	place: string,
 	nodes: Readonly<Record<string, number>>,
@@ -35,7 +39,7 @@ export async function startPrometheus(
 		targets: [`127.0.0.1:${port}`],
 		labels: { app },
 	}));
-	// As it is deployed, but for where the nodes are and how often they are asked.
+	// As deployed, except for the targets and the scrape interval.
 	Object.assign(config.global, {
 		scrape_interval: "1s",
 		scrape_timeout: "1s",
@@ -58,7 +62,7 @@ export async function startPrometheus(
 		],
 		log: join(place, "prometheus.log"),
 	});
-	async function ask<T>(path: string, params: Record<string, string> = {}): Promise<T> {
+	async function get<T>(path: string, params: Record<string, string> = {}): Promise<T> {
 		const response = await fetch(
 			`http://127.0.0.1:${port}/api/v1/${path}?${new URLSearchParams(params)}`,
 		);
@@ -70,17 +74,17 @@ export async function startPrometheus(
 		if (status !== "success") throw new Error(`${JSON.stringify(params)}: ${error}`);
 		return data;
 	}
-	await Promise.race([server.failure, eventually(() => ask("query", { query: "1" }))]);
+	await Promise.race([server.failure, eventually(() => get("query", { query: "1" }))]);
 	return {
 		query: async (expr) =>
-			(await ask<{ result: Awaited<ReturnType<Prometheus["query"]>> }>("query", { query: expr }))
+			(await get<{ result: Awaited<ReturnType<Prometheus["query"]>> }>("query", { query: expr }))
 				.result,
 		async labels(metric) {
-			const series = await ask<Record<string, string>[]>("series", { "match[]": metric });
+			const series = await get<Record<string, string>[]>("series", { "match[]": metric });
 			return new Set(series.flatMap((one) => Object.keys(one)));
 		},
 		rules: async () =>
-			(await ask<{ groups: { rules: Rule[] }[] }>("rules")).groups.flatMap(({ rules }) => rules),
+			(await get<{ groups: { rules: Rule[] }[] }>("rules")).groups.flatMap(({ rules }) => rules),
 		stop: () => server.kill(),
 	};
 }

@@ -17,7 +17,7 @@ export interface RecordedSpan {
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 
-/** Tracing that keeps its spans in a list. */
+/** Tracing that appends its spans to a list. */
 export function recordedTraces(): Tracing & { readonly spans: RecordedSpan[] } {
 	const spans: RecordedSpan[] = [];
 	function begin(

@@ -15,18 +15,21 @@ import { describeIf } from "./skip.ts";
 
 type Name = "nats-server" | "redis-server" | "prometheus" | "promtool";
 
-/** A server that can be ended in every way, and started again on the same port and data. */
+/** Server that tests can stop, kill, pause and restart on the same port and data. */
 export interface Server {
 	readonly url: string;
-	/** The process that runs now. */
+	/** Current process. */
 	readonly process: Process;
-	/** Starts it again after it has ended, and waits until it answers. */
+	/** Restarts it after it has stopped, and waits until it accepts requests. */
 	restart(): Promise<void>;
-	/** Ends it for good. */
+	/** Stops it permanently. */
 	stop(): Promise<void>;
 }
 
-/** Tests that need servers which npm does not bring. Without these servers the tests are skipped, or fail if CI is "true". */
+/**
+ * `describe` for tests that require servers which npm does not install. Without the servers the
+ * tests are skipped, or fail if CI is "true".
+ */
 export function describeWith(servers: readonly Name[], title: string, tests: () => void): void {
 	const missing = servers.filter((name) => !findServer(name));
 	if (missing.length === 0) {
@@ -42,8 +45,8 @@ export function describeWith(servers: readonly Name[], title: string, tests: () 
 
 /**
  * @param folder for its data and its log
- * @param maxPayload in bytes, instead of that of the configuration
- * @param store the size of JetStream's store, "1MB" for instance, instead of that of the configuration
+ * @param maxPayload in bytes, instead of the configured value
+ * @param store size of JetStream's store, such as "1MB", instead of the configured value
  */
 export function startNats(folder: string, maxPayload?: number, store?: string): Promise<Server> {
 	const file = findServer("nats-server")!;
@@ -53,12 +56,12 @@ export function startNats(folder: string, maxPayload?: number, store?: string): 
 		file,
 		folder,
 		args: (port) => natsArguments(file, folder, port, maxPayload, store),
-		greeting: { ask: "", answer: /^INFO / },
+		probe: { request: "", response: /^INFO / },
 	});
 }
 
 /**
- * @param folder for its log; it keeps no data
+ * @param folder for its log; data is not stored
  * @param options further arguments, such as `--maxmemory`
  */
 export function startRedis(folder: string, options: readonly string[] = []): Promise<Server> {
@@ -78,7 +81,7 @@ export function startRedis(folder: string, options: readonly string[] = []): Pro
 			"",
 			...options,
 		],
-		greeting: { ask: "PING\r\n", answer: /^\+PONG/ },
+		probe: { request: "PING\r\n", response: /^\+PONG/ },
 	});
 }
 
@@ -88,17 +91,17 @@ interface Kind {
 	readonly file: string;
 	readonly folder: string;
 	args(port: number): string[];
-	/** How one sees that it answers. */
-	readonly greeting: { readonly ask: string; readonly answer: RegExp };
+	/** Request that checks whether the server is ready, and the expected response. */
+	readonly probe: { readonly request: string; readonly response: RegExp };
 }
 
-async function startServer({ name, scheme, file, folder, args, greeting }: Kind): Promise<Server> {
+async function startServer({ name, scheme, file, folder, args, probe }: Kind): Promise<Server> {
 	mkdirSync(folder, { recursive: true });
 	const port = await freePort();
 	const log = join(folder, `${name}.log`);
 	const start = async () => {
 		const process = startProcess({ name, file, args: args(port), log });
-		await Promise.race([process.failure, eventually(() => greet(port, greeting))]);
+		await Promise.race([process.failure, eventually(() => checkReady(port, probe))]);
 		return process;
 	};
 	let process = await start();
@@ -114,20 +117,20 @@ async function startServer({ name, scheme, file, folder, args, greeting }: Kind)
 	};
 }
 
-async function greet(port: number, { ask, answer }: Kind["greeting"]): Promise<void> {
+async function checkReady(port: number, { request, response }: Kind["probe"]): Promise<void> {
 	const text = await new Promise<string>((resolve, reject) => {
-		const socket = connect(port, "127.0.0.1", () => socket.write(ask));
-		socket.setTimeout(1000, () => socket.destroy(new Error("no answer")));
+		const socket = connect(port, "127.0.0.1", () => socket.write(request));
+		socket.setTimeout(1000, () => socket.destroy(new Error("no response")));
 		socket.once("data", (data) => {
 			resolve(data.toString());
 			socket.destroy();
 		});
 		socket.once("error", reject);
 	});
-	if (!answer.test(text)) throw new Error(`unexpected: ${text}`);
+	if (!response.test(text)) throw new Error(`unexpected response: ${text}`);
 }
 
-/** How the cluster's Redis chooses the keys that it evicts when its memory is full. */
+/** Eviction policy of the cluster's Redis. */
 export function evictionPolicy(): string {
 	const text = readFileSync(join(root, "docker-compose.yml"), "utf8");
 	return /"--maxmemory-policy",\s*"([a-z-]+)"/.exec(text)![1]!;

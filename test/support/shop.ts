@@ -18,8 +18,8 @@ import { checkReturns } from "../../middlewares/check-returns.ts";
 import { database, type HasDatabase } from "../../mixins/database.mixin.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions, openTraces } from "../../moleculer.config.ts";
-import { assertResponseIsDocumented } from "./answers.ts";
 import { type Databases, domains, services as folder, makeDatabases } from "./databases.ts";
+import { assertResponseIsDocumented } from "./documented-responses.ts";
 import { type Http, httpOf } from "./http.ts";
 
 export interface Shop {
@@ -28,7 +28,7 @@ export interface Shop {
 	readonly call: Call;
 	readonly env: Env;
 	readonly databases: Databases;
-	/** The gateway's address. */
+	/** Address of the gateway. */
 	readonly url: string;
 	readonly http: Http;
 	stop(): Promise<void>;
@@ -41,10 +41,12 @@ export const admin: Meta["user"] = {
 };
 
 /**
- * Starts services in this process, on databases of their own. Of a whole shop every answer is held to the OpenAPI document. `stubs` stand in for neighbours; one with the `database` mixin gets a database.
- * @param options.services which; every one of them unless given
+ * Starts services in this process, with new databases. If all services run, every response is
+ * checked against the OpenAPI document.
+ * @param options.services to start; all by default
+ * @param options.stubs replace other services; a stub with the mixin `database` gets a database
  * @param options.middlewares outside all others
- * @param options.onLog is given each line of the log, as JSON
+ * @param options.onLog receives each line of the log as JSON
  */
 export async function startShop(
 	options: {
@@ -56,12 +58,12 @@ export async function startShop(
 	} = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
-	const keeping = stubs.flatMap(({ name, mixins }) =>
+	const stubsWithDatabase = stubs.flatMap(({ name, mixins }) =>
 		mixins?.includes(database as object) ? [name] : [],
 	);
 	const databases = await makeDatabases([
 		...services.filter((name) => domains.includes(name)),
-		...keeping,
+		...stubsWithDatabase,
 	]);
 	const env = readEnv({
 		NODE_ENV: "test",
@@ -120,8 +122,9 @@ type Stubs<C extends Contract> = {
 	) => Promise<Value<C["actions"][K]["returns"]>>;
 };
 /**
- * A neighbour made from its contract: parameters are validated and results checked like the real one's; what is not given fails. With
- * `database` and `events(contract)` as mixins it publishes the real one's events, see `publisher`.
+ * Stub of a service, made from its contract: parameters are validated and results checked as in the
+ * real service. Actions that are not given fail. With the mixins `database` and `durableEvents` it
+ * can publish the service's events, see `publisher`.
  */
 export function stub<const C extends Contract>(
 	contract: C,
@@ -136,20 +139,20 @@ export function stub<const C extends Contract>(
 			.filter((name) => !(name in eventActions))
 			.map((name) => [name, actions[name] ?? missing(name)]),
 	);
-	// Nothing of it is kept: a test that changes its answer gets the new one.
-	const fresh = Object.fromEntries(
+	// Without caches, so that tests can change results.
+	const uncached = Object.fromEntries(
 		Object.entries(contract.actions).map(([name, { cache: _, responseCache: __, ...action }]) => [
 			name,
 			action,
 		]),
 	);
-	return defineService({ ...contract, actions: fresh } as Contract)({
+	return defineService({ ...contract, actions: uncached } as Contract)({
 		mixins,
 		actions: all as never,
 	});
 }
 
-/** Publishes a fact through the outbox of a service that runs here. */
+/** Publishes an event through the outbox of a service in this process. */
 export function publisher(broker: ServiceBroker, service: string) {
 	const self = broker.getLocalService(service) as unknown as HasDatabase & HasDurableEvents;
 	return <E extends EventType>(type: E, subject: string, data: EventData<E>): Promise<void> =>

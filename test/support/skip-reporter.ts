@@ -1,7 +1,8 @@
 import type { AggregatedResult } from "@jest/reporters";
 
 /**
- * One line about skipped tests, or undefined if there are none. Tests that `-t` filters out have no reason and do not count.
+ * Summarizes skipped tests in one line, or returns undefined if there are none. Tests that `-t`
+ * filters out have no reason and do not count.
  * @param titles full titles of the tests that did not run
  */
 export function describeSkipped(titles: readonly string[]): string | undefined {

@@ -1,6 +1,9 @@
 import { describe, test } from "@jest/globals";
 
-/** Tests that cannot run on every machine; `reason` says what is missing and how to get it. The skip reporter counts the tests by their reasons. */
+/**
+ * `test` for a test that cannot run on every machine.
+ * @param reason names the missing program and how to install it; the skip reporter counts tests by it
+ */
 export function testIf(
 	possible: boolean,
 	reason: string,
@@ -10,7 +13,7 @@ export function testIf(
 		: (title, run, timeout) => test.skip(withReason(title, reason), run, timeout);
 }
 
-/** The same for a block of tests. */
+/** `describe` for such tests. */
 export function describeIf(
 	possible: boolean,
 	reason: string,
@@ -18,6 +21,6 @@ export function describeIf(
 	return possible ? describe : (title, tests) => describe.skip(withReason(title, reason), tests);
 }
 
-/** The title of a skipped test, in the form that the skip reporter reads. */
+/** Title of a skipped test in the format that the skip reporter parses. */
 export const withReason = (title: string, reason: string): string =>
 	`${title} [skipped: ${reason}]`;

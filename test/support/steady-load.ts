@@ -2,7 +2,8 @@ import { expect } from "@jest/globals";
 
 /**
  * Keeps `clients` requests in flight until `total` have finished, then waits for the rest.
- * @returns the wait of each request, counted in requests that finished meanwhile: independent of the speed of the machine
+ * @returns the wait of each request, measured in requests that finished in the meantime, which does
+ * not depend on the speed of the machine
  */
 export async function steadyLoad(
 	clients: number,
@@ -22,8 +23,9 @@ export async function steadyLoad(
 }
 
 /**
- * Asserts that no request was starved. A starved request waits until the load ends; a fair one waits for about as many others as there are
- * clients. The margin between them is for a slot that the operating system holds up while another one goes on.
+ * Asserts that no request was starved. A starved request waits until the load ends; a fair one waits
+ * for about as many others as there are clients. The margin covers threads that the operating system
+ * suspends.
  */
 export function expectFair(waits: readonly number[]): void {
 	const sorted = waits.toSorted((a, b) => a - b);

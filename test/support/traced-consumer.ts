@@ -13,12 +13,13 @@ import type { Databases } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { stub } from "./shop.ts";
 
-/** An order of these tests, told of in a trace whose id is its own. */
+/** Trace context of an order's event: the trace id is the order's id. */
 export const traceOf = (id: string): string => `00-${id.replaceAll("-", "")}-00f067aa0ba902b7-01`;
 
 /**
- * A group whose handler publishes a fact about each event that it is given, and asks another service; where it is given events of several traces, it says
- * which is whose. The first try fails.
+ * Consumer group whose handler calls another service and publishes an event for each event that it
+ * receives. For a batch with several traces it passes each event's own trace context. The first
+ * attempt fails.
  */
 export function tracedConsumer(): ServiceSchema[] {
 	let failed = false;
@@ -28,7 +29,7 @@ export function tracedConsumer(): ServiceSchema[] {
 			history: async (ctx) => [
 				{
 					sequence: "1",
-					type: "heard",
+					type: "received",
 					time: new Date().toISOString(),
 					data: null,
 					traceparent: (ctx as unknown as Context).headers.traceparent ?? null,
@@ -39,15 +40,15 @@ export function tracedConsumer(): ServiceSchema[] {
 			mixins: [database, durableEvents],
 			actions: {},
 			subscriptions: {
-				async "order.created"(tx, found) {
+				async "order.created"(tx, events) {
 					if (!failed) {
 						failed = true;
-						throw new Error("Not this time");
+						throw new Error("The first attempt fails");
 					}
 					const call = this.broker.call.bind(this.broker) as Call;
-					for (const { subject, traceparent } of found) {
-						const [heard] = await call("payments.history", { subject });
-						const alone = found.length === 1;
+					for (const { subject, traceparent } of events) {
+						const [entry] = await call("payments.history", { subject });
+						const alone = events.length === 1;
 						await this.publish(
 							tx,
 							"shipment.cancelled",
@@ -55,7 +56,7 @@ export function tracedConsumer(): ServiceSchema[] {
 							{ order_id: subject },
 							alone ? undefined : traceparent,
 						);
-						const type = alone ? heard?.traceparent : traceparent;
+						const type = alone ? entry?.traceparent : traceparent;
 						await tx.query("insert into effects (event) values ($1)", [
 							`${subject} ${traceIdOf(type)}`,
 						]);
@@ -66,16 +67,16 @@ export function tracedConsumer(): ServiceSchema[] {
 	];
 }
 
-/** Waits until the group has heard of these orders, each in its own trace, and has told of it in that trace. */
+/** Waits until the group has processed the orders and has published an event in each one's trace. */
 export const expectTraces = (databases: Databases, ids: readonly string[]): Promise<void> =>
 	eventually(async () => {
-		const told = await databases.query<{ subject: string; traceparent: string }>(
+		const published = await databases.query<{ subject: string; traceparent: string }>(
 			"shipping",
 			"select subject, traceparent from outbox",
 		);
 		const expected = ids.map((id) => `${id} ${id.replaceAll("-", "")}`).sort();
 		expect(
-			told.map(({ subject, traceparent }) => `${subject} ${traceIdOf(traceparent)}`).sort(),
+			published.map(({ subject, traceparent }) => `${subject} ${traceIdOf(traceparent)}`).sort(),
 		).toEqual(expected);
 		const effects = await databases.query<{ event: string }>(
 			"shipping",

@@ -4,7 +4,7 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { readEnv } from "../../lib/settings/env.ts";
-import { type Customer, login } from "../../test/support/actors.ts";
+import { type Customer, login } from "../../test/support/builders.ts";
 import { httpOf } from "../../test/support/http.ts";
 import { ADMIN, howToInstall, missingServers, startCluster } from "../chaos/cluster.ts";
 import { readContracts, routesOf } from "../documents/openapi.ts";

@@ -1,4 +1,4 @@
-import { type Customer, makeProduct, register } from "../../test/support/actors.ts";
+import { type Customer, makeProduct, register } from "../../test/support/builders.ts";
 import type { Shop } from "../../test/support/shop.ts";
 import type { StreamFuzzOptions } from "./event-streams.ts";
 import type { FuzzOptions } from "./fuzz.ts";

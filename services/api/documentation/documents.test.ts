@@ -2,7 +2,7 @@ import { get, type IncomingMessage } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
-import { neighbours } from "../../../test/support/gateway.ts";
+import { stubbedServices } from "../../../test/support/gateway.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 import { document, loadOnce, perRevision } from "./documents.ts";
 
@@ -10,7 +10,7 @@ let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api"],
-		stubs: neighbours(),
+		stubs: stubbedServices(),
 		env: { CORS_ORIGINS: "https://shop.example" },
 	});
 });

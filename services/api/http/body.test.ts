@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
-import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
+import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
@@ -10,7 +10,7 @@ const heard: RecordedCall[] = [];
 /** How many `send` opened. */
 let connections = 0;
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: neighbours(heard) });
+	shop = await startShop({ services: ["api"], stubs: stubbedServices(heard) });
 	admin = token(shop.env, "admin");
 });
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Ctx } from "../../../lib/contracts/contract.ts";
-import { neighbours, token } from "../../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { orders } from "../../orders/orders.contract.ts";
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 	shop = await startShop({
 		services: ["api"],
 		stubs: [
-			...neighbours().filter(({ name }) => name !== "orders"),
+			...stubbedServices().filter(({ name }) => name !== "orders"),
 			stub(orders, {
 				create: async (ctx) => order(ctx, ctx.meta.respond_async ? 202 : 201),
 				cancel: async (ctx) => order(ctx, 202, ctx.params.id),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
+import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
@@ -8,7 +8,7 @@ let shop: Shop;
 let admin: string;
 const heard: RecordedCall[] = [];
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: neighbours(heard) });
+	shop = await startShop({ services: ["api"], stubs: stubbedServices(heard) });
 	admin = token(shop.env, "admin");
 });
 beforeEach(() => {

@@ -4,7 +4,7 @@ import { v7 as uuid } from "uuid";
 import { contractError } from "../../../lib/contracts/contract.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { neighbours, token } from "../../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { notifications } from "../../notifications/notifications.contract.ts";
 import { payments } from "../../payments/payments.contract.ts";
@@ -32,7 +32,7 @@ beforeAll(async () => {
 		env: { LOGLEVEL: "warn" },
 		onLog: (line) => void lines.push(JSON.parse(line)),
 		stubs: [
-			...neighbours(),
+			...stubbedServices(),
 			stub(payments, { refund: fail, list: fail }),
 			stub(notifications, {
 				/** Passes something on that the other refuses. */

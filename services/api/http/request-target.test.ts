@@ -1,11 +1,11 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { neighbours } from "../../../test/support/gateway.ts";
+import { stubbedServices } from "../../../test/support/gateway.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 let shop: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: neighbours() });
+	shop = await startShop({ services: ["api"], stubs: stubbedServices() });
 });
 afterAll(() => shop?.stop());
 

@@ -7,7 +7,7 @@ import { createNode, loadService } from "../../../lib/settings/node.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
 import { services } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { neighbours, type RecordedCall, token } from "../../../test/support/gateway.ts";
+import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { inventory } from "../../inventory/inventory.contract.ts";
 import { orders } from "../../orders/orders.contract.ts";
@@ -27,7 +27,7 @@ async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
 }
 
 test("a service that goes away answers 503 until it is back; its routes are not forgotten", async () => {
-	const [catalogue] = neighbours();
+	const [catalogue] = stubbedServices();
 	const shop = await start({ stubs: [catalogue!] });
 	expect((await shop.http("GET /api/products")).status).toBe(200);
 	await shop.broker.destroyService("products");
@@ -50,7 +50,7 @@ test("a service that goes away answers 503 until it is back; its routes are not 
 });
 
 test("below the path of a service that was never there nothing is missing for certain", async () => {
-	const shop = await start({ stubs: neighbours() });
+	const shop = await start({ stubs: stubbedServices() });
 	expect(await shop.http(`GET /api/inventory/${uuid()}`)).toMatchObject({
 		status: 503,
 		body: { code: "SERVICE_UNAVAILABLE" },
@@ -61,7 +61,7 @@ test("below the path of a service that was never there nothing is missing for ce
 
 test("a route that its service no longer has goes, and one that it gets comes", async () => {
 	const { get, ...rest } = products.actions;
-	const [catalogue] = neighbours();
+	const [catalogue] = stubbedServices();
 	const shop = await start({ stubs: [catalogue!] });
 	await shop.broker.destroyService("products");
 	shop.broker.createService(
@@ -92,7 +92,7 @@ test("a route that does not say who may call it, or whose path is taken, is not 
 			hidden: { ...action, auth: "anyone", rest: "GET /hidden", visibility: "public" },
 		},
 	} as unknown as ServiceSchema;
-	const shop = await start({ stubs: [careless, neighbours()[0]!] });
+	const shop = await start({ stubs: [careless, stubbedServices()[0]!] });
 	for (const path of ["/api/careless", "/api/hidden", "/careless"])
 		expect((await shop.http(`GET ${path}`)).status).toBe(404);
 });
@@ -128,7 +128,7 @@ test("a contract is in the registry as it was written, here and on another node"
 		"products.list": listed,
 		"products.update": products.actions.update,
 	};
-	const remote = await node(namespace, neighbours());
+	const remote = await node(namespace, stubbedServices());
 	const other = await node(namespace, []);
 	for (const { registry } of [remote, other]) {
 		const found = new Map(registry.getActionList({}).map(({ name, action }) => [name, action]));
@@ -146,7 +146,7 @@ test("routes, answers and errors are the same when the service is on another nod
 			throw contractError(inventory, "STOCK_NOT_FOUND", { hint: "none" });
 		},
 	});
-	const remote = await node(namespace, [...neighbours(heard), stock]);
+	const remote = await node(namespace, [...stubbedServices(heard), stock]);
 	const gateway = await node(namespace, [await loadService(services, "api")]);
 	const { port } = (
 		gateway.getLocalService("api") as unknown as { server: { address(): { port: number } } }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { neighbours, token } from "../../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { auth } from "../../auth/auth.contract.ts";
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
 	});
 	shop = await startShop({
 		services: ["api"],
-		stubs: [...neighbours().filter(({ name }) => name !== "auth"), sessions],
+		stubs: [...stubbedServices().filter(({ name }) => name !== "auth"), sessions],
 	});
 	user = token(shop.env);
 });

@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import { openCache } from "../../../lib/caching/lease-cache.ts";
 import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { neighbours, token } from "../../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
 import { freePort } from "../../../test/support/processes.ts";
 import { describeWith, evictionPolicy, startRedis } from "../../../test/support/servers.ts";
@@ -35,7 +35,7 @@ async function start(env: Record<string, string> = {}): Promise<Shop> {
 	});
 	const shop = await startShop({
 		services: ["api"],
-		stubs: [...neighbours().filter(({ name }) => name !== "auth"), signIn],
+		stubs: [...stubbedServices().filter(({ name }) => name !== "auth"), signIn],
 		env: {
 			RATE_LIMIT_ENABLED: "true",
 			RATE_LIMIT_PER_MINUTE: "5",

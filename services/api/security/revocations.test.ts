@@ -6,7 +6,7 @@ import { accessTokenVerifier } from "../../../lib/security/access-token.ts";
 import { type Env, readEnv } from "../../../lib/settings/env.ts";
 import { createNode, loadService } from "../../../lib/settings/node.ts";
 import { brokerOptions } from "../../../moleculer.config.ts";
-import { type Customer, makeAdmin, register } from "../../../test/support/actors.ts";
+import { type Customer, makeAdmin, register } from "../../../test/support/builders.ts";
 import { type Databases, makeDatabases, services } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { httpOf } from "../../../test/support/http.ts";

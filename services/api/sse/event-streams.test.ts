@@ -6,7 +6,7 @@ import { commonError } from "../../../lib/contracts/errors.ts";
 import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import { type EventStream, listen } from "../../../test/support/event-stream.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { neighbours, token } from "../../../test/support/gateway.ts";
+import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { orders } from "../../orders/orders.contract.ts";
 import type { Gateway } from "../http/exchange.ts";
@@ -34,7 +34,7 @@ beforeAll(async () => {
 	});
 	shop = await startShop({
 		services: ["api"],
-		stubs: [...neighbours().filter(({ name }) => name !== "orders"), slow],
+		stubs: [...stubbedServices().filter(({ name }) => name !== "orders"), slow],
 	});
 	gateway().server.on("request", (_req, res: ServerResponse) =>
 		res.on("error", (error) => errors.push(error)),

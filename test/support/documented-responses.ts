@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { path } from "../../tools/documents/openapi.ts";
+import { path as documentPath } from "../../tools/documents/openapi.ts";
 import type { HttpResponse } from "./http.ts";
 
 interface Response {
@@ -11,22 +11,22 @@ interface Document {
 	readonly paths: Record<string, Record<string, { readonly responses: Record<string, Response> }>>;
 	readonly components: object;
 }
-const document = JSON.parse(readFileSync(path, "utf8")) as Document;
+const document = JSON.parse(readFileSync(documentPath, "utf8")) as Document;
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 (addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
 ajv.addSchema({ $id: "document", components: document.components });
 const compiled = new Map<object, ValidateFunction>();
 
-/** Schemas refer to the document's components. */
-const local = (schema: object): object =>
+/** Redirects references to the document's components. */
+const localize = (schema: object): object =>
 	JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/'));
 function validator(schema: object): ValidateFunction {
-	const found = compiled.get(schema) ?? ajv.compile(local(schema));
-	compiled.set(schema, found);
-	return found;
+	const validate = compiled.get(schema) ?? ajv.compile(localize(schema));
+	compiled.set(schema, validate);
+	return validate;
 }
 
-/** Fixed segments win over parameters. */
+/** Templates with fewer parameters first: fixed segments take precedence. */
 const templates = Object.keys(document.paths)
 	.sort((a, b) => a.split("{").length - b.split("{").length)
 	.map((template) => ({
@@ -35,32 +35,36 @@ const templates = Object.keys(document.paths)
 	}));
 const problem = { $ref: "#/components/schemas/Problem" };
 
-/** Fails when an answer is not one that docs/openapi.json promises. */
+/** @throws if docs/openapi.json does not document the response */
 export function assertResponseIsDocumented(
 	method: string,
-	address: string,
+	target: string,
 	{ status, headers, body }: HttpResponse,
 ): void {
-	const plain = address.split("?")[0]!.replace(/(.)\/$/, "$1");
-	const template = templates.find(({ pattern }) => pattern.test(plain))?.template;
+	const path = target.split("?")[0]!.replace(/(.)\/$/, "$1");
+	const template = templates.find(({ pattern }) => pattern.test(path))?.template;
 	const operation =
 		template && document.paths[template]![(method === "HEAD" ? "GET" : method).toLowerCase()];
-	const about = `${method} ${plain} answered ${status}`;
+	const request = `${method} ${path}`;
 	const type = headers.get("content-type")?.split(";")[0];
 	const fail = (reason: string): never => {
-		throw new Error(`${about} ${reason}: ${JSON.stringify(body).slice(0, 1000)}`);
+		throw new Error(`${request} ${reason}: ${JSON.stringify(body).slice(0, 1000)}`);
 	};
 	if (!operation || method === "OPTIONS") {
 		if (status >= 400 && type === "application/problem+json") check(problem);
 		return;
 	}
-	const response = operation.responses[status] ?? fail("which is not documented");
+	const response =
+		operation.responses[status] ?? fail(`returned ${status}, which is not documented`);
 	if (method === "HEAD" || body === "") return;
-	const content = response.content?.[type ?? ""] ?? fail(`with ${type}, which is not documented`);
+	const content =
+		response.content?.[type ?? ""] ??
+		fail(`returned ${status} with ${type}, which is not documented`);
 	check(content.schema);
 
 	function check(schema: object): void {
-		const valid = validator(schema);
-		if (!valid(body)) fail(`with what is not as documented (${ajv.errorsText(valid.errors)})`);
+		const validate = validator(schema);
+		if (!validate(body))
+			fail(`violates its documented schema (${ajv.errorsText(validate.errors)})`);
 	}
 }
