@@ -19,7 +19,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	let cluster: Cluster;
 	let first: ClusterNode;
 	beforeAll(async () => {
-		const books = stub(inventory, {
+		const inventoryStub = stub(inventory, {
 			open: async ({ params: { product_id, on_hand } }) => ({
 				product_id,
 				on_hand,
@@ -27,7 +27,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 				available: on_hand,
 			}),
 		});
-		cluster = await startCluster({ services: ["products"], stubs: [books] });
+		cluster = await startCluster({ services: ["products"], stubs: [inventoryStub] });
 		first = await cluster.start("first", ["products"]);
 	}, 60_000);
 	afterAll(() => cluster?.stop());
@@ -41,7 +41,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	const change = (id: string, price: number) =>
 		cluster.call("products.update", { id, price }, as(admin!));
 
-	test("an action's contract arrives whole in the registry of another node", () => {
+	test("the registry of another node contains complete action contracts", () => {
 		const actions = cluster.broker.registry.getActionList({ skipInternal: true });
 		for (const [name, action] of Object.entries(products.actions) as [string, ActionContract][]) {
 			const found = actions.find((one) => one.name === `products.${name}`)?.action;
@@ -60,7 +60,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		expect(service!.metadata).toMatchObject({ events: products.events, errors: products.errors });
 	});
 
-	test("parameters are checked on the node that was called, and brought into form there", async () => {
+	test("the called node validates and normalizes parameters", async () => {
 		const field = (name: string) => expect.objectContaining({ field: name });
 		await expect(
 			cluster.broker.call("products.create", { name: "", price: -1, more: 1 }, as(admin!)),
@@ -73,7 +73,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		expect(product).toMatchObject({ name: "Tea", price: 19.99, currency: "EUR" });
 	});
 
-	test("who may call an action is held to on the node that was called", async () => {
+	test("the called node enforces an action's access rule", async () => {
 		const params = { name: "Tea", price: 1, category: "Drinks" };
 		await expect(cluster.call("products.create", params)).rejects.toMatchObject({
 			type: "UNAUTHENTICATED",
@@ -85,7 +85,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		});
 	});
 
-	test("errors keep their type, code, message and data", async () => {
+	test("errors keep their type, code, message and data across nodes", async () => {
 		const { message, status } = products.errors.PRODUCT_NOT_FOUND;
 		await expect(cluster.call("products.get", { id: uuid() })).rejects.toMatchObject({
 			type: "PRODUCT_NOT_FOUND",
@@ -97,7 +97,7 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		await expect(addProduct({ sku })).rejects.toMatchObject({ type: "SKU_TAKEN", code: 409 });
 	});
 
-	test("an answer of more than a megabyte arrives", async () => {
+	test("a result of more than a megabyte is transmitted", async () => {
 		const description = "x".repeat(4900);
 		const { id } = await addProduct({ description });
 		const found = await cluster.call("products.resolve", { ids: Array(400).fill(id) });
@@ -105,20 +105,20 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 		expect(found[399]).toMatchObject({ id, description });
 	});
 
-	test("a service that runs nowhere is an outage", async () => {
-		const refusal = await cluster.broker
+	test("a call to a service without nodes fails as an outage", async () => {
+		const error = await cluster.broker
 			.call(`${orders.name}.get`, { id: uuid() })
-			.catch((error) => error);
-		expect(refusal).toMatchObject({ type: "SERVICE_NOT_FOUND" });
-		expect(isOutage(refusal)).toBe(true);
+			.catch((reason) => reason);
+		expect(error).toMatchObject({ type: "SERVICE_NOT_FOUND" });
+		expect(isOutage(error)).toBe(true);
 	});
 
-	test("a node that is told to end loses no call, and the other one goes on", async () => {
+	test("a stopping node completes its calls, and the other node continues", async () => {
 		const leaving = await cluster.start("leaving", ["products"]);
 		const { id } = await addProduct();
 		let price = 0;
 		let busy = true;
-		const shopping = Promise.all(
+		const load = Promise.all(
 			Array.from({ length: 4 }, async () => {
 				while (busy) {
 					await change(id, ++price);
@@ -126,17 +126,17 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 				}
 			}),
 		);
-		shopping.catch(() => undefined);
+		load.catch(() => undefined);
 		await eventually(() => expect(price).toBeGreaterThan(20));
 		expect(await leaving.process.term()).toBe(0);
 		const before = price;
 		await eventually(() => expect(price).toBeGreaterThan(before + 20));
 		busy = false;
-		await shopping;
+		await load;
 		expect(cluster.has(leaving)).toBe(false);
 	}, 60_000);
 
-	test("a node that dies without a word is left out; reads that it was asked for are answered by the other one", async () => {
+	test("reads sent to a killed node are retried on the other node, which receives all further calls", async () => {
 		const dying = await cluster.start("dying", ["products"]);
 		const { id } = await addProduct();
 		await dying.process.kill();

@@ -11,7 +11,7 @@ const LINES = 100;
 const QUEUED = 330;
 const LISTED = 76;
 
-describeWith(["nats-server", "redis-server"], "a NATS server with the smallest max_payload", () => {
+describeWith(["nats-server", "redis-server"], "with the smallest max_payload of NATS", () => {
 	let cluster: Cluster;
 	let admin: Customer;
 	let customer: Customer;
@@ -30,7 +30,7 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		]);
 		[inventory, ...nodes] = started as [ClusterNode, ...ClusterNode[]];
 		[admin, customer] = [await makeAdmin(cluster), await register(cluster)];
-		// Three bytes for each character.
+		// Each character has three bytes.
 		const description = "本".repeat(5000);
 		const meta = { user: { id: admin.id, email: admin.email, role: "admin" as const } };
 		const add = async (n: number) => {
@@ -50,7 +50,7 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 	}, START_MS);
 	afterAll(() => cluster?.stop(), START_MS);
 
-	const sameProcesses = () => {
+	const expectNoRestart = () => {
 		for (const { process } of nodes) expect(process.log()).not.toContain("failed unexpectedly");
 		expect(nodes.filter((node) => !cluster.has(node))).toEqual([]);
 	};
@@ -65,17 +65,17 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		return rows[0]!.n;
 	};
 
-	test("an anonymous list of 100 products with long descriptions arrives whole", async () => {
+	test("an anonymous list of 100 products with long descriptions is complete", async () => {
 		const { status, body } = await cluster.http("GET /api/products?category=Large&limit=100");
 		expect(status).toBe(200);
 		expect(new Set(body.map(({ id }: { id: string }) => id)).size).toBe(100);
 		const rest = await cluster.http("GET /api/products?category=Large&skip=40");
 		expect(rest.body).toEqual(body.slice(40));
-		sameProcesses();
+		expectNoRestart();
 	}, 60_000);
 
-	test("a node can announce all its actions to others in one message", () => {
-		// Every node of the cluster together: no node has more actions than all services.
+	test("one message can announce all actions of a node", () => {
+		// The sum over all nodes is an upper bound: no node has more actions than all services.
 		const known = cluster.broker.registry.nodes as unknown as {
 			toArray(): { local: boolean; rawInfo?: { services: object[] } }[];
 		};
@@ -86,17 +86,17 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		expect(JSON.stringify(announced).length).toBeLessThan(LEAST_MAX_PAYLOAD);
 	});
 
-	test("330 orders of 100 lines that waited for a stopped inventory node are all confirmed", async () => {
+	test("330 orders of 100 lines are confirmed after inventory was down", async () => {
 		await inventory.process.kill();
 		for (let n = 0; n < QUEUED; n += 10)
 			await Promise.all(Array.from({ length: 10 }, () => place({ prefer: "respond-async" })));
 		expect(await count("pending")).toBe(QUEUED);
 		await cluster.start("inventory-2", ["inventory"]);
 		await eventually(async () => expect(await count("confirmed")).toBe(QUEUED), 120);
-		sameProcesses();
+		expectNoRestart();
 	}, 240_000);
 
-	test("a list of 76 orders of 100 lines arrives whole, with its total and the next page", async () => {
+	test("a list of 76 orders of 100 lines is complete, with its total and next page", async () => {
 		const { status, body, headers } = await cluster.http(`GET /api/orders?limit=${LISTED}`, {
 			token: customer.token,
 		});
@@ -105,20 +105,20 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		expect(body[0].items).toHaveLength(LINES);
 		expect(headers.get("x-total-count")).toBe(String(QUEUED));
 		expect(headers.get("link")).toContain('rel="next"');
-		sameProcesses();
+		expectNoRestart();
 	}, 60_000);
 
-	test("one result that is too large by itself is an error, and everything else goes on", async () => {
+	test("a single result above the limit fails, and other requests succeed", async () => {
 		const [{ id }] = (await cluster.http("GET /api/orders?limit=1", { token: customer.token }))
 			.body;
-		// It shows the description of each of its products.
-		const refused = await cluster.http(`GET /api/orders/${id}`, { token: customer.token });
-		expect(refused).toMatchObject({ status: 500, body: { code: "INTERNAL_ERROR" } });
-		sameProcesses();
+		// The order contains the description of each of its products.
+		const rejected = await cluster.http(`GET /api/orders/${id}`, { token: customer.token });
+		expect(rejected).toMatchObject({ status: 500, body: { code: "INTERNAL_ERROR" } });
+		expectNoRestart();
 		expect((await place()).body.status).toBe("confirmed");
 	}, 60_000);
 
-	test("the audit of large orders is divided as well", async () => {
+	test("the audit divides large orders into several messages", async () => {
 		const { checked, violations } = await cluster.call("orders.audit", {
 			quiet: 0,
 			recheck: 0,
@@ -126,6 +126,6 @@ describeWith(["nats-server", "redis-server"], "a NATS server with the smallest m
 		});
 		expect(checked).toBeGreaterThan(0);
 		expect(violations).toEqual([]);
-		sameProcesses();
+		expectNoRestart();
 	}, 60_000);
 });

@@ -22,21 +22,21 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 	afterAll(() => cluster?.stop());
 
 	const order = () => ({ order_id: uuid(), user_id: uuid(), shipping_address: null });
-	/** A write, which is not sent again when its answer is lost. */
+	/** A write, which is not retried when its result is lost. */
 	const schedule = (options: object = {}) =>
 		cluster.call("shipping.schedule", { orders: [order()] }, options);
-	/** Asks one node; whichever is next unless given. */
-	const ask = (node?: ClusterNode) =>
+	/** Calls a node; the next one by default. */
+	const read = (node?: ClusterNode) =>
 		cluster.call(
 			"shipping.resolve",
 			{ order_ids: [] },
 			node ? { nodeID: node.id, timeout: 1000 } : {},
 		);
-	const bothAnswer = () => eventually(() => Promise.all([ask(steady), ask(other)]), 30);
-	const ids = () => ({ steady: steady.process.pid, other: other.process.pid });
+	const bothRespond = () => eventually(() => Promise.all([read(steady), read(other)]), 30);
+	const pids = () => ({ steady: steady.process.pid, other: other.process.pid });
 
-	test("after NATS was away for longer than nodes wait for each other, everything goes on by itself", async () => {
-		await bothAnswer();
+	test("nodes reconnect after NATS was down for longer than the heartbeat timeout", async () => {
+		await bothRespond();
 		await cluster.nats.process.kill();
 		await eventually(
 			() => expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
@@ -45,33 +45,33 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		const lost = await schedule({ timeout: 500 }).catch((error) => error);
 		expect(isOutage(lost)).toBe(true);
 		await cluster.nats.restart();
-		await bothAnswer();
-		// And each of them finds the others again.
+		await bothRespond();
+		// Each node discovers the others again.
 		await eventually(async () => {
 			const list = await cluster.broker.call<{ id: string; available: boolean }[], object>(
 				"$node.list",
 				{},
 				{ nodeID: steady.id },
 			);
-			const seen = list.filter(({ available }) => available).map(({ id }) => id);
-			expect(seen).toEqual(expect.arrayContaining([other.id, cluster.broker.nodeID]));
+			const available = list.filter((node) => node.available).map(({ id }) => id);
+			expect(available).toEqual(expect.arrayContaining([other.id, cluster.broker.nodeID]));
 		}, 20);
 	}, 60_000);
 
-	test("without Redis calls go on, and nobody ends", async () => {
-		const before = ids();
+	test("calls succeed and processes survive while Redis is down", async () => {
+		const before = pids();
 		await cluster.redis.process.kill();
 		for (let i = 0; i < 10; i++) expect(await schedule()).toEqual([{ status: "done" }]);
 		await cluster.redis.restart();
 		for (let i = 0; i < 10; i++) expect(await schedule()).toEqual([{ status: "done" }]);
-		await Promise.all([ask(steady), ask(other)]);
-		expect(ids()).toEqual(before);
+		await Promise.all([read(steady), read(other)]);
+		expect(pids()).toEqual(before);
 		for (const { process } of [steady, other])
 			expect(process.log().match(/Redis is gone/g) ?? []).toHaveLength(1);
 	}, 60_000);
 
-	test("a node that hangs is shut out by its callers' breakers before anybody misses it, and its calls go to the other one", async () => {
-		await bothAnswer();
+	test("a circuit breaker excludes a hanging node before its heartbeat is missed", async () => {
+		await bothRespond();
 		other.process.pause();
 		const outcomes = await Promise.allSettled(
 			Array.from({ length: 20 }, () => schedule({ timeout: 500 })),
@@ -90,23 +90,23 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		for (let i = 0; i < 10; i++)
 			expect(await schedule({ timeout: 500 })).toEqual([{ status: "done" }]);
 		other.process.resume();
-		await bothAnswer();
+		await bothRespond();
 	}, 60_000);
 
-	test("when all that could answer hang, calls are refused at once as outages; when they go on, so do calls", async () => {
-		await bothAnswer();
+	test("calls fail at once as outages while all nodes hang, and succeed when they resume", async () => {
+		await bothRespond();
 		for (const { process } of [steady, other]) process.pause();
 		await Promise.allSettled(Array.from({ length: 20 }, () => schedule({ timeout: 500 })));
-		const refused = await schedule().catch((error) => error);
-		expect(refused).toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
-		expect(isOutage(refused)).toBe(true);
-		// Long enough that their heartbeats are missed: they come back as if they were new, with breakers that are closed.
+		const failure = await schedule().catch((error) => error);
+		expect(failure).toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
+		expect(isOutage(failure)).toBe(true);
+		// After missed heartbeats they count as new nodes, whose circuit breakers are closed.
 		await eventually(
 			() => expect([cluster.has(steady), cluster.has(other)]).toEqual([false, false]),
 			20,
 		);
 		for (const { process } of [steady, other]) process.resume();
-		await bothAnswer();
+		await bothRespond();
 		expect(await schedule()).toEqual([{ status: "done" }]);
 	}, 60_000);
 });

@@ -7,7 +7,7 @@ import { domains } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeWith } from "../support/servers.ts";
 
-describeWith(["nats-server", "redis-server"], "each service in a process of its own", () => {
+describeWith(["nats-server", "redis-server"], "each service in its own process", () => {
 	let cluster: Cluster;
 	let notifications: ClusterNode;
 	beforeAll(async () => {
@@ -22,21 +22,21 @@ describeWith(["nats-server", "redis-server"], "each service in a process of its 
 	describe("the order flow", () =>
 		orders(async () => ({ ...cluster, stop: async () => undefined })));
 
-	test("a service whose only node has died is answered with 503, and works again on a new node", async () => {
+	test("requests to a service without nodes return 503 until a new node starts", async () => {
 		const { token } = await register(cluster);
-		const ask = () => cluster.http("GET /api/notifications", { token });
-		expect((await ask()).status).toBe(200);
+		const list = () => cluster.http("GET /api/notifications", { token });
+		expect((await list()).status).toBe(200);
 		await notifications.process.kill();
-		const refused = await eventually(async () => {
-			const answer = await ask();
-			expect(answer.status).toBe(503);
-			return answer;
+		const rejected = await eventually(async () => {
+			const response = await list();
+			expect(response.status).toBe(503);
+			return response;
 		});
-		expect(refused.body).toMatchObject({
+		expect(rejected.body).toMatchObject({
 			code: "SERVICE_UNAVAILABLE",
 			detail: "Service temporarily unavailable",
 		});
-		expect(refused.headers.get("retry-after")).toMatch(/^\d+$/);
+		expect(rejected.headers.get("retry-after")).toMatch(/^\d+$/);
 		await eventually(() => expect(cluster.has(notifications)).toBe(false));
 		const { body: health } = await cluster.http("GET /health");
 		expect(health).toMatchObject({
@@ -44,6 +44,6 @@ describeWith(["nats-server", "redis-server"], "each service in a process of its 
 			services: { notifications: { status: "down" }, users: { status: "up" } },
 		});
 		await cluster.start("successor", ["notifications"]);
-		await eventually(async () => expect((await ask()).status).toBe(200));
+		await eventually(async () => expect((await list()).status).toBe(200));
 	}, 60_000);
 });

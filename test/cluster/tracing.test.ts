@@ -2,7 +2,13 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { type Cluster, type ClusterNode, startCluster } from "../support/cluster.ts";
 import { domains, root } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
@@ -12,14 +18,14 @@ import { describeWith } from "../support/servers.ts";
 
 const NODE_OPTIONS = `--import ${pathToFileURL(join(root, "test/support/loaded-telemetry.ts"))}`;
 
-describeWith(["nats-server", "redis-server"], "traces of several processes", () => {
+describeWith(["nats-server", "redis-server"], "traces across processes", () => {
 	let receiver: Receiver;
 	let mail: MailServer;
 	let cluster: Cluster;
 	let nodes: Record<string, ClusterNode>;
 	let admin: Customer;
 	let product: { id: string };
-	/** Every node but products' own traces. */
+	// All nodes except the one of products export traces.
 	beforeAll(async () => {
 		[receiver, mail] = await Promise.all([startReceiver(), startMailServer()]);
 		const traced = {
@@ -55,20 +61,15 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 	async function place(customer: Customer): Promise<string> {
 		const id = randomBytes(16).toString("hex");
 		const headers = { traceparent: `00-${id}-00f067aa0ba902b7-01` };
-		const body = { items: [{ product_id: product.id, quantity: 1 }] };
-		const { status } = await cluster.http("POST /api/orders", {
-			token: customer.token,
-			headers,
-			body,
-		});
+		const { status } = await placeOrder(cluster, customer, product, {}, headers);
 		expect(status).toBe(201);
 		return id;
 	}
 
-	test("an order is one trace over HTTP, NATS, Postgres, outbox, JetStream and mail, each span below the one that it came of", async () => {
+	test("an order is one trace across HTTP, NATS, Postgres, outbox, JetStream and mail", async () => {
 		const id = await place(await register(cluster));
-		// Users and products may be known from before.
-		const sure = ({ name }: ReceivedSpan) => name !== "by_ids" && name !== "users.resolve";
+		// Users and products may come from a cache.
+		const isCertain = ({ name }: ReceivedSpan) => name !== "by_ids" && name !== "users.resolve";
 		const expected = [
 			"api server POST /api/orders",
 			"  api client orders.create",
@@ -99,7 +100,7 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 			"          notifications client messages_queue",
 			"      orders producer send order.created",
 		];
-		await eventually(() => expect(tree(spansOf(id).filter(sure))).toEqual(expected), 20);
+		await eventually(() => expect(tree(spansOf(id).filter(isCertain))).toEqual(expected), 20);
 		const instances = new Map(
 			spansOf(id).map(({ service, resource }) => [service, resource["service.instance.id"]]),
 		);
@@ -109,7 +110,7 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 		expect(instances.get("notifications")).toBe(nodes.post!.id);
 	}, 60_000);
 
-	test("a node that is told to stop sends what it has", async () => {
+	test("a stopping node exports its remaining spans", async () => {
 		const id = await place(await register(cluster));
 		const names = (service: string) =>
 			spansOf(id).flatMap((span) => (span.service === service ? [span.name] : []));
@@ -119,7 +120,7 @@ describeWith(["nats-server", "redis-server"], "traces of several processes", () 
 		);
 	}, 60_000);
 
-	test("where no endpoint is set nothing of OpenTelemetry is loaded, and nothing is sent", async () => {
+	test("a node without an endpoint loads no OpenTelemetry module and exports no span", async () => {
 		expect(nodes.warehouse!.process.log()).toContain("/@opentelemetry/sdk-trace/");
 		expect(nodes.untraced!.process.log()).not.toContain("opentelemetry");
 		expect(receiver.spans.filter(({ service }) => service === "products")).toEqual([]);

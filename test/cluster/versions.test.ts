@@ -13,7 +13,7 @@ import { makeNextVersion } from "../support/next-version.ts";
 import { describeWith } from "../support/servers.ts";
 
 const START_MS = 180_000;
-/** What each of a version's three processes runs; an order crosses NATS from one to the next. */
+/** Services of a version's three processes. An order crosses NATS from one to the next. */
 const KINDS = {
 	edge: ["api", "auth", "users", "products"],
 	orders: ["orders"],
@@ -22,7 +22,7 @@ const KINDS = {
 const kinds = Object.keys(KINDS) as (keyof typeof KINDS)[];
 type Version = Record<keyof typeof KINDS, ClusterNode>;
 
-describeWith(["nats-server", "redis-server"], "a version and the next one side by side", () => {
+describeWith(["nats-server", "redis-server"], "two consecutive versions in one cluster", () => {
 	let cluster: Cluster;
 	let next: string;
 	let gateways: string[] = [];
@@ -39,7 +39,7 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 		if (next) rmSync(next, { recursive: true, force: true });
 	}, START_MS);
 
-	async function bringUp(folder: string): Promise<Version> {
+	async function startVersion(folder: string): Promise<Version> {
 		const name = `${folder === root ? "this" : "next"}-${++started}`;
 		const nodes = await Promise.all(
 			kinds.map((kind) => cluster.start(`${name}-${kind}`, KINDS[kind], {}, folder)),
@@ -47,15 +47,15 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 		gateways.push(nodes[0]!.url);
 		return Object.fromEntries(kinds.map((kind, i) => [kind, nodes[i]!])) as Version;
 	}
-	/** One node after the other; customers are sent to the other gateway before theirs is told to end. */
-	async function takeDown(version: Version): Promise<void> {
+	/** Stops the nodes one by one. The load balancer stops using the gateway first. */
+	async function stopVersion(version: Version): Promise<void> {
 		gateways = gateways.filter((url) => url !== version.edge.url);
 		for (const kind of kinds) expect(await version[kind].process.term()).toBe(0);
 	}
 
 	const ids: string[] = [];
-	const wrong: unknown[] = [];
-	/** Orders, looks at the order, and has its shipment looked up; notes what is not as it should be. */
+	const failures: unknown[] = [];
+	/** Places and reads an order, resolves its shipment, and records failures. */
 	async function buy(token: string, product_id: string, turn: number): Promise<void> {
 		const headers = { connection: "close" };
 		const gateway = () => gateways[turn % gateways.length]!;
@@ -64,34 +64,34 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 			headers,
 			body: { items: [{ product_id, quantity: 1 }] },
 		});
-		if (made.status !== 201 || made.body.status !== "confirmed") return void wrong.push(made);
+		if (made.status !== 201 || made.body.status !== "confirmed") return void failures.push(made);
 		ids.push(made.body.id);
 		const found = await send(gateway(), `GET /api/orders/${made.body.id}`, { token, headers });
-		if (found.status !== 200 || !found.body.items[0].product) wrong.push(found);
+		if (found.status !== 200 || !found.body.items[0].product) failures.push(found);
 		const [shipment] = await cluster.call("shipping.resolve", { order_ids: [made.body.id] });
-		if (shipment?.status !== "scheduled") wrong.push(shipment);
+		if (shipment?.status !== "scheduled") failures.push(shipment);
 	}
-	/** Three buyers at work while something happens. */
-	async function during(
+	/** Runs three buyers until `scenario` has finished. */
+	async function underLoad(
 		token: string,
 		product_id: string,
-		happening: () => Promise<unknown>,
+		scenario: () => Promise<unknown>,
 	): Promise<void> {
 		let working = true;
 		let turn = 0;
 		const buyer = async () => {
-			while (working) await buy(token, product_id, turn++).catch((error) => wrong.push(error));
+			while (working) await buy(token, product_id, turn++).catch((error) => failures.push(error));
 		};
 		const buyers = [buyer(), buyer(), buyer()];
 		try {
-			await happening();
+			await scenario();
 		} finally {
 			working = false;
 			await Promise.all(buyers);
 		}
 	}
 
-	/** Who told, by whether `wrapping` is in the event, and who wrote it down, by what is in the column: in how many cases. */
+	/** Number of rows by publishing and consuming version, which differ in the field `wrapping`. */
 	const count = async (service: string, text: string) =>
 		Object.fromEntries(
 			(await cluster.databases.query<{ pair: string; n: number }>(service, text)).map(
@@ -112,33 +112,33 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 	const all = (...names: string[]) =>
 		Object.fromEntries(names.map((name) => [name, expect.any(Number)]));
 
-	test("the next version is rolled out under buyers, and rolled back: no request fails, every order is confirmed, every event is handled", async () => {
-		const first = await bringUp(root);
-		const everyone = {
+	test("a rollout and a rollback under load fail no request, lose no order and skip no event", async () => {
+		const first = await startVersion(root);
+		const shop = {
 			call: cluster.call,
 			http: (request: string, init?: object) => send(gateways[0]!, request, init),
 		};
-		const admin = await makeAdmin(everyone);
-		const { token } = await register(everyone);
-		const { id } = await makeProduct(everyone, admin, { stock: 1_000_000 });
-		const sold = async (more: number) => {
+		const admin = await makeAdmin(shop);
+		const { token } = await register(shop);
+		const { id } = await makeProduct(shop, admin, { stock: 1_000_000 });
+		const waitForOrders = async (more: number) => {
 			const before = ids.length;
 			await eventually(
-				() => expect(ids.length + wrong.length).toBeGreaterThanOrEqual(before + more),
+				() => expect(ids.length + failures.length).toBeGreaterThanOrEqual(before + more),
 				60,
 			);
 		};
 
-		await during(token, id, async () => {
-			await sold(10);
+		await underLoad(token, id, async () => {
+			await waitForOrders(10);
 			for (const service of domains)
 				await migrate(
 					databaseUrl(cluster.databases.pattern, service),
 					migrationFolders(next, service),
 				);
-			await sold(10);
-			const second = await bringUp(next);
-			// Each version has told, and was told by, each.
+			await waitForOrders(10);
+			const second = await startVersion(next);
+			// Each version has consumed events of both versions.
 			await eventually(
 				async () =>
 					expect(await messages()).toEqual(
@@ -150,17 +150,17 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 				async () => expect(await shipments()).toEqual(all("unknown", "none", "gift")),
 				60,
 			);
-			await takeDown(first);
-			await sold(10);
-			const third = await bringUp(root);
-			await sold(10);
-			await takeDown(second);
-			await sold(10);
+			await stopVersion(first);
+			await waitForOrders(10);
+			const third = await startVersion(root);
+			await waitForOrders(10);
+			await stopVersion(second);
+			await waitForOrders(10);
 			return third;
 		});
 
-		expect(wrong).toEqual([]);
-		// A step of the saga that one node refuses is asked of the next, so customers would not have noticed.
+		expect(failures).toEqual([]);
+		// The saga retries a rejected step on the next node, so responses do not show a rejection.
 		const lines = cluster.log().split("\n");
 		expect(lines.filter((line) => /\bERROR\b|ValidationError|VALIDATION_ERROR/.test(line))).toEqual(
 			[],
@@ -172,11 +172,11 @@ describeWith(["nats-server", "redis-server"], "a version and the next one side b
 				[ids],
 			);
 			expect(found).toHaveLength(ids.length);
-			const told = await cluster.databases.query(
+			const sent = await cluster.databases.query(
 				"notifications",
 				"select from messages where template = 'order_confirmed'",
 			);
-			expect(told).toHaveLength(ids.length);
+			expect(sent).toHaveLength(ids.length);
 			for (const service of domains)
 				expect(await cluster.databases.query(service, "select from retries")).toEqual([]);
 			const { violations } = await walkAudit(cluster.call, { quiet: 0, recheck: 0 });
