@@ -13,19 +13,19 @@ export const accounts: Flow = (open) => {
 	const mailedToken = async (customer: Pick<Customer, "id" | "email">, template: string) =>
 		/token=([\w-]+)/.exec(await shop.letter(customer, template))?.[1];
 
-	test("a forgotten password is replaced through the mailed link, once, and whoever was signed in is not any more", async () => {
+	test("a password reset link works once and revokes existing sessions", async () => {
 		const customer = await register(shop);
 		const { body: tokens } = await shop.http("POST /api/users/login", {
 			body: { email: customer.email, password: customer.password },
 		});
-		const asked = await shop.http("POST /api/users/password-reset", {
+		const known = await shop.http("POST /api/users/password-reset", {
 			body: { email: customer.email },
 		});
-		const nobody = await shop.http("POST /api/users/password-reset", {
-			body: { email: "nobody@example.com" },
+		const unknown = await shop.http("POST /api/users/password-reset", {
+			body: { email: "unknown@example.com" },
 		});
-		expect([asked.status, nobody.status]).toEqual([202, 202]);
-		expect(asked.body).toEqual(nobody.body);
+		expect([known.status, unknown.status]).toEqual([202, 202]);
+		expect(known.body).toEqual(unknown.body);
 
 		const token = await mailedToken(customer, "password_reset");
 		const confirm = (new_password: string) =>
@@ -46,7 +46,7 @@ export const accounts: Flow = (open) => {
 		expect(refreshed.status).toBe(401);
 	});
 
-	test("a stolen access token is not enough to set a new password", async () => {
+	test("an access token does not suffice to reset the password", async () => {
 		const customer = await register(shop);
 		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
 		const text = await eventually(async () => {
@@ -60,7 +60,7 @@ export const accounts: Flow = (open) => {
 		expect(text).toContain("only in the message that was mailed");
 	});
 
-	test("a new address is in force when its mailed link is used, and the former one can undo that", async () => {
+	test("an e-mail change takes effect by its link and is undone by the link to the old address", async () => {
 		const customer = await register(shop);
 		const first = await mailedToken(customer, "welcome");
 		expect(
@@ -68,11 +68,11 @@ export const accounts: Flow = (open) => {
 		).toBe(204);
 		const email = `new-${customer.email}`;
 		const body = { email, current_password: customer.password };
-		const asked = await shop.http(`PATCH /api/users/${customer.id}`, {
+		const requested = await shop.http(`PATCH /api/users/${customer.id}`, {
 			token: customer.token,
 			body,
 		});
-		expect(asked).toMatchObject({
+		expect(requested).toMatchObject({
 			status: 200,
 			body: { email: customer.email, is_verified: true },
 		});
@@ -106,7 +106,7 @@ export const accounts: Flow = (open) => {
 		});
 	});
 
-	test("a stolen access token is not enough to move the account to another address", async () => {
+	test("an access token does not suffice to change the e-mail address", async () => {
 		const customer = await register(shop);
 		const change = (body: object) =>
 			shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });

@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Cluster } from "../support/cluster.ts";
 import { cleanUp, runScript } from "../support/program.ts";
 
-/** The program joins a cluster, so it is for that shape alone. */
+/** Tests of `npm run audit`, which requires a cluster. */
 export function auditProgram(cluster: () => Cluster): void {
 	afterEach(cleanUp);
 
@@ -12,7 +12,7 @@ export function auditProgram(cluster: () => Cluster): void {
 		return { ...(await program.ended), output: program.output() };
 	};
 
-	test("says what is wrong in a cluster, as lines or as JSON, and ends with 1 then", async () => {
+	test("prints violations as lines or as JSON and exits with 1", async () => {
 		expect(await audit("--all")).toMatchObject({
 			code: 0,
 			output: expect.stringContaining("nothing is wrong"),
@@ -38,7 +38,7 @@ export function auditProgram(cluster: () => Cluster): void {
 	}, 60_000);
 
 	test.each([["--since", "yesterday"], ["--since=2026-01-01T00:00:00Z", "--all"], ["--nonsense"]])(
-		"is told %j and says how it is used",
+		"prints its usage for invalid arguments: %j",
 		async (...args) => {
 			expect(await audit(...args.filter(Boolean))).toMatchObject({
 				code: 1,

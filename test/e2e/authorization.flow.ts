@@ -5,7 +5,7 @@ import { eventually } from "../support/eventually.ts";
 import { BAD_TOKEN, type Row, type Scene, table } from "./authorization.table.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
 
-const isPublic = ({ nobody }: Row) => nobody !== BAD_TOKEN;
+const isPublic = ({ anonymous }: Row) => anonymous !== BAD_TOKEN;
 
 export const authorization: Flow = (open) => {
 	let shop: AnyShop;
@@ -20,7 +20,7 @@ export const authorization: Flow = (open) => {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	/** Each is an administrator's but for the one thing that is wrong with it, so nothing but that can be what is refused. */
+	/** Administrator tokens with exactly one defect each, so only the defect can cause a rejection. */
 	async function makeBadTokens(): Promise<Record<string, string>> {
 		const good = scene.admin.token;
 		const { header, payload } = jwt.decode(good, { complete: true }) as {
@@ -30,10 +30,10 @@ export const authorization: Flow = (open) => {
 		const [head, body, signature] = good.split(".") as [string, string, string];
 		const { iat = 0, ...claims } = payload;
 		const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-		const gone = await makeAdmin(shop);
-		await shop.http(`DELETE /api/users/${gone.id}`, { token: scene.admin.token });
+		const deactivated = await makeAdmin(shop);
+		await shop.http(`DELETE /api/users/${deactivated.id}`, { token: scene.admin.token });
 		await eventually(async () =>
-			expect(new Set(await statuses(shop, gone.token))).toEqual(new Set([401])),
+			expect(new Set(await statuses(shop, deactivated.token))).toEqual(new Set([401])),
 		);
 		return {
 			expired: jwt.sign({ ...claims, iat: iat - 1000, exp: iat - 100 }, shop.secret, {
@@ -41,71 +41,74 @@ export const authorization: Flow = (open) => {
 			}),
 			"tampered with": [head, encode({ ...payload, sub: other.id }), signature].join("."),
 			"signed with none": [encode({ ...header, alg: "none" }), body, ""].join("."),
-			"of a deactivated user": gone.token,
+			"of a deactivated user": deactivated.token,
 		};
 	}
 
-	async function ask(route: string, row: Row, owner: Customer, token: string | undefined) {
+	async function request(route: string, row: Row, owner: Customer, token: string | undefined) {
 		const { path = {}, query, body, form } = (await row.request?.({ ...scene, owner })) ?? {};
 		const address = route.replace(/:(\w+)/g, (_, name) => path[name] ?? `no-${name}`);
-		const { status, body: answer } = await shop.http(query ? `${address}?${query}` : address, {
-			...(token ? { token } : {}),
-			...(body ? { body } : {}),
-			...(form
-				? {
-						body: String(new URLSearchParams(form)),
-						headers: { "content-type": "application/x-www-form-urlencoded" },
-					}
-				: {}),
-		});
-		return { status, answer };
+		const { status, body: responseBody } = await shop.http(
+			query ? `${address}?${query}` : address,
+			{
+				...(token ? { token } : {}),
+				...(body ? { body } : {}),
+				...(form
+					? {
+							body: String(new URLSearchParams(form)),
+							headers: { "content-type": "application/x-www-form-urlencoded" },
+						}
+					: {}),
+			},
+		);
+		return { status, body: responseBody };
 	}
 
 	test.each(Object.entries(table))("%s", async (route, row) => {
 		const found: Record<string, number> = {};
-		for (const who of ["nobody", "other", "owner", "admin"] as const) {
+		for (const caller of ["anonymous", "other", "owner", "admin"] as const) {
 			const owner = await register(shop);
-			// Somebody of their own where the token is spent by being used.
-			const stranger = route.endsWith("logout-everywhere") ? await register(shop) : other;
+			// Logging out revokes the token, so this route requires a new user.
+			const otherUser = route.endsWith("logout-everywhere") ? await register(shop) : other;
 			const admin = route.endsWith("logout-everywhere") ? await makeAdmin(shop) : scene.admin;
 			const token = {
-				nobody: undefined,
-				other: stranger.token,
+				anonymous: undefined,
+				other: otherUser.token,
 				owner: owner.token,
 				admin: admin.token,
-			}[who];
-			const { status, answer } = await ask(route, row, owner, token);
-			found[who] = status;
-			if (who === "other" && row.hides) expect(JSON.stringify(answer)).not.toContain(owner.id);
-			if (who === "owner" && row.hides) expect(JSON.stringify(answer)).toContain(owner.id);
+			}[caller];
+			const { status, body } = await request(route, row, owner, token);
+			found[caller] = status;
+			if (caller === "other" && row.hides) expect(JSON.stringify(body)).not.toContain(owner.id);
+			if (caller === "owner" && row.hides) expect(JSON.stringify(body)).toContain(owner.id);
 			if (status === 401 || status === 403)
-				expect(answer).toMatchObject({ code: status === 401 ? "UNAUTHENTICATED" : "FORBIDDEN" });
+				expect(body).toMatchObject({ code: status === 401 ? "UNAUTHENTICATED" : "FORBIDDEN" });
 		}
-		const { nobody, other: stranger, owner, admin } = row;
-		expect(found).toEqual({ nobody, other: stranger, owner, admin });
+		const { anonymous, other: otherStatus, owner, admin } = row;
+		expect(found).toEqual({ anonymous, other: otherStatus, owner, admin });
 	});
 
 	test("every route that requires a user rejects an invalid token, and every public route ignores it", async () => {
-		const wrong: string[] = [];
+		const errors: string[] = [];
 		const owner = await register(shop);
 		for (const [route, row] of Object.entries(table)) {
 			for (const [kind, token] of Object.entries(badTokens)) {
-				const request = () => ({ path: { id: owner.id } });
-				const { status } = await ask(
+				const byId = () => ({ path: { id: owner.id } });
+				const { status } = await request(
 					route,
-					isPublic(row) ? row : { ...row, request },
+					isPublic(row) ? row : { ...row, request: byId },
 					owner,
 					token,
 				);
-				const expected = isPublic(row) ? row.nobody : BAD_TOKEN;
+				const expected = isPublic(row) ? row.anonymous : BAD_TOKEN;
 				if (status !== expected)
-					wrong.push(`${route} responds with ${status} to a token that is ${kind}`);
+					errors.push(`${route} responds with ${status} to a token that is ${kind}`);
 			}
 		}
-		expect(wrong).toEqual([]);
+		expect(errors).toEqual([]);
 	});
 
-	test("the tokens are good but for what is wrong with them", async () => {
+	test("the invalid tokens are valid apart from their defects", async () => {
 		expect((await shop.http("GET /api/users", { token: scene.admin.token })).status).toBe(200);
 		const { header, payload } = jwt.decode(badTokens.expired!, { complete: true }) as {
 			header: jwt.JwtHeader;

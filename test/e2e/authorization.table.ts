@@ -1,46 +1,55 @@
 import { randomBytes } from "node:crypto";
-import { type Customer, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeProduct,
+	orderRequest,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import type { AnyShop } from "./shape.ts";
 
-/** What a request is about: somebody's things, made anew for each request so that none spoils the next. */
+/** Users of a request. Each request uses new objects, so that requests are independent. */
 export interface Scene {
 	readonly shop: AnyShop;
 	readonly admin: Customer;
 	readonly owner: Customer;
 }
 interface Request {
-	/** What stands in the path, by name. */
+	/** Path parameters by name. */
 	readonly path?: Readonly<Record<string, string>>;
 	readonly query?: string;
 	readonly body?: object;
-	/** A body as HTML forms send it. */
+	/** Body of an HTML form. */
 	readonly form?: Readonly<Record<string, string>>;
 }
 export interface Row {
-	/** Status by who asks: without a token, a user who has nothing to do with it, whose it is, an administrator. */
-	readonly nobody: number;
+	// Expected status by caller: without a token, another user, the owner, an administrator.
+	readonly anonymous: number;
 	readonly other: number;
 	readonly owner: number;
 	readonly admin: number;
-	/** Everybody gets an answer, but nothing of the owner's is in anybody else's. */
+	/** Other users receive a response that does not contain the owner's data. */
 	readonly hides?: true;
 	request?(scene: Scene): Request | Promise<Request>;
 }
 /** Status of a route that requires a user, for a request without a token or with an invalid one. */
 export const BAD_TOKEN = 401;
 
-const everybody = (status: number, request?: Row["request"]): Row => ({
-	nobody: status,
+const anyone = (status: number, request?: Row["request"]): Row => ({
+	anonymous: status,
 	other: status,
 	owner: status,
 	admin: status,
 	...(request ? { request } : {}),
 });
 const users = (status: number, request?: Row["request"]): Row => ({
-	...everybody(status, request),
-	nobody: 401,
+	...anyone(status, request),
+	anonymous: 401,
 });
-/** Whether it is there is nobody else's business: 404. Whose account it is tells the path itself: 403. */
+/**
+ * Other users receive 404 if the existence of the object is private, and 403 if the path itself
+ * names its owner.
+ */
 const own = (status: number, request: NonNullable<Row["request"]>, other: 403 | 404): Row => ({
 	...users(status, request),
 	other,
@@ -55,24 +64,23 @@ const password = "correct horse";
 const account = () => ({ email: `${unique()}@example.com`, password, full_name: "A Customer" });
 
 const self = ({ owner }: Scene) => ({ path: { id: owner.id } });
-/** Of a mailed link: one that a test issued itself would be replaced by the one for the mail. */
+/** Token of a mailed link. A token that a test issued would be replaced when the mail is sent. */
 const mailedToken = async (shop: AnyShop, user: Pick<Customer, "id" | "email">, template: string) =>
 	/token=([\w-]+)/.exec(await shop.letter(user, template))![1]!;
-const changeOfAddress = async (shop: AnyShop) => {
+const changeEmail = async (shop: AnyShop) => {
 	const { id, token, email } = await register(shop);
-	const moved = `new-${email}`;
+	const newEmail = `new-${email}`;
 	await shop.http(`PATCH /api/users/${id}`, {
 		token,
-		body: { email: moved, current_password: password },
+		body: { email: newEmail, current_password: password },
 	});
-	return { id, email, moved };
+	return { id, email, newEmail };
 };
 const product = async ({ shop, admin }: Scene) => (await makeProduct(shop, admin)).id;
 const stock = async (scene: Scene) => ({ path: { product_id: await product(scene) } });
-const place = async (scene: Scene) => {
-	const body = { items: [{ product_id: await product(scene), quantity: 1 }] };
-	return (await scene.shop.http("POST /api/orders", { token: scene.owner.token, body })).body
-		.id as string;
+const place = async ({ shop, admin, owner }: Scene) => {
+	const { body } = await placeOrder(shop, owner, await makeProduct(shop, admin));
+	return body.id as string;
 };
 const placed = async (scene: Scene) => {
 	await place(scene);
@@ -96,42 +104,42 @@ const welcomed = async (scene: Scene) => {
 	return {};
 };
 
-/** Who may do what: every route of every service, and the gateway's own pages. */
+/** Access rules of every route of every service, and of the system endpoints. */
 export const table: Readonly<Record<string, Row>> = {
-	"GET /": everybody(200),
-	"GET /health": everybody(200),
-	"GET /health/live": everybody(200),
-	"GET /health/ready": everybody(200),
-	"GET /openapi.json": everybody(200),
-	"GET /asyncapi.json": everybody(200),
-	"GET /docs": everybody(200),
-	"GET /docs/errors": everybody(200),
-	"GET /docs/page.js": everybody(200),
-	"GET /docs/swagger-ui-bundle.js": everybody(200),
-	"GET /docs/swagger-ui.css": everybody(200),
+	"GET /": anyone(200),
+	"GET /health": anyone(200),
+	"GET /health/live": anyone(200),
+	"GET /health/ready": anyone(200),
+	"GET /openapi.json": anyone(200),
+	"GET /asyncapi.json": anyone(200),
+	"GET /docs": anyone(200),
+	"GET /docs/errors": anyone(200),
+	"GET /docs/page.js": anyone(200),
+	"GET /docs/swagger-ui-bundle.js": anyone(200),
+	"GET /docs/swagger-ui.css": anyone(200),
 
-	"GET /verify-email": everybody(200, () => ({ query: "token=x" })),
-	"GET /password-reset": everybody(200, () => ({ query: "token=x" })),
-	"GET /email-change": everybody(200, () => ({ query: "token=x" })),
-	"GET /email-change/undo": everybody(200, () => ({ query: "token=x" })),
-	"POST /verify-email": everybody(422, () => ({ form: { token: "unknown" } })),
-	"POST /password-reset": everybody(422, () => ({
+	"GET /verify-email": anyone(200, () => ({ query: "token=x" })),
+	"GET /password-reset": anyone(200, () => ({ query: "token=x" })),
+	"GET /email-change": anyone(200, () => ({ query: "token=x" })),
+	"GET /email-change/undo": anyone(200, () => ({ query: "token=x" })),
+	"POST /verify-email": anyone(422, () => ({ form: { token: "unknown" } })),
+	"POST /password-reset": anyone(422, () => ({
 		form: { token: "unknown", new_password: "battery staple" },
 	})),
-	"POST /email-change": everybody(422, () => ({ form: { token: "unknown" } })),
-	"POST /email-change/undo": everybody(422, () => ({
+	"POST /email-change": anyone(422, () => ({ form: { token: "unknown" } })),
+	"POST /email-change/undo": anyone(422, () => ({
 		form: { token: "unknown", new_password: "battery staple" },
 	})),
 
-	"POST /api/users": everybody(201, () => ({ body: account() })),
-	"POST /api/users/login": everybody(200, ({ owner }) => ({
+	"POST /api/users": anyone(201, () => ({ body: account() })),
+	"POST /api/users/login": anyone(200, ({ owner }) => ({
 		body: { email: owner.email, password: owner.password },
 	})),
-	"POST /api/users/verify-email": everybody(204, async ({ shop, owner }) => ({
+	"POST /api/users/verify-email": anyone(204, async ({ shop, owner }) => ({
 		body: { token: await mailedToken(shop, owner, "welcome") },
 	})),
-	"POST /api/users/password-reset": everybody(202, () => ({ body: { email: account().email } })),
-	"POST /api/users/password-reset/confirm": everybody(204, async ({ shop }) => {
+	"POST /api/users/password-reset": anyone(202, () => ({ body: { email: account().email } })),
+	"POST /api/users/password-reset/confirm": anyone(204, async ({ shop }) => {
 		const { id } = await register(shop);
 		return {
 			body: {
@@ -140,21 +148,21 @@ export const table: Readonly<Record<string, Row>> = {
 			},
 		};
 	}),
-	"POST /api/users/email-change/confirm": everybody(204, async ({ shop }) => {
-		const { id, moved } = await changeOfAddress(shop);
-		return { body: { token: await mailedToken(shop, { id, email: moved }, "email_change") } };
+	"POST /api/users/email-change/confirm": anyone(204, async ({ shop }) => {
+		const { id, newEmail } = await changeEmail(shop);
+		return { body: { token: await mailedToken(shop, { id, email: newEmail }, "email_change") } };
 	}),
-	"POST /api/users/email-change/undo": everybody(204, async ({ shop }) => {
-		const token = await mailedToken(shop, await changeOfAddress(shop), "email_change_notice");
+	"POST /api/users/email-change/undo": anyone(204, async ({ shop }) => {
+		const token = await mailedToken(shop, await changeEmail(shop), "email_change_notice");
 		return { body: { token, new_password: "battery staple" } };
 	}),
-	"POST /api/auth/refresh": everybody(200, async ({ shop, owner }) => {
+	"POST /api/auth/refresh": anyone(200, async ({ shop, owner }) => {
 		const { body } = await shop.http("POST /api/users/login", {
 			body: { email: owner.email, password: owner.password },
 		});
 		return { body: { refresh_token: body.refresh_token } };
 	}),
-	"POST /api/auth/logout": everybody(204, () => ({ body: { refresh_token: "nobody's" } })),
+	"POST /api/auth/logout": anyone(204, () => ({ body: { refresh_token: "unknown" } })),
 	"GET /api/users": admins(200),
 	"GET /api/users/me": users(200),
 	"GET /api/users/:id": own(200, self, 403),
@@ -184,8 +192,8 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/products": admins(201, () => ({
 		body: { name: "A thing", price: 1, category: "things" },
 	})),
-	"GET /api/products": everybody(200),
-	"GET /api/products/:id": everybody(200, async (scene) => ({
+	"GET /api/products": anyone(200),
+	"GET /api/products/:id": anyone(200, async (scene) => ({
 		path: { id: await product(scene) },
 	})),
 	"PATCH /api/products/:id": admins(200, async (scene) => ({
@@ -199,7 +207,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"DELETE /api/products/:id": admins(204, async (scene) => ({
 		path: { id: await product(scene) },
 	})),
-	"GET /api/inventory/:product_id": everybody(200, stock),
+	"GET /api/inventory/:product_id": anyone(200, stock),
 	"PUT /api/inventory/:product_id": admins(200, async (scene) => ({
 		...(await stock(scene)),
 		body: { on_hand: 7 },
@@ -210,12 +218,12 @@ export const table: Readonly<Record<string, Row>> = {
 	})),
 
 	"POST /api/orders": users(201, async (scene) => ({
-		body: { items: [{ product_id: await product(scene), quantity: 1 }] },
+		body: orderRequest({ id: await product(scene) }),
 	})),
 	"GET /api/orders": { ...users(200, placed), hides: true },
 	"GET /api/orders/:id": own(200, order, 404),
 	"GET /api/orders/:id/timeline": own(200, order, 404),
-	// Of an order that is over, or the answer would not end.
+	// A cancelled order, whose event stream ends.
 	"GET /api/orders/:id/events": own(
 		200,
 		async (scene) => {
@@ -240,6 +248,6 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /api/notifications": { ...users(200, welcomed), hides: true },
 	"GET /api/notifications/:id": own(200, message, 404),
 
-	// Last: it signs out whoever is tried.
+	// Last, because it revokes the callers' tokens.
 	"POST /api/auth/logout-everywhere": users(204),
 };

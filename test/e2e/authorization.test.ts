@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-test("the table has a row for every route, and no other", () => {
-	const { table: known } = shop.broker.getLocalService("api") as unknown as { table: Routes };
-	const routes = known.list().map(({ method, path }) => `${method} ${path}`);
+test("the table of access rules has exactly one row for every route", () => {
+	const { table: registered } = shop.broker.getLocalService("api") as unknown as { table: Routes };
+	const routes = registered.list().map(({ method, path }) => `${method} ${path}`);
 	expect(Object.keys(table).sort()).toEqual(routes.sort());
 });

@@ -16,9 +16,9 @@ const run = async (options: { bug?: Bug; faults?: ProfileName; patience?: number
 	return [...new Set(findings.map(({ invariant }) => invariant))];
 };
 
-describeWith(["nats-server", "redis-server"], "Faults that are aimed at a bug", () => {
+describeWith(["nats-server", "redis-server"], "chaos faults", () => {
 	test.each(Object.keys(BUGS) as Bug[])(
-		"find it: %s",
+		"detect the injected bug %s",
 		async (bug) => {
 			expect(await run({ bug, patience: 5 })).toContain(BUGS[bug].breaks);
 		},
@@ -28,7 +28,7 @@ describeWith(["nats-server", "redis-server"], "Faults that are aimed at a bug", 
 	test.each([
 		...new Set<ProfileName>([...Object.values(BUGS).map(({ faults }) => faults), "large"]),
 	])(
-		"find nothing where there is none: %s",
+		"report nothing without a bug: %s",
 		async (faults) => {
 			expect(await run({ faults })).toEqual([]);
 		},

@@ -4,8 +4,8 @@ import { describeWith } from "../support/servers.ts";
 
 const SECONDS = 10;
 
-describeWith(["nats-server", "redis-server"], "A short run of chaos", () => {
-	test("buyers at work while nodes and servers are killed and paused: nothing is broken for good", async () => {
+describeWith(["nats-server", "redis-server"], "a short chaos run", () => {
+	test("violates no invariant while nodes and servers are killed and paused", async () => {
 		const { findings, faults, orders, thefts } = await chaos({
 			seconds: SECONDS,
 			seed: 7,

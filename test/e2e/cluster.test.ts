@@ -8,10 +8,10 @@ import { auditProgram } from "./audit-program.ts";
 import { flows } from "./flows.ts";
 import { type AnyShop, inTurn, START_MS } from "./shape.ts";
 
-describeWith(["nats-server", "redis-server"], "everything in pairs of processes", () => {
+describeWith(["nats-server", "redis-server"], "a cluster with two nodes of each kind", () => {
 	let mails: MailServer;
 	let pairs: Pairs;
-	/** One for all: starting it takes longer than most tests. */
+	/** Shared by the flows, because starting it takes longer than most tests. */
 	let shop: AnyShop;
 	beforeAll(async () => {
 		mails = await startMailServer();
@@ -23,13 +23,13 @@ describeWith(["nats-server", "redis-server"], "everything in pairs of processes"
 		await mails?.stop();
 	}, START_MS);
 
-	const own = async (env: Record<string, string>): Promise<AnyShop> => {
+	const startSeparate = async (env: Record<string, string>): Promise<AnyShop> => {
 		const pairs = await startPairs({ env });
 		return { ...shopOf(pairs, mails), stop: () => pairs.cluster.stop() };
 	};
-	const open = (env?: Record<string, string>) => (env ? own(env) : Promise.resolve(shop));
+	const open = (env?: Record<string, string>) => (env ? startSeparate(env) : Promise.resolve(shop));
 
-	// First: it expects a shop without orders.
+	// First, because it requires a shop without orders.
 	describe("npm run audit", () => auditProgram(() => pairs.cluster));
 	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
 });
@@ -56,12 +56,12 @@ function shopOf({ cluster, gateways, nodes, takeOut, add }: Pairs, { mails }: Ma
 		log: cluster.log,
 		async without(service, act) {
 			const kind = kindOf(service);
-			const gone = Array.from(nodes(kind), () => kind).map(takeOut);
-			await Promise.all(gone.map(({ process }) => process.term()));
+			const stopped = Array.from(nodes(kind), () => kind).map(takeOut);
+			await Promise.all(stopped.map(({ process }) => process.term()));
 			try {
 				await act();
 			} finally {
-				await Promise.all(gone.map(() => add(kind)));
+				await Promise.all(stopped.map(() => add(kind)));
 			}
 		},
 		async endGateway() {

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	orderRequest,
+	register,
+} from "../support/builders.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
 let shop: Shop;
@@ -18,7 +24,7 @@ afterAll(async () => {
 	await shop?.stop();
 });
 
-/** Tries a POST out as one does on the page. @returns the status that it shows */
+/** Sends a POST request with "Try it out". @returns the displayed status */
 async function tryOut(page: Page, path: string, body: object): Promise<string> {
 	const block = page
 		.locator(".opblock-post")
@@ -32,16 +38,16 @@ async function tryOut(page: Page, path: string, body: object): Promise<string> {
 }
 
 testInBrowser(
-	"on /docs one logs in and places an order, without the internet",
+	"users can log in and place an order on /docs without internet access",
 	async () => {
 		expect(chromiumPath).toBeDefined();
 		const product = await makeProduct(shop, await makeAdmin(shop));
 		const page = await browser.newPage();
-		const elsewhere: string[] = [];
+		const external: string[] = [];
 		const problems: string[] = [];
 		page.on("request", (request) => {
 			if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(shop.url))
-				elsewhere.push(request.url());
+				external.push(request.url());
 		});
 		page.on("pageerror", (error) => problems.push(error.message));
 		page.on("console", (message) => {
@@ -50,12 +56,10 @@ testInBrowser(
 		await page.goto(`${shop.url}/docs`);
 		const { email, password } = customer;
 		expect(await tryOut(page, "/api/users/login", { email, password })).toBe("200");
-		expect(
-			await tryOut(page, "/api/orders", { items: [{ product_id: product.id, quantity: 1 }] }),
-		).toBe("201");
+		expect(await tryOut(page, "/api/orders", orderRequest(product))).toBe("201");
 		const { body: orders } = await shop.http("GET /api/orders", { token: customer.token });
 		expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
-		expect(elsewhere).toEqual([]);
+		expect(external).toEqual([]);
 		expect(problems).toEqual([]);
 	},
 	120_000,

@@ -8,16 +8,16 @@ import { startShop } from "../support/shop.ts";
 import { flows } from "./flows.ts";
 import type { AnyShop } from "./shape.ts";
 
-/** All services in this process, without a mail server: messages are kept, and an administrator may read them. */
+/** All services in this process. Without a mail server, administrators can read the messages. */
 async function open(env?: Record<string, string>): Promise<AnyShop> {
-	const said: string[] = [];
+	const logged: string[] = [];
 	const levels = env ? (["debug", "info", "log", "warn", "error", "trace"] as const) : [];
 	for (const level of levels) {
 		const write = (...args: unknown[]) =>
-			void said.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
+			void logged.push(args.map((arg) => inspect(arg, { depth: 20 })).join(" "));
 		jest.spyOn(console, level).mockImplementation(write);
 	}
-	const shop = await startShop(env ? { env, onLog: (line) => void said.push(line) } : {});
+	const shop = await startShop(env ? { env, onLog: (line) => void logged.push(line) } : {});
 	const { call, http, databases } = shop;
 	return {
 		call,
@@ -37,7 +37,7 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 				return (await http(`GET /api/notifications/${found.id}`, { token })).body.text;
 			});
 		},
-		log: () => said.join("\n"),
+		log: () => logged.join("\n"),
 		async without(service, act) {
 			await shop.broker.destroyService(service);
 			await act();
@@ -52,6 +52,6 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 	};
 }
 
-describe("everything in one process", () => {
+describe("all services in one process", () => {
 	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
 });

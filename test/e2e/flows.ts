@@ -9,7 +9,7 @@ import { revocation } from "./revocation.flow.ts";
 import { secrets } from "./secrets.flow.ts";
 import type { Flow } from "./shape.ts";
 
-/** Everything that is run on every shape. The audit comes before tests that meddle with what it looks at. */
+/** Tests that run in every mode. The audit precedes tests that modify its records. */
 export const flows: Readonly<Record<string, Flow>> = {
 	orders,
 	accounts,

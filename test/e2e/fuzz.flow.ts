@@ -19,7 +19,7 @@ export const fuzzing: Flow = (open) => {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	test(`no request that the contracts can be turned into gets an answer that nobody should get (seed ${SEED})`, async () => {
+	test(`generated requests receive only documented responses (seed ${SEED})`, async () => {
 		const routes = routesOf(await readContracts());
 		const { requests, statuses, failures } = await fuzz({
 			urls: shop.gateways.map(({ url }) => url),
@@ -30,7 +30,7 @@ export const fuzzing: Flow = (open) => {
 		});
 		expect(failures.slice(0, 5)).toEqual([]);
 		expect(requests).toBe(routes.length * PER_ROUTE);
-		// It got through to the services, and was not only turned away at the door.
+		// The requests reached the services and were not only rejected by the gateway.
 		const share = (from: number) =>
 			Object.entries(statuses).reduce(
 				(sum, [status, count]) => sum + (Math.floor(Number(status) / 100) === from ? count : 0),
@@ -41,7 +41,7 @@ export const fuzzing: Flow = (open) => {
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
 	}, 120_000);
 
-	test(`no gateway returns a product from before an answered change (seed ${SEED})`, async () => {
+	test(`no gateway returns a product from before an acknowledged change (seed ${SEED})`, async () => {
 		expect(
 			await fuzzProductChanges(shop.gateways, () => makeAdmin(shop), { seed: SEED, writes: 25 }),
 		).toEqual([]);
@@ -58,7 +58,7 @@ export const fuzzing: Flow = (open) => {
 		expect((await shop.http("GET /health")).body.status).toBe("healthy");
 	}, 120_000);
 
-	test("no adversarial text of the greatest length blocks an event loop", async () => {
+	test("no adversarial text of maximum length blocks an event loop", async () => {
 		const urls = shop.gateways.map(({ url }) => url);
 		const { token } = await makeAdmin(shop);
 		const agent = new Agent({ keepAlive: true });

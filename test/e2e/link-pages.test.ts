@@ -30,7 +30,7 @@ afterAll(async () => {
 	await mail?.stop();
 });
 
-/** The address of the latest link of a kind that was mailed to somebody, on this shop. */
+/** Path and query of the latest mailed link of a template. */
 const linkTo = (email: string, template: string): Promise<string> =>
 	eventually(() => {
 		const isTo = ({ to }: ParsedMail) =>
@@ -40,25 +40,25 @@ const linkTo = (email: string, template: string): Promise<string> =>
 		);
 		return /http:\/\/shop\.invalid(\S+token=[\w-]+)/.exec(found!.text!)![1]!;
 	});
-/** What the pages loaded from elsewhere, and what their policy blocked. */
-const wrong: string[] = [];
-/** Opens a link as its recipient does. */
+/** External requests of the pages, and violations of their content security policy. */
+const violations: string[] = [];
+/** Opens a link in the browser. */
 async function open(link: string): Promise<Page> {
 	const page = await context!.newPage();
 	page.on("request", (request) => {
 		if (!request.url().startsWith(shop.url) && !request.url().startsWith("data:"))
-			wrong.push(`loads ${request.url()}`);
+			violations.push(`loads ${request.url()}`);
 	});
 	page.on("console", (message) => {
-		if (/security policy|refused|blocked/i.test(message.text())) wrong.push(message.text());
+		if (/security policy|refused|blocked/i.test(message.text())) violations.push(message.text());
 	});
 	await page.goto(shop.url + link);
 	return page;
 }
-afterEach(() => expect(wrong).toEqual([]));
+afterEach(() => expect(violations).toEqual([]));
 /**
- * Fills the form in, where there is something to fill in, and sends it.
- * @returns what the page then says
+ * Submits the form.
+ * @returns the text of the next page
  */
 async function submit(page: Page, password?: string): Promise<string | null> {
 	if (password) await page.getByLabel("New password").fill(password);
@@ -73,12 +73,12 @@ const me = async ({ email, password }: Pick<Customer, "email" | "password">) =>
 	).body;
 
 testInBrowser(
-	"confirms an address by its link, without JavaScript",
+	"the link confirms an e-mail address without JavaScript",
 	async () => {
 		const customer = await register(shop);
 		const link = await linkTo(customer.email, "welcome");
 		const page = await open(link);
-		// Opening it has changed nothing: mail scanners open links as well.
+		// Opening a link changes nothing, because mail scanners open links as well.
 		expect(await me(customer)).toMatchObject({ is_verified: false });
 		expect(await submit(page)).toContain("Your e-mail address is confirmed.");
 		expect(await me(customer)).toMatchObject({ is_verified: true });
@@ -88,14 +88,14 @@ testInBrowser(
 );
 
 testInBrowser(
-	"sets a forgotten password by its link, without JavaScript",
+	"the link resets a password without JavaScript",
 	async () => {
 		const customer = await register(shop);
 		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
 		const page = await open(await linkTo(customer.email, "password_reset"));
-		// 37 characters, which the browser accepts, of 74 bytes, which bcrypt does not read.
-		const refused = await submit(page, "é".repeat(37));
-		expect(refused).toContain("at most 72 bytes");
+		// The browser accepts 37 characters, but bcrypt rejects their 74 bytes.
+		const rejection = await submit(page, "é".repeat(37));
+		expect(rejection).toContain("at most 72 bytes");
 		expect(await submit(page, "battery staple")).toContain("Your new password is set.");
 		expect(await me({ ...customer, password: "battery staple" })).toMatchObject({
 			id: customer.id,
@@ -105,7 +105,7 @@ testInBrowser(
 );
 
 testInBrowser(
-	"changes an address by the link to the new one, and undoes it by the link to the former one, without JavaScript",
+	"links change an e-mail address and undo the change without JavaScript",
 	async () => {
 		const customer = await register(shop);
 		const email = `new-${customer.email}`;
@@ -128,7 +128,7 @@ testInBrowser(
 	60_000,
 );
 
-test("every mailed link leads to a page", async () => {
+test("every mailed link opens a page", async () => {
 	const customer = await register(shop);
 	await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
 	const body = { email: `new-${customer.email}`, current_password: customer.password };
@@ -147,7 +147,7 @@ test("every mailed link leads to a page", async () => {
 	}
 });
 
-test("the pages neither run scripts nor send their address anywhere, and are not stored", async () => {
+test("pages run no scripts, send no referrer and are not stored", async () => {
 	for (const path of PAGES) {
 		const { headers, body } = await send(shop.url, `GET ${path}?token=abc`);
 		expect(headers.get("content-security-policy")).toMatch(
@@ -160,7 +160,7 @@ test("the pages neither run scripts nor send their address anywhere, and are not
 });
 
 test.each(["", "?token=", "?token=%3Cscript%3E", `?token=${"x".repeat(201)}`])(
-	"a link with %j is incomplete",
+	"a link with the query %j is reported as incomplete",
 	async (query) => {
 		for (const path of PAGES) {
 			const { status, body } = await send(shop.url, `GET ${path}${query}`);
@@ -171,7 +171,7 @@ test.each(["", "?token=", "?token=%3Cscript%3E", `?token=${"x".repeat(201)}`])(
 	},
 );
 
-test("a form with a bad token, without a token, too large or of another kind is refused as a page", async () => {
+test("an invalid form is rejected with a page", async () => {
 	for (const path of PAGES) {
 		const post = (body: string, headers: Record<string, string> = FORM) =>
 			send(shop.url, `POST ${path}`, { body, headers });
@@ -186,7 +186,7 @@ test("a form with a bad token, without a token, too large or of another kind is 
 	}
 });
 
-test("no token of a link gets into the log", async () => {
+test("tokens of links are not logged", async () => {
 	const secret = "planted-secret-token";
 	for (const path of PAGES) {
 		await send(shop.url, `GET ${path}?token=${secret}`);
@@ -203,7 +203,7 @@ test("no token of a link gets into the log", async () => {
 	expect(log.filter((line) => line.includes("planted"))).toEqual([]);
 });
 
-test("forms count as sensitive requests of their address", async () => {
+test("forms are subject to the strict rate limit of their client address", async () => {
 	const limited = await startShop({
 		services: ["api", "auth", "users"],
 		env: { RATE_LIMIT_ENABLED: "true", RATE_LIMIT_STRICT_PER_MINUTE: "3" },

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { type EventStream, listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -18,19 +24,17 @@ export const orderEvents: Flow = (open) => {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	async function place(body: object = {}): Promise<string> {
-		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };
-		const { body: placed } = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: order,
-		});
+	async function place(overrides: object = {}): Promise<string> {
+		const { body: placed } = await placeOrder(shop, customer, product, overrides);
 		return placed.id ?? placed.order_id;
 	}
-	/** Through the last gateway: where there are two, those who listen at the first hear of what was done elsewhere. */
-	const act = (id: string, what: string, headers = {}) =>
-		shop.gateways.at(-1)!.http(`POST /api/orders/${id}/${what}`, { token: admin.token, headers });
+	/** Uses the last gateway, so that with two gateways streams of the first receive remote events. */
+	const act = (id: string, command: string, headers = {}) =>
+		shop.gateways
+			.at(-1)!
+			.http(`POST /api/orders/${id}/${command}`, { token: admin.token, headers });
 	let turn = 0;
-	/** At the next gateway. */
+	/** Opens a stream at the next gateway. */
 	const watch = (id: string, lastEventId?: string, token = customer.token) =>
 		watchAt(turn++, id, { token, ...(lastEventId ? { lastEventId } : {}) });
 	const watchAt = (
@@ -44,7 +48,7 @@ export const orderEvents: Flow = (open) => {
 		});
 	const names = ({ messages }: EventStream) => messages.flatMap(({ event }) => event ?? []);
 
-	test("a listener hears within a second what happens to an order, and the stream ends with the order", async () => {
+	test("a stream delivers events within a second and ends when the order is final", async () => {
 		const id = await place();
 		const stream = await watchAt(0, id);
 		expect([stream.status, stream.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
@@ -68,7 +72,7 @@ export const orderEvents: Flow = (open) => {
 		expect((await watch(id, last)).status).toBe(204);
 	});
 
-	test("a stream that broke off goes on after what was heard, at another gateway too", async () => {
+	test("an interrupted stream resumes after its last event, also at another gateway", async () => {
 		const id = await place();
 		const first = await watch(id);
 		await eventually(() => expect(names(first)).toHaveLength(2));
@@ -79,45 +83,42 @@ export const orderEvents: Flow = (open) => {
 		const third = await watch(id, first.messages[0]!.id);
 		await eventually(() => expect(names(third)).toEqual(["order.confirmed", "order.shipped"]));
 		for (const stream of [second, third]) stream.close();
-		const nonsense = await shop.http(`GET /api/orders/${id}/events`, {
+		const invalid = await shop.http(`GET /api/orders/${id}/events`, {
 			token: customer.token,
 			headers: { "last-event-id": "' or 1=1" },
 		});
-		expect(nonsense.status).toBe(422);
+		expect(invalid.status).toBe(422);
 	});
 
-	test("nobody hears of somebody else's order, and one user has at most ten streams open at a gateway", async () => {
+	test("streams require the owner's or an admin's token, and a user may open ten per gateway", async () => {
 		const id = await place();
 		const stranger = await register(shop);
 		expect((await watch(id, undefined, stranger.token)).status).toBe(404);
 		const streams = await Promise.all(Array.from({ length: 10 }, () => watchAt(0, id)));
 		expect(streams.map(({ status }) => status)).toEqual(Array(10).fill(200));
 		expect((await watchAt(0, id)).status).toBe(429);
-		const theirs = await watchAt(0, id, admin);
-		expect(theirs.status).toBe(200);
+		const adminStream = await watchAt(0, id, admin);
+		expect(adminStream.status).toBe(200);
 		streams[0]!.close();
 		const another = await eventually(async () => {
 			const stream = await watchAt(0, id);
 			expect(stream.status).toBe(200);
 			return stream;
 		});
-		for (const stream of [...streams, theirs, another]) stream.close();
+		for (const stream of [...streams, adminStream, another]) stream.close();
 	});
 
-	test("a stream ends when its listener's token is revoked", async () => {
-		const listener = await register(shop);
-		const { body } = await shop.http("POST /api/orders", {
-			token: listener.token,
-			body: { items: [{ product_id: product.id, quantity: 1 }] },
-		});
-		const stream = await watch(body.id, undefined, listener.token);
+	test("a stream ends when its access token is revoked", async () => {
+		const owner = await register(shop);
+		const { body } = await placeOrder(shop, owner, product);
+		const stream = await watch(body.id, undefined, owner.token);
 		expect(stream.status).toBe(200);
-		await shop.http(`DELETE /api/users/${listener.id}`, { token: admin.token });
+		await shop.http(`DELETE /api/users/${owner.id}`, { token: admin.token });
 		await stream.ended;
 		expect(stream.messages.at(-1)!.comment).toContain("access token");
 	});
 
-	test("the timeline tells every step, event, compensation and message of an order in their order", async () => {
+	test("the timeline lists an order's steps, events, compensations and messages by time", async () => {
 		const id = await place({ shipping_address: "Undeliverable 1" });
 		const timeline = async () =>
 			(await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token })).body;
@@ -132,10 +133,10 @@ export const orderEvents: Flow = (open) => {
 			attempts: expect.any(Number),
 			incomplete: [],
 		});
-		const told = found.entries.map(
+		const entries = found.entries.map(
 			({ source, kind, name }: Record<string, string>) => `${source} ${kind} ${name}`,
 		);
-		expect(new Set(told)).toEqual(
+		expect(new Set(entries)).toEqual(
 			new Set([
 				"orders event order.created",
 				"inventory step inventory.reserved",
@@ -150,9 +151,9 @@ export const orderEvents: Flow = (open) => {
 		expect(times).toEqual([...times].sort());
 	});
 
-	test("the timeline tells how often a handler had to try again, and not why", async () => {
+	test("the timeline contains the number of retries of an event but not their errors", async () => {
 		const id = await place();
-		const meddle = (what: string) =>
+		const alterMessages = (what: string) =>
 			shop.databases.query("notifications", `alter table messages ${what}`);
 		const retries = async () => {
 			const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
@@ -166,7 +167,7 @@ export const orderEvents: Flow = (open) => {
 			time: expect.any(String),
 			trace_id,
 		};
-		await meddle("add constraint no_news check (template <> 'order_shipped') not valid");
+		await alterMessages("add constraint no_news check (template <> 'order_shipped') not valid");
 		try {
 			await act(id, "ship", { traceparent: `00-${trace_id}-00f067aa0ba902b7-01` });
 			await eventually(async () =>
@@ -176,7 +177,7 @@ export const orderEvents: Flow = (open) => {
 				}),
 			);
 		} finally {
-			await meddle("drop constraint no_news");
+			await alterMessages("drop constraint no_news");
 		}
 		await eventually(
 			async () =>
@@ -189,7 +190,7 @@ export const orderEvents: Flow = (open) => {
 	}, 60_000);
 
 	test(
-		"the timeline says who could not be asked, and tells from the order itself what is not kept any more",
+		"the timeline names unavailable services and derives deleted events from the order",
 		async () => {
 			const id = await place();
 			await shop.databases.query("orders", "delete from outbox where subject = $1", [id]);
@@ -209,7 +210,7 @@ export const orderEvents: Flow = (open) => {
 	);
 
 	test(
-		"a node that stops ends its streams, and does not wait for their orders",
+		"a stopping gateway ends its streams without waiting for their orders",
 		async () => {
 			const stream = await watchAt(0, await place());
 			expect(stream.status).toBe(200);

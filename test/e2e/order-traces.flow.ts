@@ -1,7 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { traceIdOf } from "../../lib/context/traceparent.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
@@ -9,7 +15,7 @@ const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 const newTrace = () => ({ traceparent: `00-${hex(16)}-${hex(8)}-01` });
 type Headers = Partial<ReturnType<typeof newTrace>>;
 
-/** Everything that happens to an order belongs to the trace of the request that made it happen. */
+/** Events of an order carry the trace of the request that caused them. */
 export function orderTraces(open: () => Promise<AnyShop>): void {
 	let shop: AnyShop;
 	let admin: Customer;
@@ -23,22 +29,17 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	async function place(headers: Headers, body: object = {}): Promise<string> {
-		const order = { items: [{ product_id: product.id, quantity: 1 }], ...body };
-		const answer = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: order,
-			headers,
-		});
-		return answer.body.id ?? answer.body.order_id;
+	async function place(headers: Headers, overrides: object = {}): Promise<string> {
+		const { body } = await placeOrder(shop, customer, product, overrides, headers);
+		return body.id ?? body.order_id;
 	}
-	const act = (id: string, what: string, headers: Headers) =>
-		shop.http(`POST /api/orders/${id}/${what}`, { token: admin.token, headers });
-	/** What was told of an order, and the ids of the traces that it was told in. */
-	async function told(id: string) {
+	const act = (id: string, command: string, headers: Headers) =>
+		shop.http(`POST /api/orders/${id}/${command}`, { token: admin.token, headers });
+	/** Events and messages of an order: all types, and those of a trace. */
+	async function published(id: string) {
 		const services = ["orders", "inventory", "payments", "shipping"];
 		const query = "select type, traceparent from outbox where subject = $1 order by seq";
-		const facts = await Promise.all(
+		const events = await Promise.all(
 			services.map((service) =>
 				shop.databases.query<{ type: string; traceparent: string | null }>(service, query, [id]),
 			),
@@ -48,7 +49,7 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 			"select 'message ' || template as type, traceparent from messages where data ->> 'order_id' = $1",
 			[id],
 		);
-		const all = [...facts.flat(), ...messages];
+		const all = [...events.flat(), ...messages];
 		const of = (traceparent: string | undefined) =>
 			all
 				.filter((one) => traceIdOf(one.traceparent) === traceIdOf(traceparent))
@@ -67,27 +68,27 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	const LATER = ["message order_confirmed", "message order_delivered", "message order_shipped"];
 	const SENT = ["order.delivered", "order.shipped", "shipment.delivered", "shipment.dispatched"];
 
-	test("all that is told of an order carries the trace of the request, to the last message", async () => {
+	test("all events and messages of an order carry the trace of the request", async () => {
 		const headers = newTrace();
 		const id = await place(headers);
 		for (const step of ["ship", "deliver"]) expect((await act(id, step, headers)).status).toBe(200);
-		const everything = [...FORWARD, ...SENT, ...LATER].sort();
-		await eventually(async () => expect((await told(id)).all).toEqual(everything), 20);
-		expect((await told(id)).of(headers.traceparent)).toEqual(everything);
+		const expected = [...FORWARD, ...SENT, ...LATER].sort();
+		await eventually(async () => expect((await published(id)).all).toEqual(expected), 20);
+		expect((await published(id)).of(headers.traceparent)).toEqual(expected);
 		const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
 		expect(new Set(body.entries.map(({ trace_id }: { trace_id: string }) => trace_id))).toEqual(
 			new Set([traceIdOf(headers.traceparent)]),
 		);
 	}, 40_000);
 
-	test("of orders that travel together each has its own trace, one without has none, and those that fail keep theirs on the way back", async () => {
+	test("batched orders keep their own traces, also during compensation", async () => {
 		const undeliverable = { shipping_address: "Undeliverable 1" };
 		const requests: [Headers, object][] = Array.from({ length: 40 }, (_, i) => [
 			i % 4 === 0 ? {} : newTrace(),
 			i % 5 === 0 ? undeliverable : {},
 		]);
 		const ids = await Promise.all(requests.map(([headers, body]) => place(headers, body)));
-		const BACK = [
+		const COMPENSATED = [
 			"inventory.released",
 			"inventory.reserved",
 			"order.cancelled",
@@ -98,10 +99,10 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		await eventually(async () => {
 			for (const [i, id] of ids.entries()) {
 				const [{ traceparent }, body] = requests[i]!;
-				const { all, of } = await told(id);
+				const { all, of } = await published(id);
 				expect(all).toEqual(
 					body === undeliverable
-						? ["message order_cancelled", ...BACK].sort()
+						? ["message order_cancelled", ...COMPENSATED].sort()
 						: ["message order_confirmed", ...FORWARD].sort(),
 				);
 				expect(of(traceparent)).toEqual(all);
@@ -109,19 +110,19 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		}, 20);
 	}, 60_000);
 
-	test("an order that somebody cancels goes back in the trace of that request", async () => {
+	test("a cancellation is part of the trace of its own request", async () => {
 		const [placing, cancelling] = [newTrace(), newTrace()];
 		const id = await place(placing);
 		await eventually(
-			async () => expect((await told(id)).all).toContain("message order_confirmed"),
+			async () => expect((await published(id)).all).toContain("message order_confirmed"),
 			20,
 		);
 		expect((await act(id, "cancel", cancelling)).body.status).toBe("cancelled");
 		await eventually(
-			async () => expect((await told(id)).all).toContain("message order_cancelled"),
+			async () => expect((await published(id)).all).toContain("message order_cancelled"),
 			20,
 		);
-		const { of } = await told(id);
+		const { of } = await published(id);
 		expect(of(placing.traceparent)).toEqual(["message order_confirmed", ...FORWARD].sort());
 		expect(of(cancelling.traceparent)).toEqual(
 			[
@@ -134,17 +135,17 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		);
 	}, 40_000);
 
-	test("a traceparent that is none is left out", async () => {
+	test("an invalid traceparent is ignored", async () => {
 		const id = await place({ traceparent: `00-${"0".repeat(32)}-${hex(8)}-01` });
 		await eventually(
-			async () => expect((await told(id)).all).toContain("message order_confirmed"),
+			async () => expect((await published(id)).all).toContain("message order_confirmed"),
 			20,
 		);
-		const { all, of } = await told(id);
+		const { all, of } = await published(id);
 		expect(of(undefined)).toEqual(all);
 	}, 40_000);
 
-	test("what happens to users and products carries the trace as well, also what is told later", async () => {
+	test("events of users and products carry the trace, also those published later", async () => {
 		const headers = newTrace();
 		const email = `${hex(6)}@example.com`;
 		const account = { email, password: "correct horse", full_name: "A Customer" };
@@ -152,7 +153,7 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		const resetting = newTrace();
 		await shop.http("POST /api/users/password-reset", { body: { email }, headers: resetting });
 		const body = { name: `Product ${hex(6)}`, price: 10, category: "Things" };
-		const { body: made } = await shop.http("POST /api/products", {
+		const { body: created } = await shop.http("POST /api/products", {
 			token: admin.token,
 			body,
 			headers,
@@ -163,7 +164,9 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 				"select type, traceparent from outbox where subject = $1 order by seq",
 				[subject],
 			);
-		expect(await tracesOf("products", made.id)).toEqual([{ type: "product.created", ...headers }]);
+		expect(await tracesOf("products", created.id)).toEqual([
+			{ type: "product.created", ...headers },
+		]);
 		await eventually(async () =>
 			expect(await tracesOf("users", user.id)).toEqual([
 				{ type: "user.created", ...headers },

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
@@ -21,7 +27,7 @@ export function orders(open: () => Promise<Ordering>): void {
 	const stockOf = async (product_id: string) =>
 		(await shop.http(`GET /api/inventory/${product_id}`)).body;
 
-	test("from registering to the message about a delivered order", async () => {
+	test("a customer registers, orders and receives a message about every status", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { price: 19.99, stock: 5 });
 		const placed = await shop.http("POST /api/orders", {
@@ -67,34 +73,24 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
-	test("50 buyers at once for 20 pieces: 20 are confirmed, 30 hear OUT_OF_STOCK, none is left", async () => {
+	test("of 50 concurrent orders for 20 items 20 are confirmed and 30 fail with OUT_OF_STOCK", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 20 });
-		const buy = () =>
-			shop.http("POST /api/orders", {
-				token: customer.token,
-				body: { items: [{ product_id: product.id, quantity: 1 }] },
-			});
-		const answers = await Promise.all(Array.from({ length: 50 }, buy));
-		const outcomes = answers.map(({ status, body }) => `${status} ${body.code ?? body.status}`);
+		const buy = () => placeOrder(shop, customer, product);
+		const responses = await Promise.all(Array.from({ length: 50 }, buy));
+		const outcomes = responses.map(({ status, body }) => `${status} ${body.code ?? body.status}`);
 		expect(outcomes.filter((outcome) => outcome === "201 confirmed")).toHaveLength(20);
 		expect(outcomes.filter((outcome) => outcome === "409 OUT_OF_STOCK")).toHaveLength(30);
 		expect(await stockOf(product.id)).toMatchObject({ on_hand: 20, reserved: 20, available: 0 });
 	});
 
-	test("a declined payment and an undeliverable address leave neither stock held nor money taken", async () => {
+	test("a declined payment and an undeliverable address release stock and refund the payment", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 3 });
-		const order = { items: [{ product_id: product.id, quantity: 1 }] };
-		const declined = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { ...order, payment_token: "tok_declined" },
-		});
+		const place = (overrides: object) => placeOrder(shop, customer, product, overrides);
+		const declined = await place({ payment_token: "tok_declined" });
 		expect([declined.status, declined.body.code]).toEqual([402, "PAYMENT_DECLINED"]);
-		const undeliverable = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { ...order, shipping_address: "Undeliverable 1" },
-		});
+		const undeliverable = await place({ shipping_address: "Undeliverable 1" });
 		expect([undeliverable.status, undeliverable.body.code]).toEqual([409, "UNDELIVERABLE"]);
 		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 3 });
 		for (const { body } of [declined, undeliverable]) {
@@ -111,13 +107,10 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(refunded).toMatchObject({ status: "refunded" });
 	});
 
-	test("a cancelled order is refunded, released and told of", async () => {
+	test("a cancelled order is refunded, its stock is released and a message is sent", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 1 });
-		const { body: order } = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { items: [{ product_id: product.id, quantity: 1 }] },
-		});
+		const { body: order } = await placeOrder(shop, customer, product);
 		const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, {
 			token: customer.token,
 			body: { reason: "Too slow" },
@@ -130,16 +123,13 @@ export function orders(open: () => Promise<Ordering>): void {
 	});
 
 	test.each([
-		["tok_flaky", "fails twice and then works"],
-		["tok_slow", "takes its time"],
-		["tok_timeout", "charges without ever answering"],
-	])("a payment that %s: %s, and is charged once", async (payment_token) => {
+		["tok_flaky", "fails twice, then succeeds"],
+		["tok_slow", "is slow"],
+		["tok_timeout", "charges without responding"],
+	])("a payment with %s, which %s, is charged once", async (payment_token) => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 1 });
-		const { body } = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { items: [{ product_id: product.id, quantity: 1 }], payment_token },
-		});
+		const { body } = await placeOrder(shop, customer, product, { payment_token });
 		await eventually(async () =>
 			expect(
 				(await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status,

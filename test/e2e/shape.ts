@@ -3,23 +3,23 @@ import type { Customer } from "../support/builders.ts";
 import type { Databases } from "../support/databases.ts";
 import type { Http } from "../support/http.ts";
 
-/** A whole shop, whatever it runs on: all services in this process, or pairs of nodes in processes of their own. */
+/** Shop in any mode: all services in this process, or two nodes of each kind in child processes. */
 export interface AnyShop {
 	readonly call: Call;
-	/** Each request goes to the next gateway, and every answer is held to the OpenAPI document. */
+	/** Sends each request to the next gateway and checks the response against the OpenAPI document. */
 	readonly http: Http;
-	/** Those that are open now. */
+	/** Running gateways. */
 	readonly gateways: readonly Gateway[];
-	/** What access tokens are signed with. */
+	/** Key that signs access tokens. */
 	readonly secret: string;
 	readonly databases: Databases;
-	/** The latest message of a kind, as it reaches whom it is for. */
+	/** Text of the latest message to a customer by template, as delivered. */
 	letter(customer: Pick<Customer, "id" | "email">, template: string): Promise<string>;
-	/** Everything that was logged, where settings were given for that. */
+	/** Log output, if the shop was opened with settings. */
 	log(): string;
-	/** Does something while a service runs nowhere. */
+	/** Runs `act` while no node runs the service. */
 	without(service: string, act: () => Promise<void>): Promise<void>;
-	/** Tells the first gateway to end, and waits until it has. In one process that is the end of the shop. */
+	/** Stops the first gateway and waits. In one process this stops the shop. */
 	endGateway(): Promise<void>;
 	stop(): Promise<void>;
 }
@@ -27,23 +27,23 @@ export interface Gateway {
 	readonly url: string;
 	readonly http: Http;
 }
-/** Opens a shop; one of a flow's own where it gives settings. */
+/** Opens the shared shop, or a separate one if settings are given. */
 export type Open = (env?: Record<string, string>) => Promise<AnyShop>;
-/** How long it may take on a machine that is busy with other tests. */
+/** Start timeout for a machine that is busy with other tests. */
 export const START_MS = 120_000;
-/** Tests that hold for every shape of the shop. */
+/** Tests that run in every mode. */
 export type Flow = (open: Open) => void;
 
 /** Sends each request to the next gateway. */
 export function inTurn(gateways: () => readonly Gateway[]): Http {
 	let turn = 0;
 	return (...request) => {
-		const open = gateways();
-		return open[turn++ % open.length]!.http(...request);
+		const running = gateways();
+		return running[turn++ % running.length]!.http(...request);
 	};
 }
 
-/** What each gateway answers to whoever asks for their own account with this token. */
+/** Status of GET /api/users/me with the token, by gateway. */
 export const statuses = (
 	{ gateways }: Pick<AnyShop, "gateways">,
 	token: string,

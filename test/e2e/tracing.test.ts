@@ -1,6 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import {
+	type Customer,
+	makeAdmin,
+	makeProduct,
+	orderRequest,
+	placeOrder,
+	register,
+} from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
 import { type ReceivedSpan, type Receiver, startReceiver, tree } from "../support/otlp-receiver.ts";
@@ -37,26 +44,22 @@ const newTrace = (flags = "01") => {
 const spansOf = (id: string) => receiver.spans.filter(({ trace }) => trace === id);
 const named = (spans: readonly ReceivedSpan[], name: string) =>
 	spans.filter((span) => span.name === name);
-/** Waits until all of a trace has come that these spans are the last of. */
-const whole = (id: string, ...last: string[]) =>
+/** Waits for a trace until spans with these names have been received. */
+const waitForTrace = (id: string, ...last: string[]) =>
 	eventually(() => {
 		const spans = spansOf(id);
 		expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(last));
 		return spans;
 	}, 20);
-const place = (customer: Customer, headers: Record<string, string>, over: object = {}) =>
-	shop.http("POST /api/orders", {
-		token: customer.token,
-		headers,
-		body: { items: [{ product_id: product.id, quantity: 1 }], ...over },
-	});
+const place = (customer: Customer, headers: Record<string, string>, overrides: object = {}) =>
+	placeOrder(shop, customer, product, overrides, headers);
 
-test("an order is one trace, from the request to the e-mail", async () => {
+test("an order is one trace from the request to the e-mail", async () => {
 	const customer = await register(shop);
 	const { id, headers } = newTrace();
 	expect((await place(customer, headers)).status).toBe(201);
-	const spans = await whole(id, "mail", "saga", "POST /api/orders");
-	// Users and products may be known from before.
+	const spans = await waitForTrace(id, "mail", "saga", "POST /api/orders");
+	// Users and products may come from a cache.
 	expect(tree(spans.filter(({ name }) => name !== "by_ids"))).toEqual([
 		"api server POST /api/orders",
 		"  orders internal orders.create",
@@ -105,12 +108,12 @@ test("an order is one trace, from the request to the e-mail", async () => {
 	});
 }, 40_000);
 
-test("of orders that travel together each has the whole of its way in its own trace", async () => {
+test("batched orders have complete traces of their own", async () => {
 	const customer = await register(shop);
 	const traces = Array.from({ length: 12 }, () => newTrace());
 	await Promise.all(traces.map(({ headers }) => place(customer, headers)));
 	for (const { id } of traces) {
-		const spans = await whole(id, "mail", "saga");
+		const spans = await waitForTrace(id, "mail", "saga");
 		const lines = tree(spans).map((line) => line.trim());
 		for (const [service, action, statement] of [
 			["inventory", "inventory.reserve", "reserve_new"],
@@ -129,13 +132,13 @@ test("of orders that travel together each has the whole of its way in its own tr
 	expect(Math.max(...sizes)).toBeGreaterThan(1);
 }, 40_000);
 
-test("an order that is taken back shows why and how, and what its customer must expect is no failure", async () => {
+test("a compensated order's trace contains reason and compensations but no failed span", async () => {
 	const customer = await register(shop);
 	const { id, headers } = newTrace();
 	expect((await place(customer, headers, { shipping_address: "Undeliverable 1" })).status).toBe(
 		409,
 	);
-	const spans = await whole(id, "mail", "saga", "POST /api/orders");
+	const spans = await waitForTrace(id, "mail", "saga", "POST /api/orders");
 	const [saga] = named(spans, "saga");
 	expect(saga!.events).toEqual([
 		{ name: "compensation", attributes: { step: "schedule", reason: "UNDELIVERABLE" } },
@@ -150,16 +153,16 @@ test("an order that is taken back shows why and how, and what its customer must 
 	expect(spans.filter(({ failed }) => failed)).toEqual([]);
 }, 40_000);
 
-test("a request begins a trace where its client does not, unless the client wants none", async () => {
+test("a request starts a trace unless its client disabled sampling", async () => {
 	const { id, headers } = newTrace("00");
 	await shop.http("GET /api/products?q=unsampled", { headers });
 	await shop.http("GET /api/products/not-an-id");
-	const [refused] = await eventually(() => {
+	const [rejected] = await eventually(() => {
 		const found = named(receiver.spans, "GET /api/products/:id");
 		expect(found).toHaveLength(1);
 		return found;
 	});
-	expect(refused).toMatchObject({
+	expect(rejected).toMatchObject({
 		parent: undefined,
 		failed: false,
 		attributes: { "http.response.status_code": 422 },
@@ -167,7 +170,7 @@ test("a request begins a trace where its client does not, unless the client want
 	expect(spansOf(id)).toEqual([]);
 });
 
-test("nothing that people tell us is on any span, nor are their tokens", async () => {
+test("spans contain neither user input nor tokens", async () => {
 	const email = "planted.secret@example.com";
 	const account = { email, password: "planted password", full_name: "Planted Name" };
 	const { id, headers } = newTrace();
@@ -181,26 +184,22 @@ test("nothing that people tell us is on any span, nor are their tokens", async (
 	await post(
 		"/api/orders",
 		{
-			items: [{ product_id: product.id, quantity: 1 }],
+			...orderRequest(product),
 			shipping_address: "Planted Street 1",
 			payment_token: "tok_ok",
 		},
 		token,
 	);
-	const refused = await post(
+	const declined = await post(
 		"/api/orders",
-		{ items: [{ product_id: product.id, quantity: 1 }], payment_token: "tok_planted" },
+		orderRequest(product, { payment_token: "tok_planted" }),
 		token,
 	);
-	const { body: order } = await post(
-		"/api/orders",
-		{ items: [{ product_id: product.id, quantity: 1 }] },
-		token,
-	);
+	const { body: order } = await post("/api/orders", orderRequest(product), token);
 	await post(`/api/orders/${order.id}/cancel`, { reason: "PLANTED_REASON" }, token);
 	await post("/api/users/password-reset", { email });
 	await shop.http("GET /api/products?q=planted-search", { headers });
-	expect(refused.status).toBe(402);
+	expect(declined.status).toBe(402);
 	const mails = () =>
 		named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);
 	await eventually(
