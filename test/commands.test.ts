@@ -10,8 +10,8 @@ import { cleanUp, makeDataFolder, runScript } from "./support/program.ts";
 jest.setTimeout(60_000);
 afterEach(cleanUp);
 
-/** Programs of others, which read their own arguments. */
-const TOOLS = /^(biome|tsc|npm|node (--\S+ )*node_modules)\b/;
+/** Third-party programs, which parse their own arguments. */
+const THIRD_PARTY = /^(biome|tsc|npm|node (--\S+ )*node_modules)\b/;
 
 /** Programs that only other programs start. */
 const INTERNAL = ["tools/event-storm/consumer.ts"];
@@ -19,11 +19,11 @@ const INTERNAL = ["tools/event-storm/consumer.ts"];
 const scripts = Object.entries(
 	JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts as Record<string, string>,
 );
-const ours = scripts.filter(([, command]) => !TOOLS.test(command));
-const commands = ours.map(([name]) => name);
+const own = scripts.filter(([, command]) => !THIRD_PARTY.test(command));
+const commands = own.map(([name]) => name);
 
-/** The time at which each file that a command could write was written. */
-const written = (): string[] =>
+/** Modification times of all files that a command could write. */
+const modificationTimes = (): string[] =>
 	["docs", "k8s", "secrets"]
 		.flatMap((folder) => {
 			try {
@@ -38,17 +38,17 @@ const written = (): string[] =>
 		.map((file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.mtimeMs}`);
 
 async function run(name: string, args: readonly string[]) {
-	const before = written();
+	const before = modificationTimes();
 	const DATA_DIR = join(await makeDataFolder(), "data");
 	const program = runScript(name, { DATA_DIR, PORT: "0" }, { args });
 	const { code, errors } = await program.ended;
-	expect(written()).toEqual(before);
+	expect(modificationTimes()).toEqual(before);
 	expect(await readdir(join(DATA_DIR, ".."))).toEqual([]);
 	return { code, errors, output: program.output() };
 }
 
 describe("every command", () => {
-	test("that a user starts is a script of package.json", () => {
+	test("of scripts/ and tools/ is a script of package.json", () => {
 		const programs = filesIn(root, "scripts", "tools").filter(
 			(file) =>
 				/(?<!\.test)\.ts$/.test(file) &&
@@ -56,12 +56,12 @@ describe("every command", () => {
 				/\brunProgram\(/.test(readFileSync(join(root, file), "utf8")),
 		);
 		const isScript = (file: string) =>
-			ours.some(([, command]) => command.includes(file.replace(/ts$/, "")));
+			own.some(([, command]) => command.includes(file.replace(/ts$/, "")));
 		expect(programs.filter((file) => !isScript(file))).toEqual([]);
 		expect(programs.length).toBeGreaterThan(10);
 	});
 
-	test.each(commands)("%s prints its usage for --help, and changes nothing", async (name) => {
+	test.each(commands)("%s prints its usage for --help and changes nothing", async (name) => {
 		for (const flag of ["--help", "-h"]) {
 			const { code, errors, output } = await run(name, [flag]);
 			expect({ code, errors }).toEqual({ code: 0, errors: "" });
@@ -70,7 +70,7 @@ describe("every command", () => {
 	});
 
 	test.each(commands)(
-		"%s rejects an unknown flag in one line with the next step, and changes nothing",
+		"%s rejects an unknown flag with one line that names --help, and changes nothing",
 		async (name) => {
 			const { code, errors, output } = await run(name, ["--bogus"]);
 			expect({ code, output }).toEqual({ code: 1, output: "" });
@@ -80,21 +80,21 @@ describe("every command", () => {
 });
 
 test.each(["setup.sh", "deploy.sh"] as const)(
-	"scripts/%s prints its usage for --help and rejects unknown flags, and does nothing",
+	"scripts/%s prints its usage for --help, rejects unknown flags and runs no command",
 	(script) => {
 		const checkout = makeCheckout(["node", "npm", "docker", "docker-compose", "kubectl"]);
 		try {
-			const nothing = { calls: [""] };
+			const noCalls = { calls: [""] };
 			expect(checkout.run(script, ["--help"])).toMatchObject({
 				code: 0,
 				errors: "",
 				output: expect.stringMatching(/^\w.*\n/),
-				...nothing,
+				...noCalls,
 			});
 			expect(checkout.run(script, ["--bogus"])).toMatchObject({
 				code: 1,
 				errors: expect.stringMatching(/^.*--bogus.*--help.*\n$/),
-				...nothing,
+				...noCalls,
 			});
 		} finally {
 			checkout.remove();
@@ -102,7 +102,7 @@ test.each(["setup.sh", "deploy.sh"] as const)(
 	},
 );
 
-test("repl parses a command before it joins the cluster", async () => {
+test("repl validates a command before it connects to the cluster", async () => {
 	for (const args of [
 		["dlq", "ls", "--bogus"],
 		["dlq", "show"],

@@ -13,14 +13,14 @@ const documents = [
 ];
 const read = (file: string) => readFileSync(join(root, file), "utf8");
 
-/** What a heading is called in an address. */
+/** Anchor of a heading, by GitHub's rules. */
 const anchorOf = (heading: string) =>
 	heading
 		.toLowerCase()
 		.replace(/[^\p{L}\p{N} _-]/gu, "")
 		.replaceAll(" ", "-");
 
-test("each link from one document to a file, or to a section, leads somewhere", () => {
+test("every link to a file or section has an existing target", () => {
 	const broken = documents.flatMap((file) =>
 		[...read(file).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(
 			([link, path = "", anchor]) => {
@@ -36,7 +36,7 @@ test("each link from one document to a file, or to a section, leads somewhere", 
 	expect(broken).toEqual([]);
 });
 
-test("each npm script that a document names is there", () => {
+test("every npm script in a document exists", () => {
 	const { scripts } = JSON.parse(read("package.json")) as { scripts: object };
 	const named = documents.flatMap((file) =>
 		[...read(file).matchAll(/npm run ([a-z]\w*(?:[:-]\w+)*)/g)].map(([, script]) => ({

@@ -14,7 +14,7 @@ import { expire } from "../services/inventory/inventory.expiry.ts";
 import { type Databases, makeDatabases } from "./support/databases.ts";
 import { expectFair, steadyLoad } from "./support/steady-load.ts";
 
-// Every bounded resource, under more requests than it can serve at once.
+// Every bounded resource, with more concurrent requests than it can serve.
 
 test.each(["bcrypt", "bcryptjs"])(
 	"password hashing with %s starves no request",
@@ -35,7 +35,7 @@ test.each(["bcrypt", "bcryptjs"])(
 );
 
 test("a bulkhead starves no call", async () => {
-	const turn = () => new Promise((resolve) => setImmediate(resolve));
+	const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 	const things = contract({
 		name: "things",
 		actions: {
@@ -44,7 +44,7 @@ test("a bulkhead starves no call", async () => {
 	});
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test" });
 	const broker = createNode(brokerOptions(env), env, [
-		defineService(things)({ actions: { make: turn as never } }),
+		defineService(things)({ actions: { make: nextTurn as never } }),
 	]);
 	await broker.start();
 	expectFair(await steadyLoad(16, 960, () => broker.call("things.make")));
@@ -52,13 +52,13 @@ test("a bulkhead starves no call", async () => {
 });
 
 test.each([1, 3])("a micro-batch starves no element, with %i lanes", async (concurrency) => {
-	const step = async (values: number[]) => {
+	const runBatch = async (values: number[]) => {
 		await new Promise((resolve) => setImmediate(resolve));
-		// One element in eight fails its whole run, which is then split.
-		if (values.length > 1 && values.some((value) => value % 8 === 0)) throw new Error("refused");
+		// One element in eight fails its batch, which is then split.
+		if (values.length > 1 && values.some((value) => value % 8 === 0)) throw new Error("rejected");
 		return values;
 	};
-	const add = microBatch(step, { maxSize: 4, concurrency });
+	const add = microBatch(runBatch, { maxSize: 4, concurrency });
 	let n = 0;
 	expectFair(await steadyLoad(16, 640, () => add(++n)));
 });
@@ -75,7 +75,7 @@ describe("on Postgres", () => {
 		await databases?.drop();
 	});
 
-	test("a connection pool starves neither queries nor transactions nor models", async () => {
+	test("a connection pool starves no query, transaction or model", async () => {
 		await db.query("select 1");
 		let n = 0;
 		const kinds = [
@@ -86,7 +86,7 @@ describe("on Postgres", () => {
 		expectFair(await steadyLoad(12, 900, () => kinds[n++ % kinds.length]!()));
 	});
 
-	test("events that always fail do not keep a due event from its retry", async () => {
+	test("events that always fail do not delay the retry of other events", async () => {
 		const failing = new Set<string>();
 		const event = (subject: string) =>
 			({
@@ -102,11 +102,11 @@ describe("on Postgres", () => {
 		const { accept, retry } = createInbox({
 			db,
 			group: "group",
-			// Due again at once, as often as one likes.
+			// Events are due again at once, without a limit on attempts.
 			backoff: Array(1000).fill(0),
 			async handle(_tx, events) {
 				for (const { subject } of events) {
-					if (failing.has(subject)) throw new Error("refused");
+					if (failing.has(subject)) throw new Error("rejected");
 					done.push(subject);
 				}
 			},
@@ -124,7 +124,7 @@ describe("on Postgres", () => {
 		expect(done).toEqual(["good"]);
 	});
 
-	test("reservations of orders that stay open do not keep an abandoned one from being released", async () => {
+	test("reservations of open orders do not delay the release of an abandoned one", async () => {
 		const inventory = new Database({
 			url: databaseUrl(databases.pattern, "inventory"),
 			poolSize: 2,

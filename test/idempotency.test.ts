@@ -12,13 +12,13 @@ const actions = (await presentContracts()).flatMap(({ name, actions }) =>
 		contract,
 	]),
 );
-/** Commands that HTTP does not define as idempotent. PATCH is left out: each of ours sets fields to given values. */
+/** Commands that HTTP does not define as idempotent. Every PATCH sets fields to given values. */
 const posts = actions.filter(([, { rest, also = [] }]) =>
 	[rest, ...also].some((route) => /^POST\b/.test(route ?? "")),
 );
 const keyed = posts.flatMap(([name, { idempotent }]) => (idempotent ? [name] : []));
 
-test("every POST honors the Idempotency-Key or gives the reason why it need not", () => {
+test("every POST honors the Idempotency-Key or declares why repeating it is safe", () => {
 	expect(posts.length).toBeGreaterThan(10);
 	const undeclared = posts.filter(
 		([, { idempotent, repeatable }]) => Boolean(idempotent) === Boolean(repeatable),
@@ -27,22 +27,22 @@ test("every POST honors the Idempotency-Key or gives the reason why it need not"
 });
 
 test("an action that honors the key declares the errors of a key that is reused or in use", () => {
-	const wanted = ["IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"];
+	const required = ["IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"];
 	const missing = posts.filter(
 		([, { idempotent, throws = [] }]) =>
-			idempotent && !wanted.every((code) => throws.includes(code)),
+			idempotent && !required.every((code) => throws.includes(code)),
 	);
 	expect(missing.map(([name]) => name)).toEqual([]);
 });
 
-/** Two requests with different bodies, and the number of effects that they have had. Each action that honors the key has an entry. */
+/** Two requests with different bodies, and the number of their effects. */
 interface Command {
 	readonly request: string;
 	readonly bodies: readonly [object, object];
 	effects(): Promise<number>;
 }
 
-describe("An Idempotency-Key", () => {
+describe("an Idempotency-Key", () => {
 	let shop: Shop;
 	let admin: Customer;
 	let other: Customer;
@@ -119,36 +119,31 @@ describe("An Idempotency-Key", () => {
 		expect(Object.keys(commands).sort()).toEqual([...keyed].sort());
 	});
 
-	test.each(keyed)(
-		"of %s replays the response to its caller and has no second effect",
-		async (name) => {
-			const { request, bodies, effects } = await commands[name]!();
-			const headers = { "idempotency-key": uuid() };
-			const send = (body: object, { token } = admin) =>
-				shop.http(request, { token, body, headers });
-			const first = await send(bodies[0]);
-			expect(first).toMatchObject({ status: 201 });
-			const again = await Promise.all([send(bodies[0]), send(bodies[0]), send(bodies[0])]);
-			for (const { status, body, headers } of again)
-				expect([status, body, headers.get("idempotent-replayed")]).toEqual([
-					201,
-					first.body,
-					"true",
-				]);
-			expect(await send(bodies[1])).toMatchObject({
-				status: 422,
-				body: { code: "IDEMPOTENCY_KEY_REUSED" },
-			});
-			expect(await effects()).toBe(1);
+	test.each(keyed)("of %s replays the response without a second effect", async (name) => {
+		const { request, bodies, effects } = await commands[name]!();
+		const headers = { "idempotency-key": uuid() };
+		const send = (body: object, { token } = admin) => shop.http(request, { token, body, headers });
+		const first = await send(bodies[0]);
+		expect(first).toMatchObject({ status: 201 });
+		const again = await Promise.all([send(bodies[0]), send(bodies[0]), send(bodies[0])]);
+		for (const { status, body, headers } of again)
+			expect([status, body, headers.get("idempotent-replayed")]).toEqual([201, first.body, "true"]);
+		expect(await send(bodies[1])).toMatchObject({
+			status: 422,
+			body: { code: "IDEMPOTENCY_KEY_REUSED" },
+		});
+		expect(await effects()).toBe(1);
 
-			// Another caller's key is another key.
-			const others = await send(bodies[1], other);
-			expect([others.status, others.headers.get("idempotent-replayed")]).toEqual([201, null]);
-			expect(await effects()).toBe(2);
-		},
-	);
+		// Keys of different callers are independent.
+		const otherResponse = await send(bodies[1], other);
+		expect([otherResponse.status, otherResponse.headers.get("idempotent-replayed")]).toEqual([
+			201,
+			null,
+		]);
+		expect(await effects()).toBe(2);
+	});
 
-	test.each(keyed)("of %s has one effect when requests arrive together", async (name) => {
+	test.each(keyed)("of %s has one effect with concurrent requests", async (name) => {
 		const { request, bodies, effects } = await commands[name]!();
 		const headers = { "idempotency-key": uuid() };
 		const responses = await Promise.all(
@@ -161,7 +156,7 @@ describe("An Idempotency-Key", () => {
 		expect(await effects()).toBe(1);
 	});
 
-	test("of a product is replayed although its SKU is taken by then", async () => {
+	test("of a product is replayed although its SKU now exists", async () => {
 		const headers = { "idempotency-key": uuid() };
 		const body = { name: "With SKU", price: 1, category: "Things", sku: `IDEMPOTENT-${uuid()}` };
 		const responses = await Promise.all(
@@ -172,7 +167,7 @@ describe("An Idempotency-Key", () => {
 		expect(
 			new Set(responses.map(({ status, body: { id, code } }) => `${status} ${id ?? code}`)),
 		).toEqual(new Set([`201 ${responses[0]!.body.id}`]));
-		// A failed command leaves its key free.
+		// A failed command does not store its key.
 		const fresh = { "idempotency-key": uuid() };
 		expect(
 			await shop.http("POST /api/products", { token: admin.token, body, headers: fresh }),
@@ -186,7 +181,7 @@ describe("An Idempotency-Key", () => {
 		).toBe(201);
 	});
 
-	test("of an administrator who orders for a customer leaves the customer's own key free", async () => {
+	test("of an administrator who orders for a customer is independent of the customer's key", async () => {
 		const { request, bodies } = await commands["orders.create"]!();
 		const customer = await register(shop);
 		const headers = { "idempotency-key": uuid() };
@@ -202,7 +197,7 @@ describe("An Idempotency-Key", () => {
 		expect((await order(customer.token, different)).body).toEqual(customers.body);
 	});
 
-	test("that an older version stored under the customer is replayed to the administrator", async () => {
+	test("stored by an older version for the customer is replayed to the administrator", async () => {
 		const { request, bodies, effects } = await commands["orders.create"]!();
 		const headers = { "idempotency-key": uuid() };
 		const send = (body: object) => shop.http(request, { token: admin.token, body, headers });
@@ -214,12 +209,12 @@ describe("An Idempotency-Key", () => {
 		);
 		expect((await send(bodies[0])).body).toEqual(order);
 		expect(await effects()).toBe(1);
-		// Such a key does not block the administrator's own request with another body.
+		// Such a key does not reject the administrator's request with another body.
 		expect((await send(bodies[1])).status).toBe(201);
 	});
 
 	test.each([...new Set(keyed.map((name) => name.split(".")[0]!))])(
-		"is pruned by %s once it has expired",
+		"is pruned by %s after it has expired",
 		async (service) => {
 			expect(
 				(shop.broker.getLocalService(service) as unknown as { $pruning?: Poller }).$pruning,

@@ -18,7 +18,7 @@ const migrationsOf = (folder: string): MigrationFile[] =>
 		.map((file) => read(root, file));
 const shared = migrationsOf("mixins/migrations");
 
-test("no migration stops a shop that is open, nor the nodes of the version before", async () => {
+test("migrations block neither a running shop nor nodes of the previous version", async () => {
 	const lines = await Promise.all(
 		domains.map((name) =>
 			violations([...shared, ...migrationsOf(`services/${name}/migrations`)], released),
@@ -27,34 +27,34 @@ test("no migration stops a shop that is open, nor the nodes of the version befor
 	expect([...new Set(lines.flat())]).toEqual([]);
 });
 
-test("every migration can be taken back, and applied again", async () => {
+test("every migration can be reverted and applied again", async () => {
 	const databases = await makeDatabases(domains);
 	try {
-		const undone = async (service: string): Promise<string[]> => {
+		const revertAll = async (service: string): Promise<string[]> => {
 			const [url, folders] = [
 				databaseUrl(databases.pattern, service),
 				migrationFolders(root, service),
 			];
 			const { applied } = await migrationState(url, folders);
 			for (const _ of applied) expect(await revert(url, folders)).toHaveLength(1);
-			const left = await databases.query<{ name: string }>(service, LEFT);
+			const remaining = await databases.query<{ name: string }>(service, REMAINING);
 			expect(await migrate(url, folders)).toHaveLength(applied.length);
-			return left.map(({ name }) => `${service}: ${name}`);
+			return remaining.map(({ name }) => `${service}: ${name}`);
 		};
-		expect((await Promise.all(domains.map(undone))).flat()).toEqual([]);
+		expect((await Promise.all(domains.map(revertAll))).flat()).toEqual([]);
 	} finally {
 		await databases.drop();
 	}
 }, 60_000);
-const LEFT = `select relname as name from pg_class where relnamespace = current_schema::regnamespace and relname not like 'migrations%'
+const REMAINING = `select relname as name from pg_class where relnamespace = current_schema::regnamespace and relname not like 'migrations%'
 	union all select proname from pg_proc where pronamespace = current_schema::regnamespace`;
 
-describe("of what is done to a table that is there", () => {
-	const before = {
+describe("the migration rules for existing tables", () => {
+	const existing = {
 		file: "1.sql",
 		text: "create table stock (id int primary key, word text not null, old int)",
 	};
-	const of = (text: string) => violations([before, { file: "2.sql", text }], ["0.4.0"]);
+	const check = (text: string) => violations([existing, { file: "2.sql", text }], ["0.4.0"]);
 
 	test.each([
 		["create index on stock (word)", "create index concurrently if not exists NAME"],
@@ -118,8 +118,8 @@ describe("of what is done to a table that is there", () => {
 		],
 		["commit", "begins or ends a transaction"],
 		["create rule r as on insert to stock do instead nothing", "RuleStmt is not known"],
-	])("%j is refused, with what to write instead", async (text, advice) => {
-		expect(await of(text)).toEqual([expect.stringContaining(advice)]);
+	])("reject %j and suggest an alternative", async (text, advice) => {
+		expect(await check(text)).toEqual([expect.stringContaining(advice)]);
 	});
 
 	test.each([
@@ -134,11 +134,11 @@ describe("of what is done to a table that is there", () => {
 		"alter table stock add constraint c unique using index i",
 		"alter table stock alter column word drop not null, alter column word set default ''",
 		"alter table stock set (fillfactor = 50)",
-		"-- Nobody's.\n-- unread since 0.4.0\nalter table stock drop column old",
+		"-- Obsolete.\n-- unread since 0.4.0\nalter table stock drop column old",
 		"create or replace function f() returns int language sql as $$ select 1 $$",
 		"-- no transaction\ndo $$ begin loop update stock set old = 1 where old is null; exit when not found; commit; end loop; end $$",
 		"do $$ begin if true then alter table stock alter column old set default 1; end if; end $$",
-	])("%j is well", async (text) => {
-		expect(await of(text)).toEqual([]);
+	])("accept %j", async (text) => {
+		expect(await check(text)).toEqual([]);
 	});
 });

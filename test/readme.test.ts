@@ -11,13 +11,13 @@ import { testIf } from "./support/skip.ts";
 jest.setTimeout(120_000);
 afterEach(cleanUp);
 
-// A machine without it cannot follow the tour, and nothing else is wrong with it.
-const whereCurlIs = testIf(
+// The tour requires curl.
+const testWithCurl = testIf(
 	!spawnSync("curl", ["--version"]).error,
 	"curl is not installed (apt-get install curl)",
 );
 
-/** The fenced bash blocks of one section. */
+/** Bash blocks of a section. */
 function blocks(markdown: string, section: string): string[] {
 	const [, text = ""] = markdown.split(`\n## ${section}\n`);
 	return [...text.split("\n## ")[0]!.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map(
@@ -25,7 +25,7 @@ function blocks(markdown: string, section: string): string[] {
 	);
 }
 
-/** A shell that stays, as a terminal does: variables of one block are there in the next. Answers what a block has printed. */
+/** Starts a shell that keeps variables between blocks. `run` returns the output of a block. */
 function openShell(cwd: string, env: Record<string, string>) {
 	const shell = spawn("bash", [], {
 		cwd,
@@ -33,8 +33,8 @@ function openShell(cwd: string, env: Record<string, string>) {
 		stdio: ["pipe", "pipe", "pipe"],
 	});
 	const lines = createInterface(shell.stdout)[Symbol.asyncIterator]();
-	let complaints = "";
-	shell.stderr.on("data", (chunk) => (complaints += chunk));
+	let errors = "";
+	shell.stderr.on("data", (chunk) => (errors += chunk));
 	return {
 		async run(block: string): Promise<string> {
 			shell.stdin.write(`${block}\necho; echo "end of block"\n`);
@@ -44,45 +44,42 @@ function openShell(cwd: string, env: Record<string, string>) {
 				line.value !== "end of block";
 				line = await lines.next()
 			) {
-				if (line.done) throw new Error(`the shell ended: ${complaints}`);
+				if (line.done) throw new Error(`the shell exited: ${errors}`);
 				printed.push(line.value);
 			}
-			expect(complaints).toBe("");
+			expect(errors).toBe("");
 			return printed.join("\n");
 		},
 		close: () => shell.stdin.end(),
 	};
 }
 
-whereCurlIs(
-	"what the start screen tells to paste, and the tour of the README, work line for line",
-	async () => {
-		const tour = blocks(await readFile(join(root, "README.md"), "utf8"), "A tour");
-		const folder = await makeDataFolder();
-		const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
-		const [, SHOP = "", suggestion = ""] = await program.says(
-			/open at (http\S+)[\s\S]*?( {2}TOKEN=[\s\S]*?)\n\n[\s\S]*Stop/,
-		);
-		const shell = openShell(folder, { SHOP });
-		expect(await shell.run(suggestion)).toMatch(/"status":"confirmed"/);
-		const [account, browsing, ordering, declined, shipping, mail] = tour;
+testWithCurl("the commands of the start screen and of the tour in the README succeed", async () => {
+	const tour = blocks(await readFile(join(root, "README.md"), "utf8"), "A tour");
+	const folder = await makeDataFolder();
+	const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
+	const [, SHOP = "", suggestion = ""] = await program.says(
+		/open at (http\S+)[\s\S]*?( {2}TOKEN=[\s\S]*?)\n\n[\s\S]*Stop/,
+	);
+	const shell = openShell(folder, { SHOP });
+	expect(await shell.run(suggestion)).toMatch(/"status":"confirmed"/);
+	const [account, browsing, ordering, declined, shipping, mail] = tour;
 
-		expect(await shell.run(account!)).toMatch(
-			/"email":"me@example.com"[\s\S]*"email":"me@example.com"/,
-		);
-		expect(await shell.run(browsing!)).toMatch(/[Kk]nife[\s\S]*"available":\d+/);
-		expect(await shell.run(ordering!)).toMatch(/"status":"confirmed"/);
-		expect(await shell.run(declined!)).toMatch(/"code":"PAYMENT_DECLINED"/);
-		expect(await shell.run(shipping!)).toMatch(/"status":"shipped"[\s\S]*"status":"delivered"/);
-		await eventually(async () =>
-			expect(await shell.run(mail!)).toMatch(/"template":"order_delivered"/),
-		);
-		expect(tour).toHaveLength(6);
-		shell.close();
-	},
-);
+	expect(await shell.run(account!)).toMatch(
+		/"email":"me@example.com"[\s\S]*"email":"me@example.com"/,
+	);
+	expect(await shell.run(browsing!)).toMatch(/[Kk]nife[\s\S]*"available":\d+/);
+	expect(await shell.run(ordering!)).toMatch(/"status":"confirmed"/);
+	expect(await shell.run(declined!)).toMatch(/"code":"PAYMENT_DECLINED"/);
+	expect(await shell.run(shipping!)).toMatch(/"status":"shipped"[\s\S]*"status":"delivered"/);
+	await eventually(async () =>
+		expect(await shell.run(mail!)).toMatch(/"template":"order_delivered"/),
+	);
+	expect(tour).toHaveLength(6);
+	shell.close();
+});
 
-test("the commands of the README are those of package.json", async () => {
+test("the commands in the README exist in package.json", async () => {
 	const text = await readFile(join(root, "README.md"), "utf8");
 	const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
 	const named = [...text.matchAll(/npm (?:run )?(start(?::node)?|test|[a-z:]+)/g)].map(

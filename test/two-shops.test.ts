@@ -19,7 +19,7 @@ const start = async (env: Record<string, string> = {}) =>
 		...env,
 	});
 
-test("a shop in one process refuses to share its databases, and leaves them to the next one when it ends", async () => {
+test("an embedded shop locks its databases against other shops until it stops", async () => {
 	const first = await start();
 	await first.says(/started successfully/);
 	const [second, node] = await Promise.all([start(), start({ TRANSPORTER: "nats://127.0.0.1:1" })]);

@@ -19,15 +19,16 @@ const rules: Rule[] = parse(readFileSync(file, "utf8")).groups.flatMap(
 );
 const operations = readFileSync(join(root, "docs/operations.md"), "utf8");
 
-/** What was told every minute, in Prometheus' own short form: `1+2x30` begins with 1 and grows by 2, thirty times. */
+/** Values per minute in Prometheus' notation: `1+2x30` starts with 1 and adds 2 thirty times. */
 type Series = Readonly<Record<string, string>>;
 interface Case {
+	/** Values that fire the alert. */
 	readonly bad: Series;
-	/** Minutes after which it is told of; before the first minute is over it is not. */
+	/** Minutes after which the alert fires; it never fires within the first minute. */
 	readonly at: number;
-	/** The labels of what is told. */
-	readonly about?: Readonly<Record<string, string>>;
-	/** What may well be, and is not told of. */
+	/** Labels of the fired alert. */
+	readonly labels?: Readonly<Record<string, string>>;
+	/** Similar values that do not fire the alert. */
 	readonly good: Series;
 }
 
@@ -36,10 +37,10 @@ const requests = (status: number, rest = "") =>
 const bucket = (le: string) =>
 	`shop_http_request_duration_seconds_bucket{method="GET",route="/",le="${le}"}`;
 const node = 'app="orders",instance="10.0.0.1:3030"';
-const server = (name: string): Pick<Case, "bad" | "good" | "about"> => ({
+const server = (name: string): Pick<Case, "bad" | "good" | "labels"> => ({
 	bad: { [`shop_server_up{${node},server="${name}"}`]: "1 1 0x30" },
 	good: { [`shop_server_up{${node},server="${name}"}`]: "1 0 1x30" },
-	about: { app: "orders" },
+	labels: { app: "orders" },
 });
 
 const cases: Readonly<Record<string, Case>> = {
@@ -51,7 +52,7 @@ const cases: Readonly<Record<string, Case>> = {
 	ShopSlow: {
 		bad: { [bucket("1")]: "0+90x30", [bucket("5")]: "0+100x30", [bucket("+Inf")]: "0+100x30" },
 		at: 12,
-		about: { method: "GET", route: "/" },
+		labels: { method: "GET", route: "/" },
 		good: { [bucket("1")]: "0+995x30", [bucket("5")]: "0+1000x30", [bucket("+Inf")]: "0+1000x30" },
 	},
 	ShopOrdersNotConfirmed: {
@@ -86,19 +87,19 @@ const cases: Readonly<Record<string, Case>> = {
 			'shop_dead_letters{service="users"}': "0x30",
 		},
 		at: 2,
-		about: { service: "orders" },
+		labels: { service: "orders" },
 		good: { 'shop_dead_letters{service="orders"}': "0x30" },
 	},
 	ShopOutboxLag: {
 		bad: { 'shop_outbox_lag_seconds{service="orders"}': "0+60x30" },
 		at: 5,
-		about: { service: "orders" },
+		labels: { service: "orders" },
 		good: { 'shop_outbox_lag_seconds{service="orders"}': "0 40 0 40 0x30" },
 	},
 	ShopConsumerLag: {
 		bad: { 'shop_consumer_pending_messages{service="orders"}': "0+900x30" },
 		at: 9,
-		about: { service: "orders" },
+		labels: { service: "orders" },
 		good: { 'shop_consumer_pending_messages{service="orders"}': "0 5000 3000 900x30" },
 	},
 	ShopEventsNearDiscard: {
@@ -107,13 +108,13 @@ const cases: Readonly<Record<string, Case>> = {
 			'shop_consumer_unread_share{service="users"}': "0.2x30",
 		},
 		at: 9,
-		about: { service: "orders" },
+		labels: { service: "orders" },
 		good: { 'shop_consumer_unread_share{service="orders"}': "0.1 0.7 0.9 0.3 0.4x30" },
 	},
 	ShopNodeDown: {
 		bad: { [`up{job="shop",${node}}`]: "1 0x30" },
 		at: 4,
-		about: { job: "shop", app: "orders", instance: "10.0.0.1:3030" },
+		labels: { job: "shop", app: "orders", instance: "10.0.0.1:3030" },
 		good: { [`up{job="shop",${node}}`]: "1x30", 'up{job="another"}': "0x30" },
 	},
 	ShopServiceGone: {
@@ -122,7 +123,7 @@ const cases: Readonly<Record<string, Case>> = {
 			'up{job="shop",app="users",instance="10.0.0.3:3030"}': "1x30",
 		},
 		at: 10,
-		about: { app: "orders" },
+		labels: { app: "orders" },
 		good: {
 			[`up{job="shop",${node}}`]: "1 1 _x30",
 			'up{job="shop",app="orders",instance="10.0.0.2:3030"}': "_ 1x30",
@@ -134,25 +135,25 @@ const cases: Readonly<Record<string, Case>> = {
 			'shop_breaker_state{action="x.y",node="a"}': "0x30",
 		},
 		at: 4,
-		about: { action: "payments.charge" },
+		labels: { action: "payments.charge" },
 		good: { 'shop_breaker_state{action="payments.charge",node="a"}': "0 2 0x30" },
 	},
 	ShopPoolExhausted: {
 		bad: { [`shop_database_pool_waiting{${node},service="orders"}`]: "0 7x30" },
 		at: 4,
-		about: { app: "orders", instance: "10.0.0.1:3030", service: "orders" },
+		labels: { app: "orders", instance: "10.0.0.1:3030", service: "orders" },
 		good: { [`shop_database_pool_waiting{${node},service="orders"}`]: "0 7 0x30" },
 	},
 	ShopEventLoopLag: {
 		bad: { [`nodejs_eventloop_lag_p99_seconds{${node}}`]: "0.01 0.4x30" },
 		at: 8,
-		about: { app: "orders", instance: "10.0.0.1:3030" },
+		labels: { app: "orders", instance: "10.0.0.1:3030" },
 		good: { [`nodejs_eventloop_lag_p99_seconds{${node}}`]: "0.4 0.4 0.01x30" },
 	},
 	ShopMemoryHigh: {
 		bad: { [`process_resident_memory_bytes{${node}}`]: "240000000x30" },
 		at: 12,
-		about: { app: "orders", instance: "10.0.0.1:3030" },
+		labels: { app: "orders", instance: "10.0.0.1:3030" },
 		good: { [`process_resident_memory_bytes{${node}}`]: "130000000x30" },
 	},
 	ShopPostgresUnreachable: { ...server("postgres"), at: 4 },
@@ -162,17 +163,17 @@ const cases: Readonly<Record<string, Case>> = {
 
 const inputs = (series: Series) =>
 	Object.entries(series).map(([name, values]) => ({ series: name, values }));
-/** Prometheus' own tests of rules. Of a rule's words nothing is repeated: they come from the rules. */
+/** Tests in promtool's format. Annotations come from the rules. */
 function testsOf({ alert, labels, annotations }: Rule): object[] {
-	const { bad, at, about = {}, good } = cases[alert]!;
-	const told = { exp_labels: { ...labels, ...about }, exp_annotations: annotations };
+	const { bad, at, labels: caseLabels = {}, good } = cases[alert]!;
+	const fired = { exp_labels: { ...labels, ...caseLabels }, exp_annotations: annotations };
 	return [
 		{
 			interval: "1m",
 			input_series: inputs(bad),
 			alert_rule_test: [
 				{ eval_time: "30s", alertname: alert, exp_alerts: [] },
-				{ eval_time: `${at}m`, alertname: alert, exp_alerts: [told] },
+				{ eval_time: `${at}m`, alertname: alert, exp_alerts: [fired] },
 			],
 		},
 		{
@@ -187,7 +188,7 @@ function testsOf({ alert, labels, annotations }: Rule): object[] {
 	];
 }
 
-test("every alert has an entry that says what it means, how to see it and what to do, and leads there", () => {
+test("every alert links to a runbook entry with Meaning, Look and Do", () => {
 	expect(rules.length).toBeGreaterThan(0);
 	expect(Object.keys(cases).sort()).toEqual(rules.map(({ alert }) => alert).sort());
 	for (const { alert, labels, annotations } of rules) {
@@ -205,9 +206,9 @@ test("every alert has an entry that says what it means, how to see it and what t
 	expect(entries.sort()).toEqual(rules.map(({ alert }) => alert).sort());
 });
 
-describeWith(["promtool"], "alerts, by Prometheus' own tests", () => {
+describeWith(["promtool"], "alerts, evaluated by promtool", () => {
 	test.each(rules.map((rule) => [rule.alert, rule] as const))(
-		"%s is told when it should be, and not before or otherwise",
+		"%s fires for bad values after its delay, and never for good values",
 		(_, rule) => {
 			const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-alerts-"));
 			try {

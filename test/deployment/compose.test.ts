@@ -36,7 +36,7 @@ interface Compose {
 }
 
 const read = (file: string) => readFileSync(join(root, file), "utf8");
-/** Fills in variables: with the operator's value, the default, or any value where there is no default. */
+/** Replaces variables by the given value, the default, or an example if there is no default. */
 const compose = (file: string, given: Readonly<Record<string, string>> = {}) =>
 	parse(
 		read(file).replace(
@@ -50,33 +50,36 @@ const plain = compose("docker-compose.yml");
 const production = compose("docker-compose.prod.yml");
 const dockerfile = read("Dockerfile");
 const domains = serviceNames(join(root, "services"));
-/** Those that run without a profile being asked for. */
+/** Services outside profiles. */
 const running = Object.entries(plain.services).filter(([, { profiles }]) => !profiles);
-const ours = running.filter(([, { image }]) => image?.startsWith("moleculer-commerce:"));
+const shopServices = running.filter(([, { image }]) => image?.startsWith("moleculer-commerce:"));
 const names = (found: readonly (readonly [string, unknown])[]) => found.map(([name]) => name);
-const breaking = (
+const violators = (
 	services: typeof running,
-	keeps: (service: ComposeService, name: string) => unknown,
-) => names(services.filter(([name, service]) => !keeps(service, name)));
-/** What the image sets itself. */
+	satisfies: (service: ComposeService, name: string) => unknown,
+) => names(services.filter(([name, service]) => !satisfies(service, name)));
+/** Settings of the image. */
 const inImage: Record<string, string> = Object.fromEntries(
 	[...dockerfile.matchAll(/^ENV (.*)$/gm)].flatMap(([, line]) =>
 		line!.split(" ").map((pair) => pair.split("=")),
 	),
 );
 
-test("there is a container for each service of the shop, which runs that service", () => {
-	expect(names(ours).sort()).toEqual([...domains, "migrate"].sort());
+test("every service of the shop has a container that runs it", () => {
+	expect(names(shopServices).sort()).toEqual([...domains, "migrate"].sort());
 	expect(
-		breaking(ours, ({ environment }, name) => name === "migrate" || environment?.SERVICES === name),
+		violators(
+			shopServices,
+			({ environment }, name) => name === "migrate" || environment?.SERVICES === name,
+		),
 	).toEqual([]);
 });
 
 test.each([
 	["docker-compose.yml", plain.services],
 	["docker-compose.prod.yml on top of it", overlaid()],
-])("%s gives settings that are known and right", (_, services) => {
-	for (const [name] of ours) {
+])("%s contains only known and valid settings", (_, services) => {
+	for (const [name] of shopServices) {
 		const { environment = {} } = services[name]!;
 		const unknown = Object.keys({ ...inImage, ...environment }).filter(
 			(key) => !(key.replace(/_FILE$/, "") in settings),
@@ -89,16 +92,16 @@ test.each([
 	}
 });
 
-test("a node's image is made by migrate's build, and nobody is asked for it", () => {
+test("all containers use the image that migrate builds, and none is pulled", () => {
 	expect(
-		breaking(ours, ({ pull_policy, build }, name) =>
+		violators(shopServices, ({ pull_policy, build }, name) =>
 			name === "migrate" ? build : pull_policy === "never",
 		),
 	).toEqual([]);
-	expect(new Set(ours.map(([, { image }]) => image)).size).toBe(1);
+	expect(new Set(shopServices.map(([, { image }]) => image)).size).toBe(1);
 });
 
-test("what is copied into the image finds all that it imports there", () => {
+test("the image contains every file that its files import", () => {
 	const ignored = read(".dockerignore")
 		.split("\n")
 		.filter((line) => line.startsWith("scripts/"));
@@ -110,7 +113,7 @@ test("what is copied into the image finds all that it imports there", () => {
 		"moleculer.config.ts",
 		...folders.flatMap((folder) => filesIn(root, folder)),
 	].filter((file) => inside(file));
-	const lost = files.flatMap((file) =>
+	const missing = files.flatMap((file) =>
 		importsOf(file, read(file))
 			.filter(
 				({ target, kind, typeOnly }) =>
@@ -119,27 +122,27 @@ test("what is copied into the image finds all that it imports there", () => {
 			.map(({ target }) => `${file}: ${target}`),
 	);
 	expect(folders).toContain("scripts");
-	expect(lost).toEqual([]);
+	expect(missing).toEqual([]);
 });
 
-test("only the edge is open to the outside, and nothing has a name that could not be had twice", () => {
+test("only the edge publishes a port, and no container has a fixed name", () => {
 	expect(names(running.filter(([, { ports }]) => ports))).toEqual(["edge"]);
 	expect(names(Object.entries(production.services).filter(([, { ports }]) => ports))).toEqual([]);
-	expect(breaking(Object.entries(plain.services), ({ container_name }) => !container_name)).toEqual(
-		[],
-	);
+	expect(
+		violators(Object.entries(plain.services), ({ container_name }) => !container_name),
+	).toEqual([]);
 	const local = (port: string) => port.startsWith("127.0.0.1:");
 	expect(
-		breaking(
+		violators(
 			Object.entries(plain.services),
 			({ ports = [] }, name) => name === "edge" || ports.every(local),
 		),
 	).toEqual([]);
 });
 
-test("every container tells whether it is well, and starts after what it needs", () => {
+test("every container has a health check and starts after its dependencies", () => {
 	expect(
-		breaking(running, ({ healthcheck }, name) => healthcheck || domains.includes(name)),
+		violators(running, ({ healthcheck }, name) => healthcheck || domains.includes(name)),
 	).toEqual([]);
 	expect(dockerfile).toMatch(/^HEALTHCHECK /m);
 	for (const [, { depends_on = {} }] of running) {
@@ -151,11 +154,11 @@ test("every container tells whether it is well, and starts after what it needs",
 		}
 	}
 	expect(
-		breaking(ours, ({ depends_on }, name) => name === "migrate" || depends_on?.migrate),
+		violators(shopServices, ({ depends_on }, name) => name === "migrate" || depends_on?.migrate),
 	).toEqual([]);
 });
 
-test("every image has a version, and every file and volume that is mounted exists", () => {
+test("every image has a version, and every mounted file and volume exists", () => {
 	const images = [
 		...Object.values(plain.services).map(({ image = "" }) => image),
 		...[...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image!),
@@ -171,10 +174,10 @@ test("every image has a version, and every file and volume that is mounted exist
 	}
 });
 
-test("our containers are not root and can change nothing, and signals reach the program", () => {
+test("containers of the shop run as a user, are read-only and forward signals to the program", () => {
 	expect(
-		breaking(
-			ours,
+		violators(
+			shopServices,
 			({ read_only, cap_drop }, name) =>
 				name === "migrate" || (read_only && cap_drop?.includes("ALL")),
 		),
@@ -184,28 +187,28 @@ test("our containers are not root and can change nothing, and signals reach the 
 	expect(inImage).toMatchObject({ NODE_ENV: "production", HOST: "0.0.0.0" });
 });
 
-test("the edge asks the gateway's port, and the image opens the ports that it listens on", () => {
+test("the edge uses the gateway's port, and the image exposes its ports", () => {
 	expect(read("deploy/nginx.conf")).toContain(`http://api:${inImage.PORT}`);
 	expect(dockerfile).toContain(`EXPOSE ${inImage.PORT} ${inImage.HEALTH_PORT}`);
 });
 
-test("what shows how the shop is doing is asked for, finds every node, and is limited in production as well", () => {
+test("observability is an optional profile, scrapes every node and has limits in production", () => {
 	const profile = Object.entries(plain.services).filter(([, { profiles }]) =>
 		profiles?.includes("observability"),
 	);
 	expect(names(profile).sort()).toEqual(["grafana", "jaeger", "prometheus"]);
-	expect(breaking(profile, (_, name) => production.services[name]?.mem_limit)).toEqual([]);
+	expect(violators(profile, (_, name) => production.services[name]?.mem_limit)).toEqual([]);
 	const { scrape_configs } = parse(read("deploy/observability/prometheus.yml"));
 	const [nodes] = scrape_configs[0].dns_sd_configs;
 	expect(nodes.names.toSorted()).toEqual(domains.toSorted());
 	expect(String(nodes.port)).toBe(inImage.HEALTH_PORT);
 });
 
-test("an event is acknowledged only when it is on NATS's disk", () => {
+test("NATS acknowledges an event only after it is on disk", () => {
 	expect(read(NATS_CONFIG)).toMatch(/^\s*sync_interval: always$/m);
 });
 
-test("Compose, Kubernetes, the tests and the tools share one configuration of NATS", () => {
+test("Compose, Kubernetes, tests and tools share one NATS configuration", () => {
 	const { command, volumes } = plain.services.nats!;
 	expect(volumes).toContain(`./${NATS_CONFIG}:${command!.at(-1)}:ro`);
 	const setters = filesIn(root, "deploy", "k8s").filter((file) =>
@@ -214,17 +217,17 @@ test("Compose, Kubernetes, the tests and the tools share one configuration of NA
 	expect(setters).toEqual([NATS_CONFIG]);
 });
 
-test("in production everything has its limits, comes back by itself, and keeps its secrets in files", () => {
+test("production containers have limits, restart automatically and read secrets from files", () => {
 	const services = overlaid();
 	const lasting = running
 		.filter(([name]) => name !== "migrate")
 		.map(([name]) => [name, services[name]!] as [string, ComposeService]);
 	expect(
-		breaking(lasting, ({ mem_limit, restart }) => mem_limit && restart === "unless-stopped"),
+		violators(lasting, ({ mem_limit, restart }) => mem_limit && restart === "unless-stopped"),
 	).toEqual([]);
-	expect(breaking(lasting, ({ scale = 1 }, name) => scale >= 2 || !domains.includes(name))).toEqual(
-		[],
-	);
+	expect(
+		violators(lasting, ({ scale = 1 }, name) => scale >= 2 || !domains.includes(name)),
+	).toEqual([]);
 	for (const [, { environment = {}, secrets = [] }] of Object.entries(services)) {
 		for (const [key, path] of Object.entries(environment).filter(([key]) =>
 			key.endsWith("_FILE"),
@@ -239,7 +242,7 @@ test("in production everything has its limits, comes back by itself, and keeps i
 		[],
 	);
 	expect(
-		breaking(
+		violators(
 			lasting,
 			({ environment = {} }) =>
 				!Object.values(environment).some((value) => /:\/\/[^/]*:[^/]+@/.test(value)),
@@ -247,7 +250,7 @@ test("in production everything has its limits, comes back by itself, and keeps i
 	).toEqual([]);
 });
 
-test("the operator sets how many proxies are trusted; without that it is the edge", () => {
+test("TRUST_PROXY is the operator's value, or 1 for the edge", () => {
 	const trusted = (services: Record<string, ComposeService>) =>
 		readEnv({ TRUST_PROXY: services.api!.environment!.TRUST_PROXY }).TRUST_PROXY;
 	const given = { TRUST_PROXY: "2" };
@@ -261,7 +264,7 @@ test("the operator sets how many proxies are trusted; without that it is the edg
 	);
 });
 
-/** The services as they are with both files. */
+/** Services after merging both files. */
 function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, ComposeService> {
 	const production = compose("docker-compose.prod.yml", given);
 	const merged = Object.entries(compose("docker-compose.yml", given).services).map(
@@ -276,7 +279,7 @@ function overlaid(given: Readonly<Record<string, string>> = {}): Record<string, 
 	return Object.fromEntries(merged);
 }
 
-test("Redis evicts only keys with a time to live, with the same arguments in Compose and Kubernetes", () => {
+test("Redis evicts only keys with a TTL, with the same arguments in Compose and Kubernetes", () => {
 	const [deployment] = parseAllDocuments(read("k8s/components/redis/redis.yaml")).map((document) =>
 		document.toJS(),
 	);

@@ -15,9 +15,9 @@ describe("scripts/deploy.sh on one host", () => {
 	};
 
 	test.each([
-		["Docker's own compose", {}],
-		["the older docker-compose", { NO_PLUGIN: "1" }],
-	])("starts everything the first time, with secrets that stay the same, by %s", (_, env) => {
+		["the compose plugin", {}],
+		["docker-compose", { NO_PLUGIN: "1" }],
+	])("starts all services the first time and keeps its secrets, with %s", (_, env) => {
 		const deploy = onHost();
 		const first = deploy("v1", env);
 		expect(first).toMatchObject({ code: 0, errors: "" });
@@ -38,7 +38,7 @@ describe("scripts/deploy.sh on one host", () => {
 		expect(checkout.read("secrets/postgres_password")).toBe(password);
 	});
 
-	test("migrates, then replaces one service at a time, the gateway last, and ends the old ones only when the new ones are healthy", () => {
+	test("migrates, then replaces one service at a time after its successor is healthy", () => {
 		const deploy = onHost();
 		deploy("v1");
 		const { code, calls } = deploy("v2");
@@ -63,7 +63,7 @@ describe("scripts/deploy.sh on one host", () => {
 		});
 	});
 
-	test("takes a version that does not become healthy away again, and leaves what runs", () => {
+	test("removes a version that does not become healthy and keeps the running one", () => {
 		const deploy = onHost();
 		deploy("v1");
 		const { code, errors } = deploy("v2", { SICK: "v2" });
@@ -74,7 +74,7 @@ describe("scripts/deploy.sh on one host", () => {
 		expect(checkout.containers()).toEqual(deployed("v1"));
 	});
 
-	test("says so when the first version does not become healthy", () => {
+	test("fails if the first version does not become healthy", () => {
 		const { code, errors } = onHost()("v1", { SICK: "v1" });
 		expect({ code, errors }).toMatchObject({
 			code: 1,
@@ -82,7 +82,7 @@ describe("scripts/deploy.sh on one host", () => {
 		});
 	});
 
-	test("starts a service that is new with a version", () => {
+	test("starts a service that a version adds", () => {
 		const deploy = onHost();
 		deploy("v1");
 		rmSync(join(checkout.folder, "containers/orders_1"));
@@ -110,11 +110,17 @@ describe("scripts/deploy.sh on one host", () => {
 			/deploy: this is no checkout of git: say IMAGE_TAG\n$/,
 			"",
 		],
-	])("without %s it says what is missing, and does nothing", (_, programs, complaint, tag) => {
-		const { code, errors } = onHost(programs)(tag, programs.length === 1 ? { NO_PLUGIN: "1" } : {});
-		expect({ code, errors }).toMatchObject({ code: 1, errors: expect.stringMatching(complaint) });
-		expect(checkout.containers()).toEqual({});
-	});
+	])(
+		"names the missing prerequisite without %s and does nothing",
+		(_, programs, complaint, tag) => {
+			const { code, errors } = onHost(programs)(
+				tag,
+				programs.length === 1 ? { NO_PLUGIN: "1" } : {},
+			);
+			expect({ code, errors }).toMatchObject({ code: 1, errors: expect.stringMatching(complaint) });
+			expect(checkout.containers()).toEqual({});
+		},
+	);
 });
 
 describe("scripts/deploy.sh on Kubernetes", () => {
@@ -134,7 +140,7 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		"switch",
 	];
 
-	test("migrates, brings the colour up, waits for each of its deployments, and only then switches customers over", () => {
+	test("migrates, starts the color, waits for all its deployments, then switches traffic", () => {
 		const { code, errors, calls } = onCluster()("green");
 		expect({ code, errors }).toEqual({ code: 0, errors: "" });
 		expect(applied(calls)).toEqual([shared, migration, nodes, customers]);
@@ -159,7 +165,7 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		expect(live()).toBe("green");
 	});
 
-	test("goes there and back", () => {
+	test("switches forth and back", () => {
 		const deploy = onCluster();
 		expect(live()).toBe("blue");
 		deploy("green");
@@ -167,22 +173,22 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		expect({ code, live: live() }).toEqual({ code: 0, live: "blue" });
 	});
 
-	test("wakes a colour that was put to rest, and one that never was", () => {
+	test("scales up a color that was scaled down or has no replicas", () => {
 		const deploy = onCluster();
 		for (const REPLICAS of ["0", " "]) {
 			const { code, calls } = deploy("green", { REPLICAS });
-			const woken = ["api", "orders"].map(
+			const scaled = ["api", "orders"].map(
 				(name) => `kubectl --namespace shop scale deployment.apps/${name} --replicas=3`,
 			);
-			expect({ code, woken: calls.filter((call) => call.includes("scale")) }).toEqual({
+			expect({ code, scaled: calls.filter((call) => call.includes("scale")) }).toEqual({
 				code: 0,
-				woken,
+				scaled,
 			});
 		}
 	});
 
 	test.each([
-		["the shared part is refused", { FAILS: shared }, [shared], /^$/],
+		["the shared part is rejected", { FAILS: shared }, [shared], /^$/],
 		[
 			"the migration fails",
 			{ FAILS: "wait --for" },
@@ -208,12 +214,12 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 			/green has no deployments; nothing is switched/,
 		],
 		[
-			"the switch is refused",
+			"the switch is rejected",
 			{ FAILS: "-l switch" },
 			[shared, migration, nodes, customers],
 			/customers still reach blue/,
 		],
-	])("customers stay where they are when %s", (_, env, upTo, complaint) => {
+	])("keeps traffic on the current color when %s", (_, env, upTo, complaint) => {
 		const { code, errors, calls } = onCluster()("green", env);
 		expect({ code, applied: applied(calls), live: live() }).toEqual({
 			code: 1,
@@ -223,7 +229,7 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		expect(errors).toMatch(complaint);
 	});
 
-	test("without kubectl, or secrets, it says what is missing", () => {
+	test("names the missing prerequisite without kubectl or secrets", () => {
 		expect(onCluster([])("green")).toMatchObject({
 			code: 1,
 			errors: expect.stringMatching(/^deploy: kubectl is missing: /),
@@ -245,9 +251,13 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		[["--color=green"]],
 		[["green"]],
 		[["--colour", "green"]],
-	])("refuses %j", (args) => {
+	])("rejects %j", (args) => {
 		checkout = makeCheckout(["kubectl", "docker", "docker-compose"]);
-		const told = `deploy: unknown arguments "${args.join(" ")}"; "scripts/deploy.sh --help" lists them\n`;
-		expect(checkout.run("deploy.sh", args)).toMatchObject({ code: 1, errors: told, calls: [""] });
+		const message = `deploy: unknown arguments "${args.join(" ")}"; "scripts/deploy.sh --help" lists them\n`;
+		expect(checkout.run("deploy.sh", args)).toMatchObject({
+			code: 1,
+			errors: message,
+			calls: [""],
+		});
 	});
 });

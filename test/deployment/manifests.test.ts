@@ -22,7 +22,7 @@ import {
 } from "../support/manifests.ts";
 import { withReason } from "../support/skip.ts";
 
-/** CI must not skip them. */
+/** In CI, the tests fail instead of being skipped. */
 const possible = canRender || process.env.CI === "true";
 const withKubectl = possible ? describe : describe.skip;
 const title = possible
@@ -34,12 +34,14 @@ const title = possible
 
 const services = serviceNames(join(root, "services"));
 const overlays = readdirSync(join(root, "k8s/overlays"));
-const isOurs = ({ image }: Container) => /(^|\/)moleculer-commerce:/.test(image);
+const isShopContainer = ({ image }: Container) => /(^|\/)moleculer-commerce:/.test(image);
 const isNode = ({ metadata }: Manifest) =>
 	metadata.labels?.["app.kubernetes.io/component"] === "node";
-/** The names of those that break a rule. */
-const breaking = <T extends Manifest>(manifests: readonly T[], keeps: (manifest: T) => unknown) =>
-	manifests.filter((manifest) => !keeps(manifest)).map(nameOf);
+/** Names of manifests that violate a rule. */
+const violators = <T extends Manifest>(
+	manifests: readonly T[],
+	satisfies: (manifest: T) => unknown,
+) => manifests.filter((manifest) => !satisfies(manifest)).map(nameOf);
 
 withKubectl.each(overlays)(title, (overlay) => {
 	const manifests = canRender ? render(overlay) : [];
@@ -49,14 +51,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 	const containers = workloads.flatMap((workload) =>
 		containersOf(workload).map((container) => ({ workload, container })),
 	);
-	const breakers = (keeps: (container: Container, workload: Workload) => unknown) =>
+	const violatingContainers = (satisfies: (container: Container, workload: Workload) => unknown) =>
 		containers
-			.filter(({ workload, container }) => !keeps(container, workload))
+			.filter(({ workload, container }) => !satisfies(container, workload))
 			.map(({ workload }) => nameOf(workload));
 	const named = (kind: string, name: string) =>
 		of(kind).find(({ metadata }) => metadata.name === name);
 
-	test("is what Kubernetes understands, to the last field", async () => {
+	test("contains only fields that Kubernetes defines", async () => {
 		for (const manifest of manifests) {
 			const models = await import(`kubernetes-models/${manifest.apiVersion}`);
 			const model = new models[manifest.kind](manifest) as { validate(): void };
@@ -74,8 +76,8 @@ withKubectl.each(overlays)(title, (overlay) => {
 		}
 	});
 
-	test("no container is root, may become it, or can change its files", () => {
-		const keeps = ({ securityContext: own }: Container, { spec }: Workload) => {
+	test("containers run as a user without privileges, on a read-only file system", () => {
+		const satisfies = ({ securityContext: own }: Container, { spec }: Workload) => {
 			const { runAsNonRoot, runAsUser, seccompProfile } = spec.template.spec.securityContext ?? {};
 			return (
 				runAsNonRoot &&
@@ -87,12 +89,12 @@ withKubectl.each(overlays)(title, (overlay) => {
 				!own.capabilities.add
 			);
 		};
-		expect(breakers(keeps)).toEqual([]);
+		expect(violatingContainers(satisfies)).toEqual([]);
 	});
 
 	test("every container has requests and limits", () => {
 		expect(
-			breakers(
+			violatingContainers(
 				({ resources: { limits, requests } = { limits: {}, requests: {} } }) =>
 					limits?.memory && limits.cpu && requests?.memory && requests.cpu,
 			),
@@ -100,32 +102,32 @@ withKubectl.each(overlays)(title, (overlay) => {
 	});
 
 	test("every image has a version", () => {
-		expect(breakers(({ image }) => /:[\w.-]+$/.test(image) && !image.endsWith(":latest"))).toEqual(
-			[],
-		);
+		expect(
+			violatingContainers(({ image }) => /:[\w.-]+$/.test(image) && !image.endsWith(":latest")),
+		).toEqual([]);
 	});
 
-	test("no pod gets a token for Kubernetes, or variables about its neighbours", () => {
+	test("pods receive neither an API token nor variables of other services", () => {
 		expect(
-			breaking(
+			violators(
 				workloads,
 				({ spec: { template } }) => template.spec.automountServiceAccountToken === false,
 			),
 		).toEqual([]);
 		expect(
-			breaking(workloads, ({ spec: { template } }) => template.spec.enableServiceLinks === false),
+			violators(workloads, ({ spec: { template } }) => template.spec.enableServiceLinks === false),
 		).toEqual([]);
 		expect(
-			breaking(workloads, ({ spec: { template } }) =>
+			violators(workloads, ({ spec: { template } }) =>
 				named("ServiceAccount", template.spec.serviceAccountName!),
 			),
 		).toEqual([]);
 		expect(
-			breaking(of("ServiceAccount"), (account) => account.automountServiceAccountToken === false),
+			violators(of("ServiceAccount"), (account) => account.automountServiceAccountToken === false),
 		).toEqual([]);
 	});
 
-	test("every Service leads to pods, and to ports that they have", () => {
+	test("every Service selects pods and uses their ports", () => {
 		const leads = ({ spec }: Manifest) => {
 			const chosen = workloads.filter(({ spec: { template } }) =>
 				matches(spec.selector, template.metadata.labels),
@@ -140,10 +142,10 @@ withKubectl.each(overlays)(title, (overlay) => {
 				)
 			);
 		};
-		expect(breaking(of("Service"), leads)).toEqual([]);
+		expect(violators(of("Service"), leads)).toEqual([]);
 	});
 
-	test("every port is used, by a Service or by a probe", () => {
+	test("every port is used by a Service or a probe", () => {
 		const unused = containers.flatMap(
 			({ workload, container: { name: _, ports = [], ...container } }) => {
 				const probed = [
@@ -164,7 +166,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 		expect(unused).toEqual([]);
 	});
 
-	test("the Ingress leads to a Service and a port that are there", () => {
+	test("the Ingress uses an existing Service and port", () => {
 		const [ingress] = of("Ingress");
 		const { service } = ingress!.spec.rules[0].http.paths[0].backend;
 		expect(named("Service", service.name)!.spec.ports).toContainEqual(
@@ -172,8 +174,8 @@ withKubectl.each(overlays)(title, (overlay) => {
 		);
 	});
 
-	test("every key that a container asks for exists, and every key is asked for", () => {
-		const asked = new Set<string>();
+	test("every key that a container references exists, and every key is referenced", () => {
+		const referenced = new Set<string>();
 		for (const { container } of containers) {
 			for (const { valueFrom = {} } of container.env ?? []) {
 				for (const [kind, ref] of [
@@ -181,14 +183,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 					["Secret", valueFrom.secretKeyRef],
 				] as const) {
 					if (!ref) continue;
-					asked.add(`${ref.name} ${ref.key}`);
+					referenced.add(`${ref.name} ${ref.key}`);
 					if (!ref.optional) expect(named(kind, ref.name)?.data).toHaveProperty([ref.key]);
 				}
 			}
 			for (const { configMapRef } of container.envFrom ?? []) {
 				const keys = Object.keys(named("ConfigMap", configMapRef.name)?.data ?? {});
 				expect(keys).not.toEqual([]);
-				for (const key of keys) asked.add(`${configMapRef.name} ${key}`);
+				for (const key of keys) referenced.add(`${configMapRef.name} ${key}`);
 			}
 		}
 		const mounted = workloads.flatMap(({ spec }) =>
@@ -199,21 +201,23 @@ withKubectl.each(overlays)(title, (overlay) => {
 			.flatMap(({ metadata, data = {} }) =>
 				Object.keys(data).map((key) => `${metadata.name} ${key}`),
 			);
-		expect(given.filter((key) => !asked.has(key))).toEqual([]);
+		expect(given.filter((key) => !referenced.has(key))).toEqual([]);
 		expect(mounted.filter((name) => name && !named("ConfigMap", name))).toEqual([]);
 	});
 
-	test("every container of ours gets settings that are known and right", () => {
-		for (const { workload, container } of containers.filter(({ container }) => isOurs(container))) {
+	test("containers of the shop receive only known and valid settings", () => {
+		for (const { workload, container } of containers.filter(({ container }) =>
+			isShopContainer(container),
+		)) {
 			const env = settingsOf(container, workload, (kind, name) => named(kind, name)?.data);
 			expect(Object.keys(env).filter((name) => !(name in settings))).toEqual([]);
 			expect(() => readEnv(env)).not.toThrow();
 		}
 	});
 
-	test("every node is started, watched and ended with patience", () => {
+	test("every node has probes and a sufficient grace period", () => {
 		expect(
-			breaking(nodes, ({ spec }) => containersOf({ spec } as Workload).every(isWatched)),
+			violators(nodes, ({ spec }) => containersOf({ spec } as Workload).every(hasProbes)),
 		).toEqual([]);
 		for (const { spec } of nodes) {
 			const [container] = spec.template.spec.containers;
@@ -225,7 +229,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 		}
 	});
 
-	test("Prometheus finds the figures of every node", () => {
+	test("Prometheus scrapes every node", () => {
 		for (const { spec } of nodes as Workload[]) {
 			const { annotations = {} } = spec.template.metadata;
 			const health = containersOf({ spec } as Workload)[0]!.ports!.find(
@@ -239,14 +243,14 @@ withKubectl.each(overlays)(title, (overlay) => {
 		}
 	});
 
-	test("NATS has the configuration that Compose and the tests have", () => {
+	test("NATS has the same configuration as in Compose and in tests", () => {
 		const [config] = of("ConfigMap").flatMap(({ data }) => data?.["nats.conf"] ?? []);
 		expect(config).toBe(readFileSync(join(root, NATS_CONFIG), "utf8"));
 	});
 
 	if (overlay === "dev") return;
 
-	test("every node has three pods or more, which are not taken away all at once", () => {
+	test("every node has at least three pods, of which one may be unavailable", () => {
 		for (const node of nodes) {
 			const scaler = of("HorizontalPodAutoscaler").find(
 				({ spec }) => spec.scaleTargetRef.name === node.metadata.name,
@@ -268,7 +272,7 @@ withKubectl.each(overlays)(title, (overlay) => {
 		}
 	});
 
-	test("three NATS servers keep what they acknowledge", () => {
+	test("three NATS servers store acknowledged messages on disk", () => {
 		const nats = named("StatefulSet", "nats")!;
 		expect(nats.spec.replicas).toBe(3);
 		const config = (nats as Workload).spec.template.spec.volumes![0]!.configMap!.name;
@@ -281,19 +285,19 @@ withKubectl.each(overlays)(title, (overlay) => {
 		expect(text!.match(/nats:\/\/nats-\d\.nats-peers:6222/g)).toHaveLength(3);
 	});
 
-	test("nothing is reachable that no policy names, and every policy is about somebody", () => {
+	test("all traffic is denied by default, and every policy selects a workload", () => {
 		expect(named("NetworkPolicy", "nothing-by-default")?.spec).toEqual({
 			podSelector: {},
 			policyTypes: ["Ingress", "Egress"],
 		});
-		const about = ({ spec }: Manifest) =>
+		const selects = ({ spec }: Manifest) =>
 			workloads.some((it) =>
 				matches(spec.podSelector.matchLabels ?? {}, it.spec.template.metadata.labels),
 			);
-		expect(breaking(of("NetworkPolicy"), about)).toEqual([]);
+		expect(violators(of("NetworkPolicy"), selects)).toEqual([]);
 	});
 
-	test("the two colours differ in nothing but their name", () => {
+	test("the two colors differ only in their name", () => {
 		if (overlay !== "blue-green") return;
 		const text = (color: string) =>
 			JSON.stringify(nodes.filter(({ metadata }) => metadata.labels!.color === color))
@@ -313,7 +317,7 @@ interface Spread {
 	readonly labelSelector: { readonly matchLabels: Record<string, string> };
 }
 const portOf = (probe?: Probe) => probe?.httpGet?.port ?? probe?.tcpSocket?.port;
-const isWatched = ({
+const hasProbes = ({
 	livenessProbe: live,
 	readinessProbe: ready,
 	startupProbe: start,
@@ -324,7 +328,7 @@ const isWatched = ({
 	ready?.periodSeconds === 5 &&
 	ready.initialDelaySeconds === 5;
 
-/** The environment as the program will see it. */
+/** Environment variables of a container. */
 function settingsOf(
 	{ env = [], envFrom = [] }: Container,
 	{ spec }: Workload,

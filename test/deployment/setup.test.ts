@@ -9,7 +9,7 @@ const setUp = (programs: readonly string[], version: string) => {
 	return checkout.run("setup.sh", [], { NODE_VERSION: version });
 };
 
-test("scripts/setup.sh brings the packages, and names what it could not bring", () => {
+test("scripts/setup.sh installs packages and lists missing programs", () => {
 	const { code, output, errors, calls } = setUp(["node", "npm"], "20.8.0");
 	expect({ code, errors, calls }).toEqual({ code: 0, errors: "", calls: ["npm ci"] });
 	expect(output).toMatch(
@@ -28,10 +28,10 @@ test.each([
 		"18.20.4",
 		/^setup: this is Node v18.20.4, and 20 is the oldest that will do/,
 	],
-])("%s it says what is needed, and does nothing", (_, programs, version, complaint) => {
+])("%s it names the requirement and does nothing", (_, programs, version, message) => {
 	expect(setUp(programs, version)).toMatchObject({
 		code: 1,
-		errors: expect.stringMatching(complaint),
+		errors: expect.stringMatching(message),
 		calls: [""],
 	});
 });

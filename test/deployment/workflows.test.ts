@@ -33,26 +33,26 @@ const commands = [
 	{ file: ".ci/run", run: text(".ci/run") },
 ];
 
-test("each npm script that a workflow runs is there", () => {
-	const wanted = commands.flatMap(({ file, run }) =>
+test("every npm script in a workflow exists", () => {
+	const used = commands.flatMap(({ file, run }) =>
 		[...run.matchAll(/\bnpm run (?:--\S+ )*([\w:-]+)/g)].map(([, script]) => ({
 			file,
 			script: script!,
 		})),
 	);
-	expect(wanted.length).toBeGreaterThan(2);
-	expect(wanted.filter(({ script }) => !(script in scripts))).toEqual([]);
+	expect(used.length).toBeGreaterThan(2);
+	expect(used.filter(({ script }) => !(script in scripts))).toEqual([]);
 });
 
-test("each program of ours that a workflow runs can be run", () => {
-	const wanted = commands.flatMap(({ run }) =>
+test("every program in .ci/ that a workflow runs is executable", () => {
+	const used = commands.flatMap(({ run }) =>
 		[...run.matchAll(/(?<![\w/])\.ci\/\w+/g)].map(([file]) => file),
 	);
-	expect(wanted).toContain(".ci/run");
-	for (const file of wanted) accessSync(join(root, file), constants.X_OK);
+	expect(used).toContain(".ci/run");
+	for (const file of used) accessSync(join(root, file), constants.X_OK);
 });
 
-test("a workflow may read the sources and no more, ends in time, and runs actions of one exact version", () => {
+test("workflows have read-only permissions, timeouts and actions of exact versions", () => {
 	for (const { workflow } of workflows) {
 		expect(workflow.permissions).toEqual({ contents: "read" });
 		for (const job of Object.values(workflow.jobs)) {
@@ -66,11 +66,11 @@ test("a workflow may read the sources and no more, ends in time, and runs action
 	expect(loose).toEqual([]);
 });
 
-test("nothing that somebody else may have written becomes part of a command", () => {
+test("commands contain no expression, which could inject text of third parties", () => {
 	expect(commands.filter(({ file, run }) => file !== ".ci/run" && run.includes("${{"))).toEqual([]);
 });
 
-test("npm run check does what .ci/run does", () => {
+test("npm run check runs the checks of .ci/run", () => {
 	const run = text(".ci/run");
 	for (const script of ["lint", "types"]) {
 		expect(scripts.check).toContain(`npm run ${script}`);

@@ -161,14 +161,14 @@ export function importViolations(file: string, source: string): string[] {
 		return importsOf(file, source)
 			.filter((imported) => !isAllowed(imported, match.groups?.domain ?? ""))
 			.map(({ target, typeOnly }) => {
-				const what = typeOnly ? `the type of ${target}` : target;
-				return `${file} imports ${what}, but ${name} may import only: ${rule}`;
+				const imported = typeOnly ? `the type of ${target}` : target;
+				return `${file} imports ${imported}, but ${name} may import only: ${rule}`;
 			});
 	}
 	return [];
 }
 
-/** Import cycles, each as the list of its files. Type-only imports count: they mix up layers too. */
+/** Import cycles, each as the list of its files. Includes type-only imports. */
 export function importCycles(sources: readonly Source[]): string[][] {
 	const graph = new Map(
 		sources.map(({ file, text }) => [
