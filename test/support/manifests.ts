@@ -51,17 +51,17 @@ export interface PodSpec {
 		readonly configMap?: { readonly name: string };
 	}[];
 }
-/** A manifest as far as the tests look into it. */
+/** The fields of a manifest that tests read. */
 export interface Manifest {
 	readonly apiVersion: string;
 	readonly kind: string;
 	readonly metadata: { readonly name: string; readonly labels?: Record<string, string> };
 	readonly data?: Record<string, string>;
-	// biome-ignore lint/suspicious/noExplicitAny: each kind has its own
+	// biome-ignore lint/suspicious/noExplicitAny: the shape depends on the kind
 	readonly spec?: any;
 	readonly automountServiceAccountToken?: boolean;
 }
-/** A manifest that makes pods. */
+/** Manifest with a pod template. */
 export interface Workload extends Manifest {
 	readonly spec: {
 		readonly template: {
@@ -84,18 +84,18 @@ export const containersOf = ({ spec }: Workload): Container[] => [
 export const matches = (selector: Record<string, string>, labels: Record<string, string> = {}) =>
 	Object.entries(selector).every(([key, value]) => labels[key] === value);
 
-const runs = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
-/** What renders kustomizations on this machine. */
-const renderer = runs("kubectl", "kustomize", "--help")
+const succeeds = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
+/** Installed program that renders kustomizations. */
+const renderer = succeeds("kubectl", "kustomize", "--help")
 	? ["kubectl", "kustomize"]
-	: runs("kustomize", "version")
+	: succeeds("kustomize", "version")
 		? ["kustomize", "build"]
 		: [];
 export const canRender = renderer.length > 0;
 
-/** Renders an overlay as it is applied, with the example's secrets. */
+/** Renders an overlay with the secrets of its example. */
 export function render(overlay: string): Manifest[] {
-	return inFolder((folder) => {
+	return inTemporaryFolder((folder) => {
 		cpSync(join(root, "k8s"), folder, { recursive: true });
 		const path = join(folder, "overlays", overlay);
 		if (existsSync(join(path, "secrets.env.example")))
@@ -107,7 +107,7 @@ export function render(overlay: string): Manifest[] {
 	});
 }
 
-/** Long values of a Secret come in lines, which Kubernetes puts together again. */
+/** Removes the line breaks in long values of a Secret, as Kubernetes does. */
 const unfold = (manifest: Manifest): Manifest =>
 	manifest.kind === "Secret"
 		? {
@@ -122,11 +122,11 @@ const unfold = (manifest: Manifest): Manifest =>
 		: manifest;
 
 /**
- * The fields that Kubernetes does not know, and values of a wrong type. The schemas let unknown fields pass, so each manifest is written down as
- * a literal of its type, where the compiler finds them at any depth.
+ * Unknown fields and values of a wrong type, as the compiler's output. The schemas accept unknown
+ * fields, so each manifest is compiled as a literal of its type, which rejects them at any depth.
  */
 export function unknownFields(manifests: readonly Manifest[]): string {
-	return inFolder((folder) => {
+	return inTemporaryFolder((folder) => {
 		symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
 		const lines = manifests.map(
 			(manifest, i) =>
@@ -155,7 +155,7 @@ export function unknownFields(manifests: readonly Manifest[]): string {
 	});
 }
 
-function inFolder<T>(work: (folder: string) => T): T {
+function inTemporaryFolder<T>(work: (folder: string) => T): T {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-manifests-"));
 	try {
 		return work(folder);

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "./databases.ts";
 
-/** What replaces what in a file; each stands there exactly once. */
+/** Replacement in a file. The original text must occur exactly once. */
 type Edit = readonly [file: string, from: string, to: string];
 
 /**
- * The version after this one: an order's wrapping. A parameter, the fields of two events, and columns are added, as docs/upgrading.md says they may be.
- * `none` is what the new version writes where the old one, which knows nothing of it, asked or told.
+ * The next version adds gift wrapping: a parameter, fields of two events and columns, as
+ * docs/upgrading.md allows. It stores `none` if a call or event of the old version has no wrapping.
  */
 const EDITS: readonly Edit[] = [
 	[
@@ -100,7 +100,7 @@ const COPIED = [
 	"package.json",
 ];
 
-/** Writes the next version into a folder of its own, and answers where. */
+/** Writes the next version into a temporary folder. @returns the folder */
 export function makeNextVersion(): string {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-next-"));
 	for (const name of COPIED) cpSync(join(root, name), join(folder, name), { recursive: true });
@@ -110,7 +110,7 @@ export function makeNextVersion(): string {
 		const parts = readFileSync(path, "utf8").split(from);
 		if (parts.length !== 2)
 			throw new Error(
-				`${file} has ${JSON.stringify(from)} ${parts.length - 1} times, and the next version replaces one`,
+				`${file} contains ${JSON.stringify(from)} ${parts.length - 1} times instead of once`,
 			);
 		writeFileSync(path, parts.join(to));
 	}
