@@ -26,7 +26,9 @@ import { tracing } from "./middlewares/tracing.ts";
 /** Characters of the service names in a node id. */
 const MAX_SERVICES_LENGTH = 40;
 
-/** Names the services of a node: `shop` for all of them, `auth+users`, or `auth+orders+5` for many. */
+/**
+ * Names the services of a node: `shop` for all of them, `auth+users`, or `auth+orders+5` for many.
+ */
 function describeServices(selected: string): string {
 	const folder = join(import.meta.dirname, "services");
 	const names = selectedServices(folder, selected);
@@ -47,11 +49,11 @@ function newNodeID({ NODEID, SERVICES }: Env): string {
 	return `${prefix}-${Date.now().toString(36)}${randomBytes(3).toString("hex")}`;
 }
 
-/** The traces of a node, where its settings ask for them. */
+/** Opens the tracing of a node if its settings enable it. */
 export const openTraces = (env: Env): Promise<Tracing | undefined> =>
 	openTracing(env, newNodeID(env));
 
-/** What of moleculer differs from its defaults, each with its reason. */
+/** Broker options that differ from the defaults of Moleculer, with reasons. */
 export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): BrokerOptions {
 	const nodeID = traces?.instance ?? newNodeID(env);
 	return {
@@ -60,12 +62,14 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		// A dead node is noticed within 5 seconds (see middlewares/dead-nodes.ts); with 10 and 30 it got calls for half a minute.
+		// Detects a dead node within 5 seconds (see middlewares/dead-nodes.ts). With the defaults of 10
+		// and 30 seconds, a dead node received calls for half a minute.
 		heartbeatInterval: 1,
 		heartbeatTimeout: 3,
-		// Without one a call to a service that hangs would hang for ever.
+		// The default is no timeout, so that a call to a hanging service would never return.
 		requestTimeout: 10_000,
-		// Opens after five failures in a row (see middlewares/circuit-breaker.ts) and tries one call after 30 seconds.
+		// Opens after five consecutive failures (see middlewares/circuit-breaker.ts) and allows a trial
+		// call after 30 seconds.
 		circuitBreaker: {
 			enabled: true,
 			threshold: 1,
@@ -80,20 +84,22 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 			$node: {
 				name: "$node",
 				actions: {
-					/** `call $node.breakers` in the REPL; other nodes are asked with `--$nodeID`. */
+					/** For `call $node.breakers` in the REPL. `--$nodeID` selects another node. */
 					breakers: { handler: (ctx) => openBreakers(ctx.broker) },
 				},
 			},
 		},
-		// Registered by ourselves, so that it runs after the services have drained.
+		// The program handles signals itself, so that the broker stops after the services have drained.
 		skipProcessEventRegistration: true,
 	};
 }
 
 /**
- * moleculer's own middlewares and ours, from the handler outwards. Its own order puts the breaker inside the timeout, where it never sees one, and
- * ours inside the cache, where a cached answer would skip them. What no contract can ask for (fallback, debounce, throttle) is left out, and so
- * is its cacher, see docs/adr/0007-cache-with-leases.md.
+ * Middlewares of Moleculer and our own, from the handler outwards. Moleculer's default order places
+ * the breaker inside the timeout, where it never counts one, and custom middlewares inside the
+ * cache, where a cached result would skip them. Middlewares that no contract uses (fallback,
+ * debounce, throttle) are omitted, and so is Moleculer's cacher
+ * (docs/adr/0007-cache-with-leases.md).
  */
 const middlewares = (env: Env, traces: Tracing | undefined) =>
 	[
@@ -102,19 +108,19 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		cacheResults(env),
 		"Validator",
 		authorize,
-		// Counts what is under way, so that a service that stops can wait for it.
+		// Counts calls in flight, so that a stopping service can wait for them.
 		"ContextTracker",
 		"Timeout",
 		circuitBreaker,
-		// Forgets a request that will not be answered; each repetition is one of its own.
+		// Removes a failed request from the list of pending ones; each retry is a request of its own.
 		"ErrorHandler",
 		retry,
-		// Outside the repetitions: a message that is too large stays so on every node.
+		// Outside retries: a message that is too large for one node is too large for all.
 		divideLargeCalls,
 		deadline,
 		...(traces ? [tracing(traces)] : []),
 		traceparent,
-		// Outside all others: what they refuse counts as well.
+		// Outside all others, so that it also counts the calls that they reject.
 		callMetrics,
 		disconnectDeadNodes,
 		coalesceWrites,
@@ -125,7 +131,8 @@ const nats = (url: string, name: string) => ({
 	options: {
 		url,
 		name,
-		// A server that vanished without a word is noticed after 10 seconds instead of 4 minutes, and looked for twice a second.
+		// Detects a server that vanished without closing the connection after 10 seconds instead of 4
+		// minutes, and reconnects twice a second.
 		pingInterval: 5000,
 		reconnectTimeWait: 500,
 	},

@@ -105,7 +105,7 @@ test("UUIDs are converted to lower case", () => {
 			value: { id: id.toLowerCase(), more: [id.toLowerCase()] },
 		},
 	);
-	expect(check({ id: { type: "uuid" } }, { id: "nobody" }).wrong).toEqual(["uuid"]);
+	expect(check({ id: { type: "uuid" } }, { id: "not-a-uuid" }).wrong).toEqual(["uuid"]);
 });
 
 test("an amount has at most two decimals, and its error names the violated limit", () => {

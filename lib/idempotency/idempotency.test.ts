@@ -37,7 +37,7 @@ const request = (params: object = { amount: 1 }, over: object = {}) => ({
 });
 const inTransaction = <T>(work: (tx: Tx) => Promise<T>) => db.transaction(work);
 
-test("the same parameters have the same hash however they are written, and others another", () => {
+test("requestHash is equal for equal parameters in any order, and differs otherwise", () => {
 	expect(requestHash({ a: 1, b: { c: [1, 2], d: null } })).toBe(
 		requestHash({ b: { d: null, c: [1, 2] }, a: 1, e: undefined }),
 	);
@@ -54,35 +54,35 @@ test("the same parameters have the same hash however they are written, and other
 	expect(requestHash({ a: [1, 2] })).not.toBe(requestHash({ a: [2, 1] }));
 });
 
-test("only a request with a key and a user is guarded", () => {
-	const user = { id: uuid(), email: "somebody@example.com", role: "user" } as const;
+test("keyedRequest returns requests with a key and a user only", () => {
+	const user = { id: uuid(), email: "zoe@example.com", role: "user" } as const;
 	const keyed = (meta: Meta) =>
 		keyedRequest({ action: { name: "orders.create" }, params: { a: 1 }, meta } as never);
 	expect(keyed({ user })).toBeUndefined();
 	expect(keyed({ idempotency_key: "k" })).toBeUndefined();
-	const guarded = {
+	const expected = {
 		user_id: user.id,
 		action: "orders.create",
 		key: "k",
 		hash: requestHash({ a: 1 }),
 	};
-	expect(keyed({ user, idempotency_key: "k" })).toEqual(guarded);
+	expect(keyed({ user, idempotency_key: "k" })).toEqual(expected);
 });
 
-test("of requests with the same key at the same time one goes through, and the others find what it answered", async () => {
-	const mine = request();
-	const tries = await Promise.all(
+test("one of several concurrent requests claims the key, and the others get its response", async () => {
+	const keyed = request();
+	const results = await Promise.all(
 		Array.from({ length: 5 }, (_, n) =>
 			inTransaction(async (tx) => {
-				const earlier = await claimKey(tx, mine, String(n));
-				if (!earlier) await storeResponse(tx, mine, 201, { made: n });
+				const earlier = await claimKey(tx, keyed, String(n));
+				if (!earlier) await storeResponse(tx, keyed, 201, { made: n });
 				return earlier;
 			}),
 		),
 	);
-	expect(tries.filter((earlier) => earlier === null)).toHaveLength(1);
-	const winner = tries.indexOf(null);
-	for (const earlier of tries.filter((one) => one !== null)) {
+	expect(results.filter((earlier) => earlier === null)).toHaveLength(1);
+	const winner = results.indexOf(null);
+	for (const earlier of results.filter((one) => one !== null)) {
 		expect(earlier).toMatchObject({
 			subject: String(winner),
 			status: 201,
@@ -91,37 +91,37 @@ test("of requests with the same key at the same time one goes through, and the o
 	}
 });
 
-test("a key goes back with the transaction that took it", async () => {
-	const mine = request();
+test("a rolled back transaction releases its key", async () => {
+	const keyed = request();
 	const failing = inTransaction(async (tx) => {
-		await claimKey(tx, mine);
+		await claimKey(tx, keyed);
 		throw new Error("no");
 	});
 	await expect(failing).rejects.toThrow("no");
-	expect(await claimKey(db, mine)).toBeNull();
+	expect(await claimKey(db, keyed)).toBeNull();
 });
 
-test("the same key with other parameters is refused; another user's, or for another action, is another key", async () => {
-	const mine = request({ amount: 1 });
-	await claimKey(db, mine);
-	await expect(claimKey(db, { ...mine, hash: requestHash({ amount: 2 }) })).rejects.toMatchObject({
+test("a reused key with other parameters is rejected, unless user or action differ", async () => {
+	const keyed = request({ amount: 1 });
+	await claimKey(db, keyed);
+	await expect(claimKey(db, { ...keyed, hash: requestHash({ amount: 2 }) })).rejects.toMatchObject({
 		type: "IDEMPOTENCY_KEY_REUSED",
 	});
-	expect(await claimKey(db, { ...mine, user_id: uuid() })).toBeNull();
-	expect(await claimKey(db, { ...mine, action: "orders.create" })).toBeNull();
+	expect(await claimKey(db, { ...keyed, user_id: uuid() })).toBeNull();
+	expect(await claimKey(db, { ...keyed, action: "orders.create" })).toBeNull();
 });
 
-test("an earlier answer or error is given again, and one that is not there yet is said to be in use", async () => {
-	const [fine, failed, running] = [request(), request(), request()];
-	for (const one of [fine, failed, running]) await claimKey(db, one);
-	await storeResponse(db, fine, 201, { id: 1 });
+test("replayResponse returns a stored response, throws a stored error, or reports a key in use", async () => {
+	const [succeeded, failed, running] = [request(), request(), request()];
+	for (const one of [succeeded, failed, running]) await claimKey(db, one);
+	await storeResponse(db, succeeded, 201, { id: 1 });
 	await storeResponses(db, [
 		{ request: failed, ...errorResponse(commonError("FORBIDDEN", { why: "because" })) },
 	]);
-	const again = async (one: typeof fine, meta: Meta) =>
+	const again = async (one: typeof succeeded, meta: Meta) =>
 		replayResponse(meta, (await claimKey(db, one)) as StoredResponse);
 	const meta: Meta = { $responseHeaders: { ETag: "1" } };
-	expect(await again(fine, meta)).toEqual({ id: 1 });
+	expect(await again(succeeded, meta)).toEqual({ id: 1 });
 	expect(meta).toEqual({
 		$statusCode: 201,
 		$responseHeaders: { ETag: "1", "Idempotent-Replayed": "true" },
@@ -136,7 +136,7 @@ test("an earlier answer or error is given again, and one that is not there yet i
 	await expect(again(running, {})).rejects.toMatchObject({ type: "IDEMPOTENCY_KEY_IN_USE" });
 });
 
-test("a key is kept for a day, then it is free again and pruned", async () => {
+test("a key expires after a day and is pruned", async () => {
 	const [old, recent] = [request(), request()];
 	for (const one of [old, recent]) await storeResponse(db, one, 201, await claimKey(db, one));
 	const age = (one: typeof old, hours: number) =>

@@ -5,59 +5,68 @@ import type { Ctx, Meta } from "../contracts/contract.ts";
 import { commonError } from "../contracts/errors.ts";
 import { type Database, type Queryable, sql, type Tx } from "../persistence/database.ts";
 
-/** A request with an Idempotency-Key. The scope of a key is one caller and one action. */
+/** Request with an Idempotency-Key. A key is unique per caller and action. */
 export interface KeyedRequest {
-	/** The caller, who may act on behalf of another user. */
+	/** ID of the caller. A caller can act on behalf of another user. */
 	readonly user_id: string;
 	readonly action: string;
 	readonly key: string;
+	/** {@link requestHash} of the parameters. */
 	readonly hash: string;
 }
-/** What is known of an earlier request under the same key. */
+/** Stored result of an earlier request with the same key. */
 export interface StoredResponse {
-	/** The id of what it made. */
+	/** ID of the object that the request created. */
 	readonly subject: string | null;
-	/** Null while it is running, or if it was cut off. */
+	/** HTTP status; null while the request is running or after a crash. */
 	readonly status: number | null;
 	readonly body: unknown;
 }
 
-const KEPT = "interval '24 hours'";
-/** A key that is older than it is kept is free again, pruned or not. */
+const RETENTION = "interval '24 hours'";
+/** Claims a key that is unused or older than the retention. */
 const CLAIM = sql(
 	"idempotency_claim",
-	`insert into idempotency_keys as k (user_id, action, key, body_hash, subject) values ($1, $2, $3, $4, $5)
+	`insert into idempotency_keys as k (user_id, action, key, body_hash, subject)
+		values ($1, $2, $3, $4, $5)
 	on conflict (user_id, action, key) do update
-		set body_hash = excluded.body_hash, subject = excluded.subject, status = null, answer = null, created_at = now()
-		where k.created_at < now() - ${KEPT}
+		set body_hash = excluded.body_hash, subject = excluded.subject,
+			status = null, answer = null, created_at = now()
+		where k.created_at < now() - ${RETENTION}
 	returning 1 as claimed`,
 );
 const REQUESTS = "unnest($1::uuid[], $2::text[], $3::text[]";
 const FIND = sql(
 	"idempotency_find",
-	`select n, body_hash, subject, status, answer as body, created_at < now() - ${KEPT} as expired
-	from ${REQUESTS}) with ordinality as w (user_id, action, key, n) join idempotency_keys using (user_id, action, key)`,
+	`select n, body_hash, subject, status, answer as body,
+		created_at < now() - ${RETENTION} as expired
+	from ${REQUESTS}) with ordinality as w (user_id, action, key, n)
+	join idempotency_keys using (user_id, action, key)`,
 );
+/** Removes the given keys if they are older than the retention. */
 const FREE = sql(
 	"idempotency_free",
 	`delete from idempotency_keys k using ${REQUESTS}) as w (user_id, action, key)
-	where k.user_id = w.user_id and k.action = w.action and k.key = w.key and k.created_at < now() - ${KEPT}`,
+	where k.user_id = w.user_id and k.action = w.action and k.key = w.key
+		and k.created_at < now() - ${RETENTION}`,
 );
-const KEEP = sql(
+/** Stores responses. Migrations name the column `answer`. */
+const STORE = sql(
 	"idempotency_keep",
 	`update idempotency_keys k set status = w.status, answer = w.answer
 	from ${REQUESTS}, $4::int[], $5::json[]) as w (user_id, action, key, status, answer)
 	where k.user_id = w.user_id and k.action = w.action and k.key = w.key`,
 );
-/** The most keys that are pruned at once. */
+/** Maximum number of keys that {@link pruneKeys} removes at once. */
 export const PRUNE_BATCH_SIZE = 1000;
 const PRUNE = sql(
 	"idempotency_prune",
 	`delete from idempotency_keys where ctid = any(array(
-		select ctid from idempotency_keys where created_at < now() - ${KEPT} order by created_at limit ${PRUNE_BATCH_SIZE})) returning 1 as gone`,
+		select ctid from idempotency_keys where created_at < now() - ${RETENTION}
+		order by created_at limit ${PRUNE_BATCH_SIZE})) returning 1 as pruned`,
 );
 
-/** The same for the same parameters, in whatever order their fields were written: SHA-256 over JSON with sorted keys. */
+/** SHA-256 of parameters as JSON with sorted keys. Independent of the order of fields. */
 export const requestHash = (params: unknown): string =>
 	createHash("sha256")
 		.update(JSON.stringify(params, sorted) ?? "")
@@ -68,7 +77,7 @@ const sorted = (_: string, value: unknown) =>
 		? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 		: value;
 
-/** The request as its key guards it; undefined for one without a key, or without a user. */
+/** Returns the keyed request of a call; undefined if the call has no key or no user. */
 export function keyedRequest({
 	action,
 	params,
@@ -79,9 +88,11 @@ export function keyedRequest({
 }
 
 /**
- * Takes a key, in the transaction of what it guards. Of two requests at the same time the second waits here until the first has committed.
- * @param subject the id of what the request is going to make
- * @returns null if the key is now this request's; else what the earlier one left
+ * Claims a key in the transaction of the command. A concurrent request with the same key waits
+ * until the first has committed.
+ *
+ * @param subject ID of the object that the request will create
+ * @returns null if the request now owns the key, otherwise the result of the earlier request
  * @throws IDEMPOTENCY_KEY_REUSED if the earlier request had other parameters
  */
 export async function claimKey(
@@ -91,14 +102,15 @@ export async function claimKey(
 ): Promise<StoredResponse | null> {
 	if ((await tx.query(CLAIM, [user_id, action, key, hash, subject])).length > 0) return null;
 	const found = await findKey(tx, { user_id, action, key, hash });
-	// Pruned in between: the next try gets it.
+	// The key was pruned in the meantime, so a retry can claim it.
 	if (!found) throw commonError("IDEMPOTENCY_KEY_IN_USE");
 	return found;
 }
 /**
- * What an earlier request under this key left, if there was one. A key that is older than it is kept is freed on the way, pruned or not, so that
- * a statement which takes keys need not look at their age.
- * @throws IDEMPOTENCY_KEY_REUSED if it had other parameters
+ * Finds the result of an earlier request with the same key. Removes the key if it is older than the
+ * retention, so that statements that claim keys need not check their age.
+ *
+ * @throws IDEMPOTENCY_KEY_REUSED if the earlier request had other parameters
  */
 export async function findKey(
 	queryable: Queryable,
@@ -108,7 +120,7 @@ export async function findKey(
 	if (found instanceof Rejection) throw found.error;
 	return found;
 }
-/** The same for many requests at once, as a step of a batch. */
+/** Set-based {@link findKey} for a batch; returns an error as a rejection. */
 export async function findKeys(
 	queryable: Queryable,
 	requests: readonly KeyedRequest[],
@@ -116,8 +128,8 @@ export async function findKeys(
 	const rows = await queryable.query<
 		StoredResponse & { n: number; body_hash: string; expired: boolean }
 	>(FIND, columns(requests));
-	const old = rows.flatMap(({ n, expired }) => (expired ? [requests[n - 1]!] : []));
-	if (old.length > 0) await queryable.query(FREE, columns(old));
+	const expiredKeys = rows.flatMap(({ n, expired }) => (expired ? [requests[n - 1]!] : []));
+	if (expiredKeys.length > 0) await queryable.query(FREE, columns(expiredKeys));
 	const found = new Map(rows.flatMap((row) => (row.expired ? [] : [[row.n, row]])));
 	return requests.map(({ hash }, i) => {
 		const earlier = found.get(i + 1);
@@ -129,24 +141,24 @@ export async function findKeys(
 const columns = (requests: readonly KeyedRequest[]) =>
 	(["user_id", "action", "key"] as const).map((field) => requests.map((one) => one[field]));
 
-/** An answer that is kept for whoever asks again. */
+/** Response to store for later requests with the same key. */
 export interface KeyedResponse {
 	readonly request: KeyedRequest;
 	readonly status: number;
 	readonly body: unknown;
 }
-/** Keeps answers, in one statement, as a step of a batch. */
+/** Stores the responses of a batch in one statement. */
 export async function storeResponses(
 	queryable: Queryable,
-	kept: readonly KeyedResponse[],
+	responses: readonly KeyedResponse[],
 ): Promise<readonly KeyedResponse[]> {
-	const requests = kept.map(({ request }) => request);
-	const [statuses, answers] = [
-		kept.map(({ status }) => status),
-		kept.map(({ body }) => JSON.stringify(body)),
+	const requests = responses.map(({ request }) => request);
+	const [statuses, bodies] = [
+		responses.map(({ status }) => status),
+		responses.map(({ body }) => JSON.stringify(body)),
 	];
-	await queryable.query(KEEP, [...columns(requests), statuses, answers]);
-	return kept;
+	await queryable.query(STORE, [...columns(requests), statuses, bodies]);
+	return responses;
 }
 export async function storeResponse(
 	queryable: Queryable,
@@ -156,14 +168,15 @@ export async function storeResponse(
 ): Promise<void> {
 	await storeResponses(queryable, [{ request, status, body }]);
 }
-/** One of our named errors, as an answer that can be kept; whoever asks again gets the same error. */
+/** Converts a contract error into a response to store; later requests receive the same error. */
 export function errorResponse(error: Error): { status: number; body: object } {
 	const { code, type, message, data } = error as InstanceType<typeof Errors.MoleculerError>;
 	return { status: code, body: { type, message, data } };
 }
 /**
- * Answers, or fails, as the earlier request did, and says so in a header.
- * @throws IDEMPOTENCY_KEY_IN_USE if there is no answer yet
+ * Returns the stored result, or throws the stored error, and sets the header Idempotent-Replayed.
+ *
+ * @throws IDEMPOTENCY_KEY_IN_USE if the earlier request has no response yet
  */
 export function replayResponse<T>(meta: Meta, { status, body }: StoredResponse): T {
 	if (status === null) throw commonError("IDEMPOTENCY_KEY_IN_USE");
@@ -180,6 +193,7 @@ export function replayResponse<T>(meta: Meta, { status, body }: StoredResponse):
  * Executes a command at most once per key. The key, the command's effects and the stored response
  * commit in one transaction, so a failed command leaves its key free. Without a key the command
  * always executes.
+ *
  * @param status HTTP status of the stored response
  * @throws IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE
  */
@@ -201,5 +215,5 @@ export async function executeOnce<T>(
 	return earlier ? replayResponse<T>(ctx.meta, earlier) : (result as T);
 }
 
-/** Removes a bounded number of keys that are no longer kept; answers how many. */
+/** Removes keys older than the retention, up to {@link PRUNE_BATCH_SIZE}. Returns their number. */
 export const pruneKeys = async (db: Database): Promise<number> => (await db.query(PRUNE)).length;
