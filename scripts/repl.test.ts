@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { contract, implement, type Meta, throwError } from "../lib/contracts/contract.ts";
+import { contract, type Meta, throwError } from "../lib/contracts/contract.ts";
 import { eventActions } from "../lib/contracts/event-actions.ts";
+import { defineService } from "../lib/service/define-service.ts";
 import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { database } from "../mixins/database.mixin.ts";
@@ -101,11 +102,9 @@ describeWith(["nats-server"], "npm run repl", () => {
 			env: { ...settings, SERVICES: "users", DATA_DIR: folder },
 			log: join(folder, "users.log"),
 		});
-		const consumer = implement(
-			contract({ name: "shipping", actions: { ...eventActions } }),
-			database,
-			durableEvents,
-		).with({
+		const group = contract({ name: "shipping", actions: { ...eventActions } });
+		const consumer = defineService(group)({
+			mixins: [database, durableEvents],
 			subscriptions: {
 				"order.created": async () => {
 					if (consumerFails) throw new Error("The carrier is on strike");

@@ -1,10 +1,7 @@
-import type { CallingOptions, Context, Logger, ServiceBroker, ServiceSchema } from "moleculer";
+import type { CallingOptions, Context, Logger, ServiceBroker } from "moleculer";
 import { Errors } from "moleculer";
-import { toActionSchema, withoutSharedReferences } from "./action-schema.ts";
 import type { CommonError } from "./errors.ts";
-import type { EventActions } from "./event-actions.ts";
 import type { Infer, Input, Rule, Shape, Value } from "./schema.ts";
-import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 
 /**
  * Access rule of an action over HTTP. `owner` requires a signed-in user, and the handler checks
@@ -179,83 +176,16 @@ export interface Mixin<M = unknown> {
 	started?(this: never): Promise<void>;
 	stopped?(this: never): Promise<void>;
 }
-type Members<X> = X extends readonly [Mixin<infer M>, ...infer Rest] ? M & Members<Rest> : unknown;
 
+/** Members of every service. */
 export interface ServiceThis {
 	readonly name: string;
 	readonly broker: ServiceBroker & { call: Call };
 	readonly logger: Logger;
 }
-type Handler<M, A> = A extends { params: infer P; returns: infer R }
-	? (this: ServiceThis & M, ctx: Ctx<Infer<P>>) => Promise<Value<R>>
-	: never;
 
-interface Implementation<C extends Contract, M, S> {
-	/** Runs at start, after the mixins. The members it returns become part of `this`. */
-	setup?(this: ServiceThis & M): S | Promise<S>;
-	/** Runs when all dependencies are available. */
-	ready?(this: ServiceThis & M & S): void | Promise<void>;
-	/** One handler per action, except those of the durable-events mixin. */
-	actions: {
-		[K in Exclude<keyof C["actions"], keyof EventActions>]: Handler<M & S, C["actions"][K]>;
-	};
-	subscriptions?: object;
-	/** Runs before the mixins stop. */
-	stop?(this: ServiceThis & M & S): void | Promise<void>;
-	dependencies?: (keyof Contracts)[];
-}
-
+/** Returns its argument, typed with its literal values. */
 export const contract = <const C extends Contract>(c: C): C => c;
-
-/** Predecessor of `defineService` in lib/service; being replaced. */
-export const implement = <C extends Contract, const X extends readonly Mixin[]>(
-	c: C,
-	...mixins: X
-) => ({
-	with<S = unknown>({
-		actions,
-		setup,
-		ready,
-		stop,
-		dependencies,
-		subscriptions = {},
-	}: Implementation<C, Members<X>, S>): ServiceSchema {
-		const handlers = actions as Record<string, unknown>;
-		const joined = Object.entries(c.actions).flatMap(([name, action]) =>
-			name in handlers
-				? [
-						[
-							name,
-							toActionSchema(
-								action,
-								handlers[name],
-								action.rest ? rejectUnknownFields : ignoreUnknownFields,
-							),
-						],
-					]
-				: [],
-		);
-		return {
-			name: c.name,
-			mixins: [...mixins].reverse() as unknown as ServiceSchema[],
-			dependencies: dependencies as string[],
-			subscriptions,
-			metadata: withoutSharedReferences({
-				events: c.events,
-				errors: c.errors,
-				subscriptions: Object.keys(subscriptions),
-			}),
-			actions: Object.fromEntries(joined),
-			async started(this: ServiceThis & Members<X> & S) {
-				if (setup) Object.assign(this, await setup.call(this));
-				await ready?.call(this);
-			},
-			async stopped(this: ServiceThis & Members<X> & S) {
-				await stop?.call(this);
-			},
-		} as unknown as ServiceSchema;
-	},
-});
 
 /**
  * Creates one of the contract's errors. `data` becomes additional members of the problem document.

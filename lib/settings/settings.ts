@@ -31,7 +31,8 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		pattern: "^[A-Za-z0-9._-]+$",
-		description: "Name of this node, by default that of the host; each start appends a new token",
+		description:
+			"Name of this node, by default its services and host; each start appends a new token",
 	},
 	SERVICES: {
 		type: "string",

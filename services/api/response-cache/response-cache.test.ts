@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import type { Middleware } from "moleculer";
-import { type ActionContract, contract, implement } from "../../../lib/contracts/contract.ts";
+import { type ActionContract, contract } from "../../../lib/contracts/contract.ts";
 import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
+import { defineService } from "../../../lib/service/define-service.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { token } from "../../../test/support/gateway.ts";
 import { recordedTraces } from "../../../test/support/recorded-traces.ts";
@@ -245,7 +246,7 @@ test("an answer that depends on who asks, or that is no answer to a GET, cannot 
 			responseCache: { ttl: 1000 },
 			...action,
 		} as const;
-		return implement(contract({ name: "things", actions: { kept } })).with({
+		return defineService(contract({ name: "things", actions: { kept } }))({
 			actions: { kept: async () => null },
 		});
 	};
