@@ -1,6 +1,6 @@
 import { ServiceBroker } from "moleculer";
 import { Database, type Statement } from "../../lib/persistence/database.ts";
-import { CLAIM } from "../../services/orders/orders.statements.ts";
+import { CLAIM } from "../../services/orders/saga/statements.ts";
 
 /**
  * Preload script: the node kills itself (SIGKILL) before or after a call or statement. DIE_AT names
