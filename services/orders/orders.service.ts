@@ -63,7 +63,7 @@ export default defineService(orders)({
 			sagas,
 			metrics,
 			responses: createResponseStore(db),
-			placement: createOrderPlacement({ lookup, store, sagas, metrics, deadlineMs }),
+			placeTogether: createOrderPlacement({ lookup, store, sagas, metrics, deadlineMs }),
 			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
 			waitMs: env.ORDER_WAIT_MS,
 		};

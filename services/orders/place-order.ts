@@ -39,7 +39,7 @@ export interface Dependencies {
 	readonly db: Database;
 	readonly responses: ResponseStore;
 	/** See {@link createOrderPlacement}. */
-	readonly placement: (request: OrderRequest) => Promise<PlacedOrder | undefined>;
+	readonly placeTogether: (request: OrderRequest) => Promise<PlacedOrder | undefined>;
 	/** Maximum wait of a request for the saga of its order, in milliseconds. */
 	readonly waitMs: number;
 }
@@ -49,7 +49,7 @@ export interface Dependencies {
  * @throws the errors of the action's contract
  */
 export async function placeOrder(
-	{ db, responses, placement, waitMs }: Dependencies,
+	{ db, responses, placeTogether, waitMs }: Dependencies,
 	ctx: Ctx<Infer<typeof orders.actions.create.params>>,
 ): Promise<rules.Order> {
 	const { params, meta } = ctx;
@@ -61,7 +61,7 @@ export async function placeOrder(
 	if (earlier) return replayOrder(db, meta, earlier);
 
 	// 2. Price and write the order and start its saga, in a batch with concurrent requests.
-	const placed = await placement({
+	const placed = await placeTogether({
 		...params,
 		user_id,
 		items: rules.mergeItems(params.items),
