@@ -357,11 +357,8 @@ test("skips and counts orders with an open saga or a recent change", async () =>
 test("ignores a violation that is repaired before the second check", async () => {
 	const { id } = await buy();
 	await settled(id);
-	const [lost] = await damage(
-		"shipping",
-		"delete from shipments where order_id = $1 returning *",
-		id,
-	);
+	const remove = "delete from shipments where order_id = $1 returning *";
+	const [lost] = await damage("shipping", remove, id);
 	const call = (async (name: string, params: object) => {
 		const result = await shop.call(name as "orders.audit", params);
 		// The repair completes right after the first check.

@@ -7,13 +7,8 @@ import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import { ITEMS } from "../orders.statements.ts";
-import {
-	type AuditedOrder,
-	checkOrder,
-	checkStock,
-	type OrderRecords,
-	type Violation,
-} from "./rules.ts";
+import type { AuditedOrder, OrderRecords, Violation } from "./records.ts";
+import { checkOrder, checkStock } from "./rules.ts";
 
 /** Orders or products per page, and the maximum number of records per result of another service. */
 const PAGE = 500;

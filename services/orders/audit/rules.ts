@@ -1,41 +1,5 @@
-import type { EventType } from "../../../lib/contracts/contract.ts";
-import type { Line, Status } from "../orders.rules.ts";
-
-/** An order as its own database contains it. */
-export interface AuditedOrder {
-	readonly id: string;
-	readonly user_id: string;
-	readonly status: Status;
-	readonly total_amount: number;
-	readonly items: readonly Pick<Line, "product_id" | "quantity">[];
-	readonly saga_state: "forward" | "backward" | "stuck" | null;
-	/** Null if some events may have exceeded the retention. */
-	readonly events: readonly { readonly id: string; readonly type: EventType }[] | null;
-}
-/** The records of all services about one order; undefined if there is none. */
-export interface OrderRecords {
-	readonly order?: AuditedOrder | undefined;
-	readonly reservation?:
-		| {
-				status: "held" | "released" | "fulfilled";
-				items: { product_id: string; quantity: number }[];
-		  }
-		| undefined;
-	readonly payment?:
-		| { status: string; amount: number; refunded_amount: number; unsettled: number }
-		| undefined;
-	/** Record of the payment provider. */
-	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
-	readonly shipment?: { status: string } | undefined;
-	readonly messages: readonly { event_id: string; user_id: string; template: string }[];
-}
-export interface Violation {
-	readonly invariant: string;
-	/** ID of the order or product, or key of the charge. */
-	readonly subject: string;
-	readonly detail: string;
-}
-type Found = readonly [invariant: string, detail: string];
+import { checkEvents } from "./event-rules.ts";
+import type { AuditedOrder, Finding, OrderRecords, Violation } from "./records.ts";
 
 const MONEY_TAKEN: ReadonlySet<string | undefined> = new Set([
 	"captured",
@@ -54,17 +18,6 @@ const expectedRecords = {
 	shipped: { reservation: "fulfilled", shipment: ["dispatched", "returned"] },
 	delivered: { reservation: "fulfilled", shipment: ["delivered"] },
 } as const;
-/** Required and optional events by status. */
-const expectedEvents: Readonly<
-	Record<Status, { readonly must: readonly EventType[]; readonly may?: readonly EventType[] }>
-> = {
-	pending: { must: ["order.created"] },
-	confirmed: { must: ["order.created", "order.confirmed"] },
-	shipped: { must: ["order.created", "order.confirmed", "order.shipped"] },
-	delivered: { must: ["order.created", "order.confirmed", "order.shipped", "order.delivered"] },
-	cancelled: { must: ["order.created", "order.cancelled"], may: ["order.confirmed"] },
-};
-
 const cents = (amount: number) => Math.round(amount * 100);
 
 /** Violations of invariants by one order without an open saga. */
@@ -79,7 +32,7 @@ export function checkOrder(subject: string, records: OrderRecords): Violation[] 
 }
 
 /** Records without an order. Tombstones are valid. */
-function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords): Iterable<Found> {
+function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords): Iterable<Finding> {
 	if (reservation?.status === "held")
 		yield ["RESERVATION_WITHOUT_ORDER", "stock is held for an order that does not exist"];
 	if (MONEY_TAKEN.has(payment?.status))
@@ -93,7 +46,7 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
 }
 
-function* checkStatus(order: AuditedOrder, records: OrderRecords): Iterable<Found> {
+function* checkStatus(order: AuditedOrder, records: OrderRecords): Iterable<Finding> {
 	if (order.saga_state === "stuck")
 		return yield ["SAGA_STUCK", "the compensation failed repeatedly; retry it with orders.retry"];
 	if (order.status === "pending")
@@ -106,7 +59,7 @@ function* checkHolding(
 	order: AuditedOrder,
 	status: keyof typeof expectedRecords,
 	{ reservation, payment, shipment }: OrderRecords,
-): Iterable<Found> {
+): Iterable<Finding> {
 	const expected = expectedRecords[status];
 	const held = reservation?.status ?? "missing";
 	if (reservation?.status !== expected.reservation)
@@ -133,7 +86,7 @@ function* checkHolding(
 		];
 }
 
-function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iterable<Found> {
+function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iterable<Finding> {
 	if (reservation && reservation.status !== "released")
 		yield ["CANCELLED_BUT_HELD", `the reservation is ${reservation.status}`];
 	if (
@@ -153,7 +106,7 @@ function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iter
  * Compares the provider's record with the payment. They may differ by refunds that are in progress.
  * A settled order has no open authorization.
  */
-function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Found> {
+function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Finding> {
 	const taken = MONEY_TAKEN.has(payment?.status);
 	const ours = taken ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
 	const theirs = charge ?? { authorized: 0, charged: 0, refunded: 0 };
@@ -188,37 +141,6 @@ function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Found>
 			"LEDGER_MISMATCH",
 			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
 		];
-}
-
-function* checkEvents(
-	order: AuditedOrder,
-	events: NonNullable<AuditedOrder["events"]>,
-	messages: OrderRecords["messages"],
-): Iterable<Found> {
-	const { must, may = [] } = expectedEvents[order.status];
-	const types = events.map(({ type }) => type);
-	for (const type of must)
-		if (!types.includes(type))
-			yield ["EVENT_MISSING", `the order is ${order.status} without ${type}`];
-	for (const type of new Set(types)) {
-		if (types.filter((other) => other === type).length > 1)
-			yield ["EVENT_TWICE", `${type} was published more than once`];
-		if (!must.includes(type) && !may.includes(type))
-			yield ["EVENT_UNFOUNDED", `the order is ${order.status}, but ${type} was published`];
-	}
-	for (const { id, type } of events.filter(({ type }) => type !== "order.created")) {
-		const made = messages.filter(
-			({ event_id, user_id }) => event_id === id && user_id === order.user_id,
-		);
-		if (made.length === 0) yield ["MESSAGE_MISSING", `${type} caused no message to its user`];
-		if (made.length > 1) yield ["MESSAGE_TWICE", `${type} caused ${made.length} messages`];
-	}
-	for (const { event_id, user_id, template } of messages) {
-		if (user_id !== order.user_id)
-			yield ["MESSAGE_UNFOUNDED", `the message ${template} was sent to another user`];
-		else if (!events.some(({ id }) => id === event_id))
-			yield ["MESSAGE_UNFOUNDED", `the message ${template} belongs to no event`];
-	}
 }
 
 function sameLines(wanted: AuditedOrder["items"], held: AuditedOrder["items"]): boolean {

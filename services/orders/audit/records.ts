@@ -1,0 +1,38 @@
+import type { EventType } from "../../../lib/contracts/contract.ts";
+import type { Line, Status } from "../orders.rules.ts";
+
+/** An order as its own database contains it. */
+export interface AuditedOrder {
+	readonly id: string;
+	readonly user_id: string;
+	readonly status: Status;
+	readonly total_amount: number;
+	readonly items: readonly Pick<Line, "product_id" | "quantity">[];
+	readonly saga_state: "forward" | "backward" | "stuck" | null;
+	/** Null if some events may have exceeded the retention. */
+	readonly events: readonly { readonly id: string; readonly type: EventType }[] | null;
+}
+/** The records of all services about one order; undefined if there is none. */
+export interface OrderRecords {
+	readonly order?: AuditedOrder | undefined;
+	readonly reservation?:
+		| {
+				status: "held" | "released" | "fulfilled";
+				items: { product_id: string; quantity: number }[];
+		  }
+		| undefined;
+	readonly payment?:
+		| { status: string; amount: number; refunded_amount: number; unsettled: number }
+		| undefined;
+	/** Record of the payment provider. */
+	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
+	readonly shipment?: { status: string } | undefined;
+	readonly messages: readonly { event_id: string; user_id: string; template: string }[];
+}
+export interface Violation {
+	readonly invariant: string;
+	/** ID of the order or product, or key of the charge. */
+	readonly subject: string;
+	readonly detail: string;
+}
+export type Finding = readonly [invariant: string, detail: string];
