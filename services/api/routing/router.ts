@@ -1,109 +1,106 @@
+import findMyWay from "find-my-way";
 import { commonError } from "../../../lib/contracts/errors.ts";
 
+/** Target of one method of a path. */
 interface Endpoint<T> {
 	readonly target: T;
-	/** Names of the path's parameters, from left to right. */
-	readonly names: readonly string[];
+	/** Names of the path's parameters, where they differ from those of the path's first route. */
+	readonly names?: readonly string[];
 }
-type Methods<T> = Map<string, Endpoint<T>>;
-/** A place in the tree of segments; `methods` is empty where no route ends. */
-interface Branch<T> {
-	readonly fixed: Map<string, Branch<T>>;
-	parameter?: Branch<T>;
-	readonly methods: Methods<T>;
+/** Routes of one path. */
+interface PathRoutes<T> {
+	/** Names of the parameters, from left to right. */
+	readonly names: readonly string[];
+	readonly methods: Map<string, Endpoint<T>>;
+}
+interface Located<T> {
+	readonly store: PathRoutes<T>;
+	readonly params: Record<string, string>;
 }
 export interface Match<T> {
 	readonly target: T;
 	readonly params: Record<string, string>;
 }
 
-const branch = <T>(): Branch<T> => ({ fixed: new Map(), methods: new Map() });
-const segments = (path: string): string[] => path.split("/").slice(1);
+const SLASH = "/".charCodeAt(0);
+/** All paths are in one tree, whatever their methods; find-my-way has a tree for each method. */
+const TREE = "GET";
+const unused = () => undefined;
 
 /**
- * Finds what a method and a path lead to, in as many steps as the path has segments. A fixed segment wins over a parameter, so /users/me is
- * never taken for /users/:id.
+ * Maps a method and a path to a target (docs/adr/0022-gateway-router.md). A static segment takes
+ * precedence over a parameter, whatever the method: PATCH /users/me is never PATCH /users/:id.
  */
 export class Router<T> {
-	readonly #root = branch<T>();
+	readonly #paths = findMyWay({
+		// node:http limits the length of a request's head, and so that of a parameter.
+		maxParamLength: Number.POSITIVE_INFINITY,
+		// Paths have no query.
+		querystringParser: unused as () => never,
+	});
 
-	/** @returns false if another target has this method and path already; that one stays */
+	/** @returns false if another target already has this method and path; that target stays */
 	add(method: string, path: string, target: T): boolean {
-		let at = this.#root;
-		const names: string[] = [];
-		for (const segment of segments(path)) {
-			if (segment.startsWith(":")) {
-				names.push(segment.slice(1));
-				at.parameter ??= branch();
-				at = at.parameter;
-			} else {
-				const next = at.fixed.get(segment) ?? branch<T>();
-				at.fixed.set(segment, next);
-				at = next;
-			}
+		const names = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name!);
+		const known = this.#paths.findRoute(TREE, path)?.store as PathRoutes<T> | undefined;
+		if (!known) {
+			const methods = new Map([[method, { target }]]);
+			this.#paths.on(TREE, path, unused, { names, methods } satisfies PathRoutes<T>);
+			return true;
 		}
-		if (at.methods.has(method)) return false;
-		at.methods.set(method, { target, names });
+		if (known.methods.has(method)) return false;
+		const sameNames = names.every((name, i) => name === known.names[i]);
+		known.methods.set(method, sameNames ? { target } : { target, names });
 		return true;
 	}
 
 	/**
-	 * HEAD is answered like GET; without a method any target of the path will do.
-	 * @throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED with `allow`
+	 * Returns the target and the decoded parameters. HEAD finds the target of GET; without a method,
+	 * any target of the path is found.
+	 * @throws ROUTE_NOT_FOUND, also for a path with malformed percent-encoding; METHOD_NOT_ALLOWED
+	 * with the allowed methods in `allow`
 	 */
 	find(method: string | undefined, path: string): Match<T> {
-		const values: string[] = [];
-		const { methods } = locate(this.#root, decode(path), 0, values) ?? branch<T>();
-		if (methods.size === 0) throw commonError("ROUTE_NOT_FOUND");
+		const found = this.#locate(path);
+		if (!found) throw commonError("ROUTE_NOT_FOUND");
+		const { methods, names } = found.store;
 		const endpoint =
 			method === undefined
-				? [...methods.values()][0]
+				? methods.values().next().value
 				: methods.get(method === "HEAD" ? "GET" : method);
 		if (!endpoint) throw commonError("METHOD_NOT_ALLOWED", { allow: allowed(methods) });
 		return {
 			target: endpoint.target,
-			params: Object.fromEntries(endpoint.names.map((name, i) => [name, values[i]!])),
+			params: endpoint.names ? renamed(found.params, names, endpoint.names) : found.params,
 		};
 	}
 
-	/** The methods that a path takes. */
+	/** Returns the methods of a path; only OPTIONS if the path has no route. */
 	allow(path: string): string[] {
-		return allowed(locate(this.#root, decode(path), 0, [])?.methods ?? new Map());
+		return allowed(this.#locate(path)?.store.methods ?? new Map());
+	}
+
+	#locate(path: string): Located<T> | undefined {
+		// find-my-way would remove a scheme and host.
+		if (path.charCodeAt(0) !== SLASH) return undefined;
+		// find-my-way would end the path at a fragment, which no request contains (RFC 9110, 4.2.1).
+		const found = this.#paths.find(TREE, path.includes("#") ? path.replaceAll("#", "%23") : path);
+		if (!found) return undefined;
+		// find-my-way accepts an empty segment as the value of a parameter.
+		for (const name in found.params) if (found.params[name] === "") return undefined;
+		return found as Located<T>;
 	}
 }
 
-const allowed = (methods: Methods<unknown>): string[] => [
+const allowed = (methods: ReadonlyMap<string, unknown>): string[] => [
 	...[...methods.keys()]
 		.sort()
 		.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method])),
 	"OPTIONS",
 ];
 
-/** A path in which a percent sign means nothing leads nowhere. */
-function decode(path: string): string[] {
-	try {
-		return segments(path).map((segment) =>
-			segment.includes("%") ? decodeURIComponent(segment) : segment,
-		);
-	} catch {
-		throw commonError("ROUTE_NOT_FOUND");
-	}
-}
-
-/** Where the path ends; `values` receives what stands in place of the parameters. Goes back where a fixed segment led nowhere. */
-function locate<T>(
-	at: Branch<T>,
-	path: readonly string[],
-	depth: number,
-	values: string[],
-): Branch<T> | undefined {
-	if (depth === path.length) return at.methods.size > 0 ? at : undefined;
-	const segment = path[depth]!;
-	const fixed = at.fixed.get(segment);
-	const found = fixed && locate(fixed, path, depth + 1, values);
-	if (found || !at.parameter || segment === "") return found;
-	values.push(segment);
-	const below = locate(at.parameter, path, depth + 1, values);
-	if (!below) values.pop();
-	return below;
-}
+const renamed = (
+	params: Record<string, string>,
+	from: readonly string[],
+	to: readonly string[],
+): Record<string, string> => Object.fromEntries(to.map((name, i) => [name, params[from[i]!]!]));

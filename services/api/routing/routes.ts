@@ -22,7 +22,8 @@ export interface Target {
 	readonly route: object;
 }
 
-const ROUTE = /^([A-Z]+) (\/\S*)$/;
+/** Static segments and parameters that are whole segments (docs/adr/0022-gateway-router.md). */
+const ROUTE = /^([A-Z]+) (\/|(?:\/(?::\w+|[^\s/:*?#()]+))+)$/;
 /** The name of an action's service. */
 export const serviceOf = (action: string): string => action.slice(0, action.lastIndexOf("."));
 
