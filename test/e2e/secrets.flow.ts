@@ -83,7 +83,7 @@ export const secrets: Flow = (open) => {
 		await request(`GET /api/products/${encodeURIComponent(email)}`);
 		await request(`GET /nowhere/${email}?reset_token=${planted.query}`);
 		await request(`PATCH /api/users/${user.id}`, { token, body: { full_name: `${name} again` } });
-		await eventually(() => expect(shop.log().split("A mail failed").length).toBeGreaterThan(2));
+		await eventually(() => expect(shop.log().split("E-mail failed").length).toBeGreaterThan(2));
 		expect(shop.log()).toContain("/nowhere/[e-mail]");
 		for (const secret of [
 			name,
@@ -135,7 +135,7 @@ export const secrets: Flow = (open) => {
 		await request("POST /api/users/login", { body: `{"password": "${planted.password}", ` });
 		await request("POST /api/users/password-reset", { body: { email } });
 		// The mail server and Redis are unavailable; now the databases become unavailable too.
-		await eventually(() => expect(shop.log()).toContain("A mail failed"));
+		await eventually(() => expect(shop.log()).toContain("E-mail failed"));
 		for (const name of ["users", "auth"]) await shop.databases.cut(name);
 		const down = await Promise.all([
 			request("POST /api/users/login", { body: { email, password: planted.password } }),
