@@ -7,6 +7,7 @@ import { readEnv } from "../../lib/settings/env.ts";
 import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/orders/orders.contract.ts";
+import * as statements from "../../services/orders/saga/statements.ts";
 import type {} from "../../services/products/products.contract.ts";
 import type {} from "../../services/users/users.contract.ts";
 import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
@@ -19,16 +20,16 @@ const SETTLES_WITHIN = 10;
 const around = (...names: string[]) => names.flatMap((name) => [`before ${name}`, `after ${name}`]);
 /** Every point between two steps of an order that succeeds. */
 const FORWARD = [
-	"after place",
-	...around("inventory.reserve", "payments.charge", "shipping.schedule", "complete"),
+	`after ${statements.PLACE.name}`,
+	...around("inventory.reserve", "payments.charge", "shipping.schedule", statements.COMPLETE.name),
 ];
 /** Every point between two compensations of an order that fails at its last step. */
 const BACKWARD = around(
-	"turn",
+	statements.MARK_COMPENSATING.name,
 	"shipping.unschedule",
 	"payments.reverse",
 	"inventory.release",
-	"close",
+	statements.MARK_COMPENSATED.name,
 );
 /** Maximum number of doomed nodes at a time. */
 const CONCURRENCY = 6;

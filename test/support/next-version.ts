@@ -13,8 +13,8 @@ type Edit = readonly [file: string, from: string, to: string];
 const EDITS: readonly Edit[] = [
 	[
 		"services/orders/saga/steps.ts",
-		"shipping_address: saga.shipping_address,\n",
-		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { colour: "red" },\n`,
+		"shipping_address: saga.shipping_address,",
+		`shipping_address: saga.shipping_address, wrapping: "gift", ribbon: { color: "red" },`,
 	],
 	[
 		"services/orders/orders.contract.ts",
@@ -32,17 +32,17 @@ const EDITS: readonly Edit[] = [
 		`shipping_address: { type: "string", max: 500, nullable: true },`,
 		`shipping_address: { type: "string", max: 500, nullable: true },
 			wrapping: { type: "string", max: 50, optional: true },
-			ribbon: { type: "object", props: { colour: { type: "string" } }, optional: true },`,
+			ribbon: { type: "object", props: { color: { type: "string" } }, optional: true },`,
 	],
 	[
 		"services/shipping/shipping.statements.ts",
-		"$6::json[], $7::text[])\n",
-		"$6::json[], $7::text[], $8::text[])\n",
+		"$6::json[], $7::text[])",
+		"$6::json[], $7::text[], $8::text[])",
 	],
 	[
 		"services/shipping/shipping.statements.ts",
-		"tracking_number, event, traceparent)),\n",
-		"tracking_number, event, traceparent, wrapping)),\n",
+		"tracking_number, event, traceparent)),",
+		"tracking_number, event, traceparent, wrapping)),",
 	],
 	[
 		"services/shipping/shipping.statements.ts",
@@ -56,13 +56,13 @@ const EDITS: readonly Edit[] = [
 	],
 	[
 		"services/shipping/shipping.service.ts",
-		"traceparentsOf(shipments),\n",
-		`traceparentsOf(shipments),\n\t\t\t\tshipments.map(({ wrapping }) => wrapping ?? "none"),\n`,
+		"traceparentsOf(shipments),",
+		`traceparentsOf(shipments), shipments.map(({ wrapping }) => wrapping ?? "none"),`,
 	],
 	[
 		"services/shipping/shipping.contract.ts",
-		`"shipment.scheduled": {\n`,
-		`"shipment.scheduled": {\n\t\t\twrapping: { type: "string", optional: true },\n`,
+		`"shipment.scheduled": {`,
+		`"shipment.scheduled": { wrapping: { type: "string", optional: true },`,
 	],
 	[
 		"services/shipping/shipping.service.ts",
