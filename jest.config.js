@@ -1,4 +1,4 @@
-/** Node strips the types itself, so nothing is transformed. */
+/** Node strips types, so no file is transformed. */
 export default {
 	testEnvironment: "./test/support/environment.ts",
 	reporters: ["default", "./test/support/skip-reporter.ts"],

@@ -133,7 +133,8 @@ describe("on Postgres", () => {
 		const abandoned = held.at(-1)!;
 		await inventory.query(
 			`insert into reservations (order_id, status, product_ids, quantities, expires_at)
-			select id, 'held', '{}', '{}', now() - interval '1 hour' + n * interval '1 ms' from unnest($1::uuid[]) with ordinality as o(id, n)`,
+			select id, 'held', '{}', '{}', now() - interval '1 hour' + n * interval '1 ms'
+			from unnest($1::uuid[]) with ordinality as o(id, n)`,
 			[held],
 		);
 		const released: string[] = [];

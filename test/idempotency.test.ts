@@ -3,7 +3,7 @@ import { v7 as uuid } from "uuid";
 import type { Poller } from "../lib/async/poller.ts";
 import type { ActionContract } from "../lib/contracts/contract.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "./support/builders.ts";
+import { type Customer, makeAdmin, makeProduct, placeOrder, register } from "./support/builders.ts";
 import { type Shop, startShop } from "./support/shop.ts";
 
 const actions = (await presentContracts()).flatMap(({ name, actions }) =>
@@ -69,12 +69,7 @@ describe("an Idempotency-Key", () => {
 			};
 		},
 		async "payments.refund"() {
-			const product = await makeProduct(shop, admin);
-			const items = [{ product_id: product.id, quantity: 1 }];
-			const { body: order } = await shop.http("POST /api/orders", {
-				token: admin.token,
-				body: { items },
-			});
+			const { body: order } = await placeOrder(shop, admin, await makeProduct(shop, admin));
 			const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {
 				token: admin.token,
 			});

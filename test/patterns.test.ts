@@ -20,7 +20,7 @@ const PROJECT = [
 	"middlewares/*.ts",
 	"moleculer.config.ts",
 ];
-/** Libraries that process clients' input: requests, and the rows, log lines and e-mails made of it. */
+/** Libraries that process clients' input: requests, rows, log lines and e-mails. */
 const LIBRARIES = [
 	...["moleculer", "moleculer-web", "fastest-validator", "helmet", "qs", "body-parser"],
 	...["jsonwebtoken", "jws", "jwa", "ms", "safe-buffer", "bcryptjs", "uuid"],

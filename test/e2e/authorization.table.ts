@@ -6,6 +6,7 @@ import {
 	placeOrder,
 	register,
 } from "../support/builders.ts";
+import { eventually } from "../support/eventually.ts";
 import type { AnyShop } from "./shape.ts";
 
 /** Users of a request. Each request uses new objects, so that requests are independent. */
@@ -93,12 +94,12 @@ const payment = async (scene: Scene) => {
 	});
 	return { path: { id: body[0].id } };
 };
-const message = async ({ shop, owner }: Scene) => {
-	for (;;) {
+const message = ({ shop, owner }: Scene) =>
+	eventually(async () => {
 		const { body } = await shop.http("GET /api/notifications", { token: owner.token });
-		if (body.length > 0) return { path: { id: body[0].id } };
-	}
-};
+		if (body.length === 0) throw new Error("the customer has no message");
+		return { path: { id: body[0].id } };
+	});
 const welcomed = async (scene: Scene) => {
 	await message(scene);
 	return {};

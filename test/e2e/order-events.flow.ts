@@ -153,8 +153,8 @@ export const orderEvents: Flow = (open) => {
 
 	test("the timeline contains the number of retries of an event but not their errors", async () => {
 		const id = await place();
-		const alterMessages = (what: string) =>
-			shop.databases.query("notifications", `alter table messages ${what}`);
+		const alterMessages = (command: string) =>
+			shop.databases.query("notifications", `alter table messages ${command}`);
 		const retries = async () => {
 			const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
 			expect(JSON.stringify(body)).not.toContain("no_news");

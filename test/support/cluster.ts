@@ -24,7 +24,7 @@ export interface ClusterNode {
 	/** Address of its gateway, if it runs one. */
 	readonly url: string;
 }
-/** Cluster of real processes: servers, nodes that tests start, and an observing node in this process. */
+/** Cluster of real processes: servers, nodes of tests, and an observing node in this process. */
 export interface Cluster extends Pick<Shop, "call" | "http"> {
 	readonly nats: Server;
 	readonly redis: Server;

@@ -15,8 +15,8 @@ export interface MigrationFile {
 	readonly text: string;
 }
 /**
- * Statements in the migrations of one database that would block a running shop or break a node of the
- * previous version: one line each, with an alternative.
+ * Statements in the migrations of one database that would block a running shop or break a node of
+ * the previous version: one line each, with an alternative.
  * @param files in the order of their execution
  */
 export async function violations(
@@ -103,7 +103,7 @@ function statement(node: Node, state: State): string[] {
 		`${kind} is not known to be safe for a table in use: use another statement, or add it to test/support/migration-rules.ts`,
 	];
 }
-/** Includes `create or replace function`, which keeps the signature that the previous version uses. */
+/** Includes `create or replace function`, which keeps the signature of the previous version. */
 const SAFE = [
 	"CreateStmt",
 	"CreateFunctionStmt",

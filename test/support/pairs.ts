@@ -25,8 +25,8 @@ export interface Pairs {
 
 /**
  * Starts four kinds of nodes, as `npm run chaos` does. Eighteen processes, two for each service,
- * would take a minute to start on two cores. Services that rarely call each other share a process, so
- * that each step of an order still crosses NATS.
+ * would take a minute to start on two cores. Services that rarely call each other share a process,
+ * so that each step of an order still crosses NATS.
  */
 export async function startPairs(
 	options: { env?: Record<string, string>; postgres?: boolean } = {},

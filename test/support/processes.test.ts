@@ -10,7 +10,8 @@ afterEach(() => void child?.kill("SIGKILL"));
 /** Program that starts two processes, kills the first, and prints both pids. */
 const program = `
 	const { startProcess } = await import(${JSON.stringify(import.meta.resolve("./processes.ts"))});
-	const [first, second] = ["first", "second"].map((name) => startProcess({ name, file: "sleep", args: ["1000"], log: "/dev/null" }));
+	const [first, second] = ["first", "second"].map((name) =>
+		startProcess({ name, file: "sleep", args: ["1000"], log: "/dev/null" }));
 	await first.kill();
 	console.log(first.pid, second.pid);
 	setInterval(() => undefined, 1000);`;

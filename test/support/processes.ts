@@ -7,10 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 
-/**
- * Folder of V8's compile cache for child processes. It halves the CPU time in which a node loads its
- * modules.
- */
+/** Folder of V8's compile cache for child processes, which halves the CPU time of loading modules. */
 export const NODE_COMPILE_CACHE = join(tmpdir(), "moleculer-commerce-compile-cache");
 
 /** Child process that ends with the test run under all circumstances. */

@@ -2,7 +2,7 @@ import { describe, test } from "@jest/globals";
 
 /**
  * `test` for a test that cannot run on every machine.
- * @param reason names the missing program and how to install it; the skip reporter counts tests by it
+ * @param reason names the missing program and how to install it; the skip reporter groups by it
  */
 export function testIf(
 	possible: boolean,

@@ -23,9 +23,9 @@ export async function steadyLoad(
 }
 
 /**
- * Asserts that no request was starved. A starved request waits until the load ends; a fair one waits
- * for about as many others as there are clients. The margin covers threads that the operating system
- * suspends.
+ * Asserts that no request was starved. A starved request waits until the load ends; a fair one
+ * waits for about as many others as there are clients. The margin covers threads that the operating
+ * system suspends.
  */
 export function expectFair(waits: readonly number[]): void {
 	const sorted = waits.toSorted((a, b) => a - b);

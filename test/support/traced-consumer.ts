@@ -67,7 +67,7 @@ export function tracedConsumer(): ServiceSchema[] {
 	];
 }
 
-/** Waits until the group has processed the orders and has published an event in each one's trace. */
+/** Waits until the group has processed the orders and published an event in each one's trace. */
 export const expectTraces = (databases: Databases, ids: readonly string[]): Promise<void> =>
 	eventually(async () => {
 		const published = await databases.query<{ subject: string; traceparent: string }>(
