@@ -97,6 +97,7 @@ describeWith(["nats-server", "redis-server"], "traces across processes", () => {
 			"        notifications client start transaction",
 			"        notifications consumer process order.confirmed",
 			"          notifications client mail",
+			"            notifications client count_recipient",
 			"          notifications client messages_queue",
 			"      orders producer send order.created",
 		];

@@ -79,6 +79,7 @@ test("an order is one trace from the request to the e-mail", async () => {
 		"      notifications client start transaction",
 		"      notifications consumer process order.confirmed",
 		"        notifications client mail",
+		"          notifications client count_recipient",
 		"        notifications client messages_queue",
 		"    products internal products.resolve",
 		"    users internal users.resolve",
