@@ -39,7 +39,7 @@ export const auth = contract({
 		 * and a client that received no response signs in again.
 		 */
 		refresh: {
-			summary: "Exchange a refresh token for new tokens. Reuse of a token ends its session",
+			summary: "Exchange a refresh token for new tokens; reuse of a token ends its session",
 			rest: "POST /auth/refresh",
 			repeatable: "a refresh token is valid once",
 			auth: "anyone",
@@ -49,7 +49,7 @@ export const auth = contract({
 		},
 		/** Ignores an unknown token. */
 		logout: {
-			summary: "Sign out. Ends the session and revokes its tokens",
+			summary: "Sign out; ends the session and revokes its tokens",
 			rest: "POST /auth/logout",
 			repeatable: "ending a session again has no effect",
 			auth: "anyone",

@@ -49,7 +49,7 @@ export const products = contract({
 	actions: {
 		...eventActions,
 		create: {
-			summary: "Create a product. `stock` is the quantity on hand",
+			summary: "Create a product; `stock` is the quantity on hand",
 			rest: "POST /products",
 			auth: "admin",
 			status: 201,
@@ -115,7 +115,7 @@ export const products = contract({
 			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN", "PRECONDITION_FAILED"],
 		},
 		remove: {
-			summary: "Remove a product from the catalog. Past orders keep it",
+			summary: "Remove a product from the catalog; past orders keep it",
 			rest: "DELETE /products/:id",
 			auth: "admin",
 			status: 204,

@@ -50,7 +50,7 @@ export const users = contract({
 		},
 		requestPasswordReset: {
 			summary:
-				"Mail a password reset link. The response does not reveal whether the account exists",
+				"Mail a password reset link; the response does not reveal whether the account exists",
 			rest: "POST /users/password-reset",
 			repeatable: "at most one message per minute and address",
 			strict: true,
@@ -60,7 +60,7 @@ export const users = contract({
 			returns: object({ message: { type: "string" } }),
 		},
 		resetPassword: {
-			summary: "Set a new password with the token from the mailed link. Ends all sessions",
+			summary: "Set a new password with the token from the mailed link; ends all sessions",
 			rest: "POST /users/password-reset/confirm",
 			repeatable: "a token is valid once",
 			strict: true,
@@ -73,7 +73,7 @@ export const users = contract({
 		},
 		confirmEmailChange: {
 			summary:
-				"Change the e-mail address with the token mailed to the new address. Ends all sessions",
+				"Change the e-mail address with the token mailed to the new address; ends all sessions",
 			rest: "POST /users/email-change/confirm",
 			strict: true,
 			auth: "anyone",
@@ -84,7 +84,7 @@ export const users = contract({
 			repeatable: "a token is valid once",
 		},
 		undoEmailChange: {
-			summary: "Restore the former e-mail address and set a new password. Ends all sessions",
+			summary: "Restore the former e-mail address and set a new password; ends all sessions",
 			rest: "POST /users/email-change/undo",
 			strict: true,
 			auth: "anyone",
@@ -99,7 +99,7 @@ export const users = contract({
 			...hashing,
 		},
 		changePassword: {
-			summary: "Change your password. Ends your other sessions",
+			summary: "Change your password; ends your other sessions",
 			rest: "POST /users/:id/password",
 			repeatable: "the current password is wrong after the first request",
 			strict: true,
@@ -171,7 +171,7 @@ export const users = contract({
 			...hashing,
 		},
 		remove: {
-			summary: "Deactivate a user. Past orders keep referring to the user",
+			summary: "Deactivate a user; past orders keep referring to the user",
 			rest: "DELETE /users/:id",
 			auth: "admin",
 			status: 204,
