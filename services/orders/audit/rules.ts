@@ -40,7 +40,7 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 	if (charge && charge.charged > charge.refunded)
 		yield [
 			"CHARGE_WITHOUT_ORDER",
-			`the provider has captured ${charge.charged} under a key without an order, perhaps twice for one`,
+			`the provider has captured ${charge.charged} under a key without an order; an order may be charged twice`,
 		];
 	if (LIVE.has(shipment?.status))
 		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
