@@ -146,7 +146,7 @@ export const orders = contract({
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
-		UNDELIVERABLE: { status: 409, message: "The shipping address is not deliverable" },
+		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
 		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
 	},
