@@ -9,14 +9,15 @@ import { StartError } from "../../lib/process/start-error.ts";
 import { readContracts } from "../documents/openapi.ts";
 
 const USAGE = `npm run contracts:release -- [--breaking]
-  Writes the present contracts to docs/contracts/released.json. Fails if they are incompatible with the last release.
-  --breaking  writes them nevertheless`;
+  Writes the current contracts to docs/contracts/released.json. Fails if they are incompatible with
+  the last release.
+  --breaking  writes incompatible contracts as well`;
 const path = join(import.meta.dirname, "../../docs/contracts/released.json");
 
-/** The contracts as they were released last. */
+/** The contracts of the last release. */
 export const releasedContracts = (): Contract[] => JSON.parse(readFileSync(path, "utf8"));
 
-/** The contracts as they are, those errors included that no service owns. */
+/** The current contracts, including the common errors. */
 export const presentContracts = async (): Promise<Contract[]> => [
 	{ name: "api", actions: {}, errors: commonErrors },
 	...(await readContracts()),
@@ -30,13 +31,13 @@ if (import.meta.main)
 			options: { breaking: { type: "boolean", default: false } },
 			convert: (values) => values,
 		});
-		const present = await presentContracts();
-		const broken = breakingChanges(releasedContracts(), present);
+		const current = await presentContracts();
+		const broken = breakingChanges(releasedContracts(), current);
 		if (broken.length > 0 && !breaking)
 			throw new StartError(
-				`this breaks who relies on the last release: ${broken.join("; ")}. --breaking releases it nevertheless`,
+				`the contracts are incompatible with the last release: ${broken.join("; ")}. To release them: --breaking`,
 			);
-		writeFileSync(path, `${JSON.stringify(present, null, "\t")}\n`);
+		writeFileSync(path, `${JSON.stringify(current, null, "\t")}\n`);
 		console.log(`Wrote ${path}`);
 		await program.stop();
 	});

@@ -5,19 +5,20 @@ import { noArguments, readCommandLine } from "../../lib/process/command-line.ts"
 import { runProgram } from "../../lib/process/lifecycle.ts";
 import { settings } from "../../lib/settings/settings.ts";
 
-/** Where the document is. */
+/** Path of the document. */
 export const path = join(import.meta.dirname, "../../docs/configuration.md");
 
-const INTRODUCTION = `<!-- Made from lib/settings/settings.ts by npm run docs:configuration. -->
+const INTRODUCTION = `<!-- Generated from lib/settings/settings.ts by npm run docs:configuration. -->
 
 # Configuration
 
-Every setting is an environment variable, declared in [lib/settings/settings.ts](../lib/settings/settings.ts). A wrong value stops the start with a line that
-names it. An empty value counts as absent. Each may also come from a file that \`NAME_FILE\` names, as container secrets do:
-\`JWT_SECRET_FILE=/run/secrets/jwt\`.
+Every setting is an environment variable, declared in
+[lib/settings/settings.ts](../lib/settings/settings.ts). An invalid value prevents the start with a
+line that names it. An empty value counts as absent. A value can also come from a file that
+\`NAME_FILE\` names, such as a container secret: \`JWT_SECRET_FILE=/run/secrets/jwt\`.
 `;
 
-/** The document, made from the settings. */
+/** The document, generated from the settings. */
 export function configuration(): string {
 	const items = Object.entries(settings as Record<string, Rule>).map(
 		([name, rule]) =>

@@ -5,11 +5,11 @@ import type { Metric } from "../../lib/observability/metrics/registry.ts";
 import { noArguments, readCommandLine } from "../../lib/process/command-line.ts";
 import { runProgram } from "../../lib/process/lifecycle.ts";
 
-/** Where the document is. */
+/** Path of the document. */
 export const path = join(import.meta.dirname, "../../docs/metrics.md");
 const services = join(import.meta.dirname, "../../services");
 
-/** Every metric that some node tells: those that know no domain, then each domain's own. */
+/** All metrics: the domain-independent ones, then those of each domain. */
 export async function allMetrics(): Promise<Metric[]> {
 	const files = globSync("*/**/{metrics,*.metrics}.ts", { cwd: services }).sort();
 	const modules = (await Promise.all(files.map((file) => import(join(services, file))))) as {
@@ -20,14 +20,15 @@ export async function allMetrics(): Promise<Metric[]> {
 	);
 }
 
-const INTRODUCTION = `<!-- Made from lib/observability/metrics/catalogue.ts and services/*/**/metrics.ts by npm run docs:metrics. -->
+const INTRODUCTION = `<!-- Generated from lib/observability/metrics/catalogue.ts and services/*/**/metrics.ts by npm run docs:metrics. -->
 
 # Metrics
 
-What each node tells at \`/metrics\` of its \`HEALTH_PORT\`, in Prometheus' text format. [operations.md](operations.md) says how to look at it.
+Each node serves these metrics at \`/metrics\` on its \`HEALTH_PORT\`, in Prometheus' text format.
+[operations.md](operations.md) describes dashboards and alerts.
 `;
 
-/** The document, made from the declarations. */
+/** The document, generated from the declarations. */
 export async function document(): Promise<string> {
 	const items = (await allMetrics()).map(({ name, type, help, labels = [] }) => {
 		const by = labels.length > 0 ? `, by ${labels.map((label) => `\`${label}\``).join(", ")}` : "";

@@ -6,10 +6,10 @@ import addFormats from "ajv-formats";
 import { startShop } from "../../test/support/shop.ts";
 import { document, path } from "./openapi.ts";
 
-const made = await document();
-// biome-ignore lint/suspicious/noExplicitAny: a test looks into whatever is there
-const parsed = JSON.parse(made) as any;
-// biome-ignore lint/suspicious/noExplicitAny: the same
+const generated = await document();
+// biome-ignore lint/suspicious/noExplicitAny: the document is inspected dynamically
+const parsed = JSON.parse(generated) as any;
+// biome-ignore lint/suspicious/noExplicitAny: the document is inspected dynamically
 const operations: [string, any][] = Object.entries(parsed.paths).flatMap(([path, methods]) =>
 	Object.entries(methods as object).map(([method, operation]): [string, unknown] => [
 		`${method.toUpperCase()} ${path}`,
@@ -17,17 +17,17 @@ const operations: [string, any][] = Object.entries(parsed.paths).flatMap(([path,
 	]),
 );
 
-test("docs/openapi.json is what npm run openapi makes of the contracts", () => {
-	expect(readFileSync(path, "utf8")).toBe(made);
+test("docs/openapi.json is up to date: npm run openapi", () => {
+	expect(readFileSync(path, "utf8")).toBe(generated);
 });
 
-test("it is a valid OpenAPI 3.1 document", async () => {
-	const { valid, errors } = await new Validator().validate(JSON.parse(made));
+test("docs/openapi.json is a valid OpenAPI 3.1 document", async () => {
+	const { valid, errors } = await new Validator().validate(JSON.parse(generated));
 	expect(errors ?? []).toEqual([]);
 	expect(valid).toBe(true);
 });
 
-test("a whole shop serves the same, from its registry", async () => {
+test("the gateway serves the same document, generated from its registry", async () => {
 	const shop = await startShop();
 	try {
 		const { status, body } = await shop.http("GET /openapi.json");
@@ -38,7 +38,7 @@ test("a whole shop serves the same, from its registry", async () => {
 	}
 });
 
-test("every example is valid", () => {
+test("every example matches its schema", () => {
 	const ajv = new Ajv2020({ strict: false });
 	(addFormats as unknown as (ajv: Ajv2020) => void)(ajv);
 	ajv.addSchema({ $id: "document", components: parsed.components });
@@ -71,10 +71,10 @@ test("every example is valid", () => {
 	expect(examples).toBeGreaterThan(100);
 });
 
-test("every operation has a name of its own, says who may call it, and what can go wrong", () => {
+test("every operation has a unique id, its security and its error responses", () => {
 	const names = operations.map(([, { operationId }]) => operationId);
 	expect(new Set(names).size).toBe(names.length);
-	const silent = operations.filter(([route, { security, responses }]) => {
+	const incomplete = operations.filter(([route, { security, responses }]) => {
 		const isPublic = security?.some((one: object) => Object.keys(one).length === 0);
 		return (
 			route.includes("/api/") &&
@@ -87,10 +87,10 @@ test("every operation has a name of its own, says who may call it, and what can 
 			)
 		);
 	});
-	expect(silent.map(([route]) => route)).toEqual([]);
+	expect(incomplete.map(([route]) => route)).toEqual([]);
 });
 
-test("the error reference has a section for every code that the document names, and the page is served without the internet", async () => {
+test("the error reference describes every code, and /docs loads no external resources", async () => {
 	const shop = await startShop({ services: ["api", "auth", "users"] });
 	try {
 		const errors = await shop.http("GET /docs/errors");

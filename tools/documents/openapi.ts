@@ -10,10 +10,10 @@ import type { Published } from "../../services/api/routing/routes.ts";
 import { systemEndpoints } from "../../services/api/system-endpoints.ts";
 
 const root = join(import.meta.dirname, "../..");
-/** Where the document is. */
+/** Path of the document. */
 export const path = join(root, "docs/openapi.json");
 
-/** Every service's contract. */
+/** The contracts of all services except the gateway. */
 export async function readContracts(): Promise<Contract[]> {
 	const folder = join(root, "services");
 	const found = serviceNames(folder)
@@ -25,7 +25,7 @@ export async function readContracts(): Promise<Contract[]> {
 	return Promise.all(found);
 }
 
-/** The routes of all contracts, as the gateway publishes them when every service is there. */
+/** The routes of all contracts, as the gateway publishes them when all services are available. */
 export const routesOf = (
 	contracts: readonly Contract[],
 ): (DocumentedRoute & { readonly contract: Published })[] =>
@@ -42,7 +42,7 @@ export const routesOf = (
 		}),
 	);
 
-/** The document that a whole shop serves at /openapi.json. */
+/** The OpenAPI document, as the gateway serves it when all services are available. */
 export async function document(): Promise<string> {
 	const contracts = await readContracts();
 	const own = Object.keys(systemEndpoints({} as never, [])).map((page) => ({

@@ -16,11 +16,13 @@ import { ALL_GROUPS } from "./services.ts";
 
 const root = join(import.meta.dirname, "../..");
 const USAGE = `npm run events:storm -- [options]
-  --events 10000   how many are written
-  --seconds 30     how long that takes
-  --seed 7         who is killed when; another one each time unless given
-Consumers are killed every second, NATS is killed twice and loses everything once in between, and once more when all is quiet; afterwards every
-event has to have taken effect exactly once in every group, also in one that starts only then. It needs nats-server; Postgres comes with npm ci. Ends with 1 if something was lost or done twice.`;
+  --events 10000   number of events to publish
+  --seconds 30     duration of publishing
+  --seed 7         repeats the kills of an earlier run; random by default
+Kills a consumer every second. Kills NATS three times while events are published, once with the loss
+of its files, and deletes its files once more when no event is in flight. Then starts another
+consumer group. Every event must have taken effect exactly once in every group.
+Requires nats-server; npm ci installs Postgres. Exits with code 1 after a violation.`;
 
 const read = (program: Program) =>
 	readCommandLine(program, {
@@ -44,7 +46,7 @@ function bar(
 	{ written, effects, kills }: { written: number; effects: number; kills: number },
 ): string {
 	const full = Math.min(WIDTH, Math.round((effects / events) * WIDTH));
-	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} written, ${effects} taken over by every group, ${kills} kills`;
+	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} published, ${effects} processed by every group, ${kills} kills`;
 }
 
 function summary({
@@ -57,9 +59,9 @@ function summary({
 }: StormResult): string {
 	return [
 		`Events    ${written}, ${poison} of them poison, in ${ALL_GROUPS.length} groups`,
-		`Faults    ${kills} consumers killed, NATS killed twice and twice with the loss of its files, once of them while idle`,
+		`Faults    ${kills} consumers killed; NATS killed four times, twice with the loss of its files`,
 		`Settled   ${settledAfter.toFixed(1)} s after the last event`,
-		`Replay    ${replayed} told again`,
+		`Replay    ${replayed} events published again`,
 		...violations.slice(0, 50).map((line) => `VIOLATION ${line}`),
 		violations.length === 0
 			? "Every event took effect exactly once in every group"
@@ -67,19 +69,19 @@ function summary({
 	].join("\n");
 }
 
-/** Migrated databases on a Postgres of our own, which is gone with the program. */
+/** Migrated databases on an embedded Postgres, which stops with the program. */
 async function openDatabases(program: Program, folder: string) {
 	const services = ["orders", ...ALL_GROUPS];
-	// Killed processes lose nothing that the system has taken over, so there is no need to wait for the disk.
+	// The kernel keeps the writes of killed processes, so fsync would only cost time.
 	const postgres = await startEmbeddedPostgres({
 		dataDir: join(folder, "postgres"),
 		settings: { fsync: "off" },
 	});
 	program.onEnd(8000, () => postgres.stop());
-	const at = `${postgres.host}:${postgres.port}`;
-	const pattern = `postgres://{service}:storm@${at}/{service}`;
+	const address = `${postgres.host}:${postgres.port}`;
+	const pattern = `postgres://{service}:storm@${address}/{service}`;
 	await createDatabases(
-		`postgres://${postgres.user}:${postgres.password}@${at}/postgres`,
+		`postgres://${postgres.user}:${postgres.password}@${address}/postgres`,
 		pattern,
 		services,
 	);

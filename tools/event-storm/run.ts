@@ -21,20 +21,20 @@ import { violations } from "./verdict.ts";
 
 export interface StormOptions {
 	readonly events: number;
-	/** How long it takes to write them. */
+	/** Duration of publishing. */
 	readonly seconds: number;
-	/** Repeats who is killed when, and what is written together. */
+	/** Determines the kills, and the events of each transaction. */
 	readonly seed: number;
-	/** A DATABASE_URL; its databases are migrated and empty. */
+	/** DATABASE_URL of migrated, empty databases. */
 	readonly pattern: string;
 	query<Row extends QueryResultRow>(
 		service: string,
 		text: string,
 		values?: unknown[],
 	): Promise<Row[]>;
-	/** For NATS and for logs. */
+	/** Folder of NATS and of the logs. */
 	readonly folder: string;
-	/** Called a few times a second. `effects` are those of the group that is furthest behind. */
+	/** Called about three times a second. `effects` is the count of the slowest group. */
 	onProgress(progress: { written: number; effects: number; kills: number }): void;
 }
 export interface StormResult {
@@ -42,21 +42,22 @@ export interface StormResult {
 	readonly written: number;
 	readonly poison: number;
 	readonly kills: number;
-	/** Seconds from the last event until everything had taken effect. */
+	/** Seconds from the last event until all events had taken effect. */
 	readonly settledAfter: number;
-	/** How many events the replay at the end told again. */
+	/** Number of events that the final replay published again. */
 	readonly replayed: number;
 }
 
 const CONSUMERS = 3;
-/** One event in so many is poison. */
+/** Every 250th event is poison. */
 const POISON_EVERY = 250;
 const SUBJECTS = 200;
-const PATIENCE_MS = 150_000;
+const SETTLE_MS = 150_000;
 
 /**
- * Writes events while consumers are killed every second and NATS is killed twice, and once more with the loss of all that it kept. Then NATS
- * loses everything while no event is on its way, and another group starts. Finds out whether each event took effect exactly once in every group.
+ * Publishes events while consumers are killed every second and NATS is killed three times, once with
+ * the loss of its files. Then deletes NATS's files while no event is in flight, and starts another
+ * consumer group. Verifies that each event took effect exactly once in every group.
  */
 export async function storm(options: StormOptions): Promise<StormResult> {
 	const { events, seconds, seed, pattern, query, folder } = options;
@@ -73,54 +74,58 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 	};
 	const env = readEnv({ ...settings, LOGLEVEL: "fatal", NODEID: "producer" });
 	const broker = createNode({ ...brokerOptions(env), logger: false }, env, [producer()]);
-	const herd = consumers(settings, folder, random(seed));
-	const wrong: string[] = [];
+	const consumers = consumerProcesses(settings, folder, random(seed));
+	const found: string[] = [];
 	let late: Process | undefined;
 	const progress = setInterval(async () => {
-		const behind = await Promise.all(GROUPS.map((group) => count(options, group))).catch(() => [0]);
+		const counts = await Promise.all(GROUPS.map((group) => count(options, group))).catch(() => [0]);
 		options.onProgress({
 			written: writer.written(),
-			effects: Math.min(...behind),
-			kills: herd.kills(),
+			effects: Math.min(...counts),
+			kills: consumers.kills(),
 		});
 	}, 300);
-	const writer = write(broker, options, random(seed + 1));
+	const writer = createWriter(broker, options, random(seed + 1));
 	try {
 		await broker.start();
-		herd.start();
-		await Promise.all([writer.run(), herd.suffer(seconds), upset(nats.member, folder, seconds)]);
-		const calm = Date.now();
-		herd.start();
+		consumers.start();
+		await Promise.all([
+			writer.run(),
+			consumers.killRandomly(seconds),
+			disruptNats(nats.member, folder, seconds),
+		]);
+		const publishedAt = Date.now();
+		consumers.start();
 		const settled = (groups: readonly string[]) => settle(options, broker, events, groups);
 		if (!(await settled(GROUPS)))
-			wrong.push(`Not everything was taken over within ${PATIENCE_MS / 1000} s`);
-		const settledAfter = (Date.now() - calm) / 1000;
-		late = await wipeIdle(options, nats.member, settings);
+			found.push(`Not all events were processed within ${SETTLE_MS / 1000} s`);
+		const settledAfter = (Date.now() - publishedAt) / 1000;
+		late = await deleteIdleStream(options, nats.member, settings);
 		if (!(await settled(ALL_GROUPS)))
-			wrong.push("Not everything was taken over after the idle stream was wiped");
+			found.push("Not all events were processed after the idle stream was deleted");
 		const { count: replayed } = await (broker.call.bind(broker) as Call)("orders.replayEvents", {});
-		if (!(await settled(ALL_GROUPS))) wrong.push("The replay was not taken over in time");
-		wrong.push(...herd.complaints(), ...(await verdict(options, events)));
+		if (!(await settled(ALL_GROUPS))) found.push("Not all replayed events were processed in time");
+		found.push(...consumers.failures(), ...(await verdict(options, events)));
 		const poison = writer.poison();
 		return {
-			violations: wrong,
+			violations: found,
 			written: writer.written(),
 			poison,
-			kills: herd.kills(),
+			kills: consumers.kills(),
 			settledAfter,
 			replayed,
 		};
 	} finally {
 		clearInterval(progress);
-		await herd.end();
+		await consumers.end();
 		await late?.kill();
 		await broker.stop();
 		await nats.member.end();
 	}
 }
 
-/** Spreads the events evenly over the time, several in one transaction. */
-function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: Random) {
+/** Publishes the events at an even rate, with several per transaction. */
+function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, dice: Random) {
 	const subjects = Array.from({ length: SUBJECTS }, () => uuid());
 	const data = { order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" };
 	let [written, poison] = [0, 0];
@@ -133,20 +138,20 @@ function write(broker: ServiceBroker, { events, seconds }: StormOptions, dice: R
 			const start = Date.now();
 			while (written < events) {
 				const due = Math.ceil(((Date.now() - start) / (seconds * 1000)) * events);
-				const together = Math.min(dice.whole(1, 20), events - written, due - written);
-				if (together <= 0) {
+				const batch = Math.min(dice.whole(1, 20), events - written, due - written);
+				if (batch <= 0) {
 					await after(10);
 					continue;
 				}
 				const from = written;
 				await db.transaction(async (tx) => {
-					for (let n = from; n < from + together; n++) {
+					for (let n = from; n < from + batch; n++) {
 						const subject = n % POISON_EVERY === POISON_EVERY - 1 ? POISON : dice.pick(subjects);
 						if (subject === POISON) poison++;
 						await publish(tx, "order.created", subject, data);
 					}
 				});
-				written += together;
+				written += batch;
 			}
 		},
 	};
@@ -168,38 +173,38 @@ function startConsumer(
 	});
 }
 
-/** The processes that are killed. */
-function consumers(settings: Record<string, string>, folder: string, dice: Random) {
-	const herd = new Map<number, Process>();
-	const doomed = new Set<Process>();
-	const complaints: string[] = [];
+/** The consumer processes, which the run kills and restarts. */
+function consumerProcesses(settings: Record<string, string>, folder: string, dice: Random) {
+	const running = new Map<number, Process>();
+	const killed = new Set<Process>();
+	const failures: string[] = [];
 	const spawn = (n: number) => {
 		const one = startConsumer(`consumer-${n}`, GROUPS, settings, folder);
-		herd.set(n, one);
+		running.set(n, one);
 		one.failure.catch((error: Error) => {
-			if (doomed.has(one)) return;
-			herd.delete(n);
-			complaints.push(error.message);
+			if (killed.has(one)) return;
+			running.delete(n);
+			failures.push(error.message);
 		});
 	};
 	const kill = async (n: number) => {
-		const one = herd.get(n);
+		const one = running.get(n);
 		if (!one) return;
-		doomed.add(one);
+		killed.add(one);
 		await one.kill();
-		herd.delete(n);
+		running.delete(n);
 	};
 	let kills = 0;
 	const all = [...Array(CONSUMERS).keys()];
-	const start = () => all.filter((n) => !herd.has(n)).forEach(spawn);
+	const start = () => all.filter((n) => !running.has(n)).forEach(spawn);
 	return {
 		kills: () => kills,
-		/** Ends that nobody asked for. */
-		complaints: () => complaints,
-		/** Those that do not run. */
+		/** Exits of consumers that were not killed. */
+		failures: () => failures,
+		/** Starts the consumers that are not running. */
 		start,
-		/** Each second one of them is killed, and now and then all at once. */
-		async suffer(seconds: number) {
+		/** Kills one consumer per second, and sometimes all of them, and restarts them. */
+		async killRandomly(seconds: number) {
 			for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
 				await after(1000);
 				const victims = dice.next() < 0.15 ? all : [dice.pick(all)];
@@ -212,8 +217,8 @@ function consumers(settings: Record<string, string>, folder: string, dice: Rando
 	};
 }
 
-/** NATS dies three times while events are written, and the second time it loses everything. */
-async function upset(nats: Member, folder: string, seconds: number): Promise<void> {
+/** Kills NATS three times while events are published; the second time with the loss of its files. */
+async function disruptNats(nats: Member, folder: string, seconds: number): Promise<void> {
 	for (const loses of [false, true, false]) {
 		await after((seconds / 4) * 1000);
 		await nats.kill();
@@ -227,8 +232,8 @@ type Tables = Pick<StormOptions, "query">;
 const count = async ({ query }: Tables, group: string): Promise<number> =>
 	(await query<{ n: number }>(group, "select count(*)::int as n from effects"))[0]!.n;
 
-/** While no event is on its way, NATS loses everything; then a group starts that was not there before. */
-async function wipeIdle(
+/** Deletes NATS's files while no event is in flight, and starts a new consumer group. */
+async function deleteIdleStream(
 	{ folder }: StormOptions,
 	nats: Member,
 	settings: Record<string, string>,
@@ -239,14 +244,17 @@ async function wipeIdle(
 	return startConsumer(LATE, [LATE], settings, folder);
 }
 
-/** Waits until every group has all that it can take, and no more is on its way to it; whether that came in time. */
+/**
+ * Waits until every group has processed all events except poison, and has no pending messages.
+ * @returns false after SETTLE_MS
+ */
 async function settle(
 	{ query }: Tables,
 	broker: ServiceBroker,
 	events: number,
 	groups: readonly string[],
 ): Promise<boolean> {
-	const quiet = async (group: string) => {
+	const isSettled = async (group: string) => {
 		const [{ done = 0, waiting = 0 } = {}] = await query<{ done: number; waiting: number }>(
 			group,
 			`select (select count(*) from inbox)::int + (select count(*) from retries where dead_at is not null)::int as done,
@@ -258,9 +266,9 @@ async function settle(
 			| undefined;
 		return figures?.pending === 0;
 	};
-	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await after(200)) {
-		const calm = await Promise.all(groups.map(quiet));
-		if (!calm.includes(false)) return true;
+	for (const end = Date.now() + SETTLE_MS; Date.now() < end; await after(200)) {
+		const states = await Promise.all(groups.map(isSettled));
+		if (!states.includes(false)) return true;
 	}
 	return false;
 }
@@ -278,7 +286,7 @@ async function verdict({ query }: Tables, events: number): Promise<string[]> {
 	}));
 	const poison = new Set(ids(outbox.filter(({ subject }) => subject === POISON)));
 	const lost =
-		outbox.length === events ? [] : [`The outbox holds ${outbox.length} of ${events} events`];
+		outbox.length === events ? [] : [`The outbox contains ${outbox.length} of ${events} events`];
 	return [
 		...lost,
 		...violations({ written: ids(outbox), poison, groups: await Promise.all(groups) }),

@@ -8,35 +8,35 @@ import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 
-/** The consumer groups, under names of services, for they need databases. */
+/** Consumer groups. They use names of services, because each needs a database. */
 export const GROUPS = ["shipping", "payments"] as const;
-/** The group that starts only after the idle stream was wiped. */
+/** The group that starts only after the idle stream was deleted. */
 export const LATE = "inventory";
 export const ALL_GROUPS = [...GROUPS, LATE] as const;
-/** What an event is about that no handler can take. */
+/** Subject of events that every handler rejects. */
 export const POISON = "poison";
 
-/** Where a group's handler writes down what it was given: nothing here keeps an event from being written twice. */
+/** Events that a handler has processed. Without a unique index, so that duplicates are visible. */
 export const EFFECTS =
 	"create table effects (event_id uuid not null, at bigint generated always as identity)";
-const NOTE = "insert into effects (event_id) select unnest($1::uuid[])";
+const RECORD = "insert into effects (event_id) select unnest($1::uuid[])";
 
-/** Who writes the events. */
+/** The service that publishes the events. */
 export function producer(): ServiceSchema {
 	const source = contract({ name: "orders", actions: { ...eventActions }, events: orders.events });
 	return defineService(source)({ mixins: [database, durableEvents], actions: {} });
 }
 
+/** A service that records each event of its group, and rejects poison. */
 export function consumer(name: (typeof ALL_GROUPS)[number]): ServiceSchema {
 	const group = contract({ name, actions: { ...eventActions } });
-	const take = async (tx: Tx, found: readonly Event[]) => {
-		await tx.query(NOTE, [found.map(({ id }) => id)]);
-		if (found.some(({ subject }) => subject === POISON))
-			throw new Error("No handler can take this");
+	const record = async (tx: Tx, events: readonly Event[]) => {
+		await tx.query(RECORD, [events.map(({ id }) => id)]);
+		if (events.some(({ subject }) => subject === POISON)) throw new Error("Poison");
 	};
 	return defineService(group)({
 		mixins: [database, durableEvents],
-		subscriptions: { "order.*": take },
+		subscriptions: { "order.*": record },
 		actions: {},
 	});
 }
