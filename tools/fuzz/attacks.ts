@@ -3,7 +3,10 @@ import type { Rule, Shape } from "../../lib/contracts/schema.ts";
 import type { FuzzOptions } from "./fuzz.ts";
 import type { FuzzRequest } from "./requests.ts";
 
-/** Repeated, each makes some common pattern backtrack: of e-mail addresses, lists, quotes, numbers, white space, addresses, tokens or field names. */
+/**
+ * Texts whose repetition makes common patterns backtrack: patterns of e-mail addresses, lists, quotes,
+ * numbers, white space, IP addresses, tokens and field names.
+ */
 export const PIECES: readonly string[] = [
 	...[
 		"@.",
@@ -23,10 +26,10 @@ export const PIECES: readonly string[] = [
 	],
 	...['"a",', '\\"', "a=", ";a=b,", "a,", "((", "a-", "é", "$`"],
 ];
-/** Characters of a value in a body: just below the limit of 100 kB. */
-const IN_BODY = 90_000;
-/** The same in the head of a request, in bytes as they are sent: node:http accepts 16 kB. */
-const IN_HEAD = 14_000;
+/** Length of a value in a body: just below the limit of 100 kB. */
+const BODY_LENGTH = 90_000;
+/** Bytes of a value in the head of a request: node:http accepts 16 kB. */
+const HEAD_LENGTH = 14_000;
 const HEADERS = [
 	...[
 		"authorization",
@@ -56,12 +59,12 @@ const text = (piece: string, length: number): string =>
 	`${piece.repeat(Math.ceil(length / piece.length)).slice(0, length)} x`;
 function encoded(piece: string): string {
 	const one = encodeURIComponent(piece);
-	return `${one.repeat(Math.floor(IN_HEAD / one.length))}%20x`;
+	return `${one.repeat(Math.floor(HEAD_LENGTH / one.length))}%20x`;
 }
 
 /**
- * Requests with a text of the greatest length that is possible in one place: each parameter, header, path and query, one after the other.
- * @param pieces which texts
+ * Requests with one value of maximum length, for each parameter, header, path and query in turn.
+ * @param pieces texts to repeat
  */
 export function* attacks(
 	routes: FuzzOptions["routes"],
@@ -75,14 +78,17 @@ export function* attacks(
 	for (const piece of pieces) {
 		yield { method: "GET", path: `/${encoded(piece)}`, headers: {}, body: undefined };
 		yield { method: "GET", path: `/?${encoded(piece)}`, headers: {}, body: undefined };
-		// A value that cannot be sent as a header is not sent by node:http either.
-		const value = text(piece, IN_HEAD);
+		// node:http rejects other characters in header values.
+		const value = text(piece, HEAD_LENGTH);
 		if (/^[\t\x20-\x7e]*$/.test(value))
 			for (const name of HEADERS)
 				yield { method: "GET", path: "/api/products", headers: { [name]: value }, body: undefined };
 		for (const { method, path, contract } of routes) {
 			const withBody = method !== "GET" && method !== "DELETE";
-			for (const params of attacked(contract.params, withBody ? text(piece, IN_BODY) : piece))
+			for (const params of attackShape(
+				contract.params,
+				withBody ? text(piece, BODY_LENGTH) : piece,
+			))
 				yield withBody
 					? bodyRequest(method, path, params, headers)
 					: headRequest(method, path, params, piece, headers);
@@ -119,7 +125,7 @@ function bodyRequest(
 		body: Buffer.from(JSON.stringify(body)),
 	};
 }
-/** @param piece the value of the parameter that is attacked, and becomes long here */
+/** Sends the attack in the query. @param piece marks the attacked parameter, and is repeated there */
 function headRequest(
 	method: string,
 	path: string,
@@ -138,17 +144,17 @@ function headRequest(
 	};
 }
 
-/** Parameters that are right except for one value, for each value at any depth. */
-function attacked(shape: Shape, value: string): Record<string, unknown>[] {
+/** Valid parameters with one attacked value, for each value at any depth. */
+function attackShape(shape: Shape, value: string): Record<string, unknown>[] {
 	const sample = exampleOfShape(
 		Object.fromEntries(Object.entries(shape).filter(([field]) => !field.startsWith("$$"))),
 	);
 	return Object.keys(sample).flatMap((field) =>
-		attackedValues(shape[field]!, value).map((one) => ({ ...sample, [field]: one })),
+		attackValues(shape[field]!, value).map((one) => ({ ...sample, [field]: one })),
 	);
 }
-function attackedValues(rule: Rule, value: string): unknown[] {
-	if (rule.type === "array") return attackedValues(rule.items, value).map((one) => [one]);
-	if (rule.type === "object") return attacked(rule.props, value);
+function attackValues(rule: Rule, value: string): unknown[] {
+	if (rule.type === "array") return attackValues(rule.items, value).map((one) => [one]);
+	if (rule.type === "object") return attackShape(rule.props, value);
 	return [value];
 }

@@ -11,27 +11,30 @@ import { readContracts, routesOf } from "../documents/openapi.ts";
 import { attacks } from "./attacks.ts";
 import { fuzzStreams } from "./event-streams.ts";
 import { type FuzzOptions, type FuzzReport, fuzz } from "./fuzz.ts";
-import { type Held, watchMemory } from "./memory.ts";
+import { type MemoryUse, watchMemory } from "./memory.ts";
 import type { FuzzRequest } from "./requests.ts";
 import { fuzzProductChanges, setUpWith, streamsSetUpWith } from "./set-up.ts";
-import { findStalls, MOST_MS } from "./stalls.ts";
+import { findStalls, MAX_BLOCK_MS } from "./stalls.ts";
 
 const USAGE = `npm run fuzz -- [options]
-  --shape cluster              starts a cluster of its own, two nodes of each service, and sees that no process grows
-  --url http://127.0.0.1:3000  or asks a shop that runs there with RATE_LIMIT_ENABLED=false and may be filled with nonsense;
-                               ADMIN_EMAIL and ADMIN_PASSWORD name an administrator
+  --shape cluster              starts a cluster with two nodes of each service, and checks that the
+                               memory of no process grows
+  --url http://127.0.0.1:3000  uses a running shop instead, which needs RATE_LIMIT_ENABLED=false and
+                               will contain random data; ADMIN_EMAIL and ADMIN_PASSWORD are the
+                               login of an administrator
   --seed 1                     repeats an earlier run
-  --requests 50000             how many
-  --lanes 8                    how many at once
-Pipelined, parallel and aborted event streams follow, and overlapping changes of a product. Then it sends adversarial texts of the greatest
-length in each parameter, header, path and query, one request at a time.
-Ends with 1 if an answer is one that nobody should get, none comes, memory grows, or a request blocks an event loop for more than ${MOST_MS} ms.`;
-/** How often all routes are gone through: thirds of these are compared for memory. */
+  --requests 50000             number of requests
+  --lanes 8                    number of concurrent requests
+Phases: random requests; pipelined, parallel and aborted event streams; overlapping changes of a
+product; adversarial values of maximum length, one request at a time.
+Exits with code 1 after an invalid or missing response, if memory grows, or if a request blocks an
+event loop for more than ${MAX_BLOCK_MS} ms.`;
+/** Passes through all routes. The memory check compares thirds of them. */
 const ROUNDS = 9;
-const LEAST_FOR_MEMORY = 20_000;
-/** Writes of each of four writers of one product. */
+const MIN_REQUESTS_FOR_MEMORY = 20_000;
+/** Number of changes by each of four writers of one product. */
 const PRODUCT_WRITES = 100;
-/** Of pipelined, parallel and aborted event streams, at each gateway. */
+/** Rounds of event streams at each gateway. */
 const STREAM_ROUNDS = 200;
 
 interface Target {
@@ -39,7 +42,7 @@ interface Target {
 	/** Addresses that respond from the event loop of each node that is known. */
 	readonly nodes: readonly string[];
 	readonly admin: { readonly email: string; readonly password: string };
-	/** What runs it, where that is ours. */
+	/** Processes of the cluster; empty for a running shop. */
 	readonly processes: readonly { readonly name: string; readonly pid: number | undefined }[];
 }
 
@@ -62,7 +65,7 @@ const read = (program: Program) =>
 		},
 	});
 
-async function startOwn(program: Program): Promise<Target> {
+async function startTargetCluster(program: Program): Promise<Target> {
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
 	const cluster = await program.step(
@@ -76,18 +79,23 @@ async function startOwn(program: Program): Promise<Target> {
 		processes: cluster.members.filter(({ kind }) => kind === "node"),
 	};
 }
-function given(url: string): Target {
+function runningShop(url: string): Target {
 	const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = readEnv();
 	if (!password)
 		throw new StartError(
-			"ADMIN_EMAIL and ADMIN_PASSWORD name no administrator: set them, or use --shape cluster",
+			"ADMIN_PASSWORD is not set: set ADMIN_EMAIL and ADMIN_PASSWORD, or use --shape cluster",
 		);
 	return { urls: [url], nodes: [url], admin: { email, password }, processes: [] };
 }
 
 runProgram("fuzz", async (program) => {
 	const { cluster, url, seed, requests, lanes } = await read(program);
-	const { urls, nodes, admin: account, processes } = cluster ? await startOwn(program) : given(url);
+	const {
+		urls,
+		nodes,
+		admin: account,
+		processes,
+	} = cluster ? await startTargetCluster(program) : runningShop(url);
 	const http = httpOf(urls[0]!);
 	const admin = async (): Promise<Customer> => ({
 		id: "",
@@ -101,7 +109,7 @@ runProgram("fuzz", async (program) => {
 	console.log(
 		`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`,
 	);
-	const began = performance.now();
+	const startedAt = performance.now();
 	const memory = watchMemory(processes);
 	const report = await program.step(
 		fuzz({
@@ -113,7 +121,7 @@ runProgram("fuzz", async (program) => {
 			rounds: ROUNDS,
 			lanes,
 			onProgress: bar(),
-			onRound: memory.turn,
+			onRound: memory.nextRound,
 		}),
 	);
 	const streams = await program.step(
@@ -126,23 +134,23 @@ runProgram("fuzz", async (program) => {
 	const held = memory.stop();
 	process.stdout.write("\n");
 	const failures = [...report.failures, ...streams];
-	console.log(summary({ ...report, failures }, held, performance.now() - began));
-	for (const what of stale.slice(0, 20)) console.log(what);
+	console.log(summary({ ...report, failures }, held, performance.now() - startedAt));
+	for (const description of stale.slice(0, 20)) console.log(description);
 	const stalls = await program.step(attack(report, routes, urls[0]!, nodes, setUp));
-	const bad = failures.length + stale.length;
-	if (bad > 0) throw new StartError(`${bad} answers that nobody should get`);
-	// So few requests fill no heap, and say nothing about one that fills.
-	const growing = requests < LEAST_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);
+	const invalid = failures.length + stale.length;
+	if (invalid > 0) throw new StartError(`${invalid} invalid responses`);
+	// Fewer requests do not fill the heap, so they cannot show whether it grows.
+	const growing = requests < MIN_REQUESTS_FOR_MEMORY ? [] : held.filter(({ flat }) => !flat);
 	if (growing.length > 0)
-		throw new StartError(`${growing.map(({ name }) => name).join(", ")} did not stop growing`);
+		throw new StartError(`memory of ${growing.map(({ name }) => name).join(", ")} grows`);
 	if (stalls.length > 0)
 		throw new StartError(
-			`${stalls.length} requests blocked an event loop for more than ${MOST_MS} ms`,
+			`${stalls.length} requests blocked an event loop for more than ${MAX_BLOCK_MS} ms`,
 		);
 	await program.stop();
 });
 
-/** Sends adversarial requests, and those that were slow, one at a time. */
+/** Sends adversarial requests and earlier slow requests, one at a time. */
 async function attack(
 	{ slow }: FuzzReport,
 	routes: FuzzOptions["routes"],
@@ -163,46 +171,48 @@ async function attack(
 		`${sent} adversarial and slow requests, one at a time; ${stalls.length} blocked an event loop`,
 	);
 	for (const { ms, request } of stalls.slice(0, 20))
-		console.log(`${ms.toFixed(0)} ms: ${shown(request)}`);
+		console.log(`${ms.toFixed(0)} ms: ${describeRequest(request)}`);
 	return stalls;
 }
-const shown = ({ method, path, headers, body }: FuzzRequest): string =>
+const describeRequest = ({ method, path, headers, body }: FuzzRequest): string =>
 	[
 		`${method} ${path.slice(0, 200)}`,
 		body?.toString().slice(0, 300) ?? "",
 		JSON.stringify(headers).slice(0, 300),
 	].join("\n  ");
 
-/** Nodes may still be discovering each other just after they are ready. */
+/** Waits until the administrator can log in: nodes may discover each other after they are ready. */
 async function assertAdmin(admin: () => Promise<Customer>, url: string): Promise<void> {
 	for (const end = Date.now() + 10_000; !(await admin()).token; await delay(200)) {
 		if (Date.now() > end)
-			throw new StartError(`nobody can sign in at ${url}: set ADMIN_EMAIL and ADMIN_PASSWORD`);
+			throw new StartError(
+				`the administrator cannot log in at ${url}: check ADMIN_EMAIL and ADMIN_PASSWORD`,
+			);
 	}
 }
 
 function summary(
 	{ requests, statuses, failures }: FuzzReport,
-	held: readonly Held[],
+	held: readonly MemoryUse[],
 	ms: number,
 ): string {
-	const answers = Object.entries(statuses).map(([status, count]) => `${status}: ${count}`);
+	const counts = Object.entries(statuses).map(([status, count]) => `${status}: ${count}`);
 	return [
-		`${requests} requests in ${(ms / 1000).toFixed(1)} s; ${answers.join(", ")}`,
+		`${requests} requests in ${(ms / 1000).toFixed(1)} s; ${counts.join(", ")}`,
 		...held.map(
 			({ name, warm, end, flat }) =>
-				`${name.padEnd(10)} ${warm.toFixed(0)} MB, in the end ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
+				`${name.padEnd(10)} ${warm.toFixed(0)} MB, finally ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
 		),
 		...failures
 			.slice(0, 20)
 			.map(
 				({ what, request: { method, path, body }, seed, answer }) =>
-					`\n${method} ${path.slice(0, 200)} ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${answer}`,
+					`\n${method} ${path.slice(0, 200)}: ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${answer}`,
 			),
 	].join("\n");
 }
 
-/** A line that fills. */
+/** A progress bar. */
 function bar(): (done: number, of: number, failures: number) => void {
 	let shown = -1;
 	return (done, of, failures) => {

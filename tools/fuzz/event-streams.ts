@@ -4,9 +4,9 @@ import { eventually } from "../../test/support/eventually.ts";
 import type { Failure } from "./fuzz.ts";
 import { type FuzzRequest, random } from "./requests.ts";
 
-/** Streams that one user may have open at one gateway. */
+/** Limit of concurrent streams per user and gateway. */
 const LIMIT = 10;
-/** Seconds within which a gateway sends a heartbeat, with a margin. */
+/** Seconds within which a gateway must send a heartbeat. */
 const HEARTBEAT_WITHIN = 60;
 
 export interface StreamFuzzOptions {
@@ -14,10 +14,10 @@ export interface StreamFuzzOptions {
 	readonly seed: number;
 	/** Rounds at each gateway. */
 	readonly rounds: number;
-	/** A user without other streams, with one order that stays open and one that is finished. */
+	/** Creates a user without streams, with one open and one finished order. */
 	setUp(): Promise<{ readonly token: string; readonly open: string; readonly finished: string }>;
 }
-/** A connection with the statuses of all responses so far. */
+/** A connection, with the statuses and text received so far. */
 interface Connection {
 	readonly socket: Socket;
 	statuses(): number[];
@@ -25,9 +25,9 @@ interface Connection {
 }
 
 /**
- * Opens event streams as browsers never do: pipelined on one connection, many at once, and aborted at
- * any moment. Checks that every gateway survives the next heartbeat, enforces its limit, and gives
- * each place back.
+ * Opens event streams in unusual ways: pipelined on one connection, many at once, and aborted at any
+ * time. Checks that every gateway still sends heartbeats, enforces its limit, and frees the places of
+ * closed streams.
  */
 export async function fuzzStreams({
 	urls,
@@ -45,7 +45,7 @@ export async function fuzzStreams({
 	const fail = (what: string, answer: unknown = "") =>
 		failures.push({ what, request: sent, seed, answer: String(answer) });
 
-	/** Several streams on each connection; all but one of them are closed again. */
+	/** Opens several streams on each of several connections, and closes all of them. */
 	async function round(url: string, next: () => number): Promise<void> {
 		const connections = Array.from({ length: 1 + Math.floor(next() * 8) }, () => {
 			const ids = Array.from(
@@ -59,9 +59,9 @@ export async function fuzzStreams({
 		await pause(next() * 20);
 		for (const { socket } of connections) socket.destroy();
 		const wrong = connections.flatMap((one) => one.statuses()).filter((status) => status >= 500);
-		if (wrong.length > 0) fail(`answered ${wrong[0]}`);
+		if (wrong.length > 0) fail(`returned ${wrong[0]}`);
 	}
-	/** The limit holds for parallel requests, and all places of earlier rounds are free again. */
+	/** Checks the limit with parallel requests. It also fails if earlier rounds still hold places. */
 	async function assertPlaces(url: string): Promise<void> {
 		await eventually(async () => {
 			const connections = Array.from({ length: 4 * LIMIT }, () => dial(url, request(open)));
@@ -69,7 +69,7 @@ export async function fuzzStreams({
 				await eventually(() =>
 					assert(
 						connections.every((one) => one.statuses().length === 1),
-						"a stream was not answered",
+						"a stream received no response",
 					),
 				);
 				const count = connections.filter((one) => one.statuses()[0] === 200).length;
@@ -80,7 +80,7 @@ export async function fuzzStreams({
 		}, 20);
 	}
 	async function fuzzGateway(url: string, index: number): Promise<void> {
-		// The second stream has ended, and cannot be sent before the first one ends.
+		// The response to the second request cannot be sent before the first stream ends.
 		const pipelined = dial(
 			url,
 			request(held.open, held.token) + request(held.finished, held.token),
@@ -90,7 +90,7 @@ export async function fuzzStreams({
 			for (let i = 0; i < rounds; i++) await round(url, next);
 			await assertPlaces(url);
 			await eventually(
-				() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway sends no heartbeat any more"),
+				() => assert(/\n:\n\n/.test(pipelined.text()), "a gateway no longer sends heartbeats"),
 				HEARTBEAT_WITHIN,
 			);
 			const alive = await fetch(`${url}/health/live`);

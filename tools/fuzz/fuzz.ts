@@ -3,48 +3,48 @@ import type { DocumentedRoute } from "../../services/api/documentation/openapi.t
 import type { Published } from "../../services/api/routing/routes.ts";
 import { type FuzzRequest, type Known, makeRequest, random } from "./requests.ts";
 
-/** Longer than any request may take: what does not answer by then hangs. */
-const PATIENCE = 15_000;
-/** Milliseconds after which a request is kept to be sent again. */
+/** Longer than any request may take. */
+const TIMEOUT_MS = 15_000;
+/** Requests that took longer are recorded, and repeated individually later. */
 const SLOW_MS = 50;
-const MOST_SLOW = 200;
-/** What only the inside knows. None of it is in what is sent. */
+const MAX_SLOW = 200;
+/** Implementation details that no response may contain. No generated request contains them. */
 const INTERNAL =
 	/sequelize|postgres|relation "|syntax error|invalid input|duplicate key|violates|node_modules|\.ts:\d|TypeError|RangeError|ReferenceError|Cannot read|ECONN|\bat \w+ \(|moleculer|localhost:\d/i;
 
 export interface FuzzOptions {
-	/** The gateways, which are asked in turn. */
+	/** Gateways, used in turn. */
 	readonly urls: readonly string[];
 	readonly routes: readonly (DocumentedRoute & { readonly contract: Published })[];
-	/** For each route anew, because some requests end what others need: tokens to try, and ids that are there. */
+	/** Creates tokens and existing ids for a route; once per route, because some requests delete them. */
 	setUp(): Promise<{ readonly tokens: readonly (string | undefined)[]; readonly known: Known }>;
 	readonly seed: number;
 	readonly perRoute: number;
-	/** How often all routes are gone through, each time with a part of the requests. */
+	/** Passes through all routes, each with a part of the requests. */
 	readonly rounds?: number;
-	/** How many requests are under way at once. */
+	/** Number of concurrent requests. */
 	readonly lanes?: number;
 	onProgress?(done: number, of: number, failures: number): void;
-	/** After each round; the first is 0. */
+	/** Called after each round. The first is 0. */
 	onRound?(round: number): void;
 }
 export interface Failure {
 	readonly what: string;
 	readonly request: FuzzRequest;
-	/** Makes the same request again. */
+	/** Seed that generates the same request. */
 	readonly seed: number;
 	readonly answer: string;
 }
 export interface FuzzReport {
 	readonly requests: number;
-	/** How often each status came. */
+	/** Number of responses by status. */
 	readonly statuses: Readonly<Record<number, number>>;
 	readonly failures: readonly Failure[];
-	/** Some of the requests that took long enough to have blocked an event loop: to be sent again, alone. */
+	/** Requests that may have blocked an event loop, to be repeated individually. */
 	readonly slow: readonly FuzzRequest[];
 }
 
-/** Sends requests made from the contracts, and looks for answers that nobody should ever get. */
+/** Sends requests generated from the contracts, and reports invalid responses. */
 export async function fuzz({
 	urls,
 	routes,
@@ -61,7 +61,7 @@ export async function fuzz({
 	const failures: Failure[] = [];
 	const slow: FuzzRequest[] = [];
 	let requests = 0;
-	/** One route's share of a round. */
+	/** Sends the requests of one route in one round. */
 	async function fuzzRoute(index: number, from: number, upto: number): Promise<void> {
 		const { method, path, contract } = routes[index]!;
 		const { tokens, known } = await setUp();
@@ -75,12 +75,12 @@ export async function fuzz({
 				const headers = token
 					? { ...made.headers, authorization: `Bearer ${token}` }
 					: made.headers;
-				const began = performance.now();
+				const startedAt = performance.now();
 				const { status, text } = await send(agent, urls[own % urls.length]!, { ...made, headers });
-				if (performance.now() - began > SLOW_MS && slow.length < MOST_SLOW)
+				if (performance.now() - startedAt > SLOW_MS && slow.length < MAX_SLOW)
 					slow.push({ ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
-				const what = wrong(status, text);
+				const what = findProblem(status, text);
 				if (what) failures.push({ what, request: made, seed: own, answer: text.slice(0, 500) });
 				requests++;
 				onProgress?.(requests, routes.length * perRoute, failures.length);
@@ -97,22 +97,24 @@ export async function fuzz({
 	return { requests, statuses, failures, slow };
 }
 
-function wrong(status: number, text: string): string | undefined {
+function findProblem(status: number, text: string): string | undefined {
 	if (status === 0) return text;
-	if (status >= 500) return `answered ${status}`;
+	if (status >= 500) return `returned ${status}`;
 	if (status < 400) return undefined;
 	const word = INTERNAL.exec(text)?.[0];
-	if (word) return `tells of the inside: ${word}`;
-	// What is not even HTTP is refused by node:http itself, with nothing but a status.
+	if (word) return `exposes an implementation detail: ${word}`;
+	// node:http itself rejects invalid HTTP, with a status and no body.
 	if (text === "") return undefined;
 	try {
-		return typeof JSON.parse(text).code === "string" ? undefined : "is a problem without a code";
+		return typeof JSON.parse(text).code === "string"
+			? undefined
+			: "returned a problem document without a code";
 	} catch {
-		return "is a problem that is no JSON";
+		return "returned a problem document that is not JSON";
 	}
 }
 
-/** Status 0 is no answer; a stream counts as answered when it has begun. */
+/** Sends a request. Status 0 means no response. An event stream counts as complete once it begins. */
 export function send(
 	agent: Agent,
 	url: string,
@@ -121,7 +123,7 @@ export function send(
 	return new Promise((resolve) => {
 		const outgoing = request(
 			url + path,
-			{ method, headers, agent, timeout: PATIENCE },
+			{ method, headers, agent, timeout: TIMEOUT_MS },
 			(incoming) => {
 				const status = incoming.statusCode ?? 0;
 				if (incoming.headers["content-type"] === "text/event-stream") {
@@ -132,12 +134,15 @@ export function send(
 				incoming.setEncoding("utf8");
 				incoming.on("data", (chunk) => (text += chunk));
 				incoming.on("end", () => resolve({ status, text: method === "HEAD" ? "" : text }));
-				incoming.on("error", () => resolve({ status: 0, text: "broke off" }));
+				incoming.on("error", () => resolve({ status: 0, text: "connection closed" }));
 			},
 		);
-		outgoing.on("timeout", () => outgoing.destroy(new Error("hangs")));
+		outgoing.on("timeout", () => outgoing.destroy(new Error("timed out")));
 		outgoing.on("error", (error: NodeJS.ErrnoException) =>
-			resolve({ status: 0, text: error.code === "ECONNRESET" ? "broke off" : error.message }),
+			resolve({
+				status: 0,
+				text: error.code === "ECONNRESET" ? "connection closed" : error.message,
+			}),
 		);
 		outgoing.end(body);
 	});

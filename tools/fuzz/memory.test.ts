@@ -3,10 +3,10 @@ import { watchMemory } from "./memory.ts";
 
 const me = { name: "me", pid: process.pid };
 const run = (watch: ReturnType<typeof watchMemory>, rounds: number) => {
-	for (let round = 0; round < rounds; round++) watch.turn();
+	for (let round = 0; round < rounds; round++) watch.nextRound();
 };
 
-test("a process that holds what it held before is flat, one that goes on growing is not, and one that has ended is none", () => {
+test("watchMemory distinguishes constant from growing memory", () => {
 	const steady = watchMemory([me]);
 	run(steady, 9);
 	expect(steady.stop()).toEqual([

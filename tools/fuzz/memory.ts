@@ -2,49 +2,49 @@ import { residentMemory } from "../bench/processes.ts";
 
 const EVERY_MS = 1000;
 
-/** What a process held, in megabytes of resident memory. */
-export interface Held {
+/** Resident memory of a process, in megabytes. */
+export interface MemoryUse {
 	readonly name: string;
-	/** In the second third of the rounds: caches and pools are full, and V8 has given the heap the size that the work needs. */
+	/** Median of the second third of the rounds: caches, pools and heap have reached their size. */
 	readonly warm: number;
-	/** In the last third. */
+	/** Median of the last third. */
 	readonly end: number;
 	readonly flat: boolean;
 }
 /**
- * Each round sends the same kinds of requests, so a process that keeps something of each grows from one third to the next by as much as it did
- * before. What V8 and malloc take for themselves sways by some tens of megabytes, of any process alike.
+ * Each round sends the same kinds of requests, so a leak grows by the same amount in each third. The
+ * memory of V8 and malloc varies by some tens of megabytes in any process.
  */
 const isFlat = (warm: number, end: number) => end <= warm * 1.15 + 16;
 
-/** Looks at processes once a second. */
+/** Samples the memory of processes once per second. */
 export function watchMemory(
 	processes: readonly { readonly name: string; readonly pid: number | undefined }[],
 ) {
 	const rounds: Map<string, number[]>[] = [new Map()];
-	function look(): void {
+	function sample(): void {
 		for (const { name, pid } of processes) {
 			const found = pid === undefined ? undefined : residentMemory(pid);
 			if (found) rounds.at(-1)!.set(name, [...(rounds.at(-1)!.get(name) ?? []), found]);
 		}
 	}
-	const timer = setInterval(look, EVERY_MS);
+	const timer = setInterval(sample, EVERY_MS);
 	return {
-		/** The next round begins. */
-		turn(): void {
-			look();
+		/** Starts the next round. */
+		nextRound(): void {
+			sample();
 			rounds.push(new Map());
 		},
-		stop(): Held[] {
+		stop(): MemoryUse[] {
 			clearInterval(timer);
 			const done = rounds.slice(0, -1);
 			const third = Math.floor(done.length / 3);
-			const middle = (part: typeof done, name: string) =>
+			const medianOf = (part: typeof done, name: string) =>
 				median(part.flatMap((round) => round.get(name) ?? []));
 			return processes.map(({ name }) => {
 				const [warm, end] = [
-					middle(done.slice(-2 * third, -third), name),
-					middle(done.slice(-third), name),
+					medianOf(done.slice(-2 * third, -third), name),
+					medianOf(done.slice(-third), name),
 				];
 				return { name, warm, end, flat: isFlat(warm, end) };
 			});

@@ -5,11 +5,11 @@ export interface ChangeFuzzOptions {
 	readonly seed: number;
 	readonly writers: number;
 	readonly readers: number;
-	/** Writes of each writer. */
+	/** Number of writes by each writer. */
 	readonly writes: number;
-	/** Values in the order of their commits, if `write` observes it; otherwise only writes that do not overlap have an order. */
+	/** Values in commit order, if `write` records them. Otherwise overlapping writes have no order. */
 	readonly commits?: readonly number[];
-	/** Stores a value that was never stored before. Fulfils when the write is committed and answered. */
+	/** Stores a new value. Resolves when the write is committed and the response has arrived. */
 	write(value: number, writer: number, next: () => number): Promise<void>;
 	/** @returns the value that a reader receives */
 	read(reader: number, next: () => number): Promise<number>;
@@ -18,12 +18,12 @@ const READS_AFTERWARDS = 3;
 
 interface Write {
 	readonly sent: number;
-	answered: number;
+	acknowledged: number;
 }
 
 /**
- * Overlapping changes of one row while others read it. A value is stale if a later write had been
- * answered before the read began.
+ * Changes one row concurrently while others read it. A value is stale if a later write was
+ * acknowledged before the read began.
  * @returns a description of each stale read
  */
 export async function fuzzChanges({
@@ -38,38 +38,38 @@ export async function fuzzChanges({
 	let clock = 1;
 	let value = 0;
 	let writing = writers;
-	/** By value; the row has the value 0 before the first write. */
-	const history: Write[] = [{ sent: 0, answered: 0 }];
+	/** Writes by value. The row has the value 0 before the first write. */
+	const history: Write[] = [{ sent: 0, acknowledged: 0 }];
 	const stale: string[] = [];
 
 	const isLater = (one: number, other: number) =>
 		commits
 			? commits.indexOf(one) > commits.indexOf(other)
-			: history[one]!.sent > history[other]!.answered;
+			: history[one]!.sent > history[other]!.acknowledged;
 
 	async function writeAll(writer: number): Promise<void> {
 		const next = random(seed + writer);
 		for (let i = 0; i < writes; i++) {
 			const own = ++value;
-			const entry: Write = { sent: clock++, answered: Number.POSITIVE_INFINITY };
+			const entry: Write = { sent: clock++, acknowledged: Number.POSITIVE_INFINITY };
 			history[own] = entry;
 			await write(own, writer, next);
-			entry.answered = clock++;
+			entry.acknowledged = clock++;
 		}
 		writing--;
 	}
 	async function readAll(reader: number): Promise<void> {
 		const next = random(seed + 1000 + reader);
-		// What is stored after the last write stays.
+		// Reads after the last write must return the final value.
 		for (let left = READS_AFTERWARDS; left > 0; await turn()) {
 			if (writing === 0) left--;
 			const sent = clock++;
 			const found = await read(reader, next);
 			const later = history.findIndex(
-				({ answered }, one) => answered < sent && isLater(one, found),
+				({ acknowledged }, one) => acknowledged < sent && isLater(one, found),
 			);
 			if (later >= 0)
-				stale.push(`reader ${reader} received ${found} after ${later} had been answered`);
+				stale.push(`reader ${reader} received ${found} after ${later} was acknowledged`);
 		}
 	}
 	await Promise.all([

@@ -2,18 +2,18 @@ import { exampleOfShape } from "../../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../../lib/contracts/schema.ts";
 import type { Published } from "../../services/api/routing/routes.ts";
 
-/** A request as it goes over the wire. */
+/** A request as it is sent. */
 export interface FuzzRequest {
 	readonly method: string;
 	readonly path: string;
 	readonly headers: Readonly<Record<string, string>>;
 	readonly body: Buffer | undefined;
 }
-/** Ids of things that are really there, by the name of the field that may hold them. */
+/** Ids of existing rows, by field name. */
 export type Known = Readonly<Record<string, readonly string[]>>;
 export type Random = () => number;
 
-/** The same numbers for the same seed (mulberry32, public domain). */
+/** A deterministic pseudo-random number generator (mulberry32, public domain). */
 export function random(seed: number): Random {
 	let state = seed >>> 0;
 	return () => {
@@ -101,7 +101,7 @@ const VALUES: readonly unknown[] = [
 	["a", "b"],
 	Array(101).fill(0),
 ];
-/** Bodies that are no objects, or not even JSON. */
+/** Bodies that are not objects, or not JSON. */
 const RAW: readonly (string | Buffer)[] = [
 	"",
 	"{",
@@ -162,7 +162,7 @@ const HEADERS: readonly Readonly<Record<string, string>>[] = [
 	{ origin: "null" },
 ];
 
-/** Around what a rule allows. */
+/** A value near the limits of a rule. */
 function boundary(rule: Rule, next: Random): unknown {
 	const { min, max } = rule as { min?: number; max?: number };
 	if (rule.type === "string" || rule.type === "email") {
@@ -186,7 +186,7 @@ function boundary(rule: Rule, next: Random): unknown {
 	return pick(TEXTS, next);
 }
 
-/** What stands there instead of a good value. */
+/** A replacement for a valid value. */
 function spoil(rule: Rule | undefined, value: unknown, next: Random): unknown {
 	const dice = next();
 	if (rule && dice < 0.3) return boundary(rule, next);
@@ -213,7 +213,7 @@ function spoilFields(
 	return spoiled;
 }
 
-/** A request to a route that is right, or wrong in up to three ways. */
+/** A request to a route, valid or with up to three faults. */
 export function makeRequest(
 	method: string,
 	route: string,
@@ -234,7 +234,7 @@ export function makeRequest(
 	const path = route.replace(/:(\w+)/g, (_, field: string) => {
 		used.add(field);
 		if (next() < 0.15) return pick(SEGMENTS, next);
-		return inAddress(fields[field] ?? "") || "-";
+		return encodeForUrl(fields[field] ?? "") || "-";
 	});
 	const rest = Object.entries(fields).filter(([field]) => !used.has(field));
 	const headers = next() < 0.2 ? pick(HEADERS, next) : {};
@@ -249,7 +249,7 @@ export function makeRequest(
 	};
 }
 
-const inAddress = (value: unknown): string =>
+const encodeForUrl = (value: unknown): string =>
 	encodeURIComponent(
 		(typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed(),
 	);
@@ -262,7 +262,7 @@ function queryOf(fields: readonly [string, unknown][], next: Random): string {
 		);
 	const pairs = fields
 		.filter(() => next() < 0.7)
-		.map(([field, value]) => `${inAddress(field)}=${inAddress(value ?? "")}`);
+		.map(([field, value]) => `${encodeForUrl(field)}=${encodeForUrl(value ?? "")}`);
 	const all = next() < 0.1 ? [...pairs, ...pairs] : pairs;
 	return all.length > 0 ? `?${all.join("&")}` : "";
 }

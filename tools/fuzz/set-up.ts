@@ -6,18 +6,18 @@ import { fuzzChanges } from "./overlapping-changes.ts";
 
 type Http = Pick<Shop, "http">;
 
-/** Somebody new with an order, and an administrator's token that nobody spends. */
+/** A new customer with an order, and an administrator whose token stays valid. */
 export const setUpWith =
 	(shop: Http, admin: () => Promise<Customer>): FuzzOptions["setUp"] =>
 	async () => {
-		const [boss, customer] = [await admin(), await register(shop)];
-		const product = await makeProduct(shop, boss, { stock: 1_000_000 });
+		const [administrator, customer] = [await admin(), await register(shop)];
+		const product = await makeProduct(shop, administrator, { stock: 1_000_000 });
 		const order = await placeOrder(shop, customer, product);
 		const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {
 			token: customer.token,
 		});
 		return {
-			tokens: [undefined, customer.token, boss.token, boss.token],
+			tokens: [undefined, customer.token, administrator.token, administrator.token],
 			known: {
 				id: [customer.id, product.id, order.id, payments[0]?.id ?? order.id],
 				product_id: [product.id],
@@ -27,12 +27,12 @@ export const setUpWith =
 		};
 	};
 
-/** A new customer with one confirmed and one canceled order. */
+/** A new customer with one confirmed and one cancelled order. */
 export const streamsSetUpWith =
 	(shop: Http, admin: () => Promise<Customer>): StreamFuzzOptions["setUp"] =>
 	async () => {
-		const [boss, customer] = [await admin(), await register(shop)];
-		const product = await makeProduct(shop, boss, { stock: 100 });
+		const [administrator, customer] = [await admin(), await register(shop)];
+		const product = await makeProduct(shop, administrator, { stock: 100 });
 		const [open, finished] = [
 			await placeOrder(shop, customer, product),
 			await placeOrder(shop, customer, product),
@@ -50,7 +50,7 @@ async function placeOrder(
 		.body;
 }
 
-/** Overlapping changes of one product, which readers at all gateways must see once they are answered. */
+/** Overlapping changes of one product. Readers at all gateways must see acknowledged changes. */
 export async function fuzzProductChanges(
 	gateways: readonly Http[],
 	admin: () => Promise<Customer>,
@@ -73,14 +73,14 @@ export async function fuzzProductChanges(
 				token,
 				body: { name: String(value) },
 			});
-			if (status !== 200) throw new Error(`PATCH ${path} answered ${status}`);
+			if (status !== 200) throw new Error(`PATCH ${path} returned ${status}`);
 		},
 		read: async (reader, next) => {
 			const gateway = at(reader);
 			if (next() < 0.5) return Number((await gateway.http(`GET ${path}`)).body.name);
 			const { body } = await gateway.http("GET /api/products?sort=-created_at&limit=100");
 			const found = body.find(({ id }: { id: string }) => id === product.id);
-			// A product that others create meanwhile may take its place on the page.
+			// Products created concurrently may have displaced it from the page.
 			return Number((found ?? (await gateway.http(`GET ${path}`)).body).name);
 		},
 	});

@@ -26,7 +26,7 @@ afterAll(() => {
 
 const get = (path: string) => ({ method: "GET", path, headers: {}, body: undefined });
 
-test("finds requests that block the event loop, also after their response", async () => {
+test("findStalls reports requests that block the event loop, during or after their response", async () => {
 	const { sent, stalls } = await findStalls(
 		agent,
 		url,
@@ -38,7 +38,7 @@ test("finds requests that block the event loop, also after their response", asyn
 	expect(Math.min(...stalls.map(({ ms }) => ms))).toBeGreaterThan(100);
 });
 
-test("attacks every parameter of every route, and every header", async () => {
+test("attacks covers every parameter of every route, and every header", async () => {
 	const routes = routesOf(await readContracts());
 	const requests = [...attacks(routes, "token", ["@."])];
 	for (const { method, path, contract } of routes) {

@@ -4,13 +4,13 @@ import { send } from "./fuzz.ts";
 import type { FuzzRequest } from "./requests.ts";
 
 /** Milliseconds for which one request may block the event loop of any node. */
-export const MOST_MS = 50;
-/** A machine that is busy with other things stalls a process now and then; a request that blocks its event loop does so every time. */
+export const MAX_BLOCK_MS = 50;
+/** A busy machine stalls a process occasionally; a blocking request does so in every attempt. */
 const ATTEMPTS = 5;
-/** Milliseconds that no other process takes from this one: no further attempt is needed. */
+/** A stall that a busy machine does not cause, in milliseconds. It needs no further attempt. */
 const CERTAIN_MS = 1000;
-/** More of them say nothing new, and each may take minutes. */
-const MOST_STALLS = 5;
+/** The search stops after this number of stalls, because each may take minutes. */
+const MAX_STALLS = 5;
 /** Milliseconds between two heartbeats. */
 const PAUSE_MS = 2;
 const HEARTBEAT: FuzzRequest = {
@@ -27,7 +27,8 @@ export interface Stall {
 }
 
 /**
- * Sends requests one at a time, and finds those that block the event loop of a node: heartbeats to all nodes wait meanwhile.
+ * Sends requests one at a time, and reports those that block the event loop of a node, by the latency
+ * of concurrent heartbeats to all nodes.
  * @param nodes addresses that respond to GET /health/live from the event loop that is watched
  */
 export async function findStalls(
@@ -41,17 +42,20 @@ export async function findStalls(
 	for (const request of requests) {
 		sent++;
 		let ms = Number.POSITIVE_INFINITY;
-		for (let attempt = 0; attempt < ATTEMPTS && ms > MOST_MS; attempt++) {
+		for (let attempt = 0; attempt < ATTEMPTS && ms > MAX_BLOCK_MS; attempt++) {
 			ms = Math.min(ms, await slowestHeartbeat(agent, url, request, nodes));
 			if (ms > CERTAIN_MS) break;
 		}
-		if (ms > MOST_MS) stalls.push({ request, ms });
-		if (stalls.length === MOST_STALLS) break;
+		if (ms > MAX_BLOCK_MS) stalls.push({ request, ms });
+		if (stalls.length === MAX_STALLS) break;
 	}
 	return { sent, stalls };
 }
 
-/** The longest wait for a heartbeat while a request is in flight, and right after it: it is logged when its response is sent. */
+/**
+ * The longest heartbeat latency during a request, and directly after it: the access log is written
+ * after the response.
+ */
 async function slowestHeartbeat(
 	agent: Agent,
 	url: string,
@@ -61,9 +65,9 @@ async function slowestHeartbeat(
 	let slowest = 0;
 	let inFlight = true;
 	async function beat(node: string): Promise<void> {
-		const began = performance.now();
+		const startedAt = performance.now();
 		await send(agent, node, HEARTBEAT);
-		slowest = Math.max(slowest, performance.now() - began);
+		slowest = Math.max(slowest, performance.now() - startedAt);
 	}
 	const watch = async (node: string) => {
 		for (; inFlight; await delay(PAUSE_MS)) await beat(node);
