@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { Call } from "../lib/contracts/contract.ts";
 import { readCommandLine } from "../lib/process/command-line.ts";
 import { type Program, runProgram } from "../lib/process/lifecycle.ts";
@@ -8,10 +9,11 @@ import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "./audit/walk.ts";
 
 const USAGE = `npm run audit -- [--since TIME | --all] [--json]
-  --all            every order there is; otherwise those of the last day
-  --since TIME     those placed since then, 2026-01-31T12:00:00Z for instance
-  --json           the report as JSON, without a progress bar
-It joins the cluster at TRANSPORTER. In the prompt of npm start, "call orders.audit" does the same. Ends with 1 if something is wrong.`;
+  --all            audits all orders; by default those of the last day
+  --since TIME     audits orders placed since a time, such as 2026-01-31T12:00:00Z
+  --json           prints the report as JSON, without a progress bar
+Joins the cluster at TRANSPORTER. In the prompt of npm start, use "stock audit". Exits with code 1
+after a violation.`;
 
 const DAY = 86_400_000;
 const JOIN_MS = 15_000;
@@ -33,14 +35,13 @@ runProgram("audit", async (program) => {
 	const { json, since } = await read(program);
 	const env = readEnv();
 	if (!env.TRANSPORTER)
-		throw new StartError(
-			"TRANSPORTER is not set: set it to the NATS server of the cluster that the audit should join",
-		);
-	const broker = createNode({ ...brokerOptions(env), logger: false }, env, []);
+		throw new StartError("TRANSPORTER is not set: set it to the NATS server of the cluster");
+	const options = brokerOptions({ ...env, NODEID: env.NODEID ?? `audit-${hostname()}` });
+	const broker = createNode({ ...options, logger: false }, env, []);
 	program.onEnd(3000, () => broker.stop());
 	await program.step(broker.start(), {
 		ms: JOIN_MS,
-		late: "NATS did not answer: correct TRANSPORTER",
+		late: "NATS did not answer: check TRANSPORTER",
 	});
 	await program.step(
 		broker.waitForServices(
@@ -49,7 +50,7 @@ runProgram("audit", async (program) => {
 		),
 		{
 			ms: JOIN_MS,
-			late: "not all services are there, and all of them have to be asked",
+			late: "not all services are available; the audit requires all of them",
 		},
 	);
 	const bar = !json && process.stderr.isTTY;
@@ -68,11 +69,9 @@ runProgram("audit", async (program) => {
 		for (const { invariant, subject, detail } of report.violations)
 			console.log(`${invariant.padEnd(26)} ${subject}  ${detail}`);
 		const found =
-			report.violations.length === 0
-				? "nothing is wrong"
-				: `${report.violations.length} violations`;
+			report.violations.length === 0 ? "no violations" : `${report.violations.length} violations`;
 		console.log(
-			`${report.checked} orders checked, ${report.skipped} skipped because they are under way, ${report.stuck} stuck: ${found}`,
+			`${report.checked} orders checked, ${report.skipped} skipped because they are in progress, ${report.stuck} stuck: ${found}`,
 		);
 	}
 	await program.stop(report.violations.length > 0 ? 1 : 0);

@@ -12,18 +12,18 @@ import { assertPortFree } from "../lib/settings/port.ts";
 import { brokerOptions, openTraces } from "../moleculer.config.ts";
 
 const START_MS = 15_000;
-/** Time for NATS, and for services on other nodes that ours depend on. */
+/** Time for NATS to respond, and for the dependencies on other nodes to start. */
 const JOIN_MS = 60_000;
-/** Beyond DRAIN_MS: closing what was drained. */
+/** Time to close after draining, in addition to DRAIN_MS. */
 const CLOSE_MS = 500;
-/** For the last traces to be sent. */
+/** Time to export the last traces. */
 const FLUSH_MS = 2000;
 
-/** Reads the services' code. */
+/** Loads the schemas of the services. */
 export const loadServices = (root: string, services: readonly string[]): Promise<ServiceSchema[]> =>
 	Promise.all(services.map((name) => loadService(join(root, "services"), name)));
 
-/** Starts a broker with these services; it drains and stops when the program ends. */
+/** Starts a broker with these services. It drains and stops when the program ends. */
 export async function startBroker(
 	program: Program,
 	env: Env,
@@ -33,7 +33,7 @@ export async function startBroker(
 	assertComplete(env, services, schemas);
 	if (services.includes("api") && env.PORT > 0)
 		await program.step(assertPortFree(env.HOST, env.PORT));
-	// What ends last: what the others do until then is to be seen, too.
+	// Registered first, so that it runs last: all other steps may still write log lines.
 	program.onEnd(CLOSE_MS, flushLog);
 	const traces = await program.step(openTraces(env));
 	if (traces) program.onEnd(FLUSH_MS, () => traces.close());
@@ -41,7 +41,7 @@ export async function startBroker(
 	program.reportFailuresTo((error) =>
 		broker.logger.fatal("Unexpected failure; the process ends", { error }),
 	);
-	// Opened first and closed last, so that whoever watches this node also sees it start and drain.
+	// Opened first and closed last, so that probes also observe the start and the draining.
 	if (env.HEALTH_PORT > 0) {
 		const close = await program.step(openHealthListener(broker, env.HOST, env.HEALTH_PORT));
 		program.onEnd(CLOSE_MS, close);
@@ -51,12 +51,15 @@ export async function startBroker(
 	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;
 	await program.step(broker.start(), {
 		ms,
-		late: `the services did not start within ${ms / 1000} s: LOGLEVEL=debug shows what they wait for`,
+		late: `the services did not start within ${ms / 1000} s: LOGLEVEL=debug shows the missing dependencies`,
 	});
 	return broker;
 }
 
-/** A service waits for those that it depends on; alone in its process it would wait for ever. */
+/**
+ * Checks that all dependencies can start. Without a TRANSPORTER they must run in this process.
+ * @throws StartError naming the missing services
+ */
 function assertComplete(
 	{ TRANSPORTER }: Env,
 	services: readonly string[],
@@ -70,7 +73,7 @@ function assertComplete(
 		);
 }
 
-/** Where this machine reaches the gateway of this process, if it has one. */
+/** URL of the gateway in this process, as this machine reaches it; undefined without a gateway. */
 export function addressOf(broker: ServiceBroker, { HOST }: Env): string | undefined {
 	const gateway = broker.getLocalService("api") as unknown as { server: Server } | undefined;
 	if (!gateway) return undefined;

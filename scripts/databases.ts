@@ -18,26 +18,26 @@ import type { Env } from "../lib/settings/env.ts";
 import { hasDatabase, migrationFolders } from "../lib/settings/node.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
-/** Beyond DRAIN_MS, for Postgres to stop cleanly; it has what draining left over as well. */
+/** Time for Postgres to stop cleanly, in addition to DRAIN_MS and the time that draining left unused. */
 const STOP_MS = 1500;
-/** Beyond all patience, see startEmbeddedPostgres. */
+/** Longer than all timeouts of startEmbeddedPostgres. */
 const GIVE_UP_MS = 10_000;
-/** A first start on a slow disk takes some of it. */
+/** Enough for a first start on a slow disk. */
 const PREPARE_MS = 120_000;
 const ANSWER_MS = 9000;
-/** In a cluster everything starts at once, in whatever order: the server, the job that migrates, the nodes. */
+/** A cluster starts its server, its migration job and its nodes at the same time, in any order. */
 const JOIN_MS = 60_000;
-const LOOK_AGAIN_MS = 1000;
+const POLL_MS = 1000;
 const UNLOCK_MS = 500;
 
 export interface Databases {
 	/** A DATABASE_URL. */
 	readonly url: string;
 	readonly embedded: boolean;
-	/** The folders with data of ours. */
+	/** Folders that contain data; empty if the databases are on a server. */
 	readonly places: readonly string[];
 }
-interface Where {
+interface Target {
 	readonly root: string;
 	/** DATA_DIR. */
 	readonly folder: string;
@@ -46,33 +46,34 @@ interface Where {
 }
 
 /**
- * A migrated database for each of the services that have one: on the server of DATABASE_URL, or else on a Postgres of our own, which is
- * started here and stops when the program ends.
- * @throws StartError if a server's database cannot be reached or is older than its service
+ * Prepares a migrated database for each service that has one. Uses the server of DATABASE_URL, or
+ * starts an embedded Postgres, which stops when the program ends.
+ * @throws StartError if a database on the server is unreachable or lacks migrations
  */
 export async function prepareDatabases(
 	program: Program,
 	{ DATABASE_URL, DRAIN_MS, TRANSPORTER }: Env,
-	where: Where,
+	target: Target,
 ): Promise<Databases> {
-	const services = withDatabase(where.root, where.services);
-	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...where, services });
-	const late = "the databases of DATABASE_URL do not answer: see what holds the server up";
-	const patience = TRANSPORTER ? JOIN_MS : 0;
-	await program.step(waitForDatabases(DATABASE_URL, where.root, services, patience), {
-		ms: patience + ANSWER_MS,
+	const services = withDatabase(target.root, target.services);
+	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...target, services });
+	const late = "the databases of DATABASE_URL do not answer: check the load of the server";
+	const maxWait = TRANSPORTER ? JOIN_MS : 0;
+	await program.step(waitForDatabases(DATABASE_URL, target.root, services, maxWait), {
+		ms: maxWait + ANSWER_MS,
 		late,
 	});
 	return { url: DATABASE_URL, embedded: false, places: [] };
 }
 
-/** Those of the services that have a database. */
+/** The services that have a database. */
 export const withDatabase = (root: string, services: readonly string[]): string[] =>
 	services.filter((name) => hasDatabase(root, name));
 
 /**
- * Keeps two processes off one server if one of them caches in its memory: it would serve data that the other one has changed.
- * @throws StartError if there is such a process
+ * Prevents two processes from using one server if one of them caches in memory: it would serve data
+ * that the other one has changed.
+ * @throws StartError if another process conflicts
  */
 export async function claimDatabases(
 	program: Program,
@@ -95,18 +96,16 @@ export async function claimDatabases(
 async function startDatabases(
 	program: Program,
 	drain: number,
-	{ root, folder, services, say }: Where,
+	{ root, folder, services, say }: Target,
 ): Promise<Databases> {
 	const dataDir = join(folder, "postgres");
 	say(
-		existsSync(dataDir)
-			? "Starting the database …"
-			: "Preparing the database, only this first time …",
+		existsSync(dataDir) ? "Starting the database …" : "Preparing the database (first start only) …",
 	);
 	const onExit = (reason: string) => program.fail(new StartError(reason));
 	const starting = startEmbeddedPostgres({ dataDir, log: say, onExit }).catch((error) => {
 		throw new StartError(
-			`${error.message} (DATA_DIR names the folder, DATABASE_URL a Postgres of your own)`,
+			`${error.message} (DATA_DIR selects the folder; DATABASE_URL selects another Postgres server)`,
 			{ cause: error },
 		);
 	});
@@ -116,7 +115,7 @@ async function startDatabases(
 	};
 	program.onEnd(GIVE_UP_MS, stop);
 	const { host, port, user, password, pgData } = await program.step(starting);
-	// Always the same one, made from a secret that is kept anyway: it can neither get lost by itself nor stop fitting the roles.
+	// Derived from the stored password, so that it is the same at each start and matches the roles.
 	const secret = createHmac("sha256", password).update("services").digest("base64url");
 	const url = `postgres://{service}:${secret}@${host}:${port}/{service}`;
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
@@ -129,7 +128,7 @@ async function startDatabases(
 			const { problems } = await canonicalizeEmails(databaseUrl(url, "users"));
 			for (const problem of problems) say(`E-mail addresses: ${problem}`);
 		}
-		// Now, while nobody waits for it, rather than when the program is told to end.
+		// A checkpoint now shortens the later shutdown.
 		if (made.length > 0) forceCheckpoint(admin).catch(() => undefined);
 	};
 	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
@@ -141,21 +140,25 @@ async function startDatabases(
 	};
 }
 
-/** Looks every second until the databases are there and migrated; tells each reason to wait once. After `patience` milliseconds that reason counts. */
+/**
+ * Polls every second until the databases are reachable and migrated. Prints each reason for waiting
+ * once.
+ * @throws StartError with the current reason after `maxWait` milliseconds
+ */
 async function waitForDatabases(
 	url: string,
 	root: string,
 	services: readonly string[],
-	patience: number,
+	maxWait: number,
 ): Promise<void> {
-	const end = Date.now() + patience;
-	for (let told = ""; ; await pause(LOOK_AGAIN_MS)) {
+	const end = Date.now() + maxWait;
+	for (let printed = ""; ; await pause(POLL_MS)) {
 		try {
 			return await assertMigrated(url, root, services);
 		} catch (error) {
 			if (!(error instanceof StartError) || Date.now() >= end) throw error;
-			if (error.message !== told) console.error(`Waiting: ${error.message}`);
-			told = error.message;
+			if (error.message !== printed) console.error(`Waiting: ${error.message}`);
+			printed = error.message;
 		}
 	}
 }

@@ -4,7 +4,7 @@ import type { products } from "../services/products/products.contract.ts";
 type NewProduct = Input<typeof products.actions.import.params>["products"][number];
 type Line = [name: string, price: number, stock: number, description: string];
 
-/** The products of one category; the SKU is the category's letters and a number that stays with its place in the list. */
+/** The products of one category. A SKU consists of the category's letters and the position in the list. */
 const shelf = (category: string, letters: string, lines: readonly Line[]): NewProduct[] =>
 	lines.map(([name, price, stock, description], i) => ({
 		name,
@@ -15,7 +15,7 @@ const shelf = (category: string, letters: string, lines: readonly Line[]): NewPr
 		stock,
 	}));
 
-/** What a first start puts on the shelves. Some of it is scarce, and one thing is sold out, so that there is something to see. */
+/** Demo products of a first start. Some are scarce and one is sold out, to show these states. */
 export const catalogue: NewProduct[] = [
 	...shelf("Kitchen", "KIT", [
 		[

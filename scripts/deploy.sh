@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Brings what is checked out into production.
+# Deploys this checkout to production.
 #
-#   scripts/deploy.sh                        on this host, with docker compose: running nodes are replaced one service at a time
-#   scripts/deploy.sh --color blue|green     on Kubernetes: brings up that colour with the image in its kustomization.yaml, then switches to it
+#   scripts/deploy.sh                     on this host, with docker compose: replaces the running nodes,
+#                                         one service at a time
+#   scripts/deploy.sh --color blue|green  on Kubernetes: starts this color with the image in its
+#                                         kustomization.yaml, then switches traffic to it
 #
-# Settings: COMPOSE_FILE (other or further compose files), IMAGE_TAG (the commit unless given), and on Kubernetes what kubectl reads.
+# Settings: COMPOSE_FILE (compose files), IMAGE_TAG (the commit by default), and the settings of kubectl.
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit ;; esac
 cd "$(dirname "$0")/.."
@@ -14,7 +16,7 @@ fail() { printf 'deploy: %s\n' "$*" >&2; exit 1; }
 
 # --- one host ---------------------------------------------------------------------------------------------------------------------
 
-# Docker's own compose where it is there, or the older program.
+# Uses the compose plugin of Docker, or else the older docker-compose.
 find_compose() {
 	command -v docker >/dev/null || fail "docker is missing: https://docs.docker.com/engine/install"
 	if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }; return; fi
@@ -24,7 +26,8 @@ find_compose() {
 
 random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
-# Makes one secret, once. The folder keeps others on this host out; the file must be readable for the user in the container.
+# Creates a secret unless it exists. The mode of the folder excludes other users of this host; the file
+# must be readable for the user in the container.
 secret() { [ -e "secrets/$1" ] || { printf '%s' "$2" >"secrets/$1" && chmod 444 "secrets/$1" && echo "made secrets/$1"; }; }
 
 make_secrets() {
@@ -34,11 +37,11 @@ make_secrets() {
 	secret database_admin_url "postgres://postgres:$(cat secrets/postgres_password)@postgres:5432/postgres"
 	secret jwt_secret "$(random)"
 	secret admin_password "$(random)"
-	# Empty: no e-mail is sent. smtp://user:password@host:587 sends it.
+	# Empty: sends no e-mail. Otherwise smtp://user:password@host:587.
 	secret smtp_url ""
 }
 
-# Waits until these containers are healthy. One that the engine calls unhealthy has had its time.
+# Waits until these containers are healthy. Fails once the engine reports one as unhealthy.
 healthy() {
 	local found
 	for _ in $(seq 120); do
@@ -52,13 +55,14 @@ healthy() {
 	return 1
 }
 
-# Starts as many new containers beside the running ones, waits until they are healthy, and only then ends the old ones.
+# Starts as many new containers as there are old ones, waits until they are healthy, then stops the old
+# ones.
 replace() {
 	local service=$1 old new count
 	old=$(compose ps -q "$service")
 	count=$(wc -w <<<"$old")
 	if [ "$count" = 0 ]; then
-		# New with this version.
+		# The service is new in this version.
 		compose up -d --no-build --no-deps "$service"
 		healthy $(compose ps -q "$service") || fail "$service, which is new, does not become healthy"
 		echo "started $service"
@@ -86,13 +90,13 @@ deploy_compose() {
 	if [ -z "$running" ]; then
 		say "Starting everything"
 		compose up -d --no-build
-		healthy $(compose ps -q $nodes edge) || fail "not everything becomes healthy: see what docker ps and docker logs say"
+		healthy $(compose ps -q $nodes edge) || fail "not everything becomes healthy: see docker ps and docker logs"
 	else
 		say "Migrating"
 		compose up -d --no-build --no-recreate postgres nats redis
 		compose run --rm --no-deps migrate || fail "the migration failed; the nodes run as before"
 		say "Replacing the nodes"
-		# The gateway last: what it offers is there by then.
+		# The gateway last, so that the services behind its new routes are available.
 		for service in $(grep -vx api <<<"$nodes") api; do replace "$service"; done
 		compose up -d --no-build --no-deps --no-recreate edge
 	fi
@@ -103,10 +107,10 @@ deploy_compose() {
 
 overlay=k8s/overlays/blue-green
 
-# Applies what of the overlay has these labels.
+# Applies the objects of the overlay with these labels.
 apply() { kubectl apply -k "$overlay" -l "$1"; }
 
-# Says which colour customers reach from now on.
+# Writes the color that receives the traffic to switch.yaml.
 turn() { sed "s/color: .*/color: $1/" "$overlay/switch.yaml" >"$overlay/.switch.yaml" && mv "$overlay/.switch.yaml" "$overlay/switch.yaml"; }
 
 deploy_color() {
@@ -117,19 +121,19 @@ deploy_color() {
 	before=$(sed -n 's/^ *color: *//p' "$overlay/switch.yaml")
 	kube() { kubectl --namespace "$namespace" "$@"; }
 
-	say "What both colours share"
+	say "Applying the shared objects"
 	apply '!color,!switch'
 	say "Migrating with $color"
-	# A finished Job cannot be changed.
+	# A completed Job is immutable.
 	kube delete "$job" --ignore-not-found
 	apply "color=$color,app.kubernetes.io/component!=node"
 	kube wait --for=condition=complete --timeout=300s "$job" || fail "the migration with $color does not end well (kubectl -n $namespace logs $job); nothing is switched"
-	say "Bringing up $color"
+	say "Starting $color"
 	apply "color=$color,app.kubernetes.io/component=node"
 	deployments=$(kube get deployments -l "color=$color" -o name)
 	[ -n "$deployments" ] || fail "$color has no deployments; nothing is switched"
 	for deployment in $deployments; do
-		# A colour that was put to rest has none, and its autoscaler leaves it so.
+		# An idle color has no replicas, and its autoscaler does not scale it up from zero.
 		replicas=$(kube get "$deployment" -o 'jsonpath={.spec.replicas}')
 		[ "${replicas:-0}" -ge 3 ] || kube scale "$deployment" --replicas=3
 	done
@@ -139,7 +143,7 @@ deploy_color() {
 	say "Switching to $color"
 	turn "$color"
 	apply switch || { turn "$before"; fail "the switch could not be applied: customers still reach $before"; }
-	say "Customers reach $color. Commit $overlay/switch.yaml, and leave the other colour up until its events are handled (docs/running.md)"
+	say "Customers reach $color. Commit $overlay/switch.yaml. Keep the other color running until its events are processed (docs/running.md)"
 }
 
 case "$*" in

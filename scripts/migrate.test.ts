@@ -15,7 +15,7 @@ const newest = readdirSync(join(root, "services/shipping/migrations"))
 	.sort()
 	.at(-1)!
 	.replace(".sql", "");
-/** Not a superuser: managed servers give none away. */
+/** Not a superuser, because managed servers do not offer one. */
 const DATABASE_ADMIN_URL = `postgres://${prefix}admin:secret@${host}/postgres`;
 const superuser = new pg.Client(process.env.TEST_POSTGRES);
 
@@ -43,7 +43,7 @@ const run = async (script: string, args: string[] = [], env: Record<string, stri
 	return { code, errors, output: program.output().trimEnd().split("\n") };
 };
 
-test("npm run migrate makes databases on a server, brings them up to date and takes a migration back", async () => {
+test("npm run migrate creates and migrates databases on a server, and reverts a migration", async () => {
 	expect(await run("start")).toMatchObject({
 		code: 1,
 		errors: expect.stringMatching(/does not let|does not exist/),
@@ -67,10 +67,10 @@ test("npm run migrate makes databases on a server, brings them up to date and ta
 
 	expect(await run("migrate", ["down", "shipping"])).toMatchObject({
 		code: 1,
-		errors: expect.stringContaining(`take back ${newest}`),
+		errors: expect.stringContaining(`revert ${newest}`),
 	});
 	expect((await run("migrate", ["down", "shipping", "--yes"])).output).toEqual([
-		`shipping: took back ${newest}`,
+		`shipping: reverted ${newest}`,
 	]);
 	expect((await run("migrate", ["status"])).output).toEqual([
 		expect.stringMatching(/^service +applied +last +at \(UTC\) +state$/),
@@ -83,12 +83,12 @@ test("npm run migrate makes databases on a server, brings them up to date and ta
 	});
 });
 
-test("a service's role may not connect to another service's database", async () => {
+test("a service's role cannot connect to another service's database", async () => {
 	const intruder = new pg.Client(`postgres://${prefix}shipping:secret@${host}/${prefix}inventory`);
 	await expect(intruder.connect()).rejects.toThrow(/permission denied/);
 });
 
-test("what a newer version has applied is shown, and taken back by nobody else", async () => {
+test("npm run migrate shows migrations of a newer version, and refuses to revert them", async () => {
 	const database = new pg.Client(DATABASE_URL.replaceAll("{service}", "inventory"));
 	await database.connect();
 	await database.query("insert into migrations (name) values ('0099-of-tomorrow')");
@@ -107,7 +107,7 @@ test("what a newer version has applied is shown, and taken back by nobody else",
 	}
 });
 
-test("npm run migrate refuses what it does not know, and the embedded databases", async () => {
+test("npm run migrate rejects unknown arguments and embedded databases", async () => {
 	const refused = (why: string) => ({
 		code: 1,
 		output: [""],
@@ -119,7 +119,7 @@ test("npm run migrate refuses what it does not know, and the embedded databases"
 	expect(await run("migrate", ["up", "users"])).toEqual(refused('Unexpected argument "users"'));
 	expect(await run("migrate", ["--force"])).toEqual(refused("--force"));
 	expect(await run("migrate", ["down"])).toEqual(refused('"down" requires the name of a service'));
-	expect(await run("migrate", ["down", "users"])).toEqual(refused("none of"));
+	expect(await run("migrate", ["down", "users"])).toEqual(refused("not one of"));
 	expect(await run("migrate", [], { DATABASE_URL: "" })).toEqual(refused("at each start"));
 	expect(await run("migrate", ["--help"])).toMatchObject({
 		code: 0,

@@ -16,17 +16,18 @@ import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts"
 
 const root = join(import.meta.dirname, "..");
 const USAGE = `npm run migrate -- [command]
-  up                  brings the databases to this version, and names accounts with one e-mail address in two spellings; the default
-  status              tells where each of them stands, and changes nothing
-  down SERVICE --yes  takes back the migration that was applied last, of this service only, and what it has written since
-It goes by DATABASE_URL, and by SERVICES, all of them unless set. With DATABASE_ADMIN_URL, "up" makes the roles and databases that are missing.
-docs/upgrading.md tells when to run it.`;
+  up                  applies the missing migrations (default), and reports accounts whose e-mail
+                      addresses differ only in spelling
+  status              prints the state of each database
+  down SERVICE --yes  reverts the last migration of one service, and deletes the data that it added
+Uses DATABASE_URL, and the services in SERVICES (all by default). With DATABASE_ADMIN_URL, "up"
+creates missing roles and databases. See docs/upgrading.md.`;
 
-interface Wish {
+interface Options {
 	readonly command: "up" | "status" | "down";
-	/** For "down". */
+	/** Only for "down". */
 	readonly service: string | undefined;
-	readonly sure: boolean;
+	readonly confirmed: boolean;
 }
 
 const read = (program: Program) =>
@@ -35,20 +36,20 @@ const read = (program: Program) =>
 		usage: USAGE,
 		options: { yes: { type: "boolean", default: false } },
 		positionals: 2,
-		convert({ yes }, [command = "up", service]): Wish {
+		convert({ yes }, [command = "up", service]): Options {
 			if (command !== "up" && command !== "status" && command !== "down")
 				throw new Error(`Unknown command "${command}"`);
 			if (service !== undefined && command !== "down")
 				throw new Error(`Unexpected argument "${service}"`);
 			if (service === undefined && command === "down")
 				throw new Error('"down" requires the name of a service');
-			return { command, service, sure: yes };
+			return { command, service, confirmed: yes };
 		},
 	});
 
 const last = ({ applied }: MigrationState) => applied.at(-1);
 
-/** A line for each service, in columns. */
+/** A table with one line per service. */
 function table(
 	states: readonly { readonly service: string; readonly state: MigrationState }[],
 ): string {
@@ -81,15 +82,15 @@ function table(
 }
 
 runProgram("migrate", async (program) => {
-	await program.step(carryOut(await read(program)));
+	await program.step(run(await read(program)));
 	await program.stop();
 });
 
-async function carryOut({ command, service, sure }: Wish): Promise<void> {
+async function run({ command, service, confirmed }: Options): Promise<void> {
 	const { DATABASE_URL, DATABASE_ADMIN_URL, SERVICES } = readEnv();
 	if (!DATABASE_URL)
 		throw new StartError(
-			"DATABASE_URL is not set: say which databases, postgres://{service}:password@host:5432/{service}. The embedded ones are migrated at each start",
+			"DATABASE_URL is not set: set it to postgres://{service}:password@host:5432/{service}. Embedded databases are migrated at each start",
 		);
 	const services = selectedServices(join(root, "services"), SERVICES).filter((name) =>
 		hasDatabase(root, name),
@@ -99,14 +100,14 @@ async function carryOut({ command, service, sure }: Wish): Promise<void> {
 
 	if (command === "down") {
 		if (!services.includes(service!))
-			throw new StartError(`${service} is none of ${services.join(", ")}`);
+			throw new StartError(`${service} is not one of ${services.join(", ")}`);
 		const newest = last(await migrationState(...at(service!)));
-		if (newest && !sure)
+		if (newest && !confirmed)
 			throw new StartError(
-				`this would take back ${newest.name} of ${service}, and with it the data that it made room for. If it should: npm run migrate -- down ${service} --yes`,
+				`this would revert ${newest.name} of ${service} and delete the data that it added. To confirm: npm run migrate -- down ${service} --yes`,
 			);
 		const [name] = await revert(...at(service!));
-		console.log(`${service}: ${name ? `took back ${name}` : "nothing to take back"}`);
+		console.log(`${service}: ${name ? `reverted ${name}` : "nothing to revert"}`);
 		return;
 	}
 	if (command === "status") {

@@ -1,19 +1,19 @@
 import type { Login } from "./seed.ts";
 
 export interface Screen {
-	/** Where the gateway listens; undefined where this process has none. */
+	/** URL of the gateway; undefined if this process has none. */
 	readonly url: string | undefined;
 	readonly services: readonly string[];
 	readonly logins: readonly Login[];
-	/** Something that can be ordered. */
+	/** Id of a product in stock. */
 	readonly productId: string | undefined;
-	/** The folders with data of ours; none where the databases are elsewhere. */
+	/** Folders that contain data; empty if the databases are on a server. */
 	readonly places: readonly string[];
-	/** Whether moleculer's prompt follows. */
+	/** Whether the prompt opens below the screen. */
 	readonly prompt: boolean;
 }
 
-/** Everything that somebody who has just started the shop needs to know. */
+/** The start screen: address, logins, an example order, and how to stop. */
 export function screen({ url, services, logins, productId, places, prompt }: Screen): string {
 	const customer = logins.find(({ role, password }) => role === "user" && password);
 	return [
@@ -22,14 +22,14 @@ export function screen({ url, services, logins, productId, places, prompt }: Scr
 		"",
 		...logins.map(
 			({ label, email, password }) =>
-				`  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(the configured password is not accepted)"}`,
+				`  ${label.padEnd(14)} ${email.padEnd(24)} ${password ?? "(login with the configured password fails)"}`,
 		),
 		...(url && customer && productId
 			? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""]
 			: [""]),
 		...(url ? [`  ${"API".padEnd(14)} ${url}/docs`] : []),
-		`  ${"Data".padEnd(14)} ${places.length > 0 ? `${places.join(" and ")} (delete to begin anew)` : "on the server of DATABASE_URL"}`,
-		`  ${"Stop".padEnd(14)} ${prompt ? "exit, or Ctrl-C; help lists what else the prompt can do" : `Ctrl-C, or kill ${process.pid}`}`,
+		`  ${"Data".padEnd(14)} ${places.length > 0 ? `${places.join(" and ")} (delete to start over)` : "on the server of DATABASE_URL"}`,
+		`  ${"Stop".padEnd(14)} ${prompt ? "exit, or Ctrl-C; help lists all commands of the prompt" : `Ctrl-C, or kill ${process.pid}`}`,
 		"",
 	].join("\n");
 }

@@ -9,7 +9,7 @@ export interface Login {
 	readonly label: string;
 	readonly email: string;
 	readonly role: "admin" | "user";
-	/** Undefined if it is not accepted: it was changed, or the account does not exist. */
+	/** Undefined if login fails: the password was changed, or the account does not exist. */
 	readonly password: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export async function adminPassword(
 	);
 }
 
-/** The accounts to show on the start screen. With `demo` it creates a customer unless there is one. */
+/** The accounts on the start screen. With `demo`, creates the customer if it does not exist. */
 export async function seedLogins(
 	call: Call,
 	{ ADMIN_EMAIL, ADMIN_PASSWORD }: Env,
@@ -62,7 +62,7 @@ async function seedCustomer(call: Call, login: Login & { password: string }): Pr
 	return tryLogin(call, login);
 }
 
-/** The login, without its password if that is not accepted. */
+/** The login, without its password if login fails. */
 async function tryLogin(call: Call, login: Login): Promise<Login> {
 	const { email, password = "" } = login;
 	return call("users.authenticate", { email, password }).then(
@@ -71,20 +71,20 @@ async function tryLogin(call: Call, login: Login): Promise<Login> {
 	);
 }
 
-/** Fills an empty shop, once: what is taken out of the catalogue later stays out. */
+/** Imports the demo catalogue once, so that products that are deleted later stay deleted. */
 export async function seedCatalogue(
 	call: Call,
 	folder: string,
 	say: (line: string) => void,
 ): Promise<void> {
 	if (await readSecret(folder, CATALOGUE_MARK)) return;
-	say("Filling the shelves …");
+	say("Importing the demo catalogue …");
 	const { catalogue } = await import("./demo-catalogue.ts");
 	await call("products.import", { products: catalogue });
 	await readOrCreateSecret(folder, CATALOGUE_MARK, () => new Date().toISOString());
 }
 
-/** The id of a product that can be ordered right now, if there is one among the first few. */
+/** Id of a product in stock, among the first ten; undefined if there is none. */
 export async function findSomethingInStock(call: Call): Promise<string | undefined> {
 	const { rows } = await call("products.list", { limit: 10 });
 	for (const { id } of rows)

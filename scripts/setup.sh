@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a developer's machine ready: Node's packages, and the servers that the tests of the cluster start. Changes nothing that is there already.
+# Prepares a development machine: installs npm packages, and the servers that the cluster tests need. Keeps existing installations.
 set -euo pipefail
 case "$*" in
 "") ;;
@@ -20,7 +20,7 @@ npm ci
 missing=$(.ci/install --missing)
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && has apt-get; then
 	echo "Installing $missing …"
-	.ci/install || echo "They could not be installed."
+	.ci/install || echo "The installation failed."
 	missing=$(.ci/install --missing)
 fi
 [ -z "$missing" ] || echo "Tests that need them will be left out: $missing missing (on Debian: sudo .ci/install)"
@@ -30,8 +30,8 @@ has kubectl || echo "kubectl is missing: needed for the Kubernetes manifests and
 cat <<'TEXT'
 
 Ready.
-  npm start                       the whole shop in one process
-  npm run dev                     the same, restarted at each change
-  npm test                        all tests
-  docker compose up --build       the cluster, at http://localhost:8080
+  npm start                       runs all services in one process
+  npm run dev                     the same, with a restart after each change
+  npm test                        runs all tests
+  docker compose up --build       runs a cluster at http://localhost:8080
 TEXT

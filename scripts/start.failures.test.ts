@@ -10,7 +10,7 @@ import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 jest.setTimeout(60_000);
 afterEach(cleanUp);
 
-/** A start that must fail: with code 1, one line on stderr, and nothing left running. Answers the line. */
+/** Runs a start that must fail with code 1, one line on stderr and no remaining process. Returns the line. */
 async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {
 	const folder = env.DATA_DIR ?? (await makeDataFolder());
 	const { code, errors } = await runScript(
@@ -23,8 +23,8 @@ async function refusal(env: Record<string, string>, args: string[] = []): Promis
 	return errors;
 }
 
-describe("a start that cannot succeed says in one line why, and what to do:", () => {
-	test("a wrong setting", async () => {
+describe("npm start prints the reason and the next action in one line for", () => {
+	test("an invalid setting", async () => {
 		expect(await refusal({ PORT: "http" })).toMatch(
 			/PORT must be a number \(Port that the gateway listens on\)/,
 		);
@@ -36,13 +36,13 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		);
 	});
 
-	test("services without those that they call", async () => {
+	test("services without their dependencies", async () => {
 		expect(await refusal({ SERVICES: "orders" })).toMatch(
 			/SERVICES needs .*products.* or a TRANSPORTER/,
 		);
 	});
 
-	test("an argument that it does not know", async () => {
+	test("an unknown argument", async () => {
 		expect(await refusal({}, ["--silent"])).toMatch(
 			/Unknown option '--silent'; "npm start -- --help"/,
 		);
@@ -67,7 +67,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		expect(line).toMatch(/PORT and HEALTH_PORT are both 3999: set HEALTH_PORT to another port/);
 	});
 
-	test("a secret that is given twice", async () => {
+	test("a secret with two values", async () => {
 		expect(
 			await refusal({
 				ADMIN_PASSWORD: "tR4-vm9.Kx2",
@@ -81,7 +81,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		expect(line).toMatch(/ADMIN_PASSWORD is longer than 72 bytes: set it to a shorter password/);
 	});
 
-	test("a data folder with a Postgres cluster that is not ours", async () => {
+	test("a data folder with another program's Postgres cluster", async () => {
 		const DATA_DIR = await makeDataFolder();
 		await mkdir(join(DATA_DIR, "postgres"));
 		await writeFile(join(DATA_DIR, "postgres/PG_VERSION"), "9\n");
@@ -90,7 +90,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		);
 	});
 
-	test("a port that is taken", async () => {
+	test("a port in use", async () => {
 		const server = createServer().listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
@@ -102,13 +102,13 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		}
 	});
 
-	test("an address that is not this machine's", async () => {
+	test("an address of another machine", async () => {
 		expect(await refusal({ SERVICES: "", PORT: "3999", HOST: "192.0.2.1" })).toMatch(
 			/cannot listen on HOST 192\.0\.2\.1/,
 		);
 	});
 
-	test("a database that cannot be reached", async () => {
+	test("an unreachable database", async () => {
 		const server = createServer().listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
@@ -122,9 +122,9 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		expect(line).not.toContain("hush");
 	});
 
-	test("a database server that takes connections and never answers", async () => {
+	test("a database server that accepts connections and never responds", async () => {
 		const sockets: Socket[] = [];
-		// A connection outlives its server, and would keep the process of this test running.
+		// Open connections would keep the test process running.
 		const server = createServer((socket) => void sockets.push(socket)).listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
@@ -138,7 +138,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		}
 	});
 
-	test("in a cluster, where things start in any order, it waits and says once what for", async () => {
+	test("a database that is not ready yet: in a cluster it waits instead, and prints the reason once", async () => {
 		const server = createServer().listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;
@@ -149,18 +149,18 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 			TRANSPORTER: "nats://127.0.0.1:1",
 			DATABASE_URL: `postgres://{service}:hush@127.0.0.1:${port}/{service}`,
 		});
-		let told = "";
+		let printed = "";
 		program.child.stderr!.on("data", (chunk) => {
-			told += chunk;
+			printed += chunk;
 		});
 		await eventually(() =>
-			expect(told).toMatch(/Waiting: the database shipping on .* cannot be reached/),
+			expect(printed).toMatch(/Waiting: the database shipping on .* cannot be reached/),
 		);
 		const { code, errors } = await program.stop("SIGTERM");
 		expect({ code, lines: errors.split("\n").length }).toEqual({ code: 0, lines: 1 });
 	});
 
-	test("a DATABASE_URL that cannot be read", async () => {
+	test("an invalid DATABASE_URL", async () => {
 		expect(
 			await refusal({ DATABASE_URL: "postgres://{service}:a/b#c@127.0.0.1/{service}" }),
 		).toMatch(/DATABASE_URL .*percent-encode/);
@@ -174,7 +174,7 @@ describe("a start that cannot succeed says in one line why, and what to do:", ()
 		).toMatch(/JWT_SECRET is easily guessed/);
 	});
 
-	test("a Node that is too old", async () => {
+	test("an old version of Node", async () => {
 		const old = `data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });`;
 		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(
 			/needs Node 24 .*npm start/,

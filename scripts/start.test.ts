@@ -17,7 +17,7 @@ const whereUsersSwitch = testIf(
 	"other users cannot run this checkout (run as root, outside /root)",
 );
 
-// Each test makes a cluster with a database per service, which a busy disk takes its time for.
+// Each test creates a database per service, which takes long on a busy disk.
 jest.setTimeout(120_000);
 afterEach(cleanUp);
 
@@ -59,7 +59,7 @@ async function send(
 
 const logIn = async (url: string, body: object): Promise<string> =>
 	(await send(url, "/api/users/login", { body })).body.access_token;
-/** Orders what the screen suggests. */
+/** Places the order that the start screen suggests. */
 async function placeOrder(url: string, screen: string, token: string) {
 	const [body = ""] = /\{"items":.*\}/.exec(screen) ?? [];
 	const order = await send(url, "/api/orders", { token, body: JSON.parse(body) });
@@ -68,7 +68,7 @@ async function placeOrder(url: string, screen: string, token: string) {
 }
 
 describe("npm start", () => {
-	test("shows what to do first, keeps everything until the next start, and leaves nothing behind", async () => {
+	test("shows a start screen, keeps its data until the next start, and leaves no process behind", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		const { screen, url } = await screenOf(first);
@@ -84,14 +84,14 @@ describe("npm start", () => {
 		const pid = await postgresOn(folder);
 		const begun = Date.now();
 		expect(await first.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
-		// Five seconds, and some more for a busy machine.
+		// Five seconds, plus a margin for a busy machine.
 		expect(Date.now() - begun).toBeLessThan(8000);
 		expect(await processesWith(folder)).not.toContain(pid);
 
 		const second = start(folder);
 		const again = await screenOf(second);
 		expect(logins(again.screen)).toEqual([admin, customer]);
-		// A token that the first start signed is still good, and so is what was ordered and what was removed.
+		// Tokens, orders and deletions survive the restart.
 		expect(await send(again.url, `/api/orders/${order.id}`, { token })).toMatchObject({
 			status: 200,
 			body: { id: order.id },
@@ -100,7 +100,7 @@ describe("npm start", () => {
 		await placeOrder(again.url, again.screen, await logIn(again.url, customer!));
 	});
 
-	test("recovers by itself from kill -9, refuses a second start, and ends when its Postgres dies", async () => {
+	test("recovers from kill -9, rejects a second start, and exits when its Postgres exits", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		await screenOf(first);
@@ -123,7 +123,7 @@ describe("npm start", () => {
 		expect(errors).toMatch(/Postgres ended by itself \(SIGKILL\): see .*postgres\.log/);
 	});
 
-	test("ends well when it is told to in the middle of its start", async () => {
+	test("exits with code 0 after a signal during its start", async () => {
 		const folder = await makeDataFolder();
 		const program = start(folder);
 		await program.says(/Preparing the database/);
@@ -132,7 +132,7 @@ describe("npm start", () => {
 		await screenOf(start(folder));
 	});
 
-	test("is healthy only when its first administrator can sign in, whatever libpq variables the shell has", async () => {
+	test("becomes healthy only when its administrator can log in, despite libpq variables in the environment", async () => {
 		const [folder, port] = [await makeDataFolder(), await freePort()];
 		const admin = { email: "owner@example.com", password: "tR4-vm9.Kx2" };
 		const program = runScript("start:node", {
@@ -140,7 +140,7 @@ describe("npm start", () => {
 			PORT: String(port),
 			ADMIN_EMAIL: admin.email,
 			ADMIN_PASSWORD: admin.password,
-			// Hashing the password takes long enough for a health check in between.
+			// Hashing takes long enough for health checks before the account exists.
 			BCRYPT_COST: "13",
 			...{
 				PGSSLMODE: "require",
@@ -168,7 +168,7 @@ describe("npm start", () => {
 		expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 	});
 
-	inTerminal("opens moleculer's prompt in a terminal, and leaving it ends everything", async () => {
+	inTerminal("opens the prompt in a terminal, and exits with it", async () => {
 		const folder = await makeDataFolder();
 		const program = runScript(
 			"start",
@@ -185,7 +185,7 @@ describe("npm start", () => {
 	});
 });
 
-test("npm run start:node only logs", async () => {
+test("npm run start:node prints only log lines", async () => {
 	const folder = await makeDataFolder();
 	const program = start(folder, "start:node");
 	await program.says(/started successfully/);

@@ -15,9 +15,9 @@ import { adminPassword, findSomethingInStock, seedCatalogue, seedLogins } from "
 const root = join(import.meta.dirname, "..");
 
 const USAGE = `npm start -- [--quiet | --no-prompt] [--watch]
-  --quiet      prints log lines only
-  --no-prompt  opens no prompt in a terminal
-  --watch      restarts when a file changes, without a prompt; npm run dev does this
+  --quiet      prints only log lines
+  --no-prompt  does not open a prompt in a terminal
+  --watch      restarts when a file changes, without a prompt (npm run dev)
 Environment variables configure everything else: docs/configuration.md lists them.`;
 
 const read = (program: Program) =>
@@ -34,7 +34,10 @@ const read = (program: Program) =>
 		},
 	});
 
-/** Replaces this process only after its arguments were accepted: `node --watch` would wait for changes after its program has failed. */
+/**
+ * Replaces this process by `node --watch`. Only after the arguments were parsed, because `node --watch`
+ * waits for changes after its program has failed.
+ */
 function restartOnChange(quiet: boolean): void {
 	const program = join(import.meta.dirname, "start.js");
 	process.execve!(process.execPath, [
@@ -54,12 +57,12 @@ runProgram("moleculer-commerce", async (program) => {
 	const services = selectedServices(join(root, "services"), given.SERVICES);
 	assertSecrets(given, services);
 	assertDistinctPorts(given, services.includes("api"));
-	// Postgres and the services' code take about as long to load, so they do it side by side.
+	// Starting Postgres and loading the services take about the same time, so they run concurrently.
 	const loading = loadServices(root, services);
 	loading.catch(() => undefined);
 
 	const databases = await prepareDatabases(program, given, { folder, root, services, say });
-	// An embedded Postgres belongs to this process anyway, by the lock of its data folder.
+	// The lock of its data folder already protects an embedded Postgres.
 	if (!databases.embedded)
 		await claimDatabases(program, given, databases.url, withDatabase(root, services));
 	const JWT_SECRET = await program.step(jwtSecret(given, folder, services));

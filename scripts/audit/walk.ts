@@ -4,22 +4,22 @@ import type {} from "../../services/orders/orders.contract.ts";
 export interface AuditReport {
 	checked: number;
 	skipped: number;
-	/** Orders there were when it began. */
+	/** Number of orders when the audit began. */
 	total: number;
-	/** Orders that wait for somebody, in all. */
+	/** Number of all stuck orders, which require an operator. */
 	stuck: number;
 	violations: { invariant: string; subject: string; detail: string }[];
 }
 
-/** Has everything audited, call by call. */
+/** Audits all orders, or those since a time, page by page. `onProgress` receives the running totals. */
 export async function walkAudit(
 	call: Call,
-	wish: { since?: string; quiet?: number; recheck?: number },
-	onProgress: (soFar: AuditReport) => void = () => undefined,
+	options: { since?: string; quiet?: number; recheck?: number },
+	onProgress: (report: AuditReport) => void = () => undefined,
 ): Promise<AuditReport> {
 	const report: AuditReport = { checked: 0, skipped: 0, total: 0, stuck: 0, violations: [] };
 	for (let after: string | null | undefined; after !== null; ) {
-		const page = await call("orders.audit", { ...wish, ...(after ? { after } : {}) });
+		const page = await call("orders.audit", { ...options, ...(after ? { after } : {}) });
 		report.checked += page.checked;
 		report.skipped += page.skipped;
 		report.total = page.total ?? report.total;
