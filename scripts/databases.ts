@@ -18,7 +18,10 @@ import type { Env } from "../lib/settings/env.ts";
 import { hasDatabase, migrationFolders } from "../lib/settings/node.ts";
 import { canonicalizeEmails } from "../services/users/users.canonical-emails.ts";
 
-/** Time for Postgres to stop cleanly, in addition to DRAIN_MS and the time that draining left unused. */
+/**
+ * Time for Postgres to stop cleanly, in addition to DRAIN_MS and the time that draining left
+ * unused.
+ */
 const STOP_MS = 1500;
 /** Longer than all timeouts of startEmbeddedPostgres. */
 const GIVE_UP_MS = 10_000;

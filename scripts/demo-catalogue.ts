@@ -4,7 +4,10 @@ import type { products } from "../services/products/products.contract.ts";
 type NewProduct = Input<typeof products.actions.import.params>["products"][number];
 type Line = [name: string, price: number, stock: number, description: string];
 
-/** The products of one category. A SKU consists of the category's letters and the position in the list. */
+/**
+ * The products of one category. A SKU consists of the category's letters and the position in the
+ * list.
+ */
 const shelf = (category: string, letters: string, lines: readonly Line[]): NewProduct[] =>
 	lines.map(([name, price, stock, description], i) => ({
 		name,

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Deploys this checkout to production.
 #
-#   scripts/deploy.sh                     on this host, with docker compose: replaces the running nodes,
-#                                         one service at a time
+#   scripts/deploy.sh                     on this host, with docker compose: replaces the running
+#                                         nodes, one service at a time
 #   scripts/deploy.sh --color blue|green  on Kubernetes: starts this color with the image in its
 #                                         kustomization.yaml, then switches traffic to it
 #
-# Settings: COMPOSE_FILE (compose files), IMAGE_TAG (the commit by default), and the settings of kubectl.
+# Settings: COMPOSE_FILE (compose files), IMAGE_TAG (the commit by default), those of kubectl.
 set -euo pipefail
 case "${1:-}" in -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit ;; esac
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 say() { printf '\n=== %s\n' "$*"; }
 fail() { printf 'deploy: %s\n' "$*" >&2; exit 1; }
 
-# --- one host ---------------------------------------------------------------------------------------------------------------------
+# --- One host ---
 
 # Uses the compose plugin of Docker, or else the older docker-compose.
 find_compose() {
@@ -26,8 +26,8 @@ find_compose() {
 
 random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
-# Creates a secret unless it exists. The mode of the folder excludes other users of this host; the file
-# must be readable for the user in the container.
+# Creates a secret unless it exists. The mode of the folder excludes other users of this host; the
+# file must be readable for the user in the container.
 secret() { [ -e "secrets/$1" ] || { printf '%s' "$2" >"secrets/$1" && chmod 444 "secrets/$1" && echo "made secrets/$1"; }; }
 
 make_secrets() {
@@ -55,8 +55,8 @@ healthy() {
 	return 1
 }
 
-# Starts as many new containers as there are old ones, waits until they are healthy, then stops the old
-# ones.
+# Starts as many new containers as there are old ones, waits until they are healthy, then stops the
+# old ones.
 replace() {
 	local service=$1 old new count
 	old=$(compose ps -q "$service")
@@ -103,7 +103,7 @@ deploy_compose() {
 	say "Deployed $TAG"
 }
 
-# --- Kubernetes -------------------------------------------------------------------------------------------------------------------
+# --- Kubernetes ---
 
 overlay=k8s/overlays/blue-green
 

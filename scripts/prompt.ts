@@ -37,7 +37,9 @@ type Complete = (
 /** moleculer-repl replaces `eval` and `completer` of Node's REPL, and so do we. */
 type Prompt = Omit<REPLServer, "eval" | "completer"> & { eval: Evaluate; completer: Complete };
 
-/** Commands of moleculer-repl that ours replace. Options that ours lack are left to the original. */
+/**
+ * Commands of moleculer-repl that ours replace. Options that ours lack are left to the original.
+ */
 const REPLACED = ["call", "nodes", "actions"];
 
 /** The words of a line. Quotes group words; `--name="two words"` is one. */
@@ -50,7 +52,12 @@ const split = (line: string): string[] =>
  * Adds the project's commands to moleculer-repl. Its own `customCommands` cannot replace a command,
  * and cannot have two words of which the first is a command already, such as `events status`.
  */
-function addCommands(prompt: Prompt, broker: ServiceBroker, operator: Operator): void {
+function addCommands(
+	prompt: Prompt,
+	broker: ServiceBroker,
+	operator: Operator,
+	startLine: () => void,
+): void {
 	const { eval: evaluate, completer: complete } = prompt;
 
 	async function run(words: readonly string[]): Promise<void> {
@@ -61,7 +68,10 @@ function addCommands(prompt: Prompt, broker: ServiceBroker, operator: Operator):
 	}
 	prompt.eval = (line, context, file, done) => {
 		const words = split(line);
-		const original = () => evaluate.call(prompt, line, context, file, done);
+		const original = () => {
+			startLine();
+			evaluate.call(prompt, line, context, file, done);
+		};
 		const [command, ...topic] = words;
 		if (command === "help" && topic.length === 0) {
 			evaluate.call(prompt, line, context, file, (error) => {
@@ -103,9 +113,9 @@ export function openPrompt(broker: ServiceBroker, program: Program): void {
 	const operator = new Operator(broker, (fields, message) => logger.info(message, fields));
 	// Every way out of the prompt stops the broker and then the process. The program has more to
 	// release than the broker.
-	const restricted = operatorBroker(broker, operator, { stop: () => program.stop(), explain });
-	const prompt = broker.repl.call(restricted) as unknown as Prompt;
-	addCommands(prompt, broker, operator);
+	const wrapped = operatorBroker(broker, operator, { stop: () => program.stop(), explain });
+	const prompt = broker.repl.call(wrapped.broker) as unknown as Prompt;
+	addCommands(prompt, broker, operator, wrapped.startLine);
 	prompt.removeAllListeners("SIGINT");
 	prompt.on("SIGINT", () => {
 		if (prompt.line === "") return prompt.close();

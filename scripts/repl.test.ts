@@ -141,7 +141,9 @@ describeWith(["nats-server"], "npm run repl", () => {
 	});
 
 	const env = () => ({ NODE_ENV: "test", TRANSPORTER: nats.url });
-	/** Runs one command, as from a shell: arguments with special characters are quoted by the caller. */
+	/**
+	 * Runs one command, as from a shell: arguments with special characters are quoted by the caller.
+	 */
 	const once = (...args: string[]) => onceIn({}, ...args);
 	async function onceIn(settings: Record<string, string>, ...args: string[]) {
 		const program = runScript("repl", { ...env(), ...settings }, { args });
@@ -359,6 +361,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 				.find(({ id }) => id.startsWith("users-"))!;
 			await enter(`dcall ${id} users.list`, new RegExp(customerId));
 			await enter(`dcall ${id} users.get --id ${STUCK}`, /USER_NOT_FOUND \(404\): User not found/);
+			await enter("bench users.list --num 20", /\b20\b[\s\S]*mol \$/);
 			await enter("nodes --details", /Node ID[\s\S]*users/);
 			await enter("events", /Group/);
 			expect(prompt.output()).not.toMatch(/^\s+at /m);

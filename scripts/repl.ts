@@ -30,7 +30,10 @@ const JOIN_MS = 15_000;
 const DISCOVERY_MS = 2000;
 const DISCOVERY_INTERVAL_MS = 20;
 
-/** Parses a command before this process joins the cluster. @throws StartError naming the wrong argument */
+/**
+ * Parses a command before this process joins the cluster.
+ * @throws StartError naming the wrong argument
+ */
 function parseCommand(words: readonly string[]): ParsedCommand {
 	try {
 		return parse(words, "once");

@@ -16,7 +16,10 @@ export interface Login {
 const CATALOGUE_MARK = "catalogue-imported";
 const newPassword = () => randomBytes(12).toString("base64url");
 
-/** The password with which the users service creates the first administrator. A demo shop generates one and stores it in `folder`. */
+/**
+ * The password with which the users service creates the first administrator. A demo shop generates
+ * one and stores it in `folder`.
+ */
 export async function adminPassword(
 	{ ADMIN_PASSWORD }: Env,
 	folder: string,

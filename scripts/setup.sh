@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares a development machine: installs npm packages, and the servers that the cluster tests need. Keeps existing installations.
+# Prepares a development machine: installs npm packages and the servers for cluster tests.
 set -euo pipefail
 case "$*" in
 "") ;;

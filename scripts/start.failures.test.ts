@@ -10,7 +10,10 @@ import { cleanUp, makeDataFolder, runScript } from "../test/support/program.ts";
 jest.setTimeout(60_000);
 afterEach(cleanUp);
 
-/** Runs a start that must fail with code 1, one line on stderr and no remaining process. Returns the line. */
+/**
+ * Runs a start that must fail with code 1, one line on stderr and no remaining process. Returns the
+ * line.
+ */
 async function refusal(env: Record<string, string>, args: string[] = []): Promise<string> {
 	const folder = env.DATA_DIR ?? (await makeDataFolder());
 	const { code, errors } = await runScript(
@@ -138,7 +141,7 @@ describe("npm start prints the reason and the next action in one line for", () =
 		}
 	});
 
-	test("a database that is not ready yet: in a cluster it waits instead, and prints the reason once", async () => {
+	test("a database that is not ready, for which a cluster node waits", async () => {
 		const server = createServer().listen(0, "127.0.0.1");
 		await once(server, "listening");
 		const { port } = server.address() as AddressInfo;

@@ -68,7 +68,7 @@ async function placeOrder(url: string, screen: string, token: string) {
 }
 
 describe("npm start", () => {
-	test("shows a start screen, keeps its data until the next start, and leaves no process behind", async () => {
+	test("shows a start screen, keeps its data, and leaves no process behind", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		const { screen, url } = await screenOf(first);
@@ -100,7 +100,7 @@ describe("npm start", () => {
 		await placeOrder(again.url, again.screen, await logIn(again.url, customer!));
 	});
 
-	test("recovers from kill -9, rejects a second start, and exits when its Postgres exits", async () => {
+	test("recovers from kill -9, rejects a second start, and exits with its Postgres", async () => {
 		const folder = await makeDataFolder();
 		const first = start(folder);
 		await screenOf(first);
@@ -132,7 +132,7 @@ describe("npm start", () => {
 		await screenOf(start(folder));
 	});
 
-	test("becomes healthy only when its administrator can log in, despite libpq variables in the environment", async () => {
+	test("becomes healthy only when its administrator can log in, whatever libpq variables are set", async () => {
 		const [folder, port] = [await makeDataFolder(), await freePort()];
 		const admin = { email: "owner@example.com", password: "tR4-vm9.Kx2" };
 		const program = runScript("start:node", {

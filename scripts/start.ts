@@ -35,8 +35,8 @@ const read = (program: Program) =>
 	});
 
 /**
- * Replaces this process by `node --watch`. Only after the arguments were parsed, because `node --watch`
- * waits for changes after its program has failed.
+ * Replaces this process by `node --watch`. Only after the arguments were parsed, because `node
+ * --watch` waits for changes after its program has failed.
  */
 function restartOnChange(quiet: boolean): void {
 	const program = join(import.meta.dirname, "start.js");

@@ -11,7 +11,9 @@ export interface AuditReport {
 	violations: { invariant: string; subject: string; detail: string }[];
 }
 
-/** Audits all orders, or those since a time, page by page. `onProgress` receives the running totals. */
+/**
+ * Audits all orders, or those since a time, page by page. `onProgress` receives the running totals.
+ */
 export async function walkAudit(
 	call: Call,
 	options: { since?: string; quiet?: number; recheck?: number },

@@ -4,7 +4,9 @@ import { json } from "./output.ts";
 export class UsageError extends Error {
 	readonly type: string = "USAGE";
 }
-/** An option that the command does not have. moleculer-repl's command of the same name may have it. */
+/**
+ * An option that the command does not have. moleculer-repl's command of the same name may have it.
+ */
 export class UnknownOptionError extends UsageError {
 	override readonly type = "UNKNOWN_OPTION";
 }

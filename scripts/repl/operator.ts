@@ -84,28 +84,39 @@ function systemUser(): string {
 	}
 }
 
+/** The broker as moleculer-repl sees it. */
+export interface OperatorBroker {
+	readonly broker: ServiceBroker;
+	/** Starts a new line of input: the log then names the operator again for each action. */
+	startLine(): void;
+}
+
 /**
- * The broker as moleculer-repl sees it: `call` runs as the operator, failed calls have a readable
- * block instead of a stack, and `stop` ends the program. All other members are the broker's own.
+ * Wraps a broker for moleculer-repl. `call` runs as the operator and is logged once per action and
+ * line, because `bench` repeats it. Failed calls have a readable block instead of a stack. `stop`
+ * ends the program. All other members are the broker's own.
  */
 export function operatorBroker(
 	broker: ServiceBroker,
 	operator: Operator,
 	{ stop, explain }: { stop(): Promise<never>; explain(error: unknown): string },
-): ServiceBroker {
-	const call: UntypedCall = (action, params, options) =>
-		operator
-			.begin("call", { action })(action, params, options)
-			.catch((error) => {
-				// moleculer-repl prints the stack, and the data below it.
-				throw Object.assign(new Error(error.message), { stack: explain(error) });
-			});
+): OperatorBroker {
+	const calls = new Map<string, UntypedCall>();
+	const call: UntypedCall = (action, params, options) => {
+		const perform = calls.get(action) ?? operator.begin("call", { action });
+		calls.set(action, perform);
+		return perform(action, params, options).catch((error) => {
+			// moleculer-repl prints the stack, and the data below it.
+			throw Object.assign(new Error(error.message), { stack: explain(error) });
+		});
+	};
 	const own: Readonly<Record<string | symbol, unknown>> = { call, stop };
-	return new Proxy(broker, {
+	const wrapped = new Proxy(broker, {
 		get(target, name) {
 			if (Object.hasOwn(own, name)) return own[name];
 			const value = Reflect.get(target, name);
 			return typeof value === "function" ? value.bind(target) : value;
 		},
 	});
+	return { broker: wrapped, startLine: () => calls.clear() };
 }

@@ -43,7 +43,9 @@ export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[
 const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;
 
-/** Checks beyond the audit: responses to buyers, initial stock, and that every saga and event ended. */
+/**
+ * Checks beyond the audit: responses to buyers, initial stock, and that every saga and event ended.
+ */
 export async function check(
 	cluster: Pick<Cluster, "query">,
 	purchases: readonly Purchase[],

@@ -20,7 +20,9 @@ export interface InjectedFault extends Fault {
 /** Maximum time that a fault waits for its moment. */
 const MOMENT_SECONDS = 8;
 
-/** Seconds until repair, minimum and maximum. Shorter for Postgres and NATS, which stop all nodes. */
+/**
+ * Seconds until repair, minimum and maximum. Shorter for Postgres and NATS, which stop all nodes.
+ */
 const LASTS = {
 	node: { kill: [0.2, 4], pause: [0.5, 8], restart: [0, 1] },
 	nats: { kill: [0.2, 3], pause: [0.5, 3], restart: [0, 1] },

@@ -6,7 +6,8 @@ type Query = (text: string, values: readonly unknown[]) => Promise<object[]>;
  * Replaces some SQL statements in a test process. The program itself contains no hook for this: a
  * node gets a bug from `node --import tools/chaos/bugs/….ts`, and a delay from a file in
  * tools/chaos/slow.
- * @param target pattern of the statement's name, and a word in its text that identifies the database
+ * @param target pattern of the statement's name, and a word in its text that identifies the
+ * database
  * @param other runs instead; `query` runs a statement unchanged
  */
 export function replace(

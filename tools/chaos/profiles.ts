@@ -68,7 +68,8 @@ export const PROFILES = {
 	large: {
 		about: "batches, claims and lists exceed the size of one NATS message",
 		every: [1, 2],
-		// Orders accumulate while inventory nodes are paused; orders of dead nodes are claimed together.
+		// Orders accumulate while inventory nodes are paused; orders of dead nodes are claimed
+		// together.
 		targets: { goods: 3, orders: 1 },
 		kinds: { pause: 1, kill: 1 },
 		lasts: [1, 2],

@@ -49,7 +49,9 @@ const THIEVES = 2;
 const stockOf = (n: number) => (n < 3 ? 150 : 5000);
 const PLENTY = 1_000_000;
 
-/** Runs a cluster with buyers and faults, and checks the invariants after everything has settled. */
+/**
+ * Runs a cluster with buyers and faults, and checks the invariants after everything has settled.
+ */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 	const { seconds, seed, say, bug, patience: settling = 30 } = options;
 	const profile = profileOf(options.faults, bug);
@@ -171,7 +173,9 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 	return { shoppers, admin, stock };
 }
 
-/** Waits until no order or event is in progress, or until the deadline, and returns the violations. */
+/**
+ * Waits until no order or event is in progress, or until the deadline, and returns the violations.
+ */
 async function settle(
 	cluster: Cluster,
 	verify: () => Promise<Finding[]>,

@@ -74,7 +74,10 @@ export async function steal(
 	}
 }
 
-/** Refreshes a stolen session until it has ended. A lost response ends it as well: its token was used. */
+/**
+ * Refreshes a stolen session until it has ended. A lost response ends it as well: its token was
+ * used.
+ */
 async function refresh(
 	client: Client,
 	theft: Theft,
@@ -119,7 +122,10 @@ export const gatewaysAt = (urls: readonly string[]): Gateways => ({
 	},
 });
 
-/** Stolen sessions that are still accepted after the password change, and owners' sessions that are not. */
+/**
+ * Stolen sessions that are still accepted after the password change, and owners' sessions that are
+ * not.
+ */
 export async function checkThefts(
 	{ statuses, refresh }: Gateways,
 	thefts: readonly Theft[],

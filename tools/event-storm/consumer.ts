@@ -4,7 +4,9 @@ import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { ALL_GROUPS, consumer } from "./services.ts";
 
-/** A node with the consumer groups named in its arguments, in a separate process that can be killed. */
+/**
+ * A node with the consumer groups named in its arguments, in a separate process that can be killed.
+ */
 runProgram("consumer", async (program) => {
 	const env = readEnv();
 	const broker = createNode(

@@ -55,9 +55,9 @@ const SUBJECTS = 200;
 const SETTLE_MS = 150_000;
 
 /**
- * Publishes events while consumers are killed every second and NATS is killed three times, once with
- * the loss of its files. Then deletes NATS's files while no event is in flight, and starts another
- * consumer group. Verifies that each event took effect exactly once in every group.
+ * Publishes events while consumers are killed every second and NATS is killed three times, once
+ * with the loss of its files. Then deletes NATS's files while no event is in flight, and starts
+ * another consumer group. Verifies that each event took effect exactly once in every group.
  */
 export async function storm(options: StormOptions): Promise<StormResult> {
 	const { events, seconds, seed, pattern, query, folder } = options;
@@ -217,7 +217,9 @@ function consumerProcesses(settings: Record<string, string>, folder: string, dic
 	};
 }
 
-/** Kills NATS three times while events are published; the second time with the loss of its files. */
+/**
+ * Kills NATS three times while events are published; the second time with the loss of its files.
+ */
 async function disruptNats(nats: Member, folder: string, seconds: number): Promise<void> {
 	for (const loses of [false, true, false]) {
 		await after((seconds / 4) * 1000);

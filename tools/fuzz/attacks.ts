@@ -4,8 +4,8 @@ import type { FuzzOptions } from "./fuzz.ts";
 import type { FuzzRequest } from "./requests.ts";
 
 /**
- * Texts whose repetition makes common patterns backtrack: patterns of e-mail addresses, lists, quotes,
- * numbers, white space, IP addresses, tokens and field names.
+ * Texts whose repetition makes common patterns backtrack: patterns of e-mail addresses, lists,
+ * quotes, numbers, white space, IP addresses, tokens and field names.
  */
 export const PIECES: readonly string[] = [
 	...[
@@ -125,7 +125,10 @@ function bodyRequest(
 		body: Buffer.from(JSON.stringify(body)),
 	};
 }
-/** Sends the attack in the query. @param piece marks the attacked parameter, and is repeated there */
+/**
+ * Sends the attack in the query.
+ * @param piece marks the attacked parameter, and is repeated there
+ */
 function headRequest(
 	method: string,
 	path: string,

@@ -25,9 +25,9 @@ interface Connection {
 }
 
 /**
- * Opens event streams in unusual ways: pipelined on one connection, many at once, and aborted at any
- * time. Checks that every gateway still sends heartbeats, enforces its limit, and frees the places of
- * closed streams.
+ * Opens event streams in unusual ways: pipelined on one connection, many at once, and aborted at
+ * any time. Checks that every gateway still sends heartbeats, enforces its limit, and frees the
+ * places of closed streams.
  */
 export async function fuzzStreams({
 	urls,

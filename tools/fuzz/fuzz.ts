@@ -16,7 +16,9 @@ export interface FuzzOptions {
 	/** Gateways, used in turn. */
 	readonly urls: readonly string[];
 	readonly routes: readonly (DocumentedRoute & { readonly contract: Published })[];
-	/** Creates tokens and existing ids for a route; once per route, because some requests delete them. */
+	/**
+	 * Creates tokens and existing ids for a route; once per route, because some requests delete them.
+	 */
 	setUp(): Promise<{ readonly tokens: readonly (string | undefined)[]; readonly known: Known }>;
 	readonly seed: number;
 	readonly perRoute: number;
@@ -114,7 +116,9 @@ function findProblem(status: number, text: string): string | undefined {
 	}
 }
 
-/** Sends a request. Status 0 means no response. An event stream counts as complete once it begins. */
+/**
+ * Sends a request. Status 0 means no response. An event stream counts as complete once it begins.
+ */
 export function send(
 	agent: Agent,
 	url: string,

@@ -12,8 +12,8 @@ export interface MemoryUse {
 	readonly flat: boolean;
 }
 /**
- * Each round sends the same kinds of requests, so a leak grows by the same amount in each third. The
- * memory of V8 and malloc varies by some tens of megabytes in any process.
+ * Each round sends the same kinds of requests, so a leak grows by the same amount in each third.
+ * The memory of V8 and malloc varies by some tens of megabytes in any process.
  */
 const isFlat = (warm: number, end: number) => end <= warm * 1.15 + 16;
 

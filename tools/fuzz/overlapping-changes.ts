@@ -7,7 +7,9 @@ export interface ChangeFuzzOptions {
 	readonly readers: number;
 	/** Number of writes by each writer. */
 	readonly writes: number;
-	/** Values in commit order, if `write` records them. Otherwise overlapping writes have no order. */
+	/**
+	 * Values in commit order, if `write` records them. Otherwise overlapping writes have no order.
+	 */
 	readonly commits?: readonly number[];
 	/** Stores a new value. Resolves when the write is committed and the response has arrived. */
 	write(value: number, writer: number, next: () => number): Promise<void>;

@@ -27,8 +27,8 @@ export interface Stall {
 }
 
 /**
- * Sends requests one at a time, and reports those that block the event loop of a node, by the latency
- * of concurrent heartbeats to all nodes.
+ * Sends requests one at a time, and reports those that block the event loop of a node, by the
+ * latency of concurrent heartbeats to all nodes.
  * @param nodes addresses that respond to GET /health/live from the event loop that is watched
  */
 export async function findStalls(

@@ -27,7 +27,9 @@ export interface WorldOptions {
 	readonly faults: readonly Fault[];
 	/** Id of a saga that makes every step throw. */
 	readonly poison?: string | undefined;
-	/** Timers fire in order, no node loses its lease, and the message that starts a saga has no fault. */
+	/**
+	 * Timers fire in order, no node loses its lease, and the message that starts a saga has no fault.
+	 */
 	readonly orderly?: boolean;
 }
 

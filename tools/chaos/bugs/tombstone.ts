@@ -1,6 +1,8 @@
 import { replace } from "../patch.ts";
 
-/** Bug: a release without a reservation leaves no tombstone, so a late reservation holds its stock. */
+/**
+ * Bug: a release without a reservation leaves no tombstone, so a late reservation holds its stock.
+ */
 replace({ name: /^release$/, word: "reservations" }, async (query, { text }, values) => {
 	const [ids] = values as [string[]];
 	const held = await query("select order_id from reservations where order_id = any($1)", [ids]);
