@@ -6,7 +6,7 @@ import { expect, test } from "@jest/globals";
 import { parse, stringify } from "yaml";
 import { root } from "../../test/support/databases.ts";
 import { describeWith } from "../../test/support/servers.ts";
-import { findServer } from "../../tools/chaos/cluster.ts";
+import { findServer } from "../../tools/chaos/servers.ts";
 
 interface Rule {
 	readonly alert: string;

@@ -6,7 +6,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { readEnv } from "../../lib/settings/env.ts";
 import { hasDatabase, serviceNames } from "../../lib/settings/node.ts";
 import { settings } from "../../lib/settings/settings.ts";
-import { NATS_CONFIG } from "../../tools/chaos/cluster.ts";
+import { NATS_CONFIG } from "../../tools/chaos/servers.ts";
 import { root } from "../support/databases.ts";
 import { filesIn, importsOf } from "../support/imports.ts";
 

@@ -5,7 +5,7 @@ import { readEnv } from "../../lib/settings/env.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 import { settings } from "../../lib/settings/settings.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
-import { NATS_CONFIG } from "../../tools/chaos/cluster.ts";
+import { NATS_CONFIG } from "../../tools/chaos/servers.ts";
 import { root } from "../support/databases.ts";
 import {
 	type Container,

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
-import { findServer } from "../../tools/chaos/cluster.ts";
+import { findServer } from "../../tools/chaos/servers.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, startProcess } from "./processes.ts";

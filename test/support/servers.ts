@@ -7,7 +7,7 @@ import {
 	howToInstall,
 	natsArguments,
 	whatIsMissing,
-} from "../../tools/chaos/cluster.ts";
+} from "../../tools/chaos/servers.ts";
 import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { freePort, type Process, startProcess } from "./processes.ts";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { printUsage } from "../../lib/process/command-line.ts";
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { howToInstall, missingServers } from "../chaos/cluster.ts";
+import { howToInstall, missingServers } from "../chaos/servers.ts";
 import { type Options, read, USAGE } from "./options.ts";
 import { resultPage } from "./page.ts";
 import { type RunResult, selectRun } from "./runs.ts";

@@ -5,7 +5,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hasDatabase, serviceNames } from "../../lib/settings/node.ts";
 import { freePort, type Process, startProcess } from "../../test/support/processes.ts";
-import { natsMember, redisMember } from "../chaos/cluster.ts";
+import { natsMember, redisMember } from "../chaos/servers.ts";
 import type { Postgres } from "./postgres.ts";
 import type { SeedHistory } from "./seed-history.ts";
 import { shopStateReader } from "./shop-invariants.ts";

@@ -4,10 +4,10 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { makeFolders } from "../../lib/process/folder-access.ts";
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { howToInstall, missingServers } from "./cluster.ts";
 import { picture } from "./picture.ts";
 import { BUGS, PROFILES } from "./profiles.ts";
 import { type ChaosResult, chaos } from "./run.ts";
+import { howToInstall, missingServers } from "./servers.ts";
 
 const USAGE = `npm run chaos -- [options]
   --seconds 60   duration of fault injection

@@ -10,7 +10,7 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { migrationFolders } from "../../lib/settings/node.ts";
-import { findServer } from "../chaos/cluster.ts";
+import { findServer } from "../chaos/servers.ts";
 import { type StormResult, storm } from "./run.ts";
 import { ALL_GROUPS } from "./services.ts";
 

@@ -2,7 +2,6 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
-import type { QueryResultRow } from "pg";
 import { v7 as uuid } from "uuid";
 import type { Call } from "../../lib/contracts/contract.ts";
 import { readEnv } from "../../lib/settings/env.ts";
@@ -12,14 +11,15 @@ import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import type {} from "../../services/payments/payments.contract.ts";
 import type {} from "../../services/shipping/shipping.contract.ts";
-import { type Process, startProcess } from "../../test/support/processes.ts";
-import { natsMember } from "../chaos/cluster.ts";
+import type { Process } from "../../test/support/processes.ts";
 import type { Member } from "../chaos/members.ts";
 import { type Random, random } from "../chaos/random.ts";
+import { natsMember } from "../chaos/servers.ts";
+import { consumerProcesses, startConsumer } from "./consumer-processes.ts";
 import { ALL_GROUPS, EFFECTS, GROUPS, LATE, POISON, producer } from "./services.ts";
-import { violations } from "./verdict.ts";
+import { count, SETTLE_MS, settle, type Tables, verify } from "./settle.ts";
 
-export interface StormOptions {
+export interface StormOptions extends Tables {
 	readonly events: number;
 	/** Duration of publishing. */
 	readonly seconds: number;
@@ -27,11 +27,6 @@ export interface StormOptions {
 	readonly seed: number;
 	/** DATABASE_URL of migrated, empty databases. */
 	readonly pattern: string;
-	query<Row extends QueryResultRow>(
-		service: string,
-		text: string,
-		values?: unknown[],
-	): Promise<Row[]>;
 	/** Folder of NATS and of the logs. */
 	readonly folder: string;
 	/** Called about three times a second. `effects` is the count of the slowest group. */
@@ -48,11 +43,9 @@ export interface StormResult {
 	readonly replayed: number;
 }
 
-const CONSUMERS = 3;
 /** Every 250th event is poison. */
 const POISON_EVERY = 250;
 const SUBJECTS = 200;
-const SETTLE_MS = 150_000;
 
 /**
  * Publishes events while consumers are killed every second and NATS is killed three times, once
@@ -105,7 +98,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 			found.push("Not all events were processed after the idle stream was deleted");
 		const { count: replayed } = await (broker.call.bind(broker) as Call)("orders.replayEvents", {});
 		if (!(await settled(ALL_GROUPS))) found.push("Not all replayed events were processed in time");
-		found.push(...consumers.failures(), ...(await verdict(options, events)));
+		found.push(...consumers.failures(), ...(await verify(options, events)));
 		const poison = writer.poison();
 		return {
 			violations: found,
@@ -157,66 +150,6 @@ function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, 
 	};
 }
 
-function startConsumer(
-	name: string,
-	groups: readonly string[],
-	settings: Record<string, string>,
-	folder: string,
-): Process {
-	const args = ["--no-warnings", join(import.meta.dirname, "consumer.ts"), ...groups];
-	return startProcess({
-		name,
-		file: process.execPath,
-		args,
-		env: { ...settings, NODEID: name },
-		log: join(folder, `${name}.log`),
-	});
-}
-
-/** The consumer processes, which the run kills and restarts. */
-function consumerProcesses(settings: Record<string, string>, folder: string, dice: Random) {
-	const running = new Map<number, Process>();
-	const killed = new Set<Process>();
-	const failures: string[] = [];
-	const spawn = (n: number) => {
-		const one = startConsumer(`consumer-${n}`, GROUPS, settings, folder);
-		running.set(n, one);
-		one.failure.catch((error: Error) => {
-			if (killed.has(one)) return;
-			running.delete(n);
-			failures.push(error.message);
-		});
-	};
-	const kill = async (n: number) => {
-		const one = running.get(n);
-		if (!one) return;
-		killed.add(one);
-		await one.kill();
-		running.delete(n);
-	};
-	let kills = 0;
-	const all = [...Array(CONSUMERS).keys()];
-	const start = () => all.filter((n) => !running.has(n)).forEach(spawn);
-	return {
-		kills: () => kills,
-		/** Exits of consumers that were not killed. */
-		failures: () => failures,
-		/** Starts the consumers that are not running. */
-		start,
-		/** Kills one consumer per second, and sometimes all of them, and restarts them. */
-		async killRandomly(seconds: number) {
-			for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-				await after(1000);
-				const victims = dice.next() < 0.15 ? all : [dice.pick(all)];
-				await Promise.all(victims.map(kill));
-				kills += victims.length;
-				start();
-			}
-		},
-		end: async () => void (await Promise.all(all.map(kill))),
-	};
-}
-
 /**
  * Kills NATS three times while events are published; the second time with the loss of its files.
  */
@@ -230,10 +163,6 @@ async function disruptNats(nats: Member, folder: string, seconds: number): Promi
 	}
 }
 
-type Tables = Pick<StormOptions, "query">;
-const count = async ({ query }: Tables, group: string): Promise<number> =>
-	(await query<{ n: number }>(group, "select count(*)::int as n from effects"))[0]!.n;
-
 /** Deletes NATS's files while no event is in flight, and starts a new consumer group. */
 async function deleteIdleStream(
 	{ folder }: StormOptions,
@@ -244,53 +173,4 @@ async function deleteIdleStream(
 	await rm(join(folder, "jetstream"), { recursive: true, force: true });
 	await nats.start();
 	return startConsumer(LATE, [LATE], settings, folder);
-}
-
-/**
- * Waits until every group has processed all events except poison, and has no pending messages.
- * @returns false after SETTLE_MS
- */
-async function settle(
-	{ query }: Tables,
-	broker: ServiceBroker,
-	events: number,
-	groups: readonly string[],
-): Promise<boolean> {
-	const isSettled = async (group: string) => {
-		const [{ done = 0, waiting = 0 } = {}] = await query<{ done: number; waiting: number }>(
-			group,
-			`select (select count(*) from inbox)::int + (select count(*) from retries where dead_at is not null)::int as done,
-				(select count(*) from retries where dead_at is null)::int as waiting`,
-		);
-		if (done < events || waiting > 0) return false;
-		const figures = (await broker.call(`${group}.eventFigures`).catch(() => undefined)) as
-			| { pending: number }
-			| undefined;
-		return figures?.pending === 0;
-	};
-	for (const end = Date.now() + SETTLE_MS; Date.now() < end; await after(200)) {
-		const states = await Promise.all(groups.map(isSettled));
-		if (!states.includes(false)) return true;
-	}
-	return false;
-}
-
-async function verdict({ query }: Tables, events: number): Promise<string[]> {
-	const outbox = await query<{ id: string; subject: string }>(
-		"orders",
-		"select id, subject from outbox order by seq",
-	);
-	const ids = (rows: { id: string }[]) => rows.map(({ id }) => id);
-	const groups = ALL_GROUPS.map(async (name) => ({
-		name,
-		effects: ids(await query(name, "select event_id as id from effects")),
-		dead: ids(await query(name, "select event_id as id from retries where dead_at is not null")),
-	}));
-	const poison = new Set(ids(outbox.filter(({ subject }) => subject === POISON)));
-	const lost =
-		outbox.length === events ? [] : [`The outbox contains ${outbox.length} of ${events} events`];
-	return [
-		...lost,
-		...violations({ written: ids(outbox), poison, groups: await Promise.all(groups) }),
-	];
 }
