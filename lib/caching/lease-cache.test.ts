@@ -2,21 +2,20 @@ import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { describeWith, type Server, startRedis } from "../../test/support/servers.ts";
-import { fuzzChanges } from "../../tools/fuzz/overlapping-changes.ts";
 import { type Cache, type Cached, createCache, openCache } from "./lease-cache.ts";
 import { memoryStore } from "./memory-store.ts";
 import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
+import { overlappingChanges } from "./test/overlapping-changes.ts";
 
 interface Row {
 	id: string;
 	price: number;
 }
-/** The database: what is committed, and how often it was asked. */
+/** The database: committed rows, and the IDs of each load. */
 let rows: Map<string, Row>;
 let loads: string[][];
 const load = async (ids: string[]) => {
@@ -24,7 +23,7 @@ const load = async (ids: string[]) => {
 	return ids.map((id) => (rows.has(id) ? { ...rows.get(id)! } : null));
 };
 const commit = async (id: string, price: number) => void rows.set(id, { id, price });
-/** A load that has read from the database, and answers when it is told to. */
+/** A load that has read the database and returns when `finish` is called. */
 function slowLoad() {
 	const { promise, resolve } = Promise.withResolvers<void>();
 	const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
@@ -47,54 +46,8 @@ beforeEach(() => {
 	loads = [];
 });
 
-/** Overlapping changes of one row on two nodes; some of them die between their commit and their release. */
-function oneHistory(seed: number, caches: { one: Cache; other: Cache }): Promise<string[]> {
-	const name = `things${names++}`;
-	const nodes = [caches.one.of<Row>(name, 60_000), caches.other.of<Row>(name, 60_000)];
-	rows.set("a", { id: "a", price: 0 });
-	const pauses = async (next: () => number) => {
-		// Most are short and a few are long, so that whole changes happen within another one.
-		for (let turns = Math.floor(40 * next() ** 4); turns > 0; turns--) {
-			await turn();
-			// As long as a command takes.
-			await caches.one.ping();
-		}
-	};
-	const commits: number[] = [];
-	return fuzzChanges({
-		seed,
-		commits,
-		writers: 3,
-		readers: 4,
-		writes: 3,
-		async write(value, writer, next) {
-			const change = async () => {
-				await pauses(next);
-				await commit("a", value);
-				commits.push(value);
-				if (next() < 0.3)
-					throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
-				await pauses(next);
-			};
-			await nodes[writer % 2]!.whileInvalidated(["a"], change).catch(() => undefined);
-			await pauses(next);
-		},
-		async read(reader, next) {
-			const slow = async (ids: string[]) => {
-				const read = await load(ids);
-				await pauses(next);
-				return read;
-			};
-			const cached = nodes[reader % 2]!;
-			if (reader > 1)
-				return cached.readResult("price", 60_000, async () => (await slow(["a"]))[0]!.price);
-			return (await cached.readThrough(["a"], slow))[0]!.price;
-		},
-	});
-}
-
-/** What holds for a cache that two nodes look into, whatever it is kept in. */
-function behaviour(open: () => { one: Cache; other: Cache }): void {
+/** Tests of a cache that two nodes use, for any store. */
+function behavior(open: () => { one: Cache; other: Cache }): void {
 	let one: Cached<Row>;
 	let other: Cached<Row>;
 	beforeEach(() => {
@@ -106,8 +59,8 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 	const price = async (cached: Cached<Row>, id = "a") =>
 		(await cached.readThrough([id], load))[0]?.price;
 
-	test("rows come in the order asked for, also twice, and are loaded once for all nodes", async () => {
-		const wanted = ["b", "nobody", "a", "b"];
+	test("rows are returned in request order, also twice, and loaded once for all nodes", async () => {
+		const wanted = ["b", "missing", "a", "b"];
 		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
 		expect(await one.readThrough(wanted, load)).toEqual(expected);
 		expect(await other.readThrough(["c", ...wanted], load)).toEqual([
@@ -115,13 +68,13 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 			...expected,
 		]);
 		expect(loads).toEqual([
-			["b", "nobody", "a"],
-			["c", "nobody"],
+			["b", "missing", "a"],
+			["c", "missing"],
 		]);
 		expect(await one.readThrough([], load)).toEqual([]);
 	});
 
-	test("more rows than fit into one question", async () => {
+	test("more rows than one script call reads are cached", async () => {
 		const ids = Array.from({ length: 1203 }, (_, i) => `id${i}`);
 		for (const id of ids) await commit(id, 2);
 		await one.readThrough(ids, load);
@@ -129,12 +82,12 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(loads).toHaveLength(1);
 	});
 
-	test("what somebody does to a row that he got is not seen by others", async () => {
+	test("changing a returned row does not affect other readers", async () => {
 		for (let i = 0; i < 2; i++) (await one.readThrough(["a"], load))[0]!.price = 99;
 		expect(await price(other)).toBe(1);
 	});
 
-	test("a change is seen on every node when it is done", async () => {
+	test("every node sees a change when it is done", async () => {
 		await price(one);
 		await other.whileInvalidated(["a"], () => commit("a", 2));
 		expect(await price(one)).toBe(2);
@@ -142,7 +95,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await other.readThrough(["a"], load)).toEqual([null]);
 	});
 
-	test("who read before a change and answers after it keeps nothing", async () => {
+	test("a load from before a change that ends after it is not cached", async () => {
 		const slow = slowLoad();
 		const reading = one.readThrough(["a"], slow.load);
 		await slow.begun;
@@ -153,7 +106,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
-	test("who read before a change keeps nothing either where somebody else has kept the new row already", async () => {
+	test("a late load does not replace the new row that another node cached", async () => {
 		const slow = slowLoad();
 		const reading = one.readThrough(["a"], slow.load);
 		await slow.begun;
@@ -164,7 +117,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(one)).toBe(2);
 	});
 
-	test("while a change is under way nothing is kept, so that nothing is old if its node dies after the commit", async () => {
+	test("nothing is cached during a change, so a node that dies after the commit leaves no stale value", async () => {
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before: number | undefined;
 		void one.whileInvalidated(["a"], async () => {
@@ -178,7 +131,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
-	test("of two changes at once the one that began first and ends first leaves the other's row alone", async () => {
+	test("a change that begins and ends first does not release the row of an overlapping one", async () => {
 		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
 		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
 		const first = one.whileInvalidated(["a"], () => {
@@ -197,7 +150,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(one)).toBe(3);
 	});
 
-	test("a change stays held when one that overlaps it ends first", async () => {
+	test("a row stays held when an overlapping change ends first", async () => {
 		const gate = Promise.withResolvers<void>();
 		const begun = Promise.withResolvers<void>();
 		const sum = (cached: Cached<Row>) =>
@@ -206,7 +159,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 			begun.resolve();
 			await gate.promise;
 			await commit("a", 2);
-			// The answer of the commit is lost, so nothing is released.
+			// The response to the commit is lost, so nothing is released.
 			throw Object.assign(new Error("Connection terminated"), { code: "ECONNRESET" });
 		});
 		await begun.promise;
@@ -217,7 +170,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect([await price(one), await price(other), await sum(one)]).toEqual([2, 2, 2]);
 	});
 
-	test("the row is stored again when the last of several overlapping changes has ended", async () => {
+	test("a row is cached again when the last of several overlapping changes has ended", async () => {
 		const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
 		const changes = gates.map(({ promise }, i) =>
 			(i % 2 ? other : one).whileInvalidated(["a"], () => promise),
@@ -234,14 +187,15 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(loads).toHaveLength(3);
 	});
 
-	test("no read returns a value from before an answered change, whatever changes overlap and nodes die", async () => {
+	test("no read is older than a completed change, whatever changes overlap and nodes die", async () => {
 		const caches = open();
 		const stale: string[] = [];
-		for (let seed = 0; seed < 80; seed++) stale.push(...(await oneHistory(seed, caches)));
+		for (let seed = 0; seed < 80; seed++)
+			stale.push(...(await overlappingChanges(seed, caches, `things${names++}`)));
 		expect(stale).toEqual([]);
 	}, 60_000);
 
-	test("a change that is refused gives its row back; one that may still commit does not", async () => {
+	test("a rejected change releases its row; one that may still commit does not", async () => {
 		const refuse = (error: object) =>
 			one.whileInvalidated(["a"], () => Promise.reject(error)).catch(() => undefined);
 		await refuse(new Error("SKU_TAKEN"));
@@ -254,11 +208,11 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(loads).toHaveLength(3);
 	});
 
-	test("nodes of two versions, whose rows differ, leave each other's rows alone and see each other's changes", async () => {
+	test("nodes of two versions ignore each other's rows and see each other's changes", async () => {
 		const name = `things${names++}`;
-		const { one: old, other: young } = open();
+		const { one: old, other: current } = open();
 		const before = old.of<Row>(name, 60_000, { price: { type: "number" } });
-		const after = young.of<Row>(name, 60_000, {
+		const after = current.of<Row>(name, 60_000, {
 			price: { type: "number" },
 			currency: { type: "string" },
 		});
@@ -270,7 +224,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		for (const cached of [before, after, before]) expect(await price(cached)).toBe(2);
 	});
 
-	test("an answer is made once for all nodes, and anew after any change", async () => {
+	test("a result is made once for all nodes, and again after any change", async () => {
 		const total = async (cached: Cached<Row>) =>
 			cached.readResult("sum", 60_000, async () =>
 				[...rows.values()].reduce((sum, { price }) => sum + price, 0),
@@ -283,7 +237,7 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 		expect(await other.readResult("something else", 60_000, async () => null)).toBe(null);
 	});
 
-	test("an answer that was begun before a change is not kept", async () => {
+	test("a result begun before a change is not cached", async () => {
 		const slow = slowLoad();
 		const answering = one.readResult("list", 60_000, () => slow.load(["a"]));
 		await slow.begun;
@@ -297,13 +251,13 @@ function behaviour(open: () => { one: Cache; other: Cache }): void {
 }
 
 describe("a cache in memory", () => {
-	behaviour(() => {
+	behavior(() => {
 		const cache = createCache(memoryStore(), "");
 		return { one: cache, other: cache };
 	});
 });
 
-test("nodes of a cluster without Redis keep nothing", async () => {
+test("cluster nodes without Redis cache nothing", async () => {
 	const cached = openCache({ NAMESPACE: "", TRANSPORTER: "nats://127.0.0.1" }, quiet).of<Row>(
 		"things",
 		60_000,
@@ -321,14 +275,14 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	let one: Cache;
 	let other: Cache;
 	let connection: ReturnType<typeof connectRedis> | undefined;
-	let told: string[];
+	let logged: string[];
 	const logger = {
-		warn: (line: string) => told.push(line),
-		info: (line: string) => told.push(line),
+		warn: (line: string) => logged.push(line),
+		info: (line: string) => logged.push(line),
 	};
 	const open = () => openCache({ NAMESPACE: "", CACHER: redis.url }, logger);
 
-	/** When both caches keep and read. */
+	/** Waits until both caches store and read values. */
 	const works = (first = one, second = other) =>
 		eventually(async () => {
 			const [here, there] = [first, second].map((cache) => cache.of<Row>(`probe${names}`, 60_000));
@@ -342,7 +296,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		}, 20);
 
 	beforeAll(async () => {
-		told = [];
+		logged = [];
 		redis = await startRedis(folder);
 		[one, other] = [open(), open()];
 		await works();
@@ -354,7 +308,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await rm(folder, { recursive: true, force: true });
 	});
 
-	describe("that has all the time it wants", () => {
+	describe("without a short timeout", () => {
 		const patient: Cache[] = [];
 		beforeAll(async () => {
 			for (let i = 0; i < 2; i++)
@@ -362,11 +316,11 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 			await works(...patient);
 		});
 		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
-		behaviour(() => ({ one: patient[0]!, other: patient[1]! }));
+		behavior(() => ({ one: patient[0]!, other: patient[1]! }));
 	});
 
-	test("without Redis rows are loaded each time, changes go through, and it is told once; then it works again", async () => {
-		told = [];
+	test("without Redis, rows are loaded, changes succeed and the outage is logged once; then caching resumes", async () => {
+		logged = [];
 		const cached = one.of<Row>("outage", 60_000);
 		await cached.readThrough(["a"], load);
 		await redis.process.kill();
@@ -380,15 +334,15 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		await works();
 		expect(await cached.readThrough(["a"], load)).toEqual([{ id: "a", price: 2 }]);
 		await one.ping();
-		expect(told.sort()).toEqual([
-			...Array(2).fill("Redis is back"),
-			...Array(2).fill("Redis is gone; it goes on without it, and slower"),
+		expect(logged.sort()).toEqual([
+			...Array(2).fill("Redis is available again"),
+			...Array(2).fill("Redis is unavailable; continuing without a cache"),
 		]);
 	});
 
-	test("a change that a hanging Redis could not be told is told when it goes on, before anybody reads", async () => {
+	test("a change that a hanging Redis missed is announced before any node reads again", async () => {
 		connection = connectRedis(redis.url, quiet);
-		// Comes back later than the others.
+		// Reconnects later than the others.
 		connection.options.retryStrategy = () => 1500;
 		const cache = createCache(redisStore(connection), "cache::");
 		await works(cache);
@@ -396,7 +350,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		const reader = other.of<Row>("hanging", 60_000);
 		await reader.readThrough(["a", "b"], load);
 		redis.process.pause();
-		// The first question finds out; what follows is not even sent.
+		// The first command times out; later ones are not sent.
 		await late.readThrough(["a"], load);
 		await late.whileInvalidated(["a"], () => commit("a", 2));
 		expect(await reader.readThrough(["a"], load)).toEqual([{ id: "a", price: 2 }]);
@@ -406,7 +360,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 			seen.add((await reader.readThrough(["a"], load))[0]?.price);
 			loads = [];
 			await reader.readThrough(["b"], load);
-			// It reads again, and what it had before is still there: Redis has not lost it.
+			// It reads again, and finds the earlier value: Redis has lost nothing.
 			expect(loads).toEqual([]);
 		}, 20);
 		seen.add((await reader.readThrough(["a"], load))[0]?.price);

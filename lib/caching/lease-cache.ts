@@ -9,35 +9,45 @@ import { connectRedis } from "./redis-connection.ts";
 import { redisStore } from "./redis-store.ts";
 import { type CacheStore, type KeyState, MAX_TTL_MS, noStore } from "./store.ts";
 
-/** What one service keeps of its own rows. All of it is plain JSON, parsed anew each time: nobody can change what others get. */
+/**
+ * Cache of one service's rows. Values are JSON, parsed for each read, so no caller can change the
+ * value of another.
+ */
 export interface Cached<Row> {
-	/** Rows by their ids, in that order, null where there is none; `load` is asked for those that are not kept. */
+	/**
+	 * Returns rows in the order of `ids`, null if absent. Requests the rows that are not cached from
+	 * `load`.
+	 */
 	readThrough(
 		ids: readonly string[],
 		load: (missing: string[]) => Promise<readonly (Row | null)[]>,
 	): Promise<(Row | null)[]>;
-	/** An answer that was made from this service's rows and nothing else, a page of a list for instance; any change makes it void. */
+	/**
+	 * Returns a result derived only from this service's rows, such as a page of a list. Any change
+	 * invalidates it.
+	 * @param ttl milliseconds
+	 */
 	readResult<A>(key: string, ttl: number, make: () => Promise<A>): Promise<A>;
 	/**
-	 * Makes a change to these rows, in a transaction that has committed when `change` fulfils. From then on nobody on any node gets what was before it;
-	 * while it is under way nobody keeps anything.
+	 * Changes rows, in a transaction that has committed when `change` fulfills. Afterwards no node
+	 * reads an older value; during the change no node stores one.
 	 */
 	whileInvalidated<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
 }
 export interface Cache {
 	/**
 	 * The cache of the service `name`.
-	 * @param ttl milliseconds that its rows are kept
-	 * @param shape of its rows; nodes of another version, whose rows have another shape, leave them alone
+	 * @param ttl milliseconds that rows are cached
+	 * @param shape of the rows; nodes of another version with another shape ignore each other's rows
 	 */
 	of<Row>(name: string, ttl: number, shape?: object): Cached<Row>;
 	/**
-	 * A token that every change of this service's rows replaces: whatever was made from them after it was read is up to date while a later reading
-	 * answers the same. Undefined while a change is under way, and where nothing is kept. Those who ask at the same time share one question, which had not
-	 * been sent when they asked.
+	 * Returns a token that every change of this service's rows replaces: a value made after the token
+	 * was read is current while the token stays the same. Undefined during a change, and if caching
+	 * is off. Concurrent requests share one lookup that starts after all of them.
 	 */
 	version(name: string): Promise<string | undefined>;
-	/** Rejects when the store does not answer. */
+	/** Rejects if the store does not respond. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
 }
@@ -47,7 +57,10 @@ interface Settings {
 	readonly TRANSPORTER?: string;
 	readonly CACHER?: string;
 }
-/** Nodes of a cluster without Redis keep nothing: what one of them changes the others could not know. */
+/**
+ * Opens the cache of a process. Cluster nodes without Redis cache nothing, because no node would
+ * see the changes of another.
+ */
 export function openCache(
 	{ NAMESPACE, TRANSPORTER, CACHER }: Settings,
 	logger: Parameters<typeof connectRedis>[1],
@@ -62,65 +75,69 @@ export function openCache(
 }
 
 /**
- * Characters of the longest value that is stored. Larger pages are loaded each time: reading one back takes
- * about as long as making it, and a few hundred of them would displace everything else.
+ * Maximum length of a stored value, in characters. Reading a larger page back takes about as long
+ * as making it, and a few hundred of them would displace everything else.
  */
 const MAX_LENGTH = 256 * 1024;
 
 const digest = (text: string) => createHash("sha256").update(text).digest("base64url");
-const hasValue = (taken: KeyState) => taken !== "busy" && "value" in taken;
-const hasLease = (taken: KeyState) => taken !== "busy" && "lease" in taken;
+const hasValue = (state: KeyState) => state !== "busy" && "value" in state;
+const hasLease = (state: KeyState) => state !== "busy" && "lease" in state;
 
 export function createCache(store: CacheStore, prefix: string, metrics = new Metrics()): Cache {
 	const lookupsOf = lookupCounters(metrics, catalogue.cacheLookups);
-	/** What is kept, by key; what is not is made, and kept where it may be. A value begins with `mark`; what begins with another is not ours to touch. */
-	async function keep<V>(
+	/**
+	 * Read-through: returns hits, loads misses, and stores those whose fill lease this node holds. A
+	 * value begins with `versionMark`; values with another mark belong to another version and stay
+	 * untouched.
+	 */
+	async function readThrough<V>(
 		keys: readonly string[],
-		mark: string,
+		versionMark: string,
 		ttl: number,
-		counted: LookupCounters,
+		counters: LookupCounters,
 		make: (missing: number[]) => Promise<readonly (V | null)[]>,
 	): Promise<(V | null)[]> {
-		const taken = (await store.readOrLease(keys)).map((one) =>
-			hasValue(one) && !one.value.startsWith(mark) ? "busy" : one,
+		const states = (await store.readOrLease(keys)).map((one) =>
+			hasValue(one) && !one.value.startsWith(versionMark) ? "busy" : one,
 		);
-		for (const one of taken)
-			(one === "busy" ? counted.busy : "value" in one ? counted.hit : counted.miss).add();
-		const values = taken.map((one) =>
-			hasValue(one) ? (JSON.parse(one.value.slice(mark.length)) as V) : null,
+		for (const one of states)
+			(one === "busy" ? counters.busy : "value" in one ? counters.hit : counters.miss).add();
+		const values = states.map((one) =>
+			hasValue(one) ? (JSON.parse(one.value.slice(versionMark.length)) as V) : null,
 		);
-		const missing = taken.flatMap((one, i) => (hasValue(one) ? [] : [i]));
+		const missing = states.flatMap((one, i) => (hasValue(one) ? [] : [i]));
 		if (missing.length === 0) return values;
-		const made = await make(missing);
-		const filled = missing.flatMap((i, n) => {
-			const one = taken[i]!;
-			const value = made[n] ?? null;
+		const loaded = await make(missing);
+		const entries = missing.flatMap((i, n) => {
+			const one = states[i]!;
+			const value = loaded[n] ?? null;
 			values[i] = value;
 			if (!hasLease(one) || value === null) return [];
-			const text = mark + JSON.stringify(value);
+			const text = versionMark + JSON.stringify(value);
 			return text.length <= MAX_LENGTH ? [{ key: keys[i]!, lease: one.lease, value: text }] : [];
 		});
-		await store.fill(filled, ttl);
+		await store.fill(entries, ttl);
 		return values;
 	}
 
-	/** A token that every change replaces; undefined while there is none to be had. */
-	async function current(generation: string): Promise<string | undefined> {
-		const [taken] = await store.readOrLease([generation]);
-		if (hasValue(taken!)) return taken.value;
-		if (!hasLease(taken!)) return undefined;
+	/** The current version token; undefined if none is available. */
+	async function currentVersion(generation: string): Promise<string | undefined> {
+		const [state] = await store.readOrLease([generation]);
+		if (hasValue(state!)) return state.value;
+		if (!hasLease(state!)) return undefined;
 		const token = randomUUID();
-		await store.fill([{ key: generation, lease: taken.lease, value: token }], MAX_TTL_MS);
+		await store.fill([{ key: generation, lease: state.lease, value: token }], MAX_TTL_MS);
 		return token;
 	}
 
 	const generationOf = (name: string) => `${prefix}${name}:generation`;
-	const versions = new Map<string, (asked: undefined) => Promise<string | undefined>>();
+	const versions = new Map<string, (element: undefined) => Promise<string | undefined>>();
 	function versionOf(name: string) {
 		const found =
 			versions.get(name) ??
-			microBatch<undefined, string | undefined>(async (asked) =>
-				Array(asked.length).fill(await current(generationOf(name))),
+			microBatch<undefined, string | undefined>(async (elements) =>
+				Array(elements.length).fill(await currentVersion(generationOf(name))),
 			);
 		versions.set(name, found);
 		return found;
@@ -129,31 +146,35 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 	return {
 		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
 			const row = (id: string) => `${prefix}${name}:row:${id}`;
-			const mark = digest(JSON.stringify(shape)).slice(0, 8);
-			const counted = lookupsOf(name);
-			/** Part of each answer's key. */
+			const versionMark = digest(JSON.stringify(shape)).slice(0, 8);
+			const counters = lookupsOf(name);
+			/** Part of the key of each result. */
 			const generation = generationOf(name);
 
 			return {
 				async readThrough(ids, load) {
 					const distinct = [...new Set(ids)];
-					const values = await keep<Row>(distinct.map(row), mark, ttl, counted, (missing) =>
-						load(missing.map((i) => distinct[i]!)),
+					const values = await readThrough<Row>(
+						distinct.map(row),
+						versionMark,
+						ttl,
+						counters,
+						(missing) => load(missing.map((i) => distinct[i]!)),
 					);
 					const found = new Map(distinct.map((id, i) => [id, values[i] ?? null]));
 					return ids.map((id) => found.get(id) ?? null);
 				},
 				async readResult(key, ttl, make) {
-					const token = await current(generation);
+					const token = await currentVersion(generation);
 					if (token === undefined) {
-						counted.busy.add();
+						counters.busy.add();
 						return make();
 					}
-					const kept = `${prefix}${name}:answer:${token}:${digest(key)}`;
-					const [answer] = await keep([kept], "", ttl, counted, async () => [
+					const cacheKey = `${prefix}${name}:answer:${token}:${digest(key)}`;
+					const [entry] = await readThrough([cacheKey], "", ttl, counters, async () => [
 						{ made: await make() },
 					]);
-					return answer!.made;
+					return entry!.made;
 				},
 				async whileInvalidated(ids, change) {
 					const keys = [generation, ...ids.map(row)];
@@ -164,7 +185,8 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 						await store.release(keys, holder);
 						return result;
 					} catch (error) {
-						// Where the answer of the commit was lost, it may still be under way: the hold then runs out by itself.
+						// If the response to the commit was lost, the commit may still happen: the hold then
+						// expires by itself.
 						if (!isOutage(error)) await store.release(keys, holder);
 						throw error;
 					}
@@ -179,5 +201,5 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 
 const caches = new WeakMap<object, Cache>();
 export const provideCache = (broker: object, cache: Cache): void => void caches.set(broker, cache);
-/** The cache of a broker; one that was given none keeps nothing. */
+/** The cache of a broker; without one, nothing is cached. */
 export const cacheOf = (broker: object): Cache => caches.get(broker) ?? createCache(noStore, "");

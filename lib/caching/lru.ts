@@ -2,11 +2,11 @@ import { LRUCache } from "lru-cache";
 
 export interface LruOptions<V> {
 	readonly maxBytes: number;
-	/** Bytes of memory that an entry takes, without the text of its key; an estimate is enough. */
+	/** Estimated bytes of memory of an entry, without its key. */
 	sizeOf(value: V): number;
 	readonly now?: (() => number) | undefined;
 }
-/** Used where `set` is given no other. The timers of this cache are for entries with a time to live. */
+/** Default time to live. The cache starts timers only for entries with one. */
 const TTL_MS = 60_000;
 
 /**

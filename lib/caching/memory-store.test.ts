@@ -5,8 +5,8 @@ import { lru } from "./lru.ts";
 import { memoryStore } from "./memory-store.ts";
 import { HOLD_MS, LEASE_MS } from "./store.ts";
 
-describe("the cache in memory", () => {
-	test("forgets rows after their time to live, and leases and holds of readers and writers that died", async () => {
+describe("the in-memory store", () => {
+	test("removes rows, leases and holds after their time to live", async () => {
 		let now = 1;
 		let loads: string[][] = [];
 		const load = async (ids: string[]) => {
@@ -29,7 +29,7 @@ describe("the cache in memory", () => {
 	});
 
 	const small = { maxBytes: 1_000_000 };
-	test("is bounded in bytes, whatever the number of its entries", async () => {
+	test("is bounded in bytes, whatever the number of entries", async () => {
 		const cached = createCache(memoryStore(small), "").of<object>("things", 60_000);
 		const page = "x".repeat(100_000);
 		const pages = async () => {
@@ -49,7 +49,7 @@ describe("the cache in memory", () => {
 		expect(loads).toBe(1);
 	});
 
-	test("does not store a page that would take the place of many", async () => {
+	test("does not store a page that would displace many entries", async () => {
 		const cached = createCache(memoryStore(), "").of<object>("things", 60_000);
 		let made = 0;
 		const page = (length: number) =>
@@ -60,7 +60,7 @@ describe("the cache in memory", () => {
 
 	test("does not evict a hold, however much is stored meanwhile", async () => {
 		const store = memoryStore(small);
-		await store.hold(["held"], "somebody");
+		await store.hold(["held"], "holder");
 		for (let i = 0; i < 20; i++) {
 			const [taken] = await store.readOrLease([`key ${i}`]);
 			await store.fill(
@@ -69,7 +69,7 @@ describe("the cache in memory", () => {
 			);
 		}
 		expect(await store.readOrLease(["held"])).toEqual(["busy"]);
-		await store.release(["held"], "somebody");
+		await store.release(["held"], "holder");
 		expect(await store.readOrLease(["held"])).toEqual([{ lease: expect.any(String) }]);
 	});
 

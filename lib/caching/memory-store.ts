@@ -6,11 +6,11 @@ interface Entry {
 	readonly kind: "value" | "lease";
 	readonly text: string;
 }
-/** Objects around the text of an entry. */
+/** Bytes of the objects around the text of an entry. */
 const ENTRY_BYTES = 200;
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Stores values in this process, for a shop that has no other. */
+/** Stores values in this process, for a single-process shop. */
 export function memoryStore({
 	now = Date.now,
 	maxBytes = MAX_BYTES,

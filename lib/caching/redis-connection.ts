@@ -1,41 +1,47 @@
 import { Redis } from "ioredis";
 
-interface Told {
+interface ConnectionLog {
 	warn(message: string, about: object): void;
 	info(message: string): void;
 }
 
-/** A connection to a Redis that may come and go: while it is gone every command fails at once, and nothing is queued. Each outage is one line in the log. */
-export function connectRedis(url: string, logger: Told): Redis {
+/**
+ * Connects to Redis. While the connection is lost, commands fail immediately and are not queued.
+ * Each outage is logged once.
+ */
+export function connectRedis(url: string, logger: ConnectionLog): Redis {
 	const redis = new Redis(url, {
 		enableOfflineQueue: false,
 		maxRetriesPerRequest: 0,
 		autoResendUnfulfilledCommands: false,
-		// Of what the connection itself asks when it begins.
+		// Limits the commands that ioredis sends when it connects.
 		commandTimeout: 2000,
 		connectTimeout: 2000,
 		retryStrategy: () => RETRY_MS,
 		disconnectTimeout: DISCONNECT_MS,
 	});
-	let gone = false;
+	let unavailable = false;
 	let cause: unknown;
 	redis.on("error", (error) => {
 		cause = error;
 	});
 	redis.on("reconnecting", () => {
-		if (!gone) logger.warn("Redis is gone; it goes on without it, and slower", { cause });
-		gone = true;
+		if (!unavailable) logger.warn("Redis is unavailable; continuing without a cache", { cause });
+		unavailable = true;
 	});
 	redis.on("ready", () => {
-		if (gone) logger.info("Redis is back");
-		gone = false;
+		if (unavailable) logger.info("Redis is available again");
+		unavailable = false;
 		cause = undefined;
 	});
 	return redis;
 }
-/** Milliseconds between two tries to reach a Redis that is gone. */
+/** Milliseconds between two connection attempts. */
 export const RETRY_MS = 500;
-/** Milliseconds that a connection may take to close. One that is closed already, because Redis is gone, keeps the process for as long. */
+/**
+ * Milliseconds that closing a connection may take. Closing while Redis is unavailable delays the
+ * exit of the process for as long.
+ */
 export const DISCONNECT_MS = 100;
-/** Milliseconds after which a Redis that does not answer is gone. */
+/** Milliseconds after which a Redis that does not respond counts as unavailable. */
 export const COMMAND_TIMEOUT_MS = 250;

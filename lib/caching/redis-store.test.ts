@@ -10,7 +10,7 @@ import { redisStore } from "./redis-store.ts";
 const quiet = { warn: () => undefined, info: () => undefined };
 
 describeWith(["redis-server"], "holds in Redis", () => {
-	test("a hold ends with its last holder that is alive, and holds of earlier versions count", async () => {
+	test("a hold ends with its last live holder, and holds of earlier versions count", async () => {
 		const folder = await mkdtemp(join(tmpdir(), "moleculer-commerce-holds-"));
 		const redis = await startRedis(folder);
 		const [raw, own] = [connectRedis(redis.url, quiet), connectRedis(redis.url, quiet)];

@@ -51,7 +51,10 @@ for _, key in ipairs(KEYS) do
 	all[#all + 1] = ARGV[1] .. "=" .. expiry
 	redis.call("set", key, "h" .. table.concat(all, " "))
 end`,
-	/** After an expired hold, a reader may have stored a value from before the change: it is deleted as well. */
+	/**
+	 * After an expired hold, a reader may have stored a value from before the change: it is deleted
+	 * as well.
+	 */
 	cacheRelease: `${HOLDERS}
 for _, key in ipairs(KEYS) do
 	local all = holders(redis.call("get", key), ARGV[1])
@@ -68,41 +71,50 @@ const timeoutError = (ms: number): Error => new Error(`Redis did not respond wit
 const isOutOfMemory = (error: unknown): boolean =>
 	/OOM command not allowed/.test((error as Error).message);
 
-/** A script holds Redis up while it runs, and Lua's \`unpack\` has a limit. */
-const MOST = 500;
-/** After a lost connection nothing is read this long: first everybody says what they changed meanwhile. */
+/**
+ * Maximum keys per script call: Redis is blocked while a script runs, and Lua's `unpack` has a
+ * limit.
+ */
+const MAX_KEYS = 500;
+/**
+ * Milliseconds without reads after a reconnection: all nodes first announce the changes that they
+ * made meanwhile.
+ */
 const SETTLE_MS = 2 * RETRY_MS + 1000;
 
 /**
- * Keeps values in Redis, where every node sees the same. Without Redis nothing is kept and nothing fails; changes that could not be told are told as soon as
- * it is back.
+ * Stores values in Redis, shared by all nodes. Without Redis, nothing is cached and nothing fails;
+ * changes that Redis did not receive are announced when the connection is back.
  */
-export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheStore {
-	/** Keys whose change Redis was not told, and until when somebody might still have a value of them. */
-	const owed = new Map<string, number>();
+export function redisStore(redis: Redis, timeoutMs = COMMAND_TIMEOUT_MS): CacheStore {
+	/** Keys with changes that Redis did not receive, and when the last stale value expires. */
+	const unannounced = new Map<string, number>();
 	let readableFrom = Number.POSITIVE_INFINITY;
-	// Sent by hash: their text is larger than most of what they are called with.
+	// Commands are sent by hash: their text is larger than most arguments.
 	for (const [name, lua] of Object.entries(scripts)) redis.defineCommand(name, { lua });
 	const commands = redis as Redis & Scripts;
 
-	/** Answers undefined when Redis does not do it. It is then left alone, and taken for gone until a new connection works. */
+	/**
+	 * Runs a script. Returns undefined if Redis fails; a failed connection is then closed and unused
+	 * until a new one works.
+	 */
 	async function run<T>(
 		script: keyof Scripts,
 		keys: readonly string[],
 		...args: (string | number)[]
 	): Promise<T[] | undefined> {
 		try {
-			const parts = Array.from({ length: Math.ceil(keys.length / MOST) }, (_, i) =>
-				keys.slice(i * MOST, (i + 1) * MOST),
+			const parts = Array.from({ length: Math.ceil(keys.length / MAX_KEYS) }, (_, i) =>
+				keys.slice(i * MAX_KEYS, (i + 1) * MAX_KEYS),
 			);
 			const replies = await withTimeout(
 				Promise.all(parts.map((part) => commands[script](part.length, ...part, ...args))),
-				answerMs,
+				timeoutMs,
 			);
-			if (!replies) throw timeoutError(answerMs);
+			if (!replies) throw timeoutError(timeoutMs);
 			return replies as T[];
 		} catch (error) {
-			// Redis works, but everything that it holds is exempt from eviction: nothing is cached meanwhile.
+			// Redis works, but all of its values are exempt from eviction: nothing is cached meanwhile.
 			if (isOutOfMemory(error)) return undefined;
 			if (redis.status === "ready") {
 				redis.emit("error", error);
@@ -111,24 +123,25 @@ export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheSt
 			return undefined;
 		}
 	}
-	function owe(keys: readonly string[]): void {
+	function deferAnnouncement(keys: readonly string[]): void {
 		const now = Date.now();
 		for (const key of keys) {
-			owed.delete(key);
-			owed.set(key, now + MAX_TTL_MS);
+			unannounced.delete(key);
+			unannounced.set(key, now + MAX_TTL_MS);
 		}
-		for (const [key, until] of owed) {
+		for (const [key, until] of unannounced) {
 			if (until > now) break;
-			owed.delete(key);
+			unannounced.delete(key);
 		}
 	}
-	async function settle(): Promise<void> {
-		const debts = [...owed];
-		if (!(await run("cacheRelease", [...owed.keys()], ""))) return;
-		for (const [key, until] of debts) if (owed.get(key) === until) owed.delete(key);
+	async function announceChanges(): Promise<void> {
+		const announced = [...unannounced];
+		if (!(await run("cacheRelease", [...unannounced.keys()], ""))) return;
+		for (const [key, until] of announced)
+			if (unannounced.get(key) === until) unannounced.delete(key);
 		readableFrom = Date.now() + SETTLE_MS;
 	}
-	redis.on("ready", settle);
+	redis.on("ready", announceChanges);
 	redis.on("close", () => {
 		readableFrom = Number.POSITIVE_INFINITY;
 	});
@@ -150,8 +163,8 @@ export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheSt
 		},
 		async fill(entries, ttl) {
 			for (const [lease, leased] of Map.groupBy(entries, (entry) => entry.lease)) {
-				for (let i = 0; i < leased.length; i += MOST) {
-					const part = leased.slice(i, i + MOST);
+				for (let i = 0; i < leased.length; i += MAX_KEYS) {
+					const part = leased.slice(i, i + MAX_KEYS);
 					const keys = part.map(({ key }) => key);
 					await run(
 						"cacheFill",
@@ -167,10 +180,10 @@ export function redisStore(redis: Redis, answerMs = COMMAND_TIMEOUT_MS): CacheSt
 			await run("cacheHold", keys, holder, HOLD_MS);
 		},
 		async release(keys, holder) {
-			if (!(await run("cacheRelease", keys, holder))) owe(keys);
+			if (!(await run("cacheRelease", keys, holder))) deferAnnouncement(keys);
 		},
 		async ping() {
-			if (!(await withTimeout(redis.ping(), answerMs))) throw timeoutError(answerMs);
+			if (!(await withTimeout(redis.ping(), timeoutMs))) throw timeoutError(timeoutMs);
 		},
 		async close() {
 			redis.disconnect();

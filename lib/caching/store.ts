@@ -1,37 +1,40 @@
-/** What a key holds: a value; or nothing, and is now leased to whoever asked; or is somebody else's to fill or being changed. */
+/**
+ * State of a key: hit, miss with a fill lease, or busy (leased to another reader, or held by a
+ * change).
+ */
 export type KeyState = { readonly value: string } | { readonly lease: string } | "busy";
 
 /**
- * Where cached values are. A value gets in only under a lease that still holds, and a change takes the lease away: what was read before
- * a change never gets in after it.
+ * Storage of cached values. A value is stored only under a valid fill lease, and a change revokes
+ * the lease: a value read before a change is never stored after it.
  */
 export interface CacheStore {
 	readOrLease(keys: readonly string[]): Promise<KeyState[]>;
-	/** Keeps values for `ttl` milliseconds, each where its lease still holds. */
+	/** Stores values for `ttl` milliseconds, each if its lease is still valid. */
 	fill(
 		entries: readonly { key: string; lease: string; value: string }[],
 		ttl: number,
 	): Promise<void>;
 	/**
-	 * Empties keys, and keeps them empty until all of their holders have released them. A holder that does
-	 * not release its keys, because its node died, loses them after HOLD_MS.
+	 * Deletes keys and prevents filling them until all of their holders have released them. A hold
+	 * expires after HOLD_MS, for holders whose node died.
 	 */
 	hold(keys: readonly string[], holder: string): Promise<void>;
-	/** Ends one holder's hold. Holds of other holders remain, whichever began first. */
+	/** Ends the hold of one holder. Holds of other holders remain, whichever began first. */
 	release(keys: readonly string[], holder: string): Promise<void>;
-	/** Rejects when the store does not answer. */
+	/** Rejects if the store does not respond. */
 	ping(): Promise<void>;
 	close(): Promise<void>;
 }
 
-/** A reader that takes longer does not fill what it leased. */
+/** Milliseconds of a fill lease. A slower reader does not store its value. */
 export const LEASE_MS = 5000;
-/** As long as a call may take. A node that dies in the middle of a change leaves its hold behind for the rest of it. */
+/** Milliseconds of a hold: the time limit of a call. The hold of a dead node lasts until then. */
 export const HOLD_MS = 10_000;
-/** The longest that anything is kept. */
+/** Maximum time to live in milliseconds. */
 export const MAX_TTL_MS = 60_000;
 
-/** Keeps nothing. */
+/** Stores nothing. */
 export const noStore: CacheStore = {
 	readOrLease: async (keys) => keys.map(() => "busy"),
 	fill: async () => undefined,

@@ -13,7 +13,7 @@ import { redisStore } from "./redis-store.ts";
 import { type CacheStore, noStore } from "./store.ts";
 import { ValidatedCache } from "./validated-cache.ts";
 
-/** The database: what is committed, and how often it was read. */
+/** The database: the committed price, and the number of reads. */
 let price: number;
 let reads: number;
 const read = async () => {
@@ -34,26 +34,26 @@ beforeEach(() => {
 	service = `things${names++}`;
 });
 
-/** What holds for a gateway, and for another node that changes what its answers are made of, whatever the cache between them is kept in. */
-function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
+/** Tests of a gateway and a node that changes the rows of its responses, for any store. */
+function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 	let store: CacheStore;
 	let cache: Cache;
-	let near: ValidatedCache<string>;
+	let validated: ValidatedCache<string>;
 	let change: (work: () => Promise<unknown>) => Promise<unknown>;
 	beforeEach(() => {
 		const { here, there } = open();
 		store = here;
 		cache = createCache(here, "cache::");
-		near = new ValidatedCache(cache, length);
+		validated = new ValidatedCache(cache, length);
 		change = (work) => createCache(there, "cache::").of(service, 60_000).whileInvalidated([], work);
 	});
-	const ask = (from = near, make = read) => from.get(service, "/things/1", 60_000, make);
+	const ask = (from = validated, make = read) => from.get(service, "/things/1", 60_000, make);
 
-	test("of many at once only those that are not kept are asked for, and what there is not is asked for again", async () => {
-		const asked: string[][] = [];
+	test("getMany requests only the missing keys, and absent values again", async () => {
+		const lookups: string[][] = [];
 		const rows = (keys: string[]) =>
-			near.getMany(service, keys, 60_000, async (missing) => {
-				asked.push(missing);
+			validated.getMany(service, keys, 60_000, async (missing) => {
+				lookups.push(missing);
 				return missing.map((key) => (key === "none" ? null : `${key} ${price}`));
 			});
 		expect(await rows(["a", "none", "b"])).toEqual(["a 1", null, "b 1"]);
@@ -61,14 +61,14 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		expect(await rows(["a", "b"])).toEqual(["a 1", "b 1"]);
 		await change(commit(2));
 		expect(await rows(["a", "b"])).toEqual(["a 2", "b 2"]);
-		expect(asked).toEqual([
+		expect(lookups).toEqual([
 			["a", "none", "b"],
 			["c", "none"],
 			["a", "b"],
 		]);
 	});
 
-	test("an answer is made once, and anew after a change at another node", async () => {
+	test("a value is made once, and again after a change on another node", async () => {
 		for (let i = 0; i < 3; i++) expect(await ask()).toBe("price 1");
 		expect(reads).toBe(1);
 		for (let to = 2; to < 6; to++) {
@@ -76,11 +76,11 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 			for (let i = 0; i < 2; i++) expect(await ask()).toBe(`price ${to}`);
 			expect(reads).toBe(to);
 		}
-		await near.get(service, "/things/2", 60_000, read);
+		await validated.get(service, "/things/2", 60_000, read);
 		expect(reads).toBe(6);
 	});
 
-	test("while a change is under way answers are made each time and not kept, also where its node dies after the commit", async () => {
+	test("values are made each time and not cached during a change, even if its node dies after the commit", async () => {
 		await ask();
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before = "";
@@ -96,10 +96,10 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		expect(reads).toBe(4);
 	});
 
-	test("an answer that was begun before a change is given to nobody after it", async () => {
+	test("a value begun before a change is not returned after it", async () => {
 		const slow = Promise.withResolvers<void>();
 		const begun = Promise.withResolvers<void>();
-		const asking = ask(near, async () => {
+		const asking = ask(validated, async () => {
 			const answer = await read();
 			begun.resolve();
 			await slow.promise;
@@ -113,7 +113,7 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		expect(await ask()).toBe("price 2");
 	});
 
-	test("nor is one before which the version was read, and that was begun after the change", async () => {
+	test("a value is not cached if its version was read before a change", async () => {
 		const late = Object.assign(Object.create(cache) as Cache, {
 			async version(name: string) {
 				const version = await cache.version(name);
@@ -123,18 +123,18 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		});
 		const behind = new ValidatedCache(late, length);
 		for (let i = 0; i < 3; i++) expect(await ask(behind)).toBe("price 2");
-		// The first one was right, but nobody could know.
+		// The first value was current, but its version was not.
 		expect(reads).toBe(2);
 	});
 
-	test("those who ask together ask the cache once; who comes while it is asked is told of what was changed meanwhile", async () => {
+	test("concurrent reads share one lookup; later reads see changes made during it", async () => {
 		await ask();
-		let asked = 0;
+		let lookups = 0;
 		let gate: Promise<unknown> = Promise.resolve();
 		const watched: CacheStore = {
 			...store,
 			async readOrLease(keys) {
-				asked++;
+				lookups++;
 				const taken = await store.readOrLease(keys);
 				await gate;
 				return taken;
@@ -142,37 +142,39 @@ function behaviour(open: () => { here: CacheStore; there: CacheStore }): void {
 		};
 		const shared = new ValidatedCache(createCache(watched, "cache::"), length);
 		await ask(shared);
-		asked = 0;
+		lookups = 0;
 		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(
 			Array(20).fill("price 1"),
 		);
-		expect(asked).toBe(1);
+		expect(lookups).toBe(1);
 
 		const slow = Promise.withResolvers<void>();
 		gate = slow.promise;
 		const early = ask(shared);
-		await eventually(() => expect(asked).toBe(2));
-		// It has read what was true before the change, and is still on its way.
+		await eventually(() => expect(lookups).toBe(2));
+		// It has read the state before the change, and is still pending.
 		await new Promise(setImmediate);
 		await change(commit(2));
 		const late = Array.from({ length: 20 }, () => ask(shared));
 		slow.resolve();
 		await early;
 		expect(await Promise.all(late)).toEqual(Array(20).fill("price 2"));
-		expect(asked).toBe(3);
+		expect(lookups).toBe(3);
 	});
 }
 
-describe("answers near a cache in memory", () => {
-	behaviour(() => {
+describe("validated cache with an in-memory store", () => {
+	behavior(() => {
 		const store = memoryStore();
 		return { here: store, there: store };
 	});
 
-	test("an answer is not kept longer than it may be", async () => {
+	test("a value expires after its time to live", async () => {
 		let now = 1;
-		const near = new ValidatedCache(createCache(memoryStore(), ""), length, { now: () => now });
-		const ask = () => near.get(service, "/", 1000, read);
+		const validated = new ValidatedCache(createCache(memoryStore(), ""), length, {
+			now: () => now,
+		});
+		const ask = () => validated.get(service, "/", 1000, read);
 		await ask();
 		now = 1000;
 		await ask();
@@ -182,40 +184,42 @@ describe("answers near a cache in memory", () => {
 		expect(reads).toBe(2);
 	});
 
-	test("failures are not kept", async () => {
-		const near = new ValidatedCache(createCache(memoryStore(), ""), length);
+	test("failures are not cached", async () => {
+		const validated = new ValidatedCache(createCache(memoryStore(), ""), length);
 		await expect(
-			near.get(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
+			validated.get(service, "/", 1000, () => Promise.reject(new Error("NOT_FOUND"))),
 		).rejects.toThrow("NOT_FOUND");
-		expect(await near.get(service, "/", 1000, read)).toBe("price 1");
+		expect(await validated.get(service, "/", 1000, read)).toBe("price 1");
 	});
 
-	test("it takes as much memory as it may and no more; what nobody asked for the longest time goes first", async () => {
+	test("memory is bounded, and the least recently used entries are evicted first", async () => {
 		const cache = createCache(memoryStore(), "");
-		const near = new ValidatedCache<string>(cache, length, { most: 10_000 });
+		const validated = new ValidatedCache<string>(cache, length, { most: 10_000 });
 		const ask = (key: string, size = 998) =>
-			near.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
+			validated.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
 		for (const key of "0123456789") await ask(key);
-		expect([near.bytes, reads]).toEqual([10_000, 10]);
+		expect([validated.bytes, reads]).toEqual([10_000, 10]);
 		await ask("0");
 		await ask("a");
-		expect([near.bytes, reads]).toEqual([10_000, 11]);
+		expect([validated.bytes, reads]).toEqual([10_000, 11]);
 		await ask("0");
 		expect(reads).toBe(11);
 		await ask("1");
 		expect(reads).toBe(12);
-		// One that takes the place of another counts once.
+		// A replaced entry counts once.
 		await cache.of(service, 1).whileInvalidated([], read);
 		await ask("1", 498);
-		expect(near.bytes).toBe(9_500);
+		expect(validated.bytes).toBe(9_500);
 	});
 
-	test("it is counted how often an answer was there", async () => {
+	test("lookups are counted by result", async () => {
 		const metrics = new Metrics();
 		const cache = createCache(memoryStore(), "");
-		const near = new ValidatedCache(cache, length, { metrics });
-		for (let i = 0; i < 3; i++) await near.get(service, "/", 1000, read);
-		await cache.of(service, 1000).whileInvalidated([], () => near.get(service, "/", 1000, read));
+		const validated = new ValidatedCache(cache, length, { metrics });
+		for (let i = 0; i < 3; i++) await validated.get(service, "/", 1000, read);
+		await cache
+			.of(service, 1000)
+			.whileInvalidated([], () => validated.get(service, "/", 1000, read));
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
 			expect(text).toContain(
@@ -225,16 +229,16 @@ describe("answers near a cache in memory", () => {
 	});
 });
 
-test("where nothing is kept, nothing is kept near it either", async () => {
-	const near = new ValidatedCache(createCache(noStore, ""), length);
+test("nothing is cached without a store", async () => {
+	const validated = new ValidatedCache(createCache(noStore, ""), length);
 	for (let i = 1; i < 4; i++) {
 		await commit(i)();
-		expect(await near.get(service, "/", 60_000, read)).toBe(`price ${i}`);
+		expect(await validated.get(service, "/", 60_000, read)).toBe(`price ${i}`);
 	}
-	expect(near.bytes).toBe(0);
+	expect(validated.bytes).toBe(0);
 });
 
-describeWith(["redis-server"], "answers near a cache in Redis", () => {
+describeWith(["redis-server"], "validated cache with Redis", () => {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-near-"));
 	const stores: CacheStore[] = [];
 	let redis: Server;
@@ -243,12 +247,12 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 		stores.push(store);
 		return store;
 	};
-	/** When answers are kept again. */
-	const works = (near: ValidatedCache<string>) =>
+	/** Waits until values are cached again. */
+	const works = (validated: ValidatedCache<string>) =>
 		eventually(async () => {
-			await near.get(service, "/probe", 60_000, read);
+			await validated.get(service, "/probe", 60_000, read);
 			const before = reads;
-			await near.get(service, "/probe", 60_000, read);
+			await validated.get(service, "/probe", 60_000, read);
 			expect(reads).toBe(before);
 		}, 20);
 
@@ -263,33 +267,33 @@ describeWith(["redis-server"], "answers near a cache in Redis", () => {
 		await rm(folder, { recursive: true, force: true });
 	});
 
-	behaviour(() => ({ here: stores[0]!, there: stores[1]! }));
+	behavior(() => ({ here: stores[0]!, there: stores[1]! }));
 
-	test("while Redis is away every answer is made, and what was kept before is given to nobody when it is back", async () => {
+	test("without Redis every value is made, and no stale entry is used when it is back", async () => {
 		const [here, there] = [open(), open()];
-		const near = new ValidatedCache(createCache(here, "cache::"), length);
-		const ask = () => near.get(service, "/things/1", 60_000, read);
-		await works(near);
+		const validated = new ValidatedCache(createCache(here, "cache::"), length);
+		const ask = () => validated.get(service, "/things/1", 60_000, read);
+		await works(validated);
 		await ask();
 		await redis.process.kill();
 		expect(await ask()).toBe("price 1");
 		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
 		expect(await ask()).toBe("price 2");
 		await redis.restart();
-		await works(near);
+		await works(validated);
 		expect(await ask()).toBe("price 2");
 	});
 
-	test("while Redis hangs nobody waits for it long, and what it still holds from before a change is not believed", async () => {
+	test("a hanging Redis delays no read for long, and its stale values are not used", async () => {
 		const connection = connectRedis(redis.url, quiet);
 		const there = redisStore(connection);
 		const here = redisStore(connectRedis(redis.url, quiet));
 		stores.push(here, there);
-		const [near, other] = [here, there].map(
+		const [validated, other] = [here, there].map(
 			(store) => new ValidatedCache(createCache(store, "cache::"), length),
 		);
-		for (const one of [near!, other!]) await works(one);
-		const ask = () => near!.get(service, "/things/1", 60_000, read);
+		for (const one of [validated!, other!]) await works(one);
+		const ask = () => validated!.get(service, "/things/1", 60_000, read);
 		await ask();
 		redis.process.pause();
 		expect(await ask()).toBe("price 1");

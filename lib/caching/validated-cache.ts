@@ -5,47 +5,53 @@ import { type LookupCounters, lookupCounters } from "./lookup-metrics.ts";
 import { lru } from "./lru.ts";
 
 interface Entry<A> {
-	readonly answer: A;
-	/** Of its service, before it was made. */
+	readonly value: A;
+	/** Version of the service's rows before the value was made. */
 	readonly version: string;
 }
-const MOST_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 32 * 1024 * 1024;
 
 /**
- * Keeps answers in this process. Each one bears the version that its service had before it was made, and is given to nobody who finds another version now: so it is
- * never older than a change that has answered, wherever that was made (docs/adr/0016). What was not asked for the longest time gives way.
+ * Caches values in this process and validates each read: an entry has the version of its service's
+ * rows from before it was made, and is returned only while that version is current. So it is never
+ * older than a completed change on any node (docs/adr/0016). The least recently used entries are
+ * evicted.
  */
 export class ValidatedCache<A> {
 	readonly #cache: Cache;
 	readonly #lookupsOf: (service: string) => LookupCounters;
 	readonly #entries: ReturnType<typeof lru<Entry<A>>>;
 
-	/** @param bytesOf how much memory an answer takes, more or less */
+	/** @param bytesOf estimates the memory of a value */
 	constructor(
 		cache: Cache,
-		bytesOf: (answer: A) => number,
+		bytesOf: (value: A) => number,
 		{
 			metrics = new Metrics(),
-			most = MOST_BYTES,
+			most = MAX_BYTES,
 			now,
 		}: { metrics?: Metrics; most?: number; now?: () => number } = {},
 	) {
 		this.#cache = cache;
 		this.#lookupsOf = lookupCounters(metrics, catalogue.validatedLookups);
-		this.#entries = lru({ maxBytes: most, sizeOf: ({ answer }) => bytesOf(answer), now });
+		this.#entries = lru({ maxBytes: most, sizeOf: ({ value }) => bytesOf(value), now });
 	}
 
 	/**
-	 * @param key everything that the answer depends on, except the rows of `service`
+	 * Returns the cached value, or makes and caches it.
+	 * @param key everything that the value depends on, except the rows of `service`
 	 * @param ttl milliseconds
-	 * @param make when it fails, nothing is kept
+	 * @param make nothing is cached if it fails
 	 */
 	async get(service: string, key: string, ttl: number, make: () => Promise<A>): Promise<A> {
-		const [answer] = await this.getMany(service, [key], ttl, async () => [await make()]);
-		return answer as A;
+		const [value] = await this.getMany(service, [key], ttl, async () => [await make()]);
+		return value as A;
 	}
 
-	/** The same for many keys at once, in their order; `make` is asked for those that are not kept. What there is not, null, is not kept. */
+	/**
+	 * Returns the values of many keys in order. Requests the missing ones from `make`; null is not
+	 * cached.
+	 */
 	async getMany(
 		service: string,
 		keys: readonly string[],
@@ -58,22 +64,22 @@ export class ValidatedCache<A> {
 			busy.add(keys.length);
 			return [...(await make([...keys]))];
 		}
-		const answers: (A | null | undefined)[] = keys.map((key) => this.#find(key, version));
-		const missing = keys.flatMap((key, i) => (answers[i] === undefined ? [{ key, i }] : []));
+		const values: (A | null | undefined)[] = keys.map((key) => this.#find(key, version));
+		const missing = keys.flatMap((key, i) => (values[i] === undefined ? [{ key, i }] : []));
 		hit.add(keys.length - missing.length);
 		miss.add(missing.length);
 		const made = missing.length > 0 ? await make(missing.map(({ key }) => key)) : [];
 		missing.forEach(({ key, i }, n) => {
-			const answer = made[n] ?? null;
-			answers[i] = answer;
-			if (answer !== null) this.#entries.set(key, { answer, version }, { ttl });
+			const value = made[n] ?? null;
+			values[i] = value;
+			if (value !== null) this.#entries.set(key, { value, version }, { ttl });
 		});
-		return answers as (A | null)[];
+		return values as (A | null)[];
 	}
 
 	#find(key: string, version: string): A | undefined {
 		const found = this.#entries.get(key);
-		return found?.version === version ? found.answer : undefined;
+		return found?.version === version ? found.value : undefined;
 	}
 
 	get bytes(): number {

@@ -10,18 +10,18 @@ import { sagaTable } from "../../tools/saga-explorer/table.ts";
 import { done, type Outcome, pending, refused } from "../contracts/outcome.ts";
 import { createSagaRunner, type Saga, type SagaOptions, type SagaStore } from "./saga.ts";
 
-// A few seconds, but the machine may have other things to do.
+// The runs take a few seconds, more on a busy machine.
 jest.setTimeout(180_000);
-/** Always the same runs; `npm run saga:explore` goes further. A failure names its seed and its path. */
+/** A fixed seed; `npm run saga:explore` covers more. A failure reports its seed and path. */
 const SEED = 20_260_101;
 
-test("whatever fails, crashes, pauses and comes late, every saga comes to its one right end", async () => {
+test("every saga reaches its one correct end, whatever fails, crashes, pauses or is delayed", async () => {
 	const totals: Record<string, number> = {};
 	await fc.assert(everySagaEnds(totals), { seed: SEED, numRuns: 1500 });
-	// The runs are worth something only if everything happens in them.
-	const happened = ["completed", "closed", "aborted", "stuck", "lost"].map((end) => `told ${end}`);
-	for (const what of [
-		...happened,
+	// The runs are meaningful only if every kind of event occurs.
+	const ends = ["completed", "closed", "aborted", "stuck", "lost"].map((end) => `told ${end}`);
+	for (const event of [
+		...ends,
 		"claimed",
 		"taken back",
 		"shipped",
@@ -29,33 +29,33 @@ test("whatever fails, crashes, pauses and comes late, every saga comes to its on
 		"twice",
 		"refused by a tombstone",
 	])
-		expect([what, totals[what]]).toEqual([what, expect.any(Number)]);
+		expect([event, totals[event]]).toEqual([event, expect.any(Number)]);
 });
 
-test("while nodes live, whoever began a saga ends it, however many messages get lost", async () => {
+test("without crashes, the node that began a saga ends it, however many messages are lost", async () => {
 	await fc.assert(withoutTakeover(), { seed: SEED, numRuns: 400 });
 });
 
-test("a saga that no step can work on fails alone", async () => {
+test("a saga that makes a step fail does not affect its neighbors", async () => {
 	await fc.assert(neighborsAreUnaffected(), { seed: SEED, numRuns: 50 });
 });
 
 const LEASE = 900;
 const never = () => new Promise<never>(() => {});
-type Answer = () => Outcome | Promise<Outcome>;
-/** Two steps over a table, on as many nodes as a test makes. Nothing waits; what is asked is written down. */
-function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b", Answer>> = {}) {
+type Respond = () => Outcome | Promise<Outcome>;
+/** Two steps over a table, for any number of nodes. Nothing waits; calls are recorded. */
+function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", Respond>> = {}) {
 	let clock = 0;
 	let pauses = 0;
-	const asked: string[] = [];
-	const troubles: string[] = [];
+	const calls: string[] = [];
+	const errors: string[] = [];
 	const table = sagaTable({ now: () => clock, leaseMs: LEASE });
 	const step = (name: "a" | "b") => {
-		const answer = (way: "do" | "undo") => (all: Saga[]) => {
-			asked.push(`${way} ${name} ${all.map(({ id }) => id)}`);
-			return Promise.all(all.map(() => answers[`${way} ${name}`]?.() ?? done));
+		const respond = (way: "do" | "undo") => (all: Saga[]) => {
+			calls.push(`${way} ${name} ${all.map(({ id }) => id)}`);
+			return Promise.all(all.map(() => responses[`${way} ${name}`]?.() ?? done));
 		};
-		return { name, execute: answer("do"), compensate: answer("undo") };
+		return { name, execute: respond("do"), compensate: respond("undo") };
 	};
 	const storeOf = (name: string): SagaStore<Saga> => {
 		const store = table.as(name);
@@ -79,19 +79,19 @@ function workshop(answers: Partial<Record<"do a" | "do b" | "undo a" | "undo b",
 			now: () => clock,
 			pause: (milliseconds) => {
 				clock += milliseconds;
-				// Who goes on for ever is held up, for the test to notice.
+				// Blocks an endless run, so that the test fails.
 				return ++pauses > 1000 ? never() : Promise.resolve();
 			},
-			onError: (saga, where) => troubles.push(`${where} ${saga?.id ?? ""}`),
+			onError: (saga, where) => errors.push(`${where} ${saga?.id ?? ""}`),
 			...options,
 		});
 	const place = (owner: string, id: string) => table.place(owner, { id, deadline: 10_000 });
-	return { table, asked, troubles, node, storeOf, place };
+	return { table, calls, errors, node, storeOf, place };
 }
 
-test("sagas that reach a step together travel together, each with its own outcome", async () => {
+test("concurrent sagas share calls, each with its own outcome", async () => {
 	let n = 0;
-	const { asked, node, place, table } = workshop({
+	const { calls, node, place, table } = setUp({
 		"do b": () => (n++ === 1 ? refused("NO", "too far") : done),
 	});
 	const { run } = node("one");
@@ -101,7 +101,7 @@ test("sagas that reach a step together travel together, each with its own outcom
 		{ status: "closed", reason: "NO", detail: "too far" },
 		{ status: "completed" },
 	]);
-	expect(asked).toEqual(["do a 1,2,3", "do b 1,2,3", "undo b 2", "undo a 2"]);
+	expect(calls).toEqual(["do a 1,2,3", "do b 1,2,3", "undo b 2", "undo a 2"]);
 	expect([...table.rows.values()].map(({ status }) => status)).toEqual([
 		"confirmed",
 		"cancelled",
@@ -109,28 +109,28 @@ test("sagas that reach a step together travel together, each with its own outcom
 	]);
 });
 
-test("what says nothing is asked again until the deadline, and undone then", async () => {
-	const { asked, troubles, node, place } = workshop({
+test("retries an inconclusive step until the deadline, then compensates", async () => {
+	const { calls, errors, node, place } = setUp({
 		"do b": () => Promise.reject(new Error("No answer")),
 	});
 	expect(await node("one").run(place("one", "1"))).toEqual({
 		status: "closed",
 		reason: "TIMED_OUT",
 	});
-	expect(asked.filter((line) => line === "do b 1").length).toBeGreaterThan(3);
-	expect(asked.slice(-2)).toEqual(["undo b 1", "undo a 1"]);
-	expect(new Set(troubles)).toEqual(new Set(["b 1"]));
+	expect(calls.filter((line) => line === "do b 1").length).toBeGreaterThan(3);
+	expect(calls.slice(-2)).toEqual(["undo b 1", "undo a 1"]);
+	expect(new Set(errors)).toEqual(new Set(["b 1"]));
 });
 
-test("an undo that keeps failing is tried as often as allowed; the saga is stuck then, until it is taken back again", async () => {
+test("a compensation that keeps failing makes the saga stuck until it is requested again", async () => {
 	let broken = true;
-	const { asked, node, place, table } = workshop({
+	const { calls, node, place, table } = setUp({
 		"do b": () => refused("NO"),
 		"undo a": () => (broken ? pending : done),
 	});
 	const { run } = node("one");
 	expect(await run(place("one", "1"))).toEqual({ status: "stuck", reason: "NO" });
-	expect(asked.filter((line) => line === "undo a 1")).toHaveLength(3);
+	expect(calls.filter((line) => line === "undo a 1")).toHaveLength(3);
 	expect(table.as("one").claim(10, [])).toEqual([]);
 	broken = false;
 	expect(await run(table.takeBack("one", "1", "Once more")!)).toEqual({
@@ -139,8 +139,8 @@ test("an undo that keeps failing is tried as often as allowed; the saga is stuck
 	});
 });
 
-test("what was complete before stays so when the last step refuses to be undone", async () => {
-	const { asked, node, place, table } = workshop({ "undo b": () => refused("GONE") });
+test("a completed saga stays completed if its last step refuses compensation", async () => {
+	const { calls, node, place, table } = setUp({ "undo b": () => refused("GONE") });
 	const { run } = node("one");
 	await run(place("one", "1"));
 	expect(await run(table.takeBack("one", "1", "Please")!)).toEqual({
@@ -148,40 +148,40 @@ test("what was complete before stays so when the last step refuses to be undone"
 		reason: "GONE",
 	});
 	expect(table.rows.get("1")).toMatchObject({ status: "confirmed", state: null });
-	expect(asked).not.toContain("undo a 1");
+	expect(calls).not.toContain("undo a 1");
 });
 
-test("a node that stops lets a run finish, and takes nothing new", async () => {
-	let answer: (outcome: Outcome) => void = () => {};
-	const { node, place, table } = workshop({
-		"do b": () => new Promise<Outcome>((resolve) => (answer = resolve)),
+test("a stopping node finishes its run and claims nothing", async () => {
+	let respond: (outcome: Outcome) => void = () => {};
+	const { node, place, table } = setUp({
+		"do b": () => new Promise<Outcome>((resolve) => (respond = resolve)),
 	});
-	let beats = 0;
-	const beating = () => {
-		beats++;
+	let heartbeats = 0;
+	const countHeartbeat = () => {
+		heartbeats++;
 		return new Promise<void>((resolve) => setImmediate(resolve));
 	};
-	// It beats, and its grace is not over before the run is.
+	// Heartbeats continue, and the grace period outlasts the run.
 	const one = node("one", {
-		pause: (milliseconds) => (milliseconds === LEASE ? beating() : never()),
+		pause: (milliseconds) => (milliseconds === LEASE ? countHeartbeat() : never()),
 	});
 	const running = one.run(place("one", "1"));
 	await one.start();
 	const stopped = one.stop();
 	place("gone", "2");
-	const before = beats;
-	await eventually(() => expect(beats).toBeGreaterThan(before + 2));
-	answer(done);
+	const before = heartbeats;
+	await eventually(() => expect(heartbeats).toBeGreaterThan(before + 2));
+	respond(done);
 	expect(await running).toEqual({ status: "completed" });
 	await stopped;
 	expect(table.rows.get("2")).toMatchObject({ owner: "gone", attempt: 1 });
 });
 
-test("what a node has claimed while it was being stopped it leaves to others at once", async () => {
+test("a stopping node releases its late claims immediately", async () => {
 	let goOn = () => {};
-	let answer: (outcome: Outcome) => void = () => {};
-	const { asked, node, storeOf, place, table } = workshop({
-		"do a": () => new Promise<Outcome>((resolve) => (answer = resolve)),
+	let respond: (outcome: Outcome) => void = () => {};
+	const { calls, node, storeOf, place, table } = setUp({
+		"do a": () => new Promise<Outcome>((resolve) => (respond = resolve)),
 	});
 	place("gone", "1");
 	const store = storeOf("one");
@@ -194,19 +194,19 @@ test("what a node has claimed while it was being stopped it leaves to others at 
 	await one.start();
 	await eventually(() => expect(table.rows.get("1")).toMatchObject({ owner: "one" }));
 	const running = one.run(place("one", "2"));
-	await eventually(() => expect(asked).toEqual(["do a 2"]));
+	await eventually(() => expect(calls).toEqual(["do a 2"]));
 	const stopped = one.stop();
 	goOn();
-	answer(done);
+	respond(done);
 	expect(await running).toEqual({ status: "completed" });
 	await stopped;
-	expect(asked).toEqual(["do a 2", "do b 2"]);
+	expect(calls).toEqual(["do a 2", "do b 2"]);
 	expect(await storeOf("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 3 }]);
 });
 
-test("what a node could not finish before it stopped is another's at once, and the stopped node asks nothing more", async () => {
+test("another node continues an unfinished saga at once, and the stopped node makes no more calls", async () => {
 	let silent = true;
-	const { asked, node, place, table } = workshop({
+	const { calls, node, place, table } = setUp({
 		"do b": () => (silent ? Promise.reject(new Error("No answer")) : done),
 	});
 	const held: (() => void)[] = [];
@@ -219,12 +219,12 @@ test("what a node could not finish before it stopped is another's at once, and t
 	await eventually(() => expect(held).toHaveLength(1));
 	await one.stop();
 	silent = false;
-	asked.length = 0;
+	calls.length = 0;
 	await node("two", { pause: never }).start();
 	await eventually(() =>
 		expect(table.rows.get("1")).toMatchObject({ status: "confirmed", attempt: 2 }),
 	);
 	for (const goOn of held) goOn();
 	expect(await running).toEqual({ status: "lost" });
-	expect(asked).toEqual(["do a 1", "do b 1"]);
+	expect(calls).toEqual(["do a 1", "do b 1"]);
 });

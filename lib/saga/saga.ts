@@ -3,61 +3,78 @@ import type { Outcome } from "../contracts/outcome.ts";
 import { errorKind } from "../observability/tracing/error-kind.ts";
 import { addSpanEvent } from "../observability/tracing/span-events.ts";
 
-/** One long transaction over several services. What it is about rides along in the type that extends this. */
+/** A transaction across services. Types that extend it add its data. */
 export interface Saga {
 	readonly id: string;
 	readonly direction: "forward" | "backward";
-	/** Grows each time somebody takes the saga over. Whoever holds an older number may no longer write: it is the fencing token. */
+	/** Fencing token: each claim increments it, and the store rejects writes with an older one. */
 	readonly attempt: number;
-	/** Epoch milliseconds; going forward gives up then. */
+	/** Epoch milliseconds; afterwards the saga executes no further steps and is compensated. */
 	readonly deadline: number;
-	/** Why it goes backward. */
+	/** Reason of the compensation. */
 	readonly reason?: string;
 }
 /**
- * One step with its way back, side by side. Both are set-based, idempotent, and may arrive at any time and more than once: runs that were
- * overtaken and calls that timed out are still on their way, so one list may even name a saga twice.
+ * A step and its compensation. Both are set-based and idempotent, and may run at any time and more
+ * than once: calls of superseded runs and calls that timed out may still arrive. One list may even
+ * contain a saga twice.
  */
 export interface Step<S extends Saga> {
 	readonly name: string;
-	/** A refusal holds nothing; it may be different next time. */
+	/** A refusal leaves nothing to compensate; a later call may succeed. */
 	execute(sagas: S[]): Promise<Outcome[]>;
-	/** Undoing what never happened leaves a tombstone, which refuses a late `do` for ever. What refuses to be undone once does so for ever. */
+	/**
+	 * Compensating a step that was not executed leaves a tombstone, which rejects a late execution
+	 * permanently. A refusal is final.
+	 */
 	compensate(sagas: S[]): Promise<Outcome[]>;
 }
 /**
- * Where sagas are kept. Each write answers per saga whether it was ours to write: same attempt, and in the state that the write begins with.
- * A write whose answer was lost is sent again.
+ * Storage of sagas. Each write reports per saga whether it was applied: the attempt is current and
+ * the saga is in the required state. A write whose response was lost is repeated.
  */
 export interface SagaStore<S extends Saga, Written = true> {
-	/** Every step holds. From `forward` to the end. */
+	/** Completes sagas whose steps are all executed. Requires `forward`. */
 	complete(sagas: S[]): Promise<(Written | false)[]>;
-	/** From now on only back. Also true when the same attempt has turned already: else its run would end here and the saga be nobody's. */
+	/**
+	 * Records the decision to compensate. Also true if the same attempt has recorded it before:
+	 * otherwise its run would end and nothing would continue the saga.
+	 */
 	markCompensating(sagas: Compensation<S>[]): Promise<boolean[]>;
-	/** Nothing is held any more. From `backward` to the end. */
+	/** Ends compensated sagas. Requires `backward`. */
 	markCompensated(sagas: Compensation<S>[]): Promise<(Written | false)[]>;
-	/** The way back is barred by something that happened first: as if it had never been asked for. False for what was never complete. */
+	/**
+	 * Restores the completed status because an earlier event prevents compensation. False for sagas
+	 * that never completed.
+	 */
 	abort(sagas: S[]): Promise<boolean[]>;
-	/** Going back failed too often: left alone until somebody asks for it again. From `backward`. */
+	/**
+	 * Stops the compensation after too many failures, until an operator requests it again. Requires
+	 * `backward`.
+	 */
 	markStuck(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/**
-	 * Takes over what nobody runs and `running` does not name, each with a new attempt: what nodes that fell silent have left open, and what has
-	 * been this node's for longer than a lease, because the answer that would have started it was lost.
+	 * Claims abandoned sagas that `running` does not list, each with a new attempt: those of nodes
+	 * that stopped responding, and those that this node has owned for longer than a lease because the
+	 * response that would have started them was lost.
 	 */
 	claim(limit: number, running: string[]): Promise<S[]>;
-	/** This node is alive: what it runs stays its own for another while. */
+	/** Renews the leases of this node. */
 	heartbeat(): Promise<void>;
-	/** This node runs nothing any more. */
+	/** Releases all sagas of this node. */
 	release(): Promise<void>;
 }
 export interface Compensation<S extends Saga> {
 	readonly saga: S;
 	readonly reason: string;
 	readonly detail?: string;
-	/** Facts about the refusal, see `outcome`. Not stored. */
+	/** Data of the refusal, see `outcome`. Not stored. */
 	readonly data?: unknown;
 }
-/** How a run ended. `lost`: the store knows; another run has taken the saga over, or this one's last write went through unanswered. */
+/**
+ * End of a run. `lost`: the store has the outcome; another run has claimed the saga, or the
+ * response to the last write was lost.
+ */
 export type SagaOutcome<Written = true> =
 	| (MembersOf<Written> & { readonly status: "completed" })
 	| (MembersOf<Written> & Refusal & { readonly status: "closed" })
@@ -79,13 +96,13 @@ type MembersOf<Written> = Written extends object ? Written : unknown;
 export interface SagaOptions<S extends Saga, Written = true> {
 	readonly steps: readonly Step<S>[];
 	readonly store: SagaStore<S, Written>;
-	/** The bytes of a message in which sagas reach a step together, and the most that one saga takes of it. */
+	/** Limits the size of a batch that is sent to a step as one message. */
 	readonly messages?: Required<Pick<MicroBatchOptions<S>, "maxBytes" | "bytesOf">>;
-	/** Milliseconds between two signs of life; a third of the lease at most. */
+	/** Milliseconds between two heartbeats; at most a third of the lease. */
 	readonly heartbeatMs: number;
-	/** How often a failing undo is tried before the saga is stuck. */
+	/** Attempts of a failing compensation before the saga is stuck. */
 	readonly maxCompensationAttempts?: number;
-	/** Milliseconds before the given repetition (0, 1, …). */
+	/** Milliseconds before a repetition (0, 1, …). */
 	backoff?(repetition: number): number;
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
@@ -94,7 +111,7 @@ export interface SagaOptions<S extends Saga, Written = true> {
 	around?(saga: S, run: (saga: S) => Promise<SagaOutcome<Written>>): Promise<SagaOutcome<Written>>;
 }
 
-/** What a refusal says beyond its code. */
+/** Detail and data of a refusal. */
 const explanationOf = ({
 	detail,
 	data,
@@ -112,8 +129,9 @@ const sleep = (milliseconds: number) =>
 	new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
 
 /**
- * Runs sagas: forward through their steps, and back through all that may have happened when a step says no. Sagas that reach the same
- * step together travel together. A failure that says nothing (a timeout, a node that died) is tried again, since do and undo are idempotent.
+ * Runs sagas: executes their steps in order, and compensates all possibly executed steps after a
+ * refusal. Concurrent sagas at the same step share one call. Inconclusive failures (a timeout, a
+ * dead node) are retried, because executing and compensating are idempotent.
  */
 export function createSagaRunner<S extends Saga, Written = true>(options: SagaOptions<S, Written>) {
 	type Result = SagaOutcome<Written>;
@@ -128,20 +146,27 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		now = Date.now,
 		pause = sleep,
 	} = options;
-	const lanes = steps.map((step) => ({
-		do: microBatch<S, Outcome>((all) => step.execute(all), messages),
-		undo: microBatch<S, Outcome>((all) => step.compensate(all), messages),
+	const batches = steps.map((step) => ({
+		execute: microBatch<S, Outcome>((all) => step.execute(all), messages),
+		compensate: microBatch<S, Outcome>((all) => step.compensate(all), messages),
 	}));
 	const complete = microBatch<S, Written | false>((all) => store.complete(all));
-	const turn = microBatch<Compensation<S>, boolean>((all) => store.markCompensating(all));
-	const close = microBatch<Compensation<S>, Written | false>((all) => store.markCompensated(all));
-	/** What runs here. One saga may run twice, for a moment, when it is taken back where it runs. */
-	const open = new Map<Promise<Result>, string>();
+	const markCompensating = microBatch<Compensation<S>, boolean>((all) =>
+		store.markCompensating(all),
+	);
+	const markCompensated = microBatch<Compensation<S>, Written | false>((all) =>
+		store.markCompensated(all),
+	);
+	/**
+	 * Runs of this node. A saga has two runs for a moment when it is cancelled on the node that runs
+	 * it.
+	 */
+	const runs = new Map<Promise<Result>, string>();
 	let draining = false;
 	let stopping = false;
 
-	/** Repeats what says nothing. Answers undefined when `expired` says so, or when nothing more is to be asked because we stop. */
-	async function insist<R>(
+	/** Repeats an inconclusive attempt. Returns undefined when `expired` or when this node stops. */
+	async function retry<R>(
 		saga: S,
 		where: string,
 		attempt: () => Promise<R | undefined>,
@@ -163,69 +188,82 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		}
 		return undefined;
 	}
-	const settled = async (outcome: Promise<Outcome>) => {
-		const answer = await outcome;
-		return answer.status === "pending" ? undefined : answer;
+	const conclusive = async (outcome: Promise<Outcome>) => {
+		const known = await outcome;
+		return known.status === "pending" ? undefined : known;
 	};
 	const never = () => false;
-	/** Our own store is asked until it answers, because whether the saga is still ours must be known; or until we stop, and it is not. */
+	/**
+	 * Repeats a write until the store responds, because the run must have certainty about its
+	 * ownership; false when this node stops.
+	 */
 	const write = async <R>(
 		saga: S,
 		where: string,
-		ask: () => Promise<R | undefined>,
-	): Promise<R | false> => (await insist(saga, where, ask, never)) ?? false;
+		attempt: () => Promise<R | undefined>,
+	): Promise<R | false> => (await retry(saga, where, attempt, never)) ?? false;
 
 	async function forward(saga: S): Promise<Result> {
-		const late = () => now() >= saga.deadline;
+		const isOverdue = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
-			const outcome = await insist(saga, step.name, () => settled(lanes[index]!.do(saga)), late);
+			const outcome = await retry(
+				saga,
+				step.name,
+				() => conclusive(batches[index]!.execute(saga)),
+				isOverdue,
+			);
 			if (outcome?.status === "done") continue;
-			const turned = { saga, reason: outcome?.code ?? "TIMED_OUT", ...explanationOf(outcome) };
-			addSpanEvent(saga, "compensation", { step: step.name, reason: turned.reason });
-			// The decision is on record before anything is undone: nobody who takes over may go forward again.
-			if (!(await write(saga, "turn", () => turn(turned)))) return { status: "lost" };
-			// Whatever was asked is undone, also what was refused: an earlier or second copy of the call may still be on its way. Another run
-			// of this saga may have asked for more.
-			return backward(turned, saga.attempt > 1 ? steps.length : index + 1);
+			const compensation = {
+				saga,
+				reason: outcome?.code ?? "TIMED_OUT",
+				...explanationOf(outcome),
+			};
+			addSpanEvent(saga, "compensation", { step: step.name, reason: compensation.reason });
+			// The decision is stored before any compensation: no later run executes further steps.
+			if (!(await write(saga, "turn", () => markCompensating(compensation))))
+				return { status: "lost" };
+			// Compensates refused steps as well: an earlier or duplicate call may still arrive. An
+			// earlier run of this saga may have executed more steps.
+			return backward(compensation, saga.attempt > 1 ? steps.length : index + 1);
 		}
 		const written = await write(saga, "complete", () => complete(saga));
 		return written ? ({ status: "completed", ...written } as Result) : { status: "lost" };
 	}
 
-	/** Undoes the first `asked` steps, last one first. */
-	async function backward(turned: Compensation<S>, asked: number): Promise<Result> {
-		const { saga, reason } = turned;
+	/** Compensates the first `executed` steps, last one first. */
+	async function backward(compensation: Compensation<S>, executed: number): Promise<Result> {
+		const { saga, reason } = compensation;
 		const exhausted = (tries: number) => tries >= maxCompensationAttempts;
-		for (let index = asked - 1; index >= 0; index--) {
-			const outcome = await insist(
+		for (let index = executed - 1; index >= 0; index--) {
+			const outcome = await retry(
 				saga,
 				`undo ${steps[index]!.name}`,
-				() => settled(lanes[index]!.undo(saga)),
+				() => conclusive(batches[index]!.compensate(saga)),
 				exhausted,
 			);
 			if (outcome?.status === "done") continue;
-			// The last step comes undone first; when it refuses, nothing has been undone yet.
-			const barred = outcome && index === steps.length - 1;
-			if (barred && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
+			// The last step is compensated first; if it refuses, nothing has been compensated yet.
+			const isRefused = outcome && index === steps.length - 1;
+			if (isRefused && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
 				return { status: "aborted", reason: outcome.code ?? "REFUSED" };
-			return (await write(saga, "stall", async () => (await store.markStuck([turned]))[0]))
+			return (await write(saga, "stall", async () => (await store.markStuck([compensation]))[0]))
 				? { status: "stuck", reason }
 				: { status: "lost" };
 		}
-		const written = await write(saga, "close", () => close(turned));
+		const written = await write(saga, "close", () => markCompensated(compensation));
 		if (!written) return { status: "lost" };
-		return { status: "closed", reason, ...explanationOf(turned), ...written } as Result;
+		return { status: "closed", reason, ...explanationOf(compensation), ...written } as Result;
 	}
 
-	/** Runs one saga that this node owns to its end. Never rejects. */
+	/** Runs one saga of this node to its end. Never rejects. */
 	function run(saga: S): Promise<Result> {
-		const tracked = around(saga, execute).catch((error): Result => {
+		const running = around(saga, execute).catch((error): Result => {
 			onError(saga, "run", error);
 			return { status: "lost" };
 		});
-		open.set(tracked, saga.id);
-		tracked.finally(() => open.delete(tracked));
-		return tracked;
+		runs.set(running, saga.id);
+		running.finally(() => runs.delete(running));
+		return running;
 	}
 
 	const execute = (saga: S): Promise<Result> =>
@@ -233,43 +271,46 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 			? forward(saga)
 			: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
 
-	async function watch(): Promise<void> {
+	async function claimAbandoned(): Promise<void> {
 		try {
 			await store.heartbeat();
 			if (draining) return;
-			// What a stopping node has claimed is nobody's again as soon as the node leaves.
-			for (const saga of await store.claim(CLAIM_LIMIT, [...open.values()]))
+			// A stopping node releases its claims when it leaves.
+			for (const saga of await store.claim(CLAIM_LIMIT, [...runs.values()]))
 				if (!draining) run(saga);
 		} catch (error) {
 			onError(undefined, "claim", error);
 		}
 	}
 
-	let watching: Promise<void> = Promise.resolve();
-	async function keepWatching(): Promise<void> {
+	let polling: Promise<void> = Promise.resolve();
+	async function poll(): Promise<void> {
 		while (!stopping) {
-			watching = watch();
-			await watching;
+			polling = claimAbandoned();
+			await polling;
 			await pause(options.heartbeatMs);
 		}
 	}
 	return {
 		run,
-		/** Signs in and takes over what others have left, now and from now on. */
+		/** Registers the node, and claims abandoned sagas now and regularly. */
 		async start(): Promise<void> {
 			await store.heartbeat();
-			keepWatching();
+			poll();
 		},
-		/** Lets what is under way finish for up to `grace` milliseconds, then leaves the rest to other nodes. */
+		/**
+		 * Lets current runs finish for up to `grace` milliseconds, then leaves the others to other
+		 * nodes.
+		 */
 		async stop(grace = 3000): Promise<void> {
 			draining = true;
-			const rest = async () => {
-				while (open.size > 0) await Promise.all(open.keys());
+			const allRuns = async () => {
+				while (runs.size > 0) await Promise.all(runs.keys());
 			};
-			await Promise.race([rest(), pause(grace)]);
+			await Promise.race([allRuns(), pause(grace)]);
 			stopping = true;
-			await watching;
-			await Promise.race([rest(), pause(1000)]);
+			await polling;
+			await Promise.race([allRuns(), pause(1000)]);
 			await store.release().catch((error) => onError(undefined, "leave", error));
 		},
 	};
