@@ -17,19 +17,22 @@ export interface DeadLetter {
 	readonly dead_at: string;
 }
 
-/** `$1` is the group; then the four fields of a filter, each null when it does not matter. */
-const CHOSEN = `group_name = $1 and dead_at is not null and ($2::uuid is null or event_id = $2)
+/** `$1` is the group, followed by the four fields of a filter, each null if absent. */
+const MATCHES = `group_name = $1 and dead_at is not null and ($2::uuid is null or event_id = $2)
 	and ($3::text is null or event->>'type' like $3) and ($4::timestamptz is null or dead_at >= $4) and ($5::timestamptz is null or dead_at < $5)`;
-const LETTER = `event_id, coalesce(event->>'type', '') as type, coalesce(event->>'subject', '') as subject, attempts,
+const LETTER_COLUMNS = `event_id, coalesce(event->>'type', '') as type, coalesce(event->>'subject', '') as subject, attempts,
 	errors->-1->>'message' as error, dead_at`;
-const LIST = `select ${LETTER} from retries where ${CHOSEN}
+const LIST = `select ${LETTER_COLUMNS} from retries where ${MATCHES}
 	and ($6::uuid is null or (dead_at, event_id) > (select dead_at, event_id from retries where group_name = $1 and event_id = $6))
 	order by dead_at, event_id limit $7`;
-const SHOW = `select ${LETTER}, event, errors from retries where ${CHOSEN}`;
-const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${CHOSEN} returning 1 as done`;
-const DISCARD = `delete from retries where ${CHOSEN} returning 1 as done`;
+const SHOW = `select ${LETTER_COLUMNS}, event, errors from retries where ${MATCHES}`;
+const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${MATCHES} returning 1 as done`;
+const DISCARD = `delete from retries where ${MATCHES} returning 1 as done`;
 
-/** The time in UTC; null without one. @throws VALIDATION_ERROR for text that is not a time between the years 1 and 9999 */
+/**
+ * Converts a time to UTC; null if absent.
+ * @throws VALIDATION_ERROR unless it is a time between the years 1 and 9999
+ */
 function time(field: string, text: string | undefined): string | null {
 	if (text === undefined) return null;
 	const year = new Date(text).getUTCFullYear();
@@ -37,14 +40,17 @@ function time(field: string, text: string | undefined): string | null {
 		throw invalidField(field, "TIME", `The '${field}' field must be an RFC 3339 time`);
 	return new Date(text).toISOString();
 }
-/** A pattern of event types for SQL's LIKE. */
+/** Converts a pattern of event types to a LIKE pattern. */
 export const toLikePattern = (type: string | undefined): string | null =>
 	type === undefined ? null : type.replace(/[\\%_]/g, "\\$&").replace(/\*$/, "%");
-/** A span of time, each end null when it is open. */
+/** Converts a time range; null marks an open end. */
 export const timeRange = ({ since, until }: Pick<DeadLetterFilter, "since" | "until">) =>
 	[time("since", since), time("until", until)] as const;
 
-/** The dead letters of one consumer group: events whose last try failed, kept until somebody decides. */
+/**
+ * The dead letters of one consumer group: events that failed their last attempt, until an operator
+ * retries or discards them.
+ */
 export function deadLetters(db: Database, group: string) {
 	const values = (filter: DeadLetterFilter) => [
 		group,
@@ -52,10 +58,14 @@ export function deadLetters(db: Database, group: string) {
 		toLikePattern(filter.type),
 		...timeRange(filter),
 	];
-	/** Without a filter it would be all of them, which nobody should do by leaving something out. */
-	const chosen = (filter: DeadLetterFilter) => {
+	/** Rejects an empty filter, which would select all dead letters by omission. */
+	const requiredValues = (filter: DeadLetterFilter) => {
 		if (Object.values(filter).every((value) => value === undefined))
-			throw invalidField("event_id", "REQUIRED", "Say which: by event_id, type, since or until");
+			throw invalidField(
+				"event_id",
+				"REQUIRED",
+				"Set at least one of event_id, type, since and until",
+			);
 		return values(filter);
 	};
 	return {
@@ -74,29 +84,29 @@ export function deadLetters(db: Database, group: string) {
 			if (!found) throw commonError("DEAD_LETTER_NOT_FOUND");
 			return found;
 		},
-		/** Answers how many will be tried again. */
+		/** Schedules retries. Returns their number. */
 		retry: async (filter: DeadLetterFilter): Promise<number> =>
-			(await db.query(RETRY, chosen(filter))).length,
-		/** Answers how many are gone. */
+			(await db.query(RETRY, requiredValues(filter))).length,
+		/** Deletes dead letters. Returns their number. */
 		discard: async (filter: DeadLetterFilter): Promise<number> =>
-			(await db.query(DISCARD, chosen(filter))).length,
+			(await db.query(DISCARD, requiredValues(filter))).length,
 	};
 }
 
-const FIGURES = `select
+const STATISTICS = `select
 	(select least(count(*), 10000) from outbox_readers r, lateral ${unpublished("seq", 10_000)} o) as backlog,
 	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from outbox_readers r, lateral ${unpublished("time", 1)} o) as lag_seconds,
 	(select count(*) from retries where dead_at is null) as retries,
 	(select count(*) from retries where dead_at is not null) as dead_letters`;
-/** How far a service's events are behind, out of its own database. */
+/** Backlog, lag, retries and dead letters of a service, from its own database. */
 export async function eventStatistics(
 	db: Database,
 ): Promise<{ backlog: number; lag_seconds: number; retries: number; dead_letters: number }> {
-	const [figures] = await db.query<{
+	const [statistics] = await db.query<{
 		backlog: number;
 		lag_seconds: number;
 		retries: number;
 		dead_letters: number;
-	}>(FIGURES);
-	return figures!;
+	}>(STATISTICS);
+	return statistics!;
 }

@@ -1,18 +1,18 @@
 import type { Event } from "../contracts/event.ts";
 import { matches } from "../contracts/event.ts";
 
-/** A consumer group: the events that it wants, and how it takes them over. */
+/** A consumer group: the events that it subscribes to, and their delivery. */
 export interface ConsumerGroup {
 	readonly name: string;
 	readonly patterns: readonly string[];
 	deliver(events: Event[]): Promise<void>;
 }
-/** A group's way of reading what a source wrote. */
+/** A running delivery to a consumer group. */
 export interface ConsumerHandle {
-	/** Fulfils when what was being handed over is done. May be called more than once. */
+	/** Stops it; fulfills when the current delivery is finished. May be called more than once. */
 	stop(): Promise<void>;
 }
-/** A service that writes events: which, and how a group begins to follow what it wrote. */
+/** A service that publishes events: their types, and how to connect a consumer group. */
 export interface EventSource {
 	readonly types: readonly string[];
 	attach(group: ConsumerGroup): ConsumerHandle;
@@ -20,7 +20,7 @@ export interface EventSource {
 interface Link {
 	readonly group: ConsumerGroup;
 	readonly source: EventSource;
-	readonly follower: ConsumerHandle;
+	readonly delivery: ConsumerHandle;
 }
 
 interface Bus {
@@ -30,12 +30,12 @@ interface Bus {
 }
 const buses = new WeakMap<object, Bus>();
 
-const wants = ({ patterns }: ConsumerGroup, { types }: EventSource) =>
+const subscribes = ({ patterns }: ConsumerGroup, { types }: EventSource) =>
 	types.some((type) => patterns.some((pattern) => matches(pattern, type)));
 
 /**
- * Brings the sources and the groups of one process together, in whichever order they come: every group follows every outbox that holds
- * something for it. This is what carries events where no NATS is configured.
+ * Connects the event sources and consumer groups of one process, in any order of registration:
+ * every group reads every outbox with events for it. Transport of events without NATS.
  */
 export function inProcessTransport(broker: object) {
 	const bus: Bus = buses.get(broker) ?? { groups: new Set(), sources: new Set(), links: new Set() };
@@ -43,18 +43,18 @@ export function inProcessTransport(broker: object) {
 	const { groups, sources, links } = bus;
 
 	const link = (group: ConsumerGroup, source: EventSource) => {
-		if (wants(group, source)) links.add({ group, source, follower: source.attach(group) });
+		if (subscribes(group, source)) links.add({ group, source, delivery: source.attach(group) });
 	};
-	/** Both ends wait for what is being handed over: only then may either close its database. */
+	/** Stops the deliveries of a group or source, so that its database can be closed. */
 	const unlink = async (end: ConsumerGroup | EventSource) => {
 		const mine = [...links].filter(({ group, source }) => group === end || source === end);
-		await Promise.all(mine.map(({ follower }) => follower.stop()));
-		for (const gone of mine) links.delete(gone);
+		await Promise.all(mine.map(({ delivery }) => delivery.stop()));
+		for (const removed of mine) links.delete(removed);
 	};
 	return {
-		/** The groups of this process. */
+		/** The consumer groups of this process. */
 		groups: (): readonly ConsumerGroup[] => [...groups],
-		/** A group is there; answers how it leaves. */
+		/** Adds a consumer group. Returns a function that removes it. */
 		join(group: ConsumerGroup): () => Promise<void> {
 			groups.add(group);
 			for (const source of sources) link(group, source);
@@ -63,7 +63,7 @@ export function inProcessTransport(broker: object) {
 				return unlink(group);
 			};
 		},
-		/** A source is there; answers how it leaves. */
+		/** Adds an event source. Returns a function that removes it. */
 		offer(source: EventSource): () => Promise<void> {
 			sources.add(source);
 			for (const group of groups) link(group, source);

@@ -3,47 +3,50 @@ import type { Event } from "../contracts/event.ts";
 import { type Database, type Queryable, sql, type Tx } from "../persistence/database.ts";
 import { isOutage } from "../resilience/outages.ts";
 
-/** In one order, so that two deliveries of the same events do not lock each other out. */
+/** Inserts in a fixed order, so that two deliveries of the same events cannot deadlock. */
 const RECEIVE = sql(
 	"inbox_receive",
 	"insert into inbox (group_name, event_id) select $1, id from unnest($2::uuid[]) id order by id on conflict do nothing returning event_id",
 );
-const KEEP = sql(
+const STORE_FAILED = sql(
 	"retries_keep",
 	`insert into retries (group_name, event_id, event, errors, next_at)
 	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5) from unnest($2::uuid[], $3::json[]) as w(id, event)
 	on conflict do nothing`,
 );
-/** What is no event is a dead letter at once, and one only, however often it is delivered: its id is made of its text (RFC 9562, version 8). */
-const BURY = sql(
+/**
+ * Stores an invalid message as a dead letter. Its ID is a hash of its text (UUID version 8, RFC
+ * 9562), so repeated deliveries are one dead letter.
+ */
+const STORE_INVALID = sql(
 	"retries_bury",
 	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
 	values ($1, overlay(overlay(md5($2::text) placing '8' from 13) placing '8' from 17)::uuid, json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())
 	on conflict do nothing`,
 );
-const RETRIES = 50;
+const RETRY_BATCH = 50;
 const DUE = sql(
 	"retries_due",
-	`select event from retries where group_name = $1 and dead_at is null and next_at <= now() order by next_at limit ${RETRIES}`,
+	`select event from retries where group_name = $1 and dead_at is null and next_at <= now() order by next_at limit ${RETRY_BATCH}`,
 );
 /**
- * Whoever tries an event again holds its row for as long as that takes, and no longer than its connection lives: what a node was at when it
- * died, another one can take up at once.
+ * Locks a retry's row for the duration of the attempt, and no longer than the connection: after a
+ * crash another node can retry at once.
  */
-const HOLD = sql(
+const LOCK = sql(
 	"retries_hold",
 	`select attempts from retries where group_name = $1 and event_id = $2 and dead_at is null and next_at <= now()
 	for update skip locked`,
 );
-/** The failures stay known, for `retriesOf`. */
-const DONE = sql(
+/** Preserves the times of failures for `findRetries`. */
+const MARK_DONE = sql(
 	"retries_done",
 	`with done as (delete from retries where group_name = $1 and event_id = $2 returning event, errors)
 	update inbox set type = event->>'type', subject = event->>'subject', traceparent = event->>'traceparent',
 		failures = array(select e->>'time' from jsonb_array_elements(errors) e)
 	from done where group_name = $1 and event_id = $2`,
 );
-const FAILED = sql(
+const MARK_FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
 		next_at = now() + make_interval(secs => coalesce($4::float8, 0)), dead_at = case when $4::float8 is null then now() end
@@ -53,20 +56,23 @@ const FAILED = sql(
 export interface InboxOptions {
 	readonly db: Database;
 	readonly group: string;
-	/** Seconds before each further try; after the last one the event is a dead letter. */
+	/** Seconds before each further attempt; after the last one the event becomes a dead letter. */
 	readonly backoff: readonly number[];
-	/** Runs in the transaction that also notes the events as received, so they take effect once. */
+	/** Runs in the transaction that records the events as processed, so each takes effect once. */
 	handle(tx: Tx, events: Event[]): Promise<void>;
 	onFailure(error: unknown, event: Event, dead: boolean): void;
-	/** Whether the process is stopping: what fails then because others have gone already is left for the next start. */
+	/**
+	 * Whether the process is stopping. Failures due to services that have already stopped are left
+	 * for the next start.
+	 */
 	closing(): boolean;
 }
 
-/** One consumer group's way in: each event takes effect once, however often it is delivered. */
+/** The inbox of a consumer group: each event takes effect once, however often it is delivered. */
 export function createInbox({ db, group, backoff, handle, onFailure, closing }: InboxOptions) {
 	const inTransaction = (events: Event[], work: (tx: Tx) => Promise<void>) =>
 		runInTracesOf(events, () => db.transaction(work));
-	const once = (events: Event[]) => async (tx: Tx) => {
+	const processOnce = (events: Event[]) => async (tx: Tx) => {
 		const rows = await tx.query<{ event_id: string }>(RECEIVE, [group, events.map(({ id }) => id)]);
 		const fresh = new Set(rows.map(({ event_id }) => event_id));
 		const unseen = events.filter(({ id }) => fresh.delete(id));
@@ -76,7 +82,7 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 	async function accept(events: Event[]): Promise<void> {
 		if (events.length === 0) return;
 		try {
-			await inTransaction(events, once(events));
+			await inTransaction(events, processOnce(events));
 		} catch (error) {
 			const outage = isOutage(error);
 			if (outage && closing()) throw error;
@@ -86,38 +92,41 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 				return accept(events.slice(half));
 			}
 			const ids = events.map(({ id }) => id);
-			await db.query(KEEP, [
+			await db.query(STORE_FAILED, [
 				group,
 				ids,
 				events.map((event) => JSON.stringify(event)),
-				note(error),
+				toFailureJson(error),
 				backoff[0] ?? 0,
 			]);
 			for (const event of events) onFailure(error, event, false);
 		}
 	}
 
-	/** Tries an event again, unless somebody else is at it or was; answers whether it did. */
-	async function again(event: Event): Promise<boolean> {
+	/**
+	 * Retries an event unless another node does or did.
+	 * @returns whether it made an attempt
+	 */
+	async function retryEvent(event: Event): Promise<boolean> {
 		let tried = false;
 		let attempts = 0;
-		let tell: (() => void) | undefined;
+		let reportFailure: (() => void) | undefined;
 		const fail = async (queryable: Queryable, failed: Event, error: unknown): Promise<void> => {
 			const wait = backoff[attempts] ?? null;
-			await queryable.query(FAILED, [group, failed.id, note(error), wait]);
-			tell = () => onFailure(error, failed, wait === null);
+			await queryable.query(MARK_FAILED, [group, failed.id, toFailureJson(error), wait]);
+			reportFailure = () => onFailure(error, failed, wait === null);
 		};
 		const attempt = async (tx: Tx): Promise<void> => {
-			const [held] = await tx.query<{ attempts: number }>(HOLD, [group, event.id]);
+			const [held] = await tx.query<{ attempts: number }>(LOCK, [group, event.id]);
 			if (!held) return;
 			attempts = held.attempts;
 			tried = true;
 			await tx.query("savepoint untried");
 			try {
-				await once([event])(tx);
-				await tx.query(DONE, [group, event.id]);
+				await processOnce([event])(tx);
+				await tx.query(MARK_DONE, [group, event.id]);
 			} catch (error) {
-				// That is no fault of the event, which comes again.
+				// The event did not fail; it will be retried.
 				if (closing() && isOutage(error)) throw error;
 				await tx.query("rollback to savepoint untried");
 				await fail(tx, event, error);
@@ -129,39 +138,51 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 			const outage = isOutage(error);
 			if (outage && closing()) return tried;
 			if (outage || !tried) throw error;
-			// The commit failed, so the attempt has to be counted in another transaction: else the event would block others for good.
+			// The commit failed, so the attempt is counted in another transaction: otherwise the event
+			// would block others permanently.
 			await fail(db, event, error);
 		}
-		tell?.();
+		reportFailure?.();
 		return tried;
 	}
 
 	return {
 		/**
-		 * Takes delivered events over: they took effect, or wait for another try. One that fails does not hold back the others. Rejects only
-		 * when neither could be written down, or when others are not there any more because the process is stopping. The same events come again then.
+		 * Processes delivered events or stores them for a retry. A failing event does not delay the
+		 * others. Rejects only if neither is possible, or during a shutdown if other services have
+		 * stopped; the events are then delivered again.
 		 */
 		accept,
-		/** Keeps what was delivered but is no event, as a dead letter. */
+		/** Stores an invalid message as a dead letter. */
 		async bury(text: string, error: unknown): Promise<void> {
-			await db.query(BURY, [group, text.replaceAll("\0", "").slice(0, 10_000), note(error)]);
+			await db.query(STORE_INVALID, [
+				group,
+				text.replaceAll("\0", "").slice(0, 10_000),
+				toFailureJson(error),
+			]);
 		},
-		/** Tries again what is due, in the order in which it was written; true when there may be more. */
+		/**
+		 * Retries due events in the order of writing.
+		 * @returns whether there may be more
+		 */
 		async retry(): Promise<boolean> {
 			const due = await db.query<{ event: Event }>(DUE, [group]);
 			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
 			let tried = 0;
 			for (const { event } of due) {
 				if (closing()) break;
-				if (await again(event)) tried++;
+				if (await retryEvent(event)) tried++;
 			}
-			return tried === RETRIES;
+			return tried === RETRY_BATCH;
 		},
 	};
 }
 
-/** A failure as the history of a dead letter shows it. Postgres' JSON holds neither U+0000 nor half a surrogate pair. */
-const note = (error: unknown) => {
+/**
+ * Formats a failure for the history of a dead letter. JSON in Postgres accepts neither U+0000 nor
+ * unpaired surrogates.
+ */
+const toFailureJson = (error: unknown) => {
 	const message = (error instanceof Error ? error.message : String(error))
 		.replaceAll("\0", "")
 		.slice(0, 1000)
@@ -169,27 +190,28 @@ const note = (error: unknown) => {
 	return JSON.stringify({ time: new Date().toISOString(), message });
 };
 
-const STEP = 1000;
-/** The margin covers differences between the clocks of two database servers. */
-const FORGET = `with old as (select group_name, event_id from inbox
-		where time < least(now() - make_interval(secs => $1 * 3600.0), $2::timestamptz - interval '1 hour') order by time limit ${STEP})
+const DELETE_BATCH = 1000;
+/** The margin covers clock differences between two database servers. */
+const DELETE_OLD = `with old as (select group_name, event_id from inbox
+		where time < least(now() - make_interval(secs => $1 * 3600.0), $2::timestamptz - interval '1 hour') order by time limit ${DELETE_BATCH})
 	delete from inbox i using old where i.group_name = old.group_name and i.event_id = old.event_id returning 1 as gone`;
 /**
- * One small step in forgetting events that were received more than `hours` ago, which is longer than the stream keeps them, and before the oldest
- * event that an outbox still holds, because an outbox publishes again whatever it holds. True when there may be more.
- * @param oldest when that event was written; null where the outboxes are empty
+ * Deletes one batch of receipts that are older than `hours`, which is longer than the stream's
+ * retention, and older than the oldest event that an outbox may publish again.
+ * @param oldest time of that event; null if the outboxes are empty
+ * @returns whether there may be more
  */
 export const deleteProcessedEvents = async (
 	db: Database,
 	hours: number,
 	oldest: string | null = null,
-): Promise<boolean> => (await db.query(FORGET, [hours, oldest])).length === STEP;
+): Promise<boolean> => (await db.query(DELETE_OLD, [hours, oldest])).length === DELETE_BATCH;
 
-/** An event that its handler failed to take at least once. */
+/** An event whose handler failed at least once. */
 export interface RetryRecord {
 	readonly type: string;
 	readonly traceparent: string | null;
-	/** When it failed, the first time first. */
+	/** Times of its failures, oldest first. */
 	readonly failures: string[];
 	readonly state: "waiting" | "dead" | "done";
 }
@@ -200,7 +222,7 @@ const RETRIED = sql(
 	from retries where group_name = $1 and event->>'subject' = $2
 	union all select type, traceparent, failures, 'done' from inbox where group_name = $1 and subject = $2`,
 );
-/** What a group has failed to take of the events about something, as far as that is kept. */
+/** The failures of a group's events about a subject, as far as they are retained. */
 export const findRetries = (
 	db: Queryable,
 	group: string,

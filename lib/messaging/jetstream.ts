@@ -27,32 +27,40 @@ import {
 	unreadShareAfter,
 } from "./stream-state.ts";
 
-/** Events that are taken over at once, and that one consumer of a node may hold besides the messages that are on their way to it. */
+/**
+ * Events per handler batch. A node's consumer holds up to HELD more, besides the messages in
+ * transit.
+ */
 const BATCH = 200;
-const HELD = 2 * BATCH;
-const ON_THE_WAY = 50;
-/** Messages that all nodes of a group may hold. Far more than one does: what a dead one held, until it is somebody else's, must not stop the others. */
-const HELD_BY_ALL = 20 * HELD;
-/** Before anything that failed is tried again. */
-const PAUSE = 1000;
+const MAX_HELD = 2 * BATCH;
+const MAX_IN_TRANSIT = 50;
+/**
+ * Unacknowledged messages of all nodes of a group. Much more than one node holds: those of a dead
+ * node must not block the others until they are redelivered.
+ */
+const MAX_UNACKNOWLEDGED = 20 * MAX_HELD;
+/** Milliseconds before a retry. */
+const RETRY_MS = 1000;
 
 export interface StreamOptions extends StreamSize {
-	/** nats://host:4222, comma-separated for several. */
+	/** nats://host:4222, comma-separated for several servers. */
 	readonly servers: string;
-	/** Keeps clusters on one NATS apart. */
+	/** Separates clusters that share a NATS server. */
 	readonly namespace: string;
-	/** Milliseconds after which a message is somebody else's when nobody spoke for it; a handler that takes longer keeps it alive. */
+	/**
+	 * Milliseconds until a message is redelivered if its node is silent; a slow handler extends them.
+	 */
 	readonly ackWait: number;
-	/** This node, as NATS shows it. */
+	/** Connection name of this node in NATS. */
 	readonly name: string;
 	onError(where: string, error: unknown): void;
-	/** The store of NATS has no room for `maxBytes`, so the stream has this size. */
+	/** Called if NATS has no room for `maxBytes`, with the actual size of the stream. */
 	onReducedSize(maxBytes: number): void;
 }
 
 /**
- * Events on JetStream: one stream, and a durable pull consumer for each group and pattern, shared by the nodes of the group. Both are made,
- * kept up to date, and made anew when they were lost, by whoever comes first.
+ * Opens the JetStream transport: one stream, and a durable pull consumer for each group and
+ * pattern, shared by the nodes of the group. The first user creates, updates or recreates both.
  */
 export async function openJetStream(options: StreamOptions) {
 	const { servers, namespace, name, onError, onReducedSize } = options;
@@ -79,16 +87,16 @@ export async function openJetStream(options: StreamOptions) {
 	watchConnection();
 
 	async function openConsumer(
-		wanted: Partial<ConsumerConfig> & { durable_name: string },
+		consumerConfig: Partial<ConsumerConfig> & { durable_name: string },
 		prepare: (state: ConsumerState) => Promise<void>,
 	) {
 		const api = await manager();
 		await config.ensure(api);
-		await api.consumers.add(stream, wanted);
-		await prepare(await stateOf(api, wanted.durable_name));
-		const consumer = await js.consumers.get(stream, wanted.durable_name);
+		await api.consumers.add(stream, consumerConfig);
+		await prepare(await stateOf(api, consumerConfig.durable_name));
+		const consumer = await js.consumers.get(stream, consumerConfig.durable_name);
 		return consumer.consume({
-			max_messages: ON_THE_WAY,
+			max_messages: MAX_IN_TRANSIT,
 			idle_heartbeat: 2000,
 			abort_on_missing_resource: true,
 		});
@@ -107,25 +115,28 @@ export async function openJetStream(options: StreamOptions) {
 			if (!intact) await removeConsumersAhead(api, stream, info.state);
 			return { identity: identityOf(info), intact };
 		},
-		/** Calls `listener` when the connection was lost and is there again. @returns how that ends */
+		/**
+		 * Calls `listener` after each reconnection.
+		 * @returns a function that removes it
+		 */
 		onReconnect(listener: () => void): () => void {
 			listeners.add(listener);
 			return () => void listeners.delete(listener);
 		},
 
 		/**
-		 * Sends events in one go, those of a type together; fulfils when the stream holds them all. A message that it took less than two minutes ago it
-		 * ignores, by its id.
-		 * @param again sends also what the stream may have taken a moment ago
-		 * @returns the last message that the stream acknowledged
+		 * Publishes events, grouped by type; fulfills when the stream has stored all. The stream
+		 * ignores messages with the ID of one in the last two minutes.
+		 * @param again publishes even those that the stream has just stored
+		 * @returns the last acknowledged message
 		 */
 		async publish(events: readonly Event[], again = false): Promise<Acknowledged | undefined> {
-			const mark = again ? `-${Date.now()}` : "";
+			const suffix = again ? `-${Date.now()}` : "";
 			const acks = await Promise.all(
 				packEvents(events, eventBatchBytes(connection)).map(async ({ type, id, text }) => {
 					const format = headers();
 					format.set("Content-Type", BATCH_FORMAT);
-					const message = id + mark;
+					const message = id + suffix;
 					const { seq } = await js.publish(subject(type), text, {
 						msgID: message,
 						headers: format,
@@ -138,10 +149,11 @@ export async function openJetStream(options: StreamOptions) {
 		},
 
 		/**
-		 * Hands over what the stream holds for a group, from where the group left off, also after restarts and lost connections.
-		 * @param accept takes events over for good; those of a rejected batch come again
-		 * @param bury takes over for good what is no event at all
-		 * @param prepare is called each time before the group begins to read
+		 * Consumes the stream for a group, from its last acknowledgment, across restarts and lost
+		 * connections.
+		 * @param accept processes events durably; rejected ones are redelivered
+		 * @param bury stores invalid messages
+		 * @param prepare runs before each start of consuming
 		 */
 		follow(
 			group: string,
@@ -157,25 +169,25 @@ export async function openJetStream(options: StreamOptions) {
 				ack_policy: AckPolicy.Explicit,
 				deliver_policy: DeliverPolicy.All,
 				ack_wait: nanos(options.ackWait),
-				max_ack_pending: HELD_BY_ALL,
+				max_ack_pending: MAX_UNACKNOWLEDGED,
 			};
 			let stopping = false;
-			const together = microBatch<Event[], void>(
+			const acceptBatch = microBatch<Event[], void>(
 				async (messages) => {
-					// Others can do at once what has not been begun here.
+					// Other nodes can process immediately what this node has not begun.
 					if (stopping) return messages.map(() => reject(new Error("This node is stopping")));
 					await accept(messages.flat());
 					return messages.map(() => undefined);
 				},
 				{ maxSize: BATCH, sizeOf: ({ length }) => length },
 			);
-			async function take({ events, invalid }: UnpackedEvents): Promise<void> {
-				if (events.length > 0) await together(events);
+			async function process({ events, invalid }: UnpackedEvents): Promise<void> {
+				if (events.length > 0) await acceptBatch(events);
 				for (const { text, error } of invalid) await bury(text, error);
 			}
-			const holding = {
-				aliveEvery: options.ackWait / 3,
-				returnAfter: () => (stopping ? 0 : PAUSE),
+			const timing = {
+				extendEvery: options.ackWait / 3,
+				returnAfter: () => (stopping ? 0 : RETRY_MS),
 			};
 			let close: () => Promise<unknown> = async () => undefined;
 
@@ -188,13 +200,13 @@ export async function openJetStream(options: StreamOptions) {
 				for await (const message of messages) {
 					const found = unpackEvents(message.string());
 					const size = Math.max(1, found.events.length);
-					const work = settle(message, take(found), holding).finally(() => {
+					const work = settle(message, process(found), timing).finally(() => {
 						held.delete(work);
 						count -= size;
 					});
 					held.add(work);
 					count += size;
-					while (count >= HELD) await Promise.race(held);
+					while (count >= MAX_HELD) await Promise.race(held);
 				}
 				await Promise.all(held);
 			}
@@ -203,12 +215,12 @@ export async function openJetStream(options: StreamOptions) {
 					await consume().catch((error) => {
 						if (!stopping) onError(durable_name, error);
 					});
-					if (!stopping) await pause(PAUSE);
+					if (!stopping) await pause(RETRY_MS);
 				}
 			}
 			const running = run();
 			return {
-				/** Finishes what was begun and gives back the rest. */
+				/** Finishes the current batches and returns the other messages. */
 				async stop() {
 					stopping = true;
 					await close();
@@ -217,19 +229,22 @@ export async function openJetStream(options: StreamOptions) {
 			};
 		},
 
-		/** How far each consumer of a group has read the stream. */
+		/** Progress of each consumer of a group. */
 		async states(group: string, patterns: readonly string[]): Promise<ConsumerState[]> {
 			const api = await manager();
 			return Promise.all(patterns.map((pattern) => stateOf(api, consumerName(group, pattern))));
 		},
-		/** The share of the stream's limits that the messages take which a consumer has still to take over. @param seq known to be taken over */
+		/**
+		 * The share of the stream's limits taken by messages that a consumer has not processed.
+		 * @param seq a sequence known to be processed
+		 */
 		async unreadShare({ unacknowledged, acked }: ConsumerState, seq: number): Promise<number> {
 			if (unacknowledged === 0) return 0;
 			const api = await manager();
 			return unreadShareAfter(api, await config.info(api), Math.max(acked, seq));
 		},
 
-		/** A round trip to the server. */
+		/** Checks the connection by a round trip. */
 		async ping(): Promise<void> {
 			await connection.flush();
 		},
@@ -238,44 +253,50 @@ export async function openJetStream(options: StreamOptions) {
 		},
 	};
 }
-/** The name of a group's consumer for one pattern. */
+/** Consumer name of a group and pattern. */
 export const consumerName = (group: string, pattern: string) =>
 	`${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
 
 export type EventStream = Awaited<ReturnType<typeof openJetStream>>;
 
-/** Acknowledges a message when it is taken over, keeps it ours for as long as that takes, and gives it back when it fails. */
+/**
+ * Acknowledges a message when it is processed, extends its deadline meanwhile, and returns it for
+ * redelivery on failure.
+ */
 async function settle(
 	message: JsMsg,
-	taken: Promise<void>,
-	{ aliveEvery, returnAfter }: { aliveEvery: number; returnAfter(): number },
+	processed: Promise<void>,
+	{ extendEvery, returnAfter }: { extendEvery: number; returnAfter(): number },
 ): Promise<void> {
-	const alive = setInterval(() => message.working(), aliveEvery);
+	const heartbeat = setInterval(() => message.working(), extendEvery);
 	try {
-		await taken;
+		await processed;
 		message.ack();
 	} catch {
 		message.nak(returnAfter());
 	} finally {
-		clearInterval(alive);
+		clearInterval(heartbeat);
 	}
 }
 
-const shared = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
-/** The stream of one broker, opened for the first service that needs it. `release` closes it after the last one. */
+const streams = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
+/**
+ * Returns the stream of a broker, opened for the first service that requires it. `release` closes
+ * it after the last one.
+ */
 export async function acquireJetStream(
 	broker: object,
 	options: StreamOptions,
 ): Promise<{ stream: EventStream; release(): Promise<void> }> {
-	const entry = shared.get(broker) ?? { stream: openJetStream(options), holders: 0 };
-	shared.set(broker, entry);
+	const entry = streams.get(broker) ?? { stream: openJetStream(options), holders: 0 };
+	streams.set(broker, entry);
 	entry.holders++;
 	const stream = await entry.stream;
 	return {
 		stream,
 		async release() {
 			if (--entry.holders > 0) return;
-			shared.delete(broker);
+			streams.delete(broker);
 			await stream.close();
 		},
 	};

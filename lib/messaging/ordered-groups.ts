@@ -4,20 +4,20 @@ export interface OrderedGroup<K, T> {
 }
 
 /**
- * Groups what tells of several subjects, by key and in as few groups as keep what is said of one subject in its order: whoever takes the groups one after
- * the other takes the members of each subject as they stood.
- * @param keyOf undefined for what is left out
- * @param limit the sum of sizes that a group does not exceed, but for a member that does so alone
+ * Splits elements into the fewest groups by key that keep each subject's order when the groups are
+ * processed one after the other.
+ * @param keyOf returns undefined for elements to omit
+ * @param limit maximum total size of a group; a single larger element gets its own group
  */
 export function orderedGroups<K, T extends { readonly subject: string }>(
-	found: readonly T[],
+	elements: readonly T[],
 	keyOf: (one: T) => K | undefined,
 	limit: { readonly max: number; sizeOf(one: T): number } = { max: 0, sizeOf: () => 0 },
 ): OrderedGroup<K, T>[] {
 	const groups: (OrderedGroup<K, T> & { size: number })[] = [];
-	/** Where the last member about a subject is; what comes after it must not go before. */
+	/** Index of the last group of each subject; later elements cannot be in an earlier group. */
 	const latest = new Map<string, number>();
-	for (const one of found) {
+	for (const one of elements) {
 		const key = keyOf(one);
 		if (key === undefined) continue;
 		const size = limit.sizeOf(one);

@@ -1,22 +1,22 @@
 import { type Database, sql } from "../persistence/database.ts";
 
-/** The reader that hands events over to JetStream, on behalf of all consumer groups. */
+/** Name of the checkpoint of the relay to JetStream, which serves all consumer groups. */
 export const STREAM_CHECKPOINT = "stream";
 
-/** A reader of an outbox and how far it is behind. */
+/** A relay's checkpoint in an outbox. */
 export interface Checkpoint {
 	readonly name: string;
-	/** The node that reads on its behalf; null while none does. */
+	/** The node that relays; null if none does. */
 	readonly owner: string | null;
-	/** When the lease of its last node ends or ended. */
+	/** End of the lease of its last node. */
 	readonly lease_until: string | null;
-	/** Age of the oldest event that it has not handed over; 0 where there is none. */
+	/** Age of the oldest unpublished event; 0 if there is none. */
 	readonly lag_seconds: number;
 }
 
 /**
- * The events of an outbox that a reader `r` has not handed over, oldest first, `limit` at most. By the index on xid, however far the reader is
- * behind: a set-returning function would be carried out in full.
+ * SQL for the oldest unpublished events of the checkpoint `r`. Uses the index on xid, however old
+ * the checkpoint is: a set-returning function would be executed completely.
  */
 export const unpublished = (
 	columns: string,
@@ -26,35 +26,42 @@ export const unpublished = (
 
 const LIST = `select name, owner, lease_until, coalesce(extract(epoch from now() - o.time), 0)::float8 as lag_seconds
 	from outbox_readers r left join lateral ${unpublished("time", 1)} o on true order by name`;
-/** The readers of an outbox. */
+/** The checkpoints of an outbox. */
 export const listCheckpoints = (db: Database): Promise<Checkpoint[]> => db.query<Checkpoint>(LIST);
 
 const REMOVE =
 	"delete from outbox_readers where name = $1 and (owner is null or lease_until < now()) returning 1 as gone";
-/** Removes a reader for which no node reads, and with it the claim on events that it has not handed over. @returns how many were removed */
+/**
+ * Removes a checkpoint without an active node, and with it the guarantee for its unpublished
+ * events.
+ * @returns the number of removed checkpoints
+ */
 export const removeCheckpoint = async (db: Database, name: string): Promise<number> =>
 	(await db.query(REMOVE, [name])).length;
 
-const RETIRE = sql(
+const REMOVE_OBSOLETE = sql(
 	"outbox_retire",
 	"delete from outbox_readers where (name = $1) <> $2 and (owner is null or lease_until < now()) returning name",
 );
 /**
- * Removes the readers that the way in which events travel has made obsolete: without NATS each group reads for itself, with NATS the stream does for
- * all. No event is lost, because the readers that remain began, or begin, at least as early.
+ * Removes checkpoints that the current transport does not use: without NATS each group has its own,
+ * with NATS one serves all. No event is lost, because the used checkpoints begin at least as early.
  * @returns their names
  */
 export const removeObsoleteCheckpoints = async (
 	db: Database,
 	withStream: boolean,
 ): Promise<string[]> =>
-	(await db.query<{ name: string }>(RETIRE, [STREAM_CHECKPOINT, withStream])).map(
+	(await db.query<{ name: string }>(REMOVE_OBSOLETE, [STREAM_CHECKPOINT, withStream])).map(
 		({ name }) => name,
 	);
 
-/** Numbers follow the order of writing, which differs from that of times by the length of a transaction. */
+/**
+ * Sequences follow the order of writing, which differs from that of times by the duration of a
+ * transaction.
+ */
 const OLDEST =
 	"select min(time) as time from (select time from outbox order by seq limit 1000) oldest";
-/** When the oldest event was written that an outbox still holds and may therefore publish again; null where it is empty. */
+/** Time of the oldest retained event, which may be published again; null if the outbox is empty. */
 export const oldestEventTime = async (db: Database): Promise<string | null> =>
 	(await db.query<{ time: string | null }>(OLDEST))[0]!.time;

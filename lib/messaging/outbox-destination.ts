@@ -6,19 +6,19 @@ export interface Acknowledged {
 	/** Id of the message. */
 	readonly message: string;
 }
-/** A durable destination of events, a JetStream stream for instance, which may lose data. */
+/** A durable destination of events that may lose data, such as a JetStream stream. */
 export interface Destination {
 	/**
-	 * Compares the destination with what a relay remembers of it.
-	 * @returns its identity, which changes when it was lost and created again, and whether it still holds `last`, the message that it
-	 * acknowledged last
+	 * Compares the destination with the last acknowledged message.
+	 * @returns its identity, which changes if it is lost and created again, and whether it still
+	 * contains `last`
 	 */
 	inspect(
 		last: Acknowledged | undefined,
 	): Promise<{ readonly identity: string; readonly intact: boolean }>;
 }
 
-/** What a relay remembers of its destination. */
+/** Columns of a checkpoint about its destination. */
 export interface DestinationState {
 	readonly target: string | null;
 	readonly acked_seq: number | null;
@@ -38,9 +38,10 @@ const RESTART = sql(
 );
 
 /**
- * The checkpoint of a relay, reset to the beginning of the outbox if its destination has lost events: because it was created again, restored
- * from a backup, or truncated. Consumers ignore what they had already.
- * @returns undefined if another node has taken over meanwhile
+ * Returns the checkpoint of a relay, reset to the beginning of the outbox if its destination has
+ * lost events because it was created again, restored from a backup, or truncated. Consumers ignore
+ * events that they have processed.
+ * @returns undefined if another node has taken over
  */
 export async function verifyCheckpoint<C extends DestinationState>(
 	db: Database,
@@ -58,7 +59,10 @@ export async function verifyCheckpoint<C extends DestinationState>(
 	return restarted;
 }
 
-/** Whether an acknowledgment contradicts an earlier one: sequences only grow, unless the destination was set back in between. */
+/**
+ * Whether an acknowledgment contradicts an earlier one: sequences increase unless the destination
+ * was reset.
+ */
 export const contradictsEarlierAck = (
 	before: DestinationState,
 	ack: Acknowledged | undefined,

@@ -3,17 +3,18 @@ import type { Queryable } from "../persistence/database.ts";
 import { EVENT_COLUMNS, type OutboxRow, toEvent } from "./outbox-row.ts";
 
 const ROWS = 500;
-/** A page travels as one message, and NATS takes 256 KiB at least. */
+/** Limit of a page, which is sent as one message; NATS accepts at least 256 KiB. */
 const MAX_BYTES = 128 * 1024;
-/** Bytes of an event beside its data. */
+/** Estimated bytes of an event without its data. */
 const ENVELOPE_BYTES = 1024;
-/** Without a name, so that it is planned for the size that the table has. */
+/** Unnamed, so that it is planned for the current size of the table. */
 const PAGE = `select ${EVENT_COLUMNS}, octet_length(data::text) as bytes from outbox
 	where seq > $1::bigint and type = any($2) order by seq limit ${ROWS}`;
 
 /**
- * The events of some types that an outbox holds behind a sequence, oldest first: one page, which has at least one event if there are more.
- * @param source as in the events' `source`
+ * One page of an outbox's events of some types after a sequence, oldest first. Contains at least
+ * one event if there are more.
+ * @param source the events' `source`
  */
 export async function outboxPage(
 	db: Queryable,

@@ -1,6 +1,6 @@
 import type { Event } from "../contracts/event.ts";
 
-/** A row of an outbox, as COLUMNS reads it. */
+/** A row of an outbox with EVENT_COLUMNS. */
 export interface OutboxRow {
 	seq: number;
 	id: string;
@@ -12,7 +12,7 @@ export interface OutboxRow {
 }
 export const EVENT_COLUMNS = "seq, id, type, subject, data, traceparent, time";
 
-/** The CloudEvent of a row. */
+/** Converts a row to a CloudEvent. */
 export function toEvent(
 	{ seq, id, type, subject, data, traceparent, time }: OutboxRow,
 	source: string,

@@ -15,8 +15,11 @@ interface Row extends Written {
 	/** The snapshot of the statement that read it. */
 	upto: string;
 }
-/** What a reader has handed over: all that `seen`, a snapshot, holds, and of what `upto` holds besides, the rows up to `seq`. */
-interface Position extends DestinationState {
+/**
+ * Checkpoint of a relay: it has published all rows visible in the snapshot `seen`, and of those
+ * visible in `upto` only, the rows up to `seq`.
+ */
+interface Progress extends DestinationState {
 	seen: string;
 	upto: string | null;
 	seq: number;
@@ -26,7 +29,7 @@ const WRITE = sql(
 	"outbox_write",
 	"insert into outbox (type, subject, data, traceparent) values ($1, $2, $3, $4)",
 );
-/** Writes a fact in the caller's transaction. */
+/** Inserts an event into the outbox in the caller's transaction. */
 export const insertEvents = (
 	tx: Queryable,
 	type: string,
@@ -36,9 +39,9 @@ export const insertEvents = (
 ): Promise<unknown> => tx.query(WRITE, [type, subject, json, traceparent ?? null]);
 
 const BATCH = 500;
-const POLL = 1000;
-/** Milliseconds that events wait for others to be handed over with, in one turn. */
-const GATHER = 100;
+const POLL_MS = 1000;
+/** Milliseconds between two polls of a woken relay, so that events are published together. */
+const GATHER_MS = 100;
 const CLAIM = sql(
 	"outbox_claim",
 	`insert into outbox_readers as r (name, owner, lease_until) values ($1, $2, now() + make_interval(secs => $3))
@@ -46,16 +49,19 @@ const CLAIM = sql(
 		where r.owner = $2 or r.owner is null or r.lease_until < now()
 	returning ${CHECKPOINT_COLUMNS}`,
 );
-/** What was committed since a snapshot, and the snapshot up to which that is all. One row without an event when there is nothing. */
+/**
+ * Rows committed since a snapshot, and the current snapshot. One row without an event if there are
+ * none.
+ */
 const READ_NEW = sql(
 	"outbox_read_new",
 	`select pg_current_snapshot()::text as upto, ${EVENT_COLUMNS} from (select) once left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
 );
 /**
- * What was committed between two snapshots, from a number on. Without a name, so that it is planned each time: a plan made while the table
- * was small would go on reading the whole of it.
+ * Rows committed between two snapshots, after a sequence. Unnamed, so that it is planned each time:
+ * a plan made for a small table would scan all of a large one.
  */
-const READ_ON = `select ${EVENT_COLUMNS}, $2::text as upto from outbox
+const READ_BETWEEN = `select ${EVENT_COLUMNS}, $2::text as upto from outbox
 	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
@@ -69,8 +75,9 @@ const RELEASE = sql(
 	"update outbox_readers set owner = null where name = $1 and owner = $2",
 );
 /**
- * A database that was restored from a dump holds transaction ids and snapshots of another server, ahead of this one's: to a reader, all
- * that happens from now on would seem to be seen. Its events are told again; inboxes know what they had.
+ * Adapts a restored database. A dump contains transaction IDs and snapshots of another server that
+ * are ahead of this one's: all new rows would count as published. The relay restarts from the
+ * beginning; inboxes ignore the events that they have processed.
  */
 const ADOPT = sql(
 	"outbox_adopt",
@@ -81,27 +88,34 @@ const ADOPT = sql(
 
 export interface RelayOptions {
 	readonly db: Database;
-	/** Whose position this is: one consumer group, or the stream that all groups read from. */
+	/** Name of the checkpoint: a consumer group, or the stream that all groups read from. */
 	readonly name: string;
-	/** The node; only one at a time reads on behalf of `name`, by a lease. */
+	/** This node. A lease ensures that one node at a time relays for `name`. */
 	readonly owner: string;
 	readonly source: string;
-	/** The events that it wants. */
+	/** Event types to publish. */
 	readonly types: readonly string[];
-	/** Seconds until others may take over from a node that fell silent. */
+	/** Seconds until other nodes may take over from a node that stopped responding. */
 	readonly lease?: number;
-	/** Where events go, if it may lose them. It is inspected with every renewal of the lease; when it has lost events, the outbox is read again. */
+	/**
+	 * The destination, if it may lose events. It is inspected with every renewal of the lease; if it
+	 * has lost events, the outbox is read again.
+	 */
 	readonly destination?: Destination;
-	/** Takes events over for good. While it rejects, the position stays and the same events come again. */
+	/**
+	 * Delivers events durably. While it rejects, the checkpoint stays and the same events are
+	 * delivered again.
+	 */
 	deliver(events: Event[]): Promise<Acknowledged | undefined> | Promise<void>;
 	onError(error: unknown): void;
 }
 
 /**
- * Follows an outbox from a kept position: each turn reads what was committed since the last one, however long its transaction was open, in
- * the order in which it was written. Two transactions that change the same row commit one after the other, and the second writes its events
- * after the first has committed, so what happened to one thing is told in the order in which it happened. At least once: events between the last kept
- * position and a crash come again.
+ * Publishes an outbox from a stored checkpoint. Each poll reads the rows committed since the last
+ * one, however long their transactions were open, in the order of writing. Of two transactions that
+ * change the same row, the second writes its events after the first has committed, so events of one
+ * subject are in order. At-least-once: events after the last stored checkpoint are repeated after a
+ * crash.
  */
 export function startRelay({
 	db,
@@ -114,30 +128,33 @@ export function startRelay({
 	deliver,
 	onError,
 }: RelayOptions): Relay {
-	/** How far it is, for as long as nobody else can have claimed it: what the row says, or further where nothing wanted came since. */
-	let position: Position | undefined;
-	let passed = false;
+	/**
+	 * Progress while the lease excludes other nodes: the stored checkpoint, or further if there were
+	 * no matching events since.
+	 */
+	let progress: Progress | undefined;
+	let hasUnstoredProgress = false;
 	let trustedUntil = 0;
 	let adopted = false;
-	/** Set when the destination may have lost events, until it was inspected. */
-	let suspect = false;
+	/** Whether the destination must be inspected because it may have lost events. */
+	let mustInspect = false;
 
-	async function hold(): Promise<Position | undefined> {
-		const current = position;
-		if (current && !suspect && performance.now() < trustedUntil) return current;
-		// If anything below fails, the next turn claims and inspects again.
-		position = undefined;
-		suspect = false;
-		if (current && passed && (await keep(current)) && !destination) return current;
+	async function acquire(): Promise<Progress | undefined> {
+		const current = progress;
+		if (current && !mustInspect && performance.now() < trustedUntil) return current;
+		// If a step below fails, the next poll claims and inspects again.
+		progress = undefined;
+		mustInspect = false;
+		if (current && hasUnstoredProgress && (await store(current)) && !destination) return current;
 		if (!adopted) await db.query(ADOPT);
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;
-		const [claimed] = await db.query<Position>(CLAIM, [name, owner, lease]);
+		const [claimed] = await db.query<Progress>(CLAIM, [name, owner, lease]);
 		return claimed && destination
 			? verifyCheckpoint(db, destination, { name, owner }, claimed)
 			: claimed;
 	}
-	async function keep(next: Position): Promise<boolean> {
+	async function store(next: Progress): Promise<boolean> {
 		trustedUntil = performance.now() + lease * 500;
 		const { seen, upto, seq, acked_seq, acked_message } = next;
 		const held = await db.query(ADVANCE, [
@@ -150,37 +167,37 @@ export function startRelay({
 			acked_seq,
 			acked_message,
 		]);
-		position = held.length > 0 ? next : undefined;
-		passed = false;
+		progress = held.length > 0 ? next : undefined;
+		hasUnstoredProgress = false;
 		return held.length > 0;
 	}
-	async function read({ seen, upto, seq }: Position): Promise<{ rows: Row[]; upto: string }> {
-		if (upto) return { rows: await db.query<Row>(READ_ON, [seen, upto, seq, types]), upto };
+	async function read({ seen, upto, seq }: Progress): Promise<{ rows: Row[]; upto: string }> {
+		if (upto) return { rows: await db.query<Row>(READ_BETWEEN, [seen, upto, seq, types]), upto };
 		const rows = await db.query<Row>(READ_NEW, [seen, types]);
 		return { rows: rows.filter(({ id }) => id !== null), upto: rows[0]!.upto };
 	}
 
 	async function poll(): Promise<boolean> {
-		const from = await hold();
-		// Until the next position is kept, only the row knows.
-		position = undefined;
+		const from = await acquire();
+		// Only the stored checkpoint is valid until the next one is stored.
+		progress = undefined;
 		if (!from) return false;
 		const { rows, upto } = await read(from);
 		if (rows.length === 0 && !from.upto) {
-			position = { ...from, seen: upto, upto: null, seq: 0 };
-			passed = true;
+			progress = { ...from, seen: upto, upto: null, seq: 0 };
+			hasUnstoredProgress = true;
 			return false;
 		}
 		const ack =
 			rows.length > 0 ? await deliver(rows.map((row) => toEvent(row, source))) : undefined;
-		// Events that went to a destination which has lost others come again, after those.
-		if (contradictsEarlierAck(from, ack ?? undefined)) suspect = true;
-		if (suspect) return false;
+		// Events sent to a destination that has lost earlier ones are sent again, after those.
+		if (contradictsEarlierAck(from, ack ?? undefined)) mustInspect = true;
+		if (mustInspect) return false;
 		const full = rows.length === BATCH;
 		const next = full
 			? { seen: from.seen, upto, seq: rows.at(-1)!.seq }
 			: { seen: upto, upto: null, seq: 0 };
-		const held = await keep({
+		const held = await store({
 			...from,
 			...next,
 			...(ack ? { acked_seq: ack.sequence, acked_message: ack.message } : {}),
@@ -188,33 +205,33 @@ export function startRelay({
 		return held && (full || from.upto !== null);
 	}
 
-	const reading = startPoller({ intervalMs: POLL, gatherMs: GATHER, poll, onError });
-	reading.wake();
+	const poller = startPoller({ intervalMs: POLL_MS, gatherMs: GATHER_MS, poll, onError });
+	poller.wake();
 	return {
-		wake: reading.wake,
+		wake: poller.wake,
 		recheck() {
-			suspect = true;
-			reading.wake();
+			mustInspect = true;
+			poller.wake();
 		},
-		/** Finishes what it holds and gives the lease back. */
+		/** Finishes the current delivery and releases the lease. */
 		async stop() {
-			await reading.stop();
-			// When this fails the lease runs out by itself.
+			await poller.stop();
+			// If this fails, the lease expires by itself.
 			await db.query(RELEASE, [name, owner]).catch(() => {});
 		},
 	};
 }
 export interface Relay extends Poller {
-	/** Has the destination inspected before anything more is delivered. */
+	/** Inspects the destination before the next delivery. */
 	recheck(): void;
 }
 
-const TOLD = `select ${EVENT_COLUMNS} from outbox
+const READ_RANGE = `select ${EVENT_COLUMNS} from outbox
 	where seq > $1 and ($2::timestamptz is null or time >= $2) and ($3::timestamptz is null or time < $3) and type = any($4)
 	order by seq limit ${BATCH}`;
 /**
- * Goes once more through what the outbox holds, in the order in which it was written.
- * @returns how many events were told again
+ * Publishes the retained events of a time range again, in the order of writing.
+ * @returns the number of events
  */
 export async function republish(
 	db: Database,
@@ -222,24 +239,25 @@ export async function republish(
 	{ since, until, types }: { since: string | null; until: string | null; types: readonly string[] },
 	deliver: (events: Event[]) => Promise<void>,
 ): Promise<number> {
-	let told = 0;
+	let count = 0;
 	for (let seq = 0; ; ) {
-		const rows = await db.query<Row>(TOLD, [seq, since, until, types]);
+		const rows = await db.query<Row>(READ_RANGE, [seq, since, until, types]);
 		if (rows.length > 0) await deliver(rows.map((row) => toEvent(row, source)));
-		told += rows.length;
-		if (rows.length < BATCH) return told;
+		count += rows.length;
+		if (rows.length < BATCH) return count;
 		seq = rows.at(-1)!.seq;
 	}
 }
 
-const STEP = 1000;
-const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${STEP})
+const PRUNE_BATCH = 1000;
+const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${PRUNE_BATCH})
 	delete from outbox o using oldest where o.seq = oldest.seq and oldest.time < now() - make_interval(secs => $1 * 3600.0)
 		and not exists (select from outbox_readers where not pg_visible_in_snapshot(oldest.xid, seen))
 	returning 1 as gone`;
 /**
- * One small step in removing events that are older than `hours` and that every reader has handed over, however long no node has read for it; without
- * readers age alone counts. True when there may be more.
+ * Deletes one batch of events that are older than `hours` and published under every checkpoint,
+ * however old a checkpoint is; without checkpoints, age alone decides.
+ * @returns whether there may be more
  */
 export const pruneOutbox = async (db: Database, hours: number): Promise<boolean> =>
-	(await db.query(PRUNE, [hours])).length === STEP;
+	(await db.query(PRUNE, [hours])).length === PRUNE_BATCH;

@@ -10,15 +10,20 @@ import {
 } from "nats";
 
 const HOUR = 3_600_000;
-/** What the stream has seen within this time it does not take twice. */
-const DUPLICATES = 120_000;
-/** Outboxes serve replays and refills, so the stream holds only what consumer groups are about to read. */
+/** Milliseconds in which the stream ignores messages with a known ID. */
+const DUPLICATE_WINDOW_MS = 120_000;
+/**
+ * Retention of the stream. Outboxes serve replays and refills, so the stream only buffers messages
+ * for consumer groups.
+ */
 const STREAM_HOURS = 24;
-/** A stream smaller than this would discard events before anybody has read them. */
+/** A smaller stream would discard events before they are read. */
 const LEAST_BYTES = 128 * 1024;
-/** JetStream reserves no room for a stream without a limit. */
+/** JetStream reserves no space for a stream without a limit. */
 const UNLIMITED = -1;
-/** JetStream's own error codes. The first one means that there is a stream of this name with another configuration. */
+/**
+ * JetStream error codes. The first one means that a stream of this name has another configuration.
+ */
 const STREAM_NAME_IN_USE = 10058;
 const STREAM_NOT_FOUND = 10059;
 const NO_MESSAGE = 10037;
@@ -27,14 +32,17 @@ const NO_ROOM: readonly number[] = [10023, 10047];
 export interface StreamSize {
 	readonly replicas: number;
 	readonly retentionHours: number;
-	/** Beyond it the stream discards its oldest messages. */
+	/** Above it the stream discards its oldest messages. */
 	readonly maxBytes: number;
 }
 
 const errorCode = (error: unknown): number =>
 	(error as { api_error?: { err_code: number } }).api_error?.err_code ?? 0;
 
-/** The configuration of the stream. It discards old messages rather than refuse new ones: one absent group must not stop all others. */
+/**
+ * The configuration of the stream. It discards old messages instead of rejecting new ones: an
+ * absent group must not stop all others.
+ */
 const configuration = (
 	name: string,
 	subject: string,
@@ -48,7 +56,7 @@ const configuration = (
 	num_replicas: replicas,
 	max_age: nanos(Math.min(retentionHours, STREAM_HOURS) * HOUR),
 	max_bytes: maxBytes,
-	duplicate_window: nanos(DUPLICATES),
+	duplicate_window: nanos(DUPLICATE_WINDOW_MS),
 });
 
 async function addOrUpdate(
@@ -72,7 +80,7 @@ async function find(api: JetStreamManager, name: string): Promise<StreamInfo | u
 	}
 }
 
-/** For `catch`: a value instead of the failure, if that is a lack of room. */
+/** For `catch`: returns a value if the error is a lack of space, and rethrows other errors. */
 const unlessFull =
 	<T>(value: T) =>
 	(error: unknown): T => {
@@ -81,9 +89,10 @@ const unlessFull =
 	};
 
 /**
- * The stream by its name and subject. `ensure` creates it, or updates its configuration. A NATS server whose store has no room for
- * `maxBytes` gets a stream that takes half of what it has room for, at most, or has no limit if all room is reserved for other streams.
- * @param onSmaller is given that size, or -1, once
+ * The stream of a name and subject. `ensure` creates or updates it. On a NATS server without space
+ * for `maxBytes`, the stream gets at most half of the available space, or no limit if all space is
+ * reserved for other streams.
+ * @param onSmaller receives that size, or -1, once
  */
 export function streamConfig(
 	name: string,
@@ -96,7 +105,7 @@ export function streamConfig(
 		addOrUpdate(api, configuration(name, subject, { ...size, maxBytes }));
 
 	async function fit(api: JetStreamManager, found: StreamInfo | undefined): Promise<StreamInfo> {
-		// Another node has found out what fits.
+		// Another node has determined the size.
 		if (found && found.config.max_bytes > 0)
 			return update(api, found.config.max_bytes).catch(unlessFull(found));
 		for (
@@ -106,7 +115,7 @@ export function streamConfig(
 		) {
 			const fits = await update(api, maxBytes).catch(unlessFull(undefined));
 			if (!fits) continue;
-			// An update needs room beside what is reserved already, so that is given back first.
+			// An update requires space in addition to the reserved, so the reservation is released first.
 			await api.streams.update(name, { max_bytes: UNLIMITED });
 			return api.streams.update(name, { max_bytes: Math.floor(maxBytes / 2) });
 		}
@@ -122,12 +131,12 @@ export function streamConfig(
 	}
 	return {
 		ensure,
-		/** The stream, which is created if it is not there. */
+		/** Returns the stream; creates it if missing. */
 		info: async (api: JetStreamManager): Promise<StreamInfo> =>
 			(await find(api, name)) ?? ensure(api),
 	};
 }
-/** The message under a sequence, if the stream has one. */
+/** The message at a sequence; undefined if it was discarded. */
 export async function messageAt(
 	api: JetStreamManager,
 	stream: string,

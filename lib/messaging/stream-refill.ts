@@ -3,8 +3,9 @@ import { type Database, sql } from "../persistence/database.ts";
 import type { ConsumerState } from "./stream-state.ts";
 
 /**
- * Notes how far a consumer has read, and begins a refill if the stream has discarded messages behind that. Of a consumer without a position
- * only what it has acknowledged is known: nothing if it is new.
+ * Stores the progress of a consumer, and begins a refill if the stream has discarded later
+ * messages. A consumer without stored progress has processed only what it acknowledged: nothing if
+ * it is new.
  */
 const TRACK = sql(
 	"stream_track",
@@ -15,46 +16,47 @@ const TRACK = sql(
 		refill = case when $4 > case when p.stream = $2 then p.seq else 0 end + 1 then '{}'::jsonb else p.refill end
 	returning refill is not null as refilling`,
 );
-const SECONDS_OF_LEASE = 30;
-/** After a failure the lease is kept, so that the next attempt comes when it has run out. */
+const LEASE_SECONDS = 30;
+/** Claims a refill. After a failure the lease remains, which delays the next attempt. */
 const CLAIM = sql(
 	"stream_refill_claim",
-	`update stream_positions set refill_lease = now() + interval '${SECONDS_OF_LEASE} seconds' where consumer = (
+	`update stream_positions set refill_lease = now() + interval '${LEASE_SECONDS} seconds' where consumer = (
 		select consumer from stream_positions where consumer = any($1::text[]) and refill is not null and (refill_lease is null or refill_lease < now())
 		order by refill_lease nulls first limit 1 for update skip locked)
 	returning consumer, refill`,
 );
-/** Leaves a refill alone that began anew meanwhile. */
+/** Does not change a refill that was restarted meanwhile. */
 const ADVANCE = sql(
 	"stream_refill_advance",
 	"update stream_positions set refill = $3, refill_lease = null where consumer = $1 and refill = $2::jsonb returning 1 as advanced",
 );
-const POSITIONS = sql(
+const READ_PROGRESS = sql(
 	"stream_positions",
 	"select consumer, seq from stream_positions where consumer = any($1::text[])",
 );
 
-/** The checkpoint in the outbox of each source. */
+/** Progress in the outbox of each source. */
 type Refill = Readonly<Record<string, { readonly after: string; readonly done: boolean }>>;
 export interface Source {
 	readonly name: string;
-	/** Those of its event types that the consumer reads. */
+	/** Its event types that the consumer subscribes to. */
 	readonly types: readonly string[];
 }
 export interface RefillOptions {
 	readonly db: Database;
-	/** The services that publish what a consumer reads, as far as they are known now. */
+	/** The services that publish a consumer's events, as far as the registry lists them. */
 	sourcesOf(consumer: string): readonly Source[];
-	/** One page of a source's outbox behind a sequence, oldest first; empty at its end. */
+	/** Reads one page of a source's outbox after a sequence, oldest first; empty at its end. */
 	read(source: Source, after: string): Promise<Event[]>;
-	/** Takes events over; ignores those that took effect before. */
+	/** Processes events; ignores those already processed. */
 	accept(events: Event[]): Promise<void>;
 	onProgress(consumer: string, progress: "begun" | "done"): void;
 }
 
 /**
- * Refills consumers from the outboxes of the sources when the stream has discarded messages that they had not read. It bypasses the stream, so
- * its size limits no refill, and other groups are not affected.
+ * Refills consumers from the outboxes of the sources after the stream has discarded unread
+ * messages. It bypasses the stream, so its size does not limit a refill, and other groups are not
+ * affected.
  */
 export function streamRefill({ db, sourcesOf, read, accept, onProgress }: RefillOptions) {
 	const refilling = new Set<string>();
@@ -72,7 +74,10 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 	}
 
 	return {
-		/** Call it before the group begins to read, and every few seconds. */
+		/**
+		 * Records a consumer's progress. Call it before the group begins to consume, and every few
+		 * seconds.
+		 */
 		async track({
 			consumer,
 			stream,
@@ -92,14 +97,17 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 			if (tracked!.refilling) refilling.add(consumer);
 			else refilling.delete(consumer);
 		},
-		/** Reads one page from each source of a consumer that is being refilled. @returns whether there may be more to do */
-		async turn(consumers: readonly string[]): Promise<boolean> {
+		/**
+		 * Reads one page from each source of a consumer that is being refilled.
+		 * @returns whether there may be more
+		 */
+		async refillNext(consumers: readonly string[]): Promise<boolean> {
 			const [claimed] = await db.query<{ consumer: string; refill: Refill }>(CLAIM, [consumers]);
 			if (!claimed) return false;
 			const { consumer, refill } = claimed;
 			const sources = sourcesOf(consumer);
 			if (sources.length === 0)
-				throw new Error(`No service that publishes the events of ${consumer} is known`);
+				throw new Error(`The registry lists no service that publishes the events of ${consumer}`);
 			const next = await step(refill, sources);
 			const complete = sources.every(({ name }) => next[name]?.done);
 			const advanced = await db.query(ADVANCE, [
@@ -113,9 +121,9 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 			}
 			return true;
 		},
-		/** The sequence up to which each consumer has read. */
-		async positions(consumers: readonly string[]): Promise<Map<string, number>> {
-			const rows = await db.query<{ consumer: string; seq: number }>(POSITIONS, [consumers]);
+		/** The processed sequence of each consumer. */
+		async progress(consumers: readonly string[]): Promise<Map<string, number>> {
+			const rows = await db.query<{ consumer: string; seq: number }>(READ_PROGRESS, [consumers]);
 			return new Map(rows.map(({ consumer, seq }) => [consumer, seq]));
 		},
 	};

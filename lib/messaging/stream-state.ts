@@ -2,26 +2,26 @@ import { type JetStreamManager, millis, type StreamInfo, type StreamState } from
 import type { Acknowledged } from "./outbox-destination.ts";
 import { messageAt } from "./stream-config.ts";
 
-/** The header by which JetStream recognizes a message that it has taken already. */
+/** Header of the message ID, by which JetStream detects duplicates. */
 const MESSAGE_ID = "Nats-Msg-Id";
 
-/** How far a consumer has read the stream, as sequences. */
+/** Progress of a consumer in the stream, as sequences. */
 export interface ConsumerState {
 	readonly consumer: string;
 	/** Identity of the stream. */
 	readonly stream: string;
 	readonly first: number;
 	readonly last: number;
-	/** Everything up to here is acknowledged. */
+	/** All messages up to this one are acknowledged. */
 	readonly acked: number;
-	/** How many messages are not acknowledged yet. */
+	/** Number of messages that are not acknowledged. */
 	readonly unacknowledged: number;
 }
 
-/** It changes when the stream was lost and created again. */
+/** Identity of a stream, which changes if it is lost and created again. */
 export const identityOf = ({ config, created }: StreamInfo): string => `${config.name} ${created}`;
 
-/** Whether a stream still holds a message that it acknowledged, or has discarded it by age or size. */
+/** Whether a stream contains an acknowledged message, or has discarded it by age or size. */
 export async function holdsMessage(
 	api: JetStreamManager,
 	stream: string,
@@ -34,7 +34,10 @@ export async function holdsMessage(
 	return !stored || stored.header.get(MESSAGE_ID) === message;
 }
 
-/** Removes consumers that are ahead of a stream that was set back: they would skip the messages that get their old sequences next. */
+/**
+ * Removes consumers that are ahead of a reset stream: they would skip the messages that get their
+ * old sequences.
+ */
 export async function removeConsumersAhead(
 	api: JetStreamManager,
 	stream: string,
@@ -44,7 +47,11 @@ export async function removeConsumersAhead(
 		if (delivered.stream_seq > last_seq) await api.consumers.delete(stream, name);
 }
 
-/** @param info of the stream, from before this call: when the consumer has nothing left, it has read all that was there then */
+/**
+ * Reads the progress of a consumer.
+ * @param info of the stream, read before this call: a consumer without open messages has read all
+ * messages up to `info`
+ */
 export async function consumerState(
 	api: JetStreamManager,
 	info: StreamInfo,
@@ -64,7 +71,10 @@ export async function consumerState(
 	};
 }
 
-/** The share of a stream's limits, in bytes and in age, that the messages behind a sequence take. At 1 they are about to be discarded. */
+/**
+ * The share of a stream's limits, in bytes and age, taken by messages after a sequence. At 1 they
+ * are about to be discarded.
+ */
 export async function unreadShareAfter(
 	api: JetStreamManager,
 	{ config, state }: StreamInfo,

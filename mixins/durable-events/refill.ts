@@ -53,7 +53,7 @@ export function startRefill(
 	});
 	const working = startPoller({
 		intervalMs: REFILL_EVERY,
-		poll: () => refill.turn([...byConsumer.keys()]),
+		poll: () => refill.refillNext([...byConsumer.keys()]),
 		onError: (error) =>
 			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
 				error,
@@ -73,9 +73,9 @@ export function startRefill(
 	return {
 		track: refill.track,
 		async unreadShare(states) {
-			const positions = await refill.positions([...byConsumer.keys()]);
+			const progress = await refill.progress([...byConsumer.keys()]);
 			const shares = states.map((state) =>
-				stream.unreadShare(state, positions.get(state.consumer) ?? 0),
+				stream.unreadShare(state, progress.get(state.consumer) ?? 0),
 			);
 			return Math.max(0, ...(await Promise.all(shares)));
 		},
