@@ -5,8 +5,9 @@ import { assertAccess } from "../lib/security/access-rules.ts";
 type Handler = (ctx: Context<unknown, Meta>) => Promise<unknown>;
 
 /**
- * Holds every call, from the gateway or from another service, to the `auth` of the action's contract. It belongs in front of the cacher:
- * a cached answer would skip whatever stands behind it.
+ * Enforces the access rule (`auth`) of an action's contract for every call, from the gateway or a
+ * service. Register it before the cacher, which returns cached results without calling the
+ * middlewares after it.
  */
 export const authorize = {
 	name: "Authorize",

@@ -8,8 +8,9 @@ interface Action {
 }
 
 /**
- * Limits the calls of one action that this node executes at once, and those that may wait. Replaces moleculer's bulkhead, which executes a
- * waiting call in the log context and trace of the call before it, and also executes calls whose caller has given up.
+ * Limits the concurrent and the waiting calls of an action on this node. Replaces Moleculer's
+ * bulkhead, which executes a waiting call in the log context and trace of the call before it, and
+ * also executes calls whose caller has timed out.
  */
 export const bulkhead = {
 	name: "Bulkhead",

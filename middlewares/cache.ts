@@ -10,7 +10,10 @@ type Action = ActionContract & {
 	readonly service: { readonly name: string };
 };
 
-/** Opens the cache of a broker, and keeps the answers of actions whose contract says so. It belongs behind whatever checks the caller and the parameters. */
+/**
+ * Opens the cache of a broker, and caches results of actions with a `cache` in their contract.
+ * Register it after the middlewares that check the caller and the parameters.
+ */
 export const cacheResults = (env: Env): Middleware =>
 	({
 		name: "Cache",
@@ -20,21 +23,21 @@ export const cacheResults = (env: Env): Middleware =>
 		localAction(
 			this: ServiceBroker,
 			next: Handler,
-			{ name, service, auth, params, returns, cache: kept }: Action,
+			{ name, service, auth, params, returns, cache: caching }: Action,
 		): Handler {
-			if (!kept) return next;
+			if (!caching) return next;
 			const fields = Object.keys(params);
 			return async (ctx) => {
 				const { user } = ctx.meta;
 				const caller = auth === "anyone" ? [] : [user?.id, user?.role];
-				// By name, so that what was left out differs from null.
+				// By name, so that a missing parameter differs from null.
 				const given = Object.fromEntries(
 					fields.map((field) => [field, ctx.params[field as never]]),
 				);
 				const key = JSON.stringify([name, returns, caller, given]);
 				return cacheOf(this)
-					.of(service.name, kept.ttl)
-					.readResult(key, kept.ttl, () => next(ctx));
+					.of(service.name, caching.ttl)
+					.readResult(key, caching.ttl, () => next(ctx));
 			};
 		},
 		async stopped(broker: ServiceBroker) {

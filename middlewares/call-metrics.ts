@@ -6,19 +6,21 @@ import { isRefusal } from "../lib/observability/tracing/error-kind.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 
-/** Counts and times the calls that this node works on, and lets the lines that are logged meanwhile say whom they are about. */
+/** Counts and times the calls that this node executes, and provides their log context. */
 export const callMetrics = {
 	name: "Observe",
 	localAction(this: ServiceBroker, next: Handler, { name }: { name: string }): Handler {
-		// moleculer's own; and the gateway's way in, where requests are counted by their routes.
+		// Excludes Moleculer's own actions, and the gateway's entry action, whose requests are counted
+		// by route.
 		if (name.startsWith("$") || name === "api.rest") return next;
 		const metrics = metricsOf(this);
-		const counted = (outcome: string) => metrics.counter(catalogue.calls, name, outcome);
-		const [ok, refused, failed] = [counted("ok"), counted("refused"), counted("failed")];
-		// Most nodes are asked for few of the actions that they have, and a histogram is many lines at each scrape.
+		const counterOf = (outcome: string) => metrics.counter(catalogue.calls, name, outcome);
+		const [ok, refused, failed] = [counterOf("ok"), counterOf("refused"), counterOf("failed")];
+		// Created on the first call: most nodes execute few of their actions, and a histogram has many
+		// lines.
 		let seconds: Histogram | undefined;
-		const timed: Handler = async (ctx) => {
-			const begun = performance.now();
+		const measured: Handler = async (ctx) => {
+			const startedAt = performance.now();
 			try {
 				const result = await next(ctx);
 				ok.add();
@@ -28,9 +30,9 @@ export const callMetrics = {
 				throw error;
 			} finally {
 				seconds ??= metrics.histogram(catalogue.callSeconds, name);
-				seconds.observe((performance.now() - begun) / 1000);
+				seconds.observe((performance.now() - startedAt) / 1000);
 			}
 		};
-		return (ctx) => runInCall(ctx, timed);
+		return (ctx) => runInCall(ctx, measured);
 	},
 } as unknown as Middleware;

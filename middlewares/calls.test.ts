@@ -37,7 +37,7 @@ const thingsBy = (handler: Handler) =>
 	});
 
 const brokers: ServiceBroker[] = [];
-/** A node like any other, in this process; what nodes say to each other goes through JSON as it would over NATS. */
+/** A node in this process; messages between nodes are serialized as JSON. */
 async function startNode(schemas: Parameters<typeof createNode>[2] = []): Promise<ServiceBroker> {
 	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
 	const { circuitBreaker, ...options } = brokerOptions(env);
@@ -51,16 +51,16 @@ async function startNode(schemas: Parameters<typeof createNode>[2] = []): Promis
 	return broker;
 }
 afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
-const sees = (broker: ServiceBroker, action: string, count: number) =>
+const waitForCount = (broker: ServiceBroker, action: string, count: number) =>
 	eventually(() => expect(broker.registry.actions.get(action)?.count()).toBe(count));
 
-/** A caller, and nodes that answer with their number, or do what they are told. */
+/** A caller, and one node per handler. */
 async function startThings(...handlers: Handler[]) {
 	const [caller, ...nodes] = await Promise.all([
 		startNode(),
 		...handlers.map((handler) => startNode([thingsBy(handler)])),
 	]);
-	await sees(caller, "things.read", handlers.length);
+	await waitForCount(caller, "things.read", handlers.length);
 	return { caller: caller!, nodes };
 }
 const failWith =
@@ -71,7 +71,7 @@ const repeat = async (times: number, call: () => Promise<unknown>) => {
 	for (let i = 0; i < times; i++) await call().catch(() => undefined);
 };
 
-test("a call within a call has no more time than its contract says, nor than its caller has left", async () => {
+test("a nested call is limited by its contract and by its caller's remaining time", async () => {
 	const timeOf: Handler = async (ctx) => (ctx as unknown as Context).options.timeout;
 	const nested = contract({
 		name: "nested",
@@ -93,14 +93,14 @@ test("a call within a call has no more time than its contract says, nor than its
 	expect(left).toBeGreaterThan(100);
 });
 
-test("options that several calls share stay as they are", async () => {
+test("shared call options are not modified", async () => {
 	const { caller, nodes } = await startThings(async () => 1);
 	const options = { meta: {} };
 	for (const broker of [caller, nodes[0]!]) await broker.call("things.brief", {}, options);
 	expect(options).toEqual({ meta: {} });
 });
 
-test("a read whose answer was lost with its node is asked of another; a write is not", async () => {
+test("a read lost with its node is repeated on another; a write is not", async () => {
 	const asked: string[] = [];
 	let lose: (() => void) | undefined;
 	const losing: Handler = (ctx) => {
@@ -115,22 +115,22 @@ test("a read whose answer was lost with its node is asked of another; a write is
 	});
 	lose = () => caller.registry.nodes.disconnected(nodes[0]!.nodeID, true);
 	const meta: { answered?: string } = {};
-	// Whichever node is first asked, the second one answers.
+	// Whichever node is called first, the second one responds.
 	await eventually(async () => {
-		await sees(caller, "things.read", 2);
+		await waitForCount(caller, "things.read", 2);
 		expect(await caller.call("things.read", {}, { meta })).toBe(2);
 		expect(asked.slice(-2)).toEqual(["first things.read", "second things.read"]);
 	});
 	expect(meta.answered).toBe("second");
 	asked.length = 0;
 	await eventually(async () => {
-		await sees(caller, "things.read", 2);
+		await waitForCount(caller, "things.read", 2);
 		await expect(caller.call("things.write")).rejects.toMatchObject({ type: "REQUEST_REJECTED" });
 		expect(asked.at(-1)).toBe("first things.write");
 	});
 });
 
-test("a read whose answer does not come is asked again within the same time", async () => {
+test("a read that times out is repeated within the same time limit", async () => {
 	const times: number[] = [];
 	const { caller } = await startThings((ctx) => {
 		times.push((ctx as unknown as Context).options.timeout!);
@@ -143,7 +143,7 @@ test("a read whose answer does not come is asked again within the same time", as
 	expect(times.reduce((sum, time) => sum + time, 0)).toBeLessThanOrEqual(1200);
 });
 
-test("whatever a node drops because it is about to end is sent again, twice at most", async () => {
+test("calls rejected by a stopping node are repeated at most twice", async () => {
 	let asked = 0;
 	let drops = 1;
 	const { caller, nodes } = await startThings(async (ctx) => {
@@ -162,7 +162,7 @@ test("whatever a node drops because it is about to end is sent again, twice at m
 	expect(asked).toBe(3);
 });
 
-test("tries do not multiply through calls within calls", async () => {
+test("retries do not multiply in nested calls", async () => {
 	let asked = 0;
 	const { caller } = await startThings(() => {
 		asked++;
@@ -173,7 +173,7 @@ test("tries do not multiply through calls within calls", async () => {
 			actions: { read: (ctx) => ctx.call("things.read" as never) as Promise<unknown> },
 		}),
 	]);
-	await sees(caller, "outer.read", 1);
+	await waitForCount(caller, "outer.read", 1);
 	await expect(caller.call("outer.read", {}, { timeout: 2000 })).rejects.toMatchObject({
 		type: expect.stringMatching(/^REQUEST_/),
 	});
@@ -181,7 +181,7 @@ test("tries do not multiply through calls within calls", async () => {
 	expect(asked).toBeLessThanOrEqual(3);
 });
 
-test("an answer that says no is not asked for again", async () => {
+test("a conclusive error is not retried", async () => {
 	let asked = 0;
 	const { caller } = await startThings(async () => {
 		asked++;
@@ -195,7 +195,7 @@ test("an answer that says no is not asked for again", async () => {
 	expect(asked).toBe(1);
 });
 
-test("a breaker opens when a node does not answer, and its calls go to another", async () => {
+test("a breaker opens for a node that does not respond, and calls use another", async () => {
 	const { caller, nodes } = await startThings(never, async () => 2);
 	await repeat(12, () => caller.call("things.write", {}, { timeout: 20 }));
 	expect(openBreakers(caller)).toEqual([
@@ -205,7 +205,7 @@ test("a breaker opens when a node does not answer, and its calls go to another",
 	for (let i = 0; i < 4; i++) expect(await caller.call("things.write")).toBe(2);
 });
 
-test("a breaker opens after five failures in a row, however much went well before, and not when one in five goes well", async () => {
+test("a breaker opens after five consecutive failures, and not if one call in five succeeds", async () => {
 	let calls = 0;
 	let fails = (_call: number) => false;
 	const { caller } = await startThings(async () => {
@@ -223,16 +223,16 @@ test("a breaker opens after five failures in a row, however much went well befor
 	expect(openBreakers(caller)).toEqual([expect.objectContaining({ state: "open", failures: 5 })]);
 });
 
-test("a breaker of the only node refuses at once as an outage, lets one call through after a while, and closes when that is answered", async () => {
+test("a breaker of the only node rejects calls as an outage, half-opens, and closes on success", async () => {
 	let handler: Handler = never;
 	let asked = 0;
 	const { caller } = await startThings((ctx) => {
 		asked++;
 		return handler(ctx);
 	});
-	const told: string[] = [];
+	const breakerEvents: string[] = [];
 	caller.localBus.on("$circuit-breaker.*", function (this: { event: string }) {
-		told.push(this.event);
+		breakerEvents.push(this.event);
 	});
 	await repeat(5, () => caller.call("things.write", {}, { timeout: 20 }));
 	asked = 0;
@@ -243,14 +243,14 @@ test("a breaker of the only node refuses at once as an outage, lets one call thr
 	expect(await eventually(() => caller.call("things.write"))).toBe("well");
 	expect(asked).toBe(1);
 	expect(openBreakers(caller)).toEqual([]);
-	expect(told).toEqual([
+	expect(breakerEvents).toEqual([
 		"$circuit-breaker.opened",
 		"$circuit-breaker.half-opened",
 		"$circuit-breaker.closed",
 	]);
 });
 
-test("a connection that a node could not make, an error without a code and an internal error open a breaker", async () => {
+test("connection failures, errors without a code and internal errors open a breaker", async () => {
 	const errors: Record<string, Error> = {
 		"things.write": Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }),
 		"things.brief": new TypeError("x is undefined"),
@@ -272,20 +272,20 @@ describe("no breaker is opened by", () => {
 	afterAll(() => Promise.all(kept.map((broker) => broker.stop())));
 
 	test.each([
-		["an error of ours", contractError(things, "NO")],
+		["an error of the contract", contractError(things, "NO")],
 		["wrong parameters", new Errors.ValidationError("Wrong", "VALIDATION_ERROR", [])],
-		["a node that has no room", commonError("SERVICE_UNAVAILABLE")],
+		["an overloaded node", commonError("SERVICE_UNAVAILABLE")],
 		["a full queue", new Errors.QueueIsFullError({ action: "things.write" } as never)],
 		[
-			"a third node that did not answer",
+			"a timeout of a third node",
 			new Errors.RequestTimeoutError({ action: "others.read", nodeID: "third" }),
 		],
 		[
-			"a third service that is not there",
+			"an unavailable third service",
 			new Errors.ServiceNotAvailableError({ action: "others.read" } as never),
 		],
 		[
-			"a third node that was lost",
+			"a lost third node",
 			new Errors.RequestRejectedError({ action: "others.read", nodeID: "third" }),
 		],
 		["a failure of a third node", Object.assign(new Error("oops"), { nodeID: "third" })],
@@ -297,7 +297,7 @@ describe("no breaker is opened by", () => {
 	});
 });
 
-test("a breaker still opens against a node that was lost and came back", async () => {
+test("a breaker still opens for a node that was lost and returned", async () => {
 	let handler: Handler = async () => 1;
 	const { caller, nodes } = await startThings((ctx) => handler(ctx));
 	await caller.call("things.write");
@@ -310,7 +310,7 @@ test("a breaker still opens against a node that was lost and came back", async (
 	});
 });
 
-test("failures of a service in the same process open nothing, also when it is called from another node", async () => {
+test("failures within a process open no breaker, also when called from another node", async () => {
 	let broken = true;
 	const { caller, nodes } = await startThings(async () => {
 		if (broken) throw new Error("the database is gone");
@@ -323,14 +323,14 @@ test("failures of a service in the same process open nothing, also when it is ca
 	expect(await caller.call("things.write")).toBe("well");
 });
 
-test("what is expensive is worked on by a few at a time; more than may wait is refused as an outage", async () => {
+test("a bulkhead limits concurrent calls and rejects excess ones as an outage", async () => {
 	const { promise: opened, resolve: open } = Promise.withResolvers<void>();
-	let atOnce = 0;
+	let running = 0;
 	let most = 0;
 	const { caller } = await startThings(async () => {
-		most = Math.max(most, ++atOnce);
+		most = Math.max(most, ++running);
 		await opened;
-		atOnce--;
+		running--;
 	});
 	const calls = Array.from({ length: 4 }, () => caller.call("things.costly"));
 	const refused = await Promise.any(
@@ -349,7 +349,10 @@ test("what is expensive is worked on by a few at a time; more than may wait is r
 });
 
 describe("a call that waits in the queue of a bulkhead", () => {
-	/** The handler holds its first call until `release`, and records which call the log context belongs to, and which call it executes. */
+	/**
+	 * The handler blocks its first call until `release`, and records the log context and number of
+	 * each call.
+	 */
 	async function startHeld() {
 		const { promise, resolve: release } = Promise.withResolvers<void>();
 		const executed: { n: number | undefined; user: string | undefined }[] = [];
@@ -378,7 +381,7 @@ describe("a call that waits in the queue of a bulkhead", () => {
 		]);
 	});
 
-	test("is not executed when its caller has given up", async () => {
+	test("is not executed when its caller has timed out", async () => {
 		const { call, executed, release } = await startHeld();
 		const first = call(1, 5000);
 		await eventually(() => expect(executed).toHaveLength(1));

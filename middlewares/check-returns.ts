@@ -6,7 +6,7 @@ interface Checker {
 	compile(shape: object): (value: object) => true | object[];
 }
 
-/** For tests: an action whose result does not keep to the `returns` of its contract fails. */
+/** For tests: rejects results that violate the `returns` of the action's contract. */
 export const checkReturns = {
 	name: "CheckReturns",
 	localAction(
@@ -22,12 +22,10 @@ export const checkReturns = {
 		});
 		return async (ctx) => {
 			const result = await next(ctx);
-			// A copy: the validator fills in defaults, and what it sees on the wire has no undefined in it.
-			const verdict = check({ result: JSON.parse(JSON.stringify(result)) });
-			if (verdict !== true)
-				throw new Error(
-					`${action.name} does not return what its contract says: ${JSON.stringify(verdict)}`,
-				);
+			// Checks a copy: the validator fills in defaults, and JSON omits undefined as the wire does.
+			const violations = check({ result: JSON.parse(JSON.stringify(result)) });
+			if (violations !== true)
+				throw new Error(`${action.name} violates its contract: ${JSON.stringify(violations)}`);
 			return result;
 		};
 	},

@@ -15,12 +15,16 @@ const { CircuitBreaker } = (
 ).Middlewares;
 
 /**
- * moleculer's circuit breaker, for calls to other nodes only: it keeps callers from waiting for a node that does not answer and sends them to
- * another. A service in the same process has no other; its failures come at once, and shutting it for a while would only prolong them.
+ * Moleculer's circuit breaker, for calls to other nodes only: callers avoid a node that does not
+ * respond and use another. A service in the same process has no alternative; its failures are
+ * immediate, and an open breaker would only prolong them.
  */
 export function circuitBreaker(broker: ServiceBroker): Middleware {
 	const { created, stopped, remoteAction } = CircuitBreaker(broker);
-	/** The called node has the same time and may be the first to say that it is up. That is its own silence, and no third node's. */
+	/**
+	 * The called node has the same time limit and may report the timeout first. It counts as its own
+	 * timeout, not as one of a third node.
+	 */
 	const isOurTimeout = (error: unknown, action: string): boolean => {
 		const { type, nodeID, data } = (error ?? {}) as {
 			type?: string;
@@ -39,15 +43,15 @@ export function circuitBreaker(broker: ServiceBroker): Middleware {
 		created(broker: ServiceBroker) {
 			created(broker);
 			const logger = broker.getLogger("breaker");
-			const tell = (event: string, message: string) =>
+			const logEvent = (event: string, message: string) =>
 				broker.localBus.on(`$circuit-breaker.${event}`, (data) => logger.warn(message, data));
-			tell("opened", "A circuit breaker opened");
-			tell("half-opened", "A circuit breaker lets one call through");
-			tell("closed", "A circuit breaker closed");
+			logEvent("opened", "A circuit breaker opened");
+			logEvent("half-opened", "A circuit breaker lets one call through");
+			logEvent("closed", "A circuit breaker closed");
 		},
 		stopped,
 		remoteAction(this: ServiceBroker, next: Handler, action: { name: string }): Handler {
-			const unmasked: Handler = async (ctx) => {
+			const withOurTimeout: Handler = async (ctx) => {
 				try {
 					return await next(ctx);
 				} catch (error) {
@@ -56,7 +60,7 @@ export function circuitBreaker(broker: ServiceBroker): Middleware {
 						: error;
 				}
 			};
-			const guarded = remoteAction.call(this, unmasked, action);
+			const guarded = remoteAction.call(this, withOurTimeout, action);
 			return async (ctx) => {
 				const { endpoint } = ctx;
 				removeStaleBreaker(broker, endpoint);

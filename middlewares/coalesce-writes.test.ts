@@ -5,7 +5,7 @@ type Send = (topic: string, data: Buffer, meta: object) => Promise<unknown>;
 const { transporterSend } = coalesceWrites as unknown as { transporterSend(next: Send): Send };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** What was sent, with one entry for each turn of the event loop in which something was. */
+/** The messages sent, with one entry per turn of the event loop. */
 function transporter() {
 	const writes: string[][] = [];
 	let open: string[] | undefined;
@@ -23,7 +23,7 @@ function transporter() {
 	return { writes, send: (topic: string, text: string) => send(topic, Buffer.from(text), {}) };
 }
 
-test("what callbacks of one turn send leaves together, in its order, and each is told when it has left", async () => {
+test("messages of one turn are sent together, in order, and each call is fulfilled", async () => {
 	const { writes, send } = transporter();
 	const sent = [send("a", "1")];
 	await new Promise<void>((resolve) => process.nextTick(resolve));
@@ -36,7 +36,7 @@ test("what callbacks of one turn send leaves together, in its order, and each is
 	expect(writes).toEqual([["a 1", "b 2", "a 3"], ["a 4"]]);
 });
 
-test("what cannot be sent fails by itself", async () => {
+test("a message that cannot be sent fails alone", async () => {
 	const { writes, send } = transporter();
 	const results = await Promise.allSettled([send("a", "1"), send("refused", "2"), send("b", "3")]);
 	expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);

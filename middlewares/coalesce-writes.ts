@@ -19,20 +19,23 @@ interface Sender extends Transporter {
 }
 
 /**
- * Sends all messages of one turn of the event loop in one write. The NATS client itself writes
- * after each callback: requests that were read from their sockets together would each cost a system
- * call here, one at the server and one at the receiving node.
+ * Sends all messages of one turn of the event loop in one write. The NATS client writes after each
+ * callback, so each request would cost a system call here, one at the server and one at the
+ * receiving node.
  *
  * A message that cannot be sent rejects its own call. A result that is too large for the server is
- * replaced by a small error, so that the caller can ask for less instead of waiting for a timeout.
+ * replaced by a small error, so that the caller can request less instead of waiting for a timeout.
+ *
+ * Private API of Moleculer, used only here: the packet of `transporterSend`, the transporter's
+ * `serialize`, and the broker's `errorRegenerator`. divide-large-calls.test.ts tests them on NATS.
  */
 export const coalesceWrites = {
 	name: "OneWrite",
 	transporterSend(this: Sender | undefined, next: Send): Send {
-		let waiting: (() => void)[] = [];
+		let pending: (() => void)[] = [];
 		const write = () => {
-			const ready = waiting;
-			waiting = [];
+			const ready = pending;
+			pending = [];
 			for (const send of ready) send();
 		};
 		return (topic, data, meta) => {
@@ -41,10 +44,10 @@ export const coalesceWrites = {
 			const message = fits ? data : smallReply(this!, data.length, max, meta.packet);
 			if (!message) return Promise.reject(messageTooLarge("request", data.length, max));
 			return new Promise((resolve, reject) => {
-				const first = waiting.length === 0;
+				const first = pending.length === 0;
 				const send = async () => next(topic, message, meta);
 				// The NATS client throws instead of rejecting; an async function makes that a rejection.
-				waiting.push(() => void send().then(resolve, (error) => reject(unsent(error))));
+				pending.push(() => void send().then(resolve, (error) => reject(unsent(error))));
 				if (first) runOutsideCalls(() => setImmediate(write));
 			});
 		};
@@ -76,7 +79,7 @@ function smallReply(
 	return sender.serialize(packet);
 }
 
-/** A closed or draining connection is the same outage to a caller as one that is lost. */
+/** For the caller, a closed or draining connection is the same outage as a lost one. */
 const unsent = (cause: unknown): Error =>
 	Object.assign(
 		new Errors.MoleculerRetryableError("The message could not be sent", 502, "BAD_GATEWAY"),

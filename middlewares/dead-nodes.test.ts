@@ -19,11 +19,11 @@ afterEach(async () => {
 	for (const broker of brokers.splice(0)) await broker.stop();
 });
 
-test("a node that falls silent is missed within five seconds, and found again when it speaks", async () => {
-	const [looking, silent] = [await startNode(), await startNode()];
+test("a silent node is unavailable within five seconds, and available again after a heartbeat", async () => {
+	const [observer, silent] = [await startNode(), await startNode()];
 	const sees = (available: boolean) =>
 		expect(
-			looking.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID),
+			observer.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID),
 		).toBe(available);
 	await eventually(() => sees(true));
 	const { discoverer } = silent.registry as unknown as {
@@ -35,7 +35,7 @@ test("a node that falls silent is missed within five seconds, and found again wh
 	await eventually(() => sees(true));
 });
 
-test("who was held up hears what has come in meanwhile before it looks", () => {
+test("a node skips one check after its event loop stalled", () => {
 	jest.useFakeTimers();
 	const checkRemoteNodes = jest.fn();
 	const { started, stopping } = disconnectDeadNodes({
@@ -45,17 +45,17 @@ test("who was held up hears what has come in meanwhile before it looks", () => {
 		stopping(): void;
 	};
 	started();
-	const look = () => {
+	const checksIn500Ms = () => {
 		checkRemoteNodes.mockClear();
 		jest.advanceTimersByTime(500);
 		return checkRemoteNodes.mock.calls.length;
 	};
-	expect([look(), look(), look()]).toEqual([1, 1, 1]);
-	const held = performance.now() + 4000;
-	const clock = jest.spyOn(performance, "now").mockReturnValue(held);
-	expect(look()).toBe(0);
-	clock.mockReturnValue(held + 500);
-	expect(look()).toBe(1);
+	expect([checksIn500Ms(), checksIn500Ms(), checksIn500Ms()]).toEqual([1, 1, 1]);
+	const stalledUntil = performance.now() + 4000;
+	const clock = jest.spyOn(performance, "now").mockReturnValue(stalledUntil);
+	expect(checksIn500Ms()).toBe(0);
+	clock.mockReturnValue(stalledUntil + 500);
+	expect(checksIn500Ms()).toBe(1);
 	stopping();
-	expect(look()).toBe(0);
+	expect(checksIn500Ms()).toBe(0);
 });

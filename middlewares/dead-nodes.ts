@@ -1,25 +1,27 @@
 import type { Middleware, ServiceBroker } from "moleculer";
 
-const EVERY_MS = 500;
+const INTERVAL_MS = 500;
 
 /**
- * Looks often for nodes that died without a word. moleculer looks once in each `heartbeatTimeout`, so one that dies just after a look is called for up to
- * twice as long. Who was held up itself has heard nobody for a while, and looks again before it believes that all others are dead.
+ * Checks for dead nodes every 500 ms. Moleculer checks once per `heartbeatTimeout`, so it may call
+ * a dead node for up to twice that time. Skips one check after the local event loop stalled,
+ * because this node may have missed heartbeats. Private API of Moleculer, used only here:
+ * `discoverer.checkRemoteNodes`.
  */
 export function disconnectDeadNodes(broker: ServiceBroker): Middleware {
 	let timer: NodeJS.Timeout | undefined;
-	let lookedAt = 0;
+	let checkedAt = 0;
 	const { discoverer } = broker.registry as unknown as { discoverer: { checkRemoteNodes(): void } };
-	const look = () => {
-		const late = performance.now() - lookedAt > 2 * EVERY_MS;
-		lookedAt = performance.now();
-		if (!late) discoverer.checkRemoteNodes();
+	const check = () => {
+		const stalled = performance.now() - checkedAt > 2 * INTERVAL_MS;
+		checkedAt = performance.now();
+		if (!stalled) discoverer.checkRemoteNodes();
 	};
 	return {
 		name: "LostNodes",
 		started() {
-			lookedAt = performance.now();
-			timer = setInterval(look, EVERY_MS).unref();
+			checkedAt = performance.now();
+			timer = setInterval(check, INTERVAL_MS).unref();
 		},
 		stopping() {
 			clearInterval(timer);

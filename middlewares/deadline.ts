@@ -3,22 +3,27 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 type Handler = (ctx: Context & { deadline?: number }) => Promise<unknown>;
 
 /**
- * How long a call may take: what is left of its caller's time, and never more than the `timeout` of the contract. moleculer itself forgets the
- * latter in calls within calls, and writes the time into the caller's options, which several calls may share.
+ * Limits a call to its caller's remaining time and the `timeout` of its contract. Moleculer ignores
+ * the latter in nested calls, and writes the limit into the caller's options, which several calls
+ * may share.
  */
-function wrap(this: ServiceBroker, next: Handler, { timeout }: { timeout?: number }): Handler {
+function limitDuration(
+	this: ServiceBroker,
+	next: Handler,
+	{ timeout }: { timeout?: number },
+): Handler {
 	const { requestTimeout = 0 } = this.options;
 	return (ctx) => {
-		const given = ctx.options.timeout ?? timeout ?? requestTimeout;
-		const limit = Math.min(given, timeout ?? given);
+		const requested = ctx.options.timeout ?? timeout ?? requestTimeout;
+		const limit = Math.min(requested, timeout ?? requested);
 		ctx.options = { ...ctx.options, timeout: limit };
-		// For waits inside the handler, which must not outlive the call (`timeLeft` in lib/context/call-context.ts).
+		// Limits waits inside the handler, see `timeLeft` in lib/context/call-context.ts.
 		if (limit > 0) ctx.deadline = performance.now() + limit;
 		return next(ctx);
 	};
 }
 export const deadline = {
 	name: "Deadline",
-	localAction: wrap,
-	remoteAction: wrap,
+	localAction: limitDuration,
+	remoteAction: limitDuration,
 } as unknown as Middleware;

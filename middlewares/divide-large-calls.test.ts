@@ -36,12 +36,12 @@ const ROWS = Array.from({ length: 100 }, (_, n) => ({
 }));
 const large = (bytes: number) => "x".repeat(bytes);
 
-describeWith(["nats-server"], "messages larger than NATS takes", () => {
+describeWith(["nats-server"], "messages larger than the limit of NATS", () => {
 	let folder: string;
 	let nats: Server;
 	let caller: ServiceBroker;
 	let node: ServiceBroker;
-	/** The calls that the node received, by the size of what they asked for. */
+	/** Sizes of the calls that the node received. */
 	const received: number[] = [];
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-large-"));
@@ -98,12 +98,12 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 	const works = () =>
 		eventually(async () => expect(await call("things.single", { bytes: 1 })).toBe("x"));
 
-	test("a node knows how large a message may be", () => {
+	test("a node reads the server's maximum message size", () => {
 		expect(maxPayloadOf(caller)).toBe(MAX_PAYLOAD);
 		expect(batchBytesOf(caller)).toBeLessThan(MAX_PAYLOAD);
 	});
 
-	test("a request that is too large rejects its call, and no other", async () => {
+	test("a request that is too large rejects its call and no other", async () => {
 		const rows = [{ id: "1", text: large(MAX_PAYLOAD) }];
 		const [refused, other] = await Promise.allSettled([
 			call("things.store", { rows }),
@@ -114,7 +114,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(received).toEqual([]);
 	});
 
-	test("a result that is too large is an error of its call, and opens no breaker", async () => {
+	test("a result that is too large rejects its call and opens no breaker", async () => {
 		for (let i = 0; i < 10; i++)
 			await expect(call("things.single", { bytes: MAX_PAYLOAD })).rejects.toMatchObject(fails);
 		expect(openBreakers(caller)).toEqual([]);
@@ -126,7 +126,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		await works();
 	});
 
-	test("a message of exactly the largest size arrives, and one byte more does not", async () => {
+	test("a message of exactly the maximum size arrives, and one byte more fails", async () => {
 		const envelope = async (bytes: number) =>
 			call<string>("things.single", { bytes }).then(
 				({ length }) => length,
@@ -141,7 +141,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(MAX_PAYLOAD - fitting).toBeLessThan(1000);
 	});
 
-	test("a page that is too large is fetched in parts and arrives whole", async () => {
+	test("a page that is too large is fetched in parts", async () => {
 		expect(await call("things.page", { skip: 0, limit: 100 })).toEqual({ rows: ROWS, total: 100 });
 		expect(Math.max(...received)).toBe(100);
 		expect(received.length).toBeGreaterThan(3);
@@ -156,19 +156,19 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(await call("things.page", {})).toEqual({ rows: ROWS, total: 100 });
 	});
 
-	test("a list is resolved in parts, in its order", async () => {
+	test("a list is resolved in parts, in order", async () => {
 		const ids = ROWS.map(({ id }) => id).reverse();
 		expect(await call("things.resolve", { ids })).toEqual([...ROWS].reverse());
 		expect(await call("things.resolve", { ids: [] })).toEqual([]);
 	});
 
-	test("a range is walked in parts", async () => {
+	test("a range is read in parts", async () => {
 		const after = idOf(9);
 		expect(await call("things.walk", { after, upto: null, limit: 1000 })).toEqual(ROWS.slice(10));
 		expect(await call("things.walk", { after, upto: null, limit: 50 })).toEqual(ROWS.slice(10, 60));
 	});
 
-	test("one element that is too large by itself is an error", async () => {
+	test("a single element that is too large is an error", async () => {
 		const huge = { id: "huge", text: large(MAX_PAYLOAD) };
 		ROWS.push(huge);
 		try {
@@ -180,7 +180,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		await works();
 	});
 
-	test("a batch is as large as a message may be; one that is larger than estimated is divided, and fails only for what is too large", async () => {
+	test("a batch is limited to the message size; an underestimated one is divided", async () => {
 		const send = (bytesOf: (value: { text: string }) => number) =>
 			microBatch(
 				(rows: { id: string; text: string }[]) => call<string[]>("things.store", { rows }),
@@ -202,7 +202,7 @@ describeWith(["nats-server"], "messages larger than NATS takes", () => {
 		expect(results.at(-1)).toMatchObject({ status: "rejected", reason: fails });
 	});
 
-	test("a message on a closed connection fails as an outage, and ends no node", async () => {
+	test("a message on a closed connection fails as an outage and ends no process", async () => {
 		const { client } = (node.transit as unknown as { tx: { client: { close(): Promise<void> } } })
 			.tx;
 		await client.close();

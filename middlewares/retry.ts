@@ -11,13 +11,14 @@ interface Action {
 	readonly retry?: true;
 }
 
-/** Milliseconds before the first and the second repetition, each plus up to as much again, so that many callers do not come back at once. */
+/** Milliseconds before the first and second repetition, plus up to the same again as jitter. */
 const BACKOFF = [50, 200];
 
 /**
- * Sends a call to another node again, at most twice, each time to whichever node is next: a read whose answer was lost, and whatever a node dropped
- * unseen because it was about to end. All tries of a read share its time, each getting half of what is left and the last one the rest. A read made by an
- * action that is itself sent again is not: tries would multiply.
+ * Repeats a call at most twice, on the next node: reads whose result was lost, and any call that a
+ * stopping node rejected before executing it. The attempts of a read share its time limit: each
+ * gets half of the remaining time, the last one the rest. A read within an action that is itself
+ * retried is not repeated, so that attempts do not multiply.
  */
 export function retry(broker: ServiceBroker): Middleware {
 	const repetitions = new WeakSet<Context>();
@@ -29,34 +30,35 @@ export function retry(broker: ServiceBroker): Middleware {
 				if (!timeout || nodeID || repetitions.has(ctx)) return next(ctx);
 				const isRead =
 					action.retry === true && (parentCtx?.action as Action | undefined | null)?.retry !== true;
-				return insist(ctx, next, { name: action.name, isRead, deadline: Date.now() + timeout });
+				return attempt(ctx, next, { name: action.name, isRead, deadline: Date.now() + timeout });
 			};
 		},
 	} as unknown as Middleware;
 
-	async function insist(
+	async function attempt(
 		ctx: Context,
 		next: Handler,
 		{ name, isRead, deadline }: { name: string; isRead: boolean; deadline: number },
 	) {
 		const { options } = ctx;
-		for (let tries = 0; ; tries++) {
+		for (let repetition = 0; ; repetition++) {
 			const left = deadline - Date.now();
-			const timeout = isRead && tries < BACKOFF.length ? left / 2 : left;
+			const timeout = isRead && repetition < BACKOFF.length ? left / 2 : left;
 			try {
-				return await (tries === 0 ? first(timeout) : again(timeout));
+				return await (repetition === 0 ? first(timeout) : again(timeout));
 			} catch (error) {
-				const worthIt = wasNotDelivered(error, name) || (isRead && isWorthRetrying(error));
-				const wait = (BACKOFF[tries] ?? 0) * (1 + Math.random());
-				if (tries >= BACKOFF.length || !worthIt || Date.now() + wait >= deadline) throw error;
-				broker.logger.warn("A call is sent again", {
+				const isRetryable = wasNotDelivered(error, name) || (isRead && isWorthRetrying(error));
+				const wait = (BACKOFF[repetition] ?? 0) * (1 + Math.random());
+				if (repetition >= BACKOFF.length || !isRetryable || Date.now() + wait >= deadline)
+					throw error;
+				broker.logger.warn("Retrying a call", {
 					action: name,
 					node: ctx.nodeID,
 					request_id: ctx.requestID,
 					error,
 				});
 				addSpanEvent(ctx, "retry", {
-					try: tries + 2,
+					try: repetition + 2,
 					"error.type": errorKind(error),
 					"moleculer.node": ctx.nodeID ?? undefined,
 				});

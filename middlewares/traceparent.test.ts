@@ -14,17 +14,17 @@ const other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 const action = { params: {}, returns: { type: "any" } } as const;
 const inner = contract({ name: "inner", actions: { look: action } });
 const outer = contract({ name: "outer", actions: { look: action, lookElsewhere: action } });
-/** Answers the trace that the call says, and the one that is worked on. */
+/** Returns the trace of the call's header, and the current one. */
 const look = async (ctx: unknown) => [
 	(ctx as Context).headers.traceparent ?? "none",
 	currentTraceparent() ?? "none",
 ];
-const lookers = [
+const services = [
 	defineService(inner)({ actions: { look: look as never } }),
 	defineService(outer)({
 		actions: {
 			look: (ctx) => (ctx as unknown as Context).call("inner.look"),
-			// As code does that has no context at hand.
+			// Code without access to the context.
 			async lookElsewhere() {
 				await new Promise(setImmediate);
 				return this.broker.call("inner.look" as never);
@@ -44,30 +44,27 @@ async function startNode(...schemas: ServiceSchema[]): Promise<ServiceBroker> {
 afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
 
 test.each([
-	["in one process", () => startNode(...lookers)],
+	["in one process", () => startNode(...services)],
 	[
-		"over several",
+		"across processes",
 		async () =>
-			(await Promise.all([startNode(), startNode(lookers[0]!), startNode(lookers[1]!)]))[0],
+			(await Promise.all([startNode(), startNode(services[0]!), startNode(services[1]!)]))[0],
 	],
-])(
-	"%s a call's trace goes on to the calls that it makes, and to nobody else's",
-	async (_, start) => {
-		const caller = await start();
-		const ask = (name: string, headers?: object) =>
-			caller.call<unknown[], object>(name, {}, headers ? { headers } : {});
-		for (const name of ["outer.look", "outer.lookElsewhere"]) {
-			await eventually(() => ask(name));
-			const headers = { traceparent: one };
-			expect(
-				await Promise.all([ask(name, headers), ask(name), ask(name, { traceparent: other })]),
-			).toEqual([
-				[one, one],
-				["none", "none"],
-				[other, other],
-			]);
-			expect(headers).toEqual({ traceparent: one });
-			expect(await runInTrace(one, () => ask(name))).toEqual([one, one]);
-		}
-	},
-);
+])("%s a call's trace propagates to its nested calls, and to no others", async (_, start) => {
+	const caller = await start();
+	const call = (name: string, headers?: object) =>
+		caller.call<unknown[], object>(name, {}, headers ? { headers } : {});
+	for (const name of ["outer.look", "outer.lookElsewhere"]) {
+		await eventually(() => call(name));
+		const headers = { traceparent: one };
+		expect(
+			await Promise.all([call(name, headers), call(name), call(name, { traceparent: other })]),
+		).toEqual([
+			[one, one],
+			["none", "none"],
+			[other, other],
+		]);
+		expect(headers).toEqual({ traceparent: one });
+		expect(await runInTrace(one, () => call(name))).toEqual([one, one]);
+	}
+});

@@ -8,46 +8,46 @@ type Send = (
 	options?: string | string[] | { headers?: object },
 ) => Promise<unknown>;
 
-/** A call belongs to the trace that it says, else to its caller's, else to the one that is worked on where it is made. */
+/** The trace of a call: its own header, else its caller's, else the current one. */
 function traceparentOf({ headers, options: { parentCtx } }: Context): string | undefined {
 	return headers.traceparent ?? parentCtx?.headers.traceparent ?? currentTraceparent();
 }
-/** A copy: a caller may pass the same headers to many calls. */
-function carry(ctx: Context, traceparent: string): void {
+/** Sets the header on a copy: a caller may pass the same headers to many calls. */
+function setTraceparent(ctx: Context, traceparent: string): void {
 	if (ctx.headers.traceparent !== traceparent) ctx.headers = { ...ctx.headers, traceparent };
 }
 
-/** Events that may be lost carry the trace, too; those that matter do in the outbox. */
-const sending = (next: Send): Send => {
+/** Adds the trace to non-durable events; durable ones have it in the outbox. */
+const withTraceparent = (next: Send): Send => {
 	return (name, payload, options) => {
 		const traceparent = currentTraceparent();
 		if (!traceparent) return next(name, payload, options);
-		const given: { headers?: object } | undefined =
+		const original: { headers?: object } | undefined =
 			Array.isArray(options) || typeof options === "string"
 				? ({ groups: options } as object)
 				: options;
-		return next(name, payload, { ...given, headers: { ...given?.headers, traceparent } });
+		return next(name, payload, { ...original, headers: { ...original?.headers, traceparent } });
 	};
 };
 
-/** Takes the trace of a call to whatever the called action does: its calls, here and on other nodes, and what it publishes. */
+/** Propagates the trace of a call to the calls and events of its action, across nodes. */
 export const traceparent = {
 	name: "Traceparent",
 	localAction(next: Handler): Handler {
 		return (ctx) => {
 			const traceparent = traceparentOf(ctx);
 			if (!traceparent) return next(ctx);
-			carry(ctx, traceparent);
+			setTraceparent(ctx, traceparent);
 			return runInTrace(traceparent, () => next(ctx));
 		};
 	},
 	remoteAction(next: Handler): Handler {
 		return (ctx) => {
 			const traceparent = traceparentOf(ctx);
-			if (traceparent) carry(ctx, traceparent);
+			if (traceparent) setTraceparent(ctx, traceparent);
 			return next(ctx);
 		};
 	},
-	emit: sending,
-	broadcast: sending,
+	emit: withTraceparent,
+	broadcast: withTraceparent,
 } as unknown as Middleware;

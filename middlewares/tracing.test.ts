@@ -29,11 +29,11 @@ const things = contract({
 	},
 	errors: { NO: { status: 409, message: "No" } },
 });
-/** What `handle` was given, and in which traces. */
+/** The input and the traces of the last `handle` call. */
 let handled:
 	| { orders: unknown; traces: readonly string[]; current: string | undefined }
 	| undefined;
-/** What a node does that is asked to look. */
+/** Results of the next `look` calls. */
 let looks: (() => unknown)[];
 const handlers = defineService(things)({
 	actions: {
@@ -75,16 +75,16 @@ async function startTwo(): Promise<ServiceBroker> {
 	await eventually(() => expect(caller!.registry.actions.get("things.look")?.count()).toBe(1));
 	return caller!;
 }
-const told = () => traces.spans.map(({ service, kind, name }) => `${service} ${kind} ${name}`);
+const spanNames = () => traces.spans.map(({ service, kind, name }) => `${service} ${kind} ${name}`);
 
-test("a call has a span on either side, the one below the other, and in one process there is one", async () => {
+test("a call has a client and a server span, and a single span within a process", async () => {
 	const caller = await startTwo();
 	const headers = await caller.call(
 		"things.look",
 		{},
 		{ headers: { traceparent: one }, caller: "orders" },
 	);
-	expect(told()).toEqual(["orders client things.look", "things server things.look"]);
+	expect(spanNames()).toEqual(["orders client things.look", "things server things.look"]);
 	const [client, server] = traces.spans;
 	expect([client!.parent, server!.parent, headers]).toEqual([
 		one,
@@ -100,10 +100,10 @@ test("a call has a span on either side, the one below the other, and in one proc
 	expect(traces.spans.every(({ ended }) => ended)).toBe(true);
 	traces.spans.length = 0;
 	await brokers[1]!.call("things.look", {}, { headers: { traceparent: one } });
-	expect(told()).toEqual(["things internal things.look"]);
+	expect(spanNames()).toEqual(["things internal things.look"]);
 });
 
-test("what is not recorded has no span, and goes on with the traceparent that it has", async () => {
+test("an unsampled call has no span and keeps its traceparent", async () => {
 	const caller = await startTwo();
 	expect(await caller.call("things.look", {}, { headers: { traceparent: unsampled } })).toEqual({
 		traceparent: unsampled,
@@ -113,7 +113,7 @@ test("what is not recorded has no span, and goes on with the traceparent that it
 	expect(traces.spans).toEqual([]);
 });
 
-test("a failure is shown by its kind, never by its words, and what a caller must expect is none", async () => {
+test("a failed span has the error's type, never its message", async () => {
 	const caller = await startTwo();
 	for (const name of ["things.fail", "things.refuse"])
 		await expect(caller.call(name, {}, { headers: { traceparent: one } })).rejects.toThrow();
@@ -121,14 +121,14 @@ test("a failure is shown by its kind, never by its words, and what a caller must
 	expect(JSON.stringify(traces.spans)).not.toContain("Somebody");
 });
 
-test("of a call about many orders each recorded one has a span in its own trace, and tells how it fared", async () => {
+test("a call about many orders has a span in each recorded trace, with the outcome", async () => {
 	const caller = await startTwo();
 	const orders = [one, other, unsampled, undefined].map((traceparent) => ({
 		order_id: uuid(),
 		...(traceparent ? { traceparent } : {}),
 	}));
 	await caller.call("things.handle", { orders });
-	expect(told()).toEqual([
+	expect(spanNames()).toEqual([
 		...Array(2).fill("moleculer-commerce client things.handle"),
 		...Array(2).fill("things server things.handle"),
 	]);
@@ -158,13 +158,13 @@ test("of a call about many orders each recorded one has a span in its own trace,
 		{ traceparent: unsampled },
 		{},
 	]);
-	// The caller's own list is as it was.
+	// The caller's list is unchanged.
 	expect(orders.map(({ traceparent }) => traceparent)).toEqual([one, other, unsampled, undefined]);
 	await caller.call("things.handle", { orders: [orders[0]] });
 	expect(handled!.current).toBe(traces.spans.at(-1)!.traceparent);
 });
 
-test("a call that is made for many has a span in each of their traces", async () => {
+test("a batched call has a span in each of its traces", async () => {
 	const caller = await startTwo();
 	await runInTracesOf([{ traceparent: one }, { traceparent: other }, {}], () =>
 		caller.call("things.look"),
@@ -176,7 +176,7 @@ test("a call that is made for many has a span in each of their traces", async ()
 	]);
 });
 
-test("a repetition is noted on the call's span, and so is a circuit breaker that opens", async () => {
+test("retries and state changes of the circuit breaker are events of the call's span", async () => {
 	const caller = await startTwo();
 	const never = () => new Promise(() => undefined);
 	looks = [never];
@@ -200,7 +200,7 @@ test("a repetition is noted on the call's span, and so is a circuit breaker that
 	]);
 });
 
-test("an event that may be lost carries the trace of whoever sent it", async () => {
+test("a non-durable event has the trace of its sender", async () => {
 	const heard: unknown[] = [];
 	const listener = {
 		name: "listener",
@@ -211,5 +211,5 @@ test("an event that may be lost carries the trace of whoever sent it", async () 
 	await broker.emit("something.happened");
 	await eventually(() => expect(heard).toHaveLength(2));
 	expect(heard).toEqual([{ traceparent: one }, {}]);
-	expect(told()).toEqual(["listener consumer something.happened"]);
+	expect(spanNames()).toEqual(["listener consumer something.happened"]);
 });

@@ -21,27 +21,28 @@ type Call = Context<{ orders?: readonly Order[] }, object, object, { traceparent
 };
 type Handler = (ctx: Call) => Promise<unknown>;
 type Spans = readonly (Span | undefined)[];
-/** Looks on as a call is made; answers what to do at its end. */
-type Watch = (ctx: Call, spans: Spans) => () => void;
+/** Observes a call. Returns a function that runs at its end. */
+type Observe = (ctx: Call, spans: Spans) => () => void;
 interface Action {
 	readonly name: string;
 	readonly service: { readonly name: string };
 	readonly params?: { readonly orders?: { readonly items?: { readonly props?: object } } };
 }
-/** Who calls where nobody says so. */
-const NOBODY = "moleculer-commerce";
+/** Caller of calls made outside any service. */
+const DEFAULT_CALLER = "moleculer-commerce";
 
 /**
- * A span for each call whose trace is recorded, on either side; of a call about many orders, one in the trace of each. It is there only where there is
- * tracing, stands outside all that may repeat or refuse a call, and behind the one that says which trace a call belongs to.
+ * Adds a span to each call of a recorded trace, on the caller's and the called node's side; a call
+ * about many orders has one in the trace of each. Registered only if tracing is on, outside all
+ * middlewares that repeat or reject calls, and inside the one that determines the call's trace.
  */
 export function tracing(tracing: Tracing): Middleware {
-	/** Spans of calls of one action, by `service`. `watch` looks on. */
+	/** Wraps the calls of one action in spans of `service`. */
 	function spanned(
 		action: Action,
 		next: Handler,
 		side: (ctx: Call) => { service: string; kind: SpanKind },
-		watch?: Watch,
+		observe?: Observe,
 	): Handler {
 		const { name, service } = action;
 		const batched = isBatch(action);
@@ -52,28 +53,31 @@ export function tracing(tracing: Tracing): Middleware {
 		};
 		async function run(ctx: Call, spans: Spans) {
 			recordSpanEventsOn(ctx, spans);
-			const seen = watch?.(ctx, spans);
-			return next(ctx).finally(seen);
+			const finish = observe?.(ctx, spans);
+			return next(ctx).finally(finish);
 		}
 		return (ctx) => {
 			const { traceparent } = ctx.headers;
 			const orders = batched && Array.isArray(ctx.params.orders) ? ctx.params.orders : [];
-			const each = anySampled(orders);
-			if (!each && !(traceparent ? isSampled(traceparent) : currentTraceparents().some(isSampled)))
+			const perOrder = anySampled(orders);
+			if (
+				!perOrder &&
+				!(traceparent ? isSampled(traceparent) : currentTraceparents().some(isSampled))
+			)
 				return next(ctx);
 			const { service, kind } = side(ctx);
 			const tracer = tracing.of(service);
 			const node = kind === "internal" ? {} : { "moleculer.node": ctx.nodeID ?? undefined };
-			const look = { kind, name: () => name, attributes: () => ({ ...about, ...node }) };
-			if (each) {
+			const description = { kind, name: () => name, attributes: () => ({ ...about, ...node }) };
+			if (perOrder) {
 				const attributes = ({ order_id }: Order) => ({
 					...about,
 					...node,
 					"order.id": order_id,
 					"batch.size": orders.length,
 				});
-				return traceBatch(tracer, orders, { ...look, attributes }, async (inside, spans) => {
-					ctx.params = { ...ctx.params, orders: inside };
+				return traceBatch(tracer, orders, { ...description, attributes }, async (traced, spans) => {
+					ctx.params = { ...ctx.params, orders: traced };
 					const outcomes = (await run(ctx, spans)) as { status?: string; code?: string }[];
 					spans.forEach((span, i) => {
 						span?.set({ "order.outcome": outcomes[i]?.status, "order.refusal": outcomes[i]?.code });
@@ -81,10 +85,10 @@ export function tracing(tracing: Tracing): Middleware {
 					return outcomes;
 				});
 			}
-			// The work of many, of which none is the call's own.
-			if (!traceparent) return traceWork(tracer, look, () => next(ctx));
-			return traceBatch(tracer, [{ traceparent }], look, ([inside], spans) => {
-				ctx.headers = { ...ctx.headers, ...inside };
+			// Batched work for many traces, none of which is the call's own.
+			if (!traceparent) return traceWork(tracer, description, () => next(ctx));
+			return traceBatch(tracer, [{ traceparent }], description, ([traced], spans) => {
+				ctx.headers = { ...ctx.headers, ...traced };
 				return run(ctx, spans);
 			});
 		};
@@ -105,17 +109,17 @@ export function tracing(tracing: Tracing): Middleware {
 			}));
 		},
 		remoteAction(this: ServiceBroker, next: Handler, action: Action): Handler {
-			const watch: Watch = (ctx, spans) => watchCircuit(this, ctx, spans);
+			const observe: Observe = (ctx, spans) => observeCircuit(this, ctx, spans);
 			return spanned(
 				action,
 				next,
-				({ caller }) => ({ service: caller ?? NOBODY, kind: "client" }),
-				watch,
+				({ caller }) => ({ service: caller ?? DEFAULT_CALLER, kind: "client" }),
+				observe,
 			);
 		},
 		stopped: () => tracing.close(),
 		localEvent(this: ServiceBroker, next: Handler, { name, service }: Action): Handler {
-			const look: SpanDescription = {
+			const description: SpanDescription = {
 				kind: "consumer",
 				name: () => name,
 				attributes: () => ({ "messaging.system": "moleculer" }),
@@ -123,7 +127,9 @@ export function tracing(tracing: Tracing): Middleware {
 			return (ctx) => {
 				const { traceparent } = ctx.headers;
 				if (!traceparent || !isSampled(traceparent)) return next(ctx);
-				return traceBatch(tracing.of(service.name), [{ traceparent }], look, () => next(ctx));
+				return traceBatch(tracing.of(service.name), [{ traceparent }], description, () =>
+					next(ctx),
+				);
 			};
 		},
 	} as unknown as Middleware;
@@ -133,8 +139,8 @@ export function tracing(tracing: Tracing): Middleware {
 const isBatch = ({ params }: Action): boolean =>
 	"traceparent" in (params?.orders?.items?.props ?? {});
 
-/** Shows how the circuit breaker stood, and what the call made of it. */
-function watchCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): () => void {
+/** Records the state of the circuit breaker before the call, and its change. */
+function observeCircuit(broker: ServiceBroker, { endpoint }: Call, spans: Spans): () => void {
 	const before = breakerState(broker, endpoint);
 	for (const span of spans) span?.set({ "circuit_breaker.state": before });
 	return () => {

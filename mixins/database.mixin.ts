@@ -36,12 +36,12 @@ export const database: Mixin<HasDatabase> = {
 				: {}),
 		});
 		addProbe(this, "postgres", () => this.db.query("select 1"));
-		metricsOf(this.broker).collect((tell) => {
+		metricsOf(this.broker).collect((report) => {
 			const { busy, idle, waiting, limit } = this.db.poolUse;
-			tell(catalogue.pool, busy, this.name, "busy");
-			tell(catalogue.pool, idle, this.name, "idle");
-			tell(catalogue.poolWaiting, waiting, this.name);
-			tell(catalogue.poolLimit, limit, this.name);
+			report(catalogue.pool, busy, this.name, "busy");
+			report(catalogue.pool, idle, this.name, "idle");
+			report(catalogue.poolWaiting, waiting, this.name);
+			report(catalogue.poolLimit, limit, this.name);
 		});
 	},
 	async started(this: HasDatabase) {
@@ -54,19 +54,25 @@ export const database: Mixin<HasDatabase> = {
 
 export type Sort = string | readonly [expression: object, direction: "ASC" | "DESC"];
 export interface ListQuery extends PageRequest {
-	/** Column names, `-` in front for descending; only names that the contract allows may come here. Or an expression and its direction. */
+	/**
+	 * Column names, with `-` for descending, or an expression and its direction. Only names that the
+	 * contract allows.
+	 */
 	readonly sort: readonly Sort[];
 	readonly where?: object;
-	/** Narrows the page, and not the total. */
+	/** Condition of the page that does not affect the total (keyset pagination). */
 	readonly pageFilter?: object;
-	/** How the total is come by, where counting anew each time would take too long. */
+	/** Provides a cached total if counting for each request takes too long. */
 	readonly countRows?: (count: () => Promise<number>) => Promise<number>;
 }
 export interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
-	/** A row by its id, or null. */
+	/** Returns a row by its ID, or null. */
 	findRecord(id: string): Promise<Row | null>;
-	/** One page and the total behind it, see lib/persistence/approximate-count.ts. `more`, for a page that `page` narrows: whether rows follow. */
+	/**
+	 * Returns a page and the total of its list, see lib/persistence/approximate-count.ts. `more`, for
+	 * a page with `pageFilter`: whether rows follow.
+	 */
 	listRecords(ctx: Ctx, query: ListQuery): Promise<{ rows: Row[]; total: number; more?: boolean }>;
 }
 interface DbSelf<Row> extends ServiceThis, HasDatabase {
@@ -82,8 +88,11 @@ interface DbSelf<Row> extends ServiceThis, HasDatabase {
 }
 
 /**
- * moleculer-db over Sequelize for plain reads, on the pool of `database` (list that mixin first). None of moleculer-db's own actions
- * exist: they would turn request parameters into where and order clauses.
+ * moleculer-db with its Sequelize adapter for plain rows, on the pool of `database` (list that
+ * mixin first). Two differences from the usual setup. The default actions are removed: they would
+ * turn request parameters into where and order clauses. The adapter gets an initialized model in
+ * `created`: a model in the schema would be cloned by Moleculer with its connection, and the
+ * adapter would create tables, which is the task of migrations.
  */
 export function records<Row>(
 	define: (sequelize: Sequelize) => ModelStatic<Model>,
@@ -99,7 +108,7 @@ export function records<Row>(
 			async listRecords(this: DbSelf<Row>, ctx: object, query: ListQuery) {
 				const { skip, limit, sort, where = {}, pageFilter, countRows = (count) => count() } = query;
 				const [found, all] = await Promise.all([
-					// One more than the page shows, because the total does not tell what follows a page behind a row.
+					// Reads one row more, because the total does not show whether rows follow a keyset page.
 					this._find(ctx, {
 						limit: pageFilter ? limit + 1 : limit,
 						offset: skip,
@@ -116,11 +125,11 @@ export function records<Row>(
 		},
 		created(this: DbSelf<Row>) {
 			this.model = define(this.db.sequelize);
-			// Made here and not written into the schema, which moleculer clones. With a model of its own the adapter creates no tables.
+			// See above. An adapter with an initialized model creates no tables.
 			this.schema.model = this.model;
 			this.adapter = new SequelizeAdapter(this.db.sequelize) as unknown as DbSelf<Row>["adapter"];
 			this.adapter.init(this.broker, this);
-			// The adapter itself sorts by columns only.
+			// The adapter supports sorting by columns only.
 			const transformSort = this.adapter.transformSort.bind(this.adapter);
 			Object.assign(this.adapter, {
 				transformSort: (sort: Sort[]) =>

@@ -24,7 +24,7 @@ import { durableEvents } from "./durable-events.mixin.ts";
 
 const GROUPS = ["shipping", "payments", "inventory"] as const;
 type Group = (typeof GROUPS)[number];
-/** Bytes of an event, and how many of them are three times as much as the store holds. */
+/** Bytes of an event, and the number of events that need three times the store. */
 const EVENT_BYTES = 5000;
 const FLOOD = (3 * 2 ** 20) / EVENT_BYTES;
 
@@ -93,7 +93,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 			actions: {},
 		});
 	};
-	/** Writes events to the outbox, which its relay finds within a second. */
+	/** Writes events to the outbox, which its relay reads within a second. */
 	async function write(count: number, bytes = EVENT_BYTES): Promise<string[]> {
 		const subjects = Array.from({ length: Math.ceil(count) }, () => uuid());
 		await databases.query(
@@ -118,7 +118,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 			expect(rows.map(({ event }) => event).sort()).toEqual([...subjects].sort());
 		}, 60);
 
-	test("more events than the store holds take effect once in a group that reads, one that was away and one that is new", async () => {
+	test("events beyond the store's size take effect once in active, absent and new groups", async () => {
 		await start(producer());
 		await start(consumer("shipping"));
 		const away = await start(consumer("payments"));
@@ -134,7 +134,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		for (const group of GROUPS) await haveEffect(group, [...few, ...flood, ...more]);
 	}, 180_000);
 
-	test("the stream stays well below the store and discards its oldest messages", async () => {
+	test("the stream stays below the store's size and discards its oldest messages", async () => {
 		await start(producer());
 		await write(FLOOD);
 		const connection = await connect({ servers: nats.url });
@@ -153,7 +153,7 @@ describeWith(["nats-server"], "events on a JetStream server with a store of 1 MB
 		expect(state.bytes).toBeLessThanOrEqual(512 * 1024);
 	}, 60_000);
 
-	test("the figures show the share of the stream that a group has not read, before messages are discarded", async () => {
+	test("statistics show the unread share of the stream before messages are discarded", async () => {
 		const { promise: gate, resolve: open } = Promise.withResolvers<void>();
 		await start(producer());
 		const slow = await start(

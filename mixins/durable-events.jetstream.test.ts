@@ -31,9 +31,9 @@ describeWith(["nats-server"], "events on JetStream", () => {
 	let nats: Server;
 	let databases: Databases;
 	let brokers: ServiceBroker[];
-	/** Each test has a stream of its own. */
+	/** Each test has its own stream. */
 	let namespace: string;
-	/** How long NATS waits for word of a node. */
+	/** Milliseconds until NATS redelivers a message of a silent node. */
 	let ackWait: number;
 	beforeAll(async () => {
 		folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-stream-"));
@@ -81,14 +81,14 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await broker.stop();
 	};
 	const producer = () => stub(orders, {}, database, durableEvents);
-	const note = async (tx: Tx, found: readonly Event[]) => {
+	const recordEffects = async (tx: Tx, found: readonly Event[]) => {
 		await tx.query("insert into effects (event) select unnest($1::text[])", [
 			found.map(({ subject, type }) => `${type} ${subject}`),
 		]);
 	};
 	const consumer = (
 		name: "shipping" | "payments",
-		subscriptions: Subscriptions<HasDatabase> = { "order.*": note },
+		subscriptions: Subscriptions<HasDatabase> = { "order.*": recordEffects },
 	) => {
 		const group = contract({ name, actions: { ...eventActions } });
 		return defineService(group)({
@@ -101,23 +101,24 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		(await databases.query<{ event: string }>(group, "select event from effects order by at")).map(
 			({ event }) => event,
 		);
-	const fact = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
-	const tell = (broker: ServiceBroker) => {
+	const eventData = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
+	const publishTo = (broker: ServiceBroker) => {
 		const publish = publisher(broker, "orders");
 		return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) =>
-			publish(type, id, fact());
+			publish(type, id, eventData());
 	};
 	const ids = (count: number) => Array.from({ length: count }, () => uuid());
 
-	test("what a handler calls and publishes is in the trace of its event", async () => {
+	test("calls and events of a handler are in the trace of its event", async () => {
 		const source = await start(producer());
 		await start(...tracedConsumer());
 		const all = ids(20);
-		for (const id of all) await runInTrace(traceOf(id), () => tell(source)("order.created", id));
+		for (const id of all)
+			await runInTrace(traceOf(id), () => publishTo(source)("order.created", id));
 		await expectTraces(databases, all);
 	});
 
-	test("every group hears everything once, each event by one of the group's nodes, in the order in which it was written", async () => {
+	test("every group processes each event once, on one of its nodes, in the order of writing", async () => {
 		const source = await start(producer());
 		await Promise.all([
 			start(consumer("shipping")),
@@ -125,26 +126,26 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			start(consumer("payments")),
 		]);
 		const all = ids(50);
-		for (const id of all) await tell(source)("order.created", id);
-		for (const id of all) await tell(source)("order.confirmed", id);
+		for (const id of all) await publishTo(source)("order.created", id);
+		for (const id of all) await publishTo(source)("order.confirmed", id);
 		for (const group of ["shipping", "payments"])
 			await eventually(async () => expect(await effects(group)).toHaveLength(100));
-		const heard = await effects("payments");
+		const received = await effects("payments");
 		for (const id of all)
-			expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(
-				heard.indexOf(`order.confirmed ${id}`),
+			expect(received.indexOf(`order.created ${id}`)).toBeLessThan(
+				received.indexOf(`order.confirmed ${id}`),
 			);
 		expect(new Set(await effects()).size).toBe(100);
 	});
 
-	test("what is told while nobody listens, or while NATS is away, is heard later", async () => {
+	test("events published without consumers or without NATS are delivered later", async () => {
 		const source = await start(producer());
 		const first = await start(consumer("shipping"));
 		await stop(first);
 		const [before, during] = ids(2) as [string, string];
-		await tell(source)("order.created", before);
+		await publishTo(source)("order.created", before);
 		await nats.process.kill();
-		await tell(source)("order.created", during);
+		await publishTo(source)("order.created", during);
 		await nats.restart();
 		await start(consumer("shipping"));
 		await eventually(
@@ -156,27 +157,27 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		);
 	});
 
-	test("a stream that was lost is made anew and filled from the outbox, and nobody does twice what they did", async () => {
+	test("a lost stream is refilled from the outbox without repeated effects", async () => {
 		const source = await start(producer());
 		await start(consumer("shipping"));
 		const early = ids(20);
-		for (const id of early) await tell(source)("order.created", id);
+		for (const id of early) await publishTo(source)("order.created", id);
 		await eventually(async () => expect(await effects()).toHaveLength(20));
 		await nats.process.kill();
 		await rm(join(folder, "jetstream"), { recursive: true, force: true });
 		const late = ids(5);
-		for (const id of late) await tell(source)("order.created", id);
+		for (const id of late) await publishTo(source)("order.created", id);
 		await nats.restart();
-		// A group that was not there before hears it all, although the first stream is gone.
+		// A new group receives all events, although the first stream is lost.
 		await start(consumer("payments"));
 		await eventually(async () => expect(await effects("payments")).toHaveLength(25), 25);
 		await eventually(async () => expect(await effects()).toHaveLength(25), 25);
 	}, 60_000);
 
-	test("a stream that was lost while its relay is idle is filled for a group that comes later", async () => {
+	test("a stream that was lost during idle time is refilled for a later group", async () => {
 		const source = await start(producer());
 		const all = ids(20);
-		for (const id of all) await tell(source)("order.created", id);
+		for (const id of all) await publishTo(source)("order.created", id);
 		await start(consumer("payments"));
 		await eventually(async () => expect(await effects("payments")).toHaveLength(20));
 		await nats.process.kill();
@@ -194,12 +195,12 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		["an idle", 0],
 		["a busy", 5],
 	])(
-		"a stream that was restored from a backup is filled from the outbox of %s relay",
+		"a stream restored from a backup is refilled from the outbox of %s relay",
 		async (_, more) => {
 			const source = await start(producer());
 			await start(consumer("shipping"));
 			const [early, late, later] = [ids(10), ids(10), ids(more)];
-			const told = async (group: string, all: readonly string[]) =>
+			const waitForEffects = async (group: string, all: readonly string[]) =>
 				eventually(
 					async () =>
 						expect((await effects(group)).sort()).toEqual(
@@ -207,27 +208,27 @@ describeWith(["nats-server"], "events on JetStream", () => {
 						),
 					30,
 				);
-			for (const id of early) await tell(source)("order.created", id);
-			await told("shipping", early);
+			for (const id of early) await publishTo(source)("order.created", id);
+			await waitForEffects("shipping", early);
 			await nats.process.kill();
 			await cp(join(folder, "jetstream"), join(folder, "backup"), { recursive: true });
 			await nats.restart();
-			for (const id of late) await tell(source)("order.created", id);
-			await told("shipping", [...early, ...late]);
+			for (const id of late) await publishTo(source)("order.created", id);
+			await waitForEffects("shipping", [...early, ...late]);
 			await nats.process.kill();
 			await rm(join(folder, "jetstream"), { recursive: true, force: true });
 			await rename(join(folder, "backup"), join(folder, "jetstream"));
-			// Events that are published before anybody has noticed get the sequences of those that were lost.
-			for (const id of later) await tell(source)("order.created", id);
+			// Events published before the loss is detected get the sequences of lost ones.
+			for (const id of later) await publishTo(source)("order.created", id);
 			await nats.restart();
 			await start(consumer("payments"));
-			await told("payments", [...early, ...late, ...later]);
-			await told("shipping", [...early, ...late, ...later]);
+			await waitForEffects("payments", [...early, ...late, ...later]);
+			await waitForEffects("shipping", [...early, ...late, ...later]);
 		},
 		90_000,
 	);
 
-	test("events that come together are few messages, whose batches keep each subject in its order", async () => {
+	test("events are published in few batches that keep each subject's order", async () => {
 		const all = ids(300);
 		const written = all.flatMap((id) => [`order.created ${id}`, `order.confirmed ${id}`]);
 		await start(producer());
@@ -238,27 +239,27 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			[
 				lines.map(([type]) => type),
 				lines.map(([, id]) => id),
-				JSON.stringify({ ...fact(), note: "x".repeat(1000) }),
+				JSON.stringify({ ...eventData(), recordEffects: "x".repeat(1000) }),
 			],
 		);
 		await start(consumer("shipping"));
 		await eventually(async () => expect(await effects()).toHaveLength(600), 20);
-		const heard = await effects();
+		const received = await effects();
 		for (const id of all)
-			expect(heard.indexOf(`order.created ${id}`)).toBeLessThan(
-				heard.indexOf(`order.confirmed ${id}`),
+			expect(received.indexOf(`order.created ${id}`)).toBeLessThan(
+				received.indexOf(`order.confirmed ${id}`),
 			);
 		const connection = await connect({ servers: nats.url });
 		const { state } = await (await connection.jetstreamManager()).streams.info(
 			`EVENTS-${namespace}`,
 		);
-		// Two turns of the outbox, 128 KiB a message.
+		// Two polls of the outbox, 128 KiB per message.
 		expect(state.messages).toBeGreaterThanOrEqual(6);
 		expect(state.messages).toBeLessThanOrEqual(10);
 		await connection.close();
 	});
 
-	test("a message that is one event is heard, and of a batch that is delivered twice each event takes effect once", async () => {
+	test("single events are accepted, and redelivered batches take effect once", async () => {
 		await start(producer());
 		await start(consumer("shipping"));
 		const connection = await connect({ servers: nats.url });
@@ -281,7 +282,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await connection.close();
 	});
 
-	test("what is no event inside a batch is a dead letter by itself", async () => {
+	test("an invalid element of a batch becomes a dead letter by itself", async () => {
 		await start(producer());
 		const broker = await start(consumer("shipping"));
 		const connection = await connect({ servers: nats.url });
@@ -292,7 +293,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			sequence: `${i}`,
 		}));
 		const mixed = JSON.stringify([one, { id: "7" }, two]);
-		// Delivered twice, it is one dead letter all the same.
+		// Delivered twice, it is still one dead letter.
 		for (let time = 0; time < 2; time++)
 			await connection.jetstream().publish(`${namespace}.events.order.created`, mixed);
 		await connection.close();
@@ -315,14 +316,14 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		});
 	});
 
-	test("what is no event is a dead letter at once and holds nobody back", async () => {
+	test("an invalid message becomes a dead letter immediately and delays no others", async () => {
 		const source = await start(producer());
 		const broker = await start(consumer("shipping"));
 		const connection = await connect({ servers: nats.url });
 		await connection.jetstream().publish(`${namespace}.events.order.created`, "{ not JSON");
 		await connection.close();
 		const id = uuid();
-		await tell(source)("order.created", id);
+		await publishTo(source)("order.created", id);
 		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
 		const letters = await eventually(async () => {
 			const found = (await broker.call("shipping.deadLetters")) as {
@@ -338,21 +339,21 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		).toMatchObject({ event: { text: "{ not JSON" } });
 	});
 
-	test("a dead letter is tried again when somebody asks for it, and takes effect once", async () => {
+	test("a dead letter is retried on request and takes effect once", async () => {
 		let broken = true;
 		const source = await start(producer());
 		const broker = await start(
 			consumer("shipping", {
 				"order.created": async (tx, found) => {
 					if (broken) throw new Error("Not today");
-					await note(tx, found);
+					await recordEffects(tx, found);
 				},
-				"order.confirmed": note,
+				"order.confirmed": recordEffects,
 			}),
 		);
 		const [poison, good] = ids(2) as [string, string];
-		await tell(source)("order.created", poison);
-		await tell(source)("order.confirmed", good);
+		await publishTo(source)("order.created", poison);
+		await publishTo(source)("order.confirmed", good);
 		await eventually(async () => expect(await effects()).toEqual([`order.confirmed ${good}`]));
 		const figures = () =>
 			broker.call("shipping.eventFigures") as Promise<{
@@ -388,11 +389,11 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		expect(await figures()).toMatchObject({ dead_letters: 0 });
 	});
 
-	test("a dead letter that is discarded is gone", async () => {
+	test("a discarded dead letter is deleted", async () => {
 		const source = await start(producer());
 		const refuse = async () => Promise.reject(new Error("Never"));
 		const broker = await start(consumer("shipping", { "order.created": refuse }));
-		await tell(source)("order.created", uuid());
+		await publishTo(source)("order.created", uuid());
 		const [letter] = await eventually(async () => {
 			const found = (await broker.call("shipping.deadLetters")) as { event_id: string }[];
 			expect(found).toHaveLength(1);
@@ -408,19 +409,19 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		});
 	});
 
-	test("a handler may take longer than NATS waits, because its node keeps speaking for the event", async () => {
+	test("a slow handler extends its message's deadline", async () => {
 		const { promise: gate, resolve: open } = Promise.withResolvers<void>();
 		const source = await start(
 			producer(),
 			consumer("shipping", {
 				"order.created": async (tx, found) => {
 					await gate;
-					await note(tx, found);
+					await recordEffects(tx, found);
 				},
 			}),
 		);
 		const id = uuid();
-		await tell(source)("order.created", id);
+		await publishTo(source)("order.created", id);
 		const connection = await connect({ servers: nats.url });
 		const api = await connection.jetstreamManager();
 		const stream = `EVENTS-${namespace}`;
@@ -430,7 +431,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			ack_wait: nanos(ackWait),
 		};
 		await eventually(() => api.consumers.add(stream, silent));
-		// One that says nothing gets its event again and again, which shows that the time is over for the other as well.
+		// A silent consumer gets its message again, which shows that the deadline has passed.
 		const watch = await connection.jetstream().consumers.get(stream, "silent");
 		for await (const message of await watch.consume()) if (message.info.deliveryCount > 2) break;
 		expect(await api.consumers.info(stream, "shipping-order-created")).toMatchObject({
@@ -442,7 +443,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await connection.close();
 	});
 
-	test("a node that stops finishes what it has begun and gives the rest back at once", async () => {
+	test("a stopping node finishes current events and returns the others immediately", async () => {
 		ackWait = 120_000;
 		const { promise: gate, resolve: open } = Promise.withResolvers<void>();
 		const begun: string[] = [];
@@ -452,14 +453,14 @@ describeWith(["nats-server"], "events on JetStream", () => {
 				"order.created": async (tx, found) => {
 					begun.push(...found.map(({ subject }) => subject));
 					await gate;
-					await note(tx, found);
+					await recordEffects(tx, found);
 				},
 			}),
 		);
 		const [first, ...rest] = ids(20) as [string, ...string[]];
-		await tell(source)("order.created", first);
+		await publishTo(source)("order.created", first);
 		await eventually(() => expect(begun).toEqual([first]));
-		for (const id of rest) await tell(source)("order.created", id);
+		for (const id of rest) await publishTo(source)("order.created", id);
 		const connection = await connect({ servers: nats.url });
 		const api = await connection.jetstreamManager();
 		const info = () => api.consumers.info(`EVENTS-${namespace}`, "shipping-order-created");
@@ -474,7 +475,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		open();
 		await left;
 		expect(await effects()).toEqual([`order.created ${first}`]);
-		await start(consumer("shipping", { "order.created": note }));
+		await start(consumer("shipping", { "order.created": recordEffects }));
 		await eventually(async () =>
 			expect((await effects()).sort()).toEqual(
 				[first, ...rest].map((id) => `order.created ${id}`).sort(),
@@ -483,18 +484,18 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await connection.close();
 	});
 
-	test("a replay tells again by time, type and group; who did it already does nothing", async () => {
+	test("a replay filters by time, type and group, and repeats no effect", async () => {
 		const source = await start(producer());
-		await start(consumer("shipping", { "order.created": note }));
+		await start(consumer("shipping", { "order.created": recordEffects }));
 		const [id, other] = ids(2) as [string, string];
-		await tell(source)("order.created", id);
-		await tell(source)("order.confirmed", other);
+		await publishTo(source)("order.created", id);
+		await publishTo(source)("order.confirmed", other);
 		await eventually(async () => expect(await effects()).toEqual([`order.created ${id}`]));
 		const replay = (params: object) =>
 			source.call("orders.replayEvents", params) as Promise<{ count: number }>;
 		expect(await replay({})).toEqual({ count: 2 });
 		expect(await replay({ type: "order.confirmed" })).toEqual({ count: 1 });
-		// Nodes take a moment to hear of each other.
+		// Nodes discover each other with a delay.
 		await eventually(async () => expect(await replay({ group: "shipping" })).toEqual({ count: 1 }));
 		expect(await replay({ since: new Date(Date.now() + 60_000).toISOString() })).toEqual({
 			count: 0,
@@ -503,7 +504,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			type: "VALIDATION_ERROR",
 		});
 		await expect(replay({ group: "nobody" })).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
-		// Heard once more, and forgotten: only then does it take effect again.
+		// Without its receipt, the event takes effect again.
 		await databases.query("shipping", "delete from inbox");
 		expect(await replay({ type: "order.*" })).toEqual({ count: 2 });
 		await eventually(async () =>

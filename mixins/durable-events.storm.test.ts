@@ -9,8 +9,8 @@ import { storm } from "../tools/event-storm/run.ts";
 import { ALL_GROUPS } from "../tools/event-storm/services.ts";
 import { violations } from "../tools/event-storm/verdict.ts";
 
-describeWith(["nats-server"], "a storm of events", () => {
-	test("takes effect exactly once in every group, whatever is killed or lost, and poison holds nobody back", async () => {
+describeWith(["nats-server"], "event storm", () => {
+	test("every event takes effect exactly once in every group despite kills, losses and poison events", async () => {
 		const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-storm-"));
 		const databases = await makeDatabases(["orders", ...ALL_GROUPS]);
 		try {
@@ -33,7 +33,7 @@ describeWith(["nats-server"], "a storm of events", () => {
 	}, 180_000);
 });
 
-test("a storm's verdict names what was lost, done twice, made up, or dead without need", () => {
+test("the verdict lists lost, duplicated, invented and needlessly dead events", () => {
 	const groups = [
 		{ name: "well", effects: ["a", "b"], dead: ["p"] },
 		{ name: "ill", effects: ["b", "b", "p", "x"], dead: ["b"] },

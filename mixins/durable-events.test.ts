@@ -27,7 +27,7 @@ import { durableEvents } from "./durable-events.mixin.ts";
 
 let databases: Databases;
 let brokers: ServiceBroker[];
-/** Warnings and worse, of all nodes. */
+/** Log lines of level warn or above, of all nodes. */
 let complaints: string[];
 beforeEach(async () => {
 	databases = await makeDatabases(["users", "orders", "shipping", "payments"]);
@@ -53,7 +53,7 @@ class Complaints extends Loggers.Base<object> {
 	}
 }
 
-/** One process. It can be started again after it was stopped, as another node on the same databases. */
+/** Starts a process. After a stop, a new one can start on the same databases. */
 async function start(...services: ServiceSchema[]): Promise<ServiceBroker> {
 	const env = readEnv({
 		NODE_ENV: "test",
@@ -73,7 +73,7 @@ async function start(...services: ServiceSchema[]): Promise<ServiceBroker> {
 
 const producer = () => stub(orders, {}, database, durableEvents);
 const otherProducer = () => stub(users, {}, database, durableEvents);
-/** A consumer group that runs under a domain's name, for it needs a database. */
+/** A consumer group under the name of a domain, whose database it uses. */
 const consumer = (
 	name: "shipping" | "payments",
 	subscriptions: Subscriptions<ServiceThis & HasDatabase>,
@@ -85,8 +85,8 @@ const consumer = (
 		actions: {},
 	});
 };
-/** Writes down what happened in the transaction that receives it. */
-const note = async (tx: Tx, found: readonly Event[]) => {
+/** Records events in the transaction that consumes them. */
+const recordEffects = async (tx: Tx, found: readonly Event[]) => {
 	await tx.query("insert into effects (event) select unnest($1::text[])", [
 		found.map(({ type, subject }) => `${type} ${subject}`),
 	]);
@@ -96,40 +96,40 @@ const effects = async (group = "shipping") =>
 		({ event }) => event,
 	);
 
-const fact = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
-/** Publishes facts about orders, each in a transaction of its own. */
-const tell = (broker: ServiceBroker) => {
+const eventData = () => ({ order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" });
+/** Publishes order events, each in its own transaction. */
+const publishTo = (broker: ServiceBroker) => {
 	const publish = publisher(broker, "orders");
 	return (type: "order.created" | "order.confirmed" | "order.shipped", id: string) =>
-		publish(type, id, fact());
+		publish(type, id, eventData());
 };
 
-test("what a handler calls and publishes is in the trace of its event", async () => {
+test("calls and events of a handler are in the trace of its event", async () => {
 	const broker = await start(producer(), ...tracedConsumer());
 	const ids = Array.from({ length: 20 }, () => uuid());
-	for (const id of ids) await runInTrace(traceOf(id), () => tell(broker)("order.created", id));
+	for (const id of ids) await runInTrace(traceOf(id), () => publishTo(broker)("order.created", id));
 	await expectTraces(databases, ids);
 });
 
-test("an event that is too large fails its transaction, and the events after it are published", async () => {
-	const broker = await start(producer(), consumer("shipping", { "order.*": note }));
-	const huge = { ...fact(), currency: "x".repeat(64 * 1024) };
+test("an event that is too large fails its transaction, and later events are published", async () => {
+	const broker = await start(producer(), consumer("shipping", { "order.*": recordEffects }));
+	const huge = { ...eventData(), currency: "x".repeat(64 * 1024) };
 	await expect(publisher(broker, "orders")("order.created", "1", huge)).rejects.toMatchObject({
 		type: "EVENT_TOO_LARGE",
 		data: { max: 64 * 1024 },
 	});
-	await tell(broker)("order.created", "2");
+	await publishTo(broker)("order.created", "2");
 	await eventually(async () => expect(await effects()).toEqual(["order.created 2"]));
 	expect(await databases.query("orders", "select from outbox")).toHaveLength(1);
 });
 
-test("a pattern brings all events of its kind, and a handler for the very type comes before it", async () => {
+test("a pattern matches all its events, and a handler of an exact type has precedence", async () => {
 	const exact: string[] = [];
 	const broker = await start(
 		producer(),
 		otherProducer(),
 		consumer("shipping", {
-			"order.*": note,
+			"order.*": recordEffects,
 			"order.shipped": async (_tx, found) =>
 				void exact.push(...found.map(({ subject }) => subject)),
 		}),
@@ -140,9 +140,9 @@ test("a pattern brings all events of its kind, and a handler for the very type c
 		email: "a@example.com",
 		full_name: "A",
 	});
-	await tell(broker)("order.created", "1");
-	await tell(broker)("order.shipped", "1");
-	await tell(broker)("order.confirmed", "2");
+	await publishTo(broker)("order.created", "1");
+	await publishTo(broker)("order.shipped", "1");
+	await publishTo(broker)("order.confirmed", "2");
 	await eventually(async () =>
 		expect(await effects()).toEqual(["order.created 1", "order.confirmed 2"]),
 	);
@@ -150,15 +150,15 @@ test("a pattern brings all events of its kind, and a handler for the very type c
 	expect(await databases.query("shipping", "select from inbox")).toHaveLength(3);
 });
 
-test("what happened to one order is handled in its order, in few calls, whatever the order of the handlers", async () => {
+test("events of one order are handled in order, in few calls", async () => {
 	const types = ["order.created", "order.confirmed", "order.shipped"] as const;
 	const calls: string[] = [];
 	const handler = (type: (typeof types)[number]) => async (tx: Tx, found: readonly Event[]) => {
 		calls.push(type);
-		await note(tx, found);
+		await recordEffects(tx, found);
 	};
 	const first = await start(producer());
-	for (const type of types) for (const id of ["a", "b", "c"]) await tell(first)(type, id);
+	for (const type of types) for (const id of ["a", "b", "c"]) await publishTo(first)(type, id);
 	await first.stop();
 	await start(
 		producer(),
@@ -176,18 +176,18 @@ test("what happened to one order is handled in its order, in few calls, whatever
 	expect(calls).toEqual([...types]);
 });
 
-test("a failing handler holds back neither other groups nor other events, and ends as one dead letter", async () => {
+test("a failing handler delays no other groups or events, and its event becomes a dead letter", async () => {
 	const broker = await start(
 		producer(),
 		consumer("shipping", {
 			"order.confirmed": async (tx, found) => {
-				await note(tx, found);
+				await recordEffects(tx, found);
 				if (found.some(({ subject }) => subject === "bad")) throw new Error("Never this one");
 			},
 		}),
-		consumer("payments", { "order.confirmed": note }),
+		consumer("payments", { "order.confirmed": recordEffects }),
 	);
-	for (const id of ["1", "bad", "2"]) await tell(broker)("order.confirmed", id);
+	for (const id of ["1", "bad", "2"]) await publishTo(broker)("order.confirmed", id);
 	await eventually(async () =>
 		expect((await effects("payments")).sort()).toEqual(
 			["1", "2", "bad"].map((id) => `order.confirmed ${id}`),
@@ -206,26 +206,26 @@ test("a failing handler holds back neither other groups nor other events, and en
 	expect(complaints.filter((line) => line.startsWith("error"))).toHaveLength(1);
 });
 
-test("events that are delivered again because the process died before it noted their delivery take no second effect", async () => {
-	const first = await start(producer(), consumer("shipping", { "order.*": note }));
-	for (const id of ["1", "2"]) await tell(first)("order.created", id);
+test("redelivered events take no second effect", async () => {
+	const first = await start(producer(), consumer("shipping", { "order.*": recordEffects }));
+	for (const id of ["1", "2"]) await publishTo(first)("order.created", id);
 	await eventually(async () => expect(await effects()).toHaveLength(2));
 	await first.stop();
 	await databases.query("orders", "update outbox_readers set seen = default");
-	const second = await start(producer(), consumer("shipping", { "order.*": note }));
-	await tell(second)("order.created", "3");
+	const second = await start(producer(), consumer("shipping", { "order.*": recordEffects }));
+	await publishTo(second)("order.created", "3");
 	await eventually(async () => expect(await effects()).toContain("order.created 3"));
 	expect(await effects()).toEqual(["order.created 1", "order.created 2", "order.created 3"]);
 });
 
 test("no event is handled before all services of the process have started", async () => {
 	const first = await start(producer());
-	await tell(first)("order.created", "1");
+	await publishTo(first)("order.created", "1");
 	await first.stop();
 	const started: boolean[] = [];
 	const late = defineService(contract({ name: "late", actions: {} }))({
 		async started() {
-			// Time enough for an event to come too early.
+			// Enough time for an event to arrive too early.
 			await new Promise((resolve) => setTimeout(resolve, 300));
 		},
 		actions: {},
@@ -235,7 +235,7 @@ test("no event is handled before all services of the process have started", asyn
 		consumer("shipping", {
 			"order.*": async function (tx, found) {
 				started.push(this.broker.started);
-				await note(tx, found);
+				await recordEffects(tx, found);
 			},
 		}),
 		late,
@@ -244,28 +244,28 @@ test("no event is handled before all services of the process have started", asyn
 	expect(started).toEqual([true]);
 });
 
-test("a process that stops in the middle of things is silent and loses nothing", async () => {
+test("a process that stops while handling events logs nothing and loses nothing", async () => {
 	const services = () => [
 		producer(),
 		consumer("shipping", {
 			"order.*": async (tx, found) => {
 				await tx.query("select pg_sleep(0.01)");
-				await note(tx, found);
+				await recordEffects(tx, found);
 			},
 		}),
-		consumer("payments", { "order.*": note }),
+		consumer("payments", { "order.*": recordEffects }),
 	];
 	const first = await start(...services());
 	const ids = Array.from({ length: 60 }, (_, i) => String(i));
-	const told = (async () => {
-		for (const id of ids.slice(0, 40)) await tell(first)("order.created", id);
+	const published = (async () => {
+		for (const id of ids.slice(0, 40)) await publishTo(first)("order.created", id);
 	})();
 	await eventually(async () => expect(await effects()).not.toEqual([]));
-	await told;
+	await published;
 	await first.stop();
 	expect(complaints).toEqual([]);
 	const second = await start(...services());
-	for (const id of ids.slice(40)) await tell(second)("order.created", id);
+	for (const id of ids.slice(40)) await publishTo(second)("order.created", id);
 	for (const group of ["shipping", "payments"])
 		await eventually(async () =>
 			expect(await effects(group)).toEqual(ids.map((id) => `order.created ${id}`)),
@@ -274,7 +274,7 @@ test("a process that stops in the middle of things is silent and loses nothing",
 	expect(complaints).toEqual([]);
 });
 
-test("a handler under way finishes before the databases close, and one that needs what is gone already comes again", async () => {
+test("a running handler finishes before databases close, and one that fails is retried", async () => {
 	const handling = Promise.withResolvers<void>();
 	const go = Promise.withResolvers<void>();
 	let blocked = true;
@@ -284,7 +284,7 @@ test("a handler under way finishes before the databases close, and one that need
 			"order.*": async (tx, found) => {
 				handling.resolve();
 				if (blocked) await go.promise;
-				await note(tx, found);
+				await recordEffects(tx, found);
 			},
 		}),
 		consumer("payments", {
@@ -293,12 +293,12 @@ test("a handler under way finishes before the databases close, and one that need
 					await go.promise;
 					throw new Errors.ServiceNotAvailableError({ action: "users.resolve" });
 				}
-				await note(tx, found);
+				await recordEffects(tx, found);
 			},
 		}),
 	];
 	const first = await start(...services());
-	await tell(first)("order.created", "1");
+	await publishTo(first)("order.created", "1");
 	await handling.promise;
 	const stopped = first.stop();
 	await eventually(() => expect(first.stopping).toBe(true));
@@ -313,13 +313,17 @@ test("a handler under way finishes before the databases close, and one that need
 	expect(await effects()).toEqual(["order.created 1"]);
 });
 
-test("a group that leaves alone misses nothing, and the others go on", async () => {
-	const group = () => consumer("shipping", { "order.*": note });
-	const broker = await start(producer(), group(), consumer("payments", { "order.*": note }));
-	await tell(broker)("order.created", "1");
+test("a stopped group misses no event, and other groups continue", async () => {
+	const group = () => consumer("shipping", { "order.*": recordEffects });
+	const broker = await start(
+		producer(),
+		group(),
+		consumer("payments", { "order.*": recordEffects }),
+	);
+	await publishTo(broker)("order.created", "1");
 	await eventually(async () => expect(await effects()).toHaveLength(1));
 	await broker.destroyService(broker.getLocalService("shipping")!);
-	await tell(broker)("order.created", "2");
+	await publishTo(broker)("order.created", "2");
 	await eventually(async () => expect(await effects("payments")).toHaveLength(2));
 	expect(await effects()).toHaveLength(1);
 	broker.createService(group());

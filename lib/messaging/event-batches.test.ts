@@ -7,7 +7,7 @@ const event = (type: string, subject = uuid(), data: object = {}) =>
 	({ id: uuid(), type, subject, data }) as unknown as Event;
 const LARGE = 1_000_000;
 
-test("events of a type are one message, which holds them as they were", () => {
+test("events of a type form one message and are unpacked unchanged", () => {
 	const found = [
 		event("order.created"),
 		event("order.confirmed"),
@@ -22,7 +22,7 @@ test("events of a type are one message, which holds them as they were", () => {
 	expect(packEvents([], LARGE)).toEqual([]);
 });
 
-test("a message is as large as it may be, in bytes, and what is too large by itself goes alone", () => {
+test("messages are filled up to the limit, and a larger event is sent alone", () => {
 	const found = Array.from({ length: 9 }, () =>
 		event("order.created", uuid(), { name: "é".repeat(50) }),
 	);
@@ -34,7 +34,7 @@ test("a message is as large as it may be, in bytes, and what is too large by its
 	expect(sizes(exactly - 1)).toEqual([3, 3, 3, 1]);
 });
 
-test("a message has the same id for the same events, and another one for others", () => {
+test("a message's ID depends on its events only", () => {
 	const [one, two, three] = [event("a.b"), event("a.b"), event("a.b")];
 	const id = (...events: Event[]) => packEvents(events, LARGE)[0]!.id;
 	expect(id(one, two)).toBe(id(one, two));
@@ -44,7 +44,7 @@ test("a message has the same id for the same events, and another one for others"
 	expect(new Set([id(one, two), id(one), id(one, two, three), id(one, three)]).size).toBe(4);
 });
 
-test("an event by itself is a message too, and what is no event is told apart from the events beside it", () => {
+test("accepts a single event, and separates invalid elements", () => {
 	const [one, two] = [event("order.created"), event("order.created")];
 	expect(unpackEvents(JSON.stringify(one))).toEqual({ events: [one], others: [] });
 	const strange = [

@@ -21,13 +21,13 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-/** What the inbox told of failures, `!` behind what became a dead letter. */
-let told: string[];
-/** How many events each call of the handler had. */
+/** Subjects of reported failures, with `!` for dead letters. */
+let failures: string[];
+/** Number of events per call of the handler. */
 let calls: number[];
 let closing: boolean;
 beforeEach(async () => {
-	told = [];
+	failures = [];
 	calls = [];
 	closing = false;
 	await db.query("truncate effects, inbox, retries");
@@ -51,7 +51,7 @@ const noteEffects = (tx: Tx, events: readonly Event[]) =>
 	tx.query("insert into effects (subject) select unnest($1::text[])", [
 		events.map(({ subject }) => subject),
 	]);
-/** An inbox whose handler writes each event down, then fails for those that `refuse` throws at. */
+/** An inbox whose handler records each event, then fails for subjects at which `refuse` throws. */
 const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOptions> = {}) =>
 	createInbox({
 		db,
@@ -62,7 +62,7 @@ const box = (refuse: (subject: string) => void = () => {}, over: Partial<InboxOp
 			await noteEffects(tx, events);
 			for (const { subject } of events) refuse(subject);
 		},
-		onFailure: (_, { subject }, dead) => told.push(`${subject}${dead ? "!" : ""}`),
+		onFailure: (_, { subject }, dead) => failures.push(`${subject}${dead ? "!" : ""}`),
 		closing: () => closing,
 		...over,
 	});
@@ -80,7 +80,7 @@ const refuse = (bad: string) => (subject: string) => {
 	if (subject === bad) throw new Error(`${bad} is refused`);
 };
 
-test("an event takes effect once, however often and from however many sides it comes", async () => {
+test("an event takes effect once, however often and concurrently it is delivered", async () => {
 	const [one, two] = [event("one"), event("two")];
 	const { accept } = box();
 	await Promise.all([accept([one, two, one]), accept([two, one]), box().accept([one])]);
@@ -88,28 +88,28 @@ test("an event takes effect once, however often and from however many sides it c
 	expect((await effects()).sort()).toEqual(["one", "two"]);
 });
 
-test("groups receive each for themselves", async () => {
+test("each group processes events independently", async () => {
 	const one = event("one");
 	await box().accept([one]);
 	await box(undefined, { group: "another group" }).accept([one]);
 	expect(await effects()).toEqual(["one", "one"]);
 });
 
-test("an event whose handler fails leaves nothing behind and does not hold back the others of its batch", async () => {
+test("a failing event has no effect and does not delay the others of its batch", async () => {
 	const events = Array.from({ length: 64 }, (_, i) => event(String(i)));
 	await box(refuse("37")).accept(events);
 	expect(await effects()).toEqual(
 		events.map(({ subject }) => subject).filter((subject) => subject !== "37"),
 	);
-	expect(told).toEqual(["37"]);
+	expect(failures).toEqual(["37"]);
 	expect(await retries()).toMatchObject([
 		{ attempts: 1, dead_at: null, errors: [{ message: "37 is refused" }] },
 	]);
-	// One bad event costs a few more transactions, not one for each of the good ones.
+	// A failing event costs a few more transactions, not one per event.
 	expect(calls.length).toBeLessThan(16);
 });
 
-test("what failed is tried again in its order until it takes effect", async () => {
+test("failed events are retried in order until they succeed", async () => {
 	let broken = true;
 	const { accept, retry } = box(() => {
 		if (broken) throw new Error("Not now");
@@ -124,7 +124,7 @@ test("what failed is tried again in its order until it takes effect", async () =
 	expect(await retry()).toBe(false);
 });
 
-test("how often an event failed is known while it waits, when it has taken effect, and when it is given up", async () => {
+test("failures are listed while an event waits, after it succeeded, and when it is dead", async () => {
 	let broken = true;
 	const { accept, retry } = box((subject) => {
 		if (broken || subject === "hopeless") throw new Error("Not now");
@@ -147,7 +147,7 @@ test("how often an event failed is known while it waits, when it has taken effec
 	expect(await findRetries(db, "another", "one")).toEqual([]);
 });
 
-test("after its last try an event is a dead letter with all its errors, and rests", async () => {
+test("an event becomes a dead letter with all its errors after the last attempt", async () => {
 	let attempt = 0;
 	const { accept, retry } = box(() => {
 		throw new Error(`Failure ${++attempt}`);
@@ -155,7 +155,7 @@ test("after its last try an event is a dead letter with all its errors, and rest
 	await accept([event("one")]);
 	await retry();
 	await retry();
-	expect(told).toEqual(["one", "one", "one!"]);
+	expect(failures).toEqual(["one", "one", "one!"]);
 	const [letter] = await retries();
 	expect(letter).toMatchObject({ attempts: 3, dead_at: expect.any(String) });
 	expect(letter!.errors.map(({ message }) => message)).toEqual([
@@ -168,17 +168,17 @@ test("after its last try an event is a dead letter with all its errors, and rest
 	expect(await effects()).toEqual([]);
 });
 
-test("a try waits for its time", async () => {
+test("an attempt waits for its backoff", async () => {
 	const { accept, retry } = box(refuse("one"), { backoff: [3600] });
 	await accept([event("one")]);
 	await retry();
-	expect(told).toEqual(["one"]);
+	expect(failures).toEqual(["one"]);
 	await db.query("update retries set next_at = now()");
 	await retry();
-	expect(told).toEqual(["one", "one!"]);
+	expect(failures).toEqual(["one", "one!"]);
 });
 
-test("nodes share what is to be tried again", async () => {
+test("nodes share due retries", async () => {
 	await box(() => {
 		throw new Error("Not now");
 	}).accept(Array.from({ length: 120 }, (_, i) => event(String(i))));
@@ -190,9 +190,9 @@ test("nodes share what is to be tried again", async () => {
 	expect(await effects()).toHaveLength(120);
 });
 
-test("what a node was trying again when it died is tried by another at once", async () => {
+test("a retry of a dead node is taken over by another at once", async () => {
 	await box(refuse("one")).accept([event("one")]);
-	// Dead for good: nothing of it is ever closed.
+	// A connection that is never closed regularly.
 	const dying = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
 	const begun = Promise.withResolvers<number>();
 	const stuck = box(undefined, {
@@ -205,7 +205,7 @@ test("what a node was trying again when it died is tried by another at once", as
 	});
 	stuck.retry().catch(() => undefined);
 	const pid = await begun.promise;
-	// As long as it lives it is left alone.
+	// While its connection is alive, the retry is locked.
 	await box().retry();
 	expect(await effects()).toEqual([]);
 	await databases.query("users", "select pg_terminate_backend($1)", [pid]);
@@ -216,7 +216,7 @@ test("what a node was trying again when it died is tried by another at once", as
 	expect(await retries()).toEqual([]);
 });
 
-test("what was tried again meanwhile takes no second effect when it is delivered again", async () => {
+test("a redelivered event that is due for a retry takes effect once", async () => {
 	const one = event("one");
 	let broken = true;
 	const { accept, retry } = box(() => {
@@ -230,7 +230,7 @@ test("what was tried again meanwhile takes no second effect when it is delivered
 	expect(await retries()).toEqual([]);
 });
 
-test("when somebody who is needed is away the batch waits as a whole, without being split", async () => {
+test("a batch that fails by an outage is stored as a whole, without being split", async () => {
 	await box(() => {
 		throw new Errors.ServiceNotFoundError({ action: "users.resolve" });
 	}).accept([event("one"), event("two"), event("three")]);
@@ -238,32 +238,32 @@ test("when somebody who is needed is away the batch waits as a whole, without be
 	expect(await retries()).toHaveLength(3);
 });
 
-test("a stopping process leaves what fails for want of others untouched, and says nothing", async () => {
+test("a stopping process leaves events that fail by an outage for the next start", async () => {
 	const away = () => {
 		throw new Errors.ServiceNotFoundError({ action: "users.resolve" });
 	};
 	await box(away).accept([event("one")]);
-	told = [];
+	failures = [];
 	closing = true;
 	await expect(box(away).accept([event("two")])).rejects.toThrow("users.resolve");
 	await box(away).retry();
-	expect(told).toEqual([]);
+	expect(failures).toEqual([]);
 	expect(await retries()).toMatchObject([{ attempts: 1 }]);
-	// A fault of its own is noted all the same.
+	// Other failures are stored as usual.
 	await box(refuse("three")).accept([event("three")]);
-	expect(told).toEqual(["three"]);
+	expect(failures).toEqual(["three"]);
 });
 
-test("without its database an inbox takes nothing over and tells of no failed events", async () => {
+test("without its database, an inbox rejects events and reports no failures", async () => {
 	const away = new Database({ url: "postgres://users:secret@127.0.0.1:1/users", poolSize: 1 });
 	await expect(box(undefined, { db: away }).accept([event("one"), event("two")])).rejects.toThrow(
 		"ECONNREFUSED",
 	);
-	expect(told).toEqual([]);
+	expect(failures).toEqual([]);
 	await away.close();
 });
 
-test("any error can be kept, also one that Postgres' JSON could not hold", async () => {
+test("any error message is stored, also one that Postgres' JSON rejects", async () => {
 	await box(() => {
 		throw new Error(`\0${"x".repeat(999)}\u{1F4A5}${"x".repeat(5000)}`);
 	}).accept([event("one")]);
@@ -271,7 +271,7 @@ test("any error can be kept, also one that Postgres' JSON could not hold", async
 	expect(kept!.errors[0]!.message).toBe(`${"x".repeat(999)}\uFFFD`);
 });
 
-test("receipts are forgotten when they are old, in small steps", async () => {
+test("old receipts are deleted in batches", async () => {
 	await db.query(
 		"insert into inbox select 'group', gen_random_uuid(), now() - interval '3 hours' from generate_series(1, 1200)",
 	);
@@ -283,7 +283,7 @@ test("receipts are forgotten when they are old, in small steps", async () => {
 	expect(await db.query("select event_id from inbox")).toEqual([{ event_id: young.id }]);
 });
 
-test("receipts are kept as long as an outbox may publish their events again", async () => {
+test("receipts are kept while an outbox may publish their events again", async () => {
 	const add =
 		"insert into inbox (group_name, event_id, time) values ('group', $1, now() - make_interval(hours => $2))";
 	const [newer, older] = [uuid(), uuid()];
@@ -302,8 +302,8 @@ test("receipts are kept as long as an outbox may publish their events again", as
 	expect(await left()).toEqual([]);
 });
 
-test("an event whose transaction cannot be committed does not block the retries of others", async () => {
-	// Sequelize reports each failed commit there.
+test("an event whose commit fails does not block other retries", async () => {
+	// Sequelize logs each failed commit there.
 	const warnings = jest.spyOn(console, "warn").mockImplementation(() => undefined);
 	await db.query(
 		"create table unique_effects (subject text not null unique deferrable initially deferred)",
@@ -326,7 +326,7 @@ test("an event whose transaction cannot be committed does not block the retries 
 		expect(await db.query("select subject from unique_effects")).toEqual([{ subject: "good" }]);
 		expect(await retries()).toMatchObject([{ attempts: 3, dead_at: expect.any(String) }]);
 	});
-	expect(told).toEqual(["bad", "good", "bad", "bad!"]);
+	expect(failures).toEqual(["bad", "good", "bad", "bad!"]);
 	await db.query("drop table unique_effects");
 	warnings.mockRestore();
 });

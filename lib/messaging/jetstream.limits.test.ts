@@ -12,7 +12,7 @@ import { openJetStream, type StreamOptions } from "./jetstream.ts";
 
 const DATA_BYTES = 64 * 1024;
 
-describeWith(["nats-server"], "events and the limits of NATS", () => {
+describeWith(["nats-server"], "events at the message limits of NATS", () => {
 	const folders: string[] = [];
 	const servers: Server[] = [];
 	const start = async (maxPayload: number) => {
@@ -45,14 +45,14 @@ describeWith(["nats-server"], "events and the limits of NATS", () => {
 		({ id: uuid(), type: "order.created", subject: uuid(), data }) as unknown as Event;
 	const bury = async () => undefined;
 
-	test("a server that takes only small messages is refused, with the setting to change", async () => {
+	test("rejects a server with a small limit and names the setting", async () => {
 		const small = await start(LEAST_MAX_PAYLOAD - 1);
 		await expect(openJetStream(options(small))).rejects.toThrow(
 			`NATS takes messages of ${LEAST_MAX_PAYLOAD - 1} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
 		);
 	});
 
-	test("the smallest server that is accepted takes the largest events", async () => {
+	test("the smallest accepted limit is sufficient for the largest events", async () => {
 		const stream = await openJetStream(options(url));
 		const largest = { text: "" };
 		largest.text = "x".repeat(DATA_BYTES - JSON.stringify(largest).length);

@@ -28,7 +28,7 @@ import {
 } from "./stream-state.ts";
 
 /**
- * Events per handler batch. A node's consumer holds up to HELD more, besides the messages in
+ * Events per handler batch. A node's consumer holds up to MAX_HELD more, besides the messages in
  * transit.
  */
 const BATCH = 200;

@@ -10,18 +10,18 @@ const grouped = (names: string[], max?: number) =>
 		max === undefined ? undefined : { max, sizeOf: () => 1 },
 	).map(({ members }) => members.map(({ name }) => name).join(" "));
 
-test("what has one key travels together, unless it would overtake what was said of its subject before", () => {
+test("groups elements by key unless that would reorder a subject", () => {
 	expect(grouped(["Xa", "Xb", "Ya", "Yb"])).toEqual(["Xa Ya", "Xb Yb"]);
 	expect(grouped(["Yb", "Xa", "Xb"])).toEqual(["Yb", "Xa", "Xb"]);
 	expect(grouped(["Xa", "Xb", "Xa", "Ya"])).toEqual(["Xa Ya", "Xb", "Xa"]);
 });
 
-test("a group that is full is followed by another one of its key", () => {
+test("starts another group of the same key when one is full", () => {
 	expect(grouped(["Xa", "Ya", "Za", "Zb", "Zb"], 2)).toEqual(["Xa Ya", "Za", "Zb Zb"]);
 	expect(grouped(["Xa", "Ya"], 0)).toEqual(["Xa", "Ya"]);
 });
 
-test("whatever comes, nothing is lost or said twice, each subject keeps its order, and no group is too large", () => {
+test("keeps all elements, each subject's order and the size limit for any input", () => {
 	const element = fc.record({
 		subject: fc.constantFrom("X", "Y", "Z"),
 		key: fc.constantFrom("a", "b", "none"),

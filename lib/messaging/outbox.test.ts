@@ -23,7 +23,7 @@ afterAll(async () => {
 	await databases?.drop();
 });
 
-const readers: Relay[] = [];
+const relays: Relay[] = [];
 const transactions: { commit(): Promise<void> }[] = [];
 const failures: unknown[] = [];
 beforeEach(async () => {
@@ -32,20 +32,20 @@ beforeEach(async () => {
 });
 afterEach(async () => {
 	await Promise.all(transactions.splice(0).map((transaction) => transaction.commit()));
-	await Promise.all(readers.splice(0).map((reader) => reader.stop()));
+	await Promise.all(relays.splice(0).map((relay) => relay.stop()));
 });
 
-/** What the outbox holds. */
+/** Subjects of the retained events. */
 const kept = async () =>
 	(await db.query<{ subject: string }>("select subject from outbox order by seq")).map(
 		({ subject }) => subject,
 	);
 
-/** A reader under way; `seen` has the subjects that it has handed over. */
+/** Starts a relay; `seen` has the subjects that it published. */
 function follow(over: Partial<RelayOptions> = {}) {
 	const seen: string[] = [];
 	const events: Event[] = [];
-	const reader = startRelay({
+	const relay = startRelay({
 		db,
 		name: "group",
 		owner: "node",
@@ -59,19 +59,19 @@ function follow(over: Partial<RelayOptions> = {}) {
 			seen.push(...found.map(({ subject }) => subject));
 		},
 	});
-	readers.push(reader);
-	return { seen, events, reader };
+	relays.push(relay);
+	return { seen, events, relay };
 }
-const tell = (tx: Tx | Database, subject: string) =>
+const write = (tx: Tx | Database, subject: string) =>
 	insertEvents(tx, "user.updated", subject, "{}");
-const tellMany = (count: number, prefix: string) =>
+const writeMany = (count: number, prefix: string) =>
 	db.query(
 		"insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n",
 		[count, prefix],
 	);
 const numbered = (count: number, prefix: string) =>
 	Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
-/** Holds up deliveries until it is opened. */
+/** Blocks deliveries until it is opened. */
 function gate() {
 	const opened = Promise.withResolvers<void>();
 	let arrived = 0;
@@ -87,7 +87,7 @@ function gate() {
 	};
 }
 
-/** A transaction that stays open until it is told to commit. */
+/** A transaction that stays open until `commit`. */
 async function open() {
 	let run: ((work: (tx: Tx) => Promise<unknown>) => Promise<unknown>) | undefined;
 	let commit: (() => void) | undefined;
@@ -111,50 +111,50 @@ async function open() {
 	return transaction;
 }
 
-test("what was written first and committed last is not missed", async () => {
+test("publishes a row that was written first and committed last", async () => {
 	const early = await open();
-	await early.run((tx) => tell(tx, "early"));
-	const { seen, reader } = follow();
-	await tell(db, "late");
-	reader.wake();
+	await early.run((tx) => write(tx, "early"));
+	const { seen, relay } = follow();
+	await write(db, "late");
+	relay.wake();
 	await eventually(() => expect(seen).toContain("late"));
 	await early.commit();
-	reader.wake();
+	relay.wake();
 	await eventually(() => expect(seen).toEqual(["late", "early"]));
 });
 
-test("what happened to one thing is told in the order in which it happened, whichever transaction began first", async () => {
+test("publishes events of one row in order, whichever transaction began first", async () => {
 	await db.query("create table things (id text primary key, state int not null)");
 	await db.query("insert into things values ('thing', 0)");
 	const advance = (tx: Tx, state: number) =>
 		tx
 			.query("update things set state = $1 where id = 'thing'", [state])
-			.then(() => tell(tx, `state ${state}`));
+			.then(() => write(tx, `state ${state}`));
 	const [long, first, second] = [await open(), await open(), await open()];
-	// The second begins to write before the first, and somebody who has nothing to do with them in between.
+	// The second transaction begins to write before the first, and an unrelated one in between.
 	await second.run((tx) => tx.query("select pg_current_xact_id()"));
 	await long.run((tx) => tx.query("select pg_current_xact_id()"));
-	const { seen, reader, events } = follow();
+	const { seen, relay, events } = follow();
 	await first.run((tx) => advance(tx, 1));
 	await first.commit();
 	await second.run((tx) => advance(tx, 2));
 	await second.commit();
-	reader.wake();
+	relay.wake();
 	await eventually(() => expect(seen).toContain("state 2"));
 	await long.commit();
-	reader.wake();
+	relay.wake();
 	await eventually(() => expect(seen).toEqual(["state 1", "state 2"]));
 	expect(events[0]!.sequence < events[1]!.sequence).toBe(true);
 	await db.query("drop table things");
 });
 
-test("an event travels as a CloudEvent", async () => {
+test("publishes events as CloudEvents", async () => {
 	const { events } = follow();
 	await insertEvents(
 		db,
 		"user.created",
-		"somebody",
-		'{"user_id":"somebody"}',
+		"subject",
+		'{"user_id":"subject"}',
 		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	);
 	await eventually(() => expect(events).toHaveLength(1));
@@ -163,19 +163,19 @@ test("an event travels as a CloudEvent", async () => {
 		id: expect.stringMatching(/^[0-9a-f-]{36}$/),
 		source: "/users",
 		type: "user.created",
-		subject: "somebody",
+		subject: "subject",
 		time: expect.stringMatching(/^\d{4}-.*Z$/),
 		datacontenttype: "application/json",
-		data: { user_id: "somebody" },
+		data: { user_id: "subject" },
 		traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		sequence: expect.stringMatching(/^\d{19}$/),
 	});
 });
 
-test("many writers at once: each event comes once, and those of one thing in their order", async () => {
+test("publishes each event of concurrent writers once, in order per subject", async () => {
 	await db.query("create table counters (id int primary key, value int not null)");
 	await db.query("insert into counters select n, 0 from generate_series(1, 3) n");
-	const { seen, reader } = follow();
+	const { seen, relay } = follow();
 	const bump = async (...ids: number[]) => {
 		await db.transaction(async (tx) => {
 			await tx.query("select pg_current_xact_id()");
@@ -184,11 +184,11 @@ test("many writers at once: each event comes once, and those of one thing in the
 					"update counters set value = value + 1 where id = $1 returning value",
 					[id],
 				);
-				await tell(tx, `${id}:${row!.value}`);
+				await write(tx, `${id}:${row!.value}`);
 				await tx.query("select pg_sleep(random() * 0.005)");
 			}
 		});
-		reader.wake();
+		relay.wake();
 	};
 	const rounds = Array.from({ length: 60 }, (_, n) => [[1, 2], [2, 3], [1], [1, 3]][n % 4]!);
 	await Promise.all(rounds.map((ids) => bump(...ids)));
@@ -202,22 +202,22 @@ test("many writers at once: each event comes once, and those of one thing in the
 	await db.query("drop table counters");
 });
 
-test("a long backlog comes in order, whatever is committed meanwhile", async () => {
+test("publishes a long backlog in order, whatever is committed meanwhile", async () => {
 	const early = await open();
-	await early.run((tx) => tell(tx, "early"));
-	await tellMany(1100, "backlog ");
+	await early.run((tx) => write(tx, "early"));
+	await writeMany(1100, "backlog ");
 	const door = gate();
 	const { seen } = follow({ deliver: door.pass });
 	await eventually(() => expect(door.arrived).toBe(1));
 	await early.commit();
-	await tellMany(3, "new ");
+	await writeMany(3, "new ");
 	door.open();
 	await eventually(() => expect(seen).toHaveLength(1104));
 	expect(seen).toEqual([...numbered(1100, "backlog "), "early", ...numbered(3, "new ")]);
 });
 
-test("who takes over in the middle of a backlog goes on behind what was handed over", async () => {
-	await tellMany(1100, "");
+test("a relay that takes over a backlog continues after the published events", async () => {
+	await writeMany(1100, "");
 	const first = follow({
 		owner: "first",
 		async deliver([event]) {
@@ -225,14 +225,14 @@ test("who takes over in the middle of a backlog goes on behind what was handed o
 		},
 	});
 	await eventually(() => expect(failures).toHaveLength(1));
-	await tell(db, "late");
-	await first.reader.stop();
+	await write(db, "late");
+	await first.relay.stop();
 	const second = follow({ owner: "second" });
 	await eventually(() => expect(second.seen).toContain("late"));
 	expect([...first.seen, ...second.seen]).toEqual([...numbered(1100, ""), "late"]);
 });
 
-test("while a group cannot take events over they come again, and other groups go on", async () => {
+test("redelivers events that a group rejects, without delaying other groups", async () => {
 	let broken = true;
 	const mine = follow({
 		async deliver() {
@@ -240,9 +240,9 @@ test("while a group cannot take events over they come again, and other groups go
 		},
 	});
 	const theirs = follow({ name: "another group" });
-	await tell(db, "1");
-	await tell(db, "2");
-	theirs.reader.wake();
+	await write(db, "1");
+	await write(db, "2");
+	theirs.relay.wake();
 	await eventually(() => expect(theirs.seen).toEqual(["1", "2"]));
 	await eventually(() => expect(failures).not.toHaveLength(0));
 	expect(mine.seen).toEqual([]);
@@ -250,33 +250,33 @@ test("while a group cannot take events over they come again, and other groups go
 	await eventually(() => expect(mine.seen).toEqual(["1", "2"]));
 });
 
-test("one node reads on behalf of a group, and another takes over when it falls silent", async () => {
+test("one node relays for a group, and another takes over when it is silent", async () => {
 	const door = gate();
 	const silent = follow({ owner: "silent", lease: 0.5, deliver: door.pass });
-	await tell(db, "1");
+	await write(db, "1");
 	await eventually(() => expect(door.arrived).toBe(1));
 	const other = follow({ owner: "other" });
 	await eventually(() => expect(other.seen).toEqual(["1"]));
-	await tell(db, "2");
-	other.reader.wake();
+	await write(db, "2");
+	other.relay.wake();
 	await eventually(() => expect(other.seen).toEqual(["1", "2"]));
-	// What the first one held was taken from it: it neither sets the position back nor reads on.
+	// The first node has lost its lease: it neither resets the checkpoint nor continues.
 	door.open();
 	await eventually(() => expect(silent.seen).toEqual(["1"]));
-	await tell(db, "3");
-	silent.reader.wake();
-	other.reader.wake();
+	await write(db, "3");
+	silent.relay.wake();
+	other.relay.wake();
 	await eventually(() => expect(other.seen).toEqual(["1", "2", "3"]));
 	expect(silent.seen).toEqual(["1"]);
 });
 
-test("a reader that is stopped finishes what it holds and gives way at once", async () => {
+test("a stopped relay finishes its delivery and releases the lease", async () => {
 	const door = gate();
-	const { reader, seen } = follow({ owner: "first", lease: 3600, deliver: door.pass });
-	await tell(db, "1");
+	const { relay, seen } = follow({ owner: "first", lease: 3600, deliver: door.pass });
+	await write(db, "1");
 	await eventually(() => expect(door.arrived).toBe(1));
-	const stopped = reader.stop();
-	await tell(db, "2");
+	const stopped = relay.stop();
+	await write(db, "2");
 	door.open();
 	await stopped;
 	expect(seen).toEqual(["1"]);
@@ -284,8 +284,8 @@ test("a reader that is stopped finishes what it holds and gives way at once", as
 	await eventually(() => expect(next.seen).toEqual(["2"]));
 });
 
-test("what some reader has not handed over yet is kept, however old; the rest goes when it is old", async () => {
-	await tell(db, "old");
+test("pruning keeps unpublished events of any age and deletes other old ones", async () => {
+	await write(db, "old");
 	const slow = follow({
 		name: "slow",
 		deliver: async ([event]) => {
@@ -294,14 +294,14 @@ test("what some reader has not handed over yet is kept, however old; the rest go
 	});
 	const fast = follow({ name: "fast" });
 	await eventually(() => expect([slow.seen, fast.seen]).toEqual([["old"], ["old"]]));
-	await tell(db, "unread");
-	fast.reader.wake();
-	slow.reader.wake();
+	await write(db, "unread");
+	fast.relay.wake();
+	slow.relay.wake();
 	await eventually(() => expect(fast.seen).toContain("unread"));
 	await eventually(() => expect(failures).not.toHaveLength(0));
 	await db.query("update outbox set time = time - interval '2 hours'");
-	await tell(db, "young");
-	fast.reader.wake();
+	await write(db, "young");
+	fast.relay.wake();
 	await eventually(() => expect(fast.seen).toContain("young"));
 	expect(await pruneOutbox(db, 3)).toBe(false);
 	expect(await kept()).toEqual(["old", "unread", "young"]);
@@ -309,24 +309,24 @@ test("what some reader has not handed over yet is kept, however old; the rest go
 	expect(await kept()).toEqual(["unread", "young"]);
 });
 
-test("a reader goes past what it does not want, so that it can be pruned, and hears what it wants", async () => {
+test("a checkpoint advances past events of other types, so that they can be pruned", async () => {
 	const { seen } = follow({ types: ["user.created"], lease: 0.2 });
-	await tellMany(1200, "other");
+	await writeMany(1200, "other");
 	await eventually(() => expect(pruneOutbox(db, -1)).resolves.toBe(true));
 	await insertEvents(db, "user.created", "wanted", "{}");
-	await tell(db, "unwanted");
+	await write(db, "unwanted");
 	await eventually(() => expect(seen).toEqual(["wanted"]));
 	expect(failures).toEqual([]);
 });
 
-test("a reader that was silent for weeks loses no event, and shows in the figures, until it is removed", async () => {
-	await tell(db, "1");
+test("an old checkpoint keeps its events and counts in statistics until it is removed", async () => {
+	await write(db, "1");
 	const before = follow();
 	await eventually(() => expect(before.seen).toEqual(["1"]));
-	await before.reader.stop();
-	await tell(db, "2");
+	await before.relay.stop();
+	await write(db, "2");
 	await db.query("update outbox set time = time - interval '2 hours'");
-	await tell(db, "3");
+	await write(db, "3");
 	await db.query("update outbox_readers set lease_until = now() - interval '30 days'");
 	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["2", "3"]);
@@ -342,11 +342,11 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 		},
 	]);
 	const after = follow();
-	after.reader.wake();
+	after.relay.wake();
 	await eventually(() => expect(after.seen).toEqual(["2", "3"]));
 	expect(await removeCheckpoint(db, "group")).toBe(0);
-	await after.reader.stop();
-	await tell(db, "4");
+	await after.relay.stop();
+	await write(db, "4");
 	await db.query("update outbox set time = time - interval '2 hours'");
 	await pruneOutbox(db, 1);
 	expect(await kept()).toEqual(["4"]);
@@ -355,7 +355,7 @@ test("a reader that was silent for weeks loses no event, and shows in the figure
 	expect(await kept()).toEqual([]);
 });
 
-test("readers of the other way in which events travel are retired, unless a node reads for them", async () => {
+test("checkpoints of the other transport are removed unless a node uses them", async () => {
 	const add =
 		"insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
 	const names = async () => (await listCheckpoints(db)).map(({ name }) => name);
@@ -367,35 +367,35 @@ test("readers of the other way in which events travel are retired, unless a node
 	expect(await names()).toEqual(["payments"]);
 });
 
-test("the oldest event that an outbox holds is known", async () => {
+test("returns the time of the oldest retained event", async () => {
 	expect(await oldestEventTime(db)).toBeNull();
-	for (const subject of ["1", "2"]) await tell(db, subject);
+	for (const subject of ["1", "2"]) await write(db, subject);
 	await db.query("update outbox set time = '2026-01-01T00:00:00Z' where subject = '1'");
 	expect(await oldestEventTime(db)).toBe("2026-01-01T00:00:00.000Z");
 });
 
-test("pruning goes in small steps, also where nobody reads", async () => {
-	await tellMany(1500, "");
+test("pruning deletes in batches, also without checkpoints", async () => {
+	await writeMany(1500, "");
 	await db.query("update outbox set time = time - interval '2 hours'");
 	expect(await pruneOutbox(db, 1)).toBe(true);
 	expect(await pruneOutbox(db, 1)).toBe(false);
 	expect(await db.query("select from outbox")).toEqual([]);
 });
 
-test("a database that was restored into a server with lower transaction ids tells its events again, and new ones", async () => {
-	await tell(db, "1");
+test("a database restored to a server with lower transaction IDs publishes all events again", async () => {
+	await write(db, "1");
 	const before = follow();
 	await eventually(() => expect(before.seen).toEqual(["1"]));
-	await before.reader.stop();
+	await before.relay.stop();
 	await db.query("update outbox set xid = '900000000000'");
 	await db.query(
 		"update outbox_readers set seen = '900000000005:900000000005:', owner = 'a node of old', lease_until = now() + interval '1 day'",
 	);
 	const after = follow();
-	await tell(db, "2");
-	after.reader.wake();
+	await write(db, "2");
+	after.relay.wake();
 	await eventually(() => expect(after.seen).toEqual(["1", "2"]));
-	await tell(db, "3");
-	after.reader.wake();
+	await write(db, "3");
+	after.relay.wake();
 	await eventually(() => expect(after.seen).toEqual(["1", "2", "3"]));
 });

@@ -43,7 +43,10 @@ interface Replay {
 	readonly group?: string;
 }
 
-/** What operators can ask a service about its events: dead letters and retries of its group, a replay of its outbox, and figures. */
+/**
+ * Actions for operators: dead letters and retries of the service's group, replay of its outbox, and
+ * statistics.
+ */
 export function eventActionHandlers(): object {
 	const handlers: Handlers = {
 		async deadLetters({ params }: Ctx<DeadLetterFilter & { after?: string; limit: number }>) {
@@ -61,19 +64,14 @@ export function eventActionHandlers(): object {
 		},
 		async replayEvents({ params }: Ctx<Replay>) {
 			const [since, until] = timeRange(params);
-			const wanted = replayed(this.broker, this.$types, params);
-			const count = await republish(
-				this.db,
-				`/${this.name}`,
-				{ since, until, types: wanted },
-				(events) => tell(this, events, params.group),
+			const types = typesToReplay(this.broker, this.$types, params);
+			const count = await republish(this.db, `/${this.name}`, { since, until, types }, (events) =>
+				redeliver(this, events, params.group),
 			);
 			return { count };
 		},
-		async outboxEvents({
-			params: { after, types: wanted },
-		}: Ctx<{ after: string; types: string[] }>) {
-			return outboxPage(this.db, `/${this.name}`, after, wanted);
+		async outboxEvents({ params: { after, types } }: Ctx<{ after: string; types: string[] }>) {
+			return outboxPage(this.db, `/${this.name}`, after, types);
 		},
 		async retries({ params }: Ctx<{ subject: string }>) {
 			return findRetries(this.db, this.name, params.subject);
@@ -102,27 +100,27 @@ export function eventActionHandlers(): object {
 	);
 }
 
-/** Which of a service's types a replay is about. */
-function replayed(
+/** The event types that a replay covers. */
+function typesToReplay(
 	broker: ServiceBroker,
 	types: readonly string[],
 	{ type, group }: Replay,
 ): string[] {
 	const like = toLikePattern(type);
-	const wanted = like === null ? [...types] : types.filter((one) => matches(type!, one));
-	if (group === undefined) return wanted;
+	const selected = like === null ? [...types] : types.filter((one) => matches(type!, one));
+	if (group === undefined) return selected;
 	const services = broker.registry.getServiceList({}) as {
 		name: string;
 		metadata?: { subscriptions?: string[] };
 	}[];
 	const patterns = services.find(({ name }) => name === group)?.metadata?.subscriptions;
 	if (!patterns)
-		throw invalidField("group", "UNKNOWN", `No service of the name ${group} subscribes to events`);
-	return wanted.filter((one) => patterns.some((pattern) => matches(pattern, one)));
+		throw invalidField("group", "UNKNOWN", `No service named ${group} subscribes to events`);
+	return selected.filter((one) => patterns.some((pattern) => matches(pattern, one)));
 }
 
-/** Once more to whoever carries events, or to the groups of this process. */
-async function tell(
+/** Delivers events again: to the stream, or to the consumer groups of this process. */
+async function redeliver(
 	{ broker, $stream }: Self,
 	events: Event[],
 	group: string | undefined,

@@ -6,25 +6,25 @@ interface Self {
 	readonly broker: object;
 }
 
-/** Counts what a service hands over. */
+/** Counts the events that a service publishes. */
 export function countPublished<E, R>(
 	{ broker, name }: Self,
-	deliver: (found: E[]) => Promise<R>,
-): (found: E[]) => Promise<R> {
+	deliver: (events: E[]) => Promise<R>,
+): (events: E[]) => Promise<R> {
 	const published = metricsOf(broker).counter(catalogue.publishedEvents, name);
-	return async (found) => {
-		const result = await deliver(found);
-		published.add(found.length);
+	return async (events) => {
+		const result = await deliver(events);
+		published.add(events.length);
 		return result;
 	};
 }
 
-/** What becomes of the events that a service takes over. */
+/** Counters of consumed events by outcome. */
 export function consumedCounters({
 	broker,
 	name,
 }: Self): Readonly<Record<"done" | "failed" | "dead", Counter>> {
-	const counted = (outcome: string) =>
+	const counterOf = (outcome: string) =>
 		metricsOf(broker).counter(catalogue.consumedEvents, name, outcome);
-	return { done: counted("done"), failed: counted("failed"), dead: counted("dead") };
+	return { done: counterOf("done"), failed: counterOf("failed"), dead: counterOf("dead") };
 }

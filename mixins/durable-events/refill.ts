@@ -17,16 +17,22 @@ interface Self {
 }
 export interface ConsumerRefill {
 	track(state: ConsumerState): Promise<void>;
-	/** The share of the stream's limits that the messages take which this service has still to take over; the largest of its consumers. */
+	/**
+	 * The largest share of the stream's limits taken by messages that one of the service's consumers
+	 * has not processed.
+	 */
 	unreadShare(states: readonly ConsumerState[]): Promise<number>;
 	stop(): Promise<void>;
 }
 
-/** Far less than the time in which a stream turns over. */
-const TRACK_EVERY = 5000;
-const REFILL_EVERY = 1000;
+/** Much less than the time in which the stream discards a message. */
+const TRACK_INTERVAL_MS = 5000;
+const REFILL_INTERVAL_MS = 1000;
 
-/** Watches how far a service's consumers have read the stream, and refills them from the outboxes when it has discarded what they had not read. */
+/**
+ * Tracks the progress of a service's consumers in the stream, and refills them from the outboxes
+ * after it has discarded unread messages.
+ */
 export function startRefill(
 	{ name, broker, db, logger }: Self,
 	stream: EventStream,
@@ -51,22 +57,22 @@ export function startRefill(
 				});
 		},
 	});
-	const working = startPoller({
-		intervalMs: REFILL_EVERY,
+	const refillPoller = startPoller({
+		intervalMs: REFILL_INTERVAL_MS,
 		poll: () => refill.refillNext([...byConsumer.keys()]),
 		onError: (error) =>
 			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
 				error,
 			}),
 	});
-	const tracking = startPoller({
-		intervalMs: TRACK_EVERY,
+	const trackPoller = startPoller({
+		intervalMs: TRACK_INTERVAL_MS,
 		async poll() {
 			for (const state of await stream.states(name, patterns)) await refill.track(state);
 			return false;
 		},
 		onError: (error) =>
-			logger.warn("The positions of consumers could not be read; the next attempt follows", {
+			logger.warn("The progress of consumers could not be read; retrying", {
 				error,
 			}),
 	});
@@ -80,12 +86,12 @@ export function startRefill(
 			return Math.max(0, ...(await Promise.all(shares)));
 		},
 		async stop() {
-			await Promise.all([working.stop(), tracking.stop()]);
+			await Promise.all([refillPoller.stop(), trackPoller.stop()]);
 		},
 	};
 }
 
-/** The services that publish events which a pattern covers, as far as the registry lists them. */
+/** The services in the registry that publish events of a pattern. */
 function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
 	const services = broker.registry.getServiceList({}) as {
 		name: string;

@@ -23,7 +23,7 @@ const producers = () => [
 ];
 const BOTH = ["order.*", "user.created"];
 
-test("the oldest event of all producers is the one that an inbox must still remember", async () => {
+test("returns the oldest event of all producers", async () => {
 	const { broker, databases } = await start(...producers());
 	expect(await oldestRetainedEvent({ broker: broker as never }, BOTH)).toBeNull();
 	const id = uuid();
@@ -48,7 +48,7 @@ test("the oldest event of all producers is the one that an inbox must still reme
 	);
 });
 
-test("the oldest event is unknown while a producer is missing or does not answer", async () => {
+test("returns undefined while a producer is missing or does not respond", async () => {
 	const silent = defineService(contract({ name: "users", actions: {}, events: users.events }))({
 		actions: {},
 	});

@@ -10,14 +10,14 @@ import type { HasDatabase } from "../database.mixin.ts";
 
 type Self = ServiceThis & HasDatabase;
 
-const PRUNE_EVERY = 60_000;
-/** An inbox remembers an event longer than the stream keeps it. */
+const PRUNE_INTERVAL_MS = 60_000;
+/** Receipts in the inbox outlast the stream's retention. */
 const MARGIN_HOURS = 24;
 
 /**
- * Removes old events from a service's outbox and old receipts from its inbox, and readers that are obsolete.
+ * Prunes old events of a service's outbox, old receipts of its inbox, and obsolete checkpoints.
  * @param patterns of the events that the service consumes
- * @returns what ends it
+ * @returns a function that stops it
  */
 export function startPruning(
 	self: Self,
@@ -27,11 +27,11 @@ export function startPruning(
 	const { broker, db, logger } = self;
 	const hours = envOf(broker).EVENT_RETENTION_HOURS;
 	return startPoller({
-		intervalMs: PRUNE_EVERY,
+		intervalMs: PRUNE_INTERVAL_MS,
 		async poll() {
-			const retired = await removeObsoleteCheckpoints(db, withStream);
-			if (retired.length > 0)
-				logger.info("Removed readers of the outbox that are no longer used", { readers: retired });
+			const removed = await removeObsoleteCheckpoints(db, withStream);
+			if (removed.length > 0)
+				logger.info("Removed obsolete checkpoints of the outbox", { checkpoints: removed });
 			const more = await pruneOutbox(db, hours);
 			const oldest = patterns.length > 0 ? await oldestRetainedEvent(self, patterns) : undefined;
 			return (
@@ -44,8 +44,9 @@ export function startPruning(
 }
 
 /**
- * When the oldest event was written that any producer of these events still holds; null if none holds any. Undefined while that is not known, because a
- * producer is missing, does not answer, or is of a version without this action: the inbox then forgets nothing.
+ * Time of the oldest event that any producer of these events retains; null if none has any.
+ * Undefined if it is unknown because a producer is missing, does not respond, or is of a version
+ * without this action: receipts are then kept.
  */
 export async function oldestRetainedEvent(
 	{ broker }: Pick<Self, "broker">,
@@ -65,10 +66,10 @@ export async function oldestRetainedEvent(
 	if (producers.some(({ length }) => length === 0)) return undefined;
 	try {
 		const names = [...new Set(producers.flat())];
-		const held = await Promise.all(
+		const oldestEvents = await Promise.all(
 			names.map((name) => broker.call<{ time: string | null }, object>(`${name}.oldestEvent`, {})),
 		);
-		const times = held.flatMap(({ time }) => (time === null ? [] : [Date.parse(time)]));
+		const times = oldestEvents.flatMap(({ time }) => (time === null ? [] : [Date.parse(time)]));
 		return times.length > 0 ? new Date(Math.min(...times)).toISOString() : null;
 	} catch (error) {
 		if (isOutage(error)) return undefined;

@@ -16,7 +16,7 @@ const event = (traceparent?: string): Event =>
 		...(traceparent ? { traceparent } : {}),
 	}) as Event;
 
-test("an event goes from the span that wrote it over one that sends it to one that handles it, and each try has its own", async () => {
+test("an event's spans continue from writing to sending to each attempt of handling", async () => {
 	const traces = recordedTraces();
 	const [sender, receiver] = [
 		eventTraces(traces.of("orders"), "nats"),
@@ -69,7 +69,7 @@ test("an event goes from the span that wrote it over one that sends it to one th
 	});
 });
 
-test("without tracing events go on as they are, in their traces", async () => {
+test("without tracing, events are unchanged and handled in their traces", async () => {
 	const { sending, handling } = eventTraces(undefined, "process");
 	const deliver = async () => undefined;
 	expect(sending(deliver)).toBe(deliver);

@@ -4,12 +4,12 @@ import { anySampled, traceBatch } from "../../lib/observability/tracing/traced-w
 import type { SpanKind, Tracer } from "../../lib/observability/tracing/tracing.ts";
 
 /**
- * Shows events on their way, each in the trace that it was written in: handed over by the service that tells them, and handled by those who hear them. Each
- * carries the last span on to the next.
- * @param carrier what events travel with
+ * Adds spans to events: one for publishing and one for handling, each in the trace of the event,
+ * whose traceparent continues from the last span.
+ * @param carrier messaging system of the spans
  */
 export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "process") {
-	const look = (kind: SpanKind, name: string) => ({
+	const describeAs = (kind: SpanKind, name: string) => ({
 		kind,
 		name: ({ type }: Event) => `${name} ${type}`,
 		attributes: ({ id, type, subject, time }: Event) => ({
@@ -21,19 +21,19 @@ export function eventTraces(tracer: Tracer | undefined, carrier: "nats" | "proce
 			"event.age_ms": Math.max(0, Date.now() - Date.parse(time)),
 		}),
 	});
-	const [sent, processed] = [look("producer", "send"), look("consumer", "process")];
+	const [sent, processed] = [describeAs("producer", "send"), describeAs("consumer", "process")];
 	return {
-		/** @param deliver hands events over to whatever carries them */
+		/** @param deliver publishes the events */
 		sending<R>(deliver: (events: Event[]) => Promise<R>): (events: Event[]) => Promise<R> {
 			if (!tracer) return deliver;
-			return (found) =>
-				anySampled(found) ? traceBatch(tracer, found, sent, deliver) : deliver(found);
+			return (events) =>
+				anySampled(events) ? traceBatch(tracer, events, sent, deliver) : deliver(events);
 		},
 		/** Runs a handler in the traces of its events. */
-		handling(found: Event[], handler: (events: Event[]) => Promise<void>): Promise<void> {
-			return tracer && anySampled(found)
-				? traceBatch(tracer, found, processed, handler)
-				: runInTracesOf(found, () => handler(found));
+		handling(events: Event[], handler: (events: Event[]) => Promise<void>): Promise<void> {
+			return tracer && anySampled(events)
+				? traceBatch(tracer, events, processed, handler)
+				: runInTracesOf(events, () => handler(events));
 		},
 	};
 }
