@@ -239,7 +239,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 			[
 				lines.map(([type]) => type),
 				lines.map(([, id]) => id),
-				JSON.stringify({ ...eventData(), recordEffects: "x".repeat(1000) }),
+				JSON.stringify({ ...eventData(), note: "x".repeat(1000) }),
 			],
 		);
 		await start(consumer("shipping"));
