@@ -7,9 +7,9 @@ import { serviceNames } from "../lib/settings/node.ts";
 import { filesIn, importCycles, importViolations, LIB_FOLDERS, read } from "./support/imports.ts";
 
 const root = join(import.meta.dirname, "..");
-const MAX_LINES = 250;
+const MAX_LINES = 325;
 /** Higher, because the tests in a file are independent of each other. */
-const MAX_TEST_LINES = 400;
+const MAX_TEST_LINES = 520;
 /** Lists of data, which may have any length. */
 const LISTS = [
 	"lib/settings/settings.ts",
