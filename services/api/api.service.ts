@@ -1,14 +1,12 @@
 import { join } from "node:path";
-import type { Middleware, ServiceBroker, ServiceSchema } from "moleculer";
+import type { ServiceSchema } from "moleculer";
 import ApiService from "moleculer-web";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { ValidatedCache } from "../../lib/caching/validated-cache.ts";
-import { type ActionContract, isError } from "../../lib/contracts/contract.ts";
 import { catalogue } from "../../lib/observability/metrics/catalogue.ts";
 import { metricsOf } from "../../lib/observability/metrics/registry.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { assertAccess } from "../../lib/security/access-rules.ts";
 import { accessTokenVerifier } from "../../lib/security/access-token.ts";
 import { REVOKED } from "../../lib/security/revocations.ts";
 import { envOf } from "../../lib/settings/env.ts";
@@ -16,88 +14,80 @@ import { serviceNames } from "../../lib/settings/node.ts";
 import { AccessLog } from "./http/access-log.ts";
 import { admit } from "./http/admission.ts";
 import { cors } from "./http/cors.ts";
-import { type Gateway, type Request, type Response, sendResponse } from "./http/exchange.ts";
+import {
+	type Gateway,
+	type Request,
+	type Response,
+	sendResponse,
+	type Target,
+} from "./http/exchange.ts";
 import { sendProblem } from "./http/problem-details.ts";
-import { metadata } from "./http/request-metadata.ts";
 import { readTarget } from "./http/request-target.ts";
 import { trace } from "./http/request-traces.ts";
 import { respond, sizeOf } from "./http/response.ts";
 import { HttpServer } from "./http/server.ts";
-import { Routes, type Target } from "./routing/routes.ts";
+import { closeBeforeServicesStop, closeGateway } from "./http/shutdown.ts";
+import { localServicesStarted } from "./routing/local-services.ts";
+import { Routes } from "./routing/routes.ts";
+import { identify, permit } from "./security/access.ts";
 import { authenticator } from "./security/authenticate.ts";
 import { rateLimits } from "./security/rate-limits.ts";
 import { Revocations } from "./security/revocations.ts";
 import { EventStreams } from "./sse/event-streams.ts";
 import { systemEndpoints } from "./system-endpoints.ts";
 
-/** The folders beside this one are the services that the shop consists of. Nothing else is known of them here. */
+/** The shop's services, by the names of their folders. The gateway has no other information about them. */
 const names = serviceNames(join(import.meta.dirname, ".."));
 
-/** Runs between the choice of an action and its call: who asks, and whether he may. */
-async function prepare(
-	this: Gateway,
-	ctx: Request["$ctx"],
-	_route: object,
-	req: Request,
-	res: Response,
-	{ contract }: Target,
-): Promise<void> {
-	ctx.requestID = req.id;
-	if (!contract) return;
-	trace(this, ctx, req, res, contract);
-	const user = identify(contract, req, res);
-	assertAccess(contract.auth, user);
-	Object.assign(ctx.meta, metadata(req, contract), { user, address: req.address });
-}
-
 /**
- * Returns the caller, or null without one. A public route ignores a token that is invalid or cannot be verified now: a client that sends
- * its token with every request must still be able to browse, sign in and refresh. RFC 9110, 11.6.1, allows WWW-Authenticate in any
- * response, so the client learns that its token is invalid.
- * @throws UNAUTHENTICATED, SERVICE_UNAVAILABLE where the route requires a user
- */
-function identify(
-	{ auth }: ActionContract,
-	{ authentication: { user, error } }: Request,
-	res: Response,
-) {
-	if (!error) return user;
-	if (auth !== "anyone") throw error;
-	if (isError(error, "UNAUTHENTICATED"))
-		res.setHeader("WWW-Authenticate", 'Bearer error="invalid_token"');
-	return null;
-}
-
-/**
- * The gateway: moleculer-web takes a request through its stages and makes the call; what we know better is overridden: which route it is
- * (from the registry, without a scan), what its parameters are, and what the answer looks like.
+ * The gateway: moleculer-web and its hooks. `admit` handles a request before moleculer-web does, in
+ * order to count it. An overridden method states the measurement or fault that requires it.
  */
 export default {
 	name: "api",
 	mixins: [ApiService],
 	settings: {
-		// Ours, see Listener: moleculer-web's ends the process when the port is taken, and does not wait for requests when it stops.
+		// HttpServer listens instead: moleculer-web ends the process if the port is in use, and does not
+		// wait for requests in flight when it stops.
 		server: false,
 		rootCallOptions(options: { requestID?: string }) {
-			// Set in `prepare`: moleculer-web would make a header of it at once, and after that node:http takes all others the slow way.
+			// Set in `onBeforeCall` instead. moleculer-web would call setHeader at once, after which
+			// node:http merges all headers of `writeHead` one by one.
 			options.requestID = "";
+		},
+		onError(this: Gateway, req: Request, res: Response, error: unknown) {
+			sendProblem(this, req, res, error);
 		},
 		routes: [
 			{
 				path: "/",
 				autoAliases: true,
 				mergeParams: false,
+				// body-parser ignores other media types instead of rejecting them, and parses the body
+				// before authentication. `http/body.ts` also limits depth and number of fields.
 				bodyParsers: false,
 				logging: false,
-				onBeforeCall: prepare,
+				authentication: true,
+				authorization: true,
+				onBeforeCall(
+					this: Gateway,
+					ctx: Request["$ctx"],
+					_route: object,
+					req: Request,
+					res: Response,
+					{ contract }: Target,
+				) {
+					ctx.requestID = req.id;
+					if (contract) trace(this, ctx, req, res, contract);
+				},
 			},
 		],
 		logRouteRegistration: null,
 		debounceTime: 100,
-		// Functions are of no use to other nodes.
-		$secureSettings: ["routes", "rootCallOptions"],
+		// Functions cannot be sent to other nodes.
+		$secureSettings: ["routes", "rootCallOptions", "onError"],
 	},
-	// They would be callable from every node, and listAliases has a route of its own.
+	// Every node could call them, and listAliases has a route.
 	actions: { listAliases: false, addRoute: false, removeRoute: false },
 
 	created(this: Gateway) {
@@ -105,8 +95,9 @@ export default {
 		const { JWT_SECRET, JWT_SECRET_PREVIOUS, CORS_ORIGINS, TRUST_PROXY } = env;
 		if (!JWT_SECRET)
 			throw new StartError("JWT_SECRET is not set: the gateway needs it to verify access tokens");
+		const metrics = metricsOf(this.broker);
 		this.revocations = new Revocations(this.broker, this.logger);
-		this.authenticate = authenticator(
+		this.verifyToken = authenticator(
 			accessTokenVerifier(JWT_SECRET, JWT_SECRET_PREVIOUS),
 			this.revocations,
 		);
@@ -115,9 +106,7 @@ export default {
 		this.cors = cors(CORS_ORIGINS);
 		this.rateLimits = rateLimits(this.broker, this.logger, env);
 		this.eventStreams = new EventStreams(this);
-		this.responseCache = new ValidatedCache(cacheOf(this.broker), sizeOf, {
-			metrics: metricsOf(this.broker),
-		});
+		this.responseCache = new ValidatedCache(cacheOf(this.broker), sizeOf, { metrics });
 		this.table = new Routes(names, systemEndpoints(this.broker, names), this.routes[0]!);
 		this.accessLog = new AccessLog(this.broker);
 		this.listener = new HttpServer(
@@ -126,15 +115,14 @@ export default {
 			(req, error) =>
 				this.logger.error("A response failed", { request_id: (req as Request).id, error }),
 		);
-		metricsOf(this.broker).collect((tell) => tell(catalogue.underWay, this.listener.inFlight));
+		metrics.collect((report) => report(catalogue.underWay, this.listener.inFlight));
 		this.server = this.listener.server;
-		// The services of this node stop all at once; requests under way need them.
-		this.broker.middlewares.add({ name: "Drain", stopping: () => close(this) } as Middleware);
+		closeBeforeServicesStop(this);
 	},
 
 	async started(this: Gateway) {
 		const { HOST, PORT } = envOf(this.broker);
-		await neighboursStarted(this.broker);
+		await localServicesStarted(this.broker);
 		this.regenerateAutoAliases();
 		await this.revocations.start();
 		await this.listener.open(HOST, PORT);
@@ -142,7 +130,7 @@ export default {
 	},
 
 	async stopped(this: Gateway) {
-		await close(this);
+		await closeGateway(this);
 		await this.revocations.stop();
 		this.rateLimits.close();
 	},
@@ -154,19 +142,40 @@ export default {
 	},
 
 	methods: {
-		/** moleculer-web calls it, debounced, when services come or go; and once before `created`. */
+		/** Hook of moleculer-web. `admit` has verified the token, because users are counted by ID. */
+		authenticate(_ctx: Request["$ctx"], _route: object, req: Request, res: Response, to: Target) {
+			return identify(req, res, to);
+		},
+		/** Hook of moleculer-web. */
+		authorize(ctx: Request["$ctx"], _route: object, req: Request, _res: Response, to: Target) {
+			permit(ctx, req, to);
+		},
+		/**
+		 * Overridden: routes come from contracts, and a route whose service is gone remains, so that it
+		 * responds with 503 instead of 404. moleculer-web calls this method, debounced, when services
+		 * change, and once before `created`.
+		 */
 		regenerateAutoAliases(this: Gateway) {
 			for (const problem of this.table?.learn(this.broker) ?? []) this.logger.error(problem);
 		},
-		/** The query is read where it counts. */
+		/**
+		 * Overridden: moleculer-web parses the query of every request, although `readParameters` does
+		 * when an action is called (6 µs for two parameters), and does not accept absolute targets.
+		 */
 		parseQueryString(req: Request) {
 			return { url: readTarget(req), query: {} };
 		},
+		/** Overridden: moleculer-web scans its aliases, see docs/adr/0022-gateway-router.md. */
 		resolveAlias(this: Gateway, path: string, method: string | undefined) {
 			const { target, params } = this.table.find(method, path);
 			return { alias: target, params };
 		},
-		/** @returns whether the request is answered */
+		/**
+		 * Overridden: moleculer-web rejects other origins with 403, including same-origin POSTs, accepts
+		 * an origin that is a substring of an allowed one, sends no CORS headers with 404 and 405, and
+		 * has one list of methods for all paths.
+		 * @returns whether the response has been sent
+		 */
 		corsHandler(this: Gateway, _settings: object, req: Request, res: Response): boolean {
 			if (req.method !== "OPTIONS") return false;
 			const methods = this.table.allow(req.parsedUrl);
@@ -176,7 +185,11 @@ export default {
 			});
 			return true;
 		},
-		/** In place of the call: where an answer is kept, there is none. @returns that the request is answered */
+		/**
+		 * Overridden: a response from the cache needs neither parameters nor a call, see
+		 * docs/adr/0016-validated-response-cache-in-the-gateway.md for the measurement.
+		 * @returns that the response has been sent
+		 */
 		async callAction(
 			this: Gateway,
 			_route: object,
@@ -187,11 +200,15 @@ export default {
 			await respond(this, req, res);
 			return true;
 		},
+		/**
+		 * Overridden: moleculer-web also logs each 5xx, with the error's data unredacted. The access log
+		 * records it once.
+		 */
 		errorHandler(this: Gateway, req: Request, res: Response, error: unknown) {
 			try {
-				sendProblem(this, req, res, error);
+				this.sendError(req, res, error);
 			} catch (failure) {
-				this.logger.error("A request could not be answered", {
+				this.logger.error("An error response could not be sent", {
 					request_id: req.id,
 					error: failure,
 				});
@@ -200,29 +217,3 @@ export default {
 		},
 	},
 } as unknown as ServiceSchema;
-
-/** When the other services of this node are there: from then on no route is missing. */
-function neighboursStarted(broker: ServiceBroker): Promise<void> {
-	return new Promise((resolve) => {
-		const look = () => {
-			if (
-				!broker.services.every(
-					({ name, fullName }) =>
-						name === "api" || broker.registry.hasService(fullName, broker.nodeID),
-				)
-			)
-				return;
-			broker.localBus.off("$services.changed", look);
-			resolve();
-		};
-		broker.localBus.on("$services.changed", look);
-		look();
-	});
-}
-
-/** No new connections; streams end, everything else is answered. */
-async function close({ listener, eventStreams, broker }: Gateway): Promise<void> {
-	const closed = listener.close(broker.options.tracking?.shutdownTimeout ?? 5000);
-	await eventStreams.close();
-	await closed;
-}

@@ -18,10 +18,10 @@ import {
 	type Handler,
 	type HttpResponse,
 	type Request,
+	type RouteTable,
 	sendResponse,
 } from "./http/exchange.ts";
 import { linkPages } from "./link-pages/link-pages.ts";
-import type { Routes } from "./routing/routes.ts";
 
 type Page = (gateway: Gateway, req: Request) => Promise<HttpResponse>;
 const json = (content: object, status = 200): HttpResponse => ({
@@ -36,7 +36,7 @@ export function systemEndpoints(
 	names: readonly string[],
 ): Record<string, Handler> {
 	const health = healthCheck(broker, names);
-	const openApi = perRevision((table: Routes) =>
+	const openApi = perRevision((table: RouteTable) =>
 		document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))),
 	);
 	// The registry's services, events and errors change together with the routes, so the revision of the routes stands for all of them.

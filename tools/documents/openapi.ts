@@ -6,7 +6,7 @@ import { runProgram } from "../../lib/process/lifecycle.ts";
 import { version } from "../../lib/process/version.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 import { type DocumentedRoute, openapi } from "../../services/api/documentation/openapi.ts";
-import type { Published } from "../../services/api/routing/routes.ts";
+import type { Published } from "../../services/api/routing/published.ts";
 import { systemEndpoints } from "../../services/api/system-endpoints.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
 import type { DocumentedRoute } from "../../services/api/documentation/openapi.ts";
-import type { Published } from "../../services/api/routing/routes.ts";
+import type { Published } from "../../services/api/routing/published.ts";
 import { type FuzzRequest, type Known, makeRequest, random } from "./requests.ts";
 
 /** Longer than any request may take. */

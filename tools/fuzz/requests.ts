@@ -1,6 +1,6 @@
 import { exampleOfShape } from "../../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../../lib/contracts/schema.ts";
-import type { Published } from "../../services/api/routing/routes.ts";
+import type { Published } from "../../services/api/routing/published.ts";
 import { HEADERS, RAW, SEGMENTS, TEXTS, VALUES } from "./values.ts";
 
 /** A request as it is sent. */

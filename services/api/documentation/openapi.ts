@@ -8,7 +8,7 @@ import {
 } from "../../../lib/contracts/schema.ts";
 import { EXACT_UP_TO } from "../../../lib/persistence/approximate-count.ts";
 import { CHANGES } from "../http/request-metadata.ts";
-import type { Published } from "../routing/routes.ts";
+import type { Published } from "../routing/published.ts";
 import { problemExample, problemSchema } from "./problem-schemas.ts";
 
 export interface DocumentedRoute {

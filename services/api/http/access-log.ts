@@ -10,8 +10,7 @@ import {
 	metricsOf,
 } from "../../../lib/observability/metrics/registry.ts";
 import { envOf } from "../../../lib/settings/env.ts";
-import type { Target } from "../routing/routes.ts";
-import type { Request, Response } from "./exchange.ts";
+import type { Request, Response, Target } from "./exchange.ts";
 
 /** nginx's number for a client that did not wait for its answer. */
 const GONE = 499;

@@ -46,7 +46,7 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 /** A failure is kept for later, because only some routes require a user. */
 function authenticate(gateway: Gateway, { headers }: Request): Request["authentication"] {
 	try {
-		return { user: gateway.authenticate(headers.authorization) };
+		return { user: gateway.verifyToken(headers.authorization) };
 	} catch (error) {
 		if (!isError(error, "UNAUTHENTICATED") && !isError(error, "SERVICE_UNAVAILABLE")) throw error;
 		return { user: null, error };

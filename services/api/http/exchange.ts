@@ -4,64 +4,106 @@ import type { Logger, ServiceBroker } from "moleculer";
 import type { ValidatedCache } from "../../../lib/caching/validated-cache.ts";
 import type { Traced } from "../../../lib/context/traceparent.ts";
 import type { Meta } from "../../../lib/contracts/contract.ts";
+import type { EventStreamPage } from "../../../lib/contracts/event-stream.ts";
 import type { Tracer } from "../../../lib/observability/tracing/tracing.ts";
-import type { Routes, Target } from "../routing/routes.ts";
+import type { Published } from "../routing/published.ts";
+import type { Match } from "../routing/router.ts";
 import type { Authenticate } from "../security/authenticate.ts";
 import type { LimitHeaders, RateLimits } from "../security/rate-limits.ts";
 import type { Revocations } from "../security/revocations.ts";
-import type { EventStreams } from "../sse/event-streams.ts";
-import type { AccessLog } from "./access-log.ts";
 import type { Cors } from "./cors.ts";
 import type { HttpServer } from "./server.ts";
 
-/** The gateway's service: what it has of moleculer-web, and what it adds. */
+/** Members of the gateway's service: those of moleculer-web that are used, and our own. */
 export interface Gateway {
 	readonly broker: ServiceBroker;
 	readonly logger: Logger;
+	/** moleculer-web's records of the path prefixes; the gateway has one. */
 	readonly routes: object[];
 	server: Server;
 	httpHandler(req: IncomingMessage, res: ServerResponse): void;
 	errorHandler(req: Request, res: Response, error: unknown): void;
+	sendError(req: Request, res: Response, error: unknown): void;
 	regenerateAutoAliases(): void;
 	listener: HttpServer;
-	accessLog: AccessLog;
-	table: Routes;
-	authenticate: Authenticate;
+	accessLog: { record(req: Request, res: Response): void };
+	table: RouteTable;
+	verifyToken: Authenticate;
 	cors: Cors;
 	revocations: Revocations;
 	rateLimits: RateLimits;
-	eventStreams: EventStreams;
+	eventStreams: EventStreamServer;
 	responseCache: ValidatedCache<HttpResponse>;
 	tracer: Tracer | undefined;
-	/** How many proxies of ours a request comes through. */
+	/** Number of our own proxies in front of the gateway. */
 	proxies: number;
 }
 
-/** A request as moleculer-web hands it around, with what we note on it. */
+/** Routes of the live cluster, see `routing/routes.ts`. */
+export interface RouteTable {
+	/** Increases whenever the routes may have changed. */
+	revision: number;
+	learn(broker: ServiceBroker): string[];
+	find(method: string | undefined, path: string): Match<Target>;
+	peek(method: string | undefined, path: string): Target | undefined;
+	allow(path: string): string[];
+	list(): {
+		readonly method: string;
+		readonly path: string;
+		readonly contract?: Published;
+	}[];
+}
+/** Event streams to clients, see `sse/event-streams.ts`. */
+interface EventStreamServer {
+	serve(req: Request, res: Response, load: () => Promise<EventStreamPage>): Promise<void>;
+	close(): Promise<void>;
+}
+
+/** Target of a route: an action somewhere in the cluster, or a system endpoint. */
+export interface Target {
+	/** Name of the action that moleculer-web calls. */
+	readonly action?: string;
+	readonly contract?: Published;
+	/** A created resource has the address of this route, followed by its ID. */
+	readonly collection?: boolean;
+	/** The route acts on the resource at the path without its last segment: /orders/:id/cancel. */
+	readonly onResource?: boolean;
+	/** Handler of a system endpoint. */
+	readonly handler?: Handler;
+	/** Path as declared, with the names of its parameters. */
+	readonly pattern: string;
+	/** moleculer-web's record of the path prefix. */
+	readonly route: object;
+}
+
+/** A request of moleculer-web, with the members that the gateway adds. */
 export interface Request extends IncomingMessage {
 	id: string;
-	/** By `performance.now()`. */
+	/** Time of arrival by `performance.now()`. */
 	startedAt: number;
-	/** Of the limit that the request was counted for. */
+	/** Headers of the rate limit that counted the request. */
 	limit?: LimitHeaders;
-	/** The client's, as far as it can be trusted. */
+	/** Trustworthy address of the client, see `client-address.ts`. */
 	address: string;
-	/** The user, null for an anonymous request. `error`: the token is invalid, or cannot be verified now. */
+	/** `user` is null for an anonymous request. `error`: the token is invalid or cannot be verified. */
 	authentication: { readonly user: ReturnType<Authenticate>; readonly error?: unknown };
-	/** Why it is not answered with what was asked for. */
+	/** Error that was sent instead of a result. */
 	failure?: { readonly error: unknown; readonly code: string };
-	/** Without the query and without a slash at its end. */
+	/** Path without the query and without a trailing slash. */
 	parsedUrl: string;
-	/** As the client wrote it, except for an absolute form and, in public reads, for parameters that are ignored. */
+	/**
+	 * Path and query as sent by the client, without scheme and host and, in public reads, without
+	 * ignored parameters.
+	 */
 	originalUrl: string;
 	$ctx: { meta: Meta; headers: Traced; requestID?: string };
-	/** The action, on the node that is to be called. */
+	/** The action on the selected node. */
 	$endpoint: object;
 	$alias: Target;
 	$params: Record<string, unknown>;
 }
 export type Response = ServerResponse<IncomingMessage>;
-/** A handler of moleculer-web's: it answers, or calls `next` with an error. */
+/** A handler of moleculer-web: it sends a response or calls `next` with an error. */
 export type Handler = (
 	this: Gateway,
 	req: Request,
@@ -77,7 +119,7 @@ export interface HttpResponse {
 }
 export const JSON_TYPE = "application/json; charset=utf-8";
 
-/** helmet's headers, for answers that are data and never a page to be rendered. They are the same each time, so they are asked for once. */
+/** helmet's headers for responses that contain data and no page. They are constant. */
 const SECURITY: Record<string, string> = {};
 helmet({
 	contentSecurityPolicy: {
@@ -95,7 +137,7 @@ helmet({
 	() => undefined,
 );
 
-/** The one place where answers begin: the head, and what every answer has in it. */
+/** Writes the head of a response, with the headers that every response has. */
 export function writeHead(
 	gateway: Gateway,
 	req: Request,
@@ -114,7 +156,7 @@ export function writeHead(
 	});
 }
 
-/** A whole answer. */
+/** Sends a complete response. */
 export function sendResponse(
 	gateway: Gateway,
 	req: Request,

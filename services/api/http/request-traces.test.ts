@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "@jest/globals";
 import { recordedTraces } from "../../../test/support/recorded-traces.ts";
-import type { Published } from "../routing/routes.ts";
+import type { Published } from "../routing/published.ts";
 import type { Gateway, Request, Response } from "./exchange.ts";
 import { trace } from "./request-traces.ts";
 

@@ -1,5 +1,5 @@
 import { isTraceparent } from "../../../lib/context/traceparent.ts";
-import type { Published } from "../routing/routes.ts";
+import type { Published } from "../routing/published.ts";
 import type { Gateway, Request, Response } from "./exchange.ts";
 
 /**

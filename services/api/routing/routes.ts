@@ -1,26 +1,8 @@
 import type { ServiceBroker } from "moleculer";
-import type { ActionContract } from "../../../lib/contracts/contract.ts";
 import { commonError } from "../../../lib/contracts/errors.ts";
-import type { Handler } from "../http/exchange.ts";
+import type { Handler, RouteTable, Target } from "../http/exchange.ts";
+import type { Published } from "./published.ts";
 import { type Match, Router } from "./router.ts";
-
-export type Published = ActionContract & { readonly rest: string; readonly name: string };
-/** Where a route leads: to an action somewhere in the cluster, or to a page of the gateway's own. */
-export interface Target {
-	/** moleculer-web calls the action of this name … */
-	readonly action?: string;
-	readonly contract?: Published;
-	/** What is created here is found again below this path, under its id. */
-	readonly collection?: boolean;
-	/** The path without its last segment is that of a resource, on which this route acts: /orders/:id/cancel. */
-	readonly onResource?: boolean;
-	/** … or this. */
-	readonly handler?: Handler;
-	/** Its path as it was written, with names in place of values. */
-	readonly pattern: string;
-	/** moleculer-web's own record of the path prefix; it has one for all. */
-	readonly route: object;
-}
 
 /** Static segments and parameters that are whole segments (docs/adr/0022-gateway-router.md). */
 const ROUTE = /^([A-Z]+) (\/|(?:\/(?::\w+|[^\s/:*?#()]+))+)$/;
@@ -31,7 +13,7 @@ export const serviceOf = (action: string): string => action.slice(0, action.last
  * The routes of the live cluster. A route stays known when its service is gone, so that a call is answered with 503 and not with 404; it goes
  * when its service is there without it.
  */
-export class Routes {
+export class Routes implements RouteTable {
 	readonly #known = new Map<string, Published>();
 	readonly #met = new Set<string>();
 	readonly #domains: ReadonlySet<string>;

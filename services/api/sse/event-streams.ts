@@ -124,7 +124,7 @@ export class EventStreams {
 	/** Ends a stream whose token has become invalid, and sends heartbeats. */
 	#check(stream: EventStream): void {
 		try {
-			this.#gateway.authenticate(stream.req.headers.authorization);
+			this.#gateway.verifyToken(stream.req.headers.authorization);
 		} catch {
 			stream.end("the access token is not good any more");
 		}
