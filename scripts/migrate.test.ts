@@ -46,7 +46,7 @@ const run = async (script: string, args: string[] = [], env: Record<string, stri
 test("npm run migrate creates databases, applies migrations and reverts one", async () => {
 	expect(await run("start")).toMatchObject({
 		code: 1,
-		errors: expect.stringMatching(/does not let|does not exist/),
+		errors: expect.stringMatching(/rejects the user|does not exist/),
 	});
 
 	const made = await run("migrate", [], { DATABASE_ADMIN_URL });

@@ -16,8 +16,8 @@ test("events of a type form one message and are unpacked unchanged", () => {
 	const messages = packEvents(found, LARGE);
 	expect(messages.map(({ type }) => type)).toEqual(["order.created", "order.confirmed"]);
 	expect(messages.map(({ text }) => unpackEvents(text))).toEqual([
-		{ events: [found[0], found[2]], others: [] },
-		{ events: [found[1]], others: [] },
+		{ events: [found[0], found[2]], invalid: [] },
+		{ events: [found[1]], invalid: [] },
 	]);
 	expect(packEvents([], LARGE)).toEqual([]);
 });
@@ -46,7 +46,7 @@ test("a message's ID depends on its events only", () => {
 
 test("accepts a single event, and separates invalid elements", () => {
 	const [one, two] = [event("order.created"), event("order.created")];
-	expect(unpackEvents(JSON.stringify(one))).toEqual({ events: [one], others: [] });
+	expect(unpackEvents(JSON.stringify(one))).toEqual({ events: [one], invalid: [] });
 	const strange = [
 		null,
 		7,
@@ -61,7 +61,7 @@ test("accepts a single event, and separates invalid elements", () => {
 	expect(events).toEqual([one, two]);
 	expect(invalid.map(({ text }) => text)).toEqual(strange.map((value) => JSON.stringify(value)));
 	expect(invalid[0]!.error.message).toBe("It has no type, or no UUID as its id");
-	expect(unpackEvents("[]")).toEqual({ events: [], others: [] });
+	expect(unpackEvents("[]")).toEqual({ events: [], invalid: [] });
 	expect(unpackEvents("[{").invalid).toMatchObject([
 		{ text: "[{", error: { message: expect.stringContaining("JSON") } },
 	]);

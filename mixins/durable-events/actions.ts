@@ -11,6 +11,7 @@ import {
 	timeRange,
 	toLikePattern,
 } from "../../lib/messaging/dead-letters.ts";
+import { assertSequence } from "../../lib/messaging/event-history.ts";
 import { inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { findRetries } from "../../lib/messaging/inbox.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
@@ -71,6 +72,7 @@ export function eventActionHandlers(): object {
 			return { count };
 		},
 		async outboxEvents({ params: { after, types } }: Ctx<{ after: string; types: string[] }>) {
+			assertSequence("after", after);
 			return outboxPage(this.db, `/${this.name}`, after, types);
 		},
 		async retries({ params }: Ctx<{ subject: string }>) {
