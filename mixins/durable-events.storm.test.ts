@@ -43,7 +43,7 @@ test("the verdict lists lost, duplicated, invented and needlessly dead events", 
 		"ill: b took effect 2 times instead of 1",
 		"ill: b is a dead letter",
 		"ill: p took effect 1 times instead of 0",
-		"ill: p is poison and no dead letter",
-		"ill: x was never written",
+		"ill: p is poison but not a dead letter",
+		"ill: x is not in the outbox",
 	]);
 });
