@@ -23,7 +23,7 @@ afterAll(() => shop?.stop());
 
 const book = { name: "A book", price: 19.99, category: "books" };
 
-test("an action's route is the contract's, below /api, and its answer the contract's status", async () => {
+test("serves an action at its contract's route below /api, with the contract's status", async () => {
 	const { status, headers, body } = await shop.http("POST /api/products", {
 		token: admin,
 		body: book,
@@ -37,7 +37,7 @@ test("an action's route is the contract's, below /api, and its answer the contra
 	]);
 });
 
-test("a slash at the end changes nothing", async () => {
+test("ignores a trailing slash", async () => {
 	expect((await shop.http("GET /api/products/")).status).toBe(200);
 	expect((await shop.http("GET /api/products/?limit=1")).body).toHaveLength(1);
 	const { status, headers, body } = await shop.http("POST /api/products/", {
@@ -47,12 +47,12 @@ test("a slash at the end changes nothing", async () => {
 	expect([status, headers.get("location")]).toEqual([201, `/api/products/${body.id}`]);
 });
 
-test("a fixed path is not taken for an id", async () => {
+test("prefers a static segment to a parameter", async () => {
 	const { status, body } = await shop.http("GET /api/users/me", { token: user });
 	expect([status, body.email]).toEqual([200, "user@example.com"]);
 });
 
-test("PUT does what PATCH does where the contract says so", async () => {
+test("accepts the additional methods of a contract, such as PUT beside PATCH", async () => {
 	const id = uuid();
 	for (const method of ["PUT", "PATCH"]) {
 		const { status, body } = await shop.http(`${method} /api/products/${id}`, {
@@ -67,7 +67,7 @@ test("PUT does what PATCH does where the contract says so", async () => {
 	]);
 });
 
-test("204 has no body", async () => {
+test("sends no body with 204", async () => {
 	const { status, headers, body } = await shop.http(`DELETE /api/products/${uuid()}`, {
 		token: admin,
 	});
@@ -79,7 +79,7 @@ test("204 has no body", async () => {
 	]);
 });
 
-test("HEAD answers as GET does, without the body", async () => {
+test("responds to HEAD like GET, without a body", async () => {
 	const got = await shop.http("GET /api/products");
 	const { status, headers, body } = await shop.http("HEAD /api/products");
 	expect([status, body, headers.get("x-total-count")]).toEqual([200, "", "5"]);
@@ -87,7 +87,7 @@ test("HEAD answers as GET does, without the body", async () => {
 	expect((await shop.http("HEAD /api/nothing")).status).toBe(404);
 });
 
-test("a page is an array, with the total and the way to its neighbours in headers", async () => {
+test("sends a page as an array, with total and links in headers", async () => {
 	const page = async (query: string) => {
 		const { body, headers } = await shop.http(`GET /api/products${query}`);
 		return [body.length, headers.get("x-total-count"), headers.get("link")];
@@ -110,7 +110,7 @@ test("a page is an array, with the total and the way to its neighbours in header
 	]);
 });
 
-test("an action may choose its own status and headers", async () => {
+test("uses the status and headers that an action sets", async () => {
 	const { status, headers } = await shop.http("POST /api/orders", {
 		token: user,
 		body: { items: [{ product_id: uuid(), quantity: 1 }] },
@@ -120,7 +120,7 @@ test("an action may choose its own status and headers", async () => {
 	expect(headers.get("idempotent-replayed")).toBe("true");
 });
 
-test("every answer is named, timed and guarded", async () => {
+test("adds request ID, duration and security headers to every response", async () => {
 	for (const path of ["/api/products", "/", "/nothing"]) {
 		const { headers } = await shop.http(`GET ${path}`);
 		expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
@@ -133,7 +133,7 @@ test("every answer is named, timed and guarded", async () => {
 	}
 });
 
-test("a well-formed request id is kept and travels with the call; any other is replaced", async () => {
+test("passes on a well-formed request ID and replaces any other", async () => {
 	const named = async (id: string) => {
 		const { headers, body } = await shop.http("GET /api/nothing", {
 			headers: { "x-request-id": id },
@@ -152,7 +152,7 @@ test("a well-formed request id is kept and travels with the call; any other is r
 	expect(headers.get("x-request-id")).not.toBe("theirs");
 });
 
-test("of the headers only those with a meaning travel with the call, and nothing of the rest does", async () => {
+test("passes only known headers on to an action", async () => {
 	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 	const headers = {
 		"idempotency-key": "key 1",
@@ -185,7 +185,7 @@ test("of the headers only those with a meaning travel with the call, and nothing
 	expect(heard.map(({ headers }) => headers)).toEqual([{ traceparent }, { traceparent }, {}]);
 });
 
-test("a listed origin may read every answer, errors too; another gets no permission", async () => {
+test("lets listed origins read every response, also errors, and no other origin", async () => {
 	const ask = (request: string, origin: string, headers = {}) =>
 		shop.http(request, { headers: { origin, ...headers } });
 	for (const request of ["GET /api/products", "GET /api/nothing", "GET /api/users/me"]) {
@@ -202,7 +202,7 @@ test("a listed origin may read every answer, errors too; another gets no permiss
 	]).toEqual([200, null, "Origin"]);
 });
 
-test("a preflight request is answered without asking who is there", async () => {
+test("responds to preflight requests without authentication", async () => {
 	const preflight = (path: string, origin: string, method = "PATCH") =>
 		shop.http(`OPTIONS ${path}`, { headers: { origin, "access-control-request-method": method } });
 	const { status, headers } = await preflight(`/api/products/${uuid()}`, "https://shop.example");
@@ -220,12 +220,12 @@ test("a preflight request is answered without asking who is there", async () => 
 	expect((await preflight("/api/nothing", "https://shop.example")).status).toBe(404);
 });
 
-test("OPTIONS tells the methods of a path", async () => {
+test("lists the methods of a path for OPTIONS", async () => {
 	const { status, headers } = await shop.http("OPTIONS /api/products");
 	expect([status, headers.get("allow")]).toEqual([204, "GET, HEAD, POST, OPTIONS"]);
 });
 
-test("only what has a route can be called", async () => {
+test("calls only actions that have a route", async () => {
 	for (const path of [
 		"/api/products/resolve",
 		"/products.resolve",

@@ -15,7 +15,7 @@ async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
 	return shop;
 }
 
-test("the root says that the gateway runs", async () => {
+test("reports at / that the gateway runs", async () => {
 	const shop = await start({});
 	expect(await shop.http("GET /")).toMatchObject({
 		status: 200,
@@ -23,7 +23,7 @@ test("the root says that the gateway runs", async () => {
 	});
 });
 
-test("health lists every service of the shop, there or not", async () => {
+test("lists every service at /health, available or not", async () => {
 	const shop = await start({ stubs: stubbedServices() });
 	const { status, body } = await shop.http("GET /health");
 	expect(status).toBe(200);
@@ -43,7 +43,7 @@ test("health lists every service of the shop, there or not", async () => {
 	});
 });
 
-test("a service whose database does not answer is down, and its node is not ready", async () => {
+test("reports a service without its database as down, and its node as not ready", async () => {
 	const shop = await start({ services: ["api", "shipping"] });
 	expect((await shop.http("GET /health")).body.services.shipping).toEqual(up);
 	expect((await shop.http("GET /health/ready")).status).toBe(200);

@@ -32,7 +32,7 @@ interface Document {
 }
 const made = asyncapi(services, { version: "1.2.3", namespace: "blue" }) as unknown as Document;
 
-test("/asyncapi.json keeps to the specification and tells of every event, who sends and who receives it", async () => {
+test("serves a valid AsyncAPI document with every event, its sender and its receivers", async () => {
 	const shop = await startShop();
 	try {
 		const { status, headers, body } = await shop.http("GET /asyncapi.json");
@@ -56,7 +56,7 @@ test("/asyncapi.json keeps to the specification and tells of every event, who se
 	}
 });
 
-test("a pattern receives every type that it covers, below the namespace's subjects", () => {
+test("lists a receive operation for each event type that a pattern matches", () => {
 	expect(Object.keys(made.operations).sort()).toEqual([
 		"orders.receive.shipment.dispatched",
 		"orders.send.order.confirmed",
@@ -69,7 +69,7 @@ test("a pattern receives every type that it covers, below the namespace's subjec
 	});
 });
 
-test("a message is a batch of events, each the envelope and the data of its contract, and may have fields that are not known yet", () => {
+test("describes a message as a batch of CloudEvents that may have additional fields", () => {
 	const check = ajv()
 		.addSchema(made, "asyncapi")
 		.compile({ $ref: "asyncapi#/components/messages/order.confirmed/payload" });

@@ -57,7 +57,7 @@ const oneLine = () =>
 	});
 const token = () => signed(shop.env, "admin", admin!.id);
 
-test("an answered request is one line that says who asked for what, how it went and how long it took", async () => {
+test("writes one line per request with user, path, status and duration", async () => {
 	await start();
 	await shop.http("GET /api/products?q=knife", {
 		token: token(),
@@ -68,7 +68,7 @@ test("an answered request is one line that says who asked for what, how it went 
 		timestamp: expect.any(String),
 		logger: "access",
 		service: "api",
-		message: "A request was answered",
+		message: "A request was completed",
 		request_id: "mine",
 		method: "GET",
 		path: "/api/products",
@@ -79,14 +79,14 @@ test("an answered request is one line that says who asked for what, how it went 
 	});
 });
 
-test("a refused request is a warning with its code and no stack, and what a service logs meanwhile says for which request", async () => {
+test("logs a rejected request as a warning with its code, and correlates the services' log lines", async () => {
 	await start();
 	await shop.http(`GET /api/products/${id}`, { headers: { "X-Request-ID": "mine", traceparent } });
 	expect(await oneLine()).toMatchObject({
 		level: "warn",
 		status: 404,
 		code: "PRODUCT_NOT_FOUND",
-		message: "A request was refused",
+		message: "A request was rejected",
 	});
 	expect(access()[0]).not.toHaveProperty("error");
 	const [looking] = lines.filter(({ message }) => message === "Looking");
@@ -98,7 +98,7 @@ test("a refused request is a warning with its code and no stack, and what a serv
 	});
 });
 
-test("a failure of ours is an error with its stack, once", async () => {
+test("logs an internal error once, with its stack", async () => {
 	await start();
 	expect((await shop.http(`DELETE /api/products/${id}`, { token: token() })).status).toBe(500);
 	expect(await oneLine()).toMatchObject({
@@ -114,7 +114,7 @@ test("a failure of ours is an error with its stack, once", async () => {
 test.each([
 	["errors", ["warn", "error"]],
 	["off", ["error"]],
-])("ACCESS_LOG=%s leaves the other lines out", async (ACCESS_LOG, levels) => {
+])("writes only the lines that ACCESS_LOG=%s selects", async (ACCESS_LOG, levels) => {
 	await start({ ACCESS_LOG });
 	await shop.http("GET /api/products");
 	await shop.http(`GET /api/products/${id}`);
@@ -123,7 +123,7 @@ test.each([
 	expect(access().map(({ level }) => level)).toEqual(levels);
 });
 
-test("requests are counted by their routes, and what leads nowhere by one name for all", async () => {
+test("counts requests by route, and all unknown paths as one", async () => {
 	await start();
 	const ids = [id, id.replace(/1$/, "2"), id.replace(/1$/, "3")];
 	for (const one of ids) await shop.http(`GET /api/products/${one}`);
@@ -144,7 +144,7 @@ test("requests are counted by their routes, and what leads nowhere by one name f
 	});
 });
 
-test("a client that does not wait for its answer is counted and told of", async () => {
+test("logs and counts a client that disconnects before the response", async () => {
 	await start();
 	const leaving = new AbortController();
 	const left = fetch(`${shop.url}/api/products?q=slow`, { signal: leaving.signal }).catch(

@@ -28,7 +28,7 @@ const verdict = ({ status, body }: HttpResponse) => [
 	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
 ];
 
-test("the body of a request that takes none is not looked at", async () => {
+test("ignores the body of a request whose method has none", async () => {
 	const { status } = await send(
 		"GET /api/products",
 		{ "content-type": "text/plain", "content-length": "2" },
@@ -81,13 +81,13 @@ test.each([
 		"VALIDATION_ERROR",
 	],
 	["depth", `{"name":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, 422, "VALIDATION_ERROR"],
-])("a body with %s is refused", async (_what, body, status, code) => {
+])("rejects a body with %s", async (_what, body, status, code) => {
 	const answer = await send("POST /api/products", { "content-type": "application/json" }, [body]);
 	expect([answer.status, answer.body.code]).toEqual([status, code]);
 	expect(heard).toEqual([]);
 });
 
-test("no body counts as an empty object", async () => {
+test("treats a missing body as an empty object", async () => {
 	const ways: Record<string, string>[] = [
 		{ "content-length": "0" },
 		{ "transfer-encoding": "chunked" },
@@ -106,7 +106,7 @@ test("no body counts as an empty object", async () => {
 	}
 });
 
-test("a body is JSON and says so", async () => {
+test("accepts only JSON with a JSON content type", async () => {
 	const json = JSON.stringify(book);
 	for (const type of [
 		"text/plain",
@@ -131,7 +131,7 @@ test("a body is JSON and says so", async () => {
 	}
 });
 
-test("more than 100 kB are refused, with and without a length, and the connection goes on", async () => {
+test("rejects more than 100 kB, with and without Content-Length, and keeps the connection", async () => {
 	const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 	const much = Array.from({ length: 40 }, () => "x".repeat(10_000));
 	const ways: Record<string, string>[] = [
@@ -154,7 +154,7 @@ test("more than 100 kB are refused, with and without a length, and the connectio
 	expect((await create({ ...book, description: "x".repeat(5000) })).status).toBe(201);
 });
 
-test("an answer does not wait for the rest of a body that is too large", async () => {
+test("responds before the rest of an oversized body has arrived", async () => {
 	const headers = { "content-type": "application/json", "content-length": "10000000" };
 	expect((await send("POST /api/products", headers, ["x"], { unfinished: true })).status).toBe(413);
 	const chunked = { "content-type": "application/json", "transfer-encoding": "chunked" };
@@ -163,7 +163,7 @@ test("an answer does not wait for the rest of a body that is too large", async (
 	).toBe(413);
 });
 
-test("a sender that goes away in the middle of its body is forgotten", async () => {
+test("releases a request whose client disconnects in the middle of the body", async () => {
 	await expect(
 		send(
 			"POST /api/products",
@@ -210,7 +210,7 @@ function send(
 	});
 }
 
-test("a body with more fields than any request has is refused, however flat", async () => {
+test("rejects a flat body with too many fields", async () => {
 	const items = Array.from({ length: 2001 }, () => 1);
 	const { status, body } = await shop.http("POST /api/products", {
 		token: token(shop.env, "admin"),

@@ -10,14 +10,14 @@ const from = (remoteAddress: string | undefined, forwarded?: string, proxies = 0
 		proxies,
 	);
 
-test("without a proxy of ours the connection tells, whatever the header says", () => {
+test("uses the connection's address if no proxy is configured", () => {
 	expect(from("203.0.113.7")).toBe("203.0.113.7");
 	expect(from("203.0.113.7", "198.51.100.1, 198.51.100.2")).toBe("203.0.113.7");
 	expect(from("::ffff:203.0.113.7")).toBe("203.0.113.7");
 	expect(from(undefined)).toBe("unknown");
 });
 
-test("behind proxies it is what the outermost of them saw, and what stands further left is the client's own invention", () => {
+test("uses the address that the outermost trusted proxy appended", () => {
 	expect(from("10.0.0.1", "203.0.113.7", 1)).toBe("203.0.113.7");
 	expect(from("10.0.0.1", "1.1.1.1, 203.0.113.7", 1)).toBe("203.0.113.7");
 	expect(from("10.0.0.1", "1.1.1.1, 203.0.113.7, 10.0.0.2", 2)).toBe("203.0.113.7");
@@ -25,7 +25,7 @@ test("behind proxies it is what the outermost of them saw, and what stands furth
 	expect(from("10.0.0.1", undefined, 1)).toBe("10.0.0.1");
 });
 
-test("what is no address is nobody's", () => {
+test("returns unknown for a malformed address", () => {
 	for (const nonsense of ["nobody", "1.2.3.4.5", "<script>", "a".repeat(300), "' or 1=1"])
 		expect(from("10.0.0.1", nonsense, 1)).toBe("unknown");
 });

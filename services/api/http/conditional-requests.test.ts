@@ -51,7 +51,7 @@ async function make() {
 	return { path, etag, change, remove };
 }
 
-test("what a client has already is not sent again, until it has changed", async () => {
+test("responds with 304 until the resource changes", async () => {
 	const { path, etag, change } = await make();
 	const tag = await etag();
 	const again = (header: string) =>
@@ -67,7 +67,7 @@ test("what a client has already is not sent again, until it has changed", async 
 	expect(changed.headers.get("etag")).toBe(await etag());
 });
 
-test("a change that names what it is based on is made only to that", async () => {
+test("applies a change with If-Match only to that version", async () => {
 	const { etag, change } = await make();
 	const first = await etag();
 	expect((await change(5, first)).status).toBe(200);
@@ -79,14 +79,14 @@ test("a change that names what it is based on is made only to that", async () =>
 	expect((await change(8, "not a tag")).body).toMatchObject({ status: 400, code: "BAD_HEADER" });
 });
 
-test("of many changes at once that are based on the same, one is made", async () => {
+test("applies one of several concurrent changes with the same If-Match", async () => {
 	const { etag, change } = await make();
 	const tag = await etag();
 	const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => change(100 + i, tag)));
 	expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(412)]);
 });
 
-test("a deletion is made only to the version that If-Match names", async () => {
+test("deletes only the version in If-Match", async () => {
 	const { etag, change, remove } = await make();
 	const first = await etag();
 	await change(5);
@@ -100,7 +100,7 @@ test("a deletion is made only to the version that If-Match names", async () => {
 		expect((await (await make()).remove(matching)).status).toBe(204);
 });
 
-test("a change of a resource without an ETag is refused when it names one", async () => {
+test("rejects a change with If-Match to a resource without an ETag", async () => {
 	const path = `/api/users/${uuid()}`;
 	const change = (ifMatch: string) =>
 		shop.http(`PATCH ${path}`, { token: admin, body: {}, headers: { "if-match": ifMatch } });

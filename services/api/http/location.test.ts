@@ -39,7 +39,7 @@ afterAll(() => shop?.stop());
 
 const body = { items: [{ product_id: uuid(), quantity: 1 }] };
 
-test("a created resource and an accepted one are named in Location", async () => {
+test("sends the Location of a created or accepted resource", async () => {
 	const created = await shop.http("POST /api/orders/", { token: user, body });
 	expect([created.status, created.headers.get("location")]).toEqual([
 		201,
@@ -58,7 +58,7 @@ test("a created resource and an accepted one are named in Location", async () =>
 	expect(accepted.headers.get("preference-applied")).toBe("respond-async");
 });
 
-test("an accepted action on a resource names that resource in Location", async () => {
+test("sends the resource's Location for an accepted action on it", async () => {
 	const id = uuid();
 	const { status, headers } = await shop.http(`POST /api/orders/${id}/cancel/`, {
 		token: user,

@@ -56,7 +56,7 @@ test.each([1, 2, 3, 4, 6])(
 	},
 );
 
-test("a full last page behind a product has no next link", async () => {
+test("sends no next link with a full last keyset page", async () => {
 	const { body } = await shop.http("GET /api/products?category=links&sort=name");
 	const page = await walk(
 		`/api/products?category=links&sort=name&limit=2&after=${body[COUNT - 3].id}`,

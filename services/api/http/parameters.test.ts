@@ -24,7 +24,7 @@ const verdict = ({ status, body }: HttpResponse) => [
 	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
 ];
 
-test("each field that is wrong is named, with the rule that it breaks", async () => {
+test("reports each invalid field with the violated rule", async () => {
 	const { status, headers, body } = await create({
 		name: "",
 		price: 1.999,
@@ -55,7 +55,7 @@ test("each field that is wrong is named, with the rule that it breaks", async ()
 	expect(heard).toEqual([]);
 });
 
-test("a field deep inside is named by its whole path", async () => {
+test("reports a nested field by its full path", async () => {
 	const answer = await shop.http("POST /api/orders", {
 		token: token(shop.env),
 		body: {
@@ -72,7 +72,7 @@ test("a field deep inside is named by its whole path", async () => {
 	]);
 });
 
-test("the query of a request with a body is not part of its parameters", async () => {
+test("ignores the query of a request with a body", async () => {
 	await shop.http("POST /api/products?role=admin&name=Other&stock=5", { token: admin, body: book });
 	expect(heard[0]!.params).toMatchObject({ name: "A book", stock: 0 });
 	expect(heard[0]!.params).not.toHaveProperty("role");
@@ -96,7 +96,7 @@ test.each([
 	"_x=1",
 	"categroy=books",
 	"sort=password",
-])("the query ?%s is refused", async (query) => {
+])("rejects the query ?%s", async (query) => {
 	expect(await shop.http(`GET /api/products?${query}`)).toMatchObject({
 		status: 422,
 		body: { code: "VALIDATION_ERROR" },
@@ -105,7 +105,7 @@ test.each([
 	expect({}).not.toHaveProperty("role");
 });
 
-test("a parameter in the path is checked as any other, and cannot be given twice", async () => {
+test("validates path parameters, and rejects them in query and body", async () => {
 	const id = uuid();
 	expect(verdict(await shop.http("GET /api/products/nobody"))).toEqual([
 		422,
@@ -126,7 +126,7 @@ test("a parameter in the path is checked as any other, and cannot be given twice
 	expect(heard).toEqual([]);
 });
 
-test("an Idempotency-Key is 1 to 255 printable characters, where it means something", async () => {
+test("checks the Idempotency-Key header only for actions that honor it", async () => {
 	const order = { items: [{ product_id: uuid(), quantity: 1 }] };
 	const keyed = (key: string) =>
 		shop.http("POST /api/orders", {
@@ -155,14 +155,14 @@ test.each([
 	["", {}],
 	["&&", {}],
 	["q=tea+%26+milk&category=&utm_source=x&limit=5", { q: "tea & milk", limit: 5 }],
-])("a public list ignores the tracking and blank parameters of ?%s", async (query, params) => {
+])("ignores tracking and blank parameters in a public list: ?%s", async (query, params) => {
 	const { status, headers } = await shop.http(`GET /api/products?${query}`);
 	expect(status).toBe(200);
 	expect(heard[0]!.params).toEqual({ skip: 0, limit: 100, sort: "created_at", ...params });
 	expect(headers.get("link") ?? "").not.toMatch(/utm_|category=&/);
 });
 
-test("a public resource and its stock ignore tracking parameters, and other routes do not", async () => {
+test("ignores tracking parameters in public reads, and rejects them elsewhere", async () => {
 	const id = uuid();
 	expect((await shop.http(`GET /api/products/${id}?utm_source=mail`)).status).toBe(200);
 	expect((await shop.http("GET /api/users/me?utm_source=mail", { token: admin })).status).toBe(422);

@@ -15,7 +15,7 @@ let admin: string;
 /** What the stubbed actions fail with. */
 let fault: unknown;
 const lines: Record<string, unknown>[] = [];
-/** What is logged of a request. */
+/** Access-log lines of a request. */
 const logged = ({ body }: { body: { request_id: string } }) =>
 	eventually(() => {
 		const about = lines.filter(({ request_id }) => request_id === body.request_id);
@@ -51,7 +51,7 @@ async function failWith(error: unknown) {
 	return shop.http(`GET /api/payments?order_id=${uuid()}`, { token: user });
 }
 
-test("an unknown address", async () => {
+test("responds with 404 to an unknown path", async () => {
 	for (const path of [
 		"/api/nothing",
 		"/nothing",
@@ -76,7 +76,7 @@ test("an unknown address", async () => {
 	}
 });
 
-test("a known address with another method", async () => {
+test("responds with 405 and Allow to a method that is not allowed", async () => {
 	const { status, headers, body } = await shop.http("DELETE /api/products", { token: admin });
 	expect([status, body.code, headers.get("allow")]).toEqual([
 		405,
@@ -87,7 +87,7 @@ test("a known address with another method", async () => {
 	expect((await shop.http("PATCH /api/users/me", { token: user, body: {} })).status).toBe(405);
 });
 
-test("nobody, where somebody is asked for; before anything else is looked at", async () => {
+test("responds with 401 without a token, before validating anything else", async () => {
 	const { status, headers, body } = await shop.http("POST /api/products", { body: "{" });
 	expect([status, body.code, body.detail]).toEqual([
 		401,
@@ -97,12 +97,12 @@ test("nobody, where somebody is asked for; before anything else is looked at", a
 	expect(headers.get("www-authenticate")).toBe("Bearer");
 });
 
-test("somebody who may not", async () => {
+test("responds with 403 to a user without permission", async () => {
 	const { status, body } = await shop.http("POST /api/products", { token: user, body: {} });
 	expect([status, body.code, body.detail]).toEqual([403, "FORBIDDEN", "Insufficient permissions"]);
 });
 
-test("an error of a contract passes with its status, and with what else it says", async () => {
+test("sends a contract's error with its status and data", async () => {
 	const order_id = uuid();
 	const { status, body } = await failWith(
 		contractError(payments, "PAYMENT_DECLINED", { order_id, status: 200, code: "X" }),
@@ -119,7 +119,7 @@ test("an error of a contract passes with its status, and with what else it says"
 	]);
 });
 
-test("an error that came from another node, without its class, is the same", async () => {
+test("sends the same problem for an error from another node, which has lost its class", async () => {
 	const plain = Object.assign(new Error("Not that much"), {
 		code: 409,
 		type: "NOT_REFUNDABLE",
@@ -131,7 +131,7 @@ test("an error that came from another node, without its class, is the same", asy
 	});
 });
 
-test("what an action finds invalid by itself reads like what the validator finds", async () => {
+test("sends an action's own field errors in the validator's format", async () => {
 	fault = commonError("VALIDATION_ERROR", {
 		errors: [{ field: "amount", message: "Too much", code: "TOO_MUCH" }],
 	});
@@ -156,7 +156,7 @@ test.each([
 	["a status without a code", Object.assign(new Error(secret), { code: 404 })],
 	["Postgres' no", Object.assign(new Error(secret), { code: "23505", detail: secret })],
 	["too many calls in calls", new Errors.MaxCallLevelError({ nodeID: secret, level: 100 })],
-])("the message of an internal error stays inside: %s", async (_what, error) => {
+])("hides the message of an internal error: %s", async (_what, error) => {
 	const { status, body } = await failWith(error);
 	expect(status).toBe(500);
 	expect(body).toEqual({
@@ -172,7 +172,7 @@ test.each([
 	]);
 });
 
-test("what one service gets wrong in its call to another is not the client's mistake", async () => {
+test("reports an invalid call between services as an internal error", async () => {
 	const { status, body } = await shop.http("GET /api/notifications", { token: user });
 	expect([status, body.code, body.errors]).toEqual([500, "INTERNAL_ERROR", undefined]);
 });
@@ -191,7 +191,7 @@ test.each([
 		"a database that shuts down",
 		Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } }),
 	],
-])("what cannot be answered now can be asked again: %s", async (_what, error) => {
+])("responds with 503 and Retry-After to an outage: %s", async (_what, error) => {
 	const { status, headers, body } = await failWith(error);
 	expect([status, body.code, body.detail, headers.get("retry-after")]).toEqual([
 		503,

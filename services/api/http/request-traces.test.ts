@@ -9,7 +9,7 @@ const sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const unsampled = sampled.replace(/01$/, "00");
 const contract = { rest: "GET /users/:id", name: "users.get" } as Published;
 
-/** A request with this header, and its answer. */
+/** Traces a request with this header; `close` ends its response. */
 function handle(tracer: Gateway["tracer"], traceparent: string | undefined) {
 	const ctx: Request["$ctx"] = { meta: {}, headers: {} };
 	const req = {
@@ -24,14 +24,14 @@ function handle(tracer: Gateway["tracer"], traceparent: string | undefined) {
 	return { headers: ctx.headers, close };
 }
 
-test("without tracing a request's trace goes on as it came, if it is one", () => {
+test("passes on a valid traceparent unchanged when tracing is off", () => {
 	for (const traceparent of [sampled, unsampled])
 		expect(handle(undefined, traceparent).headers).toEqual({ traceparent });
 	for (const traceparent of [undefined, "00-0-0-01"])
 		expect(handle(undefined, traceparent).headers).toEqual({});
 });
 
-test("with tracing it goes on below the request's span, which shows the route and how it ended", () => {
+test("records a span with route and status, and passes on its traceparent", () => {
 	const traces = recordedTraces();
 	const tracer = traces.of("api");
 	const ends = [
@@ -71,7 +71,7 @@ test("with tracing it goes on below the request's span, which shows the route an
 	]);
 });
 
-test("what the sampler does not want is recorded nowhere behind, and keeps its trace for the logs", () => {
+test("passes on an unsampled traceparent when the sampler drops the request", () => {
 	const none = { enter: () => undefined, start: () => undefined };
 	expect(handle(none, sampled).headers).toEqual({ traceparent: unsampled });
 	expect(handle(none, undefined).headers).toEqual({});

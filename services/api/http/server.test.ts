@@ -7,7 +7,7 @@ import { startShop, stub } from "../../../test/support/shop.ts";
 import { products } from "../../products/products.contract.ts";
 import { HttpServer } from "./server.ts";
 
-/** A catalogue that answers when it is told to. */
+/** A product service whose responses wait until `open` is called. */
 function slowCatalogue() {
 	let open = () => {};
 	let asked = 0;
@@ -24,7 +24,7 @@ function slowCatalogue() {
 	return { schema, open, asked: () => asked };
 }
 
-test("a stop waits for the request under way, takes no new one, and ends connections that carry none", async () => {
+test("completes requests in flight while stopping, and closes idle connections", async () => {
 	const { schema, open, asked } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	const agent = new Agent({ keepAlive: true });
@@ -45,7 +45,7 @@ test("a stop waits for the request under way, takes no new one, and ends connect
 	await stopped;
 });
 
-test("readiness is refused from the moment of the stop on, while liveness is not", async () => {
+test("is not ready but alive while stopping", async () => {
 	const { schema, open, asked } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	expect(await shop.http("GET /health/ready")).toMatchObject({
@@ -65,7 +65,7 @@ test("readiness is refused from the moment of the stop on, while liveness is not
 	await stopped;
 });
 
-test("a request that never ends does not keep the node from stopping", async () => {
+test("stops although a request never ends", async () => {
 	const { schema, open, asked } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	shop.broker.options.tracking!.shutdownTimeout = 200;
@@ -76,7 +76,7 @@ test("a request that never ends does not keep the node from stopping", async () 
 	open();
 });
 
-test("a port that is taken is named when the start fails", async () => {
+test("names a port that is in use when the start fails", async () => {
 	const taken = await new Promise<Server>((resolve) => {
 		const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
 	});
@@ -97,7 +97,7 @@ test.each([
 		'CORS_ORIGINS: "https://shop.example/path" is not an origin',
 	],
 	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is no address of this machine: set HOST"],
-])("a gateway with %j does not start, and says why", async (env, reason) => {
+])("does not start with %j, and reports the reason", async (env, reason) => {
 	await expect(
 		startShop({ services: ["api"], env: env as unknown as Record<string, string> }),
 	).rejects.toThrow(reason);
@@ -106,7 +106,7 @@ test.each([
 test.each([
 	["its head", "GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: "],
 	["its body", "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n{"],
-])("who sends %s a byte at a time is cut off", async (_what, beginning) => {
+])("closes a connection that sends %s a byte at a time", async (_what, beginning) => {
 	const listener = new HttpServer((req) => void req.resume(), undefined, undefined, {
 		headersTimeout: 100,
 		requestTimeout: 200,
@@ -126,7 +126,7 @@ test.each([
 	await listener.close(0);
 });
 
-test("a write after the end of a response is reported and does not end the process", async () => {
+test("reports a write after the end of a response and keeps running", async () => {
 	const errors: Error[] = [];
 	const listener = new HttpServer(
 		(_req, res) => {

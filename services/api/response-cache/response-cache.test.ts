@@ -40,7 +40,7 @@ async function start(env: Record<string, string> = {}): Promise<Shop> {
 		env: { LOGLEVEL: "info", ...env },
 		onLog: (line) => void lines.push(JSON.parse(line)),
 	});
-	// A moment after the start the routes would be learned again, which makes an end of what is kept.
+	// Shortly after the start the routes are read again, which discards cached responses.
 	gatewayOf(shop).table.learn = () => [];
 	return shop;
 }
@@ -70,8 +70,8 @@ beforeEach(async () => {
 });
 const list = (more = "") => `/api/products?category=books%20${number}${more}`;
 
-describe("an answer that is kept", () => {
-	test("is given without a call, the same but for what belongs to the request", async () => {
+describe("a cached response", () => {
+	test("is sent without a call, identical except for the request's own headers", async () => {
 		for (const request of [path, list()]) {
 			const first = await shop.http(`GET ${request}`, { headers: { "x-request-id": "first" } });
 			calls = [];
@@ -89,7 +89,7 @@ describe("an answer that is kept", () => {
 		}
 	});
 
-	test("is gone when something was changed, added or removed", async () => {
+	test("is discarded when a row is changed, added or removed", async () => {
 		const look = async () => {
 			const answers = [await shop.http(`GET ${path}`), await shop.http(`GET ${list()}`)];
 			return [
@@ -111,7 +111,7 @@ describe("an answer that is kept", () => {
 		}
 	});
 
-	test("is not sent to who has it already, and HEAD gets its headers alone", async () => {
+	test("is not sent to a client that has it, and only its headers for HEAD", async () => {
 		const { headers } = await shop.http(`GET ${path}`);
 		const known = { "if-none-match": headers.get("etag")! };
 		calls = [];
@@ -135,7 +135,7 @@ describe("an answer that is kept", () => {
 		expect((await shop.http(`GET ${path}`, { headers: known })).body.price).toBe(9);
 	});
 
-	test("is the one that was asked for: each page has links of its own, and what is wrong stays wrong", async () => {
+	test("depends on the query: each page has its own links, and errors are not cached", async () => {
 		for (let i = 0; i < 2; i++) await make();
 		for (let i = 0; i < 2; i++) {
 			const link = async (query: string) =>
@@ -154,7 +154,7 @@ describe("an answer that is kept", () => {
 		}
 	});
 
-	test("is the same with parameters that are ignored", async () => {
+	test("is shared by queries that differ in ignored parameters", async () => {
 		await shop.http(`GET ${list()}`);
 		calls = [];
 		for (const more of ["&utm_source=mail", "&q=", "&_=1"])
@@ -162,7 +162,7 @@ describe("an answer that is kept", () => {
 		expect(calls).toEqual([]);
 	});
 
-	test("is for everybody, and an invalid token is reported only to its sender", async () => {
+	test("is shared by all callers, and an invalid token is reported only to its sender", async () => {
 		const reported = async (options = {}) =>
 			(await shop.http(`GET ${path}`, options)).headers.get("www-authenticate");
 		expect(await reported({ token: "nonsense" })).not.toBeNull();
@@ -175,7 +175,7 @@ describe("an answer that is kept", () => {
 		expect(calls).toEqual([]);
 	});
 
-	test("is in the log, in the metrics and in the traces like any other", async () => {
+	test("appears in the log, metrics and traces", async () => {
 		const gateway = gatewayOf(shop);
 		const traces = recordedTraces();
 		await shop.http(`GET ${path}`);
@@ -211,14 +211,14 @@ describe("an answer that is kept", () => {
 	});
 });
 
-test("when other routes are learned, what was kept under the old ones is given to nobody", async () => {
+test("discards cached responses when the routes change", async () => {
 	for (let i = 0; i < 2; i++) await shop.http(`GET ${path}`);
 	gatewayOf(shop).table.revision++;
 	for (let i = 0; i < 2; i++) await shop.http(`GET ${path}`);
 	expect(calls).toEqual(["products.get", "products.get"]);
 });
 
-test("requests that are answered with what is kept count like others", async () => {
+test("counts requests with a cached response against the rate limit", async () => {
 	const limited = await start({ RATE_LIMIT_ENABLED: "true", RATE_LIMIT_PER_MINUTE: "50" });
 	try {
 		const ask = async () => {
@@ -236,7 +236,7 @@ test("requests that are answered with what is kept count like others", async () 
 	}
 });
 
-test("an answer that depends on who asks, or that is no answer to a GET, cannot be asked to be kept", () => {
+test("rejects a contract that caches a response of a non-GET or a protected action", () => {
 	const asking = (action: Partial<ActionContract>) => () => {
 		const kept = {
 			rest: "GET /things",

@@ -19,7 +19,7 @@ function router() {
 	return made;
 }
 
-test("a fixed segment wins over a parameter, whichever was added first", () => {
+test("prefers a static segment to a parameter, whichever was added first", () => {
 	expect(router().find("GET", "/users/me")).toEqual({ target: "GET /users/me", params: {} });
 	expect(router().find("GET", "/users/you")).toEqual({
 		target: "GET /users/:id",
@@ -27,25 +27,25 @@ test("a fixed segment wins over a parameter, whichever was added first", () => {
 	});
 });
 
-test("a fixed segment that leads nowhere further is taken for a parameter", () => {
+test("falls back to a parameter if a static segment has no matching continuation", () => {
 	expect(router().find("POST", "/users/me/password")).toEqual({
 		target: "POST /users/:id/password",
 		params: { id: "me" },
 	});
 });
 
-test("parameters come by their names, decoded, and may hold an encoded slash", () => {
+test("returns decoded parameters by name, also with an encoded slash", () => {
 	expect(router().find("GET", "/products/a%2Fb/reviews/%C3%A9%20x").params).toEqual({
 		product_id: "a/b",
 		id: "é x",
 	});
 });
 
-test("HEAD finds what GET finds", () => {
+test("finds the target of GET for HEAD", () => {
 	expect(router().find("HEAD", "/users").target).toBe("GET /users");
 });
 
-test("a known path with another method says which ones it takes", () => {
+test("names the allowed methods of a path when the method is not allowed", () => {
 	const refusal = {
 		type: "METHOD_NOT_ALLOWED",
 		data: { allow: ["GET", "HEAD", "POST", "OPTIONS"] },
@@ -74,13 +74,13 @@ test.each([
 	"/__proto__",
 	"/constructor/prototype",
 	"http://elsewhere/users",
-])("%p leads nowhere", (path) => {
+])("rejects %p as an unknown path", (path) => {
 	expect(() => router().find("GET", path)).toThrow(
 		expect.objectContaining({ type: "ROUTE_NOT_FOUND", code: 404 }),
 	);
 });
 
-test("methods that every object has are no methods of a path", () => {
+test("does not accept names of Object.prototype as methods", () => {
 	for (const method of ["constructor", "__proto__", "toString", "get"]) {
 		expect(() => router().find(method, "/users")).toThrow(
 			expect.objectContaining({ type: "METHOD_NOT_ALLOWED" }),
@@ -88,11 +88,11 @@ test("methods that every object has are no methods of a path", () => {
 	}
 });
 
-test("the root is a path like others", () => {
+test("finds the target of the root path", () => {
 	expect(router().find("GET", "/").target).toBe("GET /");
 });
 
-test("what was there first keeps its place", () => {
+test("keeps the first of two targets with the same method and path", () => {
 	const made = router();
 	expect(made.add("GET", "/users/:user", "another")).toBe(false);
 	expect(made.find("GET", "/users/1")).toEqual({ target: "GET /users/:id", params: { id: "1" } });

@@ -26,7 +26,7 @@ async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
 	return shop;
 }
 
-test("a service that goes away answers 503 until it is back; its routes are not forgotten", async () => {
+test("keeps the routes of a stopped service and responds with 503 until it is back", async () => {
 	const [catalogue] = stubbedServices();
 	const shop = await start({ stubs: [catalogue!] });
 	expect((await shop.http("GET /api/products")).status).toBe(200);
@@ -49,7 +49,7 @@ test("a service that goes away answers 503 until it is back; its routes are not 
 	await eventually(async () => expect((await shop.http("GET /api/products")).status).toBe(200));
 });
 
-test("below the path of a service that was never there nothing is missing for certain", async () => {
+test("responds with 503 below the path of a service that has never been available", async () => {
 	const shop = await start({ stubs: stubbedServices() });
 	expect(await shop.http(`GET /api/inventory/${uuid()}`)).toMatchObject({
 		status: 503,
@@ -59,7 +59,7 @@ test("below the path of a service that was never there nothing is missing for ce
 	expect((await shop.http("GET /api/products/a/b/c")).status).toBe(404);
 });
 
-test("a route that its service no longer has goes, and one that it gets comes", async () => {
+test("replaces the routes of a service when it returns with others", async () => {
 	const { get, ...rest } = products.actions;
 	const [catalogue] = stubbedServices();
 	const shop = await start({ stubs: [catalogue!] });
@@ -76,7 +76,7 @@ test("a route that its service no longer has goes, and one that it gets comes", 
 	expect((await shop.http(`POST /api/products/${uuid()}/one`)).status).toBe(405);
 });
 
-test("a route that does not say who may call it, or whose path is taken, is not opened", async () => {
+test("does not open a route without an access rule, or with a path that is in use", async () => {
 	const action = {
 		params: {},
 		returns: { type: "any" },
@@ -117,7 +117,7 @@ async function node(namespace: string, schemas: ServiceSchema[]): Promise<Servic
 	return broker;
 }
 
-test("a contract is in the registry as it was written, here and on another node", async () => {
+test("transmits contracts unchanged through the registry", async () => {
 	const namespace = uuid();
 	const { create, get } = orders.actions;
 	// Neighbours that are made from their contracts keep no answers.
@@ -137,7 +137,7 @@ test("a contract is in the registry as it was written, here and on another node"
 	}
 });
 
-test("routes, answers and errors are the same when the service is on another node", async () => {
+test("serves the same routes, responses and errors when the service is on another node", async () => {
 	const heard: RecordedCall[] = [];
 	const namespace = uuid();
 	const env = readEnv({ JWT_SECRET: "a secret that is long enough for a test" });
@@ -209,7 +209,7 @@ test("routes, answers and errors are the same when the service is on another nod
 	expect((await http("GET /api/products")).status).toBe(503);
 });
 
-test("the gateway's own actions are nobody else's", async () => {
+test("hides the gateway's own actions from other nodes", async () => {
 	const namespace = uuid();
 	await node(namespace, [await loadService(services, "api")]);
 	const other = await node(namespace, []);

@@ -23,7 +23,7 @@ const make = (revoked: Revoked = nothingRevoked) =>
 	authenticator(accessTokenVerifier(secret), revoked);
 const refused = expect.objectContaining({ type: "UNAUTHENTICATED" });
 
-test("a token that was good once is good until it expires, and no longer", () => {
+test("accepts a cached token until it expires", () => {
 	const authenticate = make();
 	const header = `Bearer ${signAccessToken(claims, secret)}`;
 	const user = { id: claims.sub, email: claims.email, role: claims.role, session: claims.session };
@@ -35,13 +35,13 @@ test("a token that was good once is good until it expires, and no longer", () =>
 	expect(() => authenticate(header)).toThrow(refused);
 });
 
-test("who it is cannot be changed by whoever is told", () => {
+test("returns an immutable user", () => {
 	const authenticate = make();
 	const user = authenticate(`Bearer ${signAccessToken(claims, secret)}`);
 	expect(() => Object.assign(user!, { role: "admin" })).toThrow(TypeError);
 });
 
-test("no header is nobody, any header but a good token's is refused", () => {
+test("returns null without a header, and rejects any header without a valid token", () => {
 	const authenticate = make();
 	expect(authenticate(undefined)).toBeNull();
 	for (const header of [
@@ -55,7 +55,7 @@ test("no header is nobody, any header but a good token's is refused", () => {
 	}
 });
 
-test("a token that is revoked is refused from then on, also when it was good before", () => {
+test("rejects a revoked token, also if it is cached", () => {
 	let revoked = false;
 	const authenticate = make({ known: true, isVoid: ({ session }) => revoked && session === "one" });
 	const header = `Bearer ${signAccessToken(claims, secret)}`;
@@ -67,7 +67,7 @@ test("a token that is revoked is refused from then on, also when it was good bef
 	).not.toBeNull();
 });
 
-test("while it is not known what is revoked nobody is believed, and nobody is told that the token is bad", () => {
+test("throws SERVICE_UNAVAILABLE until the revocations have been loaded", () => {
 	const authenticate = make({ ...nothingRevoked, known: false });
 	expect(() => authenticate(`Bearer ${signAccessToken(claims, secret)}`)).toThrow(
 		expect.objectContaining({ type: "SERVICE_UNAVAILABLE" }),

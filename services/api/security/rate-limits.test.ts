@@ -60,7 +60,7 @@ const repeat = async (times: number, ask: () => Promise<HttpResponse>): Promise<
 	return statuses;
 };
 
-test("an address has so many requests a minute, and is told how many are left and when there are more", async () => {
+test("limits the requests of an address and sends remaining quota and reset time", async () => {
 	const shop = await start();
 	const { headers } = await browse(shop);
 	expect(headers.get("ratelimit-policy")).toBe('"default";q=5;w=60');
@@ -77,7 +77,7 @@ test("an address has so many requests a minute, and is told how many are left an
 	expect((await browse(shop)).status).toBe(200);
 });
 
-test("a user is counted at every address, and a request with an invalid token counts for its address", async () => {
+test("counts a user across addresses, and an invalid token by address", async () => {
 	const shop = await start();
 	const [one, two] = [token(shop.env), token(shop.env)];
 	expect(await repeat(6, () => browse(shop, { token: one }))).toEqual([
@@ -90,14 +90,14 @@ test("a user is counted at every address, and a request with an invalid token co
 	expect((await browse(shop)).status).toBe(429);
 });
 
-test("signing in is limited far more strictly, by address whoever one is, and apart from everything else", async () => {
+test("limits sign-ins separately and more strictly, by address", async () => {
 	const shop = await start();
 	expect(await repeat(4, () => signIn(shop))).toEqual([200, 200, 200, 429]);
 	expect((await signIn(shop, { token: token(shop.env) })).status).toBe(429);
 	expect((await browse(shop)).status).toBe(200);
 });
 
-test("X-Forwarded-For is believed as far as our own proxies reach, and no further", async () => {
+test("trusts X-Forwarded-For only as far as the configured proxies", async () => {
 	const from = (shop: Shop, address: string) =>
 		browse(shop, { headers: { "x-forwarded-for": address } });
 	const bare = await start();
@@ -110,14 +110,14 @@ test("X-Forwarded-For is believed as far as our own proxies reach, and no furthe
 	);
 });
 
-test("it can be switched off", async () => {
+test("counts nothing when the limits are disabled", async () => {
 	const shop = await start({ RATE_LIMIT_ENABLED: "false" });
 	const answers = await repeat(8, () => browse(shop));
 	expect(new Set(answers)).toEqual(new Set([200]));
 	expect((await browse(shop)).headers.get("ratelimit")).toBeNull();
 });
 
-test("counts requests before they are routed: pages, unknown paths and methods, and preflights as well", async () => {
+test("counts all requests before routing, also unknown paths and preflights", async () => {
 	const others = [
 		...[
 			"GET /",
@@ -175,7 +175,7 @@ test("counts a refused request for its route", async () => {
 	expect(text).toContain('shop_rate_limit_refused_total{policy="default"} 2\n');
 });
 
-test("clients behind a proxy that adds ports are counted apart", async () => {
+test("counts clients separately behind a proxy that adds ports", async () => {
 	const shop = await start({ TRUST_PROXY: "1" });
 	const from = (hop: string) => browse(shop, { headers: { "x-forwarded-for": hop } });
 	let port = 40_000;
@@ -186,7 +186,7 @@ test("clients behind a proxy that adds ports are counted apart", async () => {
 	expect((await from(`[2001:db8::1]:${port}`)).status).toBe(200);
 });
 
-test("a gateway counts by itself while Redis does not respond", async () => {
+test("counts in memory while Redis does not respond", async () => {
 	const shop = await start({ CACHER: `redis://127.0.0.1:${await freePort()}` });
 	expect(await repeat(7, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429, 429]);
 	expect(limitsOf(shop).uncounted).toBe(7);
@@ -213,7 +213,7 @@ describeWith(["redis-server"], "with a Redis", () => {
 		return { url: redis.url, raw, redis };
 	}
 
-	test("gateways share their counters, and share them again after Redis restarts", async () => {
+	test("shares counters between gateways, also after Redis restarts", async () => {
 		const { url, redis } = await openRedis();
 		const env = { CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" };
 		const [one, two] = [await start(env), await start(env)];
@@ -233,7 +233,7 @@ describeWith(["redis-server"], "with a Redis", () => {
 		await connected(one);
 	});
 
-	test("a client that used up its quota is refused by every gateway, until its window ends", async () => {
+	test("rejects a client without quota at every gateway until its window ends", async () => {
 		const { url } = await openRedis();
 		const [one, two] = [await start({ CACHER: url }), await start({ CACHER: url })];
 		const user = { token: token(one.env) };
@@ -244,7 +244,7 @@ describeWith(["redis-server"], "with a Redis", () => {
 		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
 	});
 
-	test("cached pages that fill Redis displace neither counters nor holds", async () => {
+	test("keeps counters and holds when cached pages fill Redis", async () => {
 		const { url, raw } = await openRedis([
 			"--maxmemory",
 			"8mb",
@@ -283,7 +283,7 @@ describeWith(["redis-server"], "with a Redis", () => {
 		expect(await raw.set("cache::probe", page, "PX", 1000)).toBe("OK");
 	}, 60_000);
 
-	test("a window ends for all counters of its bucket, and a new one begins", async () => {
+	test("resets all counters of a bucket when its window ends", async () => {
 		const { url, raw } = await openRedis();
 		const shop = await start({ CACHER: url, RATE_LIMIT_PER_MINUTE: "1000" });
 		await connected(shop);

@@ -12,7 +12,7 @@ import { eventually } from "../../../test/support/eventually.ts";
 import { httpOf } from "../../../test/support/http.ts";
 import type { Shop } from "../../../test/support/shop.ts";
 
-/** Long enough for one look, and half of what is promised. */
+/** Milliseconds: sufficient for one poll, and half of the guaranteed delay. */
 const SECONDS = 2;
 
 const namespace = `revocation-${process.pid}`;
@@ -64,7 +64,7 @@ const statuses = (token: string) =>
 const refusedEverywhere = (token: string) =>
 	eventually(async () => expect(await statuses(token)).toEqual([401, 401]), SECONDS);
 
-test("a gateway that starts later knows what was revoked before", async () => {
+test("rejects tokens that were revoked before the gateway started", async () => {
 	const customer = await register({ http: gateways[0]! });
 	await gateways[0]!(`DELETE /api/users/${customer.id}`, { token: admin.token });
 	await refusedEverywhere(customer.token);
@@ -75,7 +75,7 @@ test("a gateway that starts later knows what was revoked before", async () => {
 	expect((await third("GET /api/users/me", { token: customer.token })).status).toBe(401);
 });
 
-test("without hints the next look finds it", async () => {
+test("finds a revocation by polling when hints are lost", async () => {
 	const deaf = await start("api");
 	await eventually(async () =>
 		expect((await deaf("GET /api/users/me", { token: admin.token })).status).toBe(200),
@@ -94,7 +94,7 @@ test("without hints the next look finds it", async () => {
 	);
 });
 
-test("a revocation that commits late, or with a time of the past, is found by the next look", async () => {
+test("finds a revocation that commits late or with an earlier timestamp", async () => {
 	const customer = await register({ http: gateways[0]! });
 	expect(await statuses(customer.token)).toEqual([200, 200]);
 	const { session } = accessTokenVerifier(env.JWT_SECRET!)(customer.token);
@@ -107,7 +107,7 @@ test("a revocation that commits late, or with a time of the past, is found by th
 	await refusedEverywhere(customer.token);
 });
 
-test("a token that was refreshed before the password change became known is refused with the change", async () => {
+test("rejects a token that was refreshed before the password change arrived", async () => {
 	const customer = await register({ http: gateways[0]! });
 	const credentials = { email: customer.email, password: customer.password };
 	const attacker = (await gateways[0]!("POST /api/users/login", { body: credentials })).body;
@@ -138,12 +138,12 @@ test("a token that was refreshed before the password change became known is refu
 	}
 });
 
-test("a gateway that has never heard of revocations believes nobody, and says that it is not the caller's fault", async () => {
+test("responds with 503 to tokens until the revocations have been loaded once", async () => {
 	await brokers[0]!.destroyService("auth");
 	const fresh = await start("api");
 	const { status, headers } = await fresh("GET /api/users/me", { token: admin.token });
 	expect([status, headers.get("retry-after")]).toEqual([503, "5"]);
-	// Those who have go on with what they know.
+	// Gateways that have loaded the list continue with it.
 	expect(await statuses(admin.token)).toEqual([200, 200]);
 	brokers[0]!.createService(await loadService(services, "auth"));
 	await eventually(async () =>

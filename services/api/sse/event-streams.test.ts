@@ -83,7 +83,7 @@ const poll = async (times: number) => {
 	await eventually(() => expect(polls.length).toBeGreaterThanOrEqual(from + times), 30);
 };
 
-test("nothing is written to an ended stream that waits behind another one of its connection", async () => {
+test("writes nothing to an ended stream that waits behind a pipelined one", async () => {
 	const [open, finished] = [uuid(), uuid()];
 	read = async (id) => (id === finished ? { events: [event(1)], ended: true } : nothing);
 	const { text } = pipeline([open, finished]);
@@ -99,7 +99,7 @@ test("nothing is written to an ended stream that waits behind another one of its
 	expect(errors).toEqual([]);
 });
 
-test("an ended stream that waits for its connection gives its place back", async () => {
+test("releases the place of an ended stream that waits for its connection", async () => {
 	const bearer = token(shop.env);
 	const first = uuid();
 	read = async (id) => (id === first ? nothing : { events: [event(1)], ended: true });
@@ -112,7 +112,7 @@ test("an ended stream that waits for its connection gives its place back", async
 	expect((await open(bearer)).status).toBe(200);
 });
 
-test("of 60 streams that one user opens in parallel ten get a place", async () => {
+test("accepts ten of 60 streams that one user opens in parallel", async () => {
 	const bearer = token(shop.env);
 	const opened = await Promise.all(Array.from({ length: 60 }, () => open(bearer)));
 	const count = (status: number) => opened.filter((stream) => stream.status === status).length;
@@ -120,7 +120,7 @@ test("of 60 streams that one user opens in parallel ten get a place", async () =
 	expect((await open(token(shop.env))).status).toBe(200);
 });
 
-test("a stream that fails, or that has nothing to deliver, gives its place back", async () => {
+test("releases the place of a stream that fails or has no events", async () => {
 	const bearer = token(shop.env);
 	const statuses = async () =>
 		(await Promise.all(Array.from({ length: 10 }, () => open(bearer)))).map(({ status }) => status);
@@ -134,7 +134,7 @@ test("a stream that fails, or that has nothing to deliver, gives its place back"
 	expect(new Set(await statuses())).toEqual(new Set([200]));
 });
 
-test("a stream whose client leaves while its first events are loaded gives its place back", async () => {
+test("releases the place of a client that disconnects during the first load", async () => {
 	const bearer = token(shop.env);
 	const gate = Promise.withResolvers<void>();
 	read = () => gate.promise.then(() => nothing);
@@ -151,7 +151,7 @@ test("a stream whose client leaves while its first events are loaded gives its p
 	expect(new Set(polls.flat())).toEqual(new Set([other]));
 });
 
-test("a stream that cannot be read is retried with backoff, and its neighbors receive each event once", async () => {
+test("retries a failing stream with backoff, without affecting other streams", async () => {
 	const [broken, slow, healthy] = [uuid(), uuid(), uuid()];
 	const opened = [
 		await open(token(shop.env), broken),
@@ -181,7 +181,7 @@ test("a stream that cannot be read is retried with backoff, and its neighbors re
 	await eventually(() => expect(opened[0]!.messages).toMatchObject([{ id: event(1).id }]), 30);
 }, 60_000);
 
-test("a stream that its client may not read any more ends", async () => {
+test("ends a stream when its client loses access", async () => {
 	const id = uuid();
 	const stream = await open(token(shop.env), id);
 	read = async () => Promise.reject(commonError("FORBIDDEN"));
