@@ -5,18 +5,19 @@ import { type Breaker, openBreakers } from "../../lib/resilience/circuit-breaker
 type Status = "up" | "down";
 export interface Health {
 	readonly status: "healthy" | "degraded";
-	/** `nodes`: how many of them answered. */
+	/** `nodes`: number of responding nodes. */
 	readonly services: Record<string, { status: Status; nodes: number }>;
-	/** Circuit breakers of this gateway that do not let everything through; left out while there are none. */
+	/** This gateway's circuit breakers that are open or half-open; omitted if there are none. */
 	readonly breakers?: Pick<Breaker, "action" | "state">[];
 }
 
+/** Milliseconds that a node has to respond to a ping. */
 const PING_MS = 2000;
 
 /**
- * Asks every service of the shop whether it is there: remote nodes are pinged, services of this node are asked for their databases too.
- * Requests that come meanwhile share the answer.
- * @param names the services that must be there for the shop to be healthy
+ * Returns a function that checks every service: it pings remote nodes, and probes the databases of
+ * this node's services. Concurrent calls share one check.
+ * @param names services that must be available for the shop to be healthy
  */
 export function healthCheck(
 	broker: ServiceBroker,
@@ -33,11 +34,14 @@ export function healthCheck(
 }
 
 async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> {
-	const [answering, failing] = await Promise.all([answeringNodes(broker), failingServices(broker)]);
+	const [responding, failing] = await Promise.all([
+		respondingNodes(broker),
+		failingServices(broker),
+	]);
 	const nodes = new Map<string, Set<string>>();
 	for (const { name, nodeID = "" } of broker.registry.getServiceList({ skipInternal: true })) {
 		seen.add(name);
-		const works = nodeID === broker.nodeID ? !failing.includes(name) : answering.has(nodeID);
+		const works = nodeID === broker.nodeID ? !failing.includes(name) : responding.has(nodeID);
 		if (works) nodes.set(name, (nodes.get(name) ?? new Set()).add(nodeID));
 	}
 	const services = [...seen].sort().map((name) => {
@@ -52,12 +56,12 @@ async function check(broker: ServiceBroker, seen: Set<string>): Promise<Health> 
 	};
 }
 
-async function answeringNodes(broker: ServiceBroker): Promise<Set<string>> {
+async function respondingNodes(broker: ServiceBroker): Promise<Set<string>> {
 	const others = broker.registry
 		.getNodeList({ onlyAvailable: true })
 		.map(({ id }) => id)
 		.filter((id) => id !== broker.nodeID);
-	// Pinging nobody would wait for its whole time.
+	// broker.ping with an empty list waits until the timeout.
 	if (others.length === 0) return new Set();
 	const pongs = (await broker.ping(others, PING_MS)) as unknown as Record<string, object | null>;
 	return new Set(others.filter((id) => pongs[id]));

@@ -30,7 +30,7 @@ const json = (content: object, status = 200): HttpResponse => ({
 	body: JSON.stringify(content),
 });
 
-/** The addresses around the API. @param names the services that the shop consists of */
+/** Returns the handlers of the system endpoints. @param names names of the shop's services */
 export function systemEndpoints(
 	broker: ServiceBroker,
 	names: readonly string[],
@@ -39,7 +39,7 @@ export function systemEndpoints(
 	const openApi = perRevision((table: RouteTable) =>
 		document(JSON.stringify(openapi(table.list(), errorsOf(broker), version))),
 	);
-	// The registry's services, events and errors change together with the routes, so the revision of the routes stands for all of them.
+	// Services, events and errors in the registry change only together with the routes.
 	const asyncApi = perRevision(() => {
 		const { NAMESPACE: namespace } = envOf(broker);
 		return document(JSON.stringify(asyncapi(eventServices(broker), { version, namespace })));
@@ -47,7 +47,7 @@ export function systemEndpoints(
 	const errors = perRevision(() => errorsPage({ ...commonErrors, ...errorsOf(broker) }));
 	const assets = Object.entries(docsAssets).map(([route, load]) => [route, documentPage(load)]);
 	return {
-		"GET /": page(async () => json({ message: "The shop's API is running", docs: "/docs" })),
+		"GET /": page(async () => json({ message: "The API is running", docs: "/docs" })),
 		"GET /health": page(async () => json(await health())),
 		"GET /health/live": page(async () => json({ status: "alive" })),
 		"GET /health/ready": page(readiness),
@@ -60,7 +60,7 @@ export function systemEndpoints(
 	};
 }
 
-/** The errors that the services of the live cluster declare. */
+/** Returns the errors that the services of the live cluster declare. */
 function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
 	const services = registry.getServiceList({ withActions: false, skipInternal: true });
 	const all = services.flatMap(({ metadata }) =>
@@ -70,7 +70,10 @@ function errorsOf({ registry }: ServiceBroker): ErrorCatalogue {
 }
 
 const checks = new WeakMap<ServiceBroker, Promise<string[]>>();
-/** Requests that arrive during a check share its result: they are not limited, and each check is a round trip to every database. */
+/**
+ * Checks the services of this node; concurrent requests share one check. They are exempt from the
+ * rate limit, and each check is a round trip to every database.
+ */
 function sharedCheck(broker: ServiceBroker): Promise<string[]> {
 	const running =
 		checks.get(broker) ?? failingServices(broker).finally(() => checks.delete(broker));
@@ -78,10 +81,10 @@ function sharedCheck(broker: ServiceBroker): Promise<string[]> {
 	return running;
 }
 
-/** Whether requests should be sent here: no while this node starts or stops, or while a database of its services does not answer. */
+/** Not ready while this node starts or stops, or while a database of its services does not respond. */
 const readiness: Page = async ({ broker, listener }) => {
 	const failing = await sharedCheck(broker);
-	// broker.started turns false as soon as the broker is told to stop, before the listener closes.
+	// broker.started becomes false when the broker begins to stop, before the listener closes.
 	const ready = broker.started && !listener.closing && failing.length === 0;
 	return json({ status: ready ? "ready" : "not ready", failing }, ready ? 200 : 503);
 };

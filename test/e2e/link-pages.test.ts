@@ -82,7 +82,7 @@ testInBrowser(
 		expect(await me(customer)).toMatchObject({ is_verified: false });
 		expect(await submit(page)).toContain("Your e-mail address is confirmed.");
 		expect(await me(customer)).toMatchObject({ is_verified: true });
-		expect(await submit(await open(link))).toContain("This link is not valid any more.");
+		expect(await submit(await open(link))).toContain("This link is no longer valid.");
 	},
 	60_000,
 );

@@ -5,14 +5,14 @@ import { BATCH_FORMAT } from "../../../lib/messaging/event-batches.ts";
 
 export interface EventService {
 	readonly name: string;
-	/** What it publishes, by type. */
+	/** Data of the published events, by type. */
 	readonly events: Readonly<Record<string, Shape>>;
-	/** Patterns of what it wants to hear. */
+	/** Patterns of the event types that it receives. */
 	readonly subscriptions: readonly string[];
 }
 type Json = Record<string, unknown>;
 
-/** The services of the cluster that have to do with events, each once, as they told the registry. */
+/** Returns the cluster's services with their events and subscriptions, from the registry. */
 export function eventServices(broker: ServiceBroker): EventService[] {
 	const services = broker.registry.getServiceList({
 		onlyAvailable: true,
@@ -30,7 +30,7 @@ export function eventServices(broker: ServiceBroker): EventService[] {
 	return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** All events as an AsyncAPI 3.0.0 document: a channel for each type, and who sends and who receives it. */
+/** Creates the AsyncAPI 3.0.0 document: a channel per event type, with its senders and receivers. */
 export function asyncapi(
 	services: readonly EventService[],
 	{ version, namespace }: { version: string; namespace: string },
@@ -44,10 +44,10 @@ export function asyncapi(
 	return {
 		asyncapi: "3.0.0",
 		info: {
-			title: "The shop's events",
+			title: "Events of moleculer-commerce",
 			version,
 			description:
-				"CloudEvents 1.0 in a JetStream stream, delivered at least once, several in a message: their ids tell what came before. Fields are only ever added, so ignore those that you do not know.",
+				"CloudEvents 1.0 in a JetStream stream. Delivery is at least once; a message contains one or more events. Use the event's id to detect duplicates. Later versions may add fields, so ignore unknown fields.",
 			license: { name: "MIT" },
 		},
 		defaultContentType: "application/json",
@@ -65,7 +65,7 @@ export function asyncapi(
 				payload: { type: "array", items: event(type) },
 			})),
 			schemas: {
-				...each((_, shape) => withRoomToGrow(objectSchema(shape)) as Json),
+				...each((_, shape) => allowAdditionalFields(objectSchema(shape)) as Json),
 				CloudEvent: envelope,
 			},
 		},
@@ -84,10 +84,10 @@ function operations(
 			messages: [{ $ref: `#/channels/${type}/messages/${type}` }],
 		},
 	];
-	const heard = types.filter((type) => subscriptions.some((pattern) => matches(pattern, type)));
+	const received = types.filter((type) => subscriptions.some((pattern) => matches(pattern, type)));
 	return [
 		...Object.keys(events).map((type) => operation("send", type)),
-		...heard.map((type) => operation("receive", type)),
+		...received.map((type) => operation("receive", type)),
 	];
 }
 
@@ -102,7 +102,10 @@ const event = (type: string): Json => ({
 });
 
 const text = { type: "string" };
-/** https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md, with the extensions "sequence" and "traceparent". */
+/**
+ * CloudEvents JSON format with the extensions "sequence" and "traceparent":
+ * https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+ */
 const envelope: Json = {
 	type: "object",
 	required: [
@@ -119,27 +122,27 @@ const envelope: Json = {
 	properties: {
 		specversion: { const: "1.0" },
 		id: { type: "string", format: "uuid" },
-		source: { ...text, description: "The service that wrote it, /orders for instance" },
+		source: { ...text, description: "Service that published the event, for example /orders" },
 		type: text,
-		subject: { ...text, description: "The id of what it happened to" },
+		subject: { ...text, description: "ID of the resource that the event is about" },
 		time: { type: "string", format: "date-time" },
 		datacontenttype: { const: "application/json" },
 		traceparent: { ...text, description: "https://www.w3.org/TR/trace-context" },
 		sequence: {
 			...text,
 			pattern: "^\\d{19}$",
-			description: "Grows, as text, with the order in which a service wrote its events",
+			description: "Increases, in text order, with the order in which the service wrote its events",
 		},
 		data: { type: "object" },
 	},
 };
 
-/** Whoever writes is held to a schema's very fields; whoever reads has to be ready for more. */
-function withRoomToGrow(schema: unknown): unknown {
-	if (Array.isArray(schema)) return schema.map(withRoomToGrow);
+/** Removes `additionalProperties: false`: consumers must accept fields of later versions. */
+function allowAdditionalFields(schema: unknown): unknown {
+	if (Array.isArray(schema)) return schema.map(allowAdditionalFields);
 	if (typeof schema !== "object" || schema === null) return schema;
 	const entries = Object.entries(schema).filter(
 		([key, value]) => key !== "additionalProperties" || value !== false,
 	);
-	return Object.fromEntries(entries.map(([key, value]) => [key, withRoomToGrow(value)]));
+	return Object.fromEntries(entries.map(([key, value]) => [key, allowAdditionalFields(value)]));
 }

@@ -7,22 +7,26 @@ import { isUnchanged } from "../http/response.ts";
 
 type Encoding = "br" | "gzip" | "identity";
 const PREFERRED: readonly Encoding[] = ["br", "gzip", "identity"];
-/** Bytes. A smaller body fits into one packet anyway. */
-const WORTH_COMPRESSING = 1000;
-/** Half of the size at a fortieth of the time that the best quality (11) takes. */
+/** Minimum size of a compressed body, in bytes. A smaller body fits into one packet. */
+const MIN_COMPRESSED = 1000;
+/** Reduces the size by half in a fortieth of the time of the best quality (11). */
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } };
 
-/** Content that is the same for every client. It stays in memory, with its entity tag and the compressed forms that were requested so far. */
+/**
+ * Content that is identical for all clients. It stays in memory with its entity tag and the
+ * compressed forms requested so far.
+ */
 export interface Document {
 	readonly content: string;
 	readonly type: string;
 	readonly headers: Readonly<Record<string, string>>;
 	/** Weak, because all encodings share it (RFC 9110, 8.8.1). */
 	readonly etag: string;
-	/** The body in an encoding, which is compressed once. */
+	/** Returns the body in an encoding; compresses it once. */
 	encoded(encoding: Encoding): Promise<Buffer>;
 }
 
+/** Creates a document. */
 export function document(
 	content: string,
 	type = JSON_TYPE,
@@ -33,7 +37,7 @@ export function document(
 	return {
 		content,
 		type,
-		// Without more, a client may keep the content but must check whether it has changed.
+		// Clients may cache the content but must revalidate it.
 		headers: { "Cache-Control": "no-cache", ...headers },
 		etag: `W/"${createHash("sha256").update(identity).digest("base64url").slice(0, 27)}"`,
 		encoded(encoding) {
@@ -49,19 +53,19 @@ const compressors = {
 	gzip: promisify<Buffer, Buffer>(gzip),
 };
 const compress = (encoding: Encoding, body: Buffer): Promise<Buffer> =>
-	encoding === "identity" || body.length < WORTH_COMPRESSING
+	encoding === "identity" || body.length < MIN_COMPRESSED
 		? Promise.resolve(body)
 		: compressors[encoding](body);
 
-/** The response with a document: in the encoding that the client prefers, or 304 when the client has it already. */
+/** Returns a document in the preferred encoding, or 304 if the client has it. */
 export async function documentResponse(
 	req: Request,
 	{ etag, type, headers, content, encoded }: Document,
 ): Promise<HttpResponse> {
-	// Origin, because the headers of cross-origin access depend on it.
+	// The CORS headers depend on Origin.
 	const all = { ...headers, ETag: etag, Vary: "Accept-Encoding, Origin" };
 	if (isUnchanged(req, etag)) return { status: 304, headers: all };
-	const encoding = content.length < WORTH_COMPRESSING ? "identity" : bestEncoding(req);
+	const encoding = content.length < MIN_COMPRESSED ? "identity" : bestEncoding(req);
 	return {
 		status: 200,
 		type,
@@ -70,13 +74,13 @@ export async function documentResponse(
 	};
 }
 
-/** The smallest encoding that the client accepts. Browsers list all encodings with the same weight, gzip first. */
+/** Returns the smallest accepted encoding. Browsers list all with the same weight, gzip first. */
 function bestEncoding(req: Request): Encoding {
 	const accepted = new Negotiator(req).encodings([...PREFERRED]);
 	return PREFERRED.find((encoding) => accepted.includes(encoding)) ?? "identity";
 }
 
-/** Loads a document when it is first requested; a failed load is repeated at the next request. */
+/** Loads a document at the first request; repeats a failed load at the next request. */
 export function loadOnce(load: () => Promise<Document>): () => Promise<Document> {
 	let loaded: Promise<Document> | undefined;
 	return () => {
@@ -88,7 +92,10 @@ export function loadOnce(load: () => Promise<Document>): () => Promise<Document>
 	};
 }
 
-/** Rebuilds a document only when `revision` has changed, and keeps the old one, with its compressed forms, when its content has not. */
+/**
+ * Rebuilds a document when `revision` has changed. Keeps the existing document, with its compressed
+ * forms, if the content is the same.
+ */
 export function perRevision<A extends { readonly revision: number }>(
 	build: (source: A) => Document,
 ): (source: A) => Document {

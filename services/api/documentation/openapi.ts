@@ -14,7 +14,7 @@ import { problemExample, problemSchema } from "./problem-schemas.ts";
 export interface DocumentedRoute {
 	readonly method: string;
 	readonly path: string;
-	/** Undefined where the gateway itself answers. */
+	/** Undefined for a system endpoint. */
 	readonly contract?: Published;
 }
 /** Errors by their codes. */
@@ -27,19 +27,21 @@ const JSON_BODY = "application/json";
 const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE"]);
 const reference = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });
 
-/** What the gateway's own addresses are for, and what they answer besides 200 with JSON. */
-const PAGES: Readonly<Record<string, { summary: string; type?: string; unready?: true }>> = {
-	"/": { summary: "That the gateway runs" },
-	"/health": { summary: "Every service, and on how many nodes it is up" },
-	"/health/live": { summary: "That this process is alive" },
-	"/health/ready": { summary: "Whether requests should be sent here", unready: true },
-	"/openapi.json": { summary: "This document" },
-	"/asyncapi.json": { summary: "The events between the services, as AsyncAPI" },
-	"/docs": { summary: "This document as a page to try things out on", type: "text/html" },
-	"/docs/errors": { summary: "Every error code", type: "text/html" },
+/** System endpoints, with their response type and an additional 503. */
+const SYSTEM_ENDPOINTS: Readonly<
+	Record<string, { summary: string; type?: string; unready?: true }>
+> = {
+	"/": { summary: "Check that the gateway is running" },
+	"/health": { summary: "Get the status and number of nodes of each service" },
+	"/health/live": { summary: "Liveness probe" },
+	"/health/ready": { summary: "Readiness probe", unready: true },
+	"/openapi.json": { summary: "Get this OpenAPI document" },
+	"/asyncapi.json": { summary: "Get the AsyncAPI document of the events" },
+	"/docs": { summary: "Open the interactive API documentation", type: "text/html" },
+	"/docs/errors": { summary: "List all error codes", type: "text/html" },
 };
 
-/** The HTTP API as an OpenAPI 3.1 document, made from what is published and nothing else. */
+/** Creates the OpenAPI 3.1 document from the published contracts. */
 export function openapi(
 	routes: readonly DocumentedRoute[],
 	errors: ErrorCatalogue,
@@ -52,7 +54,7 @@ export function openapi(
 	);
 	for (const { method, path, contract } of sorted) {
 		const template = path.replace(/:(\w+)/g, "{$1}");
-		const operation = contract ? action(method, path, contract, catalogue) : page(path);
+		const operation = contract ? action(method, path, contract, catalogue) : systemEndpoint(path);
 		if (operation) paths[template] = { ...paths[template], [method.toLowerCase()]: operation };
 	}
 	const services = [
@@ -64,7 +66,8 @@ export function openapi(
 			title: "moleculer-commerce",
 			version,
 			summary: "An online shop's backend",
-			description: "Every error has a code that stays the same; /docs/errors lists them.",
+			description:
+				"Errors are problem details (RFC 9457) with a stable code. /docs/errors lists all codes.",
 			license: { name: "MIT", identifier: "MIT" },
 		},
 		servers: [{ url: "/" }],
@@ -80,25 +83,35 @@ export function openapi(
 			),
 			headers: {
 				"X-Request-ID": {
-					description: "The caller's where it is well-formed, or a new one",
+					description: "ID from the request if well-formed, otherwise a new ID",
 					schema: { type: "string" },
 				},
-				"X-Process-Time": { description: "Milliseconds", schema: { type: "string" } },
+				"X-Process-Time": {
+					description: "Processing time in milliseconds",
+					schema: { type: "string" },
+				},
 				"X-Total-Count": {
-					description: `How many there are on all pages: exactly up to ${EXACT_UP_TO}, above that an estimate`,
+					description: `Number of rows on all pages: exact up to ${EXACT_UP_TO}, an estimate above`,
 					schema: { type: "string" },
 				},
-				Link: { description: "The neighbouring pages (RFC 8288)", schema: { type: "string" } },
+				Link: {
+					description: "Links to the next and previous page (RFC 8288)",
+					schema: { type: "string" },
+				},
 				ETag: { schema: { type: "string" } },
 				Location: {
-					description: "The resource that was created, or that shows how the work goes on",
+					description:
+						"The created resource, or the resource that shows the progress of accepted work",
 					schema: { type: "string" },
 				},
 				"Preference-Applied": {
-					description: "respond-async, when the request preferred it (RFC 7240)",
+					description: "respond-async if the request preferred it (RFC 7240)",
 					schema: { type: "string" },
 				},
-				"Retry-After": { description: "Seconds", schema: { type: "string" } },
+				"Retry-After": {
+					description: "Seconds to wait before the next attempt",
+					schema: { type: "string" },
+				},
 			},
 		},
 	};
@@ -109,7 +122,7 @@ const headers = (...names: string[]) =>
 	Object.fromEntries(
 		["X-Request-ID", "X-Process-Time", ...names].map((name) => [name, reference("headers", name)]),
 	);
-/** moleculer's own switches begin with $$. */
+/** Fields without fastest-validator's options, which begin with $$. */
 const fieldsOf = (params: Shape): [string, Rule][] =>
 	Object.entries(params).filter(([field]) => !field.startsWith("$$"));
 
@@ -163,19 +176,19 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 			? [
 					header(
 						"Idempotency-Key",
-						"1 to 255 printable characters: the same key and body get the same answer for 24 hours",
+						"1 to 255 printable ASCII characters. A request with the same key and body returns the same response for 24 hours",
 					),
 				]
 			: []),
-		...(async === "on request" ? [header("Prefer", "respond-async answers 202 at once")] : []),
+		...(async === "on request" ? [header("Prefer", "respond-async returns 202 immediately")] : []),
 		...(etag
 			? [
 					method === "GET"
-						? header("If-None-Match", "304 when nothing has changed")
-						: header("If-Match", "412 when it has changed"),
+						? header("If-None-Match", "Returns 304 if the resource has not changed")
+						: header("If-Match", "Returns 412 if the resource has changed"),
 				]
 			: []),
-		...(stream ? [header("Last-Event-ID", "Goes on after this event")] : []),
+		...(stream ? [header("Last-Event-ID", "Resume after this event")] : []),
 	];
 }
 const requestBody = (shape: Shape): Json => {
@@ -189,13 +202,13 @@ function success(
 	{ status: own, returns, page: paged, etag, stream, async }: Published,
 ): Json {
 	const status = own ?? 200;
-	const said = {
-		200: "Done",
+	const descriptions = {
+		200: "OK",
 		201: "Created",
 		202: "Accepted",
-		204: "Done; there is nothing to say",
+		204: "No Content",
 	} as const;
-	const description = said[status];
+	const description = descriptions[status];
 	if (status === 204) return { 204: { description, headers: headers() } };
 	if (stream) {
 		return {
@@ -204,7 +217,7 @@ function success(
 				headers: headers(),
 				content: { "text/event-stream": { schema: { type: "string" } } },
 			},
-			204: { description: "There is nothing more to come", headers: headers() },
+			204: { description: "No further events will follow", headers: headers() },
 		};
 	}
 	const rule = paged && returns.type === "object" ? returns.props.rows! : returns;
@@ -218,14 +231,14 @@ function success(
 		...(async
 			? {
 					202: {
-						description: "Accepted; it goes on",
+						description: "Accepted; processing continues",
 						headers: headers("Location", "Preference-Applied"),
 						content,
 					},
 				}
 			: {}),
 		...(etag && method === "GET"
-			? { 304: { description: "Nothing has changed", headers: headers("ETag") } }
+			? { 304: { description: "Not Modified", headers: headers("ETag") } }
 			: {}),
 	};
 }
@@ -239,7 +252,7 @@ function failures(method: string, contract: Published, catalogue: ErrorCatalogue
 			? []
 			: ["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]),
 		...(idempotent || etag ? ["BAD_HEADER"] : []),
-		// Fields that nobody asked for are errors, too.
+		// Unknown fields are errors as well.
 		"VALIDATION_ERROR",
 		...(CHANGES.has(method) ? ["PRECONDITION_FAILED"] : []),
 		...throws,
@@ -269,9 +282,9 @@ function problem(status: number, codes: readonly string[], catalogue: ErrorCatal
 	};
 }
 
-function page(path: string): Json | undefined {
-	const known = PAGES[path];
-	// What a page is made of is no part of the API.
+function systemEndpoint(path: string): Json | undefined {
+	const known = SYSTEM_ENDPOINTS[path];
+	// Assets and link pages are not part of the API.
 	if (!known) return undefined;
 	const { summary, type = JSON_BODY, unready } = known;
 	const content = {
@@ -283,8 +296,8 @@ function page(path: string): Json | undefined {
 		tags: ["gateway"],
 		security: [],
 		responses: {
-			200: { description: "Done", headers: headers(), content },
-			...(unready ? { 503: { description: "No", headers: headers(), content } } : {}),
+			200: { description: "OK", headers: headers(), content },
+			...(unready ? { 503: { description: "Not ready", headers: headers(), content } } : {}),
 		},
 	};
 }

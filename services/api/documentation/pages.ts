@@ -6,7 +6,7 @@ import { titleOf } from "../http/problem-details.ts";
 import { type Document, document, loadOnce } from "./documents.ts";
 import type { ErrorCatalogue } from "./openapi.ts";
 
-/** Everything comes from here and is asked for here; Swagger UI writes some styles into its elements. */
+/** Allows only resources of this origin. Swagger UI uses inline styles. */
 const CSP = [
 	"default-src 'none'",
 	"script-src 'self'",
@@ -20,9 +20,9 @@ const HTML = "text/html; charset=utf-8";
 const html = (content: string): Document =>
 	document(content, HTML, { "Content-Security-Policy": CSP.join(";") });
 
-/** The page on which the API is tried out: Swagger UI, served from its package, so that it works without the internet. */
+/** Interactive API documentation: Swagger UI, served from its package, so it works offline. */
 export const docsPage = html(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>The shop's API</title>
+<html lang="en"><head><meta charset="utf-8"><title>moleculer-commerce API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 <link rel="icon" href="data:,"></head>
@@ -32,7 +32,7 @@ export const docsPage = html(`<!doctype html>
 </body></html>
 `);
 
-/** Whoever logs in on the page is logged in on the page: the token is used for what comes after. */
+/** Script of the page. After a sign-in, further requests use the received access token. */
 const PAGE = `const ui = SwaggerUIBundle({
 	url: "/openapi.json",
 	dom_id: "#page",
@@ -49,19 +49,19 @@ const PAGE = `const ui = SwaggerUIBundle({
 const folder = (): string =>
 	dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 const SCRIPT = "text/javascript; charset=utf-8";
-const KEPT = { "Cache-Control": "public, max-age=86400" };
+const CACHED = { "Cache-Control": "public, max-age=86400" };
 const asset = (file: string, type: string) =>
-	loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, KEPT));
-const script = document(PAGE, SCRIPT, KEPT);
+	loadOnce(async () => document(await readFile(join(folder(), file), "utf8"), type, CACHED));
+const script = document(PAGE, SCRIPT, CACHED);
 
-/** The files that the page loads. */
+/** Assets of the page, by route. */
 export const docsAssets: Readonly<Record<string, () => Promise<Document>>> = {
 	"GET /docs/page.js": async () => script,
 	"GET /docs/swagger-ui-bundle.js": asset("swagger-ui-bundle.js", SCRIPT),
 	"GET /docs/swagger-ui.css": asset("swagger-ui.css", "text/css; charset=utf-8"),
 };
 
-/** The error reference: the `type` of a problem leads to its code's section. */
+/** Creates the error reference. The `type` of a problem refers to the section of its code. */
 export function errorsPage(errors: ErrorCatalogue): Document {
 	const sections = Object.entries(errors)
 		.sort(([a], [b]) => (a < b ? -1 : 1))
@@ -70,8 +70,8 @@ export function errorsPage(errors: ErrorCatalogue): Document {
 				`<section id="${code}"><h2>${code}</h2><p>${status} ${titleOf(code)}: ${escapeHtml(message)}</p></section>`,
 		);
 	return html(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Errors of the shop's API</title><link rel="icon" href="data:,"></head>
-<body><h1>Errors</h1>
+<html lang="en"><head><meta charset="utf-8"><title>Error codes</title><link rel="icon" href="data:,"></head>
+<body><h1>Error codes</h1>
 ${sections.join("\n")}
 </body></html>
 `);

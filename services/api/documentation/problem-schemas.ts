@@ -1,9 +1,9 @@
 import { titleOf } from "../http/problem-details.ts";
 
-/** Every code is in SCREAMING_SNAKE_CASE, also those of single fields. */
+/** Format of all codes, including those of fields. */
 const CODE = "^[A-Z][A-Z0-9_]*$";
 
-/** RFC 9457, and what is always in it here; an error may have members of its own. */
+/** Schema of problem details (RFC 9457). Errors may have additional members. */
 export const problemSchema = {
 	type: "object",
 	required: ["type", "title", "status", "detail", "code", "request_id"],
@@ -11,7 +11,7 @@ export const problemSchema = {
 		type: {
 			type: "string",
 			format: "uri-reference",
-			description: "Leads to the code in the error reference",
+			description: "Section of the code in the error reference",
 		},
 		title: { type: "string" },
 		status: { type: "integer", minimum: 400, maximum: 599 },
@@ -19,7 +19,7 @@ export const problemSchema = {
 		code: {
 			type: "string",
 			pattern: CODE,
-			description: "Stays the same; programs should look at nothing else",
+			description: "Stable code; use only this member in programs",
 		},
 		request_id: { type: "string" },
 		errors: {
@@ -38,7 +38,7 @@ export const problemSchema = {
 	},
 };
 
-/** A problem document as it would come. */
+/** Creates an example of a problem document. */
 export const problemExample = (
 	code: string,
 	{ status, message }: { status: number; message: string },

@@ -12,40 +12,43 @@ import {
 import { envOf } from "../../../lib/settings/env.ts";
 import type { Request, Response, Target } from "./exchange.ts";
 
-/** nginx's number for a client that did not wait for its answer. */
-const GONE = 499;
+/** nginx's status for a client that disconnected before the response. */
+const CLIENT_CLOSED_REQUEST = 499;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
-/** Of requests that lead nowhere. */
-const NOWHERE = {};
+/** Key of the metrics of requests without a route. */
+const NO_ROUTE = {};
 const MESSAGES = {
-	info: "A request was answered",
-	warn: "A request was refused",
+	info: "A request was completed",
+	warn: "A request was rejected",
 	error: "A request failed",
 };
 
-/** The metrics of one method of one route. */
-interface Counted {
+/** Metrics of one method of one route. */
+interface RouteMetrics {
 	readonly seconds: Histogram;
 	readonly byStatus: Map<number, Counter>;
 }
 
-/** Notes each request as it ends, once: in the metrics of its route, and as a line in the log. A failure is told there, with its stack if it is ours. */
+/**
+ * Records each request once, when it ends: in the metrics of its route and as a line in the log.
+ * Internal errors are logged with their stack.
+ */
 export class AccessLog {
 	readonly #metrics: Metrics;
 	readonly #log: Log | undefined;
-	readonly #least: "all" | "errors" | "off";
-	readonly #counted = new WeakMap<object, Map<string, Counted>>();
+	readonly #level: "all" | "errors" | "off";
+	readonly #byRoute = new WeakMap<object, Map<string, RouteMetrics>>();
 
 	constructor(broker: ServiceBroker) {
 		this.#metrics = metricsOf(broker);
 		this.#log = logOf(broker);
-		this.#least = envOf(broker).ACCESS_LOG;
+		this.#level = envOf(broker).ACCESS_LOG;
 	}
 
 	record(req: Request, res: Response): void {
-		const status = res.headersSent ? res.statusCode : GONE;
+		const status = res.headersSent ? res.statusCode : CLIENT_CLOSED_REQUEST;
 		const ms = performance.now() - req.startedAt;
-		const { seconds, byStatus } = this.#countedOf(req.$alias, req.method!);
+		const { seconds, byStatus } = this.#metricsOf(req.$alias, req.method!);
 		const counter =
 			byStatus.get(status) ??
 			this.#metrics.counter(
@@ -56,15 +59,15 @@ export class AccessLog {
 			);
 		byStatus.set(status, counter);
 		counter.add();
-		// How long a stream stays open says nothing about how long anything takes.
+		// The duration of an event stream is not a processing time.
 		if (!req.$alias?.contract?.stream) seconds.observe(ms / 1000);
 		this.#write(req, status, ms);
 	}
 
-	#countedOf(target: Target | undefined, method: string): Counted {
-		const key = target ?? NOWHERE;
-		const methods = this.#counted.get(key) ?? new Map<string, Counted>();
-		this.#counted.set(key, methods);
+	#metricsOf(target: Target | undefined, method: string): RouteMetrics {
+		const key = target ?? NO_ROUTE;
+		const methods = this.#byRoute.get(key) ?? new Map<string, RouteMetrics>();
+		this.#byRoute.set(key, methods);
 		const found = methods.get(method) ?? {
 			seconds: this.#metrics.histogram(catalogue.requestSeconds, label(method), routeOf(target)),
 			byStatus: new Map(),
@@ -73,12 +76,12 @@ export class AccessLog {
 		return found;
 	}
 
-	/** By hand, because there are so many: what needs no escapes is not looked at. */
+	/** Builds the line by hand, because serializing an object for each request is slower. */
 	#write(req: Request, status: number, ms: number): void {
 		const level = status < 400 ? "info" : status < 500 ? "warn" : "error";
 		if (
 			!this.#log?.logs(level) ||
-			(this.#least !== "all" && status < (this.#least === "errors" ? 400 : 500))
+			(this.#level !== "all" && status < (this.#level === "errors" ? 400 : 500))
 		)
 			return;
 		const { failure } = req;
@@ -96,6 +99,6 @@ export class AccessLog {
 	}
 }
 
-/** Never the path itself: there is no end to them. */
+/** Label of a route. Paths would create an unlimited number of time series. */
 const routeOf = (target: Target | undefined): string => target?.pattern ?? "none";
 const label = (method: string): string => (METHODS.has(method) ? method : "other");

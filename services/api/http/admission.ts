@@ -4,12 +4,12 @@ import type { Gateway, Request, Response } from "./exchange.ts";
 import { requestId } from "./request-metadata.ts";
 
 /**
- * Not counted: load balancers and orchestrators send these from few addresses, and take a refusal for an outage. However many arrive together, they
- * share one check (pages.ts).
+ * Exempt from the rate limit: load balancers and orchestrators send these from few addresses and
+ * interpret 429 as an outage. Concurrent probes share one check (system-endpoints.ts).
  */
 const PROBES = new Set(["/health/live", "/health/ready"]);
 
-/** Counts a request and, if its client may send it, hands it to moleculer-web. */
+/** Counts a request against the rate limit, then passes it to moleculer-web. */
 export async function admit(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	try {
 		req.startedAt = performance.now();
@@ -19,13 +19,13 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
 		gateway.errorHandler(req, res, error);
 		return;
 	}
-	// The client may have gone away while Redis counted.
+	// The client may have disconnected while Redis counted.
 	if (!res.closed) gateway.httpHandler(req, res);
 }
 
 /**
- * Counts every request, whether it leads to a route or not, before anything is done for it. Users count by their ID; requests without a valid token, and
- * those to strict routes, count by their address.
+ * Counts every request, with or without a route, before it is processed. Users are counted by ID;
+ * requests without a valid token and requests to strict routes are counted by address.
  * @throws RATE_LIMITED
  */
 async function countRequest(gateway: Gateway, req: Request): Promise<void> {
@@ -43,7 +43,7 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	});
 }
 
-/** A failure is kept for later, because only some routes require a user. */
+/** Verifies the token. Returns a failure instead of throwing it: not all routes require a user. */
 function authenticate(gateway: Gateway, { headers }: Request): Request["authentication"] {
 	try {
 		return { user: gateway.verifyToken(headers.authorization) };
@@ -53,7 +53,7 @@ function authenticate(gateway: Gateway, { headers }: Request): Request["authenti
 	}
 }
 
-/** Without the query and a slash at the end, as moleculer-web routes it. */
+/** Removes the query and a trailing slash, like moleculer-web. */
 function pathOf(url: string): string {
 	const path = url.split("?", 1)[0]!;
 	return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;

@@ -1,17 +1,19 @@
 import type { IncomingMessage } from "node:http";
 import { commonError, invalidField } from "../../../lib/contracts/errors.ts";
 
+/** Maximum size in bytes. */
 const LIMIT = 100 * 1024;
+/** Maximum nesting depth. */
 const DEPTH = 20;
-/** More fields and elements than any request has: 100 order lines come to a few hundred. */
+/** Maximum number of fields and elements. An order of 100 lines has a few hundred. */
 const FIELDS = 2000;
-/** Parameters mean nothing here (RFC 8259): JSON is UTF-8. */
+/** Media type parameters are ignored: JSON is always UTF-8 (RFC 8259). */
 const JSON_BODY = /^application\/json *($|;)/i;
 const FORM_BODY = /^application\/x-www-form-urlencoded *($|;)/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * The JSON object in a request's body; without a body an empty one.
+ * Reads the JSON object in a request's body; returns an empty object without a body.
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY, VALIDATION_ERROR
  */
 export async function readBody(req: IncomingMessage): Promise<Record<string, unknown>> {
@@ -30,12 +32,12 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
 	if (typeof body !== "object" || body === null || Array.isArray(body)) {
 		throw invalidField("", "OBJECT", "The body must be a JSON object");
 	}
-	assertClean(body, "", 1, { left: FIELDS });
+	assertWithinLimits(body, "", 1, { left: FIELDS });
 	return body as Record<string, unknown>;
 }
 
 /**
- * The fields of an HTML form in a request's body.
+ * Reads the fields of an HTML form from a request's body.
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY
  */
 export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
@@ -50,7 +52,7 @@ export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
 	return new URLSearchParams((await readBytes(req)).toString("utf8"));
 }
 
-/** What is too much is not kept, but still taken from the connection by node:http, so that the sender gets to read the answer. */
+/** Reads the body. An oversized body is discarded but still received, so the client can read the response. */
 function readBytes(req: IncomingMessage): Promise<Buffer> {
 	return new Promise((resolve, reject) => {
 		const chunks: Buffer[] = [];
@@ -64,12 +66,12 @@ function readBytes(req: IncomingMessage): Promise<Buffer> {
 			} else chunks.push(chunk);
 		});
 		req.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-		// The sender went away in the middle; nobody will read the answer. After the end it is no news.
-		const gone = () => {
+		// The client disconnected before the end of the body.
+		const onDisconnect = () => {
 			if (!req.readableEnded) reject(commonError("MALFORMED_BODY"));
 		};
-		req.once("error", gone);
-		req.once("close", gone);
+		req.once("error", onDisconnect);
+		req.once("close", onDisconnect);
 	});
 }
 
@@ -81,8 +83,17 @@ function parse(bytes: Buffer): unknown {
 	}
 }
 
-/** Refuses what no handler should have to think of. @param depth of the value's own fields @param fields that the rest of the body may have */
-function assertClean(value: unknown, field: string, depth: number, fields: { left: number }): void {
+/**
+ * Checks depth, number of fields, texts and keys.
+ * @param depth depth of the value's own fields
+ * @param fields number of fields that the rest of the body may have
+ */
+function assertWithinLimits(
+	value: unknown,
+	field: string,
+	depth: number,
+	fields: { left: number },
+): void {
 	if (typeof value === "string") assertText(value, field);
 	if (typeof value !== "object" || value === null) return;
 	if (depth > DEPTH)
@@ -93,7 +104,7 @@ function assertClean(value: unknown, field: string, depth: number, fields: { lef
 		throw invalidField("", "FIELDS", `The body has more than ${FIELDS} fields and elements`);
 	for (const [key, inner] of entries) {
 		assertKey(key);
-		assertClean(
+		assertWithinLimits(
 			inner,
 			Array.isArray(value) ? `${field}[${key}]` : field ? `${field}.${key}` : key,
 			depth + 1,
@@ -102,19 +113,19 @@ function assertClean(value: unknown, field: string, depth: number, fields: { lef
 	}
 }
 
-/** @throws VALIDATION_ERROR for text that has no UTF-8 form, or that Postgres cannot hold */
+/** @throws VALIDATION_ERROR for text that has no UTF-8 form or that Postgres cannot store */
 export function assertText(text: string, field: string): void {
 	if (text.includes("\0") || !text.isWellFormed()) {
 		throw invalidField(
 			field,
 			"TEXT",
-			`The '${field}' field holds a character that cannot be stored`,
+			`The '${field}' field contains a character that cannot be stored`,
 		);
 	}
 }
-/** @throws VALIDATION_ERROR for a key that would reach an object's prototype */
+/** @throws VALIDATION_ERROR for a key that would change an object's prototype */
 export function assertKey(key: string): void {
 	assertText(key, "");
 	if (key === "__proto__")
-		throw invalidField(key, "OBJECT_STRICT", "A field cannot have this name");
+		throw invalidField(key, "OBJECT_STRICT", "This field name is not allowed");
 }

@@ -3,16 +3,20 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import proxyAddr from "proxy-addr";
 
-/** Some proxies add the port: 203.0.113.7:1234, [2001:db8::1]:1234. IPv6 addresses may have brackets without one. */
+/**
+ * Address with a port, as some proxies send it: 203.0.113.7:1234, [2001:db8::1]:1234. IPv6 addresses
+ * may have brackets without a port.
+ */
 const WITH_PORT = /^(?:\[([^[\]]+)\]|([\d.]+))(?::\d{1,5})?$/;
-/** Longer than any address, zone and port. */
-const LONGEST = 100;
-/** One customer usually has a whole IPv6 network of this size. */
+/** Maximum length of an address with zone and port. */
+const MAX_LENGTH = 100;
+/** Size of the IPv6 network that a provider usually assigns to one customer. */
 const IPV6_PREFIX = 64;
 
 /**
- * The address that a request came from, as far as it can be trusted: the connection's remote address or, behind `proxies` proxies of ours, the address
- * that the outermost of them wrote into X-Forwarded-For. Everything further left is chosen by the client.
+ * Returns the trustworthy address of a client: the connection's remote address or, behind `proxies`
+ * trusted proxies, the address that the outermost of them appended to X-Forwarded-For. The client
+ * controls everything further left.
  * @returns an IPv4 address, an IPv6 network such as `2001:db8:0:1::/64`, or `unknown` for anything else
  */
 export function clientAddress(
@@ -20,10 +24,10 @@ export function clientAddress(
 	proxies: number,
 ): string {
 	const hop = proxyAddr(req as IncomingMessage, (_, index) => index < proxies) ?? "";
-	if (hop.length > LONGEST) return "unknown";
+	if (hop.length > MAX_LENGTH) return "unknown";
 	const [, v6, v4] = WITH_PORT.exec(hop) ?? [];
 	const address = v6 ?? v4 ?? hop;
-	// First, because the patterns of ipaddr.js are not made for long texts; and most addresses are done with it.
+	// Before ipaddr.js, whose patterns are slow for long texts.
 	switch (isIP(address)) {
 		case 4:
 			return address;

@@ -6,23 +6,24 @@ const ACCEPTED =
 	"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
 
 export interface Cors {
-	/** For every answer, or a browser would hide even errors from a page that may see them. */
+	/** Headers for every response. Without them a browser also hides errors from an allowed origin. */
 	headers(origin: string | undefined): Record<string, string>;
-	/** For the answer to a preflight request. */
+	/** Headers for the response to a preflight request. */
 	preflight(origin: string | undefined, methods: readonly string[]): Record<string, string>;
 }
 
 /**
- * Cross-origin access for the listed origins (https://fetch.spec.whatwg.org/#http-cors-protocol). Without credentials: tokens travel in a header
- * that the page sets itself.
- * @throws StartError for what is not an origin, `*` for instance
+ * Creates the CORS headers for a comma-separated list of origins
+ * (https://fetch.spec.whatwg.org/#http-cors-protocol). Credentials are not allowed, because pages
+ * send the token in a header.
+ * @throws StartError for an invalid origin, such as `*`
  */
 export function cors(setting: string): Cors {
 	const origins = setting.split(",").flatMap((origin) => origin.trim() || []);
 	for (const origin of origins) {
 		if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
 			throw new StartError(
-				`CORS_ORIGINS: "${origin}" is not an origin; one looks like https://shop.example.com`,
+				`CORS_ORIGINS: "${origin}" is not an origin; example: https://shop.example.com`,
 			);
 		}
 	}

@@ -13,7 +13,7 @@ interface FieldError {
 	readonly message: string;
 	readonly code: string;
 }
-/** A failure as a client may see it. */
+/** An error as it is sent to the client. */
 export interface Problem {
 	readonly status: number;
 	readonly code: string;
@@ -22,15 +22,15 @@ export interface Problem {
 	/** Further members of the document. */
 	readonly data?: object;
 }
-/** What of an error is left when it comes from another node: no class, so only these are compared. */
+/** Members of an error that survive the transport between nodes; its class does not. */
 interface Failure {
 	readonly type?: unknown;
 	readonly code?: unknown;
 	readonly message?: string;
 	readonly data?: unknown;
 }
-/** What moleculer's validator says of one field. */
-interface Complaint {
+/** Error of one field, from Moleculer's validator. */
+interface Violation {
 	readonly type: string;
 	readonly field?: string;
 	readonly message: string;
@@ -39,21 +39,22 @@ interface Complaint {
 }
 
 const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
-/** Seconds. */
+/** Default of Retry-After, in seconds. */
 const RETRY_AFTER = 5;
 
 /**
- * Errors that are meant for the client pass, all others are hidden behind one fixed sentence.
- * @param action that the gateway called
+ * Converts an error to a problem. Client errors are passed on; all others become INTERNAL_ERROR with a
+ * fixed message.
+ * @param action name of the action that the gateway called
  */
 export function toProblem(error: unknown, action?: string): Problem {
 	const { type, code, message = "", data } = (error ?? {}) as Failure;
 	if (code === 503 || isOutage(error)) return common("SERVICE_UNAVAILABLE");
 	if (type === "VALIDATION_ERROR" && Array.isArray(data)) {
-		// Parameters that an action passed on to another are not the client's mistake.
-		const own = (data as Complaint[]).every((complaint) => complaint.action === action);
+		// Invalid parameters of a call between services are not the client's error.
+		const own = (data as Violation[]).every((violation) => violation.action === action);
 		return own
-			? { ...common("VALIDATION_ERROR"), errors: (data as Complaint[]).flatMap(toFieldErrors) }
+			? { ...common("VALIDATION_ERROR"), errors: (data as Violation[]).flatMap(toFieldErrors) }
 			: common("INTERNAL_ERROR");
 	}
 	if (
@@ -76,24 +77,24 @@ function common(code: keyof typeof commonErrors): Problem {
 	return { status, code, detail: message };
 }
 
-/** `stringMin` of fastest-validator is STRING_MIN; fields that nobody asked for are named one by one. */
-function toFieldErrors({ type, field = "", message, actual }: Complaint): FieldError[] {
+/** Converts fastest-validator's `stringMin` to STRING_MIN, and lists unknown fields one by one. */
+function toFieldErrors({ type, field = "", message, actual }: Violation): FieldError[] {
 	const code = type.replace(/[A-Z]/g, "_$&").toUpperCase();
 	if (type !== "objectStrict") return [{ field, message, code }];
 	return String(actual)
 		.split(", ")
 		.map((name) => ({
 			field: field ? `${field}.${name}` : name,
-			message: `There is no field '${name}' here`,
+			message: `Unknown field '${name}'`,
 			code,
 		}));
 }
 
-/** SKU_TAKEN is "Sku taken". */
+/** Converts a code to a title: SKU_TAKEN to "Sku taken". */
 export const titleOf = (code: string): string =>
 	code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
 
-/** RFC 9457. `type` leads to the code's section of the error reference. */
+/** Creates the response for a problem (RFC 9457). `type` refers to the error reference. */
 export function problemResponse(
 	{ status, code, detail, errors, data }: Problem,
 	requestId: string,
@@ -123,18 +124,18 @@ export function problemResponse(
 	};
 }
 
-/** Answers a request that failed; the journal logs it when it ends, and nobody else does. */
+/** Sends the response for an error. The access log records the error when the request ends. */
 export function sendProblem(gateway: Gateway, req: Request, res: Response, error: unknown): void {
 	const problem = toProblem(error, req.$alias?.action);
 	req.failure = { error, code: problem.code };
 	if (res.headersSent) {
-		// Half an answer cannot be taken back; the client must see that it is not whole.
+		// The head has been sent: closing the connection shows the client that the response is incomplete.
 		res.destroy();
 		return;
 	}
-	const { headers, ...answer } = problemResponse(problem, req.id);
+	const { headers, ...response } = problemResponse(problem, req.id);
 	sendResponse(gateway, req, res, {
-		...answer,
+		...response,
 		headers: { ...req.$ctx?.meta.$responseHeaders, ...headers },
 	});
 }

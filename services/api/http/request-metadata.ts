@@ -6,19 +6,19 @@ import { isEntityTagList } from "../../../lib/contracts/etag.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
-/** Methods that change the resource at their address. */
+/** Methods that change the resource at their path. */
 export const CHANGES: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"]);
 const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
 
-/** The caller's name for the request, where it is safe to repeat, or a new one. */
+/** Returns the client's request ID if it is well-formed, otherwise a new one. */
 export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): string {
 	return typeof theirs === "string" && REQUEST_ID.test(theirs) ? theirs : randomUUID();
 }
 
 /**
- * What of the headers travels with the call. Nothing else of what a client sends gets into an action's meta.
- * @throws BAD_HEADER; PRECONDITION_FAILED for a change that names an entity tag of a resource that has none: it cannot be the version that
- * the client has read
+ * Returns the metadata of a call. No other header reaches an action.
+ * @throws BAD_HEADER; PRECONDITION_FAILED for a change with If-Match if the resource has no ETag: the
+ * client cannot have read that version
  */
 export function metadata(
 	{ method, headers }: IncomingMessage,

@@ -2,13 +2,18 @@ import type { IncomingMessage } from "node:http";
 import { commonError } from "../../../lib/contracts/errors.ts";
 
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
-/** host [":" port] (RFC 9110, 7.2): a name, an IPv4 address or an IPv6 address in brackets, without user information. */
+/**
+ * host [":" port] (RFC 9110, 7.2): a name, an IPv4 address or an IPv6 address in brackets, without
+ * user information.
+ */
 const AUTHORITY = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /**
- * The path of a request, without its query. Reduces an absolute-form target ("GET http://shop/health", as sent to proxies) to its path and
- * query, because a server must accept both forms (RFC 9112, 3.2.2).
- * @throws BAD_HEADER for more than one Host and for a host that is not one (RFC 9112, 3.2): two servers could read it differently
+ * Returns the path of a request without its query. Reduces an absolute-form target
+ * ("GET http://shop/health", as sent to proxies) to its path and query, because a server must accept
+ * both forms (RFC 9112, 3.2.2).
+ * @throws BAD_HEADER for more than one Host and for an invalid host (RFC 9112, 3.2), which two
+ * servers could interpret differently
  */
 export function readTarget(req: IncomingMessage & { originalUrl: string }): string {
 	assertHost(req);
@@ -23,14 +28,17 @@ export function readTarget(req: IncomingMessage & { originalUrl: string }): stri
 	return req.url!.split("?", 1)[0]!;
 }
 
-/** node:http keeps only the first of several Host headers, so the raw headers are searched. They alternate between names and values. */
+/**
+ * Checks the raw headers, which alternate between names and values: `headers` contains only the first
+ * of several Host headers.
+ */
 function assertHost({ rawHeaders }: IncomingMessage): void {
 	let host: string | undefined;
 	for (let i = 0; i < rawHeaders.length; i += 2) {
 		const name = rawHeaders[i]!;
 		if (name.length !== 4 || name.toLowerCase() !== "host") continue;
 		if (host !== undefined)
-			throw commonError("BAD_HEADER", undefined, "A request has exactly one Host header");
+			throw commonError("BAD_HEADER", undefined, "A request must have exactly one Host header");
 		host = rawHeaders[i + 1]!;
 	}
 	// A client without an authority sends an empty Host.

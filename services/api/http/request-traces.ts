@@ -3,8 +3,8 @@ import type { Published } from "../routing/published.ts";
 import type { Gateway, Request, Response } from "./exchange.ts";
 
 /**
- * A request goes on in the trace that it says, or in one that begins here where there is tracing. Of the request its span shows what the contract knows: who
- * sent it, from where, and what it said is nobody else's business.
+ * Continues the request's trace, or starts one if tracing is on. The span contains the route and the
+ * status, but no data of the client, its address or the request.
  */
 export function trace(
 	gateway: Gateway,
@@ -13,11 +13,11 @@ export function trace(
 	res: Response,
 	{ rest }: Published,
 ): void {
-	// A malformed one is left out, as its specification wants it.
+	// A malformed traceparent is ignored, as its specification requires.
 	const parent = isTraceparent(req.headers.traceparent) ? req.headers.traceparent : undefined;
 	const route = rest.replace(" ", " /api");
 	const span = gateway.tracer?.enter(route, parent, req.startedAt);
-	// What is not recorded here need not be looked at behind.
+	// Services do not record what the gateway has not sampled.
 	const traceparent = span?.traceparent ?? (gateway.tracer ? parent?.replace(/..$/, "00") : parent);
 	if (traceparent) ctx.headers = { traceparent };
 	if (!span) return;
@@ -27,7 +27,7 @@ export function trace(
 		const { statusCode } = res;
 		span.set({ "http.response.status_code": statusCode });
 		if (statusCode >= 500) span.fail({ code: String(statusCode) });
-		else if (!res.writableFinished) span.addEvent("the client went away");
+		else if (!res.writableFinished) span.addEvent("client disconnected");
 		span.end();
 	});
 }

@@ -12,7 +12,7 @@ import {
 } from "./exchange.ts";
 import { queryOf, readParameters, withoutIgnored } from "./parameters.ts";
 
-/** Answers a request with what its action returns, or returned before, in the shape that its contract gives it. */
+/** Responds with the result of the request's action, or with a cached response. */
 export async function respond(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	const { contract } = req.$alias;
 	if (contract?.auth === "anyone" && contract.rest.startsWith("GET ")) {
@@ -27,19 +27,19 @@ export async function respond(gateway: Gateway, req: Request, res: Response): Pr
 			req,
 			res,
 			contract?.responseCache
-				? await kept(gateway, req, contract.name, contract.responseCache)
+				? await cached(gateway, req, contract.name, contract.responseCache)
 				: shape(req, await call(req)),
 		);
 }
 
-/** What is kept needs no parameters, for they were read, and found right, when it was made. */
-function kept(
+/** Returns the cached response. A hit needs no parameters: they were validated when it was stored. */
+function cached(
 	{ responseCache, table }: Gateway,
 	req: Request,
 	action: string,
 	{ ttl }: { ttl: number },
 ): Promise<HttpResponse> {
-	// All of a GET's parameters are in its path and query, and so is what links to neighbouring pages are made of. Other routes may lead elsewhere.
+	// Path and query contain all parameters of a GET. With other routes they may mean another action.
 	const key = `${table.revision} ${req.originalUrl}`;
 	return responseCache.get(serviceOf(action), key, ttl, async () => {
 		const { body, ...head } = shape(req, await call(req));
@@ -78,7 +78,7 @@ function shape(req: Request, result: unknown): HttpResponse {
 	return { status, headers, body: JSON.stringify(result ?? null) };
 }
 
-/** Where a created resource is, or the resource whose state tells how accepted work goes on (RFC 9110, 15.3.3). */
+/** Location of the created resource, or of the one that shows the progress (RFC 9110, 15.3.3). */
 function location(
 	{ $alias: { collection, onResource }, parsedUrl }: Request,
 	status: number,
@@ -90,18 +90,18 @@ function location(
 	return status === 202 && onResource ? { Location: parentOf(parsedUrl) } : {};
 }
 
-/** Sends an answer, or only says that the client has it already. */
-function deliver(gateway: Gateway, req: Request, res: Response, whole: HttpResponse): void {
-	const { headers } = whole;
+/** Sends a response, or 304 if the client has it. */
+function deliver(gateway: Gateway, req: Request, res: Response, response: HttpResponse): void {
+	const { headers } = response;
 	sendResponse(
 		gateway,
 		req,
 		res,
-		headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : whole,
+		headers?.ETag && isUnchanged(req, headers.ETag) ? { status: 304, headers } : response,
 	);
 }
 
-/** Whether the client has this already. A header that is none of the kind does no harm: it gets the whole answer. */
+/** Returns whether the client has this version. A malformed If-None-Match is ignored. */
 export function isUnchanged(
 	{ method, headers: { "if-none-match": known } }: Request,
 	etag: string,
@@ -121,8 +121,8 @@ interface Page {
 }
 
 /**
- * The neighboring pages (RFC 8288), with everything else of the query kept. A page behind a row (`after`) is followed by the page behind its
- * own last row; its `skip` does not tell its position in the list.
+ * Links to the next and previous page (RFC 8288) with the rest of the query. A keyset page (`after`)
+ * is followed by the page after its last row; its `skip` is not its position in the list.
  */
 function links(req: Request, params: Shape, { rows, total, more }: Page): { Link?: string } {
 	const query = queryOf(req);
@@ -145,14 +145,14 @@ function links(req: Request, params: Shape, { rows, total, more }: Page): { Link
 	return all.length > 0 ? { Link: all.join(", ") } : {};
 }
 
-/** In memory of its own: a small buffer is otherwise a part of a larger one, which all of its parts keep. */
+/** Encodes a text in its own memory: a pooled buffer would keep the whole pool alive. */
 function bytesOf(text: string): Buffer {
 	const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
 	bytes.write(text);
 	return bytes;
 }
 
-/** How much memory an answer takes: its body, its headers, and about as much again as the objects around them do. */
+/** Estimates the memory of a response in bytes: body, headers and about 1 kB of objects. */
 export function sizeOf({ headers = {}, body = "" }: HttpResponse): number {
 	const texts = Object.values(headers).reduce((sum, text) => sum + 2 * text.length, 0);
 	return Buffer.byteLength(body) + texts + 1000;

@@ -83,7 +83,7 @@ test("names a port that is in use when the start fails", async () => {
 	const { port } = taken.address() as { port: number };
 	await expect(startShop({ services: ["api"], env: { PORT: String(port) } })).rejects.toThrow(
 		new StartError(
-			`Port ${port} of 127.0.0.1 is in use already: set PORT to another one, or stop what uses it`,
+			`Port ${port} of 127.0.0.1 is already in use: set PORT to another port, or stop the program that uses it`,
 		),
 	);
 	await new Promise((resolve) => taken.close(resolve));
@@ -96,7 +96,7 @@ test.each([
 		{ CORS_ORIGINS: "https://shop.example/path" },
 		'CORS_ORIGINS: "https://shop.example/path" is not an origin',
 	],
-	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is no address of this machine: set HOST"],
+	[{ HOST: "192.0.2.1" }, "Port 0 of 192.0.2.1 is not an address of this machine: set HOST"],
 ])("does not start with %j, and reports the reason", async (env, reason) => {
 	await expect(
 		startShop({ services: ["api"], env: env as unknown as Record<string, string> }),

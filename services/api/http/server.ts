@@ -2,39 +2,39 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { StartError } from "../../../lib/process/start-error.ts";
 
 const REASONS: Record<string, string> = {
-	EADDRINUSE: "is in use already: set PORT to another one, or stop what uses it",
-	EACCES: "may not be used by this user: set PORT to one above 1023",
-	EADDRNOTAVAIL: "is no address of this machine: set HOST to one that is",
-	ENOTFOUND: "is no address of this machine: set HOST to one that is",
+	EADDRINUSE: "is already in use: set PORT to another port, or stop the program that uses it",
+	EACCES: "is not permitted for this user: set PORT to a port above 1023",
+	EADDRNOTAVAIL: "is not an address of this machine: set HOST to a local address",
+	ENOTFOUND: "is not an address of this machine: set HOST to a local address",
 };
 
-/** Milliseconds. Whoever sends slower than this is cut off (408, by node:http), so that nobody holds connections for nothing. */
-const PATIENCE = {
+/** Time limits for receiving a request, in milliseconds. node:http rejects slower clients with 408. */
+const TIMEOUTS = {
 	headersTimeout: 10_000,
 	requestTimeout: 30_000,
 	connectionsCheckingInterval: 5000,
 };
 
-/** The HTTP server: it knows which requests are under way, and closes without cutting them off. */
+/** The HTTP server. Counts requests in flight, and completes them before it closes. */
 export class HttpServer {
 	readonly server: Server;
-	#underWay = 0;
+	#inFlight = 0;
 	#closing: Promise<void> | undefined;
 
 	/**
-	 * @param ended is told of each request as it ends, answered or not
+	 * @param ended is called when a request ends, with or without a response
 	 * @param failed receives the errors of responses, such as a write after the end
 	 */
 	constructor(
 		handle: (req: IncomingMessage, res: ServerResponse) => void,
 		ended: (req: IncomingMessage, res: ServerResponse) => void = () => undefined,
 		failed: (req: IncomingMessage, error: Error) => void = () => undefined,
-		patience: Readonly<typeof PATIENCE> = PATIENCE,
+		timeouts: Readonly<typeof TIMEOUTS> = TIMEOUTS,
 	) {
 		const listener = this;
 		function finished(this: ServerResponse): void {
-			listener.#underWay--;
-			if (listener.closing && listener.#underWay === 0) listener.server.closeAllConnections();
+			listener.#inFlight--;
+			if (listener.closing && listener.#inFlight === 0) listener.server.closeAllConnections();
 			ended(this.req, this);
 		}
 		function responseFailed(this: ServerResponse, error: Error): void {
@@ -42,12 +42,13 @@ export class HttpServer {
 		}
 		this.server = createServer(
 			{
-				...patience,
-				// Longer than the minute for which proxies and load balancers keep a connection, so that they never send into a closing one.
+				...timeouts,
+				// Longer than the minute for which proxies and load balancers keep idle connections, so that
+				// they never send a request into a closing connection.
 				keepAliveTimeout: 65_000,
 			},
 			(req, res) => {
-				this.#underWay++;
+				this.#inFlight++;
 				res.once("close", finished);
 				// Permanent: an error event without a listener ends the process.
 				res.on("error", responseFailed);
@@ -57,23 +58,23 @@ export class HttpServer {
 	}
 
 	get inFlight(): number {
-		return this.#underWay;
+		return this.#inFlight;
 	}
 
-	/** No new connections are taken, and each answer ends its own. */
+	/** True while closing: no new connections are accepted, and each response ends its connection. */
 	get closing(): boolean {
 		return this.#closing !== undefined;
 	}
 
-	/** @throws StartError if the address cannot be listened on */
+	/** Starts listening. @throws StartError if the address is not available */
 	async open(host: string, port: number): Promise<void> {
-		// The node was told to stop before it had started.
+		// The node was stopped before it had started.
 		if (this.closing) return;
 		await new Promise<void>((resolve, reject) => {
 			const refuse = ({ code = "", message }: NodeJS.ErrnoException) =>
 				reject(
 					new StartError(
-						`Port ${port} of ${host} ${REASONS[code] ?? `cannot be listened on: ${message}`}`,
+						`Port ${port} of ${host} ${REASONS[code] ?? `is not available: ${message}`}`,
 					),
 				);
 			this.server.once("error", refuse);
@@ -84,7 +85,7 @@ export class HttpServer {
 		});
 	}
 
-	/** Waits for the requests under way, at most `ms`, and ends every connection that carries none. */
+	/** Waits up to `ms` milliseconds for requests in flight, and closes idle connections. */
 	close(ms: number): Promise<void> {
 		this.#closing ??= new Promise((resolve) => {
 			const timer = setTimeout(() => this.server.closeAllConnections(), ms);
@@ -92,7 +93,7 @@ export class HttpServer {
 				clearTimeout(timer);
 				resolve();
 			});
-			if (this.#underWay === 0) this.server.closeAllConnections();
+			if (this.#inFlight === 0) this.server.closeAllConnections();
 		});
 		return this.#closing;
 	}

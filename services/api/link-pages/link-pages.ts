@@ -61,7 +61,7 @@ const PAGES: readonly LinkPage[] = [
 		path: "/email-change/undo",
 		route: "/api/users/email-change/undo",
 		title: "Undo the change of your e-mail address",
-		text: "Choose a new password of 8 to 72 characters. Your account then uses this e-mail address again, and everybody is signed out.",
+		text: "Choose a new password of 8 to 72 characters. Your account then uses this e-mail address again, and all sessions are signed out.",
 		button: "Undo the change",
 		password: true,
 		done: "Your account uses this e-mail address again. You can sign in with it and your new password.",
@@ -83,7 +83,7 @@ const HEADERS = {
 		"base-uri 'none'",
 		"frame-ancestors 'none'",
 	].join(";"),
-	// The address holds the token.
+	// The URL contains the token.
 	"Referrer-Policy": "no-referrer",
 	"Cache-Control": "no-store",
 	"X-Robots-Tag": "noindex",
@@ -100,9 +100,9 @@ export const linkPages: Readonly<Record<string, Handler>> = Object.fromEntries(
 	]),
 );
 
-function handler(answer: (gateway: Gateway, req: Request) => Promise<HttpResponse>): Handler {
+function handler(respond: (gateway: Gateway, req: Request) => Promise<HttpResponse>): Handler {
 	return function (req, res, next) {
-		answer(this, req)
+		respond(this, req)
 			.then((found) => sendResponse(this, req, res, found))
 			.catch(next);
 	};
@@ -113,7 +113,7 @@ function open(page: LinkPage, token: string | null): HttpResponse {
 	return html(
 		400,
 		page,
-		alertOf("This link is incomplete. Please copy all of it from the message."),
+		alertOf("This link is incomplete. Copy the complete link from the e-mail."),
 	);
 }
 
@@ -144,7 +144,7 @@ async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<H
 	}
 }
 
-/** Undefined while the service is away. */
+/** Returns the name of the page's action, or undefined if its service has never been available. */
 function actionOf({ table }: Gateway, { route }: LinkPage): string | undefined {
 	try {
 		return table.find("POST", route).target.action;
@@ -156,7 +156,7 @@ function actionOf({ table }: Gateway, { route }: LinkPage): string | undefined {
 function messagesOf({ code, detail, errors, data }: Problem): string[] {
 	if (code === "INVALID_TOKEN")
 		return [
-			"This link is not valid any more. It has expired, was used already, or was replaced by a newer one.",
+			"This link is no longer valid. It has expired, has been used, or was replaced by a newer one.",
 		];
 	if (code === "RATE_LIMITED" || code === "SERVICE_UNAVAILABLE")
 		return [`${detail}. Please try again in a moment.`];
@@ -166,7 +166,7 @@ function messagesOf({ code, detail, errors, data }: Problem): string[] {
 
 const alertOf = (message: string): string => `<p role="alert">${escapeHtml(message)}</p>`;
 
-/** The address is relative, for a shop below a path of its own. */
+/** The form's URL is relative, so the shop can be served below a path prefix. */
 function form({ path, button, password }: LinkPage, token: string): string {
 	const field = password
 		? `<label for="new_password">New password</label><input id="new_password" name="new_password" type="password" autocomplete="new-password" minlength="8" maxlength="128" required>`

@@ -6,36 +6,41 @@ import { type Match, Router } from "./router.ts";
 
 /** Static segments and parameters that are whole segments (docs/adr/0022-gateway-router.md). */
 const ROUTE = /^([A-Z]+) (\/|(?:\/(?::\w+|[^\s/:*?#()]+))+)$/;
-/** The name of an action's service. */
+/** Returns the name of an action's service. */
 export const serviceOf = (action: string): string => action.slice(0, action.lastIndexOf("."));
 
 /**
- * The routes of the live cluster. A route stays known when its service is gone, so that a call is answered with 503 and not with 404; it goes
- * when its service is there without it.
+ * Routes of the live cluster. A route remains when its service is gone, so that a request receives
+ * 503 instead of 404. It is removed when its service returns without it.
  */
 export class Routes implements RouteTable {
 	readonly #known = new Map<string, Published>();
-	readonly #met = new Set<string>();
+	readonly #seen = new Set<string>();
 	readonly #domains: ReadonlySet<string>;
-	readonly #pages: Readonly<Record<string, Handler>>;
+	readonly #endpoints: Readonly<Record<string, Handler>>;
 	readonly #route: object;
 	#router = new Router<Target>();
-	/** Grows whenever the routes may have changed. */
+	/** Increases whenever the routes may have changed. */
 	revision = 0;
 
 	/**
-	 * @param domains the services that the shop consists of, met or not
-	 * @param pages the gateway's own, by "METHOD /path"
+	 * @param domains names of the shop's services, available or not
+	 * @param endpoints system endpoints by "METHOD /path"
+	 * @param route moleculer-web's record of the path prefix
 	 */
-	constructor(domains: readonly string[], pages: Readonly<Record<string, Handler>>, route: object) {
+	constructor(
+		domains: readonly string[],
+		endpoints: Readonly<Record<string, Handler>>,
+		route: object,
+	) {
 		this.#domains = new Set(domains);
-		this.#pages = pages;
+		this.#endpoints = endpoints;
 		this.#route = route;
 	}
 
-	/** Reads what the registry offers now. @returns what is wrong with it, for the log */
+	/** Reads the routes from the registry. @returns problems for the log */
 	learn(broker: ServiceBroker): string[] {
-		const wrong: string[] = [];
+		const problems: string[] = [];
 		const live = new Set<string>();
 		const offered = new Map<string, Published>();
 		for (const { name, count, action } of broker.registry.getActionList({ onlyAvailable: false })) {
@@ -45,25 +50,23 @@ export class Routes implements RouteTable {
 				visibility?: string;
 			};
 			if (typeof rest !== "string" || visibility !== "published") continue;
-			// Left open by mistake is worse than left out.
+			// An action without an access rule must not become public by mistake.
 			if (auth && ROUTE.test(rest)) offered.set(name, action as unknown as Published);
 			else
-				wrong.push(
-					`${name} has the route "${rest}", which is malformed or does not say who may call it`,
-				);
+				problems.push(`${name} has the route "${rest}", which is malformed or has no access rule`);
 		}
 		for (const name of this.#known.keys()) if (live.has(serviceOf(name))) this.#known.delete(name);
 		for (const [name, action] of offered) this.#known.set(name, action);
-		for (const service of live) this.#met.add(service);
-		return [...wrong, ...this.#build()];
+		for (const service of live) this.#seen.add(service);
+		return [...problems, ...this.#build()];
 	}
 
 	#build(): string[] {
-		const wrong: string[] = [];
+		const problems: string[] = [];
 		const router = new Router<Target>();
 		const route = this.#route;
-		for (const [page, handler] of Object.entries(this.#pages)) {
-			const [method, path] = split(page);
+		for (const [endpoint, handler] of Object.entries(this.#endpoints)) {
+			const [method, path] = split(endpoint);
 			router.add(method, path, { handler, pattern: path, route });
 		}
 		const actions = [...this.#known.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -86,27 +89,33 @@ export class Routes implements RouteTable {
 			};
 			for (const verb of [method, ...(contract.also ?? [])]) {
 				if (!router.add(verb, pattern, target))
-					wrong.push(`${contract.name} is out of reach: ${verb} ${path} is another's`);
+					problems.push(
+						`${contract.name} is not reachable: another action has the route ${verb} ${path}`,
+					);
 			}
 		}
 		this.#router = router;
 		this.revision++;
-		return wrong;
+		return problems;
 	}
 
-	/** @throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED; SERVICE_UNAVAILABLE below the path of a service that was never met: its routes are not known */
+	/**
+	 * Returns the target of a request.
+	 * @throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED; SERVICE_UNAVAILABLE below the path of a service that
+	 * has never been available, because its routes are unknown
+	 */
 	find(method: string | undefined, path: string): Match<Target> {
 		try {
 			return this.#router.find(method, path);
 		} catch (error) {
 			const domain = /^\/api\/([^/]+)/.exec(path)?.[1] ?? "";
-			throw this.#domains.has(domain) && !this.#met.has(domain)
+			throw this.#domains.has(domain) && !this.#seen.has(domain)
 				? commonError("SERVICE_UNAVAILABLE")
 				: error;
 		}
 	}
 
-	/** The target of a request; undefined where `find` throws. */
+	/** Returns the target of a request, or undefined where `find` throws. */
 	peek(method: string | undefined, path: string): Target | undefined {
 		try {
 			return this.find(method, path).target;
@@ -115,11 +124,11 @@ export class Routes implements RouteTable {
 		}
 	}
 
-	/** What is published now, by method and path as a client writes them; without a contract it is a page of the gateway's own. */
+	/** Lists all routes; system endpoints have no contract. */
 	list(): { readonly method: string; readonly path: string; readonly contract?: Published }[] {
-		const own = Object.keys(this.#pages).map((page) => ({
-			method: split(page)[0],
-			path: split(page)[1],
+		const own = Object.keys(this.#endpoints).map((endpoint) => ({
+			method: split(endpoint)[0],
+			path: split(endpoint)[1],
 		}));
 		const actions = [...this.#known.values()].flatMap((contract) => {
 			const [method, path] = split(contract.rest);
@@ -137,7 +146,7 @@ export class Routes implements RouteTable {
 	}
 }
 
-/** A path without its last segment. */
+/** Returns a path without its last segment. */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
 function split(route: string): [method: string, path: string] {

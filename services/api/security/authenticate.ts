@@ -4,25 +4,27 @@ import { commonError } from "../../../lib/contracts/errors.ts";
 import type { AccessClaims, Verify } from "../../../lib/security/access-token.ts";
 
 type User = NonNullable<Meta["user"]>;
-/** Who sends an Authorization header; null if there is none. @throws UNAUTHENTICATED for any header that is not a good token's */
+/** Returns the user of an Authorization header, or null without one. @throws UNAUTHENTICATED */
 export type Authenticate = (authorization: string | undefined) => User | null;
-/** What is known of tokens that are void before they expire. */
+/** Revoked access tokens. */
 export interface Revoked {
-	/** False while nothing is known yet. */
+	/** False until the list has been loaded once. */
 	readonly known: boolean;
 	isVoid(claims: AccessClaims): boolean;
 }
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i;
-const REMEMBERED = 5000;
+/** Number of cached verifications. */
+const MAX_CACHED = 5000;
 
 /**
- * Verifies access tokens (RFC 6750) and remembers the latest good ones until they expire: a signature costs more than the rest of a request.
- * @throws SERVICE_UNAVAILABLE while it is not known which tokens are revoked
+ * Verifies access tokens (RFC 6750). Caches valid tokens until they expire, because verifying a
+ * signature costs more than the rest of a request.
+ * @throws SERVICE_UNAVAILABLE until the revocations have been loaded
  */
 export function authenticator(verify: Verify, revoked: Revoked): Authenticate {
 	const verified = new LRUCache<string, { user: User; claims: AccessClaims; exp: number }>({
-		max: REMEMBERED,
+		max: MAX_CACHED,
 	});
 	return (authorization) => {
 		if (authorization === undefined) return null;
@@ -32,7 +34,7 @@ export function authenticator(verify: Verify, revoked: Revoked): Authenticate {
 		if (!known || known.exp * 1000 <= Date.now()) {
 			const claims = verify(token);
 			const { sub, email, role, session, exp } = claims;
-			// Many requests will share it.
+			// Requests share this object.
 			known = { user: Object.freeze({ id: sub, email, role, session }), claims, exp };
 			verified.set(token, known);
 		}

@@ -11,21 +11,21 @@ const WINDOW_SECONDS = 60;
 type PolicyName = "default" | "strict";
 interface Policy {
 	readonly name: PolicyName;
-	/** Requests that it allows in a window. */
+	/** Requests allowed per window. */
 	readonly quota: number;
-	/** Counts in Redis for all gateways together, where there is one. */
+	/** Counter in Redis, shared by all gateways; undefined without Redis. */
 	readonly shared: RateLimiterRedis | undefined;
-	/** Counts in the memory of this gateway. */
+	/** Counter in the memory of this gateway. */
 	readonly local: RateLimiterMemory;
 }
-/** What a client is told of its limit. */
+/** Headers that describe a client's limit. */
 export type LimitHeaders = Readonly<Record<"RateLimit" | "RateLimit-Policy", string>>;
 
 export interface RateLimits {
 	/**
 	 * Counts a request.
-	 * @param client a user's id or an address
-	 * @param note receives the headers, also when the request is refused
+	 * @param client user ID or address
+	 * @param note receives the headers, also when the request is rejected
 	 * @throws RATE_LIMITED
 	 */
 	count(client: string, strict: boolean, note: (headers: LimitHeaders) => void): Promise<void>;
@@ -35,8 +35,9 @@ export interface RateLimits {
 }
 
 /**
- * Limits the requests of one user or one address (docs/security.md), with the headers of draft-ietf-httpapi-ratelimit-headers. All gateways count
- * together in Redis, where there is one; while it does not respond each gateway counts by itself, so that an outage of Redis does not lift the limits.
+ * Limits the requests of one user or address (docs/security.md), with the headers of
+ * draft-ietf-httpapi-ratelimit-headers. Gateways share counters in Redis, if there is one. While Redis
+ * does not respond each gateway counts in memory, so an outage does not disable the limits.
  */
 export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): RateLimits {
 	const redis = env.RATE_LIMIT_ENABLED && env.CACHER ? connect(env.CACHER) : undefined;
@@ -46,7 +47,7 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 			duration: WINDOW_SECONDS,
 			keyPrefix: `${env.NAMESPACE || "shop"}:limit:${name}`,
 		};
-		// A client that has used up its quota is refused without another request to Redis.
+		// A client without quota is rejected without another request to Redis.
 		const shared =
 			redis &&
 			new RateLimiterRedis({
@@ -68,19 +69,19 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		strict: metrics.counter(catalogue.refusedByLimit, "strict"),
 	};
 	const uncounted = metrics.counter(catalogue.uncounted);
-	let away = false;
+	let redisDown = false;
 
 	async function consume({ shared, local }: Policy, client: string): Promise<Count> {
 		if (!shared) return countWith(local, client);
 		try {
 			const count = await countWith(shared, client);
-			if (away) logger.info("Redis responds again: the gateways count requests together");
-			away = false;
+			if (redisDown) logger.info("Redis responds again; rate limits are shared between gateways");
+			redisDown = false;
 			return count;
 		} catch (error) {
-			if (!away)
-				logger.warn("Redis does not respond: this gateway counts requests by itself", { error });
-			away = true;
+			if (!redisDown)
+				logger.warn("Redis does not respond; this gateway counts requests in memory", { error });
+			redisDown = true;
 			uncounted.add();
 			return countWith(local, client);
 		}
@@ -114,7 +115,7 @@ interface Count {
 	/** Milliseconds until the window ends. */
 	readonly endsIn: number;
 }
-/** @throws whatever the store throws; a refusal is no error here */
+/** Counts a request. @throws errors of the store; exceeding the quota is not an error here */
 async function countWith(
 	limiter: RateLimiterRedis | RateLimiterMemory,
 	client: string,
@@ -128,7 +129,7 @@ async function countWith(
 	}
 }
 
-/** Windows that end at different times, so that refused clients do not all return at once. */
+/** Number of hashes. Their windows end at different times, so rejected clients return spread out. */
 const BUCKETS = 16;
 
 /**
@@ -153,7 +154,7 @@ if left <= 0 or left > window then
 end
 return { redis.call("hincrby", bucket, KEYS[1], ARGV[1]), left }`;
 
-/** Fails fast: a late count is worth less than a response. */
+/** Connects to Redis with short timeouts: counting must not delay responses. */
 function connect(url: string): Redis {
 	const redis = new Redis(url, {
 		connectTimeout: 2000,

@@ -8,64 +8,66 @@ import {
 	type Revocation,
 } from "../../../lib/security/revocations.ts";
 
-const EVERY = 1000;
-/** How long one look may take. */
-const PATIENCE = 1000;
-/** Milliseconds until a revoked token has expired in any case, with a margin for clocks that differ. */
+/** Milliseconds between two polls. */
+const POLL_MS = 1000;
+/** Time limit of one poll, in milliseconds. */
+const TIMEOUT_MS = 1000;
+/** Milliseconds until a revoked token has expired, with a margin for clock differences. */
 const LIFETIME = (ACCESS_TOKEN_SECONDS + 120) * 1000;
 
-interface Void {
+/** Tokens of a user with a version below `below`, except those of one session. */
+interface UserRevocation {
 	readonly below: number;
 	readonly except: string | null;
-	/** By `performance.now()`, which no correction of the system clock moves. */
+	/** By `performance.now()`, which is independent of corrections of the system clock. */
 	readonly until: number;
 }
-interface Answer {
+interface Page {
 	readonly revocations: readonly Revocation[];
 	readonly cursor?: string;
 	readonly more?: boolean;
 }
 
 /**
- * The access tokens that are void although they have not expired, as this gateway knows them: pulled every second, sooner after a hint. Who cannot
- * be asked is asked again; what is known stays. See docs/adr/0006.
+ * Revoked access tokens that have not expired. The list is polled every second, and immediately after
+ * a hint. While polling fails, the loaded list remains in use. See docs/adr/0006.
  */
 export class Revocations {
 	readonly #sessions = new Map<string, number>();
-	readonly #users = new Map<string, Void[]>();
+	readonly #users = new Map<string, UserRevocation[]>();
 	readonly #broker: ServiceBroker;
 	readonly #logger: Logger;
-	/** Continues the list; the whole list is read where it is undefined. */
+	/** Position of the next page; undefined reads the whole list. */
 	#next: { readonly cursor: string } | { readonly since: string } | undefined;
 	#known = false;
-	#late = false;
-	#loop: Poller | undefined;
+	#failing = false;
+	#poller: Poller | undefined;
 
 	constructor(broker: ServiceBroker, logger: Logger) {
 		this.#broker = broker;
 		this.#logger = logger;
 	}
 
-	/** Whether the whole list was read once. Before that, no token can be accepted. */
+	/** True once the whole list has been loaded. Before that, no token can be accepted. */
 	get known(): boolean {
 		return this.#known;
 	}
 
-	/** Waits, but not for long, until the list is there, and keeps it up to date from then on. */
+	/** Loads the list, waiting for one poll at most, and starts polling. */
 	async start(): Promise<void> {
-		const first = this.#look().catch((error) => this.#onError(error));
-		await withTimeout(first, PATIENCE);
-		this.#loop = startPoller({
-			intervalMs: EVERY,
-			poll: () => this.#look(),
+		const first = this.#poll().catch((error) => this.#onError(error));
+		await withTimeout(first, TIMEOUT_MS);
+		this.#poller = startPoller({
+			intervalMs: POLL_MS,
+			poll: () => this.#poll(),
 			onError: (error) => this.#onError(error),
 		});
 	}
 	wake(): void {
-		this.#loop?.wake();
+		this.#poller?.wake();
 	}
 	async stop(): Promise<void> {
-		await this.#loop?.stop();
+		await this.#poller?.stop();
 	}
 
 	isVoid({ sub, session, version }: Pick<AccessClaims, "sub" | "session" | "version">): boolean {
@@ -77,26 +79,26 @@ export class Revocations {
 	}
 
 	/** Reads one page. Returns whether there is more to read. */
-	async #look(): Promise<boolean> {
-		const page = await this.#broker.call<Answer, object>(REVOCATIONS, this.#next ?? {}, {
-			timeout: PATIENCE,
+	async #poll(): Promise<boolean> {
+		const page = await this.#broker.call<Page, object>(REVOCATIONS, this.#next ?? {}, {
+			timeout: TIMEOUT_MS,
 		});
 		const { revocations, cursor, more = revocations.length === REVOCATIONS_PAGE_SIZE } = page;
 		const until = performance.now() + LIFETIME;
 		for (const revocation of revocations) this.#add(revocation, until);
-		// A node of an older version has no cursor: the whole list is read each time.
+		// A node of an older version sends no cursor: the whole list is read each time.
 		if (cursor !== undefined) this.#next = { cursor };
 		else this.#next = more ? { since: revocations.at(-1)!.at } : undefined;
 		this.#known ||= !more;
-		if (this.#late) this.#logger.info("Revoked access tokens are known again");
-		this.#late = false;
-		this.#forget();
+		if (this.#failing) this.#logger.info("Revoked access tokens can be loaded again");
+		this.#failing = false;
+		this.#removeExpired();
 		return more;
 	}
 
 	#add({ user_id, below, except, session_id }: Revocation, until: number): void {
 		if (session_id !== null) {
-			// A map keeps the order of insertion: those to forget are in front.
+			// A map keeps the order of insertion: expired entries are at the front.
 			if (!this.#sessions.has(session_id)) this.#sessions.set(session_id, until);
 		} else if (user_id !== null && below !== null) {
 			const known = this.#users.get(user_id) ?? [];
@@ -105,7 +107,7 @@ export class Revocations {
 		}
 	}
 
-	#forget(): void {
+	#removeExpired(): void {
 		const now = performance.now();
 		for (const [id, until] of this.#sessions) {
 			if (until > now) break;
@@ -119,13 +121,13 @@ export class Revocations {
 	}
 
 	#onError(error: unknown): void {
-		if (!this.#late)
+		if (!this.#failing)
 			this.#logger.warn(
-				"Revoked access tokens cannot be asked for; tokens that are revoked now may be believed until they expire",
+				"Revoked access tokens cannot be loaded; newly revoked tokens are accepted until they expire",
 				{
 					error,
 				},
 			);
-		this.#late = true;
+		this.#failing = true;
 	}
 }

@@ -17,14 +17,14 @@ const IDS_PER_POLL = 1000;
 
 /** State of the polls of one `watch` action. */
 interface Poll {
-	underWay: boolean;
+	inFlight: boolean;
 	readonly retries: Backoff;
 }
 
 /**
  * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While streams
- * are open, one poll for all of a gateway's streams finds out every 400 ms which of them have new
- * events. No node has to announce a change, and orders without a listener cost nothing.
+ * are open, one poll for all of a gateway's streams checks every 400 ms which of them have new
+ * events. No node has to announce a change, and orders without a stream cost nothing.
  *
  * Each stream has its own position, its own read and its own backoff: a stream that cannot be read
  * neither delays the others nor makes them receive an event twice.
@@ -34,7 +34,7 @@ export class EventStreams {
 	readonly #open = new Set<EventStream>();
 	readonly #polls = new Map<string, Poll>();
 	readonly #gateway: Gateway;
-	#loop: Poller | undefined;
+	#poller: Poller | undefined;
 	#closing = false;
 
 	constructor(gateway: Gateway) {
@@ -66,7 +66,7 @@ export class EventStreams {
 	async close(): Promise<void> {
 		this.#closing = true;
 		for (const stream of this.#open) if (stream.started) stream.end("this node is stopping");
-		await this.#loop?.stop();
+		await this.#poller?.stop();
 	}
 
 	#assertRoom(user: string): void {
@@ -76,7 +76,7 @@ export class EventStreams {
 			throw commonError(
 				"RATE_LIMITED",
 				{ retry_after: HEARTBEAT_MS / 1000 },
-				`At most ${PER_USER} streams at once`,
+				`A user can have at most ${PER_USER} event streams`,
 			);
 	}
 
@@ -93,16 +93,16 @@ export class EventStreams {
 		});
 		if (req.method === "HEAD") return void res.end();
 		stream.start(first);
-		this.#loop ??= startPoller({
+		this.#poller ??= startPoller({
 			intervalMs: POLL_MS,
-			poll: async () => this.#look(),
+			poll: async () => this.#pollAll(),
 			onError: (error) =>
 				this.#gateway.logger.error("Event streams could not be polled", { error }),
 		});
 	}
 
 	/** Starts polls and does not wait for them: a slow service must not delay the heartbeats. */
-	#look(): boolean {
+	#pollAll(): boolean {
 		for (const stream of this.#open) if (stream.started) this.#check(stream);
 		const readable = [...this.#open].filter(
 			(stream) => stream.started && !stream.reading && !stream.retries.waits(),
@@ -112,11 +112,11 @@ export class EventStreams {
 			({ req }) => req.$alias.contract!.stream!.watch,
 		)) {
 			const poll = this.#polls.get(watch) ?? {
-				underWay: false,
+				inFlight: false,
 				retries: backoff(2 * POLL_MS, LONGEST_POLL_MS),
 			};
 			this.#polls.set(watch, poll);
-			if (!poll.underWay && !poll.retries.waits()) void this.#poll(watch, poll, streams);
+			if (!poll.inFlight && !poll.retries.waits()) void this.#poll(watch, poll, streams);
 		}
 		return false;
 	}
@@ -126,14 +126,14 @@ export class EventStreams {
 		try {
 			this.#gateway.verifyToken(stream.req.headers.authorization);
 		} catch {
-			stream.end("the access token is not good any more");
+			stream.end("the access token is no longer valid");
 		}
 		stream.keepAlive();
 	}
 
 	/** Never rejects. */
 	async #poll(watch: string, poll: Poll, streams: readonly EventStream[]): Promise<void> {
-		poll.underWay = true;
+		poll.inFlight = true;
 		try {
 			for (let i = 0; i < streams.length; i += IDS_PER_POLL)
 				await this.#compare(watch, streams.slice(i, i + IDS_PER_POLL));
@@ -146,7 +146,7 @@ export class EventStreams {
 					error,
 				});
 		} finally {
-			poll.underWay = false;
+			poll.inFlight = false;
 		}
 	}
 
@@ -187,7 +187,7 @@ export class EventStreams {
 	#readFailed(stream: EventStream, error: unknown): void {
 		// The client may not read it any more, or its subject is gone: it reconnects and receives the error.
 		const { status } = toProblem(error, stream.req.$alias.action);
-		if (status < 500) stream.end("these events cannot be read any more");
+		if (status < 500) stream.end("these events are no longer accessible");
 		else stream.retries.failed();
 		if (status >= 500 && !this.#closing)
 			this.#gateway.logger.warn("An event stream could not be read; will retry", {
