@@ -11,7 +11,8 @@ import {
 	documentResponse,
 	perRevision,
 } from "./documentation/documents.ts";
-import { type ErrorCatalogue, openapi } from "./documentation/openapi.ts";
+import { openapi } from "./documentation/openapi.ts";
+import type { ErrorCatalogue } from "./documentation/openapi-responses.ts";
 import { docsAssets, docsPage, errorsPage } from "./documentation/pages.ts";
 import {
 	type Gateway,

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { escapeHtml } from "../../../lib/text/html.ts";
 import { titleOf } from "../http/problem-details.ts";
 import { type Document, document, loadOnce } from "./documents.ts";
-import type { ErrorCatalogue } from "./openapi.ts";
+import type { ErrorCatalogue } from "./openapi-responses.ts";
 
 /** Allows only resources of this origin. Swagger UI uses inline styles. */
 const CSP = [

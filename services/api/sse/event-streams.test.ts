@@ -187,5 +187,5 @@ test("ends a stream when its client loses access", async () => {
 	read = async () => Promise.reject(commonError("FORBIDDEN"));
 	versions.set(id, "2");
 	await stream.ended;
-	expect(stream.messages).toEqual([{ comment: expect.stringContaining("cannot be read") }]);
+	expect(stream.messages).toEqual([{ comment: expect.stringContaining("no longer accessible") }]);
 });
