@@ -32,7 +32,7 @@ interface Self {
 	readonly $types: readonly string[];
 	readonly $patterns: readonly string[];
 	readonly $stream: EventStream | undefined;
-	readonly $refilling: ConsumerRefill | undefined;
+	readonly $refill: ConsumerRefill | undefined;
 }
 type Handlers = {
 	[K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown>;
@@ -90,7 +90,7 @@ export function eventActionHandlers(): object {
 		async eventFigures() {
 			const states = (await this.$stream?.states(this.name, this.$patterns)) ?? [];
 			const pending = states.reduce((sum, { unacknowledged }) => sum + unacknowledged, 0);
-			const unread_share = (await this.$refilling?.unreadShare(states)) ?? 0;
+			const unread_share = (await this.$refill?.unreadShare(states)) ?? 0;
 			return { ...(await eventStatistics(this.db)), pending, unread_share };
 		},
 	};
