@@ -65,7 +65,10 @@ test("the length of text counts code points, after trimming", () => {
 	const rules = {
 		text: { type: "string", min: 2, max: 4, trim: true },
 		code: { type: "string", length: 2, optional: true },
+		email: { type: "email", max: 8, optional: true },
 	} as const;
+	expect(check(rules, { text: "ab", email: "🛒🛒🛒@a.b" }).wrong).toEqual([]);
+	expect(check(rules, { text: "ab", email: "🛒🛒🛒🛒🛒@a.b" }).wrong).toEqual(["emailMax"]);
 	for (const text of ["ab", "abcd", "🛒🛒", "🛒🛒🛒🛒", " 🛒a ", "e\u0301"])
 		expect(check(rules, { text }).wrong).toEqual([]);
 	expect(check(rules, { text: "🛒" }).wrong).toEqual(["stringMin"]);

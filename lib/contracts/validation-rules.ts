@@ -217,7 +217,8 @@ function checkLengthFirst(
 		return {
 			...compiled,
 			source: `${open(rule.schema)}
-					const size = value.length;
+					const pairs = typeof value === "string" ? value.match(/[\\ud800-\\udbff][\\udc00-\\udfff]/g) : null;
+					const size = value.length - (pairs === null ? 0 : pairs.length);
 					${limit("Min", "<", min)} ${limit("Max", ">", max)} ${limit("Length", "!==", length)}
 				}
 				${source}`,
