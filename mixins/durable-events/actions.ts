@@ -14,7 +14,6 @@ import {
 import { assertSequence } from "../../lib/messaging/event-history.ts";
 import { inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { findRetries } from "../../lib/messaging/inbox.ts";
-import type { EventStream } from "../../lib/messaging/jetstream.ts";
 import { republish } from "../../lib/messaging/outbox.ts";
 import {
 	listCheckpoints,
@@ -23,17 +22,13 @@ import {
 } from "../../lib/messaging/outbox-checkpoints.ts";
 import { outboxPage } from "../../lib/messaging/outbox-pages.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import type { ConsumerRefill } from "./refill.ts";
+import type { DurableEventsState } from "./self.ts";
 
-interface Self {
+type Self = Pick<DurableEventsState, "$types" | "$patterns" | "$stream" | "$refill"> & {
 	readonly name: string;
 	readonly broker: ServiceBroker;
 	readonly db: Database;
-	readonly $types: readonly string[];
-	readonly $patterns: readonly string[];
-	readonly $stream: EventStream | undefined;
-	readonly $refill: ConsumerRefill | undefined;
-}
+};
 type Handlers = {
 	[K in keyof typeof eventActions]: (this: Self, ctx: Ctx<never>) => Promise<unknown>;
 };
