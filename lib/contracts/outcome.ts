@@ -4,18 +4,29 @@ import { type Infer, list, object, type Shape, shape } from "./schema.ts";
 /**
  * Result of one order in a set-based command. `done`: the command took effect, now or earlier.
  * `refused`: conclusive failure without effect; repeating the command does not help. `pending`: not
- * decided yet; repeat the command.
+ * decided yet; repeat the command. `waiting`: an external party decides, in minutes or days; an event
+ * reports the decision, and the command is then repeated.
  */
 export const outcome = shape({
-	status: { type: "enum", values: ["done", "refused", "pending"] },
+	status: { type: "enum", values: ["done", "refused", "pending", "waiting"] },
 	code: { type: "string", optional: true, description: "Reason of the refusal" },
 	detail: { type: "string", optional: true },
-	data: { type: "any", optional: true, description: "Details of the refusal, by name" },
+	data: { type: "any", optional: true, description: "Details of the refusal or the wait, by name" },
+	deadline: {
+		type: "time",
+		optional: true,
+		description: "Time at which a wait ends; without it, only an event ends the wait",
+	},
 });
 export type Outcome = Infer<typeof outcome>;
 
 export const done: Outcome = { status: "done" };
 export const pending: Outcome = { status: "pending" };
+export const waiting = (deadline: string | null, data?: object): Outcome => ({
+	status: "waiting",
+	...(deadline ? { deadline } : {}),
+	...(data ? { data } : {}),
+});
 export const refused = (code: string, detail?: string, data?: object): Outcome => ({
 	status: "refused",
 	code,

@@ -141,6 +141,8 @@ export const payments = contract({
 		"payment.declined": { ...order_id, reason: { type: "string" } },
 		"payment.refunded": money_moved,
 		"payment.voided": money_moved,
+		/** A payment that waited for the buyer or for a bank has another status. */
+		"payment.updated": { ...order_id, payment_id: { type: "uuid" }, status: payment.status },
 	},
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
