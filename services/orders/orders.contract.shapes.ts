@@ -16,6 +16,26 @@ const line = shape({
 	unit_price: { type: "money" },
 	line_total: { type: "money" },
 });
+/** The payment that an order waits for. */
+export const pendingPayment = shape({
+	status: {
+		type: "enum",
+		values: ["requires_action", "processing"],
+		description:
+			"`requires_action`: the buyer has to confirm the payment until `expires_at`. `processing`: the bank decides, which can take days",
+	},
+	client_secret: {
+		type: "string",
+		optional: true,
+		description: "For the payment provider's client library",
+	},
+	redirect_url: {
+		type: "string",
+		optional: true,
+		description: "Page on which the buyer confirms the payment",
+	},
+	expires_at: { type: "time", nullable: true },
+});
 export const order = shape({
 	...id,
 	user_id: { type: "uuid" },
@@ -24,6 +44,11 @@ export const order = shape({
 	total_amount: { type: "money" },
 	currency: { type: "string" },
 	cancellation_reason: { type: "string", nullable: true },
+	payment: {
+		...object(pendingPayment),
+		nullable: true,
+		description: "The payment that the order waits for; null if it waits for none",
+	},
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });

@@ -8,6 +8,7 @@ import {
 	id,
 	order,
 	orderEvent,
+	pendingPayment,
 	quantity,
 	reason,
 	status,
@@ -44,6 +45,7 @@ export const orders = contract({
 				"MIXED_CURRENCIES",
 				"OUT_OF_STOCK",
 				"PAYMENT_DECLINED",
+				"PAYMENT_EXPIRED",
 				"UNDELIVERABLE",
 				"ORDER_CANCELLED",
 				"ORDER_TOO_LARGE",
@@ -133,6 +135,8 @@ export const orders = contract({
 	},
 	events: {
 		"order.created": orderEvent,
+		/** The order waits for its payment. */
+		"order.payment_pending": { ...orderEvent, payment_status: pendingPayment.status },
 		"order.confirmed": orderEvent,
 		"order.shipped": orderEvent,
 		"order.delivered": orderEvent,
@@ -146,6 +150,7 @@ export const orders = contract({
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		PAYMENT_EXPIRED: { status: 402, message: "The payment was not confirmed in time" },
 		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
 		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },

@@ -27,6 +27,7 @@ export function toOrder(row: statements.SagaRow): Order {
 		saga_state: _state,
 		saga_attempt: _attempt,
 		saga_reason: _reason,
+		saga_resumed_at: _resumed,
 		payment_token: _token,
 		shipping_address: _address,
 		traceparent: _traceparent,

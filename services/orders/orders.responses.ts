@@ -58,7 +58,8 @@ export async function replayOrder(
 ): Promise<Order> {
 	if (earlier && earlier.status === null && earlier.subject) {
 		const found = await findOrder(db, earlier.subject);
-		if (found?.sagaState) throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
+		if (found?.sagaState && found.sagaState !== "waiting")
+			throw commonError("IDEMPOTENCY_KEY_IN_USE", { order_id: found.order.id });
 		if (found)
 			return replayResponse(meta, { subject: earlier.subject, ...responseOf(found.order) });
 	}
@@ -102,6 +103,7 @@ async function settledElsewhere(
 	while (Date.now() < deadline) {
 		const found = await findOrder(db, saga.id);
 		if (found) order = found.order;
+		if (found?.sagaState === "waiting") return { order, outcome: { status: "waiting", order } };
 		if (!found?.sagaState) {
 			const reason = order.cancellation_reason ?? "";
 			const cancelled = order.status === "cancelled";

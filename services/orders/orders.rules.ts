@@ -1,10 +1,11 @@
 import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import type { order } from "./orders.contract.shapes.ts";
+import type { order, pendingPayment } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
 
 export type Order = Infer<typeof order>;
+export type PendingPayment = Infer<typeof pendingPayment>;
 export type Line = Order["items"][number];
 export type Status = Order["status"];
 export interface OrderItem {

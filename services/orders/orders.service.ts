@@ -4,7 +4,7 @@ import { assertSequence, readEventHistory } from "../../lib/messaging/event-hist
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
 import { approximateCount, pageOf } from "../../lib/persistence/approximate-count.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/resilience/message-size.ts";
-import { createSagaRunner } from "../../lib/saga/saga.ts";
+import { createSagaRunner } from "../../lib/saga/runner.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
@@ -190,6 +190,10 @@ export default defineService(orders)({
 	},
 
 	subscriptions: {
+		async "payment.updated"(tx, events) {
+			await this.store.resume(tx, [...new Set(events.map(({ subject }) => subject))]);
+			tx.handle.afterCommit(() => this.sagas.wake());
+		},
 		"shipment.dispatched": followShipment("confirmed", "shipped"),
 		"shipment.delivered": followShipment("shipped", "delivered"),
 	},

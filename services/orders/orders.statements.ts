@@ -8,19 +8,21 @@ export const ITEMS = `coalesce(o.items, (
 		from order_items where order_id = o.id)) as items`;
 /** Columns of an order in a response. */
 const ORDER = `o.id, o.user_id, o.status, o.total_amount, o.currency, o.cancellation_reason,
-	o.created_at, o.updated_at, ${ITEMS}`;
+	o.payment, o.created_at, o.updated_at, ${ITEMS}`;
 /** Columns of {@link SagaRow}. */
 export const SAGA = `${ORDER}, o.payment_token, o.shipping_address, o.traceparent,
-	o.saga_state, o.saga_attempt, o.saga_reason`;
+	o.saga_state, o.saga_attempt, o.saga_reason, o.saga_resumed_at`;
 
 export interface SagaRow extends Order {
 	readonly payment_token: string;
 	readonly shipping_address: string | null;
 	readonly traceparent: string | null;
-	/** Null if no saga is open. */
-	readonly saga_state: "forward" | "backward" | "stuck" | null;
+	/** `waiting`: parked until its payment is decided. Null if no saga is open. */
+	readonly saga_state: "forward" | "waiting" | "backward" | "stuck" | null;
 	readonly saga_attempt: number;
 	readonly saga_reason: string | null;
+	/** Time at which the saga last resumed after it was parked. */
+	readonly saga_resumed_at: string | null;
 }
 
 /**
@@ -94,12 +96,13 @@ export const VERSIONS = sql(
 	"versions",
 	"select id, status || ' ' || updated_at as version from orders where id = any($1::uuid[])",
 );
-/** Open sagas, age of the oldest in seconds, and stuck sagas. */
+/** Open sagas, age of the oldest in seconds, and parked and stuck sagas. */
 export const SAGA_FIGURES = sql(
 	"saga_figures",
 	`select count(*) filter (where saga_state <> 'stuck') as open,
 		count(*) filter (where saga_state = 'stuck') as stuck,
+		(select count(*) from orders where saga_state = 'waiting') as waiting,
 		coalesce(extract(epoch from
 			now() - min(saga_since) filter (where saga_state <> 'stuck')), 0)::float8 as oldest
-	from orders where saga_state is not null`,
+	from orders where saga_state in ('forward', 'backward', 'stuck')`,
 );

@@ -9,7 +9,7 @@ import {
 	keyedRequest,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
-import type { SagaRunner } from "../../lib/saga/saga.ts";
+import type { SagaRunner } from "../../lib/saga/runner.ts";
 import { orders } from "./orders.contract.ts";
 import type { Lookup } from "./orders.lookup.ts";
 import { findEarlierOrder, type ResponseStore, replayOrder, settle } from "./orders.responses.ts";

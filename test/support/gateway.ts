@@ -105,6 +105,7 @@ export function stubbedServices(calls: RecordedCall[] = []): ServiceSchema[] {
 					total_amount: 0,
 					currency: "EUR",
 					cancellation_reason: null,
+					payment: null,
 					created_at: time,
 					updated_at: time,
 				};

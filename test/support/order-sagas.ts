@@ -25,6 +25,7 @@ function newSaga(): OrderSaga {
 			total_amount: 5,
 			currency: "EUR",
 			cancellation_reason: null,
+			payment: null,
 			created_at,
 			updated_at: created_at,
 		},
@@ -60,7 +61,8 @@ export async function openSagaStores() {
 		/** Shifts the timestamps in the database as if the time had elapsed. */
 		async elapse(milliseconds: number): Promise<void> {
 			const earlier = `- make_interval(secs => ${milliseconds / 1000})`;
-			await db.query(`update orders set saga_since = saga_since ${earlier}`);
+			await db.query(`update orders set saga_since = saga_since ${earlier},
+				saga_wake_at = saga_wake_at ${earlier}`);
 			await db.query(`update saga_nodes set lease_until = lease_until ${earlier}`);
 		},
 		async clear(): Promise<void> {

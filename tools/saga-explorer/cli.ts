@@ -10,7 +10,7 @@ const names = Object.keys(properties).join(", ");
 const isName = (text: string): text is Name => Object.hasOwn(properties, text);
 
 const USAGE = `npm run saga:explore -- [options]
-  --runs 10000     number of generated runs of lib/saga/saga.ts
+  --runs 10000     number of generated runs of lib/saga/runner.ts
   --seed 1         seed of the first run; derived from the clock by default
   --property NAME  ${names}
   --path 12:0:3    repeats only the run that a failure has named

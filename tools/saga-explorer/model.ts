@@ -1,12 +1,20 @@
 import fc, { type Scheduler } from "fast-check";
 import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
 import { faultKinds } from "./faults.ts";
-import { DEADLINE, type Node, type SagaWorld, sagaWorld, type WorldOptions } from "./world.ts";
+import {
+	DEADLINE,
+	type Node,
+	type SagaWorld,
+	sagaWorld,
+	type Wait,
+	type WorldOptions,
+} from "./world.ts";
 
 /** Actions with their weights among generated actions. */
 const actionKinds = {
 	place: 2,
 	cancel: 2,
+	decide: 3,
 	dispatch: 1,
 	race: 2,
 	crash: 1,
@@ -32,6 +40,7 @@ export interface Plan extends WorldOptions {
 	readonly unrest: number;
 }
 
+const waitKinds: readonly Wait[] = ["no", "for a decision", "until a deadline"];
 const weighted = <K extends string>(
 	weights: Readonly<Record<K, number>>,
 	kinds = Object.keys(weights) as K[],
@@ -52,6 +61,7 @@ const plansOf = (...kinds: Kind[]): fc.Arbitrary<Plan> =>
 		),
 		faults: many(fc.record({ kind: weighted(faultKinds), pick: fc.nat(7) }), 90),
 		unrest: fc.nat(120),
+		waits: kinds.includes("decide") ? many(fc.constantFrom(...waitKinds), 4) : fc.constant([]),
 	});
 
 /** Scheduled events after which a run that has not settled fails; no run needs nearly as many. */
@@ -92,8 +102,10 @@ export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<str
 		if (steps > MAX_SETTLING_STEPS)
 			throw new Error(`Sagas do not end: ${JSON.stringify(openRows(world))}`);
 		if (world.isQuiet())
-			for (const { id, state } of openRows(world))
+			for (const { id, state, wakeAt } of openRows(world)) {
 				if (state === "stuck") retryStuck(world, operator, id, plan.orderly);
+				if (state === "waiting" && wakeAt === null) world.decide(id, true);
+			}
 		await world.step();
 	}
 	for (const { state, status } of world.table.rows.values()) world.count(state ?? status);
@@ -122,6 +134,7 @@ function act(
 	else if (kind === "join" && nodes.length < 6) join();
 	else if (kind === "crash") crash(node);
 	else if (kind === "thaw") thaw(node);
+	else if (kind === "decide" && id) world.decide(id, saga % 3 > 0);
 	else if (kind === "dispatch" && id) world.dispatch(id);
 	else if (kind === "race" && id) {
 		world.dispatch(id);

@@ -1,9 +1,14 @@
-import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
+import { done, type Outcome, pending, refused, waiting } from "../../lib/contracts/outcome.ts";
 import type { Fault } from "./faults.ts";
 
-type State = "executed" | "compensated" | "declined" | "dispatched";
+type State = "executed" | "waiting" | "compensated" | "declined" | "dispatched";
+
+/** The step that can wait for an external decision. */
+const WAITING_STEP = 1;
 
 export interface StepsOptions {
+	/** Deadline of a saga's wait as an RFC 3339 time, null for a wait without one; undefined if it does not wait. */
+	waitOf(id: string): string | null | undefined;
 	/** Final state of a saga; undefined while it is running. */
 	endOf(id: string): "completed" | "closed" | undefined;
 	must(holds: boolean, what: string): void;
@@ -16,7 +21,7 @@ export interface StepsOptions {
  * In-memory services of the saga's steps. Each keeps the state of its step per saga, with
  * tombstones. A dispatched last step can no longer be compensated.
  */
-export function stepServices(total: number, { endOf, must, count, poison }: StepsOptions) {
+export function stepServices(total: number, { waitOf, endOf, must, count, poison }: StepsOptions) {
 	const services = Array.from({ length: total }, () => new Map<string, State>());
 	const last = services[total - 1]!;
 
@@ -25,7 +30,12 @@ export function stepServices(total: number, { endOf, must, count, poison }: Step
 		const state = states.get(id);
 		if (state === "compensated") count("refused by a tombstone");
 		if (state === "compensated" || state === "declined") return refused(state.toUpperCase());
-		if (state) return done;
+		if (state && state !== "waiting") return done;
+		const deadline = index === WAITING_STEP ? waitOf(id) : undefined;
+		if (deadline !== undefined) {
+			states.set(id, "waiting");
+			return waiting(deadline);
+		}
 		states.set(id, "executed");
 		must(endOf(id) !== "closed", `step ${index} of ${id} was executed after the saga was closed`);
 		return done;
@@ -66,6 +76,13 @@ export function stepServices(total: number, { endOf, must, count, poison }: Step
 			services
 				.map((states) => states.get(id))
 				.map((state) => state === "executed" || state === "dispatched"),
+		/** Decides the wait of a saga. Returns false if it does not wait. */
+		decide(id: string, approved: boolean): boolean {
+			const states = services[WAITING_STEP]!;
+			if (states.get(id) !== "waiting") return false;
+			states.set(id, approved ? "executed" : "declined");
+			return true;
+		},
 		/** Makes the last step impossible to compensate, if it is executed. */
 		dispatch(id: string): void {
 			if (last.get(id) === "executed") last.set(id, "dispatched");

@@ -1,19 +1,23 @@
-import type { Compensation, Saga } from "../../lib/saga/saga.ts";
+import type { Compensation, Saga, Wait } from "../../lib/saga/saga.ts";
 
 /** A row of the store: a saga, and the status of its order. */
 export interface Row {
 	readonly id: string;
 	status: "pending" | "confirmed" | "shipped" | "cancelled";
-	state: "forward" | "backward" | "stuck" | null;
+	state: "forward" | "waiting" | "backward" | "stuck" | null;
 	owner: string | null;
 	attempt: number;
 	/** Time at which the owner claimed it. */
 	since: number;
 	reason: string | null;
-	readonly deadline: number;
+	deadline: number;
+	/** Time at which a parked saga is due; in a running saga, the mark of an event that resumes it. */
+	wakeAt: number | null;
 }
 export type Move =
 	| "completed"
+	| "waiting"
+	| "resumed"
 	| "turned"
 	| "closed"
 	| "aborted"
@@ -24,6 +28,8 @@ export type Move =
 export interface TableOptions {
 	now(): number;
 	readonly leaseMs: number;
+	/** Time limit of a resumed saga. */
+	readonly deadlineMs: number;
 	/** Called after each change of a row. */
 	onMove?(row: Row, move: Move): void;
 }
@@ -32,7 +38,7 @@ export interface TableOptions {
  * The saga store of services/orders in memory, where each change is immediate. It is the model for
  * tests of both the saga runner and the SQL statements.
  */
-export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
+export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 	const rows = new Map<string, Row>();
 	const leases = new Map<string, number>();
 	const alive = (owner: string | null) => owner !== null && (leases.get(owner) ?? 0) > now();
@@ -66,14 +72,30 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 				since: now(),
 				reason: null,
 				deadline,
+				wakeAt: null,
 			};
 			rows.set(id, row);
 			return sagaOf(row);
 		},
-		/** Starts the compensation of a running, completed or stuck saga. */
+		/** Resumes a parked saga, or marks a running one, which may be about to park. */
+		resume(id: string): void {
+			const row = rows.get(id);
+			if (row?.state === "forward") row.wakeAt = now();
+			if (row?.state !== "waiting") return;
+			move(row, "resumed", {
+				state: "forward",
+				owner: null,
+				attempt: row.attempt + 1,
+				since: now(),
+				deadline: now() + deadlineMs,
+				wakeAt: null,
+			});
+		},
+		/** Starts the compensation of a running, parked, completed or stuck saga. */
 		takeBack(owner: string, id: string, reason: string): Saga | undefined {
 			const row = rows.get(id);
-			const running = row?.status === "pending" && row.state === "forward";
+			const running =
+				row?.status === "pending" && (row.state === "forward" || row.state === "waiting");
 			const over = row?.status === "confirmed" && row.state === null;
 			if (!row || !(running || over || row.state === "stuck")) return undefined;
 			const first = row.state === "stuck" ? row.reason : reason;
@@ -83,6 +105,7 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 				attempt: row.attempt + 1,
 				since: now(),
 				reason: first,
+				wakeAt: null,
 			});
 			return sagaOf(row);
 		},
@@ -105,6 +128,14 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 					const row = owned(saga);
 					if (row?.state !== "forward" || row.status !== "pending") return false;
 					move(row, "completed", { ...end, status: "confirmed" });
+					return true;
+				}),
+			markWaiting: (waits: Wait<Saga>[]) =>
+				waits.map(({ saga, until }) => {
+					const row = owned(saga);
+					if (row?.state !== "forward") return false;
+					const wakeAt = row.wakeAt ?? until ?? null;
+					move(row, "waiting", { state: "waiting", owner: null, wakeAt });
 					return true;
 				}),
 			markCompensating: (turned: Compensation<Saga>[]) =>
@@ -143,8 +174,21 @@ export function sagaTable({ now, leaseMs, onMove }: TableOptions) {
 				const claimable = [...rows.values()]
 					.filter((row) => open(row) && isAbandoned(row))
 					.sort((a, b) => a.since - b.since);
-				return claimable.slice(0, limit).map((row) => {
-					move(row, "claimed", { owner, attempt: row.attempt + 1, since: now() });
+				const due = [...rows.values()]
+					.filter(
+						({ id, state, wakeAt }) =>
+							state === "waiting" && wakeAt !== null && wakeAt <= now() && !running.includes(id),
+					)
+					.sort((a, b) => a.wakeAt! - b.wakeAt!);
+				return [...claimable.slice(0, limit), ...due.slice(0, limit)].map((row) => {
+					const resumed = row.state === "waiting";
+					move(row, resumed ? "resumed" : "claimed", {
+						owner,
+						attempt: row.attempt + 1,
+						since: now(),
+						wakeAt: null,
+						...(resumed ? { state: "forward", deadline: now() + deadlineMs } : {}),
+					});
 					return sagaOf(row);
 				});
 			},

@@ -1,5 +1,6 @@
 import type { Scheduler } from "fast-check";
-import { createSagaRunner, type Saga, type SagaOutcome } from "../../lib/saga/saga.ts";
+import { createSagaRunner } from "../../lib/saga/runner.ts";
+import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
 import { type Fault, fine } from "./faults.ts";
 import { stepServices } from "./steps.ts";
 import { type Move, type Row, sagaTable } from "./table.ts";
@@ -10,6 +11,10 @@ export const LEASE = 4000;
 export const DEADLINE = 6000;
 const STEPS = 3;
 const MAX_COMPENSATION_ATTEMPTS = 3;
+
+/** How long a saga with a deadline waits. */
+const WAIT = 5000;
+export type Wait = "no" | "for a decision" | "until a deadline";
 
 export interface Node {
 	readonly name: string;
@@ -25,6 +30,8 @@ export interface Node {
 export interface WorldOptions {
 	/** One fault per message, in sending order. Later messages have no fault. */
 	readonly faults: readonly Fault[];
+	/** Whether the middle step of a saga waits: for a decision, or until a deadline. Repeats. */
+	readonly waits?: readonly Wait[];
 	/** Id of a saga that makes every step throw. */
 	readonly poison?: string | undefined;
 	/**
@@ -37,7 +44,10 @@ export interface WorldOptions {
  * A simulated cluster: nodes, a store and steps. The scheduler orders every message and timer.
  * `step` throws when an invariant is violated.
  */
-export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = false }: WorldOptions) {
+export function sagaWorld(
+	scheduler: Scheduler,
+	{ faults, waits = [], poison, orderly = false }: WorldOptions,
+) {
 	let clock = 0;
 	let calm = false;
 	let messages = 0;
@@ -57,8 +67,17 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 	const history = new Map<string, string[]>();
 	/** Failed compensations by saga. */
 	const compensationFailures = new Map<string, number>();
-	const table = sagaTable({ now: () => clock, leaseMs: LEASE, onMove });
-	const services = stepServices(STEPS, { endOf, must, count, poison });
+	const table = sagaTable({ now: () => clock, leaseMs: LEASE, deadlineMs: DEADLINE, onMove });
+	const services = stepServices(STEPS, { waitOf, endOf, must, count, poison });
+	/** Deadlines of waits, from their beginning. */
+	const deadlines = new Map<string, string>();
+
+	function waitOf(id: string): string | null | undefined {
+		const wait = waits[Number(id.slice(1)) % waits.length] ?? "no";
+		if (wait !== "until a deadline") return wait === "no" ? undefined : null;
+		if (!deadlines.has(id)) deadlines.set(id, new Date(clock + WAIT).toISOString());
+		return deadlines.get(id);
+	}
 
 	function endOf(id: string) {
 		const row = table.rows.get(id);
@@ -172,6 +191,7 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 			})),
 			store: {
 				complete: storeCall("complete", store.complete),
+				markWaiting: storeCall("markWaiting", store.markWaiting),
 				markCompensating: storeCall("markCompensating", store.markCompensating),
 				markCompensated: storeCall("markCompensated", store.markCompensated),
 				abort: storeCall("abort", store.abort),
@@ -214,6 +234,16 @@ export function sagaWorld(scheduler: Scheduler, { faults, poison, orderly = fals
 			services.dispatch(id);
 			await hop(`shipping of ${id}`);
 			if (services.isDispatched(id)) table.ship(id);
+		},
+		/** Decides the wait of a saga; the event that resumes it arrives some time later, and again. */
+		async decide(id: string, approved: boolean): Promise<void> {
+			await hop(`decision on ${id}`);
+			if (!services.decide(id, approved)) return;
+			count(approved ? "approved" : "rejected");
+			for (const times of ["once", "twice"]) {
+				await hop(`event about ${id} arrives ${times}`);
+				table.resume(id);
+			}
 		},
 		isDispatched: services.isDispatched,
 		isQuiet: () => scheduler.count() === 0,

@@ -16,6 +16,7 @@ const order = (ctx: Ctx, status: 201 | 202, id = uuid()) => {
 		total_amount: 0,
 		currency: "EUR",
 		cancellation_reason: null,
+		payment: null,
 		created_at: time,
 		updated_at: time,
 	};

@@ -8,7 +8,7 @@ export interface AuditedOrder {
 	readonly status: Status;
 	readonly total_amount: number;
 	readonly items: readonly Pick<Line, "product_id" | "quantity">[];
-	readonly saga_state: "forward" | "backward" | "stuck" | null;
+	readonly saga_state: "forward" | "waiting" | "backward" | "stuck" | null;
 	/** Null if some events may have exceeded the retention. */
 	readonly events: readonly { readonly id: string; readonly type: EventType }[] | null;
 }

@@ -6,6 +6,7 @@ const MONEY_TAKEN: ReadonlySet<string | undefined> = new Set([
 	"partially_refunded",
 	"refunded",
 ]);
+const UNDECIDED: ReadonlySet<string | undefined> = new Set(["requires_action", "processing"]);
 const LIVE: ReadonlySet<string | undefined> = new Set([
 	"scheduled",
 	"dispatched",
@@ -49,10 +50,25 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 function* checkStatus(order: AuditedOrder, records: OrderRecords): Iterable<Finding> {
 	if (order.saga_state === "stuck")
 		return yield ["SAGA_STUCK", "the compensation failed repeatedly; retry it with orders.retry"];
+	if (order.saga_state === "waiting") return yield* checkWaiting(order, records);
 	if (order.status === "pending")
 		return yield ["PENDING_WITHOUT_SAGA", "the order is pending without a saga"];
 	if (order.status === "cancelled") return yield* checkCancelled(records);
 	yield* checkHolding(order, order.status, records);
+}
+
+/** An order holds its stock while it waits for its payment. */
+function* checkWaiting(
+	order: AuditedOrder,
+	{ reservation, payment }: OrderRecords,
+): Iterable<Finding> {
+	if (reservation?.status !== "held" || !sameLines(order.items, reservation.items))
+		yield ["WRONG_RESERVATION", "the order waits for its payment without its reservation"];
+	if (!UNDECIDED.has(payment?.status))
+		yield [
+			"WRONG_PAYMENT",
+			`the order waits for its payment, which is ${payment?.status ?? "missing"}`,
+		];
 }
 
 function* checkHolding(

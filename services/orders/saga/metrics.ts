@@ -44,7 +44,7 @@ export const metrics = {
 	sagaSeconds: {
 		name: "shop_saga_duration_seconds",
 		type: "histogram",
-		help: "Duration of saga runs: completed, closed (compensated), aborted, stuck, or lost to a node",
+		help: "Duration of saga runs: completed, waiting (parked), closed (compensated), aborted, stuck, or lost to a node",
 		labels: ["outcome"],
 		buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 	},
@@ -52,6 +52,11 @@ export const metrics = {
 		name: "shop_sagas_open",
 		type: "gauge",
 		help: "Open sagas, on all nodes",
+	},
+	sagasWaiting: {
+		name: "shop_sagas_waiting",
+		type: "gauge",
+		help: "Orders whose saga is parked until their payment is decided",
 	},
 	sagasStuck: {
 		name: "shop_sagas_stuck",
@@ -71,10 +76,18 @@ export const metrics = {
 } as const satisfies Record<string, Metric>;
 
 /** Codes of steps. Other reasons are free text and would make the number of label values unbounded. */
-const CODES = new Set(["OUT_OF_STOCK", "PAYMENT_DECLINED", "UNDELIVERABLE", "TIMED_OUT"]);
+const CODES = new Set([
+	"OUT_OF_STOCK",
+	"PAYMENT_DECLINED",
+	"PAYMENT_EXPIRED",
+	"UNDELIVERABLE",
+	"TIMED_OUT",
+]);
+type Figure = "open" | "waiting" | "stuck" | "oldest";
 type OutcomeStatus = OrderSagaOutcome["status"];
 const OUTCOMES = [
 	"completed",
+	"waiting",
 	"closed",
 	"aborted",
 	"stuck",
@@ -89,8 +102,9 @@ export function orderMetrics(broker: ServiceBroker, db: Database) {
 	) as Record<OutcomeStatus, Histogram>;
 	const violations = all.counter(metrics.violations);
 	all.collect(async (report) => {
-		const [figures] = await db.query<{ open: number; stuck: number; oldest: number }>(SAGA_FIGURES);
+		const [figures] = await db.query<Record<Figure, number>>(SAGA_FIGURES);
 		report(metrics.sagasOpen, figures!.open);
+		report(metrics.sagasWaiting, figures!.waiting);
 		report(metrics.sagasStuck, figures!.stuck);
 		report(metrics.sagaOldest, figures!.oldest);
 	});

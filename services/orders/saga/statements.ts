@@ -43,7 +43,7 @@ export const PLACE = sql(
  */
 const SAME_ATTEMPT = "where o.id = w.id and o.saga_attempt = w.attempt";
 const WRITTEN = "returning o.id, o.saga_attempt as attempt";
-const END = "saga_state = null, saga_owner = null, saga_reason = null";
+const END = "saga_state = null, saga_owner = null, saga_reason = null, payment = null";
 
 /** Confirms pending orders and ends their sagas. */
 export const COMPLETE = sql(
@@ -57,6 +57,39 @@ export const COMPLETE = sql(
 		insert into outbox (type, subject, data, traceparent)
 		select 'order.confirmed', id::text, event, traceparent from done)
 	select id, attempt from done`,
+);
+/**
+ * Parks pending orders until `wake_at`. A mark that RESUME has left since the saga was claimed makes
+ * them due at once. `$4`: payments that the orders wait for.
+ */
+export const MARK_WAITING = sql(
+	"mark_waiting",
+	`with parked as (
+		update orders o set saga_state = 'waiting', saga_owner = null, payment = w.payment,
+			saga_wake_at = least(o.saga_wake_at, w.wake_at), updated_at = $6
+		from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::json[], $5::json[])
+			as w(id, attempt, wake_at, payment, event)
+		${SAME_ATTEMPT} and o.saga_state = 'forward' and o.status = 'pending'
+		${WRITTEN}, o.traceparent, w.event),
+	published as (
+		insert into outbox (type, subject, data, traceparent)
+		select 'order.payment_pending', id::text, event, traceparent from parked)
+	select id, attempt from parked`,
+);
+/**
+ * Resumes parked sagas: the next claim of any node takes them over. A saga that still runs may have
+ * read the payment before its change and may be about to park; it gets a mark for MARK_WAITING.
+ */
+export const RESUME = sql(
+	"resume",
+	`update orders set
+		saga_wake_at = case saga_state when 'forward' then now() end,
+		saga_owner = case saga_state when 'forward' then saga_owner end,
+		saga_attempt = case saga_state when 'forward' then saga_attempt else saga_attempt + 1 end,
+		saga_since = case saga_state when 'forward' then saga_since else now() end,
+		saga_resumed_at = case saga_state when 'forward' then saga_resumed_at else now() end,
+		saga_state = 'forward'
+	where id = any($1::uuid[]) and saga_state in ('forward', 'waiting')`,
 );
 /** Also returns sagas that the same attempt has marked before, in case that result was lost. */
 export const MARK_COMPENSATING = sql(
@@ -98,10 +131,11 @@ export const HEARTBEAT = sql(
 );
 export const RELEASE = sql("leave", "delete from saga_nodes where id = $1");
 
-const TAKE_OVER = "saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now()";
+const TAKE_OVER = `saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now(),
+			saga_wake_at = null`;
 /**
- * Takes over open sagas whose owner's lease has expired, and sagas that this node has owned for
- * longer than a lease without running them. Parameters: `$1` this node, `$2` maximum number, `$3`
+ * Takes over open sagas whose owner's lease has expired, sagas that this node has owned for longer
+ * than a lease without running them, and parked sagas that are due. Parameters: `$1` this node, `$2` maximum number, `$3`
  * orders whose sagas run on this node, `$4` lease in milliseconds. `$5` limits the bytes of all
  * order lines, because sagas that are claimed together reach their next step together.
  */
@@ -109,24 +143,33 @@ export const CLAIM = sql(
 	"claim",
 	`with expired as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
 	due as materialized (
-		select id, saga_since, coalesce(octet_length(items::text), 0) as bytes
-		from orders o
-		where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
-			and (not exists (
-					select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
-				or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
-		order by saga_since limit $2 for update skip locked),
+		select * from (
+			select id, saga_since, coalesce(octet_length(items::text), 0) as bytes
+			from orders o
+			where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
+				and (not exists (
+						select from saga_nodes n where n.id = o.saga_owner and n.lease_until > now())
+					or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
+			order by saga_since limit $2 for update skip locked) abandoned
+		union all select * from (
+			select id, saga_wake_at, coalesce(octet_length(items::text), 0)
+			from orders
+			where saga_state = 'waiting' and saga_wake_at <= now() and id <> all($3)
+			order by saga_wake_at limit $2 for update skip locked) parked),
 	fitting as (
 		select id from (
 			select id, sum(bytes) over (order by saga_since, id) - bytes as before from due) d
 		where before < $5::bigint),
 	mine as (
-		update orders o set ${TAKE_OVER} from fitting f where o.id = f.id returning o.*)
+		update orders o set ${TAKE_OVER},
+			saga_state = case saga_state when 'waiting' then 'forward' else saga_state end,
+			saga_resumed_at = case saga_state when 'waiting' then now() else saga_resumed_at end
+		from fitting f where o.id = f.id returning o.*)
 	select ${SAGA} from mine o`,
 );
 
 /**
- * Starts the cancellation of an order whose saga runs forward, has completed or is stuck; returns
+ * Starts the cancellation of an order whose saga runs forward, waits, has completed or is stuck; returns
  * no row if it is already being compensated. `$3` is the reason, `$4` the trace of the request. A
  * stuck saga keeps its first reason.
  */
@@ -137,7 +180,7 @@ export const BEGIN_CANCELLATION = sql(
 			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end,
 			traceparent = coalesce($4, traceparent)
 		where id = $2 and (
-			(status = 'pending' and saga_state = 'forward')
+			(status = 'pending' and saga_state in ('forward', 'waiting'))
 			or (status = 'confirmed' and saga_state is null)
 			or saga_state = 'stuck')
 		returning *)

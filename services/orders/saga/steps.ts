@@ -38,6 +38,7 @@ export function newSaga(
 			status: "pending",
 			...priced,
 			cancellation_reason: null,
+			payment: null,
 			created_at,
 			updated_at: created_at,
 		},
@@ -78,6 +79,7 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 	},
 	{
 		name: "charge",
+		expired: "PAYMENT_EXPIRED",
 		execute: (sagas) =>
 			call("payments.charge", {
 				orders: sagas.map((saga) => ({

@@ -29,6 +29,8 @@ const nodes = ["one", "two"] as const;
 const kinds = {
 	place: 1,
 	complete: 2,
+	markWaiting: 3,
+	resume: 2,
 	markCompensating: 2,
 	markCompensated: 2,
 	abort: 2,
@@ -63,6 +65,8 @@ type Operation = typeof operations extends fc.Arbitrary<infer O> ? O : never;
 const keyOf = (saga: Saga | undefined) =>
 	saga && `${saga.id} ${saga.direction} ${saga.attempt} ${saga.reason}`;
 
+const PAYMENT = { status: "requires_action", client_secret: "secret", expires_at: null };
+
 /** Applies each operation to Postgres and to the explorer's model, and compares the results. */
 function comparison() {
 	let clock = 0;
@@ -71,8 +75,10 @@ function comparison() {
 	const table = sagaTable({
 		now: () => clock,
 		leaseMs: LEASE,
+		deadlineMs: LEASE,
 		onMove({ id }, move) {
 			if (move === "completed") expectedEvents.push(`order.confirmed ${id}`);
+			if (move === "waiting") expectedEvents.push(`order.payment_pending ${id}`);
 			if (move === "closed") expectedEvents.push(`order.cancelled ${id}`);
 		},
 	});
@@ -101,6 +107,21 @@ function comparison() {
 				clock += milliseconds;
 				return stores.elapse(milliseconds);
 			}
+			if (kind === "resume") {
+				table.resume(id);
+				return real.resume(stores.db, [id]);
+			}
+			if (kind === "markWaiting") {
+				const some = batchOf(targets);
+				const wait = milliseconds > LEASE ? undefined : milliseconds;
+				const until = (now: number) => (wait === undefined ? undefined : now + wait);
+				const waits = (now: number) =>
+					some.map((saga) => ({ saga, until: until(now), data: PAYMENT }));
+				expect((await real.markWaiting(waits(Date.now()))).map(Boolean)).toEqual(
+					model.markWaiting(waits(clock)),
+				);
+				return;
+			}
 			if (kind === "retry")
 				return expect(await retryStuckOrder(stores.db, id)).toBe(table.retry(id));
 			if (kind === "advance") {
@@ -126,8 +147,11 @@ function comparison() {
 		},
 		async compareRows(): Promise<void> {
 			const columns = `id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt,
-				saga_reason as reason`;
-			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => row);
+				saga_reason as reason, saga_wake_at is not null as "wakeAt"`;
+			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => ({
+				...row,
+				wakeAt: row.wakeAt !== null,
+			}));
 			expect(
 				await stores.db.query(
 					`select ${columns} from orders order by array_position($1::uuid[], id)`,
@@ -136,7 +160,7 @@ function comparison() {
 			).toEqual(expected);
 		},
 		async compareEvents(): Promise<void> {
-			const types = "('order.confirmed', 'order.cancelled')";
+			const types = "('order.confirmed', 'order.payment_pending', 'order.cancelled')";
 			const events = await stores.db.query<{ event: string }>(
 				`select type || ' ' || subject as event from outbox where type in ${types}`,
 			);

@@ -1,10 +1,10 @@
 import { currentTraceparent, traceparentsOf } from "../../../lib/context/traceparent.ts";
 import type { KeyedRequest } from "../../../lib/idempotency/idempotency.ts";
-import type { Database, Statement } from "../../../lib/persistence/database.ts";
+import type { Database, Queryable, Statement } from "../../../lib/persistence/database.ts";
 import type { Compensation, Saga, SagaOutcome, SagaStore } from "../../../lib/saga/saga.ts";
 import type { HasDurableEvents } from "../../../mixins/durable-events.mixin.ts";
 import { toOrder } from "../orders.queries.ts";
-import type { Order } from "../orders.rules.ts";
+import type { Order, PendingPayment } from "../orders.rules.ts";
 import type { SagaRow } from "../orders.statements.ts";
 import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
@@ -15,7 +15,10 @@ interface StoreOptions {
 	/** ID of this node, written to the orders whose sagas it runs. */
 	readonly owner: string;
 	readonly leaseMs: number;
-	/** Time limit for the forward direction of a saga, in milliseconds after the order's creation. */
+	/**
+	 * Time limit for the forward direction of a saga, in milliseconds after the order's creation or the
+	 * saga's resumption.
+	 */
 	readonly deadlineMs: number;
 	/** Maximum bytes of order lines per claim. At least one order is claimed. */
 	claimBytes(): number;
@@ -71,7 +74,31 @@ export function createOrderStore({
 			const written = await write(sagas, statements.COMPLETE, data, updated_at);
 			events.wakeRelay();
 			return sagas.map(
-				({ order }, i) => written[i]! && { order: { ...order, status: "confirmed", updated_at } },
+				({ order }, i) =>
+					written[i]! && { order: { ...order, status: "confirmed", payment: null, updated_at } },
+			);
+		},
+
+		async markWaiting(waits) {
+			const payments = waits.map(({ data }) => data as PendingPayment);
+			const updated_at = new Date().toISOString();
+			const written = await write(
+				waits.map(({ saga }) => saga),
+				statements.MARK_WAITING,
+				waits.map(({ until }) => until && new Date(until).toISOString()),
+				payments.map((payment) => JSON.stringify(payment)),
+				waits.map(({ saga }, i) =>
+					events.eventData("order.payment_pending", {
+						...eventDataOf(saga.order),
+						payment_status: payments[i]!.status,
+					}),
+				),
+				updated_at,
+			);
+			events.wakeRelay();
+			return waits.map(
+				({ saga: { order } }, i) =>
+					written[i]! && { order: { ...order, payment: payments[i]!, updated_at } },
 			);
 		},
 
@@ -94,7 +121,13 @@ export function createOrderStore({
 			return compensations.map(
 				({ saga: { order }, reason: cancellation_reason }, i) =>
 					written[i]! && {
-						order: { ...order, status: "cancelled", cancellation_reason, updated_at },
+						order: {
+							...order,
+							status: "cancelled",
+							cancellation_reason,
+							payment: null,
+							updated_at,
+						},
 					},
 			);
 		},
@@ -153,6 +186,11 @@ export function createOrderStore({
 			return new Set(rows.map(({ id }) => id));
 		},
 
+		/** Resumes the parked sagas of orders in the caller's transaction. Call `wake` after its commit. */
+		async resume(tx: Queryable, ids: readonly string[]): Promise<void> {
+			await tx.query(statements.RESUME, [ids]);
+		},
+
 		/**
 		 * Starts the cancellation of an order by this node and returns the saga to run; undefined if the
 		 * order cannot be cancelled in its current state.
@@ -184,12 +222,12 @@ const eventDataOf = ({ id, user_id, total_amount, currency }: Order) => ({
 });
 
 function toSaga(row: SagaRow, deadlineMs: number): OrderSaga {
-	const { id, created_at } = row;
+	const { id, created_at, saga_resumed_at } = row;
 	return {
 		id,
 		direction: row.saga_state === "backward" ? "backward" : "forward",
 		attempt: row.saga_attempt,
-		deadline: Date.parse(created_at) + deadlineMs,
+		deadline: Date.parse(saga_resumed_at ?? created_at) + deadlineMs,
 		...(row.saga_reason ? { reason: row.saga_reason } : {}),
 		order: toOrder(row),
 		payment_token: row.payment_token,

@@ -7,8 +7,9 @@ import {
 	withoutTakeover,
 } from "../../tools/saga-explorer/model.ts";
 import { sagaTable } from "../../tools/saga-explorer/table.ts";
-import { done, type Outcome, pending, refused } from "../contracts/outcome.ts";
-import { createSagaRunner, type Saga, type SagaOptions, type SagaStore } from "./saga.ts";
+import { done, type Outcome, pending, refused, waiting } from "../contracts/outcome.ts";
+import { createSagaRunner } from "./runner.ts";
+import type { Saga, SagaOptions, SagaStore } from "./saga.ts";
 
 // The runs take a few seconds, more on a busy machine.
 jest.setTimeout(180_000);
@@ -19,10 +20,15 @@ test("every saga reaches its one correct end, whatever fails, crashes, pauses or
 	const totals: Record<string, number> = {};
 	await fc.assert(everySagaEnds(totals), { seed: SEED, numRuns: 1500 });
 	// The runs are meaningful only if every kind of event occurs.
-	const ends = ["completed", "closed", "aborted", "stuck", "lost"].map((end) => `told ${end}`);
+	const ends = ["completed", "waiting", "closed", "aborted", "stuck", "lost"].map(
+		(end) => `told ${end}`,
+	);
 	for (const event of [
 		...ends,
 		"claimed",
+		"resumed",
+		"approved",
+		"rejected",
 		"taken back",
 		"shipped",
 		"late",
@@ -45,22 +51,23 @@ const never = () => new Promise<never>(() => {});
 type Respond = () => Outcome | Promise<Outcome>;
 /** Two steps over a table, for any number of nodes. Nothing waits; calls are recorded. */
 function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", Respond>> = {}) {
-	let clock = 0;
+	const time = { now: 0 };
 	let pauses = 0;
 	const calls: string[] = [];
 	const errors: string[] = [];
-	const table = sagaTable({ now: () => clock, leaseMs: LEASE });
+	const table = sagaTable({ now: () => time.now, leaseMs: LEASE, deadlineMs: 10_000 });
 	const step = (name: "a" | "b") => {
 		const respond = (way: "do" | "undo") => (all: Saga[]) => {
 			calls.push(`${way} ${name} ${all.map(({ id }) => id)}`);
 			return Promise.all(all.map(() => responses[`${way} ${name}`]?.() ?? done));
 		};
-		return { name, execute: respond("do"), compensate: respond("undo") };
+		return { name, expired: "NOT_PAID", execute: respond("do"), compensate: respond("undo") };
 	};
 	const storeOf = (name: string): SagaStore<Saga> => {
 		const store = table.as(name);
 		return {
 			complete: async (all) => store.complete(all),
+			markWaiting: async (all) => store.markWaiting(all),
 			markCompensating: async (all) => store.markCompensating(all),
 			markCompensated: async (all) => store.markCompensated(all),
 			abort: async (all) => store.abort(all),
@@ -76,9 +83,9 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 			store: storeOf(name),
 			heartbeatMs: LEASE,
 			maxCompensationAttempts: 3,
-			now: () => clock,
+			now: () => time.now,
 			pause: (milliseconds) => {
-				clock += milliseconds;
+				time.now += milliseconds;
 				// Blocks an endless run, so that the test fails.
 				return ++pauses > 1000 ? never() : Promise.resolve();
 			},
@@ -86,7 +93,7 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 			...options,
 		});
 	const place = (owner: string, id: string) => table.place(owner, { id, deadline: 10_000 });
-	return { table, calls, errors, node, storeOf, place };
+	return { table, calls, errors, node, storeOf, place, time };
 }
 
 test("concurrent sagas share calls, each with its own outcome", async () => {
@@ -137,6 +144,44 @@ test("a compensation that keeps failing makes the saga stuck until it is request
 		status: "closed",
 		reason: "NO",
 	});
+});
+
+test("parks a saga whose step waits, and continues it after an event on any node", async () => {
+	let decided = false;
+	const { calls, node, place, table } = setUp({
+		"do b": () => (decided ? done : waiting(null, { status: "processing" })),
+	});
+	expect(await node("one").run(place("one", "1"))).toEqual({ status: "waiting" });
+	expect(table.rows.get("1")).toMatchObject({ state: "waiting", owner: null, wakeAt: null });
+	decided = true;
+	table.resume("1");
+	const [resumed] = table.as("two").claim(10, []);
+	expect(await node("two").run(resumed!)).toEqual({ status: "completed" });
+	expect(calls).toEqual(["do a 1", "do b 1", "do a 1", "do b 1"]);
+});
+
+test("an event that arrives just before a saga parks resumes it", async () => {
+	const { node, place, table } = setUp({
+		"do b": () => {
+			table.resume("1");
+			return waiting(null);
+		},
+	});
+	expect(await node("one").run(place("one", "1"))).toEqual({ status: "waiting" });
+	expect(table.as("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 2 }]);
+});
+
+test("compensates a saga that still waits at its deadline, and can wait beyond its own", async () => {
+	const { calls, node, place, table, time } = setUp({
+		"do b": () => waiting(new Date(20_000).toISOString(), { client_secret: "secret" }),
+	});
+	const one = node("one");
+	await one.run(place("one", "1"));
+	expect(table.as("one").claim(10, [])).toEqual([]);
+	time.now = 20_000;
+	const [due] = table.as("one").claim(10, []);
+	expect(await one.run(due!)).toEqual({ status: "closed", reason: "NOT_PAID" });
+	expect(calls.slice(-2)).toEqual(["undo b 1", "undo a 1"]);
 });
 
 test("a completed saga stays completed if its last step refuses compensation", async () => {

@@ -1,0 +1,2 @@
+-- A valid constraint does no harm.
+select 1;
