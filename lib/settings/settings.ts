@@ -292,6 +292,40 @@ export const settings = shape({
 		description:
 			"Milliseconds that the steps of an order are retried before the order is cancelled",
 	},
+	PAYMENT_PROVIDER: {
+		type: "string",
+		default: "simulated",
+		pattern: "^[a-z]+$",
+		description: "Payment provider: `simulated` takes no money, `stripe` uses the STRIPE settings",
+	},
+	PAYMENT_WINDOW_MINUTES: {
+		type: "number",
+		min: 0.01,
+		max: 10_080,
+		convert: true,
+		default: 30,
+		description:
+			"Minutes that a buyer has to confirm a payment, for example with 3-D Secure, before the order is cancelled",
+	},
+	STRIPE_SECRET_KEY: {
+		type: "string",
+		optional: true,
+		pattern: "^(sk|rk)_",
+		description: "Secret or restricted API key of Stripe, sk_… or rk_…",
+	},
+	STRIPE_WEBHOOK_SECRET: {
+		type: "string",
+		optional: true,
+		pattern: "^whsec_[^,\\s]+(,whsec_[^,\\s]+)?$",
+		description:
+			"Signing secret of the Stripe webhook endpoint, whsec_…; during a rotation the new and the old one, comma-separated",
+	},
+	STRIPE_API_URL: {
+		type: "string",
+		optional: true,
+		pattern: "^https?://",
+		description: "Address of a server that stands in for Stripe's API, for tests",
+	},
 	RESERVATION_SECONDS: {
 		type: "number",
 		integer: true,

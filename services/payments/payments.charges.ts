@@ -10,7 +10,7 @@ import {
 	recordCharges,
 } from "./payments.recording.ts";
 import { CLAIM_AUTHORIZED, CLAIM_LIMIT } from "./payments.statements.ts";
-import type { ProviderResult } from "./providers/provider.ts";
+import type { ProviderRecord, ProviderResult } from "./providers/provider.ts";
 
 /** A response that takes longer is considered lost; the next charge repeats the request. */
 const RESPONSE_LOST_MS = 5000;
@@ -56,7 +56,7 @@ export function createCharges(dependencies: Dependencies) {
 		repeated: readonly Charge[],
 	): Promise<Response[]> {
 		const requests = requestCharges(fresh);
-		const lookups = provider.lookup(repeated.map(({ order_id }) => order_id));
+		const lookups = resultsOf(provider.lookup(repeated.map(({ order_id }) => order_id)));
 		const results = await settleWithin([...requests, ...lookups], limits);
 		return [...fresh, ...repeated].flatMap((order, i) => {
 			const result = results[i];
@@ -139,7 +139,7 @@ export function createCharges(dependencies: Dependencies) {
 			CLAIM_AUTHORIZED,
 		);
 		if (open.length === 0) return false;
-		const lookups = provider.lookup(open.map(({ order_id }) => order_id));
+		const lookups = resultsOf(provider.lookup(open.map(({ order_id }) => order_id)));
 		const results = await settleWithin(lookups, limits);
 		const responses = open.flatMap((order, i) => {
 			const result = results[i];
@@ -154,3 +154,7 @@ export function createCharges(dependencies: Dependencies) {
 
 	return { charge, reconcile };
 }
+
+/** The current status in each record. */
+const resultsOf = (records: readonly Promise<ProviderRecord | null>[]) =>
+	records.map(async (record) => (await record)?.result ?? null);

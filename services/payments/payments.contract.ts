@@ -15,23 +15,34 @@ export const payment = shape({
 	amount,
 	currency,
 	/**
-	 * `authorized`: the capture is in progress. `voided`: released before the capture. `cancelled`: a
-	 * tombstone, reversed before a charge was recorded; it rejects a late one.
+	 * `requires_action`: the buyer must confirm the payment. `processing`: a bank decides, which may
+	 * take days. `authorized`: the capture is in progress. `voided`: released before the capture.
+	 * `disputed`: the payer's bank has taken the amount back. `cancelled`: a tombstone, reversed before
+	 * a charge was recorded; it rejects a late one.
 	 */
 	status: {
 		type: "enum",
 		values: [
+			"requires_action",
+			"processing",
 			"authorized",
 			"captured",
 			"declined",
 			"partially_refunded",
 			"refunded",
+			"disputed",
 			"voided",
 			"cancelled",
 		],
 	},
 	/** Settled and unsettled refunds. */
 	refunded_amount: amount,
+	decline_code: { type: "string", nullable: true, description: "Code of the payment provider" },
+	expires_at: {
+		type: "time",
+		nullable: true,
+		description: "Time at which an unconfirmed payment is canceled",
+	},
 	authorized_at: { type: "time", nullable: true },
 	captured_at: { type: "time", nullable: true },
 	voided_at: { type: "time", nullable: true },
@@ -48,8 +59,54 @@ const refund = shape({
 		nullable: true,
 		description: "Time at which the provider confirmed the refund; null until then",
 	},
+	failed_at: {
+		type: "time",
+		nullable: true,
+		description: "Time at which the refund failed; its amount is refundable again",
+	},
+	failure_reason: { type: "string", nullable: true },
+});
+/** One entry of the append-only ledger of a payment. */
+export const transaction = shape({
+	type: {
+		type: "enum",
+		values: [
+			"authorization",
+			"capture",
+			"void",
+			"refund",
+			"refund_failed",
+			"dispute",
+			"dispute_reversed",
+		],
+	},
+	state: { type: "enum", values: ["requested", "succeeded", "failed"] },
+	amount,
+	reference: { type: "string", description: "ID of the object at the payment provider" },
+	reason: { type: "string", nullable: true },
+	at: { type: "time" },
 });
 export const paymentWithRefunds = shape({ ...payment, refunds: list(object(refund)) });
+export const paymentDetails = shape({
+	...paymentWithRefunds,
+	reference: {
+		type: "string",
+		nullable: true,
+		description: "ID of the payment at the payment provider; null if it is the order ID",
+	},
+	client_secret: {
+		type: "string",
+		nullable: true,
+		description: "For the provider's library in the browser, while the status is requires_action",
+	},
+	redirect_url: {
+		type: "string",
+		nullable: true,
+		description:
+			"Page on which the buyer confirms the payment, while the status is requires_action",
+	},
+	transactions: list(object(transaction)),
+});
 const money_moved = shape({ ...order_id, payment_id: { type: "uuid" }, amount, currency });
 
 export const payments = contract({
@@ -62,6 +119,14 @@ export const payments = contract({
 			auth: "owner",
 			params: order_id,
 			returns: list(object(paymentWithRefunds)),
+		},
+		get: {
+			summary: "Get a payment with its refunds and transactions",
+			rest: "GET /payments/:id",
+			auth: "owner",
+			params: { id: { type: "uuid" } },
+			returns: object(paymentDetails),
+			throws: ["PAYMENT_NOT_FOUND"],
 		},
 		refund: {
 			summary: "Refund a payment in part or in full",
@@ -140,13 +205,24 @@ export const payments = contract({
 		"payment.captured": money_moved,
 		"payment.declined": { ...order_id, reason: { type: "string" } },
 		"payment.refunded": money_moved,
+		/** A refund failed after it was accepted; its amount is refundable again. */
+		"payment.refund_failed": {
+			...money_moved,
+			refund_id: { type: "uuid" },
+			reason: { type: "string", nullable: true },
+		},
 		"payment.voided": money_moved,
+		/** The payer's bank has taken the amount back. */
+		"payment.disputed": { ...money_moved, reason: { type: "string", nullable: true } },
+		/** The payer's bank has returned a disputed amount. */
+		"payment.dispute_reversed": money_moved,
 		/** A payment that waited for the buyer or for a bank has another status. */
 		"payment.updated": { ...order_id, payment_id: { type: "uuid" }, status: payment.status },
 	},
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		INVALID_SIGNATURE: { status: 400, message: "The signature of the webhook is not valid" },
 		NOT_REFUNDABLE: {
 			status: 409,
 			message: "The refund exceeds the remaining amount of the payment",

@@ -9,7 +9,7 @@ import { createCharges } from "./payments.charges.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
-import { simulatedProvider } from "./providers/simulated/provider.ts";
+import { createSimulated } from "./providers/simulated/provider.ts";
 
 let shop: Shop;
 let second: Shop;
@@ -30,7 +30,7 @@ beforeAll(async () => {
 		eventData,
 		wakeRelay,
 		logger: { warn: () => undefined },
-		provider: simulatedProvider(db),
+		provider: createSimulated({ db }),
 		limits,
 	};
 });
@@ -292,7 +292,7 @@ test("a batch of any size takes one statement at the provider and one in payment
 		query: counted("query"),
 		insertNew: counted("insertNew"),
 	} as unknown as typeof real;
-	const charges = createCharges({ ...dependencies, db, provider: simulatedProvider(db) });
+	const charges = createCharges({ ...dependencies, db, provider: createSimulated({ db }) });
 	const orders = Array.from({ length: 50 }, (_, n) => newOrder(n % 5 ? "tok_ok" : "tok_declined"));
 	await charges.charge(orders);
 	expect(statements).toHaveLength(2);

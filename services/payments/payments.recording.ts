@@ -40,7 +40,7 @@ export async function recordCharges(
 ): Promise<Map<string, Outcome>> {
 	const outcomes = new Map(responses.map(({ order }) => [order.order_id, refused("REVERSED")]));
 	const rows = responses.flatMap(({ order, result }) =>
-		result.status === "closed" ? [] : [toRow(store, order, result)],
+		isRecorded(result) ? [toRow(store, order, result)] : [],
 	);
 	if (rows.length === 0) return outcomes;
 	const values = [...columns(rows, RECORD_FIELDS), traceparentsOf(rows)];
@@ -80,10 +80,14 @@ export async function recordCaptures(
 	return recordedRows;
 }
 
+type RecordedResult = Extract<ProviderResult, { status: "authorized" | "captured" | "declined" }>;
+const isRecorded = (result: ProviderResult): result is RecordedResult =>
+	result.status === "authorized" || result.status === "captured" || result.status === "declined";
+
 function toRow(
 	{ eventData }: Pick<Dependencies, "eventData">,
 	{ order_id, user_id, amount, currency, traceparent }: Charge,
-	result: Exclude<ProviderResult, { status: "closed" }>,
+	result: RecordedResult,
 ) {
 	const id = newId();
 	const common = { id, order_id, user_id, amount, currency, traceparent };

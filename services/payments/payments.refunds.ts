@@ -20,7 +20,7 @@ import {
 	SETTLE,
 	UNSETTLED_OF,
 } from "./payments.statements.ts";
-import type { PaymentProvider, RefundRequest } from "./providers/provider.ts";
+import type { PaymentProvider, RefundRequest, RefundResult } from "./providers/provider.ts";
 
 /** A refund that is recorded but not settled. */
 export interface Refund {
@@ -131,13 +131,13 @@ export type Refunds = ReturnType<typeof createRefunds>;
 export function requestRefunds(
 	provider: Pick<PaymentProvider, "refund" | "findRefunds">,
 	requests: readonly (RefundRequest & { readonly stale_key: boolean })[],
-): Promise<void>[] {
+): Promise<RefundResult>[] {
 	const stale = requests.filter(({ stale_key }) => stale_key);
 	const fresh = requests.filter(({ stale_key }) => !stale_key);
 	const refunds = provider.refund(fresh);
 	const lookups = provider.findRefunds(stale);
 	const repeated = stale.map(async (request, i) => {
-		if (!(await lookups[i])) await provider.refund([request])[0];
+		return (await lookups[i]) ?? provider.refund([request])[0]!;
 	});
 	const results = [...refunds, ...repeated];
 	const byRequest = new Map([...fresh, ...stale].map((request, i) => [request, results[i]!]));

@@ -22,6 +22,8 @@ const payment = (overrides: Partial<Payment> & { reversal?: string | null } = {}
 	currency: "EUR",
 	status: "captured" as Status,
 	refunded_amount: 0,
+	decline_code: null,
+	expires_at: null,
 	authorized_at: null,
 	captured_at: null,
 	voided_at: null,
@@ -57,7 +59,7 @@ test("final statuses allow no transition and captured payments no second capture
 	const finalStatuses = Object.entries(reversalOf).flatMap(([status, reversal]) =>
 		reversal === "nothing" || reversal === "voidOrRefund" ? [status as Status] : [],
 	);
-	expect(finalStatuses.sort()).toEqual(["cancelled", "declined", "refunded", "voided"]);
+	expect(finalStatuses.sort()).toEqual(["cancelled", "declined", "disputed", "refunded", "voided"]);
 	for (const status of finalStatuses)
 		for (const transition of Object.keys(transitions) as Transition[])
 			expectNotRefundable(() => nextStatus(status, transition));

@@ -3,19 +3,32 @@ import { invalidField } from "../../lib/contracts/errors.ts";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { fitsCurrency } from "../../lib/money/currency.ts";
-import { type payment, payments, type paymentWithRefunds } from "./payments.contract.ts";
+import {
+	type payment,
+	type paymentDetails,
+	payments,
+	type paymentWithRefunds,
+} from "./payments.contract.ts";
 
 export type Payment = Infer<typeof payment>;
 export type PaymentWithRefunds = Infer<typeof paymentWithRefunds>;
+export type PaymentDetails = Infer<typeof paymentDetails>;
 export type Status = Payment["status"];
 
 /** The next status by transition and current status. A transition that is not listed is illegal. */
 export const transitions = {
-	authorize: { none: "authorized" },
+	requireAction: { none: "requires_action" },
+	process: { none: "processing", requires_action: "processing" },
+	authorize: { none: "authorized", requires_action: "authorized", processing: "authorized" },
 	/** From `none` if the provider authorizes and captures in one request. */
-	capture: { none: "captured", authorized: "captured" },
-	decline: { none: "declined" },
-	void: { authorized: "voided" },
+	capture: {
+		none: "captured",
+		requires_action: "captured",
+		processing: "captured",
+		authorized: "captured",
+	},
+	decline: { none: "declined", requires_action: "declined", processing: "declined" },
+	void: { requires_action: "voided", processing: "voided", authorized: "voided" },
 	refundPart: { captured: "partially_refunded", partially_refunded: "partially_refunded" },
 	refundRest: { captured: "refunded", partially_refunded: "refunded" },
 	/** Tombstone: rejects a late charge. */
@@ -35,9 +48,12 @@ export function nextStatus(status: Status | "none", transition: Transition): Sta
  * response shows whether a refund is necessary.
  */
 export const reversalOf = {
+	requires_action: "void",
+	processing: "void",
 	authorized: "void",
 	captured: "refund",
 	partially_refunded: "refund",
+	disputed: "nothing",
 	cancelled: "voidOrRefund",
 	declined: "nothing",
 	refunded: "nothing",

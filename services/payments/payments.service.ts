@@ -1,4 +1,5 @@
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import {
 	claimKey,
 	keyedRequest,
@@ -7,6 +8,7 @@ import {
 } from "../../lib/idempotency/idempotency.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import { defineService } from "../../lib/service/define-service.ts";
+import { envOf } from "../../lib/settings/env.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
@@ -14,9 +16,9 @@ import { createCharges } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
-import type { Payment, PaymentWithRefunds } from "./payments.rules.ts";
-import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
-import { simulatedProvider } from "./providers/simulated/provider.ts";
+import type { Payment, PaymentDetails, PaymentWithRefunds } from "./payments.rules.ts";
+import { AUDIT_PAYMENTS, GET, LIST } from "./payments.statements.ts";
+import { createProvider } from "./providers/index.ts";
 
 type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
 	unsettled: number;
@@ -31,7 +33,7 @@ export default defineService(payments)({
 
 	created() {
 		const { db, eventData, wakeRelay, logger } = this;
-		const provider = simulatedProvider(db);
+		const provider = createProvider({ db, logger, env: envOf(this.broker) });
 		const dependencies = { db, eventData, wakeRelay, logger, provider, limits: PROVIDER_LIMITS };
 		const refunds = createRefunds(dependencies);
 		return {
@@ -53,6 +55,12 @@ export default defineService(payments)({
 		async list({ params: { order_id }, meta: { user } }) {
 			const owner = user!.role === "admin" ? null : user!.id;
 			return this.db.query<PaymentWithRefunds>(LIST, [order_id, owner]);
+		},
+
+		async get({ params: { id }, meta: { user } }) {
+			const owner = user!.role === "admin" ? null : user!.id;
+			const [found] = await this.db.query<PaymentDetails>(GET, [id, owner]);
+			return found ?? throwError(payments, "PAYMENT_NOT_FOUND");
 		},
 
 		async refund(ctx) {
@@ -114,5 +122,6 @@ export default defineService(payments)({
 
 	async stopped() {
 		await Promise.all(this.pollers.map((poller) => poller.stop()));
+		await this.provider.close?.();
 	},
 });

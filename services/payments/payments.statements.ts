@@ -18,7 +18,9 @@ const ISO_TIME = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
 const REFUNDS = `coalesce((
 		select json_agg(json_build_object('id', r.id, 'amount', r.amount, 'reason', r.reason,
 			'created_at', to_char(r.at at time zone 'UTC', ${ISO_TIME}),
-			'settled_at', to_char(r.settled_at at time zone 'UTC', ${ISO_TIME})) order by r.at, r.id)
+			'settled_at', to_char(r.settled_at at time zone 'UTC', ${ISO_TIME}),
+			'failed_at', to_char(r.failed_at at time zone 'UTC', ${ISO_TIME}),
+			'failure_reason', r.failure_reason) order by r.at, r.id)
 		from refunds r where r.payment_id = p.id), '[]') as refunds`;
 
 /** The payment of order `$1` with its refunds; `$2` limits it to that user's unless null. */
@@ -26,6 +28,21 @@ export const LIST = sql(
 	"payments_of_order",
 	`select ${COLUMNS}, ${REFUNDS} from payments p
 	where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
+);
+
+/**
+ * Payment `$1` with refunds and transactions, the amounts of these in minor units; `$2` limits it to
+ * that user's unless null.
+ */
+export const GET = sql(
+	"get_payment",
+	`select ${COLUMNS}, ${REFUNDS}, reference, client_secret, redirect_url, coalesce((
+		select json_agg(json_build_object('type', t.type, 'state', t.state, 'amount', t.amount,
+			'reference', t.reference, 'reason', t.reason,
+			'at', to_char(t.at at time zone 'UTC', ${ISO_TIME})) order by t.at, t.type, t.reference)
+		from payment_transactions t where t.payment_id = p.id), '[]') as transactions
+	from payments p
+	where id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 
 /** One page of payments and tombstones, in order of order IDs. */

@@ -4,7 +4,7 @@ import { v7 as uuid } from "uuid";
 import { Database, databaseUrl } from "../../../lib/persistence/database.ts";
 import { type Databases, makeDatabases } from "../../../test/support/databases.ts";
 import type { PaymentProvider, ProviderResult } from "./provider.ts";
-import { simulatedProvider } from "./simulated/provider.ts";
+import { createSimulated } from "./simulated/provider.ts";
 
 let databases: Databases;
 let db: Database;
@@ -12,7 +12,7 @@ let provider: PaymentProvider;
 beforeAll(async () => {
 	databases = await makeDatabases(["payments"]);
 	db = new Database({ url: databaseUrl(databases.pattern, "payments"), poolSize: 5 });
-	provider = simulatedProvider(db);
+	provider = createSimulated({ db });
 });
 afterAll(async () => {
 	await db?.close();
@@ -79,8 +79,7 @@ async function send(
 	id: string,
 	token: string,
 ): Promise<ProviderResult["status"] | "none" | "paid" | undefined> {
-	const statusOf = async (results: Promise<ProviderResult | null>[]) =>
-		(await results[0]!)?.status ?? "none";
+	const statusOf = async (results: Promise<ProviderResult>[]) => (await results[0]!).status;
 	const target = { authorization: id, amount: "cents" in request ? request.cents / 100 : 0 };
 	switch (request.call) {
 		case "authorize":
@@ -101,7 +100,7 @@ async function send(
 		case "void":
 			return statusOf(provider.void([{ key: id, authorization: id }]));
 		case "lookup":
-			return statusOf(provider.lookup([id]));
+			return (await provider.lookup([id])[0]!)?.result.status ?? "none";
 	}
 }
 

@@ -2,10 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Database, Statement } from "../../../../lib/persistence/database.ts";
 import type {
 	AuthorizeRequest,
+	FoundRefund,
 	LedgerEntry,
 	PaymentProvider,
+	ProviderRecord,
 	ProviderResult,
+	ProviderTransaction,
 	RefundRequest,
+	RefundResult,
 } from "../provider.ts";
 import { declineReason, FLAKY_FAILURES, SLOW_RESPONSE_MS, stopsBeforeCapture } from "./cards.ts";
 import {
@@ -19,6 +23,7 @@ import {
 	LEDGER_PAGE,
 	LOOKUP,
 	REFUND,
+	TRANSACTIONS,
 	VOID,
 } from "./statements.ts";
 
@@ -33,7 +38,7 @@ import {
  *   stops after the authorization, and the response to the capture is lost as well. A repeated
  *   request returns the result from the ledger.
  */
-export function simulatedProvider(db: Database): PaymentProvider {
+export function createSimulated({ db }: { readonly db: Database }): PaymentProvider {
 	/** Keys of the flaky cards that fail at this attempt. */
 	async function failingKeys(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		const flaky = requests.filter(({ token }) => token === "tok_flaky").map(({ key }) => key);
@@ -119,7 +124,26 @@ export function simulatedProvider(db: Database): PaymentProvider {
 		await db.query(REFUND, columns(requests, ["key", "authorization", "amount"]));
 	}
 
+	async function recordsOf(keys: readonly string[]): Promise<Map<string, ProviderRecord>> {
+		const entries = await queryEntries([], LOOKUP, [keys]);
+		const rows = await db.query<ProviderTransaction & { key: string }>(TRANSACTIONS, [keys]);
+		const transactions = Map.groupBy(rows, ({ key }) => key);
+		return new Map(
+			[...entries.values()].map((entry) => [
+				entry.key,
+				{
+					result: toResult(entry),
+					transactions: (transactions.get(entry.key) ?? []).map(({ key: _, reason, ...row }) => ({
+						...row,
+						...(reason ? { reason } : {}),
+					})),
+				},
+			]),
+		);
+	}
+
 	return {
+		name: "simulated",
 		authorize(requests) {
 			if (requests.length === 0) return [];
 			const batch = processBatch(requests);
@@ -161,25 +185,26 @@ export function simulatedProvider(db: Database): PaymentProvider {
 			if (requests.length === 0) return [];
 			// A rejected refund fails the whole statement, so each one is then tried separately.
 			const batch = refund(requests);
-			return requests.map((request) => batch.catch(() => refund([request])));
+			return requests.map((request) =>
+				batch
+					.catch(() => refund([request]))
+					.then((): RefundResult => ({ status: "succeeded", reference: request.key })),
+			);
 		},
 		findRefunds(requests) {
 			if (requests.length === 0) return [];
 			const rows = db.query<{ key: string; amount: number }>(FIND_REFUNDS, [
 				requests.map(({ key }) => key),
 			]);
-			return requests.map(async ({ key }) => {
+			return requests.map(async ({ key }): Promise<FoundRefund | null> => {
 				const found = (await rows).find((row) => row.key === key);
-				return found ? { amount: found.amount } : null;
+				return found ? { amount: found.amount, status: "succeeded", reference: key } : null;
 			});
 		},
 		lookup(keys) {
 			if (keys.length === 0) return [];
-			const entries = queryEntries([], LOOKUP, [keys]);
-			return keys.map(async (key) => {
-				const entry = (await entries).get(key);
-				return entry ? toResult(entry) : null;
-			});
+			const records = recordsOf(keys);
+			return keys.map(async (key) => (await records).get(key) ?? null);
 		},
 		ledgerEntries({ after, upto, limit }) {
 			return db.query<LedgerEntry>(LEDGER_PAGE, [after, upto, limit]);
@@ -201,7 +226,10 @@ const columns = <Field extends string>(
 	fields: readonly Field[],
 ) => fields.map((field) => rows.map((row) => row[field]));
 
-function toResult({ status, amount, reason }: Entry): ProviderResult {
+function toResult({ key, status, amount, reason }: Entry): ProviderResult {
 	if (status === "captured") return { status, amount };
+	if (status === "requires_action") return { status, client_secret: clientSecretOf(key) };
 	return status === "declined" ? { status, reason: reason! } : { status };
 }
+
+const clientSecretOf = (key: string) => `simulated_${key}`;

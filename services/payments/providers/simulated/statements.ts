@@ -141,3 +141,16 @@ export const LEDGER_PAGE = sql(
 		order by key limit $3) page
 	order by key`,
 );
+
+/** All transactions of the keys. */
+export const TRANSACTIONS = sql(
+	"ledger_transactions",
+	`select key, 'authorization' as type, 'succeeded' as state, amount, key as reference,
+			null as reason, at
+		from ledger_authorizations where key = any($1::text[])
+	union all select key, case status when 'closed' then 'void' else 'capture' end,
+			case status when 'declined' then 'failed' else 'succeeded' end, amount, key, reason, at
+		from ledger_charges where key = any($1)
+	union all select charge_key, 'refund', 'succeeded', amount, key, null, at
+		from ledger_refunds where charge_key = any($1)`,
+);

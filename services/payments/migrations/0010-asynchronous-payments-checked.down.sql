@@ -1,0 +1,1 @@
+-- A constraint that holds for all rows does no harm.

@@ -1,0 +1,31 @@
+import type { Logger } from "moleculer";
+import type { Database } from "../../../lib/persistence/database.ts";
+import { StartError } from "../../../lib/process/start-error.ts";
+import type { Env } from "../../../lib/settings/env.ts";
+import type { PaymentProvider } from "./provider.ts";
+import { createSimulated } from "./simulated/provider.ts";
+
+/** External objects that a provider may use. */
+export interface ProviderDependencies {
+	/** A provider owns the tables with its own prefix. */
+	readonly db: Database;
+	readonly env: Env;
+	readonly logger: Pick<Logger, "info" | "warn">;
+}
+
+/** Factories by name. They throw a StartError if a setting of the provider is missing. */
+const providers: Readonly<Record<string, (dependencies: ProviderDependencies) => PaymentProvider>> =
+	{
+		simulated: createSimulated,
+	};
+
+/** Creates the provider that PAYMENT_PROVIDER selects. @throws StartError for an unknown name */
+export function createProvider(dependencies: ProviderDependencies): PaymentProvider {
+	const name = dependencies.env.PAYMENT_PROVIDER;
+	const create = Object.hasOwn(providers, name) ? providers[name] : undefined;
+	if (!create)
+		throw new StartError(
+			`PAYMENT_PROVIDER is not one of ${Object.keys(providers).join(", ")}: correct it`,
+		);
+	return create(dependencies);
+}
