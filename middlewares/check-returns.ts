@@ -1,10 +1,8 @@
 import type { Context, Middleware, ServiceBroker } from "moleculer";
+import { compileShape } from "../lib/contracts/compile-shape.ts";
 import type { Rule } from "../lib/contracts/schema.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
-interface Checker {
-	compile(shape: object): (value: object) => true | object[];
-}
 
 /** For tests: rejects results that violate the `returns` of the action's contract. */
 export const checkReturns = {
@@ -16,10 +14,7 @@ export const checkReturns = {
 	): Handler {
 		const { returns } = action;
 		if (!returns || returns.type === "any") return next;
-		const check = (this.validator as unknown as Checker).compile({
-			$$strict: true,
-			result: returns,
-		});
+		const check = compileShape(this, { result: returns });
 		return async (ctx) => {
 			const result = await next(ctx);
 			// Checks a copy: the validator fills in defaults, and JSON omits undefined as the wire does.

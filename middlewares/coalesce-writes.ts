@@ -1,7 +1,7 @@
 import { Errors, type Middleware, type ServiceBroker } from "moleculer";
 import { runOutsideCalls } from "../lib/context/call-context.ts";
-import { maxPayload, messageTooLarge } from "../lib/resilience/message-size.ts";
-import type { Transporter } from "../lib/resilience/transit-client.ts";
+import { messageTooLarge } from "../lib/resilience/message-size.ts";
+import { maxPayload, type Transporter } from "../lib/resilience/transit-client.ts";
 
 type Send = (topic: string, data: Buffer, meta: { readonly packet?: Packet }) => Promise<unknown>;
 interface Packet {

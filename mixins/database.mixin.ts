@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import type { ServiceSchema } from "moleculer";
-import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import { type Model, type ModelStatic, Op, type Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contracts/contract.ts";
 import { addProbe } from "../lib/health/probes.ts";
@@ -14,7 +13,9 @@ import {
 	pageOf,
 } from "../lib/persistence/approximate-count.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
+import { selectIds } from "../lib/persistence/sequelize-internals.ts";
 import { envOf } from "../lib/settings/env.ts";
+import { type Adapter, adapterFor, type Sort } from "./sequelize-adapter.ts";
 
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
@@ -52,12 +53,8 @@ export const database: Mixin<HasDatabase> = {
 	},
 };
 
-export type Sort = string | readonly [expression: object, direction: "ASC" | "DESC"];
 export interface ListQuery extends PageRequest {
-	/**
-	 * Column names, with `-` for descending, or an expression and its direction. Only names that the
-	 * contract allows.
-	 */
+	/** Only names that the contract allows. */
 	readonly sort: readonly Sort[];
 	readonly where?: object;
 	/** Condition of the page that does not affect the total (keyset pagination). */
@@ -78,11 +75,7 @@ export interface HasRecords<Row> {
 interface DbSelf<Row> extends ServiceThis, HasDatabase {
 	schema: { model?: ModelStatic<Model> };
 	model: ModelStatic<Model>;
-	adapter: {
-		init(broker: object, service: object): void;
-		findById(id: string): Promise<Model | null>;
-		transformSort(sort: string[]): object[];
-	};
+	adapter: Adapter;
 	connect(): Promise<void>;
 	_find(ctx: object, params: object): Promise<Row[]>;
 }
@@ -91,8 +84,7 @@ interface DbSelf<Row> extends ServiceThis, HasDatabase {
  * moleculer-db with its Sequelize adapter for plain rows, on the pool of `database` (list that
  * mixin first). Two differences from the usual setup. The default actions are removed: they would
  * turn request parameters into where and order clauses. The adapter gets an initialized model in
- * `created`: a model in the schema would be cloned by Moleculer with its connection, and the
- * adapter would create tables, which is the task of migrations.
+ * `created`, so that it creates no tables.
  */
 export function records<Row>(
 	define: (sequelize: Sequelize) => ModelStatic<Model>,
@@ -115,7 +107,7 @@ export function records<Row>(
 						sort: [...sort],
 						query: pageFilter ? { [Op.and]: [where, pageFilter] } : where,
 					}),
-					countRows(() => approximateCount(this.db, selectAll(this.model, where))),
+					countRows(() => approximateCount(this.db, selectIds(this.model, where))),
 				]);
 				return {
 					...pageOf(found.slice(0, limit), all, query),
@@ -125,39 +117,10 @@ export function records<Row>(
 		},
 		created(this: DbSelf<Row>) {
 			this.model = define(this.db.sequelize);
-			// See above. An adapter with an initialized model creates no tables.
-			this.schema.model = this.model;
-			this.adapter = new SequelizeAdapter(this.db.sequelize) as unknown as DbSelf<Row>["adapter"];
-			this.adapter.init(this.broker, this);
-			// The adapter supports sorting by columns only.
-			const transformSort = this.adapter.transformSort.bind(this.adapter);
-			Object.assign(this.adapter, {
-				transformSort: (sort: Sort[]) =>
-					sort.flatMap((one) => (typeof one === "string" ? transformSort([one]) : [one])),
-			});
+			this.adapter = adapterFor(this, this.db.sequelize, this.model);
 		},
 		started(this: DbSelf<Row>) {
 			return this.connect();
 		},
 	};
-}
-
-interface QueryGenerator {
-	selectQuery(
-		table: unknown,
-		options: { attributes: string[]; where: object },
-		model: ModelStatic<Model>,
-	): string;
-}
-/** What a model finds, as a statement: Sequelize's own count has no bound, and cannot be explained. */
-function selectAll(model: ModelStatic<Model>, where: object): string {
-	const generator = model.sequelize!.getQueryInterface().queryGenerator as QueryGenerator;
-	const { where: scope = {} } = model.options.defaultScope ?? {};
-	return generator
-		.selectQuery(
-			model.getTableName(),
-			{ attributes: ["id"], where: { [Op.and]: [scope, where] } },
-			model,
-		)
-		.replace(/;$/, "");
 }

@@ -1,4 +1,5 @@
 import { currentTraceparent } from "../lib/context/traceparent.ts";
+import { compileShape } from "../lib/contracts/compile-shape.ts";
 import type { EventData, EventType, Mixin } from "../lib/contracts/contract.ts";
 import type { Shape } from "../lib/contracts/schema.ts";
 import { insertEvents } from "../lib/messaging/outbox.ts";
@@ -72,13 +73,10 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 	},
 	created(this: Self) {
 		const { metadata, subscriptions = {} } = this.schema;
-		const validator = this.broker.validator as unknown as {
-			compile(shape: object): (data: object) => true | object[];
-		};
 		this.$checks = new Map(
 			Object.entries(metadata.events ?? {}).map(([type, shape]) => [
 				type,
-				validator.compile({ $$strict: true, ...shape }),
+				compileShape(this.broker, shape),
 			]),
 		);
 		this.$types = [...this.$checks.keys()];

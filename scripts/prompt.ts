@@ -34,7 +34,10 @@ type Complete = (
 	line: string,
 	done: (error: Error | null, result: [string[], string]) => void,
 ) => unknown;
-/** moleculer-repl replaces `eval` and `completer` of Node's REPL, and so do we. */
+/**
+ * moleculer-repl replaces the undocumented `eval` and `completer` of Node's REPL, and so do we, only
+ * in this file. repl.test.ts fails if an upgrade changes them.
+ */
 type Prompt = Omit<REPLServer, "eval" | "completer"> & { eval: Evaluate; completer: Complete };
 
 /**

@@ -1,6 +1,6 @@
 import { StartError } from "../process/start-error.ts";
-import { LEAST_MAX_PAYLOAD, maxPayload } from "../resilience/message-size.ts";
-import type { NatsClient } from "../resilience/transit-client.ts";
+import { LEAST_MAX_PAYLOAD } from "../resilience/message-size.ts";
+import { maxPayload, type NatsClient } from "../resilience/transit-client.ts";
 
 /**
  * Checks that the server accepts all messages that cannot be divided.

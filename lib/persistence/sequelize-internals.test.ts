@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { DataTypes } from "sequelize";
+import { DataTypes, Op } from "sequelize";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { recordedTraces } from "../../test/support/recorded-traces.ts";
 import { runInTrace } from "../context/traceparent.ts";
 import { Database, databaseUrl } from "./database.ts";
-import { connectionManagerOf } from "./sequelize-internals.ts";
+import { connectionManagerOf, selectIds } from "./sequelize-internals.ts";
 
 let databases: Databases;
 let db: Database;
@@ -57,6 +57,19 @@ test("models, statements and transactions read the same types and share the pool
 		db.poolUse.busy,
 	]);
 	expect(both).toEqual([[row], 1, 1]);
+});
+
+test("selects the IDs of a model's rows within its default scope", async () => {
+	const Price = db.sequelize.define(
+		"scopedPrice",
+		{ id: { type: DataTypes.INTEGER, primaryKey: true }, amount: DataTypes.DECIMAL },
+		{ tableName: "prices", defaultScope: { where: { id: { [Op.gt]: 0 } } } },
+	);
+	const statement = selectIds(Price, { amount: { [Op.in]: [9.9, 12] } });
+	expect(statement).toMatch(/"id" > 0 AND .*IN \(9\.9, 12\)/);
+	expect(await db.query(`select count(*)::int as total from (${statement}) rows`)).toEqual([
+		{ total: 1 },
+	]);
 });
 
 test("the statements of models and transactions have spans", async () => {

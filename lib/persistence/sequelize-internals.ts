@@ -1,10 +1,17 @@
 import pg, { type Client, type ClientConfig } from "pg";
-import { ConnectionAcquireTimeoutError, type Sequelize } from "sequelize";
+import {
+	ConnectionAcquireTimeoutError,
+	type Model,
+	type ModelStatic,
+	Op,
+	type Sequelize,
+} from "sequelize";
 import { timeLeft } from "../context/call-context.ts";
 
 /*
- * The only file that uses private members of Sequelize's connection manager, of its pool and of its
- * type parsers. sequelize-internals.test.ts fails if an upgrade changes them.
+ * The only file that uses private members of Sequelize's connection manager, of its pool, of its
+ * type parsers and of its query generator. sequelize-internals.test.ts fails if an upgrade changes
+ * them.
  */
 
 /** Milliseconds that a request outside a call waits for a connection: half of a call's time limit. */
@@ -95,4 +102,27 @@ export function wrapQueries(
 		return wrap(text, options?.model?.name, () => query(statement, options));
 	};
 	Object.assign(sequelize, { query: wrapped });
+}
+
+interface QueryGenerator {
+	selectQuery(
+		table: unknown,
+		options: { attributes: string[]; where: object },
+		model: ModelStatic<Model>,
+	): string;
+}
+/**
+ * A statement that selects the IDs of a model's rows, in its default scope. Sequelize only runs its
+ * own count, which has no limit and cannot be explained.
+ */
+export function selectIds(model: ModelStatic<Model>, where: object): string {
+	const generator = model.sequelize!.getQueryInterface().queryGenerator as QueryGenerator;
+	const { where: scope = {} } = model.options.defaultScope ?? {};
+	return generator
+		.selectQuery(
+			model.getTableName(),
+			{ attributes: ["id"], where: { [Op.and]: [scope, where] } },
+			model,
+		)
+		.replace(/;$/, "");
 }

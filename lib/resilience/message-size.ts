@@ -1,5 +1,5 @@
 import { Errors } from "moleculer";
-import { type Transporter, transporterOf } from "./transit-client.ts";
+import { maxPayload, type Transporter, transporterOf } from "./transit-client.ts";
 
 /** Error type of a call whose request or result exceeds the size of one NATS message. */
 const MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE";
@@ -17,10 +17,6 @@ const ENVELOPE_BYTES = 4096;
 export const LEAST_MAX_PAYLOAD = 256 * 1024;
 /** Maximum size of a batch, even if the server accepts more: a large message delays the others. */
 const MAX_BATCH_BYTES = 1024 * 1024;
-
-/** Maximum message size of the connected server in bytes; no limit without a server. */
-export const maxPayload = (transporter: Transporter | undefined): number =>
-	transporter?.client?.info?.max_payload ?? Number.MAX_SAFE_INTEGER;
 
 /** Maximum size of a message to other nodes, in bytes. */
 export const maxPayloadOf = (broker: object): number => maxPayload(transporterOf(broker));

@@ -4,6 +4,7 @@ import type { Ctx } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
+import { registeredServices } from "../../lib/contracts/registered-services.ts";
 import {
 	type DeadLetterFilter,
 	deadLetters,
@@ -106,14 +107,10 @@ function typesToReplay(
 	const like = toLikePattern(type);
 	const selected = like === null ? [...types] : types.filter((one) => matches(type!, one));
 	if (group === undefined) return selected;
-	const services = broker.registry.getServiceList({}) as {
-		name: string;
-		metadata?: { subscriptions?: string[] };
-	}[];
-	const patterns = services.find(({ name }) => name === group)?.metadata?.subscriptions;
-	if (!patterns)
+	const service = registeredServices(broker).find(({ name }) => name === group);
+	if (!service || service.subscriptions.length === 0)
 		throw invalidField("group", "UNKNOWN", `No service named ${group} subscribes to events`);
-	return selected.filter((one) => patterns.some((pattern) => matches(pattern, one)));
+	return selected.filter((one) => service.subscriptions.some((pattern) => matches(pattern, one)));
 }
 
 /** Delivers events again: to the stream, or to the consumer groups of this process. */

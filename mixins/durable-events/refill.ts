@@ -1,6 +1,7 @@
 import type { ServiceBroker } from "moleculer";
 import { startPoller } from "../../lib/async/poller.ts";
 import { type Event, matches } from "../../lib/contracts/event.ts";
+import { registeredServices } from "../../lib/contracts/registered-services.ts";
 import { consumerName, type EventStream } from "../../lib/messaging/jetstream.ts";
 import { type Source, streamRefill } from "../../lib/messaging/stream-refill.ts";
 import type { ConsumerState } from "../../lib/messaging/stream-state.ts";
@@ -93,13 +94,9 @@ export function startRefill(
 
 /** The services in the registry that publish events of a pattern. */
 function sourcesOf(broker: ServiceBroker, pattern: string): Source[] {
-	const services = broker.registry.getServiceList({}) as {
-		name: string;
-		metadata?: { events?: object };
-	}[];
 	const sources = new Map<string, Source>();
-	for (const { name, metadata } of services) {
-		const types = Object.keys(metadata?.events ?? {}).filter((type) => matches(pattern, type));
+	for (const { name, events } of registeredServices(broker)) {
+		const types = Object.keys(events).filter((type) => matches(pattern, type));
 		if (types.length > 0) sources.set(name, { name, types });
 	}
 	return [...sources.values()];

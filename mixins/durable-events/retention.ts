@@ -1,6 +1,7 @@
 import { startPoller } from "../../lib/async/poller.ts";
 import type { ServiceThis } from "../../lib/contracts/contract.ts";
 import { matches } from "../../lib/contracts/event.ts";
+import { registeredServices } from "../../lib/contracts/registered-services.ts";
 import { deleteProcessedEvents } from "../../lib/messaging/inbox.ts";
 import { pruneOutbox } from "../../lib/messaging/outbox.ts";
 import { removeObsoleteCheckpoints } from "../../lib/messaging/outbox-checkpoints.ts";
@@ -52,15 +53,10 @@ export async function oldestRetainedEvent(
 	{ broker }: Pick<Self, "broker">,
 	patterns: readonly string[],
 ): Promise<string | null | undefined> {
-	const services = broker.registry.getServiceList({}) as {
-		name: string;
-		metadata?: { events?: object };
-	}[];
+	const services = registeredServices(broker);
 	const producersOf = (pattern: string) =>
 		services
-			.filter(({ metadata }) =>
-				Object.keys(metadata?.events ?? {}).some((type) => matches(pattern, type)),
-			)
+			.filter(({ events }) => Object.keys(events).some((type) => matches(pattern, type)))
 			.map(({ name }) => name);
 	const producers = patterns.map(producersOf);
 	if (producers.some(({ length }) => length === 0)) return undefined;

@@ -1,38 +1,24 @@
 import type { ServiceBroker } from "moleculer";
 import { matches } from "../../../lib/contracts/event.ts";
+import {
+	type RegisteredService,
+	registeredServices,
+} from "../../../lib/contracts/registered-services.ts";
 import { objectSchema, type Shape } from "../../../lib/contracts/schema.ts";
 import { BATCH_FORMAT } from "../../../lib/messaging/event-batches.ts";
 
-export interface EventService {
-	readonly name: string;
-	/** Data of the published events, by type. */
-	readonly events: Readonly<Record<string, Shape>>;
-	/** Patterns of the event types that it receives. */
-	readonly subscriptions: readonly string[];
-}
 type Json = Record<string, unknown>;
 
-/** Returns the cluster's services with their events and subscriptions, from the registry. */
-export function eventServices(broker: ServiceBroker): EventService[] {
-	const services = broker.registry.getServiceList({
-		onlyAvailable: true,
-		skipInternal: true,
-	}) as unknown as {
-		name: string;
-		metadata?: { events?: Record<string, Shape>; subscriptions?: string[] };
-	}[];
-	const found = services.map(({ name, metadata: { events = {}, subscriptions = [] } = {} }) => ({
-		name,
-		events,
-		subscriptions,
-	}));
-	const byName = new Map(found.map((service) => [service.name, service]));
+/** Returns the cluster's services with their events and subscriptions, sorted by name. */
+export function eventServices(broker: ServiceBroker): RegisteredService[] {
+	const services = registeredServices(broker, { onlyAvailable: true });
+	const byName = new Map(services.map((service) => [service.name, service]));
 	return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Creates the AsyncAPI 3.0.0 document: a channel per event type, with its senders and receivers. */
 export function asyncapi(
-	services: readonly EventService[],
+	services: readonly RegisteredService[],
 	{ version, namespace }: { version: string; namespace: string },
 ): Json {
 	const types = Object.fromEntries(
@@ -73,7 +59,7 @@ export function asyncapi(
 }
 
 function operations(
-	{ name, events, subscriptions }: EventService,
+	{ name, events, subscriptions }: RegisteredService,
 	types: readonly string[],
 ): [string, Json][] {
 	const operation = (action: "send" | "receive", type: string): [string, Json] => [
