@@ -8,7 +8,7 @@ import { openTracing } from "./lib/observability/tracing/open-tracing.ts";
 import type { Tracing } from "./lib/observability/tracing/tracing.ts";
 import { openBreakers } from "./lib/resilience/circuit-breakers.ts";
 import { isNodeFailure } from "./lib/resilience/outages.ts";
-import { type Env, readEnv } from "./lib/settings/env.ts";
+import type { Env } from "./lib/settings/env.ts";
 import { selectedServices, serviceNames } from "./lib/settings/node.ts";
 import { authorize } from "./middlewares/authorize.ts";
 import { bulkhead } from "./middlewares/bulkhead.ts";
@@ -137,8 +137,3 @@ const nats = (url: string, name: string) => ({
 		reconnectTimeWait: 500,
 	},
 });
-
-export default async () => {
-	const env = readEnv();
-	return brokerOptions(env, await openTraces(env));
-};

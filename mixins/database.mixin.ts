@@ -53,7 +53,7 @@ export const database: Mixin<HasDatabase> = {
 	},
 };
 
-export interface ListQuery extends PageRequest {
+interface ListQuery extends PageRequest {
 	/** Only names that the contract allows. */
 	readonly sort: readonly Sort[];
 	readonly where?: object;
@@ -62,7 +62,7 @@ export interface ListQuery extends PageRequest {
 	/** Provides a cached total if counting for each request takes too long. */
 	readonly countRows?: (count: () => Promise<number>) => Promise<number>;
 }
-export interface HasRecords<Row> {
+interface HasRecords<Row> {
 	readonly model: ModelStatic<Model>;
 	/** Returns a row by its ID, or null. */
 	findRecord(id: string): Promise<Row | null>;

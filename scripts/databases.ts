@@ -33,7 +33,7 @@ const JOIN_MS = 60_000;
 const POLL_MS = 1000;
 const UNLOCK_MS = 500;
 
-export interface Databases {
+interface Databases {
 	/** A DATABASE_URL. */
 	readonly url: string;
 	readonly embedded: boolean;

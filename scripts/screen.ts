@@ -1,6 +1,6 @@
 import type { Login } from "./seed.ts";
 
-export interface Screen {
+interface Screen {
 	/** URL of the gateway; undefined if this process has none. */
 	readonly url: string | undefined;
 	readonly services: readonly string[];

@@ -11,7 +11,7 @@ jest.setTimeout(60_000);
 afterEach(cleanUp);
 
 /** Third-party programs, which parse their own arguments. */
-const THIRD_PARTY = /^(biome|tsc|npm|node (--\S+ )*node_modules)\b/;
+const THIRD_PARTY = /^(biome|tsc|knip|npm|node (--\S+ )*node_modules)\b/;
 
 /** Programs that only other programs start. */
 const INTERNAL = ["tools/event-storm/consumer.ts"];

@@ -1,6 +1,6 @@
 import { runOutsideCalls } from "../context/call-context.ts";
 
-export interface PollerOptions {
+interface PollerOptions {
 	/** Milliseconds between two polls, unless the poller is woken. */
 	readonly intervalMs: number;
 	/**

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 
-export interface LruOptions<V> {
+interface LruOptions<V> {
 	readonly maxBytes: number;
 	/** Estimated bytes of memory of an entry, without its key. */
 	sizeOf(value: V): number;

@@ -9,7 +9,7 @@ interface Call {
 	readonly meta: { readonly user?: { readonly id: string } | null };
 }
 /** Fields that every log line of a call contains, as far as they are known. */
-export interface LogFields {
+interface LogFields {
 	readonly request_id?: string;
 	readonly user_id?: string;
 	readonly trace_id?: string;

@@ -80,7 +80,7 @@ export interface ActionContract {
 	 */
 	readonly bulkhead?: { readonly concurrency: number; readonly queue: number };
 }
-export interface ErrorContract {
+interface ErrorContract {
 	readonly status: number;
 	readonly message: string;
 }
@@ -115,12 +115,12 @@ type Merge<U> = (U extends unknown ? (u: U) => void : never) extends (i: infer I
 	: never;
 
 /** All actions of all contracts, by full name. */
-export type Actions = Merge<Union<{ [D in keyof Contracts]: ActionsOf<D> }>>;
+type Actions = Merge<Union<{ [D in keyof Contracts]: ActionsOf<D> }>>;
 /** All events of all contracts, by type. */
-export type Events = Merge<Union<{ [D in keyof Contracts]: EventsOf<D> }>>;
+type Events = Merge<Union<{ [D in keyof Contracts]: EventsOf<D> }>>;
 export type EventType = keyof Events & string;
 export type EventData<E extends EventType> = Infer<Events[E]>;
-export type ErrorCode = keyof Merge<Union<{ [D in keyof Contracts]: ErrorsOf<D> }>> & string;
+type ErrorCode = keyof Merge<Union<{ [D in keyof Contracts]: ErrorsOf<D> }>> & string;
 
 type Params<A> = A extends { params: infer P } ? P : never;
 type Returns<A> = A extends { returns: infer R } ? Value<R> : never;

@@ -11,7 +11,7 @@ const event_id = { type: "uuid" } as const;
 const count = object({ count: { type: "number", integer: true } });
 
 /** Event that failed its last attempt, or a message that is not a valid event. */
-export const deadLetter = shape({
+const deadLetter = shape({
 	event_id,
 	type: { type: "string" },
 	subject: { type: "string" },

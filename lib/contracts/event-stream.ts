@@ -1,7 +1,7 @@
 import { type Infer, list, object, shape } from "./schema.ts";
 
 /** Event for a client of an event stream. `id` increases; the client resumes after it. */
-export const streamEvent = shape({
+const streamEvent = shape({
 	id: { type: "string" },
 	type: { type: "string" },
 	data: { type: "any" },

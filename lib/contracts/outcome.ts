@@ -7,7 +7,7 @@ import { type Infer, list, object, type Shape, shape } from "./schema.ts";
  * decided yet; repeat the command. `waiting`: an external party decides, in minutes or days; an event
  * reports the decision, and the command is then repeated.
  */
-export const outcome = shape({
+const outcome = shape({
 	status: { type: "enum", values: ["done", "refused", "pending", "waiting"] },
 	code: { type: "string", optional: true, description: "Reason of the refusal" },
 	detail: { type: "string", optional: true },

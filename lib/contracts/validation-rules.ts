@@ -2,7 +2,7 @@
 export const MONEY_MAX = 9_999_999_999.99;
 
 /** Input of a rule of fastest-validator: the schema of a field, and error messages by type. */
-export interface CompiledRule<S> {
+interface CompiledRule<S> {
 	schema: S;
 	messages: object;
 }
@@ -11,7 +11,7 @@ export interface CompiledRule<S> {
  * `wrapRequiredCheckSourceCode`. A rule generates source text in which `value` is the value of the
  * field. schema.test.ts fails if an upgrade changes it.
  */
-export interface Compiler {
+interface Compiler {
 	makeError(parts: { type: string; actual: string; expected?: string; messages: object }): string;
 	rules: Record<
 		string,

@@ -4,7 +4,7 @@ import { cacheOf } from "../caching/lease-cache.ts";
 import { natsClientOf } from "../resilience/transit-client.ts";
 
 /** Servers that a node depends on. */
-export type ServerName = "postgres" | "nats" | "redis";
+type ServerName = "postgres" | "nats" | "redis";
 type RoundTrip = () => Promise<unknown>;
 interface Probe {
 	readonly server: ServerName;

@@ -9,7 +9,7 @@ import { orderedGroups } from "./ordered-groups.ts";
  */
 export const BATCH_FORMAT = "application/cloudevents-batch+json";
 
-export interface EventBatch {
+interface EventBatch {
 	/** Event type of all its events. */
 	readonly type: string;
 	/** Hash of the events' IDs. */

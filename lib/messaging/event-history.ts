@@ -3,7 +3,7 @@ import { type Infer, list, object, shape } from "../contracts/schema.ts";
 import { type Queryable, sql } from "../persistence/database.ts";
 
 /** An event in the outbox of its service. */
-export const recordedEvent = shape({
+const recordedEvent = shape({
 	/** Increases in the order of writing; compare as text. */
 	sequence: { type: "string" },
 	type: { type: "string" },

@@ -13,7 +13,7 @@ export interface ConsumerHandle {
 	stop(): Promise<void>;
 }
 /** A service that publishes events: their types, and how to connect a consumer group. */
-export interface EventSource {
+interface EventSource {
 	readonly types: readonly string[];
 	attach(group: ConsumerGroup): ConsumerHandle;
 }

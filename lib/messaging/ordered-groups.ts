@@ -1,4 +1,4 @@
-export interface OrderedGroup<K, T> {
+interface OrderedGroup<K, T> {
 	readonly key: K;
 	readonly members: T[];
 }

@@ -42,7 +42,7 @@ export interface Source {
 	/** Its event types that the consumer subscribes to. */
 	readonly types: readonly string[];
 }
-export interface RefillOptions {
+interface RefillOptions {
 	readonly db: Database;
 	/** The services that publish a consumer's events, as far as the registry lists them. */
 	sourcesOf(consumer: string): readonly Source[];
@@ -128,4 +128,3 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 		},
 	};
 }
-export type StreamRefill = ReturnType<typeof streamRefill>;

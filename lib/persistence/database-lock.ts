@@ -29,7 +29,7 @@ const databaseName = (url: string) => decodeURIComponent(new URL(url).pathname.s
 export interface DatabaseLock {
 	release(): Promise<void>;
 }
-export interface LockOptions {
+interface LockOptions {
 	/** Milliseconds to wait for another holder to end. */
 	readonly patience?: number;
 	/** Called if another shop took the lock while the connection was lost. */

@@ -39,7 +39,7 @@ export interface Tx extends Queryable {
 	readonly handle: Transaction;
 }
 
-export interface DatabaseOptions {
+interface DatabaseOptions {
 	readonly url: string;
 	readonly poolSize: number;
 	readonly echo?: (statement: string) => void;
@@ -70,7 +70,7 @@ const PLANNING = [
 ].join(";");
 
 /** Current use of a pool's connections. */
-export interface PoolUse {
+interface PoolUse {
 	readonly busy: number;
 	readonly idle: number;
 	/** Requests that wait for a connection. */

@@ -5,7 +5,7 @@ import type pg from "pg";
 import { StartError } from "../process/start-error.ts";
 
 /** A migration: `0001-name.sql`, reverted by `0001-name.down.sql`. */
-export interface Migration {
+interface Migration {
 	readonly name: string;
 	readonly up: string;
 	readonly down: string;

@@ -9,7 +9,7 @@ export type Values<O extends Options> = ReturnType<
 >["values"];
 
 /** A command's arguments. Every command also accepts `--help` and `-h`. */
-export interface CommandLine<O extends Options, T extends object> {
+interface CommandLine<O extends Options, T extends object> {
 	/** Words that precede the arguments on the command line, including the `--` of npm. */
 	readonly command: string;
 	/** Output of `--help`. */

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { errorCode } from "./folder-access.ts";
 
 /** A running process of this machine. A zombie does not count. */
-export interface RunningProcess {
+interface RunningProcess {
 	/** Start time; distinguishes two processes that had the same PID. */
 	readonly started: string;
 	readonly args: readonly string[];

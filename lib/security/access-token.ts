@@ -15,7 +15,7 @@ export interface AccessClaims {
 	readonly version: number;
 }
 
-export interface VerifiedClaims extends AccessClaims {
+interface VerifiedClaims extends AccessClaims {
 	/** Expiry of the token in seconds since 1970. */
 	readonly exp: number;
 }

@@ -6,7 +6,7 @@ import type * as worker from "./passwords.worker.ts";
  * Implementation of bcrypt that computes outside the event loop. All implementations use the same
  * hash format.
  */
-export interface Bcrypt {
+interface Bcrypt {
 	readonly name: "bcrypt" | "bcryptjs";
 	hash(password: string, cost: number): Promise<string>;
 	compare(password: string, hashed: string): Promise<boolean>;

@@ -1,7 +1,7 @@
 import { type Infer, list, object, shape } from "../contracts/schema.ts";
 
 /** Revocation of access tokens before they expire. */
-export const revocation = shape({
+const revocation = shape({
 	/**
 	 * Revokes tokens of the user with a version lower than `below`, except those of the session
 	 * `except`.

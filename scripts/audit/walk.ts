@@ -1,7 +1,7 @@
 import type { Call } from "../../lib/contracts/contract.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 
-export interface AuditReport {
+interface AuditReport {
 	checked: number;
 	skipped: number;
 	/** Number of orders when the audit began. */

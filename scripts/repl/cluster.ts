@@ -3,13 +3,13 @@ import type { Call } from "../../lib/contracts/contract.ts";
 import type {} from "../../services/orders/orders.contract.ts";
 import type { Operator } from "./operator.ts";
 
-export interface ClusterNode {
+interface ClusterNode {
 	readonly id: string;
 	readonly services: readonly string[];
 	readonly hostname: string;
 	readonly addresses: readonly string[];
 }
-export interface ClusterAction {
+interface ClusterAction {
 	readonly name: string;
 	/** Number of nodes with this action. */
 	readonly nodes: number;

@@ -4,7 +4,7 @@ import { UnknownOptionError, UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
 
 /** A parsed command line. */
-export interface Invocation {
+interface Invocation {
 	/** Fields of the log line, besides the command's name. */
 	readonly about?: object;
 	run(cluster: Cluster): Promise<Output>;

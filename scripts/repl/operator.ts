@@ -85,7 +85,7 @@ function systemUser(): string {
 }
 
 /** The broker as moleculer-repl sees it. */
-export interface OperatorBroker {
+interface OperatorBroker {
 	readonly broker: ServiceBroker;
 	/** Starts a new line of input: the log then names the operator again for each action. */
 	startLine(): void;

@@ -3,7 +3,7 @@ import { failingServices } from "../../lib/health/probes.ts";
 import { type Breaker, openBreakers } from "../../lib/resilience/circuit-breakers.ts";
 
 type Status = "up" | "down";
-export interface Health {
+interface Health {
 	readonly status: "healthy" | "degraded";
 	/** `nodes`: number of responding nodes. */
 	readonly services: Record<string, { status: Status; nodes: number }>;

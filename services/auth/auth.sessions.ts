@@ -3,7 +3,7 @@ import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts"
 import type {} from "../users/users.contract.ts";
 import * as statements from "./auth.statements.ts";
 
-export interface NewSession {
+interface NewSession {
 	readonly id: string;
 	readonly user_id: string;
 	readonly token_version: number;

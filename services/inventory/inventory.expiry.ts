@@ -4,7 +4,7 @@ import type { Database } from "../../lib/persistence/database.ts";
 import type {} from "../orders/orders.contract.ts";
 import { EXPIRY_BATCH_SIZE, EXTEND_EXPIRED, KEEP } from "./inventory.statements.ts";
 
-export interface ExpiryOptions {
+interface ExpiryOptions {
 	readonly db: Database;
 	readonly call: Call;
 	/** Lifetime of a reservation, and of each extension. */

@@ -5,7 +5,7 @@ export interface Line {
 	readonly quantity: number;
 }
 /** The product that is out of stock for an order, and its quantity that was still available. */
-export interface Shortage {
+interface Shortage {
 	readonly product_id: string;
 	readonly available: number;
 }

@@ -10,7 +10,7 @@ interface Dependencies {
 	readonly publicUrl: string;
 }
 /** Requests the link of a message; `email` restricts its token to that address. */
-export type AddLink = (message: DueMessage, email?: string) => Promise<DueMessage>;
+type AddLink = (message: DueMessage, email?: string) => Promise<DueMessage>;
 
 /**
  * Returns a function that adds the link to messages that need one. The link is stored before the

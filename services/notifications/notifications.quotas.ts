@@ -4,7 +4,7 @@ import { quotas } from "./notifications.rules.ts";
 import { COUNT_AGAINST_QUOTA, type DueMessage, QUOTA_WAIT } from "./notifications.statements.ts";
 
 /** `send`: within the quota. `drop`: never send. A number: seconds until the quota starts again. */
-export type QuotaDecision = "send" | "drop" | number;
+type QuotaDecision = "send" | "drop" | number;
 
 /**
  * Counts a message against the quota of its recipient and template. Repeated attempts of a message

@@ -90,7 +90,7 @@ export const needsLink = ({ template, data }: Content): boolean => {
  * together with the token.
  */
 const ADDRESS_CHANGE = ["email_change", "email_change_notice"] as const;
-export type AddressChange = Extract<Content, { template: (typeof ADDRESS_CHANGE)[number] }>;
+type AddressChange = Extract<Content, { template: (typeof ADDRESS_CHANGE)[number] }>;
 export const isAddressChange = (content: Content): content is AddressChange =>
 	ADDRESS_CHANGE.some((template) => template === content.template);
 

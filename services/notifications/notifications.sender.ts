@@ -61,7 +61,7 @@ const SPAN: SpanDescription<DueMessage> = {
 	}),
 };
 
-export interface SenderOptions {
+interface SenderOptions {
 	readonly db: Database;
 	readonly call: Call;
 	readonly env: Env;

@@ -34,7 +34,7 @@ export interface TemplateData {
 	/** `reason`: a code, or text that a user entered. */
 	readonly order_cancelled: OrderData & { readonly reason: string };
 }
-export interface RenderedMessage {
+interface RenderedMessage {
 	readonly subject: string;
 	readonly text: string;
 	readonly html: string;

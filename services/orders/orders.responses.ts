@@ -72,7 +72,7 @@ const responseOf = (order: Order) =>
 		: { status: 201, body: order };
 
 /** An order after its saga, or after the time limit of the wait. */
-export interface SettledOrder {
+interface SettledOrder {
 	readonly order: Order;
 	/** Undefined if the saga still runs. */
 	readonly outcome: OrderSagaOutcome | undefined;

@@ -29,13 +29,13 @@ export interface OrderRequest extends Traced {
 	readonly keyed: KeyedRequest | undefined;
 }
 /** An order that has been written, with its running saga. */
-export interface PlacedOrder {
+interface PlacedOrder {
 	readonly saga: OrderSaga;
 	readonly outcome: Promise<OrderSagaOutcome>;
 }
 
 /** Dependencies of {@link placeOrder}. */
-export interface Dependencies {
+interface Dependencies {
 	readonly db: Database;
 	readonly responses: ResponseStore;
 	/** See {@link createOrderPlacement}. */
@@ -87,7 +87,7 @@ export async function placeOrder(
 }
 
 /** Dependencies of {@link createOrderPlacement}. */
-export interface PlacementDependencies {
+interface PlacementDependencies {
 	readonly lookup: {
 		readonly users: Lookup<Buyer>;
 		readonly products: Lookup<rules.Product>;

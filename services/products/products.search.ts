@@ -3,7 +3,7 @@ import { estimateCount } from "../../lib/persistence/approximate-count.ts";
 import type { Queryable } from "../../lib/persistence/database.ts";
 import { CONTENT_WORDS } from "./products.statements.ts";
 
-export interface Filter {
+interface Filter {
 	readonly category?: string;
 	readonly min_price?: number;
 	readonly max_price?: number;

@@ -23,7 +23,7 @@ const REPLACE = sql(
 );
 const UNIQUE_VIOLATION = "23505";
 
-export interface CanonicalEmails {
+interface CanonicalEmails {
 	/** Number of accounts whose address was changed. */
 	readonly changed: number;
 	/**

@@ -4,7 +4,7 @@ import { digest } from "../../lib/security/secret-token.ts";
 import * as statements from "./users.statements.ts";
 
 /** An account, by its canonical address, and the network address of a client. */
-export interface SignInAttempt {
+interface SignInAttempt {
 	readonly email: string;
 	/** Undefined for calls that do not come from a client; they are not limited. */
 	readonly address: string | undefined;

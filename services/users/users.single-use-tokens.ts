@@ -7,7 +7,7 @@ import * as statements from "./users.statements.ts";
 /** `email` verifies an address, `password` sets a new password. */
 type Purpose = "email" | "password";
 /** A redeemed token: its bearer reads the mail of this address. */
-export interface AddressProof {
+interface AddressProof {
 	readonly user_id: string;
 	readonly email: string;
 }

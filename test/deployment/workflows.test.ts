@@ -72,7 +72,7 @@ test("commands contain no expression, which could inject text of third parties",
 
 test("npm run check runs the checks of .ci/run", () => {
 	const run = text(".ci/run");
-	for (const script of ["lint", "types"]) {
+	for (const script of ["lint", "types", "unused"]) {
 		expect(scripts.check).toContain(`npm run ${script}`);
 		expect(run).toContain(`npm run ${script}`);
 	}

@@ -28,7 +28,7 @@ export interface Gateway {
 	readonly http: Http;
 }
 /** Opens the shared shop, or a separate one if settings are given. */
-export type Open = (env?: Record<string, string>) => Promise<AnyShop>;
+type Open = (env?: Record<string, string>) => Promise<AnyShop>;
 /** Start timeout for a machine that is busy with other tests. */
 export const START_MS = 120_000;
 /** Tests that run in every mode. */

@@ -9,7 +9,7 @@ export const root = join(import.meta.dirname, "../..");
 export const services = join(root, "services");
 /** Services with a database. */
 export const domains = serviceNames(services).filter((name) => hasDatabase(root, name));
-export const TEMPLATE = "template_";
+const TEMPLATE = "template_";
 
 /** Databases of one test file, copied from the templates of the test run. */
 export interface Databases {

@@ -1,5 +1,5 @@
 /** Server-sent event, or a comment, which has neither id nor data. */
-export interface Message {
+interface Message {
 	readonly id?: string;
 	readonly event?: string;
 	readonly data?: string;

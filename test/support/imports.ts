@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { join, posix } from "node:path";
 
-export interface Import {
+interface Import {
 	/** Path from the project root, or name of a package. */
 	readonly target: string;
 	readonly kind: "file" | "package";
@@ -49,7 +49,7 @@ export const LIB_FOLDERS = [
 	"service",
 ] as const;
 
-export interface Layer {
+interface Layer {
 	readonly name: string;
 	/** The named group `domain` is the folder of the service, or of lib. */
 	readonly files: RegExp;
@@ -71,7 +71,7 @@ const FOR_TOOLS =
 const INFRASTRUCTURE = /^(moleculer|sequelize|pg$|nats$|ioredis$)/;
 
 /** Import rules. The first layer that matches a file applies. Tests may import anything. */
-export const layers: readonly Layer[] = [
+const layers: readonly Layer[] = [
 	{
 		name: "a folder of lib",
 		files: /^lib\/(?<domain>[\w-]+)\//,
@@ -192,7 +192,7 @@ export function importCycles(sources: readonly Source[]): string[][] {
 	return cycles;
 }
 
-export interface Source {
+interface Source {
 	readonly file: string;
 	readonly text: string;
 }

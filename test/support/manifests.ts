@@ -34,7 +34,7 @@ export interface Probe {
 	readonly periodSeconds?: number;
 	readonly initialDelaySeconds?: number;
 }
-export interface PodSpec {
+interface PodSpec {
 	readonly containers: readonly Container[];
 	readonly initContainers?: readonly Container[];
 	readonly serviceAccountName?: string;

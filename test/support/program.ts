@@ -8,7 +8,7 @@ import { root } from "./databases.ts";
 import { eventually } from "./eventually.ts";
 import { NODE_COMPILE_CACHE } from "./processes.ts";
 
-export interface End {
+interface End {
 	readonly code: number | null;
 	/** Output on stderr, without the final line break. */
 	readonly errors: string;

@@ -8,7 +8,7 @@ import { freePort, startProcess } from "./processes.ts";
 
 const folder = join(root, "deploy/observability");
 
-export interface Rule {
+interface Rule {
 	readonly name: string;
 	readonly query: string;
 	readonly health: string;

@@ -3,7 +3,7 @@ import { isSampled, traceIdOf } from "../../lib/context/traceparent.ts";
 import { errorKind } from "../../lib/observability/tracing/error-kind.ts";
 import type { Attributes, Span, Tracing } from "../../lib/observability/tracing/tracing.ts";
 
-export interface RecordedSpan {
+interface RecordedSpan {
 	readonly service: string;
 	readonly kind: string;
 	readonly name: string;

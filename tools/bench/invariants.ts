@@ -23,7 +23,7 @@ export interface ShopState {
 	>;
 }
 /** Responses to all order requests, counted by their meaning. */
-export interface ResponseCounts {
+interface ResponseCounts {
 	/** Responses with a confirmed order. */
 	readonly confirmed: number;
 	/** No response, a 5xx status, or a pending order: an order may or may not exist. */

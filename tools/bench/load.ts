@@ -5,7 +5,7 @@ import { percentile } from "./figures.ts";
 /** Sends one operation over a connection; `n` is its sequence number. */
 export type Operation = (connection: Connection, n: number) => Promise<HttpResponse>;
 
-export interface LoadOptions {
+interface LoadOptions {
 	readonly url: string;
 	readonly operation: Operation;
 	/** Connections, each with at most one request in flight. */

@@ -28,14 +28,14 @@ export interface Figures {
 	readonly rss: Readonly<Record<string, number>>;
 }
 /** Load of one measurement. */
-export interface MeasurementOptions {
+interface MeasurementOptions {
 	readonly scenario: Scenario;
 	readonly buyers: number;
 	readonly seconds: number;
 	readonly warmup: number;
 	readonly rate?: number | undefined;
 }
-export interface Measurement {
+interface Measurement {
 	readonly figures: Figures;
 	/** Number of failed operations by status or error message. */
 	readonly errors: Readonly<Record<string, number>>;

@@ -79,7 +79,7 @@ export async function startPostgres(folder: string, name: string, share = 1): Pr
 }
 
 /** Cumulative work of a server. */
-export interface ServerWork {
+interface ServerWork {
 	/** Statements in the given databases, without those of the administrator. */
 	readonly statements: number;
 	/** Transactions that wrote rows. Only these wait for the disk when they commit. */
@@ -103,7 +103,7 @@ export async function readWork(
 	return { statements: Number(row!.statements), commits: Number(row!.commits) };
 }
 
-export interface StatementTime extends Record<string, unknown> {
+interface StatementTime extends Record<string, unknown> {
 	readonly database: string;
 	readonly calls: number;
 	readonly ms: number;

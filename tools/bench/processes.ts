@@ -9,7 +9,7 @@ interface ProcessTimes {
 	readonly cpuMs: number;
 }
 /** Resource usage of a process group. */
-export interface ResourceUsage {
+interface ResourceUsage {
 	/** CPU time since the start of the processes. */
 	readonly cpuMs: number;
 	/** Current resident memory. Shared memory, such as Postgres' buffers, counts once. */

@@ -24,7 +24,7 @@ export interface Findings {
 	/** Number of checked orders by target. */
 	readonly checked: Readonly<Record<string, number>>;
 }
-export interface Plan {
+interface Plan {
 	readonly scenarios: readonly string[];
 	readonly buyers: readonly number[];
 	/** Operations per second of open loops; empty for closed loops. */

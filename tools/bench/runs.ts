@@ -18,7 +18,7 @@ import type { Target } from "./target.ts";
 import type { BenchmarkEnvironment } from "./targets.ts";
 
 /** Output of a run. */
-export interface Output {
+interface Output {
 	/** Prints a line. */
 	print(text: string): void;
 	/** Replaces the progress line. */

@@ -90,7 +90,7 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 };
 
 /** Additional cost of an operation on the large tables, in percent. */
-export interface Growth {
+interface Growth {
 	readonly scenario: string;
 	readonly buyers: number;
 	readonly cpu: number;

@@ -11,9 +11,9 @@ export interface OrderCost {
 	readonly commits: number;
 }
 /** Planned average CPU utilization. The rest is headroom for peaks and for the loss of a node. */
-export const TARGET_UTILIZATION = 0.6;
+const TARGET_UTILIZATION = 0.6;
 /** CPU cores per machine, by component. */
-export const CORES_PER_MACHINE = { node: 2, postgres: 32, nats: 8, redis: 1 } as const;
+const CORES_PER_MACHINE = { node: 2, postgres: 32, nats: 8, redis: 1 } as const;
 
 /** Sums the measured CPU time per order by component. */
 export function costPerOrder({ cpu, commits }: Figures): OrderCost {

@@ -23,7 +23,7 @@ export interface Scenario {
  * which would cost time in the hot loop.
  */
 export const spread = (count: number, n: number): number => (n * 7919) % count;
-export const productId = ({ history }: ScenarioData, n: number): string =>
+const productId = ({ history }: ScenarioData, n: number): string =>
 	history.id("product", spread(history.size.products, n));
 const get =
 	(path: (data: ScenarioData, n: number) => string) =>

@@ -8,7 +8,7 @@ export interface SeedSize {
 	/** All delivered, with one to three products each. */
 	readonly orders: number;
 }
-export type EntityKind = "product" | "user" | "order" | "session";
+type EntityKind = "product" | "user" | "order" | "session";
 const DAY_MS = 86_400_000;
 /** Period in days over which the creation times are distributed. */
 const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = {

@@ -13,7 +13,7 @@ import { insertSeedHistory, type ServiceDatabase } from "./shop-seed-history.ts"
 import { eventually, type Target } from "./target.ts";
 
 export type Shape = "embedded" | "cluster";
-export interface ShopOptions {
+interface ShopOptions {
 	readonly name: string;
 	readonly shape: Shape;
 	/** Root of the source tree to start. */

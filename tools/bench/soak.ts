@@ -41,7 +41,7 @@ const INSERT_OVERDUE: Readonly<Record<string, string>> = {
 		select sha256(id::text::bytea), id, created_at from sessions where expires_at < now()`,
 };
 
-export interface Sample {
+interface Sample {
 	/** Minutes since the start. */
 	readonly minutes: number;
 	readonly rss: Readonly<Record<string, number>>;
@@ -52,7 +52,7 @@ export interface Sample {
 	readonly p99: number;
 	readonly errors: number;
 }
-export interface SoakResult {
+interface SoakResult {
 	readonly samples: readonly Sample[];
 	/** Memory growth in MB per hour over the second half, by process group. */
 	readonly growth: Readonly<Record<string, number>>;

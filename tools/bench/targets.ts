@@ -11,7 +11,7 @@ import { type Shop, startShop } from "./shop.ts";
 import { countSeedRows } from "./shop-seed-history.ts";
 import type { Target } from "./target.ts";
 
-export const root = join(import.meta.dirname, "../..");
+const root = join(import.meta.dirname, "../..");
 
 /** Temporary folder and Postgres servers of a benchmark run, on which targets are started. */
 export interface BenchmarkEnvironment {

@@ -4,7 +4,7 @@ import { type Member, until } from "./members.ts";
 import type { FaultKind, Profile } from "./profiles.ts";
 import { type Random, random } from "./random.ts";
 
-export interface Fault {
+interface Fault {
 	/** Seconds since the start of the run. */
 	readonly at: number;
 	readonly target: string;

@@ -2,9 +2,9 @@ import type { Member } from "./members.ts";
 
 export type FaultKind = "kill" | "pause" | "restart";
 /** A kind of member, or the nodes that run certain services. */
-export type Target = Member["kind"] | "orders" | "goods";
+type Target = Member["kind"] | "orders" | "goods";
 /** Relative frequencies. */
-export type Weights<K extends string> = Readonly<Partial<Record<K, number>>>;
+type Weights<K extends string> = Readonly<Partial<Record<K, number>>>;
 
 /** The faults and the workload of a run. */
 export interface Profile {

@@ -17,7 +17,7 @@ import { random } from "./random.ts";
 import { Tally } from "./tally.ts";
 import { checkThefts, gatewaysAt, steal, type Theft } from "./thieves.ts";
 
-export interface ChaosOptions {
+interface ChaosOptions {
 	readonly seconds: number;
 	readonly seed: number;
 	readonly buyers: number;

@@ -1,6 +1,6 @@
 /** Outcome of a request from the buyer's point of view. */
-export type Outcome = "done" | "refused" | "failed";
-export interface Second {
+type Outcome = "done" | "refused" | "failed";
+interface Second {
 	readonly done: number;
 	readonly refused: number;
 	readonly failed: number;

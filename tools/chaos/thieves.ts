@@ -97,7 +97,7 @@ async function refresh(
 }
 
 /** Statuses of a request with a token at every gateway, or of a refresh. */
-export interface Gateways {
+interface Gateways {
 	statuses(token: string): Promise<number[]>;
 	refresh(refresh_token: string): Promise<number>;
 }

@@ -19,7 +19,7 @@ import { consumerProcesses, startConsumer } from "./consumer-processes.ts";
 import { ALL_GROUPS, EFFECTS, GROUPS, LATE, POISON, producer } from "./services.ts";
 import { count, SETTLE_MS, settle, type Tables, verify } from "./settle.ts";
 
-export interface StormOptions extends Tables {
+interface StormOptions extends Tables {
 	readonly events: number;
 	/** Duration of publishing. */
 	readonly seconds: number;

@@ -1,5 +1,5 @@
 /** Contents of the tables after a run. */
-export interface Aftermath {
+interface Aftermath {
 	/** Ids of all events in the outbox. */
 	readonly written: readonly string[];
 	/** Ids of the events that every handler rejects. */

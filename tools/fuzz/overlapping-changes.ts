@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { random } from "./requests.ts";
 
-export interface ChangeFuzzOptions {
+interface ChangeFuzzOptions {
 	readonly seed: number;
 	readonly writers: number;
 	readonly readers: number;

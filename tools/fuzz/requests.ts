@@ -12,7 +12,7 @@ export interface FuzzRequest {
 }
 /** Ids of existing rows, by field name. */
 export type Known = Readonly<Record<string, readonly string[]>>;
-export type Random = () => number;
+type Random = () => number;
 
 /** A deterministic pseudo-random number generator (mulberry32, public domain). */
 export function random(seed: number): Random {

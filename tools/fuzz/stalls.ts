@@ -21,7 +21,7 @@ const HEARTBEAT: FuzzRequest = {
 };
 
 /** A request that blocked an event loop in each attempt, and for how many milliseconds at least. */
-export interface Stall {
+interface Stall {
 	readonly request: FuzzRequest;
 	readonly ms: number;
 }

@@ -26,14 +26,14 @@ const actionKinds = {
 } as const;
 type Kind = keyof typeof actionKinds;
 /** An action on the simulated cluster. `node` and `saga` select among the existing ones. */
-export interface Action {
+interface Action {
 	readonly kind: Kind;
 	/** Number of scheduled events before the action. */
 	readonly after: number;
 	readonly node: number;
 	readonly saga: number;
 }
-export interface Plan extends WorldOptions {
+interface Plan extends WorldOptions {
 	readonly nodes: number;
 	readonly actions: readonly Action[];
 	/** Number of scheduled events after the last action, before faults end. */
@@ -73,7 +73,7 @@ const FIRST: Action = { kind: "place", after: 0, node: 0, saga: 3 };
  * @returns how often each kind of event occurred
  * @throws Error if an invariant is violated
  */
-export async function play(scheduler: Scheduler, plan: Plan): Promise<Record<string, number>> {
+async function play(scheduler: Scheduler, plan: Plan): Promise<Record<string, number>> {
 	const world = sagaWorld(scheduler, plan);
 	const nodes: Node[] = [];
 	const join = () => {

@@ -25,7 +25,7 @@ export type Move =
 	| "taken back"
 	| "claimed";
 
-export interface TableOptions {
+interface TableOptions {
 	now(): number;
 	readonly leaseMs: number;
 	/** Time limit of a resumed saga. */
@@ -197,4 +197,3 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 		}),
 	};
 }
-export type SagaTable = ReturnType<typeof sagaTable>;

@@ -7,7 +7,7 @@ import { type Move, type Row, sagaTable } from "./table.ts";
 
 const outage = () => Object.assign(new Error("No response"), { type: "REQUEST_TIMEOUT" });
 
-export const LEASE = 4000;
+const LEASE = 4000;
 export const DEADLINE = 6000;
 const STEPS = 3;
 const MAX_COMPENSATION_ATTEMPTS = 3;

@@ -7,7 +7,7 @@ import { bufferedWriter } from "./buffered-writer.ts";
 import { formatForTerminal } from "./pretty.ts";
 import { redact, redactText } from "./redact.ts";
 
-export type Level = NonNullable<Env["LOGLEVEL"]>;
+type Level = NonNullable<Env["LOGLEVEL"]>;
 type LogSettings = Pick<Env, "NODE_ENV" | "LOGLEVEL" | "LOG_FORMAT" | "SERVICES">;
 
 /** The module or service for which Moleculer creates a logger. */

@@ -42,7 +42,7 @@ export type ReportMetric = (metric: Metric, value: number, ...values: readonly s
 /**
  * Runs at each scrape. If it fails or times out, the values it has reported by then are exposed.
  */
-export type Collector = (report: ReportMetric) => void | Promise<void>;
+type Collector = (report: ReportMetric) => void | Promise<void>;
 
 const COLLECT_MS = 3000;
 

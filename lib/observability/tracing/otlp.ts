@@ -110,7 +110,7 @@ function reportingFailures(
 }
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration */
-export function createSampler({
+function createSampler({
 	OTEL_TRACES_SAMPLER: name,
 	OTEL_TRACES_SAMPLER_ARG: share,
 }: Env): Sampler {

@@ -11,7 +11,7 @@ export type Json = Record<string, unknown>;
 
 export const JSON_BODY = "application/json";
 export const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE"]);
-export const reference = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });
+const reference = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });
 
 /** References the headers of every response, and those given. */
 export const headers = (...names: string[]) =>

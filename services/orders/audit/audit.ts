@@ -43,13 +43,13 @@ interface Row extends AuditedOrder {
 	readonly attempt: number;
 	readonly young: boolean;
 }
-export interface AuditOptions {
+interface AuditOptions {
 	readonly db: Database;
 	readonly call: Call;
 	/** Retention of published events. */
 	readonly retentionHours: number;
 }
-export interface AuditPage {
+interface AuditPage {
 	checked: number;
 	/** Orders with an open saga or a recent change. */
 	skipped: number;
@@ -57,7 +57,7 @@ export interface AuditPage {
 	/** Position of the next page; null after the last one. */
 	next: string | null;
 }
-export interface AuditRequest {
+interface AuditRequest {
 	/** `next` of the previous call. */
 	readonly after?: string;
 	/** Only orders placed at or after this time. */
@@ -205,7 +205,6 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		},
 	};
 }
-export type OrderAudit = ReturnType<typeof createAudit>;
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
 

@@ -13,7 +13,7 @@ import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { OrderRecord } from "../orders.queries.ts";
 import type { Order } from "../orders.rules.ts";
 
-export type Entry = Infer<typeof timelineEntry>;
+type Entry = Infer<typeof timelineEntry>;
 interface Timeline {
 	readonly order_id: string;
 	readonly status: Order["status"];
@@ -101,7 +101,7 @@ function rowEntries(
 }
 
 /** All entries of an order, by time. */
-export function timelineOf(
+function timelineOf(
 	order: Order,
 	events: Readonly<Record<string, readonly RecordedEvent[]>>,
 	messages: readonly Message[],

@@ -84,7 +84,7 @@ export async function processesWith(...words: string[]): Promise<number[]> {
 	return found;
 }
 
-export interface Program {
+interface Program {
 	readonly child: ChildProcess;
 	/** Its first line of output: the address of its Postgres, or the error. */
 	readonly outcome: Promise<Address & { pid: number; error?: string }>;
