@@ -1,21 +1,31 @@
+import { join } from "node:path";
 import { Database, type Statement } from "../../lib/persistence/database.ts";
 
 type Query = (text: string, values: readonly unknown[]) => Promise<object[]>;
+const root = join(import.meta.dirname, "../..");
 
 /**
- * Replaces some SQL statements in a test process. The program itself contains no hook for this: a
- * node gets a bug from `node --import tools/chaos/bugs/….ts`, and a delay from a file in
+ * Replaces SQL statements in a test process. The program itself contains no hook for this: a node
+ * gets a bug from `node --import tools/chaos/bugs/….ts`, and a delay from a file in
  * tools/chaos/slow.
- * @param target pattern of the statement's name, and a word in its text that identifies the
- * database
+ * @param file the module of the statements, from the project root
+ * @param names of the module's exports
  * @param other runs instead; `query` runs a statement unchanged
+ * @throws Error if the module does not export a statement: without its bug, a run would prove nothing
  */
-export function replace(
-	target: { name: RegExp; word: string },
+export async function replace(
+	file: string,
+	names: readonly string[],
 	other: (query: Query, statement: Statement, values: readonly unknown[]) => Promise<object[]>,
-) {
+): Promise<void> {
 	if (process.env.NODE_ENV !== "test")
 		throw new Error("Statements are replaced only with NODE_ENV=test");
+	const module = (await import(join(root, file))) as Record<string, Partial<Statement> | undefined>;
+	const targets = names.map((name) => {
+		const { text } = module[name] ?? {};
+		if (text === undefined) throw new Error(`${file} exports no statement ${name}`);
+		return text;
+	});
 	const original = Database.prototype.query;
 	Database.prototype.query = async function (
 		this: Database,
@@ -23,11 +33,7 @@ export function replace(
 		values: readonly unknown[] = [],
 	) {
 		const run: Query = (text, given) => original.call(this, text, given) as Promise<object[]>;
-		if (
-			typeof statement === "string" ||
-			!target.name.test(statement.name) ||
-			!statement.text.includes(target.word)
-		)
+		if (typeof statement === "string" || !targets.includes(statement.text))
 			return original.call(this, statement, values);
 		return other(run, statement, values);
 	} as typeof original;

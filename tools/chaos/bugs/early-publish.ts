@@ -5,10 +5,14 @@ const PUBLISH =
 	"insert into outbox (type, subject, data) select 'order.confirmed', id, event from unnest($1::text[], $2::json[]) as w(id, event)";
 
 /** Bug: publishes `order.confirmed` before it writes the order. The pause simulates a slow disk. */
-replace({ name: /^complete$/, word: "order.confirmed" }, async (query, { text }, values) => {
-	const [ids] = values;
-	const events = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
-	await query(PUBLISH, [ids, events]);
-	await after(1000);
-	return query(changed(text, /insert into outbox \([^)]*\)/, ""), values);
-});
+await replace(
+	"services/orders/saga/statements.ts",
+	["COMPLETE"],
+	async (query, { text }, values) => {
+		const [ids] = values;
+		const events = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
+		await query(PUBLISH, [ids, events]);
+		await after(1000);
+		return query(changed(text, /insert into outbox \([^)]*\)/, ""), values);
+	},
+);

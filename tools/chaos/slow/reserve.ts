@@ -2,7 +2,11 @@ import { setTimeout as after } from "node:timers/promises";
 import { replace } from "../patch.ts";
 
 /** Delays all reservations of stock, as on a busy disk, so that cancellations arrive first. */
-replace({ name: /^reserve/, word: "reservations" }, async (query, { text }, values) => {
-	await after(100 + Math.random() * 400);
-	return query(text, values);
-});
+await replace(
+	"services/inventory/inventory.statements.ts",
+	["RESERVE", "RESERVE_NEW"],
+	async (query, { text }, values) => {
+		await after(100 + Math.random() * 400);
+		return query(text, values);
+	},
+);
