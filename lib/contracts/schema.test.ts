@@ -1,6 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
 import FastestValidator from "fastest-validator";
-import { readContracts } from "../../tools/documents/openapi.ts";
 import { list, object, type Shape, validatorOptions } from "./schema.ts";
 import { ignoreUnknownFields, rejectUnknownFields } from "./unknown-fields.ts";
 
@@ -209,24 +208,6 @@ describe("a value of the wrong length", () => {
 		expect(check(rules, { email: `${"İ".repeat(10)}@example.com`, lines: [] }).wrong).toEqual([
 			"emailMax",
 		]);
-	});
-
-	test("is the only error for every parameter with a limit in every contract", async () => {
-		const limited = (await readContracts()).flatMap(({ name, actions }) =>
-			Object.entries(actions).flatMap(([key, { params }]) =>
-				Object.entries(params as Shape).flatMap(([field, rule]) => {
-					const { max, length = max } = rule as { max?: number; length?: number };
-					if (length === undefined || rule.type === "number") return [];
-					const value = rule.type === "array" ? Array(length + 1).fill(null) : "@.".repeat(length);
-					return check({ [field]: rule }, { [field]: value }).wrong.map((wrong) => ({
-						at: `${name}.${key} ${field}`,
-						wrong,
-					}));
-				}),
-			),
-		);
-		expect(limited.length).toBeGreaterThan(30);
-		expect(limited.filter(({ wrong }) => !/(Max|Length)$/.test(wrong))).toEqual([]);
 	});
 });
 

@@ -70,8 +70,16 @@ const FOR_TOOLS =
 	/^services\/api\/(documentation|routing|link-pages)\/|^services\/(api\/system-endpoints|users\/users\.canonical-emails)\.ts$/;
 const INFRASTRUCTURE = /^(moleculer|sequelize|pg$|nats$|ioredis$)/;
 
-/** Import rules. The first layer that matches a file applies. Tests may import anything. */
+/** Import rules. The first layer that matches a file applies. Other tests may import anything. */
 const layers: readonly Layer[] = [
+	{
+		name: "a test of lib",
+		files: /^lib\/(?<domain>[\w-]+)\/.*(\.test\.ts$|\btest\/)/,
+		rule: "anything but tools, of which only the saga may import its explorer",
+		isAllowed: ({ target }, folder) =>
+			!inside("tools").test(target) ||
+			(folder === "saga" && inside("tools/saga-explorer").test(target)),
+	},
 	{
 		name: "a folder of lib",
 		files: /^lib\/(?<domain>[\w-]+)\//,

@@ -1,4 +1,6 @@
-/** A deterministic pseudo-random number generator (mulberry32). */
+import { randomNumbers } from "../../test/support/random.ts";
+
+/** A deterministic source of random decisions. */
 export interface Random {
 	/** A number in [0, 1). */
 	next(): number;
@@ -10,13 +12,7 @@ export interface Random {
 }
 
 export function random(seed: number): Random {
-	let state = seed >>> 0;
-	const next = () => {
-		state = (state + 0x6d2b79f5) >>> 0;
-		let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-		mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-	};
+	const next = randomNumbers(seed);
 	const between = (low: number, high: number) => low + next() * (high - low);
 	return {
 		next,

@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../../test/support/eventually.ts";
+import { randomNumbers } from "../../test/support/random.ts";
 import type { Failure } from "./fuzz.ts";
-import { type FuzzRequest, random } from "./requests.ts";
+import type { FuzzRequest } from "./requests.ts";
 
 /** Limit of concurrent streams per user and gateway. */
 const LIMIT = 10;
@@ -85,7 +86,7 @@ export async function fuzzStreams({
 			url,
 			request(held.open, held.token) + request(held.finished, held.token),
 		);
-		const next = random(seed + index);
+		const next = randomNumbers(seed + index);
 		try {
 			for (let i = 0; i < rounds; i++) await round(url, next);
 			await assertPlaces(url);

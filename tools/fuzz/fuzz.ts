@@ -1,7 +1,8 @@
 import { Agent, request } from "node:http";
 import type { DocumentedRoute } from "../../services/api/documentation/openapi.ts";
 import type { Published } from "../../services/api/routing/published.ts";
-import { type FuzzRequest, type Known, makeRequest, random } from "./requests.ts";
+import { randomNumbers } from "../../test/support/random.ts";
+import { type FuzzRequest, type Known, makeRequest } from "./requests.ts";
 
 /** Longer than any request may take. */
 const TIMEOUT_MS = 15_000;
@@ -71,7 +72,7 @@ export async function fuzz({
 		const lane = async () => {
 			while (sent < upto) {
 				const own = seed + index * 1_000_003 + sent++;
-				const next = random(own);
+				const next = randomNumbers(own);
 				const made = makeRequest(method, path, contract, known, next);
 				const token = tokens[Math.floor(next() * tokens.length)];
 				const headers = token

@@ -14,17 +14,6 @@ export interface FuzzRequest {
 export type Known = Readonly<Record<string, readonly string[]>>;
 type Random = () => number;
 
-/** A deterministic pseudo-random number generator (mulberry32, public domain). */
-export function random(seed: number): Random {
-	let state = seed >>> 0;
-	return () => {
-		state = (state + 0x6d2b79f5) >>> 0;
-		let t = state;
-		t = Math.imul(t ^ (t >>> 15), t | 1);
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-		return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-	};
-}
 const pick = <T>(values: readonly T[], next: Random): T =>
 	values[Math.floor(next() * values.length)]!;
 

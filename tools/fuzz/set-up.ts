@@ -1,8 +1,8 @@
 import { type Customer, makeProduct, register } from "../../test/support/builders.ts";
+import { fuzzChanges } from "../../test/support/overlapping-changes.ts";
 import type { Shop } from "../../test/support/shop.ts";
 import type { StreamFuzzOptions } from "./event-streams.ts";
 import type { FuzzOptions } from "./fuzz.ts";
-import { fuzzChanges } from "./overlapping-changes.ts";
 
 type Http = Pick<Shop, "http">;
 

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { fuzzChanges } from "../../../tools/fuzz/overlapping-changes.ts";
+import { fuzzChanges } from "../../../test/support/overlapping-changes.ts";
 import type { Cache } from "../lease-cache.ts";
 
 interface Row {

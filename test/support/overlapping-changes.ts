@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { random } from "./requests.ts";
+import { randomNumbers } from "./random.ts";
 
 interface ChangeFuzzOptions {
 	readonly seed: number;
@@ -50,7 +50,7 @@ export async function fuzzChanges({
 			: history[one]!.sent > history[other]!.acknowledged;
 
 	async function writeAll(writer: number): Promise<void> {
-		const next = random(seed + writer);
+		const next = randomNumbers(seed + writer);
 		for (let i = 0; i < writes; i++) {
 			const own = ++value;
 			const entry: Write = { sent: clock++, acknowledged: Number.POSITIVE_INFINITY };
@@ -61,7 +61,7 @@ export async function fuzzChanges({
 		writing--;
 	}
 	async function readAll(reader: number): Promise<void> {
-		const next = random(seed + 1000 + reader);
+		const next = randomNumbers(seed + 1000 + reader);
 		// Reads after the last write must return the final value.
 		for (let left = READS_AFTERWARDS; left > 0; await turn()) {
 			if (writing === 0) left--;
