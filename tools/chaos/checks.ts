@@ -14,7 +14,7 @@ interface Stored {
 	readonly saga_state: string | null;
 	readonly cancellation_reason: string | null;
 }
-const finding = (invariant: string, subject: string, detail: string): Finding => ({
+export const finding = (invariant: string, subject: string, detail: string): Finding => ({
 	invariant,
 	subject,
 	detail,
@@ -40,7 +40,7 @@ export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[
 		.map(({ name, log }) =>
 			finding("NODE_CRASHED", name, /^.*Unexpected failure.*$/m.exec(log())![0].slice(0, 500)),
 		);
-const HOLDING = ["confirmed", "shipped", "delivered"];
+export const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;
 
 /**

@@ -23,6 +23,13 @@ export type Kind = keyof typeof KINDS;
 /** Number of nodes of each kind. */
 export type Size = Readonly<Record<Kind, number>>;
 
+export interface ClusterOptions {
+	/** `max_payload` of NATS in bytes; by default the value in its configuration. */
+	readonly maxPayload?: number | undefined;
+	/** Settings of all nodes in addition to those of the cluster. */
+	readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
 export interface Cluster {
 	readonly members: readonly Member[];
 	/** URLs of the gateways. */
@@ -48,13 +55,12 @@ export interface Cluster {
 /**
  * Starts Postgres, NATS, Redis and the nodes on the loopback interface, in a temporary folder.
  * @param preloads files that every node imports before its own code
- * @param maxPayload `max_payload` of NATS in bytes; by default the value in its configuration
  */
 export async function startCluster(
 	size: Size,
 	preloads: readonly string[],
 	say: (line: string) => void,
-	maxPayload?: number,
+	{ maxPayload, env: settings }: ClusterOptions = {},
 ): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
 	chmodSync(folder, 0o755);
@@ -108,6 +114,7 @@ export async function startCluster(
 			// Retries soon after an outage, and enough of them that no outage exhausts the attempts.
 			EVENT_BACKOFF: "0.5,1,2,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3",
 			ORDER_DEADLINE_MS: "15000",
+			...settings,
 		};
 		const urls: string[] = [];
 		const health: string[] = [];

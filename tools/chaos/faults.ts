@@ -51,7 +51,7 @@ function one(
 	{ targets, kinds, lasts }: Profile,
 ): Fault {
 	const target = dice.weighted(targets);
-	const part = target === "orders" || target === "goods" ? "node" : target;
+	const part = target === "orders" || target === "goods" || target === "money" ? "node" : target;
 	const all = members.filter(({ kind }) => kind === part);
 	const some = part === target ? all : all.filter(({ name }) => name.startsWith(target));
 	const { name } = dice.pick(some.length > 0 ? some : all);

@@ -2,7 +2,7 @@ import type { Member } from "./members.ts";
 
 export type FaultKind = "kill" | "pause" | "restart";
 /** A kind of member, or the nodes that run certain services. */
-type Target = Member["kind"] | "orders" | "goods";
+type Target = Member["kind"] | "orders" | "goods" | "money";
 /** Relative frequencies. */
 type Weights<K extends string> = Readonly<Partial<Record<K, number>>>;
 
@@ -24,7 +24,10 @@ export interface Profile {
 	 * `max_payload`.
 	 */
 	readonly large?: { readonly lines: number; readonly description: number };
-	readonly tokens: Weights<"tok_ok" | "tok_declined" | "tok_flaky" | "tok_timeout" | "tok_slow">;
+	/** Payments go through a stand-in for Stripe with a misbehaving network. */
+	readonly stripe?: true;
+	/** Payment tokens; payment methods of Stripe with `stripe`. */
+	readonly tokens: Weights<string>;
 	/**
 	 * Actions of buyers: place an order; send a request twice; cancel during the saga (`hasty`);
 	 * cancel an earlier order; place ten orders without waiting (`pile`); list products and orders.
@@ -76,6 +79,22 @@ export const PROFILES = {
 		large: { lines: 100, description: 5000 },
 		tokens: { tok_ok: 1 },
 		actions: { pile: 5, browse: 4, cancel: 1 },
+	},
+	payments: {
+		about: "payments through Stripe: 3-D Secure, debits, a misbehaving network, killed nodes",
+		every: [0.6, 2.6],
+		targets: { orders: 30, money: 30, node: 20, nats: 8, postgres: 12 },
+		kinds: { kill: 60, pause: 25, restart: 15 },
+		stripe: true,
+		tokens: {
+			pm_card_visa: 45,
+			pm_card_authenticationRequired: 20,
+			pm_ideal: 10,
+			pm_sepaDebit: 12,
+			pm_card_chargeDeclined: 8,
+			pm_card_pendingRefund: 5,
+		},
+		actions: { buy: 60, twice: 10, hasty: 15, cancel: 15 },
 	},
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;

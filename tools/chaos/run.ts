@@ -14,6 +14,7 @@ import { type InjectedFault, inflict, plan } from "./faults.ts";
 import { until } from "./members.ts";
 import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
+import { openStripe } from "./stripe.ts";
 import { Tally } from "./tally.ts";
 import { checkThefts, gatewaysAt, steal, type Theft } from "./thieves.ts";
 
@@ -59,13 +60,18 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		...(bug ? [`bugs/${bug}.ts`] : []),
 		...(profile.slow ? [`slow/${profile.slow}.ts`] : []),
 	];
+	const stripe = profile.stripe && (await openStripe(seed));
 	const cluster = await startCluster(
 		options.size,
 		preloads.map((file) => join(import.meta.dirname, file)),
 		say,
-		profile.large && LEAST_MAX_PAYLOAD,
-	);
+		{ maxPayload: profile.large && LEAST_MAX_PAYLOAD, env: stripe?.env },
+	).catch(async (error) => {
+		await stripe?.close();
+		throw error;
+	});
 	try {
+		await stripe?.connect(cluster.urls);
 		const { shoppers, admin, stock } = await openShop(cluster, options, profile);
 		say(`${seconds} s of chaos, seed ${seed} …`);
 		const start = Date.now();
@@ -108,6 +114,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		say("Fault injection has ended; waiting for sagas and events to settle …");
 		const faultsEndedAt = Date.now();
 		patience = faultsEndedAt + settling * 1000;
+		await stripe?.calm();
 		await Promise.all([...shopping, working, ...stealing]);
 		// Stop as soon as the deliberate bug is detected, because its effect may disappear.
 		const isFound = (found: readonly Finding[]) =>
@@ -115,6 +122,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		const verify = async () => [
 			...(await check(cluster, purchases, stock)),
 			...(await checkThefts(gatewaysAt(cluster.urls), thefts)),
+			...((await stripe?.check(cluster)) ?? []),
 		];
 		const findings = await settle(cluster, verify, patience, isFound);
 		const orders = await cluster.query<{ status: string; n: number }>(
@@ -131,6 +139,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		};
 	} finally {
 		await cluster.stop();
+		await stripe?.close();
 	}
 }
 
