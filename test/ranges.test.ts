@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { exampleOf } from "../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../lib/contracts/schema.ts";
-import { MONEY_MAX } from "../lib/contracts/validation-rules.ts";
+import { MONEY_MAX } from "../lib/money/currency.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
 import { type Customer, makeAdmin, makeProduct, placeOrder } from "./support/builders.ts";
 import { type Shop, startShop } from "./support/shop.ts";

@@ -110,11 +110,11 @@ test("UUIDs are converted to lower case", () => {
 	expect(check({ id: { type: "uuid" } }, { id: "not-a-uuid" }).wrong).toEqual(["uuid"]);
 });
 
-test("an amount has at most two decimals, and its error names the violated limit", () => {
+test("an amount has at most as many decimals as any currency, and its error names the violated limit", () => {
 	const rules = { price: { type: "money" } } as const;
-	for (const price of [0, 19.99, 0.07, 9_999_999_999.99])
+	for (const price of [0, 19.99, 0.07, 0.001, 0.0001, 9_999_999_999.99, 9_999_999_999.9899])
 		expect(check(rules, { price }).wrong).toEqual([]);
-	for (const price of [0.001, Number.NaN, "19.99", true])
+	for (const price of [0.00001, 0.1 + 0.2, Number.NaN, "19.99", true])
 		expect(check(rules, { price }).wrong).toEqual(["money"]);
 	for (const price of [-1, Number.NEGATIVE_INFINITY])
 		expect(check(rules, { price }).wrong).toEqual(["moneyMin"]);

@@ -1,4 +1,5 @@
-import { customRules, MONEY_MAX, messages, refineRules, rejectNull } from "./validation-rules.ts";
+import { MAX_DIGITS, MONEY_MAX } from "../money/currency.ts";
+import { customRules, messages, refineRules, rejectNull } from "./validation-rules.ts";
 
 /**
  * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types and
@@ -44,7 +45,10 @@ export type Rule =
 			readonly default?: number;
 	  })
 	| (Common & { readonly type: "boolean"; readonly convert?: true; readonly default?: boolean })
-	/** Decimal number in major units with at most two decimals, stored as NUMERIC(12,2). */
+	/**
+	 * Decimal number in major units with no more decimals than its currency has. The rule itself does
+	 * not know the currency and accepts the most decimals of any; the service checks the currency's.
+	 */
 	| (Common & { readonly type: "money"; readonly min?: number; readonly convert?: true })
 	/** RFC 3339 time in UTC. */
 	| (Common & { readonly type: "time" })
@@ -205,13 +209,13 @@ function describe(rule: Rule): Record<string, unknown> {
 				default: rule.default,
 			};
 		case "money":
-			// No multipleOf: 19.99 is not a multiple of 0.01 in floating point, and validators disagree
-			// on such values.
+			// No multipleOf: it differs by currency, and 19.99 is not a multiple of 0.01 in floating point,
+			// so validators disagree on such values.
 			return {
 				type: "number",
 				minimum: rule.min ?? 0,
 				maximum: MONEY_MAX,
-				description: "Major units with at most two decimals",
+				description: `Major units with no more decimals than the currency has in Unicode CLDR (JPY 0, EUR 2, BHD 3), ${MAX_DIGITS} at most`,
 			};
 		case "time":
 			return { type: "string", format: "date-time" };

@@ -1,5 +1,7 @@
-/** Maximum of NUMERIC(12,2). */
-export const MONEY_MAX = 9_999_999_999.99;
+import { MAX_DIGITS, MONEY_MAX } from "../money/currency.ts";
+
+/** Minor units per major unit of the currencies with the most decimals. */
+const SCALE = 10 ** MAX_DIGITS;
 
 /** Input of a rule of fastest-validator: the schema of a field, and error messages by type. */
 interface CompiledRule<S> {
@@ -70,8 +72,8 @@ function string(
 }
 
 /**
- * Rule for an amount in major units. Limits are checked before decimals, so that each error names
- * the violated rule.
+ * Rule for an amount in major units, of any currency. Limits are checked before decimals, so that
+ * each error names the violated rule.
  */
 function money(
 	this: Compiler,
@@ -90,7 +92,7 @@ function money(
 			if (typeof value !== "number" || Number.isNaN(value)) { ${error("money")} }
 			else if (value < ${min}) { ${error("moneyMin", min)} }
 			else if (value > ${MONEY_MAX}) { ${error("moneyMax", MONEY_MAX)} }
-			else if (Math.round(value * 100) / 100 !== value) { ${error("money")} }
+			else if (Math.round(value * ${SCALE}) / ${SCALE} !== value) { ${error("money")} }
 			return value;`,
 	};
 }
@@ -118,7 +120,7 @@ export const customRules = { string, money, time };
 export const messages = {
 	notNull: "The '{field}' field must not be null.",
 	text: "The '{field}' field must be Unicode text without the character U+0000.",
-	money: "The '{field}' field must be a number with at most two decimals.",
+	money: `The '{field}' field must be a number with at most ${MAX_DIGITS} decimals, and no more than its currency has.`,
 	moneyMin: "The '{field}' field must be greater than or equal to {expected}.",
 	moneyMax: "The '{field}' field must be less than or equal to {expected}.",
 	time: "The '{field}' field must be an RFC 3339 time in UTC.",

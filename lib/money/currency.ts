@@ -1,27 +1,52 @@
-/** Decimals of all money columns, NUMERIC(12,2). */
-export const MONEY_DECIMALS = 2;
+/** Maximum amount in major units, of every currency. */
+export const MONEY_MAX = 9_999_999_999.99;
+/**
+ * Most decimals that any currency of ISO 4217 has. Contracts reject amounts with more, and services
+ * check the decimals of the currency itself.
+ */
+export const MAX_DIGITS = 4;
+/** Decimals of most currencies; also of a code that Intl does not know, such as that of old rows. */
+const COMMON_DIGITS = 2;
 
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
-const decimals = new Map<string, number>();
+/** Digits of known currencies, which bound its size. */
+const digitsByCurrency = new Map<string, number>();
+const SCALES = Array.from({ length: MAX_DIGITS + 1 }, (_, digits) => 10 ** digits);
 
-/** Decimals of a currency in ISO 4217, for example 0 for JPY; undefined for an unknown currency. */
-export function decimalsOf(currency: string): number | undefined {
-	if (!CURRENCIES.has(currency)) return undefined;
-	const cached = decimals.get(currency);
+/** Whether Intl knows the code, in upper case. */
+export const isCurrency = (currency: string): boolean => CURRENCIES.has(currency);
+
+/** Decimals of a currency by Intl: 0 for JPY, 2 for EUR, 3 for BHD; 2 for an unknown code. */
+export function digitsOf(currency: string): number {
+	const cached = digitsByCurrency.get(currency);
 	if (cached !== undefined) return cached;
-	const { maximumFractionDigits = MONEY_DECIMALS } = new Intl.NumberFormat("en", {
-		style: "currency",
-		currency,
-	}).resolvedOptions();
-	decimals.set(currency, maximumFractionDigits);
+	if (!isCurrency(currency)) return COMMON_DIGITS;
+	const format = new Intl.NumberFormat("en", { style: "currency", currency });
+	const { maximumFractionDigits = COMMON_DIGITS } = format.resolvedOptions();
+	digitsByCurrency.set(currency, maximumFractionDigits);
 	return maximumFractionDigits;
 }
+const scaleOf = (currency: string): number => SCALES[digitsOf(currency)]!;
 
 /**
- * Whether an amount in major units has no more decimals than its currency allows. An unknown
- * currency allows two.
+ * Converts an amount in major units to an integer of minor units: 1.5 EUR is 150, 150 JPY is 150.
+ * Rounds an amount with more decimals than its currency has, as Intl does for display.
  */
-export function fitsCurrency(amount: number, currency: string): boolean {
-	const scale = 10 ** Math.min(decimalsOf(currency) ?? MONEY_DECIMALS, MONEY_DECIMALS);
-	return Math.round(amount * scale) / scale === amount;
-}
+export const toMinorUnits = (amount: number, currency: string): number =>
+	Math.round(amount * scaleOf(currency));
+
+/** Converts minor units to an amount in major units, the double nearest to the decimal number. */
+export const fromMinorUnits = (minor: number, currency: string): number =>
+	minor / scaleOf(currency);
+
+/**
+ * Converts an amount to an integer of 10^-{@link MAX_DIGITS} major units. This is exact for every
+ * currency, so it compares amounts whose currency is unknown.
+ */
+export const toSmallestUnits = (amount: number): number => Math.round(amount * SCALES[MAX_DIGITS]!);
+/** Converts the result of {@link toSmallestUnits} back to major units. */
+export const fromSmallestUnits = (units: number): number => units / SCALES[MAX_DIGITS]!;
+
+/** Whether an amount in major units has no more decimals than its currency. */
+export const fitsCurrency = (amount: number, currency: string): boolean =>
+	fromMinorUnits(toMinorUnits(amount, currency), currency) === amount;

@@ -68,6 +68,7 @@ test("formats amounts in their currency, also if its code is unknown", () => {
 	const amountIn = (currency: string) => render("order_confirmed", { ...order, currency }, "").text;
 	expect(amountIn("EUR")).toContain("€1,234.50");
 	expect(amountIn("JPY")).toContain("¥1,235");
+	expect(amountIn("BHD")).toContain("BHD\u00a01,234.500");
 	expect(amountIn("points")).toContain("1234.50 points");
 });
 

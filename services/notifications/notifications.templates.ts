@@ -1,4 +1,5 @@
 import type { Value } from "../../lib/contracts/schema.ts";
+import { digitsOf } from "../../lib/money/currency.ts";
 import { escapeHtml } from "../../lib/text/html.ts";
 import type { notification } from "./notifications.contract.ts";
 
@@ -210,7 +211,8 @@ function formatAmount({
 	currency,
 }: Pick<OrderData, "total_amount" | "currency">): string {
 	// Intl rejects malformed currency codes.
-	if (!/^[A-Z]{3}$/i.test(currency)) return `${total_amount.toFixed(2)} ${currency}`;
+	if (!/^[A-Z]{3}$/i.test(currency))
+		return `${total_amount.toFixed(digitsOf(currency))} ${currency}`;
 	const format =
 		formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
 	formats.set(currency, format);

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { digitsOf, MONEY_MAX, toMinorUnits } from "../../lib/money/currency.ts";
 import { orders } from "./orders.contract.ts";
 import {
 	assertCanBecome,
@@ -131,49 +132,67 @@ test("mergeItems limits the total quantity of a product to that of one item", ()
 	).toBe("VALIDATION_ERROR");
 });
 
-/** Maximum of the columns and of the contract's `money`, in cents. */
-const MAX_CENTS = 999_999_999_999n;
-const line = fc.record({
-	// Ordinary prices, and prices near the maximum.
-	cents: fc.oneof(
-		fc.integer({ min: 0, max: 100_000 }),
-		fc.integer({ min: 0, max: 999_999_999_999 }),
-	),
-	quantity: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 100_000 })),
-});
-const decimal = (cents: bigint) => `${cents / 100n}.${String(cents % 100n).padStart(2, "0")}`;
+const currencies = ["JPY", "EUR", "BHD"] as const;
+/** Maximum of an amount in minor units. */
+const maxMinor = (currency: string) =>
+	BigInt(toMinorUnits(MONEY_MAX, currency)) - (currency === "JPY" ? 1n : 0n);
+const line = (currency: string) =>
+	fc.record({
+		// Ordinary prices, and prices near the maximum.
+		minor: fc.oneof(
+			fc.integer({ min: 0, max: 100_000 }),
+			fc.integer({ min: 0, max: Number(maxMinor(currency)) }),
+		),
+		quantity: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 1000 })),
+	});
+/** The decimal number of an amount in minor units. */
+function decimal(minor: bigint, currency: string): string {
+	const digits = digitsOf(currency);
+	const text = String(minor).padStart(digits + 1, "0");
+	return digits === 0 ? text : `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+}
 
-test("totals are exact to the cent, and a total above the maximum is rejected", () => {
-	let tooLarge = 0;
-	const property = fc.property(fc.array(line, { minLength: 1, maxLength: 20 }), (lines) => {
-		const items = lines.map(({ quantity }, i) => ({ product_id: `${i}`, quantity }));
-		const price = () =>
-			priceItems(
-				items,
-				lines.map(({ cents }) => product(cents / 100)),
+test.each(currencies)(
+	"totals in %s are exact, and one above the maximum is rejected",
+	(currency) => {
+		const digits = digitsOf(currency);
+		const max = maxMinor(currency);
+		let tooLarge = 0;
+		const lineLists = fc.array(line(currency), { minLength: 1, maxLength: 20 });
+		const property = fc.property(lineLists, (lines) => {
+			const items = lines.map(({ quantity }, i) => ({ product_id: `${i}`, quantity }));
+			const price = () =>
+				priceItems(
+					items,
+					lines.map(({ minor }) => product(Number(decimal(BigInt(minor), currency)), { currency })),
+				);
+			const totals = lines.map(({ minor, quantity }) => BigInt(minor) * BigInt(quantity));
+			const total = totals.reduce((sum, minor) => sum + minor, 0n);
+			if (total > max) {
+				tooLarge++;
+				return expect(caught(price)).toMatchObject({ code: 409, type: "ORDER_TOO_LARGE" });
+			}
+			const priced = price();
+			expect(priced.items.map(({ line_total }) => line_total.toFixed(digits))).toEqual(
+				totals.map((minor) => decimal(minor, currency)),
 			);
-		const totals = lines.map(({ cents, quantity }) => BigInt(cents) * BigInt(quantity));
-		const total = totals.reduce((sum, cents) => sum + cents, 0n);
-		if (total > MAX_CENTS) {
-			tooLarge++;
-			return expect(caught(price)).toMatchObject({ code: 409, type: "ORDER_TOO_LARGE" });
-		}
-		const priced = price();
-		expect(priced.items.map(({ line_total }) => line_total.toFixed(2))).toEqual(
-			totals.map(decimal),
-		);
-		expect(priced.total_amount.toFixed(2)).toBe(decimal(total));
-		// The number survives storage as text.
-		expect(Number(decimal(total))).toBe(priced.total_amount);
+			// The number survives storage as text.
+			expect(priced).toMatchObject({ total_amount: Number(decimal(total, currency)), currency });
+		});
+		fc.assert(property, {
+			numRuns: 500,
+			examples: [[[{ minor: Number(max), quantity: 1 }]], [[{ minor: Number(max), quantity: 2 }]]],
+		});
+		expect(tooLarge).toBeGreaterThan(1);
+	},
+);
+
+test("a price with more decimals than its currency is charged as it is displayed", () => {
+	const items = [{ product_id: "a", quantity: 2 }];
+	expect(priceItems(items, [product(1.5, { currency: "JPY" })])).toMatchObject({
+		items: [{ unit_price: 2, line_total: 4 }],
+		total_amount: 4,
 	});
-	fc.assert(property, {
-		numRuns: 1000,
-		examples: [
-			[[{ cents: Number(MAX_CENTS), quantity: 1 }]],
-			[[{ cents: Number(MAX_CENTS), quantity: 2 }]],
-		],
-	});
-	expect(tooLarge).toBeGreaterThan(1);
 });
 
 test("a line contains the current name and price of its product", () => {

@@ -1,6 +1,7 @@
 import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
+import { fromMinorUnits, MONEY_MAX, toMinorUnits } from "../../lib/money/currency.ts";
 import type { order, pendingPayment } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
 
@@ -85,10 +86,9 @@ export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
 	return [...merged].map(([product_id, quantity]) => ({ product_id, quantity }));
 }
 
-const cents = (amount: number) => Math.round(amount * 100);
-
 /**
- * The lines and the total of an order, at the given prices. Amounts are added in cents.
+ * The lines and the total of an order, at the given prices. Amounts are added in minor units. A
+ * price with more decimals than its currency has is rounded, as it is displayed.
  * @param catalogue the product of each item; null if it does not exist
  * @throws PRODUCT_NOT_FOUND, MIXED_CURRENCIES, ORDER_TOO_LARGE
  */
@@ -102,18 +102,21 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 	const currency = products[0]!.currency;
 	if (products.some((product) => product.currency !== currency))
 		throwError(orders, "MIXED_CURRENCIES");
+	let total = 0;
 	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
 		const { name, price } = products[i]!;
+		const minor = toMinorUnits(price, currency);
+		total += minor * quantity;
 		return {
 			product_id,
 			name,
 			quantity,
-			unit_price: price,
-			line_total: (cents(price) * quantity) / 100,
+			unit_price: fromMinorUnits(minor, currency),
+			line_total: fromMinorUnits(minor * quantity, currency),
 		};
 	});
-	const total_amount = lines.reduce((sum, { line_total }) => sum + cents(line_total), 0) / 100;
-	if (total_amount > 9_999_999_999.99) throwError(orders, "ORDER_TOO_LARGE");
+	const total_amount = fromMinorUnits(total, currency);
+	if (total_amount > MONEY_MAX) throwError(orders, "ORDER_TOO_LARGE");
 	return { items: lines, total_amount, currency };
 }
 

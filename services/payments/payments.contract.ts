@@ -3,6 +3,7 @@ import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { command } from "../../lib/contracts/outcome.ts";
 import { list, object, range, shape } from "../../lib/contracts/schema.ts";
 import { history } from "../../lib/messaging/event-history.ts";
+import { MAX_DIGITS } from "../../lib/money/currency.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 const amount = { type: "money" } as const;
@@ -138,7 +139,7 @@ export const payments = contract({
 				id: { type: "uuid" },
 				amount: {
 					type: "money",
-					min: 0.01,
+					min: 1 / 10 ** MAX_DIGITS,
 					optional: true,
 					description: "The remaining amount by default",
 				},

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { fromMinorUnits } from "../../lib/money/currency.ts";
 import { payment as shape } from "./payments.contract.ts";
 import {
 	assertDecimals,
@@ -40,9 +41,17 @@ const statuses = shape.status.values;
 test("assertDecimals rejects more decimals than the currency has", () => {
 	expect(() => assertDecimals(1.5, "EUR")).not.toThrow();
 	expect(() => assertDecimals(150, "JPY")).not.toThrow();
-	expect(() => assertDecimals(1.5, "JPY")).toThrow(
-		expect.objectContaining({ type: "VALIDATION_ERROR", code: 422 }),
-	);
+	expect(() => assertDecimals(1.005, "BHD")).not.toThrow();
+	const names = (digits: number) =>
+		expect.objectContaining({
+			type: "VALIDATION_ERROR",
+			code: 422,
+			data: {
+				errors: [expect.objectContaining({ message: expect.stringContaining(`${digits}`) })],
+			},
+		});
+	expect(() => assertDecimals(1.5, "JPY")).toThrow(names(0));
+	expect(() => assertDecimals(1.0005, "BHD")).toThrow(names(3));
 });
 
 test("nextStatus follows the transition table and throws for every other status", () => {
@@ -98,26 +107,27 @@ test("planRefund rejects excessive and zero amounts and payments in reversal", (
 	expectNotRefundable(() => planRefund(payment({ reversal: "begun" }), 1));
 });
 
-test("partial refunds of any sizes add up to exactly the amount", () => {
+test("partial refunds in any currency add up to the amount, and the last one takes the rest", () => {
 	const splits = fc.array(fc.integer({ min: 1, max: 500_000_000 }), {
 		minLength: 1,
 		maxLength: 20,
 	});
 	fc.assert(
-		fc.property(splits, (parts) => {
-			const amount = parts.reduce((sum, part) => sum + part, 0) / 100;
-			let current = payment({ amount });
-			for (const part of parts) {
-				const plan = planRefund(current, part / 100);
-				current = {
-					...current,
-					status: plan.status,
-					refunded_amount: Math.round((current.refunded_amount + plan.amount) * 100) / 100,
-				};
+		fc.property(fc.constantFrom("JPY", "EUR", "BHD"), splits, (currency, parts) => {
+			const amountOf = (minor: number) => fromMinorUnits(minor, currency);
+			const amount = amountOf(parts.reduce((sum, part) => sum + part, 0));
+			let current = payment({ amount, currency });
+			let refunded = 0;
+			for (const [i, part] of parts.entries()) {
+				const isLast = i === parts.length - 1;
+				const plan = planRefund(current, isLast ? undefined : amountOf(part));
+				expect(plan.amount).toBe(amountOf(part));
+				refunded += part;
+				current = { ...current, status: plan.status, refunded_amount: amountOf(refunded) };
 			}
 			expect(current).toMatchObject({ status: "refunded", refunded_amount: amount });
 			expect(refundableAmount(current)).toBe(0);
-			expectNotRefundable(() => planRefund(current, 0.01));
+			expectNotRefundable(() => planRefund(current, amountOf(1)));
 		}),
 	);
 });

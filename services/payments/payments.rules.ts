@@ -2,7 +2,7 @@ import { throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { fitsCurrency } from "../../lib/money/currency.ts";
+import { digitsOf, fitsCurrency, fromMinorUnits, toMinorUnits } from "../../lib/money/currency.ts";
 import {
 	type payment,
 	type paymentDetails,
@@ -63,18 +63,23 @@ export const reversalOf = {
 /** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
 export function assertDecimals(amount: number, currency: string): void {
 	if (!fitsCurrency(amount, currency))
-		throw invalidField("amount", "MONEY", `The amount has too many decimals for ${currency}`);
+		throw invalidField(
+			"amount",
+			"MONEY",
+			`An amount in ${currency} can have at most ${digitsOf(currency)} decimals`,
+		);
 }
 
-/** Amounts are added and compared in minor units. */
-const cents = (amount: number): number => Math.round(amount * 100);
-
-/** The amount that is neither refunded nor reserved for a refund. */
+/** The amount that is neither refunded nor reserved for a refund, computed in minor units. */
 export const refundableAmount = ({
 	amount,
 	refunded_amount,
-}: Pick<Payment, "amount" | "refunded_amount">): number =>
-	(cents(amount) - cents(refunded_amount)) / 100;
+	currency,
+}: Pick<Payment, "amount" | "refunded_amount" | "currency">): number =>
+	fromMinorUnits(
+		toMinorUnits(amount, currency) - toMinorUnits(refunded_amount, currency),
+		currency,
+	);
 
 /**
  * The amount of a refund, and the status of the payment afterwards.
@@ -83,14 +88,17 @@ export const refundableAmount = ({
  * payment is not captured or is being reversed
  */
 export function planRefund(
-	payment: Pick<Payment, "status" | "amount" | "refunded_amount"> & { reversal: string | null },
+	payment: Pick<Payment, "status" | "amount" | "refunded_amount" | "currency"> & {
+		reversal: string | null;
+	},
 	amount: number = refundableAmount(payment),
 ): { amount: number; status: Status } {
 	const isRefundable = !payment.reversal && reversalOf[payment.status] === "refund";
 	const left = isRefundable ? refundableAmount(payment) : 0;
-	if (cents(amount) <= 0 || cents(amount) > cents(left))
-		throwError(payments, "NOT_REFUNDABLE", { left });
-	const isRest = cents(amount) === cents(left);
+	const minor = toMinorUnits(amount, payment.currency);
+	const minorLeft = toMinorUnits(left, payment.currency);
+	if (minor <= 0 || minor > minorLeft) throwError(payments, "NOT_REFUNDABLE", { left });
+	const isRest = minor === minorLeft;
 	return { amount, status: nextStatus(payment.status, isRest ? "refundRest" : "refundPart") };
 }
 

@@ -1,6 +1,6 @@
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { decimalsOf, fitsCurrency, MONEY_DECIMALS } from "../../lib/money/currency.ts";
+import { digitsOf, fitsCurrency, isCurrency } from "../../lib/money/currency.ts";
 import type { product } from "./products.contract.ts";
 
 export type Product = Infer<typeof product>;
@@ -17,20 +17,13 @@ export const searchWords = (query: string): string[] => [
 
 /** @throws VALIDATION_ERROR for an unknown currency or a price with too many decimals for it */
 export function assertPrice({ price, currency }: { price: number; currency: string }): void {
-	const decimals = decimalsOf(currency);
-	if (decimals === undefined)
+	if (!isCurrency(currency))
 		throw invalidField("currency", "CURRENCY", `${currency} is not an ISO 4217 currency`);
-	if (decimals > MONEY_DECIMALS)
-		throw invalidField(
-			"currency",
-			"CURRENCY",
-			`${currency} has ${decimals} decimals, but amounts can have at most ${MONEY_DECIMALS}`,
-		);
 	if (!fitsCurrency(price, currency))
 		throw invalidField(
 			"price",
 			"MONEY",
-			`A price in ${currency} can have at most ${decimals} decimals`,
+			`A price in ${currency} can have at most ${digitsOf(currency)} decimals`,
 		);
 }
 

@@ -1,3 +1,4 @@
+import { fromSmallestUnits, toSmallestUnits } from "../../../lib/money/currency.ts";
 import { checkEvents } from "./event-rules.ts";
 import type { AuditedOrder, Finding, OrderRecords, Violation } from "./records.ts";
 
@@ -19,7 +20,6 @@ const expectedRecords = {
 	shipped: { reservation: "fulfilled", shipment: ["dispatched", "returned"] },
 	delivered: { reservation: "fulfilled", shipment: ["delivered"] },
 } as const;
-const cents = (amount: number) => Math.round(amount * 100);
 
 /** Violations of invariants by one order without an open saga. */
 export function checkOrder(subject: string, records: OrderRecords): Violation[] {
@@ -90,7 +90,7 @@ function* checkHolding(
 			"WRONG_PAYMENT",
 			`the order is ${status}, but its payment is ${payment?.status ?? "missing"}`,
 		];
-	else if (cents(payment.amount) !== cents(order.total_amount))
+	else if (toSmallestUnits(payment.amount) !== toSmallestUnits(order.total_amount))
 		yield [
 			"WRONG_PAYMENT",
 			`${payment.amount} was captured, but the order's total is ${order.total_amount}`,
@@ -108,7 +108,7 @@ function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iter
 	if (
 		payment &&
 		MONEY_TAKEN.has(payment.status) &&
-		cents(payment.refunded_amount) !== cents(payment.amount)
+		toSmallestUnits(payment.refunded_amount) !== toSmallestUnits(payment.amount)
 	)
 		yield [
 			"CANCELLED_BUT_CHARGED",
@@ -137,22 +137,25 @@ function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Findin
 			"the payment is authorized, but the provider has no authorization",
 		];
 	if (order === undefined && payment === undefined) return;
-	const left = cents(theirs.charged) - cents(theirs.refunded);
-	const wanted = cents(ours.amount) - cents(ours.refunded_amount);
+	const left = toSmallestUnits(theirs.charged) - toSmallestUnits(theirs.refunded);
+	const wanted = toSmallestUnits(ours.amount) - toSmallestUnits(ours.refunded_amount);
 	if (!taken && left > 0)
-		yield ["CAPTURE_WITHOUT_PAYMENT", `the provider holds ${left / 100} without a payment`];
-	else if (left < wanted || left > wanted + cents(ours.unsettled))
+		yield [
+			"CAPTURE_WITHOUT_PAYMENT",
+			`the provider holds ${fromSmallestUnits(left)} without a payment`,
+		];
+	else if (left < wanted || left > wanted + toSmallestUnits(ours.unsettled))
 		yield [
 			"LEDGER_MISMATCH",
-			`the provider holds ${left / 100}, the payment records ${wanted / 100}`,
+			`the provider holds ${fromSmallestUnits(left)}, the payment records ${fromSmallestUnits(wanted)}`,
 		];
 	// A refunded charge without a payment is valid; otherwise both records contain the same amount.
-	if (taken && cents(theirs.charged) > cents(ours.amount))
+	if (taken && toSmallestUnits(theirs.charged) > toSmallestUnits(ours.amount))
 		yield [
 			"CAPTURED_TWICE",
 			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
 		];
-	else if (taken && cents(theirs.charged) < cents(ours.amount))
+	else if (taken && toSmallestUnits(theirs.charged) < toSmallestUnits(ours.amount))
 		yield [
 			"LEDGER_MISMATCH",
 			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
