@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import pg from "pg";
 import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { databaseUrl } from "./database.ts";
+import { isOutage } from "../resilience/outages.ts";
+import { Database, databaseUrl, sql } from "./database.ts";
 import { migrate, migrationState, revert } from "./migrate.ts";
 
 let databases: Databases;
@@ -149,4 +150,41 @@ test("revert selects the migration applied last, whatever its number", async () 
 		[expect.stringContaining("later")],
 		[expect.stringContaining("earlier")],
 	]);
+});
+
+test("nodes continue on new connections after a change of a type", async () => {
+	await query("create table prices (amount numeric(12, 2) not null)");
+	await query("insert into prices values (1.50)");
+	const files = folderWith(
+		"digits",
+		"-- changes a type\nalter table prices alter column amount type numeric",
+		"-- changes a type\nalter table prices alter column amount type numeric(12, 2)",
+	);
+	const node = new Database({ url, poolSize: 4 });
+	const read = sql("read_price", "select amount from prices");
+	let [reads, running] = [0, true];
+	const failures: unknown[] = [];
+	const reader = async () => {
+		while (running) {
+			const work = reads++ % 2 ? node.query(read) : node.transaction((tx) => tx.query(read));
+			await work.catch((error) => failures.push(error));
+		}
+	};
+	const readers = [reader(), reader(), reader()];
+	try {
+		await eventually(() => expect(reads).toBeGreaterThan(100));
+		// A second process that migrates keeps its session.
+		await Promise.all([migrate(url, files), migrate(url, files)]);
+		const before = reads;
+		await eventually(() => expect(reads).toBeGreaterThan(before + 100));
+		await query("update prices set amount = 1.505");
+		expect(await node.query(read)).toEqual([{ amount: 1.505 }]);
+		await revert(url, files);
+		expect(await node.query(read)).toEqual([{ amount: 1.51 }]);
+	} finally {
+		running = false;
+		await Promise.all(readers);
+		await node.close();
+	}
+	expect(failures.filter((error) => !isOutage(error))).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { StartError } from "../process/start-error.ts";
 import { databaseUrl } from "./database.ts";
-import { migrationsIn, runMigration } from "./migration.ts";
+import { MIGRATING, migrationsIn, runMigration } from "./migration.ts";
 
 const RECORD = "insert into migrations (name) values ($1)";
 const ERASE = "delete from migrations where name = $1";
@@ -109,7 +109,11 @@ async function connected<T>(
 	setting = "DATABASE_URL",
 ): Promise<T> {
 	const address = parse(url, setting);
-	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
+	const client = new pg.Client({
+		connectionString: url,
+		connectionTimeoutMillis: CONNECT_MS,
+		application_name: MIGRATING,
+	});
 	// The next query reports a connection that broke between two queries.
 	client.on("error", () => undefined);
 	try {

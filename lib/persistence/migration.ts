@@ -42,6 +42,30 @@ const LOCK_NOT_AVAILABLE = "55P03";
 const NO_TRANSACTION = /^-- no transaction\b/;
 export const isWithoutTransaction = (text: string): boolean => NO_TRANSACTION.test(text);
 
+/**
+ * Marks a file that changes the type of a column. On an open connection, prepared statements that
+ * return the column would fail from then on ("cached plan must not change result type"), so the
+ * migration ends the other sessions of its role before it commits.
+ */
+const CHANGES_TYPE = /^-- changes a type\b/;
+export const isChangeOfType = (text: string): boolean => CHANGES_TYPE.test(text);
+
+/** Name of the sessions that migrate, and that no migration ends. */
+export const MIGRATING = "migrate";
+/** Time that running statements have to finish before their session is ended. */
+const SESSION_GRACE_MS = 300;
+const SESSION_POLL_MS = 5;
+/**
+ * Ends idle sessions, sessions that wait for this transaction, and after the grace period (`$2`) all
+ * others. `$1` is the time of the change: later sessions know the new type.
+ */
+const END_SESSIONS = `select count(*)::int as sessions, count(case
+		when $2 or state = 'idle' or pg_backend_pid() = any (pg_blocking_pids(pid))
+		then pg_terminate_backend(pid) end) as ended
+	from pg_stat_activity, pg_stat_clear_snapshot()
+	where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+		and application_name <> '${MIGRATING}' and backend_start < $1::timestamptz`;
+
 /** The index that a statement builds while its table is in use. */
 const CONCURRENT_INDEX =
 	/\bcreate\s+(?:unique\s+)?index\s+concurrently\s+if\s+not\s+exists\s+(\w+)\s+on\b/i;
@@ -86,6 +110,7 @@ async function runInTransaction(
 			await client.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
 			await client.query(text);
 			await recordMigration(client, name, record);
+			if (isChangeOfType(text)) await endOtherSessions(client);
 			await client.query("commit");
 			return;
 		} catch (error) {
@@ -100,6 +125,22 @@ async function runInTransaction(
 				);
 			await pause(RETRY_MS);
 		}
+	}
+}
+
+/**
+ * Ends the other sessions of the role while the transaction still locks the changed table. A session
+ * that a node opens meanwhile waits for the lock as soon as it prepares a statement on the table. To
+ * a node, the end of a session is a short outage of Postgres: it reconnects and repeats the work.
+ */
+async function endOtherSessions(client: pg.Client): Promise<void> {
+	const { rows } = await client.query<{ time: string }>("select clock_timestamp()::text as time");
+	const end = Date.now() + SESSION_GRACE_MS;
+	for (;;) {
+		const values = [rows[0]!.time, Date.now() > end];
+		const found = await client.query<{ sessions: number }>(END_SESSIONS, values);
+		if (found.rows[0]!.sessions === 0) return;
+		await pause(SESSION_POLL_MS);
 	}
 }
 

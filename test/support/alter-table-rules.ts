@@ -8,6 +8,8 @@ export interface State {
 	readonly unvalidated: Set<string>;
 	/** Statement, with the comments before it. */
 	readonly source: string;
+	/** Whether the file ends other sessions, because it changes a type. */
+	readonly changesType: boolean;
 	/** Whether the file runs without a transaction. */
 	readonly standalone: boolean;
 	/** Whether the statement is part of a block that commits repeatedly. */
@@ -32,7 +34,7 @@ export function isUnread(source: string, released: readonly string[]): boolean {
 export function alter(
 	{ subtype, name, def }: AlterTableCmd,
 	table: string,
-	{ unvalidated, source, released }: State,
+	{ unvalidated, source, released, changesType }: State,
 ): string[] {
 	switch (subtype) {
 		case "AT_AddColumn":
@@ -50,9 +52,15 @@ export function alter(
 				`reads all rows of ${table} under a lock: add constraint NAME check (${name} is not null), NOT VALID, and VALIDATE it next`,
 			];
 		case "AT_AlterColumnType":
-			return [
-				`rewrites ${table} under a lock: add a column of the new type, write both, and drop ${name} a version later`,
-			];
+			if (!isUnconstrainedNumeric((def as { ColumnDef: ColumnDef }).ColumnDef))
+				return [
+					`rewrites ${table} under a lock: add a column of the new type, write both, and drop ${name} a version later`,
+				];
+			return changesType
+				? []
+				: [
+						`breaks prepared statements that return ${name}: begin the file with "-- changes a type", which ends the other sessions`,
+					];
 		case "AT_DropColumn":
 			return isUnread(source, released)
 				? []
@@ -72,6 +80,17 @@ export function alter(
 			];
 	}
 }
+
+/**
+ * Whether a type is numeric without precision and scale, to which Postgres changes any other numeric
+ * type without a rewrite. The test of locks verifies that the column was numeric before.
+ */
+const isUnconstrainedNumeric = ({ typeName, raw_default }: ColumnDef): boolean =>
+	typeName?.names?.at(-1) !== undefined &&
+	JSON.stringify(typeName.names.at(-1)).includes('"numeric"') &&
+	!typeName.typmods &&
+	!typeName.arrayBounds &&
+	!raw_default;
 
 function addColumn({ colname, typeName, constraints = [] }: ColumnDef): string[] {
 	const rules = constraints.map((one) => (one as { Constraint: Constraint }).Constraint);

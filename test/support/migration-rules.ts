@@ -6,7 +6,7 @@ import {
 	parse,
 	parsePlPgSQL,
 } from "libpg-query";
-import { isWithoutTransaction } from "../../lib/persistence/migration.ts";
+import { isChangeOfType, isWithoutTransaction } from "../../lib/persistence/migration.ts";
 import { alter, BACKFILL, isUnread, STANDALONE, type State, UNREAD } from "./alter-table-rules.ts";
 
 /** Migration, with its path from the project root. */
@@ -30,6 +30,7 @@ export async function violations(
 		const created = new Set<string>();
 		const unvalidated = new Set<string>();
 		const standalone = isWithoutTransaction(text);
+		const changesType = isChangeOfType(text);
 		if (standalone && stmts.length !== 1)
 			found.push(
 				`${file}: has ${stmts.length} statements without a transaction: write one in a file`,
@@ -40,7 +41,7 @@ export async function violations(
 			const to = stmt_len === undefined ? bytes.length : stmt_location + stmt_len;
 			const source = bytes.subarray(from, to).toString();
 			from = to;
-			const state = { live, unvalidated, source, standalone, released };
+			const state = { live, unvalidated, source, changesType, standalone, released };
 			const problems = "DoStmt" in stmt! ? await block(state) : statement(stmt!, state);
 			for (const problem of problems) found.push(`${file}: ${problem}`);
 			if ("CreateStmt" in stmt!) created.add(stmt.CreateStmt.relation!.relname!);
@@ -90,6 +91,7 @@ function statement(node: Node, state: State): string[] {
 	if ("TransactionStmt" in node)
 		return [`begins or ends a transaction: each file runs in one, or ${STANDALONE} without one`];
 	const [kind] = Object.keys(node);
+	if ("VacuumStmt" in node && !node.VacuumStmt.is_vacuumcmd) return [];
 	const heavy = [
 		"VacuumStmt",
 		"ClusterStmt",

@@ -1,0 +1,3 @@
+-- changes a type
+-- Rewrites the table, and rounds amounts with more than two decimals.
+alter table orders alter column total_amount type numeric(12,2);

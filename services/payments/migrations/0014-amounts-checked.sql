@@ -1,0 +1,6 @@
+alter table payments validate constraint payments_check;
+alter table refunds validate constraint refunds_amount_check;
+alter table ledger_charges validate constraint ledger_charges_amount_check;
+alter table ledger_charges validate constraint ledger_charges_check;
+alter table ledger_refunds validate constraint ledger_refunds_amount_check;
+alter table ledger_authorizations validate constraint ledger_authorizations_amount_check;

@@ -1,0 +1,1 @@
+drop index products_category_key_price;

@@ -1,0 +1,2 @@
+-- no transaction
+create index concurrently if not exists products_category_key_price on products (category_key(category), price, id) where deleted_at is null;
