@@ -56,9 +56,13 @@ test("creates a product with its stock record and publishes an event", async () 
 	]);
 });
 
-test("prices are exact to the cent, from zero to the maximum", async () => {
-	for (const price of [0, 0.07, 1.1, 19.99, 1234567.89, 9_999_999_999.99]) {
-		const { id } = await create({ price });
+test("prices are exact to the minor unit, from zero to the maximum", async () => {
+	for (const [price, currency] of [
+		...[0, 0.07, 1.1, 19.99, 1234567.89, 9_999_999_999.99].map((price) => [price, "EUR"] as const),
+		...[0.001, 1.005, 9_999_999_999.989].map((price) => [price, "BHD"] as const),
+		[9_999_999_999, "JPY"],
+	] as const) {
+		const { id } = await create({ price, currency });
 		expect((await shop.call("products.get", { id })).price).toBe(price);
 		expect((await shop.call("products.resolve", { ids: [id] }))[0]!.price).toBe(price);
 	}
@@ -93,6 +97,32 @@ test("rejects an unknown currency and a price with more decimals than its curren
 	});
 });
 
+test("concurrent changes of price and currency leave a price that fits its currency", async () => {
+	for (let round = 0; round < 10; round++) {
+		const { id } = await create({ price: 100, currency: "EUR" });
+		const outcomes = await Promise.allSettled([
+			update(id, { price: 1.5 }),
+			update(id, { currency: "JPY" }),
+		]);
+		expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+		const { price, currency } = await shop.call("products.get", { id });
+		expect(["1.5 EUR", "100 JPY"]).toContain(`${price} ${currency}`);
+	}
+});
+
+test("prices with three decimals are filtered and sorted exactly", async () => {
+	const category = `Gold ${uuid()}`;
+	for (const price of [1.005, 1.1, 1.004, 1.0]) await create({ category, price, currency: "BHD" });
+	const prices = async (over: object) =>
+		(await shop.call("products.list", { category, sort: "price", ...over })).rows.map(
+			({ price }) => price,
+		);
+	expect(await prices({})).toEqual([1, 1.004, 1.005, 1.1]);
+	expect(await prices({ min_price: 1.0041, max_price: 1.1 })).toEqual([1.005, 1.1]);
+	const { rows } = await shop.call("products.list", { category, sort: "price", limit: 2 });
+	expect(await prices({ after: rows[1]!.id })).toEqual([1.005, 1.1]);
+});
+
 test("description and SKU may be null or missing, and several products may have no SKU", async () => {
 	const [a, b] = [await create({ description: null, sku: null }), await create()];
 	for (const created of [a, b]) expect(created).toMatchObject({ description: null, sku: null });
@@ -113,8 +143,7 @@ test("rejects an invalid product and writes nothing", async () => {
 		{ currency: "eur" },
 		{ currency: "ZZZ" },
 		{ currency: "JPY", price: 1.5 },
-		// Amounts are stored with two decimals.
-		{ currency: "BHD", price: 1 },
+		{ currency: "BHD", price: 1.0005 },
 		{ sku: "a b" },
 		{ stock: 1.5 },
 		{ stock: -1 },

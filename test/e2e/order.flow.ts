@@ -73,6 +73,49 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
+	test.each([
+		{ currency: "JPY", price: 1980, total: 5940, part: 1980, rest: 3960, tooFine: 0.5 },
+		{ currency: "BHD", price: 1.235, total: 3.705, part: 0.001, rest: 3.704, tooFine: 0.0005 },
+	])("an order in $currency is exact from the price to the last refund", async (money) => {
+		const { currency, price, total, part, rest, tooFine } = money;
+		const customer = await register(shop);
+		const product = await makeProduct(shop, admin, { currency, price });
+		expect(product).toMatchObject({ currency, price });
+		const items = [{ product_id: product.id, quantity: 3 }];
+		const { body: order } = await placeOrder(shop, customer, product, { items });
+		expect(order).toMatchObject({ status: "confirmed", total_amount: total, currency });
+		expect(order.items).toMatchObject([{ unit_price: price, line_total: total }]);
+		const read = await shop.http(`GET /api/orders/${order.id}`, { token: customer.token });
+		expect(read.body).toMatchObject({ total_amount: total, items: order.items });
+
+		const paymentOf = async () =>
+			(await shop.http(`GET /api/payments?order_id=${order.id}`, { token: customer.token }))
+				.body[0];
+		const { id, amount, status } = await paymentOf();
+		expect({ amount, status }).toEqual({ amount: total, status: "captured" });
+		const refund = (body: object) =>
+			shop.http(`POST /api/payments/${id}/refunds`, { token: admin.token, body });
+		expect(await refund({ amount: tooFine })).toMatchObject({
+			status: 422,
+			body: { errors: [{ field: "amount", code: "MONEY" }] },
+		});
+		expect((await refund({ amount: part })).body).toMatchObject({
+			status: "partially_refunded",
+			refunded_amount: part,
+		});
+		expect((await refund({})).body).toMatchObject({ status: "refunded", refunded_amount: total });
+		expect((await paymentOf()).refunds).toMatchObject([{ amount: part }, { amount: rest }]);
+		const ledger = await shop.call("payments.auditCharges", {
+			after: `${order.id.slice(0, 24)}000000000000`,
+			upto: order.id,
+			limit: 1000,
+		});
+		expect(ledger.find(({ key }) => key === order.id)).toMatchObject({
+			charged: total,
+			refunded: total,
+		});
+	});
+
 	test("of 50 concurrent orders for 20 items 20 are confirmed and 30 fail with OUT_OF_STOCK", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 20 });

@@ -95,8 +95,8 @@ interface LedgerEntry {
 	readonly held: number;
 }
 /** The payment provider's ledger, read directly from its tables. */
-const LEDGER = `select key, 0 as authorized, amount::float8
-		- (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key)::float8 as held
+const LEDGER = `select key, 0 as authorized, (amount
+		- (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key))::float8 as held
 	from ledger_charges c where status = 'captured'
 	union all select key, amount::float8, 0 from ledger_authorizations a where not exists (select from ledger_charges c where c.key = a.key)`;
 /** The provider holds money only under the key of an order that is confirmed or further. */

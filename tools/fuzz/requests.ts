@@ -30,7 +30,7 @@ function boundary(rule: Rule, next: Random): unknown {
 	}
 	if (rule.type === "number" || rule.type === "money")
 		return pick(
-			[(min ?? 0) - 1, min ?? 0, (min ?? 0) - 0.01, max ?? 1e10, (max ?? 1e10) + 1, 0.5],
+			[(min ?? 0) - 1, min ?? 0, (min ?? 0) - 0.01, max ?? 1e10, (max ?? 1e10) + 1, 0.5, 0.001],
 			next,
 		);
 	if (rule.type === "array")
