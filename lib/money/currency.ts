@@ -5,28 +5,30 @@ export const MONEY_MAX = 9_999_999_999.99;
  * check the decimals of the currency itself.
  */
 export const MAX_DIGITS = 4;
+const SMALLEST_UNITS = 10 ** MAX_DIGITS;
 /** Decimals of most currencies; also of a code that Intl does not know, such as that of old rows. */
 const COMMON_DIGITS = 2;
 
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));
-/** Digits of known currencies, which bound its size. */
-const digitsByCurrency = new Map<string, number>();
-const SCALES = Array.from({ length: MAX_DIGITS + 1 }, (_, digits) => 10 ** digits);
+/** Minor units per major unit of the known currencies, which bound its size. */
+const scales = new Map<string, number>();
 
 /** Whether Intl knows the code, in upper case. */
 export const isCurrency = (currency: string): boolean => CURRENCIES.has(currency);
 
 /** Decimals of a currency by Intl: 0 for JPY, 2 for EUR, 3 for BHD; 2 for an unknown code. */
-export function digitsOf(currency: string): number {
-	const cached = digitsByCurrency.get(currency);
-	if (cached !== undefined) return cached;
-	if (!isCurrency(currency)) return COMMON_DIGITS;
+export const digitsOf = (currency: string): number => Math.round(Math.log10(scaleOf(currency)));
+
+/** Minor units per major unit of a currency: 1 for JPY, 100 for EUR, 1000 for BHD. */
+export const scaleOf = (currency: string): number => scales.get(currency) ?? readScale(currency);
+
+function readScale(currency: string): number {
+	if (!isCurrency(currency)) return 10 ** COMMON_DIGITS;
 	const format = new Intl.NumberFormat("en", { style: "currency", currency });
-	const { maximumFractionDigits = COMMON_DIGITS } = format.resolvedOptions();
-	digitsByCurrency.set(currency, maximumFractionDigits);
-	return maximumFractionDigits;
+	const scale = 10 ** (format.resolvedOptions().maximumFractionDigits ?? COMMON_DIGITS);
+	scales.set(currency, scale);
+	return scale;
 }
-const scaleOf = (currency: string): number => SCALES[digitsOf(currency)]!;
 
 /**
  * Converts an amount in major units to an integer of minor units: 1.5 EUR is 150, 150 JPY is 150.
@@ -43,9 +45,9 @@ export const fromMinorUnits = (minor: number, currency: string): number =>
  * Converts an amount to an integer of 10^-{@link MAX_DIGITS} major units. This is exact for every
  * currency, so it compares amounts whose currency is unknown.
  */
-export const toSmallestUnits = (amount: number): number => Math.round(amount * SCALES[MAX_DIGITS]!);
+export const toSmallestUnits = (amount: number): number => Math.round(amount * SMALLEST_UNITS);
 /** Converts the result of {@link toSmallestUnits} back to major units. */
-export const fromSmallestUnits = (units: number): number => units / SCALES[MAX_DIGITS]!;
+export const fromSmallestUnits = (units: number): number => units / SMALLEST_UNITS;
 
 /** Whether an amount in major units has no more decimals than its currency. */
 export const fitsCurrency = (amount: number, currency: string): boolean =>

@@ -1,7 +1,7 @@
 import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { fromMinorUnits, MONEY_MAX, toMinorUnits } from "../../lib/money/currency.ts";
+import { MONEY_MAX, scaleOf } from "../../lib/money/currency.ts";
 import type { order, pendingPayment } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
 
@@ -102,20 +102,21 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 	const currency = products[0]!.currency;
 	if (products.some((product) => product.currency !== currency))
 		throwError(orders, "MIXED_CURRENCIES");
+	const scale = scaleOf(currency);
 	let total = 0;
 	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
 		const { name, price } = products[i]!;
-		const minor = toMinorUnits(price, currency);
+		const minor = Math.round(price * scale);
 		total += minor * quantity;
 		return {
 			product_id,
 			name,
 			quantity,
-			unit_price: fromMinorUnits(minor, currency),
-			line_total: fromMinorUnits(minor * quantity, currency),
+			unit_price: minor / scale,
+			line_total: (minor * quantity) / scale,
 		};
 	});
-	const total_amount = fromMinorUnits(total, currency);
+	const total_amount = total / scale;
 	if (total_amount > MONEY_MAX) throwError(orders, "ORDER_TOO_LARGE");
 	return { items: lines, total_amount, currency };
 }
