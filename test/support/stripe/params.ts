@@ -1,4 +1,4 @@
-import { decimalsOf } from "../../../lib/money/currency.ts";
+import { isCurrency } from "../../../lib/money/currency.ts";
 import { invalidParameter } from "./errors.ts";
 import type { Form } from "./form.ts";
 
@@ -89,7 +89,7 @@ export function currency(form: Form): string | undefined {
 	const value = text(form, "currency");
 	if (
 		value !== undefined &&
-		(value !== value.toLowerCase() || decimalsOf(value.toUpperCase()) === undefined)
+		(value !== value.toLowerCase() || !isCurrency(value.toUpperCase()))
 	)
 		throw invalidParameter(`Invalid currency: ${value}`, { param: "currency" });
 	return value;
