@@ -1,7 +1,7 @@
 import { shape } from "../contracts/schema.ts";
 
-/** List of names and values in the format of W3C Baggage. */
-const HEADERS = "^\\s*([^=,\\s]+\\s*=[^,]*(,\\s*|$))*$";
+/** List of names and percent-encoded values in the format of W3C Baggage. */
+const HEADERS = "^\\s*([^=,\\s]+\\s*=([^,%]|%[0-9a-fA-F]{2})*(,\\s*|$))*$";
 
 /**
  * All settings of a process. Environment variables are text and are converted to these types. A

@@ -186,7 +186,7 @@ test("a terminal line has time, level, logger, message and fields, then the stac
 		n: { a: 1 },
 	};
 	expect(formatForTerminal(JSON.stringify(line), false)).toBe(
-		'12:34:56.789 WARN  orders Look order_id=7 n={"a":1}\n',
+		'[12:34:56.789] WARN: orders Look {"order_id":"7","n":{"a":1}}\n',
 	);
 	const failed = formatForTerminal(
 		JSON.stringify({
@@ -196,6 +196,6 @@ test("a terminal line has time, level, logger, message and fields, then the stac
 		}),
 		true,
 	);
-	expect(failed).toContain("\n    Error: No\n        at here\n");
+	expect(failed).toMatch(/\n +Error: No\n +at here\n/);
 	expect(failed).toContain("shop/orders");
 });

@@ -1,41 +1,30 @@
-import { styleText } from "node:util";
+import { createRequire } from "node:module";
+import type { PrettyOptions } from "pino-pretty";
 
-type Style = Parameters<typeof styleText>[0];
-const STYLES: Readonly<Record<string, Style>> = {
-	fatal: "magenta",
-	error: "red",
-	warn: "yellow",
-	info: "green",
-	debug: "cyan",
-	trace: "gray",
+type Format = (json: string) => string;
+const require = createRequire(import.meta.url);
+
+const OPTIONS: PrettyOptions = {
+	singleLine: true,
+	messageKey: "message",
+	timestampKey: "timestamp",
+	translateTime: "UTC:HH:MM:ss.l",
+	ignore: "logger,service",
+	errorLikeObjectKeys: ["error"],
+	messageFormat: ({ logger, service, message }, _key, _level, { colors }) => {
+		const where = service && service !== logger ? `${service}/${logger}` : `${logger}`;
+		return `${colors.bold(where)} ${message}`;
+	},
 };
+const formats = new Map<boolean, Format>();
 
-interface Line {
-	readonly timestamp: string;
-	readonly level: string;
-	readonly logger: string;
-	readonly message: string;
-	readonly error?: { readonly stack?: string };
-	readonly [field: string]: unknown;
-}
-
-/** Formats a JSON log line for a terminal: time, level, logger, message, fields, then the stack. */
+/** Formats a JSON log line for a terminal: time in UTC, level, logger, message, fields, error. */
 export function formatForTerminal(json: string, colors: boolean): string {
-	const { timestamp, level, logger, message, service, error, ...rest } = JSON.parse(json) as Line;
-	const paint = (style: Style, text: string) =>
-		colors ? styleText(style, text, { validateStream: false }) : text;
-	const about = { ...rest, ...(error && !error.stack ? { error } : {}) };
-	const fields = Object.entries(about).map(
-		([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-	);
-	const where = service && service !== logger ? `${service}/${logger}` : logger;
-	const head = [
-		timestamp.slice(11, 23),
-		paint(STYLES[level] ?? "white", level.toUpperCase().padEnd(5)),
-		paint("bold", where),
-		message,
-	];
-	const tail = fields.length > 0 ? ` ${paint("gray", fields.join(" "))}` : "";
-	const stack = error?.stack ? `\n${error.stack.replace(/^/gm, "    ")}` : "";
-	return `${head.join(" ")}${tail}${stack}\n`;
+	const found = formats.get(colors);
+	if (found) return found(json);
+	// Loaded on first use: it takes 10 MB of memory, and production writes JSON.
+	const { prettyFactory } = require("pino-pretty") as typeof import("pino-pretty");
+	const format: Format = prettyFactory({ ...OPTIONS, colorize: colors });
+	formats.set(colors, format);
+	return format(json);
 }

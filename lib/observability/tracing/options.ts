@@ -1,24 +1,6 @@
+import { parseKeyPairsIntoRecord } from "@opentelemetry/core";
 import { version } from "../../process/version.ts";
 import type { Env } from "../../settings/env.ts";
-
-/**
- * Parses a baggage list, see https://www.w3.org/TR/baggage/. Invalid percent-encoding is used
- * literally.
- */
-export function parseBaggage(list = ""): Record<string, string> {
-	const entries = list.split(",").flatMap((pair) => {
-		const at = pair.indexOf("=");
-		return at > 0 ? [[decode(pair.slice(0, at)), decode(pair.slice(at + 1))] as const] : [];
-	});
-	return Object.fromEntries(entries);
-}
-function decode(text: string): string {
-	try {
-		return decodeURIComponent(text.trim());
-	} catch {
-		return text.trim();
-	}
-}
 
 /**
  * The URL and headers of the trace exporter, see
@@ -29,8 +11,8 @@ export function exportTarget(env: Env): { url: string; headers: Record<string, s
 	return {
 		url: env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? `${base?.replace(/(?<!\/)\/+$/, "")}/v1/traces`,
 		headers: {
-			...parseBaggage(env.OTEL_EXPORTER_OTLP_HEADERS),
-			...parseBaggage(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS),
+			...parseKeyPairsIntoRecord(env.OTEL_EXPORTER_OTLP_HEADERS),
+			...parseKeyPairsIntoRecord(env.OTEL_EXPORTER_OTLP_TRACES_HEADERS),
 		},
 	};
 }
@@ -43,7 +25,7 @@ export function resourceAttributes(
 	service: string,
 	instance: string,
 ): Record<string, string> {
-	const given = parseBaggage(env.OTEL_RESOURCE_ATTRIBUTES);
+	const given = parseKeyPairsIntoRecord(env.OTEL_RESOURCE_ATTRIBUTES);
 	return {
 		"service.namespace": "moleculer-commerce",
 		"service.version": version,

@@ -26,8 +26,8 @@ import { exportTarget, resourceAttributes } from "./options.ts";
 import type { Span, SpanKind, Tracer, Tracing } from "./tracing.ts";
 
 /*
- * The only file that imports OpenTelemetry. It uses the packages that create, batch and export
- * spans, without their context management: the W3C traceparent, which is propagated anyway, is the
+ * Only this file and options.ts import OpenTelemetry. They use the packages that create, batch and
+ * export spans, without their context management: the W3C traceparent, which is propagated anyway, is the
  * only context.
  */
 
