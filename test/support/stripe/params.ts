@@ -87,10 +87,7 @@ export function amount(form: Form, name: string): number | undefined {
 /** A currency code in lower case. Stripe's documentation requires lower case. @throws ApiError */
 export function currency(form: Form): string | undefined {
 	const value = text(form, "currency");
-	if (
-		value !== undefined &&
-		(value !== value.toLowerCase() || !isCurrency(value.toUpperCase()))
-	)
+	if (value !== undefined && (value !== value.toLowerCase() || !isCurrency(value.toUpperCase())))
 		throw invalidParameter(`Invalid currency: ${value}`, { param: "currency" });
 	return value;
 }
