@@ -167,6 +167,7 @@ const COMPUTED: Readonly<Record<string, string>> = {
 	"nodemailer/dist/cjs/mime-node/index.js": "atoms separated by dots, which are mutually exclusive",
 	"nodemailer/dist/cjs/mime-funcs/index.js": "line widths",
 	"nodemailer/dist/cjs/base64/index.js": "line widths",
+	"pino-pretty/lib/utils/interpret-conditionals.js": "reads message formats; ours is a function",
 	"sequelize/lib/utils.js": "quotes around column names",
 	"sequelize/lib/utils/validator-extras.js": "validators, which the models do not use",
 	"sequelize/lib/dialects/postgres/query.js": "names of statement parameters",

@@ -10,7 +10,7 @@ import type { OrderSaga } from "./steps.ts";
 import type { OrderSagaOutcome } from "./store.ts";
 
 /** Metrics that only this service has. */
-const metrics = {
+export const metrics = {
 	placed: {
 		name: "shop_orders_placed_total",
 		type: "counter",
