@@ -2,12 +2,12 @@ import { globSync, readFileSync } from "node:fs";
 
 /** Marks of a test that starts a server, a process or a shop, or that takes long. */
 const IMPURE =
-	/test\/support\/(?!eventually|imports)|\.\/support\/|support\.ts"|node:(child_process|http|https|net|worker_threads)"|"(pg|ioredis|nats|moleculer)"|TEST_POSTGRES|jest\.setTimeout/;
+	/\.\/server\.ts"|test\/support\/(?!eventually|imports)|\.\/support\/|support\.ts"|node:(child_process|http|https|net|worker_threads)"|"(pg|ioredis|nats|moleculer)"|TEST_POSTGRES|jest\.setTimeout/;
 
 /** Pure tests: they start no server and no process. `npm run test:unit` runs them in seconds. */
-const pure = globSync("{lib,middlewares,mixins,services,tools}/**/*.test.ts").filter(
-	(file) => !IMPURE.test(readFileSync(file, "utf8")),
-);
+const pure = globSync(
+	"{lib,middlewares,mixins,services,tools,test/support/stripe}/**/*.test.ts",
+).filter((file) => !IMPURE.test(readFileSync(file, "utf8")));
 
 export default {
 	runner: "jest-light-runner",

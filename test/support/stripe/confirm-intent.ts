@@ -1,3 +1,4 @@
+import { METHOD_TYPES, type MethodType } from "./cards.ts";
 import { chargePrefix } from "./charges.ts";
 import { openDispute } from "./disputes.ts";
 import { ApiError, invalidParameter } from "./errors.ts";
@@ -89,22 +90,21 @@ export function methodToConfirm(state: State, form: Form, intent: PaymentIntent)
 			"You cannot confirm this PaymentIntent because it's missing a payment method.",
 		);
 	assertSupports(intent, method.type);
-	assertReturnUrl(intent, method, form);
+	assertReturnUrl(intent, form);
 	return method;
 }
 
-/** @throws ApiError if the method, or one that Stripe selects itself, could redirect the payer */
-function assertReturnUrl(intent: PaymentIntent, method: PaymentMethod, form: Form): void {
+/** @throws ApiError without a return URL, if one of the intent's types could redirect the payer */
+function assertReturnUrl(intent: PaymentIntent, form: Form): void {
 	if (form.return_url !== undefined || flag(form, "use_stripe_sdk")) return;
-	if (intent.automatic_payment_methods?.allow_redirects === "always")
+	const isRestricted = intent.allowed_payment_method_types !== null;
+	const redirects = isRestricted
+		? intent.payment_method_types.some((type) => METHOD_TYPES[type as MethodType].redirects)
+		: intent.automatic_payment_methods?.allow_redirects === "always";
+	if (redirects)
 		throw invalidParameter(
 			"This PaymentIntent accepts payment methods that might redirect your customer. Provide a " +
 				"`return_url`, or set `automatic_payment_methods[allow_redirects]` to `never`.",
 			{ param: "return_url" },
 		);
-	if (method.type === "ideal")
-		throw invalidParameter("Missing required param: return_url.", {
-			code: "parameter_missing",
-			param: "return_url",
-		});
 }

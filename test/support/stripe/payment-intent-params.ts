@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { invalidParameter } from "./errors.ts";
 import type { Form } from "./form.ts";
 import type { CaptureMethod, PaymentIntent } from "./objects.ts";
-import { amount, currency, flag, metadata, nested, oneOf, required, text } from "./params.ts";
+import { amount, currency, flag, list, metadata, nested, oneOf, required, text } from "./params.ts";
 import { typesOf } from "./payment-methods.ts";
 import type { State } from "./state.ts";
 
@@ -26,6 +26,7 @@ export const CONFIRM_PARAMS = [...CONFIRM_ONLY, ...SHARED];
 /** Known parameters of the API that have an effect on one side only are accepted and ignored. */
 export const CREATE_PARAMS = [
 	...CONFIRM_PARAMS,
+	"allowed_payment_method_types",
 	"amount",
 	"automatic_payment_methods",
 	"capture_method",
@@ -34,8 +35,8 @@ export const CREATE_PARAMS = [
 	"currency",
 	"customer",
 	"description",
+	"excluded_payment_method_types",
 	"metadata",
-	"payment_method_types",
 	"statement_descriptor",
 	"statement_descriptor_suffix",
 	"transfer_group",
@@ -47,13 +48,9 @@ export function newIntent(state: State, form: Form): PaymentIntent {
 	const id = state.newId("pi");
 	const code = required(currency(form), "currency");
 	const capture_method = oneOf(form, "capture_method", CAPTURE_METHODS) ?? "automatic_async";
-	const restricted = form.payment_method_types !== undefined;
 	const automatic = automaticMethods(form);
-	if (restricted && automatic?.enabled)
-		throw invalidParameter(
-			"You may only specify one of these parameters: automatic_payment_methods, payment_method_types.",
-			{ param: "payment_method_types" },
-		);
+	const allowed = list(form, "allowed_payment_method_types");
+	const excluded = list(form, "excluded_payment_method_types");
 	if (flag(form, "confirm") !== true)
 		for (const param of CONFIRM_ONLY)
 			if (form[param] !== undefined)
@@ -61,15 +58,13 @@ export function newIntent(state: State, form: Form): PaymentIntent {
 	return {
 		id,
 		object: "payment_intent",
-		allowed_payment_method_types: null,
+		allowed_payment_method_types: allowed ?? null,
 		amount: required(amount(form, "amount"), "amount"),
 		amount_capturable: 0,
 		amount_received: 0,
 		application: null,
 		application_fee_amount: null,
-		automatic_payment_methods: restricted
-			? null
-			: (automatic ?? { enabled: true, allow_redirects: "always" }),
+		automatic_payment_methods: automatic,
 		canceled_at: null,
 		cancellation_reason: null,
 		capture_method,
@@ -80,7 +75,7 @@ export function newIntent(state: State, form: Form): PaymentIntent {
 		customer: text(form, "customer") ?? null,
 		customer_account: null,
 		description: text(form, "description") ?? null,
-		excluded_payment_method_types: null,
+		excluded_payment_method_types: excluded ?? null,
 		last_payment_error: null,
 		latest_charge: null,
 		livemode: false,
@@ -91,7 +86,14 @@ export function newIntent(state: State, form: Form): PaymentIntent {
 		payment_method: null,
 		payment_method_configuration_details: null,
 		payment_method_options: optionsOf(form),
-		payment_method_types: typesOf(form, code, capture_method === "manual"),
+		payment_method_types: typesOf(
+			code,
+			{
+				manual: capture_method === "manual",
+				redirects: automatic.allow_redirects !== "never",
+			},
+			{ allowed, excluded },
+		),
 		payment_record: null,
 		processing: null,
 		receipt_email: text(form, "receipt_email") ?? null,
@@ -106,9 +108,9 @@ export function newIntent(state: State, form: Form): PaymentIntent {
 	};
 }
 
-function automaticMethods(form: Form): PaymentIntent["automatic_payment_methods"] {
-	const automatic = nested(form, "automatic_payment_methods");
-	if (!automatic) return null;
+/** Stripe enables automatic payment methods, also those that redirect the payer, by default. */
+function automaticMethods(form: Form): NonNullable<PaymentIntent["automatic_payment_methods"]> {
+	const automatic = nested(form, "automatic_payment_methods") ?? { enabled: "true" };
 	return {
 		enabled: required(flag(automatic, "enabled"), "automatic_payment_methods[enabled]"),
 		allow_redirects: oneOf(automatic, "allow_redirects", ["always", "never"]) ?? "always",

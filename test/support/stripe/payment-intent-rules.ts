@@ -36,11 +36,9 @@ export function assertSupports(intent: PaymentIntent, type: string): void {
 			{ code: "payment_intent_incompatible_payment_method", param: "payment_method" },
 		);
 	const { manual } = METHOD_TYPES[type as MethodType];
-	if (isManual(intent, type) && !manual) throw manualUnsupported(type);
+	if (isManual(intent, type) && !manual)
+		throw rejected(`The payment method type ${type} does not support capture_method=manual.`, {
+			code: "payment_intent_invalid_parameter",
+			param: "capture_method",
+		});
 }
-
-export const manualUnsupported = (type: string) =>
-	rejected(`The payment method type ${type} does not support capture_method=manual.`, {
-		code: "payment_intent_invalid_parameter",
-		param: "capture_method",
-	});

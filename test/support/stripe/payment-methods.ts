@@ -6,11 +6,10 @@ import {
 	TOKEN_OF_TYPE,
 	typesFor,
 } from "./cards.ts";
-import { invalidParameter, resourceMissing } from "./errors.ts";
+import { invalidParameter, rejected, resourceMissing } from "./errors.ts";
 import type { Form } from "./form.ts";
 import type { PaymentMethod } from "./objects.ts";
-import { list, nested, required, text } from "./params.ts";
-import { manualUnsupported } from "./payment-intent-rules.ts";
+import { nested, required, text } from "./params.ts";
 import type { State } from "./state.ts";
 
 /**
@@ -49,28 +48,33 @@ function createMethod(state: State, token: string): PaymentMethod {
 export const behaviorOfMethod = ({ token }: PaymentMethod): Behavior => behaviorOf(token)!;
 
 /**
- * Types with which an intent can be paid: those of the request, or all that fit.
- * @throws ApiError for a type that is unknown, or does not fit the currency or manual capture
+ * Types with which an intent can be paid: of the allowed ones, those that fit its currency, its
+ * capture method and its exclusions. Stripe ignores allowed types that do not fit.
+ *
+ * @throws ApiError for a type that the stand-in does not support, or if no type is left
  */
-export function typesOf(form: Form, currency: string, manual: boolean): string[] {
-	const requested = list(form, "payment_method_types");
-	if (!requested) return typesFor(currency, manual);
-	for (const type of requested) {
+export function typesOf(
+	currency: string,
+	{ manual, redirects }: { manual: boolean; redirects: boolean },
+	{ allowed, excluded }: { allowed: string[] | undefined; excluded: string[] | undefined },
+): string[] {
+	for (const type of [...(allowed ?? []), ...(excluded ?? [])])
 		if (!isMethodType(type)) throw unknownType(type);
-		const { currency: only, manual: supportsManual } = METHOD_TYPES[type];
-		if (only !== undefined && only !== currency)
-			throw invalidParameter(
-				`The currency ${currency} is invalid for ${type}, which requires ${only}.`,
-				{
-					param: "currency",
-				},
-			);
-		if (manual && !supportsManual) throw manualUnsupported(type);
-	}
-	return requested;
+	const types = typesFor(currency, manual).filter(
+		(type) =>
+			(allowed?.includes(type) ?? true) &&
+			!excluded?.includes(type) &&
+			(redirects || !METHOD_TYPES[type].redirects),
+	);
+	if (types.length === 0)
+		throw rejected("No valid payment method types for this Payment Intent.", {
+			code: "payment_intent_invalid_parameter",
+			param: "allowed_payment_method_types",
+		});
+	return types;
 }
 
 const unknownType = (type: string) =>
 	invalidParameter(`The stand-in does not support the payment method type ${type}.`, {
-		param: "payment_method_types",
+		param: "allowed_payment_method_types",
 	});
