@@ -60,6 +60,19 @@ describe("PaymentIntents", () => {
 		});
 	});
 
+	test("a page and a payment method can be expanded, other fields cannot", async () => {
+		const { id } = await create(PAID);
+		const { data } = await sdk.paymentIntents.list({ expand: ["data.payment_method"] });
+		expect(data).toMatchObject([
+			{ id, payment_method: { object: "payment_method", type: "card" } },
+		]);
+		const { id: method } = data[0]!.payment_method as Stripe.PaymentMethod;
+		expect(await sdk.paymentMethods.retrieve(method)).toMatchObject({ type: "card" });
+		expect(await failure(sdk.paymentIntents.retrieve(id, { expand: ["amount"] }))).toMatchObject({
+			param: "expand",
+		});
+	});
+
 	test("an authorization is canceled", async () => {
 		const { id } = await create(AUTHORIZED);
 		const canceled = await sdk.paymentIntents.cancel(id, { cancellation_reason: "abandoned" });

@@ -14,6 +14,10 @@ export interface TestShop {
 	readonly stripe: StripeStandIn;
 	readonly sdk: Stripe;
 	readonly received: ReceivedWebhook[];
+	/** URL of the server that receives webhooks. */
+	readonly webhookUrl: string;
+	/** Delays the responses to webhooks until it settles. */
+	hold: Promise<void> | undefined;
 	/** Types of the received events, in order. */
 	types(): string[];
 	/** Statuses of the next responses to webhooks; 200 after them. */
@@ -28,17 +32,21 @@ export async function startTestShop(options: StripeOptions = {}): Promise<TestSh
 	const server = createServer((request, response) => {
 		const chunks: Buffer[] = [];
 		request.on("data", (chunk: Buffer) => chunks.push(chunk));
-		request.on("end", () => {
+		request.on("end", async () => {
 			const body = Buffer.concat(chunks).toString("utf8");
 			received.push({ event: JSON.parse(body) as Stripe.Event, body, headers: request.headers });
+			await shop.hold;
 			response.writeHead(responses.shift() ?? 200).end();
 		});
 	}).listen(0, "127.0.0.1");
 	await once(server, "listening");
 	const { port } = server.address() as AddressInfo;
-	const stripe = await startStripe({ webhookUrl: `http://127.0.0.1:${port}/webhooks`, ...options });
-	return {
+	const webhookUrl = `http://127.0.0.1:${port}/webhooks`;
+	const stripe = await startStripe({ webhookUrl, ...options });
+	const shop: TestShop = {
 		stripe,
+		webhookUrl,
+		hold: undefined,
 		sdk: clientOf(stripe),
 		received,
 		types: () => received.map(({ event }) => event.type),
@@ -48,6 +56,7 @@ export async function startTestShop(options: StripeOptions = {}): Promise<TestSh
 			await new Promise((resolve) => server.close(resolve));
 		},
 	};
+	return shop;
 }
 
 /** An SDK client that does not retry, except once after a reset connection. */

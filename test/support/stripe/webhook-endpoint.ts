@@ -101,8 +101,14 @@ export function endpointSender(endpoint: WebhookEndpoint, context: SenderContext
 			if (delayMs > 0) later(delayMs, () => push(delivery));
 			else push(delivery);
 		},
+		/** Sends an event after the following one. */
 		hold(event: StripeEvent): void {
-			held.push({ event, attempts: 0 });
+			const delivery = { event, attempts: 0 };
+			if (held.length > 0) {
+				push(delivery);
+				return;
+			}
+			held.push(delivery);
 			later(REORDER_MS, () => {
 				queue.push(...held.splice(0));
 				run();
