@@ -7,7 +7,7 @@ import { startStripe } from "./server.ts";
 const USAGE = `node test/support/stripe/cli.ts [options]
   --port 12111            port on 127.0.0.1; 0 selects a free port
   --seed 7                repeats the faults of an earlier run; random by default
-  --webhook-url URL       receives all events
+  --webhook-url URL       receives all events; several options for several endpoints
   --webhook-secret TEXT   signs the events; several options during a rotation
   --api-key TEXT          accepted API key; sk_test_stand_in by default
   --faults FILE           JSON file with the probabilities of faults; see README.md
@@ -22,7 +22,7 @@ const read = (program: Program) =>
 		options: {
 			port: { type: "string", default: "12111" },
 			seed: { type: "string" },
-			"webhook-url": { type: "string" },
+			"webhook-url": { type: "string", multiple: true },
 			"webhook-secret": { type: "string", multiple: true },
 			"api-key": { type: "string" },
 			faults: { type: "string" },

@@ -43,7 +43,7 @@ export const attemptWith = (state: State, method: PaymentMethod): Attempt => ({
 	authorizationSeconds: state.options.authorizationSeconds,
 });
 
-/** Stores the result of an attempt. Some test cards open a dispute after a successful charge. */
+/** Stores a transition that may capture. Some test cards open a dispute after the capture. */
 export function applyAttempt(state: State, change: Change): void {
 	state.apply(change);
 	const { charge } = change;

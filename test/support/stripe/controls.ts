@@ -147,7 +147,7 @@ export function createControls(targets: ControlTargets) {
 		async goOnline(): Promise<void> {
 			targets.setOffline(false);
 		},
-		/** Discards all objects, keys, planned faults and pending webhooks. */
+		/** Discards all objects, keys, planned faults and pending webhooks. The clock continues. */
 		async reset(): Promise<void> {
 			state.clear();
 			faults.clear();

@@ -1,4 +1,4 @@
-import { confirmIntent, methodToConfirm } from "./confirm-intent.ts";
+import { applyAttempt, confirmIntent, methodToConfirm } from "./confirm-intent.ts";
 import { LIST_PARAMS, page } from "./lists.ts";
 import type { PaymentIntent } from "./objects.ts";
 import { amount, assertKnown, flag, metadata, oneOf, text } from "./params.ts";
@@ -112,6 +112,6 @@ function captureIntent(state: State, { form, id }: ApiRequest): PaymentIntent {
 			`capture of ${value} from ${intent.amount_capturable} rejected`,
 		);
 	const change = capture({ ...intent, metadata: metadata(form, intent.metadata) }, charge!, value);
-	state.apply(change);
+	applyAttempt(state, change);
 	return change.intent;
 }

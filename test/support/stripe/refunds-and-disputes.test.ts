@@ -11,7 +11,6 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
 	await shop.stripe.reset();
-	await shop.stripe.startRefundsAs("succeeded");
 	shop.received.length = 0;
 });
 afterAll(() => shop.close());
@@ -126,7 +125,9 @@ describe("disputes", () => {
 	});
 
 	test("a won dispute returns the money", async () => {
-		const { id } = await pay({ payment_method: "pm_card_createDispute" });
+		const card = { payment_method: "pm_card_createDispute" };
+		const { id } = await sdk.paymentIntents.create({ ...AUTHORIZED, ...card });
+		await sdk.paymentIntents.capture(id);
 		const [dispute] = (await sdk.disputes.list({ payment_intent: id })).data;
 		await shop.stripe.closeDispute(dispute!.id, "won");
 		await shop.stripe.webhooksDelivered();

@@ -20,8 +20,8 @@ export interface StripeOptions extends Partial<WebhookOptions> {
 	/** Seed of the faults; random by default. */
 	readonly seed?: number;
 	readonly faults?: Faults;
-	/** URL that receives all events; `controls.addWebhookEndpoint` adds more. */
-	readonly webhookUrl?: string;
+	/** URLs that receive all events; `addWebhookEndpoint` adds more. */
+	readonly webhookUrl?: string | readonly string[];
 	/** One secret, or two during a rotation. */
 	readonly webhookSecret?: string | readonly string[];
 	readonly apiKey?: string;
@@ -69,7 +69,7 @@ export async function startStripe(options: StripeOptions = {}): Promise<StripeSt
 		endpointsFor: (type) => webhooks.endpointsFor(type).length,
 	});
 	const secrets = [options.webhookSecret ?? "whsec_stand_in"].flat();
-	if (options.webhookUrl) webhooks.add({ url: options.webhookUrl, secrets });
+	for (const url of [options.webhookUrl ?? []].flat()) webhooks.add({ url, secrets });
 
 	const requests: RequestRecord[] = [];
 	const keys = idempotencyKeys(state.nowMs);

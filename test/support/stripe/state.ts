@@ -71,6 +71,7 @@ export function createState(options: StateOptions) {
 		clear(): void {
 			for (const map of [state.intents, state.charges, state.refunds, state.disputes]) map.clear();
 			state.methods.clear();
+			state.refundsStartAs = "succeeded";
 			for (const list of [state.events, state.movements, state.violations]) list.length = 0;
 		},
 

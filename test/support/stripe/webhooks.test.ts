@@ -99,6 +99,17 @@ describe("webhooks", () => {
 		expect(data.map(({ pending_webhooks }) => pending_webhooks)).toEqual([1, 0, 0]);
 	});
 
+	test("arrive at each of several endpoints", async () => {
+		const other = await startTestShop();
+		const { sdk, stripe, types, webhookUrl } = await start({ webhookUrl: other.webhookUrl });
+		await stripe.addWebhookEndpoint({ url: webhookUrl, secrets: ["whsec_2"] });
+		await sdk.paymentIntents.create(PAID);
+		await stripe.webhooksDelivered();
+		expect(types()).toEqual(PAID_EVENTS);
+		expect(other.types()).toEqual(PAID_EVENTS);
+		await other.close();
+	});
+
 	test("arrive concurrently if the endpoint allows it", async () => {
 		const started = await start({ concurrency: 3 });
 		const { promise, resolve } = Promise.withResolvers<void>();
