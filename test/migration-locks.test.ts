@@ -7,16 +7,24 @@ import { isWithoutTransaction, migrationsIn } from "../lib/persistence/migration
 import { migrationFolders } from "../lib/settings/node.ts";
 import { type Databases, makeDatabases, root } from "./support/databases.ts";
 
+interface Rows {
+	/** Migration after which the rows are inserted. */
+	readonly after: string;
+	readonly inserts: string;
+	/** Returns the amounts of the rows as text. */
+	readonly amounts: string;
+}
 const ID = "019a0000-0000-7000-8000-000000000000";
 /**
  * Rows of the tables whose columns later migrations change, inserted after a migration. Every later
  * migration runs with these rows.
  */
-const ROWS: Readonly<Record<string, { readonly after: string; readonly inserts: string }>> = {
+const ROWS: Readonly<Record<string, Rows>> = {
 	products: {
 		after: "0011-category-key-by-price",
 		inserts: `insert into products (id, name, price, currency, category)
 			values ('${ID}', 'Tea', 19.90, 'EUR', 'Food')`,
+		amounts: "select price from products",
 	},
 	orders: {
 		after: "0004-lines",
@@ -25,6 +33,8 @@ const ROWS: Readonly<Record<string, { readonly after: string; readonly inserts: 
 				values ('${ID}', '${ID}', 'confirmed', 19.90, 'EUR', 'tok_ok', now(), now());
 			insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
 				values ('${ID}', 0, '${ID}', 'Tea', 1, 19.90, 19.90)`,
+		amounts: `select total_amount from orders union all select unit_price from order_items
+			union all select line_total from order_items`,
 	},
 	payments: {
 		after: "0008-sweeps",
@@ -36,6 +46,8 @@ const ROWS: Readonly<Record<string, { readonly after: string; readonly inserts: 
 			insert into ledger_refunds (key, charge_key, amount) values ('${ID}', '${ID}', 0.50);
 			insert into ledger_authorizations (key, amount, currency, token)
 				values ('${ID}', 19.90, 'EUR', 'tok_ok')`,
+		amounts: `select amount from payments union all select amount from ledger_charges
+			union all select amount from ledger_authorizations`,
 	},
 };
 const services = Object.keys(ROWS);
@@ -86,7 +98,7 @@ test.each(services)("migrations of %s rewrite and read no table under a lock", a
 	const url = databaseUrl(databases.pattern, service);
 	const folders = migrationFolders(root, service);
 	const migrations = migrationsIn(folders);
-	const { after, inserts } = ROWS[service]!;
+	const { after, inserts, amounts } = ROWS[service]!;
 	const first = migrations.findIndex(({ name }) => name === after) + 1;
 	expect(first).toBeGreaterThan(0);
 	for (const _ of migrations.slice(first)) await revert(url, folders);
@@ -94,6 +106,8 @@ test.each(services)("migrations of %s rewrite and read no table under a lock", a
 		await client.query(inserts);
 		for (const { name, up } of migrations.slice(first))
 			expect([name, await heavyWork(client, readFileSync(up, "utf8"))]).toEqual([name, []]);
+		const { rows } = await client.query({ text: amounts, rowMode: "array" });
+		expect(new Set(rows.flat())).toEqual(new Set(["19.90"]));
 	});
 });
 

@@ -1,5 +1,5 @@
 -- changes a type
--- See 0009.
+-- See 0030.
 alter table ledger_charges
 	drop constraint ledger_charges_amount_check,
 	drop constraint ledger_charges_check,

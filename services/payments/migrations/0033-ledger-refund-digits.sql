@@ -1,5 +1,5 @@
 -- changes a type
--- See 0009.
+-- See 0030.
 alter table ledger_refunds
 	drop constraint ledger_refunds_amount_check,
 	alter column amount type numeric,

@@ -1,5 +1,5 @@
 -- changes a type
--- See 0009.
+-- See 0030.
 alter table ledger_authorizations
 	drop constraint ledger_authorizations_amount_check,
 	alter column amount type numeric,
