@@ -1,7 +1,7 @@
 import { type Random, random } from "../../../tools/chaos/random.ts";
 
 /** Faults of a request. `…Before` happens instead of the effect, `…After` follows it. */
-export const REQUEST_FAULTS = [
+const REQUEST_FAULTS = [
 	"timeoutBefore",
 	"timeoutAfter",
 	"resetBefore",
@@ -14,8 +14,8 @@ export const REQUEST_FAULTS = [
 export type RequestFault = (typeof REQUEST_FAULTS)[number];
 
 /** Faults of a webhook delivery. */
-export const WEBHOOK_FAULTS = ["drop", "duplicate", "reorder", "delay"] as const;
-export type WebhookFault = (typeof WEBHOOK_FAULTS)[number];
+const WEBHOOK_FAULTS = ["drop", "duplicate", "reorder", "delay"] as const;
+type WebhookFault = (typeof WEBHOOK_FAULTS)[number];
 
 /** Probabilities from 0 to 1, default 0. At most one fault applies to a request or delivery. */
 export interface Faults {

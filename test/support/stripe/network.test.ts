@@ -155,9 +155,21 @@ describe("request faults", () => {
 	});
 
 	test("an offline stand-in resets connections and holds webhooks", async () => {
+		const { id } = await sdk.paymentIntents.create({ amount: 1000, currency: "eur" });
+		await shop.stripe.webhooksDelivered();
+		const before = shop.received.length;
 		await shop.stripe.goOffline();
 		expect(await failure(create("k"))).toMatchObject({ type: "StripeConnectionError" });
+		await shop.stripe.pay(id);
+		const marker = { method: "POST", body: '{"type":"marker"}', headers: { connection: "close" } };
+		await fetch(shop.webhookUrl, marker);
+		expect(shop.types().slice(before)).toEqual(["marker"]);
 		await shop.stripe.goOnline();
+		await shop.stripe.webhooksDelivered();
+		expect(shop.types().slice(before + 1)).toEqual([
+			"charge.succeeded",
+			"payment_intent.succeeded",
+		]);
 		expect((await create("k")).status).toBe("succeeded");
 	});
 });

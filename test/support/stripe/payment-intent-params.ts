@@ -41,7 +41,7 @@ export const CREATE_PARAMS = [
 	"statement_descriptor_suffix",
 	"transfer_group",
 ];
-export const CAPTURE_METHODS: readonly CaptureMethod[] = ["automatic", "automatic_async", "manual"];
+const CAPTURE_METHODS: readonly CaptureMethod[] = ["automatic", "automatic_async", "manual"];
 
 /** A new intent without a payment method, from the parameters of a creation. @throws ApiError */
 export function newIntent(state: State, form: Form): PaymentIntent {

@@ -68,6 +68,8 @@ describe("PaymentIntents", () => {
 		]);
 		const { id: method } = data[0]!.payment_method as Stripe.PaymentMethod;
 		expect(await sdk.paymentMethods.retrieve(method)).toMatchObject({ type: "card" });
+		const unpaid = await create({ expand: ["latest_charge.payment_intent"] });
+		expect(unpaid.latest_charge).toBeNull();
 		expect(await failure(sdk.paymentIntents.retrieve(id, { expand: ["amount"] }))).toMatchObject({
 			param: "expand",
 		});
@@ -88,6 +90,13 @@ describe("PaymentIntents", () => {
 		expect(shop.types()).toEqual(
 			expect.arrayContaining(["charge.expired", "payment_intent.canceled"]),
 		);
+	});
+
+	test("an authorization also expires as time passes", async () => {
+		const instant = await startTestShop({ authorizationSeconds: 0 });
+		const { id } = await instant.sdk.paymentIntents.create(AUTHORIZED);
+		expect(await instant.sdk.paymentIntents.retrieve(id)).toMatchObject({ status: "canceled" });
+		await instant.close();
 	});
 
 	test("amounts of currencies without and with three decimals are whole numbers", async () => {

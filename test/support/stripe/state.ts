@@ -17,7 +17,7 @@ import { type Change, expire } from "./payment-intents.ts";
 import type { Movement, Violation } from "./violations.ts";
 
 /** Request whose execution causes events. */
-export interface Origin {
+interface Origin {
 	readonly id: string;
 	readonly idempotency_key: string | null;
 }
@@ -100,7 +100,7 @@ export function createState(options: StateOptions) {
 				object: "event",
 				api_version: options.apiVersion,
 				created: state.now(),
-				data: { object: structuredClone(object) },
+				data: { object },
 				livemode: false,
 				pending_webhooks: options.endpointsFor(type),
 				request: state.origin,

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import Stripe from "stripe";
 import { type StripeOptions, type StripeStandIn, startStripe } from "./server.ts";
 
-export interface ReceivedWebhook {
+interface ReceivedWebhook {
 	readonly event: Stripe.Event;
 	readonly body: string;
 	readonly headers: IncomingHttpHeaders;

@@ -37,7 +37,7 @@ interface Delivery {
 const REORDER_MS = 200;
 
 /** `Stripe-Signature` header, https://docs.stripe.com/webhooks#verify-manually */
-export function signature(payload: string, secrets: readonly string[], seconds: number): string {
+function signature(payload: string, secrets: readonly string[], seconds: number): string {
 	const signed = secrets.map((secret) =>
 		createHmac("sha256", secret).update(`${seconds}.${payload}`).digest("hex"),
 	);
