@@ -2,14 +2,7 @@ import { settleWithin } from "../../lib/async/settle-within.ts";
 import { runInTracesOf } from "../../lib/context/traceparent.ts";
 import { distinctOrders, type Outcome, pending } from "../../lib/contracts/outcome.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import {
-	type Authorized,
-	type Charge,
-	type Response,
-	recordCaptures,
-	recordCharges,
-} from "./payments.recording.ts";
-import { CLAIM_AUTHORIZED, CLAIM_LIMIT } from "./payments.statements.ts";
+import { type Charge, type Response, recordCharges } from "./payments.recording.ts";
 import type { ProviderRecord, ProviderResult } from "./providers/provider.ts";
 
 /** A response that takes longer is considered lost; the next charge repeats the request. */
@@ -24,11 +17,13 @@ const MAX_IN_FLIGHT = 5000;
  * - Nothing is recorded: the provider returns the result of the key, or continues the request.
  * - An authorization is recorded: it is captured under the same key.
  *
- * A charge is repeated until it is done or refused, or reversed. Nothing else captures an
- * authorization: its order may have been abandoned, and a void is better than a refund.
+ * A charge is repeated until it is done or refused, or reversed. While it is `waiting`, the buyer or
+ * a bank decides; `payment.updated` reports the decision, and the repeated charge returns it. Nothing
+ * else captures an authorization: its order may have been abandoned, and a void is better than a
+ * refund.
  */
 export function createCharges(dependencies: Dependencies) {
-	const { db, logger, provider, limits } = dependencies;
+	const { logger, provider, limits } = dependencies;
 	/** Requests without a response, by order ID. */
 	const inFlight = new Map<string, Promise<ProviderResult>>();
 
@@ -129,30 +124,7 @@ export function createCharges(dependencies: Dependencies) {
 	const logFailure = (order_id: string, error: unknown) =>
 		logger.warn("Payment provider did not confirm a charge; will retry", { order_id, error });
 
-	/**
-	 * Looks up payments that have been authorized for some time. The provider may have captured one
-	 * without a recorded response, because a node died; such a capture is recorded.
-	 * @returns whether more payments may be due
-	 */
-	async function reconcile(): Promise<boolean> {
-		const open = await db.query<Authorized & { id: string; status: "authorized" }>(
-			CLAIM_AUTHORIZED,
-		);
-		if (open.length === 0) return false;
-		const lookups = resultsOf(provider.lookup(open.map(({ order_id }) => order_id)));
-		const results = await settleWithin(lookups, limits);
-		const responses = open.flatMap((order, i) => {
-			const result = results[i];
-			return result?.status === "fulfilled" && result.value
-				? [{ order, result: result.value }]
-				: [];
-		});
-		const recorded = new Map(open.map((payment) => [payment.order_id, payment]));
-		await recordCaptures(dependencies, responses, recorded);
-		return open.length === CLAIM_LIMIT;
-	}
-
-	return { charge, reconcile };
+	return { charge };
 }
 
 /** The current status in each record. */

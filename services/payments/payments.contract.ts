@@ -50,7 +50,7 @@ export const payment = shape({
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });
-const refund = shape({
+export const refund = shape({
 	id: { type: "uuid" },
 	amount,
 	reason: { type: "string", nullable: true },
@@ -168,6 +168,18 @@ export const payments = contract({
 		 * rejects a late `charge`.
 		 */
 		reverse: command("Reverse the charges of orders", {}),
+		/** Only with the simulated provider, for tests and demonstrations. */
+		simulate: {
+			summary: "Decide an open payment, refund or dispute in place of the buyer and the banks",
+			params: {
+				...order_id,
+				result: { type: "enum", values: ["succeed", "fail", "dispute", "reverse_dispute"] },
+			},
+			returns: object({
+				decided: { type: "boolean", description: "Whether there was something to decide" },
+			}),
+			throws: ["NOT_SIMULATED"],
+		},
 		/**
 		 * For the audit: payments and tombstones in a range of order IDs. `unsettled` is the part of
 		 * `refunded_amount` that the provider has not confirmed.
@@ -205,11 +217,18 @@ export const payments = contract({
 		"payment.authorized": money_moved,
 		"payment.captured": money_moved,
 		"payment.declined": { ...order_id, reason: { type: "string" } },
-		"payment.refunded": money_moved,
+		"payment.refunded": {
+			...money_moved,
+			late: {
+				type: "boolean",
+				optional: true,
+				description: "The money arrived after the order had been cancelled",
+			},
+		},
 		/** A refund failed after it was accepted; its amount is refundable again. */
 		"payment.refund_failed": {
 			...money_moved,
-			refund_id: { type: "uuid" },
+			reference: { type: "string" },
 			reason: { type: "string", nullable: true },
 		},
 		"payment.voided": money_moved,
@@ -223,6 +242,7 @@ export const payments = contract({
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		NOT_SIMULATED: { status: 409, message: "The payment provider is not simulated" },
 		INVALID_SIGNATURE: { status: 400, message: "The signature of the webhook is not valid" },
 		NOT_REFUNDABLE: {
 			status: 409,

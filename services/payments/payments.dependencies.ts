@@ -10,6 +10,8 @@ export interface Dependencies
 		Pick<HasDurableEvents, "eventData" | "wakeRelay"> {
 	readonly logger: Pick<Logger, "warn">;
 	readonly provider: PaymentProvider;
+	/** Time in which a buyer must confirm a payment. */
+	readonly windowSeconds: number;
 	/** Time limits for a batch of requests to the provider. */
 	readonly limits: SettleLimits;
 }

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
-import { createCharges } from "./payments.charges.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
+import { createLookups } from "./payments.lookups.ts";
 import { createRefunds } from "./payments.refunds.ts";
+import { createReversals } from "./payments.reversals.ts";
 import type { PaymentProvider } from "./providers/provider.ts";
 
 let shop: Shop;
@@ -83,13 +84,11 @@ function pollersOf(node: Shop) {
 		provider: recordingProvider,
 		logger: { warn: () => undefined },
 		limits: { totalMs: 5000, idleMs: 5000 },
+		windowSeconds: 1800,
 	};
-	return {
-		requested,
-		lookedUp,
-		refunds: createRefunds(dependencies),
-		charges: createCharges(dependencies),
-	};
+	const refunds = createRefunds(dependencies);
+	const reversals = createReversals(dependencies, refunds);
+	return { requested, lookedUp, refunds, lookups: createLookups(dependencies, refunds, reversals) };
 }
 
 test("settles a refund behind more failing refunds than one poll claims", async () => {
@@ -131,7 +130,7 @@ test("concurrent nodes share due rows and skip failed ones until their backoff e
 	const nodes = [pollersOf(shop), pollersOf(second)];
 	for (let turn = 0; turn < 3; turn++)
 		await Promise.all(
-			nodes.flatMap(({ refunds, charges }) => [refunds.settleDue(), charges.reconcile()]),
+			nodes.flatMap(({ refunds, lookups }) => [refunds.settleDue(), lookups.lookUpDue()]),
 		);
 	const attempted = await query(
 		"select id, attempts, next_at > now() as waits from refunds where id = any($1) order by id",
@@ -203,7 +202,10 @@ test.each([
 	const { order, id } = await capturedPayment(10);
 	// A partial payout leaves room in the captured amount for a second one.
 	await query(
-		`update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded',
+		`with refund as (
+			insert into refunds (id, payment_id, amount, settled_at)
+			values (gen_random_uuid(), $1, 6, now()))
+		update payments set reversal = 'begun', refunded_amount = 6, status = 'partially_refunded',
 			${changes}
 		where id = $1`,
 		[id],

@@ -32,6 +32,7 @@ beforeAll(async () => {
 		logger: { warn: () => undefined },
 		provider: createSimulated({ db }),
 		limits,
+		windowSeconds: 1800,
 	};
 });
 afterAll(async () => {

@@ -2,13 +2,15 @@ import { type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import { type ChargeState, chargeOutcome, nextStatus } from "./payments.rules.ts";
+import { isTaken } from "./payments.ledger.rules.ts";
+import { recordReports } from "./payments.ledger-store.ts";
+import { type ChargeState, chargeOutcome } from "./payments.rules.ts";
 import {
 	columns,
 	RECORD,
-	RECORD_CAPTURES,
 	RECORD_FIELDS,
 	RECORD_NEW,
+	RECORD_WAITING,
 } from "./payments.statements.ts";
 import type { ProviderResult } from "./providers/provider.ts";
 
@@ -20,82 +22,108 @@ export interface Charge extends Traced {
 	readonly currency: string;
 	readonly payment_token: string;
 }
-/** The part of an order that a capture needs. */
-export type Authorized = Pick<Charge, "order_id" | "amount" | "currency" | "traceparent">;
 /** The provider's response for one order. */
-export interface Response<O extends Authorized = Charge> {
-	readonly order: O;
-	readonly result: ProviderResult;
+export interface Response<Result extends ProviderResult = ProviderResult> {
+	readonly order: Charge;
+	readonly result: Result;
 }
 type Row = ChargeState & { readonly id: string; readonly order_id: string };
-type Store = Pick<Dependencies, "db" | "eventData" | "wakeRelay">;
+type Store = Pick<Dependencies, "db" | "eventData" | "wakeRelay" | "windowSeconds">;
+
+type Decided = Extract<ProviderResult, { status: "authorized" | "captured" | "declined" }>;
+type Waiting = Extract<ProviderResult, { status: "requires_action" | "processing" }>;
+const isDecided = (response: Response): response is Response<Decided> =>
+	!isWaiting(response) && response.result.status !== "closed";
+const isWaiting = (response: Response): response is Response<Waiting> =>
+	response.result.status === "requires_action" || response.result.status === "processing";
 
 /**
- * Records the provider's responses to charges and returns an outcome by order ID. A payment that
- * already exists keeps its state, except that a capture of an authorized payment is recorded.
+ * Records the provider's responses to charges and returns an outcome by order ID. The usual case, new
+ * payments that are decided at once, takes one statement. A payment that already exists changes only
+ * through its ledger.
  */
 export async function recordCharges(
 	store: Store,
 	responses: readonly Response[],
 ): Promise<Map<string, Outcome>> {
 	const outcomes = new Map(responses.map(({ order }) => [order.order_id, refused("REVERSED")]));
-	const rows = responses.flatMap(({ order, result }) =>
-		isRecorded(result) ? [toRow(store, order, result)] : [],
-	);
-	if (rows.length === 0) return outcomes;
-	const values = [...columns(rows, RECORD_FIELDS), traceparentsOf(rows)];
+	const recorded = await recordDecided(store, responses.filter(isDecided));
+	const states = [...recorded, ...(await recordWaiting(store, responses.filter(isWaiting)))];
+	for (const [order_id, row] of states) outcomes.set(order_id, chargeOutcome(row));
+	return outcomes;
+}
+
+async function recordDecided(
+	store: Store,
+	responses: readonly Response<Decided>[],
+): Promise<Map<string, ChargeState | undefined>> {
+	if (responses.length === 0) return new Map();
+	const rows = responses.map(({ order, result }) => toRow(store, order, result));
+	const values = [
+		...columns(rows, RECORD_FIELDS),
+		traceparentsOf(rows),
+		valuesOrNull(responses, ({ result }) => result.reference),
+		valuesOrNull(responses, ({ result }) =>
+			result.status === "declined" ? result.code : undefined,
+		),
+	];
 	const allNew = await store.db.insertNew(RECORD_NEW, values);
 	const found = allNew
 		? rows.map((row) => ({ ...row, reversal: null }))
 		: await store.db.query<Row>(RECORD, values);
 	store.wakeRelay();
-	const byOrder = new Map(found.map((row) => [row.order_id, row]));
-	for (const row of await recordCaptures(store, responses, byOrder)) byOrder.set(row.order_id, row);
-	for (const { order_id } of rows) outcomes.set(order_id, chargeOutcome(byOrder.get(order_id)));
-	return outcomes;
-}
-
-/**
- * Records captures of payments whose recorded status is `authorized`.
- * @param recorded payments by order ID
- * @returns the current state of these payments
- */
-export async function recordCaptures(
-	{ db, eventData, wakeRelay }: Store,
-	responses: readonly Response<Authorized>[],
-	recorded: ReadonlyMap<string, Pick<Row, "id" | "status">>,
-): Promise<Row[]> {
-	const rows = responses.flatMap(({ order, result }) => {
-		const { order_id, amount, currency, traceparent } = order;
-		const payment = recorded.get(order_id);
-		if (result.status !== "captured" || payment?.status !== "authorized") return [];
-		const { id } = payment;
-		const event = eventData("payment.captured", { order_id, payment_id: id, amount, currency });
-		return [{ id, status: nextStatus("authorized", "capture"), event, traceparent }];
+	const byOrder = new Map<string, ChargeState | undefined>(found.map((row) => [row.order_id, row]));
+	const reports = responses.flatMap(({ order: { order_id, traceparent }, result }) => {
+		const status = byOrder.get(order_id)?.status;
+		const isNews = status && status !== result.status && !isTaken(status);
+		return isNews ? [{ order_id, traceparent, result }] : [];
 	});
-	if (rows.length === 0) return [];
-	const values = [...columns(rows, ["id", "status", "event"]), traceparentsOf(rows)];
-	const recordedRows = await db.query<Row>(RECORD_CAPTURES, values);
-	wakeRelay();
-	return recordedRows;
+	for (const [order_id, row] of await recordReports(store, reports)) byOrder.set(order_id, row);
+	for (const { order_id } of rows) if (!byOrder.has(order_id)) byOrder.set(order_id, undefined);
+	return byOrder;
 }
 
-type RecordedResult = Extract<ProviderResult, { status: "authorized" | "captured" | "declined" }>;
-const isRecorded = (result: ProviderResult): result is RecordedResult =>
-	result.status === "authorized" || result.status === "captured" || result.status === "declined";
+async function recordWaiting(
+	store: Store,
+	responses: readonly Response<Waiting>[],
+): Promise<Map<string, ChargeState>> {
+	if (responses.length === 0) return new Map();
+	const rows = responses.map(({ order, result }) => ({
+		...order,
+		id: newId(),
+		status: result.status,
+	}));
+	await store.db.query(RECORD_WAITING, [
+		...columns(rows, ["id", "order_id", "user_id", "amount", "currency", "status"]),
+		store.windowSeconds,
+	]);
+	const reports = responses.map(({ order: { order_id, traceparent }, result }) => ({
+		order_id,
+		traceparent,
+		result,
+	}));
+	return recordReports(store, reports);
+}
+
+/** One value per response as an array parameter, or null if no response has one. */
+function valuesOrNull(
+	responses: readonly Response<Decided>[],
+	read: (response: Response<Decided>) => string | undefined,
+): (string | undefined)[] | null {
+	return responses.some((response) => read(response) !== undefined) ? responses.map(read) : null;
+}
 
 function toRow(
 	{ eventData }: Pick<Dependencies, "eventData">,
 	{ order_id, user_id, amount, currency, traceparent }: Charge,
-	result: RecordedResult,
+	result: Decided,
 ) {
 	const id = newId();
-	const common = { id, order_id, user_id, amount, currency, traceparent };
+	const common = { id, order_id, user_id, amount, currency, traceparent, status: result.status };
 	if (result.status === "declined") {
 		const { reason } = result;
 		return {
 			...common,
-			status: nextStatus("none", "decline"),
 			decline_reason: reason,
 			type: "payment.declined",
 			event: eventData("payment.declined", { order_id, reason }),
@@ -104,7 +132,6 @@ function toRow(
 	const type = `payment.${result.status}` as const;
 	return {
 		...common,
-		status: nextStatus("none", result.status === "captured" ? "capture" : "authorize"),
 		decline_reason: null,
 		type,
 		event: eventData(type, { order_id, payment_id: id, amount, currency }),

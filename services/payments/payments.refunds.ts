@@ -1,25 +1,15 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
-import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { payments } from "./payments.contract.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import {
-	assertDecimals,
-	type Payment,
-	type PaymentWithRefunds,
-	planRefund,
-} from "./payments.rules.ts";
-import {
-	CLAIM_LIMIT,
-	CLAIM_UNSETTLED,
-	LIST,
-	LOCK_PAYMENT,
-	RESERVE_REFUND,
-	SETTLE,
-	UNSETTLED_OF,
-} from "./payments.statements.ts";
+import { balanceOf } from "./payments.ledger.rules.ts";
+import { lockPayment, recordReports, writeUpdates } from "./payments.ledger-store.ts";
+import { assertDecimals, type PaymentWithRefunds, planRefund } from "./payments.rules.ts";
+import { CLAIM_LIMIT, CLAIM_UNSETTLED, LIST, UNSETTLED_OF } from "./payments.statements.ts";
+import { fromUnits } from "./payments.units.rules.ts";
+import { ledgerOf, planReservation } from "./payments.updates.ts";
 import type { PaymentProvider, RefundRequest, RefundResult } from "./providers/provider.ts";
 
 /** A refund that is recorded but not settled. */
@@ -28,7 +18,6 @@ export interface Refund {
 	readonly id: string;
 	readonly payment_id: string;
 	readonly order_id: string;
-	readonly currency: string;
 	readonly amount: number;
 	/** Whether the provider may have forgotten the refund's idempotency key. */
 	readonly stale_key: boolean;
@@ -36,11 +25,11 @@ export interface Refund {
 
 /**
  * Creates refunds. A refund is first recorded, which reduces the refundable amount, and then
- * requested under its own ID until the provider confirms it. If the node dies in between, the
- * poller of any node, or a reversal, repeats the request.
+ * requested under its own ID until the provider has paid it, or has refused it. If the node dies in
+ * between, the poller of any node, or a reversal, repeats the request.
  */
 export function createRefunds(dependencies: Dependencies) {
-	const { db, eventData, wakeRelay, logger, provider, limits } = dependencies;
+	const { db, logger, provider, limits } = dependencies;
 
 	/**
 	 * Records a refund in the caller's transaction. `amount` defaults to the refundable amount.
@@ -48,28 +37,25 @@ export function createRefunds(dependencies: Dependencies) {
 	 */
 	async function reserve(
 		tx: Tx,
-		{ id, amount, reason }: { id: string; amount?: number; reason?: string },
+		{ id, amount, reason = null }: { id: string; amount?: number; reason?: string | null },
 	): Promise<{ payment: PaymentWithRefunds; refund: Refund }> {
-		const [found] = await tx.query<Payment & { reversal: string | null }>(LOCK_PAYMENT, [id]);
-		if (!found) return throwError(payments, "PAYMENT_NOT_FOUND");
-		const { order_id, currency } = found;
+		const locked = await lockPayment(tx, id);
+		if (!locked) return throwError(payments, "PAYMENT_NOT_FOUND");
+		const { order_id, currency } = locked.payment;
 		if (amount !== undefined) assertDecimals(amount, currency);
-		const plan = planRefund(found, amount);
-		const refund: Refund = {
-			id: newId(),
-			payment_id: id,
-			order_id,
-			currency,
-			amount: plan.amount,
-			stale_key: false,
-		};
-		const values = [id, refund.id, plan.amount, reason ?? null, plan.status];
-		await tx.query(RESERVE_REFUND, values);
+		const { refundable } = balanceOf(ledgerOf(locked).values());
+		const units = planRefund(locked.payment, refundable, amount);
+		const refund = { id: newId(), amount: fromUnits(units, currency), reason };
+		await writeUpdates(tx, [planReservation(locked, refund)]);
 		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id, null]);
-		return { payment: payment!, refund };
+		const { id: refund_id, amount: refunded } = refund;
+		return {
+			payment: payment!,
+			refund: { id: refund_id, payment_id: id, order_id, amount: refunded, stale_key: false },
+		};
 	}
 
-	/** Requests refunds and returns those that the provider did not confirm in time. */
+	/** Requests refunds and returns those that the provider has neither accepted nor refused. */
 	async function settle(refunds: readonly Refund[]): Promise<Refund[]> {
 		if (refunds.length === 0) return [];
 		const requests = refunds.map(({ id, order_id, amount, stale_key }) => ({
@@ -79,9 +65,14 @@ export function createRefunds(dependencies: Dependencies) {
 			stale_key,
 		}));
 		const results = await settleWithin(requestRefunds(provider, requests), limits);
-		const settled = refunds.filter((_, i) => results[i]?.status === "fulfilled");
-		if (settled.length > 0) await recordSettled(settled);
-		const open = refunds.filter((refund) => !settled.includes(refund));
+		await recordReports(
+			dependencies,
+			refunds.flatMap((refund, i) => {
+				const result = results[i];
+				return result?.status === "fulfilled" ? reportsOf(refund, result.value) : [];
+			}),
+		);
+		const open = refunds.filter((_, i) => results[i]?.status !== "fulfilled");
 		const error = results.find((result) => result?.status === "rejected")?.reason;
 		if (open.length > 0)
 			logger.warn("Payment provider did not confirm refunds; will retry", {
@@ -89,18 +80,6 @@ export function createRefunds(dependencies: Dependencies) {
 				error,
 			});
 		return open;
-	}
-
-	async function recordSettled(refunds: readonly Refund[]): Promise<void> {
-		await db.query(SETTLE, [
-			refunds.map(({ id }) => id),
-			refunds.map(({ order_id }) => order_id),
-			refunds.map(({ order_id, payment_id, amount, currency }) =>
-				eventData("payment.refunded", { order_id, payment_id, amount, currency }),
-			),
-			currentTraceparent(),
-		]);
-		wakeRelay();
 	}
 
 	return {
@@ -121,6 +100,15 @@ export function createRefunds(dependencies: Dependencies) {
 		},
 	};
 }
+/** The report of a refund's result; none while it is pending. */
+function reportsOf({ id, order_id, amount }: Refund, { status, reason }: RefundResult) {
+	if (status === "pending") return [];
+	const type = status === "failed" ? ("refund_failed" as const) : ("refund" as const);
+	const at = new Date().toISOString();
+	const common = { type, state: "succeeded" as const, reference: id, amount, at };
+	return [{ order_id, transactions: [{ ...common, ...(reason ? { reason } : {}) }] }];
+}
+
 export type Refunds = ReturnType<typeof createRefunds>;
 
 /**

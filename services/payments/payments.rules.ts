@@ -1,64 +1,20 @@
 import { throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
-import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
+import { done, type Outcome, pending, refused, waiting } from "../../lib/contracts/outcome.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
-import { digitsOf, fitsCurrency, fromMinorUnits, toMinorUnits } from "../../lib/money/currency.ts";
+import { digitsOf, fitsCurrency } from "../../lib/money/currency.ts";
 import {
 	type payment,
 	type paymentDetails,
 	payments,
 	type paymentWithRefunds,
 } from "./payments.contract.ts";
+import { fromUnits, toUnits } from "./payments.units.rules.ts";
 
 export type Payment = Infer<typeof payment>;
 export type PaymentWithRefunds = Infer<typeof paymentWithRefunds>;
 export type PaymentDetails = Infer<typeof paymentDetails>;
 export type Status = Payment["status"];
-
-/** The next status by transition and current status. A transition that is not listed is illegal. */
-export const transitions = {
-	requireAction: { none: "requires_action" },
-	process: { none: "processing", requires_action: "processing" },
-	authorize: { none: "authorized", requires_action: "authorized", processing: "authorized" },
-	/** From `none` if the provider authorizes and captures in one request. */
-	capture: {
-		none: "captured",
-		requires_action: "captured",
-		processing: "captured",
-		authorized: "captured",
-	},
-	decline: { none: "declined", requires_action: "declined", processing: "declined" },
-	void: { requires_action: "voided", processing: "voided", authorized: "voided" },
-	refundPart: { captured: "partially_refunded", partially_refunded: "partially_refunded" },
-	refundRest: { captured: "refunded", partially_refunded: "refunded" },
-	/** Tombstone: rejects a late charge. */
-	block: { none: "cancelled" },
-} as const satisfies Record<string, Partial<Record<Status | "none", Status>>>;
-export type Transition = keyof typeof transitions;
-
-/** @throws NOT_REFUNDABLE for an illegal transition */
-export function nextStatus(status: Status | "none", transition: Transition): Status {
-	const targets: Partial<Record<Status | "none", Status>> = transitions[transition];
-	return targets[status] ?? throwError(payments, "NOT_REFUNDABLE", { payment_status: status });
-}
-
-/**
- * How to reverse a payment by its status. `voidOrRefund`: nothing is recorded, but the provider may
- * have charged the order. It is asked to void, which does not change a captured payment, and the
- * response shows whether a refund is necessary.
- */
-export const reversalOf = {
-	requires_action: "void",
-	processing: "void",
-	authorized: "void",
-	captured: "refund",
-	partially_refunded: "refund",
-	disputed: "nothing",
-	cancelled: "voidOrRefund",
-	declined: "nothing",
-	refunded: "nothing",
-	voided: "nothing",
-} as const satisfies Record<Status, "void" | "refund" | "voidOrRefund" | "nothing">;
 
 /** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
 export function assertDecimals(amount: number, currency: string): void {
@@ -70,49 +26,62 @@ export function assertDecimals(amount: number, currency: string): void {
 		);
 }
 
-/** The amount that is neither refunded nor reserved for a refund, computed in minor units. */
-export const refundableAmount = ({
-	amount,
-	refunded_amount,
-	currency,
-}: Pick<Payment, "amount" | "refunded_amount" | "currency">): number =>
-	fromMinorUnits(
-		toMinorUnits(amount, currency) - toMinorUnits(refunded_amount, currency),
-		currency,
-	);
-
 /**
- * The amount of a refund, and the status of the payment afterwards.
- * @param amount defaults to the refundable amount
+ * The amount of a refund in minor units.
+ * @param refundable in minor units
+ * @param amount in major units; defaults to the refundable amount
  * @throws NOT_REFUNDABLE if the amount exceeds the refundable amount, if that is zero, or if the
- * payment is not captured or is being reversed
+ * payment is being reversed
  */
 export function planRefund(
-	payment: Pick<Payment, "status" | "amount" | "refunded_amount" | "currency"> & {
-		reversal: string | null;
-	},
-	amount: number = refundableAmount(payment),
-): { amount: number; status: Status } {
-	const isRefundable = !payment.reversal && reversalOf[payment.status] === "refund";
-	const left = isRefundable ? refundableAmount(payment) : 0;
-	const minor = toMinorUnits(amount, payment.currency);
-	const minorLeft = toMinorUnits(left, payment.currency);
-	if (minor <= 0 || minor > minorLeft) throwError(payments, "NOT_REFUNDABLE", { left });
-	const isRest = minor === minorLeft;
-	return { amount, status: nextStatus(payment.status, isRest ? "refundRest" : "refundPart") };
+	{ currency, reversal }: { readonly currency: string; readonly reversal: string | null },
+	refundable: number,
+	amount?: number,
+): number {
+	const left = reversal === "begun" ? 0 : refundable;
+	const units = amount === undefined ? left : toUnits(amount, currency);
+	if (units <= 0 || units > left)
+		throwError(payments, "NOT_REFUNDABLE", { left: fromUnits(left, currency) });
+	return units;
 }
 
-/** The recorded state of a payment. */
+/** The recorded state of a payment. The last three fields belong to `requires_action`. */
 export interface ChargeState {
 	readonly status: Status;
 	readonly decline_reason: string | null;
 	readonly reversal: string | null;
+	readonly expires_at?: string | null;
+	readonly client_secret?: string | null;
+	readonly redirect_url?: string | null;
 }
 /** The outcome of a charge. A refunded payment counts as charged, a reversed one does not. */
 export function chargeOutcome(payment: ChargeState | undefined): Outcome {
 	if (payment?.reversal) return refused("REVERSED");
-	if (!payment || payment.status === "authorized") return pending;
-	return payment.status === "declined"
-		? refused("PAYMENT_DECLINED", payment.decline_reason ?? undefined)
-		: done;
+	switch (payment?.status) {
+		case undefined:
+		case "authorized":
+			return pending;
+		case "requires_action":
+		case "processing":
+			return waitingOutcome(payment.status, payment);
+		case "declined":
+			return refused("PAYMENT_DECLINED", payment.decline_reason ?? undefined);
+		case "voided":
+		case "cancelled":
+			return refused("REVERSED");
+		default:
+			return done;
+	}
+}
+
+function waitingOutcome(
+	status: "requires_action" | "processing",
+	{ expires_at = null, client_secret, redirect_url }: ChargeState,
+): Outcome {
+	return waiting(expires_at, {
+		status,
+		expires_at,
+		...(client_secret ? { client_secret } : {}),
+		...(redirect_url ? { redirect_url } : {}),
+	});
 }

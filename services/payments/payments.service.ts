@@ -14,10 +14,13 @@ import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { createCharges } from "./payments.charges.ts";
 import { payments } from "./payments.contract.ts";
+import { GET } from "./payments.ledger.statements.ts";
+import { createLookups } from "./payments.lookups.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
-import type { Payment, PaymentDetails, PaymentWithRefunds } from "./payments.rules.ts";
-import { AUDIT_PAYMENTS, GET, LIST } from "./payments.statements.ts";
+import type { Payment, PaymentWithRefunds } from "./payments.rules.ts";
+import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
+import { detailsOf, type PaymentRow } from "./payments.updates.ts";
 import { createProvider } from "./providers/index.ts";
 
 type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
@@ -33,14 +36,19 @@ export default defineService(payments)({
 
 	created() {
 		const { db, eventData, wakeRelay, logger } = this;
-		const provider = createProvider({ db, logger, env: envOf(this.broker) });
-		const dependencies = { db, eventData, wakeRelay, logger, provider, limits: PROVIDER_LIMITS };
+		const env = envOf(this.broker);
+		const provider = createProvider({ db, logger, env });
+		const windowSeconds = env.PAYMENT_WINDOW_MINUTES * 60;
+		const parts = { db, eventData, wakeRelay, logger, provider, windowSeconds };
+		const dependencies = { ...parts, limits: PROVIDER_LIMITS };
 		const refunds = createRefunds(dependencies);
+		const reversals = createReversals(dependencies, refunds);
 		return {
 			provider,
 			refunds,
+			reversals,
 			charges: createCharges(dependencies),
-			reversals: createReversals(dependencies, refunds),
+			lookups: createLookups(dependencies, refunds, reversals),
 			pollers: [] as Poller[],
 		};
 	},
@@ -59,8 +67,8 @@ export default defineService(payments)({
 
 		async get({ params: { id }, meta: { user } }) {
 			const owner = user!.role === "admin" ? null : user!.id;
-			const [found] = await this.db.query<PaymentDetails>(GET, [id, owner]);
-			return found ?? throwError(payments, "PAYMENT_NOT_FOUND");
+			const [found] = await this.db.query<PaymentRow>(GET, [id, owner]);
+			return found ? detailsOf(found) : throwError(payments, "PAYMENT_NOT_FOUND");
 		},
 
 		async refund(ctx) {
@@ -91,6 +99,14 @@ export default defineService(payments)({
 			);
 		},
 
+		async simulate({ params: { order_id, result } }) {
+			const { simulate } = this.provider;
+			if (!simulate) return throwError(payments, "NOT_SIMULATED");
+			const decided = await simulate(order_id, result);
+			if (decided) await this.lookups.lookUp([order_id]);
+			return { decided };
+		},
+
 		async auditPayments({ params: { after, upto, limit } }) {
 			return this.db.query<AuditRow>(AUDIT_PAYMENTS, [after, upto, limit]);
 		},
@@ -113,9 +129,9 @@ export default defineService(payments)({
 			}),
 			startPoller({
 				intervalMs: POLL_INTERVAL_MS,
-				poll: this.charges.reconcile,
+				poll: this.lookups.lookUpDue,
 				onError: (error) =>
-					this.logger.warn("Authorizations could not be looked up; will retry", { error }),
+					this.logger.warn("Payments could not be looked up; will retry", { error }),
 			}),
 		);
 	},

@@ -37,6 +37,10 @@ export function paymentActions(shop: () => Shop) {
 	return {
 		charge,
 		list,
+		async details({ order_id }: Order, user: Meta["user"] = admin) {
+			const [found] = await list(order_id);
+			return shop().call("payments.get", { id: found!.id }, { meta: { user } });
+		},
 		chargeFully,
 		reverse: (...orders: Order[]) =>
 			repeatWhilePending(() => shop().call("payments.reverse", command(orders))),

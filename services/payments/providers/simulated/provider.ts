@@ -11,7 +11,15 @@ import type {
 	RefundRequest,
 	RefundResult,
 } from "../provider.ts";
-import { declineReason, FLAKY_FAILURES, SLOW_RESPONSE_MS, stopsBeforeCapture } from "./cards.ts";
+import {
+	declineReason,
+	FLAKY_FAILURES,
+	hasSpecialRefunds,
+	SLOW_RESPONSE_MS,
+	stopsBeforeCapture,
+	waitingStatus,
+} from "./cards.ts";
+import { simulation } from "./simulation.ts";
 import {
 	AUTHORIZE,
 	CAPTURE,
@@ -23,6 +31,7 @@ import {
 	LEDGER_PAGE,
 	LOOKUP,
 	REFUND,
+	REFUND_FAILURE,
 	TRANSACTIONS,
 	VOID,
 } from "./statements.ts";
@@ -37,6 +46,11 @@ import {
  * - `tok_timeout` is charged, but the response is lost. For keys with an odd last digit the request
  *   stops after the authorization, and the response to the capture is lost as well. A repeated
  *   request returns the result from the ledger.
+ * - `tok_3ds` requires an action of the buyer, and `tok_debit` is processed by a bank, until
+ *   {@link PaymentProvider.simulate} decides.
+ * - `tok_refund_pending` is charged. Its refunds are pending until `simulate` decides; they may also
+ *   fail after that.
+ * - `tok_refund_fails` is charged. Its refunds fail.
  */
 export function createSimulated({ db }: { readonly db: Database }): PaymentProvider {
 	/** Keys of the flaky cards that fail at this attempt. */
@@ -85,11 +99,15 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 		return allNew ? byKey(charges) : queryEntries(keys, CHARGE, [...values, keys]);
 	}
 
-	/** Inserts authorizations without a capture and returns the new keys. */
+	/** Inserts authorizations and returns the new keys. */
 	async function insertAuthorizations(requests: readonly AuthorizeRequest[]): Promise<Set<string>> {
 		if (requests.length === 0) return new Set();
 		const fields = ["key", "amount", "currency", "token"] as const;
-		const rows = await db.query<{ key: string }>(AUTHORIZE, columns(requests, fields));
+		const rows = await db.query<{ key: string }>(AUTHORIZE, [
+			...columns(requests, fields),
+			requests.map(({ token }) => waitingStatus(token) ?? "authorized"),
+			requests.map(({ capture }) => capture),
+		]);
 		return new Set(rows.map(({ key }) => key));
 	}
 
@@ -98,11 +116,14 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 	 * @returns the keys of new authorizations without a capture, and the entries of `keys`
 	 */
 	async function processRequests(requests: readonly AuthorizeRequest[], keys: readonly string[]) {
-		const authorized = await insertAuthorizations(requests.filter(isAuthorizedOnly));
+		const inserted = await insertAuthorizations(requests.filter(isAuthorizedFirst));
 		const charges = requests.filter(
-			({ key, capture, token }) => !authorized.has(key) && (capture || declineReason(token)),
+			(request) =>
+				!(inserted.has(request.key) && isAuthorizedOnly(request)) &&
+				!waitingStatus(request.token) &&
+				(request.capture || declineReason(request.token)),
 		);
-		return { authorized, entries: await insertCharges(charges, keys) };
+		return { authorized: inserted, entries: await insertCharges(charges, keys) };
 	}
 
 	async function processBatch(requests: readonly AuthorizeRequest[]) {
@@ -120,8 +141,22 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 		return (await processRequests([request], [request.key])).entries.get(request.key)!;
 	}
 
-	async function refund(requests: readonly RefundRequest[]): Promise<void> {
+	async function refund(requests: readonly RefundRequest[]): Promise<Map<string, FoundRefund>> {
 		await db.query(REFUND, columns(requests, ["key", "authorization", "amount"]));
+		return findRefunds(requests.map(({ key }) => key));
+	}
+
+	async function findRefunds(keys: readonly string[]): Promise<Map<string, FoundRefund>> {
+		const rows = await db.query<{ key: string } & Pick<FoundRefund, "amount" | "status">>(
+			FIND_REFUNDS,
+			[keys],
+		);
+		return new Map(
+			rows.map(({ key, amount, status }) => {
+				const reason = status === "failed" ? { reason: REFUND_FAILURE } : {};
+				return [key, { status, amount, reference: key, ...reason }];
+			}),
+		);
 	}
 
 	async function recordsOf(keys: readonly string[]): Promise<Map<string, ProviderRecord>> {
@@ -185,21 +220,17 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 			if (requests.length === 0) return [];
 			// A rejected refund fails the whole statement, so each one is then tried separately.
 			const batch = refund(requests);
-			return requests.map((request) =>
-				batch
-					.catch(() => refund([request]))
-					.then((): RefundResult => ({ status: "succeeded", reference: request.key })),
-			);
+			return requests.map(async (request): Promise<RefundResult> => {
+				const { key } = request;
+				const found = await batch.catch(() => refund([request]));
+				// A refund of zero has no entry.
+				return found.get(key) ?? { status: "succeeded", reference: key };
+			});
 		},
 		findRefunds(requests) {
 			if (requests.length === 0) return [];
-			const rows = db.query<{ key: string; amount: number }>(FIND_REFUNDS, [
-				requests.map(({ key }) => key),
-			]);
-			return requests.map(async ({ key }): Promise<FoundRefund | null> => {
-				const found = (await rows).find((row) => row.key === key);
-				return found ? { amount: found.amount, status: "succeeded", reference: key } : null;
-			});
+			const found = findRefunds(requests.map(({ key }) => key));
+			return requests.map(async ({ key }) => (await found).get(key) ?? null);
 		},
 		lookup(keys) {
 			if (keys.length === 0) return [];
@@ -209,11 +240,16 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 		ledgerEntries({ after, upto, limit }) {
 			return db.query<LedgerEntry>(LEDGER_PAGE, [after, upto, limit]);
 		},
+		simulate: simulation(db),
 	};
 }
 
 const isAuthorizedOnly = (request: AuthorizeRequest) =>
 	!declineReason(request.token) && (!request.capture || stopsBeforeCapture(request));
+
+/** The ledger stores the token of these requests, because later ones depend on it. */
+const isAuthorizedFirst = (request: AuthorizeRequest) =>
+	isAuthorizedOnly(request) || hasSpecialRefunds(request.token) || waitingStatus(request.token);
 
 /** The response never arrives. */
 const lostResponse = () => new Promise<never>(() => undefined);

@@ -1,5 +1,6 @@
 import { sql } from "../../../../lib/persistence/database.ts";
 import type { ProviderResult } from "../provider.ts";
+import { FAILING_REFUNDS, PENDING_REFUNDS } from "./cards.ts";
 
 /** A row of the ledger. */
 export interface Entry {
@@ -26,7 +27,7 @@ const IS_OPEN = "not exists (select from ledger_charges c where c.key = a.key)";
 export const LOOKUP = sql(
 	"ledger_lookup",
 	`${CHARGES} where key = any($1::text[])
-	union all select key, 'authorized', amount, null, null, false, null
+	union all select key, status, amount, null, null, false, null
 		from ledger_authorizations a where key = any($1) and ${IS_OPEN}`,
 );
 
@@ -49,12 +50,16 @@ export const CHARGE = sql(
 	union all ${CHARGES} where key = any($6::text[])`,
 );
 
-/** Inserts authorizations without a capture and returns the new keys. */
+/**
+ * Inserts authorizations and returns the new keys. `status` is that of an authorization until it is
+ * captured, and `capture` whether it is captured as soon as the buyer or a bank has agreed.
+ */
 export const AUTHORIZE = sql(
 	"ledger_authorize",
-	`insert into ledger_authorizations as a (key, amount, currency, token)
-	select key, amount, currency, token
-	from unnest($1::text[], $2::numeric[], $3::text[], $4::text[]) as a (key, amount, currency, token)
+	`insert into ledger_authorizations as a (key, amount, currency, token, status, capture)
+	select key, amount, currency, token, status, capture
+	from unnest($1::text[], $2::numeric[], $3::text[], $4::text[], $5::text[], $6::boolean[])
+		as a (key, amount, currency, token, status, capture)
 	where ${IS_OPEN} order by key on conflict (key) do nothing returning key`,
 );
 
@@ -65,25 +70,30 @@ export const CAPTURE = sql(
 			insert into ledger_charges (key, status, amount, currency, capture_key)
 			select a.key, 'captured', w.amount, a.currency, w.capture_key
 			from unnest($1::text[], $2::text[], $3::numeric[]) as w (key, capture_key, amount)
-			join ledger_authorizations a on a.key = w.key and a.amount >= w.amount
+			join ledger_authorizations a
+				on a.key = w.key and a.status = 'authorized' and a.amount >= w.amount
 			order by a.key on conflict (key) do nothing returning key, status, amount, capture_key)
-	select key, status, inserted.amount, null as reason, capture_key, true as fresh, token
+	select key, inserted.status, inserted.amount, null as reason, capture_key, true as fresh, token
 	from inserted join ledger_authorizations using (key)
 	union all ${CHARGES} where key = any($1)`,
 );
 
-/** Closes keys that have no charge, and returns the charges of all keys. */
+/** Closes keys without a charge that no bank is processing, and returns the charges of all keys. */
 export const VOID = sql(
 	"ledger_void",
 	`with inserted as (
 			insert into ledger_charges (key, status, amount, currency)
 			select key, 'closed', 0, '' from unnest($1::text[]) as w (key)
+			where not exists (
+				select from ledger_authorizations a where a.key = w.key and a.status = 'processing')
 			order by key on conflict (key) do nothing returning key, status, amount)
 	select key, status, amount, null as reason, null as capture_key, true as fresh, null as token
 	from inserted
 	union all ${CHARGES} where key = any($1)`,
 );
 
+const REFUND_STATUS = `case a.token when '${PENDING_REFUNDS}' then 'pending'
+				when '${FAILING_REFUNDS}' then 'failed' else 'succeeded' end`;
 /**
  * Refunds charges. Fails as a whole if a refund exceeds the rest (check constraint) or if its
  * charge does not exist (foreign key). Ignores refunds of zero, and of charges that were closed
@@ -95,25 +105,29 @@ export const REFUND = sql(
 	`with wanted as (
 			select * from unnest($1::text[], $2::text[], $3::numeric[]) as w (key, charge_key, amount)),
 		inserted as (
-			insert into ledger_refunds as r (key, charge_key, amount)
-			select w.key, w.charge_key, w.amount from wanted w
+			insert into ledger_refunds as r (key, charge_key, amount, status, failed_at)
+			select w.key, w.charge_key, w.amount, ${REFUND_STATUS},
+				case when a.token = '${FAILING_REFUNDS}' then now() end
+			from wanted w
 			left join ledger_charges c on c.key = w.charge_key
+			left join ledger_authorizations a on a.key = w.charge_key
 			where c.cancelled is null and w.amount > 0
 			order by w.key on conflict (key) do update
 				set amount = r.amount + excluded.amount, at = now()
 				where r.at < now() - interval '24 hours'
-			returning key)
+			returning key, status)
 	update ledger_charges c set refunded = c.refunded + paid.amount
 	from (
 		select charge_key, sum(amount) as amount
-		from wanted join inserted using (key) group by charge_key) paid
+		from wanted join inserted using (key) where status <> 'failed' group by charge_key) paid
 	where c.key = paid.charge_key`,
 );
 
+export const REFUND_FAILURE = "The account is closed";
 /** Refunds by key. */
 export const FIND_REFUNDS = sql(
 	"ledger_find_refunds",
-	"select key, amount from ledger_refunds where key = any($1::text[])",
+	"select key, amount, status from ledger_refunds where key = any($1::text[])",
 );
 
 /** Counts an attempt of each key and returns the counts. */
@@ -132,12 +146,12 @@ export const LEDGER_PAGE = sql(
 	"ledger_books",
 	`select key, authorized, charged, (
 			select coalesce(sum(r.amount), 0) from ledger_refunds r
-			where r.charge_key = page.key) as refunded
+			where r.charge_key = page.key and r.status <> 'failed') as refunded
 	from (
 		select * from (
 			select key, 0 as authorized, amount as charged from ledger_charges where ${RANGE}
 			union all select key, amount, 0 from ledger_authorizations a
-				where ${RANGE} and ${IS_OPEN}) charges_and_authorizations
+				where ${RANGE} and a.status = 'authorized' and ${IS_OPEN}) charges_and_authorizations
 		order by key limit $3) page
 	order by key`,
 );
@@ -147,10 +161,21 @@ export const TRANSACTIONS = sql(
 	"ledger_transactions",
 	`select key, 'authorization' as type, 'succeeded' as state, amount, key as reference,
 			null as reason, at
-		from ledger_authorizations where key = any($1::text[])
+		from ledger_authorizations where key = any($1::text[]) and status = 'authorized'
 	union all select key, case status when 'closed' then 'void' else 'capture' end,
 			case status when 'declined' then 'failed' else 'succeeded' end, amount, key, reason, at
 		from ledger_charges where key = any($1)
-	union all select charge_key, 'refund', 'succeeded', amount, key, null, at
-		from ledger_refunds where charge_key = any($1)`,
+	union all select charge_key, 'refund', 'requested', amount, key, null, at
+		from ledger_refunds where charge_key = any($1)
+	union all select charge_key, 'refund', 'succeeded', amount, key, null, coalesce(paid_at, at)
+		from ledger_refunds
+		where charge_key = any($1) and (status = 'succeeded' or paid_at is not null)
+	union all select charge_key, 'refund_failed', 'succeeded', amount, key, '${REFUND_FAILURE}',
+			failed_at
+		from ledger_refunds where charge_key = any($1) and status = 'failed'
+	union all select charge_key, 'dispute', 'succeeded', amount, charge_key, 'fraudulent', at
+		from ledger_disputes where charge_key = any($1)
+	union all select charge_key, 'dispute_reversed', 'succeeded', amount, charge_key, null,
+			reversed_at
+		from ledger_disputes where charge_key = any($1) and reversed_at is not null`,
 );

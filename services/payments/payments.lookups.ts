@@ -1,0 +1,54 @@
+import { settleWithin } from "../../lib/async/settle-within.ts";
+import type { Dependencies } from "./payments.dependencies.ts";
+import { type Report, recordReports } from "./payments.ledger-store.ts";
+import type { Refunds } from "./payments.refunds.ts";
+import type { createReversals } from "./payments.reversals.ts";
+import { CLAIM_LIMIT, CLAIM_OPEN } from "./payments.statements.ts";
+
+/** Looks payments up at the provider and records what it reports, whatever the payments missed. */
+export function createLookups(
+	dependencies: Dependencies,
+	refunds: Refunds,
+	{ reverse }: ReturnType<typeof createReversals>,
+) {
+	const { db, logger, provider, limits } = dependencies;
+
+	/**
+	 * Looks up the payments of orders, and records and settles what follows from their records.
+	 * @returns the orders whose lookup failed
+	 */
+	async function lookUp(orderIds: readonly string[]): Promise<string[]> {
+		const results = await settleWithin(provider.lookup(orderIds), limits);
+		const failed: string[] = [];
+		const reports: Report[] = [];
+		orderIds.forEach((order_id, i) => {
+			const result = results[i];
+			if (result?.status !== "fulfilled") {
+				failed.push(order_id);
+				logger.warn("Payment could not be looked up; will retry", {
+					order_id,
+					error: result?.reason,
+				});
+			} else if (result.value) reports.push({ order_id, ...result.value });
+		});
+		const rows = await recordReports(dependencies, reports);
+		const reversed = [...rows.values()].flatMap(({ id, reversal }) => (reversal ? [id] : []));
+		if (reversed.length > 0) await refunds.settleOf(reversed);
+		return failed;
+	}
+
+	/**
+	 * Looks up open payments, and repeats reversals that are not complete.
+	 * @returns whether more payments may be due
+	 */
+	async function lookUpDue(): Promise<boolean> {
+		const due = await db.query<{ order_id: string; is_reversed: boolean }>(CLAIM_OPEN);
+		const idsOf = (isReversed: boolean) =>
+			due.flatMap(({ order_id, is_reversed }) => (is_reversed === isReversed ? [order_id] : []));
+		await lookUp(idsOf(false));
+		await reverse(idsOf(true));
+		return due.length === CLAIM_LIMIT;
+	}
+
+	return { lookUp, lookUpDue };
+}
