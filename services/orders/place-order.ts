@@ -56,6 +56,7 @@ export async function placeOrder(
 
 	// 1. Validate the request. Replay the response of an earlier one with the same key.
 	const user_id = rules.buyerOf(meta.user!, params.user_id);
+	rules.assertNoCardNumber(params.payment_token);
 	const keyed = keyedRequest(ctx);
 	const earlier = keyed && (await findEarlierOrder(responses, keyed, user_id));
 	if (earlier) return replayOrder(db, meta, earlier);
