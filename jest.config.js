@@ -1,13 +1,14 @@
 /** Node strips types, so no file is transformed. */
 export default {
 	testEnvironment: "./test/support/environment.ts",
+	testRunner: "./test/support/test-runner.ts",
 	reporters: ["default", "./test/support/skip-reporter.ts"],
 	transform: {},
-	extensionsToTreatAsEsm: [".ts"],
 	testMatch: ["**/*.test.ts"],
 	modulePathIgnorePatterns: ["<rootDir>/.data", "<rootDir>/data"],
 	globalSetup: "./test/support/global-setup.ts",
 	globalTeardown: "./test/support/global-teardown.ts",
+	injectGlobals: false,
 	testTimeout: 30000,
-	maxWorkers: 2,
+	maxWorkers: 4,
 };

@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
+import base from "./jest.config.js";
 
 /** Marks of a test that starts a server, a process or a shop, or that takes long. */
 const IMPURE =
@@ -10,11 +11,10 @@ const pure = globSync(
 ).filter((file) => !IMPURE.test(readFileSync(file, "utf8")));
 
 export default {
-	runner: "jest-light-runner",
-	testEnvironment: "node",
+	testEnvironment: base.testEnvironment,
+	testRunner: base.testRunner,
+	injectGlobals: false,
 	transform: {},
-	extensionsToTreatAsEsm: [".ts"],
 	testMatch: pure.map((file) => `<rootDir>/${file}`),
-	setupFiles: ["./test/support/unit-globals.ts"],
 	maxWorkers: 2,
 };

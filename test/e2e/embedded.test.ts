@@ -1,15 +1,15 @@
 import { inspect } from "node:util";
-import { describe, expect, jest } from "@jest/globals";
+import { afterAll, describe, expect, jest } from "@jest/globals";
 import { loadService } from "../../lib/settings/node.ts";
 import { makeAdmin } from "../support/builders.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { startShop } from "../support/shop.ts";
 import { flows } from "./flows.ts";
-import type { AnyShop } from "./shape.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
 
 /** All services in this process. Without a mail server, administrators can read the messages. */
-async function open(env?: Record<string, string>): Promise<AnyShop> {
+async function start(env?: Record<string, string>): Promise<AnyShop> {
 	const logged: string[] = [];
 	const levels = env ? (["debug", "info", "log", "warn", "error", "trace"] as const) : [];
 	for (const level of levels) {
@@ -53,5 +53,28 @@ async function open(env?: Record<string, string>): Promise<AnyShop> {
 }
 
 describe("all services in one process", () => {
+	const started: AnyShop[] = [];
+	/** Shared by the flows until one of them stops its gateway. */
+	let shared: Promise<AnyShop> | undefined;
+	afterAll(() => Promise.all(started.map((shop) => shop.stop())), START_MS);
+
+	async function startShared(): Promise<AnyShop> {
+		const shop = await start();
+		started.push(shop);
+		return {
+			...shop,
+			async endGateway() {
+				shared = undefined;
+				await shop.endGateway();
+			},
+			stop: async () => undefined,
+		};
+	}
+	function open(env?: Record<string, string>): Promise<AnyShop> {
+		if (env) return start(env);
+		shared ??= startShared();
+		return shared;
+	}
+
 	for (const [name, flow] of Object.entries(flows)) describe(name, () => flow(open));
 });

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { TestEnvironment } from "jest-environment-node";
+import type { EnvironmentContext } from "@jest/environment";
+import { ModuleMocker } from "jest-mock";
 
 /** Resources that keep a process running, by their names in `process.getActiveResourcesInfo()`. */
 const KINDS = ["Timeout", "TCPServerWrap", "TCPSocketWrap", "ProcessWrap", "MessagePort", "Worker"];
@@ -20,21 +21,45 @@ function openResources(): Map<string, number> {
  */
 process.once("beforeExit", () => process.exit());
 
-/**
- * Node environment that fails a test file which leaves timers, servers, connections, processes or
- * threads open. They would keep Jest's worker running after the last test, and Jest would kill it
- * without naming the file.
- */
-export default class ClosingEnvironment extends TestEnvironment {
-	#before = new Map<string, number>();
+const workerConsole = console;
 
-	override async setup(): Promise<void> {
-		await super.setup();
-		this.#before = openResources();
+/**
+ * Environment that runs test files in the worker itself, without a vm context, so that a module is
+ * loaded once per worker instead of once per file (see test-runner.ts).
+ *
+ * It fails a test file that leaves timers, servers, connections, processes, threads or settings in
+ * `process.env`. They would keep Jest's worker running after the last test, or affect other files.
+ */
+export default class NativeEnvironment {
+	/** Jest patches and deletes properties of this object, so it is not the global object. */
+	readonly global: { process: object; console?: Console } = { process: {} };
+	readonly moduleMocker = new ModuleMocker(globalThis);
+	readonly fakeTimers = null;
+	readonly fakeTimersModern = null;
+	#before = new Map<string, number>();
+	#env = { ...process.env };
+
+	constructor(_config: unknown, { console }: EnvironmentContext) {
+		this.global.console = console;
 	}
 
-	override async teardown(): Promise<void> {
-		await super.teardown();
+	exportConditions(): string[] {
+		return ["node", "node-addons"];
+	}
+
+	getVmContext(): null {
+		return null;
+	}
+
+	async setup(): Promise<void> {
+		// Jest's console adds the file and line to each message.
+		globalThis.console = this.global.console!;
+		this.#before = openResources();
+		this.#env = { ...process.env };
+	}
+
+	async teardown(): Promise<void> {
+		globalThis.console = workerConsole;
 		const until = Date.now() + GRACE_MS;
 		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
 		const left = this.#left();
@@ -42,12 +67,27 @@ export default class ClosingEnvironment extends TestEnvironment {
 			throw new Error(
 				`The test file leaves resources open: ${left.join(", ")}. Run it with --detectOpenHandles`,
 			);
+		const changed = this.#changedSettings();
+		if (changed.length > 0)
+			throw new Error(`The test file leaves process.env changed: ${changed.join(", ")}`);
 	}
 
 	#left(): string[] {
 		return [...openResources()].flatMap(([kind, count]) => {
 			const more = count - (this.#before.get(kind) ?? 0);
 			return more > 0 ? [`${more} ${kind}`] : [];
+		});
+	}
+
+	/** Names of changed environment variables, whose values are then restored. */
+	#changedSettings(): string[] {
+		const names = new Set([...Object.keys(this.#env), ...Object.keys(process.env)]);
+		return [...names].filter((name) => {
+			const before = this.#env[name];
+			if (process.env[name] === before) return false;
+			if (before === undefined) delete process.env[name];
+			else process.env[name] = before;
+			return true;
 		});
 	}
 }

@@ -1,24 +1,32 @@
-import { mkdtempSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
 import { makeTemplates } from "./databases.ts";
+import { makeMemoryFolder } from "./memory-folder.ts";
+import { NODE_COMPILE_CACHE } from "./processes.ts";
 
 /**
  * Starts one Postgres for the test run, with a migrated template of each service's database. Test
- * files copy the templates that they need.
+ * files copy the templates that they need. Temporary files of the test run are in memory, and
+ * modules that were compiled by earlier runs are not compiled again.
  */
 export default async function setup(): Promise<void> {
-	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-test-"));
+	const folder = makeMemoryFolder("moleculer-commerce-test");
+	// If tests run as root, Postgres and some programs run as other users.
+	chmodSync(folder, 0o755);
+	const temporary = join(folder, "tmp");
+	mkdirSync(temporary);
+	chmodSync(temporary, 0o777);
 	const postgres = await startEmbeddedPostgres({
-		dataDir: folder,
+		dataDir: join(folder, "postgres"),
 		// The data is deleted after the run, so it need not survive a power failure.
 		settings: { fsync: "off", full_page_writes: "off", max_connections: "600" },
 	});
 	const { host, port, user, password } = postgres;
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
-	process.env.TEST_POSTGRES = admin;
+	// Workers and their child processes inherit these.
+	Object.assign(process.env, { TEST_POSTGRES: admin, TMPDIR: temporary, NODE_COMPILE_CACHE });
 	await makeTemplates(admin);
 	(globalThis as { stopPostgres?: () => Promise<void> }).stopPostgres = async () => {
 		await postgres.stop();
