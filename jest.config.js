@@ -2,6 +2,7 @@
 export default {
 	testEnvironment: "./test/support/environment.ts",
 	testRunner: "./test/support/test-runner.ts",
+	testSequencer: "./test/support/sequencer.ts",
 	reporters: ["default", "./test/support/skip-reporter.ts"],
 	transform: {},
 	testMatch: ["**/*.test.ts"],

@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { root } from "./databases.ts";
+
+interface TestFile {
+	readonly path: string;
+}
+const TestSequencer: new (
+	options: unknown,
+) => { sort(files: TestFile[]): TestFile[] | Promise<TestFile[]> } = createRequire(import.meta.url)(
+	"@jest/test-sequencer",
+).default;
+
+/**
+ * Files that take longer than ten seconds, the longest first. Jest estimates the duration of a file
+ * by its size until it has run, but these files are small.
+ */
+const LONG = [
+	"test/e2e/cluster.test.ts",
+	"test/cluster/load.test.ts",
+	"test/e2e/chaos.bugs.test.ts",
+	"mixins/durable-events.jetstream.test.ts",
+	"scripts/start.test.ts",
+	"test/e2e/embedded.test.ts",
+	"test/cluster/versions.test.ts",
+	"test/e2e/chaos.test.ts",
+	"test/e2e/orders-nodes.test.ts",
+	"lib/persistence/embedded-postgres/embedded-postgres.test.ts",
+	"scripts/start.failures.test.ts",
+	"mixins/durable-events.storm.test.ts",
+	"test/cluster/figures.test.ts",
+	"scripts/repl.test.ts",
+	"lib/persistence/embedded-postgres/embedded-postgres.crash.test.ts",
+	"test/commands.test.ts",
+	"test/cluster/tracing.test.ts",
+	"test/cluster/large-messages.test.ts",
+	"test/cluster/outages.test.ts",
+	"test/cluster/shop.test.ts",
+	"middlewares/calls.test.ts",
+	"lib/caching/validated-cache.test.ts",
+	"test/patterns.test.ts",
+	"mixins/durable-events.full-store.test.ts",
+	"services/api/sse/event-streams.test.ts",
+	"lib/caching/lease-cache.test.ts",
+	"test/e2e/tracing.test.ts",
+	"tools/bench/bench.test.ts",
+	"test/e2e/link-pages.test.ts",
+	"test/e2e/docs-page.test.ts",
+	"test/two-shops.test.ts",
+];
+
+/** Runs the longest files first, so that no worker is left with one of them at the end. */
+export default class LongestFirst extends TestSequencer {
+	override async sort(files: TestFile[]): Promise<TestFile[]> {
+		const missing = LONG.filter((file) => !existsSync(join(root, file)));
+		if (missing.length > 0)
+			throw new Error(`test/support/sequencer.ts lists missing files: ${missing.join(", ")}`);
+		const rank = ({ path }: TestFile) => {
+			const index = LONG.findIndex((file) => path === join(root, file));
+			return index < 0 ? LONG.length : index;
+		};
+		return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+	}
+}
