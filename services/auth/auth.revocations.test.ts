@@ -6,6 +6,7 @@ import { accessTokenVerifier } from "../../lib/security/access-token.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { userRecord } from "../../test/support/records.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { users } from "../users/users.contract.ts";
 import "./auth.contract.ts";
@@ -32,8 +33,7 @@ beforeAll(async () => {
 			async authenticate({ params: { email } }) {
 				const found = userOf(email.split("@")[0]!);
 				await signInDelay;
-				const now = new Date().toISOString();
-				return { ...found, full_name: "Zoë", is_verified: true, created_at: now, updated_at: now };
+				return { ...userRecord(found), token_version: version };
 			},
 		},
 		database,

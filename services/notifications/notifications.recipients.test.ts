@@ -4,11 +4,11 @@ import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type MailServer, startMailServer } from "../../test/support/mail-server.ts";
+import { userRecord } from "../../test/support/records.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 
-const time = "2026-01-01T00:00:00.000Z";
 const unverifiedUser = uuid();
 let issuedTokens: number;
 /** ID of a change to an address that already has an account. */
@@ -30,16 +30,9 @@ beforeAll(async () => {
 				users,
 				{
 					resolve: async ({ params: { ids } }) =>
-						ids.map((id) => ({
-							id,
-							email: `${id}@example.com`,
-							full_name: "Grace Hopper",
-							role: "user",
-							is_active: true,
-							is_verified: id !== unverifiedUser,
-							created_at: time,
-							updated_at: time,
-						})),
+						ids.map((id) =>
+							userRecord({ id, full_name: "Grace Hopper", is_verified: id !== unverifiedUser }),
+						),
 					issueVerification: async () => ({ token: `token${++issuedTokens}` }),
 					issuePasswordReset: async () => ({ token: `token${++issuedTokens}` }),
 					issueEmailChange: async ({ params: { user_id, change_id } }) => ({

@@ -6,12 +6,12 @@ import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { type MailServer, startMailServer } from "../../test/support/mail-server.ts";
+import { userRecord } from "../../test/support/records.ts";
 import { publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 import { startSender } from "./notifications.sender.ts";
 
-const time = "2026-01-01T00:00:00.000Z";
 const missingUser = uuid();
 let issuedTokens: number;
 let mailServer: MailServer;
@@ -32,18 +32,7 @@ beforeAll(async () => {
 				{
 					resolve: async ({ params: { ids } }) =>
 						ids.map((id) =>
-							id === missingUser
-								? null
-								: {
-										id,
-										email: `${id}@example.com`,
-										full_name: 'Grâce "G"\r\nHopper',
-										role: "user",
-										is_active: true,
-										is_verified: true,
-										created_at: time,
-										updated_at: time,
-									},
+							id === missingUser ? null : userRecord({ id, full_name: 'Grâce "G"\r\nHopper' }),
 						),
 					issueVerification: async () => ({ token: `token${++issuedTokens}` }),
 				},

@@ -5,22 +5,13 @@ import { contractError } from "../../lib/contracts/contract.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
+import { userRecord } from "../../test/support/records.ts";
 import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
 import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 
-const time = "2026-01-01T00:00:00.000Z";
-const userWithId = (id: string) => ({
-	id,
-	email: `${id}@example.com`,
-	full_name: "Grace <b>Hopper</b>",
-	role: "user" as const,
-	is_active: true,
-	is_verified: true,
-	created_at: time,
-	updated_at: time,
-});
+const userWithId = (id: string) => userRecord({ id, full_name: "Grace <b>Hopper</b>" });
 
 /** Returns the next token of the stubbed users service. */
 let issueToken: () => string;

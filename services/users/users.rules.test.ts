@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { userRecord } from "../../test/support/records.ts";
 import {
 	acceptChanges,
 	acceptEmail,
@@ -11,19 +12,9 @@ import {
 	fitsBcrypt,
 	passwordForms,
 	removesAdministrator,
-	type User,
 } from "./users.rules.ts";
 
-const zoe: User = {
-	id: "019a0000-0000-7000-8000-00000000000b",
-	email: "zoe@example.com",
-	full_name: "Zoë",
-	role: "user",
-	is_active: true,
-	is_verified: true,
-	created_at: "2026-01-01T00:00:00.000Z",
-	updated_at: "2026-01-01T00:00:00.000Z",
-};
+const zoe = userRecord({ email: "zoe@example.com", full_name: "Zoë" });
 const other = "019a0000-0000-7000-8000-00000000000c";
 const admin = { ...zoe, id: other, role: "admin" } as const;
 const forbidden = expect.objectContaining({ type: "FORBIDDEN", code: 403 });

@@ -8,6 +8,7 @@ import { auth } from "../../services/auth/auth.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
+import { orderRecord, productRecord, userRecord } from "./records.ts";
 import { stub } from "./shop.ts";
 
 /** Call that a stub received. */
@@ -19,17 +20,7 @@ export interface RecordedCall {
 	readonly headers: Traced;
 }
 
-const product = (name: string) => ({
-	id: uuid(),
-	name,
-	description: null,
-	price: 19.99,
-	currency: "EUR",
-	category: "books",
-	sku: null,
-	created_at: new Date().toISOString(),
-	updated_at: new Date().toISOString(),
-});
+const product = (name: string) => productRecord({ name, category: "books" });
 
 /** Valid access token of a new or given user. */
 export const token = (env: Env, role: "user" | "admin" = "user", sub: string = uuid()): string =>
@@ -75,40 +66,18 @@ export function stubbedServices(calls: RecordedCall[] = []): ServiceSchema[] {
 		stub(users, {
 			async me({ meta: { user } }) {
 				const { id, email, role } = user!;
-				const created_at = new Date().toISOString();
-				return {
-					id,
-					email,
-					role,
-					full_name: "A User",
-					is_active: true,
-					is_verified: false,
-					created_at,
-					updated_at: created_at,
-				};
+				return userRecord({ id, email, role, is_verified: false });
 			},
 		}),
 		stub(orders, {
 			async create(ctx) {
 				record("orders.create", ctx);
-				const time = new Date().toISOString();
 				ctx.meta.$statusCode = 202;
 				ctx.meta.$responseHeaders = {
 					Location: "/api/orders/later",
 					"Idempotent-Replayed": "true",
 				};
-				return {
-					id: uuid(),
-					user_id: ctx.meta.user!.id,
-					status: "pending" as const,
-					items: [],
-					total_amount: 0,
-					currency: "EUR",
-					cancellation_reason: null,
-					payment: null,
-					created_at: time,
-					updated_at: time,
-				};
+				return orderRecord({ user_id: ctx.meta.user!.id });
 			},
 		}),
 		stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),

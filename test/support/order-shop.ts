@@ -5,32 +5,11 @@ import { payments } from "../../services/payments/payments.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import "../../services/orders/orders.contract.ts";
+import { productRecord, userRecord } from "./records.ts";
 import { type Shop, startShop, stub } from "./shop.ts";
 
-const time = "2026-01-01T00:00:00.000Z";
 export const customer = { id: uuid(), email: "customer@example.com", role: "user" as const };
 export const unknownProduct = uuid();
-const user = (id: string) => ({
-	id,
-	email: "customer@example.com",
-	full_name: "C",
-	role: "user" as const,
-	is_active: true,
-	is_verified: true,
-	created_at: time,
-	updated_at: time,
-});
-const product = (id: string) => ({
-	id,
-	name: "Tea",
-	description: null,
-	price: 19.99,
-	currency: "EUR",
-	category: "Drinks",
-	sku: null,
-	created_at: time,
-	updated_at: time,
-});
 
 type Step = () => Promise<Outcome> | Outcome;
 /** The stubbed steps of the saga. A test replaces a step to change its outcome. */
@@ -65,10 +44,10 @@ export const startOrderShop = (steps: StubbedSteps): Promise<Shop> =>
 	startShop({
 		services: ["orders", "shipping"],
 		stubs: [
-			stub(users, { resolve: async ({ params: { ids } }) => ids.map(user) }),
+			stub(users, { resolve: async ({ params: { ids } }) => ids.map((id) => userRecord({ id })) }),
 			stub(products, {
 				resolve: async ({ params: { ids } }) =>
-					ids.map((id) => (id === unknownProduct ? null : product(id))),
+					ids.map((id) => (id === unknownProduct ? null : productRecord({ id }))),
 			}),
 			stub(inventory, { reserve: steps.handler("reserve"), release: steps.handler("release") }),
 			stub(payments, { charge: steps.handler("charge"), reverse: steps.handler("reverse") }),

@@ -1,28 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { token } from "../../../test/support/gateway.ts";
+import { userRecord } from "../../../test/support/records.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { auth } from "../../auth/auth.contract.ts";
 import { inventory } from "../../inventory/inventory.contract.ts";
 import { users } from "../../users/users.contract.ts";
 
-const time = "2026-01-01T12:00:00.000Z";
-const account = {
-	email: "zoe@example.com",
-	full_name: "Zoe",
-	role: "user" as const,
-	is_active: true,
-	is_verified: true,
-	created_at: time,
-	updated_at: time,
-};
 let shop: Shop;
 let admin: string;
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api", "products"],
 		stubs: [
-			stub(users, { update: async ({ params }) => ({ ...account, id: params.id }) }),
+			stub(users, { update: async ({ params }) => userRecord({ id: params.id }) }),
 			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
 			stub(inventory, {
 				open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),

@@ -2,24 +2,13 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Ctx } from "../../../lib/contracts/contract.ts";
 import { stubbedServices, token } from "../../../test/support/gateway.ts";
+import { orderRecord } from "../../../test/support/records.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { orders } from "../../orders/orders.contract.ts";
 
 const order = (ctx: Ctx, status: 201 | 202, id = uuid()) => {
 	ctx.meta.$statusCode = status;
-	const time = new Date().toISOString();
-	return {
-		id,
-		user_id: ctx.meta.user!.id,
-		status: "pending" as const,
-		items: [],
-		total_amount: 0,
-		currency: "EUR",
-		cancellation_reason: null,
-		payment: null,
-		created_at: time,
-		updated_at: time,
-	};
+	return orderRecord({ id, user_id: ctx.meta.user!.id });
 };
 let shop: Shop;
 let user: string;

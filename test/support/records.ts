@@ -1,0 +1,52 @@
+import { v7 as uuid } from "uuid";
+import type { Order } from "../../services/orders/orders.rules.ts";
+import type { Product } from "../../services/products/products.rules.ts";
+import type { User } from "../../services/users/users.rules.ts";
+
+/** Time of all records, unless a test sets another. */
+export const time = "2026-01-01T00:00:00.000Z";
+
+/** Verified, active customer, as the users service returns it. */
+export function userRecord(overrides: Partial<User> = {}): User {
+	const { id = uuid() } = overrides;
+	return {
+		id,
+		email: `${id}@example.com`,
+		full_name: "A Customer",
+		role: "user",
+		is_active: true,
+		is_verified: true,
+		created_at: time,
+		updated_at: time,
+		...overrides,
+	};
+}
+
+/** Product at 19.99, as the products service returns it. */
+export const productRecord = (overrides: Partial<Product> = {}): Product => ({
+	id: uuid(),
+	name: "Tea",
+	description: null,
+	price: 19.99,
+	currency: "EUR",
+	category: "Drinks",
+	sku: null,
+	created_at: time,
+	updated_at: time,
+	...overrides,
+});
+
+/** Pending order without lines, as the orders service returns it. */
+export const orderRecord = (overrides: Partial<Order> = {}): Order => ({
+	id: uuid(),
+	user_id: uuid(),
+	status: "pending",
+	items: [],
+	total_amount: 0,
+	currency: "EUR",
+	cancellation_reason: null,
+	payment: null,
+	created_at: time,
+	updated_at: time,
+	...overrides,
+});
