@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { chown, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { testIf } from "../../../test/support/skip.ts";
 import { findBinaries } from "./binaries.ts";
 import { startEmbeddedPostgres } from "./embedded-postgres.ts";
@@ -15,8 +15,10 @@ import {
 	isAlive,
 	isRoot,
 	makeFolder,
+	makeUsedFolder,
 	processesWith,
 	query,
+	removeTemplate,
 	runProgram,
 } from "./test/support.ts";
 
@@ -26,6 +28,7 @@ const whereUsersSwitch = testIf(
 );
 
 afterEach(cleanUp);
+afterAll(removeTemplate);
 
 async function start(dataDir: string, log?: (line: string) => void) {
 	const postgres = await startEmbeddedPostgres({ dataDir, ...(log && { log }) });
@@ -56,19 +59,19 @@ async function killWatcher(postgres: number): Promise<void> {
 
 describe("after kill -9", () => {
 	test("of the program, Postgres ends as well", async () => {
-		const postgres = await killedProgram(await makeFolder());
+		const postgres = await killedProgram(await makeUsedFolder());
 		await gone(postgres.pid);
 		expect(await processesWith("postgres-watcher", String(postgres.pid))).toEqual([]);
 	});
 
 	test("of the program, the next start succeeds immediately", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		await killedProgram(dataDir);
 		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
 	test("of the program and its watcher, the next start stops the orphan, with or without sessions", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		const orphan = await killedProgram(dataDir, killWatcher);
 		const client = await connect(orphan);
 		const busy = client.query("SELECT pg_sleep(60)").catch(() => "ended");
@@ -84,7 +87,7 @@ describe("after kill -9", () => {
 	});
 
 	test("of all processes, the next start recovers and spares an unrelated process with the old pid", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		const dead = await killedProgram(dataDir, async (pid) => {
 			process.kill(pid, "SIGKILL");
 			await gone(pid);
@@ -125,7 +128,7 @@ describe("after kill -9", () => {
 	});
 
 	test("a lock with a reused pid is ignored", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		await writeFile(
 			join(dataDir, "lock"),
 			JSON.stringify({ pid: process.ppid, started: "another time" }),
@@ -134,8 +137,7 @@ describe("after kill -9", () => {
 	});
 
 	test("a Postgres that another program runs on the files is not stopped", async () => {
-		const dataDir = await makeFolder();
-		await (await start(dataDir)).stop();
+		const dataDir = await makeUsedFolder();
 		const account = isRoot ? { uid: 65534, gid: 65534 } : undefined;
 		const program = join(await findBinaries(account), "bin/postgres");
 		const pgData = join(dataDir, "pgdata");
@@ -158,7 +160,7 @@ describe("after kill -9", () => {
 	});
 
 	test("of two concurrent starts after a crash, one succeeds and the other reports the first", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		await killedProgram(dataDir);
 		const outcomes = await Promise.all([1, 2, 3, 4].map(() => runProgram(dataDir).outcome));
 		const [winner, ...more] = outcomes.filter(({ error }) => error === undefined);

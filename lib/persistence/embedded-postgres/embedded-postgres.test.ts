@@ -10,7 +10,7 @@ import {
 	writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, describe, expect, test } from "@jest/globals";
 import { testIf } from "../../../test/support/skip.ts";
 import { StartError } from "../../process/start-error.ts";
 import { type EmbeddedPostgresOptions, startEmbeddedPostgres } from "./embedded-postgres.ts";
@@ -23,7 +23,9 @@ import {
 	isAlive,
 	isRoot,
 	makeFolder,
+	makeUsedFolder,
 	query,
+	removeTemplate,
 	runProgram,
 } from "./test/support.ts";
 
@@ -37,6 +39,7 @@ const someUser = 1;
 const unknownUser = 12345;
 
 afterEach(cleanUp);
+afterAll(removeTemplate);
 
 async function start(dataDir: string, options: Partial<EmbeddedPostgresOptions> = {}) {
 	const postgres = await startEmbeddedPostgres({ dataDir, ...options });
@@ -69,7 +72,7 @@ describe("an embedded Postgres", () => {
 	});
 
 	test("reuses a requested port", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		const { port, stop } = await start(dataDir);
 		await stop();
 		const second = await start(dataDir, { port });
@@ -78,7 +81,7 @@ describe("an embedded Postgres", () => {
 	});
 
 	test("is durable, uses UTF-8 and applies settings", async () => {
-		const postgres = await start(await makeFolder(), {
+		const postgres = await start(await makeUsedFolder(), {
 			settings: { work_mem: "5MB", listen_addresses: "*" },
 		});
 		const names = [
@@ -114,7 +117,7 @@ describe("an embedded Postgres", () => {
 	});
 
 	test("stops promptly with open sessions, and may be stopped again", async () => {
-		const postgres = await start(await makeFolder());
+		const postgres = await start(await makeUsedFolder());
 		const client = await connect(postgres);
 		const sleeping = expect(client.query("SELECT pg_sleep(60)")).rejects.toThrow();
 		const startedAt = Date.now();
@@ -126,13 +129,13 @@ describe("an embedded Postgres", () => {
 	});
 
 	test("runs in its own process group, which Ctrl-C does not reach", async () => {
-		const postgres = await start(await makeFolder());
+		const postgres = await start(await makeUsedFolder());
 		const fields = (await readFile(`/proc/${postgres.pid}/stat`, "utf8")).split(" ");
 		expect(Number(fields[4])).toBe(postgres.pid);
 	});
 
 	test("reports an unexpected end and can be started again immediately", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		let report: (reason: string) => void = () => undefined;
 		const reported = new Promise<string>((resolve) => (report = resolve));
 		const postgres = await start(dataDir, { onExit: report });
@@ -146,14 +149,13 @@ describe("an embedded Postgres", () => {
 
 	test("reports nothing when it is stopped", async () => {
 		let reported = false;
-		const postgres = await start(await makeFolder(), { onExit: () => (reported = true) });
+		const postgres = await start(await makeUsedFolder(), { onExit: () => (reported = true) });
 		await postgres.stop();
 		expect(reported).toBe(false);
 	});
 
 	test("truncates a large log", async () => {
-		const dataDir = await makeFolder();
-		await (await start(dataDir)).stop();
+		const dataDir = await makeUsedFolder();
 		await truncate(join(dataDir, "postgres.log"), 11 * 1024 * 1024);
 		await start(dataDir);
 		expect((await stat(join(dataDir, "postgres.log"))).size).toBeLessThan(1024 * 1024);
@@ -177,15 +179,13 @@ describe("a start fails with a one-line error", () => {
 	});
 
 	test("on data of another major version", async () => {
-		const dataDir = await makeFolder();
-		await (await start(dataDir)).stop();
+		const dataDir = await makeUsedFolder();
 		await writeFile(join(dataDir, "pgdata/PG_VERSION"), "15\n");
 		expect(await refusal(dataDir)).toMatch(/made by Postgres 15, this is Postgres 18/);
 	});
 
 	test("when the data or the password are missing", async () => {
-		const dataDir = await makeFolder();
-		await (await start(dataDir)).stop();
+		const dataDir = await makeUsedFolder();
 		await rename(join(dataDir, "pgdata"), join(dataDir, "pgdata.away"));
 		expect(await refusal(dataDir)).toMatch(/are missing: bring them back/);
 		await rename(join(dataDir, "pgdata.away"), join(dataDir, "pgdata"));
@@ -202,7 +202,7 @@ describe("a start fails with a one-line error", () => {
 	});
 
 	test("when the folder is in use by this process or by another", async () => {
-		const dataDir = await makeFolder();
+		const dataDir = await makeUsedFolder();
 		const mine = await start(dataDir);
 		expect(await refusal(dataDir)).toContain(
 			`already running on the data folder ${dataDir} as process ${process.pid}`,
