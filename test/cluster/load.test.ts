@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import type { Kind } from "../../tools/chaos/cluster.ts";
@@ -16,6 +17,8 @@ interface Purchase {
 	readonly at: number;
 }
 const START_MS = 120_000;
+/** Backoff of a buyer after a 503. Without it, a long outage would only measure fast failures. */
+const BACKOFF_MS = 100;
 /** Time after which no node calls a dead node any more. */
 const DETECTION_MS = 5000;
 
@@ -56,7 +59,11 @@ describeWith(["nats-server", "redis-server"], "two nodes of each kind under load
 		const elapsed = () => Date.now() - from;
 		let working = true;
 		const buyer = async () => {
-			while (working) purchases.push({ ...(await buy()), at: elapsed() });
+			while (working) {
+				const purchase = { ...(await buy()), at: elapsed() };
+				purchases.push(purchase);
+				if (purchase.status === 503) await pause(BACKOFF_MS);
+			}
 		};
 		const buyers = [buyer(), buyer(), buyer(), buyer()];
 		try {

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { setTimeout as pause } from "node:timers/promises";
 import type { EnvironmentContext } from "@jest/environment";
 import { ModuleMocker } from "jest-mock";
@@ -60,6 +61,8 @@ export default class NativeEnvironment {
 
 	async teardown(): Promise<void> {
 		globalThis.console = workerConsole;
+		// At the end of the run, Jest would kill the worker while it writes the cache.
+		flushCompileCache();
 		const until = Date.now() + GRACE_MS;
 		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
 		const left = this.#left();

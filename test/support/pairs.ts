@@ -8,7 +8,7 @@ export const kinds = Object.keys(KINDS) as Kind[];
 export const kindOf = (service: string): Kind =>
 	kinds.find((kind) => KINDS[kind].split(",").includes(service))!;
 
-/** Cluster with two nodes of each kind, which tests stop and replace. */
+/** Cluster with two nodes of each kind, unless requested otherwise, which tests stop and replace. */
 export interface Pairs {
 	readonly cluster: Cluster;
 	/** Running nodes of a kind, the oldest first. */
@@ -27,9 +27,11 @@ export interface Pairs {
  * Starts four kinds of nodes, as `npm run chaos` does. Eighteen processes, two for each service,
  * would take a minute to start on two cores. Services that rarely call each other share a process,
  * so that each step of an order still crosses NATS.
+ * @param options.postgres starts a separate Postgres, which tests can stop
+ * @param options.each number of nodes of each kind
  */
 export async function startPairs(
-	options: { env?: Record<string, string>; postgres?: boolean } = {},
+	options: { env?: Record<string, string>; postgres?: boolean; each?: number } = {},
 ): Promise<Pairs> {
 	const cluster = await startCluster({
 		...options,
@@ -44,7 +46,8 @@ export async function startPairs(
 		return node;
 	}
 	try {
-		await Promise.all(kinds.flatMap((kind) => [add(kind), add(kind)]));
+		const { each = 2 } = options;
+		await Promise.all(kinds.flatMap((kind) => Array.from({ length: each }, () => add(kind))));
 	} catch (error) {
 		await cluster.stop();
 		throw error;
