@@ -1,20 +1,9 @@
-import { setTimeout as pause } from "node:timers/promises";
-import {
-	AckPolicy,
-	type ConsumerConfig,
-	connect,
-	DeliverPolicy,
-	Events,
-	headers,
-	type JetStreamManager,
-	type JsMsg,
-	nanos,
-} from "nats";
-import { microBatch, reject } from "../async/micro-batch.ts";
+import { type ConsumerConfig, connect, Events, headers, type JetStreamManager } from "nats";
 import type { Event } from "../contracts/event.ts";
 import { eventBatchBytes } from "../resilience/message-size.ts";
-import { BATCH_FORMAT, packEvents, type UnpackedEvents, unpackEvents } from "./event-batches.ts";
+import { BATCH_FORMAT, packEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
+import { consumerConfig, consumerName, startConsumer } from "./jetstream-consumer.ts";
 import type { Acknowledged } from "./outbox-destination.ts";
 import { assertMaxPayload } from "./payload-limit.ts";
 import { type StreamSize, streamConfig } from "./stream-config.ts";
@@ -27,20 +16,8 @@ import {
 	unreadShareAfter,
 } from "./stream-state.ts";
 
-/**
- * Events per handler batch. A node's consumer holds up to MAX_HELD more, besides the messages in
- * transit.
- */
-const BATCH = 200;
-const MAX_HELD = 2 * BATCH;
+/** Messages that NATS sends to one node in advance. */
 const MAX_IN_TRANSIT = 50;
-/**
- * Unacknowledged messages of all nodes of a group. Much more than one node holds: those of a dead
- * node must not block the others until they are redelivered.
- */
-const MAX_UNACKNOWLEDGED = 20 * MAX_HELD;
-/** Milliseconds before a retry. */
-const RETRY_MS = 1000;
 
 export interface StreamOptions extends StreamSize {
 	/** nats://host:4222, comma-separated for several servers. */
@@ -87,15 +64,14 @@ export async function openJetStream(options: StreamOptions) {
 	watchConnection();
 
 	async function openConsumer(
-		consumerConfig: Partial<ConsumerConfig> & { durable_name: string },
+		consumer: Partial<ConsumerConfig> & { durable_name: string },
 		prepare: (state: ConsumerState) => Promise<void>,
 	) {
 		const api = await manager();
 		await config.ensure(api);
-		await api.consumers.add(stream, consumerConfig);
-		await prepare(await stateOf(api, consumerConfig.durable_name));
-		const consumer = await js.consumers.get(stream, consumerConfig.durable_name);
-		return consumer.consume({
+		await api.consumers.add(stream, consumer);
+		await prepare(await stateOf(api, consumer.durable_name));
+		return (await js.consumers.get(stream, consumer.durable_name)).consume({
 			max_messages: MAX_IN_TRANSIT,
 			idle_heartbeat: 2000,
 			abort_on_missing_resource: true,
@@ -162,71 +138,18 @@ export async function openJetStream(options: StreamOptions) {
 			bury: (text: string, error: unknown) => Promise<void>,
 			prepare: (state: ConsumerState) => Promise<void>,
 		): ConsumerHandle {
-			const durable_name = consumerName(group, pattern);
-			const consumer = {
-				durable_name,
-				filter_subject: subject(pattern.replace(/\*$/, ">")),
-				ack_policy: AckPolicy.Explicit,
-				deliver_policy: DeliverPolicy.All,
-				ack_wait: nanos(options.ackWait),
-				max_ack_pending: MAX_UNACKNOWLEDGED,
-			};
-			let stopping = false;
-			const acceptBatch = microBatch<Event[], void>(
-				async (messages) => {
-					// Other nodes can process immediately what this node has not begun.
-					if (stopping) return messages.map(() => reject(new Error("This node is stopping")));
-					await accept(messages.flat());
-					return messages.map(() => undefined);
-				},
-				{ maxSize: BATCH, sizeOf: ({ length }) => length },
-			);
-			async function process({ events, invalid }: UnpackedEvents): Promise<void> {
-				if (events.length > 0) await acceptBatch(events);
-				for (const { text, error } of invalid) await bury(text, error);
-			}
-			const timing = {
-				extendEvery: options.ackWait / 3,
-				returnAfter: () => (stopping ? 0 : RETRY_MS),
-			};
-			let close: () => Promise<unknown> = async () => undefined;
-
-			async function consume(): Promise<void> {
-				const messages = await openConsumer(consumer, prepare);
-				close = () => messages.close();
-				if (stopping) await close();
-				const held = new Set<Promise<void>>();
-				let count = 0;
-				for await (const message of messages) {
-					const found = unpackEvents(message.string());
-					const size = Math.max(1, found.events.length);
-					const work = settle(message, process(found), timing).finally(() => {
-						held.delete(work);
-						count -= size;
-					});
-					held.add(work);
-					count += size;
-					while (count >= MAX_HELD) await Promise.race(held);
-				}
-				await Promise.all(held);
-			}
-			async function run(): Promise<void> {
-				while (!stopping) {
-					await consume().catch((error) => {
-						if (!stopping) onError(durable_name, error);
-					});
-					if (!stopping) await pause(RETRY_MS);
-				}
-			}
-			const running = run();
-			return {
-				/** Finishes the current batches and returns the other messages. */
-				async stop() {
-					stopping = true;
-					await close();
-					await running;
-				},
-			};
+			const { ackWait } = options;
+			const consumer = consumerConfig(group, pattern, {
+				subject: subject(pattern.replace(/\*$/, ">")),
+				ackWait,
+			});
+			return startConsumer({
+				ackWait,
+				open: () => openConsumer(consumer, prepare),
+				accept,
+				bury,
+				onError: (error) => onError(consumer.durable_name, error),
+			});
 		},
 
 		/** Progress of each consumer of a group. */
@@ -253,31 +176,7 @@ export async function openJetStream(options: StreamOptions) {
 		},
 	};
 }
-/** Consumer name of a group and pattern. */
-export const consumerName = (group: string, pattern: string) =>
-	`${group}-${pattern.replace("*", "all").replaceAll(".", "-")}`;
-
 export type EventStream = Awaited<ReturnType<typeof openJetStream>>;
-
-/**
- * Acknowledges a message when it is processed, extends its deadline meanwhile, and returns it for
- * redelivery on failure.
- */
-async function settle(
-	message: JsMsg,
-	processed: Promise<void>,
-	{ extendEvery, returnAfter }: { extendEvery: number; returnAfter(): number },
-): Promise<void> {
-	const heartbeat = setInterval(() => message.working(), extendEvery);
-	try {
-		await processed;
-		message.ack();
-	} catch {
-		message.nak(returnAfter());
-	} finally {
-		clearInterval(heartbeat);
-	}
-}
 
 const streams = new WeakMap<object, { stream: Promise<EventStream>; holders: number }>();
 /**

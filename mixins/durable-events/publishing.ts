@@ -1,8 +1,8 @@
 import { type Event, matches } from "../../lib/contracts/event.ts";
 import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
-import { type Relay, startRelay } from "../../lib/messaging/outbox.ts";
 import { STREAM_CHECKPOINT } from "../../lib/messaging/outbox-checkpoints.ts";
 import type { Acknowledged, Destination } from "../../lib/messaging/outbox-destination.ts";
+import { type Relay, startRelay } from "../../lib/messaging/relay.ts";
 import { countPublished } from "./metrics.ts";
 import { isClosing, type Self } from "./self.ts";
 

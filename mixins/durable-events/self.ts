@@ -1,6 +1,6 @@
 import type { ServiceThis } from "../../lib/contracts/contract.ts";
 import type { EventStream } from "../../lib/messaging/jetstream.ts";
-import type { Relay } from "../../lib/messaging/outbox.ts";
+import type { Relay } from "../../lib/messaging/relay.ts";
 import type { Subscriptions } from "../../lib/messaging/subscriptions.ts";
 import type { HasDatabase } from "../database.mixin.ts";
 import type { ConsumerRefill } from "./refill.ts";
