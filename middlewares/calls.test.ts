@@ -83,12 +83,12 @@ test("a nested call is limited by its contract and by its caller's remaining tim
 			actions: { call: (ctx) => (ctx as unknown as Context).call(ctx.params.action) },
 		}) as never,
 	);
-	const ask = (action: string, timeout: number) =>
+	const callNested = (action: string, timeout: number) =>
 		nodes[0]!.call<number, object>("nested.call", { action }, { timeout });
-	await eventually(() => ask("things.brief", 5000));
-	expect(await ask("things.brief", 5000)).toBe(100);
-	expect(await ask("things.brief", 50)).toBeLessThanOrEqual(50);
-	const left = await ask("things.write", 5000);
+	await eventually(() => callNested("things.brief", 5000));
+	expect(await callNested("things.brief", 5000)).toBe(100);
+	expect(await callNested("things.brief", 50)).toBeLessThanOrEqual(50);
+	const left = await callNested("things.write", 5000);
 	expect(left).toBeLessThanOrEqual(5000);
 	expect(left).toBeGreaterThan(100);
 });
@@ -101,32 +101,32 @@ test("shared call options are not modified", async () => {
 });
 
 test("a read lost with its node is repeated on another; a write is not", async () => {
-	const asked: string[] = [];
+	const called: string[] = [];
 	let lose: (() => void) | undefined;
 	const losing: Handler = (ctx) => {
-		asked.push(`first ${ctx.action!.name}`);
+		called.push(`first ${ctx.action!.name}`);
 		lose!();
 		return never();
 	};
 	const { caller, nodes } = await startThings(losing, async (ctx) => {
-		asked.push(`second ${ctx.action!.name}`);
-		(ctx.meta as { answered?: string }).answered = "second";
+		called.push(`second ${ctx.action!.name}`);
+		(ctx.meta as { handledBy?: string }).handledBy = "second";
 		return 2;
 	});
 	lose = () => caller.registry.nodes.disconnected(nodes[0]!.nodeID, true);
-	const meta: { answered?: string } = {};
+	const meta: { handledBy?: string } = {};
 	// Whichever node is called first, the second one responds.
 	await eventually(async () => {
 		await waitForCount(caller, "things.read", 2);
 		expect(await caller.call("things.read", {}, { meta })).toBe(2);
-		expect(asked.slice(-2)).toEqual(["first things.read", "second things.read"]);
+		expect(called.slice(-2)).toEqual(["first things.read", "second things.read"]);
 	});
-	expect(meta.answered).toBe("second");
-	asked.length = 0;
+	expect(meta.handledBy).toBe("second");
+	called.length = 0;
 	await eventually(async () => {
 		await waitForCount(caller, "things.read", 2);
 		await expect(caller.call("things.write")).rejects.toMatchObject({ type: "REQUEST_REJECTED" });
-		expect(asked.at(-1)).toBe("first things.write");
+		expect(called.at(-1)).toBe("first things.write");
 	});
 });
 
@@ -144,10 +144,10 @@ test("a read that times out is repeated within the same time limit", async () =>
 });
 
 test("calls rejected by a stopping node are repeated at most twice", async () => {
-	let asked = 0;
+	let called = 0;
 	let drops = 1;
 	const { caller, nodes } = await startThings(async (ctx) => {
-		asked++;
+		called++;
 		if (drops-- > 0)
 			throw new Errors.ServiceNotAvailableError({
 				action: ctx.action!.name!,
@@ -157,15 +157,15 @@ test("calls rejected by a stopping node are repeated at most twice", async () =>
 	});
 	expect(await caller.call("things.write")).toBe("done");
 	drops = 10;
-	asked = 0;
+	called = 0;
 	await expect(caller.call("things.read")).rejects.toMatchObject({ type: "SERVICE_NOT_AVAILABLE" });
-	expect(asked).toBe(3);
+	expect(called).toBe(3);
 });
 
 test("retries do not multiply in nested calls", async () => {
-	let asked = 0;
+	let called = 0;
 	const { caller } = await startThings(() => {
-		asked++;
+		called++;
 		return never();
 	});
 	await startNode([
@@ -177,14 +177,14 @@ test("retries do not multiply in nested calls", async () => {
 	await expect(caller.call("outer.read", {}, { timeout: 2000 })).rejects.toMatchObject({
 		type: expect.stringMatching(/^REQUEST_/),
 	});
-	expect(asked).toBeGreaterThan(1);
-	expect(asked).toBeLessThanOrEqual(3);
+	expect(called).toBeGreaterThan(1);
+	expect(called).toBeLessThanOrEqual(3);
 });
 
 test("a conclusive error is not retried", async () => {
-	let asked = 0;
+	let called = 0;
 	const { caller } = await startThings(async () => {
-		asked++;
+		called++;
 		throw contractError(things, "NO", { why: "because" });
 	});
 	await expect(caller.call("things.read")).rejects.toMatchObject({
@@ -192,7 +192,7 @@ test("a conclusive error is not retried", async () => {
 		code: 409,
 		data: { why: "because" },
 	});
-	expect(asked).toBe(1);
+	expect(called).toBe(1);
 });
 
 test("a breaker opens for a node that does not respond, and calls use another", async () => {
@@ -225,9 +225,9 @@ test("a breaker opens after five consecutive failures, and not if one call in fi
 
 test("a breaker of the only node rejects calls as an outage, half-opens, and closes on success", async () => {
 	let handler: Handler = never;
-	let asked = 0;
+	let called = 0;
 	const { caller } = await startThings((ctx) => {
-		asked++;
+		called++;
 		return handler(ctx);
 	});
 	const breakerEvents: string[] = [];
@@ -235,13 +235,13 @@ test("a breaker of the only node rejects calls as an outage, half-opens, and clo
 		breakerEvents.push(this.event);
 	});
 	await repeat(5, () => caller.call("things.write", {}, { timeout: 20 }));
-	asked = 0;
+	called = 0;
 	const refusal = await caller.call("things.write").catch((error) => error);
 	expect(isOutage(refusal)).toBe(true);
-	expect(asked).toBe(0);
+	expect(called).toBe(0);
 	handler = async () => "well";
 	expect(await eventually(() => caller.call("things.write"))).toBe("well");
-	expect(asked).toBe(1);
+	expect(called).toBe(1);
 	expect(openBreakers(caller)).toEqual([]);
 	expect(breakerEvents).toEqual([
 		"$circuit-breaker.opened",
@@ -264,12 +264,12 @@ test("connection failures, errors without a code and internal errors open a brea
 describe("no breaker is opened by", () => {
 	let error: Error;
 	let caller: ServiceBroker;
-	const kept: ServiceBroker[] = [];
+	const sharedBrokers: ServiceBroker[] = [];
 	beforeAll(async () => {
 		({ caller } = await startThings(() => Promise.reject(error)));
-		kept.push(...brokers.splice(0));
+		sharedBrokers.push(...brokers.splice(0));
 	});
-	afterAll(() => Promise.all(kept.map((broker) => broker.stop())));
+	afterAll(() => Promise.all(sharedBrokers.map((broker) => broker.stop())));
 
 	test.each([
 		["an error of the contract", contractError(things, "NO")],

@@ -8,9 +8,9 @@ interface Repetition {
 }
 
 /**
- * Calls the action of a context again, with a context of its own: the broker selects a node, and the
- * call passes all middlewares. Private API of Moleculer, used only here: `Context.copy` and the call
- * option `ctx`.
+ * Calls the action of a context again, with a context of its own: the broker selects a node, and
+ * the call passes all middlewares. Private API of Moleculer, used only here: `Context.copy` and the
+ * call option `ctx`.
  * @param onCopy receives the new context before the call
  */
 export function repeatCall<P>(

@@ -201,15 +201,15 @@ test("retries and state changes of the circuit breaker are events of the call's 
 });
 
 test("a non-durable event has the trace of its sender", async () => {
-	const heard: unknown[] = [];
+	const receivedHeaders: unknown[] = [];
 	const listener = {
 		name: "listener",
-		events: { "something.happened": (ctx: Context) => void heard.push(ctx.headers) },
+		events: { "something.happened": (ctx: Context) => void receivedHeaders.push(ctx.headers) },
 	} as unknown as ServiceSchema;
 	const broker = await startNode("one", listener);
 	await runInTracesOf([{ traceparent: one }], () => broker.broadcast("something.happened"));
 	await broker.emit("something.happened");
-	await eventually(() => expect(heard).toHaveLength(2));
-	expect(heard).toEqual([{ traceparent: one }, {}]);
+	await eventually(() => expect(receivedHeaders).toHaveLength(2));
+	expect(receivedHeaders).toEqual([{ traceparent: one }, {}]);
 	expect(spanNames()).toEqual(["listener consumer something.happened"]);
 });

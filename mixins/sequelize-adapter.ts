@@ -3,8 +3,8 @@ import SequelizeAdapter from "moleculer-db-adapter-sequelize";
 import type { Model, ModelStatic, Sequelize } from "sequelize";
 
 /*
- * The only file that uses private members of moleculer-db's Sequelize adapter and of the service that
- * it belongs to. sequelize-adapter.test.ts fails if an upgrade changes them.
+ * The only file that uses private members of moleculer-db's Sequelize adapter and of the service
+ * that it belongs to. sequelize-adapter.test.ts fails if an upgrade changes them.
  */
 
 /** A column name, with `-` for descending, or an expression and its direction. */

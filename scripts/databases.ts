@@ -45,7 +45,7 @@ interface Target {
 	/** DATA_DIR. */
 	readonly folder: string;
 	readonly services: readonly string[];
-	readonly say: (line: string) => void;
+	readonly print: (line: string) => void;
 }
 
 /**
@@ -99,14 +99,14 @@ export async function claimDatabases(
 async function startDatabases(
 	program: Program,
 	drain: number,
-	{ root, folder, services, say }: Target,
+	{ root, folder, services, print }: Target,
 ): Promise<Databases> {
 	const dataDir = join(folder, "postgres");
-	say(
+	print(
 		existsSync(dataDir) ? "Starting the database …" : "Preparing the database (first start only) …",
 	);
 	const onExit = (reason: string) => program.fail(new StartError(reason));
-	const starting = startEmbeddedPostgres({ dataDir, log: say, onExit }).catch((error) => {
+	const starting = startEmbeddedPostgres({ dataDir, log: print, onExit }).catch((error) => {
 		throw new StartError(
 			`${error.message} (DATA_DIR selects the folder; DATABASE_URL selects another Postgres server)`,
 			{ cause: error },
@@ -129,7 +129,7 @@ async function startDatabases(
 		);
 		if (services.includes("users")) {
 			const { problems } = await canonicalizeEmails(databaseUrl(url, "users"));
-			for (const problem of problems) say(`E-mail addresses: ${problem}`);
+			for (const problem of problems) print(`E-mail addresses: ${problem}`);
 		}
 		// A checkpoint now shortens the later shutdown.
 		if (made.length > 0) forceCheckpoint(admin).catch(() => undefined);

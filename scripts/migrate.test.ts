@@ -62,7 +62,7 @@ test("npm run migrate creates databases, applies migrations and reverts one", as
 		DATABASE_URL,
 		DATA_DIR: await makeDataFolder(),
 	});
-	await program.says(/started successfully/);
+	await program.waitForOutput(/started successfully/);
 	expect(await program.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 
 	expect(await run("migrate", ["down", "shipping"])).toMatchObject({
@@ -84,8 +84,10 @@ test("npm run migrate creates databases, applies migrations and reverts one", as
 });
 
 test("a service's role cannot connect to another service's database", async () => {
-	const intruder = new pg.Client(`postgres://${prefix}shipping:secret@${host}/${prefix}inventory`);
-	await expect(intruder.connect()).rejects.toThrow(/permission denied/);
+	const otherService = new pg.Client(
+		`postgres://${prefix}shipping:secret@${host}/${prefix}inventory`,
+	);
+	await expect(otherService.connect()).rejects.toThrow(/permission denied/);
 });
 
 test("npm run migrate shows but does not revert migrations of a newer version", async () => {

@@ -35,8 +35,8 @@ type Complete = (
 	done: (error: Error | null, result: [string[], string]) => void,
 ) => unknown;
 /**
- * moleculer-repl replaces the undocumented `eval` and `completer` of Node's REPL, and so do we, only
- * in this file. repl.test.ts fails if an upgrade changes them.
+ * moleculer-repl replaces the undocumented `eval` and `completer` of Node's REPL, and so do we,
+ * only in this file. repl.test.ts fails if an upgrade changes them.
  */
 type Prompt = Omit<REPLServer, "eval" | "completer"> & { eval: Evaluate; completer: Complete };
 
@@ -101,11 +101,11 @@ function addCommands(
 		);
 	};
 	prompt.completer = (line, done) => {
-		const ours = Object.keys(commands).filter((name) => name.startsWith(line));
+		const own = Object.keys(commands).filter((name) => name.startsWith(line));
 		complete.call(prompt, line, (error, [found, part]) => {
 			// moleculer-repl offers all commands where none matches.
-			const theirs = ours.length > 0 ? found.filter((name) => name.startsWith(line)) : found;
-			done(error, [[...new Set([...ours, ...theirs])].sort(), part]);
+			const others = own.length > 0 ? found.filter((name) => name.startsWith(line)) : found;
+			done(error, [[...new Set([...own, ...others])].sort(), part]);
 		});
 	};
 }

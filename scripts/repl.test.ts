@@ -126,7 +126,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 		customerId = ((await broker.call("users.seed", customer)) as { id: string }).id;
 		const HOME = await makeDataFolder();
 		prompt = runScript("repl", { ...env(), TERM: "xterm", HOME }, { terminal: true });
-		await prompt.says(/mol \$/);
+		await prompt.waitForOutput(/mol \$/);
 	}, 120_000);
 	afterAll(async () => {
 		await cleanUp();
@@ -155,7 +155,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 	async function type(keys: string, expected: RegExp): Promise<void> {
 		const { length } = prompt.output();
 		prompt.type(keys);
-		await prompt.says(new RegExp(`(?<=^[^]{${length},})${expected.source}`));
+		await prompt.waitForOutput(new RegExp(`(?<=^[^]{${length},})${expected.source}`));
 	}
 	/** Enters a line in the prompt, and waits for its output. */
 	const enter = (line: string, expected: RegExp) => type(`${line}\r`, expected);

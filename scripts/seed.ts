@@ -78,10 +78,10 @@ async function tryLogin(call: Call, login: Login): Promise<Login> {
 export async function seedCatalogue(
 	call: Call,
 	folder: string,
-	say: (line: string) => void,
+	print: (line: string) => void,
 ): Promise<void> {
 	if (await readSecret(folder, CATALOGUE_MARK)) return;
-	say("Importing the demo catalogue …");
+	print("Importing the demo catalogue …");
 	const { catalogue } = await import("./demo-catalogue.ts");
 	await call("products.import", { products: catalogue });
 	await readOrCreateSecret(folder, CATALOGUE_MARK, () => new Date().toISOString());

@@ -24,7 +24,7 @@ afterEach(cleanUp);
 const start = (folder: string, script = "start") =>
 	runScript(script, { DATA_DIR: folder, PORT: "0" });
 const screenOf = async (program: Running) => {
-	const [screen] = await program.says(/The shop is open[\s\S]*Stop .*\n/);
+	const [screen] = await program.waitForOutput(/The shop is open[\s\S]*Stop .*\n/);
 	return { screen, url: /http:\S+/.exec(screen)![0] };
 };
 const logins = (screen: string) =>
@@ -126,7 +126,7 @@ describe("npm start", () => {
 	test("exits with code 0 after a signal during its start", async () => {
 		const folder = await makeDataFolder();
 		const program = start(folder);
-		await program.says(/Preparing the database/);
+		await program.waitForOutput(/Preparing the database/);
 		expect(await program.stop("SIGINT")).toEqual({ code: 0, errors: "" });
 		await eventually(async () => expect(await processesWith(folder)).toEqual([]));
 		await screenOf(start(folder));
@@ -175,10 +175,10 @@ describe("npm start", () => {
 			{ DATA_DIR: folder, PORT: "0", TERM: "xterm", HOME: folder },
 			{ terminal: true },
 		);
-		await program.says(/mol \$/);
+		await program.waitForOutput(/mol \$/);
 		const pid = await postgresOn(folder);
 		program.type("call products.list\r");
-		await program.says(/rows: \[/);
+		await program.waitForOutput(/rows: \[/);
 		program.type("exit\r");
 		expect(await program.ended).toMatchObject({ code: 0 });
 		expect(await processesWith(folder)).not.toContain(pid);
@@ -188,7 +188,7 @@ describe("npm start", () => {
 test("npm run start:node prints only log lines", async () => {
 	const folder = await makeDataFolder();
 	const program = start(folder, "start:node");
-	await program.says(/started successfully/);
+	await program.waitForOutput(/started successfully/);
 	expect(await program.stop("SIGTERM")).toMatchObject({ code: 0 });
 	expect(program.output()).not.toMatch(/The shop is open|password|customer@example.com/);
 });

@@ -51,7 +51,7 @@ function restartOnChange(quiet: boolean): void {
 runProgram("moleculer-commerce", async (program) => {
 	const { quiet, watch, prompt } = await read(program);
 	if (watch) return restartOnChange(quiet);
-	const say = quiet ? () => undefined : (line: string) => console.log(line);
+	const print = quiet ? () => undefined : (line: string) => console.log(line);
 	const given = readEnv();
 	const folder = resolve(given.DATA_DIR);
 	const services = selectedServices(join(root, "services"), given.SERVICES);
@@ -61,7 +61,7 @@ runProgram("moleculer-commerce", async (program) => {
 	const loading = loadServices(root, services);
 	loading.catch(() => undefined);
 
-	const databases = await prepareDatabases(program, given, { folder, root, services, say });
+	const databases = await prepareDatabases(program, given, { folder, root, services, print });
 	// The lock of its data folder already protects an embedded Postgres.
 	if (!databases.embedded)
 		await claimDatabases(program, given, databases.url, withDatabase(root, services));
@@ -78,20 +78,20 @@ runProgram("moleculer-commerce", async (program) => {
 		ADMIN_PASSWORD,
 		LOGLEVEL: given.LOGLEVEL ?? (quiet ? "info" : "warn"),
 	} as const;
-	say("Starting the services …");
+	print("Starting the services …");
 	const broker = await startBroker(program, env, await program.step(loading));
 
 	const call = broker.call.bind(broker) as unknown as Call;
 	const logins =
 		has("users") && (demo || !quiet) ? await program.step(seedLogins(call, env, folder, demo)) : [];
-	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, say));
+	if (demo && has("products", "inventory")) await program.step(seedCatalogue(call, folder, print));
 	if (quiet) return;
 
 	const productId =
 		demo && has("api", "auth", "orders")
 			? await program.step(findSomethingInStock(call))
 			: undefined;
-	say(
+	print(
 		screen({
 			url: addressOf(broker, env),
 			services,
@@ -101,6 +101,6 @@ runProgram("moleculer-commerce", async (program) => {
 			prompt,
 		}),
 	);
-	program.onEnd(0, () => say(prompt ? "\nStopping …" : "Stopping …"));
+	program.onEnd(0, () => print(prompt ? "\nStopping …" : "Stopping …"));
 	if (prompt) openPrompt(broker, program);
 });

@@ -66,7 +66,9 @@ const READ_UNDER_LOCK = `select s.relname as name from pg_stat_xact_user_tables 
 	join pg_locks l on l.relation = s.relid
 	where l.pid = pg_backend_pid() and l.mode = 'AccessExclusiveLock' and s.seq_tup_read > 0`;
 
-/** Runs a migration and returns the names of existing tables and indexes that it rewrites or reads. */
+/**
+ * Runs a migration and returns the names of existing tables and indexes that it rewrites or reads.
+ */
 async function heavyWork(client: pg.Client, text: string): Promise<string[]> {
 	if (isWithoutTransaction(text)) {
 		await client.query(text);

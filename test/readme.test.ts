@@ -58,7 +58,7 @@ testWithCurl("the commands of the start screen and of the tour in the README suc
 	const tour = blocks(await readFile(join(root, "README.md"), "utf8"), "A tour");
 	const folder = await makeDataFolder();
 	const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
-	const [, SHOP = "", suggestion = ""] = await program.says(
+	const [, SHOP = "", suggestion = ""] = await program.waitForOutput(
 		/open at (http\S+)[\s\S]*?( {2}TOKEN=[\s\S]*?)\n\n[\s\S]*Stop/,
 	);
 	const shell = openShell(folder, { SHOP });

@@ -21,7 +21,7 @@ const start = async (env: Record<string, string> = {}) =>
 
 test("an embedded shop locks its databases against other shops until it stops", async () => {
 	const first = await start();
-	await first.says(/started successfully/);
+	await first.waitForOutput(/started successfully/);
 	const [second, node] = await Promise.all([start(), start({ TRANSPORTER: "nats://127.0.0.1:1" })]);
 	expect(await second.ended).toMatchObject({
 		code: 1,
@@ -33,6 +33,6 @@ test("an embedded shop locks its databases against other shops until it stops", 
 	});
 	expect(await first.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 	const third = await start();
-	await third.says(/started successfully/);
+	await third.waitForOutput(/started successfully/);
 	expect(await third.stop("SIGTERM")).toEqual({ code: 0, errors: "" });
 });

@@ -309,14 +309,14 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 	});
 
 	describe("without a short timeout", () => {
-		const patient: Cache[] = [];
+		const tolerant: Cache[] = [];
 		beforeAll(async () => {
 			for (let i = 0; i < 2; i++)
-				patient.push(createCache(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
-			await works(...patient);
+				tolerant.push(createCache(redisStore(connectRedis(redis.url, quiet), 10_000), "cache::"));
+			await works(...tolerant);
 		});
-		afterAll(() => Promise.all(patient.map((cache) => cache.close())));
-		behavior(() => ({ one: patient[0]!, other: patient[1]! }));
+		afterAll(() => Promise.all(tolerant.map((cache) => cache.close())));
+		behavior(() => ({ one: tolerant[0]!, other: tolerant[1]! }));
 	});
 
 	test("without Redis, rows are loaded, changes succeed and the outage is logged once; then caching resumes", async () => {

@@ -10,8 +10,8 @@ interface LruOptions<V> {
 const TTL_MS = 60_000;
 
 /**
- * A cache in this process that is bounded in bytes: the least recently used entries are evicted. Expired
- * entries are removed by timers, so that an idle process does not keep them.
+ * A cache in this process that is bounded in bytes: the least recently used entries are evicted.
+ * Expired entries are removed by timers, so that an idle process does not keep them.
  *
  * `LRUCache` takes `now() === 0` for "no time": a clock of a test must start above 0.
  */

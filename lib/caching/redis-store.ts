@@ -8,10 +8,11 @@ import { type CacheStore, HOLD_MS, type KeyState, LEASE_MS, MAX_TTL_MS } from ".
  * A key contains `v` and a value, `l` and a lease, or `h` and the holders of the key, each with the
  * time of its expiry: `h1f0c…=1764320000000 77ab…=1764320004000`. Times are those of Redis.
  *
- * Values and leases expire. Holds have no time to live of their own: with the policy `volatile-lru`,
- * Redis evicts only keys that have one, and a hold must not be evicted. The next access removes the
- * holders that have expired. `holders` returns those of a text that have not, without `except`. Nodes
- * of earlier versions write one holder, without its expiry, into a key that expires.
+ * Values and leases expire. Holds have no time to live of their own: with the policy
+ * `volatile-lru`, Redis evicts only keys that have one, and a hold must not be evicted. The next
+ * access removes the holders that have expired. `holders` returns those of a text that have not,
+ * without `except`. Nodes of earlier versions write one holder, without its expiry, into a key that
+ * expires.
  */
 const HOLDERS = `
 local function now()

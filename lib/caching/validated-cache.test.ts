@@ -24,7 +24,7 @@ const commit = (to: number) => async () => {
 	price = to;
 };
 const quiet = { warn: () => undefined, info: () => undefined };
-const length = (answer: string) => answer.length;
+const length = (value: string) => value.length;
 let names = 0;
 let service: string;
 
@@ -47,7 +47,7 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 		validated = new ValidatedCache(cache, length);
 		change = (work) => createCache(there, "cache::").of(service, 60_000).whileInvalidated([], work);
 	});
-	const ask = (from = validated, make = read) => from.get(service, "/things/1", 60_000, make);
+	const fetch = (from = validated, make = read) => from.get(service, "/things/1", 60_000, make);
 
 	test("getMany requests only the missing keys, and absent values again", async () => {
 		const lookups: string[][] = [];
@@ -69,11 +69,11 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 	});
 
 	test("a value is made once, and again after a change on another node", async () => {
-		for (let i = 0; i < 3; i++) expect(await ask()).toBe("price 1");
+		for (let i = 0; i < 3; i++) expect(await fetch()).toBe("price 1");
 		expect(reads).toBe(1);
 		for (let to = 2; to < 6; to++) {
 			await change(commit(to));
-			for (let i = 0; i < 2; i++) expect(await ask()).toBe(`price ${to}`);
+			for (let i = 0; i < 2; i++) expect(await fetch()).toBe(`price ${to}`);
 			expect(reads).toBe(to);
 		}
 		await validated.get(service, "/things/2", 60_000, read);
@@ -81,36 +81,36 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 	});
 
 	test("values are made each time and not cached during a change, even if its node dies after the commit", async () => {
-		await ask();
+		await fetch();
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before = "";
 		void change(async () => {
-			before = await ask();
+			before = await fetch();
 			await commit(2)();
 			die();
 			return new Promise(() => undefined);
 		});
 		await committed;
 		expect([before, reads]).toEqual(["price 1", 2]);
-		for (let i = 0; i < 2; i++) expect(await ask()).toBe("price 2");
+		for (let i = 0; i < 2; i++) expect(await fetch()).toBe("price 2");
 		expect(reads).toBe(4);
 	});
 
 	test("a value begun before a change is not returned after it", async () => {
 		const slow = Promise.withResolvers<void>();
 		const begun = Promise.withResolvers<void>();
-		const asking = ask(validated, async () => {
-			const answer = await read();
+		const pending = fetch(validated, async () => {
+			const value = await read();
 			begun.resolve();
 			await slow.promise;
-			return answer;
+			return value;
 		});
 		await begun.promise;
 		await change(commit(2));
 		slow.resolve();
-		expect(await asking).toBe("price 1");
-		expect(await ask()).toBe("price 2");
-		expect(await ask()).toBe("price 2");
+		expect(await pending).toBe("price 1");
+		expect(await fetch()).toBe("price 2");
+		expect(await fetch()).toBe("price 2");
 	});
 
 	test("a value is not cached if its version was read before a change", async () => {
@@ -122,13 +122,13 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 			},
 		});
 		const behind = new ValidatedCache(late, length);
-		for (let i = 0; i < 3; i++) expect(await ask(behind)).toBe("price 2");
+		for (let i = 0; i < 3; i++) expect(await fetch(behind)).toBe("price 2");
 		// The first value was current, but its version was not.
 		expect(reads).toBe(2);
 	});
 
 	test("concurrent reads share one lookup; later reads see changes made during it", async () => {
-		await ask();
+		await fetch();
 		let lookups = 0;
 		let gate: Promise<unknown> = Promise.resolve();
 		const watched: CacheStore = {
@@ -141,21 +141,21 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 			},
 		};
 		const shared = new ValidatedCache(createCache(watched, "cache::"), length);
-		await ask(shared);
+		await fetch(shared);
 		lookups = 0;
-		expect(await Promise.all(Array.from({ length: 20 }, () => ask(shared)))).toEqual(
+		expect(await Promise.all(Array.from({ length: 20 }, () => fetch(shared)))).toEqual(
 			Array(20).fill("price 1"),
 		);
 		expect(lookups).toBe(1);
 
 		const slow = Promise.withResolvers<void>();
 		gate = slow.promise;
-		const early = ask(shared);
+		const early = fetch(shared);
 		await eventually(() => expect(lookups).toBe(2));
 		// It has read the state before the change, and is still pending.
 		await new Promise(setImmediate);
 		await change(commit(2));
-		const late = Array.from({ length: 20 }, () => ask(shared));
+		const late = Array.from({ length: 20 }, () => fetch(shared));
 		slow.resolve();
 		await early;
 		expect(await Promise.all(late)).toEqual(Array(20).fill("price 2"));
@@ -174,13 +174,13 @@ describe("validated cache with an in-memory store", () => {
 		const validated = new ValidatedCache(createCache(memoryStore(), ""), length, {
 			now: () => now,
 		});
-		const ask = () => validated.get(service, "/", 1000, read);
-		await ask();
+		const fetch = () => validated.get(service, "/", 1000, read);
+		await fetch();
 		now = 1000;
-		await ask();
+		await fetch();
 		expect(reads).toBe(1);
 		now = 1002;
-		await ask();
+		await fetch();
 		expect(reads).toBe(2);
 	});
 
@@ -195,20 +195,20 @@ describe("validated cache with an in-memory store", () => {
 	test("memory is bounded, and the least recently used entries are evicted first", async () => {
 		const cache = createCache(memoryStore(), "");
 		const validated = new ValidatedCache<string>(cache, length, { most: 10_000 });
-		const ask = (key: string, size = 998) =>
+		const fetch = (key: string, size = 998) =>
 			validated.get(service, key, 60_000, async () => read().then(() => "x".repeat(size)));
-		for (const key of "0123456789") await ask(key);
+		for (const key of "0123456789") await fetch(key);
 		expect([validated.bytes, reads]).toEqual([10_000, 10]);
-		await ask("0");
-		await ask("a");
+		await fetch("0");
+		await fetch("a");
 		expect([validated.bytes, reads]).toEqual([10_000, 11]);
-		await ask("0");
+		await fetch("0");
 		expect(reads).toBe(11);
-		await ask("1");
+		await fetch("1");
 		expect(reads).toBe(12);
 		// A replaced entry counts once.
 		await cache.of(service, 1).whileInvalidated([], read);
-		await ask("1", 498);
+		await fetch("1", 498);
 		expect(validated.bytes).toBe(9_500);
 	});
 
@@ -223,7 +223,7 @@ describe("validated cache with an in-memory store", () => {
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
 			expect(text).toContain(
-				`shop_near_answers_total{service="${service}",result="${result}"} ${count}\n`,
+				`shop_validated_cache_lookups_total{service="${service}",result="${result}"} ${count}\n`,
 			);
 		}
 	});
@@ -272,16 +272,16 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 	test("without Redis every value is made, and no stale entry is used when it is back", async () => {
 		const [here, there] = [open(), open()];
 		const validated = new ValidatedCache(createCache(here, "cache::"), length);
-		const ask = () => validated.get(service, "/things/1", 60_000, read);
+		const fetch = () => validated.get(service, "/things/1", 60_000, read);
 		await works(validated);
-		await ask();
+		await fetch();
 		await redis.process.kill();
-		expect(await ask()).toBe("price 1");
+		expect(await fetch()).toBe("price 1");
 		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
-		expect(await ask()).toBe("price 2");
+		expect(await fetch()).toBe("price 2");
 		await redis.restart();
 		await works(validated);
-		expect(await ask()).toBe("price 2");
+		expect(await fetch()).toBe("price 2");
 	});
 
 	test("a hanging Redis delays no read for long, and its stale values are not used", async () => {
@@ -293,18 +293,18 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 			(store) => new ValidatedCache(createCache(store, "cache::"), length),
 		);
 		for (const one of [validated!, other!]) await works(one);
-		const ask = () => validated!.get(service, "/things/1", 60_000, read);
-		await ask();
+		const fetch = () => validated!.get(service, "/things/1", 60_000, read);
+		await fetch();
 		redis.process.pause();
-		expect(await ask()).toBe("price 1");
+		expect(await fetch()).toBe("price 1");
 		await createCache(there, "cache::").of(service, 60_000).whileInvalidated([], commit(2));
-		expect(await ask()).toBe("price 2");
+		expect(await fetch()).toBe("price 2");
 		redis.process.resume();
 		const seen = new Set<string>();
 		await eventually(async () => {
-			seen.add(await ask());
+			seen.add(await fetch());
 			const before = reads;
-			seen.add(await ask());
+			seen.add(await fetch());
 			expect(reads).toBe(before);
 		}, 20);
 		expect([...seen]).toEqual(["price 2"]);

@@ -83,11 +83,11 @@ function accepted(was: Shape, is: Shape, at: string): string[] {
 	const added = Object.entries(is).filter(
 		([field, rule]) => !Object.hasOwn(was, field) && required(rule),
 	);
-	const kept = each(was, is, `${at}.`, "the field", (before, after, place) => [
+	const common = each(was, is, `${at}.`, "the field", (before, after, place) => [
 		...(required(after) && !required(before) ? [`${place}: was optional and is required`] : []),
 		...narrower(before, after, place),
 	]);
-	return [...kept, ...added.map(([field]) => `${at}.${field}: new required field`)];
+	return [...common, ...added.map(([field]) => `${at}.${field}: new required field`)];
 }
 
 /** Finds values that a rule no longer accepts. */

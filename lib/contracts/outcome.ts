@@ -4,8 +4,8 @@ import { type Infer, list, object, type Shape, shape } from "./schema.ts";
 /**
  * Result of one order in a set-based command. `done`: the command took effect, now or earlier.
  * `refused`: conclusive failure without effect; repeating the command does not help. `pending`: not
- * decided yet; repeat the command. `waiting`: an external party decides, in minutes or days; an event
- * reports the decision, and the command is then repeated.
+ * decided yet; repeat the command. `waiting`: an external party decides, in minutes or days; an
+ * event reports the decision, and the command is then repeated.
  */
 const outcome = shape({
 	status: { type: "enum", values: ["done", "refused", "pending", "waiting"] },

@@ -12,8 +12,8 @@ function errorsOf(
 	value: object,
 	unknownFields = rejectUnknownFields,
 ): { type: string; message: string }[] {
-	const verdict = validator.compile(unknownFields(structuredClone(rules)) as never)(value);
-	return verdict === true ? [] : (verdict as { type: string; message: string }[]);
+	const result = validator.compile(unknownFields(structuredClone(rules)) as never)(value);
+	return result === true ? [] : (result as { type: string; message: string }[]);
 }
 const check = (rules: Shape, value: object, unknownFields = rejectUnknownFields) => ({
 	wrong: errorsOf(rules, value, unknownFields).map(({ type }) => type),
@@ -231,11 +231,11 @@ test("an e-mail address has one @ and a domain whose dots separate characters", 
 });
 
 test("a message does not contain field names that the client chose", () => {
-	const verdict = validator.compile({ $$strict: true, a: { type: "string" } } as never)({
+	const result = validator.compile({ $$strict: true, a: { type: "string" } } as never)({
 		a: "x",
 		["$`".repeat(10_000)]: 1,
 	});
-	expect((verdict as { message: string }[]).map(({ message }) => message.length < 100)).toEqual([
+	expect((result as { message: string }[]).map(({ message }) => message.length < 100)).toEqual([
 		true,
 	]);
 });

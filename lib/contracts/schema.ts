@@ -209,8 +209,8 @@ function describe(rule: Rule): Record<string, unknown> {
 				default: rule.default,
 			};
 		case "money":
-			// No multipleOf: it differs by currency, and 19.99 is not a multiple of 0.01 in floating point,
-			// so validators disagree on such values.
+			// No multipleOf: it differs by currency, and 19.99 is not a multiple of 0.01 in floating
+			// point, so validators disagree on such values.
 			return {
 				type: "number",
 				minimum: rule.min ?? 0,

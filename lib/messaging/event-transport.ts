@@ -47,9 +47,9 @@ export function inProcessTransport(broker: object) {
 	};
 	/** Stops the deliveries of a group or source, so that its database can be closed. */
 	const unlink = async (end: ConsumerGroup | EventSource) => {
-		const mine = [...links].filter(({ group, source }) => group === end || source === end);
-		await Promise.all(mine.map(({ delivery }) => delivery.stop()));
-		for (const removed of mine) links.delete(removed);
+		const removedLinks = [...links].filter(({ group, source }) => group === end || source === end);
+		await Promise.all(removedLinks.map(({ delivery }) => delivery.stop()));
+		for (const removed of removedLinks) links.delete(removed);
 	};
 	return {
 		/** The consumer groups of this process. */

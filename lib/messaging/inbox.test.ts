@@ -193,10 +193,10 @@ test("nodes share due retries", async () => {
 test("a retry of a dead node is taken over by another at once", async () => {
 	await box(refuse("one")).accept([event("one")]);
 	// A connection that is never closed regularly.
-	const dying = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
+	const failing = new Database({ url: databaseUrl(databases.pattern, "users"), poolSize: 1 });
 	const begun = Promise.withResolvers<number>();
 	const stuck = box(undefined, {
-		db: dying,
+		db: failing,
 		async handle(tx) {
 			const [row] = await tx.query<{ pid: number }>("select pg_backend_pid() as pid");
 			begun.resolve(row!.pid);
@@ -267,8 +267,8 @@ test("any error message is stored, also one that Postgres' JSON rejects", async 
 	await box(() => {
 		throw new Error(`\0${"x".repeat(999)}\u{1F4A5}${"x".repeat(5000)}`);
 	}).accept([event("one")]);
-	const [kept] = await retries();
-	expect(kept!.errors[0]!.message).toBe(`${"x".repeat(999)}\uFFFD`);
+	const [stored] = await retries();
+	expect(stored!.errors[0]!.message).toBe(`${"x".repeat(999)}\uFFFD`);
 });
 
 test("old receipts are deleted in batches", async () => {

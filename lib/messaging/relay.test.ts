@@ -95,8 +95,8 @@ test("publishes each event of concurrent writers once, in order per subject", as
 	await eventually(() => expect(published.length).toBeGreaterThanOrEqual(total));
 	expect(published).toHaveLength(total);
 	for (const id of [1, 2, 3]) {
-		const mine = published.filter((subject) => subject.startsWith(`${id}:`));
-		expect(mine).toEqual(numbered(mine.length, `${id}:`));
+		const failing = published.filter((subject) => subject.startsWith(`${id}:`));
+		expect(failing).toEqual(numbered(failing.length, `${id}:`));
 	}
 	await outbox.db.query("drop table counters");
 });
@@ -133,20 +133,20 @@ test("a relay that takes over a backlog continues after the published events", a
 
 test("redelivers events that a group rejects, without delaying other groups", async () => {
 	let broken = true;
-	const mine = outbox.startTestRelay({
+	const failing = outbox.startTestRelay({
 		async deliver() {
 			if (broken) throw new Error("The group's database is down");
 		},
 	});
-	const theirs = outbox.startTestRelay({ name: "another group" });
+	const healthy = outbox.startTestRelay({ name: "another group" });
 	await write(outbox.db, "1");
 	await write(outbox.db, "2");
-	theirs.relay.wake();
-	await eventually(() => expect(theirs.published).toEqual(["1", "2"]));
+	healthy.relay.wake();
+	await eventually(() => expect(healthy.published).toEqual(["1", "2"]));
 	await eventually(() => expect(outbox.failures).not.toHaveLength(0));
-	expect(mine.published).toEqual([]);
+	expect(failing.published).toEqual([]);
 	broken = false;
-	await eventually(() => expect(mine.published).toEqual(["1", "2"]));
+	await eventually(() => expect(failing.published).toEqual(["1", "2"]));
 });
 
 test("one node relays for a group, and another takes over when it is silent", async () => {
@@ -194,7 +194,7 @@ test("a database restored to a server with lower transaction IDs publishes all e
 	await before.relay.stop();
 	await outbox.db.query("update outbox set xid = '900000000000'");
 	await outbox.db.query(
-		"update outbox_readers set seen = '900000000005:900000000005:', owner = 'a node of old', lease_until = now() + interval '1 day'",
+		"update outbox_readers set seen = '900000000005:900000000005:', owner = 'earlier node', lease_until = now() + interval '1 day'",
 	);
 	const after = outbox.startTestRelay();
 	await write(outbox.db, "2");

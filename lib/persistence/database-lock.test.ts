@@ -9,8 +9,8 @@ let databases: Databases;
 let url: string;
 const locks: DatabaseLock[] = [];
 const lost: StartError[] = [];
-const lock = async (patience = 0) => {
-	const held = await lockAlone(url, { patience, onLost: (error) => lost.push(error) });
+const lock = async (timeoutMs = 0) => {
+	const held = await lockAlone(url, { timeoutMs, onLost: (error) => lost.push(error) });
 	locks.push(held);
 	return held;
 };

@@ -31,7 +31,7 @@ export interface DatabaseLock {
 }
 interface LockOptions {
 	/** Milliseconds to wait for another holder to end. */
-	readonly patience?: number;
+	readonly timeoutMs?: number;
 	/** Called if another shop took the lock while the connection was lost. */
 	onLost(error: StartError): void;
 }
@@ -43,7 +43,7 @@ interface LockOptions {
  */
 export async function lockAlone(
 	url: string,
-	{ patience = WAIT_MS, onLost }: LockOptions,
+	{ timeoutMs = WAIT_MS, onLost }: LockOptions,
 ): Promise<DatabaseLock> {
 	const refusal = new StartError(
 		`another shop uses the database ${databaseName(url)}, and this one caches in its memory: ${REMEDY}`,
@@ -70,7 +70,7 @@ export async function lockAlone(
 		return true;
 	}
 
-	await poll(acquire, patience, refusal);
+	await poll(acquire, timeoutMs, refusal);
 	const watching = startPoller({
 		intervalMs: RETRY_MS,
 		async poll() {
@@ -93,7 +93,7 @@ export async function lockAlone(
  * process.
  * @throws StartError if one does
  */
-export async function assertShared(url: string, patience = WAIT_MS): Promise<void> {
+export async function assertShared(url: string, timeoutMs = WAIT_MS): Promise<void> {
 	const refusal = new StartError(
 		`a shop that caches in its memory uses the database ${databaseName(url)}: ${REMEDY}`,
 	);
@@ -101,7 +101,7 @@ export async function assertShared(url: string, patience = WAIT_MS): Promise<voi
 	try {
 		await poll(
 			async () => (await client.query<{ locked: boolean }>(LOCK_SHARED, [LOCK])).rows[0]!.locked,
-			patience,
+			timeoutMs,
 			refusal,
 		);
 	} finally {
@@ -120,12 +120,12 @@ async function connect(url: string): Promise<pg.Client> {
 	return client;
 }
 
-/** Repeats an attempt until it succeeds; throws `refusal` after `patience` milliseconds. */
+/** Repeats an attempt until it succeeds; throws `refusal` after `timeoutMs` milliseconds. */
 async function poll(
 	attempt: () => Promise<boolean>,
-	patience: number,
+	timeoutMs: number,
 	refusal: StartError,
 ): Promise<void> {
-	for (const end = performance.now() + patience; !(await attempt()); await pause(RETRY_MS))
+	for (const end = performance.now() + timeoutMs; !(await attempt()); await pause(RETRY_MS))
 		if (performance.now() >= end) throw refusal;
 }

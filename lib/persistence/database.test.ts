@@ -77,15 +77,15 @@ describe("a pool whose connections are all in use", () => {
 
 	test.each(Object.keys(kinds))("a %s waits no longer than its call allows", async (kind) => {
 		// Queued first, and outside any call, so it keeps waiting.
-		const patient = db.query("select 1 as one");
-		const hurried = runInCall(call(50), kinds[kind]!);
-		const first = await Promise.race([patient, hurried.catch((error: unknown) => ({ error }))]);
+		const queued = db.query("select 1 as one");
+		const limited = runInCall(call(50), kinds[kind]!);
+		const first = await Promise.race([queued, limited.catch((error: unknown) => ({ error }))]);
 		const { error } = first as { error: unknown };
 		expect(isOutage(error)).toBe(true);
 		expect(toProblem(error)).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
 		expect(db.poolUse).toMatchObject({ busy: 1, waiting: 1 });
 		release();
-		expect(await patient).toEqual([{ one: 1 }]);
+		expect(await queued).toEqual([{ one: 1 }]);
 	});
 
 	test("an ended call does not wait, but still gets a free connection", async () => {

@@ -56,8 +56,8 @@ export const MIGRATING = "migrate";
 const SESSION_GRACE_MS = 300;
 const SESSION_POLL_MS = 5;
 /**
- * Ends idle sessions, sessions that wait for this transaction, and after the grace period (`$2`) all
- * others. `$1` is the time of the change: later sessions know the new type.
+ * Ends idle sessions, sessions that wait for this transaction, and after the grace period (`$2`)
+ * all others. `$1` is the time of the change: later sessions know the new type.
  */
 const END_SESSIONS = `select count(*)::int as sessions, count(case
 		when $2 or state = 'idle' or pg_backend_pid() = any (pg_blocking_pids(pid))
@@ -129,9 +129,10 @@ async function runInTransaction(
 }
 
 /**
- * Ends the other sessions of the role while the transaction still locks the changed table. A session
- * that a node opens meanwhile waits for the lock as soon as it prepares a statement on the table. To
- * a node, the end of a session is a short outage of Postgres: it reconnects and repeats the work.
+ * Ends the other sessions of the role while the transaction still locks the changed table. A
+ * session that a node opens meanwhile waits for the lock as soon as it prepares a statement on the
+ * table. To a node, the end of a session is a short outage of Postgres: it reconnects and repeats
+ * the work.
  */
 async function endOtherSessions(client: pg.Client): Promise<void> {
 	const { rows } = await client.query<{ time: string }>("select clock_timestamp()::text as time");

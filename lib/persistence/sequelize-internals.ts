@@ -14,7 +14,9 @@ import { timeLeft } from "../context/call-context.ts";
  * them.
  */
 
-/** Milliseconds that a request outside a call waits for a connection: half of a call's time limit. */
+/**
+ * Milliseconds that a request outside a call waits for a connection: half of a call's time limit.
+ */
 export const ACQUIRE_MS = 5000;
 /** Requests per connection that may wait. More would only queue calls that have timed out. */
 const WAITING_PER_CONNECTION = 100;
@@ -38,7 +40,8 @@ interface ConnectionManager {
 
 /**
  * Handles a connection's errors from its creation. Sequelize adds its listener slightly later; a
- * server that ends all sessions may send an error before that, and an unhandled one ends the process.
+ * server that ends all sessions may send an error before that, and an unhandled one ends the
+ * process.
  */
 class ErrorHandlingClient extends pg.Client {
 	constructor(config: ClientConfig) {
@@ -77,7 +80,9 @@ export function boundWaits(pool: ConnectionPool): void {
 	};
 }
 
-/** Sets parsers by Postgres type OID, and preserves them when Sequelize loads the server's types. */
+/**
+ * Sets parsers by Postgres type OID, and preserves them when Sequelize loads the server's types.
+ */
 export function overrideParsers(
 	{ oidParserMap }: ConnectionManager,
 	parsers: ReadonlyMap<number, (text: string) => unknown>,

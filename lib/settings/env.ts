@@ -32,9 +32,9 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
 		const text = given || fromFile(path, name);
 		if (text) values[name] = text;
 	}
-	const verdict = check(values) as true | Problem[];
-	if (verdict !== true) {
-		const invalid = verdict.map(
+	const result = check(values) as true | Problem[];
+	if (result !== true) {
+		const invalid = result.map(
 			(problem) =>
 				`${problem.field} ${requirement(problem)} (${settings[problem.field as keyof Env]?.description})`,
 		);

@@ -63,8 +63,8 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 type Handler = (tx: Tx, events: Event[]) => Promise<void>;
 
 /**
- * Calls the handlers of a batch. Each type goes to its most specific pattern, in the fewest calls that
- * keep the events of one subject in order.
+ * Calls the handlers of a batch. Each type goes to its most specific pattern, in the fewest calls
+ * that keep the events of one subject in order.
  */
 async function dispatch(self: Self, tx: Tx, events: Event[]): Promise<void> {
 	const handlers = Object.entries(self.schema.subscriptions ?? {}) as unknown as [

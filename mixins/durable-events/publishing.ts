@@ -7,8 +7,8 @@ import { countPublished } from "./metrics.ts";
 import { isClosing, type Self } from "./self.ts";
 
 /**
- * Publishes the events of the service's outbox: to the stream, or without one to each consumer group
- * of this process.
+ * Publishes the events of the service's outbox: to the stream, or without one to each consumer
+ * group of this process.
  *
  * @returns a function that stops it
  */

@@ -3,7 +3,9 @@ import { acquireJetStream, type EventStream } from "../../lib/messaging/jetstrea
 import { envOf } from "../../lib/settings/env.ts";
 import type { Self } from "./self.ts";
 
-/** Opens the JetStream transport. Returns undefined without NATS: events then stay in the process. */
+/**
+ * Opens the JetStream transport. Returns undefined without NATS: events then stay in the process.
+ */
 export async function openTransport(self: Self): Promise<EventStream | undefined> {
 	const { broker, logger } = self;
 	const {

@@ -42,8 +42,8 @@ export const orderCommands: Readonly<Record<string, Command>> = {
 				subject,
 				detail,
 			]);
-			const verdict = found.length === 0 ? "no violations" : `${found.length} violations`;
-			const summary = `${checked} orders checked, ${skipped} in progress, ${stuck} stuck: ${verdict}`;
+			const conclusion = found.length === 0 ? "no violations" : `${found.length} violations`;
+			const summary = `${checked} orders checked, ${skipped} in progress, ${stuck} stuck: ${conclusion}`;
 			return {
 				value: report,
 				text: [...(found.length > 0 ? [columns(found)] : []), summary].join("\n"),

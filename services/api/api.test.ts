@@ -6,18 +6,18 @@ import { type Shop, startShop } from "../../test/support/shop.ts";
 let shop: Shop;
 let admin: string;
 let user: string;
-const heard: RecordedCall[] = [];
+const calls: RecordedCall[] = [];
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api"],
-		stubs: stubbedServices(heard),
+		stubs: stubbedServices(calls),
 		env: { CORS_ORIGINS: "https://shop.example, http://localhost:5173" },
 	});
 	admin = token(shop.env, "admin");
 	user = token(shop.env);
 });
 beforeEach(() => {
-	heard.length = 0;
+	calls.length = 0;
 });
 afterAll(() => shop?.stop());
 
@@ -32,7 +32,7 @@ test("serves an action at its contract's route below /api, with the contract's s
 	expect(body).toMatchObject({ name: "A book", price: 19.99 });
 	expect(headers.get("location")).toBe(`/api/products/${body.id}`);
 	expect(headers.get("content-type")).toBe("application/json; charset=utf-8");
-	expect(heard).toMatchObject([
+	expect(calls).toMatchObject([
 		{ action: "products.create", params: { ...book, currency: "EUR", stock: 0 } },
 	]);
 });
@@ -61,7 +61,7 @@ test("accepts the additional methods of a contract, such as PUT beside PATCH", a
 		});
 		expect([status, body.id, body.name]).toEqual([200, id, "New"]);
 	}
-	expect(heard.map(({ params }) => params)).toEqual([
+	expect(calls.map(({ params }) => params)).toEqual([
 		{ id, name: "New" },
 		{ id, name: "New" },
 	]);
@@ -143,7 +143,7 @@ test("passes on a well-formed request ID and replaces any other", async () => {
 	};
 	expect(await named("mine-1.2_3")).toBe("mine-1.2_3");
 	await shop.http("GET /api/products", { headers: { "x-request-id": "mine-2" } });
-	expect(heard[0]!.requestID).toBe("mine-2");
+	expect(calls[0]!.requestID).toBe("mine-2");
 	for (const id of ["x".repeat(65), "two words", "a<b>", "x".repeat(300)])
 		expect(await named(id)).toMatch(/^[0-9a-f-]{36}$/);
 	const { headers } = await shop.http("GET /api/nothing", {
@@ -172,7 +172,7 @@ test("passes only known headers on to an action", async () => {
 		headers: { traceparent: "00-0-0-01", prefer: "respond-asynchronously" },
 	});
 	const address = "127.0.0.1";
-	expect(heard.map(({ meta }) => meta)).toEqual([
+	expect(calls.map(({ meta }) => meta)).toEqual([
 		{
 			user: { id, email: "user@example.com", role: "user", session: expect.any(String) },
 			address,
@@ -182,23 +182,23 @@ test("passes only known headers on to an action", async () => {
 		{ user: null, address, respond_async: true },
 		{ user: null, address },
 	]);
-	expect(heard.map(({ headers }) => headers)).toEqual([{ traceparent }, { traceparent }, {}]);
+	expect(calls.map(({ headers }) => headers)).toEqual([{ traceparent }, { traceparent }, {}]);
 });
 
 test("lets listed origins read every response, also errors, and no other origin", async () => {
-	const ask = (request: string, origin: string, headers = {}) =>
+	const requestFrom = (request: string, origin: string, headers = {}) =>
 		shop.http(request, { headers: { origin, ...headers } });
 	for (const request of ["GET /api/products", "GET /api/nothing", "GET /api/users/me"]) {
-		const { headers } = await ask(request, "http://localhost:5173");
+		const { headers } = await requestFrom(request, "http://localhost:5173");
 		expect(headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
 		expect(headers.get("access-control-expose-headers")).toContain("X-Total-Count");
 		expect(headers.get("access-control-allow-credentials")).toBeNull();
 	}
-	const stranger = await ask("GET /api/products", "https://evil.example");
+	const foreign = await requestFrom("GET /api/products", "https://evil.example");
 	expect([
-		stranger.status,
-		stranger.headers.get("access-control-allow-origin"),
-		stranger.headers.get("vary"),
+		foreign.status,
+		foreign.headers.get("access-control-allow-origin"),
+		foreign.headers.get("vary"),
 	]).toEqual([200, null, "Origin"]);
 });
 
@@ -212,8 +212,8 @@ test("responds to preflight requests without authentication", async () => {
 		"DELETE, GET, HEAD, PATCH, PUT, OPTIONS",
 	);
 	expect(headers.get("access-control-allow-headers")).toContain("Idempotency-Key");
-	const stranger = await preflight(`/api/products/${uuid()}`, "https://evil.example");
-	expect([stranger.status, stranger.headers.get("access-control-allow-methods")]).toEqual([
+	const foreign = await preflight(`/api/products/${uuid()}`, "https://evil.example");
+	expect([foreign.status, foreign.headers.get("access-control-allow-methods")]).toEqual([
 		204,
 		null,
 	]);
@@ -238,5 +238,5 @@ test("calls only actions that have a route", async () => {
 			(await shop.http(`POST ${path}`, { token: admin, body: { ids: [] } })).status,
 		).toBeGreaterThanOrEqual(404);
 	}
-	expect(heard).toEqual([]);
+	expect(calls).toEqual([]);
 });

@@ -82,7 +82,9 @@ function sharedCheck(broker: ServiceBroker): Promise<string[]> {
 	return running;
 }
 
-/** Not ready while this node starts or stops, or while a database of its services does not respond. */
+/**
+ * Not ready while this node starts or stops, or while a database of its services does not respond.
+ */
 const readiness: Page = async ({ broker, listener }) => {
 	const failing = await sharedCheck(broker);
 	// broker.started becomes false when the broker begins to stop, before the listener closes.

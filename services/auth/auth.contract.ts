@@ -34,9 +34,9 @@ export const auth = contract({
 			throws: ["INVALID_CREDENTIALS", "RATE_LIMITED"],
 		},
 		/**
-		 * A second use of a token means that it was stolen, either before or after its first use, so the
-		 * session ends for both. The same applies to concurrent requests: clients send one at a time,
-		 * and a client that received no response signs in again.
+		 * A second use of a token means that it was stolen, either before or after its first use, so
+		 * the session ends for both. The same applies to concurrent requests: clients send one at a
+		 * time, and a client that received no response signs in again.
 		 */
 		refresh: {
 			summary: "Exchange a refresh token for new tokens; reuse of a token ends its session",
@@ -68,8 +68,8 @@ export const auth = contract({
 		},
 		/**
 		 * Lists access tokens that were revoked before they expire, for gateways (see
-		 * lib/security/revocations.ts). Without a `cursor` the list starts at the beginning. Gateways of
-		 * older versions pass `since`.
+		 * lib/security/revocations.ts). Without a `cursor` the list starts at the beginning. Gateways
+		 * of older versions pass `since`.
 		 */
 		revocations: {
 			params: {

@@ -161,15 +161,16 @@ test("signing out or reusing a refresh token revokes the access tokens of the se
 
 test("signing out everywhere ends all sessions of that user only", async () => {
 	const [id, other] = [uuid(), uuid()];
-	const mine = [await login(id), await login(id)];
-	const theirs = await login(other);
+	const logins = [await login(id), await login(id)];
+	const otherLogin = await login(other);
 	await shop.call("auth.logoutEverywhere", {}, { meta: { user: { id, email: "", role: "user" } } });
-	const ended = await revocations(id, ...mine.map(({ session }) => session), theirs.session);
+	const ended = await revocations(id, ...logins.map(({ session }) => session), otherLogin.session);
 	expect(new Set(ended.map(({ session_id }) => session_id))).toEqual(
-		new Set(mine.map(({ session }) => session)),
+		new Set(logins.map(({ session }) => session)),
 	);
-	for (const session of mine) await expect(refresh(session)).rejects.toMatchObject(unauthenticated);
-	await refresh(theirs);
+	for (const session of logins)
+		await expect(refresh(session)).rejects.toMatchObject(unauthenticated);
+	await refresh(otherLogin);
 });
 
 test("lists only recent revocations, optionally since a time", async () => {

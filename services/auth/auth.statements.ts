@@ -7,8 +7,8 @@ const SESSION_LIFETIME = "interval '30 days'";
 /** Lifetime of an access token, with a margin for clocks that differ. */
 const TOKEN_LIFETIME = `interval '${ACCESS_TOKEN_SECONDS + 60} seconds'`;
 /**
- * A gateway may receive a revocation as late as TOKEN_LIFETIME and then applies it for the same time
- * again. EXTEND_SESSION needs the row until no gateway applies it.
+ * A gateway may receive a revocation as late as TOKEN_LIFETIME and then applies it for the same
+ * time again. EXTEND_SESSION needs the row until no gateway applies it.
  */
 const REVOCATION_LIFETIME = `interval '${2 * ACCESS_TOKEN_SECONDS + 600} seconds'`;
 
@@ -71,8 +71,8 @@ export const ADD_REFRESH_TOKEN = sql(
 );
 
 /**
- * Revokes the access tokens of sessions in `ended`. The tokens of a session without a recent refresh
- * have expired already.
+ * Revokes the access tokens of sessions in `ended`. The tokens of a session without a recent
+ * refresh have expired already.
  */
 const REVOKE_ENDED = `insert into revocations (session_id)
 	select id from ended where expires_at > now() + ${SESSION_LIFETIME} - ${TOKEN_LIFETIME}

@@ -57,7 +57,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
 	issuedTokens = 0;
-	mailServer.answer = () => undefined;
+	mailServer.replyTo = () => undefined;
 });
 
 const register = async (user_id = uuid()) => {
@@ -100,7 +100,7 @@ const requestChange = async (change_id: number) => {
 
 test("messages about an address change go to the new and to the former address", async () => {
 	let rejections = 2;
-	mailServer.answer = () => (rejections-- > 0 ? 451 : undefined);
+	mailServer.replyTo = () => (rejections-- > 0 ? 451 : undefined);
 	const id = await requestChange(1);
 	const { attempts, data } = await waitForStatus(id, "sent");
 	expect(attempts).toBe(3);
@@ -167,7 +167,7 @@ test("drops account messages above the quota before they revoke the link", async
 
 test("repeated attempts of a message count once against the quota", async () => {
 	const id = uuid();
-	mailServer.answer = ({ messageId }) =>
+	mailServer.replyTo = ({ messageId }) =>
 		mailServer.mails.filter((mail) => mail.messageId === messageId).length < 3 ? 451 : undefined;
 	for (let i = 0; i < 4; i++) await publish("user.password_reset_requested", id, { user_id: id });
 	await eventually(async () => {

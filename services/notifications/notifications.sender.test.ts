@@ -49,7 +49,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
 	issuedTokens = 0;
-	mailServer.answer = () => undefined;
+	mailServer.replyTo = () => undefined;
 });
 
 const register = async (user_id = uuid()) => {
@@ -108,7 +108,7 @@ test("does not show the link of a sent message in the API", async () => {
 
 test("retries a temporarily rejected message with the same link and Message-ID", async () => {
 	let rejections = 2;
-	mailServer.answer = () => (rejections-- > 0 ? 451 : undefined);
+	mailServer.replyTo = () => (rejections-- > 0 ? 451 : undefined);
 	const id = await register();
 	const { attempts, last_error } = await waitForStatus(id, "sent");
 	expect({ attempts, last_error }).toEqual({ attempts: 3, last_error: null });
@@ -122,7 +122,7 @@ test("retries a temporarily rejected message with the same link and Message-ID",
 
 test("fails a permanently rejected message at once without delaying others", async () => {
 	const rejectedUser = uuid();
-	mailServer.answer = ({ headers }) =>
+	mailServer.replyTo = ({ headers }) =>
 		JSON.stringify(headers.get("to")).includes(rejectedUser) ? 550 : undefined;
 	await register(rejectedUser);
 	const otherUser = await register();
@@ -134,7 +134,7 @@ test("fails a permanently rejected message at once without delaying others", asy
 });
 
 test("fails a message after its last attempt", async () => {
-	mailServer.answer = () => 421;
+	mailServer.replyTo = () => 421;
 	const { attempts } = await waitForStatus(await register(), "failed");
 	expect(attempts).toBe(3);
 });
@@ -192,7 +192,7 @@ test("several nodes send each message once", async () => {
 
 test("a stopping sender finishes the delivery in flight", async () => {
 	let finish: (() => void) | undefined;
-	mailServer.answer = () =>
+	mailServer.replyTo = () =>
 		new Promise((resolve) => {
 			finish = () => resolve(undefined);
 		});

@@ -174,7 +174,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 		if (!tracer || !anySampled([message])) return runInTracesOf([message], work);
 		return traceBatch(tracer, [message], SPAN, async (_, [span]) => {
 			const result = await work();
-			span?.set({ "mail.fate": result.status, "mail.tries": message.attempts + result.tries });
+			span?.set({ "mail.status": result.status, "mail.attempts": message.attempts + result.tries });
 			return result;
 		});
 	}

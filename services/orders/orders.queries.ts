@@ -60,7 +60,9 @@ export async function stuckOrders(db: Database, limit: number) {
 	]);
 	return { count: total!.count, rows };
 }
-/** Makes a stuck order available to the next claim of any node. Returns false if it is not stuck. */
+/**
+ * Makes a stuck order available to the next claim of any node. Returns false if it is not stuck.
+ */
 export const retryStuckOrder = async (db: Database, id: string): Promise<boolean> =>
 	(await db.query(statements.RETRY, [id])).length > 0;
 

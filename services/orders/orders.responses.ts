@@ -29,8 +29,9 @@ export type ResponseStore = ReturnType<typeof createResponseStore>;
  * Returns the stored response of an earlier request with the same key.
  *
  * The scope of a key is the caller. Older versions stored the key of an order that an administrator
- * placed for a customer under the customer. Such a key counts if the body, which names the customer,
- * is the same. Keys expire after a day, so the next version no longer needs the second lookup.
+ * placed for a customer under the customer. Such a key counts if the body, which names the
+ * customer, is the same. Keys expire after a day, so the next version no longer needs the second
+ * lookup.
  */
 export async function findEarlierOrder(
 	responses: ResponseStore,
@@ -79,8 +80,8 @@ interface SettledOrder {
 }
 
 /**
- * Waits up to `milliseconds` for the saga of an order. If another run has taken the saga over, polls
- * the order's row for the outcome.
+ * Waits up to `milliseconds` for the saga of an order. If another run has taken the saga over,
+ * polls the order's row for the outcome.
  */
 export async function settle(
 	db: Database,

@@ -72,13 +72,13 @@ test("only an admin can order for another user", () => {
 });
 
 test("another user's order is reported as not found", () => {
-	const mine = { user_id: "me" };
+	const order = { user_id: "me" };
 	const hidden = { code: 404, type: "ORDER_NOT_FOUND" };
-	expect(() => assertVisible(mine, { id: "me", role: "user" })).not.toThrow();
-	expect(() => assertVisible(mine, { id: "you", role: "admin" })).not.toThrow();
-	expect(caught(() => assertVisible(mine, { id: "you", role: "user" }))).toMatchObject(hidden);
+	expect(() => assertVisible(order, { id: "me", role: "user" })).not.toThrow();
+	expect(() => assertVisible(order, { id: "you", role: "admin" })).not.toThrow();
+	expect(caught(() => assertVisible(order, { id: "you", role: "user" }))).toMatchObject(hidden);
 	expect(caught(() => assertVisible(undefined, { id: "me", role: "user" }))).toEqual(
-		expect.objectContaining(caught(() => assertVisible(mine, { id: "you", role: "user" }))),
+		expect.objectContaining(caught(() => assertVisible(order, { id: "you", role: "user" }))),
 	);
 	expect(caught(() => assertVisible(undefined, { id: "you", role: "admin" }))).toMatchObject(
 		hidden,

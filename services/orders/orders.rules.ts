@@ -137,7 +137,9 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 	return { items: lines, total_amount, currency };
 }
 
-/** The reason why a saga was compensated: a code or text, and details from the step that refused. */
+/**
+ * The reason why a saga was compensated: a code or text, and details from the step that refused.
+ */
 interface Cancellation {
 	readonly reason: string;
 	readonly detail?: string;
@@ -161,8 +163,8 @@ export function cancelledError(
 	);
 }
 /**
- * The line that could not be reserved and the available quantity. Empty if the refusing node runs an
- * older version, which reports neither.
+ * The line that could not be reserved and the available quantity. Empty if the refusing node runs
+ * an older version, which reports neither.
  */
 function shortageOf(
 	items: readonly Line[],

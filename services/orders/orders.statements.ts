@@ -75,7 +75,9 @@ export const OUTCOMES = sql(
 
 export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
 
-/** One page of orders, newest first (IDs grow with time), and the statement that counts them all. */
+/**
+ * One page of orders, newest first (IDs grow with time), and the statement that counts them all.
+ */
 export const page = (filters: readonly ("user_id" | "status")[]) => {
 	const where = filters.map((column, i) => `o.${column} = $${i + 3}`).join(" and ") || "true";
 	const name = filters.join("_") || "all";

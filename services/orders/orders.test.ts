@@ -132,12 +132,12 @@ test("cancelling a confirmed order compensates all steps in reverse order", asyn
 });
 
 test("a cancellation during the saga prevents the confirmation", async () => {
-	let answer: (outcome: Outcome) => void = () => {};
+	let respond: (outcome: Outcome) => void = () => {};
 	const reached = new Promise<void>((resolve) => {
 		steps.charge = () => {
 			resolve();
-			return new Promise((answered) => {
-				answer = answered;
+			return new Promise((settle) => {
+				respond = settle;
 			});
 		};
 	});
@@ -146,7 +146,7 @@ test("a cancellation during the saga prevents the confirmation", async () => {
 	const id = steps.calls.at(-1)!.split(" ")[1]!;
 	const cancelling = shop.call("orders.cancel", { id }, as(customer));
 	await eventually(() => expect(steps.of(id)).toContain("release"));
-	answer(done);
+	respond(done);
 	expect(await cancelling).toMatchObject({ status: "cancelled" });
 	expect(await placing).toMatchObject({ type: "ORDER_CANCELLED" });
 	expect(await eventsOf(id)).toEqual(["order.created", "order.cancelled"]);
@@ -198,16 +198,16 @@ test("an unknown product prevents the order", async () => {
 
 test("a customer can access only their own orders, an admin all", async () => {
 	const { id } = await place();
-	const stranger = { id: uuid(), email: "stranger@example.com", role: "user" };
-	await expect(shop.call("orders.get", { id }, as(stranger))).rejects.toMatchObject({
+	const otherUser = { id: uuid(), email: "stranger@example.com", role: "user" };
+	await expect(shop.call("orders.get", { id }, as(otherUser))).rejects.toMatchObject({
 		type: "ORDER_NOT_FOUND",
 	});
-	await expect(shop.call("orders.cancel", { id }, as(stranger))).rejects.toMatchObject({
+	await expect(shop.call("orders.cancel", { id }, as(otherUser))).rejects.toMatchObject({
 		type: "ORDER_NOT_FOUND",
 	});
-	expect(await shop.call("orders.list", {}, as(stranger))).toEqual({ rows: [], total: 0 });
+	expect(await shop.call("orders.list", {}, as(otherUser))).toEqual({ rows: [], total: 0 });
 	await expect(
-		shop.call("orders.list", { user_id: customer.id }, as(stranger)),
+		shop.call("orders.list", { user_id: customer.id }, as(otherUser)),
 	).rejects.toMatchObject({ type: "FORBIDDEN" });
 	const all = await shop.call("orders.list", { limit: 1, status: "confirmed" }, as(admin!));
 	expect(all.rows).toHaveLength(1);

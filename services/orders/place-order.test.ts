@@ -5,7 +5,7 @@ import { createOrderPlacement, type OrderRequest } from "./place-order.ts";
 import type { OrderSaga } from "./saga/steps.ts";
 import type { OrderSagaOutcome } from "./saga/store.ts";
 
-const [buyer, stranger, tea, unknown] = [uuid(), uuid(), uuid(), uuid()];
+const [buyer, otherUser, tea, unknown] = [uuid(), uuid(), uuid(), uuid()];
 const user = { id: buyer, is_active: true };
 const product = { id: tea, name: "Tea", price: 5, currency: "EUR" };
 const orderRequest = (over: Partial<OrderRequest> = {}): OrderRequest => ({
@@ -70,7 +70,7 @@ test("an invalid request fails alone and is not written", async () => {
 	const results = await Promise.allSettled([
 		place(orderRequest()),
 		place(orderRequest({ items: [{ product_id: unknown, quantity: 1 }] })),
-		place(orderRequest({ user_id: stranger })),
+		place(orderRequest({ user_id: otherUser })),
 		place(orderRequest()),
 	]);
 	expect(results.map(({ status }) => status)).toEqual([

@@ -108,10 +108,10 @@ const ARRIVAL_WAIT_MS = 0.25;
 const MAX_ARRIVAL_WAIT_MS = 10;
 
 /**
- * Returns a function that places an order, or returns undefined if its idempotency key is already in
- * use. Requests that arrive while a batch is in progress form the next batch: one lookup of buyers
- * and products, one INSERT, and saga steps that the batch shares. An invalid request does not affect
- * the others.
+ * Returns a function that places an order, or returns undefined if its idempotency key is already
+ * in use. Requests that arrive while a batch is in progress form the next batch: one lookup of
+ * buyers and products, one INSERT, and saga steps that the batch shares. An invalid request does
+ * not affect the others.
  *
  * @throws USER_NOT_FOUND, PRODUCT_NOT_FOUND, MIXED_CURRENCIES, ORDER_TOO_LARGE
  */
@@ -175,9 +175,9 @@ const isValid = (draft: OrderDraft | Rejection): draft is OrderDraft =>
 
 /**
  * Keeps concurrent orders in one batch: if sagas started one by one, each of their steps would
- * process few orders, and a call with one order costs nearly as much as a call with a hundred. After
- * the sagas, buyers who have received a response may order again, so a batch of n > 1 also waits
- * for n new requests.
+ * process few orders, and a call with one order costs nearly as much as a call with a hundred.
+ * After the sagas, buyers who have received a response may order again, so a batch of n > 1 also
+ * waits for n new requests.
  */
 async function waitForSagas(
 	placements: readonly Placement[],

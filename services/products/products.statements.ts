@@ -60,5 +60,7 @@ export const FIND_USED_SKUS = sql(
 	"select distinct sku from products where sku = any($1)",
 );
 
-/** Returns the words that a product must contain: all but stop words, unless there are no others. */
+/**
+ * Returns the words that a product must contain: all but stop words, unless there are no others.
+ */
 export const CONTENT_WORDS = sql("content_words", "select to_json(content_words($1)) as content");

@@ -31,7 +31,7 @@ const emailOf = async (id: string) =>
 	)[0]!.email;
 
 test("canonicalizes stored addresses and reports collisions without changing them", async () => {
-	const kept = await store("plain.address+shop@mail-1.example.com");
+	const unchanged = await store("plain.address+shop@mail-1.example.com");
 	const respelled = {
 		[await store("zoë@example.com".normalize("NFD"))]: "zoë@example.com",
 		[await store("zoe@bücher.example")]: "zoe@xn--bcher-kva.example",
@@ -51,7 +51,7 @@ test("canonicalizes stored addresses and reports collisions without changing the
 
 	const report = await canonicalizeEmails(url);
 	for (const [id, email] of Object.entries(respelled)) expect(await emailOf(id)).toBe(email);
-	expect(await emailOf(kept)).toBe("plain.address+shop@mail-1.example.com");
+	expect(await emailOf(unchanged)).toBe("plain.address+shop@mail-1.example.com");
 	expect(await emailOf(twin)).toBe("twin@example.com>");
 	expect(await emailOf(none)).toBe("a@b@example.com");
 	expect(report).toEqual({

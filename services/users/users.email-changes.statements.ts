@@ -10,8 +10,8 @@ export const RESERVED_ADDRESS = `select from email_changes
 	where old_email = $2 and created_at > now() - ${UNDOABLE_FOR}`;
 
 /**
- * Inserts a change, unless it is pending (`$4`) and the user has reached the limit per hour. Deletes
- * up to 10 expired changes.
+ * Inserts a change, unless it is pending (`$4`) and the user has reached the limit per hour.
+ * Deletes up to 10 expired changes.
  */
 export const RECORD = sql(
 	"record_email_change",

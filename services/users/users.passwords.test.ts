@@ -194,10 +194,10 @@ test("a change of password, address or account status revokes all links", async 
 test("after ten failures, only that account and client address have to wait", async () => {
 	const [zoe, other] = [await register(), await register()];
 	const [address, otherAddress] = ["203.0.113.66", "203.0.113.67"];
-	const guesses = await Promise.allSettled(
+	const attempts = await Promise.allSettled(
 		Array.from({ length: 30 }, () => signIn(zoe.email, "wrong horse", address)),
 	);
-	const types = guesses.map((guess) => (guess as PromiseRejectedResult).reason.type);
+	const types = attempts.map((attempt) => (attempt as PromiseRejectedResult).reason.type);
 	expect(types.filter((type) => type === "INVALID_CREDENTIALS")).toHaveLength(10);
 	expect(types.filter((type) => type === "RATE_LIMITED")).toHaveLength(20);
 	await expect(signIn(zoe.email, password, address)).rejects.toMatchObject({

@@ -113,8 +113,8 @@ export function assertIsSelf({ id }: Caller, userId: string): void {
 	if (id !== userId) throw commonError("FORBIDDEN");
 }
 /**
- * @throws FORBIDDEN for another user's account and for a change of `role` or `is_active`, unless the
- * caller is an administrator
+ * @throws FORBIDDEN for another user's account and for a change of `role` or `is_active`, unless
+ * the caller is an administrator
  */
 export function assertCanChange(caller: Caller, userId: string, changes: Changes): void {
 	assertCanRead(caller, userId);

@@ -131,8 +131,8 @@ export const HANDLE_PASSWORD_RESETS = sql(
 /** Failures without a delay, for typing errors and programs that sign in several times at once. */
 const FREE_FAILURES = 10;
 /**
- * Upper limit of the delay, which doubles with each further failure. It makes guessing hopeless, and
- * a customer who shares the client address waits no longer than this.
+ * Upper limit of the delay, which doubles with each further failure. It makes guessing hopeless,
+ * and a customer who shares the client address waits no longer than this.
  */
 const MAX_DELAY_SECONDS = 60;
 

@@ -137,14 +137,14 @@ describeWith(["nats-server", "redis-server"], "calls between processes", () => {
 	}, 60_000);
 
 	test("reads sent to a killed node are retried on the other node, which receives all further calls", async () => {
-		const dying = await cluster.start("dying", ["products"]);
+		const doomed = await cluster.start("dying", ["products"]);
 		const { id } = await addProduct();
-		await dying.process.kill();
+		await doomed.process.kill();
 		const reads = await Promise.all(
 			Array.from({ length: 20 }, () => cluster.call("products.get", { id })),
 		);
 		expect(reads.map((read) => read.id)).toEqual(Array(20).fill(id));
-		await eventually(() => expect(cluster.has(dying)).toBe(false));
+		await eventually(() => expect(cluster.has(doomed)).toBe(false));
 		for (let price = 1; price <= 20; price++)
 			expect(await change(id, price)).toMatchObject({ price });
 		expect(cluster.has(first)).toBe(true);

@@ -20,7 +20,9 @@ export const authorization: Flow = (open) => {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	/** Administrator tokens with exactly one defect each, so only the defect can cause a rejection. */
+	/**
+	 * Administrator tokens with exactly one defect each, so only the defect can cause a rejection.
+	 */
 	async function makeBadTokens(): Promise<Record<string, string>> {
 		const good = scene.admin.token;
 		const { header, payload } = jwt.decode(good, { complete: true }) as {

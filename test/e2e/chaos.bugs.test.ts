@@ -3,13 +3,13 @@ import { BUGS, type Bug, type ProfileName } from "../../tools/chaos/profiles.ts"
 import { chaos } from "../../tools/chaos/run.ts";
 import { describeWith } from "../support/servers.ts";
 
-const run = async (options: { bug?: Bug; faults?: ProfileName; patience?: number }) => {
+const run = async (options: { bug?: Bug; faults?: ProfileName; settleSeconds?: number }) => {
 	const { findings } = await chaos({
 		seconds: 4,
 		seed: 7,
 		buyers: 12,
 		size: { edge: 1, orders: 2, goods: 2, money: 1 },
-		say: () => undefined,
+		print: () => undefined,
 		onProgress: () => undefined,
 		...options,
 	});
@@ -20,7 +20,7 @@ describeWith(["nats-server", "redis-server"], "chaos faults", () => {
 	test.each(Object.keys(BUGS) as Bug[])(
 		"detect the injected bug %s",
 		async (bug) => {
-			expect(await run({ bug, patience: 5 })).toContain(BUGS[bug].breaks);
+			expect(await run({ bug, settleSeconds: 5 })).toContain(BUGS[bug].breaks);
 		},
 		120_000,
 	);

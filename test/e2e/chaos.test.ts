@@ -11,7 +11,7 @@ describeWith(["nats-server", "redis-server"], "a short chaos run", () => {
 			seed: 7,
 			buyers: 6,
 			size: { edge: 1, orders: 2, goods: 1, money: 1 },
-			say: () => undefined,
+			print: () => undefined,
 			onProgress: () => undefined,
 		});
 		expect(findings).toEqual([]);

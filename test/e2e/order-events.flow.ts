@@ -28,7 +28,9 @@ export const orderEvents: Flow = (open) => {
 		const { body: placed } = await placeOrder(shop, customer, product, overrides);
 		return placed.id ?? placed.order_id;
 	}
-	/** Uses the last gateway, so that with two gateways streams of the first receive remote events. */
+	/**
+	 * Uses the last gateway, so that with two gateways streams of the first receive remote events.
+	 */
 	const act = (id: string, command: string, headers = {}) =>
 		shop.gateways
 			.at(-1)!
@@ -92,8 +94,8 @@ export const orderEvents: Flow = (open) => {
 
 	test("streams require the owner's or an admin's token, and a user may open ten per gateway", async () => {
 		const id = await place();
-		const stranger = await register(shop);
-		expect((await watch(id, undefined, stranger.token)).status).toBe(404);
+		const otherUser = await register(shop);
+		expect((await watch(id, undefined, otherUser.token)).status).toBe(404);
 		const streams = await Promise.all(Array.from({ length: 10 }, () => watchAt(0, id)));
 		expect(streams.map(({ status }) => status)).toEqual(Array(10).fill(200));
 		expect((await watchAt(0, id)).status).toBe(429);

@@ -84,9 +84,14 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 
 	const find = async (key: string) =>
 		(
-			await cluster.query<{ id: string; status: string; saga_state: string | null; took: number }>(
+			await cluster.query<{
+				id: string;
+				status: string;
+				saga_state: string | null;
+				duration: number;
+			}>(
 				"orders",
-				"select o.id, o.status, o.saga_state, extract(epoch from o.updated_at - o.created_at)::float8 as took from orders o join idempotency_keys k on k.subject = o.id::text where k.key = $1",
+				"select o.id, o.status, o.saga_state, extract(epoch from o.updated_at - o.created_at)::float8 as duration from orders o join idempotency_keys k on k.subject = o.id::text where k.key = $1",
 				[key],
 			)
 		)[0];

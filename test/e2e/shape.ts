@@ -6,7 +6,9 @@ import type { Http } from "../support/http.ts";
 /** Shop in any mode: all services in this process, or two nodes of each kind in child processes. */
 export interface AnyShop {
 	readonly call: Call;
-	/** Sends each request to the next gateway and checks the response against the OpenAPI document. */
+	/**
+	 * Sends each request to the next gateway and checks the response against the OpenAPI document.
+	 */
 	readonly http: Http;
 	/** Running gateways. */
 	readonly gateways: readonly Gateway[];

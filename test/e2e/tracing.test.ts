@@ -105,7 +105,7 @@ test("an order is one trace from the request to the e-mail", async () => {
 	});
 	expect(named(spans, "mail")[0]!.attributes).toMatchObject({
 		"mail.template": "order_confirmed",
-		"mail.fate": "sent",
+		"mail.status": "sent",
 	});
 }, 40_000);
 

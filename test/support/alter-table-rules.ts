@@ -82,8 +82,8 @@ export function alter(
 }
 
 /**
- * Whether a type is numeric without precision and scale, to which Postgres changes any other numeric
- * type without a rewrite. The test of locks verifies that the column was numeric before.
+ * Whether a type is numeric without precision and scale, to which Postgres changes any other
+ * numeric type without a rewrite. The test of locks verifies that the column was numeric before.
  */
 const isUnconstrainedNumeric = ({ typeName, raw_default }: ColumnDef): boolean =>
 	typeName?.names?.at(-1) !== undefined &&

@@ -63,8 +63,8 @@ const isPackage = ({ kind }: Import) => kind === "package";
 const isContract = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.ts$/.test(target);
 const isOwn = ({ target }: Import, domain: string) => target.startsWith(`services/${domain}/`);
 /**
- * Tools print the documents that the gateway serves and generate requests from its routes; migrations
- * run data migrations of a service.
+ * Tools print the documents that the gateway serves and generate requests from its routes;
+ * migrations run data migrations of a service.
  */
 const FOR_TOOLS =
 	/^services\/api\/(documentation|routing|link-pages)\/|^services\/(api\/system-endpoints|users\/users\.canonical-emails)\.ts$/;

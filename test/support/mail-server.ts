@@ -9,7 +9,7 @@ export interface MailServer {
 	/** Mails received completely, including those that were then rejected. */
 	readonly mails: ParsedMail[];
 	/** SMTP code with which a received mail is rejected, if any. */
-	answer: (mail: ParsedMail) => number | undefined | Promise<number | undefined>;
+	replyTo: (mail: ParsedMail) => number | undefined | Promise<number | undefined>;
 	stop(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 			simpleParser(stream)
 				.then((mail) => {
 					mails.push(mail);
-					return started.answer(mail);
+					return started.replyTo(mail);
 				})
 				.then(
 					(code) =>
@@ -42,7 +42,7 @@ export async function startMailServer(port = 0): Promise<MailServer> {
 		url: `smtp://127.0.0.1:${address.port}`,
 		port: address.port,
 		mails,
-		answer: () => undefined,
+		replyTo: () => undefined,
 		stop: () => new Promise((resolve) => server.close(resolve)),
 	};
 	return started;

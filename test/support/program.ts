@@ -19,7 +19,7 @@ export interface Running {
 	/** Everything written to stdout so far. */
 	output(): string;
 	/** Waits for a text on stdout. @throws if the program exits first */
-	says(pattern: RegExp): Promise<RegExpExecArray>;
+	waitForOutput(pattern: RegExp): Promise<RegExpExecArray>;
 	/** Sends key presses to a program in a terminal. */
 	type(keys: string): void;
 	readonly ended: Promise<End>;
@@ -96,7 +96,7 @@ export function runScript(
 		output: () => output,
 		type: (keys) => void child.stdin.write(keys),
 		ended,
-		says: (pattern) =>
+		waitForOutput: (pattern) =>
 			new Promise((resolve, reject) => {
 				const fail = (reason: string) =>
 					reject(new Error(`${reason} before ${pattern} was printed: ${output}${errors}`));

@@ -15,8 +15,8 @@ export interface ShopState {
 	/** Quantity by product that inventory has reserved. */
 	readonly reserved: ReadonlyMap<string, number>;
 	/**
-	 * Numbers of captured payments, scheduled shipments and confirmation e-mails, the amount paid, and
-	 * the total of the confirmed orders. Absent for a target without these services.
+	 * Numbers of captured payments, scheduled shipments and confirmation e-mails, the amount paid,
+	 * and the total of the confirmed orders. Absent for a target without these services.
 	 */
 	readonly fulfillment?: Readonly<
 		Record<"payments" | "shipments" | "mails" | "amount" | "total", number>

@@ -125,8 +125,8 @@ export class Meter {
 		try {
 			if (warmup > 0) await run(warmup);
 			await waitUntilSettled(target);
-			// After a checkpoint, the first write to a page logs the full page. With a checkpoint here, each
-			// measurement pays for that alike, and none contains a checkpoint.
+			// After a checkpoint, the first write to a page logs the full page. With a checkpoint here,
+			// each measurement pays for that alike, and none contains a checkpoint.
 			await Promise.all(this.#servers.map((server) => server.query("postgres", "checkpoint")));
 			const before = await this.#snapshot();
 			result = await run(seconds);

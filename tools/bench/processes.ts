@@ -51,8 +51,8 @@ export const residentMemory = (pid: number): number | undefined =>
 	readMemory(pid)?.reduce((sum, mb) => sum + mb, 0);
 
 /**
- * Returns the resource usage by name. Each process includes all of its descendants, and the CPU time
- * of children that have ended.
+ * Returns the resource usage by name. Each process includes all of its descendants, and the CPU
+ * time of children that have ended.
  */
 export function readUsage<Name extends string>(
 	pids: Readonly<Record<Name, number>>,

@@ -36,11 +36,15 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 }
 
 /** Formats the ratios of medians of target `ours` to target `theirs`. */
-export function formatComparison(rows: readonly Row[], ours: string, theirs: string): string[] {
+export function formatComparison(
+	rows: readonly Row[],
+	candidate: string,
+	baseline: string,
+): string[] {
 	return rows
-		.filter(({ target }) => target === ours)
+		.filter(({ target }) => target === candidate)
 		.flatMap((row) => {
-			const before = rows.filter(hasSameLoad(row)).find(({ target }) => target === theirs);
+			const before = rows.filter(hasSameLoad(row)).find(({ target }) => target === baseline);
 			if (!before) return [];
 			const [now, then] = [row.median, before.median];
 			const [a, b] = [sum(now.cpu), sum(then.cpu)];

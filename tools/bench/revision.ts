@@ -30,10 +30,10 @@ export async function checkOut(
 	}
 	onEnd(() => git("worktree", "remove", "--force", path));
 	await git("worktree", "add", "--detach", path, revision);
-	const [ours, theirs] = await Promise.all(
+	const [ownLock, otherLock] = await Promise.all(
 		[root, path].map((checkout) => readFile(join(checkout, "package-lock.json"), "utf8")),
 	);
-	if (ours === theirs) symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
+	if (ownLock === otherLock) symlinkSync(join(root, "node_modules"), join(path, "node_modules"));
 	else await run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: path, maxBuffer: 2 ** 26 });
 	return path;
 }

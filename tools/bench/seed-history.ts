@@ -36,9 +36,9 @@ const CATEGORIES = 10;
 export const INITIAL_STOCK = 100_000_000;
 
 /**
- * Seed history: SQL expressions and ids of the rows that exist before the measurement. Everything is
- * computed from the row number `n`, so that all databases agree and ids need no lookup. For example,
- * the id of order `n` is the UUIDv7 of its creation time with a hash of `n`.
+ * Seed history: SQL expressions and ids of the rows that exist before the measurement. Everything
+ * is computed from the row number `n`, so that all databases agree and ids need no lookup. For
+ * example, the id of order `n` is the UUIDv7 of its creation time with a hash of `n`.
  */
 export class SeedHistory {
 	readonly size: SeedSize;

@@ -49,20 +49,20 @@ export async function shop(
 	all: Purchase[],
 ): Promise<void> {
 	const { client, products, profile, closing, closed } = market;
-	const dice = random(market.seed * 1000 + number);
+	const rng = random(market.seed * 1000 + number);
 	const mine: Purchase[] = [];
 
 	function basket() {
 		const product = () =>
-			dice.next() < 0.6 ? products[dice.whole(0, HOT - 1)]! : dice.pick(products);
+			rng.next() < 0.6 ? products[rng.whole(0, HOT - 1)]! : rng.pick(products);
 		const items = profile.large
 			? products.slice(0, profile.large.lines).map((product_id) => ({ product_id, quantity: 1 }))
-			: Array.from({ length: dice.whole(1, 3) }, () => ({
+			: Array.from({ length: rng.whole(1, 3) }, () => ({
 					product_id: product(),
-					quantity: dice.whole(1, 2),
+					quantity: rng.whole(1, 2),
 				}));
-		const address = dice.next() < 0.04 ? "Undeliverable Road 1" : "Main Street 1";
-		return { items, payment_token: dice.weighted(profile.tokens), shipping_address: address };
+		const address = rng.next() < 0.04 ? "Undeliverable Road 1" : "Main Street 1";
+		return { items, payment_token: rng.weighted(profile.tokens), shipping_address: address };
 	}
 	function begin() {
 		const purchase: Purchase = {
@@ -76,7 +76,7 @@ export async function shop(
 		const body = basket();
 		return async (headers?: Record<string, string>) => {
 			const options = { token, body, key: purchase.key, ...(headers ? { headers } : {}) };
-			const response = await client.insist("buy", "POST /api/orders", options, closed);
+			const response = await client.requestUntilDone("buy", "POST /api/orders", options, closed);
 			if (!response) return purchase;
 			purchase.responses.push(response);
 			const order_id = response.status < 400 ? response.body.id : response.body.order_id;
@@ -106,25 +106,25 @@ export async function shop(
 		/** Cancels the order while its saga is running. */
 		hasty: async () => {
 			const purchase = await begin()({ prefer: "respond-async" });
-			await after(dice.between(0, 60));
+			await after(rng.between(0, 60));
 			await cancel(purchase);
 		},
 		/** Places more orders than fit into one message, if they are large. */
 		pile: async () => {
 			await Promise.all(Array.from({ length: PILE }, () => begin()({ prefer: "respond-async" })));
-			await after(dice.between(500, 1500));
+			await after(rng.between(500, 1500));
 		},
 		browse: async () => {
 			await client.send("browse", "GET /api/products?limit=100", {});
 			await client.send("browse", "GET /api/orders?limit=100", { token });
 		},
 		cancel: async () => {
-			if (mine.length > 0) await cancel(dice.pick(mine));
+			if (mine.length > 0) await cancel(rng.pick(mine));
 		},
 	};
 	while (!closing()) {
-		await actions[dice.weighted(profile.actions)]();
-		await after(dice.between(0, 40));
+		await actions[rng.weighted(profile.actions)]();
+		await after(rng.between(0, 40));
 	}
 }
 
@@ -133,10 +133,10 @@ export async function work(
 	known: readonly Purchase[],
 	{ client, seed, admin, closing }: Market,
 ): Promise<void> {
-	const dice: Random = random(seed * 1000 + 999);
+	const rng: Random = random(seed * 1000 + 999);
 	while (!closing()) {
-		await after(dice.between(20, 150));
-		const purchase = known.length > 0 ? dice.pick(known) : undefined;
+		await after(rng.between(20, 150));
+		const purchase = known.length > 0 ? rng.pick(known) : undefined;
 		if (!purchase?.order_id) continue;
 		const verb = purchase.acknowledged.has("ship") ? "deliver" : "ship";
 		const response = await client.send(verb, `POST /api/orders/${purchase.order_id}/${verb}`, {

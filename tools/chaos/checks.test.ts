@@ -156,7 +156,7 @@ test("plan uses the kinds and targets of the profile", () => {
 test("checkThefts reports stolen sessions that survive, and own sessions that do not", async () => {
 	const theft = {
 		user_id: "victim",
-		kept: "kept",
+		valid: "kept",
 		stolen: ["first", "second"],
 		refresh_token: "refresh",
 	};

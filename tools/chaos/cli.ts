@@ -4,7 +4,7 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { makeFolders } from "../../lib/process/folder-access.ts";
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { picture } from "./picture.ts";
+import { reportPage } from "./picture.ts";
 import { BUGS, PROFILES } from "./profiles.ts";
 import { type ChaosResult, chaos } from "./run.ts";
 import { howToInstall, missingServers } from "./servers.ts";
@@ -96,7 +96,7 @@ runProgram("chaos", async (program) => {
 			bug,
 			faults,
 			size: { edge: 2, orders, goods: 2, money: 2 },
-			say: (line) => console.log(live ? `\r\x1b[K${line}` : line),
+			print: (line) => console.log(live ? `\r\x1b[K${line}` : line),
 			onProgress: (now, requests) =>
 				void (live && process.stderr.write(`\r${bar(now, seconds, requests)}`)),
 		}),
@@ -105,7 +105,7 @@ runProgram("chaos", async (program) => {
 	await makeFolders(resolve(out));
 	const chosen = `${faults ? ` --faults ${faults}` : ""}${bug ? ` --bug ${bug}` : ""}`;
 	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
-	writeFileSync(file, picture(command, result));
+	writeFileSync(file, reportPage(command, result));
 	console.log(summary(result));
 	console.log(`Picture   ${file}\nAgain     ${command}`);
 	await program.stop(result.findings.length > 0 ? 1 : 0);

@@ -17,7 +17,7 @@ interface Request {
 const TIMEOUT_MS = 12_000;
 
 /** An HTTP client that selects a random gateway for each request. */
-export function client(urls: readonly string[], tally: Tally, dice: Random) {
+export function client(urls: readonly string[], tally: Tally, rng: Random) {
 	/** Sends one request. Undefined if there was no response. */
 	async function send(
 		what: string,
@@ -27,7 +27,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 		const [method, path] = request.split(" ") as [string, string];
 		const sent = Date.now();
 		try {
-			const response = await fetch(dice.pick(urls) + path, {
+			const response = await fetch(rng.pick(urls) + path, {
 				method,
 				signal: AbortSignal.timeout(TIMEOUT_MS),
 				headers: {
@@ -55,7 +55,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 	return {
 		send,
 		/** Repeats a request until a response is conclusive. Undefined once `expired` returns true. */
-		async insist(
+		async requestUntilDone(
 			what: string,
 			request: string,
 			options: Request,
@@ -65,7 +65,7 @@ export function client(urls: readonly string[], tally: Tally, dice: Random) {
 				const response = await send(what, request, options);
 				if (response && isConclusive(response)) return response;
 				if (expired()) return undefined;
-				await after(Math.min(1000, 50 * 2 ** attempts) * (0.5 + dice.next()));
+				await after(Math.min(1000, 50 * 2 ** attempts) * (0.5 + rng.next()));
 			}
 		},
 	};

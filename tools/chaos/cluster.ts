@@ -59,7 +59,7 @@ export interface Cluster {
 export async function startCluster(
 	size: Size,
 	preloads: readonly string[],
-	say: (line: string) => void,
+	print: (line: string) => void,
 	{ maxPayload, env: settings }: ClusterOptions = {},
 ): Promise<Cluster> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-chaos-"));
@@ -95,7 +95,7 @@ export async function startCluster(
 		};
 		members.push(postgres.member);
 
-		say("Starting NATS, Redis and the nodes …");
+		print("Starting NATS, Redis and the nodes …");
 		const [nats, redis] = await Promise.all([natsMember(folder, maxPayload), redisMember(folder)]);
 		members.push(nats.member, redis.member);
 		const env = {

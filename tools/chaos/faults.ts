@@ -38,26 +38,26 @@ export function plan(
 	members: readonly Target[],
 	profile: Profile,
 ): Fault[] {
-	const dice = random(seed);
+	const rng = random(seed);
 	const faults: Fault[] = [];
-	for (let at = dice.between(0.5, 1.5); at < seconds - 1; at += dice.between(...profile.every))
-		faults.push(one(dice, at, members, profile));
+	for (let at = rng.between(0.5, 1.5); at < seconds - 1; at += rng.between(...profile.every))
+		faults.push(one(rng, at, members, profile));
 	return faults;
 }
 function one(
-	dice: Random,
+	rng: Random,
 	at: number,
 	members: readonly Target[],
 	{ targets, kinds, lasts }: Profile,
 ): Fault {
-	const target = dice.weighted(targets);
+	const target = rng.weighted(targets);
 	const part = target === "orders" || target === "goods" || target === "money" ? "node" : target;
 	const all = members.filter(({ kind }) => kind === part);
 	const some = part === target ? all : all.filter(({ name }) => name.startsWith(target));
-	const { name } = dice.pick(some.length > 0 ? some : all);
-	const kind = dice.weighted(kinds);
+	const { name } = rng.pick(some.length > 0 ? some : all);
+	const kind = rng.weighted(kinds);
 	const [low, high] = lasts ?? LASTS[part][kind];
-	return { at: round(at), target: name, kind, lasts: round(dice.between(low, high)) };
+	return { at: round(at), target: name, kind, lasts: round(rng.between(low, high)) };
 }
 const round = (n: number) => Math.round(n * 100) / 100;
 
@@ -66,7 +66,7 @@ const round = (n: number) => Math.round(n * 100) / 100;
  * whose target is already affected by another one.
  * @param isMoment condition that a due fault waits for, for at most MOMENT_SECONDS
  */
-export async function inflict(
+export async function injectFaults(
 	faults: readonly Fault[],
 	members: readonly Member[],
 	startedAt: number,

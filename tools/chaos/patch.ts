@@ -11,7 +11,8 @@ const root = join(import.meta.dirname, "../..");
  * @param file the module of the statements, from the project root
  * @param names of the module's exports
  * @param other runs instead; `query` runs a statement unchanged
- * @throws Error if the module does not export a statement: without its bug, a run would prove nothing
+ * @throws Error if the module does not export a statement: without its bug, a run would prove
+ * nothing
  */
 export async function replace(
 	file: string,

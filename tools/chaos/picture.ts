@@ -13,7 +13,7 @@ const COLORS = {
 } as const;
 
 /** The timeline of a run as a self-contained page: requests per second, latency and faults. */
-export function picture(
+export function reportPage(
 	title: string,
 	{ faults, tally, findings, settledAfter }: ChaosResult,
 ): string {
@@ -60,7 +60,7 @@ export function picture(
 	);
 	const labels = names.map((name, n) => text(LEFT - 8, HEIGHT + 47 + n * LANE, name, "end"));
 	const height = HEIGHT + 50 + names.length * LANE;
-	const verdict =
+	const conclusion =
 		findings.length === 0
 			? `no violation, settled after ${settledAfter.toFixed(1)} s`
 			: `${findings.length} violations`;
@@ -68,7 +68,7 @@ export function picture(
 <meta charset="utf-8"><title>${escaped(title)}</title>
 <style>body{font:14px system-ui;margin:24px;max-width:1220px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}text{font-size:11px;fill:#555}</style>
 <h1>${escaped(title)}</h1>
-<p>${escaped(verdict)}</p>
+<p>${escaped(conclusion)}</p>
 <svg viewBox="0 0 ${LEFT + WIDTH + 10} ${height}" role="img" aria-label="Requests, latency and faults over time">
 ${text(LEFT - 8, 12, `${most} / s`, "end")}${text(LEFT - 8, 26, `${slowest} ms`, "end")}
 ${bars.join("\n")}

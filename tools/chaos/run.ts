@@ -10,13 +10,13 @@ import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
 import { check, crashes, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
 import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
-import { type InjectedFault, inflict, plan } from "./faults.ts";
+import { type InjectedFault, injectFaults, plan } from "./faults.ts";
 import { until } from "./members.ts";
 import { BUGS, type Bug, type Profile, type ProfileName, profileOf } from "./profiles.ts";
 import { random } from "./random.ts";
 import { openStripe } from "./stripe.ts";
 import { Tally } from "./tally.ts";
-import { checkThefts, gatewaysAt, steal, type Theft } from "./thieves.ts";
+import { checkThefts, gatewaysAt, runThief, type Theft } from "./thieves.ts";
 
 interface ChaosOptions {
 	readonly seconds: number;
@@ -27,8 +27,8 @@ interface ChaosOptions {
 	/** Fault profile. By default the one that reveals the bug, or `all`. */
 	readonly faults?: ProfileName | undefined;
 	/** Seconds within which all sagas and events must settle after the last fault; 30 by default. */
-	readonly patience?: number;
-	say(line: string): void;
+	readonly settleSeconds?: number;
+	print(line: string): void;
 	/** Called about five times a second during fault injection. */
 	onProgress(seconds: number, requests: number): void;
 }
@@ -54,7 +54,7 @@ const PLENTY = 1_000_000;
  * Runs a cluster with buyers and faults, and checks the invariants after everything has settled.
  */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-	const { seconds, seed, say, bug, patience: settling = 30 } = options;
+	const { seconds, seed, print, bug, settleSeconds = 30 } = options;
 	const profile = profileOf(options.faults, bug);
 	const preloads = [
 		...(bug ? [`bugs/${bug}.ts`] : []),
@@ -64,7 +64,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 	const cluster = await startCluster(
 		options.size,
 		preloads.map((file) => join(import.meta.dirname, file)),
-		say,
+		print,
 		{ maxPayload: profile.large && LEAST_MAX_PAYLOAD, env: stripe?.env },
 	).catch(async (error) => {
 		await stripe?.close();
@@ -73,12 +73,12 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 	try {
 		await stripe?.connect(cluster.urls);
 		const { shoppers, admin, stock } = await openShop(cluster, options, profile);
-		say(`${seconds} s of chaos, seed ${seed} …`);
+		print(`${seconds} s of chaos, seed ${seed} …`);
 		const start = Date.now();
 		const closingAt = start + seconds * 1000;
 		const tally = new Tally(start);
 		let waiting = true;
-		let patience = Number.POSITIVE_INFINITY;
+		let deadline = Number.POSITIVE_INFINITY;
 		const market = {
 			client: client(cluster.urls, tally, random(seed)),
 			seed,
@@ -87,13 +87,13 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			admin: () => admin,
 			// A fault that waits for its moment requires buyers that bring it about.
 			closing: () => Date.now() > closingAt && !(profile.moment && waiting),
-			closed: () => Date.now() > patience,
+			closed: () => Date.now() > deadline,
 		};
 		const purchases: Purchase[] = [];
 		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
 		const working = work(purchases, market);
 		const thefts: Theft[] = [];
-		const stealing = Array.from({ length: THIEVES }, (_, n) => steal(n, market, thefts));
+		const stealing = Array.from({ length: THIEVES }, (_, n) => runThief(n, market, thefts));
 		const progress = setInterval(
 			() => options.onProgress((Date.now() - start) / 1000, tally.requests),
 			200,
@@ -102,7 +102,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		const isMoment = moment
 			? async (node: string) => (await cluster.query("orders", moment, [node])).length > 0
 			: undefined;
-		const faults = await inflict(
+		const faults = await injectFaults(
 			plan(seed, seconds, cluster.members, profile),
 			cluster.members,
 			start,
@@ -111,10 +111,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		waiting = false;
 		await after(Math.max(0, closingAt - Date.now()));
 		clearInterval(progress);
-		say("Fault injection has ended; waiting for sagas and events to settle …");
+		print("Fault injection has ended; waiting for sagas and events to settle …");
 		const faultsEndedAt = Date.now();
-		patience = faultsEndedAt + settling * 1000;
-		await stripe?.calm();
+		deadline = faultsEndedAt + settleSeconds * 1000;
+		await stripe?.stopFaults();
 		await Promise.all([...shopping, working, ...stealing]);
 		// Stop as soon as the deliberate bug is detected, because its effect may disappear.
 		const isFound = (found: readonly Finding[]) =>
@@ -124,7 +124,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			...(await checkThefts(gatewaysAt(cluster.urls), thefts)),
 			...((await stripe?.check(cluster)) ?? []),
 		];
-		const findings = await settle(cluster, verify, patience, isFound);
+		const findings = await settle(cluster, verify, deadline, isFound);
 		const orders = await cluster.query<{ status: string; n: number }>(
 			"orders",
 			"select status, count(*)::int as n from orders group by status",
@@ -145,11 +145,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 
 /** Creates accounts and products before fault injection. */
 async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { large }: Profile) {
-	const patience = Date.now() + OPENING_MS;
-	const { insist } = client(cluster.urls, new Tally(Date.now()), random(seed));
-	const late = () => Date.now() > patience;
+	const deadline = Date.now() + OPENING_MS;
+	const { requestUntilDone } = client(cluster.urls, new Tally(Date.now()), random(seed));
+	const late = () => Date.now() > deadline;
 	const request = async (route: string, options: object) => {
-		const response = await insist("open", route, options, late);
+		const response = await requestUntilDone("open", route, options, late);
 		if (!response || response.status >= 400)
 			throw new Error(`${route} failed: ${JSON.stringify(response ?? "no response")}`);
 		return response.body;
@@ -188,7 +188,7 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 async function settle(
 	cluster: Cluster,
 	verify: () => Promise<Finding[]>,
-	patience: number,
+	deadline: number,
 	isEnough: (found: readonly Finding[]) => boolean,
 ): Promise<Finding[]> {
 	const env = readEnv({ ...cluster.env, NODEID: "auditor", LOGLEVEL: "fatal" });
@@ -197,7 +197,7 @@ async function settle(
 	try {
 		const call = broker.call.bind(broker) as Call;
 		for (let last: Finding[] = []; ; await after(500)) {
-			const late = Date.now() > patience;
+			const late = Date.now() > deadline;
 			if (!late && (await unsettled(cluster)) > 0) continue;
 			try {
 				const { violations, skipped } = await walkAudit(call, { quiet: 0, recheck: 0 });

@@ -40,7 +40,7 @@ export interface ChaosStripe {
 	/** Sends webhooks to the gateways. */
 	connect(gateways: readonly string[]): Promise<void>;
 	/** Ends all faults; banks decide the remaining debits. */
-	calm(): Promise<void>;
+	stopFaults(): Promise<void>;
 	/** Compares Stripe's record with the orders. */
 	check(cluster: Pick<Cluster, "query">): Promise<Finding[]>;
 	close(): Promise<void>;
@@ -65,7 +65,7 @@ export async function openStripe(seed: number): Promise<ChaosStripe> {
 					secrets: [stripe.webhookSecret],
 				});
 		},
-		async calm() {
+		async stopFaults() {
 			await stripe.setFaults({});
 			await payers.close();
 			const { paymentIntents } = await stripe.dump();
@@ -90,11 +90,11 @@ export async function openStripe(seed: number): Promise<ChaosStripe> {
  * Payers and banks: an HTTP server that receives the events of undecided payments, and decides each
  * some time later. Most approve, some refuse, and some payers never decide.
  */
-async function startPayers(stripe: StripeStandIn, dice: Random) {
+async function startPayers(stripe: StripeStandIn, rng: Random) {
 	let closed = false;
 	async function decide({ id, status }: PaymentIntent): Promise<void> {
-		const choice = dice.weighted({ succeeded: 75, failed: 15, none: 10 });
-		await after(1000 * dice.between(...DECISION_SECONDS), undefined, { ref: false });
+		const choice = rng.weighted({ succeeded: 75, failed: 15, none: 10 });
+		await after(1000 * rng.between(...DECISION_SECONDS), undefined, { ref: false });
 		if (closed || choice === "none") return;
 		const act = status === "processing" ? stripe.settle : stripe.authenticate;
 		// The order may have been cancelled in the meantime, and duplicate events are decided twice.

@@ -8,7 +8,7 @@ import { random } from "./random.ts";
 export interface Theft {
 	readonly user_id: string;
 	/** The access token of the session in which the owner changed the password. */
-	readonly kept: string;
+	readonly valid: string;
 	/** Every access token that the attacker got, and the latest refresh token. */
 	readonly stolen: string[];
 	refresh_token: string;
@@ -23,14 +23,14 @@ const PASSWORD = "correct horse";
  * Steals sessions until the market closes. `all` grows by each theft whose password change was
  * confirmed; the attacker refreshes before, during and after it.
  */
-export async function steal(
+export async function runThief(
 	number: number,
 	{ client, seed, closing, closed }: Market,
 	all: Theft[],
 ): Promise<void> {
-	const dice = random(seed * 1000 + 500 + number);
+	const rng = random(seed * 1000 + 500 + number);
 	const send = async <T>(request: string, options: object): Promise<T | undefined> => {
-		const response = await client.insist("steal", request, options, closed);
+		const response = await client.requestUntilDone("steal", request, options, closed);
 		return response && response.status < 400 ? response.body : undefined;
 	};
 	for (let n = 0; !closing(); n++) {
@@ -45,7 +45,7 @@ export async function steal(
 		if (!owner || !thief || !me) continue;
 		const theft: Theft = {
 			user_id: me.id,
-			kept: owner.access_token,
+			valid: owner.access_token,
 			stolen: [thief.access_token],
 			refresh_token: thief.refresh_token,
 		};
@@ -54,20 +54,20 @@ export async function steal(
 			client,
 			theft,
 			() => Date.now() > until.changed || closing(),
-			dice.between(1, 30),
+			rng.between(1, 30),
 		);
-		await after(dice.between(0, 150));
+		await after(rng.between(0, 150));
 		const change = {
 			token: owner.access_token,
 			body: { current_password: PASSWORD, new_password: "battery staple" },
 		};
-		const changed = await client.insist(
+		const changed = await client.requestUntilDone(
 			"change password",
 			`POST /api/users/${me.id}/password`,
 			change,
 			closed,
 		);
-		until.changed = Date.now() + dice.between(0, 300);
+		until.changed = Date.now() + rng.between(0, 300);
 		await refreshing;
 		// WRONG_PASSWORD: an earlier request has changed it, and its response was lost.
 		if (changed?.status === 204 || changed?.body?.code === "WRONG_PASSWORD") all.push(theft);
@@ -131,7 +131,7 @@ export async function checkThefts(
 	thefts: readonly Theft[],
 ): Promise<Finding[]> {
 	const found: Finding[] = [];
-	for (const { user_id, kept, stolen, refresh_token } of thefts) {
+	for (const { user_id, valid, stolen, refresh_token } of thefts) {
 		const accepted = (await Promise.all(stolen.map(statuses)))
 			.flat()
 			.filter((status) => status === 200).length;
@@ -144,7 +144,7 @@ export async function checkThefts(
 			);
 		if ((await refresh(refresh_token)) === 200)
 			report("STOLEN_SESSION_ALIVE", "a stolen refresh token was accepted");
-		if ((await statuses(kept)).includes(401))
+		if ((await statuses(valid)).includes(401))
 			report("OWN_SESSION_ENDED", "the session of the password change was refused");
 	}
 	return found;

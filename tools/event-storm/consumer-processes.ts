@@ -24,7 +24,7 @@ export function startConsumer(
 }
 
 /** The consumer processes, which the run kills and restarts. */
-export function consumerProcesses(settings: Record<string, string>, folder: string, dice: Random) {
+export function consumerProcesses(settings: Record<string, string>, folder: string, rng: Random) {
 	const running = new Map<number, Process>();
 	const killed = new Set<Process>();
 	const failures: string[] = [];
@@ -57,7 +57,7 @@ export function consumerProcesses(settings: Record<string, string>, folder: stri
 		async killRandomly(seconds: number) {
 			for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
 				await after(1000);
-				const victims = dice.next() < 0.15 ? all : [dice.pick(all)];
+				const victims = rng.next() < 0.15 ? all : [rng.pick(all)];
 				await Promise.all(victims.map(kill));
 				kills += victims.length;
 				start();

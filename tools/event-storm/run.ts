@@ -118,7 +118,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
 }
 
 /** Publishes the events at an even rate, with several per transaction. */
-function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, dice: Random) {
+function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, rng: Random) {
 	const subjects = Array.from({ length: SUBJECTS }, () => uuid());
 	const data = { order_id: uuid(), user_id: uuid(), total_amount: 1, currency: "EUR" };
 	let [written, poison] = [0, 0];
@@ -131,7 +131,7 @@ function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, 
 			const start = Date.now();
 			while (written < events) {
 				const due = Math.ceil(((Date.now() - start) / (seconds * 1000)) * events);
-				const batch = Math.min(dice.whole(1, 20), events - written, due - written);
+				const batch = Math.min(rng.whole(1, 20), events - written, due - written);
 				if (batch <= 0) {
 					await after(10);
 					continue;
@@ -139,7 +139,7 @@ function createWriter(broker: ServiceBroker, { events, seconds }: StormOptions, 
 				const from = written;
 				await db.transaction(async (tx) => {
 					for (let n = from; n < from + batch; n++) {
-						const subject = n % POISON_EVERY === POISON_EVERY - 1 ? POISON : dice.pick(subjects);
+						const subject = n % POISON_EVERY === POISON_EVERY - 1 ? POISON : rng.pick(subjects);
 						if (subject === POISON) poison++;
 						await publish(tx, "order.created", subject, data);
 					}

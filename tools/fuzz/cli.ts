@@ -207,8 +207,8 @@ function summary(
 		...failures
 			.slice(0, 20)
 			.map(
-				({ what, request: { method, path, body }, seed, answer }) =>
-					`\n${method} ${path.slice(0, 200)}: ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${answer}`,
+				({ what, request: { method, path, body }, seed, response }) =>
+					`\n${method} ${path.slice(0, 200)}: ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${response}`,
 			),
 	].join("\n");
 }

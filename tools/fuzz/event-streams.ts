@@ -43,8 +43,8 @@ export async function fuzzStreams({
 		`${method} ${path(id)} HTTP/1.1\r\nHost: fuzz\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
 	const sent: FuzzRequest = { method: "GET", path: path(open), headers: {}, body: undefined };
 	const failures: Failure[] = [];
-	const fail = (what: string, answer: unknown = "") =>
-		failures.push({ what, request: sent, seed, answer: String(answer) });
+	const fail = (what: string, response: unknown = "") =>
+		failures.push({ what, request: sent, seed, response: String(response) });
 
 	/** Opens several streams on each of several connections, and closes all of them. */
 	async function round(url: string, next: () => number): Promise<void> {

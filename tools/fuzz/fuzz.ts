@@ -36,7 +36,7 @@ export interface Failure {
 	readonly request: FuzzRequest;
 	/** Seed that generates the same request. */
 	readonly seed: number;
-	readonly answer: string;
+	readonly response: string;
 }
 export interface FuzzReport {
 	readonly requests: number;
@@ -84,7 +84,7 @@ export async function fuzz({
 					slow.push({ ...made, headers });
 				statuses[status] = (statuses[status] ?? 0) + 1;
 				const what = findProblem(status, text);
-				if (what) failures.push({ what, request: made, seed: own, answer: text.slice(0, 500) });
+				if (what) failures.push({ what, request: made, seed: own, response: text.slice(0, 500) });
 				requests++;
 				onProgress?.(requests, routes.length * perRoute, failures.length);
 			}

@@ -15,10 +15,10 @@ test("watchMemory distinguishes constant from growing memory", () => {
 
 	const growing = watchMemory([me, { name: "gone", pid: undefined }]);
 	run(growing, 6);
-	const kept = Buffer.alloc(500e6, 1);
+	const retained = Buffer.alloc(500e6, 1);
 	run(growing, 3);
-	const [mine, gone] = growing.stop();
-	expect(mine).toMatchObject({ flat: false });
+	const [own, gone] = growing.stop();
+	expect(own).toMatchObject({ flat: false });
 	expect(gone).toMatchObject({ flat: false });
-	expect(kept).toHaveLength(500e6);
+	expect(retained).toHaveLength(500e6);
 });

@@ -43,13 +43,13 @@ function boundary(rule: Rule, next: Random): unknown {
 
 /** A replacement for a valid value. */
 function spoil(rule: Rule | undefined, value: unknown, next: Random): unknown {
-	const dice = next();
-	if (rule && dice < 0.3) return boundary(rule, next);
-	if (rule?.type === "object" && dice < 0.6)
+	const chance = next();
+	if (rule && chance < 0.3) return boundary(rule, next);
+	if (rule?.type === "object" && chance < 0.6)
 		return spoilFields(rule.props, value as Record<string, unknown>, next);
-	if (rule?.type === "array" && Array.isArray(value) && value.length > 0 && dice < 0.6)
+	if (rule?.type === "array" && Array.isArray(value) && value.length > 0 && chance < 0.6)
 		return [spoil(rule.items, value[0], next), ...value.slice(1)];
-	return dice < 0.8 ? pick(TEXTS, next) : pick(VALUES, next);
+	return chance < 0.8 ? pick(TEXTS, next) : pick(VALUES, next);
 }
 function spoilFields(
 	shape: Shape,
@@ -58,9 +58,9 @@ function spoilFields(
 ): Record<string, unknown> {
 	const fields = Object.keys(shape).filter((field) => !field.startsWith("$$"));
 	const spoiled = { ...sample };
-	const dice = next();
-	if (dice < 0.1) spoiled[pick(TEXTS, next)] = pick(VALUES, next);
-	else if (dice < 0.2 && fields.length > 0) delete spoiled[pick(fields, next)];
+	const chance = next();
+	if (chance < 0.1) spoiled[pick(TEXTS, next)] = pick(VALUES, next);
+	else if (chance < 0.2 && fields.length > 0) delete spoiled[pick(fields, next)];
 	else if (fields.length > 0) {
 		const field = pick(fields, next);
 		spoiled[field] = spoil(shape[field], sample[field], next);

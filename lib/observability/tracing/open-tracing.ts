@@ -2,8 +2,8 @@ import type { Env } from "../../settings/env.ts";
 import type { Tracing } from "./tracing.ts";
 
 /**
- * Starts recording and exporting traces if the settings name an endpoint. Otherwise no OpenTelemetry
- * package is loaded, and `tracingOf` returns undefined.
+ * Starts recording and exporting traces if the settings name an endpoint. Otherwise no
+ * OpenTelemetry package is loaded, and `tracingOf` returns undefined.
  * @param instance ID of this node
  */
 export async function openTracing(env: Env, instance: string): Promise<Tracing | undefined> {

@@ -27,8 +27,8 @@ import type { Span, SpanKind, Tracer, Tracing } from "./tracing.ts";
 
 /*
  * Only this file and options.ts import OpenTelemetry. They use the packages that create, batch and
- * export spans, without their context management: the W3C traceparent, which is propagated anyway, is the
- * only context.
+ * export spans, without their context management: the W3C traceparent, which is propagated anyway,
+ * is the only context.
  */
 
 /** Spans are exported within two seconds. The queue holds the spans of a burst. */
@@ -109,7 +109,9 @@ function reportingFailures(
 	};
 }
 
-/** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration */
+/**
+ * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#general-sdk-configuration
+ */
 function createSampler({
 	OTEL_TRACES_SAMPLER: name,
 	OTEL_TRACES_SAMPLER_ARG: share,

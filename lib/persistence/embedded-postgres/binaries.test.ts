@@ -9,7 +9,7 @@ import { findBinaries, platformPackage } from "./binaries.ts";
 import { cleanUp, isRoot, makeFolder } from "./test/support.ts";
 
 const asRoot = testIf(isRoot, "they need root (run as root)");
-const nobody = { uid: 65534, gid: 65534 };
+const unprivileged = { uid: 65534, gid: 65534 };
 
 let folder: string;
 let installed: string;
@@ -50,21 +50,25 @@ test("a package whose install script did not run gets its links and is used in p
 
 asRoot("root: concurrent starts copy an inaccessible package once", async () => {
 	await chmod(join(folder, "node_modules"), 0o700);
-	const found = await Promise.all([1, 2, 3].map(() => findBinaries(nobody, installed, [place()])));
+	const found = await Promise.all(
+		[1, 2, 3].map(() => findBinaries(unprivileged, installed, [place()])),
+	);
 	expect(new Set(found).size).toBe(1);
 	expect(found[0]).toContain(place());
-	expect(await runs(found[0]!, nobody)).toBe(true);
+	expect(await runs(found[0]!, unprivileged)).toBe(true);
 	expect(await readdir(place())).toHaveLength(1);
 	const { ino } = await lstat(found[0]!);
-	expect((await lstat(await findBinaries(nobody, installed, [place()]))).ino).toBe(ino);
+	expect((await lstat(await findBinaries(unprivileged, installed, [place()]))).ino).toBe(ino);
 });
 
 asRoot("an interrupted copy is not used", async () => {
 	await chmod(join(folder, "node_modules"), 0o700);
-	const native = await findBinaries(nobody, installed, [place()]);
+	const native = await findBinaries(unprivileged, installed, [place()]);
 	await rm(native, { recursive: true });
 	await mkdir(join(`${native}.abc`, "native/bin"), { recursive: true });
-	expect(await runs(await findBinaries(nobody, installed, [place()]), nobody)).toBe(true);
+	expect(await runs(await findBinaries(unprivileged, installed, [place()]), unprivileged)).toBe(
+		true,
+	);
 });
 
 asRoot("a folder that another user created, can write to or has linked is rejected", async () => {
@@ -78,10 +82,10 @@ asRoot("a folder that another user created, can write to or has linked is reject
 	await chmod(open, 0o777);
 	await mkdir(join(folder, "target"));
 	await symlink(join(folder, "target"), link);
-	await expect(findBinaries(nobody, installed, [foreign, open, link])).rejects.toThrow(
+	await expect(findBinaries(unprivileged, installed, [foreign, open, link])).rejects.toThrow(
 		/can neither be run .* nor copied to/,
 	);
-	expect(await findBinaries(nobody, installed, [foreign, open, link, good])).toContain(good);
+	expect(await findBinaries(unprivileged, installed, [foreign, open, link, good])).toContain(good);
 });
 
 test("an unsupported platform is named in the error", () => {

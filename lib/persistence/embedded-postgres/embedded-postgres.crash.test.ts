@@ -142,20 +142,20 @@ describe("after kill -9", () => {
 		const program = join(await findBinaries(account), "bin/postgres");
 		const pgData = join(dataDir, "pgdata");
 		const options = ["-c", "listen_addresses=", "-c", `unix_socket_directories=${pgData}`];
-		const theirs = spawn(program, ["-D", pgData, ...options], {
+		const foreign = spawn(program, ["-D", pgData, ...options], {
 			cwd: "/",
 			stdio: "ignore",
 			...account,
 		});
-		afterwards(() => theirs.kill("SIGQUIT"));
+		afterwards(() => foreign.kill("SIGQUIT"));
 		const file = join(pgData, "postmaster.pid");
 		await eventually(async () => (await readFile(file, "utf8").catch(() => "")).includes("ready"));
 		await expect(start(dataDir)).rejects.toThrow(
-			`another Postgres (process ${theirs.pid}) runs on ${pgData}: stop it first`,
+			`another Postgres (process ${foreign.pid}) runs on ${pgData}: stop it first`,
 		);
-		expect(await isAlive(theirs.pid!)).toBe(true);
-		theirs.kill("SIGINT");
-		await gone(theirs.pid!);
+		expect(await isAlive(foreign.pid!)).toBe(true);
+		foreign.kill("SIGINT");
+		await gone(foreign.pid!);
 		await query(await start(dataDir), "SELECT 1");
 	});
 

@@ -29,10 +29,10 @@ export interface EmbeddedPostgres {
 	/** Folder of its files: in the data folder, or elsewhere if Postgres cannot run there. */
 	readonly pgData: string;
 	/**
-	 * Ends sessions and stops Postgres: cleanly, or immediately after `patience` ms (the next start
+	 * Ends sessions and stops Postgres: cleanly, or immediately after `timeoutMs` (the next start
 	 * then recovers). May be called again.
 	 */
-	stop(patience?: number): Promise<void>;
+	stop(timeoutMs?: number): Promise<void>;
 }
 
 export interface EmbeddedPostgresOptions {
@@ -93,15 +93,15 @@ async function start(
 }
 
 async function checkVersion(native: string, { path, pgData }: DataFolder): Promise<void> {
-	const ours = await majorVersion(native);
-	const theirs = (await readFile(join(pgData, "PG_VERSION"), "utf8").catch(() => "")).trim();
-	if (theirs === ours) return;
-	if (!theirs)
+	const binaryVersion = await majorVersion(native);
+	const dataVersion = (await readFile(join(pgData, "PG_VERSION"), "utf8").catch(() => "")).trim();
+	if (dataVersion === binaryVersion) return;
+	if (!dataVersion)
 		throw new StartError(
 			`${pgData} holds no readable Postgres cluster: restore it from a backup, or choose a new data folder`,
 		);
 	throw new StartError(
-		`the data folder ${path} was made by Postgres ${theirs}, this is Postgres ${ours}: dump it with the old version and load it into a new folder`,
+		`the data folder ${path} was made by Postgres ${dataVersion}, this is Postgres ${binaryVersion}: dump it with the old version and load it into a new folder`,
 	);
 }
 
@@ -126,11 +126,11 @@ function running(
 	// Postgres does not keep this process alive; it ends with the process.
 	child.unref();
 
-	const stop = async (patience: number) => {
+	const stop = async (timeoutMs: number) => {
 		const done = ended.then(() => true);
 		child.ref();
 		child.kill("SIGINT");
-		if (await withTimeout(done, patience)) return;
+		if (await withTimeout(done, timeoutMs)) return;
 		child.kill("SIGQUIT");
 		if (await withTimeout(done, IMMEDIATE_STOP_MS)) return;
 		child.kill("SIGKILL");
@@ -143,8 +143,8 @@ function running(
 		password: folder.password,
 		pid: child.pid ?? 0,
 		pgData: folder.pgData,
-		stop: (patience = FAST_STOP_MS) => {
-			stopping ??= stop(patience);
+		stop: (timeoutMs = FAST_STOP_MS) => {
+			stopping ??= stop(timeoutMs);
 			return stopping;
 		},
 	};

@@ -140,7 +140,7 @@ async function refuseForeign(path: string): Promise<void> {
 			`the data folder ${path} is a Postgres cluster that was not made by this program: choose an empty or a new folder`,
 		);
 	}
-	const foreign = names.find((name) => !OWN_FILES.some((ours) => name.startsWith(ours)));
+	const foreign = names.find((name) => !OWN_FILES.some((prefix) => name.startsWith(prefix)));
 	if (names.includes(MARKER) || (!foreign && !names.includes("pgdata"))) return;
 	throw new StartError(
 		`the data folder ${path} is not empty ("${foreign ?? "pgdata"}") and was not made by this program: choose an empty or a new folder`,

@@ -43,13 +43,13 @@ export async function writeMarker(path: string, { id, pgData, made }: Marker): P
 /** Reads the password of the cluster, or creates it before the cluster. */
 export async function keepPassword(path: string, hasData: boolean): Promise<string> {
 	const file = join(path, "password");
-	const kept = await readFile(file, "utf8").catch((error) => {
+	const previous = await readFile(file, "utf8").catch((error) => {
 		if (errorCode(error) === "ENOENT") return "";
 		throw new StartError(
 			`${file} cannot be read (${errorCode(error)}): run as the user who made the folder`,
 		);
 	});
-	if (kept.trim()) return kept.trim();
+	if (previous.trim()) return previous.trim();
 	if (hasData)
 		throw new StartError(
 			`${file} is missing, and the data cannot be opened without it: restore it from a backup`,

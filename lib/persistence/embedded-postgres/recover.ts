@@ -28,7 +28,7 @@ export async function recover(
 		throw new StartError(`another Postgres (process ${pid}) runs on ${pgData}: stop it first`);
 	}
 	log(`stopping Postgres process ${pid}, which outlived the program that started it`);
-	for (const [signal, patience] of [
+	for (const [signal, timeoutMs] of [
 		["SIGINT", 4000],
 		["SIGQUIT", 3000],
 		["SIGKILL", 3000],
@@ -38,7 +38,7 @@ export async function recover(
 		} catch {
 			// The process has ended in the meantime.
 		}
-		for (const until = Date.now() + patience; Date.now() < until; await delay(POLL_MS)) {
+		for (const until = Date.now() + timeoutMs; Date.now() < until; await delay(POLL_MS)) {
 			if ((await findProcess(pid))?.started !== found.started) return;
 		}
 	}

@@ -16,7 +16,9 @@ export function eventServices(broker: ServiceBroker): RegisteredService[] {
 	return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Creates the AsyncAPI 3.0.0 document: a channel per event type, with its senders and receivers. */
+/**
+ * Creates the AsyncAPI 3.0.0 document: a channel per event type, with its senders and receivers.
+ */
 export function asyncapi(
 	services: readonly RegisteredService[],
 	{ version, namespace }: { version: string; namespace: string },

@@ -13,16 +13,16 @@ const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 let shop: Shop;
 let lines: Line[];
-let asked: (string | undefined)[];
+let searches: (string | undefined)[];
 /** Ends slow requests, whose timers would otherwise run for 10 s after the test. */
 let ended: PromiseWithResolvers<void>;
 async function start(env: Record<string, string> = {}) {
 	lines = [];
-	asked = [];
+	searches = [];
 	ended = Promise.withResolvers();
 	const catalogue = stub(products, {
 		async list({ params }) {
-			asked.push(params.q);
+			searches.push(params.q);
 			if (params.q === "slow") await ended.promise;
 			return { rows: [], total: 0 };
 		},
@@ -150,7 +150,7 @@ test("logs and counts a client that disconnects before the response", async () =
 	const left = fetch(`${shop.url}/api/products?q=slow`, { signal: leaving.signal }).catch(
 		() => "left",
 	);
-	await eventually(() => expect(asked).toEqual(["slow"]));
+	await eventually(() => expect(searches).toEqual(["slow"]));
 	leaving.abort();
 	expect(await left).toBe("left");
 	expect(await oneLine()).toMatchObject({ status: 499, path: "/api/products" });

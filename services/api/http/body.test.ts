@@ -2,19 +2,20 @@ import { Agent, request } from "node:http";
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
+import { summarizeProblem } from "../../../test/support/problems.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
-const heard: RecordedCall[] = [];
-/** How many `send` opened. */
+const calls: RecordedCall[] = [];
+/** Number of connections that `send` opened. */
 let connections = 0;
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: stubbedServices(heard) });
+	shop = await startShop({ services: ["api"], stubs: stubbedServices(calls) });
 	admin = token(shop.env, "admin");
 });
 beforeEach(() => {
-	heard.length = 0;
+	calls.length = 0;
 	connections = 0;
 });
 afterAll(() => shop?.stop());
@@ -22,11 +23,6 @@ afterAll(() => shop?.stop());
 const book = { name: "A book", price: 19.99, category: "books" };
 const create = (body: unknown, headers?: Record<string, string>) =>
 	shop.http("POST /api/products", { token: admin, body, ...(headers ? { headers } : {}) });
-const verdict = ({ status, body }: HttpResponse) => [
-	status,
-	body.code,
-	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
-];
 
 test("ignores the body of a request whose method has none", async () => {
 	const { status } = await send(
@@ -38,7 +34,7 @@ test("ignores the body of a request whose method has none", async () => {
 });
 
 test.each([
-	["what no JSON parser takes", '{"name":', 400, "MALFORMED_BODY"],
+	["invalid JSON", '{"name":', 400, "MALFORMED_BODY"],
 	["a single quote", "{'name':1}", 400, "MALFORMED_BODY"],
 	[
 		"bytes that are not UTF-8",
@@ -82,9 +78,9 @@ test.each([
 	],
 	["depth", `{"name":${"[".repeat(30_000)}${"]".repeat(30_000)}}`, 422, "VALIDATION_ERROR"],
 ])("rejects a body with %s", async (_what, body, status, code) => {
-	const answer = await send("POST /api/products", { "content-type": "application/json" }, [body]);
-	expect([answer.status, answer.body.code]).toEqual([status, code]);
-	expect(heard).toEqual([]);
+	const response = await send("POST /api/products", { "content-type": "application/json" }, [body]);
+	expect([response.status, response.body.code]).toEqual([status, code]);
+	expect(calls).toEqual([]);
 });
 
 test("treats a missing body as an empty object", async () => {
@@ -94,7 +90,7 @@ test("treats a missing body as an empty object", async () => {
 		{ "content-type": "text/plain" },
 	];
 	for (const headers of ways) {
-		expect(verdict(await send("POST /api/users", headers, []))).toEqual([
+		expect(summarizeProblem(await send("POST /api/users", headers, []))).toEqual([
 			422,
 			"VALIDATION_ERROR",
 			[
@@ -173,7 +169,7 @@ test("releases a request whose client disconnects in the middle of the body", as
 		),
 	).rejects.toThrow();
 	expect((await create(book)).status).toBe(201);
-	expect(heard).toHaveLength(1);
+	expect(calls).toHaveLength(1);
 });
 
 /** As node:http sends it: what fetch would not send, or would put right. */

@@ -52,7 +52,10 @@ export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
 	return new URLSearchParams((await readBytes(req)).toString("utf8"));
 }
 
-/** Reads the body. An oversized body is discarded but still received, so the client can read the response. */
+/**
+ * Reads the body. An oversized body is discarded but still received, so the client can read the
+ * response.
+ */
 function readBytes(req: IncomingMessage): Promise<Buffer> {
 	return new Promise((resolve, reject) => {
 		const chunks: Buffer[] = [];

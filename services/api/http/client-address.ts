@@ -4,8 +4,8 @@ import ipaddr from "ipaddr.js";
 import proxyAddr from "proxy-addr";
 
 /**
- * Address with a port, as some proxies send it: 203.0.113.7:1234, [2001:db8::1]:1234. IPv6 addresses
- * may have brackets without a port.
+ * Address with a port, as some proxies send it: 203.0.113.7:1234, [2001:db8::1]:1234. IPv6
+ * addresses may have brackets without a port.
  */
 const WITH_PORT = /^(?:\[([^[\]]+)\]|([\d.]+))(?::\d{1,5})?$/;
 /** Maximum length of an address with zone and port. */
@@ -17,7 +17,8 @@ const IPV6_PREFIX = 64;
  * Returns the trustworthy address of a client: the connection's remote address or, behind `proxies`
  * trusted proxies, the address that the outermost of them appended to X-Forwarded-For. The client
  * controls everything further left.
- * @returns an IPv4 address, an IPv6 network such as `2001:db8:0:1::/64`, or `unknown` for anything else
+ * @returns an IPv4 address, an IPv6 network such as `2001:db8:0:1::/64`, or `unknown` for anything
+ * else
  */
 export function clientAddress(
 	req: Pick<IncomingMessage, "headers"> & { socket: { remoteAddress?: string | undefined } },

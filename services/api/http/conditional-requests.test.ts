@@ -73,8 +73,8 @@ test("applies a change with If-Match only to that version", async () => {
 test("applies one of several concurrent changes with the same If-Match", async () => {
 	const { etag, change } = await make();
 	const tag = await etag();
-	const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => change(100 + i, tag)));
-	expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(412)]);
+	const responses = await Promise.all(Array.from({ length: 8 }, (_, i) => change(100 + i, tag)));
+	expect(responses.map(({ status }) => status).sort()).toEqual([200, ...Array(7).fill(412)]);
 });
 
 test("deletes only the version in If-Match", async () => {

@@ -6,7 +6,9 @@ const ACCEPTED =
 	"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
 
 export interface Cors {
-	/** Headers for every response. Without them a browser also hides errors from an allowed origin. */
+	/**
+	 * Headers for every response. Without them a browser also hides errors from an allowed origin.
+	 */
 	headers(origin: string | undefined): Record<string, string>;
 	/** Headers for the response to a preflight request. */
 	preflight(origin: string | undefined, methods: readonly string[]): Record<string, string>;

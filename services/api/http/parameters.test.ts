@@ -1,28 +1,23 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
-import type { HttpResponse } from "../../../test/support/http.ts";
+import { summarizeProblem } from "../../../test/support/problems.ts";
 import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 let shop: Shop;
 let admin: string;
-const heard: RecordedCall[] = [];
+const calls: RecordedCall[] = [];
 beforeAll(async () => {
-	shop = await startShop({ services: ["api"], stubs: stubbedServices(heard) });
+	shop = await startShop({ services: ["api"], stubs: stubbedServices(calls) });
 	admin = token(shop.env, "admin");
 });
 beforeEach(() => {
-	heard.length = 0;
+	calls.length = 0;
 });
 afterAll(() => shop?.stop());
 
 const book = { name: "A book", price: 19.99, category: "books" };
 const create = (body: unknown) => shop.http("POST /api/products", { token: admin, body });
-const verdict = ({ status, body }: HttpResponse) => [
-	status,
-	body.code,
-	body.errors?.map(({ field, code }: Record<string, string>) => [field, code]),
-];
 
 test("reports each invalid field with the violated rule", async () => {
 	const { status, headers, body } = await create({
@@ -52,11 +47,11 @@ test("reports each invalid field with the violated rule", async () => {
 		["is", "OBJECT_STRICT"],
 	]);
 	for (const { message } of body.errors) expect(message).toEqual(expect.any(String));
-	expect(heard).toEqual([]);
+	expect(calls).toEqual([]);
 });
 
 test("reports a nested field by its full path", async () => {
-	const answer = await shop.http("POST /api/orders", {
+	const response = await shop.http("POST /api/orders", {
 		token: token(shop.env),
 		body: {
 			items: [
@@ -65,7 +60,7 @@ test("reports a nested field by its full path", async () => {
 			],
 		},
 	});
-	expect(verdict(answer)[2]).toEqual([
+	expect(summarizeProblem(response)[2]).toEqual([
 		["items[1].product_id", "UUID"],
 		["items[1].quantity", "NUMBER_MIN"],
 		["items[1].price", "OBJECT_STRICT"],
@@ -74,8 +69,8 @@ test("reports a nested field by its full path", async () => {
 
 test("ignores the query of a request with a body", async () => {
 	await shop.http("POST /api/products?role=admin&name=Other&stock=5", { token: admin, body: book });
-	expect(heard[0]!.params).toMatchObject({ name: "A book", stock: 0 });
-	expect(heard[0]!.params).not.toHaveProperty("role");
+	expect(calls[0]!.params).toMatchObject({ name: "A book", stock: 0 });
+	expect(calls[0]!.params).not.toHaveProperty("role");
 });
 
 test.each([
@@ -101,19 +96,19 @@ test.each([
 		status: 422,
 		body: { code: "VALIDATION_ERROR" },
 	});
-	expect(heard).toEqual([]);
+	expect(calls).toEqual([]);
 	expect({}).not.toHaveProperty("role");
 });
 
 test("validates path parameters, and rejects them in query and body", async () => {
 	const id = uuid();
-	expect(verdict(await shop.http("GET /api/products/nobody"))).toEqual([
+	expect(summarizeProblem(await shop.http("GET /api/products/nobody"))).toEqual([
 		422,
 		"VALIDATION_ERROR",
 		[["id", "UUID"]],
 	]);
 	expect((await shop.http(`GET /api/products/${id}%00`)).status).toBe(422);
-	expect(verdict(await shop.http(`GET /api/products/${id}?id=${uuid()}`))).toEqual([
+	expect(summarizeProblem(await shop.http(`GET /api/products/${id}?id=${uuid()}`))).toEqual([
 		422,
 		"VALIDATION_ERROR",
 		[["id", "PATH_PARAMETER"]],
@@ -122,8 +117,8 @@ test("validates path parameters, and rejects them in query and body", async () =
 		token: admin,
 		body: { id: uuid(), name: "New" },
 	});
-	expect(verdict(patch)).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
-	expect(heard).toEqual([]);
+	expect(summarizeProblem(patch)).toEqual([422, "VALIDATION_ERROR", [["id", "PATH_PARAMETER"]]]);
+	expect(calls).toEqual([]);
 });
 
 test("checks the Idempotency-Key header only for actions that honor it", async () => {
@@ -135,7 +130,7 @@ test("checks the Idempotency-Key header only for actions that honor it", async (
 			headers: { "idempotency-key": key },
 		});
 	for (const key of ["", "x".repeat(256), "caf\u00e9", "a\tb"])
-		expect(verdict(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
+		expect(summarizeProblem(await keyed(key))).toEqual([400, "BAD_HEADER", undefined]);
 	expect((await keyed("x".repeat(255))).status).toBe(202);
 	const patch = await shop.http(`PATCH /api/products/${uuid()}`, {
 		token: admin,
@@ -158,7 +153,7 @@ test.each([
 ])("ignores tracking and blank parameters in a public list: ?%s", async (query, params) => {
 	const { status, headers } = await shop.http(`GET /api/products?${query}`);
 	expect(status).toBe(200);
-	expect(heard[0]!.params).toEqual({ skip: 0, limit: 100, sort: "created_at", ...params });
+	expect(calls[0]!.params).toEqual({ skip: 0, limit: 100, sort: "created_at", ...params });
 	expect(headers.get("link") ?? "").not.toMatch(/utm_|category=&/);
 });
 

@@ -31,14 +31,14 @@ const IGNORABLE =
 
 /**
  * Removes tracking and blank parameters from the path and query of a public read: shared links
- * contain the former, HTML forms submit the latter. All other unknown parameters remain errors, so a
- * misspelled filter does not list everything.
+ * contain the former, HTML forms submit the latter. All other unknown parameters remain errors, so
+ * a misspelled filter does not list everything.
  */
 export function withoutIgnored(url: string): string {
 	const start = url.indexOf("?");
 	if (start < 0 || !IGNORABLE.test(url)) return url;
 	// The parts are not re-encoded, so the rest of the query has the same key in the response cache.
-	const kept = url
+	const relevant = url
 		.slice(start + 1)
 		.split("&")
 		.filter((part) =>
@@ -47,7 +47,7 @@ export function withoutIgnored(url: string): string {
 			),
 		);
 	const path = url.slice(0, start);
-	return kept.length > 0 ? `${path}?${kept.join("&")}` : path;
+	return relevant.length > 0 ? `${path}?${relevant.join("&")}` : path;
 }
 
 export function queryOf({ url = "" }: Request): URLSearchParams {

@@ -12,7 +12,7 @@ import { payments } from "../../payments/payments.contract.ts";
 let shop: Shop;
 let user: string;
 let admin: string;
-/** What the stubbed actions fail with. */
+/** Errors of the stubbed actions. */
 let fault: unknown;
 const lines: Record<string, unknown>[] = [];
 /** Access-log lines of a request. */

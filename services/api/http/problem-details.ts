@@ -43,8 +43,8 @@ const CODE = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
 const RETRY_AFTER = 5;
 
 /**
- * Converts an error to a problem. Client errors are passed on; all others become INTERNAL_ERROR with a
- * fixed message.
+ * Converts an error to a problem. Client errors are passed on; all others become INTERNAL_ERROR
+ * with a fixed message.
  * @param action name of the action that the gateway called
  */
 export function toProblem(error: unknown, action?: string): Problem {
@@ -129,7 +129,8 @@ export function sendProblem(gateway: Gateway, req: Request, res: Response, error
 	const problem = toProblem(error, req.$alias?.action);
 	req.failure = { error, code: problem.code };
 	if (res.headersSent) {
-		// The head has been sent: closing the connection shows the client that the response is incomplete.
+		// The head has been sent: closing the connection shows the client that the response is
+		// incomplete.
 		res.destroy();
 		return;
 	}

@@ -11,14 +11,14 @@ export const CHANGES: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"]);
 const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
 
 /** Returns the client's request ID if it is well-formed, otherwise a new one. */
-export function requestId({ "x-request-id": theirs }: IncomingHttpHeaders): string {
-	return typeof theirs === "string" && REQUEST_ID.test(theirs) ? theirs : randomUUID();
+export function requestId({ "x-request-id": given }: IncomingHttpHeaders): string {
+	return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
 }
 
 /**
  * Returns the metadata of a call. No other header reaches an action.
- * @throws BAD_HEADER; PRECONDITION_FAILED for a change with If-Match if the resource has no ETag: the
- * client cannot have read that version
+ * @throws BAD_HEADER; PRECONDITION_FAILED for a change with If-Match if the resource has no ETag:
+ * the client cannot have read that version
  */
 export function metadata(
 	{ method, headers }: IncomingMessage,

@@ -9,9 +9,9 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 const AUTHORITY = /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d*)?$/i;
 
 /**
- * Returns the path of a request without its query. Reduces an absolute-form target
- * ("GET http://shop/health", as sent to proxies) to its path and query, because a server must accept
- * both forms (RFC 9112, 3.2.2).
+ * Returns the path of a request without its query. Reduces an absolute-form target ("GET
+ * http://shop/health", as sent to proxies) to its path and query, because a server must accept both
+ * forms (RFC 9112, 3.2.2).
  * @throws BAD_HEADER for more than one Host and for an invalid host (RFC 9112, 3.2), which two
  * servers could interpret differently
  */
@@ -29,8 +29,8 @@ export function readTarget(req: IncomingMessage & { originalUrl: string }): stri
 }
 
 /**
- * Checks the raw headers, which alternate between names and values: `headers` contains only the first
- * of several Host headers.
+ * Checks the raw headers, which alternate between names and values: `headers` contains only the
+ * first of several Host headers.
  */
 function assertHost({ rawHeaders }: IncomingMessage): void {
 	let host: string | undefined;

@@ -3,8 +3,8 @@ import type { Published } from "../routing/published.ts";
 import type { Gateway, Request, Response } from "./exchange.ts";
 
 /**
- * Continues the request's trace, or starts one if tracing is on. The span contains the route and the
- * status, but no data of the client, its address or the request.
+ * Continues the request's trace, or starts one if tracing is on. The span contains the route and
+ * the status, but no data of the client, its address or the request.
  */
 export function trace(
 	gateway: Gateway,

@@ -10,22 +10,22 @@ import { HttpServer } from "./server.ts";
 /** A product service whose responses wait until `open` is called. */
 function slowCatalogue() {
 	let open = () => {};
-	let asked = 0;
+	let callCount = 0;
 	const gate = new Promise<void>((resolve) => {
 		open = resolve;
 	});
 	const schema = stub(products, {
 		async list() {
-			asked++;
+			callCount++;
 			await gate;
 			return { rows: [], total: 0 };
 		},
 	});
-	return { schema, open, asked: () => asked };
+	return { schema, open, callCount: () => callCount };
 }
 
 test("completes requests in flight while stopping, and closes idle connections", async () => {
-	const { schema, open, asked } = slowCatalogue();
+	const { schema, open, callCount } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	const agent = new Agent({ keepAlive: true });
 	await new Promise((resolve) =>
@@ -35,7 +35,7 @@ test("completes requests in flight while stopping, and closes idle connections",
 	const ended = new Promise((resolve) => idle.once("close", resolve));
 
 	const underWay = shop.http("GET /api/products");
-	await eventually(() => expect(asked()).toBe(1));
+	await eventually(() => expect(callCount()).toBe(1));
 	const stopped = shop.stop();
 	await ended;
 	await expect(shop.http("GET /health/live")).rejects.toThrow();
@@ -46,14 +46,14 @@ test("completes requests in flight while stopping, and closes idle connections",
 });
 
 test("is not ready but alive while stopping", async () => {
-	const { schema, open, asked } = slowCatalogue();
+	const { schema, open, callCount } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	expect(await shop.http("GET /health/ready")).toMatchObject({
 		status: 200,
 		body: { status: "ready" },
 	});
 	const underWay = shop.http("GET /api/products");
-	await eventually(() => expect(asked()).toBe(1));
+	await eventually(() => expect(callCount()).toBe(1));
 	const stopped = shop.stop();
 	const [ready, live] = await Promise.all([
 		shop.http("GET /health/ready"),
@@ -66,11 +66,11 @@ test("is not ready but alive while stopping", async () => {
 });
 
 test("stops although a request never ends", async () => {
-	const { schema, open, asked } = slowCatalogue();
+	const { schema, open, callCount } = slowCatalogue();
 	const shop = await startShop({ services: ["api"], stubs: [schema] });
 	shop.broker.options.tracking!.shutdownTimeout = 200;
 	const underWay = expect(shop.http("GET /api/products")).rejects.toThrow();
-	await eventually(() => expect(asked()).toBe(1));
+	await eventually(() => expect(callCount()).toBe(1));
 	await shop.stop();
 	await underWay;
 	open();
@@ -114,15 +114,15 @@ test.each([
 	});
 	await listener.open("127.0.0.1", 0);
 	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
-	let answer = "";
-	socket.on("data", (chunk) => (answer += chunk));
+	let received = "";
+	socket.on("data", (chunk) => (received += chunk));
 	socket.on("error", () => undefined);
 	const closed = new Promise((resolve) => socket.once("close", resolve));
 	socket.write(beginning);
 	const dripping = setInterval(() => socket.write("x"), 20);
 	await closed;
 	clearInterval(dripping);
-	expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+	expect(received).toMatch(/^HTTP\/1\.1 408 /);
 	await listener.close(0);
 });
 

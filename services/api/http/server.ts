@@ -8,7 +8,9 @@ const REASONS: Record<string, string> = {
 	ENOTFOUND: "is not an address of this machine: set HOST to a local address",
 };
 
-/** Time limits for receiving a request, in milliseconds. node:http rejects slower clients with 408. */
+/**
+ * Time limits for receiving a request, in milliseconds. node:http rejects slower clients with 408.
+ */
 const TIMEOUTS = {
 	headersTimeout: 10_000,
 	requestTimeout: 30_000,
@@ -43,8 +45,8 @@ export class HttpServer {
 		this.server = createServer(
 			{
 				...timeouts,
-				// Longer than the minute for which proxies and load balancers keep idle connections, so that
-				// they never send a request into a closing connection.
+				// Longer than the minute for which proxies and load balancers keep idle connections, so
+				// that they never send a request into a closing connection.
 				keepAliveTimeout: 65_000,
 			},
 			(req, res) => {

@@ -91,11 +91,11 @@ describe("a cached response", () => {
 
 	test("is discarded when a row is changed, added or removed", async () => {
 		const look = async () => {
-			const answers = [await shop.http(`GET ${path}`), await shop.http(`GET ${list()}`)];
+			const responses = [await shop.http(`GET ${path}`), await shop.http(`GET ${list()}`)];
 			return [
-				answers[0]!.body.price,
-				answers[1]!.headers.get("x-total-count"),
-				answers[1]!.body[0]?.price,
+				responses[0]!.body.price,
+				responses[1]!.headers.get("x-total-count"),
+				responses[1]!.body[0]?.price,
 			];
 		};
 		for (let i = 0; i < 2; i++) expect(await look()).toEqual([1, "1", 1]);
@@ -179,7 +179,7 @@ describe("a cached response", () => {
 		const gateway = gatewayOf(shop);
 		const traces = recordedTraces();
 		await shop.http(`GET ${path}`);
-		const answered = async () => {
+		const hitCount = async () => {
 			const text = (await renderNodeMetrics(shop.broker)) as string;
 			return Number(
 				/shop_http_requests_total\{method="GET",route="\/api\/products\/:id",status="200"\} (\d+)/.exec(
@@ -188,8 +188,8 @@ describe("a cached response", () => {
 			);
 		};
 		const before = await eventually(async () => {
-			expect(await answered()).toBeGreaterThan(0);
-			return answered();
+			expect(await hitCount()).toBeGreaterThan(0);
+			return hitCount();
 		});
 		calls = [];
 		gateway.tracer = traces.of("api");
@@ -197,7 +197,7 @@ describe("a cached response", () => {
 		gateway.tracer = undefined;
 		expect(calls).toEqual([]);
 		await eventually(async () => {
-			expect(await answered()).toBe(before + 1);
+			expect(await hitCount()).toBe(before + 1);
 			expect(lines.find(({ request_id }) => request_id === "kept")).toMatchObject({
 				logger: "access",
 				status: 200,
@@ -221,15 +221,15 @@ test("discards cached responses when the routes change", async () => {
 test("counts requests with a cached response against the rate limit", async () => {
 	const limited = await start({ RATE_LIMIT_ENABLED: "true", RATE_LIMIT_PER_MINUTE: "50" });
 	try {
-		const ask = async () => {
+		const browse = async () => {
 			const { status, headers } = await limited.http("GET /api/products");
 			return { status, left: Number(/r=(\d+)/.exec(headers.get("ratelimit")!)![1]) };
 		};
-		const { left } = await ask();
+		const { left } = await browse();
 		calls = [];
 		for (let more = left - 1; more >= 0; more--)
-			expect(await ask()).toEqual({ status: 200, left: more });
-		expect(await ask()).toEqual({ status: 429, left: 0 });
+			expect(await browse()).toEqual({ status: 200, left: more });
+		expect(await browse()).toEqual({ status: 429, left: 0 });
 		expect(calls).toEqual([]);
 	} finally {
 		await limited.stop();
@@ -237,8 +237,8 @@ test("counts requests with a cached response against the rate limit", async () =
 });
 
 test("rejects a contract that caches a response of a non-GET or a protected action", () => {
-	const asking = (action: Partial<ActionContract>) => () => {
-		const kept = {
+	const defineWith = (action: Partial<ActionContract>) => () => {
+		const cached = {
 			rest: "GET /things",
 			auth: "anyone",
 			params: {},
@@ -246,11 +246,11 @@ test("rejects a contract that caches a response of a non-GET or a protected acti
 			responseCache: { ttl: 1000 },
 			...action,
 		} as const;
-		return defineService(contract({ name: "things", actions: { kept } }))({
-			actions: { kept: async () => null },
+		return defineService(contract({ name: "things", actions: { cached } }))({
+			actions: { cached: async () => null },
 		});
 	};
-	expect(asking({})).not.toThrow();
+	expect(defineWith({})).not.toThrow();
 	for (const wrong of [
 		{ auth: "user" },
 		{ auth: "admin" },
@@ -258,7 +258,7 @@ test("rejects a contract that caches a response of a non-GET or a protected acti
 		{ also: ["POST"] },
 		{ stream: { watch: "things.versions" } },
 	] as const) {
-		expect(asking(wrong)).toThrow("`responseCache`");
+		expect(defineWith(wrong)).toThrow("`responseCache`");
 	}
-	expect(asking({ rest: undefined as never })).toThrow("`responseCache`");
+	expect(defineWith({ rest: undefined as never })).toThrow("`responseCache`");
 });

@@ -1,6 +1,9 @@
 import type { ServiceBroker } from "moleculer";
 
-/** Waits until the other services of this node have started, so that none of their routes is missing. */
+/**
+ * Waits until the other services of this node have started, so that none of their routes is
+ * missing.
+ */
 export function localServicesStarted(broker: ServiceBroker): Promise<void> {
 	return new Promise((resolve) => {
 		const check = () => {

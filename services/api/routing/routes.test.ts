@@ -83,7 +83,7 @@ test("does not open a route without an access rule, or with a path that is in us
 		visibility: "published",
 		handler: async () => "secret",
 	};
-	const careless = {
+	const unprotected = {
 		name: "careless",
 		actions: {
 			open: { ...action, rest: "GET /careless" },
@@ -92,12 +92,15 @@ test("does not open a route without an access rule, or with a path that is in us
 			hidden: { ...action, auth: "anyone", rest: "GET /hidden", visibility: "public" },
 		},
 	} as unknown as ServiceSchema;
-	const shop = await start({ stubs: [careless, stubbedServices()[0]!] });
+	const shop = await start({ stubs: [unprotected, stubbedServices()[0]!] });
 	for (const path of ["/api/careless", "/api/hidden", "/careless"])
 		expect((await shop.http(`GET ${path}`)).status).toBe(404);
 });
 
-/** A node of its own, joined to others of the same namespace inside this process; everything between them is serialised. */
+/**
+ * A node of its own, joined to others of the same namespace inside this process; everything between
+ * them is serialised.
+ */
 async function node(namespace: string, schemas: ServiceSchema[]): Promise<ServiceBroker> {
 	const env = readEnv({
 		NODE_ENV: "test",
@@ -138,7 +141,7 @@ test("transmits contracts unchanged through the registry", async () => {
 });
 
 test("serves the same routes, responses and errors when the service is on another node", async () => {
-	const heard: RecordedCall[] = [];
+	const calls: RecordedCall[] = [];
 	const namespace = uuid();
 	const env = readEnv({ JWT_SECRET: "a secret that is long enough for a test" });
 	const stock = stub(inventory, {
@@ -146,7 +149,7 @@ test("serves the same routes, responses and errors when the service is on anothe
 			throw contractError(inventory, "STOCK_NOT_FOUND", { hint: "none" });
 		},
 	});
-	const remote = await node(namespace, [...stubbedServices(heard), stock]);
+	const remote = await node(namespace, [...stubbedServices(calls), stock]);
 	const gateway = await node(namespace, [await loadService(services, "api")]);
 	const { port } = (
 		gateway.getLocalService("api") as unknown as { server: { address(): { port: number } } }
@@ -157,20 +160,20 @@ test("serves the same routes, responses and errors when the service is on anothe
 			authorization: `Bearer ${token(env, "admin")}`,
 			"content-type": "application/json",
 		};
-		const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+		const response = await fetch(`http://127.0.0.1:${port}${path}`, {
 			method,
 			headers,
 			...(body ? { body: JSON.stringify(body) } : {}),
 		});
-		const text = await answer.text();
-		return { status: answer.status, headers: answer.headers, body: text && JSON.parse(text) };
+		const text = await response.text();
+		return { status: response.status, headers: response.headers, body: text && JSON.parse(text) };
 	};
 	const created = await http("POST /api/products", { name: "A book", price: 1, category: "books" });
 	expect([created.status, created.headers.get("location")]).toEqual([
 		201,
 		`/api/products/${created.body.id}`,
 	]);
-	expect(heard[0]).toMatchObject({ params: { stock: 0 }, meta: { user: { role: "admin" } } });
+	expect(calls[0]).toMatchObject({ params: { stock: 0 }, meta: { user: { role: "admin" } } });
 	expect((await http(`PUT /api/products/${uuid()}`, { name: "New" })).status).toBe(200);
 	const page = await http("GET /api/products?limit=2");
 	expect([page.body.length, page.headers.get("x-total-count"), page.headers.get("link")]).toEqual([

@@ -101,8 +101,8 @@ export class Routes implements RouteTable {
 
 	/**
 	 * Returns the target of a request.
-	 * @throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED; SERVICE_UNAVAILABLE below the path of a service that
-	 * has never been available, because its routes are unknown
+	 * @throws ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED; SERVICE_UNAVAILABLE below the path of a service
+	 * that has never been available, because its routes are unknown
 	 */
 	find(method: string | undefined, path: string): Match<Target> {
 		try {

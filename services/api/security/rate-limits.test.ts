@@ -54,9 +54,9 @@ const signIn = (shop: Shop, options = {}) =>
 		body: { email: "zoe@example.com", password: "correct horse" },
 		...options,
 	});
-const repeat = async (times: number, ask: () => Promise<HttpResponse>): Promise<number[]> => {
+const repeat = async (times: number, send: () => Promise<HttpResponse>): Promise<number[]> => {
 	const statuses: number[] = [];
-	for (let i = 0; i < times; i++) statuses.push((await ask()).status);
+	for (let i = 0; i < times; i++) statuses.push((await send()).status);
 	return statuses;
 };
 
@@ -112,8 +112,8 @@ test("trusts X-Forwarded-For only as far as the configured proxies", async () =>
 
 test("counts nothing when the limits are disabled", async () => {
 	const shop = await start({ RATE_LIMIT_ENABLED: "false" });
-	const answers = await repeat(8, () => browse(shop));
-	expect(new Set(answers)).toEqual(new Set([200]));
+	const responses = await repeat(8, () => browse(shop));
+	expect(new Set(responses)).toEqual(new Set([200]));
 	expect((await browse(shop)).headers.get("ratelimit")).toBeNull();
 });
 
@@ -155,9 +155,9 @@ test("counts all requests before routing, also unknown paths and preflights", as
 test("does not limit the probes of load balancers", async () => {
 	const shop = await start();
 	for (const probe of ["GET /health/live", "GET /health/ready"]) {
-		const answers = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
+		const responses = await Promise.all(Array.from({ length: 20 }, () => shop.http(probe)));
 		expect(
-			new Set(answers.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`)),
+			new Set(responses.map(({ status, headers }) => `${status} ${headers.has("ratelimit")}`)),
 		).toEqual(new Set(["200 false"]));
 	}
 	expect(await repeat(6, () => browse(shop))).toEqual([200, 200, 200, 200, 200, 429]);

@@ -36,8 +36,8 @@ export interface RateLimits {
 
 /**
  * Limits the requests of one user or address (docs/security.md), with the headers of
- * draft-ietf-httpapi-ratelimit-headers. Gateways share counters in Redis, if there is one. While Redis
- * does not respond each gateway counts in memory, so an outage does not disable the limits.
+ * draft-ietf-httpapi-ratelimit-headers. Gateways share counters in Redis, if there is one. While
+ * Redis does not respond each gateway counts in memory, so an outage does not disable the limits.
  */
 export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): RateLimits {
 	const redis = env.RATE_LIMIT_ENABLED && env.CACHER ? connect(env.CACHER) : undefined;
@@ -129,15 +129,19 @@ async function countWith(
 	}
 }
 
-/** Number of hashes. Their windows end at different times, so rejected clients return spread out. */
+/**
+ * Number of hashes. Their windows end at different times, so rejected clients return spread out.
+ */
 const BUCKETS = 16;
 
 /**
- * Counters are fields of a few hashes, and the window of a hash begins with its first request. A hash has no time to live: with the
- * policy `volatile-lru`, Redis evicts only keys that have one, so cached pages never displace counters. The next request after the end of
- * a window replaces the hash. A clock that was set back ends the window as well.
+ * Counters are fields of a few hashes, and the window of a hash begins with its first request. A
+ * hash has no time to live: with the policy `volatile-lru`, Redis evicts only keys that have one,
+ * so cached pages never displace counters. The next request after the end of a window replaces the
+ * hash. A clock that was set back ends the window as well.
  *
- * @param namespace prefix of the hashes; the script gets the counter's key, the points and the window in seconds
+ * @param namespace prefix of the hashes; the script gets the counter's key, the points and the
+ * window in seconds
  */
 const incrementScript = (namespace: string): string => `
 local hash = 0

@@ -29,8 +29,8 @@ interface Page {
 }
 
 /**
- * Revoked access tokens that have not expired. The list is polled every second, and immediately after
- * a hint. While polling fails, the loaded list remains in use. See docs/adr/0006.
+ * Revoked access tokens that have not expired. The list is polled every second, and immediately
+ * after a hint. While polling fails, the loaded list remains in use. See docs/adr/0006.
  */
 export class Revocations {
 	readonly #sessions = new Map<string, number>();

@@ -11,7 +11,10 @@ import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { orders } from "../../orders/orders.contract.ts";
 import type { Gateway } from "../http/exchange.ts";
 
-/** What the stubbed orders service returns: a stream's reads, and the versions that make the gateway read. */
+/**
+ * Results of the stubbed orders service: a stream's reads, and the versions that make the gateway
+ * read.
+ */
 let read: (id: string, after: string | undefined) => Promise<EventStreamPage>;
 let versions: Map<string, string>;
 let reads: string[];
@@ -65,7 +68,10 @@ const open = async (bearer: string, id = uuid()): Promise<EventStream> => {
 	streams.push(stream);
 	return stream;
 };
-/** A connection that requests several event streams, one after the other or at once, and waits for no response. */
+/**
+ * A connection that requests several event streams, one after the other or at once, and waits for
+ * no response.
+ */
 function pipeline(ids: readonly string[], bearer = token(shop.env)) {
 	const socket = connect(Number(new URL(shop.url).port), "127.0.0.1");
 	sockets.push(socket);

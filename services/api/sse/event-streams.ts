@@ -22,9 +22,9 @@ interface Poll {
 }
 
 /**
- * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While streams
- * are open, one poll for all of a gateway's streams checks every 400 ms which of them have new
- * events. No node has to announce a change, and orders without a stream cost nothing.
+ * Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html). While
+ * streams are open, one poll for all of a gateway's streams checks every 400 ms which of them have
+ * new events. No node has to announce a change, and orders without a stream cost nothing.
  *
  * Each stream has its own position, its own read and its own backoff: a stream that cannot be read
  * neither delays the others nor makes them receive an event twice.
@@ -44,11 +44,13 @@ export class EventStreams {
 	/**
 	 * Responds with an event stream, or with 204 if no event will ever follow.
 	 * @param load reads the first events
-	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway has, or is about to stop
+	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway
+	 * has, or is about to stop
 	 */
 	async serve(req: Request, res: Response, load: () => Promise<EventStreamPage>): Promise<void> {
 		this.#assertRoom(req.$ctx.meta.user!.id);
-		// The place is taken before the first await; otherwise parallel requests pass the check together.
+		// The place is taken before the first await; otherwise parallel requests pass the check
+		// together.
 		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
 		if (stream.over) return;
 		this.#open.add(stream);
@@ -185,7 +187,8 @@ export class EventStreams {
 	}
 
 	#readFailed(stream: EventStream, error: unknown): void {
-		// The client may not read it any more, or its subject is gone: it reconnects and receives the error.
+		// The client may not read it any more, or its subject is gone: it reconnects and receives the
+		// error.
 		const { status } = toProblem(error, stream.req.$alias.action);
 		if (status < 500) stream.end("these events are no longer accessible");
 		else stream.retries.failed();

@@ -62,7 +62,9 @@ interface AuditRequest {
 	readonly after?: string;
 	/** Only orders placed at or after this time. */
 	readonly since?: string;
-	/** Skip orders that changed within this number of seconds: their events may still be in flight. */
+	/**
+	 * Skip orders that changed within this number of seconds: their events may still be in flight.
+	 */
 	readonly quiet: number;
 	/** Milliseconds after which a suspected violation is checked again. */
 	readonly recheck: number;
@@ -80,7 +82,9 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		return { checked: 0, skipped: 0, violations: stock.flatMap(checkStock), next: last };
 	}
 
-	/** Reads all services' records of the orders after `after`, including those that have no order. */
+	/**
+	 * Reads all services' records of the orders after `after`, including those that have no order.
+	 */
 	async function readRecords(after: string, quiet: number) {
 		const before = await db.query<Pick<Row, "id" | "attempt" | "status">>(IDS, [after, PAGE]);
 		const range = {
@@ -170,7 +174,9 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 	}
 
 	return {
-		/** Checks pages for a few seconds. `total`, the number of orders, is only in the first result. */
+		/**
+		 * Checks pages for a few seconds. `total`, the number of orders, is only in the first result.
+		 */
 		async audit(request: AuditRequest): Promise<AuditPage & { total: number | null }> {
 			const first = request.since ? idOfTime(request.since) : FIRST;
 			let [part, after] = (request.after ?? `stock:${FIRST}`).split(":") as [string, string];
@@ -209,8 +215,8 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
 
 /**
- * Smallest UUID version 7 of a time, or of 1970 for earlier ones (RFC 9562, 5.7). The first 48 bits are
- * the Unix time in milliseconds.
+ * Smallest UUID version 7 of a time, or of 1970 for earlier ones (RFC 9562, 5.7). The first 48 bits
+ * are the Unix time in milliseconds.
  */
 function idOfTime(time: string): string {
 	const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, "0");

@@ -124,12 +124,12 @@ function* checkCancelled({ reservation, payment, shipment }: OrderRecords): Iter
  */
 function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Finding> {
 	const taken = MONEY_TAKEN.has(payment?.status);
-	const ours = taken ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
-	const theirs = charge ?? { authorized: 0, charged: 0, refunded: 0 };
-	if (theirs.authorized > 0)
+	const recorded = taken ? payment! : { amount: 0, refunded_amount: 0, unsettled: 0 };
+	const provided = charge ?? { authorized: 0, charged: 0, refunded: 0 };
+	if (provided.authorized > 0)
 		yield [
 			"AUTHORIZATION_OPEN",
-			`${theirs.authorized} is authorized, and neither captured nor voided`,
+			`${provided.authorized} is authorized, and neither captured nor voided`,
 		];
 	else if (payment?.status === "authorized")
 		yield [
@@ -137,28 +137,28 @@ function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Findin
 			"the payment is authorized, but the provider has no authorization",
 		];
 	if (order === undefined && payment === undefined) return;
-	const left = toSmallestUnits(theirs.charged) - toSmallestUnits(theirs.refunded);
-	const wanted = toSmallestUnits(ours.amount) - toSmallestUnits(ours.refunded_amount);
+	const left = toSmallestUnits(provided.charged) - toSmallestUnits(provided.refunded);
+	const wanted = toSmallestUnits(recorded.amount) - toSmallestUnits(recorded.refunded_amount);
 	if (!taken && left > 0)
 		yield [
 			"CAPTURE_WITHOUT_PAYMENT",
 			`the provider holds ${fromSmallestUnits(left)} without a payment`,
 		];
-	else if (left < wanted || left > wanted + toSmallestUnits(ours.unsettled))
+	else if (left < wanted || left > wanted + toSmallestUnits(recorded.unsettled))
 		yield [
 			"LEDGER_MISMATCH",
 			`the provider holds ${fromSmallestUnits(left)}, the payment records ${fromSmallestUnits(wanted)}`,
 		];
 	// A refunded charge without a payment is valid; otherwise both records contain the same amount.
-	if (taken && toSmallestUnits(theirs.charged) > toSmallestUnits(ours.amount))
+	if (taken && toSmallestUnits(provided.charged) > toSmallestUnits(recorded.amount))
 		yield [
 			"CAPTURED_TWICE",
-			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
+			`the provider captured ${provided.charged}, the payment records ${recorded.amount}`,
 		];
-	else if (taken && toSmallestUnits(theirs.charged) < toSmallestUnits(ours.amount))
+	else if (taken && toSmallestUnits(provided.charged) < toSmallestUnits(recorded.amount))
 		yield [
 			"LEDGER_MISMATCH",
-			`the provider captured ${theirs.charged}, the payment records ${ours.amount}`,
+			`the provider captured ${provided.charged}, the payment records ${recorded.amount}`,
 		];
 }
 

@@ -63,8 +63,8 @@ const messageEntry = ({ template, created_at, traceparent, ...detail }: Message)
 });
 
 /**
- * One entry per failed attempt of a handler. The error is not disclosed to customers: operators find
- * it in the log and in the action `deadLetter`.
+ * One entry per failed attempt of a handler. The error is not disclosed to customers: operators
+ * find it in the log and in the action `deadLetter`.
  */
 const retryEntries = (
 	source: string,
@@ -121,7 +121,9 @@ function timelineOf(
 	].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
 }
 
-/** Collects the entries of all services. `incomplete` lists the services that could not be reached. */
+/**
+ * Collects the entries of all services. `incomplete` lists the services that could not be reached.
+ */
 export async function collectTimeline(
 	call: Call,
 	db: Queryable,
