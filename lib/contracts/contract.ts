@@ -33,6 +33,12 @@ export interface ActionContract {
 	 */
 	readonly repeatable?: string;
 	/**
+	 * Passes the bytes of the body unparsed, at most 256 kB of any media type, as the parameters of
+	 * {@link rawBody}: a signature covers the bytes, and must be verified before they are parsed. Not
+	 * subject to the rate limits, so a `bulkhead` limits the calls.
+	 */
+	readonly rawBody?: true;
+	/**
 	 * A GET returns an ETag and supports If-None-Match. A change supports If-Match; its handler reads
 	 * `meta.if_match`.
 	 */

@@ -132,6 +132,19 @@ export const paging = shape({
 	limit: { type: "number", integer: true, min: 1, max: 100, convert: true, default: 100 },
 });
 
+/** Maximum size of a body that is not parsed, in bytes. */
+export const RAW_BODY_BYTES = 256 * 1024;
+/** Parameters of an action with a raw body. */
+export const rawBody = shape({
+	body: {
+		type: "string",
+		// Base64 encodes three bytes in four characters.
+		max: Math.ceil(RAW_BODY_BYTES / 3) * 4,
+		description: "The bytes of the body in base64",
+	},
+	headers: list(object({ name: { type: "string" }, value: { type: "string" } }), { max: 200 }),
+});
+
 /** Parameters for a scan in order of an ID: rows after `after`, up to and including `upto`. */
 export const range = shape({
 	after: { type: "uuid" },

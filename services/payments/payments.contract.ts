@@ -1,7 +1,7 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { command } from "../../lib/contracts/outcome.ts";
-import { list, object, range, shape } from "../../lib/contracts/schema.ts";
+import { list, object, range, rawBody, shape } from "../../lib/contracts/schema.ts";
 import { history } from "../../lib/messaging/event-history.ts";
 import { MAX_DIGITS } from "../../lib/money/currency.ts";
 
@@ -168,6 +168,17 @@ export const payments = contract({
 		 * rejects a late `charge`.
 		 */
 		reverse: command("Reverse the charges of orders", {}),
+		webhook: {
+			summary: "Receive a notification of the payment provider",
+			rest: "POST /payments/webhooks/:provider",
+			auth: "anyone",
+			rawBody: true,
+			repeatable: "The provider's ID of the event makes it take effect once",
+			bulkhead: { concurrency: 50, queue: 1000 },
+			params: { provider: { type: "string", max: 40, example: "stripe" }, ...rawBody },
+			returns: object({ received: { type: "boolean" } }),
+			throws: ["INVALID_SIGNATURE", "PROVIDER_NOT_FOUND"],
+		},
 		/** Only with the simulated provider, for tests and demonstrations. */
 		simulate: {
 			summary: "Decide an open payment, refund or dispute in place of the buyer and the banks",
@@ -242,6 +253,10 @@ export const payments = contract({
 	errors: {
 		PAYMENT_NOT_FOUND: { status: 404, message: "Payment not found" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
+		PROVIDER_NOT_FOUND: {
+			status: 404,
+			message: "This payment provider is not configured, or sends no webhooks",
+		},
 		NOT_SIMULATED: { status: 409, message: "The payment provider is not simulated" },
 		INVALID_SIGNATURE: { status: 400, message: "The signature of the webhook is not valid" },
 		NOT_REFUNDABLE: {

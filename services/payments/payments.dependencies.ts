@@ -12,6 +12,11 @@ export interface Dependencies
 	readonly provider: PaymentProvider;
 	/** Time in which a buyer must confirm a payment. */
 	readonly windowSeconds: number;
-	/** Time limits for a batch of requests to the provider. */
+	/** Limits for a batch of charges, so that slow ones do not delay the others. */
 	readonly limits: SettleLimits;
+	/**
+	 * Limits for a batch of other requests to the provider. A repeated request would take as long
+	 * again, and nothing records a late response.
+	 */
+	readonly patientLimits: SettleLimits;
 }

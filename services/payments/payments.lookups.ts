@@ -11,14 +11,14 @@ export function createLookups(
 	refunds: Refunds,
 	{ reverse }: ReturnType<typeof createReversals>,
 ) {
-	const { db, logger, provider, limits } = dependencies;
+	const { db, logger, provider, patientLimits } = dependencies;
 
 	/**
 	 * Looks up the payments of orders, and records and settles what follows from their records.
 	 * @returns the orders whose lookup failed
 	 */
 	async function lookUp(orderIds: readonly string[]): Promise<string[]> {
-		const results = await settleWithin(provider.lookup(orderIds), limits);
+		const results = await settleWithin(provider.lookup(orderIds), patientLimits);
 		const failed: string[] = [];
 		const reports: Report[] = [];
 		orderIds.forEach((order_id, i) => {

@@ -32,6 +32,7 @@ beforeAll(async () => {
 		logger: { warn: () => undefined },
 		provider: createSimulated({ db }),
 		limits,
+		patientLimits: limits,
 		windowSeconds: 1800,
 	};
 });

@@ -29,7 +29,7 @@ export interface Refund {
  * between, the poller of any node, or a reversal, repeats the request.
  */
 export function createRefunds(dependencies: Dependencies) {
-	const { db, logger, provider, limits } = dependencies;
+	const { db, logger, provider, patientLimits } = dependencies;
 
 	/**
 	 * Records a refund in the caller's transaction. `amount` defaults to the refundable amount.
@@ -64,7 +64,7 @@ export function createRefunds(dependencies: Dependencies) {
 			amount,
 			stale_key,
 		}));
-		const results = await settleWithin(requestRefunds(provider, requests), limits);
+		const results = await settleWithin(requestRefunds(provider, requests), patientLimits);
 		await recordReports(
 			dependencies,
 			refunds.flatMap((refund, i) => {
@@ -116,7 +116,7 @@ export type Refunds = ReturnType<typeof createRefunds>;
  * the same refund twice. A refund with a stale key is therefore looked up first, and requested only
  * if the provider has no record of it.
  */
-export function requestRefunds(
+function requestRefunds(
 	provider: Pick<PaymentProvider, "refund" | "findRefunds">,
 	requests: readonly (RefundRequest & { readonly stale_key: boolean })[],
 ): Promise<RefundResult>[] {

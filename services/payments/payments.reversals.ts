@@ -27,7 +27,7 @@ const isVoided = ({ status }: ReversedPayment) => status === "cancelled" || isOp
  * payment is looked up until the bank has decided, and money that arrives is refunded.
  */
 export function createReversals(dependencies: Dependencies, refunds: Refunds) {
-	const { db, logger, provider, limits } = dependencies;
+	const { db, logger, provider, patientLimits } = dependencies;
 
 	/**
 	 * Reverses the charges of orders and returns one outcome for each, `pending` if the provider has
@@ -66,7 +66,7 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 		const requests = provider.void(
 			payments.map(({ order_id }) => ({ key: order_id, authorization: order_id })),
 		);
-		const results = await settleWithin(requests, limits);
+		const results = await settleWithin(requests, patientLimits);
 		const confirmed: { order_id: string; result: ProviderResult }[] = [];
 		const unconfirmed: string[] = [];
 		payments.forEach(({ order_id }, i) => {

@@ -21,15 +21,17 @@ import { createReversals } from "./payments.reversals.ts";
 import type { Payment, PaymentWithRefunds } from "./payments.rules.ts";
 import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
 import { detailsOf, type PaymentRow } from "./payments.updates.ts";
+import { createWebhooks } from "./payments.webhooks.ts";
 import { createProvider } from "./providers/index.ts";
 
 type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
 	unsettled: number;
 };
 
-/** Limits for a batch of orders; `idleMs` keeps slow orders from delaying the others. */
-const PROVIDER_LIMITS = { totalMs: 250, idleMs: 50 };
+const LIMITS = { totalMs: 250, idleMs: 50 };
+const PATIENT_LIMITS = { totalMs: 5000, idleMs: 2000 };
 const POLL_INTERVAL_MS = 5000;
+const PRUNE_INTERVAL_MS = 600_000;
 
 export default defineService(payments)({
 	mixins: [database, durableEvents, idempotency],
@@ -40,15 +42,18 @@ export default defineService(payments)({
 		const provider = createProvider({ db, logger, env });
 		const windowSeconds = env.PAYMENT_WINDOW_MINUTES * 60;
 		const parts = { db, eventData, wakeRelay, logger, provider, windowSeconds };
-		const dependencies = { ...parts, limits: PROVIDER_LIMITS };
+		const dependencies = { ...parts, limits: LIMITS, patientLimits: PATIENT_LIMITS };
 		const refunds = createRefunds(dependencies);
 		const reversals = createReversals(dependencies, refunds);
+		const lookups = createLookups(dependencies, refunds, reversals);
 		return {
 			provider,
 			refunds,
 			reversals,
+			lookups,
 			charges: createCharges(dependencies),
-			lookups: createLookups(dependencies, refunds, reversals),
+			webhooks: createWebhooks(dependencies, lookups),
+			consumer: undefined as Poller | undefined,
 			pollers: [] as Poller[],
 		};
 	},
@@ -99,6 +104,13 @@ export default defineService(payments)({
 			);
 		},
 
+		async webhook({ params: { provider, body, headers } }) {
+			const byName = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+			const bytes = Buffer.from(body, "base64");
+			if (await this.webhooks.receive(provider, bytes, byName)) this.consumer?.wake();
+			return { received: true };
+		},
+
 		async simulate({ params: { order_id, result } }) {
 			const { simulate } = this.provider;
 			if (!simulate) return throwError(payments, "NOT_SIMULATED");
@@ -121,19 +133,16 @@ export default defineService(payments)({
 	},
 
 	started() {
-		this.pollers.push(
-			startPoller({
-				intervalMs: POLL_INTERVAL_MS,
-				poll: this.refunds.settleDue,
-				onError: this.logUnsettled,
-			}),
-			startPoller({
-				intervalMs: POLL_INTERVAL_MS,
-				poll: this.lookups.lookUpDue,
-				onError: (error) =>
-					this.logger.warn("Payments could not be looked up; will retry", { error }),
-			}),
-		);
+		const poll = (poll: () => Promise<boolean>, what: string, intervalMs = POLL_INTERVAL_MS) => {
+			const onError = (error: unknown) => this.logger.warn(`${what} failed; will retry`, { error });
+			const poller = startPoller({ intervalMs, poll, onError });
+			this.pollers.push(poller);
+			return poller;
+		};
+		poll(this.refunds.settleDue, "Settling refunds");
+		poll(this.lookups.lookUpDue, "Looking payments up");
+		poll(this.webhooks.prune, "Pruning webhook events", PRUNE_INTERVAL_MS);
+		this.consumer = poll(this.webhooks.consume, "Processing webhook events");
 	},
 
 	async stopped() {

@@ -118,7 +118,7 @@ const GRACE = "interval '10 seconds'";
  * Exponential backoff with jitter, from 5–10 seconds up to 15 minutes.
  * @param attempts column with the number of earlier attempts
  */
-const backoff = (attempts: string) =>
+export const backoff = (attempts: string) =>
 	`make_interval(secs =>
 		least(900, 10 * power(2, least(${attempts}, 10))) * (0.5 + random() / 2))`;
 

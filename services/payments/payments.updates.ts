@@ -48,7 +48,7 @@ export interface Update {
 }
 
 /** Reason of a payout whose money arrived after the reversal was complete. */
-export const LATE = "The payment arrived after the order was cancelled";
+const LATE = "The payment arrived after the order was cancelled";
 const REVERSED = "reversed";
 
 /** All transactions of a payment, by their keys. */
@@ -225,7 +225,7 @@ function* eventsOf(
 }
 
 /** Whether the buyer or a bank must decide on a payment with this status. */
-export const isWaiting = (status: Status): boolean =>
+const isWaiting = (status: Status): boolean =>
 	status === "requires_action" || status === "processing";
 /** Whether a payment with this status may still be captured. */
 export const isOpen = (status: Status): boolean => status === "authorized" || isWaiting(status);

@@ -245,7 +245,10 @@ export const table: Readonly<Record<string, Row>> = {
 		...users(200, async (scene) => ({ query: `order_id=${await place(scene)}` })),
 		hides: true,
 	},
+	"GET /api/payments/:id": own(200, payment, 404),
 	"POST /api/payments/:id/refunds": admins(201, payment),
+	// The simulated provider sends no webhooks.
+	"POST /api/payments/webhooks/:provider": anyone(404, () => ({ path: { provider: "stripe" } })),
 	"GET /api/notifications": { ...users(200, welcomed), hides: true },
 	"GET /api/notifications/:id": own(200, message, 404),
 

@@ -126,7 +126,7 @@ interface OrderRow {
 }
 
 /** Findings about a settled shop: captured money without a confirmed order, and the reverse. */
-export function checkStripe(
+function checkStripe(
 	{ paymentIntents, refunds, violations }: Pick<Dump, "paymentIntents" | "refunds" | "violations">,
 	orders: readonly OrderRow[],
 ): Finding[] {

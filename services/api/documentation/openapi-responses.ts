@@ -68,19 +68,19 @@ export function success(
 
 /** Error responses, with the codes of each status. */
 export function failures(method: string, contract: Published, catalogue: ErrorCatalogue): Json {
-	const { auth, idempotent, etag, throws = [] } = contract;
+	const { auth, idempotent, etag, rawBody, throws = [] } = contract;
 	const codes = new Set<string>([
 		// A public route ignores an invalid token.
 		...(auth === "anyone" ? [] : ["UNAUTHENTICATED", "FORBIDDEN"]),
 		...(WITHOUT_BODY.has(method)
 			? []
-			: ["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]),
+			: ["MALFORMED_BODY", "PAYLOAD_TOO_LARGE", ...(rawBody ? [] : ["UNSUPPORTED_MEDIA_TYPE"])]),
 		...(idempotent || etag ? ["BAD_HEADER"] : []),
 		// Unknown fields are errors as well.
 		"VALIDATION_ERROR",
 		...(CHANGES.has(method) ? ["PRECONDITION_FAILED"] : []),
 		...throws,
-		"RATE_LIMITED",
+		...(rawBody ? [] : ["RATE_LIMITED"]),
 		"INTERNAL_ERROR",
 		"SERVICE_UNAVAILABLE",
 	]);

@@ -131,6 +131,7 @@ function action(
 	const inPath = new Set([...path.matchAll(/:(\w+)/g)].map(([, field]) => field!));
 	const rest = fieldsOf(params).filter(([field]) => !inPath.has(field));
 	const hasBody = !WITHOUT_BODY.has(method) && rest.length > 0;
+	const body = contract.rawBody ? RAW_BODY : requestBody(Object.fromEntries(rest));
 	const parameters = [
 		...fieldsOf(params).flatMap(([field, rule]) =>
 			inPath.has(field) ? [parameter("path", field, rule)] : [],
@@ -144,7 +145,7 @@ function action(
 		tags: [serviceOf(contract)],
 		security: auth === "anyone" ? [{}, { bearerAuth: [] }] : [{ bearerAuth: [] }],
 		...(parameters.length > 0 ? { parameters } : {}),
-		...(hasBody ? { requestBody: requestBody(Object.fromEntries(rest)) } : {}),
+		...(hasBody ? { requestBody: body } : {}),
 		responses: { ...success(method, contract), ...failures(method, contract, catalogue) },
 	};
 }
@@ -186,6 +187,7 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 		...(stream ? [header("Last-Event-ID", "Resume after this event")] : []),
 	];
 }
+const RAW_BODY = { required: true, content: { "*/*": {} } };
 const requestBody = (shape: Shape): Json => {
 	const schema = objectSchema(shape);
 	const required = (schema.required as string[]).length > 0;

@@ -24,7 +24,8 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
 }
 
 /**
- * Counts every request, with or without a route, before it is processed. Users are counted by ID;
+ * Counts every request, with or without a route, before it is processed, except probes and webhooks:
+ * a provider sends those of all payments from few addresses. Users are counted by ID;
  * requests without a valid token and requests to strict routes are counted by address.
  * @throws RATE_LIMITED
  */
@@ -35,7 +36,7 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	if (target) req.$alias = target;
 	req.address = clientAddress(req, gateway.proxies);
 	req.authentication = authenticate(gateway, req);
-	if (target && PROBES.has(target.pattern)) return;
+	if (target && (PROBES.has(target.pattern) || target.contract?.rawBody)) return;
 	const strict = target?.contract?.strict === true;
 	const client = strict ? req.address : (req.authentication.user?.id ?? req.address);
 	await gateway.rateLimits.count(client, strict, (headers) => {

@@ -37,6 +37,22 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
 }
 
 /**
+ * Reads the bytes of a request's body, of any media type.
+ * @param limit maximum size in bytes
+ * @throws PAYLOAD_TOO_LARGE, MALFORMED_BODY if the client disconnects
+ */
+export function readRawBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+	if (Number(req.headers["content-length"]) > limit) throw tooLarge(limit);
+	return readBytes(req, limit);
+}
+const tooLarge = (limit: number) =>
+	commonError(
+		"PAYLOAD_TOO_LARGE",
+		undefined,
+		limit === LIMIT ? undefined : `The body is larger than ${limit / 1024} kB`,
+	);
+
+/**
  * Reads the fields of an HTML form from a request's body.
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY
  */
@@ -56,16 +72,16 @@ export async function readForm(req: IncomingMessage): Promise<URLSearchParams> {
  * Reads the body. An oversized body is discarded but still received, so the client can read the
  * response.
  */
-function readBytes(req: IncomingMessage): Promise<Buffer> {
+function readBytes(req: IncomingMessage, limit = LIMIT): Promise<Buffer> {
 	return new Promise((resolve, reject) => {
 		const chunks: Buffer[] = [];
 		let size = 0;
 		req.on("data", (chunk: Buffer) => {
 			size += chunk.length;
-			if (size > LIMIT) {
+			if (size > limit) {
 				req.removeAllListeners("data");
 				req.resume();
-				reject(commonError("PAYLOAD_TOO_LARGE"));
+				reject(tooLarge(limit));
 			} else chunks.push(chunk);
 		});
 		req.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));

@@ -1,5 +1,6 @@
 import { invalidField } from "../../../lib/contracts/errors.ts";
-import { assertKey, assertText, readBody } from "./body.ts";
+import { RAW_BODY_BYTES } from "../../../lib/contracts/schema.ts";
+import { assertKey, assertText, readBody, readRawBody } from "./body.ts";
 import type { Request } from "./exchange.ts";
 
 const WITHOUT_BODY = new Set(["GET", "HEAD", "DELETE"]);
@@ -12,7 +13,7 @@ export async function readParameters(
 	req: Request,
 	path: Record<string, string>,
 ): Promise<Record<string, unknown>> {
-	const params = WITHOUT_BODY.has(req.method!) ? readQuery(queryOf(req)) : await readBody(req);
+	const params = await readQueryOrBody(req);
 	for (const [field, value] of Object.entries(path)) {
 		if (Object.hasOwn(params, field))
 			throw invalidField(field, "PATH_PARAMETER", `The '${field}' field is already in the path`);
@@ -21,6 +22,20 @@ export async function readParameters(
 	}
 	return params;
 }
+
+async function readQueryOrBody(req: Request): Promise<Record<string, unknown>> {
+	if (WITHOUT_BODY.has(req.method!)) return readQuery(queryOf(req));
+	if (!req.$alias.contract?.rawBody) return readBody(req);
+	const body = await readRawBody(req, RAW_BODY_BYTES);
+	return { body: body.toString("base64"), headers: headersOf(req) };
+}
+
+/** Credentials for the gateway itself, which no action receives. */
+const CREDENTIALS = new Set(["authorization", "cookie"]);
+const headersOf = ({ headers }: Request) =>
+	Object.entries(headers).flatMap(([name, value]) =>
+		typeof value === "string" && !CREDENTIALS.has(name) ? [{ name, value }] : [],
+	);
 
 /** Parameters of advertising and mailing tools, and `_`, which jQuery appends to bypass caches. */
 const TRACKING =

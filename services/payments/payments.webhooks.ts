@@ -1,0 +1,61 @@
+import { throwError } from "../../lib/contracts/contract.ts";
+import { payments } from "./payments.contract.ts";
+import type { Dependencies } from "./payments.dependencies.ts";
+import type { createLookups } from "./payments.lookups.ts";
+import { CLAIM_LIMIT, columns } from "./payments.statements.ts";
+import {
+	CLAIM_EVENTS,
+	MARK_PROCESSED,
+	PRUNE_EVENTS,
+	PRUNE_LIMIT,
+	STORE_EVENT,
+} from "./payments.webhooks.statements.ts";
+import type { Headers } from "./providers/provider.ts";
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Receives webhooks. A webhook only says that a payment changed: its event is stored, and a consumer
+ * looks the payment up. Webhooks may therefore be repeated, delayed, reordered and lost.
+ */
+export function createWebhooks(
+	{ db, provider }: Pick<Dependencies, "db" | "provider">,
+	{ lookUp }: Pick<ReturnType<typeof createLookups>, "lookUp">,
+) {
+	/**
+	 * Verifies a webhook and stores its event.
+	 * @returns whether the event is new
+	 * @throws PROVIDER_NOT_FOUND, INVALID_SIGNATURE
+	 */
+	async function receive(name: string, body: Buffer, headers: Headers): Promise<boolean> {
+		if (name !== provider.name || !provider.verifyWebhook)
+			return throwError(payments, "PROVIDER_NOT_FOUND");
+		const { id, type, key } = await provider.verifyWebhook(body, headers);
+		const order_id = key !== null && UUID.test(key) ? key : null;
+		const stored = await db.query(STORE_EVENT, [name, id, type, order_id]);
+		return stored.length > 0;
+	}
+
+	/**
+	 * Processes stored events.
+	 * @returns whether more events may be due
+	 */
+	async function consume(): Promise<boolean> {
+		const events = await db.query<{ provider: string; event_id: string; order_id: string }>(
+			CLAIM_EVENTS,
+		);
+		if (events.length === 0) return false;
+		const failed = new Set(await lookUp([...new Set(events.map(({ order_id }) => order_id))]));
+		const processed = events.filter(({ order_id }) => !failed.has(order_id));
+		await db.query(MARK_PROCESSED, columns(processed, ["provider", "event_id"]));
+		return events.length === CLAIM_LIMIT;
+	}
+
+	/** Deletes old events. @returns whether there may be more */
+	async function prune(): Promise<boolean> {
+		const [row] = await db.query<{ count: number }>(PRUNE_EVENTS);
+		return row!.count === PRUNE_LIMIT;
+	}
+
+	return { receive, consume, prune };
+}
