@@ -4,7 +4,7 @@ import type { Product } from "../../services/products/products.rules.ts";
 import type { User } from "../../services/users/users.rules.ts";
 
 /** Time of all records, unless a test sets another. */
-export const time = "2026-01-01T00:00:00.000Z";
+const time = "2026-01-01T00:00:00.000Z";
 
 /** Verified, active customer, as the users service returns it. */
 export function userRecord(overrides: Partial<User> = {}): User {
