@@ -239,8 +239,14 @@ describeWith(["redis-server"], "with a Redis", () => {
 		const user = { token: token(one.env) };
 		await Promise.all([connected(one), connected(two)]);
 		expect(await repeat(7, () => browse(one, user))).toEqual([200, 200, 200, 200, 200, 429, 429]);
-		const { status, headers } = await browse(two, user);
-		expect(status).toBe(429);
+		// A gateway counts in its memory when Redis does not respond within 100 ms.
+		const { headers } = await eventually(async () => {
+			const before = limitsOf(two).uncounted;
+			const response = await browse(two, user);
+			expect(limitsOf(two).uncounted).toBe(before);
+			expect(response.status).toBe(429);
+			return response;
+		});
 		expect(headers.get("ratelimit")).toMatch(/^"default";r=0;t=(60|5\d)$/);
 	});
 
