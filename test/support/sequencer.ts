@@ -6,11 +6,12 @@ import { root } from "./databases.ts";
 interface TestFile {
 	readonly path: string;
 }
-const TestSequencer: new (
+type Sequencer = new (
 	options: unknown,
-) => { sort(files: TestFile[]): TestFile[] | Promise<TestFile[]> } = createRequire(import.meta.url)(
-	"@jest/test-sequencer",
-).default;
+) => { sort(files: TestFile[]): TestFile[] | Promise<TestFile[]> };
+
+const require = createRequire(import.meta.url);
+const TestSequencer: Sequencer = require("@jest/test-sequencer").default;
 
 /**
  * Files that take longer than ten seconds, the longest first. Jest estimates the duration of a file
