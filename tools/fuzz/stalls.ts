@@ -6,7 +6,7 @@ import type { FuzzRequest } from "./requests.ts";
 /** Milliseconds for which one request may block the event loop of any node. */
 export const MAX_BLOCK_MS = 50;
 /** A busy machine stalls a process occasionally; a blocking request does so in every attempt. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 20;
 /** A stall that a busy machine does not cause, in milliseconds. It needs no further attempt. */
 const CERTAIN_MS = 1000;
 /** The search stops after this number of stalls, because each may take minutes. */
