@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
-import type { Context, ServiceBroker } from "moleculer";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { Errors } from "moleculer";
 import { currentLogFields } from "../lib/context/call-context.ts";
 import { type Ctx, contract, contractError } from "../lib/contracts/contract.ts";
@@ -7,10 +7,8 @@ import { commonError } from "../lib/contracts/errors.ts";
 import { openBreakers } from "../lib/resilience/circuit-breakers.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
 import { defineService } from "../lib/service/define-service.ts";
-import { readEnv } from "../lib/settings/env.ts";
-import { createNode } from "../lib/settings/node.ts";
-import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
+import { fakeNodes } from "./test/fake-nodes.ts";
 
 const n = { n: { type: "number", optional: true } } as const;
 const anything = { type: "any" } as const;
@@ -36,21 +34,9 @@ const thingsBy = (handler: Handler) =>
 		actions: { read: handler, write: handler, brief: handler, costly: handler },
 	});
 
-const brokers: ServiceBroker[] = [];
-/** A node in this process; messages between nodes are serialized as JSON. */
-async function startNode(schemas: Parameters<typeof createNode>[2] = []): Promise<ServiceBroker> {
-	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const { circuitBreaker, ...options } = brokerOptions(env);
-	const quick = {
-		transit: { serviceChangedDebounceTime: 1 } as object,
-		circuitBreaker: { ...circuitBreaker!, halfOpenTime: 300 },
-	};
-	const broker = createNode({ ...options, transporter: "Fake", ...quick }, env, schemas);
-	brokers.push(broker);
-	await broker.start();
-	return broker;
-}
-afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
+const nodes = fakeNodes();
+const startNode = (schemas: ServiceSchema[] = []) =>
+	nodes.start(schemas, { halfOpenTime: 300, transit: { serviceChangedDebounceTime: 1 } as object });
 const waitForCount = (broker: ServiceBroker, action: string, count: number) =>
 	eventually(() => expect(broker.registry.actions.get(action)?.count()).toBe(count));
 
@@ -267,7 +253,7 @@ describe("no breaker is opened by", () => {
 	const sharedBrokers: ServiceBroker[] = [];
 	beforeAll(async () => {
 		({ caller } = await startThings(() => Promise.reject(error)));
-		sharedBrokers.push(...brokers.splice(0));
+		sharedBrokers.push(...nodes.brokers.splice(0));
 	});
 	afterAll(() => Promise.all(sharedBrokers.map((broker) => broker.stop())));
 

@@ -1,26 +1,14 @@
 import { afterEach, expect, jest, test } from "@jest/globals";
 import type { ServiceBroker } from "moleculer";
-import { readEnv } from "../lib/settings/env.ts";
-import { createNode } from "../lib/settings/node.ts";
-import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { disconnectDeadNodes } from "./dead-nodes.ts";
+import { fakeNodes } from "./test/fake-nodes.ts";
 
-const brokers: ServiceBroker[] = [];
-async function startNode(): Promise<ServiceBroker> {
-	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const broker = createNode({ ...brokerOptions(env), transporter: "Fake" }, env, []);
-	brokers.push(broker);
-	await broker.start();
-	return broker;
-}
-afterEach(async () => {
-	jest.useRealTimers();
-	for (const broker of brokers.splice(0)) await broker.stop();
-});
+const nodes = fakeNodes();
+afterEach(() => void jest.useRealTimers());
 
 test("a silent node is unavailable within five seconds, and available again after a heartbeat", async () => {
-	const [observer, silent] = [await startNode(), await startNode()];
+	const [observer, silent] = [await nodes.start(), await nodes.start()];
 	const sees = (available: boolean) =>
 		expect(
 			observer.registry.getNodeList({ onlyAvailable: true }).some(({ id }) => id === silent.nodeID),

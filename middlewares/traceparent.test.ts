@@ -1,12 +1,10 @@
-import { afterEach, expect, test } from "@jest/globals";
-import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
+import { expect, test } from "@jest/globals";
+import type { Context } from "moleculer";
 import { currentTraceparent, runInTrace } from "../lib/context/traceparent.ts";
 import { contract } from "../lib/contracts/contract.ts";
 import { defineService } from "../lib/service/define-service.ts";
-import { readEnv } from "../lib/settings/env.ts";
-import { createNode } from "../lib/settings/node.ts";
-import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
+import { fakeNodes } from "./test/fake-nodes.ts";
 
 const one = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
@@ -33,22 +31,16 @@ const services = [
 	}),
 ];
 
-const brokers: ServiceBroker[] = [];
-async function startNode(...schemas: ServiceSchema[]): Promise<ServiceBroker> {
-	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const broker = createNode({ ...brokerOptions(env), transporter: "Fake" }, env, schemas);
-	brokers.push(broker);
-	await broker.start();
-	return broker;
-}
-afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
+const nodes = fakeNodes();
 
 test.each([
-	["in one process", () => startNode(...services)],
+	["in one process", () => nodes.start(services)],
 	[
 		"across processes",
 		async () =>
-			(await Promise.all([startNode(), startNode(services[0]!), startNode(services[1]!)]))[0],
+			(
+				await Promise.all([nodes.start(), nodes.start([services[0]!]), nodes.start([services[1]!])])
+			)[0],
 	],
 ])("%s a call's trace propagates to its nested calls, and to no others", async (_, start) => {
 	const caller = await start();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { beforeEach, expect, test } from "@jest/globals";
 import type { Context, ServiceBroker, ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
 import {
@@ -9,11 +9,9 @@ import {
 import { contract, contractError } from "../lib/contracts/contract.ts";
 import { command, done, refused } from "../lib/contracts/outcome.ts";
 import { defineService } from "../lib/service/define-service.ts";
-import { readEnv } from "../lib/settings/env.ts";
-import { createNode } from "../lib/settings/node.ts";
-import { brokerOptions } from "../moleculer.config.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { recordedTraces } from "../test/support/recorded-traces.ts";
+import { fakeNodes } from "./test/fake-nodes.ts";
 
 const trace = (id: string, flags = "01") => `00-${id.repeat(32)}-00f067aa0ba902b7-${flags}`;
 const [one, other, unsampled] = [trace("1"), trace("2"), trace("3", "00")];
@@ -52,24 +50,13 @@ const handlers = defineService(things)({
 });
 
 let traces: ReturnType<typeof recordedTraces>;
-const brokers: ServiceBroker[] = [];
+const nodes = fakeNodes();
 beforeEach(() => {
 	traces = recordedTraces();
 	looks = [];
 });
-afterEach(() => Promise.all(brokers.splice(0).map((broker) => broker.stop())));
-async function startNode(name: string, ...schemas: ServiceSchema[]): Promise<ServiceBroker> {
-	const env = readEnv({ LOGLEVEL: "fatal", NODE_ENV: "test", DRAIN_MS: "1" });
-	const { circuitBreaker, ...options } = brokerOptions(env, { ...traces, instance: name });
-	const broker = createNode(
-		{ ...options, transporter: "Fake", circuitBreaker: { ...circuitBreaker!, halfOpenTime: 100 } },
-		env,
-		schemas,
-	);
-	brokers.push(broker);
-	await broker.start();
-	return broker;
-}
+const startNode = (name: string, ...schemas: ServiceSchema[]) =>
+	nodes.start(schemas, { traces: { ...traces, instance: name }, halfOpenTime: 100 });
 async function startTwo(): Promise<ServiceBroker> {
 	const [caller] = await Promise.all([startNode("caller"), startNode("callee", handlers)]);
 	await eventually(() => expect(caller!.registry.actions.get("things.look")?.count()).toBe(1));
@@ -99,7 +86,7 @@ test("a call has a client and a server span, and a single span within a process"
 	});
 	expect(traces.spans.every(({ ended }) => ended)).toBe(true);
 	traces.spans.length = 0;
-	await brokers[1]!.call("things.look", {}, { headers: { traceparent: one } });
+	await nodes.brokers[1]!.call("things.look", {}, { headers: { traceparent: one } });
 	expect(spanNames()).toEqual(["things internal things.look"]);
 });
 

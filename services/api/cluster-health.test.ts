@@ -1,19 +1,8 @@
-import { afterEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { stubbedServices } from "../../test/support/gateway.ts";
-import { type Shop, startShop } from "../../test/support/shop.ts";
+import { down, gateways, up } from "./test/gateways.ts";
 
-const running: { stop(): Promise<unknown> }[] = [];
-afterEach(async () => {
-	await Promise.all(running.splice(0).map((one) => one.stop()));
-});
-const down = { status: "down", nodes: 0 };
-const up = { status: "up", nodes: 1 };
-
-async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
-	const shop = await startShop({ services: ["api"], ...options });
-	running.push(shop);
-	return shop;
-}
+const { start } = gateways();
 
 test("reports at / that the gateway runs", async () => {
 	const shop = await start({});

@@ -6,7 +6,7 @@ import type { Outcome } from "../../lib/contracts/outcome.ts";
 import { type ConsumerGroup, inProcessTransport } from "../../lib/messaging/event-transport.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
-import "./inventory.contract.ts";
+import { inventoryOf, type Order } from "./test/stock.ts";
 
 let shop: Shop;
 let group: ConsumerGroup;
@@ -23,20 +23,11 @@ beforeAll(async () => {
 afterEach(expectConsistentStock);
 afterAll(() => shop?.stop());
 
-async function createProduct(on_hand: number): Promise<string> {
-	const product_id = uuid();
-	await shop.call("inventory.open", { product_id, on_hand });
-	return product_id;
-}
-type Order = { order_id: string; items: { product_id: string; quantity: number }[] };
+const { createProduct, reserve, release, stock } = inventoryOf(() => shop);
 const newOrder = (...products: string[]): Order => ({
 	order_id: uuid(),
 	items: products.map((product_id) => ({ product_id, quantity: 1 })),
 });
-const reserve = (...orders: Order[]) => shop.call("inventory.reserve", { orders });
-const release = (...orders: Order[]) =>
-	shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
-const stock = (product_id: string) => shop.call("inventory.get", { product_id });
 const count = (outcomes: Outcome[][], status: Outcome["status"]) =>
 	outcomes.flat().filter((outcome) => outcome.status === status).length;
 const times = <T>(n: number, make: (i: number) => T): T[] =>

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { admin, type Shop, startShop } from "../../test/support/shop.ts";
-import "./inventory.contract.ts";
+import { inventoryOf } from "./test/stock.ts";
 
 let shop: Shop;
 beforeAll(async () => {
@@ -10,23 +10,13 @@ beforeAll(async () => {
 afterAll(() => shop?.stop());
 
 const asAdmin = { meta: { user: admin } };
+const { createProduct, reserve, release, stock } = inventoryOf(() => shop);
 const done = { status: "done" };
 
-/** Creates a product with the given stock on hand. */
-async function createProduct(on_hand: number): Promise<string> {
-	const product_id = uuid();
-	await shop.call("inventory.open", { product_id, on_hand });
-	return product_id;
-}
 const newOrder = (items: Record<string, number>, order_id: string = uuid()) => ({
 	order_id,
 	items: Object.entries(items).map(([product_id, quantity]) => ({ product_id, quantity })),
 });
-type Order = ReturnType<typeof newOrder>;
-const reserve = (...orders: Order[]) => shop.call("inventory.reserve", { orders });
-const release = (...orders: Order[]) =>
-	shop.call("inventory.release", { orders: orders.map(({ order_id }) => ({ order_id })) });
-const stock = (product_id: string) => shop.call("inventory.get", { product_id });
 const eventsOf = (subject: string) =>
 	shop.databases.query(
 		"inventory",

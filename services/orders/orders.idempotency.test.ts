@@ -1,28 +1,21 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Poller } from "../../lib/async/poller.ts";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import { done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { customer, StubbedSteps, startOrderShop } from "../../test/support/order-shop.ts";
-import type { Shop } from "../../test/support/shop.ts";
+import { customer } from "../../test/support/order-shop.ts";
+import { item, stubbedOrderShop } from "./test/stubbed-order-shop.ts";
 
-let shop: Shop;
-const steps = new StubbedSteps();
-beforeAll(async () => {
-	shop = await startOrderShop(steps);
-});
-afterAll(() => shop?.stop());
-beforeEach(() => steps.reset());
-
-const item = (quantity = 1) => ({ product_id: uuid(), quantity });
+const orders = stubbedOrderShop();
+const { steps } = orders;
 
 test("a repeated key returns the order's ID while the first request is in progress", async () => {
 	const gate = Promise.withResolvers<Outcome>();
 	steps.reserve = () => gate.promise;
 	const items = [item()];
 	const create = (meta: object = {}) =>
-		shop.call(
+		orders.shop.call(
 			"orders.create",
 			{ items },
 			{ meta: { user: customer, idempotency_key: "running", ...meta } },
@@ -42,7 +35,7 @@ test("concurrent requests with one key and body create one order", async () => {
 	const idempotency_key = uuid();
 	const send = (body: object = { items }) => {
 		const meta: Meta = { user: customer, idempotency_key };
-		return shop.call("orders.create", body as { items: typeof items }, { meta }).then(
+		return orders.shop.call("orders.create", body as { items: typeof items }, { meta }).then(
 			(order) => ({ order, replayed: meta.$responseHeaders?.["Idempotent-Replayed"] }),
 			(error) => ({ error }),
 		);
@@ -58,7 +51,7 @@ test("concurrent requests with one key and body create one order", async () => {
 	expect(await send({ items: [item()] })).toMatchObject({
 		error: { type: "IDEMPOTENCY_KEY_REUSED" },
 	});
-	const [{ count }] = (await shop.databases.query(
+	const [{ count }] = (await orders.shop.databases.query(
 		"orders",
 		"select count(*)::int from idempotency_keys where key = $1",
 		[idempotency_key],
@@ -71,7 +64,7 @@ test("a repeated key returns the stored error, or rebuilds it from the order", a
 	const shortage = { product_id: items[0]!.product_id, available: 1 };
 	steps.reserve = () => refused("OUT_OF_STOCK", shortage.product_id, shortage);
 	const meta = () => ({ user: customer, idempotency_key: "once" });
-	const failed = await shop
+	const failed = await orders.shop
 		.call("orders.create", { items }, { meta: meta() })
 		.catch((error) => error);
 	steps.reserve = () => done;
@@ -82,25 +75,27 @@ test("a repeated key returns the stored error, or rebuilds it from the order", a
 		data: { ...same.data, ...shortage, name: "Tea" },
 	};
 	expect(failed).toMatchObject(whole);
-	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(
-		whole,
-	);
-	await shop.databases.query(
+	await expect(
+		orders.shop.call("orders.create", { items }, { meta: meta() }),
+	).rejects.toMatchObject(whole);
+	await orders.shop.databases.query(
 		"orders",
 		"update idempotency_keys set status = null, answer = null where key = 'once'",
 	);
-	await expect(shop.call("orders.create", { items }, { meta: meta() })).rejects.toMatchObject(same);
+	await expect(
+		orders.shop.call("orders.create", { items }, { meta: meta() }),
+	).rejects.toMatchObject(same);
 });
 
 test("an expired key can be used again, once, before and after it is pruned", async () => {
 	const idempotency_key = uuid();
 	const send = async (items = [item()]) => {
 		const meta: Meta = { user: customer, idempotency_key };
-		return shop.call("orders.create", { items }, { meta });
+		return orders.shop.call("orders.create", { items }, { meta });
 	};
 	const first = await send();
 	const age = (hours: number) =>
-		shop.databases.query(
+		orders.shop.databases.query(
 			"orders",
 			"update idempotency_keys set created_at = now() - make_interval(hours => $2) where key = $1",
 			[idempotency_key, hours],
@@ -122,7 +117,7 @@ test("an expired key can be used again, once, before and after it is pruned", as
 });
 
 test("prunes expired keys while the service runs", async () => {
-	await shop.databases.query(
+	await orders.shop.databases.query(
 		"orders",
 		`insert into idempotency_keys (user_id, action, key, body_hash, created_at)
 		select gen_random_uuid(), 'orders.create', 'to be pruned ' || n, '',
@@ -130,9 +125,9 @@ test("prunes expired keys while the service runs", async () => {
 		from generate_series(0, 2500) n`,
 	);
 	// The poller does the same every minute.
-	(shop.broker.getLocalService("orders") as unknown as { $pruning: Poller }).$pruning.wake();
+	(orders.shop.broker.getLocalService("orders") as unknown as { $pruning: Poller }).$pruning.wake();
 	await eventually(async () => {
-		const rows = await shop.databases.query(
+		const rows = await orders.shop.databases.query(
 			"orders",
 			"select key from idempotency_keys where key like 'to be pruned %'",
 		);

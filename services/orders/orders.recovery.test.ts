@@ -1,33 +1,24 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { customer, StubbedSteps, startOrderShop } from "../../test/support/order-shop.ts";
-import { admin, type Shop } from "../../test/support/shop.ts";
+import { customer } from "../../test/support/order-shop.ts";
+import { admin } from "../../test/support/shop.ts";
+import { as, item, stubbedOrderShop } from "./test/stubbed-order-shop.ts";
 
-let shop: Shop;
-const steps = new StubbedSteps();
-beforeAll(async () => {
-	shop = await startOrderShop(steps);
-});
-afterAll(() => shop?.stop());
-beforeEach(() => steps.reset());
-
-const as = (user: object) => ({ meta: { user } });
-const item = (quantity = 1) => ({ product_id: uuid(), quantity });
-const place = (over: object = {}) =>
-	shop.call("orders.create", { items: [item(2)], ...over }, as(customer));
+const orders = stubbedOrderShop();
+const { steps, place } = orders;
 
 test("claims and completes the open order of a failed node", async () => {
 	const { id } = await place();
-	await shop.databases.query(
+	await orders.shop.databases.query(
 		"orders",
 		`update orders set status = 'pending', saga_state = 'forward', saga_owner = 'gone'
 		where id = $1`,
 		[id],
 	);
 	await eventually(async () =>
-		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
 			status: "confirmed",
 		}),
 	);
@@ -35,18 +26,18 @@ test("claims and completes the open order of a failed node", async () => {
 });
 
 const changeRow = (id: string, change: string) =>
-	shop.databases.query("orders", `update orders set ${change} where id = $1`, [id]);
+	orders.shop.databases.query("orders", `update orders set ${change} where id = $1`, [id]);
 
 test("completes an order of this node whose saga was not started", async () => {
 	const { id } = await place();
-	const owner = shop.broker.nodeID;
+	const owner = orders.shop.broker.nodeID;
 	await changeRow(
 		id,
 		`status = 'pending', saga_state = 'forward', saga_owner = '${owner}',
 		saga_since = now() - interval '1 hour'`,
 	);
 	await eventually(async () =>
-		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
 			status: "confirmed",
 		}),
 	);
@@ -55,7 +46,9 @@ test("completes an order of this node whose saga was not started", async () => {
 test("cancelling a stuck order resumes its compensation with the first reason", async () => {
 	const { id } = await place();
 	await changeRow(id, "saga_state = 'stuck', saga_owner = null, saga_reason = 'PAYMENT_DECLINED'");
-	expect(await shop.call("orders.cancel", { id, reason: "Again" }, as(customer))).toMatchObject({
+	expect(
+		await orders.shop.call("orders.cancel", { id, reason: "Again" }, as(customer)),
+	).toMatchObject({
 		status: "cancelled",
 		cancellation_reason: "PAYMENT_DECLINED",
 	});
@@ -67,7 +60,7 @@ test("rejects a cancellation that another node has aborted", async () => {
 		await changeRow(id, "saga_state = null, saga_owner = null, saga_attempt = saga_attempt + 1");
 		return done;
 	};
-	const cancelling = shop.call("orders.cancel", { id }, as(customer));
+	const cancelling = orders.shop.call("orders.cancel", { id }, as(customer));
 	await expect(cancelling).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 		data: { status: "confirmed" },
@@ -77,8 +70,8 @@ test("rejects a cancellation that another node has aborted", async () => {
 test("lists an order whose compensation failed as stuck, and cancels it on retry", async () => {
 	const { id } = await place();
 	steps.release = () => refused("FULFILLED");
-	await shop.call("orders.cancel", { id }, as(customer));
-	const listed = await shop.call("orders.stuck", {});
+	await orders.shop.call("orders.cancel", { id }, as(customer));
+	const listed = await orders.shop.call("orders.stuck", {});
 	expect(listed.rows).toContainEqual({
 		id,
 		user_id: customer.id,
@@ -87,20 +80,20 @@ test("lists an order whose compensation failed as stuck, and cancels it on retry
 		created_at: expect.any(String),
 	});
 	expect(listed.count).toBe(listed.rows.length);
-	expect(await shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
+	expect(await orders.shop.call("orders.fates", { order_ids: [id] })).toEqual(["open"]);
 
 	steps.release = () => done;
-	expect(await shop.call("orders.retry", { id })).toMatchObject({ id });
+	expect(await orders.shop.call("orders.retry", { id })).toMatchObject({ id });
 	await eventually(async () =>
-		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
 			status: "cancelled",
 		}),
 	);
-	expect((await shop.call("orders.stuck", {})).rows.map((row) => row.id)).not.toContain(id);
-	await expect(shop.call("orders.retry", { id })).rejects.toMatchObject({
+	expect((await orders.shop.call("orders.stuck", {})).rows.map((row) => row.id)).not.toContain(id);
+	await expect(orders.shop.call("orders.retry", { id })).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
-	await expect(shop.call("orders.retry", { id: uuid() })).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.retry", { id: uuid() })).rejects.toMatchObject({
 		type: "ORDER_NOT_FOUND",
 	});
 });
@@ -108,17 +101,17 @@ test("lists an order whose compensation failed as stuck, and cancels it on retry
 test("reports the outcome of each order: open, confirmed, cancelled or unknown", async () => {
 	const { id: confirmed } = await place();
 	const { id: shipped } = await place();
-	await shop.call("orders.ship", { id: shipped }, as(admin!));
+	await orders.shop.call("orders.ship", { id: shipped }, as(admin!));
 	const { id: cancelled } = await place();
-	await shop.call("orders.cancel", { id: cancelled }, as(customer));
+	await orders.shop.call("orders.cancel", { id: cancelled }, as(customer));
 	const charged = Promise.withResolvers<Outcome>();
 	steps.charge = () => charged.promise;
-	const { id: open } = await shop.call(
+	const { id: open } = await orders.shop.call(
 		"orders.create",
 		{ items: [item()] },
 		{ meta: { user: customer, respond_async: true } },
 	);
-	const outcomes = await shop.call("orders.fates", {
+	const outcomes = await orders.shop.call("orders.fates", {
 		order_ids: [open, confirmed, uuid(), shipped, cancelled],
 	});
 	expect(outcomes).toEqual(["open", "confirmed", "unknown", "confirmed", "cancelled"]);

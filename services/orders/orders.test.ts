@@ -1,30 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { done, type Outcome, pending, refused } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import {
-	customer,
-	StubbedSteps,
-	startOrderShop,
-	unknownProduct,
-} from "../../test/support/order-shop.ts";
-import { admin, type Shop } from "../../test/support/shop.ts";
+import { customer, unknownProduct } from "../../test/support/order-shop.ts";
+import { admin } from "../../test/support/shop.ts";
+import { as, item, stubbedOrderShop } from "./test/stubbed-order-shop.ts";
 
-let shop: Shop;
-const steps = new StubbedSteps();
-beforeAll(async () => {
-	shop = await startOrderShop(steps);
-});
-afterAll(() => shop?.stop());
-beforeEach(() => steps.reset());
+const orders = stubbedOrderShop();
+const { steps, place } = orders;
 
-const as = (user: object) => ({ meta: { user } });
-const item = (quantity = 1) => ({ product_id: uuid(), quantity });
-const place = (over: object = {}) =>
-	shop.call("orders.create", { items: [item(2)], ...over }, as(customer));
 const eventsOf = async (id: string) =>
 	(
-		await shop.databases.query<{ type: string }>(
+		await orders.shop.databases.query<{ type: string }>(
 			"orders",
 			"select type from outbox where subject = $1 order by xid, seq",
 			[id],
@@ -42,7 +29,7 @@ test("confirms an order at the current prices when all steps succeed", async () 
 	expect(order.items).toMatchObject([
 		{ name: "Tea", quantity: 2, unit_price: 19.99, line_total: 39.98 },
 	]);
-	const stored = await shop.call("orders.get", { id: order.id }, as(customer));
+	const stored = await orders.shop.call("orders.get", { id: order.id }, as(customer));
 	expect(stored).toMatchObject({
 		...order,
 		items: [{ ...order.items[0], product: { name: "Tea" } }],
@@ -60,7 +47,7 @@ test("a refused first step cancels the order and compensates only that step", as
 		data: { order_id: expect.any(String) },
 	});
 	const { order_id } = failed.data;
-	expect(await shop.call("orders.get", { id: order_id }, as(customer))).toMatchObject({
+	expect(await orders.shop.call("orders.get", { id: order_id }, as(customer))).toMatchObject({
 		status: "cancelled",
 		cancellation_reason: "OUT_OF_STOCK",
 	});
@@ -101,7 +88,7 @@ test("returns a slow order as pending and completes it later", async () => {
 		open = resolve;
 	});
 	steps.charge = () => gate.then(() => done);
-	const slow = shop.call(
+	const slow = orders.shop.call(
 		"orders.create",
 		{ items: [item()] },
 		{ meta: { user: customer, respond_async: true } },
@@ -110,7 +97,7 @@ test("returns a slow order as pending and completes it later", async () => {
 	expect(status).toBe("pending");
 	open();
 	await eventually(async () =>
-		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
 			status: "confirmed",
 		}),
 	);
@@ -119,14 +106,14 @@ test("returns a slow order as pending and completes it later", async () => {
 test("cancelling a confirmed order compensates all steps in reverse order", async () => {
 	const { id } = await place();
 	steps.calls = [];
-	const cancelled = await shop.call(
+	const cancelled = await orders.shop.call(
 		"orders.cancel",
 		{ id, reason: "Changed my mind" },
 		as(customer),
 	);
 	expect(cancelled).toMatchObject({ status: "cancelled", cancellation_reason: "Changed my mind" });
 	expect(steps.of(id)).toEqual(["reverse", "release"]);
-	await expect(shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
 });
@@ -144,7 +131,7 @@ test("a cancellation during the saga prevents the confirmation", async () => {
 	const placing = place().catch((error) => error);
 	await reached;
 	const id = steps.calls.at(-1)!.split(" ")[1]!;
-	const cancelling = shop.call("orders.cancel", { id }, as(customer));
+	const cancelling = orders.shop.call("orders.cancel", { id }, as(customer));
 	await eventually(() => expect(steps.of(id)).toContain("release"));
 	respond(done);
 	expect(await cancelling).toMatchObject({ status: "cancelled" });
@@ -154,14 +141,16 @@ test("a cancellation during the saga prevents the confirmation", async () => {
 
 test("a shipped order can be delivered but not cancelled", async () => {
 	const { id } = await place();
-	await expect(shop.call("orders.deliver", { id }, as(admin!))).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.deliver", { id }, as(admin!))).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
-	expect(await shop.call("orders.ship", { id }, as(admin!))).toMatchObject({ status: "shipped" });
-	await expect(shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
+	expect(await orders.shop.call("orders.ship", { id }, as(admin!))).toMatchObject({
+		status: "shipped",
+	});
+	await expect(orders.shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
-	expect(await shop.call("orders.deliver", { id }, as(admin!))).toMatchObject({
+	expect(await orders.shop.call("orders.deliver", { id }, as(admin!))).toMatchObject({
 		status: "delivered",
 	});
 	expect(await eventsOf(id)).toEqual([
@@ -174,42 +163,44 @@ test("a shipped order can be delivered but not cancelled", async () => {
 
 test("a dispatched shipment marks its order as shipped, which prevents a cancellation", async () => {
 	const { id } = await place();
-	await shop.call("shipping.dispatch", { orders: [{ order_id: id }] });
+	await orders.shop.call("shipping.dispatch", { orders: [{ order_id: id }] });
 	await eventually(async () =>
-		expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
 			status: "shipped",
 		}),
 	);
-	await expect(shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.cancel", { id }, as(customer))).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
 });
 
 test("an unknown product prevents the order", async () => {
-	const before = await shop.databases.query("orders", "select count(*) from orders");
+	const before = await orders.shop.databases.query("orders", "select count(*) from orders");
 	await expect(
 		place({ items: [item(), { product_id: unknownProduct, quantity: 1 }] }),
 	).rejects.toMatchObject({
 		type: "PRODUCT_NOT_FOUND",
 		data: { product_ids: [unknownProduct] },
 	});
-	expect(await shop.databases.query("orders", "select count(*) from orders")).toEqual(before);
+	expect(await orders.shop.databases.query("orders", "select count(*) from orders")).toEqual(
+		before,
+	);
 });
 
 test("a customer can access only their own orders, an admin all", async () => {
 	const { id } = await place();
 	const otherUser = { id: uuid(), email: "stranger@example.com", role: "user" };
-	await expect(shop.call("orders.get", { id }, as(otherUser))).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.get", { id }, as(otherUser))).rejects.toMatchObject({
 		type: "ORDER_NOT_FOUND",
 	});
-	await expect(shop.call("orders.cancel", { id }, as(otherUser))).rejects.toMatchObject({
+	await expect(orders.shop.call("orders.cancel", { id }, as(otherUser))).rejects.toMatchObject({
 		type: "ORDER_NOT_FOUND",
 	});
-	expect(await shop.call("orders.list", {}, as(otherUser))).toEqual({ rows: [], total: 0 });
+	expect(await orders.shop.call("orders.list", {}, as(otherUser))).toEqual({ rows: [], total: 0 });
 	await expect(
-		shop.call("orders.list", { user_id: customer.id }, as(otherUser)),
+		orders.shop.call("orders.list", { user_id: customer.id }, as(otherUser)),
 	).rejects.toMatchObject({ type: "FORBIDDEN" });
-	const all = await shop.call("orders.list", { limit: 1, status: "confirmed" }, as(admin!));
+	const all = await orders.shop.call("orders.list", { limit: 1, status: "confirmed" }, as(admin!));
 	expect(all.rows).toHaveLength(1);
 	expect(all.total).toBeGreaterThan(1);
 });
@@ -224,16 +215,21 @@ test("the total is exact up to ten thousand orders and estimated above", async (
 			'status', 'delivered',
 			'user_id', case when n <= 50 then $2 else $3 end))).*
 		from orders o, generate_series(1, 10051) n where o.id = $1`;
-	await shop.databases.query("orders", copies, [id, other, user_id]);
+	await orders.shop.databases.query("orders", copies, [id, other, user_id]);
 	const total = async (filter: object) =>
-		(await shop.call("orders.list", { limit: 1, skip: 20_000, ...filter }, as(admin!))).total;
+		(await orders.shop.call("orders.list", { limit: 1, skip: 20_000, ...filter }, as(admin!)))
+			.total;
 	expect([await total({ user_id }), await total({ user_id: other })]).toEqual([10_001, 50]);
 	expect(await total({ user_id: other, status: "delivered" })).toBe(50);
 	for (const filter of [{}, { status: "delivered" }])
 		expect(await total(filter)).toBeGreaterThan(10_000);
-	const page = await shop.call("orders.list", { user_id, skip: 9_999, limit: 3 }, as(admin!));
+	const page = await orders.shop.call(
+		"orders.list",
+		{ user_id, skip: 9_999, limit: 3 },
+		as(admin!),
+	);
 	expect([page.rows.length, page.total]).toEqual([2, 10_001]);
-	await shop.databases.query("orders", "delete from orders where user_id = any($1)", [
+	await orders.shop.databases.query("orders", "delete from orders where user_id = any($1)", [
 		[user_id, other],
 	]);
 });
@@ -247,10 +243,12 @@ test("concurrent orders share their steps but have individual outcomes", async (
 
 test("a returned shipment cannot be delivered", async () => {
 	const { id } = await place();
-	await shop.call("orders.ship", { id }, as(admin!));
-	await shop.call("shipping.return", { orders: [{ order_id: id }] });
-	await expect(shop.call("orders.deliver", { id }, as(admin!))).rejects.toMatchObject({
+	await orders.shop.call("orders.ship", { id }, as(admin!));
+	await orders.shop.call("shipping.return", { orders: [{ order_id: id }] });
+	await expect(orders.shop.call("orders.deliver", { id }, as(admin!))).rejects.toMatchObject({
 		type: "ILLEGAL_TRANSITION",
 	});
-	expect(await shop.call("orders.get", { id }, as(customer))).toMatchObject({ status: "shipped" });
+	expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
+		status: "shipped",
+	});
 });

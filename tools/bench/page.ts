@@ -1,4 +1,5 @@
-import { box, escaped, text } from "../chaos/svg.ts";
+import { escapeHtml } from "../../lib/text/html.ts";
+import { box, text } from "../chaos/svg.ts";
 import { sum } from "./measure.ts";
 import type { Findings, Row } from "./rounds.ts";
 
@@ -61,7 +62,7 @@ function barChart(title: string, unit: string, allBars: readonly Bar[]): string 
 		});
 		return [
 			...columns,
-			text(LEFT + (g + 0.5) * groupWidth, TOP + HEIGHT + 14, escaped(group), "middle"),
+			text(LEFT + (g + 0.5) * groupWidth, TOP + HEIGHT + 14, escapeHtml(group), "middle"),
 		];
 	});
 	const ticks = [0, 0.5, 1].map((share) =>
@@ -87,7 +88,7 @@ export function lineChart(
 		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
 	const drawn = series.map(
 		({ name, points }) =>
-			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escaped(name)}</title></polyline>`,
+			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escapeHtml(name)}</title></polyline>`,
 	);
 	const ticks = [0, 0.5, 1].map((share) =>
 		text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"),
@@ -97,13 +98,13 @@ export function lineChart(
 }
 
 const figure = (title: string, unit: string, drawn: readonly string[]) =>
-	`<figure><figcaption>${escaped(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escaped(title)}">
+	`<figure><figcaption>${escapeHtml(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escapeHtml(title)}">
 ${drawn.join("\n")}</svg></figure>`;
 
 const formatNumber = (n: number): string =>
 	n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3);
 const legend = (names: readonly string[], color: (name: string) => string) =>
-	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escaped(name)}`).join(" ")}</p>`;
+	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escapeHtml(name)}`).join(" ")}</p>`;
 const loadOf = ({ buyers, offered }: Row) =>
 	offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`;
 
@@ -150,7 +151,7 @@ function table(rows: readonly Row[]): string {
 		];
 	});
 	const cells = (tag: string, row: readonly string[]) =>
-		`<tr>${row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+		`<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
 	return `<table>${cells("th", head)}${body.map((row) => cells("td", row)).join("\n")}</table>`;
 }
 
@@ -189,21 +190,21 @@ export function resultPage(
 		const cpu = toBars(({ median: figures }) =>
 			Object.entries(figures.cpu).map(([name, value]) => ({ name, value, color: ofGroup(name) })),
 		);
-		return `<section><h2>${escaped(scenario)}</h2>${barChart("Rate", "operations/s", rates)}${barChart("Latency", "ms", latencies)}${barChart("CPU per operation", "ms", cpu)}</section>`;
+		return `<section><h2>${escapeHtml(scenario)}</h2>${barChart("Rate", "operations/s", rates)}${barChart("Latency", "ms", latencies)}${barChart("CPU per operation", "ms", cpu)}</section>`;
 	});
 	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
 	return `<!doctype html>
-<meta charset="utf-8"><title>${escaped(command)}</title>
+<meta charset="utf-8"><title>${escapeHtml(command)}</title>
 <style>body{font:14px system-ui;margin:24px}section{display:flex;flex-wrap:wrap;align-items:end}h1{font-size:18px}h2{width:100%;margin:20px 0 4px;font-size:16px}
 figure{margin:0 12px 0 0;width:400px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}text{font-size:10px;fill:#555}
 table{border-collapse:collapse;margin-top:24px}th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
-<h1>${escaped(command)}</h1>
-<p>${violations.length === 0 ? "No violations" : `${violations.length} violations`} (checked orders: ${escaped(checkedOrders.join(", "))}). Bars of one group
-appear in the order of the targets: ${escaped(targets.join(", "))}. Hover over a bar to see its figures.</p>
+<h1>${escapeHtml(command)}</h1>
+<p>${violations.length === 0 ? "No violations" : `${violations.length} violations`} (checked orders: ${escapeHtml(checkedOrders.join(", "))}). Bars of one group
+appear in the order of the targets: ${escapeHtml(targets.join(", "))}. Hover over a bar to see its figures.</p>
 ${legend(targets, ofTarget)}${legend(LATENCIES, ofLatency)}${legend(groups, ofGroup)}
 ${sections.join("\n")}
 ${more}
 ${table(rows)}
-${violations.length > 0 ? `<pre>${violations.map(escaped).join("\n")}</pre>` : ""}
+${violations.length > 0 ? `<pre>${violations.map(escapeHtml).join("\n")}</pre>` : ""}
 `;
 }

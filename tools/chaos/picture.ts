@@ -1,6 +1,7 @@
+import { escapeHtml } from "../../lib/text/html.ts";
 import type { InjectedFault } from "./faults.ts";
 import type { ChaosResult } from "./run.ts";
-import { box, escaped, text } from "./svg.ts";
+import { box, text } from "./svg.ts";
 
 const [LEFT, WIDTH, HEIGHT, LANE] = [90, 1080, 220, 20];
 const COLORS = {
@@ -65,10 +66,10 @@ export function reportPage(
 			? `no violation, settled after ${settledAfter.toFixed(1)} s`
 			: `${findings.length} violations`;
 	return `<!doctype html>
-<meta charset="utf-8"><title>${escaped(title)}</title>
+<meta charset="utf-8"><title>${escapeHtml(title)}</title>
 <style>body{font:14px system-ui;margin:24px;max-width:1220px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}text{font-size:11px;fill:#555}</style>
-<h1>${escaped(title)}</h1>
-<p>${escaped(conclusion)}</p>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(conclusion)}</p>
 <svg viewBox="0 0 ${LEFT + WIDTH + 10} ${height}" role="img" aria-label="Requests, latency and faults over time">
 ${text(LEFT - 8, 12, `${most} / s`, "end")}${text(LEFT - 8, 26, `${slowest} ms`, "end")}
 ${bars.join("\n")}
@@ -82,6 +83,6 @@ ${faults.map(lane).join("\n")}
 				`<i style="background:${color}"></i>${name === "done" ? "succeeded" : name}`,
 		)
 		.join("")}<i style="background:#222"></i>95th percentile of the latency</p>
-${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escaped(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
+${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escapeHtml(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
 `;
 }

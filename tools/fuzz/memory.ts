@@ -1,3 +1,4 @@
+import { median } from "../bench/figures.ts";
 import { residentMemory } from "../bench/processes.ts";
 
 const EVERY_MS = 1000;
@@ -51,6 +52,3 @@ export function watchMemory(
 		},
 	};
 }
-
-const median = (values: readonly number[]): number =>
-	values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;

@@ -8,6 +8,7 @@ import {
 } from "../../../lib/contracts/schema.ts";
 import { EXACT_UP_TO } from "../../../lib/persistence/approximate-count.ts";
 import type { Published } from "../routing/published.ts";
+import { serviceOf } from "../routing/routes.ts";
 import {
 	type ErrorCatalogue,
 	failures,
@@ -57,7 +58,7 @@ export function openapi(
 		if (operation) paths[template] = { ...paths[template], [method.toLowerCase()]: operation };
 	}
 	const services = [
-		...new Set(sorted.flatMap(({ contract }) => (contract ? [serviceOf(contract)] : []))),
+		...new Set(sorted.flatMap(({ contract }) => (contract ? [serviceOf(contract.name)] : []))),
 	].sort();
 	return {
 		openapi: "3.1.0",
@@ -116,7 +117,6 @@ export function openapi(
 	};
 }
 
-const serviceOf = ({ name }: Published) => name.split(".")[0]!;
 /** Fields without fastest-validator's options, which begin with $$. */
 const fieldsOf = (params: Shape): [string, Rule][] =>
 	Object.entries(params).filter(([field]) => !field.startsWith("$$"));
@@ -142,7 +142,7 @@ function action(
 	return {
 		operationId: method === contract.rest.split(" ")[0] ? name : `${name}.${method.toLowerCase()}`,
 		summary: summary ?? name,
-		tags: [serviceOf(contract)],
+		tags: [serviceOf(contract.name)],
 		security: auth === "anyone" ? [{}, { bearerAuth: [] }] : [{ bearerAuth: [] }],
 		...(parameters.length > 0 ? { parameters } : {}),
 		...(hasBody ? { requestBody: body } : {}),

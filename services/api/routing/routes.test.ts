@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { ServiceBroker, ServiceSchema } from "moleculer";
 import { v7 as uuid } from "uuid";
 import { contractError } from "../../../lib/contracts/contract.ts";
@@ -8,23 +8,13 @@ import { brokerOptions } from "../../../moleculer.config.ts";
 import { services } from "../../../test/support/databases.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { type RecordedCall, stubbedServices, token } from "../../../test/support/gateway.ts";
-import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { stub } from "../../../test/support/shop.ts";
 import { inventory } from "../../inventory/inventory.contract.ts";
 import { orders } from "../../orders/orders.contract.ts";
 import { products } from "../../products/products.contract.ts";
+import { down, gateways, up } from "../test/gateways.ts";
 
-const running: { stop(): Promise<unknown> }[] = [];
-afterEach(async () => {
-	await Promise.all(running.splice(0).map((one) => one.stop()));
-});
-const down = { status: "down", nodes: 0 };
-const up = { status: "up", nodes: 1 };
-
-async function start(options: Parameters<typeof startShop>[0]): Promise<Shop> {
-	const shop = await startShop({ services: ["api"], ...options });
-	running.push(shop);
-	return shop;
-}
+const { running, start } = gateways();
 
 test("keeps the routes of a stopped service and responds with 503 until it is back", async () => {
 	const [catalogue] = stubbedServices();
