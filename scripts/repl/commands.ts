@@ -7,6 +7,7 @@ import { eventCommands } from "./events.ts";
 import type { Operator } from "./operator.ts";
 import { orderCommands } from "./orders.ts";
 import { columns, json, type Output, table } from "./output.ts";
+import { paymentCommands } from "./payments.ts";
 import { registryCommands } from "./registry.ts";
 
 interface NodeBreaker {
@@ -29,6 +30,7 @@ async function breakersOf({ callAny }: Cluster, node: string): Promise<NodeBreak
 export const commands: Readonly<Record<string, Command>> = {
 	...registryCommands,
 	...orderCommands,
+	...paymentCommands,
 	...eventCommands,
 	"breaker ls": defineCommand({
 		summary: "List the circuit breakers that are not closed, as each node sees them",

@@ -18,6 +18,7 @@ export const notification = shape({
 			"order_shipped",
 			"order_delivered",
 			"order_cancelled",
+			"late_payment_refunded",
 		],
 	},
 	subject: { type: "string" },

@@ -40,6 +40,16 @@ test("contentOf copies neither the address nor the name from the event", () => {
 	});
 });
 
+test("only the refund of late money causes a message", () => {
+	const refund = { order_id: "o", payment_id: "p", amount: 1, currency: "EUR" };
+	const event = { ...envelope, type: "payment.refunded" } as const;
+	expect(contentOf({ ...event, data: refund })).toBeUndefined();
+	expect(contentOf({ ...event, data: { ...refund, late: true, user_id: "u" } })).toEqual({
+		template: "late_payment_refunded",
+		data: { order_id: "o", total_amount: 1, currency: "EUR" },
+	});
+});
+
 test("users list their own messages and admins those of any user", () => {
 	const [user, admin] = [
 		{ id: "u", role: "user" },

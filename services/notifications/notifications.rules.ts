@@ -35,7 +35,8 @@ export type NotifiedEvent =
 	| "order.confirmed"
 	| "order.shipped"
 	| "order.delivered"
-	| "order.cancelled";
+	| "order.cancelled"
+	| "payment.refunded";
 /** A template with its data. */
 export type Content = {
 	[T in Template]: { readonly template: T; readonly data: TemplateData[T] };
@@ -59,6 +60,12 @@ export function contentOf({ type, data }: EventOf<NotifiedEvent>): Content | und
 			return { template: "email_change", data: { change_id: data.change_id } };
 		case "user.email_change_recorded":
 			return { template: "email_change_notice", data: { change_id: data.change_id } };
+		case "payment.refunded": {
+			const { order_id, amount: total_amount, currency, late } = data;
+			return late
+				? { template: "late_payment_refunded", data: { order_id, total_amount, currency } }
+				: undefined;
+		}
 		default: {
 			const { user_id: _, ...rest } = data;
 			return { template: type.replace(".", "_"), data: rest } as Content;
@@ -143,6 +150,7 @@ export const quotas: { readonly [T in Template]: Quota } = {
 	order_shipped: orderQuota,
 	order_delivered: orderQuota,
 	order_cancelled: orderQuota,
+	late_payment_refunded: orderQuota,
 };
 
 export const buildLink = (publicUrl: string, page: string, token: string): string =>

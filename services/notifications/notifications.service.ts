@@ -11,6 +11,7 @@ import { envOf } from "../../lib/settings/env.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import type {} from "../orders/orders.contract.ts";
+import type {} from "../payments/payments.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
@@ -88,6 +89,7 @@ export default defineService(notifications)({
 		"order.shipped": queueMessages,
 		"order.delivered": queueMessages,
 		"order.cancelled": queueMessages,
+		"payment.refunded": queueMessages,
 	},
 
 	started() {
@@ -116,12 +118,14 @@ async function queueMessages(
 	const canSend = envOf(this.broker).SMTP_URL !== undefined;
 	const messages = events.flatMap((event) => {
 		const content = contentOf(event);
-		return content ? [{ event, content }] : [];
+		const { user_id } = event.data;
+		return content && user_id ? [{ event, user_id, content }] : [];
 	});
+	if (messages.length === 0) return;
 	const contents = messages.map(({ content }) => content);
 	await tx.query(statements.QUEUE, [
 		messages.map(() => newId()),
-		messages.map(({ event }) => event.data.user_id),
+		messages.map(({ user_id }) => user_id),
 		messages.map(({ event }) => event.id),
 		contents.map(({ template }) => template),
 		contents.map(({ template, data }) => subjectOf(template, data)),

@@ -24,6 +24,7 @@ const samples: { [T in Template]: TemplateData[T] } = {
 	order_shipped: order,
 	order_delivered: order,
 	order_cancelled: { ...order, reason: "OUT_OF_STOCK" },
+	late_payment_refunded: order,
 };
 
 test.each(Object.keys(samples) as Template[])(

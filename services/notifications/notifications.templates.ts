@@ -34,6 +34,8 @@ export interface TemplateData {
 	readonly order_delivered: OrderData;
 	/** `reason`: a code, or text that a user entered. */
 	readonly order_cancelled: OrderData & { readonly reason: string };
+	/** `total_amount` is the amount of the refund. */
+	readonly late_payment_refunded: OrderData;
 }
 interface RenderedMessage {
 	readonly subject: string;
@@ -132,6 +134,13 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 		body: [
 			`Your order ${order_id} was cancelled: ${cancellationReason(reason)}.`,
 			`You do not owe anything. If you have paid ${formatAmount(total)}, it is refunded in full.`,
+		],
+	}),
+	late_payment_refunded: ({ order_id, ...total }) => ({
+		subject: `Your payment for order ${order_id} was refunded`,
+		body: [
+			`Your payment for order ${order_id} arrived after the order was cancelled.`,
+			`We have refunded ${formatAmount(total)}. You do not have to do anything.`,
 		],
 	}),
 };

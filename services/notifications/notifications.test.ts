@@ -8,6 +8,7 @@ import { eventually } from "../../test/support/eventually.ts";
 import { userRecord } from "../../test/support/records.ts";
 import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
+import { payments } from "../payments/payments.contract.ts";
 import { users } from "../users/users.contract.ts";
 import "./notifications.contract.ts";
 
@@ -17,6 +18,7 @@ const userWithId = (id: string) => userRecord({ id, full_name: "Grace <b>Hopper<
 let issueToken: () => string;
 let shop: Shop;
 let publishForOrder: ReturnType<typeof publisher>;
+let publishForPayment: ReturnType<typeof publisher>;
 let publishForUser: ReturnType<typeof publisher>;
 beforeAll(async () => {
 	shop = await startShop({
@@ -33,10 +35,12 @@ beforeAll(async () => {
 				durableEvents,
 			),
 			stub(orders, {}, database, durableEvents),
+			stub(payments, {}, database, durableEvents),
 		],
 	});
 	publishForOrder = publisher(shop.broker, "orders");
 	publishForUser = publisher(shop.broker, "users");
+	publishForPayment = publisher(shop.broker, "payments");
 });
 afterAll(() => shop?.stop());
 beforeEach(() => {
@@ -97,6 +101,18 @@ test("the message about a cancelled order states the reason", async () => {
 	const [message] = await waitForMessages(data.user_id, 1);
 	const { text } = await shop.call("notifications.get", { id: message!.id }, as(data.user_id));
 	expect(text).toContain("was cancelled: the payment was declined.");
+});
+
+test("a refund of money that arrived too late causes a message, another refund does not", async () => {
+	const { order_id, user_id } = order(uuid());
+	const refund = { order_id, payment_id: uuid(), amount: 39.98, currency: "EUR" };
+	await publishForPayment("payment.refunded", order_id, refund);
+	await publishForPayment("payment.refunded", order_id, { ...refund, late: true, user_id });
+	const [message] = await waitForMessages(user_id, 1);
+	expect(message).toMatchObject({ template: "late_payment_refunded" });
+	const { text } = await shop.call("notifications.get", { id: message!.id }, as(user_id));
+	expect(text).toContain("arrived after the order was cancelled");
+	expect(text).toContain("€39.98");
 });
 
 test("a redelivered event causes no second message, even without its inbox row", async () => {

@@ -165,9 +165,30 @@ export const payments = contract({
 		}),
 		/**
 		 * Voids authorizations and refunds captures. An order without a charge gets a tombstone, which
-		 * rejects a late `charge`.
+		 * rejects a late `charge`. Money that arrives afterwards is refunded; the user and currency of
+		 * the order allow to inform the buyer if there is only a tombstone.
 		 */
-		reverse: command("Reverse the charges of orders", {}),
+		reverse: command("Reverse the charges of orders", {
+			user_id: { type: "uuid", optional: true },
+			currency: { ...currency, optional: true },
+		}),
+		/** Refunds that failed within the last 90 days and whose amount is still refundable. */
+		failedRefunds: {
+			summary: "List failed refunds whose amount was not refunded otherwise, newest first",
+			params: { limit: { type: "number", integer: true, min: 1, max: 1000, default: 100 } },
+			returns: list(
+				object({
+					id: { type: "uuid" },
+					...order_id,
+					payment_id: { type: "uuid" },
+					amount,
+					currency: { type: "string" },
+					failed_at: { type: "time" },
+					failure_reason: { type: "string", nullable: true },
+				}),
+			),
+			retry: true,
+		},
 		webhook: {
 			summary: "Receive a notification of the payment provider",
 			rest: "POST /payments/webhooks/:provider",
@@ -234,6 +255,11 @@ export const payments = contract({
 				type: "boolean",
 				optional: true,
 				description: "The money arrived after the order had been cancelled",
+			},
+			user_id: {
+				type: "uuid",
+				optional: true,
+				description: "The buyer, only if the money was late",
 			},
 		},
 		/** A refund failed after it was accepted; its amount is refundable again. */

@@ -1,7 +1,8 @@
 import { sql } from "../../lib/persistence/database.ts";
 import { COLUMNS, ISO_TIME, REFUNDS } from "./payments.statements.ts";
 
-const STORED_COLUMNS = `${COLUMNS}, decline_reason, reversal, reference, client_secret, redirect_url`;
+const STORED_COLUMNS = `${COLUMNS}, buyer_id, decline_reason, reversal, reference, client_secret,
+	redirect_url`;
 
 /** Payments and tombstones by order ID, locked until the end of the transaction. */
 export const LOCK_PAYMENTS = sql(
@@ -99,7 +100,8 @@ export const INSERT_REFUNDS = sql(
 export const UPDATE_REFUNDS = sql(
 	"update_refunds",
 	`update refunds r set settled_at = coalesce(r.settled_at, t.settled_at),
-		failed_at = coalesce(r.failed_at, t.failed_at), failure_reason = t.failure_reason
+		failed_at = coalesce(r.failed_at, t.failed_at), failure_reason = t.failure_reason,
+		attempts = 0, next_at = now() + interval '1 hour'
 	from (
 		select payment_id, reference,
 			min(at) filter (where type = 'refund' and state = 'succeeded') as settled_at,

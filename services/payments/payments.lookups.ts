@@ -3,7 +3,7 @@ import type { Dependencies } from "./payments.dependencies.ts";
 import { type Report, recordReports } from "./payments.ledger-store.ts";
 import type { Refunds } from "./payments.refunds.ts";
 import type { createReversals } from "./payments.reversals.ts";
-import { CLAIM_LIMIT, CLAIM_OPEN } from "./payments.statements.ts";
+import { CLAIM_LIMIT, CLAIM_OPEN, CLAIM_SETTLED } from "./payments.statements.ts";
 
 /** Looks payments up at the provider and records what it reports, whatever the payments missed. */
 export function createLookups(
@@ -43,12 +43,23 @@ export function createLookups(
 	 */
 	async function lookUpDue(): Promise<boolean> {
 		const due = await db.query<{ order_id: string; is_reversed: boolean }>(CLAIM_OPEN);
-		const idsOf = (isReversed: boolean) =>
-			due.flatMap(({ order_id, is_reversed }) => (is_reversed === isReversed ? [order_id] : []));
-		await lookUp(idsOf(false));
-		await reverse(idsOf(true));
+		const reversed = due.filter(({ is_reversed }) => is_reversed);
+		const others = due.filter(({ is_reversed }) => !is_reversed);
+		if (others.length > 0) await lookUp(others.map(({ order_id }) => order_id));
+		if (reversed.length > 0) await reverse(reversed.map(({ order_id }) => ({ order_id })));
 		return due.length === CLAIM_LIMIT;
 	}
 
-	return { lookUp, lookUpDue };
+	/**
+	 * Looks up the payments of settled refunds, which may still fail.
+	 * @returns whether more refunds may be due
+	 */
+	async function lookUpSettled(): Promise<boolean> {
+		const due = await db.query<{ order_id: string; is_final: boolean }>(CLAIM_SETTLED);
+		const open = due.flatMap(({ order_id, is_final }) => (is_final ? [] : [order_id]));
+		if (open.length > 0) await lookUp([...new Set(open)]);
+		return due.length === CLAIM_LIMIT;
+	}
+
+	return { lookUp, lookUpDue, lookUpSettled };
 }

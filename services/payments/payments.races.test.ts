@@ -136,7 +136,7 @@ const withoutCapture = <A extends object>(request: A): A =>
 const commands = {
 	charge: (order: Order) => (node: Dependencies) => createCharges(node).charge([order]),
 	reverse: (order: Order) => (node: Dependencies) =>
-		createReversals(node, createRefunds(node)).reverse([order.order_id]),
+		createReversals(node, createRefunds(node)).reverse([{ order_id: order.order_id }]),
 	/** Like the action: reserves the refund in a transaction, then settles it. */
 	refund: (order: Order) => async (node: Dependencies) => {
 		const [payment] = await dependencies.db.query<{ id: string }>(

@@ -1,5 +1,11 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
-import { done, type Outcome, pending } from "../../lib/contracts/outcome.ts";
+import {
+	type CommandOrder,
+	distinctOrders,
+	done,
+	type Outcome,
+	pending,
+} from "../../lib/contracts/outcome.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { type Report, recordReports } from "./payments.ledger-store.ts";
@@ -9,6 +15,12 @@ import { isOpen, type StoredPayment } from "./payments.updates.ts";
 import type { ProviderResult } from "./providers/provider.ts";
 
 type ReversedPayment = Pick<StoredPayment, "id" | "order_id" | "status" | "reversal">;
+
+/** An order to reverse, with the data of a tombstone. */
+interface ReversedOrder extends CommandOrder {
+	readonly user_id?: string;
+	readonly currency?: string;
+}
 
 /** A tombstone as well: the provider may have charged the order without a record of it here. */
 const isVoided = ({ status }: ReversedPayment) => status === "cancelled" || isOpen(status);
@@ -32,25 +44,23 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 	/**
 	 * Reverses the charges of orders and returns one outcome for each, `pending` if the provider has
 	 * not confirmed it yet.
-	 * @param traceparents by order ID
 	 */
-	async function reverse(
-		orderIds: readonly string[],
-		traceparents: ReadonlyMap<string, string | undefined> = new Map(),
-	): Promise<Outcome[]> {
-		const distinct = [...new Set(orderIds)];
+	async function reverse(orders: readonly ReversedOrder[]): Promise<Outcome[]> {
+		const distinct = distinctOrders(orders);
 		const payments = await db.query<ReversedPayment>(BEGIN_REVERSAL, [
 			distinct.map(() => newId()),
-			distinct,
-			"cancelled",
+			distinct.map(({ order_id }) => order_id),
+			distinct.map(({ currency }) => currency),
+			distinct.map(({ user_id }) => user_id),
 		]);
 		const marked = payments.filter(({ reversal }) => reversal === "begun");
 		const { confirmed, processing, unconfirmed } = await voidPayments(marked.filter(isVoided));
 		const others = marked.filter((payment) => !isVoided(payment));
 		const reports = [...confirmed, ...others.map(({ order_id }): Report => ({ order_id }))];
+		const traces = new Map(distinct.map(({ order_id, traceparent }) => [order_id, traceparent]));
 		await recordReports(
 			dependencies,
-			reports.map((report) => ({ ...report, traceparent: traceparents.get(report.order_id) })),
+			reports.map((report) => ({ ...report, traceparent: traces.get(report.order_id) })),
 		);
 		const unsettled = await refunds.settleOf(marked.map(({ id }) => id));
 		const isPending = new Set([...unconfirmed, ...unsettled.map(({ order_id }) => order_id)]);
@@ -58,7 +68,7 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 			({ order_id }) => !isPending.has(order_id) && !processing.has(order_id),
 		);
 		if (ended.length > 0) await db.query(END_REVERSAL, [ended.map(({ id }) => id)]);
-		return orderIds.map((order_id) => (isPending.has(order_id) ? pending : done));
+		return orders.map(({ order_id }) => (isPending.has(order_id) ? pending : done));
 	}
 
 	/** Voids payments and sorts their orders by the response. */

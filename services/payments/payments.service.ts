@@ -1,5 +1,6 @@
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
+import type { Value } from "../../lib/contracts/schema.ts";
 import {
 	claimKey,
 	keyedRequest,
@@ -19,7 +20,7 @@ import { createLookups } from "./payments.lookups.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
 import type { Payment, PaymentWithRefunds } from "./payments.rules.ts";
-import { AUDIT_PAYMENTS, LIST } from "./payments.statements.ts";
+import { AUDIT_PAYMENTS, FAILED_REFUNDS, LIST } from "./payments.statements.ts";
 import { detailsOf, type PaymentRow } from "./payments.updates.ts";
 import { createWebhooks } from "./payments.webhooks.ts";
 import { createProvider } from "./providers/index.ts";
@@ -27,6 +28,8 @@ import { createProvider } from "./providers/index.ts";
 type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
 	unsettled: number;
 };
+
+type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
 
 const LIMITS = { totalMs: 250, idleMs: 50 };
 const PATIENT_LIMITS = { totalMs: 5000, idleMs: 2000 };
@@ -98,10 +101,11 @@ export default defineService(payments)({
 		},
 
 		async reverse({ params: { orders } }) {
-			return this.reversals.reverse(
-				orders.map(({ order_id }) => order_id),
-				new Map(orders.map(({ order_id, traceparent }) => [order_id, traceparent])),
-			);
+			return this.reversals.reverse(orders);
+		},
+
+		async failedRefunds({ params: { limit } }) {
+			return this.db.query<FailedRefund>(FAILED_REFUNDS, [limit]);
 		},
 
 		async webhook({ params: { provider, body, headers } }) {
@@ -141,6 +145,7 @@ export default defineService(payments)({
 		};
 		poll(this.refunds.settleDue, "Settling refunds");
 		poll(this.lookups.lookUpDue, "Looking payments up");
+		poll(this.lookups.lookUpSettled, "Looking settled refunds up");
 		poll(this.webhooks.prune, "Pruning webhook events", PRUNE_INTERVAL_MS);
 		this.consumer = poll(this.webhooks.consume, "Processing webhook events");
 	},

@@ -31,6 +31,16 @@ export const LIST = sql(
 	where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 
+/** Failed refunds whose amount the payer has not received otherwise, newest first. */
+export const FAILED_REFUNDS = sql(
+	"failed_refunds",
+	`select r.id, p.order_id, p.id as payment_id, r.amount, p.currency, r.failed_at,
+		r.failure_reason
+	from refunds r join payments p on p.id = r.payment_id
+	where r.failed_at > now() - interval '90 days' and (p.user_id is null or p.amount > p.refunded_amount)
+	order by r.failed_at desc limit $1`,
+);
+
 /** One page of payments and tombstones, in order of order IDs. */
 export const AUDIT_PAYMENTS = sql(
 	"audit_payments",
@@ -147,14 +157,16 @@ const isStale = (firstUsed: string) => `${firstUsed} < now() - interval '12 hour
 
 /**
  * Begins the reversal of orders and returns their payments; an order without a payment gets a
- * tombstone with an ID of `$1` and status `$3`. The conflict clause always updates, so every row is
+ * tombstone with an ID of `$1`. The conflict clause always updates, so every row is
  * returned.
  */
 export const BEGIN_REVERSAL = sql(
 	"begin_reversal",
-	`insert into payments as p (id, order_id, status, reversal, reversal_at)
-	select id, order_id, $3, 'begun', now()
-	from unnest($1::uuid[], $2::uuid[]) as w (id, order_id) order by order_id
+	`insert into payments as p (id, order_id, currency, buyer_id, status, reversal, reversal_at)
+	select id, order_id, coalesce(currency, ''), buyer_id, 'cancelled', 'begun', now()
+	from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[])
+		as w (id, order_id, currency, buyer_id)
+	order by order_id
 	on conflict (order_id) do update set reversal = coalesce(p.reversal, 'begun'),
 		updated_at = now(),
 		reversal_at = coalesce(p.reversal_at,
@@ -182,6 +194,23 @@ export const UNSETTLED_OF = sql(
 	`select ${REFUND} from refunds r join payments p on p.id = r.payment_id
 	where r.settled_at is null and r.failed_at is null and p.id = any($1::uuid[])
 	order by r.at, r.id`,
+);
+
+/**
+ * Claims settled refunds whose payments are looked up, because a refund may fail weeks after it was
+ * paid. The interval doubles from one hour; after 30 days the result is final.
+ */
+export const CLAIM_SETTLED = sql(
+	"claim_settled",
+	`with due as materialized (
+			select id from refunds
+			where settled_at is not null and failed_at is null and next_at <= now()
+			order by next_at limit ${CLAIM_LIMIT} for update skip locked)
+	update refunds r set attempts = attempts + 1,
+		next_at = case when r.settled_at < now() - interval '30 days' then 'infinity'
+			else now() + make_interval(hours => power(2, least(r.attempts, 10))::int) end
+	from due, payments p where r.id = due.id and p.id = r.payment_id
+	returning p.order_id, r.settled_at < now() - interval '30 days' as is_final`,
 );
 
 /** Claims unsettled refunds, as {@link CLAIM_OPEN} claims open payments. */

@@ -15,6 +15,7 @@ const payment: StoredPayment = {
 	id: "p",
 	order_id: "o",
 	user_id: "u",
+	buyer_id: null,
 	amount: 10,
 	currency: "EUR",
 	status: "requires_action",
@@ -160,6 +161,23 @@ test("a tombstone records and pays out money without events", () => {
 	expect(locked.refunds).toMatchObject([{ id: "p", amount: 1.234 }]);
 	expect(locked.payment).toMatchObject({ status: "cancelled", refunded_amount: 0 });
 	expect(events).toEqual([]);
+});
+
+test("a tombstone publishes the refund of late money if the buyer is known", () => {
+	const tombstone = {
+		...payment,
+		user_id: null,
+		buyer_id: "u",
+		amount: 0,
+		status: "cancelled" as const,
+		reversal: "begun" as const,
+	};
+	const { events } = applyAll({ ...open, payment: tombstone }, [
+		{ result: { status: "processing" } },
+		{ result: captured },
+		{ transactions: [entry("refund", "succeeded", "p", 10)] },
+	]);
+	expect(events).toEqual(["payment.refunded"]);
 });
 
 test("a reservation reduces the refundable amount, and the failure of the refund restores it", () => {

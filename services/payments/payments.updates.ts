@@ -17,6 +17,8 @@ import type { ProviderRecord } from "./providers/provider.ts";
 export interface StoredPayment extends Omit<Payment, "user_id"> {
 	/** Null for a tombstone. */
 	readonly user_id: string | null;
+	/** Of a tombstone, if the reversal stated it. */
+	readonly buyer_id: string | null;
 	readonly decline_reason: string | null;
 	readonly reversal: "begun" | "done" | null;
 	readonly reference: string | null;
@@ -195,7 +197,9 @@ function* eventsOf(
 	eventData: HasDurableEvents["eventData"],
 ): Iterable<Update["events"][number]> {
 	const { id: payment_id, order_id, currency, status, user_id } = payment;
-	const late = refunds.find(({ id, reason }) => id === payment_id && reason === LATE);
+	const buyer = user_id ?? payment.buyer_id;
+	const payout = refunds.find(({ id, reason }) => id === payment_id && reason === LATE);
+	const late = buyer && currency ? payout : undefined;
 	const details = ({ amount, reason, reference }: Transaction, type: EventType) => ({
 		order_id,
 		payment_id,
@@ -203,7 +207,9 @@ function* eventsOf(
 		currency,
 		...(type === "payment.refund_failed" ? { reference, reason } : {}),
 		...(type === "payment.disputed" ? { reason } : {}),
-		...(type === "payment.refunded" && reference === late?.id ? { late: true } : {}),
+		...(type === "payment.refunded" && reference === late?.id
+			? { late: true, user_id: buyer }
+			: {}),
 	});
 	for (const transaction of added) {
 		const type = PUBLISHED[`${transaction.type} ${transaction.state}`];
@@ -234,7 +240,7 @@ export const isOpen = (status: Status): boolean => status === "authorized" || is
 export type PaymentRow = StoredPayment & Omit<LockedPayment, "payment">;
 /** A payment as its owner sees it. */
 export function detailsOf(row: PaymentRow): PaymentDetails {
-	const { decline_reason: _, reversal: __, stored, refunds, ...payment } = row;
+	const { buyer_id: _, decline_reason: __, reversal: ___, stored, refunds, ...payment } = row;
 	const ledger = ledgerOf({ payment: row, refunds, stored });
 	return {
 		...payment,
