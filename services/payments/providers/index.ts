@@ -4,6 +4,7 @@ import { StartError } from "../../../lib/process/start-error.ts";
 import type { Env } from "../../../lib/settings/env.ts";
 import type { PaymentProvider } from "./provider.ts";
 import { createSimulated } from "./simulated/provider.ts";
+import { createStripe } from "./stripe/provider.ts";
 
 /** External objects that a provider may use. */
 export interface ProviderDependencies {
@@ -17,6 +18,7 @@ export interface ProviderDependencies {
 const providers: Readonly<Record<string, (dependencies: ProviderDependencies) => PaymentProvider>> =
 	{
 		simulated: createSimulated,
+		stripe: createStripe,
 	};
 
 /** Creates the provider that PAYMENT_PROVIDER selects. @throws StartError for an unknown name */

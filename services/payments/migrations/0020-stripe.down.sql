@@ -1,0 +1,2 @@
+drop table stripe_attempts;
+drop table stripe_intents;
