@@ -103,9 +103,9 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 	}, 90_000);
 
 	test("an order is confirmed without any webhook", async () => {
+		await stripe.pauseWebhooks();
 		const order = await place("pm_ideal");
 		expect(order.payment).toMatchObject({ redirect_url: expect.stringMatching(/^http/) });
-		await stripe.pauseWebhooks();
 		await stripe.authenticate((await intentOf(order.id)).id);
 		await becomes(order.id, { status: "confirmed" });
 		await stripe.resumeWebhooks();

@@ -37,13 +37,13 @@ export type ProviderResult = Referenced &
 		| { readonly status: "closed" }
 	);
 
-interface CaptureRequest {
+export interface CaptureRequest {
 	/** Idempotency key of the capture. */
 	readonly key: string;
 	readonly authorization: string;
 	readonly amount: number;
 }
-interface VoidRequest {
+export interface VoidRequest {
 	/** Idempotency key of the void. */
 	readonly key: string;
 	readonly authorization: string;
@@ -102,7 +102,7 @@ export interface ProviderRecord {
 	readonly transactions: readonly ProviderTransaction[];
 }
 
-interface LedgerRange {
+export interface LedgerRange {
 	/** Exclusive. */
 	readonly after: string;
 	/** Inclusive; null for no limit. */
