@@ -99,9 +99,14 @@ async function appliedTo(client: pg.Client): Promise<{ name: string; applied_at:
 		.rows;
 }
 
+/** Shutdown, crash and start of the server, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOSS_CODES = ["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE"];
+const isConnectionLoss = ({ code = "", message }: Error & { code?: string }): boolean =>
+	LOSS_CODES.includes(code) || message.startsWith("Connection terminated");
+
 /**
  * Connects, runs `work` and disconnects.
- * @throws StartError if the connection fails, with the database but never the password
+ * @throws StartError if the connection fails or is lost, with the database but never the password
  */
 async function connected<T>(
 	url: string,
@@ -123,6 +128,11 @@ async function connected<T>(
 	}
 	try {
 		return await work(client);
+	} catch (error) {
+		if (!isConnectionLoss(error as Error & { code?: string })) throw error;
+		throw new StartError(
+			`the connection to ${address.host}${address.pathname} was lost: ${(error as Error).message}`,
+		);
 	} finally {
 		await client.end();
 	}

@@ -206,11 +206,23 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 			await pause(options.heartbeatMs);
 		}
 	}
+	async function register(): Promise<boolean> {
+		try {
+			await store.heartbeat();
+			return true;
+		} catch (error) {
+			onError(undefined, "register", error);
+			return false;
+		}
+	}
 	return {
 		run,
-		/** Registers the node, and claims sagas that are due or abandoned, now and regularly. */
+		/**
+		 * Registers the node, as soon as the store responds: without a lease, other nodes would claim
+		 * its sagas. Then claims sagas that are due or abandoned, now and regularly.
+		 */
 		async start(): Promise<void> {
-			await store.heartbeat();
+			while (!stopping && !(await register())) await pause(options.heartbeatMs);
 			poll();
 		},
 		/** Claims now, for instance after an event has resumed a saga. */

@@ -38,7 +38,7 @@ export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[
 	members
 		.filter(({ kind, log }) => kind === "node" && log().includes("Unexpected failure"))
 		.map(({ name, log }) =>
-			finding("NODE_CRASHED", name, /^.*Unexpected failure.*$/m.exec(log())![0].slice(0, 500)),
+			finding("NODE_CRASHED", name, /^.*Unexpected failure[\s\S]{0,4000}/m.exec(log())![0]),
 		);
 export const HOLDING = ["confirmed", "shipped", "delivered"];
 const CONSUMERS = ["orders", "inventory", "notifications"] as const;

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as after } from "node:timers/promises";
+import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { toMinorUnits } from "../../lib/money/currency.ts";
 import type { Dump } from "../../test/support/stripe/dump.ts";
 import type { Faults } from "../../test/support/stripe/faults.ts";
@@ -31,6 +32,8 @@ const FAULTS: Faults = {
 const WINDOW_MINUTES = "0.1";
 /** Seconds until a payer or bank decides; some decide after the end of the window. */
 const DECISION_SECONDS = [0, 8] as const;
+/** Interval at which banks settle the remaining debits after the faults have ended. */
+const SETTLE_MS = 1000;
 const EVENTS = ["payment_intent.requires_action", "payment_intent.processing"];
 
 /** Stripe with a misbehaving network, and the payers and banks that decide its payments. */
@@ -49,6 +52,7 @@ export interface ChaosStripe {
 export async function openStripe(seed: number): Promise<ChaosStripe> {
 	const stripe = await startStripe({ seed, faults: FAULTS });
 	const payers = await startPayers(stripe, random(seed * 1000 + 998));
+	let settling: Poller | undefined;
 	await stripe.addWebhookEndpoint({ url: payers.url, secrets: ["payers"], types: EVENTS });
 	return {
 		env: {
@@ -68,9 +72,14 @@ export async function openStripe(seed: number): Promise<ChaosStripe> {
 		async stopFaults() {
 			await stripe.setFaults({});
 			await payers.close();
-			const { paymentIntents } = await stripe.dump();
-			for (const { id, status } of paymentIntents)
-				if (status === "processing") await stripe.settle(id);
+			const settleDebits = async () => {
+				const { paymentIntents } = await stripe.dump();
+				for (const { id, status } of paymentIntents)
+					if (status === "processing") await stripe.settle(id);
+				return false;
+			};
+			const onError = (error: unknown) => console.error(error);
+			settling = startPoller({ intervalMs: SETTLE_MS, poll: settleDebits, onError });
 		},
 		async check({ query }) {
 			const orders = await query<OrderRow>(
@@ -80,6 +89,7 @@ export async function openStripe(seed: number): Promise<ChaosStripe> {
 			return checkStripe(await stripe.dump(), orders);
 		},
 		async close() {
+			await settling?.stop();
 			await payers.close();
 			await stripe.close();
 		},
