@@ -122,7 +122,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 			const compensation = { saga, ...refusalOf(step, outcome) };
 			addSpanEvent(saga, "compensation", { step: step.name, reason: compensation.reason });
 			// The decision is stored before any compensation: no later run executes further steps.
-			if (!(await write(saga, "turn", () => markCompensating(compensation))))
+			if (!(await write(saga, "mark compensating", () => markCompensating(compensation))))
 				return { status: "lost" };
 			// Compensates refused steps as well: an earlier or duplicate call may still arrive. An
 			// earlier run of this saga may have executed more steps.
@@ -155,11 +155,15 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 			const isRefused = outcome && index === steps.length - 1;
 			if (isRefused && (await write(saga, "abort", async () => (await store.abort([saga]))[0])))
 				return { status: "aborted", reason: outcome.code ?? "REFUSED" };
-			return (await write(saga, "stall", async () => (await store.markStuck([compensation]))[0]))
+			return (await write(
+				saga,
+				"mark stuck",
+				async () => (await store.markStuck([compensation]))[0],
+			))
 				? { status: "stuck", reason }
 				: { status: "lost" };
 		}
-		const written = await write(saga, "close", () => markCompensated(compensation));
+		const written = await write(saga, "mark compensated", () => markCompensated(compensation));
 		if (!written) return { status: "lost" };
 		return { status: "closed", reason, ...explanationOf(compensation), ...written } as Result;
 	}
@@ -242,7 +246,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 			stopping = true;
 			await polling;
 			await Promise.race([allRuns(), pause(1000)]);
-			await store.release().catch((error) => onError(undefined, "leave", error));
+			await store.release().catch((error) => onError(undefined, "release", error));
 		},
 	};
 }

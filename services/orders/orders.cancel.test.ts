@@ -16,13 +16,18 @@ const FORWARD: Boundary[] = [
 	"after place",
 	...around("inventory.reserve", "payments.charge", "shipping.schedule", "complete"),
 ];
-const COMPENSATING = around("turn", "payments.reverse", "inventory.release", "close");
+const COMPENSATING = around(
+	"mark_compensating",
+	"payments.reverse",
+	"inventory.release",
+	"mark_compensated",
+);
 const CANCELLING = around(
-	"take_back",
+	"begin_cancellation",
 	"shipping.unschedule",
 	"payments.reverse",
 	"inventory.release",
-	"close",
+	"mark_compensated",
 );
 const SHIPPING = around("shipping.dispatch", "advance");
 

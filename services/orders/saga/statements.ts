@@ -93,14 +93,14 @@ export const RESUME = sql(
 );
 /** Also returns sagas that the same attempt has marked before, in case that result was lost. */
 export const MARK_COMPENSATING = sql(
-	"turn",
+	"mark_compensating",
 	`update orders o set saga_state = 'backward', saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
 	${SAME_ATTEMPT} and o.saga_state in ('forward', 'backward') ${WRITTEN}`,
 );
 /** Cancels orders whose steps have been compensated, and ends their sagas. */
 export const MARK_COMPENSATED = sql(
-	"close",
+	"mark_compensated",
 	`with done as (
 		update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END},
 			updated_at = $5
@@ -118,18 +118,18 @@ export const ABORT = sql(
 	${SAME_ATTEMPT} and o.saga_state = 'backward' and o.status = 'confirmed' ${WRITTEN}`,
 );
 export const MARK_STUCK = sql(
-	"stall",
+	"mark_stuck",
 	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
 	${SAME_ATTEMPT} and o.saga_state = 'backward' ${WRITTEN}`,
 );
 
 export const HEARTBEAT = sql(
-	"beat",
+	"heartbeat",
 	`insert into saga_nodes (id, lease_until) values ($1, now() + make_interval(secs => $2 / 1000.0))
 	on conflict (id) do update set lease_until = excluded.lease_until`,
 );
-export const RELEASE = sql("leave", "delete from saga_nodes where id = $1");
+export const RELEASE = sql("release", "delete from saga_nodes where id = $1");
 
 const TAKE_OVER = `saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now(),
 			saga_wake_at = null`;
@@ -174,7 +174,7 @@ export const CLAIM = sql(
  * stuck saga keeps its first reason.
  */
 export const BEGIN_CANCELLATION = sql(
-	"take_back",
+	"begin_cancellation",
 	`with mine as (
 		update orders set saga_state = 'backward', ${TAKE_OVER},
 			saga_reason = case when saga_state = 'stuck' then saga_reason else $3 end,
