@@ -156,7 +156,8 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		const lines = written.map((line) => line.split(" "));
 		await nodes.databases.query(
 			"orders",
-			"insert into outbox (type, subject, data) select t, s, $3 from unnest($1::text[], $2::text[]) w(t, s)",
+			`insert into outbox (type, subject, data) select t, s, $3
+				from unnest($1::text[], $2::text[]) w(t, s)`,
 			[
 				lines.map(([type]) => type),
 				lines.map(([, id]) => id),

@@ -141,7 +141,8 @@ test("a key expires after a day and is pruned", async () => {
 	for (const one of [old, recent]) await storeResponse(db, one, 201, await claimKey(db, one));
 	const age = (one: typeof old, hours: number) =>
 		db.query(
-			"update idempotency_keys set created_at = now() - make_interval(hours => $2) where user_id = $1",
+			`update idempotency_keys set created_at = now() - make_interval(hours => $2)
+				where user_id = $1`,
 			[one.user_id, hours],
 		);
 	await age(recent, 23);

@@ -23,10 +23,12 @@ const MATCHES = `group_name = $1 and dead_at is not null and ($2::uuid is null o
 const LETTER_COLUMNS = `event_id, coalesce(event->>'type', '') as type, coalesce(event->>'subject', '') as subject, attempts,
 	errors->-1->>'message' as error, dead_at`;
 const LIST = `select ${LETTER_COLUMNS} from retries where ${MATCHES}
-	and ($6::uuid is null or (dead_at, event_id) > (select dead_at, event_id from retries where group_name = $1 and event_id = $6))
+	and ($6::uuid is null or (dead_at, event_id) > (select dead_at, event_id from retries
+		where group_name = $1 and event_id = $6))
 	order by dead_at, event_id limit $7`;
 const SHOW = `select ${LETTER_COLUMNS}, event, errors from retries where ${MATCHES}`;
-const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${MATCHES} returning 1 as done`;
+const RETRY = `update retries set attempts = 1, next_at = now(), dead_at = null where ${MATCHES}
+	returning 1 as done`;
 const DISCARD = `delete from retries where ${MATCHES} returning 1 as done`;
 
 /**
@@ -94,8 +96,10 @@ export function deadLetters(db: Database, group: string) {
 }
 
 const STATISTICS = `select
-	(select least(count(*), 10000) from outbox_readers r, lateral ${unpublished("seq", 10_000)} o) as backlog,
-	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8 from outbox_readers r, lateral ${unpublished("time", 1)} o) as lag_seconds,
+	(select least(count(*), 10000) from outbox_readers r,
+		lateral ${unpublished("seq", 10_000)} o) as backlog,
+	(select coalesce(extract(epoch from now() - min(o.time)), 0)::float8
+		from outbox_readers r, lateral ${unpublished("time", 1)} o) as lag_seconds,
 	(select count(*) from retries where dead_at is null) as retries,
 	(select count(*) from retries where dead_at is not null) as dead_letters`;
 /** Backlog, lag, retries and dead letters of a service, from its own database. */

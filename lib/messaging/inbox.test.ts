@@ -273,7 +273,8 @@ test("any error message is stored, also one that Postgres' JSON rejects", async 
 
 test("old receipts are deleted in batches", async () => {
 	await db.query(
-		"insert into inbox select 'group', gen_random_uuid(), now() - interval '3 hours' from generate_series(1, 1200)",
+		`insert into inbox select 'group', gen_random_uuid(), now() - interval '3 hours'
+			from generate_series(1, 1200)`,
 	);
 	const young = event("young");
 	await box().accept([young]);
@@ -284,8 +285,8 @@ test("old receipts are deleted in batches", async () => {
 });
 
 test("receipts are kept while an outbox may publish their events again", async () => {
-	const add =
-		"insert into inbox (group_name, event_id, time) values ('group', $1, now() - make_interval(hours => $2))";
+	const add = `insert into inbox (group_name, event_id, time)
+			values ('group', $1, now() - make_interval(hours => $2))`;
 	const [newer, older] = [uuid(), uuid()];
 	await db.query(add, [newer, 20]);
 	await db.query(add, [older, 40]);

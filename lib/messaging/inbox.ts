@@ -6,12 +6,14 @@ import { isOutage } from "../resilience/outages.ts";
 /** Inserts in a fixed order, so that two deliveries of the same events cannot deadlock. */
 const RECEIVE = sql(
 	"inbox_receive",
-	"insert into inbox (group_name, event_id) select $1, id from unnest($2::uuid[]) id order by id on conflict do nothing returning event_id",
+	`insert into inbox (group_name, event_id) select $1, id from unnest($2::uuid[]) id order by id
+		on conflict do nothing returning event_id`,
 );
 const STORE_FAILED = sql(
 	"retries_keep",
 	`insert into retries (group_name, event_id, event, errors, next_at)
-	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5) from unnest($2::uuid[], $3::json[]) as w(id, event)
+	select $1, id, event, jsonb_build_array($4::jsonb), now() + make_interval(secs => $5)
+		from unnest($2::uuid[], $3::json[]) as w(id, event)
 	on conflict do nothing`,
 );
 /**
@@ -21,13 +23,15 @@ const STORE_FAILED = sql(
 const STORE_INVALID = sql(
 	"retries_bury",
 	`insert into retries (group_name, event_id, event, errors, next_at, dead_at)
-	values ($1, overlay(overlay(md5($2::text) placing '8' from 13) placing '8' from 17)::uuid, json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())
+	values ($1, overlay(overlay(md5($2::text) placing '8' from 13) placing '8' from 17)::uuid,
+		json_build_object('text', $2::text), jsonb_build_array($3::jsonb), now(), now())
 	on conflict do nothing`,
 );
 const RETRY_BATCH = 50;
 const DUE = sql(
 	"retries_due",
-	`select event from retries where group_name = $1 and dead_at is null and next_at <= now() order by next_at limit ${RETRY_BATCH}`,
+	`select event from retries where group_name = $1 and dead_at is null and next_at <= now()
+		order by next_at limit ${RETRY_BATCH}`,
 );
 /**
  * Locks a retry's row for the duration of the attempt, and no longer than the connection: after a
@@ -35,21 +39,25 @@ const DUE = sql(
  */
 const LOCK = sql(
 	"retries_hold",
-	`select attempts from retries where group_name = $1 and event_id = $2 and dead_at is null and next_at <= now()
+	`select attempts from retries where group_name = $1 and event_id = $2 and dead_at is null
+		and next_at <= now()
 	for update skip locked`,
 );
 /** Preserves the times of failures for `findRetries`. */
 const MARK_DONE = sql(
 	"retries_done",
-	`with done as (delete from retries where group_name = $1 and event_id = $2 returning event, errors)
-	update inbox set type = event->>'type', subject = event->>'subject', traceparent = event->>'traceparent',
+	`with done as (delete from retries where group_name = $1 and event_id = $2
+		returning event, errors)
+	update inbox set type = event->>'type', subject = event->>'subject',
+		traceparent = event->>'traceparent',
 		failures = array(select e->>'time' from jsonb_array_elements(errors) e)
 	from done where group_name = $1 and event_id = $2`,
 );
 const MARK_FAILED = sql(
 	"retries_failed",
 	`update retries set attempts = attempts + 1, errors = errors || $3::jsonb,
-		next_at = now() + make_interval(secs => coalesce($4::float8, 0)), dead_at = case when $4::float8 is null then now() end
+		next_at = now() + make_interval(secs => coalesce($4::float8, 0)),
+			dead_at = case when $4::float8 is null then now() end
 	where group_name = $1 and event_id = $2`,
 );
 
@@ -193,8 +201,10 @@ const toFailureJson = (error: unknown) => {
 const DELETE_BATCH = 1000;
 /** The margin covers clock differences between two database servers. */
 const DELETE_OLD = `with old as (select group_name, event_id from inbox
-		where time < least(now() - make_interval(secs => $1 * 3600.0), $2::timestamptz - interval '1 hour') order by time limit ${DELETE_BATCH})
-	delete from inbox i using old where i.group_name = old.group_name and i.event_id = old.event_id returning 1 as gone`;
+		where time < least(now() - make_interval(secs => $1 * 3600.0),
+			$2::timestamptz - interval '1 hour') order by time limit ${DELETE_BATCH})
+	delete from inbox i using old where i.group_name = old.group_name and i.event_id = old.event_id
+		returning 1 as gone`;
 /**
  * Deletes one batch of receipts that are older than `hours`, which is longer than the stream's
  * retention, and older than the oldest event that an outbox may publish again.
@@ -217,10 +227,12 @@ export interface RetryRecord {
 }
 const RETRIED = sql(
 	"retries_of",
-	`select event->>'type' as type, event->>'traceparent' as traceparent, array(select e->>'time' from jsonb_array_elements(errors) e) as failures,
+	`select event->>'type' as type, event->>'traceparent' as traceparent,
+		array(select e->>'time' from jsonb_array_elements(errors) e) as failures,
 		case when dead_at is null then 'waiting' else 'dead' end as state
 	from retries where group_name = $1 and event->>'subject' = $2
-	union all select type, traceparent, failures, 'done' from inbox where group_name = $1 and subject = $2`,
+	union all select type, traceparent, failures, 'done' from inbox where group_name = $1
+		and subject = $2`,
 );
 /** The failures of a group's events about a subject, as far as they are retained. */
 export const findRetries = (

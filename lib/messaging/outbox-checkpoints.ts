@@ -22,15 +22,17 @@ export const unpublished = (
 	columns: string,
 	limit: number,
 ): string => `(select ${columns} from outbox
-	where xid >= pg_snapshot_xmin(r.seen) and not pg_visible_in_snapshot(xid, r.seen) order by xid limit ${limit})`;
+	where xid >= pg_snapshot_xmin(r.seen) and not pg_visible_in_snapshot(xid, r.seen)
+		order by xid limit ${limit})`;
 
-const LIST = `select name, owner, lease_until, coalesce(extract(epoch from now() - o.time), 0)::float8 as lag_seconds
+const LIST = `select name, owner, lease_until,
+		coalesce(extract(epoch from now() - o.time), 0)::float8 as lag_seconds
 	from outbox_readers r left join lateral ${unpublished("time", 1)} o on true order by name`;
 /** The checkpoints of an outbox. */
 export const listCheckpoints = (db: Database): Promise<Checkpoint[]> => db.query<Checkpoint>(LIST);
 
-const REMOVE =
-	"delete from outbox_readers where name = $1 and (owner is null or lease_until < now()) returning 1 as gone";
+const REMOVE = `delete from outbox_readers where name = $1 and (owner is null or lease_until < now())
+		returning 1 as gone`;
 /**
  * Removes a checkpoint without an active node, and with it the guarantee for its unpublished
  * events.
@@ -41,7 +43,8 @@ export const removeCheckpoint = async (db: Database, name: string): Promise<numb
 
 const REMOVE_OBSOLETE = sql(
 	"outbox_retire",
-	"delete from outbox_readers where (name = $1) <> $2 and (owner is null or lease_until < now()) returning name",
+	`delete from outbox_readers where (name = $1) <> $2 and (owner is null or lease_until < now())
+		returning name`,
 );
 /**
  * Removes checkpoints that the current transport does not use: without NATS each group has its own,

@@ -33,7 +33,8 @@ const acknowledged = ({ acked_seq, acked_message }: DestinationState): Acknowled
 export const CHECKPOINT_COLUMNS = "seen::text, upto::text, seq, target, acked_seq, acked_message";
 const RESTART = sql(
 	"outbox_restart",
-	`update outbox_readers set seen = default, upto = null, seq = 0, target = $3, acked_seq = null, acked_message = null
+	`update outbox_readers set seen = default, upto = null, seq = 0, target = $3, acked_seq = null,
+		acked_message = null
 	where name = $1 and owner = $2 returning ${CHECKPOINT_COLUMNS}`,
 );
 

@@ -84,8 +84,8 @@ test("an old checkpoint keeps its events and counts in statistics until it is re
 });
 
 test("checkpoints of the other transport are removed unless a node uses them", async () => {
-	const add =
-		"insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2, now() + make_interval(secs => $3)";
+	const add = `insert into outbox_readers (name, owner, lease_until) select unnest($1::text[]), $2,
+			now() + make_interval(secs => $3)`;
 	const names = async () => (await listCheckpoints(outbox.db)).map(({ name }) => name);
 	await outbox.db.query(add, [["notifications", "shipping", "stream"], null, -10]);
 	await outbox.db.query(add, [["payments"], "a node", 60]);

@@ -17,7 +17,8 @@ export const insertEvents = (
 
 const READ_BATCH = 500;
 const READ_RANGE = `select ${EVENT_COLUMNS} from outbox
-	where seq > $1 and ($2::timestamptz is null or time >= $2) and ($3::timestamptz is null or time < $3) and type = any($4)
+	where seq > $1 and ($2::timestamptz is null or time >= $2)
+		and ($3::timestamptz is null or time < $3) and type = any($4)
 	order by seq limit ${READ_BATCH}`;
 /**
  * Publishes the retained events of a time range again, in the order of writing.
@@ -41,7 +42,8 @@ export async function republish(
 
 const PRUNE_BATCH = 1000;
 const PRUNE = `with oldest as (select seq, xid, time from outbox order by seq limit ${PRUNE_BATCH})
-	delete from outbox o using oldest where o.seq = oldest.seq and oldest.time < now() - make_interval(secs => $1 * 3600.0)
+	delete from outbox o using oldest where o.seq = oldest.seq
+		and oldest.time < now() - make_interval(secs => $1 * 3600.0)
 		and not exists (select from outbox_readers where not pg_visible_in_snapshot(oldest.xid, seen))
 	returning 1 as gone`;
 /**

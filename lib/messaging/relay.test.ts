@@ -194,7 +194,8 @@ test("a database restored to a server with lower transaction IDs publishes all e
 	await before.relay.stop();
 	await outbox.db.query("update outbox set xid = '900000000000'");
 	await outbox.db.query(
-		"update outbox_readers set seen = '900000000005:900000000005:', owner = 'earlier node', lease_until = now() + interval '1 day'",
+		`update outbox_readers set seen = '900000000005:900000000005:', owner = 'earlier node',
+			lease_until = now() + interval '1 day'`,
 	);
 	const after = outbox.startTestRelay();
 	await write(outbox.db, "2");

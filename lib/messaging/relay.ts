@@ -31,7 +31,8 @@ const POLL_MS = 1000;
 const GATHER_MS = 100;
 const CLAIM = sql(
 	"outbox_claim",
-	`insert into outbox_readers as r (name, owner, lease_until) values ($1, $2, now() + make_interval(secs => $3))
+	`insert into outbox_readers as r (name, owner, lease_until)
+		values ($1, $2, now() + make_interval(secs => $3))
 	on conflict (name) do update set owner = $2, lease_until = excluded.lease_until
 		where r.owner = $2 or r.owner is null or r.lease_until < now()
 	returning ${CHECKPOINT_COLUMNS}`,
@@ -42,18 +43,21 @@ const CLAIM = sql(
  */
 const READ_NEW = sql(
 	"outbox_read_new",
-	`select pg_current_snapshot()::text as upto, ${EVENT_COLUMNS} from (select) once left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
+	`select pg_current_snapshot()::text as upto, ${EVENT_COLUMNS} from (select) once
+		left join outbox_read($1, $2, ${BATCH}) on true order by seq`,
 );
 /**
  * Rows committed between two snapshots, after a sequence. Unnamed, so that it is planned each time:
  * a plan made for a small table would scan all of a large one.
  */
 const READ_BETWEEN = `select ${EVENT_COLUMNS}, $2::text as upto from outbox
-	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot) and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
+	where seq > $3 and not pg_visible_in_snapshot(xid, $1::pg_snapshot)
+		and pg_visible_in_snapshot(xid, $2::text::pg_snapshot) and type = any($4)
 	order by seq limit ${BATCH}`;
 const ADVANCE = sql(
 	"outbox_advance",
-	`update outbox_readers set seen = $3::pg_snapshot, upto = $4::pg_snapshot, seq = $5, lease_until = now() + make_interval(secs => $6),
+	`update outbox_readers set seen = $3::pg_snapshot, upto = $4::pg_snapshot, seq = $5,
+		lease_until = now() + make_interval(secs => $6),
 		acked_seq = $7, acked_message = $8
 	where name = $1 and owner = $2 returning 1 as held`,
 );
@@ -68,7 +72,8 @@ const RELEASE = sql(
  */
 const ADOPT = sql(
 	"outbox_adopt",
-	`with moved as (update outbox set xid = pg_current_xact_id() where xid >= pg_snapshot_xmax(pg_current_snapshot()))
+	`with moved as (update outbox set xid = pg_current_xact_id()
+		where xid >= pg_snapshot_xmax(pg_current_snapshot()))
 	update outbox_readers set seen = default, upto = null, seq = 0, owner = null
 	where pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot())`,
 );

@@ -10,7 +10,8 @@ import type { ConsumerState } from "./stream-state.ts";
 const TRACK = sql(
 	"stream_track",
 	`insert into stream_positions as p (consumer, stream, seq, refill)
-	values ($1, $2, greatest($3::bigint, $4::bigint - 1), case when $4 > $5::bigint + 1 then '{}'::jsonb end)
+	values ($1, $2, greatest($3::bigint, $4::bigint - 1),
+		case when $4 > $5::bigint + 1 then '{}'::jsonb end)
 	on conflict (consumer) do update set stream = $2,
 		seq = greatest(case when p.stream = $2 then p.seq else 0 end, $3, $4 - 1),
 		refill = case when $4 > case when p.stream = $2 then p.seq else 0 end + 1 then '{}'::jsonb else p.refill end
@@ -20,15 +21,18 @@ const LEASE_SECONDS = 30;
 /** Claims a refill. After a failure the lease remains, which delays the next attempt. */
 const CLAIM = sql(
 	"stream_refill_claim",
-	`update stream_positions set refill_lease = now() + interval '${LEASE_SECONDS} seconds' where consumer = (
-		select consumer from stream_positions where consumer = any($1::text[]) and refill is not null and (refill_lease is null or refill_lease < now())
+	`update stream_positions set refill_lease = now() + interval '${LEASE_SECONDS} seconds'
+		where consumer = (
+		select consumer from stream_positions where consumer = any($1::text[]) and refill is not null
+			and (refill_lease is null or refill_lease < now())
 		order by refill_lease nulls first limit 1 for update skip locked)
 	returning consumer, refill`,
 );
 /** Does not change a refill that was restarted meanwhile. */
 const ADVANCE = sql(
 	"stream_refill_advance",
-	"update stream_positions set refill = $3, refill_lease = null where consumer = $1 and refill = $2::jsonb returning 1 as advanced",
+	`update stream_positions set refill = $3, refill_lease = null where consumer = $1
+		and refill = $2::jsonb returning 1 as advanced`,
 );
 const READ_PROGRESS = sql(
 	"stream_positions",

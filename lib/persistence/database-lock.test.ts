@@ -24,8 +24,8 @@ afterEach(async () => {
 });
 afterAll(() => databases?.drop());
 
-const HOLDERS =
-	"select pid from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
+const HOLDERS = `select pid from pg_locks where locktype = 'advisory'
+		and database = (select oid from pg_database where datname = current_database())`;
 const holders = async () =>
 	(await databases.query<{ pid: number }>("shipping", HOLDERS)).map(({ pid }) => pid);
 
@@ -53,7 +53,8 @@ test("rejects a cluster node beside a shop with an in-memory cache, and accepts 
 test("rejects a shop with an in-memory cache while a cluster relays its events", async () => {
 	await databases.query(
 		"shipping",
-		"insert into outbox_readers (name, owner, lease_until) values ('stream', 'a node', now() + interval '1 minute')",
+		`insert into outbox_readers (name, owner, lease_until)
+			values ('stream', 'a node', now() + interval '1 minute')`,
 	);
 	await expect(lock()).rejects.toThrow(StartError);
 	await databases.query(

@@ -161,8 +161,8 @@ test("small tables are read by index, and large estimates start no workers or JI
 		(await db.query<Record<string, string>>(`explain ${statement}`))
 			.map((line) => line["QUERY PLAN"])
 			.join("\n");
-	const some =
-		"select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id) join pieces using (id)";
+	const some = `select name from unnest(array[17, 4, 300, 800, 12, 77, 99, 512, 640, 900]) as w (id)
+			join pieces using (id)`;
 	expect(await plan(some)).toMatch(/Index Scan/);
 	await db.query("insert into pieces select n, 'piece ' || n from generate_series(1001, 400000) n");
 	await db.query("analyze pieces");

@@ -57,7 +57,8 @@ async function session<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
 const isWaiting = (statement: string) =>
 	eventually(async () => {
 		const found = await query(
-			"select from pg_stat_activity where datname = current_database() and wait_event_type in ('Lock', 'Timeout') and query ilike $1",
+			`select from pg_stat_activity where datname = current_database()
+				and wait_event_type in ('Lock', 'Timeout') and query ilike $1`,
 			[`${statement}%`],
 		);
 		expect(found.length).toBeGreaterThan(0);
@@ -126,7 +127,8 @@ test("a change that waits for a table lock lets later transactions pass and succ
 	expect(await revert(url, files)).toEqual([expect.stringContaining("more")]);
 	expect(
 		await query(
-			"select from pg_attribute where attrelid = 'notes'::regclass and attname = 'more' and not attisdropped",
+			`select from pg_attribute where attrelid = 'notes'::regclass and attname = 'more'
+				and not attisdropped`,
 		),
 	).toEqual([]);
 });

@@ -169,7 +169,8 @@ async function runWithoutTransaction(
 
 async function recordMigration(client: pg.Client, name: string, record: string): Promise<void> {
 	await client.query(
-		"create table if not exists migrations (name text primary key, applied_at timestamptz not null default now())",
+		`create table if not exists migrations (name text primary key,
+			applied_at timestamptz not null default now())`,
 	);
 	await client.query(record, [name]);
 }

@@ -231,7 +231,8 @@ test("each further failure doubles the delay, up to a minute, until a success or
 	expect(await query("select from sign_in_attempts where address = $1", address)).toEqual([]);
 	await expect(signIn(email, "wrong horse", address)).rejects.toEqual(denied);
 	await query(
-		"update sign_in_attempts set failures = 50, at = now() - interval '61 minutes' where address = $1",
+		`update sign_in_attempts set failures = 50, at = now() - interval '61 minutes'
+			where address = $1`,
 		address,
 	);
 	await expect(signIn(email, "wrong horse", address)).rejects.toEqual(denied);

@@ -7,10 +7,14 @@ import { INITIAL_STOCK, insertRows, type SeedHistory, type SeedRows } from "./se
 import { eventually, type Target } from "./target.ts";
 
 const TABLES = `
-	create table products (id uuid primary key, name text, description text, price numeric(12,2), currency text, category text, created_at timestamptz default now());
-	create table stock (product_id uuid primary key, on_hand int, reserved int default 0) with (fillfactor = 50);
-	create table orders (id uuid primary key, user_id uuid, status text, total_amount numeric(12,2), created_at timestamptz default now());
-	create table items (order_id uuid references orders, product_id uuid, quantity int, unit_price numeric(12,2), primary key (order_id, product_id));
+	create table products (id uuid primary key, name text, description text, price numeric(12,2),
+		currency text, category text, created_at timestamptz default now());
+	create table stock (product_id uuid primary key, on_hand int,
+		reserved int default 0) with (fillfactor = 50);
+	create table orders (id uuid primary key, user_id uuid, status text, total_amount numeric(12,2),
+		created_at timestamptz default now());
+	create table items (order_id uuid references orders, product_id uuid, quantity int,
+		unit_price numeric(12,2), primary key (order_id, product_id));
 	create index on products (created_at, id);
 	create index on products (category, created_at);`;
 const DATABASE = "floor";
@@ -75,7 +79,8 @@ export async function startFloor(options: {
 				cancelled: 0,
 				open: 0,
 				sold: await quantities(
-					"select product_id as id, sum(quantity)::int as n from items join orders on id = order_id where status = 'confirmed' group by 1",
+					`select product_id as id, sum(quantity)::int as n from items join orders on id = order_id
+						where status = 'confirmed' group by 1`,
 				),
 				reserved: await quantities(
 					"select product_id as id, reserved as n from stock where reserved > 0",

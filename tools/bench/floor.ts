@@ -17,7 +17,8 @@ const selectProducts = {
 };
 const reserveStock = {
 	name: "take",
-	text: "update stock set reserved = reserved + $2 where product_id = $1 and on_hand - reserved >= $2 returning (select price from products where id = $1)",
+	text: `update stock set reserved = reserved + $2 where product_id = $1
+		and on_hand - reserved >= $2 returning (select price from products where id = $1)`,
 };
 const insertOrder = {
 	name: "insert",

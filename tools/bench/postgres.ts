@@ -96,8 +96,10 @@ export async function readWork(
 ): Promise<ServerWork> {
 	const [row] = await server.query<{ statements: string; commits: string }>(
 		"postgres",
-		`select (select coalesce(sum(calls), 0) from pg_stat_statements s join pg_database d on d.oid = s.dbid
-			where d.datname = any($1) and s.userid <> current_user::regrole) as statements, pg_snapshot_xmax(pg_current_snapshot())::text as commits`,
+		`select (select coalesce(sum(calls), 0) from pg_stat_statements s
+			join pg_database d on d.oid = s.dbid
+			where d.datname = any($1) and s.userid <> current_user::regrole) as statements,
+				pg_snapshot_xmax(pg_current_snapshot())::text as commits`,
 		[databases],
 	);
 	return { statements: Number(row!.statements), commits: Number(row!.commits) };
@@ -121,11 +123,13 @@ export const slowestStatements = (
 ): Promise<StatementTime[]> =>
 	server.query<StatementTime>(
 		"postgres",
-		`select d.datname as database, calls::int, round(total_exec_time)::int as ms, round(mean_exec_time * 1000)::int as mean_us,
+		`select d.datname as database, calls::int, round(total_exec_time)::int as ms,
+			round(mean_exec_time * 1000)::int as mean_us,
 			shared_blks_read::float8 / calls as pages_read,
 			wal_fpi::float8 / calls as full_page_images, regexp_replace(query, '\\s+', ' ', 'g') as query
 		from pg_stat_statements s join pg_database d on d.oid = s.dbid
-		where d.datname = any($1) and s.userid <> current_user::regrole order by total_exec_time desc limit 20`,
+		where d.datname = any($1) and s.userid <> current_user::regrole
+			order by total_exec_time desc limit 20`,
 		[databases],
 	);
 export const resetStatements = (server: Postgres) =>

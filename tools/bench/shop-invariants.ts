@@ -69,7 +69,8 @@ export function shopStateReader(
 				quantities(
 					"orders",
 					`select product_id as id, sum(quantity)::int as n
-					from (select ${ORDER_LINES} as lines ${FROM_CONFIRMED_ORDERS}) new, json_to_recordset(lines) as line (product_id uuid, quantity int) group by 1`,
+					from (select ${ORDER_LINES} as lines ${FROM_CONFIRMED_ORDERS}) new,
+						json_to_recordset(lines) as line (product_id uuid, quantity int) group by 1`,
 					newerThanHistory,
 				),
 				quantities(
@@ -83,7 +84,8 @@ export function shopStateReader(
 				),
 				query<{ n: number; amount: string }>(
 					"payments",
-					"select count(*)::int as n, coalesce(sum(amount), 0) as amount from payments where order_id > $1 and status = 'captured'",
+					`select count(*)::int as n, coalesce(sum(amount), 0) as amount from payments
+						where order_id > $1 and status = 'captured'`,
 					newerThanHistory,
 				),
 				count(

@@ -31,12 +31,17 @@ const OVERDUE_ROWS = 5000;
 const INSERT_OVERDUE: Readonly<Record<string, string>> = {
 	// Negative sequence numbers, because older rows precede newer ones.
 	outbox: `insert into outbox (seq, xid, type, subject, data, time) overriding system value
-		select -n, '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days' from generate_series(1, ${OVERDUE_ROWS}) n`,
-	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(), now() - interval '9 days' from generate_series(1, ${OVERDUE_ROWS})`,
-	idempotency_keys: `insert into idempotency_keys (user_id, action, key, body_hash, status, created_at)
-		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours' from generate_series(1, ${OVERDUE_ROWS}) n`,
+		select -n, '0', 'order.created', gen_random_uuid()::text, '{}', now() - interval '9 days'
+			from generate_series(1, ${OVERDUE_ROWS}) n`,
+	inbox: `insert into inbox (group_name, event_id, time) select 'aged', gen_random_uuid(),
+		now() - interval '9 days' from generate_series(1, ${OVERDUE_ROWS})`,
+	idempotency_keys: `insert into idempotency_keys (user_id, action, key, body_hash, status,
+		created_at)
+		select gen_random_uuid(), 'aged', n::text, '', 201, now() - interval '25 hours'
+			from generate_series(1, ${OVERDUE_ROWS}) n`,
 	sessions: `insert into sessions (id, user_id, created_at, expires_at)
-		select gen_random_uuid(), gen_random_uuid(), now() - interval '40 days', now() - interval '10 days' from generate_series(1, ${OVERDUE_ROWS})`,
+		select gen_random_uuid(), gen_random_uuid(), now() - interval '40 days',
+			now() - interval '10 days' from generate_series(1, ${OVERDUE_ROWS})`,
 	refresh_tokens: `insert into refresh_tokens (token_hash, session_id, created_at)
 		select sha256(id::text::bytea), id, created_at from sessions where expires_at < now()`,
 };
@@ -154,7 +159,8 @@ async function countRows({
 }) {
 	const [row] = await server.query<{ rows: number; overdue: number }>(
 		database,
-		`select count(*)::int as rows, (count(*) filter (where ${overdue}))::int as overdue from ${table}`,
+		`select count(*)::int as rows, (count(*) filter (where ${overdue}))::int as overdue
+			from ${table}`,
 	);
 	return { table, ...row! };
 }

@@ -59,7 +59,8 @@ export async function check(
 	const orders = new Map(stored.map((order) => [order.id, order]));
 	const sold = await query<{ product_id: string; quantity: number }>(
 		"orders",
-		`select product_id, sum(quantity)::int as quantity from orders, json_to_recordset(items) as line (product_id uuid, quantity int)
+		`select product_id, sum(quantity)::int as quantity
+			from orders, json_to_recordset(items) as line (product_id uuid, quantity int)
 		where status in ('confirmed', 'shipped', 'delivered') group by product_id`,
 	);
 	const dead = await Promise.all(
@@ -96,9 +97,11 @@ interface LedgerEntry {
 }
 /** The payment provider's ledger, read directly from its tables. */
 const LEDGER = `select key, 0 as authorized, (amount
-		- (select coalesce(sum(r.amount), 0) from ledger_refunds r where r.charge_key = c.key))::float8 as held
+		- (select coalesce(sum(r.amount), 0) from ledger_refunds r
+			where r.charge_key = c.key))::float8 as held
 	from ledger_charges c where status = 'captured'
-	union all select key, amount::float8, 0 from ledger_authorizations a where not exists (select from ledger_charges c where c.key = a.key)`;
+	union all select key, amount::float8, 0 from ledger_authorizations a
+		where not exists (select from ledger_charges c where c.key = a.key)`;
 /** The provider holds money only under the key of an order that is confirmed or further. */
 function* checkLedger(
 	{ key, authorized, held }: LedgerEntry,

@@ -51,8 +51,8 @@ export const PROFILES = {
 		targets: { orders: 1 },
 		kinds: { kill: 1 },
 		lasts: [0.2, 1],
-		moment:
-			"select from orders where saga_state = 'forward' and saga_owner like $1 || '%' offset 2 limit 1",
+		moment: `select from orders where saga_state = 'forward'
+				and saga_owner like $1 || '%' offset 2 limit 1`,
 		// Slow payments keep some sagas in progress at any time.
 		tokens: { tok_ok: 80, tok_timeout: 20 },
 		actions: { buy: 80, twice: 10, hasty: 10 },
@@ -105,7 +105,8 @@ export const BUGS = {
 	"early-publish": {
 		breaks: "EVENT_TWICE",
 		faults: "takeover",
-		moment: `select from orders o join outbox t on t.subject = o.id::text and t.type = 'order.confirmed'
+		moment: `select from orders o join outbox t on t.subject = o.id::text
+			and t.type = 'order.confirmed'
 			where o.status = 'pending' and o.saga_owner like $1 || '%' limit 1`,
 	},
 	lease: { breaks: "SAGA_OPEN", faults: "takeover" },

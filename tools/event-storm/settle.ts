@@ -32,7 +32,8 @@ export async function settle(
 	const isSettled = async (group: string) => {
 		const [{ done = 0, waiting = 0 } = {}] = await query<{ done: number; waiting: number }>(
 			group,
-			`select (select count(*) from inbox)::int + (select count(*) from retries where dead_at is not null)::int as done,
+			`select (select count(*) from inbox)::int + (select count(*) from retries
+				where dead_at is not null)::int as done,
 				(select count(*) from retries where dead_at is null)::int as waiting`,
 		);
 		if (done < events || waiting > 0) return false;

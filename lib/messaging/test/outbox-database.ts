@@ -48,7 +48,8 @@ export function outboxDatabase() {
 		/** Writes events with the subjects `<prefix>1`, `<prefix>2` … */
 		writeMany: (count: number, prefix: string): Promise<unknown> =>
 			db.query(
-				"insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}' from generate_series(1, $1) n",
+				`insert into outbox (type, subject, data) select 'user.updated', $2 || n, '{}'
+					from generate_series(1, $1) n`,
 				[count, prefix],
 			),
 		/** Starts a relay; `published` has the subjects of its events. */

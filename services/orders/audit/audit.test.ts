@@ -153,7 +153,8 @@ test.each<[string, string, string, string]>([
 		"its charge was never captured",
 		"AUTHORIZATION_OPEN",
 		"payments",
-		`with gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
+		`with gone as (delete from ledger_charges where key = $1::uuid::text
+			returning key, amount, currency)
 		insert into ledger_authorizations (key, amount, currency, token)
 			select key, amount, currency, 'tok_ok' from gone`,
 	],
@@ -243,7 +244,8 @@ test.each<[string, string, string, string]>([
 		"AUTHORIZATION_OPEN",
 		"payments",
 		`with paid as (delete from ledger_refunds where charge_key = $1::uuid::text),
-			gone as (delete from ledger_charges where key = $1::uuid::text returning key, amount, currency)
+			gone as (delete from ledger_charges where key = $1::uuid::text
+				returning key, amount, currency)
 		insert into ledger_authorizations (key, amount, currency, token)
 			select key, amount, currency, 'tok_ok' from gone`,
 	],

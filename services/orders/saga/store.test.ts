@@ -300,7 +300,8 @@ test("reads the lines of an old order from order_items", async () => {
 	const [line] = saga!.order.items;
 	await stores.db.query("update orders set items = null where id = $1", [saga!.id]);
 	await stores.db.query(
-		`insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
+		`insert into order_items (order_id, position, product_id, name, quantity, unit_price,
+			line_total)
 		values ($1, 1, $2, 'Cup', 2, 1.50, 3), ($1, 0, $3, $4, 1, 5, 5)`,
 		[saga!.id, line!.product_id, line!.product_id, line!.name],
 	);

@@ -1,8 +1,8 @@
 import { setTimeout as after } from "node:timers/promises";
 import { changed, replace } from "../patch.ts";
 
-const PUBLISH =
-	"insert into outbox (type, subject, data) select 'order.confirmed', id, event from unnest($1::text[], $2::json[]) as w(id, event)";
+const PUBLISH = `insert into outbox (type, subject, data) select 'order.confirmed', id, event
+		from unnest($1::text[], $2::json[]) as w(id, event)`;
 
 /** Bug: publishes `order.confirmed` before it writes the order. The pause simulates a slow disk. */
 await replace(
