@@ -7,7 +7,7 @@ import { makeDatabases } from "../test/support/databases.ts";
 import { describeWith } from "../test/support/servers.ts";
 import { storm } from "../tools/event-storm/run.ts";
 import { ALL_GROUPS } from "../tools/event-storm/services.ts";
-import { violations } from "../tools/event-storm/verdict.ts";
+import { violations } from "../tools/event-storm/violations.ts";
 
 describeWith(["nats-server"], "event storm", () => {
 	test("every event takes effect exactly once in every group despite kills, losses and poison events", async () => {
@@ -33,7 +33,7 @@ describeWith(["nats-server"], "event storm", () => {
 	}, 180_000);
 });
 
-test("the verdict lists lost, duplicated, invented and needlessly dead events", () => {
+test("the violations are lost, duplicated, invented and needlessly dead events", () => {
 	const groups = [
 		{ name: "well", effects: ["a", "b"], dead: ["p"] },
 		{ name: "ill", effects: ["b", "b", "p", "x"], dead: ["b"] },

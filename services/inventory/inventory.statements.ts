@@ -50,23 +50,23 @@ export const RESERVE_NEW = sql(
 			select product_id, on_hand, reserved + w.quantity as reserved
 			from unnest($1::uuid[], $2::int[]) as w (product_id, quantity) join stock s using (product_id)
 			order by product_id for update of s),
-		verdict as (
+		decision as (
 			select count(*) = cardinality($1) and bool_and(reserved <= on_hand) as fits from locked),
 		updated as (
 			update stock s set on_hand = locked.on_hand, reserved = locked.reserved, updated_at = now()
-			from locked where s.product_id = locked.product_id and (select fits from verdict)),
+			from locked where s.product_id = locked.product_id and (select fits from decision)),
 		inserted as (
 			insert into reservations (order_id, status, product_ids, quantities, expires_at)
 			select order_id, 'held', products::uuid[], quantities::int[],
 				now() + make_interval(secs => $8)
 			from unnest($3::uuid[], $4::text[], $5::text[]) as w (order_id, products, quantities)
-			where (select fits from verdict) order by order_id),
+			where (select fits from decision) order by order_id),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'inventory.reserved', order_id::text, event, traceparent
 			from unnest($3, $6::json[], $7::text[]) as w (order_id, event, traceparent)
-			where (select fits from verdict))
-	select fits from verdict`,
+			where (select fits from decision))
+	select fits from decision`,
 );
 
 /**
@@ -78,28 +78,28 @@ export const RESERVE_NEW = sql(
  */
 export const RESERVE = sql(
 	"reserve",
-	`with wanted as materialized (
+	`with requested as materialized (
 			select w.order_id, w.products::uuid[] as product_ids, w.quantities::int[] as quantities,
 				w.event, w.traceparent
 			from unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::text[])
 				as w (order_id, products, quantities, event, traceparent)
 			where not exists (select from reservations r where r.order_id = w.order_id)),
-		need as materialized (${sumByProduct("wanted")}),
+		need as materialized (${sumByProduct("requested")}),
 		locked as (${lockStock("select product_id from need")}),
-		verdict as (
+		decision as (
 			select bool_and(quantity <= coalesce(on_hand - reserved, 0)) as fits
 			from need left join locked using (product_id)),
 		inserted as (
 			insert into reservations (order_id, status, product_ids, quantities, expires_at)
 			select order_id, 'held', product_ids, quantities, now() + make_interval(secs => $6)
-			from wanted where (select fits from verdict) order by order_id
+			from requested where (select fits from decision) order by order_id
 			on conflict (order_id) do nothing returning order_id, status, product_ids, quantities),
 		updated as (
 			${updateLockedStock("inserted", "locked.on_hand", "locked.reserved + line.quantity")}),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'inventory.reserved', order_id::text, event, traceparent
-			from wanted where ${isAmong("inserted")})
+			from requested where ${isAmong("inserted")})
 	select order_id, status from inserted
 	union all select order_id, status from reservations where order_id = any($1)`,
 );
@@ -118,15 +118,15 @@ const closeReservations = (
 ) =>
 	sql(
 		name,
-		`with wanted as materialized (
+		`with requested as materialized (
 				select w.order_id, coalesce(r.product_ids, '{}') as product_ids,
 					coalesce(r.quantities, '{}') as quantities
 				from unnest($1::uuid[]) as w (order_id) left join reservations r using (order_id)
 				where r.status = 'held' or r.status is null),
-			locked as (${lockStock("select unnest(product_ids) from wanted")}),
+			locked as (${lockStock("select unnest(product_ids) from requested")}),
 			closed as (
 				insert into reservations as r (order_id, status, product_ids, quantities)
-				select order_id, '${status}', product_ids, quantities from wanted
+				select order_id, '${status}', product_ids, quantities from requested
 				where (select count(*) from locked) is not null order by order_id
 				on conflict (order_id) do update set status = excluded.status, updated_at = now()
 					-- The stock of a reservation that was inserted meanwhile is not locked here.

@@ -4,8 +4,8 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { makeFolders } from "../../lib/process/folder-access.ts";
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
-import { reportPage } from "./picture.ts";
 import { BUGS, PROFILES } from "./profiles.ts";
+import { reportPage } from "./report-page.ts";
 import { type ChaosResult, chaos } from "./run.ts";
 import { howToInstall, missingServers } from "./servers.ts";
 
@@ -107,6 +107,6 @@ runProgram("chaos", async (program) => {
 	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
 	writeFileSync(file, reportPage(command, result));
 	console.log(summary(result));
-	console.log(`Picture   ${file}\nAgain     ${command}`);
+	console.log(`Report    ${file}\nAgain     ${command}`);
 	await program.stop(result.findings.length > 0 ? 1 : 0);
 });

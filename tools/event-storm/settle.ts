@@ -2,7 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
 import type { QueryResultRow } from "pg";
 import { ALL_GROUPS, POISON } from "./services.ts";
-import { violations } from "./verdict.ts";
+import { violations } from "./violations.ts";
 
 /** Time for all groups to process all events. */
 export const SETTLE_MS = 150_000;
