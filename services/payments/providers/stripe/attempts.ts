@@ -35,4 +35,3 @@ export const createOnce = (db: Database) =>
 			}
 		}
 	};
-export type Once = ReturnType<typeof createOnce>;

@@ -203,4 +203,3 @@ export function createIntents({ db, sdk, returnUrl }: IntentsOptions) {
 
 	return { advance, retrieve, close, cancel, capture };
 }
-export type Intents = ReturnType<typeof createIntents>;
