@@ -6,7 +6,9 @@ export const MONEY_MAX = 9_999_999_999.99;
  */
 export const MAX_DIGITS = 4;
 const SMALLEST_UNITS = 10 ** MAX_DIGITS;
-/** Decimals of most currencies; also of a code that Intl does not know, such as that of old rows. */
+/**
+ * Decimals of most currencies; also of a code that Intl does not know, such as that of old rows.
+ */
 const COMMON_DIGITS = 2;
 
 const CURRENCIES = new Set(Intl.supportedValuesOf("currency"));

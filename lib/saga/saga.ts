@@ -23,9 +23,9 @@ export interface Saga {
 export interface Step<S extends Saga> {
 	readonly name: string;
 	/**
-	 * A refusal leaves nothing to compensate; a later call may succeed. `waiting` parks the saga until
-	 * the store resumes it, at the latest at the deadline of the outcome; the step is then executed
-	 * again.
+	 * A refusal leaves nothing to compensate; a later call may succeed. `waiting` parks the saga
+	 * until the store resumes it, at the latest at the deadline of the outcome; the step is then
+	 * executed again.
 	 */
 	execute(sagas: S[]): Promise<Outcome[]>;
 	/** Reason of the compensation if the step still waits at its deadline. */
@@ -68,8 +68,8 @@ export interface SagaStore<S extends Saga, Written = true> {
 	markStuck(sagas: Compensation<S>[]): Promise<boolean[]>;
 	/**
 	 * Claims sagas that `running` does not list, each with a new attempt: parked sagas that are due,
-	 * those of nodes that stopped responding, and those that this node has owned for longer than a lease because the
-	 * response that would have started them was lost.
+	 * those of nodes that stopped responding, and those that this node has owned for longer than a
+	 * lease because the response that would have started them was lost.
 	 */
 	claim(limit: number, running: string[]): Promise<S[]>;
 	/** Renews the leases of this node. */
@@ -93,8 +93,8 @@ export interface Wait<S extends Saga> {
 	readonly data: unknown;
 }
 /**
- * End of a run. `waiting`: the saga is parked, and a later run continues it. `lost`: the store has the outcome; another run has claimed the saga, or the
- * response to the last write was lost.
+ * End of a run. `waiting`: the saga is parked, and a later run continues it. `lost`: the store has
+ * the outcome; another run has claimed the saga, or the response to the last write was lost.
  */
 export type SagaOutcome<Written = true> =
 	| (MembersOf<Written> & { readonly status: "completed" })
@@ -129,6 +129,9 @@ export interface SagaOptions<S extends Saga, Written = true> {
 	now?(): number;
 	pause?(milliseconds: number): Promise<void>;
 	onError(saga: S | undefined, where: string, error: unknown): void;
-	/** Wraps each run, for instance in a span. Calls `run` with the saga, or with a copy that the steps receive. */
+	/**
+	 * Wraps each run, for instance in a span. Calls `run` with the saga, or with a copy that the
+	 * steps receive.
+	 */
 	around?(saga: S, run: (saga: S) => Promise<SagaOutcome<Written>>): Promise<SagaOutcome<Written>>;
 }

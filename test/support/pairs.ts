@@ -8,7 +8,9 @@ export const kinds = Object.keys(KINDS) as Kind[];
 export const kindOf = (service: string): Kind =>
 	kinds.find((kind) => KINDS[kind].split(",").includes(service))!;
 
-/** Cluster with two nodes of each kind, unless requested otherwise, which tests stop and replace. */
+/**
+ * Cluster with two nodes of each kind, unless requested otherwise, which tests stop and replace.
+ */
 export interface Pairs {
 	readonly cluster: Cluster;
 	/** Running nodes of a kind, the oldest first. */

@@ -7,7 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 
-/** Folder of V8's compile cache for child processes, which halves the CPU time of loading modules. */
+/**
+ * Folder of V8's compile cache for child processes, which halves the CPU time of loading modules.
+ */
 export const NODE_COMPILE_CACHE =
 	process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), "moleculer-commerce-compile-cache");
 

@@ -7,7 +7,10 @@ type State = "executed" | "waiting" | "compensated" | "declined" | "dispatched";
 const WAITING_STEP = 1;
 
 export interface StepsOptions {
-	/** Deadline of a saga's wait as an RFC 3339 time, null for a wait without one; undefined if it does not wait. */
+	/**
+	 * Deadline of a saga's wait as an RFC 3339 time, null for a wait without one; undefined if it
+	 * does not wait.
+	 */
 	waitOf(id: string): string | null | undefined;
 	/** Final state of a saga; undefined while it is running. */
 	endOf(id: string): "completed" | "closed" | undefined;

@@ -11,7 +11,9 @@ export interface Row {
 	since: number;
 	reason: string | null;
 	deadline: number;
-	/** Time at which a parked saga is due; in a running saga, the mark of an event that resumes it. */
+	/**
+	 * Time at which a parked saga is due; in a running saga, the mark of an event that resumes it.
+	 */
 	wakeAt: number | null;
 }
 export type Move =

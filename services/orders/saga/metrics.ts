@@ -75,7 +75,9 @@ export const metrics = {
 	},
 } as const satisfies Record<string, Metric>;
 
-/** Codes of steps. Other reasons are free text and would make the number of label values unbounded. */
+/**
+ * Codes of steps. Other reasons are free text and would make the number of label values unbounded.
+ */
 const CODES = new Set([
 	"OUT_OF_STOCK",
 	"PAYMENT_DECLINED",

@@ -59,8 +59,8 @@ export const COMPLETE = sql(
 	select id, attempt from done`,
 );
 /**
- * Parks pending orders until `wake_at`. A mark that RESUME has left since the saga was claimed makes
- * them due at once. `$4`: payments that the orders wait for.
+ * Parks pending orders until `wake_at`. A mark that RESUME has left since the saga was claimed
+ * makes them due at once. `$4`: payments that the orders wait for.
  */
 export const MARK_WAITING = sql(
 	"mark_waiting",
@@ -135,9 +135,10 @@ const TAKE_OVER = `saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since 
 			saga_wake_at = null`;
 /**
  * Takes over open sagas whose owner's lease has expired, sagas that this node has owned for longer
- * than a lease without running them, and parked sagas that are due. Parameters: `$1` this node, `$2` maximum number, `$3`
- * orders whose sagas run on this node, `$4` lease in milliseconds. `$5` limits the bytes of all
- * order lines, because sagas that are claimed together reach their next step together.
+ * than a lease without running them, and parked sagas that are due. Parameters: `$1` this node,
+ * `$2` maximum number, `$3` orders whose sagas run on this node, `$4` lease in milliseconds. `$5`
+ * limits the bytes of all order lines, because sagas that are claimed together reach their next
+ * step together.
  */
 export const CLAIM = sql(
 	"claim",
@@ -169,9 +170,9 @@ export const CLAIM = sql(
 );
 
 /**
- * Starts the cancellation of an order whose saga runs forward, waits, has completed or is stuck; returns
- * no row if it is already being compensated. `$3` is the reason, `$4` the trace of the request. A
- * stuck saga keeps its first reason.
+ * Starts the cancellation of an order whose saga runs forward, waits, has completed or is stuck;
+ * returns no row if it is already being compensated. `$3` is the reason, `$4` the trace of the
+ * request. A stuck saga keeps its first reason.
  */
 export const BEGIN_CANCELLATION = sql(
 	"begin_cancellation",

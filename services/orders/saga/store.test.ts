@@ -221,8 +221,8 @@ test("only the newer of two attempts in one batch closes and publishes its event
 });
 
 /**
- * Runs a statement in a transaction, commits once `other` waits for its lock, and returns the result
- * of `other`.
+ * Runs a statement in a transaction, commits once `other` waits for its lock, and returns the
+ * result of `other`.
  */
 const commitBefore = <T>(
 	statement: typeof statements.COMPLETE,

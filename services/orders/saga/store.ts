@@ -16,8 +16,8 @@ interface StoreOptions {
 	readonly owner: string;
 	readonly leaseMs: number;
 	/**
-	 * Time limit for the forward direction of a saga, in milliseconds after the order's creation or the
-	 * saga's resumption.
+	 * Time limit for the forward direction of a saga, in milliseconds after the order's creation or
+	 * the saga's resumption.
 	 */
 	readonly deadlineMs: number;
 	/** Maximum bytes of order lines per claim. At least one order is claimed. */
@@ -186,14 +186,16 @@ export function createOrderStore({
 			return new Set(rows.map(({ id }) => id));
 		},
 
-		/** Resumes the parked sagas of orders in the caller's transaction. Call `wake` after its commit. */
+		/**
+		 * Resumes the parked sagas of orders in the caller's transaction. Call `wake` after its commit.
+		 */
 		async resume(tx: Queryable, ids: readonly string[]): Promise<void> {
 			await tx.query(statements.RESUME, [ids]);
 		},
 
 		/**
-		 * Starts the cancellation of an order by this node and returns the saga to run; undefined if the
-		 * order cannot be cancelled in its current state.
+		 * Starts the cancellation of an order by this node and returns the saga to run; undefined if
+		 * the order cannot be cancelled in its current state.
 		 */
 		async beginCancellation(id: string, reason: string): Promise<OrderSaga | undefined> {
 			const [row] = await db.query<SagaRow>(statements.BEGIN_CANCELLATION, [

@@ -20,8 +20,8 @@ const store = {
 } as unknown as SagaStore<OrderSaga>;
 
 /**
- * Runs a saga of one step with the given results, one per call. `traceparents` are those of the saga
- * and of the context, per call.
+ * Runs a saga of one step with the given results, one per call. `traceparents` are those of the
+ * saga and of the context, per call.
  */
 async function run(results: (() => Outcome)[], over: Partial<OrderSaga> = {}) {
 	const traces = recordedTraces();

@@ -4,8 +4,9 @@ import type { Tracer } from "../../../lib/observability/tracing/tracing.ts";
 import type { OrderSaga } from "./steps.ts";
 
 /**
- * Traces each run of an order's saga as one span in the trace of the order. The steps receive a copy
- * of the saga whose parent is that span. The order's row keeps the original trace for the next run.
+ * Traces each run of an order's saga as one span in the trace of the order. The steps receive a
+ * copy of the saga whose parent is that span. The order's row keeps the original trace for the next
+ * run.
  */
 export const sagaTraces =
 	(tracer: Tracer) =>

@@ -6,7 +6,9 @@ import type { Shop } from "../../../test/support/shop.ts";
 export const as = (user: object) => ({ meta: { user } });
 export const item = (quantity = 1) => ({ product_id: uuid(), quantity });
 
-/** Registers hooks that start orders with stubbed steps, which succeed unless a test changes them. */
+/**
+ * Registers hooks that start orders with stubbed steps, which succeed unless a test changes them.
+ */
 export function stubbedOrderShop() {
 	let shop: Shop;
 	const steps = new StubbedSteps();
