@@ -78,7 +78,7 @@ async function startSimulated(): Promise<TestedProvider> {
 }
 
 /** The Stripe provider with the stand-in for its API. */
-interface TestedStripe extends TestedProvider {
+export interface TestedStripe extends TestedProvider {
 	readonly stripe: StripeStandIn;
 	/** The ID of a payment's PaymentIntent. */
 	intentIdOf(key: string): Promise<string>;
@@ -86,7 +86,7 @@ interface TestedStripe extends TestedProvider {
 	createAnother(env?: Readonly<Record<string, string>>): PaymentProvider;
 }
 
-async function startStripeProvider(): Promise<TestedStripe> {
+export async function startStripeProvider(): Promise<TestedStripe> {
 	const { stop, ...database } = await startDatabase();
 	const stripe = await startStripe();
 	const createAnother = (env: Readonly<Record<string, string>> = {}) =>

@@ -35,3 +35,4 @@ export const createOnce = (db: Database) =>
 			}
 		}
 	};
+export type Once = ReturnType<typeof createOnce>;

@@ -203,3 +203,4 @@ export function createIntents({ db, sdk, returnUrl }: IntentsOptions) {
 
 	return { advance, retrieve, close, cancel, capture };
 }
+export type Intents = ReturnType<typeof createIntents>;

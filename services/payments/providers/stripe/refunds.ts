@@ -68,6 +68,7 @@ export function createRefunds({ db, sdk }: { readonly db: Database; readonly sdk
 		},
 	};
 }
+export type Refunds = ReturnType<typeof createRefunds>;
 
 const failure = (reference: string, reason: string): RefundResult => ({
 	status: "failed",
