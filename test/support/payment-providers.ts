@@ -4,7 +4,7 @@ import type { PaymentProvider } from "../../services/payments/providers/provider
 import { createSimulated } from "../../services/payments/providers/simulated/provider.ts";
 import { createStripe } from "../../services/payments/providers/stripe/provider.ts";
 import { type Databases, makeDatabases } from "./databases.ts";
-import { type StripeStandIn, startStripe } from "./stripe/server.ts";
+import { type StripeOptions, type StripeStandIn, startStripe } from "./stripe/server.ts";
 
 /** Payment methods by the behavior that the contract tests need. */
 export type Behavior =
@@ -82,24 +82,29 @@ export interface TestedStripe extends TestedProvider {
 	readonly stripe: StripeStandIn;
 	/** The ID of a payment's PaymentIntent. */
 	intentIdOf(key: string): Promise<string>;
-	/** A provider of another process, with the same database. */
+	/** Creates a provider as another process would, with the same database. */
 	createAnother(env?: Readonly<Record<string, string>>): PaymentProvider;
 }
 
-export async function startStripeProvider(): Promise<TestedStripe> {
+/** @param timeoutMs time limit for a response of the stand-in */
+export async function startStripeProvider(
+	options: StripeOptions = {},
+	timeoutMs?: number,
+): Promise<TestedStripe> {
 	const { stop, ...database } = await startDatabase();
-	const stripe = await startStripe();
-	const createAnother = (env: Readonly<Record<string, string>> = {}) =>
-		createStripe({
-			db: database.db,
-			logger,
-			env: readEnv({
-				STRIPE_SECRET_KEY: stripe.apiKey,
-				STRIPE_WEBHOOK_SECRET: stripe.webhookSecret,
-				STRIPE_API_URL: stripe.url,
-				...env,
-			}),
+	const stripe = await startStripe(options);
+	const created: PaymentProvider[] = [];
+	function createAnother(more: Readonly<Record<string, string>> = {}): PaymentProvider {
+		const env = readEnv({
+			STRIPE_SECRET_KEY: stripe.apiKey,
+			STRIPE_WEBHOOK_SECRET: stripe.webhookSecret,
+			STRIPE_API_URL: stripe.url,
+			...more,
 		});
+		const provider = createStripe({ db: database.db, logger, env }, timeoutMs);
+		created.push(provider);
+		return provider;
+	}
 	const provider = createAnother();
 	const outcomeOf = (isSuccessful: boolean) => (isSuccessful ? "succeeded" : "failed");
 	async function intentIdOf(key: string): Promise<string> {
@@ -148,7 +153,7 @@ export async function startStripeProvider(): Promise<TestedStripe> {
 			await stripe.closeDispute(own.id, "won");
 		},
 		async stop() {
-			await provider.close?.();
+			await Promise.all(created.map((one) => one.close?.()));
 			await stripe.close();
 			await stop();
 		},
@@ -158,5 +163,5 @@ export async function startStripeProvider(): Promise<TestedStripe> {
 /** How to start each provider with its contract tests. */
 export const testedProviders: Readonly<Record<string, () => Promise<TestedProvider>>> = {
 	simulated: startSimulated,
-	stripe: startStripeProvider,
+	stripe: () => startStripeProvider(),
 };

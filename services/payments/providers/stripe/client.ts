@@ -21,11 +21,8 @@ type StripeEnv = Pick<Env, "STRIPE_SECRET_KEY" | "STRIPE_WEBHOOK_SECRET" | "STRI
  * Creates the client of Stripe's API, and the secrets of its webhooks.
  * @throws StartError if a setting is missing
  */
-export function createClient({
-	STRIPE_SECRET_KEY: key,
-	STRIPE_WEBHOOK_SECRET: secret,
-	STRIPE_API_URL: url,
-}: StripeEnv) {
+export function createClient(env: StripeEnv, timeoutMs = TIMEOUT_MS) {
+	const { STRIPE_SECRET_KEY: key, STRIPE_WEBHOOK_SECRET: secret, STRIPE_API_URL: url } = env;
 	if (!key) throw missing("STRIPE_SECRET_KEY");
 	if (!secret) throw missing("STRIPE_WEBHOOK_SECRET");
 	const { protocol, hostname, port } = new URL(url ?? "https://api.stripe.com");
@@ -37,7 +34,7 @@ export function createClient({
 		host: hostname,
 		...(port && { port }),
 		httpAgent: agent,
-		timeout: TIMEOUT_MS,
+		timeout: timeoutMs,
 		maxNetworkRetries: RETRIES,
 		telemetry: false,
 	});

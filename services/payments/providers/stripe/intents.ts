@@ -1,12 +1,13 @@
 import type Stripe from "stripe";
 import { toStripeUnits } from "../../../../lib/money/stripe-units.ts";
-import type { Database, Statement } from "../../../../lib/persistence/database.ts";
 import type { ProviderResult } from "../provider.ts";
-import { createOnce } from "./attempts.ts";
+import type { Once } from "./attempts.ts";
+import { createCreation, EXPANDED, type Payment } from "./creation.ts";
 import { isDecline, isRejected, isStored } from "./errors.ts";
 import { confirmationOf } from "./payment-methods.ts";
 import { endOf, resultOf } from "./record.ts";
-import { DECLINE, FIND, type IntentRow, STORE_INTENT } from "./statements.ts";
+import type { Rows } from "./rows.ts";
+import type { IntentRow } from "./statements.ts";
 
 /** Statuses of intents that can be canceled. */
 const CANCELABLE: readonly string[] = [
@@ -15,120 +16,53 @@ const CANCELABLE: readonly string[] = [
 	"requires_action",
 	"requires_capture",
 ];
-/** Objects that are included in intents. */
-const EXPANDED = { expand: ["payment_method", "latest_charge"] };
-/** Metadata by which the intent of an order is found. */
-export const ORDER_KEY = "order_id";
-/** Tolerated difference between the clocks of Stripe and of the database. */
-const CLOCK_SKEW_SECONDS = 60;
-/** Period after the creation of a row in which its intent was created, if it was. */
-const CREATION_SECONDS = 900;
-const MAX_LISTED = 1000;
 
-/** A payment with its PaymentIntent. */
-export interface Payment {
-	readonly row: IntentRow;
-	readonly intent: Stripe.PaymentIntent;
-}
 interface IntentsOptions {
-	readonly db: Database;
+	readonly rows: Rows;
 	readonly sdk: Stripe;
+	readonly once: Once;
 	/** Page to which a buyer returns from a bank. */
 	readonly returnUrl: string;
 }
 
 /**
- * Moves PaymentIntents forward. An intent is created unconfirmed, and only the one whose ID is stored
- * is confirmed; an intent that is lost before that can move no money. From then on the status of the
- * intent prevents repeated effects, in addition to idempotency keys.
+ * Moves PaymentIntents forward. Only the intent whose ID is stored is confirmed. From then on, its
+ * status prevents repeated effects, in addition to the idempotency keys.
  */
-export function createIntents({ db, sdk, returnUrl }: IntentsOptions) {
-	const once = createOnce(db);
-	const write = async (statement: Statement, ...values: unknown[]): Promise<IntentRow> =>
-		(await db.query<IntentRow>(statement, values))[0]!;
-	const retrieve = (id: string) => sdk.paymentIntents.retrieve(id, EXPANDED);
+export function createIntents({ rows, sdk, once, returnUrl }: IntentsOptions) {
+	const { open, retrieve } = createCreation({ rows, sdk, once });
 
 	/**
 	 * Creates or continues a payment, and captures it if its row requests that.
 	 * @throws for an inconclusive response
 	 */
-	async function advance(row: IntentRow): Promise<ProviderResult> {
-		const payment = await open(row);
-		if ("status" in payment) return payment;
-		const confirmed = await confirm(await close(payment));
-		const isCaptureRequested = confirmed.row.capture_key === row.key;
-		const { row: last, intent } = isCaptureRequested
-			? await capture(confirmed, row.amount!)
+	async function advance(begun: IntentRow): Promise<ProviderResult> {
+		const { row: opened, intent: found } = await open(begun);
+		if (!found) return endOf(opened);
+		const confirmed = await confirm(await close({ row: opened, intent: found }));
+		const isCaptureRequested = confirmed.row.capture_key === begun.key;
+		const { row, intent } = isCaptureRequested
+			? await capture(confirmed, begun.amount!)
 			: confirmed;
-		// Another process may have declined the payment after the row was read.
-		const isCanceled = intent.status === "canceled" && last.decline_reason === null;
-		const result = resultOf(isCanceled ? await write(FIND, [row.key]) : last, intent);
+		const result = resultOf(row, intent);
 		if (!result) throw new Error(`The PaymentIntent ${intent.id} is not confirmed`);
 		return result;
 	}
 
-	/** Retrieves or creates the intent of a payment; the result if the payment has none. */
-	async function open(row: IntentRow): Promise<Payment | ProviderResult> {
-		if (row.intent_id) return { row, intent: await retrieve(row.intent_id) };
-		if (row.closed || row.decline_reason) return endOf(row);
-		const units = toStripeUnits(row.amount!, row.currency!);
-		if (units === undefined)
-			return endOf(await decline(row, "Stripe cannot charge exactly this amount"));
-		try {
-			const created = (row.is_stale && (await find(row))) || (await create(row, units));
-			const stored = await write(STORE_INTENT, row.key, created.id);
-			const isFirst = stored.intent_id === created.id;
-			return { row: stored, intent: isFirst ? created : await retrieve(stored.intent_id!) };
-		} catch (error) {
-			if (!isDecline(error)) throw error;
-			return endOf(await decline(row, error.message, error.code));
-		}
-	}
-
-	const create = (row: IntentRow, amount: number): Promise<Stripe.PaymentIntent> =>
-		once(
-			`order:${row.key}:create`,
-			(options) =>
-				sdk.paymentIntents.create(
-					{
-						amount,
-						currency: row.currency!.toLowerCase(),
-						payment_method: row.payment_method!,
-						metadata: { [ORDER_KEY]: row.key },
-						...EXPANDED,
-					},
-					options,
-				),
-			() => find(row),
-		);
-
-	/** Finds the intent of an order by its metadata. The search does not contain new intents yet. */
-	async function find({ key, created_at }: IntentRow): Promise<Stripe.PaymentIntent | null> {
-		const query = `metadata["${ORDER_KEY}"]:"${key}"`;
-		const { data } = await sdk.paymentIntents.search({ query, limit: 1 });
-		if (data[0]) return retrieve(data[0].id);
-		const begun = Math.floor(Date.parse(created_at) / 1000);
-		const created = { gte: begun - CLOCK_SKEW_SECONDS, lte: begun + CREATION_SECONDS };
-		const listed = await sdk.paymentIntents
-			.list({ created, limit: 100 })
-			.autoPagingToArray({ limit: MAX_LISTED });
-		const found = listed.find(({ metadata }) => metadata[ORDER_KEY] === key);
-		return found ? retrieve(found.id) : null;
-	}
-
 	/** Cancels the intent of a payment that was voided or declined, so that nobody can pay it later. */
 	async function close({ row, intent }: Payment): Promise<Payment> {
-		const failure = intent.status === "requires_payment_method" && intent.last_payment_error;
-		const closed = failure
-			? await decline(row, failure.message ?? failure.type, failure.decline_code ?? failure.code)
+		const failure = intent.status === "requires_payment_method" ? intent.last_payment_error : null;
+		const { message, type, decline_code, code } = failure ?? {};
+		const ended = failure
+			? await rows.decline(row.key, message ?? type!, decline_code ?? code)
 			: row;
-		const isOver = closed.closed || closed.decline_reason !== null;
-		if (!isOver || !CANCELABLE.includes(intent.status)) return { row: closed, intent };
-		return { row: closed, intent: await cancel(intent.id) };
+		const isOver = ended.closed || ended.decline_reason !== null;
+		const isOpen = CANCELABLE.includes(intent.status);
+		const current = isOver && isOpen ? await cancel(intent.id) : intent;
+		// Another process may have declined the payment after its row was read.
+		const isCanceled = current.status === "canceled";
+		return { row: isCanceled ? (await rows.find(row.key))! : ended, intent: current };
 	}
-
-	const decline = (row: IntentRow, reason: string, code?: string): Promise<IntentRow> =>
-		write(DECLINE, row.key, reason, code ?? null);
 
 	/** Cancels an intent. @returns the intent, which is not canceled if its money has moved */
 	async function cancel(id: string): Promise<Stripe.PaymentIntent> {
@@ -150,57 +84,49 @@ export function createIntents({ db, sdk, returnUrl }: IntentsOptions) {
 		if (before.includes(intent.status)) throw error;
 		return intent;
 	}
-	const retrieveUnless = async (id: string, before: string) => {
+	/** Retrieves an intent; null if it still has the status. */
+	async function retrieveChanged(id: string, before: string) {
 		const intent = await retrieve(id);
 		return intent.status === before ? null : intent;
-	};
+	}
 
 	async function confirm({ row, intent }: Payment): Promise<Payment> {
-		const before = "requires_confirmation";
-		if (intent.status !== before) return { row, intent };
+		const { id, status: before } = intent;
+		if (before !== "requires_confirmation") return { row, intent };
+		const params = { ...confirmationOf(intent), return_url: returnUrl, ...EXPANDED };
 		try {
 			const confirmed = await once(
 				`order:${row.key}:confirm`,
-				(options) =>
-					sdk.paymentIntents.confirm(
-						intent.id,
-						{ ...confirmationOf(intent), return_url: returnUrl, ...EXPANDED },
-						options,
-					),
-				() => retrieveUnless(intent.id, before),
+				(options) => sdk.paymentIntents.confirm(id, params, options),
+				() => retrieveChanged(id, before),
 			);
-			return close({ row, intent: confirmed });
+			return await close({ row, intent: confirmed });
 		} catch (error) {
-			const isRefused = isDecline(error);
-			const current = await retrieveAfter(error, intent.id, isRefused ? [] : [before]);
-			const { message, code } = error as Stripe.errors.StripeError;
-			const declined =
-				isRefused && current.status === before ? await decline(row, message, code) : row;
-			return close({ row: declined, intent: current });
+			if (!isDecline(error))
+				return close({ row, intent: await retrieveAfter(error, id, [before]) });
+			const current = await retrieve(id);
+			const isRefused = current.status === before;
+			const refused = isRefused ? await rows.decline(row.key, error.message, error.code) : row;
+			return close({ row: refused, intent: current });
 		}
 	}
 
 	/** Captures an intent that requires it. The row contains the idempotency key of its only capture. */
 	async function capture({ row, intent }: Payment, amount: number): Promise<Payment> {
-		const before = "requires_capture";
-		if (intent.status !== before) return { row, intent };
+		const { id, status: before } = intent;
+		if (before !== "requires_capture") return { row, intent };
+		const amount_to_capture = toStripeUnits(amount, row.currency!)!;
 		try {
 			const captured = await once(
 				`order:${row.key}:capture`,
-				(options) =>
-					sdk.paymentIntents.capture(
-						intent.id,
-						{ amount_to_capture: toStripeUnits(amount, row.currency!)!, ...EXPANDED },
-						options,
-					),
-				() => retrieveUnless(intent.id, before),
+				(options) => sdk.paymentIntents.capture(id, { amount_to_capture, ...EXPANDED }, options),
+				() => retrieveChanged(id, before),
 			);
 			return { row, intent: captured };
 		} catch (error) {
-			return { row, intent: await retrieveAfter(error, intent.id, [before]) };
+			return close({ row, intent: await retrieveAfter(error, id, [before]) });
 		}
 	}
 
 	return { advance, retrieve, close, cancel, capture };
 }
-export type Intents = ReturnType<typeof createIntents>;

@@ -4,15 +4,16 @@ import type {
 	PaymentProvider,
 	ProviderRecord,
 	ProviderResult,
-	VoidRequest,
 } from "../provider.ts";
+import { createOnce } from "./attempts.ts";
 import { createClient } from "./client.ts";
 import { withoutResponse } from "./errors.ts";
-import { createIntents, type Payment } from "./intents.ts";
+import { createIntents } from "./intents.ts";
 import { createLedger } from "./ledger.ts";
 import { chargeOf, endOf, recordOf, resultOf } from "./record.ts";
 import { createRefunds } from "./refunds.ts";
-import { BEGIN, CLAIM_CAPTURE, CLOSE, FIND, type IntentRow } from "./statements.ts";
+import { createRows } from "./rows.ts";
+import type { IntentRow } from "./statements.ts";
 import { createWebhooks } from "./webhook.ts";
 
 /**
@@ -22,27 +23,31 @@ import { createWebhooks } from "./webhook.ts";
  *
  * Requests of a batch run concurrently. A declined payment is final: its intent is canceled before
  * the result is returned.
+ * @param timeoutMs time limit for a response of Stripe
  * @throws StartError if a setting is missing
  */
-export function createStripe({ db, env, logger }: ProviderDependencies): PaymentProvider {
-	const { sdk, secrets, close } = createClient(env);
+export function createStripe(
+	{ db, env, logger }: ProviderDependencies,
+	timeoutMs?: number,
+): PaymentProvider {
+	const { sdk, secrets, close } = createClient(env, timeoutMs);
+	const rows = createRows(db);
+	const once = createOnce(db);
 	const returnUrl = env.PUBLIC_URL ?? `http://localhost:${env.PORT}`;
-	const intents = createIntents({ db, sdk, returnUrl });
-	const refunds = createRefunds({ db, sdk });
+	const intents = createIntents({ rows, sdk, once, returnUrl });
+	const refunds = createRefunds({ sdk, once });
 	const ledger = createLedger({ db, sdk, logger, listRefunds: refunds.listOf });
 
-	const findRows = async (keys: readonly string[]) =>
-		byKey(await db.query<IntentRow>(FIND, [keys]));
-	const findRow = async (key: string) => (await findRows([key])).get(key);
-
 	async function capture({ key, authorization, amount }: CaptureRequest): Promise<ProviderResult> {
-		const { intent } = await paymentOf(await findRow(authorization));
+		const found = await rows.find(authorization);
+		if (!found) throw new Error("The authorization does not exist");
+		if (!found.intent_id && isOver(found)) return endOf(found);
+		const { intent } = await retrieveClosed(found);
 		// Read again: an earlier capture has stored its key before it changed the intent.
-		const row = (await findRow(authorization))!;
-		if (!intent) return endOf(row);
+		const row = (await rows.find(authorization))!;
 		const isOpen = intent.status === "requires_capture";
 		if (isOpen && amount > row.amount!) throw new Error("The amount exceeds the authorization");
-		const claimed = isOpen ? await claimCapture(row, key) : row;
+		const claimed = isOpen ? await rows.claimCapture(row.key, key) : row;
 		const isCaptured = isOpen || intent.status === "succeeded";
 		if (isCaptured && (claimed.capture_key ?? claimed.key) !== key)
 			throw new Error("The authorization is captured under another key");
@@ -50,36 +55,29 @@ export function createStripe({ db, env, logger }: ProviderDependencies): Payment
 		return required(resultOf(payment.row, payment.intent));
 	}
 
-	const claimCapture = async (row: IntentRow, key: string) =>
-		(await db.query<IntentRow>(CLAIM_CAPTURE, [row.key, key]))[0]!;
-
-	/** The payment of a row, without an intent if none was created and none will be. */
-	async function paymentOf(
-		row: IntentRow | undefined,
-	): Promise<Payment | { readonly row: IntentRow; readonly intent: null }> {
-		if (row?.intent_id)
-			return intents.close({ row, intent: await intents.retrieve(row.intent_id) });
-		if (row?.closed || row?.decline_reason) return { row, intent: null };
-		throw new Error("The authorization does not exist");
+	/** Retrieves the intent of a payment, and cancels it if the payment is over. */
+	async function retrieveClosed(row: IntentRow) {
+		if (!row.intent_id) throw new Error("The payment has no PaymentIntent yet");
+		return intents.close({ row, intent: await intents.retrieve(row.intent_id) });
 	}
 
-	async function voidPayment(row: IntentRow): Promise<ProviderResult> {
+	async function voidPayment(marked: IntentRow): Promise<ProviderResult> {
 		// An intent that is being created is canceled by its creator, which reads the row afterwards.
-		if (!row.intent_id) return endOf(row);
-		return required(resultOf(row, await intents.cancel(row.intent_id)));
+		if (!marked.intent_id) return endOf(marked);
+		const canceled = await intents.cancel(marked.intent_id);
+		const { row, intent } = await intents.close({ row: marked, intent: canceled });
+		return required(resultOf(row, intent));
 	}
 
-	async function lookup(row: IntentRow | undefined): Promise<ProviderRecord | null> {
-		if (!row) return null;
-		if (!row.intent_id) return row.closed || row.decline_reason ? emptyRecord(row) : null;
-		const retrieved = await intents.retrieve(row.intent_id);
-		const { row: last, intent } = await intents.close({ row, intent: retrieved });
+	async function lookup(found: IntentRow | undefined): Promise<ProviderRecord | null> {
+		if (!found?.intent_id) return found && isOver(found) ? emptyRecord(found) : null;
+		const { row, intent } = await retrieveClosed(found);
 		const isCaptured = intent.status === "succeeded";
 		const [refundList, disputes] = await Promise.all([
 			isCaptured ? refunds.listOf(intent.id) : [],
 			isCaptured && chargeOf(intent)?.disputed ? disputesOf(intent.id) : [],
 		]);
-		return recordOf(last, { intent, refunds: refundList, disputes });
+		return recordOf(row, { intent, refunds: refundList, disputes });
 	}
 
 	const disputesOf = async (payment_intent: string) =>
@@ -89,42 +87,31 @@ export function createStripe({ db, env, logger }: ProviderDependencies): Payment
 		name: "stripe",
 		authorize(requests) {
 			if (requests.length === 0) return [];
-			const first = [...new Map(requests.map((request) => [request.key, request])).values()];
-			const rows = db
-				.query<IntentRow>(BEGIN, [
-					first.map(({ key }) => key),
-					first.map(({ amount }) => amount),
-					first.map(({ currency }) => currency),
-					first.map(({ token }) => token),
-					first.map(({ key, capture }) => (capture ? key : null)),
-				])
-				.then(byKey);
-			return requests.map(async ({ key }) => {
-				const row = (await rows).get(key)!;
-				return intents.advance(row).catch(rethrow);
-			});
+			const begun = rows.begin(requests);
+			return requests.map(async ({ key }) =>
+				intents.advance((await begun).get(key)!).catch(rethrow),
+			);
 		},
 		capture: (requests) => requests.map((request) => capture(request).catch(rethrow)),
-		void(requests: readonly VoidRequest[]) {
+		void(requests) {
 			if (requests.length === 0) return [];
-			const keys = [...new Set(requests.map(({ authorization }) => authorization))];
-			const rows = db.query<IntentRow>(CLOSE, [keys]).then(byKey);
+			const closed = rows.close(requests.map(({ authorization }) => authorization));
 			return requests.map(async ({ authorization }) =>
-				voidPayment((await rows).get(authorization)!).catch(rethrow),
+				voidPayment((await closed).get(authorization)!).catch(rethrow),
 			);
 		},
 		refund: (requests) =>
 			requests.map(async (request) =>
-				refunds.refund(request, await findRow(request.authorization)).catch(rethrow),
+				refunds.refund(request, await rows.find(request.authorization)).catch(rethrow),
 			),
 		findRefunds: (requests) =>
 			requests.map(async ({ key, authorization }) =>
-				refunds.find(key, await findRow(authorization)).catch(rethrow),
+				refunds.find(key, await rows.find(authorization)).catch(rethrow),
 			),
 		lookup(keys) {
 			if (keys.length === 0) return [];
-			const rows = findRows(keys);
-			return keys.map(async (key) => lookup((await rows).get(key)).catch(rethrow));
+			const found = rows.findAll(keys);
+			return keys.map(async (key) => lookup((await found).get(key)).catch(rethrow));
 		},
 		ledgerEntries: (range) => ledger(range).catch(rethrow),
 		verifyWebhook: createWebhooks({ db, sdk, secrets }),
@@ -143,7 +130,7 @@ function required(result: ProviderResult | null): ProviderResult {
 	return result;
 }
 
-const byKey = (rows: readonly IntentRow[]) => new Map(rows.map((row) => [row.key, row]));
+const isOver = ({ closed, decline_reason }: IntentRow) => closed || decline_reason !== null;
 
 /** The record of a payment for which no intent was created. */
 function emptyRecord(row: IntentRow): ProviderRecord {

@@ -1,10 +1,10 @@
 import type Stripe from "stripe";
 import { toStripeUnits } from "../../../../lib/money/stripe-units.ts";
-import type { Database } from "../../../../lib/persistence/database.ts";
 import type { FoundRefund, RefundRequest, RefundResult } from "../provider.ts";
-import { createOnce } from "./attempts.ts";
+import type { Once } from "./attempts.ts";
+import { ORDER_KEY } from "./creation.ts";
 import { isDisputed } from "./errors.ts";
-import { ORDER_KEY } from "./intents.ts";
+
 import { amountOf, hasFailed, REFUND_KEY } from "./record.ts";
 import type { IntentRow } from "./statements.ts";
 
@@ -15,9 +15,7 @@ const MAX_REFUNDS = 1000;
  * Creates refunds. A refund is looked up by its idempotency key in the metadata before it is created,
  * because Stripe forgets the key, and replays an old status for it.
  */
-export function createRefunds({ db, sdk }: { readonly db: Database; readonly sdk: Stripe }) {
-	const once = createOnce(db);
-
+export function createRefunds({ sdk, once }: { readonly sdk: Stripe; readonly once: Once }) {
 	const listOf = (intentId: string): Promise<Stripe.Refund[]> =>
 		sdk.refunds
 			.list({ payment_intent: intentId, limit: 100 })
@@ -68,7 +66,6 @@ export function createRefunds({ db, sdk }: { readonly db: Database; readonly sdk
 		},
 	};
 }
-export type Refunds = ReturnType<typeof createRefunds>;
 
 const failure = (reference: string, reason: string): RefundResult => ({
 	status: "failed",

@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import Stripe from "stripe";
+import { v7 as uuid } from "uuid";
+import {
+	startStripeProvider,
+	type TestedStripe,
+} from "../../../../test/support/payment-providers.ts";
+import type { PaymentProvider } from "../provider.ts";
+
+const [OLD, NEW, OTHER] = ["whsec_old", "whsec_new", "whsec_other"] as const;
+const TOLERANCE_SECONDS = 300;
+
+let tested: TestedStripe;
+let provider: PaymentProvider;
+/** The payment that the events concern. */
+let key: string;
+beforeAll(async () => {
+	tested = await startStripeProvider({ webhookSecret: OLD });
+	provider = tested.provider;
+	key = await pay();
+});
+afterAll(() => tested?.stop());
+
+async function pay(token = "pm_card_visa"): Promise<string> {
+	const key = uuid();
+	await provider.authorize([{ key, amount: 10, currency: "EUR", token, capture: true }])[0];
+	return key;
+}
+/** An event of the stand-in, as it is sent. */
+async function eventOf(type: string): Promise<{ id: string; body: string }> {
+	const { events } = await tested.stripe.dump();
+	const event = events.findLast((one) => one.type === type)!;
+	return { id: event.id, body: JSON.stringify(event, null, 2) };
+}
+const { webhooks } = new Stripe("sk_test_signatures");
+const signatureOf = (payload: string, secret: string, ageSeconds = 0) =>
+	webhooks.generateTestHeaderString({
+		payload,
+		secret,
+		timestamp: Math.floor(Date.now() / 1000) - ageSeconds,
+	});
+const verify = async (body: string | Buffer, signature: string | undefined, by = provider) =>
+	by.verifyWebhook!(Buffer.from(body), { "stripe-signature": signature });
+const invalid = { code: 400, type: "INVALID_SIGNATURE" };
+
+test("accepts a signed webhook and returns the payment of its event", async () => {
+	const { id, body } = await eventOf("payment_intent.succeeded");
+	expect(await verify(body, signatureOf(body, OLD))).toEqual({
+		id,
+		type: "payment_intent.succeeded",
+		key,
+	});
+});
+
+test("rejects a webhook without a signature, or with one of another form", async () => {
+	const { body } = await eventOf("payment_intent.succeeded");
+	const { v1, ...parts } = Object.fromEntries(
+		signatureOf(body, OLD)
+			.split(",")
+			.map((part) => part.split("=")),
+	);
+	for (const signature of [undefined, "", "nonsense", `v1=${v1}`, `t=${parts.t},v0=${v1}`])
+		await expect(verify(body, signature)).rejects.toMatchObject(invalid);
+});
+
+test("rejects a webhook with the signature of another secret", async () => {
+	const { body } = await eventOf("payment_intent.succeeded");
+	await expect(verify(body, signatureOf(body, OTHER))).rejects.toMatchObject(invalid);
+});
+
+test("rejects a webhook that is older than five minutes, and accepts a younger one", async () => {
+	const { body } = await eventOf("payment_intent.succeeded");
+	const old = signatureOf(body, OLD, TOLERANCE_SECONDS + 2);
+	await expect(verify(body, old)).rejects.toMatchObject(invalid);
+	const young = signatureOf(body, OLD, TOLERANCE_SECONDS - 60);
+	expect(await verify(body, young)).toMatchObject({ key });
+});
+
+test("rejects a webhook of which one byte was changed", async () => {
+	const { body } = await eventOf("payment_intent.succeeded");
+	const signature = signatureOf(body, OLD);
+	for (const position of [0, body.length >> 1, body.length - 1]) {
+		const changed = Buffer.from(body);
+		changed[position]! ^= 1;
+		await expect(verify(changed, signature)).rejects.toMatchObject(invalid);
+	}
+});
+
+test("accepts both secrets during a rotation, and signatures with several parts", async () => {
+	const rotating = tested.createAnother({ STRIPE_WEBHOOK_SECRET: `${NEW},${OLD}` });
+	const { body } = await eventOf("payment_intent.succeeded");
+	for (const secret of [OLD, NEW])
+		expect(await verify(body, signatureOf(body, secret), rotating)).toMatchObject({ key });
+	await expect(verify(body, signatureOf(body, OTHER), rotating)).rejects.toMatchObject(invalid);
+	await expect(verify(body, signatureOf(body, NEW))).rejects.toMatchObject(invalid);
+	const [, otherPart] = signatureOf(body, OTHER).split(",");
+	const both = signatureOf(body, OLD).replace(",", `,${otherPart},`);
+	expect(await verify(body, both)).toMatchObject({ key });
+});
+
+test("finds the payment of events about charges, refunds and disputes", async () => {
+	const refunded = await pay();
+	await provider.refund([{ key: uuid(), authorization: refunded, amount: 1 }])[0];
+	for (const type of ["refund.created", "charge.refunded", "charge.succeeded"]) {
+		const { body } = await eventOf(type);
+		expect(await verify(body, signatureOf(body, OLD))).toMatchObject({ type, key: refunded });
+	}
+	const disputed = await pay("pm_card_createDispute");
+	const { body } = await eventOf("charge.dispute.created");
+	expect(await verify(body, signatureOf(body, OLD))).toMatchObject({ key: disputed });
+});
+
+test("finds no payment for an event about another payment or object", async () => {
+	const { body } = await eventOf("payment_intent.succeeded");
+	const event = JSON.parse(body) as { data: { object: Record<string, unknown> } };
+	const objects = [
+		{ ...event.data.object, id: "pi_unknown" },
+		{ object: "charge", id: "ch_1", payment_intent: null },
+		{ object: "refund", id: "re_1", payment_intent: "pi_unknown" },
+		{ object: "balance" },
+	];
+	for (const object of objects) {
+		const other = JSON.stringify({ ...event, data: { object } });
+		expect(await verify(other, signatureOf(other, OLD))).toMatchObject({ key: null });
+	}
+});
