@@ -5,7 +5,8 @@ import type Stripe from "stripe";
  * debits (SEPA, ACH, Bacs), are captured when the buyer or the bank confirms them:
  * https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
  */
-const MANUAL: ReadonlySet<string> = new Set([
+type Options = Stripe.PaymentIntentConfirmParams.PaymentMethodOptions;
+const MANUAL: ReadonlySet<string> = new Set<keyof Options>([
 	"affirm",
 	"afterpay_clearpay",
 	"amazon_pay",

@@ -72,7 +72,8 @@ function* transactionsOf(
 	const amount = amountOf(intent.amount, intent.currency);
 	const common = { reference: intent.id, state: "succeeded", amount } as const;
 	const chargedAt = timeOf(charge?.created ?? intent.created);
-	if (charge && wasAuthorized(charge)) yield { ...common, type: "authorization", at: chargedAt };
+	if (charge && wasAuthorized(charge, intent))
+		yield { ...common, type: "authorization", at: chargedAt };
 	if (result.status === "captured")
 		yield { ...common, type: "capture", amount: result.amount, at: chargedAt };
 	const endedAt = timeOf(intent.canceled_at ?? intent.created);
@@ -84,8 +85,12 @@ function* transactionsOf(
 }
 
 /** Whether the charge of a payment was authorized before its capture. */
-const wasAuthorized = ({ status, payment_method_details: details }: Stripe.Charge): boolean =>
-	status === "succeeded" && details?.card?.capture_before !== undefined;
+function wasAuthorized(charge: Stripe.Charge, intent: Stripe.PaymentIntent): boolean {
+	const type = charge.payment_method_details?.type ?? "";
+	const options: object = intent.payment_method_options ?? {};
+	const option = Reflect.get(options, type) as { readonly capture_method?: string } | undefined;
+	return charge.status === "succeeded" && option?.capture_method === "manual";
+}
 
 function* refundTransactions(refund: Stripe.Refund): Iterable<ProviderTransaction> {
 	const { amount, currency, created, status, failure_reason } = refund;
