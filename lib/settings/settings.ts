@@ -145,7 +145,8 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
-		description: "Public address of the shop, for links in e-mails",
+		description:
+			"Public address of the shop, for links in e-mails and the return from the page of a bank",
 	},
 	JWT_SECRET: {
 		type: "string",

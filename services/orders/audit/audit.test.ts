@@ -332,6 +332,15 @@ test("reports a second charge under another key", async () => {
 	expect(await audit(`${id}-again`)).toEqual(["CHARGE_WITHOUT_ORDER"]);
 });
 
+test("reports a charge under a key that is no order ID", async () => {
+	await damage(
+		"payments",
+		"insert into ledger_charges (key, status, amount, currency) values ($1, 'captured', 20, 'EUR')",
+		"pi_of_another_shop",
+	);
+	expect(await audit("pi_of_another_shop")).toEqual(["CHARGE_WITHOUT_ORDER"]);
+});
+
 test("reports reserved stock that exceeds the stock or differs from the reservations", async () => {
 	await damage(
 		"inventory",

@@ -113,7 +113,8 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 			...before.map(({ id }) => id),
 			...Object.values(others).flatMap((byId) => [...byId.keys()]),
 		]);
-		const ids = [...allIds].filter((id) => id <= end);
+		// The last page also contains payments that the provider does not know by an order ID.
+		const ids = [...allIds].filter((id) => end === LAST || id <= end);
 		const uuids = ids.filter((id) => UUID.test(id));
 		// Read after the other services, because an order is written before they receive its ID.
 		const [rows, messages] = await Promise.all([

@@ -1,18 +1,7 @@
-import type { Logger } from "moleculer";
-import type { Database } from "../../../lib/persistence/database.ts";
 import { StartError } from "../../../lib/process/start-error.ts";
-import type { Env } from "../../../lib/settings/env.ts";
-import type { PaymentProvider } from "./provider.ts";
+import type { PaymentProvider, ProviderDependencies } from "./provider.ts";
 import { createSimulated } from "./simulated/provider.ts";
 import { createStripe } from "./stripe/provider.ts";
-
-/** External objects that a provider may use. */
-export interface ProviderDependencies {
-	/** A provider owns the tables with its own prefix. */
-	readonly db: Database;
-	readonly env: Env;
-	readonly logger: Pick<Logger, "info" | "warn">;
-}
 
 /** Factories by name. They throw a StartError if a setting of the provider is missing. */
 const providers: Readonly<Record<string, (dependencies: ProviderDependencies) => PaymentProvider>> =

@@ -1,3 +1,15 @@
+import type { Logger } from "moleculer";
+import type { Database } from "../../../lib/persistence/database.ts";
+import type { Env } from "../../../lib/settings/env.ts";
+
+/** External objects that a provider may use. */
+export interface ProviderDependencies {
+	/** A provider owns the tables with its own prefix. */
+	readonly db: Database;
+	readonly env: Env;
+	readonly logger: Pick<Logger, "info" | "warn">;
+}
+
 export interface AuthorizeRequest {
 	/** Idempotency key, and from then on the ID of the authorization: a key has at most one. */
 	readonly key: string;
@@ -43,7 +55,7 @@ export interface CaptureRequest {
 	readonly authorization: string;
 	readonly amount: number;
 }
-export interface VoidRequest {
+interface VoidRequest {
 	/** Idempotency key of the void. */
 	readonly key: string;
 	readonly authorization: string;

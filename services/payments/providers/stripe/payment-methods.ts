@@ -1,11 +1,12 @@
 import type Stripe from "stripe";
 
+type Options = Stripe.PaymentIntentConfirmParams.PaymentMethodOptions;
+
 /**
  * Types of payment methods that are authorized first and captured later. Others, such as iDEAL and
  * debits (SEPA, ACH, Bacs), are captured when the buyer or the bank confirms them:
  * https://docs.stripe.com/payments/place-a-hold-on-a-payment-method
  */
-type Options = Stripe.PaymentIntentConfirmParams.PaymentMethodOptions;
 const MANUAL: ReadonlySet<string> = new Set<keyof Options>([
 	"affirm",
 	"afterpay_clearpay",

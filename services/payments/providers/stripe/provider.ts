@@ -1,7 +1,7 @@
-import type { ProviderDependencies } from "../index.ts";
 import type {
 	CaptureRequest,
 	PaymentProvider,
+	ProviderDependencies,
 	ProviderRecord,
 	ProviderResult,
 } from "../provider.ts";
