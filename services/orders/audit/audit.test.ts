@@ -339,6 +339,7 @@ test("reports a charge under a key that is no order ID", async () => {
 		"pi_of_another_shop",
 	);
 	expect(await audit("pi_of_another_shop")).toEqual(["CHARGE_WITHOUT_ORDER"]);
+	await damage("payments", "delete from ledger_charges where key = 'pi_of_another_shop'");
 });
 
 test("reports reserved stock that exceeds the stock or differs from the reservations", async () => {
