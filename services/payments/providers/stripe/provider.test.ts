@@ -113,6 +113,27 @@ describe("a payment", () => {
 		expect(await authorize(request)).toMatchObject({ status: "captured", amount: 10 });
 	});
 
+	test("is looked up without a request to Stripe while it is being created", async () => {
+		const request = requestOf();
+		const { requests: before } = await tested.stripe.dump();
+		await tested.stripe.pauseRequests();
+		const authorized = authorize(request);
+		await eventually(async () => {
+			const { requests } = await tested.stripe.dump();
+			expect(requests.length).toBe(before.length + 1);
+		});
+		const lookups = [lookup(request.key), lookup(request.key)];
+		await tested.stripe.resumeRequests();
+		const result = await authorized;
+		expect(await Promise.all(lookups)).toEqual([result, result]);
+		const { requests } = await tested.stripe.dump();
+		expect(requests.slice(before.length).map(({ route }) => route)).toEqual([
+			CREATE,
+			CONFIRM,
+			CAPTURE,
+		]);
+	});
+
 	test("that the buyer pays with another card after a failure is declined nevertheless", async () => {
 		const request = requestOf("pm_card_authenticationRequired");
 		await authorize(request);

@@ -38,6 +38,18 @@ export function createStripe(
 	const refunds = createRefunds({ sdk, once });
 	const ledger = createLedger({ db, sdk, logger, listRefunds: refunds.listOf });
 
+	/** Payments that this process is creating. */
+	const creations = new Map<string, Promise<ProviderResult>>();
+
+	function authorize(row: IntentRow): Promise<ProviderResult> {
+		const result = intents.advance(row);
+		if (row.intent_id) return result;
+		const remove = () => creations.delete(row.key);
+		creations.set(row.key, result);
+		result.then(remove, remove);
+		return result;
+	}
+
 	async function capture({ key, authorization, amount }: CaptureRequest): Promise<ProviderResult> {
 		const found = await rows.find(authorization);
 		if (!found) throw new Error("The authorization does not exist");
@@ -70,6 +82,10 @@ export function createStripe(
 	}
 
 	async function lookup(found: IntentRow | undefined): Promise<ProviderRecord | null> {
+		// The payments service looks a payment up repeatedly while it waits for its creation. These
+		// lookups must not use up Stripe's rate limit.
+		const created = found && (await creations.get(found.key)?.catch(() => null));
+		if (created) return { result: created, transactions: [] };
 		if (!found?.intent_id) return found && isOver(found) ? emptyRecord(found) : null;
 		const { row, intent } = await retrieveClosed(found);
 		const isCaptured = intent.status === "succeeded";
@@ -88,9 +104,7 @@ export function createStripe(
 		authorize(requests) {
 			if (requests.length === 0) return [];
 			const begun = rows.begin(requests);
-			return requests.map(async ({ key }) =>
-				intents.advance((await begun).get(key)!).catch(rethrow),
-			);
+			return requests.map(async ({ key }) => authorize((await begun).get(key)!).catch(rethrow));
 		},
 		capture: (requests) => requests.map((request) => capture(request).catch(rethrow)),
 		void(requests) {
