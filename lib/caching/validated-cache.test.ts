@@ -223,7 +223,7 @@ describe("validated cache with an in-memory store", () => {
 		const text = await metrics.text();
 		for (const [result, count] of Object.entries({ hit: 2, miss: 1, busy: 1 })) {
 			expect(text).toContain(
-				`shop_validated_cache_lookups_total{service="${service}",result="${result}"} ${count}\n`,
+				`shop_near_answers_total{service="${service}",result="${result}"} ${count}\n`,
 			);
 		}
 	});

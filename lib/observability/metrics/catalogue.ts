@@ -77,7 +77,7 @@ export const catalogue = {
 		labels: ["service", "result"],
 	},
 	validatedLookups: {
-		name: "shop_validated_cache_lookups_total",
+		name: "shop_near_answers_total",
 		type: "counter",
 		help: "Lookups in caches that validate entries in process memory, such as the response cache: hit, miss, or busy (caching is off or suspended by a change)",
 		labels: ["service", "result"],

@@ -3,6 +3,7 @@ import { checkEvents } from "./event-rules.ts";
 import type { AuditedOrder, Finding, OrderRecords, Violation } from "./records.ts";
 
 const MONEY_TAKEN: ReadonlySet<string | undefined> = new Set([
+	"disputed",
 	"captured",
 	"partially_refunded",
 	"refunded",
