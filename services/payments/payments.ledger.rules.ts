@@ -163,14 +163,16 @@ export function reportedBy(
 	const all: ProviderTransaction[] = [...transactions];
 	if (result) {
 		const [type, state] = STATED[result.status];
-		all.push({
-			type,
-			state,
-			reference: order_id,
-			at,
-			amount: result.status === "captured" ? result.amount : amount,
-			...(result.status === "declined" ? { reason: result.reason } : {}),
-		});
+		const isStated = all.some((one) => one.type === type && one.state === state);
+		if (!isStated)
+			all.push({
+				type,
+				state,
+				reference: order_id,
+				at,
+				amount: result.status === "captured" ? result.amount : amount,
+				...(result.status === "declined" ? { reason: result.reason } : {}),
+			});
 	}
 	return all.map(({ amount, reason, reference, ...one }) => ({
 		...one,

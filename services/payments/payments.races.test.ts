@@ -10,6 +10,7 @@ import type { Dependencies } from "./payments.dependencies.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
 import { createSimulated } from "./providers/simulated/provider.ts";
+import { createFaultyNode, FAULTS } from "./test/faulty-node.ts";
 
 let shop: Shop;
 let second: Shop;
@@ -40,98 +41,6 @@ afterAll(async () => {
 	await second?.stop();
 	await shop?.stop();
 });
-
-/**
- * Effect of a request to the provider.
- * - `responds`: the request is executed.
- * - `lost`: executed, but the response is lost.
- * - `unavailable`: not executed.
- * - `interrupted`: a request for a capture is only authorized.
- * - `interrupted and lost`: only authorized, and the response is lost.
- */
-const FAULTS = ["responds", "lost", "unavailable", "interrupted", "interrupted and lost"] as const;
-type Fault = (typeof FAULTS)[number];
-
-/**
- * Creates a node that executes one command. Each of its steps (a statement or a request to the
- * provider) waits at a gate until `step` opens it.
- * @param faults of its consecutive requests to the provider
- */
-function createNode(
-	execute: (dependencies: Dependencies) => Promise<unknown>,
-	faults: readonly Fault[],
-) {
-	let open: () => void = () => undefined;
-	let arrive: () => void = () => undefined;
-	let abort: (reason: Error) => void = () => undefined;
-	let finished = false;
-	let killed = false;
-	const gate = () =>
-		new Promise<void>((resolve, reject) => {
-			if (killed) return reject(new Error("Killed"));
-			[open, abort] = [resolve, reject];
-			arrive();
-		});
-	let requests = 0;
-	const gated = <A extends object, R>(method: (batch: readonly A[]) => Promise<R>[]) => {
-		return (batch: readonly A[]): Promise<R>[] => {
-			if (batch.length === 0) return [];
-			const fault = faults[requests++] ?? "responds";
-			const sent = gate().then(async () => {
-				if (fault === "unavailable") throw new Error("The provider is unavailable");
-				const isInterrupted = fault === "interrupted" || fault === "interrupted and lost";
-				const responses = method(isInterrupted ? batch.map(withoutCapture) : batch);
-				if (fault === "responds" || fault === "interrupted") return responses;
-				await Promise.allSettled(responses);
-				throw new Error("The response was lost");
-			});
-			return batch.map((_, i) => sent.then((responses) => responses[i]!));
-		};
-	};
-	const { db, provider } = dependencies;
-	const gatedDependencies = {
-		...dependencies,
-		db: {
-			query: (...args: Parameters<typeof db.query>) => gate().then(() => db.query(...args)),
-			transaction: (work: never) => gate().then(() => db.transaction(work)),
-		},
-		provider: {
-			authorize: gated(provider.authorize),
-			capture: gated(provider.capture),
-			void: gated(provider.void),
-			refund: gated(provider.refund),
-			lookup: provider.lookup,
-			findRefunds: provider.findRefunds,
-		},
-	} as unknown as Dependencies;
-	let running: Promise<unknown> | undefined;
-	return {
-		/** Executes the next step and waits until the node reaches the gate of the following one. */
-		async step(): Promise<void> {
-			if (finished) return;
-			const arrived = new Promise<void>((resolve) => {
-				arrive = resolve;
-			});
-			if (running) open();
-			else
-				running = execute(gatedDependencies).finally(() => {
-					finished = true;
-					arrive();
-				});
-			await Promise.race([arrived, running]);
-		},
-		isFinished: () => finished,
-		/** Stops the node before its next step. */
-		async kill(): Promise<void> {
-			killed = true;
-			abort(new Error("Killed"));
-			await running?.catch(() => undefined);
-		},
-	};
-}
-
-const withoutCapture = <A extends object>(request: A): A =>
-	"capture" in request ? { ...request, capture: false } : request;
 
 const commands = {
 	charge: (order: Order) => (node: Dependencies) => createCharges(node).charge([order]),
@@ -233,7 +142,7 @@ test("any interleaving of commands and faults captures once or refunds everythin
 				command,
 				maxSteps,
 				steps: 0,
-				node: createNode(commands[command](order), faults),
+				node: createFaultyNode(dependencies, commands[command](order), { requests: faults }),
 			}));
 			const step = async (run: (typeof running)[number] | undefined) => {
 				if (run && run.steps++ < run.maxSteps) await run.node.step();

@@ -4,11 +4,11 @@ import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { payments } from "./payments.contract.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import { balanceOf } from "./payments.ledger.rules.ts";
+import { balanceOf, reportedBy } from "./payments.ledger.rules.ts";
 import { lockPayment, recordReports, writeUpdates } from "./payments.ledger-store.ts";
 import { assertDecimals, type PaymentWithRefunds, planRefund } from "./payments.rules.ts";
 import { CLAIM_LIMIT, CLAIM_UNSETTLED, LIST, UNSETTLED_OF } from "./payments.statements.ts";
-import { fromUnits } from "./payments.units.rules.ts";
+import { fromUnits, toUnits } from "./payments.units.rules.ts";
 import { ledgerOf, planReservation } from "./payments.updates.ts";
 import type { PaymentProvider, RefundRequest, RefundResult } from "./providers/provider.ts";
 
@@ -65,14 +65,17 @@ export function createRefunds(dependencies: Dependencies) {
 			stale_key,
 		}));
 		const results = await settleWithin(requestRefunds(provider, requests), patientLimits);
-		await recordReports(
-			dependencies,
-			refunds.flatMap((refund, i) => {
+		const unconfirmed = refunds.filter((_, i) => results[i]?.status !== "fulfilled");
+		const excessive = await findExcessive(unconfirmed);
+		await recordReports(dependencies, [
+			...refunds.flatMap((refund, i) => {
 				const result = results[i];
 				return result?.status === "fulfilled" ? reportsOf(refund, result.value) : [];
 			}),
-		);
-		const open = refunds.filter((_, i) => results[i]?.status !== "fulfilled");
+			...excessive,
+		]);
+		const failed = new Set(excessive.map(({ refund }) => refund));
+		const open = unconfirmed.filter((refund) => !failed.has(refund));
 		const error = results.find((result) => result?.status === "rejected")?.reason;
 		if (open.length > 0)
 			logger.warn("Payment provider did not confirm refunds; will retry", {
@@ -80,6 +83,32 @@ export function createRefunds(dependencies: Dependencies) {
 				error,
 			});
 		return open;
+	}
+
+	/**
+	 * Reports of rejected refunds that can never be paid, because someone has refunded their amount at
+	 * the provider. Each report also contains the provider's record, with that other refund.
+	 */
+	async function findExcessive(rejected: readonly Refund[]) {
+		if (rejected.length === 0) return [];
+		const lookups = provider.lookup(rejected.map(({ order_id }) => order_id));
+		const records = await settleWithin(lookups, patientLimits);
+		return rejected.flatMap((refund, i) => {
+			const found = records[i];
+			if (found?.status !== "fulfilled" || !found.value) return [];
+			const { transactions, result } = found.value;
+			if (transactions.some(({ reference }) => reference === refund.id)) return [];
+			// The currency is not known here; amounts without one have the smallest unit of all.
+			const reported = reportedBy(found.value, { ...refund, currency: "" }, "");
+			if (balanceOf(reported).refundable >= toUnits(refund.amount, "")) return [];
+			const failure = { status: "failed", reference: refund.id, reason: EXCESSIVE } as const;
+			return reportsOf(refund, failure).map((report) => ({
+				order_id: refund.order_id,
+				refund,
+				result,
+				transactions: [...transactions, ...report.transactions],
+			}));
+		});
 	}
 
 	return {
@@ -100,6 +129,7 @@ export function createRefunds(dependencies: Dependencies) {
 		},
 	};
 }
+const EXCESSIVE = "The amount was refunded otherwise";
 /** The report of a refund's result; none while it is pending. */
 function reportsOf({ id, order_id, amount }: Refund, { status, reason }: RefundResult) {
 	if (status === "pending") return [];

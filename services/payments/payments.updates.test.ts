@@ -136,6 +136,17 @@ test("money that is captured during or after a reversal is paid out once", () =>
 	}
 });
 
+test("a payout of an amount that was refunded otherwise is repeated with the rest", () => {
+	const reversed = { ...open, payment: { ...payment, reversal: "done" as const } };
+	const { locked } = applyAll(reversed, [
+		{ result: captured },
+		{ transactions: [entry("refund", "succeeded", "re_1", 3)] },
+		{ transactions: [entry("refund_failed", "succeeded", "p", 10)] },
+	]);
+	expect(locked.refunds.map(({ amount }) => amount)).toEqual([10, 7]);
+	expect(locked.payment).toMatchObject({ status: "refunded", refunded_amount: 10 });
+});
+
 test("money that is captured after a decline or a void is paid out", () => {
 	for (const result of [{ status: "declined", reason: "no" }, { status: "closed" }] as const) {
 		const { locked } = applyAll(open, [{ result }, { result: captured }]);

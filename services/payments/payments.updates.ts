@@ -1,4 +1,5 @@
 import type { EventType } from "../../lib/contracts/contract.ts";
+import { newId } from "../../lib/persistence/id.ts";
 import type { HasDurableEvents } from "../../mixins/durable-events.mixin.ts";
 import {
 	type Balance,
@@ -60,7 +61,7 @@ export const ledgerOf = ({ payment, refunds, stored }: LockedPayment): Map<strin
 /**
  * Plans the changes of a payment. The result depends on the set of reports so far, not on their
  * order or repetition. A payment that is reversed, or was reported as failed, must not keep money:
- * what is captured then is paid out, once, under the ID of the payment.
+ * what is captured then is paid out, once. The ID of the payment is the ID of that refund.
  * @returns undefined if the report contains nothing new
  */
 export function planUpdate(
@@ -69,7 +70,7 @@ export function planUpdate(
 	eventData: HasDurableEvents["eventData"],
 	now = new Date().toISOString(),
 ): Update | undefined {
-	const { payment, refunds } = locked;
+	const { payment } = locked;
 	const ledger = ledgerOf(locked);
 	const before = balanceOf(ledger.values());
 	const added: Transaction[] = [];
@@ -78,7 +79,7 @@ export function planUpdate(
 		ledger.set(keyOf(one), one);
 		added.push(one);
 	}
-	const payout = planPayout(payment, refunds, before, balanceOf(ledger.values()));
+	const payout = planPayout(locked, before, ledger);
 	if (payout) {
 		const request = requestOf(payout, payment, now);
 		ledger.set(keyOf(request), request);
@@ -112,17 +113,26 @@ const differs = (one: StoredPayment, other: StoredPayment): boolean =>
 	(Object.keys(other) as (keyof StoredPayment)[]).some((field) => one[field] !== other[field]);
 
 function planPayout(
-	{ id, currency, reversal }: StoredPayment,
-	refunds: readonly RefundRow[],
+	{ payment: { id, currency, reversal }, refunds }: LockedPayment,
 	before: Balance,
-	{ refundable }: Balance,
+	ledger: ReadonlyMap<string, Transaction>,
 ): RequestedRefund | null {
+	const { refundable } = balanceOf(ledger.values());
 	const hasFailed = before.status === "declined" || before.status === "voided";
 	if (!(reversal || hasFailed) || refundable === 0) return null;
-	if (refunds.some((refund) => refund.id === id)) return null;
+	const earlier = refunds.filter(isPayout);
+	const amount = fromUnits(refundable, currency);
+	// A payout that failed is repeated only with a smaller amount: someone has refunded a part at the
+	// provider meanwhile. For any other failure, an operator finds out how to pay the buyer.
+	const isFailed = (payout: RefundRow) =>
+		ledger.has(`refund_failed succeeded ${payout.id}`) || ledger.has(`refund failed ${payout.id}`);
+	if (earlier.some((payout) => !isFailed(payout) || payout.amount <= amount)) return null;
 	const isLate = reversal === "done" || hasFailed || before.status === "processing";
-	return { id, amount: fromUnits(refundable, currency), reason: isLate ? LATE : REVERSED };
+	const reason = earlier[0]?.reason ?? (isLate ? LATE : REVERSED);
+	return { id: earlier.length > 0 ? newId() : id, amount, reason };
 }
+/** Whether a refund returns money that no order needs. */
+const isPayout = ({ reason }: RefundRow): boolean => reason === LATE || reason === REVERSED;
 
 /** The transaction that reserves the amount of a refund. */
 const requestOf = (
@@ -198,8 +208,10 @@ function* eventsOf(
 ): Iterable<Update["events"][number]> {
 	const { id: payment_id, order_id, currency, status, user_id } = payment;
 	const buyer = user_id ?? payment.buyer_id;
-	const payout = refunds.find(({ id, reason }) => id === payment_id && reason === LATE);
-	const late = buyer && currency ? payout : undefined;
+	const isLate = (reference: string) =>
+		buyer !== null &&
+		currency !== "" &&
+		refunds.some(({ id, reason }) => id === reference && reason === LATE);
 	const details = ({ amount, reason, reference }: Transaction, type: EventType) => ({
 		order_id,
 		payment_id,
@@ -207,13 +219,11 @@ function* eventsOf(
 		currency,
 		...(type === "payment.refund_failed" ? { reference, reason } : {}),
 		...(type === "payment.disputed" ? { reason } : {}),
-		...(type === "payment.refunded" && reference === late?.id
-			? { late: true, user_id: buyer }
-			: {}),
+		...(type === "payment.refunded" && isLate(reference) ? { late: true, user_id: buyer } : {}),
 	});
 	for (const transaction of added) {
 		const type = PUBLISHED[`${transaction.type} ${transaction.state}`];
-		if (!type || (user_id === null && transaction.reference !== late?.id)) continue;
+		if (!type || (user_id === null && !isLate(transaction.reference))) continue;
 		// Only the last of these steps is published.
 		if (type === "payment.authorized" && after.status !== "authorized") continue;
 		if (type === "payment.voided" && !(after.status === "voided" && isOpen(status))) continue;

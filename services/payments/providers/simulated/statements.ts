@@ -162,9 +162,10 @@ export const TRANSACTIONS = sql(
 	`select key, 'authorization' as type, 'succeeded' as state, amount, key as reference,
 			null as reason, at
 		from ledger_authorizations where key = any($1::text[]) and status = 'authorized'
-	union all select key, case status when 'closed' then 'void' else 'capture' end,
-			case status when 'declined' then 'failed' else 'succeeded' end, amount, key, reason, at
-		from ledger_charges where key = any($1)
+	union all select key, case c.status when 'closed' then 'void' else 'capture' end,
+			case c.status when 'declined' then 'failed' else 'succeeded' end,
+			case c.status when 'captured' then c.amount else coalesce(a.amount, 0) end, key, reason, c.at
+		from ledger_charges c left join ledger_authorizations a using (key) where key = any($1)
 	union all select charge_key, 'refund', 'requested', amount, key, null, at
 		from ledger_refunds where charge_key = any($1)
 	union all select charge_key, 'refund', 'succeeded', amount, key, null, coalesce(paid_at, at)
