@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceSchema } from "moleculer";
 import { type Model, type ModelStatic, Op, type Sequelize } from "sequelize";
 import type { Ctx, Mixin, ServiceThis } from "../lib/contracts/contract.ts";
@@ -14,9 +15,12 @@ import {
 } from "../lib/persistence/approximate-count.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
 import { selectIds } from "../lib/persistence/sequelize-internals.ts";
+import { isOutage } from "../lib/resilience/outages.ts";
 import { envOf } from "../lib/settings/env.ts";
 import { type Adapter, adapterFor, type Sort } from "./sequelize-adapter.ts";
 
+/** Time between two attempts to reach Postgres at the start. */
+const RETRY_MS = 500;
 const DbService = createRequire(import.meta.url)("moleculer-db") as ServiceSchema;
 
 export interface HasDatabase {
@@ -45,8 +49,18 @@ export const database: Mixin<HasDatabase> = {
 			report(catalogue.poolLimit, limit, this.name);
 		});
 	},
-	async started(this: HasDatabase) {
-		await this.db.query("select 1");
+	/** Waits for Postgres, which may have ended since the process found it. */
+	async started(this: ServiceThis & HasDatabase) {
+		for (;;) {
+			try {
+				await this.db.query("select 1");
+				return;
+			} catch (error) {
+				if (!isOutage(error)) throw error;
+				this.logger.warn("Postgres does not respond; the start will be retried", { error });
+				await delay(RETRY_MS);
+			}
+		}
 	},
 	async stopped(this: HasDatabase) {
 		await this.db.close();

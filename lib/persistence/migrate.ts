@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { StartError } from "../process/start-error.ts";
+import { isOutage } from "../resilience/outages.ts";
 import { databaseUrl } from "./database.ts";
 import { MIGRATING, migrationsIn, runMigration } from "./migration.ts";
 
@@ -99,11 +100,6 @@ async function appliedTo(client: pg.Client): Promise<{ name: string; applied_at:
 		.rows;
 }
 
-/** Shutdown, crash and start of the server, https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const LOSS_CODES = ["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE"];
-const isConnectionLoss = ({ code = "", message }: Error & { code?: string }): boolean =>
-	LOSS_CODES.includes(code) || message.startsWith("Connection terminated");
-
 /**
  * Connects, runs `work` and disconnects.
  * @throws StartError if the connection fails or is lost, with the database but never the password
@@ -129,7 +125,7 @@ async function connected<T>(
 	try {
 		return await work(client);
 	} catch (error) {
-		if (!isConnectionLoss(error as Error & { code?: string })) throw error;
+		if (!isOutage(error)) throw error;
 		throw new StartError(
 			`the connection to ${address.host}${address.pathname} was lost: ${(error as Error).message}`,
 		);

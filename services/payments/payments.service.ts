@@ -31,7 +31,6 @@ type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amoun
 
 type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
 
-const LIMITS = { totalMs: 250, idleMs: 50 };
 const PATIENT_LIMITS = { totalMs: 5000, idleMs: 2000 };
 const POLL_INTERVAL_MS = 5000;
 const PRUNE_INTERVAL_MS = 600_000;
@@ -45,7 +44,7 @@ export default defineService(payments)({
 		const provider = createProvider({ db, logger, env });
 		const windowSeconds = env.PAYMENT_WINDOW_MINUTES * 60;
 		const parts = { db, eventData, wakeRelay, logger, provider, windowSeconds };
-		const dependencies = { ...parts, limits: LIMITS, patientLimits: PATIENT_LIMITS };
+		const dependencies = { ...parts, limits: provider.limits, patientLimits: PATIENT_LIMITS };
 		const refunds = createRefunds(dependencies);
 		const reversals = createReversals(dependencies, refunds);
 		const lookups = createLookups(dependencies, refunds, reversals);

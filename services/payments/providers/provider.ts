@@ -1,4 +1,5 @@
 import type { Logger } from "moleculer";
+import type { SettleLimits } from "../../../lib/async/settle-within.ts";
 import type { Database } from "../../../lib/persistence/database.ts";
 import type { Env } from "../../../lib/settings/env.ts";
 
@@ -155,6 +156,8 @@ export type Simulation = "succeed" | "fail" | "dispute" | "reverse_dispute";
 export interface PaymentProvider {
 	/** Name in the setting PAYMENT_PROVIDER and in the path of its webhooks. */
 	readonly name: string;
+	/** Time that a batch of requests usually takes; results that arrive later are recorded later. */
+	readonly limits: SettleLimits;
 	/**
 	 * Authorizes amounts. A repeated request returns the current status of its authorization, and
 	 * continues with the requested capture if it was interrupted before.

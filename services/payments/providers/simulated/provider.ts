@@ -36,6 +36,9 @@ import {
 	VOID,
 } from "./statements.ts";
 
+/** Keeps slow payments from delaying the others. */
+const LIMITS = { totalMs: 250, idleMs: 50 };
+
 /**
  * A payment provider for development and tests, with its own ledger in the `ledger_` tables. Like
  * the test cards of real providers, the token determines the behavior:
@@ -179,6 +182,7 @@ export function createSimulated({ db }: { readonly db: Database }): PaymentProvi
 
 	return {
 		name: "simulated",
+		limits: LIMITS,
 		authorize(requests) {
 			if (requests.length === 0) return [];
 			const batch = processBatch(requests);

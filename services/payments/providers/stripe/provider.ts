@@ -16,6 +16,9 @@ import { createRows } from "./rows.ts";
 import type { IntentRow } from "./statements.ts";
 import { createWebhooks } from "./webhook.ts";
 
+/** A payment takes up to four requests, of a few hundred milliseconds each. */
+const LIMITS = { totalMs: 3000, idleMs: 500 };
+
 /**
  * Payments through Stripe: one PaymentIntent per order, and one row in `stripe_intents`. Payment
  * methods that support it are authorized and then captured, in two requests, so that a payment can be
@@ -101,6 +104,7 @@ export function createStripe(
 
 	return {
 		name: "stripe",
+		limits: LIMITS,
 		authorize(requests) {
 			if (requests.length === 0) return [];
 			const begun = rows.begin(requests);
