@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { databaseUrl } from "../../lib/persistence/database.ts";
 import { migrate } from "../../lib/persistence/migrate.ts";
@@ -13,6 +14,8 @@ import { makeNextVersion } from "../support/next-version.ts";
 import { describeWith } from "../support/servers.ts";
 
 const START_MS = 180_000;
+/** Pause of a buyer after an order, so that the load does not occupy the machine's processors. */
+const THINK_MS = 50;
 /** Services of a version's three processes. An order crosses NATS from one to the next. */
 const KINDS = {
 	edge: ["api", "auth", "users", "products"],
@@ -80,7 +83,10 @@ describeWith(["nats-server", "redis-server"], "two consecutive versions in one c
 		let working = true;
 		let turn = 0;
 		const buyer = async () => {
-			while (working) await buy(token, product_id, turn++).catch((error) => failures.push(error));
+			while (working) {
+				await buy(token, product_id, turn++).catch((error) => failures.push(error));
+				await pause(THINK_MS);
+			}
 		};
 		const buyers = [buyer(), buyer(), buyer()];
 		try {

@@ -39,6 +39,7 @@ export default class NativeEnvironment {
 	readonly fakeTimersModern = null;
 	#before = new Map<string, number>();
 	#env = { ...process.env };
+	#failed = false;
 
 	constructor(_config: unknown, { console }: EnvironmentContext) {
 		this.global.console = console;
@@ -50,6 +51,11 @@ export default class NativeEnvironment {
 
 	getVmContext(): null {
 		return null;
+	}
+
+	/** Receives the events of jest-circus. */
+	handleTestEvent({ name, test }: { name: string; test?: { errors: readonly unknown[] } }): void {
+		if (name === "test_done" && test!.errors.length > 0) this.#failed = true;
 	}
 
 	async setup(): Promise<void> {
@@ -66,11 +72,13 @@ export default class NativeEnvironment {
 		const until = Date.now() + GRACE_MS;
 		while (this.#left().length > 0 && Date.now() < until) await pause(POLL_MS);
 		const left = this.#left();
+		const changed = this.#changedSettings();
+		// The failure of a test is the cause, and Jest would report only this error.
+		if (this.#failed) return;
 		if (left.length > 0)
 			throw new Error(
 				`The test file leaves resources open: ${left.join(", ")}. Run it with --detectOpenHandles`,
 			);
-		const changed = this.#changedSettings();
 		if (changed.length > 0)
 			throw new Error(`The test file leaves process.env changed: ${changed.join(", ")}`);
 	}
