@@ -74,7 +74,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 				),
 			20,
 		);
-	});
+	}, 60_000);
 
 	test("a lost stream is refilled from the outbox without repeated effects", async () => {
 		const source = await nodes.start([producer()]);
