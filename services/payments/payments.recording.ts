@@ -10,6 +10,7 @@ import {
 	RECORD,
 	RECORD_FIELDS,
 	RECORD_NEW,
+	RECORD_NEW_DETAILED,
 	RECORD_WAITING,
 } from "./payments.statements.ts";
 import type { ProviderResult } from "./providers/provider.ts";
@@ -47,9 +48,12 @@ export async function recordCharges(
 	responses: readonly Response[],
 ): Promise<Map<string, Outcome>> {
 	const outcomes = new Map(responses.map(({ order }) => [order.order_id, refused("REVERSED")]));
-	const recorded = await recordDecided(store, responses.filter(isDecided));
-	const states = [...recorded, ...(await recordWaiting(store, responses.filter(isWaiting)))];
-	for (const [order_id, row] of states) outcomes.set(order_id, chargeOutcome(row));
+	for (const [order_id, row] of await recordDecided(store, responses.filter(isDecided)))
+		outcomes.set(order_id, chargeOutcome(row));
+	const waiting = responses.filter(isWaiting);
+	if (waiting.length > 0)
+		for (const [order_id, row] of await recordWaiting(store, waiting))
+			outcomes.set(order_id, chargeOutcome(row));
 	return outcomes;
 }
 
@@ -59,18 +63,19 @@ async function recordDecided(
 ): Promise<Map<string, ChargeState | undefined>> {
 	if (responses.length === 0) return new Map();
 	const rows = responses.map(({ order, result }) => toRow(store, order, result));
-	const values = [
-		...columns(rows, RECORD_FIELDS),
-		traceparentsOf(rows),
-		valuesOrNull(responses, ({ result }) => result.reference),
-		valuesOrNull(responses, ({ result }) =>
-			result.status === "declined" ? result.code : undefined,
-		),
-	];
-	const allNew = await store.db.insertNew(RECORD_NEW, values);
+	const values = [...columns(rows, RECORD_FIELDS), traceparentsOf(rows)];
+	const references = valuesOrNull(responses, ({ result }) => result.reference);
+	const codes = valuesOrNull(responses, ({ result }) =>
+		result.status === "declined" ? result.code : undefined,
+	);
+	const details = [references, codes];
+	const allNew =
+		references || codes
+			? await store.db.insertNew(RECORD_NEW_DETAILED, [...values, ...details])
+			: await store.db.insertNew(RECORD_NEW, values);
 	const found = allNew
 		? rows.map((row) => ({ ...row, reversal: null }))
-		: await store.db.query<Row>(RECORD, values);
+		: await store.db.query<Row>(RECORD, [...values, ...details]);
 	store.wakeRelay();
 	const byOrder = new Map<string, ChargeState | undefined>(found.map((row) => [row.order_id, row]));
 	const reports = responses.flatMap(({ order: { order_id, traceparent }, result }) => {
@@ -78,7 +83,8 @@ async function recordDecided(
 		const isNews = status && status !== result.status && !isTaken(status);
 		return isNews ? [{ order_id, traceparent, result }] : [];
 	});
-	for (const [order_id, row] of await recordReports(store, reports)) byOrder.set(order_id, row);
+	if (reports.length > 0)
+		for (const [order_id, row] of await recordReports(store, reports)) byOrder.set(order_id, row);
 	for (const { order_id } of rows) if (!byOrder.has(order_id)) byOrder.set(order_id, undefined);
 	return byOrder;
 }
@@ -87,7 +93,6 @@ async function recordWaiting(
 	store: Store,
 	responses: readonly Response<Waiting>[],
 ): Promise<Map<string, ChargeState>> {
-	if (responses.length === 0) return new Map();
 	const rows = responses.map(({ order, result }) => ({
 		...order,
 		id: newId(),

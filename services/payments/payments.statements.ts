@@ -52,8 +52,8 @@ export const AUDIT_PAYMENTS = sql(
 );
 
 /**
- * Fields of the parameters of {@link RECORD}. The traceparents, references and decline codes follow,
- * each null if no row has one.
+ * Fields of the parameters of {@link RECORD}. The traceparents follow, and then, except for
+ * {@link RECORD_NEW}, the references and decline codes; each is null if no row has one.
  */
 export const RECORD_FIELDS = [
 	"id",
@@ -66,26 +66,34 @@ export const RECORD_FIELDS = [
 	"type",
 	"event",
 ] as const;
-const INSERT_PAYMENTS = `
+/**
+ * @param details further columns, each preceded by a comma
+ * @param types types of these columns, in the same form
+ */
+const insertPayments = (details = "", types = "") => `
 	with wanted as (
 			select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::numeric[], $5::text[],
-				$6::text[], $7::text[], $8::text[], $9::json[], $10::text[], $11::text[], $12::text[])
+				$6::text[], $7::text[], $8::text[], $9::json[], $10::text[]${types})
 			as w (id, order_id, user_id, amount, currency, status, decline_reason, type, event,
-				traceparent, reference, decline_code)),
+				traceparent${details})),
 		inserted as (
 			insert into payments (id, order_id, user_id, amount, currency, status, decline_reason,
-				reference, decline_code, authorized_at, captured_at)
-			select id, order_id, user_id, amount, currency, status, decline_reason, reference,
-				decline_code, case when status <> 'declined' then now() end,
-				case when status = 'captured' then now() end
+				authorized_at, captured_at${details})
+			select id, order_id, user_id, amount, currency, status, decline_reason,
+				case when status <> 'declined' then now() end,
+				case when status = 'captured' then now() end${details}
 			from wanted order by order_id`;
+const INSERT_DETAILED = insertPayments(", reference, decline_code", ", $11::text[], $12::text[]");
+const PUBLISH_WANTED = `
+	insert into outbox (type, subject, data, traceparent)
+		select type, order_id::text, event, traceparent from wanted`;
 
 /** Optimistic insert: fails as a whole if one of the orders already has a payment or tombstone. */
-export const RECORD_NEW = sql(
-	"record_new",
-	`${INSERT_PAYMENTS})
-	insert into outbox (type, subject, data, traceparent)
-		select type, order_id::text, event, traceparent from wanted`,
+export const RECORD_NEW = sql("record_new", `${insertPayments()})${PUBLISH_WANTED}`);
+/** The same with references and decline codes, which the simulated provider does not have. */
+export const RECORD_NEW_DETAILED = sql(
+	"record_new_detailed",
+	`${INSERT_DETAILED})${PUBLISH_WANTED}`,
 );
 
 /**
@@ -94,7 +102,7 @@ export const RECORD_NEW = sql(
  */
 export const RECORD = sql(
 	"record",
-	`${INSERT_PAYMENTS}
+	`${INSERT_DETAILED}
 			on conflict (order_id) do nothing
 			returning id, order_id, status, decline_reason, reversal),
 		published as (
