@@ -31,7 +31,7 @@ type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amoun
 
 type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
 
-const PATIENT_LIMITS = { totalMs: 5000, idleMs: 2000 };
+const PATIENT_LIMITS = { totalMs: 3000, idleMs: 1500 };
 const POLL_INTERVAL_MS = 5000;
 const PRUNE_INTERVAL_MS = 600_000;
 

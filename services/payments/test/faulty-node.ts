@@ -123,7 +123,6 @@ export function createFaultyNode(
 		},
 	};
 }
-export type FaultyNode = ReturnType<typeof createFaultyNode>;
 
 const withoutCapture = <A extends object | string>(request: A): A =>
 	typeof request === "object" && "capture" in request ? { ...request, capture: false } : request;
