@@ -90,7 +90,14 @@ export const orderSteps = (call: Call): Step<OrderSaga>[] => [
 					payment_token: saga.payment_token,
 				})),
 			}),
-		compensate: (sagas) => call("payments.reverse", orderRefs(sagas)),
+		compensate: (sagas) =>
+			call("payments.reverse", {
+				orders: sagas.map((saga) => ({
+					...orderRef(saga),
+					user_id: saga.order.user_id,
+					currency: saga.order.currency,
+				})),
+			}),
 	},
 	{
 		name: "schedule",
