@@ -70,6 +70,19 @@ function extremes(rule: Rule): unknown[] {
 			return extremes(rule.items).map((item) => [item]);
 		case "object":
 			return variants(rule.props);
+		case "record":
+			return [
+				...extremes(rule.value).map((value) => ({ name: value })),
+				...extremes(rule.key).map((key) => ({ [key as string]: exampleOf(rule.value) })),
+				Object.fromEntries(
+					Array.from({ length: rule.max }, (_, i) => [
+						`${i}`.padEnd(rule.key.max ?? 10, "\u{20000}"),
+						extremes(rule.value)[2],
+					]),
+				),
+			];
+		case "multi":
+			return rule.rules.flatMap(extremes);
 		default:
 			return [];
 	}

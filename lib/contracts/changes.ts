@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { invalidField } from "./errors.ts";
 
 /** @throws VALIDATION_ERROR if an update contains no field */
@@ -6,11 +7,13 @@ export function assertNotEmpty(changes: object): void {
 		throw invalidField("", "EMPTY", "Name at least one field to change");
 }
 
-/** Fields of `changes` whose values differ from those of `current`. */
+/** Fields of `changes` whose values differ from those of `current`, at any depth. */
 export const changedFields = <Changes extends object>(
 	current: Changes,
 	changes: Changes,
 ): Changes =>
 	Object.fromEntries(
-		Object.entries(changes).filter(([field, value]) => value !== current[field as keyof Changes]),
+		Object.entries(changes).filter(
+			([field, value]) => !isDeepStrictEqual(value, current[field as keyof Changes]),
+		),
 	) as Changes;

@@ -3,6 +3,18 @@ import { breakingChanges } from "./compatibility.ts";
 import { type ActionContract, type Contract, contract } from "./contract.ts";
 import { list, object, type Rule, type Shape } from "./schema.ts";
 
+function tags(
+	{ max = 5, key = 9, text = 9 } = {},
+	...types: ("number" | "boolean")[]
+): Rule & { readonly type: "record" } {
+	const rules = [{ type: "string", max: text } as const, ...types.map((type) => ({ type }))];
+	return {
+		type: "record",
+		key: { type: "string", max: key },
+		value: { type: "multi", rules },
+		max,
+	};
+}
 const released = contract({
 	name: "shelves",
 	actions: {
@@ -20,6 +32,7 @@ const released = contract({
 					{ max: 10 },
 				),
 				note: { type: "string", nullable: true, optional: true },
+				tags: tags({}, "number"),
 			},
 			returns: object({
 				id: { type: "uuid" },
@@ -66,6 +79,7 @@ test.each<[string, Contract]>([
 		params({
 			name: { type: "string", max: 200 },
 			colour: { type: "enum", values: ["red", "blue", "green"], default: "blue" },
+			tags: tags({ max: 6, key: 10, text: 10 }, "boolean", "number"),
 		}),
 	],
 	[
@@ -141,6 +155,13 @@ test.each<[string, Contract | undefined]>([
 		"shelves.put params.books[].pages: no longer accepts fractions",
 		params({ books: books({ pages: { type: "number", integer: true, min: 1, convert: true } }) }),
 	],
+	["shelves.put params.tags: max was 5 and is 4", params({ tags: tags({ max: 4 }, "number") })],
+	[
+		"shelves.put params.tags{key}: max was 9 and is 8",
+		params({ tags: tags({ key: 8 }, "number") }),
+	],
+	["shelves.put params.tags{}: max was 9 and is 8", params({ tags: tags({ text: 8 }, "number") })],
+	["shelves.put params.tags{}: the type number was removed", params({ tags: tags() })],
 	[
 		"shelves.put params.books: max was 10 and is 5",
 		params({ books: { ...released.actions.put.params.books, max: 5 } }),

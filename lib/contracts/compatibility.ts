@@ -152,7 +152,20 @@ function event(was: Shape, is: Shape, at: string): string[] {
 	];
 }
 
-/** Compares the items of arrays and the fields of objects. */
+/** Compares each alternative with the current one of the same type. */
+function alternatives(
+	was: Rule & { readonly type: "multi" },
+	is: Rule & { readonly type: "multi" },
+	at: string,
+	rule: Compare<Rule>,
+): string[] {
+	return was.rules.flatMap((before) => {
+		const after = is.rules.find(({ type }) => type === before.type);
+		return after ? rule(before, after, at) : [`${at}: the type ${before.type} was removed`];
+	});
+}
+
+/** Compares the elements of arrays, objects, records and alternatives. */
 function nested(
 	was: Rule,
 	is: Rule,
@@ -161,5 +174,8 @@ function nested(
 	shape: Compare<Shape>,
 ): string[] {
 	if (was.type === "array" && is.type === "array") return rule(was.items, is.items, `${at}[]`);
+	if (was.type === "record" && is.type === "record")
+		return [...rule(was.key, is.key, `${at}{key}`), ...rule(was.value, is.value, `${at}{}`)];
+	if (was.type === "multi" && is.type === "multi") return alternatives(was, is, at, rule);
 	return was.type === "object" && is.type === "object" ? shape(was.props, is.props, at) : [];
 }

@@ -27,6 +27,10 @@ export function exampleOf(rule: Rule): unknown {
 			return Array.from({ length: Math.max(1, rule.min ?? 1) }, () => exampleOf(rule.items));
 		case "object":
 			return exampleOfShape(rule.props);
+		case "record":
+			return { [exampleOf(rule.key) as string]: exampleOf(rule.value) };
+		case "multi":
+			return exampleOf(rule.rules[0]!);
 		case "any":
 			return rule.nullable ? null : {};
 	}

@@ -177,6 +177,59 @@ test("unknown fields are rejected or removed at every depth", () => {
 	).toEqual(["number"]);
 });
 
+describe("a record", () => {
+	const rules = {
+		tags: {
+			type: "record",
+			key: { type: "string", max: 5, pattern: "^[a-z/\\ud83d]+$" },
+			value: {
+				type: "multi",
+				rules: [
+					{ type: "string", max: 3, trim: true },
+					{ type: "number" },
+					list({ type: "string", trim: true }, { max: 2 }),
+				],
+			},
+			min: 1,
+			max: 3,
+		},
+	} as const satisfies Shape;
+
+	test("accepts values of each type and passes the converted ones", () => {
+		const tags = { a: " x ", b: 1, constructor: [" y"] };
+		expect(check(rules, { tags: { a: " x ", "b/": 1.5, c: [" y"] } })).toEqual({
+			wrong: [],
+			value: { tags: { a: "x", "b/": 1.5, c: ["y"] } },
+		});
+		expect(check(rules, { tags }).wrong).toEqual(["recordKey"]);
+		expect(check(rules, { tags: { a: " x" } }, ignoreUnknownFields).value).toEqual({
+			tags: { a: "x" },
+		});
+	});
+
+	test("reports one violation for its size or names, and those of its values", () => {
+		for (const tags of [[], "a", 1, true]) expect(check(rules, { tags }).wrong).toEqual(["record"]);
+		expect(check(rules, { tags: null }).wrong).toEqual(["notNull"]);
+		expect(check(rules, { tags: {} }).wrong).toEqual(["recordMin"]);
+		expect(check(rules, { tags: { a: 1, b: 2, c: 3, d: 4 } }).wrong).toEqual(["recordMax"]);
+		for (const key of ["A", "", "abcdef", "\ud83d", "__proto__", "$`".repeat(10_000)]) {
+			const errors = errorsOf(rules, { tags: JSON.parse(`{${JSON.stringify(key)}: {}}`) });
+			expect(errors.map(({ type }) => type)).toEqual(["recordKey"]);
+			expect(errors[0]!.message.length).toBeLessThan(100);
+		}
+		expect(check(rules, { tags: { a: "long", b: null, c: [1, "x"] } }).wrong).toEqual([
+			"stringMax",
+			"notNull",
+			"string",
+		]);
+		expect(messagesOf(rules, { tags: { a: {}, b: true, c: ["", "", ""] } })).toEqual([
+			"The 'tags.a' field must be of the type: string, number, array.",
+			"The 'tags.b' field must be of the type: string, number, array.",
+			"The 'tags.c' field must contain less than or equal to 2 items.",
+		]);
+	});
+});
+
 describe("a value of the wrong length", () => {
 	test("is rejected before its pattern is checked", () => {
 		const pattern = "^a+$";

@@ -64,7 +64,18 @@ export type Rule =
 			readonly min?: number;
 			readonly max?: number;
 	  })
-	| (Common & { readonly type: "object"; readonly props: Shape });
+	| (Common & { readonly type: "object"; readonly props: Shape })
+	/** Object with any names that match `key`, at most `max`. */
+	| (Common & {
+			readonly type: "record";
+			readonly key: Rule & { readonly type: "string" };
+			readonly value: Rule;
+			readonly min?: number;
+			readonly max: number;
+	  })
+	/** Value of one of several rules, which differ in their JSON type. */
+	| (Common & { readonly type: "multi"; readonly rules: readonly Alternative[] });
+type Alternative = Rule & { readonly type: "string" | "number" | "boolean" | "array" };
 export type Shape = { readonly [field: string]: Rule };
 
 type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
@@ -73,9 +84,13 @@ type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
 		? Value<I>[]
 		: R extends { type: "object"; props: infer P }
 			? Infer<P>
-			: R extends { type: infer T extends keyof Leaf }
-				? Leaf[T]
-				: never;
+			: R extends { type: "record"; value: infer V }
+				? { [name: string]: Value<V> }
+				: R extends { type: "multi"; rules: readonly (infer A)[] }
+					? Value<A>
+					: R extends { type: infer T extends keyof Leaf }
+						? Leaf[T]
+						: never;
 /** Type of the values of a rule. */
 export type Value<R> = R extends { nullable: true } ? Bare<R> | null : Bare<R>;
 
@@ -186,6 +201,8 @@ export const validatorOptions = {
 		enum: notNull,
 		array: notNull,
 		object: { ...notNull, strict: true },
+		record: notNull,
+		multi: notNull,
 	} satisfies Record<Rule["type"], object>,
 	plugins: [refineRules, rejectNull],
 	messages,
@@ -245,6 +262,16 @@ function describe(rule: Rule): Record<string, unknown> {
 			};
 		case "object":
 			return objectSchema(rule.props);
+		case "record":
+			return {
+				type: "object",
+				propertyNames: toJsonSchema(rule.key),
+				additionalProperties: toJsonSchema(rule.value),
+				minProperties: rule.min,
+				maxProperties: rule.max,
+			};
+		case "multi":
+			return { anyOf: rule.rules.map(toJsonSchema) };
 		case "any":
 			return {};
 	}

@@ -11,6 +11,8 @@ const ignoreInProps = (props: Shape) =>
 	Object.fromEntries(Object.entries(props).map(([field, rule]) => [field, ignoreInRule(rule)]));
 function ignoreInRule(rule: Rule): object {
 	if (rule.type === "array") return { ...rule, items: ignoreInRule(rule.items) };
+	if (rule.type === "record") return { ...rule, value: ignoreInRule(rule.value) };
+	if (rule.type === "multi") return { ...rule, rules: rule.rules.map(ignoreInRule) };
 	return rule.type === "object"
 		? { ...rule, strict: "remove", props: ignoreInProps(rule.props) }
 		: rule;

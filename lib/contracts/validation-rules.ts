@@ -19,6 +19,8 @@ interface Compiler {
 		string,
 		(this: Compiler, rule: CompiledRule<Limits>, ...rest: unknown[]) => { source: string }
 	>;
+	getRuleFromSchema(schema: object): object;
+	compileRule(rule: object, context: object, path: string, call: string, into: string): string;
 	wrapRequiredCheckSourceCode(
 		rule: CompiledRule<{ nullable?: boolean }>,
 		...rest: unknown[]
@@ -111,7 +113,72 @@ function time(this: Compiler, { messages }: CompiledRule<object>) {
 	};
 }
 
-export const customRules = { string, money, time };
+interface RecordSchema extends Limits {
+	readonly key: { readonly max: number; readonly pattern: string };
+	readonly value: object;
+}
+/**
+ * Rule for an object with free names. The number of names and each name are checked before the
+ * values, and a violation does not repeat a name: a client can make it arbitrarily long.
+ */
+function record(
+	this: Compiler,
+	{ schema: { key, value, min = 0, max }, messages }: CompiledRule<RecordSchema>,
+	path: string,
+	context: object,
+) {
+	const error = (type: string, expected?: number) =>
+		`{ ${this.makeError({ type, actual: "size", messages, ...(expected === undefined ? {} : { expected: String(expected) }) })} return value; }`;
+	const element = this.compileRule(
+		this.getRuleFromSchema(value),
+		context,
+		`${path}[key]`,
+		"element = context.fn[%%INDEX%%](value, field + '.' + key, record, errors, context);",
+		"element",
+	);
+	return {
+		sanitized: true,
+		source: `
+			const record = value;
+			const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+			const keys = isObject ? Object.keys(value) : [];
+			const size = keys.length;
+			if (!isObject) ${error("record")}
+			if (size < ${min}) ${error("recordMin", min)}
+			if (size > ${max}) ${error("recordMax", max)}
+			if (!keys.every((key) => key.length <= ${key.max} && key.isWellFormed() && ${new RegExp(key.pattern)}.test(key))) ${error("recordKey")}
+			const checked = {};
+			for (const key of keys) {
+				let element = value = record[key];
+				${element}
+				checked[key] = element;
+			}
+			return checked;`,
+	};
+}
+
+/** Rule for a value of one of several JSON types. Only the rule of its type reports violations. */
+function multi(
+	this: Compiler,
+	{ schema: { rules }, messages }: CompiledRule<{ rules: readonly { type: string }[] }>,
+	path: string,
+	context: object,
+) {
+	const call = "value = context.fn[%%INDEX%%](value, field, parent, errors, context);";
+	const cases = rules.map(
+		(rule) =>
+			`if (kind === "${rule.type}") { ${this.compileRule(this.getRuleFromSchema(rule), context, path, call, "value")} } else `,
+	);
+	return {
+		sanitized: true,
+		source: `
+			const kind = Array.isArray(value) ? "array" : typeof value;
+			${cases.join("")} { ${this.makeError({ type: "multi", actual: "kind", expected: JSON.stringify(rules.map(({ type }) => type).join(", ")), messages })} }
+			return value;`,
+	};
+}
+
+export const customRules = { string, money, time, record, multi };
 
 /**
  * Error messages of our rules, and of rules whose own message is unsuitable. They become source
@@ -128,6 +195,12 @@ export const messages = {
 	// them separately.
 	objectStrict: "The object '{field}' has unknown fields.",
 	enumValue: "The '{field}' field must be one of: {expected}.",
+	record: "The '{field}' field must be an object.",
+	recordMin: "The '{field}' field must have at least {expected} names.",
+	recordMax: "The '{field}' field must have at most {expected} names.",
+	recordKey:
+		"The '{field}' field has a name that is too long or has other characters than allowed.",
+	multi: "The '{field}' field must be of the type: {expected}.",
 };
 
 /**

@@ -1,48 +1,14 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { list, object, page, paging, partial, shape } from "../../lib/contracts/schema.ts";
-
-const id = { id: { type: "uuid" } } as const;
-const name = { type: "string", min: 1, max: 255, trim: true } as const;
-const description = { type: "string", max: 5000, nullable: true } as const;
-const price = { type: "money" } as const;
-const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
-	description: "ISO 4217 code",
-} as const;
-const category = { type: "string", min: 1, max: 100, trim: true } as const;
-const sku_text = {
-	type: "string",
-	min: 1,
-	max: 64,
-	pattern: "^[A-Za-z0-9._-]+$",
-	example: "MUG-1",
-} as const;
-const sku = { ...sku_text, nullable: true } as const;
-
-export const product = shape({
-	...id,
-	name,
-	description,
-	price,
-	currency,
+import { list, object, page, paging } from "../../lib/contracts/schema.ts";
+import {
 	category,
-	sku,
-	created_at: { type: "time" },
-	updated_at: { type: "time" },
-});
-
-const newProduct = shape({
-	name,
-	price,
-	category,
-	description: { ...description, optional: true },
-	sku: { ...sku, optional: true },
-	currency: { ...currency, default: "EUR" },
-	stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
-});
+	changes,
+	id,
+	newProduct,
+	product,
+	sku_text,
+} from "./products.contract.shapes.ts";
 
 export const products = contract({
 	name: "products",
@@ -110,7 +76,7 @@ export const products = contract({
 			also: ["PUT"],
 			auth: "admin",
 			etag: true,
-			params: { ...id, ...partial({ name, description, price, currency, category, sku }) },
+			params: { ...id, ...changes },
 			returns: object(product),
 			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN", "PRECONDITION_FAILED"],
 		},

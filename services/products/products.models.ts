@@ -5,9 +5,9 @@ import {
 	type ModelStatic,
 	type Sequelize,
 } from "sequelize";
-import type { product } from "./products.contract.ts";
+import type { Product } from "./products.rules.ts";
 
-const columns: Record<keyof typeof product, ModelAttributes[string]> = {
+const columns: Record<keyof Product, ModelAttributes[string]> = {
 	id: { type: DataTypes.UUID, primaryKey: true },
 	name: DataTypes.TEXT,
 	description: DataTypes.TEXT,
@@ -15,6 +15,12 @@ const columns: Record<keyof typeof product, ModelAttributes[string]> = {
 	currency: DataTypes.TEXT,
 	category: DataTypes.TEXT,
 	sku: DataTypes.TEXT,
+	parent_id: DataTypes.UUID,
+	options: DataTypes.JSONB,
+	option_names: DataTypes.JSONB,
+	variant_count: DataTypes.INTEGER,
+	attributes: DataTypes.JSONB,
+	images: DataTypes.JSONB,
 	created_at: DataTypes.DATE,
 	updated_at: DataTypes.DATE,
 };

@@ -1,11 +1,11 @@
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { digitsOf, fitsCurrency, isCurrency } from "../../lib/money/currency.ts";
-import type { product } from "./products.contract.ts";
+import type { changes, product } from "./products.contract.shapes.ts";
 
 export type Product = Infer<typeof product>;
 /** Fields of a product that can change. */
-export type Changes = Partial<Omit<Product, "id" | "created_at" | "updated_at">>;
+export type Changes = Infer<typeof changes>;
 
 /**
  * Distinct words of a query: runs of letters, marks and digits. All other characters, such as
@@ -25,6 +25,33 @@ export function assertPrice({ price, currency }: { price: number; currency: stri
 			"MONEY",
 			`A price in ${currency} can have at most ${digitsOf(currency)} decimals`,
 		);
+}
+
+/** Separates the parts of a category, as in `Kitchen/Knives`. */
+export const CATEGORY_SEPARATOR = "/";
+const MAX_CATEGORY_DEPTH = 8;
+
+/**
+ * Canonical form of a category path: without spaces around its parts.
+ * @throws VALIDATION_ERROR for an empty part, or more than MAX_CATEGORY_DEPTH parts
+ */
+export function categoryPath(category: string, field = "category"): string {
+	const parts = category.split(CATEGORY_SEPARATOR).map((part) => part.trim());
+	if (parts.includes(""))
+		throw invalidField(field, "CATEGORY", "A category must not contain an empty part");
+	if (parts.length > MAX_CATEGORY_DEPTH)
+		throw invalidField(
+			field,
+			"CATEGORY",
+			`A category can have at most ${MAX_CATEGORY_DEPTH} levels`,
+		);
+	return parts.join(CATEGORY_SEPARATOR);
+}
+
+/** @throws VALIDATION_ERROR if two option names are the same */
+export function assertOptionNames({ option_names }: { option_names?: string[] | null }): void {
+	if (option_names && new Set(option_names).size < option_names.length)
+		throw invalidField("option_names", "DUPLICATE", "Option names must differ from each other");
 }
 
 /** @throws VALIDATION_ERROR if `min_price` exceeds `max_price` */

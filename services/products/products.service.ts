@@ -20,12 +20,15 @@ import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import type {} from "../inventory/inventory.contract.ts";
-import { product, products } from "./products.contract.ts";
+import { product } from "./products.contract.shapes.ts";
+import { products } from "./products.contract.ts";
 import { defineProduct } from "./products.models.ts";
 import {
+	assertOptionNames,
 	assertPrice,
 	assertRange,
 	type Changes,
+	categoryPath,
 	type Product,
 	searchWords,
 } from "./products.rules.ts";
@@ -59,6 +62,8 @@ export default defineService(products)({
 		async create(ctx) {
 			const { sku } = ctx.params;
 			assertPrice(ctx.params);
+			assertOptionNames(ctx.params);
+			const category = categoryPath(ctx.params.category);
 			const isTaken = sku && (await this.db.query(statements.FIND_SKU, [sku])).length > 0;
 			// Read after the SKU: a product and its key commit together, so a request that finds the
 			// product also finds the key.
@@ -67,7 +72,7 @@ export default defineService(products)({
 			if (earlier) return replayResponse<Product>(ctx.meta, earlier);
 			if (isTaken) throwError(products, "SKU_TAKEN");
 
-			const rows = [{ ...ctx.params, id: newId() }];
+			const rows = [{ ...ctx.params, category, id: newId() }];
 			await openStock(ctx, rows);
 			const created = await this.rows.whileInvalidated([], () =>
 				executeOnce(this.db, ctx, 201, async (tx) => {
@@ -106,8 +111,12 @@ export default defineService(products)({
 			return found ?? throwError(products, "PRODUCT_NOT_FOUND");
 		},
 
-		async update({ params: { id, ...requested }, meta }) {
-			assertNotEmpty(requested);
+		async update({ params: { id, ...params }, meta }) {
+			assertNotEmpty(params);
+			assertOptionNames(params);
+			const requested = params.category
+				? { ...params, category: categoryPath(params.category) }
+				: params;
 			return changeRow(this, id, async (tx) => {
 				const before = await lockProduct(tx, id);
 				assertIfMatch(meta, before);
@@ -116,10 +125,8 @@ export default defineService(products)({
 				if (updated_fields.length === 0) return before;
 				if ("price" in changes || "currency" in changes) assertPrice({ ...before, ...changes });
 
-				const { name, description, price, currency, category, sku } = { ...before, ...changes };
-				const values = [id, name, description, price, currency, category, sku];
 				const [after] = await tx
-					.query<Product>(statements.UPDATE_PRODUCT, values)
+					.query<Product>(statements.UPDATE_PRODUCT, valuesOf({ ...before, ...changes }))
 					.catch(rethrowSkuTaken);
 				await this.publish(tx, "product.updated", id, { product_id: id, updated_fields });
 				return after!;
@@ -142,7 +149,12 @@ export default defineService(products)({
 
 		async import(ctx) {
 			for (const one of ctx.params.products) assertPrice(one);
-			const bySku = new Map(ctx.params.products.map((one) => [one.sku, one]));
+			const bySku = new Map(
+				ctx.params.products.map((one) => [
+					one.sku,
+					{ ...one, category: categoryPath(one.category) },
+				]),
+			);
 			// Includes removed products, so that they are not imported again.
 			const used = await this.db.query<{ sku: string }>(statements.FIND_USED_SKUS, [
 				[...bySku.keys()],
@@ -182,6 +194,15 @@ function assertIfMatch({ if_match }: Meta, current: Product): void {
 	if (if_match && !matchesEtag(if_match, etagOf(current), "strong"))
 		throw commonError("PRECONDITION_FAILED");
 }
+
+/** Values of {@link statements.UPDATE_PRODUCT}. */
+const valuesOf = (after: Product): unknown[] => {
+	const { id, name, description, price, currency, category, sku } = after;
+	const { option_names, attributes, images } = after;
+	const names = option_names && JSON.stringify(option_names);
+	const json = [names, JSON.stringify(attributes), JSON.stringify(images)];
+	return [id, name, description, price, currency, category, sku, ...json];
+};
 
 /** Rethrows a unique violation as SKU_TAKEN. */
 function rethrowSkuTaken(error: { code?: string }): never {

@@ -1,5 +1,5 @@
 import { sql } from "../../lib/persistence/database.ts";
-import { product } from "./products.contract.ts";
+import { product } from "./products.contract.shapes.ts";
 
 const COLUMNS = Object.keys(product).join(", ");
 
@@ -10,10 +10,14 @@ const COLUMNS = Object.keys(product).join(", ");
 export const INSERT_PRODUCTS = sql(
 	"insert_products",
 	`with inserted as (
-			insert into products (id, name, description, price, currency, category, sku)
-			select id, name, description, price, currency, category, sku from json_to_recordset($1)
+			insert into products (id, name, description, price, currency, category, sku, parent_id,
+				options, option_names, own_fields, attributes, images)
+			select id, name, description, price, currency, category, sku, parent_id, options,
+				option_names, coalesce(own_fields, '{}'), coalesce(attributes, '{}'), coalesce(images, '[]')
+			from json_to_recordset($1)
 				as p (id uuid, name text, description text, price numeric, currency text,
-					category text, sku text)
+					category text, sku text, parent_id uuid, options jsonb, option_names jsonb,
+					own_fields text[], attributes jsonb, images jsonb)
 			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
@@ -32,7 +36,7 @@ export const LOCK_PRODUCT = sql(
 export const UPDATE_PRODUCT = sql(
 	"update_product",
 	`update products set name = $2, description = $3, price = $4, currency = $5, category = $6,
-		sku = $7, updated_at = now()
+		sku = $7, option_names = $8, attributes = $9, images = $10, updated_at = now()
 	where id = $1 returning ${COLUMNS}`,
 );
 

@@ -159,5 +159,11 @@ function attackShape(shape: Shape, value: string): Record<string, unknown>[] {
 function attackValues(rule: Rule, value: string): unknown[] {
 	if (rule.type === "array") return attackValues(rule.items, value).map((one) => [one]);
 	if (rule.type === "object") return attackShape(rule.props, value);
+	if (rule.type === "record")
+		return [
+			{ [value]: exampleOf(rule.value) },
+			...attackValues(rule.value, value).map((one) => ({ name: one })),
+		];
+	if (rule.type === "multi") return rule.rules.flatMap((one) => attackValues(one, value));
 	return [value];
 }

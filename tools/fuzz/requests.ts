@@ -38,6 +38,14 @@ function boundary(rule: Rule, next: Random): unknown {
 			{ length: pick([0, max ?? 3, (max ?? 3) + 1], next) },
 			() => exampleOfShape({ one: rule.items }).one,
 		);
+	if (rule.type === "record")
+		return Object.fromEntries(
+			Array.from({ length: pick([0, rule.max, rule.max + 1], next) }, (_, i) => [
+				`name ${i}`,
+				exampleOfShape({ one: rule.value }).one,
+			]),
+		);
+	if (rule.type === "multi") return boundary(pick(rule.rules, next), next);
 	return pick(TEXTS, next);
 }
 
@@ -49,6 +57,8 @@ function spoil(rule: Rule | undefined, value: unknown, next: Random): unknown {
 		return spoilFields(rule.props, value as Record<string, unknown>, next);
 	if (rule?.type === "array" && Array.isArray(value) && value.length > 0 && chance < 0.6)
 		return [spoil(rule.items, value[0], next), ...value.slice(1)];
+	if (rule?.type === "record" && chance < 0.6)
+		return { ...(value as object), [pick(TEXTS, next)]: spoil(rule.value, undefined, next) };
 	return chance < 0.8 ? pick(TEXTS, next) : pick(VALUES, next);
 }
 function spoilFields(

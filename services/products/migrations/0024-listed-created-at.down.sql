@@ -1,0 +1,1 @@
+drop index products_listed_created_at;

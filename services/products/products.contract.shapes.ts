@@ -1,0 +1,119 @@
+import { list, object, partial, shape } from "../../lib/contracts/schema.ts";
+
+export const id = { id: { type: "uuid" } } as const;
+const name = { type: "string", min: 1, max: 255, trim: true } as const;
+const description = { type: "string", max: 5000, nullable: true } as const;
+const price = { type: "money" } as const;
+const currency = {
+	type: "string",
+	pattern: "^[A-Z]{3}$",
+	example: "EUR",
+	description: "ISO 4217 code",
+} as const;
+export const category = { type: "string", min: 1, max: 100, trim: true } as const;
+export const sku_text = {
+	type: "string",
+	min: 1,
+	max: 64,
+	pattern: "^[A-Za-z0-9._-]+$",
+	example: "MUG-1",
+} as const;
+const sku = { ...sku_text, nullable: true } as const;
+
+/** Name of an attribute or option: letters, digits, and between them spaces, `_` and `-`. */
+const attribute_name = {
+	type: "string",
+	min: 1,
+	max: 40,
+	pattern:
+		"^[0-9A-Za-z\\u00aa-\\uffff](?:[0-9A-Za-z\\u00aa-\\uffff _-]*[0-9A-Za-z\\u00aa-\\uffff])?$",
+	example: "color",
+} as const;
+const attribute_text = { type: "string", min: 1, max: 200, trim: true } as const;
+const attributes = {
+	type: "record",
+	key: attribute_name,
+	value: {
+		type: "multi",
+		rules: [
+			attribute_text,
+			{ type: "number" },
+			{ type: "boolean" },
+			list(attribute_text, { min: 1, max: 50 }),
+		],
+	},
+	max: 50,
+} as const;
+const option_names = {
+	...list(attribute_name, { min: 1, max: 5 }),
+	nullable: true,
+	description: "Names of the options in which the variants of the product differ",
+} as const;
+/** The unique index on options limits their size: 5 names and values of 100 code points. */
+const options = {
+	type: "record",
+	key: attribute_name,
+	value: { type: "string", min: 1, max: 60, trim: true },
+	min: 1,
+	max: 5,
+	description: "A value for each option name of the parent",
+} as const;
+const images = list(
+	object({
+		url: {
+			type: "string",
+			min: 1,
+			max: 2000,
+			pattern: "^(?:https?:/)?/[^\\s\"'<>\\\\^`{|}]*$",
+			example: "https://example.com/mug.jpg",
+			description: "Absolute URL, or path on this server",
+		},
+		alt: { type: "string", max: 500, trim: true, default: "" },
+	}),
+	{ max: 20 },
+);
+
+export const product = shape({
+	...id,
+	name,
+	description,
+	price,
+	currency,
+	category,
+	sku,
+	parent_id: { type: "uuid", nullable: true, description: "Parent of a variant" },
+	options: { ...options, nullable: true },
+	option_names,
+	variant_count: { type: "number", integer: true, description: "Number of its variants" },
+	attributes,
+	images,
+	created_at: { type: "time" },
+	updated_at: { type: "time" },
+});
+
+/** A stand-alone product or a parent to create. */
+export const newProduct = shape({
+	name,
+	price,
+	category,
+	description: { ...description, optional: true },
+	sku: { ...sku, optional: true },
+	currency: { ...currency, default: "EUR" },
+	option_names: { ...option_names, optional: true },
+	attributes: { ...attributes, optional: true },
+	images: { ...images, optional: true },
+	stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
+});
+
+/** Fields of a product that can change. */
+export const changes = partial({
+	name,
+	description,
+	price,
+	currency,
+	category,
+	sku,
+	option_names,
+	attributes,
+	images,
+});
