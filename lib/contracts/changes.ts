@@ -9,7 +9,7 @@ export function assertNotEmpty(changes: object): void {
 
 /** Fields of `changes` whose values differ from those of `current`, at any depth. */
 export const changedFields = <Changes extends object>(
-	current: Changes,
+	current: { readonly [Field in keyof Changes]?: unknown },
 	changes: Changes,
 ): Changes =>
 	Object.fromEntries(

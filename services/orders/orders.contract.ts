@@ -42,6 +42,7 @@ export const orders = contract({
 			throws: [
 				"USER_NOT_FOUND",
 				"PRODUCT_NOT_FOUND",
+				"CHOOSE_VARIANT",
 				"MIXED_CURRENCIES",
 				"OUT_OF_STOCK",
 				"PAYMENT_DECLINED",
@@ -145,6 +146,10 @@ export const orders = contract({
 	errors: {
 		ORDER_NOT_FOUND: { status: 404, message: "Order not found" },
 		ILLEGAL_TRANSITION: { status: 409, message: "The order's status does not allow this change" },
+		CHOOSE_VARIANT: {
+			status: 409,
+			message: "The product has variants: order one of them",
+		},
 		MIXED_CURRENCIES: { status: 409, message: "An order cannot contain several currencies" },
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },

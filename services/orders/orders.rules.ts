@@ -19,6 +19,8 @@ export interface Product {
 	readonly name: string;
 	readonly price: number;
 	readonly currency: string;
+	/** Undefined if the node of the products service is of an older version. */
+	readonly variant_count?: number;
 }
 export type Caller = { readonly id: string; readonly role: "user" | "admin" };
 
@@ -106,7 +108,7 @@ export function mergeItems(items: readonly OrderItem[]): OrderItem[] {
  * The lines and the total of an order, at the given prices. Amounts are added in minor units. A
  * price with more decimals than its currency has is rounded, as it is displayed.
  * @param catalogue the product of each item; null if it does not exist
- * @throws PRODUCT_NOT_FOUND, MIXED_CURRENCIES, ORDER_TOO_LARGE
+ * @throws PRODUCT_NOT_FOUND, MIXED_CURRENCIES, CHOOSE_VARIANT, ORDER_TOO_LARGE
  */
 export function priceItems(items: readonly OrderItem[], catalogue: readonly (Product | null)[]) {
 	const missing = items.filter((_, i) => !catalogue[i]);
@@ -121,7 +123,8 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 	const scale = scaleOf(currency);
 	let total = 0;
 	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
-		const { name, price } = products[i]!;
+		const { name, price, variant_count } = products[i]!;
+		if (variant_count) throwError(orders, "CHOOSE_VARIANT", { product_id });
 		const minor = Math.round(price * scale);
 		total += minor * quantity;
 		return {

@@ -5,7 +5,7 @@ import { createOrderPlacement, type OrderRequest } from "./place-order.ts";
 import type { OrderSaga } from "./saga/steps.ts";
 import type { OrderSagaOutcome } from "./saga/store.ts";
 
-const [buyer, otherUser, tea, unknown] = [uuid(), uuid(), uuid(), uuid()];
+const [buyer, otherUser, tea, unknown, parent] = [uuid(), uuid(), uuid(), uuid(), uuid()];
 const user = { id: buyer, is_active: true };
 const product = { id: tea, name: "Tea", price: 5, currency: "EUR" };
 const orderRequest = (over: Partial<OrderRequest> = {}): OrderRequest => ({
@@ -28,6 +28,7 @@ beforeEach(() => {
 	const rows = new Map<string, object>([
 		[buyer, user],
 		[tea, product],
+		[parent, { ...product, id: parent, variant_count: 2 }],
 	]);
 	const lookup = (name: string) => async (ids: string[]) => {
 		lookups.push({ name, ids });
@@ -83,6 +84,13 @@ test("an invalid request fails alone and is not written", async () => {
 		results.flatMap((result) => (result.status === "rejected" ? [result.reason.type] : [])),
 	).toEqual(["PRODUCT_NOT_FOUND", "USER_NOT_FOUND"]);
 	expect(batches).toEqual([2]);
+});
+
+test("an order of a product with variants is rejected", async () => {
+	await expect(
+		place(orderRequest({ items: [{ product_id: parent, quantity: 1 }] })),
+	).rejects.toMatchObject({ type: "CHOOSE_VARIANT", data: { product_id: parent } });
+	expect(batches).toEqual([]);
 });
 
 test("a request whose key is already in use has neither an order nor a saga", async () => {

@@ -1,7 +1,7 @@
 import { microBatch, Rejection, reject } from "../../lib/async/micro-batch.ts";
 import { withTimeout } from "../../lib/async/with-timeout.ts";
 import { currentTraceparent, type Traced } from "../../lib/context/traceparent.ts";
-import { type Ctx, throwError } from "../../lib/contracts/contract.ts";
+import { type Ctx, contractError, isError, throwError } from "../../lib/contracts/contract.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import {
 	errorResponse,
@@ -62,13 +62,18 @@ export async function placeOrder(
 	if (earlier) return replayOrder(db, meta, earlier);
 
 	// 2. Price and write the order and start its saga, in a batch with concurrent requests.
-	const placed = await placeTogether({
-		...params,
-		user_id,
-		items: rules.mergeItems(params.items),
-		traceparent: currentTraceparent(),
-		keyed,
-	});
+	let placed: PlacedOrder | undefined;
+	try {
+		placed = await placeTogether({
+			...params,
+			user_id,
+			items: rules.mergeItems(params.items),
+			traceparent: currentTraceparent(),
+			keyed,
+		});
+	} catch (error) {
+		throw isError(error, "CHOOSE_VARIANT") ? await chooseVariant(ctx, error) : error;
+	}
 	// A concurrent request has used the key.
 	if (!placed) return replayOrder(db, meta, await responses.find(keyed!));
 
@@ -85,6 +90,16 @@ export async function placeOrder(
 	}
 	if (error) throw error;
 	return order;
+}
+
+/** Adds the variants of the product that cannot be ordered to an error. */
+async function chooseVariant(ctx: Ctx, error: unknown): Promise<Error> {
+	const { product_id } = (error as { data: { product_id: string } }).data;
+	const variants = await ctx.call("products.variants", { id: product_id });
+	return contractError(orders, "CHOOSE_VARIANT", {
+		product_id,
+		variants: variants.map(({ id, options }) => ({ id, options })),
+	});
 }
 
 /** Dependencies of {@link createOrderPlacement}. */
@@ -113,7 +128,7 @@ const MAX_ARRIVAL_WAIT_MS = 10;
  * buyers and products, one INSERT, and saga steps that the batch shares. An invalid request does
  * not affect the others.
  *
- * @throws USER_NOT_FOUND, PRODUCT_NOT_FOUND, MIXED_CURRENCIES, ORDER_TOO_LARGE
+ * @throws USER_NOT_FOUND, PRODUCT_NOT_FOUND, MIXED_CURRENCIES, CHOOSE_VARIANT, ORDER_TOO_LARGE
  */
 export function createOrderPlacement({
 	lookup,

@@ -91,6 +91,8 @@ export const product = shape({
 	updated_at: { type: "time" },
 });
 
+const stock = { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 } as const;
+
 /** A stand-alone product or a parent to create. */
 export const newProduct = shape({
 	name,
@@ -102,18 +104,26 @@ export const newProduct = shape({
 	option_names: { ...option_names, optional: true },
 	attributes: { ...attributes, optional: true },
 	images: { ...images, optional: true },
-	stock: { type: "number", integer: true, min: 0, max: 1_000_000_000, default: 0 },
+	stock,
 });
 
-/** Fields of a product that can change. */
-export const changes = partial({
+/** Fields that a variant inherits from its parent unless it defines them itself. */
+export const inherited = shape({
 	name,
 	description,
 	price,
 	currency,
 	category,
-	sku,
-	option_names,
 	attributes,
 	images,
 });
+export const newVariant = shape({
+	options,
+	sku: { ...sku, optional: true },
+	stock,
+	...partial(inherited),
+});
+/** Fields of a product that can change; `options` only those of a variant. */
+export const changes = partial({ ...inherited, sku, option_names, options });
+/** A product with its variants. */
+export const productWithVariants = shape({ ...product, variants: list(object(product)) });

@@ -6,7 +6,9 @@ import {
 	changes,
 	id,
 	newProduct,
+	newVariant,
 	product,
+	productWithVariants,
 	sku_text,
 } from "./products.contract.shapes.ts";
 
@@ -24,8 +26,25 @@ export const products = contract({
 			returns: object(product),
 			throws: ["SKU_TAKEN", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
 		},
+		createVariant: {
+			summary: "Create a variant of a product, which inherits the fields that are not given",
+			rest: "POST /products/:id/variants",
+			auth: "admin",
+			status: 201,
+			idempotent: true,
+			params: { ...id, ...newVariant },
+			returns: object(product),
+			throws: [
+				"PRODUCT_NOT_FOUND",
+				"SKU_TAKEN",
+				"VARIANT_EXISTS",
+				"TOO_MANY_VARIANTS",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
+		},
 		list: {
-			summary: "List and search products",
+			summary: "List and search products, without the variants of a product",
 			rest: "GET /products",
 			auth: "anyone",
 			page: true,
@@ -60,28 +79,35 @@ export const products = contract({
 			returns: page(product),
 		},
 		get: {
-			summary: "Retrieve a product",
+			summary: "Retrieve a product with its variants",
 			rest: "GET /products/:id",
 			auth: "anyone",
 			etag: true,
 			responseCache: { ttl: 60_000 },
 			params: id,
-			returns: object(product),
+			returns: object(productWithVariants),
 			throws: ["PRODUCT_NOT_FOUND"],
 			retry: true,
 		},
 		update: {
-			summary: "Update a product",
+			summary:
+				"Update a product. Variants follow the changes of their parent in fields that they do not define",
 			rest: "PATCH /products/:id",
 			also: ["PUT"],
 			auth: "admin",
 			etag: true,
 			params: { ...id, ...changes },
-			returns: object(product),
-			throws: ["PRODUCT_NOT_FOUND", "SKU_TAKEN", "PRECONDITION_FAILED"],
+			returns: object(productWithVariants),
+			throws: [
+				"PRODUCT_NOT_FOUND",
+				"SKU_TAKEN",
+				"VARIANT_EXISTS",
+				"HAS_VARIANTS",
+				"PRECONDITION_FAILED",
+			],
 		},
 		remove: {
-			summary: "Remove a product from the catalog; past orders keep it",
+			summary: "Remove a product and its variants from the catalog; past orders keep them",
 			rest: "DELETE /products/:id",
 			auth: "admin",
 			status: 204,
@@ -97,6 +123,12 @@ export const products = contract({
 			retry: true,
 			divide: { list: "ids" },
 		},
+		/** Variants of a product, in the order of their creation; empty if it has none. */
+		variants: {
+			params: id,
+			returns: list(object(product)),
+			retry: true,
+		},
 		/** Adds products whose SKU was never used and returns their number. */
 		import: {
 			params: { products: list(object({ ...newProduct, sku: sku_text }), { min: 1, max: 1000 }) },
@@ -104,12 +136,21 @@ export const products = contract({
 		},
 	},
 	events: {
-		"product.created": { product_id: { type: "uuid" } },
+		"product.created": {
+			product_id: { type: "uuid" },
+			parent_id: { type: "uuid", optional: true, description: "Of a variant" },
+		},
 		"product.updated": { product_id: { type: "uuid" }, updated_fields: list({ type: "string" }) },
 		"product.removed": { product_id: { type: "uuid" } },
 	},
 	errors: {
 		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+		HAS_VARIANTS: {
+			status: 409,
+			message: "Option names cannot change while the product has variants",
+		},
+		TOO_MANY_VARIANTS: { status: 409, message: "A product can have at most 100 variants" },
+		VARIANT_EXISTS: { status: 409, message: "Another variant has these options" },
 		SKU_TAKEN: { status: 409, message: "Another product has this SKU" },
 	},
 });

@@ -1,7 +1,15 @@
+import { isDeepStrictEqual } from "node:util";
+import { throwError } from "../../lib/contracts/contract.ts";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { digitsOf, fitsCurrency, isCurrency } from "../../lib/money/currency.ts";
-import type { changes, product } from "./products.contract.shapes.ts";
+import {
+	type changes,
+	inherited,
+	type newVariant,
+	type product,
+} from "./products.contract.shapes.ts";
+import { products } from "./products.contract.ts";
 
 export type Product = Infer<typeof product>;
 /** Fields of a product that can change. */
@@ -46,6 +54,90 @@ export function categoryPath(category: string, field = "category"): string {
 			`A category can have at most ${MAX_CATEGORY_DEPTH} levels`,
 		);
 	return parts.join(CATEGORY_SEPARATOR);
+}
+
+/** Maximum number of variants of a product. */
+export const MAX_VARIANTS = 100;
+/** Fields that a variant inherits from its parent. */
+export const INHERITED = Object.keys(inherited) as (keyof typeof inherited)[];
+
+/**
+ * Row of a new variant: the fields that it defines, and those of its parent.
+ * @throws VALIDATION_ERROR if the options do not match the parent's option names; TOO_MANY_VARIANTS
+ */
+export function variantOf(parent: Product, own: Infer<typeof newVariant>) {
+	assertOptions(parent, own.options);
+	if (parent.variant_count >= MAX_VARIANTS) throwError(products, "TOO_MANY_VARIANTS");
+	const { category, ...rest } = own;
+	const values = {
+		...rest,
+		...(category === undefined ? {} : { category: categoryPath(category) }),
+	};
+	const { name, description, price, currency, attributes, images } = parent;
+	const row = {
+		...{ name, description, price, currency, category: parent.category, attributes, images },
+		sku: null,
+		...values,
+		parent_id: parent.id,
+	};
+	assertPrice(row);
+	return { ...row, own_fields: ownFields(Object.keys(own)) };
+}
+
+/** Of these fields those that a variant can inherit. A price is in the currency of its product. */
+export function ownFields(fields: readonly string[]): string[] {
+	const isMoney = fields.includes("price") || fields.includes("currency");
+	return INHERITED.filter(
+		(field) => fields.includes(field) || (isMoney && (field === "price" || field === "currency")),
+	);
+}
+
+/** @throws VALIDATION_ERROR unless the options have a value for each option name of the parent */
+export function assertOptions({ option_names }: Product, options: object): void {
+	const names = Object.keys(options);
+	const isMatch =
+		option_names?.length === names.length &&
+		option_names.every((name) => Object.hasOwn(options, name));
+	if (isMatch) return;
+	throw invalidField(
+		"options",
+		"OPTIONS",
+		option_names
+			? `Give a value for each of these options: ${option_names.join(", ")}`
+			: "The product has no option names, so it can have no variants",
+	);
+}
+
+/**
+ * Canonical form of requested changes.
+ * @throws VALIDATION_ERROR for an invalid category or repeated option names
+ */
+export function normalizedChanges(changes: Changes): Changes {
+	assertOptionNames(changes);
+	return changes.category === undefined
+		? changes
+		: { ...changes, category: categoryPath(changes.category) };
+}
+
+/**
+ * Checks whether a product can have the changed options and option names.
+ * @param parent of a variant
+ * @throws VALIDATION_ERROR, HAS_VARIANTS
+ */
+export function assertChanges(
+	changes: Changes,
+	before: Product,
+	parent: Product | undefined,
+): void {
+	const { options, option_names } = changes;
+	if (options && !parent) throw invalidField("options", "OPTIONS", "Only a variant has options");
+	if (options) assertOptions(parent!, options);
+	if (option_names && parent)
+		throw invalidField("option_names", "OPTION_NAMES", "A variant cannot have variants");
+	if (option_names !== undefined && before.variant_count > 0) {
+		const unchanged = isDeepStrictEqual(option_names, before.option_names);
+		if (!unchanged) throwError(products, "HAS_VARIANTS");
+	}
 }
 
 /** @throws VALIDATION_ERROR if two option names are the same */

@@ -25,7 +25,7 @@ const MAX_RARE = 1000;
  */
 const FREQUENT_FRACTION = 0.006;
 
-const CATALOG = "select from products where deleted_at is null";
+const CATALOG = "select from products where deleted_at is null and parent_id is null";
 
 /**
  * Whether few products contain all of these words. A single frequent word is recognized by the
@@ -42,7 +42,7 @@ export async function areRare(db: Queryable, words: readonly string[]): Promise<
 }
 
 /**
- * Condition of a filter for Sequelize, which escapes the values.
+ * Condition of a filter for Sequelize, without variants, which escapes the values.
  * @param isRare whether few products contain the words
  */
 export function matches(
@@ -51,6 +51,7 @@ export function matches(
 ): WhereOptions {
 	return {
 		[Op.and]: [
+			{ parent_id: null },
 			...(category === undefined
 				? []
 				: [where(fn("category_key", col("category")), fn("category_key", category))]),

@@ -1,11 +1,7 @@
-import { changeRow } from "../../lib/caching/change-row.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
-import { assertNotEmpty, changedFields } from "../../lib/contracts/changes.ts";
-import { type Ctx, type Meta, throwError } from "../../lib/contracts/contract.ts";
-import { commonError } from "../../lib/contracts/errors.ts";
-import { etagOf, matchesEtag } from "../../lib/contracts/etag.ts";
-import type { Infer } from "../../lib/contracts/schema.ts";
+import { assertNotEmpty } from "../../lib/contracts/changes.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
 import {
 	executeOnce,
 	findKey,
@@ -19,7 +15,13 @@ import { defineService } from "../../lib/service/define-service.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
-import type {} from "../inventory/inventory.contract.ts";
+import {
+	createVariant,
+	type NewProduct,
+	openStock,
+	removeProduct,
+	updateProduct,
+} from "./products.changes.ts";
 import { product } from "./products.contract.shapes.ts";
 import { products } from "./products.contract.ts";
 import { defineProduct } from "./products.models.ts";
@@ -27,16 +29,13 @@ import {
 	assertOptionNames,
 	assertPrice,
 	assertRange,
-	type Changes,
 	categoryPath,
+	normalizedChanges,
 	type Product,
 	searchWords,
 } from "./products.rules.ts";
 import { areRare, isAfter, matches, orderBy } from "./products.search.ts";
 import * as statements from "./products.statements.ts";
-
-/** A product to insert. */
-type NewProduct = Infer<typeof products.actions.create.params> & { readonly id: string };
 
 /** Lifetime of a cached product or result in milliseconds. A change invalidates it at once. */
 const CACHE_TTL_MS = 60_000;
@@ -49,16 +48,28 @@ export default defineService(products)({
 	},
 
 	methods: {
+		/** Variants of a product, in the order of their creation. */
+		variantsOf(id: string): Promise<Product[]> {
+			return this.rows.readResult(`variants ${id}`, CACHE_TTL_MS, () =>
+				this.db.query<Product>(statements.VARIANTS, [id]),
+			);
+		},
 		/** Inserts products whose SKU is free, with their events. Call `wakeRelay` after the commit. */
 		insertProducts(tx: Pick<Tx, "query">, rows: readonly NewProduct[]): Promise<Product[]> {
 			const ids = rows.map(({ id }) => id);
-			const events = ids.map((product_id) => this.eventData("product.created", { product_id }));
+			const events = rows.map(({ id, parent_id }) =>
+				this.eventData("product.created", { product_id: id, ...(parent_id ? { parent_id } : {}) }),
+			);
 			const values = [JSON.stringify(rows), ids, events, currentTraceparent()];
 			return tx.query<Product>(statements.INSERT_PRODUCTS, values);
 		},
 	},
 
 	actions: {
+		async createVariant(ctx) {
+			return createVariant(this, ctx);
+		},
+
 		async create(ctx) {
 			const { sku } = ctx.params;
 			assertPrice(ctx.params);
@@ -108,37 +119,22 @@ export default defineService(products)({
 
 		async get({ params: { id } }) {
 			const [found] = await this.rows.readThrough([id], async () => [await this.findRecord(id)]);
-			return found ?? throwError(products, "PRODUCT_NOT_FOUND");
+			if (!found) throwError(products, "PRODUCT_NOT_FOUND");
+			const variants = found.variant_count > 0 ? await this.variantsOf(id) : [];
+			return { ...found, variants };
 		},
 
 		async update({ params: { id, ...params }, meta }) {
 			assertNotEmpty(params);
-			assertOptionNames(params);
-			const requested = params.category
-				? { ...params, category: categoryPath(params.category) }
-				: params;
-			return changeRow(this, id, async (tx) => {
-				const before = await lockProduct(tx, id);
-				assertIfMatch(meta, before);
-				const changes = changedFields<Changes>(before, requested);
-				const updated_fields = Object.keys(changes);
-				if (updated_fields.length === 0) return before;
-				if ("price" in changes || "currency" in changes) assertPrice({ ...before, ...changes });
-
-				const [after] = await tx
-					.query<Product>(statements.UPDATE_PRODUCT, valuesOf({ ...before, ...changes }))
-					.catch(rethrowSkuTaken);
-				await this.publish(tx, "product.updated", id, { product_id: id, updated_fields });
-				return after!;
-			});
+			return updateProduct(this, id, normalizedChanges(params), meta);
 		},
 
 		async remove({ params: { id }, meta }) {
-			await changeRow(this, id, async (tx) => {
-				assertIfMatch(meta, await lockProduct(tx, id));
-				await tx.query(statements.REMOVE_PRODUCT, [id]);
-				await this.publish(tx, "product.removed", id, { product_id: id });
-			});
+			await removeProduct(this, id, meta);
+		},
+
+		async variants({ params: { id } }) {
+			return this.variantsOf(id);
 		},
 
 		async resolve({ params: { ids } }) {
@@ -172,40 +168,3 @@ export default defineService(products)({
 		},
 	},
 });
-
-/**
- * Creates the stock records of new products. Call it before inserting the products, so that no
- * reader sees a product without a stock record. The record of a product that is not inserted after
- * all is harmless.
- */
-const openStock = (ctx: Ctx, rows: readonly NewProduct[]): Promise<unknown> =>
-	Promise.all(
-		rows.map(({ id, stock }) => ctx.call("inventory.open", { product_id: id, on_hand: stock })),
-	);
-
-/** Locks a product until the transaction ends. @throws PRODUCT_NOT_FOUND */
-async function lockProduct(tx: Tx, id: string): Promise<Product> {
-	const [found] = await tx.query<Product>(statements.LOCK_PRODUCT, [id]);
-	return found ?? throwError(products, "PRODUCT_NOT_FOUND");
-}
-
-/** @throws PRECONDITION_FAILED if If-Match does not contain the entity tag of the product */
-function assertIfMatch({ if_match }: Meta, current: Product): void {
-	if (if_match && !matchesEtag(if_match, etagOf(current), "strong"))
-		throw commonError("PRECONDITION_FAILED");
-}
-
-/** Values of {@link statements.UPDATE_PRODUCT}. */
-const valuesOf = (after: Product): unknown[] => {
-	const { id, name, description, price, currency, category, sku } = after;
-	const { option_names, attributes, images } = after;
-	const names = option_names && JSON.stringify(option_names);
-	const json = [names, JSON.stringify(attributes), JSON.stringify(images)];
-	return [id, name, description, price, currency, category, sku, ...json];
-};
-
-/** Rethrows a unique violation as SKU_TAKEN. */
-function rethrowSkuTaken(error: { code?: string }): never {
-	if (error.code === "23505") throwError(products, "SKU_TAKEN");
-	throw error;
-}

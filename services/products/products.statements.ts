@@ -1,5 +1,6 @@
 import { sql } from "../../lib/persistence/database.ts";
 import { product } from "./products.contract.shapes.ts";
+import { INHERITED } from "./products.rules.ts";
 
 const COLUMNS = Object.keys(product).join(", ");
 
@@ -32,18 +33,78 @@ export const LOCK_PRODUCT = sql(
 	`select ${COLUMNS} from products where id = $1 and deleted_at is null for update`,
 );
 
-/** Updates all changeable fields of a locked product. */
+/**
+ * Updates all changeable fields of a locked product. `$12` is the fields that become own fields of a
+ * variant.
+ */
 export const UPDATE_PRODUCT = sql(
 	"update_product",
 	`update products set name = $2, description = $3, price = $4, currency = $5, category = $6,
-		sku = $7, option_names = $8, attributes = $9, images = $10, updated_at = now()
+		sku = $7, option_names = $8, attributes = $9, images = $10, options = $11,
+		own_fields = case when parent_id is null then own_fields else
+			array(select unnest(own_fields) union select unnest($12::text[])) end,
+		updated_at = now()
 	where id = $1 returning ${COLUMNS}`,
 );
 
-/** Removes a product from the catalog; the row stays for orders. */
+/**
+ * Copies the fields of a locked parent to its variants that do not define them, with one
+ * `product.updated` event per variant. `$1` is the parent, `$2` are the changed fields, `$3` is the
+ * trace.
+ */
+export const INHERIT = sql(
+	"inherit",
+	`with changed as (
+			update products v set updated_at = now(), ${INHERITED.map(
+				(field) =>
+					`${field} = case when '${field}' = any(v.own_fields) then v.${field} else p.${field} end`,
+			).join(", ")}
+			from products p
+			where p.id = $1 and v.parent_id = p.id and v.deleted_at is null
+				and not v.own_fields @> $2::text[]
+			returning v.id, v.own_fields)
+	insert into outbox (type, subject, data, traceparent)
+	select 'product.updated', id::text, json_build_object('product_id', id, 'updated_fields',
+		array(select field from unnest($2::text[]) as field where field <> all(own_fields))), $3::text
+	from changed order by id`,
+);
+
+/** Counts the variants of locked parents, which also updates their facet values. */
+export const REFRESH_PARENTS = sql(
+	"refresh_parents",
+	`update products p set variant_count = (select count(*) from products v
+		where v.parent_id = p.id and v.deleted_at is null)
+	where id = any($1::uuid[])`,
+);
+
+/** IDs of a product, its parent and its variants. */
+export const FAMILY = sql(
+	"family",
+	`select id, parent_id from products where id = $1 and deleted_at is null
+	union all select id, parent_id from products
+		where parent_id = $1 and parent_id is not null and deleted_at is null`,
+);
+
+/** Variants of a product, in the order of their creation. */
+export const VARIANTS = sql(
+	"variants",
+	`select ${COLUMNS} from products
+	where parent_id = $1 and parent_id is not null and deleted_at is null order by id`,
+);
+
+/**
+ * Removes a locked product and its variants from the catalog, with one event for each; the rows
+ * stay for orders. `$2` is the trace.
+ */
 export const REMOVE_PRODUCT = sql(
 	"remove_product",
-	"update products set deleted_at = now() where id = $1",
+	`with removed as (
+			update products set deleted_at = now()
+			where (id = $1 or (parent_id = $1 and parent_id is not null)) and deleted_at is null
+			returning id)
+	insert into outbox (type, subject, data, traceparent)
+	select 'product.removed', id::text, json_build_object('product_id', id), $2::text
+	from removed order by id`,
 );
 
 /** Finds products of the catalog by ID. */

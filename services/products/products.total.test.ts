@@ -17,7 +17,7 @@ beforeAll(async () => {
 		from generate_series(1, ${COUNT}) n`,
 	);
 	// Postgres now has an estimate of the number of products but no statistics on words.
-	await shop.databases.query("products", "analyze products (id, price, deleted_at)");
+	await shop.databases.query("products", "analyze products (id, price, deleted_at, parent_id)");
 });
 afterAll(() => shop?.stop());
 

@@ -77,7 +77,8 @@ const changeEmail = async (shop: AnyShop) => {
 	});
 	return { id, email, newEmail };
 };
-const product = async ({ shop, admin }: Scene) => (await makeProduct(shop, admin)).id;
+const product = async ({ shop, admin }: Scene, over = {}) =>
+	(await makeProduct(shop, admin, over)).id;
 const stock = async (scene: Scene) => ({ path: { product_id: await product(scene) } });
 const place = async ({ shop, admin, owner }: Scene) => {
 	const { body } = await placeOrder(shop, owner, await makeProduct(shop, admin));
@@ -192,6 +193,10 @@ export const table: Readonly<Record<string, Row>> = {
 
 	"POST /api/products": admins(201, () => ({
 		body: { name: "A thing", price: 1, category: "things" },
+	})),
+	"POST /api/products/:id/variants": admins(201, async (scene) => ({
+		path: { id: await product(scene, { option_names: ["size"] }) },
+		body: { options: { size: "M" } },
 	})),
 	"GET /api/products": anyone(200),
 	"GET /api/products/:id": anyone(200, async (scene) => ({

@@ -1,6 +1,7 @@
 import { accounts } from "./accounts.flow.ts";
 import { audit } from "./audit.flow.ts";
 import { authorization } from "./authorization.flow.ts";
+import { catalogue } from "./catalogue.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
 import { orders } from "./order.flow.ts";
 import { orderEvents } from "./order-events.flow.ts";
@@ -13,6 +14,7 @@ import type { Flow } from "./shape.ts";
 export const flows: Readonly<Record<string, Flow>> = {
 	orders,
 	accounts,
+	catalogue,
 	audit,
 	authorization,
 	revocation,

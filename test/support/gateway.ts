@@ -52,11 +52,11 @@ export function stubbedServices(calls: RecordedCall[] = []): ServiceSchema[] {
 			},
 			async get(ctx) {
 				record("products.get", ctx);
-				return { ...product("One"), id: ctx.params.id };
+				return { ...product("One"), id: ctx.params.id, variants: [] };
 			},
 			async update(ctx) {
 				record("products.update", ctx);
-				return { ...product(ctx.params.name ?? "One"), id: ctx.params.id };
+				return { ...product(ctx.params.name ?? "One"), id: ctx.params.id, variants: [] };
 			},
 			async remove(ctx) {
 				record("products.remove", ctx);

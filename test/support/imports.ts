@@ -119,7 +119,7 @@ const layers: readonly Layer[] = [
 		isAllowed: (imported, domain) => {
 			if (isPackage(imported)) return imported.typeOnly || !INFRASTRUCTURE.test(imported.target);
 			if (inside("lib").test(imported.target)) return true;
-			const isPure = imported.typeOnly || /(\.contract|\brules)\.ts$/.test(imported.target);
+			const isPure = imported.typeOnly || /(\.contract(\.\w+)?|\brules)\.ts$/.test(imported.target);
 			return isOwn(imported, domain) && isPure;
 		},
 	},
@@ -130,7 +130,7 @@ const layers: readonly Layer[] = [
 		isAllowed: (imported, domain) => {
 			if (isPackage(imported)) return imported.target === "sequelize";
 			if (inside("lib").test(imported.target)) return true;
-			return isOwn(imported, domain) && /(\.contract|\brules)\.ts$/.test(imported.target);
+			return isOwn(imported, domain) && /(\.contract(\.\w+)?|\brules)\.ts$/.test(imported.target);
 		},
 	},
 	{

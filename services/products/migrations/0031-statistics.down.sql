@@ -1,0 +1,2 @@
+-- Statistics do no harm.
+select 1;
