@@ -14,7 +14,7 @@ import {
 	pageOf,
 } from "../lib/persistence/approximate-count.ts";
 import { Database, databaseUrl } from "../lib/persistence/database.ts";
-import { selectIds } from "../lib/persistence/sequelize-internals.ts";
+import { selectColumns } from "../lib/persistence/sequelize-internals.ts";
 import { isOutage } from "../lib/resilience/outages.ts";
 import { envOf } from "../lib/settings/env.ts";
 import { type Adapter, adapterFor, type Sort } from "./sequelize-adapter.ts";
@@ -121,7 +121,7 @@ export function records<Row>(
 						sort: [...sort],
 						query: pageFilter ? { [Op.and]: [where, pageFilter] } : where,
 					}),
-					countRows(() => approximateCount(this.db, selectIds(this.model, where))),
+					countRows(() => approximateCount(this.db, selectColumns(this.model, ["id"], where))),
 				]);
 				return {
 					...pageOf(found.slice(0, limit), all, query),

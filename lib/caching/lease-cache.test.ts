@@ -106,6 +106,23 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
+	test("discarded rows are loaded again, and a load from before is not cached", async () => {
+		await one.readThrough(["a", "b"], load);
+		const slow = slowLoad();
+		const late = other.readThrough(["c"], slow.load);
+		await slow.begun;
+		await one.whileInvalidated([], async () => {
+			for (const id of ["a", "c"]) await commit(id, 2);
+			await one.discard(["a", "c", "unknown"]);
+		});
+		slow.finish();
+		await late;
+		expect(await Promise.all(["a", "b", "c"].map((id) => price(other, id)))).toEqual([2, 1, 2]);
+		loads = [];
+		expect(await price(one)).toBe(2);
+		expect(loads).toEqual([]);
+	});
+
 	test("a late load does not replace the new row that another node cached", async () => {
 		const slow = slowLoad();
 		const reading = one.readThrough(["a"], slow.load);

@@ -33,6 +33,12 @@ export interface Cached<Row> {
 	 * reads an older value; during the change no node stores one.
 	 */
 	whileInvalidated<R>(ids: readonly string[], change: () => Promise<R>): Promise<R>;
+	/**
+	 * Discards rows after a committed change of too many rows to invalidate before it. Call it inside
+	 * `whileInvalidated`. If the node ends before, older values of these rows are read until they
+	 * expire.
+	 */
+	discard(ids: readonly string[]): Promise<void>;
 }
 export interface Cache {
 	/**
@@ -152,6 +158,8 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 			const generation = generationOf(name);
 
 			return {
+				// Also revokes the fill leases of readers that have read the rows before the commit.
+				discard: (ids) => store.release(ids.map(row), randomUUID()),
 				async readThrough(ids, load) {
 					const distinct = [...new Set(ids)];
 					const values = await readThrough<Row>(

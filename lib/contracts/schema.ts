@@ -123,7 +123,10 @@ export const shape = <const S extends Shape>(props: S): S => props;
 /** Rule of an object with the given fields. */
 export const object = <const S extends Shape>(props: S) => ({ type: "object", props }) as const;
 /** Rule of a list of `items`. */
-export const list = <const R extends Rule, const O extends { min?: number; max?: number }>(
+export const list = <
+	const R extends Rule,
+	const O extends { min?: number; max?: number; description?: string },
+>(
 	items: R,
 	options?: O,
 ) => ({ type: "array", items, ...options }) as const;

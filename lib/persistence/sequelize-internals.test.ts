@@ -4,7 +4,7 @@ import { type Databases, makeDatabases } from "../../test/support/databases.ts";
 import { recordedTraces } from "../../test/support/recorded-traces.ts";
 import { runInTrace } from "../context/traceparent.ts";
 import { Database, databaseUrl } from "./database.ts";
-import { connectionManagerOf, selectIds } from "./sequelize-internals.ts";
+import { connectionManagerOf, selectColumns } from "./sequelize-internals.ts";
 
 let databases: Databases;
 let db: Database;
@@ -65,7 +65,7 @@ test("selects the IDs of a model's rows within its default scope", async () => {
 		{ id: { type: DataTypes.INTEGER, primaryKey: true }, amount: DataTypes.DECIMAL },
 		{ tableName: "prices", defaultScope: { where: { id: { [Op.gt]: 0 } } } },
 	);
-	const statement = selectIds(Price, { amount: { [Op.in]: [9.9, 12] } });
+	const statement = selectColumns(Price, ["id"], { amount: { [Op.in]: [9.9, 12] } });
 	expect(statement).toMatch(/"id" > 0 AND .*IN \(9\.9, 12\)/);
 	expect(await db.query(`select count(*)::int as total from (${statement}) rows`)).toEqual([
 		{ total: 1 },

@@ -117,16 +117,16 @@ interface QueryGenerator {
 	): string;
 }
 /**
- * A statement that selects the IDs of a model's rows, in its default scope. Sequelize only runs its
+ * A statement that selects columns of a model's rows, in its default scope. Sequelize only runs its
  * own count, which has no limit and cannot be explained.
  */
-export function selectIds(model: ModelStatic<Model>, where: object): string {
+export function selectColumns(model: ModelStatic<Model>, columns: string[], where: object): string {
 	const generator = model.sequelize!.getQueryInterface().queryGenerator as QueryGenerator;
 	const { where: scope = {} } = model.options.defaultScope ?? {};
 	return generator
 		.selectQuery(
 			model.getTableName(),
-			{ attributes: ["id"], where: { [Op.and]: [scope, where] } },
+			{ attributes: columns, where: { [Op.and]: [scope, where] } },
 			model,
 		)
 		.replace(/;$/, "");

@@ -10,7 +10,14 @@ const currency = {
 	example: "EUR",
 	description: "ISO 4217 code",
 } as const;
-export const category = { type: "string", min: 1, max: 100, trim: true } as const;
+/** Parts of a category are separated by slashes. */
+export const category_path = {
+	type: "string",
+	min: 1,
+	max: 100,
+	trim: true,
+	example: "Kitchen/Knives",
+} as const;
 export const sku_text = {
 	type: "string",
 	min: 1,
@@ -79,7 +86,7 @@ export const product = shape({
 	description,
 	price,
 	currency,
-	category,
+	category: category_path,
 	sku,
 	parent_id: { type: "uuid", nullable: true, description: "Parent of a variant" },
 	options: { ...options, nullable: true },
@@ -97,7 +104,7 @@ const stock = { type: "number", integer: true, min: 0, max: 1_000_000_000, defau
 export const newProduct = shape({
 	name,
 	price,
-	category,
+	category: category_path,
 	description: { ...description, optional: true },
 	sku: { ...sku, optional: true },
 	currency: { ...currency, default: "EUR" },
@@ -107,13 +114,65 @@ export const newProduct = shape({
 	stock,
 });
 
+/** Filters of products. */
+export const filters = shape({
+	category: {
+		...category_path,
+		optional: true,
+		description: "Case-insensitive; includes subcategories",
+	},
+	q: {
+		type: "string",
+		min: 1,
+		max: 200,
+		trim: true,
+		optional: true,
+		description: "Words to find in name, description, category and SKU. Prefixes of words match",
+	},
+	min_price: { type: "money", convert: true, optional: true },
+	max_price: { type: "money", convert: true, optional: true },
+	attr: {
+		type: "record",
+		key: attribute_name,
+		value: list({ type: "string", min: 1, max: 200 }, { min: 1, max: 50 }),
+		max: 10,
+		optional: true,
+		description:
+			"Values of attributes, or of options of variants. A product has one of the values of each attribute",
+	},
+});
+const count = { type: "number", integer: true } as const;
+/** Values of each facet with the number of products, most frequent first. */
+export const facets = shape({
+	total: count,
+	price: object({
+		min: { type: "money", nullable: true },
+		max: { type: "money", nullable: true },
+	}),
+	categories: list(object({ path: { type: "string" }, count })),
+	attributes: {
+		type: "record",
+		key: attribute_name,
+		value: list(object({ value: { type: "string" }, count })),
+		max: 50,
+	},
+});
+
+/** A category in the tree of all categories. */
+export const category = shape({
+	name: { type: "string" },
+	path: { type: "string", example: "Kitchen/Knives" },
+	count: { type: "number", integer: true, description: "Products in it and in its subcategories" },
+	children: list({ type: "any" }, { description: "Subcategories, of the same form" }),
+});
+
 /** Fields that a variant inherits from its parent unless it defines them itself. */
 export const inherited = shape({
 	name,
 	description,
 	price,
 	currency,
-	category,
+	category: category_path,
 	attributes,
 	images,
 });

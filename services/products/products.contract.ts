@@ -3,7 +3,10 @@ import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { list, object, page, paging } from "../../lib/contracts/schema.ts";
 import {
 	category,
+	category_path,
 	changes,
+	facets,
+	filters,
 	id,
 	newProduct,
 	newVariant,
@@ -58,18 +61,7 @@ export const products = contract({
 					description:
 						"ID of the last product of the previous page. Unlike `skip`, as fast on every page",
 				},
-				category: { ...category, optional: true, description: "Case-insensitive" },
-				q: {
-					type: "string",
-					min: 1,
-					max: 200,
-					trim: true,
-					optional: true,
-					description:
-						"Words to find in name, description, category and SKU. Prefixes of words match",
-				},
-				min_price: { type: "money", convert: true, optional: true },
-				max_price: { type: "money", convert: true, optional: true },
+				...filters,
 				sort: {
 					type: "enum",
 					values: ["name", "-name", "price", "-price", "created_at", "-created_at"],
@@ -116,6 +108,49 @@ export const products = contract({
 			returns: { type: "any" },
 			throws: ["PRODUCT_NOT_FOUND", "PRECONDITION_FAILED"],
 		},
+		facets: {
+			summary:
+				"Count the values of each filter. A filter narrows all counts but its own; counts of many products are estimates",
+			rest: "GET /products/facets",
+			auth: "anyone",
+			cache: { ttl: 60_000 },
+			responseCache: { ttl: 10_000 },
+			bulkhead: { concurrency: 4, queue: 100 },
+			params: filters,
+			returns: object(facets),
+			retry: true,
+		},
+		categories: {
+			summary: "Retrieve the tree of categories",
+			rest: "GET /categories",
+			auth: "anyone",
+			cache: { ttl: 60_000 },
+			responseCache: { ttl: 60_000 },
+			bulkhead: { concurrency: 2, queue: 100 },
+			params: {},
+			returns: list(object(category)),
+			retry: true,
+		},
+		renameCategory: {
+			summary: "Rename or move a category with its subcategories",
+			rest: "POST /categories/rename",
+			auth: "admin",
+			idempotent: true,
+			timeout: 600_000,
+			params: {
+				from: category_path,
+				to: category_path,
+				merge: {
+					type: "boolean",
+					default: false,
+					description: "Allows the new category to have other products",
+				},
+			},
+			returns: object({
+				changed: { type: "number", integer: true, description: "Number of changed products" },
+			}),
+			throws: ["CATEGORY_EXISTS", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
+		},
 		/** Products in the order of `ids`, with null for an ID that is not in the catalog. */
 		resolve: {
 			params: { ids: list({ type: "uuid" }, { max: 10_000 }) },
@@ -145,6 +180,10 @@ export const products = contract({
 	},
 	errors: {
 		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+		CATEGORY_EXISTS: {
+			status: 409,
+			message: "The new category has other products: `merge` adds these products to them",
+		},
 		HAS_VARIANTS: {
 			status: 409,
 			message: "Option names cannot change while the product has variants",

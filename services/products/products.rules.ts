@@ -37,14 +37,23 @@ export function assertPrice({ price, currency }: { price: number; currency: stri
 
 /** Separates the parts of a category, as in `Kitchen/Knives`. */
 export const CATEGORY_SEPARATOR = "/";
-const MAX_CATEGORY_DEPTH = 8;
+export const MAX_CATEGORY_DEPTH = 8;
+export const MAX_CATEGORY_LENGTH = products.actions.create.params.category.max;
+
+/** A category path without spaces around its parts. */
+export const trimmedCategory = (category: string): string =>
+	category
+		.split(CATEGORY_SEPARATOR)
+		.map((part) => part.trim())
+		.join(CATEGORY_SEPARATOR);
 
 /**
  * Canonical form of a category path: without spaces around its parts.
  * @throws VALIDATION_ERROR for an empty part, or more than MAX_CATEGORY_DEPTH parts
  */
 export function categoryPath(category: string, field = "category"): string {
-	const parts = category.split(CATEGORY_SEPARATOR).map((part) => part.trim());
+	const path = trimmedCategory(category);
+	const parts = path.split(CATEGORY_SEPARATOR);
 	if (parts.includes(""))
 		throw invalidField(field, "CATEGORY", "A category must not contain an empty part");
 	if (parts.length > MAX_CATEGORY_DEPTH)
@@ -53,7 +62,7 @@ export function categoryPath(category: string, field = "category"): string {
 			"CATEGORY",
 			`A category can have at most ${MAX_CATEGORY_DEPTH} levels`,
 		);
-	return parts.join(CATEGORY_SEPARATOR);
+	return path;
 }
 
 /** Maximum number of variants of a product. */

@@ -1,18 +1,7 @@
-import { col, fn, literal, Op, type WhereOptions, where } from "sequelize";
+import { literal, Op, type WhereOptions } from "sequelize";
 import { estimateCount } from "../../lib/persistence/approximate-count.ts";
 import type { Queryable } from "../../lib/persistence/database.ts";
 import { CONTENT_WORDS } from "./products.statements.ts";
-
-interface Filter {
-	readonly category?: string;
-	readonly min_price?: number;
-	readonly max_price?: number;
-	/**
-	 * Words that a product must contain, by the beginning of a word or by the English stem. Stop
-	 * words are ignored unless there are no others. No product matches an empty list.
-	 */
-	readonly words?: readonly string[];
-}
 
 /**
  * Number of matches up to which a query reads all of them by the index on words. More matches are
@@ -42,27 +31,6 @@ export async function areRare(db: Queryable, words: readonly string[]): Promise<
 }
 
 /**
- * Condition of a filter for Sequelize, without variants, which escapes the values.
- * @param isRare whether few products contain the words
- */
-export function matches(
-	{ category, min_price, max_price, words }: Filter,
-	isRare: boolean,
-): WhereOptions {
-	return {
-		[Op.and]: [
-			{ parent_id: null },
-			...(category === undefined
-				? []
-				: [where(fn("category_key", col("category")), fn("category_key", category))]),
-			...(min_price === undefined ? [] : [{ price: { [Op.gte]: min_price } }]),
-			...(max_price === undefined ? [] : [{ price: { [Op.lte]: max_price } }]),
-			...(words === undefined ? [] : [containsWords(words, isRare)]),
-		],
-	};
-}
-
-/**
  * Condition of rows after a product in this order. An unknown product has no rows after it.
  * @param sort a sort column of the contract, with a leading `-` for descending order
  * @param id a UUID
@@ -88,7 +56,12 @@ export function orderBy(sort: string): [expression: object, direction: "ASC" | "
 const sortExpression = (column: string): string =>
 	column === "name" ? 'name collate "und-x-icu"' : column;
 
-function containsWords(words: readonly string[], isRare: boolean): WhereOptions {
+/**
+ * Condition of products that contain all words, by the beginning of a word or by the English stem.
+ * Stop words are ignored unless there are no others. No product matches an empty list.
+ * @param isRare whether few products contain the words
+ */
+export function containsWords(words: readonly string[], isRare: boolean): WhereOptions {
 	if (words.length === 0) return literal("false") as unknown as WhereOptions;
 	return isRare
 		? { id: { [Op.in]: literal(`(select ${idsWithWords(words)})`) } }

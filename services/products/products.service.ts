@@ -2,6 +2,7 @@ import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
 import {
 	executeOnce,
 	findKey,
@@ -15,6 +16,7 @@ import { defineService } from "../../lib/service/define-service.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { categoryTree, hasSubcategories, renameCategory } from "./products.categories.ts";
 import {
 	createVariant,
 	type NewProduct,
@@ -22,8 +24,10 @@ import {
 	removeProduct,
 	updateProduct,
 } from "./products.changes.ts";
-import { product } from "./products.contract.shapes.ts";
+import { type filters, product } from "./products.contract.shapes.ts";
 import { products } from "./products.contract.ts";
+import { countFacets } from "./products.facets.ts";
+import { type Filter, matches } from "./products.filters.ts";
 import { defineProduct } from "./products.models.ts";
 import {
 	assertOptionNames,
@@ -33,8 +37,9 @@ import {
 	normalizedChanges,
 	type Product,
 	searchWords,
+	trimmedCategory,
 } from "./products.rules.ts";
-import { areRare, isAfter, matches, orderBy } from "./products.search.ts";
+import { areRare, isAfter, orderBy } from "./products.search.ts";
 import * as statements from "./products.statements.ts";
 
 /** Lifetime of a cached product or result in milliseconds. A change invalidates it at once. */
@@ -53,6 +58,31 @@ export default defineService(products)({
 			return this.rows.readResult(`variants ${id}`, CACHE_TTL_MS, () =>
 				this.db.query<Product>(statements.VARIANTS, [id]),
 			);
+		},
+		/**
+		 * The filter of a list. Its parts that depend on the catalog are cached, because all pages
+		 * share them and they take time in proportion to the catalog.
+		 */
+		async filterOf({ category, q, ...rest }: Infer<typeof filters>): Promise<Filter> {
+			assertRange(rest);
+			const path = category === undefined ? undefined : trimmedCategory(category);
+			const words = q === undefined ? undefined : searchWords(q);
+			const [isBranch, isRare] = await Promise.all([
+				path !== undefined &&
+					this.rows.readResult(`branch ${path}`, CACHE_TTL_MS, () =>
+						hasSubcategories(this.db, path),
+					),
+				words !== undefined &&
+					words.length > 0 &&
+					this.rows.readResult(`rare ${JSON.stringify(words)}`, CACHE_TTL_MS, () =>
+						areRare(this.db, words),
+					),
+			]);
+			return {
+				...rest,
+				...(path === undefined ? {} : { category: { path, isBranch } }),
+				...(words === undefined ? {} : { words: { list: words, isRare } }),
+			};
 		},
 		/** Inserts products whose SKU is free, with their events. Call `wakeRelay` after the commit. */
 		insertProducts(tx: Pick<Tx, "query">, rows: readonly NewProduct[]): Promise<Product[]> {
@@ -96,24 +126,16 @@ export default defineService(products)({
 		},
 
 		async list(ctx) {
-			const { skip, limit, sort, after, q, ...range } = ctx.params;
-			assertRange(range);
-			const words = q === undefined ? undefined : searchWords(q);
-			const filter = { ...range, ...(words ? { words } : {}) };
-			// `isRare` and the total take time in proportion to the catalog, and all pages share them.
-			const isRare = words?.length
-				? await this.rows.readResult(`rare ${JSON.stringify(words)}`, CACHE_TTL_MS, () =>
-						areRare(this.db, words),
-					)
-				: false;
+			const { skip, limit, sort, after, ...filters } = ctx.params;
+			const filter = await this.filterOf(filters);
 			return this.listRecords(ctx, {
 				skip,
 				limit,
 				sort: orderBy(sort),
-				where: matches(filter, isRare),
+				where: matches(filter),
 				...(after ? { pageFilter: isAfter(sort, after) } : {}),
 				countRows: (count) =>
-					this.rows.readResult(`total ${JSON.stringify(filter)}`, CACHE_TTL_MS, count),
+					this.rows.readResult(`total ${JSON.stringify(filters)}`, CACHE_TTL_MS, count),
 			});
 		},
 
@@ -131,6 +153,21 @@ export default defineService(products)({
 
 		async remove({ params: { id }, meta }) {
 			await removeProduct(this, id, meta);
+		},
+
+		async facets({ params }) {
+			const filter = await this.filterOf(params);
+			return countFacets({ db: this.db, model: this.model, filter });
+		},
+
+		async categories() {
+			return categoryTree(this.db);
+		},
+
+		async renameCategory(ctx) {
+			const result = await renameCategory(this, ctx);
+			this.wakeRelay();
+			return result;
 		},
 
 		async variants({ params: { id } }) {

@@ -199,6 +199,9 @@ export const table: Readonly<Record<string, Row>> = {
 		body: { options: { size: "M" } },
 	})),
 	"GET /api/products": anyone(200),
+	"GET /api/products/facets": anyone(200),
+	"GET /api/categories": anyone(200),
+	"POST /api/categories/rename": admins(200, () => ({ body: { from: "none", to: "other" } })),
 	"GET /api/products/:id": anyone(200, async (scene) => ({
 		path: { id: await product(scene) },
 	})),

@@ -63,4 +63,68 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 		});
 		expect(kept.items).toMatchObject([{ name: "Shirt", unit_price: 10, product: null }]);
 	});
+
+	test("a customer filters by attributes and categories, and finds them renamed", async () => {
+		const category = `Branch ${customer.id}`;
+		const create = (color: string, sub: string) =>
+			makeProduct(shop, admin, { category: `${category}/${sub}`, attributes: { color } });
+		const [red, blue] = [await create("red", "A"), await create("blue & green", "B")];
+		const find = async (query: string) => {
+			const { body } = await shop.http(
+				`GET /api/products?category=${encodeURIComponent(category)}&${query}`,
+			);
+			return body.map(({ id }: { id: string }) => id);
+		};
+		expect(await find("attr.color=red")).toEqual([red.id]);
+		expect(await find("attr.color=red&attr.color=blue%20%26%20green")).toEqual([red.id, blue.id]);
+		expect(await find("attr.color=red&attr.size=M")).toEqual([]);
+		expect(
+			(await shop.http("GET /api/products?attr.color=&attr.size=")).body.length,
+		).toBeGreaterThan(1);
+		for (const query of [
+			"attr=red",
+			"attr.=red",
+			"attr.__proto__=a",
+			"attr.color=a&attr=b",
+			"x.y=1",
+		])
+			expect((await shop.http(`GET /api/products?${query}`)).status).toBe(422);
+
+		const facets = () =>
+			shop.http(`GET /api/products/facets?category=${encodeURIComponent(category)}&attr.color=red`);
+		expect((await facets()).body).toMatchObject({
+			total: 1,
+			price: { min: 10, max: 10 },
+			attributes: {
+				color: [
+					{ value: "blue & green", count: 1 },
+					{ value: "red", count: 1 },
+				],
+			},
+		});
+		const branch = async (name: string) =>
+			(await shop.http("GET /api/categories")).body.find(
+				(one: { name: string }) => one.name === name,
+			);
+		expect(await branch(category)).toMatchObject({
+			count: 2,
+			children: [{ name: "A", path: `${category}/A`, count: 1, children: [] }, { name: "B" }],
+		});
+		const renamed = await shop.http("POST /api/categories/rename", {
+			token: admin.token,
+			body: { from: category, to: `New ${category}` },
+		});
+		expect([renamed.status, renamed.body]).toEqual([200, { changed: 2 }]);
+		expect(await branch(category)).toBeUndefined();
+		expect(await branch(`New ${category}`)).toMatchObject({ count: 2 });
+		expect((await facets()).body.total).toBe(0);
+		expect((await shop.http(`GET /api/products/${red.id}`)).body.category).toBe(
+			`New ${category}/A`,
+		);
+		const conflict = await shop.http("POST /api/categories/rename", {
+			token: admin.token,
+			body: { from: `New ${category}/A`, to: `New ${category}/B` },
+		});
+		expect([conflict.status, conflict.body.code]).toEqual([409, "CATEGORY_EXISTS"]);
+	});
 }

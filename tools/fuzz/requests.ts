@@ -119,6 +119,14 @@ const encodeForUrl = (value: unknown): string =>
 		(typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed(),
 	);
 
+/** Keys and values of a parameter in a query. A record has one key per name and value. */
+const pairsOf = (field: string, value: unknown): [string, unknown][] =>
+	typeof value === "object" && value !== null && !Array.isArray(value)
+		? Object.entries(value).flatMap(([name, values]) =>
+				[values].flat().map((one): [string, unknown] => [`${field}.${name}`, one]),
+			)
+		: [[field, value]];
+
 function queryOf(fields: readonly [string, unknown][], next: Random): string {
 	if (next() < 0.05)
 		return pick(
@@ -127,6 +135,7 @@ function queryOf(fields: readonly [string, unknown][], next: Random): string {
 		);
 	const pairs = fields
 		.filter(() => next() < 0.7)
+		.flatMap(([field, value]) => pairsOf(field, value))
 		.map(([field, value]) => `${encodeForUrl(field)}=${encodeForUrl(value ?? "")}`);
 	const all = next() < 0.1 ? [...pairs, ...pairs] : pairs;
 	return all.length > 0 ? `?${all.join("&")}` : "";

@@ -151,6 +151,13 @@ function action(
 }
 
 function parameter(place: "path" | "query", name: string, rule: Rule): Json {
+	// OpenAPI cannot describe free names after a prefix, so the document has an example of one.
+	if (rule.type === "record")
+		return parameter(place, `${name}.${exampleOf(rule.key)}`, {
+			...rule.value,
+			...(rule.optional ? { optional: true } : {}),
+			...(rule.description ? { description: rule.description } : {}),
+		});
 	const required = place === "path" || !(rule.optional || "default" in rule);
 	return {
 		name,

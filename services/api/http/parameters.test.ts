@@ -157,6 +157,31 @@ test.each([
 	expect(headers.get("link") ?? "").not.toMatch(/utm_|category=&/);
 });
 
+test("collects the keys of a record in the query, and rejects a value of its name", async () => {
+	const { status } = await shop.http(
+		"GET /api/products?attr.color=red&q=x&attr.size=M&attr.color=blue&attr.constructor=y",
+	);
+	expect(status).toBe(200);
+	expect(heard[0]!.params).toMatchObject({
+		q: "x",
+		attr: { color: ["red", "blue"], size: ["M"], constructor: ["y"] },
+	});
+	for (const [query, field, code] of [
+		["attr=red", "attr", "RECORD"],
+		["attr=red&attr.color=blue", "attr", "RECORD"],
+		["attr.color=red&attr=blue", "attr", "RECORD"],
+		["attr.=red", "attr", "RECORD_KEY"],
+		["attr.__proto__=red", "attr", "RECORD_KEY"],
+		["attr.a.b=red", "attr", "RECORD_KEY"],
+	])
+		expect(verdict(await shop.http(`GET /api/products?${query}`))).toEqual([
+			422,
+			"VALIDATION_ERROR",
+			[[field, code]],
+		]);
+	expect((await shop.http("GET /api/products?sort.by=name")).status).toBe(422);
+});
+
 test("ignores tracking parameters in public reads, and rejects them elsewhere", async () => {
 	const id = uuid();
 	expect((await shop.http(`GET /api/products/${id}?utm_source=mail`)).status).toBe(200);

@@ -1,5 +1,5 @@
 import { invalidField } from "../../../lib/contracts/errors.ts";
-import { RAW_BODY_BYTES } from "../../../lib/contracts/schema.ts";
+import { RAW_BODY_BYTES, type Shape } from "../../../lib/contracts/schema.ts";
 import { assertKey, assertText, readBody, readRawBody } from "./body.ts";
 import type { Request } from "./exchange.ts";
 
@@ -24,7 +24,7 @@ export async function readParameters(
 }
 
 async function readQueryOrBody(req: Request): Promise<Record<string, unknown>> {
-	if (WITHOUT_BODY.has(req.method!)) return readQuery(queryOf(req));
+	if (WITHOUT_BODY.has(req.method!)) return readQuery(queryOf(req), req.$alias.contract?.params);
 	if (!req.$alias.contract?.rawBody) return readBody(req);
 	const body = await readRawBody(req, RAW_BODY_BYTES);
 	return { body: body.toString("base64"), headers: headersOf(req) };
@@ -70,16 +70,32 @@ export function queryOf({ url = "" }: Request): URLSearchParams {
 	return new URLSearchParams(start < 0 ? "" : url.slice(start + 1));
 }
 
-/** Reads the query. A repeated key becomes a list, which every query parameter's rule rejects. */
-function readQuery(query: URLSearchParams): Record<string, unknown> {
+/**
+ * Reads the query. A repeated key becomes a list, which the rule of every other parameter rejects.
+ * `NAME.KEY` adds a value to the list of KEY in the record parameter NAME.
+ */
+function readQuery(query: URLSearchParams, rules: Shape = {}): Record<string, unknown> {
 	const params: Record<string, unknown> = {};
+	const records: Record<string, Record<string, unknown>> = {};
 	for (const [key, value] of query) {
 		assertKey(key);
 		assertText(value, key);
-		const before = params[key];
-		if (!Object.hasOwn(params, key)) params[key] = value;
-		else if (Array.isArray(before)) before.push(value);
-		else params[key] = [before, value];
+		const dot = key.indexOf(".");
+		const name = key.slice(0, Math.max(dot, 0));
+		if (Object.hasOwn(rules, name) && rules[name]!.type === "record") {
+			// Without a prototype, so that each key can be set.
+			records[name] ??= Object.create(null) as Record<string, unknown>;
+			addValue(records[name], key.slice(dot + 1), [value]);
+		} else addValue(params, key, value);
 	}
-	return params;
+	// A value of the name itself violates the rule of a record.
+	return { ...records, ...params };
+}
+
+/** Sets a key, or adds a value to the list of a repeated key. */
+function addValue(params: Record<string, unknown>, key: string, value: string | [string]): void {
+	const before = params[key];
+	if (!Object.hasOwn(params, key)) params[key] = value;
+	else if (Array.isArray(before)) before.push(typeof value === "string" ? value : value[0]);
+	else params[key] = [before, value];
 }

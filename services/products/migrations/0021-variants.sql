@@ -48,6 +48,7 @@ create or replace function products_with_terms(words tsquery, most int) returns 
 
 -- A category and its subcategories are those whose path begins with the path of the category, which
 -- ends with a slash. Compare it with collate "C". The text is that of category_key, which an index
--- cannot call through another function, because its search path contains only pg_catalog.
-create function category_path(category text) returns text language sql immutable parallel safe as $$
-	select lower(normalize(category, NFKC) collate "und-x-icu") || '/' $$;
+-- cannot call through another function, because its search path contains only pg_catalog. In
+-- plpgsql, because Postgres finds no statistics for the text of an inlined function.
+create function category_path(category text) returns text language plpgsql immutable parallel safe cost 10
+	as $$ begin return lower(normalize(category, NFKC) collate "und-x-icu") || '/'; end $$;
