@@ -39,6 +39,8 @@ test("an action that honors the key declares the errors of a key that is reused 
 interface Command {
 	readonly request: string;
 	readonly bodies: readonly [object, object];
+	/** Of a success; 201 by default. */
+	readonly status?: number;
 	effects(): Promise<number>;
 }
 
@@ -108,6 +110,33 @@ describe("an Idempotency-Key", () => {
 					count("products", "select count(*) as n from products where name = $1", name),
 			};
 		},
+		async "products.createVariant"() {
+			const { id } = await makeProduct(shop, admin, { option_names: ["size"] });
+			return {
+				request: `POST /api/products/${id}/variants`,
+				bodies: [{ options: { size: "M" } }, { options: { size: "L" } }],
+				effects: () =>
+					count("products", "select count(*) as n from products where parent_id = $1", id),
+			};
+		},
+		async "products.renameCategory"() {
+			const category = `Idempotent ${uuid()}`;
+			const { id } = await makeProduct(shop, admin, { category });
+			return {
+				request: "POST /api/categories/rename",
+				status: 200,
+				bodies: [
+					{ from: category, to: `${category}/A` },
+					{ from: category, to: `${category}/B` },
+				],
+				effects: () =>
+					count(
+						"products",
+						"select count(*) as n from outbox where subject = $1 and type = 'product.updated'",
+						id,
+					),
+			};
+		},
 	};
 
 	test("is tested for every action that honors it", () => {
@@ -115,14 +144,18 @@ describe("an Idempotency-Key", () => {
 	});
 
 	test.each(keyed)("of %s replays the response without a second effect", async (name) => {
-		const { request, bodies, effects } = await commands[name]!();
+		const { request, bodies, effects, status: success = 201 } = await commands[name]!();
 		const headers = { "idempotency-key": uuid() };
 		const send = (body: object, { token } = admin) => shop.http(request, { token, body, headers });
 		const first = await send(bodies[0]);
-		expect(first).toMatchObject({ status: 201 });
+		expect(first).toMatchObject({ status: success });
 		const again = await Promise.all([send(bodies[0]), send(bodies[0]), send(bodies[0])]);
 		for (const { status, body, headers } of again)
-			expect([status, body, headers.get("idempotent-replayed")]).toEqual([201, first.body, "true"]);
+			expect([status, body, headers.get("idempotent-replayed")]).toEqual([
+				success,
+				first.body,
+				"true",
+			]);
 		expect(await send(bodies[1])).toMatchObject({
 			status: 422,
 			body: { code: "IDEMPOTENCY_KEY_REUSED" },
@@ -132,22 +165,24 @@ describe("an Idempotency-Key", () => {
 		// Keys of different callers are independent.
 		const otherResponse = await send(bodies[1], other);
 		expect([otherResponse.status, otherResponse.headers.get("idempotent-replayed")]).toEqual([
-			201,
+			success,
 			null,
 		]);
 		expect(await effects()).toBe(2);
 	});
 
 	test.each(keyed)("of %s has one effect with concurrent requests", async (name) => {
-		const { request, bodies, effects } = await commands[name]!();
+		const { request, bodies, effects, status: success = 201 } = await commands[name]!();
 		const headers = { "idempotency-key": uuid() };
 		const responses = await Promise.all(
 			Array.from({ length: 5 }, () =>
 				shop.http(request, { token: admin.token, body: bodies[0], headers }),
 			),
 		);
-		const codes = new Set(responses.map(({ status, body }) => (status === 201 ? 201 : body.code)));
-		expect([...codes].filter((code) => code !== "IDEMPOTENCY_KEY_IN_USE")).toEqual([201]);
+		const codes = new Set(
+			responses.map(({ status, body }) => (status === success ? success : body.code)),
+		);
+		expect([...codes].filter((code) => code !== "IDEMPOTENCY_KEY_IN_USE")).toEqual([success]);
 		expect(await effects()).toBe(1);
 	});
 
