@@ -87,7 +87,7 @@ export const updateProduct = (
 		const inherited = rules.INHERITED.filter((field) => field in changes);
 		if (before.variant_count > 0 && inherited.length > 0)
 			await tx.query(statements.INHERIT, [id, inherited, currentTraceparent()]);
-		if (parent && ("attributes" in changes || "options" in changes))
+		if (parent && ["attributes", "options", "sku"].some((field) => field in changes))
 			await tx.query(statements.REFRESH_PARENTS, [[parent.id]]);
 		return withVariants(tx, after!);
 	});

@@ -127,7 +127,8 @@ export const filters = shape({
 		max: 200,
 		trim: true,
 		optional: true,
-		description: "Words to find in name, description, category and SKU. Prefixes of words match",
+		description:
+			"Words to find in name, SKU, category, attributes and description. Prefixes of words match",
 	},
 	min_price: { type: "money", convert: true, optional: true },
 	max_price: { type: "money", convert: true, optional: true },

@@ -64,8 +64,10 @@ export const products = contract({
 				...filters,
 				sort: {
 					type: "enum",
-					values: ["name", "-name", "price", "-price", "created_at", "-created_at"],
-					default: "created_at",
+					values: ["relevance", "name", "-name", "price", "-price", "created_at", "-created_at"],
+					optional: true,
+					description:
+						"By default `relevance` with `q`, otherwise `created_at`. More than 1,000 matches are not sorted by relevance but by `created_at`",
 				},
 			},
 			returns: page(product),

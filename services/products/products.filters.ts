@@ -1,6 +1,6 @@
 import { escapeLiteral } from "pg";
 import { literal, Op, type WhereOptions } from "sequelize";
-import { containsWords } from "./products.search.ts";
+import { containsWords, type Words } from "./products.search.ts";
 
 /** Filters of a list, as the database applies them. */
 export interface Filter {
@@ -13,11 +13,7 @@ export interface Filter {
 	readonly max_price?: number;
 	/** Values by attribute name: a product has one of the values of each attribute. */
 	readonly attr?: { readonly [name: string]: readonly string[] };
-	readonly words?: {
-		readonly list: readonly string[];
-		/** Whether few products contain all of them. */
-		readonly isRare: boolean;
-	};
+	readonly words?: Words;
 }
 /** The filter of one facet, which does not narrow the facet itself. */
 export type Facet = { readonly filter: "category" | "price" } | { readonly attribute: string };
@@ -42,7 +38,7 @@ export function matches(filter: Filter, except: Facet = { attribute: "" }): Wher
 			...Object.entries(attr).flatMap(([name, values]) =>
 				name === attribute ? [] : [hasValue(name, values)],
 			),
-			...(words ? [containsWords(words.list, words.isRare)] : []),
+			...(words ? [containsWords(words)] : []),
 		],
 	};
 }

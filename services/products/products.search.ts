@@ -30,42 +30,65 @@ export async function areRare(db: Queryable, words: readonly string[]): Promise<
 	return row!.found <= MAX_RARE;
 }
 
+/** Words of a search. */
+export interface Words {
+	readonly list: readonly string[];
+	/** Whether few products contain all of them. */
+	readonly isRare: boolean;
+}
+/** Order of a list: an SQL expression, with the ID of the product behind it. */
+export interface SortOrder {
+	readonly expression: string;
+	readonly direction: "ASC" | "DESC";
+}
+/** Weights of the description, attributes, category, and name with SKU. */
+const WEIGHTS = "{0.05, 0.2, 0.4, 1.0}";
+
 /**
- * Condition of rows after a product in this order. An unknown product has no rows after it.
- * @param sort a sort column of the contract, with a leading `-` for descending order
+ * Order by a sort column of the contract, descending with a leading `-`, or by relevance. Only few
+ * matches are sorted by relevance, because it is computed for each of them; otherwise, and without
+ * words, the order is that of creation.
+ */
+export function sortOrder(sort: string, words: Words | undefined): SortOrder {
+	if (sort === "relevance" && words?.isRare && words.list.length > 0) {
+		const rank = `ts_rank('${WEIGHTS}', terms, ${searchQuery(words.list)})`;
+		return { expression: `-${rank}`, direction: "ASC" };
+	}
+	const column = sort === "relevance" ? "created_at" : sort.replace("-", "");
+	return {
+		// Names are sorted by Unicode's root collation, like their indexes.
+		expression: column === "name" ? 'name collate "und-x-icu"' : column,
+		direction: sort.startsWith("-") ? "DESC" : "ASC",
+	};
+}
+
+/**
+ * Condition of rows after a product. An unknown product has no rows after it.
  * @param id a UUID
  */
-export function isAfter(sort: string, id: string): WhereOptions {
-	const column = sort.replace("-", "");
-	const position = `((select ${column} from products where id = '${id}'), '${id}'::uuid)`;
+export function isAfter({ expression, direction }: SortOrder, id: string): WhereOptions {
+	const position = `((select ${expression} from products where id = '${id}'), '${id}'::uuid)`;
 	return literal(
-		`(${sortExpression(column)}, id) ${sort.startsWith("-") ? "<" : ">"} ${position}`,
+		`(${expression}, id) ${direction === "DESC" ? "<" : ">"} ${position}`,
 	) as unknown as WhereOptions;
 }
 
-/** Order of a list. It ends with the ID, so that pages do not overlap. */
-export function orderBy(sort: string): [expression: object, direction: "ASC" | "DESC"][] {
-	const direction = sort.startsWith("-") ? "DESC" : "ASC";
-	return [sortExpression(sort.replace("-", "")), "id"].map((expression) => [
-		literal(expression),
-		direction,
-	]);
-}
-
-/** Names are sorted by Unicode's root collation, like their indexes. */
-const sortExpression = (column: string): string =>
-	column === "name" ? 'name collate "und-x-icu"' : column;
+/** Sort parameter of a query. It ends with the ID, so that pages do not overlap. */
+export const orderBy = ({
+	expression,
+	direction,
+}: SortOrder): [expression: object, direction: "ASC" | "DESC"][] =>
+	[expression, "id"].map((one) => [literal(one), direction]);
 
 /**
  * Condition of products that contain all words, by the beginning of a word or by the English stem.
  * Stop words are ignored unless there are no others. No product matches an empty list.
- * @param isRare whether few products contain the words
  */
-export function containsWords(words: readonly string[], isRare: boolean): WhereOptions {
-	if (words.length === 0) return literal("false") as unknown as WhereOptions;
+export function containsWords({ list, isRare }: Words): WhereOptions {
+	if (list.length === 0) return literal("false") as unknown as WhereOptions;
 	return isRare
-		? { id: { [Op.in]: literal(`(select ${idsWithWords(words)})`) } }
-		: { terms: { [Op.match]: literal(`(${searchQuery(words)})`) } };
+		? { id: { [Op.in]: literal(`(select ${idsWithWords(list)})`) } }
+		: { terms: { [Op.match]: literal(`(${searchQuery(list)})`) } };
 }
 
 /** SQL of a tsquery. The words consist of letters and digits, so they cannot end the quotes. */

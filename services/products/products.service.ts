@@ -39,7 +39,7 @@ import {
 	searchWords,
 	trimmedCategory,
 } from "./products.rules.ts";
-import { areRare, isAfter, orderBy } from "./products.search.ts";
+import { areRare, isAfter, orderBy, sortOrder } from "./products.search.ts";
 import * as statements from "./products.statements.ts";
 
 /** Lifetime of a cached product or result in milliseconds. A change invalidates it at once. */
@@ -126,14 +126,15 @@ export default defineService(products)({
 		},
 
 		async list(ctx) {
-			const { skip, limit, sort, after, ...filters } = ctx.params;
+			const { skip, limit, sort = "relevance", after, ...filters } = ctx.params;
 			const filter = await this.filterOf(filters);
+			const order = sortOrder(sort, filter.words);
 			return this.listRecords(ctx, {
 				skip,
 				limit,
-				sort: orderBy(sort),
+				sort: orderBy(order),
 				where: matches(filter),
-				...(after ? { pageFilter: isAfter(sort, after) } : {}),
+				...(after ? { pageFilter: isAfter(order, after) } : {}),
 				countRows: (count) =>
 					this.rows.readResult(`total ${JSON.stringify(filters)}`, CACHE_TTL_MS, count),
 			});

@@ -69,7 +69,7 @@ export const INHERIT = sql(
 	from changed order by id`,
 );
 
-/** Counts the variants of locked parents, which also updates their facet values. */
+/** Counts the variants of locked parents, which also updates their facet values and search terms. */
 export const REFRESH_PARENTS = sql(
 	"refresh_parents",
 	`update products p set variant_count = (select count(*) from products v

@@ -1,0 +1,2 @@
+-- Weights do no harm.
+select 1;
