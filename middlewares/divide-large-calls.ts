@@ -91,6 +91,6 @@ const halvePage =
 		return part(from, half).then(async (first) => {
 			if (first.rows.length < half) return first;
 			const second = await part(from + half, limit - half);
-			return { rows: [...first.rows, ...second.rows], total: second.total };
+			return { ...second, rows: [...first.rows, ...second.rows] };
 		});
 	};

@@ -1,4 +1,4 @@
-import { list, object, partial, shape } from "../../lib/contracts/schema.ts";
+import { list, object, page, partial, shape } from "../../lib/contracts/schema.ts";
 
 export const id = { id: { type: "uuid" } } as const;
 const name = { type: "string", min: 1, max: 255, trim: true } as const;
@@ -140,6 +140,15 @@ export const filters = shape({
 		optional: true,
 		description:
 			"Values of attributes, or of options of variants. A product has one of the values of each attribute",
+	},
+});
+/** A page of products. */
+export const productPage = object({
+	...page(product).props,
+	corrected: {
+		type: "string",
+		optional: true,
+		description: "The words that were found instead of those of `q`, which no product contains",
 	},
 });
 const count = { type: "number", integer: true } as const;

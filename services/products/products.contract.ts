@@ -1,6 +1,6 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { list, object, page, paging } from "../../lib/contracts/schema.ts";
+import { list, object, paging } from "../../lib/contracts/schema.ts";
 import {
 	category,
 	category_path,
@@ -11,6 +11,7 @@ import {
 	newProduct,
 	newVariant,
 	product,
+	productPage,
 	productWithVariants,
 	sku_text,
 } from "./products.contract.shapes.ts";
@@ -70,7 +71,7 @@ export const products = contract({
 						"By default `relevance` with `q`, otherwise `created_at`. More than 1,000 matches are not sorted by relevance but by `created_at`",
 				},
 			},
-			returns: page(product),
+			returns: productPage,
 		},
 		get: {
 			summary: "Retrieve a product with its variants",

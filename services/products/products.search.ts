@@ -1,6 +1,7 @@
 import { literal, Op, type WhereOptions } from "sequelize";
 import { estimateCount } from "../../lib/persistence/approximate-count.ts";
 import type { Queryable } from "../../lib/persistence/database.ts";
+import { correctWords } from "./products.spelling.ts";
 import { CONTENT_WORDS } from "./products.statements.ts";
 
 /**
@@ -21,13 +22,27 @@ const CATALOG = "select from products where deleted_at is null and parent_id is 
  * statistics of the last ANALYZE, because the index on words would read all of its products first.
  * Several frequent words may have no product in common, so they are looked up.
  */
-export async function areRare(db: Queryable, words: readonly string[]): Promise<boolean> {
+export const areRare = async (db: Queryable, words: readonly string[]): Promise<boolean> =>
+	(await countUpToLimit(db, words)) <= MAX_RARE;
+
+/** Number of products that contain all of these words, or a number above MAX_RARE. */
+async function countUpToLimit(db: Queryable, words: readonly string[]): Promise<number> {
 	const content = words.length === 1 ? words : await contentWords(db, words);
-	if (content.length === 1 && (await isFrequent(db, content[0]!))) return false;
+	if (content.length === 1 && (await isFrequent(db, content[0]!))) return MAX_RARE + 1;
 	const [row] = await db.query<{ found: number }>(
 		`select count(*)::int as found from ${idsWithWords(words)}`,
 	);
-	return row!.found <= MAX_RARE;
+	return row!.found;
+}
+
+/** Words to search for: those of the query or, if no product contains them, corrected ones. */
+export async function searchableWords(db: Queryable, list: readonly string[]): Promise<Words> {
+	if (list.length === 0) return { list, isRare: true };
+	const found = await countUpToLimit(db, list);
+	const corrected = found === 0 ? await correctWords(db, list) : undefined;
+	return corrected
+		? { list: corrected, isRare: await areRare(db, corrected), isCorrected: true }
+		: { list, isRare: found <= MAX_RARE };
 }
 
 /** Words of a search. */
@@ -35,6 +50,8 @@ export interface Words {
 	readonly list: readonly string[];
 	/** Whether few products contain all of them. */
 	readonly isRare: boolean;
+	/** Whether the words differ from those of the query, which no product contains. */
+	readonly isCorrected?: true;
 }
 /** Order of a list: an SQL expression, with the ID of the product behind it. */
 export interface SortOrder {

@@ -1,3 +1,4 @@
+import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
@@ -39,17 +40,23 @@ import {
 	searchWords,
 	trimmedCategory,
 } from "./products.rules.ts";
-import { areRare, isAfter, orderBy, sortOrder } from "./products.search.ts";
+import { isAfter, orderBy, searchableWords, sortOrder } from "./products.search.ts";
+import { addNewWords } from "./products.spelling.ts";
 import * as statements from "./products.statements.ts";
 
 /** Lifetime of a cached product or result in milliseconds. A change invalidates it at once. */
 const CACHE_TTL_MS = 60_000;
+/** Milliseconds after which words of new products can correct those of a search. */
+const NEW_WORDS_INTERVAL_MS = 1000;
 
 export default defineService(products)({
 	mixins: [database, records<Product>(defineProduct), durableEvents, idempotency],
 
 	created() {
-		return { rows: cacheOf(this.broker).of<Product>("products", CACHE_TTL_MS, product) };
+		return {
+			rows: cacheOf(this.broker).of<Product>("products", CACHE_TTL_MS, product),
+			pollers: [] as Poller[],
+		};
 	},
 
 	methods: {
@@ -66,22 +73,21 @@ export default defineService(products)({
 		async filterOf({ category, q, ...rest }: Infer<typeof filters>): Promise<Filter> {
 			assertRange(rest);
 			const path = category === undefined ? undefined : trimmedCategory(category);
-			const words = q === undefined ? undefined : searchWords(q);
-			const [isBranch, isRare] = await Promise.all([
+			const list = q === undefined ? undefined : searchWords(q);
+			const [isBranch, words] = await Promise.all([
 				path !== undefined &&
 					this.rows.readResult(`branch ${path}`, CACHE_TTL_MS, () =>
 						hasSubcategories(this.db, path),
 					),
-				words !== undefined &&
-					words.length > 0 &&
-					this.rows.readResult(`rare ${JSON.stringify(words)}`, CACHE_TTL_MS, () =>
-						areRare(this.db, words),
+				list &&
+					this.rows.readResult(`words ${JSON.stringify(list)}`, CACHE_TTL_MS, () =>
+						searchableWords(this.db, list),
 					),
 			]);
 			return {
 				...rest,
 				...(path === undefined ? {} : { category: { path, isBranch } }),
-				...(words === undefined ? {} : { words: { list: words, isRare } }),
+				...(words ? { words } : {}),
 			};
 		},
 		/** Inserts products whose SKU is free, with their events. Call `wakeRelay` after the commit. */
@@ -129,7 +135,7 @@ export default defineService(products)({
 			const { skip, limit, sort = "relevance", after, ...filters } = ctx.params;
 			const filter = await this.filterOf(filters);
 			const order = sortOrder(sort, filter.words);
-			return this.listRecords(ctx, {
+			const page = await this.listRecords(ctx, {
 				skip,
 				limit,
 				sort: orderBy(order),
@@ -138,6 +144,7 @@ export default defineService(products)({
 				countRows: (count) =>
 					this.rows.readResult(`total ${JSON.stringify(filters)}`, CACHE_TTL_MS, count),
 			});
+			return filter.words?.isCorrected ? { ...page, corrected: filter.words.list.join(" ") } : page;
 		},
 
 		async get({ params: { id } }) {
@@ -204,5 +211,20 @@ export default defineService(products)({
 			this.wakeRelay();
 			return { imported: inserted.length };
 		},
+	},
+
+	started() {
+		this.pollers.push(
+			startPoller({
+				intervalMs: NEW_WORDS_INTERVAL_MS,
+				poll: () => addNewWords(this.db),
+				onError: (error) =>
+					this.logger.warn("New words could not be added to the search; will retry", { error }),
+			}),
+		);
+	},
+
+	async stopped() {
+		await Promise.all(this.pollers.map((poller) => poller.stop()));
 	},
 });

@@ -108,6 +108,7 @@ function statement(node: Node, state: State): string[] {
 /** Includes `create or replace function`, which keeps the signature of the previous version. */
 const SAFE = [
 	"CreateStmt",
+	"CreateExtensionStmt",
 	"CreateFunctionStmt",
 	"CreateEnumStmt",
 	"AlterEnumStmt",

@@ -1,5 +1,5 @@
 import { exampleOf } from "../../../lib/contracts/examples.ts";
-import { toJsonSchema } from "../../../lib/contracts/schema.ts";
+import { type Rule, toJsonSchema } from "../../../lib/contracts/schema.ts";
 import { CHANGES } from "../http/request-metadata.ts";
 import type { Published } from "../routing/published.ts";
 
@@ -48,7 +48,11 @@ export function success(
 	return {
 		[status]: {
 			description,
-			headers: headers(...(paged ? ["X-Total-Count", "Link"] : []), ...(etag ? ["ETag"] : [])),
+			headers: headers(
+				...(paged ? ["X-Total-Count", "Link"] : []),
+				...(isSearch(returns) ? ["X-Search-Corrected"] : []),
+				...(etag ? ["ETag"] : []),
+			),
 			content,
 		},
 		...(async
@@ -65,6 +69,10 @@ export function success(
 			: {}),
 	};
 }
+
+/** Whether a page may be that of a corrected search. */
+const isSearch = (returns: Rule): boolean =>
+	returns.type === "object" && Object.hasOwn(returns.props, "corrected");
 
 /** Error responses, with the codes of each status. */
 export function failures(method: string, contract: Published, catalogue: ErrorCatalogue): Json {

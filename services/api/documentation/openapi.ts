@@ -94,6 +94,11 @@ export function openapi(
 					description: `Number of rows on all pages: exact up to ${EXACT_UP_TO}, an estimate above`,
 					schema: { type: "string" },
 				},
+				"X-Search-Corrected": {
+					description:
+						"Words, percent-encoded, that were found instead of those of `q`, which no product contains",
+					schema: { type: "string" },
+				},
 				Link: {
 					description: "Links to the next and previous page (RFC 8288)",
 					schema: { type: "string" },

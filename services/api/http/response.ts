@@ -64,6 +64,8 @@ function shape(req: Request, result: unknown): HttpResponse {
 		const page = result as Page;
 		const headers = {
 			"X-Total-Count": String(page.total),
+			// Words can have letters that a header cannot contain.
+			...(page.corrected ? { "X-Search-Corrected": encodeURI(page.corrected) } : {}),
 			...links(req, contract.params, page),
 			...$responseHeaders,
 		};
@@ -118,6 +120,7 @@ interface Page {
 	readonly rows: readonly { readonly id?: string }[];
 	readonly total: number;
 	readonly more?: boolean;
+	readonly corrected?: string;
 }
 
 /**
