@@ -4,19 +4,127 @@ import type { products } from "../services/products/products.contract.ts";
 type NewProduct = Input<typeof products.actions.import.params>["products"][number];
 type Line = [name: string, price: number, stock: number, description: string];
 
+type Attributes = NonNullable<NewProduct["attributes"]>;
+/** Subcategory and attributes of a product. */
+type Details = readonly [category: string, attributes: Attributes];
+
 /**
  * The products of one category. A SKU consists of the category's letters and the position in the
  * list.
  */
 const shelf = (category: string, letters: string, lines: readonly Line[]): NewProduct[] =>
-	lines.map(([name, price, stock, description], i) => ({
+	lines.map(([name, price, stock, description], i) => {
+		const sku = `${letters}-${String(i + 1).padStart(3, "0")}`;
+		const [subcategory, attributes] = details[sku]!;
+		return {
+			name,
+			description,
+			price,
+			category: `${category}/${subcategory}`,
+			attributes,
+			images: imagesOf(category, name),
+			sku,
+			stock,
+		};
+	});
+/** The gateway serves one image for each category of the first level. */
+const imagesOf = (category: string, alt: string) => [
+	{ url: `/images/${category.toLowerCase()}.svg`, alt },
+];
+
+/** Clothes with a variant for each size and color. Size XL costs more. */
+function garment(
+	sku: string,
+	[name, price, description]: [name: string, price: number, description: string],
+	[category, attributes]: Details,
+	options: { readonly size: readonly string[]; readonly color: readonly string[] },
+): NewProduct {
+	const variants = options.size.flatMap((size) =>
+		options.color.map((color) => ({
+			options: { size, color },
+			sku: `${sku}-${size}-${color}`.toUpperCase().replaceAll(" ", "-"),
+			stock: 25,
+			...(size === "XL" ? { price: price + 3 } : {}),
+		})),
+	);
+	return {
 		name,
 		description,
 		price,
-		category,
-		sku: `${letters}-${String(i + 1).padStart(3, "0")}`,
-		stock,
-	}));
+		category: `Clothes/${category}`,
+		attributes,
+		images: imagesOf("Clothes", name),
+		sku,
+		option_names: Object.keys(options),
+		variants,
+	};
+}
+
+const details: Readonly<Record<string, Details>> = {
+	"KIT-001": ["Cookware/Pans", { material: "iron", diameter: 26, dishwasher: false }],
+	"KIT-002": ["Tools/Knives", { material: "steel", length: 20, dishwasher: false }],
+	"KIT-003": ["Tools/Boards", { material: "bamboo", dishwasher: false }],
+	"KIT-004": [
+		"Coffee and Tea/Makers",
+		{ material: ["glass", "steel"], volume: 1, dishwasher: true },
+	],
+	"KIT-005": ["Tools/Scales", { material: "glass", dishwasher: false }],
+	"KIT-006": ["Coffee and Tea/Mugs", { material: "stoneware", volume: 0.35, dishwasher: true }],
+	"KIT-007": ["Cookware/Pots", { material: "enamel", volume: 6, dishwasher: true }],
+	"KIT-008": ["Tools/Spatulas", { material: "silicone", dishwasher: true }],
+	"KIT-009": ["Tools/Mills", { material: ["wood", "ceramic"], dishwasher: false }],
+	"KIT-010": ["Textiles/Towels", { material: "linen", color: "natural" }],
+	"ELE-001": ["Audio/Headphones", { wireless: true, color: "black" }],
+	"ELE-002": ["Computers/Adapters", { wireless: false, ports: 7 }],
+	"ELE-003": ["Computers/Keyboards", { wireless: false, color: "gray" }],
+	"ELE-004": ["Computers/Mice", { wireless: true, color: "black" }],
+	"ELE-005": ["Computers/Storage", { capacity: 1000, color: "blue" }],
+	"ELE-006": ["Power/Batteries", { capacity: 20_000, color: "black" }],
+	"ELE-007": ["Lighting/Lamps", { color: "white", dimmable: true }],
+	"ELE-008": ["Power/Plugs", { wireless: true, color: "white" }],
+	"ELE-009": ["Audio/Speakers", { wireless: true, color: "red" }],
+	"ELE-010": ["Computers/Webcams", { resolution: "1080p", color: "black" }],
+	"BOO-001": ["Fiction/Novels", { language: "English", format: "hardcover" }],
+	"BOO-002": ["Nonfiction/Cooking", { language: "English", format: "hardcover" }],
+	"BOO-003": ["Nonfiction/History", { language: "English", format: "paperback" }],
+	"BOO-004": ["Nonfiction/Computing", { language: "English", format: "paperback" }],
+	"BOO-005": ["Nonfiction/Nature", { language: "English", format: "paperback" }],
+	"BOO-006": ["Nonfiction/Nature", { language: "English", format: "hardcover" }],
+	"BOO-007": ["Fiction/Crime", { language: "English", format: "paperback" }],
+	"BOO-008": ["Nonfiction/Art", { language: "English", format: "paperback" }],
+	"BOO-009": ["Children/Music", { language: ["English", "French"], format: "hardcover" }],
+	"BOO-010": ["Nonfiction/Cooking", { language: "English", format: "paperback" }],
+	"GAR-001": ["Tools/Shears", { material: "steel" }],
+	"GAR-002": ["Watering/Cans", { material: "metal", volume: 9, color: "green" }],
+	"GAR-003": ["Plants/Seeds", { organic: true }],
+	"GAR-004": ["Beds and Bins/Beds", { material: "wood" }],
+	"GAR-005": ["Tools/Gloves", { material: ["cotton", "leather"] }],
+	"GAR-006": ["Decoration/Lights", { material: "metal", solar: true }],
+	"GAR-007": ["Beds and Bins/Bins", { material: "plastic", volume: 300, color: "green" }],
+	"GAR-008": ["Tools/Trowels", { material: ["steel", "wood"] }],
+	"GAR-009": ["Decoration/Baskets", { material: "metal" }],
+	"GAR-010": ["Decoration/Birds", { material: "wood" }],
+	"SPO-001": ["Fitness/Mats", { color: "blue" }],
+	"SPO-002": ["Fitness/Weights", { material: "iron", weight: 20 }],
+	"SPO-003": ["Running/Vests", { color: "orange", weight: 0.3 }],
+	"SPO-004": ["Fitness/Ropes", { color: "black" }],
+	"SPO-005": ["Cycling/Tools", { material: "steel" }],
+	"SPO-006": ["Outdoor/Bottles", { material: "steel", volume: 0.75, color: "green" }],
+	"SPO-007": ["Outdoor/Tents", { persons: 2, color: "green" }],
+	"SPO-008": ["Fitness/Massage", { color: "gray" }],
+	"SPO-009": ["Swimming/Goggles", { color: "blue" }],
+	"SPO-010": ["Climbing/Chalk", { weight: 0.25 }],
+	"HOM-001": ["Bedroom/Blankets", { material: "wool", color: "gray" }],
+	"HOM-002": ["Decoration/Candles", { scent: "cedar" }],
+	"HOM-003": ["Decoration/Clocks", { diameter: 30, color: "white" }],
+	"HOM-004": ["Bedroom/Bed Linen", { material: "cotton", color: "white" }],
+	"HOM-005": ["Storage/Baskets", { material: "rattan", color: "natural" }],
+	"HOM-006": ["Decoration/Frames", { material: "wood", color: "black" }],
+	"HOM-007": ["Lighting/Lamps", { color: "black", dimmable: true }],
+	"HOM-008": ["Entrance/Mats", { material: "coir", color: "natural" }],
+	"HOM-009": ["Decoration/Vases", { material: "ceramic", color: "white" }],
+	"HOM-010": ["Workshop/Tools", { material: "steel" }],
+};
 
 /** Demo products of a first start. Some are scarce and one is sold out, to show these states. */
 export const catalogue: NewProduct[] = [
@@ -392,4 +500,22 @@ export const catalogue: NewProduct[] = [
 			"All that is needed to hang, mend and assemble at home. Each tool has its place.",
 		],
 	]),
+	garment(
+		"CLO-001",
+		["Organic Cotton T-shirt", 24.9, "Soft and heavy enough to keep its shape after many washes."],
+		["Tops/T-shirts", { material: "cotton", organic: true }],
+		{ size: ["S", "M", "L", "XL"], color: ["white", "navy", "red"] },
+	),
+	garment(
+		"CLO-002",
+		["Rain Jacket", 89, "Keeps out wind and heavy rain, and packs into its own pocket."],
+		["Outerwear/Jackets", { material: "polyester", waterproof: true }],
+		{ size: ["S", "M", "L"], color: ["yellow", "navy"] },
+	),
+	garment(
+		"CLO-003",
+		["Merino Hiking Socks", 17.5, "Padded heel and toe, warm in winter and dry in summer."],
+		["Accessories/Socks", { material: "merino" }],
+		{ size: ["36-38", "39-42", "43-46"], color: ["gray", "olive"] },
+	),
 ];

@@ -4,6 +4,7 @@ import { failingServices } from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
+import { demoImages } from "./demo-images/demo-images.ts";
 import { asyncapi, eventServices } from "./documentation/asyncapi.ts";
 import {
 	type Document,
@@ -46,7 +47,10 @@ export function systemEndpoints(
 		return document(JSON.stringify(asyncapi(eventServices(broker), { version, namespace })));
 	});
 	const errors = perRevision(() => errorsPage({ ...commonErrors, ...errorsOf(broker) }));
-	const assets = Object.entries(docsAssets).map(([route, load]) => [route, documentPage(load)]);
+	const assets = Object.entries({ ...docsAssets, ...demoImages }).map(([route, load]) => [
+		route,
+		documentPage(load),
+	]);
 	return {
 		"GET /": page(async () => json({ message: "The API is running", docs: "/docs" })),
 		"GET /health": page(async () => json(await health())),

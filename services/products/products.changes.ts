@@ -60,6 +60,36 @@ export async function createVariant(
 	return created;
 }
 
+type Imported = Infer<typeof products.actions.import.params>["products"][number];
+/** Inserts products with their variants. Products whose SKU is in use are left out. */
+export async function importProducts(
+	self: Self,
+	ctx: Ctx,
+	rows: readonly (Imported & { readonly id: string })[],
+): Promise<Product[]> {
+	const variants = rows.flatMap(({ id: parent_id, variants = [] }) =>
+		variants.map((own) => ({ parent_id, own, id: newId() })),
+	);
+	const stocks = [...rows, ...variants.map(({ id, own }) => ({ id, stock: own.stock }))];
+	await openStock(ctx, stocks);
+	return self.rows.whileInvalidated([], () =>
+		self.db.transaction(async (tx) => {
+			const inserted = await self.insertProducts(tx, rows);
+			const parents = new Map(inserted.map((one) => [one.id, one]));
+			const ofInserted = variants.filter(({ parent_id }) => parents.has(parent_id));
+			const family = ofInserted.map(({ parent_id, own, id }) => ({
+				...rules.variantOf(parents.get(parent_id)!, own),
+				id,
+			}));
+			if (family.length > 0) {
+				await self.insertProducts(tx, family).catch(rethrowConflict);
+				await tx.query(statements.REFRESH_PARENTS, [ofInserted.map((one) => one.parent_id)]);
+			}
+			return inserted;
+		}),
+	);
+}
+
 /**
  * Updates a product and the variants that inherit the changed fields. A changed field of a variant
  * becomes its own.

@@ -167,9 +167,18 @@ export const products = contract({
 			returns: list(object(product)),
 			retry: true,
 		},
-		/** Adds products whose SKU was never used and returns their number. */
+		/** Adds products whose SKU was never used, with their variants, and returns their number. */
 		import: {
-			params: { products: list(object({ ...newProduct, sku: sku_text }), { min: 1, max: 1000 }) },
+			params: {
+				products: list(
+					object({
+						...newProduct,
+						sku: sku_text,
+						variants: { ...list(object(newVariant), { max: 100 }), optional: true },
+					}),
+					{ min: 1, max: 1000 },
+				),
+			},
 			returns: object({ imported: { type: "number", integer: true } }),
 		},
 	},

@@ -20,6 +20,7 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { categoryTree, hasSubcategories, renameCategory } from "./products.categories.ts";
 import {
 	createVariant,
+	importProducts,
 	type NewProduct,
 	openStock,
 	removeProduct,
@@ -204,10 +205,7 @@ export default defineService(products)({
 			if (bySku.size === 0) return { imported: 0 };
 
 			const rows = [...bySku.values()].map((one) => ({ ...one, id: newId() }));
-			await openStock(ctx, rows);
-			const inserted = await this.rows.whileInvalidated([], () =>
-				this.insertProducts(this.db, rows),
-			);
+			const inserted = await importProducts(this, ctx, rows);
 			this.wakeRelay();
 			return { imported: inserted.length };
 		},

@@ -112,6 +112,12 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /health": anyone(200),
 	"GET /health/live": anyone(200),
 	"GET /health/ready": anyone(200),
+	...Object.fromEntries(
+		["books", "clothes", "electronics", "garden", "home", "kitchen", "sports"].map((name) => [
+			`GET /images/${name}.svg`,
+			anyone(200),
+		]),
+	),
 	"GET /openapi.json": anyone(200),
 	"GET /asyncapi.json": anyone(200),
 	"GET /docs": anyone(200),
