@@ -105,6 +105,8 @@ export const inventory = contract({
 	},
 	events: {
 		"inventory.reserved": reservation,
+		/** A product has become available or sold out. A trigger of the table publishes it. */
+		"inventory.availability_changed": { ...product_id, is_available: { type: "boolean" } },
 		"inventory.released": { order_id: { type: "uuid" } },
 		"inventory.adjusted": {
 			...product_id,

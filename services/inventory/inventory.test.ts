@@ -130,7 +130,8 @@ test("sets and adjusts stock with events, never below the reserved quantity", as
 		{ delta: 3, on_hand: 8, reason: "Set" },
 		{ delta: -4, on_hand: 4, reason: "Broken" },
 	]);
-	expect((await eventsOf(a)).map(({ data }) => data)).toEqual(
+	const adjusted = (await eventsOf(a)).filter(({ type }) => type === "inventory.adjusted");
+	expect(adjusted.map(({ data }) => data)).toEqual(
 		log.map((entry) => ({ product_id: a, ...entry })),
 	);
 });

@@ -132,6 +132,12 @@ export const filters = shape({
 	},
 	min_price: { type: "money", convert: true, optional: true },
 	max_price: { type: "money", convert: true, optional: true },
+	in_stock: {
+		type: "boolean",
+		convert: true,
+		optional: true,
+		description: "Products that are available, or are not, by the events of the inventory",
+	},
 	attr: {
 		type: "record",
 		key: attribute_name,

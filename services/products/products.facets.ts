@@ -21,7 +21,16 @@ const MAX_ATTRIBUTES = 50;
 const MAX_CATEGORIES = 1000;
 
 /** Columns that filters and counts read. */
-const COLUMNS = ["id", "price", "category", "facets", "terms", "parent_id", "deleted_at"];
+const COLUMNS = [
+	"id",
+	"price",
+	"category",
+	"facets",
+	"terms",
+	"in_stock",
+	"parent_id",
+	"deleted_at",
+];
 
 interface Counted {
 	readonly name: string;

@@ -11,6 +11,7 @@ export interface Filter {
 	};
 	readonly min_price?: number;
 	readonly max_price?: number;
+	readonly in_stock?: boolean;
 	/** Values by attribute name: a product has one of the values of each attribute. */
 	readonly attr?: { readonly [name: string]: readonly string[] };
 	readonly words?: Words;
@@ -23,7 +24,7 @@ export type Facet = { readonly filter: "category" | "price" } | { readonly attri
  * @param except facet whose filter is left out
  */
 export function matches(filter: Filter, except: Facet = { attribute: "" }): WhereOptions {
-	const { category, min_price, max_price, attr = {}, words } = filter;
+	const { category, min_price, max_price, in_stock, attr = {}, words } = filter;
 	const [omitted, attribute] =
 		"filter" in except ? [except.filter, undefined] : [undefined, except.attribute];
 	const prices = [
@@ -35,6 +36,7 @@ export function matches(filter: Filter, except: Facet = { attribute: "" }): Wher
 			{ parent_id: null },
 			...(category && omitted !== "category" ? [isInCategory(category)] : []),
 			...(omitted === "price" ? [] : prices),
+			...(in_stock === undefined ? [] : [condition(in_stock ? "in_stock" : "not in_stock")]),
 			...Object.entries(attr).flatMap(([name, values]) =>
 				name === attribute ? [] : [hasValue(name, values)],
 			),

@@ -2,7 +2,7 @@ import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
-import { throwError } from "../../lib/contracts/contract.ts";
+import { callerOf, throwError } from "../../lib/contracts/contract.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import {
 	executeOnce,
@@ -17,6 +17,7 @@ import { defineService } from "../../lib/service/define-service.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { followInventory, pollAvailability } from "./products.availability.ts";
 import { categoryTree, hasSubcategories, renameCategory } from "./products.categories.ts";
 import {
 	createVariant,
@@ -211,8 +212,23 @@ export default defineService(products)({
 		},
 	},
 
+	subscriptions: {
+		async "inventory.availability_changed"(tx, events) {
+			await followInventory(
+				this,
+				tx,
+				events.map(({ data }) => data),
+			);
+		},
+	},
+
 	started() {
 		this.pollers.push(
+			pollAvailability(this, callerOf(this), (error) =>
+				this.logger.warn("Availability could not be compared with the inventory; will retry", {
+					error,
+				}),
+			),
 			startPoller({
 				intervalMs: NEW_WORDS_INTERVAL_MS,
 				poll: () => addNewWords(this.db),

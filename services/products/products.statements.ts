@@ -12,13 +12,13 @@ export const INSERT_PRODUCTS = sql(
 	"insert_products",
 	`with inserted as (
 			insert into products (id, name, description, price, currency, category, sku, parent_id,
-				options, option_names, own_fields, attributes, images)
+				options, option_names, own_fields, attributes, images, in_stock)
 			select id, name, description, price, currency, category, sku, parent_id, options,
-				option_names, coalesce(own_fields, '{}'), coalesce(attributes, '{}'), coalesce(images, '[]')
+				option_names, coalesce(own_fields, '{}'), coalesce(attributes, '{}'), coalesce(images, '[]'), coalesce(stock, 0) > 0
 			from json_to_recordset($1)
 				as p (id uuid, name text, description text, price numeric, currency text,
 					category text, sku text, parent_id uuid, options jsonb, option_names jsonb,
-					own_fields text[], attributes jsonb, images jsonb)
+					own_fields text[], attributes jsonb, images jsonb, stock int)
 			on conflict (sku) where deleted_at is null do nothing returning ${COLUMNS}),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
@@ -72,9 +72,12 @@ export const INHERIT = sql(
 /** Counts the variants of locked parents, which also updates their facet values and search terms. */
 export const REFRESH_PARENTS = sql(
 	"refresh_parents",
-	`update products p set variant_count = (select count(*) from products v
-		where v.parent_id = p.id and v.deleted_at is null)
-	where id = any($1::uuid[])`,
+	`update products p set variant_count = family.variants,
+		in_stock = case when family.variants > 0 then family.in_stock else p.in_stock end
+	from unnest($1::uuid[]) as parent (id) cross join lateral (
+		select count(*) as variants, bool_or(in_stock) as in_stock from products
+		where parent_id = parent.id and parent_id is not null and deleted_at is null) as family
+	where p.id = parent.id`,
 );
 
 /** IDs of a product, its parent and its variants. */

@@ -1,0 +1,2 @@
+drop trigger stock_availability on stock;
+drop function publish_availability();

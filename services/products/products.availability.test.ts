@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { eventually } from "../../test/support/eventually.ts";
+import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import "../inventory/inventory.contract.ts";
+import { pollAvailability } from "./products.availability.ts";
+import "./products.contract.ts";
+
+let shop: Shop;
+beforeAll(async () => {
+	shop = await startShop({ services: ["products", "inventory"] });
+});
+afterAll(() => shop?.stop());
+
+const asAdmin = { meta: { user: admin } };
+const create = (over: object = {}) =>
+	shop.call(
+		"products.create",
+		{ name: "Thing", price: 1, category: "Things", stock: 2, ...over },
+		asAdmin,
+	);
+const setStock = (product_id: string, on_hand: number) =>
+	shop.call("inventory.set", { product_id, on_hand }, asAdmin);
+/** Whether the product is in the list of available products, and of those that are not. */
+const isListed = (id: string, in_stock: boolean, category: string) =>
+	shop
+		.call("products.list", { in_stock, category })
+		.then(({ rows }) => rows.some((row) => row.id === id));
+const expectStock = (id: string, category: string, inStock: boolean) =>
+	eventually(async () => {
+		expect(await isListed(id, true, category)).toBe(inStock);
+		expect(await isListed(id, false, category)).toBe(!inStock);
+	});
+
+test("a new product is available if it has stock", async () => {
+	const category = `New ${uuid()}`;
+	const [some, none] = [await create({ category }), await create({ category, stock: 0 })];
+	expect((await shop.call("products.list", { category })).total).toBe(2);
+	expect(await isListed(some.id, true, category)).toBe(true);
+	expect(await isListed(none.id, true, category)).toBe(false);
+	expect(await isListed(none.id, false, category)).toBe(true);
+	expect((await shop.call("products.facets", { category, in_stock: true })).total).toBe(1);
+});
+
+test("lists follow reservations, releases and adjustments", async () => {
+	const category = `Sold ${uuid()}`;
+	const { id } = await create({ category });
+	const order_id = uuid();
+	const items = (quantity: number) => [{ product_id: id, quantity }];
+	await shop.call("inventory.reserve", { orders: [{ order_id: uuid(), items: items(1) }] });
+	await shop.call("inventory.reserve", { orders: [{ order_id, items: items(1) }] });
+	await expectStock(id, category, false);
+	await shop.call("inventory.release", { orders: [{ order_id }] });
+	await expectStock(id, category, true);
+	await setStock(id, 1);
+	await expectStock(id, category, false);
+	await setStock(id, 9);
+	await expectStock(id, category, true);
+	const events = await shop.databases.query(
+		"inventory",
+		"select data from outbox where subject = $1 and type = 'inventory.availability_changed' order by xid, seq",
+		[id],
+	);
+	expect(events.map(({ data }) => data.is_available)).toEqual([false, true, false, true]);
+});
+
+test("a parent is available while one of its variants is", async () => {
+	const category = `Family ${uuid()}`;
+	const { id } = await create({ category, stock: 0, option_names: ["size"] });
+	const variant = (size: string, stock: number) =>
+		shop.call("products.createVariant", { id, options: { size }, stock }, asAdmin);
+	const empty = await variant("S", 0);
+	expect(await isListed(id, true, category)).toBe(false);
+	const medium = await variant("M", 3);
+	expect(await isListed(id, true, category)).toBe(true);
+	await setStock(medium.id, 0);
+	await expectStock(id, category, false);
+	await setStock(empty.id, 1);
+	await expectStock(id, category, true);
+	await shop.call("products.remove", { id: empty.id }, asAdmin);
+	expect(await isListed(id, true, category)).toBe(false);
+});
+
+test("a start corrects the availability of older products and lost events", async () => {
+	const category = `Old ${uuid()}`;
+	const { id } = await create({ category });
+	await shop.databases.query("products", "update products set in_stock = false where id = $1", [
+		id,
+	]);
+	const errors: unknown[] = [];
+	const service = shop.broker.getLocalService("products") as never;
+	const poller = pollAvailability(service, shop.call, (error) => void errors.push(error));
+	await expectStock(id, category, true);
+	await poller.stop();
+	expect(errors).toEqual([]);
+});
+
+test("rejects a filter that is no boolean", async () => {
+	await expect(shop.call("products.list", { in_stock: "maybe" } as never)).rejects.toMatchObject({
+		code: 422,
+	});
+});
