@@ -39,7 +39,7 @@ const SET_PARENTS_AVAILABLE = sql(
 );
 
 /** Sets the availability of products and of their parents. Returns whether one has changed. */
-export async function setAvailability(
+async function setAvailability(
 	tx: Queryable,
 	changes: readonly Availability[],
 ): Promise<boolean> {
