@@ -39,10 +39,7 @@ const SET_PARENTS_AVAILABLE = sql(
 );
 
 /** Sets the availability of products and of their parents. Returns whether one has changed. */
-async function setAvailability(
-	tx: Queryable,
-	changes: readonly Availability[],
-): Promise<boolean> {
+async function setAvailability(tx: Queryable, changes: readonly Availability[]): Promise<boolean> {
 	// The last state of each product counts.
 	const latest = new Map(changes.map((one) => [one.product_id, one.is_available]));
 	const ids = [...latest.keys()];
