@@ -37,6 +37,7 @@ export const LIB_FOLDERS = [
 	"async",
 	"process",
 	"contracts",
+	"records",
 	"settings",
 	"observability",
 	"persistence",

@@ -1,0 +1,57 @@
+interface Limits {
+	readonly rows: number;
+	readonly bytes: number;
+	/** Milliseconds after which an incomplete batch is returned, for a sender that pauses. */
+	readonly ms: number;
+}
+
+/**
+ * Groups elements into batches. A batch ends before a limit is exceeded, and when no element has
+ * arrived in time.
+ * @param sizeOf bytes of an element
+ */
+export async function* batchesOf<T>(
+	elements: AsyncIterable<T>,
+	sizeOf: (element: T) => number,
+	limits: Limits,
+): AsyncGenerator<T[]> {
+	const source = elements[Symbol.asyncIterator]();
+	let batch: T[] = [];
+	let bytes = 0;
+	let next: Promise<IteratorResult<T>> | undefined;
+	const take = () => {
+		const full = batch;
+		[batch, bytes] = [[], 0];
+		return full;
+	};
+	try {
+		for (;;) {
+			next ??= source.next();
+			const result = batch.length > 0 ? await inTime(next, limits.ms) : await next;
+			if (!result) {
+				yield take();
+				continue;
+			}
+			next = undefined;
+			if (result.done) break;
+			const size = sizeOf(result.value);
+			if (batch.length >= limits.rows || (batch.length > 0 && bytes + size > limits.bytes))
+				yield take();
+			batch.push(result.value);
+			bytes += size;
+		}
+		if (batch.length > 0) yield take();
+	} finally {
+		// Not awaited: an element that never arrives would delay the end.
+		next?.catch(() => undefined);
+		source.return?.().catch(() => undefined);
+	}
+}
+
+/** The value of a promise, or undefined if it takes longer than `ms` milliseconds. */
+function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+	return new Promise((resolve, reject) => {
+		const timer = setTimeout(resolve, ms, undefined);
+		promise.then(resolve, reject).finally(() => clearTimeout(timer));
+	});
+}

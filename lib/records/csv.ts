@@ -1,0 +1,126 @@
+import { Readable } from "node:stream";
+import { parse } from "csv-parse";
+import { stringify } from "csv-stringify/sync";
+import { type Entry, MAX_ROW_BYTES, Utf8Check } from "./entry.ts";
+import { escapeFormula, unescapeFormula } from "./formulas.ts";
+
+/** A CSV file that is being read: its header, and its rows as lists of cells. */
+interface CsvFile {
+	readonly columns: readonly string[];
+	/** Rows in order, as lists with one cell per column. Blank rows are counted and omitted. */
+	readonly rows: AsyncGenerator<Entry>;
+}
+
+/** The header cannot be used, so that no row can be read. */
+export class HeaderError extends Error {}
+
+/**
+ * Reads a CSV file (RFC 4180) in UTF-8, with or without a byte order mark. Rows end with CRLF or LF;
+ * cells in quotes may contain both. Escaped formulas are restored, see `formulas.ts`.
+ * @param bytes may be of any size; at most a few chunks are in memory
+ * @throws HeaderError for a header that is missing, or has a blank or repeated column
+ */
+export async function readCsv(bytes: AsyncIterable<Uint8Array>): Promise<CsvFile> {
+	const entries = parseRows(bytes);
+	const first = await entries.next();
+	if (first.done) throw new HeaderError("The file is empty: its first row must name the columns");
+	if ("problem" in first.value) throw new HeaderError(first.value.problem);
+	const columns = (first.value.value as string[]).map((cell) => cell.trim());
+	assertColumns(columns);
+	return { columns, rows: dataRows(entries, columns.length) };
+}
+
+function assertColumns(columns: string[]): void {
+	// Spreadsheets append delimiters for columns that once had content.
+	while (columns.length > 1 && columns.at(-1) === "") columns.pop();
+	const [only = ""] = columns;
+	if (columns.length === 1 && /[;\t]/.test(only))
+		throw new HeaderError("The header is one cell: columns must be separated by commas");
+	const blank = columns.indexOf("");
+	if (blank >= 0) throw new HeaderError(`Column ${blank + 1} of the header has no name`);
+	const repeated = columns.find((name, i) => columns.indexOf(name) !== i);
+	if (repeated) throw new HeaderError(`The header names the column "${repeated}" twice`);
+}
+
+async function* dataRows(entries: AsyncGenerator<Entry>, width: number): AsyncGenerator<Entry> {
+	for await (const entry of entries) {
+		if ("problem" in entry) {
+			yield entry;
+			continue;
+		}
+		const cells = entry.value as string[];
+		if (cells.every((cell) => cell.trim() === "")) continue;
+		while (cells.length > width && cells.at(-1) === "") cells.pop();
+		yield cells.length === width
+			? { row: entry.row, value: cells.map(unescapeFormula) }
+			: {
+					row: entry.row,
+					problem: `The row has ${cells.length} cells, but the header has ${width}`,
+				};
+	}
+}
+
+/** Errors after which the following row can still be found. */
+const RECOVERABLE = new Set(["INVALID_OPENING_QUOTE"]);
+const PROBLEMS: Readonly<Record<string, string>> = {
+	INVALID_OPENING_QUOTE:
+		"A cell contains a quote: put the cell in quotes and write the quote twice",
+	CSV_INVALID_CLOSING_QUOTE:
+		"A quote must end its cell, or be written twice; the rest of the file was not read",
+	CSV_QUOTE_NOT_CLOSED: "A cell in quotes does not end; the rest of the file was not read",
+	CSV_MAX_RECORD_SIZE: `The row has more than ${MAX_ROW_BYTES} bytes, which may be a quote without an end; the rest of the file was not read`,
+};
+
+/** All rows including the header. Ends after a row behind which no row can be found. */
+async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
+	let row = 0;
+	const utf8 = new Utf8Check();
+	const skipped: { readonly entry: Entry; readonly isLast: boolean }[] = [];
+	const parser = parse({
+		bom: true,
+		relax_column_count: true,
+		record_delimiter: ["\r\n", "\n"],
+		skip_records_with_error: true,
+		max_record_size: MAX_ROW_BYTES,
+		// The type allows no other record than a list, which the parser does not require.
+		on_record: (cells) => {
+			const problem = utf8.damageOf(cells);
+			const entry = { row: ++row, ...(problem ? { problem } : { value: cells }) };
+			return entry as unknown as string[];
+		},
+		on_skip: (error): undefined => {
+			const code = error?.code ?? "";
+			const problem = PROBLEMS[code] ?? "The row is not valid CSV; the rest was not read";
+			skipped.push({ entry: { row: ++row, problem }, isLast: !RECOVERABLE.has(code) });
+		},
+	});
+	const source = Readable.from(utf8.checked(bytes), { objectMode: false });
+	// `pipe` does not forward errors.
+	source.once("error", (error) => parser.destroy(error));
+	try {
+		for await (const entry of source.pipe(parser) as AsyncIterable<Entry>) {
+			while (skipped[0] && skipped[0].entry.row < entry.row) {
+				const { entry: problem, isLast } = skipped.shift()!;
+				yield problem;
+				if (isLast) return;
+			}
+			yield entry;
+		}
+		for (const { entry, isLast } of skipped) {
+			yield entry;
+			if (isLast) return;
+		}
+	} finally {
+		source.destroy();
+	}
+}
+
+/** Formats rows as CSV, with CRLF at the end of each. Text that a spreadsheet would execute is escaped. */
+export const formatCsv = (rows: readonly (readonly string[])[]): string =>
+	stringify(
+		rows.map((cells) => cells.map(escapeFormula)),
+		{ record_delimiter: "\r\n", quoted_match: /[\r\n]|^\s|\s$/ },
+	);
+
+/** Byte order mark, by which Excel recognizes UTF-8. */
+export const BYTE_ORDER_MARK = "\ufeff";
