@@ -48,6 +48,19 @@ export interface ActionContract {
 	 * `versionsOf` action `watch` and calls this action again after a change.
 	 */
 	readonly stream?: { readonly watch: string };
+	/**
+	 * The body is a file of rows, CSV or NDJSON, of any size (docs/adr/0027). The gateway calls the
+	 * action with one batch after another: `params` are an `uploadBatch`, `returns` is an
+	 * `uploadResult`. A batch whose result is lost is repeated, possibly on another node, so it must
+	 * be safe to repeat. `key` names the column that identifies a row within its file.
+	 */
+	readonly upload?: { readonly key: string };
+	/**
+	 * Responds with a file. `params` are a `downloadRequest`, `returns` is a `downloadPart`; the
+	 * gateway calls the action for one part after another. `name` is that of the file, without
+	 * extension.
+	 */
+	readonly download?: { readonly name: string };
 	/** Applies the strict rate limit per address, against guessing and flooding. */
 	readonly strict?: true;
 	/**

@@ -35,6 +35,8 @@ import { rateLimits } from "./security/rate-limits.ts";
 import { Revocations } from "./security/revocations.ts";
 import { EventStreams } from "./sse/event-streams.ts";
 import { systemEndpoints } from "./system-endpoints.ts";
+import { Downloads } from "./transfers/downloads.ts";
+import { Uploads } from "./transfers/uploads.ts";
 
 /** The shop's services, by the names of their folders. The gateway has no other information about them. */
 const names = serviceNames(join(import.meta.dirname, ".."));
@@ -106,6 +108,8 @@ export default {
 		this.cors = cors(CORS_ORIGINS);
 		this.rateLimits = rateLimits(this.broker, this.logger, env);
 		this.eventStreams = new EventStreams(this);
+		this.uploads = new Uploads(this);
+		this.downloads = new Downloads(this);
 		this.responseCache = new ValidatedCache(cacheOf(this.broker), sizeOf, { metrics });
 		this.table = new Routes(names, systemEndpoints(this.broker, names), this.routes[0]!);
 		this.accessLog = new AccessLog(this.broker);

@@ -40,7 +40,7 @@ export async function send(
 		...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
 	});
 	const text = await response.text();
-	const json = response.headers.get("content-type")?.includes("json");
+	const json = /[/+]json\b/.test(response.headers.get("content-type") ?? "");
 	return {
 		status: response.status,
 		headers: response.headers,

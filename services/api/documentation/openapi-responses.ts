@@ -1,5 +1,6 @@
 import { exampleOf } from "../../../lib/contracts/examples.ts";
 import { type Rule, toJsonSchema } from "../../../lib/contracts/schema.ts";
+import { MEDIA_TYPES } from "../../../lib/contracts/transfers.ts";
 import { CHANGES } from "../http/request-metadata.ts";
 import type { Published } from "../routing/published.ts";
 
@@ -19,10 +20,18 @@ export const headers = (...names: string[]) =>
 		["X-Request-ID", "X-Process-Time", ...names].map((name) => [name, reference("headers", name)]),
 	);
 
+/** Content of files of rows. */
+export const filesOf = (types: readonly string[]): Json =>
+	Object.fromEntries(types.map((type) => [type, { schema: { type: "string" } }]));
+
+const PROGRESS = filesOf([MEDIA_TYPES.ndjson]);
+const UPLOADED =
+	"A line {rows} after each batch of rows, and a last line {done, created, updated, unchanged, failed, errors} with the first 1,000 errors. If `done` is false, some rows were not applied: send the file again";
+
 /** Responses of a successful request. */
 export function success(
 	method: string,
-	{ status: own, returns, page: paged, etag, stream, async }: Published,
+	{ status: own, returns, page: paged, etag, stream, upload, download, async }: Published,
 ): Json {
 	const status = own ?? 200;
 	const descriptions = {
@@ -42,6 +51,11 @@ export function success(
 			},
 			204: { description: "No further events will follow", headers: headers() },
 		};
+	}
+	if (upload) return { 200: { description: UPLOADED, headers: headers(), content: PROGRESS } };
+	if (download) {
+		const content = filesOf(Object.values(MEDIA_TYPES));
+		return { 200: { description: "The file", headers: headers("X-Total-Count"), content } };
 	}
 	const rule = paged && returns.type === "object" ? returns.props.rows! : returns;
 	const content = { [JSON_BODY]: { schema: toJsonSchema(rule), example: exampleOf(rule) } };

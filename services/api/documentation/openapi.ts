@@ -6,12 +6,14 @@ import {
 	type Shape,
 	toJsonSchema,
 } from "../../../lib/contracts/schema.ts";
+import { MEDIA_TYPES } from "../../../lib/contracts/transfers.ts";
 import { EXACT_UP_TO } from "../../../lib/persistence/approximate-count.ts";
 import type { Published } from "../routing/published.ts";
 import { serviceOf } from "../routing/routes.ts";
 import {
 	type ErrorCatalogue,
 	failures,
+	filesOf,
 	headers,
 	JSON_BODY,
 	type Json,
@@ -91,7 +93,7 @@ export function openapi(
 					schema: { type: "string" },
 				},
 				"X-Total-Count": {
-					description: `Number of rows on all pages: exact up to ${EXACT_UP_TO}, an estimate above`,
+					description: `Number of rows on all pages, or in a file: exact up to ${EXACT_UP_TO}, an estimate above`,
 					schema: { type: "string" },
 				},
 				"X-Search-Corrected": {
@@ -134,7 +136,9 @@ function action(
 ): Json {
 	const { name, summary, auth, params } = contract;
 	const inPath = new Set([...path.matchAll(/:(\w+)/g)].map(([, field]) => field!));
-	const rest = fieldsOf(params).filter(([field]) => !inPath.has(field));
+	// The gateway creates the parameters of an upload and the cursor of a download.
+	const isOwn = (field: string) => !contract.upload && !(contract.download && field === "cursor");
+	const rest = fieldsOf(params).filter(([field]) => !inPath.has(field) && isOwn(field));
 	const hasBody = !WITHOUT_BODY.has(method) && rest.length > 0;
 	const body = contract.rawBody ? RAW_BODY : requestBody(Object.fromEntries(rest));
 	const parameters = [
@@ -151,6 +155,7 @@ function action(
 		security: auth === "anyone" ? [{}, { bearerAuth: [] }] : [{ bearerAuth: [] }],
 		...(parameters.length > 0 ? { parameters } : {}),
 		...(hasBody ? { requestBody: body } : {}),
+		...(contract.upload ? { requestBody: fileBody } : {}),
 		responses: { ...success(method, contract), ...failures(method, contract, catalogue) },
 	};
 }
@@ -204,6 +209,13 @@ const requestBody = (shape: Shape): Json => {
 	const schema = objectSchema(shape);
 	const required = (schema.required as string[]).length > 0;
 	return { required, content: { [JSON_BODY]: { schema, example: exampleOfShape(shape) } } };
+};
+/** A file of rows, of any size. */
+const fileBody: Json = {
+	required: true,
+	description:
+		"UTF-8, with Content-Encoding gzip or none. Rows are applied while the file is received",
+	content: filesOf(Object.values(MEDIA_TYPES)),
 };
 
 function systemEndpoint(path: string): Json | undefined {

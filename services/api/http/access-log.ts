@@ -59,8 +59,9 @@ export class AccessLog {
 			);
 		byStatus.set(status, counter);
 		counter.add();
-		// The duration of an event stream is not a processing time.
-		if (!req.$alias?.contract?.stream) seconds.observe(ms / 1000);
+		// The durations of event streams and files are not processing times.
+		const { stream, upload, download } = req.$alias?.contract ?? {};
+		if (!stream && !upload && !download) seconds.observe(ms / 1000);
 		this.#write(req, status, ms);
 	}
 

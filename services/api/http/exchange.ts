@@ -33,6 +33,8 @@ export interface Gateway {
 	revocations: Revocations;
 	rateLimits: RateLimits;
 	eventStreams: EventStreamServer;
+	uploads: TransferServer;
+	downloads: TransferServer;
 	responseCache: ValidatedCache<HttpResponse>;
 	tracer: Tracer | undefined;
 	/** Number of our own proxies in front of the gateway. */
@@ -57,6 +59,12 @@ export interface RouteTable {
 interface EventStreamServer {
 	serve(req: Request, res: Response, load: () => Promise<EventStreamPage>): Promise<void>;
 	close(): Promise<void>;
+}
+
+/** Files from and to clients, see `transfers/`. */
+interface TransferServer {
+	serve(req: Request, res: Response): Promise<void>;
+	close(): void;
 }
 
 /** Target of a route: an action somewhere in the cluster, or a system endpoint. */

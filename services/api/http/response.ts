@@ -19,7 +19,9 @@ export async function respond(gateway: Gateway, req: Request, res: Response): Pr
 		req.originalUrl = withoutIgnored(req.originalUrl);
 		req.url = req.originalUrl;
 	}
-	if (contract?.stream)
+	if (contract?.upload) await gateway.uploads.serve(req, res);
+	else if (contract?.download) await gateway.downloads.serve(req, res);
+	else if (contract?.stream)
 		await gateway.eventStreams.serve(req, res, async () => (await call(req)) as EventStreamPage);
 	else
 		deliver(

@@ -126,6 +126,37 @@ test.each([
 	await listener.close(0);
 });
 
+test("exempts a request from the time limit, and later requests of its connection are limited", async () => {
+	let limitAgain = () => {};
+	const listener = new HttpServer(
+		(req, res) => {
+			if (req.url === "/long") limitAgain = listener.withoutTimeLimit(req.socket);
+			req.resume().once("end", () => res.end(req.url));
+		},
+		undefined,
+		undefined,
+		{ headersTimeout: 100, requestTimeout: 100, connectionsCheckingInterval: 10 },
+	);
+	await listener.open("127.0.0.1", 0);
+	const socket = connect((listener.server.address() as { port: number }).port, "127.0.0.1");
+	let answer = "";
+	socket.on("data", (chunk) => (answer += chunk));
+	socket.on("error", () => undefined);
+	const closed = new Promise((resolve) => socket.once("close", resolve));
+	const head = (path: string) =>
+		`POST ${path} HTTP/1.1\r\nHost: shop\r\nContent-Length: 50\r\n\r\n`;
+	socket.write(head("/long"));
+	const dripping = setInterval(() => socket.write("x"), 20);
+	await eventually(() => expect(answer).toContain("/long"));
+	clearInterval(dripping);
+	expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+	limitAgain();
+	socket.write(head("/short"));
+	await closed;
+	expect(answer).toContain("HTTP/1.1 408 ");
+	await listener.close(0);
+});
+
 test("reports a write after the end of a response and keeps running", async () => {
 	const errors: Error[] = [];
 	const listener = new HttpServer(

@@ -1,4 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+	createServer,
+	type IncomingMessage,
+	type Server,
+	type ServerResponse,
+	STATUS_CODES,
+} from "node:http";
+import type { Socket } from "node:net";
 import { StartError } from "../../../lib/process/start-error.ts";
 
 const REASONS: Record<string, string> = {
@@ -20,6 +27,8 @@ const TIMEOUTS = {
 /** The HTTP server. Counts requests in flight, and completes them before it closes. */
 export class HttpServer {
 	readonly server: Server;
+	/** Connections whose current request may take longer than `requestTimeout`. */
+	readonly #withoutTimeLimit = new WeakSet<object>();
 	#inFlight = 0;
 	#closing: Promise<void> | undefined;
 
@@ -57,6 +66,19 @@ export class HttpServer {
 				handle(req, res);
 			},
 		);
+		this.server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+			const late = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+			if (!late || !this.#withoutTimeLimit.has(socket)) reject(error, socket as Socket);
+		});
+	}
+
+	/**
+	 * Exempts the request that a connection is receiving from the time limit; the caller limits it.
+	 * @returns a function that ends the exemption
+	 */
+	withoutTimeLimit(socket: object): () => void {
+		this.#withoutTimeLimit.add(socket);
+		return () => void this.#withoutTimeLimit.delete(socket);
 	}
 
 	get inFlight(): number {
@@ -99,4 +121,19 @@ export class HttpServer {
 		});
 		return this.#closing;
 	}
+}
+
+const STATUSES: Readonly<Record<string, number>> = {
+	HPE_HEADER_OVERFLOW: 431,
+	HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+	ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+/** Rejects a malformed or late request as node:http does if there is no listener for the error. */
+function reject({ code = "" }: NodeJS.ErrnoException, socket: Socket): void {
+	const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse };
+	if (socket.writable && !response?.headersSent) {
+		const status = STATUSES[code] ?? 400;
+		socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+	}
+	socket.destroy();
 }

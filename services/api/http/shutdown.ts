@@ -12,9 +12,12 @@ export function closeBeforeServicesStop(gateway: Gateway): void {
 	} as Middleware);
 }
 
-/** Accepts no new connections, ends event streams and completes all other requests. */
-export async function closeGateway({ listener, eventStreams, broker }: Gateway): Promise<void> {
+/** Accepts no new connections, ends event streams and files, and completes all other requests. */
+export async function closeGateway(gateway: Gateway): Promise<void> {
+	const { listener, eventStreams, uploads, downloads, broker } = gateway;
 	const closed = listener.close(broker.options.tracking?.shutdownTimeout ?? 5000);
+	uploads.close();
+	downloads.close();
 	await eventStreams.close();
 	await closed;
 }
