@@ -65,6 +65,18 @@ export const inventory = contract({
 		},
 		/** Creates the stock record of a new product. Returns an existing record unchanged. */
 		open: { params: { ...product_id, on_hand }, returns: object(stock) },
+		/** Creates the stock records of new products, except those that exist. */
+		openMany: {
+			params: { products: list(object({ ...product_id, on_hand }), { min: 1, max: 1000 }) },
+			returns: { type: "any" },
+		},
+		/** Stock of products in the order of `product_ids`, with null for one without a record. */
+		resolve: {
+			params: { product_ids: list({ type: "uuid" }, { max: 10_000 }) },
+			returns: list({ type: "object", props: stock, nullable: true }),
+			retry: true,
+			divide: { list: "product_ids" },
+		},
 		/**
 		 * Reserves all lines of an order or none, in the order of the list. Refuses an order with
 		 * OUT_OF_STOCK (`detail` is the product's ID, `data` contains `product_id` and `available`), or

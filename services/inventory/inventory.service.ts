@@ -83,6 +83,19 @@ export default defineService(inventory)({
 			return found!;
 		},
 
+		async openMany({ params: { products } }) {
+			const ids = products.map(({ product_id }) => product_id);
+			const quantities = products.map(({ on_hand }) => on_hand);
+			await this.db.query(statements.OPEN_MANY, [ids, quantities]);
+			return null;
+		},
+
+		async resolve({ params: { product_ids } }) {
+			const found = await this.db.query<Stock>(statements.FIND_STOCKS, [product_ids]);
+			const byProduct = new Map(found.map((one) => [one.product_id, one]));
+			return product_ids.map((id) => byProduct.get(id) ?? null);
+		},
+
 		reserve({ params: { orders } }) {
 			return this.reservations.reserve(orders);
 		},

@@ -189,6 +189,12 @@ const STOCK = "product_id, on_hand, reserved, on_hand - reserved as available";
 /** Stock of one product. */
 export const FIND_STOCK = sql("find_stock", `select ${STOCK} from stock where product_id = $1`);
 
+/** Stock of products. */
+export const FIND_STOCKS = sql(
+	"find_stocks",
+	`select ${STOCK} from stock where product_id = any($1::uuid[])`,
+);
+
 /** Stock of products, locked until the end of the transaction. */
 export const LOCK_STOCK = sql(
 	"lock_stock",
@@ -199,6 +205,14 @@ export const LOCK_STOCK = sql(
 export const OPEN = sql(
 	"open",
 	"insert into stock (product_id, on_hand) values ($1, $2) on conflict do nothing",
+);
+
+/** Creates stock records with stock on hand `$2` unless they exist. */
+export const OPEN_MANY = sql(
+	"open_many",
+	`insert into stock (product_id, on_hand)
+	select product_id, on_hand from unnest($1::uuid[], $2::int[]) as p (product_id, on_hand)
+	order by product_id on conflict do nothing`,
 );
 
 /** Sets the stock on hand of product `$1` to `$2`; `$3`: difference; `$4`: reason. */

@@ -1,6 +1,7 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { list, object, paging } from "../../lib/contracts/schema.ts";
+import { fileActions } from "./products.contract.files.ts";
 import {
 	category,
 	category_path,
@@ -20,6 +21,7 @@ export const products = contract({
 	name: "products",
 	actions: {
 		...eventActions,
+		...fileActions,
 		create: {
 			summary: "Create a product; `stock` is the quantity on hand",
 			rest: "POST /products",

@@ -2,6 +2,7 @@ import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
+import { compileShape } from "../../lib/contracts/compile-shape.ts";
 import { callerOf, throwError } from "../../lib/contracts/contract.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import {
@@ -17,6 +18,9 @@ import { defineService } from "../../lib/service/define-service.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { exportPart } from "./files/export.ts";
+import { importBatch } from "./files/import.ts";
+import type { RowCheck } from "./files/row.rules.ts";
 import { followInventory, pollAvailability } from "./products.availability.ts";
 import { categoryTree, hasSubcategories, renameCategory } from "./products.categories.ts";
 import {
@@ -27,6 +31,7 @@ import {
 	removeProduct,
 	updateProduct,
 } from "./products.changes.ts";
+import { fileRow } from "./products.contract.files.ts";
 import { type filters, product } from "./products.contract.shapes.ts";
 import { products } from "./products.contract.ts";
 import { countFacets } from "./products.facets.ts";
@@ -58,6 +63,7 @@ export default defineService(products)({
 		return {
 			rows: cacheOf(this.broker).of<Product>("products", CACHE_TTL_MS, product),
 			pollers: [] as Poller[],
+			checkRow: compileShape(this.broker, fileRow) as RowCheck,
 		};
 	},
 
@@ -188,6 +194,14 @@ export default defineService(products)({
 			return this.rows.readThrough(ids, async (missing) =>
 				alignRows(missing, await this.db.query<Product>(statements.FIND_BY_IDS, [missing])),
 			);
+		},
+
+		importRows(ctx) {
+			return importBatch(this, ctx, ctx.params);
+		},
+
+		exportRows(ctx) {
+			return exportPart(this, ctx, ctx.params);
 		},
 
 		async import(ctx) {
