@@ -44,7 +44,10 @@ export async function importFile({ url, token, file, format, show }: Transfer) {
 	// `pipe`, because `pipeline` would destroy the request before its response has been read.
 	source.once("error", (error) => req.destroy(error)).pipe(req);
 	const res = await response;
-	await assertSuccess(res).finally(() => source.unpipe(req));
+	await assertSuccess(res).catch((error) => {
+		source.unpipe(req);
+		throw error;
+	});
 	let last: Partial<ImportSummary> & { rows?: number } = {};
 	const readLines = async () => {
 		for await (const line of createInterface(res)) {
