@@ -66,7 +66,7 @@ export function categoryPath(category: string, field = "category"): string {
 }
 
 /** Maximum number of variants of a product. */
-const MAX_VARIANTS = 100;
+export const MAX_VARIANTS = 100;
 /** Fields that a variant inherits from its parent. */
 export const INHERITED = Object.keys(inherited) as (keyof typeof inherited)[];
 
@@ -102,7 +102,7 @@ export function ownFields(fields: readonly string[]): string[] {
 }
 
 /** @throws VALIDATION_ERROR unless the options have a value for each option name of the parent */
-function assertOptions({ option_names }: Product, options: object): void {
+export function assertOptions({ option_names }: Product, options: object): void {
 	const names = Object.keys(options);
 	const isMatch =
 		option_names?.length === names.length &&

@@ -48,13 +48,14 @@ export const authorization: Flow = (open) => {
 	}
 
 	async function request(route: string, row: Row, owner: Customer, token: string | undefined) {
-		const { path = {}, query, body, form } = (await row.request?.({ ...scene, owner })) ?? {};
+		const { path = {}, query, body, form, csv } = (await row.request?.({ ...scene, owner })) ?? {};
 		const address = route.replace(/:(\w+)/g, (_, name) => path[name] ?? `no-${name}`);
 		const { status, body: responseBody } = await shop.http(
 			query ? `${address}?${query}` : address,
 			{
 				...(token ? { token } : {}),
 				...(body ? { body } : {}),
+				...(csv ? { body: csv, headers: { "content-type": "text/csv" } } : {}),
 				...(form
 					? {
 							body: String(new URLSearchParams(form)),

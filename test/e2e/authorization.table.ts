@@ -22,6 +22,8 @@ interface Request {
 	readonly body?: object;
 	/** Body of an HTML form. */
 	readonly form?: Readonly<Record<string, string>>;
+	/** Body of an upload. */
+	readonly csv?: string;
 }
 export interface Row {
 	// Expected status by caller: without a token, another user, the owner, an administrator.
@@ -204,6 +206,8 @@ export const table: Readonly<Record<string, Row>> = {
 		path: { id: await product(scene, { option_names: ["size"] }) },
 		body: { options: { size: "M" } },
 	})),
+	"POST /api/products/import": admins(200, () => ({ csv: "sku\nunknown\n" })),
+	"GET /api/products/export": admins(200),
 	"GET /api/products": anyone(200),
 	"GET /api/products/facets": anyone(200),
 	"GET /api/categories": anyone(200),

@@ -82,7 +82,7 @@ function spoilFields(
 export function makeRequest(
 	method: string,
 	route: string,
-	{ params }: Published,
+	{ params, upload }: Published,
 	known: Known,
 	next: Random,
 ): FuzzRequest {
@@ -103,6 +103,7 @@ export function makeRequest(
 	});
 	const rest = Object.entries(fields).filter(([field]) => !used.has(field));
 	const headers = next() < 0.2 ? pick(HEADERS, next) : {};
+	if (upload) return { method, path, ...makeFile(headers, next) };
 	if (method === "GET" || method === "DELETE")
 		return { method, path: path + queryOf(rest, next), headers, body: undefined };
 	const body = next() < 0.15 ? pick(RAW, next) : JSON.stringify(Object.fromEntries(rest));
@@ -111,6 +112,22 @@ export function makeRequest(
 		path,
 		headers: { "content-type": "application/json", ...headers },
 		body: Buffer.from(body),
+	};
+}
+
+/** A file of rows, CSV or NDJSON, with arbitrary cells. */
+function makeFile(headers: object, next: Random): Pick<FuzzRequest, "headers" | "body"> {
+	const isCsv = next() < 0.5;
+	const rows = Array.from({ length: Math.floor(next() * 20) }, (_, i) => {
+		const name = pick(TEXTS, next);
+		if (isCsv) return `FUZZ-${i},${next() < 0.3 ? name : JSON.stringify(name)},1.5,fuzz`;
+		const price = next() < 0.5 ? 1.5 : pick(VALUES, next);
+		return JSON.stringify({ sku: `FUZZ-${i}`, name, price, category: "fuzz" });
+	});
+	const text = [...(isCsv ? ["sku,name,price,category"] : []), ...rows].join("\n");
+	return {
+		headers: { "content-type": isCsv ? "text/csv" : "application/x-ndjson", ...headers },
+		body: Buffer.from(next() < 0.15 ? pick(RAW, next) : text),
 	};
 }
 
