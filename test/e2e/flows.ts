@@ -2,6 +2,7 @@ import { accounts } from "./accounts.flow.ts";
 import { audit } from "./audit.flow.ts";
 import { authorization } from "./authorization.flow.ts";
 import { catalogue } from "./catalogue.flow.ts";
+import { files } from "./files.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
 import { orders } from "./order.flow.ts";
 import { orderEvents } from "./order-events.flow.ts";
@@ -15,6 +16,7 @@ export const flows: Readonly<Record<string, Flow>> = {
 	orders,
 	accounts,
 	catalogue,
+	files,
 	audit,
 	authorization,
 	revocation,

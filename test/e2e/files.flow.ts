@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { type Customer, makeAdmin } from "../support/builders.ts";
+import { type AnyShop, START_MS } from "./shape.ts";
+
+type Files = Pick<AnyShop, "call" | "http" | "stop">;
+
+export function files(open: () => Promise<Files>): void {
+	let shop: Files;
+	let admin: Customer;
+	beforeAll(async () => {
+		shop = await open();
+		admin = await makeAdmin(shop);
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+
+	async function importFile(body: string, type: string) {
+		const response = await shop.http("POST /api/products/import", {
+			token: admin.token,
+			body,
+			headers: { "content-type": type },
+		});
+		expect(response.status).toBe(200);
+		return JSON.parse(response.body.trim().split("\n").at(-1));
+	}
+	const exportFile = async (format: "csv" | "ndjson"): Promise<string> => {
+		const target = `GET /api/products/export?format=${format}`;
+		return (await shop.http(target, { token: admin.token })).body;
+	};
+
+	// 2,000 products with long descriptions exceed one message in both directions.
+	test("imports a file with many batches, reports its errors and exports it unchanged", async () => {
+		const long = "x".repeat(2000);
+		const rows = Array.from({ length: 1000 }, (_, i) => [
+			`FLOW-${i},,Name ${i},${long}${i},1.5,EUR,Flow/${i % 7},${i % 3},,`,
+			`FLOW-${i}-M,FLOW-${i},,,,,,1,M,`,
+		]).flat();
+		const header =
+			"sku,parent_sku,name,description,price,currency,category,stock,options.size,attributes.n";
+		const broken = `FLOW-X,,X,,"1,5",EUR,Flow,,,`;
+		const file = [header, broken, ...rows].join("\r\n");
+		const first = await importFile(file, "text/csv");
+		expect(first).toMatchObject({ done: true, created: 2000, updated: 0, failed: 1 });
+		expect(first.errors).toEqual([
+			{
+				...{ row: 2, sku: "FLOW-X", field: "price" },
+				message: expect.stringContaining("1.5, not 1,5"),
+			},
+		]);
+		expect(await importFile(file, "text/csv")).toMatchObject({ created: 0, unchanged: 2000 });
+
+		for (const [format, type] of [
+			["csv", "text/csv"],
+			["ndjson", "application/x-ndjson"],
+		] as const) {
+			const exported = await exportFile(format);
+			expect(exported.length).toBeGreaterThan(2_000_000);
+			const again = await importFile(exported, type);
+			expect(again).toMatchObject({ done: true, created: 0, updated: 0, failed: 0 });
+			expect(await exportFile(format)).toBe(exported);
+		}
+	}, 120_000);
+}
