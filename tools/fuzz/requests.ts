@@ -82,7 +82,7 @@ function spoilFields(
 export function makeRequest(
 	method: string,
 	route: string,
-	{ params, upload }: Published,
+	{ params, upload, download }: Published,
 	known: Known,
 	next: Random,
 ): FuzzRequest {
@@ -101,6 +101,8 @@ export function makeRequest(
 		if (next() < 0.15) return pick(SEGMENTS, next);
 		return encodeForUrl(fields[field] ?? "") || "-";
 	});
+	// A cursor, which only gateways set, can be longer than a URL.
+	if (download) used.add("cursor");
 	const rest = Object.entries(fields).filter(([field]) => !used.has(field));
 	const headers = next() < 0.2 ? pick(HEADERS, next) : {};
 	if (upload) return { method, path, ...makeFile(headers, next) };

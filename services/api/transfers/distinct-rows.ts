@@ -3,7 +3,7 @@ import type { Entry } from "../../../lib/records/entry.ts";
 import type { UploadReport } from "./upload-report.ts";
 
 /** Maximum number of rows in a file, because the keys of all rows are in memory. */
-export const MAX_ROWS = 1_000_000;
+const MAX_ROWS = 1_000_000;
 
 export interface Row {
 	readonly row: number;

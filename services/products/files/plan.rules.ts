@@ -13,12 +13,12 @@ import {
 import type { FileRow } from "./row.rules.ts";
 
 /** A product to insert. */
-export interface NewRow extends StoredProduct {
+interface NewRow extends StoredProduct {
 	readonly row: number;
 	readonly stock: number;
 }
 /** A product to update. */
-export interface Update {
+interface Update {
 	readonly before: StoredProduct;
 	readonly after: StoredProduct;
 	readonly updated_fields: readonly (keyof Product)[];
