@@ -2,7 +2,9 @@ import { expect, test } from "@jest/globals";
 import { batchesOf } from "./batches.ts";
 
 async function* sizes(...values: number[]) {
-	yield* values;
+	yield values.slice(0, 4);
+	yield [];
+	yield values.slice(4);
 }
 const collect = async <T>(batches: AsyncIterable<T>): Promise<T[]> => {
 	const all: T[] = [];
@@ -23,9 +25,9 @@ test("returns no batch without elements", async () => {
 test("returns an incomplete batch while the sender pauses", async () => {
 	const gate = Promise.withResolvers<void>();
 	async function* paused() {
-		yield 1;
+		yield [1];
 		await gate.promise;
-		yield 2;
+		yield [2];
 	}
 	const batches = batchesOf(paused(), () => 1, { ...limits, ms: 1 });
 	expect((await batches.next()).value).toEqual([1]);
@@ -37,7 +39,7 @@ test("returns an incomplete batch while the sender pauses", async () => {
 test("requests no element before the previous batch has been taken", async () => {
 	let requested = 0;
 	async function* counting() {
-		for (;;) yield ++requested;
+		for (;;) yield [++requested];
 	}
 	const batches = batchesOf(counting(), () => 1, limits);
 	await batches.next();
@@ -47,7 +49,7 @@ test("requests no element before the previous batch has been taken", async () =>
 
 test("forwards an error of the source", async () => {
 	async function* broken() {
-		yield 1;
+		yield [1];
 		throw new Error("broken");
 	}
 	await expect(collect(batchesOf(broken(), () => 1, limits))).rejects.toThrow("broken");

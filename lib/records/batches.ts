@@ -6,19 +6,20 @@ interface Limits {
 }
 
 /**
- * Groups elements into batches. A batch ends before a limit is exceeded, and when no element has
+ * Groups elements into batches. A batch ends before a limit is exceeded, and when no group has
  * arrived in time.
+ * @param groups of elements, of any size
  * @param sizeOf bytes of an element
  */
 export async function* batchesOf<T>(
-	elements: AsyncIterable<T>,
+	groups: AsyncIterable<readonly T[]>,
 	sizeOf: (element: T) => number,
 	limits: Limits,
 ): AsyncGenerator<T[]> {
-	const source = elements[Symbol.asyncIterator]();
+	const source = groups[Symbol.asyncIterator]();
 	let batch: T[] = [];
 	let bytes = 0;
-	let next: Promise<IteratorResult<T>> | undefined;
+	let next: Promise<IteratorResult<readonly T[]>> | undefined;
 	const take = () => {
 		const full = batch;
 		[batch, bytes] = [[], 0];
@@ -34,15 +35,17 @@ export async function* batchesOf<T>(
 			}
 			next = undefined;
 			if (result.done) break;
-			const size = sizeOf(result.value);
-			if (batch.length >= limits.rows || (batch.length > 0 && bytes + size > limits.bytes))
-				yield take();
-			batch.push(result.value);
-			bytes += size;
+			for (const element of result.value) {
+				const size = sizeOf(element);
+				if (batch.length >= limits.rows || (batch.length > 0 && bytes + size > limits.bytes))
+					yield take();
+				batch.push(element);
+				bytes += size;
+			}
 		}
 		if (batch.length > 0) yield take();
 	} finally {
-		// Not awaited: an element that never arrives would delay the end.
+		// Not awaited: a group that never arrives would delay the end.
 		next?.catch(() => undefined);
 		source.return?.().catch(() => undefined);
 	}

@@ -11,7 +11,7 @@ async function* chunks(text: string | Buffer, size = 7): AsyncGenerator<Uint8Arr
 async function read(text: string | Buffer, size?: number) {
 	const { columns, rows } = await readCsv(chunks(text, size));
 	const entries: Entry[] = [];
-	for await (const entry of rows) entries.push(entry);
+	for await (const group of rows) entries.push(...group);
 	return { columns, entries };
 }
 const problemsOf = (entries: readonly Entry[]) =>

@@ -1,4 +1,3 @@
-import { Readable } from "node:stream";
 import { parse } from "csv-parse";
 import { stringify } from "csv-stringify/sync";
 import { type Entry, MAX_ROW_BYTES, Utf8Check } from "./entry.ts";
@@ -8,7 +7,7 @@ import { escapeFormula, unescapeFormula } from "./formulas.ts";
 interface CsvFile {
 	readonly columns: readonly string[];
 	/** Rows in order, as lists with one cell per column. Blank rows are counted and omitted. */
-	readonly rows: AsyncGenerator<Entry>;
+	readonly rows: AsyncGenerator<Entry[]>;
 }
 
 /** The header cannot be used, so that no row can be read. */
@@ -21,13 +20,14 @@ export class HeaderError extends Error {}
  * @throws HeaderError for a header that is missing, or has a blank or repeated column
  */
 export async function readCsv(bytes: AsyncIterable<Uint8Array>): Promise<CsvFile> {
-	const entries = parseRows(bytes);
-	const first = await entries.next();
+	const source = parseRows(bytes);
+	const first = await source.next();
 	if (first.done) throw new HeaderError("The file is empty: its first row must name the columns");
-	if ("problem" in first.value) throw new HeaderError(first.value.problem);
-	const columns = (first.value.value as string[]).map((cell) => cell.trim());
+	const [header, ...rest] = first.value as [Entry, ...Entry[]];
+	if ("problem" in header) throw new HeaderError(header.problem);
+	const columns = (header.value as string[]).map((cell) => cell.trim());
 	assertColumns(columns);
-	return { columns, rows: dataRows(entries, columns.length) };
+	return { columns, rows: dataRows(rest, source, columns.length) };
 }
 
 function assertColumns(columns: string[]): void {
@@ -42,22 +42,27 @@ function assertColumns(columns: string[]): void {
 	if (repeated) throw new HeaderError(`The header names the column "${repeated}" twice`);
 }
 
-async function* dataRows(entries: AsyncGenerator<Entry>, width: number): AsyncGenerator<Entry> {
-	for await (const entry of entries) {
-		if ("problem" in entry) {
-			yield entry;
-			continue;
-		}
-		const cells = entry.value as string[];
-		if (cells.every((cell) => cell.trim() === "")) continue;
-		while (cells.length > width && cells.at(-1) === "") cells.pop();
-		yield cells.length === width
-			? { row: entry.row, value: cells.map(unescapeFormula) }
-			: {
-					row: entry.row,
-					problem: `The row has ${cells.length} cells, but the header has ${width}`,
-				};
-	}
+async function* dataRows(
+	first: readonly Entry[],
+	source: AsyncGenerator<Entry[]>,
+	width: number,
+): AsyncGenerator<Entry[]> {
+	yield first.flatMap((entry) => toDataRow(entry, width));
+	for await (const entries of source) yield entries.flatMap((entry) => toDataRow(entry, width));
+}
+
+/** A row with one cell per column; none for a blank row. */
+function toDataRow(entry: Entry, width: number): Entry | [] {
+	if ("problem" in entry) return entry;
+	const cells = entry.value as string[];
+	if (cells.every((cell) => cell.trim() === "")) return [];
+	while (cells.length > width && cells.at(-1) === "") cells.pop();
+	return cells.length === width
+		? { row: entry.row, value: cells.map(unescapeFormula) }
+		: {
+				row: entry.row,
+				problem: `The row has ${cells.length} cells, but the header has ${width}`,
+			};
 }
 
 /** Errors after which the following row can still be found. */
@@ -71,48 +76,53 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 	CSV_MAX_RECORD_SIZE: `The row has more than ${MAX_ROW_BYTES} bytes, which may be a quote without an end; the rest of the file was not read`,
 };
 
-/** All rows including the header. Ends after a row behind which no row can be found. */
-async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
-	let row = 0;
+/**
+ * All rows including the header, in groups that are not empty: a promise for each row would cost more
+ * than parsing it. Ends after a row behind which no row can be found.
+ */
+async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry[]> {
 	const utf8 = new Utf8Check();
-	const skipped: { readonly entry: Entry; readonly isLast: boolean }[] = [];
+	let entries: Entry[] = [];
+	let row = 0;
+	let isLost = false;
 	const parser = parse({
 		bom: true,
 		relax_column_count: true,
 		record_delimiter: ["\r\n", "\n"],
 		skip_records_with_error: true,
 		max_record_size: MAX_ROW_BYTES,
-		// The type allows no other record than a list, which the parser does not require.
 		on_record: (cells) => {
 			const problem = utf8.damageOf(cells);
-			const entry = { row: ++row, ...(problem ? { problem } : { value: cells }) };
-			return entry as unknown as string[];
+			row++;
+			if (!isLost) entries.push(problem ? { row, problem } : { row, value: cells });
+			return null;
 		},
 		on_skip: (error): undefined => {
 			const code = error?.code ?? "";
 			const problem = PROBLEMS[code] ?? "The row is not valid CSV; the rest was not read";
-			skipped.push({ entry: { row: ++row, problem }, isLast: !RECOVERABLE.has(code) });
+			row++;
+			if (!isLost) entries.push({ row, problem });
+			isLost ||= !RECOVERABLE.has(code);
 		},
-	});
-	const source = Readable.from(utf8.checked(bytes), { objectMode: false });
-	// `pipe` does not forward errors.
-	source.once("error", (error) => parser.destroy(error));
-	try {
-		for await (const entry of source.pipe(parser) as AsyncIterable<Entry>) {
-			while (skipped[0] && skipped[0].entry.row < entry.row) {
-				const { entry: problem, isLast } = skipped.shift()!;
-				yield problem;
-				if (isLast) return;
-			}
-			yield entry;
-		}
-		for (const { entry, isLast } of skipped) {
-			yield entry;
-			if (isLast) return;
-		}
-	} finally {
-		source.destroy();
+	}).resume();
+	// The callback of a write receives the error; without a listener it would end the process.
+	parser.on("error", () => undefined);
+	const take = () => {
+		const taken = entries;
+		entries = [];
+		return taken;
+	};
+	for await (const chunk of utf8.checked(bytes)) {
+		await new Promise<void>((resolve, reject) => {
+			parser.write(chunk, (error) => (error ? reject(error) : resolve()));
+		});
+		if (entries.length > 0) yield take();
+		if (isLost) return;
 	}
+	await new Promise<void>((resolve) => {
+		parser.end(() => resolve());
+	});
+	if (entries.length > 0) yield take();
 }
 
 /** Formats rows as CSV, with CRLF at the end of each. Text that a spreadsheet would execute is escaped. */

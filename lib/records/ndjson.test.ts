@@ -8,7 +8,7 @@ async function* chunks(text: string | Buffer, size: number): AsyncGenerator<Uint
 }
 async function read(text: string | Buffer, size = 7): Promise<Entry[]> {
 	const entries: Entry[] = [];
-	for await (const entry of readNdjson(chunks(text, size))) entries.push(entry);
+	for await (const group of readNdjson(chunks(text, size))) entries.push(...group);
 	return entries;
 }
 

@@ -6,20 +6,19 @@ const NEWLINE = 10;
  * Reads newline-delimited JSON in UTF-8, with or without a byte order mark. Each line is an object;
  * blank lines are counted and omitted.
  */
-export async function* readNdjson(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
+export async function* readNdjson(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry[]> {
 	let row = 0;
 	const utf8 = new Utf8Check();
-	for await (const line of linesOf(utf8.checked(bytes))) {
-		row++;
-		if (line === undefined) {
-			yield { row, problem: `The line has more than ${MAX_ROW_BYTES} bytes` };
-			continue;
-		}
-		const text = (row === 1 ? line.replace(/^\ufeff/, "") : line).trim();
-		const problem = utf8.damageOf([text]);
-		if (problem) yield { row, problem };
-		else if (text !== "") yield toEntry(row, text);
-	}
+	for await (const lines of linesOf(utf8.checked(bytes)))
+		yield lines.flatMap((line) => {
+			row++;
+			if (line === undefined)
+				return { row, problem: `The line has more than ${MAX_ROW_BYTES} bytes` };
+			const text = (row === 1 ? line.replace(/^\ufeff/, "") : line).trim();
+			const problem = utf8.damageOf([text]);
+			if (problem) return { row, problem };
+			return text === "" ? [] : toEntry(row, text);
+		});
 }
 
 function toEntry(row: number, text: string): Entry {
@@ -32,8 +31,11 @@ function toEntry(row: number, text: string): Entry {
 	return { row, problem: "The line is not a JSON object" };
 }
 
-/** Lines without their ends; undefined for a line that is too long, whose bytes are dropped. */
-async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string | undefined> {
+/**
+ * Lines without their ends, in groups; undefined for a line that is too long, whose bytes are
+ * dropped.
+ */
+async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<(string | undefined)[]> {
 	let parts: Uint8Array[] = [];
 	let size = 0;
 	const add = (part: Uint8Array) => {
@@ -46,15 +48,18 @@ async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string
 		return line;
 	};
 	for await (const chunk of bytes) {
+		const lines: (string | undefined)[] = [];
 		let start = 0;
 		for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
 			add(chunk.subarray(start, end));
 			start = end + 1;
-			yield take();
+			lines.push(take());
 		}
-		add(chunk.subarray(start));
+		// A copy: a part of a chunk would keep all of it in memory.
+		add(Buffer.from(chunk.subarray(start)));
+		yield lines;
 	}
-	if (size > 0) yield take();
+	if (size > 0) yield [take()];
 }
 
 /** Formats values as newline-delimited JSON. */

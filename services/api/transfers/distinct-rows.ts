@@ -15,30 +15,38 @@ export interface Row {
  * @throws PAYLOAD_TOO_LARGE after {@link MAX_ROWS} rows
  */
 export async function* distinctRows(
-	entries: AsyncIterable<Entry>,
+	groups: AsyncIterable<readonly Entry[]>,
 	columns: readonly string[],
 	key: string,
 	report: UploadReport,
-	max = MAX_ROWS,
-): AsyncGenerator<Row> {
+): AsyncGenerator<Row[]> {
 	const column = columns.indexOf(key);
 	const seen = new Map<string, number>();
-	for await (const entry of entries) {
-		if (entry.row > max + 1)
-			throw commonError("PAYLOAD_TOO_LARGE", undefined, `A file can have ${max} rows: divide it`);
-		if ("problem" in entry) {
-			report.fail({ row: entry.row, key: null, field: null, message: entry.problem });
-			continue;
+	for await (const entries of groups) {
+		const distinct: Row[] = [];
+		for (const entry of entries) {
+			const { row } = entry;
+			if (row > MAX_ROWS + 1)
+				throw commonError(
+					"PAYLOAD_TOO_LARGE",
+					undefined,
+					`Divide the file: ${MAX_ROWS} rows at most`,
+				);
+			if ("problem" in entry) {
+				report.fail({ row, key: null, field: null, message: entry.problem });
+				continue;
+			}
+			const own = keyOf(entry.value, column, key);
+			const earlier = own === undefined ? undefined : seen.get(own);
+			if (own !== undefined && earlier !== undefined) {
+				const message = `Row ${earlier} has the same ${key}; this row was not applied`;
+				report.fail({ row, key: own, field: key, message });
+				continue;
+			}
+			if (own !== undefined) seen.set(own, row);
+			distinct.push(entry);
 		}
-		const own = keyOf(entry.value, column, key);
-		const earlier = own === undefined ? undefined : seen.get(own);
-		if (own !== undefined && earlier !== undefined) {
-			const message = `Row ${earlier} has the same ${key}; this row was not applied`;
-			report.fail({ row: entry.row, key: own, field: key, message });
-			continue;
-		}
-		if (own !== undefined) seen.set(own, entry.row);
-		yield entry;
+		yield distinct;
 	}
 }
 
