@@ -57,6 +57,7 @@ test("creates, updates and leaves products, and publishes an event for each chan
 	).toEqual([2, 0, 0, 0]);
 	const one = await bySku("E-1");
 	expect(one).toMatchObject({ name: "One", price: "1.5", attributes: { color: "red" } });
+	expect([one.in_stock, (await bySku("E-2")).in_stock]).toEqual([true, false]);
 	expect(await shop.call("inventory.get", { product_id: one.id })).toMatchObject({ on_hand: 3 });
 
 	const changed = `${header}E-1,One,1.75,Kitchen,9,red\nE-2,Two,2,Kitchen,,\nE-3,Three,3,Kitchen,1,\n`;
@@ -89,7 +90,9 @@ test("imports variants, which follow their parent, and updates its facets", asyn
 	].join("\n");
 	expect(counts(await importFile(file))).toEqual([3, 0, 0, 0]);
 	const parent = await bySku("SHIRT");
-	expect(parent).toMatchObject({ variant_count: 2, option_names: ["size", "color"] });
+	expect(parent).toMatchObject({
+		...{ variant_count: 2, option_names: ["size", "color"], in_stock: false },
+	});
 	expect(parent.facets.sort()).toEqual(["color=red", "size=L", "size=M"]);
 	expect(await bySku("SHIRT-M")).toMatchObject({
 		parent_id: parent.id,

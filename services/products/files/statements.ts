@@ -46,13 +46,13 @@ export const INSERT_ROWS = sql(
 	"insert_rows",
 	`with inserted as (
 			insert into products (id, name, description, price, currency, category, sku, parent_id,
-				options, option_names, own_fields, attributes, images)
+				options, option_names, own_fields, attributes, images, in_stock)
 			select id, name, description, price, currency, category, sku, parent_id, options,
-				option_names, own_fields, attributes, images
+				option_names, own_fields, attributes, images, stock > 0
 			from json_to_recordset($1)
 				as p (id uuid, name text, description text, price numeric, currency text,
 					category text, sku text, parent_id uuid, options jsonb, option_names jsonb,
-					own_fields text[], attributes jsonb, images jsonb)
+					own_fields text[], attributes jsonb, images jsonb, stock int)
 			order by id
 			on conflict do nothing returning id, parent_id),
 		published as (
