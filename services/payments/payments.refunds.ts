@@ -1,4 +1,5 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
+import type { Traced } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
@@ -13,7 +14,7 @@ import { ledgerOf, planReservation } from "./payments.updates.ts";
 import type { PaymentProvider, RefundRequest, RefundResult } from "./providers/provider.ts";
 
 /** A refund that is recorded but not settled. */
-export interface Refund {
+export interface Refund extends Traced {
 	/** Also the idempotency key at the provider. */
 	readonly id: string;
 	readonly payment_id: string;
@@ -114,9 +115,18 @@ export function createRefunds(dependencies: Dependencies) {
 	return {
 		reserve,
 		settle,
-		/** Settles the open refunds of payments and returns those that are still unsettled. */
-		async settleOf(paymentIds: readonly string[]): Promise<Refund[]> {
-			return settle(await db.query<Refund>(UNSETTLED_OF, [paymentIds]));
+		/**
+		 * Settles the open refunds of payments and returns those that are still unsettled.
+		 * @param traceparents by order ID
+		 */
+		async settleOf(
+			paymentIds: readonly string[],
+			traceparents: ReadonlyMap<string, Traced["traceparent"]> = new Map(),
+		): Promise<Refund[]> {
+			const refunds = await db.query<Refund>(UNSETTLED_OF, [paymentIds]);
+			return settle(
+				refunds.map((refund) => ({ ...refund, traceparent: traceparents.get(refund.order_id) })),
+			);
 		},
 		/**
 		 * Settles refunds of interrupted requests.
@@ -131,12 +141,15 @@ export function createRefunds(dependencies: Dependencies) {
 }
 const EXCESSIVE = "The amount was refunded otherwise";
 /** The report of a refund's result; none while it is pending. */
-function reportsOf({ id, order_id, amount }: Refund, { status, reason }: RefundResult) {
+function reportsOf(
+	{ id, order_id, amount, traceparent }: Refund,
+	{ status, reason }: RefundResult,
+) {
 	if (status === "pending") return [];
 	const type = status === "failed" ? ("refund_failed" as const) : ("refund" as const);
 	const at = new Date().toISOString();
 	const common = { type, state: "succeeded" as const, reference: id, amount, at };
-	return [{ order_id, transactions: [{ ...common, ...(reason ? { reason } : {}) }] }];
+	return [{ order_id, traceparent, transactions: [{ ...common, ...(reason ? { reason } : {}) }] }];
 }
 
 export type Refunds = ReturnType<typeof createRefunds>;

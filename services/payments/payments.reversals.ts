@@ -62,7 +62,10 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 			dependencies,
 			reports.map((report) => ({ ...report, traceparent: traces.get(report.order_id) })),
 		);
-		const unsettled = await refunds.settleOf(marked.map(({ id }) => id));
+		const unsettled = await refunds.settleOf(
+			marked.map(({ id }) => id),
+			traces,
+		);
 		const isPending = new Set([...unconfirmed, ...unsettled.map(({ order_id }) => order_id)]);
 		const ended = marked.filter(
 			({ order_id }) => !isPending.has(order_id) && !processing.has(order_id),
