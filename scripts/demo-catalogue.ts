@@ -269,7 +269,7 @@ export const catalogue: NewProduct[] = [
 			"A Short History of Maps",
 			18.9,
 			85,
-			"How people have drawn the world, and what they left out. With 120 plates in colour.",
+			"How people have drawn the world, and what they left out. With 120 plates in color.",
 		],
 		[
 			"Distributed Systems by Example",

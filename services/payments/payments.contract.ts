@@ -225,6 +225,7 @@ export const payments = contract({
 					status: payment.status,
 					refunded_amount: amount,
 					unsettled: amount,
+					failed_refunds: { type: "number", integer: true, optional: true },
 				}),
 			),
 			retry: true,

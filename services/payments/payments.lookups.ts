@@ -5,7 +5,7 @@ import type { Refunds } from "./payments.refunds.ts";
 import type { createReversals } from "./payments.reversals.ts";
 import { CLAIM_LIMIT, CLAIM_OPEN, CLAIM_SETTLED } from "./payments.statements.ts";
 
-/** Looks payments up at the provider and records what it reports, whatever the payments missed. */
+/** Looks payments up at the provider and records its reports, including those of lost webhooks. */
 export function createLookups(
 	dependencies: Dependencies,
 	refunds: Refunds,
@@ -14,7 +14,7 @@ export function createLookups(
 	const { db, logger, provider, patientLimits } = dependencies;
 
 	/**
-	 * Looks up the payments of orders, and records and settles what follows from their records.
+	 * Looks up the payments of orders, and records the reports, and settles the refunds that follow.
 	 * @returns the orders whose lookup failed
 	 */
 	async function lookUp(orderIds: readonly string[]): Promise<string[]> {

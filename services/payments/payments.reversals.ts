@@ -27,8 +27,8 @@ const isVoided = ({ status }: ReversedPayment) => status === "cancelled" || isOp
 
 /**
  * Reverses charges, the compensation of the saga's payment step. It marks the payment (or inserts a
- * tombstone), then voids an authorization at the provider. What is captured nevertheless is paid
- * out: recording a capture of a marked payment also records its refund. Idempotency keys are the
+ * tombstone), then voids an authorization at the provider. An amount that is captured nevertheless is
+ * paid out: recording a capture of a marked payment also records its refund. Idempotency keys are the
  * order ID for the void and the payment ID for the refund. After a crash or a race with a charge,
  * repeating the reversal is sufficient:
  * - Marked, but not reversed at the provider: a charge may still succeed there. The void then reports

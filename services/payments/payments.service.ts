@@ -27,6 +27,7 @@ import { createProvider } from "./providers/index.ts";
 
 type AuditRow = Pick<Payment, "order_id" | "amount" | "status" | "refunded_amount"> & {
 	unsettled: number;
+	failed_refunds: number;
 };
 
 type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
@@ -34,6 +35,7 @@ type FailedRefund = Value<typeof payments.actions.failedRefunds.returns.items>;
 const PATIENT_LIMITS = { totalMs: 3000, idleMs: 1500 };
 const POLL_INTERVAL_MS = 5000;
 const PRUNE_INTERVAL_MS = 600_000;
+const CATCH_UP_INTERVAL_MS = 600_000;
 
 export default defineService(payments)({
 	mixins: [database, durableEvents, idempotency],
@@ -147,6 +149,12 @@ export default defineService(payments)({
 		poll(this.lookups.lookUpSettled, "Looking settled refunds up");
 		poll(this.webhooks.prune, "Pruning webhook events", PRUNE_INTERVAL_MS);
 		this.consumer = poll(this.webhooks.consume, "Processing webhook events");
+		const catchUp = async () => {
+			if (await this.webhooks.catchUp()) this.consumer?.wake();
+			return false;
+		};
+		// At once as well: webhooks may have been lost while no node was running.
+		poll(catchUp, "Listing recent events of the provider", CATCH_UP_INTERVAL_MS).wake();
 	},
 
 	async stopped() {

@@ -46,7 +46,10 @@ export const AUDIT_PAYMENTS = sql(
 	"audit_payments",
 	`select order_id, amount, status, refunded_amount,
 		(select coalesce(sum(r.amount), 0) from refunds r
-			where r.payment_id = p.id and r.settled_at is null and r.failed_at is null) as unsettled
+			where r.payment_id = p.id and r.settled_at is null and r.failed_at is null) as unsettled,
+		(select count(*) from refunds r
+			where r.payment_id = p.id and r.failed_at > now() - interval '90 days'
+				and p.amount > p.refunded_amount) as failed_refunds
 	from payments p
 	where order_id > $1 and ($2::uuid is null or order_id <= $2) order by order_id limit $3`,
 );

@@ -61,7 +61,7 @@ export const ledgerOf = ({ payment, refunds, stored }: LockedPayment): Map<strin
 /**
  * Plans the changes of a payment. The result depends on the set of reports so far, not on their
  * order or repetition. A payment that is reversed, or was reported as failed, must not keep money:
- * what is captured then is paid out, once. The ID of the payment is the ID of that refund.
+ * an amount that is captured then is paid out, once. The ID of the payment is the ID of that refund.
  * @returns undefined if the report contains nothing new
  */
 export function planUpdate(
@@ -183,7 +183,7 @@ function statusOf({ user_id, status }: StoredPayment, after: Balance): Status {
 	return after.status === "none" ? status : after.status;
 }
 
-/** At most the amount: someone may have refunded at the provider what is being refunded here. */
+/** At most the amount: an operator may have made the same refund at the provider. */
 const refundedAmount = ({ amount, currency }: StoredPayment, { refunded }: Balance): number =>
 	Math.min(amount, fromUnits(refunded, currency));
 

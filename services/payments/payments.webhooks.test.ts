@@ -198,3 +198,17 @@ test("deletes events after a month", async () => {
 	expect(await storedEvent(old)).toBeUndefined();
 	expect(await storedEvent(recent)).toBeDefined();
 });
+
+test("stores recent events of the provider whose webhooks were lost, each once", async () => {
+	const order = newOrder("tok_3ds");
+	await charge(order);
+	await (shop.broker.getLocalService("payments") as unknown as Dependencies).provider.simulate!(
+		order.order_id,
+		"succeed",
+	);
+	provider.recentEvents = async () => [{ id: "lost", type: "dispute", key: order.order_id }];
+	expect(await webhooks.catchUp()).toBe(true);
+	expect(await webhooks.catchUp()).toBe(false);
+	await webhooks.consume();
+	expect(await list(order.order_id)).toMatchObject([{ status: "captured" }]);
+});

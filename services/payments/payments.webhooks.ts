@@ -10,7 +10,7 @@ import {
 	PRUNE_LIMIT,
 	STORE_EVENT,
 } from "./payments.webhooks.statements.ts";
-import type { Headers } from "./providers/provider.ts";
+import type { Headers, WebhookEvent } from "./providers/provider.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -30,10 +30,24 @@ export function createWebhooks(
 	async function receive(name: string, body: Buffer, headers: Headers): Promise<boolean> {
 		if (name !== provider.name || !provider.verifyWebhook)
 			return throwError(payments, "PROVIDER_NOT_FOUND");
-		const { id, type, key } = await provider.verifyWebhook(body, headers);
+		return store(await provider.verifyWebhook(body, headers));
+	}
+
+	/** Stores an event once. @returns whether it is new */
+	async function store({ id, type, key }: WebhookEvent): Promise<boolean> {
 		const order_id = key !== null && UUID.test(key) ? key : null;
-		const stored = await db.query(STORE_EVENT, [name, id, type, order_id]);
+		const stored = await db.query(STORE_EVENT, [provider.name, id, type, order_id]);
 		return stored.length > 0;
+	}
+
+	/**
+	 * Stores the provider's recent events, in case all webhooks of one were lost.
+	 * @returns whether one of them is new
+	 */
+	async function catchUp(): Promise<boolean> {
+		const events = (await provider.recentEvents?.()) ?? [];
+		const isNew = await Promise.all(events.map(store));
+		return isNew.includes(true);
 	}
 
 	/**
@@ -57,5 +71,5 @@ export function createWebhooks(
 		return row!.count === PRUNE_LIMIT;
 	}
 
-	return { receive, consume, prune };
+	return { receive, catchUp, consume, prune };
 }

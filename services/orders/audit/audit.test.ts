@@ -409,3 +409,16 @@ test("checks orders since a time, page by page", async () => {
 		await shop.call("orders.audit", { quiet: 0, recheck: 0, after: `orders:${id}` }),
 	).toMatchObject({ total: null, checked: 0 });
 });
+
+test("reports refunds that failed after they were accepted", async () => {
+	const { id } = await buy();
+	await settled(id);
+	await damage(
+		"payments",
+		`insert into refunds (id, payment_id, amount, failed_at)
+		select gen_random_uuid(), id, 1, now() from payments where order_id = $1`,
+		id,
+	);
+	expect(await audit(id)).toEqual(["REFUND_FAILED"]);
+	await damage("payments", "delete from refunds where failed_at is not null");
+});

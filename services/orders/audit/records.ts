@@ -22,7 +22,14 @@ export interface OrderRecords {
 		  }
 		| undefined;
 	readonly payment?:
-		| { status: string; amount: number; refunded_amount: number; unsettled: number }
+		| {
+				status: string;
+				amount: number;
+				refunded_amount: number;
+				unsettled: number;
+				/** Refunds that failed and whose amount was not refunded otherwise. */
+				failed_refunds?: number;
+		  }
 		| undefined;
 	/** Record of the payment provider. */
 	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;

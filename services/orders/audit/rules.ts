@@ -28,9 +28,16 @@ export function checkOrder(subject: string, records: OrderRecords): Violation[] 
 	const found = [
 		...(order === undefined ? checkOrphan(records) : checkStatus(order, records)),
 		...checkLedger(records),
+		...checkRefunds(records),
 		...(order?.events ? checkEvents(order, order.events, records.messages) : []),
 	];
 	return found.map(([invariant, detail]) => ({ invariant, subject, detail }));
+}
+
+/** An operator has to repeat a failed refund, or pay the amount in another way. */
+function* checkRefunds({ payment }: OrderRecords): Iterable<Finding> {
+	const count = payment?.failed_refunds ?? 0;
+	if (count > 0) yield ["REFUND_FAILED", `${count} refunds failed after they were accepted`];
 }
 
 /** Records without an order. Tombstones are valid. */

@@ -199,6 +199,11 @@ export interface PaymentProvider {
 	 */
 	readonly verifyWebhook?: (body: Buffer, headers: Headers) => WebhookEvent | Promise<WebhookEvent>;
 	/**
+	 * Lists events of the last days that no lookup of an open payment would report, such as disputes:
+	 * all of their webhooks may be lost. Absent if the provider has no webhooks.
+	 */
+	readonly recentEvents?: () => Promise<WebhookEvent[]>;
+	/**
 	 * Decides an open payment or refund of the key, in place of the buyer and the banks. Only a
 	 * simulated provider has this method.
 	 * @returns whether the key had something to decide

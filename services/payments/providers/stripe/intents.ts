@@ -49,7 +49,7 @@ export function createIntents({ rows, sdk, once, returnUrl }: IntentsOptions) {
 		return result;
 	}
 
-	/** Cancels the intent of a payment that was voided or declined, so that nobody can pay it later. */
+	/** Cancels the intent of a payment that was voided or declined, so that it cannot be paid later. */
 	async function close({ row, intent }: Payment): Promise<Payment> {
 		const failure = intent.status === "requires_payment_method" ? intent.last_payment_error : null;
 		const { message, type, decline_code, code } = failure ?? {};

@@ -132,7 +132,7 @@ export function createStripe(
 			return keys.map(async (key) => lookup((await found).get(key)).catch(rethrow));
 		},
 		ledgerEntries: (range) => ledger(range).catch(rethrow),
-		verifyWebhook: createWebhooks({ db, sdk, secrets }),
+		...createWebhooks({ db, sdk, secrets }),
 		close: async () => close(),
 	};
 }

@@ -51,7 +51,7 @@ export function endOf({ decline_reason, decline_code }: Decision): ProviderResul
 	return { status: "declined", reason: decline_reason, ...code };
 }
 
-/** What the buyer needs to confirm the payment: in the shop's page, or on another page. */
+/** Data with which the buyer confirms the payment, in the shop's page or on another page. */
 function actionOf({ client_secret, next_action: next }: Stripe.PaymentIntent) {
 	const redirect_url =
 		next?.redirect_to_url?.url ?? next?.verify_with_microdeposits?.hosted_verification_url;

@@ -124,3 +124,21 @@ test("finds no payment for an event about another payment or object", async () =
 		expect(await verify(other, signatureOf(other, OLD))).toMatchObject({ key: null });
 	}
 });
+
+test("lists recent events about disputes and failed refunds, in case all webhooks were lost", async () => {
+	const disputed = await pay("pm_card_createDispute");
+	const failed = await pay("pm_card_refundFail");
+	const [refunded] = provider.refund([{ key: uuid(), authorization: failed, amount: 10 }]);
+	await refunded;
+	const { refunds } = await tested.stripe.dump();
+	const open = refunds.filter(({ status }) => status !== "failed");
+	await Promise.all(open.map(({ id }) => tested.stripe.resolveRefund(id, "failed")));
+	const events = await provider.recentEvents!();
+	expect(events).toEqual(
+		expect.arrayContaining([
+			{ id: expect.any(String), type: "charge.dispute.created", key: disputed },
+			{ id: expect.any(String), type: "refund.failed", key: failed },
+		]),
+	);
+	expect(events.filter(({ type }) => type.startsWith("payment_intent."))).toEqual([]);
+});

@@ -19,7 +19,19 @@ interface EventObject {
 	readonly payment_intent?: string | { readonly id: string } | null;
 }
 
-/** Creates the function that verifies webhooks and finds the payment of an event. */
+/** Events about payments that are not open any more. */
+const RARE_EVENTS = [
+	"charge.dispute.created",
+	"charge.dispute.closed",
+	"charge.dispute.funds_withdrawn",
+	"charge.dispute.funds_reinstated",
+	"refund.failed",
+];
+/** Stripe repeats webhooks for three days. */
+const RECENT_SECONDS = 3 * 86_400;
+const MAX_RECENT = 1000;
+
+/** Creates functions that read events, from webhooks and from Stripe's list. */
 export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 	/** @throws INVALID_SIGNATURE */
 	function verify(body: Buffer, signature: string): Stripe.Event {
@@ -43,9 +55,24 @@ export function createWebhooks({ db, sdk, secrets }: WebhooksOptions) {
 		return row?.key ?? null;
 	}
 
-	return async (body: Buffer, headers: Headers): Promise<WebhookEvent> => {
-		const { id, type, data } = verify(body, headers["stripe-signature"] ?? "");
-		return { id, type, key: await keyOf(data.object as EventObject) };
+	const webhookEvent = async ({ id, type, data }: Stripe.Event): Promise<WebhookEvent> => ({
+		id,
+		type,
+		key: await keyOf(data.object as EventObject),
+	});
+
+	return {
+		/** @throws INVALID_SIGNATURE */
+		verifyWebhook: async (body: Buffer, headers: Headers) =>
+			webhookEvent(verify(body, headers["stripe-signature"] ?? "")),
+		/** At most {@link MAX_RECENT} events, newest first. */
+		async recentEvents(): Promise<WebhookEvent[]> {
+			const gte = Math.floor(Date.now() / 1000) - RECENT_SECONDS;
+			const events = await sdk.events
+				.list({ types: RARE_EVENTS, created: { gte }, limit: 100 })
+				.autoPagingToArray({ limit: MAX_RECENT });
+			return Promise.all(events.map(webhookEvent));
+		},
 	};
 }
 
