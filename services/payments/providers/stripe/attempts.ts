@@ -15,18 +15,20 @@ export const createOnce = (db: Database) =>
 	/**
 	 * @param name first idempotency key
 	 * @param findEffect returns the result if an earlier request took effect
+	 * @param isOld whether an error belongs to the key, so that another key may have another response
 	 */
 	async function once<T>(
 		name: string,
 		send: (options: { readonly idempotencyKey: string }) => Promise<T>,
 		findEffect: () => Promise<T | null>,
+		isOld: (error: unknown) => boolean = isStored,
 	): Promise<T> {
 		let attempt = 1;
 		for (let keys = 1; ; keys++) {
 			try {
 				return await send({ idempotencyKey: attempt === 1 ? name : `${name}:${attempt}` });
 			} catch (error) {
-				if (!isStored(error)) throw error;
+				if (!isOld(error)) throw error;
 				const found = await findEffect();
 				if (found) return found;
 				const [next] = await db.query<{ attempt: number }>(NEXT_ATTEMPT, [name, attempt]);

@@ -1,6 +1,7 @@
 import Stripe from "stripe";
 
-const { StripeError, StripeCardError, StripeInvalidRequestError } = Stripe.errors;
+const { StripeError, StripeCardError, StripeIdempotencyError, StripeInvalidRequestError } =
+	Stripe.errors;
 
 /** Parameters that come from the buyer and the order, not from the configuration. */
 const PAYMENT_PARAMS = ["amount", "currency", "payment_method"];
@@ -27,6 +28,15 @@ export const isDecline = (error: unknown): error is Stripe.errors.StripeError =>
  */
 export const isStored = (error: unknown): boolean =>
 	error instanceof StripeError && error.statusCode === 500;
+
+/**
+ * Whether the error belongs to an earlier request under the idempotency key: a server error, a
+ * rejection whose reason may not apply any more, or a request with another amount.
+ */
+export const isReplayed = (error: unknown): boolean =>
+	isStored(error) ||
+	error instanceof StripeIdempotencyError ||
+	(isRejected(error) && error.headers?.["idempotent-replayed"] === "true");
 
 /** Whether the charge is disputed, so that the payer's bank has returned the money already. */
 export const isDisputed = (error: unknown): error is Stripe.errors.StripeError =>

@@ -3,8 +3,7 @@ import { toStripeUnits } from "../../../../lib/money/stripe-units.ts";
 import type { FoundRefund, RefundRequest, RefundResult } from "../provider.ts";
 import type { Once } from "./attempts.ts";
 import { ORDER_KEY } from "./creation.ts";
-import { isDisputed } from "./errors.ts";
-
+import { isDisputed, isReplayed } from "./errors.ts";
 import { amountOf, hasFailed, REFUND_KEY } from "./record.ts";
 import type { IntentRow } from "./statements.ts";
 
@@ -48,6 +47,7 @@ export function createRefunds({ sdk, once }: { readonly sdk: Stripe; readonly on
 					`refund:${key}`,
 					(options) => sdk.refunds.create(params, options),
 					() => find(intentId, key),
+					isReplayed,
 				));
 			return resultOf(found);
 		} catch (error) {
