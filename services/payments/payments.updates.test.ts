@@ -111,7 +111,7 @@ test("reports in any order, repeated or lost, lead to the same state if the last
 			for (const type of ["captured", "refunded", "refund_failed", "disputed"])
 				expect(events.filter((event) => event === `payment.${type}`)).toHaveLength(1);
 		}),
-		{ numRuns: 1000 },
+		{ seed: 20_260_101, numRuns: 1000 },
 	);
 });
 
