@@ -32,8 +32,11 @@ export interface HasDurableEvents {
 	 * outbox themselves. Call `wakeRelay` after their commit.
 	 */
 	eventData<E extends EventType>(type: E, data: EventData<E>): string;
-	/** Starts an immediate poll of the relays after events were committed. */
-	wakeRelay(): void;
+	/**
+	 * Starts an immediate poll of the relays after events were committed.
+	 * @param types of the events, so that relays of other types are not woken; all by default
+	 */
+	wakeRelay(...types: EventType[]): void;
 }
 type Self = BaseSelf &
 	HasDurableEvents & { schema: { metadata: { events?: Record<string, Shape> } } };
@@ -67,8 +70,9 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 			await insertEvents(tx, type, subject, json, traceparent ?? currentTraceparent());
 			tx.handle.afterCommit(() => this.wakeRelay());
 		},
-		wakeRelay(this: Self) {
-			for (const relay of this.$relays) relay.wake();
+		wakeRelay(this: Self, ...types: EventType[]) {
+			for (const relay of this.$relays)
+				if (types.length === 0 || types.some((type) => relay.types.includes(type))) relay.wake();
 		},
 	},
 	created(this: Self) {

@@ -200,6 +200,7 @@ export function startRelay({
 	const poller = startPoller({ intervalMs: POLL_MS, gatherMs: GATHER_MS, poll, onError });
 	poller.wake();
 	return {
+		types,
 		wake: poller.wake,
 		recheck() {
 			mustInspect = true;
@@ -214,6 +215,7 @@ export function startRelay({
 	};
 }
 export interface Relay extends Poller {
+	readonly types: readonly string[];
 	/** Inspects the destination before the next delivery. */
 	recheck(): void;
 }

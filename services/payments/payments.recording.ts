@@ -76,7 +76,7 @@ async function recordDecided(
 	const found = allNew
 		? rows.map((row) => ({ ...row, reversal: null }))
 		: await store.db.query<Row>(RECORD, [...values, ...details]);
-	store.wakeRelay();
+	store.wakeRelay(...new Set(rows.map(({ type }) => type)));
 	const byOrder = new Map<string, ChargeState | undefined>(found.map((row) => [row.order_id, row]));
 	const reports = responses.flatMap(({ order: { order_id, traceparent }, result }) => {
 		const status = byOrder.get(order_id)?.status;
@@ -130,7 +130,7 @@ function toRow(
 		return {
 			...common,
 			decline_reason: reason,
-			type: "payment.declined",
+			type: "payment.declined" as const,
 			event: eventData("payment.declined", { order_id, reason }),
 		};
 	}
