@@ -49,7 +49,7 @@ export interface ActionContract {
 	 */
 	readonly stream?: { readonly watch: string };
 	/**
-	 * The body is a file of rows, CSV or NDJSON, of any size (docs/adr/0028). The gateway calls the
+	 * The body is a file of rows, CSV or NDJSON, of any size (docs/adr/0030). The gateway calls the
 	 * action with one batch after another: `params` are an `uploadBatch`, `returns` is an
 	 * `uploadResult`. A batch whose result is lost is repeated, possibly on another node, so it must
 	 * be safe to repeat. `key` names the column that identifies a row within its file.

@@ -22,7 +22,7 @@ const BATCH_MS = 500;
 /** Milliseconds to discard the rest of a body whose response has been sent. */
 const DISCARD_MS = 5000;
 
-/** Files of rows from clients (docs/adr/0028): read, divided into batches and sent to their action. */
+/** Files of rows from clients (docs/adr/0030): read, divided into batches and sent to their action. */
 export class Uploads {
 	readonly #gateway: Gateway;
 	readonly #running = new Set<AbortController>();

@@ -184,6 +184,21 @@ test("the statements behave like the explorer's model under any sequence of oper
 	await fc.assert(property, { seed: 1, numRuns: 50 });
 });
 
+test.each([
+	["without a deadline", undefined],
+	["with a later deadline", LEASE],
+])(
+	"a saga that an event resumed before it parked %s is due at once",
+	async (_wait, milliseconds) => {
+		const store = stores.storeOf("one");
+		const [saga] = await stores.insertSagas("one");
+		await store.resume(stores.db, [saga!.id]);
+		const until = milliseconds && Date.now() + milliseconds;
+		await store.markWaiting([{ saga: saga!, until, data: PAYMENT }]);
+		expect(await stores.storeOf("two").claim(10, [])).toMatchObject([{ id: saga!.id, attempt: 2 }]);
+	},
+);
+
 test("a repeated completion is rejected and publishes no second event", async () => {
 	const store = stores.storeOf("one");
 	const [saga] = await stores.insertSagas("one");

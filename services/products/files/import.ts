@@ -139,7 +139,7 @@ function findReferenced(db: Database, rows: readonly FileRow[]): Promise<StoredP
 /**
  * Creates the stock records of new products before the products, so that no reader sees a product
  * without one. The record of a product that is not inserted after all is harmless. The stock of an
- * existing product is not changed (docs/adr/0028).
+ * existing product is not changed (docs/adr/0030).
  */
 async function openStock(ctx: Ctx, { creates }: Plan, opened: Set<string>): Promise<void> {
 	const products = creates
