@@ -122,7 +122,7 @@ export const payments = contract({
 			returns: list(object(paymentWithRefunds)),
 		},
 		get: {
-			summary: "Get a payment with its refunds and transactions",
+			summary: "Retrieve a payment with its refunds and transactions",
 			rest: "GET /payments/:id",
 			auth: "owner",
 			params: { id: { type: "uuid" } },
