@@ -9,7 +9,7 @@ const validator = new Validator(validatorOptions as object);
 
 /** Types of the violations of one parameter. */
 function violations(params: Shape, values: object): string[] {
-	const result = validator.compile(rejectUnknownFields(params) as never)(values);
+	const result = validator.compile(structuredClone(rejectUnknownFields(params)) as never)(values);
 	return result === true ? [] : (result as { type: string }[]).map(({ type }) => type);
 }
 

@@ -203,8 +203,18 @@ export interface ServiceThis {
 	readonly logger: Logger;
 }
 
-/** Returns its argument, typed with its literal values. */
-export const contract = <const C extends Contract>(c: C): C => c;
+/**
+ * Returns its argument, typed with its literal values, and frozen at every depth: contracts share
+ * rules, and fastest-validator writes into the rules that it compiles, so compile a copy.
+ */
+export const contract = <const C extends Contract>(c: C): C => freeze(c);
+
+function freeze<T>(value: T): T {
+	if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+	Object.freeze(value);
+	for (const member of Object.values(value)) freeze(member);
+	return value;
+}
 
 /**
  * Creates one of the contract's errors. `data` becomes additional members of the problem document.
