@@ -36,7 +36,7 @@ export interface Cluster extends Pick<Shop, "call" | "http"> {
 	/** Node in this process that makes calls and runs the stubs. */
 	readonly broker: ServiceBroker;
 	/**
-	 * Starts a node and waits until its services are registered.
+	 * Starts a node and waits until its services are registered and every gateway has their routes.
 	 * @param folder of the program, for another version
 	 */
 	start(
@@ -127,10 +127,10 @@ export async function startCluster(options: {
 				);
 				nodes.push(node);
 				if (services.includes("api")) gateways.push(node);
+				await Promise.all(gateways.map((gateway) => hasRoutes(gateway, broker)));
 				return node;
 			},
-			has: ({ id }) =>
-				broker.registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id),
+			has: (node) => isAvailable(node, broker),
 			log: () => nodes.map(({ process }) => process.log()).join("\n"),
 			stop,
 		};
@@ -187,6 +187,30 @@ async function startNode(
 		id: await Promise.race([registered, process.failure]),
 		url: `http://127.0.0.1:${port}`,
 	};
+}
+
+const isAvailable = ({ id }: ClusterNode, { registry }: ServiceBroker): boolean =>
+	registry.getNodeList({ onlyAvailable: true }).some((node) => node.id === id);
+
+/**
+ * Waits until a gateway, unless it has ended, documents a route of every available service. It
+ * learns the routes of a new service after 100 ms without another change, and responds with 503
+ * until then.
+ */
+async function hasRoutes(gateway: ClusterNode, broker: ServiceBroker): Promise<void> {
+	const actions = broker.registry.getActionList({ onlyAvailable: true });
+	const published = actions.flatMap(({ name, action }) => {
+		const { rest, visibility } = action as { rest?: string; visibility?: string };
+		return rest && visibility === "published" ? [name] : [];
+	});
+	const services = new Set(published.map((name) => name.split(".")[0]));
+	await eventually(async () => {
+		if (!isAvailable(gateway, broker)) return;
+		const document = await (await fetch(`${gateway.url}/openapi.json`)).text();
+		for (const service of services)
+			if (!document.includes(`"operationId":"${service}.`))
+				throw new Error(`${gateway.url} has no routes of ${service}`);
+	}, START_SECONDS);
 }
 
 async function clearFolder(folder: string): Promise<void> {
