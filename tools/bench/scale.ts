@@ -4,7 +4,7 @@ import { percentChange } from "./figures.ts";
 import { Meter, sum } from "./measure.ts";
 import type { Row } from "./rounds.ts";
 import { type Scenario, type ScenarioData, scenarios, spread } from "./scenarios.ts";
-import { rareWord, type SeedHistory } from "./seed-history.ts";
+import { COMMON_WORDS, rareWord, type SeedHistory } from "./seed-history.ts";
 import type { Target } from "./target.ts";
 
 /**
@@ -31,6 +31,15 @@ function pastOrderId({ history, tokens }: ScenarioData, n: number): string {
 }
 /** Page within the first `span` products. It varies, so that cached pages are seldom hit. */
 const pageQuery = (n: number, span: number) => `limit=${20 + (n % 21)}&skip=${spread(span, n)}`;
+/** A common word with two letters exchanged. */
+function misspelled(n: number): string {
+	const word = COMMON_WORDS[n % COMMON_WORDS.length]!;
+	return `${word.slice(0, -2)}${word.at(-1)}${word.at(-2)}`;
+}
+const facetFilter = (n: number): string =>
+	["", `&category=Category%20${n % 10}`, `&attr.material=${COMMON_WORDS[n % COMMON_WORDS.length]}`][
+		n % 3
+	]!;
 const get =
 	(path: (history: SeedHistory, n: number) => string): Scenario["operation"] =>
 	({ history }) =>
@@ -72,6 +81,14 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 			({ size }, n) =>
 				`/api/products?q=${rareWord(spread(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
 		),
+	},
+	misspelled: {
+		description: "search for a misspelled word, which is replaced by the closest known one",
+		operation: get((_, n) => `/api/products?q=${misspelled(n)}&${pageQuery(n, 100)}`),
+	},
+	facets: {
+		description: "facets of the catalog, of a category, and of an attribute",
+		operation: get((_, n) => `/api/products/facets?min_price=${(n % 900) / 100}${facetFilter(n)}`),
 	},
 	order: scenarios.order!,
 	"order-get": {

@@ -32,6 +32,9 @@ export const COMMON_WORDS = [
 /** Word that occurs in ten products, of which `n` is one. */
 export const rareWord = (n: number): string => `lot${String(Math.floor(n / 10)).padStart(9, "0")}`;
 const CATEGORIES = 10;
+const SIZES = 6;
+/** One of 20,000 words of letters, as a catalog of this size has. */
+const MARK = "left(translate(md5((n % 20000)::text), '0123456789', 'ghijklmnop'), 8)";
 /** Units on hand of each product. */
 export const INITIAL_STOCK = 100_000_000;
 
@@ -101,11 +104,11 @@ export class SeedHistory {
 		return {
 			id: this.sqlId("product"),
 			name: sqlName("n"),
-			description:
-				"'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it.'",
+			description: `'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it. Marked ' || ${MARK} || '.'`,
 			price: sqlPrice("n"),
 			currency: "'EUR'",
 			category: `'Category ' || n % ${CATEGORIES}`,
+			attributes: `jsonb_build_object('material', ${sqlWord("n")}, 'size', 'S' || n % ${SIZES})`,
 			created_at: this.sqlTime("product"),
 		};
 	}
@@ -139,7 +142,9 @@ export class SeedHistory {
 }
 const sqlPrice = (product: string): string => `(9.99 + ${product} % 50)::numeric(12, 2)`;
 const sqlName = (product: string): string =>
-	`'Product ' || (${product}) || ' of ' || (array['${COMMON_WORDS.join("','")}'])[1 + (${product}) % ${COMMON_WORDS.length}]`;
+	`'Product ' || (${product}) || ' of ' || ${sqlWord(product)}`;
+const sqlWord = (product: string): string =>
+	`(array['${COMMON_WORDS.join("','")}'])[1 + (${product}) % ${COMMON_WORDS.length}]`;
 /** Rows to insert into a table. */
 export interface SeedRows {
 	readonly table: string;

@@ -111,7 +111,12 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 			{
 				table: "products",
 				to: products,
-				columns: { ...history.product, sku: "'SKU-' || n", updated_at: history.sqlTime("product") },
+				columns: {
+					...history.product,
+					sku: "'SKU-' || n",
+					in_stock: "true",
+					updated_at: history.sqlTime("product"),
+				},
 			},
 		],
 		inventory: [
