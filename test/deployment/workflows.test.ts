@@ -76,6 +76,8 @@ test("npm run check runs the checks of .ci/run", () => {
 		expect(scripts.check).toContain(`npm run ${script}`);
 		expect(run).toContain(`npm run ${script}`);
 	}
-	expect(scripts.check).toMatch(/npm test$/);
-	expect(run).toMatch(/^step npm test$/m);
+	for (const command of ["npm test", "npm run chaos -- --self-test"]) {
+		expect(scripts.check!.split(" && ")).toContain(command);
+		expect(run).toContain(`\nstep ${command}\n`);
+	}
 });

@@ -20,7 +20,6 @@ const TestSequencer: Sequencer = require("@jest/test-sequencer").default;
 const LONG = [
 	"test/e2e/cluster.test.ts",
 	"test/cluster/load.test.ts",
-	"test/e2e/chaos.bugs.test.ts",
 	"mixins/durable-events.jetstream.test.ts",
 	"scripts/start.test.ts",
 	"test/e2e/embedded.test.ts",

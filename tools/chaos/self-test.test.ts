@@ -1,0 +1,21 @@
+import { expect, test } from "@jest/globals";
+import { describeWith } from "../../test/support/servers.ts";
+import { runSelfTest, SELF_TESTS } from "./self-test.ts";
+
+describeWith(["nats-server", "redis-server"], "the self-test of chaos", () => {
+	test("detects a deliberate bug", async () => {
+		const [first] = SELF_TESTS;
+		expect(await runSelfTest(first!)).toBeUndefined();
+	}, 120_000);
+
+	test("expects each bug to violate an invariant, and each profile to violate none", () => {
+		expect(SELF_TESTS.map(({ title, violates }) => [title, violates])).toEqual([
+			["bug tombstone", "CANCELLED_BUT_HELD"],
+			["bug early-publish", "EVENT_TWICE"],
+			["bug lease", "SAGA_OPEN"],
+			["profile lateness", undefined],
+			["profile takeover", undefined],
+			["profile large", undefined],
+		]);
+	});
+});
