@@ -21,6 +21,11 @@ export interface ActionContract {
 	readonly auth?: Access;
 	/** HTTP status of a success; 200 by default. 204 has no body. */
 	readonly status?: 201 | 202 | 204;
+	/**
+	 * Name of a header with a secret that gives access to the resource, for guests: `Cart-Token`. The
+	 * handler reads `meta.token` and checks it. Only with `anyone`, or beside a signed-in user.
+	 */
+	readonly token?: string;
 	readonly params: Shape;
 	readonly returns: Rule;
 	/** Codes of the errors that a caller must expect, each declared in the `errors` of a contract. */
@@ -159,6 +164,8 @@ export interface Meta {
 	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
+	/** Secret that gives access to the resource, see `token` of an action. */
+	token?: string;
 	/** Entity tags; the current one of the resource must be among them. */
 	if_match?: string;
 	$statusCode?: number;

@@ -1,6 +1,6 @@
 import { versionsOf } from "../../lib/contracts/event-stream.ts";
 import { list, object, paging, shape } from "../../lib/contracts/schema.ts";
-import { count, id, order, status } from "./orders.contract.shapes.ts";
+import { count, id, order, pricedOrder, status } from "./orders.contract.shapes.ts";
 
 const stuckOrder = shape({
 	...id,
@@ -27,6 +27,38 @@ export const internalActions = {
 		params: id,
 		returns: object(order),
 		throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+	},
+	/**
+	 * Places the order of a cart at the given prices. Safe to repeat: a call with the ID of an existing
+	 * order waits for its saga and returns the same result. Throws the errors of `create`, with
+	 * `order_id` in their data, after the order was cancelled.
+	 */
+	place: {
+		params: {
+			order_id: { type: "uuid" },
+			user_id: { type: "uuid", nullable: true },
+			payment_token: { type: "string", min: 1, max: 100 },
+			priced: object(pricedOrder),
+		},
+		returns: object(order),
+		throws: [
+			"COUPON_USED_UP",
+			"OUT_OF_STOCK",
+			"PAYMENT_DECLINED",
+			"PAYMENT_EXPIRED",
+			"UNDELIVERABLE",
+			"ORDER_CANCELLED",
+			"ORDER_TOO_LARGE",
+		],
+	},
+	/**
+	 * Whether each customer has ordered, for promotions for the first order. A customer is the ID of an
+	 * account, or the normalized e-mail address of a guest. Cancelled orders do not count.
+	 */
+	haveOrdered: {
+		params: { customers: list({ type: "string", min: 1, max: 320 }, { max: 1000 }) },
+		returns: list({ type: "boolean" }),
+		retry: true,
 	},
 	/**
 	 * Outcomes of orders, for services that hold resources for them. `cancelled` is final. An order

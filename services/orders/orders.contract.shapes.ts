@@ -1,3 +1,4 @@
+import { address } from "../../lib/contracts/address.ts";
 import { list, object, shape } from "../../lib/contracts/schema.ts";
 
 export const id = { id: { type: "uuid" } } as const;
@@ -77,6 +78,58 @@ export const timeline = shape({
 	entries: list(object(timelineEntry)),
 	/** Services that could not be reached. */
 	incomplete: list({ type: "string" }),
+});
+
+const money = { type: "money" } as const;
+const nullableMethod = {
+	...object({ code: { type: "string" }, name: { type: "string" } }),
+	nullable: true,
+} as const;
+const taxRate = shape({ name: { type: "string" }, rate: { type: "number" } });
+
+/**
+ * A priced order, as a cart requests it and as the order stores it: the result of `priceCart`
+ * (lib/pricing) in major units, with names. The order's row keeps it unchanged.
+ */
+export const pricedOrder = shape({
+	email: { type: "string", nullable: true },
+	currency: { type: "string", pattern: "^[A-Z]{3}$", example: "EUR" },
+	prices_include_tax: { type: "boolean" },
+	lines: list(
+		object({
+			product_id: { type: "uuid" },
+			name: { type: "string" },
+			quantity,
+			unit_price: money,
+			discount: money,
+			tax: money,
+			total: money,
+			tax_rate: { ...object(taxRate), nullable: true },
+		}),
+		{ min: 1, max: 100 },
+	),
+	adjustments: list(
+		object({
+			promotion_id: { type: "uuid" },
+			name: { type: "string" },
+			code: { type: "string", nullable: true },
+			amount: money,
+		}),
+		{ max: 50 },
+	),
+	shipping_method: nullableMethod,
+	shipping_amount: money,
+	shipping_discount: money,
+	shipping_tax: money,
+	shipping_tax_rate: { ...object(taxRate), nullable: true },
+	taxes: list(object({ ...taxRate, amount: money }), { max: 200 }),
+	subtotal: money,
+	discount_amount: money,
+	tax_amount: money,
+	total_amount: money,
+	shipping_address: { ...object(address), nullable: true },
+	billing_address: { ...object(address), nullable: true },
+	coupon_codes: list({ type: "string" }, { max: 10 }),
 });
 
 /** Data of an order event. */

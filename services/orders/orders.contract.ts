@@ -151,6 +151,7 @@ export const orders = contract({
 			message: "The product has variants: order one of them",
 		},
 		MIXED_CURRENCIES: { status: 409, message: "An order cannot contain several currencies" },
+		COUPON_USED_UP: { status: 409, message: "A promotion of the order is used up" },
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },

@@ -3,6 +3,7 @@ import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { command } from "../../lib/contracts/outcome.ts";
 import { list, object, pick, range, shape } from "../../lib/contracts/schema.ts";
 import { history } from "../../lib/messaging/event-history.ts";
+import { methodActions } from "./shipping.contract.methods.ts";
 
 const order_id = { order_id: { type: "uuid" } } as const;
 
@@ -25,6 +26,7 @@ export const shipping = contract({
 	name: "shipping",
 	actions: {
 		...eventActions,
+		...methodActions,
 		/** Refuses an order with UNDELIVERABLE, or with UNSCHEDULED if its shipment was cancelled. */
 		schedule: command("Schedule shipments", {
 			user_id: { type: "uuid" },
@@ -85,6 +87,8 @@ export const shipping = contract({
 		"shipment.cancelled": { ...order_id },
 	},
 	errors: {
+		METHOD_EXISTS: { status: 409, message: "Another shipping method has this code" },
+		METHOD_NOT_FOUND: { status: 404, message: "Shipping method not found" },
 		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
 	},
 });

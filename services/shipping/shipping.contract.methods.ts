@@ -1,0 +1,121 @@
+import { list, object, partial, shape } from "../../lib/contracts/schema.ts";
+
+const code = {
+	type: "string",
+	min: 1,
+	max: 40,
+	pattern: "^[a-z0-9_-]+$",
+	example: "standard",
+} as const;
+const name = { type: "string", min: 1, max: 100, trim: true } as const;
+const currency = {
+	type: "string",
+	pattern: "^[A-Z]{3}$",
+	example: "EUR",
+	description: "ISO 4217 code of the method's amounts",
+} as const;
+const price = { type: "money", min: 0 } as const;
+const tier = object({
+	up_to_subtotal: { ...price, optional: true, description: "Inclusive" },
+	up_to_weight: {
+		type: "number",
+		min: 0,
+		max: 1_000_000_000,
+		optional: true,
+		description: "Grams, inclusive. The weight of a product is its attribute `weight` in grams",
+	},
+	price,
+});
+
+export const shippingMethod = shape({
+	code,
+	name,
+	countries: {
+		...list({ type: "string", pattern: "^([A-Z]{2}|\\*)$", example: "DE" }, { min: 1, max: 300 }),
+		description: 'ISO 3166-1 alpha-2 codes, or "*" for every country',
+	},
+	currency,
+	price: { ...price, description: "Price if no tier applies" },
+	free_from: {
+		...price,
+		nullable: true,
+		description: "Free from this subtotal, before discounts",
+	},
+	tiers: {
+		...list(tier, { max: 50 }),
+		description: "The first tier whose limits the cart does not exceed sets the price",
+	},
+	position: { type: "number", integer: true, min: 0, max: 1_000_000 },
+});
+const quoted = shape({ code, name, price });
+
+/** Actions for shipping methods. An adopter can replace them together with the service. */
+export const methodActions = {
+	methods: {
+		summary: "List the shipping methods, by position",
+		rest: "GET /shipping/methods",
+		auth: "anyone",
+		params: {},
+		returns: list(object(shippingMethod)),
+		retry: true,
+	},
+	createMethod: {
+		summary: "Create a shipping method",
+		rest: "POST /shipping/methods",
+		repeatable: "a code can be used once",
+		auth: "admin",
+		status: 201,
+		params: {
+			...shippingMethod,
+			countries: { ...shippingMethod.countries, optional: true },
+			currency: { ...currency, default: "EUR" },
+			free_from: { ...shippingMethod.free_from, optional: true },
+			tiers: { ...shippingMethod.tiers, optional: true },
+			position: { ...shippingMethod.position, default: 0 },
+		},
+		returns: object(shippingMethod),
+		throws: ["METHOD_EXISTS"],
+	},
+	updateMethod: {
+		summary: "Change a shipping method; orders keep their method and price",
+		rest: "PATCH /shipping/methods/:code",
+		auth: "admin",
+		params: { ...partial(shippingMethod), code },
+		returns: object(shippingMethod),
+		throws: ["METHOD_NOT_FOUND"],
+	},
+	removeMethod: {
+		summary: "Delete a shipping method",
+		rest: "DELETE /shipping/methods/:code",
+		auth: "admin",
+		status: 204,
+		params: { code },
+		returns: { type: "any" },
+		throws: ["METHOD_NOT_FOUND"],
+	},
+	/**
+	 * Whether methods are configured. While `enabled` is false, every order has free standard shipping
+	 * and callers do not call `quote`.
+	 */
+	status: { params: {}, returns: object({ enabled: { type: "boolean" } }), retry: true },
+	/**
+	 * Methods that deliver each cart, by position, with their prices; an empty list if none does.
+	 * `country` is null if the buyer has not given an address: then the country of the shop applies.
+	 */
+	quote: {
+		params: {
+			carts: list(
+				object({
+					currency,
+					country: { type: "string", pattern: "^[A-Z]{2}$", example: "DE", nullable: true },
+					subtotal: { ...price, description: "Before discounts" },
+					weight: { type: "number", min: 0, description: "Grams" },
+				}),
+				{ max: 1000 },
+			),
+		},
+		returns: list(list(object(quoted))),
+		retry: true,
+		divide: { list: "carts" },
+	},
+} as const;

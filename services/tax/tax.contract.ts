@@ -1,0 +1,105 @@
+import { contract } from "../../lib/contracts/contract.ts";
+import { list, object, shape } from "../../lib/contracts/schema.ts";
+
+const rate = shape({
+	name: { type: "string", min: 1, max: 100, trim: true, example: "VAT" },
+	rate: { type: "number", min: 0, max: 1, description: "Fraction: 0.19 is 19 %" },
+});
+const country = { type: "string", pattern: "^[A-Z]{2}$", example: "DE" } as const;
+const region = { type: "string", min: 1, max: 100, trim: true } as const;
+const category = { type: "string", min: 1, max: 100, trim: true } as const;
+
+/** A row of the table. */
+const tableRate = shape({
+	country: { ...country, description: "ISO 3166-1 alpha-2 code" },
+	region: { ...region, nullable: true, optional: true, description: "Null for the whole country" },
+	category: {
+		...category,
+		nullable: true,
+		optional: true,
+		description: "Category branch; null for all products and for shipping",
+	},
+	...rate,
+});
+
+/**
+ * Tax rates. An adopter can run another service with this name, `calculate` and `status` instead.
+ */
+export const tax = contract({
+	name: "tax",
+	actions: {
+		rates: {
+			summary: "List the tax rates",
+			rest: "GET /tax/rates",
+			auth: "admin",
+			params: {},
+			returns: list(object(tableRate)),
+			retry: true,
+		},
+		setRates: {
+			summary: "Replace all tax rates",
+			rest: "PUT /tax/rates",
+			auth: "admin",
+			params: { rates: list(object(tableRate), { max: 2000 }) },
+			returns: list(object(tableRate)),
+			throws: ["DUPLICATE_RATE"],
+		},
+		/**
+		 * Whether any order is taxed, and whether prices include tax. While `enabled` is false, callers
+		 * do not call `calculate`.
+		 */
+		status: {
+			params: {},
+			returns: object({ enabled: { type: "boolean" }, prices_include_tax: { type: "boolean" } }),
+			retry: true,
+		},
+		/**
+		 * Rate of each line and of shipping, per cart, in the order of `carts`; null for none. The rate
+		 * of the region precedes that of the country, and that of the longest matching category branch
+		 * precedes that of all products. `country` is null if the buyer has not given an address: then
+		 * the country of the shop applies.
+		 */
+		calculate: {
+			params: {
+				carts: list(
+					object({
+						currency: { type: "string", pattern: "^[A-Z]{3}$", example: "EUR" },
+						country: { ...country, nullable: true },
+						region: { ...region, nullable: true },
+						lines: list(
+							object({
+								product_id: { type: "uuid" },
+								category: { ...category, nullable: true },
+								amount: { type: "money" },
+							}),
+							{ max: 100 },
+						),
+						shipping: { type: "money" },
+					}),
+					{ max: 1000 },
+				),
+			},
+			returns: list(
+				object({
+					prices_include_tax: { type: "boolean" },
+					lines: list({ type: "object", props: rate, nullable: true }),
+					shipping: { type: "object", props: rate, nullable: true },
+				}),
+			),
+			retry: true,
+			divide: { list: "carts" },
+		},
+	},
+	errors: {
+		DUPLICATE_RATE: {
+			status: 409,
+			message: "Two rates have the same country, region and category",
+		},
+	},
+});
+
+declare module "../../lib/contracts/contract.ts" {
+	interface Contracts {
+		tax: typeof tax;
+	}
+}
