@@ -32,6 +32,7 @@ export function importsOf(file: string, source: string): Import[] {
 export const LIB_FOLDERS = [
 	"text",
 	"money",
+	"pricing",
 	"context",
 	"resilience",
 	"async",
