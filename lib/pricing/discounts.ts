@@ -51,6 +51,9 @@ const byPriority = (a: PricingPromotion, b: PricingPromotion): number =>
 const byApplication = (a: PricingPromotion, b: PricingPromotion): number =>
 	phaseOf(a) - phaseOf(b) || byPriority(a, b);
 
+const limitOf = ({ max_discount = Number.MAX_SAFE_INTEGER }: PricingPromotion): number =>
+	Math.max(0, max_discount);
+
 /** Applies promotions one after another, each to what the previous ones left. */
 function applyAll(
 	promotions: readonly PricingPromotion[],
@@ -62,11 +65,11 @@ function applyAll(
 	let shipping = 0;
 	const adjustments: Adjustment[] = [];
 	for (const promotion of promotions) {
-		const { id: promotion_id, name, code, max_discount = Number.MAX_SAFE_INTEGER } = promotion;
+		const { id: promotion_id, name, code } = promotion;
 		const targets = targetsOf(promotion, context.lines);
 		let amount = 0;
 		if (promotion.effect.type === "free_shipping") {
-			if (targets.length > 0) amount = Math.min(shippingPrice - shipping, max_discount);
+			if (targets.length > 0) amount = Math.min(shippingPrice - shipping, limitOf(promotion));
 			shipping += amount;
 		} else {
 			const parts = partsOf(promotion, targets, rest, context);
@@ -83,16 +86,18 @@ function applyAll(
 
 /** Discount of a promotion on each target, at most `rest` of the target. */
 function partsOf(
-	{ effect, max_discount = Number.MAX_SAFE_INTEGER }: PricingPromotion,
+	promotion: PricingPromotion,
 	targets: readonly number[],
 	rest: readonly number[],
 	{ lines, rounding }: Context,
 ): readonly number[] {
+	const { effect } = promotion;
+	const limit = limitOf(promotion);
 	const bases = targets.map((position) => rest[position]!);
 	const compare = (a: number, b: number) =>
 		compareText(lines[targets[a]!]!.product_id, lines[targets[b]!]!.product_id);
 	const limited = (amount: number, weights: readonly number[]) =>
-		allocate(Math.min(amount, max_discount), weights, compare);
+		allocate(Math.min(amount, limit), weights, compare);
 	const base = sumOf(bases);
 	switch (effect.type) {
 		case "amount_off":
@@ -102,14 +107,14 @@ function partsOf(
 			if (rounding === "total") return limited(shareOf(base, rate, WHOLE), bases);
 			const parts = bases.map((amount) => shareOf(amount, rate, WHOLE));
 			const total = sumOf(parts);
-			return total > max_discount ? limited(total, bases) : parts;
+			return total > limit ? limited(total, bases) : parts;
 		}
 		case "buy_x_get_y": {
 			const targeted = targets.map((position) => lines[position]!);
 			const free = freePieces(targeted, effect.buy, effect.get);
 			const parts = bases.map((amount, i) => shareOf(amount, free[i]!, targeted[i]!.quantity));
 			const total = sumOf(parts);
-			return total > max_discount ? limited(total, parts) : parts;
+			return total > limit ? limited(total, parts) : parts;
 		}
 		default:
 			return bases.map(() => 0);

@@ -1,21 +1,15 @@
 import { discountsOf, NO_DISCOUNTS } from "./discounts.ts";
-import { isAmount, sumOf } from "./integers.ts";
-import type { PricedCart, PricingInput, PricingLine, TaxRate } from "./pricing.ts";
+import { sumOf } from "./integers.ts";
+import type { PricedCart, PricingInput, TaxRate } from "./pricing.ts";
 import { taxesOf } from "./taxes.ts";
-
-/** Maximum of subtotal and shipping in minor units, so that the total with tax is a safe integer. */
-const MAX_AMOUNT = 2 ** 52;
-
-/** Sum of the lines before discounts, in minor units. */
-export const subtotalOf = (lines: readonly PricingLine[]): number =>
-	sumOf(lines.map(({ unit_price, quantity }) => unit_price * quantity));
+import { assertValid } from "./validity.ts";
 
 /**
  * Calculates the price of a cart: lines, promotions of lines by priority, promotions of the order,
  * shipping, promotions of shipping, taxes, totals. The result is frozen at every depth and does not
  * depend on the order of lines and promotions, except for the order of its lines.
- * @throws {RangeError} for an amount or quantity that is not an integer, a number of tax rates that
- *   differs from the number of lines, and a sum above 2^52 minor units
+ * @throws {RangeError} for values that the contracts reject, such as a fraction of a minor unit, and
+ *   for a sum of lines and shipping above 2^52 minor units
  */
 export function priceCart(input: PricingInput): PricedCart {
 	assertValid(input);
@@ -63,17 +57,3 @@ const copyOf = (rate: TaxRate | null): TaxRate | null =>
 	rate && Object.freeze({ name: rate.name, rate: rate.rate });
 const frozen = <T extends object>(values: readonly T[]): readonly T[] =>
 	Object.freeze(values.map((value) => Object.freeze(value)));
-
-function assertValid({ lines, shipping, tax }: PricingInput): void {
-	if (tax.lines.length !== lines.length)
-		throw new RangeError(`${tax.lines.length} tax rates for ${lines.length} lines`);
-	for (const { product_id, unit_price, quantity } of lines)
-		if (!isAmount(unit_price) || !isAmount(quantity) || quantity === 0)
-			throw new RangeError(
-				`Invalid price or quantity of ${product_id}: ${unit_price}, ${quantity}`,
-			);
-	const price = shipping?.price ?? 0;
-	if (!isAmount(price)) throw new RangeError(`Invalid price of shipping: ${price}`);
-	if (subtotalOf(lines) + price > MAX_AMOUNT)
-		throw new RangeError("The sum of the cart is too large");
-}

@@ -3,6 +3,8 @@
  * (`lib/money`), tax rates are fractions: 0.19 is 19 %.
  */
 
+import { sumOf } from "./integers.ts";
+
 /** Position at which taxes and discounts are rounded, half up. */
 export type Rounding = "line" | "total";
 
@@ -15,6 +17,10 @@ export interface PricingLine {
 	/** Category path, for promotions. */
 	readonly category: string | null;
 }
+/** Sum of the lines before discounts, in minor units. */
+export const subtotalOf = (
+	lines: readonly Pick<PricingLine, "unit_price" | "quantity">[],
+): number => sumOf(lines.map(({ unit_price, quantity }) => unit_price * quantity));
 
 export type PromotionEffect =
 	/** `value` percent of the base, from 0 (exclusive) to 100. */
