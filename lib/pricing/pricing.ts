@@ -5,10 +5,13 @@
 
 import { sumOf } from "./integers.ts";
 
-/** Position at which taxes and discounts are rounded, half up. */
+/**
+ * Position at which percentages and taxes are rounded, half up: each line, or the sum of the lines
+ * that a promotion or a tax rate applies to. A rounded sum is divided by largest remainder.
+ */
 export type Rounding = "line" | "total";
 
-/** A product and its quantity. A cart contains a product at most once. */
+/** A product and its quantity, from 1. A cart contains a product at most once. */
 export interface PricingLine {
 	readonly product_id: string;
 	readonly quantity: number;
@@ -23,14 +26,15 @@ export const subtotalOf = (
 ): number => sumOf(lines.map(({ unit_price, quantity }) => unit_price * quantity));
 
 export type PromotionEffect =
-	/** `value` percent of the base, from 0 (exclusive) to 100. */
+	/** `value` percent of the base, from 0 (exclusive) to 100, with at most 4 decimals. */
 	| { readonly type: "percent_off"; readonly value: number }
 	/** `value` minor units, at most the base. */
 	| { readonly type: "amount_off"; readonly value: number }
 	| { readonly type: "free_shipping" }
 	/**
 	 * Of each `buy + get` pieces of the matching lines, the `get` cheapest are free. The pieces of all
-	 * matching lines are counted together, in descending order of their price.
+	 * matching lines are counted together, in descending order of their price. Pieces of an incomplete
+	 * group are not free. k of n pieces are worth k/n of what earlier promotions left of the line.
 	 */
 	| { readonly type: "buy_x_get_y"; readonly buy: number; readonly get: number };
 
@@ -40,7 +44,8 @@ export interface PromotionConditions {
 	readonly min_subtotal?: number;
 	/**
 	 * Products that the promotion applies to. If `product_ids` or `categories` is present, the
-	 * promotion discounts the matching lines; otherwise all lines together.
+	 * promotion discounts the lines that match one of them; otherwise all lines together. Free
+	 * shipping requires a matching line. IDs are in lower case.
 	 */
 	readonly product_ids?: readonly string[];
 	/** Category branches, case-insensitive: "Kitchen" includes "Kitchen/Knives". */
@@ -56,9 +61,18 @@ export interface PricingPromotion {
 	readonly name: string;
 	/** Null for an automatic promotion. */
 	readonly code: string | null;
-	/** Promotions with a higher priority are applied first; ties are resolved by ID. */
+	/**
+	 * Promotions with a higher priority are applied first; ties are resolved by ID. But promotions of
+	 * lines (with products or categories, and `buy_x_get_y`) precede those of the order, and those
+	 * precede free shipping.
+	 */
 	readonly priority: number;
-	/** Whether it applies together with other promotions. */
+	/**
+	 * Whether it applies together with other promotions. A promotion that is not combinable applies
+	 * alone, and only if its discount is larger than that of all combinable promotions together and
+	 * than that of each other one; ties are resolved in favor of the combinable ones, then by priority,
+	 * then by ID.
+	 */
 	readonly combinable: boolean;
 	readonly conditions: PromotionConditions;
 	readonly effect: PromotionEffect;
@@ -130,7 +144,7 @@ export interface Adjustment {
 	readonly code: string | null;
 	readonly amount: number;
 }
-/** Tax of all lines and of shipping with the same name and rate. */
+/** Tax of all lines and of shipping with the same name and rate, if they are charged. */
 export interface TaxTotal extends TaxRate {
 	readonly amount: number;
 }
@@ -144,6 +158,7 @@ export interface PricedCart {
 	readonly currency: string;
 	readonly prices_include_tax: boolean;
 	readonly lines: readonly PricedLine[];
+	/** In the order in which the promotions are applied. */
 	readonly adjustments: readonly Adjustment[];
 	readonly shipping_method: { readonly code: string; readonly name: string } | null;
 	/** Price of the shipping method, before {@link shipping_discount}. */
@@ -151,6 +166,7 @@ export interface PricedCart {
 	readonly shipping_discount: number;
 	readonly shipping_tax: number;
 	readonly shipping_tax_rate: TaxRate | null;
+	/** By descending rate, then by name. */
 	readonly taxes: readonly TaxTotal[];
 	readonly subtotal: number;
 	readonly discount_amount: number;
