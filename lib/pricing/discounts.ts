@@ -13,7 +13,7 @@ export interface Discounts {
 type Context = Pick<PricingInput, "lines" | "rounding">;
 
 export const NO_DISCOUNTS: Discounts = { lines: [], shipping: 0, total: 0, adjustments: [] };
-/** Percent are calculated with four decimals, as integers: 100 % is a million. */
+/** Percentages have four decimals and are calculated as integers: 100 % is a million. */
 const PERCENT = 10_000;
 const WHOLE = 100 * PERCENT;
 
@@ -103,7 +103,7 @@ function partsOf(
 		case "amount_off":
 			return limited(Math.min(effect.value, base), bases);
 		case "percent_off": {
-			const rate = Math.min(Math.round(effect.value * PERCENT), WHOLE);
+			const rate = Math.round(effect.value * PERCENT);
 			if (rounding === "total") return limited(shareOf(base, rate, WHOLE), bases);
 			const parts = bases.map((amount) => shareOf(amount, rate, WHOLE));
 			const total = sumOf(parts);

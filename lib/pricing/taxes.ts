@@ -8,7 +8,7 @@ export interface Taxes {
 	readonly total: number;
 	readonly totals: readonly TaxTotal[];
 }
-/** Tax rates are calculated with six decimals, as integers: 100 % is a million. */
+/** Tax rates have six decimals and are calculated as integers: 100 % is a million. */
 const WHOLE = 1_000_000;
 
 /** Lines and shipping with the same name and rate of tax. */
