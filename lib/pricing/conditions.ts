@@ -53,7 +53,7 @@ export function targetsOf(promotion: PricingPromotion, lines: readonly PricingLi
  * Key of a category path, which is case-insensitive. Equal to that of the products' categories:
  * without spaces around the parts, in Unicode form NFKC.
  */
-export const categoryKey = (category: string): string =>
+const categoryKey = (category: string): string =>
 	category
 		.split(SEPARATOR)
 		.map((part) => part.trim())

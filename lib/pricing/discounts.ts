@@ -122,8 +122,8 @@ function partsOf(
 }
 
 /**
- * Number of free pieces of each line. The pieces of all lines are in descending order of their price;
- * of each complete group of `buy` + `get` pieces, the last `get` are free.
+ * Number of free pieces of each line. The pieces of all lines are in descending order of their
+ * price; of each complete group of `buy` + `get` pieces, the last `get` are free.
  */
 function freePieces(lines: readonly PricingLine[], buy: number, get: number): number[] {
 	const free = lines.map(() => 0);

@@ -2,8 +2,8 @@
 export const isAmount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
 /**
- * `amount` × `numerator` / `denominator`, rounded half up. Exact for non-negative safe integers whose
- * result is a safe integer.
+ * `amount` × `numerator` / `denominator`, rounded half up. Exact for non-negative safe integers
+ * whose result is a safe integer.
  */
 export function shareOf(amount: number, numerator: number, denominator: number): number {
 	const [quotient, remainder] = divide(amount, numerator, denominator);

@@ -208,7 +208,7 @@ test("the order of lines and promotions changes nothing but the order of the pri
 	fc.assert(property, RUNS);
 });
 
-test("with ROUNDING=total, the tax of a rate differs from its exact value by at most half a unit", () => {
+test("with ROUNDING=total, the tax of a rate is its exact value, rounded half up", () => {
 	const property = fc.property(carts, (input) => {
 		const cart = priceCart({ ...input, rounding: "total" });
 		for (const { name, rate, amount } of cart.taxes) {

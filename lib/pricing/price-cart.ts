@@ -8,8 +8,8 @@ import { assertValid } from "./validity.ts";
  * Calculates the price of a cart: lines, promotions of lines by priority, promotions of the order,
  * shipping, promotions of shipping, taxes, totals. The result is frozen at every depth and does not
  * depend on the order of lines and promotions, except for the order of its lines.
- * @throws {RangeError} for values that the contracts reject, such as a fraction of a minor unit, and
- *   for a sum of lines and shipping above 2^52 minor units
+ * @throws {RangeError} for values that the contracts reject, such as a fraction of a minor unit,
+ *   and for a sum of lines and shipping above 2^52 minor units
  */
 export function priceCart(input: PricingInput): PricedCart {
 	assertValid(input);

@@ -32,9 +32,10 @@ export type PromotionEffect =
 	| { readonly type: "amount_off"; readonly value: number }
 	| { readonly type: "free_shipping" }
 	/**
-	 * Of each `buy + get` pieces of the matching lines, the `get` cheapest are free. The pieces of all
-	 * matching lines are counted together, in descending order of their price. Pieces of an incomplete
-	 * group are not free. k of n pieces are worth k/n of what earlier promotions left of the line.
+	 * Of each `buy + get` pieces of the matching lines, the `get` cheapest are free. The pieces of
+	 * all matching lines are counted together, in descending order of their price. Pieces of an
+	 * incomplete group are not free. k of n pieces are worth k/n of what earlier promotions left of
+	 * the line.
 	 */
 	| { readonly type: "buy_x_get_y"; readonly buy: number; readonly get: number };
 
@@ -70,8 +71,8 @@ export interface PricingPromotion {
 	/**
 	 * Whether it applies together with other promotions. A promotion that is not combinable applies
 	 * alone, and only if its discount is larger than that of all combinable promotions together and
-	 * than that of each other one; ties are resolved in favor of the combinable ones, then by priority,
-	 * then by ID.
+	 * than that of each other one; ties are resolved in favor of the combinable ones, then by
+	 * priority, then by ID.
 	 */
 	readonly combinable: boolean;
 	readonly conditions: PromotionConditions;
@@ -151,8 +152,9 @@ export interface TaxTotal extends TaxRate {
 /**
  * The result, frozen at every depth. Guarantees: `subtotal` = Σ line subtotals; `discount_amount` =
  * Σ adjustments = Σ line discounts + `shipping_discount`; `tax_amount` = Σ taxes = Σ line taxes +
- * `shipping_tax`; `total_amount` = `subtotal` − `discount_amount` + `shipping_amount` (+ `tax_amount`
- * if prices exclude tax) = Σ line totals + `shipping_amount` − `shipping_discount` (+ `shipping_tax`).
+ * `shipping_tax`; `total_amount` = `subtotal` − `discount_amount` + `shipping_amount` (+
+ * `tax_amount` if prices exclude tax) = Σ line totals + `shipping_amount` − `shipping_discount` (+
+ * `shipping_tax`).
  */
 export interface PricedCart {
 	readonly currency: string;

@@ -1,7 +1,7 @@
 import { isAmount } from "./integers.ts";
 import { type PricingInput, type PricingPromotion, subtotalOf, type TaxRate } from "./pricing.ts";
 
-/** Maximum of subtotal and shipping in minor units, so that the total with tax is a safe integer. */
+/** Maximum of subtotal and shipping in minor units: the total with tax is then a safe integer. */
 const MAX_AMOUNT = 2 ** 52;
 
 /**
