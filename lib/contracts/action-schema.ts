@@ -9,14 +9,14 @@ import { rejectUnknownFields } from "./unknown-fields.ts";
  *
  * @param unknownFields handling of undeclared parameters: an error for clients and operators;
  * ignored in calls between services, because the caller may run a newer version (docs/adr/0013)
- * @throws StartError if `responseCache` is not allowed for the action
+ * @throws StartError if `cache` or `responseCache` is not allowed for the action
  */
 export function toActionSchema(
 	{ bulkhead, ...action }: ActionContract,
 	handler: unknown,
 	unknownFields: (params: Shape) => object = rejectUnknownFields,
 ) {
-	assertResponseCacheAllowed(action);
+	assertCachesAllowed(action);
 	return {
 		...withoutSharedReferences({ ...action, params: unknownFields(action.params) }),
 		...(bulkhead
@@ -33,14 +33,18 @@ export function toActionSchema(
 	};
 }
 
-/** @throws StartError if a gateway would cache a response that differs between clients */
-function assertResponseCacheAllowed({
+/** @throws StartError if a result or response that differs between clients would be cached */
+function assertCachesAllowed({
+	cache,
 	responseCache,
+	token,
 	rest = "an action without a route",
 	also,
 	auth,
 	stream,
 }: ActionContract): void {
+	if (token && (cache || responseCache))
+		throw new StartError(`\`token\` excludes \`cache\` and \`responseCache\`, see ${rest}`);
 	if (!responseCache || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
 	throw new StartError(`\`responseCache\` requires a GET that is open to anyone; ${rest} is not`);
 }

@@ -23,7 +23,9 @@ export interface ActionContract {
 	readonly status?: 201 | 202 | 204;
 	/**
 	 * Name of a header with a secret that gives access to the resource, for guests: `Cart-Token`. The
-	 * handler reads `meta.token` and checks it. Only with `anyone`, or beside a signed-in user.
+	 * handler reads `meta.token`, 1 to 200 characters of base64url, or undefined, and compares it in
+	 * constant time. It responds to a wrong secret with 404, which the gateway counts against the
+	 * strict rate limit of the address. Responses are not cached. Not with `cache`, `responseCache`.
 	 */
 	readonly token?: string;
 	readonly params: Shape;
@@ -164,7 +166,7 @@ export interface Meta {
 	address?: string;
 	idempotency_key?: string;
 	respond_async?: boolean;
-	/** Secret that gives access to the resource, see `token` of an action. */
+	/** Secret that gives access to the resource, well-formed but not verified: see `token`. */
 	token?: string;
 	/** Entity tags; the current one of the resource must be among them. */
 	if_match?: string;

@@ -185,7 +185,10 @@ export default {
 			const methods = this.table.allow(req.parsedUrl);
 			sendResponse(this, req, res, {
 				status: 204,
-				headers: { Allow: methods.join(", "), ...this.cors.preflight(req.headers.origin, methods) },
+				headers: {
+					Allow: methods.join(", "),
+					...this.cors.preflight(req.headers.origin, methods, this.table.tokenHeaders),
+				},
 			});
 			return true;
 		},

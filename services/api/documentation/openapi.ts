@@ -76,7 +76,10 @@ export function openapi(
 		tags: [...services, "gateway"].map((name) => ({ name })),
 		paths,
 		components: {
-			securitySchemes: { bearerAuth: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+			securitySchemes: {
+				bearerAuth: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+				...secretSchemes(routes),
+			},
 			schemas: { Problem: problemSchema },
 			examples: Object.fromEntries(
 				Object.entries(catalogue)
@@ -134,7 +137,7 @@ function action(
 	contract: Published,
 	catalogue: ErrorCatalogue,
 ): Json {
-	const { name, summary, auth, params } = contract;
+	const { name, summary, params } = contract;
 	const inPath = new Set([...path.matchAll(/:(\w+)/g)].map(([, field]) => field!));
 	// The gateway creates the parameters of an upload and the cursor of a download.
 	const isOwn = (field: string) => !contract.upload && !(contract.download && field === "cursor");
@@ -152,13 +155,33 @@ function action(
 		operationId: method === contract.rest.split(" ")[0] ? name : `${name}.${method.toLowerCase()}`,
 		summary: summary ?? name,
 		tags: [serviceOf(contract.name)],
-		security: auth === "anyone" ? [{}, { bearerAuth: [] }] : [{ bearerAuth: [] }],
+		security: securityOf(contract),
 		...(parameters.length > 0 ? { parameters } : {}),
 		...(hasBody ? { requestBody: body } : {}),
 		...(contract.upload ? { requestBody: fileBody } : {}),
 		responses: { ...success(method, contract), ...failures(method, contract, catalogue) },
 	};
 }
+
+/** Alternative credentials. A guest's secret replaces the access token of an account. */
+function securityOf({ auth, token }: Published): Json[] {
+	const bearer = { bearerAuth: [] };
+	if (!token) return auth === "anyone" ? [{}, bearer] : [bearer];
+	return auth === "anyone" ? [bearer, { [token]: [] }] : [{ ...bearer, [token]: [] }];
+}
+/** Headers with the secrets of guests, by name. */
+const secretSchemes = (routes: readonly DocumentedRoute[]): Json =>
+	Object.fromEntries(
+		[...new Set(routes.flatMap(({ contract }) => contract?.token ?? []))].sort().map((name) => [
+			name,
+			{
+				type: "apiKey",
+				in: "header",
+				name,
+				description: "Secret of the resource, from the response that created it or from a mail",
+			},
+		]),
+	);
 
 function parameter(place: "path" | "query", name: string, rule: Rule): Json {
 	// OpenAPI cannot describe free names after a prefix, so the document has an example of one.

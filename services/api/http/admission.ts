@@ -1,6 +1,6 @@
 import { isError } from "../../../lib/contracts/contract.ts";
 import { clientAddress } from "./client-address.ts";
-import type { Gateway, Request, Response } from "./exchange.ts";
+import { type Gateway, type Request, type Response, sendsSecret } from "./exchange.ts";
 import { requestId } from "./request-metadata.ts";
 
 /**
@@ -26,7 +26,8 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
 /**
  * Counts every request, with or without a route, before it is processed, except probes and webhooks:
  * a provider sends those of all payments from few addresses. Users are counted by ID;
- * requests without a valid token and requests to strict routes are counted by address.
+ * requests without a valid token and requests to strict routes are counted by address. An address
+ * that has sent too many wrong secrets may not send another.
  * @throws RATE_LIMITED
  */
 async function countRequest(gateway: Gateway, req: Request): Promise<void> {
@@ -42,6 +43,7 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	await gateway.rateLimits.count(client, strict, (headers) => {
 		req.limit = headers;
 	});
+	if (target && sendsSecret(req)) gateway.rateLimits.assertMayGuess(req.address);
 }
 
 /** Verifies the token. Returns a failure instead of throwing it: not all routes require a user. */

@@ -10,8 +10,15 @@ export interface Cors {
 	 * Headers for every response. Without them a browser also hides errors from an allowed origin.
 	 */
 	headers(origin: string | undefined): Record<string, string>;
-	/** Headers for the response to a preflight request. */
-	preflight(origin: string | undefined, methods: readonly string[]): Record<string, string>;
+	/**
+	 * Headers for the response to a preflight request.
+	 * @param secrets names of headers with secrets, see `token` of an action
+	 */
+	preflight(
+		origin: string | undefined,
+		methods: readonly string[],
+		secrets: readonly string[],
+	): Record<string, string>;
 }
 
 /**
@@ -42,11 +49,11 @@ export function cors(setting: string): Cors {
 	const others: Record<string, string> = origins.length > 0 ? { Vary: "Origin" } : {};
 	return {
 		headers: (origin = "") => allowed.get(origin) ?? others,
-		preflight: (origin = "", methods): Record<string, string> =>
+		preflight: (origin = "", methods, secrets): Record<string, string> =>
 			allowed.has(origin)
 				? {
 						"Access-Control-Allow-Methods": methods.join(", "),
-						"Access-Control-Allow-Headers": ACCEPTED,
+						"Access-Control-Allow-Headers": [ACCEPTED, ...secrets].join(", "),
 						"Access-Control-Max-Age": "600",
 					}
 				: {},

@@ -45,6 +45,8 @@ export interface Gateway {
 export interface RouteTable {
 	/** Increases whenever the routes may have changed. */
 	revision: number;
+	/** Names of the headers with secrets of all routes, see `token` of an action. */
+	readonly tokenHeaders: readonly string[];
 	learn(broker: ServiceBroker): string[];
 	find(method: string | undefined, path: string): Match<Target>;
 	peek(method: string | undefined, path: string): Target | undefined;
@@ -110,6 +112,11 @@ export interface Request extends IncomingMessage {
 	$alias: Target;
 	$params: Record<string, unknown>;
 }
+/** Whether a request contains the secret of a resource, see `token` of an action. */
+export function sendsSecret({ $alias, headers }: Request): boolean {
+	const token = $alias?.contract?.token;
+	return token !== undefined && headers[token.toLowerCase()] !== undefined;
+}
 export type Response = ServerResponse<IncomingMessage>;
 /** A handler of moleculer-web: it sends a response or calls `next` with an error. */
 export type Handler = (
@@ -145,6 +152,9 @@ helmet({
 	() => undefined,
 );
 
+/** A response to a request with a secret in a header that shared caches do not know. */
+const PRIVATE = { "Cache-Control": "no-store" };
+
 /** Writes the head of a response, with the headers that every response has. */
 export function writeHead(
 	gateway: Gateway,
@@ -160,6 +170,7 @@ export function writeHead(
 		"X-Process-Time": (performance.now() - req.startedAt).toFixed(3),
 		...(gateway.listener.closing ? { Connection: "close" } : {}),
 		...req.limit,
+		...(req.$alias?.contract?.token ? PRIVATE : undefined),
 		...headers,
 	});
 }

@@ -6,6 +6,7 @@ import {
 	type Request,
 	type Response,
 	sendResponse,
+	sendsSecret,
 } from "./exchange.ts";
 
 interface FieldError {
@@ -128,6 +129,7 @@ export function problemResponse(
 export function sendProblem(gateway: Gateway, req: Request, res: Response, error: unknown): void {
 	const problem = toProblem(error, req.$alias?.action);
 	req.failure = { error, code: problem.code };
+	if (problem.status === 404 && sendsSecret(req)) void gateway.rateLimits.countGuess(req.address);
 	if (res.headersSent) {
 		// The head has been sent: closing the connection shows the client that the response is
 		// incomplete.

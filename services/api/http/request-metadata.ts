@@ -8,6 +8,8 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 /** Methods that change the resource at their path. */
 export const CHANGES: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"]);
+/** A secret in base64url. Joined values of a repeated header do not match. */
+const SECRET = /^[A-Za-z0-9_-]{1,200}$/;
 const RESPOND_ASYNC = /(^|,)\s*respond-async\s*($|[,;])/i;
 
 /** Returns the client's request ID if it is well-formed, otherwise a new one. */
@@ -22,7 +24,7 @@ export function requestId({ "x-request-id": given }: IncomingHttpHeaders): strin
  */
 export function metadata(
 	{ method, headers }: IncomingMessage,
-	{ idempotent, etag }: ActionContract,
+	{ idempotent, etag, token }: ActionContract,
 ): Meta {
 	const meta: Meta = {};
 	const { "idempotency-key": key, "if-match": tags, prefer } = headers;
@@ -35,6 +37,10 @@ export function metadata(
 			);
 		}
 		meta.idempotency_key = key;
+	}
+	if (token) {
+		const secret = headers[token.toLowerCase()];
+		if (secret !== undefined) meta.token = acceptSecret(secret, token);
 	}
 	if (etag && tags !== undefined) {
 		if (!isEntityTagList(tags))
@@ -50,4 +56,10 @@ export function metadata(
 	}
 	if (typeof prefer === "string" && RESPOND_ASYNC.test(prefer)) meta.respond_async = true;
 	return meta;
+}
+
+/** @throws BAD_HEADER */
+function acceptSecret(secret: string | string[], header: string): string {
+	if (typeof secret === "string" && SECRET.test(secret)) return secret;
+	throw commonError("BAD_HEADER", undefined, `${header} takes 1 to 200 characters of base64url`);
 }

@@ -22,6 +22,7 @@ export class Routes implements RouteTable {
 	#router = new Router<Target>();
 	/** Increases whenever the routes may have changed. */
 	revision = 0;
+	tokenHeaders: readonly string[] = [];
 
 	/**
 	 * @param domains names of the shop's services, available or not
@@ -95,6 +96,7 @@ export class Routes implements RouteTable {
 			}
 		}
 		this.#router = router;
+		this.tokenHeaders = [...new Set(actions.flatMap(({ token }) => token ?? []))].sort();
 		this.revision++;
 		return problems;
 	}

@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { LRUCache } from "lru-cache";
 import type { Logger, ServiceBroker } from "moleculer";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import { DISCONNECT_MS } from "../../../lib/caching/redis-connection.ts";
@@ -8,7 +9,9 @@ import { metricsOf } from "../../../lib/observability/metrics/registry.ts";
 import type { Env } from "../../../lib/settings/env.ts";
 
 const WINDOW_SECONDS = 60;
-type PolicyName = "default" | "strict";
+/** Number of addresses without quota for wrong secrets that a gateway remembers. */
+const MAX_BLOCKED = 10_000;
+type PolicyName = "default" | "strict" | "guesses";
 interface Policy {
 	readonly name: PolicyName;
 	/** Requests allowed per window. */
@@ -29,6 +32,14 @@ export interface RateLimits {
 	 * @throws RATE_LIMITED
 	 */
 	count(client: string, strict: boolean, note: (headers: LimitHeaders) => void): Promise<void>;
+	/**
+	 * Counts a wrong secret, such as the token of a guest's cart. All gateways count together, but an
+	 * address is blocked by each gateway that receives a wrong secret from it after the last allowed
+	 * one, so that requests with a correct secret do not wait for Redis. Does not reject.
+	 */
+	countGuess(address: string): Promise<void>;
+	/** @throws RATE_LIMITED while an address has no quota left for wrong secrets */
+	assertMayGuess(address: string): void;
 	/** Requests that this gateway counted by itself because Redis did not respond. */
 	readonly uncounted: number;
 	close(): void;
@@ -62,13 +73,17 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 	const policies: Record<PolicyName, Policy> = {
 		default: policyOf("default", env.RATE_LIMIT_PER_MINUTE),
 		strict: policyOf("strict", env.RATE_LIMIT_STRICT_PER_MINUTE),
+		guesses: policyOf("guesses", env.RATE_LIMIT_STRICT_PER_MINUTE),
 	};
 	const metrics = metricsOf(broker);
 	const refused: Record<PolicyName, { add(): void }> = {
 		default: metrics.counter(catalogue.refusedByLimit, "default"),
 		strict: metrics.counter(catalogue.refusedByLimit, "strict"),
+		guesses: metrics.counter(catalogue.refusedByLimit, "guesses"),
 	};
 	const uncounted = metrics.counter(catalogue.uncounted);
+	/** Addresses without quota for wrong secrets, with the time in ms at which their window ends. */
+	const blocked = new LRUCache<string, number>({ max: MAX_BLOCKED });
 	let redisDown = false;
 
 	async function consume({ shared, local }: Policy, client: string): Promise<Count> {
@@ -87,20 +102,33 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		}
 	}
 
+	function refuse(name: PolicyName, retry_after: number): never {
+		refused[name].add();
+		throw commonError("RATE_LIMITED", { retry_after });
+	}
+
 	return {
 		async count(client, strict, note) {
 			if (!env.RATE_LIMIT_ENABLED) return;
 			const policy = policies[strict ? "strict" : "default"];
 			const { name, quota } = policy;
 			const { allowed, remaining, endsIn } = await consume(policy, client);
-			const seconds = Math.max(1, Math.ceil(endsIn / 1000));
+			const seconds = secondsOf(endsIn);
 			note({
 				RateLimit: `"${name}";r=${remaining};t=${seconds}`,
 				"RateLimit-Policy": `"${name}";q=${quota};w=${WINDOW_SECONDS}`,
 			});
 			if (allowed) return;
-			refused[name].add();
-			throw commonError("RATE_LIMITED", { retry_after: seconds });
+			refuse(name, seconds);
+		},
+		async countGuess(address) {
+			if (!env.RATE_LIMIT_ENABLED) return;
+			const { remaining, endsIn } = await consume(policies.guesses, address);
+			if (remaining === 0) blocked.set(address, Date.now() + endsIn);
+		},
+		assertMayGuess(address) {
+			const left = (blocked.get(address) ?? 0) - Date.now();
+			if (left > 0) refuse("guesses", secondsOf(left));
 		},
 		get uncounted() {
 			return uncounted.value;
@@ -108,6 +136,8 @@ export function rateLimits(broker: ServiceBroker, logger: Logger, env: Env): Rat
 		close: () => redis?.disconnect(),
 	};
 }
+
+const secondsOf = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
 
 interface Count {
 	readonly allowed: boolean;
