@@ -1,6 +1,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
+import { COUNTRIES } from "postal-code-checker";
 import { checkSync } from "recheck";
 import type { Rule, Shape } from "../lib/contracts/schema.ts";
 import { settings } from "../lib/settings/settings.ts";
@@ -35,6 +36,7 @@ const LIBRARIES = [
 		"moleculer-db-adapter-sequelize",
 	],
 	...["ioredis", "redis-parser", "nats", "pino", "pino-pretty", "nodemailer"],
+	"postal-code-checker",
 ];
 
 /** The checker's limits count iterations, not time: the same result on a busy machine. */
@@ -168,6 +170,7 @@ const COMPUTED: Readonly<Record<string, string>> = {
 	"nodemailer/dist/cjs/mime-funcs/index.js": "line widths",
 	"nodemailer/dist/cjs/base64/index.js": "line widths",
 	"pino-pretty/lib/utils/interpret-conditionals.js": "reads message formats; ours is a function",
+	"postal-code-checker/dist/index.cjs.js": "the patterns of countries, which are tested below",
 	"sequelize/lib/utils.js": "quotes around column names",
 	"sequelize/lib/utils/validator-extras.js": "validators, which the models do not use",
 	"sequelize/lib/dialects/postgres/query.js": "names of statement parameters",
@@ -254,6 +257,15 @@ test("every pattern of a contract or setting is linear", async () => {
 	}
 	const sources = [...new Set(shapes.flatMap((shape) => Object.values(shape).flatMap(patternsIn)))];
 	expect(sources.length).toBeGreaterThan(5);
+	expect(sources.filter((source) => degreeOf({ source, flags: "" }) > 1)).toEqual([]);
+}, 120_000);
+
+test("every pattern of a country's postal codes is linear", () => {
+	// In slashes.
+	const sources = Object.values(COUNTRIES).flatMap(({ patterns }) =>
+		patterns.map((pattern) => pattern.slice(1, -1)),
+	);
+	expect(sources.length).toBeGreaterThan(100);
 	expect(sources.filter((source) => degreeOf({ source, flags: "" }) > 1)).toEqual([]);
 }, 120_000);
 

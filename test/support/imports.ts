@@ -38,6 +38,7 @@ export const LIB_FOLDERS = [
 	"async",
 	"process",
 	"contracts",
+	"addresses",
 	"records",
 	"settings",
 	"observability",
