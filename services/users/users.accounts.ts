@@ -70,11 +70,15 @@ export async function updateUser(
 	return after;
 }
 
-/** Publishes `user.updated` if there are changes. @param after the user after the changes */
+/**
+ * Publishes `user.updated` if there are changes, and `user.email_verified` if one of them verifies
+ * the address.
+ * @param after the user after the changes
+ */
 export async function publishUpdate(
 	store: HasDurableEvents,
 	tx: Tx,
-	after: Pick<User, "id" | "is_verified">,
+	after: Pick<User, "id" | "email" | "is_verified">,
 	changes: Changes,
 ): Promise<void> {
 	const updated_fields = Object.keys(changes);
@@ -85,6 +89,11 @@ export async function publishUpdate(
 		updated_fields,
 		...verified,
 	});
+	if (after.is_verified && (changes.email !== undefined || changes.is_verified !== undefined))
+		await store.publish(tx, "user.email_verified", after.id, {
+			user_id: after.id,
+			email: after.email,
+		});
 }
 
 /**

@@ -188,6 +188,12 @@ export const users = contract({
 			/** Present if the new address is already verified. */
 			is_verified: { type: "boolean", optional: true },
 		},
+		/**
+		 * The account has proven that it receives the mail of its address, in canonical form
+		 * (lib/text/email.ts): by a link to verify it, to set a password, to confirm or to undo a change
+		 * of address. Published each time the account gets a verified address.
+		 */
+		"user.email_verified": { user_id: { type: "uuid" }, email },
 		/** A user requested a new e-mail address. It is pending until the mailed link is opened. */
 		"user.email_change_requested": { user_id: { type: "uuid" }, change_id },
 		/**

@@ -102,10 +102,13 @@ test("a token verifies the address once and publishes an event", async () => {
 	expect(await isVerified(zoe.id)).toBe(true);
 	await expect(verify(token)).rejects.toMatchObject(invalid);
 	const events = await query(
-		"select data from outbox where subject = $1 and type = 'user.updated'",
+		"select type, data from outbox where subject = $1 and type <> 'user.created' order by xid, seq",
 		zoe.id,
 	);
-	expect(events).toEqual([{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } }]);
+	expect(events).toEqual([
+		{ type: "user.updated", data: { user_id: zoe.id, updated_fields: ["is_verified"] } },
+		{ type: "user.email_verified", data: { user_id: zoe.id, email: zoe.email } },
+	]);
 });
 
 test("one of two concurrent uses of a token succeeds", async () => {

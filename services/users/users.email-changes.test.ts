@@ -74,6 +74,7 @@ test("a new address is pending until its link is opened, which ends all sessions
 			type: "user.updated",
 			data: { user_id: zoe.id, updated_fields: ["email", "is_verified"], is_verified: true },
 		},
+		{ type: "user.email_verified", data: { user_id: zoe.id, email } },
 		{ type: "user.access_changed", data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);
 	expect(await signIn(email)).toMatchObject({ id: zoe.id, is_verified: true });
@@ -264,6 +265,11 @@ test("a change by an administrator takes effect at once and can be undone", asyn
 	await expect(issueConfirmToken(zoe)).rejects.toMatchObject({ type: "EMAIL_CHANGE_NOT_FOUND" });
 	await undo((await issueUndoToken(zoe)).token);
 	expect(await emailOf(zoe)).toBe(zoe.email);
+	expect((await events(zoe.id)).slice(3)).toMatchObject([
+		{ type: "user.updated" },
+		{ type: "user.email_verified", data: { user_id: zoe.id, email: zoe.email } },
+		{ type: "user.access_changed" },
+	]);
 });
 
 test("a former address stays reserved for its owner", async () => {

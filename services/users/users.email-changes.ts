@@ -146,7 +146,7 @@ export async function undoEmailChange(
 		const [restored] = await tx.query<{ token_version: number }>(RESTORE_EMAIL, values);
 		await revokeLinks(tx, id);
 		const changes = changesOf(owner, { email, is_verified: true });
-		await publishUpdate(store, tx, { id, is_verified: true }, changes);
+		await publishUpdate(store, tx, { id, email, is_verified: true }, changes);
 		await publishSessionsEnded(store, tx, id, restored!.token_version);
 	}).catch(rethrowEmailTaken);
 }

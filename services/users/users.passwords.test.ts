@@ -113,6 +113,9 @@ test("a token sets a new password once, verifies the address and ends all sessio
 	expect(await eventsOf(zoe.id, "user.updated")).toEqual([
 		{ data: { user_id: zoe.id, updated_fields: ["is_verified"] } },
 	]);
+	expect(await eventsOf(zoe.id, "user.email_verified")).toEqual([
+		{ data: { user_id: zoe.id, email: zoe.email } },
+	]);
 	expect(await eventsOf(zoe.id, "user.access_changed")).toEqual([
 		{ data: { user_id: zoe.id, token_version: 2, sessions: "ended" } },
 	]);

@@ -86,7 +86,8 @@ export async function resetPassword(
 		const [changed] = await tx.query<{ token_version: number }>(statements.RESET_PASSWORD, values);
 		if (!changed) throwError(users, "INVALID_TOKEN");
 		await revokeLinks(tx, id);
-		await publishUpdate(self, tx, owner, changesOf(owner, { is_verified: true }));
+		const changes = changesOf(owner, { is_verified: true });
+		await publishUpdate(self, tx, { ...owner, is_verified: true }, changes);
 		await publishSessionsEnded(self, tx, user_id, changed.token_version);
 	});
 }
