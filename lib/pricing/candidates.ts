@@ -1,0 +1,186 @@
+import { toMinorUnits } from "../money/currency.ts";
+import type { PricingPromotion, PromotionConditions, PromotionEffect } from "./pricing.ts";
+import {
+	customerOf,
+	MAX_CODES,
+	MAX_ELEMENTS,
+	type PricingSources,
+	type PromotionRecord,
+	type UseToCount,
+} from "./sources.ts";
+
+/** Why a coupon code of a cart is not a candidate. Unknown includes ended and not yet started. */
+export interface CouponProblem {
+	readonly code: "COUPON_UNKNOWN" | "COUPON_USED_UP";
+	readonly coupon_code: string;
+}
+/** Promotions that may discount a cart, and its other coupons. */
+export interface Candidates {
+	readonly promotions: readonly PricingPromotion[];
+	readonly problems: readonly CouponProblem[];
+	/** Whether the customer has ordered; false unless a candidate depends on it. */
+	readonly has_ordered: boolean;
+}
+interface Buyer {
+	readonly currency: string;
+	readonly user_id: string | null;
+	readonly email: string | null;
+	readonly coupon_codes: readonly string[];
+}
+type Sources = Pick<PricingSources, "automatic" | "resolve" | "usage" | "haveOrdered">;
+
+/**
+ * Candidates of each cart: promotions without a code and those whose code the buyer entered, if they
+ * are active, in the currency of the cart, and neither they nor the customer's uses are used up.
+ * @param now epoch milliseconds
+ */
+export async function findCandidates(
+	sources: Sources,
+	carts: readonly Buyer[],
+	now: number,
+): Promise<Candidates[]> {
+	const [automatic, byCode] = await Promise.all([sources.automatic(), byCodes(sources, carts)]);
+	const isActive = (one: PromotionRecord) => isActiveAt(one, now);
+	const running = automatic.filter((one) => isActive(one) && !one.is_exhausted);
+	const found = carts.map((cart) => {
+		const coupons = cart.coupon_codes.map((coupon_code) => {
+			const promotion = byCode.get(normalizedCode(coupon_code));
+			const isKnown = promotion && isActive(promotion) && promotion.currency === cart.currency;
+			return { coupon_code, promotion: isKnown ? promotion : undefined };
+		});
+		const own = running.filter(({ currency }) => currency === cart.currency);
+		const entered = coupons.flatMap(({ promotion }) => promotion ?? []);
+		const usable = entered.filter(({ is_exhausted }) => !is_exhausted);
+		return { cart, coupons, promotions: distinct([...own, ...usable]) };
+	});
+	if (found.every(({ coupons, promotions }) => coupons.length + promotions.length === 0))
+		return carts.map(() => NONE);
+
+	const [isUsedUp, hasOrdered] = await Promise.all([
+		findUsedUp(sources, found),
+		findHaveOrdered(sources, found),
+	]);
+	return found.map(({ cart, coupons, promotions }) => ({
+		promotions: promotions
+			.filter((one) => !isUsedUp(cart, one))
+			.map((one) => toPricingPromotion(one, cart.currency)),
+		problems: coupons.flatMap(({ coupon_code, promotion }): CouponProblem[] => {
+			if (!promotion) return [{ code: "COUPON_UNKNOWN", coupon_code }];
+			const usedUp = promotion.is_exhausted || isUsedUp(cart, promotion);
+			return usedUp ? [{ code: "COUPON_USED_UP", coupon_code }] : [];
+		}),
+		has_ordered: hasOrdered(cart),
+	}));
+}
+const NONE: Candidates = { promotions: [], problems: [], has_ordered: false };
+
+/** Whether a promotion has started and has not ended. */
+export const isActiveAt = (
+	{ starts_at, ends_at }: Pick<PromotionRecord, "starts_at" | "ends_at">,
+	now: number,
+): boolean =>
+	(starts_at === null || Date.parse(starts_at) <= now) &&
+	(ends_at === null || now < Date.parse(ends_at));
+
+const normalizedCode = (code: string) => code.toLowerCase();
+
+async function byCodes({ resolve }: Sources, carts: readonly Buyer[]) {
+	const codes = unique(
+		carts.flatMap(({ coupon_codes }) => coupon_codes.map((code) => normalizedCode(code))),
+	);
+	const promotions = await inChunks(codes, MAX_CODES, resolve);
+	return new Map(codes.map((code, i) => [code, promotions[i] ?? undefined]));
+}
+
+interface Found {
+	readonly cart: Buyer;
+	readonly promotions: readonly PromotionRecord[];
+}
+/** Finds the promotions whose limit per customer the customer has reached. */
+async function findUsedUp({ usage }: Sources, found: readonly Found[]) {
+	const limited = found.flatMap(({ cart, promotions }) => {
+		const customer = customerOf(cart);
+		if (customer === null) return [];
+		return promotions
+			.filter(({ usage_limit_per_customer }) => usage_limit_per_customer !== null)
+			.map(({ id, usage_limit_per_customer }) => ({
+				use: { customer, promotion_id: id },
+				limit: usage_limit_per_customer!,
+			}));
+	});
+	const uses = new Map(limited.map((one) => [useKey(one.use), one]));
+	const counts = await inChunks(
+		[...uses.values()].map(({ use }) => use),
+		MAX_ELEMENTS,
+		usage,
+	);
+	const usedUp = new Set([...uses].filter(([, { limit }], i) => counts[i]! >= limit).map(first));
+	return (cart: Buyer, { id }: PromotionRecord) =>
+		usedUp.has(useKey({ customer: customerOf(cart) ?? "", promotion_id: id }));
+}
+const useKey = ({ customer, promotion_id }: UseToCount) => `${promotion_id} ${customer}`;
+
+/** Finds whether customers have ordered, if a promotion depends on it. */
+async function findHaveOrdered({ haveOrdered }: Sources, found: readonly Found[]) {
+	const customers = unique(
+		found
+			.filter(({ promotions }) => promotions.some(({ conditions }) => conditions.first_order))
+			.flatMap(({ cart }) => customerOf(cart) ?? []),
+	);
+	const results = await inChunks(customers, MAX_ELEMENTS, haveOrdered);
+	const ordered = new Set(customers.filter((_, i) => results[i]));
+	return (cart: Buyer) => ordered.has(customerOf(cart) ?? "");
+}
+
+/** Converts the amounts of a promotion to minor units. */
+function toPricingPromotion(promotion: PromotionRecord, currency: string): PricingPromotion {
+	const { id, name, code, priority, combinable, conditions, effect, budget } = promotion;
+	return {
+		id,
+		name,
+		code,
+		priority,
+		combinable,
+		conditions: toConditions(conditions, currency),
+		effect: toEffect(effect, currency),
+		// Upper limit: the remaining budget is checked when the promotion is redeemed.
+		...(budget === null ? {} : { max_discount: toMinorUnits(budget, currency) }),
+	};
+}
+const toConditions = (conditions: PromotionConditions, currency: string): PromotionConditions =>
+	conditions.min_subtotal === undefined
+		? conditions
+		: { ...conditions, min_subtotal: toMinorUnits(conditions.min_subtotal, currency) };
+
+function toEffect(
+	{ type, value = 0, buy = 1, get = 1 }: PromotionRecord["effect"],
+	currency: string,
+): PromotionEffect {
+	switch (type) {
+		case "amount_off":
+			return { type, value: toMinorUnits(value, currency) };
+		case "percent_off":
+			return { type, value };
+		case "buy_x_get_y":
+			return { type, buy, get };
+		case "free_shipping":
+			return { type };
+	}
+}
+
+/** Calls `load` with at most `size` elements at a time; not at all without elements. */
+async function inChunks<T, R>(
+	all: readonly T[],
+	size: number,
+	load: (chunk: T[]) => Promise<readonly R[]>,
+): Promise<R[]> {
+	const chunks = Array.from({ length: Math.ceil(all.length / size) }, (_, i) =>
+		all.slice(i * size, (i + 1) * size),
+	);
+	return (await Promise.all(chunks.map((chunk) => load(chunk)))).flat();
+}
+const unique = <T>(all: readonly T[]): T[] => [...new Set(all)];
+const first = <T>([value]: readonly [T, ...unknown[]]): T => value;
+const distinct = (all: readonly PromotionRecord[]): PromotionRecord[] => [
+	...new Map(all.map((one) => [one.id, one])).values(),
+];

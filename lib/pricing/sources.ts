@@ -1,0 +1,96 @@
+import type { PromotionConditions, PromotionEffect, Rounding, TaxQuote } from "./pricing.ts";
+
+/*
+ * Data of other services that prices depend on. Amounts are in major units, as between services.
+ */
+
+/** A promotion as its service returns it. */
+export interface PromotionRecord {
+	readonly id: string;
+	readonly name: string;
+	readonly code: string | null;
+	/** RFC 3339; inclusive. */
+	readonly starts_at: string | null;
+	/** RFC 3339; exclusive. */
+	readonly ends_at: string | null;
+	readonly priority: number;
+	readonly combinable: boolean;
+	/** A promotion applies only to carts in its currency. */
+	readonly currency: string;
+	readonly conditions: PromotionConditions;
+	readonly effect: {
+		readonly type: PromotionEffect["type"];
+		readonly value?: number;
+		readonly buy?: number;
+		readonly get?: number;
+	};
+	readonly usage_limit_per_customer: number | null;
+	readonly budget: number | null;
+	readonly is_exhausted: boolean;
+}
+/** A method that delivers a cart, with its price. */
+export interface DeliveryMethod {
+	readonly code: string;
+	readonly name: string;
+	readonly price: number;
+}
+export interface CartToQuote {
+	readonly currency: string;
+	readonly country: string | null;
+	/** Before discounts. */
+	readonly subtotal: number;
+	/** Grams. */
+	readonly weight: number;
+}
+export interface CartToTax {
+	readonly currency: string;
+	readonly country: string | null;
+	readonly region: string | null;
+	/** Amounts before discounts. */
+	readonly lines: { product_id: string; category: string | null; amount: number }[];
+	readonly shipping: number;
+}
+/** Uses of a promotion by a customer, see {@link customerOf}. */
+export interface UseToCount {
+	readonly customer: string;
+	readonly promotion_id: string;
+}
+
+/**
+ * Functions that supply the data, one result per element in the order of the elements. `priceCarts`
+ * does not call a function whose result no cart needs. `automatic`, `taxStatus` and
+ * `shippingStatus` are called for each batch and should be cached.
+ * @throws any error fails the batch
+ */
+export interface PricingSources {
+	readonly rounding: Rounding;
+	/** All automatic promotions that have not ended. */
+	automatic(): Promise<readonly PromotionRecord[]>;
+	/** Promotions by code, at most {@link MAX_CODES}; null for an unknown code. */
+	resolve(codes: string[]): Promise<readonly (PromotionRecord | null)[]>;
+	/** Number of orders with which customers use promotions, for at most {@link MAX_ELEMENTS}. */
+	usage(uses: UseToCount[]): Promise<readonly number[]>;
+	/** Whether customers have ordered, for at most {@link MAX_ELEMENTS}. */
+	haveOrdered(customers: string[]): Promise<readonly boolean[]>;
+	taxStatus(): Promise<{ readonly enabled: boolean }>;
+	/** Called only if tax is enabled. */
+	calculateTax(carts: CartToTax[]): Promise<readonly TaxQuote[]>;
+	shippingStatus(): Promise<{ readonly enabled: boolean }>;
+	/** Methods that deliver each cart, by position. Called only if shipping methods exist. */
+	quoteShipping(carts: CartToQuote[]): Promise<readonly (readonly DeliveryMethod[])[]>;
+}
+/** Maximum number of elements per call. */
+export const MAX_CODES = 20;
+export const MAX_ELEMENTS = 1000;
+
+/**
+ * The customer of a limit: the ID of the account, or the normalized e-mail address of a guest; null
+ * while a guest has entered none.
+ */
+export const customerOf = ({
+	user_id,
+	email,
+}: {
+	readonly user_id: string | null;
+	readonly email: string | null;
+}): string | null => user_id ?? email;
