@@ -83,7 +83,7 @@ test("more than 20 codes are divided into several calls", async () => {
 test("reports unknown, inactive, foreign and exhausted codes", async () => {
 	coded = [
 		promotion("future", { code: "future", starts_at: new Date(1001).toISOString() }),
-		promotion("yen", { code: "yen", currency: "JPY" }),
+		promotion("yen", { code: "yen", currency: "JPY", budget: 100 }),
 		promotion("gone", { code: "gone", is_exhausted: true }),
 	];
 	expect(await find(cart("none", "future", "yen", "gone"))).toEqual([
@@ -104,10 +104,11 @@ test("automatic promotions apply while they are active and not exhausted", async
 	automatic = [
 		promotion("active"),
 		promotion("gone", { is_exhausted: true }),
-		promotion("yen", { currency: "JPY" }),
+		promotion("yen", { currency: "JPY", effect: { type: "amount_off", value: 100 } }),
+		promotion("any", { currency: "JPY" }),
 		promotion("past", { ends_at: new Date(1000).toISOString() }),
 	];
-	expect(await find(cart())).toMatchObject([{ ids: ["active"], problems: [] }]);
+	expect(await find(cart())).toMatchObject([{ ids: ["active", "any"], problems: [] }]);
 });
 
 test("a limit per customer counts the uses of the account or of the guest's address", async () => {

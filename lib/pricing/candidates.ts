@@ -1,5 +1,5 @@
-import { toMinorUnits } from "../money/currency.ts";
-import type { PricingPromotion, PromotionConditions, PromotionEffect } from "./pricing.ts";
+import { pricingPromotion } from "./major-units.ts";
+import type { PricingPromotion } from "./pricing.ts";
 import {
 	customerOf,
 	MAX_CODES,
@@ -31,7 +31,7 @@ type Sources = Pick<PricingSources, "automatic" | "resolve" | "usage" | "haveOrd
 
 /**
  * Candidates of each cart: promotions without a code and those whose code the buyer entered, if they
- * are active, in the currency of the cart, and neither they nor the customer's uses are used up.
+ * are active, have no amounts in another currency, and are not used up, also not for the customer.
  * @param now epoch milliseconds
  */
 export async function findCandidates(
@@ -45,13 +45,13 @@ export async function findCandidates(
 	const found = carts.map((cart) => {
 		const coupons = cart.coupon_codes.map((coupon_code) => {
 			const promotion = byCode.get(normalizedCode(coupon_code));
-			const isKnown = promotion && isActive(promotion) && promotion.currency === cart.currency;
-			return { coupon_code, promotion: isKnown ? promotion : undefined };
+			const isUsable =
+				promotion && isActive(promotion) && pricingPromotion(promotion, cart.currency);
+			return { coupon_code, promotion: isUsable ? promotion : undefined };
 		});
-		const own = running.filter(({ currency }) => currency === cart.currency);
 		const entered = coupons.flatMap(({ promotion }) => promotion ?? []);
 		const usable = entered.filter(({ is_exhausted }) => !is_exhausted);
-		return { cart, coupons, promotions: distinct([...own, ...usable]) };
+		return { cart, coupons, promotions: distinct([...running, ...usable]) };
 	});
 	if (found.every(({ coupons, promotions }) => coupons.length + promotions.length === 0))
 		return carts.map(() => NONE);
@@ -63,7 +63,7 @@ export async function findCandidates(
 	return found.map(({ cart, coupons, promotions }) => ({
 		promotions: promotions
 			.filter((one) => !isUsedUp(cart, one))
-			.map((one) => toPricingPromotion(one, cart.currency)),
+			.flatMap((one) => pricingPromotion(one, cart.currency) ?? []),
 		problems: coupons.flatMap(({ coupon_code, promotion }): CouponProblem[] => {
 			if (!promotion) return [{ code: "COUPON_UNKNOWN", coupon_code }];
 			const usedUp = promotion.is_exhausted || isUsedUp(cart, promotion);
@@ -130,42 +130,6 @@ async function findHaveOrdered({ haveOrdered }: Sources, found: readonly Found[]
 	const results = await inChunks(customers, MAX_ELEMENTS, haveOrdered);
 	const ordered = new Set(customers.filter((_, i) => results[i]));
 	return (cart: Buyer) => ordered.has(customerOf(cart) ?? "");
-}
-
-/** Converts the amounts of a promotion to minor units. */
-function toPricingPromotion(promotion: PromotionRecord, currency: string): PricingPromotion {
-	const { id, name, code, priority, combinable, conditions, effect, budget } = promotion;
-	return {
-		id,
-		name,
-		code,
-		priority,
-		combinable,
-		conditions: toConditions(conditions, currency),
-		effect: toEffect(effect, currency),
-		// Upper limit: the remaining budget is checked when the promotion is redeemed.
-		...(budget === null ? {} : { max_discount: toMinorUnits(budget, currency) }),
-	};
-}
-const toConditions = (conditions: PromotionConditions, currency: string): PromotionConditions =>
-	conditions.min_subtotal === undefined
-		? conditions
-		: { ...conditions, min_subtotal: toMinorUnits(conditions.min_subtotal, currency) };
-
-function toEffect(
-	{ type, value = 0, buy = 1, get = 1 }: PromotionRecord["effect"],
-	currency: string,
-): PromotionEffect {
-	switch (type) {
-		case "amount_off":
-			return { type, value: toMinorUnits(value, currency) };
-		case "percent_off":
-			return { type, value };
-		case "buy_x_get_y":
-			return { type, buy, get };
-		case "free_shipping":
-			return { type };
-	}
 }
 
 /** Calls `load` with at most `size` elements at a time; not at all without elements. */

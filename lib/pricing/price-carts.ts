@@ -37,7 +37,7 @@ export type PricingProblem =
 	| { readonly code: "METHOD_UNAVAILABLE" };
 
 export interface PricingResult {
-	/** In minor units, see `toMajorUnits`. Without shipping if no method can be used. */
+	/** In minor units, see `inMajorUnits`. Without shipping if no method can be used. */
 	readonly priced: PricedCart;
 	/** Methods that deliver the cart, by position; empty while no methods are configured. */
 	readonly shipping_methods: readonly DeliveryMethod[];
@@ -98,7 +98,8 @@ interface Delivery {
 	readonly selected: DeliveryMethod | null;
 	readonly problem?: PricingProblem;
 }
-const FREE_DELIVERY: Delivery = { methods: [], selected: null };
+const FREE: Delivery = { methods: [], selected: null };
+const UNAVAILABLE: Delivery = { ...FREE, problem: { code: "METHOD_UNAVAILABLE" } };
 
 /** The methods of each cart and the one that applies; none while no methods are configured. */
 async function findDeliveries(
@@ -106,7 +107,8 @@ async function findDeliveries(
 	carts: readonly CartToPrice[],
 	lines: readonly PricingLine[][],
 ): Promise<Delivery[]> {
-	if (!(await shippingStatus()).enabled) return carts.map(() => FREE_DELIVERY);
+	if (!(await shippingStatus()).enabled)
+		return carts.map(({ shipping_method }) => (shipping_method === null ? FREE : UNAVAILABLE));
 	const quotes = await quoteShipping(
 		carts.map(({ currency, country, lines: items }, i) => ({
 			currency,

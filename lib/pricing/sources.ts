@@ -1,31 +1,17 @@
-import type { PromotionConditions, PromotionEffect, Rounding, TaxQuote } from "./pricing.ts";
+import type { DefinedPromotion } from "./major-units.ts";
+import type { Rounding, TaxQuote } from "./pricing.ts";
 
 /*
  * Data of other services that prices depend on. Amounts are in major units, as between services.
  */
 
 /** A promotion as its service returns it. */
-export interface PromotionRecord {
-	readonly id: string;
-	readonly name: string;
-	readonly code: string | null;
+export interface PromotionRecord extends DefinedPromotion {
 	/** RFC 3339; inclusive. */
 	readonly starts_at: string | null;
 	/** RFC 3339; exclusive. */
 	readonly ends_at: string | null;
-	readonly priority: number;
-	readonly combinable: boolean;
-	/** A promotion applies only to carts in its currency. */
-	readonly currency: string;
-	readonly conditions: PromotionConditions;
-	readonly effect: {
-		readonly type: PromotionEffect["type"];
-		readonly value?: number;
-		readonly buy?: number;
-		readonly get?: number;
-	};
 	readonly usage_limit_per_customer: number | null;
-	readonly budget: number | null;
 	readonly is_exhausted: boolean;
 }
 /** A method that delivers a cart, with its price. */
