@@ -83,6 +83,18 @@ test.each<[string, Contract]>([
 		}),
 	],
 	[
+		"another type beside the former one",
+		params({
+			name: {
+				type: "multi",
+				rules: [
+					{ type: "string", max: 100 },
+					{ type: "object", props: { title: { type: "string" } } },
+				],
+			},
+		}),
+	],
+	[
 		"a parameter that becomes optional",
 		params({ name: { type: "string", max: 100, optional: true } }),
 	],

@@ -94,6 +94,9 @@ function accepted(was: Shape, is: Shape, at: string): string[] {
 function narrower(was: Rule, is: Rule, at: string): string[] {
 	if (is.type === "any") return [];
 	const nullable = was.nullable && !is.nullable ? [`${at}: no longer accepts null`] : [];
+	// Another alternative beside the former rule.
+	const same = is.type === "multi" && is.rules.find(({ type }) => type === was.type);
+	if (was.type !== "multi" && same) return [...nullable, ...narrower(was, same, at)];
 	if (was.type !== is.type) return [...nullable, `${at}: type was ${was.type} and is ${is.type}`];
 	return [
 		...nullable,

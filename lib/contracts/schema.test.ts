@@ -230,6 +230,31 @@ describe("a record", () => {
 	});
 });
 
+describe("a value of several types", () => {
+	const place = {
+		type: "multi",
+		rules: [{ type: "string", max: 5, trim: true }, object({ city: { type: "string" } })],
+	} as const;
+	test("is checked by the rule of its type only", () => {
+		expect(check({ place }, { place: " here " })).toEqual({ wrong: [], value: { place: "here" } });
+		expect(check({ place }, { place: { city: "Ulm" } }).wrong).toEqual([]);
+		expect(check({ place }, { place: { city: 1 } }).wrong).toEqual(["string"]);
+		for (const value of [1, true, ["Ulm"]])
+			expect(check({ place }, { place: value }).wrong).toEqual(["multi"]);
+		expect(check({ place }, { place: null }).wrong).toEqual(["notNull"]);
+		expect(check({ place: { ...place, nullable: true } }, { place: null }).wrong).toEqual([]);
+	});
+
+	test("rejects or removes unknown fields of an object", () => {
+		const given = { place: { city: "Ulm", more: 1 } };
+		expect(check({ place }, structuredClone(given)).wrong).toEqual(["objectStrict"]);
+		expect(check({ place }, structuredClone(given), ignoreUnknownFields)).toEqual({
+			wrong: [],
+			value: { place: { city: "Ulm" } },
+		});
+	});
+});
+
 describe("a value of the wrong length", () => {
 	test("is rejected before its pattern is checked", () => {
 		const pattern = "^a+$";

@@ -75,7 +75,9 @@ export type Rule =
 	  })
 	/** Value of one of several rules, which differ in their JSON type. */
 	| (Common & { readonly type: "multi"; readonly rules: readonly Alternative[] });
-type Alternative = Rule & { readonly type: "string" | "number" | "boolean" | "array" };
+type Alternative = Rule & {
+	readonly type: "string" | "number" | "boolean" | "array" | "object";
+};
 export type Shape = { readonly [field: string]: Rule };
 
 type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
