@@ -50,7 +50,8 @@ export interface Cache {
 	/**
 	 * Returns a token that every change of this service's rows replaces: a value made after the token
 	 * was read is current while the token stays the same. Undefined during a change, and if caching
-	 * is off. Concurrent requests share one lookup that starts after all of them.
+	 * is off. Concurrent requests, also of several services, share one lookup that starts after all
+	 * of them.
 	 */
 	version(name: string): Promise<string | undefined>;
 	/** Rejects if the store does not respond. */
@@ -127,27 +128,26 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 		return values;
 	}
 
-	/** The current version token; undefined if none is available. */
-	async function currentVersion(generation: string): Promise<string | undefined> {
-		const [state] = await store.readOrLease([generation]);
-		if (hasValue(state!)) return state.value;
-		if (!hasLease(state!)) return undefined;
-		const token = randomUUID();
-		await store.fill([{ key: generation, lease: state.lease, value: token }], MAX_TTL_MS);
-		return token;
+	/** The current version tokens; undefined where none is available. */
+	async function currentVersions(generations: string[]): Promise<(string | undefined)[]> {
+		const distinct = [...new Set(generations)];
+		const states = await store.readOrLease(distinct);
+		const created: { key: string; lease: string; value: string }[] = [];
+		const tokens = new Map<string, string>();
+		for (const [i, key] of distinct.entries()) {
+			const state = states[i]!;
+			if (state === "busy") continue;
+			const value = "value" in state ? state.value : randomUUID();
+			tokens.set(key, value);
+			if ("lease" in state) created.push({ key, lease: state.lease, value });
+		}
+		if (created.length > 0) await store.fill(created, MAX_TTL_MS);
+		return generations.map((key) => tokens.get(key));
 	}
+	const currentVersion = async (generation: string) => (await currentVersions([generation]))[0];
 
 	const generationOf = (name: string) => `${prefix}${name}:generation`;
-	const versions = new Map<string, (element: undefined) => Promise<string | undefined>>();
-	function versionOf(name: string) {
-		const found =
-			versions.get(name) ??
-			microBatch<undefined, string | undefined>(async (elements) =>
-				Array(elements.length).fill(await currentVersion(generationOf(name))),
-			);
-		versions.set(name, found);
-		return found;
-	}
+	const versionOf = microBatch(currentVersions);
 
 	return {
 		of<Row>(name: string, ttl: number, shape: object = {}): Cached<Row> {
@@ -201,7 +201,7 @@ export function createCache(store: CacheStore, prefix: string, metrics = new Met
 				},
 			};
 		},
-		version: (name) => versionOf(name)(undefined),
+		version: (name) => versionOf(generationOf(name)),
 		ping: () => store.ping(),
 		close: () => store.close(),
 	};

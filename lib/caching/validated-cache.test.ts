@@ -49,6 +49,29 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 	});
 	const fetch = (from = validated, make = read) => from.get(service, "/things/1", 60_000, make);
 
+	test("concurrent lookups of versions share one, and a change affects only its service", async () => {
+		const lookups: (readonly string[])[] = [];
+		const counted = createCache(
+			{
+				...store,
+				readOrLease: (keys) => {
+					lookups.push(keys);
+					return store.readOrLease(keys);
+				},
+			},
+			"cache::",
+		);
+		const versions = () => Promise.all([service, `${service}-2`, service].map(counted.version));
+		const [own, other, again] = await versions();
+		expect(lookups.map((keys) => keys.length)).toEqual([2]);
+		expect(again).toBe(own);
+		expect(other).not.toBe(own);
+		await change(async () => undefined);
+		const [changed, unchanged] = await versions();
+		expect(changed).not.toBe(own);
+		expect(unchanged).toBe(other);
+	});
+
 	test("getMany requests only the missing keys, and absent values again", async () => {
 		const lookups: string[][] = [];
 		const rows = (keys: string[]) =>
