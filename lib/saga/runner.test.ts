@@ -34,6 +34,7 @@ test("every saga reaches its one correct end, whatever fails, crashes, pauses or
 		"late",
 		"twice",
 		"refused by a tombstone",
+		"skipped",
 	])
 		expect([event, totals[event]]).toEqual([event, expect.any(Number)]);
 });
@@ -63,6 +64,7 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 		};
 		return { name, expired: "NOT_PAID", execute: respond("do"), compensate: respond("undo") };
 	};
+	const steps = [step("a"), step("b")];
 	const storeOf = (name: string): SagaStore<Saga> => {
 		const store = table.as(name);
 		return {
@@ -79,7 +81,7 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 	};
 	const node = (name: string, options: Partial<SagaOptions<Saga>> = {}) =>
 		createSagaRunner<Saga>({
-			steps: [step("a"), step("b")],
+			steps,
 			store: storeOf(name),
 			heartbeatMs: LEASE,
 			maxCompensationAttempts: 3,
@@ -93,7 +95,7 @@ function setUp(responses: Partial<Record<"do a" | "do b" | "undo a" | "undo b", 
 			...options,
 		});
 	const place = (owner: string, id: string) => table.place(owner, { id, deadline: 10_000 });
-	return { table, calls, errors, node, storeOf, place, time };
+	return { table, calls, errors, node, steps, storeOf, place, time };
 }
 
 test("concurrent sagas share calls, each with its own outcome", async () => {
@@ -114,6 +116,26 @@ test("concurrent sagas share calls, each with its own outcome", async () => {
 		"cancelled",
 		"confirmed",
 	]);
+});
+
+test("a step that does not apply is neither executed nor compensated, nor delays the next", async () => {
+	const { calls, node, place, steps } = setUp({ "do b": () => refused("NO") });
+	const applies = ({ id }: Saga) => id !== "1";
+	const { run } = node("one", {
+		steps: steps.map((step, i) => (i === 0 ? { ...step, applies } : step)),
+	});
+	const running = ["1", "2"].map((id) => run(place("one", id)));
+	await Promise.all(running);
+	expect(calls.slice().sort()).toEqual([
+		"do a 2",
+		"do b 1",
+		"do b 2",
+		"undo a 2",
+		"undo b 1",
+		"undo b 2",
+	]);
+	// Both sagas were at their first step in the same turn.
+	expect(calls.slice(0, 2).sort()).toEqual(["do a 2", "do b 1"]);
 });
 
 test("retries an inconclusive step until the deadline, then compensates", async () => {

@@ -110,6 +110,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 	async function forward(saga: S): Promise<Result> {
 		const isOverdue = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
+			if (step.applies?.(saga) === false) continue;
 			const outcome = await retry(
 				saga,
 				step.name,
@@ -144,6 +145,7 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		const { saga, reason } = compensation;
 		const exhausted = (tries: number) => tries >= maxCompensationAttempts;
 		for (let index = executed - 1; index >= 0; index--) {
+			if (steps[index]!.applies?.(saga) === false) continue;
 			const outcome = await retry(
 				saga,
 				`undo ${steps[index]!.name}`,

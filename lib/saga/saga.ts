@@ -23,6 +23,11 @@ export interface Saga {
 export interface Step<S extends Saga> {
 	readonly name: string;
 	/**
+	 * Whether the saga has this step; every saga by default. The result must not change between the
+	 * runs of a saga: a step that is skipped is not compensated.
+	 */
+	applies?(saga: S): boolean;
+	/**
 	 * A refusal leaves nothing to compensate; a later call may succeed. `waiting` parks the saga
 	 * until the store resumes it, at the latest at the deadline of the outcome; the step is then
 	 * executed again.

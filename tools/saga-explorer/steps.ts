@@ -3,8 +3,14 @@ import type { Fault } from "./faults.ts";
 
 type State = "executed" | "waiting" | "compensated" | "declined" | "dispatched";
 
+/** The step that every third saga does not have. */
+const OPTIONAL_STEP = 0;
 /** The step that can wait for an external decision. */
 const WAITING_STEP = 1;
+
+/** Whether a saga has a step. */
+const appliesTo = (index: number, id: string): boolean =>
+	index !== OPTIONAL_STEP || Number(id.slice(1)) % 3 > 0;
 
 export interface StepsOptions {
 	/**
@@ -68,15 +74,25 @@ export function stepServices(total: number, { waitOf, endOf, must, count, poison
 		});
 
 	return {
+		applies(index: number, id: string): boolean {
+			const applies = appliesTo(index, id);
+			if (!applies) count("skipped");
+			return applies;
+		},
 		execute(index: number, ids: string[], fault: Fault): Outcome[] {
+			must(
+				ids.every((id) => appliesTo(index, id)),
+				`step ${index} of ${ids} was executed although it does not apply to all`,
+			);
 			if (poison && ids.includes(poison)) throw new Error("Poison");
 			return each(index, executeOne, ids, fault);
 		},
 		compensate: (index: number, ids: string[], fault: Fault): Outcome[] =>
 			each(index, compensateOne, ids, fault),
-		/** For each step, whether it is executed and not compensated. */
+		/** For each step of a saga, whether it is executed and not compensated. */
 		holding: (id: string) =>
 			services
+				.filter((_, index) => appliesTo(index, id))
 				.map((states) => states.get(id))
 				.map((state) => state === "executed" || state === "dispatched"),
 		/** Decides the wait of a saga. Returns false if it does not wait. */

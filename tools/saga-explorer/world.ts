@@ -186,6 +186,7 @@ export function sagaWorld(
 		const runner = createSagaRunner<Saga>({
 			steps: Array.from({ length: STEPS }, (_, i) => ({
 				name: `${i}`,
+				applies: ({ id }) => services.applies(i, id),
 				execute: stepCall("execute", i),
 				compensate: stepCall("compensate", i),
 			})),
