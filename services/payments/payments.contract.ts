@@ -12,7 +12,7 @@ const currency = { type: "string", length: 3, example: "EUR" } as const;
 export const payment = shape({
 	id: { type: "uuid" },
 	...order_id,
-	user_id: { type: "uuid" },
+	user_id: { type: "uuid", nullable: true, description: "Null for the order of a guest" },
 	amount,
 	currency,
 	/**
@@ -158,7 +158,7 @@ export const payments = contract({
 		 * reversed. `pending` if the provider did not respond in time: repeat the command.
 		 */
 		charge: command("Charge orders", {
-			user_id: { type: "uuid" },
+			user_id: { type: "uuid", nullable: true },
 			amount,
 			currency,
 			payment_token: { type: "string", max: 100 },
@@ -169,7 +169,7 @@ export const payments = contract({
 		 * the order allow to inform the buyer if there is only a tombstone.
 		 */
 		reverse: command("Reverse the charges of orders", {
-			user_id: { type: "uuid", optional: true },
+			user_id: { type: "uuid", nullable: true, optional: true },
 			currency: { ...currency, optional: true },
 		}),
 		/** Refunds that failed within the last 90 days and whose amount is still refundable. */
@@ -260,7 +260,7 @@ export const payments = contract({
 			user_id: {
 				type: "uuid",
 				optional: true,
-				description: "The buyer, only if the money was late",
+				description: "The buyer, only if the money was late and the buyer is no guest",
 			},
 		},
 		/** A refund failed after it was accepted; its amount is refundable again. */

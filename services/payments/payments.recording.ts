@@ -4,7 +4,7 @@ import { newId } from "../../lib/persistence/id.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { isTaken } from "./payments.ledger.rules.ts";
 import { recordReports } from "./payments.ledger-store.ts";
-import { type ChargeState, chargeOutcome } from "./payments.rules.ts";
+import { type ChargeState, chargeOutcome, GUEST } from "./payments.rules.ts";
 import {
 	columns,
 	RECORD,
@@ -18,7 +18,8 @@ import type { ProviderResult } from "./providers/provider.ts";
 /** An order to charge. */
 export interface Charge extends Traced {
 	readonly order_id: string;
-	readonly user_id: string;
+	/** Null for a guest. */
+	readonly user_id: string | null;
 	readonly amount: number;
 	readonly currency: string;
 	readonly payment_token: string;
@@ -95,6 +96,7 @@ async function recordWaiting(
 ): Promise<Map<string, ChargeState>> {
 	const rows = responses.map(({ order, result }) => ({
 		...order,
+		user_id: order.user_id ?? GUEST,
 		id: newId(),
 		status: result.status,
 	}));
@@ -124,7 +126,9 @@ function toRow(
 	result: Decided,
 ) {
 	const id = newId();
-	const common = { id, order_id, user_id, amount, currency, traceparent, status: result.status };
+	const { status } = result;
+	const owner = user_id ?? GUEST;
+	const common = { id, order_id, user_id: owner, amount, currency, traceparent, status };
 	if (result.status === "declined") {
 		const { reason } = result;
 		return {

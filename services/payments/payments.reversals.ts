@@ -10,6 +10,7 @@ import { newId } from "../../lib/persistence/id.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { type Report, recordReports } from "./payments.ledger-store.ts";
 import type { Refunds } from "./payments.refunds.ts";
+import { GUEST } from "./payments.rules.ts";
 import { BEGIN_REVERSAL, END_REVERSAL } from "./payments.statements.ts";
 import { isOpen, type StoredPayment } from "./payments.updates.ts";
 import type { ProviderResult } from "./providers/provider.ts";
@@ -18,7 +19,8 @@ type ReversedPayment = Pick<StoredPayment, "id" | "order_id" | "status" | "rever
 
 /** An order to reverse, with the data of a tombstone. */
 interface ReversedOrder extends CommandOrder {
-	readonly user_id?: string;
+	/** Null for a guest; undefined if the caller does not know. */
+	readonly user_id?: string | null;
 	readonly currency?: string;
 }
 
@@ -51,7 +53,7 @@ export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 			distinct.map(() => newId()),
 			distinct.map(({ order_id }) => order_id),
 			distinct.map(({ currency }) => currency),
-			distinct.map(({ user_id }) => user_id),
+			distinct.map(({ user_id }) => (user_id === null ? GUEST : user_id)),
 		]);
 		const marked = payments.filter(({ reversal }) => reversal === "begun");
 		const { confirmed, processing, unconfirmed } = await voidPayments(marked.filter(isVoided));

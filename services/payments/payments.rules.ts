@@ -16,6 +16,12 @@ export type PaymentWithRefunds = Infer<typeof paymentWithRefunds>;
 export type PaymentDetails = Infer<typeof paymentDetails>;
 export type Status = Payment["status"];
 
+/**
+ * Stored as the user of a guest's payment (the nil UUID of RFC 9562). Only a tombstone has no user,
+ * also for nodes of the previous version.
+ */
+export const GUEST = "00000000-0000-0000-0000-000000000000";
+
 /** @throws VALIDATION_ERROR for an amount with more decimals than its currency has */
 export function assertDecimals(amount: number, currency: string): void {
 	if (!fitsCurrency(amount, currency))

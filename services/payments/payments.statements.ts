@@ -1,5 +1,6 @@
 import { sql } from "../../lib/persistence/database.ts";
 import { payment } from "./payments.contract.ts";
+import { GUEST } from "./payments.rules.ts";
 
 /*
  * Each statement handles any number of payments and writes state and events in one transaction. The
@@ -24,10 +25,13 @@ export const REFUNDS = `coalesce((
 			'failure_reason', r.failure_reason) order by r.at, r.id)
 		from refunds r where r.payment_id = p.id), '[]') as refunds`;
 
+/** Columns of a payment in a response: a guest has no user. */
+const PUBLIC_COLUMNS = COLUMNS.replace("user_id", `nullif(user_id, '${GUEST}') as user_id`);
+
 /** The payment of order `$1` with its refunds; `$2` limits it to that user's unless null. */
 export const LIST = sql(
 	"payments_of_order",
-	`select ${COLUMNS}, ${REFUNDS} from payments p
+	`select ${PUBLIC_COLUMNS}, ${REFUNDS} from payments p
 	where order_id = $1 and user_id is not null and ($2::uuid is null or user_id = $2)`,
 );
 

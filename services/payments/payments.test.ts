@@ -300,6 +300,22 @@ test("replays the response of a repeated HTTP request and rejects invalid ones",
 	});
 });
 
+test("the payment of a guest has no user, and only admins see it", async () => {
+	const order = { ...newOrder(), user_id: null };
+	expect(await charge(order)).toEqual([done]);
+	const [payment] = await list(order.order_id);
+	expect(payment).toMatchObject({ user_id: null, status: "captured" });
+	const { id } = payment!;
+	const get = (user: Meta["user"]) => shop.call("payments.get", { id }, { meta: { user } });
+	expect(await get(admin)).toMatchObject({ user_id: null });
+	const stranger = { id: uuid(), email: "stranger@example.com", role: "user" as const };
+	expect(await list(order.order_id, stranger)).toEqual([]);
+	await expect(get(stranger)).rejects.toMatchObject({ type: "PAYMENT_NOT_FOUND" });
+	expect(await refund(id, { amount: 5 })).toMatchObject({ user_id: null, refunded_amount: 5 });
+	expect(await reverse(order)).toEqual([done]);
+	expect(await list(order.order_id)).toMatchObject([{ status: "refunded" }]);
+});
+
 test("only the owner and admins see payments, and only admins refund them", async () => {
 	const { order, id } = await capturedPayment();
 	const user = (id: string): Meta["user"] => ({ id, email: "user@example.com", role: "user" });

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { GUEST } from "./payments.rules.ts";
 import {
 	type LockedPayment,
 	ledgerOf,
@@ -174,11 +175,11 @@ test("a tombstone records and pays out money without events", () => {
 	expect(events).toEqual([]);
 });
 
-test("a tombstone publishes the refund of late money if the buyer is known", () => {
+test.each(["u", GUEST])("a tombstone publishes the refund of late money of %s", (buyer_id) => {
 	const tombstone = {
 		...payment,
 		user_id: null,
-		buyer_id: "u",
+		buyer_id,
 		amount: 0,
 		status: "cancelled" as const,
 		reversal: "begun" as const,

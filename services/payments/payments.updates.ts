@@ -10,15 +10,15 @@ import {
 	reportedBy,
 	type Transaction,
 } from "./payments.ledger.rules.ts";
-import type { Payment, PaymentDetails, Status } from "./payments.rules.ts";
+import { GUEST, type Payment, type PaymentDetails, type Status } from "./payments.rules.ts";
 import { fromUnits, toUnits } from "./payments.units.rules.ts";
 import type { ProviderRecord } from "./providers/provider.ts";
 
 /** The row of a payment. */
 export interface StoredPayment extends Omit<Payment, "user_id"> {
-	/** Null for a tombstone. */
+	/** Null for a tombstone, {@link GUEST} for a guest. */
 	readonly user_id: string | null;
-	/** Of a tombstone, if the reversal stated it. */
+	/** Of a tombstone, if the reversal stated it; {@link GUEST} for a guest. */
 	readonly buyer_id: string | null;
 	readonly decline_reason: string | null;
 	readonly reversal: "begun" | "done" | null;
@@ -208,6 +208,7 @@ function* eventsOf(
 ): Iterable<Update["events"][number]> {
 	const { id: payment_id, order_id, currency, status, user_id } = payment;
 	const buyer = user_id ?? payment.buyer_id;
+	const recipient = buyer === GUEST ? {} : { user_id: buyer };
 	const isLate = (reference: string) =>
 		buyer !== null &&
 		currency !== "" &&
@@ -219,7 +220,7 @@ function* eventsOf(
 		currency,
 		...(type === "payment.refund_failed" ? { reference, reason } : {}),
 		...(type === "payment.disputed" ? { reason } : {}),
-		...(type === "payment.refunded" && isLate(reference) ? { late: true, user_id: buyer } : {}),
+		...(type === "payment.refunded" && isLate(reference) ? { late: true, ...recipient } : {}),
 	});
 	for (const transaction of added) {
 		const type = PUBLISHED[`${transaction.type} ${transaction.state}`];
@@ -254,7 +255,7 @@ export function detailsOf(row: PaymentRow): PaymentDetails {
 	const ledger = ledgerOf({ payment: row, refunds, stored });
 	return {
 		...payment,
-		user_id: payment.user_id!,
+		user_id: payment.user_id === GUEST ? null : payment.user_id,
 		refunds: [...refunds],
 		transactions: [...ledger.values()]
 			.map((one) => ({ ...one, amount: fromUnits(one.amount, payment.currency) }))

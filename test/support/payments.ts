@@ -14,7 +14,7 @@ export const newOrder = (payment_token = "tok_ok", amount = 19.99) => ({
 	currency: "EUR",
 	payment_token,
 });
-export type Order = ReturnType<typeof newOrder>;
+export type Order = Omit<ReturnType<typeof newOrder>, "user_id"> & { user_id: string | null };
 export const done = { status: "done" };
 export const reversed = { status: "refused", code: "REVERSED" };
 export const command = (orders: Order[]) => ({
