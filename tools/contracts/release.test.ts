@@ -1,11 +1,12 @@
 import { expect, test } from "@jest/globals";
 import { breakingChanges } from "../../lib/contracts/compatibility.ts";
-import { presentContracts, releasedContracts } from "./release.ts";
+import { acceptedBreaks, presentContracts, releasedContracts } from "./release.ts";
 
-test("contracts are compatible with the last release", async () => {
+test("contracts are compatible with the last release, except for the accepted changes", async () => {
 	const released = releasedContracts();
 	expect(released.length).toBeGreaterThan(5);
-	expect(breakingChanges(released, await presentContracts())).toEqual([]);
+	const changes = breakingChanges(released, await presentContracts());
+	expect(changes.sort()).toEqual(acceptedBreaks().sort());
 });
 
 test("every change of a resource with an ETag honors If-Match", async () => {
