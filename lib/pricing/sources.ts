@@ -1,3 +1,4 @@
+import { canonicalEmail } from "../text/email.ts";
 import type { DefinedPromotion } from "./major-units.ts";
 import type { Rounding, TaxQuote } from "./pricing.ts";
 
@@ -70,7 +71,7 @@ export const MAX_CODES = 20;
 export const MAX_ELEMENTS = 1000;
 
 /**
- * The customer of a limit: the ID of the account, or the normalized e-mail address of a guest; null
+ * The customer of a limit: the ID of the account, or the canonical e-mail address of a guest; null
  * while a guest has entered none.
  */
 export const customerOf = ({
@@ -79,4 +80,10 @@ export const customerOf = ({
 }: {
 	readonly user_id: string | null;
 	readonly email: string | null;
-}): string | null => user_id ?? email;
+}): string | null => user_id ?? (email && (canonicalEmail(email) ?? email));
+
+/** Grams per piece: the attribute `weight` of a product; 0 without a valid one. */
+export function weightOf(attributes: { readonly [name: string]: unknown } = {}): number {
+	const { weight } = attributes;
+	return typeof weight === "number" && weight > 0 ? weight : 0;
+}

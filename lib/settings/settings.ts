@@ -284,6 +284,13 @@ export const settings = shape({
 		description:
 			"Milliseconds that POST /orders waits for the final status before it responds with `pending`",
 	},
+	ROUNDING: {
+		type: "enum",
+		values: ["line", "total"],
+		default: "line",
+		description:
+			"Rounding of discounts and taxes, half up: each line, or the sum of the lines with the same rate",
+	},
 	ORDER_DEADLINE_MS: {
 		type: "number",
 		integer: true,

@@ -72,9 +72,9 @@ export const notifications = contract({
 			retry: true,
 			divide: { list: "order_ids" },
 		},
-		/** For other services: a user's messages about an order, oldest first. */
+		/** For other services: messages to a user, or to anyone if null, about an order, oldest first. */
 		about: {
-			params: { user_id: { type: "uuid" }, order_id: { type: "uuid" } },
+			params: { user_id: { type: "uuid", nullable: true }, order_id: { type: "uuid" } },
 			returns: list(
 				object({
 					...pick(notification, "template", "channel", "status", "attempts", "sent_at"),

@@ -40,11 +40,11 @@ export const FIND = sql(
 	from messages where id = $1`,
 );
 
-/** Messages of user `$1` about order `$2`, oldest first. */
+/** Messages about order `$2`, of user `$1` unless null, oldest first. */
 export const ABOUT = sql(
 	"messages_about",
 	`select template, channel, status, attempts, sent_at, created_at, traceparent from messages
-	where user_id = $1 and data ->> 'order_id' = $2 order by id limit 100`,
+	where ($1::uuid is null or user_id = $1) and data ->> 'order_id' = $2 order by id limit 100`,
 );
 
 /** Maximum number of messages that a node sends at the same time. */

@@ -4,7 +4,7 @@ import { count, id, order, pricedOrder, status } from "./orders.contract.shapes.
 
 const stuckOrder = shape({
 	...id,
-	user_id: { type: "uuid" },
+	user_id: { type: "uuid", nullable: true },
 	status,
 	reason: { type: "string", nullable: true },
 	created_at: { type: "time" },

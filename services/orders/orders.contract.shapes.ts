@@ -10,12 +10,16 @@ export const status = {
 	values: ["pending", "confirmed", "shipped", "delivered", "cancelled"],
 } as const;
 
+const money = { type: "money" } as const;
 const line = shape({
 	product_id: { type: "uuid" },
 	name: { type: "string" },
 	quantity: { ...count, min: 1 },
-	unit_price: { type: "money" },
-	line_total: { type: "money" },
+	unit_price: money,
+	line_total: { ...money, description: "Unit price × quantity, before discounts" },
+	discount: { ...money, description: "Share of all discounts" },
+	tax: { ...money, description: "Included in `total`" },
+	total: { ...money, description: "Charged amount" },
 });
 /** The payment that an order waits for. */
 export const pendingPayment = shape({
@@ -37,13 +41,37 @@ export const pendingPayment = shape({
 	},
 	expires_at: { type: "time", nullable: true },
 });
+const method = object({ code: { type: "string" }, name: { type: "string" } });
 export const order = shape({
 	...id,
-	user_id: { type: "uuid" },
+	user_id: { type: "uuid", nullable: true, description: "Null for the order of a guest" },
+	email: {
+		type: "string",
+		nullable: true,
+		description: "Address for messages; null for that of the account",
+	},
 	status,
 	items: list(object(line)),
-	total_amount: { type: "money" },
+	subtotal: { ...money, description: "Sum of the lines before discounts" },
+	discount_amount: money,
+	shipping_amount: { ...money, description: "Before discounts" },
+	tax_amount: money,
+	total_amount: {
+		...money,
+		description:
+			"`subtotal` − `discount_amount` + `shipping_amount`, + `tax_amount` unless `prices_include_tax`",
+	},
 	currency: { type: "string" },
+	prices_include_tax: { type: "boolean" },
+	shipping_method: { ...method, nullable: true },
+	shipping_address: {
+		type: "multi",
+		rules: [{ type: "string" }, object(address)],
+		nullable: true,
+		description: "As it was entered: text, or a structured address",
+	},
+	billing_address: { ...object(address), nullable: true },
+	coupon_codes: list({ type: "string" }),
 	cancellation_reason: { type: "string", nullable: true },
 	payment: {
 		...object(pendingPayment),
@@ -53,9 +81,27 @@ export const order = shape({
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });
+const taxRate = shape({ name: { type: "string" }, rate: { type: "number" } });
+/** Decisions of the price calculation, apart from the lines and their sums. */
+const breakdown = shape({
+	adjustments: list(
+		object({
+			promotion_id: { type: "uuid" },
+			name: { type: "string" },
+			code: { type: "string", nullable: true },
+			amount: money,
+		}),
+		{ max: 50, description: "Promotions that discount the order" },
+	),
+	shipping_discount: money,
+	shipping_tax: money,
+	shipping_tax_rate: { ...object(taxRate), nullable: true },
+	taxes: list(object({ ...taxRate, amount: money }), { max: 200 }),
+});
 /** An order with its user and products; null if their service is unavailable. */
 export const enrichedOrder = shape({
 	...order,
+	...breakdown,
 	items: list(object({ ...line, product: { type: "any", nullable: true } })),
 	user: { type: "any", nullable: true },
 });
@@ -80,16 +126,9 @@ export const timeline = shape({
 	incomplete: list({ type: "string" }),
 });
 
-const money = { type: "money" } as const;
-const nullableMethod = {
-	...object({ code: { type: "string" }, name: { type: "string" } }),
-	nullable: true,
-} as const;
-const taxRate = shape({ name: { type: "string" }, rate: { type: "number" } });
-
 /**
- * A priced order, as a cart requests it and as the order stores it: the result of `priceCart`
- * (lib/pricing) in major units, with names. The order's row keeps it unchanged.
+ * A priced order, as a cart requests it and as the order keeps it: the result of `priceCart`
+ * (lib/pricing) in major units, with names.
  */
 export const pricedOrder = shape({
 	email: { type: "string", nullable: true },
@@ -108,21 +147,9 @@ export const pricedOrder = shape({
 		}),
 		{ min: 1, max: 100 },
 	),
-	adjustments: list(
-		object({
-			promotion_id: { type: "uuid" },
-			name: { type: "string" },
-			code: { type: "string", nullable: true },
-			amount: money,
-		}),
-		{ max: 50 },
-	),
-	shipping_method: nullableMethod,
+	...breakdown,
+	shipping_method: { ...method, nullable: true },
 	shipping_amount: money,
-	shipping_discount: money,
-	shipping_tax: money,
-	shipping_tax_rate: { ...object(taxRate), nullable: true },
-	taxes: list(object({ ...taxRate, amount: money }), { max: 200 }),
 	subtotal: money,
 	discount_amount: money,
 	tax_amount: money,
@@ -132,10 +159,19 @@ export const pricedOrder = shape({
 	coupon_codes: list({ type: "string" }, { max: 10 }),
 });
 
+const ifPriced = {
+	optional: true,
+	description: "Only of an order with discounts, shipping costs or tax",
+} as const;
 /** Data of an order event. */
 export const orderEvent = shape({
 	order_id: { type: "uuid" },
-	user_id: { type: "uuid" },
-	total_amount: { type: "money" },
+	user_id: { type: "uuid", nullable: true, description: "Null for the order of a guest" },
+	total_amount: money,
 	currency: { type: "string" },
+	email: { type: "string", optional: true, description: "Of an order with its own address" },
+	subtotal: { ...money, ...ifPriced },
+	discount_amount: { ...money, ...ifPriced },
+	shipping_amount: { ...money, ...ifPriced },
+	tax_amount: { ...money, ...ifPriced },
 });

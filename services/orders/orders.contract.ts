@@ -1,3 +1,4 @@
+import { address } from "../../lib/contracts/address.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { eventStreamPage } from "../../lib/contracts/event-stream.ts";
@@ -31,7 +32,19 @@ export const orders = contract({
 			params: {
 				items: list(object({ product_id: { type: "uuid" }, quantity }), { min: 1, max: 100 }),
 				payment_token: { type: "string", min: 1, max: 100, default: "tok_ok" },
-				shipping_address: { type: "string", min: 1, max: 500, trim: true, optional: true },
+				shipping_address: {
+					type: "multi",
+					rules: [{ type: "string", min: 1, max: 500, trim: true }, object(address)],
+					optional: true,
+					description: "Text, or a structured address, whose country decides on tax and shipping",
+				},
+				shipping_method: {
+					type: "string",
+					min: 1,
+					max: 40,
+					optional: true,
+					description: "Code; by default the first method that delivers to the address",
+				},
 				user_id: {
 					type: "uuid",
 					optional: true,
@@ -50,6 +63,8 @@ export const orders = contract({
 				"UNDELIVERABLE",
 				"ORDER_CANCELLED",
 				"ORDER_TOO_LARGE",
+				"METHOD_UNAVAILABLE",
+				"COUPON_USED_UP",
 				"IDEMPOTENCY_KEY_IN_USE",
 				"IDEMPOTENCY_KEY_REUSED",
 			],
@@ -152,6 +167,10 @@ export const orders = contract({
 		},
 		MIXED_CURRENCIES: { status: 409, message: "An order cannot contain several currencies" },
 		COUPON_USED_UP: { status: 409, message: "A promotion of the order is used up" },
+		METHOD_UNAVAILABLE: {
+			status: 409,
+			message: "The shipping method does not deliver to this address",
+		},
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },

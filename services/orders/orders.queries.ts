@@ -1,8 +1,9 @@
 import type { Database } from "../../lib/persistence/database.ts";
+import { type OrderDetails, type StoredOrder, toOrder } from "./orders.prices.rules.ts";
 import { assertVisible, type Caller, type Order } from "./orders.rules.ts";
 import * as statements from "./orders.statements.ts";
 
-export interface OrderRecord {
+export interface OrderRecord extends Pick<OrderDetails, "priced"> {
 	readonly order: Order;
 	/** Null if no saga is open. */
 	readonly sagaState: statements.SagaRow["saga_state"];
@@ -14,27 +15,28 @@ export async function findOrder(db: Database, id: string): Promise<OrderRecord |
 	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
 	return (
 		row && {
-			order: toOrder(row),
+			order: toOrder(toStoredOrder(row), row),
+			priced: row.priced,
 			sagaState: row.saga_state,
 			attempt: row.saga_attempt,
 		}
 	);
 }
 
-/** The order of a row, without its saga. */
-export function toOrder(row: statements.SagaRow): Order {
-	const {
-		saga_state: _state,
-		saga_attempt: _attempt,
-		saga_reason: _reason,
-		saga_resumed_at: _resumed,
-		payment_token: _token,
-		shipping_address: _address,
-		traceparent: _traceparent,
-		...order
-	} = row;
-	return order;
-}
+/** The order of a row, without its saga and its details. */
+export const toStoredOrder = (row: StoredOrder): StoredOrder => ({
+	id: row.id,
+	user_id: row.user_id,
+	email: row.email,
+	status: row.status,
+	items: row.items,
+	total_amount: row.total_amount,
+	currency: row.currency,
+	cancellation_reason: row.cancellation_reason,
+	payment: row.payment,
+	created_at: row.created_at,
+	updated_at: row.updated_at,
+});
 
 /** @throws ORDER_NOT_FOUND also if the order belongs to another user and the caller is no admin */
 export async function visibleRecord(
@@ -79,4 +81,15 @@ export async function versionsOf(db: Database, ids: readonly string[]): Promise<
 	const rows = await db.query<{ id: string; version: string }>(statements.VERSIONS, [ids]);
 	const versions = new Map(rows.map(({ id, version }) => [id, version]));
 	return ids.map((id) => versions.get(id) ?? null);
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Whether each customer (see `customerOf`) has an order that is not cancelled. */
+export async function haveOrdered(db: Database, customers: readonly string[]): Promise<boolean[]> {
+	const rows = await db.query<{ customer: string }>(statements.HAVE_ORDERED, [
+		customers.filter((customer) => UUID.test(customer)),
+		customers.filter((customer) => !UUID.test(customer)),
+	]);
+	const ordered = new Set(rows.map(({ customer }) => customer));
+	return customers.map((customer) => ordered.has(customer));
 }

@@ -13,6 +13,7 @@ import {
 	storeResponses,
 } from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
+import { toOrder } from "./orders.prices.rules.ts";
 import { findOrder } from "./orders.queries.ts";
 import { cancelledError, type Order } from "./orders.rules.ts";
 import type { OrderSaga } from "./saga/steps.ts";
@@ -91,29 +92,29 @@ export async function settle(
 ): Promise<SettledOrder> {
 	const deadline = Date.now() + milliseconds;
 	const outcome = await withTimeout(running, milliseconds);
-	if (outcome?.status === "lost") return settledElsewhere(db, saga, deadline);
-	return { order: outcome && "order" in outcome ? outcome.order : saga.order, outcome };
+	if (outcome?.status === "lost") return settleElsewhere(db, saga.id, deadline);
+	const order = outcome && "order" in outcome ? outcome.order : saga.order;
+	return { order: toOrder(order, saga), outcome };
 }
 
-async function settledElsewhere(
+/** Polls the row of an order until its saga, which another run executes, has an outcome. */
+export async function settleElsewhere(
 	db: Database,
-	saga: OrderSaga,
+	id: string,
 	deadline: number,
 ): Promise<SettledOrder> {
-	let { order } = saga;
-	while (Date.now() < deadline) {
-		const found = await findOrder(db, saga.id);
-		if (found) order = found.order;
-		if (found?.sagaState === "waiting") return { order, outcome: { status: "waiting", order } };
-		if (!found?.sagaState) {
-			const reason = order.cancellation_reason ?? "";
-			const cancelled = order.status === "cancelled";
-			return {
-				order,
-				outcome: cancelled ? { status: "closed", reason, order } : { status: "lost" },
-			};
-		}
-		await delay(50);
+	for (; ; await delay(50)) {
+		const found = await findOrder(db, id);
+		if (!found) throw new Error(`The order ${id} is missing`);
+		const { order, sagaState } = found;
+		if (sagaState === "waiting") return { order, outcome: { status: "waiting", order } };
+		if (!sagaState) return { order, outcome: outcomeOf(order) };
+		if (Date.now() >= deadline) return { order, outcome: undefined };
 	}
-	return { order, outcome: undefined };
 }
+
+/** How the saga of an order ended, as far as its row shows. */
+const outcomeOf = (order: Order): OrderSagaOutcome =>
+	order.status === "cancelled"
+		? { status: "closed", reason: order.cancellation_reason ?? "", order }
+		: { status: "lost" };

@@ -2,10 +2,12 @@ import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { MONEY_MAX, scaleOf } from "../../lib/money/currency.ts";
-import type { order, pendingPayment } from "./orders.contract.shapes.ts";
+import type { order, pendingPayment, pricedOrder } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
 
 export type Order = Infer<typeof order>;
+/** An order with the prices of a cart. */
+export type PricedOrder = Infer<typeof pricedOrder>;
 export type PendingPayment = Infer<typeof pendingPayment>;
 export type Line = Order["items"][number];
 export type Status = Order["status"];
@@ -21,6 +23,8 @@ export interface Product {
 	readonly currency: string;
 	/** Undefined if the node of the products service is of an older version. */
 	readonly variant_count?: number;
+	readonly category?: string;
+	readonly attributes?: { readonly [name: string]: unknown };
 }
 export type Caller = { readonly id: string; readonly role: "user" | "admin" };
 
@@ -58,7 +62,7 @@ export function buyerOf(caller: Caller, user_id = caller.id): string {
 	return user_id;
 }
 /** @throws ORDER_NOT_FOUND also for another user's order, so that its existence is not disclosed */
-export function assertVisible<O extends { user_id: string }>(
+export function assertVisible<O extends { user_id: string | null }>(
 	found: O | undefined,
 	caller: Caller,
 ): asserts found is O {
@@ -122,7 +126,7 @@ export function priceItems(items: readonly OrderItem[], catalogue: readonly (Pro
 		throwError(orders, "MIXED_CURRENCIES");
 	const scale = scaleOf(currency);
 	let total = 0;
-	const lines: Line[] = items.map(({ product_id, quantity }, i) => {
+	const lines = items.map(({ product_id, quantity }, i) => {
 		const { name, price, variant_count } = products[i]!;
 		if (variant_count) throwError(orders, "CHOOSE_VARIANT", { product_id });
 		const minor = Math.round(price * scale);
@@ -150,29 +154,44 @@ interface Cancellation {
 }
 /** Error response for an order that its saga has cancelled. */
 export function cancelledError(
-	{ id, items }: Pick<Order, "id" | "items">,
+	{ id, items }: CancelledOrder,
 	{ reason, detail, data }: Cancellation,
 ): Error {
 	// The reason may be free text, for instance "constructor".
 	const code = Object.hasOwn(orders.errors, reason)
 		? (reason as keyof typeof orders.errors)
 		: "ORDER_CANCELLED";
-	const { message, ...shortage } = code === "OUT_OF_STOCK" ? shortageOf(items, data) : {};
+	const { message, ...details } = explain(code, items, data);
 	return contractError(
 		orders,
 		code,
-		{ order_id: id, reason: detail ?? reason, ...shortage },
+		{ order_id: id, reason: detail ?? reason, ...details },
 		message,
 	);
+}
+/** Message and data of an error, from the data of the step that refused. */
+function explain(code: string, items: CancelledOrder["items"], data: unknown): Explanation {
+	if (code === "OUT_OF_STOCK") return shortageOf(items, data);
+	if (code !== "COUPON_USED_UP") return {};
+	const { promotion_id, code: coupon_code = null } = (data ?? {}) as {
+		promotion_id?: string;
+		code?: string | null;
+	};
+	return promotion_id ? { promotion_id, coupon_code } : {};
+}
+interface Explanation {
+	readonly message?: string;
+	readonly [member: string]: unknown;
+}
+interface CancelledOrder {
+	readonly id: string;
+	readonly items: readonly Pick<Line, "product_id" | "name" | "quantity">[];
 }
 /**
  * The line that could not be reserved and the available quantity. Empty if the refusing node runs
  * an older version, which reports neither.
  */
-function shortageOf(
-	items: readonly Line[],
-	data: unknown,
-): { message?: string; product_id?: string; name?: string; available?: number } {
+function shortageOf(items: CancelledOrder["items"], data: unknown): Explanation {
 	const { product_id, available } = (data ?? {}) as { product_id?: string; available?: number };
 	const line = items.find((candidate) => candidate.product_id === product_id);
 	if (!line || available === undefined) return {};

@@ -13,12 +13,15 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { createAudit } from "./audit/audit.ts";
 import { orders } from "./orders.contract.ts";
 import { createLookup } from "./orders.lookup.ts";
+import { createOrderPlacement } from "./orders.placement.ts";
+import { breakdownOf, toOrder } from "./orders.prices.rules.ts";
+import { createOrderPricing } from "./orders.pricing.ts";
 import * as queries from "./orders.queries.ts";
 import { createResponseStore, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
 import { advance, followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
-import { createOrderPlacement, placeOrder } from "./place-order.ts";
+import { placeOrder, placePricedOrder } from "./place-order.ts";
 import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
 import { createOrderStore, type WrittenOrder } from "./saga/store.ts";
@@ -30,7 +33,8 @@ const MAX_ADVANCE_WAIT_MS = 1000;
 
 export default defineService(orders)({
 	mixins: [database, durableEvents, idempotency],
-	dependencies: ["users", "products", "inventory", "payments", "shipping"],
+	// Without promotions, orders that use none can still be placed.
+	dependencies: ["users", "products", "inventory", "payments", "shipping", "tax"],
 
 	created() {
 		const { broker, db } = this;
@@ -58,12 +62,13 @@ export default defineService(orders)({
 				this.logger.warn("Saga step failed; will retry", { order_id: saga?.id, step, error }),
 		});
 		const lookup = createLookup(broker, call);
+		const pricing = createOrderPricing({ broker, call, db, rounding: env.ROUNDING });
 		return {
 			store,
 			sagas,
 			metrics,
 			responses: createResponseStore(db),
-			placeTogether: createOrderPlacement({ lookup, store, sagas, metrics, deadlineMs }),
+			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
 			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
 			waitMs: env.ORDER_WAIT_MS,
 		};
@@ -82,28 +87,39 @@ export default defineService(orders)({
 			return placeOrder(this, ctx);
 		},
 
+		async place({ params }) {
+			return placePricedOrder(this, params);
+		},
+
+		async haveOrdered({ params: { customers } }) {
+			return queries.haveOrdered(this.db, customers);
+		},
+
 		async list({ params: { skip, limit, status, user_id }, meta }) {
 			const buyer = meta.user!.role === "admin" ? user_id : rules.buyerOf(meta.user!, user_id);
 			const filters = { ...(buyer ? { user_id: buyer } : {}), ...(status ? { status } : {}) };
 			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
 			const [rows, total] = await Promise.all([
-				this.db.query<rules.Order>(page.rows, [skip, limit, ...Object.values(filters)]),
+				this.db.query<statements.OrderRow>(page.rows, [skip, limit, ...Object.values(filters)]),
 				approximateCount(this.db, page.all, Object.values(filters)),
 			]);
-			return pageOf(rows, total, { skip, limit });
+			const found = rows.map((row) => toOrder(queries.toStoredOrder(row), row));
+			return pageOf(found, total, { skip, limit });
 		},
 
 		async get(ctx) {
 			const { id } = ctx.params;
-			const order = await queries.visibleOrder(this.db, id, ctx.meta.user!);
+			const { order, priced } = await queries.visibleRecord(this.db, id, ctx.meta.user!);
 			const unavailable = () => null;
 			const product_ids = order.items.map(({ product_id }) => product_id);
 			const [users, products] = await Promise.all([
-				ctx.call("users.resolve", { ids: [order.user_id] }).catch(unavailable),
+				order.user_id === null
+					? null
+					: ctx.call("users.resolve", { ids: [order.user_id] }).catch(unavailable),
 				ctx.call("products.resolve", { ids: product_ids }).catch(unavailable),
 			]);
 			const items = order.items.map((line, i) => ({ ...line, product: products?.[i] ?? null }));
-			return { ...order, items, user: users?.[0] ?? null };
+			return { ...order, ...breakdownOf(priced), items, user: users?.[0] ?? null };
 		},
 
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {

@@ -1,21 +1,22 @@
 import { sql } from "../../lib/persistence/database.ts";
-import type { Order } from "./orders.rules.ts";
+import type { OrderDetails, StoredOrder } from "./orders.prices.rules.ts";
 
 /** Lines of an order `o`: a column of its row, or rows of order_items for orders without it. */
 export const ITEMS = `coalesce(o.items, (
 		select json_agg(json_build_object('product_id', product_id, 'name', name,
 			'quantity', quantity, 'unit_price', unit_price, 'line_total', line_total) order by position)
 		from order_items where order_id = o.id)) as items`;
-/** Columns of an order in a response. */
-const ORDER = `o.id, o.user_id, o.status, o.total_amount, o.currency, o.cancellation_reason,
-	o.payment, o.created_at, o.updated_at, ${ITEMS}`;
+/** Columns of {@link OrderRow}. */
+const ORDER = `o.id, o.user_id, o.email, o.status, o.total_amount, o.currency, o.cancellation_reason,
+	o.payment, o.created_at, o.updated_at, o.shipping_address, o.priced, ${ITEMS}`;
 /** Columns of {@link SagaRow}. */
-export const SAGA = `${ORDER}, o.payment_token, o.shipping_address, o.traceparent,
+export const SAGA = `${ORDER}, o.payment_token, o.traceparent,
 	o.saga_state, o.saga_attempt, o.saga_reason, o.saga_resumed_at`;
 
-export interface SagaRow extends Order {
+/** An order without its saga. */
+export interface OrderRow extends StoredOrder, OrderDetails {}
+export interface SagaRow extends OrderRow {
 	readonly payment_token: string;
-	readonly shipping_address: string | null;
 	readonly traceparent: string | null;
 	/** `waiting`: parked until its payment is decided. Null if no saga is open. */
 	readonly saga_state: "forward" | "waiting" | "backward" | "stuck" | null;
@@ -25,6 +26,12 @@ export interface SagaRow extends Order {
 	readonly saga_resumed_at: string | null;
 }
 
+/** Data of an event about an order, as `eventDataOf` builds it for events of sagas. */
+const EVENT = `(jsonb_build_object('order_id', id, 'user_id', user_id, 'total_amount', total_amount,
+				'currency', currency)
+			|| jsonb_strip_nulls(jsonb_build_object('email', email, 'subtotal', priced -> 'subtotal',
+				'discount_amount', priced -> 'discount_amount',
+				'shipping_amount', priced -> 'shipping_amount', 'tax_amount', priced -> 'tax_amount')))::json`;
 /**
  * Moves orders without an open saga from status `$2` to `$3`; `$4` is the event type, `$5` are the
  * traces. `$1` may contain an order twice.
@@ -37,8 +44,7 @@ export const ADVANCE = sql(
 	published as (
 		insert into outbox (type, subject, data, traceparent)
 		select $4, id::text,
-			json_build_object('order_id', id, 'user_id', user_id, 'total_amount', total_amount,
-				'currency', currency),
+			${EVENT},
 			(select w.traceparent from unnest($1::uuid[], $5::text[]) as w(order_id, traceparent)
 				where w.order_id = id limit 1)
 		from moved)
@@ -71,6 +77,15 @@ export const OUTCOMES = sql(
 		when status = 'pending' then 'open'
 		else 'confirmed' end as outcome
 	from orders where id = any($1::uuid[])`,
+);
+
+/** Those of the accounts `$1` and of the addresses of guests `$2` that have ordered. */
+export const HAVE_ORDERED = sql(
+	"have_ordered",
+	`select customer::text from unnest($1::uuid[]) as customer where exists (
+		select from orders where user_id = customer and status <> 'cancelled')
+	union all select customer from unnest($2::text[]) as customer where exists (
+		select from orders where email = customer and user_id is null and status <> 'cancelled')`,
 );
 
 export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);

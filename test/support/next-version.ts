@@ -23,8 +23,8 @@ const EDITS: readonly Edit[] = [
 	],
 	[
 		"services/orders/saga/store.ts",
-		`events.eventData("order.confirmed", eventDataOf(order))`,
-		`events.eventData("order.confirmed", { ...eventDataOf(order), wrapping: "gift" })`,
+		`events.eventData("order.confirmed", eventDataOf(saga))`,
+		`events.eventData("order.confirmed", { ...eventDataOf(saga), wrapping: "gift" })`,
 	],
 
 	[

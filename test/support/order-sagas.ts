@@ -20,6 +20,7 @@ function newSaga(): OrderSaga {
 		order: {
 			id,
 			user_id,
+			email: null,
 			status: "pending",
 			items: [line],
 			total_amount: 5,
@@ -31,6 +32,7 @@ function newSaga(): OrderSaga {
 		},
 		payment_token: "tok_ok",
 		shipping_address: null,
+		priced: null,
 		traceparent: `00-${id.replaceAll("-", "")}-00f067aa0ba902b7-01`,
 	};
 }

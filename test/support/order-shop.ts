@@ -1,8 +1,11 @@
 import { v7 as uuid } from "uuid";
 import { done, type Outcome } from "../../lib/contracts/outcome.ts";
+import type { Value } from "../../lib/contracts/schema.ts";
 import { inventory } from "../../services/inventory/inventory.contract.ts";
 import { payments } from "../../services/payments/payments.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
+import { promotions } from "../../services/promotions/promotions.contract.ts";
+import { tax } from "../../services/tax/tax.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import "../../services/orders/orders.contract.ts";
 import { productRecord, userRecord } from "./records.ts";
@@ -20,6 +23,11 @@ export class StubbedSteps {
 	release: Step = () => done;
 	charge: Step = () => done;
 	reverse: Step = () => done;
+	redeem: Step = () => done;
+	/** Release of promotions. */
+	unredeem: Step = () => done;
+	/** Parameters of the last redemptions. */
+	redemptions: object[] = [];
 
 	reset(): void {
 		Object.assign(this, new StubbedSteps());
@@ -28,7 +36,7 @@ export class StubbedSteps {
 	of(id: string): (string | undefined)[] {
 		return this.calls.filter((call) => call.endsWith(id)).map((call) => call.split(" ")[0]);
 	}
-	handler(name: "reserve" | "release" | "charge" | "reverse") {
+	handler(name: "reserve" | "release" | "charge" | "reverse" | "redeem" | "unredeem") {
 		return async (ctx: { params: { orders: { order_id: string }[] } }) =>
 			Promise.all(
 				ctx.params.orders.map(({ order_id }) => {
@@ -39,8 +47,41 @@ export class StubbedSteps {
 	}
 }
 
-/** Starts orders and shipping. Users, products, inventory and payments are stubs. */
-export const startOrderShop = (steps: StubbedSteps): Promise<Shop> =>
+type Promotion = Value<typeof promotions.actions.automatic.returns>[number];
+/** Results of the stubs of tax and promotions. */
+export class StubbedPrices {
+	tax = { enabled: false, prices_include_tax: true };
+	/** Rate of every line and of shipping. */
+	rate = 0.19;
+	automatic: Promotion[] = [];
+	/** Uses of every promotion by every customer. */
+	used = 0;
+
+	reset(): void {
+		Object.assign(this, new StubbedPrices());
+	}
+}
+/** Automatic promotion of 10 %. */
+export const promotionRecord = (overrides: Partial<Promotion> = {}): Promotion => ({
+	id: uuid(),
+	name: "Ten percent off",
+	code: null,
+	starts_at: null,
+	ends_at: null,
+	priority: 0,
+	combinable: true,
+	currency: "EUR",
+	conditions: {},
+	effect: { type: "percent_off", value: 10 },
+	usage_limit: null,
+	usage_limit_per_customer: null,
+	budget: null,
+	is_exhausted: false,
+	...overrides,
+});
+
+/** Starts orders and shipping. Users, products, inventory, payments, tax and promotions are stubs. */
+export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()): Promise<Shop> =>
 	startShop({
 		services: ["orders", "shipping"],
 		stubs: [
@@ -51,5 +92,23 @@ export const startOrderShop = (steps: StubbedSteps): Promise<Shop> =>
 			}),
 			stub(inventory, { reserve: steps.handler("reserve"), release: steps.handler("release") }),
 			stub(payments, { charge: steps.handler("charge"), reverse: steps.handler("reverse") }),
+			stub(promotions, {
+				automatic: async () => prices.automatic,
+				usage: async ({ params: { uses } }) => uses.map(() => prices.used),
+				async redeem(ctx) {
+					steps.redemptions = ctx.params.orders;
+					return steps.handler("redeem")(ctx);
+				},
+				release: steps.handler("unredeem"),
+			}),
+			stub(tax, {
+				status: async () => prices.tax,
+				calculate: async ({ params: { carts } }) =>
+					carts.map(({ lines }) => {
+						const rate = { name: "VAT", rate: prices.rate };
+						const { prices_include_tax } = prices.tax;
+						return { prices_include_tax, lines: lines.map(() => rate), shipping: rate };
+					}),
+			}),
 		],
 	});

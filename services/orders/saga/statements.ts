@@ -8,16 +8,17 @@ import { SAGA } from "../orders.statements.ts";
 
 /**
  * Inserts orders with their sagas, idempotency keys and `order.created` events; `$1` is the owner.
- * Skips orders whose key is already in use, and returns the IDs of the others.
+ * Skips orders whose key is already in use, and returns the IDs of the others. An optimistic insert:
+ * fails as a whole if one of the orders exists.
  */
 export const PLACE = sql(
 	"place",
 	`with drafts as (
 		select * from unnest($2::uuid[], $3::uuid[], $4::numeric[], $5::text[], $6::json[], $7::text[],
 				$8::text[], $9::timestamptz[], $10::json[], $11::text[], $12::text[], $13::text[],
-				$14::uuid[])
+				$14::uuid[], $15::json[])
 			as w(id, user_id, total, currency, items, token, address, at, event, key, hash,
-				traceparent, caller)),
+				traceparent, caller, priced)),
 	keyed as (
 		insert into idempotency_keys (user_id, action, key, body_hash, subject)
 		select caller, 'orders.create', key, hash, id from drafts where key is not null
@@ -26,15 +27,18 @@ export const PLACE = sql(
 		select * from drafts where key is null or id::text in (select subject from keyed)),
 	placed as (
 		insert into orders (id, user_id, status, total_amount, currency, items, payment_token,
-			shipping_address, saga_state, saga_owner, created_at, updated_at, traceparent)
+			shipping_address, saga_state, saga_owner, created_at, updated_at, traceparent, priced, email)
 		select id, user_id, 'pending', total, currency, items, token, address, 'forward', $1, at, at,
-			traceparent
+			traceparent, priced, priced ->> 'email'
 		from new returning id),
 	published as (
 		insert into outbox (type, subject, data, traceparent)
 		select 'order.created', id::text, event, traceparent from new)
 	select id from placed`,
 );
+
+/** Those of the orders that exist. */
+export const EXISTING = sql("existing", "select id from orders where id = any($1::uuid[])");
 
 /*
  * The writes of a saga share these lines. They apply only if the row still has the attempt of the
@@ -131,21 +135,24 @@ export const HEARTBEAT = sql(
 );
 export const RELEASE = sql("release", "delete from saga_nodes where id = $1");
 
+/** Size of an order's data in the messages of its steps, at least. */
+const BYTES = `coalesce(octet_length(items::text), 0) + coalesce(octet_length(priced::text), 0)
+				+ coalesce(octet_length(shipping_address), 0)`;
 const TAKE_OVER = `saga_owner = $1, saga_attempt = saga_attempt + 1, saga_since = now(),
 			saga_wake_at = null`;
 /**
  * Takes over open sagas whose owner's lease has expired, sagas that this node has owned for longer
  * than a lease without running them, and parked sagas that are due. Parameters: `$1` this node,
  * `$2` maximum number, `$3` orders whose sagas run on this node, `$4` lease in milliseconds. `$5`
- * limits the bytes of all order lines, because sagas that are claimed together reach their next
- * step together.
+ * limits the bytes of all orders, because sagas that are claimed together reach their next step
+ * together.
  */
 export const CLAIM = sql(
 	"claim",
 	`with expired as (delete from saga_nodes where lease_until < now() - interval '1 hour'),
 	due as materialized (
 		select * from (
-			select id, saga_since, coalesce(octet_length(items::text), 0) as bytes
+			select id, saga_since, ${BYTES} as bytes
 			from orders o
 			where saga_state in ('forward', 'backward') and id <> all($3::uuid[])
 				and (not exists (
@@ -153,7 +160,7 @@ export const CLAIM = sql(
 					or (saga_owner = $1 and saga_since < now() - make_interval(secs => $4 / 1000.0)))
 			order by saga_since limit $2 for update skip locked) abandoned
 		union all select * from (
-			select id, saga_wake_at, coalesce(octet_length(items::text), 0)
+			select id, saga_wake_at, ${BYTES}
 			from orders
 			where saga_state = 'waiting' and saga_wake_at <= now() and id <> all($3)
 			order by saga_wake_at limit $2 for update skip locked) parked),

@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { v7 as uuid } from "uuid";
 import type { Saga } from "../../../lib/saga/saga.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { LEASE, openSagaStores, type SagaStores } from "../../../test/support/order-sagas.ts";
 import { sagaTable } from "../../../tools/saga-explorer/table.ts";
+import { toOrder, toStored } from "../orders.prices.rules.ts";
 import { findOrder, retryStuckOrder } from "../orders.queries.ts";
 import { advance, withStatus } from "../orders.shipments.ts";
+import { pricedOrder } from "../test/stubbed-order-shop.ts";
 import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
 import type { WrittenOrder } from "./store.ts";
@@ -310,6 +313,38 @@ test("an order changes its status only without an open saga", async () => {
 	expect(await eventsOf(ended!.id)).toEqual(["order.created", "order.confirmed", "order.shipped"]);
 });
 
+test("inserts the new orders of a batch that contains existing ones", async () => {
+	const [existing] = await stores.insertSagas("one");
+	const [id, key] = [uuid(), uuid()];
+	const [fresh, keyed] = [
+		{ ...existing!, id, order: { ...existing!.order, id } },
+		{ ...existing!, id: key, order: { ...existing!.order, id: key } },
+	];
+	const caller = { user_id: uuid(), action: "orders.create", key: "key", hash: "" };
+	const store = stores.storeOf("two");
+	const drafts = [existing!, fresh, keyed].map((saga) => ({
+		saga,
+		keyed: saga === keyed ? caller : undefined,
+	}));
+	expect(await store.insert(drafts)).toEqual(new Set([id, key]));
+	expect(await store.insert(drafts)).toEqual(new Set());
+	expect(await eventsOf(existing!.id)).toEqual(["order.created"]);
+	expect(await eventsOf(id)).toEqual(["order.created"]);
+});
+
+test("an order keeps its prices for each later run", async () => {
+	const [plain] = await stores.insertSagas("gone");
+	const id = uuid();
+	const { items, priced } = toStored(pricedOrder());
+	const order = { ...plain!.order, id, items, user_id: null, email: priced.email };
+	await stores
+		.storeOf("gone")
+		.insert([{ saga: { ...plain!, id, order, priced }, keyed: undefined }]);
+	const claimed = await stores.storeOf("one").claim(10, []);
+	expect(claimed.find((saga) => saga.id === id)).toMatchObject({ order, priced });
+	expect(claimed.find((saga) => saga.id === plain!.id)).toMatchObject({ priced: null });
+});
+
 test("reads the lines of an old order from order_items", async () => {
 	const [saga] = await stores.insertSagas("one");
 	const [line] = saga!.order.items;
@@ -327,8 +362,6 @@ test("reads the lines of an old order from order_items", async () => {
 		unit_price: 1.5,
 		line_total: 3,
 	};
-	expect((await findOrder(stores.db, saga!.id))!.order).toEqual({
-		...saga!.order,
-		items: [line, cups],
-	});
+	const order = { ...saga!.order, items: [line!, cups] };
+	expect((await findOrder(stores.db, saga!.id))!.order).toEqual(toOrder(order, saga!));
 });

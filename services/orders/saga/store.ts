@@ -3,8 +3,9 @@ import type { KeyedRequest } from "../../../lib/idempotency/idempotency.ts";
 import type { Database, Queryable, Statement } from "../../../lib/persistence/database.ts";
 import type { Compensation, Saga, SagaOutcome, SagaStore } from "../../../lib/saga/saga.ts";
 import type { HasDurableEvents } from "../../../mixins/durable-events.mixin.ts";
-import { toOrder } from "../orders.queries.ts";
-import type { Order, PendingPayment } from "../orders.rules.ts";
+import type { StoredOrder } from "../orders.prices.rules.ts";
+import { toStoredOrder } from "../orders.queries.ts";
+import type { PendingPayment } from "../orders.rules.ts";
 import type { SagaRow } from "../orders.statements.ts";
 import * as statements from "./statements.ts";
 import type { OrderSaga } from "./steps.ts";
@@ -32,7 +33,7 @@ export interface OrderDraft {
 }
 /** What the final write of a saga returns: the order in its new state. */
 export interface WrittenOrder {
-	readonly order: Order;
+	readonly order: StoredOrder;
 }
 export type OrderSagaOutcome = SagaOutcome<WrittenOrder>;
 
@@ -67,9 +68,7 @@ export function createOrderStore({
 
 	const sagaStore: SagaStore<OrderSaga, WrittenOrder> = {
 		async complete(sagas) {
-			const data = sagas.map(({ order }) =>
-				events.eventData("order.confirmed", eventDataOf(order)),
-			);
+			const data = sagas.map((saga) => events.eventData("order.confirmed", eventDataOf(saga)));
 			const updated_at = new Date().toISOString();
 			const written = await write(sagas, statements.COMPLETE, data, updated_at);
 			events.wakeRelay();
@@ -89,7 +88,7 @@ export function createOrderStore({
 				payments.map((payment) => JSON.stringify(payment)),
 				waits.map(({ saga }, i) =>
 					events.eventData("order.payment_pending", {
-						...eventDataOf(saga.order),
+						...eventDataOf(saga),
 						payment_status: payments[i]!.status,
 					}),
 				),
@@ -107,7 +106,7 @@ export function createOrderStore({
 
 		async markCompensated(compensations) {
 			const data = compensations.map(({ saga, reason }) =>
-				events.eventData("order.cancelled", { ...eventDataOf(saga.order), reason }),
+				events.eventData("order.cancelled", { ...eventDataOf(saga), reason }),
 			);
 			const updated_at = new Date().toISOString();
 			const written = await write(
@@ -157,31 +156,49 @@ export function createOrderStore({
 		},
 	};
 
-	return {
+	/** Inserts the orders that do not exist, after an insert has found that some do. */
+	async function insertMissing(drafts: readonly OrderDraft[]): Promise<Set<string>> {
+		const ids = drafts.map(({ saga }) => saga.id);
+		const existing = await db.query<{ id: string }>(statements.EXISTING, [ids]);
+		if (existing.length === 0) throw new Error(`Orders conflict with unknown rows: ${ids}`);
+		const known = new Set(existing.map(({ id }) => id));
+		const missing = drafts.filter(({ saga }) => !known.has(saga.id));
+		return missing.length > 0 ? store.insert(missing) : new Set();
+	}
+
+	/** Parameters of the statement PLACE. */
+	function insertValues(drafts: readonly OrderDraft[]): unknown[] {
+		const orders = drafts.map(({ saga }) => saga.order);
+		return [
+			owner,
+			orders.map(({ id }) => id),
+			orders.map(({ user_id }) => user_id),
+			orders.map(({ total_amount }) => total_amount),
+			orders.map(({ currency }) => currency),
+			orders.map(({ items }) => JSON.stringify(items)),
+			drafts.map(({ saga }) => saga.payment_token),
+			drafts.map(({ saga }) => saga.shipping_address),
+			orders.map(({ created_at }) => created_at),
+			drafts.map(({ saga }) => events.eventData("order.created", eventDataOf(saga))),
+			drafts.map(({ keyed }) => keyed?.key),
+			drafts.map(({ keyed }) => keyed?.hash),
+			traceparentsOf(drafts.map(({ saga }) => saga)),
+			drafts.map(({ keyed }) => keyed?.user_id),
+			drafts.map(({ saga: { priced } }) => priced && JSON.stringify(priced)),
+		];
+	}
+
+	const store = {
 		...sagaStore,
 
 		/**
 		 * Inserts new orders, each with its lines, saga, `order.created` event and idempotency key.
-		 * Returns the IDs of the inserted orders: an order whose key is already in use is left out.
+		 * Returns the IDs of the inserted orders: an order that exists, and one whose key is already in
+		 * use, is left out. The orders differ in their IDs.
 		 */
 		async insert(drafts: readonly OrderDraft[]): Promise<Set<string>> {
-			const orders = drafts.map(({ saga }) => saga.order);
-			const rows = await db.query<{ id: string }>(statements.PLACE, [
-				owner,
-				orders.map(({ id }) => id),
-				orders.map(({ user_id }) => user_id),
-				orders.map(({ total_amount }) => total_amount),
-				orders.map(({ currency }) => currency),
-				orders.map(({ items }) => JSON.stringify(items)),
-				drafts.map(({ saga }) => saga.payment_token),
-				drafts.map(({ saga }) => saga.shipping_address),
-				orders.map(({ created_at }) => created_at),
-				orders.map((order) => events.eventData("order.created", eventDataOf(order))),
-				drafts.map(({ keyed }) => keyed?.key),
-				drafts.map(({ keyed }) => keyed?.hash),
-				traceparentsOf(drafts.map(({ saga }) => saga)),
-				drafts.map(({ keyed }) => keyed?.user_id),
-			]);
+			const rows = await db.insertNew<{ id: string }>(statements.PLACE, insertValues(drafts));
+			if (!rows) return insertMissing(drafts);
 			events.wakeRelay();
 			return new Set(rows.map(({ id }) => id));
 		},
@@ -207,6 +224,7 @@ export function createOrderStore({
 			return row && toSaga(row, deadlineMs);
 		},
 	};
+	return store;
 }
 export type OrderStore = ReturnType<typeof createOrderStore>;
 
@@ -215,13 +233,15 @@ const sagasOf = (compensations: readonly Compensation<OrderSaga>[]) =>
 const reasonsOf = (compensations: readonly Compensation<OrderSaga>[]) =>
 	compensations.map(({ reason }) => reason);
 
-/** Members that all order events have. */
-const eventDataOf = ({ id, user_id, total_amount, currency }: Order) => ({
-	order_id: id,
-	user_id,
-	total_amount,
-	currency,
-});
+/** Members that all order events have, see also the statement ADVANCE. */
+function eventDataOf({ order, priced }: OrderSaga) {
+	const { id, user_id, email, total_amount, currency } = order;
+	const data = { order_id: id, user_id, total_amount, currency };
+	if (!priced) return data;
+	const { subtotal, discount_amount, shipping_amount, tax_amount } = priced;
+	const amounts = { subtotal, discount_amount, shipping_amount, tax_amount };
+	return { ...data, ...amounts, ...(email ? { email } : {}) };
+}
 
 function toSaga(row: SagaRow, deadlineMs: number): OrderSaga {
 	const { id, created_at, saga_resumed_at } = row;
@@ -231,7 +251,8 @@ function toSaga(row: SagaRow, deadlineMs: number): OrderSaga {
 		attempt: row.saga_attempt,
 		deadline: Date.parse(saga_resumed_at ?? created_at) + deadlineMs,
 		...(row.saga_reason ? { reason: row.saga_reason } : {}),
-		order: toOrder(row),
+		order: toStoredOrder(row),
+		priced: row.priced,
 		payment_token: row.payment_token,
 		shipping_address: row.shipping_address,
 		traceparent: row.traceparent,

@@ -1,0 +1,218 @@
+import { type Address, formatAddress } from "../../lib/addresses/address.ts";
+import { microBatch, Rejection, reject } from "../../lib/async/micro-batch.ts";
+import { withTimeout } from "../../lib/async/with-timeout.ts";
+import type { Traced } from "../../lib/context/traceparent.ts";
+import { throwError } from "../../lib/contracts/contract.ts";
+import type { KeyedRequest } from "../../lib/idempotency/idempotency.ts";
+import type { SagaRunner } from "../../lib/saga/runner.ts";
+import { canonicalEmail } from "../../lib/text/email.ts";
+import { orders } from "./orders.contract.ts";
+import type { Lookup } from "./orders.lookup.ts";
+import { toStored } from "./orders.prices.rules.ts";
+import type { OrderPricing, OrderToPrice } from "./orders.pricing.ts";
+import * as rules from "./orders.rules.ts";
+import type { OrderMetrics } from "./saga/metrics.ts";
+import { type NewOrder, newSaga, type OrderSaga } from "./saga/steps.ts";
+import type { OrderDraft, OrderSagaOutcome, OrderStore, WrittenOrder } from "./saga/store.ts";
+
+/** An order as the buyer requests it, to be priced. */
+export interface OrderRequest extends Traced {
+	readonly user_id: string;
+	/** One item per product. */
+	readonly items: readonly rules.OrderItem[];
+	readonly payment_token: string;
+	readonly shipping_address?: string | Address;
+	readonly shipping_method?: string;
+	/** Set if the request has an idempotency key. */
+	readonly keyed: KeyedRequest | undefined;
+}
+/** An order as a cart requests it, with its prices. */
+export interface PricedRequest extends Traced {
+	readonly order_id: string;
+	/** Null for a guest. */
+	readonly user_id: string | null;
+	readonly payment_token: string;
+	readonly priced: rules.PricedOrder;
+	readonly keyed?: undefined;
+}
+/** An order that has been written, with its running saga. */
+export interface PlacedOrder {
+	readonly saga: OrderSaga;
+	readonly outcome: Promise<OrderSagaOutcome>;
+}
+
+/** Dependencies of {@link createOrderPlacement}. */
+interface Dependencies {
+	readonly lookup: {
+		readonly users: Lookup<Buyer>;
+		readonly products: Lookup<rules.Product>;
+	};
+	readonly pricing: OrderPricing;
+	readonly store: Pick<OrderStore, "insert">;
+	readonly sagas: Pick<SagaRunner<OrderSaga, WrittenOrder>, "run">;
+	readonly metrics: Pick<OrderMetrics, "countPlaced">;
+	/** Time limit for the forward direction of a saga, in milliseconds. */
+	readonly deadlineMs: number;
+}
+type Buyer = { readonly is_active: boolean };
+
+/** Maximum wait of a batch for the sagas of the previous one, in milliseconds. */
+const MAX_SAGA_WAIT_MS = 50;
+/** Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. */
+const ARRIVAL_WAIT_MS = 0.25;
+const MAX_ARRIVAL_WAIT_MS = 10;
+
+/**
+ * Returns a function that places an order, or returns undefined if its idempotency key or its ID is
+ * already in use. Requests that arrive while a batch is in progress form the next batch: one lookup
+ * of buyers and products, one INSERT, and saga steps that the batch shares. An invalid request does
+ * not affect the others.
+ *
+ * @throws USER_NOT_FOUND, PRODUCT_NOT_FOUND, MIXED_CURRENCIES, CHOOSE_VARIANT, ORDER_TOO_LARGE,
+ *   METHOD_UNAVAILABLE, UNDELIVERABLE
+ */
+export function createOrderPlacement({
+	lookup,
+	pricing,
+	store,
+	sagas,
+	metrics,
+	deadlineMs,
+}: Dependencies) {
+	return microBatch(placeBatch, { afterEach: waitForSagas });
+
+	async function placeBatch(requests: (OrderRequest | PricedRequest)[]): Promise<Placement[]> {
+		// Validate and price. The orders of carts are priced already.
+		const prices = await priceRequests(requests.filter(isUnpriced));
+		const drafts = requests.map((request): OrderDraft | Rejection => {
+			const order = isUnpriced(request) ? prices.get(request)! : cartOrder(request);
+			if (order instanceof Rejection) return order;
+			return { saga: newSaga(order, deadlineMs), keyed: request.keyed };
+		});
+
+		// Write the valid orders with their sagas, `order.created` events and idempotency keys.
+		const valid = withDistinctIds(drafts.filter(isValid));
+		const inserted = valid.length > 0 ? await store.insert(valid) : undefined;
+		const placed = new Set<unknown>(valid.filter(({ saga }) => inserted?.has(saga.id)));
+
+		// Run the sagas of the inserted orders.
+		return drafts.map((draft) => {
+			if (draft instanceof Rejection) return draft;
+			if (!placed.has(draft)) return undefined;
+			metrics.countPlaced(draft.saga);
+			return { saga: draft.saga, outcome: sagas.run(draft.saga) };
+		});
+	}
+
+	/** Prices requests with the current rows of users and products. */
+	async function priceRequests(requests: readonly OrderRequest[]): Promise<Prices> {
+		const prices: Prices = new Map();
+		if (requests.length === 0) return prices;
+		const [users, products, isConfigured] = await Promise.all([
+			findAll(
+				lookup.users,
+				requests.map(({ user_id }) => user_id),
+			),
+			findAll(
+				lookup.products,
+				requests.flatMap(({ items }) => items.map(({ product_id }) => product_id)),
+			),
+			pricing.isConfigured(),
+		]);
+		const configured: (OrderToPrice & { request: OrderRequest; order: NewOrder })[] = [];
+		for (const request of requests) {
+			try {
+				const order = plainOrder(request, users, products);
+				prices.set(request, order);
+				if (isConfigured || requiresPricing(request)) configured.push({ request, order, products });
+			} catch (error) {
+				prices.set(request, reject(error));
+			}
+		}
+		if (configured.length === 0) return prices;
+		// Orders with tax, shipping costs or promotions are priced together.
+		const priced = await pricing.price(configured);
+		for (const [i, { request, order }] of configured.entries()) {
+			const result = priced[i]!;
+			prices.set(request, result instanceof Rejection ? result : { ...order, ...toStored(result) });
+		}
+		return prices;
+	}
+}
+type Placement = PlacedOrder | Rejection | undefined;
+type Prices = Map<OrderRequest, NewOrder | Rejection>;
+
+const isUnpriced = (request: OrderRequest | PricedRequest): request is OrderRequest =>
+	!("priced" in request);
+const isValid = (draft: OrderDraft | Rejection): draft is OrderDraft =>
+	!(draft instanceof Rejection);
+/** A structured address and a shipping method are kept with the prices. */
+const requiresPricing = ({ shipping_address, shipping_method }: OrderRequest): boolean =>
+	typeof shipping_address === "object" || shipping_method !== undefined;
+
+/** The first draft of each ID: an order of a cart may be requested twice at the same time. */
+function withDistinctIds(drafts: readonly OrderDraft[]): OrderDraft[] {
+	const ids = new Set<string>();
+	return drafts.filter(({ saga: { id } }) => ids.size < ids.add(id).size);
+}
+
+/** An order whose total is the sum of its lines at catalog prices. */
+function plainOrder(
+	{ user_id, items, payment_token, shipping_address, traceparent }: OrderRequest,
+	users: ReadonlyMap<string, Buyer | null>,
+	products: ReadonlyMap<string, rules.Product | null>,
+): NewOrder {
+	if (!users.get(user_id)?.is_active) throwError(orders, "USER_NOT_FOUND");
+	const catalogue = items.map(({ product_id }) => products.get(product_id) ?? null);
+	return {
+		...rules.priceItems(items, catalogue),
+		user_id,
+		priced: null,
+		payment_token,
+		shipping_address: shipping_address === undefined ? null : addressText(shipping_address),
+		traceparent,
+	};
+}
+
+/** An address with one part per line, for the carrier. */
+const addressText = (address: Address | string): string =>
+	typeof address === "string" ? address : formatAddress(address).join("\n");
+
+/** The order of a cart, at the prices of the cart. */
+function cartOrder({ order_id, priced, ...request }: PricedRequest): NewOrder {
+	const { shipping_address: address, email } = priced;
+	const canonical = email && (canonicalEmail(email) ?? email);
+	return {
+		...request,
+		...toStored({ ...priced, email: canonical }),
+		id: order_id,
+		shipping_address: address && addressText(address),
+	};
+}
+
+/**
+ * Keeps concurrent orders in one batch: if sagas started one by one, each of their steps would
+ * process few orders, and a call with one order costs nearly as much as a call with a hundred.
+ * After the sagas, buyers who have received a response may order again, so a batch of n > 1 also
+ * waits for n new requests.
+ */
+async function waitForSagas(
+	placements: readonly Placement[],
+	arrivals: (count: number) => Promise<void>,
+): Promise<void> {
+	const outcomes = placements.map((placed) => placed && "outcome" in placed && placed.outcome);
+	await withTimeout(Promise.all(outcomes), MAX_SAGA_WAIT_MS);
+	const count = placements.length;
+	if (count > 1)
+		await withTimeout(arrivals(count), Math.min(count * ARRIVAL_WAIT_MS, MAX_ARRIVAL_WAIT_MS));
+}
+
+/** Looks up each ID once. */
+async function findAll<Row>(
+	lookup: Lookup<Row>,
+	ids: readonly string[],
+): Promise<Map<string, Row | null>> {
+	const unique = [...new Set(ids)];
+	const rows = await lookup(unique);
+	return new Map(unique.map((id, i) => [id, rows[i] ?? null]));
+}

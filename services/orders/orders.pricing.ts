@@ -1,0 +1,145 @@
+import type { ServiceBroker } from "moleculer";
+import type { Address } from "../../lib/addresses/address.ts";
+import { type Rejection, reject } from "../../lib/async/micro-batch.ts";
+import { cacheOf } from "../../lib/caching/lease-cache.ts";
+import { ValidatedCache } from "../../lib/caching/validated-cache.ts";
+import { type Call, contractError } from "../../lib/contracts/contract.ts";
+import { MONEY_MAX } from "../../lib/money/currency.ts";
+import { metricsOf } from "../../lib/observability/metrics/registry.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+import { inMajorUnits } from "../../lib/pricing/major-units.ts";
+import { type CartToPrice, type PricingResult, priceCarts } from "../../lib/pricing/price-carts.ts";
+import type { Rounding } from "../../lib/pricing/pricing.ts";
+import { type PricingSources, weightOf } from "../../lib/pricing/sources.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
+import type {} from "../promotions/promotions.contract.ts";
+import type {} from "../shipping/shipping.contract.ts";
+import type {} from "../tax/tax.contract.ts";
+import { orders } from "./orders.contract.ts";
+import type { StoredLine } from "./orders.prices.rules.ts";
+import { haveOrdered } from "./orders.queries.ts";
+import type { PricedOrder, Product } from "./orders.rules.ts";
+
+/** Maximum age of a status in milliseconds. A change invalidates it at once. */
+const MAX_AGE_MS = 60_000;
+/** Estimated memory of a status. */
+const STATUS_BYTES = 10_000;
+const DISABLED = { enabled: false };
+
+const isUnknownAction = (error: unknown): boolean =>
+	(error as { type?: unknown } | null)?.type === "SERVICE_NOT_FOUND";
+
+/** An order at catalog prices, to price with tax, shipping and promotions. */
+export interface OrderToPrice {
+	readonly request: {
+		readonly user_id: string;
+		readonly shipping_address?: string | Address;
+		readonly shipping_method?: string;
+	};
+	readonly order: { readonly currency: string; readonly items: readonly StoredLine[] };
+	/** Contains the product of each item. */
+	readonly products: ReadonlyMap<string, Product | null>;
+}
+export type OrderPricing = ReturnType<typeof createOrderPricing>;
+
+interface Dependencies {
+	readonly broker: ServiceBroker;
+	readonly call: Call;
+	readonly db: Database;
+	readonly rounding: Rounding;
+}
+/** Prices orders that have no cart. */
+export function createOrderPricing({ broker, call, db, rounding }: Dependencies) {
+	const [cache, metrics] = [cacheOf(broker), metricsOf(broker)];
+	/**
+	 * Caches a status in this process, until a row of its service changes. While the service is down,
+	 * its last status remains valid, because nothing can change it.
+	 * @param none status if no node has ever provided the action, such as those of an older version
+	 * @param isOptional whether an outage before the first status also counts as `none`
+	 */
+	function cached<S>(service: string, load: () => Promise<S>, none: S, isOptional = false) {
+		const entries = new ValidatedCache<S>(cache, () => STATUS_BYTES, { metrics });
+		let last = isOptional ? none : undefined;
+		return async (): Promise<S> => {
+			try {
+				last = await entries.get(service, "status", MAX_AGE_MS, load);
+				return last;
+			} catch (error) {
+				if (last !== undefined && isOutage(error)) return last;
+				if (isUnknownAction(error)) return none;
+				throw error;
+			}
+		};
+	}
+	const sources: PricingSources = {
+		rounding,
+		automatic: cached("promotions", () => call("promotions.automatic"), [], true),
+		resolve: (codes) => call("promotions.resolve", { codes }),
+		usage: (uses) => call("promotions.usage", { uses }),
+		haveOrdered: (customers) => haveOrdered(db, customers),
+		taxStatus: cached("tax", () => call("tax.status"), DISABLED),
+		calculateTax: (carts) => call("tax.calculate", { carts }),
+		shippingStatus: cached("shipping", () => call("shipping.status"), DISABLED),
+		quoteShipping: (carts) => call("shipping.quote", { carts }),
+	};
+
+	return {
+		/** Whether tax, shipping methods or automatic promotions are configured. */
+		async isConfigured(): Promise<boolean> {
+			const [tax, shipping, automatic] = await Promise.all([
+				sources.taxStatus(),
+				sources.shippingStatus(),
+				sources.automatic(),
+			]);
+			return tax.enabled || shipping.enabled || automatic.length > 0;
+		},
+
+		/** Prices a batch of orders. One that cannot be delivered does not affect the others. */
+		async price(batch: readonly OrderToPrice[]): Promise<(PricedOrder | Rejection)[]> {
+			try {
+				const results = await priceCarts(sources, batch.map(toCart));
+				return results.map((result, i) => toPricedOrder(batch[i]!, result));
+			} catch (error) {
+				return batch.map(() => reject(error));
+			}
+		},
+	};
+}
+
+function toCart({ request, order, products }: OrderToPrice): CartToPrice {
+	const { shipping_address: address, shipping_method } = request;
+	const { country = null, region } = typeof address === "object" ? address : {};
+	return {
+		currency: order.currency,
+		lines: order.items.map(({ product_id, quantity, unit_price }) => {
+			const { category = null, attributes } = products.get(product_id)!;
+			return { product_id, quantity, unit_price, category, weight: weightOf(attributes) };
+		}),
+		user_id: request.user_id,
+		email: null,
+		coupon_codes: [],
+		country,
+		region: region || null,
+		shipping_method: shipping_method ?? null,
+	};
+}
+
+/** The prices with what the order keeps; METHOD_UNAVAILABLE, UNDELIVERABLE or ORDER_TOO_LARGE. */
+function toPricedOrder(
+	{ request, order }: OrderToPrice,
+	{ priced, problems }: PricingResult,
+): PricedOrder | Rejection {
+	for (const { code } of problems)
+		if (code === "METHOD_UNAVAILABLE" || code === "UNDELIVERABLE")
+			return reject(contractError(orders, code));
+	const prices = inMajorUnits(priced, (_, i) => ({ name: order.items[i]!.name }));
+	if (prices.total_amount > MONEY_MAX) return reject(contractError(orders, "ORDER_TOO_LARGE"));
+	const { shipping_address: address } = request;
+	return {
+		...prices,
+		email: null,
+		shipping_address: typeof address === "object" ? address : null,
+		billing_address: null,
+		coupon_codes: [],
+	};
+}
