@@ -61,19 +61,27 @@ replace() {
 	local service=$1 old new count
 	old=$(compose ps -q "$service")
 	count=$(wc -w <<<"$old")
-	if [ "$count" = 0 ]; then
-		# The service is new in this version.
-		compose up -d --no-build --no-deps "$service"
-		healthy $(compose ps -q "$service") || fail "$service, which is new, does not become healthy"
-		echo "started $service"
-		return
-	fi
 	compose up -d --no-build --no-deps --no-recreate --scale "$service=$((2 * count))" "$service"
 	new=$(compose ps -q "$service" | grep -vxF "$old" || true)
 	[ -n "$new" ] && healthy $new || { docker rm -f $new >/dev/null 2>&1 || true; fail "the new $service does not become healthy; the old one still runs"; }
 	docker stop $old >/dev/null
 	docker rm $old >/dev/null
 	echo "replaced $count of $service"
+}
+
+# Starts the services that are new in this version, all together: they may depend on each other, and
+# the new nodes of the other services may depend on them. Then replaces the nodes of the others.
+replace_all() {
+	local service new="" old=""
+	for service in "$@"; do
+		if [ -n "$(compose ps -q "$service")" ]; then old+=" $service"; else new+=" $service"; fi
+	done
+	if [ -n "$new" ]; then
+		compose up -d --no-build --no-deps $new
+		healthy $(compose ps -q $new) || fail "new in this version and not healthy:$new; the others run as before"
+		echo "started$new"
+	fi
+	for service in $old; do replace "$service"; done
 }
 
 deploy_compose() {
@@ -97,7 +105,7 @@ deploy_compose() {
 		compose run --rm --no-deps migrate || fail "the migration failed; the nodes run as before"
 		say "Replacing the nodes"
 		# The gateway last, so that the services behind its new routes are available.
-		for service in $(grep -vx api <<<"$nodes") api; do replace "$service"; done
+		replace_all $(grep -vx api <<<"$nodes") api
 		compose up -d --no-build --no-deps --no-recreate edge
 	fi
 	say "Deployed $TAG"

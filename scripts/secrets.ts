@@ -3,7 +3,8 @@ import { readOrCreateSecret } from "../lib/process/secret-file.ts";
 import { StartError } from "../lib/process/start-error.ts";
 import type { Env } from "../lib/settings/env.ts";
 
-const SIGNING = ["api", "auth"];
+/** Services that sign or verify tokens: access tokens, and those of guests' orders. */
+const SIGNING = ["api", "auth", "carts", "notifications", "orders"];
 /** Parts of secrets in examples and tutorials. Random secrets do not contain them. */
 const WELL_KNOWN = /secret|passw|change.?me|example|default|admin|qwert|12345|(.)\1{7}/i;
 /** Minimum number of distinct characters: a long secret of few characters is easily guessed. */
@@ -30,7 +31,7 @@ export function assertSecrets(
 }
 
 /**
- * The secret that signs access tokens; undefined if no service of this process uses them. Outside
+ * The secret that signs tokens; undefined if no service of this process uses them. Outside
  * production it is generated and stored, so that sessions survive a restart.
  */
 export async function jwtSecret(

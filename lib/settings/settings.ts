@@ -153,7 +153,7 @@ export const settings = shape({
 		min: 32,
 		optional: true,
 		description:
-			"Key that signs access tokens, at least 32 characters; outside production, one is generated and stored in DATA_DIR",
+			"Key that signs access tokens and the tokens of guests' orders, at least 32 characters; outside production, one is generated and stored in DATA_DIR",
 	},
 	JWT_SECRET_PREVIOUS: {
 		type: "string",

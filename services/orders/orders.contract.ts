@@ -84,10 +84,12 @@ export const orders = contract({
 		get: {
 			summary: "Retrieve an order with its user and products",
 			rest: "GET /orders/:id",
-			auth: "owner",
+			// The handler requires the owner, an admin, or the order's token.
+			auth: "anyone",
+			token: "Order-Token",
 			params: id,
 			returns: object(enrichedOrder),
-			throws: ["ORDER_NOT_FOUND"],
+			throws: ["UNAUTHENTICATED", "ORDER_NOT_FOUND"],
 			retry: true,
 		},
 		cancel: {
@@ -122,10 +124,11 @@ export const orders = contract({
 		timeline: {
 			summary: "Retrieve the timeline of an order",
 			rest: "GET /orders/:id/timeline",
-			auth: "owner",
+			auth: "anyone",
+			token: "Order-Token",
 			params: id,
 			returns: object(timeline),
-			throws: ["ORDER_NOT_FOUND"],
+			throws: ["UNAUTHENTICATED", "ORDER_NOT_FOUND"],
 			retry: true,
 		},
 		events: {

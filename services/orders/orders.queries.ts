@@ -1,6 +1,16 @@
-import type { Database } from "../../lib/persistence/database.ts";
+import type { EventData } from "../../lib/contracts/contract.ts";
+import type { Event } from "../../lib/contracts/event.ts";
+import type { Database, Queryable } from "../../lib/persistence/database.ts";
+import { canonicalEmail } from "../../lib/text/email.ts";
+import type {} from "../users/users.contract.ts";
 import { type OrderDetails, type StoredOrder, toOrder } from "./orders.prices.rules.ts";
-import { assertVisible, type Caller, type Order } from "./orders.rules.ts";
+import {
+	assertReadable,
+	assertVisible,
+	type Caller,
+	type Order,
+	type Reader,
+} from "./orders.rules.ts";
 import * as statements from "./orders.statements.ts";
 
 export interface OrderRecord extends Pick<OrderDetails, "priced"> {
@@ -48,6 +58,17 @@ export async function visibleRecord(
 	assertVisible(record?.order, caller);
 	return record!;
 }
+/** @throws UNAUTHENTICATED, ORDER_NOT_FOUND, see `assertReadable` */
+export async function readableRecord(
+	db: Database,
+	id: string,
+	reader: Reader,
+	secrets: readonly string[],
+): Promise<OrderRecord> {
+	const record = await findOrder(db, id);
+	assertReadable(record?.order, reader, secrets);
+	return record!;
+}
 export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>
 	(await visibleRecord(db, id, caller)).order;
 
@@ -92,4 +113,13 @@ export async function haveOrdered(db: Database, customers: readonly string[]): P
 	]);
 	const ordered = new Set(rows.map(({ customer }) => customer));
 	return customers.map((customer) => ordered.has(customer));
+}
+
+/** Gives the orders of guests to the accounts that have verified their addresses. */
+export async function joinGuestOrders(tx: Queryable, events: readonly Event[]): Promise<void> {
+	const accounts = events.map(({ data }) => data as EventData<"user.email_verified">);
+	await tx.query(statements.JOIN_GUESTS, [
+		accounts.map(({ user_id }) => user_id),
+		accounts.map(({ email }) => canonicalEmail(email) ?? email),
+	]);
 }

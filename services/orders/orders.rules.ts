@@ -2,6 +2,7 @@ import { contractError, throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { MONEY_MAX, scaleOf } from "../../lib/money/currency.ts";
+import { isOrderToken } from "../../lib/security/order-token.ts";
 import type { order, pendingPayment, pricedOrder } from "./orders.contract.shapes.ts";
 import { orders } from "./orders.contract.ts";
 
@@ -60,6 +61,28 @@ export function assertCanBecome(current: Status, next: Status): void {
 export function buyerOf(caller: Caller, user_id = caller.id): string {
 	if (user_id !== caller.id && caller.role !== "admin") throw commonError("FORBIDDEN");
 	return user_id;
+}
+/** Credentials of a request to read an order. */
+export interface Reader {
+	readonly user?: Caller | null;
+	/** Token of the order, for guests. */
+	readonly token?: string;
+}
+/**
+ * Whether a caller may read an order: its buyer, an admin, or a guest with the order's token.
+ * @param secrets from which valid tokens may have been derived
+ * @throws UNAUTHENTICATED without credentials; ORDER_NOT_FOUND if they do not match, so that the
+ *   existence of the order is not disclosed
+ */
+export function assertReadable<O extends { id: string; user_id: string | null }>(
+	found: O | undefined,
+	{ user, token }: Reader,
+	secrets: readonly string[],
+): asserts found is O {
+	if (!user && token === undefined) throw commonError("UNAUTHENTICATED");
+	if (found && token !== undefined && isOrderToken(secrets, found.id, token)) return;
+	if (!user) throwError(orders, "ORDER_NOT_FOUND");
+	assertVisible(found, user);
 }
 /** @throws ORDER_NOT_FOUND also for another user's order, so that its existence is not disclosed */
 export function assertVisible<O extends { user_id: string | null }>(

@@ -71,6 +71,8 @@ export default defineService(orders)({
 			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
 			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
 			waitMs: env.ORDER_WAIT_MS,
+			/** Secrets from which the tokens of guests' orders may have been derived. */
+			tokenSecrets: [env.JWT_SECRET, env.JWT_SECRET_PREVIOUS].filter((one) => one !== undefined),
 		};
 	},
 
@@ -109,7 +111,12 @@ export default defineService(orders)({
 
 		async get(ctx) {
 			const { id } = ctx.params;
-			const { order, priced } = await queries.visibleRecord(this.db, id, ctx.meta.user!);
+			const { order, priced } = await queries.readableRecord(
+				this.db,
+				id,
+				ctx.meta,
+				this.tokenSecrets,
+			);
 			const unavailable = () => null;
 			const product_ids = order.items.map(({ product_id }) => product_id);
 			const [users, products] = await Promise.all([
@@ -186,7 +193,8 @@ export default defineService(orders)({
 		},
 
 		async timeline(ctx) {
-			const record = await queries.visibleRecord(this.db, ctx.params.id, ctx.meta.user!);
+			const { id } = ctx.params;
+			const record = await queries.readableRecord(this.db, id, ctx.meta, this.tokenSecrets);
 			return collectTimeline(ctx.call.bind(ctx), this.db, record);
 		},
 
@@ -209,6 +217,10 @@ export default defineService(orders)({
 		async "payment.updated"(tx, events) {
 			await this.store.resume(tx, [...new Set(events.map(({ subject }) => subject))]);
 			tx.handle.afterCommit(() => this.sagas.wake());
+		},
+		/** A guest who proves the address of earlier orders with an account owns them. */
+		async "user.email_verified"(tx, events) {
+			await queries.joinGuestOrders(tx, events);
 		},
 		"shipment.dispatched": followShipment("confirmed", "shipped"),
 		"shipment.delivered": followShipment("shipped", "delivered"),

@@ -79,6 +79,13 @@ export const OUTCOMES = sql(
 	from orders where id = any($1::uuid[])`,
 );
 
+/** Gives the orders of guests with the addresses `$2` to the accounts `$1`. */
+export const JOIN_GUESTS = sql(
+	"join_guests",
+	`update orders o set user_id = w.user_id
+	from unnest($1::uuid[], $2::text[]) as w(user_id, email)
+	where o.email = w.email and o.user_id is null`,
+);
 /** Those of the accounts `$1` and of the addresses of guests `$2` that have ordered. */
 export const HAVE_ORDERED = sql(
 	"have_ordered",

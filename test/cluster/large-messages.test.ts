@@ -25,7 +25,7 @@ describeWith(["nats-server", "redis-server"], "with the smallest max_payload of 
 			cluster.start("inventory", ["inventory"]),
 			cluster.start("orders-1", ["orders"]),
 			cluster.start("orders-2", ["orders"]),
-			cluster.start("money", ["payments", "shipping", "notifications"]),
+			cluster.start("money", ["payments", "shipping", "notifications", "promotions", "tax"]),
 			cluster.start("edge", ["api", "auth", "users", "products"]),
 		]);
 		[inventory, ...nodes] = started as [ClusterNode, ...ClusterNode[]];

@@ -40,7 +40,7 @@ describeWith(["nats-server", "redis-server"], "traces across processes", () => {
 			[name, await cluster.start(name, services, env)] as const;
 		nodes = Object.fromEntries(
 			await Promise.all([
-				start("fulfilment", ["payments", "shipping"]),
+				start("fulfilment", ["payments", "shipping", "promotions", "tax"]),
 				start("warehouse", ["inventory"]),
 				start("post", ["notifications"]),
 				start("people", ["auth", "users"]),

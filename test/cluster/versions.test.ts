@@ -20,7 +20,7 @@ const THINK_MS = 50;
 const KINDS = {
 	edge: ["api", "auth", "users", "products"],
 	orders: ["orders"],
-	rest: ["inventory", "payments", "shipping", "notifications"],
+	rest: ["inventory", "payments", "shipping", "notifications", "promotions", "tax", "carts"],
 } as const;
 const kinds = Object.keys(KINDS) as (keyof typeof KINDS)[];
 type Version = Record<keyof typeof KINDS, ClusterNode>;

@@ -82,12 +82,19 @@ describe("scripts/deploy.sh on one host", () => {
 		});
 	});
 
-	test("starts a service that a version adds", () => {
+	test("starts the services that a version adds together, before it replaces the others", () => {
 		const deploy = onHost();
 		deploy("v1");
-		rmSync(join(checkout.folder, "containers/orders_1"));
-		expect(deploy("v2")).toMatchObject({ code: 0, errors: "" });
-		expect(checkout.containers()).toMatchObject({ orders_1: "v2", users_2: "v2" });
+		for (const service of ["orders", "users"])
+			rmSync(join(checkout.folder, `containers/${service}_1`));
+		const { code, errors, calls } = deploy("v2");
+		expect({ code, errors }).toEqual({ code: 0, errors: "" });
+		expect(checkout.containers()).toMatchObject({ orders_1: "v2", users_1: "v2", api_2: "v2" });
+		const ups = calls.filter((call) => call.startsWith("compose up") && /orders|api/.test(call));
+		expect(ups).toEqual([
+			"compose up -d --no-build --no-deps orders users",
+			expect.stringContaining("--scale api=2 api"),
+		]);
 	});
 
 	test("replaces nothing when the migration fails", () => {

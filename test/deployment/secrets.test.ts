@@ -58,7 +58,7 @@ test.each([
 });
 
 test("a node that neither signs nor verifies tokens requires no signing secret", () => {
-	expect(() => start({ NODE_ENV: "production" }, ["orders"])).not.toThrow();
+	expect(() => start({ NODE_ENV: "production" }, ["products"])).not.toThrow();
 });
 
 test("every secret can be read from a file", () => {

@@ -17,7 +17,7 @@ export const KINDS = {
 	edge: "api,auth,users,products",
 	orders: "orders",
 	goods: "inventory,shipping",
-	money: "payments,notifications",
+	money: "payments,notifications,promotions,tax",
 } as const;
 export type Kind = keyof typeof KINDS;
 /** Number of nodes of each kind. */
