@@ -9,7 +9,8 @@ import { rejectUnknownFields } from "./unknown-fields.ts";
  *
  * @param unknownFields handling of undeclared parameters: an error for clients and operators;
  * ignored in calls between services, because the caller may run a newer version (docs/adr/0013)
- * @throws StartError if `cache` or `responseCache` is not allowed for the action
+ * @throws StartError if `cache` or `responseCache` is not allowed for the action, or `bodyList` names
+ * no list
  */
 export function toActionSchema(
 	{ bulkhead, ...action }: ActionContract,
@@ -17,6 +18,7 @@ export function toActionSchema(
 	unknownFields: (params: Shape) => object = rejectUnknownFields,
 ) {
 	assertCachesAllowed(action);
+	assertBodyList(action);
 	return {
 		...withoutSharedReferences({ ...action, params: unknownFields(action.params) }),
 		...(bulkhead
@@ -47,6 +49,12 @@ function assertCachesAllowed({
 		throw new StartError(`\`token\` excludes \`cache\` and \`responseCache\`, see ${rest}`);
 	if (!responseCache || (rest.startsWith("GET ") && !also && auth === "anyone" && !stream)) return;
 	throw new StartError(`\`responseCache\` requires a GET that is open to anyone; ${rest} is not`);
+}
+
+/** @throws StartError if the body of the action cannot be its list parameter */
+function assertBodyList({ bodyList, params, rest }: ActionContract): void {
+	if (bodyList === undefined || params[bodyList]?.type === "array") return;
+	throw new StartError(`\`bodyList\` of ${rest} names no list parameter: ${bodyList}`);
 }
 
 /**

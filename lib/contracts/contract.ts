@@ -46,6 +46,11 @@ export interface ActionContract {
 	 */
 	readonly rawBody?: true;
 	/**
+	 * The body is a JSON array of at most 192 kB, the value of this list parameter. Every other
+	 * parameter is in the path. Errors name its fields by their position: `[3].country`.
+	 */
+	readonly bodyList?: string;
+	/**
 	 * A GET returns an ETag and supports If-None-Match. A change supports If-Match; its handler reads
 	 * `meta.if_match`.
 	 */

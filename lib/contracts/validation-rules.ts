@@ -265,6 +265,20 @@ export function refineRules(validator: Compiler): void {
 		(schema) => `if (typeof value === "string") { ${normalize(schema)}`,
 	);
 	checkLengthFirst(validator, "array", () => "if (Array.isArray(value)) {");
+	limitViolations(validator);
+}
+
+/** Most violations in a list that are reported, so that a message between nodes can contain them. */
+export const MAX_VIOLATIONS = 100;
+
+/** Makes the rule of lists report the first violations only. */
+function limitViolations(validator: Compiler): void {
+	const original = validator.rules.array!;
+	validator.rules.array = function (rule, ...rest) {
+		const { source, ...compiled } = original.call(this, rule, ...rest);
+		const limit = `if (errors.length > ${MAX_VIOLATIONS}) errors.length = ${MAX_VIOLATIONS};`;
+		return { ...compiled, source: source.replace("return arr;", `${limit} return arr;`) };
+	};
 }
 
 /**

@@ -82,7 +82,7 @@ function spoilFields(
 export function makeRequest(
 	method: string,
 	route: string,
-	{ params, upload, download }: Published,
+	{ params, upload, download, bodyList }: Published,
 	known: Known,
 	next: Random,
 ): FuzzRequest {
@@ -108,7 +108,9 @@ export function makeRequest(
 	if (upload) return { method, path, ...makeFile(headers, next) };
 	if (method === "GET" || method === "DELETE")
 		return { method, path: path + queryOf(rest, next), headers, body: undefined };
-	const body = next() < 0.15 ? pick(RAW, next) : JSON.stringify(Object.fromEntries(rest));
+	const values = bodyList === undefined ? Object.fromEntries(rest) : fields[bodyList];
+	// JSON has no undefined.
+	const body = next() < 0.15 ? pick(RAW, next) : (JSON.stringify(values) ?? "");
 	return {
 		method,
 		path,

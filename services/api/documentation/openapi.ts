@@ -143,7 +143,7 @@ function action(
 	const isOwn = (field: string) => !contract.upload && !(contract.download && field === "cursor");
 	const rest = fieldsOf(params).filter(([field]) => !inPath.has(field) && isOwn(field));
 	const hasBody = !WITHOUT_BODY.has(method) && rest.length > 0;
-	const body = contract.rawBody ? RAW_BODY : requestBody(Object.fromEntries(rest));
+	const body = contract.rawBody ? RAW_BODY : requestBody(contract, Object.fromEntries(rest));
 	const parameters = [
 		...fieldsOf(params).flatMap(([field, rule]) =>
 			inPath.has(field) ? [parameter("path", field, rule)] : [],
@@ -228,7 +228,12 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 	];
 }
 const RAW_BODY = { required: true, content: { "*/*": {} } };
-const requestBody = (shape: Shape): Json => {
+const requestBody = ({ bodyList }: Published, shape: Shape): Json => {
+	if (bodyList !== undefined) {
+		const rule = shape[bodyList]!;
+		const content = { schema: toJsonSchema(rule), example: exampleOf(rule) };
+		return { required: true, content: { [JSON_BODY]: content } };
+	}
 	const schema = objectSchema(shape);
 	const required = (schema.required as string[]).length > 0;
 	return { required, content: { [JSON_BODY]: { schema, example: exampleOfShape(shape) } } };

@@ -3,10 +3,14 @@ import { commonError, invalidField } from "../../../lib/contracts/errors.ts";
 
 /** Maximum size in bytes. */
 const LIMIT = 100 * 1024;
+/** Maximum size in bytes of a list: every accepted NATS server transmits it in one message. */
+const LIST_LIMIT = 192 * 1024;
 /** Maximum nesting depth. */
 const DEPTH = 20;
 /** Maximum number of fields and elements. An order of 100 lines has a few hundred. */
 const FIELDS = 2000;
+/** Maximum number of fields and elements of a list. Most rows have fewer than ten. */
+const LIST_FIELDS = 20_000;
 /** Media type parameters are ignored: JSON is always UTF-8 (RFC 8259). */
 const JSON_BODY = /^application\/json *($|;)/i;
 const FORM_BODY = /^application\/x-www-form-urlencoded *($|;)/i;
@@ -14,9 +18,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * Reads the JSON object in a request's body; returns an empty object without a body.
+ * @param list name of the parameter whose value is the body, which is then a JSON array
  * @throws UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, MALFORMED_BODY, VALIDATION_ERROR
  */
-export async function readBody(req: IncomingMessage): Promise<Record<string, unknown>> {
+export async function readBody(
+	req: IncomingMessage,
+	list?: string,
+): Promise<Record<string, unknown>> {
 	const {
 		"content-type": type = "",
 		"content-encoding": encoding = "identity",
@@ -24,16 +32,25 @@ export async function readBody(req: IncomingMessage): Promise<Record<string, unk
 	} = req.headers;
 	const chunked = req.headers["transfer-encoding"] !== undefined;
 	if (!chunked && !(Number(length) > 0)) return {};
-	if (Number(length) > LIMIT) throw commonError("PAYLOAD_TOO_LARGE");
-	const bytes = await readBytes(req);
+	const limit = list === undefined ? LIMIT : LIST_LIMIT;
+	if (Number(length) > limit) throw tooLarge(limit);
+	const bytes = await readBytes(req, limit);
 	if (bytes.length === 0) return {};
 	if (!JSON_BODY.test(type) || encoding !== "identity") throw commonError("UNSUPPORTED_MEDIA_TYPE");
 	const body = parse(bytes);
+	if (list !== undefined) return { [list]: checkedList(body) };
 	if (typeof body !== "object" || body === null || Array.isArray(body)) {
 		throw invalidField("", "OBJECT", "The body must be a JSON object");
 	}
-	assertWithinLimits(body, "", 1, { left: FIELDS });
+	assertWithinLimits(body, "", 1, fieldLimit(FIELDS));
 	return body as Record<string, unknown>;
+}
+
+/** @throws VALIDATION_ERROR if the body is not a JSON array within the limits */
+function checkedList(body: unknown): unknown[] {
+	if (!Array.isArray(body)) throw invalidField("", "ARRAY", "The body must be a JSON array");
+	assertWithinLimits(body, "", 1, fieldLimit(LIST_FIELDS));
+	return body;
 }
 
 /**
@@ -102,16 +119,22 @@ function parse(bytes: Buffer): unknown {
 	}
 }
 
+/** Number of fields and elements that a body may have, and that its rest may have. */
+interface FieldLimit {
+	readonly max: number;
+	left: number;
+}
+const fieldLimit = (max: number): FieldLimit => ({ max, left: max });
+
 /**
  * Checks depth, number of fields, texts and keys.
  * @param depth depth of the value's own fields
- * @param fields number of fields that the rest of the body may have
  */
 function assertWithinLimits(
 	value: unknown,
 	field: string,
 	depth: number,
-	fields: { left: number },
+	fields: FieldLimit,
 ): void {
 	if (typeof value === "string") assertText(value, field);
 	if (typeof value !== "object" || value === null) return;
@@ -120,7 +143,7 @@ function assertWithinLimits(
 	const entries = Object.entries(value);
 	fields.left -= entries.length;
 	if (fields.left < 0)
-		throw invalidField("", "FIELDS", `The body has more than ${FIELDS} fields and elements`);
+		throw invalidField("", "FIELDS", `The body has more than ${fields.max} fields and elements`);
 	for (const [key, inner] of entries) {
 		assertKey(key);
 		assertWithinLimits(

@@ -25,7 +25,8 @@ export async function readParameters(
 
 async function readQueryOrBody(req: Request): Promise<Record<string, unknown>> {
 	if (WITHOUT_BODY.has(req.method!)) return readQuery(queryOf(req), req.$alias.contract?.params);
-	if (!req.$alias.contract?.rawBody) return readBody(req);
+	const { rawBody, bodyList } = req.$alias.contract ?? {};
+	if (!rawBody) return readBody(req, bodyList);
 	const body = await readRawBody(req, RAW_BODY_BYTES);
 	return { body: body.toString("base64"), headers: headersOf(req) };
 }

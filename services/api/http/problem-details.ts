@@ -47,8 +47,16 @@ const RETRY_AFTER = 5;
  * Converts an error to a problem. Client errors are passed on; all others become INTERNAL_ERROR
  * with a fixed message.
  * @param action name of the action that the gateway called
+ * @param list name of the parameter whose value is the body
  */
-export function toProblem(error: unknown, action?: string): Problem {
+export function toProblem(error: unknown, action?: string, list?: string): Problem {
+	const problem = problemOf(error, action);
+	return list !== undefined && problem.code === "VALIDATION_ERROR"
+		? withFieldsOfList(problem, list)
+		: problem;
+}
+
+function problemOf(error: unknown, action: string | undefined): Problem {
 	const { type, code, message = "", data } = (error ?? {}) as Failure;
 	if (code === 503 || isOutage(error)) return common("SERVICE_UNAVAILABLE");
 	if (type === "VALIDATION_ERROR" && Array.isArray(data)) {
@@ -68,6 +76,20 @@ export function toProblem(error: unknown, action?: string): Problem {
 		return { status: code, code: type, detail: message, ...(isObject(data) ? { data } : {}) };
 	}
 	return common("INTERNAL_ERROR");
+}
+
+/** Names the fields of a body that is a list as its client does: `rates[3].name` is `[3].name`. */
+function withFieldsOfList({ errors, data, ...problem }: Problem, list: string): Problem {
+	const found = errors ?? (data as { errors?: FieldError[] } | undefined)?.errors ?? [];
+	const named = found.map(({ field, message, code }) => {
+		const isInList = field === list || field.startsWith(`${list}[`);
+		return {
+			field: isInList ? field.slice(list.length) : field,
+			message: message.replace(`The '${list}' field`, "The body").replace(`'${list}[`, "'["),
+			code,
+		};
+	});
+	return { ...problem, errors: named };
 }
 
 const isObject = (value: unknown): value is object =>
@@ -127,7 +149,7 @@ export function problemResponse(
 
 /** Sends the response for an error. The access log records the error when the request ends. */
 export function sendProblem(gateway: Gateway, req: Request, res: Response, error: unknown): void {
-	const problem = toProblem(error, req.$alias?.action);
+	const problem = toProblem(error, req.$alias?.action, req.$alias?.contract?.bodyList);
 	req.failure = { error, code: problem.code };
 	if (problem.status === 404 && sendsSecret(req)) void gateway.rateLimits.countGuess(req.address);
 	if (res.headersSent) {
