@@ -284,6 +284,19 @@ export const settings = shape({
 		description:
 			"Milliseconds that POST /orders waits for the final status before it responds with `pending`",
 	},
+	SHOP_COUNTRY: {
+		type: "string",
+		default: "DE",
+		pattern: "^[A-Z]{2}$",
+		description:
+			"ISO 3166-1 alpha-2 code of the country whose tax and shipping methods apply until a buyer gives an address",
+	},
+	PRICES_INCLUDE_TAX: {
+		type: "boolean",
+		convert: true,
+		default: true,
+		description: "Whether prices include tax; otherwise it is added to them",
+	},
 	ROUNDING: {
 		type: "enum",
 		values: ["line", "total"],
