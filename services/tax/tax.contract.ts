@@ -3,7 +3,13 @@ import { list, object, shape } from "../../lib/contracts/schema.ts";
 
 const rate = shape({
 	name: { type: "string", min: 1, max: 100, trim: true, example: "VAT" },
-	rate: { type: "number", min: 0, max: 1, description: "Fraction: 0.19 is 19 %" },
+	rate: {
+		type: "number",
+		min: 0,
+		max: 1,
+		description: "Fraction with at most 6 decimals: 0.19 is 19 %",
+		example: 0.19,
+	},
 });
 const country = { type: "string", pattern: "^[A-Z]{2}$", example: "DE" } as const;
 const region = { type: "string", min: 1, max: 100, trim: true } as const;
@@ -12,18 +18,29 @@ const category = { type: "string", min: 1, max: 100, trim: true } as const;
 /** A row of the table. */
 const tableRate = shape({
 	country: { ...country, description: "ISO 3166-1 alpha-2 code" },
-	region: { ...region, nullable: true, optional: true, description: "Null for the whole country" },
+	region: {
+		...region,
+		nullable: true,
+		optional: true,
+		description: "Null for the whole country. Addresses must spell it the same, in any case",
+		example: null,
+	},
 	category: {
 		...category,
 		nullable: true,
 		optional: true,
-		description: "Category branch; null for all products and for shipping",
+		description: "Category branch, in any case; null for all products and for shipping",
+		example: "Books",
 	},
 	...rate,
 });
 
+/** Milliseconds after which a calculation fails, also that of another implementation. */
+const TIMEOUT_MS = 2000;
+
 /**
- * Tax rates. An adopter can run another service with this name, `calculate` and `status` instead.
+ * Tax rates. An adopter can run another service with this name and the actions `status` and
+ * `calculate` instead (docs/extending.md).
  */
 export const tax = contract({
 	name: "tax",
@@ -34,32 +51,38 @@ export const tax = contract({
 			auth: "admin",
 			params: {},
 			returns: list(object(tableRate)),
+			etag: true,
 			retry: true,
 		},
 		setRates: {
-			summary: "Replace all tax rates",
+			summary: "Replace all tax rates; an empty list ends the taxation",
 			rest: "PUT /tax/rates",
 			auth: "admin",
+			bodyList: "rates",
+			etag: true,
 			params: { rates: list(object(tableRate), { max: 2000 }) },
 			returns: list(object(tableRate)),
 			throws: ["DUPLICATE_RATE"],
 		},
 		/**
 		 * Whether any order is taxed, and whether prices include tax. While `enabled` is false, callers
-		 * do not call `calculate`.
+		 * do not call `calculate`. Callers cache the result until the version of this service's rows
+		 * changes (`cache.version("tax")`), a minute at most.
 		 */
 		status: {
 			params: {},
+			timeout: TIMEOUT_MS,
 			returns: object({ enabled: { type: "boolean" }, prices_include_tax: { type: "boolean" } }),
 			retry: true,
 		},
 		/**
-		 * Rate of each line and of shipping, per cart, in the order of `carts`; null for none. The rate
-		 * of the region precedes that of the country, and that of the longest matching category branch
-		 * precedes that of all products. `country` is null if the buyer has not given an address: then
-		 * the country of the shop applies.
+		 * Rate of each line and of shipping, per cart, in the order of `carts`; null for none. A rate of
+		 * the region precedes every rate of the whole country; then the rate of the longest matching
+		 * category branch precedes that of all products. Shipping has the rate without category.
+		 * `country` is null if the buyer has not given an address: then the country of the shop applies.
 		 */
 		calculate: {
+			timeout: TIMEOUT_MS,
 			params: {
 				carts: list(
 					object({
