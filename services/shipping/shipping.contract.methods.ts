@@ -32,7 +32,7 @@ export const shippingMethod = shape({
 	name,
 	countries: {
 		...list({ type: "string", pattern: "^([A-Z]{2}|\\*)$", example: "DE" }, { min: 1, max: 300 }),
-		description: 'ISO 3166-1 alpha-2 codes, or "*" for every country',
+		description: 'ISO 3166-1 alpha-2 codes, or only "*" for every country',
 	},
 	currency,
 	price: { ...price, description: "Price if no tier applies" },
@@ -48,6 +48,8 @@ export const shippingMethod = shape({
 	position: { type: "number", integer: true, min: 0, max: 1_000_000 },
 });
 const quoted = shape({ code, name, price });
+/** Milliseconds after which a quote fails, also that of another implementation. */
+const TIMEOUT_MS = 2000;
 
 /** Actions for shipping methods. An adopter can replace them together with the service. */
 export const methodActions = {
@@ -57,6 +59,7 @@ export const methodActions = {
 		auth: "anyone",
 		params: {},
 		returns: list(object(shippingMethod)),
+		responseCache: { ttl: 60_000 },
 		retry: true,
 	},
 	createMethod: {
@@ -67,14 +70,18 @@ export const methodActions = {
 		status: 201,
 		params: {
 			...shippingMethod,
-			countries: { ...shippingMethod.countries, optional: true },
+			countries: {
+				...shippingMethod.countries,
+				optional: true,
+				description: 'ISO 3166-1 alpha-2 codes; by default only "*" for every country',
+			},
 			currency: { ...currency, default: "EUR" },
 			free_from: { ...shippingMethod.free_from, optional: true },
 			tiers: { ...shippingMethod.tiers, optional: true },
 			position: { ...shippingMethod.position, default: 0 },
 		},
 		returns: object(shippingMethod),
-		throws: ["METHOD_EXISTS"],
+		throws: ["METHOD_EXISTS", "TOO_MANY_METHODS"],
 	},
 	updateMethod: {
 		summary: "Change a shipping method; orders keep their method and price",
@@ -95,14 +102,22 @@ export const methodActions = {
 	},
 	/**
 	 * Whether methods are configured. While `enabled` is false, every order has free standard shipping
-	 * and callers do not call `quote`.
+	 * and callers do not call `quote`. Callers cache the result until the version of this service's
+	 * rows changes (`cache.version("shipping")`), a minute at most.
 	 */
-	status: { params: {}, returns: object({ enabled: { type: "boolean" } }), retry: true },
+	status: {
+		params: {},
+		timeout: TIMEOUT_MS,
+		returns: object({ enabled: { type: "boolean" } }),
+		retry: true,
+	},
 	/**
-	 * Methods that deliver each cart, by position, with their prices; an empty list if none does.
-	 * `country` is null if the buyer has not given an address: then the country of the shop applies.
+	 * Methods that deliver each cart, by position, with their prices; an empty list if none does. A
+	 * method delivers carts in its own currency only. Its price is 0 from `free_from`, otherwise that
+	 * of the first tier whose limits the cart does not exceed, otherwise `price`. `country` is null if the buyer has not given an address: then the country of the shop applies.
 	 */
 	quote: {
+		timeout: TIMEOUT_MS,
 		params: {
 			carts: list(
 				object({

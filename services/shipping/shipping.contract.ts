@@ -10,9 +10,9 @@ const order_id = { order_id: { type: "uuid" } } as const;
 export const shipment = shape({
 	id: { type: "uuid" },
 	...order_id,
-	user_id: { type: "uuid" },
+	user_id: { type: "uuid", nullable: true, description: "Null for the order of a guest" },
 	shipping_address: { type: "string", nullable: true },
-	/** A `cancelled` row without an address is a tombstone; it rejects a late `schedule`. */
+	/** A `cancelled` row without a tracking number is a tombstone; it rejects a late `schedule`. */
 	status: {
 		type: "enum",
 		values: ["scheduled", "dispatched", "delivered", "returned", "cancelled"],
@@ -29,8 +29,8 @@ export const shipping = contract({
 		...methodActions,
 		/** Refuses an order with UNDELIVERABLE, or with UNSCHEDULED if its shipment was cancelled. */
 		schedule: command("Schedule shipments", {
-			user_id: { type: "uuid" },
-			shipping_address: { type: "string", max: 500, nullable: true },
+			user_id: { type: "uuid", nullable: true },
+			shipping_address: { type: "string", max: 2000, nullable: true },
 		}),
 		/**
 		 * Refuses an order with DISPATCHED if its parcel has left. An order without a shipment gets a
@@ -89,6 +89,7 @@ export const shipping = contract({
 	errors: {
 		METHOD_EXISTS: { status: 409, message: "Another shipping method has this code" },
 		METHOD_NOT_FOUND: { status: 404, message: "Shipping method not found" },
+		TOO_MANY_METHODS: { status: 409, message: "A shop can have at most 100 shipping methods" },
 		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
 	},
 });

@@ -12,17 +12,28 @@ import type { Infer } from "../../lib/contracts/schema.ts";
 import { readEventHistory } from "../../lib/messaging/event-history.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { defineService } from "../../lib/service/define-service.ts";
+import { envOf } from "../../lib/settings/env.ts";
+import { shopCountry } from "../../lib/settings/shop-country.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { type shipment, shipping } from "./shipping.contract.ts";
+import { newMethod, quoteCart } from "./shipping.methods.rules.ts";
+import { openMethodTable } from "./shipping.methods.ts";
 import { hasLeft, isDeliverable, type Status, trackingNumber } from "./shipping.rules.ts";
 import * as statements from "./shipping.statements.ts";
 
 type Row = { order_id: string; status: Status };
-type NewShipment = CommandOrder & { user_id: string; shipping_address: string | null };
+type NewShipment = CommandOrder & { user_id: string | null; shipping_address: string | null };
 
 export default defineService(shipping)({
 	mixins: [database, durableEvents],
+
+	created() {
+		return {
+			methodTable: openMethodTable(this.broker, this.db),
+			shopCountry: shopCountry(envOf(this.broker)),
+		};
+	},
 
 	methods: {
 		/**
@@ -140,6 +151,31 @@ export default defineService(shipping)({
 
 		history({ params: { subject } }) {
 			return readEventHistory(this.db, subject);
+		},
+
+		methods() {
+			return this.methodTable.list();
+		},
+
+		createMethod({ params }) {
+			return this.methodTable.create(newMethod(params));
+		},
+
+		updateMethod({ params: { code, ...changes } }) {
+			return this.methodTable.update(code, changes);
+		},
+
+		removeMethod({ params: { code } }) {
+			return this.methodTable.remove(code);
+		},
+
+		async status() {
+			return { enabled: (await this.methodTable.list()).length > 0 };
+		},
+
+		async quote({ params: { carts } }) {
+			const methods = await this.methodTable.list();
+			return carts.map((cart) => quoteCart(cart, methods, this.shopCountry));
 		},
 	},
 });

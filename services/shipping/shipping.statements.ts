@@ -4,7 +4,7 @@ import { shipment } from "./shipping.contract.ts";
 /*
  * Each statement handles any number of orders and writes state and events in one transaction. The
  * parameters are parallel arrays. Rows are locked in order of `order_id`, so that concurrent
- * batches cannot deadlock.
+ * batches cannot deadlock. A row without a tracking number is a tombstone.
  */
 
 const INSERT_SHIPMENTS = `
@@ -48,11 +48,11 @@ export const UNSCHEDULE = sql(
 			select gen_random_uuid(), order_id, 'cancelled', '' from wanted order by order_id
 			on conflict (order_id) do update set status = 'cancelled', updated_at = now()
 				where s.status = 'scheduled'
-			returning order_id, status, user_id),
+			returning order_id, status, tracking_number),
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'shipment.cancelled', order_id::text, event, traceparent
-			from wanted join cancelled using (order_id) where user_id is not null)
+			from wanted join cancelled using (order_id) where tracking_number <> '')
 	select order_id, status from cancelled
 	union all select order_id, status from shipments
 		where order_id = any($1) and order_id not in (select order_id from cancelled)`,
@@ -88,5 +88,5 @@ export const AUDIT_PAGE = sql(
 export const FIND = sql(
 	"find",
 	`select ${Object.keys(shipment).join(", ")} from shipments
-	where order_id = any($1::uuid[]) and user_id is not null`,
+	where order_id = any($1::uuid[]) and tracking_number <> ''`,
 );

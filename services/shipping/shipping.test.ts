@@ -9,7 +9,9 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const newOrder = (overrides: { order_id?: string; shipping_address?: string | null } = {}) => ({
+const newOrder = (
+	overrides: { order_id?: string; user_id?: string | null; shipping_address?: string | null } = {},
+) => ({
 	order_id: uuid(),
 	user_id: uuid(),
 	shipping_address: "1 Main Street",
@@ -26,6 +28,22 @@ test("schedules an order once when the command is repeated", async () => {
 	]);
 	expect(await shop.call("shipping.resolve", { order_ids: [order.order_id] })).toEqual([before]);
 	expect(before).toMatchObject({ status: "scheduled", user_id: order.user_id });
+});
+
+test("schedules and cancels the order of a guest, with the lines of a structured address", async () => {
+	const shipping_address = `${"x".repeat(200)}\n`.repeat(9);
+	const order = newOrder({ user_id: null, shipping_address });
+	const find = () => shop.call("shipping.resolve", { order_ids: [order.order_id] });
+	expect(await shop.call("shipping.schedule", { orders: [order] })).toEqual([{ status: "done" }]);
+	expect(await find()).toMatchObject([{ user_id: null, shipping_address, status: "scheduled" }]);
+	await shop.call("shipping.unschedule", { orders: [{ order_id: order.order_id }] });
+	expect(await find()).toMatchObject([{ user_id: null, status: "cancelled" }]);
+	const events = await shop.databases.query(
+		"shipping",
+		"select type from outbox where subject = $1 order by xid, seq",
+		[order.order_id],
+	);
+	expect(events.map(({ type }) => type)).toEqual(["shipment.scheduled", "shipment.cancelled"]);
 });
 
 test("refuses an undeliverable address without affecting other orders of the batch", async () => {

@@ -29,8 +29,8 @@ const EDITS: readonly Edit[] = [
 
 	[
 		"services/shipping/shipping.contract.ts",
-		`shipping_address: { type: "string", max: 500, nullable: true },`,
-		`shipping_address: { type: "string", max: 500, nullable: true },
+		`shipping_address: { type: "string", max: 2000, nullable: true },`,
+		`shipping_address: { type: "string", max: 2000, nullable: true },
 			wrapping: { type: "string", max: 50, optional: true },
 			ribbon: { type: "object", props: { color: { type: "string" } }, optional: true },`,
 	],
