@@ -1,8 +1,8 @@
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Database } from "../../lib/persistence/database.ts";
+import { expireHolds, holdStatements } from "../../lib/saga/expiry.ts";
 import type {} from "../orders/orders.contract.ts";
-import { EXPIRY_BATCH_SIZE, EXTEND_EXPIRED, KEEP } from "./inventory.statements.ts";
 
 interface ExpiryOptions {
 	readonly db: Database;
@@ -11,23 +11,17 @@ interface ExpiryOptions {
 	readonly seconds: number;
 	release(orders: { order_id: string }[]): Promise<Outcome[]>;
 }
+const RESERVATIONS = holdStatements("reservations", "held");
 
 /**
- * Requests the status of orders whose reservations have expired, and releases those that will never
- * be confirmed. Expiry alone releases nothing: an open order keeps its stock. `cancelled` and
- * `unknown` are final, so a later confirmation is impossible, and the release leaves a tombstone.
+ * Releases the reservations of orders that will never be confirmed, see {@link expireHolds}.
  * @returns whether more reservations may have expired
  */
-export async function expire({ db, call, seconds, release }: ExpiryOptions): Promise<boolean> {
-	const rows = await db.query<{ order_id: string }>(EXTEND_EXPIRED, [seconds]);
-	if (rows.length === 0) return false;
-	const orderIds = rows.map(({ order_id }) => order_id);
-	const statuses = await call("orders.fates", { order_ids: orderIds });
-	const withStatus = (...wanted: string[]) =>
-		orderIds.filter((_, i) => wanted.includes(statuses[i]!));
-	const confirmed = withStatus("confirmed");
-	if (confirmed.length > 0) await db.query(KEEP, [confirmed]);
-	const abandoned = withStatus("cancelled", "unknown");
-	if (abandoned.length > 0) await release(abandoned.map((order_id) => ({ order_id })));
-	return rows.length === EXPIRY_BATCH_SIZE;
-}
+export const expire = ({ db, call, seconds, release }: ExpiryOptions): Promise<boolean> =>
+	expireHolds({
+		db,
+		statements: RESERVATIONS,
+		seconds,
+		outcomesOf: (order_ids) => call("orders.fates", { order_ids }),
+		release: (ids) => release(ids.map((order_id) => ({ order_id }))),
+	});

@@ -222,26 +222,3 @@ export const SET_ON_HAND = sql(
 			insert into adjustments (product_id, delta, on_hand, reason) values ($1, $3, $2, $4))
 	update stock set on_hand = $2, updated_at = now() where product_id = $1 returning ${STOCK}`,
 );
-
-/** Number of expired reservations that one poll handles. */
-export const EXPIRY_BATCH_SIZE = 500;
-
-/**
- * Claims expired reservations: extending them by `$1` seconds hides them from other nodes. Rows
- * that another transaction has locked are skipped.
- */
-export const EXTEND_EXPIRED = sql(
-	"put_off",
-	`update reservations set expires_at = now() + make_interval(secs => $1) where order_id in (
-		select order_id from reservations where status = 'held' and expires_at < now()
-		order by expires_at limit ${EXPIRY_BATCH_SIZE} for update skip locked)
-	returning order_id`,
-);
-
-/** Removes the expiry of confirmed orders' reservations. */
-export const KEEP = sql(
-	"keep",
-	`update reservations set expires_at = null where order_id in (
-		select order_id from reservations where order_id = any($1::uuid[]) and status = 'held'
-		order by order_id for update)`,
-);
