@@ -119,6 +119,18 @@ describe("an Idempotency-Key", () => {
 					count("products", "select count(*) as n from products where parent_id = $1", id),
 			};
 		},
+		async "promotions.create"() {
+			const [name, ends_at] = [`Idempotent ${uuid()}`, "2020-01-01T00:00:00Z"];
+			return {
+				request: "POST /api/promotions",
+				bodies: [
+					{ name, ends_at, effect: { type: "free_shipping" } },
+					{ name, ends_at, effect: { type: "percent_off", value: 10 } },
+				],
+				effects: () =>
+					count("promotions", "select count(*) as n from promotions where name = $1", name),
+			};
+		},
 		async "products.renameCategory"() {
 			const category = `Idempotent ${uuid()}`;
 			const { id } = await makeProduct(shop, admin, { category });

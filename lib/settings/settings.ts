@@ -354,7 +354,7 @@ export const settings = shape({
 		convert: true,
 		default: 900,
 		description:
-			"Seconds after which the order of a stock reservation is checked; the reservation of a lost order is released",
+			"Seconds after which the order of a stock reservation or of a redemption is checked; those of a lost order are released",
 	},
 	LEASE_MS: {
 		type: "number",

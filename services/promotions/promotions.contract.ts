@@ -72,7 +72,7 @@ const currency = {
 } as const;
 
 /** Fields that an administrator sets. */
-const fields = shape({
+export const fields = shape({
 	name,
 	code,
 	starts_at: time,
@@ -86,22 +86,28 @@ const fields = shape({
 	usage_limit_per_customer: limit,
 	budget: { type: "money", nullable: true, description: "Maximum sum of all discounts" },
 });
+const is_exhausted = {
+	type: "boolean",
+	description:
+		"Its uses or budget are used up, or a discount within the budget exceeded the rest of it; until an order returns its use or the promotion changes",
+} as const;
 export const promotion = shape({
 	...id,
 	...fields,
 	used: { ...count, description: "Number of orders that use the promotion" },
 	spent: { type: "money", description: "Sum of the discounts of these orders" },
+	is_exhausted,
 	created_at: { type: "time" },
 	updated_at: { type: "time" },
 });
 /**
- * A promotion for pricing. `is_exhausted`: its uses or its budget are used up. `remaining`: budget
- * when the promotion was last changed or exhausted; pricing does not depend on it.
+ * A promotion for pricing: without counters, which change with every order. Pricing must not apply a
+ * discount above `budget`, which `redeem` always refuses.
  */
 export const applicable = shape({
 	...id,
 	...fields,
-	is_exhausted: { type: "boolean" },
+	is_exhausted,
 });
 const optional = { optional: true } as const;
 
@@ -155,7 +161,12 @@ export const promotions = contract({
 				budget: { ...fields.budget, ...optional },
 			},
 			returns: object(promotion),
-			throws: ["CODE_TAKEN", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"],
+			throws: [
+				"CODE_TAKEN",
+				"TOO_MANY_AUTOMATIC",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
 		},
 		update: {
 			summary: "Change a promotion; orders that already use it keep their discount",
@@ -163,7 +174,7 @@ export const promotions = contract({
 			auth: "admin",
 			params: { ...id, ...partial(fields) },
 			returns: object(promotion),
-			throws: ["PROMOTION_NOT_FOUND", "CODE_TAKEN"],
+			throws: ["PROMOTION_NOT_FOUND", "CODE_TAKEN", "TOO_MANY_AUTOMATIC"],
 		},
 		remove: {
 			summary: "Delete a promotion; orders that already use it keep their discount",
@@ -174,17 +185,24 @@ export const promotions = contract({
 			returns: { type: "any" },
 			throws: ["PROMOTION_NOT_FOUND"],
 		},
-		/** All automatic promotions that have not ended, also those that have not started. */
+		/**
+		 * All automatic promotions that have not ended, also those that have not started, by descending
+		 * priority. The result is current while the version of the service's rows is.
+		 */
 		automatic: { params: {}, returns: list(object(applicable)), retry: true },
-		/** Promotions by code in the order of `codes`, with null for an unknown code. */
+		/**
+		 * Promotions by code, case-insensitive, in the order of `codes`, with null for an unknown code
+		 * and for a promotion that has ended. Current like `automatic`.
+		 */
 		resolve: {
 			params: { codes: list({ type: "string", min: 1, max: 40 }, { max: 20 }) },
 			returns: list({ type: "object", props: applicable, nullable: true }),
 			retry: true,
+			divide: { list: "codes" },
 		},
 		/**
-		 * Number of orders with which each customer uses each promotion, for promotions with a limit
-		 * per customer or for first orders, in the order of `uses`.
+		 * Number of orders with which each customer uses each promotion, in the order of `uses`. A
+		 * promotion for first orders allows one.
 		 */
 		usage: {
 			params: {
@@ -192,11 +210,13 @@ export const promotions = contract({
 			},
 			returns: list(count),
 			retry: true,
+			divide: { list: "uses" },
 		},
 		/**
-		 * Takes uses and budget for all promotions of an order, or for none. Refuses an order with
-		 * USED_UP (`data` contains `promotion_id` and `code`), or with RELEASED if it was released, even
-		 * before it was redeemed.
+		 * Takes uses and budget for all promotions of an order, or for none, in the order of the list.
+		 * The amounts are taken as priced: a promotion that has changed or ended since then is redeemed
+		 * if its limits allow. Refuses an order with USED_UP (`data` contains `promotion_id` and `code`),
+		 * also for a deleted promotion, or with RELEASED if it was released, even before it was redeemed.
 		 */
 		redeem: command("Redeem promotions for orders", {
 			customer,
@@ -226,6 +246,11 @@ export const promotions = contract({
 	errors: {
 		PROMOTION_NOT_FOUND: { status: 404, message: "Promotion not found" },
 		CODE_TAKEN: { status: 409, message: "Another promotion has this code" },
+		TOO_MANY_AUTOMATIC: {
+			status: 409,
+			message:
+				"The shop has too many automatic promotions, or too long lists in their conditions: delete some or set their end",
+		},
 	},
 });
 

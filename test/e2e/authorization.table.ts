@@ -103,6 +103,18 @@ const message = ({ shop, owner }: Scene) =>
 		if (body.length === 0) throw new Error("the customer has no message");
 		return { path: { id: body[0].id } };
 	});
+/** A promotion that has ended, so that it discounts no order of other tests. */
+const coupon = () => ({
+	body: {
+		name: "Ten percent",
+		effect: { type: "percent_off", value: 10 },
+		ends_at: "2020-01-01T00:00:00Z",
+	},
+});
+const promotion = async ({ shop, admin }: Scene) => {
+	const { body } = await shop.http("POST /api/promotions", { token: admin.token, ...coupon() });
+	return { path: { id: body.id as string } };
+};
 const welcomed = async (scene: Scene) => {
 	await message(scene);
 	return {};
@@ -235,6 +247,15 @@ export const table: Readonly<Record<string, Row>> = {
 		...(await stock(scene)),
 		body: { delta: 1, reason: "Found one" },
 	})),
+
+	"GET /api/promotions": admins(200),
+	"GET /api/promotions/:id": admins(200, promotion),
+	"POST /api/promotions": admins(201, coupon),
+	"PATCH /api/promotions/:id": admins(200, async (scene) => ({
+		...(await promotion(scene)),
+		body: { usage_limit: 100 },
+	})),
+	"DELETE /api/promotions/:id": admins(204, promotion),
 
 	"POST /api/orders": users(201, async (scene) => ({
 		body: orderRequest({ id: await product(scene) }),

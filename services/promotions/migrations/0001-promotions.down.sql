@@ -1,0 +1,3 @@
+drop table customer_uses;
+drop table redemptions;
+drop table promotions;

@@ -1,0 +1,27 @@
+import type { Call } from "../../lib/contracts/contract.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+import { expireHolds, holdStatements } from "../../lib/saga/expiry.ts";
+import type {} from "../orders/orders.contract.ts";
+
+interface ExpiryOptions {
+	readonly db: Database;
+	readonly call: Call;
+	/** Lifetime of a redemption, and of each extension. */
+	readonly seconds: number;
+	release(orders: { order_id: string }[]): Promise<Outcome[]>;
+}
+const REDEMPTIONS = holdStatements("redemptions", "redeemed");
+
+/**
+ * Releases the redemptions of orders that will never be confirmed, see {@link expireHolds}.
+ * @returns whether more redemptions may have expired
+ */
+export const expire = ({ db, call, seconds, release }: ExpiryOptions): Promise<boolean> =>
+	expireHolds({
+		db,
+		statements: REDEMPTIONS,
+		seconds,
+		outcomesOf: (order_ids) => call("orders.fates", { order_ids }),
+		release: (ids) => release(ids.map((order_id) => ({ order_id }))),
+	});
