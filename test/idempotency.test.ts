@@ -131,6 +131,18 @@ describe("an Idempotency-Key", () => {
 					count("promotions", "select count(*) as n from promotions where name = $1", name),
 			};
 		},
+		async "users.addAddress"() {
+			const { id } = await register(shop);
+			const address = { name: "Zoë", line1: "1 Street", postal_code: "10117", country: "DE" };
+			return {
+				request: `POST /api/users/${id}/addresses`,
+				bodies: [
+					{ ...address, city: "Berlin" },
+					{ ...address, city: "Potsdam" },
+				],
+				effects: () => count("users", "select count(*) as n from addresses where user_id = $1", id),
+			};
+		},
 		async "products.renameCategory"() {
 			const category = `Idempotent ${uuid()}`;
 			const { id } = await makeProduct(shop, admin, { category });

@@ -1,6 +1,7 @@
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { list, object, page, paging } from "../../lib/contracts/schema.ts";
+import { addressActions } from "./users.contract.addresses.ts";
 import { internalActions } from "./users.contract.internal.ts";
 import {
 	change_id,
@@ -25,6 +26,7 @@ export const users = contract({
 	actions: {
 		...eventActions,
 		...internalActions,
+		...addressActions,
 		create: {
 			summary: "Register a user",
 			rest: "POST /users",
@@ -218,6 +220,8 @@ export const users = contract({
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 		WRONG_PASSWORD: { status: 403, message: "The current password is incorrect" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
+		ADDRESS_NOT_FOUND: { status: 404, message: "Address not found" },
+		ADDRESS_BOOK_FULL: { status: 409, message: "An account cannot have more than 50 addresses" },
 		LAST_ADMIN: {
 			status: 409,
 			message: "The last active administrator cannot be deactivated or lose the role",

@@ -5,8 +5,8 @@ import {
 	acceptEmail,
 	acceptName,
 	acceptPassword,
+	assertCanAccess,
 	assertCanChange,
-	assertCanRead,
 	changesOf,
 	emailKeys,
 	fitsBcrypt,
@@ -98,9 +98,9 @@ test.each([
 });
 
 test("users read and change themselves, administrators read and change everyone", () => {
-	expect(() => assertCanRead(zoe, zoe.id)).not.toThrow();
-	expect(() => assertCanRead(zoe, other)).toThrow(forbidden);
-	expect(() => assertCanRead(admin, zoe.id)).not.toThrow();
+	expect(() => assertCanAccess(zoe, zoe.id)).not.toThrow();
+	expect(() => assertCanAccess(zoe, other)).toThrow(forbidden);
+	expect(() => assertCanAccess(admin, zoe.id)).not.toThrow();
 	expect(() => assertCanChange(zoe, zoe.id, { full_name: "Zoe" })).not.toThrow();
 	expect(() => assertCanChange(zoe, other, { full_name: "Zoe" })).toThrow(forbidden);
 	expect(() => assertCanChange(admin, zoe.id, { role: "admin", is_active: false })).not.toThrow();

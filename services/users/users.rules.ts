@@ -105,7 +105,7 @@ export function acceptChanges(
 }
 
 /** @throws FORBIDDEN for another user's account, unless the caller is an administrator */
-export function assertCanRead({ id, role }: Caller, userId: string): void {
+export function assertCanAccess({ id, role }: Caller, userId: string): void {
 	if (id !== userId && role !== "admin") throw commonError("FORBIDDEN");
 }
 /** @throws FORBIDDEN for another user's account, also if the caller is an administrator */
@@ -117,7 +117,7 @@ export function assertIsSelf({ id }: Caller, userId: string): void {
  * the caller is an administrator
  */
 export function assertCanChange(caller: Caller, userId: string, changes: Changes): void {
-	assertCanRead(caller, userId);
+	assertCanAccess(caller, userId);
 	if (caller.role !== "admin" && (changes.role !== undefined || changes.is_active !== undefined))
 		throw commonError("FORBIDDEN");
 }

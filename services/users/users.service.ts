@@ -3,10 +3,12 @@ import { cacheOf } from "../../lib/caching/lease-cache.ts";
 import { assertNotEmpty } from "../../lib/contracts/changes.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import { commonError, invalidField } from "../../lib/contracts/errors.ts";
+import { executeOnce } from "../../lib/idempotency/idempotency.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
 import { defineService } from "../../lib/service/define-service.ts";
 import { database, records } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import {
 	insertUser,
 	lockUser,
@@ -14,6 +16,8 @@ import {
 	rethrowEmailTaken,
 	updateUser,
 } from "./users.accounts.ts";
+import * as addresses from "./users.addresses.statements.ts";
+import { addAddress, removeAddress, type SavedAddress, updateAddress } from "./users.addresses.ts";
 import { user, users } from "./users.contract.ts";
 import { verifyOwnPassword, verifySignIn } from "./users.credentials.ts";
 import {
@@ -33,8 +37,8 @@ import {
 	acceptEmail,
 	acceptName,
 	acceptPassword,
+	assertCanAccess,
 	assertCanChange,
-	assertCanRead,
 	assertIsSelf,
 	emailKeys,
 	type User,
@@ -48,7 +52,7 @@ type Claims = Pick<User, "id" | "email" | "role" | "is_active"> & { token_versio
 const CACHE_TTL_MS = 60_000;
 
 export default defineService(users)({
-	mixins: [database, records<User>(defineUser), durableEvents],
+	mixins: [database, records<User>(defineUser), durableEvents, idempotency],
 
 	created() {
 		return {
@@ -143,7 +147,7 @@ export default defineService(users)({
 		},
 
 		async get({ params: { id }, meta }) {
-			assertCanRead(meta.user!, id);
+			assertCanAccess(meta.user!, id);
 			return (await this.findUser(id)) ?? throwError(users, "USER_NOT_FOUND");
 		},
 
@@ -167,9 +171,34 @@ export default defineService(users)({
 		},
 
 		async remove({ params: { id } }) {
-			await changeRow(this, id, async (tx) =>
-				updateUser(this, tx, await lockUser(tx, id), { is_active: false }),
-			);
+			await changeRow(this, id, async (tx) => {
+				const removed = await updateUser(this, tx, await lockUser(tx, id), { is_active: false });
+				await tx.query(addresses.DELETE_ALL, [id]);
+				return removed;
+			});
+		},
+
+		async listAddresses({ params: { id }, meta }) {
+			assertCanAccess(meta.user!, id);
+			if (!(await this.findUser(id))) throwError(users, "USER_NOT_FOUND");
+			return this.db.query<SavedAddress>(addresses.LIST, [id]);
+		},
+
+		async addAddress(ctx) {
+			const { id, ...fields } = ctx.params;
+			assertCanAccess(ctx.meta.user!, id);
+			return executeOnce(this.db, ctx, 201, (tx) => addAddress(tx, id, fields));
+		},
+
+		async updateAddress({ params: { id, address_id, ...changes }, meta }) {
+			assertCanAccess(meta.user!, id);
+			assertNotEmpty(changes);
+			return updateAddress(this.db, id, address_id, changes);
+		},
+
+		async removeAddress({ params: { id, address_id }, meta }) {
+			assertCanAccess(meta.user!, id);
+			await removeAddress(this.db, id, address_id);
 		},
 
 		resolve({ params: { ids } }) {

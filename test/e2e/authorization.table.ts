@@ -67,6 +67,20 @@ const password = "correct horse";
 const account = () => ({ email: `${unique()}@example.com`, password, full_name: "A Customer" });
 
 const self = ({ owner }: Scene) => ({ path: { id: owner.id } });
+const postalAddress = {
+	name: "A Customer",
+	line1: "Unter den Linden 1",
+	postal_code: "10117",
+	city: "Berlin",
+	country: "DE",
+};
+const savedAddress = async ({ shop, owner }: Scene) => {
+	const { body } = await shop.http(`POST /api/users/${owner.id}/addresses`, {
+		token: owner.token,
+		body: postalAddress,
+	});
+	return { path: { id: owner.id, address_id: body.id } };
+};
 /** Token of a mailed link. A token that a test issued would be replaced when the mail is sent. */
 const mailedToken = async (shop: AnyShop, user: Pick<Customer, "id" | "email">, template: string) =>
 	/token=([\w-]+)/.exec(await shop.letter(user, template))![1]!;
@@ -199,6 +213,18 @@ export const table: Readonly<Record<string, Row>> = {
 		403,
 	),
 	"DELETE /api/users/:id": admins(204, self),
+	"GET /api/users/:id/addresses": own(200, self, 403),
+	"POST /api/users/:id/addresses": own(
+		201,
+		(scene) => ({ ...self(scene), body: postalAddress }),
+		403,
+	),
+	"PATCH /api/users/:id/addresses/:address_id": own(
+		200,
+		async (scene) => ({ ...(await savedAddress(scene)), body: { city: "Potsdam" } }),
+		403,
+	),
+	"DELETE /api/users/:id/addresses/:address_id": own(204, savedAddress, 403),
 	"POST /api/users/:id/password": {
 		...own(
 			204,
