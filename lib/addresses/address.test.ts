@@ -1,5 +1,11 @@
 import { expect, test } from "@jest/globals";
-import { type Address, assertAddress, formatAddress, postalCodeOf } from "./address.ts";
+import {
+	type Address,
+	assertAddress,
+	formatAddress,
+	formatPlace,
+	postalCodeOf,
+} from "./address.ts";
 import { countryName, isCountry } from "./countries.ts";
 
 const berlin: Address = {
@@ -105,4 +111,17 @@ test("formats every part on a line of its own, in the country's spelling", () =>
 	const dubai = { ...berlin, postal_code: null, company: "", city: "Dubai", country: "AE" };
 	expect(formatAddress(dubai).slice(2)).toEqual(["Dubai", "United Arab Emirates"]);
 	expect(postalCodeOf({ country: "AE", postal_code: "any" })).toBe("any");
+});
+
+test("a place contains no text that a person made up", () => {
+	const text = "call 1234";
+	expect(formatPlace({ ...berlin, name: text, city: text, region: text })).toEqual([
+		"10117",
+		"Germany",
+	]);
+	expect(formatPlace({ ...berlin, country: "AE", postal_code: text })).toEqual([
+		"United Arab Emirates",
+	]);
+	expect(formatPlace({ ...berlin, postal_code: text })).toEqual(["Germany"]);
+	expect(formatPlace({ ...berlin, country: text })).toEqual([]);
 });

@@ -54,6 +54,15 @@ export function formatAddress(address: Address): string[] {
 		.filter((line) => line !== "");
 }
 
+/**
+ * Postal code and country of an address. These parts have a fixed format, so they contain no text
+ * that a person made up.
+ */
+export function formatPlace({ country, postal_code }: Address): string[] {
+	const code = postal_code ? formatPostalCode(country, postal_code) : null;
+	return isCountry(country) ? [...(code ? [code] : []), countryName(country)] : [];
+}
+
 /** The postal code of an address in its country's spelling; empty without one. */
 export const postalCodeOf = ({
 	country,

@@ -4,7 +4,7 @@ import { list, object, page, paging, pick, shape } from "../../lib/contracts/sch
 
 export const notification = shape({
 	id: { type: "uuid" },
-	user_id: { type: "uuid" },
+	user_id: { type: "uuid", nullable: true, description: "Null for a message to a guest" },
 	channel: { type: "enum", values: ["email"] },
 	template: {
 		type: "enum",
@@ -53,7 +53,8 @@ export const notifications = contract({
 				...notification,
 				to: {
 					type: "string",
-					description: "Empty if the message goes to a pending or former address",
+					description:
+						"Empty for a pending or former address of an account, and for a guest unless the message is kept",
 				},
 				text: { type: "string" },
 				html: { type: "string" },
@@ -72,7 +73,10 @@ export const notifications = contract({
 			retry: true,
 			divide: { list: "order_ids" },
 		},
-		/** For other services: messages to a user, or to anyone if null, about an order, oldest first. */
+		/**
+		 * For other services: messages about an order, oldest first, to a user and to guests. Null: to
+		 * anyone.
+		 */
 		about: {
 			params: { user_id: { type: "uuid", nullable: true }, order_id: { type: "uuid" } },
 			returns: list(

@@ -21,7 +21,8 @@ export function createLinks({ db, call, publicUrl }: Dependencies): AddLink {
 		message: DueMessage,
 		email?: string,
 	): Promise<{ token: string | null; to?: string }> {
-		const { user_id } = message;
+		// Guests have no account, and the templates with a link are about one.
+		const user_id = message.user_id!;
 		if (isAddressChange(message)) {
 			const { action } = linkOf(message.template) as {
 				action: "users.issueEmailChange" | "users.issueEmailChangeUndo";

@@ -23,7 +23,8 @@ export const composeMail = (
 ) => ({
 	...render(message.template, message.data, name),
 	from,
-	to: name === undefined ? address : { name, address },
+	// As an object: nodemailer would parse a text as a list of addresses.
+	to: { name: name ?? "", address },
 	date: new Date(message.created_at),
 	messageId: messageId(message.event_id, message.template, from),
 	// Suppresses automatic replies such as vacation notices (RFC 3834).

@@ -3,6 +3,7 @@ import type {} from "../users/users.contract.ts";
 import {
 	buildLink,
 	contentOf,
+	hasRecipient,
 	isPermanentRejection,
 	listedUserId,
 	messageId,
@@ -48,6 +49,25 @@ test("only the refund of late money causes a message", () => {
 		template: "late_payment_refunded",
 		data: { order_id: "o", total_amount: 1, currency: "EUR" },
 	});
+});
+
+test("the message to a guest has an address, and that to a user none", () => {
+	const event = { ...envelope, type: "order.shipped" } as const;
+	const data = { order_id: "o", total_amount: 1, currency: "EUR" };
+	const contentFor = (user_id: string | null, email?: string) =>
+		contentOf({
+			...event,
+			data: { ...data, user_id: user_id as string, ...(email ? { email } : {}) },
+		});
+	const guest = contentFor(null, "guest@example.com")!;
+	expect(guest).toEqual({ template: "order_shipped", data: { ...data, to: "guest@example.com" } });
+	expect(hasRecipient(guest, null)).toBe(true);
+	const user = contentFor("u", "guest@example.com")!;
+	expect(user).toEqual({ template: "order_shipped", data });
+	expect(hasRecipient(user, "u")).toBe(true);
+	expect(hasRecipient(contentFor(null)!, null)).toBe(false);
+	// The sender finds the address in the order.
+	expect(hasRecipient({ template: "late_payment_refunded", data }, undefined)).toBe(true);
 });
 
 test("users list their own messages and admins those of any user", () => {

@@ -17,7 +17,7 @@ export function listedUserId(caller: Caller, user_id?: string): string | undefin
 }
 
 /** @throws NOTIFICATION_NOT_FOUND for a missing message, and for another user's unless admin */
-export function assertVisible<M extends { user_id: string }>(
+export function assertVisible<M extends { user_id: string | null }>(
 	message: M | undefined,
 	caller: Caller,
 ): asserts message is M {
@@ -67,11 +67,30 @@ export function contentOf({ type, data }: EventOf<NotifiedEvent>): Content | und
 				: undefined;
 		}
 		default: {
-			const { user_id: _, ...rest } = data;
-			return { template: type.replace(".", "_"), data: rest } as Content;
+			const { user_id, email, ...rest } = data as GuestOrderData & typeof data;
+			const recipient = user_id === null && email ? { to: email } : {};
+			return { template: type.replace(".", "_"), data: { ...rest, ...recipient } } as Content;
 		}
 	}
 }
+
+interface GuestOrderData {
+	readonly user_id: string | null;
+	/** Only of an order with its own address; the address of the account has precedence. */
+	readonly email?: string;
+}
+
+/**
+ * Whether a message has a recipient: a user, the address of a guest, or the address in a guest's
+ * order, which the sender reads.
+ */
+export const hasRecipient = (
+	{ template, data }: Content,
+	user_id: string | null | undefined,
+): boolean => Boolean(user_id) || "to" in data || template === "late_payment_refunded";
+
+/** Address of a guest; undefined for a message to a user. */
+export const guestOf = (data: object): string | undefined => (data as { to?: string }).to;
 
 /** Templates with a link: the page that it opens, and the action that issues its token. */
 const links = {
@@ -152,6 +171,10 @@ export const quotas: { readonly [T in Template]: Quota } = {
 	order_cancelled: orderQuota,
 	late_payment_refunded: orderQuota,
 };
+
+/** The page of a guest's order. */
+export const buildOrderLink = (publicUrl: string, order_id: string, token: string): string =>
+	`${buildLink(publicUrl, "order", token)}&id=${encodeURIComponent(order_id)}`;
 
 export const buildLink = (publicUrl: string, page: string, token: string): string =>
 	`${publicUrl.replace(/(?<!\/)\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;

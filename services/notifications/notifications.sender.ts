@@ -13,8 +13,10 @@ import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";
 import { createLinks } from "./notifications.links.ts";
 import { composeMail, openTransport } from "./notifications.mail.ts";
+import { Orders } from "./notifications.orders.ts";
 import { applyQuota } from "./notifications.quotas.ts";
 import {
+	guestOf,
 	isAddressChange,
 	isPermanentRejection,
 	preparationDelay,
@@ -29,6 +31,7 @@ import {
 
 /** The message's user, as the users service returns it. */
 interface User {
+	readonly id: string;
 	readonly email: string;
 	readonly full_name: string;
 	readonly is_verified: boolean;
@@ -48,6 +51,11 @@ const DELIVERY_TIMEOUT_MS = 60_000;
 /** Time that deliveries in flight have to finish at a stop; aborted ones are sent again later. */
 const STOP_GRACE_MS = 5000;
 const POLL_INTERVAL_MS = 1000;
+/**
+ * Time for which a message waits for the details of its order. It is then sent with the data of its
+ * event only.
+ */
+const PATIENCE_MS = 10 * 60_000;
 const OVER_QUOTA = "The recipient received too many messages of this kind";
 
 /** The span shows neither the recipient nor the content. */
@@ -83,6 +91,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? openTransport(SMTP_URL) : undefined;
 	const addLink = createLinks({ db, call, publicUrl: PUBLIC_URL });
+	const orders = new Orders(call, env);
 	const stopDeliveries = new AbortController();
 
 	async function poll(): Promise<boolean> {
@@ -105,8 +114,13 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 		return due.length === MAX_CONCURRENT_SENDS;
 	}
 
-	const loadUsers = async (due: readonly DueMessage[]) =>
-		transport ? call("users.resolve", { ids: due.map(({ user_id }) => user_id) }) : [];
+	/** Users of messages; null for a guest. */
+	async function loadUsers(due: readonly DueMessage[]): Promise<(User | null)[]> {
+		const ids = due.flatMap(({ user_id }) => user_id ?? []);
+		if (!transport || ids.length === 0) return [];
+		const users = (await call("users.resolve", { ids })).values();
+		return due.map(({ user_id }) => (user_id === null ? null : (users.next().value ?? null)));
+	}
 
 	async function processMessage(due: DueMessage, user: User | null): Promise<Result> {
 		let prepared: Prepared | Result;
@@ -124,18 +138,32 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	 * comes before the link, because a new link revokes the one that was mailed before.
 	 */
 	async function prepare(due: DueMessage, user: User | null): Promise<Prepared | Result> {
-		const message = isAddressChange(due) ? await addLink(due) : due;
-		const to = isAddressChange(message) ? message.data.to : user?.email;
+		const message = isAddressChange(due) ? await addLink(due) : await addOrder(due, user);
+		const to = isAddressChange(message) ? message.data.to : (user?.email ?? guestOf(message.data));
 		if (!transport) {
 			await addLink(message);
 			return { status: "kept", tries: 0 };
 		}
-		if (!to) return failed("The user does not exist");
+		if (!to) return failed("The recipient does not exist");
 		const decision = await applyQuota(db, message, to);
 		if (decision === "drop") return failed(OVER_QUOTA);
 		if (decision !== "send")
 			return { status: "queued", tries: 0, wait: decision, error: OVER_QUOTA };
 		return { message: await addLink(message, to), to };
+	}
+
+	/** Adds the details of an order, and its link for a guest. They are not stored. */
+	async function addOrder(due: DueMessage, user: User | null): Promise<DueMessage> {
+		const age = Date.now() - Date.parse(due.created_at);
+		const verified = recipientName(due, user) !== undefined;
+		const order = await orders.read(due, user, verified).catch((error) => {
+			if (age < PATIENCE_MS) throw error;
+			return undefined;
+		});
+		const guest = due.user_id === null && order?.email ? { to: order.email } : {};
+		const link = orders.linkOf(due);
+		const data = { ...guest, ...due.data, details: order?.details, ...(link ? { link } : {}) };
+		return { ...due, data } as DueMessage;
 	}
 
 	async function send({ message, to }: Prepared, name: string | undefined): Promise<Result> {

@@ -15,10 +15,13 @@ import type {} from "../payments/payments.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
+import { Orders } from "./notifications.orders.ts";
 import {
 	assertVisible,
 	type Content,
 	contentOf,
+	guestOf,
+	hasRecipient,
 	isAddressChange,
 	listedUserId,
 	type NotifiedEvent,
@@ -60,14 +63,18 @@ export default defineService(notifications)({
 		async get(ctx) {
 			const [found] = await this.db.query<Notification & Content>(statements.FIND, [ctx.params.id]);
 			assertVisible(found, ctx.meta.user!);
-			const [user] = await ctx.call("users.resolve", { ids: [found.user_id] });
+			const [user = null] =
+				found.user_id === null ? [] : await ctx.call("users.resolve", { ids: [found.user_id] });
 			const { data, ...message } = found;
-			const { text, html } = render(
-				message.template,
-				visibleData(data, message, ctx.meta.user!),
-				recipientName(found, user ?? null),
-			);
-			return { ...message, to: isAddressChange(found) ? "" : (user?.email ?? ""), text, html };
+			const visible = visibleData(data, message, ctx.meta.user!);
+			const name = recipientName(found, user);
+			const orders = new Orders(callerOf(this), envOf(this.broker));
+			const order = await orders.read(found, user, name !== undefined).catch(() => undefined);
+			const link = found.status === "kept" ? orders.linkOf(found) : undefined;
+			const complete = { ...visible, details: order?.details, ...(link ? { link } : {}) };
+			const { text, html } = render(message.template, complete as typeof visible, name);
+			const to = isAddressChange(found) ? "" : (user?.email ?? guestOf(visible) ?? "");
+			return { ...message, to, text, html };
 		},
 
 		async auditMessages({ params: { order_ids } }) {
@@ -118,8 +125,8 @@ async function queueMessages(
 	const canSend = envOf(this.broker).SMTP_URL !== undefined;
 	const messages = events.flatMap((event) => {
 		const content = contentOf(event);
-		const { user_id } = event.data;
-		return content && user_id ? [{ event, user_id, content }] : [];
+		const { user_id = null } = event.data;
+		return content && hasRecipient(content, user_id) ? [{ event, user_id, content }] : [];
 	});
 	if (messages.length === 0) return;
 	const contents = messages.map(({ content }) => content);

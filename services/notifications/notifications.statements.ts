@@ -4,7 +4,8 @@ import type { Content } from "./notifications.rules.ts";
 /** A queued message that this node has claimed. */
 export type DueMessage = Content & {
 	readonly id: string;
-	readonly user_id: string;
+	/** Null for a guest. */
+	readonly user_id: string | null;
 	readonly event_id: string;
 	readonly attempts: number;
 	readonly created_at: string;
@@ -23,7 +24,7 @@ export const QUEUE = sql(
 			$1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::text[],
 			$8::text[])
 		as w(id, user_id, event_id, template, subject, data, status, traceparent)
-	on conflict (event_id, user_id) do nothing`,
+	on conflict do nothing`,
 );
 
 /** Messages about the given orders. */
@@ -40,11 +41,15 @@ export const FIND = sql(
 	from messages where id = $1`,
 );
 
-/** Messages about order `$2`, of user `$1` unless null, oldest first. */
+/**
+ * Messages about order `$2`, oldest first, to user `$1`, or to anyone if it is null, and to guests:
+ * the order of a guest can join an account.
+ */
 export const ABOUT = sql(
 	"messages_about",
 	`select template, channel, status, attempts, sent_at, created_at, traceparent from messages
-	where ($1::uuid is null or user_id = $1) and data ->> 'order_id' = $2 order by id limit 100`,
+	where ($1::uuid is null or user_id is null or user_id = $1) and data ->> 'order_id' = $2
+	order by id limit 100`,
 );
 
 /** Maximum number of messages that a node sends at the same time. */

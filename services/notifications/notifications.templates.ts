@@ -1,13 +1,16 @@
 import type { Value } from "../../lib/contracts/schema.ts";
-import { digitsOf } from "../../lib/money/currency.ts";
+import { formatAmount } from "../../lib/money/format-amount.ts";
 import { escapeHtml } from "../../lib/text/html.ts";
 import type { notification } from "./notifications.contract.ts";
+import { type OrderAmounts, type OrderDetails, summarize } from "./notifications.order-summary.ts";
 
 export type Template = Value<typeof notification.template>;
-interface OrderData {
+/** `to`: the address of a guest, until the message is sent. `link` and `details` are not stored. */
+interface OrderData extends OrderAmounts {
 	readonly order_id: string;
-	readonly total_amount: number;
-	readonly currency: string;
+	readonly to?: string;
+	readonly link?: string;
+	readonly details?: OrderDetails;
 }
 /** Data of each template. The link is missing if it must not be shown. */
 export interface TemplateData {
@@ -43,7 +46,7 @@ interface RenderedMessage {
 	readonly html: string;
 }
 
-type Paragraph = string | { readonly link: string };
+type Paragraph = string | { readonly link: string } | { readonly lines: readonly string[] };
 interface Letter {
 	readonly subject: string;
 	readonly body: readonly Paragraph[];
@@ -114,33 +117,40 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 			),
 		],
 	}),
-	order_confirmed: ({ order_id, ...total }) => ({
-		subject: `Order ${order_id} is confirmed`,
+	order_confirmed: (order) => ({
+		subject: `Order ${order.order_id} is confirmed`,
 		body: [
-			`Thank you for your order ${order_id}. It is confirmed and paid: ${formatAmount(total)}.`,
+			`Thank you for your order ${order.order_id}. It is confirmed and paid: ${totalOf(order)}.`,
+			...summarize(order.details ?? order).map((lines) => ({ lines })),
 			"We will write again when it ships.",
+			...orderLink(order),
 		],
 	}),
-	order_shipped: ({ order_id }) => ({
-		subject: `Order ${order_id} has shipped`,
-		body: [`Your order ${order_id} is on its way to you.`],
+	order_shipped: (order) => ({
+		subject: `Order ${order.order_id} has shipped`,
+		body: [`Your order ${order.order_id} is on its way to you.`, ...orderLink(order)],
 	}),
-	order_delivered: ({ order_id }) => ({
-		subject: `Order ${order_id} was delivered`,
-		body: [`Your order ${order_id} was delivered. We hope you enjoy it.`],
-	}),
-	order_cancelled: ({ order_id, reason, ...total }) => ({
-		subject: `Order ${order_id} was cancelled`,
+	order_delivered: (order) => ({
+		subject: `Order ${order.order_id} was delivered`,
 		body: [
-			`Your order ${order_id} was cancelled: ${cancellationReason(reason)}.`,
-			`You do not owe anything. If you have paid ${formatAmount(total)}, it is refunded in full.`,
+			`Your order ${order.order_id} was delivered. We hope you enjoy it.`,
+			...orderLink(order),
 		],
 	}),
-	late_payment_refunded: ({ order_id, ...total }) => ({
-		subject: `Your payment for order ${order_id} was refunded`,
+	order_cancelled: (order) => ({
+		subject: `Order ${order.order_id} was cancelled`,
 		body: [
-			`Your payment for order ${order_id} arrived after the order was cancelled.`,
-			`We have refunded ${formatAmount(total)}. You do not have to do anything.`,
+			`Your order ${order.order_id} was cancelled: ${cancellationReason(order.reason)}.`,
+			`You do not owe anything. If you have paid ${totalOf(order)}, it is refunded in full.`,
+			...orderLink(order),
+		],
+	}),
+	late_payment_refunded: (order) => ({
+		subject: `Your payment for order ${order.order_id} was refunded`,
+		body: [
+			`Your payment for order ${order.order_id} arrived after the order was cancelled.`,
+			`We have refunded ${totalOf(order)}. You do not have to do anything.`,
+			...orderLink(order),
 		],
 	}),
 };
@@ -163,9 +173,14 @@ export function render<T extends Template>(
 	const { body } = templates[template](name === undefined ? withoutUserText(data) : data);
 	const greeting = name ? `Hello ${oneLine(name)},` : "Hello,";
 	const paragraphs: Paragraph[] = [greeting, ...body, "The shop"];
-	const text = paragraphs.map((part) => (typeof part === "string" ? part : part.link));
+	const text = paragraphs.map((part) => {
+		if (typeof part === "string") return part;
+		return "lines" in part ? part.lines.map(oneLine).join("\n") : part.link;
+	});
 	const html = paragraphs.map((part) => {
 		if (typeof part === "string") return `<p>${escapeHtml(part)}</p>`;
+		if ("lines" in part)
+			return `<p>${part.lines.map((line) => escapeHtml(oneLine(line))).join("<br>\n")}</p>`;
 		const link = escapeHtml(part.link);
 		return `<p><a href="${link}">${link}</a></p>`;
 	});
@@ -211,22 +226,18 @@ function linkParagraphs(
 	return [introduction, { link }, `API clients send the token in this link to ${endpoint}.`];
 }
 
-/** Formats are cached: creating one takes a hundred times as long as using it. */
-const formats = new Map<string, Intl.NumberFormat>();
+const totalOf = ({ total_amount, currency }: OrderData): string =>
+	formatAmount(total_amount, currency);
 
-/** Formats an amount in major units with its currency. */
-function formatAmount({
-	total_amount,
-	currency,
-}: Pick<OrderData, "total_amount" | "currency">): string {
-	// Intl rejects malformed currency codes.
-	if (!/^[A-Z]{3}$/i.test(currency))
-		return `${total_amount.toFixed(digitsOf(currency))} ${currency}`;
-	const format =
-		formats.get(currency) ?? new Intl.NumberFormat("en", { style: "currency", currency });
-	formats.set(currency, format);
-	return format.format(total_amount);
-}
+/** Paragraphs with the link to a guest's order. */
+const orderLink = ({ order_id, link }: OrderData): Paragraph[] =>
+	link
+		? [
+				"This link shows your order. Keep it secret, because it needs no password:",
+				{ link },
+				`API clients send the token in this link in the header Order-Token to GET /api/orders/${order_id}.`,
+			]
+		: [];
 
 /** Removes line breaks, which would start another header. */
 const oneLine = (text: string) => text.replace(/\s+/g, " ").trim();

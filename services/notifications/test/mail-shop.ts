@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
+import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
+import { throwError } from "../../../lib/contracts/contract.ts";
+import { isOrderToken } from "../../../lib/security/order-token.ts";
 import { database } from "../../../mixins/database.mixin.ts";
 import { durableEvents } from "../../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { type MailServer, startMailServer } from "../../../test/support/mail-server.ts";
 import { publisher, type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { orders as realOrders } from "../../orders/orders.contract.ts";
 import { users } from "../../users/users.contract.ts";
 import "../notifications.contract.ts";
 
@@ -21,6 +25,31 @@ export interface Message {
 	sent_at: string | null;
 	data: object;
 }
+/** Fields of an order that decide who reads it. */
+export interface StoredOrder {
+	readonly user_id: string | null;
+	readonly [field: string]: unknown;
+}
+const any = { type: "any" } as const;
+const anyEvent = Object.fromEntries([
+	...["order_id", "total_amount", "currency"].map((field) => [field, any]),
+	["user_id", { ...any, nullable: true }],
+	...["email", "reason", "subtotal", "discount_amount", "shipping_amount", "tax_amount"].map(
+		(field) => [field, { ...any, optional: true }],
+	),
+]);
+/** The contract of the orders service, for nodes of any version. */
+const ordersContract = {
+	...realOrders,
+	actions: {
+		...realOrders.actions,
+		get: { params: { id: { type: "uuid" } }, returns: any },
+	},
+	events: Object.fromEntries(
+		["confirmed", "shipped", "delivered", "cancelled"].map((type) => [`order.${type}`, anyEvent]),
+	),
+} as const;
+
 interface Options {
 	readonly fullName: string;
 	/** A user whose address is not verified. */
@@ -35,6 +64,10 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 	let mailServer: MailServer;
 	let shop: Shop;
 	let publish: ReturnType<typeof publisher>;
+	let publishForOrder: ReturnType<typeof publisher>;
+	let ordersDown: boolean;
+	let ordersRead: number;
+	const orders = new Map<string, StoredOrder>();
 	const token = () => `token${++issuedTokens}`;
 	const user = (id: string) => ({
 		id,
@@ -66,6 +99,24 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 			database,
 			durableEvents,
 		);
+	/** The orders service, with the access rules of `orders.get`. */
+	const ordersStub = () =>
+		stub(
+			ordersContract,
+			{
+				get: async ({ params: { id }, meta }) => {
+					ordersRead++;
+					if (ordersDown) throw new Errors.ServiceNotAvailableError({ action: "orders.get" });
+					const order = orders.get(id);
+					const isReadable = meta.user
+						? order?.user_id === meta.user.id
+						: isOrderToken([shop.env.JWT_SECRET!], id, meta.token ?? "");
+					return order && isReadable ? order : throwError(ordersContract, "ORDER_NOT_FOUND");
+				},
+			},
+			database,
+			durableEvents,
+		);
 	beforeAll(async () => {
 		mailServer = await startMailServer();
 		shop = await startShop({
@@ -73,11 +124,13 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 			env: {
 				SMTP_URL: mailServer.url,
 				MAIL_FROM: "The Shop <shop@mail.example.com>",
+				PUBLIC_URL: "https://shop.example.com",
 				EVENT_BACKOFF: "0.01,0.02",
 			},
-			stubs: [usersStub()],
+			stubs: [usersStub(), ordersStub()],
 		});
 		publish = publisher(shop.broker, "users");
+		publishForOrder = publisher(shop.broker, "orders");
 	});
 	afterAll(async () => {
 		await shop?.stop();
@@ -85,6 +138,8 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 	});
 	beforeEach(() => {
 		issuedTokens = 0;
+		ordersDown = false;
+		ordersRead = 0;
 		mailServer.replyTo = () => undefined;
 	});
 	return {
@@ -105,6 +160,19 @@ export function mailShop({ fullName, unverifiedUser, missingUser }: Options) {
 		get publish() {
 			return publish;
 		},
+		/** Orders that the orders service returns, by ID. */
+		orders,
+		/** Makes the orders service unavailable, until the end of the test. */
+		stopOrders(): void {
+			ordersDown = true;
+		},
+		/** Number of orders that were requested in the current test. */
+		get ordersRead() {
+			return ordersRead;
+		},
+		/** Publishes an event of an order. */
+		publishForOrder: (type: `order.${string}`, data: { order_id: string } & object) =>
+			publishForOrder(type as "order.shipped", data.order_id, data as never),
 		/** Publishes the registration of a user, who receives a welcome message. */
 		async register(user_id: string = uuid()): Promise<string> {
 			await publish("user.created", user_id, {

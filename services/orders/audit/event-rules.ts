@@ -38,16 +38,20 @@ export function* checkEvents(
 	}
 	for (const { id, type } of events.filter(({ type }) => !WITHOUT_MESSAGE.includes(type))) {
 		const made = messages.filter(
-			({ event_id, user_id }) => event_id === id && user_id === order.user_id,
+			({ event_id, user_id }) => event_id === id && isForBuyer(user_id, order),
 		);
 		if (made.length === 0) yield ["MESSAGE_MISSING", `${type} caused no message to its user`];
 		if (made.length > 1) yield ["MESSAGE_TWICE", `${type} caused ${made.length} messages`];
 	}
 	for (const { event_id, user_id, template } of messages) {
 		if (template === LATE_PAYMENT) continue;
-		if (user_id !== order.user_id)
+		if (!isForBuyer(user_id, order))
 			yield ["MESSAGE_UNFOUNDED", `the message ${template} was sent to another user`];
 		else if (!events.some(({ id }) => id === event_id))
 			yield ["MESSAGE_UNFOUNDED", `the message ${template} belongs to no event`];
 	}
 }
+
+/** A message to a guest has no user, also after the order has joined an account. */
+const isForBuyer = (user_id: string | null, order: AuditedOrder): boolean =>
+	user_id === null || user_id === order.user_id;

@@ -34,7 +34,7 @@ export interface OrderRecords {
 	/** Record of the payment provider. */
 	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
 	readonly shipment?: { status: string } | undefined;
-	readonly messages: readonly { event_id: string; user_id: string; template: string }[];
+	readonly messages: readonly { event_id: string; user_id: string | null; template: string }[];
 }
 export interface Violation {
 	readonly invariant: string;
