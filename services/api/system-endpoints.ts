@@ -24,6 +24,7 @@ import {
 	sendResponse,
 } from "./http/exchange.ts";
 import { linkPages } from "./link-pages/link-pages.ts";
+import { orderPage } from "./link-pages/order-page.ts";
 
 type Page = (gateway: Gateway, req: Request) => Promise<HttpResponse>;
 const json = (content: object, status = 200): HttpResponse => ({
@@ -62,6 +63,7 @@ export function systemEndpoints(
 		"GET /docs/errors": documentPage(async ({ table }) => errors(table)),
 		...Object.fromEntries(assets),
 		...linkPages,
+		...orderPage,
 	};
 }
 

@@ -101,6 +101,9 @@ export default defineService(notifications)({
 
 	started() {
 		const { broker, db, logger } = this;
+		const { SMTP_URL, JWT_SECRET } = envOf(broker);
+		if (SMTP_URL && !JWT_SECRET)
+			logger.warn("JWT_SECRET is not set: e-mails to guests contain no link to their order");
 		this.sender = startSender({
 			db,
 			logger,

@@ -154,6 +154,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /docs/swagger-ui-bundle.js": anyone(200),
 	"GET /docs/swagger-ui.css": anyone(200),
 
+	"GET /order": anyone(400),
 	"GET /verify-email": anyone(200, () => ({ query: "token=x" })),
 	"GET /password-reset": anyone(200, () => ({ query: "token=x" })),
 	"GET /email-change": anyone(200, () => ({ query: "token=x" })),

@@ -1,18 +1,12 @@
-import { createHash } from "node:crypto";
 import type { Context } from "moleculer";
 import { commonError } from "../../../lib/contracts/errors.ts";
 import { escapeHtml } from "../../../lib/text/html.ts";
 import { readForm } from "../http/body.ts";
 import { clientAddress } from "../http/client-address.ts";
-import {
-	type Gateway,
-	type Handler,
-	type HttpResponse,
-	type Request,
-	sendResponse,
-} from "../http/exchange.ts";
+import type { Gateway, Handler, HttpResponse, Request } from "../http/exchange.ts";
 import { queryOf } from "../http/parameters.ts";
 import { type Problem, problemResponse, toProblem } from "../http/problem-details.ts";
+import { alertOf, handler, htmlPage, INCOMPLETE_LINK, TOKEN } from "./html.ts";
 
 /**
  * A page that a mailed link leads to. Opening it changes nothing, because mail scanners open links;
@@ -68,27 +62,6 @@ const PAGES: readonly LinkPage[] = [
 	},
 ];
 
-const TOKEN = /^[\w-]{1,200}$/;
-const STYLE = `body{font:1.1rem/1.5 system-ui,sans-serif;margin:0;background:#f4f4f5;color:#18181b}
-main{max-width:30rem;margin:10vh auto;padding:2rem;background:#fff;border-radius:.5rem}
-h1{font-size:1.4rem;margin-top:0}label,input{display:block;width:100%;box-sizing:border-box}
-input,button{font:inherit;padding:.6rem;margin:.3rem 0 1rem;border:1px solid #71717a;border-radius:.3rem}
-button{background:#18181b;color:#fff;cursor:pointer}[role=alert]{color:#b91c1c}`;
-const HEADERS = {
-	"Content-Security-Policy": [
-		"default-src 'none'",
-		`style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
-		"img-src data:",
-		"form-action 'self'",
-		"base-uri 'none'",
-		"frame-ancestors 'none'",
-	].join(";"),
-	// The URL contains the token.
-	"Referrer-Policy": "no-referrer",
-	"Cache-Control": "no-store",
-	"X-Robots-Tag": "noindex",
-};
-
 /**
  * The pages that mailed links lead to, by method and path. They are plain HTML forms, which work
  * without JavaScript.
@@ -100,21 +73,10 @@ export const linkPages: Readonly<Record<string, Handler>> = Object.fromEntries(
 	]),
 );
 
-function handler(respond: (gateway: Gateway, req: Request) => Promise<HttpResponse>): Handler {
-	return function (req, res, next) {
-		respond(this, req)
-			.then((found) => sendResponse(this, req, res, found))
-			.catch(next);
-	};
-}
-
 function open(page: LinkPage, token: string | null): HttpResponse {
-	if (token && TOKEN.test(token)) return html(200, page, `<p>${page.text}</p>${form(page, token)}`);
-	return html(
-		400,
-		page,
-		alertOf("This link is incomplete. Copy the complete link from the e-mail."),
-	);
+	if (token && TOKEN.test(token))
+		return htmlPage(200, page.title, `<p>${page.text}</p>${form(page, token)}`);
+	return htmlPage(400, page.title, alertOf(INCOMPLETE_LINK));
 }
 
 /** Calls the page's action, as a request to its route would, and shows the result as a page. */
@@ -134,13 +96,18 @@ async function submit(page: LinkPage, gateway: Gateway, req: Request): Promise<H
 			token,
 			...(page.password ? { new_password: fields.get("new_password") ?? "" } : {}),
 		});
-		return html(200, page, `<p role="status">${page.done}</p>`);
+		return htmlPage(200, page.title, `<p role="status">${page.done}</p>`);
 	} catch (error) {
 		const problem = toProblem(error, actionOf(gateway, page));
 		req.failure = { error, code: problem.code };
 		const { status, headers } = problemResponse(problem, req.id);
 		const again = TOKEN.test(token) && problem.code !== "INVALID_TOKEN" ? form(page, token) : "";
-		return html(status, page, `${messagesOf(problem).map(alertOf).join("")}${again}`, headers);
+		return htmlPage(
+			status,
+			page.title,
+			`${messagesOf(problem).map(alertOf).join("")}${again}`,
+			headers,
+		);
 	}
 }
 
@@ -164,8 +131,6 @@ function messagesOf({ code, detail, errors, data }: Problem): string[] {
 	return found.length > 0 ? found.map(({ message }) => message) : [detail];
 }
 
-const alertOf = (message: string): string => `<p role="alert">${escapeHtml(message)}</p>`;
-
 /** The form's URL is relative, so the shop can be served below a path prefix. */
 function form({ path, button, password }: LinkPage, token: string): string {
 	const field = password
@@ -174,21 +139,3 @@ function form({ path, button, password }: LinkPage, token: string): string {
 	return `<form method="post" action="${path.slice(path.lastIndexOf("/") + 1)}">
 <input type="hidden" name="token" value="${escapeHtml(token)}">${field}<button>${button}</button></form>`;
 }
-
-const html = (
-	status: number,
-	{ title }: LinkPage,
-	content: string,
-	headers: HttpResponse["headers"] = {},
-): HttpResponse => ({
-	status,
-	type: "text/html; charset=utf-8",
-	headers: { ...headers, ...HEADERS },
-	body: `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><style>${STYLE}</style></head>
-<body><main><h1>${title}</h1>
-${content}
-</main></body></html>
-`,
-});
