@@ -70,6 +70,17 @@ describe("an Idempotency-Key", () => {
 					count("orders", "select count(*) as n from orders where user_id = $1", customer.id),
 			};
 		},
+		async "orders.refund"() {
+			const product = await makeProduct(shop, admin);
+			const items = (quantity: number) => [{ product_id: product.id, quantity }];
+			const { body: order } = await placeOrder(shop, admin, product, { items: items(3) });
+			return {
+				request: `POST /api/orders/${order.id}/refunds`,
+				bodies: [{ items: items(1) }, { items: items(2) }],
+				effects: () =>
+					count("orders", "select count(*) as n from refunds where order_id = $1", order.id),
+			};
+		},
 		async "payments.refund"() {
 			const { body: order } = await placeOrder(shop, admin, await makeProduct(shop, admin));
 			const { body: payments } = await shop.http(`GET /api/payments?order_id=${order.id}`, {

@@ -98,9 +98,34 @@ const breakdown = shape({
 	shipping_tax_rate: { ...object(taxRate), nullable: true },
 	taxes: list(object({ ...taxRate, amount: money }), { max: 200 }),
 });
+/** A refund of pieces of an order's lines, and of shipping. */
+export const refund = shape({
+	...id,
+	items: list(
+		object({
+			product_id: { type: "uuid" },
+			quantity: count,
+			amount: { ...money, description: "Share of the line's total, with its tax" },
+		}),
+	),
+	shipping_amount: { ...money, description: "Refund of shipping, with its tax" },
+	amount: { ...money, description: "Sum of all parts" },
+	tax_amount: { ...money, description: "Tax in `amount`" },
+	reason: { type: "string", nullable: true },
+	status: {
+		type: "enum",
+		values: ["requested", "done", "failed"],
+		description: "`done`: the payment provider pays it. `failed`: its pieces can be refunded again",
+	},
+	created_at: { type: "time" },
+});
+export const refundedOrder = shape({
+	...order,
+	refunds: list(object(refund), { description: "Oldest first" }),
+});
 /** An order with its user and products; null if their service is unavailable. */
 export const enrichedOrder = shape({
-	...order,
+	...refundedOrder,
 	...breakdown,
 	items: list(object({ ...line, product: { type: "any", nullable: true } })),
 	user: { type: "any", nullable: true },

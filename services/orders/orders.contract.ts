@@ -12,6 +12,7 @@ import {
 	pendingPayment,
 	quantity,
 	reason,
+	refundedOrder,
 	status,
 	timeline,
 } from "./orders.contract.shapes.ts";
@@ -121,6 +122,28 @@ export const orders = contract({
 			returns: object(order),
 			throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
 		},
+		refund: {
+			summary:
+				"Refund pieces of an order with their share of discount and tax, and shipping if requested",
+			rest: "POST /orders/:id/refunds",
+			auth: "admin",
+			status: 201,
+			idempotent: true,
+			params: {
+				...id,
+				items: list(object({ product_id: { type: "uuid" }, quantity }), { max: 100 }),
+				shipping: { type: "boolean", optional: true, description: "Also refund shipping" },
+				reason: { ...reason, optional: true },
+			},
+			returns: object(refundedOrder),
+			throws: [
+				"ORDER_NOT_FOUND",
+				"ILLEGAL_TRANSITION",
+				"NOT_REFUNDABLE",
+				"IDEMPOTENCY_KEY_IN_USE",
+				"IDEMPOTENCY_KEY_REUSED",
+			],
+		},
 		timeline: {
 			summary: "Retrieve the timeline of an order",
 			rest: "GET /orders/:id/timeline",
@@ -176,6 +199,7 @@ export const orders = contract({
 		},
 		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 		ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
+		NOT_REFUNDABLE: { status: 409, message: "The refund exceeds what remains of the order" },
 		OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
 		PAYMENT_EXPIRED: { status: 402, message: "The payment was not confirmed in time" },

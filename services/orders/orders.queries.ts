@@ -4,6 +4,7 @@ import type { Database, Queryable } from "../../lib/persistence/database.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import type {} from "../users/users.contract.ts";
 import { type OrderDetails, type StoredOrder, toOrder } from "./orders.prices.rules.ts";
+import type { Refund } from "./orders.refunds.rules.ts";
 import {
 	assertReadable,
 	assertVisible,
@@ -15,6 +16,7 @@ import * as statements from "./orders.statements.ts";
 
 export interface OrderRecord extends Pick<OrderDetails, "priced"> {
 	readonly order: Order;
+	readonly refunds: Refund[];
 	/** Null if no saga is open. */
 	readonly sagaState: statements.SagaRow["saga_state"];
 	/** Number of saga runs so far. */
@@ -22,11 +24,12 @@ export interface OrderRecord extends Pick<OrderDetails, "priced"> {
 }
 /** An order with the state of its saga; undefined if it does not exist. */
 export async function findOrder(db: Database, id: string): Promise<OrderRecord | undefined> {
-	const [row] = await db.query<statements.SagaRow>(statements.FIND, [id]);
+	const [row] = await db.query<statements.FoundRow>(statements.FIND, [id]);
 	return (
 		row && {
 			order: toOrder(toStoredOrder(row), row),
 			priced: row.priced,
+			refunds: row.refunds ?? [],
 			sagaState: row.saga_state,
 			attempt: row.saga_attempt,
 		}
@@ -105,11 +108,13 @@ export async function versionsOf(db: Database, ids: readonly string[]): Promise<
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 /** Whether each customer (see `customerOf`) has an order that is not cancelled. */
 export async function haveOrdered(db: Database, customers: readonly string[]): Promise<boolean[]> {
 	const rows = await db.query<{ customer: string }>(statements.HAVE_ORDERED, [
-		customers.filter((customer) => UUID.test(customer)),
-		customers.filter((customer) => !UUID.test(customer)),
+		customers.filter(isUuid),
+		customers.filter((customer) => !isUuid(customer)),
 	]);
 	const ordered = new Set(rows.map(({ customer }) => customer));
 	return customers.map((customer) => ordered.has(customer));

@@ -54,6 +54,17 @@ export function assertCanBecome(current: Status, next: Status): void {
 		);
 }
 
+/** @throws ILLEGAL_TRANSITION unless the order has been paid */
+export function assertCanRefund(status: Status): void {
+	if (status === "pending" || status === "cancelled")
+		throwError(
+			orders,
+			"ILLEGAL_TRANSITION",
+			{ status },
+			`An order that is ${status} has no payment`,
+		);
+}
+
 /**
  * ID of the user for whom the caller orders: the caller, or any user if the caller is an admin.
  * @throws FORBIDDEN

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { callerOf, contractError, throwError } from "../../lib/contracts/contract.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
@@ -17,6 +18,7 @@ import { createOrderPlacement } from "./orders.placement.ts";
 import { breakdownOf, toOrder } from "./orders.prices.rules.ts";
 import { createOrderPricing } from "./orders.pricing.ts";
 import * as queries from "./orders.queries.ts";
+import { createRefunds, failRefunds } from "./orders.refunds.ts";
 import { createResponseStore, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
 import { advance, followShipment } from "./orders.shipments.ts";
@@ -30,6 +32,8 @@ import { collectTimeline, toStreamEvent } from "./timeline/timeline.ts";
 
 /** Maximum wait of `ship` for a saga that still holds the order, in milliseconds. */
 const MAX_ADVANCE_WAIT_MS = 1000;
+/** Milliseconds between two searches for refunds whose outcome is unknown. */
+const REFUND_INTERVAL_MS = 5000;
 
 export default defineService(orders)({
 	mixins: [database, durableEvents, idempotency],
@@ -69,6 +73,8 @@ export default defineService(orders)({
 			metrics,
 			responses: createResponseStore(db),
 			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
+			refunds: createRefunds({ db, call, logger: this.logger }),
+			pollers: [] as Poller[],
 			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
 			waitMs: env.ORDER_WAIT_MS,
 			/** Secrets from which the tokens of guests' orders may have been derived. */
@@ -78,9 +84,14 @@ export default defineService(orders)({
 
 	async started() {
 		await this.sagas.start();
+		const poll = () => this.refunds.settleDue();
+		const onError = (error: unknown) =>
+			this.logger.warn("Refunds could not be requested; will retry", { error });
+		this.pollers.push(startPoller({ intervalMs: REFUND_INTERVAL_MS, poll, onError }));
 	},
 
 	async stopped() {
+		await Promise.all(this.pollers.map((poller) => poller.stop()));
 		await this.sagas.stop();
 	},
 
@@ -111,7 +122,7 @@ export default defineService(orders)({
 
 		async get(ctx) {
 			const { id } = ctx.params;
-			const { order, priced } = await queries.readableRecord(
+			const { order, priced, refunds } = await queries.readableRecord(
 				this.db,
 				id,
 				ctx.meta,
@@ -126,7 +137,8 @@ export default defineService(orders)({
 				ctx.call("products.resolve", { ids: product_ids }).catch(unavailable),
 			]);
 			const items = order.items.map((line, i) => ({ ...line, product: products?.[i] ?? null }));
-			return { ...order, ...breakdownOf(priced), items, user: users?.[0] ?? null };
+			const user = users?.[0] ?? null;
+			return { ...order, ...breakdownOf(priced), items, refunds, user };
 		},
 
 		async cancel({ params: { id, reason = "Cancelled on request" }, meta }) {
@@ -168,6 +180,10 @@ export default defineService(orders)({
 			await advance(this.db, [id], "shipped", "delivered");
 			this.wakeRelay();
 			return queries.visibleOrder(this.db, id, ctx.meta.user!);
+		},
+
+		async refund(ctx) {
+			return this.refunds.refund(ctx);
 		},
 
 		async stuck({ params: { limit } }) {
@@ -217,6 +233,10 @@ export default defineService(orders)({
 		async "payment.updated"(tx, events) {
 			await this.store.resume(tx, [...new Set(events.map(({ subject }) => subject))]);
 			tx.handle.afterCommit(() => this.sagas.wake());
+		},
+		/** The provider could not pay a refund that it had accepted. */
+		async "payment.refund_failed"(tx, events) {
+			await failRefunds(tx, events);
 		},
 		/** A guest who proves the address of earlier orders with an account owns them. */
 		async "user.email_verified"(tx, events) {

@@ -1,5 +1,6 @@
 import { sql } from "../../lib/persistence/database.ts";
 import type { OrderDetails, StoredOrder } from "./orders.prices.rules.ts";
+import type { Refund } from "./orders.refunds.rules.ts";
 
 /** Lines of an order `o`: a column of its row, or rows of order_items for orders without it. */
 export const ITEMS = `coalesce(o.items, (
@@ -95,7 +96,18 @@ export const HAVE_ORDERED = sql(
 		select from orders where email = customer and user_id is null and status <> 'cancelled')`,
 );
 
-export const FIND = sql("find", `select ${SAGA} from orders o where o.id = $1`);
+/** Refunds of an order `o`, oldest first. */
+const REFUNDS = `case when o.has_refunds then (
+		select json_agg(json_build_object('id', id, 'items', items, 'shipping_amount', shipping_amount,
+			'amount', amount, 'tax_amount', tax_amount, 'reason', reason, 'status', status,
+			'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+			order by id)
+		from refunds where order_id = o.id) end as refunds`;
+export interface FoundRow extends SagaRow {
+	/** Null if there are none. */
+	readonly refunds: Refund[] | null;
+}
+export const FIND = sql("find", `select ${SAGA}, ${REFUNDS} from orders o where o.id = $1`);
 
 /**
  * One page of orders, newest first (IDs grow with time), and the statement that counts them all.

@@ -172,6 +172,16 @@ export const payments = contract({
 			user_id: { type: "uuid", nullable: true, optional: true },
 			currency: { ...currency, optional: true },
 		}),
+		/**
+		 * Refunds parts of orders, each once by `refund_id`. `done`: the refund is recorded and takes
+		 * place. Refuses it with NOT_REFUNDABLE if it exceeds the remaining amount, or if there is no
+		 * payment.
+		 */
+		refundOrders: command("Refund parts of the payments of orders", {
+			refund_id: { type: "uuid" },
+			amount,
+			reason: { type: "string", max: 500, nullable: true },
+		}),
 		/** Refunds that failed within the last 90 days and whose amount is still refundable. */
 		failedRefunds: {
 			summary: "List failed refunds whose amount was not refunded otherwise, newest first",

@@ -66,6 +66,10 @@ const merge = (reports: readonly Report[]): Partial<ProviderRecord> => {
 export const lockPayment = async (tx: Tx, id: string): Promise<LockedPayment | undefined> =>
 	(await lockPayments(tx, LOCK_PAYMENT, [id]))[0];
 
+/** Locks the payment of an order, or its tombstone; undefined if there is none. */
+export const lockPaymentOf = async (tx: Tx, orderId: string): Promise<LockedPayment | undefined> =>
+	(await lockPayments(tx, LOCK_PAYMENTS, [[orderId]]))[0];
+
 async function lockPayments(
 	tx: Tx,
 	statement: Statement,

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
 import { done, newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
@@ -215,4 +215,36 @@ test("transactions show every step once, in major units", async () => {
 		[id],
 	);
 	expect(stored).toEqual({ units: 250 });
+});
+
+describe("a part of an order", () => {
+	const refundPart = (order: Order, refund_id: string, amount: number) =>
+		shop.call("payments.refundOrders", {
+			orders: [{ order_id: order.order_id, refund_id, amount, reason: "Broken" }],
+		});
+
+	test("is refunded once by the ID of the refund, also by concurrent calls", async () => {
+		const { order } = await captured("tok_ok");
+		const id = uuid();
+		const calls = Array.from({ length: 3 }, () => refundPart(order, id, 4));
+		expect(await Promise.all(calls)).toEqual([[done], [done], [done]]);
+		expect(await details(order)).toMatchObject({
+			refunded_amount: 4,
+			refunds: [{ id, amount: 4, reason: "Broken", settled_at: expect.any(String) }],
+		});
+		expect(await ledgerEntry(order)).toMatchObject({ refunded: 4 });
+	});
+
+	test("cannot exceed the remaining amount, and is refused without a charge", async () => {
+		const { order } = await captured("tok_ok");
+		await refundPart(order, uuid(), 7);
+		const id = uuid();
+		const refusal = { status: "refused", code: "NOT_REFUNDABLE" };
+		expect(await refundPart(order, id, 3.01)).toMatchObject([{ ...refusal, data: { left: 3 } }]);
+		expect(await refundPart(newOrder(), id, 1)).toMatchObject([refusal]);
+		const cancelled = newOrder();
+		await reverse(cancelled);
+		expect(await refundPart(cancelled, id, 1)).toMatchObject([refusal]);
+		expect(await refundPart(order, id, 3)).toEqual([done]);
+	});
 });

@@ -1,16 +1,22 @@
 import { settleWithin } from "../../lib/async/settle-within.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
-import { throwError } from "../../lib/contracts/contract.ts";
+import { isError, throwError } from "../../lib/contracts/contract.ts";
+import { type CommandOrder, done, type Outcome, refused } from "../../lib/contracts/outcome.ts";
 import type { Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import { payments } from "./payments.contract.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { balanceOf, reportedBy } from "./payments.ledger.rules.ts";
-import { lockPayment, recordReports, writeUpdates } from "./payments.ledger-store.ts";
+import {
+	lockPayment,
+	lockPaymentOf,
+	recordReports,
+	writeUpdates,
+} from "./payments.ledger-store.ts";
 import { assertDecimals, type PaymentWithRefunds, planRefund } from "./payments.rules.ts";
 import { CLAIM_LIMIT, CLAIM_UNSETTLED, LIST, UNSETTLED_OF } from "./payments.statements.ts";
 import { fromUnits, toUnits } from "./payments.units.rules.ts";
-import { ledgerOf, planReservation } from "./payments.updates.ts";
+import { isTombstone, type LockedPayment, ledgerOf, planReservation } from "./payments.updates.ts";
 import type { PaymentProvider, RefundRequest, RefundResult } from "./providers/provider.ts";
 
 /** A refund that is recorded but not settled. */
@@ -23,6 +29,15 @@ export interface Refund extends Traced {
 	/** Whether the provider may have forgotten the refund's idempotency key. */
 	readonly stale_key: boolean;
 }
+
+/** A part of an order to refund. */
+interface OrderRefund extends CommandOrder {
+	/** ID of the refund, which takes place once. */
+	readonly refund_id: string;
+	readonly amount: number;
+	readonly reason: string | null;
+}
+const isRefund = (result: Refund | Outcome): result is Refund => "payment_id" in result;
 
 /**
  * Creates refunds. A refund is first recorded, which reduces the refundable amount, and then
@@ -44,16 +59,49 @@ export function createRefunds(dependencies: Dependencies) {
 		if (!locked) return throwError(payments, "PAYMENT_NOT_FOUND");
 		const { order_id, currency } = locked.payment;
 		if (amount !== undefined) assertDecimals(amount, currency);
+		const refund = await record(tx, locked, { id: newId(), amount, reason });
+		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id, null]);
+		return { payment: payment!, refund };
+	}
+
+	/** Records a refund of a locked payment. @throws NOT_REFUNDABLE */
+	async function record(
+		tx: Tx,
+		locked: LockedPayment,
+		{ id, amount, reason }: { id: string; amount: number | undefined; reason: string | null },
+	): Promise<Refund> {
+		const { id: payment_id, order_id, currency } = locked.payment;
 		const { refundable } = balanceOf(ledgerOf(locked).values());
 		const units = planRefund(locked.payment, refundable, amount);
-		const refund = { id: newId(), amount: fromUnits(units, currency), reason };
+		const refund = { id, amount: fromUnits(units, currency), reason };
 		await writeUpdates(tx, [planReservation(locked, refund)]);
-		const [payment] = await tx.query<PaymentWithRefunds>(LIST, [order_id, null]);
-		const { id: refund_id, amount: refunded } = refund;
-		return {
-			payment: payment!,
-			refund: { id: refund_id, payment_id: id, order_id, amount: refunded, stale_key: false },
-		};
+		return { id, payment_id, order_id, amount: refund.amount, stale_key: false };
+	}
+
+	/** Records a part of an order's payment as refund, unless its ID was recorded before. */
+	function recordPart({ order_id, refund_id, amount, reason }: OrderRefund) {
+		return db.transaction(async (tx): Promise<Refund | Outcome> => {
+			const locked = await lockPaymentOf(tx, order_id);
+			if (!locked || isTombstone(locked.payment)) return refused("NOT_REFUNDABLE");
+			if (locked.refunds.some(({ id }) => id === refund_id)) return done;
+			try {
+				return await record(tx, locked, { id: refund_id, amount, reason });
+			} catch (error) {
+				if (!isError(error, "NOT_REFUNDABLE")) throw error;
+				return refused("NOT_REFUNDABLE", undefined, (error as { data?: object }).data);
+			}
+		});
+	}
+
+	/** Refunds parts of orders. Refunds that the provider has not confirmed are settled later. */
+	async function refundOrders(orders: readonly OrderRefund[]): Promise<Outcome[]> {
+		const results: (Refund | Outcome)[] = [];
+		for (const order of orders) results.push(await recordPart(order));
+		const refunds = results.filter(isRefund);
+		await settle(refunds).catch((error) =>
+			logger.warn("Refunds could not be settled; will retry", { error }),
+		);
+		return results.map((result) => (isRefund(result) ? done : result));
 	}
 
 	/** Requests refunds and returns those that the provider has neither accepted nor refused. */
@@ -114,6 +162,7 @@ export function createRefunds(dependencies: Dependencies) {
 
 	return {
 		reserve,
+		refundOrders,
 		settle,
 		/**
 		 * Settles the open refunds of payments and returns those that are still unsettled.

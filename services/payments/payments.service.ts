@@ -105,6 +105,10 @@ export default defineService(payments)({
 			return this.reversals.reverse(orders);
 		},
 
+		async refundOrders({ params: { orders } }) {
+			return this.refunds.refundOrders(orders);
+		},
+
 		async failedRefunds({ params: { limit } }) {
 			return this.db.query<FailedRefund>(FAILED_REFUNDS, [limit]);
 		},

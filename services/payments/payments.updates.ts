@@ -177,9 +177,13 @@ function nextRow(
 	};
 }
 
-/** A tombstone keeps its status: it has no user and no amount. */
-function statusOf({ user_id, status }: StoredPayment, after: Balance): Status {
-	if (user_id === null) return "cancelled";
+/** Whether a row only rejects a late charge. */
+export const isTombstone = ({ user_id }: StoredPayment): boolean => user_id === null;
+
+/** A tombstone keeps its status: it has no amount. */
+function statusOf(payment: StoredPayment, after: Balance): Status {
+	const { status } = payment;
+	if (isTombstone(payment)) return "cancelled";
 	return after.status === "none" ? status : after.status;
 }
 

@@ -302,6 +302,11 @@ export const table: Readonly<Record<string, Row>> = {
 	),
 	"POST /api/orders/:id/cancel": own(200, order, 404),
 	"POST /api/orders/:id/ship": admins(200, order),
+	"POST /api/orders/:id/refunds": admins(201, async ({ shop, owner, admin }) => {
+		const { path } = await order({ shop, owner, admin });
+		const { body } = await shop.http(`GET /api/orders/${path.id}`, { token: admin.token });
+		return { path, body: { items: [{ product_id: body.items[0].product_id, quantity: 1 }] } };
+	}),
 	"POST /api/orders/:id/deliver": admins(200, async (scene) => {
 		const { path } = await order(scene);
 		await scene.shop.http(`POST /api/orders/${path.id}/ship`, { token: scene.admin.token });

@@ -23,11 +23,15 @@ export class StubbedSteps {
 	release: Step = () => done;
 	charge: Step = () => done;
 	reverse: Step = () => done;
+	/** Refund of a part of the payment. */
+	refund: Step = () => done;
 	redeem: Step = () => done;
 	/** Release of promotions. */
 	unredeem: Step = () => done;
 	/** Parameters of the last redemptions. */
 	redemptions: object[] = [];
+	/** Parameters of all refunds so far. */
+	refunds: { refund_id: string; amount: number }[] = [];
 
 	reset(): void {
 		Object.assign(this, new StubbedSteps());
@@ -36,7 +40,7 @@ export class StubbedSteps {
 	of(id: string): (string | undefined)[] {
 		return this.calls.filter((call) => call.endsWith(id)).map((call) => call.split(" ")[0]);
 	}
-	handler(name: "reserve" | "release" | "charge" | "reverse" | "redeem" | "unredeem") {
+	handler(name: "reserve" | "release" | "charge" | "reverse" | "refund" | "redeem" | "unredeem") {
 		return async (ctx: { params: { orders: { order_id: string }[] } }) =>
 			Promise.all(
 				ctx.params.orders.map(({ order_id }) => {
@@ -91,7 +95,14 @@ export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()
 					ids.map((id) => (id === unknownProduct ? null : productRecord({ id }))),
 			}),
 			stub(inventory, { reserve: steps.handler("reserve"), release: steps.handler("release") }),
-			stub(payments, { charge: steps.handler("charge"), reverse: steps.handler("reverse") }),
+			stub(payments, {
+				charge: steps.handler("charge"),
+				reverse: steps.handler("reverse"),
+				async refundOrders(ctx) {
+					steps.refunds.push(...ctx.params.orders);
+					return steps.handler("refund")(ctx);
+				},
+			}),
 			stub(promotions, {
 				automatic: async () => prices.automatic,
 				usage: async ({ params: { uses } }) => uses.map(() => prices.used),

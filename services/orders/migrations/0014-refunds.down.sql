@@ -1,0 +1,2 @@
+alter table orders drop column has_refunds;
+drop table refunds;
