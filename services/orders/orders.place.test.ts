@@ -184,6 +184,17 @@ test("events contain the address and the amounts of a priced order", async () =>
 		});
 });
 
+test("the timeline of an order with promotions contains their redemption", async () => {
+	const entries = async (priced: object) => {
+		const { id } = await placePriced({ priced });
+		const found = await orders.shop.call("orders.timeline", { id }, as(admin!));
+		return found.entries.map(({ source, kind, name }) => `${source} ${kind} ${name}`);
+	};
+	const redeemed = "promotions step promotion.redeemed";
+	expect(await entries(pricedOrder())).toContain(redeemed);
+	expect(await entries(pricedOrder({ adjustments: [] }))).not.toContain(redeemed);
+});
+
 test("haveOrdered finds accounts and addresses of guests with an order that is not cancelled", async () => {
 	const [buyer, canceller, stranger] = [uuid(), uuid(), uuid()];
 	const email = `${uuid()}@example.com`;

@@ -111,6 +111,15 @@ export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()
 					return steps.handler("redeem")(ctx);
 				},
 				release: steps.handler("unredeem"),
+				history: async () => [
+					{
+						sequence: "1",
+						type: "promotion.redeemed",
+						time: new Date().toISOString(),
+						data: {},
+						traceparent: null,
+					},
+				],
 			}),
 			stub(tax, {
 				status: async () => prices.tax,

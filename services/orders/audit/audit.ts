@@ -2,9 +2,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Call } from "../../../lib/contracts/contract.ts";
 import { invalidField } from "../../../lib/contracts/errors.ts";
 import { type Database, sql } from "../../../lib/persistence/database.ts";
+import { isOutage } from "../../../lib/resilience/outages.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
+import type {} from "../../promotions/promotions.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import { ITEMS } from "../orders.statements.ts";
 import type { AuditedOrder, OrderRecords, Violation } from "./records.ts";
@@ -29,8 +31,14 @@ const COUNT = sql("audit_count", "select count(*) as total from orders where id 
 /** `$2` is the quiet time in seconds, `$3` the retention of events in hours. */
 const ORDERS = sql(
 	"audit_orders",
-	`select o.id, o.user_id, o.status, o.total_amount, o.saga_state, o.saga_attempt as attempt,
-		o.updated_at > now() - make_interval(secs => $2) as young,
+	`select o.id, o.user_id, o.email, o.status, o.total_amount, o.currency, o.priced, o.saga_state,
+		o.saga_attempt as attempt,
+		o.updated_at > now() - make_interval(secs => $2) or (o.has_refunds and exists (
+			select from refunds r where r.order_id = o.id
+				and r.created_at > now() - make_interval(secs => $2))) as young,
+		case when o.has_refunds then coalesce(
+			(select sum(amount) from refunds r where r.order_id = o.id and r.status = 'done'), 0)
+			else 0 end as refunded,
 		${ITEMS},
 		case when o.created_at > now() - make_interval(secs => $3 * 3600.0 - 3600) then coalesce(
 			(select json_agg(json_build_object('id', id, 'type', type))
@@ -92,17 +100,24 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 			upto: before.length === PAGE ? before.at(-1)!.id : null,
 			limit: MAX_RECORDS,
 		};
-		const [reservations, payments, charges, shipments] = await Promise.all([
+		const [reservations, payments, charges, shipments, redemptions] = await Promise.all([
 			call("inventory.auditReservations", range),
 			call("payments.auditPayments", range),
 			call("payments.auditCharges", range),
 			call("shipping.auditShipments", range),
+			call("promotions.auditRedemptions", range).catch(outage),
 		]);
 		const others = {
 			reservation: new Map(reservations.map((record) => [record.order_id, record])),
 			payment: new Map(payments.map((record) => [record.order_id, record])),
 			charge: new Map(charges.map((record) => [record.key, record])),
 			shipment: new Map(shipments.map((record) => [record.order_id, record])),
+			redemption: new Map(
+				(redemptions instanceof Error ? [] : redemptions).map((record) => [
+					record.order_id,
+					record,
+				]),
+			),
 		};
 		// A full result of a service may be incomplete, so the page ends at its last record.
 		const ends = Object.values(others).flatMap((byId) =>
@@ -123,6 +138,8 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 				call("notifications.auditMessages", { order_ids }),
 			),
 		]);
+		// Without promotions, only orders that use none can be checked.
+		if (redemptions instanceof Error && rows.some(usesPromotions)) throw redemptions;
 		const orders = new Map(rows.map((row) => [row.id, row]));
 		const mail = Map.groupBy(messages.flat(), ({ order_id }) => order_id);
 		const versions = new Map(before.map((row) => [row.id, version(row)]));
@@ -140,6 +157,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 						payment: others.payment.get(id),
 						charge: others.charge.get(id),
 						shipment: others.shipment.get(id),
+						redemption: others.redemption.get(id),
 						messages: mail.get(id) ?? [],
 					},
 				};
@@ -211,6 +229,13 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 			}
 		},
 	};
+}
+
+const usesPromotions = ({ priced }: Row): boolean => (priced?.adjustments.length ?? 0) > 0;
+/** Returns the error of a call without a response, and throws others. */
+function outage(error: Error): Error {
+	if (isOutage(error)) return error;
+	throw error;
 }
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;

@@ -19,6 +19,10 @@ const WITHOUT_MESSAGE: readonly EventType[] = ["order.created", REPEATED];
 /** Template of a message that an event of payments causes. */
 const LATE_PAYMENT = "late_payment_refunded";
 
+/** A guest's messages have no user, also after the order has joined an account. */
+const isRecipient = ({ user_id, email }: AuditedOrder, recipient: string | null): boolean =>
+	recipient === user_id || (recipient === null && email !== null);
+
 /** Compares the events of an order with its status, and the messages with the events. */
 export function* checkEvents(
 	order: AuditedOrder,
@@ -38,20 +42,16 @@ export function* checkEvents(
 	}
 	for (const { id, type } of events.filter(({ type }) => !WITHOUT_MESSAGE.includes(type))) {
 		const made = messages.filter(
-			({ event_id, user_id }) => event_id === id && isForBuyer(user_id, order),
+			(message) => message.event_id === id && isRecipient(order, message.user_id),
 		);
 		if (made.length === 0) yield ["MESSAGE_MISSING", `${type} caused no message to its user`];
 		if (made.length > 1) yield ["MESSAGE_TWICE", `${type} caused ${made.length} messages`];
 	}
 	for (const { event_id, user_id, template } of messages) {
 		if (template === LATE_PAYMENT) continue;
-		if (!isForBuyer(user_id, order))
+		if (!isRecipient(order, user_id))
 			yield ["MESSAGE_UNFOUNDED", `the message ${template} was sent to another user`];
 		else if (!events.some(({ id }) => id === event_id))
 			yield ["MESSAGE_UNFOUNDED", `the message ${template} belongs to no event`];
 	}
 }
-
-/** A message to a guest has no user, also after the order has joined an account. */
-const isForBuyer = (user_id: string | null, order: AuditedOrder): boolean =>
-	user_id === null || user_id === order.user_id;

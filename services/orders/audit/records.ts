@@ -1,13 +1,24 @@
 import type { EventType } from "../../../lib/contracts/contract.ts";
-import type { Line, Status } from "../orders.rules.ts";
+import type { StoredLine, StoredPrices } from "../orders.prices.rules.ts";
+import type { Status } from "../orders.rules.ts";
 
+type AuditedLine = Pick<
+	StoredLine,
+	"product_id" | "quantity" | "line_total" | "discount" | "tax" | "total"
+>;
 /** An order as its own database contains it. */
 export interface AuditedOrder {
 	readonly id: string;
-	readonly user_id: string;
+	/** Null for a guest. */
+	readonly user_id: string | null;
+	readonly email: string | null;
 	readonly status: Status;
 	readonly total_amount: number;
-	readonly items: readonly Pick<Line, "product_id" | "quantity">[];
+	readonly currency: string;
+	readonly items: readonly AuditedLine[];
+	readonly priced: StoredPrices | null;
+	/** Sum of the refunds of lines that payments has accepted. */
+	readonly refunded: number;
 	readonly saga_state: "forward" | "waiting" | "backward" | "stuck" | null;
 	/** Null if some events may have exceeded the retention. */
 	readonly events: readonly { readonly id: string; readonly type: EventType }[] | null;
@@ -34,6 +45,13 @@ export interface OrderRecords {
 	/** Record of the payment provider. */
 	readonly charge?: { authorized: number; charged: number; refunded: number } | undefined;
 	readonly shipment?: { status: string } | undefined;
+	readonly redemption?:
+		| {
+				status: "redeemed" | "released";
+				uses: readonly { promotion_id: string; amount: number }[];
+		  }
+		| undefined;
+	/** `user_id` is null for a message to a guest. */
 	readonly messages: readonly { event_id: string; user_id: string | null; template: string }[];
 }
 export interface Violation {

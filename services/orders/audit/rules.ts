@@ -1,5 +1,6 @@
 import { fromSmallestUnits, toSmallestUnits } from "../../../lib/money/currency.ts";
 import { checkEvents } from "./event-rules.ts";
+import { checkLineRefunds, checkPrices, checkRedemption } from "./price-rules.ts";
 import type { AuditedOrder, Finding, OrderRecords, Violation } from "./records.ts";
 
 const MONEY_TAKEN: ReadonlySet<string | undefined> = new Set([
@@ -29,6 +30,9 @@ export function checkOrder(subject: string, records: OrderRecords): Violation[] 
 		...(order === undefined ? checkOrphan(records) : checkStatus(order, records)),
 		...checkLedger(records),
 		...checkRefunds(records),
+		...checkLineRefunds(records),
+		...checkRedemption(records),
+		...(order ? checkPrices(order) : []),
 		...(order?.events ? checkEvents(order, order.events, records.messages) : []),
 	];
 	return found.map(([invariant, detail]) => ({ invariant, subject, detail }));
@@ -93,12 +97,14 @@ function* checkHolding(
 		];
 	else if (!sameLines(order.items, reservation.items))
 		yield ["WRONG_RESERVATION", "the reservation differs from the lines of the order"];
-	if (!payment || !MONEY_TAKEN.has(payment.status))
+	// A free order is not charged.
+	const isFree = order.total_amount === 0 && payment === undefined;
+	if (!isFree && !MONEY_TAKEN.has(payment?.status))
 		yield [
 			"WRONG_PAYMENT",
 			`the order is ${status}, but its payment is ${payment?.status ?? "missing"}`,
 		];
-	else if (toSmallestUnits(payment.amount) !== toSmallestUnits(order.total_amount))
+	else if (payment && toSmallestUnits(payment.amount) !== toSmallestUnits(order.total_amount))
 		yield [
 			"WRONG_PAYMENT",
 			`${payment.amount} was captured, but the order's total is ${order.total_amount}`,
@@ -170,8 +176,9 @@ function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Findin
 		];
 }
 
-function sameLines(wanted: AuditedOrder["items"], held: AuditedOrder["items"]): boolean {
-	const text = (lines: AuditedOrder["items"]) =>
+type Pieces = readonly { readonly product_id: string; readonly quantity: number }[];
+function sameLines(wanted: Pieces, held: Pieces): boolean {
+	const text = (lines: Pieces) =>
 		lines
 			.map(({ product_id, quantity }) => `${product_id} ${quantity}`)
 			.sort()

@@ -80,6 +80,7 @@ export const metrics = {
  */
 const CODES = new Set([
 	"OUT_OF_STOCK",
+	"COUPON_USED_UP",
 	"PAYMENT_DECLINED",
 	"PAYMENT_EXPIRED",
 	"UNDELIVERABLE",

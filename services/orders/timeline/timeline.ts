@@ -8,6 +8,7 @@ import type { Queryable } from "../../../lib/persistence/database.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
+import type {} from "../../promotions/promotions.contract.ts";
 import type {} from "../../shipping/shipping.contract.ts";
 import type { timelineEntry } from "../orders.contract.shapes.ts";
 import type { OrderRecord } from "../orders.queries.ts";
@@ -34,11 +35,13 @@ interface Message {
 /** Events of steps and compensations. All other events have the kind `event`. */
 const kinds: Readonly<Record<string, Entry["kind"]>> = {
 	"inventory.reserved": "step",
+	"promotion.redeemed": "step",
 	"payment.authorized": "step",
 	"payment.captured": "step",
 	"payment.declined": "step",
 	"shipment.scheduled": "step",
 	"inventory.released": "compensation",
+	"promotion.released": "compensation",
 	"payment.refunded": "compensation",
 	"payment.voided": "compensation",
 	"shipment.cancelled": "compensation",
@@ -127,7 +130,7 @@ function timelineOf(
 export async function collectTimeline(
 	call: Call,
 	db: Queryable,
-	{ order, attempt }: OrderRecord,
+	{ order, priced, attempt }: OrderRecord,
 ): Promise<Timeline> {
 	const { id: subject, user_id } = order;
 	const incomplete = new Set<string>();
@@ -136,19 +139,27 @@ export async function collectTimeline(
 			incomplete.add(source);
 			return [];
 		});
-	const [orders, inventory, payments, shipping, messages, ...retried] = await Promise.all([
-		readEventHistory(db, subject),
-		from("inventory", call("inventory.history", { subject })),
-		from("payments", call("payments.history", { subject })),
-		from("shipping", call("shipping.history", { subject })),
-		from("notifications", call("notifications.about", { user_id, order_id: subject })),
-		findRetries(db, "orders", subject),
-		...SUBSCRIBERS.map((name) => from(name, call(`${name}.retries`, { subject }))),
-	]);
+	const usesPromotions = priced !== null && priced.adjustments.length > 0;
+	const [orders, promotions, inventory, payments, shipping, messages, ...retried] =
+		await Promise.all([
+			readEventHistory(db, subject),
+			usesPromotions ? from("promotions", call("promotions.history", { subject })) : [],
+			from("inventory", call("inventory.history", { subject })),
+			from("payments", call("payments.history", { subject })),
+			from("shipping", call("shipping.history", { subject })),
+			from("notifications", call("notifications.about", { user_id, order_id: subject })),
+			findRetries(db, "orders", subject),
+			...SUBSCRIBERS.map((name) => from(name, call(`${name}.retries`, { subject }))),
+		]);
 	const retries = Object.fromEntries(
 		["orders", ...SUBSCRIBERS].map((name, i) => [name, retried[i]!]),
 	);
-	const entries = timelineOf(order, { orders, inventory, payments, shipping }, messages, retries);
+	const entries = timelineOf(
+		order,
+		{ orders, promotions, inventory, payments, shipping },
+		messages,
+		retries,
+	);
 	return {
 		order_id: order.id,
 		status: order.status,
