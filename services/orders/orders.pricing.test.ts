@@ -88,3 +88,14 @@ test("a structured address is kept although nothing else is configured", async (
 	);
 	expect(row!.shipping_address).toBe("Jo\nMain Street 1\n10115 Berlin\nGermany");
 });
+
+test("an address in an unknown country or without its postal code is rejected", async () => {
+	for (const [change, field] of [
+		[{ country: "XX" }, "shipping_address.country"],
+		[{ postal_code: "1" }, "shipping_address.postal_code"],
+	] as const)
+		await expect(place({ shipping_address: { ...home, ...change } })).rejects.toMatchObject({
+			code: 422,
+			data: { errors: [{ field }] },
+		});
+});

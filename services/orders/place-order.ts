@@ -1,3 +1,4 @@
+import { assertAddress } from "../../lib/addresses/address.ts";
 import { currentTraceparent } from "../../lib/context/traceparent.ts";
 import { type Ctx, contractError, isError } from "../../lib/contracts/contract.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
@@ -38,6 +39,8 @@ export async function placeOrder(
 	// 1. Validate the request. Replay the response of an earlier one with the same key.
 	const user_id = rules.buyerOf(meta.user!, params.user_id);
 	rules.assertNoCardNumber(params.payment_token);
+	if (typeof params.shipping_address === "object")
+		assertAddress("shipping_address", params.shipping_address);
 	const keyed = keyedRequest(ctx);
 	const earlier = keyed && (await findEarlierOrder(responses, keyed, user_id));
 	if (earlier) return replayOrder(db, meta, earlier);

@@ -1,0 +1,76 @@
+import { beforeEach, expect, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
+import { type Cache, createCache, provideCache } from "../../lib/caching/lease-cache.ts";
+import { memoryStore } from "../../lib/caching/memory-store.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+import { createOrderPricing } from "./orders.pricing.ts";
+
+let cache: Cache;
+/** Results of the services; an error is thrown. */
+let results: Record<string, unknown>;
+let calls: string[];
+let pricing: ReturnType<typeof createOrderPricing>;
+beforeEach(() => {
+	const broker = {} as ServiceBroker;
+	cache = createCache(memoryStore(), "cache::");
+	provideCache(broker, cache);
+	calls = [];
+	results = {
+		"tax.status": { enabled: false, prices_include_tax: true },
+		"shipping.status": { enabled: false },
+		"promotions.automatic": [],
+	};
+	const call = async (action: string) => {
+		calls.push(action);
+		const result = results[action];
+		if (result instanceof Error) throw result;
+		return result;
+	};
+	const dependencies = { broker, db: {} as Database, rounding: "line" as const };
+	pricing = createOrderPricing({ ...dependencies, call: call as unknown as Call });
+});
+const change = (service: string) =>
+	cache.of(service, 60_000).whileInvalidated([], async () => undefined);
+const failure = (type: string) => Object.assign(new Error(type), { type });
+
+test("the status of tax, shipping and promotions is cached until a service changes it", async () => {
+	expect([await pricing.isConfigured(), await pricing.isConfigured()]).toEqual([false, false]);
+	expect(calls.sort()).toEqual(["promotions.automatic", "shipping.status", "tax.status"]);
+	calls = [];
+	results["tax.status"] = { enabled: true, prices_include_tax: true };
+	expect(await pricing.isConfigured()).toBe(false);
+	await change("tax");
+	expect(await pricing.isConfigured()).toBe(true);
+	expect(calls).toEqual(["tax.status"]);
+});
+
+test("the last status is valid while its service is down", async () => {
+	results["shipping.status"] = { enabled: true };
+	expect(await pricing.isConfigured()).toBe(true);
+	results["shipping.status"] = failure("REQUEST_TIMEOUT");
+	await change("shipping");
+	expect(await pricing.isConfigured()).toBe(true);
+});
+
+test("an outage before the first status counts as no promotions, but not as no tax", async () => {
+	results["promotions.automatic"] = failure("SERVICE_NOT_AVAILABLE");
+	expect(await pricing.isConfigured()).toBe(false);
+	results["tax.status"] = failure("SERVICE_NOT_AVAILABLE");
+	await change("tax");
+	expect(await pricing.isConfigured()).toBe(false);
+});
+
+test("an order fails while the status of tax is unknown, unless no node has it", async () => {
+	results["tax.status"] = failure("REQUEST_TIMEOUT");
+	await expect(pricing.isConfigured()).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+	results["tax.status"] = failure("SERVICE_NOT_FOUND");
+	expect(await pricing.isConfigured()).toBe(false);
+});
+
+test("another error of a service is no outage", async () => {
+	await pricing.isConfigured();
+	results["promotions.automatic"] = failure("VALIDATION_ERROR");
+	await change("promotions");
+	await expect(pricing.isConfigured()).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+});
