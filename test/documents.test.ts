@@ -9,7 +9,7 @@ const documents = [
 	"CONTRIBUTING.md",
 	"CHANGELOG.md",
 	"SECURITY.md",
-	...filesIn(root, "docs").filter((file) => file.endsWith(".md")),
+	...filesIn(root, "docs", "examples").filter((file) => file.endsWith(".md")),
 ];
 const read = (file: string) => readFileSync(join(root, file), "utf8");
 

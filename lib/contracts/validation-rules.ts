@@ -269,7 +269,7 @@ export function refineRules(validator: Compiler): void {
 }
 
 /** Most violations in a list that are reported, so that a message between nodes can contain them. */
-export const MAX_VIOLATIONS = 100;
+const MAX_VIOLATIONS = 100;
 
 /** Makes the rule of lists report the first violations only. */
 function limitViolations(validator: Compiler): void {

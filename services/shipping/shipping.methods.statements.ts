@@ -13,10 +13,7 @@ export const LIST_METHODS = sql(
 	`select ${COLUMNS} from shipping_methods order by position, code`,
 );
 /** Serializes the creation of methods, because their number is limited. */
-export const LOCK_METHODS = sql(
-	"lock_methods",
-	"lock table shipping_methods in share row exclusive mode",
-);
+export const LOCK_METHODS = "lock table shipping_methods in share row exclusive mode";
 export const COUNT_METHODS = sql(
 	"count_methods",
 	"select count(*) as methods from shipping_methods",

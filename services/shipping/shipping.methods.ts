@@ -17,8 +17,6 @@ const METHOD_BYTES = 2000;
 /** Maximum number of methods. Each quote examines all of them. */
 export const MAX_METHODS = 100;
 
-export type MethodTable = ReturnType<typeof openMethodTable>;
-
 /** The table of shipping methods. This process caches it until a method changes. */
 export function openMethodTable(broker: ServiceBroker, db: Database) {
 	const cache = cacheOf(broker);

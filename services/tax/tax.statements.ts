@@ -7,7 +7,7 @@ export const LIST = sql(
 );
 
 /** Serializes replacements of the table. Does not block readers. */
-export const LOCK = sql("lock", "lock table tax_rates in share row exclusive mode");
+export const LOCK = "lock table tax_rates in share row exclusive mode";
 export const CLEAR = sql("clear", "delete from tax_rates");
 /** Inserts the rows of a JSON array. */
 export const INSERT = sql(

@@ -283,6 +283,16 @@ export const table: Readonly<Record<string, Row>> = {
 		body: { usage_limit: 100 },
 	})),
 	"DELETE /api/promotions/:id": admins(204, promotion),
+	"GET /api/tax/rates": admins(200),
+	"PUT /api/tax/rates": admins(200, () => ({ body: [] })),
+	"GET /api/shipping/methods": anyone(200),
+	// Methods and rates would change the prices of other tests, so none are created.
+	"POST /api/shipping/methods": admins(422, () => ({
+		body: { code: "standard", name: "Standard", price: 1, currency: "ABC" },
+	"PATCH /api/shipping/methods/:code": admins(404, () => ({
+		path: { code: "unknown" },
+		body: { price: 2 },
+	"DELETE /api/shipping/methods/:code": admins(404, () => ({ path: { code: "unknown" } })),
 
 	"POST /api/orders": users(201, async (scene) => ({
 		body: orderRequest({ id: await product(scene) }),

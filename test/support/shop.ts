@@ -58,9 +58,7 @@ export async function startShop(
 	} = {},
 ): Promise<Shop> {
 	const { services = serviceNames(folder), stubs = [] } = options;
-	const stubsWithDatabase = stubs.flatMap(({ name, mixins }) =>
-		mixins?.includes(database as object) ? [name] : [],
-	);
+	const stubsWithDatabase = stubs.filter(usesDatabase).map(({ name }) => name);
 	const databases = await makeDatabases([
 		...services.filter((name) => domains.includes(name)),
 		...stubsWithDatabase,
@@ -115,6 +113,10 @@ export async function startShop(
 		},
 	};
 }
+
+/** Whether a schema has the mixin `database`, at any depth. */
+const usesDatabase = (schema: Partial<ServiceSchema>): boolean =>
+	schema === database || [schema.mixins ?? []].flat().some(usesDatabase);
 
 type Stubs<C extends Contract> = {
 	[K in keyof C["actions"]]?: (

@@ -90,7 +90,7 @@ export function* attacks(
 				withBody ? text(piece, BODY_LENGTH) : piece,
 			))
 				yield withBody
-					? bodyRequest(method, path, params, headers)
+					? bodyRequest(method, path, contract.bodyList, params, headers)
 					: headRequest(method, path, params, piece, headers);
 			for (const [parameter] of path.matchAll(/:\w+/g))
 				yield {
@@ -111,6 +111,7 @@ const filled = (path: string, params: Shape): string =>
 function bodyRequest(
 	method: string,
 	path: string,
+	bodyList: string | undefined,
 	params: Record<string, unknown>,
 	headers: FuzzRequest["headers"],
 ): FuzzRequest {
@@ -122,7 +123,7 @@ function bodyRequest(
 		method,
 		path: path.replace(/:\w+/g, "019a0000-0000-7000-8000-000000000001"),
 		headers,
-		body: Buffer.from(JSON.stringify(body)),
+		body: Buffer.from(JSON.stringify(bodyList === undefined ? body : body[bodyList])),
 	};
 }
 /**

@@ -27,11 +27,20 @@ export const setUpWith =
 		};
 	};
 
+/** Removes the tax rates and shipping methods of earlier requests, which may deliver no order. */
+async function removePrices({ http }: Http, { token }: Customer): Promise<void> {
+	await http("PUT /api/tax/rates", { token, body: [] });
+	const { body: methods } = await http("GET /api/shipping/methods");
+	for (const { code } of methods as { code: string }[])
+		await http(`DELETE /api/shipping/methods/${code}`, { token });
+}
+
 /** A new customer with one confirmed and one cancelled order. */
 export const streamsSetUpWith =
 	(shop: Http, admin: () => Promise<Customer>): StreamFuzzOptions["setUp"] =>
 	async () => {
 		const [administrator, customer] = [await admin(), await register(shop)];
+		await removePrices(shop, administrator);
 		const product = await makeProduct(shop, administrator, { stock: 100 });
 		const [open, finished] = [
 			await placeOrder(shop, customer, product),
