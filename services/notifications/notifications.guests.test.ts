@@ -1,9 +1,10 @@
 import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
+import type { EventData } from "../../lib/contracts/contract.ts";
 import { createOrderToken } from "../../lib/security/order-token.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { admin } from "../../test/support/shop.ts";
-import { type Message, mailShop } from "./test/mail-shop.ts";
+import { type Message, mailShop, type OrderSummary } from "./test/mail-shop.ts";
 
 const unverifiedUser = uuid();
 const mail = mailShop({ fullName: "Grace Hopper", unverifiedUser });
@@ -19,7 +20,12 @@ const address = {
 const details = {
 	total_amount: 39.9,
 	currency: "EUR",
-	items: [{ name: "Lamp", quantity: 2, line_total: 40 }],
+	items: [
+		{
+			...{ product_id: uuid(), name: "Lamp", quantity: 2, unit_price: 20, line_total: 40 },
+			...{ discount: 5, tax: 5.59, total: 35 },
+		},
+	],
 	subtotal: 40,
 	discount_amount: 5,
 	shipping_amount: 4.9,
@@ -32,18 +38,22 @@ const details = {
 	billing_address: null,
 	coupon_codes: ["SUMMER"],
 };
-function order(user_id: string | null, fields: object = {}) {
+function order(user_id: string | null, fields: Partial<OrderSummary> = {}) {
 	const order_id = uuid();
-	const email = user_id === null ? `${order_id}@guests.example.com` : null;
-	mail.orders.set(order_id, { id: order_id, user_id, email, ...details, ...fields });
+	const email = `${order_id}@guests.example.com`;
+	const summary = { id: order_id, user_id, email: user_id === null ? email : null, ...details };
+	mail.orders.set(order_id, { ...summary, ...fields });
 	return { order_id, email };
 }
+const eventOf = (order_id: string, user_id: string | null) =>
+	({ order_id, user_id, total_amount: 39.9, currency: "EUR" }) as const;
 /** Publishes that an order was confirmed, as an older node does for an order with a user. */
-const confirm = (order_id: string, user_id: string | null, fields: object = {}) =>
-	mail.publishForOrder("order.confirmed", {
-		...{ order_id, user_id, total_amount: 39.9, currency: "EUR" },
-		...fields,
-	});
+const confirm = (
+	order_id: string,
+	user_id: string | null,
+	fields: Partial<EventData<"order.confirmed">> = {},
+) =>
+	mail.publishForOrder("order.confirmed", order_id, { ...eventOf(order_id, user_id), ...fields });
 const sentFor = (order_id: string) =>
 	eventually(async () => {
 		const [message] = await mail.shop.databases.query<Message & { user_id: string | null }>(
@@ -61,7 +71,7 @@ test("a guest receives amounts, coupons, the place and a link to the order", asy
 	const { order_id, email } = order(null);
 	await confirm(order_id, null, { email });
 	const { data, user_id } = await sentFor(order_id);
-	const [{ text, html, to }] = received(email!) as [ReturnType<typeof received>[0]];
+	const [{ text, html, to }] = received(email) as [ReturnType<typeof received>[0]];
 	expect(to).toMatchObject({ value: [{ address: email, name: "" }] });
 	for (const line of [
 		"2 × Lamp: €40.00",
@@ -158,12 +168,10 @@ test("an event is mailed to a guest once, and a later one after the order joined
 	);
 	await mail.shop.databases.query("notifications", "delete from inbox");
 	const user_id = uuid();
-	mail.orders.set(order_id, { ...mail.orders.get(order_id), user_id });
-	await mail.publishForOrder("order.shipped", {
-		...{ order_id, user_id, email, total_amount: 39.9, currency: "EUR" },
-	});
+	mail.orders.set(order_id, { ...mail.orders.get(order_id)!, user_id });
+	await mail.publishForOrder("order.shipped", order_id, { ...eventOf(order_id, user_id), email });
 	await mail.waitForStatus(user_id, "sent");
-	expect(received(email!)).toHaveLength(1);
+	expect(received(email)).toHaveLength(1);
 	expect(received(user_id)).toHaveLength(1);
 
 	const about = (user_id: string | null) =>
@@ -194,7 +202,7 @@ test("a refund of late money reaches the address in the guest's order", async ()
 		[uuid(), uuid(), JSON.stringify({ order_id, total_amount: 12, currency: "EUR" })],
 	);
 	await sentFor(order_id);
-	const { text } = received(email!)[0]!;
+	const { text } = received(email)[0]!;
 	expect(text).toContain("We have refunded €12.00.");
 	expect(text).toContain(`&id=${order_id}`);
 });

@@ -57,7 +57,7 @@ test("the message to a guest has an address, and that to a user none", () => {
 	const contentFor = (user_id: string | null, email?: string) =>
 		contentOf({
 			...event,
-			data: { ...data, user_id: user_id as string, ...(email ? { email } : {}) },
+			data: { ...data, user_id, ...(email ? { email } : {}) },
 		});
 	const guest = contentFor(null, "guest@example.com")!;
 	expect(guest).toEqual({ template: "order_shipped", data: { ...data, to: "guest@example.com" } });

@@ -67,17 +67,11 @@ export function contentOf({ type, data }: EventOf<NotifiedEvent>): Content | und
 				: undefined;
 		}
 		default: {
-			const { user_id, email, ...rest } = data as GuestOrderData & typeof data;
+			const { user_id, email, ...rest } = data;
 			const recipient = user_id === null && email ? { to: email } : {};
 			return { template: type.replace(".", "_"), data: { ...rest, ...recipient } } as Content;
 		}
 	}
-}
-
-interface GuestOrderData {
-	readonly user_id: string | null;
-	/** Only of an order with its own address; the address of the account has precedence. */
-	readonly email?: string;
 }
 
 /**

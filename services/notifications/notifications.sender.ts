@@ -13,7 +13,13 @@ import type { Env } from "../../lib/settings/env.ts";
 import type {} from "../users/users.contract.ts";
 import { createLinks } from "./notifications.links.ts";
 import { composeMail, openTransport } from "./notifications.mail.ts";
-import { Orders } from "./notifications.orders.ts";
+import {
+	detailsOf,
+	guestLinkOf,
+	type Order,
+	orderIdOf,
+	readOrders,
+} from "./notifications.orders.ts";
 import { applyQuota } from "./notifications.quotas.ts";
 import {
 	guestOf,
@@ -91,16 +97,17 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	const backoff = env.EVENT_BACKOFF.split(",").map(Number);
 	const transport = SMTP_URL ? openTransport(SMTP_URL) : undefined;
 	const addLink = createLinks({ db, call, publicUrl: PUBLIC_URL });
-	const orders = new Orders(call, env);
 	const stopDeliveries = new AbortController();
 
 	async function poll(): Promise<boolean> {
 		const due = await db.query<DueMessage>(CLAIM);
 		if (due.length === 0) return false;
-		const results = await loadUsers(due)
-			.then((users) =>
+		const results = await Promise.all([loadUsers(due), loadOrders(due)])
+			.then(([users, orders]) =>
 				Promise.all(
-					due.map((message, i) => trace(message, () => processMessage(message, users[i] ?? null))),
+					due.map((message, i) =>
+						trace(message, () => processMessage(message, users[i] ?? null, orders[i] ?? null)),
+					),
 				),
 			)
 			.catch((error) => due.map((message) => postpone(message, error)));
@@ -122,10 +129,25 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 		return due.map(({ user_id }) => (user_id === null ? null : (users.next().value ?? null)));
 	}
 
-	async function processMessage(due: DueMessage, user: User | null): Promise<Result> {
+	/** Orders of messages; null for a message without one, an error if they could not be read. */
+	async function loadOrders(due: readonly DueMessage[]): Promise<(Order | null | Error)[]> {
+		if (!transport) return due.map(() => null);
+		return readOrders(call, due).catch((error: Error) =>
+			due.map((message) => (orderIdOf(message) === undefined ? null : error)),
+		);
+	}
+
+	async function processMessage(
+		due: DueMessage,
+		user: User | null,
+		order: Order | null | Error,
+	): Promise<Result> {
+		const isOutage = order instanceof Error;
+		const age = Date.now() - Date.parse(due.created_at);
+		if (isOutage && age < PATIENCE_MS) return postpone(due, order);
 		let prepared: Prepared | Result;
 		try {
-			prepared = await prepare(due, user);
+			prepared = await prepare(due, user, isOutage ? null : order);
 		} catch (error) {
 			const isGone = isError(error, "USER_NOT_FOUND") || isError(error, "EMAIL_CHANGE_NOT_FOUND");
 			return isGone ? failed(messageOf(error)) : postpone(due, error);
@@ -137,8 +159,12 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	 * Returns the message with its link and address, or the result if it is not sent now. The quota
 	 * comes before the link, because a new link revokes the one that was mailed before.
 	 */
-	async function prepare(due: DueMessage, user: User | null): Promise<Prepared | Result> {
-		const message = isAddressChange(due) ? await addLink(due) : await addOrder(due, user);
+	async function prepare(
+		due: DueMessage,
+		user: User | null,
+		order: Order | null,
+	): Promise<Prepared | Result> {
+		const message = isAddressChange(due) ? await addLink(due) : addOrder(due, user, order);
 		const to = isAddressChange(message) ? message.data.to : (user?.email ?? guestOf(message.data));
 		if (!transport) {
 			await addLink(message);
@@ -152,17 +178,13 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 		return { message: await addLink(message, to), to };
 	}
 
-	/** Adds the details of an order, and its link for a guest. They are not stored. */
-	async function addOrder(due: DueMessage, user: User | null): Promise<DueMessage> {
-		const age = Date.now() - Date.parse(due.created_at);
+	/** Adds the details of the order, and the link of a guest. They are not stored. */
+	function addOrder(due: DueMessage, user: User | null, order: Order | null): DueMessage {
 		const verified = recipientName(due, user) !== undefined;
-		const order = await orders.read(due, user, verified).catch((error) => {
-			if (age < PATIENCE_MS) throw error;
-			return undefined;
-		});
+		const details = order ? detailsOf(order, verified) : undefined;
 		const guest = due.user_id === null && order?.email ? { to: order.email } : {};
-		const link = orders.linkOf(due);
-		const data = { ...guest, ...due.data, details: order?.details, ...(link ? { link } : {}) };
+		const link = guestLinkOf(due, env);
+		const data = { ...guest, ...due.data, details, ...(link ? { link } : {}) };
 		return { ...due, data } as DueMessage;
 	}
 

@@ -15,7 +15,7 @@ import type {} from "../payments/payments.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
-import { Orders } from "./notifications.orders.ts";
+import { detailsOf, guestLinkOf, readOrders } from "./notifications.orders.ts";
 import {
 	assertVisible,
 	type Content,
@@ -68,10 +68,10 @@ export default defineService(notifications)({
 			const { data, ...message } = found;
 			const visible = visibleData(data, message, ctx.meta.user!);
 			const name = recipientName(found, user);
-			const orders = new Orders(callerOf(this), envOf(this.broker));
-			const order = await orders.read(found, user, name !== undefined).catch(() => undefined);
-			const link = found.status === "kept" ? orders.linkOf(found) : undefined;
-			const complete = { ...visible, details: order?.details, ...(link ? { link } : {}) };
+			const [order = null] = await readOrders(ctx.call, [found]).catch(() => []);
+			const details = order ? detailsOf(order, name !== undefined) : undefined;
+			const link = found.status === "kept" ? guestLinkOf(found, envOf(this.broker)) : undefined;
+			const complete = { ...visible, details, ...(link ? { link } : {}) };
 			const { text, html } = render(message.template, complete as typeof visible, name);
 			const to = isAddressChange(found) ? "" : (user?.email ?? guestOf(visible) ?? "");
 			return { ...message, to, text, html };

@@ -1,6 +1,6 @@
 import { versionsOf } from "../../lib/contracts/event-stream.ts";
 import { list, object, paging, shape } from "../../lib/contracts/schema.ts";
-import { count, id, order, pricedOrder, status } from "./orders.contract.shapes.ts";
+import { count, id, order, orderSummary, pricedOrder, status } from "./orders.contract.shapes.ts";
 
 const stuckOrder = shape({
 	...id,
@@ -27,6 +27,13 @@ export const internalActions = {
 		params: id,
 		returns: object(order),
 		throws: ["ORDER_NOT_FOUND", "ILLEGAL_TRANSITION"],
+	},
+	/** Orders in the order of `ids`, with null for an unknown ID. For messages to their buyers. */
+	summaries: {
+		params: { ids: list({ type: "uuid" }, { max: 1000 }) },
+		returns: list({ ...object(orderSummary), nullable: true }),
+		retry: true,
+		divide: { list: "ids" },
 	},
 	/**
 	 * Places the order of a cart at the given prices. Safe to repeat: a call with the ID of an existing

@@ -1,5 +1,5 @@
 import { address } from "../../lib/contracts/address.ts";
-import { list, object, shape } from "../../lib/contracts/schema.ts";
+import { list, object, pick, shape } from "../../lib/contracts/schema.ts";
 
 export const id = { id: { type: "uuid" } } as const;
 export const count = { type: "number", integer: true } as const;
@@ -122,6 +122,17 @@ export const refund = shape({
 export const refundedOrder = shape({
 	...order,
 	refunds: list(object(refund), { description: "Oldest first" }),
+});
+/** An order as messages to its buyer show it. */
+export const orderSummary = shape({
+	...pick(
+		order,
+		...(["id", "user_id", "email", "items", "subtotal", "discount_amount"] as const),
+		...(["shipping_amount", "tax_amount", "total_amount", "currency"] as const),
+		...(["prices_include_tax", "shipping_method", "coupon_codes"] as const),
+		...(["shipping_address", "billing_address"] as const),
+	),
+	...pick(breakdown, "adjustments", "taxes"),
 });
 /** An order with its user and products; null if their service is unavailable. */
 export const enrichedOrder = shape({

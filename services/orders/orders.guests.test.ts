@@ -105,6 +105,20 @@ test("a guest's orders join the account that verifies their address", async () =
 	expect((await get(first.id, undefined, jo.token)).status).toBe(200);
 });
 
+test("summaries contain what messages show, and no secret of the payment", async () => {
+	const { id } = await place("summary@example.com");
+	const [summary, missing] = await shop.call("orders.summaries", { ids: [id, uuid()] });
+	expect(missing).toBeNull();
+	expect(summary).toMatchObject({
+		...{ id, user_id: null, email: "summary@example.com", currency: "EUR" },
+		...{ subtotal: 39.98, discount_amount: 4, shipping_amount: 5, total_amount: 40.98 },
+		items: [{ product_id: product.id, quantity: 2, line_total: 39.98 }],
+		taxes: [{ name: "VAT", rate: 0.19, amount: 6.54 }],
+		shipping_address: { country: expect.any(String) },
+	});
+	expect(Object.keys(summary!)).not.toContain("payment");
+});
+
 test("only an admin cancels the order of a guest, which refunds the payment", async () => {
 	const { id } = await place();
 	const { status, body } = await shop.http(`POST /api/orders/${id}/cancel`, {

@@ -1,9 +1,17 @@
 import type { EventData } from "../../lib/contracts/contract.ts";
 import type { Event } from "../../lib/contracts/event.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import { alignRows } from "../../lib/persistence/align-rows.ts";
 import type { Database, Queryable } from "../../lib/persistence/database.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import type {} from "../users/users.contract.ts";
-import { type OrderDetails, type StoredOrder, toOrder } from "./orders.prices.rules.ts";
+import type { orderSummary } from "./orders.contract.shapes.ts";
+import {
+	breakdownOf,
+	type OrderDetails,
+	type StoredOrder,
+	toOrder,
+} from "./orders.prices.rules.ts";
 import type { Refund } from "./orders.refunds.rules.ts";
 import {
 	assertReadable,
@@ -74,6 +82,21 @@ export async function readableRecord(
 }
 export const visibleOrder = async (db: Database, id: string, caller: Caller): Promise<Order> =>
 	(await visibleRecord(db, id, caller)).order;
+
+/** Orders by ID, in the order of `ids`, as messages show them. */
+export async function summaries(db: Database, ids: string[]): Promise<(OrderSummary | null)[]> {
+	const rows = await db.query<statements.OrderRow>(statements.FIND_ALL, [ids]);
+	return alignRows(ids, rows.map(toSummary));
+}
+type OrderSummary = Infer<typeof orderSummary>;
+function toSummary(row: statements.OrderRow): OrderSummary {
+	const { adjustments, taxes } = breakdownOf(row.priced);
+	const { status, cancellation_reason, payment, created_at, updated_at, ...shown } = toOrder(
+		toStoredOrder(row),
+		row,
+	);
+	return { ...shown, adjustments, taxes };
+}
 
 /** Orders whose cancellation failed repeatedly, oldest first, and their total number. */
 export async function stuckOrders(db: Database, limit: number) {

@@ -104,6 +104,10 @@ export default defineService(orders)({
 			return placePricedOrder(this, params);
 		},
 
+		async summaries({ params: { ids } }) {
+			return queries.summaries(this.db, ids);
+		},
+
 		async haveOrdered({ params: { customers } }) {
 			return queries.haveOrdered(this.db, customers);
 		},

@@ -109,6 +109,11 @@ export interface FoundRow extends SagaRow {
 }
 export const FIND = sql("find", `select ${SAGA}, ${REFUNDS} from orders o where o.id = $1`);
 
+export const FIND_ALL = sql(
+	"find_all",
+	`select ${ORDER} from orders o where o.id = any($1::uuid[])`,
+);
+
 /**
  * One page of orders, newest first (IDs grow with time), and the statement that counts them all.
  */
