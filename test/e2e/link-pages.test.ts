@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
 import type { ParsedMail } from "mailparser";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { v7 as uuid } from "uuid";
+import { pricedOrder } from "../../services/orders/test/stubbed-order-shop.ts";
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, login, register } from "../support/builders.ts";
+import { type Customer, login, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
@@ -145,6 +147,33 @@ test("every mailed link opens a page", async () => {
 		expect(page.status).toBe(200);
 		expect(page.body).toContain(`value="${link.split("token=")[1]}"`);
 	}
+});
+
+test("the link in a mail to a guest shows the order", async () => {
+	const product = await makeProduct(shop, await makeAdmin(shop));
+	const [line] = pricedOrder().lines;
+	const email = `guest-${product.id}@example.com`;
+	const { id } = await shop.call("orders.place", {
+		order_id: uuid(),
+		user_id: null,
+		payment_token: "tok_ok",
+		priced: pricedOrder({ email, lines: [{ ...line!, product_id: product.id }], adjustments: [] }),
+	});
+	const text = await eventually(() => {
+		const isTo = ({ to }: ParsedMail) => JSON.stringify(to).includes(email);
+		return mail.mails.find(isTo)!.text!;
+	});
+	expect(text).toContain("Total: €40.98\n");
+	const link = /http:\/\/shop\.invalid(\S+)/.exec(text)![1]!;
+	const { status, body } = await send(shop.url, `GET ${link}`);
+	expect(status).toBe(200);
+	expect(body).toContain(`Order ${id}<br>\nStatus: confirmed`);
+	expect(body).toContain("Total: €40.98");
+	const token = new URL(link, shop.url).searchParams.get("token")!;
+	const order = await shop.http(`GET /api/orders/${id}`, { headers: { "Order-Token": token } });
+	expect(order).toMatchObject({ status: 200, body: { id, user_id: null } });
+	await eventually(() => expect(log.join("")).toContain('"path":"/order"'));
+	expect(log.join("")).not.toContain(token);
 });
 
 test("pages run no scripts, send no referrer and are not stored", async () => {
