@@ -2,7 +2,7 @@ import { sql } from "../../lib/persistence/database.ts";
 import { savedAddress } from "./users.contract.addresses.ts";
 
 /** Maximum number of addresses of a user. */
-export const MAX_ADDRESSES = 50;
+const MAX_ADDRESSES = 50;
 
 const FIELDS = Object.keys(savedAddress).filter((field) => field !== "id");
 /** Columns of an address in the order of the parameters from `$3`. */
