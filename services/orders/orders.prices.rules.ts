@@ -2,10 +2,7 @@ import { fromMinorUnits, toMinorUnits } from "../../lib/money/currency.ts";
 import type { Line, Order, PricedOrder } from "./orders.rules.ts";
 
 /** A line of an order without discounts and tax: all amounts follow from the price. */
-export type PlainLine = Pick<
-	Line,
-	"product_id" | "name" | "quantity" | "unit_price" | "line_total"
->;
+type PlainLine = Pick<Line, "product_id" | "name" | "quantity" | "unit_price" | "line_total">;
 type PricedLine = PricedOrder["lines"][number];
 /** A line as the order's row contains it. Without discounts and tax, their fields are missing. */
 export type StoredLine = PlainLine &

@@ -60,11 +60,7 @@ export const toStoredOrder = (row: StoredOrder): StoredOrder => ({
 });
 
 /** @throws ORDER_NOT_FOUND also if the order belongs to another user and the caller is no admin */
-export async function visibleRecord(
-	db: Database,
-	id: string,
-	caller: Caller,
-): Promise<OrderRecord> {
+async function visibleRecord(db: Database, id: string, caller: Caller): Promise<OrderRecord> {
 	const record = await findOrder(db, id);
 	assertVisible(record?.order, caller);
 	return record!;

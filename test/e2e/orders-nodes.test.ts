@@ -21,13 +21,20 @@ const around = (...names: string[]) => names.flatMap((name) => [`before ${name}`
 /** Every point between two steps of an order that succeeds. */
 const FORWARD = [
 	`after ${statements.PLACE.name}`,
-	...around("inventory.reserve", "payments.charge", "shipping.schedule", statements.COMPLETE.name),
+	...around(
+		"inventory.reserve",
+		"promotions.redeem",
+		"payments.charge",
+		"shipping.schedule",
+		statements.COMPLETE.name,
+	),
 ];
 /** Every point between two compensations of an order that fails at its last step. */
 const BACKWARD = around(
 	statements.MARK_COMPENSATING.name,
 	"shipping.unschedule",
 	"payments.reverse",
+	"promotions.release",
 	"inventory.release",
 	statements.MARK_COMPENSATED.name,
 );
@@ -59,7 +66,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
 		broker = createNode(brokerOptions(env), env, []);
 		await broker.start();
-		await broker.waitForServices(["users", "products", "orders", "inventory"]);
+		await broker.waitForServices(["users", "products", "orders", "inventory", "promotions"]);
 		call = broker.call.bind(broker) as Call;
 		const email = "buyer@example.com";
 		const user = await call("users.seed", {
@@ -76,11 +83,25 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 			{ meta: { user: admin } },
 		);
 		order = { items: [{ product_id: id, quantity: 1 }] };
+		await promote(id);
 	}, 120_000);
 	afterAll(async () => {
 		await broker?.stop();
 		await cluster?.stop();
 	}, 60_000);
+
+	/** Creates an automatic promotion of a product. */
+	const promote = (product_id: string, limits: { usage_limit?: number } = {}) =>
+		call(
+			"promotions.create",
+			{
+				name: "One off",
+				effect: { type: "amount_off", value: 1 },
+				conditions: { product_ids: [product_id] },
+				...limits,
+			},
+			{ meta: { user: admin } },
+		);
 
 	const find = async (key: string) =>
 		(
@@ -147,6 +168,40 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 			available: 0,
 		});
 	});
+
+	test("apply a promotion with 20 uses to exactly 20 of 100 concurrent orders, and again after cancellations", async () => {
+		const { id } = await call(
+			"products.create",
+			{ name: "Cheap tea", price: 5, category: "Drinks", stock: 1000 },
+			{ meta: { user: admin } },
+		);
+		const promotion = await promote(id, { usage_limit: 20 });
+		const items = [{ product_id: id, quantity: 1 }];
+		/** Places orders and returns the discounted ones. The others are refused, or pay the price. */
+		const buy = async (count: number) => {
+			const results = await Promise.allSettled(
+				Array.from({ length: count }, () =>
+					call("orders.create", { items }, { meta: { ...meta } }),
+				),
+			);
+			for (const result of results)
+				if (result.status === "rejected")
+					expect(result.reason).toMatchObject({ type: "COUPON_USED_UP" });
+				else expect(result.value.status).toBe("confirmed");
+			return results.flatMap((result) =>
+				result.status === "fulfilled" && result.value.discount_amount > 0 ? [result.value.id] : [],
+			);
+		};
+		const used = async () =>
+			(await call("promotions.get", { id: promotion.id }, { meta: { user: admin } })).used;
+		const discounted = await buy(100);
+		expect([discounted.length, await used()]).toEqual([20, 20]);
+		await Promise.all(
+			discounted.slice(0, 7).map((id) => call("orders.cancel", { id }, { meta: { ...meta } })),
+		);
+		expect(await used()).toBe(13);
+		expect([(await buy(50)).length, await used()]).toEqual([7, 20]);
+	}, 60_000);
 
 	describe("settle an order whose node dies", () => {
 		const results = new Map(
