@@ -1,13 +1,14 @@
 import { type Address, formatAddress } from "../../lib/addresses/address.ts";
 import { microBatch, Rejection, reject } from "../../lib/async/micro-batch.ts";
 import { withTimeout } from "../../lib/async/with-timeout.ts";
+import type { Lookup } from "../../lib/caching/cached-lookups.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
 import type { KeyedRequest } from "../../lib/idempotency/idempotency.ts";
 import type { SagaRunner } from "../../lib/saga/runner.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import { orders } from "./orders.contract.ts";
-import type { Lookup } from "./orders.lookup.ts";
+
 import { toStored } from "./orders.prices.rules.ts";
 import type { OrderPricing, OrderToPrice } from "./orders.pricing.ts";
 import * as rules from "./orders.rules.ts";

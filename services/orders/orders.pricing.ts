@@ -1,17 +1,14 @@
 import type { ServiceBroker } from "moleculer";
 import type { Address } from "../../lib/addresses/address.ts";
 import { type Rejection, reject } from "../../lib/async/micro-batch.ts";
-import { cacheOf } from "../../lib/caching/lease-cache.ts";
-import { ValidatedCache } from "../../lib/caching/validated-cache.ts";
+import { cachedStatus } from "../../lib/caching/cached-lookups.ts";
 import { type Call, contractError } from "../../lib/contracts/contract.ts";
 import { MONEY_MAX } from "../../lib/money/currency.ts";
-import { metricsOf } from "../../lib/observability/metrics/registry.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import { inMajorUnits } from "../../lib/pricing/major-units.ts";
 import { type CartToPrice, type PricingResult, priceCarts } from "../../lib/pricing/price-carts.ts";
 import type { Rounding } from "../../lib/pricing/pricing.ts";
 import { type PricingSources, weightOf } from "../../lib/pricing/sources.ts";
-import { isOutage } from "../../lib/resilience/outages.ts";
 import type {} from "../promotions/promotions.contract.ts";
 import type {} from "../shipping/shipping.contract.ts";
 import type {} from "../tax/tax.contract.ts";
@@ -20,14 +17,7 @@ import type { StoredLine } from "./orders.prices.rules.ts";
 import { haveOrdered } from "./orders.queries.ts";
 import type { PricedOrder, Product } from "./orders.rules.ts";
 
-/** Maximum age of a status in milliseconds. A change invalidates it at once. */
-const MAX_AGE_MS = 60_000;
-/** Estimated memory of a status. */
-const STATUS_BYTES = 10_000;
 const DISABLED = { enabled: false };
-
-const isUnknownAction = (error: unknown): boolean =>
-	(error as { type?: unknown } | null)?.type === "SERVICE_NOT_FOUND";
 
 /** An order at catalog prices, to price with tax, shipping and promotions. */
 export interface OrderToPrice {
@@ -50,36 +40,20 @@ interface Dependencies {
 }
 /** Prices orders that have no cart. */
 export function createOrderPricing({ broker, call, db, rounding }: Dependencies) {
-	const [cache, metrics] = [cacheOf(broker), metricsOf(broker)];
-	/**
-	 * Caches a status in this process, until a row of its service changes. While the service is down,
-	 * its last status remains valid, because nothing can change it.
-	 * @param none status if no node has ever provided the action, such as those of an older version
-	 * @param isOptional whether an outage before the first status also counts as `none`
-	 */
-	function cached<S>(service: string, load: () => Promise<S>, none: S, isOptional = false) {
-		const entries = new ValidatedCache<S>(cache, () => STATUS_BYTES, { metrics });
-		let last = isOptional ? none : undefined;
-		return async (): Promise<S> => {
-			try {
-				last = await entries.get(service, "status", MAX_AGE_MS, load);
-				return last;
-			} catch (error) {
-				if (last !== undefined && isOutage(error)) return last;
-				if (isUnknownAction(error)) return none;
-				throw error;
-			}
-		};
-	}
 	const sources: PricingSources = {
 		rounding,
-		automatic: cached("promotions", () => call("promotions.automatic"), [], true),
+		automatic: cachedStatus(broker, "promotions", () => call("promotions.automatic"), {
+			ifUnknown: [],
+			ifUnavailable: [],
+		}),
 		resolve: (codes) => call("promotions.resolve", { codes }),
 		usage: (uses) => call("promotions.usage", { uses }),
 		haveOrdered: (customers) => haveOrdered(db, customers),
-		taxStatus: cached("tax", () => call("tax.status"), DISABLED),
+		taxStatus: cachedStatus(broker, "tax", () => call("tax.status"), { ifUnknown: DISABLED }),
 		calculateTax: (carts) => call("tax.calculate", { carts }),
-		shippingStatus: cached("shipping", () => call("shipping.status"), DISABLED),
+		shippingStatus: cachedStatus(broker, "shipping", () => call("shipping.status"), {
+			ifUnknown: DISABLED,
+		}),
 		quoteShipping: (carts) => call("shipping.quote", { carts }),
 	};
 
