@@ -4,6 +4,7 @@ import { type Ctx, contractError, isError } from "../../lib/contracts/contract.t
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { errorResponse, keyedRequest } from "../../lib/idempotency/idempotency.ts";
 import type { Database } from "../../lib/persistence/database.ts";
+import { assertNoCardNumber } from "../../lib/security/card-number.ts";
 import { orders } from "./orders.contract.ts";
 import type { createOrderPlacement, PlacedOrder } from "./orders.placement.ts";
 import { toOrder } from "./orders.prices.rules.ts";
@@ -38,7 +39,7 @@ export async function placeOrder(
 
 	// 1. Validate the request. Replay the response of an earlier one with the same key.
 	const user_id = rules.buyerOf(meta.user!, params.user_id);
-	rules.assertNoCardNumber(params.payment_token);
+	assertNoCardNumber(params.payment_token);
 	if (typeof params.shipping_address === "object")
 		assertAddress("shipping_address", params.shipping_address);
 	const keyed = keyedRequest(ctx);
@@ -86,7 +87,7 @@ export async function placePricedOrder(
 	{ order_id, user_id, payment_token, priced }: Infer<typeof orders.actions.place.params>,
 ): Promise<rules.Order> {
 	// 1. Validate the request. Its prices are those that the buyer has accepted.
-	rules.assertNoCardNumber(payment_token);
+	assertNoCardNumber(payment_token);
 
 	// 2. Write the order and start its saga, in a batch with concurrent requests.
 	const traceparent = currentTraceparent();
