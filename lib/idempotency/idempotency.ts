@@ -7,7 +7,7 @@ import { type Database, type Queryable, sql, type Tx } from "../persistence/data
 
 /** Request with an Idempotency-Key. A key is unique per caller and action. */
 export interface KeyedRequest {
-	/** ID of the caller. A caller can act on behalf of another user. */
+	/** ID of the caller. A caller can act on behalf of another user. For a guest see `keyedRequest`. */
 	readonly user_id: string;
 	readonly action: string;
 	readonly key: string;
@@ -77,14 +77,18 @@ const sorted = (_: string, value: unknown) =>
 		? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 		: value;
 
-/** Returns the keyed request of a call; undefined if the call has no key or no user. */
-export function keyedRequest({
-	action,
-	params,
-	meta: { user, idempotency_key },
-}: Ctx): KeyedRequest | undefined {
-	if (!idempotency_key || !user || !action?.name) return undefined;
-	return { user_id: user.id, action: action.name, key: idempotency_key, hash: requestHash(params) };
+/**
+ * Returns the keyed request of a call; undefined if the call has no key or no caller.
+ * @param guestScope ID of the resource to which the call of a guest has access: the caller of a
+ * guest's request
+ */
+export function keyedRequest(
+	{ action, params, meta: { user, idempotency_key } }: Ctx,
+	guestScope?: string,
+): KeyedRequest | undefined {
+	const user_id = user?.id ?? guestScope;
+	if (!idempotency_key || !user_id || !action?.name) return undefined;
+	return { user_id, action: action.name, key: idempotency_key, hash: requestHash(params) };
 }
 
 /**
