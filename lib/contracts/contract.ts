@@ -52,7 +52,7 @@ export interface ActionContract {
 	readonly bodyList?: string;
 	/**
 	 * A GET returns an ETag and supports If-None-Match. A change supports If-Match; its handler reads
-	 * `meta.if_match`.
+	 * `meta.if_match`. The tag is that of the body, unless the handler sets the header ETag.
 	 */
 	readonly etag?: true;
 	/**
@@ -73,8 +73,11 @@ export interface ActionContract {
 	 * extension.
 	 */
 	readonly download?: { readonly name: string };
-	/** Applies the strict rate limit per address, against guessing and flooding. */
-	readonly strict?: true;
+	/**
+	 * Applies the strict rate limit per address, against guessing and flooding. "guests": only to
+	 * requests without a valid access token.
+	 */
+	readonly strict?: true | "guests";
 	/**
 	 * When to respond early with 202 and the current state. "on request": `Prefer: respond-async`.
 	 */

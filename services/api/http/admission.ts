@@ -38,8 +38,10 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	req.address = clientAddress(req, gateway.proxies);
 	req.authentication = authenticate(gateway, req);
 	if (target && (PROBES.has(target.pattern) || target.contract?.rawBody)) return;
-	const strict = target?.contract?.strict === true;
-	const client = strict ? req.address : (req.authentication.user?.id ?? req.address);
+	const { user } = req.authentication;
+	const limit = target?.contract?.strict;
+	const strict = limit === true || (limit === "guests" && !user);
+	const client = strict ? req.address : (user?.id ?? req.address);
 	await gateway.rateLimits.count(client, strict, (headers) => {
 		req.limit = headers;
 	});

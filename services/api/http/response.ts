@@ -76,7 +76,7 @@ function shape(req: Request, result: unknown): HttpResponse {
 	const headers = {
 		...location(req, status, result),
 		...(status === 202 && respond_async ? { "Preference-Applied": "respond-async" } : {}),
-		...(contract?.etag ? { ETag: etagOf(result as object) } : {}),
+		...(contract?.etag && !$responseHeaders?.ETag ? { ETag: etagOf(result as object) } : {}),
 		...$responseHeaders,
 	};
 	return { status, headers, body: JSON.stringify(result ?? null) };
