@@ -55,6 +55,10 @@ export function isOutage(error: unknown): boolean {
 	return parent !== undefined && parent !== error && isOutage(parent);
 }
 
+/** Whether a call failed because of an outage of the called service, or of one behind it. */
+export const isUnavailable = (error: unknown): boolean =>
+	isOutage(error) || fieldsOf(error).code === 503;
+
 /**
  * Whether a failed call counts against the called node: it did not respond, or it failed
  * unexpectedly. Errors of a contract do not count, nor does an overloaded node or one that waited

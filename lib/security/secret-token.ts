@@ -8,3 +8,6 @@ export const makeSecretToken = (): string => randomBytes(32).toString("base64url
  * would improve security.
  */
 export const digest = (token: string): Buffer => createHash("sha256").update(token).digest();
+
+/** Generates a token of 128 random bits that is sent in a header, in base64url. */
+export const makeShortToken = (): string => randomBytes(16).toString("base64url");

@@ -304,6 +304,16 @@ export const settings = shape({
 		description:
 			"Rounding of discounts and taxes, half up: each line, or the sum of the lines with the same rate",
 	},
+	CART_TTL_DAYS: {
+		type: "number",
+		integer: true,
+		min: 1,
+		max: 3650,
+		convert: true,
+		default: 90,
+		description:
+			"Days after its last change that a cart is deleted; that of a guest after 30 days at most",
+	},
 	ORDER_DEADLINE_MS: {
 		type: "number",
 		integer: true,

@@ -1,97 +1,18 @@
 import { address } from "../../lib/contracts/address.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
-import { list, object, shape } from "../../lib/contracts/schema.ts";
+import { list, object } from "../../lib/contracts/schema.ts";
 import { order } from "../orders/orders.contract.shapes.ts";
-
-const id = { id: { type: "uuid" } } as const;
-const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
-	description: "ISO 4217 code",
-} as const;
-const email = { type: "email", max: 254, normalize: true } as const;
-const coupon_code = { type: "string", min: 1, max: 40, pattern: "^[A-Za-z0-9_-]+$" } as const;
-const shipping_method = { type: "string", min: 1, max: 40 } as const;
-const money = { type: "money" } as const;
-const nullable = { nullable: true } as const;
-
-const line = shape({
-	product_id: { type: "uuid" },
-	name: { type: "string" },
-	options: { type: "any", nullable: true },
-	quantity: { type: "number", integer: true },
-	unit_price: money,
-	subtotal: money,
-	discount: money,
-	tax: money,
-	total: money,
-	available: {
-		type: "number",
-		integer: true,
-		nullable: true,
-		description: "Stock on hand that no order has reserved; null if the stock is unknown",
-	},
-});
-export const cart = shape({
-	...id,
-	token: {
-		type: "string",
-		optional: true,
-		description: "Secret of a guest's cart, only in the response that creates it",
-	},
-	status: { type: "enum", values: ["open", "completing", "completed", "expired"] },
-	user_id: { type: "uuid", nullable: true },
+import {
+	cart,
+	coupon_code,
 	currency,
-	email: { type: "string", nullable: true },
-	shipping_address: { ...object(address), ...nullable },
-	billing_address: { ...object(address), ...nullable },
-	lines: list(object(line)),
-	adjustments: list(
-		object({
-			promotion_id: { type: "uuid" },
-			name: { type: "string" },
-			code: { type: "string", nullable: true },
-			amount: money,
-		}),
-	),
-	coupon_codes: list({ type: "string" }),
-	shipping_method: { type: "string", nullable: true },
-	shipping_methods: {
-		...list(object({ code: { type: "string" }, name: { type: "string" }, price: money })),
-		description: "Methods that deliver the cart",
-	},
-	shipping_amount: money,
-	taxes: list(object({ name: { type: "string" }, rate: { type: "number" }, amount: money })),
-	subtotal: money,
-	discount_amount: money,
-	tax_amount: money,
-	total_amount: money,
-	prices_include_tax: { type: "boolean" },
-	estimated: {
-		type: "boolean",
-		description: "True if tax, shipping or promotions could not be calculated at the moment",
-	},
-	changes: {
-		...list(
-			object({ product_id: { type: "uuid" }, from: money, to: { type: "money", nullable: true } }),
-		),
-		description: "Unit prices that changed since the buyer last read the cart; null: removed",
-	},
-	problems: {
-		...list(object({ code: { type: "string" }, product_id: { type: "uuid", nullable: true } })),
-		description: "Conditions that prevent the checkout",
-	},
-	order_id: { type: "uuid", nullable: true },
-	cancellation_reason: {
-		type: "string",
-		nullable: true,
-		description: "Why the order of the last checkout was cancelled",
-	},
-	expires_at: { type: "time" },
-	updated_at: { type: "time" },
-});
+	email,
+	id,
+	MAX_QUANTITY,
+	shipping_method,
+} from "./carts.contract.shapes.ts";
+
 const token = { token: "Cart-Token" } as const;
 
 export const carts = contract({
@@ -103,8 +24,15 @@ export const carts = contract({
 			rest: "POST /carts",
 			repeatable: "an unused cart expires",
 			auth: "anyone",
+			strict: "guests",
 			status: 201,
-			params: { currency: { ...currency, default: "EUR" } },
+			params: {
+				currency: {
+					...currency,
+					optional: true,
+					description: "By default that of the first line. EUR while there is none",
+				},
+			},
 			returns: object(cart),
 		},
 		get: {
@@ -126,7 +54,7 @@ export const carts = contract({
 			params: {
 				...id,
 				product_id: { type: "uuid" },
-				quantity: { type: "number", integer: true, min: 0, max: 1000 },
+				quantity: { type: "number", integer: true, min: 0, max: MAX_QUANTITY },
 			},
 			returns: object(cart),
 			throws: [
@@ -136,6 +64,8 @@ export const carts = contract({
 				"PRODUCT_NOT_FOUND",
 				"CHOOSE_VARIANT",
 				"MIXED_CURRENCIES",
+				"ORDER_TOO_LARGE",
+				"PRECONDITION_FAILED",
 			],
 		},
 		update: {
@@ -153,7 +83,13 @@ export const carts = contract({
 				coupon_codes: { ...list(coupon_code, { max: 10 }), optional: true },
 			},
 			returns: object(cart),
-			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN", "COUPON_UNKNOWN", "METHOD_UNAVAILABLE"],
+			throws: [
+				"CART_NOT_FOUND",
+				"CART_NOT_OPEN",
+				"COUPON_UNKNOWN",
+				"METHOD_UNAVAILABLE",
+				"PRECONDITION_FAILED",
+			],
 		},
 		claim: {
 			summary: "Merge a guest's cart into the open cart of the account",
@@ -163,7 +99,7 @@ export const carts = contract({
 			...token,
 			params: id,
 			returns: object(cart),
-			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN"],
+			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN", "MIXED_CURRENCIES"],
 		},
 		checkout: {
 			summary:
@@ -195,14 +131,18 @@ export const carts = contract({
 			}),
 			throws: [
 				"CART_NOT_FOUND",
+				"CART_NOT_OPEN",
 				"CART_COMPLETED",
 				"CART_EMPTY",
 				"EMAIL_REQUIRED",
 				"ADDRESS_REQUIRED",
 				"PRICE_CHANGED",
+				"COUPON_UNKNOWN",
 				"COUPON_USED_UP",
 				"METHOD_UNAVAILABLE",
 				"PRODUCT_NOT_FOUND",
+				"CHOOSE_VARIANT",
+				"MIXED_CURRENCIES",
 				"OUT_OF_STOCK",
 				"PAYMENT_DECLINED",
 				"PAYMENT_EXPIRED",
@@ -222,7 +162,7 @@ export const carts = contract({
 			status: 204,
 			params: id,
 			returns: { type: "any" },
-			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN"],
+			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN", "PRECONDITION_FAILED"],
 		},
 	},
 	events: {
@@ -238,11 +178,14 @@ export const carts = contract({
 		ADDRESS_REQUIRED: { status: 409, message: "The cart needs a shipping address" },
 		PRICE_CHANGED: { status: 409, message: "The total is higher than expected" },
 		COUPON_UNKNOWN: { status: 422, message: "The coupon code is unknown or has expired" },
-		COUPON_USED_UP: { status: 409, message: "The promotion is used up" },
-		METHOD_UNAVAILABLE: {
-			status: 409,
-			message: "The shipping method does not deliver to this address",
-		},
+		COUPON_USED_UP: { status: 409, message: "The coupon is used up" },
+		METHOD_UNAVAILABLE: { status: 409, message: "The shipping method does not deliver the cart" },
+		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
+		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+		CHOOSE_VARIANT: { status: 409, message: "The product has variants: choose one of them" },
+		MIXED_CURRENCIES: { status: 409, message: "A cart cannot contain several currencies" },
+		ORDER_TOO_LARGE: { status: 409, message: "The cart's total exceeds the maximum amount" },
+		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 	},
 });
 

@@ -64,6 +64,9 @@ interface Layer {
 const inside = (...folders: string[]) => new RegExp(`^(${folders.join("|")})/`);
 const isPackage = ({ kind }: Import) => kind === "package";
 const isContract = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.ts$/.test(target);
+/** Parts of a contract without actions, for results that another service passes on unchanged. */
+const isShapes = ({ target }: Import) =>
+	/^services\/(\w+)\/\1\.contract\.shapes\.ts$/.test(target);
 const isOwn = ({ target }: Import, domain: string) => target.startsWith(`services/${domain}/`);
 /**
  * Tools print the documents that the gateway serves and generate requests from its routes;
@@ -111,9 +114,11 @@ const layers: readonly Layer[] = [
 	{
 		name: "a contract",
 		files: /^services\/(?<domain>\w+)\/\k<domain>\.contract(\.\w+)?\.ts$/,
-		rule: "lib, and parts of the same contract (NAME.contract.PART.ts)",
-		isAllowed: ({ target }, domain) =>
-			inside("lib").test(target) || target.startsWith(`services/${domain}/${domain}.contract.`),
+		rule: "lib, parts of the same contract (NAME.contract.PART.ts), and shapes of other contracts",
+		isAllowed: (imported, domain) =>
+			inside("lib").test(imported.target) ||
+			imported.target.startsWith(`services/${domain}/${domain}.contract.`) ||
+			isShapes(imported),
 	},
 	{
 		name: "rules",

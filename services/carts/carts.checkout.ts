@@ -1,0 +1,201 @@
+import { type Ctx, contractError, throwError } from "../../lib/contracts/contract.ts";
+import { commonError } from "../../lib/contracts/errors.ts";
+import type { Infer } from "../../lib/contracts/schema.ts";
+import {
+	claimKey,
+	errorResponse,
+	findKey,
+	type KeyedRequest,
+	keyedRequest,
+	replayResponse,
+	type StoredResponse,
+	storeResponse,
+} from "../../lib/idempotency/idempotency.ts";
+import { toMinorUnits } from "../../lib/money/currency.ts";
+import type { Database } from "../../lib/persistence/database.ts";
+import { newId } from "../../lib/persistence/id.ts";
+import { isUnavailable } from "../../lib/resilience/outages.ts";
+import { assertNoCardNumber } from "../../lib/security/card-number.ts";
+import { createOrderToken } from "../../lib/security/order-token.ts";
+import { accessibleCart, type Self as Changes, chooseVariant } from "./carts.changes.ts";
+import { carts } from "./carts.contract.ts";
+import { type Evaluation, problemsOf } from "./carts.evaluation.rules.ts";
+import type { PlaceRequest, StoredCart } from "./carts.rules.ts";
+import type { Order, Settlement } from "./carts.settlement.ts";
+import { openView, toPlaceRequest } from "./carts.view.rules.ts";
+
+/** The service, as these functions use it. */
+interface Self extends Changes {
+	readonly db: Database;
+	readonly settlement: Settlement;
+	/** From which the tokens of guests' orders are derived. */
+	readonly tokenSecret: string;
+}
+type CheckoutCtx = Ctx<Infer<typeof carts.actions.checkout.params>>;
+type CheckoutResult = Order & { order_token?: string };
+/** A checkout that has begun, on this node or another. */
+interface Begun {
+	readonly cart: Pick<StoredCart, "id" | "user_id">;
+	readonly request: PlaceRequest;
+}
+
+/** Attempts of a checkout whose cart is changed by other requests at the same time. */
+const MAX_ATTEMPTS = 20;
+
+/**
+ * The action `carts.checkout`. A cart completes once: the statement that starts the checkout stores
+ * the order's ID and its complete request, and every later attempt places the same order.
+ * @throws the errors of the action's contract. An outage before the start has no effect; after it,
+ *   the order may be placed, and repeating the checkout or another node completes it.
+ */
+export async function checkOut(self: Self, ctx: CheckoutCtx): Promise<CheckoutResult> {
+	const { payment_method, payment_token = "tok_ok" } = ctx.params;
+	assertNoCardNumber(payment_method ?? payment_token);
+
+	// 1. Find the cart, and replay the response of an earlier request with the same key.
+	for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+		const cart = await accessibleCart(self, ctx.params.id, ctx);
+		const keyed = keyedRequest(ctx, cart.id);
+		const earlier = keyed && (await findKey(self.db, keyed));
+		if (earlier) return replayCheckout(self, ctx, cart, keyed, earlier);
+
+		// 2. Start the checkout, unless a concurrent request has started it.
+		if (cart.status === "completing") {
+			const { request } = cart;
+			if (keyed) await claimKey(self.db, keyed, request!.order_id);
+			return placeOrder(self, ctx, { cart, request: request! }, keyed);
+		}
+		const request = await prepare(self, ctx, cart);
+		const isBegun = await begin(self, cart, request, keyed);
+
+		// 3. Place the order and complete the cart.
+		if (isBegun) return placeOrder(self, ctx, { cart, request }, keyed);
+	}
+	throw commonError("SERVICE_UNAVAILABLE");
+}
+
+/** The request of the order at current prices. @throws the reason why the cart cannot be ordered */
+async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<PlaceRequest> {
+	const { order_id, status } = cart;
+	if (status === "completed") throwError(carts, "CART_COMPLETED", { order_id });
+	if (status !== "open") throwError(carts, "CART_NOT_OPEN", { status });
+	if (cart.lines.length === 0) throwError(carts, "CART_EMPTY");
+	const evaluation = await self.evaluator.evaluate(cart);
+	await assertNoProblems(ctx, cart, evaluation);
+	const { priced } = evaluation.result!;
+	if (priced.total_amount > toMinorUnits(ctx.params.expected_total, priced.currency))
+		throwError(carts, "PRICE_CHANGED", { cart: openView(cart, evaluation) });
+	const { payment_method, payment_token = "tok_ok" } = ctx.params;
+	return toPlaceRequest(cart, evaluation, {
+		order_id: newId(),
+		payment_token: payment_method ?? payment_token,
+	});
+}
+
+/**
+ * The error of the first problem of a cart. Whether the stock suffices is decided by the order.
+ * @throws it; SERVICE_UNAVAILABLE if the price is an estimate
+ */
+async function assertNoProblems(
+	ctx: CheckoutCtx,
+	cart: StoredCart,
+	evaluation: Evaluation,
+): Promise<void> {
+	if (evaluation.estimated) throw commonError("SERVICE_UNAVAILABLE");
+	const problem = problemsOf(cart, evaluation).find(({ code }) => code !== "OUT_OF_STOCK");
+	if (!problem) return;
+	const { code, product_id, coupon_code } = problem;
+	switch (code) {
+		case "PRODUCT_NOT_FOUND":
+			return throwError(carts, code, { product_ids: [product_id] });
+		case "CHOOSE_VARIANT":
+			throw await chooseVariant(ctx, product_id!);
+		case "CURRENCY_CHANGED":
+			return throwError(carts, "MIXED_CURRENCIES", { product_id });
+		case "COUPON_UNKNOWN":
+		case "COUPON_USED_UP":
+			return throwError(carts, code, { coupon_code });
+		case "OUT_OF_STOCK":
+			return;
+		default:
+			return throwError(carts, code);
+	}
+}
+
+/** Returns false if the cart or the key has been used in the meantime. */
+function begin(
+	{ db, store }: Self,
+	cart: StoredCart,
+	request: PlaceRequest,
+	keyed: KeyedRequest | undefined,
+): Promise<boolean> {
+	if (!keyed) return store.begin(db, cart, request);
+	return db
+		.transaction(async (tx) => {
+			if (await claimKey(tx, keyed, request.order_id)) return false;
+			if (await store.begin(tx, cart, request)) return true;
+			// The key must remain free: this request has not placed an order.
+			throw new Conflict();
+		})
+		.catch((error) => {
+			if (error instanceof Conflict) return false;
+			throw error;
+		});
+}
+class Conflict extends Error {}
+
+/** Places the order of a checkout, or waits for it, and stores the response under the key. */
+async function placeOrder(
+	self: Self,
+	ctx: CheckoutCtx,
+	{ cart, request }: Begun,
+	keyed: KeyedRequest | undefined,
+): Promise<CheckoutResult> {
+	const { db, settlement } = self;
+	let order: Order;
+	try {
+		order = await settlement.place(ctx.call.bind(ctx), request);
+	} catch (error) {
+		if (isUnavailable(error)) throw commonError("SERVICE_UNAVAILABLE");
+		if (keyed && error instanceof Error) {
+			const { status, body } = errorResponse(error);
+			if (status < 500) await storeResponse(db, keyed, status, body);
+		}
+		throw error;
+	}
+	// A pending order without a payment to confirm has no response to keep yet.
+	if (keyed && (order.status !== "pending" || order.payment))
+		await storeResponse(db, keyed, 201, order);
+	return withToken(self, cart, order);
+}
+
+/** Adds the token of a guest's order, which is not stored. */
+function withToken(
+	{ tokenSecret }: Self,
+	{ user_id }: Pick<StoredCart, "user_id">,
+	order: Order,
+): CheckoutResult {
+	return user_id === null
+		? { ...order, order_token: createOrderToken(tokenSecret, order.id) }
+		: order;
+}
+
+/**
+ * Repeats the response of the first request with the same key. If it was lost or is not known yet,
+ * the order supplies it.
+ * @throws ORDER_CANCELLED if the order was followed by another checkout
+ */
+async function replayCheckout(
+	self: Self,
+	ctx: CheckoutCtx,
+	cart: StoredCart,
+	keyed: KeyedRequest,
+	earlier: StoredResponse,
+): Promise<CheckoutResult> {
+	if (earlier.status !== null)
+		return withToken(self, cart, replayResponse<Order>(ctx.meta, earlier));
+	const request = cart.request ?? (await self.store.findRequest(cart.id));
+	if (request?.order_id !== earlier.subject)
+		throw contractError(carts, "ORDER_CANCELLED", { order_id: earlier.subject });
+	return placeOrder(self, ctx, { cart, request: request! }, keyed);
+}

@@ -1,0 +1,119 @@
+import type { Call, EventData } from "../../lib/contracts/contract.ts";
+import type { Event } from "../../lib/contracts/event.ts";
+import type { Value } from "../../lib/contracts/schema.ts";
+import type { Database, Tx } from "../../lib/persistence/database.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
+import type { orders } from "../orders/orders.contract.ts";
+import { reopenCart, reopenIn } from "./carts.merging.ts";
+import type { PlaceRequest } from "./carts.rules.ts";
+import * as statements from "./carts.statements.ts";
+import type { CartStore } from "./carts.store.ts";
+
+export type Order = Value<typeof orders.actions.place.returns>;
+export type Settlement = ReturnType<typeof createSettlement>;
+
+interface Dependencies {
+	readonly db: Database;
+	readonly store: CartStore;
+	wakeRelay(): void;
+	/** Receives a failure that another attempt makes good. */
+	onError(error: unknown, order_id: string): void;
+}
+/** Number of unfinished checkouts that one poll handles. */
+const BATCH_SIZE = 20;
+
+/**
+ * Moves the carts of orders to their final status: `completed` if the order was confirmed, `open` if
+ * it was cancelled. The checkout, the orders' events and a poller do this in any order and number.
+ */
+export function createSettlement({ db, store, wakeRelay, onError }: Dependencies) {
+	const reopen = (order_id: string, reason: string) =>
+		reopenCart({ db, store }, order_id, reason).catch((error) => onError(error, order_id));
+
+	/**
+	 * Places an order, or waits for it, and settles its cart if the order is decided.
+	 * @throws the errors of `orders.place`, after which the cart is open again; or an outage, after
+	 *   which the outcome is unknown
+	 */
+	async function place(call: Call, request: PlaceRequest): Promise<Order> {
+		const { order_id } = request;
+		let order: Order;
+		try {
+			order = await call("orders.place", request);
+		} catch (error) {
+			if (isRefusal(error)) await reopen(order_id, reasonOf(error));
+			throw error;
+		}
+		if (order.status !== "pending")
+			await store.complete(order_id).catch((error) => onError(error, order_id));
+		return order;
+	}
+
+	return {
+		place,
+
+		/**
+		 * Settles carts whose checkout has not finished in time: its node has died, the orders service
+		 * was down, or the buyer has to confirm the payment.
+		 * @returns whether there may be more
+		 */
+		async settleDue(call: Call): Promise<boolean> {
+			const due = await db.query<{ order_id: string; request: PlaceRequest }>(
+				statements.CLAIM_UNSETTLED,
+				[BATCH_SIZE],
+			);
+			if (due.length === 0) return false;
+			const fates = await call("orders.fates", { order_ids: due.map((one) => one.order_id) });
+			const confirmed = due.filter((_, i) => fates[i] === "confirmed");
+			if (confirmed.length > 0) {
+				await store.completeAll(db, confirmed);
+				wakeRelay();
+			}
+			// An unknown order was not placed; a cancelled one returns its reason.
+			const others = due.filter((_, i) => fates[i] === "unknown" || fates[i] === "cancelled");
+			await Promise.all(
+				others.map(({ order_id, request }) =>
+					place(call, request).catch((error) => {
+						if (!isRefusal(error)) onError(error, order_id);
+					}),
+				),
+			);
+			return due.length === BATCH_SIZE;
+		},
+
+		/** Completes the carts of confirmed orders. */
+		async followConfirmed(tx: Tx, events: readonly Event[]): Promise<void> {
+			const confirmed = events.map(({ subject, traceparent }) => ({
+				order_id: subject,
+				traceparent,
+			}));
+			await store.completeAll(tx, confirmed);
+			tx.handle.afterCommit(wakeRelay);
+		},
+
+		/** Opens the carts of orders that were cancelled instead of confirmed. */
+		async followCancelled(tx: Tx, events: readonly Event[]): Promise<void> {
+			const reasons = new Map(
+				events.map(({ subject, data }) => [subject, (data as EventData<"order.cancelled">).reason]),
+			);
+			const found = await store.findCompleting(tx, [...reasons.keys()]);
+			for (const { order_id } of found) await reopenIn(store, tx, order_id, reasons.get(order_id)!);
+		},
+	};
+}
+
+interface Failure {
+	readonly code?: unknown;
+	readonly type?: string;
+	readonly data?: { readonly reason?: string };
+}
+/** Whether the order was not placed or was cancelled, also if the call is repeated. */
+function isRefusal(error: unknown): boolean {
+	const { code } = (error ?? {}) as Failure;
+	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);
+}
+/** The reason as the order states it: a code, or the text of a person. */
+function reasonOf(error: unknown): string {
+	const { type = "ORDER_CANCELLED", data } = error as Failure;
+	return type === "ORDER_CANCELLED" ? (data?.reason ?? type) : type;
+}
