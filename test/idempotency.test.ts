@@ -41,6 +41,8 @@ interface Command {
 	readonly bodies: readonly [object, object];
 	/** Of a success; 201 by default. */
 	readonly status?: number;
+	/** Error of another caller, if there can be one effect only. */
+	readonly once?: string;
 	effects(): Promise<number>;
 }
 
@@ -79,6 +81,20 @@ describe("an Idempotency-Key", () => {
 				bodies: [{ items: items(1) }, { items: items(2) }],
 				effects: () =>
 					count("orders", "select count(*) as n from refunds where order_id = $1", order.id),
+			};
+		},
+		async "carts.checkout"() {
+			const [product, customer] = [await makeProduct(shop, admin), await register(shop)];
+			const { token } = customer;
+			const { body: cart } = await shop.http("POST /api/carts", { token, body: {} });
+			const line = `/api/carts/${cart.id}/lines/${product.id}`;
+			await shop.http(`PUT ${line}`, { token, body: { quantity: 1 } });
+			return {
+				request: `POST /api/carts/${cart.id}/checkout`,
+				bodies: [{ expected_total: 1000 }, { expected_total: 2000 }],
+				once: "CART_COMPLETED",
+				effects: () =>
+					count("orders", "select count(*) as n from orders where user_id = $1", customer.id),
 			};
 		},
 		async "payments.refund"() {
@@ -179,7 +195,7 @@ describe("an Idempotency-Key", () => {
 	});
 
 	test.each(keyed)("of %s replays the response without a second effect", async (name) => {
-		const { request, bodies, effects, status: success = 201 } = await commands[name]!();
+		const { request, bodies, effects, status: success = 201, once } = await commands[name]!();
 		const headers = { "idempotency-key": uuid() };
 		const send = (body: object, { token } = admin) => shop.http(request, { token, body, headers });
 		const first = await send(bodies[0]);
@@ -199,6 +215,10 @@ describe("an Idempotency-Key", () => {
 
 		// Keys of different callers are independent.
 		const otherResponse = await send(bodies[1], other);
+		if (once) {
+			expect(otherResponse.body.code).toBe(once);
+			return;
+		}
 		expect([otherResponse.status, otherResponse.headers.get("idempotent-replayed")]).toEqual([
 			success,
 			null,

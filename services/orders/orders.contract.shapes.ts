@@ -211,3 +211,18 @@ export const orderEvent = shape({
 	shipping_amount: { ...money, ...ifPriced },
 	tax_amount: { ...money, ...ifPriced },
 });
+
+/** Reasons why an order cannot be placed, with or without a cart. */
+export const placementErrors = {
+	CHOOSE_VARIANT: { status: 409, message: "The product has variants: order one of them" },
+	COUPON_USED_UP: { status: 409, message: "A promotion of the order is used up" },
+	METHOD_UNAVAILABLE: {
+		status: 409,
+		message: "The shipping method does not deliver to this address",
+	},
+	MIXED_CURRENCIES: { status: 409, message: "An order cannot contain several currencies" },
+	ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
+	OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
+	PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
+	UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
+} as const;

@@ -100,6 +100,23 @@ const place = async ({ shop, admin, owner }: Scene) => {
 	const { body } = await placeOrder(shop, owner, await makeProduct(shop, admin));
 	return body.id as string;
 };
+const cart = async ({ shop, owner: { token } }: Scene) => {
+	const { body } = await shop.http("POST /api/carts", { token, body: {} });
+	return { path: { id: body.id as string } };
+};
+const cartLine = async (scene: Scene, { path }: Awaited<ReturnType<typeof cart>>) => ({
+	path: { ...path, product_id: await product(scene) },
+	body: { quantity: 1 },
+});
+const filledCart = async (scene: Scene) => {
+	const opened = await cart(scene);
+	const { path, body } = await cartLine(scene, opened);
+	await scene.shop.http(`PUT /api/carts/${path.id}/lines/${path.product_id}`, {
+		token: scene.owner.token,
+		body,
+	});
+	return { ...opened, body: { expected_total: 1_000_000 } };
+};
 const placed = async (scene: Scene) => {
 	await place(scene);
 	return {};
@@ -289,10 +306,30 @@ export const table: Readonly<Record<string, Row>> = {
 	// Methods and rates would change the prices of other tests, so none are created.
 	"POST /api/shipping/methods": admins(422, () => ({
 		body: { code: "standard", name: "Standard", price: 1, currency: "ABC" },
+	})),
 	"PATCH /api/shipping/methods/:code": admins(404, () => ({
 		path: { code: "unknown" },
 		body: { price: 2 },
+	})),
 	"DELETE /api/shipping/methods/:code": admins(404, () => ({ path: { code: "unknown" } })),
+
+	"POST /api/carts": anyone(201, () => ({ body: {} })),
+	"GET /api/carts/:id": { ...own(200, cart, 404), anonymous: 404 },
+	"PUT /api/carts/:id/lines/:product_id": {
+		...own(200, async (scene) => cartLine(scene, await cart(scene)), 404),
+		anonymous: 404,
+	},
+	"PATCH /api/carts/:id": {
+		...own(
+			200,
+			async (scene) => ({ ...(await cart(scene)), body: { email: "a@example.com" } }),
+			404,
+		),
+		anonymous: 404,
+	},
+	"POST /api/carts/:id/claim": own(200, cart, 404),
+	"POST /api/carts/:id/checkout": { ...own(201, filledCart, 404), anonymous: 404 },
+	"DELETE /api/carts/:id": { ...own(204, cart, 404), anonymous: 404 },
 
 	"POST /api/orders": users(201, async (scene) => ({
 		body: orderRequest({ id: await product(scene) }),

@@ -53,18 +53,25 @@ export class Connection {
 	 * Sends a request and returns its response.
 	 *
 	 * @param options.key value of the Idempotency-Key header
+	 * @param options.cartToken value of the Cart-Token header
 	 * @throws Error if the connection fails or the response is abandoned
 	 */
 	request(
 		method: string,
 		path: string,
-		{ token, body, key }: { token?: string | undefined; body?: unknown; key?: string } = {},
+		{
+			token,
+			body,
+			key,
+			cartToken,
+		}: { token?: string | undefined; body?: unknown; key?: string; cartToken?: string } = {},
 	): Promise<HttpResponse> {
 		const text = body === undefined ? "" : JSON.stringify(body);
 		const head =
 			`${method} ${path} HTTP/1.1\r\nHost: ${this.#address.host}:${this.#address.port}\r\n` +
 			(token ? `Authorization: Bearer ${token}\r\n` : "") +
 			(key ? `Idempotency-Key: ${key}\r\n` : "") +
+			(cartToken ? `Cart-Token: ${cartToken}\r\n` : "") +
 			(text
 				? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`
 				: method === "POST"

@@ -70,6 +70,9 @@ The exit code is 1 if orders, stock or payments do not match the responses.`;
 
 export type Options = NonNullable<ReturnType<typeof read>>;
 
+/** Enough for several minutes of checkouts. */
+const SEED_CARTS = 400_000;
+
 /**
  * Parses the arguments. Returns undefined if they request help.
  * @throws StartError naming the wrong argument
@@ -120,6 +123,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		size: {
 			products,
 			orders,
+			carts: names.some((name) => scenarios[name]?.usesCarts) ? SEED_CARTS : 0,
 			users: size("users", scale ? Math.max(200, Math.floor(orders / 100)) : 200),
 		},
 		postgres,

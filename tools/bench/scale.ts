@@ -11,7 +11,7 @@ import type { Target } from "./target.ts";
  * Seed sizes of the normal shop. An embedded shop caches all of these products in memory; only a
  * cluster, which runs without a cache here, shows how reads scale.
  */
-export const NORMAL_SIZE = { products: 10_000, users: 200, orders: 20_000 };
+export const NORMAL_SIZE = { products: 10_000, users: 200, orders: 20_000, carts: 0 };
 /** Limit for the additional CPU time of an operation on large tables. */
 export const GROWTH_LIMIT_PERCENT = 20;
 

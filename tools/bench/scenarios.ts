@@ -1,5 +1,6 @@
 import type { Connection, HttpResponse } from "./client.ts";
 import type { Operation } from "./load.ts";
+import { cartToken } from "./seed-carts.ts";
 import { COMMON_WORDS, type SeedHistory } from "./seed-history.ts";
 import { BUYER_PASSWORD } from "./shop-seed-history.ts";
 
@@ -14,6 +15,8 @@ export interface Scenario {
 	operation(data: ScenarioData): Operation;
 	/** Unmeasured load during the measurement. */
 	readonly background?: { readonly clients: number; operation(data: ScenarioData): Operation };
+	/** Present if the scenario requires carts. */
+	readonly usesCarts?: true;
 	/** Present if the floor implements the operations. */
 	readonly runsOnFloor?: true;
 }
@@ -58,6 +61,12 @@ const login =
 			},
 		});
 const product = get((data, n) => `/api/products/${productId(data, n)}`);
+/** Path of a seed cart. The first tenth is changed again and again, each other cart is ordered once. */
+const cartPath = ({ history }: ScenarioData, n: number): string =>
+	`/api/carts/${history.id("cart", n)}`;
+const changedCarts = ({ history }: ScenarioData): number => Math.floor(history.size.carts / 10);
+/** Above every total, so that each cart is ordered at its price. */
+const EXPECTED_TOTAL = 1000;
 const LIST_PATH = "/api/products?limit=20";
 
 /** Scenarios by name. */
@@ -96,6 +105,29 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 				[0, 1, 2, 3, 4].map((i) => productId(data, n * 5 + i)),
 			),
 		runsOnFloor: true,
+	},
+	"cart-change": {
+		description: "quantity of a line of a cart with a coupon, tax and shipping costs",
+		operation: (data) => (connection, n) => {
+			const cart = spread(changedCarts(data), n);
+			const product = data.history.id("product", (cart * 7919) % data.history.size.products);
+			return connection.request("PUT", `${cartPath(data, cart)}/lines/${product}`, {
+				cartToken: cartToken(cart),
+				body: { quantity: 1 + (n % 5) },
+			});
+		},
+		usesCarts: true,
+	},
+	checkout: {
+		description: "order from a cart with one line, a coupon, tax and shipping costs",
+		operation: (data) => (connection, n) => {
+			const cart = changedCarts(data) + n;
+			return connection.request("POST", `${cartPath(data, cart)}/checkout`, {
+				cartToken: cartToken(cart),
+				body: { expected_total: EXPECTED_TOTAL },
+			});
+		},
+		usesCarts: true,
 	},
 	mixed: {
 		description: "70 % product, 25 % list, 5 % order",

@@ -7,8 +7,10 @@ export interface SeedSize {
 	readonly users: number;
 	/** All delivered, with one to three products each. */
 	readonly orders: number;
+	/** Guests' carts with one line; if there are any, with a coupon, tax and shipping costs. */
+	readonly carts: number;
 }
-type EntityKind = "product" | "user" | "order" | "session";
+type EntityKind = "product" | "user" | "order" | "session" | "cart";
 const DAY_MS = 86_400_000;
 /** Period in days over which the creation times are distributed. */
 const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = {
@@ -16,6 +18,7 @@ const PERIOD_DAYS: Readonly<Record<EntityKind, number>> = {
 	user: 365,
 	order: 90,
 	session: 20,
+	cart: 20,
 };
 export const SESSIONS_PER_USER = 5;
 /** Each word occurs in one eighth of the products. */
@@ -58,6 +61,7 @@ export class SeedHistory {
 			user: this.size.users,
 			order: this.size.orders,
 			session: this.size.users * SESSIONS_PER_USER,
+			cart: this.size.carts,
 		})[kind];
 	/** Interval between two rows and creation time of the first row, in milliseconds. */
 	#times(kind: EntityKind): { step: number; base: number } {

@@ -1,5 +1,6 @@
 import bcrypt from "bcryptjs";
 import type { Postgres } from "./postgres.ts";
+import { commerceRows } from "./seed-carts.ts";
 import {
 	INITIAL_STOCK,
 	insertRows,
@@ -259,8 +260,8 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 
 /** Approximate number of rows that insertSeedHistory inserts. */
 export const countSeedRows = (history: SeedHistory): number =>
-	Object.values(rowsByService(history))
-		.flat()
+	[rowsByService(history), commerceRows(history)]
+		.flatMap((rows) => Object.values(rows).flat())
 		.reduce((sum, { from = 0, to }) => sum + to - from, 0);
 
 /** Inserts the seed history into the migrated databases in parallel, then runs VACUUM ANALYZE. */
@@ -269,10 +270,11 @@ export async function insertSeedHistory(
 	serviceDatabases: readonly ServiceDatabase[],
 	onRows: (n: number) => void = () => undefined,
 ): Promise<void> {
-	const rows = rowsByService(history);
+	const [rows, commerce] = [rowsByService(history), commerceRows(history)];
 	await Promise.all(
 		serviceDatabases.map(async ({ service, server, database }) => {
-			await insertRows(server, database, rows[service] ?? [], onRows);
+			const own = [...(rows[service] ?? []), ...(commerce[service] ?? [])];
+			await insertRows(server, database, own, onRows);
 			await server.query(database, "vacuum analyze");
 		}),
 	);
