@@ -206,14 +206,13 @@ describe("contracts", () => {
 		expect(repeated(routes)).toEqual([]);
 	});
 
-	test("every error that an action throws is declared, with the same status everywhere", () => {
+	test("every error that an action throws is declared, with one status and message everywhere", () => {
 		const declared = contracts.flatMap(({ exports }) =>
 			exports.filter(isContract).flatMap(({ errors = {} }) => Object.entries(errors)),
 		);
-		const statuses = [...declared, ...Object.entries(commonErrors)].map(
-			([code, { status }]) => `${code} ${status}`,
-		);
-		const codes = [...new Set(statuses)].map((pair) => pair.split(" ")[0]!);
+		const all = [...declared, ...Object.entries(commonErrors)];
+		const meanings = all.map(([code, { status, message }]) => `${code} ${status} ${message}`);
+		const codes = [...new Set(meanings)].map((meaning) => meaning.split(" ")[0]!);
 		expect(repeated(codes)).toEqual([]);
 		const undeclared = actions.flatMap(({ name, action: { throws = [] } }) =>
 			throws.filter((code) => !codes.includes(code)).map((code) => `${name} throws ${code}`),

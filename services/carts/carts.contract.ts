@@ -2,7 +2,7 @@ import { address } from "../../lib/contracts/address.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { list, object } from "../../lib/contracts/schema.ts";
-import { order } from "../orders/orders.contract.shapes.ts";
+import { order, placementErrors } from "../orders/orders.contract.shapes.ts";
 import {
 	cart,
 	coupon_code,
@@ -169,6 +169,7 @@ export const carts = contract({
 		"cart.completed": { cart_id: { type: "uuid" }, order_id: { type: "uuid" } },
 	},
 	errors: {
+		...placementErrors,
 		CART_NOT_FOUND: { status: 404, message: "Cart not found" },
 		CART_NOT_OPEN: { status: 409, message: "The cart is being checked out or is completed" },
 		CART_COMPLETED: { status: 409, message: "The cart is completed" },
@@ -178,14 +179,6 @@ export const carts = contract({
 		ADDRESS_REQUIRED: { status: 409, message: "The cart needs a shipping address" },
 		PRICE_CHANGED: { status: 409, message: "The total is higher than expected" },
 		COUPON_UNKNOWN: { status: 422, message: "The coupon code is unknown or has expired" },
-		COUPON_USED_UP: { status: 409, message: "The coupon is used up" },
-		METHOD_UNAVAILABLE: { status: 409, message: "The shipping method does not deliver the cart" },
-		UNDELIVERABLE: { status: 409, message: "The shop does not deliver to this address" },
-		PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },
-		CHOOSE_VARIANT: { status: 409, message: "The product has variants: choose one of them" },
-		MIXED_CURRENCIES: { status: 409, message: "A cart cannot contain several currencies" },
-		ORDER_TOO_LARGE: { status: 409, message: "The cart's total exceeds the maximum amount" },
-		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 	},
 });
 

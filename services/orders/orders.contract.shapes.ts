@@ -212,7 +212,7 @@ export const orderEvent = shape({
 	tax_amount: { ...money, ...ifPriced },
 });
 
-/** Reasons why an order cannot be placed, with or without a cart. */
+/** Reasons why an order is not placed or is cancelled at once, with or without a cart. */
 export const placementErrors = {
 	CHOOSE_VARIANT: { status: 409, message: "The product has variants: order one of them" },
 	COUPON_USED_UP: { status: 409, message: "A promotion of the order is used up" },
@@ -221,6 +221,7 @@ export const placementErrors = {
 		message: "The shipping method does not deliver to this address",
 	},
 	MIXED_CURRENCIES: { status: 409, message: "An order cannot contain several currencies" },
+	ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 	ORDER_TOO_LARGE: { status: 409, message: "The order's total exceeds the maximum amount" },
 	OUT_OF_STOCK: { status: 409, message: "Not enough stock" },
 	PRODUCT_NOT_FOUND: { status: 404, message: "Product not found" },

@@ -189,7 +189,6 @@ export const orders = contract({
 		...placementErrors,
 		ORDER_NOT_FOUND: { status: 404, message: "Order not found" },
 		ILLEGAL_TRANSITION: { status: 409, message: "The order's status does not allow this change" },
-		ORDER_CANCELLED: { status: 409, message: "The order was cancelled" },
 		NOT_REFUNDABLE: {
 			status: 409,
 			message: "The refund exceeds the remaining amount of the payment",

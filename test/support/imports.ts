@@ -65,8 +65,7 @@ const inside = (...folders: string[]) => new RegExp(`^(${folders.join("|")})/`);
 const isPackage = ({ kind }: Import) => kind === "package";
 const isContract = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.ts$/.test(target);
 /** Parts of a contract without actions, for results that another service passes on unchanged. */
-const isShapes = ({ target }: Import) =>
-	/^services\/(\w+)\/\1\.contract\.shapes\.ts$/.test(target);
+const isShapes = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.shapes\.ts$/.test(target);
 const isOwn = ({ target }: Import, domain: string) => target.startsWith(`services/${domain}/`);
 /**
  * Tools print the documents that the gateway serves and generate requests from its routes;
