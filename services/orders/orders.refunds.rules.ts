@@ -45,7 +45,7 @@ export function planRefund(
 		const line = order.items.find((one) => one.product_id === product_id);
 		const remaining = (line?.quantity ?? 0) - refunded;
 		if (!line || quantity > remaining)
-			throw contractError(orders, "NOT_REFUNDABLE", { product_id, remaining });
+			throw contractError(orders, "NOT_REFUNDABLE", { product_id, remaining }, TOO_MUCH);
 		const part = refundOf(minorLine(line, currency), quantity, refunded);
 		amount += part.amount;
 		tax += part.tax;
@@ -59,6 +59,7 @@ export function planRefund(
 		tax_amount: major(tax + shipping.tax),
 	};
 }
+const TOO_MUCH = "The refund exceeds what remains of the order";
 const NO_REFUND = { amount: 0, tax: 0 };
 
 /** Pieces of a product that were refunded. */
@@ -90,6 +91,6 @@ function planShippingRefund(
 			})
 		: NO_REFUND;
 	if (refund.amount === 0 || earlier.some(({ shipping_amount }) => shipping_amount > 0))
-		throw contractError(orders, "NOT_REFUNDABLE", { shipping: true, remaining: 0 });
+		throw contractError(orders, "NOT_REFUNDABLE", { shipping: true, remaining: 0 }, TOO_MUCH);
 	return refund;
 }

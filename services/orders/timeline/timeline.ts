@@ -5,6 +5,7 @@ import type { Infer } from "../../../lib/contracts/schema.ts";
 import { type RecordedEvent, readEventHistory } from "../../../lib/messaging/event-history.ts";
 import { findRetries, type RetryRecord } from "../../../lib/messaging/inbox.ts";
 import type { Queryable } from "../../../lib/persistence/database.ts";
+import type {} from "../../carts/carts.contract.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
 import type {} from "../../payments/payments.contract.ts";
@@ -169,7 +170,7 @@ export async function collectTimeline(
 	};
 }
 /** Other services with subscriptions to order events. */
-const SUBSCRIBERS = ["inventory", "notifications"] as const;
+const SUBSCRIBERS = ["carts", "inventory", "notifications"] as const;
 
 export const toStreamEvent = ({
 	sequence,
