@@ -27,7 +27,7 @@ type Params<Action extends keyof typeof carts.actions> = Infer<
 >;
 
 /** Attempts of a change whose cart is changed by other requests at the same time. */
-const MAX_ATTEMPTS = 20;
+const MAX_ATTEMPTS = 30;
 
 /** Finds a cart that the caller may access. @throws CART_NOT_FOUND */
 export async function accessibleCart(
@@ -52,7 +52,8 @@ export async function readCart(self: Self, ctx: Ctx, cart: rules.StoredCart): Pr
 			await evaluator.quoteFor(cart, evaluation),
 		];
 		const isSeen = lines.every((line, i) => line === cart.lines[i]);
-		if (!isSeen || !isDeepStrictEqual(quote, cart.quote)) await store.markSeen(cart, lines, quote);
+		if (!isSeen || !isDeepStrictEqual(quote, cart.quote) || store.isAging(cart))
+			await store.markSeen(cart, lines, quote);
 	}
 	return tagged(ctx, cart, openView(cart, evaluation));
 }

@@ -40,7 +40,7 @@ interface Begun {
 }
 
 /** Attempts of a checkout whose cart is changed by other requests at the same time. */
-const MAX_ATTEMPTS = 20;
+const MAX_ATTEMPTS = 30;
 
 /**
  * The action `carts.checkout`. A cart completes once: the statement that starts the checkout stores

@@ -10,6 +10,7 @@ import * as statements from "./carts.statements.ts";
 const UNUSED_DAYS = 1;
 /** Limit of the lifetime of a guest's cart, in days. */
 const MAX_GUEST_DAYS = 30;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 interface Options {
 	readonly db: Database;
@@ -86,6 +87,11 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 			const values = [cart.id, cart.version, ...columnsOf(contents), daysOf(cart)];
 			return (await queryable.query<Written>(statements.SAVE, values))[0];
 		},
+
+		/** Whether less than half of the lifetime of a used cart is left. */
+		isAging: (cart: StoredCart): boolean =>
+			cart.lines.length > 0 &&
+			Date.parse(cart.expires_at) - Date.now() < (daysOf(cart) * DAY_MS) / 2,
 
 		/** Stores the prices that the buyer has seen, unless the cart has changed in the meantime. */
 		async markSeen(

@@ -9,7 +9,7 @@ import { durableEvents } from "../../../mixins/durable-events.mixin.ts";
 import { stubbedServices, token } from "../../../test/support/gateway.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
 import { orderRecord, productRecord } from "../../../test/support/records.ts";
-import { publisher, type Shop, startShop, stub } from "../../../test/support/shop.ts";
+import { admin, publisher, type Shop, startShop, stub } from "../../../test/support/shop.ts";
 import { inventory } from "../../inventory/inventory.contract.ts";
 import { orders } from "../../orders/orders.contract.ts";
 import { products } from "../../products/products.contract.ts";
@@ -70,6 +70,13 @@ class StubbedOrders {
 	}
 }
 
+export const home = {
+	name: "Jo",
+	line1: "Main Street 1",
+	postal_code: "10115",
+	city: "Berlin",
+	country: "DE",
+};
 /** Credentials of a buyer. */
 export interface Buyer {
 	readonly token?: string;
@@ -185,11 +192,51 @@ export function cartShop(env: Record<string, string> = {}) {
 				catalog.set(id, fields && { ...catalog.get(id), ...fields });
 			});
 		},
+		adminMeta: { meta: { user: admin } },
+		/** Replaces the tax rates and shipping methods. */
+		async configure({ rates, methods }: { rates?: object[]; methods?: object[] }): Promise<void> {
+			if (rates) await http("PUT /api/tax/rates", asAdmin(), rates);
+			if (!methods) return;
+			const { body } = await http("GET /api/shipping/methods");
+			for (const { code } of body as { code: string }[])
+				await http(`DELETE /api/shipping/methods/${code}`, asAdmin());
+			for (const method of methods) await http("POST /api/shipping/methods", asAdmin(), method);
+		},
+		/** Creates a promotion of 10 %. */
+		promotion: (fields: object) =>
+			shop.call(
+				"promotions.create",
+				{ name: "Ten percent", effect: { type: "percent_off", value: 10 }, ...fields },
+				{ meta: { user: admin } },
+			),
 		/** Services that do not respond until the end of the test. */
-		disconnect: (...services: string[]) => services.forEach((service) => down.add(service)),
+		disconnect: (service: string) => void down.add(service),
 		reconnect: () => down.clear(),
 		publish: () => publisher(shop.broker, "orders"),
 
+		/** Opens the cart of a guest with an e-mail address and two pieces of a product at 10.00. */
+		async guestCart() {
+			const { cart, headers } = await this.guest();
+			return this.fill(cart.id, { headers: headers! }, { email: "guest@example.com" });
+		},
+		/** Opens the cart of a user with two pieces of a product at 10.00. */
+		async userCart(fields: Partial<Product> = {}) {
+			const user = this.user();
+			return this.fill((await this.open(user)).id, user, undefined, fields);
+		},
+		async fill(id: string, buyer: Buyer, details?: object, fields: Partial<Product> = {}) {
+			const product = this.product(fields);
+			await this.put(id, buyer, product, 2);
+			if (details) await this.patch(id, buyer, details);
+			return {
+				id,
+				buyer,
+				product,
+				get: async (): Promise<Cart> => (await this.get(id, buyer)).body,
+				checkout: (body: object = { expected_total: 20 }, headers: Record<string, string> = {}) =>
+					this.checkout(id, buyer, body, headers),
+			};
+		},
 		/** Opens a cart of a guest, with its credentials. */
 		async guest(body: object = {}): Promise<Buyer & { cart: Cart }> {
 			const { body: cart } = await http("POST /api/carts", {}, body);

@@ -1,0 +1,76 @@
+import { expect, test } from "@jest/globals";
+import { DELETE_EXPIRED } from "./carts.statements.ts";
+import { cartShop } from "./test/cart-shop.ts";
+
+const shop = cartShop({ CART_TTL_DAYS: "60" });
+const DAY_MS = 24 * 60 * 60 * 1000;
+const expire = (...ids: string[]) =>
+	shop.shop.databases.query(
+		"carts",
+		"update carts set expires_at = now() - interval '1 second' where id = any($1)",
+		[ids],
+	);
+const sweep = async (limit = 100) =>
+	(await shop.shop.databases.query<{ id: string }>("carts", DELETE_EXPIRED.text, [limit])).map(
+		({ id }) => id,
+	);
+const daysLeft = ({ expires_at }: { expires_at: string }) =>
+	Math.round((Date.parse(expires_at) - Date.now()) / DAY_MS);
+
+test("of an unused guest's cart follows after a day, of a used one after 30 days", async () => {
+	const { cart, headers } = await shop.guest();
+	expect(daysLeft(cart)).toBe(1);
+	const { body } = await shop.put(cart.id, { headers: headers! }, shop.product(), 1);
+	expect(daysLeft(body)).toBe(30);
+});
+
+test("of a user's cart follows the setting, and each change and read extends it", async () => {
+	const { id, get, buyer, product } = await shop.userCart();
+	expect(daysLeft(await get())).toBe(60);
+	const shorten = () =>
+		shop.shop.databases.query(
+			"carts",
+			"update carts set expires_at = now() + interval '2 days' where id = $1",
+			[id],
+		);
+	await shorten();
+	expect(daysLeft((await shop.put(id, buyer, product, 1)).body)).toBe(60);
+	await shorten();
+	await get();
+	expect(daysLeft(await get())).toBe(60);
+});
+
+test("hides an open cart before it is deleted, and the account gets another", async () => {
+	const { id, buyer, get } = await shop.userCart();
+	await expire(id);
+	expect(await get()).toMatchObject({ code: "CART_NOT_FOUND" });
+	const other = await shop.open(buyer);
+	expect(other.id).not.toBe(id);
+	const guest = await shop.guestCart();
+	await expire(guest.id);
+	const claimed = await shop.http(`POST /api/carts/${guest.id}/claim`, {
+		...buyer,
+		...guest.buyer,
+	});
+	expect(claimed.body.code).toBe("CART_NOT_FOUND");
+});
+
+test("deletes expired carts in batches, completed ones too, but none that is being completed", async () => {
+	const [open, completed, completing, current] = [
+		await shop.userCart(),
+		await shop.userCart(),
+		await shop.userCart(),
+		await shop.userCart(),
+	];
+	await completed.checkout();
+	expect(daysLeft(await completed.get())).toBe(60);
+	shop.orders.outcome = "pending";
+	await completing.checkout();
+	await sweep();
+	await expire(open.id, completed.id, completing.id);
+	const batches = await Promise.all([sweep(1), sweep(1)]);
+	const rest = await sweep();
+	expect([...batches.flat(), ...rest].sort()).toEqual([open.id, completed.id].sort());
+	expect((await completing.get()).status).toBe("completing");
+	expect((await current.get()).status).toBe("open");
+});

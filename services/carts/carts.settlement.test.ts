@@ -1,0 +1,214 @@
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import { v7 as uuid } from "uuid";
+import { Database } from "../../lib/persistence/database.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { CLAIM_UNSETTLED } from "./carts.statements.ts";
+import { cartShop } from "./test/cart-shop.ts";
+
+const shop = cartShop();
+beforeEach(() => shop.reconnect());
+
+type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
+const settles = (cart: MadeCart, expected: object) =>
+	eventually(async () => expect(await cart.get()).toMatchObject(expected));
+/** Lets the next poll of any node check the order of a cart. */
+const makeDue = ({ id }: MadeCart) =>
+	shop.shop.databases.query("carts", "update carts set settle_at = now() where id = $1", [id]);
+/** Starts a checkout that ends without a result. */
+async function interrupted(
+	lost: "before" | "after",
+): Promise<{ cart: MadeCart; order_id: string }> {
+	const cart = await shop.userCart();
+	shop.orders.lost = lost;
+	const { body } = await cart.checkout();
+	expect(body).toMatchObject({ status: 503, code: "SERVICE_UNAVAILABLE" });
+	const { status, order_id } = await cart.get();
+	expect(status).toBe("completing");
+	return { cart, order_id: order_id! };
+}
+
+describe("a checkout whose call of orders was lost", () => {
+	test.each(["before", "after"] as const)(
+		"%s the order was written is completed by a repetition",
+		async (lost) => {
+			const { cart, order_id } = await interrupted(lost);
+			expect((await cart.checkout()).status).toBe(503);
+			shop.orders.lost = "no";
+			expect(await cart.checkout()).toMatchObject({ status: 201, body: { id: order_id } });
+			expect(await cart.get()).toMatchObject({ status: "completed", order_id });
+			expect(shop.orders.requests.size).toBe(1);
+		},
+	);
+
+	test.each(["before", "after"] as const)(
+		"%s the order was written is completed by the poller",
+		async (lost) => {
+			const { cart, order_id } = await interrupted(lost);
+			shop.orders.lost = "no";
+			await makeDue(cart);
+			await settles(cart, { status: "completed", order_id });
+			expect(shop.orders.requests.size).toBe(1);
+			expect((await cart.checkout()).body).toMatchObject({ code: "CART_COMPLETED", order_id });
+		},
+	);
+
+	test("is completed or opened again by the event of its order", async () => {
+		const { cart, order_id } = await interrupted("after");
+		const publish = shop.publish();
+		const data = { order_id, user_id: null, total_amount: 20, currency: "EUR" };
+		await publish("order.confirmed", order_id, data);
+		await settles(cart, { status: "completed", order_id });
+
+		const second = await interrupted("after");
+		await publish("order.cancelled", second.order_id, {
+			...{ ...data, order_id: second.order_id },
+			reason: "PAYMENT_EXPIRED",
+		});
+		await settles(second.cart, {
+			status: "open",
+			order_id: null,
+			cancellation_reason: "PAYMENT_EXPIRED",
+		});
+	});
+
+	test("is opened again by the poller if the order was cancelled", async () => {
+		shop.orders.outcome = "PAYMENT_DECLINED";
+		const { cart } = await interrupted("after");
+		shop.orders.lost = "no";
+		await makeDue(cart);
+		await settles(cart, { status: "open", cancellation_reason: "PAYMENT_DECLINED" });
+	});
+
+	test("keeps its key: a repetition returns the result", async () => {
+		const cart = await shop.guestCart();
+		const headers = { "idempotency-key": uuid() };
+		shop.orders.lost = "after";
+		expect((await cart.checkout({ expected_total: 20 }, headers)).status).toBe(503);
+		shop.orders.lost = "no";
+		await makeDue(cart);
+		await settles(cart, { status: "completed" });
+		const { order_id } = await cart.get();
+		const repeated = await cart.checkout({ expected_total: 20 }, headers);
+		expect(repeated).toMatchObject({ status: 201, body: { id: order_id } });
+		expect(repeated.body.order_token).toBeDefined();
+	});
+
+	test("keeps its key also if the cart was opened again", async () => {
+		const cart = await shop.userCart();
+		const headers = { "idempotency-key": uuid() };
+		shop.orders.outcome = "PAYMENT_DECLINED";
+		shop.orders.lost = "after";
+		await cart.checkout({ expected_total: 20 }, headers);
+		shop.orders.lost = "no";
+		await makeDue(cart);
+		await settles(cart, { status: "open" });
+		const lost = { ...headers };
+		expect((await cart.checkout({ expected_total: 20 }, lost)).body.code).toBe("PAYMENT_DECLINED");
+		expect(shop.orders.requests.size).toBe(1);
+	});
+
+	test("reports a key as that of a cancelled order after another checkout", async () => {
+		const cart = await shop.userCart();
+		const headers = { "idempotency-key": uuid() };
+		shop.orders.outcome = "PAYMENT_DECLINED";
+		shop.orders.lost = "after";
+		await cart.checkout({ expected_total: 20 }, headers);
+		shop.orders.lost = "no";
+		await makeDue(cart);
+		await settles(cart, { status: "open" });
+		shop.orders.outcome = "confirmed";
+		expect((await cart.checkout()).status).toBe(201);
+		expect((await cart.checkout({ expected_total: 20 }, headers)).body.code).toBe(
+			"ORDER_CANCELLED",
+		);
+	});
+});
+
+/** Lets statements of the carts service fail until `restore`. */
+function failing(name: string) {
+	const original = Database.prototype.query;
+	let failures = 0;
+	Database.prototype.query = function (this: Database, statement, values) {
+		if (typeof statement === "object" && statement.name === name) {
+			failures++;
+			return Promise.reject(Object.assign(new Error("lost"), { code: "57P01" }));
+		}
+		return original.call(this, statement, values) as never;
+	};
+	return {
+		get failures() {
+			return failures;
+		},
+		restore() {
+			Database.prototype.query = original;
+		},
+	};
+}
+
+describe("a checkout whose write was lost", () => {
+	test("after the order was confirmed returns the order, and the poller completes the cart", async () => {
+		const cart = await shop.userCart();
+		const fault = failing("complete_carts");
+		const { status, body } = await cart.checkout();
+		fault.restore();
+		expect([status, fault.failures > 0]).toEqual([201, true]);
+		expect((await cart.get()).status).toBe("completing");
+		await makeDue(cart);
+		await settles(cart, { status: "completed", order_id: body.id });
+	});
+
+	test("before it began has no effect", async () => {
+		const cart = await shop.userCart();
+		const fault = failing("begin");
+		expect((await cart.checkout()).status).toBe(503);
+		fault.restore();
+		expect(shop.orders.requests.size).toBe(0);
+		expect((await cart.get()).status).toBe("open");
+	});
+});
+
+describe("the poller", () => {
+	test("leaves the cart of a pending order, and checks it again later", async () => {
+		const cart = await shop.userCart();
+		shop.orders.outcome = "pending";
+		const { id: order_id } = (await cart.checkout()).body;
+		await makeDue(cart);
+		const due = async () => {
+			const { settle_attempts, settle_at } = (await shop.row(cart.id))!;
+			return settle_attempts >= 1 && settle_at > new Date();
+		};
+		await eventually(async () => expect(await due()).toBe(true));
+		expect((await cart.get()).status).toBe("completing");
+		shop.orders.settle(order_id, "confirmed");
+		await makeDue(cart);
+		await settles(cart, { status: "completed" });
+	});
+
+	test("on several nodes claims each cart once, with a growing pause of at most a minute", async () => {
+		const { databases } = shop.shop;
+		const carts = await Promise.all(Array.from({ length: 10 }, () => shop.userCart()));
+		shop.orders.lost = "before";
+		await Promise.all(carts.map((cart) => cart.checkout()));
+		const ids = carts.map(({ id }) => id);
+		for (let attempt = 0; attempt < 8; attempt++) {
+			await databases.query(
+				"carts",
+				"update carts set settle_at = now(), settle_attempts = $2 where id = any($1)",
+				[ids, attempt],
+			);
+			const claims = await Promise.all(
+				Array.from({ length: 3 }, () =>
+					databases.query<{ id: string }>("carts", CLAIM_UNSETTLED.text, [5]),
+				),
+			);
+			const claimed = claims.flat().map(({ id }) => id);
+			expect(new Set(claimed).size).toBe(claimed.length);
+			const [{ pause }] = (await databases.query<{ pause: number }>(
+				"carts",
+				"select max(extract(epoch from settle_at - now()))::float8 as pause from carts where id = any($1)",
+				[ids],
+			)) as [{ pause: number }];
+			expect(pause).toBeLessThanOrEqual(Math.min(60, 2 ** (1 + attempt)) * 1.25);
+		}
+	});
+});
