@@ -33,6 +33,7 @@ const LONG = [
 	"scripts/repl.test.ts",
 	"lib/persistence/embedded-postgres/embedded-postgres.crash.test.ts",
 	"test/commands.test.ts",
+	"test/cluster/coupons.test.ts",
 	"test/cluster/tracing.test.ts",
 	"test/cluster/large-messages.test.ts",
 	"test/cluster/outages.test.ts",
