@@ -201,7 +201,10 @@ describeWith(["nats-server"], "npm run repl", () => {
 			expect(output).toMatch(/^orders\.cancel +1 +owner +id, reason$/m);
 			expect(output).not.toMatch(/users\.list/);
 			const found = JSON.parse((await once("actions", "--filter", "users.l", "--json")).output);
-			expect(found).toMatchObject([{ name: "users.list", nodes: 1, access: "admin" }]);
+			expect(found).toMatchObject([
+				{ name: "users.list", nodes: 1, access: "admin" },
+				{ name: "users.listAddresses", nodes: 1, access: "owner" },
+			]);
 		});
 
 		test("an error is one block of type, message and fields, with exit code 1", async () => {
