@@ -36,7 +36,7 @@ async function found(
 		if (text.includes("ledger_charges")) return books;
 		return text.includes("dead_at") ? dead : [];
 	};
-	return (await check({ query: query as never }, purchases, new Map([["tea", 5]]))).map(
+	return (await check({ query: query as never }, purchases, [], new Map([["tea", 5]]))).map(
 		({ invariant }) => invariant,
 	);
 }
@@ -88,6 +88,7 @@ test.each<[string, Purchase[], object[]]>([
 test("check reports oversold products and dead letters", async () => {
 	expect(await found([], [], { sold: 6 })).toEqual(["OVERSOLD"]);
 	expect(await found([], [], { dead: [{ event_id: "event" }] })).toEqual([
+		"DEAD_LETTER",
 		"DEAD_LETTER",
 		"DEAD_LETTER",
 		"DEAD_LETTER",

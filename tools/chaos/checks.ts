@@ -13,6 +13,8 @@ interface Stored {
 	readonly status: string;
 	readonly saga_state: string | null;
 	readonly cancellation_reason: string | null;
+	/** Whether a cart has placed it. */
+	readonly is_from_cart: boolean;
 }
 export const finding = (invariant: string, subject: string, detail: string): Finding => ({
 	invariant,
@@ -41,20 +43,23 @@ export const crashes = (members: readonly Pick<Member, "name" | "kind" | "log">[
 			finding("NODE_CRASHED", name, /^.*Unexpected failure[\s\S]{0,4000}/m.exec(log())![0]),
 		);
 export const HOLDING = ["confirmed", "shipped", "delivered"];
-const CONSUMERS = ["orders", "inventory", "notifications"] as const;
+const CONSUMERS = ["orders", "inventory", "notifications", "carts"] as const;
 
 /**
  * Checks beyond the audit: responses to buyers, initial stock, and that every saga and event ended.
+ * @param checkouts purchases through carts
  */
 export async function check(
 	cluster: Pick<Cluster, "query">,
 	purchases: readonly Purchase[],
+	checkouts: readonly Purchase[],
 	stock: ReadonlyMap<string, number>,
 ): Promise<Finding[]> {
 	const { query } = cluster;
 	const stored = await query<Stored>(
 		"orders",
-		"select id, user_id, status, saga_state, cancellation_reason from orders",
+		`select id, user_id, status, saga_state, cancellation_reason,
+			priced is not null as is_from_cart from orders`,
 	);
 	const orders = new Map(stored.map((order) => [order.id, order]));
 	const sold = await query<{ product_id: string; quantity: number }>(
@@ -77,8 +82,11 @@ export async function check(
 		...stored
 			.filter(({ saga_state }) => saga_state)
 			.map(({ id, saga_state }) => finding("SAGA_OPEN", id, `its saga is still ${saga_state}`)),
-		...purchases.flatMap((purchase) => [...checkResponses(purchase, orders)]),
-		...checkKeys(purchases, stored),
+		...[...purchases, ...checkouts].flatMap((purchase) => [...checkResponses(purchase, orders)]),
+		...checkKeys(
+			purchases,
+			stored.filter(({ is_from_cart }) => !is_from_cart),
+		),
 		...sold
 			.filter(({ product_id, quantity }) => quantity > (stock.get(product_id) ?? 0))
 			.map(({ product_id, quantity }) =>

@@ -16,7 +16,7 @@ export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" 
 export const KINDS = {
 	edge: "api,auth,users,products",
 	orders: "orders",
-	goods: "inventory,shipping",
+	goods: "inventory,shipping,carts",
 	money: "payments,notifications,promotions,tax",
 } as const;
 export type Kind = keyof typeof KINDS;

@@ -18,12 +18,16 @@ export interface Profile {
 	/** A due fault waits until this query on the orders database returns a row. `$1` is the node. */
 	readonly moment?: string;
 	/** A delay on every node: the name of a file in tools/chaos/slow. */
-	readonly slow?: "reserve";
+	readonly slow?: "reserve" | "redeem";
 	/**
 	 * Lines per order and characters per product description, on a NATS server with the smallest
 	 * `max_payload`.
 	 */
 	readonly large?: { readonly lines: number; readonly description: number };
+	/** Share of the buyers who order through carts with coupons, from 0 to 1. */
+	readonly carts?: number;
+	/** Seconds within which everything must settle after the last fault, instead of the default. */
+	readonly settleSeconds?: number;
 	/** Payments go through a stand-in for Stripe with a misbehaving network. */
 	readonly stripe?: true;
 	/** Payment tokens; payment methods of Stripe with `stripe`. */
@@ -44,6 +48,8 @@ export const PROFILES = {
 		kinds: { kill: 50, pause: 35, restart: 15 },
 		tokens: { tok_ok: 76, tok_declined: 8, tok_flaky: 8, tok_timeout: 5, tok_slow: 3 },
 		actions: { buy: 52, twice: 10, hasty: 26, cancel: 12 },
+		carts: 0.25,
+		settleSeconds: 60,
 	},
 	takeover: {
 		about: "nodes are killed during sagas, which other nodes must finish",
@@ -95,6 +101,18 @@ export const PROFILES = {
 			pm_card_pendingRefund: 5,
 		},
 		actions: { buy: 60, twice: 10, hasty: 15, cancel: 15 },
+	},
+	carts: {
+		about:
+			"checkouts of carts with coupons, while nodes of carts, promotions and orders are killed",
+		every: [0.8, 2.6],
+		targets: { orders: 35, goods: 30, money: 30, postgres: 5 },
+		kinds: { kill: 75, pause: 20, restart: 5 },
+		tokens: { tok_ok: 80, tok_declined: 10, tok_flaky: 6, tok_timeout: 4 },
+		actions: { buy: 1 },
+		carts: 1,
+		// A checkout without a buyer is finished by another node after 20 s, and then with backoff.
+		settleSeconds: 60,
 	},
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;

@@ -7,6 +7,8 @@ import { createNode } from "../../lib/settings/node.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { walkAudit } from "../../scripts/audit/walk.ts";
 import { type Purchase, type Shopper, shop, work } from "./buyers.ts";
+import { checkCarts, createCoupons } from "./cart-checks.ts";
+import { shopWithCarts } from "./carts.ts";
 import { check, crashes, type Finding, unsettled } from "./checks.ts";
 import { client } from "./client.ts";
 import { ADMIN, type Cluster, type Size, startCluster } from "./cluster.ts";
@@ -26,7 +28,7 @@ interface ChaosOptions {
 	readonly bug?: Bug | undefined;
 	/** Fault profile. By default the one that reveals the bug, or `all`. */
 	readonly faults?: ProfileName | undefined;
-	/** Seconds within which all sagas and events must settle after the last fault; 30 by default. */
+	/** Seconds within which all sagas and events must settle, instead of those of the profile. */
 	readonly settleSeconds?: number;
 	print(line: string): void;
 	/** Called about five times a second during fault injection. */
@@ -44,6 +46,7 @@ export interface ChaosResult {
 }
 
 const OPENING_MS = 30_000;
+const SETTLE_SECONDS = 30;
 const PRODUCTS = 12;
 const THIEVES = 2;
 /** Hot products sell out, the others do not. */
@@ -54,8 +57,9 @@ const PLENTY = 1_000_000;
  * Runs a cluster with buyers and faults, and checks the invariants after everything has settled.
  */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
-	const { seconds, seed, print, bug, settleSeconds = 30 } = options;
+	const { seconds, seed, print, bug } = options;
 	const profile = profileOf(options.faults, bug);
+	const settleSeconds = options.settleSeconds ?? profile.settleSeconds ?? SETTLE_SECONDS;
 	const preloads = [
 		...(bug ? [`bugs/${bug}.ts`] : []),
 		...(profile.slow ? [`slow/${profile.slow}.ts`] : []),
@@ -89,8 +93,13 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			closing: () => Date.now() > closingAt && !(profile.moment && waiting),
 			closed: () => Date.now() > deadline,
 		};
-		const purchases: Purchase[] = [];
-		const shopping = shoppers.map((shopper, n) => shop(n, shopper, market, purchases));
+		const [purchases, checkouts]: [Purchase[], Purchase[]] = [[], []];
+		const withCarts = Math.round(shoppers.length * (profile.carts ?? 0));
+		const shopping = shoppers.map((shopper, n) =>
+			n < withCarts
+				? shopWithCarts(n, shopper, market, checkouts)
+				: shop(n, shopper, market, purchases),
+		);
 		const working = work(purchases, market);
 		const thefts: Theft[] = [];
 		const stealing = Array.from({ length: THIEVES }, (_, n) => runThief(n, market, thefts));
@@ -120,7 +129,8 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 		const isFound = (found: readonly Finding[]) =>
 			found.some(({ invariant }) => bug && invariant === BUGS[bug].breaks);
 		const verify = async () => [
-			...(await check(cluster, purchases, stock)),
+			...(await check(cluster, purchases, checkouts, stock)),
+			...(await checkCarts(cluster)),
 			...(await checkThefts(gatewaysAt(cluster.urls), thefts)),
 			...((await stripe?.check(cluster)) ?? []),
 		];
@@ -144,7 +154,11 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 }
 
 /** Creates accounts and products before fault injection. */
-async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { large }: Profile) {
+async function openShop(
+	cluster: Cluster,
+	{ seed, buyers }: ChaosOptions,
+	{ large, carts }: Profile,
+) {
 	const deadline = Date.now() + OPENING_MS;
 	const { requestUntilDone } = client(cluster.urls, new Tally(Date.now()), random(seed));
 	const late = () => Date.now() > deadline;
@@ -175,6 +189,7 @@ async function openShop(cluster: Cluster, { seed, buyers }: ChaosOptions, { larg
 		const body = { name: `Product ${n}`, price: 10 + n, category: "Things", stock, description };
 		return [(await request("POST /api/products", { token: admin, body })).id, stock];
 	};
+	if (carts) await createCoupons((body) => request("POST /api/promotions", { token: admin, body }));
 	const shoppers = await Promise.all(Array.from({ length: buyers }, (_, n) => register(n)));
 	const stock = new Map(
 		await Promise.all(Array.from({ length: large?.lines ?? PRODUCTS }, (_, n) => list(n))),
