@@ -3,7 +3,7 @@ import type { Queryable } from "../persistence/database.ts";
 import { EVENT_COLUMNS, type OutboxRow, toEvent } from "./outbox-row.ts";
 
 const ROWS = 500;
-/** Limit of a page, which is sent as one message; NATS accepts at least 256 KiB. */
+/** Limit of a page, which is sent as one message; NATS accepts at least 512 KiB. */
 const MAX_BYTES = 128 * 1024;
 /** Estimated bytes of an event without its data. */
 const ENVELOPE_BYTES = 1024;

@@ -12,9 +12,9 @@ const MAX_EVENT_BYTES = 64 * 1024;
 const ENVELOPE_BYTES = 4096;
 /**
  * Minimum `max_payload` of a NATS server, in bytes. Nodes announce all their actions in one message
- * that cannot be divided; that of a node with all services has about 120 kB.
+ * that cannot be divided; that of a node with all services has about 330 kB.
  */
-export const LEAST_MAX_PAYLOAD = 256 * 1024;
+export const LEAST_MAX_PAYLOAD = 512 * 1024;
 /** Maximum size of a batch, even if the server accepts more: a large message delays the others. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 

@@ -103,15 +103,6 @@ export default defineService(carts)({
 		},
 	},
 
-	subscriptions: {
-		"order.confirmed"(tx, events) {
-			return this.settlement.followConfirmed(tx, events);
-		},
-		"order.cancelled"(tx, events) {
-			return this.settlement.followCancelled(tx, events);
-		},
-	},
-
 	started() {
 		const { db, logger, settlement } = this;
 		const call = callerOf(this);

@@ -52,25 +52,6 @@ describe("a checkout whose call of orders was lost", () => {
 		},
 	);
 
-	test("is completed or opened again by the event of its order", async () => {
-		const { cart, order_id } = await interrupted("after");
-		const publish = shop.publish();
-		const data = { order_id, user_id: null, total_amount: 20, currency: "EUR" };
-		await publish("order.confirmed", order_id, data);
-		await settles(cart, { status: "completed", order_id });
-
-		const second = await interrupted("after");
-		await publish("order.cancelled", second.order_id, {
-			...{ ...data, order_id: second.order_id },
-			reason: "PAYMENT_EXPIRED",
-		});
-		await settles(second.cart, {
-			status: "open",
-			order_id: null,
-			cancellation_reason: "PAYMENT_EXPIRED",
-		});
-	});
-
 	test("is opened again by the poller if the order was cancelled", async () => {
 		shop.orders.outcome = "PAYMENT_DECLINED";
 		const { cart } = await interrupted("after");

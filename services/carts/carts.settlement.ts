@@ -1,10 +1,9 @@
-import type { Call, EventData } from "../../lib/contracts/contract.ts";
-import type { Event } from "../../lib/contracts/event.ts";
+import type { Call } from "../../lib/contracts/contract.ts";
 import type { Value } from "../../lib/contracts/schema.ts";
-import type { Database, Tx } from "../../lib/persistence/database.ts";
+import type { Database } from "../../lib/persistence/database.ts";
 import { isOutage } from "../../lib/resilience/outages.ts";
 import type { orders } from "../orders/orders.contract.ts";
-import { reopenCart, reopenIn } from "./carts.merging.ts";
+import { reopenCart } from "./carts.merging.ts";
 import type { PlaceRequest } from "./carts.rules.ts";
 import * as statements from "./carts.statements.ts";
 import type { CartStore } from "./carts.store.ts";
@@ -24,7 +23,8 @@ const BATCH_SIZE = 20;
 
 /**
  * Moves the carts of orders to their final status: `completed` if the order was confirmed, `open` if
- * it was cancelled. The checkout, the orders' events and a poller do this in any order and number.
+ * it was cancelled. The checkout does this, or a poller for orders that are decided later. Carts do
+ * not follow the events of orders: every order, also without a cart, would cost a transaction.
  */
 export function createSettlement({ db, store, wakeRelay, onError }: Dependencies) {
 	const reopen = (order_id: string, reason: string) =>
@@ -79,25 +79,6 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 				),
 			);
 			return due.length === BATCH_SIZE;
-		},
-
-		/** Completes the carts of confirmed orders. */
-		async followConfirmed(tx: Tx, events: readonly Event[]): Promise<void> {
-			const confirmed = events.map(({ subject, traceparent }) => ({
-				order_id: subject,
-				traceparent,
-			}));
-			await store.completeAll(tx, confirmed);
-			tx.handle.afterCommit(wakeRelay);
-		},
-
-		/** Opens the carts of orders that were cancelled instead of confirmed. */
-		async followCancelled(tx: Tx, events: readonly Event[]): Promise<void> {
-			const reasons = new Map(
-				events.map(({ subject, data }) => [subject, (data as EventData<"order.cancelled">).reason]),
-			);
-			const found = await store.findCompleting(tx, [...reasons.keys()]);
-			for (const { order_id } of found) await reopenIn(store, tx, order_id, reasons.get(order_id)!);
 		},
 	};
 }

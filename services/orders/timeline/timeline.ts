@@ -170,7 +170,7 @@ export async function collectTimeline(
 	};
 }
 /** Other services with subscriptions to order events. */
-const SUBSCRIBERS = ["carts", "inventory", "notifications"] as const;
+const SUBSCRIBERS = ["inventory", "notifications"] as const;
 
 export const toStreamEvent = ({
 	sequence,
