@@ -59,7 +59,7 @@ export async function readCart(self: Self, ctx: Ctx, cart: rules.StoredCart): Pr
 }
 
 /** Sets the entity tag of a response. */
-export function tagged(
+function tagged(
 	{ meta }: Pick<Ctx, "meta">,
 	{ version }: Pick<rules.StoredCart, "version">,
 	view: rules.Cart,

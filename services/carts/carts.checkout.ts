@@ -129,11 +129,11 @@ function begin(
 	request: PlaceRequest,
 	keyed: KeyedRequest | undefined,
 ): Promise<boolean> {
-	if (!keyed) return store.begin(db, cart, request);
+	if (!keyed) return store.begin(cart, request);
 	return db
 		.transaction(async (tx) => {
 			if (await claimKey(tx, keyed, request.order_id)) return false;
-			if (await store.begin(tx, cart, request)) return true;
+			if (await store.beginIn(tx, cart, request)) return true;
 			// The key must remain free: this request has not placed an order.
 			throw new Conflict();
 		})

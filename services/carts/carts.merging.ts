@@ -31,7 +31,7 @@ export const mergeIntoAccount = (
 				await store.assign(tx, id, user_id);
 				return id;
 			}
-			await store.save(other, merge(found, other), tx);
+			await store.saveIn(tx, other, merge(found, other));
 			await store.markMerged(tx, id, other.id, null);
 			return other.id;
 		}),
@@ -59,7 +59,7 @@ export async function reopenIn(
 	const { cart, other } = await store.lockPair(tx, found.id, found.user_id);
 	if (cart?.status !== "completing" || cart.order_id !== order_id) return;
 	if (!other) return store.reopen(tx, cart, reason);
-	if (haveSameCurrency(cart, other)) await store.save(other, merge(cart, other), tx);
+	if (haveSameCurrency(cart, other)) await store.saveIn(tx, other, merge(cart, other));
 	await store.markMerged(tx, cart.id, other.id, reason);
 }
 

@@ -11,8 +11,8 @@ const EXISTS = "(status <> 'open' or expires_at > now())";
  * changes write no index entry.
  */
 const extended = (days: string) => `case
-		when expires_at < now() + make_interval(days => ${days}) - interval '1 day'
-		then now() + make_interval(days => ${days}) else expires_at end`;
+		when c.expires_at < now() + make_interval(days => ${days}) - interval '1 day'
+		then now() + make_interval(days => ${days}) else c.expires_at end`;
 
 /** Carts that have not expired. */
 export const FIND = sql(
@@ -40,19 +40,32 @@ export const DELETE_EXPIRED_OF = sql(
 	"delete from carts where user_id = $1 and status = 'open' and expires_at <= now()",
 );
 
-/** Writes the contents of an open cart, unless it has another version than `$2`. */
+/**
+ * Writes the contents of open carts, except of those that have another version than `$2`. Locks the
+ * rows in a fixed order, so that concurrent batches cannot deadlock. `$1` contains a cart once; `$3`
+ * to `$10`: columns; `$11`: days of the lifetime.
+ */
 export const SAVE = sql(
 	"save",
-	`update carts set version = version + 1, currency = $3, email = $4, shipping_address = $5,
-		billing_address = $6, shipping_method = $7, coupon_codes = $8, lines = $9, quote = $10,
-		expires_at = ${extended("$11")}, updated_at = now()
-	where id = $1 and version = $2 and status = 'open'
-	returning version, expires_at, updated_at`,
+	`with w as materialized (
+		select w.*
+		from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::json[], $6::json[], $7::text[],
+				$8::text[], $9::json[], $10::json[], $11::int[])
+			as w (id, version, currency, email, shipping_address, billing_address, shipping_method,
+				coupon_codes, lines, quote, days)
+			join carts c on c.id = w.id and c.version = w.version
+		where c.status = 'open' order by c.id for update of c)
+	update carts c set version = c.version + 1, currency = w.currency, email = w.email,
+		shipping_address = w.shipping_address, billing_address = w.billing_address,
+		shipping_method = w.shipping_method, coupon_codes = w.coupon_codes::text[], lines = w.lines,
+		quote = w.quote, expires_at = ${extended("w.days")}, updated_at = now()
+	from w where c.id = w.id
+	returning c.id, c.version, c.expires_at, c.updated_at`,
 );
 /** Stores the prices that the buyer has seen. The version remains: the buyer changed nothing. */
 export const MARK_SEEN = sql(
 	"mark_seen",
-	`update carts set lines = $3, quote = $4, expires_at = ${extended("$5")}
+	`update carts c set lines = $3, quote = $4, expires_at = ${extended("$5")}
 	where id = $1 and version = $2 and status = 'open'`,
 );
 export const REMOVE = sql(
@@ -84,15 +97,21 @@ export const MARK_MERGED = sql(
 );
 
 /**
- * Starts the checkout of an open cart, unless it has another version than `$2`. `$3`: order ID;
- * `$4`: request of the order; `$5`: seconds after which another node takes over.
+ * Starts the checkouts of open carts, except of those that have another version than `$2`. `$1`
+ * contains a cart once; `$3`: order IDs; `$4`: requests of the orders; `$5`: seconds after which
+ * another node takes over.
  */
 export const BEGIN = sql(
 	"begin",
-	`update carts set version = version + 1, status = 'completing', order_id = $3, request = $4,
-		cancellation_reason = null, settle_at = now() + make_interval(secs => $5),
-		settle_attempts = 0, updated_at = now()
-	where id = $1 and version = $2 and status = 'open' returning id`,
+	`with w as materialized (
+		select w.* from unnest($1::uuid[], $2::int[], $3::uuid[], $4::json[])
+			as w (id, version, order_id, request) join carts c on c.id = w.id and c.version = w.version
+		where c.status = 'open' order by c.id for update of c)
+	update carts c set version = c.version + 1, status = 'completing', order_id = w.order_id,
+		request = w.request, cancellation_reason = null, settle_attempts = 0,
+		settle_at = now() + make_interval(secs => $5), updated_at = now()
+	from w where c.id = w.id
+	returning c.id`,
 );
 /**
  * Completes the carts of confirmed orders, with their events. `$2`: traces by order; `$3`: days until

@@ -1,6 +1,7 @@
 import { microBatch } from "../../lib/async/micro-batch.ts";
 import { currentTraceparent, type Traced, traceparentsOf } from "../../lib/context/traceparent.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
+import { arrayLiteral } from "../../lib/persistence/array-literal.ts";
 import type { Database, Queryable, Tx } from "../../lib/persistence/database.ts";
 import { newId } from "../../lib/persistence/id.ts";
 import type { CartContents, CartLine, PlaceRequest, Quote, StoredCart } from "./carts.rules.ts";
@@ -20,6 +21,15 @@ interface Options {
 	readonly settleSeconds: number;
 	wakeRelay(): void;
 }
+/** New contents of a cart, which replace those of its version. */
+interface Change {
+	readonly cart: StoredCart;
+	readonly contents: CartContents;
+}
+interface Checkout {
+	readonly cart: StoredCart;
+	readonly request: PlaceRequest;
+}
 type Written = Pick<StoredCart, "version" | "expires_at" | "updated_at">;
 /** An order whose cart may be being completed. */
 export interface OrderRef extends Traced {
@@ -37,6 +47,8 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	const find = microBatch(async (ids: string[]) =>
 		alignRows(ids, await db.query<StoredCart>(statements.FIND, [ids])),
 	);
+	const save = microBatch(async (changes: Change[]) => saveAll(db, changes));
+	const begin = microBatch(async (checkouts: Checkout[]) => beginAll(db, checkouts));
 	const complete = microBatch(async (orders: OrderRef[]) => {
 		await completeAll(db, orders);
 		wakeRelay();
@@ -47,6 +59,37 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 	async function completeAll(queryable: Queryable, orders: readonly OrderRef[]): Promise<void> {
 		const ids = orders.map(({ order_id }) => order_id);
 		await queryable.query(statements.COMPLETE, [ids, traceparentsOf(orders), days]);
+	}
+
+	/** Writes contents. Returns undefined for a cart that has changed in the meantime. */
+	async function saveAll(
+		queryable: Queryable,
+		changes: readonly Change[],
+	): Promise<(Written | undefined)[]> {
+		const first = firstByCart(changes);
+		const rows = await queryable.query<Written & { id: string }>(statements.SAVE, [
+			first.map(({ cart }) => cart.id),
+			first.map(({ cart }) => cart.version),
+			...columnsOf(first.map(({ contents }) => contents)),
+			first.map(({ cart }) => daysOf(cart)),
+		]);
+		return resultsOf(changes, first, rows);
+	}
+
+	/** Starts checkouts. Returns undefined for a cart that has changed in the meantime. */
+	async function beginAll(
+		queryable: Queryable,
+		checkouts: readonly Checkout[],
+	): Promise<(object | undefined)[]> {
+		const first = firstByCart(checkouts);
+		const rows = await queryable.query<{ id: string }>(statements.BEGIN, [
+			first.map(({ cart }) => cart.id),
+			first.map(({ cart }) => cart.version),
+			first.map(({ request }) => request.order_id),
+			first.map(({ request }) => JSON.stringify(request)),
+			settleSeconds,
+		]);
+		return resultsOf(checkouts, first, rows);
 	}
 
 	return {
@@ -79,13 +122,10 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		},
 
 		/** Writes the contents of a cart. Returns undefined if the cart has changed in the meantime. */
-		async save(
-			cart: StoredCart,
-			contents: CartContents,
-			queryable: Queryable = db,
-		): Promise<Written | undefined> {
-			const values = [cart.id, cart.version, ...columnsOf(contents), daysOf(cart)];
-			return (await queryable.query<Written>(statements.SAVE, values))[0];
+		save: (cart: StoredCart, contents: CartContents): Promise<Written | undefined> =>
+			save({ cart, contents }),
+		async saveIn(tx: Tx, cart: StoredCart, contents: CartContents): Promise<void> {
+			await saveAll(tx, [{ cart, contents }]);
 		},
 
 		/** Whether less than half of the lifetime of a used cart is left. */
@@ -125,14 +165,10 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		},
 
 		/** Starts the checkout of a cart. Returns false if the cart has changed in the meantime. */
-		async begin(
-			queryable: Queryable,
-			{ id, version }: StoredCart,
-			request: PlaceRequest,
-		): Promise<boolean> {
-			const values = [id, version, request.order_id, JSON.stringify(request), settleSeconds];
-			return (await queryable.query(statements.BEGIN, values)).length > 0;
-		},
+		begin: async (cart: StoredCart, request: PlaceRequest): Promise<boolean> =>
+			(await begin({ cart, request })) !== undefined,
+		beginIn: async (tx: Tx, cart: StoredCart, request: PlaceRequest): Promise<boolean> =>
+			(await beginAll(tx, [{ cart, request }]))[0] !== undefined,
 
 		/** Completes the cart of a confirmed order, with concurrent calls in one statement. */
 		async complete(order_id: string): Promise<void> {
@@ -155,14 +191,35 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 }
 
 const asJson = (value: object | null) => value && JSON.stringify(value);
-/** Values of the columns with a cart's contents. */
-const columnsOf = (contents: CartContents) => [
-	contents.currency,
-	contents.email,
-	asJson(contents.shipping_address),
-	asJson(contents.billing_address),
-	contents.shipping_method,
-	contents.coupon_codes,
-	JSON.stringify(contents.lines),
-	asJson(contents.quote),
+/** Values of the columns with the contents of carts. */
+const columnsOf = (all: readonly CartContents[]) => [
+	all.map(({ currency }) => currency),
+	all.map(({ email }) => email),
+	all.map(({ shipping_address }) => asJson(shipping_address)),
+	all.map(({ billing_address }) => asJson(billing_address)),
+	all.map(({ shipping_method }) => shipping_method),
+	all.map(({ coupon_codes }) => arrayLiteral(coupon_codes)),
+	all.map(({ lines }) => JSON.stringify(lines)),
+	all.map(({ quote }) => asJson(quote)),
 ];
+
+interface OfCart {
+	readonly cart: StoredCart;
+}
+/** The first element of each cart: of several changes of a version, one takes effect. */
+const firstByCart = <E extends OfCart>(elements: readonly E[]): E[] => {
+	const first = new Map<string, E>();
+	for (const element of elements)
+		if (!first.has(element.cart.id)) first.set(element.cart.id, element);
+	return [...first.values()];
+};
+/** The returned row of each element, if the element is the first one of its cart. */
+function resultsOf<E extends OfCart, Row extends { readonly id: string }>(
+	elements: readonly E[],
+	first: readonly E[],
+	rows: readonly Row[],
+): (Row | undefined)[] {
+	const rowOf = new Map(rows.map((row) => [row.id, row]));
+	const isFirst = new Set(first);
+	return elements.map((element) => (isFirst.has(element) ? rowOf.get(element.cart.id) : undefined));
+}
