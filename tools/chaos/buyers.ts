@@ -24,7 +24,7 @@ export interface Shopper {
 export interface Market {
 	readonly client: Client;
 	readonly seed: number;
-	readonly profile: Pick<Profile, "tokens" | "actions" | "large">;
+	readonly profile: Pick<Profile, "tokens" | "actions" | "large" | "carts">;
 	/** The first ones are hot: most orders contain them. */
 	readonly products: readonly string[];
 	readonly admin: () => string;

@@ -6,8 +6,8 @@ import { type Random, random } from "./random.ts";
 
 /** Promotions with limits that a run reaches. `amount` is the discount on an order. */
 export const COUPONS = [
-	{ code: "USES", amount: 3, limits: { usage_limit: 40 } },
-	{ code: "BUDGET", amount: 4, limits: { budget: 121 } },
+	{ code: "USES", amount: 3, limits: { usage_limit: 15 } },
+	{ code: "BUDGET", amount: 4, limits: { budget: 41 } },
 	{ code: "ONCE", amount: 2, limits: { usage_limit_per_customer: 1 } },
 ] as const;
 
@@ -175,7 +175,7 @@ export async function shopWithCarts(
 		let cart = await open(isGuest);
 		if (cart && !(await fill(cart))) cart = undefined;
 		if (cart && isGuest && rng.next() < 0.15) cart = await claim(cart);
-		const action = rng.weighted({ once: 50, twice: 25, hasty: 17, abandon: 8 });
+		const action = rng.weighted(profile.carts!.actions);
 		if (cart) await actions[action](cart);
 		await after(rng.between(0, 40));
 	}

@@ -24,8 +24,16 @@ export interface Profile {
 	 * `max_payload`.
 	 */
 	readonly large?: { readonly lines: number; readonly description: number };
-	/** Share of the buyers who order through carts with coupons, from 0 to 1. */
-	readonly carts?: number;
+	/** Buyers who order through carts with coupons. */
+	readonly carts?: {
+		/** Their share of all buyers, from 0 to 1. */
+		readonly share: number;
+		/**
+		 * Actions: check out once; send a checkout several times at once; cancel the order during the
+		 * checkout (`hasty`); send a checkout and forget it.
+		 */
+		readonly actions: Weights<"once" | "twice" | "hasty" | "abandon">;
+	};
 	/** Seconds within which everything must settle after the last fault, instead of the default. */
 	readonly settleSeconds?: number;
 	/** Payments go through a stand-in for Stripe with a misbehaving network. */
@@ -48,7 +56,7 @@ export const PROFILES = {
 		kinds: { kill: 50, pause: 35, restart: 15 },
 		tokens: { tok_ok: 76, tok_declined: 8, tok_flaky: 8, tok_timeout: 5, tok_slow: 3 },
 		actions: { buy: 52, twice: 10, hasty: 26, cancel: 12 },
-		carts: 0.25,
+		carts: { share: 0.25, actions: { once: 45, twice: 25, hasty: 22, abandon: 8 } },
 		settleSeconds: 60,
 	},
 	takeover: {
@@ -105,14 +113,26 @@ export const PROFILES = {
 	carts: {
 		about:
 			"checkouts of carts with coupons, while nodes of carts, promotions and orders are killed",
-		every: [0.8, 2.6],
+		every: [1.5, 4],
 		targets: { orders: 35, goods: 30, money: 30, postgres: 5 },
 		kinds: { kill: 75, pause: 20, restart: 5 },
 		tokens: { tok_ok: 80, tok_declined: 10, tok_flaky: 6, tok_timeout: 4 },
 		actions: { buy: 1 },
-		carts: 1,
+		carts: { share: 1, actions: { once: 45, twice: 25, hasty: 22, abandon: 8 } },
 		// A checkout without a buyer is finished by another node after 20 s, and then with backoff.
 		settleSeconds: 60,
+	},
+	redemptions: {
+		about: "redemptions of coupons arrive after their order was cancelled",
+		every: [1, 2],
+		targets: { money: 1 },
+		kinds: { pause: 1 },
+		// Shorter than the timeout after which a silent node is disconnected.
+		lasts: [0.5, 1],
+		slow: "redeem",
+		tokens: { tok_ok: 1 },
+		actions: { buy: 1 },
+		carts: { share: 1, actions: { hasty: 9, once: 1 } },
 	},
 } as const satisfies Record<string, Profile>;
 export type ProfileName = keyof typeof PROFILES;
@@ -128,6 +148,7 @@ export const BUGS = {
 			where o.status = 'pending' and o.saga_owner like $1 || '%' limit 1`,
 	},
 	lease: { breaks: "SAGA_OPEN", faults: "takeover" },
+	"redemption-tombstone": { breaks: "CANCELLED_BUT_REDEEMED", faults: "redemptions" },
 } as const satisfies Record<string, { breaks: string; faults: ProfileName; moment?: string }>;
 export type Bug = keyof typeof BUGS;
 

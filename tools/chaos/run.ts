@@ -94,7 +94,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 			closed: () => Date.now() > deadline,
 		};
 		const [purchases, checkouts]: [Purchase[], Purchase[]] = [[], []];
-		const withCarts = Math.round(shoppers.length * (profile.carts ?? 0));
+		const withCarts = Math.round(shoppers.length * (profile.carts?.share ?? 0));
 		const shopping = shoppers.map((shopper, n) =>
 			n < withCarts
 				? shopWithCarts(n, shopper, market, checkouts)

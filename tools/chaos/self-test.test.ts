@@ -13,9 +13,12 @@ describeWith(["nats-server", "redis-server"], "the self-test of chaos", () => {
 			["bug tombstone", "CANCELLED_BUT_HELD"],
 			["bug early-publish", "EVENT_TWICE"],
 			["bug lease", "SAGA_OPEN"],
+			["bug redemption-tombstone", "CANCELLED_BUT_REDEEMED"],
 			["profile lateness", undefined],
 			["profile takeover", undefined],
+			["profile redemptions", undefined],
 			["profile large", undefined],
+			["profile carts", undefined],
 		]);
 	});
 });
