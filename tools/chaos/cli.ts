@@ -17,7 +17,7 @@ const USAGE = `npm run chaos -- [options]
   --orders 3     number of nodes that run the orders service
   --faults NAME  fault profile:
 ${Object.entries(PROFILES)
-	.map(([name, { about }]) => `                   ${name.padEnd(10)} ${about}`)
+	.map(([name, { about }]) => `                   ${name.padEnd(12)} ${about}`)
 	.join("\n")}
   --bug NAME     injects a deliberate bug, which the run must detect: ${Object.keys(BUGS).join(", ")};
                  selects the profile that reveals it
