@@ -29,7 +29,7 @@ export interface CartToPrice {
 }
 
 /** A condition under which the cart cannot be ordered as the buyer wants it. */
-export type PricingProblem =
+type PricingProblem =
 	| CouponProblem
 	/** No method delivers the cart. */
 	| { readonly code: "UNDELIVERABLE" }
