@@ -86,7 +86,7 @@ export interface PricingCustomer {
 	readonly has_ordered: boolean;
 }
 
-export interface ShippingQuote {
+interface ShippingQuote {
 	readonly code: string;
 	readonly name: string;
 	/** Includes tax if {@link TaxQuote.prices_include_tax}. */

@@ -327,7 +327,8 @@ export const table: Readonly<Record<string, Row>> = {
 		),
 		anonymous: 404,
 	},
-	"POST /api/carts/:id/claim": own(200, cart, 404),
+	// An administrator may change any cart, but not take it over.
+	"POST /api/carts/:id/claim": { ...own(200, cart, 404), admin: 404 },
 	"POST /api/carts/:id/checkout": { ...own(201, filledCart, 404), anonymous: 404 },
 	"DELETE /api/carts/:id": { ...own(204, cart, 404), anonymous: 404 },
 
