@@ -140,9 +140,9 @@ export async function shopWithCarts(
 			const response = await checkOut(cart, times);
 			const { status = 0, body } = response ?? {};
 			if (status === 201 && rng.next() < 0.3) await cancel(body.id);
-			if (status < 400 || body.code === "CART_COMPLETED") return;
-			const correction = body.code === "COUPON_USED_UP" ? { coupon_codes: [] } : {};
-			if (!(await change(cart, "PATCH /api/carts/:id", correction))) return;
+			if (status < 400 || body?.code === "CART_COMPLETED") return;
+			if (body?.code !== "COUPON_USED_UP") continue;
+			if (!(await change(cart, "PATCH /api/carts/:id", { coupon_codes: [] }))) return;
 		}
 	}
 	const actions = {

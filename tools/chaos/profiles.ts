@@ -149,6 +149,7 @@ export const BUGS = {
 	},
 	lease: { breaks: "SAGA_OPEN", faults: "takeover" },
 	"redemption-tombstone": { breaks: "CANCELLED_BUT_REDEEMED", faults: "redemptions" },
+	"cart-order": { breaks: "CART_ORDERED_TWICE", faults: "carts" },
 } as const satisfies Record<string, { breaks: string; faults: ProfileName; moment?: string }>;
 export type Bug = keyof typeof BUGS;
 

@@ -14,11 +14,12 @@ describeWith(["nats-server", "redis-server"], "the self-test of chaos", () => {
 			["bug early-publish", "EVENT_TWICE"],
 			["bug lease", "SAGA_OPEN"],
 			["bug redemption-tombstone", "CANCELLED_BUT_REDEEMED"],
+			["bug cart-order", "CART_ORDERED_TWICE"],
 			["profile lateness", undefined],
 			["profile takeover", undefined],
 			["profile redemptions", undefined],
-			["profile large", undefined],
 			["profile carts", undefined],
+			["profile large", undefined],
 		]);
 	});
 });
