@@ -1,4 +1,10 @@
-import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import {
+	createHmac,
+	createSecretKey,
+	hkdfSync,
+	type KeyObject,
+	timingSafeEqual,
+} from "node:crypto";
 
 /** Separates this use of the secret from all others (RFC 5869, 3.2). */
 const PURPOSE = "order token";
@@ -25,6 +31,15 @@ export function isOrderToken(secrets: readonly string[], orderId: string, token:
 }
 
 const tokenBytes = (secret: string, orderId: string): Buffer =>
-	createHmac("sha256", Buffer.from(hkdfSync("sha256", secret, "", PURPOSE, KEY_BYTES)))
-		.update(orderId)
-		.digest();
+	createHmac("sha256", keyOf(secret)).update(orderId).digest();
+
+/** Keys by secret. Deriving one takes longer than the rest of a token. */
+const keys = new Map<string, KeyObject>();
+
+function keyOf(secret: string): KeyObject {
+	const found = keys.get(secret);
+	if (found) return found;
+	const key = createSecretKey(Buffer.from(hkdfSync("sha256", secret, "", PURPOSE, KEY_BYTES)));
+	keys.set(secret, key);
+	return key;
+}

@@ -13,6 +13,7 @@ import { carts } from "./carts.contract.ts";
 import { type Evaluation, seenLines } from "./carts.evaluation.rules.ts";
 import type { Evaluator } from "./carts.evaluation.ts";
 import * as rules from "./carts.rules.ts";
+import type { Settlement } from "./carts.settlement.ts";
 import type { CartStore } from "./carts.store.ts";
 import { emptyView, openView, orderedView } from "./carts.view.rules.ts";
 
@@ -20,6 +21,7 @@ import { emptyView, openView, orderedView } from "./carts.view.rules.ts";
 export interface Self {
 	readonly store: CartStore;
 	readonly evaluator: Evaluator;
+	readonly settlement: Pick<Settlement, "settleRead">;
 }
 type Contents = rules.CartContents;
 type Params<Action extends keyof typeof carts.actions> = Infer<
@@ -42,7 +44,9 @@ export async function accessibleCart(
 
 /** The action `carts.get`. When its owner reads an open cart, its prices count as seen. */
 export async function readCart(self: Self, ctx: Ctx, cart: rules.StoredCart): Promise<rules.Cart> {
-	const { store, evaluator } = self;
+	const { store, evaluator, settlement } = self;
+	if (cart.status === "completing" && (await settlement.settleRead(ctx.call.bind(ctx), cart)))
+		return readCart(self, ctx, await accessibleCart(self, cart.id, ctx));
 	if (cart.status === "expired") return tagged(ctx, cart, emptyView(cart));
 	if (cart.request) return tagged(ctx, cart, orderedView(cart, cart.request));
 	const evaluation = await evaluator.evaluate(cart);

@@ -80,11 +80,13 @@ async function prepare(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<
 	if (status === "completed") throwError(carts, "CART_COMPLETED", { order_id });
 	if (status !== "open") throwError(carts, "CART_NOT_OPEN", { status });
 	if (cart.lines.length === 0) throwError(carts, "CART_EMPTY");
-	const evaluation = await self.evaluator.evaluate(cart);
+	const evaluation = await self.evaluator.evaluate(cart, false);
 	await assertNoProblems(ctx, cart, evaluation);
 	const { priced } = evaluation.result!;
 	if (priced.total_amount > toMinorUnits(ctx.params.expected_total, priced.currency))
-		throwError(carts, "PRICE_CHANGED", { cart: openView(cart, evaluation) });
+		throwError(carts, "PRICE_CHANGED", {
+			cart: openView(cart, await self.evaluator.evaluate(cart)),
+		});
 	const { payment_method, payment_token = "tok_ok" } = ctx.params;
 	return toPlaceRequest(cart, evaluation, {
 		order_id: newId(),

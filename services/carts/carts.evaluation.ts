@@ -83,12 +83,13 @@ export function createEvaluator({ broker, call, rounding }: Options) {
 
 		/**
 		 * Evaluates a cart.
+		 * @param withStock false leaves the stock unknown
 		 * @throws an outage of products. During other outages, the result is an estimate.
 		 */
-		async evaluate(cart: CartToEvaluate): Promise<Evaluation> {
+		async evaluate(cart: CartToEvaluate, withStock = true): Promise<Evaluation> {
 			if (cart.lines.length === 0) return EMPTY;
 			const ids = cart.lines.map(({ product_id }) => product_id);
-			const stock = stockIfKnown(ids);
+			const stock = withStock ? stockIfKnown(ids) : Promise.resolve(undefined);
 			// Awaited below; if products fail first, its failure is not unhandled.
 			stock.catch(() => undefined);
 			const lines = examineLines(cart, await findProducts(ids));

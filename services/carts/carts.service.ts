@@ -103,6 +103,12 @@ export default defineService(carts)({
 		},
 	},
 
+	subscriptions: {
+		"order.cancelled"(tx, events) {
+			return this.settlement.followCancelled(tx, events);
+		},
+	},
+
 	started() {
 		const { db, logger, settlement } = this;
 		const call = callerOf(this);

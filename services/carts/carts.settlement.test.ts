@@ -9,8 +9,9 @@ const shop = cartShop();
 beforeEach(() => shop.reconnect());
 
 type MadeCart = Awaited<ReturnType<typeof shop.userCart>>;
+/** Waits for a change of the row, because reading the cart would settle it. */
 const settles = (cart: MadeCart, expected: object) =>
-	eventually(async () => expect(await cart.get()).toMatchObject(expected));
+	eventually(async () => expect(await shop.row(cart.id)).toMatchObject(expected));
 /** Lets the next poll of any node check the order of a cart. */
 const makeDue = ({ id }: MadeCart) =>
 	shop.shop.databases.query("carts", "update carts set settle_at = now() where id = $1", [id]);
@@ -51,6 +52,23 @@ describe("a checkout whose call of orders was lost", () => {
 			expect((await cart.checkout()).body).toMatchObject({ code: "CART_COMPLETED", order_id });
 		},
 	);
+
+	test("is completed when the cart is read", async () => {
+		const { cart, order_id } = await interrupted("after");
+		shop.orders.lost = "no";
+		expect(await cart.get()).toMatchObject({ status: "completed", order_id });
+	});
+
+	test("is opened again by the event of its order", async () => {
+		const { cart, order_id } = await interrupted("after");
+		const data = { order_id, user_id: null, total_amount: 20, currency: "EUR" };
+		await shop.publish()("order.cancelled", order_id, { ...data, reason: "PAYMENT_EXPIRED" });
+		await settles(cart, {
+			status: "open",
+			order_id: null,
+			cancellation_reason: "PAYMENT_EXPIRED",
+		});
+	});
 
 	test("is opened again by the poller if the order was cancelled", async () => {
 		shop.orders.outcome = "PAYMENT_DECLINED";
@@ -133,7 +151,7 @@ describe("a checkout whose write was lost", () => {
 		const { status, body } = await cart.checkout();
 		fault.restore();
 		expect([status, fault.failures > 0]).toEqual([201, true]);
-		expect((await cart.get()).status).toBe("completing");
+		expect(await shop.row(cart.id)).toMatchObject({ status: "completing" });
 		await makeDue(cart);
 		await settles(cart, { status: "completed", order_id: body.id });
 	});

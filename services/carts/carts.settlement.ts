@@ -1,10 +1,11 @@
-import type { Call } from "../../lib/contracts/contract.ts";
+import type { Call, EventData } from "../../lib/contracts/contract.ts";
+import type { Event } from "../../lib/contracts/event.ts";
 import type { Value } from "../../lib/contracts/schema.ts";
-import type { Database } from "../../lib/persistence/database.ts";
-import { isOutage } from "../../lib/resilience/outages.ts";
+import type { Database, Tx } from "../../lib/persistence/database.ts";
+import { isOutage, isUnavailable } from "../../lib/resilience/outages.ts";
 import type { orders } from "../orders/orders.contract.ts";
-import { reopenCart } from "./carts.merging.ts";
-import type { PlaceRequest } from "./carts.rules.ts";
+import { reopenCart, reopenIn } from "./carts.merging.ts";
+import type { PlaceRequest, StoredCart } from "./carts.rules.ts";
 import * as statements from "./carts.statements.ts";
 import type { CartStore } from "./carts.store.ts";
 
@@ -23,8 +24,8 @@ const BATCH_SIZE = 20;
 
 /**
  * Moves the carts of orders to their final status: `completed` if the order was confirmed, `open` if
- * it was cancelled. The checkout does this, or a poller for orders that are decided later. Carts do
- * not follow the events of orders: every order, also without a cart, would cost a transaction.
+ * it was cancelled. The checkout, reads, the event of a cancellation and a poller do this, in any order
+ * and number.
  */
 export function createSettlement({ db, store, wakeRelay, onError }: Dependencies) {
 	const reopen = (order_id: string, reason: string) =>
@@ -53,6 +54,23 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		place,
 
 		/**
+		 * Settles the cart of a decided order before it is read. An event would do the same, but every
+		 * order of the shop publishes `order.confirmed`, and few carts wait for it.
+		 * @returns whether the cart may have changed
+		 */
+		async settleRead(call: Call, { order_id }: Pick<StoredCart, "order_id">): Promise<boolean> {
+			try {
+				const [fate] = await call("orders.fates", { order_ids: [order_id!] });
+				if (fate === "confirmed") await store.complete(order_id!);
+				return fate === "confirmed";
+			} catch (error) {
+				// The cart can be read without the order.
+				if (isUnavailable(error)) return false;
+				throw error;
+			}
+		},
+
+		/**
 		 * Settles carts whose checkout has not finished in time: its node has died, the orders service
 		 * was down, or the buyer has to confirm the payment.
 		 * @returns whether there may be more
@@ -79,6 +97,15 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 				),
 			);
 			return due.length === BATCH_SIZE;
+		},
+
+		/** Opens the carts of orders that were cancelled instead of confirmed. */
+		async followCancelled(tx: Tx, events: readonly Event[]): Promise<void> {
+			const reasons = new Map(
+				events.map(({ subject, data }) => [subject, (data as EventData<"order.cancelled">).reason]),
+			);
+			const found = await store.findCompleting(tx, [...reasons.keys()]);
+			for (const { order_id } of found) await reopenIn(store, tx, order_id, reasons.get(order_id)!);
 		},
 	};
 }

@@ -108,7 +108,7 @@ export const BEGIN = sql(
 			as w (id, version, order_id, request) join carts c on c.id = w.id and c.version = w.version
 		where c.status = 'open' order by c.id for update of c)
 	update carts c set version = c.version + 1, status = 'completing', order_id = w.order_id,
-		request = w.request, cancellation_reason = null, settle_attempts = 0,
+		request = w.request, quote = null, cancellation_reason = null, settle_attempts = 0,
 		settle_at = now() + make_interval(secs => $5), updated_at = now()
 	from w where c.id = w.id
 	returning c.id`,
