@@ -1,5 +1,6 @@
 import { ServiceBroker } from "moleculer";
 import { Database, type Statement } from "../../lib/persistence/database.ts";
+import { CLAIM_UNSETTLED } from "../../services/carts/carts.statements.ts";
 import { CLAIM } from "../../services/orders/saga/statements.ts";
 
 /**
@@ -32,8 +33,8 @@ Database.prototype.query = async function (
 	values?: readonly unknown[],
 ) {
 	const name = typeof statement === "string" ? "" : statement.name;
-	// Another node's order would make this node die before its own order is placed.
-	if (name === CLAIM.name) return [];
+	// Another node's order or cart would make this node die before its own order is placed.
+	if (name === CLAIM.name || name === CLAIM_UNSETTLED.name) return [];
 	dieAt(`before ${name}`);
 	const rows = await query.call(this, statement, values);
 	dieAt(`after ${name}`);

@@ -1,0 +1,261 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { ServiceBroker } from "moleculer";
+import { v7 as uuid } from "uuid";
+import type { Call, Meta } from "../../lib/contracts/contract.ts";
+import { readEnv } from "../../lib/settings/env.ts";
+import { createNode } from "../../lib/settings/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
+import type {} from "../../services/carts/carts.contract.ts";
+import { BEGIN, COMPLETE } from "../../services/carts/carts.statements.ts";
+import * as orders from "../../services/orders/saga/statements.ts";
+import type {} from "../../services/products/products.contract.ts";
+import type {} from "../../services/promotions/promotions.contract.ts";
+import { type Cluster, startCluster } from "../../tools/chaos/cluster.ts";
+import { root } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
+import { describeWith } from "../support/servers.ts";
+import { admin } from "../support/shop.ts";
+
+/** Seconds within which another node finishes the checkout of a dead one. */
+const SETTLES_WITHIN = 30;
+const PRICE = 5;
+const around = (...names: string[]) => names.flatMap((name) => [`before ${name}`, `after ${name}`]);
+/** Every point of a checkout after which the order will be placed without another request. */
+const STARTED = [`after ${BEGIN.name}`, ...around("orders.place", COMPLETE.name)];
+const PLACED = [
+	`after ${orders.PLACE.name}`,
+	...around("inventory.reserve", "payments.charge", orders.COMPLETE.name),
+];
+/** Maximum number of doomed nodes at a time. */
+const CONCURRENCY = 4;
+interface Death {
+	readonly service: "carts" | "orders";
+	readonly boundary: string;
+	/** Whether the buyer repeats the checkout, on another node. */
+	readonly repeat: boolean;
+}
+const deaths: readonly Death[] = [
+	{ service: "carts", boundary: `before ${BEGIN.name}`, repeat: true },
+	...STARTED.map((boundary) => ({ service: "carts" as const, boundary, repeat: false })),
+	...STARTED.map((boundary) => ({ service: "carts" as const, boundary, repeat: true })),
+	...PLACED.map((boundary) => ({ service: "orders" as const, boundary, repeat: false })),
+];
+
+interface Cart {
+	readonly id: string;
+	readonly meta: { readonly user: NonNullable<Meta["user"]> };
+}
+
+describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
+	let cluster: Cluster;
+	let broker: ServiceBroker;
+	let call: Call;
+	let product: string;
+	let healthy: string;
+
+	beforeAll(async () => {
+		cluster = await startCluster({ edge: 1, orders: 2, goods: 1, money: 1 }, [], () => undefined);
+		await Promise.all(
+			["carts-1", "carts-2"].map((name) =>
+				cluster.add("orders", name, { env: { SERVICES: "carts" } }),
+			),
+		);
+		const env = readEnv({ ...cluster.env, NODEID: "test", LOGLEVEL: "fatal" });
+		broker = createNode(brokerOptions(env), env, []);
+		await broker.start();
+		await broker.waitForServices(["products", "carts", "orders", "promotions", "inventory"]);
+		call = broker.call.bind(broker) as Call;
+		healthy = await nodeOf("carts-1");
+		product = await makeProduct();
+	}, 120_000);
+	afterAll(async () => {
+		await broker?.stop();
+		await cluster?.stop();
+	}, 60_000);
+
+	const nodeOf = (name: string) =>
+		eventually(() => {
+			const node = broker.registry
+				.getNodeList({ onlyAvailable: true, withServices: true })
+				.find(({ id }) => id.startsWith(`${name}-`));
+			if (!node) throw new Error(`${name} has not joined`);
+			return node.id;
+		}, 30);
+	const makeProduct = async () =>
+		(
+			await call(
+				"products.create",
+				{ name: "Tea", price: PRICE, category: "Drinks", stock: 10_000 },
+				{ meta: { user: admin } },
+			)
+		).id;
+
+	/** Starts a node that kills itself at a boundary, and returns its ID. */
+	async function doom({ service, boundary, repeat }: Death): Promise<string> {
+		const name = `doomed-${service}-${boundary.replace(/\W/g, "-")}-${repeat}`;
+		await cluster.add("orders", name, {
+			env: { DIE_AT: boundary, SERVICES: service },
+			preload: join(root, "test/support/die-at.ts"),
+		});
+		return nodeOf(name);
+	}
+	const hasDied = (nodeID: string) =>
+		eventually(() => {
+			const nodes = broker.registry.getNodeList({ onlyAvailable: true, withServices: false });
+			expect(nodes.map(({ id }) => id)).not.toContain(nodeID);
+		}, SETTLES_WITHIN);
+
+	/** The cart of a new user with one product. */
+	async function makeCart(): Promise<Cart> {
+		const id = uuid();
+		const meta = { user: { id, email: `${id}@example.com`, role: "user" as const } };
+		const options = { meta: { ...meta }, nodeID: healthy };
+		const cart = await call("carts.create", {}, options);
+		await call("carts.setLine", { id: cart.id, product_id: product, quantity: 1 }, options);
+		return { id: cart.id, meta };
+	}
+	const checkout = ({ id, meta }: Cart, nodeID: string, expected_total = PRICE) =>
+		call("carts.checkout", { id, expected_total }, { meta: { ...meta }, nodeID, timeout: 20_000 });
+	const settled = ({ id }: Cart) =>
+		eventually(async () => {
+			const rows = await cluster.query<{ status: string; order_id: string }>(
+				"carts",
+				"select status, order_id from carts where id = $1",
+				[id],
+			);
+			expect(rows).toMatchObject([{ status: "completed" }]);
+			return rows[0]!;
+		}, SETTLES_WITHIN);
+	/** Expects one confirmed order of the cart's user, which is charged once. */
+	async function expectOneOrder({ meta }: Cart, order_id: string): Promise<void> {
+		const placed = await cluster.query(
+			"orders",
+			"select id, status, total_amount::float8 as total from orders where user_id = $1",
+			[meta.user.id],
+		);
+		expect(placed).toEqual([{ id: order_id, status: "confirmed", total: PRICE }]);
+		const charges = await cluster.query(
+			"payments",
+			"select status, amount::float8 as amount from payments where order_id = $1",
+			[order_id],
+		);
+		expect(charges).toEqual([{ status: "captured", amount: PRICE }]);
+	}
+
+	/** Lets a carts node die during a checkout. Returns the cart, which is completed. */
+	async function dieInCheckout(death: Death): Promise<void> {
+		const doomed = await doom(death);
+		const cart = await makeCart();
+		await expect(checkout(cart, doomed)).rejects.toThrow();
+		await hasDied(doomed);
+		if (!death.repeat) return expectOneOrder(cart, (await settled(cart)).order_id);
+		// An orders node may die at the same time, so the buyer repeats after an outage as well.
+		const order_id = await eventually(() =>
+			checkout(cart, healthy).then(
+				({ id }) => id,
+				(error) => {
+					expect(error.type).toBe("CART_COMPLETED");
+					return error.data.order_id as string;
+				},
+			),
+		);
+		expect((await settled(cart)).order_id).toBe(order_id);
+		await expectOneOrder(cart, order_id);
+	}
+	/** Lets an orders node die that places the orders of carts. */
+	async function dieInOrder(death: Death): Promise<void> {
+		const doomed = await doom(death);
+		// Calls go to all orders nodes in turn, so one of these orders kills the node.
+		const made = await Promise.all(Array.from({ length: 8 }, makeCart));
+		await Promise.allSettled(made.map((cart) => checkout(cart, healthy)));
+		await hasDied(doomed);
+		for (const cart of made) await expectOneOrder(cart, (await settled(cart)).order_id);
+	}
+
+	describe("leave one order in a completed cart", () => {
+		const results = new Map(deaths.map((death) => [death, Promise.withResolvers<void>()]));
+		// Several nodes start, die and are detected at the same time; each test awaits one of them.
+		beforeAll(() => {
+			const queue = results.entries();
+			const work = async () => {
+				for (const [death, { resolve, promise }] of queue) {
+					promise.catch(() => undefined);
+					resolve(death.service === "carts" ? dieInCheckout(death) : dieInOrder(death));
+					await promise.catch(() => undefined);
+				}
+			};
+			for (let n = 0; n < CONCURRENCY; n++) void work();
+		});
+
+		test.each(
+			deaths.map(
+				(death) =>
+					[death.service, death.boundary, death.repeat ? " and a repetition" : "", death] as const,
+			),
+		)(
+			"when a node of %s dies %s%s",
+			async (_service, _boundary, _repeat, death) => {
+				await results.get(death)!.promise;
+			},
+			180_000,
+		);
+	});
+
+	test("20 concurrent checkouts on two nodes place one order", async () => {
+		const cart = await makeCart();
+		const other = await nodeOf("carts-2");
+		const results = await Promise.allSettled(
+			Array.from({ length: 20 }, (_, i) => checkout(cart, i % 2 ? healthy : other)),
+		);
+		const { order_id } = await settled(cart);
+		for (const result of results)
+			expect(result.status === "fulfilled" ? result.value.id : result.reason.data.order_id).toBe(
+				order_id,
+			);
+		await expectOneOrder(cart, order_id);
+	}, 60_000);
+
+	test("a coupon with 20 uses discounts exactly 20 of 60 concurrent checkouts", async () => {
+		const code = `C${uuid().slice(-10)}`;
+		await call(
+			"promotions.create",
+			{
+				name: "A fifth",
+				effect: { type: "percent_off", value: 20 },
+				code,
+				usage_limit: 20,
+			},
+			{ meta: { user: admin } },
+		);
+		const made = await Promise.all(Array.from({ length: 60 }, makeCart));
+		for (const { id, meta } of made)
+			await call("carts.update", { id, coupon_codes: [code] }, { meta: { ...meta } });
+		const results = await Promise.allSettled(made.map((cart) => checkout(cart, healthy, 4)));
+		const ordered = results.filter(({ status }) => status === "fulfilled");
+		expect(ordered).toHaveLength(20);
+		for (const result of results)
+			if (result.status === "rejected")
+				expect(result.reason).toMatchObject({
+					type: "COUPON_USED_UP",
+					data: { coupon_code: code },
+				});
+		// A refused cart can be ordered without the coupon.
+		const refused = made[results.findIndex(({ status }) => status === "rejected")]!;
+		const read = await call("carts.get", { id: refused.id }, { meta: { ...refused.meta } });
+		expect(read).toMatchObject({
+			status: "open",
+			problems: [{ code: "COUPON_USED_UP", coupon_code: code }],
+		});
+		const update = { id: refused.id, coupon_codes: [] };
+		await call("carts.update", update, { meta: { ...refused.meta } });
+		expect((await checkout(refused, healthy)).total_amount).toBe(PRICE);
+	}, 60_000);
+
+	test("the audit finds no violation", async () => {
+		await eventually(async () => {
+			const { violations, skipped } = await call("orders.audit", { quiet: 0, recheck: 0 });
+			expect({ violations, skipped }).toEqual({ violations: [], skipped: 0 });
+		}, 30);
+	}, 40_000);
+});
