@@ -65,13 +65,25 @@ export async function checkOut(self: Self, ctx: CheckoutCtx): Promise<CheckoutRe
 			if (keyed) await claimKey(self.db, keyed, request!.order_id);
 			return placeOrder(self, ctx, { cart, request: request! }, keyed);
 		}
-		const request = await prepare(self, ctx, cart);
-		const isBegun = await begin(self, cart, request, keyed);
+		const request = await prepare(self, ctx, cart).catch(async (error) => {
+			if (await hasChanged(self, ctx, cart)) return undefined;
+			throw error;
+		});
+		const isBegun = request && (await begin(self, cart, request, keyed));
 
 		// 3. Place the order and complete the cart.
 		if (isBegun) return placeOrder(self, ctx, { cart, request }, keyed);
 	}
 	throw commonError("SERVICE_UNAVAILABLE");
+}
+
+/**
+ * Whether a cart that cannot be ordered has changed since it was read. A concurrent checkout of the
+ * same cart may have used its coupon or its stock.
+ */
+async function hasChanged(self: Self, ctx: CheckoutCtx, cart: StoredCart): Promise<boolean> {
+	const { version, status } = await accessibleCart(self, cart.id, ctx);
+	return version !== cart.version || status !== cart.status;
 }
 
 /** The request of the order at current prices. @throws the reason why the cart cannot be ordered */

@@ -48,7 +48,12 @@ export const reopenCart = (
  * Opens the cart of a cancelled order again. If its user has opened another cart since, the lines
  * move to that one, unless it has another currency.
  */
-async function reopenIn(store: CartStore, tx: Tx, order_id: string, reason: string): Promise<void> {
+export async function reopenIn(
+	store: CartStore,
+	tx: Tx,
+	order_id: string,
+	reason: string,
+): Promise<void> {
 	const [found] = await store.findCompleting(tx, [order_id]);
 	if (!found) return;
 	const { cart, other } = await store.lockPair(tx, found.id, found.user_id);
