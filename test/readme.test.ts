@@ -79,6 +79,22 @@ testWithCurl("the commands of the start screen and of the tour in the README suc
 	shell.close();
 });
 
+testWithCurl("the commands of the tour in docs/checkout.md succeed", async () => {
+	const tour = blocks(await readFile(join(root, "docs/checkout.md"), "utf8"), "A tour");
+	const folder = await makeDataFolder();
+	const program = runScript("start", { DATA_DIR: join(folder, ".data"), PORT: "0" });
+	const [, SHOP = ""] = await program.waitForOutput(/open at (http\S+)[\s\S]*Stop/);
+	const shell = openShell(folder, { SHOP });
+	const [opening, line, details, ordering, completed] = tour;
+	expect(await shell.run(opening!)).toMatch(/"status":"open"/);
+	expect(await shell.run(line!)).toMatch(/"quantity":2/);
+	expect(await shell.run(details!)).toMatch(/"problems":\[\]/);
+	expect(await shell.run(ordering!)).toMatch(/"status":"confirmed"[\s\S]*"status":"confirmed"/);
+	expect(await shell.run(completed!)).toMatch(/"status":"completed"[\s\S]*"code":"CART_COMPLETED"/);
+	expect(tour).toHaveLength(5);
+	shell.close();
+});
+
 test("the commands in the README exist in package.json", async () => {
 	const text = await readFile(join(root, "README.md"), "utf8");
 	const { scripts } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));

@@ -206,7 +206,7 @@ export const settings = shape({
 		convert: true,
 		default: 30,
 		description:
-			"Requests per minute and address to routes that are subject to guessing or flooding: sign-in, registration, passwords",
+			"Requests per minute and address to routes that are subject to guessing or flooding: sign-in, registration, passwords, carts of guests",
 	},
 	CORS_ORIGINS: {
 		type: "string",

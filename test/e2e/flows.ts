@@ -1,6 +1,7 @@
 import { accounts } from "./accounts.flow.ts";
 import { audit } from "./audit.flow.ts";
 import { authorization } from "./authorization.flow.ts";
+import { carts } from "./carts.flow.ts";
 import { catalogue } from "./catalogue.flow.ts";
 import { files } from "./files.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
@@ -14,6 +15,7 @@ import type { Flow } from "./shape.ts";
 /** Tests that run in every mode. The audit precedes tests that modify its records. */
 export const flows: Readonly<Record<string, Flow>> = {
 	orders,
+	carts,
 	accounts,
 	catalogue,
 	files,

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { Redis } from "ioredis";
+import type { ServiceSchema } from "moleculer";
 import { openCache } from "../../../lib/caching/lease-cache.ts";
+import { contract } from "../../../lib/contracts/contract.ts";
 import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import { stubbedServices, token } from "../../../test/support/gateway.ts";
@@ -22,7 +24,10 @@ afterEach(async () => {
 	for (const end of ends.splice(0)) await end();
 });
 
-async function start(env: Record<string, string> = {}): Promise<Shop> {
+async function start(
+	env: Record<string, string> = {},
+	others: ServiceSchema[] = [],
+): Promise<Shop> {
 	const tokens = {
 		access_token: "a",
 		token_type: "bearer" as const,
@@ -35,7 +40,7 @@ async function start(env: Record<string, string> = {}): Promise<Shop> {
 	});
 	const shop = await startShop({
 		services: ["api"],
-		stubs: [...stubbedServices().filter(({ name }) => name !== "auth"), signIn],
+		stubs: [...stubbedServices().filter(({ name }) => name !== "auth"), signIn, ...others],
 		env: {
 			RATE_LIMIT_ENABLED: "true",
 			RATE_LIMIT_PER_MINUTE: "5",
@@ -95,6 +100,28 @@ test("limits sign-ins separately and more strictly, by address", async () => {
 	expect(await repeat(4, () => signIn(shop))).toEqual([200, 200, 200, 429]);
 	expect((await signIn(shop, { token: token(shop.env) })).status).toBe(429);
 	expect((await browse(shop)).status).toBe(200);
+});
+
+test("limits guests of a route more strictly than users", async () => {
+	const parcels = contract({
+		name: "parcels",
+		actions: {
+			open: {
+				rest: "POST /parcels",
+				repeatable: "a test",
+				auth: "anyone",
+				strict: "guests",
+				params: {},
+				returns: { type: "any" },
+			},
+		},
+	});
+	const shop = await start({}, [stub(parcels, { open: async () => null })]);
+	const open = (options: object = {}) => shop.http("POST /api/parcels", { body: {}, ...options });
+	expect(await repeat(4, () => open())).toEqual([200, 200, 200, 429]);
+	expect((await open({ token: "nonsense" })).status).toBe(429);
+	const user = token(shop.env);
+	expect(await repeat(6, () => open({ token: user }))).toEqual([200, 200, 200, 200, 200, 429]);
 });
 
 test("trusts X-Forwarded-For only as far as the configured proxies", async () => {
