@@ -91,6 +91,15 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 			)
 		).id;
 
+	/** Creates a coupon of 20 %, and returns its code. */
+	async function makeCoupon(usage_limit: number): Promise<string> {
+		const code = `C${uuid().slice(-10)}`;
+		const effect = { type: "percent_off", value: 20 } as const;
+		const options = { meta: { user: admin } };
+		await call("promotions.create", { name: "A fifth", effect, code, usage_limit }, options);
+		return code;
+	}
+
 	/** Starts a node that kills itself at a boundary, and returns its ID. */
 	async function doom({ service, boundary, repeat }: Death): Promise<string> {
 		const name = `doomed-${service}-${boundary.replace(/\W/g, "-")}-${repeat}`;
@@ -128,19 +137,19 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 			return rows[0]!;
 		}, SETTLES_WITHIN);
 	/** Expects one confirmed order of the cart's user, which is charged once. */
-	async function expectOneOrder({ meta }: Cart, order_id: string): Promise<void> {
+	async function expectOneOrder({ meta }: Cart, order_id: string, total = PRICE): Promise<void> {
 		const placed = await cluster.query(
 			"orders",
 			"select id, status, total_amount::float8 as total from orders where user_id = $1",
 			[meta.user.id],
 		);
-		expect(placed).toEqual([{ id: order_id, status: "confirmed", total: PRICE }]);
+		expect(placed).toEqual([{ id: order_id, status: "confirmed", total }]);
 		const charges = await cluster.query(
 			"payments",
 			"select status, amount::float8 as amount from payments where order_id = $1",
 			[order_id],
 		);
-		expect(charges).toEqual([{ status: "captured", amount: PRICE }]);
+		expect(charges).toEqual([{ status: "captured", amount: total }]);
 	}
 
 	/** Lets a carts node die during a checkout. Returns the cart, which is completed. */
@@ -202,32 +211,25 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		);
 	});
 
-	test("20 concurrent checkouts on two nodes place one order", async () => {
-		const cart = await makeCart();
+	test("20 concurrent checkouts on two nodes place one order, also with the last use of a coupon", async () => {
 		const other = await nodeOf("carts-2");
-		const results = await Promise.allSettled(
-			Array.from({ length: 20 }, (_, i) => checkout(cart, i % 2 ? healthy : other)),
-		);
-		const { order_id } = await settled(cart);
-		for (const result of results)
-			expect(result.status === "fulfilled" ? result.value.id : result.reason.data.order_id).toBe(
-				order_id,
+		for (const coupon_codes of [[], [await makeCoupon(1)]]) {
+			const cart = await makeCart();
+			await call("carts.update", { id: cart.id, coupon_codes }, { meta: { ...cart.meta } });
+			const results = await Promise.allSettled(
+				Array.from({ length: 20 }, (_, i) => checkout(cart, i % 2 ? healthy : other)),
 			);
-		await expectOneOrder(cart, order_id);
+			const { order_id } = await settled(cart);
+			for (const result of results)
+				expect(result.status === "fulfilled" ? result.value.id : result.reason.data.order_id).toBe(
+					order_id,
+				);
+			await expectOneOrder(cart, order_id, coupon_codes.length > 0 ? 4 : PRICE);
+		}
 	}, 60_000);
 
 	test("a coupon with 20 uses discounts exactly 20 of 60 concurrent checkouts", async () => {
-		const code = `C${uuid().slice(-10)}`;
-		await call(
-			"promotions.create",
-			{
-				name: "A fifth",
-				effect: { type: "percent_off", value: 20 },
-				code,
-				usage_limit: 20,
-			},
-			{ meta: { user: admin } },
-		);
+		const code = await makeCoupon(20);
 		const made = await Promise.all(Array.from({ length: 60 }, makeCart));
 		for (const { id, meta } of made)
 			await call("carts.update", { id, coupon_codes: [code] }, { meta: { ...meta } });
