@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { exampleOf } from "../lib/contracts/examples.ts";
 import type { Rule, Shape } from "../lib/contracts/schema.ts";
 import { MONEY_MAX } from "../lib/money/currency.ts";
+import { isOutage } from "../lib/resilience/outages.ts";
 import { presentContracts } from "../tools/contracts/release.ts";
 import { type Customer, makeAdmin, makeProduct, placeOrder } from "./support/builders.ts";
 import { type Shop, startShop } from "./support/shop.ts";
@@ -99,8 +100,30 @@ const sample = (params: Shape, known: Record<string, string>): object =>
 		),
 	);
 
-/** Whether an error is internal: a value that exceeds a column fails without a status below 500. */
-const isInternal = ({ code }: { code?: unknown }) => typeof code !== "number" || code >= 500;
+/**
+ * Whether an error is internal: a value that exceeds a column fails without a status below 500. A
+ * rejection because of too many simultaneous calls is none.
+ */
+const isInternal = (error: { code?: unknown }) =>
+	!isOutage(error) && (typeof error.code !== "number" || error.code >= 500);
+
+// First: the other test creates tax rates and promotions, which change the price of an order.
+test("no header exceeds the range of the column that stores it or is compared with it", async () => {
+	const { token } = await makeAdmin(shop);
+	const product = await makeProduct(shop, owner);
+	const headers = { "idempotency-key": "~".repeat(255) };
+	const { status, body: order } = await placeOrder(shop, { token }, product, {}, headers);
+	expect(status).toBe(201);
+	// The event stream of a cancelled order ends at once.
+	await shop.http(`POST /api/orders/${order.id}/cancel`, { token, body: {} });
+	for (const position of ["9223372036854775808", ...DIGITS]) {
+		const { status } = await shop.http(`GET /api/orders/${order.id}/events`, {
+			token,
+			headers: { "last-event-id": position },
+		});
+		expect([position, status]).toEqual([position, /^\d{1,18}$/.test(position) ? 204 : 422]);
+	}
+});
 
 test("no parameter exceeds the range of the column that stores it or is compared with it", async () => {
 	const errors: string[] = [];
@@ -127,20 +150,4 @@ test("no parameter exceeds the range of the column that stores it or is compared
 	}
 	expect(errors).toEqual([]);
 	expect(calls).toBeGreaterThan(500);
-});
-
-test("no header exceeds the range of the column that stores it or is compared with it", async () => {
-	const { token } = await makeAdmin(shop);
-	const product = await makeProduct(shop, owner);
-	const headers = { "idempotency-key": "~".repeat(255) };
-	const { body: order } = await placeOrder(shop, { token }, product, {}, headers);
-	// The event stream of a cancelled order ends at once.
-	await shop.http(`POST /api/orders/${order.id}/cancel`, { token, body: {} });
-	for (const position of ["9223372036854775808", ...DIGITS]) {
-		const { status } = await shop.http(`GET /api/orders/${order.id}/events`, {
-			token,
-			headers: { "last-event-id": position },
-		});
-		expect([position, status]).toEqual([position, /^\d{1,18}$/.test(position) ? 204 : 422]);
-	}
 });
