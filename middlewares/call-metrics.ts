@@ -2,7 +2,7 @@ import type { Context, Middleware, ServiceBroker } from "moleculer";
 import { runInCall } from "../lib/context/call-context.ts";
 import { catalogue } from "../lib/observability/metrics/catalogue.ts";
 import { type Histogram, metricsOf } from "../lib/observability/metrics/registry.ts";
-import { isRefusal } from "../lib/observability/tracing/error-kind.ts";
+import { isRefusal } from "../lib/resilience/outages.ts";
 
 type Handler = (ctx: Context) => Promise<unknown>;
 

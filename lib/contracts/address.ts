@@ -1,3 +1,4 @@
+import { countryCode } from "./codes.ts";
 import { shape } from "./schema.ts";
 
 const text = (max: number) => ({ type: "string", min: 1, max, trim: true }) as const;
@@ -16,11 +17,6 @@ export const address = shape({
 	},
 	city: text(100),
 	region: { ...optionalText(100), description: "State, province or canton" },
-	country: {
-		type: "string",
-		pattern: "^[A-Z]{2}$",
-		example: "DE",
-		description: "ISO 3166-1 alpha-2 code",
-	},
+	country: countryCode,
 	phone: optionalText(40),
 });

@@ -39,7 +39,7 @@ test.each([
 	expect(() => refundOf(line, pieces, refunded)).toThrow(RangeError);
 });
 
-test("shipping refunds what is charged for it, with tax", () => {
+test("the refund of shipping is its charged amount, including tax", () => {
 	const shipping = { shipping_amount: 490, shipping_discount: 100, shipping_tax: 74 };
 	expect(shippingRefund({ ...shipping, prices_include_tax: true })).toEqual({
 		amount: 390,

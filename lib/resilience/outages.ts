@@ -59,6 +59,12 @@ export function isOutage(error: unknown): boolean {
 export const isUnavailable = (error: unknown): boolean =>
 	isOutage(error) || fieldsOf(error).code === 503;
 
+/** Whether a failure is an expected rejection of the request: a 4xx that is not an outage. */
+export function isRefusal(error: unknown): boolean {
+	const { code } = fieldsOf(error);
+	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);
+}
+
 /**
  * Whether a failed call counts against the called node: it did not respond, or it failed
  * unexpectedly. Errors of a contract do not count, nor does an overloaded node or one that waited

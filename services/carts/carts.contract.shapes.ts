@@ -1,4 +1,5 @@
 import { address } from "../../lib/contracts/address.ts";
+import { currencyCode } from "../../lib/contracts/codes.ts";
 import { list, object, shape } from "../../lib/contracts/schema.ts";
 import { pricedOrder } from "../orders/orders.contract.shapes.ts";
 
@@ -8,12 +9,7 @@ export const MAX_QUANTITY = 1000;
 const money = { type: "money" } as const;
 const nullable = { nullable: true } as const;
 
-export const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
-	description: "ISO 4217 code",
-} as const;
+export const currency = currencyCode;
 export const email = { type: "email", max: 254, normalize: true } as const;
 export const coupon_code = {
 	type: "string",

@@ -2,7 +2,7 @@ import type { Call, EventData } from "../../lib/contracts/contract.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import type { Value } from "../../lib/contracts/schema.ts";
 import type { Database, Tx } from "../../lib/persistence/database.ts";
-import { isOutage, isUnavailable } from "../../lib/resilience/outages.ts";
+import { isRefusal, isUnavailable } from "../../lib/resilience/outages.ts";
 import type { orders } from "../orders/orders.contract.ts";
 import { reopenCart, reopenIn } from "./carts.merging.ts";
 import type { PlaceRequest, StoredCart } from "./carts.rules.ts";
@@ -111,14 +111,8 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 }
 
 interface Failure {
-	readonly code?: unknown;
 	readonly type?: string;
 	readonly data?: { readonly reason?: string };
-}
-/** Whether the order was not placed or was cancelled, also if the call is repeated. */
-function isRefusal(error: unknown): boolean {
-	const { code } = (error ?? {}) as Failure;
-	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);
 }
 /** The reason as the order states it: a code, or the text of a person. */
 function reasonOf(error: unknown): string {

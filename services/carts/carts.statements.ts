@@ -135,7 +135,7 @@ export const COMPLETE = sql(
 			from unnest($1::uuid[], $2::text[]) as u (order_id, traceparent)) w using (order_id))
 	select id from completed`,
 );
-/** Those of the orders whose carts are being completed. */
+/** Carts of the orders `$1` that are being completed, by ID. */
 export const FIND_COMPLETING = sql(
 	"find_completing",
 	`select id, user_id, order_id from carts

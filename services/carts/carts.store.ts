@@ -176,7 +176,7 @@ export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options)
 		},
 		completeAll,
 
-		/** Those of the orders whose carts are being completed, by cart. */
+		/** Carts of the given orders that are being completed, by ID. */
 		findCompleting: (queryable: Queryable, order_ids: readonly string[]) =>
 			queryable.query<{ id: string; user_id: string | null; order_id: string }>(
 				statements.FIND_COMPLETING,

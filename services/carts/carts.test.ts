@@ -57,7 +57,7 @@ describe("opening a cart", () => {
 });
 
 describe("access", () => {
-	test("requires the token of a guest's cart, for every request", async () => {
+	test("every request for a guest's cart requires its token", async () => {
 		const { cart, headers } = await shop.guest();
 		const path = `/api/carts/${cart.id}`;
 		const product_id = shop.product();

@@ -110,7 +110,7 @@ test("a user with a verified address receives both addresses and no link", async
 	expect(text).not.toContain("http");
 });
 
-test("a user with an unverified address receives no text that somebody entered", async () => {
+test("a message to an unverified address contains no text that a user entered", async () => {
 	const { order_id } = order(unverifiedUser);
 	await confirm(order_id, unverifiedUser);
 	await sentFor(order_id);

@@ -1,4 +1,5 @@
 import { address } from "../../lib/contracts/address.ts";
+import { currencyCode } from "../../lib/contracts/codes.ts";
 import { list, object, pick, shape } from "../../lib/contracts/schema.ts";
 
 export const id = { id: { type: "uuid" } } as const;
@@ -168,7 +169,7 @@ export const timeline = shape({
  */
 export const pricedOrder = shape({
 	email: { type: "string", nullable: true },
-	currency: { type: "string", pattern: "^[A-Z]{3}$", example: "EUR" },
+	currency: currencyCode,
 	prices_include_tax: { type: "boolean" },
 	lines: list(
 		object({

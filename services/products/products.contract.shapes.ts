@@ -1,15 +1,11 @@
+import { currencyCode } from "../../lib/contracts/codes.ts";
 import { list, object, page, partial, shape } from "../../lib/contracts/schema.ts";
 
 export const id = { id: { type: "uuid" } } as const;
 const name = { type: "string", min: 1, max: 255, trim: true } as const;
 const description = { type: "string", max: 5000, nullable: true } as const;
 const price = { type: "money" } as const;
-const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
-	description: "ISO 4217 code",
-} as const;
+const currency = currencyCode;
 /** Parts of a category are separated by slashes. */
 export const category_path = {
 	type: "string",

@@ -1,3 +1,4 @@
+import { currencyCode } from "../../lib/contracts/codes.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { command } from "../../lib/contracts/outcome.ts";
@@ -65,9 +66,7 @@ const effect = shape({
 	get: pieces,
 });
 const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
+	...currencyCode,
 	description: "ISO 4217 code of the promotion's amounts",
 } as const;
 

@@ -60,9 +60,13 @@ function assertEffect(effect: Effect, currency: string): void {
 			throw invalidField(`effect.${name}`, "UNEXPECTED", `The effect ${type} has no '${name}'`);
 	}
 	if (type === "percent_off" && !(value > 0 && value <= 100))
-		throw invalidField("effect.value", "PERCENT", "Percent must be more than 0 and at most 100");
+		throw invalidField(
+			"effect.value",
+			"PERCENT",
+			"The percentage must be more than 0 and at most 100",
+		);
 	if (type === "percent_off" && fromSmallestUnits(toSmallestUnits(value)) !== value)
-		throw invalidField("effect.value", "PERCENT", "Percent can have at most 4 decimals");
+		throw invalidField("effect.value", "PERCENT", "The percentage can have at most 4 decimals");
 	if (type !== "amount_off") return;
 	if (value === 0) throw invalidField("effect.value", "MONEY", "The amount must be more than 0");
 	assertMoney("effect.value", value, currency);

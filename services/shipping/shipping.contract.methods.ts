@@ -1,3 +1,4 @@
+import { countryCode, currencyCode } from "../../lib/contracts/codes.ts";
 import { list, object, partial, shape } from "../../lib/contracts/schema.ts";
 
 const code = {
@@ -8,12 +9,7 @@ const code = {
 	example: "standard",
 } as const;
 const name = { type: "string", min: 1, max: 100, trim: true } as const;
-const currency = {
-	type: "string",
-	pattern: "^[A-Z]{3}$",
-	example: "EUR",
-	description: "ISO 4217 code of the method's amounts",
-} as const;
+const currency = { ...currencyCode, description: "ISO 4217 code of the method's amounts" } as const;
 const price = { type: "money", min: 0 } as const;
 const tier = object({
 	up_to_subtotal: { ...price, optional: true, description: "Inclusive" },
@@ -73,7 +69,7 @@ export const methodActions = {
 			countries: {
 				...shippingMethod.countries,
 				optional: true,
-				description: 'ISO 3166-1 alpha-2 codes; by default only "*" for every country',
+				description: 'ISO 3166-1 alpha-2 codes, or "*" for every country; `["*"]` by default',
 			},
 			currency: { ...currency, default: "EUR" },
 			free_from: { ...shippingMethod.free_from, optional: true },
@@ -122,7 +118,7 @@ export const methodActions = {
 			carts: list(
 				object({
 					currency,
-					country: { type: "string", pattern: "^[A-Z]{2}$", example: "DE", nullable: true },
+					country: { ...countryCode, nullable: true },
 					subtotal: { ...price, description: "Before discounts" },
 					weight: { type: "number", min: 0, description: "Grams" },
 				}),

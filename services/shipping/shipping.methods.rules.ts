@@ -9,7 +9,7 @@ type Tier = Method["tiers"][number];
 type Cart = Infer<typeof methodActions.quote.params>["carts"][number];
 type Quote = Value<typeof methodActions.quote.returns>[number];
 
-/** Stands for every country. */
+/** Entry that matches every country. */
 const EVERYWHERE = "*";
 
 /** A method as it is requested, with the defaults of the fields that are absent. */

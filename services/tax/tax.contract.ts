@@ -1,3 +1,4 @@
+import { countryCode, currencyCode } from "../../lib/contracts/codes.ts";
 import { contract } from "../../lib/contracts/contract.ts";
 import { list, object, shape } from "../../lib/contracts/schema.ts";
 
@@ -11,13 +12,12 @@ const rate = shape({
 		example: 0.19,
 	},
 });
-const country = { type: "string", pattern: "^[A-Z]{2}$", example: "DE" } as const;
 const region = { type: "string", min: 1, max: 100, trim: true } as const;
 const category = { type: "string", min: 1, max: 100, trim: true } as const;
 
 /** A row of the table. */
 const tableRate = shape({
-	country: { ...country, description: "ISO 3166-1 alpha-2 code" },
+	country: countryCode,
 	region: {
 		...region,
 		nullable: true,
@@ -55,7 +55,7 @@ export const tax = contract({
 			retry: true,
 		},
 		setRates: {
-			summary: "Replace all tax rates; an empty list ends the taxation",
+			summary: "Replace all tax rates; with an empty list, orders are not taxed",
 			rest: "PUT /tax/rates",
 			auth: "admin",
 			bodyList: "rates",
@@ -86,8 +86,8 @@ export const tax = contract({
 			params: {
 				carts: list(
 					object({
-						currency: { type: "string", pattern: "^[A-Z]{3}$", example: "EUR" },
-						country: { ...country, nullable: true },
+						currency: currencyCode,
+						country: { ...countryCode, nullable: true },
 						region: { ...region, nullable: true },
 						lines: list(
 							object({

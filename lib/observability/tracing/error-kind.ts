@@ -1,5 +1,3 @@
-import { isOutage } from "../../resilience/outages.ts";
-
 const IDENTIFIER = /^[\w.:-]{1,64}$/;
 
 /** The type, code or name of an error. Never its message, which can contain personal data. */
@@ -10,10 +8,4 @@ export function errorKind(error: unknown): string {
 			(value): value is string => typeof value === "string" && IDENTIFIER.test(value),
 		) ?? "Error"
 	);
-}
-
-/** Whether an error is an expected rejection of the request: a 4xx that is not an outage. */
-export function isRefusal(error: unknown): boolean {
-	const { code } = (error ?? {}) as { code?: unknown };
-	return typeof code === "number" && code >= 400 && code < 500 && !isOutage(error);
 }

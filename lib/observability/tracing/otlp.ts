@@ -20,8 +20,9 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { isSampled } from "../../context/traceparent.ts";
 import { version } from "../../process/version.ts";
+import { isRefusal } from "../../resilience/outages.ts";
 import type { Env } from "../../settings/env.ts";
-import { errorKind, isRefusal } from "./error-kind.ts";
+import { errorKind } from "./error-kind.ts";
 import { exportTarget, resourceAttributes } from "./options.ts";
 import type { Span, SpanKind, Tracer, Tracing } from "./tracing.ts";
 

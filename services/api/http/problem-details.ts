@@ -1,5 +1,5 @@
 import { commonErrors } from "../../../lib/contracts/errors.ts";
-import { isOutage } from "../../../lib/resilience/outages.ts";
+import { isUnavailable } from "../../../lib/resilience/outages.ts";
 import {
 	type Gateway,
 	type HttpResponse,
@@ -58,7 +58,7 @@ export function toProblem(error: unknown, action?: string, list?: string): Probl
 
 function problemOf(error: unknown, action: string | undefined): Problem {
 	const { type, code, message = "", data } = (error ?? {}) as Failure;
-	if (code === 503 || isOutage(error)) return common("SERVICE_UNAVAILABLE");
+	if (isUnavailable(error)) return common("SERVICE_UNAVAILABLE");
 	if (type === "VALIDATION_ERROR" && Array.isArray(data)) {
 		// Invalid parameters of a call between services are not the client's error.
 		const own = (data as Violation[]).every((violation) => violation.action === action);
