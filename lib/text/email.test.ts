@@ -60,6 +60,21 @@ test("canonicalEmail rejects long adversarial text by its length", () => {
 	expect(canonicalEmail("@.".repeat(50_000))).toBeUndefined();
 });
 
+test("canonicalEmail returns the same form for an address and its upper-case form", () => {
+	const part = fc.string({ unit: fc.constantFrom(..."aé0x_+-."), minLength: 1, maxLength: 40 });
+	const label = fc.string({ unit: fc.constantFrom(..."abn0x-"), minLength: 1, maxLength: 40 });
+	const top = fc.oneof(fc.constantFrom("com", "0x7f", "1", "xn--a", "xn--bcher-kva"), label);
+	const address = fc
+		.tuple(part, fc.oneof(label, fc.constant("xn--a")), top)
+		.map(([local, domain, last]) => `${local}@${domain}.${last}`);
+	fc.assert(
+		fc.property(address, (text) => {
+			expect(canonicalEmail(text)).toBe(canonicalEmail(text.toUpperCase()));
+		}),
+		{ numRuns: 2000 },
+	);
+});
+
 test("canonicalEmail is idempotent and returns lower-case NFC without whitespace or brackets", () => {
 	const part = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
 	fc.assert(

@@ -15,6 +15,9 @@ const LOCAL =
  * different and have the same canonical form.
  */
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}%[\]]/u;
+/** An address that is canonical, at most as long as its local part may be; most addresses are. */
+const CANONICAL =
+	/^(?=.{1,64}$)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]+$/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
@@ -25,6 +28,8 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
  * invisible character, an IP address
  */
 export function canonicalEmail(text: string): string | undefined {
+	// Conversion costs 3 µs, and a checkout applies it several times.
+	if (CANONICAL.test(text)) return text;
 	// The factor covers spaces at the ends and decomposed characters; longer text is not worth
 	// normalizing.
 	if (text.length > 4 * MAX_LENGTH) return undefined;
