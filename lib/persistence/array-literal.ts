@@ -23,3 +23,16 @@ export function arrayLiteral(values: readonly unknown[]): string | undefined {
 const isNull = (text: string): boolean => text.length === 4 && text.toUpperCase() === "NULL";
 const quoted = (text: string): string =>
 	`"${/["\\]/.test(text) ? text.replace(/["\\]/g, "\\$&") : text}"`;
+
+/** Separates the elements of a list. JSON contains control characters in escaped form only. */
+const SEPARATOR = "\x1e";
+const MISSING = "\x1f";
+/**
+ * Joins JSON texts for {@link fromJsonList}. In an array literal every quotation mark would be
+ * escaped: an event of 300 bytes costs 2 µs there, and an order with its prices 15 µs.
+ */
+export const jsonList = (values: readonly (string | null | undefined)[]): string =>
+	values.map((value) => value ?? MISSING).join(SEPARATOR);
+/** The SQL expression of type `json[]` for a parameter that contains a {@link jsonList}. */
+export const fromJsonList = (parameter: string): string =>
+	`string_to_array(${parameter}::text, e'\\x1e', e'\\x1f')::json[]`;

@@ -2,7 +2,7 @@ import type { Client, QueryResultRow } from "pg";
 import { Sequelize, type Transaction } from "sequelize";
 import { type SpanDescription, traceWork } from "../observability/tracing/traced-work.ts";
 import type { Tracer } from "../observability/tracing/tracing.ts";
-import { arrayLiteral } from "./array-literal.ts";
+import { arrayLiteral, fromJsonList, jsonList } from "./array-literal.ts";
 import {
 	ACQUIRE_MS,
 	boundWaits,
@@ -17,12 +17,25 @@ import {
 export interface Statement {
 	readonly name: string;
 	readonly text: string;
+	/** Positions in `values` of the parameters that a {@link jsonList} passes; from 0. */
+	readonly jsonLists: ReadonlySet<number>;
 }
 /**
  * Creates a named statement. The name is unique within a database. The text lists its columns: a
- * plan for `*` fails on every connection after a migration adds a column.
+ * plan for `*` fails on every connection after a migration adds a column. A parameter of type
+ * `json[]` is passed as a {@link jsonList}.
  */
-export const sql = (name: string, text: string): Statement => ({ name, text });
+export const sql = (name: string, text: string): Statement => ({ name, ...acceptJsonLists(text) });
+
+const JSON_ARRAY = /\$(\d+)::json\[\]/g;
+function acceptJsonLists(text: string): Pick<Statement, "text" | "jsonLists"> {
+	const jsonLists = new Set<number>();
+	const accepting = text.replace(JSON_ARRAY, (_, number) => {
+		jsonLists.add(Number(number) - 1);
+		return fromJsonList(`$${number}`);
+	});
+	return { text: accepting, jsonLists };
+}
 
 /**
  * Runs statements, each on a pooled connection in its own transaction, or all in one transaction.
@@ -156,11 +169,13 @@ export class Database implements Queryable {
 		statement: Statement | string,
 		values?: readonly unknown[],
 	): Promise<Row[]> {
-		const query = typeof statement === "string" ? { text: statement } : statement;
+		const { jsonLists = undefined, ...query } =
+			typeof statement === "string" ? { text: statement } : statement;
 		this.#echo?.(query.text);
-		const parameters = values?.map((value) =>
-			Array.isArray(value) ? (arrayLiteral(value) ?? value) : value,
-		);
+		const parameters = values?.map((value, i) => {
+			if (!Array.isArray(value)) return value;
+			return jsonLists?.has(i) ? jsonList(value) : (arrayLiteral(value) ?? value);
+		});
 		const run = () => connection.query<Row>({ ...query, values: parameters });
 		const { rows } = await (this.#tracer
 			? traceWork(

@@ -10,19 +10,19 @@ Object.assign(globalThis, {
 	recordStatement: (statement: Statement) => statements.push(statement),
 });
 
-const DEFINITION = /export const sql = .*=> \(\{ name, text \}\);/;
+const DEFINITION = "export const sql =";
 registerHooks({
 	load(url, context, nextLoad) {
 		const loaded = nextLoad(url, context);
 		if (!url.endsWith("/lib/persistence/database.ts")) return loaded;
 		const source = String(loaded.source);
-		if (!DEFINITION.test(source)) throw new Error(`${url} defines sql in another way`);
+		if (!source.includes(DEFINITION)) throw new Error(`${url} defines sql in another way`);
 		const recording = `export const sql = (name, text) => {
-			const statement = { name, text };
+			const statement = makeStatement(name, text);
 			globalThis.recordStatement(statement);
 			return statement;
-		};`;
-		return { ...loaded, source: source.replace(DEFINITION, recording) };
+		};\n`;
+		return { ...loaded, source: source.replace(DEFINITION, "const makeStatement =") + recording };
 	},
 });
 
