@@ -16,6 +16,7 @@ import { cacheResults } from "./middlewares/cache.ts";
 import { callMetrics } from "./middlewares/call-metrics.ts";
 import { circuitBreaker } from "./middlewares/circuit-breaker.ts";
 import { coalesceWrites } from "./middlewares/coalesce-writes.ts";
+import { cpuUsage } from "./middlewares/cpu-usage.ts";
 import { disconnectDeadNodes } from "./middlewares/dead-nodes.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { divideLargeCalls } from "./middlewares/divide-large-calls.ts";
@@ -123,6 +124,7 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		// Outside all others, so that it also counts the calls that they reject.
 		callMetrics,
 		disconnectDeadNodes,
+		cpuUsage,
 		coalesceWrites,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;
 
