@@ -159,7 +159,8 @@ export const orders = contract({
 			summary:
 				"Stream the events of an order until its final status; Last-Event-ID resumes a stream",
 			rest: "GET /orders/:id/events",
-			auth: "owner",
+			auth: "anyone",
+			token: "Order-Token",
 			stream: { watch: "orders.versions" },
 			params: {
 				...id,
@@ -172,7 +173,7 @@ export const orders = contract({
 				},
 			},
 			returns: eventStreamPage,
-			throws: ["ORDER_NOT_FOUND", "RATE_LIMITED"],
+			throws: ["UNAUTHENTICATED", "ORDER_NOT_FOUND", "RATE_LIMITED"],
 			retry: true,
 		},
 	},

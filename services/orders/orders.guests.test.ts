@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { createOrderToken } from "../../lib/security/order-token.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../../test/support/builders.ts";
+import { listen } from "../../test/support/event-stream.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { publisher, type Shop, startShop } from "../../test/support/shop.ts";
 import type { PricedOrder } from "./orders.rules.ts";
@@ -51,6 +52,24 @@ describe("the token of a guest's order", () => {
 			status: 404,
 			body: { code: "ORDER_NOT_FOUND" },
 		});
+	});
+
+	test("gives access to the event stream of the order", async () => {
+		const { id, token } = await place();
+		const url = `${shop.url}/api/orders/${id}/events`;
+		const open = (secret: string) => listen(url, { headers: { "order-token": secret } });
+		expect((await open((await place()).token)).status).toBe(404);
+		const streams = await Promise.all(Array.from({ length: 11 }, () => open(token)));
+		try {
+			const statuses = streams.map(({ status }) => status).sort();
+			expect(statuses).toEqual([...Array(10).fill(200), 429]);
+			const { messages } = streams.find(({ status }) => status === 200)!;
+			await eventually(() =>
+				expect(messages.map(({ event }) => event)).toContain("order.confirmed"),
+			);
+		} finally {
+			for (const stream of streams) stream.close();
+		}
 	});
 
 	test("is also valid if it was derived from the previous secret", async () => {

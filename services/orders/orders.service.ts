@@ -220,11 +220,11 @@ export default defineService(orders)({
 
 		async events({ params: { id, after }, meta }) {
 			if (after) assertSequence("after", after);
-			const { status } = await queries.visibleOrder(this.db, id, meta.user!);
+			const { order } = await queries.readableRecord(this.db, id, meta, this.tokenSecrets);
 			const history = await readEventHistory(this.db, id, after);
 			return {
 				events: history.map(toStreamEvent),
-				ended: rules.transitions[status].length === 0,
+				ended: rules.transitions[order.status].length === 0,
 			};
 		},
 

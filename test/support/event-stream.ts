@@ -18,11 +18,13 @@ export interface EventStream {
 /** Opens an event stream like a browser's EventSource, but does not reconnect. */
 export async function listen(
 	url: string,
-	{ token, lastEventId }: { token: string; lastEventId?: string },
+	options: { token?: string; lastEventId?: string; headers?: Record<string, string> },
 ): Promise<EventStream> {
 	const abort = new AbortController();
+	const { token, lastEventId } = options;
 	const headers = {
-		authorization: `Bearer ${token}`,
+		...options.headers,
+		...(token ? { authorization: `Bearer ${token}` } : {}),
 		...(lastEventId ? { "last-event-id": lastEventId } : {}),
 	};
 	const response = await fetch(url, { headers, signal: abort.signal });

@@ -20,7 +20,8 @@ const RETRY_MS = { first: 800, longest: 15_000 };
  * place is given back when the stream ends, and nothing is written after that.
  */
 export class EventStream {
-	readonly user: string;
+	/** ID of the user; of the order for guests, because many of them may share an address. */
+	readonly client: string;
 	readonly req: Request;
 	readonly retries: Backoff = backoff(RETRY_MS.first, RETRY_MS.longest);
 	/** Version of the subject that this stream has delivered; undefined before the first poll. */
@@ -36,8 +37,8 @@ export class EventStream {
 
 	/** @param onClose is called once, when the stream gives its place back */
 	constructor(req: Request, res: Response, onClose: (stream: EventStream) => void) {
-		this.user = req.$ctx.meta.user!.id;
 		this.req = req;
+		this.client = req.$ctx.meta.user?.id ?? this.subject;
 		this.#res = res;
 		this.#onClose = onClose;
 		// Attached before the first await: a client may leave while the first events are loaded.

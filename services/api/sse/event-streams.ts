@@ -10,7 +10,8 @@ import { EventStream, HEARTBEAT_MS } from "./event-stream.ts";
 /** Milliseconds between two polls, and at most after failures in a row. */
 const POLL_MS = 400;
 const LONGEST_POLL_MS = 15_000;
-const PER_USER = 10;
+/** Streams of a user, and of the guests with the token of an order. */
+const PER_CLIENT = 10;
 const PER_GATEWAY = 2000;
 /** IDs in one poll, see `versionsOf`. */
 const IDS_PER_POLL = 1000;
@@ -44,15 +45,15 @@ export class EventStreams {
 	/**
 	 * Responds with an event stream, or with 204 if no event will ever follow.
 	 * @param load reads the first events
-	 * @throws RATE_LIMITED when the user has too many streams; SERVICE_UNAVAILABLE when the gateway
+	 * @throws RATE_LIMITED when the client has too many streams; SERVICE_UNAVAILABLE when the gateway
 	 * has, or is about to stop
 	 */
 	async serve(req: Request, res: Response, load: () => Promise<EventStreamPage>): Promise<void> {
-		this.#assertRoom(req.$ctx.meta.user!.id);
-		// The place is taken before the first await; otherwise parallel requests pass the check
-		// together.
 		const stream = new EventStream(req, res, (closed) => this.#open.delete(closed));
 		if (stream.over) return;
+		this.#assertRoom(stream.client);
+		// The place is taken before the first await; otherwise parallel requests pass the check
+		// together.
 		this.#open.add(stream);
 		try {
 			const first = await load();
@@ -71,14 +72,14 @@ export class EventStreams {
 		await this.#poller?.stop();
 	}
 
-	#assertRoom(user: string): void {
+	#assertRoom(client: string): void {
 		if (this.#closing || this.#open.size >= PER_GATEWAY) throw commonError("SERVICE_UNAVAILABLE");
-		const own = [...this.#open].filter((stream) => stream.user === user).length;
-		if (own >= PER_USER)
+		const own = [...this.#open].filter((stream) => stream.client === client).length;
+		if (own >= PER_CLIENT)
 			throw commonError(
 				"RATE_LIMITED",
 				{ retry_after: HEARTBEAT_MS / 1000 },
-				`A user can have at most ${PER_USER} event streams`,
+				`At most ${PER_CLIENT} event streams can be open, of a user or of a guest's order`,
 			);
 	}
 
