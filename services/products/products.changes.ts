@@ -104,16 +104,22 @@ export const updateProduct = (
 	changeFamily(self, id, async (tx, before, parent) => {
 		await assertIfMatch(tx, meta, before);
 		rules.assertChanges(requested, before, parent);
-		const changes = changedFields<rules.Changes>(before, requested);
+		const { fields, inherit } = rules.withInherited(requested, parent);
+		const changes = changedFields<rules.ChangedFields>(before, fields);
 		const updated_fields = Object.keys(changes);
-		if (updated_fields.length === 0) return withVariants(tx, before);
+		if (updated_fields.length === 0 && inherit.length === 0) return withVariants(tx, before);
 		if ("price" in changes || "currency" in changes) rules.assertPrice({ ...before, ...changes });
 
 		const values = { ...before, ...changes };
 		const [after] = await tx
-			.query<Product>(statements.UPDATE_PRODUCT, rowOf(values, rules.ownFields(updated_fields)))
+			.query<Product>(statements.UPDATE_PRODUCT, [
+				...rowOf(values),
+				rules.ownFields(updated_fields),
+				inherit,
+			])
 			.catch(rethrowConflict);
-		await self.publish(tx, "product.updated", id, { product_id: id, updated_fields });
+		if (updated_fields.length > 0)
+			await self.publish(tx, "product.updated", id, { product_id: id, updated_fields });
 		const inherited = rules.INHERITED.filter((field) => field in changes);
 		if (before.variant_count > 0 && inherited.length > 0)
 			await tx.query(statements.INHERIT, [id, inherited, currentTraceparent()]);
@@ -203,13 +209,13 @@ async function assertIfMatch(tx: Tx, { if_match }: Meta, current: Product): Prom
 }
 
 /** Values of {@link statements.UPDATE_PRODUCT}. */
-function rowOf(after: Product, own_fields: readonly string[]): unknown[] {
+function rowOf(after: Product): unknown[] {
 	const { id, name, description, price, currency, category, sku } = after;
 	const { option_names, attributes, images, options } = after;
 	const json = [option_names, attributes, images, options].map(
 		(value) => value && JSON.stringify(value),
 	);
-	return [id, name, description, price, currency, category, sku, ...json, own_fields];
+	return [id, name, description, price, currency, category, sku, ...json];
 }
 
 /** Rethrows a unique violation as SKU_TAKEN or VARIANT_EXISTS. */

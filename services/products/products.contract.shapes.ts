@@ -194,7 +194,15 @@ export const newVariant = shape({
 	stock,
 	...partial(inherited),
 });
-/** Fields of a product that can change; `options` only those of a variant. */
-export const changes = partial({ ...inherited, sku, option_names, options });
+/** Fields of a product that can change; `options` and `inherit` only those of a variant. */
+export const changes = shape({
+	...partial({ ...inherited, sku, option_names, options }),
+	inherit: {
+		...list({ type: "enum", values: Object.keys(inherited) as (keyof typeof inherited)[] }),
+		optional: true,
+		description:
+			"Fields that a variant inherits again. `price` and `currency` are inherited together",
+	},
+});
 /** A product with its variants. */
 export const productWithVariants = shape({ ...product, variants: list(object(product)) });

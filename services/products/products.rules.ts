@@ -14,6 +14,7 @@ import { products } from "./products.contract.ts";
 export type Product = Infer<typeof product>;
 /** Fields of a product that can change. */
 export type Changes = Infer<typeof changes>;
+export type ChangedFields = Omit<Changes, "inherit">;
 
 /**
  * Distinct words of a query: runs of letters, marks and digits. All other characters, such as
@@ -138,7 +139,13 @@ export function assertChanges(
 	before: Product,
 	parent: Product | undefined,
 ): void {
-	const { options, option_names } = changes;
+	const { options, option_names, inherit = [], ...fields } = changes;
+	if (inherit.length > 0 && !parent)
+		throw invalidField("inherit", "INHERIT", "Only a variant inherits fields");
+	const own = ownFields(Object.keys(fields));
+	const both = ownFields(inherit).find((field) => own.includes(field));
+	if (both)
+		throw invalidField("inherit", "INHERIT", `The request sets ${both} and inherits it as well`);
 	if (options && !parent) throw invalidField("options", "OPTIONS", "Only a variant has options");
 	if (options) assertOptions(parent!, options);
 	if (option_names && parent)
@@ -147,6 +154,16 @@ export function assertChanges(
 		const unchanged = isDeepStrictEqual(option_names, before.option_names);
 		if (!unchanged) throwError(products, "HAS_VARIANTS");
 	}
+}
+
+/** The fields of changes with the values that a variant inherits again, and which it inherits. */
+export function withInherited(
+	{ inherit = [], ...fields }: Changes,
+	parent: Product | undefined,
+): { readonly fields: ChangedFields; readonly inherit: readonly string[] } {
+	const names = ownFields(inherit) as (typeof INHERITED)[number][];
+	const values = Object.fromEntries(names.map((name) => [name, parent?.[name]]));
+	return { fields: { ...fields, ...values }, inherit: names };
 }
 
 /** @throws VALIDATION_ERROR if two option names are the same */

@@ -34,15 +34,16 @@ export const LOCK_PRODUCT = sql(
 );
 
 /**
- * Updates all changeable fields of a locked product. `$12` is the fields that become own fields of a
- * variant.
+ * Updates all changeable fields of a locked product. `$12` are the fields that become own fields of
+ * a variant, `$13` those that it inherits.
  */
 export const UPDATE_PRODUCT = sql(
 	"update_product",
 	`update products set name = $2, description = $3, price = $4, currency = $5, category = $6,
 		sku = $7, option_names = $8, attributes = $9, images = $10, options = $11,
 		own_fields = case when parent_id is null then own_fields else
-			array(select unnest(own_fields) union select unnest($12::text[])) end,
+			array(select unnest(own_fields) union select unnest($12::text[])
+				except select unnest($13::text[])) end,
 		updated_at = now()
 	where id = $1 returning ${COLUMNS}`,
 );

@@ -100,6 +100,45 @@ test("a variant inherits the fields that it does not define, and has its own sto
 	expect(event!.data).toEqual({ product_id: id, parent_id: parent.id });
 });
 
+test("a variant inherits a field again", async () => {
+	const parent = await createParent({ description: "Cotton" });
+	const own = { price: 25, name: "Large shirt", description: "Cotton" };
+	const { id } = await createVariant(parent.id, "L", own);
+	const inherit = ["price", "description"];
+	expect(await update(id, { inherit, sku: "SHIRT-L" })).toMatchObject({
+		price: 20,
+		name: "Large shirt",
+		description: "Cotton",
+		sku: "SHIRT-L",
+	});
+	expect(await eventsOf(id)).toEqual(["product.created", ["sku", "price"]]);
+	// The description is equal to that of the parent, so nothing but the inheritance changed.
+	const other = await createVariant(parent.id, "M", { description: "Cotton" });
+	await update(other.id, { inherit: ["description"] });
+	expect(await eventsOf(other.id)).toEqual(["product.created"]);
+
+	await update(parent.id, { price: 22, currency: "USD", description: "Wool", name: "Tee" });
+	expect(await get(id)).toMatchObject({
+		...{ price: 22, currency: "USD", description: "Wool", name: "Large shirt" },
+	});
+	expect(await get(other.id)).toMatchObject({ description: "Wool" });
+});
+
+test.each([
+	["a product without parent", {}, false],
+	["a field that the request sets", { name: "Large" }, true],
+	["a price whose currency the request sets", { currency: "USD" }, true],
+])("inheriting is rejected for %s", async (_, fields, isVariant) => {
+	const parent = await createParent();
+	const { id } = await createVariant(parent.id, "L", { name: "Large shirt" });
+	const before = await get(isVariant ? id : parent.id);
+	await expect(update(before.id, { ...fields, inherit: ["price", "name"] })).rejects.toMatchObject({
+		code: 422,
+		data: { errors: [{ field: "inherit", code: "INHERIT" }] },
+	});
+	expect(await get(before.id)).toEqual(before);
+});
+
 test("one of 50 concurrent variants gets its options", async () => {
 	const { id } = await createParent();
 	const same = await settle(
