@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { BrokerOptions } from "moleculer";
 import { validatorOptions } from "./lib/contracts/schema.ts";
+import { snapshotOf } from "./lib/health/node-snapshot.ts";
 import { Log } from "./lib/observability/logging/log.ts";
 import { openTracing } from "./lib/observability/tracing/open-tracing.ts";
 import type { Tracing } from "./lib/observability/tracing/tracing.ts";
@@ -87,6 +88,8 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 				actions: {
 					/** For `call $node.breakers` in the REPL. `--$nodeID` selects another node. */
 					breakers: { handler: (ctx) => openBreakers(ctx.broker) },
+					/** For the service operations, which calls each node. */
+					snapshot: { handler: (ctx) => snapshotOf(ctx.broker) },
 				},
 			},
 		},

@@ -17,7 +17,8 @@ const { CircuitBreaker } = (
 /**
  * Moleculer's circuit breaker, for calls to other nodes only: callers avoid a node that does not
  * respond and use another. A service in the same process has no alternative; its failures are
- * immediate, and an open breaker would only prolong them.
+ * immediate, and an open breaker would only prolong them. Actions of internal services such as
+ * `$node` have no alternative either: their caller selects the node.
  */
 export function circuitBreaker(broker: ServiceBroker): Middleware {
 	const { created, stopped, remoteAction } = CircuitBreaker(broker);
@@ -51,6 +52,7 @@ export function circuitBreaker(broker: ServiceBroker): Middleware {
 		},
 		stopped,
 		remoteAction(this: ServiceBroker, next: Handler, action: { name: string }): Handler {
+			if (action.name.startsWith("$")) return next;
 			const withOurTimeout: Handler = async (ctx) => {
 				try {
 					return await next(ctx);

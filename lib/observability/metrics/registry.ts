@@ -69,6 +69,14 @@ export class Metrics {
 			histogram: new Histogram(metric.buckets ?? []),
 		})).histogram;
 	}
+	/** All counters of a metric with their label values. */
+	*counters(metric: Metric): Iterable<{ values: readonly string[]; counter: Counter }> {
+		yield* this.#counters.get(metric)?.values() ?? [];
+	}
+	/** All histograms of a metric with their label values. */
+	*histograms(metric: Metric): Iterable<{ values: readonly string[]; histogram: Histogram }> {
+		yield* this.#histograms.get(metric)?.values() ?? [];
+	}
 	/** Registers a collector. Returns a function that removes it. */
 	collect(collector: Collector): () => void {
 		this.#collectors.add(collector);
