@@ -2,7 +2,7 @@ import type { CallingOptions, Logger, ServiceBroker } from "moleculer";
 import { invalidField } from "../../lib/contracts/errors.ts";
 import type { EventActions } from "../../lib/contracts/event-actions.ts";
 import type { Input, Value } from "../../lib/contracts/schema.ts";
-import { isRefusal } from "../../lib/resilience/outages.ts";
+import { isRefusal, isUnavailable } from "../../lib/resilience/outages.ts";
 
 type EventAction = keyof EventActions;
 type Params<A extends EventAction> = Input<EventActions[A]["params"]>;
@@ -74,7 +74,12 @@ export function fanOut(
 						return [{ service: name, result: result as Result<A> }];
 					} catch (error) {
 						if (isRefusal(error)) throw error;
-						logger.warn("A service is missing in a result", { service: name, action, error });
+						if (!isUnavailable(error))
+							logger.warn("A service failed and is missing in a result", {
+								action,
+								of: name,
+								error,
+							});
 						unavailable.push(name);
 						return [];
 					}

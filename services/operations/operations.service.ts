@@ -54,14 +54,20 @@ export default defineService(operations)({
 		// Log lines of a call contain the user's ID.
 		async retry(ctx) {
 			const result = await changeDeadLetters(this.services, ctx, "retryDeadLetters");
-			this.logger.info("An administrator retried dead letters", { ...ctx.params, ...result });
+			this.logger.info("An administrator retried dead letters", {
+				selection: ctx.params,
+				...result,
+			});
 			return result;
 		},
 
 		async discard(ctx) {
 			assertSelective(ctx.params);
 			const result = await changeDeadLetters(this.services, ctx, "discardDeadLetters");
-			this.logger.info("An administrator discarded dead letters", { ...ctx.params, ...result });
+			this.logger.info("An administrator discarded dead letters", {
+				selection: ctx.params,
+				...result,
+			});
 			return result;
 		},
 	},
