@@ -87,11 +87,12 @@ replace_all() {
 deploy_compose() {
 	export COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml:docker-compose.prod.yml}
 	local running nodes
-	nodes=$(ls services)
 	find_compose
 	TAG=${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)} || fail "this is no checkout of git: say IMAGE_TAG"
 	export TAG
 	make_secrets
+	# A service without a container of its own runs in that of another.
+	nodes=$(compose config --services | grep -xF "$(ls services)")
 	say "Building moleculer-commerce:$TAG"
 	compose build migrate
 	running=$(compose ps -q api 2>/dev/null || true)

@@ -13,7 +13,9 @@ describeWith(["nats-server", "redis-server"], "each service in its own process",
 	beforeAll(async () => {
 		cluster = await startCluster({ services: domains, env: { RATE_LIMIT_ENABLED: "false" } });
 		const nodes = await Promise.all(
-			[...domains, "api"].map((name) => cluster.start(`only-${name}`, [name])),
+			[...domains, "api"].map((name) =>
+				cluster.start(`only-${name}`, name === "api" ? [name, "operations"] : [name]),
+			),
 		);
 		notifications = nodes[domains.indexOf("notifications")]!;
 	}, START_MS);

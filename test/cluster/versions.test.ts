@@ -18,7 +18,7 @@ const START_MS = 180_000;
 const THINK_MS = 50;
 /** Services of a version's three processes. An order crosses NATS from one to the next. */
 const KINDS = {
-	edge: ["api", "auth", "users", "products"],
+	edge: ["api", "operations", "auth", "users", "products"],
 	orders: ["orders"],
 	rest: ["inventory", "payments", "shipping", "notifications", "promotions", "tax", "carts"],
 } as const;

@@ -10,7 +10,7 @@ describe("scripts/deploy.sh on one host", () => {
 	const services = ["api", "orders", "users"];
 	const deployed = (tag: string) => ({ api_1: tag, edge_1: tag, orders_1: tag, users_1: tag });
 	const onHost = (programs = ["docker", "docker-compose"]) => {
-		checkout = makeCheckout(programs, services);
+		checkout = makeCheckout(programs, services, ["operations"]);
 		return (tag: string, env = {}) => checkout.run("deploy.sh", [], { IMAGE_TAG: tag, ...env });
 	};
 

@@ -67,13 +67,21 @@ withKubectl.each(overlays)(title, (overlay) => {
 		expect(unknownFields(manifests)).toBe("");
 	}, 60_000);
 
-	test("has a Deployment and a Service for each service of the shop", () => {
-		for (const kind of ["Deployment", "Service"]) {
-			const found = of(kind)
-				.filter(isNode)
-				.map(({ metadata }) => metadata.labels!["app.kubernetes.io/name"]);
-			expect([...new Set(found)].sort()).toEqual(services);
-		}
+	test("runs each service of the shop in a Deployment with a Service of the same name", () => {
+		const namesOf = (manifests: readonly Manifest[]) =>
+			[
+				...new Set(manifests.map(({ metadata }) => metadata.labels!["app.kubernetes.io/name"]!)),
+			].sort();
+		const selected = new Map(
+			(nodes as Workload[]).map((node) => {
+				const [container] = containersOf(node);
+				return [namesOf([node])[0]!, settingsOf(container!, node, () => ({})).SERVICES!.split(",")];
+			}),
+		);
+		expect([...selected.values()].flat().sort()).toEqual(services);
+		expect([...selected].filter(([name, [first]]) => name !== first)).toEqual([]);
+		expect(selected.get("api")).toEqual(["api", "operations"]);
+		expect(namesOf(of("Service").filter(isNode))).toEqual(namesOf(nodes));
 	});
 
 	test("containers run as a user without privileges, on a read-only file system", () => {

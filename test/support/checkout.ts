@@ -38,16 +38,22 @@ export interface Checkout {
  * Temporary checkout of the setup and deployment scripts, on a PATH with basic tools and fakes.
  * @param programs whose fakes are installed
  * @param services in the checkout; the fake kubectl has its own list
+ * @param withoutContainer services in the checkout that run in the container of another
  */
 export function makeCheckout(
 	programs: readonly string[],
 	services: readonly string[] = [],
+	withoutContainer: readonly string[] = [],
 ): Checkout {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-deploy-"));
 	const [bin, containers, callLog] = ["bin", "containers", "calls"].map((name) =>
 		join(folder, name),
 	) as [string, string, string];
-	for (const path of [bin, containers, ...services.map((name) => join(folder, "services", name))])
+	for (const path of [
+		bin,
+		containers,
+		...[...services, ...withoutContainer].map((name) => join(folder, "services", name)),
+	])
 		mkdirSync(path, { recursive: true });
 	for (const file of [
 		".ci/install",

@@ -36,6 +36,8 @@ interface ShopOptions {
 
 const STOP_TIMEOUT_MS = 8000;
 const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
+/** Services that run in the gateway's process, as in Compose and Kubernetes. */
+const WITH_GATEWAY = ["operations"];
 /** Services on the order path come first, so that two servers share their load equally. */
 const ORDER_PATH = [
 	"orders",
@@ -126,10 +128,11 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		onEnd(stopNodes);
 		const clusterEnv = { TRANSPORTER: nats.url, ...(options.caching ? { CACHER: redis.url } : {}) };
 		cluster = { ...env, ...clusterEnv };
-		for (const service of all) {
+		for (const service of all.filter((name) => !WITH_GATEWAY.includes(name))) {
 			const server = serviceDatabases.find((entry) => entry.service === service)?.server;
+			const others = service === "api" ? all.filter((name) => WITH_GATEWAY.includes(name)) : [];
 			const serviceEnv = {
-				SERVICES: service,
+				SERVICES: [service, ...others].join(","),
 				NODEID: service,
 				...(server ? { DATABASE_URL: pattern(server) } : {}),
 			};

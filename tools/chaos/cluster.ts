@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "../..");
 export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
 /** Services of each kind of node. */
 export const KINDS = {
-	edge: "api,auth,users,products",
+	edge: "api,operations,auth,users,products",
 	orders: "orders",
 	goods: "inventory,shipping,carts",
 	money: "payments,notifications,promotions,tax",
