@@ -45,7 +45,11 @@ export function fanOut(
 	/** Services with the action, or that may have it; sorted. */
 	function candidates(action: EventAction): string[] {
 		const actions = registry.getActionList({ onlyAvailable: false }).map(({ name }) => name);
-		const seen = new Set(actions.map((name) => name.slice(0, name.lastIndexOf("."))));
+		// The registry keeps the actions of a service that is down, and lists no private actions.
+		const seen = new Set([
+			...actions.map((name) => name.slice(0, name.lastIndexOf("."))),
+			...registry.getServiceList({ skipInternal: true }).map(({ name }) => name),
+		]);
 		const known = actions.flatMap((name) =>
 			name.endsWith(`.${action}`) ? [name.slice(0, -action.length - 1)] : [],
 		);

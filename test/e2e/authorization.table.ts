@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import {
 	type Customer,
 	makeProduct,
@@ -312,6 +312,19 @@ export const table: Readonly<Record<string, Row>> = {
 		body: { price: 2 },
 	})),
 	"DELETE /api/shipping/methods/:code": admins(404, () => ({ path: { code: "unknown" } })),
+
+	"GET /api/operations/nodes": admins(200),
+	"GET /api/operations/queues": admins(200),
+	"GET /api/operations/dead-letters": admins(200),
+	"GET /api/operations/dead-letters/:service/:event_id": admins(404, () => ({
+		path: { service: "orders", event_id: randomUUID() },
+	})),
+	"POST /api/operations/dead-letters/retry": admins(200, () => ({
+		body: { event_id: randomUUID() },
+	})),
+	"POST /api/operations/dead-letters/discard": admins(200, () => ({
+		body: { event_id: randomUUID() },
+	})),
 
 	"POST /api/carts": anyone(201, () => ({ body: {} })),
 	"GET /api/carts/:id": { ...own(200, cart, 404), anonymous: 404 },

@@ -5,6 +5,7 @@ import { carts } from "./carts.flow.ts";
 import { catalogue } from "./catalogue.flow.ts";
 import { files } from "./files.flow.ts";
 import { fuzzing } from "./fuzz.flow.ts";
+import { operations } from "./operations.flow.ts";
 import { orders } from "./order.flow.ts";
 import { orderEvents } from "./order-events.flow.ts";
 import { orderTraces } from "./order-traces.flow.ts";
@@ -22,6 +23,7 @@ export const flows: Readonly<Record<string, Flow>> = {
 	audit,
 	authorization,
 	revocation,
+	operations,
 	"order events": orderEvents,
 	"order traces": orderTraces,
 	"fuzzed requests": fuzzing,
