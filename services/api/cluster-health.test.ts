@@ -24,6 +24,7 @@ test("lists every service at /health, available or not", async () => {
 			carts: down,
 			inventory: down,
 			notifications: down,
+			operations: down,
 			orders: up,
 			payments: down,
 			products: up,
