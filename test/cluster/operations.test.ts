@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { readEnv } from "../../lib/settings/env.ts";
+import { createNode } from "../../lib/settings/node.ts";
+import { brokerOptions } from "../../moleculer.config.ts";
 import type { Cluster, ClusterNode } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Pairs, startPairs } from "../support/pairs.ts";
@@ -78,6 +81,17 @@ describeWith(["nats-server", "redis-server"], "operations on several nodes", () 
 		},
 		START_MS,
 	);
+
+	test("a node of an older version responds without figures", async () => {
+		const env = readEnv({ ...cluster.env, NODEID: "older", LOGLEVEL: "fatal" });
+		const older = createNode({ ...brokerOptions(env), internalServices: true }, env, []);
+		await older.start();
+		await eventually(async () => {
+			const found = (await read()).nodes.find(({ id }) => id === older.nodeID);
+			expect(found).toMatchObject({ responding: true, services: [], version: null, calls: [] });
+		});
+		await older.stop();
+	});
 
 	test("concurrent requests share one call of each node", async () => {
 		const results = await Promise.all(Array.from({ length: 10 }, read));
