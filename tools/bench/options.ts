@@ -42,7 +42,8 @@ const SCALE_SCENARIOS = Object.keys(scaleScenarios);
 
 export const USAGE = `npm run bench -- [options]
 Targets
-  --shape embedded        or cluster: one process per service, a gateway, NATS and Redis
+  --shape embedded        or cluster: one process per service, with operations in the
+                          gateway's; NATS and Redis
   --vs REV                also measure another revision, alternately: A B A B
   --postgres 2            Postgres servers that share the service databases (cluster)
   --products 1000 --users 200 --orders 20000    rows of the seed history
