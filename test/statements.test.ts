@@ -1,24 +1,7 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { type Node, parse, type SelectStmt } from "libpg-query";
-import type { Statement } from "../lib/persistence/database.ts";
 import { root } from "./support/databases.ts";
-import { filesIn, read } from "./support/imports.ts";
-
-/** All prepared statements of the project. They are defined when their modules load. */
-function preparedStatements(): Statement[] {
-	const files = filesIn(root, "lib", "mixins", "services")
-		.filter((file) => /\.ts$/.test(file) && !/\.test\.ts$|\/test\//.test(file))
-		.filter((file) => read(root, file).text.includes("sql("));
-	const program = join(root, "test/support/print-statements.ts");
-	const paths = files.map((file) => join(root, file));
-	const output = execFileSync(process.execPath, ["--no-warnings", program, ...paths], {
-		encoding: "utf8",
-		maxBuffer: 2 ** 24,
-	});
-	return JSON.parse(output) as Statement[];
-}
+import { preparedStatements } from "./support/prepared-statements.ts";
 
 /** Columns that a statement returns. */
 function returnedColumns(node: Node): Node[] {
@@ -45,7 +28,7 @@ async function countStars(text: string): Promise<number> {
 
 // A prepared statement with a star fails after a migration that adds a column.
 test("prepared statements name the columns that they return", async () => {
-	const statements = preparedStatements();
+	const statements = preparedStatements(root, "lib", "mixins", "services");
 	expect(statements.length).toBeGreaterThan(50);
 	const violations = await Promise.all(
 		statements.map(async ({ name, text }) =>

@@ -34,10 +34,13 @@ export const INSERT = sql(
 	on conflict (user_id) where status = 'open' and user_id is not null do nothing
 	returning ${COLUMNS}`,
 );
-/** Deletes the expired open cart of a user. */
+/**
+ * Deletes the expired open cart of a user. With `is true`, the index of the expiry, which contains
+ * all expired carts, cannot be used.
+ */
 export const DELETE_EXPIRED_OF = sql(
 	"delete_expired_of",
-	"delete from carts where user_id = $1 and status = 'open' and expires_at <= now()",
+	"delete from carts where user_id = $1 and status = 'open' and (expires_at <= now()) is true",
 );
 
 /**

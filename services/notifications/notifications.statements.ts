@@ -72,7 +72,10 @@ export const STORE_LINK = sql(
 	"update messages set data = data || $2::jsonb where id = $1",
 );
 
-/** Records the results of a batch. Links and addresses are deleted with the last attempt. */
+/**
+ * Records the results of a batch. Links and addresses are deleted with the last attempt. `is not
+ * distinct from` is `=` without an index, which would contain all queued messages.
+ */
 export const SETTLE = sql(
 	"messages_settle",
 	`update messages m set status = r.status, attempts = m.attempts + r.tries,
@@ -82,7 +85,7 @@ export const SETTLE = sql(
 			else m.data end
 	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[])
 		as r(id, status, tries, wait, error)
-	where m.id = r.id and m.status = 'queued'`,
+	where m.id = r.id and m.status is not distinct from 'queued'`,
 );
 
 /**

@@ -193,7 +193,7 @@ export const BEGIN_REVERSAL = sql(
 export const END_REVERSAL = sql(
 	"end_reversal",
 	`with locked as materialized (
-			select id from payments where id = any($1::uuid[]) and reversal = 'begun'
+			select id from payments where id = any($1::uuid[]) and reversal is not distinct from 'begun'
 			order by order_id for update)
 	update payments p set reversal = 'done', updated_at = now() from locked where p.id = locked.id`,
 );

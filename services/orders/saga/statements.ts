@@ -44,8 +44,15 @@ export const EXISTING = sql("existing", "select id from orders where id = any($1
  * The writes of a saga share these lines. They apply only if the row still has the attempt of the
  * run. The attempt is also part of the result, because one batch may contain two attempts of an
  * order.
+ *
+ * `is not distinct from` is `=` without an index. No statistics describe statuses that an order has
+ * for milliseconds, so Postgres would expect no order with `saga_state = 'forward'` and read all of
+ * them, with the dead index entries of all recent orders, instead of those with the given IDs.
  */
 const SAME_ATTEMPT = "where o.id = w.id and o.saga_attempt = w.attempt";
+const RUNS_FORWARD = "o.saga_state is not distinct from 'forward'";
+const RUNS_BACKWARD = "o.saga_state is not distinct from 'backward'";
+const IS_PENDING = "o.status is not distinct from 'pending'";
 const WRITTEN = "returning o.id, o.saga_attempt as attempt";
 const END = "saga_state = null, saga_owner = null, saga_reason = null, payment = null";
 
@@ -55,7 +62,7 @@ export const COMPLETE = sql(
 	`with done as (
 		update orders o set status = 'confirmed', ${END}, updated_at = $4
 		from unnest($1::uuid[], $2::int[], $3::json[]) as w(id, attempt, event)
-		${SAME_ATTEMPT} and o.saga_state = 'forward' and o.status = 'pending'
+		${SAME_ATTEMPT} and ${RUNS_FORWARD} and ${IS_PENDING}
 		${WRITTEN}, o.traceparent, w.event),
 	published as (
 		insert into outbox (type, subject, data, traceparent)
@@ -73,7 +80,7 @@ export const MARK_WAITING = sql(
 			saga_wake_at = least(o.saga_wake_at, w.wake_at), updated_at = $6
 		from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::json[], $5::json[])
 			as w(id, attempt, wake_at, payment, event)
-		${SAME_ATTEMPT} and o.saga_state = 'forward' and o.status = 'pending'
+		${SAME_ATTEMPT} and ${RUNS_FORWARD} and ${IS_PENDING}
 		${WRITTEN}, o.traceparent, w.event),
 	published as (
 		insert into outbox (type, subject, data, traceparent)
@@ -100,7 +107,7 @@ export const MARK_COMPENSATING = sql(
 	"mark_compensating",
 	`update orders o set saga_state = 'backward', saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
-	${SAME_ATTEMPT} and o.saga_state in ('forward', 'backward') ${WRITTEN}`,
+	${SAME_ATTEMPT} and (${RUNS_FORWARD} or ${RUNS_BACKWARD}) ${WRITTEN}`,
 );
 /** Cancels orders whose steps have been compensated, and ends their sagas. */
 export const MARK_COMPENSATED = sql(
@@ -109,7 +116,7 @@ export const MARK_COMPENSATED = sql(
 		update orders o set status = 'cancelled', cancellation_reason = w.reason, ${END},
 			updated_at = $5
 		from unnest($1::uuid[], $2::int[], $3::text[], $4::json[]) as w(id, attempt, reason, event)
-		${SAME_ATTEMPT} and o.saga_state = 'backward' ${WRITTEN}, o.traceparent, w.event),
+		${SAME_ATTEMPT} and ${RUNS_BACKWARD} ${WRITTEN}, o.traceparent, w.event),
 	published as (
 		insert into outbox (type, subject, data, traceparent)
 		select 'order.cancelled', id::text, event, traceparent from done)
@@ -119,13 +126,14 @@ export const MARK_COMPENSATED = sql(
 export const ABORT = sql(
 	"abort",
 	`update orders o set ${END} from unnest($1::uuid[], $2::int[]) as w(id, attempt)
-	${SAME_ATTEMPT} and o.saga_state = 'backward' and o.status = 'confirmed' ${WRITTEN}`,
+	${SAME_ATTEMPT} and ${RUNS_BACKWARD} and o.status is not distinct from 'confirmed'
+	${WRITTEN}`,
 );
 export const MARK_STUCK = sql(
 	"mark_stuck",
 	`update orders o set saga_state = 'stuck', saga_owner = null, saga_reason = w.reason
 	from unnest($1::uuid[], $2::int[], $3::text[]) as w(id, attempt, reason)
-	${SAME_ATTEMPT} and o.saga_state = 'backward' ${WRITTEN}`,
+	${SAME_ATTEMPT} and ${RUNS_BACKWARD} ${WRITTEN}`,
 );
 
 export const HEARTBEAT = sql(
