@@ -1,6 +1,6 @@
 import { address } from "../../lib/contracts/address.ts";
 import { currencyCode } from "../../lib/contracts/codes.ts";
-import { list, object, shape } from "../../lib/contracts/schema.ts";
+import { list, object, pick, shape } from "../../lib/contracts/schema.ts";
 import { pricedOrder } from "../orders/orders.contract.shapes.ts";
 
 export const id = { id: { type: "uuid" } } as const;
@@ -147,6 +147,16 @@ export const cart = shape({
 	expires_at: { type: "time" },
 	updated_at: { type: "time" },
 });
+
+/** The prices of a cart that is not stored. */
+export const cartPreview = shape(
+	pick(
+		cart,
+		...(["currency", "lines", "adjustments", "coupon_codes", "shipping_method"] as const),
+		...(["shipping_methods", "shipping_amount", "taxes", "subtotal", "discount_amount"] as const),
+		...(["tax_amount", "total_amount", "prices_include_tax", "estimated", "problems"] as const),
+	),
+);
 
 /** Parameters of `orders.place`, as the row of a cart keeps them. */
 export const placeRequest = shape({

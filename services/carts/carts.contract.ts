@@ -5,10 +5,12 @@ import { list, object } from "../../lib/contracts/schema.ts";
 import { order, placementErrors } from "../orders/orders.contract.shapes.ts";
 import {
 	cart,
+	cartPreview,
 	coupon_code,
 	currency,
 	email,
 	id,
+	MAX_LINES,
 	MAX_QUANTITY,
 	shipping_method,
 } from "./carts.contract.shapes.ts";
@@ -34,6 +36,33 @@ export const carts = contract({
 				},
 			},
 			returns: object(cart),
+		},
+		preview: {
+			summary: "Calculate the prices of a cart that is not stored",
+			rest: "POST /carts/preview",
+			repeatable: "nothing is stored",
+			auth: "admin",
+			bulkhead: { concurrency: 4, queue: 50 },
+			params: {
+				lines: list(
+					object({
+						product_id: { type: "uuid" },
+						quantity: { type: "number", integer: true, min: 1, max: MAX_QUANTITY },
+					}),
+					{ min: 1, max: MAX_LINES },
+				),
+				currency: {
+					...currency,
+					optional: true,
+					description: "By default that of the first product",
+				},
+				shipping_address: { ...object(address), optional: true },
+				shipping_method: { ...shipping_method, optional: true },
+				coupon_codes: { ...list(coupon_code, { max: 10 }), optional: true },
+				user_id: { type: "uuid", optional: true, description: "The customer" },
+				email: { ...email, optional: true, description: "Of a guest" },
+			},
+			returns: object(cartPreview),
 		},
 		get: {
 			summary: "Retrieve a cart at current prices",

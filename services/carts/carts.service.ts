@@ -70,6 +70,10 @@ export default defineService(carts)({
 			return { ...(await readCart(this, ctx, cart)), token };
 		},
 
+		async preview() {
+			throw new Error("not implemented");
+		},
+
 		async get(ctx) {
 			return readCart(this, ctx, await accessibleCart(this, ctx.params.id, ctx));
 		},

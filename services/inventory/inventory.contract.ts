@@ -7,6 +7,10 @@ import { history } from "../../lib/messaging/event-history.ts";
 const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
 export const MAX_ON_HAND = 1_000_000_000;
+/** Products per request of `list`. */
+export const MAX_LISTED = 100;
+const UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
+const UUIDS = `^${UUID}(?:,${UUID}){0,${MAX_LISTED - 1}}$`;
 /** A count as recorded, which the audit may find to be wrong. */
 const count = { type: "number", integer: true } as const;
 const on_hand = { type: "number", integer: true, min: 0, max: MAX_ON_HAND } as const;
@@ -34,6 +38,24 @@ export const inventory = contract({
 			params: product_id,
 			returns: object(stock),
 			throws: ["STOCK_NOT_FOUND"],
+			retry: true,
+		},
+		list: {
+			summary: "Retrieve the stock of several products",
+			rest: "GET /inventory",
+			auth: "admin",
+			params: {
+				product_ids: {
+					type: "string",
+					max: MAX_LISTED * 37 - 1,
+					pattern: UUIDS,
+					example: "0190a6f2-0000-7000-8000-000000000001",
+					description: `IDs of at most ${MAX_LISTED} products, separated by commas`,
+				},
+			},
+			returns: list(object(stock), {
+				description: "In the order of the IDs; without products that have no stock record",
+			}),
 			retry: true,
 		},
 		set: {

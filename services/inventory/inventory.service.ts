@@ -66,6 +66,10 @@ export default defineService(inventory)({
 			return found ?? throwError(inventory, "STOCK_NOT_FOUND");
 		},
 
+		async list() {
+			throw new Error("not implemented");
+		},
+
 		async set({ params: { product_id, on_hand } }) {
 			return this.db.transaction((tx) => this.changeOnHand(tx, product_id, "Set", () => on_hand));
 		},

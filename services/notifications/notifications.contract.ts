@@ -41,8 +41,33 @@ export const notifications = contract({
 			rest: "GET /notifications",
 			auth: "user",
 			page: true,
-			params: { ...paging, user_id: { type: "uuid", optional: true } },
+			params: {
+				...paging,
+				user_id: { type: "uuid", optional: true },
+				status: { ...notification.status, optional: true },
+				template: { ...notification.template, optional: true },
+				q: {
+					type: "string",
+					min: 1,
+					max: 100,
+					trim: true,
+					optional: true,
+					description:
+						"Part of the recipient's e-mail address or name, or of the subject. Administrators only",
+				},
+			},
 			returns: page(notification),
+		},
+		resend: {
+			summary:
+				"Send a message again to the same recipient; messages with a single-use link are refused",
+			rest: "POST /notifications/:id/resend",
+			repeatable: "a queued message is refused",
+			auth: "admin",
+			status: 202,
+			params: { id: { type: "uuid" } },
+			returns: object(notification),
+			throws: ["NOTIFICATION_NOT_FOUND", "NOTIFICATION_QUEUED", "NOT_RESENDABLE"],
 		},
 		get: {
 			summary: "Retrieve a message with its text",
@@ -89,7 +114,11 @@ export const notifications = contract({
 			retry: true,
 		},
 	},
-	errors: { NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" } },
+	errors: {
+		NOTIFICATION_NOT_FOUND: { status: 404, message: "Message not found" },
+		NOTIFICATION_QUEUED: { status: 409, message: "The message is still queued" },
+		NOT_RESENDABLE: { status: 409, message: "The message cannot be sent again" },
+	},
 });
 
 declare module "../../lib/contracts/contract.ts" {

@@ -77,6 +77,10 @@ export default defineService(notifications)({
 			return { ...message, to, text, html };
 		},
 
+		async resend() {
+			throw new Error("not implemented");
+		},
+
 		async auditMessages({ params: { order_ids } }) {
 			return this.db.query<AuditRow>(statements.AUDIT, [order_ids]);
 		},

@@ -2,14 +2,14 @@ import { versionsOf } from "../../lib/contracts/event-stream.ts";
 import { list, object, paging, shape } from "../../lib/contracts/schema.ts";
 import { count, id, order, orderSummary, pricedOrder, status } from "./orders.contract.shapes.ts";
 
-const stuckOrder = shape({
+export const stuckOrder = shape({
 	...id,
 	user_id: { type: "uuid", nullable: true },
 	status,
 	reason: { type: "string", nullable: true },
 	created_at: { type: "time" },
 });
-const violation = shape({
+export const violation = shape({
 	invariant: { type: "string" },
 	subject: { type: "string" },
 	detail: { type: "string" },

@@ -3,6 +3,7 @@ import { contract } from "../../lib/contracts/contract.ts";
 import { eventActions } from "../../lib/contracts/event-actions.ts";
 import { eventStreamPage } from "../../lib/contracts/event-stream.ts";
 import { list, object, page, paging } from "../../lib/contracts/schema.ts";
+import { adminActions } from "./orders.contract.admin.ts";
 import { internalActions } from "./orders.contract.internal.ts";
 import {
 	enrichedOrder,
@@ -23,6 +24,7 @@ export const orders = contract({
 	actions: {
 		...eventActions,
 		...internalActions,
+		...adminActions,
 		create: {
 			summary:
 				"Place an order; returns it after payment and shipping, or as `pending` if they take longer",
@@ -80,6 +82,15 @@ export const orders = contract({
 				...paging,
 				status: { ...status, optional: true },
 				user_id: { type: "uuid", optional: true },
+				email: {
+					type: "email",
+					max: 254,
+					normalize: true,
+					optional: true,
+					description: "Of the account or of the order itself. Administrators only",
+				},
+				from: { type: "time", optional: true, description: "Placed at or after this time" },
+				to: { type: "time", optional: true, description: "Placed before this time" },
 			},
 			returns: page(order),
 		},
@@ -197,6 +208,8 @@ export const orders = contract({
 		PAYMENT_DECLINED: { status: 402, message: "The payment was declined" },
 		PAYMENT_EXPIRED: { status: 402, message: "The payment was not confirmed in time" },
 		USER_NOT_FOUND: { status: 404, message: "User not found" },
+		AUDIT_RUNNING: { status: 409, message: "Another audit is running" },
+		AUDIT_NOT_FOUND: { status: 404, message: "Audit not found" },
 	},
 });
 

@@ -202,6 +202,25 @@ export default defineService(orders)({
 			return found.order;
 		},
 
+		async statistics() {
+			throw new Error("not implemented");
+		},
+		async listStuck() {
+			throw new Error("not implemented");
+		},
+		async retryStuck() {
+			throw new Error("not implemented");
+		},
+		async startAudit() {
+			throw new Error("not implemented");
+		},
+		async listAudits() {
+			throw new Error("not implemented");
+		},
+		async getAudit() {
+			throw new Error("not implemented");
+		},
+
 		async fates({ params: { order_ids } }) {
 			return queries.outcomesOf(this.db, order_ids);
 		},

@@ -121,8 +121,22 @@ export const users = contract({
 			rest: "GET /users",
 			auth: "admin",
 			page: true,
-			params: paging,
+			params: {
+				...paging,
+				q: {
+					type: "string",
+					min: 1,
+					max: 100,
+					trim: true,
+					optional: true,
+					description:
+						"Part of the e-mail address or name. One or two characters match the beginning of a word",
+				},
+				role: { ...role, optional: true },
+				is_active: { type: "boolean", convert: true, optional: true },
+			},
 			returns: page(user),
+			bulkhead: { concurrency: 8, queue: 100 },
 		},
 		me: {
 			summary: "Retrieve the authenticated user",
