@@ -63,7 +63,6 @@ export const adminActions = {
 			description: "By time and currency; without periods in which no order was placed",
 		}),
 		timeout: 30_000,
-		bulkhead: { concurrency: 1, queue: 20 },
 		retry: true,
 	},
 	/** `stuck` with a route. */

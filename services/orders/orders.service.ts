@@ -23,6 +23,8 @@ import { createResponseStore, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
 import { advance, followShipment } from "./orders.shipments.ts";
 import * as statements from "./orders.statements.ts";
+import { periodsOf } from "./orders.statistics.rules.ts";
+import { createStatistics } from "./orders.statistics.ts";
 import { placeOrder, placePricedOrder } from "./place-order.ts";
 import { orderMetrics } from "./saga/metrics.ts";
 import { bytesOf, type OrderSaga, orderSteps } from "./saga/steps.ts";
@@ -73,6 +75,7 @@ export default defineService(orders)({
 			metrics,
 			responses: createResponseStore(db),
 			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
+			statistics: createStatistics(db, broker),
 			refunds: createRefunds({ db, call, logger: this.logger }),
 			pollers: [] as Poller[],
 			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
@@ -202,9 +205,10 @@ export default defineService(orders)({
 			return found.order;
 		},
 
-		async statistics() {
-			throw new Error("not implemented");
+		statistics({ params }) {
+			return this.statistics(periodsOf(params, new Date()));
 		},
+
 		async listStuck() {
 			throw new Error("not implemented");
 		},

@@ -349,6 +349,9 @@ export const table: Readonly<Record<string, Row>> = {
 		body: orderRequest({ id: await product(scene) }),
 	})),
 	"GET /api/orders": { ...users(200, placed), hides: true },
+	"GET /api/orders/statistics": admins(200, () => ({
+		query: `from=${new Date(Date.now() - 1000).toISOString()}`,
+	})),
 	"GET /api/orders/:id": own(200, order, 404),
 	"GET /api/orders/:id/timeline": own(200, order, 404),
 	// A cancelled order, whose event stream ends.

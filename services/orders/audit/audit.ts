@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Call } from "../../../lib/contracts/contract.ts";
 import { invalidField } from "../../../lib/contracts/errors.ts";
 import { type Database, sql } from "../../../lib/persistence/database.ts";
+import { firstIdAt } from "../../../lib/persistence/id.ts";
 import { isOutage } from "../../../lib/resilience/outages.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import type {} from "../../notifications/notifications.contract.ts";
@@ -197,7 +198,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 		 * Checks pages for a few seconds. `total`, the number of orders, is only in the first result.
 		 */
 		async audit(request: AuditRequest): Promise<AuditPage & { total: number | null }> {
-			const first = request.since ? idOfTime(request.since) : FIRST;
+			const first = request.since ? firstIdAt(new Date(request.since)) : FIRST;
 			let [part, after] = (request.after ?? `stock:${FIRST}`).split(":") as [string, string];
 			if (!UUID.test(after))
 				throw invalidField(
@@ -239,15 +240,6 @@ function outage(error: Error): Error {
 }
 
 const version = ({ attempt, status }: Pick<Row, "attempt" | "status">) => `${attempt} ${status}`;
-
-/**
- * Smallest UUID version 7 of a time, or of 1970 for earlier ones (RFC 9562, 5.7). The first 48 bits
- * are the Unix time in milliseconds.
- */
-function idOfTime(time: string): string {
-	const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, "0");
-	return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
-}
 
 const chunks = <T>(all: readonly T[], size: number): T[][] =>
 	Array.from({ length: Math.ceil(all.length / size) }, (_, i) =>
