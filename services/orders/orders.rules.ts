@@ -73,6 +73,11 @@ export function buyerOf(caller: Caller, user_id = caller.id): string {
 	if (user_id !== caller.id && caller.role !== "admin") throw commonError("FORBIDDEN");
 	return user_id;
 }
+/** @throws VALIDATION_ERROR unless `to` is after `from` */
+export function assertTimeRange(from: string | undefined, to: string | undefined): void {
+	if (from !== undefined && to !== undefined && Date.parse(to) <= Date.parse(from))
+		throw invalidField("to", "TIME_RANGE", "Enter a time after `from`");
+}
 /** Credentials of a request to read an order. */
 export interface Reader {
 	readonly user?: Caller | null;

@@ -3,7 +3,6 @@ import { type Poller, startPoller } from "../../lib/async/poller.ts";
 import { callerOf, contractError, throwError } from "../../lib/contracts/contract.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
-import { approximateCount, pageOf } from "../../lib/persistence/approximate-count.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/resilience/message-size.ts";
 import { createSagaRunner } from "../../lib/saga/runner.ts";
 import { defineService } from "../../lib/service/define-service.ts";
@@ -13,16 +12,16 @@ import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { createAudit } from "./audit/audit.ts";
 import { orders } from "./orders.contract.ts";
+import { listOrders } from "./orders.list.ts";
 import { createLookup } from "./orders.lookup.ts";
 import { createOrderPlacement } from "./orders.placement.ts";
-import { breakdownOf, toOrder } from "./orders.prices.rules.ts";
+import { breakdownOf } from "./orders.prices.rules.ts";
 import { createOrderPricing } from "./orders.pricing.ts";
 import * as queries from "./orders.queries.ts";
 import { createRefunds, failRefunds } from "./orders.refunds.ts";
 import { createResponseStore, settle } from "./orders.responses.ts";
 import * as rules from "./orders.rules.ts";
 import { advance, followShipment } from "./orders.shipments.ts";
-import * as statements from "./orders.statements.ts";
 import { periodsOf } from "./orders.statistics.rules.ts";
 import { createStatistics } from "./orders.statistics.ts";
 import { placeOrder, placePricedOrder } from "./place-order.ts";
@@ -115,16 +114,8 @@ export default defineService(orders)({
 			return queries.haveOrdered(this.db, customers);
 		},
 
-		async list({ params: { skip, limit, status, user_id }, meta }) {
-			const buyer = meta.user!.role === "admin" ? user_id : rules.buyerOf(meta.user!, user_id);
-			const filters = { ...(buyer ? { user_id: buyer } : {}), ...(status ? { status } : {}) };
-			const page = statements.page(Object.keys(filters) as ("user_id" | "status")[]);
-			const [rows, total] = await Promise.all([
-				this.db.query<statements.OrderRow>(page.rows, [skip, limit, ...Object.values(filters)]),
-				approximateCount(this.db, page.all, Object.values(filters)),
-			]);
-			const found = rows.map((row) => toOrder(queries.toStoredOrder(row), row));
-			return pageOf(found, total, { skip, limit });
+		list(ctx) {
+			return listOrders(this.db, ctx);
 		},
 
 		async get(ctx) {

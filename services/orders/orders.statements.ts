@@ -8,7 +8,7 @@ export const ITEMS = `coalesce(o.items, (
 			'quantity', quantity, 'unit_price', unit_price, 'line_total', line_total) order by position)
 		from order_items where order_id = o.id)) as items`;
 /** Columns of {@link OrderRow}. */
-const ORDER = `o.id, o.user_id, o.email, o.status, o.total_amount, o.currency, o.cancellation_reason,
+export const ORDER = `o.id, o.user_id, o.email, o.status, o.total_amount, o.currency, o.cancellation_reason,
 	o.payment, o.created_at, o.updated_at, o.shipping_address, o.priced, ${ITEMS}`;
 /** Columns of {@link SagaRow}. */
 export const SAGA = `${ORDER}, o.payment_token, o.traceparent,
@@ -113,24 +113,6 @@ export const FIND_ALL = sql(
 	"find_all",
 	`select ${ORDER} from orders o where o.id = any($1::uuid[])`,
 );
-
-/**
- * One page of orders, newest first (IDs grow with time), and the statement that counts them all.
- */
-export const page = (filters: readonly ("user_id" | "status")[]) => {
-	const where = filters.map((column, i) => `o.${column} = $${i + 3}`).join(" and ") || "true";
-	const name = filters.join("_") || "all";
-	return {
-		rows: sql(
-			`page_${name}`,
-			`select ${ORDER} from orders o where ${where} order by o.id desc offset $1 limit $2`,
-		),
-		all: sql(
-			`count_${name}`,
-			`select from orders o where ${where.replace(/\$(\d)/g, (_, n) => `$${Number(n) - 2}`)}`,
-		),
-	};
-};
 
 /** A token that changes with the order. */
 export const VERSIONS = sql(

@@ -2,6 +2,7 @@ import { invalidField } from "../../lib/contracts/errors.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { MAX_PERIODS } from "./orders.contract.admin.ts";
 import type { orders } from "./orders.contract.ts";
+import { assertTimeRange } from "./orders.rules.ts";
 
 type Request = Infer<typeof orders.actions.statistics.params>;
 export type Interval = Request["interval"];
@@ -29,10 +30,9 @@ export function periodsOf({ from, to, interval }: Request, now: Date): Periods {
 	const end = to === undefined ? now.getTime() + 1 : Date.parse(to);
 	const first = Math.floor(Date.parse(from) / length);
 	const last = Math.ceil(end / length);
+	assertTimeRange(from, to);
 	if (end <= Date.parse(from))
-		throw to === undefined
-			? invalidField("from", "TIME_IN_FUTURE", "Enter a time in the past")
-			: invalidField("to", "TIME_RANGE", "Enter a time after `from`");
+		throw invalidField("from", "TIME_IN_FUTURE", "Enter a time in the past");
 	if (last - first > MAX_PERIODS)
 		throw invalidField(
 			"interval",

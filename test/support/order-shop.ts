@@ -89,7 +89,11 @@ export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()
 	startShop({
 		services: ["orders", "shipping"],
 		stubs: [
-			stub(users, { resolve: async ({ params: { ids } }) => ids.map((id) => userRecord({ id })) }),
+			stub(users, {
+				resolve: async ({ params: { ids } }) => ids.map((id) => userRecord({ id })),
+				findByEmail: async ({ params: { email } }) =>
+					email === customer.email ? userRecord(customer) : null,
+			}),
 			stub(products, {
 				resolve: async ({ params: { ids } }) =>
 					ids.map((id) => (id === unknownProduct ? null : productRecord({ id }))),

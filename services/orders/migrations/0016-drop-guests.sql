@@ -1,0 +1,3 @@
+-- no transaction
+-- orders_email replaces it.
+drop index concurrently if exists orders_guest;
