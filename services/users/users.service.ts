@@ -43,6 +43,7 @@ import {
 	emailKeys,
 	type User,
 } from "./users.rules.ts";
+import { selectUsers } from "./users.search.ts";
 import { findTokenOwner, issueToken, redeemToken } from "./users.single-use-tokens.ts";
 import * as statements from "./users.statements.ts";
 
@@ -137,7 +138,7 @@ export default defineService(users)({
 
 		list(ctx) {
 			const { skip, limit } = ctx.params;
-			return this.listRecords(ctx, { skip, limit, sort: ["id"] });
+			return this.listRecords(ctx, { skip, limit, sort: ["id"], where: selectUsers(ctx.params) });
 		},
 
 		async me({ meta }) {
