@@ -38,6 +38,13 @@ export default defineService(inventory)({
 	},
 
 	methods: {
+		/** Stock in the order of the IDs, with null for a product without a record. */
+		async findStocks(product_ids: string[]): Promise<(Stock | null)[]> {
+			const found = await this.db.query<Stock>(statements.FIND_STOCKS, [product_ids]);
+			const byProduct = new Map(found.map((one) => [one.product_id, one]));
+			return product_ids.map((id) => byProduct.get(id) ?? null);
+		},
+
 		/** @throws STOCK_NOT_FOUND, STOCK_TOO_LOW, VALIDATION_ERROR */
 		async changeOnHand(
 			tx: Tx,
@@ -66,8 +73,9 @@ export default defineService(inventory)({
 			return found ?? throwError(inventory, "STOCK_NOT_FOUND");
 		},
 
-		async list() {
-			throw new Error("not implemented");
+		async list({ params: { product_ids } }) {
+			const ids = [...new Set(product_ids.toLowerCase().split(","))];
+			return (await this.findStocks(ids)).filter((one) => one !== null);
 		},
 
 		async set({ params: { product_id, on_hand } }) {
@@ -95,9 +103,7 @@ export default defineService(inventory)({
 		},
 
 		async resolve({ params: { product_ids } }) {
-			const found = await this.db.query<Stock>(statements.FIND_STOCKS, [product_ids]);
-			const byProduct = new Map(found.map((one) => [one.product_id, one]));
-			return product_ids.map((id) => byProduct.get(id) ?? null);
+			return this.findStocks(product_ids);
 		},
 
 		reserve({ params: { orders } }) {

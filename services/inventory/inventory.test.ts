@@ -166,3 +166,19 @@ test("only an admin can change stock", async () => {
 	});
 	expect(await stock(a)).toMatchObject({ on_hand: 5 });
 });
+
+test("lists the stock of several products in the order of their IDs", async () => {
+	const [a, b] = [await createProduct(3), await createProduct(5)];
+	await reserve(newOrder({ [a]: 2 }));
+	const list = (product_ids: string) => shop.call("inventory.list", { product_ids }, asAdmin);
+	expect(await list([b.toUpperCase(), uuid(), a, b].join())).toEqual([
+		{ product_id: b, on_hand: 5, reserved: 0, available: 5 },
+		{ product_id: a, on_hand: 3, reserved: 2, available: 1 },
+	]);
+	expect(await list(Array.from({ length: 100 }, () => a).join())).toHaveLength(1);
+	for (const malformed of ["", a.slice(1), `${a},`, `${a} ,${b}`, `${a}${b}`])
+		await expect(list(malformed)).rejects.toMatchObject({ type: "VALIDATION_ERROR" });
+	await expect(list(Array.from({ length: 101 }, () => a).join())).rejects.toMatchObject({
+		type: "VALIDATION_ERROR",
+	});
+});

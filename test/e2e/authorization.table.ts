@@ -282,6 +282,9 @@ export const table: Readonly<Record<string, Row>> = {
 	"DELETE /api/products/:id": admins(204, async (scene) => ({
 		path: { id: await product(scene) },
 	})),
+	"GET /api/inventory": admins(200, async (scene) => ({
+		query: `product_ids=${await product(scene)}`,
+	})),
 	"GET /api/inventory/:product_id": anyone(200, stock),
 	"PUT /api/inventory/:product_id": admins(200, async (scene) => ({
 		...(await stock(scene)),
