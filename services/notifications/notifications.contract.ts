@@ -53,7 +53,7 @@ export const notifications = contract({
 					trim: true,
 					optional: true,
 					description:
-						"Part of the recipient's e-mail address or name, or of the subject. Administrators only",
+						"Part of the subject, or of the e-mail address or name of an account; for messages to a guest, the whole address. Administrators only",
 				},
 			},
 			returns: page(notification),

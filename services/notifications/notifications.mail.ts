@@ -26,7 +26,7 @@ export const composeMail = (
 	// As an object: nodemailer would parse a text as a list of addresses.
 	to: { name: name ?? "", address },
 	date: new Date(message.created_at),
-	messageId: messageId(message.event_id, message.template, from),
+	messageId: messageId(message, from),
 	// Suppresses automatic replies such as vacation notices (RFC 3834).
 	headers: { "Auto-Submitted": "auto-generated" },
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import type {} from "../users/users.contract.ts";
 import {
+	assertCanResend,
 	buildLink,
 	contentOf,
 	hasRecipient,
@@ -88,7 +89,14 @@ test("messageId contains the event ID and the host of any form of the sender", (
 		"shop@mail.example.com",
 		'"A @ B" <shop@mail.example.com> ',
 	])
-		expect(messageId("e", "welcome", from)).toBe("<e.welcome@mail.example.com>");
+		expect(messageId({ event_id: "e", template: "welcome", resends: 0 }, from)).toBe(
+			"<e.welcome@mail.example.com>",
+		);
+});
+
+test("messageId differs for a message that is sent again", () => {
+	const message = { event_id: "e", template: "order_shipped", resends: 2 } as const;
+	expect(messageId(message, "shop@example.com")).toBe("<e.order_shipped.2@example.com>");
 });
 
 test("only a permanent error about the message itself is a permanent rejection", () => {
@@ -168,4 +176,28 @@ test("preparationDelay grows with the age of the message up to 15 minutes", () =
 	const delays = [0, 60, 600, 86_400].map((age) => preparationDelay(age, 1, 0));
 	expect(delays).toEqual([1, 15, 150, 900]);
 	expect(preparationDelay(60, 1, 1)).toBe(30);
+});
+
+const finalStatuses = ["sent", "kept", "failed"] as const;
+
+test.each(finalStatuses)("a %s message about an order can be sent again", (status) => {
+	expect(() => assertCanResend({ template: "order_confirmed", status })).not.toThrow();
+});
+
+test.each([
+	["welcome", "valid once"],
+	["verify_email", "valid once"],
+	["password_reset", "valid once"],
+	["email_change", "former address"],
+	["email_change_notice", "former address"],
+] as const)("a %s message is not sent again, because of %s", (template, reason) => {
+	for (const status of finalStatuses)
+		expect(() => assertCanResend({ template, status })).toThrow(reason);
+});
+
+test("a missing or queued message is not sent again", () => {
+	expect(() => assertCanResend(undefined)).toThrow("not found");
+	expect(() => assertCanResend({ template: "order_confirmed", status: "queued" })).toThrow(
+		"still queued",
+	);
 });

@@ -144,6 +144,33 @@ interface Recipient {
 export const recipientName = (content: Content, user: Recipient | null): string | undefined =>
 	user?.is_verified && !isAddressChange(content) ? user.full_name : undefined;
 
+/**
+ * @throws NOTIFICATION_NOT_FOUND for a missing message; NOTIFICATION_QUEUED; NOT_RESENDABLE for a
+ *   message with a link. Its link is deleted once it was sent, and a new one must reach only a person
+ *   who requests it. The address of a change is deleted as well, so that it is not revealed.
+ */
+export function assertCanResend<M extends { readonly status: string; readonly template: Template }>(
+	message: M | undefined,
+): asserts message is M {
+	if (!message) throwError(notifications, "NOTIFICATION_NOT_FOUND");
+	if (message.status === "queued") throwError(notifications, "NOTIFICATION_QUEUED");
+	const { template } = message;
+	if (ADDRESS_CHANGE.some((one) => one === template))
+		throwError(
+			notifications,
+			"NOT_RESENDABLE",
+			{},
+			"The recipient of this message is a pending or former address, which is not stored",
+		);
+	if (linkOf(template))
+		throwError(
+			notifications,
+			"NOT_RESENDABLE",
+			{},
+			"The message contained a link that is valid once: the recipient can request a new one",
+		);
+}
+
 /** Maximum number of messages of a template to one address in a period. */
 interface Quota {
 	readonly mails: number;
@@ -173,10 +200,19 @@ export const buildOrderLink = (publicUrl: string, order_id: string, token: strin
 export const buildLink = (publicUrl: string, page: string, token: string): string =>
 	`${publicUrl.replace(/(?<!\/)\/+$/, "")}/${page}?token=${encodeURIComponent(token)}`;
 
-/** Equal for all attempts of a message, so mail servers can detect duplicates (RFC 5322, 3.6.4). */
-export function messageId(event_id: string, template: Template, from: string): string {
+/** A message as its Message-ID identifies it. */
+interface Identity {
+	readonly event_id: string;
+	readonly template: Template;
+	readonly resends: number;
+}
+/**
+ * Equal for all attempts of a message, so mail servers can detect duplicates (RFC 5322, 3.6.4). A
+ * message that is sent again on request is no duplicate.
+ */
+export function messageId({ event_id, template, resends }: Identity, from: string): string {
 	const host = /@([^\s@<>]+)>?\s*$/.exec(from)?.[1] ?? "localhost";
-	return `<${event_id}.${template}@${host}>`;
+	return `<${event_id}.${template}${resends > 0 ? `.${resends}` : ""}@${host}>`;
 }
 
 /** In seconds. */

@@ -117,6 +117,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 			results.map(({ tries }) => tries),
 			results.map(({ wait }) => wait ?? 0),
 			results.map(({ error }) => error ?? null),
+			due.map(({ resends }) => resends),
 		]);
 		return due.length === MAX_CONCURRENT_SENDS;
 	}

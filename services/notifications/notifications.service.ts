@@ -1,6 +1,6 @@
 import type { Poller } from "../../lib/async/poller.ts";
 import { traceparentsOf } from "../../lib/context/traceparent.ts";
-import { callerOf, type ServiceThis } from "../../lib/contracts/contract.ts";
+import { callerOf, type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
@@ -17,18 +17,19 @@ import { type notification, notifications } from "./notifications.contract.ts";
 import { defineMessage } from "./notifications.models.ts";
 import { detailsOf, guestLinkOf, readOrders } from "./notifications.orders.ts";
 import {
+	assertCanResend,
 	assertVisible,
 	type Content,
 	contentOf,
 	guestOf,
 	hasRecipient,
 	isAddressChange,
-	listedUserId,
 	type NotifiedEvent,
 	needsLink,
 	recipientName,
 	visibleData,
 } from "./notifications.rules.ts";
+import { selectMessages } from "./notifications.search.ts";
 import { startSender } from "./notifications.sender.ts";
 import * as statements from "./notifications.statements.ts";
 import { render, subjectOf } from "./notifications.templates.ts";
@@ -49,15 +50,10 @@ export default defineService(notifications)({
 
 	actions: {
 		async list(ctx) {
-			const { user_id, skip, limit } = ctx.params;
-			const owner = listedUserId(ctx.meta.user!, user_id);
+			const { skip, limit } = ctx.params;
+			const where = await selectMessages(ctx);
 			// IDs are UUIDs of version 7, so they sort by creation time.
-			return this.listRecords(ctx, {
-				skip,
-				limit,
-				sort: ["-id"],
-				where: owner ? { user_id: owner } : {},
-			});
+			return this.listRecords(ctx, { skip, limit, sort: ["-id"], where });
 		},
 
 		async get(ctx) {
@@ -77,8 +73,13 @@ export default defineService(notifications)({
 			return { ...message, to, text, html };
 		},
 
-		async resend() {
-			throw new Error("not implemented");
+		async resend({ params: { id } }) {
+			const [found] = await this.db.query<Notification>(statements.FIND, [id]);
+			assertCanResend(found);
+			const [queued] = await this.db.query<Notification>(statements.RESEND, [id]);
+			if (!queued) throwError(notifications, "NOTIFICATION_QUEUED");
+			this.sender?.wake();
+			return queued;
 		},
 
 		async auditMessages({ params: { order_ids } }) {

@@ -8,8 +8,11 @@ export type DueMessage = Content & {
 	readonly user_id: string | null;
 	readonly event_id: string;
 	readonly attempts: number;
+	/** When the message was queued, or queued again. */
 	readonly created_at: string;
 	readonly traceparent: string | null;
+	/** How often it was sent again on request. */
+	readonly resends: number;
 	/** Whether the message was counted against its recipient's quota. */
 	readonly counted: boolean;
 };
@@ -64,7 +67,8 @@ export const CLAIM = `
 	update messages set next_at = now() + interval '2 minutes' where id in (
 		select id from messages where status = 'queued' and next_at <= now()
 		order by next_at limit ${MAX_CONCURRENT_SENDS} for update skip locked)
-	returning id, user_id, event_id, template, data, attempts, created_at, traceparent, counted`;
+	returning id, user_id, event_id, template, data, attempts, traceparent, counted, resends,
+		coalesce(resent_at, created_at) as created_at`;
 
 /** Adds the link and, if it is not the account's address, the recipient to a message's data. */
 export const STORE_LINK = sql(
@@ -73,19 +77,29 @@ export const STORE_LINK = sql(
 );
 
 /**
- * Records the results of a batch. Links and addresses are deleted with the last attempt. `is not
- * distinct from` is `=` without an index, which would contain all queued messages.
+ * Records the results of a batch, except for messages that were queued again since they were
+ * claimed. `sent_at` is the last time. Links and addresses are deleted with the last attempt. `is
+ * not distinct from` is `=` without an index, which would contain all queued messages.
  */
 export const SETTLE = sql(
 	"messages_settle",
 	`update messages m set status = r.status, attempts = m.attempts + r.tries,
 		last_error = r.error, next_at = now() + make_interval(secs => r.wait),
-		sent_at = case when r.status = 'sent' then now() end,
+		sent_at = case when r.status = 'sent' then now() else m.sent_at end,
 		data = case when r.status in ('sent', 'failed') then m.data - '{link,to,taken}'::text[]
 			else m.data end
-	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[])
-		as r(id, status, tries, wait, error)
-	where m.id = r.id and m.status is not distinct from 'queued'`,
+	from unnest($1::uuid[], $2::text[], $3::int[], $4::float8[], $5::text[], $6::int[])
+		as r(id, status, tries, wait, error, resends)
+	where m.id = r.id and m.status is not distinct from 'queued' and m.resends = r.resends`,
+);
+
+/** Queues a message again with all attempts, unless it is queued, and counts it as a new one. */
+export const RESEND = sql(
+	"messages_resend",
+	`update messages set status = 'queued', attempts = 0, next_at = now(), last_error = null,
+		counted = false, resends = resends + 1, resent_at = now()
+	where id = $1 and status <> 'queued'
+	returning id, user_id, channel, template, subject, status, attempts, sent_at, event_id`,
 );
 
 /**

@@ -4,6 +4,7 @@ import {
 	render,
 	type Template,
 	type TemplateData,
+	templatesWithSubject,
 } from "./notifications.templates.ts";
 
 const order = {
@@ -109,4 +110,13 @@ test("email_change states that the new address has an account, and contains no l
 	expect(text).toContain("This address already has an account.");
 	expect(text).not.toContain("http");
 	expect(subject).toBe(render("email_change", samples.email_change).subject);
+});
+
+test.each([
+	["HAS shipped", ["order_shipped"]],
+	["order", expect.arrayContaining(["order_confirmed", "late_payment_refunded"])],
+	["welcome to", ["welcome"]],
+	["019a", []],
+])("the subjects with %p are those of %p", (text, templates) => {
+	expect(templatesWithSubject(text)).toEqual(templates);
 });

@@ -159,6 +159,19 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 export const subjectOf = <T extends Template>(template: T, data: TemplateData[T]): string =>
 	oneLine(templates[template](data).subject);
 
+/** Stands for the ID of an order; no search contains it. */
+const ANY_ID = "\u{10ffff}";
+/** Templates whose subject contains a text, apart from the ID of the order; ignores case. */
+export function templatesWithSubject(text: string): Template[] {
+	const data = { order_id: ANY_ID, total_amount: 0, currency: "EUR", change_id: 0, reason: "" };
+	return (Object.keys(templates) as Template[]).filter((template) =>
+		subjectOf(template, data)
+			.toLowerCase()
+			.split(ANY_ID)
+			.some((part) => part.includes(text.toLowerCase())),
+	);
+}
+
 /**
  * Renders a message as text and HTML. Every value is escaped in the HTML.
  * @param name of a recipient whose address is verified. Without it, the message contains no text

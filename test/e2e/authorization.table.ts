@@ -134,6 +134,17 @@ const message = ({ shop, owner }: Scene) =>
 		if (body.length === 0) throw new Error("the customer has no message");
 		return { path: { id: body[0].id } };
 	});
+const orderMessage = async (scene: Scene) => {
+	const order_id = await place(scene);
+	return eventually(async () => {
+		const { body } = await scene.shop.http("GET /api/notifications?template=order_confirmed", {
+			token: scene.owner.token,
+		});
+		const found = body.find(({ subject }: { subject: string }) => subject.includes(order_id));
+		if (!found) throw new Error("the customer has no message about the order");
+		return { path: { id: found.id } };
+	});
+};
 /** A promotion that has ended, so that it discounts no order of other tests. */
 const coupon = () => ({
 	body: {
@@ -389,6 +400,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/payments/webhooks/:provider": anyone(404, () => ({ path: { provider: "stripe" } })),
 	"GET /api/notifications": { ...users(200, welcomed), hides: true },
 	"GET /api/notifications/:id": own(200, message, 404),
+	"POST /api/notifications/:id/resend": admins(202, orderMessage),
 
 	// Last, because it revokes the callers' tokens.
 	"POST /api/auth/logout-everywhere": users(204),

@@ -1,0 +1,1 @@
+drop index messages_rare_templates;
