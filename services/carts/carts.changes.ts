@@ -165,7 +165,8 @@ export async function updateCart(self: Self, ctx: Ctx<Params<"update">>): Promis
 	);
 }
 
-const acceptEmail = (text: string): string => {
+/** The canonical form of an address. @throws VALIDATION_ERROR */
+export const acceptEmail = (text: string): string => {
 	const canonical = canonicalEmail(text);
 	if (!canonical) throw invalidField("email", "EMAIL", "Enter a plain e-mail address");
 	return canonical;

@@ -14,6 +14,7 @@ import { checkOut } from "./carts.checkout.ts";
 import { carts } from "./carts.contract.ts";
 import { createEvaluator } from "./carts.evaluation.ts";
 import { mergeIntoAccount } from "./carts.merging.ts";
+import { previewCart } from "./carts.preview.ts";
 import * as rules from "./carts.rules.ts";
 import { createSettlement } from "./carts.settlement.ts";
 import { DELETE_EXPIRED } from "./carts.statements.ts";
@@ -70,8 +71,8 @@ export default defineService(carts)({
 			return { ...(await readCart(this, ctx, cart)), token };
 		},
 
-		async preview() {
-			throw new Error("not implemented");
+		preview({ params }) {
+			return previewCart(this.evaluator, params);
 		},
 
 		async get(ctx) {

@@ -1,6 +1,13 @@
+import type { Infer } from "../../lib/contracts/schema.ts";
 import { fromMinorUnits, toMinorUnits } from "../../lib/money/currency.ts";
 import { inMajorUnits } from "../../lib/pricing/major-units.ts";
-import { DEFAULT_CURRENCY, type Evaluation, problemsOf } from "./carts.evaluation.rules.ts";
+import type { cartPreview } from "./carts.contract.shapes.ts";
+import {
+	type CartToEvaluate,
+	DEFAULT_CURRENCY,
+	type Evaluation,
+	problemsOf,
+} from "./carts.evaluation.rules.ts";
 import type { Cart, PlaceRequest, StoredCart } from "./carts.rules.ts";
 
 /** The fields of a cart that are returned as they are stored. */
@@ -30,19 +37,28 @@ const NO_PRICES = {
 };
 const NO_AMOUNTS = { unit_price: 0, subtotal: 0, discount: 0, tax: 0, total: 0 };
 
+type EvaluatedView = Infer<typeof cartPreview> & Pick<Cart, "changes">;
+
 /** The prices of an evaluated cart in major units. */
 const pricesOf = ({ result }: Evaluation) =>
 	result ? inMajorUnits(result.priced, () => ({})) : undefined;
 
 /** An open cart as the API returns it. */
-export function openView(cart: StoredCart, evaluation: Evaluation): Cart {
+export const openView = (cart: StoredCart, evaluation: Evaluation): Cart => ({
+	...storedFields(cart),
+	...evaluatedView(cart, evaluation),
+});
+
+/** The fields of a cart that depend on its contents, stored or not. */
+export function evaluatedView(cart: CartToEvaluate, evaluation: Evaluation): EvaluatedView {
 	const { lines, available, result, estimated } = evaluation;
 	const prices = pricesOf(evaluation);
 	const amounts = new Map(prices?.lines.map((line) => [line.product_id, line]));
 	const { adjustments, shipping_amount, taxes, subtotal, prices_include_tax } = prices ?? NO_PRICES;
 	const { discount_amount, tax_amount, total_amount } = prices ?? NO_PRICES;
 	return {
-		...storedFields(cart),
+		currency: cart.currency ?? DEFAULT_CURRENCY,
+		coupon_codes: [...cart.coupon_codes],
 		lines: lines.map(({ line: { product_id, quantity, options }, product }) => {
 			const { unit_price, subtotal, discount, tax, total } = amounts.get(product_id) ?? NO_AMOUNTS;
 			return {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { userRecord } from "../../test/support/records.ts";
+import { orderRecord, userRecord } from "../../test/support/records.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
 import { users } from "../users/users.contract.ts";
@@ -9,14 +9,6 @@ import "./notifications.contract.ts";
 
 const [grace, ada] = [userRecord(), userRecord()];
 const [order, guestOrder] = [uuid(), uuid()];
-/** An order as the orders service returns it. */
-const orderOf = (id: string, email: string) => ({
-	...{ id, email, user_id: null, status: "shipped" as const, items: [], coupon_codes: [] },
-	...{ subtotal: 5, discount_amount: 0, shipping_amount: 0, tax_amount: 0, total_amount: 5 },
-	...{ currency: "EUR", prices_include_tax: true, shipping_method: null, payment: null },
-	...{ shipping_address: null, billing_address: null, cancellation_reason: null },
-	...{ created_at: "2026-01-01T00:00:00.000Z", updated_at: "2026-01-01T00:00:00.000Z" },
-});
 let shop: Shop;
 /** Accounts and orders that the stubs find. */
 let accounts: (typeof grace)[];
@@ -39,7 +31,10 @@ beforeAll(async () => {
 			stub(orders, {
 				async list({ params: { email } }) {
 					if (areOrdersDown) throw new Errors.ServiceNotAvailableError({ action: "orders.list" });
-					const rows = email === "guest@example.com" ? [orderOf(guestOrder, email)] : [];
+					const rows =
+						email === "guest@example.com"
+							? [orderRecord({ id: guestOrder, user_id: null, email })]
+							: [];
 					return { rows, total: rows.length };
 				},
 			}),

@@ -341,6 +341,9 @@ export const table: Readonly<Record<string, Row>> = {
 	})),
 
 	"POST /api/carts": anyone(201, () => ({ body: {} })),
+	"POST /api/carts/preview": admins(200, async (scene) => ({
+		body: { lines: [{ product_id: await product(scene), quantity: 1 }] },
+	})),
 	"GET /api/carts/:id": { ...own(200, cart, 404), anonymous: 404 },
 	"PUT /api/carts/:id/lines/:product_id": {
 		...own(200, async (scene) => cartLine(scene, await cart(scene)), 404),
