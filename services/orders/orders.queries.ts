@@ -1,4 +1,4 @@
-import type { EventData } from "../../lib/contracts/contract.ts";
+import { type EventData, throwError } from "../../lib/contracts/contract.ts";
 import type { Event } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { alignRows } from "../../lib/persistence/align-rows.ts";
@@ -6,6 +6,7 @@ import type { Database, Queryable } from "../../lib/persistence/database.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import type {} from "../users/users.contract.ts";
 import type { orderSummary } from "./orders.contract.shapes.ts";
+import { orders } from "./orders.contract.ts";
 import {
 	breakdownOf,
 	type OrderDetails,
@@ -110,6 +111,17 @@ export async function stuckOrders(db: Database, limit: number) {
  */
 export const retryStuckOrder = async (db: Database, id: string): Promise<boolean> =>
 	(await db.query(statements.RETRY, [id])).length > 0;
+/**
+ * The actions `orders.retry` and `orders.retryStuck`.
+ * @throws ORDER_NOT_FOUND, ILLEGAL_TRANSITION
+ */
+export async function retryOrder(db: Database, id: string): Promise<Order> {
+	const found = await findOrder(db, id);
+	if (!found) throwError(orders, "ORDER_NOT_FOUND");
+	if (!(await retryStuckOrder(db, id)))
+		throwError(orders, "ILLEGAL_TRANSITION", {}, "The order is not stuck");
+	return found.order;
+}
 
 export type OrderOutcome = "open" | "confirmed" | "cancelled" | "unknown";
 /** Outcomes of orders, in the order of `ids`. */

@@ -98,6 +98,28 @@ test("lists an order whose compensation failed as stuck, and cancels it on retry
 	});
 });
 
+test("administrators list and retry stuck orders over the API", async () => {
+	const { id } = await place();
+	steps.release = () => refused("FULFILLED");
+	await orders.shop.call("orders.cancel", { id }, as(customer));
+	const list = (user: object, limit = 100) =>
+		orders.shop.call("orders.listStuck", { limit }, as(user));
+	expect(await list(admin!)).toEqual(await orders.shop.call("orders.stuck", {}));
+	expect((await list(admin!, 1)).rows).toHaveLength(1);
+	await expect(list(customer)).rejects.toMatchObject({ type: "FORBIDDEN" });
+	const retry = (user: object) => orders.shop.call("orders.retryStuck", { id }, as(user));
+	await expect(retry(customer)).rejects.toMatchObject({ type: "FORBIDDEN" });
+
+	steps.release = () => done;
+	expect(await retry(admin!)).toMatchObject({ id });
+	await eventually(async () =>
+		expect(await orders.shop.call("orders.get", { id }, as(customer))).toMatchObject({
+			status: "cancelled",
+		}),
+	);
+	await expect(retry(admin!)).rejects.toMatchObject({ type: "ILLEGAL_TRANSITION" });
+});
+
 test("reports the outcome of each order: open, confirmed, cancelled or unknown", async () => {
 	const { id: confirmed } = await place();
 	const { id: shipped } = await place();

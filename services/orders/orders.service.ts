@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Poller, startPoller } from "../../lib/async/poller.ts";
-import { callerOf, contractError, throwError } from "../../lib/contracts/contract.ts";
+import { callerOf, contractError } from "../../lib/contracts/contract.ts";
 import { assertSequence, readEventHistory } from "../../lib/messaging/event-history.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
 import { batchBytesOf, maxPayloadOf } from "../../lib/resilience/message-size.ts";
@@ -189,23 +189,21 @@ export default defineService(orders)({
 		},
 
 		async retry({ params: { id } }) {
-			const found = await queries.findOrder(this.db, id);
-			if (!found) throwError(orders, "ORDER_NOT_FOUND");
-			const retried = await queries.retryStuckOrder(this.db, id);
-			if (!retried) throw illegal("The order is not stuck");
-			return found.order;
+			return queries.retryOrder(this.db, id);
 		},
 
 		statistics({ params }) {
 			return this.statistics(periodsOf(params, new Date()));
 		},
 
-		async listStuck() {
-			throw new Error("not implemented");
+		async listStuck({ params: { limit } }) {
+			return queries.stuckOrders(this.db, limit);
 		},
-		async retryStuck() {
-			throw new Error("not implemented");
+
+		async retryStuck({ params: { id } }) {
+			return queries.retryOrder(this.db, id);
 		},
+
 		async startAudit() {
 			throw new Error("not implemented");
 		},

@@ -369,6 +369,9 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /api/orders/statistics": admins(200, () => ({
 		query: `from=${new Date(Date.now() - 1000).toISOString()}`,
 	})),
+	"GET /api/orders/stuck": admins(200),
+	// The order is not stuck.
+	"POST /api/orders/:id/retry": admins(409, order),
 	"GET /api/orders/:id": own(200, order, 404),
 	"GET /api/orders/:id/timeline": own(200, order, 404),
 	// A cancelled order, whose event stream ends.
