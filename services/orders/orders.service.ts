@@ -11,6 +11,7 @@ import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { createAudit } from "./audit/audit.ts";
+import { createAuditRuns } from "./audit/runs.ts";
 import { orders } from "./orders.contract.ts";
 import { listOrders } from "./orders.list.ts";
 import { createLookup } from "./orders.lookup.ts";
@@ -35,6 +36,9 @@ import { collectTimeline, toStreamEvent } from "./timeline/timeline.ts";
 const MAX_ADVANCE_WAIT_MS = 1000;
 /** Milliseconds between two searches for refunds whose outcome is unknown. */
 const REFUND_INTERVAL_MS = 5000;
+/** Milliseconds between two searches for an audit that another node has started or left. */
+const AUDIT_INTERVAL_MS = 5000;
+const PRUNE_INTERVAL_MS = 3_600_000;
 
 export default defineService(orders)({
 	mixins: [database, durableEvents, idempotency],
@@ -66,6 +70,7 @@ export default defineService(orders)({
 			onError: (saga, step, error) =>
 				this.logger.warn("Saga step failed; will retry", { order_id: saga?.id, step, error }),
 		});
+		const auditor = createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS });
 		const lookup = createLookup(broker, call);
 		const pricing = createOrderPricing({ broker, call, db, rounding: env.ROUNDING });
 		return {
@@ -76,8 +81,15 @@ export default defineService(orders)({
 			placeTogether: createOrderPlacement({ lookup, pricing, store, sagas, metrics, deadlineMs }),
 			statistics: createStatistics(db, broker),
 			refunds: createRefunds({ db, call, logger: this.logger }),
+			auditor,
+			audits: createAuditRuns({
+				db,
+				auditor,
+				logger: this.logger,
+				countViolations: metrics.countViolations,
+			}),
+			auditPoller: undefined as Poller | undefined,
 			pollers: [] as Poller[],
-			auditor: createAudit({ db, call, retentionHours: env.EVENT_RETENTION_HOURS }),
 			waitMs: env.ORDER_WAIT_MS,
 			/** Secrets from which the tokens of guests' orders may have been derived. */
 			tokenSecrets: [env.JWT_SECRET, env.JWT_SECRET_PREVIOUS].filter((one) => one !== undefined),
@@ -86,10 +98,25 @@ export default defineService(orders)({
 
 	async started() {
 		await this.sagas.start();
-		const poll = () => this.refunds.settleDue();
-		const onError = (error: unknown) =>
-			this.logger.warn("Refunds could not be requested; will retry", { error });
-		this.pollers.push(startPoller({ intervalMs: REFUND_INTERVAL_MS, poll, onError }));
+		const warn = (message: string) => (error: unknown) => this.logger.warn(message, { error });
+		this.auditPoller = startPoller({
+			intervalMs: AUDIT_INTERVAL_MS,
+			poll: () => this.audits.poll(),
+			onError: warn("The running audit could not be read; will retry"),
+		});
+		this.pollers.push(
+			this.auditPoller,
+			startPoller({
+				intervalMs: PRUNE_INTERVAL_MS,
+				poll: () => this.audits.prune(),
+				onError: warn("Old audits could not be deleted; will retry"),
+			}),
+			startPoller({
+				intervalMs: REFUND_INTERVAL_MS,
+				poll: () => this.refunds.settleDue(),
+				onError: warn("Refunds could not be requested; will retry"),
+			}),
+		);
 	},
 
 	async stopped() {
@@ -204,14 +231,18 @@ export default defineService(orders)({
 			return queries.retryOrder(this.db, id);
 		},
 
-		async startAudit() {
-			throw new Error("not implemented");
+		async startAudit({ params: { since }, meta }) {
+			const started = await this.audits.start(meta.user!.id, since);
+			this.auditPoller?.wake();
+			return started;
 		},
-		async listAudits() {
-			throw new Error("not implemented");
+
+		listAudits({ params }) {
+			return this.audits.list(params);
 		},
-		async getAudit() {
-			throw new Error("not implemented");
+
+		getAudit({ params: { id } }) {
+			return this.audits.get(id);
 		},
 
 		async fates({ params: { order_ids } }) {

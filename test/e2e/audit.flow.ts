@@ -11,6 +11,10 @@ import {
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
+/** Inserts a reservation without an order. */
+const HELD =
+	"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+
 export const audit: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
@@ -44,12 +48,39 @@ export const audit: Flow = (open) => {
 		await eventually(async () => expect(await violations()).toEqual([]));
 
 		const id = uuid();
-		const held =
-			"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
-		await shop.databases.query("inventory", held, [id]);
+		await shop.databases.query("inventory", HELD, [id]);
 		expect(await violations()).toMatchObject([
 			{ invariant: "RESERVATION_WITHOUT_ORDER", subject: id },
 		]);
+		await shop.databases.query("inventory", "delete from reservations where order_id = $1", [id]);
+	});
+
+	test("an administrator starts an audit over the API and reads its violations", async () => {
+		const id = uuid();
+		const { token } = admin;
+		await shop.databases.query("inventory", HELD, [id]);
+		const since = new Date(Date.now() - 60_000).toISOString();
+		const started = await eventually(async () => {
+			const { status, body } = await shop.http("POST /api/orders/audits", {
+				token,
+				body: { since },
+			});
+			expect(status).toBe(202);
+			return body;
+		});
+		expect(started).toMatchObject({ status: "running", since, requested_by: admin.id });
+		const completed = await eventually(async () => {
+			const { body } = await shop.http(`GET /api/orders/audits/${started.id}`, { token });
+			expect(body.status).toBe("completed");
+			return body;
+		});
+		expect(completed.violations).toContainEqual(
+			expect.objectContaining({ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }),
+		);
+		expect(completed.violation_count).toBe(completed.violations.length);
+		const { body: listed } = await shop.http("GET /api/orders/audits", { token });
+		const { violations: _, ...audit } = completed;
+		expect(listed).toContainEqual(audit);
 		await shop.databases.query("inventory", "delete from reservations where order_id = $1", [id]);
 	});
 };

@@ -145,6 +145,16 @@ const orderMessage = async (scene: Scene) => {
 		return { path: { id: found.id } };
 	});
 };
+/** ID of a finished audit. Only one audit runs at a time. */
+const finishedAudit = async ({ shop, admin: { token } }: Scene) => {
+	const { body } = await shop.http("POST /api/orders/audits", { token, body: {} });
+	const id: string = body.audit_id ?? body.id;
+	return eventually(async () => {
+		const { body: audit } = await shop.http(`GET /api/orders/audits/${id}`, { token });
+		if (audit.status === "running") throw new Error("the audit is running");
+		return id;
+	});
+};
 /** A promotion that has ended, so that it discounts no order of other tests. */
 const coupon = () => ({
 	body: {
@@ -370,6 +380,14 @@ export const table: Readonly<Record<string, Row>> = {
 		query: `from=${new Date(Date.now() - 1000).toISOString()}`,
 	})),
 	"GET /api/orders/stuck": admins(200),
+	"POST /api/orders/audits": admins(202, async (scene) => {
+		await finishedAudit(scene);
+		return {};
+	}),
+	"GET /api/orders/audits": admins(200),
+	"GET /api/orders/audits/:id": admins(200, async (scene) => ({
+		path: { id: await finishedAudit(scene) },
+	})),
 	// The order is not stuck.
 	"POST /api/orders/:id/retry": admins(409, order),
 	"GET /api/orders/:id": own(200, order, 404),

@@ -21,7 +21,6 @@ const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** About 30 years, in seconds. Larger numbers exceed Postgres' intervals. */
 const MAX_QUIET = 1e9;
-/** Duration after which a call starts no further page. */
 const BUDGET_MS = 3000;
 
 const IDS = sql(
@@ -77,6 +76,8 @@ interface AuditRequest {
 	readonly quiet: number;
 	/** Milliseconds after which a suspected violation is checked again. */
 	readonly recheck: number;
+	/** Duration in milliseconds after which the call starts no further page. */
+	readonly budgetMs?: number;
 }
 
 /**
@@ -216,7 +217,7 @@ export function createAudit({ db, call, retentionHours }: AuditOptions) {
 				violations: [] as Violation[],
 				next: null as string | null,
 			};
-			for (const deadline = Date.now() + BUDGET_MS; ; ) {
+			for (const deadline = Date.now() + (request.budgetMs ?? BUDGET_MS); ; ) {
 				const page = part === "stock" ? await stockPage(after) : await orderPage(after, request);
 				sum.checked += page.checked;
 				sum.skipped += page.skipped;

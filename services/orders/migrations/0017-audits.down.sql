@@ -1,0 +1,2 @@
+drop table audit_violations;
+drop table audits;
