@@ -8,7 +8,7 @@ const product_id = { product_id: { type: "uuid" } } as const;
 const quantity = { type: "number", integer: true, min: 1, max: 1_000_000 } as const;
 export const MAX_ON_HAND = 1_000_000_000;
 /** Products per request of `list`. */
-export const MAX_LISTED = 100;
+const MAX_LISTED = 100;
 const UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
 const UUIDS = `^${UUID}(?:,${UUID}){0,${MAX_LISTED - 1}}$`;
 /** A count as recorded, which the audit may find to be wrong. */

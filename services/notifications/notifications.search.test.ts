@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { orderRecord, userRecord } from "../../test/support/records.ts";
+import { userRecord } from "../../test/support/records.ts";
 import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
 import { users } from "../users/users.contract.ts";
@@ -27,15 +27,12 @@ beforeAll(async () => {
 	shop = await startShop({
 		services: ["notifications"],
 		stubs: [
-			stub(users, { list: async () => ({ rows: accounts, total: accounts.length }) }),
+			stub(users, { search: async () => accounts.map(({ id }) => id) }),
 			stub(orders, {
-				async list({ params: { email } }) {
-					if (areOrdersDown) throw new Errors.ServiceNotAvailableError({ action: "orders.list" });
-					const rows =
-						email === "guest@example.com"
-							? [orderRecord({ id: guestOrder, user_id: null, email })]
-							: [];
-					return { rows, total: rows.length };
+				async findByEmail({ params: { email } }) {
+					if (areOrdersDown)
+						throw new Errors.ServiceNotAvailableError({ action: "orders.findByEmail" });
+					return email === "guest@example.com" ? [guestOrder] : [];
 				},
 			}),
 		],

@@ -39,12 +39,10 @@ export async function selectMessages(
  * the ID of its order. So a search needs no index on the text of millions of messages.
  */
 async function matches(ctx: Pick<Ctx, "call">, q: string): Promise<WhereOptions> {
-	const [accounts, guestOrders] = await Promise.all([
-		ctx.call("users.list", { q, limit: MAX_RECIPIENTS }),
-		canonicalEmail(q) ? ctx.call("orders.list", { email: q, limit: MAX_RECIPIENTS }) : undefined,
+	const [userIds, orderIds] = await Promise.all([
+		ctx.call("users.search", { q, limit: MAX_RECIPIENTS }),
+		canonicalEmail(q) ? ctx.call("orders.findByEmail", { email: q, limit: MAX_RECIPIENTS }) : [],
 	]);
-	const userIds = accounts.rows.map(({ id }) => id);
-	const orderIds = guestOrders?.rows.map(({ id }) => id) ?? [];
 	const subjects = templatesWithSubject(q);
 	const mentioned = UUID.exec(q)?.[0].toLowerCase();
 	const alternatives: WhereOptions[] = [

@@ -58,6 +58,15 @@ export const internalActions = {
 			"ORDER_TOO_LARGE",
 		],
 	},
+	/** IDs of the newest orders with this address of their own, such as those of a guest. */
+	findByEmail: {
+		params: {
+			email: { type: "email", max: 254, normalize: true },
+			limit: { ...count, min: 1, max: 1000 },
+		},
+		returns: list({ type: "uuid" }),
+		retry: true,
+	},
 	/**
 	 * Whether each customer has ordered, for promotions for the first order. A customer is the ID of an
 	 * account, or the normalized e-mail address of a guest. Cancelled orders do not count.

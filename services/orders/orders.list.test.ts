@@ -98,6 +98,13 @@ describe("the filter of the e-mail address", () => {
 		expect(await list({ email: "unknown@example.com" })).toEqual({ rows: [], total: 0 });
 	});
 
+	test("is available to other services for the addresses of orders", async () => {
+		const find = (email: string, limit: number) =>
+			orders.shop.call("orders.findByEmail", { email, limit });
+		expect(await find(customer.email, 10)).toEqual([ids[2], ids[1]]);
+		expect(await find("Guest@MÜNCHEN.de", 1)).toEqual([ids[5]]);
+	});
+
 	test("requires an administrator", async () => {
 		const listed = orders.shop.call("orders.list", { email: customer.email }, as(customer));
 		await expect(listed).rejects.toMatchObject({ type: "FORBIDDEN" });

@@ -138,6 +138,12 @@ export async function versionsOf(db: Database, ids: readonly string[]): Promise<
 	return ids.map((id) => versions.get(id) ?? null);
 }
 
+/** IDs of the newest orders with an address of their own. */
+export async function findByEmail(db: Database, email: string, limit: number): Promise<string[]> {
+	const values = [canonicalEmail(email) ?? email, limit];
+	return (await db.query<{ id: string }>(statements.FIND_BY_EMAIL, values)).map(({ id }) => id);
+}
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export const isUuid = (text: string): boolean => UUID.test(text);
 

@@ -137,6 +137,10 @@ export default defineService(orders)({
 			return queries.summaries(this.db, ids);
 		},
 
+		async findByEmail({ params: { email, limit } }) {
+			return queries.findByEmail(this.db, email, limit);
+		},
+
 		async haveOrdered({ params: { customers } }) {
 			return queries.haveOrdered(this.db, customers);
 		},

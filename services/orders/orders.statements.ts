@@ -114,6 +114,11 @@ export const FIND_ALL = sql(
 	`select ${ORDER} from orders o where o.id = any($1::uuid[])`,
 );
 
+export const FIND_BY_EMAIL = sql(
+	"find_by_email",
+	"select id from orders where email = $1 order by id desc limit $2",
+);
+
 /** A token that changes with the order. */
 export const VERSIONS = sql(
 	"versions",

@@ -5,7 +5,7 @@ import type { orders } from "./orders.contract.ts";
 import { assertTimeRange } from "./orders.rules.ts";
 
 type Request = Infer<typeof orders.actions.statistics.params>;
-export type Interval = Request["interval"];
+type Interval = Request["interval"];
 
 const MILLISECONDS: Readonly<Record<Interval, number>> = {
 	minute: 60_000,

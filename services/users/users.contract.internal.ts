@@ -7,6 +7,8 @@ import {
 	hashing,
 	password,
 	role,
+	search,
+	searching,
 	token_version,
 	user,
 } from "./users.contract.shapes.ts";
@@ -27,6 +29,13 @@ export const internalActions = {
 		params: { email },
 		returns: { type: "object", props: user, nullable: true },
 		retry: true,
+	},
+	/** IDs of users whose address or name contains `q`, oldest first. */
+	search: {
+		params: { q: search, limit: { type: "number", integer: true, min: 1, max: 1000 } },
+		returns: list({ type: "uuid" }),
+		retry: true,
+		...searching,
 	},
 	/** Claims of access tokens in the order of `ids`, with null for an unknown ID. */
 	identify: {

@@ -22,6 +22,10 @@ export const user = shape({
 
 /** ID of an e-mail change, see migrations/0005. */
 export const change_id = { type: "number", integer: true, min: 1 } as const;
+/** Part of an address or name, see users.search.ts. */
+export const search = { type: "string", min: 1, max: 100, trim: true } as const;
+/** Bulkhead of actions that may read many users. */
+export const searching = { bulkhead: { concurrency: 8, queue: 100 } } as const;
 /** Grows with each change that revokes the user's earlier access tokens. */
 export const token_version = { type: "number", integer: true } as const;
 

@@ -12,6 +12,8 @@ import {
 	id,
 	password,
 	role,
+	search,
+	searching,
 	token_version,
 	user,
 } from "./users.contract.shapes.ts";
@@ -124,10 +126,7 @@ export const users = contract({
 			params: {
 				...paging,
 				q: {
-					type: "string",
-					min: 1,
-					max: 100,
-					trim: true,
+					...search,
 					optional: true,
 					description:
 						"Part of the e-mail address or name. One or two characters match the beginning of a word",
@@ -136,7 +135,7 @@ export const users = contract({
 				is_active: { type: "boolean", convert: true, optional: true },
 			},
 			returns: page(user),
-			bulkhead: { concurrency: 8, queue: 100 },
+			...searching,
 		},
 		me: {
 			summary: "Retrieve the authenticated user",

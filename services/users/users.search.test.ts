@@ -50,6 +50,12 @@ describe("a search for users", () => {
 	});
 });
 
+test("returns the IDs of matching users to other services", async () => {
+	const search = (q: string, limit: number) => shop.call("users.search", { q, limit });
+	expect(await search("example", 2)).toEqual([ids.get("bruce.li"), ids.get("anna")]);
+	expect(await search("nobody at all", 2)).toEqual([]);
+});
+
 test("filters by role and activity", async () => {
 	expect(await names({ role: "admin" })).toEqual(["anna"]);
 	expect(await names({ is_active: false })).toEqual(["olga"]);

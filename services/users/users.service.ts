@@ -141,6 +141,14 @@ export default defineService(users)({
 			return this.listRecords(ctx, { skip, limit, sort: ["id"], where: selectUsers(ctx.params) });
 		},
 
+		async search(ctx) {
+			const { q, limit } = ctx.params;
+			const where = selectUsers({ q });
+			const countRows = async () => 0;
+			const page = { skip: 0, limit, sort: ["id"], where, countRows };
+			return (await this.listRecords(ctx, page)).rows.map(({ id }) => id);
+		},
+
 		async me({ meta }) {
 			const found = await this.findUser(meta.user!.id);
 			if (!found?.is_active) throw commonError("UNAUTHENTICATED");

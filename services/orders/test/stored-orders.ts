@@ -12,7 +12,7 @@ interface StoredOrder {
 	readonly email?: string | null;
 }
 /** An ID of an order that was placed at this time. */
-export const idAt = (time: string): string =>
+const idAt = (time: string): string =>
 	firstIdAt(new Date(time)).slice(0, 19) + randomUUID().slice(19);
 
 /** Inserts orders without open sagas. Returns their IDs. */
