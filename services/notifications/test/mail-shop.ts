@@ -22,7 +22,7 @@ export interface Message {
 	status: string;
 	attempts: number;
 	last_error: string | null;
-	sent_at: string | null;
+	sent_at: Date | null;
 	data: object;
 }
 export type OrderSummary = Infer<typeof orderSummary>;
