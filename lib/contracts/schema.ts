@@ -1,21 +1,13 @@
 import { MAX_DIGITS, MONEY_MAX } from "../money/currency.ts";
 import { customRules, messages, refineRules, rejectNull } from "./validation-rules.ts";
 
+export type { Infer, Input, Value } from "./values.ts";
+
 /**
- * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types and
- * JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them to other
- * nodes.
+ * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types
+ * (values.ts) and JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them
+ * to other nodes.
  */
-interface Leaf {
-	string: string;
-	email: string;
-	uuid: string;
-	number: number;
-	boolean: boolean;
-	money: number;
-	time: string;
-	any: unknown;
-}
 interface Common {
 	readonly optional?: true;
 	readonly nullable?: true;
@@ -79,47 +71,6 @@ type Alternative = Rule & {
 	readonly type: "string" | "number" | "boolean" | "array" | "object";
 };
 export type Shape = { readonly [field: string]: Rule };
-
-type Bare<R> = R extends { type: "enum"; values: readonly (infer V)[] }
-	? V
-	: R extends { type: "array"; items: infer I }
-		? Value<I>[]
-		: R extends { type: "object"; props: infer P }
-			? Infer<P>
-			: R extends { type: "record"; value: infer V }
-				? { [name: string]: Value<V> }
-				: R extends { type: "multi"; rules: readonly (infer A)[] }
-					? Value<A>
-					: R extends { type: infer T extends keyof Leaf }
-						? Leaf[T]
-						: never;
-/** Type of the values of a rule. */
-export type Value<R> = R extends { nullable: true } ? Bare<R> | null : Bare<R>;
-
-type Flat<T> = { [K in keyof T]: T[K] } & {};
-type OptionalIn<S> = {
-	[K in keyof S]: S[K] extends { optional: true } | { default: unknown } ? K : never;
-}[keyof S];
-type OptionalOut<S> = { [K in keyof S]: S[K] extends { optional: true } ? K : never }[keyof S];
-
-type Passed<R> = R extends { nullable: true } ? BarePassed<R> | null : BarePassed<R>;
-type BarePassed<R> = R extends { type: "array"; items: infer I }
-	? Passed<I>[]
-	: R extends { type: "object"; props: infer P }
-		? Input<P>
-		: Bare<R>;
-/** Type of the data that a caller passes: fields with a default are optional at every depth. */
-export type Input<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalIn<S>>]: Passed<S[K]> } & {
-		-readonly [K in OptionalIn<S>]?: Passed<S[K]>;
-	}
->;
-/** Type of the data that a handler receives: defaults are set. */
-export type Infer<S> = Flat<
-	{ -readonly [K in Exclude<keyof S, OptionalOut<S>>]: Value<S[K]> } & {
-		-readonly [K in OptionalOut<S>]?: Value<S[K]>;
-	}
->;
 
 export const shape = <const S extends Shape>(props: S): S => props;
 /** Rule of an object with the given fields. */

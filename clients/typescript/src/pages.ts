@@ -1,0 +1,77 @@
+import type { Params } from "./requests.ts";
+import { type ApiResponse, type Result, toResponse, toResult } from "./result.ts";
+
+/** Rows of one page. */
+export type Rows<T> = T[] & {
+	/** Number of rows on all pages; an estimate above 10,000. */
+	readonly total: number;
+	/** Words that were found instead of those of the search `q`, which no row contains. */
+	readonly corrected?: string;
+};
+
+/**
+ * List in pages. `await` loads the first page; `for await` loads all rows, page by page. Each use
+ * starts with the first page.
+ */
+export interface Page<T> extends PromiseLike<Rows<T>>, AsyncIterable<T> {
+	/** Loads the pages one after another. */
+	pages(): AsyncIterableIterator<Rows<T>>;
+	withResponse(): Promise<ApiResponse<Rows<T>>>;
+	catch: Promise<Rows<T>>["catch"];
+	finally: Promise<Rows<T>>["finally"];
+}
+
+interface Source<T> {
+	readonly params: Params;
+	/** The list can be continued after the last row: unlike `skip`, as fast on every page. */
+	readonly keyset: boolean;
+	load(params: Params): Promise<ApiResponse<Rows<T>>>;
+}
+
+export function toPage<T>(source: Source<T>): Page<T> {
+	const first = (): Result<Rows<T>> => toResult(source.load(source.params));
+	async function* pages() {
+		for (let params: Params | undefined = source.params; params; ) {
+			const { value, headers } = await source.load(params);
+			yield value;
+			params = nextPage(source, params, value, headers);
+		}
+	}
+	return {
+		then: (resolve, reject) => first().then(resolve, reject),
+		catch: (reject) => first().catch(reject),
+		finally: (act) => first().finally(act),
+		withResponse: () => first().withResponse(),
+		pages,
+		async *[Symbol.asyncIterator]() {
+			for await (const rows of pages()) yield* rows;
+		},
+	};
+}
+
+/** Parameters of the page after `rows`, if the response refers to one (RFC 8288). */
+function nextPage<T>(
+	{ keyset }: Source<T>,
+	params: Params,
+	rows: readonly T[],
+	headers: Headers,
+): Params | undefined {
+	const next = /<([^>]*)>; *rel="?next"?/.exec(headers.get("link") ?? "")?.[1];
+	const last = rows.at(-1) as { readonly id?: unknown } | undefined;
+	if (next === undefined || last === undefined) return undefined;
+	if (keyset) {
+		const { skip: _, ...others } = params;
+		return { ...others, after: last.id };
+	}
+	const skip = new URLSearchParams(next.slice(next.indexOf("?") + 1)).get("skip");
+	return skip === null ? undefined : { ...params, skip };
+}
+
+/** Reads the rows of a response. */
+export async function readRows<T>(response: Response): Promise<ApiResponse<Rows<T>>> {
+	const rows = (await response.json()) as T[];
+	const total = Number(response.headers.get("x-total-count") ?? rows.length);
+	const corrected = response.headers.get("x-search-corrected");
+	const members = { total, ...(corrected ? { corrected: decodeURI(corrected) } : {}) };
+	return toResponse(response, Object.assign(rows, members));
+}

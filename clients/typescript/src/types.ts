@@ -1,0 +1,105 @@
+import type { CommonError, Contracts, Infer, Input, Value } from "./contracts.ts";
+import type { Download } from "./downloads.ts";
+import type { EventStream, StreamOptions } from "./event-streams.ts";
+import type { RequestOptions } from "./options.ts";
+import type { Page } from "./pages.ts";
+import type { Result } from "./result.ts";
+import type { Upload, UploadFile, UploadOptions } from "./uploads.ts";
+
+type ServiceName = keyof Contracts & string;
+type ActionsOf<S extends ServiceName> = Contracts[S]["actions"];
+/** Names of the actions with a route. Webhooks are called by payment providers only. */
+type Published<A> = {
+	[K in keyof A]: A[K] extends { rest: string }
+		? A[K] extends { rawBody: true }
+			? never
+			: K
+		: never;
+}[keyof A] &
+	string;
+type ContractOf<A extends ActionName> = A extends `${infer S extends ServiceName}.${infer N}`
+	? N extends keyof ActionsOf<S>
+		? ActionsOf<S>[N]
+		: never
+	: never;
+
+/** Names of all actions: "orders.create". */
+export type ActionName = {
+	[S in ServiceName]: `${S}.${Published<ActionsOf<S>>}`;
+}[ServiceName];
+
+type CodesOf<C> = C extends { errors: infer E } ? keyof E & string : never;
+/** Codes of all problems. UNKNOWN: a proxy responded without a problem document. */
+export type ProblemCode =
+	| CommonError
+	| "UNKNOWN"
+	| { [S in ServiceName]: CodesOf<Contracts[S]> }[ServiceName];
+/** Codes of the problems of an action: those that it declares, and those of every request. */
+export type CodeOf<A extends ActionName> =
+	| CommonError
+	| "UNKNOWN"
+	| (ContractOf<A> extends { throws: readonly (infer C extends string)[] } ? C : never);
+
+/** Parameters of an action: those of its path, its query and its body. */
+export type ParamsOf<A extends ActionName> = ParamsOfContract<ContractOf<A>>;
+type ParamsOfContract<A> = A extends { params: infer P } ? Input<P> : never;
+/** Result of an action: the JSON value of its response. For a page, a list of rows. */
+export type ResultOf<A extends ActionName> = ResultOfContract<ContractOf<A>>;
+type ResultOfContract<A> = A extends { status: 204 }
+	? // biome-ignore lint/suspicious/noConfusingVoidType: result of a method without a result
+		void
+	: A extends { page: true }
+		? RowOf<A>[]
+		: A extends { returns: infer R }
+			? Value<R>
+			: never;
+type RowOf<A> = A extends { returns: { props: { rows: { items: infer R } } } } ? Value<R> : never;
+/** Events of a stream, which are events of its service, by type. */
+type EventOf<S extends ServiceName> = Contracts[S] extends { events: infer E }
+	? {
+			[T in keyof E & string]: {
+				readonly id: string;
+				readonly type: T;
+				readonly data: Infer<E[T]> & { readonly time: string };
+			};
+		}[keyof E & string]
+	: never;
+
+/** Options that only some actions support. */
+type OptionsOf<A> = RequestOptions &
+	(A extends { idempotent: true }
+		? {
+				/** By default a random one. The same key and parameters return the first response. */
+				readonly idempotencyKey?: string;
+			}
+		: unknown) &
+	(A extends { async: "on request" }
+		? {
+				/** Responds with 202 and the current state, without waiting for the result. */
+				readonly respondAsync?: boolean;
+			}
+		: unknown) &
+	(A extends { etag: true; status?: unknown }
+		? {
+				/** ETag of the version that may be changed: PRECONDITION_FAILED if there is a newer one. */
+				readonly ifMatch?: string;
+			}
+		: unknown);
+
+type Args<P, O> =
+	Record<never, never> extends P ? [params?: P, options?: O] : [params: P, options?: O];
+/** Method of an action. */
+type Method<A, S extends ServiceName> = A extends { stream: object }
+	? (...args: Args<ParamsOfContract<A>, StreamOptions>) => EventStream<EventOf<S>>
+	: A extends { upload: { key: infer K extends string } }
+		? (file: UploadFile, options: UploadOptions) => Upload<K>
+		: A extends { download: object }
+			? (...args: Args<Omit<ParamsOfContract<A>, "cursor">, RequestOptions>) => Result<Download>
+			: A extends { page: true }
+				? (...args: Args<ParamsOfContract<A>, RequestOptions>) => Page<RowOf<A>>
+				: (...args: Args<ParamsOfContract<A>, OptionsOf<A>>) => Result<ResultOfContract<A>>;
+type Methods<S extends ServiceName> = {
+	readonly [K in Published<ActionsOf<S>>]: Method<ActionsOf<S>[K], S>;
+};
+/** All actions with a route, by service. */
+export type Services = { readonly [S in ServiceName]: Methods<S> };
