@@ -3,14 +3,7 @@ import { type Context, call, methodOf } from "./methods.ts";
 import { merge, type RequestOptions } from "./options.ts";
 import type { Route } from "./route.ts";
 import { routes } from "./routes.ts";
-import {
-	type IssuedTokens,
-	memoryStore,
-	sessionCredentials,
-	type TokenStore,
-	type Tokens,
-	toTokens,
-} from "./session.ts";
+import { memoryStore, type Session, session, type TokenStore, type Tokens } from "./session.ts";
 import { transport } from "./transport.ts";
 import type { Services } from "./types.ts";
 
@@ -21,61 +14,77 @@ export interface ClientOptions extends RequestOptions {
 	readonly tokens?: Tokens | TokenStore;
 	/** "cookie": the session is in cookies that the shop has set, instead of `tokens`. */
 	readonly credentials?: "cookie";
-	/** Renews the cookies after a request was rejected. Only with `credentials: "cookie"`. */
+	/**
+	 * Renews the cookies after a request was rejected, with `credentials: "cookie"`. Throws
+	 * SessionEndedError if the session has ended.
+	 */
 	readonly refresh?: () => Promise<unknown>;
 	/** Replaces the global `fetch`. */
 	readonly fetch?: typeof globalThis.fetch;
 }
 
 /** Client of a shop: one method per action, and the session. */
-export type Client = Services & Session;
-interface Session {
+export type Client = Services & SessionMethods;
+interface SessionMethods {
 	/** Opens a session, whose tokens all further requests use. */
 	signIn(account: { email: string; password: string }, options?: RequestOptions): Promise<void>;
-	/** Ends the session. */
-	signOut(options?: RequestOptions): Promise<void>;
+	/** Ends the session, also if the shop does not respond. */
+	signOut(): Promise<void>;
 	/** A client with the same session and other default options, such as a guest's `cartToken`. */
 	with(options: RequestOptions): Client;
 }
 
-/** Creates a client of a shop. */
+/**
+ * Creates a client of a shop.
+ * @throws TypeError for an invalid address
+ */
 export function createClient(options: ClientOptions = {}): Client {
-	const { url = "", tokens, credentials, refresh, fetch, ...defaults } = options;
+	const { url, tokens, credentials, refresh, fetch, ...defaults } = options;
 	const { send } = transport(
-		String(url).replace(/\/$/, ""),
+		addressOf(url),
+		// Browsers require that the global function is called without `this`.
 		fetch ?? ((...request) => globalThis.fetch(...request)),
 	);
-	const store = tokens && "get" in tokens ? tokens : memoryStore(tokens);
-	const plain: Context = { send, credentials: anonymous, defaults: {} };
-	const session =
-		credentials === "cookie"
-			? cookieCredentials(refresh)
-			: sessionCredentials(store, (refresh_token) =>
-					// Not repeated here: a second use of a refresh token ends the session.
-					call<IssuedTokens>(plain, routes["auth.refresh"], { refresh_token }, { attempts: 1 }),
-				);
-	return clientOf({ send, credentials: session, defaults }, store);
+	const anonymously: Context = { send, credentials: anonymous, defaults: {} };
+	const account = session(tokens && "get" in tokens ? tokens : memoryStore(tokens), {
+		// One attempt: a second use of a refresh token ends the session.
+		refresh: (refresh_token) =>
+			call(anonymously, routes["auth.refresh"], { refresh_token }, { attempts: 1 }),
+		logout: (refresh_token) => call(anonymously, routes["auth.logout"], { refresh_token }),
+	});
+	return clientOf(
+		{
+			send,
+			credentials: credentials === "cookie" ? cookieCredentials(refresh) : account.credentials,
+			defaults,
+		},
+		account,
+	);
 }
 
-function clientOf(context: Context, store: TokenStore): Client {
+/** @throws TypeError */
+function addressOf(url: string | URL | undefined): string {
+	if (url === undefined && "location" in globalThis) return "";
+	const address = String(url);
+	if (/^https?:\/\/[^/]/.test(address)) return new URL(address).href.replace(/\/$/, "");
+	throw new TypeError(`\`url\` must be the address of the shop, https://…, not "${address}"`);
+}
+
+function clientOf(context: Context, account: Session): Client {
 	const services: Record<string, Record<string, unknown>> = {};
 	for (const [action, route] of Object.entries<Route>(routes)) {
 		const [service, name] = action.split(".") as [string, string];
 		services[service] ??= {};
 		services[service][name] = methodOf(context, route);
 	}
-	const session: Session = {
+	const methods: SessionMethods = {
 		async signIn({ email, password }, options) {
-			const account = { email, password };
-			const issued = await call<IssuedTokens>(context, routes["auth.login"], account, options);
-			await store.set(toTokens(issued));
+			const params = { email, password };
+			await account.start(await call(context, routes["auth.login"], params, options));
 		},
-		async signOut(options) {
-			const { refresh_token } = (await store.get()) ?? {};
-			if (refresh_token) await call(context, routes["auth.logout"], { refresh_token }, options);
-			await store.set(undefined);
-		},
-		with: (options) => clientOf({ ...context, defaults: merge(context.defaults, options) }, store),
+		signOut: () => account.end(),
+		with: (options) =>
+			clientOf({ ...context, defaults: merge(context.defaults, options) }, account),
 	};
-	return { ...services, ...session } as unknown as Client;
+	return { ...services, ...methods } as unknown as Client;
 }

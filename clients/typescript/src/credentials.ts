@@ -1,3 +1,5 @@
+import { NetworkError, ProblemError, SessionEndedError } from "./problems.ts";
+
 /** Identifies the caller of a request. */
 export interface Credentials {
 	/** Headers of a request. @throws SessionEndedError */
@@ -25,15 +27,26 @@ export const fixedToken = (token: string): Credentials => ({
 });
 
 /**
- * Session in cookies that the shop has set, such as that of the console. The header is a protection
+ * Session in cookies that the shop has set, such as that of the console. The header protects
  * against requests of other sites, which cannot set it.
  * @param refresh renews the cookies; concurrent requests share one call
  */
 export function cookieCredentials(refresh: (() => Promise<unknown>) | undefined): Credentials {
-	let refreshing: Promise<unknown> | undefined;
-	/** Increases with each refresh: a request that was sent before one is only repeated. */
+	let refreshing: Promise<void> | undefined;
+	/** Number of refreshes so far: a request that was sent before one is only repeated. */
 	let generation = 0;
 	const sent = new WeakMap<object, number>();
+
+	async function renewCookies(act: () => Promise<unknown>): Promise<void> {
+		try {
+			await act();
+			generation++;
+		} catch (error) {
+			throw isOwn(error) ? error : new NetworkError("The session could not be refreshed", 1, error);
+		} finally {
+			refreshing = undefined;
+		}
+	}
 	return {
 		mode: "same-origin",
 		async headers() {
@@ -44,12 +57,14 @@ export function cookieCredentials(refresh: (() => Promise<unknown>) | undefined)
 		async renew(rejected) {
 			if (!refresh) return false;
 			if (sent.get(rejected) !== generation) return true;
-			refreshing ??= refresh().finally(() => {
-				refreshing = undefined;
-				generation++;
-			});
+			refreshing ??= renewCookies(refresh);
 			await refreshing;
 			return true;
 		},
 	};
 }
+
+const isOwn = (error: unknown): boolean =>
+	error instanceof ProblemError ||
+	error instanceof NetworkError ||
+	error instanceof SessionEndedError;

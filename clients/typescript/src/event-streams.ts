@@ -94,15 +94,26 @@ async function* chunks(
 	const reader = body!.getReader();
 	try {
 		for (;;) {
-			const late = setTimeout(() => connection.abort(), silence);
-			const { done, value } = await reader.read().catch((error: unknown) => {
-				throw new NetworkError("The connection of the event stream was lost", 1, error);
-			});
-			clearTimeout(late);
+			const { done, value } = await readWithin(silence, reader, connection);
 			if (done) return;
 			yield value;
 		}
 	} finally {
 		reader.cancel().catch(() => undefined);
+	}
+}
+
+async function readWithin(
+	ms: number,
+	reader: ReadableStreamDefaultReader<Uint8Array>,
+	connection: AbortController,
+) {
+	const late = setTimeout(() => connection.abort(), ms);
+	try {
+		return await reader.read();
+	} catch (error) {
+		throw new NetworkError("The connection of the event stream was lost", 1, error);
+	} finally {
+		clearTimeout(late);
 	}
 }

@@ -3,7 +3,8 @@ import { type Download, toDownload } from "./downloads.ts";
 import { eventStream, type StreamOptions } from "./event-streams.ts";
 import { type AnyOptions, merge, type RequestOptions } from "./options.ts";
 import { readRows, toPage } from "./pages.ts";
-import { type ApiRequest, type Params, toRequest } from "./requests.ts";
+import { ProblemError } from "./problems.ts";
+import { type ApiRequest, type Body, type Params, toRequest } from "./requests.ts";
 import { type ApiResponse, toResponse, toResult } from "./result.ts";
 import type { Route } from "./route.ts";
 import type { Transport } from "./transport.ts";
@@ -50,8 +51,17 @@ export const call = async <T>(
 
 const readJson: Read<ApiResponse<unknown>> = async (response) => {
 	const text = await response.text();
-	return toResponse(response, text === "" ? undefined : JSON.parse(text));
+	return toResponse(response, text === "" ? undefined : parse(response, text));
 };
+/** @throws ProblemError for a response of another program than a shop */
+function parse({ status, headers }: Response, text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		const detail = "The response is not JSON: check the address of the shop";
+		throw new ProblemError(status, { detail }, headers, 1);
+	}
+}
 const readDownload: Read<ApiResponse<Download>> = async (response) =>
 	toResponse(response, toDownload(response));
 
@@ -90,7 +100,7 @@ function openUpload(
 		(request) => ({
 			...request,
 			headers: { ...request.headers, ...uploadHeaders(options) },
-			body: file,
+			body: file as Body,
 		}),
 	);
 }

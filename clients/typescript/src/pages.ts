@@ -1,5 +1,6 @@
+import { type Lazy, lazy } from "./lazy.ts";
 import type { Params } from "./requests.ts";
-import { type ApiResponse, type Result, toResponse, toResult } from "./result.ts";
+import { type ApiResponse, toResponse } from "./result.ts";
 
 /** Rows of one page. */
 export type Rows<T> = T[] & {
@@ -13,12 +14,11 @@ export type Rows<T> = T[] & {
  * List in pages. `await` loads the first page; `for await` loads all rows, page by page. Each use
  * starts with the first page.
  */
-export interface Page<T> extends PromiseLike<Rows<T>>, AsyncIterable<T> {
+export interface Page<T> extends Lazy<Rows<T>>, AsyncIterable<T> {
 	/** Loads the pages one after another. */
 	pages(): AsyncIterableIterator<Rows<T>>;
+	/** Loads the first page, with the status and headers of its response. */
 	withResponse(): Promise<ApiResponse<Rows<T>>>;
-	catch: Promise<Rows<T>>["catch"];
-	finally: Promise<Rows<T>>["finally"];
 }
 
 interface Source<T> {
@@ -29,7 +29,7 @@ interface Source<T> {
 }
 
 export function toPage<T>(source: Source<T>): Page<T> {
-	const first = (): Result<Rows<T>> => toResult(source.load(source.params));
+	const first = () => source.load(source.params);
 	async function* pages() {
 		for (let params: Params | undefined = source.params; params; ) {
 			const { value, headers } = await source.load(params);
@@ -38,10 +38,8 @@ export function toPage<T>(source: Source<T>): Page<T> {
 		}
 	}
 	return {
-		then: (resolve, reject) => first().then(resolve, reject),
-		catch: (reject) => first().catch(reject),
-		finally: (act) => first().finally(act),
-		withResponse: () => first().withResponse(),
+		...lazy(async () => (await first()).value),
+		withResponse: first,
 		pages,
 		async *[Symbol.asyncIterator]() {
 			for await (const rows of pages()) yield* rows;

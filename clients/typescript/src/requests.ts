@@ -17,7 +17,7 @@ const WITHOUT_BODY = new Set(["GET", "DELETE"]);
 
 /**
  * Creates the request of an action.
- * @throws TypeError if a parameter of the path is missing
+ * @throws TypeError if a parameter of the path is missing, or a header has an invalid value
  */
 export function toRequest(route: Route, params: Params, options: AnyOptions): ApiRequest {
 	const [method, template] = route.rest.split(" ") as [string, string];
@@ -28,6 +28,8 @@ export function toRequest(route: Route, params: Params, options: AnyOptions): Ap
 		return segment(name, value);
 	});
 	const headers = headersOf(route, options);
+	// Validated here, because `fetch` reports an invalid header like a lost connection.
+	new Headers(headers);
 	if (WITHOUT_BODY.has(method) || rest.size === 0) {
 		const query = queryOf(rest);
 		return { method, path: query ? `${path}?${query}` : path, headers };

@@ -3,7 +3,7 @@ import { NetworkError, ProblemError } from "./problems.ts";
 /** Milliseconds of the first pause, at most, and of the longest Retry-After that is respected. */
 const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
-export const LONGEST_RETRY_AFTER_MS = 30_000;
+const LONGEST_RETRY_AFTER_MS = 30_000;
 
 /**
  * Milliseconds before the next attempt: doubles with each failure. Jitter shortens it by up to half,
@@ -31,7 +31,7 @@ export function pauseAfter(
 	if (!(error instanceof ProblemError)) return undefined;
 	if (!isTransient(error, attempt) || (!repeatable && error.status !== 429)) return undefined;
 	const requested = retryAfter(error.headers) ?? 0;
-	return requested > LONGEST_RETRY_AFTER_MS ? undefined : Math.max(requested, backoff(attempt));
+	return requested > LONGEST_RETRY_AFTER_MS ? undefined : requested + backoff(attempt);
 }
 
 /**

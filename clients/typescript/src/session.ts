@@ -26,6 +26,18 @@ export interface TokenStore {
 	 */
 	lock?<T>(act: () => Promise<T>): Promise<T>;
 }
+/** Requests that concern a session itself. */
+interface SessionRequests {
+	/** Exchanges a refresh token for new tokens. */
+	refresh(refreshToken: string): Promise<IssuedTokens>;
+	logout(refreshToken: string): Promise<void>;
+}
+export interface Session {
+	readonly credentials: Credentials;
+	start(issued: IssuedTokens): Promise<void>;
+	/** Ends the session, also if the shop does not respond. */
+	end(): Promise<void>;
+}
 
 /** Milliseconds before its end at which a token counts as expired. */
 const LEEWAY_MS = 5000;
@@ -40,63 +52,79 @@ export function memoryStore(tokens?: Tokens): TokenStore {
 	};
 }
 
-export const toTokens = ({ access_token, refresh_token, expires_in }: IssuedTokens): Tokens => ({
+const toTokens = ({ access_token, refresh_token, expires_in }: IssuedTokens): Tokens => ({
 	access_token,
 	refresh_token,
 	expires_at: Date.now() + expires_in * 1000,
 });
 
-/**
- * Session of an account. Refreshes an expired access token; concurrent requests share one refresh.
- * @param exchange sends a refresh token to the shop
- */
-export function sessionCredentials(
-	store: TokenStore,
-	exchange: (refreshToken: string) => Promise<IssuedTokens>,
-): Credentials {
+/** Session of an account. Refreshes an expired access token; concurrent requests share one refresh. */
+export function session(store: TokenStore, requests: SessionRequests): Session {
 	let refreshing: Promise<void> | undefined;
+	const exclusively = (act: () => Promise<void>) => (store.lock ? store.lock(act) : act());
 
-	/** Replaces the tokens, unless another client of the storage has already replaced them. */
+	/** Replaces an access token, unless another client of the storage has already replaced it. */
 	async function replace(expired: string): Promise<void> {
 		const { access_token, refresh_token } = (await store.get()) ?? {};
 		if (access_token !== expired || !refresh_token) return;
+		/** Another sign-in or the end of the session takes precedence. */
+		const put = async (tokens: Tokens | undefined) => {
+			if ((await store.get())?.refresh_token === refresh_token) await store.set(tokens);
+		};
 		try {
-			await store.set(toTokens(await exchange(refresh_token)));
+			await put(toTokens(await requests.refresh(refresh_token)));
 		} catch (error) {
 			// Without a response the session may continue: the next request refreshes again.
-			if (!(error instanceof ProblemError) || error.status !== 401) throw error;
-			await store.set(undefined);
+			if (!(error instanceof ProblemError) || error.code !== "UNAUTHENTICATED") throw error;
+			await put(undefined);
 			throw new SessionEndedError(error);
 		}
 	}
 	function refresh(expired: string): Promise<void> {
-		const act = () => replace(expired);
-		refreshing ??= (store.lock ? store.lock(act) : act()).finally(() => {
+		refreshing ??= exclusively(() => replace(expired)).finally(() => {
 			refreshing = undefined;
 		});
 		return refreshing;
 	}
 
 	return {
-		async headers() {
-			let tokens = await store.get();
-			const expires = tokens?.expires_at;
-			// Public actions ignore an invalid token, so the shop does not always report an expired one.
-			if (tokens?.refresh_token && expires !== undefined && expires - LEEWAY_MS < Date.now()) {
+		credentials: {
+			async headers(): Promise<Record<string, string>> {
+				const tokens = await store.get();
+				if (!tokens) return {};
+				if (!isExpired(tokens)) return bearer(tokens);
 				await refresh(tokens.access_token);
-				tokens = await store.get();
-			}
-			const headers: Record<string, string> = {};
-			if (tokens) headers.authorization = `Bearer ${tokens.access_token}`;
-			return headers;
+				return bearer(await store.get());
+			},
+			async renew({ authorization }) {
+				const tokens = await store.get();
+				if (authorization === undefined || !tokens) return false;
+				// Another request may have refreshed the token in the meantime.
+				if (bearer(tokens).authorization !== authorization) return true;
+				if (!tokens.refresh_token) return false;
+				await refresh(tokens.access_token);
+				return (await store.get()) !== undefined;
+			},
 		},
-		async renew({ authorization }) {
-			const expired = authorization?.replace(/^Bearer /, "");
-			if (expired === undefined) return false;
-			const before = await store.get();
-			if (before?.access_token === expired && !before.refresh_token) return false;
-			await refresh(expired);
-			return (await store.get()) !== undefined;
+		async start(issued) {
+			await store.set(toTokens(issued));
+		},
+		async end() {
+			// A refresh in flight replaces the refresh token.
+			await refreshing?.catch(() => undefined);
+			const tokens = await store.get();
+			await store.set(undefined);
+			if (tokens?.refresh_token) await requests.logout(tokens.refresh_token);
 		},
 	};
 }
+
+/**
+ * Whether a token is known to have expired and can be refreshed. Public actions ignore an invalid
+ * token, so the shop does not report every expired one.
+ */
+const isExpired = ({ refresh_token, expires_at }: Tokens): boolean =>
+	refresh_token !== undefined && expires_at !== undefined && expires_at - LEEWAY_MS < Date.now();
+
+const bearer = (tokens: Tokens | undefined): Record<string, string> =>
+	tokens ? { authorization: `Bearer ${tokens.access_token}` } : {};

@@ -1,8 +1,9 @@
+import { type Lazy, lazy } from "./lazy.ts";
 import type { RequestOptions } from "./options.ts";
 import { NetworkError, ProblemError } from "./problems.ts";
 
 /** File of rows, in UTF-8. A stream can be sent only once, and browsers require HTTP/2 for it. */
-export type UploadFile = string | Blob | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+export type UploadFile = string | Blob | Uint8Array | ReadableStream<Uint8Array>;
 export interface UploadOptions extends Omit<RequestOptions, "timeout"> {
 	readonly format: "csv" | "ndjson";
 	/** The file is compressed. */
@@ -31,11 +32,12 @@ export type RowError<K extends string> = {
 } & { readonly [key in K]: string | null };
 
 /**
- * File that is being uploaded. `await` returns the summary; `for await` also returns the progress.
- * Leaving the loop early cancels the upload; rows that were applied before remain.
+ * File that is sent when it is awaited or iterated. `await` returns the summary; `for await` also
+ * returns the progress. Leaving the loop early cancels the upload; rows that were applied before
+ * remain.
  */
 export interface Upload<K extends string = string>
-	extends PromiseLike<UploadSummary<K>>,
+	extends Lazy<UploadSummary<K>>,
 		AsyncIterable<UploadProgress | UploadSummary<K>> {}
 
 const MEDIA_TYPES = { csv: "text/csv", ndjson: "application/x-ndjson" } as const;
@@ -55,10 +57,10 @@ export function toUpload<K extends string>(open: () => Promise<Response>): Uploa
 		throw new NetworkError("The upload was cancelled", 1);
 	}
 	return {
-		then(resolve, reject) {
+		...lazy(() => {
 			summary ??= drain();
-			return summary.then(resolve, reject);
-		},
+			return summary;
+		}),
 		async *[Symbol.asyncIterator]() {
 			let last: UploadSummary<K> | undefined;
 			for await (const line of lines) {
