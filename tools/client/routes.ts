@@ -32,27 +32,34 @@ function routeOf(action: ActionContract): Route {
 	};
 }
 
-/** The source of the table: one line per action, in the format of the repository. */
-export function tableOf(contracts: readonly Contract[]): string {
-	const lines = contracts.flatMap(({ name, actions }) =>
-		Object.entries(actions)
-			.filter(([, action]) => isOfClient(action))
-			.map(([key, action]) => `\t${JSON.stringify(`${name}.${key}`)}: ${print(routeOf(action))},`),
-	);
-	return `// Generated from the contracts by npm run client:routes.
+/** The source of the table, in the format of the repository. */
+export const tableOf = (contracts: readonly Contract[]): string =>
+	`// Generated from the contracts by npm run client:routes.
 import type { Route } from "./route.ts";
 
 /** Routes of the actions, by name. */
 export const routes = {
-${lines.join("\n")}
+${contracts
+	.flatMap(({ name, actions }) =>
+		Object.entries(actions)
+			.filter(([, action]) => isOfClient(action))
+			.map(([key, action]) => entry(`${name}.${key}`, routeOf(action))),
+	)
+	.join("\n")}
 } as const satisfies Readonly<Record<string, Route>>;
 `;
-}
 
-const print = (route: Route): string =>
-	`{ ${Object.entries(route)
-		.map(([name, value]) => `${name}: ${printValue(value)}`)
-		.join(", ")} }`;
+/** On one line if it has at most 100 columns. */
+function entry(action: string, route: Route): string {
+	const members = Object.entries(route).map(([name, value]) => `${name}: ${printValue(value)}`);
+	const line = `"${action}": { ${members.join(", ")} },`;
+	return line.length <= 100 - TAB
+		? `\t${line}`
+		: `\t"${action}": {\n${members.map((member) => `\t\t${member},\n`).join("")}\t},`;
+}
+/** Columns of a tab. */
+const TAB = 2;
+
 const printValue = (value: unknown): string =>
 	typeof value === "number"
 		? String(value).replace(/\B(?=(\d{3})+$)/g, "_")

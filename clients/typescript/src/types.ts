@@ -98,8 +98,12 @@ type Method<A, S extends ServiceName> = A extends { stream: object }
 			: A extends { page: true }
 				? (...args: Args<ParamsOfContract<A>, RequestOptions>) => Page<RowOf<A>>
 				: (...args: Args<ParamsOfContract<A>, OptionsOf<A>>) => Result<ResultOfContract<A>>;
+/** A mapping of the actions themselves keeps their comments. */
 type Methods<S extends ServiceName> = {
-	readonly [K in Published<ActionsOf<S>>]: Method<ActionsOf<S>[K], S>;
+	readonly [K in keyof ActionsOf<S> as Extract<K, Published<ActionsOf<S>>>]: Method<
+		ActionsOf<S>[K],
+		S
+	>;
 };
 /** All actions with a route, by service. */
 export type Services = { readonly [S in ServiceName]: Methods<S> };
