@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Customer, login, register } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
 
@@ -11,50 +12,42 @@ export const accounts: Flow = (open) => {
 	afterAll(() => shop?.stop(), START_MS);
 
 	const mailedToken = async (customer: Pick<Customer, "id" | "email">, template: string) =>
-		/token=([\w-]+)/.exec(await shop.letter(customer, template))?.[1];
+		/token=([\w-]+)/.exec(await shop.letter(customer, template))![1]!;
 
 	test("a password reset link works once and revokes existing sessions", async () => {
 		const customer = await register(shop);
-		const { body: tokens } = await shop.http("POST /api/users/login", {
-			body: { email: customer.email, password: customer.password },
-		});
-		const known = await shop.http("POST /api/users/password-reset", {
-			body: { email: customer.email },
-		});
-		const unknown = await shop.http("POST /api/users/password-reset", {
-			body: { email: "unknown@example.com" },
-		});
+		const { auth, users } = clientOf(shop);
+		const { email, password } = customer;
+		const { refresh_token } = await auth.login({ email, password });
+		const request = (address: string) =>
+			users.requestPasswordReset({ email: address }).withResponse();
+		const [known, unknown] = [await request(email), await request("unknown@example.com")];
 		expect([known.status, unknown.status]).toEqual([202, 202]);
-		expect(known.body).toEqual(unknown.body);
+		expect(known.value).toEqual(unknown.value);
 
 		const token = await mailedToken(customer, "password_reset");
-		const confirm = (new_password: string) =>
-			shop.http("POST /api/users/password-reset/confirm", { body: { token, new_password } });
-		expect((await confirm("battery staple")).status).toBe(204);
-		expect((await confirm("third password")).body).toMatchObject({
+		const confirm = (new_password: string) => users.resetPassword({ token, new_password });
+		expect((await confirm("battery staple").withResponse()).status).toBe(204);
+		expect(await problemOf(confirm("third password"))).toMatchObject({
 			status: 422,
 			code: "INVALID_TOKEN",
 		});
-		await login(shop, { email: customer.email, password: "battery staple" });
+		await login(shop, { email, password: "battery staple" });
 		await eventually(
 			async () => expect(new Set(await statuses(shop, customer.token))).toEqual(new Set([401])),
 			2,
 		);
-		const refreshed = await shop.http("POST /api/auth/refresh", {
-			body: { refresh_token: tokens.refresh_token },
-		});
-		expect(refreshed.status).toBe(401);
+		expect(await problemOf(auth.refresh({ refresh_token }))).toMatchObject({ status: 401 });
 	});
 
 	test("an access token does not suffice to reset the password", async () => {
 		const customer = await register(shop);
-		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+		const { notifications, users } = clientOf(shop, customer);
+		await users.requestPasswordReset({ email: customer.email });
 		const text = await eventually(async () => {
-			const { body } = await shop.http("GET /api/notifications", { token: customer.token });
-			const { id } = body.find(
-				({ template }: { template: string }) => template === "password_reset",
-			);
-			return (await shop.http(`GET /api/notifications/${id}`, { token: customer.token })).body.text;
+			const messages = await notifications.list();
+			const { id } = messages.find(({ template }) => template === "password_reset")!;
+			return (await notifications.get({ id })).text;
 		});
 		expect(text).not.toContain("token=");
 		expect(text).toContain("only in the message that was mailed");
@@ -63,61 +56,54 @@ export const accounts: Flow = (open) => {
 	test("an e-mail change takes effect by its link and is undone by the link to the old address", async () => {
 		const customer = await register(shop);
 		const first = await mailedToken(customer, "welcome");
-		expect(
-			(await shop.http("POST /api/users/verify-email", { body: { token: first } })).status,
-		).toBe(204);
+		const { users } = clientOf(shop, customer);
+		expect((await users.verifyEmail({ token: first }).withResponse()).status).toBe(204);
 		const email = `new-${customer.email}`;
-		const body = { email, current_password: customer.password };
-		const requested = await shop.http(`PATCH /api/users/${customer.id}`, {
-			token: customer.token,
-			body,
-		});
+		const change = { email, current_password: customer.password };
+		const requested = await users.update({ id: customer.id, ...change }).withResponse();
 		expect(requested).toMatchObject({
 			status: 200,
-			body: { email: customer.email, is_verified: true },
+			value: { email: customer.email, is_verified: true },
 		});
 		const undo = await mailedToken(customer, "email_change_notice");
 		const token = await mailedToken({ ...customer, email }, "email_change");
-		expect(
-			(await shop.http("POST /api/users/email-change/confirm", { body: { token } })).status,
-		).toBe(204);
+		expect((await users.confirmEmailChange({ token }).withResponse()).status).toBe(204);
 		await eventually(
 			async () => expect(new Set(await statuses(shop, customer.token))).toEqual(new Set([401])),
 			2,
 		);
 		const moved = await login(shop, { ...customer, email });
-		for (const { http } of shop.gateways)
-			expect((await http("GET /api/users/me", { token: moved })).body).toMatchObject({
+		for (const gateway of shop.gateways)
+			expect(await clientOf(gateway, { token: moved }).users.me()).toMatchObject({
 				email,
 				is_verified: true,
 			});
 
-		const restored = await shop.http("POST /api/users/email-change/undo", {
-			body: { token: undo, new_password: "battery staple" },
-		});
-		expect(restored.status).toBe(204);
+		const restored = users.undoEmailChange({ token: undo, new_password: "battery staple" });
+		expect((await restored.withResponse()).status).toBe(204);
 		await eventually(
 			async () => expect(new Set(await statuses(shop, moved))).toEqual(new Set([401])),
 			2,
 		);
 		const back = await login(shop, { ...customer, password: "battery staple" });
-		expect((await shop.http("GET /api/users/me", { token: back })).body).toMatchObject({
+		expect(await clientOf(shop, { token: back }).users.me()).toMatchObject({
 			email: customer.email,
 		});
 	});
 
 	test("an access token does not suffice to change the e-mail address", async () => {
 		const customer = await register(shop);
-		const change = (body: object) =>
-			shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });
-		expect((await change({ email: `thief-${customer.email}` })).body).toMatchObject({
-			status: 422,
-			code: "VALIDATION_ERROR",
-		});
-		const guess = { email: `thief-${customer.email}`, current_password: "wrong horse" };
-		expect((await change(guess)).body).toMatchObject({ status: 403, code: "WRONG_PASSWORD" });
-		expect((await shop.http("GET /api/users/me", { token: customer.token })).body).toMatchObject({
-			email: customer.email,
-		});
+		const { users } = clientOf(shop, customer);
+		const email = `thief-${customer.email}`;
+		const change = (password?: string) =>
+			problemOf(
+				users.update({
+					...{ id: customer.id, email },
+					...(password ? { current_password: password } : {}),
+				}),
+			);
+		expect(await change()).toMatchObject({ status: 422, code: "VALIDATION_ERROR" });
+		expect(await change("wrong horse")).toMatchObject({ status: 403, code: "WRONG_PASSWORD" });
+		expect(await users.me()).toMatchObject({ email: customer.email });
 	});
 };

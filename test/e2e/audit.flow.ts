@@ -5,9 +5,10 @@ import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
@@ -32,19 +33,21 @@ export const audit: Flow = (open) => {
 	};
 
 	test("the audit accepts orders with every outcome and reports an inconsistent record", async () => {
-		const { token } = await register(shop);
+		const { orders } = clientOf(shop, await register(shop));
 		const product = await makeProduct(shop, admin);
-		const place = (overrides: object = {}) => placeOrder(shop, { token }, product, overrides);
-		const placed = await Promise.all([
+		const place = (overrides: object = {}) =>
+			orders.create({ ...orderRequest(product), ...overrides });
+		const [cancelled, shipped, third, declined, undeliverable] = await Promise.all([
 			place(),
 			place(),
 			place(),
-			place({ payment_token: "tok_declined" }),
-			place({ shipping_address: "Undeliverable 1" }),
+			problemOf(place({ payment_token: "tok_declined" })),
+			problemOf(place({ shipping_address: "Undeliverable 1" })),
 		]);
-		expect(placed.map(({ status }) => status)).toEqual([201, 201, 201, 402, 409]);
-		await shop.http(`POST /api/orders/${placed[0].body.id}/cancel`, { token });
-		await shop.http(`POST /api/orders/${placed[1].body.id}/ship`, { token: admin.token });
+		for (const { status } of [cancelled, shipped, third]) expect(status).toBe("confirmed");
+		expect([declined.status, undeliverable.status]).toEqual([402, 409]);
+		await orders.cancel({ id: cancelled.id });
+		await clientOf(shop, admin).orders.ship({ id: shipped.id });
 		await eventually(async () => expect(await violations()).toEqual([]));
 
 		const id = uuid();

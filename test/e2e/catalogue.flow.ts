@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
 type Catalogue = Pick<AnyShop, "call" | "http" | "stop">;
@@ -16,51 +17,42 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 	afterAll(() => shop?.stop(), START_MS);
 
 	const order = (product_id: string) =>
-		shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { items: [{ product_id, quantity: 1 }] },
-		});
+		clientOf(shop, customer).orders.create({ items: [{ product_id, quantity: 1 }] });
 
 	test("a customer orders a variant, which remains in the order when it is removed", async () => {
 		const parent = await makeProduct(shop, admin, { option_names: ["size"], name: "Shirt" });
-		expect((await order(parent.id)).status).toBe(201);
+		const { id } = parent;
+		expect((await order(id).withResponse()).status).toBe(201);
+		const { products } = clientOf(shop, admin);
 		const create = (size: string) =>
-			shop.http(`POST /api/products/${parent.id}/variants`, {
-				token: admin.token,
-				body: { options: { size }, stock: 5 },
-			});
+			products.createVariant({ id, options: { size }, stock: 5 }).withResponse();
 		const created = [await create("M"), await create("L")];
 		expect(created.map(({ status }) => status)).toEqual([201, 201]);
-		expect(await create("L")).toMatchObject({ status: 409, body: { code: "VARIANT_EXISTS" } });
+		expect(await problemOf(create("L"))).toMatchObject({ status: 409, code: "VARIANT_EXISTS" });
 
-		const variants = created.map(({ body: { id, options } }) => ({ id, options }));
-		expect(await order(parent.id)).toMatchObject({
+		const variants = created.map(({ value: { id, options } }) => ({ id, options }));
+		expect(await problemOf(order(id))).toMatchObject({
 			status: 409,
-			body: { code: "CHOOSE_VARIANT", product_id: parent.id, variants },
+			code: "CHOOSE_VARIANT",
+			data: { product_id: id, variants },
 		});
-		const placed = await order(variants[0]!.id);
+		const placed = await order(variants[0]!.id).withResponse();
 		expect(placed).toMatchObject({
 			status: 201,
-			body: { status: "confirmed", items: [{ product_id: variants[0]!.id, name: "Shirt" }] },
+			value: { status: "confirmed", items: [{ product_id: variants[0]!.id, name: "Shirt" }] },
 		});
 
-		const path = `/api/products/${parent.id}`;
-		const found = await shop.http(`GET ${path}`);
-		expect(found.body.variants).toEqual(created.map(({ body }) => body));
-		const headers = { "if-match": found.headers.get("etag")! };
-		const body = { price: 12 };
-		const changed = await shop.http(`PATCH ${path}`, { token: admin.token, headers, body });
-		expect(changed.body.variants).toMatchObject([{ price: 12 }, { price: 12 }]);
-		expect(await shop.http(`PATCH ${path}`, { token: admin.token, headers, body })).toMatchObject({
-			status: 412,
-		});
+		const found = await clientOf(shop).products.get({ id }).withResponse();
+		expect(found.value.variants).toEqual(created.map(({ value }) => value));
+		const change = () => products.update({ id, price: 12 }, { ifMatch: found.etag! });
+		expect((await change()).variants).toMatchObject([{ price: 12 }, { price: 12 }]);
+		expect(await problemOf(change())).toMatchObject({ status: 412 });
 
-		expect((await shop.http(`DELETE ${path}`, { token: admin.token })).status).toBe(204);
-		expect((await shop.http(`GET /api/products/${variants[0]!.id}`)).status).toBe(404);
-		expect((await order(variants[0]!.id)).body.code).toBe("PRODUCT_NOT_FOUND");
-		const { body: kept } = await shop.http(`GET /api/orders/${placed.body.id}`, {
-			token: customer.token,
-		});
+		expect((await products.remove({ id }).withResponse()).status).toBe(204);
+		const removed = clientOf(shop).products.get({ id: variants[0]!.id });
+		expect(await problemOf(removed)).toMatchObject({ status: 404 });
+		expect((await problemOf(order(variants[0]!.id))).code).toBe("PRODUCT_NOT_FOUND");
+		const kept = await clientOf(shop, customer).orders.get({ id: placed.value.id });
 		expect(kept.items).toMatchObject([{ name: "Shirt", unit_price: 10, product: null }]);
 	});
 
@@ -69,15 +61,12 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 		const create = (color: string, sub: string) =>
 			makeProduct(shop, admin, { category: `${category}/${sub}`, attributes: { color } });
 		const [red, blue] = [await create("red", "A"), await create("blue & green", "B")];
-		const find = async (query: string) => {
-			const { body } = await shop.http(
-				`GET /api/products?category=${encodeURIComponent(category)}&${query}`,
-			);
-			return body.map(({ id }: { id: string }) => id);
-		};
-		expect(await find("attr.color=red")).toEqual([red.id]);
-		expect(await find("attr.color=red&attr.color=blue%20%26%20green")).toEqual([red.id, blue.id]);
-		expect(await find("attr.color=red&attr.size=M")).toEqual([]);
+		const { products } = clientOf(shop);
+		const find = async (attr: Record<string, string[]>) =>
+			(await products.list({ category, attr })).map(({ id }) => id);
+		expect(await find({ color: ["red"] })).toEqual([red.id]);
+		expect(await find({ color: ["red", "blue & green"] })).toEqual([red.id, blue.id]);
+		expect(await find({ color: ["red"], size: ["M"] })).toEqual([]);
 		expect(
 			(await shop.http("GET /api/products?attr.color=&attr.size=")).body.length,
 		).toBeGreaterThan(1);
@@ -90,9 +79,8 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 		])
 			expect((await shop.http(`GET /api/products?${query}`)).status).toBe(422);
 
-		const facets = () =>
-			shop.http(`GET /api/products/facets?category=${encodeURIComponent(category)}&attr.color=red`);
-		expect((await facets()).body).toMatchObject({
+		const facets = () => products.facets({ category, attr: { color: ["red"] } });
+		expect(await facets()).toMatchObject({
 			total: 1,
 			price: { min: 10, max: 10 },
 			attributes: {
@@ -103,28 +91,20 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 			},
 		});
 		const branch = async (name: string) =>
-			(await shop.http("GET /api/categories")).body.find(
-				(one: { name: string }) => one.name === name,
-			);
+			(await products.categories()).find((one) => one.name === name);
 		expect(await branch(category)).toMatchObject({
 			count: 2,
 			children: [{ name: "A", path: `${category}/A`, count: 1, children: [] }, { name: "B" }],
 		});
-		const renamed = await shop.http("POST /api/categories/rename", {
-			token: admin.token,
-			body: { from: category, to: `New ${category}` },
-		});
-		expect([renamed.status, renamed.body]).toEqual([200, { changed: 2 }]);
+		const rename = (from: string, to: string) =>
+			clientOf(shop, admin).products.renameCategory({ from, to }).withResponse();
+		const renamed = await rename(category, `New ${category}`);
+		expect([renamed.status, renamed.value]).toEqual([200, { changed: 2 }]);
 		expect(await branch(category)).toBeUndefined();
 		expect(await branch(`New ${category}`)).toMatchObject({ count: 2 });
-		expect((await facets()).body.total).toBe(0);
-		expect((await shop.http(`GET /api/products/${red.id}`)).body.category).toBe(
-			`New ${category}/A`,
-		);
-		const conflict = await shop.http("POST /api/categories/rename", {
-			token: admin.token,
-			body: { from: `New ${category}/A`, to: `New ${category}/B` },
-		});
-		expect([conflict.status, conflict.body.code]).toEqual([409, "CATEGORY_EXISTS"]);
+		expect((await facets()).total).toBe(0);
+		expect((await products.get({ id: red.id })).category).toBe(`New ${category}/A`);
+		const conflict = await problemOf(rename(`New ${category}/A`, `New ${category}/B`));
+		expect([conflict.status, conflict.code]).toEqual([409, "CATEGORY_EXISTS"]);
 	});
 }

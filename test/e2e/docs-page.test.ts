@@ -8,6 +8,7 @@ import {
 	orderRequest,
 	register,
 } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
 let shop: Shop;
@@ -57,7 +58,7 @@ testInBrowser(
 		const { email, password } = customer;
 		expect(await tryOut(page, "/api/users/login", { email, password })).toBe("200");
 		expect(await tryOut(page, "/api/orders", orderRequest(product))).toBe("201");
-		const { body: orders } = await shop.http("GET /api/orders", { token: customer.token });
+		const orders = await clientOf(shop, customer).orders.list();
 		expect(orders).toMatchObject([{ status: "confirmed", user_id: customer.id }]);
 		expect(external).toEqual([]);
 		expect(problems).toEqual([]);

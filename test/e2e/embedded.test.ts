@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { afterAll, describe, expect, jest } from "@jest/globals";
 import { loadService } from "../../lib/settings/node.ts";
 import { makeAdmin } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { startShop } from "../support/shop.ts";
@@ -26,15 +27,12 @@ async function start(env?: Record<string, string>): Promise<AnyShop> {
 		gateways: [{ url: shop.url, http }],
 		secret: shop.env.JWT_SECRET!,
 		async letter({ id }, template) {
-			const { token } = await makeAdmin(shop);
+			const { notifications } = clientOf(shop, await makeAdmin(shop));
 			return eventually(async () => {
-				const { body: all } = await http(`GET /api/notifications?user_id=${id}`, { token });
-				const found = all.find(
-					(one: { template: string; status: string }) =>
-						one.template === template && one.status === "kept",
-				);
+				const all = await notifications.list({ user_id: id });
+				const found = all.find((one) => one.template === template && one.status === "kept");
 				expect(found).toBeDefined();
-				return (await http(`GET /api/notifications/${found.id}`, { token })).body.text;
+				return (await notifications.get({ id: found!.id })).text;
 			});
 		},
 		log: () => logged.join("\n"),

@@ -5,6 +5,7 @@ import { v7 as uuid } from "uuid";
 import { pricedOrder } from "../../services/orders/test/stubbed-order-shop.ts";
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
 import { type Customer, login, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { send } from "../support/http.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
@@ -67,12 +68,11 @@ async function submit(page: Page, password?: string): Promise<string | null> {
 	await page.getByRole("button").click();
 	return page.locator("main").textContent();
 }
-const me = async ({ email, password }: Pick<Customer, "email" | "password">) =>
-	(
-		await shop.http("GET /api/users/me", {
-			token: await login(shop, { email, password } as Customer),
-		})
-	).body;
+const me = async (account: Pick<Customer, "email" | "password">) =>
+	clientOf(shop, { token: await login(shop, account) }).users.me();
+
+const changeEmail = ({ id, token, password }: Customer, email: string) =>
+	clientOf(shop, { token }).users.update({ id, email, current_password: password });
 
 testInBrowser(
 	"the link confirms an e-mail address without JavaScript",
@@ -93,7 +93,7 @@ testInBrowser(
 	"the link resets a password without JavaScript",
 	async () => {
 		const customer = await register(shop);
-		await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
+		await clientOf(shop).users.requestPasswordReset({ email: customer.email });
 		const page = await open(await linkTo(customer.email, "password_reset"));
 		// The browser accepts 37 characters, but bcrypt rejects their 74 bytes.
 		const rejection = await submit(page, "é".repeat(37));
@@ -111,10 +111,7 @@ testInBrowser(
 	async () => {
 		const customer = await register(shop);
 		const email = `new-${customer.email}`;
-		const body = { email, current_password: customer.password };
-		expect(
-			(await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body })).status,
-		).toBe(200);
+		await changeEmail(customer, email);
 		const changed = await submit(await open(await linkTo(email, "email_change")));
 		expect(changed).toContain("Your account uses this e-mail address now.");
 		expect(await me({ ...customer, email })).toMatchObject({ id: customer.id });
@@ -132,13 +129,13 @@ testInBrowser(
 
 test("every mailed link opens a page", async () => {
 	const customer = await register(shop);
-	await shop.http("POST /api/users/password-reset", { body: { email: customer.email } });
-	const body = { email: `new-${customer.email}`, current_password: customer.password };
-	await shop.http(`PATCH /api/users/${customer.id}`, { token: customer.token, body });
+	await clientOf(shop).users.requestPasswordReset({ email: customer.email });
+	const newEmail = `new-${customer.email}`;
+	await changeEmail(customer, newEmail);
 	const links = await Promise.all([
 		linkTo(customer.email, "welcome"),
 		linkTo(customer.email, "password_reset"),
-		linkTo(body.email, "email_change"),
+		linkTo(newEmail, "email_change"),
 		linkTo(customer.email, "email_change_notice"),
 	]);
 	expect(links.map((link) => link.split("?")[0])).toEqual(PAGES);
@@ -170,8 +167,8 @@ test("the link in a mail to a guest shows the order", async () => {
 	expect(body).toContain(`Order ${id}<br>\nStatus: confirmed`);
 	expect(body).toContain("Total: €40.98");
 	const token = new URL(link, shop.url).searchParams.get("token")!;
-	const order = await shop.http(`GET /api/orders/${id}`, { headers: { "Order-Token": token } });
-	expect(order).toMatchObject({ status: 200, body: { id, user_id: null } });
+	const order = await clientOf(shop).orders.get({ id }, { orderToken: token });
+	expect(order).toMatchObject({ id, user_id: null });
 	await eventually(() => expect(log.join("")).toContain('"path":"/order"'));
 	expect(log.join("")).not.toContain(token);
 });

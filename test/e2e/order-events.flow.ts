@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { createClient, type ParamsOf, type ResultOf } from "../../clients/typescript/src/index.ts";
 import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
-import { type EventStream, listen } from "../support/event-stream.ts";
+import { clientOf, problemOf } from "../support/client.ts";
+import { listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
@@ -24,67 +26,92 @@ export const orderEvents: Flow = (open) => {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	async function place(overrides: object = {}): Promise<string> {
-		const { body: placed } = await placeOrder(shop, customer, product, overrides);
-		return placed.id ?? placed.order_id;
+	const place = async (buyer = customer): Promise<string> =>
+		(await clientOf(shop, buyer).orders.create(orderRequest(product))).id;
+	async function placeUndeliverable(): Promise<string> {
+		const request = { ...orderRequest(product), shipping_address: "Undeliverable 1" };
+		const { data } = await problemOf(clientOf(shop, customer).orders.create(request));
+		return data.order_id as string;
 	}
+	const timelineOf = (id: string): Promise<ResultOf<"orders.timeline">> =>
+		clientOf(shop, customer).orders.timeline({ id });
 	/**
 	 * Uses the last gateway, so that with two gateways streams of the first receive remote events.
 	 */
-	const act = (id: string, command: string, headers = {}) =>
-		shop.gateways
-			.at(-1)!
-			.http(`POST /api/orders/${id}/${command}`, { token: admin.token, headers });
+	const act = (id: string, command: "ship" | "deliver", headers = {}) =>
+		clientOf(shop.gateways.at(-1)!, admin).orders[command]({ id }, { headers });
+
+	/** Follows an order with the client, whose next connection is to the next gateway. */
+	function follow(params: ParamsOf<"orders.events">) {
+		const events: { id: string; type: string; data: unknown }[] = [];
+		const connections: [status: number, type: string | null][] = [];
+		const stop = new AbortController();
+		const client = createClient({
+			url: "http://shop.invalid",
+			accessToken: customer.token,
+			attempts: 1,
+			async fetch(url, init) {
+				const gateway = shop.gateways[connections.length % shop.gateways.length]!;
+				const response = await fetch(gateway.url + new URL(String(url)).pathname, init);
+				connections.push([response.status, response.headers.get("content-type")]);
+				return response;
+			},
+		});
+		const read = async () => {
+			const { signal } = stop;
+			for await (const event of client.orders.events(params, { signal })) events.push(event);
+		};
+		const ended = read();
+		ended.catch(() => undefined);
+		const types = () => events.map(({ type }) => type);
+		return { events, types, connections, ended, stop: () => stop.abort() };
+	}
 	let turn = 0;
 	/** Opens a stream at the next gateway. */
-	const watch = (id: string, lastEventId?: string, token = customer.token) =>
-		watchAt(turn++, id, { token, ...(lastEventId ? { lastEventId } : {}) });
-	const watchAt = (
-		gateway: number,
-		id: string,
-		{ token = customer.token, ...more }: { token?: string; lastEventId?: string } = {},
-	) =>
+	const watch = (id: string, token = customer.token) => watchAt(turn++, id, { token });
+	const watchAt = (gateway: number, id: string, { token } = { token: customer.token }) =>
 		listen(`${shop.gateways[gateway % shop.gateways.length]!.url}/api/orders/${id}/events`, {
 			token,
-			...more,
 		});
-	const names = ({ messages }: EventStream) => messages.flatMap(({ event }) => event ?? []);
 
 	test("a stream delivers events within a second and ends when the order is final", async () => {
 		const id = await place();
-		const stream = await watchAt(0, id);
-		expect([stream.status, stream.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
-		await eventually(() => expect(names(stream)).toEqual(["order.created", "order.confirmed"]), 1);
+		const stream = follow({ id });
+		await eventually(() => expect(stream.types()).toEqual(["order.created", "order.confirmed"]), 1);
 		await act(id, "ship");
-		await eventually(() => expect(names(stream)).toContain("order.shipped"), 1);
+		await eventually(() => expect(stream.types()).toContain("order.shipped"), 1);
 		await act(id, "deliver");
 		await stream.ended;
-		expect(names(stream)).toEqual([
+		expect(stream.types()).toEqual([
 			"order.created",
 			"order.confirmed",
 			"order.shipped",
 			"order.delivered",
 		]);
-		const { data, id: last } = stream.messages.at(-1)!;
-		expect(JSON.parse(data!)).toMatchObject({
+		expect(stream.events.at(-1)!.data).toMatchObject({
 			order_id: id,
 			user_id: customer.id,
 			time: expect.any(String),
 		});
-		expect((await watch(id, last)).status).toBe(204);
+		// The second connection reports that no event will follow.
+		expect(stream.connections).toEqual([
+			[200, "text/event-stream"],
+			[204, null],
+		]);
 	});
 
 	test("an interrupted stream resumes after its last event, also at another gateway", async () => {
 		const id = await place();
 		const first = await watch(id);
-		await eventually(() => expect(names(first)).toHaveLength(2));
+		const ids = () => first.messages.flatMap(({ id }) => id ?? []);
+		await eventually(() => expect(ids()).toHaveLength(2));
 		first.close();
 		await act(id, "ship");
-		const second = await watch(id, first.messages.at(-1)!.id);
-		await eventually(() => expect(names(second)).toEqual(["order.shipped"]));
-		const third = await watch(id, first.messages[0]!.id);
-		await eventually(() => expect(names(third)).toEqual(["order.confirmed", "order.shipped"]));
-		for (const stream of [second, third]) stream.close();
+		const second = follow({ id, after: ids()[1]! });
+		await eventually(() => expect(second.types()).toEqual(["order.shipped"]));
+		const third = follow({ id, after: ids()[0]! });
+		await eventually(() => expect(third.types()).toEqual(["order.confirmed", "order.shipped"]));
+		for (const stream of [second, third]) stream.stop();
 		const invalid = await shop.http(`GET /api/orders/${id}/events`, {
 			token: customer.token,
 			headers: { "last-event-id": "' or 1=1" },
@@ -95,7 +122,7 @@ export const orderEvents: Flow = (open) => {
 	test("streams require the owner's or an admin's token, and a user may open ten per gateway", async () => {
 		const id = await place();
 		const otherUser = await register(shop);
-		expect((await watch(id, undefined, otherUser.token)).status).toBe(404);
+		expect((await watch(id, otherUser.token)).status).toBe(404);
 		const streams = await Promise.all(Array.from({ length: 10 }, () => watchAt(0, id)));
 		expect(streams.map(({ status }) => status)).toEqual(Array(10).fill(200));
 		expect((await watchAt(0, id)).status).toBe(429);
@@ -112,22 +139,19 @@ export const orderEvents: Flow = (open) => {
 
 	test("a stream ends when its access token is revoked", async () => {
 		const owner = await register(shop);
-		const { body } = await placeOrder(shop, owner, product);
-		const stream = await watch(body.id, undefined, owner.token);
+		const stream = await watch(await place(owner), owner.token);
 		expect(stream.status).toBe(200);
-		await shop.http(`DELETE /api/users/${owner.id}`, { token: admin.token });
+		await clientOf(shop, admin).users.remove({ id: owner.id });
 		await stream.ended;
 		expect(stream.messages.at(-1)!.comment).toContain("access token");
 	});
 
 	test("the timeline lists an order's steps, events, compensations and messages by time", async () => {
-		const id = await place({ shipping_address: "Undeliverable 1" });
-		const timeline = async () =>
-			(await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token })).body;
+		const id = await placeUndeliverable();
 		const found = await eventually(async () => {
-			const body = await timeline();
-			expect(body.entries.map(({ name }: { name: string }) => name)).toContain("order_cancelled");
-			return body;
+			const timeline = await timelineOf(id);
+			expect(timeline.entries.map(({ name }) => name)).toContain("order_cancelled");
+			return timeline;
 		});
 		expect(found).toMatchObject({
 			order_id: id,
@@ -135,9 +159,7 @@ export const orderEvents: Flow = (open) => {
 			attempts: expect.any(Number),
 			incomplete: [],
 		});
-		const entries = found.entries.map(
-			({ source, kind, name }: Record<string, string>) => `${source} ${kind} ${name}`,
-		);
+		const entries = found.entries.map(({ source, kind, name }) => `${source} ${kind} ${name}`);
 		expect(new Set(entries)).toEqual(
 			new Set([
 				"orders event order.created",
@@ -149,7 +171,7 @@ export const orderEvents: Flow = (open) => {
 				"notifications message order_cancelled",
 			]),
 		);
-		const times = found.entries.map(({ time }: { time: string }) => time);
+		const times = found.entries.map(({ time }) => time);
 		expect(times).toEqual([...times].sort());
 	});
 
@@ -158,9 +180,9 @@ export const orderEvents: Flow = (open) => {
 		const alterMessages = (command: string) =>
 			shop.databases.query("notifications", `alter table messages ${command}`);
 		const retries = async () => {
-			const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
-			expect(JSON.stringify(body)).not.toContain("no_news");
-			return body.entries.filter(({ kind }: { kind: string }) => kind === "retry");
+			const timeline = await timelineOf(id);
+			expect(JSON.stringify(timeline)).not.toContain("no_news");
+			return timeline.entries.filter(({ kind }) => kind === "retry");
 		};
 		const trace_id = randomBytes(16).toString("hex");
 		const retry = {
@@ -197,15 +219,10 @@ export const orderEvents: Flow = (open) => {
 			const id = await place();
 			await shop.databases.query("orders", "delete from outbox where subject = $1", [id]);
 			await shop.without("payments", async () => {
-				const { body } = await shop.http(`GET /api/orders/${id}/timeline`, {
-					token: customer.token,
-				});
-				expect(body.incomplete).toContain("payments");
-				const orders = body.entries.filter(({ source }: { source: string }) => source === "orders");
-				expect(orders.map(({ name }: { name: string }) => name)).toEqual([
-					"order.created",
-					"order.confirmed",
-				]);
+				const { incomplete, entries } = await timelineOf(id);
+				expect(incomplete).toContain("payments");
+				const orders = entries.filter(({ source }) => source === "orders");
+				expect(orders.map(({ name }) => name)).toEqual(["order.created", "order.confirmed"]);
 			});
 		},
 		START_MS,

@@ -5,9 +5,10 @@ import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
@@ -29,12 +30,15 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	async function place(headers: Headers, overrides: object = {}): Promise<string> {
-		const { body } = await placeOrder(shop, customer, product, overrides, headers);
-		return body.id ?? body.order_id;
+	const ordersOf = (caller: Customer, headers: Headers) =>
+		clientOf(shop, caller).with({ headers }).orders;
+	const place = async (headers: Headers): Promise<string> =>
+		(await ordersOf(customer, headers).create(orderRequest(product))).id;
+	async function placeUndeliverable(headers: Headers): Promise<string> {
+		const request = { ...orderRequest(product), shipping_address: "Undeliverable 1" };
+		const { data } = await problemOf(ordersOf(customer, headers).create(request));
+		return data.order_id as string;
 	}
-	const act = (id: string, command: string, headers: Headers) =>
-		shop.http(`POST /api/orders/${id}/${command}`, { token: admin.token, headers });
 	/** Events and messages of an order: all types, and those of a trace. */
 	async function published(id: string) {
 		const services = ["orders", "inventory", "payments", "shipping"];
@@ -71,23 +75,23 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	test("all events and messages of an order carry the trace of the request", async () => {
 		const headers = newTrace();
 		const id = await place(headers);
-		for (const step of ["ship", "deliver"]) expect((await act(id, step, headers)).status).toBe(200);
+		for (const step of ["ship", "deliver"] as const)
+			expect((await ordersOf(admin, headers)[step]({ id }).withResponse()).status).toBe(200);
 		const expected = [...FORWARD, ...SENT, ...LATER].sort();
 		await eventually(async () => expect((await published(id)).all).toEqual(expected), 20);
 		expect((await published(id)).of(headers.traceparent)).toEqual(expected);
-		const { body } = await shop.http(`GET /api/orders/${id}/timeline`, { token: customer.token });
-		expect(new Set(body.entries.map(({ trace_id }: { trace_id: string }) => trace_id))).toEqual(
+		const { entries } = await clientOf(shop, customer).orders.timeline({ id });
+		expect(new Set(entries.map(({ trace_id }) => trace_id))).toEqual(
 			new Set([traceIdOf(headers.traceparent)]),
 		);
 	}, 40_000);
 
 	test("batched orders keep their own traces, also during compensation", async () => {
-		const undeliverable = { shipping_address: "Undeliverable 1" };
-		const requests: [Headers, object][] = Array.from({ length: 40 }, (_, i) => [
+		const requests = Array.from({ length: 40 }, (_, i): [Headers, typeof place] => [
 			i % 4 === 0 ? {} : newTrace(),
-			i % 5 === 0 ? undeliverable : {},
+			i % 5 === 0 ? placeUndeliverable : place,
 		]);
-		const ids = await Promise.all(requests.map(([headers, body]) => place(headers, body)));
+		const ids = await Promise.all(requests.map(([headers, place]) => place(headers)));
 		const COMPENSATED = [
 			"inventory.released",
 			"inventory.reserved",
@@ -98,10 +102,10 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		];
 		await eventually(async () => {
 			for (const [i, id] of ids.entries()) {
-				const [{ traceparent }, body] = requests[i]!;
+				const [{ traceparent }, placed] = requests[i]!;
 				const { all, of } = await published(id);
 				expect(all).toEqual(
-					body === undeliverable
+					placed === placeUndeliverable
 						? ["message order_cancelled", ...COMPENSATED].sort()
 						: ["message order_confirmed", ...FORWARD].sort(),
 				);
@@ -117,7 +121,7 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 			async () => expect((await published(id)).all).toContain("message order_confirmed"),
 			20,
 		);
-		expect((await act(id, "cancel", cancelling)).body.status).toBe("cancelled");
+		expect((await ordersOf(admin, cancelling).cancel({ id })).status).toBe("cancelled");
 		await eventually(
 			async () => expect((await published(id)).all).toContain("message order_cancelled"),
 			20,
@@ -149,15 +153,12 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		const headers = newTrace();
 		const email = `${hex(6)}@example.com`;
 		const account = { email, password: "correct horse", full_name: "A Customer" };
-		const { body: user } = await shop.http("POST /api/users", { body: account, headers });
+		const { users } = clientOf(shop);
+		const user = await users.create(account, { headers });
 		const resetting = newTrace();
-		await shop.http("POST /api/users/password-reset", { body: { email }, headers: resetting });
-		const body = { name: `Product ${hex(6)}`, price: 10, category: "Things" };
-		const { body: created } = await shop.http("POST /api/products", {
-			token: admin.token,
-			body,
-			headers,
-		});
+		await users.requestPasswordReset({ email }, { headers: resetting });
+		const product = { name: `Product ${hex(6)}`, price: 10, category: "Things" };
+		const created = await clientOf(shop, admin).products.create(product, { headers });
 		const tracesOf = async (service: string, subject: string) =>
 			shop.databases.query(
 				service,

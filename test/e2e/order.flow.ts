@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { ProblemError } from "../../clients/typescript/src/index.ts";
 import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, START_MS } from "./shape.ts";
 
@@ -21,26 +23,27 @@ export function orders(open: () => Promise<Ordering>): void {
 	afterAll(() => shop?.stop(), START_MS);
 
 	const templates = async (customer: Customer) => {
-		const { body } = await shop.http("GET /api/notifications", { token: customer.token });
-		return body.map(({ template }: { template: string }) => template).sort();
+		const messages = await clientOf(shop, customer).notifications.list();
+		return messages.map(({ template }) => template).sort();
 	};
-	const stockOf = async (product_id: string) =>
-		(await shop.http(`GET /api/inventory/${product_id}`)).body;
+	const stockOf = (product_id: string) => clientOf(shop).inventory.get({ product_id });
+	const place = (customer: Customer, product: { id: string }, overrides: object = {}) =>
+		clientOf(shop, customer).orders.create({ ...orderRequest(product), ...overrides });
 
 	test("a customer registers, orders and receives a message about every status", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { price: 19.99, stock: 5 });
-		const placed = await shop.http("POST /api/orders", {
-			token: customer.token,
-			body: { items: [{ product_id: product.id, quantity: 2 }] },
-		});
+		const { orders, payments } = clientOf(shop, customer);
+		const items = [{ product_id: product.id, quantity: 2 }];
+		const placed = await orders.create({ items }).withResponse();
 		expect(placed.status).toBe(201);
-		expect(placed.body).toMatchObject({
+		expect(placed.value).toMatchObject({
 			status: "confirmed",
 			total_amount: 39.98,
 			user_id: customer.id,
 		});
-		expect(placed.headers.get("location")).toBe(`/api/orders/${placed.body.id}`);
+		const { id } = placed.value;
+		expect(placed.headers.get("location")).toBe(`/api/orders/${id}`);
 		expect(await stockOf(product.id)).toEqual({
 			product_id: product.id,
 			on_hand: 5,
@@ -48,17 +51,12 @@ export function orders(open: () => Promise<Ordering>): void {
 			available: 3,
 		});
 
-		const order = `/api/orders/${placed.body.id}`;
-		expect((await shop.http(`POST ${order}/ship`, { token: customer.token })).status).toBe(403);
-		expect((await shop.http(`POST ${order}/ship`, { token: admin.token })).body.status).toBe(
-			"shipped",
-		);
+		expect((await problemOf(orders.ship({ id }))).status).toBe(403);
+		expect((await clientOf(shop, admin).orders.ship({ id })).status).toBe("shipped");
 		await eventually(async () =>
 			expect(await stockOf(product.id)).toMatchObject({ on_hand: 3, reserved: 0 }),
 		);
-		expect((await shop.http(`POST ${order}/deliver`, { token: admin.token })).body.status).toBe(
-			"delivered",
-		);
+		expect((await clientOf(shop, admin).orders.deliver({ id })).status).toBe("delivered");
 		await eventually(async () =>
 			expect(await templates(customer)).toEqual([
 				"order_confirmed",
@@ -67,9 +65,7 @@ export function orders(open: () => Promise<Ordering>): void {
 				"welcome",
 			]),
 		);
-		const [payment] = (
-			await shop.http(`GET /api/payments?order_id=${placed.body.id}`, { token: customer.token })
-		).body;
+		const [payment] = await payments.list({ order_id: id });
 		expect(payment).toMatchObject({ status: "captured", amount: 39.98 });
 	});
 
@@ -82,28 +78,27 @@ export function orders(open: () => Promise<Ordering>): void {
 		const product = await makeProduct(shop, admin, { currency, price });
 		expect(product).toMatchObject({ currency, price });
 		const items = [{ product_id: product.id, quantity: 3 }];
-		const { body: order } = await placeOrder(shop, customer, product, { items });
+		const { orders, payments } = clientOf(shop, customer);
+		const order = await orders.create({ items });
 		expect(order).toMatchObject({ status: "confirmed", total_amount: total, currency });
 		expect(order.items).toMatchObject([{ unit_price: price, line_total: total }]);
-		const read = await shop.http(`GET /api/orders/${order.id}`, { token: customer.token });
-		expect(read.body).toMatchObject({ total_amount: total, items: order.items });
+		const read = await orders.get({ id: order.id });
+		expect(read).toMatchObject({ total_amount: total, items: order.items });
 
-		const paymentOf = async () =>
-			(await shop.http(`GET /api/payments?order_id=${order.id}`, { token: customer.token }))
-				.body[0];
+		const paymentOf = async () => (await payments.list({ order_id: order.id }))[0]!;
 		const { id, amount, status } = await paymentOf();
 		expect({ amount, status }).toEqual({ amount: total, status: "captured" });
-		const refund = (body: object) =>
-			shop.http(`POST /api/payments/${id}/refunds`, { token: admin.token, body });
-		expect(await refund({ amount: tooFine })).toMatchObject({
+		const refund = (part: { amount?: number }) =>
+			clientOf(shop, admin).payments.refund({ id, ...part });
+		expect(await problemOf(refund({ amount: tooFine }))).toMatchObject({
 			status: 422,
-			body: { errors: [{ field: "amount", code: "MONEY" }] },
+			errors: [{ field: "amount", code: "MONEY" }],
 		});
-		expect((await refund({ amount: part })).body).toMatchObject({
+		expect(await refund({ amount: part })).toMatchObject({
 			status: "partially_refunded",
 			refunded_amount: part,
 		});
-		expect((await refund({})).body).toMatchObject({ status: "refunded", refunded_amount: total });
+		expect(await refund({})).toMatchObject({ status: "refunded", refunded_amount: total });
 		expect((await paymentOf()).refunds).toMatchObject([{ amount: part }, { amount: rest }]);
 		const ledger = await shop.call("payments.auditCharges", {
 			after: `${order.id.slice(0, 24)}000000000000`,
@@ -119,9 +114,14 @@ export function orders(open: () => Promise<Ordering>): void {
 	test("of 50 concurrent orders for 20 items 20 are confirmed and 30 fail with OUT_OF_STOCK", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 20 });
-		const buy = () => placeOrder(shop, customer, product);
-		const responses = await Promise.all(Array.from({ length: 50 }, buy));
-		const outcomes = responses.map(({ status, body }) => `${status} ${body.code ?? body.status}`);
+		const buy = () =>
+			place(customer, product)
+				.withResponse()
+				.then(
+					({ status, value }) => `${status} ${value.status}`,
+					(error: ProblemError) => `${error.status} ${error.code}`,
+				);
+		const outcomes = await Promise.all(Array.from({ length: 50 }, buy));
 		expect(outcomes.filter((outcome) => outcome === "201 confirmed")).toHaveLength(20);
 		expect(outcomes.filter((outcome) => outcome === "409 OUT_OF_STOCK")).toHaveLength(30);
 		expect(await stockOf(product.id)).toMatchObject({ on_hand: 20, reserved: 20, available: 0 });
@@ -130,38 +130,31 @@ export function orders(open: () => Promise<Ordering>): void {
 	test("a declined payment and an undeliverable address release stock and refund the payment", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 3 });
-		const place = (overrides: object) => placeOrder(shop, customer, product, overrides);
-		const declined = await place({ payment_token: "tok_declined" });
-		expect([declined.status, declined.body.code]).toEqual([402, "PAYMENT_DECLINED"]);
-		const undeliverable = await place({ shipping_address: "Undeliverable 1" });
-		expect([undeliverable.status, undeliverable.body.code]).toEqual([409, "UNDELIVERABLE"]);
+		const { orders, payments } = clientOf(shop, customer);
+		const fail = (overrides: object) => problemOf(place(customer, product, overrides));
+		const declined = await fail({ payment_token: "tok_declined" });
+		expect([declined.status, declined.code]).toEqual([402, "PAYMENT_DECLINED"]);
+		const undeliverable = await fail({ shipping_address: "Undeliverable 1" });
+		expect([undeliverable.status, undeliverable.code]).toEqual([409, "UNDELIVERABLE"]);
 		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 3 });
-		for (const { body } of [declined, undeliverable]) {
-			const { body: order } = await shop.http(`GET /api/orders/${body.order_id}`, {
-				token: customer.token,
-			});
-			expect(order).toMatchObject({ status: "cancelled", cancellation_reason: body.code });
+		for (const { code, data } of [declined, undeliverable]) {
+			const order = await orders.get({ id: data.order_id as string });
+			expect(order).toMatchObject({ status: "cancelled", cancellation_reason: code });
 		}
-		const [refunded] = (
-			await shop.http(`GET /api/payments?order_id=${undeliverable.body.order_id}`, {
-				token: customer.token,
-			})
-		).body;
+		const [refunded] = await payments.list({ order_id: undeliverable.data.order_id as string });
 		expect(refunded).toMatchObject({ status: "refunded" });
 	});
 
 	test("a cancelled order is refunded, its stock is released and a message is sent", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 1 });
-		const { body: order } = await placeOrder(shop, customer, product);
-		const cancelled = await shop.http(`POST /api/orders/${order.id}/cancel`, {
-			token: customer.token,
-			body: { reason: "Too slow" },
-		});
-		expect(cancelled.body).toMatchObject({ status: "cancelled", cancellation_reason: "Too slow" });
+		const { orders } = clientOf(shop, customer);
+		const { id } = await place(customer, product);
+		const cancelled = await orders.cancel({ id, reason: "Too slow" });
+		expect(cancelled).toMatchObject({ status: "cancelled", cancellation_reason: "Too slow" });
 		expect(await stockOf(product.id)).toMatchObject({ reserved: 0, available: 1 });
-		const again = await shop.http(`POST /api/orders/${order.id}/cancel`, { token: customer.token });
-		expect([again.status, again.body.code]).toEqual([409, "ILLEGAL_TRANSITION"]);
+		const again = await problemOf(orders.cancel({ id }));
+		expect([again.status, again.code]).toEqual([409, "ILLEGAL_TRANSITION"]);
 		await eventually(async () => expect(await templates(customer)).toContain("order_cancelled"));
 	});
 
@@ -172,15 +165,10 @@ export function orders(open: () => Promise<Ordering>): void {
 	])("a payment with %s, which %s, is charged once", async (payment_token) => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 1 });
-		const { body } = await placeOrder(shop, customer, product, { payment_token });
-		await eventually(async () =>
-			expect(
-				(await shop.http(`GET /api/orders/${body.id}`, { token: customer.token })).body.status,
-			).toBe("confirmed"),
-		);
-		const charged = await shop.http(`GET /api/payments?order_id=${body.id}`, {
-			token: customer.token,
-		});
-		expect(charged.body).toMatchObject([{ status: "captured" }]);
+		const { orders, payments } = clientOf(shop, customer);
+		const { id } = await place(customer, product, { payment_token });
+		await eventually(async () => expect((await orders.get({ id })).status).toBe("confirmed"));
+		const charged = await payments.list({ order_id: id });
+		expect(charged).toMatchObject([{ status: "captured" }]);
 	});
 }

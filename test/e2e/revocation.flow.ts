@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Client } from "../../clients/typescript/src/index.ts";
 import { type Customer, login, makeAdmin, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
 
@@ -24,20 +26,17 @@ export const revocation: Flow = (open) => {
 			MAX_SECONDS,
 		);
 
-	test.each<[string, (customer: Customer) => [request: string, options: object]]>([
-		["was deactivated", ({ id }) => [`DELETE /api/users/${id}`, { token: admin.token }]],
-		[
-			"received another role",
-			({ id }) => [`PATCH /api/users/${id}`, { token: admin.token, body: { role: "admin" } }],
-		],
-		["logged out everywhere", ({ token }) => ["POST /api/auth/logout-everywhere", { token }]],
+	type Act = (root: Client, self: Client, id: string) => Promise<unknown>;
+	test.each<[string, Act]>([
+		["was deactivated", ({ users }, _, id) => users.remove({ id })],
+		["received another role", ({ users }, _, id) => users.update({ id, role: "admin" })],
+		["logged out everywhere", (_, { auth }) => auth.logoutEverywhere()],
 	])("every gateway rejects the token of a user who %s within two seconds", async (_what, act) => {
 		// Once through each gateway, so that each also receives the revocation from another one.
-		for (const { http } of shop.gateways) {
+		for (const gateway of shop.gateways) {
 			const customer = await register(shop);
 			await expectAccepted(customer.token);
-			const [request, options] = act(customer);
-			expect((await http(request, options)).status).toBeLessThan(300);
+			await act(clientOf(gateway, admin), clientOf(gateway, customer), customer.id);
 			await expectRejected(customer.token);
 		}
 		await expectAccepted(admin.token);
@@ -46,12 +45,10 @@ export const revocation: Flow = (open) => {
 	test("a password change revokes all tokens except the one that was used", async () => {
 		const customer = await register(shop);
 		const other = await login(shop, customer);
-		const body = { current_password: customer.password, new_password: "battery staple" };
-		const { status } = await shop.http(`POST /api/users/${customer.id}/password`, {
-			token: customer.token,
-			body,
-		});
-		expect(status).toBe(204);
+		const { id, password } = customer;
+		const change = { id, current_password: password, new_password: "battery staple" };
+		const changed = clientOf(shop, customer).users.changePassword(change);
+		expect((await changed.withResponse()).status).toBe(204);
 		await expectRejected(other);
 		await expectAccepted(customer.token);
 		await expectAccepted(await login(shop, { ...customer, password: "battery staple" }));
@@ -59,14 +56,11 @@ export const revocation: Flow = (open) => {
 
 	test("a logout by refresh token revokes the access token on every gateway", async () => {
 		const customer = await register(shop);
-		const { body: tokens } = await shop.http("POST /api/users/login", {
-			body: { email: customer.email, password: customer.password },
-		});
-		const { refresh_token } = tokens;
-		expect((await shop.http("POST /api/auth/logout", { body: { refresh_token } })).status).toBe(
-			204,
-		);
-		await expectRejected(tokens.access_token);
+		const { auth } = clientOf(shop);
+		const { email, password } = customer;
+		const { access_token, refresh_token } = await auth.login({ email, password });
+		expect((await auth.logout({ refresh_token }).withResponse()).status).toBe(204);
+		await expectRejected(access_token);
 		await expectAccepted(customer.token);
 	});
 };

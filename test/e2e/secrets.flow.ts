@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import type { Http } from "../support/http.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -58,12 +59,10 @@ export const secrets: Flow = (open) => {
 		const admin = await makeAdmin(shop);
 		const { name, address, email } = personal;
 		const account = { email, password: planted.password, full_name: name };
-		const { body: user } = await shop.http("POST /api/users", { body: account });
+		const { auth, users } = clientOf(shop);
+		const user = await users.create(account);
 		await request("POST /api/users", { body: account });
-		const { body: tokens } = await shop.http("POST /api/users/login", {
-			body: { email, password: planted.password },
-		});
-		const { access_token: token } = tokens;
+		const { access_token: token } = await auth.login({ email, password: planted.password });
 		const product = await makeProduct(shop, admin);
 		const order = {
 			items: [{ product_id: product.id, quantity: 1 }],
@@ -101,17 +100,13 @@ export const secrets: Flow = (open) => {
 		const admin = await makeAdmin(shop);
 		const customer = await register(shop);
 		const email = `planted-${customer.email}`;
-		const { body: user } = await request("POST /api/users", {
-			body: { email, password: planted.password, full_name: "P" },
-		});
-		const { body: tokens } = await shop.http("POST /api/users/login", {
-			body: { email, password: planted.password },
-		});
-		const { access_token, refresh_token } = tokens;
+		const account = { email, password: planted.password };
+		const user = await clientOf({ http: request }).users.create({ ...account, full_name: "P" });
+		const { access_token, refresh_token } = await clientOf(shop).auth.login(account);
 		const secrets = [
 			...Object.values(planted),
 			access_token,
-			access_token.split(".")[2],
+			access_token.split(".")[2]!,
 			refresh_token,
 			customer.token,
 			admin.token,

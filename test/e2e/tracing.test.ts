@@ -5,9 +5,9 @@ import {
 	makeAdmin,
 	makeProduct,
 	orderRequest,
-	placeOrder,
 	register,
 } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
 import { type ReceivedSpan, type Receiver, startReceiver, tree } from "../support/otlp-receiver.ts";
@@ -52,7 +52,7 @@ const waitForTrace = (id: string, ...last: string[]) =>
 		return spans;
 	}, 20);
 const place = (customer: Customer, headers: Record<string, string>, overrides: object = {}) =>
-	placeOrder(shop, customer, product, overrides, headers);
+	clientOf(shop, customer).orders.create({ ...orderRequest(product), ...overrides }, { headers });
 
 /** Spans of lookups that an order needs only if they are not cached. */
 const CACHED = [
@@ -65,12 +65,14 @@ const CACHED = [
 test("an order is one trace from the request to the e-mail", async () => {
 	const customer = await register(shop);
 	const { id, headers } = newTrace();
-	expect((await place(customer, headers)).status).toBe(201);
+	expect((await place(customer, headers).withResponse()).status).toBe(201);
 	const spans = await waitForTrace(id, "mail", "saga", "POST /api/orders");
 	// Users, products and what prices depend on may come from a cache.
 	expect(tree(spans.filter(({ name }) => !CACHED.includes(name)))).toEqual([
 		"api server POST /api/orders",
 		"  orders internal orders.create",
+		"    orders client idempotency_find",
+		"    orders client idempotency_keep",
 		"    orders client place",
 		"    orders internal saga",
 		"      inventory internal inventory.reserve",
@@ -144,9 +146,8 @@ test("batched orders have complete traces of their own", async () => {
 test("a compensated order's trace contains reason and compensations but no failed span", async () => {
 	const customer = await register(shop);
 	const { id, headers } = newTrace();
-	expect((await place(customer, headers, { shipping_address: "Undeliverable 1" })).status).toBe(
-		409,
-	);
+	const undeliverable = place(customer, headers, { shipping_address: "Undeliverable 1" });
+	expect((await problemOf(undeliverable)).status).toBe(409);
 	const spans = await waitForTrace(id, "mail", "saga", "POST /api/orders");
 	const [saga] = named(spans, "saga");
 	expect(saga!.events).toEqual([
@@ -164,7 +165,7 @@ test("a compensated order's trace contains reason and compensations but no faile
 
 test("a request starts a trace unless its client disabled sampling", async () => {
 	const { id, headers } = newTrace("00");
-	await shop.http("GET /api/products?q=unsampled", { headers });
+	await clientOf(shop).products.list({ q: "unsampled" }, { headers });
 	await shop.http("GET /api/products/not-an-id");
 	const [rejected] = await eventually(() => {
 		const found = named(receiver.spans, "GET /api/products/:id");
@@ -183,31 +184,20 @@ test("spans contain neither user input nor tokens", async () => {
 	const email = "planted.secret@example.com";
 	const account = { email, password: "planted password", full_name: "Planted Name" };
 	const { id, headers } = newTrace();
-	const post = (path: string, body: object, token?: string) =>
-		shop.http(`POST ${path}`, { headers, body, ...(token ? { token } : {}) });
-	await post("/api/users", account);
-	await post("/api/users", account);
-	const { body: login } = await post("/api/users/login", { email, password: account.password });
-	const token = login.access_token;
-	await post("/api/users/login", { email, password: "a planted wrong one" });
-	await post(
-		"/api/orders",
-		{
-			...orderRequest(product),
-			shipping_address: "Planted Street 1",
-			payment_token: "tok_ok",
-		},
-		token,
-	);
-	const declined = await post(
-		"/api/orders",
-		orderRequest(product, { payment_token: "tok_planted" }),
-		token,
-	);
-	const { body: order } = await post("/api/orders", orderRequest(product), token);
-	await post(`/api/orders/${order.id}/cancel`, { reason: "PLANTED_REASON" }, token);
-	await post("/api/users/password-reset", { email });
-	await shop.http("GET /api/products?q=planted-search", { headers });
+	const { auth, users, products } = clientOf(shop).with({ headers });
+	await users.create(account);
+	await problemOf(users.create(account));
+	const { access_token: token } = await auth.login({ email, password: account.password });
+	await problemOf(auth.login({ email, password: "a planted wrong one" }));
+	const { orders } = clientOf(shop, { token }).with({ headers });
+	const request = orderRequest(product);
+	const place = { shipping_address: "Planted Street 1", payment_token: "tok_ok" };
+	await orders.create({ ...request, ...place });
+	const declined = await problemOf(orders.create({ ...request, payment_token: "tok_planted" }));
+	const { id: placed } = await orders.create(request);
+	await orders.cancel({ id: placed, reason: "PLANTED_REASON" });
+	await users.requestPasswordReset({ email });
+	await products.list({ q: "planted-search" });
 	expect(declined.status).toBe(402);
 	const mails = () =>
 		named(spansOf(id), "mail").map(({ attributes }) => attributes["mail.template"]);

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { ResultOf } from "../../clients/typescript/src/index.ts";
+import { clientOf } from "./client.ts";
 import { eventually } from "./eventually.ts";
 import type { Http, HttpResponse } from "./http.ts";
 import type { Shop } from "./shop.ts";
@@ -22,16 +24,15 @@ export async function register(shop: HttpClient): Promise<Customer> {
 		password: "correct horse",
 		full_name: "A Customer",
 	};
-	const { body: user } = await shop.http("POST /api/users", { body: account });
-	return { ...account, id: user.id, token: await login(shop, account) };
+	const { id } = await clientOf(shop).users.create(account);
+	return { ...account, id, token: await login(shop, account) };
 }
 /** @returns a new access token */
 export async function login(
 	shop: HttpClient,
 	{ email, password }: Pick<Customer, "email" | "password">,
 ): Promise<string> {
-	const { body } = await shop.http("POST /api/users/login", { body: { email, password } });
-	return body.access_token;
+	return (await clientOf(shop).auth.login({ email, password })).access_token;
 }
 /** Creates an administrator in the way of the first start, and logs in. */
 export async function makeAdmin(shop: HttpClient & Pick<Shop, "call">): Promise<Customer> {
@@ -52,15 +53,14 @@ export async function makeProduct(
 	shop: HttpClient,
 	admin: Pick<Customer, "token">,
 	overrides: object = {},
-): Promise<{ id: string; price: number }> {
-	const body = {
+): Promise<ResultOf<"products.create">> {
+	return clientOf(shop, admin).products.create({
 		name: `Product ${unique()}`,
 		price: 10,
 		category: "Things",
 		stock: 100,
 		...overrides,
-	};
-	return (await shop.http("POST /api/products", { token: admin.token, body })).body;
+	});
 }
 /** Body of POST /api/orders: one piece of the product unless `overrides` differ. */
 export const orderRequest = (product: { readonly id: string }, overrides: object = {}) => ({

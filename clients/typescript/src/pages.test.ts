@@ -39,8 +39,8 @@ describe("a list", () => {
 	test("that is awaited loads its first page", async () => {
 		const shop = await startLists();
 		const rows = await shop.products.list({ q: "Tee" });
-		expect([...rows]).toEqual([{ id: "p0" }, { id: "p1" }]);
-		expect(rows).toMatchObject({ total: 5, corrected: "Tée kräftig" });
+		expect(rows).toEqual([{ id: "p0" }, { id: "p1" }]);
+		expect([rows.total, rows.corrected]).toEqual([5, "Tée kräftig"]);
 		expect(paths()).toEqual(["/api/products?q=Tee"]);
 		const { status, value } = await shop.products.list({ skip: 4 }).withResponse();
 		expect([status, value[0]]).toEqual([200, { id: "p4" }]);

@@ -70,6 +70,8 @@ export async function readRows<T>(response: Response): Promise<ApiResponse<Rows<
 	const rows = (await response.json()) as T[];
 	const total = Number(response.headers.get("x-total-count") ?? rows.length);
 	const corrected = response.headers.get("x-search-corrected");
-	const members = { total, ...(corrected ? { corrected: decodeURI(corrected) } : {}) };
-	return toResponse(response, Object.assign(rows, members));
+	// Not enumerable, so that the rows compare like an ordinary array.
+	Object.defineProperty(rows, "total", { value: total });
+	if (corrected) Object.defineProperty(rows, "corrected", { value: decodeURI(corrected) });
+	return toResponse(response, rows as Rows<T>);
 }
