@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import jwt from "jsonwebtoken";
 import { type Customer, makeAdmin, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { BAD_TOKEN, type Row, type Scene, table } from "./authorization.table.ts";
 import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
@@ -33,7 +34,7 @@ export const authorization: Flow = (open) => {
 		const { iat = 0, ...claims } = payload;
 		const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 		const deactivated = await makeAdmin(shop);
-		await shop.http(`DELETE /api/users/${deactivated.id}`, { token: scene.admin.token });
+		await clientOf(shop, scene.admin).users.remove({ id: deactivated.id });
 		await eventually(async () =>
 			expect(new Set(await statuses(shop, deactivated.token))).toEqual(new Set([401])),
 		);
@@ -114,13 +115,15 @@ export const authorization: Flow = (open) => {
 	});
 
 	test("the invalid tokens are valid apart from their defects", async () => {
-		expect((await shop.http("GET /api/users", { token: scene.admin.token })).status).toBe(200);
+		const statusOf = async (token: string) =>
+			(await clientOf(shop, { token }).users.list().withResponse()).status;
+		expect(await statusOf(scene.admin.token)).toBe(200);
 		const { header, payload } = jwt.decode(badTokens.expired!, { complete: true }) as {
 			header: jwt.JwtHeader;
 			payload: jwt.JwtPayload;
 		};
 		const { exp: _, iat: __, ...claims } = payload;
 		const fresh = jwt.sign(claims, shop.secret, { keyid: header.kid!, expiresIn: 60 });
-		expect((await shop.http("GET /api/users", { token: fresh })).status).toBe(200);
+		expect(await statusOf(fresh)).toBe(200);
 	});
 };

@@ -1,11 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import {
-	type Customer,
-	makeProduct,
-	orderRequest,
-	placeOrder,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import type { AnyShop } from "./shape.ts";
 
@@ -75,11 +70,9 @@ const postalAddress = {
 	country: "DE",
 };
 const savedAddress = async ({ shop, owner }: Scene) => {
-	const { body } = await shop.http(`POST /api/users/${owner.id}/addresses`, {
-		token: owner.token,
-		body: postalAddress,
-	});
-	return { path: { id: owner.id, address_id: body.id } };
+	const { id } = owner;
+	const address = await clientOf(shop, owner).users.addAddress({ id, ...postalAddress });
+	return { path: { id, address_id: address.id } };
 };
 /** Token of a mailed link. A token that a test issued would be replaced when the mail is sent. */
 const mailedToken = async (shop: AnyShop, user: Pick<Customer, "id" | "email">, template: string) =>
@@ -87,22 +80,20 @@ const mailedToken = async (shop: AnyShop, user: Pick<Customer, "id" | "email">, 
 const changeEmail = async (shop: AnyShop) => {
 	const { id, token, email } = await register(shop);
 	const newEmail = `new-${email}`;
-	await shop.http(`PATCH /api/users/${id}`, {
-		token,
-		body: { email: newEmail, current_password: password },
-	});
+	const change = { id, email: newEmail, current_password: password };
+	await clientOf(shop, { token }).users.update(change);
 	return { id, email, newEmail };
 };
 const product = async ({ shop, admin }: Scene, over = {}) =>
 	(await makeProduct(shop, admin, over)).id;
 const stock = async (scene: Scene) => ({ path: { product_id: await product(scene) } });
 const place = async ({ shop, admin, owner }: Scene) => {
-	const { body } = await placeOrder(shop, owner, await makeProduct(shop, admin));
-	return body.id as string;
+	const request = orderRequest(await makeProduct(shop, admin));
+	return (await clientOf(shop, owner).orders.create(request)).id;
 };
-const cart = async ({ shop, owner: { token } }: Scene) => {
-	const { body } = await shop.http("POST /api/carts", { token, body: {} });
-	return { path: { id: body.id as string } };
+const cart = async ({ shop, owner }: Scene) => {
+	const { id } = await clientOf(shop, owner).carts.create();
+	return { path: { id } };
 };
 const cartLine = async (scene: Scene, { path }: Awaited<ReturnType<typeof cart>>) => ({
 	path: { ...path, product_id: await product(scene) },
@@ -111,10 +102,7 @@ const cartLine = async (scene: Scene, { path }: Awaited<ReturnType<typeof cart>>
 const filledCart = async (scene: Scene) => {
 	const opened = await cart(scene);
 	const { path, body } = await cartLine(scene, opened);
-	await scene.shop.http(`PUT /api/carts/${path.id}/lines/${path.product_id}`, {
-		token: scene.owner.token,
-		body,
-	});
+	await clientOf(scene.shop, scene.owner).carts.setLine({ ...path, ...body });
 	return { ...opened, body: { expected_total: 1_000_000 } };
 };
 const placed = async (scene: Scene) => {
@@ -123,16 +111,15 @@ const placed = async (scene: Scene) => {
 };
 const order = async (scene: Scene) => ({ path: { id: await place(scene) } });
 const payment = async (scene: Scene) => {
-	const { body } = await scene.shop.http(`GET /api/payments?order_id=${await place(scene)}`, {
-		token: scene.owner.token,
-	});
-	return { path: { id: body[0].id } };
+	const { payments } = clientOf(scene.shop, scene.owner);
+	const [found] = await payments.list({ order_id: await place(scene) });
+	return { path: { id: found!.id } };
 };
 const message = ({ shop, owner }: Scene) =>
 	eventually(async () => {
-		const { body } = await shop.http("GET /api/notifications", { token: owner.token });
-		if (body.length === 0) throw new Error("the customer has no message");
-		return { path: { id: body[0].id } };
+		const [first] = await clientOf(shop, owner).notifications.list();
+		if (!first) throw new Error("the customer has no message");
+		return { path: { id: first.id } };
 	});
 const orderMessage = async (scene: Scene) => {
 	const order_id = await place(scene);
@@ -159,13 +146,13 @@ const finishedAudit = async ({ shop, admin: { token } }: Scene) => {
 const coupon = () => ({
 	body: {
 		name: "Ten percent",
-		effect: { type: "percent_off", value: 10 },
+		effect: { type: "percent_off", value: 10 } as const,
 		ends_at: "2020-01-01T00:00:00Z",
 	},
 });
 const promotion = async ({ shop, admin }: Scene) => {
-	const { body } = await shop.http("POST /api/promotions", { token: admin.token, ...coupon() });
-	return { path: { id: body.id as string } };
+	const { id } = await clientOf(shop, admin).promotions.create(coupon().body);
+	return { path: { id } };
 };
 const welcomed = async (scene: Scene) => {
 	await message(scene);
@@ -232,10 +219,9 @@ export const table: Readonly<Record<string, Row>> = {
 		return { body: { token, new_password: "battery staple" } };
 	}),
 	"POST /api/auth/refresh": anyone(200, async ({ shop, owner }) => {
-		const { body } = await shop.http("POST /api/users/login", {
-			body: { email: owner.email, password: owner.password },
-		});
-		return { body: { refresh_token: body.refresh_token } };
+		const { email, password } = owner;
+		const { refresh_token } = await clientOf(shop).auth.login({ email, password });
+		return { body: { refresh_token } };
 	}),
 	"POST /api/auth/logout": anyone(204, () => ({ body: { refresh_token: "unknown" } })),
 	"GET /api/users": admins(200),
@@ -397,7 +383,7 @@ export const table: Readonly<Record<string, Row>> = {
 		200,
 		async (scene) => {
 			const { path } = await order(scene);
-			await scene.shop.http(`POST /api/orders/${path.id}/cancel`, { token: scene.owner.token });
+			await clientOf(scene.shop, scene.owner).orders.cancel(path);
 			return { path };
 		},
 		404,
@@ -406,12 +392,12 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/orders/:id/ship": admins(200, order),
 	"POST /api/orders/:id/refunds": admins(201, async ({ shop, owner, admin }) => {
 		const { path } = await order({ shop, owner, admin });
-		const { body } = await shop.http(`GET /api/orders/${path.id}`, { token: admin.token });
-		return { path, body: { items: [{ product_id: body.items[0].product_id, quantity: 1 }] } };
+		const { items } = await clientOf(shop, admin).orders.get(path);
+		return { path, body: { items: [{ product_id: items[0]!.product_id, quantity: 1 }] } };
 	}),
 	"POST /api/orders/:id/deliver": admins(200, async (scene) => {
 		const { path } = await order(scene);
-		await scene.shop.http(`POST /api/orders/${path.id}/ship`, { token: scene.admin.token });
+		await clientOf(scene.shop, scene.admin).orders.ship(path);
 		return { path };
 	}),
 	"GET /api/payments": {

@@ -1,5 +1,7 @@
+import type { ProblemError } from "../../clients/typescript/src/index.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
 import type { Customer } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import type { Databases } from "../support/databases.ts";
 import type { Http } from "../support/http.ts";
 
@@ -51,5 +53,13 @@ export const statuses = (
 	token: string,
 ): Promise<number[]> =>
 	Promise.all(
-		gateways.map(async ({ http }) => (await http("GET /api/users/me", { token })).status),
+		gateways.map((gateway) =>
+			clientOf(gateway, { token })
+				.users.me()
+				.withResponse()
+				.then(
+					({ status }) => status,
+					({ status }: ProblemError) => status,
+				),
+		),
 	);

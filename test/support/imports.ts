@@ -63,7 +63,8 @@ interface Layer {
 
 const inside = (...folders: string[]) => new RegExp(`^(${folders.join("|")})/`);
 const isPackage = ({ kind }: Import) => kind === "package";
-const isContract = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.ts$/.test(target);
+const isContract = ({ target }: Pick<Import, "target">) =>
+	/^services\/(\w+)\/\1\.contract\.ts$/.test(target);
 /** Parts of a contract without actions, for results that another service passes on unchanged. */
 const isShapes = ({ target }: Import) => /^services\/(\w+)\/\1\.contract\.shapes\.ts$/.test(target);
 const isOwn = ({ target }: Import, domain: string) => target.startsWith(`services/${domain}/`);
@@ -149,6 +150,14 @@ const layers: readonly Layer[] = [
 			isOwn(imported, domain) ||
 			inside("lib", "mixins").test(imported.target) ||
 			(isContract(imported) && imported.typeOnly),
+	},
+	{
+		name: "a client",
+		files: /^clients\/(?<domain>[\w-]+)\/src\//,
+		rule: "its own files, and types of contracts; no packages",
+		isAllowed: ({ target, typeOnly }, client) =>
+			inside(`clients/${client}/src`).test(target) ||
+			(typeOnly && (isContract({ target }) || inside("lib/contracts").test(target))),
 	},
 	{
 		name: "a tool or script",

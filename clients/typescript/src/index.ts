@@ -1,3 +1,4 @@
+export type { ActionName, CodeOf, ProblemCode } from "./actions.ts";
 export { type Client, type ClientOptions, createClient } from "./client.ts";
 export type { Download } from "./downloads.ts";
 export type { EventStream, StreamEvent, StreamOptions } from "./event-streams.ts";
@@ -12,7 +13,7 @@ export {
 } from "./problems.ts";
 export type { ApiResponse, Result } from "./result.ts";
 export type { TokenStore, Tokens } from "./session.ts";
-export type { ActionName, CodeOf, ParamsOf, ProblemCode, ResultOf } from "./types.ts";
+export type { ParamsOf, ResultOf } from "./types.ts";
 export type {
 	RowError,
 	Upload,

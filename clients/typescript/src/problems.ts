@@ -1,4 +1,4 @@
-import type { ProblemCode } from "./types.ts";
+import type { ProblemCode } from "./actions.ts";
 
 /** Error of one field of a request. */
 export interface FieldError {

@@ -9,7 +9,7 @@ export interface Tokens {
 	readonly expires_at?: number;
 }
 /** Response to a sign-in or refresh. */
-export interface IssuedTokens {
+interface IssuedTokens {
 	readonly access_token: string;
 	readonly refresh_token: string;
 	/** Seconds. */

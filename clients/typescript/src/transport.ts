@@ -7,7 +7,7 @@ import { pause, pauseAfter } from "./retries.ts";
 const TIMEOUT_MS = 30_000;
 const ATTEMPTS = 4;
 
-export interface Sending extends Pick<RequestOptions, "signal" | "timeout" | "attempts"> {
+interface Sending extends Pick<RequestOptions, "signal" | "timeout" | "attempts"> {
 	readonly credentials: Credentials;
 	/** Whether a second request has no further effect. Requests with 429 are always repeated. */
 	readonly repeatable: boolean;

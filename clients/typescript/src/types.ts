@@ -1,44 +1,11 @@
-import type { CommonError, Contracts, Infer, Input, Value } from "./contracts.ts";
+import type { ActionName, ActionsOf, ContractOf, Published, ServiceName } from "./actions.ts";
+import type { Contracts, Infer, Input, Value } from "./contracts.ts";
 import type { Download } from "./downloads.ts";
 import type { EventStream, StreamOptions } from "./event-streams.ts";
 import type { RequestOptions } from "./options.ts";
 import type { Page } from "./pages.ts";
 import type { Result } from "./result.ts";
 import type { Upload, UploadFile, UploadOptions } from "./uploads.ts";
-
-type ServiceName = keyof Contracts & string;
-type ActionsOf<S extends ServiceName> = Contracts[S]["actions"];
-/** Names of the actions with a route. Webhooks are called by payment providers only. */
-type Published<A> = {
-	[K in keyof A]: A[K] extends { rest: string }
-		? A[K] extends { rawBody: true }
-			? never
-			: K
-		: never;
-}[keyof A] &
-	string;
-type ContractOf<A extends ActionName> = A extends `${infer S extends ServiceName}.${infer N}`
-	? N extends keyof ActionsOf<S>
-		? ActionsOf<S>[N]
-		: never
-	: never;
-
-/** Names of all actions: "orders.create". */
-export type ActionName = {
-	[S in ServiceName]: `${S}.${Published<ActionsOf<S>>}`;
-}[ServiceName];
-
-type CodesOf<C> = C extends { errors: infer E } ? keyof E & string : never;
-/** Codes of all problems. UNKNOWN: a proxy responded without a problem document. */
-export type ProblemCode =
-	| CommonError
-	| "UNKNOWN"
-	| { [S in ServiceName]: CodesOf<Contracts[S]> }[ServiceName];
-/** Codes of the problems of an action: those that it declares, and those of every request. */
-export type CodeOf<A extends ActionName> =
-	| CommonError
-	| "UNKNOWN"
-	| (ContractOf<A> extends { throws: readonly (infer C extends string)[] } ? C : never);
 
 /** Parameters of an action: those of its path, its query and its body. */
 export type ParamsOf<A extends ActionName> = ParamsOfContract<ContractOf<A>>;
