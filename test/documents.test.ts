@@ -9,6 +9,7 @@ const documents = [
 	"CONTRIBUTING.md",
 	"CHANGELOG.md",
 	"SECURITY.md",
+	"clients/typescript/README.md",
 	...filesIn(root, "docs", "examples").filter((file) => file.endsWith(".md")),
 ];
 const read = (file: string) => readFileSync(join(root, file), "utf8");
