@@ -48,6 +48,8 @@ const LONG = [
 	"tools/bench/bench.test.ts",
 	"test/e2e/link-pages.test.ts",
 	"test/e2e/docs-page.test.ts",
+	"tools/client/browser.test.ts",
+	"tools/client/package.test.ts",
 	"test/two-shops.test.ts",
 ];
 

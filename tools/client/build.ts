@@ -37,18 +37,17 @@ const OPTIONS = {
 };
 
 /**
- * Writes clients/typescript/dist: JavaScript and declarations that depend on nothing outside of the
- * package.
+ * Writes JavaScript and declarations that depend on nothing outside of the package.
  * @throws StartError with the output of the compiler
  */
-async function build(): Promise<void> {
+export async function build(dist: string): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-client-"));
 	try {
 		copySources(folder);
 		writeFileSync(join(folder, "src/contracts.ts"), declarationsOf(await readContracts()));
 		compile(folder);
-		rmSync(join(client, "dist"), { recursive: true, force: true });
-		cpSync(join(folder, "dist"), join(client, "dist"), { recursive: true });
+		rmSync(dist, { recursive: true, force: true });
+		cpSync(join(folder, "dist"), dist, { recursive: true });
 	} finally {
 		rmSync(folder, { recursive: true, force: true });
 	}
@@ -90,6 +89,6 @@ if (import.meta.main)
 				"Builds the package of the client: writes clients/typescript/dist.",
 			),
 		);
-		await build();
+		await build(join(client, "dist"));
 		await program.stop();
 	});
