@@ -6,6 +6,7 @@ import type { auth } from "../../../services/auth/auth.contract.ts";
 import type { carts } from "../../../services/carts/carts.contract.ts";
 import type { inventory } from "../../../services/inventory/inventory.contract.ts";
 import type { notifications } from "../../../services/notifications/notifications.contract.ts";
+import type { operations } from "../../../services/operations/operations.contract.ts";
 import type { orders } from "../../../services/orders/orders.contract.ts";
 import type { payments } from "../../../services/payments/payments.contract.ts";
 import type { products } from "../../../services/products/products.contract.ts";
@@ -23,6 +24,7 @@ export interface Contracts {
 	readonly carts: typeof carts;
 	readonly inventory: typeof inventory;
 	readonly notifications: typeof notifications;
+	readonly operations: typeof operations;
 	readonly orders: typeof orders;
 	readonly payments: typeof payments;
 	readonly products: typeof products;
