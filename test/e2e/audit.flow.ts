@@ -60,28 +60,25 @@ export const audit: Flow = (open) => {
 
 	test("an administrator starts an audit over the API and reads its violations", async () => {
 		const id = uuid();
-		const { token } = admin;
+		const { orders } = clientOf(shop, admin);
 		await shop.databases.query("inventory", HELD, [id]);
 		const since = new Date(Date.now() - 60_000).toISOString();
 		const started = await eventually(async () => {
-			const { status, body } = await shop.http("POST /api/orders/audits", {
-				token,
-				body: { since },
-			});
+			const { status, value } = await orders.startAudit({ since }).withResponse();
 			expect(status).toBe(202);
-			return body;
+			return value;
 		});
 		expect(started).toMatchObject({ status: "running", since, requested_by: admin.id });
 		const completed = await eventually(async () => {
-			const { body } = await shop.http(`GET /api/orders/audits/${started.id}`, { token });
-			expect(body.status).toBe("completed");
-			return body;
+			const found = await orders.getAudit({ id: started.id });
+			expect(found.status).toBe("completed");
+			return found;
 		});
 		expect(completed.violations).toContainEqual(
 			expect.objectContaining({ invariant: "RESERVATION_WITHOUT_ORDER", subject: id }),
 		);
 		expect(completed.violation_count).toBe(completed.violations.length);
-		const { body: listed } = await shop.http("GET /api/orders/audits", { token });
+		const listed = await orders.listAudits();
 		const { violations: _, ...audit } = completed;
 		expect(listed).toContainEqual(audit);
 		await shop.databases.query("inventory", "delete from reservations where order_id = $1", [id]);

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { isProblem } from "../../clients/typescript/src/index.ts";
 import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
@@ -124,21 +125,26 @@ const message = ({ shop, owner }: Scene) =>
 const orderMessage = async (scene: Scene) => {
 	const order_id = await place(scene);
 	return eventually(async () => {
-		const { body } = await scene.shop.http("GET /api/notifications?template=order_confirmed", {
-			token: scene.owner.token,
-		});
-		const found = body.find(({ subject }: { subject: string }) => subject.includes(order_id));
+		const { notifications } = clientOf(scene.shop, scene.owner);
+		const messages = await notifications.list({ template: "order_confirmed" });
+		const found = messages.find(({ subject }) => subject.includes(order_id));
 		if (!found) throw new Error("the customer has no message about the order");
 		return { path: { id: found.id } };
 	});
 };
 /** ID of a finished audit. Only one audit runs at a time. */
-const finishedAudit = async ({ shop, admin: { token } }: Scene) => {
-	const { body } = await shop.http("POST /api/orders/audits", { token, body: {} });
-	const id: string = body.audit_id ?? body.id;
+const finishedAudit = async ({ shop, admin }: Scene) => {
+	const { orders } = clientOf(shop, admin);
+	const id = await orders.startAudit({}).then(
+		(audit) => audit.id,
+		(error: unknown) => {
+			if (isProblem(error, "AUDIT_RUNNING")) return error.data.audit_id as string;
+			throw error;
+		},
+	);
 	return eventually(async () => {
-		const { body: audit } = await shop.http(`GET /api/orders/audits/${id}`, { token });
-		if (audit.status === "running") throw new Error("the audit is running");
+		const { status } = await orders.getAudit({ id });
+		if (status === "running") throw new Error("the audit is running");
 		return id;
 	});
 };

@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import type { Client } from "../../clients/typescript/src/index.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
 import {
 	type Customer,
 	makeAdmin,
 	makeProduct,
-	placeOrder,
+	orderRequest,
 	register,
 } from "../support/builders.ts";
+import { clientOf, problemOf } from "../support/client.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
@@ -15,22 +17,19 @@ import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 export const operations: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
+	let client: Client;
 	beforeAll(async () => {
 		shop = await open();
 		admin = await makeAdmin(shop);
+		client = clientOf(shop, admin);
 	}, START_MS);
 	afterAll(() => shop?.stop(), START_MS);
 
-	const request = async (route: string, body?: object) => {
-		const response = await shop.http(route, { token: admin.token, ...(body ? { body } : {}) });
-		expect(response).toMatchObject({ status: 200 });
-		return response.body;
-	};
-	const nodes = () => request("GET /api/operations/nodes");
 	/** Stores the event of an order as a dead letter of a service that has already processed it. */
 	async function bury(service: string): Promise<string> {
 		const customer = await register(shop);
-		const { body: order } = await placeOrder(shop, customer, await makeProduct(shop, admin));
+		const request = orderRequest(await makeProduct(shop, admin));
+		const order = await clientOf(shop, customer).orders.create(request);
 		const insert = `insert into retries (group_name, event_id, event, attempts, errors, next_at, dead_at)
 			values ($1, $2, $3, 2, $4, now(), now())`;
 		const [event] = await shop.databases.query<{ id: string; type: string; subject: string }>(
@@ -50,48 +49,49 @@ export const operations: Flow = (open) => {
 	}
 
 	test("every service of the shop runs on a node that responds, with its counters", async () => {
-		await request("GET /api/users");
-		const { nodes: found, bucket_bounds } = await nodes();
-		const running = found.flatMap((node: { services: string[] }) => node.services);
+		await client.users.list();
+		const { nodes: found, bucket_bounds } = await client.operations.nodes();
+		const running = found.flatMap((node) => node.services);
 		expect([...new Set(running)].sort()).toEqual(expect.arrayContaining(serviceNames(services)));
-		const shopNodes = found.filter((node: { services: string[] }) => node.services.length > 0);
+		const shopNodes = found.filter((node) => node.services.length > 0);
 		for (const node of shopNodes) {
 			expect(node).toMatchObject({ responding: true, breakers: expect.any(Array) });
 			expect(node.memory_mb).toBeGreaterThan(10);
-			expect(Date.parse(node.started_at)).toBeLessThan(Date.now());
+			expect(Date.parse(node.started_at!)).toBeLessThan(Date.now());
 			expect(node.http === null).toBe(!node.services.includes("api"));
 			for (const { buckets, ok, refused, failed } of node.calls) {
 				expect(buckets).toHaveLength(bucket_bounds.length + 1);
 				expect(sum(buckets)).toBe(ok + refused + failed);
 			}
 		}
-		const requests = shopNodes.map(
-			({ http }: { http: { requests: number } | null }) => http?.requests ?? 0,
-		);
+		const requests = shopNodes.map(({ http }) => http?.requests ?? 0);
 		expect(sum(requests)).toBeGreaterThan(0);
 	});
 
 	test("a dead letter is listed, shown, retried and counted in its queue", async () => {
 		const event_id = await bury("notifications");
-		const list = async () =>
-			(await request("GET /api/operations/dead-letters?service=notifications")).rows.filter(
-				(row: { event_id: string }) => row.event_id === event_id,
-			);
+		const service = "notifications";
+		const list = async () => {
+			const { rows } = await client.operations.listDeadLetters({ service });
+			return rows.filter((row) => row.event_id === event_id);
+		};
 		expect(await list()).toEqual([
 			expect.objectContaining({
-				service: "notifications",
+				service,
 				type: "order.confirmed",
 				error: "Not today",
 			}),
 		]);
-		expect(
-			await request(`GET /api/operations/dead-letters/notifications/${event_id}`),
-		).toMatchObject({ event_id, attempts: 2, event: { id: event_id } });
-		const { services: queues } = await request("GET /api/operations/queues");
-		const queue = queues.find(({ service }: { service: string }) => service === "notifications");
-		expect(queue.dead_letters).toBeGreaterThan(0);
-		const selection = { service: "notifications", event_id };
-		expect(await request("POST /api/operations/dead-letters/retry", selection)).toEqual({
+		const selection = { service, event_id };
+		expect(await client.operations.getDeadLetter(selection)).toMatchObject({
+			event_id,
+			attempts: 2,
+			event: { id: event_id },
+		});
+		const { services: queues } = await client.operations.queues();
+		const queue = queues.find((one) => one.service === service);
+		expect(queue!.dead_letters).toBeGreaterThan(0);
+		expect(await client.operations.retry(selection)).toEqual({
 			count: 1,
 			unavailable: [],
 		});
@@ -99,11 +99,8 @@ export const operations: Flow = (open) => {
 	});
 
 	test("a discard without a field is refused", async () => {
-		const { status, body } = await shop.http("POST /api/operations/dead-letters/discard", {
-			token: admin.token,
-			body: {},
-		});
-		expect([status, body.code]).toEqual([422, "VALIDATION_ERROR"]);
+		const { status, code } = await problemOf(client.operations.discard({}));
+		expect([status, code]).toEqual([422, "VALIDATION_ERROR"]);
 	});
 
 	test(
@@ -111,24 +108,21 @@ export const operations: Flow = (open) => {
 		async () => {
 			const event_id = await bury("notifications");
 			await shop.without("shipping", async () => {
-				const { rows, unavailable } = await request("GET /api/operations/dead-letters?limit=200");
+				const { rows, unavailable } = await client.operations.listDeadLetters({ limit: 200 });
 				expect(unavailable).toContain("shipping");
 				expect(rows).toContainEqual(expect.objectContaining({ event_id }));
 				await eventually(async () =>
-					expect((await request("GET /api/operations/queues")).unavailable).toContain("shipping"),
+					expect((await client.operations.queues()).unavailable).toContain("shipping"),
 				);
-				const one = await shop.http(`GET /api/operations/dead-letters/shipping/${randomUUID()}`, {
-					token: admin.token,
-				});
-				expect(one.status).toBe(503);
-				const body = { event_id };
-				expect(await request("POST /api/operations/dead-letters/discard", body)).toMatchObject({
+				const one = { service: "shipping", event_id: randomUUID() };
+				expect((await problemOf(client.operations.getDeadLetter(one))).status).toBe(503);
+				expect(await client.operations.discard({ event_id })).toMatchObject({
 					count: 1,
 					unavailable: expect.arrayContaining(["shipping"]),
 				});
 			});
 			await eventually(async () =>
-				expect((await request("GET /api/operations/queues")).unavailable).toEqual([]),
+				expect((await client.operations.queues()).unavailable).toEqual([]),
 			);
 		},
 		START_MS,
