@@ -4,6 +4,8 @@ import { failingServices } from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
+import { consolePages } from "./console/page.ts";
+import { consoleSession } from "./console/session.ts";
 import { demoImages } from "./demo-images/demo-images.ts";
 import { asyncapi, eventServices } from "./documentation/asyncapi.ts";
 import {
@@ -62,6 +64,8 @@ export function systemEndpoints(
 		"GET /docs": documentPage(async () => docsPage),
 		"GET /docs/errors": documentPage(async ({ table }) => errors(table)),
 		...Object.fromEntries(assets),
+		...consolePages,
+		...consoleSession,
 		...linkPages,
 		...orderPage,
 	};

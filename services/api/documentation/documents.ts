@@ -5,7 +5,7 @@ import Negotiator from "negotiator";
 import { type HttpResponse, JSON_TYPE, type Request } from "../http/exchange.ts";
 import { isUnchanged } from "../http/response.ts";
 
-type Encoding = "br" | "gzip" | "identity";
+export type Encoding = "br" | "gzip" | "identity";
 const PREFERRED: readonly Encoding[] = ["br", "gzip", "identity"];
 /** Minimum size of a compressed body, in bytes. A smaller body fits into one packet. */
 const MIN_COMPRESSED = 1000;
@@ -75,7 +75,7 @@ export async function documentResponse(
 }
 
 /** Returns the smallest accepted encoding. Browsers list all with the same weight, gzip first. */
-function bestEncoding(req: Request): Encoding {
+export function bestEncoding(req: Request): Encoding {
 	const accepted = new Negotiator(req).encodings([...PREFERRED]);
 	return PREFERRED.find((encoding) => accepted.includes(encoding)) ?? "identity";
 }

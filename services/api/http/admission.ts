@@ -1,4 +1,5 @@
 import { isError } from "../../../lib/contracts/contract.ts";
+import { cookieAuthorization } from "../console/cookies.ts";
 import { clientAddress } from "./client-address.ts";
 import { type Gateway, type Request, type Response, sendsSecret } from "./exchange.ts";
 import { requestId } from "./request-metadata.ts";
@@ -14,7 +15,7 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
 	try {
 		req.startedAt = performance.now();
 		req.id = requestId(req.headers);
-		await countRequest(gateway, req);
+		await countRequest(gateway, req, res);
 	} catch (error) {
 		gateway.errorHandler(req, res, error);
 		return;
@@ -30,13 +31,13 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
  * that has sent too many wrong secrets may not send another.
  * @throws RATE_LIMITED
  */
-async function countRequest(gateway: Gateway, req: Request): Promise<void> {
+async function countRequest(gateway: Gateway, req: Request, res: Response): Promise<void> {
 	req.parsedUrl = pathOf(req.url!);
 	const target = gateway.table.peek(req.method, req.parsedUrl);
 	// For the access log and the metrics of a request that is refused here.
 	if (target) req.$alias = target;
 	req.address = clientAddress(req, gateway.proxies);
-	req.authentication = authenticate(gateway, req);
+	req.authentication = authenticate(gateway, req, res);
 	if (target && (PROBES.has(target.pattern) || target.contract?.rawBody)) return;
 	const { user } = req.authentication;
 	const limit = target?.contract?.strict;
@@ -48,12 +49,23 @@ async function countRequest(gateway: Gateway, req: Request): Promise<void> {
 	if (target && sendsSecret(req)) gateway.rateLimits.assertMayGuess(req.address);
 }
 
-/** Verifies the token. Returns a failure instead of throwing it: not all routes require a user. */
-function authenticate(gateway: Gateway, { headers }: Request): Request["authentication"] {
+const FAILURES = ["UNAUTHENTICATED", "FORBIDDEN", "SERVICE_UNAVAILABLE"] as const;
+
+/**
+ * Verifies the token, or that of the console's cookie. Returns a failure instead of throwing it: not
+ * all routes require a user.
+ */
+function authenticate(gateway: Gateway, req: Request, res: Response): Request["authentication"] {
+	let { authorization, cookie } = req.headers;
 	try {
-		return { user: gateway.verifyToken(headers.authorization) };
+		if (cookie !== undefined && authorization === undefined) {
+			authorization = cookieAuthorization(gateway, req);
+			// Shared caches know that a response to Authorization is private, but not to a cookie.
+			if (authorization) res.setHeader("Cache-Control", "no-store");
+		}
+		return { user: gateway.verifyToken(authorization) };
 	} catch (error) {
-		if (!isError(error, "UNAUTHENTICATED") && !isError(error, "SERVICE_UNAVAILABLE")) throw error;
+		if (!FAILURES.some((code) => isError(error, code))) throw error;
 		return { user: null, error };
 	}
 }
