@@ -1,23 +1,25 @@
+import {
+	createClient,
+	NetworkError,
+	ProblemError,
+	SessionEndedError,
+} from "../../clients/typescript/src/index.ts";
 import { refreshSession } from "./session.ts";
 
-export async function request(
-	method: string,
-	path: string,
-	{ query, body, signal }: { query?: object; body?: object; signal?: AbortSignal } = {},
-	// biome-ignore lint/suspicious/noExplicitAny: replaced by the typed client
-): Promise<any> {
-	const send = () =>
-		fetch(`/api${path}?${new URLSearchParams(query as Record<string, string>)}`, {
-			method,
-			headers: { "Console-Request": "1", "Content-Type": "application/json" },
-			...(body ? { body: JSON.stringify(body) } : {}),
-			...(signal ? { signal } : {}),
-		});
-	let response = await send();
-	if (response.status === 401 && (await refreshSession())) response = await send();
-	const found = await response.json();
-	if (!response.ok) throw Object.assign(new Error(found.detail), found);
-	return Array.isArray(found)
-		? Object.assign(found, { total: Number(response.headers.get("X-Total-Count")) })
-		: found;
+/** Client of the shop, with the session in the console's cookies. */
+export const shop = createClient({ credentials: "cookie", refresh: refreshSession });
+
+/** One attempt: for a request that is repeated by polling. */
+export const ONCE = { attempts: 1, timeout: 10_000 } as const;
+
+/** Describes an error in words for the user. */
+export function messageOf(error: unknown): string {
+	if (error instanceof ProblemError) {
+		if (error.status === 503) return "The service does not respond.";
+		const { code, detail, request_id } = error;
+		return error.status >= 500 ? `${detail} (${code}, request ${request_id})` : detail;
+	}
+	if (error instanceof NetworkError) return "The shop does not respond. Check your connection.";
+	if (error instanceof SessionEndedError) return "Your session has ended.";
+	return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { ProblemError, SessionEndedError } from "../../clients/typescript/src/index.ts";
 
 export interface User {
 	readonly id: string;
@@ -22,7 +23,8 @@ export async function startSession(): Promise<void> {
 	const response = await request("GET", "");
 	const found = (await response.json()) as { user: User | null; refreshable: boolean };
 	if (found.user) user.value = found.user;
-	else if (!found.refreshable || !(await refreshSession())) user.value = null;
+	else if (found.refreshable) await refreshSession();
+	else user.value = null;
 }
 
 /** Signs in. @returns an error message for the user, or undefined */
@@ -40,25 +42,22 @@ export async function signOut(): Promise<void> {
 	user.value = null;
 }
 
-let running: Promise<boolean> | undefined;
 /**
- * Renews the access token. Requests of this tab share one refresh, and tabs take turns, because the
- * server ends a session whose refresh token is used twice. Browsers offer locks only to pages of
- * https and of localhost.
- * @returns whether there is a session
+ * Renews the access token. Tabs take turns, because the server ends a session whose refresh token is
+ * used twice. Browsers offer locks only to pages of https and of localhost.
+ * @throws SessionEndedError
  */
-export function refreshSession(): Promise<boolean> {
-	running ??= (
-		navigator.locks ? navigator.locks.request("console-session", renew) : renew()
-	).finally(() => {
-		running = undefined;
-	});
-	return running;
-}
+export const refreshSession = (): Promise<void> =>
+	navigator.locks ? navigator.locks.request("console-session", renew) : renew();
 
-async function renew(): Promise<boolean> {
+async function renew(): Promise<void> {
 	const response = await request("POST", "/refresh");
-	if (response.ok) user.value = ((await response.json()) as { user: User }).user;
-	else if (response.status === 401 || response.status === 403) user.value = null;
-	return response.ok;
+	const body = await response.json();
+	if (response.ok) user.value = body.user;
+	else {
+		const error = new ProblemError(response.status, body, response.headers, 1);
+		if (error.status !== 401 && error.status !== 403) throw error;
+		user.value = null;
+		throw new SessionEndedError(error);
+	}
 }

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
-import { request } from "../../api.ts";
+import { shop } from "../../api.ts";
 
 export function OrderList() {
 	const [rows, setRows] = useState<{ id: string; status: string }[]>([]);
 	useEffect(() => {
-		request("GET", "/orders").then(setRows);
+		shop.orders.list().then(setRows);
 	}, []);
 	return (
 		<>
