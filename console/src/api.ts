@@ -1,25 +1,20 @@
-import {
-	createClient,
-	NetworkError,
-	ProblemError,
-	SessionEndedError,
-} from "../../clients/typescript/src/index.ts";
+import { createClient, NetworkError, ProblemError } from "../../clients/typescript/src/index.ts";
 import { refreshSession } from "./session.ts";
 
-/** Client of the shop, with the session in the console's cookies. */
+/** Client for changes: repeats a request whose response is lost, which has no further effect. */
 export const shop = createClient({ credentials: "cookie", refresh: refreshSession });
-
-/** One attempt: for a request that is repeated by polling. */
-export const ONCE = { attempts: 1, timeout: 10_000 } as const;
+/** Client for reads: one attempt, because pages show the error with "Retry", and poll. */
+export const reads = shop.with({ attempts: 1, timeout: 10_000 });
 
 /** Describes an error in words for the user. */
 export function messageOf(error: unknown): string {
 	if (error instanceof ProblemError) {
-		if (error.status === 503) return "The service does not respond.";
-		const { code, detail, request_id } = error;
-		return error.status >= 500 ? `${detail} (${code}, request ${request_id})` : detail;
+		const { status, code, detail, request_id } = error;
+		if (status === 503) return "The service does not respond.";
+		return status >= 500 ? `${detail} (${code}, request ${request_id})` : sentence(detail);
 	}
 	if (error instanceof NetworkError) return "The shop does not respond. Check your connection.";
-	if (error instanceof SessionEndedError) return "Your session has ended.";
-	return error instanceof Error ? error.message : String(error);
+	return sentence(error instanceof Error ? error.message : String(error));
 }
+
+const sentence = (text: string): string => (/[.!?)]$/.test(text) ? text : `${text}.`);

@@ -1,62 +1,70 @@
 import { signal } from "@preact/signals";
-import { ProblemError, SessionEndedError } from "../../clients/typescript/src/index.ts";
+import {
+	NetworkError,
+	ProblemError,
+	SessionEndedError,
+} from "../../clients/typescript/src/index.ts";
 
-export interface User {
+interface User {
 	readonly id: string;
 	readonly email: string;
 }
-/** Signed-in administrator: undefined until it is known, null without a session. */
+/** Signed-in administrator: undefined until the session is known, null without one. */
 export const user = signal<User | null | undefined>(undefined);
+/** Why the session is not known. */
+export const sessionError = signal<unknown>(undefined);
 
-const request = (method: string, path: string, body?: object): Promise<Response> =>
-	fetch(`/console/session${path}`, {
+/** Sends a request about the session. @throws ProblemError, NetworkError */
+async function request<T>(method: string, path: string, body?: object): Promise<T> {
+	const response = await fetch(`/console/session${path}`, {
 		method,
-		headers: {
-			"Console-Request": "1",
-			...(body ? { "Content-Type": "application/json" } : {}),
-		},
+		headers: { "Console-Request": "1", ...(body ? { "Content-Type": "application/json" } : {}) },
 		...(body ? { body: JSON.stringify(body) } : {}),
+	}).catch((error) => {
+		throw new NetworkError("The shop does not respond", 1, error);
 	});
+	const document = response.status === 204 ? {} : await response.json().catch(() => ({}));
+	if (!response.ok) throw new ProblemError(response.status, document, response.headers, 1);
+	return document;
+}
 
 /** Reads the session of the browser's cookies, and renews it if it has expired. */
 export async function startSession(): Promise<void> {
-	const response = await request("GET", "");
-	const found = (await response.json()) as { user: User | null; refreshable: boolean };
-	if (found.user) user.value = found.user;
-	else if (found.refreshable) await refreshSession();
-	else user.value = null;
+	sessionError.value = undefined;
+	try {
+		const found = await request<{ user: User | null; refreshable: boolean }>("GET", "");
+		if (found.user || !found.refreshable) user.value = found.user;
+		else await refreshSession();
+	} catch (error) {
+		if (!(error instanceof SessionEndedError)) sessionError.value = error;
+	}
 }
 
-/** Signs in. @returns an error message for the user, or undefined */
-export async function signIn(email: string, password: string): Promise<string | undefined> {
-	const response = await request("POST", "", { email, password });
-	const body = await response.json();
-	if (!response.ok) return body.detail;
-	user.value = body.user;
-	return undefined;
+/** @throws ProblemError, NetworkError */
+export async function signIn(email: string, password: string): Promise<void> {
+	user.value = (await request<{ user: User }>("POST", "", { email, password })).user;
 }
 
+/** @throws ProblemError, NetworkError; the session then continues */
 export async function signOut(): Promise<void> {
-	const response = await request("DELETE", "");
-	if (!response.ok) throw new Error((await response.json()).detail);
+	await request("DELETE", "");
 	user.value = null;
 }
 
 /**
  * Renews the access token. Tabs take turns, because the server ends a session whose refresh token is
  * used twice. Browsers offer locks only to pages of https and of localhost.
- * @throws SessionEndedError
+ * @throws SessionEndedError, ProblemError, NetworkError
  */
 export const refreshSession = (): Promise<void> =>
 	navigator.locks ? navigator.locks.request("console-session", renew) : renew();
 
 async function renew(): Promise<void> {
-	const response = await request("POST", "/refresh");
-	const body = await response.json();
-	if (response.ok) user.value = body.user;
-	else {
-		const error = new ProblemError(response.status, body, response.headers, 1);
-		if (error.status !== 401 && error.status !== 403) throw error;
+	try {
+		user.value = (await request<{ user: User }>("POST", "/refresh")).user;
+	} catch (error) {
+		const ended = error instanceof ProblemError && (error.status === 401 || error.status === 403);
+		if (!ended) throw error;
 		user.value = null;
 		throw new SessionEndedError(error);
 	}

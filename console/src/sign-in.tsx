@@ -1,27 +1,35 @@
-import { useState } from "preact/hooks";
+import { Form, TextField } from "./components/form.tsx";
+import { Page } from "./components/page.tsx";
+import { navigations } from "./router.ts";
 import { signIn } from "./session.ts";
 
+/** The sign-in, at any address: its page follows. */
 export function SignIn() {
-	const [error, setError] = useState<string>();
-	const submit = async (event: Event) => {
-		event.preventDefault();
-		const form = new FormData(event.target as HTMLFormElement);
-		setError(await signIn(String(form.get("email")), String(form.get("password"))));
+	const submit = async (values: FormData) => {
+		await signIn(String(values.get("email")), String(values.get("password")));
+		// The page takes the focus from the form.
+		navigations.value++;
 	};
 	return (
 		<main class="sign-in">
-			<h1>Sign in</h1>
-			<form onSubmit={submit}>
-				<label>
-					E-mail address <input name="email" type="email" autocomplete="username" required />
-				</label>
-				<label>
-					Password{" "}
-					<input name="password" type="password" autocomplete="current-password" required />
-				</label>
-				{error && <p role="alert">{error}</p>}
-				<button type="submit">Sign in</button>
-			</form>
+			<Page title="Sign in">
+				<Form action="Sign in" submit={submit}>
+					<TextField
+						label="E-mail address"
+						name="email"
+						type="email"
+						autocomplete="username"
+						required
+					/>
+					<TextField
+						label="Password"
+						name="password"
+						type="password"
+						autocomplete="current-password"
+						required
+					/>
+				</Form>
+			</Page>
 		</main>
 	);
 }

@@ -1,0 +1,77 @@
+import { signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
+
+interface DialogProps {
+	readonly title: string;
+	/** Is called when the user closes the dialog, also with Escape. */
+	onClose(): void;
+	readonly children: ComponentChildren;
+}
+/** A modal dialog while it is rendered. The browser keeps the focus inside, and returns it. */
+export function Dialog({ title, onClose, children }: DialogProps) {
+	const ref = useRef<HTMLDialogElement>(null);
+	const id = useId();
+	useLayoutEffect(() => {
+		const dialog = ref.current!;
+		const opener = document.activeElement;
+		dialog.showModal();
+		return () => {
+			dialog.close();
+			if (opener instanceof HTMLElement) opener.focus();
+		};
+	}, []);
+	return (
+		<dialog
+			ref={ref}
+			aria-labelledby={id}
+			onCancel={(event) => {
+				event.preventDefault();
+				onClose();
+			}}
+		>
+			<h2 id={id}>{title}</h2>
+			{children}
+		</dialog>
+	);
+}
+
+interface Question {
+	readonly title: string;
+	readonly text: ComponentChildren;
+	/** Label of the button that confirms: a verb. */
+	readonly action: string;
+}
+const asked = signal<(Question & { answer(confirmed: boolean): void }) | undefined>(undefined);
+
+/** Asks before a destructive action. @returns whether the user confirmed it */
+export const confirmed = (question: Question): Promise<boolean> =>
+	new Promise((resolve) => {
+		asked.value = {
+			...question,
+			answer(result) {
+				asked.value = undefined;
+				resolve(result);
+			},
+		};
+	});
+
+/** Shows the question of `confirmed`. */
+export function Confirmation() {
+	if (!asked.value) return null;
+	const { title, text, action, answer } = asked.value;
+	return (
+		<Dialog title={title} onClose={() => answer(false)}>
+			<p>{text}</p>
+			<div class="buttons">
+				{/* First, so that it has the focus. */}
+				<button type="button" onClick={() => answer(false)}>
+					Cancel
+				</button>
+				<button type="button" class="danger" onClick={() => answer(true)}>
+					{action}
+				</button>
+			</div>
+		</Dialog>
+	);
+}

@@ -1,0 +1,7 @@
+import type { Section } from "../../section.ts";
+import { OrderList } from "./order-list.tsx";
+
+export const orders: Section = {
+	title: "Orders",
+	pages: { "/orders": OrderList },
+};
