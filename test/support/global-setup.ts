@@ -1,17 +1,20 @@
+import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
-import { makeTemplates } from "./databases.ts";
+import { makeTemplates, root } from "./databases.ts";
 import { makeMemoryFolder } from "./memory-folder.ts";
 import { NODE_COMPILE_CACHE } from "./processes.ts";
 
 /**
  * Starts one Postgres for the test run, with a migrated template of each service's database. Test
- * files copy the templates that they need. Temporary files of the test run are in memory, and
+ * files copy the templates that they need. Builds the console. Temporary files of the test run are in memory, and
  * modules that were compiled by earlier runs are not compiled again.
  */
 export default async function setup(): Promise<void> {
+	const console = promisify(execFile)(process.execPath, [join(root, "console/build.js")]);
 	const folder = makeMemoryFolder("moleculer-commerce-test");
 	// If tests run as root, Postgres and some programs run as other users.
 	chmodSync(folder, 0o755);
@@ -27,7 +30,7 @@ export default async function setup(): Promise<void> {
 	const admin = `postgres://${user}:${password}@${host}:${port}/postgres`;
 	// Workers and their child processes inherit these.
 	Object.assign(process.env, { TEST_POSTGRES: admin, TMPDIR: temporary, NODE_COMPILE_CACHE });
-	await makeTemplates(admin);
+	await Promise.all([makeTemplates(admin), console]);
 	(globalThis as { stopPostgres?: () => Promise<void> }).stopPostgres = async () => {
 		await postgres.stop();
 		await rm(folder, { recursive: true, force: true });

@@ -11,7 +11,7 @@ import type { Handler, HttpResponse, Request } from "../http/exchange.ts";
 import { handler, htmlPage } from "../link-pages/html.ts";
 
 /** Written by `npm run console`. */
-const dist = join(import.meta.dirname, "../../../console/dist");
+export const dist = join(import.meta.dirname, "../../../console/dist");
 /** Allows only resources of this origin, and images of products from other origins over https. */
 const CSP = [
 	"default-src 'none'",
@@ -37,25 +37,26 @@ const NOT_BUILT =
 export const consolePages: Readonly<Record<string, Handler>> = {
 	...Object.fromEntries(
 		["/console", "/console/:section", "/console/:section/:id", "/console/:section/:id/:part"].map(
-			(path) => [`GET ${path}`, handler((_, req) => page(req))],
+			(path) => [`GET ${path}`, handler((_, req) => page(req, dist))],
 		),
 	),
-	"GET /console/assets/:file": handler((_, req) => asset(req)),
+	"GET /console/assets/:file": handler((_, req) => asset(req, dist)),
 };
 
-async function page(req: Request): Promise<HttpResponse> {
-	const html = await read("index.html");
+/** The page of every path, or the next step if it is not built. @param folder of the build */
+export async function page(req: Request, folder: string): Promise<HttpResponse> {
+	const html = await read(join(folder, "index.html"));
 	return html
 		? documentResponse(req, document(html.toString(), "text/html; charset=utf-8", HEADERS))
 		: htmlPage(503, "Admin console", NOT_BUILT, { "Retry-After": "5" });
 }
 
 /** Responds with a file that was compressed when it was built. Its name contains its hash. */
-async function asset(req: Request): Promise<HttpResponse> {
+async function asset(req: Request, folder: string): Promise<HttpResponse> {
 	const [, file, extension] = ASSET.exec(req.parsedUrl.split("/").at(-1)!) ?? [];
 	if (!file) throw commonError("ROUTE_NOT_FOUND");
 	const encoding = bestEncoding(req);
-	const body = await read(`assets/${file}${EXTENSIONS[encoding]}`);
+	const body = await read(join(folder, "assets", file + EXTENSIONS[encoding]));
 	if (!body) throw commonError("ROUTE_NOT_FOUND");
 	return {
 		status: 200,
@@ -72,7 +73,7 @@ async function asset(req: Request): Promise<HttpResponse> {
 
 /** Returns the content of a file, or undefined if it does not exist. */
 const read = (file: string): Promise<Buffer | undefined> =>
-	readFile(join(dist, file)).catch((error: NodeJS.ErrnoException) => {
+	readFile(file).catch((error: NodeJS.ErrnoException) => {
 		if (error.code === "ENOENT") return undefined;
 		throw error;
 	});
