@@ -7,7 +7,7 @@ const IMPURE =
 
 /** Pure tests: they start no server and no process. `npm run test:unit` runs them in seconds. */
 const pure = globSync(
-	"{clients,lib,middlewares,mixins,services,tools,test/support/stripe}/**/*.test.ts",
+	"{clients,console/src,lib,middlewares,mixins,services,tools,test/support/stripe}/**/*.test.ts",
 ).filter((file) => !IMPURE.test(readFileSync(file, "utf8")));
 
 export default {

@@ -18,3 +18,23 @@ export function messageOf(error: unknown): string {
 }
 
 const sentence = (text: string): string => (/[.!?)]$/.test(text) ? text : `${text}.`);
+
+/**
+ * Creates the Idempotency-Keys of a dialog: a submission that is repeated without a change has the
+ * same key, so it takes effect once.
+ */
+export function idempotencyKeys(): (params: object) => string {
+	const keys = new Map<string, string>();
+	return (params) => {
+		const text = JSON.stringify(params);
+		const key = keys.get(text) ?? randomKey();
+		keys.set(text, key);
+		return key;
+	};
+}
+
+/** `crypto.randomUUID` exists only on pages that were loaded by https. */
+const randomKey = (): string =>
+	Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+		byte.toString(16).padStart(2, "0"),
+	).join("");

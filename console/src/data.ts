@@ -30,7 +30,10 @@ export function useData<T>(
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		let failures = 0;
 		let running = false;
+		/** A reload was requested during a load, which may have read the old data. */
+		let again = false;
 		async function once(): Promise<void> {
+			again = running;
 			if (running) return;
 			running = true;
 			clearTimeout(timer);
@@ -43,7 +46,9 @@ export function useData<T>(
 				if (!ended.signal.aborted) setState(({ data }) => ({ ...(data && { data }), error }));
 			}
 			running = false;
-			if (poll !== undefined && !ended.signal.aborted && document.visibilityState === "visible")
+			if (ended.signal.aborted) return;
+			if (again) void once();
+			else if (poll !== undefined && document.visibilityState === "visible")
 				timer = setTimeout(once, Math.min(poll * 2 ** failures, Math.max(poll, LONGEST_MS)));
 		}
 		const onVisible = () => {

@@ -14,10 +14,21 @@ interface FormProps {
 	submit(values: FormData): PromiseLike<unknown>;
 	/** Adds a button that leaves the form. */
 	onCancel?(): void;
+	/** Label of that button. */
+	readonly cancel?: string;
+	/** The action is destructive. */
+	readonly danger?: boolean;
 	readonly children: ComponentChildren;
 }
 /** A form with its buttons and errors. Fields keep their input after an error. */
-export function Form({ action, submit, onCancel, children }: FormProps) {
+export function Form({
+	action,
+	submit,
+	onCancel,
+	cancel = "Cancel",
+	danger = false,
+	children,
+}: FormProps) {
 	const [error, setError] = useState<unknown>();
 	const [busy, setBusy] = useState(false);
 	const form = useRef<HTMLFormElement>(null);
@@ -48,10 +59,10 @@ export function Form({ action, submit, onCancel, children }: FormProps) {
 			<div class="buttons">
 				{onCancel && (
 					<button type="button" onClick={onCancel}>
-						Cancel
+						{cancel}
 					</button>
 				)}
-				<button type="submit" class="primary" aria-disabled={busy}>
+				<button type="submit" class={danger ? "danger" : "primary"} aria-disabled={busy}>
 					{action}
 				</button>
 			</div>

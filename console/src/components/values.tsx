@@ -63,3 +63,29 @@ export const Link = ({ to, children }: { to: string; children: ComponentChildren
 
 /** An ID, shortened to its end, which differs between IDs of the same time. */
 export const ShortId = ({ id }: { id: string }) => <code title={id}>…{id.slice(-8)}</code>;
+
+interface AddressLines {
+	readonly name: string;
+	readonly company?: string | null;
+	readonly line1: string;
+	readonly line2?: string | null;
+	readonly postal_code?: string | null;
+	readonly city: string;
+	readonly region?: string | null;
+	readonly country: string;
+}
+/** A postal address: structured, or text as it was entered. */
+export function Address({ of }: { of: string | AddressLines }) {
+	if (typeof of === "string") return <>{of}</>;
+	const { name, company, line1, line2, postal_code, city, region, country } = of;
+	const lines = [name, company, line1, line2, `${postal_code ?? ""} ${city}`, region, country];
+	return (
+		<address>
+			{lines
+				.filter((line) => line?.trim())
+				.map((line) => (
+					<div key={line}>{line}</div>
+				))}
+		</address>
+	);
+}
