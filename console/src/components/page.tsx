@@ -66,3 +66,17 @@ export function Facts({ rows }: { rows: Readonly<Record<string, ComponentChildre
 		</dl>
 	);
 }
+
+/** The most important values of a part, large. */
+export function Figures({ rows }: { rows: Readonly<Record<string, ComponentChildren>> }) {
+	return (
+		<dl class="figures">
+			{Object.entries(rows).map(([term, value]) => (
+				<div key={term}>
+					<dt>{term}</dt>
+					<dd>{value}</dd>
+				</div>
+			))}
+		</dl>
+	);
+}

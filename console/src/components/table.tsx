@@ -26,8 +26,8 @@ export function Table<T>({ label, rows, columns, keyOf, empty = "Nothing here." 
 	if (rows.length === 0) return <Empty>{empty}</Empty>;
 	const classOf = ({ align, wide }: Column<T>) => `${align ?? ""} ${wide ? "wide" : ""}`.trim();
 	return (
-		// biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls the region
-		<section class="scroll" aria-label={label} tabIndex={0}>
+		// biome-ignore lint/a11y: a group is no landmark, and the keyboard scrolls it
+		<div class="scroll" role="group" aria-label={label} tabIndex={0}>
 			<table>
 				<thead>
 					<tr>
@@ -50,7 +50,7 @@ export function Table<T>({ label, rows, columns, keyOf, empty = "Nothing here." 
 					))}
 				</tbody>
 			</table>
-		</section>
+		</div>
 	);
 }
 

@@ -5,7 +5,7 @@ import { Dialog } from "../../components/dialog.tsx";
 import { Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
-import type { Order } from "./order-page.tsx";
+import type { Order } from "./order.ts";
 import { remainingPieces } from "./refund.rules.ts";
 import { RefundDialog } from "./refund-dialog.tsx";
 

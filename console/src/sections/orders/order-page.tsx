@@ -1,4 +1,3 @@
-import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
 import { reads } from "../../api.ts";
 import { Facts, Page, Panel } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
@@ -6,14 +5,13 @@ import { type Column, Table } from "../../components/table.tsx";
 import { Address, Link, Money, StatusBadge, Time } from "../../components/values.tsx";
 import { useData } from "../../data.ts";
 import { useOrderEvents } from "./live.ts";
+import type { Order } from "./order.ts";
 import { OrderActions } from "./order-actions.tsx";
 import { Payments } from "./payments.tsx";
 import { Shipment, Timeline } from "./timeline.tsx";
 
 /** Pause between two polls: refunds, messages and retries have no event of the order. */
 const POLL_MS = 5000;
-
-export type Order = ResultOf<"orders.get">;
 
 /** An order with its payments, shipment, customer and live timeline, and its actions. */
 export function OrderPage({ id }: { id: string }) {

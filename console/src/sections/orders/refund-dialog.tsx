@@ -4,7 +4,7 @@ import { Dialog } from "../../components/dialog.tsx";
 import { CheckboxField, Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { formatMoney } from "../../format.ts";
-import type { Order } from "./order-page.tsx";
+import type { Order } from "./order.ts";
 import { halfOf, nothingOf, type Pieces, remainingPieces } from "./refund.rules.ts";
 
 interface RefundDialogProps {

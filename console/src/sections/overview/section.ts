@@ -1,0 +1,4 @@
+import type { Section } from "../../section.ts";
+import { OverviewPage } from "./overview-page.tsx";
+
+export const overview: Section = { title: "Overview", pages: { "/": OverviewPage } };

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
+import type { Browser } from "playwright-core";
+import { type Client, createClient } from "../../clients/typescript/src/index.ts";
+import { chromiumPath, testInBrowser } from "../support/browser.ts";
+import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { AdminConsole, startBrowser } from "../support/console.ts";
+import { type Shop, startShop } from "../support/shop.ts";
+
+const TIMEOUT_MS = 120_000;
+let shop: Shop;
+let browser: Browser;
+let admin: Customer;
+let customer: Customer;
+let client: Client;
+let product: { readonly id: string };
+beforeAll(async () => {
+	if (!chromiumPath) return;
+	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
+	[admin, customer] = await Promise.all([makeAdmin(shop), register(shop)]);
+	client = createClient({ url: shop.url });
+	await client.signIn(customer);
+	product = await makeProduct(shop, admin, { price: 10 });
+}, TIMEOUT_MS);
+afterAll(async () => {
+	await browser?.close();
+	await shop?.stop();
+});
+
+let console: AdminConsole;
+beforeEach(async () => {
+	if (!chromiumPath) return;
+	await console?.close();
+	console = await AdminConsole.open(browser, shop.url, "/orders");
+	await console.signIn(admin);
+	await console.shows("Orders");
+});
+
+/** Places an order through the client. */
+const place = (quantity: number) =>
+	client.orders.create({ items: [{ product_id: product.id, quantity }] });
+const link = (id: string) => console.page.locator(`a[href="/console/orders/${id}"]`);
+
+testInBrowser(
+	"an order appears without reload, and is shipped, refunded by half and delivered",
+	async () => {
+		await console.page.getByText("No order matches.").waitFor();
+		const { id } = await place(2);
+		await link(id).click();
+		await console.shows(`Order ${id}`);
+		await console.panel("Payments").getByText("captured", { exact: true }).waitFor();
+		await console.panel("Timeline").getByText("live", { exact: true }).waitFor();
+
+		await console.button("Ship").click();
+		await console.confirms("The order is shipped.");
+		await console.panel("Summary").getByText("shipped").waitFor();
+		await console.panel("Timeline").getByText("order shipped").first().waitFor();
+		await console.panel("Shipment").getByText("Dispatched").waitFor();
+
+		await console.button("Refund …").click();
+		await console.button("Half of the order").click();
+		await console.dialog().getByLabel("Reason").fill("Damaged");
+		await console.dialog().getByRole("button", { name: "Refund", exact: true }).click();
+		await console.confirms("€10.00 is refunded.");
+		await console.panel("Items").getByText("Damaged").waitFor();
+		await console.panel("Payments").getByText("partially refunded").waitFor();
+		const { refunds } = await client.orders.get({ id });
+		expect(refunds).toMatchObject([{ amount: 10, items: [{ quantity: 1 }], reason: "Damaged" }]);
+
+		await console.button("Mark as delivered").click();
+		await console.panel("Summary").getByText("delivered").waitFor();
+		expect((await client.orders.get({ id })).status).toBe("delivered");
+		expect(console.problems).toEqual([]);
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"changes by others appear live, and cancelling asks first",
+	async () => {
+		const [{ id }, other] = [await place(1), await place(1)];
+		await console.goto(`/orders/${id}`);
+		await console.panel("Timeline").getByText("live", { exact: true }).waitFor();
+		await console.button("Cancel order …").click();
+		await console.page.keyboard.press("Escape");
+		await console.dialog().waitFor({ state: "hidden" });
+		expect((await client.orders.get({ id })).status).toBe("confirmed");
+		await console.button("Cancel order …").click();
+		await console.dialog().getByLabel("Reason").fill("Out of season");
+		await console.button("Cancel the order").click();
+		await console.panel("Summary").getByText("Out of season").waitFor();
+		expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
+
+		await console.goto(`/orders/${other.id}`);
+		await console.panel("Summary").getByText("confirmed").waitFor();
+		await client.orders.cancel({ id: other.id });
+		await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"orders are found by ID, e-mail address, status and time",
+	async () => {
+		const { id } = await place(1);
+		await link(id).waitFor();
+		const search = console.page.getByLabel("Order ID or e-mail address");
+		await search.fill("nobody@example.com");
+		await console.page.getByText("No order matches.").waitFor();
+		await search.fill(customer.email);
+		await link(id).waitFor();
+		await search.fill(id);
+		await console.page.waitForURL(`**/orders?q=${id}`);
+		await link(id).waitFor();
+		await search.fill(id.slice(0, 8));
+		await console.page.getByText("Enter the complete ID").waitFor();
+		await search.fill("");
+		await console.page.getByLabel("Status").selectOption("delivered");
+		await link(id).waitFor({ state: "hidden" });
+		await console.page.getByLabel("Status").selectOption("");
+		await link(id).waitFor();
+		await console.page.getByLabel("Placed before").fill("2020-01-01T00:00");
+		await console.page.getByText("No order matches.").waitFor();
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"a list has pages with addresses of their own",
+	async () => {
+		for (let i = 0; i < 26; i++) await place(1);
+		await console.page.getByRole("link", { name: "Next" }).click();
+		await console.page.getByText(/26 to \d+ of/).waitFor();
+		expect(console.path).toBe("/orders?page=2");
+		await console.page.getByRole("link", { name: "Previous" }).click();
+		await console.page.getByText("1 to 25 of").waitFor();
+	},
+	TIMEOUT_MS,
+);

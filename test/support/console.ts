@@ -1,0 +1,130 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import {
+	type Browser,
+	type BrowserContext,
+	chromium,
+	type Locator,
+	type Page,
+} from "playwright-core";
+import { chromiumPath } from "./browser.ts";
+
+/** Milliseconds that a test waits for an element on a busy machine. */
+const PATIENCE_MS = 30_000;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+type Account = { readonly email: string; readonly password: string };
+interface Options {
+	readonly theme?: "light" | "dark";
+	readonly width?: number;
+	readonly height?: number;
+}
+
+/** Starts Chromium. */
+export const startBrowser = (): Promise<Browser> =>
+	chromium.launch({ executablePath: chromiumPath!, args: ["--no-sandbox"] });
+
+/** The admin console in a browser, of a shop in any deployment mode. */
+export class AdminConsole {
+	readonly page: Page;
+	readonly context: BrowserContext;
+	/** Script errors, violations of the Content Security Policy, and requests to other origins. */
+	readonly problems: string[] = [];
+	readonly #url: string;
+
+	private constructor(url: string, context: BrowserContext, page: Page) {
+		this.#url = url;
+		this.context = context;
+		this.page = page;
+		page.setDefaultTimeout(PATIENCE_MS);
+		page.on("request", (request) => {
+			if (!request.url().startsWith(url) && !request.url().startsWith("data:"))
+				this.problems.push(`request to ${request.url()}`);
+		});
+		page.on("pageerror", ({ message }) => this.problems.push(message));
+		page.on("console", (message) => {
+			// The browser reports responses such as 401, which the console handles.
+			if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+				this.problems.push(message.text());
+		});
+	}
+
+	/** Opens the console of a gateway in a new session of a browser. @param path without /console */
+	static async open(
+		browser: Browser,
+		url: string,
+		path = "",
+		{ theme = "light", width = 1280, height = 800 }: Options = {},
+	): Promise<AdminConsole> {
+		const context = await browser.newContext({
+			colorScheme: theme,
+			viewport: { width, height },
+			reducedMotion: "reduce",
+		});
+		const console = new AdminConsole(url, context, await context.newPage());
+		await console.goto(path);
+		return console;
+	}
+
+	/** @param path without /console */
+	async goto(path: string): Promise<void> {
+		await this.page.goto(`${this.#url}/console${path}`);
+	}
+
+	/** Path of the current page with its query, without /console. */
+	get path(): string {
+		return this.page.url().slice(`${this.#url}/console`.length);
+	}
+
+	/** Submits the sign-in. */
+	async signIn({ email, password }: Account): Promise<void> {
+		await this.page.getByLabel("E-mail address").fill(email);
+		await this.page.getByLabel("Password").fill(password);
+		await this.button("Sign in").click();
+	}
+
+	/** Waits for the page with this title. */
+	async shows(title: string | RegExp): Promise<void> {
+		await this.page.getByRole("heading", { level: 1, name: title }).waitFor();
+	}
+
+	/** Opens a section through the navigation. */
+	async section(title: string): Promise<void> {
+		await this.page.getByRole("navigation", { name: "Sections" }).getByText(title).click();
+		await this.shows(title);
+	}
+
+	button(name: string): Locator {
+		return this.page.getByRole("button", { name, exact: true });
+	}
+	/** Part of a page by its title. */
+	panel(title: string): Locator {
+		return this.page.getByRole("region", { name: title, exact: true }).first();
+	}
+	dialog(): Locator {
+		return this.page.getByRole("dialog");
+	}
+	/** Waits for the message about a change. */
+	async confirms(text: string): Promise<void> {
+		await this.page.locator(".toast").filter({ hasText: text }).waitFor();
+	}
+
+	/** Violations of axe-core's rules, including contrast, on the current page. */
+	async violations(): Promise<string[]> {
+		await this.page.evaluate(axe);
+		return this.page.evaluate(async () => {
+			const { axe } = globalThis as unknown as { axe: { run(): Promise<Results> } };
+			interface Results {
+				violations: { id: string; help: string; nodes: { html: string }[] }[];
+			}
+			const { violations } = await axe.run();
+			return violations.flatMap(({ id, help, nodes }) =>
+				nodes.map(({ html }) => `${id} (${help}): ${html}`),
+			);
+		});
+	}
+
+	close(): Promise<void> {
+		return this.context.close();
+	}
+}
