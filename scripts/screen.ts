@@ -16,6 +16,7 @@ interface Screen {
 /** The start screen: address, logins, an example order, and how to stop. */
 export function screen({ url, services, logins, productId, places, prompt }: Screen): string {
 	const customer = logins.find(({ role, password }) => role === "user" && password);
+	const admin = logins.find(({ role }) => role === "admin");
 	return [
 		"",
 		url ? `The shop is open at ${url}` : `Running without a gateway: ${services.join(", ")}`,
@@ -27,7 +28,12 @@ export function screen({ url, services, logins, productId, places, prompt }: Scr
 		...(url && customer && productId
 			? ["", "Log in and place an order:", "", ...tour(url, customer, productId), ""]
 			: [""]),
-		...(url ? [`  ${"API".padEnd(14)} ${url}/docs`] : []),
+		...(url
+			? [
+					`  ${"Console".padEnd(14)} ${url}/console${admin ? ` (sign in as ${admin.email})` : ""}`,
+					`  ${"API".padEnd(14)} ${url}/docs`,
+				]
+			: []),
 		`  ${"Data".padEnd(14)} ${places.length > 0 ? `${places.join(" and ")} (delete to start over)` : "on the server of DATABASE_URL"}`,
 		`  ${"Stop".padEnd(14)} ${prompt ? "exit, or Ctrl-C; help lists all commands of the prompt" : `Ctrl-C, or kill ${process.pid}`}`,
 		"",

@@ -73,6 +73,7 @@ describe("npm start", () => {
 		const first = start(folder);
 		const { screen, url } = await screenOf(first);
 		expect((await send(url, "/health")).body).toMatchObject({ status: "healthy" });
+		expect(screen).toContain(`Console        ${url}/console (sign in as admin@example.com)`);
 		const [admin, customer] = logins(screen);
 		const token = await logIn(url, admin!);
 		const order = await placeOrder(url, screen, await logIn(url, customer!));

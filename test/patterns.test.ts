@@ -36,7 +36,7 @@ const LIBRARIES = [
 		"moleculer-db-adapter-sequelize",
 	],
 	...["ioredis", "redis-parser", "nats", "pino", "pino-pretty", "nodemailer"],
-	"postal-code-checker",
+	...["postal-code-checker", "cookie"],
 ];
 
 /** The checker's limits count iterations, not time: the same result on a busy machine. */

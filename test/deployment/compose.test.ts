@@ -128,6 +128,13 @@ test("the image contains every file that its files import", () => {
 	expect(missing).toEqual([]);
 });
 
+test("the image contains the built console", () => {
+	expect(dockerfile).toMatch(/^RUN node console\/build.js$/m);
+	expect(dockerfile).toMatch(/^COPY --from=console \/app\/console\/dist \.\/console\/dist$/m);
+	for (const folder of ["console", "clients/typescript/src"])
+		expect(read(".dockerignore").split("\n")).toContain(`!${folder}`);
+});
+
 test("only the edge publishes a port, and no container has a fixed name", () => {
 	expect(names(running.filter(([, { ports }]) => ports))).toEqual(["edge"]);
 	expect(names(Object.entries(production.services).filter(([, { ports }]) => ports))).toEqual([]);

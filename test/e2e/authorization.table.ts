@@ -185,6 +185,19 @@ export const table: Readonly<Record<string, Row>> = {
 	"GET /docs/swagger-ui-bundle.js": anyone(200),
 	"GET /docs/swagger-ui.css": anyone(200),
 
+	"GET /console": anyone(200),
+	"GET /console/:section": anyone(200, () => ({ path: { section: "orders" } })),
+	"GET /console/:section/:id": anyone(200, () => ({ path: { section: "orders", id: "1" } })),
+	"GET /console/:section/:id/:part": anyone(200, () => ({
+		path: { section: "orders", id: "1", part: "edit" },
+	})),
+	"GET /console/assets/:file": anyone(404, () => ({ path: { file: "none.js" } })),
+	// The rules of the session are those of its cookies: services/api/console/session.test.ts.
+	"GET /console/session": anyone(200),
+	"POST /console/session": anyone(403),
+	"POST /console/session/refresh": anyone(403),
+	"DELETE /console/session": anyone(403),
+
 	"GET /order": anyone(400),
 	"GET /verify-email": anyone(200, () => ({ query: "token=x" })),
 	"GET /password-reset": anyone(200, () => ({ query: "token=x" })),

@@ -1,12 +1,8 @@
-import { existsSync } from "node:fs";
+import { chromiumPath } from "./chromium.ts";
 import { testIf } from "./skip.ts";
 
-/** Path of an installed Chromium or Chrome. */
-export const chromiumPath = [
-	"/usr/bin/chromium",
-	"/usr/bin/chromium-browser",
-	"/usr/bin/google-chrome",
-].find(existsSync);
+export { chromiumPath };
+
 /** In CI, a missing browser fails the tests instead of skipping them. */
 const required = process.env.CI === "true";
 

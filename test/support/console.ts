@@ -7,7 +7,7 @@ import {
 	type Locator,
 	type Page,
 } from "playwright-core";
-import { chromiumPath } from "./browser.ts";
+import { chromiumPath } from "./chromium.ts";
 
 /** Milliseconds that a test waits for an element on a busy machine. */
 const PATIENCE_MS = 30_000;

@@ -160,6 +160,16 @@ const layers: readonly Layer[] = [
 			(typeOnly && (isContract({ target }) || inside("lib/contracts").test(target))),
 	},
 	{
+		name: "the console",
+		files: /^console\//,
+		rule: "its own folder, the typed client, packages, and types of contracts",
+		isAllowed: (imported) =>
+			isPackage(imported) ||
+			inside("console").test(imported.target) ||
+			imported.target === "clients/typescript/src/index.ts" ||
+			(isContract(imported) && imported.typeOnly),
+	},
+	{
 		name: "a tool or script",
 		files: /^(tools|scripts)\//,
 		rule: "anything but services, of which only contracts, the gateway's documents and data migrations",

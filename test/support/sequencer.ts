@@ -51,6 +51,9 @@ const LONG = [
 	"tools/client/browser.test.ts",
 	"tools/client/package.test.ts",
 	"test/two-shops.test.ts",
+	"test/e2e/console.pages.test.ts",
+	"test/e2e/console.orders.test.ts",
+	"test/e2e/console.session.test.ts",
 ];
 
 /** Runs the longest files first, so that no worker is left with one of them at the end. */

@@ -1,7 +1,6 @@
 import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
 
 type Statistics = ResultOf<"orders.statistics">;
-export type Interval = "minute" | "hour" | "day";
 
 /** Periods of the overview, with the interval of their charts. */
 export const RANGES = {
@@ -10,7 +9,7 @@ export const RANGES = {
 	month: { label: "Last 30 days", interval: "day", seconds: 2_592_000, step: 86_400 },
 } as const satisfies Record<
 	string,
-	{ label: string; interval: Interval; seconds: number; step: number }
+	{ label: string; interval: "minute" | "hour" | "day"; seconds: number; step: number }
 >;
 export type Range = keyof typeof RANGES;
 
