@@ -59,6 +59,8 @@ const context = await esbuild.context({
 	legalComments: "none",
 	jsx: "automatic",
 	jsxImportSource: "preact",
+	// The options above are complete; the image has no base configuration.
+	tsconfigRaw: "{}",
 	write: false,
 	logLevel: "warning",
 	plugins: [

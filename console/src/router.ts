@@ -3,7 +3,9 @@ import { signal } from "@preact/signals";
 /** Path at which the gateway serves the console. */
 const BASE = "/console";
 
-const pathOf = ({ pathname }: Location): string => pathname.slice(BASE.length) || "/";
+/** Path without BASE and without a trailing slash. */
+const pathOf = ({ pathname }: { readonly pathname: string }): string =>
+	pathname.slice(BASE.length).replace(/\/$/, "") || "/";
 
 /** Path of the current page, without BASE. */
 export const path = signal(pathOf(location));
@@ -45,7 +47,7 @@ export function startRouter(): void {
 		if (!link || link.target || link.hasAttribute("download") || link.hash) return;
 		if (link.origin !== location.origin || !/^\/console(\/|$)/.test(link.pathname)) return;
 		event.preventDefault();
-		navigate((link.pathname.slice(BASE.length) || "/") + link.search);
+		navigate(pathOf(link) + link.search);
 	});
 }
 
@@ -56,16 +58,4 @@ function read(): void {
 	if (!changed) return;
 	navigations.value++;
 	scrollTo(0, 0);
-}
-
-/** Parameters of a path by a pattern such as "/orders/:id"; undefined if it does not match. */
-export function match(pattern: string, target: string): Record<string, string> | undefined {
-	const [expected, given] = [pattern.split("/"), target.split("/")];
-	if (expected.length !== given.length) return undefined;
-	const params: Record<string, string> = {};
-	for (const [i, part] of expected.entries()) {
-		if (part.startsWith(":") && given[i]) params[part.slice(1)] = decodeURIComponent(given[i]);
-		else if (part !== given[i]) return undefined;
-	}
-	return params;
 }

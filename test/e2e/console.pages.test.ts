@@ -135,6 +135,8 @@ testInBrowser(
 		expect(await focused()).toBe("Ship");
 		await keyboard.press("Enter");
 		await console.confirms("The order is shipped.");
+		await console.button("Mark as delivered").waitFor();
+		expect(await focused()).toBe(`Order ${id}`);
 		await console.page.goBack();
 		await console.shows("Orders");
 		await console.close();

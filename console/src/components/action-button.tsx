@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { confirmed } from "./dialog.tsx";
+import { confirmed, useReturnedFocus } from "./dialog.tsx";
 import { toast, toastError } from "./toast.tsx";
 
 interface ActionButtonProps {
@@ -17,6 +17,7 @@ interface ActionButtonProps {
 /** A button that performs a change and shows its result. */
 export function ActionButton({ children, act, done, confirm, onSettled }: ActionButtonProps) {
 	const [busy, setBusy] = useState(false);
+	const button = useReturnedFocus();
 	const onClick = async () => {
 		if (busy || (confirm && !(await confirmed(confirm)))) return;
 		setBusy(true);
@@ -32,6 +33,7 @@ export function ActionButton({ children, act, done, confirm, onSettled }: Action
 	};
 	return (
 		<button
+			ref={button}
 			type="button"
 			class={confirm ? "danger" : ""}
 			// A disabled button would lose the focus.

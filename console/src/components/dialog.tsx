@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface DialogProps {
 	readonly title: string;
@@ -8,6 +8,24 @@ interface DialogProps {
 	onClose(): void;
 	readonly children: ComponentChildren;
 }
+/** Moves the focus to the title of the page, because the focused element has disappeared. */
+export const focusTitle = (): void => document.querySelector("h1")?.focus({ preventScroll: true });
+
+/**
+ * Reference for a button that may disappear with the change that it makes. The title then receives
+ * the focus.
+ */
+export function useReturnedFocus() {
+	const button = useRef<HTMLButtonElement>(null);
+	useLayoutEffect(
+		() => () => {
+			if (document.activeElement === button.current) focusTitle();
+		},
+		[],
+	);
+	return button;
+}
+
 /** A modal dialog while it is rendered. The browser keeps the focus inside, and returns it. */
 export function Dialog({ title, onClose, children }: DialogProps) {
 	const ref = useRef<HTMLDialogElement>(null);
@@ -33,6 +51,31 @@ export function Dialog({ title, onClose, children }: DialogProps) {
 			<h2 id={id}>{title}</h2>
 			{children}
 		</dialog>
+	);
+}
+
+interface DialogButtonProps {
+	readonly label: string;
+	readonly danger?: boolean;
+	/** The dialog that the button opens. */
+	children(close: () => void): ComponentChildren;
+}
+/** A button that opens a dialog. */
+export function DialogButton({ label, danger = false, children }: DialogButtonProps) {
+	const [open, setOpen] = useState(false);
+	const button = useReturnedFocus();
+	return (
+		<>
+			<button
+				ref={button}
+				type="button"
+				class={danger ? "danger" : ""}
+				onClick={() => setOpen(true)}
+			>
+				{label}
+			</button>
+			{open && children(() => setOpen(false))}
+		</>
 	);
 }
 

@@ -1,7 +1,6 @@
-import { useState } from "preact/hooks";
 import { reads, shop } from "../../api.ts";
 import { ActionButton } from "../../components/action-button.tsx";
-import { Dialog } from "../../components/dialog.tsx";
+import { Dialog, DialogButton } from "../../components/dialog.tsx";
 import { Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
@@ -16,9 +15,7 @@ interface OrderActionsProps {
 /** Buttons for the actions that the status of an order allows. */
 export function OrderActions({ order, onChange }: OrderActionsProps) {
 	const { id, status } = order;
-	const [dialog, setDialog] = useState<"cancel" | "refund">();
-	const close = () => setDialog(undefined);
-	const settle = () => {
+	const settle = (close: () => void) => () => {
 		close();
 		onChange();
 	};
@@ -46,17 +43,15 @@ export function OrderActions({ order, onChange }: OrderActionsProps) {
 			)}
 			{status === "pending" && <RetryStuck id={id} onSettled={onChange} />}
 			{isPaid && (refundable || order.shipping_amount > 0) && (
-				<button type="button" onClick={() => setDialog("refund")}>
-					Refund …
-				</button>
+				<DialogButton label="Refund …">
+					{(close) => <RefundDialog order={order} onClose={close} onDone={settle(close)} />}
+				</DialogButton>
 			)}
 			{(status === "pending" || status === "confirmed") && (
-				<button type="button" class="danger" onClick={() => setDialog("cancel")}>
-					Cancel order …
-				</button>
+				<DialogButton label="Cancel order …" danger>
+					{(close) => <CancelDialog id={id} onClose={close} onDone={settle(close)} />}
+				</DialogButton>
 			)}
-			{dialog === "cancel" && <CancelDialog id={id} onClose={close} onDone={settle} />}
-			{dialog === "refund" && <RefundDialog order={order} onClose={close} onDone={settle} />}
 		</>
 	);
 }

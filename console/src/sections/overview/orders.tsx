@@ -88,5 +88,5 @@ const revenueOf = (revenue: Readonly<Record<string, number>>): string =>
 
 function Stuck({ count }: { count: number | undefined }) {
 	if (count === undefined) return "–";
-	return count === 0 ? "0" : <Link to="/failures">{formatNumber(count)}</Link>;
+	return count === 0 ? "0" : <Link to="/stuck-orders">{formatNumber(count)}</Link>;
 }
