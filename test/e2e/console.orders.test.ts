@@ -99,6 +99,26 @@ testInBrowser(
 );
 
 testInBrowser(
+	"a stuck order is counted, and its compensation retried",
+	async () => {
+		const { id } = await place(1);
+		await shop.databases.query(
+			"orders",
+			"update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'Test' where id = $1",
+			[id],
+		);
+		await console.section("Overview");
+		await console.panel("Sagas of orders").getByRole("link", { name: "1" }).waitFor();
+		await console.goto(`/orders/${id}`);
+		await console.button("Retry compensation").click();
+		await console.confirms("The compensation is retried.");
+		await console.panel("Summary").getByText("cancelled", { exact: true }).waitFor();
+		expect(await client.orders.get({ id })).toMatchObject({ status: "cancelled" });
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
 	"orders are found by ID, e-mail address, status and time",
 	async () => {
 		const { id } = await place(1);

@@ -19,6 +19,7 @@ export function OrderActions({ order, onChange }: OrderActionsProps) {
 		close();
 		onChange();
 	};
+	const canBeCancelled = status === "pending" || status === "confirmed";
 	const isPaid = status !== "pending" && status !== "cancelled";
 	const refundable = Object.values(remainingPieces(order)).some((pieces) => pieces > 0);
 	return (
@@ -41,13 +42,13 @@ export function OrderActions({ order, onChange }: OrderActionsProps) {
 					Mark as delivered
 				</ActionButton>
 			)}
-			{status === "pending" && <RetryStuck id={id} onSettled={onChange} />}
+			{canBeCancelled && <RetryStuck id={id} onSettled={onChange} />}
 			{isPaid && (refundable || order.shipping_amount > 0) && (
 				<DialogButton label="Refund …">
 					{(close) => <RefundDialog order={order} onClose={close} onDone={settle(close)} />}
 				</DialogButton>
 			)}
-			{(status === "pending" || status === "confirmed") && (
+			{canBeCancelled && (
 				<DialogButton label="Cancel order …" danger>
 					{(close) => <CancelDialog id={id} onClose={close} onDone={settle(close)} />}
 				</DialogButton>
