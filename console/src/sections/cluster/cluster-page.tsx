@@ -7,8 +7,11 @@ import { Breakers } from "./breakers.tsx";
 import { type ActiveNode, type ActiveService, servicesOf, type Traffic } from "./traffic.rules.ts";
 import { useCluster } from "./use-cluster.ts";
 
-/** The registry removes a dead node after a few seconds; the page follows within one. */
-const POLL_MS = 1000;
+/**
+ * The registry removes a dead node after up to four seconds, and a poll waits a second for a node
+ * that does not respond: the page follows within five seconds.
+ */
+const POLL_MS = 500;
 
 const orDash = (value: number | null, format: (value: number) => string) =>
 	value === null ? "–" : format(value);
