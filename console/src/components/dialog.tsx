@@ -9,7 +9,7 @@ interface DialogProps {
 	readonly children: ComponentChildren;
 }
 /** Moves the focus to the title of the page, because the focused element has disappeared. */
-export const focusTitle = (): void => document.querySelector("h1")?.focus({ preventScroll: true });
+const focusTitle = (): void => document.querySelector("h1")?.focus({ preventScroll: true });
 
 /**
  * Reference for a button that may disappear with the change that it makes. The title then receives

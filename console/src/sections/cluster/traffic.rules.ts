@@ -21,15 +21,15 @@ export interface Traffic {
 	readonly p95: number | null;
 }
 
-export const httpCounters = ({ http }: Node): Counters | undefined =>
+const httpCounters = ({ http }: Node): Counters | undefined =>
 	http ? { ...http, total: http.requests } : undefined;
 
-export const callCounters = ({ ok, refused, ...counters }: Node["calls"][number]): Counters => ({
+const callCounters = ({ ok, refused, ...counters }: Node["calls"][number]): Counters => ({
 	...counters,
 	total: ok + refused + counters.failed,
 });
 
-export function sum(all: readonly Counters[]): Counters {
+function sum(all: readonly Counters[]): Counters {
 	const buckets: number[] = [];
 	let [total, failed, seconds] = [0, 0, 0];
 	for (const counters of all) {
@@ -42,7 +42,7 @@ export function sum(all: readonly Counters[]): Counters {
 }
 
 /** Counters of the period between two snapshots of one process. */
-export const difference = (now: Counters, before: Counters): Counters => ({
+const difference = (now: Counters, before: Counters): Counters => ({
 	total: now.total - before.total,
 	failed: now.failed - before.failed,
 	seconds: now.seconds - before.seconds,
