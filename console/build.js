@@ -29,17 +29,18 @@ async function write(outputs) {
 		.replace("%css%", nameOf(".css"));
 	await replace(join(dist, "index.html"), page);
 	for (const name of await readdir(join(dist, "assets")))
-		if (!files.has(name)) await rm(join(dist, "assets", name), { force: true });
+		if (!files.has(name) && !name.endsWith(".new")) await rm(join(dist, "assets", name), { force: true });
 	const kilobytes = [...files]
 		.filter(([name]) => name.endsWith(".gz"))
 		.reduce((sum, [, { length }]) => sum + length / 1000, 0);
 	console.log(`The console is built: ${kilobytes.toFixed(1)} kB compressed`);
 }
 
-/** Replaces a file at once, because the gateway reads it at any time. */
+/** Replaces a file at once, because the gateway and other builds use it at any time. */
 async function replace(path, content) {
-	await writeFile(`${path}.new`, content);
-	await rename(`${path}.new`, path);
+	const temporary = `${path}.${process.pid}.new`;
+	await writeFile(temporary, content);
+	await rename(temporary, path);
 }
 
 const { values } = parseArgs({ options: { watch: { type: "boolean", default: false } } });
