@@ -29,7 +29,8 @@ async function write(outputs) {
 		.replace("%css%", nameOf(".css"));
 	await replace(join(dist, "index.html"), page);
 	for (const name of await readdir(join(dist, "assets")))
-		if (!files.has(name) && !name.endsWith(".new")) await rm(join(dist, "assets", name), { force: true });
+		if (!files.has(name) && !name.endsWith(".new"))
+			await rm(join(dist, "assets", name), { force: true });
 	const kilobytes = [...files]
 		.filter(([name]) => name.endsWith(".gz"))
 		.reduce((sum, [, { length }]) => sum + length / 1000, 0);
