@@ -1,7 +1,8 @@
 import type { Section } from "./section.ts";
+import { catalogue } from "./sections/catalogue/section.ts";
 import { cluster } from "./sections/cluster/section.ts";
 import { orders } from "./sections/orders/section.ts";
 import { overview } from "./sections/overview/section.ts";
 
 /** All sections, in the order of the navigation. */
-export const sections: readonly Section[] = [overview, cluster, orders];
+export const sections: readonly Section[] = [overview, cluster, orders, catalogue];

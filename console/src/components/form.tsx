@@ -33,8 +33,14 @@ export function Form({
 	const [busy, setBusy] = useState(false);
 	const form = useRef<HTMLFormElement>(null);
 	const errors = fieldErrorsOf(error);
+	const [others, setOthers] = useState<readonly string[]>([]);
 	useEffect(() => {
 		if (error) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+		setOthers(
+			Object.keys(errors)
+				.filter((field) => field === "" || !form.current?.elements.namedItem(field))
+				.map((field) => errors[field]!),
+		);
 	}, [error]);
 	const onSubmit = async (event: SubmitEvent) => {
 		event.preventDefault();
@@ -52,9 +58,13 @@ export function Form({
 		<form ref={form} onSubmit={onSubmit}>
 			<Errors.Provider value={errors}>{children}</Errors.Provider>
 			{error !== undefined && (
-				<p class="problem" role="alert">
-					{messageOf(error)}
-				</p>
+				<div class="problem" role="alert">
+					<p>{messageOf(error)}</p>
+					{/* Errors that no field shows. */}
+					{others.map((message) => (
+						<p key={message}>{message}</p>
+					))}
+				</div>
 			)}
 			<div class="buttons">
 				{onCancel && (
@@ -124,6 +134,8 @@ interface TextFieldProps extends FieldProps {
 	readonly min?: number | string;
 	readonly max?: number | string;
 	readonly step?: number | string;
+	/** ID of a `datalist` with suggestions. */
+	readonly list?: string | undefined;
 }
 export function TextField({
 	value = "",
@@ -132,10 +144,11 @@ export function TextField({
 	min,
 	max,
 	step,
+	list,
 	...field
 }: TextFieldProps) {
 	// The types of Preact do not allow a variable type.
-	const input = { type, autocomplete, min, max, step, defaultValue: String(value) };
+	const input = { type, autocomplete, min, max, step, list, defaultValue: String(value) };
 	return (
 		<Field {...field}>
 			{(control) => <input {...control} {...(input as ComponentProps<"input">)} />}
@@ -162,12 +175,19 @@ const optionsOf = (choices: Choices, selected: string) =>
 		</option>
 	));
 
-export const SelectField = ({
-	value = "",
-	choices,
-	...field
-}: FieldProps & { value?: string; choices: Choices }) => (
-	<Field {...field}>{(control) => <select {...control}>{optionsOf(choices, value)}</select>}</Field>
+interface SelectFieldProps extends FieldProps {
+	readonly value?: string;
+	readonly choices: Choices;
+	onChange?(value: string): void;
+}
+export const SelectField = ({ value = "", choices, onChange, ...field }: SelectFieldProps) => (
+	<Field {...field}>
+		{(control) => (
+			<select {...control} onChange={({ currentTarget }) => onChange?.(currentTarget.value)}>
+				{optionsOf(choices, value)}
+			</select>
+		)}
+	</Field>
 );
 
 export function CheckboxField({

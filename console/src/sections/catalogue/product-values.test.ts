@@ -1,0 +1,82 @@
+import { describe, expect, test } from "@jest/globals";
+import {
+	attributeRows,
+	differences,
+	inputOf,
+	type Product,
+	readFields,
+	readOptionNames,
+	readOptions,
+} from "./product-values.ts";
+
+const product = {
+	id: "1",
+	name: "Mug",
+	description: null,
+	price: 5,
+	currency: "EUR",
+	category: "Kitchen",
+	sku: null,
+	attributes: { color: ["red", "blue"], weight: 300, vegan: true, note: "12" },
+	images: [{ url: "/a.svg", alt: "" }],
+	variants: [],
+} as unknown as Product;
+
+/** Form with the fields of a product. */
+function formOf({ name, price, currency, category, attributes, images }: Product): FormData {
+	const values = new FormData();
+	const set = (row: object, prefix = "") => {
+		for (const [field, value] of Object.entries(row)) values.set(prefix + field, String(value));
+	};
+	set({ name: ` ${name} `, description: "", price, currency, category, sku: "" });
+	attributeRows(attributes).forEach((row, i) => {
+		set(row, `attributes[${i}].`);
+	});
+	images.forEach((row, i) => {
+		set(row, `images[${i}].`);
+	});
+	return values;
+}
+
+describe("the form of a product", () => {
+	test("has all its fields, and attributes of every type", () => {
+		const { id: _, variants: __, ...fields } = product;
+		expect(readFields(formOf(product))).toEqual(fields);
+	});
+
+	test("shows the errors of attributes and option names at their inputs", () => {
+		const values = formOf(product);
+		expect(inputOf(values, "attributes.weight")).toBe("attributes[1].value");
+		expect(inputOf(values, "attributes.color[0]")).toBe("attributes[0].value");
+		expect(inputOf(values, "images[0].url")).toBe("images[0].url");
+		expect(inputOf(values, "option_names[1]")).toBe("option_names");
+	});
+
+	test("has names of options and options", () => {
+		const values = new FormData();
+		expect(readOptionNames(values)).toBeNull();
+		values.set("option_names", " size, color ,");
+		values.set("options.size", " M ");
+		expect(readOptionNames(values)).toEqual(["size", "color"]);
+		expect(readOptions(values, ["size"])).toEqual({ size: "M" });
+	});
+});
+
+test("describes the fields in which two versions of a product differ", () => {
+	const after = {
+		...product,
+		price: 6,
+		images: [],
+		attributes: { color: ["red"] },
+		updated_at: "later",
+	};
+	expect(differences(product, after)).toEqual([
+		{ field: "price", from: "5", to: "6" },
+		{
+			field: "attributes",
+			from: "color: red, blue, weight: 300, vegan: true, note: 12",
+			to: "color: red",
+		},
+		{ field: "images", from: "url: /a.svg, alt: none", to: "none" },
+	]);
+});

@@ -1,0 +1,135 @@
+import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
+import { numberOf, rowsOf, textOf } from "../../form-values.ts";
+
+export type Product = ResultOf<"products.get">;
+export type Variant = Product["variants"][number];
+type AttributeValue = Product["attributes"][string];
+
+/** Types of the values of attributes, with their labels. */
+export const KINDS = {
+	text: "Text",
+	number: "Number",
+	boolean: "Yes or no",
+	list: "List",
+} as const;
+type Kind = keyof typeof KINDS;
+/** Separates the values of a list, as in a CSV file. */
+const SEPARATOR = "|";
+
+/** An attribute as its fields have it. */
+export interface AttributeRow {
+	readonly name: string;
+	readonly kind: Kind;
+	readonly value: string;
+}
+export const attributeRows = (attributes: Product["attributes"]): AttributeRow[] =>
+	Object.entries(attributes).map(([name, value]) => ({
+		name,
+		kind: kindOf(value),
+		value: textOfValue(value),
+	}));
+
+function kindOf(value: AttributeValue): Kind {
+	if (Array.isArray(value)) return "list";
+	return typeof value === "string" ? "text" : (typeof value as "number" | "boolean");
+}
+/** Text of an attribute, such as `red|blue` for a list. */
+export const textOfValue = (value: AttributeValue): string =>
+	Array.isArray(value) ? value.join(SEPARATOR) : String(value);
+
+function attributeOf({ kind, value = "" }: Readonly<Record<string, string>>): AttributeValue {
+	if (kind === "number") return value === "" ? Number.NaN : Number(value);
+	if (kind === "boolean") return value === "true";
+	if (kind !== "list") return value;
+	return value
+		.split(SEPARATOR)
+		.map((one) => one.trim())
+		.filter((one) => one !== "");
+}
+
+/** Fields of a product that every form has. Blank ones are undefined, or null if that is a value. */
+export const readFields = (values: FormData) => ({
+	name: textOf(values, "name"),
+	description: textOf(values, "description") || null,
+	price: numberOf(values, "price"),
+	currency: textOf(values, "currency").toUpperCase(),
+	category: textOf(values, "category"),
+	sku: textOf(values, "sku") || null,
+	attributes: Object.fromEntries(
+		rowsOf(values, "attributes").map((row) => [row.name ?? "", attributeOf(row)]),
+	),
+	images: rowsOf(values, "images").map(({ url = "", alt = "" }) => ({ url, alt })),
+});
+
+/** Fields that are not blank. */
+export const definedFields = <T extends object>(
+	fields: T,
+): Partial<{ [K in keyof T]: NonNullable<T[K]> }> =>
+	Object.fromEntries(
+		Object.entries(fields).filter(
+			([, value]) =>
+				value !== undefined &&
+				value !== null &&
+				value !== "" &&
+				(typeof value !== "object" || Object.keys(value).length > 0),
+		),
+	) as never;
+
+/** Names of the options of variants, which commas separate; null if there are none. */
+export function readOptionNames(values: FormData): string[] | null {
+	const names = textOf(values, "option_names")
+		.split(",")
+		.map((name) => name.trim())
+		.filter((name) => name !== "");
+	return names.length > 0 ? names : null;
+}
+
+/** Options of a variant. @param names those of its parent */
+export const readOptions = (values: FormData, names: readonly string[]): Record<string, string> =>
+	Object.fromEntries(names.map((name) => [name, textOf(values, `options.${name}`)]));
+
+/** Name of the input for a field that the shop has rejected. */
+export function inputOf(values: FormData, field: string): string {
+	const position = rowsOf(values, "attributes").findIndex(
+		({ name }) => field === `attributes.${name}` || field.startsWith(`attributes.${name}[`),
+	);
+	if (position !== -1) return `attributes[${position}].value`;
+	return field.replace(/^option_names\[\d+\]$/, "option_names");
+}
+
+/** Names of the editable fields. */
+export const LABELS: Readonly<Record<string, string>> = {
+	name: "Name",
+	description: "Description",
+	price: "Price",
+	currency: "Currency",
+	category: "Category",
+	sku: "SKU",
+	option_names: "Options of variants",
+	options: "Options",
+	attributes: "Attributes",
+	images: "Images",
+};
+interface FieldChange {
+	readonly field: string;
+	readonly from: string;
+	readonly to: string;
+}
+/** Editable fields in which two versions of a product differ. */
+export const differences = (before: Product, after: Product): FieldChange[] =>
+	Object.keys(LABELS)
+		.map((field) => ({
+			field,
+			from: describe(before[field as keyof Product]),
+			to: describe(after[field as keyof Product]),
+		}))
+		.filter(({ from, to }) => from !== to);
+
+/** Text of the value of a field. */
+function describe(value: unknown): string {
+	if (value === null || value === undefined || value === "") return "none";
+	if (Array.isArray(value)) return value.map(describe).join(", ") || "none";
+	if (typeof value !== "object") return String(value);
+	const members = Object.entries(value).map(([name, one]) => `${name}: ${describe(one)}`);
+	return members.join(", ") || "none";
+}
