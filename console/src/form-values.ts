@@ -49,13 +49,19 @@ export function timeOf(values: FormData, name: string, before: string | null = n
 	return unchanged ? before : time.toISOString();
 }
 
+/** JSON with the members of objects in alphabetical order. */
+const canonical = (value: unknown): string | undefined =>
+	JSON.stringify(value, (_, member) =>
+		typeof member === "object" && member !== null && !Array.isArray(member)
+			? Object.fromEntries(Object.entries(member).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+			: member,
+	);
+
 /** Fields of `input` that differ from those of `before`, compared as JSON. */
 export function changedFields<T extends object>(before: object, input: T): Partial<T> {
 	const old = before as Readonly<Record<string, unknown>>;
 	return Object.fromEntries(
-		Object.entries(input).filter(
-			([field, value]) => JSON.stringify(value) !== JSON.stringify(old[field]),
-		),
+		Object.entries(input).filter(([field, value]) => canonical(value) !== canonical(old[field])),
 	) as Partial<T>;
 }
 

@@ -1,0 +1,103 @@
+import { useState } from "preact/hooks";
+import { isProblem } from "../../../../clients/typescript/src/index.ts";
+import { reads, shop } from "../../api.ts";
+import { confirmed } from "../../components/dialog.tsx";
+import { Form, TextField } from "../../components/form.tsx";
+import { Page, Panel } from "../../components/page.tsx";
+import { Rows } from "../../components/rows.tsx";
+import { Loaded } from "../../components/states.tsx";
+import { toast } from "../../components/toast.tsx";
+import { useData } from "../../data.ts";
+import { atRows, percentOf, type Rate, readRates } from "./rate-values.ts";
+
+const MAX_RATES = 2000;
+const BLANK: Partial<Rate> = {};
+
+interface Version {
+	readonly rates: readonly Rate[];
+	readonly etag: string | undefined;
+}
+const load = async (signal?: AbortSignal): Promise<Version> => {
+	const { value, etag } = await reads.tax.rates({}, signal ? { signal } : {}).withResponse();
+	return { rates: value, etag };
+};
+
+/** The table of tax rates, which is edited as a whole. */
+export function RateTable() {
+	const found = useData(load, []);
+	return (
+		<Page title="Tax">
+			<Loaded of={found}>
+				{(version) => <RateForm key={version.etag} version={version} onSaved={found.reload} />}
+			</Loaded>
+		</Page>
+	);
+}
+
+interface RateFormProps {
+	readonly version: Version;
+	onSaved(): void;
+}
+function RateForm({ version, onSaved }: RateFormProps) {
+	/** ETag of the table that the input replaces: after a conflict, that of the newer one. */
+	const [etag, setEtag] = useState(version.etag);
+	const submit = async (values: FormData) => {
+		const rates = readRates(values);
+		if (rates.length === 0 && version.rates.length > 0 && !(await confirmed(REMOVE_ALL))) return;
+		try {
+			await shop.tax.setRates({ rates }, etag === undefined ? {} : { ifMatch: etag });
+		} catch (error) {
+			if (!isProblem(error, "PRECONDITION_FAILED")) throw atRows(error);
+			setEtag((await load()).etag);
+			throw new Error(
+				"Another user has changed the rates in the meantime. Your input is not saved yet: save again to replace the other table, or reload the page to see it",
+			);
+		}
+		toast("The tax rates are saved.");
+		onSaved();
+	};
+	return (
+		<Panel title="Rates">
+			<p>
+				A rate of a region precedes those of its whole country, and then the rate of the narrowest
+				category precedes that of all products. Without rates, orders are not taxed.
+			</p>
+			<Form action="Save all rates" submit={submit}>
+				<Rows
+					legend="Rates by country"
+					item="rate"
+					initial={version.rates}
+					blank={BLANK}
+					max={MAX_RATES}
+					compact
+				>
+					{(rate: Partial<Rate>, position) => <RateFields rate={rate} name={`[${position}]`} />}
+				</Rows>
+			</Form>
+		</Panel>
+	);
+}
+const REMOVE_ALL = {
+	title: "Remove all tax rates?",
+	text: "Without rates, new orders are not taxed.",
+	action: "Remove all",
+};
+
+const RateFields = ({ rate, name }: { rate: Partial<Rate>; name: string }) => (
+	<>
+		<TextField label="Country" name={`${name}.country`} value={rate.country} required />
+		<TextField label="Region" name={`${name}.region`} value={rate.region ?? ""} />
+		<TextField label="Category" name={`${name}.category`} value={rate.category ?? ""} />
+		<TextField label="Name" name={`${name}.name`} value={rate.name} required />
+		<TextField
+			label="Percent"
+			name={`${name}.rate`}
+			type="number"
+			min={0}
+			max={100}
+			step="any"
+			value={rate.rate === undefined ? "" : percentOf(rate.rate)}
+			required
+		/>
+	</>
+);
