@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { changedFields } from "../../form-values.ts";
+import { changedFields, localTime } from "../../form-values.ts";
 import {
 	describeEffect,
 	inputOf,
@@ -53,7 +53,7 @@ describe("the form of a promotion", () => {
 			"effect.type": "percent_off",
 			"effect.value": "10",
 			currency: "eur",
-			starts_at: "1970-01-01T00:00:00",
+			starts_at: localTime(at(0)),
 			ends_at: "",
 			priority: "3",
 			combinable: "on",
