@@ -55,7 +55,7 @@ export async function startImport(file: File, format: Format): Promise<void> {
 		await send(file, format, running.signal);
 	} catch (error) {
 		if (running.signal.aborted) update({ status: "cancelled" });
-		else update({ status: "failed", message: messageOf(error), ...summaryOf(error) });
+		else update({ status: "failed", ...failureOf(error) });
 	} finally {
 		running = undefined;
 		removeEventListener("beforeunload", warn);
@@ -91,8 +91,13 @@ async function compressed(file: File, format: Format) {
 	return { body, total: counter.count() };
 }
 
-/** Counts of an import that the shop has stopped. */
-function summaryOf(error: unknown): Partial<ImportRun> {
-	if (!isProblem(error) || typeof error.data.created !== "number") return {};
-	return { summary: { ...error.data, errors: error.errors } as unknown as Summary };
+/** Reason of a failure, with the counts of an import that the shop has stopped. */
+function failureOf(error: unknown): Partial<ImportRun> {
+	const message = messageOf(error);
+	if (!isProblem(error)) return { message };
+	const { data, errors } = error;
+	// Without counts, the errors are about the header.
+	if (typeof data.created !== "number")
+		return { message: [message, ...errors.map((one) => `${one.message}.`)].join(" ") };
+	return { message, summary: { ...data, errors } as unknown as Summary };
 }

@@ -11,6 +11,9 @@ import { formatNumber } from "../../format.ts";
 
 export type Stock = ResultOf<"inventory.list">[number];
 
+/** Orders and events of new products change the stock. */
+const POLL_MS = 5000;
+
 /** Stock of products by ID, at most 100. A product without a stock record is missing. */
 export function useStock(
 	products: readonly { readonly id: string }[],
@@ -22,6 +25,7 @@ export function useStock(
 			return new Map(rows.map((row) => [row.product_id, row]));
 		},
 		[product_ids],
+		{ poll: product_ids ? POLL_MS : undefined },
 	);
 }
 
