@@ -5,6 +5,7 @@ import { type Client, createClient } from "../../clients/typescript/src/index.ts
 import { chromiumPath, testInBrowser } from "../support/browser.ts";
 import { type Customer, makeAdmin, makeProduct } from "../support/builders.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
+import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
@@ -265,6 +266,56 @@ testInBrowser(
 		await console.page.locator("input[type=file]").setInputFiles(header);
 		await console.button("Import").click();
 		await console.panel("x.csv").getByRole("alert").getByText('Unknown column "colour"').waitFor();
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"axe-core reports no violation on the pages, which fit a narrow screen",
+	async () => {
+		const parent = await makeProduct(shop, admin, {
+			name: "Jacket",
+			attributes: { color: ["red", "blue"], lined: true, weight: 900 },
+			images: [{ url: "/images/clothes.svg", alt: "" }],
+			option_names: ["size"],
+		});
+		await client.products.createVariant({ id: parent.id, options: { size: "M" } });
+		const single = await makeProduct(shop, admin, { name: "Scarf" });
+		const pages = {
+			"/products": ["Catalogue", "Scarf"],
+			"/products/new": ["New product", "Add attribute"],
+			"/products/import": ["Import products", "CSV or NDJSON file"],
+			[`/products/${parent.id}`]: ["Jacket", "Adjust …"],
+			[`/products/${parent.id}/edit`]: ["Edit Jacket", "Add attribute"],
+			[`/products/${parent.id}/variants/new`]: ["New variant of Jacket", "Options"],
+			[`/products/${single.id}`]: ["Scarf", "On hand"],
+		} as const;
+		expect(await problemsOfPages(browser, shop.url, admin, pages)).toEqual([]);
+		await console.goto(`/products/${single.id}`);
+		for (const name of ["Adjust", "Set"]) {
+			await console.button(`${name} the stock of Scarf`).click();
+			expect(await console.violations()).toEqual([]);
+			await console.page.keyboard.press("Escape");
+		}
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"the catalogue works while the inventory is down",
+	async () => {
+		const { id } = await makeProduct(shop, admin, { name: "Unknown stock" });
+		await shop.broker.destroyService("inventory");
+		await console.page.reload();
+		await link("Unknown stock").waitFor();
+		await console.page.getByText("The service does not respond.").waitFor();
+		await link("Unknown stock").click();
+		await console.panel("Stock").getByRole("button", { name: "Retry" }).waitFor();
+		await link("Edit").click();
+		await label("Name").fill("Renamed");
+		await console.button("Save").click();
+		await console.shows("Renamed");
+		expect((await client.products.get({ id })).name).toBe("Renamed");
 	},
 	TIMEOUT_MS,
 );
