@@ -250,12 +250,17 @@ export function TextFilter({
 	);
 }
 
-export function SelectFilter({ label, name, choices }: FilterProps & { choices: Choices }) {
+interface SelectFilterProps extends FilterProps {
+	readonly choices: Choices;
+	/** Label of the choice that does not filter. */
+	readonly all?: string;
+}
+export function SelectFilter({ label, name, choices, all = "All" }: SelectFilterProps) {
 	return (
 		<label class="filter">
 			<span>{label}</span>
 			<select onChange={({ currentTarget }) => setFilter(name, currentTarget.value)}>
-				{optionsOf({ "": "All", ...choices }, query.value.get(name) ?? "")}
+				{optionsOf({ "": all, ...choices }, query.value.get(name) ?? "")}
 			</select>
 		</label>
 	);

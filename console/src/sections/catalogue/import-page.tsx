@@ -98,11 +98,14 @@ function Progress({ run, isRunning }: { run: ImportRun; isRunning: boolean }) {
 				/>
 			)}
 			{status === "cancelled" && (
-				<p>Rows that were imported before remain. Send the file again to continue.</p>
+				<p>
+					The shop stops after the rows that it has already received. The imported rows remain. Send
+					the file again to continue.
+				</p>
 			)}
 			{message && (
 				<p class="problem" role="alert">
-					{message} Rows that were imported before remain. Send the file again to continue.
+					{message} The imported rows remain. Send the file again to continue.
 				</p>
 			)}
 			{summary && <Summary summary={summary} />}
@@ -125,17 +128,20 @@ function Summary({ summary }: { summary: Summary }) {
 	return (
 		<>
 			<dl class="figures">
-				{(["created", "updated", "unchanged", "failed"] as const).map((name) => (
-					<div key={name}>
-						<dt>{name}</dt>
-						<dd>{formatNumber(summary[name])}</dd>
+				{(["Created", "Updated", "Unchanged", "Failed"] as const).map((label) => (
+					<div key={label}>
+						<dt>{label}</dt>
+						<dd>{formatNumber(summary[label.toLowerCase() as Lowercase<typeof label>])}</dd>
 					</div>
 				))}
 			</dl>
 			{failed > 0 && (
 				<>
-					<h3>Errors</h3>
-					{failed > errors.length && <p class="hint">The first {errors.length} errors</p>}
+					<p class="hint">
+						{failed > errors.length
+							? `The first ${formatNumber(errors.length)} errors:`
+							: "Errors of rows:"}
+					</p>
 					<Table
 						label="Errors"
 						rows={errors}

@@ -44,7 +44,7 @@ export function ProductList() {
 				<TextFilter label="Search" name="q" />
 				<CategoryFilter />
 				<SelectFilter label="Stock" name="stock" choices={STOCK} />
-				<SelectFilter label="Order" name="sort" choices={SORTS} />
+				<SelectFilter label="Sorted by" name="sort" choices={SORTS} all="Default" />
 			</Filters>
 			<Loaded of={found}>
 				{(rows) => (

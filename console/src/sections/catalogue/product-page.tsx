@@ -7,7 +7,7 @@ import { useData } from "../../data.ts";
 import { formatNumber } from "../../format.ts";
 import { href, navigate } from "../../router.ts";
 import { loadVersion, type Version } from "./edit-product.tsx";
-import { type Product, textOfValue } from "./product-values.ts";
+import { describe, type Product } from "./product-values.ts";
 import { StockActions, useStock } from "./stock.tsx";
 import { Variants } from "./variants.tsx";
 
@@ -129,14 +129,7 @@ function Attributes({ product: { attributes } }: { product: Product }) {
 	return (
 		<Panel title="Attributes">
 			{entries.length === 0 && <Empty>No attributes.</Empty>}
-			<Facts
-				rows={Object.fromEntries(
-					entries.map(([name, value]) => [
-						name,
-						typeof value === "boolean" ? (value ? "Yes" : "No") : textOfValue(value),
-					]),
-				)}
-			/>
+			<Facts rows={Object.fromEntries(entries.map(([name, value]) => [name, describe(value)]))} />
 		</Panel>
 	);
 }

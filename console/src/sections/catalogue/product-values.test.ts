@@ -17,7 +17,7 @@ const product = {
 	currency: "EUR",
 	category: "Kitchen",
 	sku: null,
-	attributes: { color: ["red", "blue"], weight: 300, vegan: true, note: "12" },
+	attributes: { color: ["red", "blue"], weight: 300, vegan: yes, note: "12" },
 	images: [{ url: "/a.svg", alt: "" }],
 	variants: [],
 } as unknown as Product;
@@ -74,7 +74,7 @@ test("describes the fields in which two versions of a product differ", () => {
 		{ field: "price", from: "5", to: "6" },
 		{
 			field: "attributes",
-			from: "color: red, blue, weight: 300, vegan: true, note: 12",
+			from: "color: red, blue, weight: 300, vegan: yes, note: 12",
 			to: "color: red",
 		},
 		{ field: "images", from: "url: /a.svg, alt: none", to: "none" },

@@ -34,7 +34,7 @@ function kindOf(value: AttributeValue): Kind {
 	return typeof value === "string" ? "text" : (typeof value as "number" | "boolean");
 }
 /** Text of an attribute, such as `red|blue` for a list. */
-export const textOfValue = (value: AttributeValue): string =>
+const textOfValue = (value: AttributeValue): string =>
 	Array.isArray(value) ? value.join(SEPARATOR) : String(value);
 
 function attributeOf({ kind, value = "" }: Readonly<Record<string, string>>): AttributeValue {
@@ -126,7 +126,8 @@ export const differences = (before: Product, after: Product): FieldChange[] =>
 		.filter(({ from, to }) => from !== to);
 
 /** Text of the value of a field. */
-function describe(value: unknown): string {
+export function describe(value: unknown): string {
+	if (typeof value === "boolean") return value ? "yes" : "no";
 	if (value === null || value === undefined || value === "") return "none";
 	if (Array.isArray(value)) return value.map(describe).join(", ") || "none";
 	if (typeof value !== "object") return String(value);

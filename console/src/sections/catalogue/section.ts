@@ -13,6 +13,6 @@ export const catalogue: Section = {
 		"/products/import": ImportPage,
 		"/products/:id": ProductPage,
 		"/products/:id/edit": EditProduct,
-		"/products/:id/variants/new": NewVariant,
+		"/products/:id/new-variant": NewVariant,
 	},
 };

@@ -51,7 +51,7 @@ export function Variants({ product: { id, variants, option_names }, onChange }: 
 			full
 			actions={
 				option_names && (
-					<a class="button" href={href(`/products/${id}/variants/new`)}>
+					<a class="button" href={href(`/products/${id}/new-variant`)}>
 						New variant
 					</a>
 				)
