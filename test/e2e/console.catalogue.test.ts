@@ -151,7 +151,7 @@ testInBrowser(
 		await console.panel("Product").getByText("Open the product").waitFor();
 		await link("Edit").click();
 		await label("size").fill("L");
-		await label("Price").fill("23");
+		await console.page.locator("[name=price]").fill("23");
 		await console.button("Save").click();
 		await console.page.getByText("Another variant has these options").waitFor();
 		await label("size").fill("XL");
@@ -159,6 +159,14 @@ testInBrowser(
 		await console.confirms("The product is saved.");
 		await console.page.getByText("Open the product").click();
 		await rowOf("XL / red").getByText("€23.00").waitFor();
+		await link("XL / red").click();
+		await link("Edit").click();
+		await label("SKU").fill("SHIRT-XL");
+		await console.page.getByRole("checkbox", { name: "Price" }).check();
+		await console.button("Save").click();
+		await console.panel("Product").getByText("€20.00").waitFor();
+		await console.page.getByText("Open the product").click();
+		await rowOf("XL / red").getByText("SHIRT-XL").waitFor();
 		await rowOf("L / red").getByRole("button", { name: "Delete …" }).click();
 		await console.dialog().getByRole("button", { name: "Delete", exact: true }).click();
 		await eventually(async () =>

@@ -15,7 +15,7 @@ interface RowsProps<T> {
 	/** Many rows: only the first one shows the labels of its fields, on wide screens. */
 	readonly compact?: boolean;
 	readonly hint?: ComponentChildren;
-	/** Fields of a row, whose names contain its current position. */
+	/** Fields of a row, whose names contain its current position. Depends on nothing else. */
 	children(row: T, position: number): ComponentChildren;
 }
 /** Rows of fields in a form, which can be added, removed and moved. Inputs keep their values. */
@@ -26,6 +26,15 @@ export function Rows<T>(props: RowsProps<T>) {
 	const list = useRef<HTMLUListElement>(null);
 	const addButton = useRef<HTMLButtonElement>(null);
 	const added = useRef(false);
+	/** Elements by key. An unchanged element is not rendered again. */
+	const elements = useRef(new Map<number, { position: number; element: ComponentChildren }>());
+	const render = (row: T, key: number, position: number): ComponentChildren => {
+		const known = elements.current.get(key);
+		if (known?.position === position) return known.element;
+		const element = props.children(row, position);
+		elements.current.set(key, { position, element });
+		return element;
+	};
 	useEffect(() => {
 		if (added.current)
 			list.current?.lastElementChild
@@ -52,7 +61,7 @@ export function Rows<T>(props: RowsProps<T>) {
 			<ul ref={list} class="row-list">
 				{rows.map(({ row, key }, position) => (
 					<li key={key}>
-						{props.children(row, position)}
+						{render(row, key, position)}
 						<div class="row-buttons">
 							{ordered && position > 0 && (
 								<button

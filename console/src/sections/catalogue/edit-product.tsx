@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { isProblem } from "../../../../clients/typescript/src/index.ts";
 import { reads, shop } from "../../api.ts";
-import { Form } from "../../components/form.tsx";
+import { CheckboxField, Form } from "../../components/form.tsx";
 import { Page } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
@@ -12,11 +12,13 @@ import { rejectedInputs } from "./new-product.tsx";
 import { OptionFields, OptionNames, ProductFields } from "./product-fields.tsx";
 import {
 	differences,
+	INHERITED,
 	LABELS,
 	type Product,
 	readFields,
 	readOptionNames,
 	readOptions,
+	withInherited,
 } from "./product-values.ts";
 
 /** A product with the ETag of its version. */
@@ -48,7 +50,7 @@ function EditForm({ loaded: { product, etag } }: { loaded: Version }) {
 	const leave = () => navigate(`/products/${id}`, { replace: true });
 
 	const submit = async (values: FormData) => {
-		const changes = changedFields(product, readChanges(values, product));
+		const changes = withInherited(values, changedFields(product, readChanges(values, product)));
 		if (Object.keys(changes).length === 0) {
 			toast("Nothing has changed.");
 			return leave();
@@ -71,6 +73,7 @@ function EditForm({ loaded: { product, etag } }: { loaded: Version }) {
 			<Form action="Save" submit={submit} onCancel={leave}>
 				{options && <OptionFields names={Object.keys(options)} options={options} />}
 				<ProductFields product={product} />
+				{parent_id && <Inheritance />}
 				{!parent_id && variant_count === 0 && <OptionNames value={option_names} />}
 				{newer && <Conflict before={product} after={newer.product} />}
 			</Form>
@@ -88,6 +91,18 @@ function readChanges(values: FormData, { options, parent_id, variant_count }: Pr
 		...(!parent_id && variant_count === 0 ? { option_names: readOptionNames(values) } : {}),
 	};
 }
+
+/** Selects fields of a variant that follow its product again. */
+const Inheritance = () => (
+	<fieldset>
+		<legend>Inherit from the product again</legend>
+		<div class="columns">
+			{INHERITED.map((field) => (
+				<CheckboxField key={field} label={LABELS[field]!} name={`inherit.${field}`} />
+			))}
+		</div>
+	</fieldset>
+);
 
 /** Lists the changes of another user, which the input may overwrite. */
 function Conflict({ before, after }: { before: Product; after: Product }) {

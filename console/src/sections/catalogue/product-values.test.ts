@@ -7,6 +7,7 @@ import {
 	readFields,
 	readOptionNames,
 	readOptions,
+	withInherited,
 } from "./product-values.ts";
 
 const product = {
@@ -17,7 +18,7 @@ const product = {
 	currency: "EUR",
 	category: "Kitchen",
 	sku: null,
-	attributes: { color: ["red", "blue"], weight: 300, vegan: yes, note: "12" },
+	attributes: { color: ["red", "blue"], weight: 300, vegan: true, note: "12" },
 	images: [{ url: "/a.svg", alt: "" }],
 	variants: [],
 } as unknown as Product;
@@ -60,6 +61,14 @@ describe("the form of a product", () => {
 		expect(readOptionNames(values)).toEqual(["size", "color"]);
 		expect(readOptions(values, ["size"])).toEqual({ size: "M" });
 	});
+});
+
+test("changes of a variant contain no field that it inherits again", () => {
+	const changes = { name: "Tee", price: 5, currency: "EUR", sku: "A" };
+	const values = new FormData();
+	expect(withInherited(values, changes)).toEqual(changes);
+	values.set("inherit.price", "on");
+	expect(withInherited(values, changes)).toEqual({ name: "Tee", sku: "A", inherit: ["price"] });
 });
 
 test("describes the fields in which two versions of a product differ", () => {

@@ -88,6 +88,25 @@ export function readOptionNames(values: FormData): string[] | null {
 export const readOptions = (values: FormData, names: readonly string[]): Record<string, string> =>
 	Object.fromEntries(names.map((name) => [name, textOf(values, `options.${name}`)]));
 
+/** Fields that a variant can inherit from its product; a price together with its currency. */
+export const INHERITED = [
+	"name",
+	"price",
+	"category",
+	"description",
+	"attributes",
+	"images",
+] as const;
+
+/** Changes of a variant without the fields that it inherits again, and their names. */
+export function withInherited<T extends object>(values: FormData, changes: T) {
+	const inherit = INHERITED.filter((field) => values.has(`inherit.${field}`));
+	if (inherit.length === 0) return changes;
+	const omitted = new Set<string>(inherit.includes("price") ? [...inherit, "currency"] : inherit);
+	const own = Object.entries(changes).filter(([field]) => !omitted.has(field));
+	return { ...(Object.fromEntries(own) as Partial<T>), inherit };
+}
+
 /** Name of the input for a field that the shop has rejected. */
 export function inputOf(values: FormData, field: string): string {
 	const position = rowsOf(values, "attributes").findIndex(
