@@ -5,6 +5,7 @@ import { chromiumPath, testInBrowser } from "../support/browser.ts";
 import { type Customer, makeAdmin, makeProduct } from "../support/builders.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
 import { problemsOfPages } from "../support/console-pages.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
@@ -157,10 +158,11 @@ testInBrowser(
 		expect(changed.conditions).not.toHaveProperty("product_ids");
 		await label("Kind").selectOption("Free shipping");
 		await console.button("Save").click();
-		await console.confirms("The promotion is saved.");
-		expect((await client.promotions.get({ id: created!.id })).effect).toEqual({
-			type: "free_shipping",
-		});
+		await eventually(async () =>
+			expect((await client.promotions.get({ id: created!.id })).effect).toEqual({
+				type: "free_shipping",
+			}),
+		);
 		await client.promotions.remove({ id: created!.id });
 	},
 	TIMEOUT_MS,
@@ -198,17 +200,48 @@ testInBrowser(
 		await console.button("Remove rate 2").click();
 		await console.button("Save all rates").click();
 		await console.page.getByText("Another user has changed the rates").waitFor();
+		await console.page.getByText("Added: AT, USt, 20 %").waitFor();
+		await console.page.getByText("Removed: DE, Books, Reduced VAT, 7 %").waitFor();
 		expect(await named("[0].country").inputValue()).toBe("DE");
 		await console.button("Save all rates").click();
-		await console.confirms("The tax rates are saved.");
-		expect(await client.tax.rates()).toMatchObject([{ country: "DE", rate: 0.19 }]);
+		await eventually(async () =>
+			expect(await client.tax.rates()).toMatchObject([{ country: "DE", rate: 0.19 }]),
+		);
 
 		await console.button("Remove rate 1").click();
 		await console.button("Save all rates").click();
 		await console.dialog().getByRole("button", { name: "Remove all" }).click();
-		await console.page.waitForFunction("document.querySelectorAll('.row-list li').length === 0");
-		expect(await client.tax.rates()).toEqual([]);
+		await eventually(async () => expect(await client.tax.rates()).toEqual([]));
 		expect(console.problems).toEqual([]);
+	},
+	TIMEOUT_MS,
+);
+
+testInBrowser(
+	"rows of a form are added, moved and removed with the keyboard alone",
+	async () => {
+		await console.goto("/shipping/new");
+		const { keyboard } = console.page;
+		const focused = () =>
+			console.page.evaluate<string>(
+				"document.activeElement.name || document.activeElement.ariaLabel || document.activeElement.textContent",
+			);
+		await console.button("Add tier").focus();
+		await keyboard.press("Enter");
+		expect(await focused()).toBe("tiers[0].up_to_subtotal");
+		await keyboard.type("10");
+		await console.button("Add tier").focus();
+		await keyboard.press("Enter");
+		expect(await focused()).toBe("tiers[1].up_to_subtotal");
+		await keyboard.type("20");
+		for (let i = 0; i < 3; i++) await keyboard.press("Tab");
+		expect(await focused()).toBe("Move tier 2 up");
+		await keyboard.press("Enter");
+		expect(await named("tiers[0].up_to_subtotal").inputValue()).toBe("20");
+		expect(await focused()).toBe("Remove tier 1");
+		await keyboard.press("Enter");
+		expect(await named("tiers[0].up_to_subtotal").inputValue()).toBe("10");
+		expect(await focused()).toBe("Add tier");
 	},
 	TIMEOUT_MS,
 );

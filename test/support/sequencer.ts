@@ -52,6 +52,8 @@ const LONG = [
 	"tools/client/package.test.ts",
 	"test/two-shops.test.ts",
 	"test/e2e/console.pages.test.ts",
+	"test/e2e/console.catalogue.test.ts",
+	"test/e2e/console.pricing.test.ts",
 	"test/e2e/console.orders.test.ts",
 	"test/e2e/console.session.test.ts",
 ];

@@ -56,12 +56,14 @@ export function Dialog({ title, onClose, children }: DialogProps) {
 
 interface DialogButtonProps {
 	readonly label: string;
+	/** Distinguishes equal buttons for screen readers: "stock of Mug". */
+	readonly subject?: string;
 	readonly danger?: boolean;
 	/** The dialog that the button opens. */
 	children(close: () => void): ComponentChildren;
 }
 /** A button that opens a dialog. */
-export function DialogButton({ label, danger = false, children }: DialogButtonProps) {
+export function DialogButton({ label, subject, danger = false, children }: DialogButtonProps) {
 	const [open, setOpen] = useState(false);
 	const button = useReturnedFocus();
 	return (
@@ -73,6 +75,7 @@ export function DialogButton({ label, danger = false, children }: DialogButtonPr
 				onClick={() => setOpen(true)}
 			>
 				{label}
+				{subject && <span class="hidden"> {subject}</span>}
 			</button>
 			{open && children(() => setOpen(false))}
 		</>

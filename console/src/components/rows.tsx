@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface RowsProps<T> {
 	/** Names the rows: "Images". */
@@ -35,7 +35,7 @@ export function Rows<T>(props: RowsProps<T>) {
 		elements.current.set(key, { position, element });
 		return element;
 	};
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (added.current)
 			list.current?.lastElementChild
 				?.querySelector<HTMLElement>("input, select, textarea")
@@ -50,10 +50,13 @@ export function Rows<T>(props: RowsProps<T>) {
 		setRows(rows.toSpliced(position, 1));
 		addButton.current?.focus();
 	};
-	const moveUp = (position: number) =>
+	const moveUp = (position: number, button: HTMLElement) => {
 		setRows(
 			rows.toSpliced(position - 1, 2, ...rows.slice(position - 1, position + 1).toReversed()),
 		);
+		// The first row has no such button.
+		if (position === 1) (button.nextElementSibling as HTMLElement).focus();
+	};
 	return (
 		<fieldset class={compact ? "rows compact" : "rows"}>
 			<legend>{legend}</legend>
@@ -67,7 +70,7 @@ export function Rows<T>(props: RowsProps<T>) {
 								<button
 									type="button"
 									aria-label={`Move ${item} ${position + 1} up`}
-									onClick={() => moveUp(position)}
+									onClick={({ currentTarget }) => moveUp(position, currentTarget)}
 								>
 									↑
 								</button>

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
 import { idempotencyKeys, reads, shop } from "../../api.ts";
-import { Dialog } from "../../components/dialog.tsx";
+import { Dialog, DialogButton } from "../../components/dialog.tsx";
 import { Form, TextField } from "../../components/form.tsx";
 import { toast } from "../../components/toast.tsx";
 import { Badge } from "../../components/values.tsx";
@@ -44,31 +44,23 @@ interface StockActionsProps {
 }
 /** Buttons that change the stock of a product. */
 export function StockActions({ name, stock, onChange }: StockActionsProps) {
-	const [dialog, setDialog] = useState<"adjust" | "set">();
-	const close = () => setDialog(undefined);
-	const done = (after: Stock) => {
-		toast(`${name}: ${formatNumber(after.on_hand)} on hand.`);
-		close();
-		onChange();
+	const dialogOf = (Dialog: typeof AdjustDialog) => (close: () => void) => {
+		const done = (after: Stock) => {
+			toast(`${name}: ${formatNumber(after.on_hand)} on hand.`);
+			close();
+			onChange();
+		};
+		return <Dialog {...{ name, stock, close, done }} />;
 	};
+	const subject = `stock of ${name}`;
 	return (
 		<div class="actions">
-			<button
-				type="button"
-				aria-label={`Adjust the stock of ${name}`}
-				onClick={() => setDialog("adjust")}
-			>
-				Adjust …
-			</button>
-			<button
-				type="button"
-				aria-label={`Set the stock of ${name}`}
-				onClick={() => setDialog("set")}
-			>
-				Set …
-			</button>
-			{dialog === "adjust" && <AdjustDialog {...{ name, stock, close, done }} />}
-			{dialog === "set" && <SetDialog {...{ name, stock, close, done }} />}
+			<DialogButton label="Adjust …" subject={subject}>
+				{dialogOf(AdjustDialog)}
+			</DialogButton>
+			<DialogButton label="Set …" subject={subject}>
+				{dialogOf(SetDialog)}
+			</DialogButton>
 		</div>
 	);
 }

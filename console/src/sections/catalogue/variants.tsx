@@ -84,6 +84,6 @@ const RemoveButton = ({ id, name, onChange }: { id: string; name: string; onChan
 			action: "Delete",
 		}}
 	>
-		Delete …
+		Delete …<span class="hidden"> {name}</span>
 	</ActionButton>
 );

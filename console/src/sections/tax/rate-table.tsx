@@ -8,7 +8,7 @@ import { Rows } from "../../components/rows.tsx";
 import { Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
-import { atRows, percentOf, type Rate, readRates } from "./rate-values.ts";
+import { atRows, percentOf, type Rate, rateChanges, readRates } from "./rate-values.ts";
 
 const MAX_RATES = 2000;
 const BLANK: Partial<Rate> = {};
@@ -39,8 +39,9 @@ interface RateFormProps {
 	onSaved(): void;
 }
 function RateForm({ version, onSaved }: RateFormProps) {
-	/** ETag of the table that the input replaces: after a conflict, that of the newer one. */
-	const [etag, setEtag] = useState(version.etag);
+	/** Table that another user has saved since. The input replaces it. */
+	const [newer, setNewer] = useState<Version>();
+	const { etag } = newer ?? version;
 	const submit = async (values: FormData) => {
 		const rates = readRates(values);
 		if (rates.length === 0 && version.rates.length > 0 && !(await confirmed(REMOVE_ALL))) return;
@@ -48,9 +49,9 @@ function RateForm({ version, onSaved }: RateFormProps) {
 			await shop.tax.setRates({ rates }, etag === undefined ? {} : { ifMatch: etag });
 		} catch (error) {
 			if (!isProblem(error, "PRECONDITION_FAILED")) throw atRows(error);
-			setEtag((await load()).etag);
+			setNewer(await load());
 			throw new Error(
-				"Another user has changed the rates in the meantime. Your input is not saved yet: save again to replace the other table, or reload the page to see it",
+				"Another user has changed the rates in the meantime. Your input is not saved yet",
 			);
 		}
 		toast("The tax rates are saved.");
@@ -73,6 +74,7 @@ function RateForm({ version, onSaved }: RateFormProps) {
 				>
 					{(rate: Partial<Rate>, position) => <RateFields rate={rate} name={`[${position}]`} />}
 				</Rows>
+				{newer && <Conflict before={version.rates} after={newer.rates} />}
 			</Form>
 		</Panel>
 	);
@@ -82,6 +84,29 @@ const REMOVE_ALL = {
 	text: "Without rates, new orders are not taxed.",
 	action: "Remove all",
 };
+
+const MAX_CHANGES = 20;
+
+/** Lists the changes of another user, which the input replaces. */
+function Conflict({ before, after }: { before: readonly Rate[]; after: readonly Rate[] }) {
+	const { added, removed } = rateChanges(before, after);
+	const changes = [
+		...added.map((rate) => `Added: ${rate}`),
+		...removed.map((rate) => `Removed: ${rate}`),
+	];
+	const hidden = changes.length - MAX_CHANGES;
+	return (
+		<div class="notice">
+			<p>Another user has saved these changes. When you save again, your table replaces them:</p>
+			<ul class="notice-list">
+				{changes.slice(0, MAX_CHANGES).map((change) => (
+					<li key={change}>{change}</li>
+				))}
+			</ul>
+			{hidden > 0 && <p>and {hidden} more</p>}
+		</div>
+	);
+}
 
 const RateFields = ({ rate, name }: { rate: Partial<Rate>; name: string }) => (
 	<>

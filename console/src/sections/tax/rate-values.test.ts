@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { ProblemError } from "../../../../clients/typescript/src/index.ts";
-import { atRows, percentOf, readRates } from "./rate-values.ts";
+import { atRows, percentOf, rateChanges, readRates } from "./rate-values.ts";
 
 test.each([
 	["19", 0.19],
@@ -48,5 +48,14 @@ test("two equal rates are reported at both rows", () => {
 			{ field: "[1].country", message: expect.stringContaining("Row 5") },
 			{ field: "[4].country", message: expect.stringContaining("Row 2") },
 		],
+	});
+});
+
+test("describes the rates that another user has added and removed", () => {
+	const rate = { country: "DE", region: null, category: null, name: "VAT", rate: 0.19 };
+	const books = { ...rate, category: "Books", rate: 0.07 };
+	expect(rateChanges([rate, books], [{ ...rate, rate: 0.2 }, books])).toEqual({
+		added: ["DE, VAT, 20 %"],
+		removed: ["DE, VAT, 19 %"],
 	});
 });

@@ -23,6 +23,21 @@ export const readRates = (values: FormData): Rates =>
 		rate: fractionOf(rate),
 	}));
 
+const describe = ({ country, region, category, name, rate }: Rate): string =>
+	[country, region, category, name, `${percentOf(rate)} %`].filter(Boolean).join(", ");
+
+/** Describes the rates that only one of two versions of the table has. */
+export function rateChanges(
+	before: readonly Rate[],
+	after: readonly Rate[],
+): { readonly added: readonly string[]; readonly removed: readonly string[] } {
+	const [old, current] = [new Set(before.map(describe)), new Set(after.map(describe))];
+	return {
+		added: [...current].filter((rate) => !old.has(rate)),
+		removed: [...old].filter((rate) => !current.has(rate)),
+	};
+}
+
 /** A problem with its error at the rows that it concerns. Returns other errors unchanged. */
 export function atRows(error: unknown): unknown {
 	if (!isProblem(error, "DUPLICATE_RATE") || !Array.isArray(error.data.positions)) return error;
