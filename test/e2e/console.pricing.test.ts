@@ -77,6 +77,13 @@ testInBrowser(
 		await console.button("Calculate").click();
 		await console.page.getByRole("alert").getByText("Add a product.").waitFor();
 		await addProduct("Add a product", "Teapot");
+		const cap = await makeProduct(shop, admin, { name: "Cap", option_names: ["size"] });
+		await client.products.createVariant({ id: cap.id, options: { size: "L" } });
+		await label("Add a product").fill("cap");
+		await console.button("Variants of Cap").click();
+		await console.button("Add Cap (L)").click();
+		await link("Cap (L)").waitFor();
+		await console.button("Remove product 2").click();
 		await console.button("Calculate").click();
 		await console.panel("Promotions").getByText("No promotion applies.").waitFor();
 		await fact("Totals", "Total").last().getByText("€40.00").waitFor();

@@ -6,7 +6,7 @@ import { Loaded } from "./states.tsx";
 import { Link } from "./values.tsx";
 
 /** A product or variant that can be ordered. */
-export interface ChosenProduct {
+interface ChosenProduct {
 	readonly id: string;
 	readonly name: string;
 	readonly options: Readonly<Record<string, string>> | null;
@@ -71,7 +71,7 @@ export function ProductSearch({ label, chosen, onChoose }: ProductSearchProps) {
 }
 
 /** Name of a product, with the options of a variant. */
-export const nameOf = ({ name, options }: ChosenProduct): string =>
+const nameOf = ({ name, options }: ChosenProduct): string =>
 	options ? `${name} (${Object.values(options).join(", ")})` : name;
 
 interface ResultProps extends Pick<ProductSearchProps, "chosen" | "onChoose"> {
