@@ -4,6 +4,7 @@ import { failingServices } from "../../lib/health/probes.ts";
 import { version } from "../../lib/process/version.ts";
 import { envOf } from "../../lib/settings/env.ts";
 import { healthCheck } from "./cluster-health.ts";
+import { messageFrame } from "./console/message-frame.ts";
 import { consolePages } from "./console/page.ts";
 import { consoleSession } from "./console/session.ts";
 import { demoImages } from "./demo-images/demo-images.ts";
@@ -66,6 +67,7 @@ export function systemEndpoints(
 		...Object.fromEntries(assets),
 		...consolePages,
 		...consoleSession,
+		...messageFrame,
 		...linkPages,
 		...orderPage,
 	};

@@ -19,6 +19,7 @@ const CSP = [
 	"style-src 'self'",
 	"img-src 'self' data: https:",
 	"connect-src 'self'",
+	"frame-src 'self'",
 	"form-action 'self'",
 	"base-uri 'none'",
 	"frame-ancestors 'none'",
