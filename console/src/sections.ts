@@ -1,6 +1,9 @@
 import type { Section } from "./section.ts";
 import { catalogue } from "./sections/catalogue/section.ts";
 import { cluster } from "./sections/cluster/section.ts";
+import { customers } from "./sections/customers/section.ts";
+import { failures } from "./sections/failures/section.ts";
+import { messages } from "./sections/messages/section.ts";
 import { orders } from "./sections/orders/section.ts";
 import { overview } from "./sections/overview/section.ts";
 import { preview } from "./sections/preview/section.ts";
@@ -18,4 +21,7 @@ export const sections: readonly Section[] = [
 	tax,
 	shipping,
 	preview,
+	customers,
+	messages,
+	failures,
 ];

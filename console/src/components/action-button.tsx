@@ -3,27 +3,27 @@ import { useState } from "preact/hooks";
 import { confirmed, useReturnedFocus } from "./dialog.tsx";
 import { toast, toastError } from "./toast.tsx";
 
-interface ActionButtonProps {
+interface ActionButtonProps<T> {
 	readonly children: ComponentChildren;
 	/** Performs the change. */
-	act(): PromiseLike<unknown>;
+	act(): PromiseLike<T>;
 	/** Message after the change. */
-	readonly done: string;
+	readonly done: string | ((result: T) => string);
 	/** Destructive actions ask first. The text names the effect. */
 	readonly confirm?: { readonly title: string; readonly text: string; readonly action: string };
 	/** Is called after the change, also if it failed: the data may have changed. */
 	onSettled?(): void;
 }
 /** A button that performs a change and shows its result. */
-export function ActionButton({ children, act, done, confirm, onSettled }: ActionButtonProps) {
+export function ActionButton<T>({ children, act, done, confirm, onSettled }: ActionButtonProps<T>) {
 	const [busy, setBusy] = useState(false);
 	const button = useReturnedFocus();
 	const onClick = async () => {
 		if (busy || (confirm && !(await confirmed(confirm)))) return;
 		setBusy(true);
 		try {
-			await act();
-			toast(done);
+			const result = await act();
+			toast(typeof done === "string" ? done : done(result));
 		} catch (error) {
 			toastError(error);
 		} finally {

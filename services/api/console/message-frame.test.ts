@@ -6,7 +6,8 @@ import { notifications } from "../../notifications/notifications.contract.ts";
 import { gateways } from "../test/gateways.ts";
 
 const { start } = gateways();
-const html = "<!doctype html>\n<html><head lang=en><title>Hello</title></head><body>Hi</body></html>";
+const html =
+	"<!doctype html>\n<html><head lang=en><title>Hello</title></head><body>Hi</body></html>";
 const open = () =>
 	start({
 		stubs: [
