@@ -101,13 +101,18 @@ test("a user with a verified address receives both addresses and no link", async
 		billing_address: { ...address, line1: "Other Street 2", company: "ACME" },
 	});
 	await confirm(order_id, user_id);
-	await sentFor(order_id);
-	const { text } = received(user_id)[0]!;
+	const { id } = await sentFor(order_id);
+	const [{ text, html }] = received(user_id) as [ReturnType<typeof received>[0]];
 	expect(text).toContain(
 		"Delivery address:\nGrace Hopper\nMade Up Street 1\n10117 Berlin\nGermany\n",
 	);
 	expect(text).toContain("Billing address:\nGrace Hopper\nACME\nOther Street 2\n");
 	expect(text).not.toContain("http");
+	const shown = () => mail.shop.call("notifications.get", { id }, { meta: { user: admin } });
+	const { text: shownText, html: shownHtml } = await shown();
+	expect([shownText.trim(), shownHtml.trim()]).toEqual([text!.trim(), (html as string).trim()]);
+	mail.stopOrders();
+	expect((await shown()).text).toContain("It is confirmed and paid: €39.90.");
 });
 
 test("a message to an unverified address contains no text that a user entered", async () => {

@@ -1,6 +1,6 @@
 import type { Poller } from "../../lib/async/poller.ts";
 import { traceparentsOf } from "../../lib/context/traceparent.ts";
-import { callerOf, type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
+import { type Call, callerOf, type ServiceThis, throwError } from "../../lib/contracts/contract.ts";
 import type { EventOf } from "../../lib/contracts/event.ts";
 import type { Infer } from "../../lib/contracts/schema.ts";
 import { tracingOf } from "../../lib/observability/tracing/tracing.ts";
@@ -64,7 +64,7 @@ export default defineService(notifications)({
 			const { data, ...message } = found;
 			const visible = visibleData(data, message, ctx.meta.user!);
 			const name = recipientName(found, user);
-			const [order = null] = await readOrders(ctx.call, [found]).catch(() => []);
+			const [order = null] = await readOrders(ctx.call.bind(ctx) as Call, [found]).catch(() => []);
 			const details = order ? detailsOf(order, name !== undefined) : undefined;
 			const link = found.status === "kept" ? guestLinkOf(found, envOf(this.broker)) : undefined;
 			const complete = { ...visible, details, ...(link ? { link } : {}) };
