@@ -13,13 +13,13 @@ const open = () =>
 		stubs: [
 			...stubbedServices(),
 			stub(notifications, {
-				get: async ({ params: { id } }) => ({
-					id,
+				get: async ({ params }) => ({
+					...params,
 					user_id: null,
-					channel: "email",
-					template: "order_shipped",
+					channel: "email" as const,
+					template: "order_shipped" as const,
 					subject: "Hello",
-					status: "sent",
+					status: "sent" as const,
 					attempts: 1,
 					sent_at: null,
 					event_id: uuid(),

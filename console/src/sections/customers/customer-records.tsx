@@ -42,7 +42,7 @@ export function Orders({ user: { id, email } }: { user: User }) {
 				{(rows) => (
 					<>
 						<Table
-							label="Orders"
+							label="Newest orders"
 							rows={rows}
 							columns={orderColumns}
 							keyOf={(order) => order.id}
@@ -66,7 +66,7 @@ export function Messages({ user: { id, email } }: { user: User }) {
 			<Loaded of={found}>
 				{(rows) => (
 					<>
-						<MessageTable rows={rows} empty="No message yet." />
+						<MessageTable label="Newest messages" rows={rows} empty="No message yet." />
 						<All rows={rows} to={`/messages?q=${encodeURIComponent(email)}`} of="messages" />
 					</>
 				)}

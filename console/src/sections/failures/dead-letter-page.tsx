@@ -51,7 +51,7 @@ export function DeadLetterPage({ service, event_id }: { service: string; event_i
 						</Panel>
 						<Panel title="Errors">
 							<Table
-								label="Errors"
+								label="Error history"
 								rows={letter.errors.map((error, i) => ({ ...error, i }))}
 								columns={columns}
 								keyOf={({ i }) => String(i)}

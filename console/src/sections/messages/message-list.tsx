@@ -32,6 +32,7 @@ export function MessageList() {
 				{(rows) => (
 					<>
 						<MessageTable
+							label="Messages"
 							rows={rows}
 							empty="No message matches. Enter the whole e-mail address of a guest."
 						/>

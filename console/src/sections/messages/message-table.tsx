@@ -14,12 +14,13 @@ const columns: readonly Column<Message>[] = [
 ];
 
 interface MessageTableProps {
+	readonly label: string;
 	readonly rows: readonly Message[];
 	/** Shown without rows. */
 	readonly empty: string;
 }
-export const MessageTable = ({ rows, empty }: MessageTableProps) => (
-	<Table label="Messages" rows={rows} columns={columns} keyOf={({ id }) => id} empty={empty} />
+export const MessageTable = ({ label, rows, empty }: MessageTableProps) => (
+	<Table label={label} rows={rows} columns={columns} keyOf={({ id }) => id} empty={empty} />
 );
 
 /** @param userId null for a guest */
