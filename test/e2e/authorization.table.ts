@@ -429,6 +429,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/payments/webhooks/:provider": anyone(404, () => ({ path: { provider: "stripe" } })),
 	"GET /api/notifications": { ...users(200, welcomed), hides: true },
 	"GET /api/notifications/:id": own(200, message, 404),
+	"GET /api/notifications/:id/html": own(200, message, 404),
 	"POST /api/notifications/:id/resend": admins(202, orderMessage),
 
 	// Last, because it revokes the callers' tokens.

@@ -9,7 +9,7 @@ import {
 	register,
 } from "../support/builders.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
-import { assertAccessible } from "../support/console-pages.ts";
+import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
@@ -174,11 +174,12 @@ testInBrowser(
 testInBrowser(
 	"the pages are accessible and fit narrow screens",
 	async () => {
-		await assertAccessible(browser, shop.url, admin, {
+		const problems = await problemsOfPages(browser, shop.url, admin, {
 			"/customers": ["Customers", customer.email],
 			"/customers?q=nothing": ["Customers", "No account matches."],
 			[`/customers/${customer.id}`]: ["A Customer", "Welcome to the shop"],
 		});
+		expect(problems).toEqual([]);
 		await open(customer);
 		await console.button("Deactivate …").click();
 		await console.dialog().waitFor();

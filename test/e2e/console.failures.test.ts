@@ -9,7 +9,7 @@ import {
 	register,
 } from "../support/builders.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
-import { assertAccessible } from "../support/console-pages.ts";
+import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Shop, startShop } from "../support/shop.ts";
 
@@ -207,7 +207,7 @@ testInBrowser(
 );
 
 testInBrowser(
-	"an audit shows its progress and its findings, with links to their orders",
+	"an audit shows its progress and its violations, with links to their orders",
 	async () => {
 		const id = await order();
 		await shop.databases.query("shipping", "delete from shipments where order_id = $1", [id]);
@@ -288,7 +288,7 @@ testInBrowser(
 			"update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'TEST' where id = $1",
 			[stuck],
 		);
-		await assertAccessible(browser, shop.url, admin, {
+		const problems = await problemsOfPages(browser, shop.url, admin, {
 			"/failures": ["Dead letters", "user.created"],
 			"/failures?service=products": ["Dead letters", "No dead letter"],
 			[`/failures/notifications/${event_id}`]: ["user.created", "violates check constraint"],
@@ -296,6 +296,7 @@ testInBrowser(
 			"/audits": ["Audits", "completed"],
 			[`/audits/${found.id}`]: ["Audit", "WRONG_SHIPMENT"],
 		});
+		expect(problems).toEqual([]);
 		await console.goto("/audits");
 		await console.button("Start audit …").click();
 		await console.dialog().waitFor();

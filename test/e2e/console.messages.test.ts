@@ -13,7 +13,7 @@ import {
 	register,
 } from "../support/builders.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
-import { assertAccessible } from "../support/console-pages.ts";
+import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
 import { type Shop, startShop } from "../support/shop.ts";
@@ -221,11 +221,12 @@ testInBrowser(
 	async () => {
 		await open(subject());
 		const { path } = console;
-		await assertAccessible(browser, shop.url, admin, {
+		const problems = await problemsOfPages(browser, shop.url, admin, {
 			"/messages": ["Messages", "Welcome to the shop"],
 			"/messages?q=nothing": ["Messages", "No message matches."],
 			[path]: [subject(), "Hello,"],
 		});
+		expect(problems).toEqual([]);
 		await console.button("Send again …").click();
 		await console.dialog().waitFor();
 		expect(await console.violations()).toEqual([]);

@@ -56,6 +56,9 @@ const LONG = [
 	"test/e2e/console.pricing.test.ts",
 	"test/e2e/console.orders.test.ts",
 	"test/e2e/console.session.test.ts",
+	"test/e2e/console.failures.test.ts",
+	"test/e2e/console.messages.test.ts",
+	"test/e2e/console.customers.test.ts",
 ];
 
 /** Runs the longest files first, so that no worker is left with one of them at the end. */

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { confirmed, useReturnedFocus } from "./dialog.tsx";
+import { confirmed, type Question, useReturnedFocus } from "./dialog.tsx";
 import { toast, toastError } from "./toast.tsx";
 
 interface ActionButtonProps<T> {
@@ -9,8 +9,8 @@ interface ActionButtonProps<T> {
 	act(): PromiseLike<T>;
 	/** Message after the change. */
 	readonly done: string | ((result: T) => string);
-	/** Destructive actions ask first. The text names the effect. */
-	readonly confirm?: { readonly title: string; readonly text: string; readonly action: string };
+	/** Asks first. Destructive actions require it. The text names the effect. */
+	readonly confirm?: Question;
 	/** Is called after the change, also if it failed: the data may have changed. */
 	onSettled?(): void;
 }
@@ -35,7 +35,7 @@ export function ActionButton<T>({ children, act, done, confirm, onSettled }: Act
 		<button
 			ref={button}
 			type="button"
-			class={confirm ? "danger" : ""}
+			class={confirm && !confirm.harmless ? "danger" : ""}
 			// A disabled button would lose the focus.
 			aria-disabled={busy}
 			onClick={onClick}

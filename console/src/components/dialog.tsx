@@ -82,15 +82,17 @@ export function DialogButton({ label, subject, danger = false, children }: Dialo
 	);
 }
 
-interface Question {
+export interface Question {
 	readonly title: string;
 	readonly text: ComponentChildren;
 	/** Label of the button that confirms: a verb. */
 	readonly action: string;
+	/** The change destroys nothing, but has a large effect. */
+	readonly harmless?: boolean;
 }
 const asked = signal<(Question & { answer(confirmed: boolean): void }) | undefined>(undefined);
 
-/** Asks before a destructive action. @returns whether the user confirmed it */
+/** Asks before a change. @returns whether the user confirmed it */
 export const confirmed = (question: Question): Promise<boolean> =>
 	new Promise((resolve) => {
 		asked.value = {
@@ -105,7 +107,7 @@ export const confirmed = (question: Question): Promise<boolean> =>
 /** Shows the question of `confirmed`. */
 export function Confirmation() {
 	if (!asked.value) return null;
-	const { title, text, action, answer } = asked.value;
+	const { title, text, action, harmless, answer } = asked.value;
 	return (
 		<Dialog title={title} onClose={() => answer(false)}>
 			<p>{text}</p>
@@ -114,7 +116,7 @@ export function Confirmation() {
 				<button type="button" onClick={() => answer(false)}>
 					Cancel
 				</button>
-				<button type="button" class="danger" onClick={() => answer(true)}>
+				<button type="button" class={harmless ? "primary" : "danger"} onClick={() => answer(true)}>
 					{action}
 				</button>
 			</div>

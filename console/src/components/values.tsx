@@ -62,7 +62,11 @@ export const Link = ({ to, children }: { to: string; children: ComponentChildren
 );
 
 /** An ID, shortened to its end, which differs between IDs of the same time. */
-export const ShortId = ({ id }: { id: string }) => <code title={id}>…{id.slice(-8)}</code>;
+export const ShortId = ({ id }: { id: string }) => (
+	<code class="number" title={id}>
+		…{id.slice(-8)}
+	</code>
+);
 
 interface AddressLines {
 	readonly name: string;

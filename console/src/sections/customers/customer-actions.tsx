@@ -57,6 +57,7 @@ export function CustomerActions({ user, onChange }: CustomerActionsProps) {
 								title: "Activate this account?",
 								text: `${full_name} can sign in and order again.`,
 								action: "Activate",
+								harmless: true,
 							}
 				}
 				onSettled={onChange}

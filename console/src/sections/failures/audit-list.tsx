@@ -1,6 +1,6 @@
-import { useState } from "preact/hooks";
 import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
 import { reads } from "../../api.ts";
+import { DialogButton } from "../../components/dialog.tsx";
 import { Page } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
 import { type Column, Paging, pageOfQuery, Table } from "../../components/table.tsx";
@@ -32,7 +32,7 @@ const columns: readonly Column<Audit>[] = [
 	{ title: "Checked", wide: true, align: "end", cell: ({ checked }) => formatNumber(checked) },
 	{ title: "Skipped", wide: true, align: "end", cell: ({ skipped }) => formatNumber(skipped) },
 	{
-		title: "Findings",
+		title: "Violations",
 		align: "end",
 		cell: ({ violation_count }) => (
 			<Badge tone={violation_count > 0 ? "bad" : "neutral"}>{formatNumber(violation_count)}</Badge>
@@ -42,7 +42,6 @@ const columns: readonly Column<Audit>[] = [
 
 /** List of the audits, newest first, and the dialog that starts one. */
 export function AuditList() {
-	const [starting, setStarting] = useState(false);
 	const position = pageOfQuery();
 	const found = useData(
 		(signal) => {
@@ -56,9 +55,9 @@ export function AuditList() {
 		<Page
 			title="Audits"
 			actions={
-				<button type="button" onClick={() => setStarting(true)}>
-					Start audit …
-				</button>
+				<DialogButton label="Start audit …">
+					{(close) => <StartAudit onClose={close} />}
+				</DialogButton>
 			}
 		>
 			<Tabs />
@@ -80,7 +79,6 @@ export function AuditList() {
 					</>
 				)}
 			</Loaded>
-			{starting && <StartAudit onClose={() => setStarting(false)} />}
 		</Page>
 	);
 }

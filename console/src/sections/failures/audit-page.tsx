@@ -7,21 +7,21 @@ import { type Column, Table } from "../../components/table.tsx";
 import { Link, ShortId, StatusBadge, Time } from "../../components/values.tsx";
 import { useData } from "../../data.ts";
 import { formatNumber } from "../../format.ts";
-import { pageOfFinding } from "./selection.ts";
+import { pageOfViolation } from "./selection.ts";
 
 /** Pause between two polls while the audit runs. */
 const POLL_MS = 1000;
 
 type Audit = ResultOf<"orders.getAudit">;
 /** `i` is the position in the list. */
-type Finding = Audit["violations"][number] & { readonly i: number };
-const columns: readonly Column<Finding>[] = [
+type Violation = Audit["violations"][number] & { readonly i: number };
+const columns: readonly Column<Violation>[] = [
 	{ title: "Invariant", cell: ({ invariant }) => <code>{invariant}</code> },
-	{ title: "Subject", cell: (finding) => <Subject of={finding} /> },
+	{ title: "Subject", cell: (violation) => <Subject of={violation} /> },
 	{ title: "Detail", cell: ({ detail }) => detail },
 ];
 
-/** An audit with its progress and its findings. */
+/** An audit with its progress and its violations. */
 export function AuditPage({ id }: { id: string }) {
 	const [running, setRunning] = useState(true);
 	const audit = useData((signal) => reads.orders.getAudit({ id }, { signal }), [id], {
@@ -38,7 +38,7 @@ export function AuditPage({ id }: { id: string }) {
 				{(found) => (
 					<>
 						<Summary audit={found} />
-						<Findings audit={found} />
+						<Violations audit={found} />
 					</>
 				)}
 			</Loaded>
@@ -83,15 +83,15 @@ function Progress({ audit: { status, total, checked, skipped } }: { audit: Audit
 	);
 }
 
-function Findings({ audit: { status, violations, violation_count } }: { audit: Audit }) {
+function Violations({ audit: { status, violations, violation_count } }: { audit: Audit }) {
 	return (
-		<Panel title={`Findings: ${formatNumber(violation_count)}`}>
+		<Panel title={`Violations: ${formatNumber(violation_count)}`}>
 			<Table
-				label="Findings"
-				rows={violations.map((finding, i) => ({ ...finding, i }))}
+				label="Violations"
+				rows={violations.map((violation, i) => ({ ...violation, i }))}
 				columns={columns}
 				keyOf={({ i }) => String(i)}
-				empty={status === "completed" ? "All records fit together." : "No finding so far."}
+				empty={status === "completed" ? "All records fit together." : "No violation so far."}
 			/>
 			{violation_count > violations.length && (
 				<p class="hint">{`The first ${formatNumber(violations.length)} are shown.`}</p>
@@ -100,8 +100,8 @@ function Findings({ audit: { status, violations, violation_count } }: { audit: A
 	);
 }
 
-function Subject({ of: { invariant, subject } }: { of: Finding }) {
-	const page = pageOfFinding(invariant, subject);
+function Subject({ of: { invariant, subject } }: { of: Violation }) {
+	const page = pageOfViolation(invariant, subject);
 	return page ? (
 		<Link to={page}>
 			{page.startsWith("/orders") ? "Order" : "Product"} <ShortId id={subject} />

@@ -18,6 +18,7 @@ export const RetryButton = ({ of: selection, onSettled }: SelectionButtonProps) 
 			title: "Retry the dead letters?",
 			text: `This retries ${describe(selection)}, each with all attempts.`,
 			action: "Retry all",
+			harmless: true,
 		}}
 		onSettled={onSettled}
 	>

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import {
 	describe as describeSelection,
 	pageOfEvent,
-	pageOfFinding,
+	pageOfViolation,
 	positionOf,
 	resultOf,
 	selectionOf,
@@ -42,12 +42,12 @@ test("questions name the selection, and results the services that do not respond
 	);
 });
 
-test("subjects of events and findings lead to their pages", () => {
+test("subjects of events and violations lead to their pages", () => {
 	expect(pageOfEvent("order.shipped", id)).toBe(`/orders/${id}`);
 	expect(pageOfEvent("user.created", id)).toBe(`/customers/${id}`);
 	expect(pageOfEvent("tax.changed", id)).toBeUndefined();
 	expect(pageOfEvent("order.shipped", "../x")).toBeUndefined();
-	expect(pageOfFinding("NOT_PAID", id)).toBe(`/orders/${id}`);
-	expect(pageOfFinding("OVERSOLD", id)).toBe(`/products/${id}`);
-	expect(pageOfFinding("CHARGE_WITHOUT_ORDER", "ch_1")).toBeUndefined();
+	expect(pageOfViolation("NOT_PAID", id)).toBe(`/orders/${id}`);
+	expect(pageOfViolation("OVERSOLD", id)).toBe(`/products/${id}`);
+	expect(pageOfViolation("CHARGE_WITHOUT_ORDER", "ch_1")).toBeUndefined();
 });

@@ -66,10 +66,10 @@ function Envelope({ message }: { message: Message }) {
 				}}
 			/>
 			{status === "kept" && (
-				<p class="hint">No mail server is configured: the message is only shown here.</p>
+				<p class="hint note">No mail server is configured: the message is only shown here.</p>
 			)}
 			{status === "failed" && (
-				<p class="hint">
+				<p class="hint note">
 					The mail server rejected the message, all attempts failed, or the recipient received too
 					many messages of this kind.
 				</p>
@@ -91,6 +91,7 @@ function Resend({ message, onSettled }: { message: Message; onSettled(): void })
 						? `${to || "The recipient"} receives the message once more.`
 						: `The message is sent to ${to || "its recipient"}, with all attempts.`,
 				action: "Send again",
+				harmless: true,
 			}}
 			onSettled={onSettled}
 		>
