@@ -52,6 +52,6 @@ async function show(gateway: Gateway, req: Request, res: Response): Promise<Http
 		status: 200,
 		type: "text/html; charset=utf-8",
 		headers: HEADERS,
-		body: html.replace(/<head\b[^>]*>/i, '$&<base target="_blank">'),
+		body: html.replace(/<head(\s[^<>]*)?>/i, '$&<base target="_blank">'),
 	};
 }

@@ -1,7 +1,7 @@
 import { shop } from "../../api.ts";
 import { ActionButton } from "../../components/action-button.tsx";
 import { user as self } from "../../session.ts";
-import type { User } from "./customer-page.tsx";
+import type { User } from "./user.ts";
 
 interface CustomerActionsProps {
 	readonly user: User;

@@ -1,4 +1,3 @@
-import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
 import { reads } from "../../api.ts";
 import { Facts, Page, Panel } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
@@ -8,8 +7,7 @@ import { CustomerActions } from "./customer-actions.tsx";
 import { State } from "./customer-list.tsx";
 import { Messages, Orders } from "./customer-records.tsx";
 import { ROLES } from "./filters.ts";
-
-export type User = ResultOf<"users.get">;
+import type { User } from "./user.ts";
 
 /** An account with its addresses, orders and messages, and its actions. */
 export function CustomerPage({ id }: { id: string }) {

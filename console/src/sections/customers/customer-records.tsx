@@ -7,7 +7,7 @@ import { Link, Money, ShortId, StatusBadge, Time } from "../../components/values
 import { useData } from "../../data.ts";
 import { formatNumber } from "../../format.ts";
 import { MessageTable } from "../messages/message-table.tsx";
-import type { User } from "./customer-page.tsx";
+import type { User } from "./user.ts";
 
 /** Newest records on the page; links lead to all of them. */
 const SHOWN = 10;

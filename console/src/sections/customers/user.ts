@@ -1,0 +1,3 @@
+import type { ResultOf } from "../../../../clients/typescript/src/index.ts";
+
+export type User = ResultOf<"users.get">;
