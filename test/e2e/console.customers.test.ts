@@ -8,6 +8,7 @@ import {
 	placeOrder,
 	register,
 } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
 import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
@@ -37,8 +38,7 @@ beforeEach(async () => {
 	await console.shows("Customers");
 });
 
-const user = async ({ id }: Customer) =>
-	(await shop.http(`GET /api/users/${id}`, { token: admin.token })).body;
+const user = ({ id }: Customer) => clientOf(shop, admin).users.get({ id });
 const row = ({ email }: Pick<Customer, "email">) =>
 	console.page.getByRole("row").filter({ hasText: email });
 /** Opens the page of a customer. */
@@ -101,14 +101,11 @@ testInBrowser(
 		await console.page.getByText("No order yet.").waitFor();
 		const address = { name: "Ada", line1: "1 Long Lane", city: "London", country: "GB" };
 		const body = { ...address, postal_code: "EC1A 9HF", is_default_shipping: true };
-		const { token } = customer;
-		expect(
-			(await shop.http(`POST /api/users/${customer.id}/addresses`, { token, body })).status,
-		).toBe(201);
+		const own = clientOf(shop, customer);
+		await own.users.addAddress({ id: customer.id, ...body });
 		const { body: order } = await placeOrder(shop, customer, await makeProduct(shop, admin));
 		await eventually(async () => {
-			const { body: messages } = await shop.http("GET /api/notifications", { token });
-			expect(messages).toHaveLength(2);
+			expect(await own.notifications.list()).toHaveLength(2);
 		});
 		await console.page.reload();
 		await console.panel("Account").getByText(customer.email).waitFor();

@@ -8,6 +8,7 @@ import {
 	placeOrder,
 	register,
 } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
 import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
@@ -40,9 +41,8 @@ beforeEach(async () => {
 	await console.shows("Dead letters");
 });
 
-const request = async (route: string) => (await shop.http(route, { token: admin.token })).body;
-const deadLetters = async (): Promise<{ service: string; subject: string; event_id: string }[]> =>
-	(await request("GET /api/operations/dead-letters")).rows;
+const asAdmin = () => clientOf(shop, admin);
+const deadLetters = async () => (await asAdmin().operations.listDeadLetters()).rows;
 /** Makes the handler of a service fail that inserts into a table, until `repair`. */
 const damage = (service: string, table: string) =>
 	shop.databases.query(
@@ -96,7 +96,7 @@ testInBrowser(
 		await console.shows("Dead letters");
 		await console.page.getByText("No dead letter: every event is processed").waitFor();
 		await eventually(async () => {
-			const found = await request(`GET /api/notifications?user_id=${id}`);
+			const found = await asAdmin().notifications.list({ user_id: id! });
 			expect(found).toMatchObject([{ template: "welcome" }]);
 		});
 		expect(console.problems).toEqual([]);
@@ -173,10 +173,7 @@ testInBrowser(
 		await expectRows(10);
 		await console.page.getByRole("link", { name: "First page" }).click();
 		await expectRows(50);
-		await shop.http("POST /api/operations/dead-letters/discard", {
-			token: admin.token,
-			body: { service: "carts" },
-		});
+		await asAdmin().operations.discard({ service: "carts" });
 	},
 	TIMEOUT_MS,
 );
@@ -199,7 +196,7 @@ testInBrowser(
 		await console.confirms("The compensation is retried.");
 		await console.page.getByText("No order is stuck.").waitFor();
 		await eventually(async () =>
-			expect(await request(`GET /api/orders/${id}`)).toMatchObject({ status: "cancelled" }),
+			expect(await asAdmin().orders.get({ id })).toMatchObject({ status: "cancelled" }),
 		);
 		expect(console.problems).toEqual([]);
 	},
@@ -280,8 +277,8 @@ testInBrowser(
 	async () => {
 		await fail(1);
 		const { event_id } = (await deadLetters())[0]!;
-		const audits = await request("GET /api/orders/audits");
-		const found = audits.find((one: { violation_count: number }) => one.violation_count > 0);
+		const audits = await asAdmin().orders.listAudits();
+		const found = audits.find(({ violation_count }) => violation_count > 0)!;
 		const stuck = await order();
 		await shop.databases.query(
 			"orders",

@@ -9,6 +9,7 @@ import {
 	placeOrder,
 	register,
 } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
 import { problemsOfPages } from "../support/console-pages.ts";
 import { eventually } from "../support/eventually.ts";
@@ -208,9 +209,9 @@ testInBrowser(
 	async () => {
 		await console.page.getByLabel("Kind").selectOption("Order delivered");
 		await console.page.getByText("No message matches.").waitFor();
-		const { token } = admin;
-		await shop.http(`POST /api/orders/${order.id}/ship`, { token });
-		await shop.http(`POST /api/orders/${order.id}/deliver`, { token });
+		const { orders } = clientOf(shop, admin);
+		await orders.ship({ id: order.id });
+		await orders.deliver({ id: order.id });
 		await link(`Order ${order.id} was delivered`).waitFor();
 	},
 	TIMEOUT_MS,
