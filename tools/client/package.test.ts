@@ -1,5 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	cpSync,
+	existsSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,14 +16,13 @@ import { version } from "../../lib/process/version.ts";
 import { makeAdmin, makeProduct } from "../../test/support/builders.ts";
 import { root } from "../../test/support/databases.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
-import { client } from "./build.ts";
+import { build, client } from "./build.ts";
 
 jest.setTimeout(120_000);
 
 const compiler = join(root, "node_modules/typescript/bin/tsc");
-const [, tour = ""] = /^```js\n([\s\S]*?)^```$/m.exec(
-	readFileSync(join(client, "README.md"), "utf8"),
-)!;
+const readme = readFileSync(join(client, "README.md"), "utf8");
+const [, tour = ""] = /^```js\n([\s\S]*?)^```$/m.exec(readme)!;
 /** Uses types that must not be `any`. */
 const TYPED = `import { createClient, isProblem, type CodeOf } from "@moleculer-commerce/client";
 
@@ -42,10 +49,17 @@ let shop: Shop;
 const run = async (file: string, args: string[], cwd = folder): Promise<string> =>
 	(await promisify(execFile)(file, args, { cwd })).stdout;
 
-/** Packs the client and installs it into a folder outside of the repository. */
+/**
+ * Builds and packs the client, and installs it into a folder outside of the repository. The test
+ * leaves no files in the folder of the package.
+ */
 beforeAll(async () => {
 	folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-package-"));
-	await run("npm", ["pack", "--pack-destination", folder], client);
+	const source = join(folder, "source");
+	for (const file of ["package.json", "README.md", "LICENSE"])
+		cpSync(join(client, file), join(source, file));
+	await build(join(source, "dist"));
+	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], source);
 	const archive = readdirSync(folder).find((file) => file.endsWith(".tgz"))!;
 	writeFileSync(join(folder, "package.json"), '{ "type": "module", "private": true }');
 	await run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${archive}`]);
@@ -61,6 +75,7 @@ test("the package has the version of the program and contains what its users nee
 	const installed = join(folder, "node_modules/@moleculer-commerce/client");
 	const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
 	expect(manifest).toMatchObject({ version, type: "module" });
+	expect(manifest.scripts.prepack).toBe("npm --prefix ../.. run client:build");
 	expect(manifest.dependencies).toBeUndefined();
 	const files = readdirSync(installed, { recursive: true, encoding: "utf8" });
 	expect(files).toEqual(expect.arrayContaining(["LICENSE", "README.md", "dist/index.js"]));
@@ -84,6 +99,32 @@ test.each([
 		join(folder, "tsconfig.json"),
 		JSON.stringify({ compilerOptions, files: ["tour.ts", "typed.ts"] }),
 	);
+	const compiled = run(process.execPath, [compiler, "-p", folder]);
+	expect(await compiled.catch(({ stdout }) => stdout)).toBe("");
+});
+
+test("every example of the README uses actions, options and results that exist", async () => {
+	const declared = `
+		/** @type {import("@moleculer-commerce/client").Client} */ let shop;
+		/** @type {import("@moleculer-commerce/client").ResultOf<"products.get">} */ let product;
+		/** @type {{ product_id: string, quantity: number }[]} */ let items;
+		/** @type {Blob} */ let file;
+		/** @type {AbortSignal} */ let signal;
+		/** @type {() => Promise<void>} */ let renewCookies;
+		/** @type {string} */ let id;
+		/** @type {string} */ let url;
+		export const declared = { shop, product, items, file, signal, renewCookies, id, url };`;
+	const blocks = [...readme.matchAll(/^```js\n([\s\S]*?)^```$/gm)].slice(1);
+	expect(blocks.length).toBeGreaterThan(6);
+	const functions = blocks.map(([, block]) => `async () => {\n${block}\n};`);
+	const imports = 'import { createClient, isProblem } from "@moleculer-commerce/client";';
+	writeFileSync(join(folder, "examples.js"), [imports, declared, ...functions].join("\n"));
+	const compilerOptions = {
+		...{ target: "es2022", module: "nodenext", noEmit: true, strict: false },
+		...{ allowJs: true, checkJs: true, lib: ["es2022", "DOM", "DOM.AsyncIterable"], types: [] },
+	};
+	const config = { compilerOptions, files: ["examples.js"] };
+	writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
 	const compiled = run(process.execPath, [compiler, "-p", folder]);
 	expect(await compiled.catch(({ stdout }) => stdout)).toBe("");
 });

@@ -79,8 +79,10 @@ function clientOf(context: Context, account: Session): Client {
 	}
 	const methods: SessionMethods = {
 		async signIn({ email, password }, options) {
+			// Without the tokens of the session that it replaces, which may have expired.
+			const anonymously = { ...context, credentials: anonymous };
 			const params = { email, password };
-			await account.start(await call(context, routes["auth.login"], params, options));
+			await account.start(await call(anonymously, routes["auth.login"], params, options));
 		},
 		signOut: () => account.end(),
 		with: (options) =>

@@ -3,8 +3,9 @@ import { NetworkError, ProblemError } from "./problems.ts";
 import { backoff, pause, retryAfter } from "./retries.ts";
 import { EventStreamParser } from "./sse.ts";
 
-/** Milliseconds before a new connection, unless the server requests another pause. */
+/** Milliseconds before a new connection, unless the server requests another pause; and at least. */
 const RECONNECT_MS = 1000;
+const SHORTEST_RECONNECT_MS = 100;
 /** Milliseconds without a byte after which a connection counts as lost: three heartbeats. */
 const SILENCE_MS = 45_000;
 
@@ -63,7 +64,7 @@ export async function* eventStream(
 					lastId = id || lastId;
 					yield { id, type, data: JSON.parse(data) };
 				}
-				retry = parser.retry ?? retry;
+				retry = Math.max(SHORTEST_RECONNECT_MS, parser.retry ?? retry);
 			}
 			onConnection?.("lost");
 		} catch (error) {

@@ -133,6 +133,14 @@ describe("a session", () => {
 		expect(JSON.parse(server.requests.at(-1)!.body)).toEqual({ refresh_token: "r2" });
 	});
 
+	test("that has expired can be replaced by signing in", async () => {
+		const tokens = { access_token: "a1", refresh_token: "r1", expires_at: Date.now() - 1 };
+		const { shop, refreshes } = await startSession({ tokens });
+		await shop.signIn({ email: "me@example.com", password: "correct horse" });
+		expect(await shop.users.me()).toEqual({ id: "u1" });
+		expect(refreshes()).toBe(0);
+	});
+
 	test("that is signed out during a refresh does not return", async () => {
 		const begun = Promise.withResolvers<ServerResponse>();
 		const { shop, store } = await startSession({ onRefresh: begun.resolve });
