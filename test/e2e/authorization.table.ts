@@ -122,13 +122,15 @@ const message = ({ shop, owner }: Scene) =>
 		if (!first) throw new Error("the customer has no message");
 		return { path: { id: first.id } };
 	});
+/** A message that has been processed, so that it can be sent again. */
 const orderMessage = async (scene: Scene) => {
 	const order_id = await place(scene);
 	return eventually(async () => {
 		const { notifications } = clientOf(scene.shop, scene.owner);
 		const messages = await notifications.list({ template: "order_confirmed" });
 		const found = messages.find(({ subject }) => subject.includes(order_id));
-		if (!found) throw new Error("the customer has no message about the order");
+		if (!found || found.status === "queued")
+			throw new Error("the message about the order has not been processed");
 		return { path: { id: found.id } };
 	});
 };
