@@ -1,5 +1,4 @@
-// Bundles the console into console/dist: `npm run console`, and `-- --watch` after each change. npm
-// runs it after `npm ci`. Plain JavaScript, so that a Node version without TypeScript support runs it.
+// Bundles the console into console/dist. npm runs it after `npm ci`. Plain JavaScript, so that a Node version without TypeScript support runs it.
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs, promisify } from "node:util";
@@ -7,6 +6,25 @@ import { brotliCompress, gzip } from "node:zlib";
 
 const folder = import.meta.dirname;
 const dist = join(folder, "dist");
+
+const USAGE = `npm run console                builds the admin console into console/dist
+npm run console -- --watch     builds it after each change`;
+
+/** Parses the command line. Ends the process for an unknown argument. */
+function readArguments() {
+	try {
+		return parseArgs({
+			options: {
+				watch: { type: "boolean", default: false },
+				help: { type: "boolean", short: "h", default: false },
+			},
+		});
+	} catch (error) {
+		const [problem] = error.message.split(/\. To specify|\n/);
+		console.error(`${problem}; "npm run console -- --help" lists the arguments`);
+		process.exit(1);
+	}
+}
 
 /**
  * Writes the files of a build with their compressed forms, then the page that refers to them, and
@@ -44,7 +62,11 @@ async function replace(path, content) {
 	await rename(temporary, path);
 }
 
-const { values } = parseArgs({ options: { watch: { type: "boolean", default: false } } });
+const { values } = readArguments();
+if (values.help) {
+	console.log(USAGE);
+	process.exit(0);
+}
 const esbuild = await import("esbuild").catch(() => undefined);
 if (!esbuild) {
 	console.log("The console is not built, because esbuild is not installed (npm ci --omit=dev)");
