@@ -1,9 +1,12 @@
 import { expect, test } from "@jest/globals";
 import { parseSetCookie } from "cookie";
+import { v7 as uuid } from "uuid";
 import { type Customer, makeAdmin, register } from "../../../test/support/builders.ts";
+import { listen } from "../../../test/support/event-stream.ts";
 import { eventually } from "../../../test/support/eventually.ts";
 import type { HttpResponse } from "../../../test/support/http.ts";
-import type { Shop } from "../../../test/support/shop.ts";
+import { type Shop, stub } from "../../../test/support/shop.ts";
+import { orders } from "../../orders/orders.contract.ts";
 import { gateways } from "../test/gateways.ts";
 
 const { start } = gateways();
@@ -201,6 +204,25 @@ test("ends the session on sign-out", async () => {
 	await eventually(async () => expect((await list(shop, jarOf(session, "/api"))).status).toBe(401));
 	expect((await refresh(shop, cookie)).status).toBe(401);
 	expect((await shop.http("DELETE /console/session", { headers: own })).status).toBe(204);
+});
+
+test("ends event streams on sign-out", async () => {
+	const events = stub(orders, {
+		events: async () => ({ events: [], ended: false }),
+		versions: async ({ params: { ids } }) => ids.map(() => "1"),
+	});
+	const shop = await start({ services: ["api", "auth", "users"], stubs: [events] });
+	const session = await signIn(shop, await makeAdmin(shop));
+	const url = `${shop.url}/api/orders/${uuid()}/events`;
+	const stream = await listen(url, { headers: { cookie: jarOf(session, "/api") } });
+	try {
+		expect(stream.status).toBe(200);
+		const cookie = jarOf(session, "/console/session");
+		await shop.http("DELETE /console/session", { headers: { ...own, cookie } });
+		await stream.ended;
+	} finally {
+		stream.close();
+	}
 });
 
 test("keeps the session while the auth service is down", async () => {

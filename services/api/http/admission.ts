@@ -56,14 +56,14 @@ const FAILURES = ["UNAUTHENTICATED", "FORBIDDEN", "SERVICE_UNAVAILABLE"] as cons
  * all routes require a user.
  */
 function authenticate(gateway: Gateway, req: Request, res: Response): Request["authentication"] {
-	let { authorization, cookie } = req.headers;
+	const { authorization, cookie } = req.headers;
 	try {
 		if (cookie !== undefined && authorization === undefined) {
-			authorization = cookieAuthorization(gateway, req);
+			req.cookieAuthorization = cookieAuthorization(gateway, req);
 			// Shared caches know that a response to Authorization is private, but not to a cookie.
-			if (authorization) res.setHeader("Cache-Control", "no-store");
+			if (req.cookieAuthorization) res.setHeader("Cache-Control", "no-store");
 		}
-		return { user: gateway.verifyToken(authorization) };
+		return { user: gateway.verifyToken(authorization ?? req.cookieAuthorization) };
 	} catch (error) {
 		if (!FAILURES.some((code) => isError(error, code))) throw error;
 		return { user: null, error };

@@ -97,6 +97,8 @@ export interface Request extends IncomingMessage {
 	address: string;
 	/** `user` is null for an anonymous request. `error`: the token is invalid or cannot be verified. */
 	authentication: { readonly user: ReturnType<Authenticate>; readonly error?: unknown };
+	/** The console's cookie as an Authorization header, if the request has none. */
+	cookieAuthorization?: string | undefined;
 	/** Error that was sent instead of a result. */
 	failure?: { readonly error: unknown; readonly code: string };
 	/** Path without the query and without a trailing slash. */

@@ -126,8 +126,9 @@ export class EventStreams {
 
 	/** Ends a stream whose token has become invalid, and sends heartbeats. */
 	#check(stream: EventStream): void {
+		const { headers, cookieAuthorization } = stream.req;
 		try {
-			this.#gateway.verifyToken(stream.req.headers.authorization);
+			this.#gateway.verifyToken(headers.authorization ?? cookieAuthorization);
 		} catch {
 			stream.end("the access token is no longer valid");
 		}
