@@ -165,6 +165,8 @@ async function startNode(
 	onCleanup: (cleanUp: () => Promise<unknown>) => void,
 ): Promise<ClusterNode> {
 	const port = await freePort();
+	// A node of the same name that was killed may still be registered.
+	const earlier = new Set(broker.registry.getNodeList({}).map(({ id }) => id));
 	const process = startProcess({
 		name,
 		file: globalThis.process.execPath,
@@ -176,7 +178,7 @@ async function startNode(
 	const registered = eventually(() => {
 		const found = broker.registry
 			.getServiceList({ onlyAvailable: true, skipInternal: true })
-			.filter(({ nodeID }) => nodeID?.startsWith(`${name}-`));
+			.filter(({ nodeID }) => nodeID?.startsWith(`${name}-`) && !earlier.has(nodeID));
 		const missing = services.filter((service) => !found.some((one) => one.name === service));
 		if (missing.length > 0)
 			throw new Error(`${name} has no ${missing.join(", ")} yet:\n${process.log().slice(-3000)}`);
