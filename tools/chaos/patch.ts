@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Database, type Statement } from "../../lib/persistence/database.ts";
 
-type Query = (text: string, values: readonly unknown[]) => Promise<object[]>;
+type Query = (statement: Statement | string, values: readonly unknown[]) => Promise<object[]>;
 const root = join(import.meta.dirname, "../..");
 
 /**
@@ -33,7 +33,7 @@ export async function replace(
 		statement: Statement | string,
 		values: readonly unknown[] = [],
 	) {
-		const run: Query = (text, given) => original.call(this, text, given) as Promise<object[]>;
+		const run: Query = (another, given) => original.call(this, another, given) as Promise<object[]>;
 		if (typeof statement === "string" || !targets.includes(statement.text))
 			return original.call(this, statement, values);
 		return other(run, statement, values);
@@ -44,8 +44,12 @@ export async function replace(
  * Replaces a part of a statement's text.
  * @throws Error if the text does not contain it: without its bug, a run would prove nothing
  */
-export function changed(text: string, part: string | RegExp, replacement: string): string {
+export function changed(
+	{ name, text, ...statement }: Statement,
+	part: string | RegExp,
+	replacement: string,
+): Statement {
 	const result = text.replace(part, replacement);
 	if (result === text) throw new Error(`The statement does not contain ${part}: ${text}`);
-	return result;
+	return { ...statement, name: `${name}_changed`, text: result };
 }

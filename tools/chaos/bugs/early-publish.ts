@@ -8,11 +8,11 @@ const PUBLISH = `insert into outbox (type, subject, data) select 'order.confirme
 await replace(
 	"services/orders/saga/statements.ts",
 	["COMPLETE"],
-	async (query, { text }, values) => {
+	async (query, statement, values) => {
 		const [ids] = values;
 		const events = values.find((value) => Array.isArray(value) && String(value[0]).startsWith("{"));
 		await query(PUBLISH, [ids, events]);
 		await after(1000);
-		return query(changed(text, /insert into outbox \([^)]*\)/, ""), values);
+		return query(changed(statement, /insert into outbox \([^)]*\)/, ""), values);
 	},
 );

@@ -5,8 +5,8 @@ import { replace } from "../patch.ts";
 await replace(
 	"services/promotions/promotions.redemptions.statements.ts",
 	["REDEEM_NEW", "LOCK_LIMITS"],
-	async (query, { text }, values) => {
+	async (query, statement, values) => {
 		await after(100 + Math.random() * 400);
-		return query(text, values);
+		return query(statement, values);
 	},
 );

@@ -5,8 +5,8 @@ import { replace } from "../patch.ts";
 await replace(
 	"services/inventory/inventory.statements.ts",
 	["RESERVE", "RESERVE_NEW"],
-	async (query, { text }, values) => {
+	async (query, statement, values) => {
 		await after(100 + Math.random() * 400);
-		return query(text, values);
+		return query(statement, values);
 	},
 );
