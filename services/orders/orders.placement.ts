@@ -60,8 +60,9 @@ type Buyer = { readonly is_active: boolean };
 /** Maximum wait of a batch for the sagas of the previous one, in milliseconds. */
 const MAX_SAGA_WAIT_MS = 50;
 /** Wait for new requests after a batch: milliseconds per order of the batch, and the maximum. */
-const ARRIVAL_WAIT_MS = 0.25;
-const MAX_ARRIVAL_WAIT_MS = 10;
+const ARRIVAL_WAIT = { perOrder: 0.25, max: 10 };
+/** Before the next order of a cart arrives, the cart is completed, and another one evaluated. */
+const CHECKOUT_ARRIVAL_WAIT = { perOrder: 1.25, max: 20 };
 
 /**
  * Returns a function that places an order, or returns undefined if its idempotency key or its ID is
@@ -204,8 +205,9 @@ async function waitForSagas(
 	const outcomes = placements.map((placed) => placed && "outcome" in placed && placed.outcome);
 	await withTimeout(Promise.all(outcomes), MAX_SAGA_WAIT_MS);
 	const count = placements.length;
-	if (count > 1)
-		await withTimeout(arrivals(count), Math.min(count * ARRIVAL_WAIT_MS, MAX_ARRIVAL_WAIT_MS));
+	const ofCarts = placements.some((placed) => placed && "saga" in placed && placed.saga.priced);
+	const { perOrder, max } = ofCarts ? CHECKOUT_ARRIVAL_WAIT : ARRIVAL_WAIT;
+	if (count > 1) await withTimeout(arrivals(count), Math.min(count * perOrder, max));
 }
 
 /** Looks up each ID once. */
