@@ -13,7 +13,7 @@ type Facets = Infer<typeof facets>;
  * Number of matches up to which all are counted. Of more matches, those among a sample of the
  * products are counted, because the time of a count grows with the matches.
  */
-const LIMITS = { exactUpTo: 20_000, sampleSize: 30_000 };
+const LIMITS = { exactUpTo: 15_000, sampleSize: 12_000 };
 /** Most frequent values and categories that are counted, and values per attribute. */
 const MAX_VALUES = 5000;
 const MAX_VALUES_PER_ATTRIBUTE = 100;

@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
-import { createClient } from "../../clients/typescript/src/index.ts";
+import { type Client, createClient } from "../../clients/typescript/src/index.ts";
 import { testInBrowser } from "../support/browser.ts";
 import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
 import type { Cluster, ClusterNode } from "../support/cluster.ts";
 import { AdminConsole, startBrowser } from "../support/console.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Pairs, startPairs } from "../support/pairs.ts";
 import { describeWith } from "../support/servers.ts";
 
 const TIMEOUT_MS = 120_000;
+/** Two attempts for each event. */
+const env = { EVENT_BACKOFF: "0.01" };
 
 describeWith(["nats-server", "redis-server"], "the console of a cluster", () => {
 	let pairs: Pairs;
@@ -16,12 +19,17 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 	let browser: Browser;
 	let console: AdminConsole;
 	let admin: Customer;
+	let customer: Customer;
+	let client: Client;
+	const shop = () => ({ ...cluster, http: pairs.gateways()[0]!.http });
 	beforeAll(async () => {
-		[pairs, browser] = await Promise.all([startPairs({ each: 1 }), startBrowser()]);
+		[pairs, browser] = await Promise.all([startPairs({ each: 1, env }), startBrowser()]);
 		({ cluster } = pairs);
-		const [gateway] = pairs.gateways();
-		admin = await makeAdmin({ ...cluster, http: gateway!.http });
-		console = await AdminConsole.open(browser, gateway!.url, "/orders");
+		const { url } = pairs.gateways()[0]!;
+		[admin, customer] = [await makeAdmin(shop()), await register(shop())];
+		client = createClient({ url });
+		await client.signIn(customer);
+		console = await AdminConsole.open(browser, url, "/orders");
 		await console.signIn(admin);
 		await console.shows("Orders");
 	}, TIMEOUT_MS);
@@ -30,38 +38,39 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 		await cluster?.stop();
 	}, TIMEOUT_MS);
 
-	const row = ({ id }: ClusterNode) => console.page.getByRole("row").filter({ hasText: id });
-
 	testInBrowser(
-		"an order appears and is shipped, and shows its payment again after an outage",
+		"an order appears, is shipped and refunded by half, and shows its payment after an outage",
 		async () => {
-			const [gateway] = pairs.gateways();
-			const shop = { ...cluster, http: gateway!.http };
-			const [customer, product] = [await register(shop), await makeProduct(shop, admin)];
-			const client = createClient({ url: gateway!.url });
-			await client.signIn(customer);
-			const { id } = await client.orders.create({
-				items: [{ product_id: product.id, quantity: 1 }],
-			});
+			const product = await makeProduct(shop(), admin);
+			const items = [{ product_id: product.id, quantity: 2 }];
+			const { id, total_amount } = await client.orders.create({ items });
 			await console.page.locator(`a[href="/console/orders/${id}"]`).click();
 			await console.shows(`Order ${id}`);
 			await console.button("Ship").click();
 			await console.panel("Timeline").getByText("order shipped").first().waitFor();
-			expect((await client.orders.get({ id })).status).toBe("shipped");
-
+			await console.button("Refund …").click();
+			await console.button("Half of the order").click();
+			await console.dialog().getByRole("button", { name: "Refund", exact: true }).click();
 			const payments = console.panel("Payments");
+			await payments.getByText("partially refunded").waitFor();
+			expect(await client.orders.get({ id })).toMatchObject({
+				status: "shipped",
+				refunds: [{ amount: total_amount / 2 }],
+			});
+
 			await pairs.takeOut("money").process.term();
 			await console.page.reload();
 			await console.panel("Summary").getByText("shipped").waitFor();
 			await payments.getByRole("alert").waitFor();
 			await pairs.add("money");
 			await payments.getByRole("button", { name: "Retry" }).click();
-			await payments.getByText("captured", { exact: true }).waitFor();
+			await payments.getByText("partially refunded").waitFor();
 			expect(console.problems).toEqual([]);
 		},
 		TIMEOUT_MS,
 	);
 
+	const row = ({ id }: ClusterNode) => console.page.getByRole("row").filter({ hasText: id });
 	testInBrowser(
 		"a killed node disappears, and its replacement appears",
 		async () => {
@@ -75,6 +84,58 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 			expect(await console.violations()).toEqual([]);
 			expect(console.problems).toEqual([]);
 			expect(await next.process.term()).toBe(0);
+		},
+		TIMEOUT_MS,
+	);
+
+	testInBrowser(
+		"a dead letter is retried",
+		async () => {
+			const change = (constraint: string) =>
+				cluster.databases.query("notifications", `alter table messages ${constraint}`);
+			await change("add constraint broken check (false) not valid");
+			const { id } = await register(shop());
+			await console.goto("/failures");
+			await console.page.getByRole("link", { name: "user.created" }).click();
+			await console.panel("Content").getByText(`"user_id": "${id}"`).waitFor();
+			await change("drop constraint broken");
+			await console.button("Retry").click();
+			await console.page.getByText("No dead letter: every event is processed").waitFor();
+			await eventually(async () => {
+				const [found] = await cluster.databases.query<{ count: string }>(
+					"notifications",
+					"select count(*) from messages where user_id = $1",
+					[id],
+				);
+				expect(found).toEqual({ count: "1" });
+			});
+			expect(console.problems).toEqual([]);
+		},
+		TIMEOUT_MS,
+	);
+
+	testInBrowser(
+		"1,000 products are imported after a session has ended",
+		async () => {
+			await console.goto("/products/import");
+			await console.shows("Import products");
+			await shop().http("POST /api/auth/logout-everywhere", { token: admin.token });
+			await console.page.reload();
+			await console.shows("Sign in");
+			await console.signIn(admin);
+			await console.shows("Import products");
+			const rows = Array.from({ length: 1000 }, (_, i) => `ROW-${i},Imported ${i},${i},Imported,3`);
+			await console.page.locator("input[type=file]").setInputFiles({
+				name: "products.csv",
+				mimeType: "text/csv",
+				buffer: Buffer.from(["sku,name,price,category,stock", ...rows].join("\n")),
+			});
+			await console.button("Import").click();
+			const result = console.panel("products.csv");
+			await result.getByText("Completed").waitFor();
+			await result.getByText("1,000 of 1,000 rows").waitFor();
+			expect((await client.products.list({ category: "Imported" })).total).toBe(1000);
+			expect(console.problems).toEqual([]);
 		},
 		TIMEOUT_MS,
 	);
