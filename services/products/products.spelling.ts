@@ -25,18 +25,21 @@ const LISTED_WORDS = sql(
 	`select word from unnest($1::text[]) as word
 	where exists (select from products where ${LISTED} and terms @@ search_query(array[word]))`,
 );
-/** Adds words in one order, so that nodes that add the same ones do not deadlock. */
+/**
+ * Adds words in one order, so that nodes that add the same ones do not deadlock. Arrays instead of
+ * joins: the cost must not depend on the number of products, or of those that wait.
+ */
 const ADD_WORDS = sql(
 	"add_words",
 	`with taken as (
-			delete from products_with_new_words where ctid in (
-				select ctid from products_with_new_words limit ${BATCH_SIZE} for update skip locked)
+			delete from products_with_new_words where ctid = any (array(
+				select ctid from products_with_new_words limit ${BATCH_SIZE} for update skip locked))
 			returning product_id),
 		added as (
 			insert into known_words
 			select distinct word from products
 				cross join words_of(name, description, category, attributes, options) as word
-			where id in (select product_id from taken) and deleted_at is null
+			where id = any (array(select product_id from taken)) and deleted_at is null
 			order by word on conflict do nothing)
 	select count(*) as taken from taken`,
 );
