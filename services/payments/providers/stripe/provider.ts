@@ -84,11 +84,18 @@ export function createStripe(
 		return required(resultOf(row, intent));
 	}
 
+	/**
+	 * Record of a payment that this process is creating. The payments service looks a payment up
+	 * repeatedly while it waits for its creation; these lookups must not use up Stripe's rate limit.
+	 */
+	async function beingCreated(key: string): Promise<ProviderRecord | null> {
+		const result = await creations.get(key)?.catch(() => null);
+		return result ? { result, transactions: [] } : null;
+	}
+
 	async function lookup(found: IntentRow | undefined): Promise<ProviderRecord | null> {
-		// The payments service looks a payment up repeatedly while it waits for its creation. These
-		// lookups must not use up Stripe's rate limit.
-		const created = found && (await creations.get(found.key)?.catch(() => null));
-		if (created) return { result: created, transactions: [] };
+		const created = found && (await beingCreated(found.key));
+		if (created) return created;
 		if (!found?.intent_id) return found && isOver(found) ? emptyRecord(found) : null;
 		const { row, intent } = await retrieveClosed(found);
 		const isCaptured = intent.status === "succeeded";
@@ -129,7 +136,13 @@ export function createStripe(
 		lookup(keys) {
 			if (keys.length === 0) return [];
 			const found = rows.findAll(keys);
-			return keys.map(async (key) => lookup((await found).get(key)).catch(rethrow));
+			// Awaited below, unless all payments are being created.
+			found.catch(() => undefined);
+			return keys.map(async (key) => {
+				// Before the row is read: the creation may end meanwhile.
+				const created = await beingCreated(key);
+				return created ?? lookup((await found).get(key)).catch(rethrow);
+			});
 		},
 		ledgerEntries: (range) => ledger(range).catch(rethrow),
 		...createWebhooks({ db, sdk, secrets }),
