@@ -106,13 +106,14 @@ describe("dead letters of several services", () => {
 		expect(await retry({ type: "order.shipped" })).toBe(2);
 		expect(await retry({})).toBe(1);
 		expect(await retry({ all: true })).toBe(0);
-		await eventually(async () =>
-			expect((await nodes.effects("payments")).sort()).toEqual([
-				`order.created ${created}`,
-				`order.shipped ${shipped}`,
-			]),
-		);
-		expect(await nodes.effects()).toHaveLength(2);
+		// The retries are processed by each group at its own pace.
+		for (const group of ["payments", "shipping"])
+			await eventually(async () =>
+				expect((await nodes.effects(group)).sort()).toEqual([
+					`order.created ${created}`,
+					`order.shipped ${shipped}`,
+				]),
+			);
 	});
 
 	test("are discarded by service or all, and never by omission", async () => {
