@@ -1,5 +1,5 @@
-// Bundles the console into console/dist. npm runs it after `npm ci`. Plain JavaScript, so that a Node
-// version without TypeScript support runs it.
+// Bundles the console into console/dist. npm runs it after `npm ci`. Plain JavaScript, so that a
+// Node version without TypeScript support runs it.
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parseArgs, promisify } from "node:util";

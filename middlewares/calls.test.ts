@@ -191,7 +191,7 @@ test("a breaker opens for a node that does not respond, and calls use another", 
 	for (let i = 0; i < 4; i++) expect(await caller.call("things.write")).toBe(2);
 });
 
-test("a breaker opens after five consecutive failures, and not if one call in five succeeds", async () => {
+test("a breaker opens after five consecutive failures, not after four in five", async () => {
 	let calls = 0;
 	let fails = (_call: number) => false;
 	const { caller } = await startThings(async () => {
@@ -209,7 +209,7 @@ test("a breaker opens after five consecutive failures, and not if one call in fi
 	expect(openBreakers(caller)).toEqual([expect.objectContaining({ state: "open", failures: 5 })]);
 });
 
-test("a breaker of the only node rejects calls as an outage, half-opens, and closes on success", async () => {
+test("a breaker of the only node rejects calls, half-opens, and closes on success", async () => {
 	let handler: Handler = never;
 	let called = 0;
 	const { caller } = await startThings((ctx) => {

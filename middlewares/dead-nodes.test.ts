@@ -7,7 +7,7 @@ import { fakeNodes } from "./test/fake-nodes.ts";
 const nodes = fakeNodes();
 afterEach(() => void jest.useRealTimers());
 
-test("a silent node is unavailable within five seconds, and available again after a heartbeat", async () => {
+test("a silent node is unavailable within five seconds, until its next heartbeat", async () => {
 	const [observer, silent] = [await nodes.start(), await nodes.start()];
 	const sees = (available: boolean) =>
 		expect(

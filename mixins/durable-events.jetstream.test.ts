@@ -37,7 +37,7 @@ describeWith(["nats-server"], "events on JetStream", () => {
 		await expectTraces(nodes.databases, all);
 	});
 
-	test("every group processes each event once, on one of its nodes, in the order of writing", async () => {
+	test("every group processes each event once, on one of its nodes, in order", async () => {
 		const source = await nodes.start([producer()]);
 		await Promise.all([
 			nodes.start([consumer("shipping")]),

@@ -51,7 +51,7 @@ test("calls and events of a handler are in the trace of its event", async () => 
 	await expectTraces(nodes.databases, ids);
 });
 
-test("an event that is too large fails its transaction, and later events are published", async () => {
+test("an event that is too large fails its transaction, but delays no other", async () => {
 	const broker = await nodes.start([
 		producer(),
 		consumer("shipping", { "order.*": recordEffects }),
@@ -66,7 +66,7 @@ test("an event that is too large fails its transaction, and later events are pub
 	expect(await nodes.databases.query("orders", "select from outbox")).toHaveLength(1);
 });
 
-test("a pattern matches all its events, and a handler of an exact type has precedence", async () => {
+test("a pattern matches all its events, and a handler of an exact type wins", async () => {
 	const exact: string[] = [];
 	const broker = await nodes.start([
 		producer(),
@@ -119,7 +119,7 @@ test("events of one order are handled in order, in few calls", async () => {
 	expect(calls).toEqual([...types]);
 });
 
-test("a failing handler delays no other groups or events, and its event becomes a dead letter", async () => {
+test("a failing handler delays no other event, and its event becomes a dead letter", async () => {
 	const broker = await nodes.start([
 		producer(),
 		consumer("shipping", {
@@ -220,7 +220,7 @@ test("a process that stops while handling events logs nothing and loses nothing"
 	expect(warnings).toEqual([]);
 });
 
-test("a running handler finishes before databases close, and one that fails is retried", async () => {
+test("a running handler finishes before databases close; one that fails is retried", async () => {
 	const handling = Promise.withResolvers<void>();
 	const go = Promise.withResolvers<void>();
 	let blocked = true;

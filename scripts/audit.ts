@@ -71,7 +71,8 @@ runProgram("audit", async (program) => {
 		const found =
 			report.violations.length === 0 ? "no violations" : `${report.violations.length} violations`;
 		console.log(
-			`${report.checked} orders checked, ${report.skipped} skipped because they are in progress, ${report.stuck} stuck: ${found}`,
+			`${report.checked} orders checked, ${report.skipped} skipped because they are in progress, ` +
+				`${report.stuck} stuck: ${found}`,
 		);
 	}
 	await program.stop(report.violations.length > 0 ? 1 : 0);
@@ -81,5 +82,8 @@ const WIDTH = 40;
 function progress(done: number, total: number): string {
 	const part = total === 0 ? 1 : Math.min(1, done / total);
 	const full = Math.round(part * WIDTH);
-	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.round(part * 100)} %  ${done} of ${total} orders`;
+	return (
+		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ` +
+		`${Math.round(part * 100)} %  ${done} of ${total} orders`
+	);
 }

@@ -51,7 +51,9 @@ export async function startBroker(
 	const ms = env.TRANSPORTER ? JOIN_MS : START_MS;
 	await program.step(broker.start(), {
 		ms,
-		late: `the services did not start within ${ms / 1000} s: LOGLEVEL=debug shows the missing dependencies`,
+		late:
+			`the services did not start within ${ms / 1000} s: ` +
+			"LOGLEVEL=debug shows the missing dependencies",
 	});
 	return broker;
 }

@@ -38,7 +38,8 @@ test("imports a file, reports its failed rows and exits with 1", async () => {
 		code: 1,
 		errors: "",
 		output: [
-			"row 3  CLI-2  price  Write the price with a decimal point and without separators: 1.5, not 1,5",
+			"row 3  CLI-2  price  Write the price with a decimal point " +
+				"and without separators: 1.5, not 1,5",
 			"1 created, 0 updated, 0 unchanged, 1 failed",
 		].join("\n"),
 	});
@@ -75,7 +76,7 @@ test("names the reason if it cannot start", async () => {
 		expect(await run(...args)).toMatchObject({ code: 1, errors: expect.stringMatching(reason) });
 });
 
-test("an import that the death of the shop has interrupted is completed by a second one", async () => {
+test("a second import completes one that the death of the shop has interrupted", async () => {
 	const file = pathOf("many.ndjson");
 	const expected = Array.from({ length: 6000 }, (_, i) => ({
 		...{ sku: `MANY-${i}`, name: `Name ${i}`, description: null, price: i / 100, currency: "EUR" },

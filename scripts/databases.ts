@@ -108,7 +108,8 @@ async function startDatabases(
 	const onExit = (reason: string) => program.fail(new StartError(reason));
 	const starting = startEmbeddedPostgres({ dataDir, log: print, onExit }).catch((error) => {
 		throw new StartError(
-			`${error.message} (DATA_DIR selects the folder; DATABASE_URL selects another Postgres server)`,
+			`${error.message} (DATA_DIR selects the folder; ` +
+				"DATABASE_URL selects another Postgres server)",
 			{ cause: error },
 		);
 	});
@@ -134,7 +135,9 @@ async function startDatabases(
 		// A checkpoint now shortens the later shutdown.
 		if (made.length > 0) forceCheckpoint(admin).catch(() => undefined);
 	};
-	const late = `the databases could not be prepared within ${PREPARE_MS / 1000} s: see ${join(dataDir, "postgres.log")}`;
+	const late =
+		`the databases could not be prepared within ${PREPARE_MS / 1000} s: ` +
+		`see ${join(dataDir, "postgres.log")}`;
 	await program.step(prepare(), { ms: PREPARE_MS, late });
 	return {
 		url,

@@ -133,13 +133,15 @@ export const catalogue: NewProduct[] = [
 			"Cast Iron Skillet 26 cm",
 			39.9,
 			120,
-			"Pre-seasoned and heavy, for the stove, the oven and the camp fire. Gets better with every steak.",
+			"Pre-seasoned and heavy, for the stove, the oven and the camp fire. " +
+				"Gets better with every steak.",
 		],
 		[
 			"Chef's Knife 20 cm",
 			64.5,
 			80,
-			"A forged blade of stainless steel with a full tang. Balanced well enough to chop all evening.",
+			"A forged blade of stainless steel with a full tang. " +
+				"Balanced well enough to chop all evening.",
 		],
 		[
 			"Bamboo Cutting Board",
@@ -151,7 +153,8 @@ export const catalogue: NewProduct[] = [
 			"French Press 1 l",
 			29,
 			150,
-			"Borosilicate glass in a steel frame, for eight small cups of coffee. The fine double sieve keeps the grounds out.",
+			"Borosilicate glass in a steel frame, for eight small cups of coffee. " +
+				"The fine double sieve keeps the grounds out.",
 		],
 		[
 			"Digital Kitchen Scale",
@@ -187,7 +190,8 @@ export const catalogue: NewProduct[] = [
 			"Linen Tea Towels, Pack of 3",
 			21,
 			0,
-			"Woven densely and washed soft before they leave the mill. They dry glasses without a trace of lint.",
+			"Woven densely and washed soft before they leave the mill. " +
+				"They dry glasses without a trace of lint.",
 		],
 	]),
 	...shelf("Electronics", "ELE", [
@@ -195,25 +199,29 @@ export const catalogue: NewProduct[] = [
 			"Wireless Headphones",
 			129,
 			75,
-			"Closed headphones with active noise cancelling and 40 hours of battery. They fold flat for travelling.",
+			"Closed headphones with active noise cancelling and 40 hours of battery. " +
+				"They fold flat for travelling.",
 		],
 		[
 			"USB-C Hub 7-in-1",
 			44.9,
 			180,
-			"Adds HDMI, Ethernet, two card slots and three USB ports to a laptop. Charges it meanwhile with up to 100 W.",
+			"Adds HDMI, Ethernet, two card slots and three USB ports to a laptop. " +
+				"Charges it meanwhile with up to 100 W.",
 		],
 		[
 			"Mechanical Keyboard",
 			99.95,
 			55,
-			"Compact layout, quiet tactile switches and keycaps that do not wear off. The cable comes off for transport.",
+			"Compact layout, quiet tactile switches and keycaps that do not wear off. " +
+				"The cable comes off for transport.",
 		],
 		[
 			"Ergonomic Mouse",
 			39,
 			140,
-			"Held like a handshake, it lets the wrist rest. Works over radio or Bluetooth on three devices.",
+			"Held like a handshake, it lets the wrist rest. " +
+				"Works over radio or Bluetooth on three devices.",
 		],
 		[
 			"Portable SSD 1 TB",
@@ -231,13 +239,15 @@ export const catalogue: NewProduct[] = [
 			"LED Desk Lamp",
 			49,
 			130,
-			"Warm or cold light at a touch, in five steps, with no flicker. The arm stays where it is put.",
+			"Warm or cold light at a touch, in five steps, " +
+				"with no flicker. The arm stays where it is put.",
 		],
 		[
 			"Smart Plug, Pack of 2",
 			24.9,
 			260,
-			"Switches by schedule or from afar and measures what the device uses. Works in the home network, without a cloud.",
+			"Switches by schedule or from afar and measures what the device uses. " +
+				"Works in the home network, without a cloud.",
 		],
 		[
 			"Bluetooth Speaker",
@@ -249,7 +259,8 @@ export const catalogue: NewProduct[] = [
 			"Webcam 1080p",
 			54,
 			3,
-			"A sharp picture even in poor light, and a shutter for when nobody should look. Two microphones leave the street out.",
+			"A sharp picture even in poor light, and a shutter for when nobody should look. " +
+				"Two microphones leave the street out.",
 		],
 	]),
 	...shelf("Books", "BOO", [
@@ -257,13 +268,15 @@ export const catalogue: NewProduct[] = [
 			"The Lighthouse Keeper's Atlas",
 			22,
 			140,
-			"A novel about a woman who draws the coast that nobody else can see. Quiet, odd and hard to put down.",
+			"A novel about a woman who draws the coast that nobody else can see. " +
+				"Quiet, odd and hard to put down.",
 		],
 		[
 			"Bread from Scratch",
 			27.5,
 			100,
-			"Sixty loaves with flour, water, salt and time. Begins with the first starter and ends with a holiday braid.",
+			"Sixty loaves with flour, water, salt and time. " +
+				"Begins with the first starter and ends with a holiday braid.",
 		],
 		[
 			"A Short History of Maps",
@@ -275,19 +288,22 @@ export const catalogue: NewProduct[] = [
 			"Distributed Systems by Example",
 			44,
 			65,
-			"Consensus, clocks and queues, each explained by a program of one page. With exercises and their answers.",
+			"Consensus, clocks and queues, each explained by a program of one page. " +
+				"With exercises and their answers.",
 		],
 		[
 			"Birds of the City",
 			16.95,
 			160,
-			"A field guide to the ninety birds that live between houses. Drawn from life and sorted by what one hears first.",
+			"A field guide to the ninety birds that live between houses. " +
+				"Drawn from life and sorted by what one hears first.",
 		],
 		[
 			"The Patient Gardener",
 			24,
 			120,
-			"What to do in each month of the year, and what to leave alone. For balconies as much as for orchards.",
+			"What to do in each month of the year, and what to leave alone. " +
+				"For balconies as much as for orchards.",
 		],
 		[
 			"Midnight on Platform Nine",
@@ -311,7 +327,8 @@ export const catalogue: NewProduct[] = [
 			"Cooking for One",
 			17.9,
 			130,
-			"A hundred dinners without left-overs, most of them in one pan. None takes longer than half an hour.",
+			"A hundred dinners without left-overs, most of them in one pan. " +
+				"None takes longer than half an hour.",
 		],
 	]),
 	...shelf("Garden", "GAR", [
@@ -319,7 +336,8 @@ export const catalogue: NewProduct[] = [
 			"Pruning Shears",
 			27.9,
 			170,
-			"A bypass blade for branches up to 22 mm, with a spring that does not pinch. Every part can be replaced.",
+			"A bypass blade for branches up to 22 mm, " +
+				"with a spring that does not pinch. Every part can be replaced.",
 		],
 		[
 			"Watering Can 9 l",
@@ -337,7 +355,8 @@ export const catalogue: NewProduct[] = [
 			"Raised Bed Kit",
 			89,
 			40,
-			"Larch boards that click together without tools, 120 by 80 cm. Lasts ten years without paint.",
+			"Larch boards that click together without tools, " +
+				"120 by 80 cm. Lasts ten years without paint.",
 		],
 		[
 			"Garden Gloves",
@@ -423,7 +442,8 @@ export const catalogue: NewProduct[] = [
 			"Foam Roller",
 			22.5,
 			150,
-			"Firm, with a surface like fingers, for legs and back after training. Does not lose its shape.",
+			"Firm, with a surface like fingers, for legs and back after training. " +
+				"Does not lose its shape.",
 		],
 		[
 			"Swimming Goggles",
@@ -461,7 +481,8 @@ export const catalogue: NewProduct[] = [
 			"Cotton Bed Linen Set",
 			69.9,
 			90,
-			"Percale from organic cotton, smooth and cool. A duvet cover of 135 by 200 cm and a pillowcase.",
+			"Percale from organic cotton, smooth and cool. " +
+				"A duvet cover of 135 by 200 cm and a pillowcase.",
 		],
 		[
 			"Storage Basket",
@@ -491,7 +512,8 @@ export const catalogue: NewProduct[] = [
 			"Ceramic Vase",
 			33.5,
 			65,
-			"A narrow neck for one branch, matt white outside and glazed within. Holds water without a ring.",
+			"A narrow neck for one branch, matt white outside and glazed within. " +
+				"Holds water without a ring.",
 		],
 		[
 			"Tool Box with 45 Tools",

@@ -79,7 +79,9 @@ test("npm run migrate creates databases, applies migrations and reverts one", as
 	]);
 	expect(await run("start")).toMatchObject({
 		code: 1,
-		errors: `moleculer-commerce: migrations are missing in shipping (${newest}): run "npm run migrate" first`,
+		errors:
+			`moleculer-commerce: migrations are missing in shipping (${newest}): ` +
+			`run "npm run migrate" first`,
 	});
 });
 

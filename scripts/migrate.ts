@@ -90,7 +90,8 @@ async function run({ command, service, confirmed }: Options): Promise<void> {
 	const { DATABASE_URL, DATABASE_ADMIN_URL, SERVICES } = readEnv();
 	if (!DATABASE_URL)
 		throw new StartError(
-			"DATABASE_URL is not set: set it to postgres://{service}:password@host:5432/{service}. Embedded databases are migrated at each start",
+			"DATABASE_URL is not set: set it to postgres://{service}:password@host:5432/{service}. " +
+				"Embedded databases are migrated at each start",
 		);
 	const services = selectedServices(join(root, "services"), SERVICES).filter((name) =>
 		hasDatabase(root, name),
@@ -104,7 +105,8 @@ async function run({ command, service, confirmed }: Options): Promise<void> {
 		const newest = last(await migrationState(...at(service!)));
 		if (newest && !confirmed)
 			throw new StartError(
-				`this would revert ${newest.name} of ${service} and delete the data that it added. To confirm: npm run migrate -- down ${service} --yes`,
+				`this would revert ${newest.name} of ${service} and delete the data that it added. ` +
+					`To confirm: npm run migrate -- down ${service} --yes`,
 			);
 		const [name] = await revert(...at(service!));
 		console.log(`${service}: ${name ? `reverted ${name}` : "nothing to revert"}`);

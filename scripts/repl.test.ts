@@ -233,7 +233,7 @@ describeWith(["nats-server"], "npm run repl", () => {
 			});
 		});
 
-		test("the log names the operator once per command; nodes receive a request id only", async () => {
+		test("the log names the operator once per command; nodes receive only an id", async () => {
 			const { errors } = await once("call", "orders.list");
 			const fields = /INFO: repl Operator command (.*)/.exec(errors)![1]!;
 			const [{ requestID, meta }] = received as [Received];

@@ -52,7 +52,8 @@ runProgram("repl", async (program) => {
 	const given = readEnv();
 	if (!given.TRANSPORTER)
 		throw new StartError(
-			"TRANSPORTER is not set: set it to the NATS server of a cluster, or use the prompt of npm start",
+			"TRANSPORTER is not set: " +
+				"set it to the NATS server of a cluster, or use the prompt of npm start",
 		);
 	// This node runs no services, whatever SERVICES selects.
 	const env = { ...given, NODEID: given.NODEID ?? `repl-${hostname()}` };

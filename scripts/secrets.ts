@@ -20,7 +20,8 @@ export function assertSecrets(
 	if (NODE_ENV !== "production") return;
 	if (!JWT_SECRET && usesTokens(services))
 		throw new StartError(
-			"NODE_ENV is production and JWT_SECRET is missing: set it to at least 32 random characters, the same on every node",
+			"NODE_ENV is production and JWT_SECRET is missing: " +
+				"set it to at least 32 random characters, the same on every node",
 		);
 	for (const [name, value] of Object.entries({ JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_PASSWORD })) {
 		if (value && isGuessable(value))

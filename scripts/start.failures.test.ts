@@ -178,7 +178,8 @@ describe("npm start prints the reason and the next action in one line for", () =
 	});
 
 	test("an old version of Node", async () => {
-		const old = `data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });`;
+		const script = `Object.defineProperty(process, "versions", { value: { node: "20.19.0" } });`;
+		const old = `data:text/javascript,${script}`;
 		expect(await refusal({ NODE_OPTIONS: `--import "${old.replaceAll('"', '\\"')}"` })).toMatch(
 			/needs Node 24.*npm start/,
 		);

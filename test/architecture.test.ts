@@ -5,6 +5,7 @@ import type { ActionContract, Contract } from "../lib/contracts/contract.ts";
 import { commonErrors } from "../lib/contracts/errors.ts";
 import { serviceNames } from "../lib/settings/node.ts";
 import { filesIn, importCycles, importViolations, LIB_FOLDERS, read } from "./support/imports.ts";
+import { longLines } from "./support/line-width.ts";
 
 const root = join(import.meta.dirname, "..");
 const MAX_LINES = 325;
@@ -16,6 +17,8 @@ const LISTS = [
 	"scripts/demo-catalogue.ts",
 	"test/e2e/authorization.table.ts",
 ];
+/** Generated documents, with one line per setting or metric. */
+const GENERATED = ["docs/configuration.md", "docs/metrics.md"];
 /** Names of services that have a general meaning in lib. */
 const GENERAL_TERMS = ["api", "auth"];
 /** Files and folders of lib that may name a domain, each with its reason. */
@@ -38,6 +41,16 @@ const sourcesIn = (...folders: string[]) =>
 		.filter((file) => /\.tsx?$/.test(file) && !isTest(file))
 		.map((file) => read(root, file));
 const sources = sourcesIn(...runtime);
+/** Code and documents of the folders that people write, with tests. */
+const writtenFiles = filesIn(
+	root,
+	...runtime,
+	...programs,
+	...clients,
+	"console/src",
+	"examples",
+	"test",
+);
 const everySource = [
 	...sources,
 	...sourcesIn(...programs, ...clients, "console/src"),
@@ -191,15 +204,7 @@ describe("sources", () => {
 	});
 
 	test("no file exceeds the maximum length", () => {
-		const tooLong = filesIn(
-			root,
-			...runtime,
-			...programs,
-			...clients,
-			"console/src",
-			"examples",
-			"test",
-		)
+		const tooLong = writtenFiles
 			.filter((file) => /\.(tsx?|js|sql)$/.test(file) && !LISTS.includes(file))
 			.flatMap((file) => {
 				const lines = read(root, file).text.split("\n").length - 1;
@@ -208,10 +213,30 @@ describe("sources", () => {
 			});
 		expect(tooLong).toEqual([]);
 	});
+
+	test("no line of code or prose exceeds 100 columns", () => {
+		const atTop = readdirSync(root).filter((file) => /\.(ts|js|md)$/.test(file));
+		const tooLong = [...atTop, ...writtenFiles, ...filesIn(root, "docs")]
+			.filter((file) => /\.(tsx?|js|md)$/.test(file) && !GENERATED.includes(file))
+			.flatMap((file) => longLines(file, read(root, file).text));
+		expect(tooLong).toEqual([]);
+	});
+
+	const long = "x".repeat(100);
+	test.each([
+		["a comment", "x.ts", `// ${"word ".repeat(20)}`, "\t\t// short"],
+		["a string, but not a pattern", "x.ts", `\tf("${long}");`, `const X =\n\t/${long}/;`],
+		["code, but not a URL", "x.ts", `\tf(/${long}/);`, ` * https://example.com/${long}`],
+		["prose, but not a table", "x.md", "word ".repeat(21), `| ${long} |`],
+		["prose, but not code", "x.md", `[a](b) ${long}`, `\`\`\`\n${long}x\n\`\`\``],
+	])("the limit applies to %s", (_, file, rejected, accepted) => {
+		expect(longLines(file, rejected)).toHaveLength(1);
+		expect(longLines(file, accepted)).toEqual([]);
+	});
 });
 
 describe("contracts", () => {
-	test("services call only actions without a route, which other versions understand as well", () => {
+	test("services call only actions without a route", () => {
 		const called = sources
 			.filter(({ file }) => file.startsWith("services/"))
 			.flatMap(({ file, text }) =>
@@ -228,7 +253,7 @@ describe("contracts", () => {
 		expect(repeated(routes)).toEqual([]);
 	});
 
-	test("every error that an action throws is declared, with one status and message everywhere", () => {
+	test("every error that an action throws is declared, with one status and message", () => {
 		const declared = contracts.flatMap(({ exports }) =>
 			exports.filter(isContract).flatMap(({ errors = {} }) => Object.entries(errors)),
 		);

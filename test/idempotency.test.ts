@@ -266,7 +266,7 @@ describe("an Idempotency-Key", () => {
 		).toBe(201);
 	});
 
-	test("of an administrator who orders for a customer is independent of the customer's key", async () => {
+	test("of an administrator who orders for a customer is not the customer's key", async () => {
 		const { request, bodies } = await commands["orders.create"]!();
 		const customer = await register(shop);
 		const headers = { "idempotency-key": uuid() };

@@ -31,14 +31,16 @@ const ROWS: Readonly<Record<string, Rows>> = {
 		inserts: `insert into orders
 				(id, user_id, status, total_amount, currency, payment_token, created_at, updated_at)
 				values ('${ID}', '${ID}', 'confirmed', 19.90, 'EUR', 'tok_ok', now(), now());
-			insert into order_items (order_id, position, product_id, name, quantity, unit_price, line_total)
+			insert into order_items
+				(order_id, position, product_id, name, quantity, unit_price, line_total)
 				values ('${ID}', 0, '${ID}', 'Tea', 1, 19.90, 19.90)`,
 		amounts: `select total_amount from orders union all select unit_price from order_items
 			union all select line_total from order_items`,
 	},
 	payments: {
 		after: "0008-sweeps",
-		inserts: `insert into payments (id, order_id, user_id, amount, currency, status, refunded_amount)
+		inserts: `insert into payments
+				(id, order_id, user_id, amount, currency, status, refunded_amount)
 				values ('${ID}', '${ID}', '${ID}', 19.90, 'EUR', 'partially_refunded', 0.50);
 			insert into refunds (id, payment_id, amount) values ('${ID}', '${ID}', 0.50);
 			insert into ledger_charges (key, status, amount, currency, refunded)

@@ -86,7 +86,8 @@ describe("the migration rules for existing tables", () => {
 		["alter table stock add check (old > 0) not valid", "give it one"],
 		["alter table stock add constraint c unique (old)", "USING INDEX"],
 		[
-			"alter table stock add constraint c check (old > 0) not valid; alter table stock validate constraint c",
+			"alter table stock add constraint c check (old > 0) not valid; " +
+				"alter table stock validate constraint c",
 			"by itself",
 		],
 		["alter table stock alter column old set not null", "check (old is not null)"],
@@ -132,11 +133,16 @@ describe("the migration rules for existing tables", () => {
 	test.each([
 		"-- no transaction\ncreate unique index concurrently if not exists i on stock (word)",
 		"-- no transaction\ndrop index concurrently if exists i",
-		"create table more (id int primary key, stock_id int not null references stock check (id > 0)); create index on more (stock_id)",
-		"alter table stock add column a text, add column b int not null default -1, add column c timestamptz not null default now()",
-		"alter table stock add column a jsonb not null default '[]'::jsonb, add column b timestamptz default current_timestamp",
+		"create table more (id int primary key, " +
+			"stock_id int not null references stock check (id > 0)); " +
+			"create index on more (stock_id)",
+		"alter table stock add column a text, add column b int not null default -1, " +
+			"add column c timestamptz not null default now()",
+		"alter table stock add column a jsonb not null default '[]'::jsonb, " +
+			"add column b timestamptz default current_timestamp",
 		"alter table stock add constraint c check (old > 0) not valid",
-		"alter table stock drop constraint c; alter table stock add constraint c check (old > 1) not valid",
+		"alter table stock drop constraint c; " +
+			"alter table stock add constraint c check (old > 1) not valid",
 		"alter table stock validate constraint c",
 		"-- changes a type\nalter table stock alter column old type numeric",
 		"analyze stock",
@@ -145,7 +151,8 @@ describe("the migration rules for existing tables", () => {
 		"alter table stock set (fillfactor = 50)",
 		"-- Obsolete.\n-- unread since 0.4.0\nalter table stock drop column old",
 		"create or replace function f() returns int language sql as $$ select 1 $$",
-		"-- no transaction\ndo $$ begin loop update stock set old = 1 where old is null; exit when not found; commit; end loop; end $$",
+		"-- no transaction\ndo $$ begin loop update stock set old = 1 where old is null; " +
+			"exit when not found; commit; end loop; end $$",
 		"do $$ begin if true then alter table stock alter column old set default 1; end if; end $$",
 	])("accept %j", async (text) => {
 		expect(await check(text)).toEqual([]);

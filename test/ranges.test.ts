@@ -108,7 +108,7 @@ const isInternal = (error: { code?: unknown }) =>
 	!isOutage(error) && (typeof error.code !== "number" || error.code >= 500);
 
 // First: the other test creates tax rates and promotions, which change the price of an order.
-test("no header exceeds the range of the column that stores it or is compared with it", async () => {
+test("no header exceeds the range of the column that stores or compares it", async () => {
 	const { token } = await makeAdmin(shop);
 	const product = await makeProduct(shop, owner);
 	const headers = { "idempotency-key": "~".repeat(255) };
@@ -125,7 +125,7 @@ test("no header exceeds the range of the column that stores it or is compared wi
 	}
 });
 
-test("no parameter exceeds the range of the column that stores it or is compared with it", async () => {
+test("no parameter exceeds the range of the column that stores or compares it", async () => {
 	const errors: string[] = [];
 	const user = { id: owner.id, email: owner.email, role: "admin" };
 	let calls = 0;

@@ -65,7 +65,7 @@ export function changedFields<T extends object>(before: object, input: T): Parti
 	) as Partial<T>;
 }
 
-/** A problem whose fields have the names that the form gives them. Returns other errors unchanged. */
+/** A problem whose fields have the names that the form gives them. Other errors are unchanged. */
 export function withFields(error: unknown, nameOf: (field: string) => string): unknown {
 	if (!isProblem(error)) return error;
 	const { status, code, detail, request_id, data, headers, attempts } = error;

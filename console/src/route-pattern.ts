@@ -1,6 +1,6 @@
 /**
- * Parameters of a path by a pattern such as "/orders/:id"; undefined if it does not match, also with
- * malformed percent-encoding.
+ * Parameters of a path by a pattern such as "/orders/:id"; undefined if it does not match, also
+ * with malformed percent-encoding.
  */
 export function match(pattern: string, path: string): Record<string, string> | undefined {
 	const [expected, given] = [pattern.split("/"), path.split("/")];

@@ -52,8 +52,8 @@ export async function signOut(): Promise<void> {
 }
 
 /**
- * Renews the access token. Tabs take turns, because the server ends a session whose refresh token is
- * used twice. Browsers offer locks only to pages of https and of localhost.
+ * Renews the access token. Tabs take turns, because the server ends a session whose refresh token
+ * is used twice. Browsers offer locks only to pages of https and of localhost.
  * @throws SessionEndedError, ProblemError, NetworkError
  */
 export const refreshSession = (): Promise<void> =>

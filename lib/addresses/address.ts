@@ -12,10 +12,10 @@ export type Address = Infer<typeof address>;
 
 /**
  * Checks the parts of an address that its contract cannot express: the country exists, and the
- * postal code has the country's format. Case and surrounding spaces do not matter. A country without
- * postal codes accepts any text.
- * @param field name of the parameter with the address, for instance `shipping_address`; undefined if
- * the parameters themselves are the address
+ * postal code has the country's format. Case and surrounding spaces do not matter. A country
+ * without postal codes accepts any text.
+ * @param field name of the parameter with the address, for instance `shipping_address`; undefined
+ * if the parameters themselves are the address
  * @throws VALIDATION_ERROR for `FIELD.country` or `FIELD.postal_code`
  */
 export function assertAddress(

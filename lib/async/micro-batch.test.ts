@@ -257,7 +257,7 @@ test("afterEach delays the next batch, and no result waits for it", async () => 
 	expect(await Promise.all(rest)).toEqual([2, 3]);
 });
 
-test("afterEach can wait for new elements, and the batch starts with the last of them", async () => {
+test("afterEach can wait for new elements, and the last of them starts the batch", async () => {
 	const { runs, step, seen } = heldStep();
 	const add = microBatch(step, { afterEach: (results, arrivals) => arrivals(results.length) });
 	const group = Promise.all([add(1), add(2)]);

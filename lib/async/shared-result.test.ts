@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { sharedResult } from "./shared-result.ts";
 
-test("concurrent calls share one execution, and later ones its result until it expires", async () => {
+test("concurrent calls share one execution, later ones its unexpired result", async () => {
 	let executions = 0;
 	let time = 0;
 	const read = sharedResult(

@@ -4,7 +4,7 @@ import { isOutage } from "../resilience/outages.ts";
 import { cacheOf } from "./lease-cache.ts";
 import { ValidatedCache } from "./validated-cache.ts";
 
-/** Maximum age of an entry in milliseconds. A change of the service's rows invalidates it at once. */
+/** Maximum age of an entry in milliseconds. A change of the service's rows invalidates it. */
 const MAX_AGE_MS = 60_000;
 /** Estimated memory of a row, and the limit per cache. */
 const ROW_BYTES = 1000;

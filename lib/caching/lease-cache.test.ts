@@ -59,7 +59,7 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 	const price = async (cached: Cached<Row>, id = "a") =>
 		(await cached.readThrough([id], load))[0]?.price;
 
-	test("rows are returned in request order, also twice, and loaded once for all nodes", async () => {
+	test("returns rows in request order, also twice, and loads them once for all nodes", async () => {
 		const wanted = ["b", "missing", "a", "b"];
 		const expected = [{ id: "b", price: 1 }, null, { id: "a", price: 1 }, { id: "b", price: 1 }];
 		expect(await one.readThrough(wanted, load)).toEqual(expected);
@@ -134,7 +134,7 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(one)).toBe(2);
 	});
 
-	test("nothing is cached during a change, so a node that dies after the commit leaves no stale value", async () => {
+	test("caches nothing during a change, so a node that dies leaves no stale value", async () => {
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before: number | undefined;
 		void one.whileInvalidated(["a"], async () => {
@@ -148,7 +148,7 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 		expect(await price(other)).toBe(2);
 	});
 
-	test("a change that begins and ends first does not release the row of an overlapping one", async () => {
+	test("a change that begins and ends first does not release the row of another", async () => {
 		const { promise: firstDone, resolve: finishFirst } = Promise.withResolvers<void>();
 		const { promise: firstBegun, resolve: beginFirst } = Promise.withResolvers<void>();
 		const first = one.whileInvalidated(["a"], () => {
@@ -204,7 +204,7 @@ function behavior(open: () => { one: Cache; other: Cache }): void {
 		expect(loads).toHaveLength(3);
 	});
 
-	test("no read is older than a completed change, whatever changes overlap and nodes die", async () => {
+	test("no read is older than a completed change, despite overlaps and dead nodes", async () => {
 		const caches = open();
 		const stale: string[] = [];
 		for (let seed = 0; seed < 80; seed++)
@@ -336,7 +336,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		behavior(() => ({ one: tolerant[0]!, other: tolerant[1]! }));
 	});
 
-	test("without Redis, rows are loaded, changes succeed and the outage is logged once; then caching resumes", async () => {
+	test("without Redis, loads rows, accepts changes and logs the outage once", async () => {
 		logged = [];
 		const cached = one.of<Row>("outage", 60_000);
 		await cached.readThrough(["a"], load);
@@ -357,7 +357,7 @@ describeWith(["redis-server"], "a cache in Redis", () => {
 		]);
 	});
 
-	test("a change that a hanging Redis missed is announced before any node reads again", async () => {
+	test("a change that a hanging Redis missed is announced before the next read", async () => {
 		connection = connectRedis(redis.url, quiet);
 		// Reconnects later than the others.
 		connection.options.retryStrategy = () => 1500;

@@ -22,7 +22,9 @@ end
 local function holders(text, except)
 	local alive = {}
 	if not text or text:sub(1, 1) ~= "h" then return alive end
-	if not text:find("=", 1, true) then alive[1] = string.format("%s=%.0f", text:sub(2), now() + ${HOLD_MS}) end
+	if not text:find("=", 1, true) then
+		alive[1] = string.format("%s=%.0f", text:sub(2), now() + ${HOLD_MS})
+	end
 	for one, holder, expiry in text:sub(2):gmatch("(([^ =]+)=(%d+))") do
 		if holder ~= except and tonumber(expiry) > now() then alive[#alive + 1] = one end
 	end

@@ -49,7 +49,7 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 	});
 	const fetch = (from = validated, make = read) => from.get(service, "/things/1", 60_000, make);
 
-	test("concurrent lookups of versions share one, and a change affects only its service", async () => {
+	test("concurrent lookups of versions share one; a change affects only its service", async () => {
 		const lookups: (readonly string[])[] = [];
 		const counted = createCache(
 			{
@@ -103,7 +103,7 @@ function behavior(open: () => { here: CacheStore; there: CacheStore }): void {
 		expect(reads).toBe(6);
 	});
 
-	test("values are made each time and not cached during a change, even if its node dies after the commit", async () => {
+	test("caches no value during a change, even if its node dies after the commit", async () => {
 		await fetch();
 		const { promise: committed, resolve: die } = Promise.withResolvers<void>();
 		let before = "";
@@ -292,7 +292,7 @@ describeWith(["redis-server"], "validated cache with Redis", () => {
 
 	behavior(() => ({ here: stores[0]!, there: stores[1]! }));
 
-	test("without Redis every value is made, and no stale entry is used when it is back", async () => {
+	test("makes every value without Redis, and uses no stale entry when it is back", async () => {
 		const [here, there] = [open(), open()];
 		const validated = new ValidatedCache(createCache(here, "cache::"), length);
 		const fetch = () => validated.get(service, "/things/1", 60_000, read);

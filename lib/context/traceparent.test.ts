@@ -48,7 +48,7 @@ test("runInTrace sets the trace for its own asynchronous work only", async () =>
 	expect(currentTraceparent()).toBeUndefined();
 });
 
-test("a batch has the traces of all its elements, and a current trace only if they share it", async () => {
+test("a batch has the traces of all its elements, and a current trace if it is one", async () => {
 	const found: unknown[] = [];
 	const add = microBatch(async (all: number[]) => {
 		found.push([currentTraceparent(), currentTraceparents()]);

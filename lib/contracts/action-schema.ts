@@ -9,8 +9,8 @@ import { rejectUnknownFields } from "./unknown-fields.ts";
  *
  * @param unknownFields handling of undeclared parameters: an error for clients and operators;
  * ignored in calls between services, because the caller may run a newer version (docs/adr/0013)
- * @throws StartError if `cache` or `responseCache` is not allowed for the action, or `bodyList` names
- * no list
+ * @throws StartError if `cache` or `responseCache` is not allowed for the action, or `bodyList`
+ * names no list
  */
 export function toActionSchema(
 	{ bulkhead, ...action }: ActionContract,

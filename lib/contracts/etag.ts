@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
  */
 export function etagOf(body: object): string {
 	const sorted = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
-	return `"${createHash("sha256").update(JSON.stringify(sorted)).digest("base64url").slice(0, 27)}"`;
+	const digest = createHash("sha256").update(JSON.stringify(sorted)).digest("base64url");
+	return `"${digest.slice(0, 27)}"`;
 }
 
 const TAGS = /^\*$|^(W\/)?"[\x21\x23-\x7e]*"( *, *(W\/)?"[\x21\x23-\x7e]*")*$/;

@@ -166,7 +166,7 @@ export const eventActions = {
 			unread_share: {
 				type: "number",
 				description:
-					"Share of the stream's limits (bytes or age) that these messages use; at 1 they are discarded",
+					"Share of the stream's size or age limit used by these messages; at 1 it discards them",
 			},
 		}),
 	},

@@ -110,7 +110,7 @@ test("UUIDs are converted to lower case", () => {
 	expect(check({ id: { type: "uuid" } }, { id: "not-a-uuid" }).wrong).toEqual(["uuid"]);
 });
 
-test("an amount has at most as many decimals as any currency, and its error names the violated limit", () => {
+test("an amount has at most the decimals of any currency; its error names the limit", () => {
 	const rules = { price: { type: "money" } } as const;
 	for (const price of [0, 19.99, 0.07, 0.001, 0.0001, 9_999_999_999.99, 9_999_999_999.9899])
 		expect(check(rules, { price }).wrong).toEqual([]);

@@ -1,12 +1,13 @@
 import { MAX_DIGITS, MONEY_MAX } from "../money/currency.ts";
-import { customRules, messages, refineRules, rejectNull } from "./validation-rules.ts";
+import { messages } from "./validation-messages.ts";
+import { customRules, refineRules, rejectNull } from "./validation-rules.ts";
 
 export type { Infer, Input, Value } from "./values.ts";
 
 /**
  * The rules of contracts: a subset of fastest-validator's rules, with their TypeScript types
- * (values.ts) and JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit them
- * to other nodes.
+ * (values.ts) and JSON Schemas. Rules are plain data, so that Moleculer's registry can transmit
+ * them to other nodes.
  */
 interface Common {
 	readonly optional?: true;
@@ -201,7 +202,9 @@ function describe(rule: Rule): Record<string, unknown> {
 				type: "number",
 				minimum: rule.min ?? 0,
 				maximum: MONEY_MAX,
-				description: `Major units with no more decimals than the currency has in Unicode CLDR (JPY 0, EUR 2, BHD 3), ${MAX_DIGITS} at most`,
+				description:
+					"Major units with no more decimals than the currency has in " +
+					`Unicode CLDR (JPY 0, EUR 2, BHD 3), ${MAX_DIGITS} at most`,
 			};
 		case "time":
 			return { type: "string", format: "date-time" };

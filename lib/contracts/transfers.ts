@@ -8,8 +8,8 @@ const count = { type: "number", integer: true, min: 0 } as const;
 export const UPLOAD_ROWS = 500;
 
 /**
- * Parameters of an action with `upload`: some rows of a file, in order. `columns` is the header of a
- * CSV file, whose rows are lists of cells, and empty for NDJSON, whose rows are objects. A file
+ * Parameters of an action with `upload`: some rows of a file, in order. `columns` is the header of
+ * a CSV file, whose rows are lists of cells, and empty for NDJSON, whose rows are objects. A file
  * without rows is sent as one call without rows, so that its header is checked.
  */
 export const uploadBatch = shape({
@@ -39,7 +39,7 @@ export const uploadResult = object({
 export type UploadResult = Infer<(typeof uploadResult)["props"]>;
 export type RowError = UploadResult["errors"][number];
 
-/** Parameters of an action with `download`. `cursor` is that of the previous part; only gateways set it. */
+/** Parameters of an action with `download`. Only gateways set `cursor`, of the previous part. */
 export const downloadRequest = shape({
 	format: { ...format, default: "csv" },
 	cursor: { type: "string", max: 65_536, optional: true },

@@ -68,7 +68,8 @@ function string(
 			${reject(`len < ${min}`, "stringMin", min)}
 			${reject(`len > ${max}`, "stringMax", max)}
 			${reject(`len !== ${length}`, "stringLength", length)}
-			${pattern === undefined ? "" : `if (!${new RegExp(pattern)}.test(value)) { ${error("stringPattern", "value")} }`}
+			${pattern === undefined ? "" : `if (!${new RegExp(pattern)}.test(value))`}
+				${pattern === undefined ? "" : `{ ${error("stringPattern", "value")} }`}
 			return value;`,
 	};
 }
@@ -90,7 +91,7 @@ function money(
 		});
 	return {
 		source: `
-			${convert ? `if (typeof value === "string" && value.trim() !== "") value = Number(value);` : ""}
+			${convert ? 'if (typeof value === "string" && value.trim()) value = Number(value);' : ""}
 			if (typeof value !== "number" || Number.isNaN(value)) { ${error("money")} }
 			else if (value < ${min}) { ${error("moneyMin", min)} }
 			else if (value > ${MONEY_MAX}) { ${error("moneyMax", MONEY_MAX)} }
@@ -103,10 +104,12 @@ function money(
 function time(this: Compiler, { messages }: CompiledRule<object>) {
 	return {
 		source: `
-			const isTime = typeof value === "string" && /^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$/.test(value) && value >= "0001";
+			const isTime = typeof value === "string" && value >= "0001" &&
+				/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$/.test(value);
 			// Date converts 30 February to a day in March, so the day must remain unchanged.
 			const parsed = isTime ? new Date(value) : undefined;
-			if (!parsed || Number.isNaN(parsed.getTime()) || parsed.toISOString().slice(0, 10) !== value.slice(0, 10)) {
+			if (!parsed || Number.isNaN(parsed.getTime()) ||
+				parsed.toISOString().slice(0, 10) !== value.slice(0, 10)) {
 				${this.makeError({ type: "time", actual: "value", messages })}
 			}
 			return value;`,
@@ -127,8 +130,10 @@ function record(
 	path: string,
 	context: object,
 ) {
-	const error = (type: string, expected?: number) =>
-		`{ ${this.makeError({ type, actual: "size", messages, ...(expected === undefined ? {} : { expected: String(expected) }) })} return value; }`;
+	const error = (type: string, expected?: number) => {
+		const limit = expected === undefined ? {} : { expected: String(expected) };
+		return `{ ${this.makeError({ type, actual: "size", messages, ...limit })} return value; }`;
+	};
 	const element = this.compileRule(
 		this.getRuleFromSchema(value),
 		context,
@@ -146,7 +151,9 @@ function record(
 			if (!isObject) ${error("record")}
 			if (size < ${min}) ${error("recordMin", min)}
 			if (size > ${max}) ${error("recordMax", max)}
-			if (!keys.every((key) => key.length <= ${key.max} && key.isWellFormed() && ${new RegExp(key.pattern)}.test(key))) ${error("recordKey")}
+			const isValid = (key) => key.length <= ${key.max} && key.isWellFormed() &&
+				${new RegExp(key.pattern)}.test(key);
+			if (!keys.every(isValid)) ${error("recordKey")}
 			const checked = {};
 			for (const key of keys) {
 				let element = value = record[key];
@@ -165,43 +172,22 @@ function multi(
 	context: object,
 ) {
 	const call = "value = context.fn[%%INDEX%%](value, field, parent, errors, context);";
-	const cases = rules.map(
-		(rule) =>
-			`if (kind === "${rule.type}") { ${this.compileRule(this.getRuleFromSchema(rule), context, path, call, "value")} } else `,
-	);
+	const cases = rules.map((rule) => {
+		const check = this.compileRule(this.getRuleFromSchema(rule), context, path, call, "value");
+		return `if (kind === "${rule.type}") { ${check} } else `;
+	});
+	const expected = JSON.stringify(rules.map(({ type }) => type).join(", "));
+	const error = this.makeError({ type: "multi", actual: "kind", expected, messages });
 	return {
 		sanitized: true,
 		source: `
 			const kind = Array.isArray(value) ? "array" : typeof value;
-			${cases.join("")} { ${this.makeError({ type: "multi", actual: "kind", expected: JSON.stringify(rules.map(({ type }) => type).join(", ")), messages })} }
+			${cases.join("")} { ${error} }
 			return value;`,
 	};
 }
 
 export const customRules = { string, money, time, record, multi };
-
-/**
- * Error messages of our rules, and of rules whose own message is unsuitable. They become source
- * text, so they must not contain double quotes.
- */
-export const messages = {
-	notNull: "The '{field}' field must not be null.",
-	text: "The '{field}' field must be Unicode text without the character U+0000.",
-	money: `The '{field}' field must be a number with at most ${MAX_DIGITS} decimals, and no more than its currency has.`,
-	moneyMin: "The '{field}' field must be greater than or equal to {expected}.",
-	moneyMax: "The '{field}' field must be less than or equal to {expected}.",
-	time: "The '{field}' field must be an RFC 3339 time in UTC.",
-	// Omits the names of the fields: a client can make them arbitrarily long, and the error contains
-	// them separately.
-	objectStrict: "The object '{field}' has unknown fields.",
-	enumValue: "The '{field}' field must be one of: {expected}.",
-	record: "The '{field}' field must be an object.",
-	recordMin: "The '{field}' field must have at least {expected} names.",
-	recordMax: "The '{field}' field must have at most {expected} names.",
-	recordKey:
-		"The '{field}' field has a name that is too long or has other characters than allowed.",
-	multi: "The '{field}' field must be of the type: {expected}.",
-};
 
 /**
  * Rejects null unless a rule is nullable. fastest-validator would replace it with the default, so
@@ -211,8 +197,10 @@ export function rejectNull(validator: Compiler): void {
 	const original = validator.wrapRequiredCheckSourceCode;
 	validator.wrapRequiredCheckSourceCode = function (rule, ...rest) {
 		const source = original.call(this, rule, ...rest);
-		if (rule.schema.nullable !== false) return source;
-		return `if (value === null) { ${this.makeError({ type: "notNull", actual: "value", messages: rule.messages })} } else { ${source} }`;
+		const { schema, messages } = rule;
+		if (schema.nullable !== false) return source;
+		const error = this.makeError({ type: "notNull", actual: "value", messages });
+		return `if (value === null) { ${error} } else { ${source} }`;
 	};
 }
 
@@ -247,12 +235,16 @@ export function refineRules(validator: Compiler): void {
 			const { source, ...compiled } = original.call(this, rule, ...rest);
 			return {
 				...compiled,
-				source: `value = (() => { ${source} })(); if (typeof value === "string") { ${after(rule)} } return value;`,
+				source: `value = (() => { ${source} })();
+					if (typeof value === "string") { ${after(rule)} }
+					return value;`,
 			};
 		};
 	};
-	const text = ({ messages }: CompiledRule<object>) =>
-		`if (value.includes("\\0") || !value.isWellFormed()) { ${validator.makeError({ type: "text", actual: "value", messages })} }`;
+	const text = ({ messages }: CompiledRule<object>) => {
+		const error = validator.makeError({ type: "text", actual: "value", messages });
+		return `if (value.includes("\\0") || !value.isWellFormed()) { ${error} }`;
+	};
 	validator.rules.email = emailRule;
 	wrap("string", text);
 	wrap("email", text);
@@ -268,7 +260,7 @@ export function refineRules(validator: Compiler): void {
 	limitViolations(validator);
 }
 
-/** Most violations in a list that are reported, so that a message between nodes can contain them. */
+/** Maximum number of reported violations of a list: they must fit in a message between nodes. */
 const MAX_VIOLATIONS = 100;
 
 /** Makes the rule of lists report the first violations only. */
@@ -297,17 +289,18 @@ function checkLengthFirst(
 	validator.rules[name] = function (rule: CompiledRule<Limits>, ...rest) {
 		const { min, max, length, ...others } = rule.schema;
 		const { source, ...compiled } = original.call(this, { ...rule, schema: others }, ...rest);
-		const limit = (kind: string, operator: string, expected: number | undefined) =>
-			expected === undefined
-				? ""
-				: `if (size ${operator} ${expected}) {
-					${this.makeError({ type: name + kind, expected: String(expected), actual: "size", messages: rule.messages })}
-					return value;
-				}`;
+		const { messages } = rule;
+		const limit = (kind: string, operator: string, bound: number | undefined) => {
+			if (bound === undefined) return "";
+			const expected = String(bound);
+			const error = this.makeError({ type: name + kind, expected, actual: "size", messages });
+			return `if (size ${operator} ${bound}) { ${error} return value; }`;
+		};
 		return {
 			...compiled,
 			source: `${open(rule.schema)}
-					const pairs = typeof value === "string" ? value.match(/[\\ud800-\\udbff][\\udc00-\\udfff]/g) : null;
+					const isText = typeof value === "string";
+					const pairs = isText ? value.match(/[\\ud800-\\udbff][\\udc00-\\udfff]/g) : null;
 					const size = value.length - (pairs === null ? 0 : pairs.length);
 					${limit("Min", "<", min)} ${limit("Max", ">", max)} ${limit("Length", "!==", length)}
 				}

@@ -12,7 +12,7 @@ interface Durations {
 	seconds: number;
 	readonly buckets: number[];
 }
-/** Upper bounds of the buckets in seconds. Nodes of all versions use them, so they must not change. */
+/** Upper bounds of the buckets in seconds. Nodes of all versions use them: they must not change. */
 export const bucketBounds: readonly number[] = catalogue.callSeconds.buckets;
 
 const readDelay = eventLoopDelay();

@@ -69,7 +69,7 @@ test("keyedRequest returns requests with a key and a user only", () => {
 	expect(keyed({ user, idempotency_key: "k" })).toEqual(expected);
 });
 
-test("one of several concurrent requests claims the key, and the others get its response", async () => {
+test("one of several concurrent requests claims the key; the others get its response", async () => {
 	const keyed = request();
 	const results = await Promise.all(
 		Array.from({ length: 5 }, (_, n) =>
@@ -111,7 +111,7 @@ test("a reused key with other parameters is rejected, unless user or action diff
 	expect(await claimKey(db, { ...keyed, action: "orders.create" })).toBeNull();
 });
 
-test("replayResponse returns a stored response, throws a stored error, or reports a key in use", async () => {
+test("replayResponse returns a response, throws an error, or reports a key in use", async () => {
 	const [succeeded, failed, running] = [request(), request(), request()];
 	for (const one of [succeeded, failed, running]) await claimKey(db, one);
 	await storeResponse(db, succeeded, 201, { id: 1 });

@@ -7,7 +7,7 @@ import { type Database, type Queryable, sql, type Tx } from "../persistence/data
 
 /** Request with an Idempotency-Key. A key is unique per caller and action. */
 export interface KeyedRequest {
-	/** ID of the caller. A caller can act on behalf of another user. For a guest see `keyedRequest`. */
+	/** ID of the caller, who can act on behalf of another user. For a guest see `keyedRequest`. */
 	readonly user_id: string;
 	readonly action: string;
 	readonly key: string;

@@ -19,9 +19,10 @@ export interface DeadLetter {
 
 /** `$1` is the group, followed by the four fields of a filter, each null if absent. */
 const MATCHES = `group_name = $1 and dead_at is not null and ($2::uuid is null or event_id = $2)
-	and ($3::text is null or event->>'type' like $3) and ($4::timestamptz is null or dead_at >= $4) and ($5::timestamptz is null or dead_at < $5)`;
-const LETTER_COLUMNS = `event_id, coalesce(event->>'type', '') as type, coalesce(event->>'subject', '') as subject, attempts,
-	errors->-1->>'message' as error, dead_at`;
+	and ($3::text is null or event->>'type' like $3)
+	and ($4::timestamptz is null or dead_at >= $4) and ($5::timestamptz is null or dead_at < $5)`;
+const LETTER_COLUMNS = `event_id, coalesce(event->>'type', '') as type,
+	coalesce(event->>'subject', '') as subject, attempts, errors->-1->>'message' as error, dead_at`;
 const LIST = `select ${LETTER_COLUMNS} from retries where ${MATCHES}
 	and ($6::uuid is null or (dead_at, event_id) > (select dead_at, event_id from retries
 		where group_name = $1 and event_id = $6))

@@ -124,7 +124,7 @@ test("failed events are retried in order until they succeed", async () => {
 	expect(await retry()).toBe(false);
 });
 
-test("failures are listed while an event waits, after it succeeded, and when it is dead", async () => {
+test("lists failures of an event that waits, has succeeded or is dead", async () => {
 	let broken = true;
 	const { accept, retry } = box((subject) => {
 		if (broken || subject === "hopeless") throw new Error("Not now");

@@ -48,7 +48,8 @@ describeWith(["nats-server"], "events at the message limits of NATS", () => {
 	test("rejects a server with a small limit and names the setting", async () => {
 		const small = await start(LEAST_MAX_PAYLOAD - 1);
 		await expect(openJetStream(options(small))).rejects.toThrow(
-			`NATS takes messages of ${LEAST_MAX_PAYLOAD - 1} bytes: set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
+			`NATS takes messages of ${LEAST_MAX_PAYLOAD - 1} bytes: ` +
+				`set its max_payload to ${LEAST_MAX_PAYLOAD} or more`,
 		);
 	});
 

@@ -31,8 +31,8 @@ const LIST = `select name, owner, lease_until,
 /** The checkpoints of an outbox. */
 export const listCheckpoints = (db: Database): Promise<Checkpoint[]> => db.query<Checkpoint>(LIST);
 
-const REMOVE = `delete from outbox_readers where name = $1 and (owner is null or lease_until < now())
-		returning 1 as gone`;
+const REMOVE = `delete from outbox_readers
+	where name = $1 and (owner is null or lease_until < now()) returning 1 as gone`;
 /**
  * Removes a checkpoint without an active node, and with it the guarantee for its unpublished
  * events.

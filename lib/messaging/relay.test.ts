@@ -187,7 +187,7 @@ test("a stopped relay finishes its delivery and releases the lease", async () =>
 	await eventually(() => expect(next.published).toEqual(["2"]));
 });
 
-test("a database restored to a server with lower transaction IDs publishes all events again", async () => {
+test("publishes all events again after a restore to lower transaction IDs", async () => {
 	await write(outbox.db, "1");
 	const before = outbox.startTestRelay();
 	await eventually(() => expect(before.published).toEqual(["1"]));

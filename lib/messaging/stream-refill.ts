@@ -14,7 +14,8 @@ const TRACK = sql(
 		case when $4 > $5::bigint + 1 then '{}'::jsonb end)
 	on conflict (consumer) do update set stream = $2,
 		seq = greatest(case when p.stream = $2 then p.seq else 0 end, $3, $4 - 1),
-		refill = case when $4 > case when p.stream = $2 then p.seq else 0 end + 1 then '{}'::jsonb else p.refill end
+		refill = case when $4 > case when p.stream = $2 then p.seq else 0 end + 1
+			then '{}'::jsonb else p.refill end
 	returning refill is not null as refilling`,
 );
 const LEASE_SECONDS = 30;

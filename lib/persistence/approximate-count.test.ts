@@ -32,7 +32,7 @@ test("lists up to the limit are counted exactly, with and without values", async
 	]).toEqual([10_000, 3]);
 });
 
-test("above the limit the total is the planner's estimate, even if rows were deleted since", async () => {
+test("above the limit the total is the planner's estimate, even after deletions", async () => {
 	expect(await approximateCount(db, THINGS)).toBe(30_000);
 	await db.query("begin; delete from things where n > 15000; commit");
 	expect(await approximateCount(db, THINGS)).toBe(30_000);

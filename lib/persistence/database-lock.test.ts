@@ -42,7 +42,7 @@ test("rejects a second shop with an in-memory cache until the first one ends", a
 	expect(await holders()).toHaveLength(1);
 });
 
-test("rejects a cluster node beside a shop with an in-memory cache, and accepts several nodes", async () => {
+test("rejects a cluster node beside an in-memory cache, and accepts several nodes", async () => {
 	await Promise.all([assertShared(url, 0), assertShared(url, 0)]);
 	await lock();
 	await expect(assertShared(url, 0)).rejects.toThrow(

@@ -46,7 +46,8 @@ export async function lockAlone(
 	{ timeoutMs = WAIT_MS, onLost }: LockOptions,
 ): Promise<DatabaseLock> {
 	const refusal = new StartError(
-		`another shop uses the database ${databaseName(url)}, and this one caches in its memory: ${REMEDY}`,
+		`another shop uses the database ${databaseName(url)}, ` +
+			`and this one caches in its memory: ${REMEDY}`,
 	);
 	let holder: pg.Client | undefined;
 	async function acquire(): Promise<boolean> {

@@ -24,7 +24,7 @@ const connections = async (name: string) =>
 		])
 	).length;
 
-test("a pool opens at most its limit of connections, queues requests, and closes all of them", async () => {
+test("a pool limits its connections, queues requests, and closes all connections", async () => {
 	const db = new Database({ url: `${url}?application_name=three`, poolSize: 3 });
 	const { promise: go, resolve } = Promise.withResolvers<void>();
 	const transactions = Array.from({ length: 3 }, () =>
@@ -98,7 +98,7 @@ describe("a pool whose connections are all in use", () => {
 		expect(await runInCall(ended, () => db.query("select 1 as one"))).toEqual([{ one: 1 }]);
 	});
 
-	test("rejects requests beyond the queue limit immediately and serves the others in order", async () => {
+	test("rejects requests beyond the queue limit, and serves the others in order", async () => {
 		const served: number[] = [];
 		const refused: unknown[] = [];
 		const requests = Array.from({ length: 130 }, (_, n) =>

@@ -25,8 +25,8 @@ export function newId(): string {
 }
 
 /**
- * Smallest UUID of version 7 at a time (RFC 9562, 5.7), for ranges of IDs. The first 48 bits are the
- * Unix time in milliseconds. Times before 1970 give the smallest ID of 1970.
+ * Smallest UUID of version 7 at a time (RFC 9562, 5.7), for ranges of IDs. The first 48 bits are
+ * the Unix time in milliseconds. Times before 1970 give the smallest ID of 1970.
  */
 export function firstIdAt(time: Date): string {
 	const hex = Math.max(0, time.getTime()).toString(16).padStart(12, "0");

@@ -40,7 +40,8 @@ export const revert = (url: string, folders: readonly string[]): Promise<string[
 		const migration = migrationsIn(folders).find(({ name }) => name === newest);
 		if (!migration)
 			throw new StartError(
-				`${newest} was applied by a newer version: revert it with that version, which has its down file`,
+				`${newest} was applied by a newer version: ` +
+					"revert it with that version, which has its down file",
 			);
 		await runMigration(client, migration.down, newest, ERASE);
 		return [newest];
@@ -138,7 +139,8 @@ function parse(url: string, setting: string): URL {
 	const address = URL.parse(url);
 	if (!address)
 		throw new StartError(
-			`${setting} is not a valid URL: percent-encode special characters in its user and password (/ is %2F, # is %23)`,
+			`${setting} is not a valid URL: ` +
+				"percent-encode special characters in its user and password (/ is %2F, # is %23)",
 		);
 	return address;
 }
@@ -148,11 +150,18 @@ function connectionProblem(
 	{ code, message }: Error & { code?: string },
 	setting: string,
 ): string {
-	const database = `the database ${decodeURIComponent(pathname.slice(1))} on ${hostname}:${port || 5432}`;
+	const name = decodeURIComponent(pathname.slice(1));
+	const database = `the database ${name} on ${hostname}:${port || 5432}`;
 	if (code === "3D000")
-		return `${database} does not exist: run "npm run migrate" with DATABASE_ADMIN_URL set, or correct ${setting}`;
+		return (
+			`${database} does not exist: ` +
+			`run "npm run migrate" with DATABASE_ADMIN_URL set, or correct ${setting}`
+		);
 	if (code?.startsWith("28"))
-		return `${database} rejects the user ${decodeURIComponent(username)} (${message}): correct ${setting}`;
+		return (
+			`${database} rejects the user ${decodeURIComponent(username)} (${message}): ` +
+			`correct ${setting}`
+		);
 	return `${database} cannot be reached (${message || code}): start it, or correct ${setting}`;
 }
 

@@ -88,7 +88,8 @@ export async function runMigration(
 		else await runInTransaction(client, text, name, record);
 	} catch (error) {
 		throw new StartError(
-			`${path}: ${(error as Error).message}. Earlier migrations remain applied; fix this one and run it again`,
+			`${path}: ${(error as Error).message}. ` +
+				"Earlier migrations remain applied; fix this one and run it again",
 			{
 				cause: error,
 			},
@@ -118,7 +119,8 @@ async function runInTransaction(
 			if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
 			if (Date.now() > end)
 				throw new Error(
-					`another transaction has locked a table that this migration changes for ${MAX_RETRY_MS / 1000} s; find it in pg_stat_activity`,
+					"another transaction has locked a table that this migration " +
+						`changes for ${MAX_RETRY_MS / 1000} s; find it in pg_stat_activity`,
 					{
 						cause: error,
 					},

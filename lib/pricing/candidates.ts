@@ -30,8 +30,9 @@ interface Buyer {
 type Sources = Pick<PricingSources, "automatic" | "resolve" | "usage" | "haveOrdered">;
 
 /**
- * Candidates of each cart: promotions without a code and those whose code the buyer entered, if they
- * are active, have no amounts in another currency, and are not used up, also not for the customer.
+ * Candidates of each cart: promotions without a code and those whose code the buyer entered, if
+ * they are active, have no amounts in another currency, and are not used up, also not for the
+ * customer.
  * @param now epoch milliseconds
  */
 export async function findCandidates(

@@ -93,10 +93,13 @@ test("step fails with its own message when it exceeds its limit", async () => {
 	expect(await ended).toEqual({ code: 1, signal: null, lines: ["shop: it took too long"] });
 });
 
-test("a signal during the start exits with code 0 and hides failures that the shutdown causes", async () => {
+test("a signal during the start exits with code 0 and hides later failures", async () => {
 	const program = start(`
 		let broken;
-		program.onEnd(1000, () => { broken(new Error("connection lost")); return new Promise((resolve) => setTimeout(resolve, 100)); });
+		program.onEnd(1000, () => {
+			broken(new Error("connection lost"));
+			return new Promise((resolve) => setTimeout(resolve, 100));
+		});
 		console.log("starting");
 		await program.step(new Promise((_, reject) => { broken = reject; }));
 	`);
@@ -107,7 +110,11 @@ test("a signal during the start exits with code 0 and hides failures that the sh
 
 test("Ctrl-C delivered twice counts once; pressing it again forces the exit", async () => {
 	const program = start(`
-		program.onEnd(20_000, () => { console.log("stopping"); setTimeout(() => console.log("still stopping"), 600); return new Promise(() => {}); });
+		program.onEnd(20_000, () => {
+			console.log("stopping");
+			setTimeout(() => console.log("still stopping"), 600);
+			return new Promise(() => {});
+		});
 		console.log("ready");
 	`);
 	await program.printed("ready");

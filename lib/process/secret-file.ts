@@ -21,7 +21,8 @@ export async function readOrCreateSecret(
 		if (error instanceof StartError) throw error;
 		const user = `this user (uid ${process.getuid?.()})`;
 		throw new StartError(
-			`Cannot read or write ${join(folder, name)} (${errorCode(error) || error}): grant ${user} access to it, or choose another folder`,
+			`Cannot read or write ${join(folder, name)} (${errorCode(error) || error}): ` +
+				`grant ${user} access to it, or choose another folder`,
 		);
 	}
 }

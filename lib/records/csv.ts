@@ -14,8 +14,8 @@ interface CsvFile {
 export class HeaderError extends Error {}
 
 /**
- * Reads a CSV file (RFC 4180) in UTF-8, with or without a byte order mark. Rows end with CRLF or LF;
- * cells in quotes may contain both. Escaped formulas are restored, see `formulas.ts`.
+ * Reads a CSV file (RFC 4180) in UTF-8, with or without a byte order mark. Rows end with CRLF or
+ * LF; cells in quotes may contain both. Escaped formulas are restored, see `formulas.ts`.
  * @param bytes may be of any size; at most a few chunks are in memory
  * @throws HeaderError for a header that is missing, or has a blank or repeated column
  */
@@ -73,12 +73,14 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 	CSV_INVALID_CLOSING_QUOTE:
 		"A quote must end its cell, or be written twice; the rest of the file was not read",
 	CSV_QUOTE_NOT_CLOSED: "A cell in quotes does not end; the rest of the file was not read",
-	CSV_MAX_RECORD_SIZE: `The row has more than ${MAX_ROW_BYTES} bytes, which may be a quote without an end; the rest of the file was not read`,
+	CSV_MAX_RECORD_SIZE:
+		`The row has more than ${MAX_ROW_BYTES} bytes, ` +
+		"which may be a quote without an end; the rest of the file was not read",
 };
 
 /**
- * All rows including the header, in groups that are not empty: a promise for each row would cost more
- * than parsing it. Ends after a row behind which no row can be found.
+ * All rows including the header, in groups that are not empty: a promise for each row would cost
+ * more than parsing it. Ends after a row behind which no row can be found.
  */
 async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entry[]> {
 	const utf8 = new Utf8Check();
@@ -125,7 +127,7 @@ async function* parseRows(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Entr
 	if (entries.length > 0) yield take();
 }
 
-/** Formats rows as CSV, with CRLF at the end of each. Text that a spreadsheet would execute is escaped. */
+/** Formats rows as CSV that end with CRLF. Escapes text that a spreadsheet would execute. */
 export const formatCsv = (rows: readonly (readonly string[])[]): string =>
 	stringify(
 		rows.map((cells) => cells.map(escapeFormula)),

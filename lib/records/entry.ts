@@ -15,8 +15,8 @@ const NOT_UTF8 =
 	"The row contains bytes that are not UTF-8: save the file as UTF-8 (in Excel: CSV UTF-8)";
 
 /**
- * Finds rows whose bytes are not UTF-8. Decoding replaces such bytes by U+FFFD, which valid text can
- * contain as well, so the bytes are checked until the first of them is invalid.
+ * Finds rows whose bytes are not UTF-8. Decoding replaces such bytes by U+FFFD, which valid text
+ * can contain as well, so the bytes are checked until the first of them is invalid.
  */
 export class Utf8Check {
 	#decoder: InstanceType<typeof TextDecoder> | undefined = new TextDecoder("utf-8", {

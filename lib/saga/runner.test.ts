@@ -16,7 +16,7 @@ jest.setTimeout(180_000);
 /** A fixed seed; `npm run saga:explore` covers more. A failure reports its seed and path. */
 const SEED = 20_260_101;
 
-test("every saga reaches its one correct end, whatever fails, crashes, pauses or is delayed", async () => {
+test("every saga reaches its correct end despite failures, crashes and delays", async () => {
 	const totals: Record<string, number> = {};
 	await fc.assert(everySagaEnds(totals), { seed: SEED, numRuns: 1500 });
 	// The runs are meaningful only if every kind of event occurs.
@@ -39,7 +39,7 @@ test("every saga reaches its one correct end, whatever fails, crashes, pauses or
 		expect([event, totals[event]]).toEqual([event, expect.any(Number)]);
 });
 
-test("without crashes, the node that began a saga ends it, however many messages are lost", async () => {
+test("without crashes, the node that began a saga ends it despite lost messages", async () => {
 	await fc.assert(withoutTakeover(), { seed: SEED, numRuns: 400 });
 });
 
@@ -118,7 +118,7 @@ test("concurrent sagas share calls, each with its own outcome", async () => {
 	]);
 });
 
-test("a step that does not apply is neither executed nor compensated, nor delays the next", async () => {
+test("skips a step that does not apply, in both directions and without delay", async () => {
 	const { calls, node, place, steps } = setUp({ "do b": () => refused("NO") });
 	const applies = ({ id }: Saga) => id !== "1";
 	const { run } = node("one", {
@@ -151,7 +151,7 @@ test("retries an inconclusive step until the deadline, then compensates", async 
 	expect(new Set(errors)).toEqual(new Set(["b 1"]));
 });
 
-test("a compensation that keeps failing makes the saga stuck until it is requested again", async () => {
+test("a compensation that keeps failing makes the saga stuck until it is retried", async () => {
 	let broken = true;
 	const { calls, node, place, table } = setUp({
 		"do b": () => refused("NO"),
@@ -193,7 +193,7 @@ test("an event that arrives just before a saga parks resumes it", async () => {
 	expect(table.as("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 2 }]);
 });
 
-test("compensates a saga that still waits at its deadline, and can wait beyond its own", async () => {
+test("compensates a saga that waits at its deadline, and can wait beyond its own", async () => {
 	const { calls, node, place, table, time } = setUp({
 		"do b": () => waiting(new Date(20_000).toISOString(), { client_secret: "secret" }),
 	});
@@ -271,7 +271,7 @@ test("a stopping node releases its late claims immediately", async () => {
 	expect(await storeOf("two").claim(10, [])).toMatchObject([{ id: "1", attempt: 3 }]);
 });
 
-test("another node continues an unfinished saga at once, and the stopped node makes no more calls", async () => {
+test("another node continues an unfinished saga at once; the stopped node is idle", async () => {
 	let silent = true;
 	const { calls, node, place, table } = setUp({
 		"do b": () => (silent ? Promise.reject(new Error("No answer")) : done),

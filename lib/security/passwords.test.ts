@@ -15,7 +15,7 @@ test("passwords uses the native package if it is installed", () => {
 	expect(open().implementation).toBe("bcrypt");
 });
 
-test("both implementations accept each other's hashes for passwords with any characters", async () => {
+test("both implementations accept each other's hashes, with any characters", async () => {
 	const native = open();
 	const fallback = passwords({ cost: 4, javascript: true });
 	expect(fallback.implementation).toBe("bcryptjs");
@@ -67,7 +67,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 		expect(await matches("correct horse", hashed)).toBe(true);
 	});
 
-	test("are rejected immediately when the queue is full, and the others are still hashed", async () => {
+	test("are rejected at once when the queue is full; the others are still hashed", async () => {
 		const { hash } = open({ ...implementation, queue: 5 });
 		const outcomes = await Promise.allSettled(
 			Array.from({ length: 50 }, () => hash("correct horse")),
@@ -102,7 +102,7 @@ describe.each([{ javascript: false }, { javascript: true }])("passwords (%j)", (
 	});
 });
 
-test("bcryptjs starts worker threads with the first password, and the native package none", async () => {
+test("bcryptjs starts worker threads with the first password, and bcrypt none", async () => {
 	let started = 0;
 	const count = () => {
 		started++;

@@ -36,7 +36,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>> = p
 	if (result !== true) {
 		const invalid = result.map(
 			(problem) =>
-				`${problem.field} ${requirement(problem)} (${settings[problem.field as keyof Env]?.description})`,
+				`${problem.field} ${requirement(problem)} ` +
+				`(${settings[problem.field as keyof Env]?.description})`,
 		);
 		throw new StartError(`Invalid setting in the environment. ${invalid.join("; ")}`);
 	}

@@ -26,12 +26,15 @@ export async function assertPortFree(host: string, port: number): Promise<void> 
 		);
 	} catch (error) {
 		const reasons: Record<string, string> = {
-			EADDRINUSE: `port ${port} on ${host} is taken by another program: stop that program, or set PORT to another port`,
+			EADDRINUSE:
+				`port ${port} on ${host} is taken by another program: ` +
+				"stop that program, or set PORT to another port",
 			EACCES: `port ${port} requires root permissions: set PORT to a port above 1023`,
 		};
 		throw new StartError(
 			reasons[errorCode(error)] ??
-				`cannot listen on HOST ${host} (${(error as Error).message}): set it to an address of this machine`,
+				`cannot listen on HOST ${host} (${(error as Error).message}): ` +
+					"set it to an address of this machine",
 		);
 	}
 	await new Promise((resolve) => server.close(resolve));

@@ -25,7 +25,8 @@ export const settings = shape({
 		default: "",
 		pattern: "^[A-Za-z0-9_-]*$",
 		description:
-			"For blue-green deployments of two versions on the same data: nodes call only nodes of the same color and share everything else",
+			"For blue-green deployments of two versions on the same data: " +
+			"nodes call only nodes of the same color and share everything else",
 	},
 	NODEID: {
 		type: "string",
@@ -50,15 +51,14 @@ export const settings = shape({
 		type: "enum",
 		values: ["json", "pretty"],
 		optional: true,
-		description:
-			"Log format: JSON lines or readable lines; by default json in production and pretty otherwise",
+		description: "Format of log lines; by default json in production and pretty otherwise",
 	},
 	ACCESS_LOG: {
 		type: "enum",
 		values: ["all", "errors", "off"],
 		default: "all",
 		description:
-			"Requests in the access log: all, those with an error (4xx or 5xx), or only those with an internal error (off)",
+			"Requests in the access log: all, errors (4xx and 5xx), or only internal errors (off)",
 	},
 	TRANSPORTER: {
 		type: "string",
@@ -72,21 +72,21 @@ export const settings = shape({
 		optional: true,
 		pattern: "^rediss?://",
 		description:
-			"Redis server, redis://host:6379; without it, a single process caches in memory and the nodes of a cluster do not cache",
+			"Redis server, redis://host:6379; without it, only a single process caches, in its memory",
 	},
 	DATABASE_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^postgres(ql)?://.*\\{service\\}",
 		description:
-			"postgres://{service}:password@host:5432/{service}, where {service} stands for the name of the service; without it, an embedded Postgres is started",
+			"postgres://{service}:password@host:5432/{service}, where {service} stands " +
+			"for the name of the service; without it, an embedded Postgres is started",
 	},
 	DATABASE_ADMIN_URL: {
 		type: "string",
 		optional: true,
 		pattern: "^postgres(ql)?://",
-		description:
-			"Only for npm run migrate: a user with permission to create roles and databases; if set, missing ones are created",
+		description: "Only for npm run migrate: a user who may create missing roles and databases",
 	},
 	DATABASE_POOL: {
 		type: "number",
@@ -138,8 +138,7 @@ export const settings = shape({
 		max: 65535,
 		convert: true,
 		default: 0,
-		description:
-			"Port of /health/live, /health/ready and /metrics, independent of the services in this process; 0 disables it",
+		description: "Port of /health/live, /health/ready and /metrics in every process; 0 disables it",
 	},
 	PUBLIC_URL: {
 		type: "string",
@@ -153,7 +152,8 @@ export const settings = shape({
 		min: 32,
 		optional: true,
 		description:
-			"Key that signs access tokens and the tokens of guests' orders, at least 32 characters; outside production, one is generated and stored in DATA_DIR",
+			"Key that signs access tokens and the tokens of guests' orders, at least 32 characters; " +
+			"outside production, one is generated and stored in DATA_DIR",
 	},
 	JWT_SECRET_PREVIOUS: {
 		type: "string",
@@ -174,7 +174,8 @@ export const settings = shape({
 		max: 72,
 		optional: true,
 		description:
-			"Password of the administrator; outside production and with the embedded Postgres, one is generated and stored in DATA_DIR",
+			"Password of the administrator; outside production " +
+			"and with the embedded Postgres, one is generated and stored in DATA_DIR",
 	},
 	BCRYPT_COST: {
 		type: "number",
@@ -206,7 +207,8 @@ export const settings = shape({
 		convert: true,
 		default: 30,
 		description:
-			"Requests per minute and address to routes that are subject to guessing or flooding: sign-in, registration, passwords, carts of guests",
+			"Requests per minute and address to routes that are subject to guessing or flooding: " +
+			"sign-in, registration, passwords, carts of guests",
 	},
 	CORS_ORIGINS: {
 		type: "string",
@@ -227,7 +229,7 @@ export const settings = shape({
 		optional: true,
 		pattern: "^smtps?://",
 		description:
-			"SMTP server, smtp://user:password@host:587; without it, messages are stored and available through the API only",
+			"SMTP server, smtp://user:password@host:587; without it, messages are stored but not sent",
 	},
 	MAIL_FROM: {
 		type: "string",
@@ -248,7 +250,7 @@ export const settings = shape({
 		convert: true,
 		default: 15_000,
 		description:
-			"Milliseconds that NATS waits for an acknowledgment before it redelivers events to another node",
+			"Milliseconds without an acknowledgment after which NATS redelivers events to another node",
 	},
 	EVENT_REPLICAS: {
 		type: "number",
@@ -265,7 +267,8 @@ export const settings = shape({
 		convert: true,
 		default: 1024,
 		description:
-			"Size limit of the event stream in MiB, well below max_file_store of NATS; beyond it, the oldest events are discarded and, if unread, read from the outboxes",
+			"Size limit of the event stream in MiB, well below max_file_store of NATS; " +
+			"beyond it, the oldest events are discarded and, if unread, read from the outboxes",
 	},
 	EVENT_RETENTION_HOURS: {
 		type: "number",
@@ -289,7 +292,7 @@ export const settings = shape({
 		default: "DE",
 		pattern: "^[A-Z]{2}$",
 		description:
-			"ISO 3166-1 alpha-2 code of the country whose tax and shipping methods apply until a buyer gives an address",
+			"Country (ISO 3166-1 alpha-2) of tax and shipping methods until a buyer gives an address",
 	},
 	PRICES_INCLUDE_TAX: {
 		type: "boolean",
@@ -302,7 +305,7 @@ export const settings = shape({
 		values: ["line", "total"],
 		default: "line",
 		description:
-			"Rounding of discounts and taxes, half up: each line, or the sum of the lines with the same rate",
+			"Rounding of discounts and taxes, half up: each line, or the lines with the same rate",
 	},
 	CART_TTL_DAYS: {
 		type: "number",
@@ -336,7 +339,7 @@ export const settings = shape({
 		convert: true,
 		default: 30,
 		description:
-			"Minutes that a buyer has to confirm a payment, for example with 3-D Secure, before the order is cancelled",
+			"Minutes to confirm a payment, for example with 3-D Secure, until the order is cancelled",
 	},
 	STRIPE_SECRET_KEY: {
 		type: "string",
@@ -349,7 +352,7 @@ export const settings = shape({
 		optional: true,
 		pattern: "^whsec_[^,\\s]+(,whsec_[^,\\s]+)?$",
 		description:
-			"Signing secret of the Stripe webhook endpoint, whsec_…; during a rotation the new and the old one, comma-separated",
+			"Signing secret of the Stripe webhook, whsec_…; during a rotation both, comma-separated",
 	},
 	STRIPE_API_URL: {
 		type: "string",
@@ -364,7 +367,8 @@ export const settings = shape({
 		convert: true,
 		default: 900,
 		description:
-			"Seconds after which the order of a stock reservation or of a redemption is checked; those of a lost order are released",
+			"Seconds after which the order of a stock reservation or of a redemption is checked; " +
+			"those of a lost order are released",
 	},
 	LEASE_MS: {
 		type: "number",
@@ -373,14 +377,14 @@ export const settings = shape({
 		convert: true,
 		default: 4000,
 		description:
-			"Milliseconds without a heartbeat after which another node takes over the open orders of a node",
+			"Milliseconds without a heartbeat after which another node takes over a node's open orders",
 	},
 	OTEL_EXPORTER_OTLP_ENDPOINT: {
 		type: "string",
 		optional: true,
 		pattern: "^https?://",
 		description:
-			"OTLP endpoint for traces over HTTP, http://collector:4318; without it, no traces are recorded",
+			"OTLP/HTTP endpoint for traces, http://collector:4318; without it, no traces are recorded",
 	},
 	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
 		type: "string",
@@ -412,14 +416,15 @@ export const settings = shape({
 		type: "string",
 		optional: true,
 		description:
-			"Service name in traces for all services of this process; by default, each service has its own",
+			"Service name in traces for all services of this process; by default, each has its own",
 	},
 	OTEL_RESOURCE_ATTRIBUTES: {
 		type: "string",
 		optional: true,
 		pattern: HEADERS,
 		description:
-			"Additional attributes of this process in traces, name=value,…, percent-encoded; deployment.environment is NODE_ENV by default",
+			"Additional attributes of this process in traces, name=value,…, " +
+			"percent-encoded; deployment.environment is NODE_ENV by default",
 	},
 	OTEL_TRACES_SAMPLER: {
 		type: "enum",
@@ -433,7 +438,7 @@ export const settings = shape({
 		],
 		default: "parentbased_always_on",
 		description:
-			"Sampler of traces; the parentbased samplers follow the decision of a client that sends a traceparent",
+			"Sampler of traces; the parentbased samplers follow the decision in a client's traceparent",
 	},
 	OTEL_TRACES_SAMPLER_ARG: {
 		type: "number",

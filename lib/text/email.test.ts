@@ -75,7 +75,7 @@ test("canonicalEmail returns the same form for an address and its upper-case for
 	);
 });
 
-test("canonicalEmail is idempotent and returns lower-case NFC without whitespace or brackets", () => {
+test("canonicalEmail is idempotent and returns lower-case NFC without spaces", () => {
 	const part = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
 	fc.assert(
 		fc.property(

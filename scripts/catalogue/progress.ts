@@ -15,8 +15,9 @@ export function progressLine({ done, total, rows, seconds }: Progress): string {
 	const full = Math.round(part * WIDTH);
 	const bar = "█".repeat(full) + "░".repeat(WIDTH - full);
 	const rate = seconds > 0 ? Math.round(rows / seconds) : 0;
+	const percent = String(Math.round(part * 100)).padStart(3);
 	const left = part > 0 && part < 1 ? `  ${duration((seconds * (1 - part)) / part)} left` : "";
-	return `${bar} ${String(Math.round(part * 100)).padStart(3)} %  ${count(rows)} rows  ${count(rate)}/s${left}`;
+	return `${bar} ${percent} %  ${count(rows)} rows  ${count(rate)}/s${left}`;
 }
 
 const count = (n: number): string => n.toLocaleString("en");

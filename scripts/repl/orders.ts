@@ -43,10 +43,12 @@ export const orderCommands: Readonly<Record<string, Command>> = {
 				detail,
 			]);
 			const conclusion = found.length === 0 ? "no violations" : `${found.length} violations`;
-			const summary = `${checked} orders checked, ${skipped} in progress, ${stuck} stuck: ${conclusion}`;
+			const counts = `${checked} orders checked, ${skipped} in progress, ${stuck} stuck`;
 			return {
 				value: report,
-				text: [...(found.length > 0 ? [columns(found)] : []), summary].join("\n"),
+				text: [...(found.length > 0 ? [columns(found)] : []), `${counts}: ${conclusion}`].join(
+					"\n",
+				),
 			};
 		},
 	}),

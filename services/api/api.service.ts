@@ -38,7 +38,7 @@ import { systemEndpoints } from "./system-endpoints.ts";
 import { Downloads } from "./transfers/downloads.ts";
 import { Uploads } from "./transfers/uploads.ts";
 
-/** The shop's services, by the names of their folders. The gateway has no other information about them. */
+/** Names of the shop's services, the only information about them in the gateway's code. */
 const names = serviceNames(join(import.meta.dirname, ".."));
 
 /**
@@ -49,8 +49,8 @@ export default {
 	name: "api",
 	mixins: [ApiService],
 	settings: {
-		// HttpServer listens instead: moleculer-web ends the process if the port is in use, and does not
-		// wait for requests in flight when it stops.
+		// HttpServer listens instead: moleculer-web ends the process if the port is in use, and does
+		// not wait for requests in flight when it stops.
 		server: false,
 		rootCallOptions(options: { requestID?: string }) {
 			// Set in `onBeforeCall` instead. moleculer-web would call setHeader at once, after which
@@ -175,9 +175,9 @@ export default {
 			return { alias: target, params };
 		},
 		/**
-		 * Overridden: moleculer-web rejects other origins with 403, including same-origin POSTs, accepts
-		 * an origin that is a substring of an allowed one, sends no CORS headers with 404 and 405, and
-		 * has one list of methods for all paths.
+		 * Overridden: moleculer-web rejects other origins with 403, including same-origin POSTs,
+		 * accepts an origin that is a substring of an allowed one, sends no CORS headers with 404 and
+		 * 405, and has one list of methods for all paths.
 		 * @returns whether the response has been sent
 		 */
 		corsHandler(this: Gateway, _settings: object, req: Request, res: Response): boolean {
@@ -208,8 +208,8 @@ export default {
 			return true;
 		},
 		/**
-		 * Overridden: moleculer-web also logs each 5xx, with the error's data unredacted. The access log
-		 * records it once.
+		 * Overridden: moleculer-web also logs each 5xx, with the error's data unredacted. The access
+		 * log records it once.
 		 */
 		errorHandler(this: Gateway, req: Request, res: Response, error: unknown) {
 			try {

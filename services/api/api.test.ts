@@ -23,7 +23,7 @@ afterAll(() => shop?.stop());
 
 const book = { name: "A book", price: 19.99, category: "books" };
 
-test("serves an action at its contract's route below /api, with the contract's status", async () => {
+test("serves an action below /api with the route and status of its contract", async () => {
 	const { status, headers, body } = await shop.http("POST /api/products", {
 		token: admin,
 		body: book,

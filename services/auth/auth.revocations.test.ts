@@ -100,7 +100,7 @@ test("a changed role revokes older tokens and keeps the sessions", async () => {
 	version = 1;
 });
 
-test("a token refreshed between a password change and its event is revoked by the event", async () => {
+test("a password change revokes a token that is refreshed before its event", async () => {
 	const id = uuid();
 	const [victim, attacker] = [await login(id), await login(id)];
 	version = 2;
@@ -149,7 +149,7 @@ test("a sign-in with the old password fails if the password changes in the meant
 	await expect(late).rejects.toMatchObject({ type: "INVALID_CREDENTIALS" });
 });
 
-test("signing out or reusing a refresh token revokes the access tokens of the session", async () => {
+test("signing out or reusing a refresh token revokes the session's access tokens", async () => {
 	const id = uuid();
 	const [first, second, third] = [await login(id), await login(id), await login(id)];
 	await shop.call("auth.logout", { refresh_token: first.refresh_token });

@@ -28,7 +28,7 @@ const query = (text: string, ...values: unknown[]) =>
 const unauthenticated = { type: "UNAUTHENTICATED", code: 401 };
 const refused = { status: "rejected", reason: expect.objectContaining(unauthenticated) };
 
-test("signing in returns an access token with the user's claims, valid for 15 minutes", async () => {
+test("signing in returns an access token with the user's claims for 15 minutes", async () => {
 	const zoe = await register();
 	const tokens = await login(zoe);
 	expect(tokens).toMatchObject({ token_type: "bearer", expires_in: 900 });
@@ -53,7 +53,7 @@ test("an incorrect password opens no session", async () => {
 	expect(await query("select from sessions where user_id = $1", zoe.id)).toEqual([]);
 });
 
-test("a refresh token is exchanged for new tokens of the same session with current claims", async () => {
+test("a refresh token is exchanged for new tokens with current claims", async () => {
 	const zoe = await register();
 	const first = await login(zoe);
 	await shop.call("users.update", { id: zoe.id, role: "admin" }, { meta: { user: admin } });

@@ -49,7 +49,8 @@ const change = shape({
  * - CHOOSE_VARIANT: the product has variants now.
  * - CURRENCY_CHANGED: the product has a price in another currency now.
  * - ORDER_TOO_LARGE: with this line, the cart exceeds the largest amount.
- * - OUT_OF_STOCK: the stock is less than the quantity. The checkout decides, by the stock at its time.
+ * - OUT_OF_STOCK: the stock is less than the quantity. The checkout decides, by the stock at its
+ *   time.
  *
  * Of the cart:
  * - EMAIL_REQUIRED: a guest has entered no e-mail address.
@@ -126,7 +127,8 @@ export const cart = shape({
 	total_amount: {
 		...money,
 		description:
-			"`subtotal` − `discount_amount` + `shipping_amount`, + `tax_amount` unless `prices_include_tax`",
+			"`subtotal` − `discount_amount` + `shipping_amount`, " +
+			"+ `tax_amount` unless `prices_include_tax`",
 	},
 	prices_include_tax: { type: "boolean" },
 	estimated: {

@@ -131,8 +131,7 @@ export const carts = contract({
 			throws: ["CART_NOT_FOUND", "CART_NOT_OPEN", "MIXED_CURRENCIES"],
 		},
 		checkout: {
-			summary:
-				"Place the order of a cart, if its total is at most `expected_total`; a cart completes once",
+			summary: "Place the order of a cart once, if its total is at most `expected_total`",
 			rest: "POST /carts/:id/checkout",
 			auth: "anyone",
 			...token,

@@ -41,8 +41,8 @@ export interface Evaluation {
 }
 
 /**
- * The lines with their products. A line in another currency cannot be priced, nor one with which the
- * cart exceeds the largest amount.
+ * The lines with their products. A line in another currency cannot be priced, nor one with which
+ * the cart exceeds the largest amount.
  * @param products by line; null if the product does not exist
  */
 export function examineLines(

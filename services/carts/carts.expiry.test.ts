@@ -55,7 +55,7 @@ test("hides an open cart before it is deleted, and the account gets another", as
 	expect(claimed.body.code).toBe("CART_NOT_FOUND");
 });
 
-test("deletes expired carts in batches, completed ones too, but none that is being completed", async () => {
+test("deletes expired and completed carts in batches, but none in checkout", async () => {
 	const [open, completed, completing, current] = [
 		await shop.userCart(),
 		await shop.userCart(),

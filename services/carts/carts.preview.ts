@@ -12,8 +12,8 @@ import { evaluatedView } from "./carts.view.rules.ts";
 type Request = Infer<typeof carts.actions.preview.params>;
 
 /**
- * The action `carts.preview`: prices the cart of the request in the same way as a stored one. Stores
- * nothing.
+ * The action `carts.preview`: prices the cart of the request in the same way as a stored one.
+ * Stores nothing.
  * @throws VALIDATION_ERROR, and an outage of products
  */
 export async function previewCart(

@@ -93,8 +93,8 @@ export function assertOpen({ status, order_id }: StoredCart): void {
 }
 
 /**
- * The entity tag of a cart: its version, and the tag of the body. Prices change without the cart, so
- * If-None-Match compares both and If-Match only the version.
+ * The entity tag of a cart: its version, and the tag of the body. Prices change without the cart,
+ * so If-None-Match compares both and If-Match only the version.
  */
 export const entityTag = (version: number, bodyTag: string): string =>
 	`"${version}.${bodyTag.slice(1, -1)}"`;
@@ -127,7 +127,8 @@ export function withQuantity(
 
 /**
  * Merges a cart into another one. Quantities are added, up to the limits; lines beyond the limit of
- * a cart are left out. What the other cart determines remains; its e-mail address is never replaced.
+ * a cart are left out. What the other cart determines remains; its e-mail address is never
+ * replaced.
  * @throws MIXED_CURRENCIES if both have lines, in different currencies
  */
 export function merge(from: CartContents, into: CartContents): CartContents {

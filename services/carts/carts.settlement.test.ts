@@ -145,7 +145,7 @@ function failing(name: string) {
 }
 
 describe("a checkout whose write was lost", () => {
-	test("after the order was confirmed returns the order, and the poller completes the cart", async () => {
+	test("after the order was confirmed returns it, and the poller completes the cart", async () => {
 		const cart = await shop.userCart();
 		const fault = failing("complete_carts");
 		const { status, body } = await cart.checkout();
@@ -183,7 +183,7 @@ describe("the poller", () => {
 		await settles(cart, { status: "completed" });
 	});
 
-	test("on several nodes claims each cart once, with a growing pause of at most a minute", async () => {
+	test("on several nodes claims each cart once, with backoff of a minute at most", async () => {
 		const { databases } = shop.shop;
 		const carts = await Promise.all(Array.from({ length: 10 }, () => shop.userCart()));
 		shop.orders.lost = "before";
@@ -204,7 +204,8 @@ describe("the poller", () => {
 			expect(new Set(claimed).size).toBe(claimed.length);
 			const [{ pause }] = (await databases.query<{ pause: number }>(
 				"carts",
-				"select max(extract(epoch from settle_at - now()))::float8 as pause from carts where id = any($1)",
+				`select max(extract(epoch from settle_at - now()))::float8 as pause
+				from carts where id = any($1)`,
 				[ids],
 			)) as [{ pause: number }];
 			expect(pause).toBeLessThanOrEqual(Math.min(60, 2 ** (1 + attempt)) * 1.25);

@@ -23,9 +23,9 @@ interface Dependencies {
 const BATCH_SIZE = 20;
 
 /**
- * Moves the carts of orders to their final status: `completed` if the order was confirmed, `open` if
- * it was cancelled. The checkout, reads, the event of a cancellation and a poller do this, in any order
- * and number.
+ * Moves the carts of orders to their final status: `completed` if the order was confirmed, `open`
+ * if it was cancelled. The checkout, reads, the event of a cancellation and a poller do this, in
+ * any order and number.
  */
 export function createSettlement({ db, store, wakeRelay, onError }: Dependencies) {
 	const reopen = (order_id: string, reason: string) =>

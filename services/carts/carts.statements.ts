@@ -45,8 +45,8 @@ export const DELETE_EXPIRED_OF = sql(
 
 /**
  * Writes the contents of open carts, except of those that have another version than `$2`. Locks the
- * rows in a fixed order, so that concurrent batches cannot deadlock. `$1` contains a cart once; `$3`
- * to `$10`: columns; `$11`: days of the lifetime.
+ * rows in a fixed order, so that concurrent batches cannot deadlock. `$1` contains a cart once;
+ * `$3` to `$10`: columns; `$11`: days of the lifetime.
  */
 export const SAVE = sql(
 	"save",
@@ -117,8 +117,8 @@ export const BEGIN = sql(
 	returning c.id`,
 );
 /**
- * Completes the carts of confirmed orders, with their events. `$2`: traces by order; `$3`: days until
- * the carts are deleted.
+ * Completes the carts of confirmed orders, with their events. `$2`: traces by order; `$3`: days
+ * until the carts are deleted.
  */
 export const COMPLETE = sql(
 	"complete_carts",

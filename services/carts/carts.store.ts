@@ -38,8 +38,8 @@ export interface OrderRef extends Traced {
 export type CartStore = ReturnType<typeof createCartStore>;
 
 /**
- * The rows of carts. Every write of a cart is one statement that checks its version or its status, so
- * of several concurrent changes one takes effect.
+ * The rows of carts. Every write of a cart is one statement that checks its version or its status,
+ * so of several concurrent changes one takes effect.
  */
 export function createCartStore({ db, days, settleSeconds, wakeRelay }: Options) {
 	const daysOf = ({ user_id }: Pick<StoredCart, "user_id">) =>

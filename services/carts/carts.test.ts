@@ -118,7 +118,7 @@ describe("lines", () => {
 		expect((await shop.put(cart.id, buyer, tea, 0)).status).toBe(200);
 	});
 
-	test("reject unknown products, parents of variants, other currencies and invalid quantities", async () => {
+	test("reject unknown products, parents, other currencies and invalid quantities", async () => {
 		const { cart, headers } = await shop.guest();
 		const put = (product: string, quantity = 1) =>
 			shop.put(cart.id, { headers: headers! }, product, quantity);

@@ -53,7 +53,8 @@ export const notifications = contract({
 					trim: true,
 					optional: true,
 					description:
-						"Part of the subject, or of the e-mail address or name of an account; for messages to a guest, the whole address. Administrators only",
+						"Part of the subject, or of the e-mail address or name of an account; " +
+						"for messages to a guest, the whole address. Administrators only",
 				},
 			},
 			returns: page(notification),
@@ -79,7 +80,8 @@ export const notifications = contract({
 				to: {
 					type: "string",
 					description:
-						"Empty for a pending or former address of an account, and for a guest unless the message is kept",
+						"Empty for a pending or former address of an account, " +
+						"and for a guest unless the message is kept",
 				},
 				text: { type: "string" },
 				html: { type: "string" },

@@ -152,7 +152,8 @@ test("a mail waits while the orders service is unavailable, for ten minutes at m
 	expect(received(user_id)).toEqual([]);
 	await mail.shop.databases.query(
 		"notifications",
-		"update messages set created_at = now() - interval '11 minutes', next_at = now() where user_id = $1",
+		"update messages set created_at = now() - interval '11 minutes', " +
+			"next_at = now() where user_id = $1",
 		[user_id],
 	);
 	await sentFor(order_id);
@@ -161,7 +162,7 @@ test("a mail waits while the orders service is unavailable, for ten minutes at m
 	expect(text).not.toContain("Delivery address");
 });
 
-test("an event is mailed to a guest once, and a later one after the order joined an account", async () => {
+test("mails an event to a guest once, and a later one to the account", async () => {
 	const { order_id, email } = order(null);
 	await confirm(order_id, null, { email });
 	const { id } = await sentFor(order_id);

@@ -132,7 +132,8 @@ test("a result from before a message was queued again does not settle it", async
 	const user = await ship(uuid());
 	const { id } = await mail.waitForStatus(user, "sent");
 	await query(
-		"update messages set status = 'queued', resends = 1, next_at = now() + interval '1 hour' where id = $1",
+		"update messages set status = 'queued', resends = 1, " +
+			"next_at = now() + interval '1 hour' where id = $1",
 		[id],
 	);
 	const late = [[id], ["sent"], [1], [0], [null], [0]];

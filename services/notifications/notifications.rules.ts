@@ -146,8 +146,8 @@ export const recipientName = (content: Content, user: Recipient | null): string 
 
 /**
  * @throws NOTIFICATION_NOT_FOUND for a missing message; NOTIFICATION_QUEUED; NOT_RESENDABLE for a
- *   message with a link. Its link is deleted once it was sent, and a new one must reach only a person
- *   who requests it. The address of a change is deleted as well, so that it is not revealed.
+ *   message with a link. Its link is deleted once it was sent, and a new one must reach only a
+ *   person who requests it. The address of a change is deleted as well, so that it is not revealed.
  */
 export function assertCanResend<M extends { readonly status: string; readonly template: Template }>(
 	message: M | undefined,

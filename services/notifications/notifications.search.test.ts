@@ -42,7 +42,8 @@ beforeAll(async () => {
 		ids.push(id);
 		await shop.databases.query(
 			"notifications",
-			`insert into messages (id, user_id, event_id, channel, template, subject, data, status, next_at)
+			`insert into messages
+				(id, user_id, event_id, channel, template, subject, data, status, next_at)
 			values ($1, $2, $3, 'email', $4, $5, $6, $7, now() + interval '1 hour')`,
 			[
 				...[id, user_id, uuid(), template],

@@ -35,8 +35,8 @@ export async function selectMessages(
 }
 
 /**
- * Condition of a search. Addresses belong to other services, and each template has one subject, with
- * the ID of its order. So a search needs no index on the text of millions of messages.
+ * Condition of a search. Addresses belong to other services, and each template has one subject,
+ * with the ID of its order. So a search needs no index on the text of millions of messages.
  */
 async function matches(ctx: Pick<Ctx, "call">, q: string): Promise<WhereOptions> {
 	const [userIds, orderIds] = await Promise.all([

@@ -248,7 +248,8 @@ const orderLink = ({ order_id, link }: OrderData): Paragraph[] =>
 		? [
 				"This link shows your order. Keep it secret, because it needs no password:",
 				{ link },
-				`API clients send the token in this link in the header Order-Token to GET /api/orders/${order_id}.`,
+				"API clients send the token in this link in the " +
+					`header Order-Token to GET /api/orders/${order_id}.`,
 			]
 		: [];
 

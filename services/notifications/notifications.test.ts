@@ -103,7 +103,7 @@ test("the message about a cancelled order states the reason", async () => {
 	expect(text).toContain("was cancelled: the payment was declined.");
 });
 
-test("a refund of money that arrived too late causes a message, another refund does not", async () => {
+test("a refund of late money causes a message, another refund does not", async () => {
 	const { order_id, user_id } = order(uuid());
 	const refund = { order_id, payment_id: uuid(), amount: 39.98, currency: "EUR" };
 	await publishForPayment("payment.refunded", order_id, refund);

@@ -55,7 +55,8 @@ export const operations = contract({
 							type: "number",
 							integer: true,
 							description:
-								"Earlier processes of the same services and host that have ended, since the node that responds to this request started",
+								"Earlier processes of the same services and host " +
+								"that ended since the responding node started",
 						},
 						...nodeSnapshot,
 					}),

@@ -129,7 +129,7 @@ describe("dead letters of several services", () => {
 		expect(await shop("operations.listDeadLetters")).toMatchObject({ rows: [] });
 	});
 
-	test("of a service that is down are reported as unavailable, and the others are listed", async () => {
+	test("of a service that is down are unavailable, and the others are listed", async () => {
 		const { broker, shop } = await open();
 		// The other services of the shop have never been available to this node.
 		const before = (await shop("operations.queues")).unavailable;

@@ -47,7 +47,9 @@ const auditWithViolations = shape({
 /** Routes for administrators beside those of the life cycle of one order. */
 export const adminActions = {
 	statistics: {
-		summary: `Count orders and sum revenue by minute, hour or day and currency; at most ${MAX_PERIODS} periods`,
+		summary:
+			"Count orders and sum revenue by minute, hour or day and currency; " +
+			`at most ${MAX_PERIODS} periods`,
 		rest: "GET /orders/statistics",
 		auth: "admin",
 		params: {

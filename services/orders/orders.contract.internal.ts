@@ -36,9 +36,9 @@ export const internalActions = {
 		divide: { list: "ids" },
 	},
 	/**
-	 * Places the order of a cart at the given prices. Safe to repeat: a call with the ID of an existing
-	 * order waits for its saga and returns the same result. Throws the errors of `create`, with
-	 * `order_id` in their data, after the order was cancelled.
+	 * Places the order of a cart at the given prices. Safe to repeat: a call with the ID of an
+	 * existing order waits for its saga and returns the same result. Throws the errors of `create`,
+	 * with `order_id` in their data, after the order was cancelled.
 	 */
 	place: {
 		params: {
@@ -68,8 +68,8 @@ export const internalActions = {
 		retry: true,
 	},
 	/**
-	 * Whether each customer has ordered, for promotions for the first order. A customer is the ID of an
-	 * account, or the normalized e-mail address of a guest. Cancelled orders do not count.
+	 * Whether each customer has ordered, for promotions for the first order. A customer is the ID of
+	 * an account, or the normalized e-mail address of a guest. Cancelled orders do not count.
 	 */
 	haveOrdered: {
 		params: { customers: list({ type: "string", min: 1, max: 320 }, { max: 1000 }) },

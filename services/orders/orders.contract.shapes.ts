@@ -28,7 +28,8 @@ export const pendingPayment = shape({
 		type: "enum",
 		values: ["requires_action", "processing"],
 		description:
-			"`requires_action`: the buyer has to confirm the payment until `expires_at`. `processing`: the bank decides, which can take days",
+			"`requires_action`: the buyer has to confirm the payment until `expires_at`. " +
+			"`processing`: the bank decides, which can take days",
 	},
 	client_secret: {
 		type: "string",
@@ -60,7 +61,8 @@ export const order = shape({
 	total_amount: {
 		...money,
 		description:
-			"`subtotal` − `discount_amount` + `shipping_amount`, + `tax_amount` unless `prices_include_tax`",
+			"`subtotal` − `discount_amount` + `shipping_amount`, " +
+			"+ `tax_amount` unless `prices_include_tax`",
 	},
 	currency: { type: "string" },
 	prices_include_tax: { type: "boolean" },

@@ -27,7 +27,8 @@ export const orders = contract({
 		...adminActions,
 		create: {
 			summary:
-				"Place an order; returns it after payment and shipping, or as `pending` if they take longer",
+				"Place an order; returns it after payment and shipping, " +
+				"or as `pending` if they take longer",
 			rest: "POST /orders",
 			auth: "user",
 			status: 201,

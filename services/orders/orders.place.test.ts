@@ -195,7 +195,7 @@ test("the timeline of an order with promotions contains their redemption", async
 	expect(await entries(pricedOrder({ adjustments: [] }))).not.toContain(redeemed);
 });
 
-test("haveOrdered finds accounts and addresses of guests with an order that is not cancelled", async () => {
+test("haveOrdered finds accounts and guests with an order that is not cancelled", async () => {
 	const [buyer, canceller, stranger] = [uuid(), uuid(), uuid()];
 	const email = `${uuid()}@example.com`;
 	await placePriced({ user_id: buyer });

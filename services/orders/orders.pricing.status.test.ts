@@ -34,7 +34,7 @@ const change = (service: string) =>
 	cache.of(service, 60_000).whileInvalidated([], async () => undefined);
 const failure = (type: string) => Object.assign(new Error(type), { type });
 
-test("the status of tax, shipping and promotions is cached until a service changes it", async () => {
+test("the status of tax, shipping and promotions is cached until it changes", async () => {
 	expect([await pricing.isConfigured(), await pricing.isConfigured()]).toEqual([false, false]);
 	expect(calls.sort()).toEqual(["promotions.automatic", "shipping.status", "tax.status"]);
 	calls = [];

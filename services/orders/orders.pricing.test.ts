@@ -6,7 +6,7 @@ const orders = stubbedOrderShop();
 const { steps, place, configure } = orders;
 afterEach(() => configure({}));
 
-test("without tax, shipping methods and promotions, the total is the sum of the lines", async () => {
+test("without tax, shipping and promotions, the total is the sum of the lines", async () => {
 	const order = await place({ shipping_address: "Main Street 1" });
 	expect(order).toMatchObject({
 		email: null,

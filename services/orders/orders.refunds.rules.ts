@@ -26,8 +26,8 @@ export interface RefundRequest {
 /**
  * The amounts of a refund, of which earlier refunds that have not failed are taken into account:
  * whatever the parts and their order, they add up to the order's total.
- * @throws ILLEGAL_TRANSITION, VALIDATION_ERROR, NOT_REFUNDABLE if fewer pieces remain, or if shipping
- *   is refunded or was free
+ * @throws ILLEGAL_TRANSITION, VALIDATION_ERROR, NOT_REFUNDABLE if fewer pieces remain, or if
+ *   shipping is refunded or was free
  */
 export function planRefund(
 	order: RefundedOrder,

@@ -40,7 +40,7 @@ async function retry(id: string): Promise<void> {
 	for (const poller of pollers) poller.wake();
 }
 
-test("refunds pieces with their share of discount and tax; the last ones take the remainder", async () => {
+test("refunds pieces with their discount and tax; the last ones take the rest", async () => {
 	const { id, product_id, refund, refunds } = await placed();
 	const first = await refund(1, { reason: "Broken" });
 	expect(first).toMatchObject({

@@ -31,8 +31,8 @@ interface Dependencies {
 
 /**
  * Refunds of lines. A refund is first recorded with its order locked, so that no piece is refunded
- * twice. Payments then refunds its amount once, by the ID of the refund. If the node dies or payments
- * does not respond, the poller of any node repeats the request.
+ * twice. Payments then refunds its amount once, by the ID of the refund. If the node dies or
+ * payments does not respond, the poller of any node repeats the request.
  */
 export function createRefunds({ db, call, logger }: Dependencies) {
 	/**

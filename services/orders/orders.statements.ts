@@ -8,8 +8,9 @@ export const ITEMS = `coalesce(o.items, (
 			'quantity', quantity, 'unit_price', unit_price, 'line_total', line_total) order by position)
 		from order_items where order_id = o.id)) as items`;
 /** Columns of {@link OrderRow}. */
-export const ORDER = `o.id, o.user_id, o.email, o.status, o.total_amount, o.currency, o.cancellation_reason,
-	o.payment, o.created_at, o.updated_at, o.shipping_address, o.priced, ${ITEMS}`;
+export const ORDER = `o.id, o.user_id, o.email, o.status, o.total_amount, o.currency,
+	o.cancellation_reason, o.payment, o.created_at, o.updated_at, o.shipping_address, o.priced,
+	${ITEMS}`;
 /** Columns of {@link SagaRow}. */
 export const SAGA = `${ORDER}, o.payment_token, o.traceparent,
 	o.saga_state, o.saga_attempt, o.saga_reason, o.saga_resumed_at`;
@@ -32,7 +33,8 @@ const EVENT = `(jsonb_build_object('order_id', id, 'user_id', user_id, 'total_am
 				'currency', currency)
 			|| jsonb_strip_nulls(jsonb_build_object('email', email, 'subtotal', priced -> 'subtotal',
 				'discount_amount', priced -> 'discount_amount',
-				'shipping_amount', priced -> 'shipping_amount', 'tax_amount', priced -> 'tax_amount')))::json`;
+				'shipping_amount', priced -> 'shipping_amount',
+				'tax_amount', priced -> 'tax_amount')))::json`;
 /**
  * Moves orders without an open saga from status `$2` to `$3`; `$4` is the event type, `$5` are the
  * traces. `$1` may contain an order twice.

@@ -23,8 +23,8 @@ const MAX_WAITING = 20;
 const CONFIRMED = "('confirmed', 'shipped', 'delivered')";
 /**
  * Orders from ID `$1` to before ID `$2`, by the interval `$5` of the time from `$3` to before `$4`.
- * An order is in the period of its ID; `created_at` can differ from it by the time that the checkout
- * of a cart took.
+ * An order is in the period of its ID; `created_at` can differ from it by the time that the
+ * checkout of a cart took.
  */
 const STATISTICS = sql(
 	"statistics",

@@ -161,7 +161,7 @@ test("a shipped order can be delivered but not cancelled", async () => {
 	]);
 });
 
-test("a dispatched shipment marks its order as shipped, which prevents a cancellation", async () => {
+test("a dispatched shipment marks its order as shipped, which is then final", async () => {
 	const { id } = await place();
 	await orders.shop.call("shipping.dispatch", { orders: [{ order_id: id }] });
 	await eventually(async () =>

@@ -17,10 +17,10 @@ const MAX_IN_FLIGHT = 5000;
  * - Nothing is recorded: the provider returns the result of the key, or continues the request.
  * - An authorization is recorded: it is captured under the same key.
  *
- * A charge is repeated until it is done or refused, or reversed. While it is `waiting`, the buyer or
- * a bank decides; `payment.updated` reports the decision, and the repeated charge returns it. Nothing
- * else captures an authorization: its order may have been abandoned, and a void is better than a
- * refund.
+ * A charge is repeated until it is done or refused, or reversed. While it is `waiting`, the buyer
+ * or a bank decides; `payment.updated` reports the decision, and the repeated charge returns it.
+ * Nothing else captures an authorization: its order may have been abandoned, and a void is better
+ * than a refund.
  */
 export function createCharges(dependencies: Dependencies) {
 	const { logger, provider, limits } = dependencies;

@@ -18,8 +18,8 @@ export const payment = shape({
 	/**
 	 * `requires_action`: the buyer must confirm the payment. `processing`: a bank decides, which may
 	 * take days. `authorized`: the capture is in progress. `voided`: released before the capture.
-	 * `disputed`: the payer's bank has taken the amount back. `cancelled`: a tombstone, reversed before
-	 * a charge was recorded; it rejects a late one.
+	 * `disputed`: the payer's bank has taken the amount back. `cancelled`: a tombstone, reversed
+	 * before a charge was recorded; it rejects a late one.
 	 */
 	status: {
 		type: "enum",

@@ -40,9 +40,9 @@ const isWaiting = (response: Response): response is Response<Waiting> =>
 	response.result.status === "requires_action" || response.result.status === "processing";
 
 /**
- * Records the provider's responses to charges and returns an outcome by order ID. The usual case, new
- * payments that are decided at once, takes one statement. A payment that already exists changes only
- * through its ledger.
+ * Records the provider's responses to charges and returns an outcome by order ID. The usual case,
+ * new payments that are decided at once, takes one statement. A payment that already exists changes
+ * only through its ledger.
  */
 export async function recordCharges(
 	store: Store,

@@ -187,7 +187,7 @@ test("a dispute is recorded, blocks refunds, and may be reversed", async () => {
 	]);
 });
 
-test("a disputed payment of a reversed order is paid out after the dispute is reversed", async () => {
+test("pays out a disputed payment of a reversed order after the dispute is won", async () => {
 	const { order } = await captured("tok_ok");
 	await decide(order, "dispute");
 	expect(await reverse(order)).toEqual([done]);

@@ -135,8 +135,8 @@ export function createRefunds(dependencies: Dependencies) {
 	}
 
 	/**
-	 * Reports of rejected refunds that can never be paid, because someone has refunded their amount at
-	 * the provider. Each report also contains the provider's record, with that other refund.
+	 * Reports of rejected refunds that can never be paid, because someone has refunded their amount
+	 * at the provider. Each report also contains the provider's record, with that other refund.
 	 */
 	async function findExcessive(rejected: readonly Refund[]) {
 		if (rejected.length === 0) return [];

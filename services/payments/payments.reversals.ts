@@ -29,16 +29,16 @@ const isVoided = ({ status }: ReversedPayment) => status === "cancelled" || isOp
 
 /**
  * Reverses charges, the compensation of the saga's payment step. It marks the payment (or inserts a
- * tombstone), then voids an authorization at the provider. An amount that is captured nevertheless is
- * paid out: recording a capture of a marked payment also records its refund. Idempotency keys are the
- * order ID for the void and the payment ID for the refund. After a crash or a race with a charge,
- * repeating the reversal is sufficient:
- * - Marked, but not reversed at the provider: a charge may still succeed there. The void then reports
- *   the capture. The reversal is `pending` until then, so it is repeated.
+ * tombstone), then voids an authorization at the provider. An amount that is captured nevertheless
+ * is paid out: recording a capture of a marked payment also records its refund. Idempotency keys
+ * are the order ID for the void and the payment ID for the refund. After a crash or a race with a
+ * charge, repeating the reversal is sufficient:
+ * - Marked, but not reversed at the provider: a charge may still succeed there. The void then
+ *   reports the capture. The reversal is `pending` until then, so it is repeated.
  * - Reversed at the provider, but not recorded: the provider returns the same results again.
  *
- * A payment that a bank is processing cannot be voided. Its reversal is `done` but not complete: the
- * payment is looked up until the bank has decided, and money that arrives is refunded.
+ * A payment that a bank is processing cannot be voided. Its reversal is `done` but not complete:
+ * the payment is looked up until the bank has decided, and money that arrives is refunded.
  */
 export function createReversals(dependencies: Dependencies, refunds: Refunds) {
 	const { db, logger, provider, patientLimits } = dependencies;

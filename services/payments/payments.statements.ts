@@ -41,7 +41,8 @@ export const FAILED_REFUNDS = sql(
 	`select r.id, p.order_id, p.id as payment_id, r.amount, p.currency, r.failed_at,
 		r.failure_reason
 	from refunds r join payments p on p.id = r.payment_id
-	where r.failed_at > now() - interval '90 days' and (p.user_id is null or p.amount > p.refunded_amount)
+	where r.failed_at > now() - interval '90 days'
+		and (p.user_id is null or p.amount > p.refunded_amount)
 	order by r.failed_at desc limit $1`,
 );
 

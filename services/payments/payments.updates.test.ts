@@ -94,7 +94,7 @@ const HISTORY: readonly ProviderRecord[] = [
 	},
 ];
 
-test("reports in any order, repeated or lost, lead to the same state if the last one arrives", () => {
+test("reports in any order lead to the same state if the last one arrives", () => {
 	const last = HISTORY.at(-1)!;
 	const direct = apply(open, last);
 	const deliveries = fc
@@ -192,7 +192,7 @@ test.each(["u", GUEST])("a tombstone publishes the refund of late money of %s", 
 	expect(events).toEqual(["payment.refunded"]);
 });
 
-test("a reservation reduces the refundable amount, and the failure of the refund restores it", () => {
+test("a reservation reduces the refundable amount, and its failure restores it", () => {
 	const { locked } = apply(open, { result: captured });
 	const { payment: reserved } = planReservation(locked, { id: "r", amount: 10, reason: null }, at);
 	expect(reserved).toMatchObject({ status: "refunded", refunded_amount: 10 });

@@ -61,7 +61,8 @@ export const ledgerOf = ({ payment, refunds, stored }: LockedPayment): Map<strin
 /**
  * Plans the changes of a payment. The result depends on the set of reports so far, not on their
  * order or repetition. A payment that is reversed, or was reported as failed, must not keep money:
- * an amount that is captured then is paid out, once. The ID of the payment is the ID of that refund.
+ * an amount that is captured then is paid out, once. The ID of the payment is the ID of that
+ * refund.
  * @returns undefined if the report contains nothing new
  */
 export function planUpdate(

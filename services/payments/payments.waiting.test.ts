@@ -33,7 +33,7 @@ const transactionsOf = async (order: Order) =>
 		({ type, state, amount }) => `${type} ${state} ${amount}`,
 	);
 
-test("a payment that requires an action waits, and is captured after the buyer confirmed", async () => {
+test("a payment that requires an action is captured after the buyer confirmed", async () => {
 	const order = newOrder("tok_3ds");
 	const [waiting] = await charge(order);
 	const data = { status: "requires_action", client_secret: `simulated_${order.order_id}` };

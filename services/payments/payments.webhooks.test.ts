@@ -191,7 +191,8 @@ test("deletes events after a month", async () => {
 	await post(eventAbout(null, recent));
 	await shop.databases.query(
 		"payments",
-		"update payment_webhook_events set received_at = now() - interval '31 days' where event_id = $1",
+		"update payment_webhook_events set received_at " +
+			"= now() - interval '31 days' where event_id = $1",
 		[old],
 	);
 	expect(await webhooks.prune()).toBe(false);

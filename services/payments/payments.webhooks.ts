@@ -15,8 +15,8 @@ import type { Headers, WebhookEvent } from "./providers/provider.ts";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Receives webhooks. A webhook only says that a payment changed: its event is stored, and a consumer
- * looks the payment up. Webhooks may therefore be repeated, delayed, reordered and lost.
+ * Receives webhooks. A webhook only says that a payment changed: its event is stored, and a
+ * consumer looks the payment up. Webhooks may therefore be repeated, delayed, reordered and lost.
  */
 export function createWebhooks(
 	{ db, provider }: Pick<Dependencies, "db" | "provider">,

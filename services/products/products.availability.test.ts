@@ -58,7 +58,8 @@ test("lists follow reservations, releases and adjustments", async () => {
 	await expectStock(id, category, true);
 	const events = await shop.databases.query(
 		"inventory",
-		"select data from outbox where subject = $1 and type = 'inventory.availability_changed' order by xid, seq",
+		"select data from outbox where subject = $1 " +
+			"and type = 'inventory.availability_changed' order by xid, seq",
 		[id],
 	);
 	expect(events.map(({ data }) => data.is_available)).toEqual([false, true, false, true]);

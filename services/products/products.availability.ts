@@ -57,7 +57,7 @@ interface Self {
 	readonly db: Database;
 	readonly rows: Cached<Product>;
 }
-/** Handles events of the inventory: sets the availability, and invalidates lists after the commit. */
+/** Handles events of the inventory: sets availabilities, invalidates lists after the commit. */
 export async function followInventory(
 	{ rows }: Self,
 	tx: Tx,

@@ -33,8 +33,10 @@ const categoriesIn = async (category: string) =>
 type Node = { path: string; count: number; children: unknown[] };
 /** The tree with the number of products of each category, in one line. */
 const tree = async () => {
-	const text = ({ path, count, children }: Node): string =>
-		`${path} ${count}${children.length > 0 ? ` (${children.map((one) => text(one as Node)).join(", ")})` : ""}`;
+	const text = ({ path, count, children }: Node): string => {
+		const inner = children.map((one) => text(one as Node)).join(", ");
+		return `${path} ${count}${inner && ` (${inner})`}`;
+	};
 	return (await shop.call("products.categories")).map(text).join("; ");
 };
 const eventsOf = async (id: string) =>

@@ -54,8 +54,8 @@ const IS_TAKEN = sql(
 		and exists ((${branch("$2::text")}) except all (${branch("$1::text")})) as taken`,
 );
 /** Category after a rename from `$1` to `$2`, by parts, because letter case may differ. */
-const RENAMED = `array_to_string(
-	$2::text || (string_to_array(category, '/'))[1 + cardinality(string_to_array($1::text, '/')):], '/')`;
+const RENAMED = `array_to_string($2::text || (string_to_array(category, '/'))
+	[1 + cardinality(string_to_array($1::text, '/')):], '/')`;
 const IS_TOO_LONG = sql(
 	"is_category_too_long",
 	`select exists (select from products where id in (${branch("$1::text")})
@@ -73,7 +73,8 @@ const RENAME = sql(
 		published as (
 			insert into outbox (type, subject, data, traceparent)
 			select 'product.updated', id::text,
-				json_build_object('product_id', id, 'updated_fields', json_build_array('category')), $3::text
+				json_build_object('product_id', id, 'updated_fields', json_build_array('category')),
+				$3::text
 			from changed order by id)
 	select count(*) as changed from changed`,
 );

@@ -10,8 +10,8 @@ import { newProduct, product, sku_text } from "./products.contract.shapes.ts";
 const nullable = { nullable: true, optional: true } as const;
 
 /**
- * Fields of a row in an import file, after cells have been converted. A field that the file does not
- * have is missing, a blank one is null.
+ * Fields of a row in an import file, after cells have been converted. A field that the file does
+ * not have is missing, a blank one is null.
  */
 export const fileRow = shape({
 	sku: sku_text,
@@ -34,7 +34,8 @@ export const fileRow = shape({
 export const fileActions = {
 	importRows: {
 		summary:
-			"Import products from a CSV or NDJSON file: rows are created or updated by SKU, variants refer to `parent_sku`",
+			"Import products from a CSV or NDJSON file: " +
+			"rows are created or updated by SKU, variants refer to `parent_sku`",
 		rest: "POST /products/import",
 		auth: "admin",
 		upload: { key: "sku" },

@@ -141,7 +141,8 @@ export const filters = shape({
 		max: 10,
 		optional: true,
 		description:
-			"Values of attributes, or of options of variants. A product has one of the values of each attribute",
+			"Values of attributes, or of options of variants. " +
+			"A product has one of the values of each attribute",
 	},
 });
 /** A page of products. */

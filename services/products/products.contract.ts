@@ -70,7 +70,8 @@ export const products = contract({
 					values: ["relevance", "name", "-name", "price", "-price", "created_at", "-created_at"],
 					optional: true,
 					description:
-						"By default `relevance` with `q`, otherwise `created_at`. More than 1,000 matches are not sorted by relevance but by `created_at`",
+						"By default `relevance` with `q`, otherwise `created_at`. " +
+						"More than 1,000 matches are not sorted by relevance but by `created_at`",
 				},
 			},
 			returns: productPage,
@@ -88,7 +89,8 @@ export const products = contract({
 		},
 		update: {
 			summary:
-				"Update a product. Variants follow the changes of their parent in fields that they do not define",
+				"Update a product. " +
+				"Variants follow the changes of their parent in fields that they do not define",
 			rest: "PATCH /products/:id",
 			also: ["PUT"],
 			auth: "admin",
@@ -115,7 +117,8 @@ export const products = contract({
 		},
 		facets: {
 			summary:
-				"Count the values of each filter. A filter narrows all counts but its own; counts of many products are estimates",
+				"Count the values of each filter. A filter narrows all counts but its own; " +
+				"counts of many products are estimates",
 			rest: "GET /products/facets",
 			auth: "anyone",
 			cache: { ttl: 60_000 },

@@ -70,7 +70,8 @@ export async function countFacets(source: Source): Promise<Facets> {
 async function priceBounds({ db, model, filter }: Source): Promise<Facets["price"]> {
 	const all = selectColumns(model, ["price"], matches(filter, { filter: "price" }));
 	const [row] = await db.query<Facets["price"]>(
-		`select (${all} order by price, id limit 1) as min, (${all} order by price desc, id desc limit 1) as max`,
+		`select (${all} order by price, id limit 1) as min, ` +
+			`(${all} order by price desc, id desc limit 1) as max`,
 	);
 	return row!;
 }
@@ -85,7 +86,7 @@ async function countCategories(source: Source): Promise<Facets["categories"]> {
 	return counted.map(({ name, count }) => ({ path: name, count }));
 }
 
-/** Counts values as `name=value`: of one attribute, without its own filter, or of all attributes. */
+/** Counts values as `name=value`: of all attributes, or of one without its own filter. */
 const countValues = (source: Source, attribute?: string): Promise<Counted[]> =>
 	count(
 		source,

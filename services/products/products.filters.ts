@@ -50,7 +50,8 @@ function isInCategory({ path, isBranch }: NonNullable<Filter["category"]>): Wher
 	const text = escapeLiteral(path);
 	return condition(
 		isBranch
-			? `${PATH} >= category_path(${text}) collate "C" and ${PATH} < (category_key(${text}) || '0') collate "C"`
+			? `${PATH} >= category_path(${text}) collate "C" ` +
+					`and ${PATH} < (category_key(${text}) || '0') collate "C"`
 			: `${PATH} = category_path(${text}) collate "C"`,
 	);
 }

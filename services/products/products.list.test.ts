@@ -66,7 +66,7 @@ test("every sort order is stable: pages do not overlap and omit no product", asy
 	]);
 });
 
-test("a page after a product works in every order and has the total of the whole list", async () => {
+test("a page after a product works in every order and has the list's total", async () => {
 	for (const sort of ["name", "price", "created_at", "-name", "-price", "-created_at"]) {
 		const all = await list({ sort });
 		const walked: string[] = [];
@@ -179,7 +179,7 @@ test("sorts names by Unicode collation, not by bytes", async () => {
 	await shop.databases.query("products", "delete from products where category = 'Sorted'");
 });
 
-test("finds products that contain all words, by prefix or stem, in name and description", async () => {
+test("finds products by all words, as prefix or stem, in name and description", async () => {
 	expect(await names({ q: "shoe" })).toEqual(["Shoe Box", "Running Shoes"]);
 	expect(await names({ q: "SHOES" })).toEqual(["Running Shoes", "Shoe Box"]);
 	expect(await names({ q: "run sho" })).toEqual(["Running Shoes"]);

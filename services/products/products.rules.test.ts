@@ -8,7 +8,7 @@ test("search words are runs of letters and digits", () => {
 	expect(searchWords("%&'\"")).toEqual([]);
 });
 
-test("a price range may be open or a single price, but its minimum must not exceed its maximum", () => {
+test("a price range may be open or a single price, but not inverted", () => {
 	for (const range of [{}, { min_price: 3 }, { max_price: 0 }, { min_price: 3, max_price: 3 }])
 		expect(() => assertRange(range)).not.toThrow();
 	expect(() => assertRange({ min_price: 3.01, max_price: 3 })).toThrow(

@@ -85,7 +85,8 @@ test("pages of every order and category are read from an index without a sort", 
 
 	expect(plans.filter((text) => /Sort/.test(text))).toEqual([]);
 	const counted = await db.query<{ "QUERY PLAN": string }>(
-		`explain select id from products where deleted_at is null and parent_id is null and ${category}`,
+		"explain select id from products where deleted_at is null " +
+			`and parent_id is null and ${category}`,
 	);
 	expect(counted[0]!["QUERY PLAN"]).toMatch(/Index Only Scan/);
 	expect(plans[2]).toMatch(/Index Cond: \(ROW\(/);

@@ -17,8 +17,8 @@ export function closestWord(word: string, candidates: readonly string[]): string
 }
 
 /**
- * Number of insertions, deletions, replacements and exchanges of neighbors that change one word into
- * the other (optimal string alignment distance).
+ * Number of insertions, deletions, replacements and exchanges of neighbors that change one word
+ * into the other (optimal string alignment distance).
  */
 export function editDistance(a: string, b: string): number {
 	let [beforeLast, last]: [number[], number[]] = [

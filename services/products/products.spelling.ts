@@ -12,7 +12,8 @@ const CHECK_WORDS = sql(
 	"check_words",
 	`select search_text(word) as word,
 		length(to_tsvector('english', search_text(word))) = 0
-			or exists (select from products where ${LISTED} and terms @@ search_query(array[word])) as is_known
+			or exists (select from products
+				where ${LISTED} and terms @@ search_query(array[word])) as is_known
 	from unnest($1::text[]) with ordinality as w (word, n) order by n`,
 );
 const SIMILAR_WORDS = sql(

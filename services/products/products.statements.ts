@@ -14,7 +14,8 @@ export const INSERT_PRODUCTS = sql(
 			insert into products (id, name, description, price, currency, category, sku, parent_id,
 				options, option_names, own_fields, attributes, images, in_stock)
 			select id, name, description, price, currency, category, sku, parent_id, options,
-				option_names, coalesce(own_fields, '{}'), coalesce(attributes, '{}'), coalesce(images, '[]'), coalesce(stock, 0) > 0
+				option_names, coalesce(own_fields, '{}'), coalesce(attributes, '{}'),
+				coalesce(images, '[]'), coalesce(stock, 0) > 0
 			from json_to_recordset($1)
 				as p (id uuid, name text, description text, price numeric, currency text,
 					category text, sku text, parent_id uuid, options jsonb, option_names jsonb,
@@ -70,7 +71,7 @@ export const INHERIT = sql(
 	from changed order by id`,
 );
 
-/** Counts the variants of locked parents, which also updates their facet values and search terms. */
+/** Counts the variants of locked parents. Updates their facet values and search terms as well. */
 export const REFRESH_PARENTS = sql(
 	"refresh_parents",
 	`update products p set variant_count = family.variants,

@@ -126,7 +126,7 @@ test("prices with three decimals are filtered and sorted exactly", async () => {
 	expect(await prices({ after: rows[1]!.id })).toEqual([1.005, 1.1]);
 });
 
-test("description and SKU may be null or missing, and several products may have no SKU", async () => {
+test("description and SKU are optional, and several products may have no SKU", async () => {
 	const [a, b] = [await create({ description: null, sku: null }), await create()];
 	for (const created of [a, b]) expect(created).toMatchObject({ description: null, sku: null });
 });
@@ -156,7 +156,7 @@ test("rejects an invalid product and writes nothing", async () => {
 	expect(await countRows()).toBe(before);
 });
 
-test("one of several concurrent products gets a SKU, which is free again after its removal", async () => {
+test("one of several concurrent products gets a SKU, which its removal frees", async () => {
 	const outcomes = await Promise.allSettled(
 		Array.from({ length: 8 }, () => create({ sku: "ONE-1" })),
 	);
@@ -218,7 +218,7 @@ test("concurrent updates of different fields are all kept", async () => {
 	});
 });
 
-test("rejects an update without fields, with null in a required field, or of a read-only field", async () => {
+test("rejects an update without fields, with a null or of a read-only field", async () => {
 	const { id } = await create();
 	for (const changes of [
 		{},
@@ -247,7 +247,7 @@ test("a product can be removed once and is then in no result", async () => {
 	]);
 });
 
-test("resolves products in the order of the IDs, with duplicates, and null for an unknown ID", async () => {
+test("resolves products in the order of the IDs, and null for an unknown ID", async () => {
 	const [a, b] = [await create(), await create()];
 	expect(
 		await shop.call("products.resolve", { ids: [b.id, uuid(), a.id.toUpperCase(), b.id] }),
@@ -268,7 +268,7 @@ test("only an administrator changes the catalog", async () => {
 	expect(await shop.call("products.get", { id })).toMatchObject({ price: 9.99 });
 });
 
-test("imports the demo catalog once, with its stock, and no product that was removed since", async () => {
+test("imports the demo catalog once, with its stock, and no removed product", async () => {
 	expect(await shop.call("products.import", { products: [...catalogue, catalogue[0]!] })).toEqual({
 		imported: 63,
 	});

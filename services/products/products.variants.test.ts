@@ -328,7 +328,7 @@ test("the facet values of a parent include those of its variants", async () => {
 	expect(await facetsOf(id)).toEqual(["color=red", "organic=false", "size=L"]);
 });
 
-test("removing a parent removes its variants, and their options and SKUs are free again", async () => {
+test("removing a parent removes its variants, and frees their options and SKUs", async () => {
 	const { id } = await createParent({ sku: "GONE" });
 	const variants = [await createVariant(id, "M", { sku: "GONE-M" }), await createVariant(id, "L")];
 	await remove(variants[1]!.id);

@@ -88,7 +88,8 @@ export const fields = shape({
 const is_exhausted = {
 	type: "boolean",
 	description:
-		"Its uses or budget are used up, or a discount within the budget exceeded the rest of it; until an order returns its use or the promotion changes",
+		"Its uses or budget are used up, or a discount within the budget exceeded the rest of it; " +
+		"until an order returns its use or the promotion changes",
 } as const;
 export const promotion = shape({
 	...id,
@@ -100,8 +101,8 @@ export const promotion = shape({
 	updated_at: { type: "time" },
 });
 /**
- * A promotion for pricing: without counters, which change with every order. Pricing must not apply a
- * discount above `budget`, which `redeem` always refuses.
+ * A promotion for pricing: without counters, which change with every order. Pricing must not apply
+ * a discount above `budget`, which `redeem` always refuses.
  */
 export const applicable = shape({
 	...id,
@@ -214,8 +215,9 @@ export const promotions = contract({
 		/**
 		 * Takes uses and budget for all promotions of an order, or for none, in the order of the list.
 		 * The amounts are taken as priced: a promotion that has changed or ended since then is redeemed
-		 * if its limits allow. Refuses an order with USED_UP (`data` contains `promotion_id` and `code`),
-		 * also for a deleted promotion, or with RELEASED if it was released, even before it was redeemed.
+		 * if its limits allow. Refuses an order with USED_UP (`data` contains `promotion_id` and
+		 * `code`), also for a deleted promotion, or with RELEASED if it was released, even before it
+		 * was redeemed.
 		 */
 		redeem: command("Redeem promotions for orders", {
 			customer,
@@ -248,7 +250,8 @@ export const promotions = contract({
 		TOO_MANY_AUTOMATIC: {
 			status: 409,
 			message:
-				"The shop has too many automatic promotions, or too long lists in their conditions: delete some or set their end",
+				"The shop has too many automatic promotions, " +
+				"or too long lists in their conditions: delete some or set their end",
 		},
 	},
 });

@@ -2,13 +2,13 @@ import { sql } from "../../lib/persistence/database.ts";
 
 /*
  * Each statement handles any number of orders and writes state and events in one
- * transaction. It locks promotions in order of `id` and then redemptions in order of `order_id`, and
- * decides on the locked rows. A statement that waits for a promotion therefore holds no redemption,
- * and concurrent batches cannot deadlock. Rows of `customer_uses` are written only under the lock of
- * their promotion.
+ * transaction. It locks promotions in order of `id` and then redemptions in order of `order_id`,
+ * and decides on the locked rows. A statement that waits for a promotion therefore holds no
+ * redemption, and concurrent batches cannot deadlock. Rows of `customer_uses` are written only
+ * under the lock of their promotion.
  */
 
-/** A condition that Postgres evaluates with a hash, see services/inventory/inventory.statements.ts. */
+/** Evaluated with a hash by Postgres, see services/inventory/inventory.statements.ts. */
 const isAmong = (rows: string) => `(order_id in (select order_id from ${rows})) is true`;
 
 /** Orders to redeem, from the parameters `$1` to `$6` of {@link REDEEM_NEW}. */
@@ -41,8 +41,8 @@ const countCustomers = (condition: string) =>
 		do update set used = c.used + excluded.used, allowed = excluded.allowed`;
 
 /**
- * Updates promotions to the counters in `rows`. With `set used = used + …` the final values would be
- * equal, but Postgres first checks constraints on the outdated row.
+ * Updates promotions to the counters in `rows`. With `set used = used + …` the final values would
+ * be equal, but Postgres first checks constraints on the outdated row.
  */
 const updateCounters = (rows: string, condition: string, change = "") =>
 	`update promotions p set used = n.used, spent = n.spent ${change}
@@ -95,8 +95,8 @@ export const LOCK_LIMITS = sql(
 );
 
 /**
- * Redeems orders whose promotions are locked and whose uses fit. Skips orders that have a redemption
- * or tombstone. Parameters as for {@link REDEEM_NEW}.
+ * Redeems orders whose promotions are locked and whose uses fit. Skips orders that have a
+ * redemption or tombstone. Parameters as for {@link REDEEM_NEW}.
  */
 export const REDEEM = sql(
 	"redeem",

@@ -52,7 +52,7 @@ export function createRedemptions({ db, eventData, wakeRelay, rows, seconds }: D
 		return orders.map(({ order_id }) => outcomes?.get(order_id) ?? done);
 	}
 
-	/** @returns undefined, with nothing changed, if an order is not new or a customer has no use left */
+	/** @returns undefined, without a change, if an order is not new or a customer has no use left */
 	async function redeemNew(requests: readonly RedemptionRequest[]) {
 		type Result = Changed & { fits: boolean };
 		const values = redemptionColumns(requests);

@@ -68,7 +68,7 @@ export const FIND_BY_CODES = sql(
 	`select ${APPLICABLE} from promotions where lower(code) = any($1::text[]) and ${HAS_NOT_ENDED}`,
 );
 
-/** Number of automatic promotions that have not ended, and the length of their conditions as text. */
+/** Number of automatic promotions that have not ended, and the length of their conditions. */
 export const MEASURE_AUTOMATIC = sql(
 	"measure_automatic",
 	`select count(*) as count, coalesce(sum(length(conditions::text)), 0) as length

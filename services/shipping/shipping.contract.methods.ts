@@ -97,9 +97,9 @@ export const methodActions = {
 		throws: ["METHOD_NOT_FOUND"],
 	},
 	/**
-	 * Whether methods are configured. While `enabled` is false, every order has free standard shipping
-	 * and callers do not call `quote`. Callers cache the result until the version of this service's
-	 * rows changes (`cache.version("shipping")`), a minute at most.
+	 * Whether methods are configured. While `enabled` is false, every order has free standard
+	 * shipping and callers do not call `quote`. Callers cache the result until the version of this
+	 * service's rows changes (`cache.version("shipping")`), a minute at most.
 	 */
 	status: {
 		params: {},
@@ -110,7 +110,8 @@ export const methodActions = {
 	/**
 	 * Methods that deliver each cart, by position, with their prices; an empty list if none does. A
 	 * method delivers carts in its own currency only. Its price is 0 from `free_from`, otherwise that
-	 * of the first tier whose limits the cart does not exceed, otherwise `price`. `country` is null if the buyer has not given an address: then the country of the shop applies.
+	 * of the first tier whose limits the cart does not exceed, otherwise `price`. `country` is null
+	 * if the buyer has not given an address: then the country of the shop applies.
 	 */
 	quote: {
 		timeout: TIMEOUT_MS,

@@ -22,8 +22,8 @@ export const newMethod = (params: Infer<typeof methodActions.createMethod.params
 
 /**
  * Checks a method beyond its contract.
- * @throws VALIDATION_ERROR for an unknown currency or country, an amount with more decimals than the
- * currency has, or a tier without a limit
+ * @throws VALIDATION_ERROR for an unknown currency or country, an amount with more decimals than
+ * the currency has, or a tier without a limit
  */
 export function assertMethod({ currency, countries, price, free_from, tiers }: Method): void {
 	if (!isCurrency(currency))

@@ -30,7 +30,7 @@ test("schedules an order once when the command is repeated", async () => {
 	expect(before).toMatchObject({ status: "scheduled", user_id: order.user_id });
 });
 
-test("schedules and cancels the order of a guest, with the lines of a structured address", async () => {
+test("schedules and cancels the order of a guest with a structured address", async () => {
 	const shipping_address = `${"x".repeat(200)}\n`.repeat(9);
 	const order = newOrder({ user_id: null, shipping_address });
 	const find = () => shop.call("shipping.resolve", { order_ids: [order.order_id] });

@@ -76,10 +76,11 @@ export const tax = contract({
 			retry: true,
 		},
 		/**
-		 * Rate of each line and of shipping, per cart, in the order of `carts`; null for none. A rate of
-		 * the region precedes every rate of the whole country; then the rate of the longest matching
+		 * Rate of each line and of shipping, per cart, in the order of `carts`; null for none. A rate
+		 * of the region precedes every rate of the whole country; then the rate of the longest matching
 		 * category branch precedes that of all products. Shipping has the rate without category.
-		 * `country` is null if the buyer has not given an address: then the country of the shop applies.
+		 * `country` is null if the buyer has not given an address: then the country of the shop
+		 * applies.
 		 */
 		calculate: {
 			timeout: TIMEOUT_MS,

@@ -129,7 +129,7 @@ export const users = contract({
 					...search,
 					optional: true,
 					description:
-						"Part of the e-mail address or name. One or two characters match the beginning of a word",
+						"Part of the e-mail address or name; one or two characters match the start of a word",
 				},
 				role: { ...role, optional: true },
 				is_active: { type: "boolean", convert: true, optional: true },
@@ -205,8 +205,8 @@ export const users = contract({
 		},
 		/**
 		 * The account has proven that it receives the mail of its address, in canonical form
-		 * (lib/text/email.ts): by a link to verify it, to set a password, to confirm or to undo a change
-		 * of address. Published each time the account gets a verified address.
+		 * (lib/text/email.ts): by a link to verify it, to set a password, to confirm or to undo a
+		 * change of address. Published each time the account gets a verified address.
 		 */
 		"user.email_verified": { user_id: { type: "uuid" }, email },
 		/** A user requested a new e-mail address. It is pending until the mailed link is opened. */

@@ -44,7 +44,7 @@ test("authenticates by password and any spelling of the address", async () => {
 	).toEqual({ ...zoe, token_version: 1 });
 });
 
-test("an incorrect password, an unknown address and a deactivated user give the same error", async () => {
+test("an incorrect password and an unknown or inactive user give the same error", async () => {
 	const [zoe, inactive] = [await register(), await register()];
 	await shop.call("users.remove", { id: inactive.id }, { meta: { user: admin } });
 	const attempts = [

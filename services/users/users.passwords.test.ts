@@ -34,7 +34,7 @@ const reset = (token: string, new_password: string) =>
 const denied = expect.objectContaining({ type: "INVALID_CREDENTIALS" });
 const invalid = { type: "INVALID_TOKEN", code: 422 };
 
-test("the current password sets a new one, and only the session of the change continues", async () => {
+test("the current password sets a new one, and ends all other sessions", async () => {
 	const zoe = await register();
 	const session = uuid();
 	await change(zoe, password, "battery staple", session);
@@ -45,7 +45,7 @@ test("the current password sets a new one, and only the session of the change co
 	]);
 });
 
-test("rejects an incorrect password, an invalid new password and another user's account", async () => {
+test("rejects an incorrect or invalid password and another user's account", async () => {
 	const [zoe, other] = [await register(), await register()];
 	await expect(change(zoe, "wrong horse", "battery staple")).rejects.toMatchObject({
 		type: "WRONG_PASSWORD",
@@ -72,7 +72,7 @@ test("one of two concurrent changes succeeds", async () => {
 	expect(await eventsOf(zoe.id, "user.access_changed")).toHaveLength(1);
 });
 
-test("a reset request gives the same response for every address, and only active users an event", async () => {
+test("a reset request gives one response for every address, and users an event", async () => {
 	const [zoe, inactive] = [await register(), await register()];
 	await shop.call("users.remove", { id: inactive.id }, { meta: { user: admin } });
 	const unknown = `${uuid()}@example.com`;
@@ -134,7 +134,7 @@ test("one of two concurrent uses of a token sets a password", async () => {
 	expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 });
 
-test("rejects a token that expired, or is for a former address, inactive user or other purpose", async () => {
+test("rejects a token that expired or is for another address or purpose", async () => {
 	const [late, moved, inactive, other] = [
 		await register(),
 		await register(),
@@ -211,7 +211,7 @@ test("after ten failures, only that account and client address have to wait", as
 	await signIn(other.email, password, address);
 });
 
-test("each further failure doubles the delay, up to a minute, until a success or an idle hour", async () => {
+test("each failure doubles the delay, up to a minute, until an idle hour", async () => {
 	// An address without an account is limited in the same way.
 	const email = `${uuid()}@example.com`;
 	const address = "203.0.113.68";

@@ -197,7 +197,7 @@ describeWith(["nats-server", "redis-server", "prometheus"], "metrics of a cluste
 		}
 	});
 
-	test("no label contains an id, a path or an address, so that cardinality is bounded", async () => {
+	test("no label contains an ID, a path or an address, which bounds cardinality", async () => {
 		const all = await prometheus.query('{job="shop", __name__=~"shop_.+"}');
 		const values = all.flatMap(({ metric }) =>
 			Object.entries(metric).filter(([label]) => !["node", "instance"].includes(label)),

@@ -93,7 +93,7 @@ describeWith(["nats-server", "redis-server"], "outages in a cluster", () => {
 		await bothRespond();
 	}, 60_000);
 
-	test("calls fail at once as outages while all nodes hang, and succeed when they resume", async () => {
+	test("calls fail at once while all nodes hang, and succeed when they resume", async () => {
 		await bothRespond();
 		for (const { process } of [steady, other]) process.pause();
 		await Promise.allSettled(Array.from({ length: 20 }, () => schedule({ timeout: 500 })));

@@ -82,7 +82,7 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		expect(response).toMatchObject({ status: 402, body: { code: "PAYMENT_DECLINED" } });
 	});
 
-	test("an order waits for 3-D Secure, also after the death of the node that parked it", async () => {
+	test("an order waits for 3-D Secure, also after the node that parked it died", async () => {
 		const before = await reserved();
 		const order = await place("pm_card_authenticationRequired");
 		expect(order).toMatchObject({
@@ -152,7 +152,7 @@ describeWith(["nats-server", "redis-server"], "payments through Stripe", () => {
 		);
 	}, 60_000);
 
-	test("Stripe has seen no request that moves money twice, and the audit finds nothing", async () => {
+	test("no request to Stripe moves money twice, and the audit finds nothing", async () => {
 		expect((await stripe.dump()).violations).toEqual([]);
 		const page = await cluster.call("orders.audit", { quiet: 0, recheck: 500 });
 		expect(page.violations).toEqual([]);

@@ -66,7 +66,7 @@ describeWith(["nats-server", "redis-server"], "traces across processes", () => {
 		return id;
 	}
 
-	test("an order is one trace across HTTP, NATS, Postgres, outbox, JetStream and mail", async () => {
+	test("an order is one trace across HTTP, NATS, Postgres, JetStream and mail", async () => {
 		const id = await place(await register(cluster));
 		// Users, products and what prices depend on may come from a cache.
 		const isCertain = ({ name }: ReceivedSpan) =>

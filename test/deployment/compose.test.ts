@@ -184,7 +184,7 @@ test("every image has a version, and every mounted file and volume exists", () =
 	}
 });
 
-test("containers of the shop run as a user, are read-only and forward signals to the program", () => {
+test("containers of the shop are unprivileged, read-only and forward signals", () => {
 	expect(
 		violators(
 			shopServices,
@@ -202,7 +202,7 @@ test("the edge uses the gateway's port, and the image exposes its ports", () => 
 	expect(dockerfile).toContain(`EXPOSE ${inImage.PORT} ${inImage.HEALTH_PORT}`);
 });
 
-test("observability is an optional profile, scrapes every node and has limits in production", () => {
+test("observability is an optional profile, and has limits in production", () => {
 	const profile = Object.entries(plain.services).filter(([, { profiles }]) =>
 		profiles?.includes("observability"),
 	);

@@ -260,7 +260,8 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 		[["--colour", "green"]],
 	])("rejects %j", (args) => {
 		checkout = makeCheckout(["kubectl", "docker", "docker-compose"]);
-		const message = `deploy: unknown arguments "${args.join(" ")}"; "scripts/deploy.sh --help" lists them\n`;
+		const reason = `unknown arguments "${args.join(" ")}"`;
+		const message = `deploy: ${reason}; "scripts/deploy.sh --help" lists them\n`;
 		expect(checkout.run("deploy.sh", args)).toMatchObject({
 			code: 1,
 			errors: message,

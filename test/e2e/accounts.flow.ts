@@ -53,7 +53,7 @@ export const accounts: Flow = (open) => {
 		expect(text).toContain("only in the message that was mailed");
 	});
 
-	test("an e-mail change takes effect by its link and is undone by the link to the old address", async () => {
+	test("an e-mail change takes effect by its link, and the old address undoes it", async () => {
 		const customer = await register(shop);
 		const first = await mailedToken(customer, "welcome");
 		const { users } = clientOf(shop, customer);

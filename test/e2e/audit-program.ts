@@ -19,8 +19,8 @@ export function auditProgram(cluster: () => Cluster): void {
 		});
 
 		const id = uuid();
-		const held =
-			"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+		const held = `insert into reservations (order_id, status, product_ids, quantities)
+		values ($1, 'held', '{}', '{}')`;
 		await cluster().databases.query("inventory", held, [id]);
 		const lines = await audit();
 		expect(lines).toMatchObject({

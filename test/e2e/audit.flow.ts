@@ -13,8 +13,8 @@ import { eventually } from "../support/eventually.ts";
 import { type AnyShop, type Flow, START_MS } from "./shape.ts";
 
 /** Inserts a reservation without an order. */
-const HELD =
-	"insert into reservations (order_id, status, product_ids, quantities) values ($1, 'held', '{}', '{}')";
+const HELD = `insert into reservations (order_id, status, product_ids, quantities)
+	values ($1, 'held', '{}', '{}')`;
 
 export const audit: Flow = (open) => {
 	let shop: AnyShop;
@@ -32,7 +32,7 @@ export const audit: Flow = (open) => {
 		return violations;
 	};
 
-	test("the audit accepts orders with every outcome and reports an inconsistent record", async () => {
+	test("the audit accepts orders with every outcome and reports a wrong record", async () => {
 		const { orders } = clientOf(shop, await register(shop));
 		const product = await makeProduct(shop, admin);
 		const place = (overrides: object = {}) =>

@@ -92,7 +92,7 @@ export const authorization: Flow = (open) => {
 		expect(found).toEqual({ anonymous, other: otherStatus, owner, admin });
 	});
 
-	test("every route that requires a user rejects an invalid token, and every public route ignores it", async () => {
+	test("routes for users reject an invalid token, and public routes ignore it", async () => {
 		const errors: string[] = [];
 		const owner = await register(shop);
 		for (const [route, row] of Object.entries(table)) {

@@ -49,7 +49,8 @@ const leaks = (texts: readonly string[]) =>
 async function rowsOf(service: string): Promise<string[]> {
 	const tables = await shop.databases.query<{ name: string }>(
 		service,
-		"select relname as name from pg_class where relnamespace = current_schema::regnamespace and relkind = 'r'",
+		"select relname as name from pg_class " +
+			"where relnamespace = current_schema::regnamespace and relkind = 'r'",
 	);
 	const rows = await Promise.all(
 		tables.map(({ name }) =>

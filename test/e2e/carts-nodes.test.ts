@@ -211,7 +211,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		);
 	});
 
-	test("20 concurrent checkouts on two nodes place one order, also with the last use of a coupon", async () => {
+	test("20 concurrent checkouts on two nodes place one order with the last coupon", async () => {
 		const other = await nodeOf("carts-2");
 		for (const coupon_codes of [[], [await makeCoupon(1)]]) {
 			const cart = await makeCart();

@@ -228,7 +228,9 @@ testInBrowser(
 		await console.page.evaluate(`new MutationObserver(() => {
 			const status = document.querySelector("main [role=status]");
 			if (status) record(status.textContent);
-		}).observe(document.querySelector("main"), { subtree: true, childList: true, characterData: true })`);
+		}).observe(document.querySelector("main"), {
+			subtree: true, childList: true, characterData: true,
+		})`);
 		await console.page.locator("input[type=file]").setInputFiles(fileOf("ROW", 1000));
 		await console.button("Import").click();
 		const result = console.panel("ROW.csv");

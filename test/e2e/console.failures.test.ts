@@ -161,7 +161,7 @@ testInBrowser(
 		await shop.databases.query(
 			"carts",
 			`insert into retries (group_name, event_id, event, attempts, errors, next_at, dead_at)
-			select 'carts', gen_random_uuid(), jsonb_build_object('type', 'order.created', 'subject', 'x'),
+			select 'carts', gen_random_uuid(), '{"type": "order.created", "subject": "x"}',
 				2, '[{"time": "2026-01-01T00:00:00.000Z", "message": "Not today"}]', now(),
 				now() - make_interval(secs => n)
 			from generate_series(1, 60) as n`,
@@ -262,7 +262,8 @@ testInBrowser(
 		expect(await console.page.getByRole("progressbar").getAttribute("value")).toBe("500");
 		await shop.databases.query(
 			"orders",
-			`update audits set status = 'failed', finished_at = now(), failure = 'Payments did not respond'
+			`update audits set status = 'failed', finished_at = now(),
+				failure = 'Payments did not respond'
 			where id = $1`,
 			[id],
 		);
@@ -282,7 +283,8 @@ testInBrowser(
 		const stuck = await order();
 		await shop.databases.query(
 			"orders",
-			"update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'TEST' where id = $1",
+			"update orders set saga_state = 'stuck', " +
+				"saga_owner = null, saga_reason = 'TEST' where id = $1",
 			[stuck],
 		);
 		const problems = await problemsOfPages(browser, shop.url, admin, {

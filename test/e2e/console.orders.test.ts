@@ -104,7 +104,8 @@ testInBrowser(
 		const { id } = await place(1);
 		await shop.databases.query(
 			"orders",
-			"update orders set saga_state = 'stuck', saga_owner = null, saga_reason = 'Test' where id = $1",
+			"update orders set saga_state = 'stuck', " +
+				"saga_owner = null, saga_reason = 'Test' where id = $1",
 			[id],
 		);
 		await console.section("Overview");

@@ -231,7 +231,8 @@ testInBrowser(
 		const { keyboard } = console.page;
 		const focused = () =>
 			console.page.evaluate<string>(
-				"document.activeElement.name || document.activeElement.ariaLabel || document.activeElement.textContent",
+				"document.activeElement.name || document.activeElement.ariaLabel " +
+					"|| document.activeElement.textContent",
 			);
 		await console.button("Add tier").focus();
 		await keyboard.press("Enter");

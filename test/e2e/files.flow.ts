@@ -31,7 +31,7 @@ export function files(open: () => Promise<Files>): void {
 		(await clientOf(shop, admin).products.exportRows({ format })).text();
 
 	// 2,000 products with long descriptions exceed one message in both directions.
-	test("imports a file with many batches, reports its errors and exports it unchanged", async () => {
+	test("imports a file of many batches, reports its errors and exports it", async () => {
 		const long = "x".repeat(2000);
 		const rows = Array.from({ length: 1000 }, (_, i) => [
 			`FLOW-${i},,Name ${i},${long}${i},1.5,EUR,Flow/${i % 7},${i % 3},,`,

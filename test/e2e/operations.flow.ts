@@ -30,11 +30,13 @@ export const operations: Flow = (open) => {
 		const customer = await register(shop);
 		const request = orderRequest(await makeProduct(shop, admin));
 		const order = await clientOf(shop, customer).orders.create(request);
-		const insert = `insert into retries (group_name, event_id, event, attempts, errors, next_at, dead_at)
+		const insert = `insert into retries
+				(group_name, event_id, event, attempts, errors, next_at, dead_at)
 			values ($1, $2, $3, 2, $4, now(), now())`;
 		const [event] = await shop.databases.query<{ id: string; type: string; subject: string }>(
 			"orders",
-			"select id, type, subject, data, traceparent from outbox where subject = $1 and type = 'order.confirmed'",
+			`select id, type, subject, data, traceparent from outbox
+			where subject = $1 and type = 'order.confirmed'`,
 			[order.id],
 		);
 		const time = new Date().toISOString();

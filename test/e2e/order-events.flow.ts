@@ -119,7 +119,7 @@ export const orderEvents: Flow = (open) => {
 		expect(invalid.status).toBe(422);
 	});
 
-	test("streams require the owner's or an admin's token, and a user may open ten per gateway", async () => {
+	test("streams require the owner or an admin, and a user may open ten per gateway", async () => {
 		const id = await place();
 		const otherUser = await register(shop);
 		expect((await watch(id, otherUser.token)).status).toBe(404);
@@ -146,7 +146,7 @@ export const orderEvents: Flow = (open) => {
 		expect(stream.messages.at(-1)!.comment).toContain("access token");
 	});
 
-	test("the timeline lists an order's steps, events, compensations and messages by time", async () => {
+	test("the timeline lists steps, events, compensations and messages by time", async () => {
 		const id = await placeUndeliverable();
 		const found = await eventually(async () => {
 			const timeline = await timelineOf(id);

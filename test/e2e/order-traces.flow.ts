@@ -50,7 +50,8 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 		);
 		const messages = await shop.databases.query<{ type: string; traceparent: string | null }>(
 			"notifications",
-			"select 'message ' || template as type, traceparent from messages where data ->> 'order_id' = $1",
+			`select 'message ' || template as type, traceparent
+			from messages where data ->> 'order_id' = $1`,
 			[id],
 		);
 		const all = [...events.flat(), ...messages];

@@ -111,7 +111,7 @@ export function orders(open: () => Promise<Ordering>): void {
 		});
 	});
 
-	test("of 50 concurrent orders for 20 items 20 are confirmed and 30 fail with OUT_OF_STOCK", async () => {
+	test("of 50 concurrent orders for 20 items 20 are confirmed and 30 out of stock", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 20 });
 		const buy = () =>
@@ -127,7 +127,7 @@ export function orders(open: () => Promise<Ordering>): void {
 		expect(await stockOf(product.id)).toMatchObject({ on_hand: 20, reserved: 20, available: 0 });
 	});
 
-	test("a declined payment and an undeliverable address release stock and refund the payment", async () => {
+	test("a declined payment or undeliverable address releases stock and refunds", async () => {
 		const customer = await register(shop);
 		const product = await makeProduct(shop, admin, { stock: 3 });
 		const { orders, payments } = clientOf(shop, customer);

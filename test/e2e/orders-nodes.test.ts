@@ -112,7 +112,9 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 				duration: number;
 			}>(
 				"orders",
-				"select o.id, o.status, o.saga_state, extract(epoch from o.updated_at - o.created_at)::float8 as duration from orders o join idempotency_keys k on k.subject = o.id::text where k.key = $1",
+				`select o.id, o.status, o.saga_state,
+					extract(epoch from o.updated_at - o.created_at)::float8 as duration
+				from orders o join idempotency_keys k on k.subject = o.id::text where k.key = $1`,
 				[key],
 			)
 		)[0];
@@ -147,7 +149,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 		}, SETTLES_WITHIN + 10);
 	}
 
-	test("confirm 20 of 200 concurrent orders for 20 items and reject the others as out of stock", async () => {
+	test("confirm 20 of 200 concurrent orders for 20 items and reject the others", async () => {
 		const { id } = await call(
 			"products.create",
 			{ name: "Rare tea", price: 5, category: "Drinks", stock: 20 },
@@ -169,7 +171,7 @@ describeWith(["nats-server", "redis-server"], "several orders nodes", () => {
 		});
 	});
 
-	test("apply a promotion with 20 uses to exactly 20 of 100 concurrent orders, and again after cancellations", async () => {
+	test("apply a promotion with 20 uses to 20 of 100 concurrent orders", async () => {
 		const { id } = await call(
 			"products.create",
 			{ name: "Cheap tea", price: 5, category: "Drinks", stock: 1000 },

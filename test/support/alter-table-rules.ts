@@ -20,9 +20,10 @@ export interface State {
 
 export const STANDALONE = `in a file of its own that begins with "-- no transaction"`;
 const NOT_VALID = "add it as a constraint, NOT VALID, and VALIDATE it in the next migration";
-export const BACKFILL = `fill it in batches: a DO block that commits every few thousand rows, ${STANDALONE}`;
+export const BACKFILL = `fill it by a DO block that commits every few thousand rows, ${STANDALONE}`;
 export const UNREAD =
-	'when a release no longer uses it, state that above the statement, "-- unread since 1.2.0", with that release';
+	'when a release no longer uses it, state that above the statement, "-- unread since 1.2.0", ' +
+	"with that release";
 
 /** Whether a comment names a released version since which the object is unused. */
 export function isUnread(source: string, released: readonly string[]): boolean {
@@ -44,22 +45,26 @@ export function alter(
 		case "AT_ValidateConstraint":
 			return unvalidated.has(name!)
 				? [
-						`${name} is validated while its creation still holds the lock: VALIDATE it in the next migration, by itself`,
+						`${name} is validated while its creation still holds the lock: ` +
+							"VALIDATE it in the next migration, by itself",
 					]
 				: [];
 		case "AT_SetNotNull":
 			return [
-				`reads all rows of ${table} under a lock: add constraint NAME check (${name} is not null), NOT VALID, and VALIDATE it next`,
+				`reads all rows of ${table} under a lock: ` +
+					`add constraint NAME check (${name} is not null), NOT VALID, and VALIDATE it next`,
 			];
 		case "AT_AlterColumnType":
 			if (!isUnconstrainedNumeric((def as { ColumnDef: ColumnDef }).ColumnDef))
 				return [
-					`rewrites ${table} under a lock: add a column of the new type, write both, and drop ${name} a version later`,
+					`rewrites ${table} under a lock: add a column of the new type, ` +
+						`write both, and drop ${name} a version later`,
 				];
 			return changesType
 				? []
 				: [
-						`breaks prepared statements that return ${name}: begin the file with "-- changes a type", which ends the other sessions`,
+						`breaks prepared statements that return ${name}: ` +
+							`begin the file with "-- changes a type", which ends the other sessions`,
 					];
 		case "AT_DropColumn":
 			return isUnread(source, released)
@@ -76,7 +81,8 @@ export function alter(
 			return [];
 		default:
 			return [
-				`${subtype} is not known to be safe for ${table}: use another statement, or add it to test/support/migration-rules.ts`,
+				`${subtype} is not known to be safe for ${table}: ` +
+					"use another statement, or add it to test/support/migration-rules.ts",
 			];
 	}
 }
@@ -105,12 +111,14 @@ function addColumn({ colname, typeName, constraints = [] }: ColumnDef): string[]
 			: []),
 		...(initial && !isStable(initial)
 			? [
-					`the default of ${colname} may differ by row, so all rows are written under a lock: add it without, and ${BACKFILL}`,
+					`the default of ${colname} may differ by row, ` +
+						`so all rows are written under a lock: add it without, and ${BACKFILL}`,
 				]
 			: []),
 		...(!initial && rules.some(({ contype }) => contype === "CONSTR_NOTNULL")
 			? [
-					`${colname} is NOT NULL without a default, so existing rows and inserts of the previous version fail: make it nullable, or give it one`,
+					`${colname} is NOT NULL without a default, so existing rows ` +
+						"and inserts of the previous version fail: make it nullable, or give it one",
 				]
 			: []),
 		...rules.flatMap(({ contype }) => {
@@ -147,4 +155,5 @@ function addConstraint(
 	return [];
 }
 const uniqueness = (name: string) =>
-	`${name} requires an index that is built under a lock: build it concurrently, ${STANDALONE}, then add the constraint USING INDEX`;
+	`${name} requires an index that is built under a lock: ` +
+	`build it concurrently, ${STANDALONE}, then add the constraint USING INDEX`;

@@ -60,7 +60,8 @@ export async function makeDatabases(
 	await administer(
 		...names.map(
 			(name) =>
-				`create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name} strategy file_copy`,
+				`create database ${prefix}${name} template ${TEMPLATE}${name} owner ${name}
+				strategy file_copy`,
 		),
 	);
 	const pattern = `postgres://{service}:secret@${new URL(url).host}/${prefix}{service}`;
@@ -79,7 +80,8 @@ export async function makeDatabases(
 		cut: (service) =>
 			administer(
 				`alter database ${prefix}${service} allow_connections false`,
-				`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${prefix}${service}'`,
+				"select pg_terminate_backend(pid) from pg_stat_activity " +
+					`where datname = '${prefix}${service}'`,
 			),
 		async drop() {
 			await Promise.all([...pools.values()].map((pool) => pool.end()));

@@ -10,8 +10,8 @@ import { NODE_COMPILE_CACHE } from "./processes.ts";
 
 /**
  * Starts one Postgres for the test run, with a migrated template of each service's database. Test
- * files copy the templates that they need. Builds the console. Temporary files of the test run are in memory, and
- * modules that were compiled by earlier runs are not compiled again.
+ * files copy the templates that they need. Builds the console. Temporary files of the test run are
+ * in memory, and modules that were compiled by earlier runs are not compiled again.
  */
 export default async function setup(): Promise<void> {
 	const console = promisify(execFile)(process.execPath, [join(root, "console/build.js")]);

@@ -123,7 +123,7 @@ const layers: readonly Layer[] = [
 	{
 		name: "rules",
 		files: /^services\/(?<domain>\w+)\/(?:[\w-]+\/)*(?:[\w.-]+\.)?rules\.ts$/,
-		rule: "lib, their own contract, other rules and types of their folder, and packages without I/O",
+		rule: "lib, their own contract, rules and types of their folder, and packages without I/O",
 		isAllowed: (imported, domain) => {
 			if (isPackage(imported)) return imported.typeOnly || !INFRASTRUCTURE.test(imported.target);
 			if (inside("lib").test(imported.target)) return true;
@@ -172,7 +172,7 @@ const layers: readonly Layer[] = [
 	{
 		name: "a tool or script",
 		files: /^(tools|scripts)\//,
-		rule: "anything but services, of which only contracts, the gateway's documents and data migrations",
+		rule: "anything but services, except contracts, the gateway's documents and data migrations",
 		isAllowed: (imported) =>
 			isContract(imported) ||
 			!inside("services").test(imported.target) ||

@@ -128,10 +128,11 @@ const unfold = (manifest: Manifest): Manifest =>
 export function unknownFields(manifests: readonly Manifest[]): string {
 	return inTemporaryFolder((folder) => {
 		symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-		const lines = manifests.map(
-			(manifest, i) =>
-				`export const m${i}: import("kubernetes-models/${manifest.apiVersion}").I${manifest.kind} = ${JSON.stringify(manifest, null, "\t")};`,
-		);
+		const lines = manifests.map((manifest, i) => {
+			const { apiVersion, kind } = manifest;
+			const type = `import("kubernetes-models/${apiVersion}").I${kind}`;
+			return `export const m${i}: ${type} = ${JSON.stringify(manifest, null, "\t")};`;
+		});
 		writeFileSync(join(folder, "package.json"), '{"type":"module"}');
 		writeFileSync(join(folder, "manifests.ts"), lines.join("\n"));
 		const options = [

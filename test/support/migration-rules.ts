@@ -79,7 +79,8 @@ function statement(node: Node, state: State): string[] {
 	if ("DropStmt" in node) return drop(node.DropStmt, state);
 	if ("RenameStmt" in node)
 		return [
-			"renames an object that the previous version uses: add the new one, write both, and drop the old one a version later",
+			"renames an object that the previous version uses: " +
+				"add the new one, write both, and drop the old one a version later",
 		];
 	if ("UpdateStmt" in node || "DeleteStmt" in node) {
 		const { relation } = "UpdateStmt" in node ? node.UpdateStmt : node.DeleteStmt;
@@ -102,7 +103,8 @@ function statement(node: Node, state: State): string[] {
 	].includes(kind!);
 	if (heavy) return ["locks a whole table until it ends: leave it out of migrations"];
 	return [
-		`${kind} is not known to be safe for a table in use: use another statement, or add it to test/support/migration-rules.ts`,
+		`${kind} is not known to be safe for a table in use: ` +
+			"use another statement, or add it to test/support/migration-rules.ts",
 	];
 }
 /** Includes `create or replace function`, which keeps the signature of the previous version. */
@@ -143,7 +145,8 @@ function drop(
 		return concurrent && standalone
 			? []
 			: [
-					`waits for all users of the table: write "drop index concurrently if exists NAME", ${STANDALONE}`,
+					"waits for all users of the table: " +
+						`write "drop index concurrently if exists NAME", ${STANDALONE}`,
 				];
 	return isUnread(source, released)
 		? []

@@ -84,7 +84,7 @@ export const promotionRecord = (overrides: Partial<Promotion> = {}): Promotion =
 	...overrides,
 });
 
-/** Starts orders and shipping. Users, products, inventory, payments, tax and promotions are stubs. */
+/** Starts orders and shipping. All other services are stubs. */
 export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()): Promise<Shop> =>
 	startShop({
 		services: ["orders", "shipping"],

@@ -56,8 +56,9 @@ export function paymentActions(shop: () => Shop) {
 		async ledgerBalance({ order_id }: Order) {
 			const [entry] = await shop().databases.query<{ charges: number; balance: number }>(
 				"payments",
-				`select count(*)::int as charges, coalesce(sum(amount), 0)::float8
-					- coalesce((select sum(amount) from ledger_refunds where charge_key = $1), 0)::float8 as balance
+				`select count(*)::int as charges,
+					(coalesce(sum(amount), 0) - coalesce(
+						(select sum(amount) from ledger_refunds where charge_key = $1), 0))::float8 as balance
 				from ledger_charges where key = $1 and status = 'captured'`,
 				[order_id],
 			);

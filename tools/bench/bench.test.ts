@@ -23,7 +23,7 @@ const SMALL = [
 	"2",
 ];
 
-test("bench measures the shop and the floor, checks the orders, and writes JSON and a page", async () => {
+test("bench measures the shop and the floor, checks orders, and writes JSON and HTML", async () => {
 	const folder = await makeDataFolder();
 	const [json, page] = [join(folder, "bench.json"), join(folder, "bench.html")];
 	const bench = runScript(
@@ -66,7 +66,7 @@ test("rejects invalid options and names the option", () => {
 	expect(read(["--help"])).toBeUndefined();
 });
 
-test("--scale includes the audit in a cluster only, and only the named scenarios if any are named", () => {
+test("--scale includes the audit in a cluster only, and only the named scenarios", () => {
 	expect(read(["--scale"])!.scenarios).not.toContain("audit");
 	expect(read(["--scale", "--shape", "cluster"])!.scenarios).toContain("audit");
 	expect(read(["--scale", "--shape", "cluster", "--scenarios", "order"])!.scenarios).toEqual([

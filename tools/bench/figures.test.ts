@@ -25,7 +25,7 @@ test("percentiles do not slip to the next rank through floating-point error", ()
 	for (const rank of upTo(100)) expect(percentile(upTo(100), rank / 100)).toBe(rank);
 });
 
-test("the median is the middle value or the mean of the two middle values, in any input order", () => {
+test("the median is the middle value or the mean of the two middle values", () => {
 	expect(median([3, 1, 2])).toBe(2);
 	expect(median([4, 1, 10, 2])).toBe(3);
 	expect(median([5])).toBe(5);
@@ -35,7 +35,7 @@ test("the median is the middle value or the mean of the two middle values, in an
 	expect(rounds).toEqual([10, 9, 100]);
 });
 
-test("medians are taken for each figure separately, so that one bad round affects none of them", () => {
+test("each figure has its own median, so that one bad round affects none of them", () => {
 	const rounds = [
 		{ target: "shop", rate: 100, cpu: { node: 1, postgres: 5 } },
 		{ target: "shop", rate: 2, cpu: { node: 90, postgres: 4 } },

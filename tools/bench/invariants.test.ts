@@ -20,7 +20,7 @@ test("accepts orders that are stored as they were returned", () => {
 	expect(checkShopState(counts, shopState())).toEqual([]);
 });
 
-test("reports a returned order that is missing, returned twice, or cancelled after confirmation", () => {
+test("reports a returned order that is missing, repeated, or was cancelled again", () => {
 	expect(checkResponses([order("a")], [])).toEqual([expect.stringContaining("is not stored")]);
 	expect(checkResponses([order("a"), order("a")], [order("a")])).toEqual([
 		expect.stringContaining("two requests"),

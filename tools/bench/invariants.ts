@@ -78,7 +78,8 @@ export function checkShopState(
 	const violations: string[] = [];
 	if (surplus < 0 || surplus > undetermined)
 		violations.push(
-			`${state.confirmed} orders are stored, but ${confirmed} were returned and ${undetermined} responses are undetermined`,
+			`${state.confirmed} orders are stored, ` +
+				`but ${confirmed} were returned and ${undetermined} responses are undetermined`,
 		);
 	if (state.open > 0) violations.push(`${state.open} orders are still open`);
 	const products = new Set([...state.sold.keys(), ...state.reserved.keys()]);
@@ -94,14 +95,16 @@ export function checkShopState(
 		(fulfillment.payments !== state.confirmed || fulfillment.amount !== fulfillment.total)
 	)
 		violations.push(
-			`${state.confirmed} orders total ${fulfillment.total}, but ${fulfillment.payments} payments total ${fulfillment.amount}`,
+			`${state.confirmed} orders total ${fulfillment.total}, ` +
+				`but ${fulfillment.payments} payments total ${fulfillment.amount}`,
 		);
 	if (
 		fulfillment &&
 		(fulfillment.shipments !== state.confirmed || fulfillment.mails !== state.confirmed)
 	)
 		violations.push(
-			`${state.confirmed} orders have ${fulfillment.shipments} shipments and ${fulfillment.mails} e-mails`,
+			`${state.confirmed} orders have ${fulfillment.shipments} shipments ` +
+				`and ${fulfillment.mails} e-mails`,
 		);
 	return [...violations, ...truncate(stock)];
 }

@@ -84,12 +84,16 @@ export function lineChart(
 		Math.max(1e-9, ...points.map(({ x }) => x)),
 		Math.max(1e-9, ...points.map(({ y }) => y)),
 	];
-	const place = ({ x, y }: { x: number; y: number }) =>
-		`${(LEFT + (x / longest) * (WIDTH - LEFT)).toFixed(1)},${(TOP + HEIGHT * (1 - y / highest)).toFixed(1)}`;
-	const drawn = series.map(
-		({ name, points }) =>
-			`<polyline points="${points.map(place).join(" ")}" fill="none" stroke="${color(name)}" stroke-width="1.5"><title>${escapeHtml(name)}</title></polyline>`,
-	);
+	const place = ({ x, y }: { x: number; y: number }) => {
+		const left = LEFT + (x / longest) * (WIDTH - LEFT);
+		const top = TOP + HEIGHT * (1 - y / highest);
+		return `${left.toFixed(1)},${top.toFixed(1)}`;
+	};
+	const drawn = series.map(({ name, points }) => {
+		const stroke = `fill="none" stroke="${color(name)}" stroke-width="1.5"`;
+		const places = points.map(place).join(" ");
+		return `<polyline points="${places}" ${stroke}><title>${escapeHtml(name)}</title></polyline>`;
+	});
 	const ticks = [0, 0.5, 1].map((share) =>
 		text(LEFT - 4, TOP + HEIGHT * (1 - share) + 4, formatNumber(highest * share), "end"),
 	);
@@ -98,13 +102,18 @@ export function lineChart(
 }
 
 const figure = (title: string, unit: string, drawn: readonly string[]) =>
-	`<figure><figcaption>${escapeHtml(title)}, ${unit}</figcaption><svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escapeHtml(title)}">
+	`<figure><figcaption>${escapeHtml(title)}, ${unit}</figcaption>
+<svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + 20}" role="img" aria-label="${escapeHtml(title)}">
 ${drawn.join("\n")}</svg></figure>`;
 
 const formatNumber = (n: number): string =>
 	n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(1) : n.toFixed(3);
-const legend = (names: readonly string[], color: (name: string) => string) =>
-	`<p>${names.map((name) => `<i style="background:${color(name)}"></i>${escapeHtml(name)}`).join(" ")}</p>`;
+const legend = (names: readonly string[], color: (name: string) => string) => {
+	const entries = names.map(
+		(name) => `<i style="background:${color(name)}"></i>${escapeHtml(name)}`,
+	);
+	return `<p>${entries.join(" ")}</p>`;
+};
 const loadOf = ({ buyers, offered }: Row) =>
 	offered === null ? `${buyers} buyers` : `${buyers} buyers, ${offered}/s`;
 
@@ -190,17 +199,27 @@ export function resultPage(
 		const cpu = toBars(({ median: figures }) =>
 			Object.entries(figures.cpu).map(([name, value]) => ({ name, value, color: ofGroup(name) })),
 		);
-		return `<section><h2>${escapeHtml(scenario)}</h2>${barChart("Rate", "operations/s", rates)}${barChart("Latency", "ms", latencies)}${barChart("CPU per operation", "ms", cpu)}</section>`;
+		const charts = [
+			barChart("Rate", "operations/s", rates),
+			barChart("Latency", "ms", latencies),
+			barChart("CPU per operation", "ms", cpu),
+		];
+		return `<section><h2>${escapeHtml(scenario)}</h2>${charts.join("")}</section>`;
 	});
 	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
+	const verdict = violations.length === 0 ? "No violations" : `${violations.length} violations`;
 	return `<!doctype html>
 <meta charset="utf-8"><title>${escapeHtml(command)}</title>
-<style>body{font:14px system-ui;margin:24px}section{display:flex;flex-wrap:wrap;align-items:end}h1{font-size:18px}h2{width:100%;margin:20px 0 4px;font-size:16px}
-figure{margin:0 12px 0 0;width:400px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}text{font-size:10px;fill:#555}
-table{border-collapse:collapse;margin-top:24px}th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
+<style>body{font:14px system-ui;margin:24px}
+section{display:flex;flex-wrap:wrap;align-items:end}
+h1{font-size:18px}h2{width:100%;margin:20px 0 4px;font-size:16px}
+figure{margin:0 12px 0 0;width:400px}text{font-size:10px;fill:#555}
+i{display:inline-block;width:12px;height:12px;margin:0 4px 0 12px}
+table{border-collapse:collapse;margin-top:24px}
+th,td{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd}</style>
 <h1>${escapeHtml(command)}</h1>
-<p>${violations.length === 0 ? "No violations" : `${violations.length} violations`} (checked orders: ${escapeHtml(checkedOrders.join(", "))}). Bars of one group
-appear in the order of the targets: ${escapeHtml(targets.join(", "))}. Hover over a bar to see its figures.</p>
+<p>${verdict} (checked orders: ${escapeHtml(checkedOrders.join(", "))}). Bars of one group appear in
+the order of the targets: ${escapeHtml(targets.join(", "))}. Hover over a bar for its figures.</p>
 ${legend(targets, ofTarget)}${legend(LATENCIES, ofLatency)}${legend(groups, ofGroup)}
 ${sections.join("\n")}
 ${more}

@@ -8,7 +8,8 @@ const formatRatio = (n: number, base: number | undefined) =>
 
 /** Column headings for the lines of formatRow. */
 export const COLUMN_HEADINGS =
-	"                                                   rate      p50      p95      p99   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
+	"                                                   rate      p50      p95      p99" +
+	"   CPU ms/op   SQL  commits    MB   of the floor: rate  CPU";
 
 const hasSameLoad = (row: Row) => (other: Row) =>
 	other.scenario === row.scenario && other.buyers === row.buyers && other.offered === row.offered;
@@ -26,10 +27,21 @@ export function formatRow(row: Row, all: readonly Row[]): string {
 		([name, ms]) => `${name} ${ms.toFixed(3)}`,
 	);
 	const failures = Object.entries(errors).map(([status, n]) => `${n} x ${status}`);
+	const columns = [
+		row.target.slice(0, 12).padEnd(13),
+		row.scenario.padEnd(22),
+		load.padStart(9),
+		fixed(figures.rate, 11, 0),
+		...[figures.p50, figures.p95, figures.p99].map((ms) => fixed(ms, 9)),
+		fixed(cpu, 12, 3),
+		fixed(figures.statements, 6),
+		fixed(figures.commits, 9),
+		fixed(sum(figures.rss), 6, 0),
+		formatRatio(figures.rate, floor?.rate).padStart(20),
+		formatRatio(cpu, floor && sum(floor.cpu)).padStart(6),
+	];
 	return [
-		`${row.target.slice(0, 12).padEnd(13)}${row.scenario.padEnd(22)}${load.padStart(9)}${fixed(figures.rate, 11, 0)}${fixed(figures.p50, 9)}` +
-			`${fixed(figures.p95, 9)}${fixed(figures.p99, 9)}${fixed(cpu, 12, 3)}${fixed(figures.statements, 6)}${fixed(figures.commits, 9)}` +
-			`${fixed(sum(figures.rss), 6, 0)}${formatRatio(figures.rate, floor?.rate).padStart(20)}${formatRatio(cpu, floor && sum(floor.cpu)).padStart(6)}`,
+		columns.join(""),
 		`             ${groups.join(", ")})`,
 		...(failures.length > 0 ? [`             ERRORS ${failures.join(", ")}`] : []),
 	].join("\n");
@@ -48,10 +60,15 @@ export function formatComparison(
 			if (!before) return [];
 			const [now, then] = [row.median, before.median];
 			const [a, b] = [sum(now.cpu), sum(then.cpu)];
-			return [
-				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers   rate ${formatRatio(now.rate, then.rate)}   p50 ${formatRatio(now.p50, then.p50)}` +
-					`   p99 ${formatRatio(now.p99, then.p99)}   CPU ${formatRatio(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)   SQL ${formatRatio(now.statements, then.statements)}`,
+			const columns = [
+				`${row.scenario.padEnd(22)}${String(row.buyers).padStart(4)} buyers`,
+				`rate ${formatRatio(now.rate, then.rate)}`,
+				`p50 ${formatRatio(now.p50, then.p50)}`,
+				`p99 ${formatRatio(now.p99, then.p99)}`,
+				`CPU ${formatRatio(a, b)} (${b.toFixed(3)} -> ${a.toFixed(3)} ms)`,
+				`SQL ${formatRatio(now.statements, then.statements)}`,
 			];
+			return [columns.join("   ")];
 		});
 }
 
@@ -61,5 +78,8 @@ export const formatIdle = (
 ): string[] =>
 	Object.entries(idle).map(([target, groups]) => {
 		const parts = Object.values(mapValues(groups, (ms, name) => `${name} ${ms.toFixed(1)}`));
-		return `${target.padEnd(13)}at rest: CPU ${sum(groups).toFixed(1)} ms per second (${parts.join(", ")})`;
+		return (
+			`${target.padEnd(13)}at rest: ` +
+			`CPU ${sum(groups).toFixed(1)} ms per second (${parts.join(", ")})`
+		);
 	});

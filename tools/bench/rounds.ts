@@ -73,7 +73,8 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 			for (const meter of participants) {
 				const { name: target } = meter.target;
 				onProgress(
-					`${step}/${steps.length}  ${name}, ${buyers} buyers, round ${round}/${plan.rounds}: ${target}`,
+					`${step}/${steps.length}  ${name}, ${buyers} buyers, ` +
+						`round ${round}/${plan.rounds}: ${target}`,
 				);
 				const measured = await meter.measure({
 					scenario: findScenario(name, meter.target),

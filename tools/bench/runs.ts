@@ -79,7 +79,9 @@ async function printSlowestStatements(
 			full_page_images,
 			query,
 		} of await slowestStatements(server, names)) {
-			const perCall = `${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
+			const perCall =
+				`${String(calls).padStart(8)} x ${String(mean_us).padStart(6)} us, ` +
+				`${pages_read.toFixed(1)} pages read, ${full_page_images.toFixed(1)} full-page images`;
 			print(`${String(ms).padStart(8)} ms  ${perCall}  ${database}: ${query.slice(0, 90)}`);
 		}
 		await resetStatements(server);
@@ -96,10 +98,12 @@ function printLoginNoise({ rows }: Findings, print: Output["print"]): void {
 				buyers === alone.buyers &&
 				offered === alone.offered,
 		)!;
-		const ratio = during.median.p99 / alone.median.p99;
+		const [before, after] = [alone.median.p99, during.median.p99];
+		const { clients } = scenarios["product-during-logins"]!.background!;
 		print(
-			`p99 of products, ${alone.buyers} buyers: ${alone.median.p99.toFixed(2)} ms alone, ${during.median.p99.toFixed(2)} ms while ` +
-				`${scenarios["product-during-logins"]!.background!.clients} clients log in: ${ratio.toFixed(2)}x (goal: 2x at most)`,
+			`p99 of products, ${alone.buyers} buyers: ${before.toFixed(2)} ms alone, ` +
+				`${after.toFixed(2)} ms while ${clients} clients log in: ` +
+				`${(after / before).toFixed(2)}x (goal: 2x at most)`,
 		);
 	}
 }
@@ -127,12 +131,14 @@ const runScale: Run = async (options, environment, { print, progress }) => {
 		const growths = computeGrowth(findings.rows, "normal", "large");
 		const { products, orders } = options.size;
 		print(
-			`\nOn ${products} products and ${orders} orders compared with ${NORMAL_SIZE.products} and ${NORMAL_SIZE.orders} (goal: CPU growth below ${GROWTH_LIMIT_PERCENT} %)`,
+			`\nOn ${products} products and ${orders} orders compared with ${NORMAL_SIZE.products} ` +
+				`and ${NORMAL_SIZE.orders} (goal: CPU growth below ${GROWTH_LIMIT_PERCENT} %)`,
 		);
-		for (const { scenario, cpu, p50 } of growths)
-			print(
-				`${scenario.padEnd(15)} CPU ${formatPercent(cpu)}   p50 ${formatPercent(p50)}   ${cpu < GROWTH_LIMIT_PERCENT ? "" : "NOT FLAT"}`,
-			);
+		for (const { scenario, cpu, p50 } of growths) {
+			const verdict = cpu < GROWTH_LIMIT_PERCENT ? "" : "NOT FLAT";
+			const percentages = `CPU ${formatPercent(cpu)}   p50 ${formatPercent(p50)}`;
+			print(`${scenario.padEnd(15)} ${percentages}   ${verdict}`);
+		}
 		const plans: Record<string, string> = {};
 		for (const { scenario } of growths.filter(({ cpu }) => cpu >= GROWTH_LIMIT_PERCENT)) {
 			progress(`Explaining ${scenario} …`);
@@ -179,7 +185,8 @@ const runSoak: Run = async (options, environment, { print, progress }) => {
 			const memory = Object.entries(rss).map(([group, mb]) => `${group} ${mb.toFixed(0)}`);
 			const tables = Object.entries(rows).map(([table, n]) => `${table} ${n}`);
 			print(
-				`${minutes.toFixed(1).padStart(6)} min  p99 ${p99.toFixed(1)} ms, ${errors} errors  MB: ${memory.join(", ")}  rows: ${tables.join(", ")}`,
+				`${minutes.toFixed(1).padStart(6)} min  p99 ${p99.toFixed(1)} ms, ` +
+					`${errors} errors  MB: ${memory.join(", ")}  rows: ${tables.join(", ")}`,
 			);
 		},
 	});
@@ -195,7 +202,9 @@ const runSoak: Run = async (options, environment, { print, progress }) => {
 			name,
 			points: result.samples.map((sample) => ({ x: sample.minutes, y: sample[pick][name]! })),
 		}));
-	const charts = `<section><h2>Over time</h2>${lineChart("Memory", "MB", overTime("rss"))}${lineChart("Rows", "rows", overTime("rows"))}</section>`;
+	const lines =
+		lineChart("Memory", "MB", overTime("rss")) + lineChart("Rows", "rows", overTime("rows"));
+	const charts = `<section><h2>Over time</h2>${lines}</section>`;
 	const findings = {
 		rows: [],
 		idle: {},

@@ -77,10 +77,10 @@ export const scaleScenarios: Readonly<Record<string, Scenario>> = {
 	},
 	"search-rare": {
 		description: "search for a word in ten products",
-		operation: get(
-			({ size }, n) =>
-				`/api/products?q=${rareWord(spread(size.products, n))}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`,
-		),
+		operation: get(({ size }, n) => {
+			const word = rareWord(spread(size.products, n));
+			return `/api/products?q=${word}&min_price=${(n % 900) / 100}&limit=${20 + (n % 21)}`;
+		}),
 	},
 	misspelled: {
 		description: "search for a misspelled word, which is replaced by the closest known one",

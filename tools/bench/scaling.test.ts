@@ -30,7 +30,7 @@ test("costPerOrder sums CPU time by component, whatever the processes are named"
 		expect(cost[name as keyof OrderCost]).toBeCloseTo(ms);
 });
 
-test("requiredCores and requiredMachines plan for 60 % utilization and at least one machine", () => {
+test("requiredCores and requiredMachines plan for 60 % utilization", () => {
 	expect(requiredCores(1000, 0.6)).toBeCloseTo(1);
 	expect(requiredMachines(1000, 0.6, 2)).toBe(1);
 	expect(requiredMachines(10_000, 0.6, 2)).toBe(5);

@@ -61,7 +61,7 @@ const login =
 			},
 		});
 const product = get((data, n) => `/api/products/${productId(data, n)}`);
-/** Path of a seed cart. The first tenth is changed again and again, each other cart is ordered once. */
+/** Path of a seed cart. The first tenth is changed repeatedly, every other cart is ordered once. */
 const cartPath = ({ history }: ScenarioData, n: number): string =>
 	`/api/carts/${history.id("cart", n)}`;
 const changedCarts = ({ history }: ScenarioData): number => Math.floor(history.size.carts / 10);

@@ -74,7 +74,8 @@ export function commerceRows(history: SeedHistory): Readonly<Record<string, read
 					email: "'guest' || n || '@example.com'",
 					shipping_address: `'${JSON.stringify(ADDRESS)}'::json`,
 					coupon_codes: `array['${COUPON}']`,
-					lines: `json_build_array(json_build_object('product_id', ${product}, 'quantity', 1, 'seen', null))`,
+					lines: `json_build_array(json_build_object(
+						'product_id', ${product}, 'quantity', 1, 'seen', null))`,
 					expires_at: "now() + interval '30 days'",
 				},
 			},

@@ -77,7 +77,8 @@ export class SeedHistory {
 		const { step, base } = this.#times(kind);
 		const time = (base + n * step).toString(16).padStart(12, "0");
 		const noise = createHash("md5").update(`${kind}${n}`).digest("hex");
-		return `${time.slice(0, 8)}-${time.slice(8)}-7${noise.slice(0, 3)}-8${noise.slice(3, 6)}-${noise.slice(6, 18)}`;
+		const [a, b, c] = [noise.slice(0, 3), noise.slice(3, 6), noise.slice(6, 18)];
+		return `${time.slice(0, 8)}-${time.slice(8)}-7${a}-8${b}-${c}`;
 	}
 
 	/**
@@ -88,7 +89,8 @@ export class SeedHistory {
 	 */
 	sqlId(kind: EntityKind, n = "n", purpose = ""): string {
 		const noise = `md5('${kind}${purpose}' || (${n}))`;
-		return `(lpad(to_hex(${this.#sqlMs(kind, n)}), 12, '0') || '7' || substr(${noise}, 1, 3) || '8' || substr(${noise}, 4, 15))::uuid`;
+		const time = `lpad(to_hex(${this.#sqlMs(kind, n)}), 12, '0')`;
+		return `(${time} || '7' || substr(${noise}, 1, 3) || '8' || substr(${noise}, 4, 15))::uuid`;
 	}
 	#sqlMs(kind: EntityKind, n: string): string {
 		const { step, base } = this.#times(kind);
@@ -108,7 +110,8 @@ export class SeedHistory {
 		return {
 			id: this.sqlId("product"),
 			name: sqlName("n"),
-			description: `'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0') || '. Comes in a box with a note on how to look after it. Marked ' || ${MARK} || '.'`,
+			description: `'Plain and sturdy, made to last, from lot' || lpad((n / 10)::text, 9, '0')
+				|| '. Comes in a box with a note on how to look after it. Marked ' || ${MARK} || '.'`,
 			price: sqlPrice("n"),
 			currency: "'EUR'",
 			category: `'Category ' || n % ${CATEGORIES}`,
@@ -122,7 +125,9 @@ export class SeedHistory {
 			id: this.sqlId("order"),
 			user_id: this.sqlId("user", `n % ${this.size.users}`),
 			status: "'delivered'",
-			total_amount: `(select sum(price) from (select ${this.line.price} as price from ${this.lines}) line)`,
+			total_amount:
+				`(select sum(price) from (select ${this.line.price} as price ` +
+				`from ${this.lines}) line)`,
 			created_at: this.sqlTime("order"),
 		};
 	}
@@ -140,7 +145,8 @@ export class SeedHistory {
 	/** Lines of order `n` as a JSON array. */
 	get items(): string {
 		const { product_id, name, price } = this.line;
-		const line = `'product_id', ${product_id}, 'name', ${name}, 'quantity', 1, 'unit_price', ${price}, 'line_total', ${price}`;
+		const line = `'product_id', ${product_id}, 'name', ${name}, 'quantity', 1,
+			'unit_price', ${price}, 'line_total', ${price}`;
 		return `(select json_agg(json_build_object(${line})) from ${this.lines})`;
 	}
 }
@@ -178,7 +184,8 @@ export async function insertRows(
 ): Promise<void> {
 	const existingColumns = await server.query<{ name: string }>(
 		database,
-		"select table_name || '.' || column_name as name from information_schema.columns where table_schema = 'public'",
+		"select table_name || '.' || column_name as name " +
+			"from information_schema.columns where table_schema = 'public'",
 	);
 	const columnNames = new Set(existingColumns.map(({ name }) => name));
 	for (const { table, from: first = 0, to, columns, join = "", skipIfColumn } of all) {
@@ -192,7 +199,8 @@ export async function insertRows(
 			const until = Math.min(from + ROWS_PER_INSERT, to) - 1;
 			await server.query(
 				database,
-				`insert into ${table} (${names}) select ${values} from generate_series(${from}, ${until}) n ${join}`,
+				`insert into ${table} (${names}) select ${values} ` +
+					`from generate_series(${from}, ${until}) n ${join}`,
 			);
 			onRows(until + 1 - from);
 		}

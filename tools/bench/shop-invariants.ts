@@ -12,7 +12,8 @@ const FROM_CONFIRMED_ORDERS =
 
 /** Older revisions store the lines in the table order_items. */
 const ORDER_LINES =
-	"coalesce(to_json(orders) -> 'items', (select json_agg(order_items) from order_items where order_id = orders.id))";
+	"coalesce(to_json(orders) -> 'items', " +
+	"(select json_agg(order_items) from order_items where order_id = orders.id))";
 
 /** Returns functions that read the state of a shop from its databases. */
 export function shopStateReader(

@@ -69,7 +69,8 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 		created_at: history.sqlTime(kind),
 		updated_at: history.sqlTime(kind),
 	});
-	const eventData = `json_build_object('order_id', {id}, 'user_id', ${buyer}, 'total_amount', ${amount}, 'currency', 'EUR')`;
+	const eventData = `json_build_object('order_id', {id}, 'user_id', ${buyer},
+		'total_amount', ${amount}, 'currency', 'EUR')`;
 	const hash = bcrypt.hashSync(BUYER_PASSWORD, 10);
 	return {
 		users: [
@@ -248,7 +249,8 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 					channel: "'email'",
 					template: `'order_${step}'`,
 					subject: `'Your order is ${step}'`,
-					data: `json_build_object('order_id', ${order}, 'total_amount', ${amount}, 'currency', 'EUR')::jsonb`,
+					data: `json_build_object('order_id', ${order},
+					'total_amount', ${amount}, 'currency', 'EUR')::jsonb`,
 					status: "'kept'",
 					created_at: history.sqlTime("order"),
 				},

@@ -170,6 +170,7 @@ export function formatPruning({ samples }: SoakResult): string[] {
 	const [first, last] = [samples[0]!, samples.at(-1)!];
 	return Object.keys(last.rows).map(
 		(table) =>
-			`${table.padEnd(18)}${String(first.rows[table]).padStart(9)} -> ${String(last.rows[table]).padStart(9)} rows, overdue: ${last.overdue[table]}`,
+			`${table.padEnd(18)}${String(first.rows[table]).padStart(9)} -> ` +
+			`${String(last.rows[table]).padStart(9)} rows, overdue: ${last.overdue[table]}`,
 	);
 }

@@ -70,7 +70,8 @@ export function createEnvironment(
 					const onRows = (n: number) => {
 						rows += n;
 						onProgress(
-							`Inserting seed history of ${name}: ${Math.min(99, Math.floor((100 * rows) / total))} %`,
+							`Inserting seed history of ${name}: ` +
+								`${Math.min(99, Math.floor((100 * rows) / total))} %`,
 						);
 					};
 					onProgress(`Creating the databases of ${name} …`);

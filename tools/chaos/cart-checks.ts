@@ -110,7 +110,8 @@ function* checkUses(
 		yield finding(
 			"WRONG_USES",
 			subject,
-			`orders have discounts of ${amount}, its redemptions have ${redeemed_amount} and it counts ${spent}`,
+			`orders have discounts of ${amount}, ` +
+				`its redemptions have ${redeemed_amount} and it counts ${spent}`,
 		);
 	const exceeded = [
 		[uses.length, limits.usage_limit, "orders"],

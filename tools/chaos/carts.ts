@@ -28,7 +28,8 @@ export const nameOf = (cartId: string): string => `Cart ${cartId}`;
 
 /**
  * Fills carts with coupons and checks them out until the market closes, then finishes the requests
- * in progress. Adds each checkout to `all`. Double clicks with one Idempotency-Key are one purchase.
+ * in progress. Adds each checkout to `all`. Double clicks with one Idempotency-Key are one
+ * purchase.
  */
 export async function shopWithCarts(
 	number: number,

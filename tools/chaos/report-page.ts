@@ -65,15 +65,21 @@ export function reportPage(
 		findings.length === 0
 			? `no violation, settled after ${settledAfter.toFixed(1)} s`
 			: `${findings.length} violations`;
+	const details = findings.map(({ invariant, subject, detail }) =>
+		escapeHtml(`${invariant}  ${subject}  ${detail}`),
+	);
+	const label = "Requests, latency and faults over time";
 	return `<!doctype html>
 <meta charset="utf-8"><title>${escapeHtml(title)}</title>
-<style>body{font:14px system-ui;margin:24px;max-width:1220px}i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}text{font-size:11px;fill:#555}</style>
+<style>body{font:14px system-ui;margin:24px;max-width:1220px}text{font-size:11px;fill:#555}
+i{display:inline-block;width:12px;height:12px;margin:0 4px 0 14px}</style>
 <h1>${escapeHtml(title)}</h1>
 <p>${escapeHtml(conclusion)}</p>
-<svg viewBox="0 0 ${LEFT + WIDTH + 10} ${height}" role="img" aria-label="Requests, latency and faults over time">
+<svg viewBox="0 0 ${LEFT + WIDTH + 10} ${height}" role="img" aria-label="${label}">
 ${text(LEFT - 8, 12, `${most} / s`, "end")}${text(LEFT - 8, 26, `${slowest} ms`, "end")}
 ${bars.join("\n")}
-<polyline points="${line}" fill="none" stroke="#222" stroke-width="1.5"><title>95th percentile of the latency</title></polyline>
+<polyline points="${line}" fill="none" stroke="#222" stroke-width="1.5">
+<title>95th percentile of the latency</title></polyline>
 ${ticks.join("")}${labels.join("")}
 ${faults.map(lane).join("\n")}
 </svg>
@@ -83,6 +89,6 @@ ${faults.map(lane).join("\n")}
 				`<i style="background:${color}"></i>${name === "done" ? "succeeded" : name}`,
 		)
 		.join("")}<i style="background:#222"></i>95th percentile of the latency</p>
-${findings.length > 0 ? `<pre>${findings.map(({ invariant, subject, detail }) => escapeHtml(`${invariant}  ${subject}  ${detail}`)).join("\n")}</pre>` : ""}
+${details.length > 0 ? `<pre>${details.join("\n")}</pre>` : ""}
 `;
 }

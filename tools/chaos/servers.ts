@@ -23,7 +23,10 @@ export const howToInstall = (missing: readonly string[]): string =>
 /** The reason for skipping a test. */
 export function whatIsMissing(missing: readonly string[]): string {
 	const packages = packagesOf(missing);
-	return `${packages.join(" and ")} ${packages.length > 1 ? "are" : "is"} not installed (apt-get install ${packages.join(" ")})`;
+	return (
+		`${packages.join(" and ")} ${packages.length > 1 ? "are" : "is"} ` +
+		`not installed (apt-get install ${packages.join(" ")})`
+	);
 }
 
 /** NATS configuration, shared with the deployments. */

@@ -23,12 +23,15 @@ ${contracts
 }
 `;
 
+const property = (name: string, action: ActionContract): string =>
+	`${comment(action.summary)}readonly ${name}: ${print(partsOf(action))};`;
+
 function declare({ actions, events = {}, errors = {} }: Contract): string {
 	const published = Object.entries(actions).filter(([, action]) => isOfClient(action));
 	const hasStream = published.some(([, { stream }]) => stream);
 	return `{
 readonly actions: {
-${published.map(([name, action]) => `${comment(action.summary)}readonly ${name}: ${print(partsOf(action))};`).join("\n")}
+${published.map(([name, action]) => property(name, action)).join("\n")}
 };
 readonly errors: { ${Object.keys(errors)
 		.map((code) => `readonly ${code}: object;`)

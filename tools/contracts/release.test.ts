@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { breakingChanges } from "../../lib/contracts/compatibility.ts";
 import { acceptedBreaks, presentContracts, releasedContracts } from "./release.ts";
 
-test("contracts are compatible with the last release, except for the accepted changes", async () => {
+test("contracts are compatible with the last release, except for accepted changes", async () => {
 	const released = releasedContracts();
 	expect(released.length).toBeGreaterThan(5);
 	const changes = breakingChanges(released, await presentContracts());

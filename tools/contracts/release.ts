@@ -51,7 +51,8 @@ if (import.meta.main)
 		);
 		if (broken.length > 0 && !breaking)
 			throw new StartError(
-				`the contracts are incompatible with the last release: ${broken.join("; ")}. To release them: --breaking`,
+				"the contracts are incompatible with the last release: " +
+					`${broken.join("; ")}. To release them: --breaking`,
 			);
 		writeFileSync(path, `${JSON.stringify(current, null, "\t")}\n`);
 		writeFileSync(acceptedPath, "[]\n");

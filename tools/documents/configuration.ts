@@ -8,7 +8,8 @@ import { settings } from "../../lib/settings/settings.ts";
 /** Path of the document. */
 export const path = join(import.meta.dirname, "../../docs/configuration.md");
 
-const INTRODUCTION = `<!-- Generated from lib/settings/settings.ts by npm run docs:configuration. -->
+const NOTE = "<!-- Generated from lib/settings/settings.ts by npm run docs:configuration. -->";
+const INTRODUCTION = `${NOTE}
 
 # Configuration
 

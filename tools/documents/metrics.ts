@@ -20,7 +20,8 @@ export async function allMetrics(): Promise<Metric[]> {
 	);
 }
 
-const INTRODUCTION = `<!-- Generated from lib/observability/metrics/catalogue.ts and services/*/**/metrics.ts by npm run docs:metrics. -->
+const INTRODUCTION = `<!-- Generated from lib/observability/metrics/catalogue.ts and
+services/*/**/metrics.ts by npm run docs:metrics. -->
 
 # Metrics
 

@@ -92,7 +92,7 @@ test("every operation has a unique id, its security and its error responses", ()
 	expect(incomplete.map(([route]) => route)).toEqual([]);
 });
 
-test("the error reference describes every code, and /docs loads no external resources", async () => {
+test("the error reference has every code, and /docs loads no external resources", async () => {
 	const shop = await startShop({ services: ["api", "auth", "users"] });
 	try {
 		const errors = await shop.http("GET /docs/errors");

@@ -50,7 +50,8 @@ export async function document(): Promise<string> {
 		path: page.split(" ")[1]!,
 	}));
 	const errors = Object.assign({}, ...contracts.map(({ errors }) => errors));
-	return `${JSON.stringify(openapi([...own, ...routesOf(contracts)], errors, version), null, "\t")}\n`;
+	const description = openapi([...own, ...routesOf(contracts)], errors, version);
+	return `${JSON.stringify(description, null, "\t")}\n`;
 }
 
 if (import.meta.main)

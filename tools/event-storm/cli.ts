@@ -46,7 +46,10 @@ function bar(
 	{ written, effects, kills }: { written: number; effects: number; kills: number },
 ): string {
 	const full = Math.min(WIDTH, Math.round((effects / events) * WIDTH));
-	return `${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} published, ${effects} processed by every group, ${kills} kills`;
+	return (
+		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} published, ` +
+		`${effects} processed by every group, ${kills} kills`
+	);
 }
 
 function summary({
@@ -119,8 +122,7 @@ runProgram("events-storm", async (program) => {
 		void (live && process.stderr.write(`\r\x1b[K${bar(events, now)}`));
 	const result = await program.step(storm({ ...options, ...databases, folder, onProgress }));
 	if (live) process.stderr.write("\r\x1b[K");
-	console.log(
-		`${summary(result)}\nAgain     npm run events:storm -- --events ${events} --seconds ${seconds} --seed ${seed}`,
-	);
+	const again = `npm run events:storm -- --events ${events} --seconds ${seconds} --seed ${seed}`;
+	console.log(`${summary(result)}\nAgain     ${again}`);
 	await program.stop(result.violations.length > 0 ? 1 : 0);
 });

@@ -108,7 +108,8 @@ runProgram("fuzz", async (program) => {
 	const setUp = setUpWith({ http }, admin);
 	const perRoute = Math.ceil(requests / routes.length);
 	console.log(
-		`Seed ${seed}: ${perRoute} requests to each of ${routes.length} routes of ${urls.join(" and ")}`,
+		`Seed ${seed}: ${perRoute} requests ` +
+			`to each of ${routes.length} routes of ${urls.join(" and ")}`,
 	);
 	const startedAt = performance.now();
 	const memory = watchMemory(processes);
@@ -202,14 +203,16 @@ function summary(
 		`${requests} requests in ${(ms / 1000).toFixed(1)} s; ${counts.join(", ")}`,
 		...held.map(
 			({ name, warm, end, flat }) =>
-				`${name.padEnd(10)} ${warm.toFixed(0)} MB, finally ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
+				`${name.padEnd(10)} ${warm.toFixed(0)} MB, ` +
+				`finally ${end.toFixed(0)} MB${flat ? "" : ", growing"}`,
 		),
 		...failures
 			.slice(0, 20)
-			.map(
-				({ what, request: { method, path, body }, seed, response }) =>
-					`\n${method} ${path.slice(0, 200)}: ${what} (seed ${seed})\n  ${body?.toString().slice(0, 300) ?? ""}\n  ${response}`,
-			),
+			.flatMap(({ what, request: { method, path, body }, seed, response }) => [
+				`\n${method} ${path.slice(0, 200)}: ${what} (seed ${seed})`,
+				`  ${body?.toString().slice(0, 300) ?? ""}`,
+				`  ${response}`,
+			]),
 	].join("\n");
 }
 

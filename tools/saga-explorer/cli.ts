@@ -55,9 +55,11 @@ runProgram("saga:explore", async (program) => {
 		);
 		if (result.failed) {
 			console.error(fc.defaultReportMessage(result));
-			const again = `--property ${property} --seed ${chunk.seed} --path ${result.counterexamplePath}`;
+			const { counterexamplePath } = result;
+			const again = `--property ${property} --seed ${chunk.seed} --path ${counterexamplePath}`;
 			throw new StartError(
-				`a run violates ${property}; to repeat it: npm run saga:explore -- --runs ${CHUNK} ${again}`,
+				`a run violates ${property}; to repeat it: ` +
+					`npm run saga:explore -- --runs ${CHUNK} ${again}`,
 			);
 		}
 		const seconds = Math.round((performance.now() - begun) / 1000);

@@ -63,7 +63,8 @@ runProgram("screenshots", async (program) => {
 		program,
 		noArguments(
 			"npm run screenshots --",
-			"Writes docs/images/console.png: the console's overview of a shop with demo data. Requires Chromium.",
+			"Writes docs/images/console.png: " +
+				"the console's overview of a shop with demo data. Requires Chromium.",
 		),
 	);
 	if (!chromiumPath) throw new StartError("Chromium is not installed (apt-get install chromium)");

@@ -25,9 +25,11 @@ export async function insertHistory(databases: Databases, now: number): Promise<
 	const column = (name: keyof (typeof orders)[number]) => orders.map((order) => order[name]);
 	await databases.query(
 		"orders",
-		`insert into orders (id, created_at, updated_at, status, total_amount, currency, payment_token, items)
+		`insert into orders
+			(id, created_at, updated_at, status, total_amount, currency, payment_token, items)
 		select id, at, at, status, total, 'EUR', 'tok_ok', '[]'
-		from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::numeric[]) as w(id, at, status, total)`,
+		from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::numeric[])
+			as w(id, at, status, total)`,
 		[column("id"), column("time"), column("status"), column("total")],
 	);
 }

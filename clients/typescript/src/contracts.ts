@@ -1,6 +1,6 @@
 /**
- * The contracts, as types: nothing is imported at run time. This is the only file that refers to the
- * rest of the repository; the published package has a generated one instead (docs/adr/0037).
+ * The contracts, as types: nothing is imported at run time. This is the only file that refers to
+ * the rest of the repository; the published package has a generated one instead (docs/adr/0037).
  */
 import type { auth } from "../../../services/auth/auth.contract.ts";
 import type { carts } from "../../../services/carts/carts.contract.ts";

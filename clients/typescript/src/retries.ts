@@ -6,8 +6,8 @@ const LONGEST_MS = 10_000;
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
 /**
- * Milliseconds before the next attempt: doubles with each failure. Jitter shortens it by up to half,
- * so that the clients of a failed shop do not all return at the same time.
+ * Milliseconds before the next attempt: doubles with each failure. Jitter shortens it by up to
+ * half, so that the clients of a failed shop do not all return at the same time.
  */
 export const backoff = (failures: number): number =>
 	Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 30)) * (1 - Math.random() / 2);

@@ -95,7 +95,7 @@ describe("a session", () => {
 		expect(await store.get()).toEqual({ access_token: "a1", refresh_token: "r2" });
 	});
 
-	test("uses the tokens that another client of the storage has refreshed in the meantime", async () => {
+	test("uses the tokens that another client of the storage has refreshed since", async () => {
 		const other = () => store.set({ access_token: "a2", refresh_token: "r2" });
 		const { shop, store, refreshes } = await startSession({ onReject: () => void other() });
 		expect(await shop.users.me()).toEqual({ id: "u1" });
@@ -182,7 +182,7 @@ describe("a session in cookies", () => {
 		});
 	}
 
-	test("is refreshed once for concurrent requests, each with the header Console-Request", async () => {
+	test("is refreshed once for concurrent requests, with the header Console-Request", async () => {
 		let refreshes = 0;
 		const shop = await startCookies(async () => refreshes++);
 		await Promise.all([shop.users.me(), shop.users.me(), shop.users.me()]);

@@ -58,7 +58,7 @@ const toTokens = ({ access_token, refresh_token, expires_in }: IssuedTokens): To
 	expires_at: Date.now() + expires_in * 1000,
 });
 
-/** Session of an account. Refreshes an expired access token; concurrent requests share one refresh. */
+/** Session of an account. Refreshes an expired access token, once for concurrent requests. */
 export function session(store: TokenStore, requests: SessionRequests): Session {
 	let refreshing: Promise<void> | undefined;
 	const exclusively = (act: () => Promise<void>) => (store.lock ? store.lock(act) : act());

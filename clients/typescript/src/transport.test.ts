@@ -72,7 +72,7 @@ describe("a request is repeated", () => {
 		expect(server.requests).toHaveLength(2);
 	});
 
-	test("if it is a conditional change only after 429, which states that it had no effect", async () => {
+	test("if it is a conditional change only after 429, which has no effect", async () => {
 		const shop = await clientOf(
 			(response) => sendProblem(response, 429, "RATE_LIMITED", soon),
 			loseConnection,

@@ -102,7 +102,7 @@ describe("an upload", () => {
 		expect(await failure(upload)).toBeInstanceOf(NetworkError);
 	});
 
-	test("is repeated while other files are being imported, unless its file is a stream", async () => {
+	test("is repeated while other files are being imported, unless it is a stream", async () => {
 		const busy = (response: ServerResponse) =>
 			sendProblem(response, 429, "RATE_LIMITED", { headers: { "retry-after": "0" } });
 		const shop = await clientOf(busy, sends({ done: true, ...summary }), busy);

@@ -55,7 +55,8 @@ test("a few lines are written without a full buffer", async () => {
 
 test("a process continues when the reader of its output has closed", async () => {
 	const child = start(
-		"setInterval(() => write('more\\n'), 5); setTimeout(() => { process.stderr.write('still here'); process.exit(0); }, 600)",
+		"setInterval(() => write('more\\n'), 5); " +
+			"setTimeout(() => { process.stderr.write('still here'); process.exit(0); }, 600)",
 	);
 	child.stdout.destroy();
 	let errors = "";

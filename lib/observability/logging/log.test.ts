@@ -136,7 +136,8 @@ test("secrets, names and addresses are hidden wherever they occur", () => {
 	broker.logger.warn(`Bearer ${P}${P} and ${jwt} and Basic ${P}=`);
 	broker.logger.error(
 		new Error(
-			`duplicate key: Key (email)=(${P}@example.com) already exists, mail to <${P}.x@mail.example.com>`,
+			`duplicate key: Key (email)=(${P}@example.com) already exists, ` +
+				`mail to <${P}.x@mail.example.com>`,
 		),
 	);
 	broker.logger.error("Broken", { error: new Error(`Unexpected end: {"password": "${P}`) });

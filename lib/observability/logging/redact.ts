@@ -6,7 +6,8 @@ const HIDDEN =
  * word.
  */
 const HIDDEN_FIELD =
-	"(?<!\\w)(?=\\w*?(?:passw|secret|token|authorization|cookie|credential|api_?key|e_?mail|full_?name|first_?name|last_?name|address|phone))\\w+";
+	"(?<!\\w)(?=\\w*?(?:passw|secret|token|authorization|cookie|credential|api_?key|" +
+	"e_?mail|full_?name|first_?name|last_?name|address|phone))\\w+";
 
 /**
  * Patterns for secrets inside a text, applied in order: each sees the replacements of those before.

@@ -18,7 +18,7 @@ export const catalogue = {
 	serverUp: {
 		name: "shop_server_up",
 		type: "gauge",
-		help: "Whether a server that this node depends on responds (1) or not (0): postgres, nats, redis",
+		help: "Whether a server that this node requires responds (1) or not (0): postgres, nats, redis",
 		labels: ["server"],
 	},
 
@@ -67,19 +67,19 @@ export const catalogue = {
 	breakers: {
 		name: "shop_breaker_state",
 		type: "gauge",
-		help: "State of this node's circuit breakers by called action and node: 0 closed, 1 half-open, 2 open",
+		help: "State of circuit breakers by called action and node: 0 closed, 1 half-open, 2 open",
 		labels: ["action", "node"],
 	},
 	cacheLookups: {
 		name: "shop_cache_lookups_total",
 		type: "counter",
-		help: "Cache lookups: hit, miss, or busy (leased to another reader, or caching is off or suspended by a change)",
+		help: "Cache lookups: hit, miss, or busy (leased to another reader, or caching is suspended)",
 		labels: ["service", "result"],
 	},
 	validatedLookups: {
 		name: "shop_near_answers_total",
 		type: "counter",
-		help: "Lookups in caches that validate entries in process memory, such as the response cache: hit, miss, or busy (caching is off or suspended by a change)",
+		help: "Lookups in caches of validated entries, as of responses: hit, miss, or busy (suspended)",
 		labels: ["service", "result"],
 	},
 
@@ -123,19 +123,23 @@ export const catalogue = {
 	deadLetters: {
 		name: "shop_dead_letters",
 		type: "gauge",
-		help: "Dead letters: events that failed their last attempt, until an operator retries or discards them",
+		help:
+			"Dead letters: events whose last attempt failed, " +
+			"until an operator retries or discards them",
 		labels: service,
 	},
 	pendingMessages: {
 		name: "shop_consumer_pending_messages",
 		type: "gauge",
-		help: "Messages in the stream, each with one or more events, that this service has not yet processed",
+		help: "Messages in the stream, each with one or more events, not yet processed by this service",
 		labels: service,
 	},
 	unreadShare: {
 		name: "shop_consumer_unread_share",
 		type: "gauge",
-		help: "Share of the stream's size or age limit taken by messages that this service has not yet processed; at 1 the stream discards them",
+		help:
+			"Share of the stream's size or age limit used by unprocessed messages; " +
+			"at 1 it discards them",
 		labels: service,
 	},
 	publishedEvents: {
@@ -147,7 +151,7 @@ export const catalogue = {
 	consumedEvents: {
 		name: "shop_events_consumed_total",
 		type: "counter",
-		help: "Consumed events: processed (done), failed and to be retried (failed), or dead letters (dead)",
+		help: "Consumed events: processed (done), to be retried (failed), or dead letters (dead)",
 		labels: ["service", "outcome"],
 	},
 

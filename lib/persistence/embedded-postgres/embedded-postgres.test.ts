@@ -94,7 +94,8 @@ describe("an embedded Postgres", () => {
 		];
 		const [row] = await query(
 			postgres,
-			`SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`)}, lower('ÄÖ') AS lower`,
+			`SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`)}, ` +
+				"lower('ÄÖ') AS lower",
 		);
 		expect(row).toEqual({
 			fsync: "on",

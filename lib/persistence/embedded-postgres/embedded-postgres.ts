@@ -61,7 +61,9 @@ export async function startEmbeddedPostgres(
 		return await start(options, options.log ?? (() => undefined));
 	} catch (error) {
 		if (error instanceof StartError) throw error;
-		const message = `the embedded Postgres cannot start on ${options.dataDir} (${(error as Error).message}): correct that, or choose another folder`;
+		const message =
+			`the embedded Postgres cannot start on ${options.dataDir} ` +
+			`(${(error as Error).message}): correct that, or choose another folder`;
 		throw new StartError(message, { cause: error });
 	}
 }
@@ -98,10 +100,12 @@ async function checkVersion(native: string, { path, pgData }: DataFolder): Promi
 	if (dataVersion === binaryVersion) return;
 	if (!dataVersion)
 		throw new StartError(
-			`${pgData} holds no readable Postgres cluster: restore it from a backup, or choose a new data folder`,
+			`${pgData} holds no readable Postgres cluster: ` +
+				"restore it from a backup, or choose a new data folder",
 		);
 	throw new StartError(
-		`the data folder ${path} was made by Postgres ${dataVersion}, this is Postgres ${binaryVersion}: dump it with the old version and load it into a new folder`,
+		`the data folder ${path} was made by Postgres ${dataVersion}, this is Postgres ` +
+			`${binaryVersion}: dump it with the old version and load it into a new folder`,
 	);
 }
 

@@ -78,11 +78,13 @@ export async function openDataFolder(
 		const made = await exists(marker.pgData);
 		if (marker.made && !made)
 			throw new StartError(
-				`the data in ${marker.pgData} are missing: bring them back, or choose an empty or a new folder`,
+				`the data in ${marker.pgData} are missing: ` +
+					"bring them back, or choose an empty or a new folder",
 			);
 		if (account && !(await canReach(folder, account, ENTER))) {
 			throw new StartError(
-				`Postgres runs as uid ${account.uid} here, which cannot enter ${folder}: give others the right to enter it and the folders above it`,
+				`Postgres runs as uid ${account.uid} here, which cannot enter ${folder}: ` +
+					"give others the right to enter it and the folders above it",
 			);
 		}
 		for (const one of new Set([path, folder])) await removeDrafts(one);
@@ -128,7 +130,8 @@ async function makeFolder(path: string): Promise<string> {
 		}[errorCode(error)];
 		const uid = process.getuid?.();
 		throw new StartError(
-			`the data folder ${path} cannot be written (${reason ?? errorCode(error)}): choose another, or give this user (uid ${uid}) the right to write there`,
+			`the data folder ${path} cannot be written (${reason ?? errorCode(error)}): ` +
+				`choose another, or give this user (uid ${uid}) the right to write there`,
 		);
 	}
 }
@@ -137,13 +140,15 @@ async function refuseForeign(path: string): Promise<void> {
 	const names = await readdir(path);
 	if (names.includes("PG_VERSION")) {
 		throw new StartError(
-			`the data folder ${path} is a Postgres cluster that was not made by this program: choose an empty or a new folder`,
+			`the data folder ${path} is a Postgres cluster that was not made by this program: ` +
+				"choose an empty or a new folder",
 		);
 	}
 	const foreign = names.find((name) => !OWN_FILES.some((prefix) => name.startsWith(prefix)));
 	if (names.includes(MARKER) || (!foreign && !names.includes("pgdata"))) return;
 	throw new StartError(
-		`the data folder ${path} is not empty ("${foreign ?? "pgdata"}") and was not made by this program: choose an empty or a new folder`,
+		`the data folder ${path} is not empty ("${foreign ?? "pgdata"}") ` +
+			"and was not made by this program: choose an empty or a new folder",
 	);
 }
 
@@ -155,7 +160,8 @@ async function lockFolder(path: string): Promise<ProcessLock> {
 	} catch (error) {
 		if (error instanceof LockedError) {
 			throw new StartError(
-				`already running on the data folder ${path} as process ${error.pid}: stop that one first, or choose another folder`,
+				`already running on the data folder ${path} as process ${error.pid}: ` +
+					"stop that one first, or choose another folder",
 			);
 		}
 		throw new StartError(
@@ -185,7 +191,8 @@ async function chooseAccount(
 	if (uid !== 0) {
 		if (!owner || owner.uid === uid) return undefined;
 		throw new StartError(
-			`the data folder ${path} belongs to uid ${owner.uid}, this is uid ${uid}: run as the user who made it, or as root`,
+			`the data folder ${path} belongs to uid ${owner.uid}, ` +
+				`this is uid ${uid}: run as the user who made it, or as root`,
 		);
 	}
 	// A folder of an ordinary user remains accessible to that user after a start as root.
@@ -218,7 +225,8 @@ async function chooseCluster(
 		if (!(await canReach(path, account, ENTER))) {
 			pgData = await choosePlaceOutside(path, id, account);
 			log(
-				`Postgres cannot run below ${path} as root does not let others in; its files are kept in ${pgData}`,
+				`Postgres cannot run below ${path} as root does not let others in; ` +
+					`its files are kept in ${pgData}`,
 			);
 		}
 	}
@@ -237,6 +245,7 @@ async function choosePlaceOutside(path: string, id: string, account: Account): P
 		return join(folder, "pgdata");
 	}
 	throw new StartError(
-		`Postgres cannot run below ${path} (it does not run as root, and others cannot enter there) nor in ${folder}: choose a data folder that others may enter`,
+		`Postgres cannot run below ${path} (it does not run as root, and others cannot ` +
+			`enter there) nor in ${folder}: choose a data folder that others may enter`,
 	);
 }

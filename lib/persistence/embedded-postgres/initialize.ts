@@ -47,12 +47,14 @@ export async function initialize(
 		const { code, signal } = await exited;
 		if (/could not look up effective user ID/.test(output)) {
 			throw new StartError(
-				`initdb requires a user with a name, and uid ${process.getuid?.()} has none: add it to /etc/passwd, or run as another user`,
+				`initdb requires a user with a name, and uid ${process.getuid?.()} has none: ` +
+					"add it to /etc/passwd, or run as another user",
 			);
 		}
 		if (code !== 0)
 			throw new StartError(
-				`the database could not be made in ${pgData}: ${lastError(output) ?? `initdb ended with ${code ?? signal}`}`,
+				`the database could not be made in ${pgData}: ` +
+					(lastError(output) ?? `initdb ended with ${code ?? signal}`),
 			);
 		await rename(draft, pgData);
 		await syncFolder(dirname(pgData));

@@ -31,7 +31,8 @@ export async function launch(
 		const transient = /Address already in use|is still in use/.test(failure);
 		if (!transient || attempt === 20)
 			throw new StartError(
-				`Postgres did not start: ${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`,
+				"Postgres did not start: " +
+					`${lastError(failure) ?? "no reason given"} (see ${folder.logFile})`,
 			);
 		await delay(attempt * 25);
 	}
@@ -90,7 +91,7 @@ async function launchOn(
 				started.child.kill("SIGQUIT");
 				await started.exited;
 				throw new StartError(
-					`Postgres did not become ready within ${READY_TIMEOUT_MS / 1000} s: see ${folder.logFile}`,
+					`Postgres is not ready after ${READY_TIMEOUT_MS / 1000} s: see ${folder.logFile}`,
 				);
 			}
 		}
@@ -103,7 +104,8 @@ async function launchOn(
 async function openLog({ logFile, path }: DataFolder) {
 	const handle = await open(logFile, "a", 0o600).catch((error) => {
 		throw new StartError(
-			`${logFile} cannot be written (${errorCode(error)}): delete it, or run as the user who made it`,
+			`${logFile} cannot be written (${errorCode(error)}): ` +
+				"delete it, or run as the user who made it",
 		);
 	});
 	if ((await handle.stat()).size > MAX_LOG_BYTES) await handle.truncate();

@@ -43,6 +43,7 @@ export async function recover(
 		}
 	}
 	throw new StartError(
-		`Postgres process ${pid} on ${pgData} cannot be stopped: end it by hand, or restart the machine`,
+		`Postgres process ${pid} on ${pgData} cannot be stopped: ` +
+			"end it by hand, or restart the machine",
 	);
 }

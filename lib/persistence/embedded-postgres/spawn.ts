@@ -48,7 +48,8 @@ function cannotRun(program: string, account: Account | undefined, error: Error):
 		);
 	if (account && ["EPERM", "EINVAL"].includes(code)) {
 		return new StartError(
-			`Postgres does not run as root, and this root cannot become uid ${account.uid}: run this program as an ordinary user`,
+			`Postgres does not run as root, and this root cannot become uid ${account.uid}: ` +
+				"run this program as an ordinary user",
 		);
 	}
 	return new StartError(`${program} cannot be run: ${error.message}`);

@@ -70,7 +70,8 @@ export function assertFromConsole(gateway: Gateway, { headers }: Request): void 
 	throw commonError(
 		"FORBIDDEN",
 		undefined,
-		"A change with the console's cookie requires the header Console-Request: 1 and an Origin of this host",
+		"A change with the console's cookie requires the header Console-Request: 1 " +
+			"and an Origin of this host",
 	);
 }
 

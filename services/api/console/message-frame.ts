@@ -28,7 +28,7 @@ const HEADERS = {
 	"X-Robots-Tag": "noindex",
 };
 
-/** HTML of a message as a page, for a frame of the console: the console's cookie is sent to /api. */
+/** HTML of a message as a page, for a frame of the console, whose cookie is sent to /api. */
 export const messageFrame: Readonly<Record<string, Handler>> = {
 	"GET /api/notifications/:id/html": function (req, res, next) {
 		show(this, req, res)

@@ -29,7 +29,8 @@ const TYPES = { js: "text/javascript; charset=utf-8", css: "text/css; charset=ut
 const ASSET = /^([\w-]+\.(js|css))$/;
 const EXTENSIONS: Readonly<Record<Encoding, string>> = { br: ".br", gzip: ".gz", identity: "" };
 const NOT_BUILT =
-	'<p role="alert">The console is not built. Run <code>npm run console</code>, then reload this page.</p>';
+	'<p role="alert">The console is not built. ' +
+	"Run <code>npm run console</code>, then reload this page.</p>";
 
 /**
  * Pages and files of the admin console. All pages have the same HTML; the script shows the page of

@@ -30,7 +30,7 @@ const refresh = ({ http }: Shop, cookie: string) =>
 const list = ({ http }: Shop, cookie: string) => http("GET /api/users", { headers: { cookie } });
 const deletes = (response: HttpResponse) => cookiesOf(response).every(({ maxAge }) => maxAge === 0);
 
-test("opens a session in cookies that scripts cannot read and other sites cannot send", async () => {
+test("opens a session in cookies that scripts and other sites cannot use", async () => {
 	const shop = await open();
 	const admin = await makeAdmin(shop);
 	const response = await signIn(shop, admin);
@@ -116,14 +116,14 @@ test("rejects changes with a cookie that another site may have sent", async () =
 	expect(preflight.headers.get("access-control-allow-credentials")).toBeNull();
 });
 
-test("treats a public request with a cookie that another site may have sent as anonymous", async () => {
+test("treats a public request with another site's cookie as anonymous", async () => {
 	const shop = await open();
 	const cookie = jarOf(await signIn(shop, await makeAdmin(shop)), "/api");
 	const body = { email: "new@example.com", password: "correct horse", full_name: "New" };
 	expect((await shop.http("POST /api/users", { body, headers: { cookie } })).status).toBe(201);
 });
 
-test("an Authorization header takes precedence over a cookie and needs no other header", async () => {
+test("an Authorization header has precedence over a cookie and needs no other", async () => {
 	const shop = await open();
 	const [admin, customer] = [await makeAdmin(shop), await register(shop)];
 	const headers = { cookie: jarOf(await signIn(shop, admin), "/api"), origin: "https://a.example" };

@@ -32,7 +32,7 @@ interface Document {
 }
 const made = asyncapi(services, { version: "1.2.3", namespace: "blue" }) as unknown as Document;
 
-test("serves a valid AsyncAPI document with every event, its sender and its receivers", async () => {
+test("serves a valid AsyncAPI document with every event's sender and receivers", async () => {
 	const shop = await startShop();
 	try {
 		const { status, headers, body } = await shop.http("GET /asyncapi.json");

@@ -35,7 +35,9 @@ export function asyncapi(
 			title: "Events of moleculer-commerce",
 			version,
 			description:
-				"CloudEvents 1.0 in a JetStream stream. Delivery is at least once; a message contains one or more events. Use the event's id to detect duplicates. Later versions may add fields, so ignore unknown fields.",
+				"CloudEvents 1.0 in a JetStream stream. Delivery is at least once; " +
+				"a message contains one or more events. Use the event's id to detect duplicates. " +
+				"Later versions may add fields, so ignore unknown fields.",
 			license: { name: "MIT" },
 		},
 		defaultContentType: "application/json",

@@ -26,7 +26,9 @@ export const filesOf = (types: readonly string[]): Json =>
 
 const PROGRESS = filesOf([MEDIA_TYPES.ndjson]);
 const UPLOADED =
-	"A line {rows} after each batch of rows, and a last line {done, created, updated, unchanged, failed, errors} with the first 1,000 errors. If `done` is false, some rows were not applied: send the file again";
+	"A line {rows} after each batch of rows, and a last line {done, created, " +
+	"updated, unchanged, failed, errors} with the first 1,000 errors. " +
+	"If `done` is false, some rows were not applied: send the file again";
 
 /** Responses of a successful request. */
 export function success(

@@ -96,12 +96,15 @@ export function openapi(
 					schema: { type: "string" },
 				},
 				"X-Total-Count": {
-					description: `Number of rows on all pages, or in a file: exact up to ${EXACT_UP_TO}, an estimate above`,
+					description:
+						"Number of rows on all pages, or in a file: " +
+						`exact up to ${EXACT_UP_TO}, an estimate above`,
 					schema: { type: "string" },
 				},
 				"X-Search-Corrected": {
 					description:
-						"Words, percent-encoded, that were found instead of those of `q`, which no product contains",
+						"Words, percent-encoded, that were found instead of those of `q`, " +
+						"which no product contains",
 					schema: { type: "string" },
 				},
 				Link: {
@@ -212,7 +215,8 @@ function headerParameters(method: string, { idempotent, async, etag, stream }: P
 			? [
 					header(
 						"Idempotency-Key",
-						"1 to 255 printable ASCII characters. A request with the same key and body returns the same response for 24 hours",
+						"1 to 255 printable ASCII characters. " +
+							"A request with the same key and body returns the same response for 24 hours",
 					),
 				]
 			: []),
@@ -254,8 +258,9 @@ function systemEndpoint(path: string): Json | undefined {
 	const content = {
 		[type]: { schema: type === JSON_BODY ? { type: "object" } : { type: "string" } },
 	};
+	const name = path.replace(/(?<!\W)\W+(\w)/g, (_, letter: string) => `.${letter}`);
 	return {
-		operationId: `gateway${path.replace(/(?<!\W)\W+(\w)/g, (_, letter: string) => `.${letter}`).replace(/\/$/, ".root")}`,
+		operationId: `gateway${name.replace(/\/$/, ".root")}`,
 		summary,
 		tags: ["gateway"],
 		security: [],

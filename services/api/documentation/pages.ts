@@ -40,7 +40,8 @@ const PAGE = `const ui = SwaggerUIBundle({
 	tryItOutEnabled: true,
 	validatorUrl: null,
 	responseInterceptor(response) {
-		if (response.ok && /\\/api\\/(users\\/login|auth\\/refresh)$/.test(response.url)) ui.preauthorizeApiKey("bearerAuth", JSON.parse(response.text).access_token);
+		if (response.ok && /\\/api\\/(users\\/login|auth\\/refresh)$/.test(response.url))
+			ui.preauthorizeApiKey("bearerAuth", JSON.parse(response.text).access_token);
 		return response;
 	},
 });
@@ -65,12 +66,13 @@ export const docsAssets: Readonly<Record<string, () => Promise<Document>>> = {
 export function errorsPage(errors: ErrorCatalogue): Document {
 	const sections = Object.entries(errors)
 		.sort(([a], [b]) => (a < b ? -1 : 1))
-		.map(
-			([code, { status, message }]) =>
-				`<section id="${code}"><h2>${code}</h2><p>${status} ${titleOf(code)}: ${escapeHtml(message)}</p></section>`,
-		);
+		.map(([code, { status, message }]) => {
+			const text = `${status} ${titleOf(code)}: ${escapeHtml(message)}`;
+			return `<section id="${code}"><h2>${code}</h2><p>${text}</p></section>`;
+		});
 	return html(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Error codes</title><link rel="icon" href="data:,"></head>
+<html lang="en"><head><meta charset="utf-8"><title>Error codes</title>
+<link rel="icon" href="data:,"></head>
 <body><h1>Error codes</h1>
 ${sections.join("\n")}
 </body></html>

@@ -79,7 +79,7 @@ test("writes one line per request with user, path, status and duration", async (
 	});
 });
 
-test("logs a rejected request as a warning with its code, and correlates the services' log lines", async () => {
+test("logs a rejected request as a warning with its code and correlation", async () => {
 	await start();
 	await shop.http(`GET /api/products/${id}`, { headers: { "X-Request-ID": "mine", traceparent } });
 	expect(await oneLine()).toMatchObject({

@@ -88,8 +88,10 @@ export class AccessLog {
 		const { failure } = req;
 		const user = req.$ctx?.meta.user?.id;
 		const trace = traceIdOf(req.$ctx?.headers.traceparent);
-		let line = `{"level":"${level}","timestamp":"${timestamp()}","logger":"access","service":"api","message":"${MESSAGES[level]}"`;
-		line += `,"request_id":"${req.id}","method":"${label(req.method!)}","path":${JSON.stringify(redactText(req.parsedUrl ?? ""))}`;
+		let line = `{"level":"${level}","timestamp":"${timestamp()}","logger":"access"`;
+		line += `,"service":"api","message":"${MESSAGES[level]}","request_id":"${req.id}"`;
+		line += `,"method":"${label(req.method!)}"`;
+		line += `,"path":${JSON.stringify(redactText(req.parsedUrl ?? ""))}`;
 		line += `,"status":${status},"duration_ms":${ms.toFixed(3)}`;
 		if (user) line += `,"user_id":"${user}"`;
 		if (trace) line += `,"trace_id":"${trace}"`;

@@ -25,8 +25,8 @@ export async function admit(gateway: Gateway, req: Request, res: Response): Prom
 }
 
 /**
- * Counts every request, with or without a route, before it is processed, except probes and webhooks:
- * a provider sends those of all payments from few addresses. Users are counted by ID;
+ * Counts every request, with or without a route, before it is processed, except probes and
+ * webhooks: a provider sends those of all payments from few addresses. Users are counted by ID;
  * requests without a valid token and requests to strict routes are counted by address. An address
  * that has sent too many wrong secrets may not send another.
  * @throws RATE_LIMITED
@@ -52,8 +52,8 @@ async function countRequest(gateway: Gateway, req: Request, res: Response): Prom
 const FAILURES = ["UNAUTHENTICATED", "FORBIDDEN", "SERVICE_UNAVAILABLE"] as const;
 
 /**
- * Verifies the token, or that of the console's cookie. Returns a failure instead of throwing it: not
- * all routes require a user.
+ * Verifies the token, or that of the console's cookie. Returns a failure instead of throwing it:
+ * not all routes require a user.
  */
 function authenticate(gateway: Gateway, req: Request, res: Response): Request["authentication"] {
 	const { authorization, cookie } = req.headers;

@@ -127,7 +127,7 @@ test("accepts only JSON with a JSON content type", async () => {
 	}
 });
 
-test("rejects more than 100 kB, with and without Content-Length, and keeps the connection", async () => {
+test("rejects more than 100 kB, and keeps the connection", async () => {
 	const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 	const much = Array.from({ length: 40 }, () => "x".repeat(10_000));
 	const ways: Record<string, string>[] = [

@@ -41,5 +41,7 @@ export function clientAddress(
 
 function clientOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
 	if (address.kind() === "ipv4") return address.toString();
-	return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toNormalizedString().split("%")[0]}/${IPV6_PREFIX}`)}/${IPV6_PREFIX}`;
+	const [withoutZone] = address.toNormalizedString().split("%");
+	const network = ipaddr.IPv6.networkAddressFromCIDR(`${withoutZone}/${IPV6_PREFIX}`);
+	return `${network}/${IPV6_PREFIX}`;
 }

@@ -1,9 +1,12 @@
 import { StartError } from "../../../lib/process/start-error.ts";
 
 const EXPOSED =
-	"Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Process-Time, X-Request-ID, X-Search-Corrected, X-Total-Count";
+	"Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, " +
+	"RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Process-Time, X-Request-ID, " +
+	"X-Search-Corrected, X-Total-Count";
 const ACCEPTED =
-	"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, Traceparent, X-Request-ID";
+	"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, " +
+	"Prefer, Traceparent, X-Request-ID";
 
 export interface Cors {
 	/**

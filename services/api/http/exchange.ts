@@ -95,7 +95,7 @@ export interface Request extends IncomingMessage {
 	limit?: LimitHeaders;
 	/** Trustworthy address of the client, see `client-address.ts`. */
 	address: string;
-	/** `user` is null for an anonymous request. `error`: the token is invalid or cannot be verified. */
+	/** `user` is null for an anonymous request. `error`: the token is invalid or not verifiable. */
 	authentication: { readonly user: ReturnType<Authenticate>; readonly error?: unknown };
 	/** The console's cookie as an Authorization header, if the request has none. */
 	cookieAuthorization?: string | undefined;

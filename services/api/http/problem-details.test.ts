@@ -119,7 +119,7 @@ test("sends a contract's error with its status and data", async () => {
 	]);
 });
 
-test("sends the same problem for an error from another node, which has lost its class", async () => {
+test("sends the same problem for an error from another node, without its class", async () => {
 	const plain = Object.assign(new Error("Not that much"), {
 		code: 409,
 		type: "NOT_REFUNDABLE",

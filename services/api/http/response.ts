@@ -34,7 +34,7 @@ export async function respond(gateway: Gateway, req: Request, res: Response): Pr
 		);
 }
 
-/** Returns the cached response. A hit needs no parameters: they were validated when it was stored. */
+/** Returns the cached response. A hit needs no parameters: storing it has validated them. */
 function cached(
 	{ responseCache, table }: Gateway,
 	req: Request,
@@ -126,8 +126,8 @@ interface Page {
 }
 
 /**
- * Links to the next and previous page (RFC 8288) with the rest of the query. A keyset page (`after`)
- * is followed by the page after its last row; its `skip` is not its position in the list.
+ * Links to the next and previous page (RFC 8288) with the rest of the query. A keyset page
+ * (`after`) is followed by the page after its last row; its `skip` is not its position in the list.
  */
 function links(req: Request, params: Shape, { rows, total, more }: Page): { Link?: string } {
 	const query = queryOf(req);

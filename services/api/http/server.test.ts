@@ -83,7 +83,8 @@ test("names a port that is in use when the start fails", async () => {
 	const { port } = taken.address() as { port: number };
 	await expect(startShop({ services: ["api"], env: { PORT: String(port) } })).rejects.toThrow(
 		new StartError(
-			`Port ${port} of 127.0.0.1 is already in use: set PORT to another port, or stop the program that uses it`,
+			`Port ${port} of 127.0.0.1 is already in use: ` +
+				"set PORT to another port, or stop the program that uses it",
 		),
 	);
 	await new Promise((resolve) => taken.close(resolve));
@@ -128,7 +129,7 @@ test.each([
 
 const BODY_BYTES = 50;
 
-test("exempts a request from the time limit, and later requests of its connection are limited", async () => {
+test("exempts one request from the time limit, but not its connection", async () => {
 	let limitAgain = () => {};
 	const listener = new HttpServer(
 		(req, res) => {

@@ -14,7 +14,8 @@ export const INCOMPLETE_LINK = "This link is incomplete. Copy the complete link 
 const STYLE = `body{font:1.1rem/1.5 system-ui,sans-serif;margin:0;background:#f4f4f5;color:#18181b}
 main{max-width:30rem;margin:10vh auto;padding:2rem;background:#fff;border-radius:.5rem}
 h1{font-size:1.4rem;margin-top:0}label,input{display:block;width:100%;box-sizing:border-box}
-input,button{font:inherit;padding:.6rem;margin:.3rem 0 1rem;border:1px solid #71717a;border-radius:.3rem}
+input,button{font:inherit;padding:.6rem;margin:.3rem 0 1rem}
+input,button{border:1px solid #71717a;border-radius:.3rem}
 button{background:#18181b;color:#fff;cursor:pointer}[role=alert]{color:#b91c1c}`;
 const HEADERS = {
 	"Content-Security-Policy": [
@@ -56,7 +57,8 @@ export const htmlPage = (
 	headers: { ...headers, ...HEADERS },
 	body: `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><style>${STYLE}</style></head>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,"><style>${STYLE}</style></head>
 <body><main><h1>${title}</h1>
 ${content}
 </main></body></html>

@@ -47,7 +47,9 @@ const PAGES: readonly LinkPage[] = [
 		path: "/email-change",
 		route: "/api/users/email-change/confirm",
 		title: "Use your new e-mail address",
-		text: "Please confirm that your account should use this e-mail address. You are then signed out everywhere.",
+		text:
+			"Please confirm that your account should use this e-mail address. " +
+			"You are then signed out everywhere.",
 		button: "Use this address",
 		done: "Your account uses this e-mail address now. You can sign in with it.",
 	},
@@ -55,10 +57,14 @@ const PAGES: readonly LinkPage[] = [
 		path: "/email-change/undo",
 		route: "/api/users/email-change/undo",
 		title: "Undo the change of your e-mail address",
-		text: "Choose a new password of 8 to 72 characters. Your account then uses this e-mail address again, and all sessions are signed out.",
+		text:
+			"Choose a new password of 8 to 72 characters. " +
+			"Your account then uses this e-mail address again, and all sessions are signed out.",
 		button: "Undo the change",
 		password: true,
-		done: "Your account uses this e-mail address again. You can sign in with it and your new password.",
+		done:
+			"Your account uses this e-mail address again. " +
+			"You can sign in with it and your new password.",
 	},
 ];
 
@@ -123,7 +129,7 @@ function actionOf({ table }: Gateway, { route }: LinkPage): string | undefined {
 function messagesOf({ code, detail, errors, data }: Problem): string[] {
 	if (code === "INVALID_TOKEN")
 		return [
-			"This link is no longer valid. It has expired, has been used, or was replaced by a newer one.",
+			"This link is no longer valid. It has expired, was used, or was replaced by a newer one.",
 		];
 	if (code === "RATE_LIMITED" || code === "SERVICE_UNAVAILABLE")
 		return [`${detail}. Please try again in a moment.`];
@@ -134,8 +140,11 @@ function messagesOf({ code, detail, errors, data }: Problem): string[] {
 /** The form's URL is relative, so the shop can be served below a path prefix. */
 function form({ path, button, password }: LinkPage, token: string): string {
 	const field = password
-		? `<label for="new_password">New password</label><input id="new_password" name="new_password" type="password" autocomplete="new-password" minlength="8" maxlength="128" required>`
+		? '<label for="new_password">New password</label>' +
+			'<input id="new_password" name="new_password" type="password"' +
+			' autocomplete="new-password" minlength="8" maxlength="128" required>'
 		: "";
 	return `<form method="post" action="${path.slice(path.lastIndexOf("/") + 1)}">
-<input type="hidden" name="token" value="${escapeHtml(token)}">${field}<button>${button}</button></form>`;
+<input type="hidden" name="token" value="${escapeHtml(token)}">
+${field}<button>${button}</button></form>`;
 }

@@ -76,7 +76,8 @@ test("shows the order of a mailed link", async () => {
 	for (const text of [
 		`Order ${id}<br>\nStatus: confirmed`,
 		"2 × Lamp &lt;b&gt;: €40.00",
-		"Subtotal: €40.00<br>\nDiscount: -€5.00<br>\nShipping: €4.90<br>\nIncluded tax: €6.37<br>\nTotal: €39.90",
+		"Subtotal: €40.00<br>\nDiscount: -€5.00<br>\nShipping: €4.90<br>\n" +
+			"Included tax: €6.37<br>\nTotal: €39.90",
 		"Coupons: SUMMER",
 		"Delivery address:<br>\nGrace<br>\n&lt;i&gt;Street&lt;/i&gt; 1<br>\n10117 Berlin<br>\nGermany",
 	])

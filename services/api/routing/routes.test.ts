@@ -130,7 +130,7 @@ test("transmits contracts unchanged through the registry", async () => {
 	}
 });
 
-test("serves the same routes, responses and errors when the service is on another node", async () => {
+test("serves the same routes and responses when the service is on another node", async () => {
 	const calls: RecordedCall[] = [];
 	const namespace = uuid();
 	const env = readEnv({ JWT_SECRET: "a secret that is long enough for a test" });

@@ -123,7 +123,8 @@ export class Revocations {
 	#onError(error: unknown): void {
 		if (!this.#failing)
 			this.#logger.warn(
-				"Revoked access tokens cannot be loaded; newly revoked tokens are accepted until they expire",
+				"Revoked access tokens cannot be loaded; " +
+					"newly revoked tokens are accepted until they expire",
 				{
 					error,
 				},

@@ -79,7 +79,8 @@ function pipeline(ids: readonly string[], bearer = token(shop.env)) {
 	socket.on("data", (chunk) => (text += chunk));
 	socket.on("error", () => undefined);
 	const request = (id: string) =>
-		`GET /api/orders/${id}/events HTTP/1.1\r\nHost: shop\r\nAuthorization: Bearer ${bearer}\r\n\r\n`;
+		`GET /api/orders/${id}/events HTTP/1.1\r\nHost: shop\r\n` +
+		`Authorization: Bearer ${bearer}\r\n\r\n`;
 	const more = (ids: readonly string[]) => socket.write(ids.map(request).join(""));
 	more(ids);
 	return { socket, more, text: () => text };

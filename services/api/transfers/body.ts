@@ -9,7 +9,7 @@ const IDLE_MS = 30_000;
 
 const FORMATS = Object.entries(MEDIA_TYPES) as [Format, string][];
 
-/** @throws UNSUPPORTED_MEDIA_TYPE if the body is not a file of rows, or has another encoding than gzip */
+/** @throws UNSUPPORTED_MEDIA_TYPE if the body is no file of rows, or its encoding is not gzip */
 export function formatOf({ headers }: Request): Format {
 	const { "content-type": type = "", "content-encoding": encoding = "identity" } = headers;
 	const essence = type.split(";", 1)[0]!.trim().toLowerCase();

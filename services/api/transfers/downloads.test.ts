@@ -70,7 +70,7 @@ test("sends the requested format, and only the head to HEAD", async () => {
 	expect((await shop.http("GET /api/files?format=xml", { token: admin })).status).toBe(422);
 });
 
-test("responds with a problem if the first part fails, and closes the connection later", async () => {
+test("responds with a problem if the first part fails, closes if a later one does", async () => {
 	part = async () => {
 		throw new Error("secret");
 	};

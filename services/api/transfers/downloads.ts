@@ -11,7 +11,7 @@ const RETRY_AFTER_S = 10;
 /** Milliseconds in which a client must read a part. */
 const STALL_MS = 60_000;
 
-/** Files to clients (docs/adr/0030), read from their action part by part as fast as the client reads. */
+/** Files to clients (docs/adr/0030). Reads parts from the action as fast as the client reads. */
 export class Downloads {
 	readonly #gateway: Gateway;
 	readonly #running = new Set<AbortController>();

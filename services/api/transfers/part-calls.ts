@@ -32,7 +32,7 @@ export async function callUntilAvailable<Result>(
 	}
 }
 
-/** Sends a batch of an upload to its action. A batch that is too large for one message is divided. */
+/** Sends a batch of an upload to its action. Divides a batch that is too large for one message. */
 export async function sendBatch(
 	req: Request,
 	batch: UploadBatch,

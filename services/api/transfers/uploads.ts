@@ -22,7 +22,7 @@ const BATCH_MS = 500;
 /** Milliseconds to discard the rest of a body whose response has been sent. */
 const DISCARD_MS = 5000;
 
-/** Files of rows from clients (docs/adr/0030): read, divided into batches and sent to their action. */
+/** Files from clients (docs/adr/0030): reads rows and sends them to their action in batches. */
 export class Uploads {
 	readonly #gateway: Gateway;
 	readonly #running = new Set<AbortController>();
@@ -100,7 +100,7 @@ export class Uploads {
 		return Math.min(MAX_BATCH_BYTES, batchBytesOf(this.#gateway.broker) / 2);
 	}
 
-	/** A client that does not read its response loses progress lines, but does not delay the upload. */
+	/** A client that does not read its response misses progress lines, but delays no upload. */
 	#progress(req: Request, res: Response, rows: number): void {
 		if (!res.headersSent)
 			writeHead(this.#gateway, req, res, 200, {

@@ -84,8 +84,8 @@ export interface Buyer {
 }
 
 /**
- * Registers hooks that start carts, promotions, tax, shipping and a gateway, with stubs of products,
- * inventory and orders.
+ * Registers hooks that start carts, promotions, tax, shipping and a gateway, with stubs of
+ * products, inventory and orders.
  */
 export function cartShop(env: Record<string, string> = {}) {
 	let shop: Shop;

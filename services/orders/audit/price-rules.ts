@@ -38,7 +38,8 @@ export function* checkLineRefunds({ order, payment }: OrderRecords): Iterable<Fi
 	if (toSmallestUnits(refunded) > toSmallestUnits(payment?.refunded_amount ?? 0))
 		yield [
 			"REFUND_MISSING",
-			`${refunded} ${currency} was refunded for lines, but only ${payment?.refunded_amount ?? 0} by the payment`,
+			`${refunded} ${currency} was refunded for lines, ` +
+				`but only ${payment?.refunded_amount ?? 0} by the payment`,
 		];
 }
 

@@ -53,7 +53,8 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 	if (charge && charge.charged > charge.refunded)
 		yield [
 			"CHARGE_WITHOUT_ORDER",
-			`the provider has captured ${charge.charged} under a key without an order; an order may be charged twice`,
+			`the provider has captured ${charge.charged} under a key without an order; ` +
+				"an order may be charged twice",
 		];
 	if (LIVE.has(shipment?.status))
 		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
@@ -161,7 +162,8 @@ function* checkLedger({ order, payment, charge }: OrderRecords): Iterable<Findin
 	else if (left < wanted || left > wanted + toSmallestUnits(recorded.unsettled))
 		yield [
 			"LEDGER_MISMATCH",
-			`the provider holds ${fromSmallestUnits(left)}, the payment records ${fromSmallestUnits(wanted)}`,
+			`the provider holds ${fromSmallestUnits(left)}, ` +
+				`the payment records ${fromSmallestUnits(wanted)}`,
 		];
 	// A refunded charge without a payment is valid; otherwise both records contain the same amount.
 	if (taken && toSmallestUnits(provided.charged) > toSmallestUnits(recorded.amount))

@@ -44,7 +44,7 @@ export const metrics = {
 	sagaSeconds: {
 		name: "shop_saga_duration_seconds",
 		type: "histogram",
-		help: "Duration of saga runs: completed, waiting (parked), closed (compensated), aborted, stuck, or lost to a node",
+		help: "Duration of saga runs: completed, waiting, closed (compensated), aborted, stuck, lost",
 		labels: ["outcome"],
 		buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
 	},

@@ -8,8 +8,8 @@ import { SAGA } from "../orders.statements.ts";
 
 /**
  * Inserts orders with their sagas, idempotency keys and `order.created` events; `$1` is the owner.
- * Skips orders whose key is already in use, and returns the IDs of the others. An optimistic insert:
- * fails as a whole if one of the orders exists.
+ * Skips orders whose key is already in use, and returns the IDs of the others. An optimistic
+ * insert: fails as a whole if one of the orders exists.
  */
 export const PLACE = sql(
 	"place",

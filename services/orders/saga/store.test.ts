@@ -149,8 +149,8 @@ function comparison() {
 			}
 		},
 		async compareRows(): Promise<void> {
-			const columns = `id, status, saga_state as state, saga_owner as owner, saga_attempt as attempt,
-				saga_reason as reason, saga_wake_at is not null as "wakeAt"`;
+			const columns = `id, status, saga_state as state, saga_owner as owner,
+				saga_attempt as attempt, saga_reason as reason, saga_wake_at is not null as "wakeAt"`;
 			const expected = [...table.rows.values()].map(({ since: _, deadline: __, ...row }) => ({
 				...row,
 				wakeAt: row.wakeAt !== null,
@@ -172,7 +172,7 @@ function comparison() {
 	};
 }
 
-test("the statements behave like the explorer's model under any sequence of operations", async () => {
+test("the statements behave like the explorer's model in any sequence", async () => {
 	const property = fc.asyncProperty(
 		fc.array(operations, { maxLength: 40, size: "max" }),
 		async (all) => {
@@ -290,7 +290,7 @@ test("a write that waits for a concurrent cancellation has no effect", async () 
 	}
 });
 
-test("a cancellation that waits for a concurrent completion cancels the confirmed order", async () => {
+test("a cancellation that waits for a completion cancels the confirmed order", async () => {
 	const [saga] = await stores.insertSagas("one");
 	const values = [[saga!.id], [1], ["{}"], new Date().toISOString()];
 	const cancelling = await commitBefore(statements.COMPLETE, values, () =>

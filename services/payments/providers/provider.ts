@@ -86,8 +86,8 @@ export interface FoundRefund extends RefundResult {
 /** One entry of the provider's record of a payment. Entries are only added, never changed. */
 export interface ProviderTransaction {
 	/**
-	 * `refund_failed`: a refund that was accepted earlier is not paid after all. `dispute`: the payer's
-	 * bank took the amount back; `dispute_reversed`: it returned it.
+	 * `refund_failed`: a refund that was accepted earlier is not paid after all. `dispute`: the
+	 * payer's bank took the amount back; `dispute_reversed`: it returned it.
 	 */
 	readonly type:
 		| "authorization"
@@ -174,8 +174,8 @@ export interface PaymentProvider {
 	 */
 	void(requests: readonly VoidRequest[]): Promise<ProviderResult>[];
 	/**
-	 * Refunds a part of a capture. A repeated request returns the current status of its refund. Rejects
-	 * if the amount exceeds the rest.
+	 * Refunds a part of a capture. A repeated request returns the current status of its refund.
+	 * Rejects if the amount exceeds the rest.
 	 */
 	refund(requests: readonly RefundRequest[]): Promise<RefundResult>[];
 	/**

@@ -20,8 +20,8 @@ export const splitList = (cell: string): string[] =>
 export const joinList = (elements: readonly string[]): string => elements.join(SEPARATOR);
 
 /**
- * Converts a cell to the value of an attribute: `true`, `12.5`, `red`, or `red|blue` for a list. Text
- * in JSON quotes is text ("12"), and a JSON array is a list.
+ * Converts a cell to the value of an attribute: `true`, `12.5`, `red`, or `red|blue` for a list.
+ * Text in JSON quotes is text ("12"), and a JSON array is a list.
  * @throws CellError for a number with a decimal comma
  */
 export function readAttribute(cell: string): AttributeValue {

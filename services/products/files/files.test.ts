@@ -60,7 +60,8 @@ test("creates, updates and leaves products, and publishes an event for each chan
 	expect([one.in_stock, (await bySku("E-2")).in_stock]).toEqual([true, false]);
 	expect(await shop.call("inventory.get", { product_id: one.id })).toMatchObject({ on_hand: 3 });
 
-	const changed = `${header}E-1,One,1.75,Kitchen,9,red\nE-2,Two,2,Kitchen,,\nE-3,Three,3,Kitchen,1,\n`;
+	const rows = ["E-1,One,1.75,Kitchen,9,red", "E-2,Two,2,Kitchen,,", "E-3,Three,3,Kitchen,1,"];
+	const changed = `${header}${rows.join("\n")}\n`;
 	expect(counts(await importFile(changed))).toEqual([1, 1, 1, 0]);
 	expect(await eventsOf(one.id)).toEqual([
 		{ type: "product.created", data: { product_id: one.id } },
@@ -195,14 +196,16 @@ test("imports the same file concurrently without duplicates", async () => {
 	const rows = Array.from({ length: 300 }, (_, i) => `C-${i},Name ${i},1,K,\n`);
 	const variants = rows.map((_, i) => `CV-${i},,,,C-${i}\n`);
 	const file = `sku,name,price,category,parent_sku\n${rows.join("")}`;
-	const withOptions = `sku,options.n,parent_sku\n${variants.map((_, i) => `CV-${i},${i},C-${i}\n`).join("")}`;
+	const options = variants.map((_, i) => `CV-${i},${i},C-${i}\n`);
+	const withOptions = `sku,options.n,parent_sku\n${options.join("")}`;
 	const reversed = `sku,name,price,category,parent_sku\n${rows.toReversed().join("")}`;
 	const summaries = await Promise.all([importFile(file), importFile(reversed)]);
 	expect(summaries.map(({ failed }) => failed)).toEqual([0, 0]);
 	const more = await Promise.all([importFile(withOptions), importFile(withOptions)]);
 	expect(more.map(({ failed }) => failed)).toEqual([0, 0]);
 	const found = await query(
-		"select count(*)::int, count(distinct sku)::int as skus from products where sku ~ '^CV?-' and deleted_at is null",
+		`select count(*)::int, count(distinct sku)::int as skus
+		from products where sku ~ '^CV?-' and deleted_at is null`,
 	);
 	expect(found).toEqual([{ count: 600, skus: 600 }]);
 });

@@ -78,7 +78,7 @@ test("updates only what differs, and names the changed fields", () => {
 	]);
 });
 
-test("keeps attributes without a column and texts of images in CSV, and replaces them in NDJSON", () => {
+test("keeps attributes and texts of images in CSV, and replaces them in NDJSON", () => {
 	const before = stored("A", {
 		attributes: { color: "red", size: "M" },
 		images: [{ url: "/a", alt: "text" }],

@@ -10,7 +10,7 @@ import {
 	splitList,
 } from "./cells.rules.ts";
 
-/** Columns of a CSV file, in the order of an export. `options.NAME` and `attributes.NAME` follow. */
+/** Columns of an exported CSV file, in order. `options.NAME` and `attributes.NAME` follow. */
 export const COLUMNS = [
 	"sku",
 	"parent_sku",
@@ -48,7 +48,10 @@ export function problemOfColumns(columns: readonly string[]): string | undefined
 			!(name.startsWith(ATTRIBUTE) && name.length > ATTRIBUTE.length),
 	);
 	if (unknown)
-		return `Unknown column "${unknown.slice(0, 100)}"; the columns are ${COLUMNS.join(", ")}, options.NAME and attributes.NAME`;
+		return (
+			`Unknown column "${unknown.slice(0, 100)}"; ` +
+			`the columns are ${COLUMNS.join(", ")}, options.NAME and attributes.NAME`
+		);
 	return columns.includes("sku") ? undefined : "The column sku is missing: it identifies the rows";
 }
 
@@ -141,7 +144,7 @@ function assignmentOf(column: string): Assign {
 	};
 }
 
-/** Assignment of an element of `options` or `attributes`, which is null if all its cells are blank. */
+/** Assigns an element of `options` or `attributes`, which is null if all its cells are blank. */
 const member =
 	(field: string, name: string, read: (cell: string) => AttributeValue): Assign =>
 	(fields, cell) => {

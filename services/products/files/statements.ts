@@ -5,8 +5,8 @@ const COLUMNS = [...Object.keys(product), "own_fields"];
 const columnsOf = (table: string) => COLUMNS.map((name) => `${table}.${name}`).join(", ");
 
 /**
- * IDs of the products that a batch refers to: those with the SKUs `$1`, those without an SKU and with
- * the IDs `$2`, and the parents of variants among them.
+ * IDs of the products that a batch refers to: those with the SKUs `$1`, those without an SKU and
+ * with the IDs `$2`, and the parents of variants among them.
  */
 const REFERENCED = `
 	with named as (

@@ -79,7 +79,7 @@ const cardError = ({ intent, failure }: Change, method: PaymentMethod) =>
 		payment_method: method,
 	});
 
-/** The method with which a request confirms an intent. @throws ApiError if it cannot be confirmed */
+/** Method with which a request confirms an intent. @throws ApiError if it cannot be confirmed */
 export function methodToConfirm(state: State, form: Form, intent: PaymentIntent): PaymentMethod {
 	assertStatus(intent, "confirmed", CONFIRMABLE);
 	const current = intent.payment_method ? state.methods.get(intent.payment_method) : undefined;

@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
 
 /*
- * Objects of the API, as the SDK types them, with references as ids. `expand.ts` replaces the ids in
- * a response. Amounts are in minor units, times in seconds since 1970.
+ * Objects of the API, as the SDK types them, with references as ids. `expand.ts` replaces the ids
+ * in a response. Amounts are in minor units, times in seconds since 1970.
  */
 
 export type IntentStatus =

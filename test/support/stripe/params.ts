@@ -8,7 +8,7 @@ const METADATA_KEYS = 50;
 const METADATA_KEY_LENGTH = 40;
 const METADATA_VALUE_LENGTH = 500;
 
-/** @throws ApiError `parameter_unknown` for a parameter outside `names`; `expand` is always allowed */
+/** @throws ApiError `parameter_unknown` for a parameter not in `names`, other than `expand` */
 export function assertKnown(form: Form, names: readonly string[]): void {
 	for (const name of Object.keys(form))
 		if (name !== "expand" && !names.includes(name))

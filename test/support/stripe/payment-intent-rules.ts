@@ -12,7 +12,8 @@ export function assertStatus(
 	throw unexpectedState(
 		intent,
 		`This PaymentIntent could not be ${verb} because it has a status of ${intent.status}. ` +
-			`Only a PaymentIntent with one of the following statuses may be ${verb}: ${allowed.join(", ")}.`,
+			`Only a PaymentIntent with one of the following statuses may be ${verb}: ` +
+			`${allowed.join(", ")}.`,
 	);
 }
 export const unexpectedState = (intent: PaymentIntent, message: string) =>

@@ -19,8 +19,8 @@ const COMPARISONS: Readonly<Record<string, (a: number, b: number) => boolean>> =
 const MAX_LIMIT = 100;
 
 /**
- * A result page of https://docs.stripe.com/search. Supports clauses over metadata, status, currency,
- * amount and created, joined by either AND or OR, and negation; no substring matches.
+ * A result page of https://docs.stripe.com/search. Supports clauses over metadata, status,
+ * currency, amount and created, joined by either AND or OR, and negation; no substring matches.
  *
  * @param intents in the order of their creation, without those that the index does not contain yet
  * @throws ApiError for an invalid query

@@ -24,7 +24,7 @@ export interface Movement {
 	readonly authorized: number;
 }
 
-/** Violations among the movements, by intent. The API rejects them, so that any is a defect here. */
+/** Violations among the movements, by intent. The API rejects them, so one is a defect here. */
 export function violationsOfMovements(movements: readonly Movement[]): Violation[] {
 	const byIntent = Map.groupBy(movements, ({ paymentIntent }) => paymentIntent);
 	return [...byIntent].flatMap(([id, moved]): Violation[] => {

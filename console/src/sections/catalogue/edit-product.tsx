@@ -111,8 +111,10 @@ function Conflict({ before, after }: { before: Product; after: Product }) {
 		<div class="notice">
 			<p>
 				{changes.length > 0
-					? "Another user has saved these changes. Fields that you have edited as well get your values when you save again; the others keep these:"
-					: "Another user has changed the variants of the product. Save again to keep both changes."}
+					? "Another user has saved these changes. Fields that you have edited " +
+						"as well get your values when you save again; the others keep these:"
+					: "Another user has changed the variants of the product. " +
+						"Save again to keep both changes."}
 			</p>
 			<ul class="notice-list">
 				{changes.map(({ field, from, to }) => (

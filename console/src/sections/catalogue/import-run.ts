@@ -34,7 +34,7 @@ const warn = (event: BeforeUnloadEvent) => event.preventDefault();
 export const rowsPerSecond = ({ rows, startedAt, updatedAt }: ImportRun): number | undefined =>
 	rows > 0 && updatedAt > startedAt ? (rows * 1000) / (updatedAt - startedAt) : undefined;
 
-/** Stops the import. The shop applies rows that it has already received, and imported rows remain. */
+/** Stops the import. The shop applies the rows that it has received, and imported rows remain. */
 export const cancelImport = (): void => running?.abort();
 
 /** Imports a file, unless an import is running. */

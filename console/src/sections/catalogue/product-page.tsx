@@ -59,7 +59,9 @@ function ProductActions({ version, reload }: { version: Version; reload(): void 
 				onSettled={reload}
 				confirm={{
 					title: "Delete the product?",
-					text: `${name}${variants} can no longer be ordered. Past orders keep it. This cannot be undone.`,
+					text:
+						`${name}${variants} can no longer be ordered. ` +
+						"Past orders keep it. This cannot be undone.",
 					action: "Delete",
 				}}
 			>

@@ -47,7 +47,7 @@ function attributeOf({ kind, value = "" }: Readonly<Record<string, string>>): At
 		.filter((one) => one !== "");
 }
 
-/** Fields of a product that every form has. Blank ones are undefined, or null if that is a value. */
+/** Fields of a product in every form. Blank ones are undefined, or null if that is a value. */
 export const readFields = (values: FormData) => ({
 	name: textOf(values, "name"),
 	description: textOf(values, "description") || null,

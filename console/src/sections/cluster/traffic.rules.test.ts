@@ -33,7 +33,7 @@ const snapshot = (time: string, ...nodes: Node[]): Nodes => ({
 	nodes,
 });
 
-test("the traffic of a node is the difference of two snapshots, divided by the time between them", () => {
+test("the traffic of a node is the difference of two snapshots by their distance in time", () => {
 	const before = snapshot("00:01:00", node());
 	const calls = [
 		{ service: "orders", ok: 98, refused: 11, failed: 11, seconds: 6, buckets: [60, 50, 10, 0] },

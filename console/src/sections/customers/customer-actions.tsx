@@ -30,7 +30,9 @@ export function CustomerActions({ user, onChange }: CustomerActionsProps) {
 					other === "admin"
 						? {
 								title: "Make this account an administrator?",
-								text: `${full_name} will see and change all data of the shop, and can change your account.`,
+								text:
+									`${full_name} will see and change all data of the shop, ` +
+									"and can change your account.",
 								action: "Make administrator",
 							}
 						: {
@@ -50,7 +52,9 @@ export function CustomerActions({ user, onChange }: CustomerActionsProps) {
 					is_active
 						? {
 								title: "Deactivate this account?",
-								text: `${full_name} is signed out everywhere and can no longer sign in. Orders are not affected, and you can activate the account again.`,
+								text:
+									`${full_name} is signed out everywhere and can no longer sign in. ` +
+									"Orders are not affected, and you can activate the account again.",
 								action: "Deactivate",
 							}
 						: {

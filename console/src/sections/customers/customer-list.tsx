@@ -46,7 +46,7 @@ export function CustomerList() {
 							rows={rows}
 							columns={columns}
 							keyOf={({ id }) => id}
-							empty="No account matches. Guests have no account: search their orders by e-mail address."
+							empty="No account matches. Search the orders of guests by e-mail address."
 						/>
 						<Paging position={position} rows={rows} />
 					</>

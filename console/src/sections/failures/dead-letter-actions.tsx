@@ -33,7 +33,9 @@ export const DiscardButton = ({ of: selection, onSettled }: SelectionButtonProps
 		done={(result) => resultOf("discarded", result)}
 		confirm={{
 			title: "Discard the dead letters?",
-			text: `This discards ${describe(selection)}. The services never process these events. This cannot be undone.`,
+			text:
+				`This discards ${describe(selection)}. ` +
+				"The services never process these events. This cannot be undone.",
 			action: "Discard all",
 		}}
 		onSettled={onSettled}

@@ -54,8 +54,8 @@ export function pageOfEvent(type: string, subject: string): string | undefined {
 /** Invariants whose subject is a product; that of all others is an order. */
 const OF_STOCK = new Set(["OVERSOLD", "RESERVED_MISMATCH"]);
 /**
- * Path of the page about the subject of a violation. A payment that the provider has without an order
- * has none.
+ * Path of the page about the subject of a violation. A payment that the provider has without an
+ * order has none.
  */
 export function pageOfViolation(invariant: string, subject: string): string | undefined {
 	if (!UUID.test(subject)) return undefined;

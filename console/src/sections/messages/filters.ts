@@ -23,7 +23,7 @@ type Status = keyof typeof STATUSES;
 /** Longest search that the service accepts. */
 const MAX_SEARCH = 100;
 
-/** Parameters of `notifications.list` by the query parameters of the page. Ignores invalid values. */
+/** Parameters of `notifications.list` by the valid query parameters of the page. */
 export function filtersOf(query: URLSearchParams): {
 	q?: string;
 	status?: Status;

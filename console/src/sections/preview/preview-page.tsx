@@ -15,8 +15,8 @@ const MAX_LINES = 100;
 const MAX_QUANTITY = 1000;
 
 /**
- * Calculates the prices of a cart that is not stored. The query selects its start: `cart`, the ID of
- * an existing cart; `product` and `coupon`.
+ * Calculates the prices of a cart that is not stored. The query selects its start: `cart`, the ID
+ * of an existing cart; `product` and `coupon`.
  */
 export function PreviewPage() {
 	const id = query.value.get("cart") ?? "";

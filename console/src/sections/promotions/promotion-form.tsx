@@ -77,7 +77,9 @@ function Actions({ promotion: { id, name, code } }: { promotion: Promotion }) {
 				done={`${name} is deleted.`}
 				confirm={{
 					title: "Delete the promotion?",
-					text: `${name} no longer applies. Orders that already use it keep their discount. This cannot be undone.`,
+					text:
+						`${name} no longer applies. ` +
+						"Orders that already use it keep their discount. This cannot be undone.",
 					action: "Delete",
 				}}
 			>
@@ -89,12 +91,13 @@ function Actions({ promotion: { id, name, code } }: { promotion: Promotion }) {
 
 function Uses({ promotion }: { promotion: Promotion }) {
 	const { used, usage_limit, spent, budget, currency, created_at, updated_at } = promotion;
+	const limit = usage_limit === null ? "" : ` of ${formatNumber(usage_limit)}`;
 	return (
 		<Panel title="Use">
 			<Facts
 				rows={{
 					State: <State promotion={promotion} />,
-					Used: `${formatNumber(used)}${usage_limit === null ? "" : ` of ${formatNumber(usage_limit)}`} orders`,
+					Used: `${formatNumber(used)}${limit} orders`,
 					Spent: (
 						<>
 							<Money amount={spent} currency={currency} />

@@ -69,7 +69,9 @@ function RemoveButton({ method: { code, name } }: { method: Method }) {
 			done={`${name} is deleted.`}
 			confirm={{
 				title: "Delete the shipping method?",
-				text: `Buyers can no longer choose ${name}. Orders keep their method and price. This cannot be undone.`,
+				text:
+					`Buyers can no longer choose ${name}. ` +
+					"Orders keep their method and price. This cannot be undone.",
 				action: "Delete",
 			}}
 		>
@@ -136,7 +138,7 @@ const MethodFields = ({ method }: { method?: Method }) => (
 			initial={method?.tiers ?? []}
 			blank={BLANK_TIER}
 			max={MAX_TIERS}
-			hint="The first tier whose limits the cart does not exceed sets the price, instead of the price above."
+			hint="The first tier whose limits the cart does not exceed replaces the price above."
 			ordered
 		>
 			{(tier: Partial<Tier>, position) => (

@@ -7,7 +7,7 @@ type Rates = ParamsOf<"tax.setRates">["rates"];
 
 /** A fraction as percent: 0.19 is 19. A rate has at most 6 decimals. */
 export const percentOf = (rate: number): number => Number((rate * 100).toFixed(4));
-/** Fraction of a percentage. More decimals than a rate has remain, so that the shop rejects them. */
+/** Fraction of a percentage. Keeps surplus decimals, so that the shop rejects them. */
 const fractionOf = (percent: string): number => {
 	const rounded = Number((Number(percent) / 100).toFixed(6));
 	return percentOf(rounded) === Number(percent) ? rounded : Number(percent) / 100;

@@ -51,8 +51,8 @@ const LIMITS = { totalMs: 250, idleMs: 50 };
  *   request returns the result from the ledger.
  * - `tok_3ds` requires an action of the buyer, and `tok_debit` is processed by a bank, until
  *   {@link PaymentProvider.simulate} decides.
- * - `tok_refund_pending` is charged. Its refunds are pending until `simulate` decides; they may also
- *   fail after that.
+ * - `tok_refund_pending` is charged. Its refunds are pending until `simulate` decides; they may
+ *   also fail after that.
  * - `tok_refund_fails` is charged. Its refunds fail.
  */
 export function createSimulated({ db }: { readonly db: Database }): PaymentProvider {

@@ -6,10 +6,10 @@ import { NEXT_ATTEMPT } from "./statements.ts";
 const MAX_KEYS = 3;
 
 /**
- * Creates a function that sends a request once. Stripe stores the response to an idempotency key for
- * a day, including a server error. After such an error, the function looks for the effect of the
- * request, and repeats the request under another key only if there is none. All processes use the
- * same keys in the same order.
+ * Creates a function that sends a request once. Stripe stores the response to an idempotency key
+ * for a day, including a server error. After such an error, the function looks for the effect of
+ * the request, and repeats the request under another key only if there is none. All processes use
+ * the same keys in the same order.
  */
 export const createOnce = (db: Database) =>
 	/**

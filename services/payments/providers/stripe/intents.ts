@@ -49,7 +49,7 @@ export function createIntents({ rows, sdk, once, returnUrl }: IntentsOptions) {
 		return result;
 	}
 
-	/** Cancels the intent of a payment that was voided or declined, so that it cannot be paid later. */
+	/** Cancels the intent of a voided or declined payment, so that it cannot be paid later. */
 	async function close({ row, intent }: Payment): Promise<Payment> {
 		const failure = intent.status === "requires_payment_method" ? intent.last_payment_error : null;
 		const { message, type, decline_code, code } = failure ?? {};
@@ -73,7 +73,7 @@ export function createIntents({ rows, sdk, once, returnUrl }: IntentsOptions) {
 		}
 	}
 
-	/** Retrieves an intent after a failed request. @throws the error if the status is one of `before` */
+	/** Retrieves an intent after a failed request. @throws the error if its status is in `before` */
 	async function retrieveAfter(
 		error: unknown,
 		id: string,
@@ -111,7 +111,7 @@ export function createIntents({ rows, sdk, once, returnUrl }: IntentsOptions) {
 		}
 	}
 
-	/** Captures an intent that requires it. The row contains the idempotency key of its only capture. */
+	/** Captures an intent that requires it. Its row has the idempotency key of its only capture. */
 	async function capture({ row, intent }: Payment, amount: number): Promise<Payment> {
 		const { id, status: before } = intent;
 		if (before !== "requires_capture") return { row, intent };

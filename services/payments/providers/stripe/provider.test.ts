@@ -134,7 +134,7 @@ describe("a payment", () => {
 		]);
 	});
 
-	test("that the buyer pays with another card after a failure is declined nevertheless", async () => {
+	test("that the buyer pays with another card after a failure is still declined", async () => {
 		const request = requestOf("pm_card_authenticationRequired");
 		await authorize(request);
 		await tested.confirm(request.key, false);

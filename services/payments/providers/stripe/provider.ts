@@ -21,8 +21,8 @@ const LIMITS = { totalMs: 3000, idleMs: 500 };
 
 /**
  * Payments through Stripe: one PaymentIntent per order, and one row in `stripe_intents`. Payment
- * methods that support it are authorized and then captured, in two requests, so that a payment can be
- * voided in between.
+ * methods that support it are authorized and then captured, in two requests, so that a payment can
+ * be voided in between.
  *
  * Requests of a batch run concurrently. A declined payment is final: its intent is canceled before
  * the result is returned.

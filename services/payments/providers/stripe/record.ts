@@ -22,7 +22,7 @@ export const amountOf = (units: number, currency: string): number =>
 
 /** Metadata by which refunds of this provider are found. */
 export const REFUND_KEY = "refund_id";
-/** Reference of a refund: its idempotency key, or Stripe's ID if this provider did not create it. */
+/** Reference of a refund: its idempotency key, or Stripe's ID if it was created elsewhere. */
 const referenceOf = ({ metadata, id }: Stripe.Refund): string => metadata?.[REFUND_KEY] ?? id;
 
 /** The status of a payment; null for an intent that is not confirmed, and can move no money. */

@@ -11,8 +11,8 @@ import type { IntentRow } from "./statements.ts";
 const MAX_REFUNDS = 1000;
 
 /**
- * Creates refunds. A refund is looked up by its idempotency key in the metadata before it is created,
- * because Stripe forgets the key, and replays an old status for it.
+ * Creates refunds. A refund is looked up by its idempotency key in the metadata before it is
+ * created, because Stripe forgets the key, and replays an old status for it.
  */
 export function createRefunds({ sdk, once }: { readonly sdk: Stripe; readonly once: Once }) {
 	const listOf = (intentId: string): Promise<Stripe.Refund[]> =>

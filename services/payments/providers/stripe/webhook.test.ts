@@ -125,7 +125,7 @@ test("finds no payment for an event about another payment or object", async () =
 	}
 });
 
-test("lists recent events about disputes and failed refunds, in case all webhooks were lost", async () => {
+test("lists recent events about disputes and failed refunds", async () => {
 	const disputed = await pay("pm_card_createDispute");
 	const failed = await pay("pm_card_refundFail");
 	const [refunded] = provider.refund([{ key: uuid(), authorization: failed, amount: 10 }]);
