@@ -15,6 +15,9 @@ const TABLES = `
 		created_at timestamptz default now());
 	create table items (order_id uuid references orders, product_id uuid, quantity int,
 		unit_price numeric(12,2), primary key (order_id, product_id));
+	create table users (id uuid primary key, email text unique, hashed_password text);
+	create table sessions (id uuid primary key, user_id uuid references users,
+		created_at timestamptz default now());
 	create index on products (created_at, id);
 	create index on products (category, created_at);`;
 const DATABASE = "floor";
@@ -32,7 +35,8 @@ export async function startFloor(options: {
 	await server.query(
 		DATABASE,
 		`${TABLES} alter table products owner to floor; alter table stock owner to floor;
-		alter table orders owner to floor; alter table items owner to floor;`,
+		alter table orders owner to floor; alter table items owner to floor;
+		alter table users owner to floor; alter table sessions owner to floor;`,
 	);
 	await insertFloorHistory(server, history);
 	const port = await freePort();
@@ -90,12 +94,13 @@ export async function startFloor(options: {
 	};
 }
 
-/** Inserts products, stock and delivered orders. Delivered orders have no reservation. */
+/** Inserts users, products, stock and delivered orders. Delivered orders have no reservation. */
 async function insertFloorHistory(server: Postgres, history: SeedHistory): Promise<void> {
-	const { products, orders } = history.size;
+	const { users, products, orders } = history.size;
 	const { product_id, price } = history.line;
 	const item = { order_id: history.order.id, product_id, quantity: "1", unit_price: price };
 	const rows: SeedRows[] = [
+		{ table: "users", to: users, columns: history.user },
 		{ table: "products", to: products, columns: history.product },
 		{
 			table: "stock",

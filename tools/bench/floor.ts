@@ -1,14 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type ServerResponse } from "node:http";
+import jwt from "jsonwebtoken";
 import pg from "pg";
+import { javascriptBcrypt, nativeBcrypt } from "../../lib/security/bcrypt.ts";
 
 /**
  * The floor: the minimal server that the benchmark compares with. One process, plain node:http,
  * prepared statements, and one transaction on one database per order; no services, saga, events,
- * accounts or idempotency keys. Arguments: connection string and port.
+ * limits or idempotency keys. Arguments: connection string and port.
  */
 const [, , connectionString, port] = process.argv;
 const pool = new pg.Pool({ connectionString, max: 15 });
+const bcrypt = nativeBcrypt() ?? javascriptBcrypt(2);
+const SECRET = "the secret of the floor's access tokens";
 
 const selectProduct = { name: "one", text: "select * from products where id = $1" };
 const selectProducts = {
@@ -25,6 +29,25 @@ const insertOrder = {
 	text: "insert into orders (id, user_id, status, total_amount) values ($1, $2, 'confirmed', $3)",
 };
 const insertItem = { name: "item", text: "insert into items values ($1, $2, $3, $4)" };
+
+const selectUser = {
+	name: "user",
+	text: "select id, hashed_password from users where email = $1",
+};
+const insertSession = {
+	name: "session",
+	text: "insert into sessions (id, user_id) values ($1, $2)",
+};
+
+async function logIn({ email, password }: { email: string; password: string }) {
+	const { rows } = await pool.query({ ...selectUser, values: [email] });
+	const [user] = rows;
+	if (!user || !(await bcrypt.compare(password, user.hashed_password)))
+		throw new Error("INVALID_CREDENTIALS");
+	const id = randomUUID();
+	await pool.query({ ...insertSession, values: [id, user.id] });
+	return { access_token: jwt.sign({ sub: user.id, sid: id }, SECRET, { expiresIn: "15m" }) };
+}
 
 async function placeOrder({ items }: { items: { product_id: string; quantity: number }[] }) {
 	// A fixed lock order prevents deadlocks between orders of the same products.
@@ -54,6 +77,9 @@ async function placeOrder({ items }: { items: { product_id: string; quantity: nu
 	}
 }
 
+/** HTTP status by error message. */
+const STATUS: Readonly<Record<string, number>> = { OUT_OF_STOCK: 409, INVALID_CREDENTIALS: 401 };
+
 function respond(response: ServerResponse, status: number, value: unknown): void {
 	const text = JSON.stringify(value);
 	response.writeHead(status, {
@@ -66,14 +92,16 @@ function respond(response: ServerResponse, status: number, value: unknown): void
 const server = createServer((request, response) => {
 	const url = request.url ?? "";
 	const fail = (error: Error) =>
-		respond(response, error.message === "OUT_OF_STOCK" ? 409 : 500, { error: error.message });
+		respond(response, STATUS[error.message] ?? 500, { error: error.message });
 	if (request.method === "POST") {
 		let text = "";
 		request.setEncoding("utf8").on("data", (chunk: string) => {
 			text += chunk;
 		});
 		request.on("end", () =>
-			placeOrder(JSON.parse(text)).then((created) => respond(response, 201, created), fail),
+			url === "/api/users/login"
+				? logIn(JSON.parse(text)).then((tokens) => respond(response, 200, tokens), fail)
+				: placeOrder(JSON.parse(text)).then((created) => respond(response, 201, created), fail),
 		);
 	} else if (url.startsWith("/api/products/")) {
 		pool

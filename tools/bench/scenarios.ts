@@ -1,8 +1,7 @@
 import type { Connection, HttpResponse } from "./client.ts";
 import type { Operation } from "./load.ts";
 import { cartToken } from "./seed-carts.ts";
-import { COMMON_WORDS, type SeedHistory } from "./seed-history.ts";
-import { BUYER_PASSWORD } from "./shop-seed-history.ts";
+import { BUYER_PASSWORD, COMMON_WORDS, type SeedHistory } from "./seed-history.ts";
 
 /** Data that the scenarios use. */
 export interface ScenarioData {
@@ -84,6 +83,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 	login: {
 		description: "login with e-mail and password, a different user each time",
 		operation: login,
+		runsOnFloor: true,
 	},
 	order: {
 		description: "order with one line, varying products",

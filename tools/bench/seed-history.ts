@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import bcrypt from "bcryptjs";
 import type { Postgres } from "./postgres.ts";
 
 /** Numbers of rows before the measurement starts. */
@@ -34,6 +35,10 @@ export const COMMON_WORDS = [
 ] as const;
 /** Word that occurs in ten products, of which `n` is one. */
 export const rareWord = (n: number): string => `lot${String(Math.floor(n / 10)).padStart(9, "0")}`;
+/** Password of every buyer. */
+export const BUYER_PASSWORD = "correct horse battery staple";
+/** The cost in production. */
+const BCRYPT_COST = 10;
 const CATEGORIES = 10;
 const SIZES = 6;
 /** One of 20,000 words of letters, as a catalog of this size has. */
@@ -117,6 +122,14 @@ export class SeedHistory {
 			category: `'Category ' || n % ${CATEGORIES}`,
 			attributes: `jsonb_build_object('material', ${sqlWord("n")}, 'size', 'S' || n % ${SIZES})`,
 			created_at: this.sqlTime("product"),
+		};
+	}
+	/** Columns of user `n`, as SQL expressions. */
+	get user() {
+		return {
+			id: this.sqlId("user"),
+			email: "'buyer' || n || '@example.com'",
+			hashed_password: `'${bcrypt.hashSync(BUYER_PASSWORD, BCRYPT_COST)}'`,
 		};
 	}
 	/** Columns of order `n`, as SQL expressions. */

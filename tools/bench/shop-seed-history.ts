@@ -1,4 +1,3 @@
-import bcrypt from "bcryptjs";
 import type { Postgres } from "./postgres.ts";
 import { commerceRows } from "./seed-carts.ts";
 import {
@@ -9,8 +8,6 @@ import {
 	type SeedRows,
 } from "./seed-history.ts";
 
-/** Password of every buyer. */
-export const BUYER_PASSWORD = "correct horse battery staple";
 /** Share of the 90 days of orders whose events are still retained (7 days in the outbox). */
 const RETAINED_SHARE = 7 / 90;
 
@@ -71,17 +68,14 @@ function rowsByService(history: SeedHistory): Readonly<Record<string, readonly S
 	});
 	const eventData = `json_build_object('order_id', {id}, 'user_id', ${buyer},
 		'total_amount', ${amount}, 'currency', 'EUR')`;
-	const hash = bcrypt.hashSync(BUYER_PASSWORD, 10);
 	return {
 		users: [
 			{
 				table: "users",
 				to: users,
 				columns: {
-					id: history.sqlId("user"),
-					email: "'buyer' || n || '@example.com'",
+					...history.user,
 					full_name: "'Buyer ' || n",
-					hashed_password: `'${hash}'`,
 					role: "'user'",
 					is_verified: "true",
 					...times("user"),
