@@ -29,10 +29,11 @@ test("bench measures the shop and the floor, checks orders, and writes JSON and 
 	const bench = runScript(
 		"bench",
 		{},
-		{ args: [...SMALL, "--scenarios", "order", "--json", json, "--page", page] },
+		{ args: [...SMALL, "--scenarios", "order", "--slowest", "--json", json, "--page", page] },
 	);
 	const { code, errors } = await bench.ended;
 	expect({ code, errors }).toEqual({ code: 0, errors: "" });
+	expect(bench.output()).toMatch(/^ +slowest 1 %: \d+ requests of [\d.]+ ms or longer/m);
 	const { rows, violations, checked } = JSON.parse(await readFile(json, "utf8")) as Findings;
 	expect(violations).toEqual([]);
 	expect(rows.map(({ target, errors }) => [target, errors])).toEqual([

@@ -1,6 +1,7 @@
 import { setTimeout as after } from "node:timers/promises";
 import { Connection, type HttpResponse } from "./client.ts";
 import { percentile } from "./figures.ts";
+import type { Timed } from "./stalls.ts";
 
 /** Sends one operation over a connection; `n` is its sequence number. */
 export type Operation = (connection: Connection, n: number) => Promise<HttpResponse>;
@@ -35,6 +36,8 @@ export interface LoadResult {
 	readonly p95: number;
 	readonly p99: number;
 	readonly max: number;
+	/** In the order of their ends. */
+	readonly requests: readonly Timed[];
 }
 
 /** Time limit for responses after the last scheduled request. */
@@ -52,9 +55,12 @@ export async function generateLoad({
 }: LoadOptions): Promise<LoadResult> {
 	const connections = Array.from({ length: buyers }, () => new Connection(url));
 	const times: number[] = [];
+	const ends: number[] = [];
 	const statuses: Record<string, number> = {};
 	const count = (status: string, due: number) => {
-		times.push(performance.now() - due);
+		const now = performance.now();
+		times.push(now - due);
+		ends.push(performance.timeOrigin + now);
 		statuses[status] = (statuses[status] ?? 0) + 1;
 	};
 	const send = async (connection: Connection, n: number, due: number) => {
@@ -102,7 +108,8 @@ export async function generateLoad({
 		number,
 		number,
 	];
-	return { operations: times.length, seconds: elapsed, statuses, p50, p95, p99, max };
+	const requests = ends.map((end, i) => ({ start: end - times[i]!, end }));
+	return { operations: times.length, seconds: elapsed, statuses, p50, p95, p99, max, requests };
 }
 
 /** Repeats an operation without measuring it. `stop` returns the number of completed operations. */

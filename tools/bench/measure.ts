@@ -4,6 +4,7 @@ import { generateLoad, type LoadResult, startBackgroundLoad } from "./load.ts";
 import { type Postgres, readWork } from "./postgres.ts";
 import { readUsage } from "./processes.ts";
 import type { Scenario } from "./scenarios.ts";
+import type { Timed } from "./stalls.ts";
 import { type Target, waitUntilSettled } from "./target.ts";
 
 /** Figures of one measurement, or the medians of several. */
@@ -40,6 +41,7 @@ interface Measurement {
 	/** Number of failed operations by status or error message. */
 	readonly errors: Readonly<Record<string, number>>;
 	readonly violations: readonly string[];
+	readonly requests: readonly Timed[];
 }
 
 /** Measures one target and counts its responses for the final check. */
@@ -156,7 +158,7 @@ export class Meter {
 				commits: perOperation(({ commits }) => commits),
 				rss: mapValues(after.groups, ({ rssMb }) => rssMb),
 			};
-			return { figures, errors, violations };
+			return { figures, errors, violations, requests: result.requests };
 		} finally {
 			await background?.stop();
 		}

@@ -23,6 +23,7 @@ const OPTIONS = {
 	json: { type: "string" },
 	page: { type: "string" },
 	profile: { type: "boolean", default: false },
+	slowest: { type: "boolean", default: false },
 	"cpu-profile": { type: "string" },
 	env: { type: "string", multiple: true },
 } as const;
@@ -66,6 +67,8 @@ Output
   --json FILE             all figures
   --page FILE             charts, as a self-contained HTML page
   --profile               the slowest SQL statements after each measurement
+  --slowest               which garbage collections, blocks, slow statements and autovacuums
+                          overlap with the slowest 1 % of the requests of each measurement
   --cpu-profile DIR       write a CPU profile of each process of the shop to DIR
 The exit code is 1 if orders, stock or payments do not match the responses.`;
 
@@ -136,6 +139,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		json: values.json,
 		page: values.page,
 		profile: values.profile,
+		slowest: values.slowest,
 		cpuProfile: values["cpu-profile"],
 		env: Object.fromEntries(
 			(values.env ?? []).map((pair) => [pair.split("=", 1)[0]!, pair.slice(pair.indexOf("=") + 1)]),

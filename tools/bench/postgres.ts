@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../../lib/persistence/embedded-postgres/embedded-postgres.ts";
+import { SLOW_STATEMENT_MS } from "./stalls.ts";
 
 /**
  * Postgres server of the benchmark. The queries of the benchmark run as administrator; the targets
@@ -34,8 +35,13 @@ const SETTINGS = {
 	checkpoint_timeout: "1h",
 	shared_preload_libraries: "pg_stat_statements,auto_explain",
 	"pg_stat_statements.max": "10000",
-	// The user name attributes each plan to a service.
-	log_line_prefix: "%u ",
+	// The user name attributes each plan to a service. The time is in epoch seconds.
+	log_line_prefix: "%u %n ",
+};
+/** Logs what can delay requests, see stalls.ts. */
+const LOG_STALLS = {
+	log_min_duration_statement: `${SLOW_STATEMENT_MS}ms`,
+	log_autovacuum_min_duration: "0",
 };
 
 /**
@@ -43,15 +49,21 @@ const SETTINGS = {
  *
  * @param folder must be accessible to other users: Postgres does not run as root
  * @param share of a quarter of the machine's memory, the manual's advice for `shared_buffers`
+ * @param stalls whether the log contains slow statements and autovacuums
  */
-export async function startPostgres(folder: string, name: string, share = 1): Promise<Postgres> {
+export async function startPostgres(
+	folder: string,
+	name: string,
+	share = 1,
+	stalls = false,
+): Promise<Postgres> {
 	const dataDir = join(folder, name);
 	mkdirSync(dataDir);
 	chmodSync(dataDir, 0o755);
 	const shared_buffers = `${Math.floor((totalmem() / 4 / 2 ** 20) * share)}MB`;
 	const server = await startEmbeddedPostgres({
 		dataDir,
-		settings: { ...SETTINGS, shared_buffers },
+		settings: { ...SETTINGS, ...(stalls ? LOG_STALLS : {}), shared_buffers },
 	});
 	const address = `${server.host}:${server.port}`;
 	const url = (database: string) =>

@@ -1,6 +1,7 @@
 import { medians } from "./figures.ts";
 import { type Figures, Meter } from "./measure.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
+import type { Timed } from "./stalls.ts";
 import type { Target } from "./target.ts";
 
 /** Result of one scenario and load on one target. */
@@ -37,7 +38,7 @@ interface Plan {
 	onRow?(row: Row, all: readonly Row[]): void;
 	onProgress?(line: string): void;
 	/** Runs after each measurement. */
-	afterEach?(target: Target, scenario: string): Promise<void>;
+	afterEach?(target: Target, requests: readonly Timed[]): Promise<void>;
 }
 
 /** Measures the targets alternately in each round, then checks the invariants of each target. */
@@ -92,7 +93,7 @@ export async function measureAll(targets: readonly Target[], plan: Plan): Promis
 						(violation) => `${target}, ${name} with ${buyers} buyers: ${violation}`,
 					),
 				);
-				await plan.afterEach?.(meter.target, name);
+				await plan.afterEach?.(meter.target, measured.requests);
 			}
 		}
 		for (const [{ target }, { figures, errors }] of collected) {

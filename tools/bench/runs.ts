@@ -14,6 +14,7 @@ import {
 import { type Scenario, scenarios } from "./scenarios.ts";
 import type { Shop } from "./shop.ts";
 import { formatPruning, soak } from "./soak.ts";
+import { explainRequests, formatExplanation, type Timed } from "./stalls.ts";
 import type { Target } from "./target.ts";
 import type { BenchmarkEnvironment } from "./targets.ts";
 
@@ -63,8 +64,21 @@ const runComparison: Run = async (options, environment, { print, progress }) => 
 	return { findings };
 };
 
-const profilingHook = (options: Options, print: Output["print"]) =>
-	options.profile ? { afterEach: (target: Target) => printSlowestStatements(target, print) } : {};
+const profilingHook = ({ profile, slowest }: Options, print: Output["print"]) => ({
+	async afterEach(target: Target, requests: readonly Timed[]) {
+		if (profile) await printSlowestStatements(target, print);
+		if (slowest) await printSlowestRequests(target, requests, print);
+	},
+});
+async function printSlowestRequests(
+	{ name, readStalls }: Target,
+	requests: readonly Timed[],
+	print: Output["print"],
+): Promise<void> {
+	if (!readStalls) return;
+	print(name);
+	for (const line of formatExplanation(explainRequests(requests, await readStalls()))) print(line);
+}
 async function printSlowestStatements(
 	{ databases }: Target,
 	print: Output["print"],

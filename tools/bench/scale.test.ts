@@ -20,13 +20,13 @@ test("computeGrowth compares the total CPU time of each scenario", () => {
 
 test("parsePlans extracts each plan with its lines and its user", () => {
 	const log = `
-admin LOG:  received SIGHUP
-products LOG:  duration: 0.310 ms  plan:
+admin 1700000000.000 LOG:  received SIGHUP
+products 1700000000.000 LOG:  duration: 0.310 ms  plan:
 \tQuery Text: select 1
 \tResult  (cost=0.00..0.01 rows=1 width=4)
-admin LOG:  duration: 12.5 ms  plan:
+admin 1700000000.000 LOG:  duration: 12.5 ms  plan:
 \tQuery Text: select 2
-products LOG:  something else`;
+products 1700000000.000 LOG:  something else`;
 	expect(parsePlans(log)).toEqual([
 		{
 			user: "products",

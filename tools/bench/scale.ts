@@ -177,10 +177,10 @@ interface Plan {
 	readonly statement: string;
 	readonly text: string;
 }
-/** Parses the plans in a Postgres log whose lines start with the user name. */
+/** Parses the plans in a Postgres log whose lines start with the user name and a time. */
 export function parsePlans(log: string): Plan[] {
 	return log.split(/\n(?!\t)/).flatMap((text) => {
-		const [, user, ms] = /^(\S+) LOG: {2}duration: ([\d.]+) ms {2}plan:/.exec(text) ?? [];
+		const [, user, ms] = /^(\S+) [\d.]+ LOG: {2}duration: ([\d.]+) ms {2}plan:/.exec(text) ?? [];
 		const statement = /Query Text: (.{0,60})/.exec(text)?.[1] ?? "";
 		return user ? [{ user, ms: Number(ms), statement, text }] : [];
 	});

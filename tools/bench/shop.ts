@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -10,6 +10,7 @@ import type { Postgres } from "./postgres.ts";
 import type { SeedHistory } from "./seed-history.ts";
 import { shopStateReader } from "./shop-invariants.ts";
 import { insertSeedHistory, type ServiceDatabase } from "./shop-seed-history.ts";
+import { parsePostgresStalls, parseStalls, type Stall } from "./stalls.ts";
 import { eventually, type Target } from "./target.ts";
 
 export type Shape = "embedded" | "cluster";
@@ -25,6 +26,8 @@ interface ShopOptions {
 	readonly history: SeedHistory;
 	/** Folder for the CPU profiles that the processes write when they exit. */
 	readonly profile?: string | undefined;
+	/** Whether the processes record what delays requests, see stalls.ts. */
+	readonly recordStalls: boolean;
 	/** Whether the nodes of a cluster use Redis as a cache. */
 	readonly caching: boolean;
 	/** Additional environment variables of the processes. */
@@ -35,6 +38,7 @@ interface ShopOptions {
 }
 
 const STOP_TIMEOUT_MS = 8000;
+const STALL_RECORDER = new URL("./stall-recorder.ts", import.meta.url).href;
 const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 /** Services that run in the gateway's process, as in Compose and Kubernetes. */
 const WITH_GATEWAY = ["operations"];
@@ -82,6 +86,8 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 	);
 	await insertSeedHistory(history, serviceDatabases, options.onRows);
 
+	const stalls = join(folder, "stalls");
+	if (options.recordStalls) mkdirSync(stalls);
 	const env = {
 		NODE_ENV: "production",
 		LOGLEVEL: "warn",
@@ -91,11 +97,13 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		ADMIN_EMAIL: "admin@example.com",
 		ADMIN_PASSWORD: "qV7x2mLw9TzR4kNd",
 		RATE_LIMIT_ENABLED: "false",
+		BENCH_STALLS: stalls,
 		...options.env,
 	};
 	const args = [
 		"--no-warnings",
 		...(options.profile ? ["--cpu-prof", `--cpu-prof-dir=${options.profile}`] : []),
+		...(options.recordStalls ? ["--import", STALL_RECORDER] : []),
 	];
 	const port = await freePort();
 	const start = (node: string, overrides: Record<string, string>): void => {
@@ -157,8 +165,18 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 			[...databases].map(([server, own]) => [server, own.map(({ database }) => database)]),
 		),
 		tokens: () => signTokens(checkout, history),
+		...(options.recordStalls ? { readStalls: () => readStalls(stalls, servers) } : {}),
 		...stateReader,
 	};
+}
+
+/** Stalls of the processes that record to `folder`, and of the servers. */
+async function readStalls(folder: string, servers: readonly Postgres[]): Promise<Stall[]> {
+	const recorded = readdirSync(folder).map((name) =>
+		parseStalls(readFileSync(join(folder, name), "utf8")),
+	);
+	const logged = servers.map(({ log }) => parsePostgresStalls(readFileSync(log, "utf8")));
+	return [...recorded, ...logged].flat();
 }
 
 /** Stops a process gracefully, and kills it after STOP_TIMEOUT_MS. */

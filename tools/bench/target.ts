@@ -2,6 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import type { OrderRecord, ShopState } from "./invariants.ts";
 import type { Postgres } from "./postgres.ts";
 import type { SeedHistory } from "./seed-history.ts";
+import type { Stall } from "./stalls.ts";
 
 /** Server under test. */
 export interface Target {
@@ -18,6 +19,8 @@ export interface Target {
 	isSettled(): Promise<boolean>;
 	/** Reads these orders from the database. */
 	findOrders(ids: readonly string[]): Promise<OrderRecord[]>;
+	/** Reads what has delayed requests so far; present if the processes record it. */
+	readStalls?(): Promise<Stall[]>;
 	/** Reads the state of all orders that are newer than the seed history. */
 	readState(): Promise<ShopState>;
 }

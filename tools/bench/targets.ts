@@ -21,7 +21,10 @@ export interface BenchmarkEnvironment {
 	startFloor(size: SeedSize): Promise<Target>;
 }
 
-type EnvironmentOptions = Pick<Options, "shape" | "postgres" | "scale" | "cpuProfile" | "env">;
+type EnvironmentOptions = Pick<
+	Options,
+	"shape" | "postgres" | "scale" | "cpuProfile" | "slowest" | "env"
+>;
 
 /**
  * Creates the environment of a benchmark run. `close` may be called at any time, also before `open`
@@ -30,7 +33,7 @@ type EnvironmentOptions = Pick<Options, "shape" | "postgres" | "scale" | "cpuPro
  * @param onProgress receives a line when a new phase starts
  */
 export function createEnvironment(
-	{ shape, postgres, scale, cpuProfile, env }: EnvironmentOptions,
+	{ shape, postgres, scale, cpuProfile, slowest, env }: EnvironmentOptions,
 	onProgress: (line: string) => void,
 ) {
 	const folder = mkdtempSync(join(tmpdir(), "moleculer-commerce-bench-"));
@@ -55,7 +58,7 @@ export function createEnvironment(
 			onProgress("Starting Postgres …");
 			const servers: Postgres[] = [];
 			for (let n = 1; n <= postgres; n++) {
-				const server = await startPostgres(folder, `postgres-${n}`, 1 / postgres);
+				const server = await startPostgres(folder, `postgres-${n}`, 1 / postgres, slowest);
 				onEnd(() => server.stop());
 				servers.push(server);
 			}
@@ -83,6 +86,7 @@ export function createEnvironment(
 						servers,
 						history,
 						profile: cpuProfile && resolve(cpuProfile),
+						recordStalls: slowest,
 						// Cache hits would hide the cost of large tables.
 						caching: !scale,
 						env,
