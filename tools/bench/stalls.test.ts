@@ -50,7 +50,11 @@ test("slow statements and autovacuums are read from the log of Postgres", () => 
 		"",
 	].join("\n");
 	expect(parsePostgresStalls(log)).toEqual([
-		{ start: 1_700_000_000_237.5, end: 1_700_000_000_250, kind: "statement place, 5 ms or longer" },
+		{
+			start: 1_700_000_000_237.5,
+			end: 1_700_000_000_250,
+			kind: "statement place, 5 ms or longer",
+		},
 		{ start: 1_700_000_000_500, end: 1_700_000_001_000, kind: "autovacuum" },
 	]);
 });

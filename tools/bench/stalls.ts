@@ -53,7 +53,7 @@ export function parsePostgresStalls(log: string): Stall[] {
 }
 
 /** How many requests overlap with stalls of one kind. */
-export interface Overlap {
+interface Overlap {
 	readonly kind: string;
 	/** Share of the slow requests, from 0 to 1. */
 	readonly slow: number;
@@ -125,7 +125,8 @@ function overlapTest(stalls: readonly Stall[]): (request: Timed) => boolean {
 export function formatExplanation({ from, count, overlaps, unexplained }: Explanation): string[] {
 	const percent = (part: number) => `${(part * 100).toFixed(0)} %`.padStart(6);
 	return [
-		`             slowest 1 %: ${count} requests of ${from.toFixed(1)} ms or longer; share of them, and of all, that overlap with`,
+		`             slowest 1 %: ${count} requests of ${from.toFixed(1)} ms or longer`,
+		"             share of them, and of all, that overlap with:",
 		...overlaps.map(
 			({ kind, slow, all }) => `             ${percent(slow)} ${percent(all)}   ${kind}`,
 		),
