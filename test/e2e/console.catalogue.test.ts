@@ -1,38 +1,29 @@
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
-import type { Browser } from "playwright-core";
-import { type Client, createClient } from "../../clients/typescript/src/index.ts";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct } from "../support/builders.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { problemsOfPages } from "../support/console-pages.ts";
+import { expect } from "@jest/globals";
+import type { Client } from "../../clients/typescript/src/index.ts";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
-let client: Client;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	admin = await makeAdmin(shop);
-	client = createClient({ url: shop.url });
-	await client.signIn(admin);
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-});
-
 let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url, "/products");
-	await console.signIn(admin);
-	await console.shows("Catalogue");
+let client: Client;
+
+const { problemsOf } = consoleShop({
+	page: ["/products", "Catalogue"],
+	onStart(started) {
+		({ shop, admin } = started);
+		client = clientOf(shop, admin);
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
 
 const label = (text: string) => console.page.getByLabel(text, { exact: true });
@@ -89,7 +80,7 @@ testInBrowser(
 		await console.button("Delete …").click();
 		await console.page.keyboard.press("Escape");
 		await console.button("Delete …").click();
-		await console.dialog().getByRole("button", { name: "Delete", exact: true }).click();
+		await console.choose("Delete");
 		await console.shows("Catalogue");
 		await console.confirms("Cast iron pan is deleted.");
 		await expect(client.products.get({ id })).rejects.toMatchObject({ status: 404 });
@@ -168,7 +159,7 @@ testInBrowser(
 		await console.page.getByText("Open the product").click();
 		await rowOf("XL / red").getByText("SHIRT-XL").waitFor();
 		await rowOf("L / red").getByRole("button", { name: "Delete …" }).click();
-		await console.dialog().getByRole("button", { name: "Delete", exact: true }).click();
+		await console.choose("Delete");
 		await eventually(async () =>
 			expect((await client.products.get({ id })).variants).toHaveLength(1),
 		);
@@ -317,7 +308,7 @@ testInBrowser(
 			[`/products/${parent.id}/new-variant`]: ["New variant of Jacket", "Options"],
 			[`/products/${single.id}`]: ["Scarf", "On hand"],
 		} as const;
-		expect(await problemsOfPages(browser, shop.url, admin, pages)).toEqual([]);
+		expect(await problemsOf(pages)).toEqual([]);
 		await console.goto(`/products/${single.id}`);
 		for (const name of ["Adjust", "Set"]) {
 			await console.button(`${name} … stock of Scarf`).click();

@@ -50,7 +50,7 @@ describeWith(["nats-server", "redis-server"], "the console of a cluster", () => 
 			await console.panel("Timeline").getByText("order shipped").first().waitFor();
 			await console.button("Refund …").click();
 			await console.button("Half of the order").click();
-			await console.dialog().getByRole("button", { name: "Refund", exact: true }).click();
+			await console.choose("Refund");
 			const payments = console.panel("Payments");
 			await payments.getByText("partially refunded").waitFor();
 			expect(await client.orders.get({ id })).toMatchObject({

@@ -1,41 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
-import type { Browser } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	placeOrder,
-	register,
-} from "../support/builders.ts";
+import { expect } from "@jest/globals";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct, placeOrder, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { problemsOfPages } from "../support/console-pages.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
-let customer: Customer;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	[admin, customer] = await Promise.all([makeAdmin(shop), register(shop)]);
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-});
-
 let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url, "/customers");
-	await console.signIn(admin);
-	await console.shows("Customers");
+let customer: Customer;
+
+const { problemsOf } = consoleShop({
+	page: ["/customers", "Customers"],
+	async onStart(started) {
+		({ shop, admin } = started);
+		customer = await register(shop);
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
 
 const user = ({ id }: Customer) => clientOf(shop, admin).users.get({ id });
@@ -49,7 +35,7 @@ async function open({ id }: Pick<Customer, "id">, name = "A Customer"): Promise<
 /** Selects an action and confirms it. */
 async function confirm(button: string, action: string): Promise<void> {
 	await console.button(button).click();
-	await console.dialog().getByRole("button", { name: action, exact: true }).click();
+	await console.choose(action);
 }
 
 testInBrowser(
@@ -136,7 +122,7 @@ testInBrowser(
 		const other = await register(shop);
 		await open(other);
 		await console.button("Make administrator …").click();
-		await console.dialog().getByRole("button", { name: "Cancel" }).click();
+		await console.choose("Cancel");
 		expect(await user(other)).toMatchObject({ role: "user" });
 		await confirm("Make administrator …", "Make administrator");
 		await console.confirms("A Customer is an administrator now.");
@@ -171,7 +157,7 @@ testInBrowser(
 testInBrowser(
 	"the pages are accessible and fit narrow screens",
 	async () => {
-		const problems = await problemsOfPages(browser, shop.url, admin, {
+		const problems = await problemsOf({
 			"/customers": ["Customers", customer.email],
 			"/customers?q=nothing": ["Customers", "No account matches."],
 			[`/customers/${customer.id}`]: ["A Customer", "Welcome to the shop"],

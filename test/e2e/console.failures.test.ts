@@ -1,44 +1,27 @@
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
-import type { Browser } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	placeOrder,
-	register,
-} from "../support/builders.ts";
+import { expect } from "@jest/globals";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct, placeOrder, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { problemsOfPages } from "../support/console-pages.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	// Events have two attempts.
-	[shop, browser] = await Promise.all([
-		startShop({ env: { EVENT_BACKOFF: "0.01" } }),
-		startBrowser(),
-	]);
-	admin = await makeAdmin(shop);
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-});
-
 let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url, "/failures");
-	await console.signIn(admin);
-	await console.shows("Dead letters");
+
+const { problemsOf } = consoleShop({
+	// Two attempts for each event.
+	env: () => ({ EVENT_BACKOFF: "0.01" }),
+	page: ["/failures", "Dead letters"],
+	onStart(started) {
+		({ shop, admin } = started);
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
 
 const asAdmin = () => clientOf(shop, admin);
@@ -67,7 +50,7 @@ const rows = () => console.page.locator("tbody tr");
 /** Selects an action and confirms it. */
 async function confirm(button: string, action: string): Promise<void> {
 	await console.button(button).click();
-	await console.dialog().getByRole("button", { name: action, exact: true }).click();
+	await console.choose(action);
 }
 async function order(): Promise<string> {
 	const { body } = await placeOrder(shop, admin, await makeProduct(shop, admin));
@@ -287,7 +270,7 @@ testInBrowser(
 				"saga_owner = null, saga_reason = 'TEST' where id = $1",
 			[stuck],
 		);
-		const problems = await problemsOfPages(browser, shop.url, admin, {
+		const problems = await problemsOf({
 			"/failures": ["Dead letters", "user.created"],
 			"/failures?service=products": ["Dead letters", "No dead letter"],
 			[`/failures/notifications/${event_id}`]: ["user.created", "violates check constraint"],

@@ -1,51 +1,41 @@
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
+import { afterAll, beforeAll, expect } from "@jest/globals";
 import type { ParsedMail } from "mailparser";
-import type { Browser, Frame } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	placeOrder,
-	register,
-} from "../support/builders.ts";
+import type { Frame } from "playwright-core";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct, placeOrder, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { problemsOfPages } from "../support/console-pages.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
 import { type MailServer, startMailServer } from "../support/mail-server.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
-let mail: MailServer;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
+let console: AdminConsole;
 let customer: Customer;
 let order: { readonly id: string };
+
+let mail: MailServer;
 beforeAll(async () => {
-	if (!chromiumPath) return;
 	mail = await startMailServer();
-	const env = { SMTP_URL: mail.url, PUBLIC_URL: "http://shop.invalid" };
-	[shop, browser] = await Promise.all([startShop({ env }), startBrowser()]);
-	[admin, customer] = await Promise.all([makeAdmin(shop), register(shop)]);
-	order = (await placeOrder(shop, customer, await makeProduct(shop, admin))).body;
-	await eventually(() => expect(mailsTo(customer)).toHaveLength(2));
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-	await mail?.stop();
 });
 
-let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url, "/messages");
-	await console.signIn(admin);
-	await console.shows("Messages");
+const { problemsOf } = consoleShop({
+	env: () => ({ SMTP_URL: mail.url, PUBLIC_URL: "http://shop.invalid" }),
+	page: ["/messages", "Messages"],
+	async onStart(started) {
+		({ shop, admin } = started);
+		customer = await register(shop);
+		order = (await placeOrder(shop, customer, await makeProduct(shop, admin))).body;
+		await eventually(() => expect(mailsTo(customer)).toHaveLength(2));
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
+afterAll(() => mail?.stop());
 
 const mailsTo = ({ email }: Customer): ParsedMail[] =>
 	mail.mails.filter(({ to }) =>
@@ -222,7 +212,7 @@ testInBrowser(
 	async () => {
 		await open(subject());
 		const { path } = console;
-		const problems = await problemsOfPages(browser, shop.url, admin, {
+		const problems = await problemsOf({
 			"/messages": ["Messages", "Welcome to the shop"],
 			"/messages?q=nothing": ["Messages", "No message matches."],
 			[path]: [subject(), "Hello,"],

@@ -1,38 +1,31 @@
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
-import type { Browser } from "playwright-core";
-import { type Client, createClient } from "../../clients/typescript/src/index.ts";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import { expect } from "@jest/globals";
+import type { Client } from "../../clients/typescript/src/index.ts";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct, register } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 120_000;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
+let console: AdminConsole;
 let customer: Customer;
 let client: Client;
 let product: { readonly id: string };
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	[admin, customer] = await Promise.all([makeAdmin(shop), register(shop)]);
-	client = createClient({ url: shop.url });
-	await client.signIn(customer);
-	product = await makeProduct(shop, admin, { price: 10 });
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-});
 
-let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url, "/orders");
-	await console.signIn(admin);
-	await console.shows("Orders");
+consoleShop({
+	page: ["/orders", "Orders"],
+	async onStart(started) {
+		({ shop, admin } = started);
+		customer = await register(shop);
+		client = clientOf(shop, customer);
+		product = await makeProduct(shop, admin, { price: 10 });
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
 
 /** Places an order through the client. */
@@ -59,7 +52,7 @@ testInBrowser(
 		await console.button("Refund …").click();
 		await console.button("Half of the order").click();
 		await console.dialog().getByLabel("Reason").fill("Damaged");
-		await console.dialog().getByRole("button", { name: "Refund", exact: true }).click();
+		await console.choose("Refund");
 		await console.confirms("€10.00 is refunded.");
 		await console.panel("Items").getByText("Damaged").waitFor();
 		await console.panel("Payments").getByText("partially refunded").waitFor();

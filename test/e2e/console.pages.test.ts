@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect } from "@jest/globals";
+import { expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct, placeOrder } from "../support/builders.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct, placeOrder } from "../support/builders.ts";
+import { AdminConsole } from "../support/console.ts";
+import type { ConsolePages } from "../support/console-pages.ts";
+import { consoleShop } from "../support/console-shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
 /** The narrowest supported screen. */
@@ -11,25 +13,21 @@ const NARROW = { width: 360, height: 740 };
 let shop: Shop;
 let browser: Browser;
 let admin: Customer;
-/** Pages by their address, with their title and a text that shows that their data is loaded. */
-let pages: Readonly<Record<string, readonly [title: string, loaded: string]>>;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	admin = await makeAdmin(shop);
-	const product = await makeProduct(shop, admin);
-	const order = (await placeOrder(shop, admin, product)).body;
-	pages = {
-		"": ["Overview", "Dead letters"],
-		"/cluster": ["Cluster", "Event loop delay"],
-		"/orders": ["Orders", "€10.00"],
-		[`/orders/${order.id}`]: [`Order ${order.id}`, "order confirmed"],
-		"/nowhere": ["Page not found", "This page does not exist."],
-	};
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
+let pages: ConsolePages;
+
+consoleShop({
+	async onStart(started) {
+		({ shop, browser, admin } = started);
+		const product = await makeProduct(shop, admin);
+		const order = (await placeOrder(shop, admin, product)).body;
+		pages = {
+			"": ["Overview", "Dead letters"],
+			"/cluster": ["Cluster", "Event loop delay"],
+			"/orders": ["Orders", "€10.00"],
+			[`/orders/${order.id}`]: [`Order ${order.id}`, "order confirmed"],
+			"/nowhere": ["Page not found", "This page does not exist."],
+		};
+	},
 });
 
 testInBrowser(

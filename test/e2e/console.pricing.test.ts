@@ -1,37 +1,28 @@
-import { afterAll, beforeAll, beforeEach, expect } from "@jest/globals";
-import type { Browser } from "playwright-core";
+import { expect } from "@jest/globals";
 import { type Client, createClient } from "../../clients/typescript/src/index.ts";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, makeProduct } from "../support/builders.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
-import { problemsOfPages } from "../support/console-pages.ts";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, makeProduct } from "../support/builders.ts";
+import { clientOf } from "../support/client.ts";
+import type { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 180_000;
 let shop: Shop;
-let browser: Browser;
 let admin: Customer;
-let client: Client;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	admin = await makeAdmin(shop);
-	client = createClient({ url: shop.url });
-	await client.signIn(admin);
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
-});
-
 let console: AdminConsole;
-beforeEach(async () => {
-	if (!chromiumPath) return;
-	await console?.close();
-	console = await AdminConsole.open(browser, shop.url);
-	await console.signIn(admin);
-	await console.shows("Overview");
+let client: Client;
+
+const { problemsOf } = consoleShop({
+	page: ["", "Overview"],
+	onStart(started) {
+		({ shop, admin } = started);
+		client = clientOf(shop, admin);
+	},
+	onOpen(opened) {
+		console = opened;
+	},
 });
 
 const label = (text: string) => console.page.getByLabel(text, { exact: true });
@@ -44,7 +35,7 @@ const fact = (panel: string, term: string) =>
 	console.panel(panel).locator("dl > div").filter({ hasText: term }).getByRole("definition");
 const confirmDeletion = async () => {
 	await console.button("Delete …").click();
-	await console.dialog().getByRole("button", { name: "Delete", exact: true }).click();
+	await console.choose("Delete");
 };
 /** Finds a product by its name and adds it. */
 const addProduct = async (field: string, name: string) => {
@@ -217,7 +208,7 @@ testInBrowser(
 
 		await console.button("Remove rate 1").click();
 		await console.button("Save all rates").click();
-		await console.dialog().getByRole("button", { name: "Remove all" }).click();
+		await console.choose("Remove all");
 		await eventually(async () => expect(await client.tax.rates()).toEqual([]));
 		expect(console.problems).toEqual([]);
 	},
@@ -363,7 +354,7 @@ testInBrowser(
 		const tiers = [{ up_to_weight: 1000, price: 2 }];
 		await client.shipping.createMethod({ code: "slow", name: "Slow", price: 3, tiers });
 		expect(
-			await problemsOfPages(browser, shop.url, admin, {
+			await problemsOf({
 				"/promotions": ["Promotions", "Everything"],
 				"/promotions/new": ["New promotion", "Conditions"],
 				[`/promotions/${id}`]: ["Everything", "Visible"],

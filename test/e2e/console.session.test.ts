@@ -1,23 +1,21 @@
-import { afterAll, beforeAll, expect } from "@jest/globals";
+import { expect } from "@jest/globals";
 import type { Browser } from "playwright-core";
-import { chromiumPath, testInBrowser } from "../support/browser.ts";
-import { type Customer, makeAdmin, register } from "../support/builders.ts";
-import { AdminConsole, startBrowser } from "../support/console.ts";
+import { testInBrowser } from "../support/browser.ts";
+import { type Customer, register } from "../support/builders.ts";
+import { AdminConsole } from "../support/console.ts";
+import { consoleShop } from "../support/console-shop.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Shop, startShop } from "../support/shop.ts";
+import type { Shop } from "../support/shop.ts";
 
 const TIMEOUT_MS = 120_000;
 let shop: Shop;
 let browser: Browser;
 let admin: Customer;
-beforeAll(async () => {
-	if (!chromiumPath) return;
-	[shop, browser] = await Promise.all([startShop(), startBrowser()]);
-	admin = await makeAdmin(shop);
-}, TIMEOUT_MS);
-afterAll(async () => {
-	await browser?.close();
-	await shop?.stop();
+
+consoleShop({
+	onStart(started) {
+		({ shop, browser, admin } = started);
+	},
 });
 
 testInBrowser(

@@ -104,6 +104,10 @@ export class AdminConsole {
 	dialog(): Locator {
 		return this.page.getByRole("dialog");
 	}
+	/** Clicks a button of the open dialog. */
+	async choose(action: string): Promise<void> {
+		await this.dialog().getByRole("button", { name: action, exact: true }).click();
+	}
 	/** Waits for the message about a change. */
 	async confirms(text: string): Promise<void> {
 		await this.page.locator(".toast").filter({ hasText: text }).waitFor();
