@@ -7,6 +7,7 @@ import { readEnv } from "../lib/settings/env.ts";
 import { createNode } from "../lib/settings/node.ts";
 import { brokerOptions } from "../moleculer.config.ts";
 import { walkAudit } from "./audit/walk.ts";
+import { progressBar } from "./progress-bar.ts";
 
 const USAGE = `npm run audit -- [--since TIME | --all] [--json]
   --all            audits all orders; by default those of the last day
@@ -78,12 +79,7 @@ runProgram("audit", async (program) => {
 	await program.stop(report.violations.length > 0 ? 1 : 0);
 });
 
-const WIDTH = 40;
 function progress(done: number, total: number): string {
 	const part = total === 0 ? 1 : Math.min(1, done / total);
-	const full = Math.round(part * WIDTH);
-	return (
-		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ` +
-		`${Math.round(part * 100)} %  ${done} of ${total} orders`
-	);
+	return `${progressBar(part)} ${Math.round(part * 100)} %  ${done} of ${total} orders`;
 }

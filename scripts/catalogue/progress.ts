@@ -1,3 +1,5 @@
+import { progressBar } from "../progress-bar.ts";
+
 const WIDTH = 30;
 
 interface Progress {
@@ -12,12 +14,10 @@ interface Progress {
 /** A bar with the percentage, rows, rows per second and the remaining time. */
 export function progressLine({ done, total, rows, seconds }: Progress): string {
 	const part = total === 0 ? 1 : Math.min(1, done / total);
-	const full = Math.round(part * WIDTH);
-	const bar = "█".repeat(full) + "░".repeat(WIDTH - full);
 	const rate = seconds > 0 ? Math.round(rows / seconds) : 0;
 	const percent = String(Math.round(part * 100)).padStart(3);
 	const left = part > 0 && part < 1 ? `  ${duration((seconds * (1 - part)) / part)} left` : "";
-	return `${bar} ${percent} %  ${count(rows)} rows  ${count(rate)}/s${left}`;
+	return `${progressBar(part, WIDTH)} ${percent} %  ${count(rows)} rows  ${count(rate)}/s${left}`;
 }
 
 const count = (n: number): string => n.toLocaleString("en");

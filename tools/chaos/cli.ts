@@ -4,6 +4,7 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { makeFolders } from "../../lib/process/folder-access.ts";
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
+import { progressBar } from "../../scripts/progress-bar.ts";
 import { BUGS, PROFILES } from "./profiles.ts";
 import { reportPage } from "./report-page.ts";
 import { type ChaosResult, chaos } from "./run.ts";
@@ -62,13 +63,9 @@ function oneOf<K extends string>(
 	return value as K | undefined;
 }
 
-const WIDTH = 40;
 function bar(seconds: number, total: number, requests: number): string {
-	const full = Math.min(WIDTH, Math.round((seconds / total) * WIDTH));
-	return (
-		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ` +
-		`${Math.min(total, Math.floor(seconds))} of ${total} s, ${requests} requests`
-	);
+	const passed = Math.min(total, Math.floor(seconds));
+	return `${progressBar(seconds / total)} ${passed} of ${total} s, ${requests} requests`;
 }
 
 function summary({ findings, faults, tally, orders, thefts, settledAfter }: ChaosResult): string {

@@ -10,6 +10,7 @@ import { readCommandLine, wholeNumber } from "../../lib/process/command-line.ts"
 import { type Program, runProgram } from "../../lib/process/lifecycle.ts";
 import { StartError } from "../../lib/process/start-error.ts";
 import { migrationFolders } from "../../lib/settings/node.ts";
+import { progressBar } from "../../scripts/progress-bar.ts";
 import { findServer } from "../chaos/servers.ts";
 import { type StormResult, storm } from "./run.ts";
 import { ALL_GROUPS } from "./services.ts";
@@ -40,16 +41,12 @@ const read = (program: Program) =>
 		}),
 	});
 
-const WIDTH = 40;
 function bar(
 	events: number,
 	{ written, effects, kills }: { written: number; effects: number; kills: number },
 ): string {
-	const full = Math.min(WIDTH, Math.round((effects / events) * WIDTH));
-	return (
-		`${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${written} published, ` +
-		`${effects} processed by every group, ${kills} kills`
-	);
+	const counts = `${written} published, ${effects} processed by every group, ${kills} kills`;
+	return `${progressBar(effects / events)} ${counts}`;
 }
 
 function summary({
