@@ -1,23 +1,10 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
+import { promotionRecord } from "../../test/support/records.ts";
 import { findCandidates, isActiveAt } from "./candidates.ts";
 import type { PromotionRecord, UseToCount } from "./sources.ts";
 
-const promotion = (id: string, over: Partial<PromotionRecord> = {}): PromotionRecord => ({
-	id,
-	name: id,
-	code: null,
-	starts_at: null,
-	ends_at: null,
-	priority: 0,
-	combinable: true,
-	currency: "EUR",
-	conditions: {},
-	effect: { type: "percent_off", value: 10 },
-	usage_limit_per_customer: null,
-	budget: null,
-	is_exhausted: false,
-	...over,
-});
+const promotion = (id: string, over: Parameters<typeof promotionRecord>[0] = {}) =>
+	promotionRecord({ id, name: id, ...over });
 const cart = (...coupon_codes: string[]) => ({
 	currency: "EUR",
 	user_id: "jo" as string | null,

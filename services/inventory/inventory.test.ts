@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import { inventoryOf } from "./test/stock.ts";
 
 let shop: Shop;
@@ -9,7 +9,6 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const asAdmin = { meta: { user: admin } };
 const { createProduct, reserve, release, stock } = inventoryOf(() => shop);
 const done = { status: "done" };
 

@@ -6,7 +6,7 @@ import { database } from "../../mixins/database.mixin.ts";
 import { durableEvents } from "../../mixins/durable-events.mixin.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { userRecord } from "../../test/support/records.ts";
-import { admin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
+import { asAdmin, publisher, type Shop, startShop, stub } from "../../test/support/shop.ts";
 import { orders } from "../orders/orders.contract.ts";
 import { payments } from "../payments/payments.contract.ts";
 import { users } from "../users/users.contract.ts";
@@ -48,7 +48,6 @@ beforeEach(() => {
 });
 
 const as = (id: string) => ({ meta: { user: { id, email: "user@example.com", role: "user" } } });
-const asAdmin = { meta: { user: admin } };
 const order = (user_id: string) => ({
 	order_id: uuid(),
 	user_id,

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "@jest/globals";
-import { promotionRecord } from "../../test/support/order-shop.ts";
+import { promotionRecord } from "../../test/support/records.ts";
 import { home, stubbedOrderShop } from "./test/stubbed-order-shop.ts";
 
 const orders = stubbedOrderShop();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { v7 as uuid } from "uuid";
+import { newOrder } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { createCharges } from "./payments.charges.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
@@ -9,8 +9,7 @@ import { createLookups } from "./payments.lookups.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
 import { createWebhooks } from "./payments.webhooks.ts";
-import { createSimulated } from "./providers/simulated/provider.ts";
-import { createFaultyNode, FAULTS, type Fault } from "./test/faulty-node.ts";
+import { createFaultyNode, dependenciesOf, FAULTS, type Fault } from "./test/faulty-node.ts";
 
 /** PAYMENT_HISTORIES=1000 runs the long form, with a random seed that a failure reports. */
 const HISTORIES = Number(process.env.PAYMENT_HISTORIES ?? 60);
@@ -20,30 +19,14 @@ let shop: Shop;
 let dependencies: Dependencies;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
-	const { db, eventData, wakeRelay } = shop.broker.getLocalService(
-		"payments",
-	) as unknown as Dependencies;
-	const limits = { totalMs: 600_000, idleMs: 600_000 };
+	const { provider, ...others } = dependenciesOf(shop);
 	dependencies = {
-		db,
-		eventData,
-		wakeRelay,
-		logger: { warn: () => undefined },
-		provider: { ...createSimulated({ db }), verifyWebhook: (body) => JSON.parse(`${body}`) },
-		limits,
-		patientLimits: limits,
-		windowSeconds: 1800,
+		...others,
+		provider: { ...provider, verifyWebhook: (body) => JSON.parse(`${body}`) },
 	};
 });
 afterAll(() => shop?.stop());
 
-const newOrder = (payment_token: string) => ({
-	order_id: uuid(),
-	user_id: uuid(),
-	amount: 10,
-	currency: "EUR",
-	payment_token,
-});
 type Order = ReturnType<typeof newOrder>;
 
 /** What buyers, banks and the provider's staff do. Each causes an event. */
@@ -232,7 +215,7 @@ async function eventsOf({ order_id }: Order): Promise<Record<string, number>> {
 test("the ledger equals the provider's record after any history and crashes", async () => {
 	await fc.assert(
 		fc.asyncProperty(history, async ({ token, steps, turns }) => {
-			const order = newOrder(token);
+			const order = newOrder(token, 10);
 			await execute(order, { steps, turns });
 			const isReversed = steps.some((one) => "command" in one && one.command === "reverse");
 			await recover(order, isReversed);

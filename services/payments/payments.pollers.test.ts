@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
-import { newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
-import { type Shop, startShop } from "../../test/support/shop.ts";
+import {
+	newOrder,
+	type Order,
+	paymentActions,
+	startPaymentNodes,
+} from "../../test/support/payments.ts";
+import type { Shop } from "../../test/support/shop.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { createLookups } from "./payments.lookups.ts";
 import { createRefunds } from "./payments.refunds.ts";
@@ -12,11 +17,7 @@ let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments"] });
-	second = await startShop({
-		services: ["payments"],
-		env: { DATABASE_URL: shop.databases.pattern },
-	});
+	[shop, second] = await startPaymentNodes();
 });
 afterAll(async () => {
 	await second?.stop();

@@ -1,41 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { v7 as uuid } from "uuid";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Statement } from "../../lib/persistence/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { type Shop, startShop } from "../../test/support/shop.ts";
+import { newOrder, startPaymentNodes } from "../../test/support/payments.ts";
+import type { Shop } from "../../test/support/shop.ts";
 import { createCharges } from "./payments.charges.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
 import { createRefunds } from "./payments.refunds.ts";
 import { createReversals } from "./payments.reversals.ts";
 import { createSimulated } from "./providers/simulated/provider.ts";
-import { createFaultyNode, FAULTS } from "./test/faulty-node.ts";
+import { createFaultyNode, dependenciesOf, FAULTS } from "./test/faulty-node.ts";
 
 let shop: Shop;
 let second: Shop;
 let dependencies: Dependencies;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments"] });
-	second = await startShop({
-		services: ["payments"],
-		env: { DATABASE_URL: shop.databases.pattern },
-	});
-	const { db, eventData, wakeRelay } = shop.broker.getLocalService(
-		"payments",
-	) as unknown as Dependencies;
-	// Only steps that a test holds back are slow, so limits would hide results.
-	const limits = { totalMs: 600_000, idleMs: 600_000 };
-	dependencies = {
-		db,
-		eventData,
-		wakeRelay,
-		logger: { warn: () => undefined },
-		provider: createSimulated({ db }),
-		limits,
-		patientLimits: limits,
-		windowSeconds: 1800,
-	};
+	[shop, second] = await startPaymentNodes();
+	dependencies = dependenciesOf(shop);
 });
 afterAll(async () => {
 	await second?.stop();
@@ -62,13 +44,6 @@ const commands = {
 	},
 };
 type Command = keyof typeof commands;
-const newOrder = (payment_token: string) => ({
-	order_id: uuid(),
-	user_id: uuid(),
-	amount: 10,
-	currency: "EUR",
-	payment_token,
-});
 type Order = ReturnType<typeof newOrder>;
 
 type Total =
@@ -136,7 +111,7 @@ test("any interleaving of commands and faults captures once or refunds everythin
 	});
 	await fc.assert(
 		fc.asyncProperty(scenario, async ({ token, nodes, turns, early, endsReversed }) => {
-			const order = newOrder(token);
+			const order = newOrder(token, 10);
 			if (early) await complete("charge", order);
 			const running = nodes.map(({ command, maxSteps, faults }) => ({
 				command,
@@ -204,7 +179,9 @@ test("a batch of any size takes one statement at the provider and one in payment
 		insertNew: counted("insertNew"),
 	} as unknown as typeof real;
 	const charges = createCharges({ ...dependencies, db, provider: createSimulated({ db }) });
-	const orders = Array.from({ length: 50 }, (_, n) => newOrder(n % 5 ? "tok_ok" : "tok_declined"));
+	const orders = Array.from({ length: 50 }, (_, n) =>
+		newOrder(n % 5 ? "tok_ok" : "tok_declined", 10),
+	);
 	await charges.charge(orders);
 	expect(statements).toHaveLength(2);
 });
@@ -218,7 +195,7 @@ test("two nodes that charge and reverse the same batches refund everything", asy
 			.sort((a, b) => a.position - b.position)
 			.map(({ order }) => order);
 	for (let round = 0; round < 15; round++) {
-		const orders = Array.from({ length: 20 }, (_, n) => newOrder(tokens[n % tokens.length]!));
+		const orders = Array.from({ length: 20 }, (_, n) => newOrder(tokens[n % tokens.length]!, 10));
 		const calls = [shop, second, shop, second].flatMap((node) => {
 			const batch = shuffled(orders);
 			const charge = () => node.call("payments.charge", { orders: batch });

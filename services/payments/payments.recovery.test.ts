@@ -7,19 +7,16 @@ import {
 	type Order,
 	paymentActions,
 	reversed,
+	startPaymentNodes,
 } from "../../test/support/payments.ts";
-import { type Shop, startShop } from "../../test/support/shop.ts";
+import type { Shop } from "../../test/support/shop.ts";
 import { stopsBeforeCapture } from "./providers/simulated/cards.ts";
 
 let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments"] });
-	second = await startShop({
-		services: ["payments"],
-		env: { DATABASE_URL: shop.databases.pattern },
-	});
+	[shop, second] = await startPaymentNodes();
 });
 afterAll(async () => {
 	await second?.stop();

@@ -4,19 +4,15 @@ import { eventually } from "../../test/support/eventually.ts";
 import { done, newOrder, type Order, paymentActions } from "../../test/support/payments.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import type { Dependencies } from "./payments.dependencies.ts";
-import type { Simulation } from "./providers/provider.ts";
 
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
 });
 afterAll(() => shop?.stop());
-const { chargeFully, details, eventsOf, ledgerEntry, list, refund, reverse } = paymentActions(
-	() => shop,
-);
+const { chargeFully, decide, details, eventsOf, ledgerEntry, list, refund, reverse } =
+	paymentActions(() => shop);
 const query = (text: string, values?: unknown[]) => shop.databases.query("payments", text, values);
-const decide = ({ order_id }: Order, result: Simulation) =>
-	shop.call("payments.simulate", { order_id, result });
 /** A captured payment of 10 whose refunds behave as the token says. */
 async function captured(token: string) {
 	const order = newOrder(token, 10);

@@ -10,17 +10,17 @@ import {
 	type Order,
 	paymentActions,
 	reversed,
+	startPaymentNodes,
 } from "../../test/support/payments.ts";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import { admin, type Shop } from "../../test/support/shop.ts";
 
 let shop: Shop;
 /** A second node on the same database. */
 let second: Shop;
 beforeAll(async () => {
-	shop = await startShop({ services: ["payments", "api"], stubs: stubbedServices() });
-	second = await startShop({
-		services: ["payments"],
-		env: { DATABASE_URL: shop.databases.pattern },
+	[shop, second] = await startPaymentNodes({
+		services: ["payments", "api"],
+		stubs: stubbedServices(),
 	});
 });
 afterAll(async () => {

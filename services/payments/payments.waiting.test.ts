@@ -10,11 +10,8 @@ beforeAll(async () => {
 	shop = await startShop({ services: ["payments"] });
 });
 afterAll(() => shop?.stop());
-const { charge, chargeFully, details, eventsOf, ledgerEntry, list, reverse } = paymentActions(
-	() => shop,
-);
-const decide = ({ order_id }: Order, result: Simulation) =>
-	shop.call("payments.simulate", { order_id, result });
+const { charge, chargeFully, decide, details, eventsOf, ledgerEntry, list, reverse } =
+	paymentActions(() => shop);
 /** Decides at the provider only, as if its webhook was lost. */
 const decideUnnoticed = ({ order_id }: Order, result: Simulation) => {
 	const { provider } = shop.broker.getLocalService("payments") as unknown as Dependencies;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { eventually } from "../../test/support/eventually.ts";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import { asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "../inventory/inventory.contract.ts";
 import { pollAvailability } from "./products.availability.ts";
 import "./products.contract.ts";
@@ -12,7 +12,6 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const asAdmin = { meta: { user: admin } };
 const create = (over: object = {}) =>
 	shop.call(
 		"products.create",

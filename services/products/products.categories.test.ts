@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
-import { inventory } from "../inventory/inventory.contract.ts";
+import { inventoryStub } from "../../test/support/gateway.ts";
+import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
 let shop: Shop;
-const stubs = [
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
 beforeAll(async () => {
-	shop = await startShop({ services: ["products"], stubs });
+	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
 });
 afterAll(() => shop?.stop());
 beforeEach(async () => {
@@ -21,7 +16,6 @@ beforeEach(async () => {
 	await shop.databases.query("products", "delete from products");
 });
 
-const asAdmin = { meta: { user: admin } };
 const create = (category: string, over: object = {}) =>
 	shop.call("products.create", { name: category, price: 1, category, ...over }, asAdmin);
 const createVariant = (id: string, over: object = {}) =>

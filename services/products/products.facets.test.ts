@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
-import { inventory } from "../inventory/inventory.contract.ts";
+import { inventoryStub } from "../../test/support/gateway.ts";
+import { asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 import { countFacets, type Source } from "./products.facets.ts";
 
 let shop: Shop;
-const stubs = [
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
 beforeAll(async () => {
-	shop = await startShop({ services: ["products"], stubs });
+	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
 	for (const [name, price, category, attributes] of catalog)
 		await create({ name, price, category, attributes });
 	const shirt = await create({
@@ -28,7 +23,6 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => shop?.stop());
 
-const asAdmin = { meta: { user: admin } };
 const create = (product: object) => shop.call("products.create", product as never, asAdmin);
 
 const catalog: [name: string, price: number, category: string, attributes: object][] = [

@@ -1,16 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
-import { inventory } from "../inventory/inventory.contract.ts";
+import { inventoryStub } from "../../test/support/gateway.ts";
+import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
 let shop: Shop;
-const stubs = [
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
 beforeAll(async () => {
-	shop = await startShop({ services: ["products"], stubs });
+	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
 	const products = catalog.map(([name, price, category, description = null], i) => ({
 		name,
 		price,
@@ -342,7 +337,6 @@ test("rejects invalid filters", async () => {
 });
 
 test("search reflects new, changed and removed products at once", async () => {
-	const asAdmin = { meta: { user: admin } };
 	const { id } = await shop.call(
 		"products.create",
 		{ name: "Lantern", price: 1, category: "New" },

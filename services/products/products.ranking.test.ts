@@ -1,18 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { catalogue } from "../../scripts/demo-catalogue.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { type Shop, startShop, stub } from "../../test/support/shop.ts";
-import { inventory } from "../inventory/inventory.contract.ts";
+import { inventoryStub } from "../../test/support/gateway.ts";
+import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
 let shop: Shop;
-const stubs = [
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
 beforeAll(async () => {
-	shop = await startShop({ services: ["products"], stubs });
+	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
 	await shop.call("products.import", { products: catalogue });
 	await eventually(async () =>
 		expect(await shop.databases.query("products", "select from products_with_new_words")).toEqual(

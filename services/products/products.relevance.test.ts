@@ -1,21 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { admin, type Shop, startShop, stub } from "../../test/support/shop.ts";
-import { inventory } from "../inventory/inventory.contract.ts";
+import { inventoryStub } from "../../test/support/gateway.ts";
+import { asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "./products.contract.ts";
 
 let shop: Shop;
-const stubs = [
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
 beforeAll(async () => {
-	shop = await startShop({ services: ["products"], stubs });
+	shop = await startShop({ services: ["products"], stubs: [inventoryStub()] });
 	for (const product of catalog) await create(product);
 });
 afterAll(() => shop?.stop());
 
-const asAdmin = { meta: { user: admin } };
 const create = (product: object) =>
 	shop.call("products.create", { price: 1, category: "Things", ...product } as never, asAdmin);
 /** In the reverse order of relevance for "walnut". */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { etagOf } from "../../lib/contracts/etag.ts";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import "../inventory/inventory.contract.ts";
 import "./products.contract.ts";
 
@@ -11,7 +11,6 @@ beforeAll(async () => {
 });
 afterAll(() => shop?.stop());
 
-const asAdmin = { meta: { user: admin } };
 const createParent = (over: object = {}) =>
 	shop.call(
 		"products.create",

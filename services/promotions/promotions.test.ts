@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
-import { asAdmin, newOrder, promotionsOf, tenPercent } from "./test/commands.ts";
+import { admin, asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
+import { newOrder, promotionsOf, tenPercent } from "./test/commands.ts";
 
 let shop: Shop;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import type { CallingOptions } from "moleculer";
 import { v7 as uuid } from "uuid";
-import { admin, type Shop, startShop } from "../../test/support/shop.ts";
+import { asAdmin, type Shop, startShop } from "../../test/support/shop.ts";
 import type { SavedAddress } from "./users.addresses.ts";
 import "./users.contract.ts";
 
@@ -18,7 +18,6 @@ interface Owner {
 const as = ({ id, email }: Owner, meta: object = {}): CallingOptions => ({
 	meta: { user: { id, email, role: "user" }, ...meta },
 });
-const asAdmin: CallingOptions = { meta: { user: admin } };
 const register = (): Promise<Owner> =>
 	shop.call("users.create", {
 		email: `${uuid()}@example.com`,

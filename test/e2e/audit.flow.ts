@@ -1,16 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { walkAudit } from "../../scripts/audit/walk.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	orderRequest,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+import { type AnyShop, type Flow, useShop } from "./shape.ts";
 
 /** Inserts a reservation without an order. */
 const HELD = `insert into reservations (order_id, status, product_ids, quantities)
@@ -19,11 +13,9 @@ const HELD = `insert into reservations (order_id, status, product_ids, quantitie
 export const audit: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
+	});
 
 	/** Violations in all orders, including new ones. */
 	const violations = async () => {

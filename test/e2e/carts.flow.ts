@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { expect, test } from "@jest/globals";
+import { type Customer, makeProduct, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import { type AnyShop, useShop } from "./shape.ts";
 
 type Carts = Pick<AnyShop, "call" | "http" | "stop">;
 const home = {
@@ -16,11 +16,9 @@ const home = {
 export function carts(open: () => Promise<Carts>): void {
 	let shop: Carts;
 	let admin: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
+	});
 
 	/** The cart of a guest with two pieces of a product at 10.00, and the guest's client. */
 	async function guestCart() {

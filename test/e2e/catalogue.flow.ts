@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin, makeProduct, register } from "../support/builders.ts";
+import { expect, test } from "@jest/globals";
+import { type Customer, makeProduct, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import { type AnyShop, useShop } from "./shape.ts";
 
 type Catalogue = Pick<AnyShop, "call" | "http" | "stop">;
 
@@ -9,12 +9,10 @@ export function catalogue(open: () => Promise<Catalogue>): void {
 	let shop: Catalogue;
 	let admin: Customer;
 	let customer: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
+	useShop(open, async (...started) => {
+		[shop, admin] = started;
 		customer = await register(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
 
 	const order = (product_id: string) =>
 		clientOf(shop, customer).orders.create({ items: [{ product_id, quantity: 1 }] });

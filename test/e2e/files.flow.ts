@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { type Customer, makeAdmin } from "../support/builders.ts";
+import { expect, test } from "@jest/globals";
+import type { Customer } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import { type AnyShop, useShop } from "./shape.ts";
 
 type Files = Pick<AnyShop, "call" | "http" | "stop">;
 
 export function files(open: () => Promise<Files>): void {
 	let shop: Files;
 	let admin: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
+	});
 
 	type Format = "csv" | "ndjson";
 	/** Imports a file. @returns its summary, which follows the progress */

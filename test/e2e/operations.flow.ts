@@ -1,29 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { Client } from "../../clients/typescript/src/index.ts";
 import { serviceNames } from "../../lib/settings/node.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	orderRequest,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { services } from "../support/databases.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+import { type AnyShop, type Flow, START_MS, useShop } from "./shape.ts";
 
 export const operations: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
 	let client: Client;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
 		client = clientOf(shop, admin);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
 
 	/** Stores the event of an order as a dead letter of a service that has already processed it. */
 	async function bury(service: string): Promise<string> {

@@ -1,30 +1,22 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { createClient, type ParamsOf, type ResultOf } from "../../clients/typescript/src/index.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	orderRequest,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { listen } from "../support/event-stream.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, type Flow, START_MS } from "./shape.ts";
+import { type AnyShop, type Flow, START_MS, useShop } from "./shape.ts";
 
 export const orderEvents: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
 	let customer: Customer;
 	let product: { id: string };
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
+	useShop(open, async (...started) => {
+		[shop, admin] = started;
 		customer = await register(shop);
 		product = await makeProduct(shop, admin, { stock: 100 });
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
 
 	const place = async (buyer = customer): Promise<string> =>
 		(await clientOf(shop, buyer).orders.create(orderRequest(product))).id;

@@ -1,16 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { traceIdOf } from "../../lib/context/traceparent.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	orderRequest,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import { type AnyShop, useShop } from "./shape.ts";
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex");
 const newTrace = () => ({ traceparent: `00-${hex(16)}-${hex(8)}-01` });
@@ -22,13 +16,11 @@ export function orderTraces(open: () => Promise<AnyShop>): void {
 	let admin: Customer;
 	let customer: Customer;
 	let product: { id: string };
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
+	useShop(open, async (...started) => {
+		[shop, admin] = started;
 		customer = await register(shop);
 		product = await makeProduct(shop, admin, { stock: 1000 });
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	});
 
 	const ordersOf = (caller: Customer, headers: Headers) =>
 		clientOf(shop, caller).with({ headers }).orders;

@@ -1,26 +1,18 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { ProblemError } from "../../clients/typescript/src/index.ts";
-import {
-	type Customer,
-	makeAdmin,
-	makeProduct,
-	orderRequest,
-	register,
-} from "../support/builders.ts";
+import { type Customer, makeProduct, orderRequest, register } from "../support/builders.ts";
 import { clientOf, problemOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, START_MS } from "./shape.ts";
+import { type AnyShop, useShop } from "./shape.ts";
 
 type Ordering = Pick<AnyShop, "call" | "http" | "stop">;
 
 export function orders(open: () => Promise<Ordering>): void {
 	let shop: Ordering;
 	let admin: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
+	});
 
 	const templates = async (customer: Customer) => {
 		const messages = await clientOf(shop, customer).notifications.list();

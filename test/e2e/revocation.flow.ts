@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import type { Client } from "../../clients/typescript/src/index.ts";
-import { type Customer, login, makeAdmin, register } from "../support/builders.ts";
+import { type Customer, login, register } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
-import { type AnyShop, type Flow, START_MS, statuses } from "./shape.ts";
+import { type AnyShop, type Flow, statuses, useShop } from "./shape.ts";
 
 /** Guaranteed maximum delay of a revocation. */
 const MAX_SECONDS = 2;
@@ -11,11 +11,9 @@ const MAX_SECONDS = 2;
 export const revocation: Flow = (open) => {
 	let shop: AnyShop;
 	let admin: Customer;
-	beforeAll(async () => {
-		shop = await open();
-		admin = await makeAdmin(shop);
-	}, START_MS);
-	afterAll(() => shop?.stop(), START_MS);
+	useShop(open, (...started) => {
+		[shop, admin] = started;
+	});
 
 	const everywhere = (status: number) => shop.gateways.map(() => status);
 	const expectAccepted = async (token: string) =>

@@ -1,6 +1,7 @@
+import { afterAll, beforeAll } from "@jest/globals";
 import type { ProblemError } from "../../clients/typescript/src/index.ts";
 import type { Call } from "../../lib/contracts/contract.ts";
-import type { Customer } from "../support/builders.ts";
+import { type Customer, makeAdmin } from "../support/builders.ts";
 import { clientOf } from "../support/client.ts";
 import type { Databases } from "../support/databases.ts";
 import type { Http } from "../support/http.ts";
@@ -37,6 +38,22 @@ type Open = (env?: Record<string, string>) => Promise<AnyShop>;
 export const START_MS = 120_000;
 /** Tests that run in every mode. */
 export type Flow = (open: Open) => void;
+
+/**
+ * Registers hooks that open a shop with an administrator and stop it.
+ * @param started receives the shop before the tests
+ */
+export function useShop<S extends Pick<AnyShop, "call" | "http" | "stop">>(
+	open: () => Promise<S>,
+	started: (shop: S, admin: Customer) => unknown,
+): void {
+	let shop: S | undefined;
+	beforeAll(async () => {
+		shop = await open();
+		await started(shop, await makeAdmin(shop));
+	}, START_MS);
+	afterAll(() => shop?.stop(), START_MS);
+}
 
 /** Sends each request to the next gateway. */
 export function inTurn(gateways: () => readonly Gateway[]): Http {

@@ -5,6 +5,7 @@ import type { Meta } from "../../lib/contracts/contract.ts";
 import { signAccessToken } from "../../lib/security/access-token.ts";
 import type { Env } from "../../lib/settings/env.ts";
 import { auth } from "../../services/auth/auth.contract.ts";
+import { inventory } from "../../services/inventory/inventory.contract.ts";
 import { orders } from "../../services/orders/orders.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
@@ -28,6 +29,16 @@ export const token = (env: Env, role: "user" | "admin" = "user", sub: string = u
 		{ sub, email: `${role}@example.com`, role, session: uuid(), version: 1 },
 		env.JWT_SECRET!,
 	);
+
+/** Stub of auth in which no token is revoked. */
+export const authStub = (): ServiceSchema =>
+	stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) });
+
+/** Stub of inventory that accepts every stock record of a new product. */
+export const inventoryStub = (): ServiceSchema =>
+	stub(inventory, {
+		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
+	});
 
 /**
  * Stubs of the services behind the gateway. They return plausible results and append each call to
@@ -80,6 +91,6 @@ export function stubbedServices(calls: RecordedCall[] = []): ServiceSchema[] {
 				return orderRecord({ user_id: ctx.meta.user!.id });
 			},
 		}),
-		stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
+		authStub(),
 	];
 }

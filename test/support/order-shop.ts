@@ -1,6 +1,5 @@
 import { v7 as uuid } from "uuid";
 import { done, type Outcome } from "../../lib/contracts/outcome.ts";
-import type { Value } from "../../lib/contracts/schema.ts";
 import { inventory } from "../../services/inventory/inventory.contract.ts";
 import { payments } from "../../services/payments/payments.contract.ts";
 import { products } from "../../services/products/products.contract.ts";
@@ -8,7 +7,7 @@ import { promotions } from "../../services/promotions/promotions.contract.ts";
 import { tax } from "../../services/tax/tax.contract.ts";
 import { users } from "../../services/users/users.contract.ts";
 import "../../services/orders/orders.contract.ts";
-import { productRecord, userRecord } from "./records.ts";
+import { type Promotion, productRecord, userRecord } from "./records.ts";
 import { type Shop, startShop, stub } from "./shop.ts";
 
 export const customer = { id: uuid(), email: "customer@example.com", role: "user" as const };
@@ -51,7 +50,6 @@ export class StubbedSteps {
 	}
 }
 
-type Promotion = Value<typeof promotions.actions.automatic.returns>[number];
 /** Results of the stubs of tax and promotions. */
 export class StubbedPrices {
 	tax = { enabled: false, prices_include_tax: true };
@@ -65,25 +63,6 @@ export class StubbedPrices {
 		Object.assign(this, new StubbedPrices());
 	}
 }
-/** Automatic promotion of 10 %. */
-export const promotionRecord = (overrides: Partial<Promotion> = {}): Promotion => ({
-	id: uuid(),
-	name: "Ten percent off",
-	code: null,
-	starts_at: null,
-	ends_at: null,
-	priority: 0,
-	combinable: true,
-	currency: "EUR",
-	conditions: {},
-	effect: { type: "percent_off", value: 10 },
-	usage_limit: null,
-	usage_limit_per_customer: null,
-	budget: null,
-	is_exhausted: false,
-	...overrides,
-});
-
 /** Starts orders and shipping. All other services are stubs. */
 export const startOrderShop = (steps: StubbedSteps, prices = new StubbedPrices()): Promise<Shop> =>
 	startShop({

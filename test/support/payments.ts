@@ -3,8 +3,9 @@ import { v7 as uuid } from "uuid";
 import type { Meta } from "../../lib/contracts/contract.ts";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type {} from "../../services/payments/payments.contract.ts";
+import type { Simulation } from "../../services/payments/providers/provider.ts";
 import { eventually } from "./eventually.ts";
-import { admin, type Shop } from "./shop.ts";
+import { admin, type Shop, startShop } from "./shop.ts";
 
 /** An order as the saga sends it to payments. */
 export const newOrder = (payment_token = "tok_ok", amount = 19.99) => ({
@@ -20,6 +21,15 @@ export const reversed = { status: "refused", code: "REVERSED" };
 export const command = (orders: Order[]) => ({
 	orders: orders.map(({ order_id }) => ({ order_id })),
 });
+
+/** Starts two nodes of payments on the same databases. @param options of the first node */
+export async function startPaymentNodes(
+	options: Parameters<typeof startShop>[0] = { services: ["payments"] },
+): Promise<[Shop, Shop]> {
+	const first = await startShop(options);
+	const env = { DATABASE_URL: first.databases.pattern };
+	return [first, await startShop({ services: ["payments"], env })];
+}
 
 /** Functions that call the payments service and query its database. */
 export function paymentActions(shop: () => Shop) {
@@ -42,6 +52,9 @@ export function paymentActions(shop: () => Shop) {
 			return shop().call("payments.get", { id: found!.id }, { meta: { user } });
 		},
 		chargeFully,
+		/** Decides a payment at the simulated provider. */
+		decide: ({ order_id }: Order, result: Simulation) =>
+			shop().call("payments.simulate", { order_id, result }),
 		reverse: (...orders: Order[]) =>
 			repeatWhilePending(() => shop().call("payments.reverse", command(orders))),
 		refund: (id: string, params: { amount?: number; reason?: string } = {}, meta: Meta = {}) =>

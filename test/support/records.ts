@@ -1,6 +1,8 @@
 import { v7 as uuid } from "uuid";
+import type { Value } from "../../lib/contracts/schema.ts";
 import type { Order } from "../../services/orders/orders.rules.ts";
 import type { Product } from "../../services/products/products.rules.ts";
+import type { promotions } from "../../services/promotions/promotions.contract.ts";
 import type { User } from "../../services/users/users.rules.ts";
 
 /** Time of all records, unless a test sets another. */
@@ -64,5 +66,26 @@ export const orderRecord = (overrides: Partial<Order> = {}): Order => ({
 	payment: null,
 	created_at: time,
 	updated_at: time,
+	...overrides,
+});
+
+export type Promotion = Value<typeof promotions.actions.automatic.returns>[number];
+
+/** Automatic promotion of 10 %, as the promotions service returns it. */
+export const promotionRecord = (overrides: Partial<Promotion> = {}): Promotion => ({
+	id: uuid(),
+	name: "Ten percent off",
+	code: null,
+	starts_at: null,
+	ends_at: null,
+	priority: 0,
+	combinable: true,
+	currency: "EUR",
+	conditions: {},
+	effect: { type: "percent_off", value: 10 },
+	usage_limit: null,
+	usage_limit_per_customer: null,
+	budget: null,
+	is_exhausted: false,
 	...overrides,
 });

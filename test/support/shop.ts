@@ -39,6 +39,8 @@ export const admin: Meta["user"] = {
 	email: "admin@example.com",
 	role: "admin",
 };
+/** Options of a call by an administrator. */
+export const asAdmin = { meta: { user: admin } };
 
 /**
  * Starts services in this process, with new databases. If all services run, every response is

@@ -2,9 +2,8 @@ import { afterEach, expect, test } from "@jest/globals";
 import { Errors } from "moleculer";
 import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { token as signed } from "../../../test/support/gateway.ts";
+import { authStub, token as signed } from "../../../test/support/gateway.ts";
 import { admin, type Shop, startShop, stub } from "../../../test/support/shop.ts";
-import { auth } from "../../auth/auth.contract.ts";
 import { products } from "../../products/products.contract.ts";
 
 type Line = Record<string, unknown> & { error?: { stack: string } };
@@ -36,10 +35,7 @@ async function start(env: Record<string, string> = {}) {
 	});
 	shop = await startShop({
 		services: ["api"],
-		stubs: [
-			catalogue,
-			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-		],
+		stubs: [catalogue, authStub()],
 		env: { LOGLEVEL: "info", ...env },
 		onLog: (line) => void lines.push(JSON.parse(line)),
 	});

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
-import { token } from "../../../test/support/gateway.ts";
+import { authStub, inventoryStub, token } from "../../../test/support/gateway.ts";
 import { userRecord } from "../../../test/support/records.ts";
 import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
-import { auth } from "../../auth/auth.contract.ts";
-import { inventory } from "../../inventory/inventory.contract.ts";
 import { users } from "../../users/users.contract.ts";
 
 let shop: Shop;
@@ -14,10 +12,8 @@ beforeAll(async () => {
 		services: ["api", "products"],
 		stubs: [
 			stub(users, { update: async ({ params }) => userRecord({ id: params.id }) }),
-			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-			stub(inventory, {
-				open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-			}),
+			authStub(),
+			inventoryStub(),
 		],
 	});
 	admin = token(shop.env, "admin");

@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
-import { token } from "../../../test/support/gateway.ts";
-import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
-import { auth } from "../../auth/auth.contract.ts";
-import { inventory } from "../../inventory/inventory.contract.ts";
+import { authStub, inventoryStub, token } from "../../../test/support/gateway.ts";
+import { type Shop, startShop } from "../../../test/support/shop.ts";
 
 const COUNT = 6;
 let shop: Shop;
 beforeAll(async () => {
 	shop = await startShop({
 		services: ["api", "products"],
-		stubs: [
-			stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-			stub(inventory, {
-				open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-			}),
-		],
+		stubs: [authStub(), inventoryStub()],
 	});
 	for (let i = 0; i < COUNT; i++) {
 		const body = { name: `Product ${i}`, price: i, category: "links" };

@@ -4,11 +4,9 @@ import { type ActionContract, contract } from "../../../lib/contracts/contract.t
 import { renderNodeMetrics } from "../../../lib/health/node-metrics.ts";
 import { defineService } from "../../../lib/service/define-service.ts";
 import { eventually } from "../../../test/support/eventually.ts";
-import { token } from "../../../test/support/gateway.ts";
+import { authStub, inventoryStub, token } from "../../../test/support/gateway.ts";
 import { recordedTraces } from "../../../test/support/recorded-traces.ts";
-import { type Shop, startShop, stub } from "../../../test/support/shop.ts";
-import { auth } from "../../auth/auth.contract.ts";
-import { inventory } from "../../inventory/inventory.contract.ts";
+import { type Shop, startShop } from "../../../test/support/shop.ts";
 import type { Gateway } from "../http/exchange.ts";
 
 /** The actions of products that were called. */
@@ -26,12 +24,7 @@ const listen = {
 	},
 } as unknown as Middleware;
 const lines: { logger: string; request_id: string; status: number; path: string }[] = [];
-const stubs = [
-	stub(auth, { revocations: async () => ({ revocations: [], now: new Date().toISOString() }) }),
-	stub(inventory, {
-		open: async ({ params }) => ({ ...params, reserved: 0, available: params.on_hand }),
-	}),
-];
+const stubs = [authStub(), inventoryStub()];
 async function start(env: Record<string, string> = {}): Promise<Shop> {
 	const shop = await startShop({
 		services: ["api", "products"],

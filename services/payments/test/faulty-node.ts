@@ -1,5 +1,28 @@
 import type { Statement, Tx } from "../../../lib/persistence/database.ts";
+import type { Shop } from "../../../test/support/shop.ts";
 import type { Dependencies } from "../payments.dependencies.ts";
+import { createSimulated } from "../providers/simulated/provider.ts";
+
+/**
+ * Dependencies of a node of a shop with the simulated provider. Their time limits are long, because
+ * steps that a test holds back would exceed others.
+ */
+export function dependenciesOf(shop: Shop): Dependencies {
+	const { db, eventData, wakeRelay } = shop.broker.getLocalService(
+		"payments",
+	) as unknown as Dependencies;
+	const limits = { totalMs: 600_000, idleMs: 600_000 };
+	return {
+		db,
+		eventData,
+		wakeRelay,
+		logger: { warn: () => undefined },
+		provider: createSimulated({ db }),
+		limits,
+		patientLimits: limits,
+		windowSeconds: 1800,
+	};
+}
 
 /**
  * Effect of a request to the provider.

@@ -1,7 +1,7 @@
 import { expect } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { Outcome } from "../../../lib/contracts/outcome.ts";
-import { admin, type Shop } from "../../../test/support/shop.ts";
+import { asAdmin, type Shop } from "../../../test/support/shop.ts";
 import "../promotions.contract.ts";
 
 export interface Order {
@@ -9,7 +9,6 @@ export interface Order {
 	readonly customer: string;
 	readonly uses: { promotion_id: string; amount: number }[];
 }
-export const asAdmin = { meta: { user: admin } };
 export const tenPercent = { type: "percent_off", value: 10 } as const;
 
 /** An order that uses promotions with a discount of 5 each. */
