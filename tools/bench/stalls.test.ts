@@ -44,7 +44,7 @@ test("slow statements and autovacuums are read from the log of Postgres", () => 
 		"orders 1700000000.250 LOG:  duration: 12.500 ms  execute place: with drafts as (",
 		"\tselect 1)",
 		"\tDETAIL:  parameters",
-		'postgres 1700000001.000 LOG:  automatic vacuum of table "orders.public.orders": index scans: 1',
+		'postgres 1700000001.000 LOG:  automatic vacuum of table "orders.public.carts": index scans: 1',
 		"\tsystem usage: CPU: user: 0.01 s, system: 0.00 s, elapsed: 0.50 s",
 		"postgres 1700000002.000 LOG:  checkpoint starting: time",
 		"",
