@@ -1,8 +1,9 @@
 import { type Database, type Statement, sql } from "../persistence/database.ts";
 
 /**
- * Outcome of a saga, for a service that holds resources for it. A saga is written before any other
- * service receives its ID, so `unknown` is as final as `cancelled`.
+ * Outcome of a saga, for a service that holds resources for it. A saga is written before or while
+ * its first step is executed, and later than that only if it was interrupted. Its next call of the
+ * step then finds the tombstone. So `unknown` is as final as `cancelled`.
  */
 type SagaOutcome = "open" | "confirmed" | "cancelled" | "unknown";
 

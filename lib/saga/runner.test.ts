@@ -35,6 +35,7 @@ test("every saga reaches its correct end despite failures, crashes and delays", 
 		"twice",
 		"refused by a tombstone",
 		"skipped",
+		"started early",
 	])
 		expect([event, totals[event]]).toEqual([event, expect.any(Number)]);
 });
@@ -116,6 +117,37 @@ test("concurrent sagas share calls, each with its own outcome", async () => {
 		"cancelled",
 		"confirmed",
 	]);
+});
+
+test("a first step that was started while the saga was stored is executed once", async () => {
+	const { calls, node, place } = setUp();
+	const { run, startFirstStep } = node("one");
+	const saga = { id: "1", direction: "forward", attempt: 1, deadline: 10_000 } as const;
+	const first = startFirstStep(saga);
+	expect(await run(place("one", "1"), first)).toEqual({ status: "completed" });
+	expect(calls).toEqual(["do a 1", "do b 1"]);
+});
+
+test("a first step that failed while the saga was stored is repeated", async () => {
+	let n = 0;
+	const { calls, node, place } = setUp({
+		"do a": () => (n++ === 0 ? Promise.reject(new Error("No answer")) : done),
+	});
+	const { run, startFirstStep } = node("one");
+	const saga = { id: "1", direction: "forward", attempt: 1, deadline: 10_000 } as const;
+	const first = startFirstStep(saga);
+	expect(await run(place("one", "1"), first)).toEqual({ status: "completed" });
+	expect(calls).toEqual(["do a 1", "do a 1", "do b 1"]);
+});
+
+test("the first step of a saga that was not stored is compensated once", async () => {
+	const { calls, errors, node } = setUp({ "undo a": () => Promise.reject(new Error("No answer")) });
+	const { startFirstStep, compensateFirstStep } = node("one");
+	const saga = { id: "1", direction: "forward", attempt: 1, deadline: 10_000 } as const;
+	await startFirstStep(saga);
+	await compensateFirstStep(saga);
+	expect(calls).toEqual(["do a 1", "undo a 1"]);
+	expect(errors).toEqual(["undo a 1"]);
 });
 
 test("skips a step that does not apply, in both directions and without delay", async () => {

@@ -107,16 +107,19 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		attempt: () => Promise<R | undefined>,
 	): Promise<R | false> => (await retry(saga, where, attempt, never)) ?? false;
 
-	async function forward(saga: S): Promise<Result> {
+	/** @param first result of {@link startFirstStep}, if the saga was stored meanwhile */
+	async function forward(saga: S, first: Promise<Outcome> | undefined): Promise<Result> {
+		let started = first;
+		/** Takes the result that was started; every repetition executes the step itself. */
+		const executeStep = (index: number): Promise<Outcome> => {
+			const outcome = started ?? batches[index]!.execute(saga);
+			started = undefined;
+			return outcome;
+		};
 		const isOverdue = () => now() >= saga.deadline;
 		for (const [index, step] of steps.entries()) {
 			if (step.applies?.(saga) === false) continue;
-			const outcome = await retry(
-				saga,
-				step.name,
-				() => conclusive(batches[index]!.execute(saga)),
-				isOverdue,
-			);
+			const outcome = await retry(saga, step.name, () => conclusive(executeStep(index)), isOverdue);
 			if (outcome?.status === "done") continue;
 			if (outcome?.status === "waiting" && !(now() >= deadlineOf(outcome)))
 				return park(saga, outcome);
@@ -170,9 +173,32 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		return { status: "closed", reason, ...explanationOf(compensation), ...written } as Result;
 	}
 
-	/** Runs one saga of this node to its end. Never rejects. */
-	function run(saga: S): Promise<Result> {
-		const running = around(saga, execute).catch((error): Result => {
+	/**
+	 * Executes the first step of a saga while the saga is being stored. Pass the result to `run`. If
+	 * the saga is not stored, the step must be compensated with `compensateFirstStep`, or expire.
+	 * @returns undefined if the saga does not have this step
+	 */
+	function startFirstStep(saga: S): Promise<Outcome> | undefined {
+		if (steps[0]!.applies?.(saga) === false) return undefined;
+		const outcome = batches[0]!.execute(saga);
+		// `run` handles a failure as one of the step.
+		outcome.catch(() => undefined);
+		return outcome;
+	}
+
+	/** Compensates the first step of a saga that was not stored. Never rejects. */
+	async function compensateFirstStep(saga: S): Promise<void> {
+		await batches[0]!
+			.compensate(saga)
+			.catch((error) => onError(saga, `undo ${steps[0]!.name}`, error));
+	}
+
+	/**
+	 * Runs one saga of this node to its end. Never rejects.
+	 * @param first the result of `startFirstStep`
+	 */
+	function run(saga: S, first?: Promise<Outcome>): Promise<Result> {
+		const running = around(saga, (traced) => execute(traced, first)).catch((error): Result => {
 			onError(saga, "run", error);
 			return { status: "lost" };
 		});
@@ -181,9 +207,9 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 		return running;
 	}
 
-	const execute = (saga: S): Promise<Result> =>
+	const execute = (saga: S, first?: Promise<Outcome>): Promise<Result> =>
 		saga.direction === "forward"
-			? forward(saga)
+			? forward(saga, first)
 			: backward({ saga, reason: saga.reason ?? "CANCELLED" }, steps.length);
 
 	async function claimDue(): Promise<void> {
@@ -223,6 +249,8 @@ export function createSagaRunner<S extends Saga, Written = true>(options: SagaOp
 	}
 	return {
 		run,
+		startFirstStep,
+		compensateFirstStep,
 		/**
 		 * Registers the node, as soon as the store responds: without a lease, other nodes would claim
 		 * its sagas. Then claims sagas that are due or abandoned, now and regularly.

@@ -20,7 +20,12 @@ import * as statements from "./inventory.statements.ts";
 
 type Stock = Infer<typeof stock>;
 type StockAuditRow = Pick<Stock, "product_id" | "on_hand" | "reserved"> & { held: number };
-type ReservationAuditRow = { order_id: string; status: Status; items: Line[] };
+type ReservationAuditRow = {
+	order_id: string;
+	status: Status;
+	expires_at: string | null;
+	items: Line[];
+};
 
 const MAX_EXPIRY_INTERVAL_MS = 10_000;
 

@@ -177,7 +177,7 @@ export const AUDIT_STOCK = sql(
 /** One page of reservations and tombstones, in order of order IDs. */
 export const AUDIT_RESERVATIONS = sql(
 	"audit_reservations",
-	`select order_id, status, coalesce((
+	`select order_id, status, expires_at, coalesce((
 			select json_agg(json_build_object('product_id', product_id, 'quantity', quantity))
 			from unnest(product_ids, quantities) as line (product_id, quantity)), '[]') as items
 	from reservations

@@ -57,6 +57,12 @@ test("concurrent requests with one key and body create one order", async () => {
 		[idempotency_key],
 	)) as [{ count: number }];
 	expect(count).toBe(1);
+	// The stock that was reserved for the others, while their keys were claimed, is released.
+	const reserved = steps.calls.filter((call) => call.startsWith("reserve")).length;
+	await eventually(() =>
+		expect(steps.calls.filter((call) => call.startsWith("release"))).toHaveLength(reserved - 1),
+	);
+	expect(steps.of([...ids][0]!)).toEqual(["reserve", "charge"]);
 });
 
 test("a repeated key returns the stored error, or rebuilds it from the order", async () => {

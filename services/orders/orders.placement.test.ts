@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import { type Rejection, reject } from "../../lib/async/micro-batch.ts";
+import { done, type Outcome } from "../../lib/contracts/outcome.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { createOrderPlacement, type OrderRequest, type PricedRequest } from "./orders.placement.ts";
 import type { OrderToPrice } from "./orders.pricing.ts";
@@ -19,12 +20,17 @@ const orderRequest = (over: Partial<OrderRequest> = {}): OrderRequest => ({
 	...over,
 });
 
+const reserved = Promise.resolve(done);
 let lookups: { name: string; ids: string[] }[];
 /** Sizes of the inserted batches. */
 let batches: number[];
 /** Sagas that run until the test ends them. */
-let runs: { saga: OrderSaga; end(): void }[];
+let runs: { saga: OrderSaga; first: Promise<Outcome> | undefined; end(): void }[];
+/** IDs of the orders whose first step was started, and compensated. */
+let started: string[];
+let compensated: string[];
 let usedKeys: Set<string>;
+let failure: Error | undefined;
 let existing: Set<string>;
 /** Result of pricing with tax, shipping and promotions, and the orders priced so far. */
 let pricing: { isConfigured: boolean; price(order: OrderToPrice): PricedOrder | Rejection };
@@ -32,6 +38,7 @@ let toPrice: number[];
 let place: (request: OrderRequest | PricedRequest) => Promise<unknown>;
 beforeEach(() => {
 	[lookups, batches, runs, usedKeys, existing, toPrice] = [[], [], [], new Set(), new Set(), []];
+	[started, compensated, failure] = [[], [], undefined];
 	pricing = { isConfigured: false, price: () => priced() };
 	const rows = new Map<string, object>([
 		[buyer, user],
@@ -54,6 +61,7 @@ beforeEach(() => {
 		store: {
 			async insert(drafts) {
 				batches.push(drafts.length);
+				if (failure) throw failure;
 				const inserted = drafts.filter(
 					({ keyed, saga }) => !(keyed && usedKeys.has(keyed.key)) && !existing.has(saga.id),
 				);
@@ -61,10 +69,17 @@ beforeEach(() => {
 			},
 		},
 		sagas: {
-			run: (saga) =>
+			startFirstStep(saga) {
+				started.push(saga.id);
+				return reserved;
+			},
+			async compensateFirstStep({ id }) {
+				compensated.push(id);
+			},
+			run: (saga, first) =>
 				new Promise<OrderSagaOutcome>((resolve) => {
 					const end = () => resolve({ status: "completed", order: saga.order });
-					runs.push({ saga, end });
+					runs.push({ saga, first, end });
 				}),
 		},
 		metrics: { countPlaced() {} },
@@ -154,6 +169,50 @@ test("a request whose key is already in use has neither an order nor a saga", as
 	expect(first).toMatchObject({ saga: { direction: "forward", attempt: 1 } });
 	expect(second).toBeUndefined();
 	expect(runs).toHaveLength(1);
+});
+
+describe("the stock of an order", () => {
+	test("is reserved while the order is written, and its saga takes the result", async () => {
+		await Promise.all([place(orderRequest()), place(cartRequest(uuid()))]);
+		expect(started).toEqual(runs.map(({ saga }) => saga.id));
+		expect(runs.map(({ first }) => first)).toEqual([reserved, reserved]);
+		expect(compensated).toEqual([]);
+	});
+
+	test("is released if the key of the order is already in use", async () => {
+		usedKeys.add("twice");
+		await Promise.all([place(withKey("once")), place(withKey("twice"))]);
+		expect(compensated).toEqual(started.filter((id) => id !== runs[0]!.saga.id));
+		expect(compensated).toHaveLength(1);
+	});
+
+	test("remains reserved if the order exists", async () => {
+		const id = uuid();
+		existing.add(id);
+		expect(await place(cartRequest(id))).toBeUndefined();
+		failure = new Error("violates a check constraint");
+		await expect(place(cartRequest(id))).rejects.toThrow();
+		expect([started, compensated]).toEqual([[id, id], []]);
+	});
+
+	test("is released after a failed write, and the next order is written first", async () => {
+		failure = new Error("violates a check constraint");
+		await expect(place(orderRequest())).rejects.toThrow(failure);
+		expect(compensated).toEqual(started);
+		await expect(place(orderRequest())).rejects.toThrow(failure);
+		failure = undefined;
+		await place(orderRequest());
+		expect([started.length, runs[0]!.first]).toEqual([1, undefined]);
+		runs[0]!.end();
+		await place(orderRequest());
+		expect([started.length, runs[1]!.first]).toEqual([2, reserved]);
+	});
+
+	test("is not released after an outage, in which the order may have been written", async () => {
+		failure = Object.assign(new Error("terminating connection"), { code: "57P01" });
+		await expect(place(orderRequest())).rejects.toThrow(failure);
+		expect([started.length, compensated]).toEqual([1, []]);
+	});
 });
 
 describe("with tax, shipping methods or promotions", () => {

@@ -4,7 +4,9 @@ import { withTimeout } from "../../lib/async/with-timeout.ts";
 import type { Lookup } from "../../lib/caching/cached-lookups.ts";
 import type { Traced } from "../../lib/context/traceparent.ts";
 import { throwError } from "../../lib/contracts/contract.ts";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { KeyedRequest } from "../../lib/idempotency/idempotency.ts";
+import { isOutage } from "../../lib/resilience/outages.ts";
 import type { SagaRunner } from "../../lib/saga/runner.ts";
 import { canonicalEmail } from "../../lib/text/email.ts";
 import { orders } from "./orders.contract.ts";
@@ -42,6 +44,11 @@ export interface PlacedOrder {
 	readonly outcome: Promise<OrderSagaOutcome>;
 }
 
+interface Draft extends OrderDraft {
+	/** Whether the order may exist, because its caller has chosen the ID. */
+	readonly mayExist: boolean;
+}
+
 /** Dependencies of {@link createOrderPlacement}. */
 interface Dependencies {
 	readonly lookup: {
@@ -50,7 +57,10 @@ interface Dependencies {
 	};
 	readonly pricing: OrderPricing;
 	readonly store: Pick<OrderStore, "insert">;
-	readonly sagas: Pick<SagaRunner<OrderSaga, WrittenOrder>, "run">;
+	readonly sagas: Pick<
+		SagaRunner<OrderSaga, WrittenOrder>,
+		"run" | "startFirstStep" | "compensateFirstStep"
+	>;
 	readonly metrics: Pick<OrderMetrics, "countPlaced">;
 	/** Time limit for the forward direction of a saga, in milliseconds. */
 	readonly deadlineMs: number;
@@ -81,28 +91,32 @@ export function createOrderPlacement({
 	metrics,
 	deadlineMs,
 }: Dependencies) {
+	const writeAndReserve = createWriter({ store, sagas });
 	return microBatch(placeBatch, { afterEach: waitForSagas });
 
 	async function placeBatch(requests: (OrderRequest | PricedRequest)[]): Promise<Placement[]> {
 		// Validate and price. The orders of carts are priced already.
 		const prices = await priceRequests(requests.filter(isUnpriced));
-		const drafts = requests.map((request): OrderDraft | Rejection => {
+		const drafts = requests.map((request): Draft | Rejection => {
 			const order = isUnpriced(request) ? prices.get(request)! : cartOrder(request);
 			if (order instanceof Rejection) return order;
-			return { saga: newSaga(order, deadlineMs), keyed: request.keyed };
+			return {
+				saga: newSaga(order, deadlineMs),
+				keyed: request.keyed,
+				mayExist: !isUnpriced(request),
+			};
 		});
 
 		// Write the valid orders with their sagas, `order.created` events and idempotency keys.
 		const valid = withDistinctIds(drafts.filter(isValid));
-		const inserted = valid.length > 0 ? await store.insert(valid) : undefined;
-		const placed = new Set<unknown>(valid.filter(({ saga }) => inserted?.has(saga.id)));
+		const written = valid.length > 0 ? await writeAndReserve(valid) : NONE;
 
-		// Run the sagas of the inserted orders.
+		// Run the sagas of the written orders.
 		return drafts.map((draft) => {
 			if (draft instanceof Rejection) return draft;
-			if (!placed.has(draft)) return undefined;
+			if (!written.has(draft)) return undefined;
 			metrics.countPlaced(draft.saga);
-			return { saga: draft.saga, outcome: sagas.run(draft.saga) };
+			return { saga: draft.saga, outcome: sagas.run(draft.saga, written.get(draft)) };
 		});
 	}
 
@@ -146,17 +160,51 @@ type Prices = Map<OrderRequest, NewOrder | Rejection>;
 
 const isUnpriced = (request: OrderRequest | PricedRequest): request is OrderRequest =>
 	!("priced" in request);
-const isValid = (draft: OrderDraft | Rejection): draft is OrderDraft =>
-	!(draft instanceof Rejection);
+const isValid = (draft: Draft | Rejection): draft is Draft => !(draft instanceof Rejection);
 /** A structured address and a shipping method are kept with the prices. */
 const requiresPricing = ({ shipping_address, shipping_method }: OrderRequest): boolean =>
 	typeof shipping_address === "object" || shipping_method !== undefined;
 
 /** The first draft of each ID: an order of a cart may be requested twice at the same time. */
-function withDistinctIds(drafts: readonly OrderDraft[]): OrderDraft[] {
+function withDistinctIds(drafts: readonly Draft[]): Draft[] {
 	const ids = new Set<string>();
 	return drafts.filter(({ saga: { id } }) => ids.size < ids.add(id).size);
 }
+
+/**
+ * Returns a function that writes orders, and reserves their stock at the same time. It returns the
+ * written drafts with the results of their reservations.
+ *
+ * The reservation of an order that is not written is released. If that is not known, it expires:
+ * inventory asks orders, and releases the stock of an unknown order. After a failed write, the next
+ * orders are written first, so that an outage of the database reserves the stock of one batch only.
+ */
+function createWriter({ store, sagas }: Pick<Dependencies, "store" | "sagas">) {
+	let isAvailable = true;
+	return async function write(drafts: readonly Draft[]): Promise<Written> {
+		const reservations = isAvailable ? drafts.map(({ saga }) => sagas.startFirstStep(saga)) : [];
+		const release = (unwritten: readonly Draft[]) => {
+			if (reservations.length === 0) return;
+			for (const { saga, mayExist } of unwritten) if (!mayExist) sagas.compensateFirstStep(saga);
+		};
+		let ids: ReadonlySet<string>;
+		try {
+			ids = await store.insert(drafts);
+			isAvailable = true;
+		} catch (error) {
+			isAvailable = false;
+			if (!isOutage(error)) release(drafts);
+			throw error;
+		}
+		const isWritten = ({ saga }: Draft) => ids.has(saga.id);
+		release(drafts.filter((draft) => !isWritten(draft)));
+		return new Map(
+			drafts.flatMap((draft, i) => (isWritten(draft) ? [[draft, reservations[i]]] : [])),
+		);
+	};
+}
+type Written = ReadonlyMap<Draft, Promise<Outcome> | undefined>;
+const NONE: Written = new Map();
 
 /** An order whose total is the sum of its lines at catalog prices. */
 function plainOrder(

@@ -1,4 +1,5 @@
 import fc, { type Scheduler } from "fast-check";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
 import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
 import { faultKinds } from "./faults.ts";
 import {
@@ -155,12 +156,21 @@ function thaw(node: Node): void {
 	for (const resume of node.held.splice(0)) resume();
 }
 
-const place = (world: SagaWorld, node: Node, id: string) =>
-	begin(world, node, `place of ${id}`, () =>
-		world.table.rows.has(id)
-			? undefined
-			: world.table.place(node.name, { id, deadline: world.now() + DEADLINE }),
+/** Places a saga. Every second one starts its first step before it is written. */
+const place = (world: SagaWorld, node: Node, id: string) => {
+	const deadline = world.now() + DEADLINE;
+	const isEarly = Number(id.slice(1)) % 2 === 0;
+	if (isEarly) world.count("started early");
+	return begin(
+		world,
+		node,
+		`place of ${id}`,
+		() => (world.table.rows.has(id) ? undefined : world.table.place(node.name, { id, deadline })),
+		isEarly
+			? node.runner.startFirstStep({ id, direction: "forward", attempt: 1, deadline })
+			: undefined,
 	);
+};
 const cancel = (world: SagaWorld, node: Node, id: string) =>
 	begin(world, node, `cancel of ${id}`, () => world.table.takeBack(node.name, id, "CANCELLED"));
 /** Retries a stuck saga: runs it on this node, or leaves it to the next node that claims it. */
@@ -175,12 +185,13 @@ async function begin(
 	node: Node,
 	label: string,
 	write: () => Saga | undefined,
+	first?: Promise<Outcome>,
 ): Promise<void> {
 	const saga = await world
 		.send(node, `${label} by ${node.name}`, write, true)
 		.catch(() => undefined);
 	if (!saga) return;
-	const end = await node.runner.run(saga);
+	const end = await node.runner.run(saga, first);
 	world.count(`told ${end.status}`);
 	const past = world.history.get(saga.id) ?? [];
 	world.must(

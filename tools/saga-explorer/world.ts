@@ -1,4 +1,5 @@
 import type { Scheduler } from "fast-check";
+import type { Outcome } from "../../lib/contracts/outcome.ts";
 import { createSagaRunner } from "../../lib/saga/runner.ts";
 import type { Saga, SagaOutcome } from "../../lib/saga/saga.ts";
 import { type Fault, fine } from "./faults.ts";
@@ -19,7 +20,8 @@ export type Wait = "no" | "for a decision" | "until a deadline";
 export interface Node {
 	readonly name: string;
 	readonly runner: {
-		run(saga: Saga): Promise<SagaOutcome>;
+		run(saga: Saga, first?: Promise<Outcome>): Promise<SagaOutcome>;
+		startFirstStep(saga: Saga): Promise<Outcome> | undefined;
 		start(): Promise<void>;
 		stop(grace?: number): Promise<void>;
 	};

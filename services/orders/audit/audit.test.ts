@@ -300,6 +300,45 @@ test.each<[string, string, string]>([
 	expect(await audit(id)).toContain(invariant);
 });
 
+test("accepts a reservation without an order until it expires and is released", async () => {
+	const [kept, expired] = [uuid(), uuid()];
+	const items = [{ product_id: product.id, quantity: 2 }];
+	const available = async () =>
+		(await shop.call("inventory.get", { product_id: product.id })).available;
+	const before = await available();
+	await shop.call("inventory.reserve", {
+		orders: [kept, expired].map((order_id) => ({ order_id, items })),
+	});
+	expect(await available()).toBe(before - 4);
+	await damage(
+		"inventory",
+		"update reservations set expires_at = now() - interval '1 second' where order_id = $1",
+		expired,
+	);
+	await eventually(async () => expect(await available()).toBe(before - 2));
+	expect(await audit(kept, expired)).toEqual([]);
+	await shop.call("inventory.release", { orders: [{ order_id: kept }] });
+});
+
+test("the stock of an order that could not be written is released", async () => {
+	const held = () =>
+		shop.databases.query("inventory", "select from reservations where status = 'held'");
+	const before = (await held()).length;
+	await damage(
+		"orders",
+		"alter table orders add constraint closed check (now() < '2000-01-01') not valid",
+	);
+	const { status } = await shop.http("POST /api/orders", {
+		token: customer.token,
+		body: { items: [{ product_id: product.id, quantity: 2 }] },
+	});
+	await damage("orders", "alter table orders drop constraint closed");
+	expect(status).toBe(500);
+	await eventually(async () => expect(await held()).toHaveLength(before));
+	// The next order is written first, and the one after that at the same time again.
+	expect([(await buy()).status, (await buy()).status]).toEqual(["confirmed", "confirmed"]);
+});
+
 test("reports a duplicate message", async () => {
 	const { id } = await buy();
 	await settled(id);

@@ -29,6 +29,8 @@ export interface OrderRecords {
 	readonly reservation?:
 		| {
 				status: "held" | "released" | "fulfilled";
+				/** Of a reservation whose order is not known to be confirmed. */
+				expires_at?: string | null;
 				items: { product_id: string; quantity: number }[];
 		  }
 		| undefined;

@@ -44,9 +44,12 @@ function* checkRefunds({ payment }: OrderRecords): Iterable<Finding> {
 	if (count > 0) yield ["REFUND_FAILED", `${count} refunds failed after they were accepted`];
 }
 
-/** Records without an order. Tombstones are valid. */
+/**
+ * Records without an order. Tombstones are valid, and so is a reservation until it expires: the
+ * stock is reserved while the order is written.
+ */
 function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords): Iterable<Finding> {
-	if (reservation?.status === "held")
+	if (reservation?.status === "held" && !isAhead(reservation.expires_at))
 		yield ["RESERVATION_WITHOUT_ORDER", "stock is held for an order that does not exist"];
 	if (MONEY_TAKEN.has(payment?.status))
 		yield ["PAYMENT_WITHOUT_ORDER", "a payment was taken for an order that does not exist"];
@@ -59,6 +62,10 @@ function* checkOrphan({ reservation, payment, charge, shipment }: OrderRecords):
 	if (LIVE.has(shipment?.status))
 		yield ["SHIPMENT_WITHOUT_ORDER", "a shipment exists for an order that does not exist"];
 }
+
+/** Whether a time is in the future. */
+const isAhead = (time: string | null | undefined): boolean =>
+	time !== undefined && time !== null && Date.parse(time) > Date.now();
 
 function* checkStatus(order: AuditedOrder, records: OrderRecords): Iterable<Finding> {
 	if (order.saga_state === "stuck")

@@ -104,6 +104,11 @@ function rowEntries(
 	return [...entry("order.created", created_at, null), ...settled];
 }
 
+/** The stock is reserved while the order is written, so its event may be the older one. */
+const isFirst = ({ name }: Entry): boolean => name === "order.created";
+const byTime = (a: Entry, b: Entry): number =>
+	Number(isFirst(b)) - Number(isFirst(a)) || (a.time < b.time ? -1 : a.time > b.time ? 1 : 0);
+
 /** All entries of an order, by time. */
 function timelineOf(
 	order: Order,
@@ -122,7 +127,7 @@ function timelineOf(
 		...published,
 		...messages.map(messageEntry),
 		...failed,
-	].sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+	].sort(byTime);
 }
 
 /**

@@ -31,14 +31,27 @@ export const LOOKUP = sql(
 		from ledger_authorizations a where key = any($1) and ${IS_OPEN}`,
 );
 
-const INSERT_CHARGES = `
-	insert into ledger_charges (key, status, amount, currency, reason)
+const CHARGES_TO_INSERT = `
 	select key, status, amount, currency, reason
 	from unnest($1::text[], $2::text[], $3::numeric[], $4::text[], $5::text[])
-		as w (key, status, amount, currency, reason) order by key`;
+		as w (key, status, amount, currency, reason)`;
+const INSERT_CHARGES = `
+	insert into ledger_charges (key, status, amount, currency, reason)
+	${CHARGES_TO_INSERT} order by key`;
 
-/** Optimistic insert of charges: fails as a whole if one of the keys exists. */
-export const CHARGE_NEW = sql("ledger_charge_new", INSERT_CHARGES);
+/**
+ * Optimistic insert of charges: fails as a whole if one of the keys exists. The commit does not
+ * wait for the disk: the ledger of a real provider is not in this database either. The statement
+ * that records the payment flushes both, because it follows on the same server.
+ */
+export const CHARGE_NEW = sql(
+	"ledger_charge_new",
+	`with settings as materialized (
+			select set_config('synchronous_commit', 'off', true) as synchronous_commit)
+	insert into ledger_charges (key, status, amount, currency, reason)
+	select w.* from settings, (${CHARGES_TO_INSERT}) w
+	where synchronous_commit is not null order by key`,
+);
 
 /** Inserts missing charges and returns the charges of the keys in `$6`. */
 export const CHARGE = sql(
