@@ -22,6 +22,7 @@ export const problemSchema = {
 			description: "Stable code; use only this member in programs",
 		},
 		request_id: { type: "string" },
+		service: { type: "string", description: "Of some 503: the service that is unavailable" },
 		errors: {
 			type: "array",
 			items: {

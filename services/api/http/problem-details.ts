@@ -58,7 +58,7 @@ export function toProblem(error: unknown, action?: string, list?: string): Probl
 
 function problemOf(error: unknown, action: string | undefined): Problem {
 	const { type, code, message = "", data } = (error ?? {}) as Failure;
-	if (isUnavailable(error)) return common("SERVICE_UNAVAILABLE");
+	if (isUnavailable(error)) return { ...common("SERVICE_UNAVAILABLE"), ...serviceOf(data) };
 	if (type === "VALIDATION_ERROR" && Array.isArray(data)) {
 		// Invalid parameters of a call between services are not the client's error.
 		const own = (data as Violation[]).every((violation) => violation.action === action);
@@ -76,6 +76,12 @@ function problemOf(error: unknown, action: string | undefined): Problem {
 		return { status: code, code: type, detail: message, ...(isObject(data) ? { data } : {}) };
 	}
 	return common("INTERNAL_ERROR");
+}
+
+/** The service that an action names as unavailable. */
+function serviceOf(data: unknown): Pick<Problem, "data"> {
+	const { service } = (data ?? {}) as { service?: unknown };
+	return typeof service === "string" ? { data: { service } } : {};
 }
 
 /** Names the fields of a body that is a list as its client does: `rates[3].name` is `[3].name`. */

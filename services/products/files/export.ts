@@ -1,11 +1,12 @@
 import type { Ctx } from "../../../lib/contracts/contract.ts";
-import { invalidField } from "../../../lib/contracts/errors.ts";
+import { commonError, invalidField } from "../../../lib/contracts/errors.ts";
 import type { DownloadPart, Format } from "../../../lib/contracts/transfers.ts";
 import { approximateCount } from "../../../lib/persistence/approximate-count.ts";
 import type { Database } from "../../../lib/persistence/database.ts";
 import { BYTE_ORDER_MARK, formatCsv } from "../../../lib/records/csv.ts";
 import { formatNdjson } from "../../../lib/records/ndjson.ts";
 import { batchBytesOf } from "../../../lib/resilience/message-size.ts";
+import { isUnavailable } from "../../../lib/resilience/outages.ts";
 import type {} from "../../inventory/inventory.contract.ts";
 import { columnsOf, type ExportedProduct, toCells, toObject } from "./export.rules.ts";
 import { fileSku } from "./product.rules.ts";
@@ -23,6 +24,8 @@ interface Cursor {
 	readonly columns: readonly string[];
 }
 
+/** Milliseconds in which the inventory must return the stock of a page; it takes a few. */
+const STOCK_TIMEOUT_MS = 3000;
 const NIL = "00000000-0000-0000-0000-000000000000";
 /** Maximum size of the header of a CSV file, which every cursor contains, in bytes. */
 const MAX_HEADER_BYTES = 60_000;
@@ -30,6 +33,8 @@ const MAX_HEADER_BYTES = 60_000;
 /**
  * Returns one part of a file with all products: parents before their variants, in order of IDs.
  * Products that change while the file is read are exported before or after their change.
+ * @throws SERVICE_UNAVAILABLE for the first part if the inventory is unavailable: a file without
+ * stock would set it to 0 in another shop
  */
 export async function exportPart(
 	self: Self,
@@ -98,7 +103,15 @@ async function readPage(self: Self, ctx: Ctx, { family, id }: Cursor): Promise<E
 	const isNext = (one: { family: string; id: string }) =>
 		one.family !== family || (one.id !== family && (id === family || one.id > id));
 	const page = found.filter(isNext);
-	const stock = await ctx.call("inventory.resolve", { product_ids: page.map((one) => one.id) });
+	const product_ids = page.map((one) => one.id);
+	const options = { timeout: STOCK_TIMEOUT_MS };
+	const stock = await (page.length === 0
+		? []
+		: ctx.call("inventory.resolve", { product_ids }, options).catch((error) => {
+				// Gateways repeat an outage: a file that has begun must be completed.
+				if (family !== NIL || !isUnavailable(error)) throw error;
+				throw commonError("SERVICE_UNAVAILABLE", { service: "inventory" });
+			}));
 	return page.map((one, i) => ({
 		...one,
 		parent_sku: one.parent_id ? (skus.get(one.parent_id) ?? one.parent_id) : null,

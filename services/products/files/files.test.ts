@@ -325,3 +325,19 @@ test("exports in parts of limited size, also within the variants of a product", 
 			data: { errors: [{ field: "cursor", message: "The cursor is not valid" }] },
 		});
 });
+
+test("refuses an export at once, and names the service, while the inventory is down", async () => {
+	const other = await openShop();
+	try {
+		await importFile("sku,name,price,category\nA,A,1,A\n", "text/csv", other);
+		await other.broker.destroyService("inventory");
+		const target = "GET /api/products/export?format=csv";
+		const { status, headers, body } = await other.http(target, {
+			token: token(other.env, "admin"),
+		});
+		expect([status, headers.get("retry-after")]).toEqual([503, "5"]);
+		expect(body).toMatchObject({ code: "SERVICE_UNAVAILABLE", service: "inventory" });
+	} finally {
+		await other.stop();
+	}
+});
