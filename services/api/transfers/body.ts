@@ -6,6 +6,8 @@ import type { Request } from "../http/exchange.ts";
 
 /** Milliseconds that a client may pause while it sends a file. */
 const IDLE_MS = 30_000;
+/** Maximum bytes of a part of the body. All rows of a part are in memory while they are applied. */
+const PART_BYTES = 8 * 1024;
 
 const FORMATS = Object.entries(MEDIA_TYPES) as [Format, string][];
 
@@ -22,6 +24,11 @@ export function formatOf({ headers }: Request): Format {
 			"Send text/csv or application/x-ndjson in UTF-8, with Content-Encoding gzip or none",
 		);
 	return format;
+}
+
+function* partsOf(chunk: Uint8Array): Generator<Uint8Array> {
+	for (let start = 0; start < chunk.length; start += PART_BYTES)
+		yield chunk.subarray(start, start + PART_BYTES);
 }
 
 /**
@@ -50,7 +57,7 @@ export async function* bodyOf(
 	try {
 		for await (const chunk of bytes) {
 			clearTimeout(timer);
-			yield chunk as Uint8Array;
+			yield* partsOf(chunk as Uint8Array);
 			timer = setTimeout(late, idleMs);
 		}
 	} catch (error) {

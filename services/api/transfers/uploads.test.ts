@@ -108,14 +108,12 @@ test("sends the rows of a CSV file in batches and responds with progress", async
 	const { status, headers, text } = await upload(`sku,name\n${rowsOf(0, 1200)}`);
 	expect([status, headers.get("content-type")]).toEqual([200, "application/x-ndjson"]);
 	expect(linesOf(text)).toEqual([
-		{ rows: 500 },
-		{ rows: 1000 },
-		{ rows: 1200 },
+		...Array.from({ length: 12 }, (_, i) => ({ rows: 100 * (i + 1) })),
 		{ done: true, created: 1200, updated: 0, unchanged: 0, failed: 0, errors: [] },
 	]);
 	expect(batches[0]).toMatchObject({ format: "csv", columns: ["sku", "name"] });
 	expect(batches[0]!.rows[0]).toEqual({ row: 2, value: ["S0", "Name 0"] });
-	expect(batches[2]!.rows.at(-1)).toEqual({ row: 1201, value: ["S1199", "Name 1199"] });
+	expect(batches.at(-1)!.rows.at(-1)).toEqual({ row: 1201, value: ["S1199", "Name 1199"] });
 });
 
 test("sends the lines of an NDJSON file as objects", async () => {
@@ -272,13 +270,13 @@ test("reports a failure after the first batch in the last line", async () => {
 	const { status, text } = await upload(`sku,name\n${rowsOf(0, 2000)}`);
 	expect(status).toBe(200);
 	expect(linesOf(text)).toEqual([
-		{ rows: 500 },
+		{ rows: 100 },
 		{
 			done: false,
 			code: "INTERNAL_ERROR",
 			detail: "Something went wrong on our side",
 			request_id: expect.any(String),
-			created: 500,
+			created: 100,
 			updated: 0,
 			unchanged: 0,
 			failed: 0,
@@ -299,6 +297,27 @@ test("accepts two uploads at a time, and stops one whose client disconnects", as
 	second.req.end();
 	await second.ended;
 	expect(second.lines.at(-1)).toMatchObject({ done: true, created: 600 });
+});
+
+test("sends no further batch after the client has disconnected", async () => {
+	const gate = Promise.withResolvers<void>();
+	apply = async (batch) => {
+		await gate.promise;
+		return created(batch);
+	};
+	const { req } = open();
+	req.on("error", () => undefined).end(`sku,name\n${rowsOf(0, 3000)}`);
+	await eventually(() => expect(batches).toHaveLength(1));
+	const api = shop.broker.getLocalService("api") as unknown as Gateway;
+	req.destroy();
+	await eventually(() => expect(api.listener.inFlight).toBe(0));
+	gate.resolve();
+	// The gateway accepts two uploads at a time: it accepts both after it has ended the first one.
+	await eventually(async () => {
+		const both = await Promise.all([upload("sku\nA\n"), upload("sku\nB\n")]);
+		expect(both.map(({ status }) => status)).toEqual([200, 200]);
+	});
+	expect(batches.filter(({ rows }) => rows.length > 1)).toHaveLength(1);
 });
 
 test("ends uploads in progress when the gateway stops", async () => {

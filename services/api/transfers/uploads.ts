@@ -1,5 +1,5 @@
 import { commonError, invalidField } from "../../../lib/contracts/errors.ts";
-import { MEDIA_TYPES, UPLOAD_ROWS } from "../../../lib/contracts/transfers.ts";
+import { MEDIA_TYPES } from "../../../lib/contracts/transfers.ts";
 import { batchesOf } from "../../../lib/records/batches.ts";
 import { HeaderError, readCsv } from "../../../lib/records/csv.ts";
 import { readNdjson } from "../../../lib/records/ndjson.ts";
@@ -15,8 +15,13 @@ import { UploadReport } from "./upload-report.ts";
 const PER_GATEWAY = 2;
 /** Seconds after which a refused client may repeat its request. */
 const RETRY_AFTER_S = 10;
-/** Maximum size of a batch in bytes: larger ones occupy the event loop for milliseconds. */
-const MAX_BATCH_BYTES = 256 * 1024;
+/**
+ * Maximum number of rows and bytes of a batch. Larger ones occupy the event loop for milliseconds
+ * and enlarge the heap: all of their objects live until their transaction ends. Postgres needs the
+ * same time per row for batches of 500 rows.
+ */
+const BATCH_ROWS = 100;
+const MAX_BATCH_BYTES = 64 * 1024;
 /** Milliseconds after which an incomplete batch is sent. */
 const BATCH_MS = 500;
 /** Milliseconds to discard the rest of a body whose response has been sent. */
@@ -79,10 +84,11 @@ export class Uploads {
 				this.#progress(req, res, report.rows);
 			};
 			const distinct = distinctRows(rows, columns, key, report);
-			const limits = { rows: UPLOAD_ROWS, bytes: this.#batchBytes(), ms: BATCH_MS };
+			const limits = { rows: BATCH_ROWS, bytes: this.#batchBytes(), ms: BATCH_MS };
 			// The next batch is read while the previous one is being applied.
 			for await (const batch of batchesOf(distinct, bytesOf, limits)) {
 				await sending;
+				signal.throwIfAborted();
 				sending = send(batch);
 				// Its failure is handled at the next await.
 				sending.catch(() => undefined);
