@@ -4,8 +4,8 @@ import { boundedQueue } from "../async/bounded-queue.ts";
 import { commonError } from "../contracts/errors.ts";
 import { javascriptBcrypt, nativeBcrypt } from "./bcrypt.ts";
 
-/** Leaves one processor free, and limits a flood of sign-ins to two. */
-const THREADS = Math.min(2, Math.max(1, availableParallelism() - 1));
+/** A flood of sign-ins uses at most two processors. The event loop shares them with the threads. */
+const THREADS = Math.min(2, availableParallelism());
 
 export interface PasswordOptions {
 	/** Work factor of bcrypt: each step doubles the time. */
