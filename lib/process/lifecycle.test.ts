@@ -98,7 +98,7 @@ test("a signal during the start exits with code 0 and hides later failures", asy
 		let broken;
 		program.onEnd(1000, () => {
 			broken(new Error("connection lost"));
-			return new Promise((resolve) => setTimeout(resolve, 100));
+			return new Promise((resolve) => setImmediate(resolve));
 		});
 		console.log("starting");
 		await program.step(new Promise((_, reject) => { broken = reject; }));
@@ -112,6 +112,7 @@ test("Ctrl-C delivered twice counts once; pressing it again forces the exit", as
 	const program = start(`
 		program.onEnd(20_000, () => {
 			console.log("stopping");
+			// Later than the repetition of a Ctrl-C can arrive.
 			setTimeout(() => console.log("still stopping"), 600);
 			return new Promise(() => {});
 		});

@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/gl
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import type { Outcome } from "../../lib/contracts/outcome.ts";
-import { eventually } from "../../test/support/eventually.ts";
+import type { HasDatabase } from "../../mixins/database.mixin.ts";
+import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import { countOutcomes, newOrder, type Order, promotionsOf, times } from "./test/commands.ts";
 import { startNodes } from "./test/nodes.ts";
@@ -138,21 +139,12 @@ test("a redemption that waits for a promotion decides by the limit set meanwhile
 		[2, 1, "refused"],
 	] as const) {
 		const id = await idOf({ usage_limit: before });
-		const change = shop.databases.query(
-			"promotions",
-			`begin; update promotions set usage_limit = ${after} where id = '${id}';
-			select pg_sleep(0.2); commit`,
+		const { db } = shop.broker.getLocalService("promotions") as unknown as HasDatabase;
+		const outcomes = await callWhileLocked(
+			db,
+			(tx) => tx.query("update promotions set usage_limit = $1 where id = $2", [after, id]),
+			() => nodes.redeem(newOrder([id]), newOrder([id])),
 		);
-		await eventually(async () => {
-			const [sleeping] = await shop.databases.query(
-				"promotions",
-				"select from pg_stat_activity where wait_event = 'PgSleep' and query like $1",
-				[`%${id}%`],
-			);
-			expect(sleeping).toBeDefined();
-		});
-		const outcomes = await nodes.redeem(newOrder([id]), newOrder([id]));
-		await change;
 		expect(outcomes.map(({ status }) => status)).toEqual(["done", expected]);
 	}
 });

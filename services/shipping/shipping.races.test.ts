@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import { eventually } from "../../test/support/eventually.ts";
+import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./shipping.contract.ts";
 
@@ -31,24 +31,10 @@ const statusOf = async (order_id: string) => {
 	return row?.status;
 };
 
-/**
- * Calls an action while another transaction changes the same shipment. That transaction commits
- * after the action has started to wait for its row lock.
- */
+/** Calls an action that waits for a concurrent change of the same shipment. */
 function callDuring<T>(statement: string, order_id: string, call: () => Promise<T>): Promise<T> {
 	const { db } = shop.broker.getLocalService("shipping") as unknown as HasDatabase;
-	let result: Promise<T> | undefined;
-	return db
-		.transaction(async (tx) => {
-			await tx.query(statement, [order_id]);
-			result = call();
-			await eventually(async () => {
-				const waiting = `select count(*)::int as n from pg_stat_activity
-					where datname = current_database() and wait_event_type = 'Lock'`;
-				expect(await db.query(waiting)).toEqual([{ n: 1 }]);
-			});
-		})
-		.then(() => result!);
+	return callWhileLocked(db, (tx) => tx.query(statement, [order_id]), call);
 }
 const setStatus = (status: string) =>
 	`update shipments set status = '${status}' where order_id = $1`;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import { v7 as uuid } from "uuid";
 import type { HasDatabase } from "../../mixins/database.mixin.ts";
-import { eventually } from "../../test/support/eventually.ts";
 import { stubbedServices, token } from "../../test/support/gateway.ts";
+import { callWhileLocked } from "../../test/support/lock-waits.ts";
 import { summarizeProblem } from "../../test/support/problems.ts";
 import { type Shop, startShop } from "../../test/support/shop.ts";
 import "./tax.contract.ts";
@@ -164,18 +164,13 @@ test("executes no statement while the table does not change", async () => {
 test("calculates with the last committed table while it is being replaced", async () => {
 	await put([vat]);
 	const { db } = shop.broker.getLocalService("tax") as unknown as HasDatabase;
-	const replaced = await db.transaction(async (tx) => {
-		await tx.query("lock table tax_rates in share row exclusive mode");
-		const replacement = put([{ ...vat, name: "new" }]);
-		await eventually(async () => {
-			const waiting = `select count(*)::int as n from pg_stat_activity
-				where datname = current_database() and wait_event_type = 'Lock'`;
-			expect(await db.query(waiting)).toEqual([{ n: 1 }]);
-		});
-		expect(await nameOf()).toBe("VAT");
-		return () => replacement;
-	});
-	expect((await replaced()).status).toBe(200);
+	const replaced = await callWhileLocked(
+		db,
+		(tx) => tx.query("lock table tax_rates in share row exclusive mode"),
+		() => put([{ ...vat, name: "new" }]),
+		async () => expect(await nameOf()).toBe("VAT"),
+	);
+	expect(replaced.status).toBe(200);
 	expect(await nameOf()).toBe("new");
 });
 

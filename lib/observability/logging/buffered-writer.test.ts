@@ -54,6 +54,7 @@ test("a few lines are written without a full buffer", async () => {
 });
 
 test("a process continues when the reader of its output has closed", async () => {
+	// The buffer is written every 200 ms, so two attempts fail before the end.
 	const child = start(
 		"setInterval(() => write('more\\n'), 5); " +
 			"setTimeout(() => { process.stderr.write('still here'); process.exit(0); }, 600)",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { v7 as uuid } from "uuid";
 import type { Saga } from "../../../lib/saga/saga.ts";
-import { eventually } from "../../../test/support/eventually.ts";
+import { callWhileLocked } from "../../../test/support/lock-waits.ts";
 import { LEASE, openSagaStores, type SagaStores } from "../../../test/support/order-sagas.ts";
 import { sagaTable } from "../../../tools/saga-explorer/table.ts";
 import { toOrder, toStored } from "../orders.prices.rules.ts";
@@ -246,22 +246,7 @@ const commitBefore = <T>(
 	statement: typeof statements.COMPLETE,
 	values: unknown[],
 	other: () => Promise<T>,
-): Promise<T> => {
-	let waiting: Promise<T> | undefined;
-	return stores.db
-		.transaction(async (tx) => {
-			await tx.query(statement, values);
-			waiting = other();
-			await eventually(async () => {
-				const [row] = await stores.db.query(
-					`select count(*) as n from pg_stat_activity
-					where datname = current_database() and wait_event_type = 'Lock'`,
-				);
-				expect(row).toEqual({ n: 1 });
-			});
-		})
-		.then(() => waiting!);
-};
+): Promise<T> => callWhileLocked(stores.db, (tx) => tx.query(statement, values), other);
 
 test("a write that waits for a concurrent cancellation has no effect", async () => {
 	const store = stores.storeOf("one");
