@@ -8,6 +8,7 @@ import { Log } from "./lib/observability/logging/log.ts";
 import { openTracing } from "./lib/observability/tracing/open-tracing.ts";
 import type { Tracing } from "./lib/observability/tracing/tracing.ts";
 import { openBreakers } from "./lib/resilience/circuit-breakers.ts";
+import { Heartbeats } from "./lib/resilience/heartbeats.ts";
 import { isNodeFailure } from "./lib/resilience/outages.ts";
 import type { Env } from "./lib/settings/env.ts";
 import { selectedServices, serviceNames } from "./lib/settings/node.ts";
@@ -18,7 +19,6 @@ import { callMetrics } from "./middlewares/call-metrics.ts";
 import { circuitBreaker } from "./middlewares/circuit-breaker.ts";
 import { coalesceWrites } from "./middlewares/coalesce-writes.ts";
 import { cpuUsage } from "./middlewares/cpu-usage.ts";
-import { disconnectDeadNodes } from "./middlewares/dead-nodes.ts";
 import { deadline } from "./middlewares/deadline.ts";
 import { divideLargeCalls } from "./middlewares/divide-large-calls.ts";
 import { retry } from "./middlewares/retry.ts";
@@ -64,9 +64,9 @@ export function brokerOptions(env: Env, traces?: Tracing, log = new Log(env)): B
 		logger: log as unknown as NonNullable<BrokerOptions["logger"]>,
 		validator: { type: "Fastest", options: validatorOptions } as BrokerOptions["validator"],
 		transporter: env.TRANSPORTER ? nats(env.TRANSPORTER, nodeID) : null,
-		// Detects a dead node within 5 seconds (see middlewares/dead-nodes.ts). With the defaults of 10
-		// and 30 seconds, a dead node received calls for half a minute.
-		heartbeatInterval: 1,
+		// Detects a dead node within 5 seconds. With Moleculer's heartbeats and defaults, a dead node
+		// received calls for half a minute.
+		registry: { discoverer: new Heartbeats() },
 		heartbeatTimeout: 3,
 		// The default is no timeout, so that a call to a hanging service would never return.
 		requestTimeout: 10_000,
@@ -126,7 +126,6 @@ const middlewares = (env: Env, traces: Tracing | undefined) =>
 		traceparent,
 		// Outside all others, so that it also counts the calls that they reject.
 		callMetrics,
-		disconnectDeadNodes,
 		cpuUsage,
 		coalesceWrites,
 	] as unknown as NonNullable<BrokerOptions["middlewares"]>;

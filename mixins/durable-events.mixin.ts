@@ -88,6 +88,7 @@ export const durableEvents: Mixin<HasDurableEvents> = {
 		this.$relays = new Set();
 		this.$stops = [];
 		this.$closing = false;
+		this.$wakeRetries = () => undefined;
 		this.$releaseStream = async () => undefined;
 	},
 	async started(this: Self) {

@@ -1,4 +1,4 @@
-import { expect, test } from "@jest/globals";
+import { expect, jest, test } from "@jest/globals";
 import { eventually } from "../../test/support/eventually.ts";
 import { startPoller } from "./poller.ts";
 
@@ -51,6 +51,30 @@ test("a poller continues immediately while there is more work, and after a failu
 	await eventually(() => expect(remaining).toEqual([]));
 	await poller.stop();
 	expect(errors).toEqual([new Error("down")]);
+});
+
+test("a poller waits until the next work is due, between its interval and its limit", async () => {
+	jest.useFakeTimers();
+	const due = [1, 40, Number.POSITIVE_INFINITY, 0];
+	const times: number[] = [];
+	let now = 0;
+	const poller = startPoller({
+		intervalMs: 10,
+		idleMs: 100,
+		async poll() {
+			times.push(now);
+			return due.shift() ?? false;
+		},
+		onError: fail,
+	});
+	while (now < 200) {
+		now += 1;
+		jest.advanceTimersByTime(1);
+		for (let i = 0; i < 10; i++) await Promise.resolve();
+	}
+	expect(times.slice(0, 6)).toEqual([10, 20, 60, 160, 170, 180]);
+	jest.useRealTimers();
+	await poller.stop();
 });
 
 test("stop waits for the running poll and does not report its failure", async () => {

@@ -4,11 +4,20 @@ interface PollerOptions {
 	/** Milliseconds between two polls, unless the poller is woken. */
 	readonly intervalMs: number;
 	/**
+	 * Limit of the milliseconds that a poll returns, and so the delay of work that another process
+	 * has added or left; by default `intervalMs`.
+	 */
+	readonly idleMs?: number;
+	/**
 	 * Milliseconds that a woken poller waits for more work, however often it is woken; 0 by default.
 	 */
 	readonly gatherMs?: number;
-	/** Looks for work once. Resolves to true to poll again immediately. */
-	poll(): Promise<boolean>;
+	/**
+	 * Looks for work once. Resolves to true to poll again immediately, to false to poll after the
+	 * interval, or to the milliseconds until the next known work is due: the next poll follows then,
+	 * but not before the interval and not after `idleMs`.
+	 */
+	poll(): Promise<boolean | number>;
 	/**
 	 * Receives the error of a failed poll; the next poll follows after the interval. Errors during
 	 * `stop` are not reported, because other parts stop as well.
@@ -23,7 +32,13 @@ export interface Poller {
 }
 
 /** Polls for work repeatedly, without overlap. The first poll waits for the interval or `wake`. */
-export function startPoller({ intervalMs, gatherMs = 0, poll, onError }: PollerOptions): Poller {
+export function startPoller({
+	intervalMs,
+	idleMs = intervalMs,
+	gatherMs = 0,
+	poll,
+	onError,
+}: PollerOptions): Poller {
 	let stopping = false;
 	let woken = false;
 	let interrupt: (() => void) | undefined;
@@ -35,8 +50,8 @@ export function startPoller({ intervalMs, gatherMs = 0, poll, onError }: PollerO
 		await promise;
 		clearTimeout(timer);
 	}
-	async function pause(): Promise<void> {
-		if (!woken && !stopping) await sleep(intervalMs);
+	async function pause(milliseconds: number): Promise<void> {
+		if (!woken && !stopping) await sleep(milliseconds);
 		if (gatherMs > 0 && woken && !stopping) {
 			// Waking interrupts the sleep, so wait for the remaining time again.
 			for (const end = performance.now() + gatherMs; !stopping && performance.now() < end; )
@@ -45,11 +60,12 @@ export function startPoller({ intervalMs, gatherMs = 0, poll, onError }: PollerO
 		woken = false;
 	}
 	async function run(): Promise<void> {
-		let more = false;
+		let found: boolean | number = false;
 		while (!stopping) {
-			if (!more) await pause();
+			if (found !== true)
+				await pause(found === false ? intervalMs : Math.max(intervalMs, Math.min(found, idleMs)));
 			if (stopping) return;
-			more = await poll().catch((error) => {
+			found = await poll().catch((error) => {
 				if (!stopping) onError(error);
 				return false;
 			});

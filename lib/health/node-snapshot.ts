@@ -12,10 +12,12 @@ interface Durations {
 	seconds: number;
 	readonly buckets: number[];
 }
+/** Milliseconds without a snapshot after which the event loop is no longer measured. */
+const DELAY_IDLE_MS = 30_000;
 /** Upper bounds of the buckets in seconds. Nodes of all versions use them: they must not change. */
 export const bucketBounds: readonly number[] = catalogue.callSeconds.buckets;
 
-const readDelay = eventLoopDelay();
+const readDelay = eventLoopDelay(DELAY_IDLE_MS);
 const round = (value: number, digits: number) => Number(value.toFixed(digits));
 const noDurations = () => ({ seconds: 0, buckets: Array(bucketBounds.length + 1).fill(0) });
 
@@ -23,12 +25,13 @@ const noDurations = () => ({ seconds: 0, buckets: Array(bucketBounds.length + 1)
 export function snapshotOf(broker: ServiceBroker): NodeSnapshot {
 	const { user, system } = process.cpuUsage();
 	const metrics = metricsOf(broker);
+	const delay = readDelay();
 	return {
 		version,
 		started_at: new Date(performance.timeOrigin).toISOString(),
 		memory_mb: round(process.memoryUsage.rss() / 1e6, 1),
 		cpu_seconds: round((user + system) / 1e6, 3),
-		event_loop_delay_ms: readDelay(),
+		event_loop_delay_ms: delay ? delay.p99 * 1000 : null,
 		calls: callsByService(metrics),
 		http: broker.getLocalService("api") ? requests(metrics) : null,
 		breakers: openBreakers(broker).map(({ action, node, state }) => ({

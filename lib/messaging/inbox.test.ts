@@ -121,7 +121,15 @@ test("failed events are retried in order until they succeed", async () => {
 	await retry();
 	expect(await effects()).toEqual(["one", "two", "three"]);
 	expect(await retries()).toEqual([]);
-	expect(await retry()).toBe(false);
+	expect(await retry()).toBe(Number.POSITIVE_INFINITY);
+});
+
+test("retry returns the time until the next retry is due", async () => {
+	const { accept, retry } = box(refuse("late"), { backoff: [60] });
+	await accept([event("late")]);
+	const wait = await retry();
+	expect(wait).toBeGreaterThan(50_000);
+	expect(wait).toBeLessThanOrEqual(60_000);
 });
 
 test("lists failures of an event that waits, has succeeded or is dead", async () => {

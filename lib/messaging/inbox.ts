@@ -28,10 +28,12 @@ const STORE_INVALID = sql(
 	on conflict do nothing`,
 );
 const RETRY_BATCH = 50;
-const DUE = sql(
-	"retries_due",
-	`select event from retries where group_name = $1 and dead_at is null and next_at <= now()
-		order by next_at limit ${RETRY_BATCH}`,
+/** The next retries, with the events of due ones and the milliseconds until the others are due. */
+const NEXT = sql(
+	"retries_next",
+	`select case when next_at <= now() then event end as event,
+		ceil(extract(epoch from next_at - now()) * 1000)::float8 as wait
+	from retries where group_name = $1 and dead_at is null order by next_at limit ${RETRY_BATCH}`,
 );
 /**
  * Locks a retry's row for the duration of the attempt, and no longer than the connection: after a
@@ -171,13 +173,16 @@ export function createInbox({ db, group, backoff, handle, onFailure, closing }: 
 		},
 		/**
 		 * Retries due events in the order of writing.
-		 * @returns whether there may be more
+		 * @returns true if more may be due, false after attempts, or otherwise the milliseconds until
+		 * the next retry
 		 */
-		async retry(): Promise<boolean> {
-			const due = await db.query<{ event: Event }>(DUE, [group]);
-			due.sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1));
+		async retry(): Promise<boolean | number> {
+			const next = await db.query<{ event: Event | null; wait: number }>(NEXT, [group]);
+			const due = next.flatMap(({ event }) => event ?? []);
+			if (due.length === 0) return next[0]?.wait ?? Number.POSITIVE_INFINITY;
+			due.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
 			let tried = 0;
-			for (const { event } of due) {
+			for (const event of due) {
 				if (closing()) break;
 				if (await retryEvent(event)) tried++;
 			}

@@ -137,7 +137,11 @@ export function startRelay({
 		// If a step below fails, the next poll claims and inspects again.
 		progress = undefined;
 		mustInspect = false;
-		if (current && hasUnstoredProgress && (await store(current)) && !destination) return current;
+		if (current && hasUnstoredProgress && (await store(current))) {
+			if (!destination) return current;
+			progress = undefined;
+			return verifyCheckpoint(db, destination, { name, owner }, current);
+		}
 		if (!adopted) await db.query(ADOPT);
 		adopted = true;
 		trustedUntil = performance.now() + lease * 500;

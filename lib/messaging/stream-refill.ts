@@ -65,6 +65,8 @@ interface RefillOptions {
  */
 export function streamRefill({ db, sourcesOf, read, accept, onProgress }: RefillOptions) {
 	const refilling = new Set<string>();
+	/** Last recorded state of each consumer, as JSON. */
+	const recorded = new Map<string, string>();
 
 	async function step(refill: Refill, sources: readonly Source[]): Promise<Refill> {
 		const next: Record<string, Refill[string]> = { ...refill };
@@ -80,17 +82,14 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 
 	return {
 		/**
-		 * Records a consumer's progress. Call it before the group begins to consume, and every few
-		 * seconds.
+		 * Records a consumer's progress if it has changed. Call it before the group begins to consume,
+		 * and every few seconds.
+		 * @returns whether the consumer is being refilled
 		 */
-		async track({
-			consumer,
-			stream,
-			first,
-			last,
-			acked,
-			unacknowledged,
-		}: ConsumerState): Promise<void> {
+		async track(state: ConsumerState): Promise<boolean> {
+			const { consumer, stream, first, last, acked, unacknowledged } = state;
+			const text = JSON.stringify(state);
+			if (recorded.get(consumer) === text && !refilling.has(consumer)) return false;
 			const [tracked] = await db.query<{ refilling: boolean }>(TRACK, [
 				consumer,
 				stream,
@@ -101,14 +100,16 @@ export function streamRefill({ db, sourcesOf, read, accept, onProgress }: Refill
 			if (tracked!.refilling && !refilling.has(consumer)) onProgress(consumer, "begun");
 			if (tracked!.refilling) refilling.add(consumer);
 			else refilling.delete(consumer);
+			recorded.set(consumer, text);
+			return tracked!.refilling;
 		},
 		/**
 		 * Reads one page from each source of a consumer that is being refilled.
-		 * @returns whether there may be more
+		 * @returns true if there may be more, or Infinity without a consumer to refill
 		 */
-		async refillNext(consumers: readonly string[]): Promise<boolean> {
+		async refillNext(consumers: readonly string[]): Promise<boolean | number> {
 			const [claimed] = await db.query<{ consumer: string; refill: Refill }>(CLAIM, [consumers]);
-			if (!claimed) return false;
+			if (!claimed) return Number.POSITIVE_INFINITY;
 			const { consumer, refill } = claimed;
 			const sources = sourcesOf(consumer);
 			if (sources.length === 0)

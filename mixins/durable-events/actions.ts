@@ -25,7 +25,10 @@ import { outboxPage } from "../../lib/messaging/outbox-pages.ts";
 import type { Database } from "../../lib/persistence/database.ts";
 import type { DurableEventsState } from "./self.ts";
 
-type Self = Pick<DurableEventsState, "$types" | "$patterns" | "$stream" | "$refill"> & {
+type Self = Pick<
+	DurableEventsState,
+	"$types" | "$patterns" | "$stream" | "$refill" | "$wakeRetries"
+> & {
 	readonly name: string;
 	readonly broker: ServiceBroker;
 	readonly db: Database;
@@ -54,7 +57,9 @@ export function eventActionHandlers(): object {
 			return deadLetters(this.db, this.name).show(params.event_id);
 		},
 		async retryDeadLetters({ params }: Ctx<DeadLetterFilter>) {
-			return { count: await deadLetters(this.db, this.name).retry(params) };
+			const count = await deadLetters(this.db, this.name).retry(params);
+			this.$wakeRetries();
+			return { count };
 		},
 		async discardDeadLetters({ params }: Ctx<DeadLetterFilter>) {
 			return { count: await deadLetters(this.db, this.name).discard(params) };

@@ -10,6 +10,8 @@ import { startRefill } from "./refill.ts";
 import { isClosing, type Self } from "./self.ts";
 
 const RETRY_INTERVAL_MS = 500;
+/** Delay of retries that a dead node has left: each node wakes for the failures that it stores. */
+const RETRY_IDLE_MS = 5000;
 
 /**
  * Consumes the events that the service subscribes to, and retries failed ones.
@@ -34,6 +36,7 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 		onFailure(error, { id, type }, isDead) {
 			const failed = { id, type, error };
 			consumed[isDead ? "dead" : "failed"].add();
+			if (!isDead) self.$wakeRetries();
 			if (isDead) logger.error("An event became a dead letter", failed);
 			else logger.warn("An event handler failed; the event will be retried", failed);
 		},
@@ -41,9 +44,11 @@ export function startConsuming(self: Self): (() => Promise<void>)[] {
 	});
 	const retries = startPoller({
 		intervalMs: RETRY_INTERVAL_MS,
+		idleMs: RETRY_IDLE_MS,
 		poll: retry,
 		onError: (error) => logger.warn("Due event retries could not be read", { error }),
 	});
+	self.$wakeRetries = retries.wake;
 	if (!stream) {
 		const leave = inProcessTransport(broker).join({
 			name,

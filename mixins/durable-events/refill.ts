@@ -30,6 +30,8 @@ export interface ConsumerRefill {
 /** Much less than the time in which the stream discards a message. */
 const TRACK_INTERVAL_MS = 5000;
 const REFILL_INTERVAL_MS = 1000;
+/** Delay of a refill that another node has begun and left: `track` wakes the poller otherwise. */
+const REFILL_IDLE_MS = 5000;
 
 /**
  * Tracks the progress of a service's consumers in the stream, and refills them from the outboxes
@@ -61,16 +63,20 @@ export function startRefill(
 	});
 	const refillPoller = startPoller({
 		intervalMs: REFILL_INTERVAL_MS,
+		idleMs: REFILL_IDLE_MS,
 		poll: () => refill.refillNext([...byConsumer.keys()]),
 		onError: (error) =>
 			logger.warn("Discarded events could not be read from an outbox; the next attempt follows", {
 				error,
 			}),
 	});
+	const track = async (state: ConsumerState): Promise<void> => {
+		if (await refill.track(state)) refillPoller.wake();
+	};
 	const trackPoller = startPoller({
 		intervalMs: TRACK_INTERVAL_MS,
 		async poll() {
-			for (const state of await stream.states(name, patterns)) await refill.track(state);
+			for (const state of await stream.states(name, patterns)) await track(state);
 			return false;
 		},
 		onError: (error) =>
@@ -79,7 +85,7 @@ export function startRefill(
 			}),
 	});
 	return {
-		track: refill.track,
+		track,
 		async unreadShare(states) {
 			const progress = await refill.progress([...byConsumer.keys()]);
 			const shares = states.map((state) =>

@@ -19,6 +19,8 @@ export interface DurableEventsState {
 	/** Functions that stop the mixin's parts; they run before the database closes. */
 	$stops: (() => Promise<void>)[];
 	$closing: boolean;
+	/** Reads the retries at once, because one was added or is due earlier. */
+	$wakeRetries(): void;
 	/** Transport between nodes; undefined if events stay in the process. */
 	$stream: EventStream | undefined;
 	/** Refills this service's consumers after the stream has discarded unread messages. */

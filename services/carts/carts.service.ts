@@ -21,6 +21,7 @@ import { DELETE_EXPIRED } from "./carts.statements.ts";
 import { createCartStore } from "./carts.store.ts";
 
 const SETTLE_INTERVAL_MS = 1000;
+const MAX_SETTLE_IDLE_MS = 5000;
 /** Time that a checkout needs beside the wait for its order, before another node takes over. */
 const SETTLE_MARGIN_MS = 2000;
 const EXPIRY_INTERVAL_MS = 60_000;
@@ -55,6 +56,8 @@ export default defineService(carts)({
 					logger.warn("A checkout could not be finished; will retry", { order_id, error }),
 			}),
 			tokenSecret: JWT_SECRET,
+			// Not longer than the time after which a new checkout is due.
+			settleIdleMs: Math.min(MAX_SETTLE_IDLE_MS, ORDER_WAIT_MS + SETTLE_MARGIN_MS),
 			pollers: [] as Poller[],
 		};
 	},
@@ -120,6 +123,7 @@ export default defineService(carts)({
 		this.pollers.push(
 			startPoller({
 				intervalMs: SETTLE_INTERVAL_MS,
+				idleMs: this.settleIdleMs,
 				poll: () => settlement.settleDue(call),
 				onError: (error) =>
 					logger.warn("Unfinished checkouts could not be settled; will retry", { error }),

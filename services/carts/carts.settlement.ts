@@ -73,14 +73,18 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		/**
 		 * Settles carts whose checkout has not finished in time: its node has died, the orders service
 		 * was down, or the buyer has to confirm the payment.
-		 * @returns whether there may be more
+		 * @returns true if more may be due, false after an attempt, or otherwise the milliseconds until
+		 * the next cart is due
 		 */
-		async settleDue(call: Call): Promise<boolean> {
+		async settleDue(call: Call): Promise<boolean | number> {
 			const due = await db.query<{ order_id: string; request: PlaceRequest }>(
 				statements.CLAIM_UNSETTLED,
 				[BATCH_SIZE],
 			);
-			if (due.length === 0) return false;
+			if (due.length === 0) {
+				const [next] = await db.query<{ wait: number | null }>(statements.NEXT_UNSETTLED);
+				return next?.wait ?? Number.POSITIVE_INFINITY;
+			}
 			const fates = await call("orders.fates", { order_ids: due.map((one) => one.order_id) });
 			const confirmed = due.filter((_, i) => fates[i] === "confirmed");
 			if (confirmed.length > 0) {

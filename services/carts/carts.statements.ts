@@ -167,6 +167,12 @@ export const CLAIM_UNSETTLED = sql(
 		order by settle_at limit $1 for update skip locked)
 	returning id, order_id, request`,
 );
+/** Milliseconds until the next cart is due; null if none is being completed. */
+export const NEXT_UNSETTLED = sql(
+	"next_unsettled",
+	`select ceil(extract(epoch from min(settle_at) - now()) * 1000)::float8 as wait from carts
+	where settle_at is not null`,
+);
 /** Deletes carts after their expiry, at most `$1`. Carts that are being completed never expire. */
 export const DELETE_EXPIRED = sql(
 	"delete_expired",

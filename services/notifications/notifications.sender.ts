@@ -32,6 +32,7 @@ import {
 	CLAIM,
 	type DueMessage,
 	MAX_CONCURRENT_SENDS,
+	NEXT_DUE,
 	SETTLE,
 } from "./notifications.statements.ts";
 
@@ -57,6 +58,8 @@ const DELIVERY_TIMEOUT_MS = 60_000;
 /** Time that deliveries in flight have to finish at a stop; aborted ones are sent again later. */
 const STOP_GRACE_MS = 5000;
 const POLL_INTERVAL_MS = 1000;
+/** Delay of messages that a node has queued and not sent: new messages wake their node's poller. */
+const IDLE_MS = 5000;
 /**
  * Time for which a message waits for the details of its order. It is then sent with the data of its
  * event only.
@@ -99,9 +102,12 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 	const addLink = createLinks({ db, call, publicUrl: PUBLIC_URL });
 	const stopDeliveries = new AbortController();
 
-	async function poll(): Promise<boolean> {
+	async function poll(): Promise<boolean | number> {
 		const due = await db.query<DueMessage>(CLAIM);
-		if (due.length === 0) return false;
+		if (due.length === 0) {
+			const [next] = await db.query<{ wait: number | null }>(NEXT_DUE);
+			return next?.wait ?? Number.POSITIVE_INFINITY;
+		}
 		const results = await Promise.all([loadUsers(due), loadOrders(due)])
 			.then(([users, orders]) =>
 				Promise.all(
@@ -232,6 +238,7 @@ export function startSender({ db, call, env, logger, tracer, isStopping }: Sende
 
 	const poller = startPoller({
 		intervalMs: POLL_INTERVAL_MS,
+		idleMs: IDLE_MS,
 		poll,
 		onError: (error) => logger.warn("Due messages could not be processed; will retry", { error }),
 	});

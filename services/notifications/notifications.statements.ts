@@ -70,6 +70,11 @@ export const CLAIM = `
 	returning id, user_id, event_id, template, data, attempts, traceparent, counted, resends,
 		coalesce(resent_at, created_at) as created_at`;
 
+/** Milliseconds until the next message is due; null if none is queued. Without a name, as CLAIM. */
+export const NEXT_DUE = `
+	select ceil(extract(epoch from min(next_at) - now()) * 1000)::float8 as wait from messages
+	where status = 'queued'`;
+
 /** Adds the link and, if it is not the account's address, the recipient to a message's data. */
 export const STORE_LINK = sql(
 	"messages_link",

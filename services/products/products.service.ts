@@ -55,6 +55,8 @@ import * as statements from "./products.statements.ts";
 const CACHE_TTL_MS = 60_000;
 /** Milliseconds after which words of new products can correct those of a search. */
 const NEW_WORDS_INTERVAL_MS = 1000;
+/** Delay of the words of products that change after a time without changes. */
+const NEW_WORDS_IDLE_MS = 5000;
 
 export default defineService(products)({
 	mixins: [database, records<Product>(defineProduct), durableEvents, idempotency],
@@ -245,6 +247,7 @@ export default defineService(products)({
 			),
 			startPoller({
 				intervalMs: NEW_WORDS_INTERVAL_MS,
+				idleMs: NEW_WORDS_IDLE_MS,
 				poll: () => addNewWords(this.db),
 				onError: (error) =>
 					this.logger.warn("New words could not be added to the search; will retry", { error }),

@@ -75,8 +75,11 @@ async function closestKnownWord(db: Queryable, word: string): Promise<string | u
 	);
 }
 
-/** Adds the words of changed products to the known ones. Returns whether more may follow. */
-export async function addNewWords(db: Queryable): Promise<boolean> {
+/**
+ * Adds the words of changed products to the known ones.
+ * @returns true if there may be more, false after a batch, or Infinity if no product has changed
+ */
+export async function addNewWords(db: Queryable): Promise<boolean | number> {
 	const [row] = await db.query<{ taken: number }>(ADD_WORDS);
-	return row!.taken === BATCH_SIZE;
+	return row!.taken === 0 ? Number.POSITIVE_INFINITY : row!.taken === BATCH_SIZE;
 }

@@ -3,7 +3,7 @@ import { destination as openDestination } from "pino";
 const BUFFER_BYTES = 128 * 1024;
 /** Maximum bytes in UTF-8 per UTF-16 code unit. */
 const MAX_UNIT_BYTES = 3;
-const FLUSH_INTERVAL_MS = 200;
+const FLUSH_DELAY_MS = 200;
 /** Bytes that may wait for the reader of the output. Beyond that, lines are dropped. */
 const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 /** Milliseconds granted to a pending write when the process exits. */
@@ -18,8 +18,8 @@ interface Output {
 
 /**
  * Buffers lines for a file or pipe. Lines become bytes immediately, because waiting strings cost
- * the garbage collector more than the rest of a line. The buffer is written when it is full, five
- * times a second, and when the process exits.
+ * the garbage collector more than the rest of a line. The buffer is written when it is full, 200 ms
+ * after its first line, and when the process exits. Without lines, no timer runs.
  */
 export function bufferedWriter(fd: number) {
 	const output = openDestination({
@@ -32,6 +32,7 @@ export function bufferedWriter(fd: number) {
 	let buffer = Buffer.allocUnsafe(BUFFER_BYTES);
 	let used = 0;
 	let writing = false;
+	let isFlushScheduled = false;
 	output.on("drain", () => {
 		writing = false;
 	});
@@ -45,7 +46,14 @@ export function bufferedWriter(fd: number) {
 		buffer = Buffer.allocUnsafe(BUFFER_BYTES);
 		used = 0;
 	}
-	setInterval(flush, FLUSH_INTERVAL_MS).unref();
+	function flushLater(): void {
+		if (isFlushScheduled) return;
+		isFlushScheduled = true;
+		setTimeout(() => {
+			isFlushScheduled = false;
+			flush();
+		}, FLUSH_DELAY_MS).unref();
+	}
 	// Runs before pino's exit listener, whose synchronous write would overtake a pending one.
 	process.prependListener("exit", () => {
 		if (writing) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_WAIT_MS);
@@ -56,7 +64,10 @@ export function bufferedWriter(fd: number) {
 			const maxBytes = line.length * MAX_UNIT_BYTES;
 			if (used + maxBytes > BUFFER_BYTES) flush();
 			if (maxBytes > BUFFER_BYTES) send(Buffer.from(line));
-			else used += buffer.write(line, used);
+			else {
+				used += buffer.write(line, used);
+				flushLater();
+			}
 		},
 		/** Fulfills when all lines are written. */
 		written(): Promise<void> {

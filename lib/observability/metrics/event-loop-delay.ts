@@ -1,25 +1,34 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-/** Sampling interval in milliseconds. The monitor's measurements include it. */
-const RESOLUTION_MS = 20;
-/** Milliseconds without a reader after which the measurement stops. */
-const IDLE_MS = 30_000;
+/**
+ * Sampling interval in milliseconds. Shorter delays are sampled in proportion to their length. Each
+ * sample wakes the process, so a shorter interval would be the largest cost of a node at rest.
+ */
+const RESOLUTION_MS = 100;
+
+/** Delays of the event loop in seconds. */
+interface Delays {
+	readonly mean: number;
+	readonly p99: number;
+	readonly max: number;
+}
 
 /**
- * Returns a function that reads the 99th percentile of the event loop's delay since the previous
- * read, in milliseconds. Measures only while it is read at least twice a minute; otherwise the
- * result is null.
+ * Returns a function that reads the event loop's delays since the previous read. Measures only
+ * while it is read at least once in `idleMs`; otherwise the result is undefined.
  */
-export function eventLoopDelay(idleMs = IDLE_MS): () => number | null {
+export function eventLoopDelay(idleMs: number): () => Delays | undefined {
 	const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 	let stopping: NodeJS.Timeout | undefined;
 	return () => {
 		if (stopping) {
 			stopping.refresh();
-			const ms = delay.percentile(99) / 1e6 - RESOLUTION_MS;
-			const isEmpty = delay.count === 0;
+			const { count, mean, max } = delay;
+			const p99 = delay.percentile(99);
 			delay.reset();
-			return isEmpty ? null : Math.max(0, ms);
+			return count === 0
+				? undefined
+				: { mean: seconds(mean), p99: seconds(p99), max: seconds(max) };
 		}
 		delay.reset();
 		delay.enable();
@@ -27,6 +36,10 @@ export function eventLoopDelay(idleMs = IDLE_MS): () => number | null {
 			delay.disable();
 			stopping = undefined;
 		}, idleMs).unref();
-		return null;
+		return undefined;
 	};
 }
+
+/** The monitor measures the time between two samples, which includes the interval. */
+const seconds = (nanoseconds: number): number =>
+	Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1e3);

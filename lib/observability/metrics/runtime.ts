@@ -1,9 +1,10 @@
-import { constants, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import { constants, PerformanceObserver } from "node:perf_hooks";
 import { catalogue } from "./catalogue.ts";
+import { eventLoopDelay } from "./event-loop-delay.ts";
 import type { Metrics } from "./registry.ts";
 
-/** Sampling interval in milliseconds. The monitor's measurements include it. */
-const RESOLUTION = 20;
+/** Milliseconds without a scrape after which the event loop is no longer measured. */
+const SCRAPE_IDLE_MS = 150_000;
 const KINDS: Readonly<Record<number, string>> = {
 	[constants.NODE_PERFORMANCE_GC_MINOR]: "minor",
 	[constants.NODE_PERFORMANCE_GC_MAJOR]: "major",
@@ -22,8 +23,7 @@ interface GarbageCollection {
  * stops it.
  */
 export function watchRuntime(metrics: Metrics): () => void {
-	const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
-	delay.enable();
+	const readDelay = eventLoopDelay(SCRAPE_IDLE_MS);
 	const collections = new Map(
 		Object.values(KINDS).map((kind) => [kind, metrics.histogram(catalogue.garbage, kind)]),
 	);
@@ -32,9 +32,6 @@ export function watchRuntime(metrics: Metrics): () => void {
 			collections.get(KINDS[detail.kind] ?? "")?.observe(duration / 1000);
 	});
 	observer.observe({ entryTypes: ["gc"] });
-	const lag = (nanoseconds: number) =>
-		Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - RESOLUTION / 1000) : 0;
-
 	const end = metrics.collect((report) => {
 		const { user, system } = process.cpuUsage();
 		report(catalogue.cpu, (user + system) / 1e6);
@@ -42,14 +39,14 @@ export function watchRuntime(metrics: Metrics): () => void {
 		report(catalogue.memory, rss);
 		report(catalogue.heap, heapUsed);
 		report(catalogue.startTime, performance.timeOrigin / 1000);
-		report(catalogue.loopLag, lag(delay.mean));
-		report(catalogue.loopLagP99, lag(delay.percentile(99)));
-		report(catalogue.loopLagMax, lag(delay.max));
-		delay.reset();
+		const delay = readDelay();
+		if (!delay) return;
+		report(catalogue.loopLag, delay.mean);
+		report(catalogue.loopLagP99, delay.p99);
+		report(catalogue.loopLagMax, delay.max);
 	});
 	return () => {
 		end();
-		delay.disable();
 		observer.disconnect();
 	};
 }
