@@ -5,7 +5,7 @@ export type Format = "csv" | "ndjson";
 const count = { type: "number", integer: true, min: 0 } as const;
 
 /** Maximum number of rows in one call of an action with `upload`. */
-export const UPLOAD_ROWS = 500;
+const UPLOAD_ROWS = 500;
 
 /**
  * Parameters of an action with `upload`: some rows of a file, in order. `columns` is the header of

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, jest, test } from "@jest/globals";
 import { cleanUp, makeDataFolder, runScript } from "../../test/support/program.ts";
+import type { ImportResult } from "./import.ts";
 import { read } from "./options.ts";
 import type { Findings } from "./rounds.ts";
 
@@ -52,6 +53,25 @@ test("bench measures the shop and the floor, checks orders, and writes JSON and 
 	expect(await readFile(page, "utf8")).toMatch(/<svg[\s\S]*<rect[\s\S]*order/);
 });
 
+test("--import reports CPU time and memory of an import, and reads beside it", async () => {
+	const json = join(await makeDataFolder(), "import.json");
+	const size = ["--products", "20", "--users", "4", "--orders", "60"];
+	const load = ["--import", "400", "--rate", "20", "--seconds", "0.5"];
+	const bench = runScript("bench", {}, { args: [...size, ...load, "--json", json] });
+	const { code, errors } = await bench.ended;
+	expect({ code, errors }).toEqual({ code: 0, errors: "" });
+	expect(bench.output()).toMatch(/^shop: 400 rows in [\d.]+ s$/m);
+	const { import: results } = JSON.parse(await readFile(json, "utf8"));
+	const [{ rows, violations, cpu, rss, idle, during }] = results as [ImportResult];
+	expect([results.length, rows, violations]).toEqual([1, 400, []]);
+	expect(Object.keys(cpu)).toEqual(["node", "postgres"]);
+	expect(cpu.node).toBeGreaterThan(0);
+	// The sample before the import, and at least one during it.
+	expect(rss.node!.length).toBeGreaterThan(1);
+	expect(Math.min(...rss.node!)).toBeGreaterThan(0);
+	expect([idle.errors, during.errors]).toEqual([0, 0]);
+});
+
 test("rejects invalid options and names the option", () => {
 	for (const [args, why] of [
 		[["--scenarios", "product,nonsense"], /no scenario nonsense/],
@@ -59,6 +79,8 @@ test("rejects invalid options and names the option", () => {
 		[["--rounds", "0"], /--rounds is a number, at least 1/],
 		[["--vs", "HEAD", "--scale"], /exclude each other/],
 		[["--shape", "round"], /not round/],
+		[["--import", "6"], /--import is a multiple of 4/],
+		[["--import", "8", "--scale"], /exclude each other/],
 		[["--postgres", "2"], /--shape cluster/],
 		[["--scale", "--scenarios", "order,audit"], /audit needs --shape cluster/],
 		[["--nonsense"], /--help" lists the arguments/],

@@ -42,9 +42,9 @@ async function measure(program: Program, options: Options): Promise<void> {
 	writeFiles(options, result);
 	const { checked, violations } = result.findings;
 	const checkedOrders = Object.entries(checked).map(([target, n]) => `${n} of ${target}`);
-	print(
-		`\nOrders checked against stock, payments, shipments and e-mails: ${checkedOrders.join(", ")}`,
-	);
+	const parts = "stock, payments, shipments and e-mails";
+	if (checkedOrders.length > 0)
+		print(`\nOrders checked against ${parts}: ${checkedOrders.join(", ")}`);
 	for (const violation of violations) print(`VIOLATION ${violation}`);
 	await program.stop(violations.length > 0 ? 1 : 0);
 }

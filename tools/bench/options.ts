@@ -20,6 +20,7 @@ const OPTIONS = {
 	"login-noise": { type: "boolean", default: false },
 	scale: { type: "boolean", default: false },
 	minutes: { type: "string" },
+	import: { type: "string" },
 	json: { type: "string" },
 	page: { type: "string" },
 	profile: { type: "boolean", default: false },
@@ -63,6 +64,8 @@ Other runs
   --scale                 10,000 products and 20,000 orders compared with
                           --products 1000000 --orders 5000000
   --minutes 30            memory and table sizes under a mixed load of --rate 50
+  --import 100000         CPU time and memory of an import of so many rows, and the effect on
+                          --rate 100 product reads; with --vs also of another revision
 Output
   --json FILE             all figures
   --page FILE             charts, as a self-contained HTML page
@@ -114,13 +117,24 @@ function convert(values: Values<typeof OPTIONS>) {
 	if (postgres > 1 && shape !== "cluster")
 		throw new Error("--postgres needs --shape cluster: one process has one DATABASE_URL");
 	const minutes = values.minutes ? number("minutes", values.minutes, 0) : undefined;
+	const rows = values.import ? number("import", values.import, 4) : undefined;
 	if ([scale, vs, minutes, noise].filter(Boolean).length > 1)
 		throw new Error("--scale, --vs, --minutes and --login-noise exclude each other");
+	if (rows && (scale || minutes || noise))
+		throw new Error("--import, --scale, --minutes and --login-noise exclude each other");
+	if (rows && rows % 4 > 0)
+		throw new Error("--import is a multiple of 4: each product has three variants");
 	return {
 		shape: shape as Shape,
 		scenarios: names,
-		buyers: values.buyers ? list("buyers") : scale ? [4] : noise || minutes ? [16] : [1, 16, 64],
-		rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : [],
+		buyers: values.buyers
+			? list("buyers")
+			: scale
+				? [4]
+				: noise || minutes || rows
+					? [16]
+					: [1, 16, 64],
+		rates: values.rate ? list("rate") : noise ? [200] : minutes ? [50] : rows ? [100] : [],
 		seconds: one("seconds", 0),
 		warmup: one("warmup", 0),
 		rounds: number("rounds", values.rounds ?? (vs ? "3" : "1")),
@@ -136,6 +150,7 @@ function convert(values: Values<typeof OPTIONS>) {
 		noise,
 		scale,
 		minutes,
+		import: rows,
 		json: values.json,
 		page: values.page,
 		profile: values.profile,

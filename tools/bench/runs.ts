@@ -1,4 +1,5 @@
 import { auditScenario, joinCluster } from "./auditor.ts";
+import { formatImport, type ImportResult, measureImport } from "./import.ts";
 import type { Options } from "./options.ts";
 import { lineChart } from "./page.ts";
 import { resetStatements, slowestStatements } from "./postgres.ts";
@@ -228,6 +229,25 @@ const runSoak: Run = async (options, environment, { print, progress }) => {
 	return { findings, extraJson: { soak: result }, charts };
 };
 
+/** Imports a file (`--import`), into one shop after the other. */
+const runImport: Run = async (options, environment, { print, progress }) => {
+	const { rates, buyers, seconds, size, vs } = options;
+	const targets = [await environment.startShop("shop", size)];
+	if (vs) targets.push(await environment.startShop(vs, size, vs));
+	const results: ImportResult[] = [];
+	for (const target of targets) {
+		const load = { rows: options.import!, rate: rates[0]!, buyers: buyers[0]!, seconds };
+		const result = await measureImport(target, { ...load, onProgress: progress });
+		results.push(result);
+		print(formatImport(result));
+	}
+	const violations = results.flatMap((result) =>
+		result.violations.map((violation) => `${result.target}: ${violation}`),
+	);
+	const findings = { rows: [], idle: {}, violations, checked: {} };
+	return { findings, extraJson: { import: results } };
+};
+
 /** Returns the run that the options select. */
-export const selectRun = ({ scale: large, minutes }: Options): Run =>
-	large ? runScale : minutes === undefined ? runComparison : runSoak;
+export const selectRun = ({ scale: large, minutes, import: rows }: Options): Run =>
+	large ? runScale : rows ? runImport : minutes === undefined ? runComparison : runSoak;

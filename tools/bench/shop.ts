@@ -39,6 +39,8 @@ interface ShopOptions {
 
 const STOP_TIMEOUT_MS = 8000;
 const STALL_RECORDER = new URL("./stall-recorder.ts", import.meta.url).href;
+/** The administrator of every shop. */
+export const ADMIN = { email: "admin@example.com", password: "qV7x2mLw9TzR4kNd" };
 const JWT_SECRET = "sYb3kQ8vXw1ZrT6nUe0cJm5hPq2dLf9a";
 /** Services that run in the gateway's process, as in Compose and Kubernetes. */
 const WITH_GATEWAY = ["operations"];
@@ -94,8 +96,8 @@ export async function startShop(options: ShopOptions): Promise<Shop> {
 		DATA_DIR: join(folder, "data"),
 		DATABASE_URL: pattern(servers[0]!),
 		JWT_SECRET,
-		ADMIN_EMAIL: "admin@example.com",
-		ADMIN_PASSWORD: "qV7x2mLw9TzR4kNd",
+		ADMIN_EMAIL: ADMIN.email,
+		ADMIN_PASSWORD: ADMIN.password,
 		RATE_LIMIT_ENABLED: "false",
 		BENCH_STALLS: stalls,
 		...options.env,
