@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { afterEach, expect, test } from "@jest/globals";
 import { findProcess } from "../../lib/process/process-lock.ts";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./processes.ts";
 
 let child: ChildProcess | undefined;
 afterEach(() => void child?.kill("SIGKILL"));
@@ -30,3 +32,13 @@ test.each(["SIGKILL", "SIGINT"] as const)(
 		await eventually(async () => expect(await findProcess(second!)).toBeUndefined());
 	},
 );
+
+test("a free port can be opened, and is never assigned to an outgoing connection", async () => {
+	const ports = await Promise.all(Array.from({ length: 50 }, freePort));
+	expect(Math.max(...ports)).toBeLessThan(32_768);
+	const server = createServer().listen(ports[0], "127.0.0.1");
+	await once(server, "listening");
+	expect(server.listening).toBe(true);
+	server.close();
+	await once(server, "close");
+});

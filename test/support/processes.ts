@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,12 +116,25 @@ export function startProcess({ name, file, args, cwd, env = {}, log }: Command):
 	};
 }
 
-/** Port on which no server is listening at this moment. */
+/**
+ * Range of {@link freePort}. Linux assigns ports from 32768 on to outgoing connections, which would
+ * take the port of a server while it restarts.
+ */
+const PORTS = { from: 15_000, below: 32_000 };
+
+/** A random port on which no server is listening at this moment. */
 export async function freePort(): Promise<number> {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const { port } = server.address() as AddressInfo;
-	server.close();
-	await once(server, "close");
-	return port;
+	for (;;) {
+		const port = randomInt(PORTS.from, PORTS.below);
+		const server = createServer().listen(port, "127.0.0.1");
+		try {
+			await once(server, "listening");
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") continue;
+			throw error;
+		}
+		server.close();
+		await once(server, "close");
+		return port;
+	}
 }
