@@ -42,7 +42,7 @@ runProgram("audit", async (program) => {
 	program.onEnd(3000, () => broker.stop());
 	await program.step(broker.start(), {
 		ms: JOIN_MS,
-		late: "NATS did not answer: check TRANSPORTER",
+		late: "NATS did not respond: check TRANSPORTER",
 	});
 	await program.step(
 		broker.waitForServices(

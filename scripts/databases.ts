@@ -60,7 +60,7 @@ export async function prepareDatabases(
 ): Promise<Databases> {
 	const services = withDatabase(target.root, target.services);
 	if (!DATABASE_URL) return startDatabases(program, DRAIN_MS, { ...target, services });
-	const late = "the databases of DATABASE_URL do not answer: check the load of the server";
+	const late = "the databases of DATABASE_URL do not respond: check the load of the server";
 	const maxWait = TRANSPORTER ? JOIN_MS : 0;
 	await program.step(waitForDatabases(DATABASE_URL, target.root, services, maxWait), {
 		ms: maxWait + ANSWER_MS,

@@ -63,7 +63,7 @@ runProgram("repl", async (program) => {
 	program.onEnd(3000, () => stop());
 	await program.step(broker.start(), {
 		ms: JOIN_MS,
-		late: "NATS did not answer: check TRANSPORTER",
+		late: "NATS did not respond: check TRANSPORTER",
 	});
 	if (!command) return openPrompt(broker, program);
 	const succeeded = await runOnce(program, broker, env, command);

@@ -27,7 +27,7 @@ const violation = (address: Partial<Address>, ...[field]: (string | undefined)[]
 	}
 };
 
-test("knows the assigned ISO 3166-1 alpha-2 codes only", () => {
+test("accepts the assigned ISO 3166-1 alpha-2 codes only", () => {
 	for (const code of ["DE", "US", "AX", "TW", "ZW"])
 		expect([code, isCountry(code)]).toEqual([code, true]);
 	for (const code of ["XX", "XK", "EU", "UK", "ZZ", "de", "DEU", "", "toString"])

@@ -6,8 +6,8 @@ import { type UnpackedEvents, unpackEvents } from "./event-batches.ts";
 import type { ConsumerHandle } from "./event-transport.ts";
 
 /**
- * Events per handler batch. A node's consumer holds up to MAX_HELD more, besides the messages in
- * transit.
+ * Events per handler batch. A node's consumer holds up to MAX_HELD more; messages in transit are
+ * not included.
  */
 const BATCH = 200;
 const MAX_HELD = 2 * BATCH;

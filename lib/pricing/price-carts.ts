@@ -28,7 +28,7 @@ export interface CartToPrice {
 	readonly shipping_method: string | null;
 }
 
-/** A condition under which the cart cannot be ordered as the buyer wants it. */
+/** A condition that prevents the order that the buyer requests. */
 type PricingProblem =
 	| CouponProblem
 	/** No method delivers the cart. */

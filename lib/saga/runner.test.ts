@@ -21,7 +21,7 @@ test("every saga reaches its correct end despite failures, crashes and delays", 
 	await fc.assert(everySagaEnds(totals), { seed: SEED, numRuns: 1500 });
 	// The runs are meaningful only if every kind of event occurs.
 	const ends = ["completed", "waiting", "closed", "aborted", "stuck", "lost"].map(
-		(end) => `told ${end}`,
+		(end) => `reported ${end}`,
 	);
 	for (const event of [
 		...ends,
@@ -29,7 +29,7 @@ test("every saga reaches its correct end despite failures, crashes and delays", 
 		"resumed",
 		"approved",
 		"rejected",
-		"taken back",
+		"cancelling",
 		"shipped",
 		"late",
 		"twice",
@@ -131,7 +131,7 @@ test("a first step that was started while the saga was stored is executed once",
 test("a first step that failed while the saga was stored is repeated", async () => {
 	let n = 0;
 	const { calls, node, place } = setUp({
-		"do a": () => (n++ === 0 ? Promise.reject(new Error("No answer")) : done),
+		"do a": () => (n++ === 0 ? Promise.reject(new Error("No response")) : done),
 	});
 	const { run, startFirstStep } = node("one");
 	const saga = { id: "1", direction: "forward", attempt: 1, deadline: 10_000 } as const;
@@ -141,7 +141,9 @@ test("a first step that failed while the saga was stored is repeated", async () 
 });
 
 test("the first step of a saga that was not stored is compensated once", async () => {
-	const { calls, errors, node } = setUp({ "undo a": () => Promise.reject(new Error("No answer")) });
+	const { calls, errors, node } = setUp({
+		"undo a": () => Promise.reject(new Error("No response")),
+	});
 	const { startFirstStep, compensateFirstStep } = node("one");
 	const saga = { id: "1", direction: "forward", attempt: 1, deadline: 10_000 } as const;
 	await startFirstStep(saga);
@@ -172,7 +174,7 @@ test("skips a step that does not apply, in both directions and without delay", a
 
 test("retries an inconclusive step until the deadline, then compensates", async () => {
 	const { calls, errors, node, place } = setUp({
-		"do b": () => Promise.reject(new Error("No answer")),
+		"do b": () => Promise.reject(new Error("No response")),
 	});
 	expect(await node("one").run(place("one", "1"))).toEqual({
 		status: "closed",
@@ -194,7 +196,7 @@ test("a compensation that keeps failing makes the saga stuck until it is retried
 	expect(calls.filter((line) => line === "undo a 1")).toHaveLength(3);
 	expect(table.as("one").claim(10, [])).toEqual([]);
 	broken = false;
-	expect(await run(table.takeBack("one", "1", "Once more")!)).toEqual({
+	expect(await run(table.beginCancellation("one", "1", "Once more")!)).toEqual({
 		status: "closed",
 		reason: "NO",
 	});
@@ -242,7 +244,7 @@ test("a completed saga stays completed if its last step refuses compensation", a
 	const { calls, node, place, table } = setUp({ "undo b": () => refused("GONE") });
 	const { run } = node("one");
 	await run(place("one", "1"));
-	expect(await run(table.takeBack("one", "1", "Please")!)).toEqual({
+	expect(await run(table.beginCancellation("one", "1", "Please")!)).toEqual({
 		status: "aborted",
 		reason: "GONE",
 	});
@@ -277,7 +279,7 @@ test("a stopping node finishes its run and claims nothing", async () => {
 });
 
 test("a stopping node releases its late claims immediately", async () => {
-	let goOn = () => {};
+	let proceed = () => {};
 	let respond: (outcome: Outcome) => void = () => {};
 	const { calls, node, storeOf, place, table } = setUp({
 		"do a": () => new Promise<Outcome>((resolve) => (respond = resolve)),
@@ -286,7 +288,7 @@ test("a stopping node releases its late claims immediately", async () => {
 	const store = storeOf("one");
 	const claim: typeof store.claim = async (limit, running) => {
 		const claimed = await store.claim(limit, running);
-		await new Promise<void>((resolve) => (goOn = resolve));
+		await new Promise<void>((resolve) => (proceed = resolve));
 		return claimed;
 	};
 	const one = node("one", { store: { ...store, claim }, pause: never });
@@ -295,7 +297,7 @@ test("a stopping node releases its late claims immediately", async () => {
 	const running = one.run(place("one", "2"));
 	await eventually(() => expect(calls).toEqual(["do a 2"]));
 	const stopped = one.stop();
-	goOn();
+	proceed();
 	respond(done);
 	expect(await running).toEqual({ status: "completed" });
 	await stopped;
@@ -306,7 +308,7 @@ test("a stopping node releases its late claims immediately", async () => {
 test("another node continues an unfinished saga at once; the stopped node is idle", async () => {
 	let silent = true;
 	const { calls, node, place, table } = setUp({
-		"do b": () => (silent ? Promise.reject(new Error("No answer")) : done),
+		"do b": () => (silent ? Promise.reject(new Error("No response")) : done),
 	});
 	const held: (() => void)[] = [];
 	const one = node("one", {
@@ -323,7 +325,7 @@ test("another node continues an unfinished saga at once; the stopped node is idl
 	await eventually(() =>
 		expect(table.rows.get("1")).toMatchObject({ status: "confirmed", attempt: 2 }),
 	);
-	for (const goOn of held) goOn();
+	for (const proceed of held) proceed();
 	expect(await running).toEqual({ status: "lost" });
 	expect(calls).toEqual(["do a 1", "do b 1"]);
 });

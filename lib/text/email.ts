@@ -15,7 +15,7 @@ const LOCAL =
  * different and have the same canonical form.
  */
 const INVISIBLE = /[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}%[\]]/u;
-/** An address that is canonical, at most as long as its local part may be; most addresses are. */
+/** A canonical address of at most 64 characters, as most are. */
 const CANONICAL =
 	/^(?=.{1,64}$)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]+$/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -5,7 +5,7 @@ import type { Output } from "./output.ts";
 
 /** A parsed command line. */
 interface Invocation {
-	/** Fields of the log line, besides the command's name. */
+	/** Fields of the log line in addition to the command's name. */
 	readonly about?: object;
 	run(cluster: Cluster): Promise<Output>;
 }

@@ -60,9 +60,9 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 		 */
 		async settleRead(call: Call, { order_id }: Pick<StoredCart, "order_id">): Promise<boolean> {
 			try {
-				const [fate] = await call("orders.fates", { order_ids: [order_id!] });
-				if (fate === "confirmed") await store.complete(order_id!);
-				return fate === "confirmed";
+				const [outcome] = await call("orders.fates", { order_ids: [order_id!] });
+				if (outcome === "confirmed") await store.complete(order_id!);
+				return outcome === "confirmed";
 			} catch (error) {
 				// The cart can be read without the order.
 				if (isUnavailable(error)) return false;
@@ -85,14 +85,14 @@ export function createSettlement({ db, store, wakeRelay, onError }: Dependencies
 				const [next] = await db.query<{ wait: number | null }>(statements.NEXT_UNSETTLED);
 				return next?.wait ?? Number.POSITIVE_INFINITY;
 			}
-			const fates = await call("orders.fates", { order_ids: due.map((one) => one.order_id) });
-			const confirmed = due.filter((_, i) => fates[i] === "confirmed");
+			const outcomes = await call("orders.fates", { order_ids: due.map((one) => one.order_id) });
+			const confirmed = due.filter((_, i) => outcomes[i] === "confirmed");
 			if (confirmed.length > 0) {
 				await store.completeAll(db, confirmed);
 				wakeRelay();
 			}
 			// An unknown order was not placed; a cancelled one returns its reason.
-			const others = due.filter((_, i) => fates[i] === "unknown" || fates[i] === "cancelled");
+			const others = due.filter((_, i) => ["unknown", "cancelled"].includes(outcomes[i]!));
 			await Promise.all(
 				others.map(({ order_id, request }) =>
 					place(call, request).catch((error) => {

@@ -129,7 +129,7 @@ export const inventory = contract({
 				object({
 					order_id: { type: "uuid" },
 					status: { type: "enum", values: ["held", "released", "fulfilled"] },
-					/** Time at which orders is asked whether the order needs it. */
+					/** Time at which inventory requests the outcome of the order. */
 					expires_at: { type: "string", nullable: true, optional: true },
 					items: list(object({ ...product_id, quantity: count })),
 				}),

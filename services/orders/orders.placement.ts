@@ -175,9 +175,10 @@ function withDistinctIds(drafts: readonly Draft[]): Draft[] {
  * Returns a function that writes orders, and reserves their stock at the same time. It returns the
  * written drafts with the results of their reservations.
  *
- * The reservation of an order that is not written is released. If that is not known, it expires:
- * inventory asks orders, and releases the stock of an unknown order. After a failed write, the next
- * orders are written first, so that an outage of the database reserves the stock of one batch only.
+ * The reservation of an order that is not written is released. If the outcome of the write is
+ * unknown, the reservation expires: inventory releases the stock of orders that do not exist. After
+ * a failed write, the next orders are written first, so that an outage of the database reserves the
+ * stock of one batch only.
  */
 function createWriter({ store, sagas }: Pick<Dependencies, "store" | "sagas">) {
 	let isAvailable = true;

@@ -98,7 +98,7 @@ function toCart({ request, order, products }: OrderToPrice): CartToPrice {
 	};
 }
 
-/** The prices with what the order keeps; METHOD_UNAVAILABLE, UNDELIVERABLE or ORDER_TOO_LARGE. */
+/** The priced order, or METHOD_UNAVAILABLE, UNDELIVERABLE or ORDER_TOO_LARGE. */
 function toPricedOrder(
 	{ request, order }: OrderToPrice,
 	{ priced, problems }: PricingResult,

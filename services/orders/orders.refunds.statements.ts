@@ -44,8 +44,8 @@ export const FIND_REQUESTED = sql(
 /** Maximum number of refunds that one poll claims. */
 export const CLAIM_LIMIT = 100;
 /**
- * Claims refunds whose outcome is unknown. The claim schedules the next attempt, after as long as
- * the refund is old, at most 15 minutes, so it is also the lease and the backoff.
+ * Claims refunds whose outcome is unknown. The claim schedules the next attempt after the age of
+ * the refund, at most 15 minutes, so it is also the lease and the backoff.
  */
 export const CLAIM_REQUESTED = sql(
 	"refund_claim_requested",

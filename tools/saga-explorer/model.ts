@@ -172,7 +172,9 @@ const place = (world: SagaWorld, node: Node, id: string) => {
 	);
 };
 const cancel = (world: SagaWorld, node: Node, id: string) =>
-	begin(world, node, `cancel of ${id}`, () => world.table.takeBack(node.name, id, "CANCELLED"));
+	begin(world, node, `cancel of ${id}`, () =>
+		world.table.beginCancellation(node.name, id, "CANCELLED"),
+	);
 /** Retries a stuck saga: runs it on this node, or leaves it to the next node that claims it. */
 const retryStuck = (world: SagaWorld, node: Node, id: string, orderly = false) =>
 	orderly || world.table.rows.get(id)!.attempt % 2
@@ -192,7 +194,7 @@ async function begin(
 		.catch(() => undefined);
 	if (!saga) return;
 	const end = await node.runner.run(saga, first);
-	world.count(`told ${end.status}`);
+	world.count(`reported ${end.status}`);
 	const past = world.history.get(saga.id) ?? [];
 	world.must(
 		isReportCorrect(end, saga, past),

@@ -20,11 +20,11 @@ export type Move =
 	| "completed"
 	| "waiting"
 	| "resumed"
-	| "turned"
+	| "compensating"
 	| "closed"
 	| "aborted"
 	| "stuck"
-	| "taken back"
+	| "cancelling"
 	| "claimed";
 
 interface TableOptions {
@@ -94,14 +94,14 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 			});
 		},
 		/** Starts the compensation of a running, parked, completed or stuck saga. */
-		takeBack(owner: string, id: string, reason: string): Saga | undefined {
+		beginCancellation(owner: string, id: string, reason: string): Saga | undefined {
 			const row = rows.get(id);
 			const running =
 				row?.status === "pending" && (row.state === "forward" || row.state === "waiting");
 			const over = row?.status === "confirmed" && row.state === null;
 			if (!row || !(running || over || row.state === "stuck")) return undefined;
 			const first = row.state === "stuck" ? row.reason : reason;
-			move(row, "taken back", {
+			move(row, "cancelling", {
 				state: "backward",
 				owner,
 				attempt: row.attempt + 1,
@@ -115,7 +115,7 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 		retry(id: string): boolean {
 			const row = rows.get(id);
 			if (row?.state !== "stuck") return false;
-			move(row, "taken back", { state: "backward", owner: null, attempt: row.attempt + 1 });
+			move(row, "cancelling", { state: "backward", owner: null, attempt: row.attempt + 1 });
 			return true;
 		},
 		/** Marks a confirmed order as shipped. No saga is involved. */
@@ -140,15 +140,15 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 					move(row, "waiting", { state: "waiting", owner: null, wakeAt });
 					return true;
 				}),
-			markCompensating: (turned: Compensation<Saga>[]) =>
-				turned.map(({ saga, reason }) => {
+			markCompensating: (compensations: Compensation<Saga>[]) =>
+				compensations.map(({ saga, reason }) => {
 					const row = owned(saga);
 					if (row?.state !== "forward" && row?.state !== "backward") return false;
-					move(row, "turned", { state: "backward", reason });
+					move(row, "compensating", { state: "backward", reason });
 					return true;
 				}),
-			markCompensated: (turned: Compensation<Saga>[]) =>
-				turned.map(({ saga }) => {
+			markCompensated: (compensations: Compensation<Saga>[]) =>
+				compensations.map(({ saga }) => {
 					const row = owned(saga);
 					if (row?.state !== "backward") return false;
 					move(row, "closed", { ...end, status: "cancelled" });
@@ -161,8 +161,8 @@ export function sagaTable({ now, leaseMs, deadlineMs, onMove }: TableOptions) {
 					move(row, "aborted", end);
 					return true;
 				}),
-			markStuck: (turned: Compensation<Saga>[]) =>
-				turned.map(({ saga, reason }) => {
+			markStuck: (compensations: Compensation<Saga>[]) =>
+				compensations.map(({ saga, reason }) => {
 					const row = owned(saga);
 					if (row?.state !== "backward") return false;
 					move(row, "stuck", { state: "stuck", owner: null, reason });

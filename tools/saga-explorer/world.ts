@@ -113,7 +113,7 @@ export function sagaWorld(
 		);
 		const completed = past.findIndex((entry) => entry.startsWith("completed"));
 		must(
-			completed < 0 || past.slice(completed).some((entry) => entry.startsWith("taken back")),
+			completed < 0 || past.slice(completed).some((entry) => entry.startsWith("cancelling")),
 			`${id} was closed after completion without a cancellation: ${past}`,
 		);
 	}

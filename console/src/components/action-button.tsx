@@ -9,7 +9,7 @@ interface ActionButtonProps<T> {
 	act(): PromiseLike<T>;
 	/** Message after the change. */
 	readonly done: string | ((result: T) => string);
-	/** Asks first. Destructive actions require it. The text names the effect. */
+	/** Confirmation before the action, required for a destructive one. Its text names the effect. */
 	readonly confirm?: Question;
 	/** Is called after the change, also if it failed: the data may have changed. */
 	onSettled?(): void;

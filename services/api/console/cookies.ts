@@ -60,7 +60,7 @@ export function cookieAuthorization(gateway: Gateway, req: Request): string | un
 
 /**
  * Checks that the console sent a request. A page of another origin can send the header only after a
- * preflight request, which the gateway answers without permission for it (docs/adr/0038).
+ * preflight request, and the gateway's response does not permit it (docs/adr/0038).
  * @throws FORBIDDEN
  */
 export function assertFromConsole(gateway: Gateway, { headers }: Request): void {

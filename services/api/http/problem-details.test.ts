@@ -181,12 +181,15 @@ const about = { action: "orders.create", nodeID: secret };
 test.each([
 	["no such service", new Errors.ServiceNotFoundError(about)],
 	["no node with it", new Errors.ServiceNotAvailableError(about)],
-	["no answer in time", new Errors.RequestTimeoutError(about)],
+	["no response in time", new Errors.RequestTimeoutError(about)],
 	["no time left", new Errors.RequestSkippedError(about)],
 	["an open circuit", new Errors.RequestRejectedError(about)],
 	["a full queue", new Errors.QueueIsFullError({ ...about, size: 1, limit: 1 } as never)],
-	["a NATS that is gone", Object.assign(new Error(secret), { type: "BAD_GATEWAY", code: 502 })],
-	["a database that is gone", Object.assign(new Error(secret), { code: "ECONNREFUSED" })],
+	[
+		"a lost connection to NATS",
+		Object.assign(new Error(secret), { type: "BAD_GATEWAY", code: 502 }),
+	],
+	["a database that is down", Object.assign(new Error(secret), { code: "ECONNREFUSED" })],
 	[
 		"a database that shuts down",
 		Object.assign(new Error(secret), { name: "SequelizeDatabaseError", parent: { code: "57P01" } }),

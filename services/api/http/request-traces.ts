@@ -17,7 +17,7 @@ export function trace(
 	const parent = isTraceparent(req.headers.traceparent) ? req.headers.traceparent : undefined;
 	const route = rest.replace(" ", " /api");
 	const span = gateway.tracer?.enter(route, parent, req.startedAt);
-	// Services do not record what the gateway has not sampled.
+	// Services do not record requests that the gateway has not sampled.
 	const traceparent = span?.traceparent ?? (gateway.tracer ? parent?.replace(/..$/, "00") : parent);
 	if (traceparent) ctx.headers = { traceparent };
 	if (!span) return;

@@ -21,7 +21,7 @@ test("keeps the routes of a stopped service and responds with 503 until it is ba
 	const shop = await start({ stubs: [catalogue!] });
 	expect((await shop.http("GET /api/products")).status).toBe(200);
 	await shop.broker.destroyService("products");
-	// The registry has told its change when a service that comes after it is there.
+	// The registry has announced its change when a service that is created later is available.
 	shop.broker.createService(
 		stub(inventory, {
 			get: async ({ params }) => ({ ...params, on_hand: 1, reserved: 0, available: 1 }),
@@ -113,7 +113,7 @@ async function node(namespace: string, schemas: ServiceSchema[]): Promise<Servic
 test("transmits contracts unchanged through the registry", async () => {
 	const namespace = uuid();
 	const { create, get } = orders.actions;
-	// Neighbours that are made from their contracts keep no answers.
+	// Stubs cache no results.
 	const { cache: _, responseCache: __, ...listed } = products.actions.list;
 	const written = {
 		"orders.create": { ...create, visibility: "published" },

@@ -61,7 +61,7 @@ class StubbedOrders {
 	settle(order_id: string, outcome: Outcome): void {
 		this.#outcomes.set(order_id, outcome);
 	}
-	fate(order_id: string) {
+	outcomeOf(order_id: string) {
 		if (this.lost !== "no") throw outage();
 		const outcome = this.#outcomes.get(order_id);
 		if (!outcome) return "unknown";
@@ -128,7 +128,8 @@ export function cartShop(env: Record<string, string> = {}) {
 					orders,
 					{
 						place: async ({ params }) => stubbed.place(params),
-						fates: async ({ params: { order_ids } }) => order_ids.map((id) => stubbed.fate(id)),
+						fates: async ({ params: { order_ids } }) =>
+							order_ids.map((id) => stubbed.outcomeOf(id)),
 						haveOrdered: async ({ params: { customers } }) =>
 							customers.map((one) => stubbed.customers.has(one)),
 					},

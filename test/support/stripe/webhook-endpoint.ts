@@ -17,7 +17,7 @@ export interface WebhookOptions {
 	readonly maxAttempts: number;
 	/** Time limit of an attempt, in milliseconds. */
 	readonly timeoutMs: number;
-	/** Concurrent attempts per endpoint. 1 preserves the order as long as no attempt fails. */
+	/** Concurrent attempts per endpoint. 1 preserves the order unless an attempt fails. */
 	readonly concurrency: number;
 }
 /** Record of an attempt, in the dump of the state. */

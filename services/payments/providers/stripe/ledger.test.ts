@@ -74,7 +74,7 @@ test("a payment is found although its PaymentIntent was created at another time"
 	]);
 });
 
-test("the last page contains payments with money that no order knows", async () => {
+test("the last page contains payments with money but without an order", async () => {
 	const [known, { id: foreign }, { id: otherIntent }] = [
 		uuid(),
 		await payElsewhere(),
