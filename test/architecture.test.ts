@@ -215,8 +215,9 @@ describe("sources", () => {
 	});
 
 	test("no line of code or prose exceeds 100 columns", () => {
-		const atTop = readdirSync(root).filter((file) => /\.(ts|js|md)$/.test(file));
-		const tooLong = [...atTop, ...writtenFiles, ...filesIn(root, "docs")]
+		const atTop = readdirSync(root);
+		const packages = ["clients/typescript/README.md", "console/README.md", "console/build.js"];
+		const tooLong = [...atTop, ...packages, ...writtenFiles, ...filesIn(root, "docs")]
 			.filter((file) => /\.(tsx?|js|md)$/.test(file) && !GENERATED.includes(file))
 			.flatMap((file) => longLines(file, read(root, file).text));
 		expect(tooLong).toEqual([]);

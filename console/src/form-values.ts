@@ -65,6 +65,13 @@ export function changedFields<T extends object>(before: object, input: T): Parti
 	) as Partial<T>;
 }
 
+/** Handler of a rejected request that throws its error with the names of the form's inputs. */
+export const atInputs =
+	(nameOf: (field: string) => string) =>
+	(error: unknown): never => {
+		throw withFields(error, nameOf);
+	};
+
 /** A problem whose fields have the names that the form gives them. Other errors are unchanged. */
 export function withFields(error: unknown, nameOf: (field: string) => string): unknown {
 	if (!isProblem(error)) return error;

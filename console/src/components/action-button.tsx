@@ -44,3 +44,37 @@ export function ActionButton<T>({ children, act, done, confirm, onSettled }: Act
 		</button>
 	);
 }
+
+interface DeleteButtonProps {
+	/** Kind of the object, as in "Delete the promotion?". */
+	readonly kind: string;
+	readonly name: string;
+	/** Sentences about the effect. */
+	readonly effect: string;
+	/** Adds the name to the accessible label, because a list has several of these buttons. */
+	readonly inList?: boolean;
+	remove(): PromiseLike<unknown>;
+	onSettled?(): void;
+}
+/** A button that deletes an object after a confirmation. */
+export const DeleteButton = ({
+	kind,
+	name,
+	effect,
+	inList = false,
+	remove,
+	...others
+}: DeleteButtonProps) => (
+	<ActionButton
+		act={remove}
+		done={`${name} is deleted.`}
+		confirm={{
+			title: `Delete the ${kind}?`,
+			text: `${effect} This cannot be undone.`,
+			action: "Delete",
+		}}
+		{...others}
+	>
+		Delete …{inList && <span class="hidden"> {name}</span>}
+	</ActionButton>
+);

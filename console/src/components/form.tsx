@@ -156,6 +156,11 @@ export function TextField({
 	);
 }
 
+/** A field for a number that is not negative and can have decimals. */
+export const DecimalField = (props: TextFieldProps) => (
+	<TextField type="number" min={0} step="any" {...props} />
+);
+
 export const TextArea = ({
 	value = "",
 	rows = 4,

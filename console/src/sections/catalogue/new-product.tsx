@@ -6,7 +6,7 @@ import { Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
 import { Link } from "../../components/values.tsx";
 import { useData } from "../../data.ts";
-import { numberOf, withFields } from "../../form-values.ts";
+import { atInputs, numberOf } from "../../form-values.ts";
 import { navigate } from "../../router.ts";
 import { OptionFields, OptionNames, ProductFields, StockField } from "./product-fields.tsx";
 import {
@@ -96,6 +96,4 @@ function VariantForm({ product: { id }, names }: { product: Product; names: read
 }
 
 /** Rejects with the errors of a request at the inputs of its form. */
-export const rejectedInputs = (values: FormData) => (error: unknown) => {
-	throw withFields(error, (field) => inputOf(values, field));
-};
+export const rejectedInputs = (values: FormData) => atInputs((field) => inputOf(values, field));

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { reads } from "../../api.ts";
-import { SelectField, TextArea, TextField } from "../../components/form.tsx";
+import { DecimalField, SelectField, TextArea, TextField } from "../../components/form.tsx";
 import { Rows } from "../../components/rows.tsx";
 import { useData } from "../../data.ts";
 import { categoryChoices } from "./filters.ts";
@@ -25,12 +25,9 @@ export function ProductFields({ product, inherits = false }: ProductFieldsProps)
 		<>
 			<TextField label="Name" name="name" value={product?.name} hint={hint} required={!inherits} />
 			<div class="columns">
-				<TextField
+				<DecimalField
 					label="Price"
 					name="price"
-					type="number"
-					min={0}
-					step="any"
 					value={product?.price}
 					hint={hint}
 					required={!inherits}

@@ -1,5 +1,5 @@
 import { shop } from "../../api.ts";
-import { ActionButton } from "../../components/action-button.tsx";
+import { DeleteButton } from "../../components/action-button.tsx";
 import { Facts, Page, Panel } from "../../components/page.tsx";
 import { Empty, Loaded } from "../../components/states.tsx";
 import { Link, Money, Time } from "../../components/values.tsx";
@@ -53,20 +53,13 @@ function ProductActions({ version, reload }: { version: Version; reload(): void 
 			<a class="button" href={href(`/products/${id}/edit`)}>
 				Edit
 			</a>
-			<ActionButton
-				act={remove}
-				done={`${name} is deleted.`}
+			<DeleteButton
+				kind="product"
+				name={name}
+				effect={`${name}${variants} can no longer be ordered. Past orders keep it.`}
+				remove={remove}
 				onSettled={reload}
-				confirm={{
-					title: "Delete the product?",
-					text:
-						`${name}${variants} can no longer be ordered. ` +
-						"Past orders keep it. This cannot be undone.",
-					action: "Delete",
-				}}
-			>
-				Delete …
-			</ActionButton>
+			/>
 		</>
 	);
 }

@@ -1,5 +1,5 @@
 import { shop } from "../../api.ts";
-import { ActionButton } from "../../components/action-button.tsx";
+import { DeleteButton } from "../../components/action-button.tsx";
 import { Panel } from "../../components/page.tsx";
 import { Failure } from "../../components/states.tsx";
 import { type Column, Table } from "../../components/table.tsx";
@@ -74,16 +74,12 @@ export function Variants({ product: { id, variants, option_names }, onChange }: 
 }
 
 const RemoveButton = ({ id, name, onChange }: { id: string; name: string; onChange(): void }) => (
-	<ActionButton
-		act={() => shop.products.remove({ id })}
-		done={`${name} is deleted.`}
+	<DeleteButton
+		kind="variant"
+		name={name}
+		effect={`${name} can no longer be ordered. Past orders keep it.`}
+		remove={() => shop.products.remove({ id })}
 		onSettled={onChange}
-		confirm={{
-			title: "Delete the variant?",
-			text: `${name} can no longer be ordered. Past orders keep it. This cannot be undone.`,
-			action: "Delete",
-		}}
-	>
-		Delete …<span class="hidden"> {name}</span>
-	</ActionButton>
+		inList
+	/>
 );

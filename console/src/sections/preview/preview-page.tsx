@@ -5,7 +5,7 @@ import { Page, Panel } from "../../components/page.tsx";
 import { ProductName, ProductSearch } from "../../components/product-search.tsx";
 import { Failure, Loading } from "../../components/states.tsx";
 import { useData } from "../../data.ts";
-import { textOf, withFields } from "../../form-values.ts";
+import { atInputs, textOf } from "../../form-values.ts";
 import { navigate, query } from "../../router.ts";
 import { PreviewResult } from "./preview-result.tsx";
 import { type Cart, inputOf, type Preview, readPreview } from "./preview-values.ts";
@@ -69,11 +69,8 @@ function PreviewForm({ cart }: { cart?: Cart }) {
 	}, [preview]);
 	const submit = async (values: FormData) => {
 		if (Object.keys(lines).length === 0) throw new Error("Add a product");
-		try {
-			setPreview(await shop.carts.preview(readPreview(values, lines, cart)));
-		} catch (error) {
-			throw withFields(error, inputOf);
-		}
+		const request = readPreview(values, lines, cart);
+		setPreview(await shop.carts.preview(request).catch(atInputs(inputOf)));
 	};
 	return (
 		<>

@@ -1,10 +1,15 @@
 import { useState } from "preact/hooks";
-import { CheckboxField, SelectField, TextArea, TextField } from "../../components/form.tsx";
+import {
+	CheckboxField,
+	DecimalField,
+	SelectField,
+	TextArea,
+	TextField,
+} from "../../components/form.tsx";
 import { ProductName, ProductSearch } from "../../components/product-search.tsx";
 import { localTime } from "../../form-values.ts";
 import { type Effect, KINDS, type Kind, type Promotion } from "./promotion-values.ts";
 
-const NUMBER = { type: "number", min: 0, step: "any" } as const;
 const COUNT = { type: "number", min: 1 } as const;
 const MAX_PRODUCTS = 100;
 
@@ -61,11 +66,10 @@ function EffectFields({ effect, currency }: { effect: Effect | undefined; curren
 					onChange={(value) => setKind(value as Kind)}
 				/>
 				{(kind === "percent_off" || kind === "amount_off") && (
-					<TextField
+					<DecimalField
 						key={kind}
 						label={kind === "percent_off" ? "Percent" : "Amount"}
 						name="effect.value"
-						{...NUMBER}
 						value={effect?.type === kind ? effect.value : ""}
 						required
 					/>
@@ -135,10 +139,9 @@ const Limits = ({ promotion }: SectionProps) => (
 				value={promotion?.usage_limit_per_customer ?? ""}
 				hint="Blank: unlimited"
 			/>
-			<TextField
+			<DecimalField
 				label="Budget"
 				name="budget"
-				{...NUMBER}
 				value={promotion?.budget ?? ""}
 				hint="Maximum sum of all discounts. Blank: unlimited"
 			/>
@@ -157,10 +160,9 @@ function Conditions({ promotion, products, setProducts }: SectionProps & Product
 		<fieldset>
 			<legend>Conditions</legend>
 			<div class="columns">
-				<TextField
+				<DecimalField
 					label="Minimum subtotal"
 					name="conditions.min_subtotal"
-					{...NUMBER}
 					value={min_subtotal}
 				/>
 				<CheckboxField

@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import { idempotencyKeys, reads, shop } from "../../api.ts";
-import { ActionButton } from "../../components/action-button.tsx";
+import { DeleteButton } from "../../components/action-button.tsx";
 import { Form } from "../../components/form.tsx";
 import { Facts, Page, Panel } from "../../components/page.tsx";
 import { Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
 import { Money, Time } from "../../components/values.tsx";
 import { useData } from "../../data.ts";
-import { changedFields, withFields } from "../../form-values.ts";
+import { atInputs, changedFields } from "../../form-values.ts";
 import { formatNumber } from "../../format.ts";
 import { href, navigate } from "../../router.ts";
 import { PromotionFields } from "./promotion-fields.tsx";
@@ -15,9 +15,7 @@ import { State } from "./promotion-list.tsx";
 import { inputOf, type Promotion, readPromotion } from "./promotion-values.ts";
 
 const LIST = "/promotions";
-const rejectInputs = (error: unknown) => {
-	throw withFields(error, inputOf);
-};
+const rejectAtInputs = atInputs(inputOf);
 
 /** A form that creates a promotion. */
 export function NewPromotion() {
@@ -27,7 +25,7 @@ export function NewPromotion() {
 		const params = readPromotion(values, products);
 		const { id, name } = await shop.promotions
 			.create(params, { idempotencyKey: keyOf(params) })
-			.catch(rejectInputs);
+			.catch(rejectAtInputs);
 		toast(`${name} is created.`);
 		navigate(`${LIST}/${id}`, { replace: true });
 	};
@@ -72,19 +70,12 @@ function Actions({ promotion: { id, name, code } }: { promotion: Promotion }) {
 			<a class="button" href={href(code ? `/preview?coupon=${code}` : "/preview")}>
 				Preview prices
 			</a>
-			<ActionButton
-				act={remove}
-				done={`${name} is deleted.`}
-				confirm={{
-					title: "Delete the promotion?",
-					text:
-						`${name} no longer applies. ` +
-						"Orders that already use it keep their discount. This cannot be undone.",
-					action: "Delete",
-				}}
-			>
-				Delete …
-			</ActionButton>
+			<DeleteButton
+				kind="promotion"
+				name={name}
+				effect={`${name} no longer applies. Orders that already use it keep their discount.`}
+				remove={remove}
+			/>
 		</>
 	);
 }
@@ -130,7 +121,7 @@ function EditForm({ promotion, onSaved }: EditFormProps) {
 	const submit = async (values: FormData) => {
 		const changes = changedFields(promotion, readPromotion(values, products, promotion));
 		if (Object.keys(changes).length === 0) return toast("Nothing has changed.");
-		await shop.promotions.update({ id, ...changes }).catch(rejectInputs);
+		await shop.promotions.update({ id, ...changes }).catch(rejectAtInputs);
 		toast("The promotion is saved.");
 		onSaved();
 	};

@@ -1,27 +1,24 @@
 import { reads, shop } from "../../api.ts";
-import { ActionButton } from "../../components/action-button.tsx";
-import { Form, TextField } from "../../components/form.tsx";
+import { DeleteButton } from "../../components/action-button.tsx";
+import { DecimalField, Form, TextField } from "../../components/form.tsx";
 import { Page } from "../../components/page.tsx";
 import { Rows } from "../../components/rows.tsx";
 import { Empty, Loaded } from "../../components/states.tsx";
 import { toast } from "../../components/toast.tsx";
 import { useData } from "../../data.ts";
-import { changedFields, textOf, withFields } from "../../form-values.ts";
+import { atInputs, changedFields, textOf } from "../../form-values.ts";
 import { navigate } from "../../router.ts";
 import { inputOf, type Method, readMethod, type Tier } from "./method-values.ts";
 
 const LIST = "/shipping";
 const MAX_TIERS = 50;
-const AMOUNT = { type: "number", min: 0, step: "any" } as const;
-const rejectInputs = (error: unknown) => {
-	throw withFields(error, inputOf);
-};
+const rejectAtInputs = atInputs(inputOf);
 
 /** A form that creates a shipping method. */
 export function NewMethod() {
 	const submit = async (values: FormData) => {
 		const params = { code: textOf(values, "code"), ...readMethod(values) };
-		const { name } = await shop.shipping.createMethod(params).catch(rejectInputs);
+		const { name } = await shop.shipping.createMethod(params).catch(rejectAtInputs);
 		toast(`${name} is created.`);
 		navigate(LIST, { replace: true });
 	};
@@ -64,19 +61,12 @@ function RemoveButton({ method: { code, name } }: { method: Method }) {
 		navigate(LIST, { replace: true });
 	};
 	return (
-		<ActionButton
-			act={remove}
-			done={`${name} is deleted.`}
-			confirm={{
-				title: "Delete the shipping method?",
-				text:
-					`Buyers can no longer choose ${name}. ` +
-					"Orders keep their method and price. This cannot be undone.",
-				action: "Delete",
-			}}
-		>
-			Delete …
-		</ActionButton>
+		<DeleteButton
+			kind="shipping method"
+			name={name}
+			effect={`Buyers can no longer choose ${name}. Orders keep their method and price.`}
+			remove={remove}
+		/>
 	);
 }
 
@@ -86,7 +76,7 @@ function EditForm({ method }: { method: Method }) {
 	const submit = async (values: FormData) => {
 		const changes = changedFields(method, readMethod(values));
 		if (Object.keys(changes).length > 0) {
-			await shop.shipping.updateMethod({ code: method.code, ...changes }).catch(rejectInputs);
+			await shop.shipping.updateMethod({ code: method.code, ...changes }).catch(rejectAtInputs);
 			toast("The shipping method is saved.");
 		} else toast("Nothing has changed.");
 		leave();
@@ -113,12 +103,11 @@ const MethodFields = ({ method }: { method?: Method }) => (
 			required
 		/>
 		<div class="columns">
-			<TextField label="Price" name="price" {...AMOUNT} value={method?.price} required />
+			<DecimalField label="Price" name="price" value={method?.price} required />
 			<TextField label="Currency" name="currency" value={method?.currency ?? "EUR"} required />
-			<TextField
+			<DecimalField
 				label="Free from"
 				name="free_from"
-				{...AMOUNT}
 				value={method?.free_from ?? ""}
 				hint="Subtotal before discounts. Blank: never"
 			/>
@@ -143,22 +132,19 @@ const MethodFields = ({ method }: { method?: Method }) => (
 		>
 			{(tier: Partial<Tier>, position) => (
 				<>
-					<TextField
+					<DecimalField
 						label="Up to subtotal"
 						name={`tiers[${position}].up_to_subtotal`}
-						{...AMOUNT}
 						value={tier.up_to_subtotal}
 					/>
-					<TextField
+					<DecimalField
 						label="Up to weight (g)"
 						name={`tiers[${position}].up_to_weight`}
-						{...AMOUNT}
 						value={tier.up_to_weight}
 					/>
-					<TextField
+					<DecimalField
 						label="Price"
 						name={`tiers[${position}].price`}
-						{...AMOUNT}
 						value={tier.price}
 						required
 					/>

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { isProblem } from "../../../../clients/typescript/src/index.ts";
 import { reads, shop } from "../../api.ts";
 import { confirmed } from "../../components/dialog.tsx";
-import { Form, TextField } from "../../components/form.tsx";
+import { DecimalField, Form, TextField } from "../../components/form.tsx";
 import { Page, Panel } from "../../components/page.tsx";
 import { Rows } from "../../components/rows.tsx";
 import { Loaded } from "../../components/states.tsx";
@@ -114,13 +114,10 @@ const RateFields = ({ rate, name }: { rate: Partial<Rate>; name: string }) => (
 		<TextField label="Region" name={`${name}.region`} value={rate.region ?? ""} />
 		<TextField label="Category" name={`${name}.category`} value={rate.category ?? ""} />
 		<TextField label="Name" name={`${name}.name`} value={rate.name} required />
-		<TextField
+		<DecimalField
 			label="Percent"
 			name={`${name}.rate`}
-			type="number"
-			min={0}
 			max={100}
-			step="any"
 			value={rate.rate === undefined ? "" : percentOf(rate.rate)}
 			required
 		/>
