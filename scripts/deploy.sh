@@ -20,7 +20,8 @@ fail() { printf 'deploy: %s\n' "$*" >&2; exit 1; }
 find_compose() {
 	command -v docker >/dev/null || fail "docker is missing: https://docs.docker.com/engine/install"
 	if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }; return; fi
-	command -v docker-compose >/dev/null || fail "docker compose is missing: https://docs.docker.com/compose/install"
+	command -v docker-compose >/dev/null ||
+		fail "docker compose is missing: https://docs.docker.com/compose/install"
 	compose() { docker-compose "$@"; }
 }
 
@@ -28,13 +29,20 @@ random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
 # Creates a secret unless it exists. The mode of the folder excludes other users of this host; the
 # file must be readable for the user in the container.
-secret() { [ -e "secrets/$1" ] || { printf '%s' "$2" >"secrets/$1" && chmod 444 "secrets/$1" && echo "made secrets/$1"; }; }
+secret() {
+	[ -e "secrets/$1" ] && return
+	printf '%s' "$2" >"secrets/$1"
+	chmod 444 "secrets/$1"
+	echo "made secrets/$1"
+}
 
 make_secrets() {
+	local password
 	mkdir -p secrets && chmod 700 secrets
 	secret postgres_password "$(random)"
+	password=$(cat secrets/postgres_password)
 	secret database_url "postgres://{service}:$(random)@postgres:5432/{service}"
-	secret database_admin_url "postgres://postgres:$(cat secrets/postgres_password)@postgres:5432/postgres"
+	secret database_admin_url "postgres://postgres:$password@postgres:5432/postgres"
 	secret jwt_secret "$(random)"
 	secret admin_password "$(random)"
 	# Empty: sends no e-mail. Otherwise smtp://user:password@host:587.
@@ -63,7 +71,10 @@ replace() {
 	count=$(wc -w <<<"$old")
 	compose up -d --no-build --no-deps --no-recreate --scale "$service=$((2 * count))" "$service"
 	new=$(compose ps -q "$service" | grep -vxF "$old" || true)
-	[ -n "$new" ] && healthy $new || { docker rm -f $new >/dev/null 2>&1 || true; fail "the new $service does not become healthy; the old one still runs"; }
+	[ -n "$new" ] && healthy $new || {
+		docker rm -f $new >/dev/null 2>&1 || true
+		fail "the new $service does not become healthy; the old one still runs"
+	}
 	docker stop $old >/dev/null
 	docker rm $old >/dev/null
 	echo "replaced $count of $service"
@@ -78,7 +89,8 @@ replace_all() {
 	done
 	if [ -n "$new" ]; then
 		compose up -d --no-build --no-deps $new
-		healthy $(compose ps -q $new) || fail "new in this version and not healthy:$new; the others run as before"
+		healthy $(compose ps -q $new) ||
+			fail "new in this version and not healthy:$new; the others run as before"
 		echo "started$new"
 	fi
 	for service in $old; do replace "$service"; done
@@ -88,7 +100,8 @@ deploy_compose() {
 	export COMPOSE_FILE=${COMPOSE_FILE:-docker-compose.yml:docker-compose.prod.yml}
 	local running nodes
 	find_compose
-	TAG=${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)} || fail "this is no checkout of git: say IMAGE_TAG"
+	TAG=${IMAGE_TAG:-$(git rev-parse --short=12 HEAD)} ||
+		fail "this is no checkout of git: set IMAGE_TAG"
 	export TAG
 	make_secrets
 	# A service without a container of its own runs in that of another.
@@ -99,7 +112,8 @@ deploy_compose() {
 	if [ -z "$running" ]; then
 		say "Starting everything"
 		compose up -d --no-build
-		healthy $(compose ps -q $nodes edge) || fail "not everything becomes healthy: see docker ps and docker logs"
+		healthy $(compose ps -q $nodes edge) ||
+			fail "not everything becomes healthy: see docker ps and docker logs"
 	else
 		say "Migrating"
 		compose up -d --no-build --no-recreate postgres nats redis
@@ -120,12 +134,16 @@ overlay=k8s/overlays/blue-green
 apply() { kubectl apply -k "$overlay" -l "$1"; }
 
 # Writes the color that receives the traffic to switch.yaml.
-turn() { sed "s/color: .*/color: $1/" "$overlay/switch.yaml" >"$overlay/.switch.yaml" && mv "$overlay/.switch.yaml" "$overlay/switch.yaml"; }
+switch_to() {
+	sed "s/color: .*/color: $1/" "$overlay/switch.yaml" >"$overlay/.switch.yaml"
+	mv "$overlay/.switch.yaml" "$overlay/switch.yaml"
+}
 
 deploy_color() {
 	local color=$1 job=job/shop-migrate-$1 namespace before deployments deployment replicas
 	command -v kubectl >/dev/null || fail "kubectl is missing: https://kubernetes.io/docs/tasks/tools"
-	[ -e "$overlay/secrets.env" ] || fail "$overlay/secrets.env is missing: copy secrets.env.example and fill it in"
+	[ -e "$overlay/secrets.env" ] ||
+		fail "$overlay/secrets.env is missing: copy secrets.env.example and fill it in"
 	namespace=$(sed -n 's/^namespace: *//p' "$overlay/kustomization.yaml")
 	before=$(sed -n 's/^ *color: *//p' "$overlay/switch.yaml")
 	kube() { kubectl --namespace "$namespace" "$@"; }
@@ -136,7 +154,8 @@ deploy_color() {
 	# A completed Job is immutable.
 	kube delete "$job" --ignore-not-found
 	apply "color=$color,app.kubernetes.io/component!=node"
-	kube wait --for=condition=complete --timeout=300s "$job" || fail "the migration with $color does not end well (kubectl -n $namespace logs $job); nothing is switched"
+	kube wait --for=condition=complete --timeout=300s "$job" || fail "the migration with $color" \
+		"did not complete (kubectl -n $namespace logs $job); nothing is switched"
 	say "Starting $color"
 	apply "color=$color,app.kubernetes.io/component=node"
 	deployments=$(kube get deployments -l "color=$color" -o name)
@@ -147,12 +166,17 @@ deploy_color() {
 		[ "${replicas:-0}" -ge 3 ] || kube scale "$deployment" --replicas=3
 	done
 	for deployment in $deployments; do
-		kube rollout status --timeout=300s "$deployment" || fail "$deployment does not become ready; nothing is switched (kubectl -n $namespace get pods -l color=$color)"
+		kube rollout status --timeout=300s "$deployment" || fail "$deployment does not become" \
+			"ready; nothing is switched (kubectl -n $namespace get pods -l color=$color)"
 	done
 	say "Switching to $color"
-	turn "$color"
-	apply switch || { turn "$before"; fail "the switch could not be applied: customers still reach $before"; }
-	say "Customers reach $color. Commit $overlay/switch.yaml. Keep the other color running until its events are processed (docs/running.md)"
+	switch_to "$color"
+	apply switch || {
+		switch_to "$before"
+		fail "the switch could not be applied: customers still reach $before"
+	}
+	say "Customers reach $color. Commit $overlay/switch.yaml. Keep the other color running until" \
+		"its events are processed (docs/running.md)"
 }
 
 case "$*" in

@@ -4,15 +4,20 @@ set -euo pipefail
 case "$*" in
 "") ;;
 -h | --help) sed -n '2s/^# //p' "$0"; exit ;;
-*) printf 'setup: unknown argument "%s"; "scripts/setup.sh --help" describes it\n' "$*" >&2; exit 1 ;;
+*)
+	printf 'setup: unknown argument "%s"; "scripts/setup.sh --help" describes it\n' "$*" >&2
+	exit 1
+	;;
 esac
 cd "$(dirname "$0")/.."
 
 has() { command -v "$1" >/dev/null 2>&1; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-has node && has npm || fail "Node 20 or newer with npm is missing: https://nodejs.org (the project brings its own Node 24 for everything else)"
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "this is Node $(node --version), and 20 is the oldest that will do"
+# npm installs Node 24, which runs everything else.
+has node && has npm || fail "Node 20 or newer with npm is missing: https://nodejs.org"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] ||
+	fail "this is Node $(node --version): install Node 20 or newer"
 
 echo "Installing packages …"
 npm ci
@@ -23,9 +28,10 @@ if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && has apt-get; then
 	.ci/install || echo "The installation failed."
 	missing=$(.ci/install --missing)
 fi
-[ -z "$missing" ] || echo "Tests that need them will be left out: $missing missing (on Debian: sudo .ci/install)"
-has docker || echo "docker is missing: needed for the compose files only"
-has kubectl || echo "kubectl is missing: needed for the Kubernetes manifests and their tests only"
+[ -z "$missing" ] ||
+	echo "Tests that require them are skipped: $missing missing (on Debian: sudo .ci/install)"
+has docker || echo "docker is missing: only the compose files require it"
+has kubectl || echo "kubectl is missing: only the Kubernetes manifests and their tests require it"
 
 cat <<'TEXT'
 

@@ -114,7 +114,7 @@ describe("scripts/deploy.sh on one host", () => {
 		[
 			"a version",
 			["docker", "docker-compose"],
-			/deploy: this is no checkout of git: say IMAGE_TAG\n$/,
+			/deploy: this is no checkout of git: set IMAGE_TAG\n$/,
 			"",
 		],
 	])(
@@ -200,7 +200,7 @@ describe("scripts/deploy.sh on Kubernetes", () => {
 			"the migration fails",
 			{ FAILS: "wait --for" },
 			[shared, migration],
-			/the migration with green does not end well .*nothing is switched/,
+			/the migration with green did not complete .*nothing is switched/,
 		],
 		[
 			"a deployment does not become ready",

@@ -13,7 +13,7 @@ test("scripts/setup.sh installs packages and lists missing programs", () => {
 	const { code, output, errors, calls } = setUp(["node", "npm"], "20.8.0");
 	expect({ code, errors, calls }).toEqual({ code: 0, errors: "", calls: ["npm ci"] });
 	expect(output).toMatch(
-		/Tests that need them will be left out: .*chromium missing \(on Debian: sudo .ci\/install\)/,
+		/Tests that require them are skipped: .*chromium missing \(on Debian: sudo .ci\/install\)/,
 	);
 	expect(output).toMatch(/docker is missing.*\nkubectl is missing/);
 	expect(output).toMatch(/\nReady\.\n {2}npm start /);
@@ -26,7 +26,7 @@ test.each([
 		"with an old Node",
 		["node", "npm"],
 		"18.20.4",
-		/^setup: this is Node v18.20.4, and 20 is the oldest that will do/,
+		/^setup: this is Node v18.20.4: install Node 20 or newer/,
 	],
 ])("%s it names the requirement and does nothing", (_, programs, version, message) => {
 	expect(setUp(programs, version)).toMatchObject({
