@@ -13,7 +13,7 @@ import { preparedStatements } from "./support/prepared-statements.ts";
 
 /** Columns of predicates that do not change in the normal course of events. */
 const PERMANENT = /^(deleted_at|parent_id|user_id|email|code|subject|is_default_\w+)$/;
-/** Enough that Postgres does not read a whole table or index. */
+/** So many that Postgres does not read a whole table or index. */
 const ROWS = { products: 500, users: 200, orders: 3000, carts: 3000 };
 
 let databases: Databases;

@@ -113,7 +113,7 @@ test("formats every part on a line of its own, in the country's spelling", () =>
 	expect(postalCodeOf({ country: "AE", postal_code: "any" })).toBe("any");
 });
 
-test("a place contains no text that a person made up", () => {
+test("a place contains no free text of a buyer", () => {
 	const text = "call 1234";
 	expect(formatPlace({ ...berlin, name: text, city: text, region: text })).toEqual([
 		"10117",

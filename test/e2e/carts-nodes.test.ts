@@ -152,7 +152,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		expect(charges).toEqual([{ status: "captured", amount: total }]);
 	}
 
-	/** Lets a carts node die during a checkout. Returns the cart, which is completed. */
+	/** Kills a carts node during a checkout. Returns the cart, which is completed. */
 	async function dieInCheckout(death: Death): Promise<void> {
 		const doomed = await doom(death);
 		const cart = await makeCart();
@@ -172,7 +172,7 @@ describeWith(["nats-server", "redis-server"], "several carts nodes", () => {
 		expect((await settled(cart)).order_id).toBe(order_id);
 		await expectOneOrder(cart, order_id);
 	}
-	/** Lets an orders node die that places the orders of carts. */
+	/** Kills an orders node while it places the orders of carts. */
 	async function dieInOrder(death: Death): Promise<void> {
 		const doomed = await doom(death);
 		// Calls go to all orders nodes in turn, so one of these orders kills the node.

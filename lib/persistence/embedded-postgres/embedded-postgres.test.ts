@@ -171,7 +171,7 @@ describe("a start fails with a one-line error", () => {
 		expect(await refusal(join(file, "below"))).toMatch(/a part of the path is a file/);
 	});
 
-	test("on a folder that holds something else", async () => {
+	test("on a folder with other files", async () => {
 		const dataDir = await makeFolder();
 		await writeFile(join(dataDir, "thesis.txt"), "");
 		expect(await refusal(dataDir)).toMatch(/is not empty \("thesis.txt"\)/);

@@ -30,7 +30,7 @@ const withCode = (code: string) =>
 	expect.objectContaining({ status: 400, body: expect.objectContaining({ code }) });
 
 describe("refundAmount", () => {
-	test("is everything that is left by default", () => {
+	test("is by default the remaining amount", () => {
 		expect(refundAmount(charge, [refund(300), refund(100, "pending")], false, undefined)).toBe(400);
 	});
 
@@ -40,7 +40,7 @@ describe("refundAmount", () => {
 		);
 	});
 
-	test("rejects more than what is left of the captured amount", () => {
+	test("rejects more than the remaining amount", () => {
 		expect(() => refundAmount(charge, [], false, 801)).toThrow("greater than unrefunded amount");
 		expect(() => refundAmount(charge, [refund(800)], false, 1)).toThrow(
 			withCode("charge_already_refunded"),
