@@ -32,6 +32,24 @@ export const notification = shape({
 	event_id: { type: "uuid" },
 });
 
+/** Fields for administrators. */
+export const delivery = shape({
+	recipient: {
+		type: "string",
+		nullable: true,
+		optional: true,
+		description:
+			"Administrators only: the recipient's address. Null if it is not stored, or its service " +
+			"does not respond",
+	},
+	error: {
+		type: "string",
+		nullable: true,
+		optional: true,
+		description: "Administrators only: the error of the last attempt",
+	},
+});
+
 export const notifications = contract({
 	name: "notifications",
 	actions: {
@@ -57,7 +75,7 @@ export const notifications = contract({
 						"for messages to a guest, the whole address. Administrators only",
 				},
 			},
-			returns: page(notification),
+			returns: page({ ...notification, ...delivery }),
 		},
 		resend: {
 			summary:
@@ -77,6 +95,7 @@ export const notifications = contract({
 			params: { id: { type: "uuid" } },
 			returns: object({
 				...notification,
+				...delivery,
 				to: {
 					type: "string",
 					description:

@@ -30,6 +30,7 @@ export type NotifiedEvent =
 	| "user.created"
 	| "user.updated"
 	| "user.password_reset_requested"
+	| "user.verification_requested"
 	| "user.email_change_requested"
 	| "user.email_change_recorded"
 	| "order.confirmed"
@@ -54,6 +55,8 @@ export function contentOf({ type, data }: EventOf<NotifiedEvent>): Content | und
 			return data.updated_fields.includes("email") && !data.is_verified
 				? { template: "verify_email", data: {} }
 				: undefined;
+		case "user.verification_requested":
+			return { template: "verify_email", data: { requested: true } };
 		case "user.password_reset_requested":
 			return { template: "password_reset", data: {} };
 		case "user.email_change_requested":
@@ -85,6 +88,21 @@ export const hasRecipient = (
 
 /** Address of a guest; undefined for a message to a user. */
 export const guestOf = (data: object): string | undefined => (data as { to?: string }).to;
+
+/**
+ * The address that a message is or was sent to. Null if it is not stored: that of a change of
+ * address, and of a deleted account.
+ * @param order of a message to a guest
+ */
+export function recipientOf(
+	message: Content & { readonly user_id: string | null },
+	user: { readonly email: string } | null,
+	order: { readonly email: string | null } | null,
+): string | null {
+	if (isAddressChange(message)) return null;
+	if (message.user_id !== null) return user?.email ?? null;
+	return guestOf(message.data) ?? order?.email ?? null;
+}
 
 /** Templates with a link: the page that it opens, and the action that issues its token. */
 const links = {

@@ -14,6 +14,7 @@ import type {} from "../orders/orders.contract.ts";
 import type {} from "../payments/payments.contract.ts";
 import type {} from "../users/users.contract.ts";
 import { type notification, notifications } from "./notifications.contract.ts";
+import { withDeliveries } from "./notifications.deliveries.ts";
 import { defineMessage } from "./notifications.models.ts";
 import { detailsOf, guestLinkOf, readOrders } from "./notifications.orders.ts";
 import {
@@ -27,6 +28,7 @@ import {
 	type NotifiedEvent,
 	needsLink,
 	recipientName,
+	recipientOf,
 	visibleData,
 } from "./notifications.rules.ts";
 import { selectMessages } from "./notifications.search.ts";
@@ -35,6 +37,7 @@ import * as statements from "./notifications.statements.ts";
 import { render, subjectOf } from "./notifications.templates.ts";
 
 type Notification = Infer<typeof notification>;
+type Stored = Notification & Content & { readonly last_error: string | null };
 type AuditRow = Pick<Notification, "event_id" | "user_id" | "template"> & { order_id: string };
 interface State {
 	/** Undefined until the service has started. */
@@ -53,15 +56,17 @@ export default defineService(notifications)({
 			const { skip, limit } = ctx.params;
 			const where = await selectMessages(ctx);
 			// IDs are UUIDs of version 7, so they sort by creation time.
-			return this.listRecords(ctx, { skip, limit, sort: ["-id"], where });
+			const page = await this.listRecords(ctx, { skip, limit, sort: ["-id"], where });
+			if (ctx.meta.user!.role !== "admin") return page;
+			return { ...page, rows: await withDeliveries(this.db, ctx, page.rows) };
 		},
 
 		async get(ctx) {
-			const [found] = await this.db.query<Notification & Content>(statements.FIND, [ctx.params.id]);
+			const [found] = await this.db.query<Stored>(statements.FIND, [ctx.params.id]);
 			assertVisible(found, ctx.meta.user!);
 			const [user = null] =
 				found.user_id === null ? [] : await ctx.call("users.resolve", { ids: [found.user_id] });
-			const { data, ...message } = found;
+			const { data, last_error, ...message } = found;
 			const visible = visibleData(data, message, ctx.meta.user!);
 			const name = recipientName(found, user);
 			const [order = null] = await readOrders(ctx.call.bind(ctx) as Call, [found]).catch(() => []);
@@ -70,7 +75,9 @@ export default defineService(notifications)({
 			const complete = { ...visible, details, ...(link ? { link } : {}) };
 			const { text, html } = render(message.template, complete as typeof visible, name);
 			const to = isAddressChange(found) ? "" : (user?.email ?? guestOf(visible) ?? "");
-			return { ...message, to, text, html };
+			const isAdmin = ctx.meta.user!.role === "admin";
+			const delivery = { recipient: recipientOf(found, user, order), error: last_error };
+			return { ...message, ...(isAdmin ? delivery : {}), to, text, html };
 		},
 
 		async resend({ params: { id } }) {
@@ -95,6 +102,7 @@ export default defineService(notifications)({
 		"user.created": queueMessages,
 		"user.updated": queueMessages,
 		"user.password_reset_requested": queueMessages,
+		"user.verification_requested": queueMessages,
 		"user.email_change_requested": queueMessages,
 		"user.email_change_recorded": queueMessages,
 		"order.confirmed": queueMessages,

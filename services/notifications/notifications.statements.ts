@@ -40,8 +40,15 @@ export const AUDIT = sql(
 /** One message with the data of its template. */
 export const FIND = sql(
 	"messages_find",
-	`select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data
+	`select id, user_id, channel, template, subject, status, attempts, sent_at, event_id, data,
+		last_error
 	from messages where id = $1`,
+);
+
+/** Recipients and last errors of messages. */
+export const DELIVERIES = sql(
+	"messages_deliveries",
+	"select id, user_id, template, data, last_error from messages where id = any($1::uuid[])",
 );
 
 /**

@@ -15,7 +15,8 @@ interface OrderData extends OrderAmounts {
 /** Data of each template. The link is missing if it must not be shown. */
 export interface TemplateData {
 	readonly welcome: { readonly link?: string };
-	readonly verify_email: { readonly link?: string };
+	/** `requested`: the user requested a new link, and has not changed the address. */
+	readonly verify_email: { readonly requested?: true; readonly link?: string };
 	readonly password_reset: { readonly link?: string };
 	/**
 	 * `to`: the recipient, until the message is sent. `taken`: the new address already has an
@@ -65,10 +66,12 @@ const templates: { readonly [T in Template]: (data: TemplateData[T]) => Letter }
 			"If you did not create this account, you can ignore this message.",
 		],
 	}),
-	verify_email: ({ link }) => ({
-		subject: "Please confirm your new e-mail address",
+	verify_email: ({ requested, link }) => ({
+		subject: "Please confirm your e-mail address",
 		body: [
-			"The e-mail address of your account was changed to this one.",
+			requested
+				? "You requested a new link to confirm the e-mail address of your account."
+				: "The e-mail address of your account was changed to this one.",
 			...linkParagraphs("Please confirm it:", "POST /api/users/verify-email", link),
 			"If you do not have an account with us, you can ignore this message.",
 		],

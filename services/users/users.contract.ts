@@ -137,6 +137,17 @@ export const users = contract({
 			returns: page(user),
 			...searching,
 		},
+		requestVerification: {
+			summary: "Mail a new link to verify your e-mail address; older links become invalid",
+			rest: "POST /users/me/verification",
+			repeatable: "at most one message per minute",
+			strict: true,
+			auth: "user",
+			status: 202,
+			params: {},
+			returns: object({ message: { type: "string" } }),
+			throws: ["EMAIL_VERIFIED"],
+		},
 		me: {
 			summary: "Retrieve the authenticated user",
 			rest: "GET /users/me",
@@ -217,6 +228,7 @@ export const users = contract({
 		 */
 		"user.email_change_recorded": { user_id: { type: "uuid" }, change_id },
 		"user.password_reset_requested": { user_id: { type: "uuid" } },
+		"user.verification_requested": { user_id: { type: "uuid" } },
 		/**
 		 * Access tokens with a lower version are revoked. With `ended`, their sessions end as well,
 		 * except for the session `except`, in which the change was made.
@@ -229,6 +241,7 @@ export const users = contract({
 		},
 	},
 	errors: {
+		EMAIL_VERIFIED: { status: 409, message: "The e-mail address is already verified" },
 		EMAIL_TAKEN: { status: 409, message: "This e-mail address is already registered" },
 		INVALID_CREDENTIALS: { status: 401, message: "Invalid email or password" },
 		WRONG_PASSWORD: { status: 403, message: "The current password is incorrect" },

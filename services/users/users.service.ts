@@ -46,6 +46,7 @@ import {
 import { selectUsers } from "./users.search.ts";
 import { findTokenOwner, issueToken, redeemToken } from "./users.single-use-tokens.ts";
 import * as statements from "./users.statements.ts";
+import { requestVerification } from "./users.verification-requests.ts";
 
 type Claims = Pick<User, "id" | "email" | "role" | "is_active"> & { token_version: number };
 
@@ -147,6 +148,11 @@ export default defineService(users)({
 			const countRows = async () => 0;
 			const page = { skip: 0, limit, sort: ["id"], where, countRows };
 			return (await this.listRecords(ctx, page)).rows.map(({ id }) => id);
+		},
+
+		async requestVerification({ meta }) {
+			await requestVerification(this, meta.user!.id);
+			return { message: "A link to verify your e-mail address was mailed to you" };
 		},
 
 		async me({ meta }) {

@@ -115,6 +115,14 @@ export const REQUEST_PASSWORD_RESET = sql(
 		where r.handled_at < now() - interval '1 minute'`,
 );
 
+/** Records that an active, unverified user requests a new link, at most once per minute. */
+export const REQUEST_VERIFICATION = sql(
+	"request_verification",
+	`update users set verification_requested_at = now()
+	where id = $1 and is_active and not is_verified
+		and coalesce(verification_requested_at < now() - interval '1 minute', true) returning id`,
+);
+
 /** Rows that `HANDLE_PASSWORD_RESETS` handles at once. */
 export const PASSWORD_RESET_BATCH_SIZE = 100;
 /** Marks open requests as handled and returns the active user of each, or null. */

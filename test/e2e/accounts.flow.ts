@@ -40,6 +40,20 @@ export const accounts: Flow = (open) => {
 		expect(await problemOf(auth.refresh({ refresh_token }))).toMatchObject({ status: 401 });
 	});
 
+	test("a user verifies the address with a link that was requested again", async () => {
+		const customer = await register(shop);
+		const { users } = clientOf(shop, customer);
+		await mailedToken(customer, "welcome");
+		expect((await users.requestVerification().withResponse()).status).toBe(202);
+		const token = await mailedToken(customer, "verify_email");
+		await users.verifyEmail({ token });
+		expect(await users.me()).toMatchObject({ is_verified: true });
+		expect(await problemOf(users.requestVerification())).toMatchObject({
+			status: 409,
+			code: "EMAIL_VERIFIED",
+		});
+	});
+
 	test("an access token does not suffice to reset the password", async () => {
 		const customer = await register(shop);
 		const { notifications, users } = clientOf(shop, customer);

@@ -247,6 +247,7 @@ export const table: Readonly<Record<string, Row>> = {
 	"POST /api/auth/logout": anyone(204, () => ({ body: { refresh_token: "unknown" } })),
 	"GET /api/users": admins(200),
 	"GET /api/users/me": users(200),
+	"POST /api/users/me/verification": { ...users(202), admin: 409 },
 	"GET /api/users/:id": own(200, self, 403),
 	"PATCH /api/users/:id": own(
 		200,

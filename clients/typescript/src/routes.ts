@@ -84,6 +84,7 @@ export const routes = {
 	"users.undoEmailChange": { rest: "POST /users/email-change/undo" },
 	"users.changePassword": { rest: "POST /users/:id/password" },
 	"users.list": { rest: "GET /users", page: true },
+	"users.requestVerification": { rest: "POST /users/me/verification" },
 	"users.me": { rest: "GET /users/me" },
 	"users.get": { rest: "GET /users/:id" },
 	"users.update": { rest: "PATCH /users/:id" },

@@ -51,6 +51,7 @@ export function MessagePage({ id }: { id: string }) {
 
 function Envelope({ message }: { message: Message }) {
 	const { id, user_id, to, subject, template, status, attempts, sent_at, channel } = message;
+	const { error } = message;
 	return (
 		<Panel title="Delivery">
 			<Facts
@@ -61,6 +62,7 @@ function Envelope({ message }: { message: Message }) {
 					Kind: `${TEMPLATES[template]} (${channel})`,
 					Status: <StatusBadge status={status} />,
 					Attempts: attempts,
+					Error: error,
 					Created: <Time at={timeOfId(id)} />,
 					Sent: sent_at && <Time at={sent_at} />,
 				}}
