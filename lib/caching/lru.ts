@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { runOutsideCalls } from "../context/call-context.ts";
 
 interface LruOptions<V> {
 	readonly maxBytes: number;
@@ -20,7 +21,7 @@ export function lru<V extends {}>({
 	sizeOf,
 	now = Date.now,
 }: LruOptions<V>): LRUCache<string, V> {
-	return new LRUCache<string, V>({
+	return new Lru<V>({
 		maxSize: maxBytes,
 		sizeCalculation: (value, key) => Math.ceil(sizeOf(value) + 2 * key.length),
 		ttl: TTL_MS,
@@ -29,4 +30,14 @@ export function lru<V extends {}>({
 		ttlResolution: 0,
 		perf: { now: () => now() },
 	});
+}
+
+/**
+ * The timer of an entry keeps the asynchronous context in which it starts. That of a call contains
+ * its HTTP request, so each entry would keep the request that made it until the entry expires.
+ */
+class Lru<V extends {}> extends LRUCache<string, V> {
+	override set(...values: Parameters<LRUCache<string, V>["set"]>): this {
+		return runOutsideCalls(() => super.set(...values));
+	}
 }
